@@ -1,0 +1,214 @@
+//! Where the volumes come from, how they are split, and how they are prepared.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+
+/// The dataset of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Where the volumes are.
+    pub source: DataSource,
+    /// Which cases train, validate and test.
+    pub split: SplitConfig,
+    /// Share of the labelled training cases that fine-tuning may use: the first k of a seeded order.
+    pub label_fraction: LabelFraction,
+    /// Unions of label values reported together, for example `"WT": [1, 2, 3]`.
+    pub regions: BTreeMap<String, Vec<u32>>,
+    /// From scanner grid to network input.
+    pub preprocess: PreprocessConfig,
+    /// Go on without cases that `simtrot check` finds unusable (named in the run).
+    pub skip_bad: bool,
+}
+
+/// A share in (0, 1]; a type of its own so that its default is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LabelFraction(pub f64);
+
+impl Default for LabelFraction {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+/// Where the volumes are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataSource {
+    /// The forty hippocampus cases inside the program.
+    #[default]
+    Demo,
+    /// A Decathlon, nnU-Net v2 or MONAI dataset: its JSON file or the folder that holds it.
+    Dataset(PathBuf),
+    /// Two plain folders with equal file names; `labels` may lack cases (they pre-train only).
+    Folders {
+        /// Folder of images.
+        images: PathBuf,
+        /// Folder of label maps.
+        labels: Option<PathBuf>,
+    },
+    /// Random volumes: to try a size on a machine without data. Says nothing about quality.
+    Synthetic(SyntheticConfig),
+}
+
+/// Shape of made-up volumes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyntheticConfig {
+    /// Number of cases.
+    pub cases: usize,
+    /// Voxels along D,H,W.
+    pub shape: [usize; 3],
+    /// Image channels.
+    pub channels: usize,
+    /// Labels besides background.
+    pub labels: usize,
+}
+
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        Self { cases: 8, shape: [48, 48, 48], channels: 1, labels: 2 }
+    }
+}
+
+/// Which cases train, validate and test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitConfig {
+    /// Seeded shares of all labelled cases; the rest, and all unlabelled cases, train.
+    HoldOut {
+        /// Share of the labelled cases kept for testing.
+        test: f64,
+        /// Share of the labelled cases kept for validation.
+        validation: f64,
+    },
+    /// Fold `fold` of `folds` seeded folds is the test set.
+    Folds {
+        /// Number of folds.
+        folds: usize,
+        /// Which of them is tested, from 0.
+        fold: usize,
+    },
+    /// Case names spelt out.
+    Lists {
+        /// Pre-training without labels.
+        pretrain: Vec<String>,
+        /// Fine-tuning with labels (may overlap `pretrain`).
+        finetune: Vec<String>,
+        /// Choosing the best checkpoint.
+        #[serde(default)]
+        validation: Vec<String>,
+        /// Measured once, at the end; also the probe bank.
+        test: Vec<String>,
+    },
+    /// The lists that come with the embedded demo.
+    Demo,
+}
+
+impl Default for SplitConfig {
+    fn default() -> Self {
+        Self::HoldOut { test: 0.2, validation: 0.0 }
+    }
+}
+
+/// From scanner grid to network input. Volumes are turned to RAS first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreprocessConfig {
+    /// Voxel size to resample to, in mm along D,H,W (S,A,R after orientation). None: as scanned.
+    pub spacing_mm: Option<[f64; 3]>,
+    /// Intensity normalisation.
+    pub intensity: Intensity,
+    /// Cut away the empty border: keep the bounding box of voxels above zero after CT scaling,
+    /// or above the volume's minimum for MRI.
+    pub crop_foreground: bool,
+}
+
+impl Default for PreprocessConfig {
+    fn default() -> Self {
+        Self { spacing_mm: None, intensity: Intensity::default(), crop_foreground: true }
+    }
+}
+
+/// Intensity normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intensity {
+    /// CT: Hounsfield units from `low` to `high` become 0 to 1, clipped.
+    CtWindow {
+        /// Hounsfield units that become 0.
+        low: f64,
+        /// Hounsfield units that become 1.
+        high: f64,
+    },
+    /// MRI: each channel clipped at two percentiles, then zero mean and unit variance.
+    ZScore {
+        /// Lower percentile, 0 to 100.
+        low_percentile: f64,
+        /// Upper percentile, 0 to 100.
+        high_percentile: f64,
+    },
+}
+
+impl Intensity {
+    /// The window of the paper's CT preprocessing, -175 to 250 HU.
+    pub const CT: Self = Self::CtWindow { low: -175.0, high: 250.0 };
+}
+
+impl Default for Intensity {
+    fn default() -> Self {
+        Self::ZScore { low_percentile: 0.5, high_percentile: 99.5 }
+    }
+}
+
+impl DataConfig {
+    pub(super) fn check(&self, checker: &mut Checker) {
+        let LabelFraction(fraction) = self.label_fraction;
+        checker.require(
+            "data.label_fraction",
+            fraction > 0.0 && fraction <= 1.0,
+            format_args!("is {fraction}; allowed is above 0 and at most 1"),
+        );
+        match self.split {
+            SplitConfig::HoldOut { test, validation } => {
+                checker.range("data.split.test", test, 0.0..=0.95);
+                checker.range("data.split.validation", validation, 0.0..=0.95);
+                checker.require(
+                    "data.split",
+                    test + validation < 1.0,
+                    format_args!("leaves nothing to train on: test and validation take {}", test + validation),
+                );
+            }
+            SplitConfig::Folds { folds, fold } => {
+                checker.range("data.split.folds", folds, 2..=100);
+                checker.require("data.split.fold", fold < folds, format_args!("is {fold}; allowed is 0 to {}", folds.saturating_sub(1)));
+            }
+            SplitConfig::Demo => {
+                checker.require("data.split", self.source == DataSource::Demo, format_args!("`demo` goes with `source: demo` only"))
+            }
+            SplitConfig::Lists { .. } => {}
+        }
+        if let Some(spacing_mm) = self.preprocess.spacing_mm {
+            for spacing in spacing_mm {
+                checker.range("data.preprocess.spacing_mm", spacing, 0.05..=20.0);
+            }
+        }
+        match self.preprocess.intensity {
+            Intensity::CtWindow { low, high } => {
+                checker.require("data.preprocess.intensity", low < high, format_args!("low {low} is not below high {high}"))
+            }
+            Intensity::ZScore { low_percentile: low, high_percentile: high } => {
+                checker.require(
+                    "data.preprocess.intensity",
+                    0.0 <= low && low < high && high <= 100.0,
+                    format_args!("percentiles {low} and {high}: allowed is 0 <= low < high <= 100"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The settings of a run: defaults, checks, RON in and out. No tensors.
+//!
+//! A config file states only what departs from the defaults. Every list of three is in D,H,W order:
+//! slices first, as the arrays lie in memory.
+
+mod check;
+mod data;
+mod finetune;
+mod measure;
+mod model;
+mod optimise;
+mod parse;
+mod pretrain;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{Checker, ConfigProblem};
+pub use data::{DataConfig, DataSource, Intensity, LabelFraction, PreprocessConfig, SplitConfig, SyntheticConfig};
+pub use finetune::{AugmentConfig, FinetuneConfig};
+pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
+pub use model::{ModelConfig, NnFormerConfig, Preset};
+pub use optimise::{OptimiserConfig, ScheduleConfig};
+pub use parse::ConfigError;
+pub use pretrain::{Activation, PretrainConfig, ProjectorConfig, Rotate, TextureConfig};
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Names the run's folder.
+    pub name: String,
+    /// Every random draw of the host is keyed by it.
+    pub seed: u64,
+    /// Volumes, split, preprocessing.
+    pub data: DataConfig,
+    /// The network.
+    pub model: ModelConfig,
+    /// Training without labels.
+    pub pretrain: PretrainConfig,
+    /// Training with labels.
+    pub finetune: FinetuneConfig,
+    /// Collapse metrics.
+    pub probe: ProbeConfig,
+    /// Sliding window.
+    pub infer: InferConfig,
+    /// Dice and HD95.
+    pub evaluate: EvaluateConfig,
+    /// What `run` trains and compares.
+    pub arms: ArmsConfig,
+}
+
+/// What `run` trains and compares, each arm a departure from the config around it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArmsConfig {
+    /// Pre-trainings, in order.
+    pub pretrain: Vec<Arm>,
+    /// Fine-tunings, in order.
+    pub finetune: Vec<Arm>,
+}
+
+/// One training of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Arm {
+    /// Its name in tables and folders.
+    pub name: String,
+    /// Fine-tuning only: the pre-training arm whose encoder it starts from; none: from scratch.
+    pub from: Option<String>,
+    /// Settings that differ, written `key=value` as for `--set`.
+    pub set: Vec<String>,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            name: "run".to_owned(),
+            seed: 0,
+            data: DataConfig::default(),
+            model: ModelConfig::default(),
+            pretrain: PretrainConfig::default(),
+            finetune: FinetuneConfig::default(),
+            probe: ProbeConfig::default(),
+            infer: InferConfig::default(),
+            evaluate: EvaluateConfig::default(),
+            arms: ArmsConfig::default(),
+        }
+    }
+}
+
+impl Default for ArmsConfig {
+    /// SimTROT-W beside its from-scratch twin.
+    fn default() -> Self {
+        let arm = |name: &str, from: Option<&str>| Arm { name: name.to_owned(), from: from.map(str::to_owned), set: Vec::new() };
+        Self { pretrain: vec![arm("simtrot_w", None)], finetune: vec![arm("scratch", None), arm("simtrot_w", Some("simtrot_w"))] }
+    }
+}
+
+impl RunConfig {
+    /// All values that are out of range or contradict each other.
+    pub fn problems(&self) -> Vec<ConfigProblem> {
+        let mut checker = Checker::default();
+        self.data.check(&mut checker);
+        self.model.check(&mut checker);
+        self.pretrain.check(&mut checker);
+        self.finetune.check(&mut checker);
+        self.probe.check(&mut checker);
+        self.infer.check(&mut checker);
+        self.evaluate.check(&mut checker);
+        self.arms.check(&mut checker);
+        let name_is_plain =
+            !self.name.is_empty() && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !self.name.starts_with('.');
+        checker.require("name", name_is_plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));
+        checker.into_problems()
+    }
+
+    /// This config with an arm's settings laid over it.
+    ///
+    /// # Errors
+    /// An unknown key, a wrong type or a value out of range in [`Arm::set`].
+    pub fn with_arm(&self, arm: &Arm) -> Result<Self, ConfigError> {
+        self.with_overrides(&arm.set)
+    }
+
+    /// The same with presets spelt out: what a run's folder keeps as `config.ron`.
+    pub fn resolved(&self) -> Self {
+        Self { model: self.model.resolve(), ..self.clone() }
+    }
+}
+
+impl ArmsConfig {
+    fn check(&self, checker: &mut Checker) {
+        for (key, arms) in [("arms.pretrain", &self.pretrain), ("arms.finetune", &self.finetune)] {
+            for (index, arm) in arms.iter().enumerate() {
+                let plain = !arm.name.is_empty() && arm.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+                checker.require(key, plain, format_args!("arm name {:?} must be letters, digits, '_' or '-'", arm.name));
+                let twice = arms[..index].iter().any(|other| other.name == arm.name);
+                checker.require(key, !twice, format_args!("arm name {:?} stands twice", arm.name));
+            }
+        }
+        for arm in &self.finetune {
+            if let Some(from) = &arm.from {
+                let known = self.pretrain.iter().any(|other| &other.name == from);
+                checker.require(
+                    "arms.finetune",
+                    known,
+                    format_args!("arm {:?} starts from {from:?}, which is not among arms.pretrain", arm.name),
+                );
+            }
+        }
+    }
+}

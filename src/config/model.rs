@@ -1,0 +1,198 @@
+//! Hyper-parameters of the networks. A preset names a published size; `resolve` spells it out.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+
+/// Which network, and how large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelConfig {
+    /// A named size; becomes one of the other variants when the config is resolved.
+    Preset(Preset),
+    /// nnFormer (arXiv:2109.03201) with every hyper-parameter spelt out.
+    Nnformer(NnFormerConfig),
+}
+
+/// A named network size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// nnFormer as published for Synapse multi-organ CT (crop 64x128x128).
+    NnformerSynapse,
+    /// nnFormer as published for brain tumours (crop 128x128x128, four channels).
+    NnformerTumour,
+    /// Two stages for crops of 32³: trains on a CPU in minutes.
+    NnformerSmall,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self::Preset(Preset::NnformerSmall)
+    }
+}
+
+impl ModelConfig {
+    /// The nnFormer hyper-parameters behind this entry, presets spelt out.
+    pub fn nnformer(&self) -> NnFormerConfig {
+        match self {
+            Self::Preset(Preset::NnformerSynapse) => NnFormerConfig::synapse(),
+            Self::Preset(Preset::NnformerTumour) => NnFormerConfig::tumour(),
+            Self::Preset(Preset::NnformerSmall) => NnFormerConfig::small(),
+            Self::Nnformer(config) => config.clone(),
+        }
+    }
+
+    /// The same model without reference to a preset, as written into a run's folder.
+    pub fn resolve(&self) -> Self {
+        Self::Nnformer(self.nnformer())
+    }
+
+    pub(super) fn check(&self, checker: &mut Checker) {
+        self.nnformer().check(checker);
+    }
+}
+
+/// nnFormer's hyper-parameters. Lists have one entry for each stage, finest first.
+///
+/// Channel and class counts are not here: they come from the dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NnFormerConfig {
+    /// Voxels of one token of the first stage, in D,H,W; even numbers.
+    pub patch_size: [usize; 3],
+    /// Channels of the first stage; doubled by each following stage.
+    pub embed_dim: usize,
+    /// Transformer blocks of each encoder stage (the decoder mirrors them).
+    pub depths: Vec<usize>,
+    /// Attention heads of each encoder stage.
+    pub num_heads: Vec<usize>,
+    /// Attention heads of each decoder stage, by skip level (finest first), one fewer than stages.
+    /// Empty: the encoder's heads of the same level, as the reference does.
+    pub decoder_heads: Vec<usize>,
+    /// Edge of the cubic attention window of each stage, in tokens.
+    pub window_size: Vec<usize>,
+    /// Hidden width of a block's MLP over its width.
+    pub mlp_ratio: f64,
+    /// Bias on queries, keys and values.
+    pub qkv_bias: bool,
+    /// Stochastic depth: drop rate of the last block, rising linearly from 0.
+    pub drop_path_rate: f64,
+    /// Predict at every decoder level (losses weighted 4/7, 2/7, 1/7, ...) instead of the finest alone.
+    pub deep_supervision: bool,
+    /// Recompute activations block by block in the backward pass instead of keeping them:
+    /// less memory, about a third more time.
+    pub recompute: bool,
+}
+
+impl Default for NnFormerConfig {
+    fn default() -> Self {
+        Self::small()
+    }
+}
+
+impl NnFormerConfig {
+    /// Two stages for 32³ crops: 64 tokens of 96 dimensions.
+    pub fn small() -> Self {
+        Self {
+            patch_size: [4, 4, 4],
+            embed_dim: 48,
+            depths: vec![2, 2],
+            num_heads: vec![3, 6],
+            decoder_heads: Vec::new(),
+            window_size: vec![4, 4],
+            mlp_ratio: 4.0,
+            qkv_bias: true,
+            drop_path_rate: 0.0,
+            deep_supervision: true,
+            recompute: false,
+        }
+    }
+
+    /// As published for Synapse: patch 2x4x4, four stages, 192 channels.
+    /// Source: `nnFormer_synapse.py` of the reference implementation.
+    pub fn synapse() -> Self {
+        Self {
+            patch_size: [2, 4, 4],
+            embed_dim: 192,
+            depths: vec![2, 2, 2, 2],
+            num_heads: vec![6, 12, 24, 48],
+            window_size: vec![4, 4, 8, 4],
+            drop_path_rate: 0.2,
+            ..Self::small()
+        }
+    }
+
+    /// As published for brain tumours: patch 4³, four stages, 96 channels.
+    /// Source: `nnFormer_tumor.py` of the reference implementation.
+    pub fn tumour() -> Self {
+        Self {
+            patch_size: [4, 4, 4],
+            embed_dim: 96,
+            depths: vec![2, 2, 2, 2],
+            num_heads: vec![3, 6, 12, 24],
+            // The original tumour class gives each decoder stage the heads of the next deeper encoder stage.
+            decoder_heads: vec![6, 12, 24],
+            window_size: vec![4, 4, 8, 4],
+            drop_path_rate: 0.2,
+            ..Self::small()
+        }
+    }
+
+    /// Number of stages.
+    pub fn stages(&self) -> usize {
+        self.depths.len()
+    }
+
+    /// Channels of stage `stage` (0 = finest).
+    pub fn dim(&self, stage: usize) -> usize {
+        self.embed_dim << stage
+    }
+
+    /// Voxels of one token of the last stage, in D,H,W: every input axis must be a multiple of it.
+    pub fn total_stride(&self) -> [usize; 3] {
+        self.patch_size.map(|edge| edge << (self.stages() - 1))
+    }
+
+    fn check(&self, checker: &mut Checker) {
+        let stages = self.depths.len();
+        checker.range("model.depths", stages, 1..=6);
+        for (name, list) in [("model.num_heads", &self.num_heads), ("model.window_size", &self.window_size)] {
+            checker.require(
+                name,
+                list.len() == stages,
+                format_args!("needs {stages} entries, one for each stage of `depths`; has {}", list.len()),
+            );
+        }
+        checker.require(
+            "model.decoder_heads",
+            self.decoder_heads.is_empty() || self.decoder_heads.len() + 1 == stages,
+            format_args!("needs {} entries, one for each skip level, or none", stages.saturating_sub(1)),
+        );
+        checker.range("model.embed_dim", self.embed_dim, 1..=4096);
+        checker.range("model.mlp_ratio", self.mlp_ratio, 0.25..=16.0);
+        checker.range("model.drop_path_rate", self.drop_path_rate, 0.0..=0.9);
+        for &window in &self.window_size {
+            checker.range("model.window_size", window, 1..=16);
+        }
+        for &depth in &self.depths {
+            checker.range("model.depths", depth, 1..=64);
+        }
+        checker.require(
+            "model.patch_size",
+            self.patch_size.iter().all(|edge| edge % 2 == 0 && (2..=16).contains(edge)),
+            format_args!(
+                "is {:?}; the stem halves each axis once and divides by patch/2 next, so each edge is an even number of 2 to 16",
+                self.patch_size
+            ),
+        );
+        for (stage, &heads) in self.num_heads.iter().enumerate().take(stages) {
+            let dim = self.embed_dim << stage;
+            checker.require(
+                "model.num_heads",
+                heads > 0 && dim % heads.max(1) == 0,
+                format_args!("stage {stage}: {heads} heads do not divide {dim} channels"),
+            );
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! RON in and out, `key=value` overrides, and errors that name the line.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::Value;
+
+use super::{ConfigProblem, Rotate, RunConfig};
+
+/// Why a config was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the config {path}: {cause}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        cause: std::io::Error,
+    },
+    /// Not valid RON, an unknown field, or a value of the wrong type.
+    #[error("{origin}:{line}:{column}: {message}")]
+    Syntax {
+        /// File name, or the place the text came from.
+        origin: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What was expected.
+        message: String,
+    },
+    /// Values out of range, all of them.
+    #[error("{}", describe(origin, problems))]
+    Range {
+        /// File name, or the place the text came from.
+        origin: String,
+        /// Each refused value with its line where the key stands in the text.
+        problems: Vec<(Option<usize>, ConfigProblem)>,
+    },
+    /// An override that does not fit.
+    #[error("--set {text}: {message}")]
+    Override {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+fn describe(origin: &str, problems: &[(Option<usize>, ConfigProblem)]) -> String {
+    let line = |(line, ConfigProblem { key, message }): &(Option<usize>, ConfigProblem)| match line {
+        Some(line) => format!("{origin}:{line}: {key} {message}"),
+        None => format!("{origin}: {key} {message}"),
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+impl RunConfig {
+    /// Reads and checks a config file.
+    ///
+    /// # Errors
+    /// Unreadable file, invalid RON, unknown field, wrong type, or values out of range.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+        Self::from_ron(&text, &path.display().to_string())
+    }
+
+    /// Parses and checks the text of a config; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// As [`RunConfig::load`].
+    pub fn from_ron(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+        let config: Self = options.from_str(text).map_err(|error| ConfigError::Syntax {
+            origin: origin.to_owned(),
+            line: error.span.start.line,
+            column: error.span.start.col,
+            message: error.code.to_string(),
+        })?;
+        config.checked(origin, text)
+    }
+
+    /// The config as RON text, every value spelt out.
+    pub fn to_ron(&self) -> String {
+        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+        let pretty =
+            ron::ser::PrettyConfig::new().extensions(ron::extensions::Extensions::IMPLICIT_SOME).depth_limit(6).compact_arrays(true);
+        options.to_string_pretty(self, pretty).expect("a config has no type that RON cannot hold") + "\n"
+    }
+
+    /// Lays `key=value` settings over the config and checks the result.
+    ///
+    /// A key is dotted (`pretrain.mask_ratio`); a value is JSON, or a bare word for names such as `full`.
+    ///
+    /// # Errors
+    /// An unknown key, a wrong type, or a value out of range.
+    pub fn with_overrides(&self, settings: &[String]) -> Result<Self, ConfigError> {
+        let mut config = self.clone();
+        for setting in settings {
+            config = config.with_override(setting)?;
+        }
+        config.checked("--set", "")
+    }
+
+    fn with_override(&self, setting: &str) -> Result<Self, ConfigError> {
+        let refuse = |message: String| ConfigError::Override { text: setting.to_owned(), message };
+        let (key, text) =
+            setting.split_once('=').ok_or_else(|| refuse("expected KEY=VALUE, for example pretrain.mask_ratio=0.5".to_owned()))?;
+        let (key, text) = (key.trim(), text.trim());
+        let word = Value::String(text.to_owned());
+        let candidates = serde_json::from_str(text).ok().into_iter().chain([word]);
+        let mut first_error = None;
+        for value in candidates {
+            let mut tree = serde_json::to_value(self).expect("a config has no type that JSON cannot hold");
+            *find(&mut tree, key).map_err(&refuse)? = value;
+            match serde_json::from_value(tree) {
+                Ok(config) => return Ok(config),
+                Err(error) => first_error = first_error.or(Some(error.to_string())),
+            }
+        }
+        Err(refuse(first_error.unwrap_or_default()))
+    }
+
+    fn checked(self, origin: &str, text: &str) -> Result<Self, ConfigError> {
+        let problems: Vec<_> = self.problems().into_iter().map(|problem| (line_of(text, &problem.key), problem)).collect();
+        if problems.is_empty() { Ok(self) } else { Err(ConfigError::Range { origin: origin.to_owned(), problems }) }
+    }
+}
+
+/// The place of a dotted key in a tree, or which keys there are instead.
+fn find<'a>(tree: &'a mut Value, key: &str) -> Result<&'a mut Value, String> {
+    let mut place = tree;
+    for part in key.split('.') {
+        let known = match &*place {
+            Value::Object(map) => map.keys().cloned().collect::<Vec<_>>().join(", "),
+            _ => String::new(),
+        };
+        place = place.get_mut(part).ok_or_else(|| match known.is_empty() {
+            true => format!("no setting {key:?}: {part:?} lies below a single value"),
+            false => format!("no setting {part:?}; known here: {known}"),
+        })?;
+    }
+    Ok(place)
+}
+
+/// The line on which a dotted key stands in a RON text: each part is sought after the one before it.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let mut offset = 0;
+    for part in key.split('.') {
+        let rest = text.get(offset..)?;
+        let found = rest.match_indices(part).find(|(at, _)| {
+            let before = rest[..*at].chars().next_back();
+            let after = rest[at + part.len()..].trim_start().starts_with(':');
+            after && !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        })?;
+        offset += found.0;
+    }
+    Some(text[..offset].matches('\n').count() + 1)
+}
+
+/// Accepts `off`, `in_plane`, `full`, and `true`/`false` for full/off.
+pub(super) fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rotate, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        #[serde(alias = "Off", alias = "false", alias = "none")]
+        Off,
+        #[serde(alias = "InPlane")]
+        InPlane,
+        #[serde(alias = "Full", alias = "true")]
+        Full,
+    }
+    Word::deserialize(deserializer)
+        .map(|word| match word {
+            Word::Off => Rotate::Off,
+            Word::InPlane => Rotate::InPlane,
+            Word::Full => Rotate::Full,
+        })
+        .map_err(|error| D::Error::custom(format!("rotate is off, in_plane or full: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Arm, DataSource, ModelConfig, Preset};
+
+    #[test]
+    fn text_round_trips() {
+        let config = RunConfig { model: ModelConfig::Preset(Preset::NnformerSynapse), ..RunConfig::default() };
+        assert_eq!(RunConfig::from_ron(&config.to_ron(), "text").unwrap(), config);
+        let resolved = config.resolved();
+        assert_eq!(RunConfig::from_ron(&resolved.to_ron(), "text").unwrap(), resolved);
+    }
+
+    #[test]
+    fn unknown_field_is_refused_with_its_line() {
+        let error = RunConfig::from_ron("(\n  seed: 1,\n  sead: 2,\n)", "x.ron").unwrap_err().to_string();
+        assert!(error.starts_with("x.ron:3:"), "{error}");
+        assert!(error.contains("sead"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_all_named_with_line_and_range() {
+        let text = "(\n  pretrain: (\n    batch: 2,\n    mask_ratio: 1.5,\n  ),\n  finetune: (\n    batch: 0,\n  ),\n)";
+        let error = RunConfig::from_ron(text, "x.ron").unwrap_err().to_string();
+        assert!(error.contains("x.ron:4: pretrain.mask_ratio is 1.5; allowed is 0 to 0.99"), "{error}");
+        assert!(error.contains("x.ron:7: finetune.batch is 0"), "{error}");
+    }
+
+    #[test]
+    fn overrides_reach_every_kind_of_value() {
+        let set = |text: &str| RunConfig::default().with_overrides(&[text.to_owned()]);
+        assert_eq!(set("pretrain.mask_ratio=0.5").unwrap().pretrain.mask_ratio, 0.5);
+        assert_eq!(set("pretrain.rotate=off").unwrap().pretrain.rotate, Rotate::Off);
+        assert_eq!(set("pretrain.rotate=Off").unwrap().pretrain.rotate, Rotate::Off);
+        assert_eq!(set("pretrain.rotate=false").unwrap().pretrain.rotate, Rotate::Off);
+        assert_eq!(set("data.label_fraction=0.5").unwrap().data.label_fraction.0, 0.5);
+        assert_eq!(set("seed=7").unwrap().seed, 7);
+        assert_eq!(set("model={\"preset\":\"nnformer_tumour\"}").unwrap().model, ModelConfig::Preset(Preset::NnformerTumour));
+        assert_eq!(set("data.source={\"dataset\":\"d\"}").unwrap().data.source, DataSource::Dataset("d".into()));
+        for (bad, word) in [
+            ("pretrain.maskratio=0.5", "known here"),
+            ("pretrain.batch=two", "invalid type"),
+            ("pretrain.mask_ratio=7", "allowed is 0 to 0.99"),
+            ("seed", "KEY=VALUE"),
+        ] {
+            let error = set(bad).unwrap_err().to_string();
+            assert!(error.contains(word), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_arm_must_start_from_a_known_pretraining() {
+        let mut config = RunConfig::default();
+        config.arms.finetune.push(Arm { name: "x".into(), from: Some("nowhere".into()), set: vec![] });
+        assert!(config.problems().iter().any(|problem| problem.message.contains("nowhere")));
+    }
+}

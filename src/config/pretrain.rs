@@ -1,0 +1,176 @@
+//! Pre-training: the two views, the objective, and the loop.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+use super::{OptimiserConfig, ScheduleConfig};
+
+/// Pre-training by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
+///
+/// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Volumes of one batch, all from different cases.
+    pub batch: usize,
+    /// Batches whose gradients are added before one optimiser step.
+    pub accumulate: usize,
+    /// Voxels of a crop along D,H,W.
+    pub crop_size: [usize; 3],
+    /// Intensity changes, drawn for each view.
+    pub texture: TextureConfig,
+    /// Share of mask cells hidden in the masked view; 0 switches masking off.
+    pub mask_ratio: f64,
+    /// Voxels of a mask cell along D,H,W. None: one token of the last stage.
+    pub mask_patch: Option<[usize; 3]>,
+    /// Which turns the other view takes; off switches rotation off.
+    #[serde(deserialize_with = "super::parse::rotate")]
+    pub rotate: Rotate,
+    /// w of eq. 3: how often a token of the same position in another volume counts; 1 is eq. 1.
+    pub weight: f64,
+    /// Temperature tau of the similarities.
+    pub temperature: f64,
+    /// The MLP between tokens and loss.
+    pub projector: ProjectorConfig,
+    /// Step rule.
+    pub optimiser: OptimiserConfig,
+    /// Learning rate over the steps.
+    pub schedule: ScheduleConfig,
+    /// Gradients are scaled down to this global L2 norm.
+    pub clip_norm: Option<f64>,
+    /// Steps between collapse measurements.
+    pub probe_every: usize,
+    /// Steps between saves of `checkpoints/last`; 0: by minutes only.
+    pub checkpoint_every: usize,
+    /// Minutes between saves of `checkpoints/last`; 0: by steps only.
+    pub checkpoint_minutes: f64,
+}
+
+/// The group from which a view's turn is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotate {
+    /// No turn: the ablation.
+    Off,
+    /// The paper's: four turns in the H,W plane times flips.
+    InPlane,
+    /// All signed axis permutations that keep crop and token grid: up to 48.
+    Full,
+}
+
+/// Ranges of the intensity changes of a view (METHOD, step 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextureConfig {
+    /// Probability of Gaussian noise.
+    pub noise_p: f64,
+    /// Its standard deviation is drawn from 0 to this.
+    pub noise_std: f64,
+    /// Probability of Gibbs (ringing) noise.
+    pub gibbs_p: f64,
+    /// Its alpha is drawn from 0 to this, at most 1.
+    pub gibbs_alpha: f64,
+    /// Probability of scaling `v * (1 + f)`.
+    pub scale_p: f64,
+    /// f is drawn from -this to this.
+    pub scale: f64,
+    /// Probability of shifting `v + o`.
+    pub shift_p: f64,
+    /// o is drawn from -this to this.
+    pub shift: f64,
+}
+
+impl Default for TextureConfig {
+    fn default() -> Self {
+        Self { noise_p: 0.5, noise_std: 0.1, gibbs_p: 0.5, gibbs_alpha: 1.0, scale_p: 0.1, scale: 0.1, shift_p: 0.1, shift: 0.1 }
+    }
+}
+
+/// The MLP between tokens and loss: `C -> hidden -> output`, thrown away after pre-training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectorConfig {
+    /// Hidden width. None: twice the token dimension.
+    pub hidden: Option<usize>,
+    /// Output width. None: the token dimension.
+    pub output: Option<usize>,
+    /// Between the two layers.
+    pub activation: Activation,
+    /// Also a ReLU after the last layer, as the released code has it: forces similarities above 0.
+    pub relu_output: bool,
+}
+
+impl Default for ProjectorConfig {
+    fn default() -> Self {
+        Self { hidden: None, output: None, activation: Activation::Relu, relu_output: false }
+    }
+}
+
+/// A pointwise non-linearity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(x, 0)
+    Relu,
+    /// x * Phi(x), exact.
+    Gelu,
+}
+
+impl Default for PretrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            batch: 2,
+            accumulate: 1,
+            crop_size: [32, 32, 32],
+            texture: TextureConfig::default(),
+            mask_ratio: 0.75,
+            mask_patch: None,
+            rotate: Rotate::Full,
+            weight: 5.0,
+            temperature: 0.5,
+            projector: ProjectorConfig::default(),
+            optimiser: OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 },
+            schedule: ScheduleConfig::Constant,
+            clip_norm: Some(12.0),
+            probe_every: 200,
+            checkpoint_every: 200,
+            checkpoint_minutes: 10.0,
+        }
+    }
+}
+
+impl PretrainConfig {
+    pub(super) fn check(&self, checker: &mut Checker) {
+        checker.range("pretrain.steps", self.steps, 1..=100_000_000);
+        checker.range("pretrain.batch", self.batch, 1..=1024);
+        checker.range("pretrain.accumulate", self.accumulate, 1..=1024);
+        for edge in self.crop_size {
+            checker.range("pretrain.crop_size", edge, 4..=1024);
+        }
+        checker.range("pretrain.mask_ratio", self.mask_ratio, 0.0..=0.99);
+        checker.range("pretrain.weight", self.weight, 1e-3..=1e4);
+        checker.range("pretrain.temperature", self.temperature, 1e-3..=100.0);
+        checker.range("pretrain.probe_every", self.probe_every, 1..=100_000_000);
+        if let Some(patch) = self.mask_patch {
+            let fits = patch.iter().zip(self.crop_size).all(|(&cell, crop)| cell > 0 && crop % cell == 0);
+            checker.require("pretrain.mask_patch", fits, format_args!("{patch:?} does not divide crop_size {:?}", self.crop_size));
+        }
+        let TextureConfig { noise_p, noise_std, gibbs_p, gibbs_alpha, scale_p, scale, shift_p, shift } = self.texture;
+        for (name, p) in
+            [("noise_p", noise_p), ("gibbs_p", gibbs_p), ("scale_p", scale_p), ("shift_p", shift_p), ("gibbs_alpha", gibbs_alpha)]
+        {
+            checker.range(&format!("pretrain.texture.{name}"), p, 0.0..=1.0);
+        }
+        for (name, size) in [("noise_std", noise_std), ("scale", scale), ("shift", shift)] {
+            checker.range(&format!("pretrain.texture.{name}"), size, 0.0..=10.0);
+        }
+        if let Some(clip) = self.clip_norm {
+            checker.range("pretrain.clip_norm", clip, 1e-6..=1e6);
+        }
+        checker.range("pretrain.checkpoint_minutes", self.checkpoint_minutes, 0.0..=100_000.0);
+        self.optimiser.check("pretrain.optimiser", checker);
+    }
+}

@@ -1,0 +1,1 @@
+//! Building blocks of the networks, one config and module a file.

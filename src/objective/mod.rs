@@ -1,0 +1,1 @@
+//! Losses: tokens or logits in, one number and its parts out.

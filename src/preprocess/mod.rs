@@ -1,0 +1,1 @@
+//! From scanner grid to network input: orient, resample, normalise, crop; and the way back.

@@ -1,0 +1,1 @@
+//! Plain data between the worker and every front end.

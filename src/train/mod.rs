@@ -1,0 +1,1 @@
+//! The training loops, optimisers, schedules, checkpoints and transfer.

@@ -1,0 +1,4 @@
+//! Whole-program tests in one binary, since every test binary links for long.
+
+mod fixtures;
+mod parity;

@@ -1,0 +1,48 @@
+//! Parity with the reference implementations, driven by `manifest.json`.
+//!
+//! An entry is recognised by its structure (kind, reference, tensor and hyper-parameter names), never by its file
+//! name, so that other sets of the same kinds can be tested with `SIMTROT_FIXTURES=DIR`.
+//! An entry of a kind that is not built yet is reported by name as `not yet`.
+
+use crate::fixtures::{Entry, entries};
+
+/// What checking an entry brought: one outcome for each compared tensor.
+pub type Outcomes = Vec<Result<f64, String>>;
+
+/// A check, and which entries it is for.
+struct Check {
+    what: &'static str,
+    applies: fn(&Entry) -> bool,
+    run: fn(&Entry) -> Outcomes,
+}
+
+/// Every kind of entry that is built.
+const CHECKS: &[Check] = &[];
+
+#[test]
+fn every_entry_of_the_manifest_matches_its_reference() {
+    let mut failures = Vec::new();
+    for entry in entries() {
+        let mut known = false;
+        for check in CHECKS.iter().filter(|check| (check.applies)(&entry)) {
+            known = true;
+            let outcomes = (check.run)(&entry);
+            assert!(!outcomes.is_empty(), "{}: {} compared nothing", entry.name, check.what);
+            let (passed, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+            let worst = passed.iter().flatten().fold(0.0_f64, |worst, &used| worst.max(used));
+            println!(
+                "{:28} {:28} {} within tolerance (most used: {:.2}), {} off",
+                entry.name,
+                check.what,
+                passed.len(),
+                worst,
+                failed.len()
+            );
+            failures.extend(failed.into_iter().filter_map(Result::err));
+        }
+        if !known {
+            println!("{:28} not yet", entry.name);
+        }
+    }
+    assert!(failures.is_empty(), "{} values off:\n{}", failures.len(), failures.join("\n"));
+}
