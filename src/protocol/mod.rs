@@ -1,1 +1,18 @@
-//! Plain data between the worker and every front end.
+//! Plain data between the worker and every front end: events out, commands in, one fold over the events.
+
+mod command;
+mod environment;
+mod event;
+mod folder;
+mod state;
+mod summary;
+
+pub use command::Command;
+pub use environment::Environment;
+pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
+pub use folder::{RunFolder, RunFolderError, write_atomically};
+pub use state::{RunState, StageState};
+pub use summary::{ArmScores, StageTime, Summary};
+
+/// Version of `events.jsonl`, `summary.json` and `checkpoint.json`; raised when a reader would misunderstand.
+pub const SCHEMA: u32 = 1;

@@ -1,0 +1,181 @@
+//! The layout of a run on disk, and writing so that a crash leaves either the old file or the new one.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::{Record, RunState};
+use crate::config::{ConfigError, RunConfig};
+
+/// A run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+/// What can be wrong with a run's folder.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFolderError {
+    /// A run is already there.
+    #[error("{} already holds a run; go on with it by --resume, replace it by --overwrite, or name another folder with --out", .0.display())]
+    Occupied(PathBuf),
+    /// Files that are not a run's are there; they are never deleted.
+    #[error("{} holds files that are no run of simtrot; name another folder with --out", .0.display())]
+    Foreign(PathBuf),
+    /// Nothing to resume.
+    #[error("{} holds no run to resume; leave --resume away to start one", .0.display())]
+    Nothing(PathBuf),
+    /// Reading or writing failed.
+    #[error("{path}: {cause}", path = path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {cause}; the run was written by another version or damaged", path = path.display())]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The run's own config no longer passes.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Where a run of a name goes when no folder is given.
+const DEFAULT_PARENT: &str = "runs";
+
+impl RunFolder {
+    /// The folder at `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// `out`, or `runs/NAME`.
+    pub fn named(out: Option<&Path>, name: &str) -> Self {
+        Self::new(out.map_or_else(|| Path::new(DEFAULT_PARENT).join(name), Path::to_owned))
+    }
+
+    /// Makes the folder ready for a new run.
+    ///
+    /// # Errors
+    /// A run or foreign files are there. With `overwrite` a run there is removed; foreign files never are.
+    pub fn create(&self, overwrite: bool) -> Result<(), RunFolderError> {
+        let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
+        let empty = !self.root.exists() || std::fs::read_dir(&self.root).map_err(io)?.next().is_none();
+        if !empty {
+            match (self.holds_run(), overwrite) {
+                (true, true) => std::fs::remove_dir_all(&self.root).map_err(io)?,
+                (true, false) => return Err(RunFolderError::Occupied(self.root.clone())),
+                (false, _) => return Err(RunFolderError::Foreign(self.root.clone())),
+            }
+        }
+        std::fs::create_dir_all(&self.root).map_err(io)
+    }
+
+    /// Checks that there is a run to go on with.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn resume(&self) -> Result<(), RunFolderError> {
+        if self.holds_run() { Ok(()) } else { Err(RunFolderError::Nothing(self.root.clone())) }
+    }
+
+    fn holds_run(&self) -> bool {
+        self.config_path().is_file()
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `config.ron`: every value spelt out.
+    pub fn config_path(&self) -> PathBuf {
+        self.root.join("config.ron")
+    }
+
+    /// `events.jsonl`: everything that happened.
+    pub fn events_path(&self) -> PathBuf {
+        self.root.join("events.jsonl")
+    }
+
+    /// `checkpoints/` of the run.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// `predictions/ARM/`, or `predictions/` where there is no arm.
+    pub fn predictions(&self, arm: &str) -> PathBuf {
+        self.root.join("predictions").join(arm)
+    }
+
+    /// `report.html`.
+    pub fn report_path(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
+    /// The folder of one arm's training inside a comparison.
+    pub fn arm(&self, stage: &super::Stage) -> Self {
+        Self::new(self.root.join("arms").join(stage.to_string().replace(' ', "_")))
+    }
+
+    /// Reads the run's config.
+    ///
+    /// # Errors
+    /// Missing or invalid.
+    pub fn config(&self) -> Result<RunConfig, RunFolderError> {
+        Ok(RunConfig::load(&self.config_path())?)
+    }
+
+    /// Replays `events.jsonl` through the one fold. A last line cut off by a crash is left out.
+    ///
+    /// # Errors
+    /// The file is missing, or a line before the last is damaged.
+    pub fn replay(&self) -> Result<RunState, RunFolderError> {
+        let path = self.events_path();
+        let text = std::fs::read_to_string(&path).map_err(|cause| RunFolderError::Io { path: path.clone(), cause })?;
+        let mut state = RunState::default();
+        let mut lines = text.lines().enumerate().peekable();
+        while let Some((index, line)) = lines.next() {
+            match parse::<Record>(line) {
+                Ok(record) => state.apply(&record),
+                Err(_) if lines.peek().is_none() => break,
+                Err(cause) => return Err(RunFolderError::Content { path, cause: format!("line {}: {cause}", index + 1) }),
+            }
+        }
+        Ok(state)
+    }
+
+    /// Writes a file of the run atomically; `name` is relative to the folder.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RunFolderError> {
+        let path = self.root.join(name);
+        write_atomically(&path, bytes).map_err(|cause| RunFolderError::Io { path, cause })
+    }
+}
+
+fn parse<T: DeserializeOwned>(line: &str) -> Result<T, String> {
+    serde_json::from_str(line).map_err(|error| error.to_string())
+}
+
+/// Writes through a temporary file in the same folder, synced and renamed; makes missing parent folders.
+///
+/// # Errors
+/// The operating system's.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! The one fold over a run's events: terminal, report, window, tests and replay all read it.
+
+use std::collections::BTreeMap;
+
+use super::{CollapsePair, Environment, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
+use crate::metrics::CaseScore;
+
+/// Everything known of a run so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunState {
+    /// Name of the run.
+    pub name: String,
+    /// Program, device, machine.
+    pub environment: Environment,
+    /// Class names, background first.
+    pub classes: Vec<String>,
+    /// Stages in the order in which they began.
+    pub stages: Vec<StageState>,
+    /// Collapse numbers of the references, by name.
+    pub baselines: BTreeMap<String, CollapsePair>,
+    /// Notices in order.
+    pub notices: Vec<(Severity, String)>,
+    /// Seconds since the job began, of the latest event.
+    pub secs: f64,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+/// Everything known of one stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageState {
+    /// Which.
+    pub stage: Stage,
+    /// Units of work in all.
+    pub total: usize,
+    /// Units done.
+    pub done: usize,
+    /// Units that an earlier session had done.
+    pub done_before: usize,
+    /// When it began, in seconds since the job began.
+    pub began_secs: f64,
+    /// Seconds it took, once finished.
+    pub secs: Option<f64>,
+    /// Optimiser steps.
+    pub steps: Vec<StepNumbers>,
+    /// Collapse numbers with the steps done when they were taken.
+    pub probes: Vec<(usize, CollapsePair)>,
+    /// Validation Dice with the steps done.
+    pub validations: Vec<(usize, f64)>,
+    /// Written checkpoints: steps done, folder, best.
+    pub checkpoints: Vec<(usize, String, bool)>,
+    /// Encoder taken over: from where, and what matched.
+    pub transfer: Option<(String, TransferReport)>,
+    /// Scores by case.
+    pub scores: BTreeMap<String, Vec<CaseScore>>,
+}
+
+impl StageState {
+    fn new(stage: &Stage) -> Self {
+        Self {
+            stage: stage.clone(),
+            total: 0,
+            done: 0,
+            done_before: 0,
+            began_secs: 0.0,
+            secs: None,
+            steps: Vec::new(),
+            probes: Vec::new(),
+            validations: Vec::new(),
+            checkpoints: Vec::new(),
+            transfer: None,
+            scores: BTreeMap::new(),
+        }
+    }
+
+    /// Seconds until the stage is done at the pace so far; None before the first unit.
+    pub fn eta_secs(&self, now_secs: f64) -> Option<f64> {
+        let done = self.done.checked_sub(self.done_before).filter(|&done| done > 0)?;
+        let left = self.total.saturating_sub(self.done);
+        Some((now_secs - self.began_secs) / done as f64 * left as f64)
+    }
+
+    /// The collapse numbers taken last.
+    pub fn last_probe(&self) -> Option<&CollapsePair> {
+        self.probes.last().map(|(_, pair)| pair)
+    }
+}
+
+impl RunState {
+    /// Takes one event in. A stage that a resumed run began again goes on where it stood:
+    /// numbers of steps after the checkpoint that it resumed from are forgotten.
+    pub fn apply(&mut self, record: &Record) {
+        self.secs = record.secs;
+        match &record.event {
+            Event::Started { name, environment, classes, .. } => {
+                (self.name, self.environment, self.classes) = (name.clone(), environment.clone(), classes.clone());
+                self.outcome = None;
+            }
+            Event::Notice { severity, text } => self.notices.push((*severity, text.clone())),
+            Event::StageStarted { stage, total, done } => self.begin(stage, *total, *done),
+            Event::Progress { stage, done, .. } => self.stage_mut(stage).done = *done,
+            Event::Step { stage, numbers } => {
+                let stage = self.stage_mut(stage);
+                stage.done = numbers.step;
+                stage.steps.push(numbers.clone());
+            }
+            Event::Probe { stage, step, collapse } => self.stage_mut(stage).probes.push((*step, (**collapse).clone())),
+            Event::Baseline { name, collapse } => {
+                self.baselines.insert(name.clone(), (**collapse).clone());
+            }
+            Event::Validation { stage, step, dice_mean } => self.stage_mut(stage).validations.push((*step, *dice_mean)),
+            Event::Checkpoint { stage, step, path, best } => self.stage_mut(stage).checkpoints.push((*step, path.clone(), *best)),
+            Event::Transfer { stage, from, report } => self.stage_mut(stage).transfer = Some((from.clone(), report.clone())),
+            Event::Scored { stage, case, scores } => {
+                self.stage_mut(stage).scores.insert(case.clone(), scores.clone());
+            }
+            Event::StageFinished { stage, secs } => self.stage_mut(stage).secs = Some(*secs),
+            Event::Finished { outcome } => self.outcome = Some(outcome.clone()),
+        }
+    }
+
+    fn begin(&mut self, stage: &Stage, total: usize, done: usize) {
+        let secs = self.secs;
+        let stage = self.stage_mut(stage);
+        (stage.total, stage.done, stage.done_before, stage.began_secs, stage.secs) = (total, done, done, secs, None);
+        stage.steps.retain(|numbers| numbers.step <= done);
+        stage.probes.retain(|(step, _)| *step <= done);
+        stage.validations.retain(|(step, _)| *step <= done);
+        stage.checkpoints.retain(|(step, ..)| *step <= done);
+    }
+
+    fn stage_mut(&mut self, stage: &Stage) -> &mut StageState {
+        let index = self.stages.iter().position(|known| known.stage == *stage).unwrap_or_else(|| {
+            self.stages.push(StageState::new(stage));
+            self.stages.len() - 1
+        });
+        &mut self.stages[index]
+    }
+
+    /// The stage of a kind and arm, if it began.
+    pub fn stage(&self, kind: StageKind, arm: &str) -> Option<&StageState> {
+        self.stages.iter().find(|stage| stage.stage.kind == kind && stage.stage.arm == arm)
+    }
+
+    /// Stages of a kind, in the order in which they began.
+    pub fn stages_of(&self, kind: StageKind) -> impl Iterator<Item = &StageState> {
+        self.stages.iter().filter(move |stage| stage.stage.kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(secs: f64, event: Event) -> Record {
+        Record { secs, event }
+    }
+
+    #[test]
+    fn a_resumed_stage_forgets_what_came_after_its_checkpoint() {
+        let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
+        let mut state = RunState::default();
+        state.apply(&record(0.0, Event::StageStarted { stage: stage.clone(), total: 10, done: 0 }));
+        for step in 1..=5 {
+            let numbers = StepNumbers { step, loss: step as f64, ..StepNumbers::default() };
+            state.apply(&record(step as f64, Event::Step { stage: stage.clone(), numbers }));
+        }
+        assert_eq!(state.stages[0].eta_secs(5.0), Some(5.0));
+        state.apply(&record(6.0, Event::StageStarted { stage, total: 10, done: 3 }));
+        let steps: Vec<_> = state.stages[0].steps.iter().map(|numbers| numbers.step).collect();
+        assert_eq!(steps, [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_event_survives_its_line() {
+        let event = Event::Step {
+            stage: Stage { kind: StageKind::Finetune, arm: "scratch".into() },
+            numbers: StepNumbers { step: 3, loss: 0.1, ..StepNumbers::default() },
+        };
+        let line = serde_json::to_string(&record(1.5, event.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record(1.5, event));
+    }
+}

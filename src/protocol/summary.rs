@@ -1,0 +1,117 @@
+//! `summary.json`: the numbers of a run that scripts read. Versioned by `schema`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunState, SCHEMA, StageKind, StageState};
+use crate::metrics::{CaseScore, Collapse};
+
+/// The numbers of a run that scripts read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Version of this format.
+    pub schema: u32,
+    /// Name of the run.
+    pub name: String,
+    /// `cpu` or `gpu`.
+    pub device: String,
+    /// Name of the processor or adapter.
+    pub device_name: String,
+    /// What was done, in order.
+    pub stages: Vec<StageTime>,
+    /// Scores on the test cases, by arm.
+    pub test: BTreeMap<String, ArmScores>,
+    /// Collapse numbers of projected tokens: `untrained`, `constant`, `noise`, and each pre-training arm.
+    pub collapse: BTreeMap<String, Collapse>,
+    /// The same of encoder tokens.
+    pub collapse_encoder: BTreeMap<String, Collapse>,
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// Its name, for example `finetune scratch`.
+    pub name: String,
+    /// Seconds it took.
+    pub secs: f64,
+    /// Optimiser steps, or cases.
+    pub steps: usize,
+}
+
+/// Scores of one arm on the test cases. Pairs absent from truth and prediction are left out of every mean.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmScores {
+    /// Mean over cases of each case's mean over labels.
+    pub dice_mean: Option<f64>,
+    /// Mean over cases, by label or region name.
+    pub dice: BTreeMap<String, f64>,
+    /// Mean over cases of each case's mean over labels, in mm (voxels if the config says so).
+    pub hd95_mm_mean: Option<f64>,
+    /// Mean over cases, by label or region name.
+    pub hd95_mm: BTreeMap<String, f64>,
+    /// Number of cases.
+    pub cases: usize,
+    /// Labels that truth or prediction lacks where the other has them: Dice 0, HD95 the diagonal.
+    pub one_sided: usize,
+}
+
+/// Mean of what is there; None of nothing.
+fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+impl ArmScores {
+    /// Means of case scores: over labels within a case first, then over cases.
+    pub fn new(scores: &BTreeMap<String, Vec<CaseScore>>) -> Self {
+        let over_cases =
+            |value: fn(&CaseScore) -> Option<f64>| mean(scores.values().filter_map(|case| mean(case.iter().filter_map(value))));
+        let by_name = |value: fn(&CaseScore) -> Option<f64>| {
+            let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+            for score in scores.values().flatten() {
+                if let Some(value) = value(score) {
+                    values.entry(score.label.clone()).or_default().push(value);
+                }
+            }
+            values.into_iter().filter_map(|(name, values)| Some((name, mean(values)?))).collect()
+        };
+        Self {
+            dice_mean: over_cases(|score| score.dice),
+            dice: by_name(|score| score.dice),
+            hd95_mm_mean: over_cases(|score| score.hd95),
+            hd95_mm: by_name(|score| score.hd95),
+            cases: scores.len(),
+            one_sided: scores.values().flatten().filter(|score| score.one_sided).count(),
+        }
+    }
+}
+
+impl Summary {
+    /// The summary of what a run has done so far.
+    pub fn new(state: &RunState) -> Self {
+        let time = |stage: &StageState| Some(StageTime { name: stage.stage.to_string(), secs: stage.secs?, steps: stage.done });
+        let mut collapse = BTreeMap::new();
+        let mut collapse_encoder = BTreeMap::new();
+        let measured = state.stages.iter().filter_map(|stage| Some((stage_name(stage), stage.last_probe()?)));
+        for (name, pair) in state.baselines.iter().map(|(name, pair)| (name.clone(), pair)).chain(measured) {
+            collapse.insert(name.clone(), pair.projected.clone());
+            collapse_encoder.insert(name, pair.encoder.clone());
+        }
+        Self {
+            schema: SCHEMA,
+            name: state.name.clone(),
+            device: state.environment.device.clone(),
+            device_name: state.environment.device_name.clone(),
+            stages: state.stages.iter().filter_map(time).collect(),
+            test: state.stages_of(StageKind::Test).map(|stage| (stage_name(stage), ArmScores::new(&stage.scores))).collect(),
+            collapse,
+            collapse_encoder,
+        }
+    }
+}
+
+/// The arm, or the stage's kind where there is only one.
+fn stage_name(stage: &StageState) -> String {
+    if stage.stage.arm.is_empty() { stage.stage.to_string() } else { stage.stage.arm.clone() }
+}
