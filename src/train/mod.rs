@@ -1,1 +1,24 @@
 //! The training loops, optimisers, schedules, checkpoints and transfer.
+
+mod cases;
+mod checkpoint;
+mod finetune;
+mod gradients;
+mod optimiser;
+mod pretrain;
+mod probe;
+mod schedule;
+mod session;
+mod step_rule;
+mod transfer;
+
+pub use cases::{CaseSet, TrainingCase};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo};
+pub use finetune::{Finetune, finetune};
+pub use gradients::{accumulate, clip_grad_norm};
+pub use optimiser::{Optimiser, OptimiserError};
+pub use pretrain::{Pretrain, Pretraining, pretrain};
+pub use probe::{Probe, ProbeData};
+pub use schedule::lr;
+pub use session::{Control, Ending, Session, TrainError};
+pub use transfer::transfer_encoder;

@@ -1,0 +1,167 @@
+//! The command line. It only reads words; `front` carries the commands out.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::device::DeviceChoice;
+
+/// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
+#[derive(Debug, Parser)]
+#[command(name = "simtrot", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Do not open a window.
+    #[arg(long, global = true)]
+    pub no_gui: bool,
+    /// Where to compute: auto, cpu, gpu, gpu:N or gpu:NAME (`simtrot doctor` lists them).
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// Print results and problems only.
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole method on forty small brain scans inside the program, in minutes.
+    Demo(RunArgs),
+    /// Pre-train, fine-tune beside a from-scratch twin, segment, measure, report: every arm of a config.
+    Run {
+        /// The run's settings (RON).
+        config: PathBuf,
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Pre-train an encoder without labels.
+    Pretrain {
+        /// The run's settings (RON).
+        config: PathBuf,
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Train a segmentation network with labels, from scratch or from a pre-trained encoder.
+    Finetune {
+        /// The run's settings (RON).
+        config: PathBuf,
+        /// Checkpoint folder (or run folder) whose encoder to start from.
+        #[arg(long, value_name = "CHECKPOINT")]
+        from: Option<PathBuf>,
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Segment volumes with a fine-tuned checkpoint, on their own grid.
+    Infer {
+        /// Checkpoint folder (or run folder).
+        #[arg(long, value_name = "CHECKPOINT")]
+        checkpoint: PathBuf,
+        /// NIfTI files, or folders of them. Channels in files of their own end in _0000, _0001, ...
+        #[arg(required = true)]
+        input: Vec<PathBuf>,
+        /// Folder for the segmentations.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Replace segmentations that are already there.
+        #[arg(long)]
+        overwrite: bool,
+        /// Settings of the checkpoint's `infer` part to change, for example infer.mirror=true.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// Score segmentations against truth: Dice and HD95 for each case and label.
+    Evaluate {
+        /// Folder of true label maps.
+        #[arg(long, value_name = "DIR")]
+        truth: PathBuf,
+        /// Folder of segmentations with the same file names.
+        #[arg(long, value_name = "DIR")]
+        prediction: PathBuf,
+        /// Folder for metrics.csv and summary.json; without it, the table is printed only.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Settings of `evaluate` and `data.regions` to change, for example evaluate.distance_unit=voxels.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// Measure representation collapse of a checkpoint on volumes.
+    Probe {
+        /// Checkpoint folder (or run folder).
+        #[arg(long, value_name = "CHECKPOINT")]
+        checkpoint: PathBuf,
+        /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
+        data: PathBuf,
+        /// Write the numbers as JSON too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Settings of `probe` to change.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// List a dataset's cases and every problem in it. Exit code 2 when a case is unusable.
+    Check {
+        /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
+        data: PathBuf,
+        /// Write rows and problems as JSON too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Shapes, parameters and memory of a config, before anything is trained. Exit code 2 when it cannot fit.
+    Plan {
+        /// The run's settings (RON).
+        config: PathBuf,
+        /// Change a setting, for example pretrain.mask_ratio=0.5.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// Adapters, drivers, limits, and a small computation on each compared with the CPU.
+    Doctor {
+        /// Write the findings as JSON too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Time the pieces of work that training and inference consist of.
+    Bench(BenchArgs),
+}
+
+/// What every command that makes a run takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// The run's folder; runs/NAME by default.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in the folder, exactly where its last checkpoint left it.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Replace the run in the folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Stop each training after so many steps, as if stopped by hand: schedules stay those of the full length.
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<usize>,
+    /// Go on without cases that `simtrot check` finds unusable, and say so in the run.
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Change a setting, for example pretrain.mask_ratio=0.5. Values are JSON or bare words.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// What `bench` takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BenchArgs {
+    /// Write the results as JSON: {name: {median_s, min_s, peak_rss_mib}}.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// One piece of work only.
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    /// Timed repetitions of each piece, after one that is not timed.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub runs: usize,
+    /// CPU threads; all by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}

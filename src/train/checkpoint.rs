@@ -1,0 +1,300 @@
+//! Checkpoints: weights, optimiser and everything needed to go on or to segment, written so that a crash leaves
+//! either the old one or the new one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::RunConfig;
+use crate::model::{HostTensor, WeightsError, read_weights, write_weights};
+use crate::protocol::{SCHEMA, StageKind};
+
+const WEIGHTS: &str = "weights.safetensors";
+const OPTIMISER: &str = "optimiser.safetensors";
+const INFO: &str = "checkpoint.json";
+
+/// Names of the last checkpoint: its own, and where it steps aside for an instant while the next takes its place.
+const LAST: [&str; 2] = ["last", ".last.old"];
+
+/// What a checkpoint is of, and where it came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointInfo {
+    /// Version of this format.
+    pub schema: u32,
+    /// Pre-training (encoder and projector) or fine-tuning (the whole network).
+    pub kind: StageKind,
+    /// Optimiser steps done.
+    pub step: usize,
+    /// The best figure so far, by which `best/` is chosen.
+    pub best: Option<f64>,
+    /// The run's settings, the arm's laid over them.
+    pub config: RunConfig,
+    /// What the network was trained for.
+    pub dataset: DatasetInfo,
+    /// Version of simtrot.
+    pub version: String,
+    /// Commit it was built from.
+    pub commit: String,
+    /// Checkpoints whose weights it started from, nearest first.
+    pub parents: Vec<String>,
+}
+
+/// What the dataset asks of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetInfo {
+    /// Name of the dataset.
+    pub name: String,
+    /// Names of the image channels, in order.
+    pub channels: Vec<String>,
+    /// Label values and names, background (0) included; class k is the k-th value.
+    pub labels: BTreeMap<u32, String>,
+}
+
+impl CheckpointInfo {
+    /// Of a training that has done `step` steps.
+    pub fn new(kind: StageKind, step: usize, config: &RunConfig, dataset: &DatasetInfo) -> Self {
+        Self {
+            schema: SCHEMA,
+            kind,
+            step,
+            best: None,
+            config: config.resolved(),
+            dataset: dataset.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: env!("SIMTROT_COMMIT").to_owned(),
+            parents: Vec::new(),
+        }
+    }
+}
+
+/// A checkpoint in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What it is of.
+    pub info: CheckpointInfo,
+    /// Weights by the reference's names, in PyTorch's layouts.
+    pub weights: BTreeMap<String, HostTensor>,
+    /// State of the optimiser.
+    pub optimiser: Vec<u8>,
+}
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// Nothing that looks like one.
+    #[error("{}: no checkpoint there (expected {INFO}, or checkpoints/best or checkpoints/last below it)", .0.display())]
+    None(PathBuf),
+    /// The file system refused.
+    #[error("{path}: {cause}", path = path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// `checkpoint.json` is damaged or of another version.
+    #[error("{path}: {cause}; written by another version of simtrot, or damaged", path = path.display())]
+    Info {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The weights file.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The optimiser's state does not fit.
+    #[error(transparent)]
+    Optimiser(#[from] super::OptimiserError),
+    /// It is of another kind than asked for.
+    #[error("{path} holds {found}; {wanted}", path = path.display())]
+    Kind {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What it holds.
+        found: &'static str,
+        /// What is needed and how to get it.
+        wanted: &'static str,
+    },
+    /// Tensors are missing or have another shape.
+    #[error("{path} does not fit the network of the config: {cause}", path = path.display())]
+    Fit {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Which tensors.
+        cause: String,
+    },
+    /// The settings changed in a way that a resumed run cannot follow.
+    #[error("{path} was trained with other settings ({keys}); start a new run, or resume with the settings in its config.ron", path = path.display())]
+    Settings {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Which keys differ.
+        keys: String,
+    },
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint as `folder/name` in place of an older one.
+    ///
+    /// # Errors
+    /// The file system's. The older checkpoint is then still there, as `name` or `.name.old`.
+    pub fn save(&self, folder: &Path, name: &str) -> Result<PathBuf, CheckpointError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |cause| CheckpointError::Io { path, cause }
+        };
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        let fresh = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(folder).map_err(io(folder))?;
+        write_weights(&fresh.path().join(WEIGHTS), &self.weights)?;
+        let info = serde_json::to_vec_pretty(&self.info).expect("plain data becomes JSON");
+        for (file, bytes) in [(OPTIMISER, &self.optimiser), (INFO, &info)] {
+            let path = fresh.path().join(file);
+            crate::protocol::write_atomically(&path, bytes).map_err(io(&path))?;
+        }
+        let (place, old) = (folder.join(name), folder.join(format!(".{name}.old")));
+        // A folder cannot be renamed over another one: the older one steps aside first, and `open` looks for it there.
+        if old.exists() {
+            std::fs::remove_dir_all(&old).map_err(io(&old))?;
+        }
+        if place.exists() {
+            std::fs::rename(&place, &old).map_err(io(&place))?;
+        }
+        std::fs::rename(fresh.keep(), &place).map_err(io(&place))?;
+        if old.exists() {
+            std::fs::remove_dir_all(&old).map_err(io(&old))?;
+        }
+        Ok(place)
+    }
+
+    /// Where the checkpoint of `path` lies: the folder itself, or below a run's folder the `best` of a fine-tuning
+    /// (chosen on validation cases), else the `last`.
+    ///
+    /// # Errors
+    /// None of them is there.
+    pub fn locate(path: &Path) -> Result<PathBuf, CheckpointError> {
+        let is_chosen = |place: &PathBuf| Self::read_info(place).is_ok_and(|info| info.kind == StageKind::Finetune);
+        let parents = [path.to_owned(), path.join("checkpoints")];
+        let best = parents.iter().map(|parent| parent.join("best")).find(is_chosen);
+        let last = || parents.iter().flat_map(|parent| LAST.map(|name| parent.join(name)));
+        let place = [path.to_owned()].into_iter().chain(best).chain(last()).find(|place| place.join(INFO).is_file());
+        place.ok_or_else(|| CheckpointError::None(path.to_owned()))
+    }
+
+    /// The last checkpoint in a training's `checkpoints/` folder, if there is one.
+    ///
+    /// # Errors
+    /// It is there but cannot be read.
+    pub fn last(folder: &Path) -> Result<Option<Self>, CheckpointError> {
+        LAST.map(|name| folder.join(name)).iter().find(|place| place.join(INFO).is_file()).map(|place| Self::read(place)).transpose()
+    }
+
+    /// Reads a checkpoint; `path` as for [`Checkpoint::locate`].
+    ///
+    /// # Errors
+    /// Missing or damaged.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        Self::read(&Self::locate(path)?)
+    }
+
+    fn read(place: &Path) -> Result<Self, CheckpointError> {
+        let info = Self::read_info(place)?;
+        let weights = read_weights(&place.join(WEIGHTS))?;
+        let path = place.join(OPTIMISER);
+        let optimiser = std::fs::read(&path).map_err(|cause| CheckpointError::Io { path, cause })?;
+        Ok(Self { info, weights, optimiser })
+    }
+
+    fn read_info(place: &Path) -> Result<CheckpointInfo, CheckpointError> {
+        let path = place.join(INFO);
+        let text = std::fs::read(&path).map_err(|cause| CheckpointError::Io { path: path.clone(), cause })?;
+        let info: CheckpointInfo =
+            serde_json::from_slice(&text).map_err(|error| CheckpointError::Info { path: path.clone(), cause: error.to_string() })?;
+        if info.schema == SCHEMA { Ok(info) } else { Err(CheckpointError::Info { path, cause: format!("format {} instead of {SCHEMA}", info.schema) }) }
+    }
+
+    /// Checks that `config` may go on from this checkpoint: only lengths and saving may have changed.
+    ///
+    /// # Errors
+    /// Names the settings that differ.
+    pub fn require_same_settings(&self, config: &RunConfig, place: &Path) -> Result<(), CheckpointError> {
+        let then = comparable(&self.info.config);
+        let now = comparable(&config.resolved());
+        let mut keys = Vec::new();
+        differences(&then, &now, "", &mut keys);
+        if keys.is_empty() { Ok(()) } else { Err(CheckpointError::Settings { path: place.to_owned(), keys: keys.join(", ") }) }
+    }
+}
+
+/// A config as a tree without what may change when a run goes on.
+fn comparable(config: &RunConfig) -> serde_json::Value {
+    let mut tree = serde_json::to_value(config).expect("plain data becomes JSON");
+    for part in ["pretrain", "finetune"] {
+        for key in ["steps", "checkpoint_every", "checkpoint_minutes", "probe_every", "validate_every"] {
+            if let Some(map) = tree[part].as_object_mut() {
+                map.remove(key);
+            }
+        }
+    }
+    for key in ["name", "arms", "probe", "infer", "evaluate"] {
+        tree.as_object_mut().expect("a config is a map").remove(key);
+    }
+    tree
+}
+
+fn differences(then: &serde_json::Value, now: &serde_json::Value, key: &str, keys: &mut Vec<String>) {
+    match (then, now) {
+        (serde_json::Value::Object(then), serde_json::Value::Object(now)) => {
+            for name in then.keys().chain(now.keys().filter(|name| !then.contains_key(*name))) {
+                let dotted = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                let null = serde_json::Value::Null;
+                differences(then.get(name).unwrap_or(&null), now.get(name).unwrap_or(&null), &dotted, keys);
+            }
+        }
+        _ if then != now => keys.push(key.to_owned()),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(step: usize) -> Checkpoint {
+        let weights = BTreeMap::from([("a".to_owned(), HostTensor { shape: vec![2], values: vec![step as f32, 2.0] })]);
+        let info = CheckpointInfo::new(StageKind::Pretrain, step, &RunConfig::default(), &DatasetInfo::default());
+        Checkpoint { info, weights, optimiser: vec![1, 2, 3] }
+    }
+
+    #[test]
+    fn the_newer_replaces_the_older_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        for step in [1, 2] {
+            checkpoint(step).save(folder.path(), "last").unwrap();
+        }
+        assert_eq!(Checkpoint::open(folder.path()).unwrap(), checkpoint(2));
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["last"]);
+    }
+
+    #[test]
+    fn a_crash_between_the_renames_leaves_the_older_one_to_be_found() {
+        let folder = tempfile::tempdir().unwrap();
+        checkpoint(1).save(folder.path(), "last").unwrap();
+        std::fs::rename(folder.path().join("last"), folder.path().join(".last.old")).unwrap();
+        assert_eq!(Checkpoint::last(folder.path()).unwrap(), Some(checkpoint(1)));
+        checkpoint(2).save(folder.path(), "last").unwrap();
+        assert_eq!(Checkpoint::last(folder.path()).unwrap(), Some(checkpoint(2)));
+    }
+
+    #[test]
+    fn longer_is_the_same_run_and_another_mask_ratio_is_not() {
+        let then = checkpoint(1);
+        let change = |setting: &str| RunConfig::default().with_overrides(&[setting.to_owned()]).unwrap();
+        let place = Path::new("c");
+        then.require_same_settings(&change("pretrain.steps=77"), place).unwrap();
+        let error = then.require_same_settings(&change("pretrain.mask_ratio=0.1"), place).unwrap_err().to_string();
+        assert!(error.contains("pretrain.mask_ratio"), "{error}");
+    }
+}

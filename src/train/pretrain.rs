@@ -1,0 +1,209 @@
+//! Token-level contrastive pre-training with rotate-and-restore (METHOD: "One pre-training step").
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::cases::sources;
+use super::session::Rhythm;
+use super::transfer::load_all;
+use super::{CaseSet, Checkpoint, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Probe, Session, TrainError, accumulate, clip_grad_norm, lr};
+use crate::config::RunConfig;
+use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, export_named};
+use crate::objective::TokenContrast;
+use crate::protocol::{Event, StageKind, StepNumbers};
+use crate::sampling::{CaseOrder, Loader, SamplingError, ViewBatch, ViewPlan};
+
+/// What is trained: the encoder, and the projector that is thrown away after.
+#[derive(Module, Debug)]
+pub struct Pretraining {
+    /// Volume to tokens.
+    pub encoder: Encoder,
+    /// Tokens to where the loss compares them.
+    pub projector: Projector,
+}
+
+/// What a pre-training works on.
+pub struct Pretrain<'a> {
+    /// The run's settings, the arm's laid over them.
+    pub config: &'a RunConfig,
+    /// What the dataset asks of the network.
+    pub dataset: &'a DatasetInfo,
+    /// Unlabelled cases.
+    pub cases: CaseSet,
+    /// The probe bank; none where there are too few volumes to hold any out.
+    pub probe: Option<&'a Probe>,
+}
+
+impl Pretraining {
+    /// With the initial weights of the config's seed.
+    pub fn init(config: &RunConfig, channels: usize, device: &Device) -> Self {
+        // An encoder knows no classes.
+        let task = Task { channels, classes: 0, crop_size: config.pretrain.crop_size };
+        let encoder = Encoder::init(&config.model, &task, config.seed, device);
+        let dim = encoder.dims().pop().expect("a network has a stage");
+        let projector = Projector::init(&config.pretrain.projector, dim, config.seed, device);
+        Self { encoder, projector }
+    }
+}
+
+impl NamedWeights for Pretraining {
+    fn reference_name(&self, path: &[String]) -> String {
+        match path.split_first() {
+            Some((part, rest)) if part == "encoder" => self.encoder.reference_name(rest),
+            Some((_, rest)) => self.projector.reference_name(rest),
+            None => String::new(),
+        }
+    }
+}
+
+/// Pre-trains until the last step or a stop, and hands back the encoder with its projector.
+///
+/// # Errors
+/// Loss or gradient that is no number, a batch that cannot be drawn, a checkpoint that cannot be written or read.
+pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraining, Ending), TrainError> {
+    let (config, settings) = (work.config, &work.config.pretrain);
+    let device = session.device.clone().autodiff();
+    let mut training = begin(session, work, &device)?;
+    let contrast = TokenContrast::new(settings.temperature, settings.weight);
+    let last = session.last_step(training.step, settings.steps);
+    let mut loader = loader(work, &training.model, training.step, last)?;
+    let mut rhythm = Rhythm::new(settings.checkpoint_every, settings.checkpoint_minutes);
+
+    session.emit(Event::StageStarted { stage: session.stage.clone(), total: settings.steps, done: training.step });
+    if training.step == 0 {
+        training.probe(session, work);
+    }
+    while training.step < last {
+        rhythm.step_begins();
+        let step = training.step;
+        let rate = lr(&settings.schedule, settings.optimiser.base_lr(), step, settings.steps);
+        let mut gradients = GradientsParams::new();
+        let mut numbers = StepNumbers { step: step + 1, lr: rate, ..StepNumbers::default() };
+        let mut cases = Vec::new();
+        for _ in 0..settings.accumulate {
+            let (micro_step, batch) = loader.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
+            let pass = Pass::training(config.seed, micro_step, 0);
+            let more = contrast_step(&training.model, &contrast, &batch, pass, settings.accumulate, &mut numbers);
+            accumulate(&training.model, &mut gradients, more);
+            cases.extend(batch.cases);
+        }
+        numbers.grad_norm = clip_grad_norm(&training.model, &mut gradients, settings.clip_norm);
+        session.require_finite(&numbers, &cases, training.saved)?;
+        training.model = training.optimiser.step(training.model, gradients, rate);
+        training.step += 1;
+        let loss = numbers.loss;
+        session.emit(Event::Step { stage: session.stage.clone(), numbers: rhythm.timed(numbers, cases.len()) });
+
+        if training.step.is_multiple_of(settings.probe_every) || training.step == settings.steps {
+            training.probe(session, work);
+        }
+        let control = (session.control)();
+        let ends = training.step == last || control == Control::Stop;
+        if ends || control == Control::Save || rhythm.save_due(training.step) {
+            training.save(session, work, loss)?;
+            rhythm.saved();
+        }
+        if control == Control::Stop {
+            return Ok((training.model, Ending::Stopped));
+        }
+    }
+    let ending = if training.step == settings.steps { Ending::Completed } else { Ending::Stopped };
+    Ok((training.model, ending))
+}
+
+/// One batch of views through the network and back: adds to `numbers`, returns the gradients.
+fn contrast_step(model: &Pretraining, contrast: &TokenContrast, batch: &ViewBatch, pass: Pass, share: usize, numbers: &mut StepNumbers) -> GradientsParams {
+    let device = model.projector.fc1.weight.val().device();
+    let [volumes, ..] = batch.shape;
+    // Both views in one pass: the encoder treats volumes apart, and larger products keep the device busier.
+    let views = [&batch.masked, &batch.rotated].map(|view| Tensor::<5>::from_data(TensorData::new(view.clone(), batch.shape), &device));
+    let features = model.encoder.encode(Tensor::cat(views.to_vec(), 0), pass).pop().expect("a network has a stage");
+    let [_, dim, depth, height, width] = features.dims();
+    let tokens = depth * height * width;
+    let sequence = features.reshape([2 * volumes, dim, tokens]).swap_dims(1, 2);
+
+    let masked = sequence.clone().narrow(0, 0, volumes);
+    let rows: Vec<i32> = batch.restore_rows([depth, height, width]).into_iter().map(|row| row as i32).collect();
+    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [volumes * tokens]), &device);
+    let restored = sequence.narrow(0, volumes, volumes).reshape([volumes * tokens, dim]).select(0, rows).reshape([volumes, tokens, dim]);
+
+    let projected = model.projector.forward(Tensor::cat(vec![masked, restored], 0));
+    let z_masked = projected.clone().narrow(0, 0, volumes);
+    let z_restored = projected.narrow(0, volumes, volumes);
+    let result = contrast.forward(z_masked, z_restored);
+    let read = result.numbers();
+    let share = 1.0 / share as f64;
+    numbers.loss += read.loss * share;
+    for (name, value) in [("positive_similarity", read.positive_similarity), ("negative_similarity", read.negative_similarity), ("wrong_volume", read.wrong_volume)] {
+        *numbers.parts.entry(name.to_owned()).or_default() += value * share;
+    }
+    GradientsParams::from_grads((result.loss * share).backward(), model)
+}
+
+/// A pre-training between two steps.
+struct Training {
+    model: Pretraining,
+    optimiser: Optimiser,
+    step: usize,
+    best: Option<f64>,
+    /// Step of `checkpoints/last`.
+    saved: Option<usize>,
+}
+
+fn begin(session: &Session<'_>, work: &Pretrain<'_>, device: &Device) -> Result<Training, TrainError> {
+    let config = work.config;
+    let model = Pretraining::init(config, work.dataset.channels.len(), device);
+    let place = session.checkpoints.join("last");
+    match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
+        None => Ok(Training { model, optimiser: Optimiser::new(config.pretrain.optimiser), step: 0, best: None, saved: None }),
+        Some(checkpoint) => {
+            checkpoint.require_same_settings(config, &place)?;
+            let model = load_all(model, &checkpoint, &place)?;
+            let optimiser = Optimiser::from_bytes(config.pretrain.optimiser, &checkpoint.optimiser, &model).map_err(super::CheckpointError::from)?;
+            let step = checkpoint.info.step;
+            Ok(Training { model, optimiser, step, best: checkpoint.info.best, saved: Some(step) })
+        }
+    }
+}
+
+/// Batches for steps `first..last`, prepared ahead by threads.
+fn loader(work: &Pretrain<'_>, model: &Pretraining, first: usize, last: usize) -> Result<Loader<ViewBatch, SamplingError>, TrainError> {
+    let (config, settings) = (work.config, &work.config.pretrain);
+    let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
+    let plan = ViewPlan::new(settings, config.model.nnformer().patch_size, model.encoder.total_stride(), config.seed)?;
+    let cases = work.cases.clone();
+    let make = move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step);
+    let per_step = settings.accumulate as u64;
+    Ok(Loader::new(first as u64 * per_step, (last - first) as u64 * per_step, super::session::LOADER_THREADS, make))
+}
+
+impl Training {
+    /// Measures collapse, and the baselines beside it while the encoder is untrained.
+    fn probe(&self, session: &Session<'_>, work: &Pretrain<'_>) {
+        let Some(probe) = work.probe else { return };
+        let (encoder, projector) = (self.model.encoder.valid(), self.model.projector.valid());
+        let collapse = Box::new(probe.measure(&encoder, &projector));
+        if self.step == 0 {
+            session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
+            for (name, collapse) in probe.baselines(&encoder, &projector) {
+                session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
+            }
+        }
+        session.emit(Event::Probe { stage: session.stage.clone(), step: self.step, collapse });
+    }
+
+    /// Saves `last`, and `best` where the loss is the lowest of all saves.
+    fn save(&mut self, session: &Session<'_>, work: &Pretrain<'_>, loss: f64) -> Result<(), TrainError> {
+        let is_best = self.best.is_none_or(|best| loss < best);
+        if is_best {
+            self.best = Some(loss);
+        }
+        let mut info = CheckpointInfo::new(StageKind::Pretrain, self.step, work.config, work.dataset);
+        info.best = self.best;
+        let checkpoint = Checkpoint { info, weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() };
+        session.save(&checkpoint, is_best)?;
+        self.saved = Some(self.step);
+        Ok(())
+    }
+}
