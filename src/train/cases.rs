@@ -6,7 +6,9 @@ use crate::preprocess::Case;
 use crate::sampling::{CaseIndex, Source};
 
 /// Cases of one part of a split, shared with the loader's threads.
-pub type CaseSet = Arc<Vec<TrainingCase>>;
+///
+/// A case may stand in several parts: it is held once.
+pub type CaseSet = Arc<[Arc<TrainingCase>]>;
 
 /// A prepared case with what sampling looks up in it.
 #[derive(Debug)]

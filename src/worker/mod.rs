@@ -1,0 +1,178 @@
+//! The one thread that owns the device: takes a job, tells events, obeys commands.
+
+mod compare;
+mod data;
+mod infer;
+mod measure;
+mod probe;
+mod record;
+mod single;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::config::RunConfig;
+use crate::device::{DeviceChoice, DeviceError, Opened};
+use crate::protocol::{Command, Event, Outcome, Record, RunFolder, RunFolderError};
+use crate::train::{CheckpointError, TrainError};
+use crate::volume::{DataError, DataErrors};
+use record::Recorder;
+
+/// Events that may wait for a lagging front end before droppable ones are dropped.
+const EVENT_QUEUE: usize = 1024;
+
+/// Commands that may wait for the worker.
+const COMMAND_QUEUE: usize = 16;
+
+/// Stack of the worker's thread: automatic differentiation walks deep graphs.
+const STACK_BYTES: usize = 64 << 20;
+
+/// A running job as a front end holds it.
+pub struct RunHandle {
+    /// What happens, in order. `Step`, `Probe` and `Progress` are dropped while a front end lags; all others arrive.
+    pub events: Receiver<Record>,
+    /// What to do; read once for each optimiser step or inference window.
+    pub commands: SyncSender<Command>,
+    /// The worker's thread; joins after `Finished`.
+    pub join: JoinHandle<Outcome>,
+}
+
+/// What a worker can be asked to do.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Every arm of a config: pre-train, fine-tune, test.
+    Compare(Training),
+    /// Pre-training alone.
+    Pretrain(Training),
+    /// Fine-tuning alone, then the test cases.
+    Finetune {
+        /// The run.
+        training: Training,
+        /// Checkpoint whose encoder to start from.
+        from: Option<PathBuf>,
+    },
+    /// Segmenting volumes.
+    Infer(infer::InferJob),
+    /// Measuring a checkpoint's tokens.
+    Probe(probe::ProbeJob),
+}
+
+pub use infer::InferJob;
+pub use probe::ProbeJob;
+
+/// A run to make, or to go on with.
+#[derive(Clone, Debug)]
+pub struct Training {
+    /// Its settings.
+    pub config: RunConfig,
+    /// Where it is kept.
+    pub folder: RunFolder,
+    /// What to do with a run that is already there.
+    pub start: Start,
+    /// End each training after so many steps.
+    pub max_steps: Option<usize>,
+}
+
+/// What to do with a run that is already in the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Refuse.
+    Fresh,
+    /// Replace it.
+    Overwrite,
+    /// Go on with it.
+    Resume,
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+enum JobError {
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Data(#[from] DataErrors),
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Segment(#[from] crate::infer::sliding_window::SlidingWindowError),
+    #[error("{0}")]
+    Input(String),
+}
+
+impl From<DataError> for JobError {
+    fn from(error: DataError) -> Self {
+        Self::Data(DataErrors(vec![error]))
+    }
+}
+
+impl From<crate::sampling::SamplingError> for JobError {
+    fn from(error: crate::sampling::SamplingError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl JobError {
+    /// Whether the input or the config was at fault rather than the program or the device.
+    fn is_bad_input(&self) -> bool {
+        match self {
+            Self::Data(_) | Self::Config(_) | Self::Checkpoint(_) | Self::Input(_) | Self::Folder(_) => true,
+            Self::Device(error) => error.is_choice(),
+            Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::Checkpoint(_) | TrainError::NonFinite { .. }) => true,
+            Self::Segment(_) => false,
+        }
+    }
+}
+
+/// How a job went when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Completed,
+    Stopped,
+}
+
+/// Starts a job on a thread of its own.
+///
+/// # Panics
+/// If the system has no thread to give.
+pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
+    let (sender, events) = sync_channel(EVENT_QUEUE);
+    let (commands, receiver) = sync_channel(COMMAND_QUEUE);
+    let work = move || {
+        let mut recorder = Recorder::new(sender, receiver);
+        let result = catch_unwind(AssertUnwindSafe(|| carry_out(&job, &device, &mut recorder)));
+        let outcome = match result {
+            Ok(Ok(Ended::Completed)) => Outcome::Completed,
+            Ok(Ok(Ended::Stopped)) => Outcome::Stopped,
+            Ok(Err(error)) => Outcome::Failed { message: error.to_string(), bad_input: error.is_bad_input() },
+            Err(panic) => Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false },
+        };
+        recorder.emit(Event::Finished { outcome: outcome.clone() });
+        outcome
+    };
+    let join = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK_BYTES).spawn(work).expect("the system has a thread to give");
+    RunHandle { events, commands, join }
+}
+
+fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {
+    let opened: Opened = crate::device::open(device)?;
+    match job {
+        Job::Compare(training) => compare::compare(training, &opened, recorder),
+        Job::Pretrain(training) => single::pretrain_alone(training, &opened, recorder),
+        Job::Finetune { training, from } => single::finetune_alone(training, from.as_deref(), &opened, recorder),
+        Job::Infer(job) => infer::infer(job, &opened, recorder),
+        Job::Probe(job) => probe::probe(job, &opened, recorder),
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    format!("an internal error ended the job: {text}. What was saved is intact; --resume goes on from the last checkpoint")
+}
