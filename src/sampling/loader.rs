@@ -20,8 +20,8 @@ thread_local! {
     static CASE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Notes that this thread turns to `case`.
-pub(super) fn working_on(case: &str) {
+/// Notes that this thread turns to `case`: whoever loads or cuts one in a loader thread says so first.
+pub fn working_on(case: &str) {
     CASE.with_borrow_mut(|current| {
         current.clear();
         current.push_str(case);
@@ -42,7 +42,7 @@ pub enum LoaderError<E> {
     Panicked {
         /// The step.
         step: u64,
-        /// The case it worked on; empty before the first.
+        /// The case it worked on.
         case: String,
         /// What it said.
         message: String,
@@ -121,6 +121,7 @@ impl<T, E> Drop for Loader<T, E> {
 /// A thread's work: until its steps are done, a step failed or nobody listens.
 fn fill<T, E>(steps: impl Iterator<Item = u64>, make: &impl Fn(u64) -> Result<T, E>, queue: &SyncSender<Made<T, E>>) {
     for step in steps {
+        working_on("none yet");
         let made = match catch_unwind(AssertUnwindSafe(|| make(step))) {
             Ok(made) => made.map_err(|cause| LoaderError::Make { step, cause }),
             Err(panic) => Err(LoaderError::Panicked { step, case: CASE.take(), message: message(&*panic) }),
@@ -215,9 +216,12 @@ mod tests {
             Ok(step)
         });
         assert_eq!(loader.next(), Some(Ok((0, 0))));
-        std::thread::sleep(Duration::from_millis(50));
         // Each thread: a full queue and one in hand; and the one that was taken.
         let most = 2 * (QUEUED_PER_THREAD as u64 + 1) + 1;
+        while made.load(Ordering::SeqCst) < most {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(20));
         assert_eq!(made.load(Ordering::SeqCst), most);
         let started = Instant::now();
         drop(loader);

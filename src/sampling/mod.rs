@@ -22,7 +22,7 @@ mod view;
 use thiserror::Error;
 
 pub use labelled::{LabelledBatch, LabelledPlan};
-pub use loader::{Loader, LoaderError};
+pub use loader::{Loader, LoaderError, working_on};
 pub use order::CaseOrder;
 pub use probe_bank::{ProbeBank, ProbeInput, ProbePlan};
 pub use source::{CaseIndex, Source};

@@ -4,6 +4,9 @@
 //! name, so that other sets of the same kinds can be tested with `SIMTROT_FIXTURES=DIR`.
 //! An entry of a kind that is not built yet is reported by name as `not yet`.
 
+mod augment;
+mod sliding_window;
+
 use crate::fixtures::{Entry, entries};
 
 /// What checking an entry brought: one outcome for each compared tensor.
@@ -17,7 +20,12 @@ struct Check {
 }
 
 /// Every kind of entry that is built.
-const CHECKS: &[Check] = &[];
+const CHECKS: &[Check] = &[
+    Check { what: "intensity changes", applies: augment::is_intensity, run: augment::intensity },
+    Check { what: "mask", applies: augment::is_mask, run: augment::mask },
+    Check { what: "rotate and restore", applies: augment::is_turn, run: augment::turn },
+    Check { what: "sliding window", applies: sliding_window::applies, run: sliding_window::run },
+];
 
 #[test]
 fn every_entry_of_the_manifest_matches_its_reference() {

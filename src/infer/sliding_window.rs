@@ -1,0 +1,338 @@
+//! A network that sees one window at a time, run over a whole volume.
+//!
+//! Windows, weights and padding are those of MONAI's `sliding_window_inference`. Windows are walked along D first, so
+//! that only the rows between the oldest unfinished window and the newest need sums: what is finished is handed on and
+//! forgotten, and memory is classes x slab instead of classes x volume.
+
+mod slab;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::ops::ControlFlow;
+
+use thiserror::Error;
+
+use crate::config::{Blending, InferConfig};
+use crate::sampling::SpatialElement;
+use crate::sampling::crop::CropBox;
+use crate::volume::Volume;
+
+use slab::{Line, Slab};
+
+/// The largest number of classes that a segmentation of bytes holds.
+const MOST_CLASSES: usize = 256;
+
+/// What stands around an image smaller than the window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outside {
+    /// The least value of each channel, as around training crops.
+    Background,
+    /// One value: MONAI's `cval`.
+    Value(f32),
+}
+
+/// How windows are laid over a volume and blended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlidingWindow {
+    /// Voxels of a window along D,H,W.
+    pub roi: [usize; 3],
+    /// Share of a window that the next one covers again, from 0 to below 1.
+    pub overlap: f64,
+    /// How overlapping windows are weighted.
+    pub blending: Blending,
+    /// Standard deviation of the Gaussian weights, in window edges.
+    pub sigma_scale: f64,
+    /// Average over the eight mirror images.
+    pub mirror: bool,
+    /// Windows predicted at once.
+    pub batch: usize,
+    /// Around an image smaller than the window, which then lies in the middle (extra voxel at the end).
+    pub outside: Outside,
+}
+
+/// Why there is no segmentation.
+#[derive(Debug, Error)]
+pub enum SlidingWindowError {
+    /// The network failed.
+    #[error("window {window} of {windows}: {cause}")]
+    Predict {
+        /// The batch's first window, from 1.
+        window: usize,
+        /// Windows of the volume.
+        windows: usize,
+        /// Why.
+        cause: Box<dyn Error + Send + Sync>,
+    },
+    /// The callback asked to stop.
+    #[error("stopped before window {next} of {windows}")]
+    Stopped {
+        /// The first window not predicted, from 1.
+        next: usize,
+        /// Windows of the volume.
+        windows: usize,
+    },
+    /// Not the number of logits that windows, classes and voxels ask for.
+    #[error("the network returned {found} logits for {windows} windows of {roi:?} voxels and {classes} classes: expected {expected}")]
+    Logits {
+        /// Values returned.
+        found: usize,
+        /// Values expected.
+        expected: usize,
+        /// Windows of the batch.
+        windows: usize,
+        /// Voxels of a window.
+        roi: [usize; 3],
+        /// Classes asked for.
+        classes: usize,
+    },
+    /// More classes than a byte tells apart, or none.
+    #[error("{classes} classes; allowed is 1 to {MOST_CLASSES}")]
+    Classes {
+        /// Classes asked for.
+        classes: usize,
+    },
+    /// Windows that do not overlap in the way asked for.
+    #[error("infer.overlap is {overlap}; allowed is 0 to below 1")]
+    Overlap {
+        /// The overlap.
+        overlap: f64,
+    },
+    /// A window, batch or image without extent.
+    #[error("nothing to slide: window {roi:?}, batch {batch}, image {image:?}; every number must be at least 1")]
+    Empty {
+        /// Voxels of a window.
+        roi: [usize; 3],
+        /// Windows predicted at once.
+        batch: usize,
+        /// Voxels of the image.
+        image: [usize; 3],
+    },
+}
+
+/// Windows predicted so far, and the way to stop.
+pub type Watch<'a> = dyn FnMut(usize, usize) -> ControlFlow<()> + 'a;
+
+/// The network: windows `[batch, channel, D, H, W]` and that shape, to logits `[batch, class, D, H, W]`.
+pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + 'a;
+
+/// Places of the windows, in the image padded to at least one window.
+struct Layout {
+    /// Voxels put before the image along each axis.
+    before: [usize; 3],
+    padded: [usize; 3],
+    starts: Vec<[usize; 3]>,
+}
+
+impl SlidingWindow {
+    /// With windows of `roi` voxels, `batch` at once.
+    pub fn new(config: &InferConfig, roi: [usize; 3], batch: usize) -> Self {
+        let &InferConfig { overlap, blending, mirror } = config;
+        Self { roi, overlap, blending, sigma_scale: 0.125, mirror, batch, outside: Outside::Background }
+    }
+
+    /// First voxels of the windows of an image of `shape`, padded to at least `roi`; D slowest.
+    ///
+    /// A window follows the last one by `floor(roi * (1 - overlap))` voxels, at least one; the last is moved back to
+    /// end at the border.
+    pub fn starts(&self, shape: [usize; 3]) -> Vec<[usize; 3]> {
+        let [depths, heights, widths]: [Vec<usize>; 3] = std::array::from_fn(|axis| {
+            let (size, roi) = (shape[axis].max(self.roi[axis]), self.roi[axis]);
+            let last = size - roi;
+            let interval = ((roi as f64 * (1.0 - self.overlap)) as usize).max(1);
+            (0..=last.div_ceil(interval)).map(|window| (window * interval).min(last)).collect()
+        });
+        let plane = |d| {
+            heights.iter().flat_map({
+                let widths = &widths;
+                move |&h| widths.iter().map(move |&w| [d, h, w])
+            })
+        };
+        depths.iter().flat_map(|&d| plane(d)).collect()
+    }
+
+    /// The weight of each voxel of a window, `[D, H, W]`.
+    ///
+    /// The Gaussian is 1 at the window's centre `(roi - 1) / 2` and never below 0.001 or its own least value,
+    /// whichever is larger.
+    pub fn weights(&self) -> Vec<f32> {
+        if self.blending == Blending::Constant {
+            return vec![1.0; self.roi.iter().product()];
+        }
+        let [depth, height, width] = self.roi.map(|edge| {
+            let (sigma, centre) = (edge as f64 * self.sigma_scale, (edge as f64 - 1.0) / 2.0);
+            (0..edge).map(|at| (-(at as f64 - centre).powi(2) / (2.0 * sigma * sigma)).exp() as f32).collect::<Vec<_>>()
+        });
+        let mut weights = Vec::with_capacity(self.roi.iter().product());
+        for d in &depth {
+            for h in &height {
+                weights.extend(width.iter().map(|w| d * h * w));
+            }
+        }
+        let floor = weights.iter().copied().fold(f32::INFINITY, f32::min).max(1e-3);
+        weights.iter_mut().for_each(|weight| *weight = weight.max(floor));
+        weights
+    }
+
+    /// Values that blending holds at once for an image of `shape`: what [`Self::segment`] needs besides the image, the
+    /// segmentation and the windows at work.
+    pub fn slab_values(&self, classes: usize, shape: [usize; 3]) -> usize {
+        (classes + 1) * self.roi[0] * shape[1].max(self.roi[1]) * shape[2].max(self.roi[2])
+    }
+
+    /// The class of the largest blended logit of each voxel, `[D, H, W]`; of equal ones the first.
+    ///
+    /// `watch(done, windows)` is called before each run of the network and once at the end.
+    ///
+    /// # Errors
+    /// A failure of `predict`, a stop, or sizes that do not fit.
+    pub fn segment(
+        &self,
+        image: &Volume,
+        classes: usize,
+        predict: &mut Predict<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<u8>, SlidingWindowError> {
+        let [_, height, width] = image.grid.shape;
+        let mut segmentation = vec![0; image.grid.len()];
+        let mut best = vec![0.0; width];
+        let mut arg_max = |line: Line<'_>| {
+            let voxels = &mut segmentation[(line.depth * height + line.height) * width..][..width];
+            best.copy_from_slice(line.class(0));
+            for class in 1..classes {
+                for ((voxel, best), &logit) in voxels.iter_mut().zip(&mut best).zip(line.class(class)) {
+                    if logit > *best {
+                        (*voxel, *best) = (class as u8, logit);
+                    }
+                }
+            }
+        };
+        self.slide(image, classes, &mut Run { predict, watch, finished: &mut arg_max })?;
+        Ok(segmentation)
+    }
+
+    /// The blended logits, `[class, D, H, W]`. For a segmentation alone, [`Self::segment`] needs far less memory.
+    ///
+    /// # Errors
+    /// As [`Self::segment`].
+    pub fn blend(
+        &self,
+        image: &Volume,
+        classes: usize,
+        predict: &mut Predict<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<f32>, SlidingWindowError> {
+        let [_, height, width] = image.grid.shape;
+        let voxels = image.grid.len();
+        let mut logits = vec![0.0; classes * voxels];
+        let mut copy = |line: Line<'_>| {
+            for class in 0..classes {
+                let start = class * voxels + (line.depth * height + line.height) * width;
+                logits[start..start + width].copy_from_slice(line.class(class));
+            }
+        };
+        self.slide(image, classes, &mut Run { predict, watch, finished: &mut copy })?;
+        Ok(logits)
+    }
+
+    fn layout(&self, shape: [usize; 3]) -> Layout {
+        let before = std::array::from_fn(|axis| self.roi[axis].saturating_sub(shape[axis]) / 2);
+        let padded = std::array::from_fn(|axis| self.roi[axis].max(shape[axis]));
+        Layout { before, padded, starts: self.starts(shape) }
+    }
+
+    fn check(&self, shape: [usize; 3], classes: usize) -> Result<(), SlidingWindowError> {
+        if !(1..=MOST_CLASSES).contains(&classes) {
+            return Err(SlidingWindowError::Classes { classes });
+        }
+        if !(0.0..1.0).contains(&self.overlap) {
+            return Err(SlidingWindowError::Overlap { overlap: self.overlap });
+        }
+        if self.roi.contains(&0) || shape.contains(&0) || self.batch == 0 {
+            return Err(SlidingWindowError::Empty { roi: self.roi, batch: self.batch, image: shape });
+        }
+        Ok(())
+    }
+
+    /// Predicts all windows and hands on each line of voxels as soon as no window is left that touches it.
+    fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
+        let shape = image.grid.shape;
+        self.check(shape, classes)?;
+        let layout = self.layout(shape);
+        let windows = layout.starts.len();
+        let outside = match self.outside {
+            Outside::Value(value) => vec![value; image.channels],
+            Outside::Background => {
+                let minimum = |channel: &[f32]| channel.iter().copied().fold(f32::INFINITY, f32::min);
+                image.voxels.chunks_exact(image.grid.len()).map(minimum).collect()
+            }
+        };
+        let weights = self.weights();
+        let values = image.channels * weights.len();
+        let mut slab = Slab::new(classes, self.roi[0], &layout, shape);
+        let mut inputs = vec![0.0; self.batch.min(windows) * values];
+        for (batch, starts) in layout.starts.chunks(self.batch).enumerate() {
+            let inputs = &mut inputs[..starts.len() * values];
+            for (input, start) in inputs.chunks_exact_mut(values).zip(starts) {
+                let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
+                CropBox { origin, size: self.roi }.cut(&image.voxels, shape, &outside, input);
+            }
+            let asked = Asked { channels: image.channels, classes, done: batch * self.batch, windows };
+            let logits = self.predict(inputs, &asked, run)?;
+            for (&start, logits) in starts.iter().zip(logits.chunks_exact(classes * weights.len())) {
+                slab.advance(start[0], run.finished);
+                slab.add(start, self.roi, logits, &weights);
+            }
+        }
+        slab.advance(layout.padded[0], run.finished);
+        // Nothing is left to stop.
+        let _ = (run.watch)(windows, windows);
+        Ok(())
+    }
+
+    /// Logits of a batch of windows, averaged over mirror images if asked for.
+    fn predict(&self, inputs: &[f32], asked: &Asked, run: &mut Run<'_, '_>) -> Result<Vec<f32>, SlidingWindowError> {
+        let &Asked { channels, classes, done, windows } = asked;
+        let voxels: usize = self.roi.iter().product();
+        let batch = inputs.len() / (channels * voxels);
+        let [depth, height, width] = self.roi;
+        let mut once =
+            |inputs: &[f32]| {
+                if (run.watch)(done, windows).is_break() {
+                    return Err(SlidingWindowError::Stopped { next: done + 1, windows });
+                }
+                let logits = (run.predict)(inputs, [batch, channels, depth, height, width])
+                    .map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?;
+                let (found, expected) = (logits.len(), batch * classes * voxels);
+                let fits = found == expected;
+                if fits { Ok(logits) } else { Err(SlidingWindowError::Logits { found, expected, windows: batch, roi: self.roi, classes }) }
+            };
+        let mut sum = once(inputs)?;
+        if !self.mirror {
+            return Ok(sum);
+        }
+        for bits in 1..8 {
+            let flip = SpatialElement::flip([bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
+            let mirrored = once(&flip.apply(inputs, batch * channels, self.roi))?;
+            let upright = flip.apply(&mirrored, batch * classes, self.roi);
+            sum.iter_mut().zip(upright).for_each(|(sum, logit)| *sum += logit);
+        }
+        sum.iter_mut().for_each(|sum| *sum /= 8.0);
+        Ok(sum)
+    }
+}
+
+/// What a walk over the windows calls.
+struct Run<'a, 'b> {
+    predict: &'a mut Predict<'b>,
+    watch: &'a mut Watch<'b>,
+    finished: &'a mut dyn FnMut(Line<'_>),
+}
+
+/// One batch of windows among all.
+struct Asked {
+    channels: usize,
+    classes: usize,
+    done: usize,
+    windows: usize,
+}

@@ -1,0 +1,155 @@
+//! Slabs against whole volumes, window places, mirrors, stops and refusals.
+
+use super::*;
+use crate::volume::Grid;
+
+const CLASSES: usize = 3;
+
+fn image(shape: [usize; 3], channels: usize) -> Volume {
+    let grid = Grid::axis_aligned(shape, [1.0; 3]);
+    let voxels = (0..channels * grid.len()).map(|v| ((v * 7919) % 1013) as f32 / 1013.0 - 0.4).collect();
+    Volume { channels, grid, voxels }
+}
+
+fn window(roi: [usize; 3]) -> SlidingWindow {
+    SlidingWindow::new(&InferConfig::default(), roi, 2)
+}
+
+/// Logits that depend on the place in the window, so that blending matters.
+fn predict(inputs: &[f32], [batch, channels, d, h, w]: [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
+    let voxels = d * h * w;
+    let mut logits = vec![0.0; batch * CLASSES * voxels];
+    for (b, logits) in logits.chunks_exact_mut(CLASSES * voxels).enumerate() {
+        for class in 0..CLASSES {
+            for v in 0..voxels {
+                let input = inputs[(b * channels + class % channels) * voxels + v];
+                logits[class * voxels + v] = input * (class as f32 + 1.0) + ((v * (class + 3)) % 17) as f32 * 0.1;
+            }
+        }
+    }
+    Ok(logits)
+}
+
+fn go(_: usize, _: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Sums over the whole padded volume, then cropped back: the definition.
+fn whole_volume(window: &SlidingWindow, image: &Volume) -> Vec<f32> {
+    let (shape, layout) = (image.grid.shape, window.layout(image.grid.shape));
+    let weights = window.weights();
+    let mut sums = vec![0.0; (CLASSES + 1) * layout.padded.iter().product::<usize>()];
+    let at = |class: usize, place: [usize; 3]| {
+        ((class * layout.padded[0] + place[0]) * layout.padded[1] + place[1]) * layout.padded[2] + place[2]
+    };
+    let [depth, height, width] = window.roi;
+    let voxels = depth * height * width;
+    for start in &layout.starts {
+        let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
+        let mut input = vec![0.0; image.channels * voxels];
+        let least = |channel: &[f32]| channel.iter().copied().fold(f32::INFINITY, f32::min);
+        let outside: Vec<f32> = image.voxels.chunks_exact(image.grid.len()).map(least).collect();
+        CropBox { origin, size: window.roi }.cut(&image.voxels, shape, &outside, &mut input);
+        let logits = predict(&input, [1, image.channels, depth, height, width]).unwrap();
+        for v in 0..voxels {
+            let place = [start[0] + v / (height * width), start[1] + v / width % height, start[2] + v % width];
+            (0..CLASSES).for_each(|class| sums[at(class, place)] += logits[class * voxels + v] * weights[v]);
+            sums[at(CLASSES, place)] += weights[v];
+        }
+    }
+    let place = |v: usize| {
+        let place = [v / (shape[1] * shape[2]), v / shape[2] % shape[1], v % shape[2]];
+        std::array::from_fn(|axis| place[axis] + layout.before[axis])
+    };
+    let blended = |class| (0..image.grid.len()).map(place).map(move |place| (class, place));
+    (0..CLASSES).flat_map(blended).map(|(class, place)| sums[at(class, place)] / sums[at(CLASSES, place)]).collect()
+}
+
+#[test]
+fn slabs_give_the_whole_volume_bit_for_bit() {
+    for (shape, roi, overlap, batch) in [
+        ([19, 9, 7], [4, 4, 4], 0.5, 3),
+        ([19, 9, 7], [5, 4, 3], 0.0, 1),
+        ([8, 8, 8], [8, 8, 8], 0.5, 4),
+        ([3, 9, 5], [6, 4, 8], 0.25, 2),
+        ([12, 6, 6], [4, 6, 6], 0.9, 5),
+    ] {
+        let image = image(shape, 2);
+        for blending in [Blending::Gaussian, Blending::Constant] {
+            let window = SlidingWindow { overlap, batch, blending, ..window(roi) };
+            let expected = whole_volume(&window, &image);
+            assert_eq!(window.blend(&image, CLASSES, &mut predict, &mut go).unwrap(), expected, "{shape:?} {roi:?}");
+            let voxels = image.grid.len();
+            let first_best = |v: usize| {
+                let better = |best, class| if expected[class * voxels + v] > expected[best * voxels + v] { class } else { best };
+                (1..CLASSES).fold(0, better) as u8
+            };
+            let arg_max: Vec<u8> = (0..voxels).map(first_best).collect();
+            assert_eq!(window.segment(&image, CLASSES, &mut predict, &mut go).unwrap(), arg_max);
+        }
+    }
+}
+
+#[test]
+fn memory_is_bounded_by_a_window_along_d() {
+    let (image, window) = (image([40, 6, 5], 1), window([4, 4, 4]));
+    let (mut peak, mut lines) = (0, 0);
+    let mut finished = |line: Line<'_>| {
+        assert_eq!((line.depth, line.height), (lines / 6, lines % 6), "lines come in order");
+        peak = peak.max(line.held_values());
+        lines += 1;
+    };
+    window.slide(&image, CLASSES, &mut Run { predict: &mut predict, watch: &mut go, finished: &mut finished }).unwrap();
+    assert_eq!((lines, peak), (40 * 6, (CLASSES + 1) * 4 * 6 * 5));
+    assert_eq!(peak, window.slab_values(CLASSES, [40, 6, 5]));
+}
+
+#[test]
+fn windows_cover_everything_at_any_overlap() {
+    let starts = |size: usize, roi: usize, overlap: f64| -> Vec<usize> {
+        let window = SlidingWindow { overlap, ..window([roi, 1, 1]) };
+        window.starts([size, 1, 1]).into_iter().map(|[start, _, _]| start).collect()
+    };
+    assert_eq!(starts(13, 8, 0.5), [0, 4, 5]);
+    assert_eq!(starts(16, 8, 0.5), [0, 4, 8]);
+    assert_eq!(starts(8, 8, 0.5), [0]);
+    assert_eq!(starts(5, 8, 0.5), [0]);
+    assert_eq!(starts(17, 8, 0.0), [0, 8, 9]);
+    assert_eq!(starts(6, 4, 0.95), [0, 1, 2]);
+}
+
+#[test]
+fn mirror_images_are_averaged_in_place() {
+    let image = image([9, 6, 7], 1);
+    // Each voxel on its own: mirroring changes nothing.
+    let mut pointwise = |inputs: &[f32], _: [usize; 5]| Ok(inputs.to_vec());
+    let mirrored = SlidingWindow { mirror: true, ..window([4, 4, 4]) };
+    let blended = mirrored.blend(&image, 1, &mut pointwise, &mut go).unwrap();
+    assert!(blended.iter().zip(&image.voxels).all(|(got, expected)| (got - expected).abs() < 1e-6));
+    // A value of the place in the window alone: the average is the centre's.
+    let mut ramp = |_: &[f32], [batch, ..]: [usize; 5]| Ok((0..batch * 64).map(|v| (v % 64) as f32).collect());
+    let blended = mirrored.blend(&image, 1, &mut ramp, &mut go).unwrap();
+    assert!(blended.iter().all(|&value| (value - 31.5).abs() < 1e-4));
+}
+
+#[test]
+fn it_can_be_stopped_and_says_what_fails() {
+    let (image, window) = (image([9, 4, 4], 1), window([4, 4, 4]));
+    let mut calls = Vec::new();
+    let mut stop = |done, total| {
+        calls.push((done, total));
+        if done == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let error = window.segment(&image, CLASSES, &mut predict, &mut stop).unwrap_err();
+    assert_eq!((error.to_string().as_str(), calls), ("stopped before window 3 of 4", vec![(0, 4), (2, 4)]));
+    let mut short = |_: &[f32], _: [usize; 5]| Ok(vec![0.0; 5]);
+    let error = window.segment(&image, CLASSES, &mut short, &mut go).unwrap_err().to_string();
+    assert!(error.contains("returned 5 logits") && error.contains("expected 384"), "{error}");
+    let mut broken = |_: &[f32], _: [usize; 5]| Err("device lost".into());
+    let error = window.segment(&image, CLASSES, &mut broken, &mut go).unwrap_err().to_string();
+    assert_eq!(error, "window 1 of 4: device lost");
+    let refused = |window: &SlidingWindow, classes| window.segment(&image, classes, &mut predict, &mut go).unwrap_err().to_string();
+    assert!(refused(&window, 300).contains("1 to 256"));
+    assert!(refused(&SlidingWindow { overlap: 1.0, ..window.clone() }, 3).contains("below 1"));
+    assert!(refused(&SlidingWindow { batch: 0, ..window.clone() }, 3).contains("batch 0"));
+}
