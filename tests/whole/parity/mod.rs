@@ -6,6 +6,8 @@
 
 mod augment;
 mod sliding_window;
+mod losses;
+mod optimiser;
 
 use crate::fixtures::{Entry, entries};
 
@@ -25,6 +27,9 @@ const CHECKS: &[Check] = &[
     Check { what: "mask", applies: augment::is_mask, run: augment::mask },
     Check { what: "rotate and restore", applies: augment::is_turn, run: augment::turn },
     Check { what: "sliding window", applies: sliding_window::applies, run: sliding_window::run },
+    Check { what: "token contrast", applies: losses::is_token_contrast, run: losses::token_contrast },
+    Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
+    Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
 ];
 
 #[test]
