@@ -8,6 +8,8 @@
 
 pub mod config;
 pub mod device;
+pub mod doctor;
+pub mod folders;
 pub mod infer;
 pub mod kernels;
 pub mod metrics;
@@ -21,3 +23,8 @@ pub mod report;
 pub mod sampling;
 pub mod train;
 pub mod volume;
+
+/// Version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Commit the program was built from, with `-changed` behind it where the sources differ from it; or `unknown`.
+pub const COMMIT: &str = env!("SIMTROT_COMMIT");

@@ -84,7 +84,7 @@ impl AdapterDescription {
 
 impl DeviceDescription {
     /// The CPU of this machine.
-    pub(super) fn cpu() -> Self {
+    pub(crate) fn cpu() -> Self {
         Self {
             kind: DeviceKind::Cpu,
             name: cpu_name(),

@@ -1,0 +1,66 @@
+//! The report as text.
+
+use std::fmt;
+
+use super::{DeviceCheck, DoctorReport, GPU_TOLERANCE, SLOPE_TOLERANCE, Verdict};
+
+impl fmt::Display for DoctorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, commit, system, cpu, .. } = self;
+        writeln!(f, "simtrot  {version} (commit {commit}), {system}")?;
+        writeln!(f, "CPU      {}, {} threads, {}", cpu.name, cpu.threads, cpu.simd)?;
+        let free = self.cache_free_mib.map(|mib| format!(", {:.1} GiB free", mib as f64 / 1024.0)).unwrap_or_default();
+        writeln!(f, "cache    {}{free} ({} moves it)", self.cache.display(), crate::folders::CACHE_VARIABLE)?;
+        match &self.config {
+            Some(config) => writeln!(f, "config   {}", config.display())?,
+            None => writeln!(f, "config   none: this user has no home folder")?,
+        }
+        writeln!(f, "\nGPUs, as for --device gpu:N (auto takes {})", self.automatic)?;
+        for adapter in &self.adapters {
+            writeln!(f, "  {adapter}")?;
+        }
+        if let Some(problem) = &self.listing_problem {
+            writeln!(f, "  {problem}")?;
+        } else if self.adapters.is_empty() {
+            writeln!(f, "  none; {}", crate::device::DeviceError::NoAdapter)?;
+        }
+        writeln!(f, "\n{:8} {:8} {:>10}  {:>10}  {:>18}", "device", "verdict", "difference", "pass", "matrix product")?;
+        for device in &self.devices {
+            write!(f, "{device}")?;
+        }
+        writeln!(
+            f,
+            "\ndifference: the largest, relative to the largest value, of outputs and gradients from the CPU's ({GPU_TOLERANCE:.0e} allowed);\n\
+             on the CPU itself, of the gradients' slope from the one measured ({SLOPE_TOLERANCE:.0e} allowed)"
+        )
+    }
+}
+
+impl fmt::Display for DeviceCheck {
+    /// One line with figures, then one for the problem and each note.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let worst = self.operations.iter().map(|operation| operation.difference).reduce(f64::max);
+        let worst = worst.map_or_else(|| "-".to_owned(), |worst| format!("{worst:.1e}"));
+        write!(f, "{:8} {:8} {worst:>10}", self.choice.to_string(), self.verdict.to_string())?;
+        match &self.speed {
+            Some(speed) => {
+                let product = format!("{:.1} GFLOP/s ({}³)", speed.product_gflops, speed.product_size);
+                writeln!(f, "  {:>7.1} ms  {product:>18}", speed.pass_millis)?;
+            }
+            None => writeln!(f)?,
+        }
+        let lines = self.problem.iter().chain(&self.notes).flat_map(|text| text.lines());
+        lines.into_iter().try_for_each(|line| writeln!(f, "         {line}"))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Works => "works",
+            Self::Wrong => "wrong",
+            Self::Fails => "fails",
+            Self::Hangs => "hangs",
+        })
+    }
+}
