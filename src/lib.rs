@@ -6,16 +6,22 @@
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
 
+pub mod bench;
+pub mod cli;
 pub mod config;
 pub mod device;
 pub mod doctor;
+pub mod evaluate;
 pub mod folders;
+pub mod front;
+pub mod headless;
 pub mod infer;
 pub mod kernels;
 pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod objective;
+pub mod plan;
 pub mod preprocess;
 pub mod protocol;
 pub mod random;
@@ -23,6 +29,7 @@ pub mod report;
 pub mod sampling;
 pub mod train;
 pub mod volume;
+pub mod worker;
 
 /// Version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,9 @@
 //! The command line: a thin shell around the library.
 
-fn main() {
-    println!("simtrot {}", env!("CARGO_PKG_VERSION"));
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    simtrot::front::run(simtrot::cli::Cli::parse())
 }

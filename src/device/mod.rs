@@ -26,6 +26,11 @@ pub use description::{AdapterDescription, AdapterKind, DeviceDescription, Device
 pub use error::DeviceError;
 pub use open::{Opened, open, wait};
 
+/// Whether tensors of `device` lie in host memory, where one fused loop beats a chain of tensor operations.
+pub fn on_host(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
 /// The devices on which a test that needs no particular one is run: the CPU, and the best adapter there is,
 /// were it in software.
 ///

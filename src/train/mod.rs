@@ -14,7 +14,7 @@ mod transfer;
 
 pub use cases::{CaseSet, TrainingCase};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo};
-pub use finetune::{Finetune, finetune};
+pub use finetune::{Finetune, finetune, init_segmenter, load_segmenter};
 pub use gradients::{accumulate, clip_grad_norm};
 pub use optimiser::{Optimiser, OptimiserError};
 pub use pretrain::{Pretrain, Pretraining, pretrain};

@@ -1,0 +1,238 @@
+//! Times the pieces of work that training and inference consist of, each in a process of its own so that peak memory
+//! is its own. Names and shapes are those of the comparison with PyTorch and MONAI, as far as the pieces exist.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use burn::module::Module as _;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt as _;
+use rand_distr::StandardNormal;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{NnFormerConfig, OptimiserConfig, RunConfig};
+use crate::metrics::{Hd95Convention, hd95};
+use crate::model::{Pass, TokenEncoder as _};
+use crate::objective::{DiceCeConfig, TokenContrast, classes_from_host};
+use crate::preprocess::resample_trilinear;
+use crate::random::stream;
+use crate::train::{DatasetInfo, Optimiser, Pretraining, init_segmenter};
+use crate::volume::{Grid, Volume};
+
+/// One piece's times and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Median seconds of a run.
+    pub median_s: f64,
+    /// Shortest run.
+    pub min_s: f64,
+    /// Peak resident memory of the process, MiB.
+    pub peak_rss_mib: Option<f64>,
+}
+
+/// A piece of work: made once, run many times; each run reads its result back.
+type Work = Box<dyn FnMut()>;
+
+/// Every piece, by name.
+const WORK: &[(&str, fn(&Device) -> Work)] = &[
+    ("nnformer_finetune_step", nnformer_finetune_step),
+    ("nnformer_simtrot_w_pretrain_step", nnformer_pretrain_step),
+    ("token_contrastive_loss", token_contrastive_loss),
+    ("hd95_three_labels", hd95_three_labels),
+    ("resample_trilinear", resample),
+];
+
+/// Names of all pieces.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    WORK.iter().map(|(name, _)| *name)
+}
+
+/// Runs one piece in this process: once untimed, then `runs` times.
+///
+/// # Errors
+/// An unknown name.
+pub fn run_here(name: &str, runs: usize, device: &Device) -> anyhow::Result<Timing> {
+    let Some((_, make)) = WORK.iter().find(|(known, _)| *known == name) else {
+        bail!("no piece of work {name:?}; there are {}", names().collect::<Vec<_>>().join(", "));
+    };
+    let mut work = make(device);
+    work();
+    let mut times: Vec<f64> = (0..runs.max(1))
+        .map(|_| {
+            let began = Instant::now();
+            work();
+            began.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let middle = times.len() / 2;
+    let median_s = if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 };
+    Ok(Timing { median_s, min_s: times[0], peak_rss_mib: crate::device::memory::peak_mib() })
+}
+
+/// Runs every piece in a process of its own: this program again with `--only`, its other arguments `arguments`.
+///
+/// # Errors
+/// A process that cannot be started or fails.
+pub fn run_all(arguments: &[String], mut tell: impl FnMut(&str, &Timing)) -> anyhow::Result<BTreeMap<String, Timing>> {
+    let program = std::env::current_exe().context("the program's own file is not known")?;
+    let mut results = BTreeMap::new();
+    for name in names() {
+        let output = Command::new(&program).arg("bench").args(arguments).args(["--only", name, "--quiet"]).stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            bail!("{name} failed ({})", output.status);
+        }
+        let mut one: BTreeMap<String, Timing> = serde_json::from_slice(&output.stdout).with_context(|| format!("{name} printed no result"))?;
+        let timing = one.remove(name).with_context(|| format!("{name} printed no result"))?;
+        tell(name, &timing);
+        results.insert(name.to_owned(), timing);
+    }
+    Ok(results)
+}
+
+/// The demo's network, crops and optimisers: what its steps cost is what the demo costs.
+fn demo() -> RunConfig {
+    RunConfig::from_ron(include_str!("../configs/demo.ron"), "configs/demo.ron").expect("the demo's config is sound")
+}
+
+fn normal(purpose: &str, count: usize) -> Vec<f32> {
+    let mut rng = stream(0, purpose, 0, 0);
+    (0..count).map(|_| rng.sample::<f32, _>(StandardNormal)).collect()
+}
+
+fn tensor<const D: usize>(purpose: &str, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(normal(purpose, shape.iter().product()), shape), device)
+}
+
+fn nnformer_finetune_step(device: &Device) -> Work {
+    let config = demo();
+    let device = device.clone().autodiff();
+    let labels = (0..3).map(|label| (label, label.to_string())).collect();
+    let dataset = DatasetInfo { name: "bench".to_owned(), channels: vec!["MRI".to_owned()], labels };
+    let mut network = Some(init_segmenter(&config, &dataset, &device));
+    let mut optimiser = Optimiser::new(config.finetune.optimiser);
+    let [depth, height, width] = config.finetune.crop_size;
+    let image = tensor("bench.image", [2, 1, depth, height, width], &device);
+    let mut rng = stream(0, "bench.label", 0, 0);
+    let label: Vec<u8> = (0..2 * depth * height * width).map(|_| rng.random_range(0..3)).collect();
+    Box::new(move || {
+        let model = network.take().expect("put back after each run");
+        let classes = classes_from_host(&label, [2, depth, height, width], &device);
+        let loss = DiceCeConfig::nnunet().deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
+        let gradients = GradientsParams::from_grads(loss.loss.clone().backward(), &model);
+        assert!(loss.numbers().loss.is_finite());
+        let model = optimiser.step(model, gradients, config.finetune.optimiser.base_lr());
+        read_back(&model.devices());
+        network = Some(model);
+    })
+}
+
+fn nnformer_pretrain_step(device: &Device) -> Work {
+    let config = demo();
+    let device = device.clone().autodiff();
+    let mut training = Some(Pretraining::init(&config, 1, &device));
+    let mut optimiser = Optimiser::new(config.pretrain.optimiser);
+    let contrast = TokenContrast::new(config.pretrain.temperature, config.pretrain.weight);
+    let [depth, height, width] = config.pretrain.crop_size;
+    let views = tensor("bench.views", [4, 1, depth, height, width], &device);
+    Box::new(move || {
+        let model = training.take().expect("put back after each run");
+        let features = model.encoder.encode(views.clone(), Pass::EVALUATION).pop().expect("a network has a stage");
+        let [_, dim, d, h, w] = features.dims();
+        let tokens = features.reshape([4, dim, d * h * w]).swap_dims(1, 2);
+        let projected = model.projector.forward(tokens);
+        let loss = contrast.forward(projected.clone().narrow(0, 0, 2), projected.narrow(0, 2, 2));
+        let gradients = GradientsParams::from_grads(loss.loss.clone().backward(), &model);
+        assert!(loss.numbers().loss.is_finite());
+        let model = optimiser.step(model, gradients, config.pretrain.optimiser.base_lr());
+        read_back(&model.devices());
+        training = Some(model);
+    })
+}
+
+/// Waits until everything asked of the devices is done: a run that is not waited for would not be timed.
+fn read_back(devices: &[Device]) {
+    for device in devices {
+        crate::device::wait(device).expect("the device answers");
+    }
+}
+
+fn token_contrastive_loss(device: &Device) -> Work {
+    let device = device.clone().autodiff();
+    let contrast = TokenContrast::new(0.5, 5.0);
+    let (z, z_hat) = (tensor("bench.z", [2, 512, 256], &device), tensor("bench.z_hat", [2, 512, 256], &device));
+    Box::new(move || {
+        let (z, z_hat) = (z.clone().require_grad(), z_hat.clone().require_grad());
+        let gradients = contrast.forward(z.clone(), z_hat).loss.backward();
+        let read = z.grad(&gradients).expect("the loss depends on z").into_data();
+        assert!(read.iter::<f32>().all(f32::is_finite));
+    })
+}
+
+/// Three nested balls and the same shifted by (2, -3, 1) voxels, on a 128x128x64 grid.
+fn hd95_three_labels(_: &Device) -> Work {
+    let shape = [128, 128, 64];
+    let at = |d: usize, h: usize, w: usize| (d * shape[1] + h) * shape[2] + w;
+    let mut truth = vec![0_u16; shape.iter().product()];
+    for (label, radius) in [(1, 28_i64), (2, 20), (3, 10)] {
+        for d in 0..shape[0] {
+            for h in 0..shape[1] {
+                for w in 0..shape[2] {
+                    let squares = [(d, 64), (h, 64), (w, 32)].map(|(x, centre): (usize, i64)| (x as i64 - centre).pow(2));
+                    if squares.iter().sum::<i64>() < radius * radius {
+                        truth[at(d, h, w)] = label;
+                    }
+                }
+            }
+        }
+    }
+    let mut prediction = truth.clone();
+    for d in 0..shape[0] {
+        for h in 0..shape[1] {
+            for w in 0..shape[2] {
+                prediction[at((d + 2) % shape[0], (h + shape[1] - 3) % shape[1], (w + 1) % shape[2])] = truth[at(d, h, w)];
+            }
+        }
+    }
+    Box::new(move || {
+        for label in 1..=3 {
+            let mask = |map: &[u16]| map.iter().map(|&value| value == label).collect::<Vec<_>>();
+            let distance = hd95(&mask(&truth), &mask(&prediction), shape, [1.0, 1.0, 2.0], Hd95Convention::DirectedMax);
+            assert!(distance.is_some_and(f64::is_finite));
+        }
+    })
+}
+
+fn resample(_: &Device) -> Work {
+    // The comparison's volume is 160x160x80 in x,y,z; ours lie z first.
+    let grid = Grid::axis_aligned([80, 160, 160], [3.0, 0.8, 0.8]);
+    let volume = Volume { channels: 1, voxels: normal("bench.resample", grid.len()), grid };
+    Box::new(move || {
+        let resampled = resample_trilinear(&volume, [2.0, 1.5, 1.5]);
+        assert!(resampled.voxels.iter().all(|value| value.is_finite()));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_runs_and_an_unknown_one_is_named() {
+        for name in names() {
+            let timing = run_here(name, 1, &Device::flex()).unwrap();
+            assert!(timing.min_s > 0.0 && timing.median_s >= timing.min_s, "{name}: {timing:?}");
+        }
+        let error = run_here("nothing", 1, &Device::flex()).unwrap_err().to_string();
+        assert!(error.contains("token_contrastive_loss"), "{error}");
+    }
+
+    #[test]
+    fn the_demo_is_the_small_preset_with_the_paper_s_optimiser() {
+        assert_eq!(demo().model.nnformer(), NnFormerConfig::small());
+        assert_eq!(demo().pretrain.optimiser, OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 });
+    }
+}

@@ -1,0 +1,247 @@
+//! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::bench::{self, Timing};
+use crate::cli::{BenchArgs, Cli, Command, RunArgs};
+use crate::config::{ConfigError, DataSource, RunConfig};
+use crate::device::DeviceChoice;
+use crate::protocol::{Outcome, RunFolder, RunState};
+use crate::volume::{Dataset, check};
+use crate::worker::{self, InferJob, Job, ProbeJob, Start, Training};
+use crate::{doctor, evaluate, headless, plan, report};
+
+/// The demo's settings, as in the repository's `configs/demo.ron`.
+const DEMO: &str = include_str!("../configs/demo.ron");
+
+/// Exit codes, as documented in the README.
+const FAILED: u8 = 1;
+const BAD_INPUT: u8 = 2;
+const STOPPED: u8 = 130;
+
+/// Why a command ended without doing its work.
+enum Refusal {
+    /// The input or the config.
+    Input(String),
+    /// The program or the device.
+    Failure(String),
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failure(format!("{error:#}"))
+    }
+}
+
+/// What every command is told.
+struct Manner {
+    device: DeviceChoice,
+    quiet: bool,
+}
+
+/// Runs the program.
+pub fn run(cli: Cli) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let manner = Manner { device: cli.device, quiet: cli.quiet };
+    let has_window = matches!(cli.command, Command::Demo(_) | Command::Run { .. });
+    if has_window && !cli.no_gui && !cli.quiet {
+        eprintln!("simtrot has no window yet: going on as with --no-gui");
+    }
+    let code = match carry_out(cli.command, &manner) {
+        Ok(code) => code,
+        Err(Refusal::Input(message)) => {
+            eprintln!("error: {message}");
+            BAD_INPUT
+        }
+        Err(Refusal::Failure(message)) => {
+            eprintln!("error: {message}");
+            FAILED
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
+    match command {
+        Command::Demo(run) => {
+            let config = RunConfig::from_ron(DEMO, "configs/demo.ron")?;
+            train(&config, &run, manner, Job::Compare)
+        }
+        Command::Run { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Compare),
+        Command::Pretrain { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Pretrain),
+        Command::Finetune { config, from, run } => train(&RunConfig::load(&config)?, &run, manner, |training| Job::Finetune { training, from }),
+        Command::Infer { checkpoint, input, out, overwrite, set } => infer(InferJob { checkpoint, inputs: input, out, overwrite, settings: set }, manner),
+        Command::Evaluate { truth, prediction, out, set } => evaluate_folders(&truth, &prediction, out.as_deref(), &set),
+        Command::Probe { checkpoint, data, json, set } => probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner),
+        Command::Check { data, json } => check_data(&data, json.as_deref(), manner),
+        Command::Plan { config, set } => plan_run(&config, &set, manner),
+        Command::Doctor { json } => examine(json.as_deref()),
+        Command::Bench(arguments) => time(&arguments, manner),
+    }
+}
+
+/// Makes a run, or goes on with one, and reports on it.
+fn train(config: &RunConfig, run: &RunArgs, manner: &Manner, job: impl FnOnce(Training) -> Job) -> Result<u8, Refusal> {
+    let mut config = config.with_overrides(&run.set)?;
+    config.data.skip_bad |= run.skip_bad;
+    let start = match (run.resume, run.overwrite) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Overwrite,
+        (false, false) => Start::Fresh,
+    };
+    let folder = RunFolder::named(run.out.as_deref(), &config.name);
+    let training = Training { config: config.clone(), folder: folder.clone(), start, max_steps: run.max_steps };
+    let (outcome, state) = follow(job(training), manner);
+    // A refused start has no folder of its own: what lies there is somebody else's.
+    if !state.stages.is_empty() {
+        conclude(&folder, &config, state, &outcome, manner)?;
+    }
+    Ok(exit_code(&outcome))
+}
+
+/// Writes the report and tells the story.
+fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &Outcome, manner: &Manner) -> Result<(), Refusal> {
+    // What a lagging front end missed, and what earlier sessions of a resumed run did, stands in the record.
+    let state = folder.replay().unwrap_or(state);
+    let report = report::write(folder, config, &state).map_err(|error| Refusal::Failure(error.to_string()))?;
+    if !manner.quiet {
+        println!("{}", headless::story(&state, Some(&report)));
+    }
+    if *outcome == Outcome::Stopped {
+        eprintln!("stopped and saved; the same command with --resume goes on");
+    }
+    Ok(())
+}
+
+fn follow(job: Job, manner: &Manner) -> (Outcome, RunState) {
+    headless::follow(worker::spawn(job, manner.device.clone()), headless::Options { quiet: manner.quiet })
+}
+
+fn exit_code(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Completed => 0,
+        Outcome::Stopped => STOPPED,
+        Outcome::Failed { bad_input: true, .. } => BAD_INPUT,
+        Outcome::Failed { bad_input: false, .. } => FAILED,
+    }
+}
+
+fn infer(job: InferJob, manner: &Manner) -> Result<u8, Refusal> {
+    let out = job.out.clone();
+    let (outcome, state) = follow(Job::Infer(job), manner);
+    if outcome == Outcome::Completed && !manner.quiet {
+        let written = state.stages.last().map_or(0, |stage| stage.done);
+        println!("{written} segmentation{} in {}", if written == 1 { "" } else { "s" }, out.display());
+    }
+    Ok(exit_code(&outcome))
+}
+
+fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[String]) -> Result<u8, Refusal> {
+    let config = RunConfig::default().with_overrides(set)?;
+    let evaluation = evaluate::folders(truth, prediction, &config).map_err(|error| Refusal::Input(error.to_string()))?;
+    println!("{}", evaluation.table());
+    if let Some(out) = out {
+        for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation.json())] {
+            write(&out.join(name), &bytes)?;
+        }
+        println!("metrics.csv and summary.json in {}", out.display());
+    }
+    Ok(0)
+}
+
+fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refusal> {
+    let (outcome, state) = follow(Job::Probe(job), manner);
+    if outcome == Outcome::Completed {
+        println!("{}", headless::story(&state, None));
+        if let Some(path) = json {
+            let summary = crate::protocol::Summary::new(&state);
+            write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
+        }
+    }
+    Ok(exit_code(&outcome))
+}
+
+/// The dataset that a word or path on the command line means.
+fn source(data: &Path) -> DataSource {
+    let has_files = |folder: &Path| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_nifti(&entry.path()))));
+    match data {
+        _ if data == Path::new("demo") && !data.exists() => DataSource::Demo,
+        folder if folder.is_dir() && !folder.join("dataset.json").exists() && has_files(folder) => DataSource::Folders { images: folder.to_owned(), labels: None },
+        path => DataSource::Dataset(path.to_owned()),
+    }
+}
+
+fn is_nifti(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".nii") || name.ends_with(".nii.gz")
+}
+
+fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, Refusal> {
+    let dataset = Dataset::open(&source(data)).map_err(|error| Refusal::Input(error.to_string()))?;
+    let bar = std::io::stderr().is_terminal() && !manner.quiet;
+    let bar = if bar { indicatif::ProgressBar::new(dataset.cases.len() as u64) } else { indicatif::ProgressBar::hidden() };
+    bar.set_style(indicatif::ProgressStyle::with_template("checking {bar:40} {pos}/{len} cases, {eta} left").expect("the template is sound"));
+    let report = check::inspect(&dataset, &|done, _| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    println!("{report}");
+    if let Some(path) = json {
+        write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
+    }
+    Ok(if report.problems.is_empty() { 0 } else { BAD_INPUT })
+}
+
+fn plan_run(config: &Path, set: &[String], manner: &Manner) -> Result<u8, Refusal> {
+    let config = RunConfig::load(config)?.with_overrides(set)?;
+    let plan = plan::plan(&config, &manner.device).map_err(|error| Refusal::Input(format!("{error:#}")))?;
+    println!("{plan}");
+    Ok(if plan.fits() { 0 } else { BAD_INPUT })
+}
+
+fn examine(json: Option<&Path>) -> Result<u8, Refusal> {
+    let report = doctor::examine(&doctor::Isolation::default());
+    println!("{report}");
+    if let Some(path) = json {
+        write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
+    }
+    Ok(if report.is_fit() { 0 } else { FAILED })
+}
+
+fn time(arguments: &BenchArgs, manner: &Manner) -> Result<u8, Refusal> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| Refusal::Failure(error.to_string()))?;
+    }
+    let results: BTreeMap<String, Timing> = match &arguments.only {
+        Some(name) => {
+            let opened = crate::device::open(&manner.device).map_err(|error| Refusal::Failure(error.to_string()))?;
+            BTreeMap::from([(name.clone(), bench::run_here(name, arguments.runs, &opened.device)?)])
+        }
+        None => {
+            let mut passed_on = vec!["--runs".to_owned(), arguments.runs.to_string(), "--device".to_owned(), manner.device.to_string()];
+            if let Some(threads) = arguments.threads {
+                passed_on.extend(["--threads".to_owned(), threads.to_string()]);
+            }
+            let tell = |name: &str, timing: &Timing| eprintln!("{name:34} {:.4} s (least {:.4})", timing.median_s, timing.min_s);
+            bench::run_all(&passed_on, tell)?
+        }
+    };
+    let text = serde_json::to_string_pretty(&results).expect("plain data becomes JSON");
+    if let Some(path) = &arguments.json {
+        write(path, text.as_bytes())?;
+    }
+    println!("{text}");
+    Ok(0)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
+    crate::protocol::write_atomically(path, bytes).map_err(|error| Refusal::Failure(format!("{}: {error}", path.display())))
+}
