@@ -1,11 +1,11 @@
 //! `summary.json`: the numbers of a run that scripts read. Versioned by `schema`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{RunState, SCHEMA, StageKind, StageState};
-use crate::metrics::{CaseScore, Collapse};
+use crate::metrics::{Bootstrap, CaseScore, Collapse, Interval, RegionSummary, summarise};
 
 /// The numbers of a run that scripts read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,11 +42,11 @@ pub struct StageTime {
 /// Scores of one arm on the test cases. Pairs absent from truth and prediction are left out of every mean.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ArmScores {
-    /// Mean over cases of each case's mean over labels.
+    /// Mean over labels of the means over cases.
     pub dice_mean: Option<f64>,
     /// Mean over cases, by label or region name.
     pub dice: BTreeMap<String, f64>,
-    /// Mean over cases of each case's mean over labels, in mm (voxels if the config says so).
+    /// Mean over labels of the means over cases, in mm (voxels if the config says so).
     pub hd95_mm_mean: Option<f64>,
     /// Mean over cases, by label or region name.
     pub hd95_mm: BTreeMap<String, f64>,
@@ -56,33 +56,21 @@ pub struct ArmScores {
     pub one_sided: usize,
 }
 
-/// Mean of what is there; None of nothing.
-fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
-}
-
 impl ArmScores {
-    /// Means of case scores: over labels within a case first, then over cases.
-    pub fn new(scores: &BTreeMap<String, Vec<CaseScore>>) -> Self {
-        let over_cases =
-            |value: fn(&CaseScore) -> Option<f64>| mean(scores.values().filter_map(|case| mean(case.iter().filter_map(value))));
-        let by_name = |value: fn(&CaseScore) -> Option<f64>| {
-            let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-            for score in scores.values().flatten() {
-                if let Some(value) = value(score) {
-                    values.entry(score.label.clone()).or_default().push(value);
-                }
-            }
-            values.into_iter().filter_map(|(name, values)| Some((name, mean(values)?))).collect()
+    /// Means of the scores of one arm's cases.
+    pub fn new(scores: &[CaseScore]) -> Self {
+        let summary = summarise(scores, Bootstrap { seed: 0, resamples: 0 });
+        let by_name = |value: fn(&RegionSummary) -> Option<Interval>| {
+            summary.regions.iter().filter_map(|region| Some((region.region.clone(), value(region)?.mean))).collect()
         };
+        let cases: BTreeSet<&str> = scores.iter().map(|score| score.case.as_str()).collect();
         Self {
-            dice_mean: over_cases(|score| score.dice),
-            dice: by_name(|score| score.dice),
-            hd95_mm_mean: over_cases(|score| score.hd95),
-            hd95_mm: by_name(|score| score.hd95),
-            cases: scores.len(),
-            one_sided: scores.values().flatten().filter(|score| score.one_sided).count(),
+            dice_mean: summary.dice.map(|interval| interval.mean),
+            dice: by_name(|region| region.dice),
+            hd95_mm_mean: summary.hd95.map(|interval| interval.mean),
+            hd95_mm: by_name(|region| region.hd95),
+            cases: cases.len(),
+            one_sided: summary.regions.iter().map(|region| region.one_sided).sum(),
         }
     }
 }
@@ -104,7 +92,7 @@ impl Summary {
             device: state.environment.device.clone(),
             device_name: state.environment.device_name.clone(),
             stages: state.stages.iter().filter_map(time).collect(),
-            test: state.stages_of(StageKind::Test).map(|stage| (stage_name(stage), ArmScores::new(&stage.scores))).collect(),
+            test: state.stages_of(StageKind::Test).map(|stage| (stage_name(stage), ArmScores::new(&stage.all_scores()))).collect(),
             collapse,
             collapse_encoder,
         }

@@ -1,0 +1,112 @@
+//! Segmenting and scoring: the test cases of a run, and the validation cases on the way.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::data::Plan;
+use super::{Ended, JobError, Recorder};
+use crate::config::RunConfig;
+use crate::evaluate::{regions, score};
+use crate::infer::predictor;
+use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
+use crate::metrics::CaseScore;
+use crate::model::Segmenter;
+use crate::preprocess::Case;
+use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind};
+use crate::train::{CaseSet, Checkpoint, Control, TrainError, load_segmenter};
+use crate::volume::nifti;
+
+/// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.
+const WINDOW_BATCH: usize = 2;
+
+/// Where a test runs and writes.
+pub(super) struct TestPlace<'a> {
+    pub(super) config: &'a RunConfig,
+    pub(super) folder: &'a RunFolder,
+    pub(super) device: &'a Device,
+    pub(super) recorder: &'a Recorder,
+}
+
+/// The class of each voxel of a prepared case; None when `control` asks to stop.
+pub(super) fn segment(
+    network: &Segmenter,
+    case: &Case,
+    (config, classes): (&RunConfig, usize),
+    device: &Device,
+    control: &dyn Fn() -> Control,
+) -> Result<Option<Vec<u8>>, SlidingWindowError> {
+    let window = SlidingWindow::new(&config.infer, config.finetune.crop_size, WINDOW_BATCH);
+    let mut predict = predictor(network, device);
+    let mut watch = |_, _| if control() == Control::Stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    match window.segment(&case.image, classes, &mut predict, &mut watch) {
+        Ok(segmentation) => Ok(Some(segmentation)),
+        Err(SlidingWindowError::Stopped { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Segments the test cases with the last checkpoint in `checkpoints` (the best where validation chose one), writes them on
+/// their own grids and scores them.
+pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseSet, place: &TestPlace<'_>) -> Result<Ended, JobError> {
+    let &TestPlace { config, folder, device, recorder } = place;
+    let began = std::time::Instant::now();
+    recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
+    let found = Checkpoint::locate(checkpoints)?;
+    let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
+    let values = plan.dataset.label_values();
+    let regions = regions(&plan.dataset.labels, &config.data.regions)?;
+    for (done, case) in cases.iter().enumerate() {
+        let case = &case.case;
+        let Some(classes) = segment(&network, case, (config, values.len()), device, &|| recorder.control())? else {
+            return Ok(Ended::Stopped);
+        };
+        let prediction = crate::infer::export::to_source_grid(&classes, &case.way_back, &values);
+        let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
+        nifti::write_labels(&path, &prediction, &case.way_back.header)?;
+        let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
+        if let Some(truth) = plan.dataset.load(source)?.label {
+            let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);
+            recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
+        }
+        recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
+    }
+    recorder.emit(Event::StageFinished { stage: stage.clone(), secs: began.elapsed().as_secs_f64() });
+    Ok(Ended::Completed)
+}
+
+/// Mean Dice of a network on the validation cases.
+pub(super) type Validate<'a> = dyn Fn(&Segmenter) -> Result<f64, TrainError> + 'a;
+
+/// Mean Dice over validation cases and classes, on the prepared grids; None without labelled validation cases.
+pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {
+    if cases.iter().all(|case| case.case.label.is_none()) {
+        return None;
+    }
+    let classes = plan.dataset.class_count();
+    Some(Box::new(move |network| {
+        let (mut sum, mut count) = (0.0, 0_usize);
+        for case in cases.iter() {
+            let Some(truth) = &case.case.label else { continue };
+            let never = || Control::Continue;
+            let found = segment(network, &case.case, (config, classes), device, &never).map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
+            let found = found.expect("nobody asked to stop");
+            for class in 1..classes as u8 {
+                let (t, p) = (truth.iter().filter(|&&v| v == class).count(), found.iter().filter(|&&v| v == class).count());
+                if t + p > 0 {
+                    let both = truth.iter().zip(&found).filter(|&(&t, &p)| t == class && p == class).count();
+                    sum += 2.0 * both as f64 / (t + p) as f64;
+                    count += 1;
+                }
+            }
+        }
+        Ok(if count > 0 { sum / count as f64 } else { 0.0 })
+    }))
+}
+
+/// `metrics.csv` of everything scored so far.
+pub(super) fn metrics_csv(state: &RunState) -> Vec<u8> {
+    let rows = state.stages_of(StageKind::Test).flat_map(|stage| stage.scores.values().flatten().map(|score| (stage.stage.arm.as_str(), score)));
+    crate::evaluate::csv(rows.collect::<Vec<(&str, &CaseScore)>>().into_iter())
+}

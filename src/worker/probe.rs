@@ -1,0 +1,58 @@
+//! Measuring a checkpoint's tokens on a dataset.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::data::sources_of;
+use super::{Ended, JobError, Recorder};
+use crate::config::DataSource;
+use crate::device::Opened;
+use crate::protocol::{Event, Stage, StageKind};
+use crate::train::{Checkpoint, Probe, ProbeData, load_encoder, untrained_encoder};
+use crate::volume::Dataset;
+
+/// A checkpoint and the volumes to measure it on.
+#[derive(Clone, Debug)]
+pub struct ProbeJob {
+    /// Checkpoint folder, or a run's.
+    pub checkpoint: PathBuf,
+    /// The volumes. Of a labelled dataset the first half fits the label probe, the rest is measured.
+    pub data: DataSource,
+    /// `key=value` changes of the checkpoint's settings.
+    pub settings: Vec<String>,
+}
+
+pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Result<Ended, JobError> {
+    let place = Checkpoint::locate(&job.checkpoint)?;
+    let checkpoint = Checkpoint::open(&place)?;
+    let config = checkpoint.info.config.with_overrides(&job.settings)?;
+    let dataset = Dataset::open(&job.data)?;
+    recorder.start("probe", &opened.description, dataset.labels.values().cloned().collect());
+    let cases = sources_of(&dataset, &config, recorder)?;
+    if cases.len() < 2 {
+        return Err(JobError::Input(format!("{} has {} case; collapse shows between volumes: at least two are needed", dataset.name, cases.len())));
+    }
+    // Cases of the run's own training are looked at last: held-out volumes tell the truth.
+    let (labelled, unlabelled): (Vec<_>, Vec<_>) = cases.iter().cloned().partition(|case| case.case.label.is_some());
+    let fitted = if unlabelled.is_empty() { labelled.len() / 2 } else { labelled.len() };
+    let (fit, rest) = labelled.split_at(fitted);
+    let held_out: Vec<_> = if rest.len() + unlabelled.len() >= 2 { rest.iter().chain(&unlabelled).cloned().collect() } else { cases.clone() };
+    let data = ProbeData { held_out: Arc::from(held_out), labelled: Arc::from(fit.to_vec()), classes: dataset.class_count() };
+    let frame = super::data::frame(&config);
+    let probe = Probe::new(&config.probe, frame, &data, config.seed)?;
+
+    let stage = Stage { kind: StageKind::Probe, arm: String::new() };
+    let began = std::time::Instant::now();
+    recorder.emit(Event::StageStarted { stage: stage.clone(), total: 1, done: 0 });
+    let untrained = untrained_encoder(&checkpoint.info, &opened.device);
+    recorder.emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&untrained.encoder, &untrained.projector)) });
+    for (name, collapse) in probe.baselines(&untrained.encoder, &untrained.projector) {
+        recorder.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
+    }
+    let trained = load_encoder(&checkpoint, &place, &opened.device)?;
+    let collapse = Box::new(probe.measure(&trained.encoder, &trained.projector));
+    recorder.emit(Event::Probe { stage: stage.clone(), step: checkpoint.info.step, collapse });
+    recorder.emit(Event::Progress { stage: stage.clone(), done: 1, total: 1 });
+    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
+    Ok(Ended::Completed)
+}
