@@ -4,6 +4,9 @@
 //! name, so that other sets of the same kinds can be tested with `SIMTROT_FIXTURES=DIR`.
 //! An entry of a kind that is not built yet is reported by name as `not yet`.
 
+mod nnformer;
+mod windows;
+
 use crate::fixtures::{Entry, entries};
 
 /// What checking an entry brought: one outcome for each compared tensor.
@@ -17,7 +20,10 @@ struct Check {
 }
 
 /// Every kind of entry that is built.
-const CHECKS: &[Check] = &[];
+const CHECKS: &[Check] = &[
+    Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
+    Check { what: "window tables", applies: windows::applies, run: windows::run },
+];
 
 #[test]
 fn every_entry_of_the_manifest_matches_its_reference() {
