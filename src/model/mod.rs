@@ -1,1 +1,119 @@
 //! Encoders, decoders, projector. A volume goes in, a token grid for each stage comes out.
+//!
+//! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network and its parameter names,
+//! and one variant in [`Encoder`] and [`Segmenter`].
+
+mod layout;
+pub mod nnformer;
+mod projector;
+mod weights;
+mod weights_file;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::ModelConfig;
+pub use crate::nn::Pass;
+pub use layout::{StageLayout, padded_size, stage_layouts};
+pub use nnformer::{NnFormer, NnFormerEncoder};
+pub use projector::Projector;
+pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
+pub use weights_file::{WeightsError, read_weights, write_weights};
+
+/// What the data ask of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Channels of a volume.
+    pub channels: usize,
+    /// Classes of the segmentation, background included.
+    pub classes: usize,
+    /// Voxels of a training crop along D,H,W: attention windows are clamped to its token grids.
+    pub crop_size: [usize; 3],
+}
+
+/// A network that turns a volume into a feature map for each stage.
+pub trait TokenEncoder {
+    /// `[batch, channel, depth, height, width]` -> normalised feature map `[batch, dim, d, h, w]` of each stage, finest first.
+    ///
+    /// A volume whose size is no multiple of [`TokenEncoder::total_stride`] is zero-padded at the high end.
+    fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>>;
+
+    /// Voxels of one token of the last stage, D,H,W.
+    fn total_stride(&self) -> [usize; 3];
+
+    /// Channels of each stage, finest first.
+    fn dims(&self) -> Vec<usize>;
+}
+
+/// The encoder of any backbone.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
+pub enum Encoder {
+    /// nnFormer's.
+    NnFormer(NnFormerEncoder),
+}
+
+/// The whole network of any backbone.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
+pub enum Segmenter {
+    /// nnFormer.
+    NnFormer(NnFormer),
+}
+
+impl Encoder {
+    /// The configured backbone's encoder with the initial weights of `seed`, on `device`.
+    pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
+        Self::NnFormer(NnFormerEncoder::init(&config.nnformer(), task, seed, device))
+    }
+}
+
+impl Segmenter {
+    /// The configured backbone with the initial weights of `seed`, on `device`; its encoder equals [`Encoder::init`]'s.
+    pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
+        Self::NnFormer(NnFormer::init(&config.nnformer(), task, seed, device))
+    }
+
+    /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of each head, full resolution first.
+    pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
+        match self {
+            Self::NnFormer(network) => network.forward(volume, pass),
+        }
+    }
+}
+
+impl TokenEncoder for Encoder {
+    fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
+        match self {
+            Self::NnFormer(encoder) => encoder.encode(volume, pass),
+        }
+    }
+
+    fn total_stride(&self) -> [usize; 3] {
+        match self {
+            Self::NnFormer(encoder) => encoder.total_stride(),
+        }
+    }
+
+    fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::NnFormer(encoder) => encoder.dims(),
+        }
+    }
+}
+
+impl NamedWeights for Encoder {
+    fn reference_name(&self, path: &[String]) -> String {
+        match self {
+            Self::NnFormer(encoder) => encoder.reference_name(path),
+        }
+    }
+}
+
+impl NamedWeights for Segmenter {
+    fn reference_name(&self, path: &[String]) -> String {
+        match self {
+            Self::NnFormer(network) => network.reference_name(path),
+        }
+    }
+}

@@ -1,1 +1,31 @@
 //! Building blocks of the networks, one config and module a file.
+//!
+//! Everything between the stem and the heads is a channels-last token sequence `[batch, tokens, dim]`,
+//! tokens row-major over D,H,W.
+
+mod block;
+mod conv;
+mod drop_path;
+mod init;
+mod layer_norm;
+mod linear;
+mod mlp;
+mod patch_embed;
+mod patch_merging;
+mod relative_position;
+mod window;
+mod window_attention;
+
+pub use crate::kernels::gelu;
+pub use block::{Block, BlockConfig};
+pub use conv::{Conv3d, ExpandTokens, ExpandVoxels, TokenGrid};
+pub use drop_path::{DropPath, Pass};
+pub use init::Initialiser;
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use mlp::Mlp;
+pub use patch_embed::{PatchEmbed, StemHalf};
+pub use patch_merging::{MergingOrder, PatchMerging};
+pub use relative_position::{PositionIndex, relative_position_index, table_rows};
+pub use window::{WindowPlan, cells, window_tables};
+pub use window_attention::{AttentionConfig, SkipAttention, WindowAttention};

@@ -8,6 +8,8 @@ mod augment;
 mod sliding_window;
 mod losses;
 mod optimiser;
+mod nnformer;
+mod windows;
 
 use crate::fixtures::{Entry, entries};
 
@@ -30,6 +32,8 @@ const CHECKS: &[Check] = &[
     Check { what: "token contrast", applies: losses::is_token_contrast, run: losses::token_contrast },
     Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
     Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
+    Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
+    Check { what: "window tables", applies: windows::applies, run: windows::run },
 ];
 
 #[test]

@@ -1,0 +1,141 @@
+//! Convolutions on channels-last token sequences.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::Initialiser;
+use crate::kernels::{self, ConvShape};
+
+/// A token sequence with the grid it lies on.
+#[derive(Clone, Debug)]
+pub struct TokenGrid {
+    /// `[batch, tokens, dim]`, tokens row-major over D,H,W.
+    pub tokens: Tensor<3>,
+    /// Tokens along D,H,W.
+    pub grid: [usize; 3],
+}
+
+impl TokenGrid {
+    /// `[batch, channel, depth, height, width]` -> tokens of one voxel each.
+    pub fn from_volume(volume: Tensor<5>) -> Self {
+        let [batch, channels, depth, height, width] = volume.dims();
+        let tokens = volume.permute([0, 2, 3, 4, 1]).reshape([batch, depth * height * width, channels]);
+        Self { tokens, grid: [depth, height, width] }
+    }
+
+    /// The feature map `[batch, dim, depth, height, width]` of these tokens.
+    pub fn into_volume(self) -> Tensor<5> {
+        let Self { tokens, grid: [depth, height, width] } = self;
+        let [batch, _, dim] = tokens.dims();
+        tokens.reshape([batch, depth, height, width, dim]).permute([0, 4, 1, 2, 3])
+    }
+
+    /// The same grid with other tokens.
+    #[must_use]
+    pub fn with(&self, tokens: Tensor<3>) -> Self {
+        Self { tokens, grid: self.grid }
+    }
+}
+
+/// A 3x3x3 convolution with zero padding 1 and a bias.
+#[derive(Module, Debug)]
+pub struct Conv3d {
+    /// `[kernel D, kernel H, kernel W, in, out]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+    /// Step of the kernel along D,H,W.
+    #[module(skip)]
+    stride: [usize; 3],
+}
+
+impl Conv3d {
+    /// Kernel edge.
+    pub const KERNEL: usize = 3;
+
+    /// PyTorch's default initialisation.
+    pub fn init(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let edge = Self::KERNEL;
+        let fan_in = input * edge.pow(3);
+        Self {
+            weight: init.fan_in_uniform("weight", [edge, edge, edge, input, output], fan_in),
+            bias: init.fan_in_uniform("bias", [output], fan_in),
+            stride,
+        }
+    }
+
+    /// Tokens of `in` channels -> tokens of `out` channels on the grid divided by the stride, rounded up.
+    pub fn forward(&self, input: TokenGrid) -> TokenGrid {
+        let TokenGrid { tokens, grid } = input;
+        let shape = ConvShape { grid, stride: self.stride };
+        let tokens = kernels::conv3d(tokens, self.weight.val(), self.bias.val(), shape);
+        TokenGrid { tokens, grid: shape.output() }
+    }
+}
+
+/// A transposed convolution whose kernel is its stride: every token becomes a block of finer tokens.
+///
+/// No two blocks overlap, so that it is one matrix product and a permutation.
+#[derive(Module, Debug)]
+pub struct ExpandTokens {
+    /// `[in, kernel D, kernel H, kernel W, out]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl ExpandTokens {
+    /// PyTorch's default initialisation of `ConvTranspose3d`, whose fan-in counts the output channels.
+    pub fn init(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let [depth, height, width] = kernel;
+        let fan_in = output * depth * height * width;
+        Self {
+            weight: init.fan_in_uniform("weight", [input, depth, height, width, output], fan_in),
+            bias: init.fan_in_uniform("bias", [output], fan_in),
+        }
+    }
+
+    /// Tokens of `in` channels -> tokens of `out` channels on a grid finer by the kernel.
+    pub fn forward(&self, input: TokenGrid) -> TokenGrid {
+        let TokenGrid { tokens, grid: [d, h, w] } = input;
+        let [batch, count, dim] = tokens.dims();
+        let weight = self.weight.val();
+        let [_, kd, kh, kw, output] = weight.dims();
+        let blocks = tokens.reshape([batch * count, dim]).matmul(weight.reshape([dim, kd * kh * kw * output]));
+        let fine = blocks.reshape([batch, d, h, w, kd, kh, kw, output]).permute([0, 1, 4, 2, 5, 3, 6, 7]);
+        let tokens = fine.reshape([batch, count * kd * kh * kw, output]) + self.bias.val().unsqueeze();
+        TokenGrid { tokens, grid: [d * kd, h * kh, w * kw] }
+    }
+}
+
+/// The same with voxels instead of finer tokens: the classes of every voxel of a token's block.
+#[derive(Module, Debug)]
+pub struct ExpandVoxels {
+    /// `[in, out, kernel D, kernel H, kernel W]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl ExpandVoxels {
+    /// As [`ExpandTokens::init`].
+    pub fn init(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let [depth, height, width] = kernel;
+        let fan_in = output * depth * height * width;
+        Self {
+            weight: init.fan_in_uniform("weight", [input, output, depth, height, width], fan_in),
+            bias: init.fan_in_uniform("bias", [output], fan_in),
+        }
+    }
+
+    /// Tokens of `in` channels -> volume `[batch, out, depth, height, width]` finer by the kernel.
+    pub fn forward(&self, input: TokenGrid) -> Tensor<5> {
+        let TokenGrid { tokens, grid: [d, h, w] } = input;
+        let [batch, count, dim] = tokens.dims();
+        let weight = self.weight.val();
+        let [_, output, kd, kh, kw] = weight.dims();
+        let blocks = tokens.reshape([batch * count, dim]).matmul(weight.reshape([dim, output * kd * kh * kw]));
+        let voxels = blocks.reshape([batch, d, h, w, output, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]);
+        voxels.reshape([batch, output, d * kd, h * kh, w * kw]) + self.bias.val().reshape([1, output, 1, 1, 1])
+    }
+}

@@ -1,0 +1,97 @@
+//! Stochastic depth: in training, a block's branch is left out for some samples of the batch.
+
+use burn::tensor::{Tensor, TensorData};
+use rand::RngExt as _;
+
+use crate::random;
+
+/// One pass through a network: evaluation, or one keyed training pass.
+///
+/// The only thing that training changes in a forward pass is drop path, and its draws come from this key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    training: Option<PassKey>,
+}
+
+/// What the draws of a training pass are keyed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PassKey {
+    seed: u64,
+    step: u64,
+    view: u64,
+}
+
+impl Pass {
+    /// Nothing is dropped.
+    pub const EVALUATION: Self = Self { training: None };
+
+    /// The pass of one view (0 where there is only one) at an optimiser step.
+    pub fn training(seed: u64, step: u64, view: u64) -> Self {
+        Self { training: Some(PassKey { seed, step, view }) }
+    }
+}
+
+/// Drop path of one block (arXiv:1603.09382): keeps a sample's branch with probability `1 - rate`, scaled by its inverse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DropPath {
+    /// Probability of leaving the branch out.
+    pub rate: f64,
+    /// Names the block in the draws' key.
+    pub name: String,
+}
+
+impl DropPath {
+    /// Rates rising linearly from 0 to `last` over `count` blocks, as the references' `linspace`.
+    pub fn rates(last: f64, count: usize) -> Vec<f64> {
+        let step = last / (count.max(2) - 1) as f64;
+        (0..count).map(|block| step * block as f64).collect()
+    }
+
+    /// `branch`, `[batch, tokens, dim]`, with some samples zeroed in training. `part` tells the block's branches apart.
+    pub fn forward(&self, branch: Tensor<3>, part: &str, pass: Pass) -> Tensor<3> {
+        let Some(PassKey { seed, step, view }) = pass.training else { return branch };
+        if self.rate == 0.0 {
+            return branch;
+        }
+        let [batch, _, _] = branch.dims();
+        let keep = 1.0 - self.rate;
+        let mut rng = random::stream(seed, &format!("drop path {} {part}", self.name), step, view);
+        let factors: Vec<f32> = (0..batch).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect();
+        let factors = Tensor::<3>::from_data(TensorData::new(factors, [batch, 1, 1]), &branch.device());
+        branch * factors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DropPath, Pass};
+    use burn::tensor::{Device, Tensor};
+
+    #[test]
+    fn a_training_pass_zeroes_whole_samples_and_scales_the_others() {
+        let device = Device::flex();
+        let drop = DropPath { rate: 0.25, name: "layers.0.blocks.1".to_owned() };
+        let ones = Tensor::<3>::ones([400, 2, 3], &device);
+        let values = drop.forward(ones.clone(), "attn", Pass::training(7, 3, 0)).into_data().try_into_vec::<f32>().unwrap();
+        let samples: Vec<&[f32]> = values.chunks_exact(6).collect();
+        assert!(
+            samples
+                .iter()
+                .all(|sample| sample.iter().all(|v| *v == sample[0]) && (sample[0] == 0.0 || (sample[0] - 4.0 / 3.0).abs() < 1e-6))
+        );
+        let dropped = samples.iter().filter(|sample| sample[0] == 0.0).count();
+        assert!((60..140).contains(&dropped), "{dropped} of 400 dropped at rate 0.25");
+        let again = drop.forward(ones.clone(), "attn", Pass::training(7, 3, 0)).into_data().try_into_vec::<f32>().unwrap();
+        let other = drop.forward(ones.clone(), "attn", Pass::training(7, 3, 1)).into_data().try_into_vec::<f32>().unwrap();
+        let evaluation = drop.forward(ones, "attn", Pass::EVALUATION).into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(values, again);
+        assert_ne!(values, other);
+        assert!(evaluation.iter().all(|v| *v == 1.0));
+    }
+
+    #[test]
+    fn rates_rise_linearly() {
+        assert_eq!(DropPath::rates(0.3, 4), [0.0, 0.1, 0.2, 0.3].map(|rate: f64| rate / 0.1 * (0.3 / 3.0)));
+        assert_eq!(DropPath::rates(0.3, 1), [0.0]);
+    }
+}

@@ -1,0 +1,30 @@
+//! Layer normalisation over the channels of each token.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::Initialiser;
+
+/// Added to the variance, as in every reference.
+const EPSILON: f64 = 1e-5;
+
+/// `(x - mean) / sqrt(variance + 1e-5) * weight + bias`, statistics over the last axis.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale, `[dim]`, starts at 1.
+    pub weight: Param<Tensor<1>>,
+    /// Offset, `[dim]`, starts at 0.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// The identity scale and offset.
+    pub fn init(dim: usize, init: &Initialiser<'_>) -> Self {
+        Self { weight: init.constant([dim], 1.0), bias: init.constant([dim], 0.0) }
+    }
+
+    /// `[batch, tokens, dim]` -> the same.
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        burn::tensor::module::layer_norm(tokens, self.weight.val(), Some(self.bias.val()), EPSILON)
+    }
+}

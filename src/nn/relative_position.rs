@@ -1,0 +1,31 @@
+//! Rows of the relative position bias table for each pair of tokens of a window.
+
+use super::window::cells;
+
+/// How a reference turns an offset between two tokens into a table row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PositionIndex {
+    /// nnFormer: the D stride is `3w - 1` instead of `(2w - 1)²`, so that different offsets share a row and the
+    /// table's upper rows stay unused. Kept, because published weights were trained with it.
+    NnFormer,
+    /// Swin Transformer and MONAI: one row for each offset.
+    OneToOne,
+}
+
+/// Rows of the bias table of a window: one for each offset along each axis.
+pub fn table_rows(window: [usize; 3]) -> usize {
+    window.iter().map(|edge| 2 * edge - 1).product()
+}
+
+/// `[tokens, tokens]` (query by key, tokens row-major in D,H,W): the table row of each pair.
+pub fn relative_position_index(kind: PositionIndex, window: [usize; 3]) -> Vec<u32> {
+    let [_, height, width] = window;
+    let strides = match kind {
+        PositionIndex::NnFormer => [3 * height - 1, 2 * height - 1, 1],
+        PositionIndex::OneToOne => [(2 * height - 1) * (2 * width - 1), 2 * width - 1, 1],
+    };
+    let row = |query: [usize; 3], key: [usize; 3]| {
+        (0..3).map(|axis| (query[axis] + window[axis] - 1 - key[axis]) * strides[axis]).sum::<usize>() as u32
+    };
+    cells(window).flat_map(|query| cells(window).map(move |key| row(query, key))).collect()
+}

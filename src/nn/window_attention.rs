@@ -1,0 +1,95 @@
+//! Multi-head attention within windows, with a learnt relative position bias.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use std::sync::Arc;
+
+use super::{Initialiser, Linear, table_rows};
+use crate::kernels::{self, WindowTables};
+
+/// Attention among the tokens of each window: queries, keys and values from one sequence.
+#[derive(Module, Debug)]
+pub struct WindowAttention {
+    /// Learnt bias by offset and head, `[(2w-1)³, heads]`.
+    pub relative_position_bias_table: Param<Tensor<2>>,
+    /// Queries, keys and values, `dim -> 3 dim`.
+    pub qkv: Linear,
+    /// `dim -> dim`.
+    pub proj: Linear,
+}
+
+/// nnFormer's decoder form: queries are the up-sampled tokens as they are, keys and values come from the skip.
+#[derive(Module, Debug)]
+pub struct SkipAttention {
+    /// Learnt bias by offset and head, `[(2w-1)³, heads]`.
+    pub relative_position_bias_table: Param<Tensor<2>>,
+    /// Keys and values, `dim -> 2 dim`.
+    pub kv: Linear,
+    /// `dim -> dim`.
+    pub proj: Linear,
+}
+
+/// Sizes shared by both forms.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionConfig {
+    /// Channels of a token.
+    pub dim: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Tokens along each edge of a window.
+    pub window: [usize; 3],
+    /// Bias on queries, keys and values.
+    pub qkv_bias: bool,
+}
+
+impl AttentionConfig {
+    /// Standard deviation of the initial bias table.
+    const TABLE_STD: f32 = 0.02;
+
+    fn table(&self, init: &Initialiser<'_>) -> Param<Tensor<2>> {
+        init.truncated_normal("relative_position_bias_table", [table_rows(self.window), self.heads], Self::TABLE_STD)
+    }
+}
+
+impl WindowAttention {
+    /// Table from a truncated normal of 0.02, linear maps as PyTorch's default.
+    pub fn init(config: &AttentionConfig, init: &Initialiser<'_>) -> Self {
+        let AttentionConfig { dim, qkv_bias, .. } = *config;
+        Self {
+            relative_position_bias_table: config.table(init),
+            qkv: Linear::init(dim, 3 * dim, qkv_bias, &init.at("qkv")),
+            proj: Linear::init(dim, dim, true, &init.at("proj")),
+        }
+    }
+
+    /// `[batch, tokens, dim]` in the order of the grid -> the same.
+    pub fn forward(&self, tokens: Tensor<3>, windows: &Arc<WindowTables>) -> Tensor<3> {
+        let qkv = self.qkv.forward(tokens);
+        let padding = self.qkv.bias.as_ref().map(Param::val);
+        let table = self.relative_position_bias_table.val();
+        self.proj.forward(kernels::window_attention(qkv, padding, table, windows))
+    }
+}
+
+impl SkipAttention {
+    /// As [`WindowAttention::init`].
+    pub fn init(config: &AttentionConfig, init: &Initialiser<'_>) -> Self {
+        let AttentionConfig { dim, qkv_bias, .. } = *config;
+        Self {
+            relative_position_bias_table: config.table(init),
+            kv: Linear::init(dim, 2 * dim, qkv_bias, &init.at("kv")),
+            proj: Linear::init(dim, dim, true, &init.at("proj")),
+        }
+    }
+
+    /// `queries` and `skip`, both `[batch, tokens, dim]` in the order of the grid -> the same.
+    pub fn forward(&self, queries: Tensor<3>, skip: Tensor<3>, windows: &Arc<WindowTables>) -> Tensor<3> {
+        let [_, _, dim] = queries.dims();
+        // A padded query is zero, and its output is dropped; padded keys and values are the projection of zero.
+        let padding = self.kv.bias.as_ref().map(|bias| Tensor::cat(vec![Tensor::zeros([dim], &queries.device()), bias.val()], 0));
+        let qkv = Tensor::cat(vec![queries, self.kv.forward(skip)], 2);
+        let table = self.relative_position_bias_table.val();
+        self.proj.forward(kernels::window_attention(qkv, padding, table, windows))
+    }
+}
