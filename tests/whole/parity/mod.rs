@@ -5,6 +5,7 @@
 //! An entry of a kind that is not built yet is reported by name as `not yet`.
 
 mod losses;
+mod metrics;
 mod optimiser;
 
 use crate::fixtures::{Entry, entries};
@@ -23,6 +24,7 @@ struct Check {
 const CHECKS: &[Check] = &[
     Check { what: "token contrast", applies: losses::is_token_contrast, run: losses::token_contrast },
     Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
+    Check { what: "Dice and HD95", applies: metrics::applies, run: metrics::run },
     Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
 ];
 
