@@ -7,6 +7,7 @@
 mod augment;
 mod sliding_window;
 mod losses;
+mod metrics;
 mod optimiser;
 mod nnformer;
 mod windows;
@@ -31,6 +32,7 @@ const CHECKS: &[Check] = &[
     Check { what: "sliding window", applies: sliding_window::applies, run: sliding_window::run },
     Check { what: "token contrast", applies: losses::is_token_contrast, run: losses::token_contrast },
     Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
+    Check { what: "Dice and HD95", applies: metrics::applies, run: metrics::run },
     Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
     Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
     Check { what: "window tables", applies: windows::applies, run: windows::run },
