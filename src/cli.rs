@@ -33,6 +33,7 @@ pub enum Command {
     Run {
         /// The run's settings (RON).
         config: PathBuf,
+        /// How the run is made.
         #[command(flatten)]
         run: RunArgs,
     },
@@ -40,6 +41,7 @@ pub enum Command {
     Pretrain {
         /// The run's settings (RON).
         config: PathBuf,
+        /// How the run is made.
         #[command(flatten)]
         run: RunArgs,
     },
@@ -50,6 +52,7 @@ pub enum Command {
         /// Checkpoint folder (or run folder) whose encoder to start from.
         #[arg(long, value_name = "CHECKPOINT")]
         from: Option<PathBuf>,
+        /// How the run is made.
         #[command(flatten)]
         run: RunArgs,
     },

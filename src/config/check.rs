@@ -20,7 +20,7 @@ pub struct Checker {
 
 impl Checker {
     /// Refuses `value` outside `allowed`.
-    pub fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
+    pub fn range<T: PartialOrd + Copy + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
         let (low, high) = (allowed.start(), allowed.end());
         self.require(key, *low <= value && value <= *high, format_args!("is {value}; allowed is {low} to {high}"));
     }

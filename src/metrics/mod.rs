@@ -10,3 +10,8 @@ mod distance_transform;
 pub mod score;
 pub mod summary;
 pub mod surface;
+
+pub use collapse::Collapse;
+pub use counts::{LabelPair, Region};
+pub use score::{CaseScore, score_case};
+pub use summary::{Bootstrap, Interval, RegionSummary, paired_difference, summarise};

@@ -61,8 +61,8 @@ impl CheckpointInfo {
             best: None,
             config: config.resolved(),
             dataset: dataset.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: env!("SIMTROT_COMMIT").to_owned(),
+            version: crate::VERSION.to_owned(),
+            commit: crate::COMMIT.to_owned(),
             parents: Vec::new(),
         }
     }

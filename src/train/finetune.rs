@@ -16,6 +16,9 @@ use crate::objective::{DiceCeConfig, classes_from_host};
 use crate::protocol::{Event, StageKind, StepNumbers};
 use crate::sampling::{CaseOrder, LabelledBatch, LabelledPlan, Loader, SamplingError};
 
+/// Measures a network on the validation cases.
+pub type Validate<'a> = dyn Fn(&Segmenter) -> Result<f64, TrainError> + 'a;
+
 /// What a fine-tuning works on.
 pub struct Finetune<'a> {
     /// The run's settings, the arm's laid over them.
@@ -27,7 +30,7 @@ pub struct Finetune<'a> {
     /// Checkpoint whose encoder to start from; none: from scratch.
     pub from: Option<&'a Path>,
     /// Mean Dice on the validation cases; none where there are none.
-    pub validate: Option<&'a dyn Fn(&Segmenter) -> Result<f64, TrainError>>,
+    pub validate: Option<&'a Validate<'a>>,
 }
 
 /// A segmentation network with the initial weights of the config's seed.

@@ -14,10 +14,10 @@ mod transfer;
 
 pub use cases::{CaseSet, TrainingCase};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo};
-pub use finetune::{Finetune, finetune, init_segmenter, load_segmenter};
+pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};
 pub use gradients::{accumulate, clip_grad_norm};
 pub use optimiser::{Optimiser, OptimiserError};
-pub use pretrain::{Pretrain, Pretraining, pretrain};
+pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData};
 pub use schedule::lr;
 pub use session::{Control, Ending, Session, TrainError};

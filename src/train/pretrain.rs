@@ -1,5 +1,7 @@
 //! Token-level contrastive pre-training with rotate-and-restore (METHOD: "One pre-training step").
 
+use std::path::Path;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -7,9 +9,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::cases::sources;
 use super::session::Rhythm;
 use super::transfer::load_all;
-use super::{CaseSet, Checkpoint, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Probe, Session, TrainError, accumulate, clip_grad_norm, lr};
+use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Probe, Session, TrainError, accumulate, clip_grad_norm, lr};
 use crate::config::RunConfig;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, export_named};
+use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, export_named, load_named};
 use crate::objective::TokenContrast;
 use crate::protocol::{Event, StageKind, StepNumbers};
 use crate::sampling::{CaseOrder, Loader, SamplingError, ViewBatch, ViewPlan};
@@ -57,6 +59,28 @@ impl NamedWeights for Pretraining {
     }
 }
 
+/// Encoder and projector as they were before a checkpoint's first step.
+pub fn untrained(info: &CheckpointInfo, device: &Device) -> Pretraining {
+    Pretraining::init(&info.config, info.dataset.channels.len(), device)
+}
+
+/// The encoder of any checkpoint, with its projector if the checkpoint is one of pre-training.
+///
+/// # Errors
+/// The checkpoint does not fit its own config.
+pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> Result<(Encoder, Option<Projector>), CheckpointError> {
+    let fresh = untrained(&checkpoint.info, device);
+    if checkpoint.info.kind == StageKind::Pretrain {
+        let Pretraining { encoder, projector } = load_all(fresh, checkpoint, place)?;
+        return Ok((encoder, Some(projector)));
+    }
+    let (encoder, report) = load_named(fresh.encoder, &checkpoint.weights);
+    match report.missing.is_empty() && report.mismatched.is_empty() {
+        true => Ok((encoder, None)),
+        false => Err(CheckpointError::Fit { path: place.to_owned(), cause: report.to_string() }),
+    }
+}
+
 /// Pre-trains until the last step or a stop, and hands back the encoder with its projector.
 ///
 /// # Errors
@@ -84,7 +108,7 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
         for _ in 0..settings.accumulate {
             let (micro_step, batch) = loader.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
             let pass = Pass::training(config.seed, micro_step, 0);
-            let more = contrast_step(&training.model, &contrast, &batch, pass, settings.accumulate, &mut numbers);
+            let more = contrast_step(&training.model, &contrast, &batch, (pass, settings.accumulate), &mut numbers);
             accumulate(&training.model, &mut gradients, more);
             cases.extend(batch.cases);
         }
@@ -113,7 +137,13 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
 }
 
 /// One batch of views through the network and back: adds to `numbers`, returns the gradients.
-fn contrast_step(model: &Pretraining, contrast: &TokenContrast, batch: &ViewBatch, pass: Pass, share: usize, numbers: &mut StepNumbers) -> GradientsParams {
+fn contrast_step(
+    model: &Pretraining,
+    contrast: &TokenContrast,
+    batch: &ViewBatch,
+    (pass, share): (Pass, usize),
+    numbers: &mut StepNumbers,
+) -> GradientsParams {
     let device = model.projector.fc1.weight.val().device();
     let [volumes, ..] = batch.shape;
     // Both views in one pass: the encoder treats volumes apart, and larger products keep the device busier.
@@ -160,7 +190,7 @@ fn begin(session: &Session<'_>, work: &Pretrain<'_>, device: &Device) -> Result<
         Some(checkpoint) => {
             checkpoint.require_same_settings(config, &place)?;
             let model = load_all(model, &checkpoint, &place)?;
-            let optimiser = Optimiser::from_bytes(config.pretrain.optimiser, &checkpoint.optimiser, &model).map_err(super::CheckpointError::from)?;
+            let optimiser = Optimiser::from_bytes(config.pretrain.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
             let step = checkpoint.info.step;
             Ok(Training { model, optimiser, step, best: checkpoint.info.best, saved: Some(step) })
         }
@@ -183,10 +213,10 @@ impl Training {
     fn probe(&self, session: &Session<'_>, work: &Pretrain<'_>) {
         let Some(probe) = work.probe else { return };
         let (encoder, projector) = (self.model.encoder.valid(), self.model.projector.valid());
-        let collapse = Box::new(probe.measure(&encoder, &projector));
+        let collapse = Box::new(probe.measure(&encoder, Some(&projector)));
         if self.step == 0 {
             session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
-            for (name, collapse) in probe.baselines(&encoder, &projector) {
+            for (name, collapse) in probe.baselines(&encoder, Some(&projector)) {
                 session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
             }
         }

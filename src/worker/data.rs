@@ -7,7 +7,7 @@ use super::{JobError, Recorder, Start, Training};
 use crate::config::RunConfig;
 use crate::preprocess;
 use crate::protocol::{Event, Severity, Stage, StageKind};
-use crate::sampling::TokenFrame;
+use crate::sampling::spatial::TokenFrame;
 use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
 use crate::volume::{Dataset, Split};
 
@@ -71,28 +71,8 @@ impl Plan {
     pub(super) fn prepare(&self, config: &RunConfig, recorder: &Recorder) -> Result<Prepared, JobError> {
         let Split { pretrain, finetune, validation, test } = &self.split;
         let names: Vec<String> = [pretrain, finetune, validation, test].into_iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
-        let stage = Stage { kind: StageKind::Prepare, arm: String::new() };
-        recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
-        let began = std::time::Instant::now();
-        let (sender, progress) = std::sync::mpsc::channel();
-        let cases = std::thread::scope(|scope| {
-            let dataset = &self.dataset;
-            let names = &names;
-            let work = scope.spawn(move || {
-                let tell = std::sync::Mutex::new(sender);
-                let cache = crate::folders::cache().join("volumes");
-                preprocess::prepare(dataset, names, &config.data.preprocess, Some(&cache), &|done, total| {
-                    // The receiver only goes away with this scope.
-                    let _ = tell.lock().expect("no thread panics while it tells").send((done, total));
-                })
-            });
-            for (done, total) in progress {
-                recorder.emit(Event::Progress { stage: stage.clone(), done, total });
-            }
-            work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })?;
-        recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
-        let by_name: BTreeMap<String, Arc<TrainingCase>> = cases.into_iter().map(|case| (case.name.clone(), Arc::new(TrainingCase::new(case)))).collect();
+        let cases = prepare(&self.dataset, &names, config, recorder)?;
+        let by_name: BTreeMap<String, Arc<TrainingCase>> = cases.into_iter().map(|case| (case.case.name.clone(), case)).collect();
         let set = |names: &[String]| names.iter().map(|name| by_name[name].clone()).collect::<Vec<_>>().into();
         Ok(Prepared { pretrain: set(pretrain), finetune: set(finetune), validation: set(validation), test: set(test) })
     }
@@ -106,9 +86,44 @@ impl Prepared {
             recorder.notice(Severity::Warning, "collapse is not measured: fewer than two cases are held out. Set data.split so that some are tested");
             return Ok(None);
         }
-        let network = config.model.nnformer();
-        let frame = TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size, stride: network.total_stride() };
         let data = ProbeData { held_out: held_out.clone(), labelled: self.finetune.clone(), classes };
-        Ok(Some(Probe::new(&config.probe, frame, &data, config.seed)?))
+        Ok(Some(Probe::new(&config.probe, frame(config), &data, config.seed)?))
     }
+}
+
+/// How the network of a config cuts a pre-training crop into tokens.
+pub(super) fn frame(config: &RunConfig) -> TokenFrame {
+    let network = config.model.nnformer();
+    TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size, stride: network.total_stride() }
+}
+
+/// Prepares every case of a dataset.
+pub(super) fn prepare_all(dataset: &Dataset, config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<TrainingCase>>, JobError> {
+    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
+    prepare(dataset, &names, config, recorder)
+}
+
+fn prepare(dataset: &Dataset, names: &[String], config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<TrainingCase>>, JobError> {
+    let stage = Stage { kind: StageKind::Prepare, arm: String::new() };
+    recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
+    let began = std::time::Instant::now();
+    let (sender, progress) = std::sync::mpsc::channel();
+    let cases = std::thread::scope(|scope| {
+        let dataset = &self.dataset;
+        let names = &names;
+        let work = scope.spawn(move || {
+            let tell = std::sync::Mutex::new(sender);
+            let cache = crate::folders::cache().join("volumes");
+            preprocess::prepare(dataset, names, &config.data.preprocess, Some(&cache), &|done, total| {
+                // The receiver only goes away with this scope.
+                let _ = tell.lock().expect("no thread panics while it tells").send((done, total));
+            })
+        });
+        for (done, total) in progress {
+            recorder.emit(Event::Progress { stage: stage.clone(), done, total });
+        }
+        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
+    Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

@@ -1,15 +1,18 @@
 //! Segmenting volumes outside any dataset.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::measure::segment;
 use super::{Ended, JobError, Recorder};
 use crate::config::DataSource;
 use crate::device::Opened;
+use crate::infer::export::write_segmentation;
 use crate::preprocess;
 use crate::protocol::{Event, Stage, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
-use crate::volume::{CaseSource, Dataset, nifti};
+use crate::volume::datalist::naming::{channel_suffix, stem};
+use crate::volume::{CaseSource, Dataset, VolumeSource};
 
 /// Volumes to segment.
 #[derive(Clone, Debug)]
@@ -43,12 +46,12 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
     for (done, (source, output)) in cases.iter().zip(&outputs).enumerate() {
         let channels = checkpoint.info.dataset.channels.len();
-        let case = preprocess::prepare_one(source, channels, &config.data.preprocess)?;
+        let loaded = source.load(Some(channels), None)?;
+        let case = preprocess::prepare_one(&source.name, loaded, &values, &config.data.preprocess)?;
         let Some(classes) = segment(&network, &case, (&config, values.len()), &opened.device, &|| recorder.control())? else {
             return Ok(Ended::Stopped);
         };
-        let segmentation = crate::infer::export::to_source_grid(&classes, &case.way_back, &values);
-        nifti::write_labels(output, &segmentation, &case.way_back.header)?;
+        write_segmentation(output, classes, &case.way_back, &values)?;
         recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
     }
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
@@ -63,7 +66,17 @@ fn cases(inputs: &[PathBuf]) -> Result<Vec<CaseSource>, JobError> {
         let dataset = Dataset::open(&DataSource::Folders { images: folder.clone(), labels: None })?;
         cases.extend(dataset.cases);
     }
-    cases.extend(CaseSource::group(files.into_iter().map(PathBuf::as_path)));
+    let mut channels: BTreeMap<String, Vec<(usize, PathBuf)>> = BTreeMap::new();
+    for file in files {
+        let stem = stem(file);
+        let (name, channel) = channel_suffix(&stem).unwrap_or((&stem, 0));
+        channels.entry(name.to_owned()).or_default().push((channel, file.clone()));
+    }
+    for (name, mut files) in channels {
+        files.sort();
+        let images = files.into_iter().map(|(_, file)| VolumeSource::File(file)).collect();
+        cases.push(CaseSource { name, images, label: None, fold: None });
+    }
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {

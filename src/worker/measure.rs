@@ -15,7 +15,7 @@ use crate::metrics::CaseScore;
 use crate::model::Segmenter;
 use crate::preprocess::Case;
 use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind};
-use crate::train::{CaseSet, Checkpoint, Control, TrainError, load_segmenter};
+use crate::train::{CaseSet, Checkpoint, Control, TrainError, Validate, load_segmenter};
 use crate::volume::nifti;
 
 /// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.
@@ -62,7 +62,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
         let Some(classes) = segment(&network, case, (config, values.len()), device, &|| recorder.control())? else {
             return Ok(Ended::Stopped);
         };
-        let prediction = crate::infer::export::to_source_grid(&classes, &case.way_back, &values);
+        let prediction = crate::infer::export::to_source(classes, &case.way_back, &values);
         let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
         nifti::write_labels(&path, &prediction, &case.way_back.header)?;
         let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
@@ -75,9 +75,6 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     recorder.emit(Event::StageFinished { stage: stage.clone(), secs: began.elapsed().as_secs_f64() });
     Ok(Ended::Completed)
 }
-
-/// Mean Dice of a network on the validation cases.
-pub(super) type Validate<'a> = dyn Fn(&Segmenter) -> Result<f64, TrainError> + 'a;
 
 /// Mean Dice over validation cases and classes, on the prepared grids; None without labelled validation cases.
 pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {

@@ -103,6 +103,8 @@ enum JobError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Segment(#[from] crate::infer::sliding_window::SlidingWindowError),
+    #[error(transparent)]
+    Evaluate(#[from] crate::evaluate::EvaluateError),
     #[error("{0}")]
     Input(String),
 }
@@ -123,8 +125,8 @@ impl JobError {
     /// Whether the input or the config was at fault rather than the program or the device.
     fn is_bad_input(&self) -> bool {
         match self {
-            Self::Data(_) | Self::Config(_) | Self::Checkpoint(_) | Self::Input(_) | Self::Folder(_) => true,
-            Self::Device(error) => error.is_choice(),
+            Self::Data(_) | Self::Config(_) | Self::Checkpoint(_) | Self::Input(_) | Self::Folder(_) | Self::Evaluate(_) => true,
+            Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::Checkpoint(_) | TrainError::NonFinite { .. }) => true,
             Self::Segment(_) => false,
         }

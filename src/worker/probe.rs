@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::data::sources_of;
+use super::data::prepare_all;
 use super::{Ended, JobError, Recorder};
 use crate::config::DataSource;
 use crate::device::Opened;
 use crate::protocol::{Event, Stage, StageKind};
-use crate::train::{Checkpoint, Probe, ProbeData, load_encoder, untrained_encoder};
+use crate::protocol::Severity;
+use crate::train::{Checkpoint, Probe, ProbeData, load_encoder, untrained};
 use crate::volume::Dataset;
 
 /// A checkpoint and the volumes to measure it on.
@@ -28,7 +29,7 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let config = checkpoint.info.config.with_overrides(&job.settings)?;
     let dataset = Dataset::open(&job.data)?;
     recorder.start("probe", &opened.description, dataset.labels.values().cloned().collect());
-    let cases = sources_of(&dataset, &config, recorder)?;
+    let cases = prepare_all(&dataset, &config, recorder)?;
     if cases.len() < 2 {
         return Err(JobError::Input(format!("{} has {} case; collapse shows between volumes: at least two are needed", dataset.name, cases.len())));
     }
@@ -44,13 +45,17 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let stage = Stage { kind: StageKind::Probe, arm: String::new() };
     let began = std::time::Instant::now();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: 1, done: 0 });
-    let untrained = untrained_encoder(&checkpoint.info, &opened.device);
-    recorder.emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&untrained.encoder, &untrained.projector)) });
-    for (name, collapse) in probe.baselines(&untrained.encoder, &untrained.projector) {
+    let (encoder, projector) = load_encoder(&checkpoint, &place, &opened.device)?;
+    let fresh = untrained(&checkpoint.info, &opened.device);
+    let fresh_projector = projector.as_ref().map(|_| &fresh.projector);
+    if projector.is_none() {
+        recorder.notice(Severity::Info, "the checkpoint is fine-tuned and has no projector: the numbers are those of the encoder's tokens");
+    }
+    recorder.emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&fresh.encoder, fresh_projector)) });
+    for (name, collapse) in probe.baselines(&fresh.encoder, fresh_projector) {
         recorder.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
     }
-    let trained = load_encoder(&checkpoint, &place, &opened.device)?;
-    let collapse = Box::new(probe.measure(&trained.encoder, &trained.projector));
+    let collapse = Box::new(probe.measure(&encoder, projector.as_ref()));
     recorder.emit(Event::Probe { stage: stage.clone(), step: checkpoint.info.step, collapse });
     recorder.emit(Event::Progress { stage: stage.clone(), done: 1, total: 1 });
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });

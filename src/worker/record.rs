@@ -144,8 +144,8 @@ fn environment(device: &DeviceDescription) -> Environment {
         DeviceKind::Gpu => "gpu",
     };
     Environment {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: env!("SIMTROT_COMMIT").to_owned(),
+        version: crate::VERSION.to_owned(),
+        commit: crate::COMMIT.to_owned(),
         device: kind.to_owned(),
         device_name: device.name.clone(),
         driver: device.driver.clone(),

@@ -5,11 +5,11 @@
 //! An entry of a kind that is not built yet is reported by name as `not yet`.
 
 mod augment;
-mod sliding_window;
 mod losses;
 mod metrics;
-mod optimiser;
 mod nnformer;
+mod optimiser;
+mod sliding_window;
 mod windows;
 
 use crate::fixtures::{Entry, entries};

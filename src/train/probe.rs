@@ -1,0 +1,135 @@
+//! The probe bank through an encoder: tokens for the collapse metrics (METHOD: "Representation collapse, measured").
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::CaseSet;
+use super::cases::sources;
+use crate::config::ProbeConfig;
+use crate::metrics::collapse::{self, Collapse, LabelledBank, TokenBank, label_probe};
+use crate::model::{Encoder, Pass, Projector, TokenEncoder as _};
+use crate::protocol::CollapsePair;
+use crate::sampling::spatial::TokenFrame;
+use crate::sampling::{ProbeBank, ProbeInput, ProbePlan, SamplingError};
+
+/// Crops encoded at once: enough to keep a device busy, few enough for a small one.
+const CROPS_AT_ONCE: usize = 4;
+
+/// Volumes of a probe.
+pub struct ProbeData {
+    /// Measured; the label probe is tested on them.
+    pub held_out: CaseSet,
+    /// The label probe is fitted on them.
+    pub labelled: CaseSet,
+    /// Classes, background included.
+    pub classes: usize,
+}
+
+/// Fixed crops of held-out volumes, and how to look at an encoder through them.
+pub struct Probe {
+    bank: ProbeBank,
+    /// Crops of labelled volumes on which the label probe is fitted.
+    fitting: Option<ProbeBank>,
+    crops: usize,
+    label_volumes: Vec<usize>,
+}
+
+/// Tokens of one input through encoder and projector.
+struct Banks {
+    encoder: TokenBank,
+    projected: TokenBank,
+}
+
+impl Probe {
+    /// Cuts the crops.
+    ///
+    /// # Errors
+    /// Cases whose channels differ, or a crop that tokens do not fill evenly.
+    pub fn new(config: &ProbeConfig, frame: TokenFrame, data: &ProbeData, seed: u64) -> Result<Self, SamplingError> {
+        let bank = |config: ProbeConfig, cases: &CaseSet, seed: u64| {
+            let all: Vec<usize> = (0..cases.len()).collect();
+            ProbeBank::new(&ProbePlan { config, frame, classes: data.classes, seed }, &sources(cases, &all))
+        };
+        let most = config.label_volumes.iter().copied().filter(|&count| count <= data.labelled.len()).max();
+        // Another seed: the probe is not to be fitted on crops at the very places where it is tested.
+        let fitting = most.map(|most| bank(ProbeConfig { volumes: most, ..config.clone() }, &data.labelled, seed.wrapping_add(1))).transpose()?;
+        Ok(Self {
+            bank: bank(config.clone(), &data.held_out, seed)?,
+            fitting: fitting.filter(|bank| bank.label_shares().is_some()),
+            crops: config.crops,
+            label_volumes: config.label_volumes.clone(),
+        })
+    }
+
+    /// The collapse numbers of an encoder; without a projector both places are the encoder's tokens.
+    pub fn measure(&self, encoder: &Encoder, projector: Option<&Projector>) -> CollapsePair {
+        self.look(encoder, projector, |bank, crop| bank.input(ProbeInput::Upright, crop), true)
+    }
+
+    /// The numbers of inputs without anatomy: a constant, and white noise.
+    pub fn baselines(&self, encoder: &Encoder, projector: Option<&Projector>) -> [(&'static str, CollapsePair); 2] {
+        [("constant", ProbeInput::Constant), ("noise", ProbeInput::Noise)].map(|(name, input)| (name, self.look(encoder, projector, |bank, crop| bank.input(input, crop), false)))
+    }
+
+    fn look(&self, encoder: &Encoder, projector: Option<&Projector>, input: impl Fn(&ProbeBank, usize) -> Vec<f32>, labelled: bool) -> CollapsePair {
+        let frame = self.bank.frame();
+        let values = self.bank.shape()[1..].iter().product::<usize>();
+        let channels = values / frame.crop.iter().product::<usize>();
+        let turned = |element: crate::sampling::SpatialElement, crop: &[f32]| element.apply(crop, channels, frame.crop);
+        let through = |bank: &ProbeBank, make: &dyn Fn(usize) -> Vec<f32>| self.encode(bank, encoder, projector, make);
+        let upright = through(&self.bank, &|crop| input(&self.bank, crop));
+        let turned_bank = through(&self.bank, &|crop| turned(self.bank.turns()[crop], &input(&self.bank, crop)));
+        let reflected = through(&self.bank, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.bank, crop)));
+        let fitting = self.fitting.as_ref().filter(|_| labelled).map(|bank| through(bank, &|crop| input(bank, crop)));
+        let pick = |part: fn(&Banks) -> &TokenBank| {
+            let labels = fitting.as_ref().and_then(|fitting| {
+                let with_shares = |tokens: &TokenBank, bank: &ProbeBank| Some(self.labelled(tokens.clone(), bank.label_shares()?));
+                Some((with_shares(part(fitting), self.fitting.as_ref()?)?, with_shares(part(&upright), &self.bank)?))
+            });
+            let measured = Collapse::measure(collapse::Banks { original: part(&upright), turned: Some(part(&turned_bank)), reflected: Some(part(&reflected)) });
+            match labels {
+                Some((fit, test)) => measured.with_labels(label_probe(&fit, &test, &self.label_volumes)),
+                None => measured,
+            }
+        };
+        CollapsePair { projected: pick(|banks| &banks.projected), encoder: pick(|banks| &banks.encoder) }
+    }
+
+    /// Tokens with the shares of the labels in their blocks, background left out.
+    fn labelled(&self, tokens: TokenBank, shares: &[f32]) -> LabelledBank {
+        let classes = shares.len() / tokens.len();
+        let shares = shares.chunks_exact(classes).flat_map(|classes| &classes[1..]).copied().collect();
+        LabelledBank { tokens, labels: classes - 1, shares }
+    }
+
+    fn encode(&self, bank: &ProbeBank, encoder: &Encoder, projector: Option<&Projector>, make: &dyn Fn(usize) -> Vec<f32>) -> Banks {
+        let device = device_of(encoder);
+        let [samples, channels, depth, height, width] = bank.shape();
+        let (mut encoded, mut projected) = (Vec::new(), Vec::new());
+        let (mut dims, mut positions) = ([0, 0], bank.frame().grid());
+        for first in (0..samples).step_by(CROPS_AT_ONCE) {
+            let crops = first..(first + CROPS_AT_ONCE).min(samples);
+            let shape = [crops.len(), channels, depth, height, width];
+            let volume = Tensor::<5>::from_data(TensorData::new(crops.flat_map(make).collect::<Vec<f32>>(), shape), &device);
+            let features = encoder.encode(volume, Pass::EVALUATION).pop().expect("a network has a stage");
+            let [batch, dim, d, h, w] = features.dims();
+            positions = [d, h, w];
+            let tokens = features.reshape([batch, dim, d * h * w]).swap_dims(1, 2);
+            let seen = projector.map_or_else(|| tokens.clone(), |projector| projector.forward(tokens.clone()));
+            dims = [dim, seen.dims()[2]];
+            encoded.extend(host(tokens));
+            projected.extend(host(seen));
+        }
+        let volumes = samples / self.crops;
+        let bank = |tokens, dim| TokenBank { volumes, crops: self.crops, positions, dim, tokens };
+        Banks { encoder: bank(encoded, dims[0]), projected: bank(projected, dims[1]) }
+    }
+}
+
+fn host(tokens: Tensor<3>) -> Vec<f32> {
+    tokens.into_data().try_into_vec().expect("tokens are float32")
+}
+
+fn device_of(encoder: &Encoder) -> Device {
+    use burn::module::Module as _;
+    encoder.devices().pop().expect("an encoder has parameters")
+}
