@@ -14,6 +14,7 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{NnFormerConfig, OptimiserConfig, RunConfig};
+use crate::device::{DeviceChoice, open};
 use crate::metrics::{Hd95Convention, hd95};
 use crate::model::{Pass, TokenEncoder as _};
 use crate::objective::{DiceCeConfig, TokenContrast, classes_from_host};
@@ -53,12 +54,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Runs one piece in this process: once untimed, then `runs` times.
 ///
 /// # Errors
-/// An unknown name.
-pub fn run_here(name: &str, runs: usize, device: &Device) -> anyhow::Result<Timing> {
+/// An unknown name, or a device that cannot be opened.
+pub fn run_here(name: &str, runs: usize, choice: &DeviceChoice) -> anyhow::Result<Timing> {
     let Some((_, make)) = WORK.iter().find(|(known, _)| *known == name) else {
         bail!("no piece of work {name:?}; there are {}", names().collect::<Vec<_>>().join(", "));
     };
-    let mut work = make(device);
+    let mut work = make(&open(choice)?.device);
     work();
     let mut times: Vec<f64> = (0..runs.max(1))
         .map(|_| {
@@ -223,10 +224,10 @@ mod tests {
     #[test]
     fn every_piece_runs_and_an_unknown_one_is_named() {
         for name in names() {
-            let timing = run_here(name, 1, &Device::flex()).unwrap();
+            let timing = run_here(name, 1, &DeviceChoice::Cpu).unwrap();
             assert!(timing.min_s > 0.0 && timing.median_s >= timing.min_s, "{name}: {timing:?}");
         }
-        let error = run_here("nothing", 1, &Device::flex()).unwrap_err().to_string();
+        let error = run_here("nothing", 1, &DeviceChoice::Cpu).unwrap_err().to_string();
         assert!(error.contains("token_contrastive_loss"), "{error}");
     }
 

@@ -124,6 +124,9 @@ pub enum Command {
         /// Write the findings as JSON too.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Check this device alone and print its findings as JSON; so the doctor checks each in a process of its own.
+        #[arg(long, value_name = "DEVICE", conflicts_with = "json")]
+        only: Option<DeviceChoice>,
     },
     /// Time the pieces of work that training and inference consist of.
     Bench(BenchArgs),

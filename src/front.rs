@@ -85,7 +85,11 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Probe { checkpoint, data, json, set } => probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner),
         Command::Check { data, json } => check_data(&data, json.as_deref(), manner),
         Command::Plan { config, set } => plan_run(&config, &set, manner),
-        Command::Doctor { json } => examine(json.as_deref()),
+        Command::Doctor { only: Some(device), .. } => {
+            println!("{}", serde_json::to_string(&doctor::check_device(&device)).expect("plain data becomes JSON"));
+            Ok(0)
+        }
+        Command::Doctor { json, only: None } => examine(json.as_deref()),
         Command::Bench(arguments) => time(&arguments, manner),
     }
 }
@@ -208,7 +212,7 @@ fn plan_run(config: &Path, set: &[String], manner: &Manner) -> Result<u8, Refusa
 }
 
 fn examine(json: Option<&Path>) -> Result<u8, Refusal> {
-    let report = doctor::examine(&doctor::Isolation::default());
+    let report = doctor::examine(&doctor::Isolation::own_program());
     println!("{report}");
     if let Some(path) = json {
         write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
@@ -221,10 +225,7 @@ fn time(arguments: &BenchArgs, manner: &Manner) -> Result<u8, Refusal> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| Refusal::Failure(error.to_string()))?;
     }
     let results: BTreeMap<String, Timing> = match &arguments.only {
-        Some(name) => {
-            let opened = crate::device::open(&manner.device).map_err(|error| Refusal::Failure(error.to_string()))?;
-            BTreeMap::from([(name.clone(), bench::run_here(name, arguments.runs, &opened.device)?)])
-        }
+        Some(name) => BTreeMap::from([(name.clone(), bench::run_here(name, arguments.runs, &manner.device)?)]),
         None => {
             let mut passed_on = vec!["--runs".to_owned(), arguments.runs.to_string(), "--device".to_owned(), manner.device.to_string()];
             if let Some(threads) = arguments.threads {

@@ -13,20 +13,27 @@ use crate::device::{DeviceChoice, DeviceError};
 const PROCESS_GRACE: Duration = Duration::from_secs(10);
 
 /// Where a device is checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Isolation {
     /// On a thread of this process: outlives a driver that hangs, not one that brings its process down.
+    #[default]
     Thread,
     /// In a process of its own: outlives that, too.
     Process {
         /// The program, this one as a rule.
         program: PathBuf,
-        /// Its arguments, to which the choice (`gpu:0`) is added; it must print the [`DeviceCheck`] as JSON.
+        /// Its arguments, to which the choice (`gpu:0`) is added; its last line must be the [`DeviceCheck`] as JSON.
         arguments: Vec<String>,
     },
 }
 
 impl Isolation {
+    /// Processes of this program called as `simtrot doctor --only gpu:0`; threads, if it cannot tell where it lies.
+    pub fn own_program() -> Self {
+        let arguments = ["doctor", "--only"].map(str::to_owned).to_vec();
+        std::env::current_exe().map_or(Self::Thread, |program| Self::Process { program, arguments })
+    }
+
     /// Checks one device; whatever happens to it is in the verdict.
     pub(super) fn check(&self, choice: &DeviceChoice) -> DeviceCheck {
         match self {
@@ -53,7 +60,8 @@ fn in_process(mut command: Command, choice: &DeviceChoice) -> Result<DeviceCheck
     let status = child.wait().map_err(|error| crashed(error.to_string()))?;
     let limit = CHECK_LIMIT + PROCESS_GRACE;
     let text = text.ok_or_else(|| DeviceError::Silent { what: format!("checking {choice}"), seconds: limit.as_secs() })?;
-    serde_json::from_str(&text).map_err(|_| crashed(format!("its process ended with {status}")))
+    // A driver may chatter here as well, before the check.
+    serde_json::from_str(text.lines().last().unwrap_or_default()).map_err(|_| crashed(format!("its process ended with {status}")))
 }
 
 /// All that a process prints until it closes its output, or none if it does not do so in time.
@@ -82,7 +90,8 @@ mod tests {
     #[test]
     fn a_process_brings_its_check_or_its_end() {
         // After `-c SCRIPT`, the shell calls the added choice $0.
-        let printed = shell(r#"echo "{\"choice\":\"$0\",\"verdict\":\"works\",\"operations\":[],\"notes\":[\"heard\"]}""#);
+        let printed =
+            shell(r#"echo driver here; echo "{\"choice\":\"$0\",\"verdict\":\"works\",\"operations\":[],\"notes\":[\"heard\"]}""#);
         assert_eq!((printed.verdict, printed.choice), (Verdict::Works, DeviceChoice::GpuIndex(0)));
         assert_eq!(printed.notes, ["heard"]);
         let killed = shell("kill -SEGV $$");

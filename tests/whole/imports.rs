@@ -19,35 +19,39 @@ const PLAIN: &[&str] = &["config", "folders", "metrics", "protocol", "random", "
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
-const REPORTED: &[&str] = &["worker", "doctor", "bench", "device::DeviceChoice", "device::ChoiceError", "device::memory"];
+const REPORTED: &[&str] = &["worker", "plan", "doctor", "bench", "device::DeviceChoice", "device::ChoiceError", "device::memory"];
 
 /// Who may use what, lowest first. [`PLAIN`], [`COMPUTING`] and [`REPORTED`] stand for their lists.
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
-    Layer { module: "random",     tensors: false, imports: &[] },
-    Layer { module: "folders",    tensors: false, imports: &[] },
-    Layer { module: "config",     tensors: false, imports: &[] },
-    Layer { module: "volume",     tensors: false, imports: &["config", "random"] },
-    Layer { module: "metrics",    tensors: false, imports: &["config", "random", "volume"] },
-    Layer { module: "protocol",   tensors: false, imports: &["config", "metrics", "volume"] },
-    Layer { module: "preprocess", tensors: false, imports: &["PLAIN"] },
-    Layer { module: "device",     tensors: true,  imports: &[] },
-    Layer { module: "sampling",   tensors: true,  imports: &["PLAIN", "device", "preprocess"] },
-    Layer { module: "kernels",    tensors: true,  imports: &["device", "random"] },
-    Layer { module: "nn",         tensors: true,  imports: &["config", "device", "random", "kernels"] },
-    Layer { module: "model",      tensors: true,  imports: &["config", "device", "random", "kernels", "nn"] },
-    Layer { module: "objective",  tensors: true,  imports: &["config", "device", "random", "kernels", "nn", "model", "sampling"] },
-    Layer { module: "infer",      tensors: true,  imports: &["PLAIN", "device", "kernels", "nn", "model", "sampling", "preprocess"] },
-    Layer { module: "train",      tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "study",      tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "doctor",     tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "bench",      tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "worker",     tensors: true,  imports: &["PLAIN", "COMPUTING", "study", "doctor", "bench"] },
-    Layer { module: "report",     tensors: false, imports: &["PLAIN"] },
-    Layer { module: "headless",   tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
-    Layer { module: "gui",        tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
-    Layer { module: "cli",        tensors: false, imports: &["PLAIN", "REPORTED", "report", "headless", "gui"] },
-    Layer { module: "main",       tensors: false, imports: &["PLAIN", "REPORTED", "report", "headless", "gui", "cli"] },
+    Layer { module: "random",            tensors: false, imports: &[] },
+    Layer { module: "folders",           tensors: false, imports: &[] },
+    Layer { module: "config",            tensors: false, imports: &[] },
+    Layer { module: "volume",            tensors: false, imports: &["config", "random"] },
+    Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
+    Layer { module: "protocol",          tensors: false, imports: &["config", "metrics", "volume"] },
+    Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
+    Layer { module: "evaluate",          tensors: false, imports: &["PLAIN", "preprocess"] },
+    Layer { module: "device",            tensors: true,  imports: &[] },
+    Layer { module: "finite_difference", tensors: true,  imports: &["device", "random"] },
+    Layer { module: "sampling",          tensors: true,  imports: &["PLAIN", "device", "preprocess"] },
+    Layer { module: "kernels",           tensors: true,  imports: &["device", "random", "finite_difference"] },
+    Layer { module: "nn",                tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels"] },
+    Layer { module: "model",             tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels", "nn"] },
+    Layer { module: "objective",         tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels", "nn", "model", "sampling"] },
+    Layer { module: "infer",             tensors: true,  imports: &["PLAIN", "device", "kernels", "nn", "model", "sampling", "preprocess"] },
+    Layer { module: "train",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate"] },
+    Layer { module: "plan",              tensors: true,  imports: &["PLAIN", "COMPUTING"] },
+    Layer { module: "study",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan"] },
+    Layer { module: "doctor",            tensors: true,  imports: &["PLAIN", "COMPUTING"] },
+    Layer { module: "bench",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
+    Layer { module: "worker",            tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan", "study", "doctor", "bench"] },
+    Layer { module: "report",            tensors: false, imports: &["PLAIN"] },
+    Layer { module: "headless",          tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
+    Layer { module: "gui",               tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
+    Layer { module: "cli",               tensors: false, imports: &["PLAIN", "REPORTED"] },
+    Layer { module: "front",             tensors: false, imports: &["PLAIN", "REPORTED", "evaluate", "report", "headless", "gui", "cli"] },
+    Layer { module: "main",              tensors: false, imports: &["PLAIN", "REPORTED", "evaluate", "report", "headless", "gui", "cli", "front"] },
 ];
 
 #[test]
