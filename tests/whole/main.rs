@@ -4,3 +4,4 @@ mod device;
 mod fixtures;
 mod imports;
 mod parity;
+mod program;

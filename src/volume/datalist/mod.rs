@@ -6,7 +6,7 @@
 
 mod folders;
 mod lists;
-mod naming;
+pub mod naming;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

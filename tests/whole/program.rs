@@ -1,0 +1,245 @@
+//! The program as a user calls it: exit codes, folders, resuming, stopping, segmenting.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The demo's config, cut down to seconds.
+const SMALL: &[&str] = &["data.label_fraction=0.3", "probe.volumes=3", "probe.crops=1", "probe.label_volumes=[2]", "evaluate.bootstrap=100"];
+
+fn config() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.ron")
+}
+
+/// A call of the program on the CPU with a cache of its own for all tests.
+fn simtrot(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
+    command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
+    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
+    command
+}
+
+fn training(kind: &str, out: &Path, more: &[&str]) -> Command {
+    let mut command = simtrot(&[kind]);
+    command.arg(config()).arg("--out").arg(out);
+    for setting in SMALL {
+        command.args(["--set", setting]);
+    }
+    command.args(more);
+    command
+}
+
+fn run(mut command: Command) -> Output {
+    command.output().expect("the program starts")
+}
+
+fn succeed(command: Command) -> String {
+    let output = run(command);
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{text}", output.status);
+    text
+}
+
+fn refused(command: Command, code: i32, words: &[&str]) {
+    let output = run(command);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for word in words {
+        assert!(text.contains(word), "no {word:?} in: {text}");
+    }
+}
+
+/// Every safetensors file of a checkpoint by name.
+fn tensors(checkpoint: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(checkpoint).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    files.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())).collect()
+}
+
+fn assert_same_weights(a: &Path, b: &Path) {
+    let (a, b) = (tensors(&a.join("checkpoints/last")), tensors(&b.join("checkpoints/last")));
+    assert_eq!(a.keys().collect::<Vec<_>>(), ["optimiser.safetensors", "weights.safetensors"]);
+    for (name, bytes) in &a {
+        assert!(*bytes == b[name], "{name} differs");
+    }
+}
+
+#[test]
+fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, broken, other) = (folder.path().join("whole"), folder.path().join("broken"), folder.path().join("other"));
+    let steps = ["--set", "pretrain.steps=5"];
+    succeed(training("pretrain", &whole, &steps));
+    succeed(training("pretrain", &broken, &[&steps[..], &["--max-steps", "2"]].concat()));
+    assert!(tensors(&whole.join("checkpoints/last")) != tensors(&broken.join("checkpoints/last")), "two steps are not five");
+    succeed(training("pretrain", &broken, &[&steps[..], &["--resume"]].concat()));
+    assert_same_weights(&whole, &broken);
+    succeed(training("pretrain", &other, &[&steps[..], &["--set", "seed=1"]].concat()));
+    assert!(tensors(&whole.join("checkpoints/last")) != tensors(&other.join("checkpoints/last")), "another seed is another run");
+
+    let summary: Value = serde_json::from_slice(&std::fs::read(whole.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["schema"], 1);
+    for name in ["untrained", "constant", "noise", "pretrain"] {
+        assert!(summary["collapse"][name].is_object(), "collapse of {name}: {summary}");
+    }
+    for file in ["config.ron", "environment.json", "events.jsonl", "split.json", "report.html"] {
+        assert!(whole.join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans_own_grid() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    succeed(training("pretrain", &at("encoder"), &["--set", "pretrain.steps=2"]));
+    let encoder = at("encoder").display().to_string();
+    let steps = ["--set", "finetune.steps=5", "--from", &encoder];
+    let text = succeed(training("finetune", &at("whole"), &steps));
+    assert!(text.contains("matched") && text.contains("missing") && text.contains("skipped"), "the transfer is reported: {text}");
+    succeed(training("finetune", &at("broken"), &[&steps[..], &["--max-steps", "3"]].concat()));
+    succeed(training("finetune", &at("broken"), &[&steps[..], &["--resume"]].concat()));
+    assert_same_weights(&at("whole"), &at("broken"));
+    succeed(training("finetune", &at("scratch"), &["--set", "finetune.steps=5"]));
+    assert!(tensors(&at("whole").join("checkpoints/last")) != tensors(&at("scratch").join("checkpoints/last")));
+
+    let scan = crate::fixtures::folder().join("nifti_oblique_image.nii.gz");
+    let mut infer = simtrot(&["infer", "--checkpoint"]);
+    infer.arg(at("whole")).arg(&scan).arg("--out").arg(at("out"));
+    succeed(infer);
+    let made = simtrot::volume::nifti::read(&at("out").join("nifti_oblique_image.nii.gz")).unwrap();
+    let given = simtrot::volume::nifti::read(&scan).unwrap();
+    assert_eq!(made.volume.grid, given.volume.grid, "shape and affine are the scan's to the bit");
+    let mut again = simtrot(&["infer", "--checkpoint"]);
+    again.arg(at("whole")).arg(&scan).arg("--out").arg(at("out"));
+    refused(again, 2, &["already there", "--overwrite"]);
+
+    let predictions = at("whole").join("predictions");
+    let mut evaluate = simtrot(&["evaluate", "--truth"]);
+    evaluate.arg(&predictions).arg("--prediction").arg(&predictions).arg("--out").arg(at("scores"));
+    succeed(evaluate);
+    let scores: Value = serde_json::from_slice(&std::fs::read(at("scores/summary.json")).unwrap()).unwrap();
+    assert_eq!(scores["test"]["cases"], 12);
+    let mean = &scores["test"]["dice_mean"];
+    assert!(mean.is_null() || mean == 1.0, "a map against itself: {mean}");
+    let mut wrong = simtrot(&["infer", "--checkpoint"]);
+    wrong.arg(at("encoder")).arg(&scan).arg("--out").arg(at("out2"));
+    refused(wrong, 2, &["pre-trained encoder", "finetune"]);
+}
+
+#[test]
+fn nothing_that_is_there_is_replaced_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let one = ["--set", "pretrain.steps=1"];
+    refused(training("pretrain", &out, &[&one[..], &["--resume"]].concat()), 2, &["no run to resume"]);
+    succeed(training("pretrain", &out, &one));
+    let before = std::fs::read(out.join("events.jsonl")).unwrap();
+    refused(training("pretrain", &out, &one), 2, &["already holds a run", "--resume", "--overwrite"]);
+    assert_eq!(std::fs::read(out.join("events.jsonl")).unwrap(), before);
+    refused(training("pretrain", &out, &[&one[..], &["--resume", "--set", "pretrain.mask_ratio=0.1"]].concat()), 2, &["pretrain.mask_ratio"]);
+    succeed(training("pretrain", &out, &[&one[..], &["--overwrite"]].concat()));
+    let foreign = folder.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
+    refused(training("pretrain", &foreign, &[&one[..], &["--overwrite"]].concat()), 2, &["no run of simtrot"]);
+    assert_eq!(std::fs::read_to_string(foreign.join("thesis.txt")).unwrap(), "years of work");
+}
+
+#[test]
+fn configs_are_refused_early_and_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.ron");
+    let out = folder.path().join("out").display().to_string();
+    let try_text = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        simtrot(&["pretrain", file.to_str().unwrap(), "--out", &out])
+    };
+    refused(try_text("(\n  pretrain: (mask_ratio: 2),\n)"), 2, &["x.ron:2", "mask_ratio", "0 to 0.99"]);
+    refused(try_text("(\n  pretrain: (\n  masc_ratio: 0.5),\n)"), 2, &["x.ron:3", "masc_ratio"]);
+    refused(training("pretrain", Path::new(&out), &["--set", "pretrain.crop_size=[30,32,32]"]), 2, &["crop"]);
+    refused(training("pretrain", Path::new(&out), &["--set", "data.source={\"dataset\":\"/nowhere\"}", "--set", "data.split={\"hold_out\":{\"test\":0.2,\"validation\":0}}"]), 2, &["/nowhere"]);
+    assert!(!Path::new(&out).exists(), "a refused run leaves nothing behind");
+}
+
+#[test]
+fn a_run_that_diverges_says_where_and_what_is_still_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let settings = [
+        "--set",
+        "finetune.steps=60",
+        "--set",
+        "finetune.clip_norm=null",
+        "--set",
+        "finetune.checkpoint_every=1",
+        "--set",
+        "finetune.optimiser={\"sgd\":{\"lr\":10,\"momentum\":0.9999,\"weight_decay\":1}}",
+    ];
+    refused(training("finetune", &out, &settings), 2, &["at step", "hippocampus_", "last good checkpoint"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_the_step_saves_and_exits_130() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut command = training("pretrain", &out, &["--set", "pretrain.steps=100000"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let stepping = || std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|text| text.contains("\"event\":\"step\""));
+    while !stepping() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no step in two minutes");
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before its first step");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(out.join("checkpoints/last/weights.safetensors").is_file());
+    let events = std::fs::read_to_string(out.join("events.jsonl")).unwrap();
+    assert!(events.lines().last().unwrap().contains("stopped"), "the record ends with how the run ended");
+}
+
+#[test]
+fn a_comparison_runs_every_arm_and_goes_on_where_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let steps = ["--set", "pretrain.steps=2", "--set", "finetune.steps=2"];
+    succeed(training("run", &out, &steps));
+    let summary: Value = serde_json::from_slice(&std::fs::read(out.join("summary.json")).unwrap()).unwrap();
+    for arm in ["scratch", "plain", "simtrot_w", "scratch_adamw"] {
+        assert_eq!(summary["test"][arm]["cases"], 12, "{arm}");
+        assert!(out.join(format!("predictions/{arm}")).read_dir().unwrap().count() == 12);
+    }
+    for name in ["untrained", "constant", "plain", "simtrot_w"] {
+        for key in ["eta2", "eta2_turned", "gap", "index_lock", "anatomy_lock", "rankme", "residual_rankme", "position_probe_r2", "content_probe_accuracy", "label_probe_r2"] {
+            assert!(summary["collapse"][name].get(key).is_some(), "{name}.{key}");
+            assert!(summary["collapse_encoder"][name].get(key).is_some(), "encoder {name}.{key}");
+        }
+    }
+    // Everything is done: a resumed run trains nothing again.
+    let before = std::fs::metadata(out.join("arms/finetune_scratch/checkpoints/last/weights.safetensors")).unwrap().modified().unwrap();
+    succeed(training("run", &out, &[&steps[..], &["--resume"]].concat()));
+    let after = std::fs::metadata(out.join("arms/finetune_scratch/checkpoints/last/weights.safetensors")).unwrap().modified().unwrap();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_checkpoint_can_be_probed_and_data_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("encoder");
+    succeed(training("pretrain", &out, &["--set", "pretrain.steps=1"]));
+    let json = folder.path().join("probe.json");
+    let mut probe = simtrot(&["probe", "--checkpoint"]);
+    probe.arg(&out).arg("demo").args(["--set", "probe.volumes=3"]).arg("--json").arg(&json);
+    succeed(probe);
+    let probed: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert!(probed["collapse"]["probe"]["eta2_turned"].is_number(), "{probed}");
+    succeed(simtrot(&["check", "demo"]));
+    std::fs::write(folder.path().join("broken.nii.gz"), b"\x1f\x8b\x08 cut off").unwrap();
+    let output = run(simtrot(&["check", folder.path().to_str().unwrap()]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("broken.nii.gz"));
+}
