@@ -13,9 +13,9 @@ use rand::RngExt as _;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{NnFormerConfig, OptimiserConfig, RunConfig};
+use crate::config::{EvaluateConfig, Hd95Convention, RunConfig};
 use crate::device::{DeviceChoice, open};
-use crate::metrics::{Hd95Convention, hd95};
+use crate::metrics::{LabelPair, Region, score_case};
 use crate::model::{Pass, TokenEncoder as _};
 use crate::objective::{DiceCeConfig, TokenContrast, classes_from_host};
 use crate::preprocess::resample_trilinear;
@@ -198,12 +198,12 @@ fn hd95_three_labels(_: &Device) -> Work {
             }
         }
     }
+    let regions: Vec<Region> = (1..=3).map(|label| Region { name: label.to_string(), labels: vec![label] }).collect();
+    let config = EvaluateConfig { hd95_convention: Hd95Convention::DirectedMax, ..EvaluateConfig::default() };
     Box::new(move || {
-        for label in 1..=3 {
-            let mask = |map: &[u16]| map.iter().map(|&value| value == label).collect::<Vec<_>>();
-            let distance = hd95(&mask(&truth), &mask(&prediction), shape, [1.0, 1.0, 2.0], Hd95Convention::DirectedMax);
-            assert!(distance.is_some_and(f64::is_finite));
-        }
+        let pair = LabelPair { truth: &truth, prediction: &prediction, shape, spacing_mm: [1.0, 1.0, 2.0] };
+        let scores = score_case("bench", &pair, &regions, &config);
+        assert!(scores.iter().all(|score| score.hd95.is_some_and(f64::is_finite)));
     })
 }
 
@@ -220,6 +220,7 @@ fn resample(_: &Device) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{NnFormerConfig, OptimiserConfig};
 
     #[test]
     fn every_piece_runs_and_an_unknown_one_is_named() {

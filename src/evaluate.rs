@@ -185,7 +185,11 @@ impl Evaluation {
 
     /// `summary.json`: the means.
     pub fn json(&self) -> Vec<u8> {
-        let summary = serde_json::json!({ "schema": SCHEMA, "test": ArmScores::new(&self.scores) });
+        let mut by_case: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
+        for score in &self.scores {
+            by_case.entry(score.case.clone()).or_default().push(score.clone());
+        }
+        let summary = serde_json::json!({ "schema": SCHEMA, "test": ArmScores::new(&by_case) });
         serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
     }
 }

@@ -119,7 +119,7 @@ fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &O
     let state = folder.replay().unwrap_or(state);
     let report = report::write(folder, config, &state).map_err(|error| Refusal::Failure(error.to_string()))?;
     if !manner.quiet {
-        println!("{}", headless::story(&state, Some(&report)));
+        println!("{}", headless::story(config, &state, Some(&report)));
     }
     if *outcome == Outcome::Stopped {
         eprintln!("stopped and saved; the same command with --resume goes on");
@@ -166,7 +166,7 @@ fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[
 fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refusal> {
     let (outcome, state) = follow(Job::Probe(job), manner);
     if outcome == Outcome::Completed {
-        println!("{}", headless::story(&state, None));
+        println!("{}", headless::story(&RunConfig::default(), &state, None));
         if let Some(path) = json {
             let summary = crate::protocol::Summary::new(&state);
             write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;

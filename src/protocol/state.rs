@@ -80,11 +80,6 @@ impl StageState {
         Some((now_secs - self.began_secs) / done as f64 * left as f64)
     }
 
-    /// The scores of all cases, in the order of the cases' names.
-    pub fn all_scores(&self) -> Vec<CaseScore> {
-        self.scores.values().flatten().cloned().collect()
-    }
-
     /// The collapse numbers taken last.
     pub fn last_probe(&self) -> Option<&CollapsePair> {
         self.probes.last().map(|(_, pair)| pair)

@@ -1,6 +1,6 @@
 //! `summary.json`: the numbers of a run that scripts read. Versioned by `schema`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,19 +57,19 @@ pub struct ArmScores {
 }
 
 impl ArmScores {
-    /// Means of the scores of one arm's cases.
-    pub fn new(scores: &[CaseScore]) -> Self {
-        let summary = summarise(scores, Bootstrap { seed: 0, resamples: 0 });
+    /// Means of the scores of one arm, by case.
+    pub fn new(scores: &BTreeMap<String, Vec<CaseScore>>) -> Self {
+        let all: Vec<CaseScore> = scores.values().flatten().cloned().collect();
+        let summary = summarise(&all, Bootstrap { seed: 0, resamples: 0 });
         let by_name = |value: fn(&RegionSummary) -> Option<Interval>| {
             summary.regions.iter().filter_map(|region| Some((region.region.clone(), value(region)?.mean))).collect()
         };
-        let cases: BTreeSet<&str> = scores.iter().map(|score| score.case.as_str()).collect();
         Self {
             dice_mean: summary.dice.map(|interval| interval.mean),
             dice: by_name(|region| region.dice),
             hd95_mm_mean: summary.hd95.map(|interval| interval.mean),
             hd95_mm: by_name(|region| region.hd95),
-            cases: cases.len(),
+            cases: scores.len(),
             one_sided: summary.regions.iter().map(|region| region.one_sided).sum(),
         }
     }
@@ -92,7 +92,7 @@ impl Summary {
             device: state.environment.device.clone(),
             device_name: state.environment.device_name.clone(),
             stages: state.stages.iter().filter_map(time).collect(),
-            test: state.stages_of(StageKind::Test).map(|stage| (stage_name(stage), ArmScores::new(&stage.all_scores()))).collect(),
+            test: state.stages_of(StageKind::Test).map(|stage| (stage_name(stage), ArmScores::new(&stage.scores))).collect(),
             collapse,
             collapse_encoder,
         }

@@ -35,7 +35,7 @@ impl Plan {
         if config.data.skip_bad {
             let report = crate::volume::check::inspect(&dataset, &|_, _| {});
             let unusable = report.unusable();
-            left_out = report.problems.iter().map(ToString::to_string).collect();
+            left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
             dataset = dataset.without(&unusable);
         }
         let split = Split::draw(&dataset, &config.data, config.seed)?;
@@ -109,8 +109,6 @@ fn prepare(dataset: &Dataset, names: &[String], config: &RunConfig, recorder: &R
     let began = std::time::Instant::now();
     let (sender, progress) = std::sync::mpsc::channel();
     let cases = std::thread::scope(|scope| {
-        let dataset = &self.dataset;
-        let names = &names;
         let work = scope.spawn(move || {
             let tell = std::sync::Mutex::new(sender);
             let cache = crate::folders::cache().join("volumes");
