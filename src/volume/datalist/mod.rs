@@ -96,6 +96,11 @@ impl Dataset {
         }
     }
 
+    /// Whether nothing is wrong with the listing of a case.
+    pub fn listing_is_sound(&self, case: &str) -> bool {
+        self.findings_of(case).next().is_none()
+    }
+
     pub(super) fn findings_of(&self, case: &str) -> impl Iterator<Item = &DataError> {
         self.findings.iter().filter(move |problem| problem.case.as_deref() == Some(case)).map(|problem| &problem.error)
     }

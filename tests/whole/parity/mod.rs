@@ -4,6 +4,8 @@
 //! name, so that other sets of the same kinds can be tested with `SIMTROT_FIXTURES=DIR`.
 //! An entry of a kind that is not built yet is reported by name as `not yet`.
 
+mod preprocess;
+
 use crate::fixtures::{Entry, entries};
 
 /// What checking an entry brought: one outcome for each compared tensor.
@@ -17,7 +19,7 @@ struct Check {
 }
 
 /// Every kind of entry that is built.
-const CHECKS: &[Check] = &[];
+const CHECKS: &[Check] = &[Check { what: "preprocessing", applies: preprocess::applies, run: preprocess::run }];
 
 #[test]
 fn every_entry_of_the_manifest_matches_its_reference() {
