@@ -101,7 +101,7 @@ mod tests {
         let mut volume = Volume { channels: 2, voxels: vec![-1.0; 240], grid: Grid::axis_aligned(shape, [1.0; 3]) };
         assert_eq!(bounding_box(&volume, &[-1.0, -1.0]), None);
         volume.voxels[(2 * 5 + 1) * 6 + 3] = 0.5;
-        volume.voxels[120 + (1 * 5 + 4) * 6 + 2] = -0.5;
+        volume.voxels[120 + (5 + 4) * 6 + 2] = -0.5;
         let bounds = bounding_box(&volume, &[-1.0, -1.0]).expect("two bright voxels");
         assert_eq!(bounds, CropBox { start: [1, 1, 2], end: [3, 5, 4] });
         let cut = bounds.cut(volume.voxels.clone(), shape);

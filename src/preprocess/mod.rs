@@ -182,7 +182,7 @@ fn classes(label: &LabelMap, label_values: &[u32]) -> Result<Vec<u8>, Fault> {
         class_of[value as usize] = Some(class);
     }
     let class = |&value: &u16| {
-        let unknown = || Fault::UnknownLabel { found: vec![f64::from(value)], known: label_values.to_vec() };
+        let unknown = || Fault::UnknownLabel { found: vec![u32::from(value)], known: label_values.to_vec() };
         class_of[usize::from(value)].ok_or_else(unknown)
     };
     label.voxels.iter().map(class).collect()

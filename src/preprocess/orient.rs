@@ -72,10 +72,10 @@ impl Orientation {
         let source_stride = [shape[1] * shape[2], shape[2], 1].map(|stride| stride as isize);
         let mut stride = [0; 3];
         let mut first = 0;
-        for axis in 0..3 {
-            let from = self.from[axis];
-            stride[axis] = if self.flip[axis] { -source_stride[from] } else { source_stride[from] };
-            first += if self.flip[axis] { source_stride[from] * (shape[from] as isize - 1) } else { 0 };
+        for (axis, (&from, &flip)) in self.from.iter().zip(&self.flip).enumerate() {
+            let along = source_stride[from];
+            stride[axis] = if flip { -along } else { along };
+            first += if flip { along * (shape[from] as isize - 1) } else { 0 };
         }
         let size = depth * height * width;
         let mut turned = voxels.clone();

@@ -52,9 +52,13 @@ impl Check<'_> {
         let spacing_mm = Some([z, y, x]);
         let config = PreprocessConfig { spacing_mm, intensity: Intensity::CtWindow { low, high }, crop_foreground: true };
 
-        let plan = Resampling::plan(&ras.grid, [z, y, x]).expect("the fixture changes the spacing");
-        let spaced = Volume { channels: 1, voxels: plan.trilinear(&ras.voxels), grid: plan.grid.clone() };
-        let spaced_label = plan.nearest(&ras_label);
+        let (spaced, spaced_label) = match Resampling::plan(&ras.grid, [z, y, x]) {
+            Some(plan) => {
+                let voxels = plan.trilinear(&ras.voxels);
+                (Volume { channels: 1, voxels, grid: plan.grid.clone() }, plan.nearest(&ras_label))
+            }
+            None => (ras, ras_label),
+        };
         self.stage("spaced", &spaced, &spaced_label);
 
         let (scaled, crop) = scale_and_box(spaced, &config);
