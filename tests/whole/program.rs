@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The demo's config, cut down to seconds.
-const SMALL: &[&str] = &["data.label_fraction=0.3", "probe.volumes=3", "probe.crops=1", "probe.label_volumes=[2]", "evaluate.bootstrap=100"];
+const SMALL: &[&str] =
+    &["data.label_fraction=0.3", "probe.volumes=3", "probe.crops=1", "probe.label_volumes=[2]", "evaluate.bootstrap=100"];
 
 fn config() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.ron")
@@ -139,7 +140,11 @@ fn nothing_that_is_there_is_replaced_unasked() {
     let before = std::fs::read(out.join("events.jsonl")).unwrap();
     refused(training("pretrain", &out, &one), 2, &["already holds a run", "--resume", "--overwrite"]);
     assert_eq!(std::fs::read(out.join("events.jsonl")).unwrap(), before);
-    refused(training("pretrain", &out, &[&one[..], &["--resume", "--set", "pretrain.mask_ratio=0.1"]].concat()), 2, &["pretrain.mask_ratio"]);
+    refused(
+        training("pretrain", &out, &[&one[..], &["--resume", "--set", "pretrain.mask_ratio=0.1"]].concat()),
+        2,
+        &["pretrain.mask_ratio"],
+    );
     succeed(training("pretrain", &out, &[&one[..], &["--overwrite"]].concat()));
     let foreign = folder.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
@@ -160,7 +165,15 @@ fn configs_are_refused_early_and_exactly() {
     refused(try_text("(\n  pretrain: (mask_ratio: 2),\n)"), 2, &["x.ron:2", "mask_ratio", "0 to 0.99"]);
     refused(try_text("(\n  pretrain: (\n  masc_ratio: 0.5),\n)"), 2, &["x.ron:3", "masc_ratio"]);
     refused(training("pretrain", Path::new(&out), &["--set", "pretrain.crop_size=[30,32,32]"]), 2, &["crop"]);
-    refused(training("pretrain", Path::new(&out), &["--set", "data.source={\"dataset\":\"/nowhere\"}", "--set", "data.split={\"hold_out\":{\"test\":0.2,\"validation\":0}}"]), 2, &["/nowhere"]);
+    refused(
+        training(
+            "pretrain",
+            Path::new(&out),
+            &["--set", "data.source={\"dataset\":\"/nowhere\"}", "--set", "data.split={\"hold_out\":{\"test\":0.2,\"validation\":0}}"],
+        ),
+        2,
+        &["/nowhere"],
+    );
     assert!(!Path::new(&out).exists(), "a refused run leaves nothing behind");
 }
 
@@ -214,7 +227,18 @@ fn a_comparison_runs_every_arm_and_goes_on_where_it_was_left() {
         assert!(out.join(format!("predictions/{arm}")).read_dir().unwrap().count() == 12);
     }
     for name in ["untrained", "constant", "plain", "simtrot_w"] {
-        for key in ["eta2", "eta2_turned", "gap", "index_lock", "anatomy_lock", "rankme", "residual_rankme", "position_probe_r2", "content_probe_accuracy", "label_probe_r2"] {
+        for key in [
+            "eta2",
+            "eta2_turned",
+            "gap",
+            "index_lock",
+            "anatomy_lock",
+            "rankme",
+            "residual_rankme",
+            "position_probe_r2",
+            "content_probe_accuracy",
+            "label_probe_r2",
+        ] {
             assert!(summary["collapse"][name].get(key).is_some(), "{name}.{key}");
             assert!(summary["collapse_encoder"][name].get(key).is_some(), "encoder {name}.{key}");
         }

@@ -9,6 +9,7 @@ mod losses;
 mod metrics;
 mod nnformer;
 mod optimiser;
+mod preprocess;
 mod sliding_window;
 mod windows;
 
@@ -34,6 +35,7 @@ const CHECKS: &[Check] = &[
     Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
     Check { what: "Dice and HD95", applies: metrics::applies, run: metrics::run },
     Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
+    Check { what: "preprocessing", applies: preprocess::applies, run: preprocess::run },
     Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
     Check { what: "window tables", applies: windows::applies, run: windows::run },
 ];
