@@ -22,7 +22,7 @@ impl fmt::Display for DoctorReport {
         if let Some(problem) = &self.listing_problem {
             writeln!(f, "  {problem}")?;
         } else if self.adapters.is_empty() {
-            writeln!(f, "  none; {}", crate::device::DeviceError::NoAdapter)?;
+            writeln!(f, "  {}", crate::device::DeviceError::NoAdapter)?;
         }
         writeln!(f, "\n{:8} {:8} {:>10}  {:>10}  {:>18}", "device", "verdict", "difference", "pass", "matrix product")?;
         for device in &self.devices {
