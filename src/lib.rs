@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod device;
+pub mod headless;
 pub mod infer;
 pub mod kernels;
 pub mod metrics;
@@ -21,3 +22,4 @@ pub mod report;
 pub mod sampling;
 pub mod train;
 pub mod volume;
+pub mod worker;

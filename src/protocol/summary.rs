@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{RunState, SCHEMA, StageKind, StageState};
-use crate::metrics::{CaseScore, Collapse};
+use crate::metrics::collapse::Collapse;
+use crate::metrics::score::CaseScore;
 
 /// The numbers of a run that scripts read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl ArmScores {
             let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
             for score in scores.values().flatten() {
                 if let Some(value) = value(score) {
-                    values.entry(score.label.clone()).or_default().push(value);
+                    values.entry(score.region.clone()).or_default().push(value);
                 }
             }
             values.into_iter().filter_map(|(name, values)| Some((name, mean(values)?))).collect()
