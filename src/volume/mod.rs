@@ -2,10 +2,29 @@
 //!
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
 //! `[channel, D, H, W]` with D = k, H = j, W = i; every list of three in this program is in that order.
+//!
+//! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`](datalist::Dataset) of folders and lists, with
+//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one; [`split`] draws who trains.
 
+mod atomic;
+pub mod check;
+pub mod datalist;
+pub mod demo;
+mod error;
 mod grid;
+pub mod labels;
+pub mod nifti;
+pub mod source;
+pub mod split;
+pub mod synthetic;
 
+pub use atomic::write_atomically;
+pub use datalist::Dataset;
+pub use error::{DataError, DataErrors, Fault};
 pub use grid::Grid;
+pub use nifti::{Scan, SourceHeader};
+pub use source::{CaseSource, LoadedCase, VolumeSource};
+pub use split::Split;
 
 /// An image: one or more channels on one grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,4 +44,10 @@ pub struct LabelMap {
     pub grid: Grid,
     /// Label values, `[D, H, W]` row-major; 0 is background.
     pub voxels: Vec<u16>,
+}
+
+/// D,H,W of position `index` in a row-major volume of `shape`.
+pub(crate) fn position(index: usize, shape: [usize; 3]) -> [usize; 3] {
+    let [_, height, width] = shape;
+    [index / (height * width), index / width % height, index % width]
 }

@@ -1,0 +1,178 @@
+//! `simtrot check`: every case in a row, and everything wrong with the data at once.
+//!
+//! Each case is read, summarised and dropped, a few at a time, so that memory stays small whatever the dataset's size.
+
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::datalist::Problem;
+use super::source::Examined;
+use super::{CaseSource, Dataset, Fault, Scan, Volume};
+
+/// Cases in memory at a time, at most.
+const AT_ONCE: usize = 8;
+
+/// Percentiles of the intensity that a row shows.
+pub const PERCENTILES: [f64; 3] = [0.5, 50.0, 99.5];
+
+/// |cosine| between voxel axes from which on a grid is called sheared; headers are float32.
+const SHEARED: f64 = 1e-3;
+
+/// Degrees from the nearest patient axes from which on a grid is called oblique.
+const OBLIQUE_DEGREES: f64 = 1.0;
+
+/// What a dataset holds, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The dataset's name.
+    pub name: String,
+    /// Channel names.
+    pub channels: Vec<String>,
+    /// Label value -> name.
+    pub labels: BTreeMap<u32, String>,
+    /// One for each case, in the dataset's order.
+    pub rows: Vec<CaseRow>,
+    /// Everything wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Summary of a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseRow {
+    /// The case.
+    pub name: String,
+    /// Its image, if it can be read.
+    pub image: Option<ImageSummary>,
+    /// Voxels of each label value; none without a readable label map.
+    pub labels: Option<BTreeMap<u32, u64>>,
+    /// Worth knowing, but no problem.
+    pub notes: Vec<String>,
+}
+
+/// Summary of an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageSummary {
+    /// Voxels along D,H,W.
+    pub shape: [usize; 3],
+    /// Voxel size along D,H,W.
+    pub spacing_mm: [f64; 3],
+    /// Letters of i, j, k: the side towards which W, H, D grow, for example RAS.
+    pub axes: String,
+    /// For each channel its intensities at [`PERCENTILES`]; voxels that are NaN or infinite don't count.
+    pub intensity: Vec<[f32; 3]>,
+}
+
+/// Reads every case of a dataset. `progress` is called with (cases done, cases in all), from several threads.
+pub fn inspect(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> CheckReport {
+    let done = AtomicUsize::new(0);
+    let case = |case: &CaseSource| {
+        let checked = inspect_case(dataset, case);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, dataset.cases.len());
+        checked
+    };
+    let threads = available_parallelism().map_or(1, NonZero::get).min(AT_ONCE);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a few threads can be started");
+    let checked: Vec<(CaseRow, Vec<Problem>)> = pool.install(|| dataset.cases.par_iter().map(case).collect());
+    let mut problems: Vec<Problem> = dataset.findings.iter().filter(|problem| problem.case.is_none()).cloned().collect();
+    let mut rows = Vec::with_capacity(checked.len());
+    for (row, found) in checked {
+        rows.push(row);
+        problems.extend(found);
+    }
+    CheckReport { name: dataset.name.clone(), channels: dataset.channels.clone(), labels: dataset.labels.clone(), rows, problems }
+}
+
+impl CheckReport {
+    /// Cases with a problem.
+    pub fn unusable(&self) -> BTreeSet<String> {
+        self.problems.iter().filter_map(|problem| problem.case.clone()).collect()
+    }
+}
+
+fn inspect_case(dataset: &Dataset, case: &CaseSource) -> (CaseRow, Vec<Problem>) {
+    let mut errors: Vec<_> = dataset.findings_of(&case.name).cloned().collect();
+    let Examined { image, label, errors: found } = case.examine(Some(dataset.channels.len()), Some(&dataset.label_values()));
+    errors.extend(found);
+    let mut row = CaseRow { name: case.name.clone(), image: None, labels: label.map(|label| label.voxels_of), notes: Vec::new() };
+    if let Some(Scan { file, volume, .. }) = image {
+        let intensity: Vec<[f32; 3]> = channels(&volume).map(|channel| percentiles(channel, PERCENTILES)).collect();
+        for (channel, voxels) in channels(&volume).enumerate() {
+            if let Some(value) = constant(voxels) {
+                errors.push(Fault::Constant { channel, value: f64::from(value) }.at(&file));
+            }
+        }
+        row.notes.extend(place_notes(&volume));
+        let grid = &volume.grid;
+        row.image = Some(ImageSummary { shape: grid.shape, spacing_mm: grid.spacing_mm(), axes: grid.axis_codes(), intensity });
+    }
+    let foreground = |labels: &BTreeMap<u32, u64>| labels.keys().any(|&value| value != 0);
+    if row.labels.as_ref().is_some_and(|labels| !foreground(labels)) {
+        row.notes.push("the label map is all background".to_owned());
+    }
+    let problem = |error| Problem { case: Some(case.name.clone()), error };
+    (row, errors.into_iter().map(problem).collect())
+}
+
+fn channels(volume: &Volume) -> impl Iterator<Item = &[f32]> {
+    volume.voxels.chunks_exact(volume.grid.len().max(1))
+}
+
+/// The only finite value of a channel.
+fn constant(voxels: &[f32]) -> Option<f32> {
+    let mut finite = voxels.iter().copied().filter(|value| value.is_finite());
+    let first = finite.next()?;
+    finite.all(|value| value == first).then_some(first)
+}
+
+fn place_notes(volume: &Volume) -> Option<String> {
+    let grid = &volume.grid;
+    let shear = grid.shear();
+    if shear > SHEARED {
+        return Some(format!("its voxel axes are not at right angles (cosine up to {shear:.3}); read as they are"));
+    }
+    let [d, h, w] = grid.spacing_mm();
+    let axes = grid.closest_axes();
+    let tilt = [w, h, d].into_iter().enumerate().map(|(axis, length)| {
+        let along = grid.axis_mm(axis)[axes[axis].0].abs();
+        (along / length).min(1.0).acos().to_degrees()
+    });
+    let tilt = tilt.fold(0.0, f64::max);
+    (tilt > OBLIQUE_DEGREES).then(|| format!("oblique, {tilt:.0} degrees from the patient's axes"))
+}
+
+/// Values at percentiles (0 to 100, ascending) of the finite voxels, interpolated linearly between ranks as NumPy does.
+///
+/// Of no finite voxels: zeros.
+pub fn percentiles<const N: usize>(voxels: &[f32], at: [f64; N]) -> [f32; N] {
+    let mut finite: Vec<f32> = voxels.iter().copied().filter(|value| value.is_finite()).collect();
+    at.map(|percent| {
+        if finite.is_empty() {
+            return 0.0;
+        }
+        let rank = percent / 100.0 * (finite.len() - 1) as f64;
+        let (_, &mut lower, above) = finite.select_nth_unstable_by(rank as usize, f32::total_cmp);
+        let upper = above.iter().copied().fold(f32::INFINITY, f32::min);
+        let upper = if upper.is_finite() { upper } else { lower };
+        (f64::from(lower) + rank.fract() * (f64::from(upper) - f64::from(lower))) as f32
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percentiles;
+
+    #[test]
+    fn percentiles_lie_between_ranks() {
+        let voxels = [4.0, f32::NAN, 1.0, 3.0, 2.0, 0.0];
+        assert_eq!(percentiles(&voxels, [0.0, 25.0, 62.5, 100.0]), [0.0, 1.0, 2.5, 4.0]);
+        assert_eq!(percentiles(&[], [50.0]), [0.0]);
+    }
+}

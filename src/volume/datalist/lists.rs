@@ -1,0 +1,122 @@
+//! JSON lists: Decathlon `dataset.json`, MONAI datalists, nnU-Net v2 `dataset.json`.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use super::naming::{Naming, case_name, ending, stem};
+use super::{Dataset, Listed, assemble, folders};
+use crate::volume::{DataError, Fault};
+
+/// Keys under which lists of cases stand.
+const LISTS: [&str; 5] = ["training", "validation", "testing", "test", "unlabeled"];
+
+/// Opens a JSON list. Paths in it are relative to its folder.
+pub fn open(list: &Path) -> Result<Dataset, DataError> {
+    let text = std::fs::read_to_string(list).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(list))?;
+    let json: Value = serde_json::from_str(&text).map_err(|error| Fault::List { cause: error.to_string() }.at(list))?;
+    if !json.is_object() {
+        return Err(Fault::List { cause: "it is not a JSON object with lists of cases".to_owned() }.at(list));
+    }
+    let root = list.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(root))?;
+    let fallback = whole_root.file_name().unwrap_or_default().to_string_lossy();
+    let naming = Naming::of(&json, list, &fallback)?;
+    if LISTS.iter().all(|key| json[key].is_null()) {
+        return folders::nnunet(list, root, &json, naming);
+    }
+    let reader = ListReader { list, root, whole_root: &whole_root };
+    let mut listed = Vec::new();
+    for key in LISTS {
+        match &json[key] {
+            Value::Null => {}
+            Value::Array(entries) => {
+                for (index, entry) in entries.iter().enumerate() {
+                    listed.push(reader.entry(entry, &format!("{key}[{index}]"))?);
+                }
+            }
+            other => return Err(Fault::List { cause: format!("`{key}` is {other}; expected a list") }.at(list)),
+        }
+    }
+    assemble(list, naming, listed)
+}
+
+/// What entries of a list are read against.
+struct ListReader<'a> {
+    list: &'a Path,
+    root: &'a Path,
+    whole_root: &'a Path,
+}
+
+impl ListReader<'_> {
+    /// A case: a path alone, or `image` (a path or one for each channel), `label` and `fold`.
+    fn entry(&self, entry: &Value, at: &str) -> Result<Listed, DataError> {
+        let (image, label) = if entry.is_string() { (entry, &Value::Null) } else { (&entry["image"], &entry["label"]) };
+        let images = self.paths(image, &format!("{at}.image"))?;
+        let label = if label.is_null() { Vec::new() } else { self.paths(label, &format!("{at}.label"))? };
+        if images.is_empty() || label.len() > 1 {
+            let cause = format!("`{at}` has {} images and {} labels; expected at least one and at most one", images.len(), label.len());
+            return Err(Fault::List { cause }.at(self.list));
+        }
+        let mut findings = Vec::new();
+        let mut inside = |paths: Vec<&str>| -> Vec<PathBuf> {
+            let resolved = paths.into_iter().map(|path| self.resolve(path));
+            let resolved: Result<Vec<PathBuf>, DataError> = resolved.collect();
+            resolved.unwrap_or_else(|error| {
+                findings.push(error);
+                Vec::new()
+            })
+        };
+        let name = case_name(&images.iter().map(Path::new).collect::<Vec<_>>());
+        let images = with_channels(inside(images));
+        let label = inside(label).pop();
+        let fold = entry["fold"].as_u64().and_then(|fold| usize::try_from(fold).ok());
+        Ok(Listed { name, images, label, fold, findings })
+    }
+
+    fn paths<'v>(&self, value: &'v Value, at: &str) -> Result<Vec<&'v str>, DataError> {
+        let wrong = || Fault::List { cause: format!("`{at}` is {value}; expected a path or a list of paths") }.at(self.list);
+        match value {
+            Value::String(path) => Ok(vec![path]),
+            Value::Array(paths) => paths.iter().map(|path| path.as_str().ok_or_else(wrong)).collect(),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// The path of a listed file, unless it leads out of the dataset's folder.
+    ///
+    /// Decided by the path's text alone, so that a dataset whose folders are symbolic links stays whole.
+    fn resolve(&self, listed: &str) -> Result<PathBuf, DataError> {
+        let listed = Path::new(listed);
+        let outside = || Fault::Outside { root: self.root.to_owned() }.at(listed);
+        let relative = if listed.is_absolute() {
+            let within = listed.strip_prefix(self.root).or_else(|_| listed.strip_prefix(self.whole_root));
+            within.map_err(|_| outside())?
+        } else {
+            listed
+        };
+        let mut plain = PathBuf::new();
+        for component in relative.components() {
+            match component {
+                Component::Normal(name) => plain.push(name),
+                Component::CurDir => {}
+                Component::ParentDir if plain.pop() => {}
+                _ => return Err(outside()),
+            }
+        }
+        Ok(self.root.join(plain))
+    }
+}
+
+/// nnU-Net v1 lists `case.nii.gz` and stores `case_0000.nii.gz` and so on: finds the channels of such an entry.
+fn with_channels(images: Vec<PathBuf>) -> Vec<PathBuf> {
+    let [image] = images.as_slice() else { return images };
+    let channel = |number: usize| {
+        let name = format!("{}_{number:04}{}", stem(image), image.to_str().and_then(ending).unwrap_or(".nii.gz"));
+        image.with_file_name(name)
+    };
+    if image.exists() || !channel(0).exists() {
+        return images;
+    }
+    (0..).map(channel).take_while(|file| file.exists()).collect()
+}

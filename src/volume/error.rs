@@ -1,0 +1,251 @@
+//! What can be wrong with data: in which file, what was found, which rule it breaks, what to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One fault of one file.
+#[derive(Clone, Debug, PartialEq, Error, Serialize, Deserialize)]
+#[error("{}: {fault}. {}", file.display(), fault.remedy())]
+pub struct DataError {
+    /// The file, or the folder or list that should have named it.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// Faults of several files, all shown at once. Never empty.
+#[derive(Clone, Debug, PartialEq, Error, Serialize, Deserialize)]
+pub struct DataErrors(pub Vec<DataError>);
+
+impl fmt::Display for DataErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() > 1 {
+            write!(f, "{} problems with the data:", self.0.len())?;
+        }
+        for (index, error) in self.0.iter().enumerate() {
+            let newline = if index > 0 || self.0.len() > 1 { "\n" } else { "" };
+            write!(f, "{newline}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<DataError> for DataErrors {
+    fn from(error: DataError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl DataErrors {
+    /// `value`, unless `errors` holds any.
+    pub(crate) fn or<T>(errors: Vec<DataError>, value: T) -> Result<T, Self> {
+        if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+}
+
+/// Kinds of fault. The text says what was found and which rule it breaks; [`Fault::remedy`] what to do.
+#[derive(Clone, Debug, PartialEq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The operating system refused.
+    #[error("cannot be read: {cause}")]
+    Unreadable {
+        /// Its words.
+        cause: String,
+    },
+    /// The operating system refused.
+    #[error("cannot be written: {cause}")]
+    Unwritable {
+        /// Its words.
+        cause: String,
+    },
+    /// A file that is listed is not there.
+    #[error("does not exist, though the dataset names it")]
+    Missing,
+    /// No NIfTI file at all.
+    #[error("is not a NIfTI-1 file: {found}")]
+    NotNifti {
+        /// What stands where the header should.
+        found: String,
+    },
+    /// A form of NIfTI that is not read.
+    #[error("holds {what}, which is not supported")]
+    Unsupported {
+        /// The form.
+        what: String,
+    },
+    /// A header field beyond reason.
+    #[error("header field {field} is {found}; the rule is {rule}")]
+    Header {
+        /// Its name in the NIfTI-1 standard.
+        field: String,
+        /// Its value.
+        found: String,
+        /// What is allowed.
+        rule: String,
+    },
+    /// The header and the file's length disagree.
+    #[error("the header promises {promised} bytes, the file holds {held}")]
+    Length {
+        /// Header and voxels by the header's dimensions.
+        promised: u64,
+        /// What is there (for compressed files: what there can be at most, or what came out).
+        held: String,
+    },
+    /// A gzip stream that breaks off or is damaged.
+    #[error("its gzip stream is broken after {read} bytes of content: {cause}")]
+    Gzip {
+        /// Uncompressed bytes before the break.
+        read: u64,
+        /// The decoder's words.
+        cause: String,
+    },
+    /// A dataset list that cannot be understood.
+    #[error("is not a dataset that can be read: {cause}")]
+    List {
+        /// Key, value and rule.
+        cause: String,
+    },
+    /// An image without its label, or the reverse.
+    #[error("has no {missing} beside it: expected {expected}")]
+    Unpaired {
+        /// "label" or "image".
+        missing: String,
+        /// Where it was looked for.
+        expected: String,
+    },
+    /// A listed path that leaves the dataset's folder.
+    #[error("lies outside the dataset's folder {}", root.display())]
+    Outside {
+        /// The dataset's folder.
+        root: PathBuf,
+    },
+    /// Two entries of the same case.
+    #[error("is listed {times} times")]
+    ListedTwice {
+        /// How often.
+        times: usize,
+    },
+    /// Two files of a case with different shapes.
+    #[error("is {found:?} voxels (D,H,W), but {} is {expected:?}", other.display())]
+    Shape {
+        /// This file's shape.
+        found: [usize; 3],
+        /// The other's.
+        expected: [usize; 3],
+        /// The case's (first) image.
+        other: PathBuf,
+    },
+    /// Two files of a case at different places.
+    #[error(
+        "lies {distance_mm:.3} mm away from {} (farthest corner); at most {tolerance_mm:.3} mm, a tenth of a voxel, is taken for rounding",
+        other.display()
+    )]
+    Place {
+        /// Distance of the farthest pair of corners.
+        distance_mm: f64,
+        /// A tenth of the smallest voxel edge.
+        tolerance_mm: f64,
+        /// The case's (first) image.
+        other: PathBuf,
+    },
+    /// Another number of channels than the dataset has.
+    #[error("has {found} channels; {expected} are expected")]
+    Channels {
+        /// Of the file or case.
+        found: usize,
+        /// Of the dataset; 1 for label maps and one-file-per-channel images.
+        expected: usize,
+    },
+    /// Label values that the dataset doesn't name.
+    #[error("holds label values {found:?}; the dataset names {known:?}")]
+    UnknownLabel {
+        /// The first few.
+        found: Vec<f64>,
+        /// The dataset's label values.
+        known: Vec<u32>,
+    },
+    /// Label values that are no whole numbers.
+    #[error("holds {voxels} voxels with broken label values, for example {example} at voxel {at:?} (D,H,W)")]
+    FractionalLabel {
+        /// How many.
+        voxels: u64,
+        /// The first.
+        example: f64,
+        /// Its place.
+        at: [usize; 3],
+    },
+    /// NaN or infinity.
+    #[error("holds {voxels} voxels that are NaN or infinite, the first at voxel {at:?} (D,H,W)")]
+    NotFinite {
+        /// How many.
+        voxels: u64,
+        /// Place of the first.
+        at: [usize; 3],
+    },
+    /// An image of one value.
+    #[error("channel {channel} is {value} everywhere")]
+    Constant {
+        /// From 0.
+        channel: usize,
+        /// Its only value.
+        value: f64,
+    },
+    /// A case name that the dataset doesn't have.
+    #[error("has no case {name:?} (named in {list}){}", near_text(near))]
+    UnknownCase {
+        /// As written.
+        name: String,
+        /// The config key that names it.
+        list: String,
+        /// The most similar case names.
+        near: Vec<String>,
+    },
+    /// A split that cannot be drawn.
+    #[error("cannot be split: {cause}")]
+    Split {
+        /// Which rule it breaks.
+        cause: String,
+    },
+}
+
+fn near_text(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) }
+}
+
+impl Fault {
+    /// The fault of a file.
+    pub fn at(self, file: &Path) -> DataError {
+        DataError { file: file.to_owned(), fault: self }
+    }
+
+    /// What to do about it, as a sentence.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "Check the path and its permissions",
+            Self::Unwritable { .. } => "Check the free space and the permissions of its folder",
+            Self::Missing => "Bring the file back, or take the entry out of the list",
+            Self::NotNifti { .. } => "Convert it to .nii or .nii.gz, or take it out of the dataset",
+            Self::Unsupported { .. } => "Save it again as a single NIfTI-1 file with real-valued voxels",
+            Self::Header { .. } => "Write the file again from its source; the header is damaged",
+            Self::Length { .. } => "Copy or convert the file again; it is cut short or its header is wrong",
+            Self::Gzip { .. } => "Copy or download the file again",
+            Self::List { .. } => "Correct the list; a Decathlon, nnU-Net v2 or MONAI list, or two folders, can be read",
+            Self::Unpaired { .. } => "Add the missing file, or take this one out",
+            Self::Outside { .. } => "Move the file into the dataset's folder, or the list to a folder above both",
+            Self::ListedTwice { .. } => "Keep one entry; a case in two lists would be trained and tested on",
+            Self::Shape { .. } => "Resample one onto the other's grid; they must share it voxel for voxel",
+            Self::Place { .. } => "If the voxels do correspond, copy the image's affine to this file; if not, resample it",
+            Self::Channels { .. } => "Give every case the dataset's channels, in its order; label maps have one",
+            Self::UnknownLabel { .. } => "Add the value to the labels of dataset.json, or correct the label map",
+            Self::FractionalLabel { .. } => "Save the labels as whole numbers from 0 to 65535 (nearest-neighbour interpolation)",
+            Self::NotFinite { .. } => "Replace such voxels in the source, usually by the background's intensity",
+            Self::Constant { .. } => "Leave the case out; an image without contrast teaches nothing",
+            Self::UnknownCase { .. } => "Correct the name; `simtrot check` lists all cases",
+            Self::Split { .. } => "Change `data.split` in the config",
+        }
+    }
+}

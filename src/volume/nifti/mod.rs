@@ -1,0 +1,14 @@
+//! NIfTI-1 in and out: `.nii` and `.nii.gz`, any real-valued datatype, either byte order.
+//!
+//! Headers are not believed: a file can be damaged or hostile, so sizes are checked against the file's length before
+//! memory is taken, and every fault is a typed error. What is written keeps the source's header.
+
+mod header;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use header::SourceHeader;
+pub use read::{Scan, read, read_from};
+pub use write::{to_bytes, write_labels, write_volume};

@@ -1,0 +1,229 @@
+//! Where the volumes of a case are, and how they become one image and one label map.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::labels::{self, CountedLabels};
+use super::synthetic::{self, Part};
+use super::{DataError, DataErrors, Fault, Grid, LabelMap, Scan, SourceHeader, nifti, position};
+use crate::config::SyntheticConfig;
+
+/// Share of the smallest voxel edge by which corners of one case's files may lie apart: headers are float32, and
+/// tools round them differently.
+const PLACE_TOLERANCE: f64 = 0.1;
+
+/// Where a volume's bytes come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VolumeSource {
+    /// A file on disk.
+    File(PathBuf),
+    /// A file inside the program.
+    Embedded {
+        /// Its name, for messages.
+        name: &'static str,
+        /// Its content.
+        bytes: &'static [u8],
+    },
+    /// Made up when asked for.
+    Synthetic {
+        /// Shape and counts.
+        config: SyntheticConfig,
+        /// Which case, from 0.
+        case: usize,
+        /// Image or label.
+        part: Part,
+    },
+}
+
+/// One case of a dataset, not yet read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaseSource {
+    /// Unique in the dataset.
+    pub name: String,
+    /// One file with all channels, or one for each channel in the dataset's order. Empty: the list's entry is unusable.
+    pub images: Vec<VolumeSource>,
+    /// The label map, if the case has one.
+    pub label: Option<VolumeSource>,
+    /// The cross-validation fold that the dataset's list gives it.
+    pub fold: Option<usize>,
+}
+
+/// A case in memory, on the scanner's grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedCase {
+    /// Image with all channels, and the header of its (first) file.
+    pub image: Scan,
+    /// Label values on the same grid.
+    pub label: Option<LabelMap>,
+}
+
+/// A case in memory as far as it can be read, with everything wrong with it.
+pub(super) struct Examined {
+    pub image: Option<Scan>,
+    pub label: Option<CountedLabels>,
+    pub errors: Vec<DataError>,
+}
+
+impl VolumeSource {
+    /// The file's path, or a name that says where else the volume comes from.
+    pub fn file(&self) -> Cow<'_, Path> {
+        match self {
+            Self::File(file) => Cow::Borrowed(file),
+            Self::Embedded { name, .. } => Cow::Borrowed(Path::new(name)),
+            Self::Synthetic { case, part, .. } => Cow::Owned(format!("synthetic {part:?} {case}").to_lowercase().into()),
+        }
+    }
+
+    /// Reads or makes the volume.
+    ///
+    /// # Errors
+    /// See [`nifti::read`].
+    pub fn read(&self) -> Result<Scan, DataError> {
+        match self {
+            Self::File(file) => nifti::read(file),
+            Self::Embedded { name, bytes } => nifti::read_from(Path::new(name), *bytes, bytes.len() as u64),
+            Self::Synthetic { config, case, part } => {
+                let volume = synthetic::volume(config, *case, *part);
+                Ok(Scan { file: self.file().into_owned(), header: SourceHeader::for_grid(&volume.grid), volume })
+            }
+        }
+    }
+
+    /// Feeds what decides the volume's content to a hash: the stored bytes, or the settings it is made of.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn hash_into(&self, hash: &mut Sha256) -> Result<(), DataError> {
+        match self {
+            Self::File(file) => {
+                let copied = File::open(file).and_then(|mut source| io::copy(&mut source, hash));
+                copied.map(drop).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(file))
+            }
+            Self::Embedded { bytes, .. } => {
+                hash.update(bytes);
+                Ok(())
+            }
+            Self::Synthetic { .. } => {
+                hash.update(format!("{} {self:?}", synthetic::VERSION));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl CaseSource {
+    /// Reads the case.
+    ///
+    /// `channels`: how many the image must have (none: any); `known`: the label values it may hold (none: any).
+    ///
+    /// # Errors
+    /// Everything wrong with its files, at once.
+    pub fn load(&self, channels: Option<usize>, known: Option<&[u32]>) -> Result<LoadedCase, DataErrors> {
+        let Examined { image, label, errors } = self.examine(channels, known);
+        match image {
+            Some(image) if errors.is_empty() => Ok(LoadedCase { image, label: label.map(|label| label.map) }),
+            _ => Err(DataErrors(errors)),
+        }
+    }
+
+    pub(super) fn examine(&self, channels: Option<usize>, known: Option<&[u32]>) -> Examined {
+        let (image, mut errors) = read_images(&self.images, channels);
+        let mut label = None;
+        if let Some(source) = &self.label {
+            match source.read() {
+                Err(error) => errors.push(error),
+                Ok(scan) => {
+                    if let Some(image) = &image {
+                        errors.extend(place_fault(&scan.volume.grid, image).map(|fault| fault.at(&scan.file)));
+                    }
+                    match labels::from_scan(scan, known) {
+                        Ok(counted) => label = Some(counted),
+                        Err(faults) => errors.extend(faults),
+                    }
+                }
+            }
+        }
+        Examined { image, label, errors }
+    }
+
+    /// Values that occur in its label map; empty if there is none or it cannot be read.
+    pub(super) fn label_values(&self) -> BTreeMap<u32, u64> {
+        let counted = self.label.as_ref().and_then(|source| source.read().ok()).and_then(|scan| labels::from_scan(scan, None).ok());
+        counted.map(|counted| counted.voxels_of).unwrap_or_default()
+    }
+}
+
+/// Reads an image outside any dataset: one file with all channels, or one for each channel in order.
+///
+/// # Errors
+/// Everything wrong with the files, at once.
+pub fn load_image(files: &[PathBuf]) -> Result<Scan, DataErrors> {
+    let sources: Vec<_> = files.iter().cloned().map(VolumeSource::File).collect();
+    match read_images(&sources, None) {
+        (Some(scan), errors) if errors.is_empty() => Ok(scan),
+        (_, errors) => Err(DataErrors(errors)),
+    }
+}
+
+/// Reads the channels of an image into one scan. With errors, what is left of it (for the summary) or none.
+fn read_images(sources: &[VolumeSource], channels: Option<usize>) -> (Option<Scan>, Vec<DataError>) {
+    let mut errors = Vec::new();
+    let mut whole: Option<Scan> = None;
+    for source in sources {
+        let scan = match source.read() {
+            Ok(scan) => scan,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        let mut faults = Vec::from_iter(not_finite(&scan));
+        if sources.len() > 1 && scan.volume.channels != 1 {
+            faults.push(Fault::Channels { found: scan.volume.channels, expected: 1 });
+        }
+        let misplaced = whole.as_ref().and_then(|first| place_fault(&scan.volume.grid, first));
+        let fits = misplaced.is_none();
+        faults.extend(misplaced);
+        errors.extend(faults.into_iter().map(|fault| fault.at(&scan.file)));
+        match &mut whole {
+            None => whole = Some(scan),
+            Some(first) if fits => {
+                first.volume.voxels.extend_from_slice(&scan.volume.voxels);
+                first.volume.channels += scan.volume.channels;
+            }
+            Some(_) => {}
+        }
+    }
+    if let (Some(scan), Some(expected), true) = (&whole, channels, errors.is_empty()) {
+        let found = scan.volume.channels;
+        if found != expected {
+            errors.push(Fault::Channels { found, expected }.at(&scan.file));
+        }
+    }
+    (whole, errors)
+}
+
+fn not_finite(scan: &Scan) -> Option<Fault> {
+    let voxels = &scan.volume.voxels;
+    let first = voxels.iter().position(|value| !value.is_finite())?;
+    let count = voxels[first..].iter().filter(|value| !value.is_finite()).count();
+    let at = position(first % scan.volume.grid.len(), scan.volume.grid.shape);
+    Some(Fault::NotFinite { voxels: count as u64, at })
+}
+
+/// Whether a grid departs from that of the case's first image in shape, or in place beyond rounding.
+fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
+    let expected = &image.volume.grid;
+    let other = image.file.clone();
+    if grid.shape != expected.shape {
+        return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
+    }
+    let tolerance_mm = PLACE_TOLERANCE * expected.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
+    let distance_mm = expected.corner_distance_mm(grid);
+    (distance_mm > tolerance_mm).then_some(Fault::Place { distance_mm, tolerance_mm, other })
+}
