@@ -2,6 +2,11 @@
 
 use burn::tensor::{Device, DeviceKind};
 
+/// Whether tensors of `device` lie in host memory, where one fused loop beats a chain of tensor operations.
+pub fn on_host(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
 /// The devices on which a test that needs no particular one is run: the CPU, and the first wgpu adapter.
 ///
 /// # Panics

@@ -4,6 +4,10 @@
 //! name, so that other sets of the same kinds can be tested with `SIMTROT_FIXTURES=DIR`.
 //! An entry of a kind that is not built yet is reported by name as `not yet`.
 
+mod losses;
+mod metrics;
+mod optimiser;
+
 use crate::fixtures::{Entry, entries};
 
 /// What checking an entry brought: one outcome for each compared tensor.
@@ -17,7 +21,12 @@ struct Check {
 }
 
 /// Every kind of entry that is built.
-const CHECKS: &[Check] = &[];
+const CHECKS: &[Check] = &[
+    Check { what: "token contrast", applies: losses::is_token_contrast, run: losses::token_contrast },
+    Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
+    Check { what: "Dice and HD95", applies: metrics::applies, run: metrics::run },
+    Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
+];
 
 #[test]
 fn every_entry_of_the_manifest_matches_its_reference() {

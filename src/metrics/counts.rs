@@ -1,0 +1,169 @@
+//! Voxels that truth and prediction share, for each label or union of labels, and where they lie.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A label, or a union of labels, that is scored as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// As reported: `spleen`, `WT`.
+    pub name: String,
+    /// Label values.
+    pub labels: Vec<u16>,
+}
+
+/// Two label maps on one grid, `[D, H, W]` row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelPair<'a, T, P> {
+    /// The reference.
+    pub truth: &'a [T],
+    /// What is scored.
+    pub prediction: &'a [P],
+    /// Voxels along D,H,W.
+    pub shape: [usize; 3],
+    /// Voxel size along D,H,W.
+    pub spacing_mm: [f64; 3],
+}
+
+/// Voxels of one region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// In truth and prediction.
+    pub true_positive: u64,
+    /// In the prediction only.
+    pub false_positive: u64,
+    /// In the truth only.
+    pub false_negative: u64,
+}
+
+impl Counts {
+    /// Voxels in the truth.
+    pub fn truth(&self) -> u64 {
+        self.true_positive + self.false_negative
+    }
+
+    /// Voxels in the prediction.
+    pub fn predicted(&self) -> u64 {
+        self.true_positive + self.false_positive
+    }
+}
+
+/// Counts of one region and the box, in voxels along D,H,W, that holds all of it in truth and prediction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The counts.
+    pub counts: Counts,
+    /// Empty where the region is.
+    pub bounds: [Range<usize>; 3],
+}
+
+/// Which of at most [`MEMBERSHIP_BITS`] regions each label value belongs to.
+pub(super) struct Membership(Vec<u64>);
+
+/// Regions that one [`Membership`] tells apart.
+pub(super) const MEMBERSHIP_BITS: usize = 64;
+
+impl Membership {
+    pub(super) fn new(regions: &[Region]) -> Self {
+        assert!(regions.len() <= MEMBERSHIP_BITS);
+        let mut table = vec![0; 1 << 16];
+        for (bit, region) in regions.iter().enumerate() {
+            region.labels.iter().for_each(|&label| table[usize::from(label)] |= 1 << bit);
+        }
+        Self(table)
+    }
+
+    /// The set of regions of a label value, one bit each.
+    pub(super) fn of(&self, label: impl Into<u16>) -> u64 {
+        self.0[usize::from(label.into())]
+    }
+}
+
+/// Counts and bounds of every region, in one pass over the voxels.
+///
+/// # Panics
+/// If the label maps do not have the shape they state.
+pub fn tally<T, P>(pair: &LabelPair<T, P>, regions: &[Region]) -> Vec<Tally>
+where
+    T: Copy + Into<u16> + Sync,
+    P: Copy + Into<u16> + Sync,
+{
+    let [depth, height, width] = pair.shape;
+    assert_eq!((pair.truth.len(), pair.prediction.len()), (depth * height * width, depth * height * width), "label maps off shape");
+    let tallies = regions.chunks(MEMBERSHIP_BITS).flat_map(|regions| {
+        let membership = Membership::new(regions);
+        let nothing = || vec![Tally::default(); regions.len()];
+        let slices = (0..depth).into_par_iter().map(|slice| {
+            let mut tallies = nothing();
+            let start = slice * height * width;
+            let rows = pair.truth[start..].chunks_exact(width).zip(pair.prediction[start..].chunks_exact(width)).take(height);
+            for (row, (truth, prediction)) in rows.enumerate() {
+                for (column, (&truth, &prediction)) in truth.iter().zip(prediction).enumerate() {
+                    let (truth, prediction) = (membership.of(truth), membership.of(prediction));
+                    let mut either = truth | prediction;
+                    while either != 0 {
+                        let bit = either.trailing_zeros();
+                        either &= either - 1;
+                        tallies[bit as usize].add([slice, row, column], truth >> bit & 1 == 1, prediction >> bit & 1 == 1);
+                    }
+                }
+            }
+            tallies
+        });
+        slices.reduce(nothing, |mut sum, slice| {
+            sum.iter_mut().zip(slice).for_each(|(sum, tally)| sum.merge(&tally));
+            sum
+        })
+    });
+    tallies.collect()
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { counts: Counts::default(), bounds: [0; 3].map(|end| Range { start: usize::MAX, end }) }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, place: [usize; 3], truth: bool, prediction: bool) {
+        let Counts { true_positive, false_positive, false_negative } = &mut self.counts;
+        *true_positive += u64::from(truth && prediction);
+        *false_positive += u64::from(!truth);
+        *false_negative += u64::from(!prediction);
+        for (bounds, place) in self.bounds.iter_mut().zip(place) {
+            *bounds = bounds.start.min(place)..bounds.end.max(place + 1);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let Counts { true_positive, false_positive, false_negative } = other.counts;
+        self.counts.true_positive += true_positive;
+        self.counts.false_positive += false_positive;
+        self.counts.false_negative += false_negative;
+        for (bounds, other) in self.bounds.iter_mut().zip(&other.bounds) {
+            *bounds = bounds.start.min(other.start)..bounds.end.max(other.end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_union_counts_confusion_of_its_labels_as_right() {
+        let region = |name: &str, labels: &[u16]| Region { name: name.into(), labels: labels.into() };
+        let regions = [region("one", &[1]), region("both", &[1, 2]), region("none", &[9])];
+        let (truth, prediction) = ([0_u8, 1, 1, 2, 0, 0], [0_u16, 1, 2, 1, 2, 0]);
+        let pair = LabelPair { truth: &truth, prediction: &prediction, shape: [1, 2, 3], spacing_mm: [1.0; 3] };
+        let tallies = tally(&pair, &regions);
+        let counts = |true_positive, false_positive, false_negative| Counts { true_positive, false_positive, false_negative };
+        assert_eq!(tallies[0].counts, counts(1, 1, 1));
+        assert_eq!(tallies[1].counts, counts(3, 1, 0));
+        assert_eq!(tallies[1].bounds, [0..1, 0..2, 0..3]);
+        assert_eq!(tallies[2], Tally::default());
+        assert_eq!((tallies[1].counts.truth(), tallies[1].counts.predicted()), (3, 4));
+    }
+}

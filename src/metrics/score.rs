@@ -1,0 +1,117 @@
+//! What is reported of one case: for each region its Dice, HD95 and sizes.
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Counts, LabelPair, MEMBERSHIP_BITS, Membership, Region, Tally, tally};
+use super::dice::dice;
+use super::surface::{Mask, surface_distances};
+use crate::config::{DistanceUnit, EvaluateConfig};
+
+/// Scores of one region of one case.
+///
+/// Absent from truth and prediction: no Dice and no HD95, left out of means. Absent from one only: Dice 0 and the HD95 is the
+/// volume's diagonal, so that a missed organ cannot improve a mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseScore {
+    /// The case.
+    pub case: String,
+    /// The label, or union of labels.
+    pub region: String,
+    /// 2 |T ∩ P| / (|T| + |P|).
+    pub dice: Option<f64>,
+    /// 95th percentile of the surface distances, in the unit of the config.
+    pub hd95: Option<f64>,
+    /// Voxels in the truth.
+    pub truth_voxels: u64,
+    /// Voxels in the prediction.
+    pub predicted_voxels: u64,
+    /// Whether the region is in one of truth and prediction only.
+    pub one_sided: bool,
+}
+
+/// The scores of a case's `regions`, in their order.
+///
+/// # Panics
+/// If the label maps do not have the shape they state.
+pub fn score_case<T, P>(case: &str, pair: &LabelPair<T, P>, regions: &[Region], config: &EvaluateConfig) -> Vec<CaseScore>
+where
+    T: Copy + Into<u16> + Sync,
+    P: Copy + Into<u16> + Sync,
+{
+    let spacing = match config.distance_unit {
+        DistanceUnit::Mm => pair.spacing_mm,
+        DistanceUnit::Voxels => [1.0; 3],
+    };
+    let diagonal = pair.shape.iter().zip(spacing).map(|(&voxels, size)| (voxels as f64 * size).powi(2)).sum::<f64>().sqrt();
+    let tallies = tally(pair, regions);
+    let groups = regions.chunks(MEMBERSHIP_BITS).zip(tallies.chunks(MEMBERSHIP_BITS));
+    let scores = groups.flat_map(|(regions, tallies)| {
+        let membership = Membership::new(regions);
+        let score = move |(bit, (region, Tally { counts, bounds })): (usize, (&Region, &Tally))| {
+            let hd95 = || {
+                let bit = 1 << bit;
+                let truth = Mask::within(pair.truth, pair.shape, bounds, |label| membership.of(label) & bit != 0);
+                let prediction = Mask::within(pair.prediction, pair.shape, bounds, |label| membership.of(label) & bit != 0);
+                surface_distances(&truth, &prediction, spacing).map(|distances| distances.hd95(config.hd95_convention))
+            };
+            let hd95 = match presence(counts) {
+                Presence::Neither => None,
+                Presence::One => Some(diagonal),
+                Presence::Both => hd95(),
+            };
+            CaseScore {
+                case: case.to_owned(),
+                region: region.name.clone(),
+                dice: dice(counts),
+                hd95,
+                truth_voxels: counts.truth(),
+                predicted_voxels: counts.predicted(),
+                one_sided: presence(counts) == Presence::One,
+            }
+        };
+        regions.iter().zip(tallies).enumerate().map(score).collect::<Vec<_>>()
+    });
+    scores.collect()
+}
+
+/// In which of truth and prediction a region is.
+#[derive(PartialEq)]
+enum Presence {
+    Neither,
+    One,
+    Both,
+}
+
+fn presence(counts: &Counts) -> Presence {
+    match (counts.truth() > 0, counts.predicted() > 0) {
+        (false, false) => Presence::Neither,
+        (true, true) => Presence::Both,
+        _ => Presence::One,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Hd95Convention;
+
+    #[test]
+    fn an_empty_mask_is_scored_by_the_rules() {
+        let regions: Vec<Region> = (1..=3).map(|label| Region { name: label.to_string(), labels: vec![label] }).collect();
+        let truth = [1_u8, 1, 0, 0, 2, 0, 0, 0];
+        let prediction = [0_u16, 1, 0, 0, 0, 0, 0, 0];
+        let pair = LabelPair { truth: &truth, prediction: &prediction, shape: [2, 2, 2], spacing_mm: [3.0, 1.0, 1.5] };
+        let mut config = EvaluateConfig::default();
+        let scores = score_case("a", &pair, &regions, &config);
+        assert_eq!((scores[0].dice, scores[0].one_sided), (Some(2.0 / 3.0), false));
+        // Pooled distances 0, 0 and 1.5: the percentile lies at 1.9 of 0..=2.
+        assert!((scores[0].hd95.unwrap() - 0.9 * 1.5).abs() < 1e-12);
+        assert_eq!((scores[1].dice, scores[1].hd95, scores[1].one_sided), (Some(0.0), Some(7.0), true));
+        assert_eq!((scores[2].dice, scores[2].hd95, scores[2].one_sided), (None, None, false));
+
+        config = EvaluateConfig { hd95_convention: Hd95Convention::DirectedMax, distance_unit: DistanceUnit::Voxels, ..config };
+        let scores = score_case("a", &pair, &regions, &config);
+        assert!((scores[0].hd95.unwrap() - 0.95).abs() < 1e-12);
+        assert_eq!(scores[1].hd95, Some(12.0_f64.sqrt()));
+    }
+}

@@ -1,0 +1,222 @@
+//! Means over cases and regions, with intervals from resampling the cases (percentile bootstrap).
+
+use rand::RngExt as _;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::score::CaseScore;
+use super::surface::percentile;
+use crate::random::stream;
+
+/// Share of the resampled means that an interval leaves out on either side: intervals are of 95 %.
+const TAIL: f64 = 0.025;
+
+/// A mean over cases and where it would lie with other cases of the same kind.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The mean.
+    pub mean: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Cases that have the number.
+    pub cases: usize,
+}
+
+/// The scores of one region over all cases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegionSummary {
+    /// The label, or union of labels.
+    pub region: String,
+    /// Mean Dice.
+    pub dice: Option<Interval>,
+    /// Mean HD95.
+    pub hd95: Option<Interval>,
+    /// Cases with the region in one of truth and prediction only (Dice 0, HD95 the volume's diagonal).
+    pub one_sided: usize,
+    /// Cases with the region in neither, left out.
+    pub absent: usize,
+}
+
+/// The scores of all cases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// In the order of the scores.
+    pub regions: Vec<RegionSummary>,
+    /// Mean over the regions' mean Dice.
+    pub dice: Option<Interval>,
+    /// Mean over the regions' mean HD95.
+    pub hd95: Option<Interval>,
+}
+
+/// Seed and number of resamples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Of the draws.
+    pub seed: u64,
+    /// Number of times the cases are drawn anew.
+    pub resamples: usize,
+}
+
+/// Means and intervals of `scores`, of any number of cases with the same regions each.
+pub fn summarise(scores: &[CaseScore], bootstrap: Bootstrap) -> Summary {
+    let names = distinct(scores, |score| &score.region);
+    let [dice, hd95] = [|score: &CaseScore| score.dice, |score: &CaseScore| score.hd95]
+        .map(|number| Table::new(scores, &names, number).intervals(bootstrap));
+    let regions = names.iter().zip(dice.regions.into_iter().zip(hd95.regions)).map(|(&region, (dice, hd95))| {
+        let of_region = || scores.iter().filter(|score| score.region == *region);
+        let absent = of_region().filter(|score| score.dice.is_none()).count();
+        RegionSummary { region: region.clone(), dice, hd95, one_sided: of_region().filter(|score| score.one_sided).count(), absent }
+    });
+    Summary { regions: regions.collect(), dice: dice.overall, hd95: hd95.overall }
+}
+
+/// The mean difference of `number`, `ours - theirs`, over cases that both scored; the regions' mean comes last as `None`.
+///
+/// Cases are resampled in pairs, so that the interval is that of the difference and not of two unrelated means.
+pub fn paired_difference(
+    ours: &[CaseScore],
+    theirs: &[CaseScore],
+    number: impl Fn(&CaseScore) -> Option<f64>,
+    bootstrap: Bootstrap,
+) -> Vec<(Option<String>, Option<Interval>)> {
+    let names = distinct(ours, |score| &score.region);
+    let difference = |score: &CaseScore| {
+        let other = theirs.iter().find(|other| other.case == score.case && other.region == score.region)?;
+        Some(number(score)? - number(other)?)
+    };
+    let Intervals { regions, overall } = Table::new(ours, &names, difference).intervals(bootstrap);
+    let regions = names.into_iter().map(|name| Some(name.clone())).zip(regions);
+    regions.chain([(None, overall)]).collect()
+}
+
+/// The distinct names, in the order of their first appearance.
+fn distinct(scores: &[CaseScore], name: fn(&CaseScore) -> &String) -> Vec<&String> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in scores.iter().map(name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// One number for each case (row) and region (column).
+struct Table {
+    rows: Vec<Vec<Option<f64>>>,
+    regions: usize,
+}
+
+/// Intervals for each region and for the mean over regions.
+struct Intervals {
+    regions: Vec<Option<Interval>>,
+    overall: Option<Interval>,
+}
+
+impl Table {
+    fn new(scores: &[CaseScore], regions: &[&String], number: impl Fn(&CaseScore) -> Option<f64>) -> Self {
+        let cases = distinct(scores, |score| &score.case);
+        let mut rows = vec![vec![None; regions.len()]; cases.len()];
+        for score in scores {
+            let row = cases.iter().position(|case| **case == score.case);
+            let column = regions.iter().position(|region| **region == score.region);
+            if let (Some(row), Some(column)) = (row, column) {
+                rows[row][column] = number(score);
+            }
+        }
+        Self { rows, regions: regions.len() }
+    }
+
+    /// Means over the drawn cases: of each region, then of the regions that have one.
+    fn means(&self, drawn: impl Iterator<Item = usize>) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0_usize); self.regions];
+        for row in drawn {
+            for ((sum, count), value) in sums.iter_mut().zip(&self.rows[row]) {
+                *sum += value.unwrap_or(0.0);
+                *count += usize::from(value.is_some());
+            }
+        }
+        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
+        let mut means: Vec<_> = sums.into_iter().map(mean).collect();
+        let overall = means.iter().flatten().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+        means.push(mean(overall));
+        means
+    }
+
+    fn intervals(&self, bootstrap: Bootstrap) -> Intervals {
+        let cases = self.rows.len();
+        let means = self.means(0..cases);
+        let resampled: Vec<_> = (0..bootstrap.resamples as u64)
+            .into_par_iter()
+            .map(|resample| {
+                let mut draws = stream(bootstrap.seed, "bootstrap", resample, 0);
+                self.means((0..cases).map(|_| draws.random_range(0..cases)))
+            })
+            .collect();
+        let has = |row: &&Vec<Option<f64>>, place: usize| row.get(place).map_or(row.iter().any(Option::is_some), Option::is_some);
+        let mut intervals: Vec<_> = means
+            .into_iter()
+            .enumerate()
+            .map(|(place, mean)| {
+                let values: Vec<f64> = resampled.iter().filter_map(|means| means[place]).collect();
+                mean.map(|mean| Interval {
+                    mean,
+                    low: if values.is_empty() { mean } else { percentile(values.clone(), TAIL) },
+                    high: if values.is_empty() { mean } else { percentile(values, 1.0 - TAIL) },
+                    cases: self.rows.iter().filter(|row| has(row, place)).count(),
+                })
+            })
+            .collect();
+        let overall = intervals.pop().flatten();
+        Intervals { regions: intervals, overall }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(case: usize, region: &str, dice: Option<f64>) -> CaseScore {
+        let one_sided = dice == Some(0.0);
+        CaseScore { case: case.to_string(), region: region.into(), dice, hd95: dice, truth_voxels: 1, predicted_voxels: 1, one_sided }
+    }
+
+    const BOOTSTRAP: Bootstrap = Bootstrap { seed: 1, resamples: 2000 };
+
+    #[test]
+    fn means_are_over_cases_first_and_leave_out_what_is_absent() {
+        let scores = [(0, Some(0.5)), (1, Some(0.7)), (2, None)].map(|(case, dice)| score(case, "a", dice));
+        let others = [(0, Some(0.0)), (1, None), (2, None)].map(|(case, dice)| score(case, "b", dice));
+        let summary = summarise(&[&scores[..], &others].concat(), BOOTSTRAP);
+        let [a, b] = &summary.regions[..] else { panic!("two regions") };
+        assert!((a.dice.unwrap().mean - 0.6).abs() < 1e-12);
+        assert_eq!((a.dice.unwrap().cases, a.absent, a.one_sided), (2, 1, 0));
+        assert_eq!((b.dice.unwrap().cases, b.absent, b.one_sided), (1, 2, 1));
+        assert!((summary.dice.unwrap().mean - 0.3).abs() < 1e-12, "each region weighs the same");
+        assert_eq!(summary.dice.unwrap().cases, 2);
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_mean() {
+        // Of 100 evenly spread numbers the mean has the standard error 0.0289.
+        let scores: Vec<_> = (0..100).map(|case| score(case, "a", Some(f64::from(case as u32) / 99.0))).collect();
+        let interval = summarise(&scores, BOOTSTRAP).regions[0].dice.unwrap();
+        let half = 1.96 * 0.0289;
+        assert!((interval.low - (0.5 - half)).abs() < 0.006 && (interval.high - (0.5 + half)).abs() < 0.006, "{interval:?}");
+        assert_eq!(interval, summarise(&scores, BOOTSTRAP).regions[0].dice.unwrap());
+    }
+
+    #[test]
+    fn pairing_removes_what_cases_have_in_common() {
+        let theirs: Vec<_> = (0..20).map(|case| score(case, "a", Some(f64::from(case as u32) / 40.0))).collect();
+        let ours: Vec<_> = theirs.iter().map(|theirs| CaseScore { dice: theirs.dice.map(|dice| dice + 0.1), ..theirs.clone() }).collect();
+        let differences = paired_difference(&ours, &theirs, |score| score.dice, BOOTSTRAP);
+        for (_, interval) in &differences {
+            let Interval { mean, low, high, cases } = interval.unwrap();
+            assert!([mean, low, high].iter().all(|value| (value - 0.1).abs() < 1e-9));
+            assert_eq!(cases, 20);
+        }
+        assert_eq!((differences[0].0.as_deref(), differences[1].0.as_deref()), (Some("a"), None));
+    }
+}

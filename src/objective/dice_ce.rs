@@ -1,0 +1,160 @@
+//! Soft Dice plus cross-entropy for segmentation, and its sum over the heads of deep supervision.
+//!
+//! [`DiceCeConfig::nnunet`] is the loss of nnU-Net and nnFormer (`DC_and_CE_loss`); the fields reach the variants of MONAI's
+//! `DiceLoss` and `DiceCELoss` as well.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::device::on_host;
+
+use super::dice_ce_kernel::{self as kernel, Evaluated};
+use super::known_gradient::attach;
+
+/// Which soft Dice, and how it is mixed with cross-entropy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiceCeConfig {
+    /// Overlaps are summed over the batch before the ratio is taken, instead of one Dice for each volume.
+    pub batch_dice: bool,
+    /// Class 0 counts in the Dice part. It always counts in the cross-entropy.
+    pub include_background: bool,
+    /// The denominator holds squared predictions.
+    pub squared_prediction: bool,
+    /// Added to the numerator `2 * overlap`.
+    pub smooth_numerator: f64,
+    /// Added to the denominator `predicted + true`.
+    pub smooth_denominator: f64,
+    /// The Dice part is `1 - Dice` (MONAI) instead of `-Dice` (nnU-Net, so that its loss can be negative).
+    pub one_minus: bool,
+    /// Factor of the Dice part.
+    pub dice_weight: f64,
+    /// Factor of the cross-entropy; binary cross-entropy for overlapping regions.
+    pub ce_weight: f64,
+}
+
+/// A segmentation loss in the graph, and its parts.
+#[derive(Debug)]
+pub struct DiceCeLoss {
+    /// The loss, `[1]`, in the graph of the logits.
+    pub loss: Tensor<1>,
+    parts: Tensor<1>,
+}
+
+/// The parts of a segmentation loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiceCeNumbers {
+    /// The loss.
+    pub loss: f64,
+    /// Mean soft Dice, 1 at best.
+    pub soft_dice: f64,
+    /// Mean cross-entropy.
+    pub cross_entropy: f64,
+}
+
+impl Default for DiceCeConfig {
+    fn default() -> Self {
+        Self::nnunet()
+    }
+}
+
+impl DiceCeConfig {
+    /// nnU-Net's and nnFormer's: batch Dice without background, smoothed by 1e-5 (the denominator by another 1e-8).
+    pub fn nnunet() -> Self {
+        Self {
+            batch_dice: true,
+            include_background: false,
+            squared_prediction: false,
+            smooth_numerator: 1e-5,
+            smooth_denominator: 1e-5 + 1e-8,
+            one_minus: false,
+            dice_weight: 1.0,
+            ce_weight: 1.0,
+        }
+    }
+
+    /// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
+    pub fn loss(&self, logits: Tensor<5>, classes: &Tensor<4, Int>) -> DiceCeLoss {
+        let [batch, count, depth, height, width] = logits.dims();
+        assert_eq!(classes.dims(), [batch, depth, height, width], "the target must lie on the grid of the logits");
+        let plain = logits.clone().inner().reshape([batch, count, depth * height * width]);
+        let evaluated = if on_host(&plain.device()) {
+            kernel::classes_on_host(self, plain, classes)
+        } else {
+            kernel::classes_on_device(self, plain, classes)
+        };
+        self.finish(logits, evaluated)
+    }
+
+    /// The loss of `logits` `[batch, region, D, H, W]` (a sigmoid each) against overlapping `regions` of the same shape, 0 or 1.
+    pub fn regions_loss(&self, logits: Tensor<5>, regions: Tensor<5>) -> DiceCeLoss {
+        let [batch, count, depth, height, width] = logits.dims();
+        assert_eq!(regions.dims(), logits.dims(), "the target must lie on the grid of the logits");
+        let flat = [batch, count, depth * height * width];
+        let evaluated = kernel::regions(self, logits.clone().inner().reshape(flat), regions.inner().reshape(flat));
+        self.finish(logits, evaluated)
+    }
+
+    /// The sum over heads of falling resolution, `logits[0]` at that of `classes`, weighted by [`deep_supervision_weights`].
+    ///
+    /// Coarser heads see `classes` down-sampled by [`downsample`].
+    pub fn deep_supervision(&self, logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> DiceCeLoss {
+        let weights = deep_supervision_weights(logits.len());
+        let heads = logits.into_iter().zip(weights).map(|(logits, weight)| {
+            let [_, _, depth, height, width] = logits.dims();
+            let DiceCeLoss { loss, parts } = self.loss(logits, &downsample(classes.clone(), [depth, height, width]));
+            DiceCeLoss { loss: loss * weight, parts: parts * weight }
+        });
+        heads.reduce(|sum, head| DiceCeLoss { loss: sum.loss + head.loss, parts: sum.parts + head.parts }).expect("at least one head")
+    }
+
+    fn finish(&self, logits: Tensor<5>, evaluated: Evaluated) -> DiceCeLoss {
+        let Evaluated { dice, cross_entropy, gradient } = evaluated;
+        let dice_part = if self.one_minus { 1.0 - dice.clone() } else { -dice.clone() };
+        let value = dice_part * self.dice_weight + cross_entropy.clone() * self.ce_weight;
+        let parts = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
+        if !logits.is_tracked() {
+            return DiceCeLoss { loss: value, parts };
+        }
+        let gradient = gradient.reshape(logits.dims());
+        DiceCeLoss { loss: attach(value, [(logits, gradient)]), parts }
+    }
+}
+
+impl DiceCeLoss {
+    /// The parts of the loss, in one read-back. Under deep supervision they are the weighted means over the heads.
+    pub fn numbers(&self) -> DiceCeNumbers {
+        let data = self.parts.to_data();
+        let mut numbers = data.iter::<f64>();
+        let mut next = || numbers.next().expect("three parts");
+        DiceCeNumbers { loss: next(), soft_dice: next(), cross_entropy: next() }
+    }
+}
+
+/// Weights of `heads` outputs, finest first: each half of the one before, summing to 1 (4/7, 2/7, 1/7 for three).
+pub fn deep_supervision_weights(heads: usize) -> Vec<f64> {
+    let raw: Vec<f64> = (0..heads).map(|head| 0.5_f64.powi(head as i32)).collect();
+    let total: f64 = raw.iter().sum();
+    raw.into_iter().map(|weight| weight / total).collect()
+}
+
+/// `classes` `[batch, D, H, W]` on a grid of `shape`, each voxel taking the class at its centre.
+///
+/// Output `i` of `n` takes input `floor((i + 1/2) * m / n)` of `m`, as `skimage.transform.resize(order=0)`, which nnU-Net uses.
+pub fn downsample(classes: Tensor<4, Int>, shape: [usize; 3]) -> Tensor<4, Int> {
+    let [_, depth, height, width] = classes.dims();
+    let device = classes.device();
+    let axes = [depth, height, width].into_iter().zip(shape).enumerate().filter(|(_, (from, to))| from != to);
+    axes.fold(classes, |classes, (axis, (from, to))| {
+        let nearest: Vec<i32> = (0..to).map(|i| ((2 * i + 1) * from / (2 * to)) as i32).collect();
+        classes.select(axis + 1, Tensor::from_data(TensorData::new(nearest, [to]), &device))
+    })
+}
+
+/// Class indices `[batch, D, H, W]` (row-major, of `shape`) from the host.
+pub fn classes_from_host(classes: &[u8], shape: [usize; 4], device: &Device) -> Tensor<4, Int> {
+    let indices: Vec<i32> = classes.iter().map(|&class| i32::from(class)).collect();
+    Tensor::from_data(TensorData::new(indices, shape), &device.clone().inner())
+}
+
+#[cfg(test)]
+#[path = "dice_ce_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! SimTROT's token-level contrast (eq. 1) and its weighted form SimTROT-W (eq. 3).
+//!
+//! Anchors are all `2BN` tokens of both views; the positive of token (volume, position) is the same token of the other
+//! view. With `s(a, b) = cos(a, b) / tau` the loss of an anchor is `-s(anchor, positive) + log sum_k exp s(anchor, k)`, `k`
+//! over all other tokens. Eq. 3 counts the tokens of the anchor's position in OTHER volumes `w` times: `ln w` is added to
+//! their logits. The reading of the paper's index sets is the one under which `w = 1` is eq. 1.
+//!
+//! The loss itself does not show positional collapse (its floor hardly differs); [`TokenContrastNumbers`] says where the
+//! nearest tokens lie, and `metrics::collapse` measures it.
+
+use std::sync::Mutex;
+
+use burn::tensor::Tensor;
+
+use crate::device::on_host;
+
+use super::known_gradient::attach;
+use super::token_contrast_kernel::{self as kernel, Contrast, Plan};
+
+/// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
+pub const SHORTEST_TOKEN: f64 = 1e-8;
+
+/// Token-level contrast between two views.
+#[derive(Debug)]
+pub struct TokenContrast {
+    temperature: f64,
+    weight: f64,
+    /// What depends on the shape of the batch alone, for the last shape seen.
+    plan: Mutex<Option<Plan>>,
+}
+
+/// The loss in the graph, and what it saw.
+#[derive(Debug)]
+pub struct TokenContrastLoss {
+    /// The loss, `[1]`, in the graph of the tokens.
+    pub loss: Tensor<1>,
+    numbers: Tensor<1>,
+}
+
+/// What a step of token contrast looks like from outside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenContrastNumbers {
+    /// The loss.
+    pub loss: f64,
+    /// Mean cosine of an anchor and its positive.
+    pub positive_similarity: f64,
+    /// Mean cosine of an anchor and a token that is neither itself nor its positive; 0 where there is none.
+    pub negative_similarity: f64,
+    /// Share of anchors whose nearest token of the other view has the right position but the wrong volume.
+    pub wrong_volume: f64,
+}
+
+impl TokenContrast {
+    /// Contrast at `temperature` tau, in which same-position tokens of other volumes count `weight` (w) times.
+    pub fn new(temperature: f64, weight: f64) -> Self {
+        Self { temperature, weight, plan: Mutex::new(None) }
+    }
+
+    /// The loss of two views' projected tokens, each `[batch, tokens, dim]`, not yet normalised.
+    ///
+    /// Token `n` of both must be the same position of the same volume: restore a turned view first.
+    pub fn forward(&self, z: Tensor<3>, z_hat: Tensor<3>) -> TokenContrastLoss {
+        let [batch, tokens, dim] = z.dims();
+        let anchors = 2 * batch * tokens;
+        let (rows, inverse_norm) = normalise(Tensor::cat(vec![z.clone().inner(), z_hat.clone().inner()], 0).reshape([anchors, dim]));
+        let wants_gradient = z.is_tracked() || z_hat.is_tracked();
+
+        let Contrast { value, gradient, numbers } = if on_host(&rows.device()) {
+            kernel::on_host(&rows, kernel::Shape { batch, tokens }, self.scales(), wants_gradient)
+        } else {
+            let mut cached = self.plan.lock().expect("no thread panics while it holds the plan");
+            let shape = kernel::Shape { batch, tokens };
+            let plan = match cached.take() {
+                Some(plan) if plan.fits(shape, &rows.device()) => plan,
+                _ => Plan::new(shape, self.weight, &rows.device()),
+            };
+            kernel::on_device(&rows, cached.insert(plan), self.scales(), wants_gradient)
+        };
+
+        let Some(gradient) = gradient else { return TokenContrastLoss { loss: value, numbers } };
+        let gradient = through_normalisation(gradient, rows, inverse_norm);
+        let [first, second] = [0, 1].map(|view| {
+            let half = anchors / 2;
+            gradient.clone().narrow(0, view * half, half).reshape([batch, tokens, dim])
+        });
+        TokenContrastLoss { loss: attach(value, [(z, first), (z_hat, second)]), numbers }
+    }
+
+    fn scales(&self) -> kernel::Scales {
+        kernel::Scales { temperature: self.temperature, weight: self.weight }
+    }
+}
+
+impl TokenContrastLoss {
+    /// The numbers of the step, in one read-back.
+    pub fn numbers(&self) -> TokenContrastNumbers {
+        let data = self.numbers.to_data();
+        let mut numbers = data.iter::<f64>();
+        let mut next = || numbers.next().expect("four numbers");
+        TokenContrastNumbers { loss: next(), positive_similarity: next(), negative_similarity: next(), wrong_volume: next() }
+    }
+}
+
+/// Rows of length 1, `[rows, dim]`, and what each was multiplied by, `[rows, 1]`; 0 there marks a row without gradient.
+fn normalise(rows: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let norm = rows.clone().square().sum_dim(1).sqrt();
+    let too_short = norm.clone().lower_elem(SHORTEST_TOKEN);
+    let inverse = norm.clamp_min(SHORTEST_TOKEN).recip();
+    (rows * inverse.clone(), inverse.mask_fill(too_short, 0.0))
+}
+
+/// The gradient of a function of normalised rows with respect to the rows before normalisation.
+fn through_normalisation(gradient: Tensor<2>, rows: Tensor<2>, inverse_norm: Tensor<2>) -> Tensor<2> {
+    let along = (gradient.clone() * rows.clone()).sum_dim(1);
+    (gradient - rows * along) * inverse_norm
+}
+
+#[cfg(test)]
+#[path = "token_contrast_tests.rs"]
+mod tests;

@@ -1,0 +1,207 @@
+//! Value and gradient of token contrast over normalised rows, as one fused loop on the host or as tensor operations.
+//!
+//! Rows are the `M = 2BN` tokens: view, then volume, then position. With `A` the logits (self masked out, `ln w` added) and
+//! `P` their softmax by rows, the gradient with respect to the cosines is `(P - E) / (M tau)`, `E` marking the positives.
+//! Cosines are symmetric, so that with respect to the rows it is `(P + P' - 2E) rows / (M tau)`: one more matrix product.
+//! `P'[i,j] = exp(A[i,j] - lse[j])` needs no transposition and, `lse[j]` being at least `A[i,j]`, cannot overflow.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rayon::prelude::*;
+
+use super::lanes::{exp, largest, sum};
+
+/// Stands for minus infinity in the logit of a token with itself; finite, since GPU compilers may assume finite numbers.
+const SELF_LOGIT: f32 = -1e9;
+
+/// What a batch looks like: `2 * batch * tokens` rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Volumes.
+    pub batch: usize,
+    /// Tokens of each volume.
+    pub tokens: usize,
+}
+
+/// The two numbers of the loss.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scales {
+    /// tau
+    pub temperature: f64,
+    /// w
+    pub weight: f64,
+}
+
+/// Outcome of one evaluation, without graph.
+pub(super) struct Contrast {
+    /// The loss, `[1]`.
+    pub value: Tensor<1>,
+    /// With respect to the normalised rows, `[rows, dim]`.
+    pub gradient: Option<Tensor<2>>,
+    /// Loss, mean positive and mean negative cosine, share of wrong-volume retrievals: `[4]`.
+    pub numbers: Tensor<1>,
+}
+
+/// Constants of one batch shape on a device.
+#[derive(Debug)]
+pub(super) struct Plan {
+    shape: Shape,
+    /// Added to the logits: `ln w` for the same position in another volume, [`SELF_LOGIT`] on the diagonal; `[rows, rows]`.
+    mask: Tensor<2>,
+    /// `0..rows/2`, `[rows/2, 1]`.
+    own: Tensor<2, Int>,
+}
+
+impl Shape {
+    fn rows(self) -> usize {
+        2 * self.batch * self.tokens
+    }
+
+    /// The row's counterpart in the other view.
+    fn positive(self, row: usize) -> usize {
+        let half = self.rows() / 2;
+        if row < half { row + half } else { row - half }
+    }
+
+    /// The rows of `row`'s position in other volumes, either view.
+    fn same_position(self, row: usize) -> impl Iterator<Item = usize> {
+        let (half, position) = (self.rows() / 2, row % self.tokens);
+        let all = (0..2 * self.batch).map(move |volume| volume * self.tokens + position);
+        all.filter(move |&other| other % half != row % half)
+    }
+
+    /// Anchor pairs that are neither self nor positive, at least 1 so as to divide by.
+    fn negatives(self) -> f64 {
+        (self.rows() * (self.rows() - 2)).max(1) as f64
+    }
+}
+
+impl Plan {
+    pub(super) fn new(shape: Shape, weight: f64, device: &Device) -> Self {
+        let rows = shape.rows();
+        let mut mask = vec![0.0_f32; rows * rows];
+        for (row, mask) in mask.chunks_exact_mut(rows).enumerate() {
+            mask[row] = SELF_LOGIT;
+            shape.same_position(row).for_each(|other| mask[other] = weight.ln() as f32);
+        }
+        let half = rows / 2;
+        Self {
+            shape,
+            mask: Tensor::from_data(TensorData::new(mask, [rows, rows]), device),
+            own: Tensor::<1, Int>::arange(0..half as i64, device).reshape([half, 1]),
+        }
+    }
+
+    pub(super) fn fits(&self, shape: Shape, device: &Device) -> bool {
+        self.shape == shape && self.mask.device() == *device
+    }
+}
+
+/// Contrast of `rows` `[rows, dim]` by tensor operations.
+pub(super) fn on_device(rows: &Tensor<2>, plan: &Plan, scales: Scales, wants_gradient: bool) -> Contrast {
+    let Shape { tokens, .. } = plan.shape;
+    let (count, half) = (plan.shape.rows(), plan.shape.rows() / 2);
+    let cosines = rows.clone().matmul(rows.clone().transpose());
+
+    let cross = cosines.clone().slice([0..half, half..count]);
+    let nearest = [cross.clone().argmax(1), cross.argmax(0).transpose()];
+    let wrong = nearest.map(|nearest| {
+        let distance = nearest - plan.own.clone();
+        let other_volume = distance.clone().not_equal_elem(0);
+        distance.remainder_scalar(tokens as i64).equal_elem(0).bool_and(other_volume).float().sum()
+    });
+    let [wrong_there, wrong_back] = wrong;
+    let wrong_volume = (wrong_there + wrong_back) / count as f64;
+
+    let [first, second] = [0, half].map(|start| rows.clone().narrow(0, start, half));
+    let positive = (first.clone() * second.clone()).sum() * 2.0;
+    let negative = (rows.clone().sum_dim(0).square().sum() - rows.clone().square().sum() - positive.clone()) / plan.shape.negatives();
+
+    let logits = cosines / scales.temperature + plan.mask.clone();
+    let largest = logits.clone().max_dim(1);
+    let log_sum = (logits.clone() - largest.clone()).exp().sum_dim(1).log() + largest;
+    let value = (log_sum.clone().sum() - positive.clone() / scales.temperature) / count as f64;
+
+    let gradient = wants_gradient.then(|| {
+        let pull = (logits.clone() - log_sum.clone()).exp() + (logits - log_sum.transpose()).exp();
+        (pull.matmul(rows.clone()) - Tensor::cat(vec![second, first], 0) * 2.0) / (count as f64 * scales.temperature)
+    });
+    let numbers = Tensor::cat(vec![value.clone(), positive / count as f64, negative, wrong_volume], 0);
+    Contrast { value, gradient, numbers }
+}
+
+/// What one anchor brings.
+struct Anchor {
+    log_sum: f32,
+    positive: f32,
+    others: f32,
+    wrong_volume: bool,
+}
+
+/// Contrast of `rows` `[rows, dim]` by two passes over the matrix of cosines in host memory.
+pub(super) fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_gradient: bool) -> Contrast {
+    let (count, device) = (shape.rows(), rows.device());
+    let mut matrix = rows.clone().matmul(rows.clone().transpose()).into_data();
+    let cells = matrix.as_mut_slice::<f32>().expect("cosines are f32");
+
+    let anchors: Vec<Anchor> = cells.par_chunks_exact_mut(count).enumerate().map(|(row, cells)| scan(row, cells, shape, scales)).collect();
+    let mean = |part: fn(&Anchor) -> f32| anchors.iter().map(|anchor| f64::from(part(anchor))).sum::<f64>() / count as f64;
+    let positive = mean(|anchor| anchor.positive);
+    let value = mean(|anchor| anchor.log_sum) - positive / scales.temperature;
+    let negative = mean(|anchor| anchor.others) * count as f64 / shape.negatives();
+    let wrong_volume = mean(|anchor| f32::from(u8::from(anchor.wrong_volume)));
+
+    let gradient = if wants_gradient {
+        let log_sums: Vec<f32> = anchors.iter().map(|anchor| anchor.log_sum).collect();
+        cells.par_chunks_exact_mut(count).enumerate().for_each(|(row, cells)| pull(row, cells, &log_sums, shape));
+        Some(Tensor::<2>::from_data(matrix, &device).matmul(rows.clone()) / (count as f64 * scales.temperature))
+    } else {
+        None
+    };
+    let numbers = [value, positive, negative, wrong_volume].map(|number| number as f32);
+    Contrast { value: Tensor::from_data([value as f32], &device), gradient, numbers: Tensor::from_data(numbers, &device) }
+}
+
+/// Turns a row of logits into a row of `P + P' - 2E`.
+fn pull(row: usize, cells: &mut [f32], log_sums: &[f32], shape: Shape) {
+    let own = log_sums[row];
+    for (cell, other) in cells.iter_mut().zip(log_sums) {
+        *cell = exp(*cell - own) + exp(*cell - other);
+    }
+    cells[shape.positive(row)] -= 2.0;
+}
+
+/// Turns a row of cosines into logits and sums it up.
+fn scan(row: usize, cells: &mut [f32], shape: Shape, scales: Scales) -> Anchor {
+    let half = cells.len() / 2;
+    let other_view = if row < half { half..2 * half } else { 0..half };
+    let nearest = largest(&cells[other_view.clone()]);
+    let nearest = cells[other_view.clone()].iter().position(|&cosine| cosine == nearest).map(|place| place + other_view.start);
+    let wrong_volume = nearest.is_some_and(|nearest| nearest != shape.positive(row) && nearest % shape.tokens == row % shape.tokens);
+
+    let positive = cells[shape.positive(row)];
+    let others = sum(cells, |cosine| cosine) - positive - cells[row];
+
+    let inverse = (1.0 / scales.temperature) as f32;
+    cells.iter_mut().for_each(|cell| *cell *= inverse);
+    if scales.weight != 1.0 {
+        let bonus = scales.weight.ln() as f32;
+        shape.same_position(row).for_each(|other| cells[other] += bonus);
+    }
+    cells[row] = SELF_LOGIT;
+    let top = largest(cells);
+    let log_sum = sum(cells, |logit| exp(logit - top)).ln() + top;
+    Anchor { log_sum, positive, others, wrong_volume }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_position_leaves_out_self_and_positive() {
+        let shape = Shape { batch: 3, tokens: 2 };
+        let others: Vec<_> = shape.same_position(3).collect();
+        assert_eq!(others, [1, 5, 7, 11]);
+        assert_eq!(shape.positive(3), 9);
+    }
+}

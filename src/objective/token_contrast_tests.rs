@@ -1,0 +1,91 @@
+use burn::tensor::{Device, TensorData};
+
+use super::super::finite_difference::{check, noise};
+use super::*;
+
+fn contrast(weight: f64, z: &TensorData, z_hat: &TensorData) -> (TokenContrastNumbers, Vec<u32>) {
+    let device = Device::flex().autodiff();
+    let z = Tensor::<3>::from_data(z.clone(), &device).require_grad();
+    let loss = TokenContrast::new(0.5, weight).forward(z.clone(), Tensor::from_data(z_hat.clone(), &device));
+    let gradients = loss.loss.backward();
+    (loss.numbers(), z.grad(&gradients).unwrap().into_data().iter::<f32>().map(f32::to_bits).collect())
+}
+
+#[test]
+fn gradient_matches_finite_differences() {
+    let (z, z_hat) = (noise([3, 4, 6], "z"), noise([3, 4, 6], "z_hat"));
+    for weight in [1.0, 5.0] {
+        let objective = TokenContrast::new(0.5, weight);
+        let device = Device::flex().autodiff();
+        check(&z, 5, |z| objective.forward(z, Tensor::from_data(z_hat.clone(), &device)).loss);
+        check(&z_hat, 5, |z_hat| objective.forward(Tensor::from_data(z.clone(), &device), z_hat).loss);
+    }
+}
+
+#[test]
+fn the_scale_of_the_loss_reaches_the_gradient() {
+    let z_hat = noise([2, 3, 4], "z_hat");
+    let objective = TokenContrast::new(0.5, 5.0);
+    let device = Device::flex().autodiff();
+    check(&noise([2, 3, 4], "z"), 3, |z| objective.forward(z, Tensor::from_data(z_hat.clone(), &device)).loss * 0.25);
+}
+
+#[test]
+fn one_volume_has_no_weighted_term() {
+    let (z, z_hat) = (noise([1, 6, 4], "z"), noise([1, 6, 4], "z_hat"));
+    assert_eq!(contrast(1.0, &z, &z_hat), contrast(50.0, &z, &z_hat));
+}
+
+#[test]
+fn the_weight_counts_a_token_as_often() {
+    // Two volumes of one token: each anchor meets its positive and two tokens of its position in the other volume.
+    let z = TensorData::from([[[1.0_f32, 0.0]], [[0.0, 1.0]]]);
+    let expected = |weight: f64| -2.0 + (2.0_f64.exp() + 2.0 * weight).ln();
+    for weight in [1.0, 5.0] {
+        assert!((contrast(weight, &z, &z).0.loss - expected(weight)).abs() < 1e-6);
+    }
+}
+
+/// Tokens that are a function of their position alone retrieve no volume; tokens all their own retrieve the positive.
+#[test]
+fn the_numbers_tell_positional_collapse() {
+    let collapsed = TensorData::from([[[1.0_f32, 0.1], [0.1, 1.0]], [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.05], [0.05, 1.0]]]);
+    let shifted = TensorData::from([[[1.0_f32, 0.0], [0.0, 1.0]], [[1.0, 0.05], [0.05, 1.0]], [[1.0, 0.1], [0.1, 1.0]]]);
+    assert_eq!(contrast(5.0, &collapsed, &shifted).0.wrong_volume, 1.0);
+    let own = noise([3, 2, 8], "own");
+    let numbers = contrast(5.0, &own, &own).0;
+    assert_eq!(numbers.wrong_volume, 0.0);
+    assert!((numbers.positive_similarity - 1.0).abs() < 1e-6);
+    let opposite = TensorData::from([[[1.0_f32, 0.0], [-1.0, 0.0]]]);
+    let numbers = contrast(1.0, &opposite, &opposite).0;
+    assert!((numbers.negative_similarity + 1.0).abs() < 1e-6, "{numbers:?}");
+}
+
+#[test]
+fn a_token_of_zeros_costs_nothing_and_moves_nowhere() {
+    let mut z = noise([2, 2, 3], "z");
+    z.as_mut_slice::<f32>().unwrap()[..3].fill(0.0);
+    let (numbers, gradient) = contrast(5.0, &z, &noise([2, 2, 3], "z_hat"));
+    assert!(numbers.loss.is_finite());
+    assert!(gradient.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+    assert!(gradient[..3].iter().all(|&bits| f32::from_bits(bits) == 0.0));
+}
+
+/// The fused loop against the tensor operations, which are its specification; tau small enough to overflow a bare `exp`.
+#[test]
+fn the_fused_loop_computes_the_tensor_operations() {
+    let shape = kernel::Shape { batch: 3, tokens: 9 };
+    let (rows, _) = normalise(Tensor::from_data(noise([54, 5], "rows"), &Device::flex()));
+    for scales in [kernel::Scales { temperature: 0.5, weight: 5.0 }, kernel::Scales { temperature: 0.005, weight: 100.0 }] {
+        let plan = Plan::new(shape, scales.weight, &rows.device());
+        let reference = kernel::on_device(&rows, &plan, scales, true);
+        let fused = kernel::on_host(&rows, shape, scales, true);
+        // A logit of 1 / tau is exact to 6e-8 of it, and so is its exponential.
+        let tolerance = 1e-6 + 2e-7 / scales.temperature;
+        let close =
+            |a: TensorData, b: TensorData| a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()));
+        assert!(close(reference.numbers.into_data(), fused.numbers.into_data()));
+        assert!(close(reference.value.into_data(), fused.value.into_data()));
+        assert!(close(reference.gradient.unwrap().into_data(), fused.gradient.unwrap().into_data()));
+    }
+}

@@ -1,0 +1,162 @@
+//! Gradients between the backward pass and the optimiser: added up over batches, clipped by their global norm.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::device::on_host;
+
+/// What `torch.nn.utils.clip_grad_norm_` adds to the norm before it divides by it.
+const NORM_EPSILON: f64 = 1e-6;
+
+/// Adds the gradients `more` to `gradients`. Both must belong to `module`.
+pub fn accumulate<M: Module>(module: &M, gradients: &mut GradientsParams, more: GradientsParams) {
+    module.visit(&mut Adder { gradients, more });
+}
+
+/// The global L2 norm of all gradients of `module`; above `max_norm` they are scaled down to it.
+///
+/// The same as `torch.nn.utils.clip_grad_norm_`, with one exception: gradients with a NaN or infinite norm are left alone.
+/// The norm returned is that before clipping, so the caller sees NaN and infinity and must not step on them.
+pub fn clip_grad_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: Option<f64>) -> f64 {
+    let mut norm = SquaredNorm { gradients, host: 0.0, device: Vec::new() };
+    module.visit(&mut norm);
+    let SquaredNorm { host, device, .. } = norm;
+    let elsewhere: f64 = if device.is_empty() { 0.0 } else { Tensor::cat(device, 0).into_data().iter::<f64>().sum() };
+    let norm = (host + elsewhere).sqrt();
+    if let Some(max_norm) = max_norm.filter(|_| norm.is_finite()) {
+        let factor = max_norm / (norm + NORM_EPSILON);
+        if factor < 1.0 {
+            module.visit(&mut Scaler { gradients, factor });
+        }
+    }
+    norm
+}
+
+struct Adder<'a> {
+    gradients: &'a mut GradientsParams,
+    more: GradientsParams,
+}
+
+impl ModuleVisitor for Adder<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(more) = self.more.remove::<D>(param.id) else { return };
+        let sum = match self.gradients.remove::<D>(param.id) {
+            Some(gradient) => gradient + more,
+            None => more,
+        };
+        self.gradients.register(param.id, sum);
+    }
+}
+
+struct SquaredNorm<'a> {
+    gradients: &'a mut GradientsParams,
+    host: f64,
+    /// Sums of squares on another device, one for each parameter, so that all are read at once.
+    device: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+        let device = gradient.device();
+        let gradient = if on_host(&device) {
+            let data = gradient.into_data();
+            self.host += sum_of_squares(&data);
+            Tensor::from_data(data, &device)
+        } else {
+            self.device.push(gradient.clone().square().sum());
+            gradient
+        };
+        self.gradients.register(param.id, gradient);
+    }
+}
+
+/// In double precision, in blocks so that the additions do not wait for each other.
+fn sum_of_squares(data: &TensorData) -> f64 {
+    let values = data.as_slice::<f32>().expect("gradients are f32");
+    let (blocks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0_f64; 8];
+    for block in blocks {
+        for (sum, &value) in sums.iter_mut().zip(block) {
+            *sum += f64::from(value) * f64::from(value);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>()
+}
+
+struct Scaler<'a> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Scaler<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient * self.factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::ParamId;
+    use burn::tensor::Device;
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        a: Param<Tensor<1>>,
+        b: Param<Tensor<2>>,
+    }
+
+    fn pair() -> Pair {
+        let device = Device::flex();
+        let (a, b) = (Tensor::zeros([2], &device), Tensor::zeros([1, 2], &device));
+        Pair { a: Param::initialized(ParamId::new(), a), b: Param::initialized(ParamId::new(), b) }
+    }
+
+    fn gradients(pair: &Pair, a: [f32; 2], b: [f32; 2]) -> GradientsParams {
+        let mut gradients = GradientsParams::new();
+        gradients.register(pair.a.id, Tensor::<1>::from_data(a, &Device::flex()));
+        gradients.register(pair.b.id, Tensor::<2>::from_data([b], &Device::flex()));
+        gradients
+    }
+
+    fn values(pair: &Pair, gradients: &GradientsParams) -> Vec<f32> {
+        let a = gradients.get::<1>(pair.a.id).unwrap().into_data();
+        let b = gradients.get::<2>(pair.b.id).unwrap().into_data();
+        a.iter().chain(b.iter()).collect()
+    }
+
+    #[test]
+    fn the_norm_is_that_of_all_parameters_together() {
+        let pair = pair();
+        let mut together = gradients(&pair, [1.0, 2.0], [2.0, 4.0]);
+        assert_eq!(clip_grad_norm(&pair, &mut together, Some(10.0)), 5.0);
+        assert_eq!(values(&pair, &together), [1.0, 2.0, 2.0, 4.0]);
+        assert_eq!(clip_grad_norm(&pair, &mut together, Some(0.5)), 5.0);
+        let factor = 0.5 / (5.0 + 1e-6);
+        let expected = [1.0, 2.0, 2.0, 4.0].map(|value| (value * factor) as f32);
+        values(&pair, &together).iter().zip(expected).for_each(|(got, expected)| assert!((got - expected).abs() < 1e-7));
+    }
+
+    #[test]
+    fn a_norm_that_is_no_number_is_returned_and_changes_nothing() {
+        let pair = pair();
+        let mut broken = gradients(&pair, [1.0, f32::INFINITY], [2.0, 4.0]);
+        assert_eq!(clip_grad_norm(&pair, &mut broken, Some(0.5)), f64::INFINITY);
+        assert_eq!(values(&pair, &broken), [1.0, f32::INFINITY, 2.0, 4.0]);
+        let mut broken = gradients(&pair, [1.0, f32::NAN], [2.0, 4.0]);
+        assert!(clip_grad_norm(&pair, &mut broken, Some(0.5)).is_nan());
+    }
+
+    #[test]
+    fn accumulation_adds_and_takes_over_what_was_missing() {
+        let pair = pair();
+        let mut sum = GradientsParams::new();
+        accumulate(&pair, &mut sum, gradients(&pair, [1.0, 2.0], [3.0, 4.0]));
+        accumulate(&pair, &mut sum, gradients(&pair, [10.0, 20.0], [30.0, 40.0]));
+        assert_eq!(values(&pair, &sum), [11.0, 22.0, 33.0, 44.0]);
+    }
+}

@@ -1,0 +1,249 @@
+//! Turns gradients into steps: SGD with Nesterov momentum or AdamW, as PyTorch defines them.
+//!
+//! What the optimiser remembers is keyed by the parameter's path in the module (`stages.0.norm.gamma`), which another process
+//! builds alike, so that a run resumes exactly where it stopped. Burn's own optimisers key by an id drawn at random; besides,
+//! their bias correction is in single precision, and their clipping is for each parameter alone.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors, View};
+
+use super::step_rule::Moments;
+use crate::config::OptimiserConfig;
+
+/// An optimiser and all it remembers.
+#[derive(Clone, Debug)]
+pub struct Optimiser {
+    config: OptimiserConfig,
+    steps: u64,
+    moments: BTreeMap<String, Moments>,
+}
+
+/// Why a saved optimiser cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum OptimiserError {
+    /// The bytes are no safetensors file.
+    #[error("the optimiser's state is no safetensors file: {0}; it is damaged: start from the weights alone")]
+    Format(#[from] safetensors::SafeTensorError),
+    /// An entry is missing or not as it is written here.
+    #[error("the optimiser's state has no proper {entry:?}; it was written by another program or version: start from the weights alone")]
+    Entry {
+        /// Its name.
+        entry: String,
+    },
+    /// It was saved under another rule.
+    #[error("the optimiser's state is of {found}, the config asks for {expected}: change the config, or start from the weights alone")]
+    Rule {
+        /// In the file.
+        found: String,
+        /// In the config.
+        expected: &'static str,
+    },
+    /// A parameter differs from that of the module.
+    #[error("the optimiser's state holds {found} numbers for {path:?}, the model {expected}: model and state are not of the same run")]
+    Parameter {
+        /// Path in the module.
+        path: String,
+        /// Numbers in the file.
+        found: usize,
+        /// Numbers in the module; 0 if it has no such parameter.
+        expected: usize,
+    },
+}
+
+impl Optimiser {
+    /// An optimiser that has taken no step.
+    pub fn new(config: OptimiserConfig) -> Self {
+        Self { config, steps: 0, moments: BTreeMap::new() }
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The module after one step along `gradients` at rate `lr`. A parameter without a gradient stays as it is.
+    pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, lr: f64) -> M {
+        self.steps += 1;
+        module.map(&mut Stepper { optimiser: self, gradients, lr, path: Vec::new() })
+    }
+
+    /// The momentum of each parameter by path, on the host.
+    pub fn momentum(&self) -> BTreeMap<&str, TensorData> {
+        self.moments.iter().map(|(path, moments)| (path.as_str(), moments.first.to_data())).collect()
+    }
+
+    /// The whole state as a safetensors file: `first.PATH`, for AdamW `second.PATH`, `steps.PATH`; the rule in its header.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut entries: Vec<(String, Numbers)> = vec![("steps".to_owned(), Numbers::count(self.steps))];
+        for (path, Moments { first, second, steps }) in &self.moments {
+            entries.push((format!("first.{path}"), Numbers::of(first)));
+            entries.extend(second.iter().map(|second| (format!("second.{path}"), Numbers::of(second))));
+            entries.push((format!("steps.{path}"), Numbers::count(*steps)));
+        }
+        let header = HashMap::from([("rule".to_owned(), rule(&self.config).to_owned())]);
+        safetensors::serialize(entries, Some(header)).expect("names are distinct and lengths fit")
+    }
+
+    /// The optimiser saved by [`Optimiser::to_bytes`], for a module built anew.
+    ///
+    /// # Errors
+    /// A damaged file, another rule than `config`'s, or parameters that are not `module`'s.
+    pub fn from_bytes<M: Module>(config: OptimiserConfig, bytes: &[u8], module: &M) -> Result<Self, OptimiserError> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let found = header.metadata().as_ref().and_then(|header| header.get("rule")).cloned().unwrap_or_default();
+        if found != rule(&config) {
+            return Err(OptimiserError::Rule { found, expected: rule(&config) });
+        }
+        let file = SafeTensors::deserialize(bytes)?;
+        let mut places = Places::default();
+        module.visit(&mut places);
+        let mut optimiser = Self { config, steps: count(&file, "steps")?, moments: BTreeMap::new() };
+        let mut names = file.names();
+        names.sort_unstable();
+        for path in names.iter().filter_map(|name| name.strip_prefix("first.")) {
+            let first = numbers(&file, &format!("first.{path}"))?;
+            let (expected, device) = places.found.get(path).map_or((0, None), |(length, device)| (*length, Some(device)));
+            let Some(device) = device.filter(|_| first.len() == expected) else {
+                return Err(OptimiserError::Parameter { path: path.to_owned(), found: first.len(), expected });
+            };
+            let on_device = |values: Vec<f32>| Tensor::<1>::from_data(values.as_slice(), device);
+            let second = match config {
+                OptimiserConfig::Sgd { .. } => None,
+                OptimiserConfig::AdamW { .. } => {
+                    let entry = format!("second.{path}");
+                    let second = numbers(&file, &entry)?;
+                    Some(second).filter(|second| second.len() == expected).ok_or(OptimiserError::Entry { entry }).map(Some)?
+                }
+            };
+            let moments =
+                Moments { first: on_device(first), second: second.map(on_device), steps: count(&file, &format!("steps.{path}"))? };
+            optimiser.moments.insert(path.to_owned(), moments);
+        }
+        Ok(optimiser)
+    }
+}
+
+/// The rule's name in a saved state.
+fn rule(config: &OptimiserConfig) -> &'static str {
+    match config {
+        OptimiserConfig::Sgd { .. } => "sgd",
+        OptimiserConfig::AdamW { .. } => "adam_w",
+    }
+}
+
+/// Numbers of an entry of a saved state.
+fn numbers(file: &SafeTensors, entry: &str) -> Result<Vec<f32>, OptimiserError> {
+    let view = file.tensor(entry).ok().filter(|view| view.dtype() == Dtype::F32);
+    let view = view.ok_or_else(|| OptimiserError::Entry { entry: entry.to_owned() })?;
+    let (words, _) = view.data().as_chunks::<4>();
+    Ok(words.iter().map(|&word| f32::from_le_bytes(word)).collect())
+}
+
+/// A count in a saved state.
+fn count(file: &SafeTensors, entry: &str) -> Result<u64, OptimiserError> {
+    let view = file.tensor(entry).ok().filter(|view| view.dtype() == Dtype::U64);
+    let count = view.and_then(|view| view.data().first_chunk().map(|&word| u64::from_le_bytes(word)));
+    count.ok_or_else(|| OptimiserError::Entry { entry: entry.to_owned() })
+}
+
+/// A list of numbers as safetensors writes it.
+struct Numbers {
+    dtype: Dtype,
+    shape: [usize; 1],
+    bytes: Vec<u8>,
+}
+
+impl Numbers {
+    fn of(tensor: &Tensor<1>) -> Self {
+        let data = tensor.to_data();
+        let values = data.as_slice::<f32>().expect("moments are f32");
+        Self { dtype: Dtype::F32, shape: [values.len()], bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
+    }
+
+    fn count(count: u64) -> Self {
+        Self { dtype: Dtype::U64, shape: [1], bytes: count.to_le_bytes().to_vec() }
+    }
+}
+
+impl View for Numbers {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Walks the module and replaces each parameter that has a gradient.
+struct Stepper<'a> {
+    optimiser: &'a mut Optimiser,
+    gradients: GradientsParams,
+    lr: f64,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Stepper<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let Optimiser { config, moments, .. } = &mut *self.optimiser;
+        param.map(|value| {
+            // Moved rather than cloned throughout: a tensor with one owner is updated in place.
+            let (tracked, strategy) = (value.is_require_grad(), value.gradient_checkpointing_strategy());
+            let (shape, length) = (value.dims(), value.shape().num_elements());
+            let value = value.inner().reshape([length]);
+            let moments = moments.entry(self.path.join(".")).or_insert_with(|| Moments::new(config, &value));
+            let value = moments.step(config, self.lr, value, gradient.reshape([length])).reshape(shape);
+            match strategy {
+                None => value,
+                Some(strategy) => Tensor::from_inner(value).with_gradient_checkpointing_strategy(strategy).set_require_grad(tracked),
+            }
+        })
+    }
+}
+
+/// Length and device of each parameter by path.
+#[derive(Default)]
+struct Places {
+    path: Vec<String>,
+    found: BTreeMap<String, (usize, Device)>,
+}
+
+impl ModuleVisitor for Places {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.insert(self.path.join("."), (param.lazy_shape().num_elements(), param.lazy_device().inner()));
+    }
+}
+
+#[cfg(test)]
+#[path = "optimiser_tests.rs"]
+mod tests;
