@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Environment;
-use crate::metrics::{CaseScore, Collapse};
+use crate::metrics::collapse::Collapse;
+use crate::metrics::score::CaseScore;
 
 /// An event with the moment it happened: one line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{CollapsePair, Environment, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
-use crate::metrics::CaseScore;
+use crate::metrics::score::CaseScore;
 
 /// Everything known of a run so far.
 #[derive(Clone, Debug, Default, PartialEq)]

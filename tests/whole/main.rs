@@ -6,3 +6,4 @@ mod fixtures;
 mod imports;
 mod parity;
 mod program;
+mod report;

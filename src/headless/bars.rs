@@ -1,0 +1,85 @@
+//! Progress bars for a terminal: one while a stage runs, one line once it is over.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Screen, progress};
+use crate::protocol::{Event, Record, RunState, StageState};
+
+/// Name, bar, units, and the stage's standing.
+const TEMPLATE: &str = "{prefix} {bar:24.cyan/dim} {pos}/{len}  {msg}";
+/// Done, edge, to do.
+const CELLS: &str = "━╸─";
+
+/// Draws on stderr.
+#[derive(Default)]
+pub(super) struct Bars {
+    bar: Option<ProgressBar>,
+}
+
+impl Bars {
+    fn begin(&mut self, stage: &StageState) {
+        self.clear();
+        let bar = ProgressBar::with_draw_target(Some(stage.total as u64), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed").progress_chars(CELLS);
+        bar.set_style(style);
+        bar.set_prefix(stage.stage.to_string());
+        bar.set_position(stage.done as u64);
+        self.bar = Some(bar);
+    }
+
+    fn advance(&mut self, stage: &StageState, now_secs: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(progress::standing(stage, now_secs));
+            bar.set_position(stage.done as u64);
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Screen for Bars {
+    fn show(&mut self, record: &Record, state: &RunState) {
+        let known = |stage: &crate::protocol::Stage| state.stage(stage.kind, &stage.arm);
+        match &record.event {
+            Event::Started { name, environment, .. } => self.say(&progress::started(name, environment)),
+            Event::Notice { severity, text } => self.say(&progress::notice(*severity, text)),
+            Event::StageStarted { stage, .. } => {
+                if let Some(stage) = known(stage) {
+                    self.begin(stage);
+                }
+            }
+            Event::Progress { stage, .. } | Event::Step { stage, .. } | Event::Scored { stage, .. } => {
+                if let Some(stage) = known(stage) {
+                    self.advance(stage, record.secs);
+                }
+            }
+            Event::StageFinished { stage, secs } => {
+                self.clear();
+                if let Some(stage) = known(stage) {
+                    self.say(&progress::ended(stage, *secs));
+                }
+            }
+            Event::Finished { outcome } => {
+                self.clear();
+                self.say(&progress::finished(outcome, record.secs));
+            }
+            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } | Event::Transfer { .. } => {
+            }
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        use std::io::Write as _;
+        let print = || {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}

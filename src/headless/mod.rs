@@ -1,0 +1,151 @@
+//! The terminal front end: follows a running job on stderr, and tells at the end what came out.
+//!
+//! It folds the worker's events into [`RunState`] and reads nothing else, as the window and the report do.
+
+mod bars;
+mod interrupt;
+mod lines;
+mod progress;
+mod story;
+
+use std::any::Any;
+use std::io::{IsTerminal as _, Write};
+use std::sync::mpsc::{RecvTimeoutError, TrySendError};
+use std::time::Duration;
+
+use crate::protocol::{Command, Event, Outcome, Record, RunState};
+use crate::worker::RunHandle;
+use bars::Bars;
+use interrupt::Interrupts;
+use lines::Lines;
+
+pub use story::story;
+
+/// How a job is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Tell warnings and failures only.
+    pub quiet: bool,
+}
+
+/// How long to wait for an event before looking for an interrupt again.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Said at the first interrupt.
+const STOPPING: &str = "stopping: the step under way is finished and saved; press Ctrl-C again to end at once";
+
+/// Where a job's events are shown.
+trait Screen {
+    /// Shows what `record` brought; `state` already holds it.
+    fn show(&mut self, record: &Record, state: &RunState);
+
+    /// Shows a line that is no event.
+    fn say(&mut self, text: &str);
+}
+
+/// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise.
+///
+/// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
+/// Warnings are printed as they come, a failure with its cause and next step.
+pub fn follow(handle: RunHandle, options: Options) -> (Outcome, RunState) {
+    if options.quiet || !std::io::stderr().is_terminal() {
+        return follow_plainly(handle, options, &mut std::io::stderr());
+    }
+    listen_and_drive(handle, &mut Bars::default())
+}
+
+/// The same as plain lines without control characters, written to `out`.
+pub fn follow_plainly(handle: RunHandle, options: Options, out: &mut dyn Write) -> (Outcome, RunState) {
+    listen_and_drive(handle, &mut Lines::new(out, options.quiet))
+}
+
+fn listen_and_drive(handle: RunHandle, screen: &mut dyn Screen) -> (Outcome, RunState) {
+    match Interrupts::listen() {
+        Ok(interrupts) => drive(handle, screen, &|| interrupts.asked()),
+        Err(reason) => {
+            screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
+            drive(handle, screen, &|| false)
+        }
+    }
+}
+
+/// Drains events until the job has ended; passes a wish to stop on, once.
+fn drive(handle: RunHandle, screen: &mut dyn Screen, stop_wished: &dyn Fn() -> bool) -> (Outcome, RunState) {
+    let RunHandle { events, commands, join } = handle;
+    let mut state = RunState::default();
+    let (mut announced, mut sent) = (false, false);
+    while state.outcome.is_none() {
+        if !sent && stop_wished() {
+            if !announced {
+                screen.say(STOPPING);
+                announced = true;
+            }
+            // A full queue is tried again at the next turn; a closed one means that the job is ending anyway.
+            sent = !matches!(commands.try_send(Command::Stop), Err(TrySendError::Full(_)));
+        }
+        match events.recv_timeout(PATIENCE) {
+            Ok(record) => take(&record, &mut state, screen),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    drop((events, commands));
+    let outcome = join.join().unwrap_or_else(|panic| Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false });
+    if state.outcome.is_none() {
+        take(&Record { secs: state.secs, event: Event::Finished { outcome: outcome.clone() } }, &mut state, screen);
+    }
+    (outcome, state)
+}
+
+fn take(record: &Record, state: &mut RunState, screen: &mut dyn Screen) {
+    state.apply(record);
+    screen.show(record, state);
+}
+
+/// What a thread said when it panicked.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the worker ended by a fault of the program: {}; please report it", text.unwrap_or("no message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// A worker that runs `body` with its ends of both channels.
+    fn worker(
+        body: impl FnOnce(std::sync::mpsc::SyncSender<Record>, std::sync::mpsc::Receiver<Command>) -> Outcome + Send + 'static,
+    ) -> RunHandle {
+        let (event_sender, events) = sync_channel(4);
+        let (commands, command_receiver) = sync_channel(1);
+        RunHandle { events, commands, join: std::thread::spawn(move || body(event_sender, command_receiver)) }
+    }
+
+    #[test]
+    fn a_wish_to_stop_reaches_the_worker_once() {
+        let handle = worker(|events, commands| {
+            let first = commands.recv().unwrap();
+            assert_eq!(first, Command::Stop);
+            let _ = events.send(Record { secs: 1.0, event: Event::Finished { outcome: Outcome::Stopped } });
+            assert!(commands.recv().is_err(), "a second command came");
+            Outcome::Stopped
+        });
+        let mut out = Vec::new();
+        let (outcome, state) = drive(handle, &mut Lines::new(&mut out, false), &|| true);
+        assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("stopping").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_panic_of_the_worker_is_a_failure_with_its_message() {
+        let handle = worker(|_, _| panic!("lost the thread"));
+        let mut out = Vec::new();
+        let (outcome, state) = drive(handle, &mut Lines::new(&mut out, true), &|| false);
+        assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
+        assert_eq!(state.outcome, Some(outcome));
+        assert!(String::from_utf8(out).unwrap().contains("lost the thread"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The words in which a stage's progress is told; bars and plain lines share them.
+
+use crate::protocol::{ArmScores, Environment, Outcome, Severity, StageKind, StageState};
+use crate::report::wording::{count, duration};
+
+/// Share of the steps whose mean loss is told, so that one lucky batch is not the headline.
+const RECENT_SHARE: f64 = 0.05;
+
+/// What a stage counts.
+pub(super) fn unit(kind: StageKind) -> &'static str {
+    match kind {
+        StageKind::Pretrain | StageKind::Finetune => "step",
+        StageKind::Prepare | StageKind::Test => "case",
+        StageKind::Infer | StageKind::Probe => "volume",
+    }
+}
+
+/// `run demo on NAME (cpu, 8 threads), simtrot 0.1.0`.
+pub(super) fn started(name: &str, environment: &Environment) -> String {
+    let Environment { version, device, device_name, threads, .. } = environment;
+    format!("run {name} on {device_name} ({device}, {}), simtrot {version}", count(*threads, "thread"))
+}
+
+/// `pretrain simtrot_w: 300 steps`.
+pub(super) fn began(stage: &StageState) -> String {
+    let total = count(stage.total, unit(stage.stage.kind));
+    match stage.done_before {
+        0 => format!("{}: {total}", stage.stage),
+        done => format!("{}: {total}, going on after {done}", stage.stage),
+    }
+}
+
+/// `loss 3.58, 12.3 volumes/s, 2 min 05 s left`, as far as known.
+pub(super) fn standing(stage: &StageState, now_secs: f64) -> String {
+    let loss = recent_loss(stage).map(|loss| format!("loss {loss:.3}"));
+    let pace = stage.steps.last().map(|step| format!("{:.1} volumes/s", step.volumes_per_sec));
+    let left = stage.eta_secs(now_secs).filter(|_| stage.done < stage.total).map(|secs| format!("{} left", duration(secs)));
+    [loss, pace, left].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `pretrain simtrot_w: 300 steps in 2 min 05 s, loss 3.583`.
+pub(super) fn ended(stage: &StageState, secs: f64) -> String {
+    let result = match stage.stage.kind {
+        StageKind::Test => ArmScores::new(&stage.scores).dice_mean.map(|dice| format!("mean Dice {dice:.3}")),
+        _ => recent_loss(stage).map(|loss| format!("loss {loss:.3}")),
+    };
+    let result = result.map_or_else(String::new, |result| format!(", {result}"));
+    format!("{}: {} in {}{result}", stage.stage, count(stage.done, unit(stage.stage.kind)), duration(secs))
+}
+
+/// How a job ended, for a person.
+pub(super) fn finished(outcome: &Outcome, secs: f64) -> String {
+    match outcome {
+        Outcome::Completed => format!("done in {}", duration(secs)),
+        Outcome::Stopped => format!("stopped after {}; --resume goes on from the last checkpoint", duration(secs)),
+        Outcome::Failed { message, .. } => format!("error: {message}"),
+    }
+}
+
+/// A notice as a line.
+pub(super) fn notice(severity: Severity, text: &str) -> String {
+    match severity {
+        Severity::Info => text.to_owned(),
+        Severity::Warning => format!("warning: {text}"),
+    }
+}
+
+/// Mean loss of the latest steps.
+fn recent_loss(stage: &StageState) -> Option<f64> {
+    let recent = (stage.steps.len() as f64 * RECENT_SHARE).ceil() as usize;
+    let tail = &stage.steps[stage.steps.len() - recent..];
+    (!tail.is_empty()).then(|| tail.iter().map(|step| step.loss).sum::<f64>() / tail.len() as f64)
+}

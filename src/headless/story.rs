@@ -1,0 +1,106 @@
+//! What the user sees when a run is over: the numbers that matter, what they mean, and where the rest lies.
+
+use std::path::Path;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::config::RunConfig;
+use crate::metrics::collapse::Collapse;
+use crate::protocol::RunState;
+use crate::report::findings::Findings;
+use crate::report::wording::{distance, or_nothing, share};
+use crate::report::{labels, measured, tested, unit};
+
+/// Nothing is wider than this.
+const COLUMNS: usize = 100;
+
+/// A number of the collapse table.
+type Measure = (&'static str, fn(&Collapse) -> Option<f64>);
+
+/// What the terminal shows of the collapse numbers; the report shows all.
+const MEASURES: [Measure; 5] = [
+    ("eta2", |c| c.eta2),
+    ("eta2 turned", |c| c.eta2_turned),
+    ("index lock", |c| c.index_lock),
+    ("anatomy lock", |c| c.anatomy_lock),
+    ("gap", |c| c.gap),
+];
+
+/// The end of a run in at most 100 columns: collapse table, Dice table, what they mean, and where the report lies.
+pub fn story(config: &RunConfig, state: &RunState, report: Option<&Path>) -> String {
+    let Findings { ending: _, dice, collapse, caveat } = Findings::new(config, state);
+    let report = report.map(|path| format!("Report: {}", path.display()));
+    let parts = [
+        stacked([collapse_table(state), Some(paragraphs(&collapse))]),
+        stacked([score_table(config, state), Some(paragraphs(&dice))]),
+        stacked([caveat.as_deref().map(wrapped), report]),
+    ];
+    parts.iter().filter(|part| !part.is_empty()).map(|part| format!("\n{part}\n")).collect()
+}
+
+/// What there is, one below the other.
+fn stacked(parts: [Option<String>; 2]) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn collapse_table(state: &RunState) -> Option<String> {
+    let encoders = measured(state);
+    let mut rows = encoders.iter().map(|(name, pair)| {
+        let numbers = MEASURES.iter().map(|(_, value)| or_nothing(value(&pair.projected), share));
+        std::iter::once((*name).to_owned()).chain(numbers).collect::<Vec<_>>()
+    });
+    let header = ["tokens of".to_owned()].into_iter().chain(MEASURES.iter().map(|(name, _)| (*name).to_owned()));
+    (!encoders.is_empty()).then(|| table(header.collect(), &mut rows))
+}
+
+fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
+    let arms = tested(config, state);
+    let labels = labels(&arms);
+    let header = ["arm".to_owned(), "mean Dice".to_owned()].into_iter().chain(labels.iter().map(|label| (*label).to_owned())).chain([
+        format!("HD95 {}", unit(&config.evaluate)),
+        "cases".to_owned(),
+        "one-sided".to_owned(),
+    ]);
+    let mut rows = arms.iter().map(|arm| {
+        let by_label = labels.iter().map(|label| or_nothing(arm.means.dice.get(*label).copied(), share));
+        [arm.name.to_owned(), or_nothing(arm.means.dice_mean, share)]
+            .into_iter()
+            .chain(by_label)
+            .chain([or_nothing(arm.means.hd95_mm_mean, distance), arm.means.cases.to_string(), arm.means.one_sided.to_string()])
+            .collect()
+    });
+    (!arms.is_empty()).then(|| table(header.collect(), &mut rows))
+}
+
+/// Names to the left, numbers to the right, a rule under the header.
+fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS as u16);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn paragraphs(sentences: &[String]) -> String {
+    sentences.iter().map(|sentence| wrapped(sentence)).collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks a sentence between words.
+fn wrapped(sentence: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= COLUMNS) {
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}

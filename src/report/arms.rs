@@ -1,0 +1,180 @@
+//! The tested arms of a run, where each started from, and how two of them compare case by case.
+
+use std::collections::BTreeMap;
+
+use crate::config::RunConfig;
+use crate::metrics::score::CaseScore;
+use crate::metrics::summary::{Bootstrap, Interval, paired_difference, summarise};
+use crate::protocol::{ArmScores, RunState, StageKind};
+
+/// Name of the arm that the others are compared with, where there is one of that name.
+const REFERENCE: &str = "scratch";
+
+/// Where an arm's training started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From random weights.
+    Scratch,
+    /// From a pre-trained encoder: the arm or checkpoint.
+    Pretrained(String),
+    /// The run scored an arm that it did not train.
+    Unknown,
+}
+
+/// An arm with scored test cases.
+#[derive(Clone, Debug)]
+pub(crate) struct Arm<'a> {
+    /// Its name; `this run` where there is only one.
+    pub(crate) name: &'a str,
+    /// Its name in folders: empty where there is only one.
+    pub(crate) folder: &'a str,
+    /// Where its training started.
+    pub(crate) origin: Origin,
+    /// Settings in which it departs from the run's.
+    pub(crate) set: &'a [String],
+    /// Scores by case.
+    pub(crate) cases: &'a BTreeMap<String, Vec<CaseScore>>,
+    /// Their means.
+    pub(crate) means: ArmScores,
+}
+
+/// The arms with at least one scored test case, in the order of the run.
+pub(crate) fn tested<'a>(config: &'a RunConfig, state: &'a RunState) -> Vec<Arm<'a>> {
+    let scored = state.stages_of(StageKind::Test).filter(|stage| !stage.scores.is_empty());
+    scored
+        .map(|stage| {
+            let folder = stage.stage.arm.as_str();
+            let planned = config.arms.finetune.iter().find(|arm| arm.name == folder);
+            let trained = state.stage(StageKind::Finetune, folder);
+            let from = planned.and_then(|arm| arm.from.as_ref()).or(trained.and_then(|stage| Some(&stage.transfer.as_ref()?.0)));
+            let origin = match from {
+                Some(from) => Origin::Pretrained(from.clone()),
+                None if trained.is_some() || planned.is_some() => Origin::Scratch,
+                None => Origin::Unknown,
+            };
+            Arm {
+                name: if folder.is_empty() { "this run" } else { folder },
+                folder,
+                origin,
+                set: planned.map_or(&[], |arm| &arm.set),
+                cases: &stage.scores,
+                means: ArmScores::new(&stage.scores),
+            }
+        })
+        .collect()
+}
+
+/// The arm that the others are compared with: `scratch`, or else the first that was trained from scratch.
+pub(crate) fn reference<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
+    arms.iter().find(|arm| arm.name == REFERENCE).or_else(|| arms.iter().find(|arm| arm.origin == Origin::Scratch))
+}
+
+/// The arm that the pictures and the headline are about: the first pre-trained one, or else the first.
+pub(crate) fn leading<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
+    arms.iter().find(|arm| matches!(arm.origin, Origin::Pretrained(_))).or(arms.first())
+}
+
+/// The arm with the highest mean Dice.
+pub(crate) fn best<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
+    let scored = arms.iter().filter(|arm| arm.means.dice_mean.is_some());
+    scored.reduce(|best, arm| if arm.means.dice_mean > best.means.dice_mean { arm } else { best })
+}
+
+/// Names of labels and regions, in the order in which they were scored.
+pub(crate) fn labels<'a>(arms: &[Arm<'a>]) -> Vec<&'a str> {
+    let mut labels: Vec<&str> = Vec::new();
+    for score in arms.iter().flat_map(|arm| arm.cases.values().flatten()) {
+        if !labels.contains(&score.region.as_str()) {
+            labels.push(&score.region);
+        }
+    }
+    labels
+}
+
+/// What is measured of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Overlap, higher is better.
+    Dice,
+    /// Distance, lower is better.
+    Hd95,
+}
+
+impl Measure {
+    fn of(self, score: &CaseScore) -> Option<f64> {
+        match self {
+            Self::Dice => score.dice,
+            Self::Hd95 => score.hd95,
+        }
+    }
+
+    /// Mean over the labels of a case; None where every label is absent from truth and prediction.
+    pub(crate) fn of_case(self, scores: &[CaseScore]) -> Option<f64> {
+        let values = scores.iter().filter_map(|score| self.of(score));
+        let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+        (count > 0).then(|| sum / count as f64)
+    }
+
+    /// Whether a difference of `value` is an improvement.
+    pub(crate) fn improves(self, value: f64) -> bool {
+        match self {
+            Self::Dice => value > 0.0,
+            Self::Hd95 => value < 0.0,
+        }
+    }
+}
+
+/// An arm minus the reference, on the cases that both have.
+pub(crate) struct Difference {
+    /// Mean difference with its case-bootstrap interval.
+    pub(crate) interval: Interval,
+    /// Cases on which the arm is better.
+    pub(crate) better: usize,
+    /// Cases on which it is worse.
+    pub(crate) worse: usize,
+}
+
+impl Difference {
+    /// Whether zero lies outside the interval.
+    pub(crate) fn excludes_zero(&self) -> bool {
+        self.interval.low > 0.0 || self.interval.high < 0.0
+    }
+}
+
+/// The mean of a measure over an arm's cases, with its interval.
+pub(crate) fn interval(config: &RunConfig, arm: &Arm<'_>, measure: Measure) -> Option<Interval> {
+    let summary = summarise(&whole_cases(arm), bootstrap(config));
+    match measure {
+        Measure::Dice => summary.dice,
+        Measure::Hd95 => summary.hd95,
+    }
+}
+
+/// `arm` minus `reference`, case by case.
+pub(crate) fn difference(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>, measure: Measure) -> Option<Difference> {
+    let (ours, theirs) = (whole_cases(arm), whole_cases(reference));
+    let (_, interval) = paired_difference(&ours, &theirs, |score| measure.of(score), bootstrap(config)).pop()?;
+    let pair = |(case, scores): (&String, &Vec<CaseScore>)| Some(measure.of_case(scores)? - measure.of_case(reference.cases.get(case)?)?);
+    let differences: Vec<f64> = arm.cases.iter().filter_map(pair).filter(|difference| *difference != 0.0).collect();
+    let better = differences.iter().filter(|difference| measure.improves(**difference)).count();
+    Some(Difference { interval: interval?, better, worse: differences.len() - better })
+}
+
+fn bootstrap(config: &RunConfig) -> Bootstrap {
+    Bootstrap { seed: config.seed, resamples: config.evaluate.bootstrap }
+}
+
+/// Each case as one score, the mean over its labels: what [`ArmScores`] averages, so that an interval stands around
+/// the mean that is printed beside it.
+fn whole_cases(arm: &Arm<'_>) -> Vec<CaseScore> {
+    let whole = |(case, scores): (&String, &Vec<CaseScore>)| CaseScore {
+        case: case.clone(),
+        region: String::new(),
+        dice: Measure::Dice.of_case(scores),
+        hd95: Measure::Hd95.of_case(scores),
+        truth_voxels: scores.iter().map(|score| score.truth_voxels).sum(),
+        predicted_voxels: scores.iter().map(|score| score.predicted_voxels).sum(),
+        one_sided: scores.iter().any(|score| score.one_sided),
+    };
+    arm.cases.iter().map(whole).collect()
+}

@@ -1,0 +1,203 @@
+//! The best, the median and the worst test case, slice by slice: truth, and every arm's segmentation beside it.
+
+use maud::{Markup, html};
+
+use super::arms::{self, Arm, Measure};
+use super::palette;
+use super::picture::{Outline, Slice, Window};
+use super::slices::{Plane, Slicer};
+use super::wording::{or_nothing, share};
+use crate::config::{Intensity, RunConfig};
+use crate::protocol::RunFolder;
+use crate::volume::{Dataset, LabelMap, Volume, labels, nifti};
+
+/// Width of a segmentation's outline on the page, in pixels.
+const OUTLINE_WIDTH: f64 = 1.6;
+/// Width of the truth's outline behind a prediction.
+const TRUTH_WIDTH: f64 = 1.0;
+/// Width of the page that the pictures of a row share, in pixels ...
+const ROW: f64 = 830.0;
+/// ... but none is wider than the second or narrower than the first (then the row scrolls).
+const WIDTHS: (f64, f64) = (150.0, 260.0);
+
+/// A case on the page.
+struct Shown<'a> {
+    image: Volume,
+    truth: LabelMap,
+    /// A segmentation for each arm, or why there is none.
+    predictions: Vec<Result<LabelMap, String>>,
+    arms: &'a [Arm<'a>],
+    case: &'a str,
+    window: Window,
+    /// Value and name of each label, background left out.
+    labels: &'a [(u16, String)],
+    /// Makes the names of pictures differ between cases.
+    number: usize,
+}
+
+/// The whole section.
+pub(super) fn section(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>]) -> Markup {
+    html! {
+        section id="cases" {
+            h2 { "Cases: best, median, worst" }
+            @match (arms::leading(arms), Dataset::open(&config.data.source)) {
+                (None, _) => p.absent { "No test case was scored, so there is none to show." },
+                (Some(_), Err(error)) => p.absent { "The dataset could not be opened, so there are no pictures: " (error) },
+                (Some(leading), Ok(dataset)) => (pictures(folder, config, arms, leading, &dataset)),
+            }
+        }
+    }
+}
+
+fn pictures(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>], leading: &Arm<'_>, dataset: &Dataset) -> Markup {
+    let labels: Vec<(u16, String)> = dataset
+        .labels
+        .iter()
+        .filter(|(value, _)| **value > 0)
+        .filter_map(|(value, name)| Some((u16::try_from(*value).ok()?, name.clone())))
+        .collect();
+    html! {
+        p {
+            "Chosen by the mean Dice of " (leading.name) ". Each plane is cut where the truth's area is largest. Radiological convention: the "
+            "patient's right is on the left of axial and coronal slices. Coloured: the segmentation of the column. White behind it: the truth, "
+            "seen where the two differ. " (window_words(config, dataset))
+        }
+        p.key {
+            @for (index, (_, name)) in labels.iter().enumerate() {
+                span { span.swatch.line style={ "background:" (palette::hex(palette::label(index))) } {} (name) }
+            }
+        }
+        @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
+            div.case {
+                h3 { (rank) ": " (case) }
+                @match load(folder, dataset, case, arms) {
+                    Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
+                    Ok((image, truth, predictions)) => {
+                        @let window = window(config, &image);
+                        (Shown { image, truth, predictions, arms, case, window, labels: &labels, number }.panels())
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Best, median and worst case of an arm, each case once.
+fn chosen<'a>(arm: &Arm<'a>) -> Vec<(&'static str, &'a str)> {
+    let mut cases: Vec<(f64, &str)> =
+        arm.cases.iter().filter_map(|(case, scores)| Some((Measure::Dice.of_case(scores)?, case.as_str()))).collect();
+    cases.sort_by(|a, b| b.0.total_cmp(&a.0));
+    match cases.as_slice() {
+        [] => Vec::new(),
+        [only] => vec![("The only case", only.1)],
+        [best, worst] => vec![("Best", best.1), ("Worst", worst.1)],
+        [best, .., worst] => vec![("Best", best.1), ("Median", cases[cases.len() / 2].1), ("Worst", worst.1)],
+    }
+}
+
+type Loaded = (Volume, LabelMap, Vec<Result<LabelMap, String>>);
+
+/// Image, truth and segmentations of a case on the scanner's grid.
+fn load(folder: &RunFolder, dataset: &Dataset, case: &str, arms: &[Arm<'_>]) -> Result<Loaded, String> {
+    let source = dataset.case(case).ok_or_else(|| "the dataset does not hold this case.".to_owned())?;
+    let loaded = dataset.load(source).map_err(|errors| errors.to_string())?;
+    let truth = loaded.label.ok_or_else(|| "the dataset holds no label map of this case.".to_owned())?;
+    let shape = truth.grid.shape;
+    let prediction = |arm: &Arm<'_>| {
+        let path = folder.predictions(arm.folder).join(format!("{case}.nii.gz"));
+        if !path.is_file() {
+            return Err("No segmentation was kept.".to_owned());
+        }
+        let scan = nifti::read(&path).map_err(|error| error.to_string())?;
+        let map = labels::from_scan(scan, None).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))?.map;
+        if map.grid.shape == shape {
+            Ok(map)
+        } else {
+            Err(format!("The segmentation has {:?} voxels, the truth {shape:?}.", map.grid.shape))
+        }
+    };
+    Ok((loaded.image.volume, truth, arms.iter().map(prediction).collect()))
+}
+
+/// Grey levels: the CT window of the config, or the image's own percentiles.
+fn window(config: &RunConfig, image: &Volume) -> Window {
+    match config.data.preprocess.intensity {
+        Intensity::CtWindow { low, high } => Window { low: low as f32, high: high as f32 },
+        Intensity::ZScore { .. } => Window::of_percentiles(&image.voxels[..image.grid.len()]),
+    }
+}
+
+fn window_words(config: &RunConfig, dataset: &Dataset) -> String {
+    let window = match config.data.preprocess.intensity {
+        Intensity::CtWindow { low, high } => format!("Window {low} to {high} HU."),
+        Intensity::ZScore { .. } => "Window: 0.5th to 99.5th percentile of the image.".to_owned(),
+    };
+    match dataset.channels.as_slice() {
+        [first, _, ..] => format!("{window} Channel: {first}."),
+        _ => window,
+    }
+}
+
+impl Shown<'_> {
+    /// A row for each plane, a column for truth and for each arm.
+    fn panels(&self) -> Markup {
+        let slicers = Plane::ALL.map(|plane| (plane, Slicer::new(&self.truth.grid, plane)));
+        let widest_mm = slicers.iter().map(|(_, slicer)| slicer.size()[1] as f64 * slicer.pixel_mm()[1]).fold(f64::MIN_POSITIVE, f64::max);
+        let widest = (ROW / (self.arms.len() + 1) as f64).clamp(WIDTHS.0, WIDTHS.1);
+        let pixels_per_mm = widest / widest_mm;
+        html! {
+            div.scroll { table.panels {
+                thead { tr { th {} th { "truth" } @for arm in self.arms { th { (arm.name) } } } }
+                tbody {
+                    @for (plane, slicer) in &slicers { (self.row(*plane, slicer, pixels_per_mm)) }
+                    tr { th scope="row" { "Dice" } td {} @for arm in self.arms { td.scores { (case_dice(arm, self.case)) } } }
+                }
+            } }
+        }
+    }
+
+    fn row(&self, plane: Plane, slicer: &Slicer, pixels_per_mm: f64) -> Markup {
+        let index = slicer.fullest(|voxel| self.truth.voxels[voxel] > 0);
+        let id = format!("case-{}-{}", self.number, plane.name());
+        let slice = Slice { size: slicer.size(), pixel_mm: slicer.pixel_mm(), plane, pixels_per_mm, id };
+        let truth = slicer.cut(&self.truth.voxels, index);
+        let grey = slicer.cut(&self.image.voxels, index);
+        html! { tr {
+            th scope="row" { (plane.name()) br; (index + 1) " of " (slicer.slices()) }
+            td { (slice.with_voxels(&grey, self.window, &self.outlines(&slice, &truth, None))) }
+            @for prediction in &self.predictions { td {
+                @match prediction {
+                    Err(why) => p.absent { (why) },
+                    Ok(map) => {
+                        @let behind = self.outlines(&slice, &truth, Some(palette::TRUTH));
+                        @let before = self.outlines(&slice, &slicer.cut(&map.voxels, index), None);
+                        (slice.again(&[behind, before].concat()))
+                    }
+                }
+            } }
+        } }
+    }
+
+    /// The outline of each label on a slice, in its own colour, or thin and all in one colour.
+    fn outlines(&self, slice: &Slice, pixels: &[u16], one_colour: Option<u32>) -> Vec<Outline> {
+        let width = if one_colour.is_some() { TRUTH_WIDTH } else { OUTLINE_WIDTH };
+        let around = |(index, (value, _)): (usize, &(u16, String))| {
+            Outline::around(slice.size, |pixel| pixels[pixel] == *value, one_colour.unwrap_or(palette::label(index)), width)
+        };
+        self.labels.iter().enumerate().map(around).collect()
+    }
+}
+
+/// Mean Dice of a case, and of each label.
+fn case_dice(arm: &Arm<'_>, case: &str) -> Markup {
+    let Some(scores) = arm.cases.get(case) else { return html! { "not scored" } };
+    html! {
+        strong { (or_nothing(Measure::Dice.of_case(scores), share)) }
+        @for score in scores { small { (score.region) " " (or_nothing(score.dice, share)) } }
+    }
+}
+
+/// The Dice of a case that cannot be shown.
+fn dice_only(arms: &[Arm<'_>], case: &str) -> Markup {
+    html! { ul { @for arm in arms { li { (arm.name) ": Dice " (case_dice(arm, case)) } } } }
+}

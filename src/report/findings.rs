@@ -1,0 +1,140 @@
+//! What a run shows, in plain sentences. The terminal and the report print the same ones.
+
+use super::arms::{self, Arm, Measure, Origin};
+use super::wording::{count, duration, list, or_nothing, share, signed_share};
+use crate::config::{DataSource, RunConfig};
+use crate::metrics::collapse::{self, Collapse, Judgement, Verdict};
+use crate::protocol::{Outcome, RunState, StageKind};
+
+/// Fewer test cases than this make an illustration whatever the interval says.
+const FEW_CASES: usize = 30;
+
+/// The sentences of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// How it ended.
+    pub(crate) ending: String,
+    /// Pre-trained against from scratch, then the best arm where that is another.
+    pub(crate) dice: Vec<String>,
+    /// One for each pre-training.
+    pub(crate) collapse: Vec<String>,
+    /// How far the numbers carry.
+    pub(crate) caveat: Option<String>,
+}
+
+impl Findings {
+    /// What `state` shows so far.
+    pub(crate) fn new(config: &RunConfig, state: &RunState) -> Self {
+        let arms = arms::tested(config, state);
+        Self { ending: ending(state), dice: dice(config, state, &arms), collapse: judged(state), caveat: caveat(config, &arms) }
+    }
+}
+
+fn ending(state: &RunState) -> String {
+    let after = duration(state.secs);
+    match &state.outcome {
+        None => format!("The run is not finished: this is how it stood after {after}."),
+        Some(Outcome::Completed) => format!("Completed in {after}."),
+        Some(Outcome::Stopped) => format!("Stopped on request after {after}; what follows is what was done by then."),
+        Some(Outcome::Failed { message, .. }) => format!("Failed after {after}: {message}"),
+    }
+}
+
+fn dice(config: &RunConfig, state: &RunState, arms: &[Arm<'_>]) -> Vec<String> {
+    let Some(leading) = arms::leading(arms) else {
+        let trained = state.stages_of(StageKind::Finetune).next().is_some();
+        let why = if trained { "the run ended before a test case was scored" } else { "the run did not fine-tune a segmentation network" };
+        return vec![format!("There is no Dice to report: {why}.")];
+    };
+    let mut sentences = Vec::new();
+    let reference = arms::reference(arms).filter(|reference| reference.name != leading.name);
+    match reference {
+        Some(reference) => sentences.push(comparison(config, leading, reference)),
+        None => {
+            let dice = leading.means.dice_mean.map_or("is not defined on any case".to_owned(), |dice| format!("is {}", share(dice)));
+            sentences.push(format!(
+                "Mean Dice of {} {dice}, over {}; there is no second arm to compare it with.",
+                leading.name,
+                count(leading.means.cases, "test case")
+            ));
+        }
+    }
+    sentences.extend(arms::best(arms).filter(|best| best.name != leading.name).and_then(winner));
+    sentences
+}
+
+/// An arm against the reference, with the interval and what it says.
+fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String {
+    let kind = if matches!(arm.origin, Origin::Pretrained(_)) { "Pre-trained" } else { "The other arm" };
+    let difference = arms::difference(config, arm, reference, Measure::Dice);
+    let (Some(one), Some(other), Some(difference)) = (arm.means.dice_mean, reference.means.dice_mean, difference) else {
+        return format!("{} and {} have no test case with a Dice in common.", arm.name, reference.name);
+    };
+    let interval = &difference.interval;
+    let meaning = match (difference.excludes_zero(), interval.mean > 0.0) {
+        (true, true) => format!("which excludes zero in favour of {}", arm.name),
+        (true, false) => format!("which excludes zero in favour of {}", reference.name),
+        (false, _) => "which includes zero: these cases do not tell the two apart".to_owned(),
+    };
+    format!(
+        "{kind} ({}) reaches a mean Dice of {}, from scratch ({}) {}: a difference of {}, 95 % interval {} to {} over {}, {meaning}.",
+        arm.name,
+        share(one),
+        reference.name,
+        share(other),
+        signed_share(interval.mean),
+        signed_share(interval.low),
+        signed_share(interval.high),
+        count(difference.interval.cases, "test case"),
+    )
+}
+
+/// Names the best arm where the headline is about another one.
+fn winner(best: &Arm<'_>) -> Option<String> {
+    let dice = share(best.means.dice_mean?);
+    let how = match &best.origin {
+        Origin::Scratch => "trained from scratch, without any pre-training".to_owned(),
+        Origin::Pretrained(from) => format!("pre-trained ({from})"),
+        Origin::Unknown => "trained elsewhere".to_owned(),
+    };
+    let set = if best.set.is_empty() { String::new() } else { format!(", with {}", list(best.set)) };
+    Some(format!("The best arm is {}, mean Dice {dice}: {how}{set}.", best.name))
+}
+
+fn judged(state: &RunState) -> Vec<String> {
+    let untrained = state.baselines.get("untrained").map(|pair| &pair.projected);
+    let measured = state.stages_of(StageKind::Pretrain).filter_map(|stage| Some((stage, &stage.last_probe()?.projected)));
+    let sentences: Vec<_> = measured.map(|(stage, collapse)| judgement(arm_name(&stage.stage.arm), collapse, untrained)).collect();
+    if sentences.is_empty() { vec!["Collapse was not measured in this run.".to_owned()] } else { sentences }
+}
+
+/// An arm's name in a sentence.
+pub(super) fn arm_name(arm: &str) -> &str {
+    if arm.is_empty() { "pre-trained" } else { arm }
+}
+
+/// The verdict on an encoder, and the numbers on which it rests.
+fn judgement(arm: &str, collapse: &Collapse, untrained: Option<&Collapse>) -> String {
+    let verdict = collapse::verdict(collapse, untrained.unwrap_or(&Collapse::default()));
+    let Some(Judgement { verdict, sentence }) = verdict else {
+        return format!("{arm}: no verdict, since turned volumes were not measured or gave no finite number.");
+    };
+    let word = match verdict {
+        Verdict::Healthy => "not collapsed",
+        Verdict::Drifting => "drifting towards collapse",
+        Verdict::Collapsed => "collapsed",
+    };
+    let [turned, index, anatomy] = [collapse.eta2_turned, collapse.index_lock, collapse.anatomy_lock].map(|value| or_nothing(value, share));
+    let reference = untrained.map_or_else(String::new, |untrained| format!(" (untrained {})", or_nothing(untrained.eta2_turned, share)));
+    format!("{arm} is {word}. {sentence} eta2 turned {turned}{reference}, index lock {index}, anatomy lock {anatomy}.")
+}
+
+fn caveat(config: &RunConfig, arms: &[Arm<'_>]) -> Option<String> {
+    let cases = arms.iter().map(|arm| arm.means.cases).max()?;
+    let reach = "The intervals cover the choice of test cases, not the luck of one training";
+    Some(if config.data.source == DataSource::Demo || cases < FEW_CASES {
+        format!("One seed and {} at this size are an illustration, not evidence. {reach}.", count(cases, "test case"))
+    } else {
+        format!("One seed is one training. {reach}; repeat it with other seeds before you rely on a difference.")
+    })
+}

@@ -1,0 +1,169 @@
+//! What it takes to judge and to repeat a run: settings, split, environment, notices, checkpoints, definitions, sources.
+
+use maud::{Markup, html};
+
+use super::scores;
+use super::wording::count;
+use crate::config::{DataSource, RunConfig};
+use crate::protocol::{Environment, RunFolder, RunState, Severity, TransferReport};
+use crate::volume::Split;
+
+/// The whole section.
+pub(super) fn section(folder: &RunFolder, config: &RunConfig, state: &RunState) -> Markup {
+    html! {
+        section id="settings" {
+            h2 { "Settings and sources" }
+            (environment(&state.environment))
+            (notices(state))
+            (split(folder))
+            (checkpoints(state))
+            (transfers(state))
+            h3 { "Settings" }
+            details { summary { "Every setting of the run, defaults included" } pre { (config.to_ron()) } }
+            (definitions(config))
+            (sources(config))
+        }
+    }
+}
+
+fn environment(environment: &Environment) -> Markup {
+    let Environment { version, commit, device, device_name, driver, backend, threads, system, started } = environment;
+    let rows = [
+        ("Begun", started.clone()),
+        ("simtrot", format!("{version}, commit {commit}")),
+        ("Device", format!("{device_name} ({device})")),
+        ("Backend", if driver.is_empty() { backend.clone() } else { format!("{backend}, driver {driver}") }),
+        ("CPU threads", threads.to_string()),
+        ("System", system.clone()),
+    ];
+    html! {
+        h3 { "Environment" }
+        dl.facts { @for (name, value) in rows { dt { (name) } dd { (value) } } }
+    }
+}
+
+fn notices(state: &RunState) -> Markup {
+    html! {
+        h3 { "Notices" }
+        @if state.notices.is_empty() { p { "None." } }
+        ul.notices { @for (severity, text) in &state.notices {
+            @match severity {
+                Severity::Warning => li.warning { strong { "Warning: " } (text) },
+                Severity::Info => li { (text) },
+            }
+        } }
+    }
+}
+
+fn split(folder: &RunFolder) -> Markup {
+    let path = folder.root().join("split.json");
+    let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+    let split: Result<Split, _> = read.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    html! {
+        h3 { "Split" }
+        @match split {
+            Err(cause) => p.absent { "split.json could not be read: " (cause) "." },
+            Ok(Split { pretrain, finetune, validation, test }) => {
+                @for (name, cases) in [("Pre-training", pretrain), ("Fine-tuning", finetune), ("Validation", validation), ("Test", test)] {
+                    details { summary { (name) ": " (count(cases.len(), "case")) } p { (cases.join(", ")) } }
+                }
+            }
+        }
+    }
+}
+
+fn checkpoints(state: &RunState) -> Markup {
+    let written = || state.stages.iter().flat_map(|stage| stage.checkpoints.iter().map(move |checkpoint| (&stage.stage, checkpoint)));
+    html! {
+        h3 { "Checkpoints" }
+        @if written().next().is_none() { p { "None was written." } }
+        @else {
+            // The latest of each folder: earlier ones were replaced by it.
+            div.scroll { table.words {
+                thead { tr { th { "Stage" } th { "Folder" } th { "Steps done" } th { "Kind" } } }
+                tbody { @for (stage, (step, path, best)) in latest(written()) { tr {
+                    th scope="row" { (stage) } td { code { (path) } } td { (step) } td { @if *best { "best" } @else { "last" } }
+                } } }
+            } }
+        }
+    }
+}
+
+/// The last entry of each folder, in the order in which the folders first appeared.
+fn latest<'a, S>(written: impl Iterator<Item = (S, &'a (usize, String, bool))>) -> Vec<(S, &'a (usize, String, bool))> {
+    let mut latest: Vec<(S, &(usize, String, bool))> = Vec::new();
+    for entry in written {
+        match latest.iter_mut().find(|known| known.1.1 == entry.1.1) {
+            Some(known) => *known = entry,
+            None => latest.push(entry),
+        }
+    }
+    latest
+}
+
+fn transfers(state: &RunState) -> Markup {
+    let taken = state.stages.iter().filter_map(|stage| Some((&stage.stage, stage.transfer.as_ref()?)));
+    html! { @for (stage, (from, TransferReport { matched, missing, skipped })) in taken {
+        h3 { "Encoder taken over by " (stage) }
+        p { "From " code { (from) } ": " (count(matched.len(), "tensor")) " matched, " (missing.len()) " missing, " (skipped.len()) " skipped." }
+        @for (name, meaning, tensors) in [
+            ("Matched", "loaded", matched),
+            ("Missing", "in the network, not in the checkpoint: freshly initialised", missing),
+            ("Skipped", "in the checkpoint, not in the network: left behind", skipped),
+        ] {
+            @if !tensors.is_empty() {
+                details {
+                    summary { (name) " (" (meaning) "): " (tensors.len()) }
+                    ul.tensors { @for (tensor, shape) in tensors { li { code { (tensor) } " " (format!("{shape:?}")) } } }
+                }
+            }
+        }
+    } }
+}
+
+fn definitions(config: &RunConfig) -> Markup {
+    html! {
+        h3 { "How the numbers are defined" }
+        dl.facts {
+            dt { "Dice" }
+            dd {
+                "2 |A ∩ B| / (|A| + |B|) for each case and label, background left out, on the scanner's own voxel grid. A label absent from truth "
+                "and prediction has no Dice and is left out of every mean. A label that only one of them has counts as 0."
+            }
+            dt { "HD95" }
+            dd {
+                (scores::convention(&config.evaluate)) ", in " (scores::unit(&config.evaluate)) ". Absent from both: left out. Absent from one: "
+                "the diagonal of the volume, counted as one-sided."
+            }
+            dt { "Means" }
+            dd { "Over the labels of a case first, then over cases." }
+            dt { "Intervals" }
+            dd {
+                "Percentile bootstrap over the test cases, " (config.evaluate.bootstrap) " resamples, seed " (config.seed)
+                ". Differences are taken case by case before resampling. Neither covers the variation between trainings."
+            }
+            dt { "Collapse" }
+            dd { "On tokens of unit length, of held-out volumes cropped at random offsets; each measure is explained beside its row." }
+        }
+    }
+}
+
+fn sources(config: &RunConfig) -> Markup {
+    html! {
+        h3 { "Sources" }
+        ul {
+            li {
+                "Method: Hu, Zeng, Wu, Li, Shi: Enhancing 3D Transformer Segmentation Model for Medical Image with Token-level "
+                "Representation Learning (SimTROT), arXiv:2408.05889."
+            }
+            li { "Network: Zhou et al.: nnFormer: Volumetric Medical Image Segmentation via a 3D Transformer, arXiv:2109.03201." }
+            @if config.data.source == DataSource::Demo {
+                li {
+                    "Images and labels: Task04_Hippocampus of the Medical Segmentation Decathlon (Antonelli et al., arXiv:2106.05735; "
+                    "Simpson et al., arXiv:1902.09063), Vanderbilt University Medical Center, licence CC-BY-SA 4.0. The slices above are "
+                    "derived from it and stand under the same licence."
+                }
+            }
+        }
+    }
+}

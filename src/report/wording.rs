@@ -1,0 +1,77 @@
+//! Numbers as people read them; the terminal and the report share them, so that they print the same.
+
+/// Decimals of Dice and of the collapse numbers.
+const SHARE_DECIMALS: usize = 3;
+/// Decimals of a distance.
+const DISTANCE_DECIMALS: usize = 2;
+/// What stands where there is no number.
+pub(crate) const NOTHING: &str = "–";
+
+/// `0.812`: Dice and other shares.
+pub(crate) fn share(value: f64) -> String {
+    format!("{value:.SHARE_DECIMALS$}")
+}
+
+/// `+0.012`: a difference of shares.
+pub(crate) fn signed_share(value: f64) -> String {
+    format!("{value:+.SHARE_DECIMALS$}")
+}
+
+/// `3.40`: a distance in its unit.
+pub(crate) fn distance(value: f64) -> String {
+    format!("{value:.DISTANCE_DECIMALS$}")
+}
+
+/// The number in its words, or a dash.
+pub(crate) fn or_nothing(value: Option<f64>, word: fn(f64) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), word)
+}
+
+/// `1 case`, `12 cases`.
+pub(crate) fn count(number: usize, unit: &str) -> String {
+    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+/// `8.3 s`, `2 min 05 s`, `1 h 05 min`, `3 d 4 h`.
+pub(crate) fn duration(secs: f64) -> String {
+    if secs < 59.95 {
+        return if secs < 9.95 { format!("{secs:.1} s") } else { format!("{secs:.0} s") };
+    }
+    let secs = secs.round() as u64;
+    let (minutes, hours, days) = (secs / 60, secs / 3600, secs / 86400);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min {:02} s", secs % 60),
+        (0, _) => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// `0:02:05`: a moment of a run.
+pub(crate) fn clock(secs: f64) -> String {
+    let secs = secs.max(0.0) as u64;
+    format!("{}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60)
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.clone(),
+        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_turn_over_at_their_unit() {
+        let cases = [(0.04, "0.0 s"), (9.96, "10 s"), (59.96, "1 min 00 s"), (125.4, "2 min 05 s"), (3900.0, "1 h 05 min")];
+        for (secs, text) in cases {
+            assert_eq!(duration(secs), text);
+        }
+        assert_eq!(duration(3.2 * 86400.0), "3 d 4 h");
+        assert_eq!(clock(3725.9), "1:02:05");
+    }
+}

@@ -1,0 +1,215 @@
+//! The report and the terminal, on a made-up run told as events.
+
+mod made_up;
+mod markup;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+
+use made_up::{ARMS, HOSTILE};
+use simtrot::config::{DataSource, RunConfig};
+use simtrot::headless::{self, Options};
+use simtrot::protocol::{ArmScores, Event, Outcome, Record, RunFolder, RunState, StageKind};
+use simtrot::volume::{Dataset, demo, nifti};
+use simtrot::worker::RunHandle;
+
+/// What a page may not hold: each would reach outside it, or run.
+const FOREIGN: [&str; 5] = ["<script", "<link", "<iframe", "@import", "url("];
+
+/// Writes a report into a new folder and reads it.
+fn page(config: &RunConfig, state: &RunState) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = simtrot::report::write(&RunFolder::new(folder.path()), config, state).unwrap();
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn made_up_cases() -> Vec<String> {
+    let mut cases: Vec<String> = (1..12).map(|number| format!("case_{number:03}")).collect();
+    cases.push(HOSTILE.to_owned());
+    cases
+}
+
+#[test]
+fn the_report_prints_every_number_of_the_run() {
+    let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
+    let page = page(&made_up::config(), &state);
+    for stage in state.stages_of(StageKind::Test) {
+        let means = ArmScores::new(&stage.scores);
+        let shares = means.dice.values().copied().chain(means.dice_mean).map(|value| format!("{value:.3}"));
+        let distances = means.hd95_mm_mean.map(|value| format!("{value:.2}"));
+        for number in shares.chain(distances) {
+            assert!(page.contains(&number), "{}: {number} is missing", stage.stage);
+        }
+    }
+    let pretrained = state.stages_of(StageKind::Pretrain).filter_map(|stage| stage.last_probe());
+    for pair in state.baselines.values().chain(pretrained) {
+        for collapse in [&pair.projected, &pair.encoder] {
+            let shares = [
+                collapse.eta2,
+                collapse.eta2_turned,
+                collapse.gap,
+                collapse.index_lock,
+                collapse.anatomy_lock,
+                collapse.position_probe_r2,
+                collapse.content_probe_accuracy,
+            ];
+            let probes = collapse.label_probe_r2.values().chain(collapse.label_probe_r2_position.values()).copied();
+            let ranks = [collapse.rankme, collapse.residual_rankme].into_iter().flatten().map(|value| format!("{value:.1}"));
+            for number in shares.into_iter().flatten().chain(probes).map(|value| format!("{value:.3}")).chain(ranks) {
+                assert!(page.contains(&format!(">{number}<")), "{number} is missing");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_report_stands_alone_and_is_well_formed() {
+    let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
+    let page = page(&made_up::config(), &state);
+    for foreign in FOREIGN {
+        assert!(!page.contains(foreign), "holds {foreign}");
+    }
+    let tags = markup::tags(&page);
+    assert!(tags.len() > 1000, "{} tags", tags.len());
+    let ids: Vec<&String> = tags.iter().flat_map(|tag| &tag.attributes).filter(|(name, _)| name == "id").map(|(_, id)| id).collect();
+    for (name, value) in tags.iter().flat_map(|tag| &tag.attributes) {
+        match name.as_str() {
+            "src" => panic!("a second file: {value}"),
+            "href" => {
+                let inside = value.strip_prefix('#').is_some_and(|id| ids.iter().any(|known| *known == id));
+                assert!(inside || value.starts_with("data:image/png;base64,"), "href leads outside: {value}");
+            }
+            name => assert!(!name.starts_with("on"), "a handler: {name}"),
+        }
+    }
+    assert!(page.contains("&lt;script&gt;alert(") && page.contains("&amp;&quot;case&quot;"), "the hostile case is not shown, escaped");
+}
+
+#[test]
+fn the_headline_follows_the_numbers_whichever_way_they_fall() {
+    let cases = made_up_cases();
+    let told = |arms: &[(&str, Option<&str>, f64)]| {
+        let state = made_up::fold(&made_up::records(&cases, arms));
+        headless::story(&made_up::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let helped = told(&ARMS);
+    assert!(helped.contains("excludes zero in favour of simtrot_w"), "{helped}");
+    assert!(
+        helped.contains("The best arm is scratch_adamw") && helped.contains("trained from scratch, without any pre-training"),
+        "{helped}"
+    );
+    assert!(helped.contains("illustration, not evidence"), "{helped}");
+    let harmed = told(&[("scratch", None, 0.8), ("simtrot_w", Some("simtrot_w"), 0.7)]);
+    assert!(harmed.contains("excludes zero in favour of scratch") && harmed.contains("The best arm is scratch,"), "{harmed}");
+    let equal = told(&[("scratch", None, 0.75), ("simtrot_w", Some("simtrot_w"), 0.75)]);
+    assert!(equal.contains("includes zero"), "{equal}");
+    assert!(helped.contains("no_rotate is collapsed") && helped.contains("simtrot_w is not collapsed"), "{helped}");
+}
+
+#[test]
+fn a_run_without_parts_says_so() {
+    let failure = Outcome::Failed { message: "cannot read <x>: no such file; check data.source".into(), bad_input: true };
+    let state = made_up::fold(&[Record { secs: 2.0, event: Event::Finished { outcome: failure } }]);
+    let failed = page(&RunConfig::default(), &state);
+    markup::tags(&failed);
+    for sentence in [
+        "Failed after 2.0 s: cannot read &lt;x&gt;: no such file; check data.source",
+        "the run did not fine-tune",
+        "No test case was scored",
+        "were not probed",
+        "No optimiser step was taken",
+        "split.json could not be read",
+    ] {
+        assert!(failed.contains(sentence), "{sentence:?} is missing");
+    }
+    let mut records = made_up::records(&made_up_cases(), &[]);
+    records.pop();
+    let unfinished = page(&made_up::config(), &made_up::fold(&records));
+    markup::tags(&unfinished);
+    assert!(unfinished.contains("is not finished") && unfinished.contains("simtrot_w is not collapsed"));
+}
+
+#[test]
+fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
+    let cases = demo::split().test;
+    let state = made_up::fold(&made_up::records(&cases, &ARMS));
+    let root = tempfile::tempdir().unwrap();
+    let folder = RunFolder::new(root.path());
+    let dataset = Dataset::open(&DataSource::Demo).unwrap();
+    for arm in ["scratch", "simtrot_w"] {
+        for name in &cases {
+            let case = dataset.load(dataset.case(name).unwrap()).unwrap();
+            let prediction = case.label.unwrap();
+            nifti::write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &prediction, &case.image.header).unwrap();
+        }
+    }
+    let page = std::fs::read_to_string(simtrot::report::write(&folder, &made_up::config(), &state).unwrap()).unwrap();
+    let tags = markup::tags(&page);
+    let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
+    // Three cases in three planes: the voxels once, again for each of the two arms with predictions.
+    assert_eq!((count("image"), count("use")), (9, 18));
+    assert_eq!(page.matches("No segmentation was kept.").count(), 18);
+    assert!(page.contains("CC-BY-SA"), "the demo's licence is missing");
+}
+
+/// A worker that tells `records` and ends.
+fn worker(records: Vec<Record>) -> RunHandle {
+    let (sender, events) = sync_channel(16);
+    let (commands, _) = sync_channel(1);
+    let join = std::thread::spawn(move || {
+        for record in records {
+            sender.send(record).expect("the front end reads to the end");
+        }
+        Outcome::Completed
+    });
+    RunHandle { events, commands, join }
+}
+
+/// What the terminal shows of a run: plain lines, then the story.
+fn told(records: Vec<Record>) -> (String, String) {
+    let expected = made_up::fold(&records);
+    let mut out = Vec::new();
+    let (outcome, state) = headless::follow_plainly(worker(records), Options::default(), &mut out);
+    assert_eq!((outcome, &state), (Outcome::Completed, &expected));
+    let story = headless::story(&made_up::config(), &state, Some(Path::new("runs/demo/report.html")));
+    (String::from_utf8(out).unwrap(), story)
+}
+
+#[test]
+fn the_terminal_tells_a_whole_comparison_in_sixty_plain_lines() {
+    let records = made_up::records(&made_up_cases(), &ARMS);
+    for slower in [1.0, 6.0] {
+        let records = records.iter().map(|record| Record { secs: slower * record.secs, ..record.clone() }).collect();
+        let (lines, story) = told(records);
+        let all = format!("{lines}{story}");
+        println!("{all}");
+        assert!(all.lines().count() <= 60, "{} lines", all.lines().count());
+        assert!(!all.chars().any(|c| c.is_control() && c != '\n'), "control characters");
+        assert!(all.lines().all(|line| line.chars().count() <= 100), "wider than 100 columns");
+        for text in ["warning: a made-up warning", "pretrain simtrot_w: 300 steps", "test scratch: 12 cases", "done in"] {
+            assert!(lines.contains(text), "{text:?} is missing");
+        }
+        assert!(lines.lines().any(|line| line.contains(" %)  loss ") && line.ends_with(" left")), "no progress is told");
+        assert!(story.ends_with("Report: runs/demo/report.html\n"));
+        for (name, _, _) in ARMS {
+            assert!(story.lines().any(|line| line.starts_with(name)), "{name} has no row");
+        }
+    }
+}
+
+#[test]
+fn a_quiet_terminal_tells_warnings_and_failures_only() {
+    let mut records = made_up::records(&made_up_cases(), &[]);
+    records.pop();
+    let failure = Outcome::Failed { message: "the device was lost; resume with --resume".into(), bad_input: false };
+    records.push(Record { secs: 400.0, event: Event::Finished { outcome: failure } });
+    let mut out = Vec::new();
+    headless::follow_plainly(worker(records), Options { quiet: true }, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let lines: BTreeMap<bool, usize> = text.lines().fold(BTreeMap::new(), |mut lines, line| {
+        *lines.entry(line.contains("warning: ") || line.contains("error: the device was lost; resume")).or_default() += 1;
+        lines
+    });
+    assert_eq!(lines, BTreeMap::from([(true, 2)]), "{text}");
+}
