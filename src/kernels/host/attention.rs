@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::product::{Extents, Strided, product};
-use super::simd::{LANES, exp, vectorised};
+use super::simd::{LANES, Vectorised, exp, sum, vectorised};
 use super::{HostTensor, contiguous, elements, tensor};
 use crate::kernels::attention::{AttentionGradients, Inputs, MASKED, PADDING, WindowTables};
 use burn::backend::Flex;
@@ -32,7 +32,6 @@ struct Call<'a> {
 /// Buffers of one task, reused by the next.
 #[derive(Default)]
 struct Scratch {
-    packed: Vec<f32>,
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
@@ -104,7 +103,7 @@ impl<'a> Call<'a> {
     /// Scaled queries, keys, values and the attention of every query over the keys, into `scratch`.
     #[inline(always)]
     fn attend(&self, scratch: &mut Scratch, item: usize, head: usize) {
-        let Scratch { packed, query, key, value, turned, scores, .. } = scratch;
+        let Scratch { query, key, value, turned, scores, .. } = scratch;
         for (part, out) in [&mut *query, &mut *key, &mut *value].into_iter().enumerate() {
             self.gather(out, self.qkv, Some(self.padding), [item, part * self.dim() + head * self.head_dim]);
         }
@@ -114,7 +113,7 @@ impl<'a> Call<'a> {
         }
         self.transpose(turned, key);
         scores.resize(self.tokens * lanes(self.tokens), 0.0);
-        product(scores, self.by_rows(query), turned, self.square(self.head_dim), packed);
+        product(scores, self.by_rows(query), turned, self.square(self.head_dim));
         let bias = &self.bias[head * scores.len()..][..scores.len()];
         let regions = self
             .tables
@@ -157,11 +156,11 @@ impl<'a> Call<'a> {
 
     /// `scores` (turned over if `transposed`) times `[tokens, lanes of head_dim]`.
     #[inline(always)]
-    fn mix(&self, out: &mut Vec<f32>, scores: &[f32], transposed: bool, rows: &[f32], packed: &mut Vec<f32>) {
+    fn mix(&self, out: &mut Vec<f32>, scores: &[f32], transposed: bool, rows: &[f32]) {
         let (row, column) = if transposed { (1, lanes(self.tokens)) } else { (lanes(self.tokens), 1) };
         out.resize(self.tokens * lanes(self.head_dim), 0.0);
         let extents = Extents { rows: self.tokens, inner: self.tokens, columns: lanes(self.head_dim) };
-        product(out, Strided { values: scores, row, column }, rows, extents, packed);
+        product(out, Strided { values: scores, row, column }, rows, extents);
     }
 
     /// Rows without the padding of their lanes.
@@ -188,37 +187,6 @@ impl<'a> Call<'a> {
             }
         });
         out
-    }
-
-    /// One backward task: the gradients of some items of one head, and the sum of their score gradients.
-    #[inline(always)]
-    fn backward(&self, out: &mut [f32], grad: &[f32], [head, first]: [usize; 2], scratch: &mut Scratch) -> Vec<f32> {
-        let part = self.tokens * self.head_dim;
-        let scale = (self.head_dim as f32).powf(-0.5);
-        let mut bias = vec![0.0; self.tokens * lanes(self.tokens)];
-        for (item, out) in (first..).zip(out.chunks_exact_mut(3 * part)) {
-            self.attend(scratch, item, head);
-            let Scratch { packed, query, key, value, turned, scores, grad: own_grad, score_gradient, product: result } = scratch;
-            self.gather(own_grad, grad, None, [item, head * self.head_dim]);
-            self.mix(result, scores, true, own_grad, packed);
-            self.store(&mut out[2 * part..], result, 1.0);
-
-            self.transpose(turned, value);
-            score_gradient.resize(self.tokens * lanes(self.tokens), 0.0);
-            product(score_gradient, self.by_rows(own_grad), turned, self.square(self.head_dim), packed);
-            let rows = score_gradient.chunks_exact_mut(lanes(self.tokens)).zip(scores.chunks_exact(lanes(self.tokens)));
-            for (gradient, attention) in rows {
-                softmax_gradient(&mut gradient[..self.tokens], &attention[..self.tokens]);
-            }
-            for (bias, &gradient) in bias.iter_mut().zip(&*score_gradient) {
-                *bias += gradient;
-            }
-            self.mix(result, score_gradient, false, key, packed);
-            self.store(out, result, scale);
-            self.mix(result, score_gradient, true, query, packed);
-            self.store(&mut out[part..], result, 1.0);
-        }
-        bias
     }
 
     /// The gradient of the table, `[rows, heads]`, from each head's summed score gradients.
@@ -258,6 +226,72 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The attention of one window and head.
+struct Forward<'a> {
+    call: &'a Call<'a>,
+    out: &'a mut [f32],
+    item: usize,
+    head: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl Vectorised for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { call, out, item, head, scratch } = self;
+        call.attend(scratch, item, head);
+        let Scratch { value, scores, product: result, .. } = scratch;
+        call.mix(result, scores, false, value);
+        call.store(out, result, 1.0);
+    }
+}
+
+/// The gradients of some items of one head (`at`: head, first item); returns the sum of their score gradients.
+struct Backward<'a> {
+    call: &'a Call<'a>,
+    out: &'a mut [f32],
+    grad: &'a [f32],
+    at: [usize; 2],
+    scratch: &'a mut Scratch,
+}
+
+impl Vectorised for Backward<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f32> {
+        let Self { call, out, grad, at: [head, first], scratch } = self;
+        let part = call.tokens * call.head_dim;
+        let scale = (call.head_dim as f32).powf(-0.5);
+        let mut bias = vec![0.0; call.tokens * lanes(call.tokens)];
+        for (item, out) in (first..).zip(out.chunks_exact_mut(3 * part)) {
+            call.attend(scratch, item, head);
+            let Scratch { query, key, value, turned, scores, grad: own_grad, score_gradient, product: result } = scratch;
+            call.gather(own_grad, grad, None, [item, head * call.head_dim]);
+            call.mix(result, scores, true, own_grad);
+            call.store(&mut out[2 * part..], result, 1.0);
+
+            call.transpose(turned, value);
+            score_gradient.resize(call.tokens * lanes(call.tokens), 0.0);
+            product(score_gradient, call.by_rows(own_grad), turned, call.square(call.head_dim));
+            let rows = score_gradient.chunks_exact_mut(lanes(call.tokens)).zip(scores.chunks_exact(lanes(call.tokens)));
+            for (gradient, attention) in rows {
+                softmax_gradient(&mut gradient[..call.tokens], &attention[..call.tokens]);
+            }
+            for (bias, &gradient) in bias.iter_mut().zip(&*score_gradient) {
+                *bias += gradient;
+            }
+            call.mix(result, score_gradient, false, key);
+            call.store(out, result, scale);
+            call.mix(result, score_gradient, true, query);
+            call.store(&mut out[part..], result, 1.0);
+        }
+        bias
+    }
+}
+
 #[inline(always)]
 fn softmax(scores: &mut [f32]) {
     let mut largest = f32::NEG_INFINITY;
@@ -281,7 +315,7 @@ fn softmax(scores: &mut [f32]) {
 /// `gradient = attention * (gradient - sum(attention * gradient))`.
 #[inline(always)]
 fn softmax_gradient(gradient: &mut [f32], attention: &[f32]) {
-    let along = super::simd::sum(gradient, attention, |gradient, attention| gradient * attention);
+    let along = sum(gradient, attention, |gradient, attention| gradient * attention);
     for (gradient, &attention) in gradient.iter_mut().zip(attention) {
         *gradient = attention * (*gradient - along);
     }
@@ -293,13 +327,9 @@ pub fn attention(inputs: Inputs<Flex>, tables: &WindowTables) -> HostTensor {
     let call = Call::new([&qkv, &padding, &table], tables);
     let (items, part) = (call.items(), call.tokens * call.head_dim);
     let mut results = vec![0.0; call.heads * items * part];
-    results.par_chunks_mut(part).enumerate().for_each_init(Scratch::default, |scratch, (task, out)| {
-        vectorised(|| {
-            call.attend(scratch, task % items, task / items);
-            let Scratch { packed, value, scores, product: result, .. } = scratch;
-            call.mix(result, scores, false, value, packed);
-            call.store(out, result, 1.0);
-        });
+    let tasks = results.par_chunks_mut(part).enumerate();
+    tasks.for_each_init(Scratch::default, |scratch, (task, out)| {
+        vectorised(Forward { call: &call, out, item: task % items, head: task / items, scratch });
     });
     let samples = items / call.windows;
     tensor(call.to_tokens(&results, 1), [samples, call.count, call.dim()])
@@ -316,8 +346,9 @@ pub fn attention_gradients(inputs: Inputs<Flex>, tables: &WindowTables, grad: Ho
     let tasks = results.par_chunks_mut(items * part).enumerate().flat_map(|(head, results)| {
         results.par_chunks_mut(share * part).enumerate().map(move |(task, results)| ([head, task * share], results))
     });
-    let bias: Vec<Vec<f32>> =
-        tasks.map_init(Scratch::default, |scratch, (at, out)| vectorised(|| call.backward(out, elements(&grad), at, scratch))).collect();
+    let bias: Vec<Vec<f32>> = tasks
+        .map_init(Scratch::default, |scratch, (at, out)| vectorised(Backward { call: &call, out, grad: elements(&grad), at, scratch }))
+        .collect();
     let [rows, heads] = table.layout().shape().dims();
     AttentionGradients {
         qkv: tensor(call.to_tokens(&results, 3), [items / call.windows, call.count, 3 * call.dim()]),

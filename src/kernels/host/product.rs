@@ -24,29 +24,21 @@ pub(super) struct Extents {
 
 /// `out = left right`; `right` `[inner, columns]` and `out` `[rows, columns]` lie row by row.
 #[inline(always)]
-pub(super) fn product(out: &mut [f32], left: Strided<'_>, right: &[f32], extents: Extents, packed: &mut Vec<f32>) {
+pub(super) fn product(out: &mut [f32], left: Strided<'_>, right: &[f32], extents: Extents) {
     let Extents { rows, inner, columns } = extents;
-    packed.resize(inner * ROWS, 0.0);
-    for (block, out) in out.chunks_mut(ROWS * columns).enumerate().take(rows.div_ceil(ROWS)) {
-        let first = block * ROWS;
-        let count = ROWS.min(rows - first);
-        for (at, packed) in packed.chunks_exact_mut(ROWS).enumerate() {
-            for (row, packed) in packed.iter_mut().enumerate() {
-                *packed = if row < count { left.values[(first + row) * left.row + at * left.column] } else { 0.0 };
-            }
-        }
+    for first in (0..rows).step_by(ROWS) {
         for column in (0..columns).step_by(LANES) {
             let mut sums = [[0.0_f32; LANES]; ROWS];
-            for (packed, right) in packed.chunks_exact(ROWS).zip(right.chunks_exact(columns)) {
-                let right = &right[column..column + LANES];
-                for (sums, &factor) in sums.iter_mut().zip(packed) {
-                    for (sum, &right) in sums.iter_mut().zip(right) {
-                        *sum += factor * right;
-                    }
+            for at in 0..inner {
+                let right: &[f32; LANES] = right[at * columns + column..][..LANES].try_into().expect("as many as lanes");
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    // Rows beyond the last repeat it and are not stored.
+                    let factor = left.values[(first + row).min(rows - 1) * left.row + at * left.column];
+                    *sums = std::array::from_fn(|lane| sums[lane] + factor * right[lane]);
                 }
             }
-            for (out, sums) in out.chunks_exact_mut(columns).zip(&sums) {
-                out[column..column + LANES].copy_from_slice(sums);
+            for (row, sums) in (first..rows).zip(&sums) {
+                out[row * columns + column..][..LANES].copy_from_slice(sums);
             }
         }
     }
@@ -64,7 +56,7 @@ mod tests {
         // Stored by columns: element (i, k) at i + k * rows.
         let strided = Strided { values: &left, row: 1, column: rows };
         let mut out = vec![f32::NAN; rows * columns];
-        product(&mut out, strided, &right, Extents { rows, inner, columns }, &mut Vec::new());
+        product(&mut out, strided, &right, Extents { rows, inner, columns });
         for i in 0..rows {
             for j in 0..columns {
                 let wanted: f32 = (0..inner).map(|k| left[i + k * rows] * right[k * columns + j]).sum();
