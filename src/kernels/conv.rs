@@ -1,6 +1,24 @@
-//! 3x3x3 convolution of a channels-last token sequence.
+//! 3x3x3 convolution of a channels-last token sequence, as products of gathered rows.
+//!
+//! Forward, each output token gathers its 27 neighbours and multiplies them with the kernel. Backward, each input
+//! token gathers the output tokens it went into: which kernel places those are depends only on the token's position
+//! modulo the stride, so that the input gradient is one product for each such class, without a scatter.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata};
+use burn::tensor::{Shape, Slice, Tensor, TensorData};
+
+use super::dispatch::{TokenKernels, TokenOps as _};
+use super::{PADDING, cells};
+
+/// Places of the kernel.
+const TAPS: usize = 27;
+
+/// Elements of the gathered matrix that the reference holds at a time.
+const GATHERED_ELEMENTS: usize = 16 << 20;
 
 /// Geometry of a 3x3x3 convolution with zero padding 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,42 +29,183 @@ pub struct ConvShape {
     pub stride: [usize; 3],
 }
 
+/// For each row of a product the source tokens it gathers, [`PADDING`] for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatherIndex {
+    /// Source tokens of a row.
+    pub taps: usize,
+    /// `[rows, taps]`.
+    pub sources: Vec<u32>,
+}
+
+/// Input tokens that share a position modulo the stride.
+struct InputClass {
+    /// The places of the kernel that reach them.
+    kernel_taps: Vec<i32>,
+    /// The output tokens at those places.
+    index: GatherIndex,
+}
+
+/// The tables of a geometry.
+struct ConvTables {
+    forward: GatherIndex,
+    classes: Vec<InputClass>,
+    /// For each input token its row in the classes' concatenated results; empty if that is its own number.
+    places: Vec<i32>,
+}
+
+/// `tokens` `[batch, tokens, in]`, `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.
+pub fn conv3d(tokens: Tensor<3>, weight: Tensor<5>, bias: Tensor<1>, shape: ConvShape) -> Tensor<3> {
+    let out = Dispatch::token_conv(tokens.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), shape);
+    Tensor::from_dispatch(out)
+}
+
+impl GatherIndex {
+    /// Number of gathered rows.
+    pub fn rows(&self) -> usize {
+        self.sources.len() / self.taps
+    }
+}
+
 impl ConvShape {
     /// Output tokens along D,H,W.
     pub fn output(&self) -> [usize; 3] {
         std::array::from_fn(|axis| self.grid[axis].div_ceil(self.stride[axis]))
     }
 
-    /// For each output token its 27 input tokens, row-major over the kernel; `grid`'s token count stands for padding.
-    fn taps(&self) -> Vec<i32> {
-        let Self { grid, stride } = *self;
-        let [depth, height, width] = self.output();
-        let padding = grid.iter().product::<usize>() as i32;
-        let mut taps = Vec::with_capacity(depth * height * width * 27);
-        for index in 0..depth * height * width {
-            let at = [index / (height * width), index / width % height, index % width];
-            for tap in 0..27 {
-                let offset = [tap / 9, tap / 3 % 3, tap % 3];
-                let from: [usize; 3] = std::array::from_fn(|axis| (at[axis] * stride[axis] + offset[axis]).wrapping_sub(1));
-                let inside = (0..3).all(|axis| from[axis] < grid[axis]);
-                taps.push(if inside { ((from[0] * grid[1] + from[1]) * grid[2] + from[2]) as i32 } else { padding });
-            }
-        }
-        taps
+    fn tables(self) -> Arc<ConvTables> {
+        static TABLES: Mutex<Option<HashMap<ConvShape, Arc<ConvTables>>>> = Mutex::new(None);
+        let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = tables.get_or_insert_default().entry(self);
+        Arc::clone(entry.or_insert_with(|| Arc::new(ConvTables::new(self))))
     }
 }
 
-/// `tokens` `[batch, tokens, in]`, `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.
-pub fn conv3d(tokens: Tensor<3>, weight: Tensor<5>, bias: Tensor<1>, shape: ConvShape) -> Tensor<3> {
-    let [batch, _, input] = tokens.dims();
-    let [kd, kh, kw, _, output] = weight.dims();
-    let device = tokens.device();
-    let taps = shape.taps();
-    let count: usize = shape.output().iter().product();
-    let length = taps.len();
-    let index = Tensor::<1, Int>::from_data(TensorData::new(taps, [length]), &device);
-    let padded = Tensor::cat(vec![tokens, Tensor::zeros([batch, 1, input], &device)], 1);
-    let columns = padded.select(1, index).reshape([batch * count, kd * kh * kw * input]);
-    let out = columns.matmul(weight.reshape([kd * kh * kw * input, output])) + bias.unsqueeze();
-    out.reshape([batch, count, output])
+impl ConvTables {
+    fn new(shape: ConvShape) -> Self {
+        let ConvShape { grid, stride } = shape;
+        let output = shape.output();
+        let input_of = |at: [usize; 3], tap: [usize; 3]| std::array::from_fn(|axis| (at[axis] * stride[axis] + tap[axis]).checked_sub(1));
+        let sources = cells(output).flat_map(|at| cells([3; 3]).map(move |tap| token(input_of(at, tap), grid)));
+        let forward = GatherIndex { taps: TAPS, sources: sources.collect() };
+
+        let mut places = vec![0; grid.iter().product()];
+        let mut classes = Vec::new();
+        let mut row = 0;
+        for class in cells(stride) {
+            // Kernel place `tap` carries input position p to output position (p + 1 - tap) / stride where that is whole.
+            let reaches =
+                |tap: [usize; 3]| (0..3).all(|axis| (class[axis] + 1 + 3 * stride[axis] - tap[axis]).is_multiple_of(stride[axis]));
+            let mut taps: Vec<[usize; 3]> = cells([3; 3]).filter(|&tap| reaches(tap)).collect();
+            if taps.is_empty() {
+                // A stride beyond the kernel leaves some inputs unread: they gather nothing.
+                taps.push([0; 3]);
+            }
+            let members = cells(grid).filter(|at| (0..3).all(|axis| at[axis] % stride[axis] == class[axis]));
+            let mut sources = Vec::new();
+            for at in members {
+                places[(at[0] * grid[1] + at[1]) * grid[2] + at[2]] = row;
+                row += 1;
+                sources.extend(taps.iter().map(|tap| {
+                    let from = std::array::from_fn(|axis| {
+                        let steps = (at[axis] + 1).checked_sub(tap[axis])?;
+                        steps.is_multiple_of(stride[axis]).then_some(steps / stride[axis])
+                    });
+                    token(from, output)
+                }));
+            }
+            let kernel_taps = taps.iter().map(|tap| (tap[0] * 9 + tap[1] * 3 + tap[2]) as i32).collect();
+            classes.push(InputClass { kernel_taps, index: GatherIndex { taps: taps.len(), sources } });
+        }
+        if classes.len() == 1 {
+            places.clear();
+        }
+        Self { forward, classes, places }
+    }
+}
+
+/// The token at `position`, or [`PADDING`] outside `grid`.
+fn token(position: [Option<usize>; 3], grid: [usize; 3]) -> u32 {
+    match position {
+        [Some(d), Some(h), Some(w)] if d < grid[0] && h < grid[1] && w < grid[2] => ((d * grid[1] + h) * grid[2] + w) as u32,
+        _ => PADDING,
+    }
+}
+
+pub(super) fn value<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
+    let [_, _, _, input, output] = weight.shape().dims();
+    let [batch, _, _] = x.shape().dims();
+    let tables = shape.tables();
+    let out = B::gather_product(x, &tables.forward, B::float_reshape(weight, Shape::from([TAPS * input, output])));
+    let out = B::float_reshape(out, Shape::from([batch * tables.forward.rows(), output]));
+    B::float_reshape(B::add_bias(out, bias), Shape::from([batch, tables.forward.rows(), output]))
+}
+
+pub(super) fn weight_gradient<B: TokenKernels>(x: FloatTensor<B>, grad: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
+    let [_, _, input] = x.shape().dims();
+    let [_, _, output] = grad.shape().dims();
+    B::float_reshape(B::gather_outer(x, &shape.tables().forward, grad), Shape::from([3, 3, 3, input, output]))
+}
+
+pub(super) fn input_gradient<B: TokenKernels>(weight: FloatTensor<B>, grad: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
+    let [_, _, _, input, output] = weight.shape().dims();
+    let device = grad.device();
+    let tables = shape.tables();
+    let weight = B::float_swap_dims(B::float_reshape(weight, Shape::from([TAPS, input, output])), 1, 2);
+    let ints = |values: &[i32]| B::int_from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
+    let parts = tables.classes.iter().map(|class| {
+        let taps = class.index.taps;
+        let slab = if taps == TAPS { weight.clone() } else { B::float_select(weight.clone(), 0, ints(&class.kernel_taps)) };
+        B::gather_product(grad.clone(), &class.index, B::float_reshape(slab, Shape::from([taps * output, input])))
+    });
+    let mut parts: Vec<_> = parts.collect();
+    if tables.places.is_empty() {
+        return parts.remove(0);
+    }
+    B::float_select(B::float_cat(parts, 1), 1, ints(&tables.places))
+}
+
+/// `source` `[batch, tokens, channels]`, `weight` `[taps * channels, out]` -> `[batch, rows, out]`:
+/// the rows of `index`, their tokens side by side, times `weight`.
+pub(super) fn gather_product<B: Backend>(source: FloatTensor<B>, index: &GatherIndex, weight: FloatTensor<B>) -> FloatTensor<B> {
+    let [batch, _, _] = source.shape().dims();
+    let [_, output] = weight.shape().dims();
+    let mut parts = Vec::new();
+    gathered::<B>(source, index, |columns, _, rows| {
+        let part = B::float_matmul(columns, weight.clone());
+        parts.push(B::float_reshape(part, Shape::from([batch, rows, output])));
+    });
+    if parts.len() == 1 { parts.remove(0) } else { B::float_cat(parts, 1) }
+}
+
+/// `source` `[batch, tokens, channels]`, `grad` `[batch, rows, out]` -> `[taps * channels, out]`:
+/// what [`gather_product`]'s result changes by with its `weight`.
+pub(super) fn gather_outer<B: Backend>(source: FloatTensor<B>, index: &GatherIndex, grad: FloatTensor<B>) -> FloatTensor<B> {
+    let [batch, _, output] = grad.shape().dims();
+    let mut sum = None;
+    gathered::<B>(source, index, |columns, first, rows| {
+        let part = B::float_slice(grad.clone(), &[slice(0, batch), slice(first, rows), slice(0, output)]);
+        let part = B::float_matmul(B::float_transpose(columns), B::float_reshape(part, Shape::from([batch * rows, output])));
+        sum = Some(sum.take().map_or(part.clone(), |sum| B::float_add(sum, part)));
+    });
+    sum.expect("a convolution has output tokens")
+}
+
+fn slice(first: usize, count: usize) -> Slice {
+    Slice::from(first as isize..(first + count) as isize)
+}
+
+/// Calls `work(columns [batch * rows, taps * channels], first row, rows)` on pieces of the gathered matrix.
+fn gathered<B: Backend>(source: FloatTensor<B>, index: &GatherIndex, mut work: impl FnMut(FloatTensor<B>, usize, usize)) {
+    let [batch, tokens, channels] = source.shape().dims();
+    let device = source.device();
+    let zeros = B::float_zeros(Shape::from([batch, 1, channels]), &device, source.dtype().into());
+    let padded = B::float_cat(vec![source, zeros], 1);
+    let rows = (GATHERED_ELEMENTS / (batch * index.taps * channels)).max(1);
+    for (piece, sources) in index.sources.chunks(rows * index.taps).enumerate() {
+        let values: Vec<i32> = sources.iter().map(|&token| if token == PADDING { tokens as i32 } else { token as i32 }).collect();
+        let count = sources.len() / index.taps;
+        let columns = B::float_select(padded.clone(), 1, B::int_from_data(TensorData::new(values, [sources.len()]), &device));
+        work(B::float_reshape(columns, Shape::from([batch * count, index.taps * channels])), piece * rows, count);
+    }
 }

@@ -1,9 +1,27 @@
-//! Operations that the tensor library lacks or does slowly: a reference first, faster bodies second.
+//! Operations that the tensor library lacks or does slowly, with hand-written backward passes.
+//!
+//! Each file holds one operation: its function on tensors, its reference in the tensor library's own operations
+//! (forward and backward, what a GPU runs and what tests compare with), and how it enters the autodiff graph.
+//! [`dispatch`] picks the body by device; the CPU's bodies are in [`host`].
+
+#![allow(clippy::needless_pass_by_value, reason = "bodies take tensors as the tensor library's own operations do: by value")]
 
 mod attention;
 mod conv;
+mod dispatch;
 mod gelu;
+mod host;
+mod layer_norm;
+mod linear;
 
 pub use attention::{MASKED, PADDING, WindowTables, window_attention};
 pub use conv::{ConvShape, conv3d};
 pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+
+/// All index triples below `counts`, row-major.
+pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    let [depth, height, width] = counts;
+    (0..depth * height * width).map(move |index| [index / (height * width), index / width % height, index % width])
+}

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Initialiser;
+use crate::kernels;
 
 /// `y = x W + b` for every token.
 #[derive(Module, Debug)]
@@ -25,13 +26,11 @@ impl Linear {
 
     /// `[batch, tokens, in]` -> `[batch, tokens, out]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let [batch, count, input] = tokens.dims();
-        let flat = tokens.reshape([batch * count, input]).matmul(self.weight.val());
-        let [_, output] = flat.dims();
-        let flat = match &self.bias {
-            Some(bias) => flat + bias.val().unsqueeze(),
-            None => flat,
+        let weight = self.weight.val();
+        let bias = match &self.bias {
+            Some(bias) => bias.val(),
+            None => Tensor::zeros([weight.dims()[1]], &weight.device()),
         };
-        flat.reshape([batch, count, output])
+        kernels::linear(tokens, weight, bias)
     }
 }

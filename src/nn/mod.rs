@@ -27,5 +27,5 @@ pub use mlp::Mlp;
 pub use patch_embed::{PatchEmbed, StemHalf};
 pub use patch_merging::{MergingOrder, PatchMerging};
 pub use relative_position::{PositionIndex, relative_position_index, table_rows};
-pub use window::{WindowPlan, cells, window_tables};
+pub use window::{WindowPlan, window_tables};
 pub use window_attention::{AttentionConfig, SkipAttention, WindowAttention};

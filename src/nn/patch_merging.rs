@@ -2,9 +2,8 @@
 
 use burn::module::Module;
 
-use super::window::cells;
 use super::{Conv3d, Initialiser, LayerNorm, TokenGrid, gelu};
-use crate::kernels::PADDING;
+use crate::kernels::{PADDING, cells};
 
 /// nnFormer's patch merging: GELU, layer norm, 3x3x3 convolution with stride 2.
 #[derive(Module, Debug)]

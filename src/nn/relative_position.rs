@@ -1,6 +1,6 @@
 //! Rows of the relative position bias table for each pair of tokens of a window.
 
-use super::window::cells;
+use crate::kernels::cells;
 
 /// How a reference turns an offset between two tokens into a table row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::relative_position::{PositionIndex, relative_position_index};
-use crate::kernels::{PADDING, WindowTables};
+use crate::kernels::{PADDING, WindowTables, cells};
 
 /// A token grid cut into windows, after zero padding at the high end and a cyclic shift.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,10 +100,4 @@ pub fn window_tables(grid: [usize; 3], window: [usize; 3], shift: [usize; 3], in
             bias_rows: relative_position_index(index, window),
         })
     }))
-}
-
-/// All index triples below `counts`, row-major.
-pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let [depth, height, width] = counts;
-    (0..depth * height * width).map(move |index| [index / (height * width), index / width % height, index % width])
 }

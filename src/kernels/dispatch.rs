@@ -1,0 +1,318 @@
+//! Which body an operation runs, by device, and the backward steps in the autodiff graph.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn_wgpu::CubeBackend;
+
+use super::attention::{self, AttentionGradients, WindowTables};
+use super::conv::{self, ConvShape};
+use super::{gelu, host, layer_norm, linear};
+
+/// The operations as the tensor library dispatches them: outputs only, differentiable where the inputs are.
+#[backend_extension(Flex, Cube, Autodiff)]
+pub trait TokenOps: Backend {
+    /// See [`super::gelu`].
+    fn token_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`super::layer_norm`].
+    fn token_layer_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`super::linear`].
+    fn token_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`super::conv3d`].
+    fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self>;
+    /// See [`super::window_attention`].
+    fn token_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        tables: Arc<WindowTables>,
+    ) -> FloatTensor<Self>;
+}
+
+/// Bodies of the operations and of their gradients; the defaults are the specification.
+pub trait TokenKernels: Backend {
+    /// Value of [`super::gelu`].
+    fn gelu_value(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        gelu::value::<Self>(x)
+    }
+
+    /// Gradient with respect to `x`.
+    fn gelu_gradient(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        gelu::gradient::<Self>(x, grad)
+    }
+
+    /// Value of [`super::layer_norm`].
+    fn layer_norm_value(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        layer_norm::value::<Self>(x, weight, bias)
+    }
+
+    /// Gradients with respect to `x`, weight and bias.
+    fn layer_norm_gradients(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        layer_norm::gradients::<Self>(x, weight, grad)
+    }
+
+    /// Sum over the rows of `[rows, columns]`, `[columns]`: the gradient of a bias.
+    fn column_sums(rows: FloatTensor<Self>) -> FloatTensor<Self> {
+        linear::column_sums::<Self>(rows)
+    }
+
+    /// `rows` `[rows, columns]` plus `bias` `[columns]`.
+    fn add_bias(rows: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        linear::add_bias::<Self>(rows, bias)
+    }
+
+    /// See [`conv::gather_product`].
+    fn gather_product(source: FloatTensor<Self>, index: &conv::GatherIndex, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        conv::gather_product::<Self>(source, index, weight)
+    }
+
+    /// See [`conv::gather_outer`].
+    fn gather_outer(source: FloatTensor<Self>, index: &conv::GatherIndex, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        conv::gather_outer::<Self>(source, index, grad)
+    }
+
+    /// Value of [`super::window_attention`].
+    fn attention_value(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        tables: &WindowTables,
+    ) -> FloatTensor<Self> {
+        attention::value::<Self>(qkv, padding, table, tables)
+    }
+
+    /// Gradients with respect to the inputs of [`TokenKernels::attention_value`].
+    fn attention_gradients(inputs: attention::Inputs<Self>, tables: &WindowTables, grad: FloatTensor<Self>) -> AttentionGradients<Self> {
+        attention::gradients::<Self>(inputs, tables, grad)
+    }
+}
+
+impl TokenKernels for CubeBackend {}
+
+impl TokenKernels for Flex {
+    fn gelu_value(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::gelu(x)
+    }
+
+    fn gelu_gradient(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::gelu_gradient(x, grad)
+    }
+
+    fn layer_norm_value(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::layer_norm(x, weight, bias)
+    }
+
+    fn layer_norm_gradients(x: FloatTensor<Self>, weight: FloatTensor<Self>, grad: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        host::layer_norm_gradients(x, weight, grad)
+    }
+
+    fn column_sums(rows: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::column_sums(rows)
+    }
+
+    fn add_bias(rows: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::add_bias(rows, bias)
+    }
+
+    fn gather_product(source: FloatTensor<Self>, index: &conv::GatherIndex, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::gather_product(source, index, weight)
+    }
+
+    fn gather_outer(source: FloatTensor<Self>, index: &conv::GatherIndex, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::gather_outer(source, index, grad)
+    }
+
+    fn attention_value(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        tables: &WindowTables,
+    ) -> FloatTensor<Self> {
+        host::attention(attention::Inputs { qkv, padding, table }, tables)
+    }
+
+    fn attention_gradients(inputs: attention::Inputs<Self>, tables: &WindowTables, grad: FloatTensor<Self>) -> AttentionGradients<Self> {
+        host::attention_gradients(inputs, tables, grad)
+    }
+}
+
+/// The dispatched operations of a backend that has the bodies.
+macro_rules! dispatch_to_kernels {
+    ($backend:ty) => {
+        impl TokenOps for $backend {
+            fn token_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+                Self::gelu_value(x)
+            }
+
+            fn token_layer_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+                Self::layer_norm_value(x, weight, bias)
+            }
+
+            fn token_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+                linear::value::<Self>(x, weight, bias)
+            }
+
+            fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self> {
+                conv::value::<Self>(x, weight, bias, shape)
+            }
+
+            fn token_attention(
+                qkv: FloatTensor<Self>,
+                padding: FloatTensor<Self>,
+                table: FloatTensor<Self>,
+                tables: Arc<WindowTables>,
+            ) -> FloatTensor<Self> {
+                Self::attention_value(qkv, padding, table, &tables)
+            }
+        }
+    };
+}
+
+dispatch_to_kernels!(Flex);
+dispatch_to_kernels!(CubeBackend);
+
+/// Registers an operation with one backward step over its inputs.
+macro_rules! tracked {
+    ($step:expr, $strategy:ty, [$($input:ident),+], $state:expr, $value:expr) => {{
+        $(let $input = $input.into_parts();)+
+        let prepared = $step.prepare::<$strategy>([$($input.1),+]).compute_bound().stateful();
+        $(let $input = $input.0;)+
+        match prepared {
+            OpsKind::Tracked(prepared) => {
+                let state = $state;
+                prepared.finish(state, $value)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish($value),
+        }
+    }};
+}
+
+#[derive(Debug)]
+struct GeluStep;
+
+impl<B: TokenKernels> Backward<B, 1> for GeluStep {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        if let [Some(parent)] = ops.parents {
+            grads.register::<B>(parent.id, B::gelu_gradient(ops.state, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormStep;
+
+impl<B: TokenKernels> Backward<B, 3> for LayerNormStep {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight) = ops.state;
+        let gradients = B::layer_norm_gradients(x, weight, grads.consume::<B>(&ops.node));
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LinearStep;
+
+impl<B: TokenKernels> Backward<B, 3> for LinearStep {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let [x_parent, weight_parent, bias_parent] = ops.parents;
+        if let Some(parent) = x_parent {
+            grads.register::<B>(parent.id, linear::input_gradient::<B>(weight, grad.clone()));
+        }
+        if let Some(parent) = bias_parent {
+            grads.register::<B>(parent.id, B::column_sums(linear::rows::<B>(grad.clone())));
+        }
+        if let Some(parent) = weight_parent {
+            grads.register::<B>(parent.id, linear::weight_gradient::<B>(x, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ConvStep(ConvShape);
+
+impl<B: TokenKernels> Backward<B, 3> for ConvStep {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let [x_parent, weight_parent, bias_parent] = ops.parents;
+        if let Some(parent) = bias_parent {
+            grads.register::<B>(parent.id, B::column_sums(linear::rows::<B>(grad.clone())));
+        }
+        if let Some(parent) = weight_parent {
+            grads.register::<B>(parent.id, conv::weight_gradient::<B>(x, grad.clone(), self.0));
+        }
+        if let Some(parent) = x_parent {
+            grads.register::<B>(parent.id, conv::input_gradient::<B>(weight, grad, self.0));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionStep(Arc<WindowTables>);
+
+impl<B: TokenKernels> Backward<B, 3> for AttentionStep {
+    type State = attention::Inputs<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let AttentionGradients { qkv, padding, table } = B::attention_gradients(ops.state, &self.0, grad);
+        for (parent, gradient) in ops.parents.into_iter().zip([qkv, padding, table]) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
+    fn token_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked!(GeluStep, C, [x], x.clone(), B::gelu_value(x))
+    }
+
+    fn token_layer_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked!(LayerNormStep, C, [x, weight, bias], (x.clone(), weight.clone()), B::layer_norm_value(x, weight, bias))
+    }
+
+    fn token_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked!(LinearStep, C, [x, weight, bias], (x.clone(), weight.clone()), linear::value::<B>(x, weight, bias))
+    }
+
+    fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self> {
+        tracked!(ConvStep(shape), C, [x, weight, bias], (x.clone(), weight.clone()), conv::value::<B>(x, weight, bias, shape))
+    }
+
+    fn token_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        tables: Arc<WindowTables>,
+    ) -> FloatTensor<Self> {
+        tracked!(
+            AttentionStep(Arc::clone(&tables)),
+            C,
+            [qkv, padding, table],
+            attention::Inputs { qkv: qkv.clone(), padding: padding.clone(), table: table.clone() },
+            B::attention_value(qkv, padding, table, &tables)
+        )
+    }
+}

@@ -1,0 +1,358 @@
+//! Window attention: one task for each window and head, on a few kilobytes that stay in a core's cache.
+//!
+//! Tokens are gathered into the window and scattered back here, so that partition, shift and padding never exist as
+//! tensors; the attention itself is recomputed in the backward pass instead of kept.
+
+use rayon::prelude::*;
+
+use super::product::{Extents, Strided, product};
+use super::simd::{LANES, Vectorised, exp, sum, vectorised};
+use super::{HostTensor, contiguous, elements, tensor};
+use crate::kernels::attention::{AttentionGradients, Inputs, MASKED, PADDING, WindowTables};
+use burn::backend::Flex;
+
+/// Tasks of a backward pass: each sums the bias gradient of its share in order. A constant, so that the result does
+/// not depend on the number of cores.
+const BACKWARD_TASKS: usize = 16;
+
+/// Slices and sizes of one call.
+struct Call<'a> {
+    qkv: &'a [f32],
+    padding: &'a [f32],
+    /// `[heads, tokens, lanes of tokens]`.
+    bias: Vec<f32>,
+    tables: &'a WindowTables,
+    count: usize,
+    windows: usize,
+    tokens: usize,
+    heads: usize,
+    head_dim: usize,
+}
+
+/// Buffers of one task, reused by the next.
+#[derive(Default)]
+struct Scratch {
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    turned: Vec<f32>,
+    scores: Vec<f32>,
+    grad: Vec<f32>,
+    score_gradient: Vec<f32>,
+    product: Vec<f32>,
+}
+
+fn lanes(length: usize) -> usize {
+    length.next_multiple_of(LANES)
+}
+
+impl<'a> Call<'a> {
+    fn new(inputs: [&'a HostTensor; 3], tables: &'a WindowTables) -> Self {
+        let [qkv, padding, table] = inputs;
+        let [_, count, width] = qkv.layout().shape().dims();
+        let [_, heads] = table.layout().shape().dims();
+        let tokens = tables.window_tokens;
+        let mut bias = vec![0.0; heads * tokens * lanes(tokens)];
+        bias.par_chunks_mut(tokens * lanes(tokens)).enumerate().for_each(|(head, bias)| {
+            for (bias, rows) in bias.chunks_exact_mut(lanes(tokens)).zip(tables.bias_rows.chunks_exact(tokens)) {
+                for (bias, &row) in bias.iter_mut().zip(rows) {
+                    *bias = elements(table)[row as usize * heads + head];
+                }
+            }
+        });
+        Self {
+            qkv: elements(qkv),
+            padding: elements(padding),
+            bias,
+            tables,
+            count,
+            windows: tables.rows.len() / tokens,
+            tokens,
+            heads,
+            head_dim: width / 3 / heads,
+        }
+    }
+
+    fn dim(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Samples times windows.
+    fn items(&self) -> usize {
+        self.qkv.len() / (3 * self.dim() * self.count) * self.windows
+    }
+
+    /// One head of the rows of a window, `[tokens, lanes of head_dim]`; `padding` where a place holds no token.
+    #[inline(always)]
+    fn gather(&self, out: &mut Vec<f32>, rows: &[f32], padding: Option<&[f32]>, [item, first]: [usize; 2]) {
+        let width = rows.len() / (self.items() / self.windows * self.count);
+        let sample = &rows[item / self.windows * self.count * width..][..self.count * width];
+        let places = &self.tables.rows[item % self.windows * self.tokens..][..self.tokens];
+        out.clear();
+        out.resize(self.tokens * lanes(self.head_dim), 0.0);
+        for (out, &token) in out.chunks_exact_mut(lanes(self.head_dim)).zip(places) {
+            let out = &mut out[..self.head_dim];
+            match (token, padding) {
+                (PADDING, None) => {}
+                (PADDING, Some(padding)) => out.copy_from_slice(&padding[first..first + self.head_dim]),
+                (token, _) => out.copy_from_slice(&sample[token as usize * width + first..][..self.head_dim]),
+            }
+        }
+    }
+
+    /// Scaled queries, keys, values and the attention of every query over the keys, into `scratch`.
+    #[inline(always)]
+    fn attend(&self, scratch: &mut Scratch, item: usize, head: usize) {
+        let Scratch { query, key, value, turned, scores, .. } = scratch;
+        for (part, out) in [&mut *query, &mut *key, &mut *value].into_iter().enumerate() {
+            self.gather(out, self.qkv, Some(self.padding), [item, part * self.dim() + head * self.head_dim]);
+        }
+        let scale = (self.head_dim as f32).powf(-0.5);
+        for value in query.iter_mut() {
+            *value *= scale;
+        }
+        self.transpose(turned, key);
+        scores.resize(self.tokens * lanes(self.tokens), 0.0);
+        product(scores, self.by_rows(query), turned, self.square(self.head_dim));
+        let bias = &self.bias[head * scores.len()..][..scores.len()];
+        let regions = self
+            .tables
+            .regions
+            .get(item % self.windows * self.tokens..)
+            .map_or(&[][..], |regions| &regions[..self.tokens.min(regions.len())]);
+        for (row, (scores, bias)) in scores.chunks_exact_mut(lanes(self.tokens)).zip(bias.chunks_exact(lanes(self.tokens))).enumerate() {
+            for (score, &bias) in scores.iter_mut().zip(bias) {
+                *score += bias;
+            }
+            if let Some(&own) = regions.get(row) {
+                for (score, &region) in scores.iter_mut().zip(regions) {
+                    *score += if region == own { 0.0 } else { MASKED };
+                }
+            }
+            softmax(&mut scores[..self.tokens]);
+        }
+    }
+
+    /// `[tokens, lanes of head_dim]` -> `[head_dim, lanes of tokens]`.
+    #[inline(always)]
+    fn transpose(&self, out: &mut Vec<f32>, rows: &[f32]) {
+        out.clear();
+        out.resize(self.head_dim * lanes(self.tokens), 0.0);
+        for (token, row) in rows.chunks_exact(lanes(self.head_dim)).enumerate() {
+            for (out, &value) in out.chunks_exact_mut(lanes(self.tokens)).zip(row) {
+                out[token] = value;
+            }
+        }
+    }
+
+    fn by_rows<'m>(&self, values: &'m [f32]) -> Strided<'m> {
+        Strided { values, row: lanes(self.head_dim), column: 1 }
+    }
+
+    /// A product with `[tokens, tokens]` for result.
+    fn square(&self, inner: usize) -> Extents {
+        Extents { rows: self.tokens, inner, columns: lanes(self.tokens) }
+    }
+
+    /// `scores` (turned over if `transposed`) times `[tokens, lanes of head_dim]`.
+    #[inline(always)]
+    fn mix(&self, out: &mut Vec<f32>, scores: &[f32], transposed: bool, rows: &[f32]) {
+        let (row, column) = if transposed { (1, lanes(self.tokens)) } else { (lanes(self.tokens), 1) };
+        out.resize(self.tokens * lanes(self.head_dim), 0.0);
+        let extents = Extents { rows: self.tokens, inner: self.tokens, columns: lanes(self.head_dim) };
+        product(out, Strided { values: scores, row, column }, rows, extents);
+    }
+
+    /// Rows without the padding of their lanes.
+    #[inline(always)]
+    fn store(&self, out: &mut [f32], rows: &[f32], factor: f32) {
+        for (out, row) in out.chunks_exact_mut(self.head_dim).zip(rows.chunks_exact(lanes(self.head_dim))) {
+            for (out, &value) in out.iter_mut().zip(row) {
+                *out = factor * value;
+            }
+        }
+    }
+
+    /// Results by item and head, `[head, item, parts, tokens, head_dim]`, in the order of the grid: `[batch, count, parts * dim]`.
+    fn to_tokens(&self, results: &[f32], parts: usize) -> Vec<f32> {
+        let (items, tokens, head_dim) = (self.items(), self.tokens, self.head_dim);
+        let mut out = vec![0.0; items / self.windows * self.count * parts * self.dim()];
+        out.par_chunks_mut(parts * self.dim()).enumerate().with_min_len(64).for_each(|(row, out)| {
+            let place = self.tables.places[row % self.count] as usize;
+            let item = row / self.count * self.windows + place / tokens;
+            for (slot, out) in out.chunks_exact_mut(head_dim).enumerate() {
+                let (part, head) = (slot / self.heads, slot % self.heads);
+                let from = (((head * items + item) * parts + part) * tokens + place % tokens) * head_dim;
+                out.copy_from_slice(&results[from..from + head_dim]);
+            }
+        });
+        out
+    }
+
+    /// The gradient of the table, `[rows, heads]`, from each head's summed score gradients.
+    fn table_gradient(&self, bias: &[Vec<f32>], rows: usize) -> Vec<f32> {
+        let tasks = bias.len() / self.heads;
+        let mut table = vec![0.0; rows * self.heads];
+        for (index, bias) in bias.iter().enumerate() {
+            let head = index / tasks;
+            for (gradients, rows) in bias.chunks_exact(lanes(self.tokens)).zip(self.tables.bias_rows.chunks_exact(self.tokens)) {
+                for (&gradient, &row) in gradients.iter().zip(rows) {
+                    table[row as usize * self.heads + head] += gradient;
+                }
+            }
+        }
+        table
+    }
+
+    /// The gradient of the padding row: the sum over the places that hold it.
+    fn padding_gradient(&self, results: &[f32]) -> Vec<f32> {
+        let (items, tokens, head_dim) = (self.items(), self.tokens, self.head_dim);
+        let padded = self.tables.rows.iter().enumerate().filter(|&(_, &row)| row == PADDING).map(|(place, _)| place);
+        let padded: Vec<usize> = padded.collect();
+        let mut sums = vec![0.0; 3 * self.dim()];
+        sums.par_chunks_mut(head_dim).enumerate().for_each(|(slot, sums)| {
+            let (part, head) = (slot / self.heads, slot % self.heads);
+            for sample in 0..items / self.windows {
+                for &place in &padded {
+                    let item = sample * self.windows + place / tokens;
+                    let from = (((head * items + item) * 3 + part) * tokens + place % tokens) * head_dim;
+                    for (sum, &value) in sums.iter_mut().zip(&results[from..from + head_dim]) {
+                        *sum += value;
+                    }
+                }
+            }
+        });
+        sums
+    }
+}
+
+/// The attention of one window and head.
+struct Forward<'a> {
+    call: &'a Call<'a>,
+    out: &'a mut [f32],
+    item: usize,
+    head: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl Vectorised for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { call, out, item, head, scratch } = self;
+        call.attend(scratch, item, head);
+        let Scratch { value, scores, product: result, .. } = scratch;
+        call.mix(result, scores, false, value);
+        call.store(out, result, 1.0);
+    }
+}
+
+/// The gradients of some items of one head (`at`: head, first item); returns the sum of their score gradients.
+struct Backward<'a> {
+    call: &'a Call<'a>,
+    out: &'a mut [f32],
+    grad: &'a [f32],
+    at: [usize; 2],
+    scratch: &'a mut Scratch,
+}
+
+impl Vectorised for Backward<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f32> {
+        let Self { call, out, grad, at: [head, first], scratch } = self;
+        let part = call.tokens * call.head_dim;
+        let scale = (call.head_dim as f32).powf(-0.5);
+        let mut bias = vec![0.0; call.tokens * lanes(call.tokens)];
+        for (item, out) in (first..).zip(out.chunks_exact_mut(3 * part)) {
+            call.attend(scratch, item, head);
+            let Scratch { query, key, value, turned, scores, grad: own_grad, score_gradient, product: result } = scratch;
+            call.gather(own_grad, grad, None, [item, head * call.head_dim]);
+            call.mix(result, scores, true, own_grad);
+            call.store(&mut out[2 * part..], result, 1.0);
+
+            call.transpose(turned, value);
+            score_gradient.resize(call.tokens * lanes(call.tokens), 0.0);
+            product(score_gradient, call.by_rows(own_grad), turned, call.square(call.head_dim));
+            let rows = score_gradient.chunks_exact_mut(lanes(call.tokens)).zip(scores.chunks_exact(lanes(call.tokens)));
+            for (gradient, attention) in rows {
+                softmax_gradient(&mut gradient[..call.tokens], &attention[..call.tokens]);
+            }
+            for (bias, &gradient) in bias.iter_mut().zip(&*score_gradient) {
+                *bias += gradient;
+            }
+            call.mix(result, score_gradient, false, key);
+            call.store(out, result, scale);
+            call.mix(result, score_gradient, true, query);
+            call.store(&mut out[part..], result, 1.0);
+        }
+        bias
+    }
+}
+
+#[inline(always)]
+fn softmax(scores: &mut [f32]) {
+    let mut largest = f32::NEG_INFINITY;
+    for &score in &*scores {
+        // Written so that NaN is not lost: a comparison with it is false, and exp keeps it.
+        largest = if score > largest { score } else { largest };
+    }
+    let mut total = 0.0;
+    for score in scores.iter_mut() {
+        *score = exp(*score - largest);
+    }
+    for &score in &*scores {
+        total += score;
+    }
+    let factor = 1.0 / total;
+    for score in scores.iter_mut() {
+        *score *= factor;
+    }
+}
+
+/// `gradient = attention * (gradient - sum(attention * gradient))`.
+#[inline(always)]
+fn softmax_gradient(gradient: &mut [f32], attention: &[f32]) {
+    let along = sum(gradient, attention, |gradient, attention| gradient * attention);
+    for (gradient, &attention) in gradient.iter_mut().zip(attention) {
+        *gradient = attention * (*gradient - along);
+    }
+}
+
+/// See [`crate::kernels::window_attention`].
+pub fn attention(inputs: Inputs<Flex>, tables: &WindowTables) -> HostTensor {
+    let [qkv, padding, table] = [inputs.qkv, inputs.padding, inputs.table].map(contiguous);
+    let call = Call::new([&qkv, &padding, &table], tables);
+    let (items, part) = (call.items(), call.tokens * call.head_dim);
+    let mut results = vec![0.0; call.heads * items * part];
+    let tasks = results.par_chunks_mut(part).enumerate();
+    tasks.for_each_init(Scratch::default, |scratch, (task, out)| {
+        vectorised(Forward { call: &call, out, item: task % items, head: task / items, scratch });
+    });
+    let samples = items / call.windows;
+    tensor(call.to_tokens(&results, 1), [samples, call.count, call.dim()])
+}
+
+/// Gradients of [`attention`] with respect to its inputs.
+pub fn attention_gradients(inputs: Inputs<Flex>, tables: &WindowTables, grad: HostTensor) -> AttentionGradients<Flex> {
+    let [qkv, padding, table] = [inputs.qkv, inputs.padding, inputs.table].map(contiguous);
+    let grad = contiguous(grad);
+    let call = Call::new([&qkv, &padding, &table], tables);
+    let (items, part) = (call.items(), 3 * call.tokens * call.head_dim);
+    let share = items.div_ceil(BACKWARD_TASKS.div_ceil(call.heads));
+    let mut results = vec![0.0; call.heads * items * part];
+    let tasks = results.par_chunks_mut(items * part).enumerate().flat_map(|(head, results)| {
+        results.par_chunks_mut(share * part).enumerate().map(move |(task, results)| ([head, task * share], results))
+    });
+    let bias: Vec<Vec<f32>> = tasks
+        .map_init(Scratch::default, |scratch, (at, out)| vectorised(Backward { call: &call, out, grad: elements(&grad), at, scratch }))
+        .collect();
+    let [rows, heads] = table.layout().shape().dims();
+    AttentionGradients {
+        qkv: tensor(call.to_tokens(&results, 3), [items / call.windows, call.count, 3 * call.dim()]),
+        padding: tensor(call.padding_gradient(&results), [3 * call.dim()]),
+        table: tensor(call.table_gradient(&bias, rows), [rows, heads]),
+    }
+}

@@ -1,0 +1,35 @@
+//! Bodies of the operations on the CPU: plain slices, all cores, vector instructions by run-time detection.
+//!
+//! Sums over many rows are taken in pieces of a fixed size and added in order, so that results do not depend on the
+//! number of threads.
+
+mod attention;
+mod gather;
+mod product;
+mod rows;
+mod simd;
+
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps as _;
+use burn::backend::tensor::{Device, FloatTensor};
+use burn::tensor::TensorData;
+
+pub(super) use attention::{attention, attention_gradients};
+pub(super) use gather::{gather_outer, gather_product};
+pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
+
+type HostTensor = FloatTensor<Flex>;
+
+/// The same tensor, row-major and from the start of its buffer.
+fn contiguous(tensor: HostTensor) -> HostTensor {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 { tensor } else { tensor.to_contiguous() }
+}
+
+/// The elements of a contiguous tensor.
+fn elements(tensor: &HostTensor) -> &[f32] {
+    tensor.as_slice().expect("a contiguous float32 tensor")
+}
+
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> HostTensor {
+    Flex::float_from_data(TensorData::new(values, shape), &Device::<Flex>::default())
+}

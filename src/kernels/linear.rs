@@ -1,0 +1,50 @@
+//! A linear map over the last axis, bias included.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata};
+use burn::tensor::{Shape, Tensor};
+
+use super::dispatch::{TokenKernels, TokenOps as _};
+
+/// `x W + b`: `x` `[..., in]`, `weight` `[in, out]`, `bias` `[out]` -> `[..., out]`.
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    let out = Dispatch::token_linear(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(out)
+}
+
+/// `[..., columns]` as `[rows, columns]`.
+pub(super) fn rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let shape = x.shape();
+    let columns = shape[shape.num_dims() - 1];
+    let count = shape.num_elements() / columns.max(1);
+    B::float_reshape(x, Shape::from([count, columns]))
+}
+
+pub(super) fn value<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
+    let mut shape = x.shape();
+    let last = shape.num_dims() - 1;
+    shape[last] = weight.shape()[1];
+    let out = B::add_bias(B::float_matmul(rows::<B>(x), weight), bias);
+    B::float_reshape(out, shape)
+}
+
+pub(super) fn input_gradient<B: Backend>(weight: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+    let mut shape = grad.shape();
+    let last = shape.num_dims() - 1;
+    shape[last] = weight.shape()[0];
+    B::float_reshape(B::float_matmul(rows::<B>(grad), B::float_transpose(weight)), shape)
+}
+
+pub(super) fn weight_gradient<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_matmul(B::float_transpose(rows::<B>(x)), rows::<B>(grad))
+}
+
+pub(super) fn column_sums<B: Backend>(rows: FloatTensor<B>) -> FloatTensor<B> {
+    let columns = rows.shape()[1];
+    B::float_reshape(B::float_sum_dim(rows, 0), Shape::from([columns]))
+}
+
+pub(super) fn add_bias<B: Backend>(rows: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
+    let columns = bias.shape()[0];
+    B::float_add(rows, B::float_reshape(bias, Shape::from([1, columns])))
+}
