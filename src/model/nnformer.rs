@@ -90,7 +90,7 @@ fn block_config(config: &NnFormerConfig, layout: &StageLayout, heads: usize, dro
 }
 
 impl NnFormerEncoder {
-    /// Initial weights of `seed`, as PyTorch's defaults (the reference overrides only the position tables).
+    /// Initial weights of `seed`: position tables and linear layers truncated normal, convolutions PyTorch's default.
     pub fn init(config: &NnFormerConfig, task: &Task, seed: u64, device: &Device) -> Self {
         let init = Initialiser::new(seed, device).at(ENCODER);
         let layouts = stage_layouts(config, task.crop_size);

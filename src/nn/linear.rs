@@ -16,8 +16,20 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// PyTorch's default initialisation.
+    /// Standard deviation of a transformer layer's initial weights.
+    const WEIGHT_STD: f32 = 0.02;
+
+    /// A layer of a transformer: weights truncated normal with standard deviation 0.02, biases 0, as the references'
+    /// `_init_weights`.
     pub fn init(input: usize, output: usize, bias: bool, init: &Initialiser<'_>) -> Self {
+        Self {
+            weight: init.truncated_normal("weight", [input, output], Self::WEIGHT_STD),
+            bias: bias.then(|| init.at("bias").constant([output], 0.0)),
+        }
+    }
+
+    /// A layer of a projector: PyTorch's default initialisation.
+    pub fn init_uniform(input: usize, output: usize, bias: bool, init: &Initialiser<'_>) -> Self {
         Self {
             weight: init.fan_in_uniform("weight", [input, output], input),
             bias: bias.then(|| init.fan_in_uniform("bias", [output], input)),
