@@ -1,7 +1,7 @@
 //! Losses: tokens or logits in, one number and its parts out.
 //!
 //! Each loss computes its own gradient in closed form next to its value and hands both to the autodiff graph
-//! ([`known_gradient`]). The graph then holds one small node instead of a chain of matrices as large as the similarity
+//! (`known_gradient`). The graph then holds one small node instead of a chain of matrices as large as the similarity
 //! matrix or the logits.
 
 mod dice_ce_kernel;

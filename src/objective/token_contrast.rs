@@ -65,16 +65,15 @@ impl TokenContrast {
         let (rows, inverse_norm) = normalise(Tensor::cat(vec![z.clone().inner(), z_hat.clone().inner()], 0).reshape([anchors, dim]));
         let wants_gradient = z.is_tracked() || z_hat.is_tracked();
 
+        let shape = kernel::Shape { batch, tokens };
+        let scales = kernel::Scales { temperature: self.temperature, weight: self.weight };
         let Contrast { value, gradient, numbers } = if on_host(&rows.device()) {
-            kernel::on_host(&rows, kernel::Shape { batch, tokens }, self.scales(), wants_gradient)
+            kernel::on_host(&rows, shape, scales, wants_gradient)
         } else {
             let mut cached = self.plan.lock().expect("no thread panics while it holds the plan");
-            let shape = kernel::Shape { batch, tokens };
-            let plan = match cached.take() {
-                Some(plan) if plan.fits(shape, &rows.device()) => plan,
-                _ => Plan::new(shape, self.weight, &rows.device()),
-            };
-            kernel::on_device(&rows, cached.insert(plan), self.scales(), wants_gradient)
+            let fitting = cached.take().filter(|plan| plan.fits(shape, &rows.device()));
+            let plan = fitting.unwrap_or_else(|| Plan::new(shape, self.weight, &rows.device()));
+            kernel::on_device(&rows, cached.insert(plan), scales, wants_gradient)
         };
 
         let Some(gradient) = gradient else { return TokenContrastLoss { loss: value, numbers } };
@@ -84,10 +83,6 @@ impl TokenContrast {
             gradient.clone().narrow(0, view * half, half).reshape([batch, tokens, dim])
         });
         TokenContrastLoss { loss: attach(value, [(z, first), (z_hat, second)]), numbers }
-    }
-
-    fn scales(&self) -> kernel::Scales {
-        kernel::Scales { temperature: self.temperature, weight: self.weight }
     }
 }
 

@@ -1,17 +1,28 @@
 //! Representation collapse, measured: does a token tell what it sees, or only where it lies?
+//!
+//! The encoder's tokens of a fixed bank of held-out crops come in, numbers go out ([`Collapse`]), and a [`verdict`].
+//! Show the untrained encoder's numbers beside them, and those of a constant and a noise input.
 
 mod bank;
+mod neighbours;
+mod probe;
+mod ridge;
+mod spectrum;
+mod variance;
+mod verdict;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use bank::{LabelledBank, TokenBank};
+pub use probe::{LabelProbe, label_probe};
+pub use verdict::{Judgement, Verdict, verdict};
 
 /// The numbers. `None` where an input was not given, or where the number does not exist (0 divided by 0).
 ///
-/// Of a constant encoder (all tokens equal): `eta2`, shares, locks and `residual_rankme` do not exist, `gap` is 0, `rankme` 1,
-/// `uniformity` 0, both probes are at chance.
+/// Of a constant encoder (all tokens equal): `eta2`, shares, locks, `residual_rankme` and retrieval do not exist, `gap` is 0,
+/// `rankme` 1, `uniformity` 0, `alignment` 0, the position probe explains 0 and the content probe is at chance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Collapse {
@@ -47,8 +58,71 @@ pub struct Collapse {
     pub alignment: Option<f64>,
     /// Log of the mean `exp(-2 distance²)` over pairs of tokens; 0: all equal, the lower the more spread.
     pub uniformity: Option<f64>,
-    /// Share of tokens whose nearest other token has their position in another volume.
+    /// Share of tokens whose nearest token, among those of the same crop and of other volumes, has their position in another volume.
     pub retrieval_wrong_volume: Option<f64>,
     /// Singular values of the tokens, largest first, summing to 1.
     pub spectrum: Vec<f64>,
 }
+
+/// The tokens of one encoder for the same crops, once as they are and once after they were turned.
+#[derive(Clone, Copy, Debug)]
+pub struct Banks<'a> {
+    /// As they are.
+    pub original: &'a TokenBank,
+    /// Each volume turned by an admissible element of its own, tokens not restored.
+    pub turned: Option<&'a TokenBank>,
+    /// Each volume reversed along all three axes, tokens not restored.
+    pub reflected: Option<&'a TokenBank>,
+}
+
+impl Collapse {
+    /// All numbers but those of the label probe. All are `None` if a token is not finite.
+    ///
+    /// # Panics
+    /// If a bank does not hold as many numbers as it says, or the banks differ in shape.
+    pub fn measure(banks: Banks) -> Self {
+        let Banks { original, turned, reflected } = banks;
+        let all = [Some(original), turned, reflected];
+        for bank in all.iter().flatten() {
+            assert_eq!(bank.tokens.len(), bank.len() * bank.dim, "a bank holds [volumes, crops, positions, dim]");
+            let shape = |bank: &TokenBank| (bank.volumes, bank.crops, bank.positions, bank.dim);
+            assert_eq!(shape(bank), shape(original), "the banks hold the same crops");
+        }
+        if all.iter().flatten().any(|bank| bank.is_empty() || bank.tokens.iter().any(|x| !x.is_finite())) {
+            return Self::default();
+        }
+        let bank = &original.normalised();
+        let reflected = reflected.map(TokenBank::normalised);
+        let restored = reflected.as_ref().map(TokenBank::reversed);
+        let shares = variance::shares(bank);
+        let spectrum = spectrum::spectrum(bank);
+        let neighbours = neighbours::neighbours(bank);
+        Self {
+            eta2: shares.map(|shares| shares.position),
+            eta2_turned: turned.and_then(|turned| variance::shares(&turned.normalised())).map(|shares| shares.position),
+            volume_share: shares.map(|shares| shares.volume),
+            remainder_share: shares.map(|shares| shares.remainder),
+            gap: variance::gap(bank),
+            index_lock: reflected.as_ref().and_then(|reflected| variance::lock(bank, reflected)),
+            anatomy_lock: restored.as_ref().and_then(|restored| variance::lock(bank, restored)),
+            rankme: spectrum::effective_rank(&spectrum),
+            residual_rankme: spectrum::residual_spectrum(bank).and_then(|residual| spectrum::effective_rank(&residual)),
+            position_probe_r2: probe::position_r2(bank),
+            content_probe_accuracy: probe::content_accuracy(bank),
+            alignment: restored.as_ref().and_then(|restored| variance::alignment(bank, restored)),
+            uniformity: neighbours.map(|neighbours| neighbours.uniformity),
+            retrieval_wrong_volume: shares.and(neighbours).map(|neighbours| neighbours.wrong_volume),
+            spectrum,
+            ..Self::default()
+        }
+    }
+
+    /// The numbers with those of the label probe.
+    #[must_use]
+    pub fn with_labels(self, probe: LabelProbe) -> Self {
+        Self { label_probe_r2: probe.tokens, label_probe_r2_position: probe.position, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -152,8 +152,9 @@ fn degenerate_targets(entry: &Entry, config: &DiceCeConfig, name: &str, device: 
 fn monai(entry: &Entry, (variant, options): (&str, &Map<String, Value>), name: &str, device: &Device, outcomes: &mut Outcomes) {
     let known = ["to_onehot_y", "softmax", "sigmoid", "squared_pred", "smooth_nr", "smooth_dr", "include_background", "batch"];
     let known = [&known[..], &["lambda_dice", "lambda_ce"]].concat();
-    for option in options.keys() {
-        assert!(known.contains(&option.as_str()), "{variant}: {option} is not offered");
+    if let Some(option) = options.keys().find(|option| !known.contains(&option.as_str())) {
+        outcomes.push(Err(format!("{}: {variant}: {option} is not offered", entry.name)));
+        return;
     }
     let flag = |name: &str, default: bool| options.get(name).map_or(default, |value| value == true);
     let size = |name: &str, default: f64| options.get(name).map_or(default, number);

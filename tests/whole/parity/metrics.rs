@@ -58,7 +58,9 @@ pub fn run(entry: &Entry) -> Outcomes {
         let pair = LabelPair { truth: &labels[0], prediction: &labels[1], shape, spacing_mm };
         for (place, name) in columns.iter().enumerate() {
             let Some(column) = column(name) else {
-                assert!(NOT_OFFERED.contains(&name.as_str()), "{}: unknown column {name:?}", entry.name);
+                if case == 0 && !NOT_OFFERED.contains(&name.as_str()) {
+                    outcomes.push(Err(format!("{}: unknown column {name:?}", entry.name)));
+                }
                 continue;
             };
             for (region, got) in ours(&pair, &regions, &column).into_iter().enumerate() {

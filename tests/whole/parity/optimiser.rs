@@ -31,10 +31,11 @@ pub fn run(entry: &Entry) -> Outcomes {
     let hyper = entry.hyper();
     let number = |name: &str| hyper[name].as_f64().unwrap_or_else(|| panic!("{}: no number {name:?}", entry.name));
     assert_eq!(hyper["nesterov"], true, "{}: only Nesterov momentum is offered", entry.name);
-    let base = f64::from(entry.tensor("expected.lr").values[0]);
-    let base = hyper["lr"][0].as_f64().unwrap_or(base);
     let poly = ScheduleConfig::Poly { power: POLY_POWER };
-    let rates: Vec<f64> = list(&hyper["epochs"]).into_iter().map(|epoch| schedule::lr(&poly, base, epoch, number("E") as usize)).collect();
+    let (epochs, last) = (list(&hyper["epochs"]), number("E") as usize);
+    // The entry states the rates only: that of the first epoch gives the base, the others are compared.
+    let base = hyper["lr"][0].as_f64().expect("a first rate") / schedule::lr(&poly, 1.0, epochs[0], last);
+    let rates: Vec<f64> = epochs.into_iter().map(|epoch| schedule::lr(&poly, base, epoch, last)).collect();
     let single: Vec<f32> = rates.iter().map(|&rate| rate as f32).collect();
     let mut outcomes = vec![entry.compare("expected.lr", &single, 1.0)];
 
