@@ -1,1 +1,189 @@
-//! From scanner grid to network input: orient, resample, normalise, crop; and the way back.
+//! From scanner grid to network input: orient, resample, normalise, crop; and what the way back needs.
+//!
+//! Order: turn to RAS ([`orient`]), new voxel size ([`resample`]), intensities ([`intensity`]), cut to the foreground
+//! box ([`foreground`]). Cases come out ready for cropping by the loader; [`cache`] keeps them between runs.
+
+pub mod cache;
+pub mod foreground;
+pub mod intensity;
+pub mod orient;
+pub mod resample;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Intensity, PreprocessConfig};
+use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Volume};
+pub use foreground::CropBox;
+pub use orient::Orientation;
+pub use resample::{Resampling, resample_trilinear};
+
+/// A case as the networks see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Its name in the dataset.
+    pub name: String,
+    /// Normalised intensities.
+    pub image: Volume,
+    /// Class indices on the image's grid, `[D, H, W]`.
+    pub label: Option<Vec<u8>>,
+    /// How a segmentation gets back to the scanner's grid.
+    pub way_back: WayBack,
+}
+
+/// What was done to a case's grid, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// Header of the (first) image file.
+    pub header: SourceHeader,
+    /// The scanner's grid.
+    pub source: Grid,
+    /// Its turn to RAS.
+    pub orientation: Orientation,
+    /// The change of voxel size of the turned grid, if any.
+    pub resampling: Option<Resampling>,
+    /// The part of the resampled grid that was kept.
+    pub crop: CropBox,
+}
+
+impl WayBack {
+    /// Shape of the turned grid.
+    pub fn oriented_shape(&self) -> [usize; 3] {
+        self.orientation.shape(self.source.shape)
+    }
+
+    /// Shape after resampling, before the crop.
+    pub fn resampled_shape(&self) -> [usize; 3] {
+        self.resampling.as_ref().map_or_else(|| self.oriented_shape(), |plan| plan.grid.shape)
+    }
+}
+
+/// Prepares cases of a dataset in parallel, in the order of `names`.
+///
+/// With a `cache` folder, what is there is read and what isn't is written. `progress` is called with (cases done,
+/// cases in all), from several threads.
+///
+/// # Errors
+/// Everything wrong with any of the cases, at once.
+pub fn prepare(
+    dataset: &Dataset,
+    names: &[String],
+    config: &PreprocessConfig,
+    cache: Option<&Path>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<Case>, DataErrors> {
+    let label_values = dataset.label_values();
+    let done = AtomicUsize::new(0);
+    let one = |name: &String| {
+        let unknown = || Fault::UnknownCase { name: name.clone(), list: "the cases to prepare".to_owned(), near: Vec::new() };
+        let case = dataset.case(name).ok_or_else(|| DataErrors::from(unknown().at(Path::new(&dataset.name))))?;
+        let prepared = prepare_cached(dataset, case, &label_values, config, cache);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, names.len());
+        prepared
+    };
+    let results: Vec<Result<Case, DataErrors>> = names.par_iter().map(one).collect();
+    let mut cases = Vec::with_capacity(names.len());
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(case) => cases.push(case),
+            Err(DataErrors(found)) => errors.extend(found),
+        }
+    }
+    DataErrors::or(errors, cases)
+}
+
+fn prepare_cached(
+    dataset: &Dataset,
+    case: &CaseSource,
+    label_values: &[u32],
+    config: &PreprocessConfig,
+    cache: Option<&Path>,
+) -> Result<Case, DataErrors> {
+    let fresh = || -> Result<Case, DataErrors> {
+        let loaded = dataset.load(case)?;
+        Ok(prepare_one(&case.name, loaded, label_values, config)?)
+    };
+    let Some(folder) = cache else { return fresh() };
+    // A listing or file at fault has no entry: the full read explains it.
+    let Ok(key) = cache::key(case, label_values, dataset.channels.len(), config) else { return fresh() };
+    if dataset.listing_is_sound(&case.name)
+        && let Some(found) = cache::load(folder, &key, &case.name)
+    {
+        return Ok(found);
+    }
+    let prepared = fresh()?;
+    if let Err(error) = cache::store(folder, &key, &prepared) {
+        // The case is in memory; only the next run will be slower.
+        tracing::warn!("{error}");
+    }
+    Ok(prepared)
+}
+
+/// Prepares one loaded case, of a dataset or not; `label_values` are the label values of the class indices.
+///
+/// # Errors
+/// A label value that is not among `label_values`.
+pub fn prepare_one(name: &str, loaded: LoadedCase, label_values: &[u32], config: &PreprocessConfig) -> Result<Case, DataError> {
+    let LoadedCase { image: scan, label } = loaded;
+    let label = label.map(|label| classes(&label, label_values).map_err(|fault| fault.at(&scan.file))).transpose()?;
+    let source = scan.volume.grid.clone();
+    let orientation = Orientation::to_ras(&source);
+    let mut image = orient(scan.volume, orientation);
+    let mut label = label.map(|label| orientation.turn(label, source.shape));
+    let resampling = config.spacing_mm.and_then(|spacing_mm| Resampling::plan(&image.grid, spacing_mm));
+    if let Some(plan) = &resampling {
+        image = Volume { channels: image.channels, voxels: plan.trilinear(&image.voxels), grid: plan.grid.clone() };
+        label = label.map(|label| plan.nearest(&label));
+    }
+    let (image, crop) = scale_and_box(image, config);
+    let shape = image.grid.shape;
+    let image = Volume { channels: image.channels, voxels: crop.cut(image.voxels, shape), grid: crop.grid(&image.grid) };
+    let label = label.map(|label| crop.cut(label, shape));
+    let way_back = WayBack { header: scan.header, source, orientation, resampling, crop };
+    Ok(Case { name: name.to_owned(), image, label, way_back })
+}
+
+/// Turns an image by an axis permutation and flips.
+pub fn orient(volume: Volume, orientation: Orientation) -> Volume {
+    let grid = orientation.grid(&volume.grid);
+    Volume { channels: volume.channels, voxels: orientation.turn(volume.voxels, volume.grid.shape), grid }
+}
+
+/// Normalises an image and finds the box of its foreground: after scaling above zero for CT, before it above the
+/// channel's minimum for MRI. An image without foreground is kept whole.
+pub fn scale_and_box(mut image: Volume, config: &PreprocessConfig) -> (Volume, CropBox) {
+    let whole = CropBox::whole(image.grid.shape);
+    let find = |image: &Volume, above: &[f32]| {
+        let bounds = config.crop_foreground.then(|| foreground::bounding_box(image, above)).flatten();
+        bounds.unwrap_or(whole)
+    };
+    match config.intensity {
+        Intensity::CtWindow { .. } => {
+            intensity::normalise(&mut image, config.intensity);
+            let crop = find(&image, &vec![0.0; image.channels]);
+            (image, crop)
+        }
+        Intensity::ZScore { .. } => {
+            let crop = find(&image, &intensity::minima(&image));
+            intensity::normalise(&mut image, config.intensity);
+            (image, crop)
+        }
+    }
+}
+
+/// Label values as class indices.
+fn classes(label: &LabelMap, label_values: &[u32]) -> Result<Vec<u8>, Fault> {
+    let mut class_of = vec![None; usize::from(u16::MAX) + 1];
+    for (class, &value) in (0..=u8::MAX).zip(label_values) {
+        class_of[value as usize] = Some(class);
+    }
+    let class = |&value: &u16| {
+        let unknown = || Fault::UnknownLabel { found: vec![u32::from(value)], known: label_values.to_vec() };
+        class_of[usize::from(value)].ok_or_else(unknown)
+    };
+    label.voxels.iter().map(class).collect()
+}

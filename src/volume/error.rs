@@ -164,7 +164,7 @@ pub enum Fault {
     #[error("holds label values {found:?}; the dataset names {known:?}")]
     UnknownLabel {
         /// The first few.
-        found: Vec<f64>,
+        found: Vec<u32>,
         /// The dataset's label values.
         known: Vec<u32>,
     },

@@ -53,7 +53,7 @@ pub fn from_scan(scan: Scan, known: Option<&[u32]>) -> Result<CountedLabels, Vec
     let voxels_of: BTreeMap<u32, u64> = (0_u32..).zip(counts).filter(|&(_, count)| count > 0).collect();
     if let Some(known) = known {
         let unknown = voxels_of.keys().filter(|value| !known.contains(value));
-        let found: Vec<f64> = unknown.take(SHOWN).map(|&value| f64::from(value)).collect();
+        let found: Vec<u32> = unknown.take(SHOWN).copied().collect();
         if !found.is_empty() {
             faults.push(Fault::UnknownLabel { found, known: known.to_vec() });
         }

@@ -1,26 +1,25 @@
 //! The report as text, for a terminal of a hundred columns.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::{CaseRow, CheckReport, ImageSummary};
 
 /// Columns of the terminal that the table is made for.
 const WIDTH: u16 = 100;
 
-/// Label values counted one by one in a row; of more, their number is told.
-const LABELS_SHOWN: usize = 3;
+/// Labels of a dataset up to which each has its own count in a row.
+const LABELS_SHOWN: usize = 4;
 
 impl fmt::Display for CheckReport {
     /// Name, one line for each case, notes, problems.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let labelled = self.rows.iter().filter(|row| row.labels.is_some()).count();
         writeln!(f, "{}: {} cases, {labelled} with labels", self.name, self.rows.len())?;
-        writeln!(f, "channels: {}", self.channels.join(", "))?;
-        let labels = self.labels.iter().map(|(value, name)| format!("{value} {name}")).collect::<Vec<_>>();
-        writeln!(f, "labels: {}", labels.join(", "))?;
+        writeln!(f, "{}", wrapped("channels: ", &self.channels))?;
+        let labels: Vec<String> = self.labels.iter().map(|(value, name)| format!("{value} {name}")).collect();
+        writeln!(f, "{}", wrapped("labels: ", &labels))?;
         writeln!(f, "{}", self.table())?;
         for row in &self.rows {
             for note in &row.notes {
@@ -42,17 +41,20 @@ impl CheckReport {
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(WIDTH);
-        table.set_header(["case", "D x H x W", "mm", "axes", "0.5 / 50 / 99.5 %", "voxels of labels", ""]);
+        table.set_width(WIDTH).remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
+        let foreground: Vec<u32> = self.labels.keys().copied().filter(|&value| value != 0).collect();
+        let values = foreground.iter().map(u32::to_string).collect::<Vec<_>>().join(" / ");
+        let voxels = if foreground.len() <= LABELS_SHOWN { format!("voxels of {values}") } else { "labelled voxels".to_owned() };
+        table.set_header(["case", "D x H x W", "mm", "axes", "ch", "0.5 / 50 / 99.5 %", &voxels, ""]);
         let unusable = self.unusable();
         for row in &self.rows {
             let state = if unusable.contains(&row.name) { "!" } else { "" };
             let [shape, spacing, axes, intensity] = row.image.as_ref().map_or(["-", "-", "-", "-"].map(str::to_owned), image_cells);
-            let labels = row.labels.as_ref().map_or("none".to_owned(), label_cell);
-            let cells = [row.name.clone(), shape, spacing, axes, intensity, labels, state.to_owned()];
+            let labels = label_cell(row, &foreground);
+            let cells = [row.name.clone(), shape, spacing, axes, row.channels().to_string(), intensity, labels, state.to_owned()];
             table.add_row(cells.map(Cell::new));
         }
-        for column in [1, 2, 4] {
+        for column in [1, 2, 4, 5, 6] {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -68,24 +70,42 @@ impl CaseRow {
     }
 }
 
+/// A list on as many lines as it needs.
+fn wrapped(title: &str, items: &[String]) -> String {
+    let mut text = title.to_owned();
+    let mut column = title.len();
+    for (index, item) in items.iter().enumerate() {
+        let comma = if index + 1 < items.len() { "," } else { "" };
+        let length = item.chars().count() + comma.len();
+        if index > 0 && column + 1 + length > usize::from(WIDTH) {
+            text.push_str("\n ");
+            column = 1;
+        }
+        let space = if index > 0 { " " } else { "" };
+        text.push_str(&format!("{space}{item}{comma}"));
+        column += space.len() + length;
+    }
+    text
+}
+
+/// Shape, voxel size, letters, intensities of the first channel.
 fn image_cells(image: &ImageSummary) -> [String; 4] {
     let [d, h, w] = image.shape;
     let spacing = image.spacing_mm.map(|mm| number(mm, 3));
     let spacing = if spacing[0] == spacing[1] && spacing[1] == spacing[2] { spacing[0].clone() } else { spacing.join(" x ") };
-    let mut intensity = image.intensity.first().map(|values| values.map(|v| number(f64::from(v), 3)).join(" / ")).unwrap_or_default();
-    if image.intensity.len() > 1 {
-        let _ = write!(intensity, " (1 of {})", image.intensity.len());
-    }
+    let intensity = image.intensity.first().map(|values| values.map(|v| number(f64::from(v), 3)).join(" / ")).unwrap_or_default();
     [format!("{d} x {h} x {w}"), spacing, image.axes.clone(), intensity]
 }
 
-fn label_cell(labels: &BTreeMap<u32, u64>) -> String {
-    let foreground = || labels.iter().filter(|&(&value, _)| value != 0);
-    match foreground().count() {
-        0 => "background only".to_owned(),
-        1..=LABELS_SHOWN => foreground().map(|(value, count)| format!("{value}: {count}")).collect::<Vec<_>>().join(", "),
-        many => format!("{many} labels, {} in all", foreground().map(|(_, count)| count).sum::<u64>()),
+/// Voxels of each label of the dataset, or of all of them together if they are many.
+fn label_cell(row: &CaseRow, foreground: &[u32]) -> String {
+    let Some(found) = &row.labels else { return "none".to_owned() };
+    if foreground.len() <= LABELS_SHOWN {
+        let voxels = foreground.iter().map(|value| found.get(value).unwrap_or(&0).to_string());
+        return voxels.collect::<Vec<_>>().join(" / ");
     }
+    let present = found.iter().filter(|&(&value, _)| value != 0);
+    format!("{} in {} labels", present.clone().map(|(_, voxels)| voxels).sum::<u64>(), present.count())
 }
 
 /// A number to so many digits, in powers of ten if long.
@@ -104,7 +124,15 @@ fn number(value: f64, digits: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{number, wrapped};
+
+    #[test]
+    fn long_lists_go_on_in_the_next_line() {
+        let items: Vec<String> = (0..40).map(|number| format!("label {number}")).collect();
+        let text = wrapped("labels: ", &items);
+        assert!(text.lines().count() == 5 && text.lines().all(|line| line.len() <= 100), "{text}");
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), format!("labels: {}", items.join(", ")));
+    }
 
     #[test]
     fn numbers_are_short() {

@@ -1,8 +1,8 @@
 //! From a folder, a list or a name to a [`Dataset`]: which cases there are, their channels and labels.
 //!
-//! [`list`](self) forms that are understood: Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain
-//! folders (`folders.rs`), what both say about channels and labels (`naming.rs`). Opening reads no image; what is
-//! already visibly wrong with the listing goes to [`Dataset::findings`], so that one look shows all of it.
+//! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`), with
+//! what they say about channels and labels (`naming.rs`). Volumes are read only for what isn't said: the number of
+//! channels, the label values. What is wrong with the listing goes to [`Dataset::findings`], for one look at all of it.
 
 mod folders;
 mod lists;
@@ -53,13 +53,12 @@ impl Dataset {
     /// # Errors
     /// No dataset there, a list that cannot be understood, no case at all, more than 256 classes.
     pub fn open(source: &DataSource) -> Result<Self, DataError> {
-        let dataset = match source {
-            DataSource::Demo => return Ok(demo::dataset()),
-            DataSource::Synthetic(config) => return Ok(synthetic::dataset(config)),
-            DataSource::Folders { images, labels } => folders::pair(images, labels.as_deref())?,
-            DataSource::Dataset(path) => open_path(path)?,
-        };
-        Ok(dataset)
+        match source {
+            DataSource::Demo => Ok(demo::dataset()),
+            DataSource::Synthetic(config) => Ok(synthetic::dataset(config)),
+            DataSource::Folders { images, labels } => folders::pair(images, labels.as_deref()),
+            DataSource::Dataset(path) => open_path(path),
+        }
     }
 
     /// Label value of each class index: the sorted label values, background first.
@@ -94,6 +93,11 @@ impl Dataset {
             Err(DataErrors(errors)) => Err(DataErrors([listing, errors].concat())),
             Ok(loaded) => DataErrors::or(listing, loaded),
         }
+    }
+
+    /// Whether nothing is wrong with the listing of a case.
+    pub fn listing_is_sound(&self, case: &str) -> bool {
+        self.findings_of(case).next().is_none()
     }
 
     pub(super) fn findings_of(&self, case: &str) -> impl Iterator<Item = &DataError> {

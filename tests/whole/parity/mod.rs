@@ -7,6 +7,7 @@
 mod losses;
 mod metrics;
 mod optimiser;
+mod preprocess;
 
 use crate::fixtures::{Entry, entries};
 
@@ -26,6 +27,7 @@ const CHECKS: &[Check] = &[
     Check { what: "Dice and cross-entropy", applies: losses::is_segmentation, run: losses::segmentation },
     Check { what: "Dice and HD95", applies: metrics::applies, run: metrics::run },
     Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
+    Check { what: "preprocessing", applies: preprocess::applies, run: preprocess::run },
 ];
 
 #[test]

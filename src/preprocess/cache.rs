@@ -1,0 +1,110 @@
+//! Prepared cases on disk, each under a key of everything that decides it.
+//!
+//! The key is the SHA-256 of the files' content, the settings, the label values and this format's version, so that an
+//! entry never has to be invalidated: what has changed has another key. An entry is a line of text, its header's
+//! length, the header as RON (whose numbers come back to the last bit), float32 voxels and class indices, all
+//! little-endian.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Case, WayBack};
+use crate::config::PreprocessConfig;
+use crate::volume::{CaseSource, DataError, Grid, Volume, write_atomically};
+
+/// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
+const VERSION: &[u8] = b"simtrot prepared case 1\n";
+
+/// Voxels converted at a time.
+const BLOCK: usize = 1 << 14;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    grid: Grid,
+    channels: usize,
+    labelled: bool,
+    way_back: WayBack,
+}
+
+/// What names the entry of a case.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn key(case: &CaseSource, label_values: &[u32], channels: usize, config: &PreprocessConfig) -> Result<String, DataError> {
+    let mut hash = Sha256::new();
+    hash.update(VERSION);
+    hash.update(format!("{config:?} {label_values:?} {channels}"));
+    for (role, source) in case.images.iter().map(|image| ("image", image)).chain(case.label.iter().map(|label| ("label", label))) {
+        // Each content by its own digest, so that no bytes can pass from one file to the next unnoticed.
+        let mut content = Sha256::new();
+        source.hash_into(&mut content)?;
+        hash.update(role);
+        hash.update(content.finalize());
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Reads an entry; none if there is none or it isn't whole.
+pub fn load(folder: &Path, key: &str, name: &str) -> Option<Case> {
+    let mut file = File::open(path(folder, key)).ok()?;
+    let length = file.metadata().ok()?.len();
+    read(&mut file, length, name).ok()
+}
+
+/// Writes an entry.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub fn store(folder: &Path, key: &str, case: &Case) -> Result<(), DataError> {
+    let Case { image, label, way_back, .. } = case;
+    let header = Header { grid: image.grid.clone(), channels: image.channels, labelled: label.is_some(), way_back: way_back.clone() };
+    let header = ron::to_string(&header).expect("plain data can be written as RON");
+    write_atomically(&path(folder, key), |out| {
+        out.write_all(VERSION)?;
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        for block in image.voxels.chunks(BLOCK) {
+            out.write_all(&block.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
+        }
+        out.write_all(label.as_deref().unwrap_or_default())
+    })
+}
+
+fn path(folder: &Path, key: &str) -> PathBuf {
+    folder.join(format!("{key}.case"))
+}
+
+fn read(file: &mut impl Read, length: u64, name: &str) -> io::Result<Case> {
+    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut version = [0; VERSION.len()];
+    let mut size = [0; 8];
+    file.read_exact(&mut version)?;
+    file.read_exact(&mut size)?;
+    let size = u64::from_le_bytes(size);
+    if version != VERSION || size > length {
+        return Err(broken("another format"));
+    }
+    let mut header = vec![0; size as usize];
+    file.read_exact(&mut header)?;
+    let Header { grid, channels, labelled, way_back } = ron::de::from_bytes(&header).map_err(io::Error::other)?;
+    let voxels = channels * grid.len();
+    let labels = if labelled { grid.len() } else { 0 };
+    if (VERSION.len() + 8) as u64 + size + (4 * voxels + labels) as u64 != length {
+        return Err(broken("another length"));
+    }
+    let mut values = Vec::with_capacity(voxels);
+    let mut block = vec![0; 4 * BLOCK];
+    while values.len() < voxels {
+        let block = &mut block[..4 * BLOCK.min(voxels - values.len())];
+        file.read_exact(block)?;
+        values.extend(block.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+    }
+    let mut label = vec![0; labels];
+    file.read_exact(&mut label)?;
+    let image = Volume { channels, grid, voxels: values };
+    Ok(Case { name: name.to_owned(), image, label: labelled.then_some(label), way_back })
+}

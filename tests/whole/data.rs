@@ -1,0 +1,375 @@
+//! Datasets from disk: every layout is understood, everything wrong is reported at once, the cache is used.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde_json::json;
+use simtrot::config::{DataConfig, DataSource, Intensity, PreprocessConfig, SplitConfig, SyntheticConfig};
+use simtrot::infer::export::write_segmentation;
+use simtrot::preprocess::{Case, prepare, prepare_one};
+use simtrot::volume::check::{CheckReport, inspect};
+use simtrot::volume::nifti::{write_labels, write_volume};
+use simtrot::volume::source::load_image;
+use simtrot::volume::{DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Split, Volume, nifti};
+use tempfile::TempDir;
+
+const SHAPE: [usize; 3] = [5, 6, 7];
+
+/// A folder that files are made in.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn json(&self, name: &str, value: &serde_json::Value) -> PathBuf {
+        std::fs::write(self.path(name), value.to_string()).expect("a writable folder");
+        self.path(name)
+    }
+
+    fn image(&self, name: &str) {
+        self.image_with(name, &grid(SHAPE), 1, |index| (index * 37 % 101) as f32);
+    }
+
+    fn image_with(&self, name: &str, grid: &Grid, channels: usize, value: impl Fn(usize) -> f32) {
+        let voxels = (0..channels * grid.len()).map(value).collect();
+        let volume = Volume { channels, grid: grid.clone(), voxels };
+        write_volume(&self.path(name), &volume, &SourceHeader::for_grid(grid)).expect("a writable folder");
+    }
+
+    fn label(&self, name: &str) {
+        self.label_with(name, &grid(SHAPE), |index| (index % 3) as u16);
+    }
+
+    fn label_with(&self, name: &str, grid: &Grid, value: impl Fn(usize) -> u16) {
+        let labels = LabelMap { grid: grid.clone(), voxels: (0..grid.len()).map(value).collect() };
+        write_labels(&self.path(name), &labels, &SourceHeader::for_grid(grid)).expect("a writable folder");
+    }
+
+    /// Rewrites an uncompressed file.
+    fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = std::fs::read(self.path(name)).expect("a file made before");
+        change(&mut bytes);
+        std::fs::write(self.path(name), bytes).expect("a writable folder");
+    }
+
+    fn open(&self) -> Dataset {
+        Dataset::open(&DataSource::Dataset(self.0.path().to_owned())).expect("a dataset")
+    }
+}
+
+fn grid(shape: [usize; 3]) -> Grid {
+    Grid::axis_aligned(shape, [2.0, 1.0, 0.5])
+}
+
+fn names(dataset: &Dataset) -> Vec<&str> {
+    dataset.cases.iter().map(|case| case.name.as_str()).collect()
+}
+
+/// A Decathlon folder in which each case but `good` has one thing wrong with it.
+fn troubled() -> (Folder, Dataset) {
+    let folder = Folder::new();
+    let cases =
+        ["good", "missing", "shape", "place", "channels", "unknown", "fraction", "nan", "constant", "cut", "header", "twice", "text"];
+    for case in cases {
+        folder.image(&format!("imagesTr/{case}.nii"));
+        folder.label(&format!("labelsTr/{case}.nii.gz"));
+    }
+    std::fs::remove_file(folder.path("labelsTr/missing.nii.gz")).expect("a file made before");
+    folder.label_with("labelsTr/shape.nii.gz", &grid([5, 7, 6]), |_| 1);
+    let mut moved = grid(SHAPE);
+    moved.world_from_voxel[0][3] = 0.06;
+    folder.label_with("labelsTr/place.nii.gz", &moved, |_| 1);
+    folder.image_with("imagesTr/channels.nii", &grid(SHAPE), 2, |index| index as f32);
+    folder.label_with("labelsTr/unknown.nii.gz", &grid(SHAPE), |index| if index == 9 { 77 } else { 0 });
+    folder.image_with("labelsTr/fraction.nii.gz", &grid(SHAPE), 1, |index| if index == 50 { 1.5 } else { 1.0 });
+    folder.image_with("imagesTr/nan.nii", &grid(SHAPE), 1, |index| if index > 200 { f32::NAN } else { index as f32 });
+    folder.image_with("imagesTr/constant.nii", &grid(SHAPE), 1, |_| 4.0);
+    folder.damage("labelsTr/cut.nii.gz", |bytes| bytes.truncate(bytes.len() - 12));
+    folder.damage("imagesTr/header.nii", |bytes| bytes[42..44].copy_from_slice(&(-7_i16).to_le_bytes()));
+    std::fs::write(folder.path("imagesTr/text.nii"), "not a volume at all").expect("a writable folder");
+    let entry = |case: &&str| json!({ "image": format!("./imagesTr/{case}.nii"), "label": format!("./labelsTr/{case}.nii.gz") });
+    let mut training: Vec<_> = cases.iter().map(entry).collect();
+    training.push(json!({ "image": "./imagesTr/../../elsewhere/outside.nii", "label": "./labelsTr/good.nii.gz" }));
+    let list = json!({
+        "name": "troubled",
+        "modality": { "0": "MRI" },
+        "labels": { "0": "background", "1": "one", "2": "two" },
+        "training": training,
+        "test": ["./imagesTr/twice.nii"],
+    });
+    folder.json("dataset.json", &list);
+    let dataset = folder.open();
+    (folder, dataset)
+}
+
+#[test]
+fn a_check_reports_everything_wrong_at_once() {
+    let (folder, dataset) = troubled();
+    let calls = Mutex::new(Vec::new());
+    let report = inspect(&dataset, &|done, all| calls.lock().expect("no panic").push((done, all)));
+    let mut calls = calls.into_inner().expect("no panic");
+    calls.sort_unstable();
+    assert_eq!(calls, (1..=14).map(|done| (done, 14)).collect::<Vec<_>>());
+
+    let found: BTreeMap<&str, &simtrot::volume::DataError> =
+        report.problems.iter().map(|problem| (problem.case.as_deref().expect("of a case"), &problem.error)).collect();
+    assert_eq!(found.len(), report.problems.len(), "one problem each:\n{report}");
+    let expect = |case: &str, file: &str, fits: fn(&Fault) -> bool| {
+        let error = found.get(case).unwrap_or_else(|| panic!("{case} is not reported:\n{report}"));
+        assert!(error.file.ends_with(file), "{case}: {error}");
+        assert!(fits(&error.fault), "{case}: {error}");
+        assert!(!error.fault.remedy().is_empty() && error.to_string().contains(error.fault.remedy()), "{case}: {error}");
+    };
+    expect("missing", "labelsTr/missing.nii.gz", |fault| matches!(fault, Fault::Missing));
+    expect("shape", "labelsTr/shape.nii.gz", |fault| matches!(fault, Fault::Shape { found: [5, 7, 6], expected: SHAPE, .. }));
+    expect("place", "labelsTr/place.nii.gz", |fault| matches!(fault, Fault::Place { tolerance_mm, .. } if *tolerance_mm == 0.05));
+    expect("channels", "imagesTr/channels.nii", |fault| matches!(fault, Fault::Channels { found: 2, expected: 1 }));
+    expect("unknown", "labelsTr/unknown.nii.gz", |fault| matches!(fault, Fault::UnknownLabel { found, .. } if found == &[77]));
+    expect("fraction", "labelsTr/fraction.nii.gz", |fault| matches!(fault, Fault::FractionalLabel { voxels: 1, at: [1, 1, 1], .. }));
+    expect("nan", "imagesTr/nan.nii", |fault| matches!(fault, Fault::NotFinite { voxels: 9, at: [4, 4, 5] }));
+    expect("constant", "imagesTr/constant.nii", |fault| matches!(fault, Fault::Constant { channel: 0, value: 4.0 }));
+    expect("cut", "labelsTr/cut.nii.gz", |fault| matches!(fault, Fault::Gzip { .. }));
+    expect("header", "imagesTr/header.nii", |fault| matches!(fault, Fault::Header { field, .. } if field == "dim[1]"));
+    expect("text", "imagesTr/text.nii", |fault| matches!(fault, Fault::NotNifti { .. }));
+    expect("twice", "imagesTr/twice.nii", |fault| matches!(fault, Fault::ListedTwice { times: 2 }));
+    expect("outside", "elsewhere/outside.nii", |fault| matches!(fault, Fault::Outside { .. }));
+    assert_eq!(report.unusable().len(), 13);
+    assert!(!report.unusable().contains("good"));
+    drop(folder);
+}
+
+#[test]
+fn preparing_gathers_all_errors_and_goes_on_without_bad_cases() {
+    let (_folder, dataset) = troubled();
+    let all: Vec<String> = names(&dataset).into_iter().map(str::to_owned).collect();
+    let config = PreprocessConfig::default();
+    let DataErrors(errors) = prepare(&dataset, &all, &config, None, &|_, _| ()).expect_err("a troubled dataset");
+    // A constant image can be prepared; all else is refused.
+    assert_eq!(errors.len(), 12, "{}", DataErrors(errors));
+    let unusable = inspect(&dataset, &|_, _| ()).unusable();
+    let usable = dataset.without(&unusable);
+    assert_eq!(names(&usable), ["good"]);
+    let cases = prepare(&usable, &["good".to_owned()], &config, None, &|_, _| ()).expect("a good case");
+    assert_eq!(cases[0].label.as_ref().map(Vec::len), Some(cases[0].image.grid.len()));
+}
+
+#[test]
+fn the_report_fits_a_terminal_and_survives_json() {
+    let (_folder, dataset) = troubled();
+    let report = inspect(&dataset, &|_, _| ());
+    let text = report.to_string();
+    println!("{text}");
+    let table = text.lines().take_while(|line| !line.contains("problems;"));
+    assert!(table.clone().all(|line| line.chars().count() <= 100), "{text}");
+    let rows = table.filter(|line| names(&dataset).iter().any(|name| line.starts_with(&format!(" {name} "))));
+    assert_eq!(rows.count(), 14, "one line for each case\n{text}");
+    let json = serde_json::to_string(&report).expect("plain data");
+    assert_eq!(serde_json::from_str::<CheckReport>(&json).expect("the same"), report);
+}
+
+#[test]
+fn a_sheared_grid_is_noted_and_accepted() {
+    let folder = Folder::new();
+    let mut sheared = grid(SHAPE);
+    sheared.world_from_voxel[0][1] = 0.2;
+    folder.image_with("imagesTr/one.nii.gz", &sheared, 1, |index| index as f32);
+    folder.label_with("labelsTr/one.nii.gz", &sheared, |index| u16::from(index > 99));
+    let dataset = folder.open();
+    let report = inspect(&dataset, &|_, _| ());
+    assert_eq!(report.problems, []);
+    assert!(report.rows[0].notes[0].contains("right angles"), "{report}");
+    let config = PreprocessConfig { spacing_mm: Some([1.0; 3]), ..PreprocessConfig::default() };
+    let case = prepare(&dataset, &["one".to_owned()], &config, None, &|_, _| ()).expect("a good case").remove(0);
+    assert!((case.image.grid.shear() - sheared.shear()).abs() < 1e-6, "the axes are not turned");
+}
+
+#[test]
+fn nnunet_folders_are_paired_by_their_suffixes() {
+    let folder = Folder::new();
+    for case in ["a_001", "b_002"] {
+        folder.image(&format!("imagesTr/{case}_0000.nii.gz"));
+        folder.image(&format!("imagesTr/{case}_0001.nii.gz"));
+        folder.label(&format!("labelsTr/{case}.nii.gz"));
+    }
+    folder.image("imagesTr/half_0000.nii.gz");
+    folder.image("imagesTs/new_0000.nii.gz");
+    folder.image("imagesTs/new_0001.nii.gz");
+    folder.label("labelsTr/stray.nii.gz");
+    let list = json!({
+        "channel_names": { "0": "T1", "1": "T2" },
+        "labels": { "background": 0, "first": 1, "second": 2 },
+        "numTraining": 2,
+        "file_ending": ".nii.gz",
+    });
+    folder.json("dataset.json", &list);
+    let dataset = folder.open();
+    assert_eq!(names(&dataset), ["a_001", "b_002", "half", "new"]);
+    assert_eq!(dataset.channels, ["T1", "T2"]);
+    assert_eq!(dataset.label_values(), [0, 1, 2]);
+    assert_eq!(dataset.load(&dataset.cases[0]).expect("a good case").image.volume.channels, 2);
+    let report = inspect(&dataset, &|_, _| ());
+    let has = |case: Option<&str>, file: &str, fits: fn(&Fault) -> bool| {
+        let found = report.problems.iter().any(|p| p.case.as_deref() == case && p.error.file.ends_with(file) && fits(&p.error.fault));
+        assert!(found, "{file}:\n{report}");
+    };
+    has(Some("half"), "half_0001.nii.gz", |fault| matches!(fault, Fault::Missing));
+    has(Some("half"), "half_0000.nii.gz", |fault| matches!(fault, Fault::Unpaired { missing, .. } if missing == "label"));
+    has(None, "stray.nii.gz", |fault| matches!(fault, Fault::Unpaired { missing, .. } if missing == "image"));
+    assert_eq!(report.problems.len(), 3, "{report}");
+    assert_eq!(report.unusable().into_iter().collect::<Vec<_>>(), ["half"]);
+}
+
+#[test]
+fn monai_lists_have_folds_and_one_file_for_each_channel() {
+    let folder = Folder::new();
+    let mut training = Vec::new();
+    for number in 0..4 {
+        let files = ["flair", "t1"].map(|channel| format!("P{number}/P{number}_{channel}.nii.gz"));
+        files.iter().for_each(|file| folder.image(file));
+        folder.label(&format!("P{number}/P{number}_seg.nii.gz"));
+        training.push(json!({ "image": files, "label": format!("P{number}/P{number}_seg.nii.gz"), "fold": number % 2 }));
+    }
+    folder.image("unseen/scan.nii.gz");
+    let list = folder.json("brats.json", &json!({ "training": training, "testing": [{ "image": "unseen/scan.nii.gz" }] }));
+    let dataset = Dataset::open(&DataSource::Dataset(list)).expect("a MONAI list");
+    assert_eq!(names(&dataset), ["P0", "P1", "P2", "P3", "scan"]);
+    assert_eq!(dataset.channels.len(), 2);
+    assert_eq!(dataset.label_values(), [0, 1, 2], "found in the files");
+    let config = DataConfig { split: SplitConfig::Folds { folds: 2, fold: 1 }, ..DataConfig::default() };
+    let split = Split::draw(&dataset, &config, 0).expect("a split");
+    assert_eq!(split.test, ["P1", "P3"]);
+    assert_eq!(split.pretrain, ["P0", "P2", "scan"]);
+}
+
+#[test]
+fn two_folders_make_a_dataset_and_labels_may_lack() {
+    let folder = Folder::new();
+    for case in ["scan_0000", "scan_0001", "scan_0002"] {
+        folder.image(&format!("images/{case}.nii.gz"));
+    }
+    folder.image("images/._scan_0000.nii.gz");
+    folder.label_with("labels/scan_0001.nii", &grid(SHAPE), |index| if index == 3 { 52 } else { 0 });
+    let source = DataSource::Folders { images: folder.path("images"), labels: Some(folder.path("labels")) };
+    let dataset = Dataset::open(&source).expect("two folders");
+    assert_eq!(names(&dataset), ["scan_0000", "scan_0001", "scan_0002"], "a label tells that the digits number cases");
+    assert_eq!(dataset.label_values(), [0, 52]);
+    assert_eq!(dataset.findings, []);
+    let config = PreprocessConfig { crop_foreground: false, ..PreprocessConfig::default() };
+    let case = prepare(&dataset, &["scan_0001".to_owned()], &config, None, &|_, _| ()).expect("a good case").remove(0);
+    assert_eq!(case.label.expect("a label").iter().filter(|&&class| class == 1).count(), 1, "52 is class 1");
+}
+
+#[test]
+fn what_is_no_dataset_is_refused_with_its_reason() {
+    let folder = Folder::new();
+    let refuse = |list: serde_json::Value| {
+        let list = folder.json("list.json", &list);
+        Dataset::open(&DataSource::Dataset(list)).expect_err("no dataset").to_string()
+    };
+    assert!(refuse(json!([1, 2])).contains("JSON object"));
+    assert!(refuse(json!({ "training": [] })).contains("names no case"));
+    assert!(refuse(json!({ "training": [{ "image": 5 }] })).contains("`training[0].image` is 5"));
+    assert!(refuse(json!({ "labels": { "0": "background" } })).contains("training"));
+    let empty = Dataset::open(&DataSource::Dataset(folder.path(""))).expect_err("an empty folder");
+    assert!(empty.to_string().contains("dataset.json"), "{empty}");
+    assert!(Dataset::open(&DataSource::Dataset(folder.path("nowhere"))).is_err());
+}
+
+/// Prepares one case and tells whether the cache answered: it does without the file's voxels.
+fn prepared(dataset: &Dataset, config: &PreprocessConfig, cache: &Path) -> Case {
+    prepare(dataset, &["one".to_owned()], config, Some(cache), &|_, _| ()).expect("a good case").remove(0)
+}
+
+#[test]
+fn a_second_run_reads_the_cache_and_a_change_does_not() {
+    let folder = Folder::new();
+    folder.image("imagesTr/one.nii.gz");
+    folder.label("labelsTr/one.nii.gz");
+    let dataset = folder.open();
+    let cache = folder.path("cache");
+    let entries = || {
+        let mut entries: Vec<PathBuf> = std::fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path()).collect();
+        entries.sort();
+        entries
+    };
+    let config = PreprocessConfig { spacing_mm: Some([1.7, 0.9, 0.7]), ..PreprocessConfig::default() };
+    let first = prepared(&dataset, &config, &cache);
+    assert_eq!(prepared(&dataset, &config, &cache), first);
+    let [entry] = entries().try_into().expect("one entry");
+
+    // A mark in the entry shows that the second run reads it.
+    let whole = std::fs::read(&entry).expect("an entry");
+    let mut marked = whole.clone();
+    let last = marked.len() - 1;
+    marked[last] ^= 1;
+    std::fs::write(&entry, &marked).expect("a writable cache");
+    assert_ne!(prepared(&dataset, &config, &cache).label, first.label);
+    // One that is cut short is made anew.
+    std::fs::write(&entry, &whole[..last]).expect("a writable cache");
+    assert_eq!(prepared(&dataset, &config, &cache), first);
+    assert_eq!(std::fs::read(&entry).expect("an entry"), whole);
+
+    let other = PreprocessConfig { intensity: Intensity::CT, ..config.clone() };
+    assert_ne!(prepared(&dataset, &other, &cache).image, first.image);
+    assert_eq!(entries().len(), 2, "another setting, another entry");
+    folder.label_with("labelsTr/one.nii.gz", &grid(SHAPE), |index| (index % 2) as u16);
+    let dataset = folder.open();
+    assert_ne!(prepared(&dataset, &config, &cache).label, first.label);
+    assert_eq!(entries().len(), 3, "another file, another entry");
+}
+
+#[test]
+fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
+    let dataset = Dataset::open(&DataSource::Demo).expect("the demo");
+    let config = DataConfig { split: SplitConfig::Demo, ..DataConfig::default() };
+    let split = Split::draw(&dataset, &config, 0).expect("the demo's split");
+    assert_eq!([split.pretrain.len(), split.finetune.len(), split.test.len()], [28, 10, 12]);
+    let report = inspect(&dataset, &|_, _| ());
+    assert_eq!(report.problems, [], "{report}");
+    let folder = Folder::new();
+    for case in prepare(&dataset, &split.test, &config.preprocess, None, &|_, _| ()).expect("good cases") {
+        let loaded = dataset.load(dataset.case(&case.name).expect("a test case")).expect("a good case");
+        let file = folder.path(&format!("{}.nii.gz", case.name));
+        let label = case.label.expect("test cases have labels");
+        write_segmentation(&file, label, &case.way_back, &dataset.label_values()).expect("a writable folder");
+        let written = nifti::read(&file).expect("our own file");
+        assert_eq!(written.volume.grid, loaded.image.volume.grid);
+        let truth = loaded.label.expect("test cases have labels");
+        // The foreground box may cut a voxel of the border away, never one that carries a label in these cases.
+        assert!(written.volume.voxels.iter().zip(&truth.voxels).all(|(&a, &b)| a == f32::from(b)), "{}", case.name);
+    }
+}
+
+#[test]
+fn an_image_outside_any_dataset_is_prepared_alike() {
+    let folder = Folder::new();
+    folder.image("t1.nii.gz");
+    folder.image("t2.nii.gz");
+    let image = load_image(&[folder.path("t1.nii.gz"), folder.path("t2.nii.gz")]).expect("two channels");
+    let case = prepare_one("new", LoadedCase { image, label: None }, &[0, 1], &PreprocessConfig::default()).expect("no label");
+    assert_eq!((case.image.channels, case.label), (2, None));
+    folder.image_with("t2.nii.gz", &grid([5, 6, 6]), 1, |index| index as f32);
+    let DataErrors(errors) =
+        load_image(&[folder.path("t1.nii.gz"), folder.path("t2.nii.gz"), folder.path("t3.nii.gz")]).expect_err("two faults");
+    assert!(matches!(errors.as_slice(), [first, second] if matches!(first.fault, Fault::Shape { .. }) && second.fault == Fault::Missing));
+}
+
+#[test]
+fn synthetic_cases_are_prepared_and_cached_like_files() {
+    let dataset =
+        Dataset::open(&DataSource::Synthetic(SyntheticConfig { shape: [10, 12, 14], ..SyntheticConfig::default() })).expect("synthetic");
+    let cache = Folder::new();
+    let all: Vec<String> = names(&dataset).into_iter().map(str::to_owned).collect();
+    let run = || prepare(&dataset, &all, &PreprocessConfig::default(), Some(cache.0.path()), &|_, _| ()).expect("good cases");
+    let first = run();
+    assert_eq!(first.len(), 8);
+    assert_eq!(run(), first);
+    assert_eq!(std::fs::read_dir(cache.0.path()).expect("a cache").count(), 8);
+}
