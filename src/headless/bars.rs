@@ -1,12 +1,15 @@
 //! Progress bars for a terminal: one while a stage runs, one line once it is over.
 
+use std::io::Write as _;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Screen, progress};
-use crate::protocol::{Event, Record, RunState, StageState};
+use crate::protocol::{Event, Record, RunState, Stage, StageState};
+use crate::report::wording::printable;
 
 /// Name, bar, units, and the stage's standing.
-const TEMPLATE: &str = "{prefix} {bar:24.cyan/dim} {pos}/{len}  {msg}";
+const TEMPLATE: &str = "{prefix} {bar:24.cyan/dim} {pos}/{len}  {wide_msg}";
 /// Done, edge, to do.
 const CELLS: &str = "━╸─";
 
@@ -43,7 +46,7 @@ impl Bars {
 
 impl Screen for Bars {
     fn show(&mut self, record: &Record, state: &RunState) {
-        let known = |stage: &crate::protocol::Stage| state.stage(stage.kind, &stage.arm);
+        let known = |stage: &Stage| state.stage(stage.kind, &stage.arm);
         match &record.event {
             Event::Started { name, environment, .. } => self.say(&progress::started(name, environment)),
             Event::Notice { severity, text } => self.say(&progress::notice(*severity, text)),
@@ -73,9 +76,9 @@ impl Screen for Bars {
     }
 
     fn say(&mut self, text: &str) {
-        use std::io::Write as _;
+        // A terminal that is gone is no reason to stop training.
         let print = || {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", printable(text));
         };
         match &self.bar {
             Some(bar) => bar.suspend(print),

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{Screen, progress};
 use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageKind, StageState};
-use crate::report::wording::clock;
+use crate::report::wording::{clock, printable};
 
 /// Between two lines of a stage at least this share of its work is done ...
 const SHARE: f64 = 0.1;
@@ -37,8 +37,7 @@ impl<'a> Lines<'a> {
 
     /// A line with the time since the job began; a pipe that is closed is no reason to stop training.
     fn line(&mut self, secs: f64, text: &str) {
-        let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
-        let _ = writeln!(self.out, "{}  {}", clock(secs), text.replace('\n', "\n          "));
+        let _ = writeln!(self.out, "{}  {}", clock(secs), printable(text).replace('\n', "\n          "));
     }
 
     /// Tells of a stage's progress now and then.

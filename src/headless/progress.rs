@@ -3,8 +3,10 @@
 use crate::protocol::{ArmScores, Environment, Outcome, Severity, StageKind, StageState};
 use crate::report::wording::{count, duration};
 
-/// Share of the steps whose mean loss is told, so that one lucky batch is not the headline.
+/// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...
 const RECENT_SHARE: f64 = 0.05;
+/// ... so many.
+const RECENT_MOST: usize = 100;
 
 /// What a stage counts.
 pub(super) fn unit(kind: StageKind) -> &'static str {
@@ -67,7 +69,7 @@ pub(super) fn notice(severity: Severity, text: &str) -> String {
 
 /// Mean loss of the latest steps.
 fn recent_loss(stage: &StageState) -> Option<f64> {
-    let recent = (stage.steps.len() as f64 * RECENT_SHARE).ceil() as usize;
+    let recent = ((stage.steps.len() as f64 * RECENT_SHARE).ceil() as usize).min(RECENT_MOST);
     let tail = &stage.steps[stage.steps.len() - recent..];
     (!tail.is_empty()).then(|| tail.iter().map(|step| step.loss).sum::<f64>() / tail.len() as f64)
 }

@@ -8,7 +8,7 @@ use crate::config::RunConfig;
 use crate::metrics::collapse::Collapse;
 use crate::protocol::RunState;
 use crate::report::findings::Findings;
-use crate::report::wording::{distance, or_nothing, share};
+use crate::report::wording::{distance, or_nothing, printable, share};
 use crate::report::{labels, measured, tested, unit};
 
 /// Nothing is wider than this.
@@ -72,19 +72,27 @@ fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
     (!arms.is_empty()).then(|| table(header.collect(), &mut rows))
 }
 
-/// Names to the left, numbers to the right, a rule under the header.
+/// Names to the left, numbers to the right. A table too wide is laid on its side: a row for each column.
 fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
+    let cells: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    let text = drawn(&cells);
+    if text.lines().all(|line| line.chars().count() <= COLUMNS) {
+        return text;
+    }
+    let turned = (0..cells[0].len()).map(|column| cells.iter().map(|row| row[column].clone()).collect());
+    drawn(&turned.collect::<Vec<_>>())
+}
+
+/// Aligned cells, the first row on top.
+fn drawn(cells: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS as u16);
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    for row in cells {
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for column in table.column_iter_mut() {
+    for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
@@ -103,4 +111,26 @@ fn wrapped(sentence: &str) -> String {
         }
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_lies_on_its_side() {
+        let names: Vec<String> = (0..12).map(|number| format!("right organ {number}")).collect();
+        let row: Vec<String> = (0..12).map(|number| format!("0.{number:03}")).collect();
+        let text = table(names, &mut [row].into_iter());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 12);
+        assert_eq!((lines[0], lines[11]), ("right organ 0   0.000", "right organ 11  0.011"));
+        assert_eq!(table(vec!["a".into(), "b".into()], &mut [vec!["1".into(), "22".into()]].into_iter()), "a   b\n1  22");
+    }
+
+    #[test]
+    fn sentences_break_between_words() {
+        let text = wrapped(&"word ".repeat(50));
+        assert!(text.lines().all(|line| line.len() <= COLUMNS && line.ends_with("word")) && text.lines().count() == 3, "{text}");
+    }
 }

@@ -52,6 +52,11 @@ pub(crate) fn clock(secs: f64) -> String {
     format!("{}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60)
 }
 
+/// The text without characters that would move a terminal's cursor or recolour it: names come from other people's files.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub(crate) fn list(words: &[String]) -> String {
     match words {
@@ -73,5 +78,10 @@ mod tests {
         }
         assert_eq!(duration(3.2 * 86400.0), "3 d 4 h");
         assert_eq!(clock(3725.9), "1:02:05");
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31m\tb\u{9b}c\nd"), "a [31m b c\nd");
     }
 }

@@ -1,5 +1,6 @@
 //! NIfTI-1 in and out: `.nii` and `.nii.gz`, any real-valued datatype, either byte order.
 //!
+//! The `nifti` crate takes headers and voxels apart; what stands here is what it leaves to its user.
 //! Headers are not believed: a file can be damaged or hostile, so sizes are checked against the file's length before
 //! memory is taken, and every fault is a typed error. What is written keeps the source's header.
 

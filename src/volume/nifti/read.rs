@@ -5,15 +5,19 @@ use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use nifti::{Endianness, InMemNiftiVolume, IntoNdArray as _};
 
-use super::header::{DataType, Endian, LENGTH, Layout, SourceHeader};
+use super::header::{LENGTH, Layout, SourceHeader};
 use crate::volume::{DataError, Fault, Volume};
 
 /// Most bytes that one byte of a gzip stream can stand for (a property of deflate).
 const GZIP_MOST: u64 = 1032;
 
-/// Bytes decoded at a time.
-const BLOCK: usize = 1 << 16;
+/// Bytes taken from a compressed file at a time.
+const BUFFER: usize = 1 << 16;
+
+/// Voxels decoded at a time: few enough for the caches and for one axis of a NIfTI volume.
+const BLOCK: u16 = 1 << 14;
 
 /// A volume with the header it came with.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +56,7 @@ pub fn read_from(file: &Path, mut source: impl Read, length: u64) -> Result<Scan
     let whole = Cursor::new(first).take(there as u64).chain(source);
     let parsed = if first == [0x1f, 0x8b] {
         let most = length.saturating_mul(GZIP_MOST).saturating_add(GZIP_MOST);
-        let unpacked = MultiGzDecoder::new(BufReader::with_capacity(BLOCK, whole));
+        let unpacked = MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole));
         Stream { source: unpacked, compressed: true, read: 0 }.parse(length, most)
     } else {
         Stream { source: whole, compressed: false, read: 0 }.parse(length, length)
@@ -79,36 +83,33 @@ impl<R: Read> Stream<R> {
         let header = SourceHeader::from_bytes(bytes)?;
         let layout = header.layout()?;
         let values = layout.grid.shape.iter().fold(layout.channels as u128, |all, &n| all * n as u128);
-        let promised = values * layout.datatype.bytes() as u128 + u128::from(layout.offset);
+        let promised = values * layout.datatype.size_of() as u128 + u128::from(layout.offset);
         let Some(promised) = u64::try_from(promised).ok().filter(|&promised| promised <= most) else {
             let held = if self.compressed { format!("at most {most}") } else { most.to_string() };
             return Err(Fault::Length { promised: u64::try_from(promised).unwrap_or(u64::MAX), held });
         };
         let skipped = io::copy(&mut (&mut self.source).take(layout.offset - LENGTH as u64), &mut io::sink());
         self.read += skipped.map_err(|error| self.broken(&error))?;
-        let voxels = self.voxels(&layout, &header, promised, stored)?;
+        let voxels = self.voxels(&layout, header.endianness(), promised, stored)?;
         if self.fill(&mut [0])? > 0 {
             return Err(Fault::Length { promised, held: "more".to_owned() });
         }
         Ok((Volume { channels: layout.channels, grid: layout.grid, voxels }, header))
     }
 
-    fn voxels(&mut self, layout: &Layout, header: &SourceHeader, promised: u64, stored: u64) -> Result<Vec<f32>, Fault> {
+    fn voxels(&mut self, layout: &Layout, endianness: Endianness, promised: u64, stored: u64) -> Result<Vec<f32>, Fault> {
         let values = layout.channels * layout.grid.len();
         let mut voxels: Vec<f32> = Vec::new();
         // A header may lie within what a gzip stream could hold: memory beyond a multiple of the file is taken as data come.
         let at_once = values.min(usize::try_from(stored.saturating_mul(8)).unwrap_or(usize::MAX));
         voxels.try_reserve_exact(at_once).map_err(|error| Fault::Unreadable { cause: error.to_string() })?;
-        let mut block = vec![0; BLOCK];
-        let mut left = values * layout.datatype.bytes();
-        while left > 0 {
-            let block = &mut block[..left.min(BLOCK)];
-            let got = self.fill(block)?;
-            if got < block.len() {
+        while voxels.len() < values {
+            let next = (values - voxels.len()).min(usize::from(BLOCK)) as u16;
+            let mut block = vec![0; usize::from(next) * layout.datatype.size_of()];
+            if self.fill(&mut block)? < block.len() {
                 return Err(Fault::Length { promised, held: self.read.to_string() });
             }
-            decode(block, layout, header.endian(), &mut voxels);
-            left -= block.len();
+            decode(block, next, layout, endianness, &mut voxels);
         }
         voxels.shrink_to_fit();
         Ok(voxels)
@@ -140,35 +141,12 @@ fn read_fully(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Appends the values of a block; a block is a whole number of values.
-fn decode(block: &[u8], layout: &Layout, endian: Endian, voxels: &mut Vec<f32>) {
-    /// Reads values of `$kind`, through f64 since that holds every datatype up to 53 bits.
-    macro_rules! append {
-        ($kind:ty) => {
-            match endian {
-                Endian::Little => append(block, layout.scale, voxels, |bytes| <$kind>::from_le_bytes(bytes) as f64),
-                Endian::Big => append(block, layout.scale, voxels, |bytes| <$kind>::from_be_bytes(bytes) as f64),
-            }
-        };
-    }
-    match layout.datatype {
-        DataType::U8 => append!(u8),
-        DataType::I8 => append!(i8),
-        DataType::U16 => append!(u16),
-        DataType::I16 => append!(i16),
-        DataType::U32 => append!(u32),
-        DataType::I32 => append!(i32),
-        DataType::U64 => append!(u64),
-        DataType::I64 => append!(i64),
-        DataType::F32 => append!(f32),
-        DataType::F64 => append!(f64),
-    }
-}
-
-fn append<const BYTES: usize>(block: &[u8], scale: Option<(f64, f64)>, voxels: &mut Vec<f32>, value: impl Fn([u8; BYTES]) -> f64) {
-    let (values, _) = block.as_chunks::<BYTES>();
-    match scale {
-        None => voxels.extend(values.iter().map(|&bytes| value(bytes) as f32)),
-        Some((slope, inter)) => voxels.extend(values.iter().map(|&bytes| (value(bytes) * slope + inter) as f32)),
-    }
+/// Appends the `count` values of a block, scaled in f64, which holds every datatype up to 53 bits.
+fn decode(block: Vec<u8>, count: u16, layout: &Layout, endianness: Endianness, voxels: &mut Vec<f32>) {
+    let (slope, inter) = layout.scale;
+    let values = InMemNiftiVolume::from_raw_fields([1, count, 1, 1, 1, 1, 1, 1], layout.datatype, slope, inter, block, endianness)
+        .and_then(|volume| volume.into_ndarray::<f64>())
+        .expect("as many bytes as `count` real-valued voxels take");
+    let (values, _) = values.into_raw_vec_and_offset();
+    voxels.extend(values.iter().map(|&value| value as f32));
 }

@@ -1,4 +1,4 @@
-//! Against the `nifti` crate, against hand-made headers, and against files that lie.
+//! Against files that the `nifti` crate writes, against hand-made headers, and against files that lie.
 
 use std::path::Path;
 
@@ -84,6 +84,17 @@ fn every_datatype_and_byte_order_reads_the_same() {
     let file = at.join("signed.nii");
     WriterOptions::new(&file).write_nifti(&signed).expect("the nifti crate writes");
     assert_eq!(read(&file).expect("a plain file").volume.voxels[..4], [-2.0, -1.0, 0.0, 1.0]);
+}
+
+#[test]
+fn more_voxels_than_are_decoded_at_once_keep_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("large.nii.gz");
+    let array = Array3::from_shape_fn([41, 37, 29], |(i, j, k)| (i + 41 * (j + 37 * k)) as u32);
+    WriterOptions::new(&file).write_nifti(&array).expect("the nifti crate writes");
+    let voxels = read(&file).expect("a plain file").volume.voxels;
+    assert!(voxels.iter().enumerate().all(|(index, &value)| value == index as f32));
+    assert_eq!(voxels.len(), array.len());
 }
 
 #[test]
@@ -196,6 +207,13 @@ fn damaged(at: usize, bytes: &[u8]) -> Vec<u8> {
     file
 }
 
+/// A valid file's bytes in the rarer byte order.
+fn big_endian() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    written_with(folder.path(), &NiftiHeader { endianness: Endianness::Big, ..reference() });
+    std::fs::read(folder.path().join("source.nii")).expect("the file just written")
+}
+
 fn packed(bytes: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::default());
     packer.write_all(bytes).and_then(|()| packer.finish()).expect("memory")
@@ -209,13 +227,21 @@ fn fault(bytes: &[u8]) -> Fault {
 
 #[test]
 fn slope_and_intercept_scale_unless_the_slope_is_zero() {
-    let scaled = |slope: f32, inter: f32| {
-        let bytes = damaged(112, &[slope.to_le_bytes(), inter.to_le_bytes()].concat());
+    let scaled_from = |value: f32, slope: f32, inter: f32| {
+        let mut bytes = damaged(112, &[slope.to_le_bytes(), inter.to_le_bytes()].concat());
+        bytes[352..356].copy_from_slice(&value.to_le_bytes());
         read_from(Path::new("x"), bytes.as_slice(), bytes.len() as u64).expect("a good file").volume.voxels[0]
     };
+    let scaled = |slope, inter| scaled_from(1.0, slope, inter);
     assert_eq!(scaled(2.0, -5.0), -3.0);
     assert_eq!(scaled(0.0, 7.0), 1.0);
     assert_eq!(scaled(f32::NAN, 7.0), 1.0);
+    assert_eq!(scaled(f32::INFINITY, 7.0), 1.0);
+    assert_eq!(scaled(2.0, f32::NAN), 2.0);
+    // In f64: in f32 the product would round to the intercept, and nothing would be left.
+    let product = 3.0 * f64::from(0.1_f32);
+    assert_eq!(scaled_from(3.0, 0.1, -0.3), (product - f64::from(0.3_f32)) as f32);
+    assert_ne!(scaled_from(3.0, 0.1, -0.3), 3.0 * 0.1_f32 - 0.3);
 }
 
 #[test]
@@ -224,6 +250,14 @@ fn absurd_headers_are_typed_errors() {
     for (axis, size) in [(0, 0), (0, 8), (0, -3), (1, -4), (2, 0), (3, i16::MIN)] {
         assert!(matches!(fault(&dim(axis, size)), Fault::Header { .. }), "dim[{axis}] = {size}");
         assert!(matches!(fault(&packed(&dim(axis, size))), Fault::Header { .. }), "packed, dim[{axis}] = {size}");
+    }
+    // Numbers of axes by which the other byte order would be guessed.
+    let mut swapped = big_endian();
+    assert!(read_from(Path::new("x"), swapped.as_slice(), swapped.len() as u64).is_ok());
+    for rank in [0_i16, 2, 8, 0x0300, -3] {
+        swapped[40..42].copy_from_slice(&rank.to_be_bytes());
+        let Fault::Header { field, found, .. } = fault(&swapped) else { panic!("{rank} axes") };
+        assert_eq!((field.as_str(), found), ("dim[0]", rank.to_string()));
     }
     let mut gigantic = damaged(40, &[4, 0]);
     (1..=4).for_each(|axis| gigantic[40 + 2 * axis..42 + 2 * axis].copy_from_slice(&i16::MAX.to_le_bytes()));

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nifti::{Endianness, NiftiType};
 
-use super::header::{DataType, Endian, FIRST_VOXEL, LENGTH, SourceHeader};
+use super::header::{FIRST_VOXEL, LENGTH, SourceHeader};
 use crate::volume::atomic::write_atomically;
 use crate::volume::{DataError, LabelMap, Volume};
 
@@ -19,14 +20,14 @@ use crate::volume::{DataError, LabelMap, Volume};
 /// A file that cannot be written.
 pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
     let small = labels.voxels.iter().all(|&value| value <= u16::from(u8::MAX));
-    let datatype = if small { DataType::U8 } else { DataType::U16 };
+    let datatype = if small { NiftiType::Uint8 } else { NiftiType::Uint16 };
     let header = source.with_voxels(labels.grid.shape, 1, datatype);
     write_file(file, &header, |out| {
         for block in labels.voxels.chunks(1 << 15) {
-            let bytes: Vec<u8> = match (datatype, header.endian()) {
-                (DataType::U8, _) => block.iter().map(|&value| value as u8).collect(),
-                (_, Endian::Little) => block.iter().flat_map(|value| value.to_le_bytes()).collect(),
-                (_, Endian::Big) => block.iter().flat_map(|value| value.to_be_bytes()).collect(),
+            let bytes: Vec<u8> = match (datatype, header.endianness()) {
+                (NiftiType::Uint8, _) => block.iter().map(|&value| value as u8).collect(),
+                (_, Endianness::Little) => block.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                (_, Endianness::Big) => block.iter().flat_map(|value| value.to_be_bytes()).collect(),
             };
             out.write_all(&bytes)?;
         }
@@ -39,16 +40,16 @@ pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Re
 /// # Errors
 /// A file that cannot be written.
 pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<(), DataError> {
-    let header = source.with_voxels(volume.grid.shape, volume.channels, DataType::F32);
-    write_file(file, &header, |out| write_floats(out, &volume.voxels, header.endian()))
+    let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
+    write_file(file, &header, |out| write_floats(out, &volume.voxels, header.endianness()))
 }
 
 /// A float32 `.nii` file in memory.
 pub fn to_bytes(volume: &Volume, source: &SourceHeader) -> Vec<u8> {
-    let header = source.with_voxels(volume.grid.shape, volume.channels, DataType::F32);
+    let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
     let mut bytes = Vec::with_capacity(FIRST_VOXEL + 4 * volume.voxels.len());
     write_head(&mut bytes, &header)
-        .and_then(|()| write_floats(&mut bytes, &volume.voxels, header.endian()))
+        .and_then(|()| write_floats(&mut bytes, &volume.voxels, header.endianness()))
         .expect("writing to memory does not fail");
     bytes
 }
@@ -74,11 +75,11 @@ fn write_head(out: &mut (impl Write + ?Sized), header: &SourceHeader) -> io::Res
     out.write_all(&[0; FIRST_VOXEL - LENGTH])
 }
 
-fn write_floats(out: &mut (impl Write + ?Sized), voxels: &[f32], endian: Endian) -> io::Result<()> {
+fn write_floats(out: &mut (impl Write + ?Sized), voxels: &[f32], endianness: Endianness) -> io::Result<()> {
     for block in voxels.chunks(1 << 14) {
-        let bytes: Vec<u8> = match endian {
-            Endian::Little => block.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Endian::Big => block.iter().flat_map(|value| value.to_be_bytes()).collect(),
+        let bytes: Vec<u8> = match endianness {
+            Endianness::Little => block.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Endianness::Big => block.iter().flat_map(|value| value.to_be_bytes()).collect(),
         };
         out.write_all(&bytes)?;
     }
