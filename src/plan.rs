@@ -1,11 +1,230 @@
-//! Shapes, parameters and memory of a config, before anything is trained.
+//! Shapes, parameters and memory of a config, before anything is trained: what fits, what does not, and what would.
+
 use std::fmt;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
 use crate::config::RunConfig;
-use crate::device::DeviceChoice;
-/// plan
-pub struct Plan;
-impl Plan { /// fits
- pub fn fits(&self) -> bool { true } }
-impl fmt::Display for Plan { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str("x") } }
-/// plan
-pub fn plan(_: &RunConfig, _: &DeviceChoice) -> anyhow::Result<Plan> { Ok(Plan) }
+use crate::device::{self, DeviceChoice};
+use crate::model::{ModelPlan, Task, plan as plan_model};
+use crate::volume::Dataset;
+
+/// Share of the free memory that a plan may take: the system and the prepared volumes need the rest.
+const USABLE_SHARE: f64 = 0.9;
+
+/// The plan of a run on a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Name of the run.
+    pub name: String,
+    /// Name of the device.
+    pub device: String,
+    /// Free memory, in bytes, where the system tells. A GPU's own memory is not told by its driver.
+    pub free_bytes: Option<u64>,
+    /// Largest tensor that the adapter can bind, in bytes; none on the CPU.
+    pub binding_bytes: Option<u64>,
+    /// The pre-training step.
+    pub pretrain: StepPlan,
+    /// The fine-tuning step.
+    pub finetune: StepPlan,
+}
+
+/// One kind of training step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepPlan {
+    /// Volumes of a batch.
+    pub batch: usize,
+    /// Voxels of a crop along D,H,W.
+    pub crop_size: [usize; 3],
+    /// The network on such crops.
+    pub model: ModelPlan,
+    /// Estimated peak memory, in bytes.
+    pub bytes: u64,
+    /// What would fit where this does not.
+    pub instead: Option<Smaller>,
+    /// Whether it fits.
+    pub fits: bool,
+}
+
+/// A smaller step that fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Smaller {
+    /// Volumes of a batch.
+    pub batch: usize,
+    /// Batches added up before an optimiser step.
+    pub accumulate: usize,
+    /// Voxels of a crop along D,H,W.
+    pub crop_size: [usize; 3],
+}
+
+/// Which step is planned.
+#[derive(Clone, Copy)]
+enum Kind {
+    Pretrain,
+    Finetune,
+}
+
+/// What the device offers.
+#[derive(Clone, Copy)]
+struct Room {
+    free_bytes: Option<u64>,
+    binding_bytes: Option<u64>,
+}
+
+/// Plans a config on a device.
+///
+/// # Errors
+/// A dataset or a device that cannot be opened: channels, classes and limits come from them.
+pub fn plan(config: &RunConfig, choice: &DeviceChoice) -> anyhow::Result<Plan> {
+    let dataset = Dataset::open(&config.data.source).context(
+        "the numbers of channels and labels come from the dataset. To plan without it, make one up: \
+         --set 'data.source={\"synthetic\":{\"channels\":1,\"labels\":8}}' --set 'data.split={\"hold_out\":{\"test\":0.2,\"validation\":0}}'",
+    )?;
+    let description = device::open(choice)?.description;
+    let free_bytes = description.adapter.is_none().then(device::memory::available_mib).flatten();
+    let room = Room {
+        free_bytes: free_bytes.map(|mib| (mib * f64::from(1 << 20)) as u64),
+        binding_bytes: description.adapter.as_ref().map(|adapter| adapter.max_binding_bytes),
+    };
+    let step = |kind: Kind| StepPlan::new(config, &dataset, kind, room);
+    Ok(Plan {
+        name: config.name.clone(),
+        device: description.name.clone(),
+        free_bytes: room.free_bytes,
+        binding_bytes: room.binding_bytes,
+        pretrain: step(Kind::Pretrain),
+        finetune: step(Kind::Finetune),
+    })
+}
+
+impl Room {
+    fn admits(self, bytes: u64, buffer: u64) -> bool {
+        self.free_bytes.is_none_or(|free| bytes as f64 <= USABLE_SHARE * free as f64) && self.binding_bytes.is_none_or(|most| buffer <= most)
+    }
+}
+
+impl StepPlan {
+    fn new(config: &RunConfig, dataset: &Dataset, kind: Kind, room: Room) -> Self {
+        let (batch, accumulate, crop_size) = match kind {
+            Kind::Pretrain => (config.pretrain.batch, config.pretrain.accumulate, config.pretrain.crop_size),
+            Kind::Finetune => (config.finetune.batch, config.finetune.accumulate, config.finetune.crop_size),
+        };
+        let look = |batch: usize, crop_size: [usize; 3]| {
+            let task = Task { channels: dataset.channels.len(), classes: dataset.class_count(), crop_size };
+            let model = plan_model(&config.model, &task, batch);
+            let bytes = match kind {
+                Kind::Pretrain => model.pretrain_bytes,
+                Kind::Finetune => model.finetune_bytes,
+            };
+            let fits = room.admits(bytes, model.largest_buffer_bytes);
+            (model, bytes, fits)
+        };
+        let (model, bytes, fits) = look(batch, crop_size);
+        let instead = if fits {
+            None
+        } else {
+            // Contrast lives on other volumes of the batch: pre-training keeps two as long as it can.
+            let least = if matches!(kind, Kind::Pretrain) { batch.min(2) } else { 1 };
+            let batches = (least..=batch).rev().map(|smaller| (smaller, crop_size));
+            let crops = shrinking(crop_size, config.model.nnformer().total_stride()).map(|crop_size| (least, crop_size));
+            let found = batches.chain(crops).find(|&(batch, crop_size)| look(batch, crop_size).2);
+            found.map(|(smaller, crop_size)| Smaller { batch: smaller, accumulate: (accumulate * batch).div_ceil(smaller), crop_size })
+        };
+        Self { batch, crop_size, model, bytes, instead, fits }
+    }
+}
+
+/// Ever smaller crops: the longest axis gives up one stride at a time, none falls below one.
+fn shrinking(crop: [usize; 3], stride: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    std::iter::successors(Some(crop), move |&crop| {
+        let axis = (0..3).filter(|&axis| crop[axis] > stride[axis]).max_by_key(|&axis| crop[axis])?;
+        let mut smaller = crop;
+        smaller[axis] -= stride[axis];
+        Some(smaller)
+    })
+    .skip(1)
+}
+
+impl Plan {
+    /// Whether both steps fit.
+    pub fn fits(&self) -> bool {
+        self.pretrain.fits && self.finetune.fits
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn by(sizes: [usize; 3]) -> String {
+    sizes.map(|size| size.to_string()).join("x")
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} on {}", self.name, self.device)?;
+        for (name, step) in [("pre-training", &self.pretrain), ("fine-tuning", &self.finetune)] {
+            writeln!(f, "\n{name}: batch {}, crop {} (D,H,W)", step.batch, by(step.crop_size))?;
+            for (index, stage) in step.model.stages.iter().enumerate() {
+                let grid = by(stage.grid);
+                let shift = if stage.shift > 0 { format!(", shifted by {}", stage.shift) } else { String::new() };
+                writeln!(
+                    f,
+                    "  stage {}: {grid} = {} tokens of {}, {} heads, window {}{shift}",
+                    index + 1,
+                    stage.tokens,
+                    stage.dim,
+                    stage.heads,
+                    stage.window
+                )?;
+            }
+            writeln!(f, "  a step needs about {}, its largest tensor {}", mib(step.bytes), mib(step.model.largest_buffer_bytes))?;
+            if !step.fits {
+                write!(f, "  DOES NOT FIT. ")?;
+                match &step.instead {
+                    Some(Smaller { batch, accumulate, crop_size }) => {
+                        writeln!(f, "This would: batch: {batch}, accumulate: {accumulate}, crop_size: ({})", crop_size.map(|n| n.to_string()).join(", "))?;
+                    }
+                    None => writeln!(f, "Not even one crop of one token would: choose a smaller model or another device")?,
+                }
+            }
+        }
+        let parameters = self.finetune.model.parameters;
+        let (encoder, decoder, heads) = (parameters.encoder, parameters.decoder, parameters.heads);
+        write!(f, "\nparameters: {} (encoder {encoder}, decoder {decoder}, heads {heads})", parameters.total())?;
+        if let Some(free) = self.free_bytes {
+            write!(f, "\nfree memory: {}", mib(free))?;
+        }
+        if let Some(most) = self.binding_bytes {
+            write!(f, "\nlargest tensor that the adapter binds: {}", mib(most))?;
+        }
+        write!(f, "\nMemory is an estimate: weights, gradients, optimiser, and what the backward pass keeps.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{DataSource, SyntheticConfig};
+
+    fn step(room: Room) -> StepPlan {
+        let config = RunConfig { data: crate::config::DataConfig { source: DataSource::Synthetic(SyntheticConfig::default()), ..Default::default() }, ..Default::default() };
+        let dataset = Dataset::open(&config.data.source).unwrap();
+        StepPlan::new(&config, &dataset, Kind::Finetune, room)
+    }
+
+    #[test]
+    fn what_does_not_fit_comes_with_what_would() {
+        let open = step(Room { free_bytes: None, binding_bytes: None });
+        assert!(open.fits && open.instead.is_none());
+        let tight = step(Room { free_bytes: Some(open.bytes), binding_bytes: None });
+        let smaller = tight.instead.expect("one volume instead of two");
+        assert!(!tight.fits);
+        assert_eq!((smaller.batch, smaller.accumulate, smaller.crop_size), (1, 2, open.crop_size));
+        let narrow = step(Room { free_bytes: None, binding_bytes: Some(open.model.largest_buffer_bytes / 3) });
+        let smaller = narrow.instead.expect("a smaller crop");
+        assert!(smaller.crop_size.iter().product::<usize>() < open.crop_size.iter().product::<usize>());
+        assert!(step(Room { free_bytes: Some(1000), binding_bytes: None }).instead.is_none());
+    }
+}

@@ -24,10 +24,24 @@ pub fn peak_mib() -> Option<f64> {
     None
 }
 
-/// A field of Linux's `/proc/self/status`, given there in KiB.
+/// Memory that new programs can have without swapping.
+pub fn available_mib() -> Option<f64> {
+    #[cfg(target_os = "linux")]
+    return field("/proc/meminfo", "MemAvailable:");
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// A field of Linux's `/proc/self/status`.
 #[cfg(target_os = "linux")]
-fn status(field: &str) -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+fn status(name: &str) -> Option<f64> {
+    field("/proc/self/status", name)
+}
+
+/// A field of one of Linux's tables, given there in KiB.
+#[cfg(target_os = "linux")]
+fn field(table: &str, field: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(table).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: f64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)
