@@ -18,7 +18,7 @@ const TRUTH_WIDTH: f64 = 1.0;
 /// Width of the page that the pictures of a row share, in pixels ...
 const ROW: f64 = 830.0;
 /// ... but none is wider than the second or narrower than the first (then the row scrolls).
-const WIDTHS: (f64, f64) = (150.0, 260.0);
+const WIDTHS: (f64, f64) = (150.0, 320.0);
 
 /// A case on the page.
 struct Shown<'a> {
@@ -61,6 +61,7 @@ fn pictures(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>], leading: &
             "Chosen by the mean Dice of " (leading.name) ". Each plane is cut where the truth's area is largest. Radiological convention: the "
             "patient's right is on the left of axial and coronal slices. Coloured: the segmentation of the column. White behind it: the truth, "
             "seen where the two differ. " (window_words(config, dataset))
+            @if labels.len() > palette::LABELS.len() { " Colours repeat after " (palette::LABELS.len()) " labels." }
         }
         p.key {
             @for (index, (_, name)) in labels.iter().enumerate() {

@@ -36,7 +36,7 @@ const SERIES: [Tone; 6] = [
     tone(0x4B3FA8, 0xA59BFF),
 ];
 /// Outlines of labels on a grey image, in the order of the label values; the same on any page.
-const LABELS: [u32; 8] = [0xFFB000, 0x4CC3FF, 0x2EE6A6, 0xFF7AC8, 0xF0E442, 0xFF6A3D, 0xB39DFF, 0xA6E22E];
+pub(super) const LABELS: [u32; 8] = [0xFFB000, 0x4CC3FF, 0x2EE6A6, 0xFF7AC8, 0xF0E442, 0xFF6A3D, 0xB39DFF, 0xA6E22E];
 /// The reference segmentation's outline behind a prediction.
 pub(super) const TRUTH: u32 = 0xFFFFFF;
 
