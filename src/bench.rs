@@ -82,11 +82,13 @@ pub fn run_all(arguments: &[String], mut tell: impl FnMut(&str, &Timing)) -> any
     let program = std::env::current_exe().context("the program's own file is not known")?;
     let mut results = BTreeMap::new();
     for name in names() {
-        let output = Command::new(&program).arg("bench").args(arguments).args(["--only", name, "--quiet"]).stderr(Stdio::inherit()).output()?;
+        let output =
+            Command::new(&program).arg("bench").args(arguments).args(["--only", name, "--quiet"]).stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             bail!("{name} failed ({})", output.status);
         }
-        let mut one: BTreeMap<String, Timing> = serde_json::from_slice(&output.stdout).with_context(|| format!("{name} printed no result"))?;
+        let mut one: BTreeMap<String, Timing> =
+            serde_json::from_slice(&output.stdout).with_context(|| format!("{name} printed no result"))?;
         let timing = one.remove(name).with_context(|| format!("{name} printed no result"))?;
         tell(name, &timing);
         results.insert(name.to_owned(), timing);

@@ -59,7 +59,9 @@ pub enum EvaluateError {
 /// A region with a label value that no map can hold.
 pub fn regions(labels: &BTreeMap<u32, String>, configured: &BTreeMap<String, Vec<u32>>) -> Result<Vec<Region>, EvaluateError> {
     let region = |name: &String, values: &[u32]| {
-        let narrow = |&label: &u32| u16::try_from(label).ok().filter(|&label| label > 0).ok_or_else(|| EvaluateError::Region { region: name.clone(), label });
+        let narrow = |&label: &u32| {
+            u16::try_from(label).ok().filter(|&label| label > 0).ok_or_else(|| EvaluateError::Region { region: name.clone(), label })
+        };
         Ok(Region { name: name.clone(), labels: values.iter().map(narrow).collect::<Result<_, _>>()? })
     };
     match configured.is_empty() {
@@ -70,7 +72,8 @@ pub fn regions(labels: &BTreeMap<u32, String>, configured: &BTreeMap<String, Vec
 
 /// The scores of one case.
 pub fn score(case: &str, truth: &LabelMap, prediction: &LabelMap, regions: &[Region], config: &EvaluateConfig) -> Vec<CaseScore> {
-    let pair = LabelPair { truth: &truth.voxels, prediction: &prediction.voxels, shape: truth.grid.shape, spacing_mm: truth.grid.spacing_mm() };
+    let pair =
+        LabelPair { truth: &truth.voxels, prediction: &prediction.voxels, shape: truth.grid.shape, spacing_mm: truth.grid.spacing_mm() };
     score_case(case, &pair, regions, config)
 }
 
@@ -109,7 +112,9 @@ pub struct Evaluation {
 /// Unreadable or unpaired files, maps on different grids.
 pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Evaluation, EvaluateError> {
     let (true_files, found_files) = (files(truth)?, files(prediction)?);
-    let only_in = |a: &BTreeMap<String, PathBuf>, b: &BTreeMap<String, PathBuf>| a.keys().filter(|name| !b.contains_key(*name)).cloned().collect::<Vec<_>>();
+    let only_in = |a: &BTreeMap<String, PathBuf>, b: &BTreeMap<String, PathBuf>| {
+        a.keys().filter(|name| !b.contains_key(*name)).cloned().collect::<Vec<_>>()
+    };
     for (missing, names) in [(prediction, only_in(&true_files, &found_files)), (truth, only_in(&found_files, &true_files))] {
         if !names.is_empty() {
             return Err(EvaluateError::Unpaired { missing: missing.to_owned(), names });
@@ -119,7 +124,8 @@ pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Ev
         .par_iter()
         .map(|(name, file)| Ok((name, read(file)?, read(&found_files[name])?)))
         .collect::<Result<_, EvaluateError>>()?;
-    let values: BTreeSet<u32> = pairs.iter().flat_map(|(_, truth, found)| truth.voxels.iter().chain(&found.voxels)).map(|&value| u32::from(value)).collect();
+    let values: BTreeSet<u32> =
+        pairs.iter().flat_map(|(_, truth, found)| truth.voxels.iter().chain(&found.voxels)).map(|&value| u32::from(value)).collect();
     let labels = values.into_iter().map(|value| (value, format!("label {value}"))).collect();
     let regions = regions(&labels, &config.data.regions)?;
     let mut scores = Vec::new();
@@ -175,7 +181,10 @@ impl Evaluation {
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        format!("{table}\nHD95 in {:?}, {:?}. One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.", self.config.distance_unit, self.config.hd95_convention)
+        format!(
+            "{table}\nHD95 in {:?}, {:?}. One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
+            self.config.distance_unit, self.config.hd95_convention
+        )
     }
 
     /// `metrics.csv`.

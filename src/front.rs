@@ -79,10 +79,16 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         }
         Command::Run { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Compare),
         Command::Pretrain { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Pretrain),
-        Command::Finetune { config, from, run } => train(&RunConfig::load(&config)?, &run, manner, |training| Job::Finetune { training, from }),
-        Command::Infer { checkpoint, input, out, overwrite, set } => infer(InferJob { checkpoint, inputs: input, out, overwrite, settings: set }, manner),
+        Command::Finetune { config, from, run } => {
+            train(&RunConfig::load(&config)?, &run, manner, |training| Job::Finetune { training, from })
+        }
+        Command::Infer { checkpoint, input, out, overwrite, set } => {
+            infer(InferJob { checkpoint, inputs: input, out, overwrite, settings: set }, manner)
+        }
         Command::Evaluate { truth, prediction, out, set } => evaluate_folders(&truth, &prediction, out.as_deref(), &set),
-        Command::Probe { checkpoint, data, json, set } => probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner),
+        Command::Probe { checkpoint, data, json, set } => {
+            probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner)
+        }
         Command::Check { data, json } => check_data(&data, json.as_deref(), manner),
         Command::Plan { config, set } => plan_run(&config, &set, manner),
         Command::Doctor { only: Some(device), .. } => {
@@ -177,10 +183,14 @@ fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refu
 
 /// The dataset that a word or path on the command line means.
 fn source(data: &Path) -> DataSource {
-    let has_files = |folder: &Path| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_nifti(&entry.path()))));
+    let has_files = |folder: &Path| {
+        std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_nifti(&entry.path()))))
+    };
     match data {
         _ if data == Path::new("demo") && !data.exists() => DataSource::Demo,
-        folder if folder.is_dir() && !folder.join("dataset.json").exists() && has_files(folder) => DataSource::Folders { images: folder.to_owned(), labels: None },
+        folder if folder.is_dir() && !folder.join("dataset.json").exists() && has_files(folder) => {
+            DataSource::Folders { images: folder.to_owned(), labels: None }
+        }
         path => DataSource::Dataset(path.to_owned()),
     }
 }
@@ -194,7 +204,9 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, R
     let dataset = Dataset::open(&source(data)).map_err(|error| Refusal::Input(error.to_string()))?;
     let bar = std::io::stderr().is_terminal() && !manner.quiet;
     let bar = if bar { indicatif::ProgressBar::new(dataset.cases.len() as u64) } else { indicatif::ProgressBar::hidden() };
-    bar.set_style(indicatif::ProgressStyle::with_template("checking {bar:40} {pos}/{len} cases, {eta} left").expect("the template is sound"));
+    bar.set_style(
+        indicatif::ProgressStyle::with_template("checking {bar:40} {pos}/{len} cases, {eta} left").expect("the template is sound"),
+    );
     let report = check::inspect(&dataset, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
     println!("{report}");

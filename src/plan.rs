@@ -100,7 +100,8 @@ pub fn plan(config: &RunConfig, choice: &DeviceChoice) -> anyhow::Result<Plan> {
 
 impl Room {
     fn admits(self, bytes: u64, buffer: u64) -> bool {
-        self.free_bytes.is_none_or(|free| bytes as f64 <= USABLE_SHARE * free as f64) && self.binding_bytes.is_none_or(|most| buffer <= most)
+        self.free_bytes.is_none_or(|free| bytes as f64 <= USABLE_SHARE * free as f64)
+            && self.binding_bytes.is_none_or(|most| buffer <= most)
     }
 }
 
@@ -184,7 +185,11 @@ impl fmt::Display for Plan {
                 write!(f, "  DOES NOT FIT. ")?;
                 match &step.instead {
                     Some(Smaller { batch, accumulate, crop_size }) => {
-                        writeln!(f, "This would: batch: {batch}, accumulate: {accumulate}, crop_size: ({})", crop_size.map(|n| n.to_string()).join(", "))?;
+                        writeln!(
+                            f,
+                            "This would: batch: {batch}, accumulate: {accumulate}, crop_size: ({})",
+                            crop_size.map(|n| n.to_string()).join(", ")
+                        )?;
                     }
                     None => writeln!(f, "Not even one crop of one token would: choose a smaller model or another device")?,
                 }
@@ -209,7 +214,10 @@ mod tests {
     use crate::config::{DataSource, SyntheticConfig};
 
     fn step(room: Room) -> StepPlan {
-        let config = RunConfig { data: crate::config::DataConfig { source: DataSource::Synthetic(SyntheticConfig::default()), ..Default::default() }, ..Default::default() };
+        let config = RunConfig {
+            data: crate::config::DataConfig { source: DataSource::Synthetic(SyntheticConfig::default()), ..Default::default() },
+            ..Default::default()
+        };
         let dataset = Dataset::open(&config.data.source).unwrap();
         StepPlan::new(&config, &dataset, Kind::Finetune, room)
     }

@@ -211,7 +211,11 @@ impl Checkpoint {
         let text = std::fs::read(&path).map_err(|cause| CheckpointError::Io { path: path.clone(), cause })?;
         let info: CheckpointInfo =
             serde_json::from_slice(&text).map_err(|error| CheckpointError::Info { path: path.clone(), cause: error.to_string() })?;
-        if info.schema == SCHEMA { Ok(info) } else { Err(CheckpointError::Info { path, cause: format!("format {} instead of {SCHEMA}", info.schema) }) }
+        if info.schema == SCHEMA {
+            Ok(info)
+        } else {
+            Err(CheckpointError::Info { path, cause: format!("format {} instead of {SCHEMA}", info.schema) })
+        }
     }
 
     /// Checks that `config` may go on from this checkpoint: only lengths and saving may have changed.

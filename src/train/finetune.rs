@@ -9,7 +9,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::cases::sources;
 use super::session::Rhythm;
 use super::transfer::{load_all, transfer_encoder};
-use super::{CaseSet, Checkpoint, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Session, TrainError, accumulate, clip_grad_norm, lr};
+use super::{
+    CaseSet, Checkpoint, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Session, TrainError, accumulate, clip_grad_norm, lr,
+};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task, export_named};
 use crate::objective::{DiceCeConfig, classes_from_host};
@@ -143,7 +145,8 @@ fn begin(session: &Session<'_>, work: &Finetune<'_>, device: &Device) -> Result<
     if let Some(checkpoint) = Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
         checkpoint.require_same_settings(config, &place)?;
         let network = load_all(network, &checkpoint, &place)?;
-        let optimiser = Optimiser::from_bytes(config.finetune.optimiser, &checkpoint.optimiser, &network).map_err(super::CheckpointError::from)?;
+        let optimiser =
+            Optimiser::from_bytes(config.finetune.optimiser, &checkpoint.optimiser, &network).map_err(super::CheckpointError::from)?;
         let CheckpointInfo { step, best, parents, .. } = checkpoint.info;
         return Ok(Training { network, optimiser, step, best, saved: Some(step), parents, transfer: None });
     }

@@ -3,11 +3,11 @@
 mod cases;
 mod checkpoint;
 mod finetune;
-mod gradients;
-mod optimiser;
+pub mod gradients;
+pub mod optimiser;
 mod pretrain;
 mod probe;
-mod schedule;
+pub mod schedule;
 mod session;
 mod step_rule;
 mod transfer;

@@ -9,7 +9,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::cases::sources;
 use super::session::Rhythm;
 use super::transfer::load_all;
-use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Probe, Session, TrainError, accumulate, clip_grad_norm, lr};
+use super::{
+    CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Probe, Session, TrainError, accumulate,
+    clip_grad_norm, lr,
+};
 use crate::config::RunConfig;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, export_named, load_named};
 use crate::objective::TokenContrast;
@@ -165,7 +168,11 @@ fn contrast_step(
     let read = result.numbers();
     let share = 1.0 / share as f64;
     numbers.loss += read.loss * share;
-    for (name, value) in [("positive_similarity", read.positive_similarity), ("negative_similarity", read.negative_similarity), ("wrong_volume", read.wrong_volume)] {
+    for (name, value) in [
+        ("positive_similarity", read.positive_similarity),
+        ("negative_similarity", read.negative_similarity),
+        ("wrong_volume", read.wrong_volume),
+    ] {
         *numbers.parts.entry(name.to_owned()).or_default() += value * share;
     }
     GradientsParams::from_grads((result.loss * share).backward(), model)
@@ -190,7 +197,8 @@ fn begin(session: &Session<'_>, work: &Pretrain<'_>, device: &Device) -> Result<
         Some(checkpoint) => {
             checkpoint.require_same_settings(config, &place)?;
             let model = load_all(model, &checkpoint, &place)?;
-            let optimiser = Optimiser::from_bytes(config.pretrain.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
+            let optimiser =
+                Optimiser::from_bytes(config.pretrain.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
             let step = checkpoint.info.step;
             Ok(Training { model, optimiser, step, best: checkpoint.info.best, saved: Some(step) })
         }

@@ -51,7 +51,8 @@ impl Probe {
         };
         let most = config.label_volumes.iter().copied().filter(|&count| count <= data.labelled.len()).max();
         // Another seed: the probe is not to be fitted on crops at the very places where it is tested.
-        let fitting = most.map(|most| bank(ProbeConfig { volumes: most, ..config.clone() }, &data.labelled, seed.wrapping_add(1))).transpose()?;
+        let fitting =
+            most.map(|most| bank(ProbeConfig { volumes: most, ..config.clone() }, &data.labelled, seed.wrapping_add(1))).transpose()?;
         Ok(Self {
             bank: bank(config.clone(), &data.held_out, seed)?,
             fitting: fitting.filter(|bank| bank.label_shares().is_some()),
@@ -67,10 +68,17 @@ impl Probe {
 
     /// The numbers of inputs without anatomy: a constant, and white noise.
     pub fn baselines(&self, encoder: &Encoder, projector: Option<&Projector>) -> [(&'static str, CollapsePair); 2] {
-        [("constant", ProbeInput::Constant), ("noise", ProbeInput::Noise)].map(|(name, input)| (name, self.look(encoder, projector, |bank, crop| bank.input(input, crop), false)))
+        [("constant", ProbeInput::Constant), ("noise", ProbeInput::Noise)]
+            .map(|(name, input)| (name, self.look(encoder, projector, |bank, crop| bank.input(input, crop), false)))
     }
 
-    fn look(&self, encoder: &Encoder, projector: Option<&Projector>, input: impl Fn(&ProbeBank, usize) -> Vec<f32>, labelled: bool) -> CollapsePair {
+    fn look(
+        &self,
+        encoder: &Encoder,
+        projector: Option<&Projector>,
+        input: impl Fn(&ProbeBank, usize) -> Vec<f32>,
+        labelled: bool,
+    ) -> CollapsePair {
         let frame = self.bank.frame();
         let values = self.bank.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
@@ -85,7 +93,11 @@ impl Probe {
                 let with_shares = |tokens: &TokenBank, bank: &ProbeBank| Some(self.labelled(tokens.clone(), bank.label_shares()?));
                 Some((with_shares(part(fitting), self.fitting.as_ref()?)?, with_shares(part(&upright), &self.bank)?))
             });
-            let measured = Collapse::measure(collapse::Banks { original: part(&upright), turned: Some(part(&turned_bank)), reflected: Some(part(&reflected)) });
+            let measured = Collapse::measure(collapse::Banks {
+                original: part(&upright),
+                turned: Some(part(&turned_bank)),
+                reflected: Some(part(&reflected)),
+            });
             match labels {
                 Some((fit, test)) => measured.with_labels(label_probe(&fit, &test, &self.label_volumes)),
                 None => measured,

@@ -110,7 +110,12 @@ impl Rhythm {
     /// Completes a step's numbers with what the clock and the memory say.
     pub(super) fn timed(&self, numbers: StepNumbers, volumes: usize) -> StepNumbers {
         let step_secs = self.step_began.elapsed().as_secs_f64();
-        StepNumbers { step_secs, volumes_per_sec: volumes as f64 / step_secs.max(1e-9), resident_mib: crate::device::memory::resident_mib(), ..numbers }
+        StepNumbers {
+            step_secs,
+            volumes_per_sec: volumes as f64 / step_secs.max(1e-9),
+            resident_mib: crate::device::memory::resident_mib(),
+            ..numbers
+        }
     }
 }
 

@@ -17,9 +17,11 @@ pub fn transfer_encoder(network: Segmenter, from: &Path) -> Result<(Segmenter, T
     let place = Checkpoint::locate(from)?;
     let checkpoint = Checkpoint::open(&place)?;
     let is_encoder = |name: &String| name.starts_with(ENCODER_PREFIX);
-    let encoder = checkpoint.weights.iter().filter(|(name, _)| is_encoder(name)).map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+    let encoder =
+        checkpoint.weights.iter().filter(|(name, _)| is_encoder(name)).map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     let (network, loaded) = load_named(network, &encoder);
-    let misfits: Vec<_> = loaded.mismatched.iter().map(|m| format!("{}: {:?} in the checkpoint, {:?} in the network", m.name, m.found, m.expected)).collect();
+    let misfits: Vec<_> =
+        loaded.mismatched.iter().map(|m| format!("{}: {:?} in the checkpoint, {:?} in the network", m.name, m.found, m.expected)).collect();
     let absent: Vec<_> = loaded.missing.iter().filter(|name| is_encoder(name)).cloned().collect();
     if !misfits.is_empty() || !absent.is_empty() || encoder.is_empty() {
         let absent = absent.into_iter().map(|name| format!("{name}: not in the checkpoint"));

@@ -45,7 +45,13 @@ struct Place<'a> {
     recorder: &'a Recorder,
 }
 
-fn finetune_arm(arm: &Arm, config: &RunConfig, plan: &Plan, prepared: &super::data::Prepared, place: &Place<'_>) -> Result<Ended, JobError> {
+fn finetune_arm(
+    arm: &Arm,
+    config: &RunConfig,
+    plan: &Plan,
+    prepared: &super::data::Prepared,
+    place: &Place<'_>,
+) -> Result<Ended, JobError> {
     let &Place { training, opened, recorder } = place;
     let stage = Stage { kind: StageKind::Finetune, arm: arm.name.clone() };
     let info = plan.info();
@@ -62,7 +68,13 @@ fn finetune_arm(arm: &Arm, config: &RunConfig, plan: &Plan, prepared: &super::da
     if is_finished(&tested, recorder) {
         return Ok(Ended::Completed);
     }
-    test(&tested, &checkpoint, plan, &prepared.test, &super::measure::TestPlace { config, folder: &training.folder, device: &opened.device, recorder })
+    test(
+        &tested,
+        &checkpoint,
+        plan,
+        &prepared.test,
+        &super::measure::TestPlace { config, folder: &training.folder, device: &opened.device, recorder },
+    )
 }
 
 /// Runs a training stage in its own folder, unless an earlier session of the run finished it.

@@ -58,7 +58,9 @@ impl Plan {
         let path = training.folder.root().join("split.json");
         if training.start == Start::Resume && std::fs::read(&path).is_ok_and(|then| then != text) {
             let path = path.display();
-            return Err(JobError::Input(format!("{path}: the dataset now splits otherwise than when the run began: cases came or went. Start a new run")));
+            return Err(JobError::Input(format!(
+                "{path}: the dataset now splits otherwise than when the run began: cases came or went. Start a new run"
+            )));
         }
         training.folder.write("split.json", &text)?;
         for problem in &self.left_out {
@@ -70,7 +72,8 @@ impl Plan {
     /// Prepares the cases of the split's parts, each once.
     pub(super) fn prepare(&self, config: &RunConfig, recorder: &Recorder) -> Result<Prepared, JobError> {
         let Split { pretrain, finetune, validation, test } = &self.split;
-        let names: Vec<String> = [pretrain, finetune, validation, test].into_iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        let names: Vec<String> =
+            [pretrain, finetune, validation, test].into_iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
         let cases = prepare(&self.dataset, &names, config, recorder)?;
         let by_name: BTreeMap<String, Arc<TrainingCase>> = cases.into_iter().map(|case| (case.case.name.clone(), case)).collect();
         let set = |names: &[String]| names.iter().map(|name| by_name[name].clone()).collect::<Vec<_>>().into();
@@ -83,7 +86,10 @@ impl Prepared {
     pub(super) fn probe(&self, config: &RunConfig, classes: usize, recorder: &Recorder) -> Result<Option<Probe>, JobError> {
         let held_out = if self.test.len() >= 2 { &self.test } else { &self.validation };
         if held_out.len() < 2 {
-            recorder.notice(Severity::Warning, "collapse is not measured: fewer than two cases are held out. Set data.split so that some are tested");
+            recorder.notice(
+                Severity::Warning,
+                "collapse is not measured: fewer than two cases are held out. Set data.split so that some are tested",
+            );
             return Ok(None);
         }
         let data = ProbeData { held_out: held_out.clone(), labelled: self.finetune.clone(), classes };

@@ -80,7 +80,10 @@ fn cases(inputs: &[PathBuf]) -> Result<Vec<CaseSource>, JobError> {
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(JobError::Input(format!("two inputs are called {}: their segmentations would have one name; give them in two calls", pair[0]))),
+        Some(pair) => Err(JobError::Input(format!(
+            "two inputs are called {}: their segmentations would have one name; give them in two calls",
+            pair[0]
+        ))),
         None => Ok(cases),
     }
 }
@@ -89,7 +92,9 @@ fn refuse_to_overwrite(job: &InferJob, outputs: &[PathBuf]) -> Result<(), JobErr
     let existing: Vec<_> = outputs.iter().filter(|path| !job.overwrite && path.exists()).map(|path| shown(path)).collect();
     match existing.as_slice() {
         [] => Ok(()),
-        some => Err(JobError::Input(format!("already there: {}; replace with --overwrite, or name another folder with --out", some.join(", ")))),
+        some => {
+            Err(JobError::Input(format!("already there: {}; replace with --overwrite, or name another folder with --out", some.join(", "))))
+        }
     }
 }
 

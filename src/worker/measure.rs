@@ -87,7 +87,8 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
         for case in cases.iter() {
             let Some(truth) = &case.case.label else { continue };
             let never = || Control::Continue;
-            let found = segment(network, &case.case, (config, classes), device, &never).map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
+            let found = segment(network, &case.case, (config, classes), device, &never)
+                .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
             let found = found.expect("nobody asked to stop");
             for class in 1..classes as u8 {
                 let (t, p) = (truth.iter().filter(|&&v| v == class).count(), found.iter().filter(|&&v| v == class).count());
@@ -104,6 +105,7 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
 
 /// `metrics.csv` of everything scored so far.
 pub(super) fn metrics_csv(state: &RunState) -> Vec<u8> {
-    let rows = state.stages_of(StageKind::Test).flat_map(|stage| stage.scores.values().flatten().map(|score| (stage.stage.arm.as_str(), score)));
+    let rows =
+        state.stages_of(StageKind::Test).flat_map(|stage| stage.scores.values().flatten().map(|score| (stage.stage.arm.as_str(), score)));
     crate::evaluate::csv(rows.collect::<Vec<(&str, &CaseScore)>>().into_iter())
 }

@@ -54,9 +54,9 @@ pub enum Job {
         from: Option<PathBuf>,
     },
     /// Segmenting volumes.
-    Infer(infer::InferJob),
+    Infer(InferJob),
     /// Measuring a checkpoint's tokens.
-    Probe(probe::ProbeJob),
+    Probe(ProbeJob),
 }
 
 pub use infer::InferJob;
@@ -159,7 +159,8 @@ pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
         recorder.emit(Event::Finished { outcome: outcome.clone() });
         outcome
     };
-    let join = std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK_BYTES).spawn(work).expect("the system has a thread to give");
+    let join =
+        std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK_BYTES).spawn(work).expect("the system has a thread to give");
     RunHandle { events, commands, join }
 }
 

@@ -7,8 +7,8 @@ use super::data::prepare_all;
 use super::{Ended, JobError, Recorder};
 use crate::config::DataSource;
 use crate::device::Opened;
-use crate::protocol::{Event, Stage, StageKind};
 use crate::protocol::Severity;
+use crate::protocol::{Event, Stage, StageKind};
 use crate::train::{Checkpoint, Probe, ProbeData, load_encoder, untrained};
 use crate::volume::Dataset;
 
@@ -31,13 +31,18 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     recorder.start("probe", &opened.description, dataset.labels.values().cloned().collect());
     let cases = prepare_all(&dataset, &config, recorder)?;
     if cases.len() < 2 {
-        return Err(JobError::Input(format!("{} has {} case; collapse shows between volumes: at least two are needed", dataset.name, cases.len())));
+        return Err(JobError::Input(format!(
+            "{} has {} case; collapse shows between volumes: at least two are needed",
+            dataset.name,
+            cases.len()
+        )));
     }
     // Cases of the run's own training are looked at last: held-out volumes tell the truth.
     let (labelled, unlabelled): (Vec<_>, Vec<_>) = cases.iter().cloned().partition(|case| case.case.label.is_some());
     let fitted = if unlabelled.is_empty() { labelled.len() / 2 } else { labelled.len() };
     let (fit, rest) = labelled.split_at(fitted);
-    let held_out: Vec<_> = if rest.len() + unlabelled.len() >= 2 { rest.iter().chain(&unlabelled).cloned().collect() } else { cases.clone() };
+    let held_out: Vec<_> =
+        if rest.len() + unlabelled.len() >= 2 { rest.iter().chain(&unlabelled).cloned().collect() } else { cases.clone() };
     let data = ProbeData { held_out: Arc::from(held_out), labelled: Arc::from(fit.to_vec()), classes: dataset.class_count() };
     let frame = super::data::frame(&config);
     let probe = Probe::new(&config.probe, frame, &data, config.seed)?;

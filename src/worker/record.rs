@@ -29,7 +29,14 @@ struct Inner {
 
 impl Recorder {
     pub(super) fn new(front_end: SyncSender<Record>, commands: Receiver<Command>) -> Self {
-        let inner = Inner { file: None, front_end: Some(front_end), began: Instant::now(), before_secs: 0.0, state: RunState::default(), stop_seen: false };
+        let inner = Inner {
+            file: None,
+            front_end: Some(front_end),
+            began: Instant::now(),
+            before_secs: 0.0,
+            state: RunState::default(),
+            stop_seen: false,
+        };
         Self { inner: RefCell::new(inner), commands }
     }
 
