@@ -5,7 +5,10 @@
 
 mod layout;
 pub mod nnformer;
+mod plan;
 mod projector;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod weights_file;
 
@@ -16,6 +19,7 @@ use crate::config::ModelConfig;
 pub use crate::nn::Pass;
 pub use layout::{StageLayout, padded_size, stage_layouts};
 pub use nnformer::{NnFormer, NnFormerEncoder};
+pub use plan::{ModelPlan, ParameterCounts, StagePlan, plan};
 pub use projector::Projector;
 pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
 pub use weights_file::{WeightsError, read_weights, write_weights};
