@@ -19,7 +19,7 @@ mod tests;
 
 pub use attention::{MASKED, PADDING, WindowTables, window_attention};
 pub use block::{BlockShape, BlockTensors, transformer_block};
-pub use conv::{ConvShape, conv3d};
+pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d};
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Task;
 use super::layout::{StageLayout, padded_size, stage_layouts};
 use crate::config::{ModelConfig, NnFormerConfig};
+use crate::kernels::GATHERED_ELEMENTS;
 
 /// Bytes of a float32.
 const FLOAT: u64 = 4;
@@ -20,9 +21,6 @@ const LOSS_TENSORS: u64 = 4;
 
 /// Copies of the weights that live through a step: the weights and their momentum. Gradients appear as activations go.
 const WEIGHT_COPIES: u64 = 2;
-
-/// Elements of gathered rows that a convolution holds at a time on a GPU.
-const GATHERED_ELEMENTS: u64 = 16 << 20;
 
 /// What a network needs for crops of one size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,7 +246,7 @@ impl Sizes<'_> {
         let crop = elements(padded_size(self.task.crop_size, self.config.total_stride()));
         let volumes = self.batch * crop * self.task.channels.max(self.task.classes) as u64;
         let activations = self.batch * self.largest_activation();
-        scores.chain(weights).chain([volumes, activations, GATHERED_ELEMENTS]).max().unwrap_or_default()
+        scores.chain(weights).chain([volumes, activations, GATHERED_ELEMENTS as u64]).max().unwrap_or_default()
     }
 }
 
