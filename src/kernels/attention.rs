@@ -42,13 +42,11 @@ impl WindowTables {
 /// Softmax attention of each window's tokens among themselves.
 ///
 /// * `qkv`: `[batch, tokens, 3 dim]` in the order of the grid: queries, keys and values after one another, heads within each.
-/// * `padding`: `[3 dim]`, the row of a padded place; zeros if absent.
+/// * `padding`: `[3 dim]`, the row of a padded place.
 /// * `table`: `[rows, heads]`, added to the scores by `tables.bias_rows`.
 ///
 /// Returns `[batch, tokens, dim]` in the order of the grid.
-pub fn window_attention(qkv: Tensor<3>, padding: Option<Tensor<1>>, table: Tensor<2>, tables: &Arc<WindowTables>) -> Tensor<3> {
-    let [_, _, width] = qkv.dims();
-    let padding = padding.unwrap_or_else(|| Tensor::zeros([width], &qkv.device()));
+pub fn window_attention(qkv: Tensor<3>, padding: Tensor<1>, table: Tensor<2>, tables: &Arc<WindowTables>) -> Tensor<3> {
     let inputs = (qkv.into_dispatch(), padding.into_dispatch(), table.into_dispatch());
     Tensor::from_dispatch(Dispatch::token_attention(inputs.0, inputs.1, inputs.2, Arc::clone(tables)))
 }

@@ -17,8 +17,8 @@ use super::{PADDING, cells};
 /// Places of the kernel.
 const TAPS: usize = 27;
 
-/// Elements of the gathered matrix that the reference holds at a time.
-const GATHERED_ELEMENTS: usize = 16 << 20;
+/// Elements of the gathered matrix that a convolution holds at a time on a GPU, where each buffer has a limit.
+pub const GATHERED_ELEMENTS: usize = 16 << 20;
 
 /// Geometry of a 3x3x3 convolution with zero padding 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +96,9 @@ impl ConvTables {
             // Kernel place `tap` carries input position p to output position (p + 1 - tap) / stride where that is whole.
             let reaches =
                 |tap: [usize; 3]| (0..3).all(|axis| (class[axis] + 1 + 3 * stride[axis] - tap[axis]).is_multiple_of(stride[axis]));
+            // From the last place to the first, so that a row's output tokens ascend and neighbours are copied together.
             let mut taps: Vec<[usize; 3]> = cells([3; 3]).filter(|&tap| reaches(tap)).collect();
+            taps.reverse();
             if taps.is_empty() {
                 // A stride beyond the kernel leaves some inputs unread: they gather nothing.
                 taps.push([0; 3]);
@@ -155,7 +157,7 @@ pub(super) fn input_gradient<B: TokenKernels>(weight: FloatTensor<B>, grad: Floa
     let ints = |values: &[i32]| B::int_from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
     let parts = tables.classes.iter().map(|class| {
         let taps = class.index.taps;
-        let slab = if taps == TAPS { weight.clone() } else { B::float_select(weight.clone(), 0, ints(&class.kernel_taps)) };
+        let slab = B::float_select(weight.clone(), 0, ints(&class.kernel_taps));
         B::gather_product(grad.clone(), &class.index, B::float_reshape(slab, Shape::from([taps * output, input])))
     });
     let mut parts: Vec<_> = parts.collect();

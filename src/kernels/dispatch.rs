@@ -11,6 +11,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn_wgpu::CubeBackend;
 
 use super::attention::{self, AttentionGradients, WindowTables};
+use super::block::{self, BlockShape, BlockTensors, TENSORS};
 use super::conv::{self, ConvShape};
 use super::{gelu, host, layer_norm, linear};
 
@@ -32,6 +33,8 @@ pub trait TokenOps: Backend {
         table: FloatTensor<Self>,
         tables: Arc<WindowTables>,
     ) -> FloatTensor<Self>;
+    /// See [`super::transformer_block`].
+    fn token_block(#[extension_type] tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self>;
 }
 
 /// Bodies of the operations and of their gradients; the defaults are the specification.
@@ -169,6 +172,10 @@ macro_rules! dispatch_to_kernels {
             ) -> FloatTensor<Self> {
                 Self::attention_value(qkv, padding, table, &tables)
             }
+
+            fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {
+                block::value::<Self>(tensors, &shape)
+            }
         }
     };
 }
@@ -284,6 +291,23 @@ impl<B: TokenKernels> Backward<B, 3> for AttentionStep {
     }
 }
 
+#[derive(Debug)]
+struct BlockStep(BlockShape);
+
+impl<B: TokenKernels> Backward<B, TENSORS> for BlockStep {
+    type State = [FloatTensor<B>; TENSORS];
+
+    fn backward(self, ops: Ops<Self::State, TENSORS>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let gradients = block::gradients::<B>(BlockTensors::from_array(ops.state), &self.0, grad);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
 impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
     fn token_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         tracked!(GeluStep, C, [x], x.clone(), B::gelu_value(x))
@@ -314,5 +338,16 @@ impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
             attention::Inputs { qkv: qkv.clone(), padding: padding.clone(), table: table.clone() },
             B::attention_value(qkv, padding, table, &tables)
         )
+    }
+
+    fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {
+        let tensors = tensors.into_array();
+        let step = BlockStep(shape.clone()).prepare::<C>(tensors.each_ref().map(|tensor| tensor.node()));
+        let tensors = tensors.map(|tensor| tensor.into_primitive());
+        let value = |tensors| block::value::<B>(BlockTensors::from_array(tensors), &shape);
+        match step.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(tensors.clone(), value(tensors)),
+            OpsKind::UnTracked(prepared) => prepared.finish(value(tensors)),
+        }
     }
 }

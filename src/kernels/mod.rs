@@ -7,15 +7,19 @@
 #![allow(clippy::needless_pass_by_value, reason = "bodies take tensors as the tensor library's own operations do: by value")]
 
 mod attention;
+mod block;
 mod conv;
 mod dispatch;
 mod gelu;
 mod host;
 mod layer_norm;
 mod linear;
+#[cfg(test)]
+mod tests;
 
 pub use attention::{MASKED, PADDING, WindowTables, window_attention};
-pub use conv::{ConvShape, conv3d};
+pub use block::{BlockShape, BlockTensors, transformer_block};
+pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d};
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;

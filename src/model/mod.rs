@@ -1,12 +1,14 @@
 //! Encoders, decoders, projector. A volume goes in, a token grid for each stage comes out.
 //!
-//! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network and its parameter names,
-//! and one variant in [`Encoder`] and [`Segmenter`].
+//! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network and its parameter names
+//! ([`NamedWeights`]), and one line in `backbones!` below.
 
 mod layout;
 pub mod nnformer;
 mod plan;
 mod projector;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod weights_file;
 
@@ -47,75 +49,84 @@ pub trait TokenEncoder {
     fn dims(&self) -> Vec<usize>;
 }
 
-/// The encoder of any backbone.
-#[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
-pub enum Encoder {
-    /// nnFormer's.
-    NnFormer(NnFormerEncoder),
+/// Names the backbones: for each, its variant of [`ModelConfig`], its encoder and its whole network.
+macro_rules! backbones {
+    ($($name:ident: $encoder:ty, $network:ty;)+) => {
+        /// The encoder of any backbone.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
+        pub enum Encoder {
+            $(#[doc = concat!("A [`", stringify!($encoder), "`].")] $name($encoder),)+
+        }
+
+        /// The whole network of any backbone.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
+        pub enum Segmenter {
+            $(#[doc = concat!("A [`", stringify!($network), "`].")] $name($network),)+
+        }
+
+        impl Encoder {
+            /// The configured backbone's encoder with the initial weights of `seed`, on `device`.
+            pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
+                match config.resolve() {
+                    $(ModelConfig::$name(config) => Self::$name(<$encoder>::init(&config, task, seed, device)),)+
+                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to itself"),
+                }
+            }
+        }
+
+        impl Segmenter {
+            /// The configured backbone with the initial weights of `seed`, on `device`; its encoder equals [`Encoder::init`]'s.
+            pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
+                match config.resolve() {
+                    $(ModelConfig::$name(config) => Self::$name(<$network>::init(&config, task, seed, device)),)+
+                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to itself"),
+                }
+            }
+
+            /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of each head, full resolution first.
+            pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
+                match self {
+                    $(Self::$name(network) => network.forward(volume, pass),)+
+                }
+            }
+        }
+
+        backbones!(@delegate Encoder: $($name)+);
+        backbones!(@delegate Segmenter: $($name)+);
+    };
+    (@delegate $module:ident: $($name:ident)+) => {
+        impl TokenEncoder for $module {
+            fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
+                match self {
+                    $(Self::$name(module) => module.encode(volume, pass),)+
+                }
+            }
+
+            fn total_stride(&self) -> [usize; 3] {
+                match self {
+                    $(Self::$name(module) => module.total_stride(),)+
+                }
+            }
+
+            fn dims(&self) -> Vec<usize> {
+                match self {
+                    $(Self::$name(module) => module.dims(),)+
+                }
+            }
+        }
+
+        impl NamedWeights for $module {
+            fn reference_name(&self, path: &[String]) -> String {
+                match self {
+                    $(Self::$name(module) => module.reference_name(path),)+
+                }
+            }
+        }
+    };
 }
 
-/// The whole network of any backbone.
-#[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
-pub enum Segmenter {
-    /// nnFormer.
-    NnFormer(NnFormer),
-}
-
-impl Encoder {
-    /// The configured backbone's encoder with the initial weights of `seed`, on `device`.
-    pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
-        Self::NnFormer(NnFormerEncoder::init(&config.nnformer(), task, seed, device))
-    }
-}
-
-impl Segmenter {
-    /// The configured backbone with the initial weights of `seed`, on `device`; its encoder equals [`Encoder::init`]'s.
-    pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
-        Self::NnFormer(NnFormer::init(&config.nnformer(), task, seed, device))
-    }
-
-    /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of each head, full resolution first.
-    pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-        match self {
-            Self::NnFormer(network) => network.forward(volume, pass),
-        }
-    }
-}
-
-impl TokenEncoder for Encoder {
-    fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-        match self {
-            Self::NnFormer(encoder) => encoder.encode(volume, pass),
-        }
-    }
-
-    fn total_stride(&self) -> [usize; 3] {
-        match self {
-            Self::NnFormer(encoder) => encoder.total_stride(),
-        }
-    }
-
-    fn dims(&self) -> Vec<usize> {
-        match self {
-            Self::NnFormer(encoder) => encoder.dims(),
-        }
-    }
-}
-
-impl NamedWeights for Encoder {
-    fn reference_name(&self, path: &[String]) -> String {
-        match self {
-            Self::NnFormer(encoder) => encoder.reference_name(path),
-        }
-    }
-}
-
-impl NamedWeights for Segmenter {
-    fn reference_name(&self, path: &[String]) -> String {
-        match self {
-            Self::NnFormer(network) => network.reference_name(path),
-        }
-    }
+backbones! {
+    Nnformer: NnFormerEncoder, NnFormer;
 }

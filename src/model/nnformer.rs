@@ -86,6 +86,7 @@ fn block_config(config: &NnFormerConfig, layout: &StageLayout, heads: usize, dro
         attention: AttentionConfig { dim: layout.dim, heads, window: [layout.window; 3], qkv_bias: config.qkv_bias },
         hidden: (layout.dim as f64 * config.mlp_ratio) as usize,
         drop_path,
+        recompute: config.recompute,
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a network will need, worked out on the host before anything is allocated.
 //!
 //! The counts of parameters are exact. The memory of a step is an estimate: what the autodiff graph keeps, counted
-//! operation by operation, plus weights, gradients, optimiser state and working space.
+//! operation by operation, plus weights, optimiser state and working space.
 
 use serde::{Deserialize, Serialize};
 
 use super::Task;
 use super::layout::{StageLayout, padded_size, stage_layouts};
 use crate::config::{ModelConfig, NnFormerConfig};
+use crate::kernels::GATHERED_ELEMENTS;
 
 /// Bytes of a float32.
 const FLOAT: u64 = 4;
@@ -18,11 +19,8 @@ const WORKING_TENSORS: u64 = 4;
 /// Tensors of the logits' size that a segmentation loss keeps: probabilities, one-hot labels, and products of both.
 const LOSS_TENSORS: u64 = 4;
 
-/// Copies of the weights in training with momentum: weights, gradients, momentum.
-const WEIGHT_COPIES: u64 = 3;
-
-/// Elements of gathered rows that a convolution holds at a time on a GPU.
-const GATHERED_ELEMENTS: u64 = 16 << 20;
+/// Copies of the weights that live through a step: the weights and their momentum. Gradients appear as activations go.
+const WEIGHT_COPIES: u64 = 2;
 
 /// What a network needs for crops of one size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,17 +84,22 @@ pub fn plan(config: &ModelConfig, task: &Task, batch: usize) -> ModelPlan {
     });
     let parameters =
         ParameterCounts { encoder: sizes.encoder_parameters(), decoder: sizes.decoder_parameters(), heads: sizes.head_parameters() };
-    let working = WORKING_TENSORS * sizes.batch * sizes.largest_activation();
+    let working = sizes.batch * sizes.working();
     let encoder = sizes.batch * sizes.encoder_activations();
     let decoder = sizes.batch * (sizes.decoder_activations() + (1 + LOSS_TENSORS) * sizes.logits());
     ModelPlan {
         padded_crop: padded_size(task.crop_size, config.total_stride()),
         stages: stages.collect(),
         parameters,
-        pretrain_bytes: FLOAT * (WEIGHT_COPIES * parameters.encoder + 2 * encoder + working),
-        finetune_bytes: FLOAT * (WEIGHT_COPIES * parameters.total() + encoder + decoder + working),
+        pretrain_bytes: step_bytes(parameters.encoder, 2 * encoder + working),
+        finetune_bytes: step_bytes(parameters.total(), encoder + decoder + working),
         largest_buffer_bytes: FLOAT * sizes.largest_buffer(),
     }
+}
+
+/// Peak of a step, from the counts of trainable numbers and of the activations at the end of the forward pass.
+fn step_bytes(parameters: u64, activations: u64) -> u64 {
+    FLOAT * (WEIGHT_COPIES * parameters + activations.max(parameters))
 }
 
 /// Everything below counts float32 elements; activations are those of one sample.
@@ -180,8 +183,19 @@ impl Sizes<'_> {
 
     /// Kept by a block, in token sequences: the inputs of both norms, of the four linear maps (the last `hidden`
     /// wide), of the attention (three) and of the GELU (`hidden` wide).
-    fn block_activations(&self) -> f64 {
+    fn whole_block(&self) -> f64 {
         8.0 + 2.0 * self.config.mlp_ratio
+    }
+
+    /// The same for blocks that can be recomputed from their input.
+    fn block_activations(&self) -> f64 {
+        if self.config.recompute { 1.0 } else { self.whole_block() }
+    }
+
+    /// Working space of a backward step.
+    fn working(&self) -> u64 {
+        let again = if self.config.recompute { (self.whole_block() * Self::tokens(&self.layouts[0]) as f64) as u64 } else { 0 };
+        WORKING_TENSORS * self.largest_activation() + again
     }
 
     /// Elements after the stem's first convolution: half the channels at half the resolution.
@@ -205,8 +219,8 @@ impl Sizes<'_> {
     fn decoder_activations(&self) -> u64 {
         let levels = self.layouts[..self.levels()].iter().enumerate().map(|(level, layout)| {
             // The cross block keeps the skip as well; the up-sampling the coarse norm's result, a quarter of a sequence.
-            let blocks = self.config.depths[level] as f64 * self.block_activations() + 1.25;
-            ((blocks + 1.0) * Self::tokens(layout) as f64) as u64
+            let own = (self.config.depths[level] - 1) as f64 * self.block_activations();
+            ((own + self.whole_block() + 2.25) * Self::tokens(layout) as f64) as u64
         });
         levels.sum()
     }
@@ -232,7 +246,7 @@ impl Sizes<'_> {
         let crop = elements(padded_size(self.task.crop_size, self.config.total_stride()));
         let volumes = self.batch * crop * self.task.channels.max(self.task.classes) as u64;
         let activations = self.batch * self.largest_activation();
-        scores.chain(weights).chain([volumes, activations, GATHERED_ELEMENTS]).max().unwrap_or_default()
+        scores.chain(weights).chain([volumes, activations, GATHERED_ELEMENTS as u64]).max().unwrap_or_default()
     }
 }
 
@@ -247,8 +261,8 @@ mod tests {
     /// Peaks of resident memory of one step each, momentum included, measured on the CPU for the published sizes with
     /// batch 2: (preset, channels, classes, crop, pre-training, fine-tuning), in bytes.
     const MEASURED: [(Preset, Task, u64, u64); 2] = [
-        (Preset::NnformerSynapse, Task { channels: 1, classes: 9, crop_size: [64, 128, 128] }, 1, 1),
-        (Preset::NnformerTumour, Task { channels: 4, classes: 4, crop_size: [128, 128, 128] }, 1, 1),
+        (Preset::NnformerSynapse, Task { channels: 1, classes: 9, crop_size: [64, 128, 128] }, 8_092_389_376, 7_032_262_656),
+        (Preset::NnformerTumour, Task { channels: 4, classes: 4, crop_size: [128, 128, 128] }, 4_729_569_280, 4_070_125_568),
     ];
 
     #[test]

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{AttentionConfig, DropPath, Initialiser, LayerNorm, Mlp, Pass, SkipAttention, WindowAttention};
-use crate::kernels::WindowTables;
+use crate::kernels::{BlockShape, BlockTensors, WindowTables, transformer_block};
 
 /// `x + attention(norm1(x))`, then `x + mlp(norm2(x))`. `A` is [`WindowAttention`] or [`SkipAttention`].
 #[derive(Module, Debug)]
@@ -21,6 +21,9 @@ pub struct Block<A: Module> {
     pub mlp: Mlp,
     #[module(skip)]
     drop_path: DropPath,
+    /// Keep nothing but the input for the backward pass, and compute the rest again.
+    #[module(skip)]
+    recompute: bool,
 }
 
 /// Sizes of a block.
@@ -32,6 +35,8 @@ pub struct BlockConfig {
     pub hidden: usize,
     /// Drop path rate.
     pub drop_path: f64,
+    /// Keep nothing but the input for the backward pass, and compute the rest again (blocks of [`WindowAttention`]).
+    pub recompute: bool,
 }
 
 impl<A: Module> Block<A> {
@@ -43,6 +48,7 @@ impl<A: Module> Block<A> {
             norm2: LayerNorm::init(dim, &init.at("norm2")),
             mlp: Mlp::init(dim, config.hidden, &init.at("mlp")),
             drop_path: DropPath { rate: config.drop_path, name: init.path().to_owned() },
+            recompute: config.recompute,
         }
     }
 
@@ -62,8 +68,35 @@ impl Block<WindowAttention> {
 
     /// `[batch, tokens, dim]` in the order of the grid -> the same.
     pub fn forward(&self, tokens: Tensor<3>, windows: &Arc<WindowTables>, pass: Pass) -> Tensor<3> {
+        if self.recompute {
+            return self.forward_recomputed(tokens, windows, pass);
+        }
         let attended = self.attn.forward(self.norm1.forward(tokens.clone()), windows);
         self.residual(tokens, attended, pass)
+    }
+
+    /// The same as one operation, which keeps `tokens` alone for the backward pass.
+    fn forward_recomputed(&self, tokens: Tensor<3>, windows: &Arc<WindowTables>, pass: Pass) -> Tensor<3> {
+        let [batch, _, _] = tokens.dims();
+        let factors = ["attn", "mlp"].map(|part| self.drop_path.factors(batch, part, pass));
+        let Self { norm1, attn, norm2, mlp, .. } = self;
+        let tensors = BlockTensors {
+            x: tokens.into_dispatch(),
+            norm1_weight: norm1.weight.val().into_dispatch(),
+            norm1_bias: norm1.bias.val().into_dispatch(),
+            table: attn.relative_position_bias_table.val().into_dispatch(),
+            qkv_weight: attn.qkv.weight.val().into_dispatch(),
+            qkv_bias: attn.qkv.bias_or_zeros().into_dispatch(),
+            proj_weight: attn.proj.weight.val().into_dispatch(),
+            proj_bias: attn.proj.bias_or_zeros().into_dispatch(),
+            norm2_weight: norm2.weight.val().into_dispatch(),
+            norm2_bias: norm2.bias.val().into_dispatch(),
+            fc1_weight: mlp.fc1.weight.val().into_dispatch(),
+            fc1_bias: mlp.fc1.bias_or_zeros().into_dispatch(),
+            fc2_weight: mlp.fc2.weight.val().into_dispatch(),
+            fc2_bias: mlp.fc2.bias_or_zeros().into_dispatch(),
+        };
+        transformer_block(tensors, BlockShape { tables: Arc::clone(windows), factors })
     }
 }
 

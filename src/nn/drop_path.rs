@@ -47,16 +47,24 @@ impl DropPath {
         (0..count).map(|block| step * block as f64).collect()
     }
 
-    /// `branch`, `[batch, tokens, dim]`, with some samples zeroed in training. `part` tells the block's branches apart.
-    pub fn forward(&self, branch: Tensor<3>, part: &str, pass: Pass) -> Tensor<3> {
-        let Some(PassKey { seed, step, view }) = pass.training else { return branch };
+    /// The factor of each sample's branch; empty where none is dropped. `part` tells the block's branches apart.
+    pub fn factors(&self, batch: usize, part: &str, pass: Pass) -> Vec<f32> {
+        let Some(PassKey { seed, step, view }) = pass.training else { return Vec::new() };
         if self.rate == 0.0 {
-            return branch;
+            return Vec::new();
         }
-        let [batch, _, _] = branch.dims();
         let keep = 1.0 - self.rate;
         let mut rng = random::stream(seed, &format!("drop path {} {part}", self.name), step, view);
-        let factors: Vec<f32> = (0..batch).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect();
+        (0..batch).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect()
+    }
+
+    /// `branch`, `[batch, tokens, dim]`, times [`DropPath::factors`].
+    pub fn forward(&self, branch: Tensor<3>, part: &str, pass: Pass) -> Tensor<3> {
+        let [batch, _, _] = branch.dims();
+        let factors = self.factors(batch, part, pass);
+        if factors.is_empty() {
+            return branch;
+        }
         let factors = Tensor::<3>::from_data(TensorData::new(factors, [batch, 1, 1]), &branch.device());
         branch * factors
     }

@@ -38,11 +38,18 @@ impl Linear {
 
     /// `[batch, tokens, in]` -> `[batch, tokens, out]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let weight = self.weight.val();
-        let bias = match &self.bias {
+        kernels::linear(tokens, self.weight.val(), self.bias_or_zeros())
+    }
+
+    /// The bias, `[out]`; zeros if the map has none.
+    pub fn bias_or_zeros(&self) -> Tensor<1> {
+        match &self.bias {
             Some(bias) => bias.val(),
-            None => Tensor::zeros([weight.dims()[1]], &weight.device()),
-        };
-        kernels::linear(tokens, weight, bias)
+            None => {
+                let weight = self.weight.val();
+                let [_, output] = weight.dims();
+                Tensor::zeros([output], &weight.device())
+            }
+        }
     }
 }

@@ -66,7 +66,7 @@ impl WindowAttention {
     /// `[batch, tokens, dim]` in the order of the grid -> the same.
     pub fn forward(&self, tokens: Tensor<3>, windows: &Arc<WindowTables>) -> Tensor<3> {
         let qkv = self.qkv.forward(tokens);
-        let padding = self.qkv.bias.as_ref().map(Param::val);
+        let padding = self.qkv.bias_or_zeros();
         let table = self.relative_position_bias_table.val();
         self.proj.forward(kernels::window_attention(qkv, padding, table, windows))
     }
@@ -87,7 +87,7 @@ impl SkipAttention {
     pub fn forward(&self, queries: Tensor<3>, skip: Tensor<3>, windows: &Arc<WindowTables>) -> Tensor<3> {
         let [_, _, dim] = queries.dims();
         // A padded query is zero, and its output is dropped; padded keys and values are the projection of zero.
-        let padding = self.kv.bias.as_ref().map(|bias| Tensor::cat(vec![Tensor::zeros([dim], &queries.device()), bias.val()], 0));
+        let padding = Tensor::cat(vec![Tensor::zeros([dim], &queries.device()), self.kv.bias_or_zeros()], 0);
         let qkv = Tensor::cat(vec![queries, self.kv.forward(skip)], 2);
         let table = self.relative_position_bias_table.val();
         self.proj.forward(kernels::window_attention(qkv, padding, table, windows))

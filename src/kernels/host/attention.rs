@@ -52,11 +52,12 @@ impl<'a> Call<'a> {
         let [_, count, width] = qkv.layout().shape().dims();
         let [_, heads] = table.layout().shape().dims();
         let tokens = tables.window_tokens;
+        let table = elements(table);
         let mut bias = vec![0.0; heads * tokens * lanes(tokens)];
         bias.par_chunks_mut(tokens * lanes(tokens)).enumerate().for_each(|(head, bias)| {
             for (bias, rows) in bias.chunks_exact_mut(lanes(tokens)).zip(tables.bias_rows.chunks_exact(tokens)) {
                 for (bias, &row) in bias.iter_mut().zip(rows) {
-                    *bias = elements(table)[row as usize * heads + head];
+                    *bias = table[row as usize * heads + head];
                 }
             }
         });

@@ -37,13 +37,16 @@ impl Gathered<'_> {
     /// `count` rows from `first` on.
     fn tile(&self, first: usize, count: usize) -> HostTensor {
         let (rows, taps, channels) = (self.index.rows(), self.index.taps, self.channels);
-        let mut tile = vec![0.0; count * self.width()];
-        for (row, out) in (first..).zip(tile.chunks_exact_mut(self.width())) {
+        let mut tile = Vec::with_capacity(count * self.width());
+        for row in first..first + count {
             let sample = &self.source[row / rows * self.tokens * channels..][..self.tokens * channels];
             let tokens = &self.index.sources[row % rows * taps..][..taps];
-            for (out, &token) in out.chunks_exact_mut(channels).zip(tokens) {
-                if token != PADDING {
-                    out.copy_from_slice(&sample[token as usize * channels..][..channels]);
+            // Neighbours along W lie side by side: one copy for a run of them.
+            for run in tokens.chunk_by(|&token, &next| token != PADDING && next == token + 1) {
+                let length = run.len() * channels;
+                match run[0] {
+                    PADDING => tile.extend(std::iter::repeat_n(0.0, length)),
+                    token => tile.extend_from_slice(&sample[token as usize * channels..][..length]),
                 }
             }
         }

@@ -1,0 +1,185 @@
+//! Every body against its reference, values and gradients: the CPU's against what autodiff makes of the reference
+//! forward pass, and the reference's own gradients (which GPUs run) against the CPU's.
+
+use std::sync::Arc;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Dispatch, Flex, TensorMetadata as _};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt as _;
+
+use super::attention::{self, Inputs};
+use super::conv::{self, GatherIndex};
+use super::{ConvShape, PADDING, WindowTables, conv3d, gelu, host, layer_norm, linear, window_attention};
+use crate::random::stream;
+
+/// Float32 sums of some hundred terms of size 1, taken in two orders.
+const TOLERANCE: f32 = 2e-4;
+
+fn draw(purpose: &str, length: usize) -> Vec<f32> {
+    let mut rng = stream(3, purpose, 0, length as u64);
+    (0..length).map(|_| rng.random_range(-1.5..1.5)).collect()
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &[f32], wanted: &[f32]) {
+    assert_eq!(got.len(), wanted.len(), "{what}");
+    for (index, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+        assert!((got - wanted).abs() <= TOLERANCE * wanted.abs().max(1.0), "{what}[{index}]: {got}, expected {wanted}");
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// Result and gradients of `op` with respect to flat inputs of these lengths, the result weighted at random.
+fn run(lengths: &[usize], op: &dyn Fn(&[Tensor<1>]) -> Tensor<3>) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let leaf = |(place, &length): (usize, &usize)| {
+        Tensor::<1>::from_data(TensorData::new(draw(&format!("input {place}"), length), [length]), &device).require_grad()
+    };
+    let inputs: Vec<Tensor<1>> = lengths.iter().enumerate().map(leaf).collect();
+    let out = op(&inputs);
+    let weights = TensorData::new(draw("weights", out.shape().num_elements()), out.dims());
+    let gradients = (out.clone() * Tensor::from_data(weights, &device)).sum().backward();
+    let gradients = inputs.iter().map(|input| values(input.grad(&gradients).expect("a gradient")));
+    std::iter::once(values(out)).chain(gradients).collect()
+}
+
+#[track_caller]
+fn check(lengths: &[usize], op: &dyn Fn(&[Tensor<1>]) -> Tensor<3>, reference: &dyn Fn(&[Tensor<1>]) -> Tensor<3>) {
+    for (place, (got, wanted)) in run(lengths, op).iter().zip(run(lengths, reference)).enumerate() {
+        assert_close(if place == 0 { "value".to_owned() } else { format!("gradient {}", place - 1) }.as_str(), got, &wanted);
+    }
+}
+
+fn flex<const D: usize>(purpose: &str, shape: [usize; D]) -> FloatTensor<Flex> {
+    FloatTensor::<Flex>::from_data(TensorData::new(draw(purpose, shape.iter().product()), shape))
+}
+
+#[track_caller]
+fn assert_same(what: &str, got: FloatTensor<Flex>, wanted: FloatTensor<Flex>) {
+    assert_eq!(got.shape(), wanted.shape(), "{what}");
+    let floats = |tensor: FloatTensor<Flex>| tensor.into_data().try_into_vec::<f32>().unwrap();
+    assert_close(what, &floats(got), &floats(wanted));
+}
+
+#[test]
+fn gelu_and_its_gradient() {
+    let reference = |x: Tensor<3>| Tensor::from_dispatch(gelu::value::<Dispatch>(x.into_dispatch()));
+    check(&[70], &|x| gelu(x[0].clone().reshape([2, 5, 7])), &|x| reference(x[0].clone().reshape([2, 5, 7])));
+    let (x, grad) = (flex("x", [3, 50]), flex("grad", [3, 50]));
+    assert_same("gradient", gelu::gradient::<Flex>(x.clone(), grad.clone()), host::gelu_gradient(x, grad));
+}
+
+#[test]
+fn layer_norm_and_its_gradients() {
+    // 21 channels: two blocks of a sum and a rest. 600 rows: several parallel tasks.
+    let [rows, dim] = [600, 21];
+    check(&[rows * dim, dim, dim], &|x| layer_norm(x[0].clone().reshape([2, rows / 2, dim]), x[1].clone(), x[2].clone()), &|x| {
+        let x0: Tensor<3> = x[0].clone().reshape([2, rows / 2, dim]);
+        let out = layer_norm::value::<Dispatch>(x0.into_dispatch(), x[1].clone().into_dispatch(), x[2].clone().into_dispatch());
+        Tensor::from_dispatch(out)
+    });
+    let (x, weight, grad) = (flex("x", [2, 30, 12]), flex("weight", [12]), flex("grad", [2, 30, 12]));
+    let reference = layer_norm::gradients::<Flex>(x.clone(), weight.clone(), grad.clone());
+    for (got, wanted) in reference.into_iter().zip(host::layer_norm_gradients(x, weight, grad)) {
+        assert_same("gradient", got, wanted);
+    }
+}
+
+#[test]
+fn linear_and_its_gradients() {
+    let [rows, input, output] = [300, 5, 19];
+    let shaped = |x: &[Tensor<1>]| (x[0].clone().reshape([3, rows / 3, input]), x[1].clone().reshape([input, output]), x[2].clone());
+    check(
+        &[rows * input, input * output, output],
+        &|x| {
+            let (x, weight, bias) = shaped(x);
+            linear::<3>(x, weight, bias)
+        },
+        &|x| {
+            let (x, weight, bias) = shaped(x);
+            x.matmul(weight.unsqueeze()) + bias.unsqueeze()
+        },
+    );
+}
+
+#[test]
+fn convolution_and_its_gradients() {
+    let [batch, input, output] = [2, 3, 4];
+    for (grid, stride) in [([4, 5, 6], [1, 1, 1]), ([6, 4, 5], [2, 2, 2]), ([5, 6, 3], [1, 2, 2]), ([8, 4, 9], [4, 1, 4])] {
+        let count: usize = grid.iter().product();
+        let shape = ConvShape { grid, stride };
+        let lengths = [batch * count * input, 27 * input * output, output];
+        let inputs =
+            |x: &[Tensor<1>]| (x[0].clone().reshape([batch, count, input]), x[1].clone().reshape([3, 3, 3, input, output]), x[2].clone());
+        check(
+            &lengths,
+            &|x| {
+                let (tokens, weight, bias) = inputs(x);
+                conv3d(tokens, weight, bias, shape)
+            },
+            &|x| {
+                let (tokens, weight, bias) = inputs(x);
+                let volume = tokens.reshape([batch, grid[0], grid[1], grid[2], input]).permute([0, 4, 1, 2, 3]);
+                let options = ConvOptions::new(stride, [1; 3], [1; 3], 1);
+                let out: Tensor<5> = burn::tensor::module::conv3d(volume, weight.permute([4, 3, 0, 1, 2]), Some(bias), options);
+                out.permute([0, 2, 3, 4, 1]).reshape([batch, shape.output().iter().product(), output])
+            },
+        );
+    }
+}
+
+#[test]
+fn products_of_gathered_rows() {
+    let index = GatherIndex { taps: 3, sources: vec![0, 1, PADDING, 4, 4, 2, PADDING, PADDING, PADDING, 3, 0, 1] };
+    let (source, weight, grad) = (flex("source", [2, 5, 6]), flex("weight", [18, 7]), flex("grad", [2, 4, 7]));
+    let reference = conv::gather_product::<Flex>(source.clone(), &index, weight.clone());
+    assert_same("product", host::gather_product(source.clone(), &index, weight), reference);
+    let reference = conv::gather_outer::<Flex>(source.clone(), &index, grad.clone());
+    assert_same("outer product", host::gather_outer(source, &index, grad), reference);
+}
+
+/// Two windows of five tokens; token 7 of the grid is in neither's order, places 3 and 8 are padding.
+fn windows(masked: bool) -> Arc<WindowTables> {
+    let rows = vec![2, 0, 4, PADDING, 1, 7, 3, 6, PADDING, 5];
+    let mut places = vec![0; 8];
+    for (place, &row) in rows.iter().enumerate().filter(|&(_, &row)| row != PADDING) {
+        places[row as usize] = place as u32;
+    }
+    let regions = if masked { vec![0, 0, 1, 1, 0, 2, 2, 2, 2, 2] } else { Vec::new() };
+    Arc::new(WindowTables { window_tokens: 5, rows, places, regions, bias_rows: (0..25).map(|pair| pair * 7 % 11).collect() })
+}
+
+#[test]
+fn attention_and_its_gradients() {
+    let [batch, count, heads, head_dim] = [3, 8, 2, 6];
+    let width = 3 * heads * head_dim;
+    for masked in [false, true] {
+        let tables = windows(masked);
+        let inputs = |x: &[Tensor<1>]| (x[0].clone().reshape([batch, count, width]), x[1].clone(), x[2].clone().reshape([12, heads]));
+        check(
+            &[batch * count * width, width, 12 * heads],
+            &|x| {
+                let (qkv, padding, table) = inputs(x);
+                window_attention(qkv, padding, table, &tables)
+            },
+            &|x| {
+                let (qkv, padding, table): (Tensor<3>, _, Tensor<2>) = inputs(x);
+                let [qkv, padding, table] = [qkv.into_dispatch(), padding.into_dispatch(), table.into_dispatch()];
+                Tensor::from_dispatch(attention::value::<Dispatch>(qkv, padding, table, &tables))
+            },
+        );
+        let inputs =
+            || Inputs { qkv: flex("qkv", [batch, count, width]), padding: flex("padding", [width]), table: flex("table", [12, heads]) };
+        let grad = flex("grad", [batch, count, width / 3]);
+        let reference = attention::gradients::<Flex>(inputs(), &tables, grad.clone());
+        let body = host::attention_gradients(inputs(), &tables, grad);
+        assert_same("qkv", body.qkv, reference.qkv);
+        assert_same("padding", body.padding, reference.padding);
+        assert_same("table", body.table, reference.table);
+    }
+}
