@@ -108,6 +108,16 @@ impl RunConfig {
         self.infer.check(&mut checker);
         self.evaluate.check(&mut checker);
         self.arms.check(&mut checker);
+        let stride = self.model.nnformer().total_stride();
+        let fits = self.pretrain.crop_size.iter().zip(stride).all(|(crop, stride)| crop % stride == 0);
+        checker.require(
+            "pretrain.crop_size",
+            fits,
+            format_args!(
+                "is {:?}; each must be a multiple of {stride:?}, the voxels of one token of the last stage",
+                self.pretrain.crop_size
+            ),
+        );
         let name_is_plain =
             !self.name.is_empty() && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !self.name.starts_with('.');
         checker.require("name", name_is_plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));

@@ -70,8 +70,8 @@ impl Screen for Bars {
                 self.clear();
                 self.say(&progress::finished(outcome, record.secs));
             }
-            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } | Event::Transfer { .. } => {
-            }
+            Event::Transfer { stage, from, report } => self.say(&progress::transfer(stage, from, report)),
+            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } => {}
         }
     }
 

@@ -84,8 +84,8 @@ impl Screen for Lines<'_> {
                     self.line(secs, &progress::ended(stage, *took_secs));
                 }
             }
-            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } | Event::Transfer { .. } => {
-            }
+            Event::Transfer { stage, from, report } => self.line(secs, &progress::transfer(stage, from, report)),
+            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The words in which a stage's progress is told; bars and plain lines share them.
 
-use crate::protocol::{ArmScores, Environment, Outcome, Severity, StageKind, StageState};
+use crate::protocol::{ArmScores, Environment, Outcome, Severity, Stage, StageKind, StageState, TransferReport};
 use crate::report::wording::{count, duration};
 
 /// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...
@@ -72,4 +72,20 @@ fn recent_loss(stage: &StageState) -> Option<f64> {
     let recent = ((stage.steps.len() as f64 * RECENT_SHARE).ceil() as usize).min(RECENT_MOST);
     let tail = &stage.steps[stage.steps.len() - recent..];
     (!tail.is_empty()).then(|| tail.iter().map(|step| step.loss).sum::<f64>() / tail.len() as f64)
+}
+/// What became of a pre-trained encoder's tensors: every one where the training stands alone, counts in a comparison.
+pub(super) fn transfer(stage: &Stage, from: &str, report: &TransferReport) -> String {
+    let TransferReport { matched, missing, skipped } = report;
+    let counts = format!(
+        "{stage}: {} tensors matched, {} missing (freshly initialised), {} skipped, from {from}",
+        matched.len(),
+        missing.len(),
+        skipped.len()
+    );
+    if !stage.arm.is_empty() {
+        return counts;
+    }
+    let groups = [("matched", matched), ("missing", missing), ("skipped", skipped)];
+    let lines = groups.iter().flat_map(|(word, tensors)| tensors.iter().map(move |(name, shape)| format!("\n  {word}  {name} {shape:?}")));
+    counts + &lines.collect::<String>()
 }

@@ -12,6 +12,7 @@ use crate::metrics::score::CaseScore;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Seconds since the job began.
+    #[serde(rename = "at_secs")]
     pub secs: f64,
     /// What happened.
     #[serde(flatten)]

@@ -64,12 +64,13 @@ impl RunFolder {
     /// Makes the folder ready for a new run.
     ///
     /// # Errors
-    /// A run or foreign files are there. With `overwrite` a run there is removed; foreign files never are.
+    /// A run or foreign files are there. With `overwrite` a run there is removed; foreign files never are. A run that ended
+    /// before its first checkpoint holds nothing to lose and makes way.
     pub fn create(&self, overwrite: bool) -> Result<(), RunFolderError> {
         let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
         let empty = !self.root.exists() || std::fs::read_dir(&self.root).map_err(io)?.next().is_none();
         if !empty {
-            match (self.holds_run(), overwrite) {
+            match (self.holds_run(), overwrite || !self.holds_training()) {
                 (true, true) => std::fs::remove_dir_all(&self.root).map_err(io)?,
                 (true, false) => return Err(RunFolderError::Occupied(self.root.clone())),
                 (false, _) => return Err(RunFolderError::Foreign(self.root.clone())),
@@ -84,6 +85,10 @@ impl RunFolder {
     /// There is none.
     pub fn resume(&self) -> Result<(), RunFolderError> {
         if self.holds_run() { Ok(()) } else { Err(RunFolderError::Nothing(self.root.clone())) }
+    }
+
+    fn holds_training(&self) -> bool {
+        self.checkpoints().exists() || self.root.join("arms").exists() || self.root.join("predictions").exists()
     }
 
     fn holds_run(&self) -> bool {

@@ -172,12 +172,29 @@ mod tests {
     }
 
     #[test]
-    fn an_event_survives_its_line() {
-        let event = Event::Step {
-            stage: Stage { kind: StageKind::Finetune, arm: "scratch".into() },
-            numbers: StepNumbers { step: 3, loss: 0.1, ..StepNumbers::default() },
-        };
-        let line = serde_json::to_string(&record(1.5, event.clone())).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record(1.5, event));
+    fn every_event_survives_its_line() {
+        let stage = Stage { kind: StageKind::Finetune, arm: "scratch".into() };
+        let numbers = StepNumbers { step: 3, loss: 0.1, ..StepNumbers::default() };
+        let pair = CollapsePair { projected: crate::metrics::Collapse::default(), encoder: crate::metrics::Collapse::default() };
+        let collapse = || Box::new(pair.clone());
+        let events = [
+            Event::Started { schema: 1, name: "n".into(), environment: Environment::default(), classes: vec!["a".into()] },
+            Event::Notice { severity: Severity::Warning, text: "t".into() },
+            Event::StageStarted { stage: stage.clone(), total: 3, done: 1 },
+            Event::Progress { stage: stage.clone(), done: 1, total: 3 },
+            Event::Step { stage: stage.clone(), numbers },
+            Event::Probe { stage: stage.clone(), step: 1, collapse: collapse() },
+            Event::Baseline { name: "untrained".into(), collapse: collapse() },
+            Event::Validation { stage: stage.clone(), step: 1, dice_mean: 0.5 },
+            Event::Checkpoint { stage: stage.clone(), step: 1, path: "p".into(), best: true },
+            Event::Transfer { stage: stage.clone(), from: "f".into(), report: TransferReport::default() },
+            Event::Scored { stage: stage.clone(), case: "c".into(), scores: Vec::new() },
+            Event::StageFinished { stage, secs: 2.5 },
+            Event::Finished { outcome: Outcome::Failed { message: "m".into(), bad_input: true } },
+        ];
+        for event in events {
+            let line = serde_json::to_string(&record(1.5, event.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record(1.5, event));
+        }
     }
 }

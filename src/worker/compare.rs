@@ -108,7 +108,7 @@ fn run_stage(
 }
 
 fn is_finished(stage: &Stage, recorder: &Recorder) -> bool {
-    recorder.state().stage(stage.kind, &stage.arm).is_some_and(|stage| stage.secs.is_some())
+    recorder.state().stage(stage.kind, &stage.arm).is_some_and(|stage| stage.secs.is_some() && stage.done == stage.total)
 }
 
 fn stopped(training: &Training, recorder: &Recorder) -> Result<Ended, JobError> {
