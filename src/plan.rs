@@ -214,10 +214,9 @@ mod tests {
     use crate::config::{DataSource, ModelConfig, Preset, SyntheticConfig};
 
     fn step(room: Room) -> StepPlan {
-        let config = RunConfig {
-            data: crate::config::DataConfig { source: DataSource::Synthetic(SyntheticConfig::default()), ..Default::default() },
-            ..Default::default()
-        };
+        let mut config = RunConfig { model: ModelConfig::Preset(Preset::NnformerSynapse), ..RunConfig::default() };
+        config.data.source = DataSource::Synthetic(SyntheticConfig::default());
+        config.finetune.crop_size = [64, 128, 128];
         let dataset = Dataset::open(&config.data.source).unwrap();
         StepPlan::new(&config, &dataset, Kind::Finetune, room)
     }

@@ -76,16 +76,12 @@ fn recent_loss(stage: &StageState) -> Option<f64> {
 /// What became of a pre-trained encoder's tensors: every one where the training stands alone, counts in a comparison.
 pub(super) fn transfer(stage: &Stage, from: &str, report: &TransferReport) -> String {
     let TransferReport { matched, missing, skipped } = report;
-    let counts = format!(
-        "{stage}: {} tensors matched, {} missing (freshly initialised), {} skipped, from {from}",
-        matched.len(),
-        missing.len(),
-        skipped.len()
-    );
+    let counts =
+        format!("{stage}: encoder taken over, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
     if !stage.arm.is_empty() {
         return counts;
     }
     let groups = [("matched", matched), ("missing", missing), ("skipped", skipped)];
     let lines = groups.iter().flat_map(|(word, tensors)| tensors.iter().map(move |(name, shape)| format!("\n  {word}  {name} {shape:?}")));
-    counts + &lines.collect::<String>()
+    format!("{counts}, from {from}{}", lines.collect::<String>())
 }

@@ -51,12 +51,11 @@ fn initial_weights_are_those_of_the_reference() {
     };
     let tables = "model_down.layers.0.blocks.0.attn.relative_position_bias_table";
     assert!((deviation(tables) / 0.02 - 1.0).abs() < 0.15, "{}", deviation(tables));
+    let linear = "model_down.layers.0.blocks.0.mlp.fc1";
+    assert!((deviation(&format!("{linear}.weight")) / 0.02 - 1.0).abs() < 0.1);
+    assert!(weights[&format!("{linear}.bias")].values.iter().all(|&v| v == 0.0));
     // A uniform distribution in ±bound has the standard deviation bound/√3.
-    for (name, fan_in) in [
-        ("model_down.layers.0.blocks.0.mlp.fc1.weight", 12),
-        ("model_down.patch_embed.proj2.conv2.weight", 12 * 27),
-        ("decoder.layers.0.Upsample.up.weight", 12 * 8),
-    ] {
+    for (name, fan_in) in [("model_down.patch_embed.proj2.conv2.weight", 12 * 27), ("decoder.layers.0.Upsample.up.weight", 12 * 8)] {
         let bound = 1.0 / f64::from(fan_in).sqrt();
         assert!(f64::from(spread(name)) <= bound && (deviation(name) * 3_f64.sqrt() / bound - 1.0).abs() < 0.1, "{name}");
     }

@@ -43,8 +43,10 @@ pub struct Collapse {
     /// The same at the same anatomy.
     pub anatomy_lock: Option<f64>,
     /// R² of label shares in a token's block, on test volumes, by number of labelled volumes.
+    #[serde(with = "by_number")]
     pub label_probe_r2: BTreeMap<usize, f64>,
     /// The same from the position alone.
+    #[serde(with = "by_number")]
     pub label_probe_r2_position: BTreeMap<usize, f64>,
     /// Effective rank of all tokens. For looking, not for judging: it stays up under positional collapse.
     pub rankme: Option<f64>,
@@ -126,3 +128,21 @@ impl Collapse {
 
 #[cfg(test)]
 mod tests;
+
+/// Maps keyed by numbers, written with the numbers as words: JSON knows no other keys, and a record that is read through
+/// serde's buffer (tagged or flattened) does not turn them back by itself.
+mod by_number {
+    use std::collections::BTreeMap;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(map: &BTreeMap<usize, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        map.iter().map(|(number, value)| (number.to_string(), value)).collect::<BTreeMap<_, _>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<usize, f64>, D::Error> {
+        let words = BTreeMap::<String, f64>::deserialize(deserializer)?;
+        words.into_iter().map(|(number, value)| Ok((number.parse().map_err(D::Error::custom)?, value))).collect()
+    }
+}
