@@ -37,8 +37,11 @@ pub struct Timing {
 /// A piece of work: made once, run many times; each run reads its result back.
 type Work = Box<dyn FnMut()>;
 
+/// A name, and how its piece is made on a device.
+type Piece = (&'static str, fn(&Device) -> Work);
+
 /// Every piece, by name.
-const WORK: &[(&str, fn(&Device) -> Work)] = &[
+const WORK: &[Piece] = &[
     ("nnformer_finetune_step", nnformer_finetune_step),
     ("nnformer_simtrot_w_pretrain_step", nnformer_pretrain_step),
     ("token_contrastive_loss", token_contrastive_loss),

@@ -189,7 +189,7 @@ impl DataConfig {
                 checker.require("data.split.fold", fold < folds, format_args!("is {fold}; allowed is 0 to {}", folds.saturating_sub(1)));
             }
             SplitConfig::Demo => {
-                checker.require("data.split", self.source == DataSource::Demo, format_args!("`demo` goes with `source: demo` only"))
+                checker.require("data.split", self.source == DataSource::Demo, format_args!("`demo` goes with `source: demo` only"));
             }
             SplitConfig::Lists { .. } => {}
         }
@@ -200,7 +200,7 @@ impl DataConfig {
         }
         match self.preprocess.intensity {
             Intensity::CtWindow { low, high } => {
-                checker.require("data.preprocess.intensity", low < high, format_args!("low {low} is not below high {high}"))
+                checker.require("data.preprocess.intensity", low < high, format_args!("low {low} is not below high {high}"));
             }
             Intensity::ZScore { low_percentile: low, high_percentile: high } => {
                 checker.require(

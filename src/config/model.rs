@@ -190,7 +190,7 @@ impl NnFormerConfig {
             let dim = self.embed_dim << stage;
             checker.require(
                 "model.num_heads",
-                heads > 0 && dim % heads.max(1) == 0,
+                heads > 0 && dim.is_multiple_of(heads.max(1)),
                 format_args!("stage {stage}: {heads} heads do not divide {dim} channels"),
             );
         }

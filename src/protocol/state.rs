@@ -175,7 +175,7 @@ mod tests {
     fn every_event_survives_its_line() {
         let stage = Stage { kind: StageKind::Finetune, arm: "scratch".into() };
         let numbers = StepNumbers { step: 3, loss: 0.1, ..StepNumbers::default() };
-        let label_probe_r2 = std::collections::BTreeMap::from([(4, 0.1), (10, 0.2)]);
+        let label_probe_r2 = BTreeMap::from([(4, 0.1), (10, 0.2)]);
         let projected = crate::metrics::Collapse { eta2: Some(0.5), label_probe_r2, ..Default::default() };
         let pair = CollapsePair { projected, encoder: Default::default() };
         let collapse = || Box::new(pair.clone());

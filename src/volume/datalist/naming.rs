@@ -10,11 +10,13 @@ use crate::volume::{DataError, Fault};
 /// Names of a dataset, as far as its list gives them.
 #[derive(Default)]
 pub struct Naming {
+    /// Of the dataset.
     pub name: String,
     /// In order; empty: not said.
     pub channels: Vec<String>,
     /// None: not said.
     pub labels: Option<BTreeMap<u32, String>>,
+    /// Unions of label values, by name.
     pub regions: BTreeMap<String, Vec<u32>>,
 }
 
