@@ -229,7 +229,7 @@ mod tests {
         let smaller = tight.instead.expect("one volume instead of two");
         assert!(!tight.fits);
         assert_eq!((smaller.batch, smaller.accumulate, smaller.crop_size), (1, 2, open.crop_size));
-        let narrow = step(Room { free_bytes: None, binding_bytes: Some(open.model.largest_buffer_bytes / 2) });
+        let narrow = step(Room { free_bytes: Some(open.bytes / 2), binding_bytes: None });
         let smaller = narrow.instead.expect("a smaller crop");
         assert!(smaller.crop_size.iter().product::<usize>() < open.crop_size.iter().product::<usize>());
         assert!(step(Room { free_bytes: Some(1000), binding_bytes: None }).instead.is_none());
