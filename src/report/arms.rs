@@ -32,6 +32,8 @@ pub(crate) struct Arm<'a> {
     pub(crate) origin: Origin,
     /// Settings in which it departs from the run's.
     pub(crate) set: &'a [String],
+    /// Whether its pre-training has the run's own settings, and is no ablation of them.
+    pub(crate) pretrained_as_configured: bool,
     /// Scores by case.
     pub(crate) cases: &'a BTreeMap<String, Vec<CaseScore>>,
     /// Their means.
@@ -52,11 +54,13 @@ pub(crate) fn tested<'a>(config: &'a RunConfig, state: &'a RunState) -> Vec<Arm<
                 None if trained.is_some() || planned.is_some() => Origin::Scratch,
                 None => Origin::Unknown,
             };
+            let source = config.arms.pretrain.iter().find(|arm| Some(&arm.name) == from);
             Arm {
                 name: if folder.is_empty() { "this run" } else { folder },
                 folder,
                 origin,
                 set: planned.map_or(&[], |arm| &arm.set),
+                pretrained_as_configured: source.is_some_and(|arm| arm.set.is_empty()),
                 cases: &stage.scores,
                 means: ArmScores::new(&stage.scores),
             }
@@ -69,9 +73,11 @@ pub(crate) fn reference<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
     arms.iter().find(|arm| arm.name == REFERENCE).or_else(|| arms.iter().find(|arm| arm.origin == Origin::Scratch))
 }
 
-/// The arm that the pictures and the headline are about: the first pre-trained one, or else the first.
+/// The arm that the pictures and the headline are about: the first pre-trained with the run's own settings, else the first
+/// pre-trained, else the first.
 pub(crate) fn leading<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
-    arms.iter().find(|arm| matches!(arm.origin, Origin::Pretrained(_))).or(arms.first())
+    let pretrained = || arms.iter().filter(|arm| matches!(arm.origin, Origin::Pretrained(_)));
+    pretrained().find(|arm| arm.pretrained_as_configured).or_else(|| pretrained().next()).or(arms.first())
 }
 
 /// The arm with the highest mean Dice.
