@@ -53,8 +53,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let manner = Manner { device: cli.device, quiet: cli.quiet };
-    let has_window = matches!(cli.command, Command::Demo(_) | Command::Run { .. });
-    if has_window && !cli.no_gui && !cli.quiet {
+    if !cli.no_gui && !cli.quiet {
         eprintln!("simtrot has no window yet: going on as with --no-gui");
     }
     let code = match carry_out(cli.command, &manner) {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
@@ -77,10 +76,12 @@ struct Room {
 /// # Errors
 /// A dataset or a device that cannot be opened: channels, classes and limits come from them.
 pub fn plan(config: &RunConfig, choice: &DeviceChoice) -> anyhow::Result<Plan> {
-    let dataset = Dataset::open(&config.data.source).context(
-        "the numbers of channels and labels come from the dataset. To plan without it, make one up: \
-         --set 'data.source={\"synthetic\":{\"channels\":1,\"labels\":8}}' --set 'data.split={\"hold_out\":{\"test\":0.2,\"validation\":0}}'",
-    )?;
+    let dataset = Dataset::open(&config.data.source).map_err(|error| {
+        anyhow::anyhow!(
+            "{error}. Channels and labels come from the dataset; to plan without it, make one up: \
+             --set 'data.source={{\"synthetic\":{{\"channels\":1,\"labels\":8}}}}' --set 'data.split={{\"hold_out\":{{\"test\":0.2,\"validation\":0}}}}'"
+        )
+    })?;
     let description = device::open(choice)?.description;
     let free_bytes = description.adapter.is_none().then(device::memory::available_mib).flatten();
     let room = Room {

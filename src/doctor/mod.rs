@@ -1,6 +1,6 @@
 //! Is this machine fit? Devices, what they compute and how fast, folders, version.
 //!
-//! Every device runs the operations that the networks lean on, forward and backward ([`operation`]);
+//! Every device runs the operations that the networks lean on, forward and backward (`operation`);
 //! the CPU is held against finite differences, the GPUs against the CPU. A device that fails, miscalculates,
 //! hangs or takes its process down with it gets its verdict and does not stop the others ([`Isolation`]).
 

@@ -2,7 +2,7 @@
 //!
 //! Each file holds one operation: its function on tensors, its reference in the tensor library's own operations
 //! (forward and backward, what a GPU runs and what tests compare with), and how it enters the autodiff graph.
-//! [`dispatch`] picks the body by device; the CPU's bodies are in [`host`].
+//! `dispatch` picks the body by device; the CPU's bodies are in `host`.
 
 #![allow(clippy::needless_pass_by_value, reason = "bodies take tensors as the tensor library's own operations do: by value")]
 

@@ -44,9 +44,9 @@ pub struct RegionSummary {
 pub struct Summary {
     /// In the order of the scores.
     pub regions: Vec<RegionSummary>,
-    /// Mean over the regions' mean Dice.
+    /// Mean over cases of each case's mean Dice over regions.
     pub dice: Option<Interval>,
-    /// Mean over the regions' mean HD95.
+    /// Mean over cases of each case's mean HD95 over regions.
     pub hd95: Option<Interval>,
 }
 
@@ -128,20 +128,19 @@ impl Table {
         Self { rows, regions: regions.len() }
     }
 
-    /// Means over the drawn cases: of each region, then of the regions that have one.
+    /// Means over the drawn cases: of each region, then of the cases' own means over the regions that they have.
     fn means(&self, drawn: impl Iterator<Item = usize>) -> Vec<Option<f64>> {
-        let mut sums = vec![(0.0, 0_usize); self.regions];
+        let mut sums = vec![(0.0, 0_usize); self.regions + 1];
+        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
         for row in drawn {
-            for ((sum, count), value) in sums.iter_mut().zip(&self.rows[row]) {
+            let row = &self.rows[row];
+            let of_case = mean(row.iter().flatten().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1)));
+            for ((sum, count), value) in sums.iter_mut().zip(row.iter().chain([&of_case])) {
                 *sum += value.unwrap_or(0.0);
                 *count += usize::from(value.is_some());
             }
         }
-        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
-        let mut means: Vec<_> = sums.into_iter().map(mean).collect();
-        let overall = means.iter().flatten().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-        means.push(mean(overall));
-        means
+        sums.into_iter().map(mean).collect()
     }
 
     fn intervals(&self, bootstrap: Bootstrap) -> Intervals {
@@ -193,7 +192,7 @@ mod tests {
         assert!((a.dice.unwrap().mean - 0.6).abs() < 1e-12);
         assert_eq!((a.dice.unwrap().cases, a.absent, a.one_sided), (2, 1, 0));
         assert_eq!((b.dice.unwrap().cases, b.absent, b.one_sided), (1, 2, 1));
-        assert!((summary.dice.unwrap().mean - 0.3).abs() < 1e-12, "each region weighs the same");
+        assert!((summary.dice.unwrap().mean - 0.475).abs() < 1e-12, "each case weighs the same");
         assert_eq!(summary.dice.unwrap().cases, 2);
     }
 

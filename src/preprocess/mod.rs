@@ -1,6 +1,6 @@
 //! From scanner grid to network input: orient, resample, normalise, crop; and what the way back needs.
 //!
-//! Order: turn to RAS ([`orient`]), new voxel size ([`resample`]), intensities ([`intensity`]), cut to the foreground
+//! Order: turn to RAS ([`mod@orient`]), new voxel size ([`resample`]), intensities ([`intensity`]), cut to the foreground
 //! box ([`foreground`]). Cases come out ready for cropping by the loader; [`cache`] keeps them between runs.
 
 pub mod cache;

@@ -42,11 +42,11 @@ pub struct StageTime {
 /// Scores of one arm on the test cases. Pairs absent from truth and prediction are left out of every mean.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ArmScores {
-    /// Mean over labels of the means over cases.
+    /// Mean over cases of each case's mean over labels.
     pub dice_mean: Option<f64>,
     /// Mean over cases, by label or region name.
     pub dice: BTreeMap<String, f64>,
-    /// Mean over labels of the means over cases, in mm (voxels if the config says so).
+    /// Mean over cases of each case's mean over labels, in mm (voxels if the config says so).
     pub hd95_mm_mean: Option<f64>,
     /// Mean over cases, by label or region name.
     pub hd95_mm: BTreeMap<String, f64>,

@@ -3,7 +3,7 @@
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
 //! `[channel, D, H, W]` with D = k, H = j, W = i; every list of three in this program is in that order.
 //!
-//! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`](datalist::Dataset) of folders and lists, with
+//! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one; [`split`] draws who trains.
 
 mod atomic;
