@@ -9,6 +9,8 @@ use super::Collapse;
 const COLLAPSED_FROM: f64 = 0.8;
 /// Below this, health: the encoder cured by rotation stood at 0.41, one half cured (w = 50, no rotation) at 0.50.
 const HEALTHY_BELOW: f64 = 0.5;
+/// Below this a lock says nothing: those of an untrained encoder lie around 0.07.
+const LEAST_LOCK: f64 = 0.1;
 /// Least part of the scale that is left above the untrained encoder, so that one near 1 (strong position codes) divides nothing by 0.
 const LEAST_ROOM: f64 = 0.05;
 
@@ -47,14 +49,18 @@ pub fn verdict(collapse: &Collapse, untrained: &Collapse) -> Option<Judgement> {
     let start = untrained.eta2_turned.unwrap_or(0.0);
     let risen = (turned - start) / (1.0 - start).max(LEAST_ROOM);
     // Of the point-reflected volume a token keeps either its index or its anatomy.
-    let follows_anatomy = collapse.index_lock.zip(collapse.anatomy_lock).map(|(index, anatomy)| anatomy > index);
+    let locks = collapse.index_lock.zip(collapse.anatomy_lock).filter(|(index, anatomy)| index.max(*anatomy) > LEAST_LOCK);
+    let follows_anatomy = locks.map(|(index, anatomy)| anatomy > index);
     let percent = turned * 100.0;
     if risen >= COLLAPSED_FROM && follows_anatomy != Some(true) {
         let sentence = format!("The place in the crop alone decides {percent:.0} % of a token: what is in the image hardly counts.");
         return judged(Verdict::Collapsed, sentence);
     }
     if risen < HEALTHY_BELOW && follows_anatomy != Some(false) {
-        let sentence = format!("Tokens follow what is in the image; the place in the crop decides {percent:.0} % of them.");
+        let sentence = match follows_anatomy {
+            Some(_) => format!("Tokens follow what is in the image; the place in the crop decides {percent:.0} % of them."),
+            None => format!("The place in the crop decides {percent:.0} % of a token; tokens do not follow the anatomy either: train longer."),
+        };
         return judged(Verdict::Healthy, sentence);
     }
     let sentence =
@@ -85,6 +91,8 @@ mod tests {
         assert_eq!(word(&measured(0.47, 0.24, 0.93)), Verdict::Healthy);
         assert_eq!(word(&measured(0.55, 0.5, 0.6)), Verdict::Drifting);
         assert_eq!(word(&measured(0.3, 0.8, 0.1)), Verdict::Drifting, "the locks are asked as well");
+        let fresh = verdict(&measured(0.10, 0.02, -0.03), &untrained).unwrap();
+        assert!(fresh.verdict == Verdict::Healthy && fresh.sentence.contains("train longer"), "{fresh:?}");
     }
 
     #[test]
