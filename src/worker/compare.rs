@@ -1,117 +1,55 @@
 //! The main job: every pre-training arm, then every fine-tuning arm with its test.
 
-use super::data::Plan;
-use super::measure::test;
-use super::{Ended, JobError, Recorder, Start, Training};
+use super::data::{Plan, Prepared};
+use super::measure::{TestPlace, test, validator};
+use super::stage::Place;
+use super::{Ended, JobError};
 use crate::config::{Arm, RunConfig};
-use crate::device::Opened;
-use crate::protocol::{Event, Stage, StageKind};
-use crate::train::{Control, Ending, Finetune, Pretrain, Session, finetune, pretrain};
+use crate::protocol::{Stage, StageKind};
+use crate::train::{Finetune, Pretrain, finetune, pretrain};
 
-pub(super) fn compare(training: &Training, opened: &Opened, recorder: &Recorder) -> Result<Ended, JobError> {
+pub(super) fn compare(place: &Place<'_>) -> Result<Ended, JobError> {
+    let &Place { training, recorder, .. } = place;
     let config = &training.config;
     let arms = |arms: &[Arm]| arms.iter().map(|arm| Ok((arm.clone(), config.with_arm(arm)?))).collect::<Result<Vec<_>, JobError>>();
     let (pretrainings, finetunings) = (arms(&config.arms.pretrain)?, arms(&config.arms.finetune)?);
-    let plan = Plan::new(config)?;
-    recorder.open_run(training)?;
-    super::single::begin_run(training, &plan, opened, recorder)?;
-    let prepared = plan.prepare(config, recorder)?;
+    let (plan, prepared) = place.begin()?;
     let info = plan.info();
-
     let probe = prepared.probe(config, info.labels.len(), recorder)?;
     for (arm, config) in &pretrainings {
         let stage = Stage { kind: StageKind::Pretrain, arm: arm.name.clone() };
         let work = Pretrain { config, dataset: &info, cases: prepared.pretrain.clone(), probe: probe.as_ref() };
-        let ended = run_stage(&stage, training, opened, recorder, |session| Ok(pretrain(session, &work)?.1))?;
+        let ended =
+            place.train(&stage, (&training.folder.arm(&stage), config.pretrain.steps), |session| Ok(pretrain(session, &work)?.1))?;
+        recorder.write_results(training)?;
         if ended == Ended::Stopped {
-            return stopped(training, recorder);
+            return Ok(ended);
         }
     }
     for (arm, config) in &finetunings {
-        let ended = finetune_arm(arm, config, &plan, &prepared, &Place { training, opened, recorder })?;
+        let ended = finetune_arm(arm, config, (&plan, &prepared), place)?;
         recorder.write_results(training)?;
         if ended == Ended::Stopped {
-            return stopped(training, recorder);
+            return Ok(ended);
         }
     }
-    recorder.write_results(training)?;
     Ok(Ended::Completed)
 }
 
-/// Where a job runs.
-struct Place<'a> {
-    training: &'a Training,
-    opened: &'a Opened,
-    recorder: &'a Recorder,
-}
-
-fn finetune_arm(
-    arm: &Arm,
-    config: &RunConfig,
-    plan: &Plan,
-    prepared: &super::data::Prepared,
-    place: &Place<'_>,
-) -> Result<Ended, JobError> {
+fn finetune_arm(arm: &Arm, config: &RunConfig, (plan, prepared): (&Plan, &Prepared), place: &Place<'_>) -> Result<Ended, JobError> {
     let &Place { training, opened, recorder } = place;
     let stage = Stage { kind: StageKind::Finetune, arm: arm.name.clone() };
-    let info = plan.info();
+    let folder = training.folder.arm(&stage);
     let source = arm.from.as_ref().map(|from| Stage { kind: StageKind::Pretrain, arm: from.clone() });
     let from = source.map(|stage| training.folder.arm(&stage).checkpoints().join("last"));
-    let validate = super::measure::validator(plan, &prepared.validation, config, &opened.device);
+    let info = plan.info();
+    let validate = validator(plan, &prepared.validation, config, &opened.device);
     let work = Finetune { config, dataset: &info, cases: prepared.finetune.clone(), from: from.as_deref(), validate: validate.as_deref() };
-    let ended = run_stage(&stage, training, opened, recorder, |session| Ok(finetune(session, &work)?.1))?;
-    if ended == Ended::Stopped {
+    let ended = place.train(&stage, (&folder, config.finetune.steps), |session| Ok(finetune(session, &work)?.1))?;
+    let tested = Stage { kind: StageKind::Test, arm: arm.name.clone() };
+    if ended == Ended::Stopped || place.is_finished(&tested, prepared.test.len()) {
         return Ok(ended);
     }
-    let checkpoint = training.folder.arm(&stage).checkpoints();
-    let tested = Stage { kind: StageKind::Test, arm: arm.name.clone() };
-    if is_finished(&tested, recorder) {
-        return Ok(Ended::Completed);
-    }
-    test(
-        &tested,
-        &checkpoint,
-        plan,
-        &prepared.test,
-        &super::measure::TestPlace { config, folder: &training.folder, device: &opened.device, recorder },
-    )
-}
-
-/// Runs a training stage in its own folder, unless an earlier session of the run finished it.
-fn run_stage(
-    stage: &Stage,
-    training: &Training,
-    opened: &Opened,
-    recorder: &Recorder,
-    train: impl FnOnce(&Session<'_>) -> Result<Ending, JobError>,
-) -> Result<Ended, JobError> {
-    if is_finished(stage, recorder) {
-        return Ok(Ended::Completed);
-    }
-    let session = Session {
-        stage: stage.clone(),
-        device: opened.device.clone(),
-        checkpoints: training.folder.arm(stage).checkpoints(),
-        resume: training.start == Start::Resume,
-        max_steps: training.max_steps,
-        emit: &|event| recorder.emit(event),
-        control: &|| recorder.control(),
-    };
-    let began = std::time::Instant::now();
-    let ending = train(&session)?;
-    let by_hand = ending == Ending::Stopped && recorder.control() == Control::Stop;
-    if by_hand {
-        return Ok(Ended::Stopped);
-    }
-    recorder.emit(Event::StageFinished { stage: stage.clone(), secs: began.elapsed().as_secs_f64() });
-    Ok(Ended::Completed)
-}
-
-fn is_finished(stage: &Stage, recorder: &Recorder) -> bool {
-    recorder.state().stage(stage.kind, &stage.arm).is_some_and(|stage| stage.secs.is_some() && stage.done == stage.total)
-}
-
-fn stopped(training: &Training, recorder: &Recorder) -> Result<Ended, JobError> {
-    recorder.write_results(training)?;
-    Ok(Ended::Stopped)
+    let place = TestPlace { config, folder: &training.folder, device: &opened.device, recorder };
+    test(&tested, &folder.checkpoints(), plan, &prepared.test, &place)
 }

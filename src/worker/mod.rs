@@ -7,6 +7,7 @@ mod measure;
 mod probe;
 mod record;
 mod single;
+mod stage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::protocol::{Command, Event, Outcome, Record, RunFolder, RunFolderError
 use crate::train::{CheckpointError, TrainError};
 use crate::volume::{DataError, DataErrors};
 use record::Recorder;
+use stage::Place;
 
 /// Events that may wait for a lagging front end before droppable ones are dropped.
 const EVENT_QUEUE: usize = 1024;
@@ -167,9 +169,9 @@ pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
 fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {
     let opened: Opened = crate::device::open(device)?;
     match job {
-        Job::Compare(training) => compare::compare(training, &opened, recorder),
-        Job::Pretrain(training) => single::pretrain_alone(training, &opened, recorder),
-        Job::Finetune { training, from } => single::finetune_alone(training, from.as_deref(), &opened, recorder),
+        Job::Compare(training) => compare::compare(&Place { training, opened: &opened, recorder }),
+        Job::Pretrain(training) => single::pretrain_alone(&Place { training, opened: &opened, recorder }),
+        Job::Finetune { training, from } => single::finetune_alone(&Place { training, opened: &opened, recorder }, from.as_deref()),
         Job::Infer(job) => infer::infer(job, &opened, recorder),
         Job::Probe(job) => probe::probe(job, &opened, recorder),
     }

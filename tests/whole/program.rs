@@ -78,6 +78,9 @@ fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
     assert!(tensors(&whole.join("checkpoints/last")) != tensors(&broken.join("checkpoints/last")), "two steps are not five");
     succeed(training("pretrain", &broken, &[&steps[..], &["--resume"]].concat()));
     assert_same_weights(&whole, &broken);
+    succeed(training("pretrain", &broken, &["--set", "pretrain.steps=7", "--resume"]));
+    let longer: Value = serde_json::from_slice(&std::fs::read(broken.join("checkpoints/last/checkpoint.json")).unwrap()).unwrap();
+    assert_eq!(longer["step"], 7, "a finished run goes on when asked for more steps");
     succeed(training("pretrain", &other, &[&steps[..], &["--set", "seed=1"]].concat()));
     assert!(tensors(&whole.join("checkpoints/last")) != tensors(&other.join("checkpoints/last")), "another seed is another run");
 

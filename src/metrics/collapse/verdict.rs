@@ -59,7 +59,9 @@ pub fn verdict(collapse: &Collapse, untrained: &Collapse) -> Option<Judgement> {
     if risen < HEALTHY_BELOW && follows_anatomy != Some(false) {
         let sentence = match follows_anatomy {
             Some(_) => format!("Tokens follow what is in the image; the place in the crop decides {percent:.0} % of them."),
-            None => format!("The place in the crop decides {percent:.0} % of a token; tokens do not follow the anatomy either: train longer."),
+            None => {
+                format!("The place in the crop decides {percent:.0} % of a token; tokens do not follow the anatomy either: train longer.")
+            }
         };
         return judged(Verdict::Healthy, sentence);
     }
