@@ -223,12 +223,17 @@ impl Checkpoint {
     /// # Errors
     /// Names the settings that differ.
     pub fn require_same_settings(&self, config: &RunConfig, place: &Path) -> Result<(), CheckpointError> {
-        let then = comparable(&self.info.config);
-        let now = comparable(&config.resolved());
-        let mut keys = Vec::new();
-        differences(&then, &now, "", &mut keys);
+        let keys = changed_settings(&self.info.config, config);
         if keys.is_empty() { Ok(()) } else { Err(CheckpointError::Settings { path: place.to_owned(), keys: keys.join(", ") }) }
     }
+}
+
+/// Keys of the settings in which two configs differ, those left out that may change when a run goes on: lengths, saving,
+/// and how results are measured.
+pub fn changed_settings(then: &RunConfig, now: &RunConfig) -> Vec<String> {
+    let mut keys = Vec::new();
+    differences(&comparable(&then.resolved()), &comparable(&now.resolved()), "", &mut keys);
+    keys
 }
 
 /// A config as a tree without what may change when a run goes on.

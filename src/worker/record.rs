@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::{JobError, Start, Training};
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::protocol::{Command, Environment, Event, Record, RunFolderError, RunState, SCHEMA, Severity, Summary};
-use crate::train::Control;
+use crate::train::{CheckpointError, Control, changed_settings};
 
 /// The worker's ear and mouth.
 pub(super) struct Recorder {
@@ -47,6 +47,11 @@ impl Recorder {
         match training.start {
             Start::Resume => {
                 folder.resume()?;
+                let keys = changed_settings(&folder.config()?, &training.config);
+                if !keys.is_empty() {
+                    let path = folder.config_path();
+                    return Err(CheckpointError::Settings { path, keys: keys.join(", ") }.into());
+                }
                 let state = folder.replay()?;
                 // A line that a crash cut off would corrupt the record in its middle once more is appended.
                 let text = std::fs::read(folder.events_path()).map_err(io)?;
