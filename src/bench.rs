@@ -225,7 +225,7 @@ fn resample(_: &Device) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{NnFormerConfig, OptimiserConfig};
+    use crate::config::{ModelConfig, NnFormerConfig, OptimiserConfig};
 
     #[test]
     fn every_piece_runs_and_an_unknown_one_is_named() {
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_demo_is_the_small_preset_with_the_paper_s_optimiser() {
-        assert_eq!(demo().model.nnformer(), NnFormerConfig::small());
+        assert_eq!(demo().model.resolve(), ModelConfig::Nnformer(NnFormerConfig::small()));
         assert_eq!(demo().pretrain.optimiser, OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 });
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
 use crate::device::{self, DeviceChoice};
-use crate::model::{ModelPlan, Task, plan as plan_model};
+use crate::model::{AttentionPlan, ModelPlan, Task, plan as plan_model};
 use crate::volume::Dataset;
 
 /// Share of the free memory that a plan may take: the system and the prepared volumes need the rest.
@@ -129,7 +129,7 @@ impl StepPlan {
             // Contrast lives on other volumes of the batch: pre-training keeps two as long as it can.
             let least = if matches!(kind, Kind::Pretrain) { batch.min(2) } else { 1 };
             let batches = (least..=batch).rev().map(|smaller| (smaller, crop_size));
-            let crops = shrinking(crop_size, config.model.nnformer().total_stride()).map(|crop_size| (least, crop_size));
+            let crops = shrinking(crop_size, config.model.backbone().total_stride()).map(|crop_size| (least, crop_size));
             let found = batches.chain(crops).find(|&(batch, crop_size)| look(batch, crop_size).2);
             found.map(|(smaller, crop_size)| Smaller { batch: smaller, accumulate: (accumulate * batch).div_ceil(smaller), crop_size })
         };
@@ -170,16 +170,15 @@ impl fmt::Display for Plan {
             writeln!(f, "\n{name}: batch {}, crop {} (D,H,W)", step.batch, by(step.crop_size))?;
             for (index, stage) in step.model.stages.iter().enumerate() {
                 let grid = by(stage.grid);
-                let shift = if stage.shift > 0 { format!(", shifted by {}", stage.shift) } else { String::new() };
-                writeln!(
-                    f,
-                    "  stage {}: {grid} = {} tokens of {}, {} heads, window {}{shift}",
-                    index + 1,
-                    stage.tokens,
-                    stage.dim,
-                    stage.heads,
-                    stage.window
-                )?;
+                let tokens: usize = stage.grid.iter().product();
+                write!(f, "  stage {}: {grid} = {tokens} tokens of {}", index + 1, stage.dim)?;
+                if let Some(AttentionPlan { heads, window, shift }) = stage.attention {
+                    write!(f, ", {heads} heads, window {}", by(window))?;
+                    if shift != [0; 3] {
+                        write!(f, ", shifted by {}", by(shift))?;
+                    }
+                }
+                writeln!(f)?;
             }
             writeln!(f, "  a step needs about {}, its largest tensor {}", mib(step.bytes), mib(step.model.largest_buffer_bytes))?;
             if !step.fits {

@@ -18,7 +18,8 @@ pub use check::{Checker, ConfigProblem};
 pub use data::{DataConfig, DataSource, Intensity, LabelFraction, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
-pub use model::{ModelConfig, NnFormerConfig, Preset};
+pub(crate) use model::backbones;
+pub use model::{BackboneConfig, ModelConfig, NnFormerConfig, Preset};
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
 pub use pretrain::{Activation, PretrainConfig, ProjectorConfig, Rotate, TextureConfig};
@@ -101,14 +102,18 @@ impl RunConfig {
     pub fn problems(&self) -> Vec<ConfigProblem> {
         let mut checker = Checker::default();
         self.data.check(&mut checker);
-        self.model.check(&mut checker);
+        let backbone = self.model.backbone();
+        backbone.check(&mut checker);
         self.pretrain.check(&mut checker);
         self.finetune.check(&mut checker);
         self.probe.check(&mut checker);
         self.infer.check(&mut checker);
         self.evaluate.check(&mut checker);
         self.arms.check(&mut checker);
-        let stride = self.model.nnformer().total_stride();
+        for (key, crop_size) in [("pretrain.crop_size", self.pretrain.crop_size), ("finetune.crop_size", self.finetune.crop_size)] {
+            backbone.check_crop(key, crop_size, &mut checker);
+        }
+        let stride = backbone.total_stride();
         let fits = self.pretrain.crop_size.iter().zip(stride).all(|(crop, stride)| crop % stride == 0);
         checker.require(
             "pretrain.crop_size",

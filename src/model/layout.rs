@@ -1,6 +1,8 @@
-//! Sizes of a hierarchical encoder's stages, worked out on the host.
+//! Sizes: a hierarchical encoder's stages, worked out on the host, and volumes padded to whole strides.
 
-use crate::config::NnFormerConfig;
+use burn::tensor::Tensor;
+
+use crate::config::{BackboneConfig as _, NnFormerConfig};
 
 /// One stage of an encoder on crops of the training size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,4 +36,27 @@ pub fn stage_layouts(config: &NnFormerConfig, crop_size: [usize; 3]) -> Vec<Stag
             StageLayout { grid, dim: config.dim(stage), window, shift }
         })
         .collect()
+}
+
+/// Zeros at the high end up to whole strides.
+pub(super) fn pad(volume: Tensor<5>, stride: [usize; 3]) -> Tensor<5> {
+    let [batch, channels, depth, height, width] = volume.dims();
+    let size = [depth, height, width];
+    let padded = padded_size(size, stride);
+    if padded == size {
+        return volume;
+    }
+    let [d, h, w] = padded;
+    let zeros = Tensor::zeros([batch, channels, d, h, w], &volume.device());
+    zeros.slice_assign([0..batch, 0..channels, 0..depth, 0..height, 0..width], volume)
+}
+
+/// The low end of `size` voxels.
+pub(super) fn crop(logits: Tensor<5>, size: [usize; 3]) -> Tensor<5> {
+    let [batch, classes, depth, height, width] = logits.dims();
+    if [depth, height, width] == size {
+        return logits;
+    }
+    let [d, h, w] = size;
+    logits.slice([0..batch, 0..classes, 0..d, 0..h, 0..w])
 }

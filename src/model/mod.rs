@@ -1,7 +1,7 @@
 //! Encoders, decoders, projector. A volume goes in, a token grid for each stage comes out.
 //!
-//! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network and its parameter names
-//! ([`NamedWeights`]), and one line in `backbones!` below.
+//! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network, its parameter names ([`NamedWeights`])
+//! and its needs ([`Estimated`]); the list that names it stands with the hyper-parameters, in `config`.
 
 mod layout;
 pub mod nnformer;
@@ -15,11 +15,11 @@ mod weights_file;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, backbones};
 pub use crate::nn::Pass;
 pub use layout::{StageLayout, padded_size, stage_layouts};
 pub use nnformer::{NnFormer, NnFormerEncoder};
-pub use plan::{ModelPlan, ParameterCounts, StagePlan, plan};
+pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, StagePlan, plan};
 pub use projector::Projector;
 pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
 pub use weights_file::{WeightsError, read_weights, write_weights};
@@ -47,31 +47,34 @@ pub trait TokenEncoder {
 
     /// Channels of each stage, finest first.
     fn dims(&self) -> Vec<usize>;
+
+    /// What the names of the encoder's parameters begin with, alone and inside the whole network.
+    fn prefix(&self) -> &'static str;
 }
 
-/// Names the backbones: for each, its variant of [`ModelConfig`], its encoder and its whole network.
-macro_rules! backbones {
-    ($($name:ident: $encoder:ty, $network:ty;)+) => {
+/// The encoder and the whole network of any backbone.
+macro_rules! define_networks {
+    ($($(#[$doc:meta])* $variant:ident($config:ident), $encoder:ident, $network:ident, {$($presets:tt)*})+) => {
         /// The encoder of any backbone.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
         pub enum Encoder {
-            $(#[doc = concat!("A [`", stringify!($encoder), "`].")] $name($encoder),)+
+            $($(#[$doc])* $variant($encoder),)+
         }
 
         /// The whole network of any backbone.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
         pub enum Segmenter {
-            $(#[doc = concat!("A [`", stringify!($network), "`].")] $name($network),)+
+            $($(#[$doc])* $variant($network),)+
         }
 
         impl Encoder {
             /// The configured backbone's encoder with the initial weights of `seed`, on `device`.
             pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
                 match config.resolve() {
-                    $(ModelConfig::$name(config) => Self::$name(<$encoder>::init(&config, task, seed, device)),)+
-                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to itself"),
+                    $(ModelConfig::$variant(config) => Self::$variant($encoder::init(&config, task, seed, device)),)+
+                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
                 }
             }
         }
@@ -80,39 +83,54 @@ macro_rules! backbones {
             /// The configured backbone with the initial weights of `seed`, on `device`; its encoder equals [`Encoder::init`]'s.
             pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
                 match config.resolve() {
-                    $(ModelConfig::$name(config) => Self::$name(<$network>::init(&config, task, seed, device)),)+
-                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to itself"),
+                    $(ModelConfig::$variant(config) => Self::$variant($network::init(&config, task, seed, device)),)+
+                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
                 }
             }
 
             /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of each head, full resolution first.
             pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
                 match self {
-                    $(Self::$name(network) => network.forward(volume, pass),)+
+                    $(Self::$variant(network) => network.forward(volume, pass),)+
                 }
             }
         }
 
-        backbones!(@delegate Encoder: $($name)+);
-        backbones!(@delegate Segmenter: $($name)+);
+        impl Estimated for ModelConfig {
+            fn estimate(&self, task: &Task) -> Estimate {
+                match self.resolve() {
+                    $(Self::$variant(config) => config.estimate(task),)+
+                    Self::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
+                }
+            }
+        }
+
+        define_networks!(@delegate Encoder: $($variant)+);
+        define_networks!(@delegate Segmenter: $($variant)+);
     };
-    (@delegate $module:ident: $($name:ident)+) => {
+    (@delegate $module:ident: $($variant:ident)+) => {
         impl TokenEncoder for $module {
             fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
                 match self {
-                    $(Self::$name(module) => module.encode(volume, pass),)+
+                    $(Self::$variant(module) => module.encode(volume, pass),)+
                 }
             }
 
             fn total_stride(&self) -> [usize; 3] {
                 match self {
-                    $(Self::$name(module) => module.total_stride(),)+
+                    $(Self::$variant(module) => module.total_stride(),)+
                 }
             }
 
             fn dims(&self) -> Vec<usize> {
                 match self {
-                    $(Self::$name(module) => module.dims(),)+
+                    $(Self::$variant(module) => module.dims(),)+
+                }
+            }
+
+            fn prefix(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(module) => module.prefix(),)+
                 }
             }
         }
@@ -120,13 +138,10 @@ macro_rules! backbones {
         impl NamedWeights for $module {
             fn reference_name(&self, path: &[String]) -> String {
                 match self {
-                    $(Self::$name(module) => module.reference_name(path),)+
+                    $(Self::$variant(module) => module.reference_name(path),)+
                 }
             }
         }
     };
 }
-
-backbones! {
-    Nnformer: NnFormerEncoder, NnFormer;
-}
+backbones!(define_networks);

@@ -2,13 +2,15 @@
 //!
 //! The quirks of the reference implementation are kept, because published weights depend on them.
 
+mod estimate;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::layout::{StageLayout, padded_size, stage_layouts};
+use super::layout::{StageLayout, crop, pad, stage_layouts};
 use super::weights::NamedWeights;
 use super::{Task, TokenEncoder};
-use crate::config::NnFormerConfig;
+use crate::config::{BackboneConfig as _, NnFormerConfig};
 use crate::nn::{
     AttentionConfig, Block, BlockConfig, DropPath, ExpandTokens, ExpandVoxels, Initialiser, LayerNorm, Pass, PatchEmbed, PatchMerging,
     PositionIndex, SkipAttention, TokenGrid, WindowAttention, window_tables,
@@ -147,6 +149,10 @@ impl TokenEncoder for NnFormerEncoder {
     fn dims(&self) -> Vec<usize> {
         self.layers.iter().map(|stage| stage.layout.dim).collect()
     }
+
+    fn prefix(&self) -> &'static str {
+        "model_down."
+    }
 }
 
 impl EncoderStage {
@@ -204,6 +210,10 @@ impl TokenEncoder for NnFormer {
 
     fn dims(&self) -> Vec<usize> {
         self.model_down.dims()
+    }
+
+    fn prefix(&self) -> &'static str {
+        self.model_down.prefix()
     }
 }
 
@@ -293,27 +303,4 @@ impl NamedWeights for NnFormer {
             _ => parts.join("."),
         }
     }
-}
-
-/// Zeros at the high end up to whole strides.
-fn pad(volume: Tensor<5>, stride: [usize; 3]) -> Tensor<5> {
-    let [batch, channels, depth, height, width] = volume.dims();
-    let size = [depth, height, width];
-    let padded = padded_size(size, stride);
-    if padded == size {
-        return volume;
-    }
-    let [d, h, w] = padded;
-    let zeros = Tensor::zeros([batch, channels, d, h, w], &volume.device());
-    zeros.slice_assign([0..batch, 0..channels, 0..depth, 0..height, 0..width], volume)
-}
-
-/// The low end of `size` voxels.
-fn crop(logits: Tensor<5>, size: [usize; 3]) -> Tensor<5> {
-    let [batch, classes, depth, height, width] = logits.dims();
-    if [depth, height, width] == size {
-        return logits;
-    }
-    let [d, h, w] = size;
-    logits.slice([0..batch, 0..classes, 0..d, 0..h, 0..w])
 }

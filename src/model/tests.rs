@@ -12,10 +12,12 @@ use crate::random::stream;
 
 const TASK: Task = Task { channels: 2, classes: 3, crop_size: [16, 32, 32] };
 
+fn hyper_parameters() -> NnFormerConfig {
+    NnFormerConfig { embed_dim: 12, num_heads: vec![2, 3], window_size: vec![3, 4], drop_path_rate: 0.5, ..NnFormerConfig::small() }
+}
+
 fn config() -> ModelConfig {
-    let config =
-        NnFormerConfig { embed_dim: 12, num_heads: vec![2, 3], window_size: vec![3, 4], drop_path_rate: 0.5, ..NnFormerConfig::small() };
-    ModelConfig::Nnformer(config)
+    ModelConfig::Nnformer(hyper_parameters())
 }
 
 fn volume(size: [usize; 3], device: &Device) -> Tensor<5> {
@@ -116,7 +118,7 @@ fn drop_path_follows_its_key() {
 fn recomputation_changes_neither_values_nor_gradients() {
     let device = Device::flex().autodiff();
     let run = |recompute: bool| {
-        let config = ModelConfig::Nnformer(NnFormerConfig { recompute, ..config().nnformer() });
+        let config = ModelConfig::Nnformer(NnFormerConfig { recompute, ..hyper_parameters() });
         let network = Segmenter::init(&config, &TASK, 9, &device);
         let logits = network.forward(volume([13, 32, 20], &device), Pass::training(1, 4, 0)).remove(0);
         let mut gradients = logits.clone().powi_scalar(2).mean().backward();

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::findings::Findings;
 use super::palette::ArmTones;
 use super::{arms, cases, collapse, curves, palette, scores, settings};
-use crate::config::{ModelConfig, RunConfig};
+use crate::config::RunConfig;
 use crate::protocol::{Outcome, RunFolder, RunState};
 
 /// The style sheet but for colours of data.
@@ -56,7 +56,7 @@ fn headline(config: &RunConfig, state: &RunState) -> Markup {
         header {
             h1 { "Run " (config.name) }
             p.sub {
-                (network(&config.model)) " on " (environment.device_name) " (" (environment.device) "), begun " (environment.started) ", simtrot "
+                (config.model.backbone().title()) " on " (environment.device_name) " (" (environment.device) "), begun " (environment.started) ", simtrot "
                 (environment.version)
             }
             nav { @for (id, words) in SECTIONS { a href={ "#" (id) } { (words) } } }
@@ -70,11 +70,5 @@ fn headline(config: &RunConfig, state: &RunState) -> Markup {
                 @if let Some(caveat) = &caveat { p.caveat { (caveat) } }
             }
         }
-    }
-}
-
-fn network(model: &ModelConfig) -> &'static str {
-    match model {
-        ModelConfig::Preset(_) | ModelConfig::Nnformer(_) => "nnFormer",
     }
 }

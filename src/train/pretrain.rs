@@ -209,7 +209,7 @@ fn begin(session: &Session<'_>, work: &Pretrain<'_>, device: &Device) -> Result<
 fn loader(work: &Pretrain<'_>, model: &Pretraining, first: usize, last: usize) -> Result<Loader<ViewBatch, SamplingError>, TrainError> {
     let (config, settings) = (work.config, &work.config.pretrain);
     let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
-    let plan = ViewPlan::new(settings, config.model.nnformer().patch_size, model.encoder.total_stride(), config.seed)?;
+    let plan = ViewPlan::new(settings, config.model.backbone().patch_size(), model.encoder.total_stride(), config.seed)?;
     let cases = work.cases.clone();
     let make = move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step);
     let per_step = settings.accumulate as u64;

@@ -3,11 +3,8 @@
 use std::path::Path;
 
 use super::{Checkpoint, CheckpointError};
-use crate::model::{HostTensor, NamedWeights, Segmenter, export_named, load_named};
+use crate::model::{HostTensor, NamedWeights, Segmenter, TokenEncoder as _, export_named, load_named};
 use crate::protocol::TransferReport;
-
-/// Where the encoder's tensors live in a whole network.
-const ENCODER_PREFIX: &str = "model_down.";
 
 /// `network` with the encoder of the checkpoint at `from`, what became of each tensor, and the checkpoint's ancestry.
 ///
@@ -16,7 +13,8 @@ const ENCODER_PREFIX: &str = "model_down.";
 pub fn transfer_encoder(network: Segmenter, from: &Path) -> Result<(Segmenter, TransferReport, Vec<String>), CheckpointError> {
     let place = Checkpoint::locate(from)?;
     let checkpoint = Checkpoint::open(&place)?;
-    let is_encoder = |name: &String| name.starts_with(ENCODER_PREFIX);
+    let prefix = network.prefix();
+    let is_encoder = |name: &String| name.starts_with(prefix);
     let encoder =
         checkpoint.weights.iter().filter(|(name, _)| is_encoder(name)).map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     let (network, loaded) = load_named(network, &encoder);

@@ -99,8 +99,8 @@ impl Prepared {
 
 /// How the network of a config cuts a pre-training crop into tokens.
 pub(super) fn frame(config: &RunConfig) -> TokenFrame {
-    let network = config.model.nnformer();
-    TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size, stride: network.total_stride() }
+    let network = config.model.backbone();
+    TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() }
 }
 
 /// Prepares every case of a dataset.

@@ -1,57 +1,8 @@
-//! Hyper-parameters of the networks. A preset names a published size; `resolve` spells it out.
+//! Hyper-parameters of nnFormer.
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
-
-/// Which network, and how large.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelConfig {
-    /// A named size; becomes one of the other variants when the config is resolved.
-    Preset(Preset),
-    /// nnFormer (arXiv:2109.03201) with every hyper-parameter spelt out.
-    Nnformer(NnFormerConfig),
-}
-
-/// A named network size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// nnFormer as published for Synapse multi-organ CT (crop 64x128x128).
-    NnformerSynapse,
-    /// nnFormer as published for brain tumours (crop 128x128x128, four channels).
-    NnformerTumour,
-    /// Two stages for crops of 32³: trains on a CPU in minutes.
-    NnformerSmall,
-}
-
-impl Default for ModelConfig {
-    fn default() -> Self {
-        Self::Preset(Preset::NnformerSmall)
-    }
-}
-
-impl ModelConfig {
-    /// The nnFormer hyper-parameters behind this entry, presets spelt out.
-    pub fn nnformer(&self) -> NnFormerConfig {
-        match self {
-            Self::Preset(Preset::NnformerSynapse) => NnFormerConfig::synapse(),
-            Self::Preset(Preset::NnformerTumour) => NnFormerConfig::tumour(),
-            Self::Preset(Preset::NnformerSmall) => NnFormerConfig::small(),
-            Self::Nnformer(config) => config.clone(),
-        }
-    }
-
-    /// The same model without reference to a preset, as written into a run's folder.
-    pub fn resolve(&self) -> Self {
-        Self::Nnformer(self.nnformer())
-    }
-
-    pub(super) fn check(&self, checker: &mut Checker) {
-        self.nnformer().check(checker);
-    }
-}
+use super::{BackboneConfig, Checker};
 
 /// nnFormer's hyper-parameters. Lists have one entry for each stage, finest first.
 ///
@@ -148,9 +99,18 @@ impl NnFormerConfig {
     pub fn dim(&self, stage: usize) -> usize {
         self.embed_dim << stage
     }
+}
 
-    /// Voxels of one token of the last stage, in D,H,W: every input axis must be a multiple of it.
-    pub fn total_stride(&self) -> [usize; 3] {
+impl BackboneConfig for NnFormerConfig {
+    fn title(&self) -> &'static str {
+        "nnFormer"
+    }
+
+    fn patch_size(&self) -> [usize; 3] {
+        self.patch_size
+    }
+
+    fn total_stride(&self) -> [usize; 3] {
         self.patch_size.map(|edge| edge << (self.stages() - 1))
     }
 

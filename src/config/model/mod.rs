@@ -1,0 +1,106 @@
+//! Which network, and how large: hyper-parameters of each backbone, and the list that names them.
+//!
+//! A backbone is a file of hyper-parameters here, a file with its network in `model/`, and its entry in `backbones!`.
+
+mod nnformer;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+pub use nnformer::NnFormerConfig;
+
+/// Every backbone, once. In order: its variant of [`ModelConfig`], its hyper-parameters, its encoder and its whole network
+/// (types of `model`), and its named sizes with the function that makes each.
+macro_rules! backbones {
+    ($define:ident) => {
+        $define! {
+            /// nnFormer (arXiv:2109.03201): windowed attention in encoder and decoder.
+            Nnformer(NnFormerConfig), NnFormerEncoder, NnFormer, {
+                /// nnFormer as published for Synapse multi-organ CT (crop 64x128x128).
+                NnformerSynapse: synapse,
+                /// nnFormer as published for brain tumours (crop 128x128x128, four channels).
+                NnformerTumour: tumour,
+                /// nnFormer with two stages for crops of 32³: trains on a CPU in minutes.
+                NnformerSmall: small,
+            }
+        }
+    };
+}
+pub(crate) use backbones;
+
+/// What every backbone's hyper-parameters tell.
+pub trait BackboneConfig {
+    /// The name in text, as its authors write it.
+    fn title(&self) -> &'static str;
+
+    /// Voxels of one token of the first stage, D,H,W.
+    fn patch_size(&self) -> [usize; 3];
+
+    /// Voxels of one token of the last stage, D,H,W: sizes are padded to multiples of it.
+    fn total_stride(&self) -> [usize; 3];
+
+    /// Refuses values out of range or that contradict each other.
+    fn check(&self, checker: &mut Checker);
+
+    /// Refuses a training crop, the setting `key`, that this network cannot take. By default any crop will do.
+    fn check_crop(&self, _key: &str, _crop_size: [usize; 3], _checker: &mut Checker) {}
+}
+
+macro_rules! define_configs {
+    ($($(#[$doc:meta])* $variant:ident($config:ident), $encoder:ident, $network:ident, {
+        $($(#[$preset_doc:meta])* $preset:ident: $make:ident,)+
+    })+) => {
+        /// Which network, and how large.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ModelConfig {
+            /// A named size; becomes one of the other variants when the config is resolved.
+            Preset(Preset),
+            $($(#[$doc])* $variant($config),)+
+        }
+
+        /// A named network size.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Preset {
+            $($($(#[$preset_doc])* $preset,)+)+
+        }
+
+        impl Preset {
+            /// All of them, backbone by backbone.
+            pub const ALL: &[Self] = &[$($(Self::$preset,)+)+];
+        }
+
+        impl ModelConfig {
+            /// The same model without reference to a preset, as written into a run's folder.
+            pub fn resolve(&self) -> Self {
+                match self {
+                    $($(Self::Preset(Preset::$preset) => Self::$variant($config::$make()),)+)+
+                    spelt_out => spelt_out.clone(),
+                }
+            }
+
+            /// The hyper-parameters, whatever the backbone.
+            pub fn backbone(&self) -> Box<dyn BackboneConfig> {
+                match self.resolve() {
+                    $(Self::$variant(config) => Box::new(config),)+
+                    Self::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
+                }
+            }
+        }
+    };
+}
+backbones!(define_configs);
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self::Preset(Preset::NnformerSmall)
+    }
+}
+
+impl std::fmt::Display for Preset {
+    /// The name in configs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
