@@ -255,5 +255,5 @@ fn time(arguments: &BenchArgs, manner: &Manner) -> Result<u8, Refusal> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
-    crate::protocol::write_atomically(path, bytes).map_err(|error| Refusal::Failure(format!("{}: {error}", path.display())))
+    crate::atomic_file::write(path, bytes).map_err(|error| Refusal::Failure(format!("{}: {error}", path.display())))
 }

@@ -6,6 +6,7 @@
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
 
+pub mod atomic_file;
 pub mod bench;
 pub mod cli;
 pub mod config;

@@ -1,7 +1,6 @@
 //! Named weights in safetensors files.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
@@ -54,7 +53,7 @@ pub fn write_weights(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Res
         (name, view)
     });
     let file = safetensors::serialize(views, None).expect("views of whole tensors");
-    write_atomically(path, &file).map_err(|source| WeightsError::Io { path: path.to_owned(), source })
+    crate::atomic_file::write(path, &file).map_err(|source| WeightsError::Io { path: path.to_owned(), source })
 }
 
 /// Reads all tensors of a safetensors file.
@@ -72,16 +71,6 @@ pub fn read_weights(path: &Path) -> Result<BTreeMap<String, HostTensor>, Weights
         Ok((name, HostTensor { shape: view.shape().to_vec(), values }))
     });
     tensors.collect()
-}
-
-/// Temporary file beside `path`, flushed to the disk, then renamed.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Case, WayBack};
+use crate::atomic_file;
 use crate::config::PreprocessConfig;
-use crate::volume::{CaseSource, DataError, Grid, Volume, write_atomically};
+use crate::volume::{CaseSource, DataError, Fault, Grid, Volume};
 
 /// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
 const VERSION: &[u8] = b"simtrot prepared case 1\n";
@@ -63,7 +64,8 @@ pub fn store(folder: &Path, key: &str, case: &Case) -> Result<(), DataError> {
     let Case { image, label, way_back, .. } = case;
     let header = Header { grid: image.grid.clone(), channels: image.channels, labelled: label.is_some(), way_back: way_back.clone() };
     let header = ron::to_string(&header).expect("plain data can be written as RON");
-    write_atomically(&path(folder, key), |out| {
+    let file = path(folder, key);
+    let write = atomic_file::write_with(&file, |out| {
         out.write_all(VERSION)?;
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
@@ -71,7 +73,8 @@ pub fn store(folder: &Path, key: &str, case: &Case) -> Result<(), DataError> {
             out.write_all(&block.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
         }
         out.write_all(label.as_deref().unwrap_or_default())
-    })
+    });
+    write.map_err(|error| Fault::Unwritable { cause: error.to_string() }.at(&file))
 }
 
 fn path(folder: &Path, key: &str) -> PathBuf {

@@ -1,11 +1,11 @@
 //! The layout of a run on disk, and writing so that a crash leaves either the old file or the new one.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
 use super::{Record, RunState};
+use crate::atomic_file;
 use crate::config::{ConfigError, RunConfig};
 
 /// A run's folder.
@@ -163,28 +163,10 @@ impl RunFolder {
     /// Writing failed.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RunFolderError> {
         let path = self.root.join(name);
-        write_atomically(&path, bytes).map_err(|cause| RunFolderError::Io { path, cause })
+        atomic_file::write(&path, bytes).map_err(|cause| RunFolderError::Io { path, cause })
     }
 }
 
 fn parse<T: DeserializeOwned>(line: &str) -> Result<T, String> {
     serde_json::from_str(line).map_err(|error| error.to_string())
-}
-
-/// Writes through a temporary file in the same folder, synced and renamed; makes missing parent folders.
-///
-/// # Errors
-/// The operating system's.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent)?;
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is private by default; a result should be as readable as any other new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(parent)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -10,7 +10,7 @@ mod summary;
 pub use command::Command;
 pub use environment::Environment;
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
-pub use folder::{RunFolder, RunFolderError, write_atomically};
+pub use folder::{RunFolder, RunFolderError};
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};
 

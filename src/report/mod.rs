@@ -19,8 +19,9 @@ pub(crate) mod wording;
 
 use std::path::PathBuf;
 
+use crate::atomic_file;
 use crate::config::RunConfig;
-use crate::protocol::{RunFolder, RunState, write_atomically};
+use crate::protocol::{RunFolder, RunState};
 
 pub(crate) use arms::{labels, tested};
 pub(crate) use collapse::measured;
@@ -49,6 +50,6 @@ pub enum ReportError {
 pub fn write(folder: &RunFolder, config: &RunConfig, state: &RunState) -> Result<PathBuf, ReportError> {
     let path = folder.report_path();
     let text = page::page(folder, config, state).into_string();
-    write_atomically(&path, text.as_bytes()).map_err(|cause| ReportError::Write { path: path.clone(), cause })?;
+    atomic_file::write(&path, text.as_bytes()).map_err(|cause| ReportError::Write { path: path.clone(), cause })?;
     Ok(path)
 }

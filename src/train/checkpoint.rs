@@ -151,7 +151,7 @@ impl Checkpoint {
         let info = serde_json::to_vec_pretty(&self.info).expect("plain data becomes JSON");
         for (file, bytes) in [(OPTIMISER, &self.optimiser), (INFO, &info)] {
             let path = fresh.path().join(file);
-            crate::protocol::write_atomically(&path, bytes).map_err(io(&path))?;
+            crate::atomic_file::write(&path, bytes).map_err(io(&path))?;
         }
         let (place, old) = (folder.join(name), folder.join(format!(".{name}.old")));
         // A folder cannot be renamed over another one: the older one steps aside first, and `open` looks for it there.

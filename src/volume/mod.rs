@@ -6,7 +6,6 @@
 //! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one; [`split`] draws who trains.
 
-mod atomic;
 pub mod check;
 pub mod datalist;
 pub mod demo;
@@ -18,7 +17,6 @@ pub mod source;
 pub mod split;
 pub mod synthetic;
 
-pub use atomic::write_atomically;
 pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
 pub use grid::Grid;

@@ -15,7 +15,7 @@ struct Layer {
 }
 
 /// Plain data: settings, messages, volumes, numbers.
-const PLAIN: &[&str] = &["config", "folders", "metrics", "protocol", "random", "volume"];
+const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "protocol", "random", "volume"];
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
@@ -24,12 +24,13 @@ const REPORTED: &[&str] = &["worker", "plan", "doctor", "bench", "device::Device
 /// Who may use what, lowest first. [`PLAIN`], [`COMPUTING`] and [`REPORTED`] stand for their lists.
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
+    Layer { module: "atomic_file",       tensors: false, imports: &[] },
     Layer { module: "random",            tensors: false, imports: &[] },
     Layer { module: "folders",           tensors: false, imports: &[] },
     Layer { module: "config",            tensors: false, imports: &[] },
-    Layer { module: "volume",            tensors: false, imports: &["config", "random"] },
+    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "random"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
-    Layer { module: "protocol",          tensors: false, imports: &["config", "metrics", "volume"] },
+    Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "metrics", "volume"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "evaluate",          tensors: false, imports: &["PLAIN", "preprocess"] },
     Layer { module: "device",            tensors: true,  imports: &[] },
@@ -37,7 +38,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "sampling",          tensors: true,  imports: &["PLAIN", "device", "preprocess"] },
     Layer { module: "kernels",           tensors: true,  imports: &["device", "random", "finite_difference"] },
     Layer { module: "nn",                tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels"] },
-    Layer { module: "model",             tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels", "nn"] },
+    Layer { module: "model",             tensors: true,  imports: &["atomic_file", "config", "device", "random", "finite_difference", "kernels", "nn"] },
     Layer { module: "objective",         tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels", "nn", "model", "sampling"] },
     Layer { module: "infer",             tensors: true,  imports: &["PLAIN", "device", "kernels", "nn", "model", "sampling", "preprocess"] },
     Layer { module: "train",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate"] },

@@ -8,8 +8,8 @@ use flate2::write::GzEncoder;
 use nifti::{Endianness, NiftiType};
 
 use super::header::{FIRST_VOXEL, LENGTH, SourceHeader};
-use crate::volume::atomic::write_atomically;
-use crate::volume::{DataError, LabelMap, Volume};
+use crate::atomic_file;
+use crate::volume::{DataError, Fault, LabelMap, Volume};
 
 /// Writes a segmentation as the smallest integer type that holds its largest value, compressed if the name ends in `.gz`.
 ///
@@ -56,7 +56,7 @@ pub fn to_bytes(volume: &Volume, source: &SourceHeader) -> Vec<u8> {
 
 fn write_file(file: &Path, header: &SourceHeader, voxels: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
     let compress = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    write_atomically(file, |out| {
+    let write = atomic_file::write_with(file, |out| {
         if compress {
             let mut packed = GzEncoder::new(out, Compression::default());
             write_head(&mut packed, header)?;
@@ -66,7 +66,8 @@ fn write_file(file: &Path, header: &SourceHeader, voxels: impl FnOnce(&mut dyn W
             write_head(out, header)?;
             voxels(out)
         }
-    })
+    });
+    write.map_err(|error| Fault::Unwritable { cause: error.to_string() }.at(file))
 }
 
 /// The header and the four bytes that say that no extensions follow.
