@@ -12,6 +12,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata};
 use burn::tensor::{Shape, Slice, Tensor, TensorData};
 
 use super::dispatch::{TokenKernels, TokenOps as _};
+use super::linear::with_bias;
 use super::{PADDING, cells};
 
 /// Places of the kernel.
@@ -55,9 +56,8 @@ struct ConvTables {
 }
 
 /// `tokens` `[batch, tokens, in]`, `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.
-pub fn conv3d(tokens: Tensor<3>, weight: Tensor<5>, bias: Tensor<1>, shape: ConvShape) -> Tensor<3> {
-    let out = Dispatch::token_conv(tokens.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), shape);
-    Tensor::from_dispatch(out)
+pub fn conv3d(tokens: Tensor<3>, weight: Tensor<5>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<3> {
+    with_bias(Tensor::from_dispatch(Dispatch::token_conv(tokens.into_dispatch(), weight.into_dispatch(), shape)), bias)
 }
 
 impl GatherIndex {
@@ -134,13 +134,9 @@ fn token(position: [Option<usize>; 3], grid: [usize; 3]) -> u32 {
     }
 }
 
-pub(super) fn value<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
+pub(super) fn value<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
     let [_, _, _, input, output] = weight.shape().dims();
-    let [batch, _, _] = x.shape().dims();
-    let tables = shape.tables();
-    let out = B::gather_product(x, &tables.forward, B::float_reshape(weight, Shape::from([TAPS * input, output])));
-    let out = B::float_reshape(out, Shape::from([batch * tables.forward.rows(), output]));
-    B::float_reshape(B::add_bias(out, bias), Shape::from([batch, tables.forward.rows(), output]))
+    B::gather_product(x, &shape.tables().forward, B::float_reshape(weight, Shape::from([TAPS * input, output])))
 }
 
 pub(super) fn weight_gradient<B: TokenKernels>(x: FloatTensor<B>, grad: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {

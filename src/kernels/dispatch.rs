@@ -13,6 +13,7 @@ use burn_wgpu::CubeBackend;
 use super::attention::{self, AttentionGradients, WindowTables};
 use super::block::{self, BlockShape, BlockTensors, TENSORS};
 use super::conv::{self, ConvShape};
+use super::instance_norm::{self, NormGradients, Normed};
 use super::{gelu, host, layer_norm, linear};
 
 /// The operations as the tensor library dispatches them: outputs only, differentiable where the inputs are.
@@ -22,10 +23,16 @@ pub trait TokenOps: Backend {
     fn token_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`super::layer_norm`].
     fn token_layer_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// See [`super::linear`].
-    fn token_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// See [`super::conv3d`].
-    fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self>;
+    /// See [`super::instance_norm`].
+    fn token_instance_norm(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
+    /// See [`super::instance_norm_add`].
+    fn token_instance_norm_add(x: FloatTensor<Self>, shortcut: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
+    /// [`super::linear`] without its bias.
+    fn token_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// See [`super::add_bias`].
+    fn token_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// [`super::conv3d`] without its bias.
+    fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self>;
     /// See [`super::window_attention`].
     fn token_attention(
         qkv: FloatTensor<Self>,
@@ -59,6 +66,21 @@ pub trait TokenKernels: Backend {
         layer_norm::gradients::<Self>(x, weight, grad)
     }
 
+    /// See [`instance_norm::value`].
+    fn instance_norm_value(x: FloatTensor<Self>, shortcut: Option<FloatTensor<Self>>, slope: f32) -> Normed<Self> {
+        instance_norm::value::<Self>(x, shortcut, slope)
+    }
+
+    /// See [`instance_norm::gradients`].
+    fn instance_norm_gradients(
+        normed: Normed<Self>,
+        shortcut: Option<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        slope: f32,
+    ) -> NormGradients<Self> {
+        instance_norm::gradients::<Self>(normed, shortcut, grad, slope)
+    }
+
     /// Sum over the rows of `[rows, columns]`, `[columns]`: the gradient of a bias.
     fn column_sums(rows: FloatTensor<Self>) -> FloatTensor<Self> {
         linear::column_sums::<Self>(rows)
@@ -66,7 +88,7 @@ pub trait TokenKernels: Backend {
 
     /// `rows` `[rows, columns]` plus `bias` `[columns]`.
     fn add_bias(rows: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-        linear::add_bias::<Self>(rows, bias)
+        linear::biased_rows::<Self>(rows, bias)
     }
 
     /// See [`conv::gather_product`].
@@ -114,6 +136,19 @@ impl TokenKernels for Flex {
         host::layer_norm_gradients(x, weight, grad)
     }
 
+    fn instance_norm_value(x: FloatTensor<Self>, shortcut: Option<FloatTensor<Self>>, slope: f32) -> Normed<Self> {
+        host::instance_norm(x, shortcut, slope)
+    }
+
+    fn instance_norm_gradients(
+        normed: Normed<Self>,
+        shortcut: Option<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        slope: f32,
+    ) -> NormGradients<Self> {
+        host::instance_norm_gradients(normed, shortcut, grad, slope)
+    }
+
     fn column_sums(rows: FloatTensor<Self>) -> FloatTensor<Self> {
         host::column_sums(rows)
     }
@@ -156,12 +191,24 @@ macro_rules! dispatch_to_kernels {
                 Self::layer_norm_value(x, weight, bias)
             }
 
-            fn token_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-                linear::value::<Self>(x, weight, bias)
+            fn token_instance_norm(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+                Self::instance_norm_value(x, None, slope).out
             }
 
-            fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self> {
-                conv::value::<Self>(x, weight, bias, shape)
+            fn token_instance_norm_add(x: FloatTensor<Self>, shortcut: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+                Self::instance_norm_value(x, Some(shortcut), slope).out
+            }
+
+            fn token_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+                linear::product::<Self>(x, weight)
+            }
+
+            fn token_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+                linear::bias_value::<Self>(x, bias)
+            }
+
+            fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self> {
+                conv::value::<Self>(x, weight, shape)
             }
 
             fn token_attention(
@@ -231,20 +278,34 @@ impl<B: TokenKernels> Backward<B, 3> for LayerNormStep {
 }
 
 #[derive(Debug)]
-struct LinearStep;
+struct InstanceNormStep<const N: usize>(f32);
 
-impl<B: TokenKernels> Backward<B, 3> for LinearStep {
+impl<B: TokenKernels, const N: usize> Backward<B, N> for InstanceNormStep<N> {
+    type State = (Normed<B>, Option<FloatTensor<B>>);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (normed, shortcut) = ops.state;
+        let gradients = B::instance_norm_gradients(normed, shortcut, grads.consume::<B>(&ops.node), self.0);
+        for (parent, gradient) in ops.parents.into_iter().zip([Some(gradients.x), gradients.shortcut]) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ProductStep;
+
+impl<B: TokenKernels> Backward<B, 2> for ProductStep {
     type State = (FloatTensor<B>, FloatTensor<B>);
 
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (x, weight) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
-        let [x_parent, weight_parent, bias_parent] = ops.parents;
+        let [x_parent, weight_parent] = ops.parents;
         if let Some(parent) = x_parent {
             grads.register::<B>(parent.id, linear::input_gradient::<B>(weight, grad.clone()));
-        }
-        if let Some(parent) = bias_parent {
-            grads.register::<B>(parent.id, B::column_sums(linear::rows::<B>(grad.clone())));
         }
         if let Some(parent) = weight_parent {
             grads.register::<B>(parent.id, linear::weight_gradient::<B>(x, grad));
@@ -253,18 +314,33 @@ impl<B: TokenKernels> Backward<B, 3> for LinearStep {
 }
 
 #[derive(Debug)]
-struct ConvStep(ConvShape);
+struct BiasStep;
 
-impl<B: TokenKernels> Backward<B, 3> for ConvStep {
-    type State = (FloatTensor<B>, FloatTensor<B>);
+impl<B: TokenKernels> Backward<B, 2> for BiasStep {
+    type State = ();
 
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let (x, weight) = ops.state;
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let [x_parent, weight_parent, bias_parent] = ops.parents;
+        let [x_parent, bias_parent] = ops.parents;
         if let Some(parent) = bias_parent {
             grads.register::<B>(parent.id, B::column_sums(linear::rows::<B>(grad.clone())));
         }
+        if let Some(parent) = x_parent {
+            grads.register::<B>(parent.id, grad);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ConvStep(ConvShape);
+
+impl<B: TokenKernels> Backward<B, 2> for ConvStep {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let [x_parent, weight_parent] = ops.parents;
         if let Some(parent) = weight_parent {
             grads.register::<B>(parent.id, conv::weight_gradient::<B>(x, grad.clone(), self.0));
         }
@@ -317,12 +393,36 @@ impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
         tracked!(LayerNormStep, C, [x, weight, bias], (x.clone(), weight.clone()), B::layer_norm_value(x, weight, bias))
     }
 
-    fn token_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-        tracked!(LinearStep, C, [x, weight, bias], (x.clone(), weight.clone()), linear::value::<B>(x, weight, bias))
+    fn token_instance_norm(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let normed = B::instance_norm_value(x, None, slope);
+        let out = normed.out.clone();
+        match InstanceNormStep::<1>(slope).prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((normed, None), out),
+            OpsKind::UnTracked(prepared) => prepared.finish(out),
+        }
     }
 
-    fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self> {
-        tracked!(ConvStep(shape), C, [x, weight, bias], (x.clone(), weight.clone()), conv::value::<B>(x, weight, bias, shape))
+    fn token_instance_norm_add(x: FloatTensor<Self>, shortcut: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+        let ((x, node), (shortcut, shortcut_node)) = (x.into_parts(), shortcut.into_parts());
+        let normed = B::instance_norm_value(x, Some(shortcut.clone()), slope);
+        let out = normed.out.clone();
+        match InstanceNormStep::<2>(slope).prepare::<C>([node, shortcut_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((normed, Some(shortcut)), out),
+            OpsKind::UnTracked(prepared) => prepared.finish(out),
+        }
+    }
+
+    fn token_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked!(ProductStep, C, [x, weight], (x.clone(), weight.clone()), linear::product::<B>(x, weight))
+    }
+
+    fn token_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked!(BiasStep, C, [x, bias], (), linear::bias_value::<B>(x, bias))
+    }
+
+    fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self> {
+        tracked!(ConvStep(shape), C, [x, weight], (x.clone(), weight.clone()), conv::value::<B>(x, weight, shape))
     }
 
     fn token_attention(

@@ -12,6 +12,7 @@ mod conv;
 mod dispatch;
 mod gelu;
 mod host;
+mod instance_norm;
 mod layer_norm;
 mod linear;
 #[cfg(test)]
@@ -21,8 +22,9 @@ pub use attention::{MASKED, PADDING, WindowTables, window_attention};
 pub use block::{BlockShape, BlockTensors, transformer_block};
 pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d};
 pub use gelu::gelu;
+pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
-pub use linear::linear;
+pub use linear::{add_bias, linear};
 
 /// All index triples below `counts`, row-major.
 pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {

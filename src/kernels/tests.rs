@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Dispatch, Flex, TensorMetadata as _};
+use burn::tensor::activation::leaky_relu;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;
 
 use super::attention::{self, Inputs};
 use super::conv::{self, GatherIndex};
-use super::{ConvShape, PADDING, WindowTables, conv3d, gelu, host, layer_norm, linear, window_attention};
+use super::instance_norm::EPSILON;
+use super::{ConvShape, PADDING, WindowTables, conv3d, gelu, host, instance_norm, instance_norm_add, layer_norm, linear, window_attention};
 use crate::random::stream;
 
 /// Float32 sums of some hundred terms of size 1, taken in two orders.
@@ -90,6 +92,45 @@ fn layer_norm_and_its_gradients() {
     }
 }
 
+/// Instance normalisation from the tensor library's own operations.
+fn instance_norm_reference(x: Tensor<3>, shortcut: Option<Tensor<3>>, slope: f64) -> Tensor<3> {
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().powi_scalar(2).mean_dim(1);
+    let normal = centred / (variance + f64::from(EPSILON)).sqrt();
+    leaky_relu(shortcut.map_or(normal.clone(), |shortcut| normal + shortcut), slope)
+}
+
+#[test]
+fn instance_norm_and_its_gradients() {
+    // 6 channels share a block of 48 places, 5 have one of 80, neither of which divides the 7777 tokens of a task or its rest.
+    for (count, channels, slope) in [(40_003, 6, Some(0.01)), (19, 5, None), (7777, 32, Some(0.2))] {
+        let shape = [2, count, channels];
+        let length = shape.iter().product();
+        let factor = f64::from(slope.unwrap_or(1.0));
+        check(&[length], &|x| instance_norm(x[0].clone().reshape(shape) + 3.0, slope), &|x| {
+            instance_norm_reference(x[0].clone().reshape(shape) + 3.0, None, factor)
+        });
+        check(&[length, length], &|x| instance_norm_add(x[0].clone().reshape(shape), x[1].clone().reshape(shape), slope), &|x| {
+            instance_norm_reference(x[0].clone().reshape(shape), Some(x[1].clone().reshape(shape)), factor)
+        });
+    }
+    let (shape, slope) = ([2, 50, 6], 0.1);
+    for shortcut in [None, Some(flex("shortcut", shape))] {
+        let (x, grad) = (flex("x", shape), flex("grad", shape));
+        let reference = instance_norm::value::<Flex>(x.clone(), shortcut.clone(), slope);
+        let normed = host::instance_norm(x, shortcut.clone(), slope);
+        let gradients = host::instance_norm_gradients(normed.clone(), shortcut.clone(), grad.clone(), slope);
+        let wanted = instance_norm::gradients::<Flex>(reference.clone(), shortcut, grad, slope);
+        assert_same("value", normed.out, reference.out);
+        assert_same("factor", normed.factor, reference.factor);
+        assert_same("gradient", gradients.x, wanted.x);
+        assert_eq!(gradients.shortcut.is_some(), wanted.shortcut.is_some());
+        if let (Some(got), Some(wanted)) = (gradients.shortcut, wanted.shortcut) {
+            assert_same("shortcut's gradient", got, wanted);
+        }
+    }
+}
+
 #[test]
 fn linear_and_its_gradients() {
     let [rows, input, output] = [300, 5, 19];
@@ -98,7 +139,7 @@ fn linear_and_its_gradients() {
         &[rows * input, input * output, output],
         &|x| {
             let (x, weight, bias) = shaped(x);
-            linear::<3>(x, weight, bias)
+            linear::<3>(x, weight, Some(bias))
         },
         &|x| {
             let (x, weight, bias) = shaped(x);
@@ -120,7 +161,7 @@ fn convolution_and_its_gradients() {
             &lengths,
             &|x| {
                 let (tokens, weight, bias) = inputs(x);
-                conv3d(tokens, weight, bias, shape)
+                conv3d(tokens, weight, Some(bias), shape)
             },
             &|x| {
                 let (tokens, weight, bias) = inputs(x);

@@ -82,7 +82,7 @@ impl Slot {
     fn axes(container: &str, field: &str) -> &'static [usize] {
         match (container, field) {
             ("Struct:Linear", "weight") => &[1, 0],
-            ("Struct:Conv3d", "weight") => &[4, 3, 0, 1, 2],
+            ("Struct:Conv3d" | "Struct:PointConv", "weight") => &[4, 3, 0, 1, 2],
             ("Struct:ExpandTokens", "weight") => &[0, 4, 1, 2, 3],
             _ => &[],
         }

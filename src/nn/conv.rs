@@ -1,7 +1,7 @@
 //! Convolutions on channels-last token sequences.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, s};
 
 use super::Initialiser;
 use crate::kernels::{self, ConvShape};
@@ -30,6 +30,20 @@ impl TokenGrid {
         tokens.reshape([batch, depth, height, width, dim]).permute([0, 4, 1, 2, 3])
     }
 
+    /// Every token whose position is a multiple of `stride`.
+    #[must_use]
+    pub fn strided(self, stride: [usize; 3]) -> Self {
+        if stride == [1; 3] {
+            return self;
+        }
+        let Self { tokens, grid: [depth, height, width] } = self;
+        let [batch, _, dim] = tokens.dims();
+        let [step_d, step_h, step_w] = stride.map(|step| step as isize);
+        let kept = tokens.reshape([batch, depth, height, width, dim]).slice(s![.., ..;step_d, ..;step_h, ..;step_w, ..]);
+        let [_, depth, height, width, _] = kept.dims();
+        Self { tokens: kept.reshape([batch, depth * height * width, dim]), grid: [depth, height, width] }
+    }
+
     /// The same grid with other tokens.
     #[must_use]
     pub fn with(&self, tokens: Tensor<3>) -> Self {
@@ -37,13 +51,13 @@ impl TokenGrid {
     }
 }
 
-/// A 3x3x3 convolution with zero padding 1 and a bias.
+/// A 3x3x3 convolution with zero padding 1.
 #[derive(Module, Debug)]
 pub struct Conv3d {
     /// `[kernel D, kernel H, kernel W, in, out]`.
     pub weight: Param<Tensor<5>>,
-    /// `[out]`.
-    pub bias: Param<Tensor<1>>,
+    /// `[out]`; none in front of a normalisation that would take it away again.
+    pub bias: Option<Param<Tensor<1>>>,
     /// Step of the kernel along D,H,W.
     #[module(skip)]
     stride: [usize; 3],
@@ -53,23 +67,64 @@ impl Conv3d {
     /// Kernel edge.
     pub const KERNEL: usize = 3;
 
-    /// PyTorch's default initialisation.
+    /// With a bias; PyTorch's default initialisation.
     pub fn init(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let bias = init.fan_in_uniform("bias", [output], input * Self::KERNEL.pow(3));
+        Self { bias: Some(bias), ..Self::init_unbiased(input, output, stride, init) }
+    }
+
+    /// Without a bias.
+    pub fn init_unbiased(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
         let edge = Self::KERNEL;
-        let fan_in = input * edge.pow(3);
-        Self {
-            weight: init.fan_in_uniform("weight", [edge, edge, edge, input, output], fan_in),
-            bias: init.fan_in_uniform("bias", [output], fan_in),
-            stride,
-        }
+        let weight = init.fan_in_uniform("weight", [edge, edge, edge, input, output], input * edge.pow(3));
+        Self { weight, bias: None, stride }
+    }
+
+    /// Step of the kernel along D,H,W.
+    pub fn stride(&self) -> [usize; 3] {
+        self.stride
     }
 
     /// Tokens of `in` channels -> tokens of `out` channels on the grid divided by the stride, rounded up.
     pub fn forward(&self, input: TokenGrid) -> TokenGrid {
         let TokenGrid { tokens, grid } = input;
         let shape = ConvShape { grid, stride: self.stride };
-        let tokens = kernels::conv3d(tokens, self.weight.val(), self.bias.val(), shape);
+        let tokens = kernels::conv3d(tokens, self.weight.val(), self.bias.as_ref().map(Param::val), shape);
         TokenGrid { tokens, grid: shape.output() }
+    }
+}
+
+/// A 1x1x1 convolution: a linear map of every token that the stride leaves.
+#[derive(Module, Debug)]
+pub struct PointConv {
+    /// `[1, 1, 1, in, out]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// Step along D,H,W.
+    #[module(skip)]
+    stride: [usize; 3],
+}
+
+impl PointConv {
+    /// With a bias; PyTorch's default initialisation.
+    pub fn init(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let bias = init.fan_in_uniform("bias", [output], input);
+        Self { bias: Some(bias), ..Self::init_unbiased(input, output, stride, init) }
+    }
+
+    /// Without a bias.
+    pub fn init_unbiased(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
+        Self { weight: init.fan_in_uniform("weight", [1, 1, 1, input, output], input), bias: None, stride }
+    }
+
+    /// Tokens of `in` channels -> tokens of `out` channels on the grid divided by the stride, rounded up.
+    pub fn forward(&self, input: TokenGrid) -> TokenGrid {
+        let TokenGrid { tokens, grid } = input.strided(self.stride);
+        let weight = self.weight.val();
+        let [_, _, _, input, output] = weight.dims();
+        let tokens = kernels::linear(tokens, weight.reshape([input, output]), self.bias.as_ref().map(Param::val));
+        TokenGrid { tokens, grid }
     }
 }
 
@@ -81,18 +136,21 @@ pub struct ExpandTokens {
     /// `[in, kernel D, kernel H, kernel W, out]`.
     pub weight: Param<Tensor<5>>,
     /// `[out]`.
-    pub bias: Param<Tensor<1>>,
+    pub bias: Option<Param<Tensor<1>>>,
 }
 
 impl ExpandTokens {
-    /// PyTorch's default initialisation of `ConvTranspose3d`, whose fan-in counts the output channels.
+    /// With a bias; PyTorch's default initialisation of `ConvTranspose3d`, whose fan-in counts the output channels.
     pub fn init(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let fan_in = output * kernel.iter().product::<usize>();
+        Self { bias: Some(init.fan_in_uniform("bias", [output], fan_in)), ..Self::init_unbiased(input, output, kernel, init) }
+    }
+
+    /// Without a bias.
+    pub fn init_unbiased(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
         let [depth, height, width] = kernel;
         let fan_in = output * depth * height * width;
-        Self {
-            weight: init.fan_in_uniform("weight", [input, depth, height, width, output], fan_in),
-            bias: init.fan_in_uniform("bias", [output], fan_in),
-        }
+        Self { weight: init.fan_in_uniform("weight", [input, depth, height, width, output], fan_in), bias: None }
     }
 
     /// Tokens of `in` channels -> tokens of `out` channels on a grid finer by the kernel.
@@ -103,7 +161,11 @@ impl ExpandTokens {
         let [_, kd, kh, kw, output] = weight.dims();
         let blocks = tokens.reshape([batch * count, dim]).matmul(weight.reshape([dim, kd * kh * kw * output]));
         let fine = blocks.reshape([batch, d, h, w, kd, kh, kw, output]).permute([0, 1, 4, 2, 5, 3, 6, 7]);
-        let tokens = fine.reshape([batch, count * kd * kh * kw, output]) + self.bias.val().unsqueeze();
+        let fine = fine.reshape([batch, count * kd * kh * kw, output]);
+        let tokens = match &self.bias {
+            Some(bias) => kernels::add_bias(fine, bias.val()),
+            None => fine,
+        };
         TokenGrid { tokens, grid: [d * kd, h * kh, w * kw] }
     }
 }

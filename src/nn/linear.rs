@@ -38,7 +38,7 @@ impl Linear {
 
     /// `[batch, tokens, in]` -> `[batch, tokens, out]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        kernels::linear(tokens, self.weight.val(), self.bias_or_zeros())
+        kernels::linear(tokens, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 
     /// The bias, `[out]`; zeros if the map has none.

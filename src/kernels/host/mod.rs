@@ -5,6 +5,7 @@
 
 mod attention;
 mod gather;
+mod instance_norm;
 mod product;
 mod rows;
 mod simd;
@@ -16,6 +17,7 @@ use burn::tensor::TensorData;
 
 pub(super) use attention::{attention, attention_gradients};
 pub(super) use gather::{gather_outer, gather_product};
+pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
 
 type HostTensor = FloatTensor<Flex>;
