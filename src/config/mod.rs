@@ -19,7 +19,7 @@ pub use data::{DataConfig, DataSource, Intensity, LabelFraction, PreprocessConfi
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;
-pub use model::{BackboneConfig, ModelConfig, NnFormerConfig, Preset};
+pub use model::{BackboneConfig, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, UnetrConfig};
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
 pub use pretrain::{Activation, PretrainConfig, ProjectorConfig, Rotate, TextureConfig};

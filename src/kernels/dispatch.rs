@@ -14,7 +14,7 @@ use super::attention::{self, AttentionGradients, WindowTables};
 use super::block::{self, BlockShape, BlockTensors, TENSORS};
 use super::conv::{self, ConvShape};
 use super::instance_norm::{self, NormGradients, Normed};
-use super::{gelu, host, layer_norm, linear};
+use super::{gelu, global_attention, host, layer_norm, linear};
 
 /// The operations as the tensor library dispatches them: outputs only, differentiable where the inputs are.
 #[backend_extension(Flex, Cube, Autodiff)]
@@ -40,6 +40,8 @@ pub trait TokenOps: Backend {
         table: FloatTensor<Self>,
         tables: Arc<WindowTables>,
     ) -> FloatTensor<Self>;
+    /// See [`super::global_attention`].
+    fn token_global_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
     /// See [`super::transformer_block`].
     fn token_block(#[extension_type] tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self>;
 }
@@ -115,6 +117,16 @@ pub trait TokenKernels: Backend {
     fn attention_gradients(inputs: attention::Inputs<Self>, tables: &WindowTables, grad: FloatTensor<Self>) -> AttentionGradients<Self> {
         attention::gradients::<Self>(inputs, tables, grad)
     }
+
+    /// See [`global_attention::softmax`].
+    fn softmax_value(scores: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        global_attention::softmax::<Self>(scores, scale)
+    }
+
+    /// See [`global_attention::softmax_gradient`].
+    fn softmax_gradient(attention: FloatTensor<Self>, grad: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        global_attention::softmax_gradient::<Self>(attention, grad, scale)
+    }
 }
 
 impl TokenKernels for CubeBackend {}
@@ -177,6 +189,14 @@ impl TokenKernels for Flex {
     fn attention_gradients(inputs: attention::Inputs<Self>, tables: &WindowTables, grad: FloatTensor<Self>) -> AttentionGradients<Self> {
         host::attention_gradients(inputs, tables, grad)
     }
+
+    fn softmax_value(scores: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        host::scaled_softmax(scores, scale)
+    }
+
+    fn softmax_gradient(attention: FloatTensor<Self>, grad: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        host::scaled_softmax_gradient(attention, grad, scale)
+    }
 }
 
 /// The dispatched operations of a backend that has the bodies.
@@ -218,6 +238,10 @@ macro_rules! dispatch_to_kernels {
                 tables: Arc<WindowTables>,
             ) -> FloatTensor<Self> {
                 Self::attention_value(qkv, padding, table, &tables)
+            }
+
+            fn token_global_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+                global_attention::value::<Self>(qkv, heads)
             }
 
             fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {
@@ -368,6 +392,20 @@ impl<B: TokenKernels> Backward<B, 3> for AttentionStep {
 }
 
 #[derive(Debug)]
+struct GlobalAttentionStep(usize);
+
+impl<B: TokenKernels> Backward<B, 1> for GlobalAttentionStep {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        if let [Some(parent)] = ops.parents {
+            grads.register::<B>(parent.id, global_attention::gradient::<B>(ops.state, self.0, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
 struct BlockStep(BlockShape);
 
 impl<B: TokenKernels> Backward<B, TENSORS> for BlockStep {
@@ -438,6 +476,10 @@ impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
             attention::Inputs { qkv: qkv.clone(), padding: padding.clone(), table: table.clone() },
             B::attention_value(qkv, padding, table, &tables)
         )
+    }
+
+    fn token_global_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        tracked!(GlobalAttentionStep(heads), C, [qkv], qkv.clone(), global_attention::value::<B>(qkv, heads))
     }
 
     fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {

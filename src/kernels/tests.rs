@@ -13,7 +13,9 @@ use rand::RngExt as _;
 use super::attention::{self, Inputs};
 use super::conv::{self, GatherIndex};
 use super::instance_norm::EPSILON;
-use super::{ConvShape, PADDING, WindowTables, conv3d, gelu, host, instance_norm, instance_norm_add, layer_norm, linear, window_attention};
+use super::{
+    ConvShape, PADDING, WindowTables, conv3d, gelu, global_attention, host, instance_norm, instance_norm_add, layer_norm, linear, window_attention,
+};
 use crate::random::stream;
 
 /// Float32 sums of some hundred terms of size 1, taken in two orders.
@@ -223,4 +225,26 @@ fn attention_and_its_gradients() {
         assert_same("padding", body.padding, reference.padding);
         assert_same("table", body.table, reference.table);
     }
+}
+
+#[test]
+fn global_attention_is_a_window_of_all_tokens_without_a_bias() {
+    // More scores of a head than one parallel task holds, rows that are no multiple of a vector.
+    let [batch, count, heads, head_dim] = [2, 131, 2, 5];
+    let width = 3 * heads * head_dim;
+    let order: Vec<u32> = (0..count as u32).collect();
+    let bias_rows = vec![0; count * count];
+    let tables = WindowTables { window_tokens: count, rows: order.clone(), places: order, regions: Vec::new(), bias_rows };
+    let zeros = |length: usize, device: &Device| Tensor::<1>::zeros([length], device);
+    check(&[batch * count * width], &|x| global_attention(x[0].clone().reshape([batch, count, width]), heads), &|x| {
+        let (qkv, device): (Tensor<3>, _) = (x[0].clone().reshape([batch, count, width]), x[0].device());
+        let table: Tensor<2> = zeros(heads, &device).reshape([1, heads]);
+        let [qkv, padding, table] = [qkv.into_dispatch(), zeros(width, &device).into_dispatch(), table.into_dispatch()];
+        Tensor::from_dispatch(attention::value::<Dispatch>(qkv, padding, table, &tables))
+    });
+    let (attention, grad) = (flex("attention", [2, 3, 40, 131]), flex("grad", [2, 3, 40, 131]));
+    let reference = global_attention::softmax::<Flex>(attention.clone(), 0.4);
+    assert_same("softmax", host::scaled_softmax(attention.clone(), 0.4), reference);
+    let reference = global_attention::softmax_gradient::<Flex>(attention.clone(), grad.clone(), 0.4);
+    assert_same("softmax gradient", host::scaled_softmax_gradient(attention, grad, 0.4), reference);
 }

@@ -3,11 +3,13 @@
 //! A backbone is a file of hyper-parameters here, a file with its network in `model/`, and its entry in `backbones!`.
 
 mod nnformer;
+mod unetr;
 
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 pub use nnformer::NnFormerConfig;
+pub use unetr::{PatchProjection, PositionCode, UnetrConfig};
 
 /// Every backbone, once. In order: its variant of [`ModelConfig`], its hyper-parameters, its encoder and its whole network
 /// (types of `model`), and its named sizes with the function that makes each.

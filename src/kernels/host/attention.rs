@@ -6,7 +6,8 @@
 use rayon::prelude::*;
 
 use super::product::{Extents, Strided, product};
-use super::simd::{LANES, Vectorised, exp, sum, vectorised};
+use super::simd::{LANES, Vectorised, vectorised};
+use super::softmax::{softmax, softmax_gradient};
 use super::{HostTensor, contiguous, elements, tensor};
 use crate::kernels::attention::{AttentionGradients, Inputs, MASKED, PADDING, WindowTables};
 use burn::backend::Flex;
@@ -290,35 +291,6 @@ impl Vectorised for Backward<'_> {
             call.store(&mut out[part..], result, 1.0);
         }
         bias
-    }
-}
-
-#[inline(always)]
-fn softmax(scores: &mut [f32]) {
-    let mut largest = f32::NEG_INFINITY;
-    for &score in &*scores {
-        // Written so that NaN is not lost: a comparison with it is false, and exp keeps it.
-        largest = if score > largest { score } else { largest };
-    }
-    let mut total = 0.0;
-    for score in scores.iter_mut() {
-        *score = exp(*score - largest);
-    }
-    for &score in &*scores {
-        total += score;
-    }
-    let factor = 1.0 / total;
-    for score in scores.iter_mut() {
-        *score *= factor;
-    }
-}
-
-/// `gradient = attention * (gradient - sum(attention * gradient))`.
-#[inline(always)]
-fn softmax_gradient(gradient: &mut [f32], attention: &[f32]) {
-    let along = sum(gradient, attention, |gradient, attention| gradient * attention);
-    for (gradient, &attention) in gradient.iter_mut().zip(attention) {
-        *gradient = attention * (*gradient - along);
     }
 }
 

@@ -9,6 +9,7 @@ mod instance_norm;
 mod product;
 mod rows;
 mod simd;
+mod softmax;
 
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps as _;
@@ -19,6 +20,7 @@ pub(super) use attention::{attention, attention_gradients};
 pub(super) use gather::{gather_outer, gather_product};
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
+pub(super) use softmax::{scaled_softmax, scaled_softmax_gradient};
 
 type HostTensor = FloatTensor<Flex>;
 
