@@ -14,7 +14,8 @@ use super::attention::{self, Inputs};
 use super::conv::{self, GatherIndex};
 use super::instance_norm::EPSILON;
 use super::{
-    ConvShape, PADDING, WindowTables, conv3d, gelu, global_attention, host, instance_norm, instance_norm_add, layer_norm, linear, window_attention,
+    ConvShape, PADDING, WindowTables, conv3d, gelu, global_attention, host, instance_norm, instance_norm_add, layer_norm, linear,
+    window_attention,
 };
 use crate::random::stream;
 

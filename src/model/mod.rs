@@ -9,6 +9,7 @@ mod plan;
 mod projector;
 #[cfg(test)]
 mod tests;
+pub mod unetr;
 mod weights;
 mod weights_file;
 
@@ -21,6 +22,7 @@ pub use layout::{StageLayout, padded_size, stage_layouts};
 pub use nnformer::{NnFormer, NnFormerEncoder};
 pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, StagePlan, plan};
 pub use projector::Projector;
+pub use unetr::{Unetr, UnetrEncoder, VitStates};
 pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
 pub use weights_file::{WeightsError, read_weights, write_weights};
 

@@ -151,7 +151,7 @@ impl PatchMap {
             Self::Conv(PatchConv { weight, bias }) => {
                 let weight = weight.val();
                 let [channels, d, h, w, dim] = weight.dims();
-                kernels::linear(patches, weight.reshape([channels * d * h * w, dim]), bias.val())
+                kernels::linear(patches, weight.reshape([channels * d * h * w, dim]), Some(bias.val()))
             }
             Self::Perceptron(linear) => linear.forward(patches),
         }

@@ -25,6 +25,15 @@ macro_rules! backbones {
                 /// nnFormer with two stages for crops of 32³: trains on a CPU in minutes.
                 NnformerSmall: small,
             }
+            /// UNETR (arXiv:2103.10504): a plain vision transformer and a convolutional decoder.
+            Unetr(UnetrConfig), UnetrEncoder, Unetr, {
+                /// UNETR with the paper's patch for Synapse multi-organ CT (crop 64x128x128).
+                UnetrSynapse: synapse,
+                /// UNETR as published, for brain tumours (crop 128x128x128, four channels).
+                UnetrTumour: tumour,
+                /// UNETR with eight blocks for crops of 32³: trains on a CPU in minutes.
+                UnetrSmall: small,
+            }
         }
     };
 }

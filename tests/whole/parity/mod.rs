@@ -11,6 +11,7 @@ mod nnformer;
 mod optimiser;
 mod preprocess;
 mod sliding_window;
+mod unetr;
 mod windows;
 
 use crate::fixtures::{Entry, entries};
@@ -36,6 +37,8 @@ const CHECKS: &[Check] = &[
     Check { what: "Dice and HD95", applies: metrics::applies, run: metrics::run },
     Check { what: "optimiser and schedule", applies: optimiser::applies, run: optimiser::run },
     Check { what: "preprocessing", applies: preprocess::applies, run: preprocess::run },
+    Check { what: "UNETR", applies: unetr::is_network, run: unetr::network },
+    Check { what: "plain transformer", applies: unetr::is_encoder, run: unetr::encoder },
     Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
     Check { what: "window tables", applies: windows::applies, run: windows::run },
 ];
