@@ -4,6 +4,8 @@
 //! All stages of the encoder lie on one token grid; the decoder's first levels bring the skips to their resolutions.
 
 mod estimate;
+#[cfg(test)]
+mod tests;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
