@@ -14,7 +14,7 @@ mod weights;
 mod weights_file;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::config::{ModelConfig, backbones};
 pub use crate::nn::Pass;
@@ -52,6 +52,14 @@ pub trait TokenEncoder {
 
     /// What the names of the encoder's parameters begin with, alone and inside the whole network.
     fn prefix(&self) -> &'static str;
+
+    /// The normalised tokens of some patches, computed from these patches alone: `visible` `[batch, kept]`, numbers of
+    /// tokens, row-major over D,H,W -> `[batch, kept, dim]` in that order.
+    ///
+    /// None where an encoder cannot leave patches out: windows and convolutions need the whole grid.
+    fn encode_visible(&self, _volume: Tensor<5>, _visible: Tensor<2, Int>) -> Option<Tensor<3>> {
+        None
+    }
 }
 
 /// The encoder and the whole network of any backbone.
@@ -133,6 +141,12 @@ macro_rules! define_networks {
             fn prefix(&self) -> &'static str {
                 match self {
                     $(Self::$variant(module) => module.prefix(),)+
+                }
+            }
+
+            fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Option<Tensor<3>> {
+                match self {
+                    $(Self::$variant(module) => module.encode_visible(volume, visible),)+
                 }
             }
         }

@@ -117,17 +117,6 @@ impl UnetrEncoder {
         VitStates { hidden, tokens: self.norm.forward(tokens) }
     }
 
-    /// The normalised tokens of some patches, computed from these patches alone.
-    ///
-    /// `visible`: `[batch, kept]`, numbers of tokens, row-major over D,H,W. Returns `[batch, kept, dim]` in that order.
-    ///
-    /// # Panics
-    /// As [`UnetrEncoder::states`].
-    pub fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Tensor<3> {
-        let tokens = self.patch_embedding.forward_visible(self.fit(volume), visible);
-        self.norm.forward(self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens)))
-    }
-
     /// Zeros at the high end up to the grid of the position code.
     fn fit(&self, volume: Tensor<5>) -> Tensor<5> {
         let [_, _, depth, height, width] = volume.dims();
@@ -161,6 +150,13 @@ impl TokenEncoder for UnetrEncoder {
 
     fn prefix(&self) -> &'static str {
         "vit."
+    }
+
+    /// # Panics
+    /// As [`UnetrEncoder::states`].
+    fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Option<Tensor<3>> {
+        let tokens = self.patch_embedding.forward_visible(self.fit(volume), visible);
+        Some(self.norm.forward(self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens))))
     }
 
     fn dims(&self) -> Vec<usize> {
@@ -222,6 +218,10 @@ impl TokenEncoder for Unetr {
 
     fn prefix(&self) -> &'static str {
         self.vit.prefix()
+    }
+
+    fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Option<Tensor<3>> {
+        self.vit.encode_visible(volume, visible)
     }
 
     fn dims(&self) -> Vec<usize> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 
 use super::{Unetr, UnetrEncoder};
 use crate::config::{PatchProjection, UnetrConfig};
-use crate::model::{HostTensor, Pass, Task, TokenEncoder as _, export_named};
+use crate::model::{HostTensor, Pass, Task, TokenEncoder as _, export_gradients, export_named};
 use crate::random::stream;
 
 const TASK: Task = Task { channels: 2, classes: 3, crop_size: [16, 30, 48] };
@@ -99,6 +100,14 @@ fn a_volume_above_the_training_crop_has_no_position_code() {
     UnetrEncoder::init(&config(PatchProjection::Conv), &TASK, 9, &device).states(volume("large", [17, 32, 48], &device));
 }
 
+#[track_caller]
+fn assert_close(what: &str, got: &[f32], wanted: &[f32]) {
+    let scale = wanted.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    for (index, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+        assert!((got - wanted).abs() <= TOLERANCE * scale, "{what}[{index}]: {got}, expected {wanted} (largest {scale})");
+    }
+}
+
 /// For each sample other tokens in another order.
 fn shuffled(kept: usize, device: &Device) -> (Vec<Vec<usize>>, Tensor<2, Int>) {
     let orders = [0, 1].map(|sample| {
@@ -113,25 +122,25 @@ fn shuffled(kept: usize, device: &Device) -> (Vec<Vec<usize>>, Tensor<2, Int>) {
 
 #[test]
 fn all_tokens_made_visible_are_the_last_map_in_their_order() {
-    let device = Device::flex();
+    let device = Device::flex().autodiff();
     for projection in [PatchProjection::Conv, PatchProjection::Perceptron] {
         let encoder = UnetrEncoder::init(&config(projection), &TASK, 9, &device);
         let volume = volume("whole", TASK.crop_size, &device);
         let (orders, visible) = shuffled(12, &device);
-        let got = values(encoder.encode_visible(volume.clone(), visible));
-        let last = values(encoder.encode(volume, Pass::EVALUATION).remove(3).reshape([2, 12, 12]).swap_dims(1, 2));
-        for (place, token) in
-            orders.iter().enumerate().flat_map(|(sample, order)| order.iter().map(move |&token| (sample, token))).enumerate()
-        {
-            let (sample, token) = token;
-            let wanted = &last[(sample * 12 + token) * 12..][..12];
-            for (got, wanted) in got[place * 12..][..12].iter().zip(wanted) {
-                assert!(
-                    (got - wanted).abs() <= TOLERANCE * wanted.abs().max(1.0),
-                    "{projection:?}, token {token}: {got}, expected {wanted}"
-                );
-            }
+        let got = encoder.encode_visible(volume.clone(), visible).expect("a plain transformer can leave patches out");
+        let last: Tensor<3> = encoder.encode(volume, Pass::EVALUATION).remove(3).reshape([2, 12, 12]).swap_dims(1, 2);
+        // The order of the tokens does not enter this sum, so that every parameter has the same gradient.
+        let [gradients, wanted] = [&got, &last].map(|tokens| {
+            let mut gradients = tokens.clone().powi_scalar(4).sum().backward();
+            export_gradients(&encoder, &GradientsParams::from_module(&mut gradients, &encoder))
+        });
+        for (name, wanted) in &wanted {
+            assert_close(name, &gradients[name].values, &wanted.values);
         }
+        let last = values(last);
+        let tokens = orders.iter().enumerate().flat_map(|(sample, order)| order.iter().map(move |token| sample * 12 + token));
+        let wanted: Vec<f32> = tokens.flat_map(|token| last[token * 12..][..12].to_vec()).collect();
+        assert_close("tokens", &values(got), &wanted);
     }
 }
 
@@ -150,7 +159,7 @@ fn hidden_patches_cannot_reach_visible_tokens() {
         }
     }
     let poisoned = Tensor::from_data(TensorData::new(poisoned, clean.dims()), &device);
-    let [clean, poisoned] = [clean, poisoned].map(|volume| values(encoder.encode_visible(volume, visible.clone())));
+    let [clean, poisoned] = [clean, poisoned].map(|volume| values(encoder.encode_visible(volume, visible.clone()).expect("tokens")));
     assert!(clean.iter().all(|value| value.is_finite()));
     assert_eq!(clean, poisoned);
 }
