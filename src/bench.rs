@@ -13,13 +13,15 @@ use rand::RngExt as _;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EvaluateConfig, Hd95Convention, RunConfig};
+use crate::config::{EvaluateConfig, Hd95Convention, RunConfig, Weighting};
 use crate::device::{DeviceChoice, open};
 use crate::metrics::{LabelPair, Region, score_case};
-use crate::model::{Pass, TokenEncoder as _};
-use crate::objective::{DiceCeConfig, TokenContrast, classes_from_host};
+use crate::model::Pass;
+use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from_host};
 use crate::preprocess::resample_trilinear;
 use crate::random::stream;
+use crate::sampling::mask::MaskGrid;
+use crate::sampling::{SpatialElement, View, ViewBatch};
 use crate::train::{DatasetInfo, Optimiser, Pretraining, init_segmenter};
 use crate::volume::{Grid, Volume};
 
@@ -137,23 +139,26 @@ fn nnformer_finetune_step(device: &Device) -> Work {
 }
 
 fn nnformer_pretrain_step(device: &Device) -> Work {
-    let config = demo();
+    pretrain_step(&demo(), device)
+}
+
+/// The two views of two volumes of noise, the second view turned by a quarter, through network, loss and back.
+fn pretrain_step(config: &RunConfig, device: &Device) -> Work {
     let device = device.clone().autodiff();
-    let mut training = Some(Pretraining::init(&config, 1, &device));
-    let mut optimiser = Optimiser::new(config.pretrain.optimiser);
-    let contrast = TokenContrast::new(config.pretrain.temperature, config.pretrain.weight);
-    let [depth, height, width] = config.pretrain.crop_size;
-    let views = tensor("bench.views", [4, 1, depth, height, width], &device);
+    let mut training = Some(Pretraining::init(config, 1, &device));
+    let (mut optimiser, rate) = (Optimiser::new(config.pretrain.optimiser), config.pretrain.optimiser.base_lr());
+    let crop = config.pretrain.crop_size;
+    let view =
+        |name, element| View { voxels: normal(name, 2 * crop.iter().product::<usize>()), elements: vec![element; 2], ..View::default() };
+    let views = vec![view("bench.masked", SpatialElement::IDENTITY), view("bench.rotated", SpatialElement::rot90(1, [1, 2]))];
+    let mask_grid = MaskGrid::new(crop, crop).expect("one cell");
+    let batch = ViewBatch { step: 0, shape: [2, 1, crop[0], crop[1], crop[2]], views, mask_grid, cases: Vec::new() };
     Box::new(move || {
         let model = training.take().expect("put back after each run");
-        let features = model.encoder.encode(views.clone(), Pass::EVALUATION).pop().expect("a network has a stage");
-        let [_, dim, d, h, w] = features.dims();
-        let tokens = features.reshape([4, dim, d * h * w]).swap_dims(1, 2);
-        let projected = model.projector.forward(tokens);
-        let loss = contrast.forward(projected.clone().narrow(0, 0, 2), projected.narrow(0, 2, 2));
-        let gradients = GradientsParams::from_grads(loss.loss.clone().backward(), &model);
-        assert!(loss.numbers().loss.is_finite());
-        let model = optimiser.step(model, gradients, config.pretrain.optimiser.base_lr());
+        let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
+        let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
+        assert!(outcome.value.is_finite());
+        let model = optimiser.step(model, gradients, rate);
         read_back(&model.devices());
         training = Some(model);
     })
@@ -168,7 +173,7 @@ fn read_back(devices: &[Device]) {
 
 fn token_contrastive_loss(device: &Device) -> Work {
     let device = device.clone().autodiff();
-    let contrast = TokenContrast::new(0.5, 5.0);
+    let contrast = TokenContrast::new(0.5, 5.0, Weighting::Term);
     let (z, z_hat) = (tensor("bench.z", [2, 512, 256], &device), tensor("bench.z_hat", [2, 512, 256], &device));
     Box::new(move || {
         let (z, z_hat) = (z.clone().require_grad(), z_hat.clone().require_grad());

@@ -10,6 +10,7 @@ mod measure;
 mod model;
 mod optimise;
 mod parse;
+mod pretext;
 mod pretrain;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ pub(crate) use model::backbones;
 pub use model::{BackboneConfig, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, UnetrConfig};
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
-pub use pretrain::{Activation, PretrainConfig, ProjectorConfig, Rotate, TextureConfig};
+pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, Weighting};
+pub use pretrain::{PretrainConfig, Rotate, TextureConfig};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +125,7 @@ impl RunConfig {
                 self.pretrain.crop_size
             ),
         );
+        self.pretrain.check_task(backbone.as_ref(), &mut checker);
         let name_is_plain =
             !self.name.is_empty() && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !self.name.starts_with('.');
         checker.require("name", name_is_plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));

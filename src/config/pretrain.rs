@@ -1,16 +1,20 @@
-//! Pre-training: the two views, the objective, and the loop.
+//! Pre-training: the views, the pretext task, and the loop.
 
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
+use super::model::BackboneConfig;
+use super::pretext::{MaeConfig, PretextTask, ProjectorConfig, Weighting};
 use super::{OptimiserConfig, ScheduleConfig};
 
-/// Pre-training by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
+/// Pre-training without labels, by default by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
 ///
 /// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PretrainConfig {
+    /// What the network is asked.
+    pub task: PretextTask,
     /// Optimiser steps.
     pub steps: usize,
     /// Volumes of one batch, all from different cases.
@@ -21,7 +25,7 @@ pub struct PretrainConfig {
     pub crop_size: [usize; 3],
     /// Intensity changes, drawn for each view.
     pub texture: TextureConfig,
-    /// Share of mask cells hidden in the masked view; 0 switches masking off.
+    /// Share of mask cells hidden in the masked view; 0 switches masking off. RCR cuts out cells of both views.
     pub mask_ratio: f64,
     /// Voxels of a mask cell along D,H,W. None: one token of the last stage.
     pub mask_patch: Option<[usize; 3]>,
@@ -30,9 +34,15 @@ pub struct PretrainConfig {
     pub rotate: Rotate,
     /// w of eq. 3: how often a token of the same position in another volume counts; 1 is eq. 1.
     pub weight: f64,
-    /// Temperature tau of the similarities.
+    /// How `weight` enters the contrast.
+    pub weighting: Weighting,
+    /// Temperature tau of the similarities (SimTROT, SimCLR, RCR).
     pub temperature: f64,
-    /// The MLP between tokens and loss.
+    /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL).
+    pub target_momentum: f64,
+    /// MAE's decoder.
+    pub mae: MaeConfig,
+    /// The MLP between tokens, or whole volumes, and loss.
     pub projector: ProjectorConfig,
     /// Step rule.
     pub optimiser: OptimiserConfig,
@@ -88,39 +98,10 @@ impl Default for TextureConfig {
     }
 }
 
-/// The MLP between tokens and loss: `C -> hidden -> output`, thrown away after pre-training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProjectorConfig {
-    /// Hidden width. None: twice the token dimension.
-    pub hidden: Option<usize>,
-    /// Output width. None: the token dimension.
-    pub output: Option<usize>,
-    /// Between the two layers.
-    pub activation: Activation,
-    /// Also a ReLU after the last layer, as the released code has it: forces similarities above 0.
-    pub relu_output: bool,
-}
-
-impl Default for ProjectorConfig {
-    fn default() -> Self {
-        Self { hidden: None, output: None, activation: Activation::Relu, relu_output: false }
-    }
-}
-
-/// A pointwise non-linearity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// max(x, 0)
-    Relu,
-    /// x * Phi(x), exact.
-    Gelu,
-}
-
 impl Default for PretrainConfig {
     fn default() -> Self {
         Self {
+            task: PretextTask::Simtrot,
             steps: 1000,
             batch: 2,
             accumulate: 1,
@@ -130,7 +111,10 @@ impl Default for PretrainConfig {
             mask_patch: None,
             rotate: Rotate::Full,
             weight: 5.0,
+            weighting: Weighting::Term,
             temperature: 0.5,
+            target_momentum: 0.99,
+            mae: MaeConfig::default(),
             projector: ProjectorConfig::default(),
             optimiser: OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 },
             schedule: ScheduleConfig::Constant,
@@ -143,6 +127,40 @@ impl Default for PretrainConfig {
 }
 
 impl PretrainConfig {
+    /// Refuses a task that this backbone or these views cannot serve.
+    pub(super) fn check_task(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
+        let title = self.task.title(self.weight);
+        if self.task == PretextTask::Mae {
+            checker.require(
+                "pretrain.task",
+                backbone.takes_visible_patches(),
+                format_args!(
+                    "MAE shows the encoder the visible patches alone, and {} is hierarchical: without the hidden patches its windows and \
+                     coarser stages cannot be formed. Take simmim, which keeps them, or UNETR",
+                    backbone.title()
+                ),
+            );
+            checker.require(
+                "pretrain.mask_patch",
+                self.mask_patch.is_none_or(|patch| patch == backbone.total_stride()),
+                format_args!("MAE hides whole patches of {:?} voxels; leave mask_patch out", backbone.total_stride()),
+            );
+        }
+        if matches!(self.task, PretextTask::Simmim | PretextTask::Mae | PretextTask::Rcr) {
+            checker.require(
+                "pretrain.mask_ratio",
+                self.mask_ratio > 0.0,
+                format_args!("is 0, and {title} predicts what is hidden: allowed is above 0 to 0.99"),
+            );
+        }
+        let [_, height, width] = self.crop_size;
+        checker.require(
+            "pretrain.crop_size",
+            self.task != PretextTask::Rcr || height == width,
+            format_args!("is {:?}; RCR turns crops by quarters in the H,W plane: make the last two numbers equal", self.crop_size),
+        );
+    }
+
     pub(super) fn check(&self, checker: &mut Checker) {
         checker.range("pretrain.steps", self.steps, 1..=100_000_000);
         checker.range("pretrain.batch", self.batch, 1..=1024);
@@ -153,6 +171,8 @@ impl PretrainConfig {
         checker.range("pretrain.mask_ratio", self.mask_ratio, 0.0..=0.99);
         checker.range("pretrain.weight", self.weight, 1e-3..=1e4);
         checker.range("pretrain.temperature", self.temperature, 1e-3..=100.0);
+        checker.range("pretrain.target_momentum", self.target_momentum, 0.0..=1.0);
+        self.mae.check(checker);
         checker.range("pretrain.probe_every", self.probe_every, 1..=100_000_000);
         if let Some(patch) = self.mask_patch {
             let fits = patch.iter().zip(self.crop_size).all(|(&cell, crop)| cell > 0 && crop % cell == 0);

@@ -5,6 +5,7 @@
 
 mod layout;
 pub mod nnformer;
+mod normed_projector;
 mod plan;
 mod projector;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::config::{ModelConfig, backbones};
 pub use crate::nn::Pass;
 pub use layout::{StageLayout, padded_size, stage_layouts};
 pub use nnformer::{NnFormer, NnFormerEncoder};
+pub use normed_projector::NormedProjector;
 pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, StagePlan, plan};
 pub use projector::Projector;
 pub use unetr::{Unetr, UnetrEncoder, VitStates};

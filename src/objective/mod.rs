@@ -1,18 +1,146 @@
-//! Losses: tokens or logits in, one number and its parts out.
+//! What training minimises: pretext tasks without labels, and the segmentation loss.
 //!
-//! Each loss computes its own gradient in closed form next to its value and hands both to the autodiff graph
-//! (`known_gradient`). The graph then holds one small node instead of a chain of matrices as large as the similarity
-//! matrix or the logits.
+//! A pretext task is one file: an [`Objective`] with its own heads, from the views of a batch to one number and its parts.
+//! The list that names them is `pretext_tasks!` below. The larger losses compute their own gradient in closed form next to
+//! their value and hand both to the autodiff graph (`known_gradient`): it then holds one small node instead of a chain of
+//! matrices as large as the similarity matrix or the logits.
 
+mod b_trot;
+mod byol;
 mod dice_ce_kernel;
 #[cfg(test)]
 mod finite_difference;
 mod known_gradient;
 mod lanes;
+mod mae;
+mod rcr;
+mod simclr;
+mod simmim;
+mod simtrot;
+mod target;
 mod token_contrast_kernel;
+mod views;
 
+pub mod agreement;
 pub mod dice_ce;
+pub mod hidden_voxels;
 pub mod token_contrast;
 
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{PretextTask, RunConfig};
+use crate::model::{Encoder, NamedWeights, Pass};
+use crate::sampling::ViewBatch;
+
+pub use b_trot::BTrot;
+pub use byol::Byol;
 pub use dice_ce::{DiceCeConfig, classes_from_host};
+pub use mae::Mae;
+pub use rcr::Rcr;
+pub use simclr::SimClr;
+pub use simmim::SimMim;
+pub use simtrot::SimTrot;
+pub use target::follow;
 pub use token_contrast::TokenContrast;
+pub use views::pooled;
+
+/// What a pretext task is built for.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// The run's settings.
+    pub config: &'a RunConfig,
+    /// Channels of a volume.
+    pub channels: usize,
+    /// The encoder that is to be trained.
+    pub encoder: &'a Encoder,
+    /// Where the heads lie.
+    pub device: &'a Device,
+}
+
+/// The outcome of one batch.
+#[derive(Debug)]
+pub struct Loss {
+    /// The loss, `[1]`, in the graph of encoder and heads.
+    pub loss: Tensor<1>,
+    /// Its value.
+    pub value: f64,
+    /// What it is made of, and what else tells how the task goes, by name.
+    pub parts: Vec<(&'static str, f64)>,
+}
+
+/// A pretext task: what it asks of an encoder, and the heads that it trains beside it.
+pub trait Objective: NamedWeights {
+    /// With the initial weights of the config's seed.
+    fn init(setup: &Setup<'_>) -> Self;
+
+    /// The loss of `encoder` and these heads on the views of a batch.
+    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss;
+
+    /// After an optimiser step: a slowly moving copy of the network follows it. Most tasks have none.
+    #[must_use]
+    fn follow(self, _encoder: &Encoder) -> Self {
+        self
+    }
+
+    /// The encoder's tokens `[batch, tokens, dim]` where the loss compares them; none where it does not compare tokens.
+    fn project(&self, _tokens: Tensor<3>) -> Option<Tensor<3>> {
+        None
+    }
+}
+
+/// Names the pretext tasks: for each its value of [`PretextTask`] and its objective.
+macro_rules! pretext_tasks {
+    ($($task:ident: $objective:ident,)+) => {
+        /// Any pretext task.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
+        pub enum Pretext {
+            $(#[doc = concat!("A [`", stringify!($objective), "`].")] $task($objective),)+
+        }
+
+        impl Objective for Pretext {
+            fn init(setup: &Setup<'_>) -> Self {
+                match setup.config.pretrain.task {
+                    $(PretextTask::$task => Self::$task($objective::init(setup)),)+
+                }
+            }
+
+            fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+                match self {
+                    $(Self::$task(objective) => objective.loss(encoder, batch, pass),)+
+                }
+            }
+
+            fn follow(self, encoder: &Encoder) -> Self {
+                match self {
+                    $(Self::$task(objective) => Self::$task(objective.follow(encoder)),)+
+                }
+            }
+
+            fn project(&self, tokens: Tensor<3>) -> Option<Tensor<3>> {
+                match self {
+                    $(Self::$task(objective) => objective.project(tokens),)+
+                }
+            }
+        }
+
+        impl NamedWeights for Pretext {
+            fn reference_name(&self, path: &[String]) -> String {
+                match self {
+                    $(Self::$task(objective) => objective.reference_name(path),)+
+                }
+            }
+        }
+    };
+}
+
+pretext_tasks! {
+    Simtrot: SimTrot,
+    BTrot: BTrot,
+    Simclr: SimClr,
+    Byol: Byol,
+    Simmim: SimMim,
+    Mae: Mae,
+    Rcr: Rcr,
+}

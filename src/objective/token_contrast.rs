@@ -12,10 +12,11 @@ use std::sync::Mutex;
 
 use burn::tensor::Tensor;
 
+use crate::config::Weighting;
 use crate::device::on_host;
 
 use super::known_gradient::attach;
-use super::token_contrast_kernel::{self as kernel, Contrast, Plan};
+use super::token_contrast_kernel::{self as kernel, Contrast, Plan, Scales};
 
 /// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
 pub const SHORTEST_TOKEN: f64 = 1e-8;
@@ -23,8 +24,7 @@ pub const SHORTEST_TOKEN: f64 = 1e-8;
 /// Token-level contrast between two views.
 #[derive(Debug)]
 pub struct TokenContrast {
-    temperature: f64,
-    weight: f64,
+    scales: Scales,
     /// What depends on the shape of the batch alone, for the last shape seen.
     plan: Mutex<Option<Plan>>,
 }
@@ -51,9 +51,10 @@ pub struct TokenContrastNumbers {
 }
 
 impl TokenContrast {
-    /// Contrast at `temperature` tau, in which same-position tokens of other volumes count `weight` (w) times.
-    pub fn new(temperature: f64, weight: f64) -> Self {
-        Self { temperature, weight, plan: Mutex::new(None) }
+    /// Contrast at `temperature` tau, in which same-position tokens of other volumes count `weight` (w) times, or what
+    /// `weighting` makes of `weight`.
+    pub fn new(temperature: f64, weight: f64, weighting: Weighting) -> Self {
+        Self { scales: Scales { temperature, weight, weighting }, plan: Mutex::new(None) }
     }
 
     /// The loss of two views' projected tokens, each `[batch, tokens, dim]`, not yet normalised.
@@ -66,13 +67,13 @@ impl TokenContrast {
         let wants_gradient = z.is_tracked() || z_hat.is_tracked();
 
         let shape = kernel::Shape { batch, tokens };
-        let scales = kernel::Scales { temperature: self.temperature, weight: self.weight };
+        let scales = self.scales;
         let Contrast { value, gradient, numbers } = if on_host(&rows.device()) {
             kernel::on_host(&rows, shape, scales, wants_gradient)
         } else {
             let mut cached = self.plan.lock().expect("no thread panics while it holds the plan");
             let fitting = cached.take().filter(|plan| plan.fits(shape, &rows.device()));
-            let plan = fitting.unwrap_or_else(|| Plan::new(shape, self.weight, &rows.device()));
+            let plan = fitting.unwrap_or_else(|| Plan::new(shape, scales, &rows.device()));
             kernel::on_device(&rows, cached.insert(plan), scales, wants_gradient)
         };
 

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::lanes::{exp, largest, sum};
+use crate::config::Weighting;
 
 /// Stands for minus infinity in the logit of a token with itself; finite, since GPU compilers may assume finite numbers.
 const SELF_LOGIT: f32 = -1e9;
@@ -22,13 +23,31 @@ pub(super) struct Shape {
     pub tokens: usize,
 }
 
-/// The two numbers of the loss.
+/// The numbers of the loss.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scales {
     /// tau
     pub temperature: f64,
     /// w
     pub weight: f64,
+    /// What w does.
+    pub weighting: Weighting,
+}
+
+/// How the logit of a marked pair differs from its cosine over tau: `cosine / tau * factor + bonus`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Marking {
+    factor: f32,
+    bonus: f32,
+}
+
+impl Scales {
+    fn marking(self) -> Marking {
+        match self.weighting {
+            Weighting::Term => Marking { factor: 1.0, bonus: self.weight.ln() as f32 },
+            Weighting::Logit => Marking { factor: (1.0 + self.weight) as f32, bonus: 0.0 },
+        }
+    }
 }
 
 /// Outcome of one evaluation, without graph.
@@ -45,8 +64,10 @@ pub(super) struct Contrast {
 #[derive(Debug)]
 pub(super) struct Plan {
     shape: Shape,
-    /// Added to the logits: `ln w` for the same position in another volume, [`SELF_LOGIT`] on the diagonal; `[rows, rows]`.
+    /// Added to the logits: the bonus of marked pairs, [`SELF_LOGIT`] on the diagonal; `[rows, rows]`.
     mask: Tensor<2>,
+    /// Multiplied with the cosines before; none where all would be 1.
+    factors: Option<Tensor<2>>,
     /// `0..rows/2`, `[rows/2, 1]`.
     own: Tensor<2, Int>,
 }
@@ -69,6 +90,19 @@ impl Shape {
         all.filter(move |&other| other % half != row % half)
     }
 
+    /// The rows that `weighting` marks for `row`.
+    fn marked(self, row: usize, weighting: Weighting) -> Vec<usize> {
+        match weighting {
+            Weighting::Term => self.same_position(row).collect(),
+            // The released code's diagonals: half a view before and behind.
+            Weighting::Logit => {
+                let offset = self.rows() / 4;
+                let (before, behind) = (row.checked_sub(offset), Some(row + offset).filter(|&other| other < self.rows()));
+                if offset == 0 { Vec::new() } else { before.into_iter().chain(behind).collect() }
+            }
+        }
+    }
+
     /// Anchor pairs that are neither self nor positive, at least 1 so as to divide by.
     fn negatives(self) -> f64 {
         (self.rows() * (self.rows() - 2)).max(1) as f64
@@ -76,17 +110,24 @@ impl Shape {
 }
 
 impl Plan {
-    pub(super) fn new(shape: Shape, weight: f64, device: &Device) -> Self {
+    pub(super) fn new(shape: Shape, scales: Scales, device: &Device) -> Self {
         let rows = shape.rows();
-        let mut mask = vec![0.0_f32; rows * rows];
-        for (row, mask) in mask.chunks_exact_mut(rows).enumerate() {
-            mask[row] = SELF_LOGIT;
-            shape.same_position(row).for_each(|other| mask[other] = weight.ln() as f32);
+        let Marking { factor, bonus } = scales.marking();
+        let (mut mask, mut factors) = (vec![0.0_f32; rows * rows], vec![1.0_f32; rows * rows]);
+        for row in 0..rows {
+            let first = row * rows;
+            mask[first + row] = SELF_LOGIT;
+            for other in shape.marked(row, scales.weighting) {
+                mask[first + other] = bonus;
+                factors[first + other] = factor;
+            }
         }
         let half = rows / 2;
+        let matrix = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [rows, rows]), device);
         Self {
             shape,
-            mask: Tensor::from_data(TensorData::new(mask, [rows, rows]), device),
+            mask: matrix(mask),
+            factors: (factor != 1.0).then(|| matrix(factors)),
             own: Tensor::<1, Int>::arange(0..half as i64, device).reshape([half, 1]),
         }
     }
@@ -116,13 +157,16 @@ pub(super) fn on_device(rows: &Tensor<2>, plan: &Plan, scales: Scales, wants_gra
     let positive = (first.clone() * second.clone()).sum() * 2.0;
     let negative = (rows.clone().sum_dim(0).square().sum() - rows.clone().square().sum() - positive.clone()) / plan.shape.negatives();
 
-    let logits = cosines / scales.temperature + plan.mask.clone();
+    let scaled = cosines / scales.temperature;
+    let scaled = plan.factors.clone().map_or_else(|| scaled.clone(), |factors| scaled.clone() * factors);
+    let logits = scaled + plan.mask.clone();
     let largest = logits.clone().max_dim(1);
     let log_sum = (logits.clone() - largest.clone()).exp().sum_dim(1).log() + largest;
     let value = (log_sum.clone().sum() - positive.clone() / scales.temperature) / count as f64;
 
     let gradient = wants_gradient.then(|| {
         let pull = (logits.clone() - log_sum.clone()).exp() + (logits - log_sum.transpose()).exp();
+        let pull = plan.factors.clone().map_or_else(|| pull.clone(), |factors| pull.clone() * factors);
         (pull.matmul(rows.clone()) - Tensor::cat(vec![second, first], 0) * 2.0) / (count as f64 * scales.temperature)
     });
     let numbers = Tensor::cat(vec![value.clone(), positive / count as f64, negative, wrong_volume], 0);
@@ -152,7 +196,7 @@ pub(super) fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_grad
 
     let gradient = if wants_gradient {
         let log_sums: Vec<f32> = anchors.iter().map(|anchor| anchor.log_sum).collect();
-        cells.par_chunks_exact_mut(count).enumerate().for_each(|(row, cells)| pull(row, cells, &log_sums, shape));
+        cells.par_chunks_exact_mut(count).enumerate().for_each(|(row, cells)| pull(row, cells, &log_sums, (shape, scales)));
         Some(Tensor::<2>::from_data(matrix, &device).matmul(rows.clone()) / (count as f64 * scales.temperature))
     } else {
         None
@@ -161,11 +205,15 @@ pub(super) fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_grad
     Contrast { value: Tensor::from_data([value as f32], &device), gradient, numbers: Tensor::from_data(numbers, &device) }
 }
 
-/// Turns a row of logits into a row of `P + P' - 2E`.
-fn pull(row: usize, cells: &mut [f32], log_sums: &[f32], shape: Shape) {
+/// Turns a row of logits into a row of `P + P' - 2E`, each cell times the factor of its pair.
+fn pull(row: usize, cells: &mut [f32], log_sums: &[f32], (shape, scales): (Shape, Scales)) {
     let own = log_sums[row];
     for (cell, other) in cells.iter_mut().zip(log_sums) {
         *cell = exp(*cell - own) + exp(*cell - other);
+    }
+    let Marking { factor, .. } = scales.marking();
+    if factor != 1.0 {
+        shape.marked(row, scales.weighting).into_iter().for_each(|other| cells[other] *= factor);
     }
     cells[shape.positive(row)] -= 2.0;
 }
@@ -183,9 +231,11 @@ fn scan(row: usize, cells: &mut [f32], shape: Shape, scales: Scales) -> Anchor {
 
     let inverse = (1.0 / scales.temperature) as f32;
     cells.iter_mut().for_each(|cell| *cell *= inverse);
-    if scales.weight != 1.0 {
-        let bonus = scales.weight.ln() as f32;
-        shape.same_position(row).for_each(|other| cells[other] += bonus);
+    let marking = scales.marking();
+    if marking != (Marking { factor: 1.0, bonus: 0.0 }) {
+        for other in shape.marked(row, scales.weighting) {
+            cells[other] = cells[other] * marking.factor + marking.bonus;
+        }
     }
     cells[row] = SELF_LOGIT;
     let top = largest(cells);

@@ -6,7 +6,7 @@ use super::*;
 fn contrast(weight: f64, z: &TensorData, z_hat: &TensorData) -> (TokenContrastNumbers, Vec<u32>) {
     let device = Device::flex().autodiff();
     let z = Tensor::<3>::from_data(z.clone(), &device).require_grad();
-    let loss = TokenContrast::new(0.5, weight).forward(z.clone(), Tensor::from_data(z_hat.clone(), &device));
+    let loss = TokenContrast::new(0.5, weight, Weighting::Term).forward(z.clone(), Tensor::from_data(z_hat.clone(), &device));
     let gradients = loss.loss.backward();
     (loss.numbers(), z.grad(&gradients).unwrap().into_data().iter::<f32>().map(f32::to_bits).collect())
 }
@@ -14,8 +14,8 @@ fn contrast(weight: f64, z: &TensorData, z_hat: &TensorData) -> (TokenContrastNu
 #[test]
 fn gradient_matches_finite_differences() {
     let (z, z_hat) = (noise([3, 4, 6], "z"), noise([3, 4, 6], "z_hat"));
-    for weight in [1.0, 5.0] {
-        let objective = TokenContrast::new(0.5, weight);
+    for (weight, weighting) in [(1.0, Weighting::Term), (5.0, Weighting::Term), (5.0, Weighting::Logit)] {
+        let objective = TokenContrast::new(0.5, weight, weighting);
         let device = Device::flex().autodiff();
         check(&z, 5, |z| objective.forward(z, Tensor::from_data(z_hat.clone(), &device)).loss);
         check(&z_hat, 5, |z_hat| objective.forward(Tensor::from_data(z.clone(), &device), z_hat).loss);
@@ -25,7 +25,7 @@ fn gradient_matches_finite_differences() {
 #[test]
 fn the_scale_of_the_loss_reaches_the_gradient() {
     let z_hat = noise([2, 3, 4], "z_hat");
-    let objective = TokenContrast::new(0.5, 5.0);
+    let objective = TokenContrast::new(0.5, 5.0, Weighting::Term);
     let device = Device::flex().autodiff();
     check(&noise([2, 3, 4], "z"), 3, |z| objective.forward(z, Tensor::from_data(z_hat.clone(), &device)).loss * 0.25);
 }
@@ -76,8 +76,9 @@ fn a_token_of_zeros_costs_nothing_and_moves_nowhere() {
 fn the_fused_loop_computes_the_tensor_operations() {
     let shape = kernel::Shape { batch: 3, tokens: 9 };
     let (rows, _) = normalise(Tensor::from_data(noise([54, 5], "rows"), &Device::flex()));
-    for scales in [kernel::Scales { temperature: 0.5, weight: 5.0 }, kernel::Scales { temperature: 0.005, weight: 100.0 }] {
-        let plan = Plan::new(shape, scales.weight, &rows.device());
+    for (temperature, weight, weighting) in [(0.5, 5.0, Weighting::Term), (0.005, 100.0, Weighting::Term), (0.5, 5.0, Weighting::Logit)] {
+        let scales = Scales { temperature, weight, weighting };
+        let plan = Plan::new(shape, scales, &rows.device());
         let reference = kernel::on_device(&rows, &plan, scales, true);
         let fused = kernel::on_host(&rows, shape, scales, true);
         // A logit of 1 / tau is exact to 6e-8 of it, and so is its exponential.

@@ -27,7 +27,7 @@ pub use order::CaseOrder;
 pub use probe_bank::{ProbeBank, ProbeInput, ProbePlan};
 pub use source::{CaseIndex, Source};
 pub use spatial::SpatialElement;
-pub use view::{ViewBatch, ViewPlan};
+pub use view::{View, ViewBatch, ViewPlan};
 
 /// Why no batch can be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,6 +45,15 @@ pub enum SamplingError {
         crop: [usize; 3],
         /// Voxels of a mask cell.
         patch: [usize; 3],
+    },
+    /// Quarter turns of a crop that is not square.
+    #[error(
+        "RCR turns volumes by quarters in the H,W plane, and crops of {crop:?} are not square there. \
+         Make the last two numbers of pretrain.crop_size equal"
+    )]
+    QuarterTurns {
+        /// Voxels of a crop along D,H,W.
+        crop: [usize; 3],
     },
     /// Not enough cases for a batch of different ones.
     #[error(

@@ -109,6 +109,11 @@ impl SpatialElement {
     }
 }
 
+/// The turns by 0, 1, 2 and 3 quarters in the H,W plane.
+pub fn quarter_turns() -> [SpatialElement; 4] {
+    std::array::from_fn(|quarters| SpatialElement::rot90(quarters as i64, [1, 2]))
+}
+
 /// Rows that restore a whole batch: for `[batch * tokens, dim]`, volume `b` turned by `elements[b]`, the argument of
 /// one `select` along the rows.
 pub fn restore_rows(elements: &[SpatialElement], grid: [usize; 3]) -> Vec<u32> {

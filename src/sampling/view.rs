@@ -1,17 +1,19 @@
-//! The two views of a pre-training step: the same crops, one with hidden cells, the other turned.
+//! The views of a pre-training step (METHOD: "One pre-training step", steps 1 to 4).
+//!
+//! A task says what is done to each view: SimTROT, B-TROT, SimCLR and BYOL hide cells of the first and turn the second; SimMIM
+//! and MAE have one view with hidden cells and read the crop as it was; RCR turns two and cuts cells out of both.
 
 use rand::RngExt as _;
 use rand_distr::StandardNormal;
 
-use crate::config::{PretrainConfig, TextureConfig};
-use crate::random::stream;
-
 use super::crop::CropBox;
 use super::mask::{FILL_STD, MaskGrid};
 use super::source::channels;
-use super::spatial::{SpatialElement, TokenFrame, admissible, restore_rows};
+use super::spatial::{SpatialElement, TokenFrame, admissible, quarter_turns, restore_rows};
 use super::texture::Texture;
 use super::{SamplingError, Source, loader};
+use crate::config::{PretextTask, PretrainConfig, TextureConfig};
+use crate::random::stream;
 
 /// What is drawn in every pre-training step; checked once, before the first.
 #[derive(Clone, Debug)]
@@ -21,32 +23,97 @@ pub struct ViewPlan {
     texture: TextureConfig,
     mask: MaskGrid,
     mask_ratio: f64,
-    elements: Vec<SpatialElement>,
+    recipes: Vec<Recipe>,
 }
 
-/// The two views of the crops of one step.
+/// What is done to one view of a crop; a draw is keyed by the name it has here.
+#[derive(Clone, Debug)]
+struct Recipe {
+    texture: Option<&'static str>,
+    /// Mask, and the noise that fills it.
+    hide: Option<[&'static str; 2]>,
+    turn: Option<(&'static str, Vec<SpatialElement>)>,
+    /// Whether the task reads the crop as it was.
+    clean: bool,
+}
+
+/// One view of the crops of a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// `[batch, channel, depth, height, width]`.
+    pub voxels: Vec<f32>,
+    /// Hidden cells, `[batch, cells]`, row-major over the mask grid; empty where this view hides none.
+    pub mask: Vec<bool>,
+    /// The turn of each volume; the identity where this view is not turned.
+    pub elements: Vec<SpatialElement>,
+    /// The voxels before texture and hiding, turned as the view is; empty where the task does not read them.
+    pub clean: Vec<f32>,
+}
+
+/// The views of the crops of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewBatch {
     /// Micro-batch number; every draw was keyed by it.
     pub step: u64,
-    /// `[batch, channel, depth, height, width]` of both views.
+    /// `[batch, channel, depth, height, width]` of every view.
     pub shape: [usize; 5],
-    /// x̂: textured, cells hidden.
-    pub masked: Vec<f32>,
-    /// x̃: textured anew, turned.
-    pub rotated: Vec<f32>,
-    /// Hidden cells of x̂, `[batch, cells]`, row-major over the mask grid.
-    pub mask: Vec<bool>,
-    /// The turn of each volume of x̃.
-    pub elements: Vec<SpatialElement>,
+    /// In the task's order.
+    pub views: Vec<View>,
+    /// Cells that views hide.
+    pub mask_grid: MaskGrid,
     /// Names of the cases.
     pub cases: Vec<String>,
 }
 
-impl ViewBatch {
-    /// Row order that restores the tokens of x̃, `[batch * tokens, dim]`, on a token grid of `grid`.
+impl View {
+    /// Row order that restores this view's tokens, `[batch * tokens, dim]`, on a token grid of `grid`.
     pub fn restore_rows(&self, grid: [usize; 3]) -> Vec<u32> {
         restore_rows(&self.elements, grid)
+    }
+}
+
+impl ViewBatch {
+    /// 1 in the hidden voxels of view `view` and 0 elsewhere, shaped as its voxels.
+    pub fn hidden_voxels(&self, view: usize) -> Vec<f32> {
+        let values: usize = self.shape[1..].iter().product();
+        let mut hidden = vec![0.0; self.shape[0] * values];
+        for (hidden, mask) in hidden.chunks_exact_mut(values).zip(self.views[view].mask.chunks_exact(self.mask_grid.count())) {
+            self.mask_grid.hide(hidden, mask, |_| 1.0);
+        }
+        hidden
+    }
+}
+
+impl Recipe {
+    /// Hides cells under texture: SimTROT's x̂.
+    const MASKED: Self =
+        Self { texture: Some("pretrain.texture.masked"), hide: Some(["pretrain.mask", "pretrain.mask.noise"]), turn: None, clean: false };
+
+    /// Those of `config`'s task.
+    fn of(config: &PretrainConfig, patch: [usize; 3], stride: [usize; 3]) -> Result<Vec<Self>, SamplingError> {
+        let crop = config.crop_size;
+        Ok(match config.task {
+            PretextTask::Simtrot | PretextTask::BTrot | PretextTask::Simclr | PretextTask::Byol => {
+                let turn = Some(("pretrain.rotate", admissible(config.rotate, crop, patch, stride)?));
+                vec![Self::MASKED, Self { texture: Some("pretrain.texture.rotated"), hide: None, turn, clean: false }]
+            }
+            // What is to be predicted are the voxels themselves: texture would ask for noise.
+            PretextTask::Simmim | PretextTask::Mae => vec![Self { texture: None, clean: true, ..Self::MASKED }],
+            PretextTask::Rcr => {
+                if crop[1] != crop[2] {
+                    return Err(SamplingError::QuarterTurns { crop });
+                }
+                let turned = |name| Some((name, quarter_turns().to_vec()));
+                let first = Self { turn: turned("pretrain.turn.first"), clean: true, ..Self::MASKED };
+                let second = Self {
+                    texture: Some("pretrain.texture.second"),
+                    hide: Some(["pretrain.mask.second", "pretrain.mask.noise.second"]),
+                    turn: turned("pretrain.turn.second"),
+                    clean: true,
+                };
+                vec![first, second]
+            }
+        })
     }
 }
 
@@ -66,7 +133,7 @@ impl ViewPlan {
             texture: config.texture.clone(),
             mask: MaskGrid::new(crop, cell)?,
             mask_ratio: config.mask_ratio,
-            elements: admissible(config.rotate, crop, patch, stride)?,
+            recipes: Recipe::of(config, patch, stride)?,
         })
     }
 
@@ -75,56 +142,55 @@ impl ViewPlan {
         &self.frame
     }
 
-    /// The cells of x̂.
-    pub fn mask_grid(&self) -> &MaskGrid {
-        &self.mask
-    }
-
-    /// The turns of x̃.
-    pub fn elements(&self) -> &[SpatialElement] {
-        &self.elements
-    }
-
     /// The views of `step`, one volume of the batch for each of `sources` (see [`super::CaseOrder`]).
     ///
     /// # Errors
     /// Cases whose channels differ.
     pub fn batch(&self, sources: &[Source<'_>], step: u64) -> Result<ViewBatch, SamplingError> {
-        let size = self.frame.crop;
+        let [depth, height, width] = self.frame.crop;
         let channels = channels(sources)?;
-        let values = channels * size.iter().product::<usize>();
-        let mut batch = ViewBatch {
-            step,
-            shape: [sources.len(), channels, size[0], size[1], size[2]],
-            masked: vec![0.0; sources.len() * values],
-            rotated: vec![0.0; sources.len() * values],
-            mask: Vec::with_capacity(sources.len() * self.mask.count()),
-            elements: Vec::with_capacity(sources.len()),
-            cases: sources.iter().map(|source| source.name.to_owned()).collect(),
-        };
-        let views = batch.masked.chunks_exact_mut(values).zip(batch.rotated.chunks_exact_mut(values));
-        for ((source, (masked, rotated)), slot) in sources.iter().zip(views).zip(0..) {
+        let mut views = vec![View::default(); self.recipes.len()];
+        for (source, slot) in sources.iter().zip(0..) {
             loader::working_on(source.name);
-            let draw = |purpose: &str| stream(self.seed, purpose, step, slot);
             let shape = source.image.grid.shape;
-            let crop = CropBox::random(shape, size, &mut draw("pretrain.crop"));
-            crop.cut(&source.image.voxels, shape, source.index.background(), masked);
-            let mut upright = masked.to_vec();
-
-            let mut rng = draw("pretrain.texture.masked");
-            Texture::draw(&self.texture, &mut rng).apply(masked, size, &mut rng);
-            let mask = self.mask.draw(self.mask_ratio, &mut draw("pretrain.mask"));
-            let mut noise = draw("pretrain.mask.noise");
-            self.mask.hide(masked, &mask, |_| FILL_STD * noise.sample::<f32, _>(StandardNormal));
-            batch.mask.extend(mask);
-
-            let mut rng = draw("pretrain.texture.rotated");
-            Texture::draw(&self.texture, &mut rng).apply(&mut upright, size, &mut rng);
-            let element = SpatialElement::draw(&self.elements, &mut draw("pretrain.rotate"));
-            element.apply_into(&upright, channels, size, rotated);
-            batch.elements.push(element);
+            let crop = CropBox::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
+            let mut voxels = vec![0.0; channels * depth * height * width];
+            crop.cut(&source.image.voxels, shape, source.index.background(), &mut voxels);
+            for (recipe, view) in self.recipes.iter().zip(&mut views) {
+                self.look(recipe, voxels.clone(), (step, slot), view);
+            }
         }
-        Ok(batch)
+        let cases = sources.iter().map(|source| source.name.to_owned()).collect();
+        Ok(ViewBatch { step, shape: [sources.len(), channels, depth, height, width], views, mask_grid: self.mask, cases })
+    }
+
+    /// Adds one volume, the crop `voxels`, to a view.
+    fn look(&self, recipe: &Recipe, mut voxels: Vec<f32>, (step, slot): (u64, u64), view: &mut View) {
+        let size = self.frame.crop;
+        let channels = voxels.len() / size.iter().product::<usize>();
+        let draw = |purpose: &str| stream(self.seed, purpose, step, slot);
+        let mut clean = if recipe.clean { voxels.clone() } else { Vec::new() };
+        if let Some(purpose) = recipe.texture {
+            let mut rng = draw(purpose);
+            Texture::draw(&self.texture, &mut rng).apply(&mut voxels, size, &mut rng);
+        }
+        let mut element = SpatialElement::IDENTITY;
+        if let Some((purpose, elements)) = &recipe.turn {
+            element = SpatialElement::draw(elements, &mut draw(purpose));
+            voxels = element.apply(&voxels, channels, size);
+            if recipe.clean {
+                clean = element.apply(&clean, channels, size);
+            }
+        }
+        if let Some([mask, noise]) = recipe.hide {
+            let mask = self.mask.draw(self.mask_ratio, &mut draw(mask));
+            let mut noise = draw(noise);
+            self.mask.hide(&mut voxels, &mask, |_| FILL_STD * noise.sample::<f32, _>(StandardNormal));
+            view.mask.extend(mask);
+        }
+        view.voxels.extend(voxels);
+        view.clean.extend(clean);
+        view.elements.push(element);
     }
 }
 
@@ -152,17 +218,20 @@ mod tests {
             let batch = plan.batch(&sources, step).unwrap();
             assert_eq!(batch.shape, [3, 2, 8, 8, 8]);
             assert_eq!(batch.cases, ["case_0", "case_1", "case_2"]);
-            assert_eq!(batch.mask.chunks(8).map(|mask| mask.iter().filter(|&&hidden| hidden).count()).collect::<Vec<_>>(), [6, 6, 6]);
+            assert_eq!(
+                batch.views[0].mask.chunks(8).map(|mask| mask.iter().filter(|&&hidden| hidden).count()).collect::<Vec<_>>(),
+                [6, 6, 6]
+            );
             for slot in 0..3 {
-                let turned = &batch.rotated[slot * 1024..][..1024];
-                let upright = batch.elements[slot].inverse().apply(turned, 2, [8, 8, 8]);
+                let turned = &batch.views[1].voxels[slot * 1024..][..1024];
+                let upright = batch.views[1].elements[slot].inverse().apply(turned, 2, [8, 8, 8]);
                 // Where x̂ is not hidden, both views agree after the turn is undone.
                 let mut expected = upright.clone();
-                let masked = &batch.masked[slot * 1024..][..1024];
-                plan.mask_grid().hide(&mut expected, &batch.mask[slot * 8..][..8], |index| masked[index]);
+                let masked = &batch.views[0].voxels[slot * 1024..][..1024];
+                batch.mask_grid.hide(&mut expected, &batch.views[0].mask[slot * 8..][..8], |index| masked[index]);
                 assert_eq!(masked, expected);
                 assert!(upright.iter().all(|value| (slot as f32..slot as f32 + 1.0).contains(value)), "a crop of case {slot}");
-                turns.insert(batch.elements[slot]);
+                turns.insert(batch.views[1].elements[slot]);
             }
         }
         assert!(turns.len() > 20, "{} different turns in 60 draws", turns.len());
@@ -178,12 +247,14 @@ mod tests {
         };
         assert_eq!(make(7), make(7));
         let (one, other) = (make(0), make(2));
-        assert!(one.masked != other.masked && one.rotated != other.rotated && one.mask != other.mask);
+        assert!(
+            one.views.iter().zip(&other.views).all(|(one, other)| one.voxels != other.voxels) && one.views[0].mask != other.views[0].mask
+        );
         // Texture is drawn for each view on its own.
-        let upright = one.elements[0].inverse().apply(&one.rotated[..512], 1, [8, 8, 8]);
-        let cells = one.mask[..8].iter().position(|&hidden| !hidden).unwrap();
+        let upright = one.views[1].elements[0].inverse().apply(&one.views[1].voxels[..512], 1, [8, 8, 8]);
+        let cells = one.views[0].mask[..8].iter().position(|&hidden| !hidden).unwrap();
         let first_voxel = ((cells / 4 * 4) * 8 + cells / 2 % 2 * 4) * 8 + cells % 2 * 4;
-        assert_ne!(upright[first_voxel], one.masked[first_voxel]);
+        assert_ne!(upright[first_voxel], one.views[0].voxels[first_voxel]);
     }
 
     #[test]
@@ -191,9 +262,32 @@ mod tests {
         let cases = [TestCase::new(0, [9, 9, 9], 1)];
         let off = PretrainConfig { texture: QUIET, mask_ratio: 0.0, rotate: Rotate::Off, crop_size: [9, 8, 8], ..config() };
         let batch = ViewPlan::new(&off, [2, 2, 2], [4, 4, 4], 0).unwrap().batch(&[cases[0].source()], 3).unwrap();
-        assert_eq!(batch.masked, batch.rotated);
+        assert_eq!(batch.views[0].voxels, batch.views[1].voxels);
         let uneven = PretrainConfig { mask_ratio: 0.5, ..off };
         assert!(matches!(ViewPlan::new(&uneven, [2, 2, 2], [4, 4, 4], 0), Err(SamplingError::MaskCells { .. })));
+    }
+
+    #[test]
+    fn tasks_that_predict_voxels_read_the_crop_as_it_was() {
+        let cases = [TestCase::new(0, [10, 12, 12], 2), TestCase::new(1, [9, 12, 14], 2)];
+        let sources = cases.each_ref().map(TestCase::source);
+        let make = |task| ViewPlan::new(&PretrainConfig { task, ..config() }, [2, 2, 2], [4, 4, 4], 5).unwrap().batch(&sources, 2).unwrap();
+        let (simmim, rcr) = (make(PretextTask::Simmim), make(PretextTask::Rcr));
+        assert_eq!((simmim.views.len(), rcr.views.len()), (1, 2));
+        let hidden = simmim.hidden_voxels(0);
+        assert_eq!(hidden.iter().sum::<f32>(), 0.75 * hidden.len() as f32);
+        for ((voxel, clean), hidden) in simmim.views[0].voxels.iter().zip(&simmim.views[0].clean).zip(&hidden) {
+            assert!((voxel == clean) == (*hidden == 0.0));
+        }
+        for view in &rcr.views {
+            for (slot, element) in view.elements.iter().enumerate() {
+                let upright = element.inverse().apply(&view.clean[slot * 1024..][..1024], 2, [8, 8, 8]);
+                assert_eq!(upright, simmim.views[0].clean[slot * 1024..][..1024]);
+            }
+        }
+        let flat = PretrainConfig { task: PretextTask::Rcr, crop_size: [8, 8, 12], ..config() };
+        let refusal = ViewPlan::new(&flat, [2, 2, 2], [4, 4, 4], 5).unwrap_err().to_string();
+        assert!(refusal.contains("[8, 8, 12]"), "{refusal}");
     }
 
     #[test]

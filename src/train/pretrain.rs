@@ -1,10 +1,10 @@
-//! Token-level contrastive pre-training with rotate-and-restore (METHOD: "One pre-training step").
+//! Training without labels (METHOD: "One pre-training step"), whatever the pretext task.
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 
 use super::cases::sources;
 use super::session::Rhythm;
@@ -14,18 +14,18 @@ use super::{
     clip_grad_norm, lr,
 };
 use crate::config::RunConfig;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, export_named, load_named};
-use crate::objective::TokenContrast;
+use crate::model::{Encoder, NamedWeights, Pass, Task, TokenEncoder as _, export_named, load_named};
+use crate::objective::{Objective as _, Pretext, Setup};
 use crate::protocol::{Event, StageKind, StepNumbers};
 use crate::sampling::{CaseOrder, Loader, SamplingError, ViewBatch, ViewPlan};
 
-/// What is trained: the encoder, and the projector that is thrown away after.
+/// What is trained: the encoder, and the pretext task's heads that are thrown away after.
 #[derive(Module, Debug)]
 pub struct Pretraining {
     /// Volume to tokens.
     pub encoder: Encoder,
-    /// Tokens to where the loss compares them.
-    pub projector: Projector,
+    /// What is asked of them.
+    pub pretext: Pretext,
 }
 
 /// What a pre-training works on.
@@ -46,9 +46,14 @@ impl Pretraining {
         // An encoder knows no classes.
         let task = Task { channels, classes: 0, crop_size: config.pretrain.crop_size };
         let encoder = Encoder::init(&config.model, &task, config.seed, device);
-        let dim = encoder.dims().pop().expect("a network has a stage");
-        let projector = Projector::init(&config.pretrain.projector, dim, config.seed, device);
-        Self { encoder, projector }
+        let pretext = Pretext::init(&Setup { config, channels, encoder: &encoder, device });
+        Self { encoder, pretext }
+    }
+
+    /// After an optimiser step: what follows the trained network slowly takes its step too.
+    fn follow(self) -> Self {
+        let Self { encoder, pretext } = self;
+        Self { pretext: pretext.follow(&encoder), encoder }
     }
 }
 
@@ -56,26 +61,26 @@ impl NamedWeights for Pretraining {
     fn reference_name(&self, path: &[String]) -> String {
         match path.split_first() {
             Some((part, rest)) if part == "encoder" => self.encoder.reference_name(rest),
-            Some((_, rest)) => self.projector.reference_name(rest),
+            Some((_, rest)) => self.pretext.reference_name(rest),
             None => String::new(),
         }
     }
 }
 
-/// Encoder and projector as they were before a checkpoint's first step.
+/// Encoder and heads as they were before a checkpoint's first step.
 pub fn untrained(info: &CheckpointInfo, device: &Device) -> Pretraining {
     Pretraining::init(&info.config, info.dataset.channels.len(), device)
 }
 
-/// The encoder of any checkpoint, with its projector if the checkpoint is one of pre-training.
+/// The encoder of any checkpoint, with its heads if the checkpoint is one of pre-training.
 ///
 /// # Errors
 /// The checkpoint does not fit its own config.
-pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> Result<(Encoder, Option<Projector>), CheckpointError> {
+pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> Result<(Encoder, Option<Pretext>), CheckpointError> {
     let fresh = untrained(&checkpoint.info, device);
     if checkpoint.info.kind == StageKind::Pretrain {
-        let Pretraining { encoder, projector } = load_all(fresh, checkpoint, place)?;
-        return Ok((encoder, Some(projector)));
+        let Pretraining { encoder, pretext } = load_all(fresh, checkpoint, place)?;
+        return Ok((encoder, Some(pretext)));
     }
     let (encoder, report) = load_named(fresh.encoder, &checkpoint.weights);
     match report.missing.is_empty() && report.mismatched.is_empty() {
@@ -84,7 +89,7 @@ pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> R
     }
 }
 
-/// Pre-trains until the last step or a stop, and hands back the encoder with its projector.
+/// Pre-trains until the last step or a stop, and hands back the encoder with its heads.
 ///
 /// # Errors
 /// Loss or gradient that is no number, a batch that cannot be drawn, a checkpoint that cannot be written or read.
@@ -92,7 +97,6 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
     let (config, settings) = (work.config, &work.config.pretrain);
     let device = session.device.clone().autodiff();
     let mut training = begin(session, work, &device)?;
-    let contrast = TokenContrast::new(settings.temperature, settings.weight);
     let last = session.last_step(training.step, settings.steps);
     let mut loader = loader(work, &training.model, training.step, last)?;
     let mut rhythm = Rhythm::new(settings.checkpoint_every, settings.checkpoint_minutes);
@@ -111,13 +115,13 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
         for _ in 0..settings.accumulate {
             let (micro_step, batch) = loader.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
             let pass = Pass::training(config.seed, micro_step, 0);
-            let more = contrast_step(&training.model, &contrast, &batch, (pass, settings.accumulate), &mut numbers);
+            let more = backward(&training.model, &batch, (pass, settings.accumulate), &mut numbers);
             accumulate(&training.model, &mut gradients, more);
             cases.extend(batch.cases);
         }
         numbers.grad_norm = clip_grad_norm(&training.model, &mut gradients, settings.clip_norm);
         session.require_finite(&numbers, &cases, training.saved)?;
-        training.model = training.optimiser.step(training.model, gradients, rate);
+        training.model = training.optimiser.step(training.model, gradients, rate).follow();
         training.step += 1;
         let loss = numbers.loss;
         session.emit(Event::Step { stage: session.stage.clone(), numbers: rhythm.timed(numbers, cases.len()) });
@@ -140,42 +144,14 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
 }
 
 /// One batch of views through the network and back: adds to `numbers`, returns the gradients.
-fn contrast_step(
-    model: &Pretraining,
-    contrast: &TokenContrast,
-    batch: &ViewBatch,
-    (pass, share): (Pass, usize),
-    numbers: &mut StepNumbers,
-) -> GradientsParams {
-    let device = model.projector.fc1.weight.val().device();
-    let [volumes, ..] = batch.shape;
-    // Both views in one pass: the encoder treats volumes apart, and larger products keep the device busier.
-    let views = [&batch.masked, &batch.rotated].map(|view| Tensor::<5>::from_data(TensorData::new(view.clone(), batch.shape), &device));
-    let features = model.encoder.encode(Tensor::cat(views.to_vec(), 0), pass).pop().expect("a network has a stage");
-    let [_, dim, depth, height, width] = features.dims();
-    let tokens = depth * height * width;
-    let sequence = features.reshape([2 * volumes, dim, tokens]).swap_dims(1, 2);
-
-    let masked = sequence.clone().narrow(0, 0, volumes);
-    let rows: Vec<i32> = batch.restore_rows([depth, height, width]).into_iter().map(|row| row as i32).collect();
-    let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [volumes * tokens]), &device);
-    let restored = sequence.narrow(0, volumes, volumes).reshape([volumes * tokens, dim]).select(0, rows).reshape([volumes, tokens, dim]);
-
-    let projected = model.projector.forward(Tensor::cat(vec![masked, restored], 0));
-    let z_masked = projected.clone().narrow(0, 0, volumes);
-    let z_restored = projected.narrow(0, volumes, volumes);
-    let result = contrast.forward(z_masked, z_restored);
-    let read = result.numbers();
+fn backward(model: &Pretraining, batch: &ViewBatch, (pass, share): (Pass, usize), numbers: &mut StepNumbers) -> GradientsParams {
+    let outcome = model.pretext.loss(&model.encoder, batch, pass);
     let share = 1.0 / share as f64;
-    numbers.loss += read.loss * share;
-    for (name, value) in [
-        ("positive_similarity", read.positive_similarity),
-        ("negative_similarity", read.negative_similarity),
-        ("wrong_volume", read.wrong_volume),
-    ] {
+    numbers.loss += outcome.value * share;
+    for (name, value) in outcome.parts {
         *numbers.parts.entry(name.to_owned()).or_default() += value * share;
     }
-    GradientsParams::from_grads((result.loss * share).backward(), model)
+    GradientsParams::from_grads((outcome.loss * share).backward(), model)
 }
 
 /// A pre-training between two steps.
@@ -220,11 +196,11 @@ impl Training {
     /// Measures collapse, and the baselines beside it while the encoder is untrained.
     fn probe(&self, session: &Session<'_>, work: &Pretrain<'_>) {
         let Some(probe) = work.probe else { return };
-        let (encoder, projector) = (self.model.encoder.valid(), self.model.projector.valid());
-        let collapse = Box::new(probe.measure(&encoder, Some(&projector)));
+        let (encoder, pretext) = (self.model.encoder.valid(), self.model.pretext.valid());
+        let collapse = Box::new(probe.measure(&encoder, Some(&pretext)));
         if self.step == 0 {
             session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
-            for (name, collapse) in probe.baselines(&encoder, Some(&projector)) {
+            for (name, collapse) in probe.baselines(&encoder, Some(&pretext)) {
                 session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
             }
         }
@@ -245,3 +221,7 @@ impl Training {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "pretrain_tests.rs"]
+mod tests;

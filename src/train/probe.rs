@@ -6,7 +6,8 @@ use super::CaseSet;
 use super::cases::sources;
 use crate::config::ProbeConfig;
 use crate::metrics::collapse::{self, Collapse, LabelledBank, TokenBank, label_probe};
-use crate::model::{Encoder, Pass, Projector, TokenEncoder as _};
+use crate::model::{Encoder, Pass, TokenEncoder as _};
+use crate::objective::{Objective as _, Pretext};
 use crate::protocol::CollapsePair;
 use crate::sampling::spatial::TokenFrame;
 use crate::sampling::{ProbeBank, ProbeInput, ProbePlan, SamplingError};
@@ -33,7 +34,7 @@ pub struct Probe {
     label_volumes: Vec<usize>,
 }
 
-/// Tokens of one input through encoder and projector.
+/// Tokens of one input through encoder and heads.
 struct Banks {
     encoder: TokenBank,
     projected: TokenBank,
@@ -61,21 +62,21 @@ impl Probe {
         })
     }
 
-    /// The collapse numbers of an encoder; without a projector both places are the encoder's tokens.
-    pub fn measure(&self, encoder: &Encoder, projector: Option<&Projector>) -> CollapsePair {
-        self.look(encoder, projector, |bank, crop| bank.input(ProbeInput::Upright, crop), true)
+    /// The collapse numbers of an encoder; without heads that compare tokens both places are the encoder's tokens.
+    pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> CollapsePair {
+        self.look(encoder, pretext, |bank, crop| bank.input(ProbeInput::Upright, crop), true)
     }
 
     /// The numbers of inputs without anatomy: a constant, and white noise.
-    pub fn baselines(&self, encoder: &Encoder, projector: Option<&Projector>) -> [(&'static str, CollapsePair); 2] {
+    pub fn baselines(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> [(&'static str, CollapsePair); 2] {
         [("constant", ProbeInput::Constant), ("noise", ProbeInput::Noise)]
-            .map(|(name, input)| (name, self.look(encoder, projector, |bank, crop| bank.input(input, crop), false)))
+            .map(|(name, input)| (name, self.look(encoder, pretext, |bank, crop| bank.input(input, crop), false)))
     }
 
     fn look(
         &self,
         encoder: &Encoder,
-        projector: Option<&Projector>,
+        pretext: Option<&Pretext>,
         input: impl Fn(&ProbeBank, usize) -> Vec<f32>,
         labelled: bool,
     ) -> CollapsePair {
@@ -83,7 +84,7 @@ impl Probe {
         let values = self.bank.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
         let turned = |element: crate::sampling::SpatialElement, crop: &[f32]| element.apply(crop, channels, frame.crop);
-        let through = |bank: &ProbeBank, make: &dyn Fn(usize) -> Vec<f32>| self.encode(bank, encoder, projector, make);
+        let through = |bank: &ProbeBank, make: &dyn Fn(usize) -> Vec<f32>| self.encode(bank, encoder, pretext, make);
         let upright = through(&self.bank, &|crop| input(&self.bank, crop));
         let turned_bank = through(&self.bank, &|crop| turned(self.bank.turns()[crop], &input(&self.bank, crop)));
         let reflected = through(&self.bank, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.bank, crop)));
@@ -113,7 +114,7 @@ impl Probe {
         LabelledBank { tokens, labels: classes - 1, shares }
     }
 
-    fn encode(&self, bank: &ProbeBank, encoder: &Encoder, projector: Option<&Projector>, make: &dyn Fn(usize) -> Vec<f32>) -> Banks {
+    fn encode(&self, bank: &ProbeBank, encoder: &Encoder, pretext: Option<&Pretext>, make: &dyn Fn(usize) -> Vec<f32>) -> Banks {
         let device = device_of(encoder);
         let [samples, channels, depth, height, width] = bank.shape();
         let (mut encoded, mut projected) = (Vec::new(), Vec::new());
@@ -126,7 +127,8 @@ impl Probe {
             let [batch, dim, d, h, w] = features.dims();
             positions = [d, h, w];
             let tokens = features.reshape([batch, dim, d * h * w]).swap_dims(1, 2);
-            let seen = projector.map_or_else(|| tokens.clone(), |projector| projector.forward(tokens.clone()));
+            let projected_here = pretext.and_then(|pretext| pretext.project(tokens.clone()));
+            let seen = projected_here.unwrap_or_else(|| tokens.clone());
             dims = [dim, seen.dims()[2]];
             encoded.extend(host(tokens));
             projected.extend(host(seen));

@@ -6,5 +6,6 @@ mod device;
 mod fixtures;
 mod imports;
 mod parity;
+mod pretext;
 mod program;
 mod report;

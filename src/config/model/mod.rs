@@ -50,6 +50,11 @@ pub trait BackboneConfig {
     /// Voxels of one token of the last stage, D,H,W: sizes are padded to multiples of it.
     fn total_stride(&self) -> [usize; 3];
 
+    /// Whether the encoder can do with some of the patches alone, which MAE asks of it.
+    fn takes_visible_patches(&self) -> bool {
+        false
+    }
+
     /// Refuses values out of range or that contradict each other.
     fn check(&self, checker: &mut Checker);
 

@@ -124,6 +124,10 @@ impl BackboneConfig for UnetrConfig {
         self.patch_size
     }
 
+    fn takes_visible_patches(&self) -> bool {
+        true
+    }
+
     fn check(&self, checker: &mut Checker) {
         checker.require(
             "model.patch_size",

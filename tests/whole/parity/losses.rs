@@ -2,9 +2,13 @@
 
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use serde_json::{Map, Value};
+use simtrot::config::Weighting;
 use simtrot::device::for_tests;
+use simtrot::objective::agreement::squared_distance;
 use simtrot::objective::dice_ce::{DiceCeConfig, classes_from_host, deep_supervision_weights, downsample};
+use simtrot::objective::pooled;
 use simtrot::objective::token_contrast::TokenContrast;
+use simtrot::sampling::SpatialElement;
 
 use super::Outcomes;
 use crate::fixtures::{Array, Entry, compare};
@@ -39,11 +43,12 @@ pub fn token_contrast(entry: &Entry) -> Outcomes {
     for (name, device) in for_tests() {
         let device = device.autodiff();
         for (case, number) in cases.iter().map(|case| (case, case["index"].as_u64().expect("index"))) {
+            agreement(entry, number, (name, &device), &mut outcomes);
             let tau = case["tau"].as_f64().expect("tau");
             for (equation, weight) in [("eq1", 1.0), ("eq3", case["w"].as_f64().expect("w"))] {
                 let views = ["z", "zhat"].map(|view| tensor::<3>(entry.tensor(&format!("input.{number}.{view}")), &device).require_grad());
                 let [z, z_hat] = views.clone();
-                let output = TokenContrast::new(tau, weight).forward(z, z_hat);
+                let output = TokenContrast::new(tau, weight, Weighting::Term).forward(z, z_hat);
                 let gradients = output.loss.backward();
                 outcomes.push(entry.compare(&format!("expected.{number}.{equation}"), &host(&output.loss), slack(name)));
                 for (view, value) in ["z", "zhat"].iter().zip(&views) {
@@ -57,8 +62,101 @@ pub fn token_contrast(entry: &Entry) -> Outcomes {
             }
         }
     }
-    println!("{:28} eq. 2 (B-TROT): not yet", entry.name);
     outcomes
+}
+
+/// Eq. 2, one way: the target is a constant.
+fn agreement(entry: &Entry, number: u64, (name, device): (&str, &Device), outcomes: &mut Outcomes) {
+    let [z, z_hat] = ["z", "zhat"].map(|view| tensor::<3>(entry.tensor(&format!("input.{number}.{view}")), device).require_grad());
+    let loss = squared_distance(z.clone(), z_hat.clone());
+    outcomes.push(entry.compare(&format!("expected.{number}.eq2_one_way"), &host(&loss), slack(name)));
+    let gradients = loss.backward();
+    assert!(z_hat.grad(&gradients).is_none(), "a target has no gradient");
+    outcomes.push(entry.compare(&format!("grad.{number}.eq2_one_way.z"), &gradient(&z, &gradients), slack(name)));
+}
+
+/// A loss of two views' tokens.
+type PairLoss<'a> = dyn Fn(Tensor<3>, Tensor<3>) -> Tensor<1> + 'a;
+
+pub fn is_global(entry: &Entry) -> bool {
+    entry.kind == "loss" && entry.tensors.contains_key("expected.0.simclr")
+}
+
+/// The losses of whole volumes, without a projection head.
+pub fn global(entry: &Entry) -> Outcomes {
+    let mut outcomes = Outcomes::new();
+    for (name, device) in for_tests() {
+        let device = device.autodiff();
+        for case in entry.hyper()["cases"].as_array().expect("a list of cases") {
+            let (index, tau) = (case["index"].as_u64().expect("index"), number(&case["tau"]));
+            let input = |view: &str| tensor::<5>(entry.tensor(&format!("input.{index}.{view}")), &device).require_grad();
+            let simclr = |first: Tensor<3>, second: Tensor<3>| TokenContrast::new(tau, 1.0, Weighting::Term).forward(first, second).loss;
+            let losses: [(&str, &PairLoss<'_>); 2] = [("simclr", &simclr), ("byol_one_way", &squared_distance)];
+            for (loss_name, loss) in losses {
+                let [first, second] = ["f1", "f2"].map(input);
+                let value = loss(pooled(first.clone()).unsqueeze_dim(1), pooled(second).unsqueeze_dim(1));
+                outcomes.push(entry.compare(&format!("expected.{index}.{loss_name}"), &host(&value), slack(name)));
+                let gradients = value.backward();
+                outcomes.push(entry.compare(&format!("grad.{index}.{loss_name}.f1"), &gradient(&first, &gradients), slack(name)));
+            }
+        }
+    }
+    outcomes
+}
+
+pub fn is_released_code(entry: &Entry) -> bool {
+    entry.tensors.contains_key("expected.released_rows_1") && entry.hyper().get("values_float64").is_some()
+}
+
+/// The paper's released code: its weighting is offered, its rows and its restoring are not, and are met here on the way.
+pub fn released_code(entry: &Entry) -> Outcomes {
+    let mut outcomes = Outcomes::new();
+    let values = entry.hyper()["values_float64"].as_object().expect("values by name");
+    let tau = number(&entry.hyper()["tau"]);
+    let (atol, rtol) = entry.tolerance("values_float64");
+    let [z1, z2] = ["input.z1", "input.z2"].map(|name| entry.tensor(name));
+    outcomes.push(entry.compare("expected.released_rows_1", &z1.values, 1.0));
+    for (name, device) in for_tests() {
+        for (key, expected) in values {
+            let weight = key.split('_').find_map(|word| word.parse::<f64>().ok()).unwrap_or(1.0);
+            let weighting = if key.starts_with("released_weight") { Weighting::Logit } else { Weighting::Term };
+            let [first, second] = [z1, z2].map(|z| {
+                let volume = tensor::<5>(z, &device);
+                let [batch, dim, d, h, w] = volume.dims();
+                if key.ends_with("on_real_tokens") {
+                    volume.reshape([batch, dim, d * h * w]).swap_dims(1, 2)
+                } else {
+                    // The released rows are the memory of a channels-first array, cut into pieces of the channels' number.
+                    volume.reshape([batch, d * h * w, dim])
+                }
+            });
+            // The released loss puts its second argument first, which only its asymmetric marks can tell.
+            let loss = TokenContrast::new(tau, weight, weighting).forward(second, first).loss;
+            let what = format!("{}: {key}", entry.name);
+            outcomes.push(compare(&what, &host(&loss), &[number(expected) as f32], atol * slack(name), rtol * slack(name)));
+        }
+    }
+    outcomes.extend(released_restores(entry));
+    outcomes
+}
+
+/// For each turn that the released code draws: ours restores it, whereas the released inverse does so in the cases it is said to.
+fn released_restores(entry: &Entry) -> Outcomes {
+    let z = entry.tensor("input.restore_z");
+    let [_, channels, d, h, w] = z.shape[..] else { panic!("{}: restore_z is [1,C,D,H,W]", entry.name) };
+    let cases = entry.hyper()["restore"].as_array().expect("a list of turns");
+    let check = |case: &Value| {
+        let [rot, flip] = ["rot", "flip"].map(|key| case[key].as_u64().expect("a whole number"));
+        let turn = SpatialElement::rot90(rot as i64, [1, 2]).then(SpatialElement::flip([false, flip == 1, flip == 2]));
+        let view = turn.apply(&z.values, channels, [d, h, w]);
+        let what = format!("{}: restore {rot}.{flip}", entry.name);
+        let released = &entry.tensor(&format!("expected.released_restore.{rot}.{flip}")).values;
+        if (released == &z.values) != (case["is_the_inverse"] == true) {
+            return Err(format!("{what}: the released result and what is said of it disagree"));
+        }
+        compare(&what, &turn.inverse().apply(&view, channels, turn.turned_shape([d, h, w])), &z.values, 0.0, 0.0)
+    };
+    cases.iter().map(check).collect()
 }
 
 pub fn is_segmentation(entry: &Entry) -> bool {

@@ -39,6 +39,8 @@ const CHECKS: &[Check] = &[
     Check { what: "preprocessing", applies: preprocess::applies, run: preprocess::run },
     Check { what: "UNETR", applies: unetr::is_network, run: unetr::network },
     Check { what: "plain transformer", applies: unetr::is_encoder, run: unetr::encoder },
+    Check { what: "losses of whole volumes", applies: losses::is_global, run: losses::global },
+    Check { what: "released code", applies: losses::is_released_code, run: losses::released_code },
     Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
     Check { what: "window tables", applies: windows::applies, run: windows::run },
 ];

@@ -1,10 +1,11 @@
-//! SGD, clipping and the poly schedule against PyTorch.
+//! SGD, clipping, the poly schedule and the moving average of target networks against PyTorch.
 
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use simtrot::config::{OptimiserConfig, ScheduleConfig};
+use simtrot::config::{OptimiserConfig, PretrainConfig, ScheduleConfig};
 use simtrot::device::for_tests;
+use simtrot::objective::follow;
 use simtrot::train::gradients::clip_grad_norm;
 use simtrot::train::optimiser::Optimiser;
 use simtrot::train::schedule;
@@ -65,6 +66,14 @@ pub fn run(entry: &Entry) -> Outcomes {
             outcomes.push(entry.compare(&format!("expected.{variant}.momentum"), &momentum, slack));
         }
     }
-    println!("{:28} exponential moving average: not yet", entry.name);
+    for (device_name, device) in for_tests() {
+        let slack = if device_name == "gpu" { GPU_SLACK } else { 1.0 };
+        let [target, online] = ["input.ema_target", "input.ema_online"].map(|name| {
+            let values = Tensor::<1>::from_floats(entry.tensor(name).values.as_slice(), &device);
+            Quadratic { x: Param::from_tensor(values.unsqueeze_dim(1)) }
+        });
+        let moved = follow(target, &online, PretrainConfig::default().target_momentum);
+        outcomes.push(entry.compare("expected.ema_target", &moved.x.val().into_data().iter::<f32>().collect::<Vec<_>>(), slack));
+    }
     outcomes
 }

@@ -1,0 +1,20 @@
+//! How far predicted voxels lie from the true ones where the encoder could not see them.
+
+use burn::tensor::Tensor;
+
+/// Mean of `|prediction - truth|` over the hidden voxels, `[1]`. All three are of one shape; `hidden` is 1 or 0.
+pub fn mean_absolute<const D: usize>(prediction: Tensor<D>, truth: Tensor<D>, hidden: Tensor<D>) -> Tensor<1> {
+    mean((prediction - truth).abs(), hidden)
+}
+
+/// Mean of `(prediction - truth)^2` over the hidden voxels, `[1]`.
+pub fn mean_square<const D: usize>(prediction: Tensor<D>, truth: Tensor<D>, hidden: Tensor<D>) -> Tensor<1> {
+    mean((prediction - truth).square(), hidden)
+}
+
+fn mean<const D: usize>(error: Tensor<D>, hidden: Tensor<D>) -> Tensor<1> {
+    let count = hidden.clone().sum().clamp_min(1.0);
+    // What lies in sight is left out rather than multiplied by 0: it may be anything.
+    let in_sight = hidden.equal_elem(0.0);
+    error.mask_fill(in_sight, 0.0).sum() / count
+}

@@ -1,0 +1,117 @@
+//! MAE (arXiv:2111.06377): the encoder sees the visible patches alone, and a light decoder predicts the others.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::hidden_voxels::mean_square;
+use super::views::{device_of, volume};
+use super::{Loss, Objective, Setup};
+use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
+use crate::nn::{ExpandVoxels, Initialiser, LayerNorm, Linear, TokenGrid, VitBlock, VitBlockConfig};
+use crate::sampling::ViewBatch;
+
+/// Standard deviation of the initial mask token and position code, as MAE's.
+const TOKEN_STD: f32 = 0.02;
+
+/// Hidden width of a block's perceptron over its width.
+const MLP_RATIO: usize = 4;
+
+/// The decoder.
+#[derive(Module, Debug)]
+pub struct Mae {
+    /// Encoder tokens to decoder tokens.
+    pub embed: Linear,
+    /// Stands where a patch is hidden, `[1, 1, dim]`.
+    pub mask_token: Param<Tensor<3>>,
+    /// Code of each place, `[1, tokens, dim]`.
+    pub position: Param<Tensor<3>>,
+    /// Transformer blocks.
+    pub blocks: Vec<VitBlock>,
+    /// After the blocks.
+    pub norm: LayerNorm,
+    /// Tokens to the voxels of their patches.
+    pub voxels: ExpandVoxels,
+    #[module(skip)]
+    grid: [usize; 3],
+}
+
+impl Objective for Mae {
+    fn init(setup: &Setup<'_>) -> Self {
+        let settings = &setup.config.pretrain;
+        let (stride, decoder) = (setup.encoder.total_stride(), &settings.mae);
+        let init = Initialiser::new(setup.config.seed, setup.device).at("mae");
+        let grid: [usize; 3] = std::array::from_fn(|axis| settings.crop_size[axis] / stride[axis]);
+        let encoder_dim = setup.encoder.dims().pop().expect("a network has a stage");
+        let block = VitBlockConfig { dim: decoder.dim, hidden: MLP_RATIO * decoder.dim, heads: decoder.heads, qkv_bias: true };
+        Self {
+            embed: Linear::init_uniform(encoder_dim, decoder.dim, true, &init.at("embed")),
+            mask_token: init.truncated_normal("mask_token", [1, 1, decoder.dim], TOKEN_STD),
+            position: init.truncated_normal("position", [1, grid.iter().product(), decoder.dim], TOKEN_STD),
+            blocks: (0..decoder.depth).map(|index| VitBlock::init(&block, &init.at("blocks").at(index))).collect(),
+            norm: LayerNorm::init(decoder.dim, &init.at("norm")),
+            voxels: ExpandVoxels::init(decoder.dim, setup.channels, stride, &init.at("voxels")),
+            grid,
+        }
+    }
+
+    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, _pass: Pass) -> Loss {
+        let device = device_of(encoder);
+        let view = &batch.views[0];
+        let order = Order::of(&view.mask, batch.shape[0]);
+        let clean = volume(&view.clean, batch, &device);
+        let visible = Tensor::from_data(TensorData::new(order.visible, [batch.shape[0], order.kept]), &device);
+        let seen = encoder.encode_visible(clean.clone(), visible).expect("MAE is refused on encoders that need every patch");
+        let predicted = self.decode(seen, &order.rows);
+        Loss::alone(mean_square(predicted, clean, volume(&batch.hidden_voxels(0), batch, &device)))
+    }
+}
+
+impl Mae {
+    /// `seen` `[batch, kept, encoder dim]` -> predicted voxels `[batch, channel, depth, height, width]`. `rows` tells, for each
+    /// token of each volume, its row among the `kept` visible ones with the mask token behind them.
+    fn decode(&self, seen: Tensor<3>, rows: &[i32]) -> Tensor<5> {
+        let tokens = self.embed.forward(seen);
+        let [batch, kept, dim] = tokens.dims();
+        let with_mask = Tensor::cat(vec![tokens, self.mask_token.val().expand([batch, 1, dim])], 1);
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &with_mask.device());
+        let all = with_mask.reshape([batch * (kept + 1), dim]).select(0, rows).reshape([batch, self.grid.iter().product(), dim]);
+        let tokens = self.blocks.iter().fold(all + self.position.val(), |tokens, block| block.forward(tokens));
+        self.voxels.forward(TokenGrid { tokens: self.norm.forward(tokens), grid: self.grid })
+    }
+}
+
+/// Which tokens an encoder sees, and how they are put back among the others.
+struct Order {
+    /// Visible tokens of a volume; the same number in each.
+    kept: usize,
+    /// Their numbers, `[batch, kept]`.
+    visible: Vec<i32>,
+    /// See [`Mae::decode`].
+    rows: Vec<i32>,
+}
+
+impl Order {
+    fn of(mask: &[bool], batch: usize) -> Self {
+        let tokens = mask.len() / batch;
+        let kept = mask[..tokens].iter().filter(|&&hidden| !hidden).count();
+        let (mut visible, mut rows) = (Vec::with_capacity(batch * kept), Vec::with_capacity(mask.len()));
+        for (volume, mask) in mask.chunks_exact(tokens).enumerate() {
+            let first = volume * (kept + 1);
+            let mut rank = 0;
+            for (token, &hidden) in mask.iter().enumerate() {
+                rows.push((first + if hidden { kept } else { rank }) as i32);
+                if !hidden {
+                    visible.push(token as i32);
+                    rank += 1;
+                }
+            }
+        }
+        Self { kept, visible, rows }
+    }
+}
+
+impl NamedWeights for Mae {
+    fn reference_name(&self, path: &[String]) -> String {
+        path.join(".")
+    }
+}

@@ -1,0 +1,96 @@
+//! RCR, the pre-training of Swin UNETR (arXiv:2111.14791): which quarter a volume was turned by, which volume it is, and what
+//! was cut out of it. The three losses count alike.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
+
+use super::hidden_voxels::mean_absolute;
+use super::simmim::{number, voxel_head};
+use super::token_contrast::TokenContrast;
+use super::views::{device_of, features, halves, pooled, volume};
+use super::{Loss, Objective, Setup};
+use crate::config::Weighting;
+use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
+use crate::nn::{ExpandVoxels, Initialiser, Linear, TokenGrid};
+use crate::sampling::ViewBatch;
+use crate::sampling::spatial::quarter_turns;
+
+/// A head for each of the three.
+#[derive(Module, Debug)]
+pub struct Rcr {
+    /// The mean of the tokens to the four quarters.
+    pub rotation: Linear,
+    /// The mean of the tokens to where volumes are compared.
+    pub projector: Projector,
+    /// The last feature map to voxels.
+    pub reconstruction: ExpandVoxels,
+    #[module(skip)]
+    contrast: Arc<TokenContrast>,
+}
+
+impl Objective for Rcr {
+    fn init(setup: &Setup<'_>) -> Self {
+        let (seed, settings) = (setup.config.seed, &setup.config.pretrain);
+        let init = Initialiser::new(seed, setup.device).at("rcr");
+        let dim = setup.encoder.dims().pop().expect("a network has a stage");
+        Self {
+            rotation: Linear::init_uniform(dim, quarter_turns().len(), true, &init.at("rotation")),
+            projector: Projector::init(&settings.projector, dim, seed, setup.device),
+            reconstruction: voxel_head(setup, &init.at("reconstruction")),
+            contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
+        }
+    }
+
+    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+        let features = features(encoder, batch, pass);
+        let volumes = pooled(features.clone());
+
+        let scores = self.rotation.forward(volumes.clone().unsqueeze_dim::<3>(1)).squeeze_dim::<2>(1);
+        let (rotation, right) = cross_entropy(scores, turns(batch));
+
+        let [first, second] = halves(self.projector.forward(volumes.unsqueeze_dim(1)));
+        let contrast = self.contrast.forward(first, second);
+
+        let predicted = self.reconstruction.forward(TokenGrid::from_volume(features));
+        let device = device_of(encoder);
+        let all = |values: [&[f32]; 2]| Tensor::cat(values.map(|values| volume(values, batch, &device)).to_vec(), 0);
+        let [first, second] = [0, 1].map(|view| batch.hidden_voxels(view));
+        let reconstruction = mean_absolute(predicted, all([&batch.views[0].clean, &batch.views[1].clean]), all([&first, &second]));
+
+        let parts = vec![
+            ("rotation", number(&rotation)),
+            ("rotation_accuracy", right),
+            ("contrast", number(&contrast.loss)),
+            ("reconstruction", number(&reconstruction)),
+        ];
+        let loss = rotation + contrast.loss + reconstruction;
+        Loss { value: number(&loss), loss, parts }
+    }
+}
+
+/// By how many quarters each volume was turned, view after view.
+fn turns(batch: &ViewBatch) -> Vec<usize> {
+    let quarters = quarter_turns();
+    let elements = batch.views.iter().flat_map(|view| &view.elements);
+    elements.map(|element| quarters.iter().position(|quarter| quarter == element).expect("turned by quarters")).collect()
+}
+
+/// Mean cross-entropy of `scores` `[samples, classes]`, and the share of samples whose class scores highest.
+fn cross_entropy(scores: Tensor<2>, classes: Vec<usize>) -> (Tensor<1>, f64) {
+    let device = scores.device();
+    let samples = classes.len();
+    let classes: Vec<i64> = classes.into_iter().map(|class| class as i64).collect();
+    let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &device).reshape([samples, 1]);
+    let right = scores.clone().inner().argmax(1).equal(classes.clone()).float().mean();
+    let loss = -log_softmax(scores, 1).gather(1, classes).mean();
+    (loss, number(&right))
+}
+
+impl NamedWeights for Rcr {
+    fn reference_name(&self, path: &[String]) -> String {
+        path.join(".")
+    }
+}

@@ -1,0 +1,45 @@
+//! SimCLR (arXiv:2002.05709): contrast of whole volumes, each the mean of its tokens.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+
+use super::token_contrast::TokenContrast;
+use super::views::{features, halves, pooled};
+use super::{Loss, Objective, Setup};
+use crate::config::Weighting;
+use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
+use crate::sampling::ViewBatch;
+
+/// A projector, and the contrast of what it makes of whole volumes. A mean needs no restoring.
+#[derive(Module, Debug)]
+pub struct SimClr {
+    /// Volumes to where the loss compares them.
+    pub projector: Projector,
+    #[module(skip)]
+    contrast: Arc<TokenContrast>,
+}
+
+impl Objective for SimClr {
+    fn init(setup: &Setup<'_>) -> Self {
+        let settings = &setup.config.pretrain;
+        let dim = setup.encoder.dims().pop().expect("a network has a stage");
+        Self {
+            projector: Projector::init(&settings.projector, dim, setup.config.seed, setup.device),
+            // A volume is a single token, so that eq. 1 is the loss of SimCLR: other volumes count once.
+            contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
+        }
+    }
+
+    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+        let volumes = pooled(features(encoder, batch, pass)).unsqueeze_dim(1);
+        let [first, second] = halves(self.projector.forward(volumes));
+        self.contrast.forward(first, second).into()
+    }
+}
+
+impl NamedWeights for SimClr {
+    fn reference_name(&self, path: &[String]) -> String {
+        path.join(".")
+    }
+}

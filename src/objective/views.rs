@@ -1,0 +1,57 @@
+//! The views of a batch on the device: through the encoder, restored, pooled.
+
+use burn::module::Module as _;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::model::{Encoder, Pass, TokenEncoder as _};
+use crate::sampling::ViewBatch;
+
+/// Where an encoder lies.
+pub(super) fn device_of(encoder: &Encoder) -> Device {
+    encoder.devices().pop().expect("an encoder has parameters")
+}
+
+/// Values `[batch, channel, depth, height, width]` of a view.
+pub(super) fn volume(values: &[f32], batch: &ViewBatch, device: &Device) -> Tensor<5> {
+    Tensor::from_data(TensorData::new(values.to_vec(), batch.shape), device)
+}
+
+/// All views through the encoder, one after the other in the batch: its last feature map, `[views * batch, dim, d, h, w]`.
+///
+/// One pass for all: the encoder treats volumes apart, and larger products keep the device busier.
+pub(super) fn features(encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Tensor<5> {
+    let device = device_of(encoder);
+    let views = batch.views.iter().map(|view| volume(&view.voxels, batch, &device)).collect();
+    encoder.encode(Tensor::cat(views, 0), pass).pop().expect("a network has a stage")
+}
+
+/// The tokens of [`features`], each view's turns undone: `[views * batch, tokens, dim]`.
+pub(super) fn restored(features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
+    let [volumes, dim, depth, height, width] = features.dims();
+    let tokens = depth * height * width;
+    let device = features.device();
+    let sequence = features.reshape([volumes, dim, tokens]).swap_dims(1, 2);
+    let each = volumes / batch.views.len();
+    let views = batch.views.iter().enumerate().map(|(index, view)| {
+        let own = sequence.clone().narrow(0, index * each, each);
+        if view.elements.iter().all(|element| *element == crate::sampling::SpatialElement::IDENTITY) {
+            return own;
+        }
+        let rows: Vec<i32> = view.restore_rows([depth, height, width]).into_iter().map(|row| row as i32).collect();
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [each * tokens]), &device);
+        own.reshape([each * tokens, dim]).select(0, rows).reshape([each, tokens, dim])
+    });
+    Tensor::cat(views.collect(), 0)
+}
+
+/// The mean over all places of a feature map: `[volumes, dim, d, h, w]` -> `[volumes, dim]`.
+pub fn pooled(features: Tensor<5>) -> Tensor<2> {
+    let [volumes, dim, depth, height, width] = features.dims();
+    features.reshape([volumes, dim, depth * height * width]).mean_dim(2).reshape([volumes, dim])
+}
+
+/// The two halves of the first axis: first view, second view.
+pub(super) fn halves<const D: usize>(both: Tensor<D>) -> [Tensor<D>; 2] {
+    let half = both.dims()[0] / 2;
+    [both.clone().narrow(0, 0, half), both.narrow(0, half, half)]
+}

@@ -1,0 +1,185 @@
+//! Every pretext task on a small network: gradients, what the loss reads, and that it falls.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt as _;
+
+use super::*;
+use crate::config::{MaeConfig, OptimiserConfig, PretextTask, PretrainConfig, ProjectorConfig};
+use crate::model::{HostTensor, export_gradients};
+use crate::random::stream;
+use crate::sampling::mask::MaskGrid;
+use crate::sampling::{SpatialElement, View};
+
+const EDGE: usize = 16;
+
+/// Two volumes of channels so many.
+const SHAPE: [usize; 5] = [2, 1, EDGE, EDGE, EDGE];
+
+fn config(task: PretextTask) -> RunConfig {
+    let preset = if task == PretextTask::Mae { "unetr_small" } else { "nnformer_small" };
+    let base = RunConfig {
+        pretrain: PretrainConfig {
+            task,
+            crop_size: [EDGE; 3],
+            mask_ratio: 0.5,
+            projector: ProjectorConfig { hidden: Some(24), output: Some(16), ..ProjectorConfig::default() },
+            mae: MaeConfig { dim: 24, depth: 1, heads: 2 },
+            ..PretrainConfig::default()
+        },
+        ..RunConfig::default()
+    };
+    base.with_overrides(&[format!("model.preset={preset}"), format!("finetune.crop_size=[{EDGE},{EDGE},{EDGE}]")]).unwrap()
+}
+
+/// The views that a task gets of two volumes of noise.
+fn batch(task: PretextTask) -> ViewBatch {
+    let mut rng = stream(3, "test", 0, 0);
+    let mut noise = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let count = SHAPE.iter().product();
+    let mask_grid = MaskGrid::new([EDGE; 3], [8; 3]).unwrap();
+    let mask: Vec<bool> = (0..2 * mask_grid.count()).map(|cell| (cell + cell / 8) % 2 == 0).collect();
+    let quarter = SpatialElement::rot90(1, [1, 2]);
+    let mut view = |mask: &[bool], turns: [SpatialElement; 2]| View {
+        voxels: noise(count),
+        mask: mask.to_vec(),
+        elements: turns.to_vec(),
+        clean: noise(count),
+    };
+    let views = match task {
+        PretextTask::Simmim | PretextTask::Mae => vec![view(&mask, [SpatialElement::IDENTITY; 2])],
+        PretextTask::Rcr => vec![view(&mask, [quarter, SpatialElement::IDENTITY]), view(&mask, [SpatialElement::IDENTITY, quarter])],
+        _ => vec![view(&mask, [SpatialElement::IDENTITY; 2]), view(&[], [SpatialElement::POINT_REFLECTION, quarter])],
+    };
+    ViewBatch { step: 0, shape: SHAPE, views, mask_grid, cases: vec!["a".to_owned(), "b".to_owned()] }
+}
+
+fn fresh(task: PretextTask) -> Pretraining {
+    Pretraining::init(&config(task), 1, &Device::flex().autodiff())
+}
+
+fn loss(model: &Pretraining, batch: &ViewBatch) -> f64 {
+    model.pretext.loss(&model.encoder, batch, Pass::EVALUATION).value
+}
+
+/// The loss is float32, exact to some 1e-7: a step of 1e-2 leaves 1e-5 in the slope, and as much by curvature.
+const STEP: f32 = 1e-2;
+/// Allowed difference of a slope, relative to the largest of the tensor.
+const TOLERANCE: f64 = 0.03;
+
+#[test]
+fn gradients_of_every_task_match_finite_differences() {
+    for task in PretextTask::ALL {
+        let (model, batch) = (fresh(task), batch(task));
+        let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
+        let gradients = export_gradients(&model, &GradientsParams::from_grads(outcome.loss.backward(), &model));
+        let weights = export_named(&model);
+        assert!(weights.keys().filter(|name| name.starts_with("target.")).all(|name| !gradients.contains_key(name)), "{task}");
+        let heads = gradients.iter().filter(|(name, _)| !name.starts_with(model.encoder.prefix()));
+        for (name, gradient) in heads {
+            let (place, slope) = gradient.values.iter().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap();
+            let moved = |by: f32| {
+                let mut weights = weights.clone();
+                weights.get_mut(name).unwrap().values[place] += by;
+                loss(&load_named(fresh(task), &weights).0, &batch)
+            };
+            let measured = (moved(STEP) - moved(-STEP)) / f64::from(2.0 * STEP);
+            let allowed = TOLERANCE * f64::from(slope.abs()) + 1e-4;
+            assert!((measured - f64::from(*slope)).abs() < allowed, "{task}, {name}: slope {measured}, gradient {slope}");
+        }
+        assert!(
+            gradients
+                .iter()
+                .any(|(name, gradient)| { name.starts_with(model.encoder.prefix()) && gradient.values.iter().any(|value| *value != 0.0) }),
+            "{task}: nothing reaches the encoder"
+        );
+    }
+}
+
+#[test]
+fn what_lies_in_sight_is_not_asked_for() {
+    for task in [PretextTask::Simmim, PretextTask::Rcr] {
+        let (model, clean) = (fresh(task), batch(task));
+        let mut poisoned = clean.clone();
+        let mut lost = clean.clone();
+        for view in 0..clean.views.len() {
+            let hidden = clean.hidden_voxels(view);
+            for (place, hidden) in hidden.iter().enumerate() {
+                if *hidden == 0.0 {
+                    poisoned.views[view].clean[place] = f32::NAN;
+                } else {
+                    lost.views[view].clean[place] += 1.0;
+                };
+            }
+        }
+        assert_eq!(loss(&model, &clean), loss(&model, &poisoned), "{task} reads voxels in sight");
+        assert_ne!(loss(&model, &clean), loss(&model, &lost), "{task} does not read hidden voxels");
+    }
+}
+
+/// MAE's encoder takes the clean crop itself: a change of what is hidden moves the truth and not the prediction.
+#[test]
+fn hidden_patches_reach_mae_s_loss_as_truth_alone() {
+    let (model, clean) = (fresh(PretextTask::Mae), batch(PretextTask::Mae));
+    let hidden = clean.hidden_voxels(0);
+    let at = |shift: f32| {
+        let mut batch = clean.clone();
+        batch.views[0].clean.iter_mut().zip(&hidden).for_each(|(value, hidden)| *value += hidden * shift);
+        loss(&model, &batch)
+    };
+    // A fixed prediction p makes the mean of (p - t - s)^2 a parabola in the shift s: m - 2 b s + s^2.
+    let (middle, up, down, far) = (at(0.0), at(1.0), at(-1.0), at(3.0));
+    assert!(((up + down) / 2.0 - middle - 1.0).abs() < 1e-4, "{up}, {middle}, {down}");
+    assert!((far - (middle + 3.0 * (up - down) / 2.0 + 9.0)).abs() < 1e-3);
+}
+
+#[test]
+fn the_loss_of_every_task_falls_on_a_fixed_batch() {
+    for task in PretextTask::ALL {
+        let (mut model, batch) = (fresh(task), batch(task));
+        let mut optimiser = Optimiser::new(OptimiserConfig::AdamW { lr: 3e-3, weight_decay: 0.0 });
+        let first = loss(&model, &batch);
+        for _ in 0..12 {
+            let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
+            let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
+            model = optimiser.step(model, gradients, 3e-3).follow();
+        }
+        let last = loss(&model, &batch);
+        assert!(last < 0.9 * first, "{task}: {first} at first, {last} after 12 steps");
+    }
+}
+
+#[test]
+fn a_target_follows_slowly_and_is_saved() {
+    for task in [PretextTask::BTrot, PretextTask::Byol] {
+        let model = fresh(task);
+        let before = export_named(&model);
+        let name = |name: &str| format!("target.{name}");
+        let online: Vec<&String> = before.keys().filter(|own| before.contains_key(&name(own))).collect();
+        assert!(online.len() > 20 && online.iter().all(|own| before[*own] == before[&name(own)]), "{task}: a copy at first");
+
+        let batch = batch(task);
+        let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
+        let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
+        let model = Optimiser::new(OptimiserConfig::Sgd { lr: 0.1, momentum: 0.0, weight_decay: 0.0 }).step(model, gradients, 0.1).follow();
+        let after = export_named(&model);
+        let moved = |a: &HostTensor, b: &HostTensor| a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
+        let (of_online, of_target) = online.iter().fold((0.0, 0.0), |(online, target), own| {
+            (online + moved(&before[*own], &after[*own]), target + moved(&before[&name(own)], &after[&name(own)]))
+        });
+        assert!((of_target / of_online / 0.01 - 1.0).abs() < 0.05, "{task}: {of_online} online, {of_target} in the target");
+    }
+}
+
+#[test]
+fn simclr_s_and_byol_s_losses_do_not_see_where_tokens_lie() {
+    // A pooled vector is the same however the tokens are ordered, whereas SimTROT's loss depends on restoring them.
+    let features = |flip: bool| {
+        let values: Vec<f32> = (0..24).map(|v| (v * 7 % 11) as f32).collect();
+        let volume = Tensor::<5>::from_data(TensorData::new(values, [1, 3, 2, 2, 2]), &Device::flex());
+        if flip { volume.flip([2, 4]) } else { volume }
+    };
+    let [upright, turned] =
+        [false, true].map(|flip| crate::objective::pooled(features(flip)).into_data().iter::<f32>().collect::<Vec<_>>());
+    assert_eq!(upright, turned);
+}
