@@ -13,7 +13,7 @@ use rand::RngExt as _;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EvaluateConfig, Hd95Convention, RunConfig, Weighting};
+use crate::config::{EvaluateConfig, Hd95Convention, ModelConfig, RunConfig, UnetrConfig, Weighting};
 use crate::device::{DeviceChoice, open};
 use crate::metrics::{LabelPair, Region, score_case};
 use crate::model::Pass;
@@ -44,8 +44,9 @@ type Piece = (&'static str, fn(&Device) -> Work);
 
 /// Every piece, by name.
 const WORK: &[Piece] = &[
-    ("nnformer_finetune_step", nnformer_finetune_step),
+    ("nnformer_finetune_step", |device| finetune_step(&demo(), device)),
     ("nnformer_simtrot_w_pretrain_step", nnformer_pretrain_step),
+    ("unetr_finetune_step", |device| finetune_step(&unetr(), device)),
     ("token_contrastive_loss", token_contrastive_loss),
     ("hd95_three_labels", hd95_three_labels),
     ("resample_trilinear", resample),
@@ -106,6 +107,15 @@ fn demo() -> RunConfig {
     RunConfig::from_ron(include_str!("../configs/demo.ron"), "configs/demo.ron").expect("the demo's config is sound")
 }
 
+/// The demo's settings around the comparison's UNETR, on its crops of 64³.
+fn unetr() -> RunConfig {
+    let mut config = demo();
+    config.model =
+        ModelConfig::Unetr(UnetrConfig { hidden_size: 192, mlp_dim: 768, num_heads: 4, feature_size: 8, ..UnetrConfig::tumour() });
+    config.finetune.crop_size = [64; 3];
+    config
+}
+
 fn normal(purpose: &str, count: usize) -> Vec<f32> {
     let mut rng = stream(0, purpose, 0, 0);
     (0..count).map(|_| rng.sample::<f32, _>(StandardNormal)).collect()
@@ -115,13 +125,12 @@ fn tensor<const D: usize>(purpose: &str, shape: [usize; D], device: &Device) -> 
     Tensor::from_data(TensorData::new(normal(purpose, shape.iter().product()), shape), device)
 }
 
-fn nnformer_finetune_step(device: &Device) -> Work {
-    let config = demo();
+fn finetune_step(config: &RunConfig, device: &Device) -> Work {
     let device = device.clone().autodiff();
     let labels = (0..3).map(|label| (label, label.to_string())).collect();
     let dataset = DatasetInfo { name: "bench".to_owned(), channels: vec!["MRI".to_owned()], labels };
-    let mut network = Some(init_segmenter(&config, &dataset, &device));
-    let mut optimiser = Optimiser::new(config.finetune.optimiser);
+    let mut network = Some(init_segmenter(config, &dataset, &device));
+    let (mut optimiser, lr) = (Optimiser::new(config.finetune.optimiser), config.finetune.optimiser.base_lr());
     let [depth, height, width] = config.finetune.crop_size;
     let image = tensor("bench.image", [2, 1, depth, height, width], &device);
     let mut rng = stream(0, "bench.label", 0, 0);
@@ -132,7 +141,7 @@ fn nnformer_finetune_step(device: &Device) -> Work {
         let loss = DiceCeConfig::nnunet().deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
         let gradients = GradientsParams::from_grads(loss.loss.clone().backward(), &model);
         assert!(loss.numbers().loss.is_finite());
-        let model = optimiser.step(model, gradients, config.finetune.optimiser.base_lr());
+        let model = optimiser.step(model, gradients, lr);
         read_back(&model.devices());
         network = Some(model);
     })
