@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use burn::backend::tensor::{Device, FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, TensorMetadata};
-use burn::tensor::{IndexingUpdateOp, Shape, Slice, Tensor, TensorData};
+use burn::tensor::{Shape, Slice, Tensor, TensorData};
 
 use super::dispatch::TokenOps as _;
+use super::sums::over_rows;
 
 /// A row that holds padding instead of a token.
 pub const PADDING: u32 = u32::MAX;
@@ -166,7 +167,7 @@ pub(super) fn gradients<B: Backend>(inputs: Inputs<B>, tables: &WindowTables, gr
     let sizes = Sizes::of(&inputs, tables);
     let Sizes { batch, windows, tokens, heads, head_dim } = sizes;
     let (device, dtype) = (grad.device(), grad.dtype().into());
-    let table_shape = inputs.table.shape();
+    let table_rows = inputs.table.shape()[0];
     let [query, key, value, attention] = attend::<B>(inputs, tables, sizes);
 
     let nothing = B::float_zeros(Shape::from([sizes.dim()]), &device, dtype);
@@ -180,11 +181,9 @@ pub(super) fn gradients<B: Backend>(inputs: Inputs<B>, tables: &WindowTables, gr
     let query_gradient = B::float_mul_scalar(B::float_matmul(scores.clone(), key), sizes.scale().into());
     let key_gradient = B::float_matmul(B::float_transpose(scores.clone()), query);
 
-    let bias = B::float_sum_dim(B::float_reshape(scores, Shape::from([batch * windows, heads, tokens * tokens])), 0);
+    let bias = over_rows::<B>(B::float_reshape(scores, Shape::from([1, batch * windows, heads * tokens * tokens])));
     let bias = B::float_transpose(B::float_reshape(bias, Shape::from([heads, tokens * tokens])));
-    let zeros = B::float_zeros(table_shape, &device, dtype);
-    let bias_rows = ints::<B>(tables.bias_rows.iter().copied(), &device);
-    let table = B::float_select_assign(zeros, 0, bias_rows, bias, IndexingUpdateOp::Add);
+    let table = table_gradient::<B>(bias, tables, table_rows);
 
     let parts = [query_gradient, key_gradient, value_gradient];
     let parts = parts.map(|part| B::float_reshape(part, Shape::from([1, batch * windows, heads, tokens, head_dim])));
@@ -199,4 +198,21 @@ pub(super) fn gradients<B: Backend>(inputs: Inputs<B>, tables: &WindowTables, gr
     };
     let qkv = B::float_select(places, 1, ints::<B>(tables.places.iter().copied(), &device));
     AttentionGradients { qkv, padding, table }
+}
+
+/// Gradients by pair, `[tokens * tokens, heads]`, summed up by the pairs' table rows, `[rows, heads]`.
+///
+/// Each row gathers its pairs: a scatter would add all of them up in a single thread.
+fn table_gradient<B: Backend>(bias: FloatTensor<B>, tables: &WindowTables, rows: usize) -> FloatTensor<B> {
+    let [pairs, heads] = bias.shape().dims();
+    let device = bias.device();
+    let mut of_row = vec![Vec::new(); rows];
+    for (pair, &row) in tables.bias_rows.iter().enumerate() {
+        of_row[row as usize].push(pair as u32);
+    }
+    let most = of_row.iter().map(Vec::len).max().unwrap_or_default();
+    let nothing = B::float_zeros(Shape::from([1, heads]), &device, bias.dtype().into());
+    let index = of_row.iter().flat_map(|pairs_of_row| (0..most).map(|place| pairs_of_row.get(place).map_or(pairs as u32, |&pair| pair)));
+    let gathered = B::float_select(B::float_cat(vec![bias, nothing], 0), 0, ints::<B>(index, &device));
+    B::float_reshape(over_rows::<B>(B::float_reshape(gathered, Shape::from([rows, most, heads]))), Shape::from([rows, heads]))
 }

@@ -14,6 +14,7 @@ use super::attention::{self, AttentionGradients, WindowTables};
 use super::block::{self, BlockShape, BlockTensors, TENSORS};
 use super::conv::{self, ConvShape};
 use super::instance_norm::{self, NormGradients, Normed};
+use super::merge::{self, MergeTables, MergeTensors};
 use super::{gelu, global_attention, host, layer_norm, linear};
 
 /// The operations as the tensor library dispatches them: outputs only, differentiable where the inputs are.
@@ -42,6 +43,8 @@ pub trait TokenOps: Backend {
     ) -> FloatTensor<Self>;
     /// See [`super::global_attention`].
     fn token_global_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+    /// See [`super::merge_tokens`].
+    fn token_merging(#[extension_type] tensors: MergeTensors<Self>, tables: Arc<MergeTables>) -> FloatTensor<Self>;
     /// See [`super::transformer_block`].
     fn token_block(#[extension_type] tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self>;
 }
@@ -101,6 +104,16 @@ pub trait TokenKernels: Backend {
     /// See [`conv::gather_outer`].
     fn gather_outer(source: FloatTensor<Self>, index: &conv::GatherIndex, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         conv::gather_outer::<Self>(source, index, grad)
+    }
+
+    /// See [`merge::side_by_side`].
+    fn side_by_side(x: FloatTensor<Self>, tables: &MergeTables) -> FloatTensor<Self> {
+        merge::side_by_side::<Self>(x, tables)
+    }
+
+    /// See [`merge::side_by_side_gradient`].
+    fn side_by_side_gradient(grad: FloatTensor<Self>, tables: &MergeTables) -> FloatTensor<Self> {
+        merge::side_by_side_gradient::<Self>(grad, tables)
     }
 
     /// Value of [`super::window_attention`].
@@ -177,6 +190,14 @@ impl TokenKernels for Flex {
         host::gather_outer(source, index, grad)
     }
 
+    fn side_by_side(x: FloatTensor<Self>, tables: &MergeTables) -> FloatTensor<Self> {
+        host::side_by_side(x, tables)
+    }
+
+    fn side_by_side_gradient(grad: FloatTensor<Self>, tables: &MergeTables) -> FloatTensor<Self> {
+        host::side_by_side_gradient(grad, tables)
+    }
+
     fn attention_value(
         qkv: FloatTensor<Self>,
         padding: FloatTensor<Self>,
@@ -242,6 +263,10 @@ macro_rules! dispatch_to_kernels {
 
             fn token_global_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
                 global_attention::value::<Self>(qkv, heads)
+            }
+
+            fn token_merging(tensors: MergeTensors<Self>, tables: Arc<MergeTables>) -> FloatTensor<Self> {
+                merge::value::<Self>(tensors, &tables)
             }
 
             fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {
@@ -406,6 +431,23 @@ impl<B: TokenKernels> Backward<B, 1> for GlobalAttentionStep {
 }
 
 #[derive(Debug)]
+struct MergeStep(Arc<MergeTables>);
+
+impl<B: TokenKernels> Backward<B, { merge::TENSORS }> for MergeStep {
+    type State = [FloatTensor<B>; merge::TENSORS];
+
+    fn backward(self, ops: Ops<Self::State, { merge::TENSORS }>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let gradients = merge::gradients::<B>(MergeTensors::from_array(ops.state), &self.0, grad);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
 struct BlockStep(BlockShape);
 
 impl<B: TokenKernels> Backward<B, TENSORS> for BlockStep {
@@ -480,6 +522,17 @@ impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
 
     fn token_global_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
         tracked!(GlobalAttentionStep(heads), C, [qkv], qkv.clone(), global_attention::value::<B>(qkv, heads))
+    }
+
+    fn token_merging(tensors: MergeTensors<Self>, tables: Arc<MergeTables>) -> FloatTensor<Self> {
+        let tensors = tensors.into_array();
+        let step = MergeStep(Arc::clone(&tables)).prepare::<C>(tensors.each_ref().map(|tensor| tensor.node()));
+        let tensors = tensors.map(|tensor| tensor.into_primitive());
+        let value = |tensors| merge::value::<B>(MergeTensors::from_array(tensors), &tables);
+        match step.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(tensors.clone(), value(tensors)),
+            OpsKind::UnTracked(prepared) => prepared.finish(value(tensors)),
+        }
     }
 
     fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {

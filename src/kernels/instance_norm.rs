@@ -8,6 +8,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, get_or_init_device_settin
 use burn::tensor::Tensor;
 
 use super::dispatch::TokenOps as _;
+use super::sums::mean_over_rows;
 
 /// Added to the variance, as PyTorch's `InstanceNorm3d` does.
 pub(super) const EPSILON: f32 = 1e-5;
@@ -50,9 +51,9 @@ pub struct NormGradients<B: Backend> {
 
 /// `activation((x - mean) / sqrt(variance + 1e-5) + shortcut)`.
 pub(super) fn value<B: Backend>(x: FloatTensor<B>, shortcut: Option<FloatTensor<B>>, slope: f32) -> Normed<B> {
-    let mean = B::float_mean_dim(x.clone(), 1);
+    let mean = mean_over_rows::<B>(x.clone());
     let centred = B::float_sub(x, mean);
-    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
+    let variance = mean_over_rows::<B>(B::float_mul(centred.clone(), centred.clone()));
     let factor = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, EPSILON.into())));
     let normal = B::float_mul(centred, factor.clone());
     let sum = match shortcut {
@@ -79,8 +80,8 @@ pub(super) fn gradients<B: Backend>(
         None => (sum, None),
     };
     // factor * (grad - mean(grad) - normal * mean(grad * normal)).
-    let mean = B::float_mean_dim(grad.clone(), 1);
-    let along = B::float_mean_dim(B::float_mul(grad.clone(), normal.clone()), 1);
+    let mean = mean_over_rows::<B>(grad.clone());
+    let along = mean_over_rows::<B>(B::float_mul(grad.clone(), normal.clone()));
     let orthogonal = B::float_sub(B::float_sub(grad, mean), B::float_mul(normal, along));
     NormGradients { x: B::float_mul(orthogonal, factor), shortcut }
 }

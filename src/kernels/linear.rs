@@ -5,6 +5,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
 use super::dispatch::{TokenKernels, TokenOps as _};
+use super::sums::over_rows;
 
 /// `x W + b`: `x` `[..., in]`, `weight` `[in, out]`, `bias` `[out]` -> `[..., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -61,8 +62,8 @@ pub(super) fn weight_gradient<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B
 }
 
 pub(super) fn column_sums<B: Backend>(rows: FloatTensor<B>) -> FloatTensor<B> {
-    let columns = rows.shape()[1];
-    B::float_reshape(B::float_sum_dim(rows, 0), Shape::from([columns]))
+    let [count, columns] = rows.shape().dims();
+    B::float_reshape(over_rows::<B>(B::float_reshape(rows, Shape::from([1, count, columns]))), Shape::from([columns]))
 }
 
 /// `rows` `[rows, columns]` plus `bias` `[columns]`.

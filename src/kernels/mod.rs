@@ -16,6 +16,8 @@ mod host;
 mod instance_norm;
 mod layer_norm;
 mod linear;
+mod merge;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +29,7 @@ pub use global_attention::global_attention;
 pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};
+pub use merge::{MergeTables, MergeTensors, merge_tokens};
 
 /// All index triples below `counts`, row-major.
 pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {

@@ -13,9 +13,10 @@ use rand::RngExt as _;
 use super::attention::{self, Inputs};
 use super::conv::{self, GatherIndex};
 use super::instance_norm::EPSILON;
+use super::merge::{self, MergeTables, MergeTensors};
 use super::{
     ConvShape, PADDING, WindowTables, conv3d, gelu, global_attention, host, instance_norm, instance_norm_add, layer_norm, linear,
-    window_attention,
+    merge_tokens, sums, window_attention,
 };
 use crate::random::stream;
 
@@ -185,6 +186,48 @@ fn products_of_gathered_rows() {
     assert_same("product", host::gather_product(source.clone(), &index, weight), reference);
     let reference = conv::gather_outer::<Flex>(source.clone(), &index, grad.clone());
     assert_same("outer product", host::gather_outer(source, &index, grad), reference);
+}
+
+#[test]
+fn merging_and_its_gradients() {
+    // Five tokens: 0 and 3 are used twice, 2 never; four merged tokens of three parts.
+    let tables = Arc::new(MergeTables::new(3, vec![0, 1, PADDING, 4, 3, 0, PADDING, PADDING, PADDING, 3, PADDING, PADDING], 5));
+    let [batch, dim, output] = [2, 6, 7];
+    let lengths = [batch * 5 * dim, 3 * dim, 3 * dim, 3 * dim * output];
+    let tensors = |x: &[Tensor<1>]| {
+        let tokens: Tensor<3> = x[0].clone().reshape([batch, 5, dim]);
+        let weight: Tensor<2> = x[3].clone().reshape([3 * dim, output]);
+        (tokens, x[1].clone(), x[2].clone(), weight)
+    };
+    check(
+        &lengths,
+        &|x| {
+            let (tokens, norm_weight, norm_bias, weight) = tensors(x);
+            let tensors = MergeTensors {
+                x: tokens.into_dispatch(),
+                norm_weight: norm_weight.into_dispatch(),
+                norm_bias: norm_bias.into_dispatch(),
+                weight: weight.into_dispatch(),
+            };
+            merge_tokens(tensors, &tables)
+        },
+        &|x| {
+            let (tokens, norm_weight, norm_bias, weight) = tensors(x);
+            let together = Tensor::from_dispatch(merge::side_by_side::<Dispatch>(tokens.into_dispatch(), &tables));
+            let normal: Tensor<3> = layer_norm(together, norm_weight, norm_bias);
+            normal.matmul(weight.unsqueeze())
+        },
+    );
+    let grad = flex("grad", [batch, 4, 3 * dim]);
+    let reference = merge::side_by_side_gradient::<Flex>(grad.clone(), &tables);
+    assert_same("tokens", host::side_by_side_gradient(grad, &tables), reference);
+}
+
+#[test]
+fn sums_over_long_axes_are_complete() {
+    let rows = 256 * 256 * 2 + 256 + 3;
+    let ones = FloatTensor::<Flex>::from_data(TensorData::new(vec![1.0_f32; 2 * rows], [1, rows, 2]));
+    assert_eq!(sums::over_rows::<Flex>(ones).into_data().try_into_vec::<f32>().unwrap(), [rows as f32; 2]);
 }
 
 /// Two windows of five tokens; token 7 of the grid is in neither's order, places 3 and 8 are padding.

@@ -6,6 +6,7 @@
 mod attention;
 mod gather;
 mod instance_norm;
+mod merge;
 mod product;
 mod rows;
 mod simd;
@@ -19,6 +20,7 @@ use burn::tensor::TensorData;
 pub(super) use attention::{attention, attention_gradients};
 pub(super) use gather::{gather_outer, gather_product};
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
+pub(super) use merge::{side_by_side, side_by_side_gradient};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
 pub(super) use softmax::{scaled_softmax, scaled_softmax_gradient};
 
