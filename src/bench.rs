@@ -2,6 +2,7 @@
 //! is its own. Names and shapes are those of the comparison with PyTorch and MONAI, as far as the pieces exist.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -13,10 +14,14 @@ use rand::RngExt as _;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EvaluateConfig, Hd95Convention, ModelConfig, RunConfig, UnetrConfig, Weighting};
+use crate::config::{
+    Blending, EvaluateConfig, Hd95Convention, InferConfig, ModelConfig, ProjectorConfig, RunConfig, SwinUnetrConfig, UnetrConfig, Weighting,
+};
 use crate::device::{DeviceChoice, open};
+use crate::infer::predictor;
+use crate::infer::sliding_window::SlidingWindow;
 use crate::metrics::{LabelPair, Region, score_case};
-use crate::model::Pass;
+use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from_host};
 use crate::preprocess::resample_trilinear;
 use crate::random::stream;
@@ -45,8 +50,11 @@ type Piece = (&'static str, fn(&Device) -> Work);
 /// Every piece, by name.
 const WORK: &[Piece] = &[
     ("nnformer_finetune_step", |device| finetune_step(&demo(), device)),
-    ("nnformer_simtrot_w_pretrain_step", nnformer_pretrain_step),
+    ("nnformer_simtrot_w_pretrain_step", |device| pretrain_step(&demo(), device)),
     ("unetr_finetune_step", |device| finetune_step(&unetr(), device)),
+    ("swin_unetr_finetune_step", |device| finetune_step(&swin_unetr(), device)),
+    ("swin_simtrot_w_pretrain_step", |device| pretrain_step(&swin_unetr(), device)),
+    ("swin_unetr_sliding_window", swin_unetr_sliding_window),
     ("token_contrastive_loss", token_contrastive_loss),
     ("hd95_three_labels", hd95_three_labels),
     ("resample_trilinear", resample),
@@ -113,6 +121,18 @@ fn unetr() -> RunConfig {
     config.model =
         ModelConfig::Unetr(UnetrConfig { hidden_size: 192, mlp_dim: 768, num_heads: 4, feature_size: 8, ..UnetrConfig::tumour() });
     config.finetune.crop_size = [64; 3];
+    config.pretrain.crop_size = [64; 3];
+    config
+}
+
+/// The demo's settings around the comparison's Swin UNETR, on its crops of 64³.
+fn swin_unetr() -> RunConfig {
+    let mut config = demo();
+    let published = SwinUnetrConfig::tumour();
+    config.model = ModelConfig::SwinUnetr(SwinUnetrConfig { feature_size: 12, recompute: false, ..published });
+    config.pretrain.crop_size = [64; 3];
+    config.pretrain.projector = ProjectorConfig::default();
+    config.finetune.crop_size = [64; 3];
     config
 }
 
@@ -145,10 +165,6 @@ fn finetune_step(config: &RunConfig, device: &Device) -> Work {
         read_back(&model.devices());
         network = Some(model);
     })
-}
-
-fn nnformer_pretrain_step(device: &Device) -> Work {
-    pretrain_step(&demo(), device)
 }
 
 /// The two views of two volumes of noise, the second view turned by a quarter, through network, loss and back.
@@ -189,6 +205,19 @@ fn token_contrastive_loss(device: &Device) -> Work {
         let gradients = contrast.forward(z.clone(), z_hat).loss.backward();
         let read = z.grad(&gradients).expect("the loss depends on z").into_data();
         assert!(read.iter::<f32>().all(f32::is_finite));
+    })
+}
+
+fn swin_unetr_sliding_window(device: &Device) -> Work {
+    let (config, roi) = (swin_unetr(), [64; 3]);
+    let network = Segmenter::init(&config.model, &Task { channels: 1, classes: 3, crop_size: roi }, config.seed, device);
+    let grid = Grid::axis_aligned([96; 3], [1.0; 3]);
+    let volume = Volume { channels: 1, voxels: normal("bench.volume", grid.len()), grid };
+    let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, blending: Blending::Gaussian, mirror: false }, roi, 1);
+    let device = device.clone();
+    Box::new(move || {
+        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _| ControlFlow::Continue(()));
+        assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }
 

@@ -20,7 +20,9 @@ pub use data::{DataConfig, DataSource, Intensity, LabelFraction, PreprocessConfi
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;
-pub use model::{BackboneConfig, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, UnetrConfig};
+pub use model::{
+    BackboneConfig, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig, UnetrConfig,
+};
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, Weighting};

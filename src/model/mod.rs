@@ -8,6 +8,7 @@ pub mod nnformer;
 mod normed_projector;
 mod plan;
 mod projector;
+pub mod swin_unetr;
 #[cfg(test)]
 mod tests;
 pub mod unetr;
@@ -24,6 +25,7 @@ pub use nnformer::{NnFormer, NnFormerEncoder};
 pub use normed_projector::NormedProjector;
 pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, StagePlan, plan};
 pub use projector::Projector;
+pub use swin_unetr::{SwinUnetr, SwinUnetrEncoder};
 pub use unetr::{Unetr, UnetrEncoder, VitStates};
 pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
 pub use weights_file::{WeightsError, read_weights, write_weights};

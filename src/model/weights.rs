@@ -83,8 +83,8 @@ impl Slot {
         match (container, field) {
             ("Struct:Linear", "weight") => &[1, 0],
             ("Struct:Conv3d" | "Struct:PointConv", "weight") => &[4, 3, 0, 1, 2],
-            ("Struct:PatchConv", "weight") => &[4, 0, 1, 2, 3],
             ("Struct:ExpandTokens", "weight") => &[0, 4, 1, 2, 3],
+            ("Struct:PatchConv", "weight") => &[4, 0, 1, 2, 3],
             _ => &[],
         }
     }

@@ -26,3 +26,10 @@ impl LayerNorm {
         kernels::layer_norm(tokens, self.weight.val(), self.bias.val())
     }
 }
+
+/// The same without weights, over the last axis. `[batch, tokens, dim]` -> the same.
+pub fn normalise(tokens: Tensor<3>) -> Tensor<3> {
+    let [_, _, dim] = tokens.dims();
+    let device = tokens.device();
+    kernels::layer_norm(tokens, Tensor::ones([dim], &device), Tensor::zeros([dim], &device))
+}

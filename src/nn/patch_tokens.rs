@@ -3,9 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Initialiser, Linear};
+use super::{Initialiser, Linear, PatchConv};
 use crate::config::{PatchProjection, PositionCode};
-use crate::kernels;
 
 /// Patches to tokens: one linear map, and a code for each place of the patch grid.
 #[derive(Module, Debug)]
@@ -27,15 +26,6 @@ pub enum PatchMap {
     Conv(PatchConv),
     /// A linear map of the voxels in the order D,H,W,channel.
     Perceptron(Linear),
-}
-
-/// A convolution whose kernel is its stride: no two patches overlap, so that it is one matrix product.
-#[derive(Module, Debug)]
-pub struct PatchConv {
-    /// `[channels, patch D, patch H, patch W, dim]`.
-    pub weight: Param<Tensor<5>>,
-    /// `[dim]`.
-    pub bias: Param<Tensor<1>>,
 }
 
 /// A code for each place of the patch grid, `[1, tokens, dim]`.
@@ -77,10 +67,7 @@ impl PatchTokens {
         let at = init.at("patch_embeddings");
         Self {
             patch_embeddings: match projection {
-                PatchProjection::Conv => PatchMap::Conv(PatchConv {
-                    weight: at.fan_in_uniform("weight", [channels, d, h, w, dim], width),
-                    bias: at.fan_in_uniform("bias", [dim], width),
-                }),
+                PatchProjection::Conv => PatchMap::Conv(PatchConv::init(channels, patch, dim, &at)),
                 PatchProjection::Perceptron => PatchMap::Perceptron(Linear::init(width, dim, true, &at)),
             },
             position_embeddings: match position {
@@ -148,11 +135,7 @@ impl PatchTokens {
 impl PatchMap {
     fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::Conv(PatchConv { weight, bias }) => {
-                let weight = weight.val();
-                let [channels, d, h, w, dim] = weight.dims();
-                kernels::linear(patches, weight.reshape([channels * d * h * w, dim]), Some(bias.val()))
-            }
+            Self::Conv(conv) => conv.forward(patches),
             Self::Perceptron(linear) => linear.forward(patches),
         }
     }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Initialiser, LayerNorm, Linear, Mlp};
+use super::{Initialiser, LayerNorm, Linear, LinearInit, Mlp};
 use crate::kernels;
 
 /// Multi-head attention among all tokens of a sample.
@@ -63,15 +63,11 @@ impl VitBlock {
     /// PyTorch's default initialisation of the linear maps, as MONAI leaves them.
     pub fn init(config: &VitBlockConfig, init: &Initialiser<'_>) -> Self {
         let VitBlockConfig { dim, hidden, .. } = *config;
-        let mlp = init.at("mlp");
         Self {
             norm1: LayerNorm::init(dim, &init.at("norm1")),
             attn: GlobalAttention::init(config, &init.at("attn")),
             norm2: LayerNorm::init(dim, &init.at("norm2")),
-            mlp: Mlp {
-                fc1: Linear::init_uniform(dim, hidden, true, &mlp.at("fc1")),
-                fc2: Linear::init_uniform(hidden, dim, true, &mlp.at("fc2")),
-            },
+            mlp: Mlp::init(dim, hidden, LinearInit::FanIn, &init.at("mlp")),
         }
     }
 

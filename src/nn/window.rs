@@ -81,6 +81,23 @@ impl WindowPlan {
     }
 }
 
+/// The window and shift of MONAI's Swin Transformer: an axis of the grid that is no longer than the window is spanned by it,
+/// and not shifted. The others are shifted by half a window if `shifted`.
+pub fn clamped_window(grid: [usize; 3], window: [usize; 3], shifted: bool) -> ([usize; 3], [usize; 3]) {
+    let clamped = std::array::from_fn(|axis| window[axis].min(grid[axis]));
+    let shift = std::array::from_fn(|axis| if shifted && window[axis] < grid[axis] { window[axis] / 2 } else { 0 });
+    (clamped, shift)
+}
+
+/// The tables of a [`clamped_window`].
+///
+/// # Panics
+/// If the grid or the window is empty along an axis.
+pub fn clamped_window_tables(grid: [usize; 3], window: [usize; 3], shifted: bool) -> Arc<WindowTables> {
+    let (clamped, shift) = clamped_window(grid, window, shifted);
+    window_tables(grid, clamped, shift, PositionIndex::FirstOf(window))
+}
+
 /// What an attention over these windows needs to know, computed once and shared by all blocks and steps.
 ///
 /// # Panics

@@ -5,13 +5,13 @@ use burn::tensor::Tensor;
 
 use std::sync::Arc;
 
-use super::{Initialiser, Linear, table_rows};
+use super::{Initialiser, Linear, LinearInit, table_rows};
 use crate::kernels::{self, WindowTables};
 
 /// Attention among the tokens of each window: queries, keys and values from one sequence.
 #[derive(Module, Debug)]
 pub struct WindowAttention {
-    /// Learnt bias by offset and head, `[(2w-1)³, heads]`.
+    /// Learnt bias by offset and head, `[rows, heads]`; see [`table_rows`].
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Queries, keys and values, `dim -> 3 dim`.
     pub qkv: Linear,
@@ -22,7 +22,7 @@ pub struct WindowAttention {
 /// nnFormer's decoder form: queries are the up-sampled tokens as they are, keys and values come from the skip.
 #[derive(Module, Debug)]
 pub struct SkipAttention {
-    /// Learnt bias by offset and head, `[(2w-1)³, heads]`.
+    /// Learnt bias by offset and head, `[rows, heads]`; see [`table_rows`].
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Keys and values, `dim -> 2 dim`.
     pub kv: Linear,
@@ -37,15 +37,21 @@ pub struct AttentionConfig {
     pub dim: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Tokens along each edge of a window.
+    /// Tokens along each edge of the window that the bias table is made for.
     pub window: [usize; 3],
     /// Bias on queries, keys and values.
     pub qkv_bias: bool,
+    /// What the block's linear layers start from.
+    pub weights: LinearInit,
 }
 
 impl AttentionConfig {
     /// Standard deviation of the initial bias table.
     const TABLE_STD: f32 = 0.02;
+
+    fn linear(&self, parts: usize, bias: bool, init: &Initialiser<'_>) -> Linear {
+        Linear::init_from(self.weights, [self.dim, parts * self.dim], bias, init)
+    }
 
     fn table(&self, init: &Initialiser<'_>) -> Param<Tensor<2>> {
         init.truncated_normal("relative_position_bias_table", [table_rows(self.window), self.heads], Self::TABLE_STD)
@@ -53,13 +59,12 @@ impl AttentionConfig {
 }
 
 impl WindowAttention {
-    /// Table from a truncated normal of 0.02, linear maps as PyTorch's default.
+    /// Table from a truncated normal of 0.02, linear maps as configured.
     pub fn init(config: &AttentionConfig, init: &Initialiser<'_>) -> Self {
-        let AttentionConfig { dim, qkv_bias, .. } = *config;
         Self {
             relative_position_bias_table: config.table(init),
-            qkv: Linear::init(dim, 3 * dim, qkv_bias, &init.at("qkv")),
-            proj: Linear::init(dim, dim, true, &init.at("proj")),
+            qkv: config.linear(3, config.qkv_bias, &init.at("qkv")),
+            proj: config.linear(1, true, &init.at("proj")),
         }
     }
 
@@ -75,11 +80,10 @@ impl WindowAttention {
 impl SkipAttention {
     /// As [`WindowAttention::init`].
     pub fn init(config: &AttentionConfig, init: &Initialiser<'_>) -> Self {
-        let AttentionConfig { dim, qkv_bias, .. } = *config;
         Self {
             relative_position_bias_table: config.table(init),
-            kv: Linear::init(dim, 2 * dim, qkv_bias, &init.at("kv")),
-            proj: Linear::init(dim, dim, true, &init.at("proj")),
+            kv: config.linear(2, config.qkv_bias, &init.at("kv")),
+            proj: config.linear(1, true, &init.at("proj")),
         }
     }
 

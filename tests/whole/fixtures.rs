@@ -62,7 +62,26 @@ impl Entry {
 
     /// The weights, named as in the reference's state dict.
     pub fn weights(&self) -> BTreeMap<String, Array> {
-        self.tensors.iter().filter_map(|(name, array)| Some((name.strip_prefix("weights.")?.to_owned(), array.clone()))).collect()
+        named_weights(&self.tensors)
+    }
+
+    /// The weights of the file that `weights_from` names, overridden by the entry's own.
+    pub fn all_weights(&self) -> BTreeMap<String, Array> {
+        let mut weights = self.other("weights_from").map_or_else(BTreeMap::new, |tensors| named_weights(&tensors));
+        weights.extend(self.weights());
+        weights
+    }
+
+    /// The tensor `name`, from the file that the entry's field `field` names if it has that field.
+    pub fn shared(&self, field: &str, name: &str) -> Array {
+        match self.other(field) {
+            Some(mut tensors) => tensors.remove(name).unwrap_or_else(|| panic!("{}: {field} has no tensor {name:?}", self.name)),
+            None => self.tensor(name).clone(),
+        }
+    }
+
+    fn other(&self, field: &str) -> Option<BTreeMap<String, Array>> {
+        self.manifest[field].as_str().map(|file| load(&self.folder.join(file)))
     }
 
     /// (atol, rtol) for a tensor: its own entry, or the entry whose `*` pattern fits.
@@ -133,6 +152,11 @@ fn load(path: &Path) -> BTreeMap<String, Array> {
             (name, Array { shape: view.shape().to_vec(), values })
         })
         .collect()
+}
+
+/// The tensors `weights.NAME`, as NAME.
+fn named_weights(tensors: &BTreeMap<String, Array>) -> BTreeMap<String, Array> {
+    tensors.iter().filter_map(|(name, array)| Some((name.strip_prefix("weights.")?.to_owned(), array.clone()))).collect()
 }
 
 /// A JSON list of whole numbers as an array of three.

@@ -3,12 +3,14 @@
 //! A backbone is a file of hyper-parameters here, a file with its network in `model/`, and its entry in `backbones!`.
 
 mod nnformer;
+mod swin_unetr;
 mod unetr;
 
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 pub use nnformer::NnFormerConfig;
+pub use swin_unetr::{MergingOrder, SwinUnetrConfig};
 pub use unetr::{PatchProjection, PositionCode, UnetrConfig};
 
 /// Every backbone, once. In order: its variant of [`ModelConfig`], its hyper-parameters, its encoder and its whole network
@@ -33,6 +35,15 @@ macro_rules! backbones {
                 UnetrTumour: tumour,
                 /// UNETR with eight blocks for crops of 32³: trains on a CPU in minutes.
                 UnetrSmall: small,
+            }
+            /// Swin UNETR (arXiv:2201.01266) and its v2: windowed attention in the encoder, a convolutional decoder.
+            SwinUnetr(SwinUnetrConfig), SwinUnetrEncoder, SwinUnetr, {
+                /// Swin UNETR with the paper's patch for Synapse multi-organ CT (crop 64x128x128).
+                SwinUnetrSynapse: synapse,
+                /// Swin UNETR as published for brain tumours (crop 128x128x128, four channels).
+                SwinUnetrTumour: tumour,
+                /// Swin UNETR with two stages for crops of 32³: trains on a CPU in minutes.
+                SwinUnetrSmall: small,
             }
         }
     };

@@ -11,6 +11,7 @@ mod nnformer;
 mod optimiser;
 mod preprocess;
 mod sliding_window;
+mod swin_unetr;
 mod unetr;
 mod windows;
 
@@ -42,6 +43,7 @@ const CHECKS: &[Check] = &[
     Check { what: "losses of whole volumes", applies: losses::is_global, run: losses::global },
     Check { what: "released code", applies: losses::is_released_code, run: losses::released_code },
     Check { what: "nnFormer", applies: nnformer::applies, run: nnformer::run },
+    Check { what: "Swin UNETR", applies: swin_unetr::applies, run: swin_unetr::run },
     Check { what: "window tables", applies: windows::applies, run: windows::run },
 ];
 

@@ -1,7 +1,8 @@
 //! Index tables of windows: nnFormer's and MONAI's relative positions, masks, partition and patch merging.
 
+use simtrot::config::MergingOrder;
 use simtrot::kernels::PADDING;
-use simtrot::nn::{MergingOrder, PositionIndex, WindowPlan, relative_position_index, window_tables};
+use simtrot::nn::{PositionIndex, WindowPlan, merge_tables, relative_position_index, window_tables};
 
 use super::Outcomes;
 use crate::fixtures::{Array, Entry, triple};
@@ -37,15 +38,15 @@ fn compute(entry: &Entry, name: &str) -> Vec<f32> {
             assert!(back.iter().enumerate().all(|(token, &row)| token == row as usize), "the partition is not undone");
             gather(x, &plan.rows)
         }
-        "merging_gather" => merge(entry, MergingOrder::V1),
-        "mergingv2_gather" => merge(entry, MergingOrder::V2),
+        "merging_gather" => merge(entry, MergingOrder::Merging),
+        "mergingv2_gather" => merge(entry, MergingOrder::MergingV2),
         _ => panic!("{}: {name} is no known table", entry.name),
     }
 }
 
 fn merge(entry: &Entry, order: MergingOrder) -> Vec<f32> {
     let x = entry.tensor("input.merge_x");
-    gather(x, &order.gather(spatial(x)).concat())
+    gather(x, &merge_tables(order, spatial(x)).sources)
 }
 
 /// Rows of a channels-last array, zeros for padding.

@@ -1,0 +1,158 @@
+//! Swin UNETR's hyper-parameters and published sizes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackboneConfig, Checker};
+
+/// Swin UNETR's hyper-parameters, named as in MONAI where MONAI names them. Lists have one entry for each stage, finest first.
+///
+/// Every stage ends in a patch merging, the last one too. Channel and class counts are not here: they come from the dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SwinUnetrConfig {
+    /// Voxels of one token of the first stage, in D,H,W.
+    pub patch_size: [usize; 3],
+    /// Channels of the first stage; doubled by each patch merging.
+    pub feature_size: usize,
+    /// Transformer blocks of each stage.
+    pub depths: Vec<usize>,
+    /// Attention heads of each stage.
+    pub num_heads: Vec<usize>,
+    /// Attention window of all stages, in tokens along D,H,W. An axis of the grid that is no longer than the window is
+    /// spanned by it, and not shifted.
+    pub window_size: [usize; 3],
+    /// Hidden width of a block's MLP over its width.
+    pub mlp_ratio: f64,
+    /// Bias on queries, keys and values.
+    pub qkv_bias: bool,
+    /// Stochastic depth: drop rate of the last block, rising linearly from 0.
+    pub drop_path_rate: f64,
+    /// Normalise the feature maps handed out by the encoder, each token over its channels. The next stage takes them as they are.
+    pub normalize: bool,
+    /// Order in which a patch merging concatenates eight neighbours.
+    pub merging: MergingOrder,
+    /// Swin UNETR v2 (arXiv:2308.05785): a residual convolution block in front of each stage.
+    pub use_v2: bool,
+    /// Recompute activations block by block in the backward pass instead of keeping them:
+    /// less memory, about a third more time.
+    pub recompute: bool,
+}
+
+/// The order of the eight neighbours in a patch merging, each a set of weights' own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergingOrder {
+    /// MONAI's `merging` since 1.5: by the number of steps away from the origin.
+    Merging,
+    /// The same before 1.5: two of the eight twice and two never, a mistake that published self-supervised weights
+    /// were trained with.
+    Paper,
+    /// MONAI's `mergingv2`: row-major.
+    #[serde(rename = "mergingv2")]
+    MergingV2,
+}
+
+impl Default for SwinUnetrConfig {
+    fn default() -> Self {
+        Self::small()
+    }
+}
+
+impl SwinUnetrConfig {
+    /// Two stages for 32³ crops: 64 tokens of 96 dimensions.
+    pub fn small() -> Self {
+        Self {
+            patch_size: [2; 3],
+            feature_size: 24,
+            depths: vec![2, 2],
+            num_heads: vec![3, 6],
+            window_size: [4; 3],
+            mlp_ratio: 4.0,
+            qkv_bias: true,
+            drop_path_rate: 0.0,
+            normalize: true,
+            merging: MergingOrder::Merging,
+            use_v2: false,
+            recompute: false,
+        }
+    }
+
+    /// As published for brain tumours: patch 2³, four stages, 48 channels.
+    /// Source: arXiv:2201.01266 and its reference implementation.
+    pub fn tumour() -> Self {
+        Self { feature_size: 48, depths: vec![2; 4], num_heads: vec![3, 6, 12, 24], window_size: [7; 3], recompute: true, ..Self::small() }
+    }
+
+    /// The same with the patch 1x2x2 that SimTROT's authors use for Synapse.
+    pub fn synapse() -> Self {
+        Self { patch_size: [1, 2, 2], ..Self::tumour() }
+    }
+
+    /// Number of stages.
+    pub fn stages(&self) -> usize {
+        self.depths.len()
+    }
+
+    /// Channels of feature map `level`: 0 is the patch embedding, `k` what stage `k - 1` hands on.
+    pub fn dim(&self, level: usize) -> usize {
+        self.feature_size << level
+    }
+}
+
+impl BackboneConfig for SwinUnetrConfig {
+    fn title(&self) -> &'static str {
+        if self.use_v2 { "Swin UNETR v2" } else { "Swin UNETR" }
+    }
+
+    fn patch_size(&self) -> [usize; 3] {
+        self.patch_size
+    }
+
+    fn total_stride(&self) -> [usize; 3] {
+        self.patch_size.map(|edge| edge << self.stages())
+    }
+
+    fn check(&self, checker: &mut Checker) {
+        let stages = self.stages();
+        checker.range("model.depths", stages, 1..=6);
+        checker.require(
+            "model.num_heads",
+            self.num_heads.len() == stages,
+            format_args!("needs {stages} entries, one for each stage of `depths`; has {}", self.num_heads.len()),
+        );
+        checker.range("model.feature_size", self.feature_size, 1..=1024);
+        checker.range("model.mlp_ratio", self.mlp_ratio, 0.25..=16.0);
+        checker.range("model.drop_path_rate", self.drop_path_rate, 0.0..=0.9);
+        for &depth in &self.depths {
+            checker.range("model.depths", depth, 1..=64);
+        }
+        for axis in 0..3 {
+            checker.range("model.patch_size", self.patch_size[axis], 1..=16);
+            checker.range("model.window_size", self.window_size[axis], 1..=16);
+        }
+        for (stage, &heads) in self.num_heads.iter().enumerate().take(stages) {
+            let dim = self.feature_size << stage;
+            checker.require(
+                "model.num_heads",
+                heads > 0 && dim.is_multiple_of(heads.max(1)),
+                format_args!("stage {stage}: {heads} heads do not divide {dim} channels"),
+            );
+        }
+    }
+
+    /// Instance normalisation of the last feature map needs more than one token: that of a single one is 0, whatever it holds.
+    fn check_crop(&self, key: &str, crop_size: [usize; 3], checker: &mut Checker) {
+        let stride = self.total_stride();
+        let single = (0..3).all(|axis| crop_size[axis] <= stride[axis]);
+        let mut longer = crop_size;
+        longer[2] = 2 * stride[2];
+        checker.require(
+            key,
+            !single,
+            format_args!(
+                "is {crop_size:?}, which the network turns into a single token of {stride:?} voxels: nothing is left to \
+                 normalise over. {longer:?} would do, or fewer stages"
+            ),
+        );
+    }
+}

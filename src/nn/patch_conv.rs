@@ -1,0 +1,46 @@
+//! A convolution whose kernel is its stride: the linear map from a patch's voxels to a token.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::{Initialiser, TokenGrid};
+use crate::kernels;
+
+/// No two patches overlap, so that it is one matrix product.
+#[derive(Module, Debug)]
+pub struct PatchConv {
+    /// `[channels, patch D, patch H, patch W, dim]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[dim]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl PatchConv {
+    /// PyTorch's default initialisation.
+    pub fn init(channels: usize, patch: [usize; 3], dim: usize, init: &Initialiser<'_>) -> Self {
+        let [d, h, w] = patch;
+        let fan_in = channels * d * h * w;
+        Self { weight: init.fan_in_uniform("weight", [channels, d, h, w, dim], fan_in), bias: init.fan_in_uniform("bias", [dim], fan_in) }
+    }
+
+    /// `[batch, patches, voxels of a patch]`, voxels by channel, then D,H,W -> `[batch, patches, dim]`.
+    pub fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
+        let weight = self.weight.val();
+        let [channels, d, h, w, dim] = weight.dims();
+        kernels::linear(patches, weight.reshape([channels * d * h * w, dim]), Some(self.bias.val()))
+    }
+
+    /// `[batch, channel, depth, height, width]` -> tokens of `dim` channels, one for each patch.
+    ///
+    /// # Panics
+    /// If an axis is no multiple of the patch.
+    pub fn tokens(&self, volume: Tensor<5>) -> TokenGrid {
+        let [batch, channels, depth, height, width] = volume.dims();
+        let [_, pd, ph, pw, _] = self.weight.dims();
+        let (size, patch) = ([depth, height, width], [pd, ph, pw]);
+        assert!((0..3).all(|axis| size[axis].is_multiple_of(patch[axis])), "a volume of {size:?} in patches of {patch:?}");
+        let [gd, gh, gw] = std::array::from_fn(|axis| size[axis] / patch[axis]);
+        let blocks = volume.reshape([batch, channels, gd, pd, gh, ph, gw, pw]).permute([0, 2, 4, 6, 1, 3, 5, 7]);
+        TokenGrid { tokens: self.forward(blocks.reshape([batch, gd * gh * gw, channels * pd * ph * pw])), grid: [gd, gh, gw] }
+    }
+}
