@@ -1,7 +1,9 @@
 //! A whole transformer block as one operation that keeps its input only and recomputes the rest in the backward pass.
 //!
-//! `x + attention(norm1(x))`, then `x + mlp(norm2(x))`: the parts are the other operations of this folder.
+//! `x + attention(norm1(x))`, then `x + mlp(norm2(x))`: the parts are the other operations of this folder. Samples are
+//! independent of each other, and large ones are worked on one after the other: what is recomputed exists for a single one.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::backend::tensor::FloatTensor;
@@ -11,6 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::attention::{AttentionGradients, Inputs, WindowTables};
 use super::dispatch::{TokenKernels, TokenOps as _};
 use super::linear::{self, rows};
+use super::pieces::{Whole, add_up, pieces, taken};
 
 /// Tensors of a block: its input and its parameters.
 pub(super) const TENSORS: usize = 14;
@@ -106,7 +109,7 @@ impl<B: Backend> BlockTensors<B> {
     }
 }
 
-/// What the backward pass needs of the forward pass.
+/// What the backward pass needs of the forward pass, for some samples.
 struct Intermediates<B: Backend> {
     normal1: FloatTensor<B>,
     qkv: FloatTensor<B>,
@@ -138,10 +141,36 @@ fn intermediates<B: TokenKernels>(t: &BlockTensors<B>, shape: &BlockShape) -> In
     Intermediates { normal1, qkv, attended, middle, normal2, hidden, active }
 }
 
-pub(super) fn value<B: TokenKernels>(tensors: BlockTensors<B>, shape: &BlockShape) -> FloatTensor<B> {
-    let Intermediates { middle, active, .. } = intermediates::<B>(&tensors, shape);
-    let branch = linear::value::<B>(active, tensors.fc2_weight, tensors.fc2_bias);
-    B::float_add(scaled::<B>(branch, &shape.factors[1]), middle)
+impl<B: Backend> BlockTensors<B> {
+    /// The batch in pieces, by its widest intermediate.
+    fn pieces(&self) -> impl Iterator<Item = Range<usize>> {
+        let [batch, tokens, dim] = self.x.shape().dims();
+        let [_, hidden] = self.fc1_weight.shape().dims();
+        pieces(batch, tokens * hidden.max(3 * dim))
+    }
+
+    /// The same parameters with some samples of the input.
+    fn piece(&self, piece: &Range<usize>) -> Self {
+        Self { x: taken::<B>(&self.x, piece), ..self.clone() }
+    }
+}
+
+impl BlockShape {
+    fn piece(&self, piece: &Range<usize>) -> Self {
+        let factors = self.factors.each_ref().map(|factors| factors.get(piece.clone()).unwrap_or_default().to_vec());
+        Self { tables: Arc::clone(&self.tables), factors }
+    }
+}
+
+pub(super) fn value<B: TokenKernels>(tensors: &BlockTensors<B>, shape: &BlockShape) -> FloatTensor<B> {
+    let mut out = Whole::<B>::new(tensors.x.shape());
+    for piece in tensors.pieces() {
+        let (tensors, shape) = (tensors.piece(&piece), shape.piece(&piece));
+        let Intermediates { middle, active, .. } = intermediates::<B>(&tensors, &shape);
+        let branch = linear::value::<B>(active, tensors.fc2_weight, tensors.fc2_bias);
+        out.put(&piece, B::float_add(scaled::<B>(branch, &shape.factors[1]), middle));
+    }
+    out.made()
 }
 
 /// Gradients of a linear map with respect to input, weight and bias.
@@ -150,7 +179,20 @@ fn linear_gradients<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, 
 }
 
 /// Gradients in the order of [`BlockTensors::into_array`].
-pub(super) fn gradients<B: TokenKernels>(t: BlockTensors<B>, shape: &BlockShape, grad: FloatTensor<B>) -> [FloatTensor<B>; TENSORS] {
+pub(super) fn gradients<B: TokenKernels>(tensors: &BlockTensors<B>, shape: &BlockShape, grad: FloatTensor<B>) -> Vec<FloatTensor<B>> {
+    let mut x = Whole::<B>::new(tensors.x.shape());
+    let mut of_parameters = None;
+    for piece in tensors.pieces() {
+        let grad = taken::<B>(&grad, &piece);
+        let [of_x, parameters @ ..] = piece_gradients::<B>(tensors.piece(&piece), &shape.piece(&piece), grad);
+        x.put(&piece, of_x);
+        of_parameters = add_up::<B>(of_parameters, parameters.to_vec());
+    }
+    std::iter::once(x.made()).chain(of_parameters.into_iter().flatten()).collect()
+}
+
+/// The same for some samples.
+fn piece_gradients<B: TokenKernels>(t: BlockTensors<B>, shape: &BlockShape, grad: FloatTensor<B>) -> [FloatTensor<B>; TENSORS] {
     let Intermediates { normal1, qkv, attended, middle, normal2, hidden, active } = intermediates::<B>(&t, shape);
     let [active_gradient, fc2_weight, fc2_bias] = linear_gradients::<B>(active, t.fc2_weight, scaled::<B>(grad.clone(), &shape.factors[1]));
     let [normal2, fc1_weight, fc1_bias] = linear_gradients::<B>(normal2, t.fc1_weight, B::gelu_gradient(hidden, active_gradient));

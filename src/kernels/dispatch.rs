@@ -13,6 +13,7 @@ use burn_wgpu::CubeBackend;
 use super::attention::{self, AttentionGradients, WindowTables};
 use super::block::{self, BlockShape, BlockTensors, TENSORS};
 use super::conv::{self, ConvShape};
+use super::conv_block::{self, ConvBlockShape, ConvBlockTensors, Parts};
 use super::instance_norm::{self, NormGradients, Normed};
 use super::merge::{self, MergeTables, MergeTensors};
 use super::{gelu, global_attention, host, layer_norm, linear};
@@ -34,6 +35,8 @@ pub trait TokenOps: Backend {
     fn token_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
     /// [`super::conv3d`] without its bias.
     fn token_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, shape: ConvShape) -> FloatTensor<Self>;
+    /// See [`super::conv_block`].
+    fn token_conv_block(#[extension_type] tensors: ConvBlockTensors<Self>, shape: ConvBlockShape) -> FloatTensor<Self>;
     /// See [`super::window_attention`].
     fn token_attention(
         qkv: FloatTensor<Self>,
@@ -252,6 +255,10 @@ macro_rules! dispatch_to_kernels {
                 conv::value::<Self>(x, weight, shape)
             }
 
+            fn token_conv_block(tensors: ConvBlockTensors<Self>, shape: ConvBlockShape) -> FloatTensor<Self> {
+                conv_block::value::<Self>(&tensors.into_parts(), shape)
+            }
+
             fn token_attention(
                 qkv: FloatTensor<Self>,
                 padding: FloatTensor<Self>,
@@ -270,7 +277,7 @@ macro_rules! dispatch_to_kernels {
             }
 
             fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {
-                block::value::<Self>(tensors, &shape)
+                block::value::<Self>(&tensors, &shape)
             }
         }
     };
@@ -448,6 +455,38 @@ impl<B: TokenKernels> Backward<B, { merge::TENSORS }> for MergeStep {
 }
 
 #[derive(Debug)]
+struct ConvBlockStep<const N: usize>(ConvBlockShape);
+
+impl<B: TokenKernels, const N: usize> Backward<B, N> for ConvBlockStep<N> {
+    type State = [FloatTensor<B>; N];
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        // A volume has no gradient; the second input is never one.
+        let inputs = ops.parents[0].is_some();
+        let gradients = conv_block::gradients::<B>(&Parts::from_array(ops.state), self.0, grad, inputs);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<const N: usize> ConvBlockStep<N> {
+    fn tracked<B: TokenKernels, C: CheckpointStrategy>(self, tensors: [FloatTensor<Autodiff<B, C>>; N]) -> FloatTensor<Autodiff<B, C>> {
+        let shape = self.0;
+        let step = self.prepare::<C>(tensors.each_ref().map(|tensor| tensor.node()));
+        let tensors = tensors.map(|tensor| tensor.into_primitive());
+        let value = |tensors| conv_block::value::<B>(&Parts::from_array(tensors), shape);
+        match step.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(tensors.clone(), value(tensors)),
+            OpsKind::UnTracked(prepared) => prepared.finish(value(tensors)),
+        }
+    }
+}
+
+#[derive(Debug)]
 struct BlockStep(BlockShape);
 
 impl<B: TokenKernels> Backward<B, TENSORS> for BlockStep {
@@ -455,7 +494,7 @@ impl<B: TokenKernels> Backward<B, TENSORS> for BlockStep {
 
     fn backward(self, ops: Ops<Self::State, TENSORS>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let gradients = block::gradients::<B>(BlockTensors::from_array(ops.state), &self.0, grad);
+        let gradients = block::gradients::<B>(&BlockTensors::from_array(ops.state), &self.0, grad);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);
@@ -535,11 +574,19 @@ impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
         }
     }
 
+    fn token_conv_block(tensors: ConvBlockTensors<Self>, shape: ConvBlockShape) -> FloatTensor<Self> {
+        match tensors {
+            ConvBlockTensors::Same(x, conv1, conv2) => ConvBlockStep(shape).tracked::<B, C>([x, conv1, conv2]),
+            ConvBlockTensors::Convolved(x, conv1, conv2, conv3) => ConvBlockStep(shape).tracked::<B, C>([x, conv1, conv2, conv3]),
+            ConvBlockTensors::Merging(x, skip, conv1, conv2, conv3) => ConvBlockStep(shape).tracked::<B, C>([x, skip, conv1, conv2, conv3]),
+        }
+    }
+
     fn token_block(tensors: BlockTensors<Self>, shape: BlockShape) -> FloatTensor<Self> {
         let tensors = tensors.into_array();
         let step = BlockStep(shape.clone()).prepare::<C>(tensors.each_ref().map(|tensor| tensor.node()));
         let tensors = tensors.map(|tensor| tensor.into_primitive());
-        let value = |tensors| block::value::<B>(BlockTensors::from_array(tensors), &shape);
+        let value = |tensors| block::value::<B>(&BlockTensors::from_array(tensors), &shape);
         match step.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(tensors.clone(), value(tensors)),
             OpsKind::UnTracked(prepared) => prepared.finish(value(tensors)),

@@ -9,6 +9,7 @@
 mod attention;
 mod block;
 mod conv;
+mod conv_block;
 mod dispatch;
 mod gelu;
 mod global_attention;
@@ -17,6 +18,7 @@ mod instance_norm;
 mod layer_norm;
 mod linear;
 mod merge;
+mod pieces;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ mod tests;
 pub use attention::{MASKED, PADDING, WindowTables, window_attention};
 pub use block::{BlockShape, BlockTensors, transformer_block};
 pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d};
+pub use conv_block::{ConvBlockShape, ConvBlockTensors, conv_block};
 pub use gelu::gelu;
 pub use global_attention::global_attention;
 pub use instance_norm::{instance_norm, instance_norm_add};

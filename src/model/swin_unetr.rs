@@ -140,7 +140,7 @@ impl SwinStage {
             Block::<WindowAttention>::init(&config, &init.at("blocks").at(block))
         });
         Self {
-            residual: config.use_v2.then(|| ConvBlock::residual(dim, dim, [1; 3], &init.at("residual"))),
+            residual: config.use_v2.then(|| ConvBlock::residual(dim, dim, [1; 3], &init.at("residual")).recomputed(config.recompute)),
             blocks: blocks.collect(),
             downsample: TokenMerging::init(dim, config.merging, &init.at("downsample")),
             window: config.window_size,
@@ -204,7 +204,7 @@ impl TokenEncoder for SwinUnetr {
 impl SwinUnetrDecoder {
     fn init(config: &SwinUnetrConfig, task: &Task, init: &Initialiser<'_>) -> Self {
         let stages = config.stages();
-        let block = |input, output, init: &Initialiser<'_>| ConvBlock::residual(input, output, [1; 3], init);
+        let block = |input, output, init: &Initialiser<'_>| ConvBlock::residual(input, output, [1; 3], init).recomputed(config.recompute);
         let skips = (0..stages).map(|skip| {
             // The volume, then feature maps from the finest on.
             let (input, output) = if skip == 0 { (task.channels, config.dim(0)) } else { (config.dim(skip - 1), config.dim(skip - 1)) };
@@ -213,7 +213,7 @@ impl SwinUnetrDecoder {
         let levels = (0..=stages).map(|level| {
             let (input, output) = (config.dim(level), config.dim(level.saturating_sub(1)));
             let kernel = if level == 0 { config.patch_size } else { [2; 3] };
-            UpBlock::init(input, output, kernel, true, &init.at("levels").at(level))
+            UpBlock::init(input, output, kernel, true, &init.at("levels").at(level)).recomputed(config.recompute)
         });
         let coarsest = config.dim(stages);
         Self { skips: skips.collect(), bottleneck: block(coarsest, coarsest, &init.at("bottleneck")), levels: levels.collect() }

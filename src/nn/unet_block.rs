@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Conv3d, ExpandTokens, Initialiser, PointConv, TokenGrid};
-use crate::kernels::{instance_norm, instance_norm_add};
+use crate::kernels::{self, ConvBlockShape, ConvBlockTensors, instance_norm, instance_norm_add};
 
 /// Negative slope of the leaky ReLU.
 pub const LEAKY_SLOPE: f32 = 0.01;
@@ -22,6 +22,9 @@ pub struct ConvBlock {
     /// Adds its input (or what `conv3` makes of it) before the last activation.
     #[module(skip)]
     residual: bool,
+    /// Keep nothing but the input for the backward pass, and compute the rest again.
+    #[module(skip)]
+    recompute: bool,
 }
 
 impl ConvBlock {
@@ -32,6 +35,7 @@ impl ConvBlock {
             conv2: Conv3d::init_unbiased(output, output, [1; 3], &init.at("conv2")),
             conv3: None,
             residual: false,
+            recompute: false,
         }
     }
 
@@ -42,14 +46,45 @@ impl ConvBlock {
         Self { conv3, residual: true, ..Self::basic(input, output, stride, init) }
     }
 
+    /// The same block, which keeps nothing but its input for the backward pass and computes the rest again if `recompute`.
+    ///
+    /// # Panics
+    /// If it should but has no shortcut, or a stride.
+    #[must_use]
+    pub fn recomputed(self, recompute: bool) -> Self {
+        assert!(!recompute || (self.residual && self.conv1.stride() == [1; 3]), "only residual blocks with stride 1 are recomputed");
+        Self { recompute, ..self }
+    }
+
     /// Tokens of `input` channels -> tokens of `output` channels on the grid divided by the stride, rounded up.
     pub fn forward(&self, input: TokenGrid) -> TokenGrid {
+        if self.recompute {
+            return self.forward_recomputed(input, None);
+        }
         let first = self.conv1.forward(input.clone());
         let shortcut = self.residual.then_some(input).map(|input| match &self.conv3 {
             Some(conv3) => normed(conv3.forward(input)).tokens,
             None => input.tokens,
         });
         self.finish(first, shortcut)
+    }
+
+    /// The same as one operation, of `input` and `skip` side by side.
+    fn forward_recomputed(&self, input: TokenGrid, skip: Option<Tensor<3>>) -> TokenGrid {
+        let TokenGrid { tokens, grid } = input;
+        let (x, conv1, conv2) = (tokens.into_dispatch(), self.conv1.weight.val().into_dispatch(), self.conv2.weight.val().into_dispatch());
+        let conv3 = self.conv3.as_ref().map(|conv3| {
+            let weight = conv3.weight.val();
+            let [_, _, _, input, output] = weight.dims();
+            weight.reshape::<2, _>([input, output]).into_dispatch()
+        });
+        let tensors = match (skip, conv3) {
+            (Some(skip), Some(conv3)) => ConvBlockTensors::Merging(x, skip.into_dispatch(), conv1, conv2, conv3),
+            (None, Some(conv3)) => ConvBlockTensors::Convolved(x, conv1, conv2, conv3),
+            (None, None) => ConvBlockTensors::Same(x, conv1, conv2),
+            (Some(_), None) => unreachable!("two inputs have more channels than one output"),
+        };
+        TokenGrid { tokens: kernels::conv_block(tensors, ConvBlockShape { grid, slope: LEAKY_SLOPE }), grid }
     }
 
     /// From the first convolution's result and the shortcut on.
@@ -89,9 +124,19 @@ impl UpBlock {
         }
     }
 
+    /// As [`ConvBlock::recomputed`].
+    #[must_use]
+    pub fn recomputed(self, recompute: bool) -> Self {
+        Self { conv_block: self.conv_block.recomputed(recompute), ..self }
+    }
+
     /// Tokens of `input` channels and a `skip` of `output` channels on the grid finer by the kernel -> as the skip.
     pub fn forward(&self, x: TokenGrid, skip: TokenGrid) -> TokenGrid {
-        let TokenGrid { tokens, grid } = self.transp_conv.forward(x);
+        let up = self.transp_conv.forward(x);
+        if self.conv_block.recompute {
+            return self.conv_block.forward_recomputed(up, Some(skip.tokens));
+        }
+        let TokenGrid { tokens, grid } = up;
         self.conv_block.forward(TokenGrid { tokens: Tensor::cat(vec![tokens, skip.tokens], 2), grid })
     }
 }
