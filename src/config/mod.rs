@@ -21,7 +21,8 @@ pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;
 pub use model::{
-    BackboneConfig, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig, UnetrConfig,
+    BackboneConfig, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig, UnetConfig,
+    UnetrConfig,
 };
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;

@@ -11,6 +11,7 @@ mod projector;
 pub mod swin_unetr;
 #[cfg(test)]
 mod tests;
+pub mod unet;
 pub mod unetr;
 mod weights;
 mod weights_file;
@@ -26,6 +27,7 @@ pub use normed_projector::NormedProjector;
 pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, StagePlan, plan};
 pub use projector::Projector;
 pub use swin_unetr::{SwinUnetr, SwinUnetrEncoder};
+pub use unet::{Unet, UnetEncoder};
 pub use unetr::{Unetr, UnetrEncoder, VitStates};
 pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
 pub use weights_file::{WeightsError, read_weights, write_weights};

@@ -4,6 +4,7 @@
 
 mod nnformer;
 mod swin_unetr;
+mod unet;
 mod unetr;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::check::Checker;
 pub use nnformer::NnFormerConfig;
 pub use swin_unetr::{MergingOrder, SwinUnetrConfig};
+pub use unet::UnetConfig;
 pub use unetr::{PatchProjection, PositionCode, UnetrConfig};
 
 /// Every backbone, once. In order: its variant of [`ModelConfig`], its hyper-parameters, its encoder and its whole network
@@ -44,6 +46,15 @@ macro_rules! backbones {
                 SwinUnetrTumour: tumour,
                 /// Swin UNETR with two stages for crops of 32³: trains on a CPU in minutes.
                 SwinUnetrSmall: small,
+            }
+            /// A U-Net with residual encoder: the field's convolutional baseline.
+            Unet(UnetConfig), UnetEncoder, Unet, {
+                /// U-Net for Synapse multi-organ CT (crop 64x128x128).
+                UnetSynapse: synapse,
+                /// U-Net for brain tumours (crop 128x128x128, four channels).
+                UnetTumour: tumour,
+                /// U-Net with four stages for crops of 32³: trains on a CPU in minutes.
+                UnetSmall: small,
             }
         }
     };

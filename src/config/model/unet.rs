@@ -1,0 +1,109 @@
+//! Hyper-parameters of the residual-encoder U-Net.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BackboneConfig, Checker};
+
+/// The field's convolutional baseline: a U-Net whose encoder is made of residual blocks (after nnU-Net's residual encoder
+/// presets, arXiv:2404.09556), instance norm, leaky ReLU and deep supervision. Lists have one entry for each stage, finest first.
+///
+/// Channel and class counts are not here: they come from the dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UnetConfig {
+    /// Channels of each stage.
+    pub features: Vec<usize>,
+    /// Step of each stage's first convolution along D,H,W, 1 or 2 each; the first stage's is 1.
+    pub strides: Vec<[usize; 3]>,
+    /// Residual blocks of each encoder stage. A decoder stage has one plain block.
+    pub blocks: Vec<usize>,
+    /// Predict at every decoder stage (losses weighted 1, 1/2, 1/4, ... over their sum) instead of the finest alone.
+    pub deep_supervision: bool,
+}
+
+impl Default for UnetConfig {
+    fn default() -> Self {
+        Self::small()
+    }
+}
+
+impl UnetConfig {
+    /// For 32³ crops: 64 tokens of 96 channels.
+    pub fn small() -> Self {
+        Self {
+            features: vec![12, 24, 48, 96],
+            strides: vec![[1; 3], [2; 3], [2; 3], [2; 3]],
+            blocks: vec![1, 2, 2, 2],
+            deep_supervision: true,
+        }
+    }
+
+    /// For Synapse multi-organ CT (crop 64x128x128, slices of 3 mm): nnU-Net's rule of halving the finer axes first.
+    pub fn synapse() -> Self {
+        Self {
+            features: vec![32, 64, 128, 256, 320, 320],
+            strides: vec![[1; 3], [1, 2, 2], [2; 3], [2; 3], [2; 3], [2; 3]],
+            blocks: vec![1, 3, 4, 6, 6, 6],
+            ..Self::small()
+        }
+    }
+
+    /// For brain tumours (crop 128x128x128, 1 mm).
+    pub fn tumour() -> Self {
+        Self { strides: vec![[1; 3], [2; 3], [2; 3], [2; 3], [2; 3], [2; 3]], ..Self::synapse() }
+    }
+
+    /// Voxels of one token of stage `stage`, D,H,W.
+    pub fn stride_at(&self, stage: usize) -> [usize; 3] {
+        self.strides.iter().take(stage + 1).fold([1; 3], |product, step| std::array::from_fn(|axis| product[axis] * step[axis]))
+    }
+}
+
+impl BackboneConfig for UnetConfig {
+    fn title(&self) -> &'static str {
+        "U-Net"
+    }
+
+    fn patch_size(&self) -> [usize; 3] {
+        self.stride_at(0)
+    }
+
+    fn total_stride(&self) -> [usize; 3] {
+        self.stride_at(self.strides.len())
+    }
+
+    fn check(&self, checker: &mut Checker) {
+        let stages = self.features.len();
+        checker.range("model.features", stages, 2..=8);
+        for (name, length) in [("model.strides", self.strides.len()), ("model.blocks", self.blocks.len())] {
+            checker.require(name, length == stages, format_args!("needs {stages} entries, one for each of `features`; has {length}"));
+        }
+        for &features in &self.features {
+            checker.range("model.features", features, 1..=4096);
+        }
+        for &blocks in &self.blocks {
+            checker.range("model.blocks", blocks, 1..=64);
+        }
+        for (stage, step) in self.strides.iter().enumerate() {
+            let fits = if stage == 0 { *step == [1; 3] } else { step.iter().all(|edge| (1..=2).contains(edge)) };
+            checker.require(
+                "model.strides",
+                fits,
+                format_args!("stage {stage}: {step:?}; allowed is 1 or 2 on each axis, and 1 in the first stage"),
+            );
+        }
+    }
+
+    fn check_crop(&self, key: &str, crop_size: [usize; 3], checker: &mut Checker) {
+        let stride = self.total_stride();
+        let single = (0..3).all(|axis| crop_size[axis] <= stride[axis]);
+        checker.require(
+            key,
+            !single,
+            format_args!(
+                "is {crop_size:?}, which the network turns into a single token of {stride:?} voxels: nothing is left to normalise \
+                 over. Double an axis, or take fewer stages"
+            ),
+        );
+    }
+}
