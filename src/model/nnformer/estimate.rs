@@ -23,6 +23,7 @@ impl Estimated for NnFormerConfig {
             encoder_activations: sizes.encoder_activations(),
             decoder_activations: sizes.decoder_activations(),
             logits: sizes.logits(),
+            largest_encoder_activation: sizes.largest_activation(),
             largest_activation: sizes.largest_activation(),
             recomputed: sizes.recomputed(),
             largest_temporary: sizes.largest_scores(),

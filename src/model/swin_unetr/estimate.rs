@@ -20,6 +20,7 @@ impl Estimated for SwinUnetrConfig {
             encoder_activations: sizes.encoder_activations(),
             decoder_activations: sizes.decoder_activations(),
             logits: elements(sizes.padded) * task.classes as u64,
+            largest_encoder_activation: sizes.largest_activation(),
             largest_activation: sizes.largest_activation(),
             recomputed: sizes.recomputed(),
             largest_temporary: sizes.largest_scores(),

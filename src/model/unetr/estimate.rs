@@ -21,9 +21,10 @@ impl Estimated for UnetrConfig {
             encoder_activations: sizes.encoder_activations(),
             decoder_activations: sizes.decoder_activations(),
             logits: sizes.voxels() * task.classes as u64,
-            largest_activation: sizes.largest_activation(),
+            largest_encoder_activation: sizes.largest_encoder_activation(),
+            largest_activation: sizes.largest_encoder_activation().max(2 * sizes.map(0)),
             recomputed: 0,
-            largest_temporary: elements(sizes.grid).pow(2) * self.num_heads as u64,
+            largest_temporary: sizes.scores(),
             largest_weight: sizes.largest_weight(),
         }
     }
@@ -105,11 +106,12 @@ impl Sizes<'_> {
         self.conv_block(self.task.channels as u64, self.features(0)) + projections.sum::<u64>() + levels.sum::<u64>()
     }
 
-    /// Kept by the encoder: its patches, and of each block the inputs of both norms, of the four linear maps, of the
-    /// attention (three sequences) and of the GELU.
+    /// Kept by the encoder: the volume and its patches; of each block the inputs of both norms, of the four linear maps,
+    /// of the attention (three sequences) and of the GELU; of the last norm input and result, and the feature map made of it.
     fn encoder_activations(&self) -> u64 {
         let hidden = elements(self.grid) * self.config.mlp_dim as u64;
-        self.voxels() * self.task.channels as u64 + self.config.num_layers as u64 * (8 * self.tokens() + 2 * hidden) + 2 * self.tokens()
+        let blocks = self.config.num_layers as u64 * (8 * self.tokens() + 2 * hidden);
+        2 * self.voxels() * self.task.channels as u64 + blocks + 4 * self.tokens()
     }
 
     /// Kept by a convolution block, in maps of its output: the hidden map, the output, and a shortcut of its own.
@@ -129,9 +131,15 @@ impl Sizes<'_> {
         stem + projections.sum::<u64>() + levels.sum::<u64>()
     }
 
-    /// The last level's input: both maps of full resolution side by side; or a block's hidden layer.
-    fn largest_activation(&self) -> u64 {
-        (2 * self.map(0)).max(elements(self.grid) * self.config.mlp_dim.max(3 * self.config.hidden_size) as u64)
+    /// Scores of an attention's heads.
+    fn scores(&self) -> u64 {
+        elements(self.grid).pow(2) * self.config.num_heads as u64
+    }
+
+    /// The volume, a block's widest layer, or its scores. (In the decoder: both inputs of the last level side by side.)
+    fn largest_encoder_activation(&self) -> u64 {
+        let widest = self.config.mlp_dim.max(3 * self.config.hidden_size) as u64;
+        (self.voxels() * self.task.channels as u64).max(elements(self.grid) * widest).max(self.scores())
     }
 
     fn largest_weight(&self) -> u64 {
