@@ -45,33 +45,26 @@ pub fn conv_block(tensors: ConvBlockTensors<Dispatch>, shape: ConvBlockShape) ->
 
 /// The tensors by their part in the block.
 #[derive(Clone, Debug)]
-pub(super) struct Parts<T> {
-    x: T,
-    /// The second input.
-    skip: Option<T>,
-    conv1: T,
-    conv2: T,
-    conv3: Option<T>,
+pub(super) struct Parts<B: Backend> {
+    /// One, or two that lie side by side.
+    inputs: Vec<FloatTensor<B>>,
+    conv1: FloatTensor<B>,
+    conv2: FloatTensor<B>,
+    conv3: Option<FloatTensor<B>>,
 }
 
-impl<T> Parts<T> {
+impl<B: Backend> Parts<B> {
     /// From the fields of a variant of [`ConvBlockTensors`].
-    pub(super) fn from_array<const N: usize>(tensors: [T; N]) -> Self {
+    pub(super) fn from_array<const N: usize>(tensors: [FloatTensor<B>; N]) -> Self {
         let mut tensors = tensors.into_iter();
-        let mut next = || tensors.next();
-        let missing = "three to five tensors";
-        Self {
-            x: next().expect(missing),
-            skip: if N == 5 { next() } else { None },
-            conv1: next().expect(missing),
-            conv2: next().expect(missing),
-            conv3: next(),
-        }
+        let inputs = tensors.by_ref().take(if N == 5 { 2 } else { 1 }).collect();
+        let mut next = || tensors.next().expect("three to five tensors");
+        Self { inputs, conv1: next(), conv2: next(), conv3: tensors.next() }
     }
 }
 
 impl<B: Backend> ConvBlockTensors<B> {
-    pub(super) fn into_parts(self) -> Parts<FloatTensor<B>> {
+    pub(super) fn into_parts(self) -> Parts<B> {
         match self {
             Self::Same(x, conv1, conv2) => Parts::from_array([x, conv1, conv2]),
             Self::Convolved(x, conv1, conv2, conv3) => Parts::from_array([x, conv1, conv2, conv3]),
@@ -80,109 +73,126 @@ impl<B: Backend> ConvBlockTensors<B> {
     }
 }
 
+/// Some samples of an input, with the share of the weights that it meets: a convolution of two inputs side by side is
+/// the sum of two convolutions.
+struct Own<B: Backend> {
+    x: FloatTensor<B>,
+    conv1: FloatTensor<B>,
+    conv3: Option<FloatTensor<B>>,
+}
+
 /// What the backward pass needs of the forward pass, for some samples.
 struct Intermediates<B: Backend> {
-    x: FloatTensor<B>,
     first: Normed<B>,
     shortcut: Option<Normed<B>>,
     last: Normed<B>,
 }
 
-impl ConvBlockShape {
-    fn convolution(self) -> ConvShape {
-        ConvShape { grid: self.grid, stride: [1; 3] }
-    }
-
-    fn intermediates<B: TokenKernels>(self, parts: &Parts<FloatTensor<B>>, piece: &Range<usize>) -> Intermediates<B> {
-        let x = taken::<B>(&parts.x, piece);
-        let x = match &parts.skip {
-            Some(skip) => B::float_cat(vec![x, taken::<B>(skip, piece)], 2),
-            None => x,
-        };
-        let first = conv::value::<B>(x.clone(), parts.conv1.clone(), self.convolution());
-        let first = B::instance_norm_value(first, None, self.slope);
-        let shortcut = parts.conv3.as_ref().map(|conv3| {
-            let convolved = linear::product::<B>(x.clone(), conv3.clone());
-            B::instance_norm_value(convolved, None, NO_ACTIVATION)
-        });
-        let last = conv::value::<B>(first.out.clone(), parts.conv2.clone(), self.convolution());
-        let added = shortcut.as_ref().map_or_else(|| x.clone(), |shortcut| shortcut.out.clone());
-        let last = B::instance_norm_value(last, Some(added), self.slope);
-        Intermediates { x, first, shortcut, last }
-    }
-}
-
 /// The slope of a leaky ReLU that changes nothing.
 const NO_ACTIVATION: f32 = 1.0;
 
-/// The batch in pieces, by its widest intermediate.
-fn pieces_of<B: Backend>(parts: &Parts<FloatTensor<B>>) -> impl Iterator<Item = Range<usize>> {
-    let [batch, tokens, _] = parts.x.shape().dims();
-    let [_, _, _, input, output] = parts.conv1.shape().dims();
-    pieces(batch, tokens * input.max(output))
+impl<B: TokenKernels> Parts<B> {
+    /// The batch in pieces, by its widest intermediate.
+    fn pieces(&self) -> impl Iterator<Item = Range<usize>> + use<B> {
+        let [batch, tokens, input] = self.inputs[0].shape().dims();
+        pieces(batch, tokens * input.max(self.conv2.shape()[4]))
+    }
+
+    fn owned(&self, piece: &Range<usize>) -> Vec<Own<B>> {
+        let mut first = 0;
+        let own = self.inputs.iter().map(|input| {
+            let channels = input.shape()[2];
+            let own = Slice::from(first as isize..(first + channels) as isize);
+            first += channels;
+            let [full, weight] = [Slice::full(), own];
+            Own {
+                x: taken::<B>(input, piece),
+                conv1: B::float_slice(self.conv1.clone(), &[full, full, full, weight]),
+                conv3: self.conv3.clone().map(|conv3| B::float_slice(conv3, &[weight])),
+            }
+        });
+        own.collect()
+    }
+
+    fn intermediates(&self, own: &[Own<B>], shape: ConvBlockShape) -> Intermediates<B> {
+        let total = |parts: Vec<FloatTensor<B>>| parts.into_iter().reduce(|sum, more| B::float_add(sum, more)).expect("an input");
+        let conv = shape.convolution();
+        let first = total(own.iter().map(|own| conv::value::<B>(own.x.clone(), own.conv1.clone(), conv)).collect());
+        let first = B::instance_norm_value(first, None, shape.slope);
+        let shortcut = own.iter().map(|own| Some(linear::product::<B>(own.x.clone(), own.conv3.clone()?))).collect::<Option<_>>();
+        let shortcut = shortcut.map(|parts| B::instance_norm_value(total(parts), None, NO_ACTIVATION));
+        let last = conv::value::<B>(first.out.clone(), self.conv2.clone(), conv);
+        let added = shortcut.as_ref().map_or_else(|| own[0].x.clone(), |shortcut| shortcut.out.clone());
+        let last = B::instance_norm_value(last, Some(added), shape.slope);
+        Intermediates { first, shortcut, last }
+    }
+
+    /// Gradients of the weights that come from some samples; those of the inputs are put into `inputs` if there are any.
+    fn piece_gradients(
+        &self,
+        shape: ConvBlockShape,
+        piece: &Range<usize>,
+        grad: FloatTensor<B>,
+        inputs: &mut [Whole<B>],
+    ) -> Vec<FloatTensor<B>> {
+        let conv = shape.convolution();
+        let own = self.owned(piece);
+        let Intermediates { first, shortcut, last } = self.intermediates(&own, shape);
+        let added = shortcut.as_ref().map_or_else(|| own[0].x.clone(), |shortcut| shortcut.out.clone());
+        let NormGradients { x: last, shortcut: added } = B::instance_norm_gradients(last, Some(added), grad, shape.slope);
+        let mut added = added.expect("a shortcut has a gradient");
+        let conv2 = conv::weight_gradient::<B>(first.out.clone(), last.clone(), conv);
+        let first_gradient = conv::input_gradient::<B>(self.conv2.clone(), last, conv);
+        let first = B::instance_norm_gradients(first, None, first_gradient, shape.slope).x;
+        if let Some(shortcut) = shortcut {
+            added = B::instance_norm_gradients(shortcut, None, added, NO_ACTIVATION).x;
+        }
+        for (own, whole) in own.iter().zip(inputs) {
+            let through = conv::input_gradient::<B>(own.conv1.clone(), first.clone(), conv);
+            let beside = match &own.conv3 {
+                Some(conv3) => linear::input_gradient::<B>(conv3.clone(), added.clone()),
+                None => added.clone(),
+            };
+            whole.put(piece, B::float_add(through, beside));
+        }
+        let conv1 = own.iter().map(|own| conv::weight_gradient::<B>(own.x.clone(), first.clone(), conv));
+        let conv3 = own.iter().filter(|own| own.conv3.is_some()).map(|own| linear::weight_gradient::<B>(own.x.clone(), added.clone()));
+        let (conv1, conv3): (Vec<_>, Vec<_>) = (conv1.collect(), conv3.collect());
+        let conv3 = (!conv3.is_empty()).then(|| B::float_cat(conv3, 0));
+        [B::float_cat(conv1, 3), conv2].into_iter().chain(conv3).collect()
+    }
 }
 
-pub(super) fn value<B: TokenKernels>(parts: &Parts<FloatTensor<B>>, shape: ConvBlockShape) -> FloatTensor<B> {
-    let [batch, tokens, _] = parts.x.shape().dims();
+pub(super) fn value<B: TokenKernels>(parts: &Parts<B>, shape: ConvBlockShape) -> FloatTensor<B> {
+    let [batch, tokens, _] = parts.inputs[0].shape().dims();
     let mut out = Whole::<B>::new(Shape::from([batch, tokens, parts.conv2.shape()[4]]));
-    for piece in pieces_of::<B>(parts) {
-        out.put(&piece, shape.intermediates::<B>(parts, &piece).last.out);
+    for piece in parts.pieces() {
+        out.put(&piece, parts.intermediates(&parts.owned(&piece), shape).last.out);
     }
     out.made()
 }
 
 /// Gradients in the order of a variant's fields, those of the inputs only if `inputs`.
 pub(super) fn gradients<B: TokenKernels>(
-    parts: &Parts<FloatTensor<B>>,
+    parts: &Parts<B>,
     shape: ConvBlockShape,
     grad: FloatTensor<B>,
     inputs: bool,
 ) -> Vec<Option<FloatTensor<B>>> {
-    let mut of_inputs: Vec<Whole<B>> = std::iter::once(&parts.x).chain(&parts.skip).map(|input| Whole::new(input.shape())).collect();
-    let channels: Vec<usize> = std::iter::once(&parts.x).chain(&parts.skip).map(|input| input.shape()[2]).collect();
+    let mut of_inputs: Vec<Whole<B>> = parts.inputs.iter().filter(|_| inputs).map(|input| Whole::new(input.shape())).collect();
     let mut of_weights = None;
-    for piece in pieces_of::<B>(parts) {
-        let (weights, x) = piece_gradients::<B>(parts, shape, (&piece, taken::<B>(&grad, &piece)), inputs);
+    for piece in parts.pieces() {
+        let weights = parts.piece_gradients(shape, &piece, taken::<B>(&grad, &piece), &mut of_inputs);
         of_weights = add_up::<B>(of_weights, weights);
-        let Some(x) = x else { continue };
-        let mut first = 0;
-        for (whole, &channels) in of_inputs.iter_mut().zip(&channels) {
-            let own = Slice::from(first as isize..(first + channels) as isize);
-            whole.put(&piece, B::float_slice(x.clone(), &[Slice::full(), Slice::full(), own]));
-            first += channels;
-        }
     }
-    let of_inputs = of_inputs.into_iter().map(|whole| inputs.then(|| whole.made()));
-    of_inputs.chain(of_weights.into_iter().flatten().map(Some)).collect()
+    let mut gradients: Vec<_> = of_inputs.into_iter().map(|whole| Some(whole.made())).collect();
+    gradients.resize_with(parts.inputs.len(), || None);
+    gradients.extend(of_weights.into_iter().flatten().map(Some));
+    gradients
 }
 
-/// Gradients of the weights, and of the input if `input`, that come from some samples.
-fn piece_gradients<B: TokenKernels>(
-    parts: &Parts<FloatTensor<B>>,
-    shape: ConvBlockShape,
-    (piece, grad): (&Range<usize>, FloatTensor<B>),
-    input: bool,
-) -> (Vec<FloatTensor<B>>, Option<FloatTensor<B>>) {
-    let conv = shape.convolution();
-    let Intermediates { x, first, shortcut, last } = shape.intermediates::<B>(parts, piece);
-    let added = shortcut.as_ref().map_or_else(|| x.clone(), |shortcut| shortcut.out.clone());
-    let NormGradients { x: last, shortcut: added } = B::instance_norm_gradients(last, Some(added), grad, shape.slope);
-    let added = added.expect("a shortcut has a gradient");
-    let conv2 = conv::weight_gradient::<B>(first.out.clone(), last.clone(), conv);
-    let first_gradient = conv::input_gradient::<B>(parts.conv2.clone(), last, conv);
-    let first = B::instance_norm_gradients(first, None, first_gradient, shape.slope).x;
-    let (conv3, added) = match (shortcut, &parts.conv3) {
-        (Some(shortcut), Some(conv3)) => {
-            let grad = B::instance_norm_gradients(shortcut, None, added, NO_ACTIVATION).x;
-            let weight = linear::weight_gradient::<B>(x.clone(), grad.clone());
-            (Some(weight), input.then(|| linear::input_gradient::<B>(conv3.clone(), grad)))
-        }
-        _ => (None, Some(added)),
-    };
-    let conv1 = conv::weight_gradient::<B>(x, first.clone(), conv);
-    let x = match added {
-        Some(added) if input => Some(B::float_add(conv::input_gradient::<B>(parts.conv1.clone(), first, conv), added)),
-        _ => None,
-    };
-    ([conv1, conv2].into_iter().chain(conv3).collect(), x)
+impl ConvBlockShape {
+    fn convolution(self) -> ConvShape {
+        ConvShape { grid: self.grid, stride: [1; 3] }
+    }
 }

@@ -121,10 +121,14 @@ impl PointConv {
     /// Tokens of `in` channels -> tokens of `out` channels on the grid divided by the stride, rounded up.
     pub fn forward(&self, input: TokenGrid) -> TokenGrid {
         let TokenGrid { tokens, grid } = input.strided(self.stride);
+        TokenGrid { tokens: kernels::linear(tokens, self.matrix(), self.bias.as_ref().map(Param::val)), grid }
+    }
+
+    /// The weights as `[in, out]`.
+    pub fn matrix(&self) -> Tensor<2> {
         let weight = self.weight.val();
         let [_, _, _, input, output] = weight.dims();
-        let tokens = kernels::linear(tokens, weight.reshape([input, output]), self.bias.as_ref().map(Param::val));
-        TokenGrid { tokens, grid }
+        weight.reshape([input, output])
     }
 }
 

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Conv3d, ExpandTokens, Initialiser, PointConv, TokenGrid};
-use crate::kernels::{self, ConvBlockShape, ConvBlockTensors, instance_norm, instance_norm_add};
+use crate::kernels::{self, ConvBlockShape, ConvBlockTensors, ConvShape, instance_norm, instance_norm_add};
 
 /// Negative slope of the leaky ReLU.
 pub const LEAKY_SLOPE: f32 = 0.01;
@@ -69,15 +69,30 @@ impl ConvBlock {
         self.finish(first, shortcut)
     }
 
+    /// The block of `up` and `skip` side by side: a convolution of both is the sum of a convolution of each.
+    fn forward_merging(&self, up: TokenGrid, skip: Tensor<3>) -> TokenGrid {
+        if self.recompute {
+            return self.forward_recomputed(up, Some(skip));
+        }
+        let TokenGrid { tokens: up, grid } = up;
+        let [[_, _, channels], [_, _, others]] = [up.dims(), skip.dims()];
+        let shape = ConvShape { grid, stride: [1; 3] };
+        let weight = self.conv1.weight.val();
+        let own = kernels::conv3d(up.clone(), weight.clone().narrow(3, 0, channels), None, shape);
+        let first = own + kernels::conv3d(skip.clone(), weight.narrow(3, channels, others), None, shape);
+        let shortcut = self.conv3.as_ref().map(|conv3| {
+            let weight = conv3.matrix();
+            let own = kernels::linear(up, weight.clone().narrow(0, 0, channels), None);
+            instance_norm(own + kernels::linear(skip, weight.narrow(0, channels, others), None), None)
+        });
+        self.finish(TokenGrid { tokens: first, grid }, shortcut)
+    }
+
     /// The same as one operation, of `input` and `skip` side by side.
     fn forward_recomputed(&self, input: TokenGrid, skip: Option<Tensor<3>>) -> TokenGrid {
         let TokenGrid { tokens, grid } = input;
         let (x, conv1, conv2) = (tokens.into_dispatch(), self.conv1.weight.val().into_dispatch(), self.conv2.weight.val().into_dispatch());
-        let conv3 = self.conv3.as_ref().map(|conv3| {
-            let weight = conv3.weight.val();
-            let [_, _, _, input, output] = weight.dims();
-            weight.reshape::<2, _>([input, output]).into_dispatch()
-        });
+        let conv3 = self.conv3.as_ref().map(|conv3| conv3.matrix().into_dispatch());
         let tensors = match (skip, conv3) {
             (Some(skip), Some(conv3)) => ConvBlockTensors::Merging(x, skip.into_dispatch(), conv1, conv2, conv3),
             (None, Some(conv3)) => ConvBlockTensors::Convolved(x, conv1, conv2, conv3),
@@ -132,12 +147,7 @@ impl UpBlock {
 
     /// Tokens of `input` channels and a `skip` of `output` channels on the grid finer by the kernel -> as the skip.
     pub fn forward(&self, x: TokenGrid, skip: TokenGrid) -> TokenGrid {
-        let up = self.transp_conv.forward(x);
-        if self.conv_block.recompute {
-            return self.conv_block.forward_recomputed(up, Some(skip.tokens));
-        }
-        let TokenGrid { tokens, grid } = up;
-        self.conv_block.forward(TokenGrid { tokens: Tensor::cat(vec![tokens, skip.tokens], 2), grid })
+        self.conv_block.forward_merging(self.transp_conv.forward(x), skip.tokens)
     }
 }
 

@@ -7,7 +7,7 @@ use burn::backend::Flex;
 use rayon::prelude::*;
 
 use super::simd::{LANES, Vectorised, vectorised};
-use super::{HostTensor, contiguous, elements, tensor};
+use super::{HostTensor, alone, contiguous, elements, tensor};
 use crate::kernels::instance_norm::{EPSILON, NormGradients, Normed};
 
 /// Elements of one parallel task; sums are taken over as many and then added in order.
@@ -130,7 +130,7 @@ impl Vectorised for Apply<'_> {
 
 /// See [`crate::kernels::instance_norm`].
 pub fn instance_norm(x: HostTensor, shortcut: Option<HostTensor>, slope: f32) -> Normed<Flex> {
-    let mut x = contiguous(x);
+    let mut x = alone(x);
     let shortcut = shortcut.map(contiguous);
     let cut = Cut::new(&x);
     let samples = elements(&x).par_chunks(cut.sample);
@@ -287,7 +287,7 @@ impl Vectorised for BothGradients<'_> {
 
 /// Gradients of [`instance_norm`] from its result.
 pub fn instance_norm_gradients(normed: Normed<Flex>, shortcut: Option<HostTensor>, grad: HostTensor, slope: f32) -> NormGradients<Flex> {
-    let (mut grad, out, shortcut) = (contiguous(grad), contiguous(normed.out), shortcut.map(contiguous));
+    let (mut grad, out, shortcut) = (alone(grad), contiguous(normed.out), shortcut.map(contiguous));
     let (factor, cut) = (contiguous(normed.factor), Cut::new(&out));
     let undo = Undo { cut, slope, inverse: slope.recip() };
     let (out, shortcut) = (elements(&out), shortcut.as_ref().map(elements));

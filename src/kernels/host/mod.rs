@@ -26,9 +26,19 @@ pub(super) use softmax::{scaled_softmax, scaled_softmax_gradient};
 
 type HostTensor = FloatTensor<Flex>;
 
-/// The same tensor, row-major and from the start of its buffer.
+/// The same tensor, row-major; a part of its buffer perhaps.
 fn contiguous(tensor: HostTensor) -> HostTensor {
-    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 { tensor } else { tensor.to_contiguous() }
+    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+}
+
+/// The same tensor, row-major and alone in its buffer, to be changed in place.
+fn alone(tensor: HostTensor) -> HostTensor {
+    let whole = contiguous(tensor);
+    let shape = whole.layout().shape().clone();
+    if whole.storage::<f32>().len() == shape.num_elements() {
+        return whole;
+    }
+    Flex::float_from_data(TensorData::new(elements(&whole).to_vec(), shape), &Device::<Flex>::default())
 }
 
 /// The elements of a contiguous tensor.

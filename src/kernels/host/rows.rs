@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::simd::{Vectorised, normal, sum, vectorised};
-use super::{HostTensor, contiguous, elements, tensor};
+use super::{HostTensor, alone, contiguous, elements, tensor};
 use crate::kernels::layer_norm::EPSILON;
 
 /// Elements of one parallel task.
@@ -222,7 +222,7 @@ impl Vectorised for AddBias<'_> {
 
 /// `rows` `[rows, columns]` plus `bias`, in place where no one else holds `rows`.
 pub fn add_bias(rows: HostTensor, bias: HostTensor) -> HostTensor {
-    let (mut rows, bias) = (contiguous(rows), contiguous(bias));
+    let (mut rows, bias) = (alone(rows), contiguous(bias));
     let bias = elements(&bias);
     let task = (TASK_ELEMENTS / bias.len()).max(1) * bias.len();
     rows.storage_mut::<f32>().par_chunks_mut(task).for_each(|rows| vectorised(AddBias { rows, bias }));

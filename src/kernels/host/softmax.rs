@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::simd::{Vectorised, exp, sum, vectorised};
-use super::{HostTensor, contiguous, elements};
+use super::{HostTensor, alone, contiguous, elements};
 
 /// Elements of one parallel task.
 const TASK_ELEMENTS: usize = 16 << 10;
@@ -87,7 +87,7 @@ fn columns_and_task(rows: &HostTensor) -> (usize, usize) {
 
 /// Softmax of `scale * scores` over the last axis, in place where no one else holds `scores`.
 pub fn scaled_softmax(scores: HostTensor, scale: f32) -> HostTensor {
-    let mut scores = contiguous(scores);
+    let mut scores = alone(scores);
     let (columns, task) = columns_and_task(&scores);
     let tasks = scores.storage_mut::<f32>().par_chunks_mut(task);
     tasks.for_each(|rows| vectorised(ScaledSoftmax { rows, columns, scale }));
@@ -96,7 +96,7 @@ pub fn scaled_softmax(scores: HostTensor, scale: f32) -> HostTensor {
 
 /// What the scores of [`scaled_softmax`] change by, in place where no one else holds `grad`.
 pub fn scaled_softmax_gradient(attention: HostTensor, grad: HostTensor, scale: f32) -> HostTensor {
-    let (attention, mut grad) = (contiguous(attention), contiguous(grad));
+    let (attention, mut grad) = (contiguous(attention), alone(grad));
     let (columns, task) = columns_and_task(&grad);
     let tasks = grad.storage_mut::<f32>().par_chunks_mut(task).zip(elements(&attention).par_chunks(task));
     tasks.for_each(|(gradient, attention)| vectorised(ScaledSoftmaxGradient { gradient, attention, columns, scale }));
