@@ -205,6 +205,7 @@ impl Estimated for UnetConfig {
             // The up-sampled map and the skip side by side, the hidden map and the output.
             decoder_activations: levels.iter().map(|stage| 4 * stage.map()).sum(),
             logits: heads.iter().map(|stage| elements(stage.grid) * classes).sum(),
+            largest_encoder_activation: stages.iter().map(StageSize::map).max().unwrap_or_default(),
             largest_activation: 2 * stages.iter().map(StageSize::map).max().unwrap_or_default(),
             recomputed: 0,
             largest_temporary: 0,
