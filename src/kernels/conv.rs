@@ -60,6 +60,12 @@ pub fn conv3d(tokens: Tensor<3>, weight: Tensor<5>, bias: Option<Tensor<1>>, sha
     with_bias(Tensor::from_dispatch(Dispatch::token_conv(tokens.into_dispatch(), weight.into_dispatch(), shape)), bias)
 }
 
+/// [`conv3d`] of the channels of `first` and then those of `second`, which are never brought together.
+pub fn conv3d_pair([first, second]: [Tensor<3>; 2], weight: Tensor<5>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<3> {
+    let out = Dispatch::token_conv_pair(first.into_dispatch(), second.into_dispatch(), weight.into_dispatch(), shape);
+    with_bias(Tensor::from_dispatch(out), bias)
+}
+
 impl GatherIndex {
     /// Number of gathered rows.
     pub fn rows(&self) -> usize {
@@ -134,33 +140,51 @@ fn token(position: [Option<usize>; 3], grid: [usize; 3]) -> u32 {
     }
 }
 
-pub(super) fn value<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
-    let [_, _, _, input, output] = weight.shape().dims();
-    B::gather_product(x, &shape.tables().forward, B::float_reshape(weight, Shape::from([TAPS * input, output])))
+/// Channels of `[batch, tokens, channels]`.
+pub(super) fn channels<B: Backend>(tokens: &FloatTensor<B>) -> usize {
+    let [_, _, channels] = tokens.shape().dims();
+    channels
 }
 
-pub(super) fn weight_gradient<B: TokenKernels>(x: FloatTensor<B>, grad: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
-    let [_, _, input] = x.shape().dims();
-    let [_, _, output] = grad.shape().dims();
-    B::float_reshape(B::gather_outer(x, &shape.tables().forward, grad), Shape::from([3, 3, 3, input, output]))
+/// `parts` one after the other along `axis`.
+pub(super) fn joined<B: Backend>(mut parts: Vec<FloatTensor<B>>, axis: usize) -> FloatTensor<B> {
+    if parts.len() == 1 { parts.remove(0) } else { B::float_cat(parts, axis) }
 }
 
-pub(super) fn input_gradient<B: TokenKernels>(weight: FloatTensor<B>, grad: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
+/// Convolution of `sources`, which lie one after the other along the input channels of `weight`.
+pub(super) fn value<B: TokenKernels>(sources: Vec<FloatTensor<B>>, weight: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
     let [_, _, _, input, output] = weight.shape().dims();
+    let weight = B::float_reshape(weight, Shape::from([TAPS * input, output]));
+    B::gather_product(joined::<B>(sources, 2), &shape.tables().forward, weight)
+}
+
+/// Gradient of [`value`] with respect to the part of the weight that belongs to one source.
+pub(super) fn weight_gradient<B: TokenKernels>(source: FloatTensor<B>, grad: FloatTensor<B>, shape: ConvShape) -> FloatTensor<B> {
+    let (input, output) = (channels::<B>(&source), channels::<B>(&grad));
+    B::float_reshape(gather_outer::<B>(source, &shape.tables().forward, grad), Shape::from([3, 3, 3, input, output]))
+}
+
+/// Gradient of [`value`] with respect to the source on the input channels `from..from + input`.
+pub(super) fn input_gradient<B: TokenKernels>(
+    weight: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    shape: ConvShape,
+    [from, input]: [usize; 2],
+) -> FloatTensor<B> {
+    let [_, _, _, inputs, output] = weight.shape().dims();
     let device = grad.device();
     let tables = shape.tables();
-    let weight = B::float_swap_dims(B::float_reshape(weight, Shape::from([TAPS, input, output])), 1, 2);
+    let weight = B::float_reshape(weight, Shape::from([TAPS, inputs, output]));
+    let weight = if input == inputs { weight } else { B::float_slice(weight, &[slice(0, TAPS), slice(from, input), slice(0, output)]) };
+    let weight = B::float_swap_dims(weight, 1, 2);
     let ints = |values: &[i32]| B::int_from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
     let parts = tables.classes.iter().map(|class| {
         let taps = class.index.taps;
         let slab = B::float_select(weight.clone(), 0, ints(&class.kernel_taps));
         B::gather_product(grad.clone(), &class.index, B::float_reshape(slab, Shape::from([taps * output, input])))
     });
-    let mut parts: Vec<_> = parts.collect();
-    if tables.places.is_empty() {
-        return parts.remove(0);
-    }
-    B::float_select(B::float_cat(parts, 1), 1, ints(&tables.places))
+    let parts = joined::<B>(parts.collect(), 1);
+    if tables.places.is_empty() { parts } else { B::float_select(parts, 1, ints(&tables.places)) }
 }
 
 /// `source` `[batch, tokens, channels]`, `weight` `[taps * channels, out]` -> `[batch, rows, out]`:
@@ -173,7 +197,7 @@ pub(super) fn gather_product<B: Backend>(source: FloatTensor<B>, index: &GatherI
         let part = B::float_matmul(columns, weight.clone());
         parts.push(B::float_reshape(part, Shape::from([batch, rows, output])));
     });
-    if parts.len() == 1 { parts.remove(0) } else { B::float_cat(parts, 1) }
+    joined::<B>(parts, 1)
 }
 
 /// `source` `[batch, tokens, channels]`, `grad` `[batch, rows, out]` -> `[taps * channels, out]`:

@@ -9,7 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, TensorMetadata};
 use burn::tensor::{Shape, Slice, Tensor};
 
-use super::conv::{self, ConvShape};
+use super::conv::{ConvShape, joined};
 use super::dispatch::{TokenKernels, TokenOps as _};
 use super::instance_norm::{NormGradients, Normed};
 use super::linear;
@@ -73,14 +73,6 @@ impl<B: Backend> ConvBlockTensors<B> {
     }
 }
 
-/// Some samples of an input, with the share of the weights that it meets: a convolution of two inputs side by side is
-/// the sum of two convolutions.
-struct Own<B: Backend> {
-    x: FloatTensor<B>,
-    conv1: FloatTensor<B>,
-    conv3: Option<FloatTensor<B>>,
-}
-
 /// What the backward pass needs of the forward pass, for some samples.
 struct Intermediates<B: Backend> {
     first: Normed<B>,
@@ -98,68 +90,75 @@ impl<B: TokenKernels> Parts<B> {
         pieces(batch, tokens * input.max(self.conv2.shape()[4]))
     }
 
-    fn owned(&self, piece: &Range<usize>) -> Vec<Own<B>> {
-        let mut first = 0;
-        let own = self.inputs.iter().map(|input| {
-            let channels = input.shape()[2];
-            let own = Slice::from(first as isize..(first + channels) as isize);
-            first += channels;
-            let [full, weight] = [Slice::full(), own];
-            Own {
-                x: taken::<B>(input, piece),
-                conv1: B::float_slice(self.conv1.clone(), &[full, full, full, weight]),
-                conv3: self.conv3.clone().map(|conv3| B::float_slice(conv3, &[weight])),
-            }
-        });
-        own.collect()
+    /// Some samples of the inputs.
+    fn taken(&self, piece: &Range<usize>) -> Vec<FloatTensor<B>> {
+        self.inputs.iter().map(|input| taken::<B>(input, piece)).collect()
     }
 
-    fn intermediates(&self, own: &[Own<B>], shape: ConvBlockShape) -> Intermediates<B> {
-        let total = |parts: Vec<FloatTensor<B>>| parts.into_iter().reduce(|sum, more| B::float_add(sum, more)).expect("an input");
+    /// First channel and number of channels of each input.
+    fn channels(&self) -> Vec<[usize; 2]> {
+        let mut first = 0;
+        let channels = self.inputs.iter().map(|input| {
+            let own = [first, input.shape()[2]];
+            first += own[1];
+            own
+        });
+        channels.collect()
+    }
+
+    /// The shares of the shortcut's weight that the inputs meet.
+    fn conv3(&self) -> Option<Vec<FloatTensor<B>>> {
+        let conv3 = self.conv3.as_ref()?;
+        let share = |[first, own]: [usize; 2]| B::float_slice(conv3.clone(), &[Slice::from(first as isize..(first + own) as isize)]);
+        Some(self.channels().into_iter().map(share).collect())
+    }
+
+    fn intermediates(&self, inputs: &[FloatTensor<B>], shape: ConvBlockShape) -> Intermediates<B> {
         let conv = shape.convolution();
-        let first = total(own.iter().map(|own| conv::value::<B>(own.x.clone(), own.conv1.clone(), conv)).collect());
-        let first = B::instance_norm_value(first, None, shape.slope);
-        let shortcut = own.iter().map(|own| Some(linear::product::<B>(own.x.clone(), own.conv3.clone()?))).collect::<Option<_>>();
-        let shortcut = shortcut.map(|parts| B::instance_norm_value(total(parts), None, NO_ACTIVATION));
-        let last = conv::value::<B>(first.out.clone(), self.conv2.clone(), conv);
-        let added = shortcut.as_ref().map_or_else(|| own[0].x.clone(), |shortcut| shortcut.out.clone());
+        let first = B::instance_norm_value(B::conv_value(inputs.to_vec(), self.conv1.clone(), conv), None, shape.slope);
+        let shortcut = self.conv3().map(|conv3| {
+            let parts = inputs.iter().zip(conv3).map(|(x, conv3)| linear::product::<B>(x.clone(), conv3));
+            let total = parts.reduce(|sum, more| B::float_add(sum, more)).expect("an input");
+            B::instance_norm_value(total, None, NO_ACTIVATION)
+        });
+        let last = B::conv_value(vec![first.out.clone()], self.conv2.clone(), conv);
+        let added = shortcut.as_ref().map_or_else(|| inputs[0].clone(), |shortcut| shortcut.out.clone());
         let last = B::instance_norm_value(last, Some(added), shape.slope);
         Intermediates { first, shortcut, last }
     }
 
-    /// Gradients of the weights that come from some samples; those of the inputs are put into `inputs` if there are any.
+    /// Gradients of the weights that come from some samples; those of the inputs are put into `wholes` if there are any.
     fn piece_gradients(
         &self,
         shape: ConvBlockShape,
         piece: &Range<usize>,
         grad: FloatTensor<B>,
-        inputs: &mut [Whole<B>],
+        wholes: &mut [Whole<B>],
     ) -> Vec<FloatTensor<B>> {
         let conv = shape.convolution();
-        let own = self.owned(piece);
-        let Intermediates { first, shortcut, last } = self.intermediates(&own, shape);
-        let added = shortcut.as_ref().map_or_else(|| own[0].x.clone(), |shortcut| shortcut.out.clone());
+        let inputs = self.taken(piece);
+        let Intermediates { first, shortcut, last } = self.intermediates(&inputs, shape);
+        let added = shortcut.as_ref().map_or_else(|| inputs[0].clone(), |shortcut| shortcut.out.clone());
         let NormGradients { x: last, shortcut: added } = B::instance_norm_gradients(last, Some(added), grad, shape.slope);
         let mut added = added.expect("a shortcut has a gradient");
-        let conv2 = conv::weight_gradient::<B>(first.out.clone(), last.clone(), conv);
-        let first_gradient = conv::input_gradient::<B>(self.conv2.clone(), last, conv);
+        let conv2 = B::conv_weight_gradient(first.out.clone(), last.clone(), conv);
+        let first_gradient = B::conv_input_gradient(self.conv2.clone(), last, conv, [0, self.conv2.shape()[3]]);
         let first = B::instance_norm_gradients(first, None, first_gradient, shape.slope).x;
         if let Some(shortcut) = shortcut {
             added = B::instance_norm_gradients(shortcut, None, added, NO_ACTIVATION).x;
         }
-        for (own, whole) in own.iter().zip(inputs) {
-            let through = conv::input_gradient::<B>(own.conv1.clone(), first.clone(), conv);
-            let beside = match &own.conv3 {
-                Some(conv3) => linear::input_gradient::<B>(conv3.clone(), added.clone()),
+        let conv3 = self.conv3();
+        for (index, (whole, channels)) in wholes.iter_mut().zip(self.channels()).enumerate() {
+            let through = B::conv_input_gradient(self.conv1.clone(), first.clone(), conv, channels);
+            let beside = match &conv3 {
+                Some(conv3) => linear::input_gradient::<B>(conv3[index].clone(), added.clone()),
                 None => added.clone(),
             };
             whole.put(piece, B::float_add(through, beside));
         }
-        let conv1 = own.iter().map(|own| conv::weight_gradient::<B>(own.x.clone(), first.clone(), conv));
-        let conv3 = own.iter().filter(|own| own.conv3.is_some()).map(|own| linear::weight_gradient::<B>(own.x.clone(), added.clone()));
-        let (conv1, conv3): (Vec<_>, Vec<_>) = (conv1.collect(), conv3.collect());
-        let conv3 = (!conv3.is_empty()).then(|| B::float_cat(conv3, 0));
-        [B::float_cat(conv1, 3), conv2].into_iter().chain(conv3).collect()
+        let conv1 = inputs.iter().map(|x| B::conv_weight_gradient(x.clone(), first.clone(), conv)).collect();
+        let conv3 = conv3.map(|_| inputs.into_iter().map(|x| linear::weight_gradient::<B>(x, added.clone())).collect());
+        [joined::<B>(conv1, 3), conv2].into_iter().chain(conv3.map(|parts| joined::<B>(parts, 0))).collect()
     }
 }
 
@@ -167,7 +166,7 @@ pub(super) fn value<B: TokenKernels>(parts: &Parts<B>, shape: ConvBlockShape) ->
     let [batch, tokens, _] = parts.inputs[0].shape().dims();
     let mut out = Whole::<B>::new(Shape::from([batch, tokens, parts.conv2.shape()[4]]));
     for piece in parts.pieces() {
-        out.put(&piece, parts.intermediates(&parts.owned(&piece), shape).last.out);
+        out.put(&piece, parts.intermediates(&parts.taken(&piece), shape).last.out);
     }
     out.made()
 }

@@ -2,7 +2,7 @@
 //!
 //! Each file holds one operation: its function on tensors, its reference in the tensor library's own operations
 //! (forward and backward, what a GPU runs and what tests compare with), and how it enters the autodiff graph.
-//! `dispatch` picks the body by device; the CPU's bodies are in `host`.
+//! `dispatch` picks the body by device, `graph` holds the backward steps; the CPU's bodies are in `host`.
 
 #![allow(clippy::needless_pass_by_value, reason = "bodies take tensors as the tensor library's own operations do: by value")]
 
@@ -13,6 +13,7 @@ mod conv_block;
 mod dispatch;
 mod gelu;
 mod global_attention;
+mod graph;
 mod host;
 mod instance_norm;
 mod layer_norm;
@@ -25,7 +26,7 @@ mod tests;
 
 pub use attention::{MASKED, PADDING, WindowTables, window_attention};
 pub use block::{BlockShape, BlockTensors, transformer_block};
-pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d};
+pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d, conv3d_pair};
 pub use conv_block::{ConvBlockShape, ConvBlockTensors, conv_block};
 pub use gelu::gelu;
 pub use global_attention::global_attention;

@@ -15,8 +15,8 @@ use super::conv::{self, GatherIndex};
 use super::instance_norm::EPSILON;
 use super::merge::{self, MergeTables, MergeTensors};
 use super::{
-    ConvShape, PADDING, WindowTables, conv3d, gelu, global_attention, host, instance_norm, instance_norm_add, layer_norm, linear,
-    merge_tokens, sums, window_attention,
+    ConvShape, PADDING, WindowTables, conv3d, conv3d_pair, gelu, global_attention, host, instance_norm, instance_norm_add, layer_norm,
+    linear, merge_tokens, sums, window_attention,
 };
 use crate::random::stream;
 
@@ -152,11 +152,32 @@ fn linear_and_its_gradients() {
     );
 }
 
+/// A convolution in the tensor library's own operations.
+fn conv_reference(tokens: Tensor<3>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
+    let [batch, _, input] = tokens.dims();
+    let [_, _, _, _, output] = weight.dims();
+    let [depth, height, width] = shape.grid;
+    let volume = tokens.reshape([batch, depth, height, width, input]).permute([0, 4, 1, 2, 3]);
+    let options = ConvOptions::new(shape.stride, [1; 3], [1; 3], 1);
+    let out: Tensor<5> = burn::tensor::module::conv3d(volume, weight.permute([4, 3, 0, 1, 2]), None, options);
+    out.permute([0, 2, 3, 4, 1]).reshape([batch, shape.output().iter().product(), output])
+}
+
+/// Several groups of rows along H, grids smaller than a step of tokens and beyond one, strides along each axis.
+const CONVOLUTIONS: [([usize; 3], [usize; 3]); 6] = [
+    ([4, 5, 6], [1, 1, 1]),
+    ([2, 19, 11], [1, 1, 1]),
+    ([6, 4, 5], [2, 2, 2]),
+    ([5, 6, 3], [1, 2, 2]),
+    ([8, 4, 9], [4, 1, 4]),
+    ([1, 18, 21], [1, 2, 2]),
+];
+
 #[test]
 fn convolution_and_its_gradients() {
-    let [batch, input, output] = [2, 3, 4];
-    for (grid, stride) in [([4, 5, 6], [1, 1, 1]), ([6, 4, 5], [2, 2, 2]), ([5, 6, 3], [1, 2, 2]), ([8, 4, 9], [4, 1, 4])] {
-        let count: usize = grid.iter().product();
+    // One lane block and less, and more than one.
+    for ((grid, stride), [input, output]) in CONVOLUTIONS.into_iter().flat_map(|geometry| [(geometry, [3, 4]), (geometry, [1, 18])]) {
+        let (batch, count) = (2, grid.iter().product::<usize>());
         let shape = ConvShape { grid, stride };
         let lengths = [batch * count * input, 27 * input * output, output];
         let inputs =
@@ -168,24 +189,62 @@ fn convolution_and_its_gradients() {
                 conv3d(tokens, weight, Some(bias), shape)
             },
             &|x| {
-                let (tokens, weight, bias) = inputs(x);
-                let volume = tokens.reshape([batch, grid[0], grid[1], grid[2], input]).permute([0, 4, 1, 2, 3]);
-                let options = ConvOptions::new(stride, [1; 3], [1; 3], 1);
-                let out: Tensor<5> = burn::tensor::module::conv3d(volume, weight.permute([4, 3, 0, 1, 2]), Some(bias), options);
-                out.permute([0, 2, 3, 4, 1]).reshape([batch, shape.output().iter().product(), output])
+                let (tokens, weight, bias): (_, _, Tensor<1>) = inputs(x);
+                conv_reference(tokens, weight, shape) + bias.unsqueeze()
             },
         );
     }
 }
 
 #[test]
+fn convolution_of_two_sources_is_that_of_their_channels() {
+    let (batch, [first, second, output]) = (2, [5, 2, 3]);
+    for (grid, stride) in CONVOLUTIONS {
+        let count: usize = grid.iter().product();
+        let shape = ConvShape { grid, stride };
+        let inputs = |x: &[Tensor<1>]| {
+            let sources = [x[0].clone().reshape([batch, count, first]), x[1].clone().reshape([batch, count, second])];
+            (sources, x[2].clone().reshape([3, 3, 3, first + second, output]))
+        };
+        check(
+            &[batch * count * first, batch * count * second, 27 * (first + second) * output],
+            &|x| {
+                let (sources, weight) = inputs(x);
+                conv3d_pair(sources, weight, None, shape)
+            },
+            &|x| {
+                let (sources, weight) = inputs(x);
+                conv_reference(Tensor::cat(sources.into(), 2), weight, shape)
+            },
+        );
+    }
+}
+
+#[test]
+fn gathered_rows_convolve_as_the_direct_body() {
+    let [batch, input, output] = [2, 3, 5];
+    for (grid, stride) in CONVOLUTIONS {
+        let shape = ConvShape { grid, stride };
+        let (count, rows) = (grid.iter().product(), shape.output().iter().product());
+        let (x, weight, grad) =
+            (flex("x", [batch, count, input]), flex("weight", [3, 3, 3, input, output]), flex("grad", [batch, rows, output]));
+        let reference = conv::value::<Flex>(vec![x.clone()], weight.clone(), shape);
+        assert_same("value", host::conv(vec![x.clone()], weight.clone(), shape), reference);
+        let reference = conv::weight_gradient::<Flex>(x.clone(), grad.clone(), shape);
+        assert_same("weight's gradient", host::conv_weight_gradient(x, grad.clone(), shape), reference);
+        if stride == [1; 3] {
+            let reference = conv::input_gradient::<Flex>(weight.clone(), grad.clone(), shape, [1, 2]);
+            assert_same("input's gradient", host::conv_input_gradient(weight, grad, shape, [1, 2]), reference);
+        }
+    }
+}
+
+#[test]
 fn products_of_gathered_rows() {
     let index = GatherIndex { taps: 3, sources: vec![0, 1, PADDING, 4, 4, 2, PADDING, PADDING, PADDING, 3, 0, 1] };
-    let (source, weight, grad) = (flex("source", [2, 5, 6]), flex("weight", [18, 7]), flex("grad", [2, 4, 7]));
+    let (source, weight) = (flex("source", [2, 5, 6]), flex("weight", [18, 7]));
     let reference = conv::gather_product::<Flex>(source.clone(), &index, weight.clone());
-    assert_same("product", host::gather_product(source.clone(), &index, weight), reference);
-    let reference = conv::gather_outer::<Flex>(source.clone(), &index, grad.clone());
-    assert_same("outer product", host::gather_outer(source, &index, grad), reference);
+    assert_same("product", host::gather_product(source, &index, weight), reference);
 }
 
 #[test]

@@ -92,6 +92,14 @@ impl Conv3d {
         let tokens = kernels::conv3d(tokens, self.weight.val(), self.bias.as_ref().map(Param::val), shape);
         TokenGrid { tokens, grid: shape.output() }
     }
+
+    /// [`Conv3d::forward`] of `first`'s channels and then those of `second`, `[batch, tokens, channels]` on the same grid.
+    pub fn forward_pair(&self, first: TokenGrid, second: Tensor<3>) -> TokenGrid {
+        let TokenGrid { tokens, grid } = first;
+        let shape = ConvShape { grid, stride: self.stride };
+        let tokens = kernels::conv3d_pair([tokens, second], self.weight.val(), self.bias.as_ref().map(Param::val), shape);
+        TokenGrid { tokens, grid: shape.output() }
+    }
 }
 
 /// A 1x1x1 convolution: a linear map of every token that the stride leaves.
@@ -129,6 +137,17 @@ impl PointConv {
         let weight = self.weight.val();
         let [_, _, _, input, output] = weight.dims();
         weight.reshape([input, output])
+    }
+
+    /// [`PointConv::forward`] with stride 1 of `first`'s channels and then those of `second`.
+    pub fn forward_pair(&self, first: TokenGrid, second: Tensor<3>) -> TokenGrid {
+        assert_eq!(self.stride, [1; 3], "a pair of sources is convolved with stride 1");
+        let TokenGrid { tokens, grid } = first;
+        let weight = self.matrix();
+        let ([_, _, own], [input, _]) = (tokens.dims(), weight.dims());
+        let tokens = kernels::linear(tokens, weight.clone().narrow(0, 0, own), self.bias.as_ref().map(Param::val))
+            + kernels::linear(second, weight.narrow(0, own, input - own), None);
+        TokenGrid { tokens, grid }
     }
 }
 

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Conv3d, ExpandTokens, Initialiser, PointConv, TokenGrid};
-use crate::kernels::{self, ConvBlockShape, ConvBlockTensors, ConvShape, instance_norm, instance_norm_add};
+use crate::kernels::{self, ConvBlockShape, ConvBlockTensors, instance_norm, instance_norm_add};
 
 /// Negative slope of the leaky ReLU.
 pub const LEAKY_SLOPE: f32 = 0.01;
@@ -69,23 +69,14 @@ impl ConvBlock {
         self.finish(first, shortcut)
     }
 
-    /// The block of `up` and `skip` side by side: a convolution of both is the sum of a convolution of each.
+    /// The block of `up` and `skip` side by side, which are never brought together.
     fn forward_merging(&self, up: TokenGrid, skip: Tensor<3>) -> TokenGrid {
         if self.recompute {
             return self.forward_recomputed(up, Some(skip));
         }
-        let TokenGrid { tokens: up, grid } = up;
-        let [[_, _, channels], [_, _, others]] = [up.dims(), skip.dims()];
-        let shape = ConvShape { grid, stride: [1; 3] };
-        let weight = self.conv1.weight.val();
-        let own = kernels::conv3d(up.clone(), weight.clone().narrow(3, 0, channels), None, shape);
-        let first = own + kernels::conv3d(skip.clone(), weight.narrow(3, channels, others), None, shape);
-        let shortcut = self.conv3.as_ref().map(|conv3| {
-            let weight = conv3.matrix();
-            let own = kernels::linear(up, weight.clone().narrow(0, 0, channels), None);
-            instance_norm(own + kernels::linear(skip, weight.narrow(0, channels, others), None), None)
-        });
-        self.finish(TokenGrid { tokens: first, grid }, shortcut)
+        let hidden = self.conv1.forward_pair(up.clone(), skip.clone());
+        let shortcut = self.conv3.as_ref().map(|conv3| normed(conv3.forward_pair(up, skip)).tokens);
+        self.finish(hidden, shortcut)
     }
 
     /// The same as one operation, of `input` and `skip` side by side.

@@ -11,12 +11,6 @@ use crate::kernels::conv::GatherIndex;
 /// Elements of the gathered tile of a product: it stays in a core's cache.
 const PRODUCT_TILE: usize = 128 << 10;
 
-/// Elements of the gathered tile of an outer product, where long tiles spare passes over the result.
-const OUTER_TILE: usize = 1 << 20;
-
-/// Results up to this size are computed tile by tile on several cores, each tile with a result of its own.
-const SMALL_OUTER: usize = 128 << 10;
-
 /// Fewest rows of a tile, so that the other factor is not read too often.
 const TILE_ROWS: usize = 64;
 
@@ -67,29 +61,4 @@ pub fn gather_product(source: HostTensor, index: &GatherIndex, weight: HostTenso
         out.copy_from_slice(elements(&product));
     });
     tensor(out, [batch, index.rows(), output])
-}
-
-/// See [`crate::kernels::conv::gather_outer`].
-pub fn gather_outer(source: HostTensor, index: &GatherIndex, grad: HostTensor) -> HostTensor {
-    let (source, grad) = (contiguous(source), contiguous(grad));
-    let [batch, tokens, channels] = source.layout().shape().dims();
-    let [_, _, output] = grad.layout().shape().dims();
-    let gathered = Gathered { source: elements(&source), index, tokens, channels };
-    let (width, all) = (gathered.width(), batch * index.rows());
-    let grad = grad.reshape([all, output].into());
-    let small = width * output <= SMALL_OUTER;
-    let rows = (if small { OUTER_TILE } else { 16 * OUTER_TILE } / width).max(TILE_ROWS);
-    let outer = |first: usize| {
-        let count = rows.min(all - first);
-        Flex::float_matmul(gathered.tile(first, count).transpose(0, 1), grad.narrow(0, first, count))
-    };
-    let firsts: Vec<usize> = (0..all).step_by(rows).collect();
-    let add = |sum: HostTensor, part: HostTensor| Flex::float_add(sum, part);
-    let sum = if small {
-        let parts: Vec<HostTensor> = firsts.into_par_iter().map(outer).collect();
-        parts.into_iter().reduce(add)
-    } else {
-        firsts.into_iter().map(outer).reduce(add)
-    };
-    sum.expect("a convolution has output tokens")
 }

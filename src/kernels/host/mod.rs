@@ -4,6 +4,7 @@
 //! number of threads.
 
 mod attention;
+mod conv;
 mod gather;
 mod instance_norm;
 mod merge;
@@ -18,7 +19,8 @@ use burn::backend::tensor::{Device, FloatTensor};
 use burn::tensor::TensorData;
 
 pub(super) use attention::{attention, attention_gradients};
-pub(super) use gather::{gather_outer, gather_product};
+pub(super) use conv::{conv, conv_input_gradient, conv_weight_gradient};
+pub(super) use gather::gather_product;
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use merge::{side_by_side, side_by_side_gradient};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
