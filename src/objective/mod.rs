@@ -61,12 +61,45 @@ pub struct Setup<'a> {
 /// The outcome of one batch.
 #[derive(Debug)]
 pub struct Loss {
-    /// The loss, `[1]`, in the graph of encoder and heads.
+    /// The loss, `[1]`, in the graph of what is trained.
     pub loss: Tensor<1>,
     /// Its value.
     pub value: f64,
     /// What it is made of, and what else tells how the task goes, by name.
     pub parts: Vec<(&'static str, f64)>,
+}
+
+impl Loss {
+    /// A loss that has no parts.
+    fn alone(loss: Tensor<1>) -> Self {
+        let value = number(&loss);
+        Self { loss, value, parts: Vec::new() }
+    }
+}
+
+impl From<token_contrast::TokenContrastLoss> for Loss {
+    fn from(contrast: token_contrast::TokenContrastLoss) -> Self {
+        let read = contrast.numbers();
+        let parts = vec![
+            ("positive_similarity", read.positive_similarity),
+            ("negative_similarity", read.negative_similarity),
+            ("wrong_volume", read.wrong_volume),
+        ];
+        Self { loss: contrast.loss, value: read.loss, parts }
+    }
+}
+
+impl From<dice_ce::DiceCeLoss> for Loss {
+    fn from(segmentation: dice_ce::DiceCeLoss) -> Self {
+        let read = segmentation.numbers();
+        let parts = vec![("soft_dice", read.soft_dice), ("cross_entropy", read.cross_entropy)];
+        Self { loss: segmentation.loss, value: read.loss, parts }
+    }
+}
+
+/// The value of a tensor of one number.
+fn number(tensor: &Tensor<1>) -> f64 {
+    tensor.to_data().iter::<f64>().next().expect("one number")
 }
 
 /// A pretext task: what it asks of an encoder, and the heads that it trains beside it.

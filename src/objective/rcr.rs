@@ -8,10 +8,10 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 use super::hidden_voxels::mean_absolute;
-use super::simmim::{number, voxel_head};
+use super::simmim::voxel_head;
 use super::token_contrast::TokenContrast;
 use super::views::{device_of, features, halves, pooled, volume};
-use super::{Loss, Objective, Setup};
+use super::{Loss, Objective, Setup, number};
 use crate::config::Weighting;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
 use crate::nn::{ExpandVoxels, Initialiser, Linear, TokenGrid};

@@ -1,7 +1,6 @@
 //! SimMIM (arXiv:2111.09886): the voxels of hidden cells, predicted from the last feature map of any encoder.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 
 use super::hidden_voxels::mean_absolute;
 use super::views::{device_of, features, volume};
@@ -35,19 +34,6 @@ impl Objective for SimMim {
 pub(super) fn voxel_head(setup: &Setup<'_>, init: &Initialiser<'_>) -> ExpandVoxels {
     let dim = setup.encoder.dims().pop().expect("a network has a stage");
     ExpandVoxels::init(dim, setup.channels, setup.encoder.total_stride(), init)
-}
-
-impl Loss {
-    /// A loss that has no parts.
-    pub(super) fn alone(loss: Tensor<1>) -> Self {
-        let value = number(&loss);
-        Self { loss, value, parts: Vec::new() }
-    }
-}
-
-/// The value of a tensor of one number.
-pub(super) fn number(tensor: &Tensor<1>) -> f64 {
-    tensor.to_data().iter::<f64>().next().expect("one number")
 }
 
 impl NamedWeights for SimMim {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::token_contrast::{TokenContrast, TokenContrastLoss};
+use super::token_contrast::TokenContrast;
 use super::views::{features, halves, restored};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
@@ -38,18 +38,6 @@ impl Objective for SimTrot {
 
     fn project(&self, tokens: Tensor<3>) -> Option<Tensor<3>> {
         Some(self.projector.forward(tokens))
-    }
-}
-
-impl From<TokenContrastLoss> for Loss {
-    fn from(contrast: TokenContrastLoss) -> Self {
-        let read = contrast.numbers();
-        let parts = vec![
-            ("positive_similarity", read.positive_similarity),
-            ("negative_similarity", read.negative_similarity),
-            ("wrong_volume", read.wrong_volume),
-        ];
-        Self { loss: contrast.loss, value: read.loss, parts }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cases;
 mod checkpoint;
+mod course;
 mod finetune;
 pub mod gradients;
 pub mod optimiser;

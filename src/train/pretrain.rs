@@ -3,21 +3,17 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Device;
 
 use super::cases::sources;
-use super::session::Rhythm;
+use super::course::{Course, Owner};
 use super::transfer::load_all;
-use super::{
-    CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Probe, Session, TrainError, accumulate,
-    clip_grad_norm, lr,
-};
+use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Probe, Session, TrainError};
 use crate::config::RunConfig;
-use crate::model::{Encoder, NamedWeights, Pass, Task, TokenEncoder as _, export_named, load_named};
-use crate::objective::{Objective as _, Pretext, Setup};
-use crate::protocol::{Event, StageKind, StepNumbers};
-use crate::sampling::{CaseOrder, Loader, SamplingError, ViewBatch, ViewPlan};
+use crate::model::{Encoder, NamedWeights, Pass, Task, TokenEncoder as _, load_named};
+use crate::objective::{Loss, Objective as _, Pretext, Setup};
+use crate::protocol::{Event, StageKind};
+use crate::sampling::{CaseOrder, SamplingError, ViewBatch, ViewPlan};
 
 /// What is trained: the encoder, and the pretext task's heads that are thrown away after.
 #[derive(Module, Debug)]
@@ -94,132 +90,60 @@ pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> R
 /// # Errors
 /// Loss or gradient that is no number, a batch that cannot be drawn, a checkpoint that cannot be written or read.
 pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraining, Ending), TrainError> {
-    let (config, settings) = (work.config, &work.config.pretrain);
-    let device = session.device.clone().autodiff();
-    let mut training = begin(session, work, &device)?;
-    let last = session.last_step(training.step, settings.steps);
-    let mut loader = loader(work, &training.model, training.step, last)?;
-    let mut rhythm = Rhythm::new(settings.checkpoint_every, settings.checkpoint_minutes);
+    let &Pretrain { config, dataset, .. } = work;
+    let settings = &config.pretrain;
+    let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
+    let mut course = Course::begin(Owner { session, config, dataset }, settings.into(), fresh, |fresh| Ok((fresh, Vec::new())))?;
+    let mut batches = course.batches(batches(work, &course.model)?);
 
-    session.emit(Event::StageStarted { stage: session.stage.clone(), total: settings.steps, done: training.step });
-    if training.step == 0 {
-        training.probe(session, work);
+    course.announce();
+    if course.step == 0 {
+        probe(&course, session, work);
     }
-    while training.step < last {
-        rhythm.step_begins();
-        let step = training.step;
-        let rate = lr(&settings.schedule, settings.optimiser.base_lr(), step, settings.steps);
-        let mut gradients = GradientsParams::new();
-        let mut numbers = StepNumbers { step: step + 1, lr: rate, ..StepNumbers::default() };
-        let mut cases = Vec::new();
-        for _ in 0..settings.accumulate {
-            let (micro_step, batch) = loader.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
-            let pass = Pass::training(config.seed, micro_step, 0);
-            let more = backward(&training.model, &batch, (pass, settings.accumulate), &mut numbers);
-            accumulate(&training.model, &mut gradients, more);
-            cases.extend(batch.cases);
+    let mut control = Control::Continue;
+    while course.goes_on() && control != Control::Stop {
+        let loss;
+        (course, loss) = course.advance(&mut batches, look, Pretraining::follow)?;
+        if course.step.is_multiple_of(settings.probe_every) || course.is_complete() {
+            probe(&course, session, work);
         }
-        numbers.grad_norm = clip_grad_norm(&training.model, &mut gradients, settings.clip_norm);
-        session.require_finite(&numbers, &cases, training.saved)?;
-        training.model = training.optimiser.step(training.model, gradients, rate).follow();
-        training.step += 1;
-        let loss = numbers.loss;
-        session.emit(Event::Step { stage: session.stage.clone(), numbers: rhythm.timed(numbers, cases.len()) });
-
-        if training.step.is_multiple_of(settings.probe_every) || training.step == settings.steps {
-            training.probe(session, work);
-        }
-        let control = (session.control)();
-        let ends = training.step == last || control == Control::Stop;
-        if ends || control == Control::Save || rhythm.save_due(training.step) {
-            training.save(session, work, loss)?;
-            rhythm.saved();
-        }
-        if control == Control::Stop {
-            return Ok((training.model, Ending::Stopped));
+        control = (session.control)();
+        if course.save_due(control) {
+            course.save(Some(loss), f64::lt)?;
         }
     }
-    let ending = if training.step == settings.steps { Ending::Completed } else { Ending::Stopped };
-    Ok((training.model, ending))
+    Ok(course.finish(control))
 }
 
-/// One batch of views through the network and back: adds to `numbers`, returns the gradients.
-fn backward(model: &Pretraining, batch: &ViewBatch, (pass, share): (Pass, usize), numbers: &mut StepNumbers) -> GradientsParams {
-    let outcome = model.pretext.loss(&model.encoder, batch, pass);
-    let share = 1.0 / share as f64;
-    numbers.loss += outcome.value * share;
-    for (name, value) in outcome.parts {
-        *numbers.parts.entry(name.to_owned()).or_default() += value * share;
-    }
-    GradientsParams::from_grads((outcome.loss * share).backward(), model)
+/// One batch of views through the network.
+fn look(model: &Pretraining, batch: ViewBatch, pass: Pass) -> (Loss, Vec<String>) {
+    (model.pretext.loss(&model.encoder, &batch, pass), batch.cases)
 }
 
-/// A pre-training between two steps.
-struct Training {
-    model: Pretraining,
-    optimiser: Optimiser,
-    step: usize,
-    best: Option<f64>,
-    /// Step of `checkpoints/last`.
-    saved: Option<usize>,
-}
-
-fn begin(session: &Session<'_>, work: &Pretrain<'_>, device: &Device) -> Result<Training, TrainError> {
-    let config = work.config;
-    let model = Pretraining::init(config, work.dataset.channels.len(), device);
-    let place = session.checkpoints.join("last");
-    match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
-        None => Ok(Training { model, optimiser: Optimiser::new(config.pretrain.optimiser), step: 0, best: None, saved: None }),
-        Some(checkpoint) => {
-            checkpoint.require_same_settings(config, &place)?;
-            let model = load_all(model, &checkpoint, &place)?;
-            let optimiser =
-                Optimiser::from_bytes(config.pretrain.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
-            let step = checkpoint.info.step;
-            Ok(Training { model, optimiser, step, best: checkpoint.info.best, saved: Some(step) })
-        }
-    }
-}
-
-/// Batches for steps `first..last`, prepared ahead by threads.
-fn loader(work: &Pretrain<'_>, model: &Pretraining, first: usize, last: usize) -> Result<Loader<ViewBatch, SamplingError>, TrainError> {
+/// Makes the batch of a micro-step.
+fn batches(
+    work: &Pretrain<'_>,
+    model: &Pretraining,
+) -> Result<impl Fn(u64) -> Result<ViewBatch, SamplingError> + Send + Sync + use<>, TrainError> {
     let (config, settings) = (work.config, &work.config.pretrain);
     let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
     let plan = ViewPlan::new(settings, config.model.backbone().patch_size(), model.encoder.total_stride(), config.seed)?;
     let cases = work.cases.clone();
-    let make = move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step);
-    let per_step = settings.accumulate as u64;
-    Ok(Loader::new(first as u64 * per_step, (last - first) as u64 * per_step, super::session::LOADER_THREADS, make))
+    Ok(move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step))
 }
 
-impl Training {
-    /// Measures collapse, and the baselines beside it while the encoder is untrained.
-    fn probe(&self, session: &Session<'_>, work: &Pretrain<'_>) {
-        let Some(probe) = work.probe else { return };
-        let (encoder, pretext) = (self.model.encoder.valid(), self.model.pretext.valid());
-        let collapse = Box::new(probe.measure(&encoder, Some(&pretext)));
-        if self.step == 0 {
-            session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
-            for (name, collapse) in probe.baselines(&encoder, Some(&pretext)) {
-                session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
-            }
+/// Measures collapse, and the baselines beside it while the encoder is untrained.
+fn probe(course: &Course<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) {
+    let Some(probe) = work.probe else { return };
+    let (encoder, pretext) = (course.model.encoder.valid(), course.model.pretext.valid());
+    let collapse = Box::new(probe.measure(&encoder, Some(&pretext)));
+    if course.step == 0 {
+        session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
+        for (name, collapse) in probe.baselines(&encoder, Some(&pretext)) {
+            session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
         }
-        session.emit(Event::Probe { stage: session.stage.clone(), step: self.step, collapse });
     }
-
-    /// Saves `last`, and `best` where the loss is the lowest of all saves.
-    fn save(&mut self, session: &Session<'_>, work: &Pretrain<'_>, loss: f64) -> Result<(), TrainError> {
-        let is_best = self.best.is_none_or(|best| loss < best);
-        if is_best {
-            self.best = Some(loss);
-        }
-        let mut info = CheckpointInfo::new(StageKind::Pretrain, self.step, work.config, work.dataset);
-        info.best = self.best;
-        let checkpoint = Checkpoint { info, weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() };
-        session.save(&checkpoint, is_best)?;
-        self.saved = Some(self.step);
-        Ok(())
-    }
+    session.emit(Event::Probe { stage: session.stage.clone(), step: course.step, collapse });
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use rand::RngExt as _;
 
 use super::*;
 use crate::config::{MaeConfig, OptimiserConfig, PretextTask, PretrainConfig, ProjectorConfig};
-use crate::model::{HostTensor, export_gradients};
+use crate::model::{HostTensor, export_gradients, export_named};
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
 use crate::sampling::{SpatialElement, View};
+use crate::train::Optimiser;
 
 const EDGE: usize = 16;
 

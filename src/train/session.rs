@@ -8,9 +8,6 @@ use burn::tensor::Device;
 use super::Checkpoint;
 use crate::protocol::{Event, Stage, StepNumbers};
 
-/// Threads that prepare batches ahead of the device.
-pub(super) const LOADER_THREADS: usize = 2;
-
 /// What the worker wants of a training after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {

@@ -1,0 +1,195 @@
+//! What every training does, whatever it minimises: batches to gradients to a step, and checkpoints from which it goes on.
+
+use burn::optim::GradientsParams;
+
+use super::session::Rhythm;
+use super::transfer::load_all;
+use super::{
+    Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Session, TrainError, accumulate, clip_grad_norm,
+    lr,
+};
+use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
+use crate::model::{NamedWeights, Pass, export_named};
+use crate::objective::Loss;
+use crate::protocol::{Event, StepNumbers};
+use crate::sampling::{Loader, SamplingError};
+
+/// Threads that prepare batches ahead of the device.
+const LOADER_THREADS: usize = 2;
+
+/// The settings that decide a step and when to save, alike for pre-training and fine-tuning.
+#[derive(Clone, Debug)]
+pub(super) struct Regime {
+    steps: usize,
+    accumulate: usize,
+    optimiser: OptimiserConfig,
+    schedule: ScheduleConfig,
+    clip_norm: Option<f64>,
+    checkpoint_every: usize,
+    checkpoint_minutes: f64,
+}
+
+/// Whose training it is.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) config: &'a RunConfig,
+    pub(super) dataset: &'a DatasetInfo,
+}
+
+/// A training between two steps.
+pub(super) struct Course<'a, M> {
+    /// What is trained.
+    pub(super) model: M,
+    /// Steps done.
+    pub(super) step: usize,
+    /// Checkpoints whose weights it started from, nearest first.
+    pub(super) parents: Vec<String>,
+    owner: Owner<'a>,
+    regime: Regime,
+    optimiser: Optimiser,
+    rhythm: Rhythm,
+    /// The step at which this session ends.
+    last: usize,
+    /// The best figure of all saves.
+    best: Option<f64>,
+    /// Step of `checkpoints/last`.
+    saved: Option<usize>,
+}
+
+impl From<&PretrainConfig> for Regime {
+    fn from(config: &PretrainConfig) -> Self {
+        let PretrainConfig { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes, .. } = *config;
+        Self { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes }
+    }
+}
+
+impl From<&FinetuneConfig> for Regime {
+    fn from(config: &FinetuneConfig) -> Self {
+        let FinetuneConfig { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes, .. } = *config;
+        Self { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes }
+    }
+}
+
+impl<'a, M: NamedWeights> Course<'a, M> {
+    /// Goes on from the last checkpoint where the session asks for it and there is one. Else it begins with what `start` makes
+    /// of `model`, and the checkpoints that this came from.
+    pub(super) fn begin(
+        owner: Owner<'a>,
+        regime: Regime,
+        model: M,
+        start: impl FnOnce(M) -> Result<(M, Vec<String>), CheckpointError>,
+    ) -> Result<Self, TrainError> {
+        let Owner { session, config, .. } = owner;
+        let (model, optimiser, step, best, parents) = match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
+            None => {
+                let (model, parents) = start(model)?;
+                (model, Optimiser::new(regime.optimiser), 0, None, parents)
+            }
+            Some(checkpoint) => {
+                let place = session.checkpoints.join("last");
+                checkpoint.require_same_settings(config, &place)?;
+                let model = load_all(model, &checkpoint, &place)?;
+                let optimiser = Optimiser::from_bytes(regime.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
+                let CheckpointInfo { step, best, parents, .. } = checkpoint.info;
+                (model, optimiser, step, best, parents)
+            }
+        };
+        let last = session.last_step(step, regime.steps);
+        let rhythm = Rhythm::new(regime.checkpoint_every, regime.checkpoint_minutes);
+        let saved = (step > 0).then_some(step);
+        Ok(Self { model, step, parents, owner, regime, optimiser, rhythm, last, best, saved })
+    }
+
+    /// Tells that the stage began.
+    pub(super) fn announce(&self) {
+        let Owner { session, .. } = self.owner;
+        session.emit(Event::StageStarted { stage: session.stage.clone(), total: self.regime.steps, done: self.step });
+    }
+
+    /// Batches for the steps of this session, prepared ahead by threads.
+    pub(super) fn batches<B: Send + 'static>(
+        &self,
+        make: impl Fn(u64) -> Result<B, SamplingError> + Send + Sync + 'static,
+    ) -> Loader<B, SamplingError> {
+        let per_step = self.regime.accumulate as u64;
+        Loader::new(self.step as u64 * per_step, self.last.saturating_sub(self.step) as u64 * per_step, LOADER_THREADS, make)
+    }
+
+    /// Whether a step is left for this session.
+    pub(super) fn goes_on(&self) -> bool {
+        self.step < self.last
+    }
+
+    /// Whether all steps are done.
+    pub(super) fn is_complete(&self) -> bool {
+        self.step == self.regime.steps
+    }
+
+    /// One optimiser step: the course after it, and its loss. `look` takes a batch through the model and names its cases;
+    /// `settle` has the last word on the model.
+    pub(super) fn advance<B: Send + 'static>(
+        mut self,
+        batches: &mut Loader<B, SamplingError>,
+        look: impl Fn(&M, B, Pass) -> (Loss, Vec<String>),
+        settle: impl FnOnce(M) -> M,
+    ) -> Result<(Self, f64), TrainError> {
+        self.rhythm.step_begins();
+        let (Owner { session, config, .. }, Regime { steps, accumulate: micro_steps, clip_norm, .. }) = (self.owner, self.regime.clone());
+        let rate = lr(&self.regime.schedule, self.regime.optimiser.base_lr(), self.step, steps);
+        let mut gradients = GradientsParams::new();
+        let mut numbers = StepNumbers { step: self.step + 1, lr: rate, ..StepNumbers::default() };
+        let mut cases = Vec::new();
+        let share = 1.0 / micro_steps as f64;
+        for _ in 0..micro_steps {
+            let (micro_step, batch) =
+                batches.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
+            let (outcome, own_cases) = look(&self.model, batch, Pass::training(config.seed, micro_step, 0));
+            numbers.loss += outcome.value * share;
+            for (name, value) in outcome.parts {
+                *numbers.parts.entry(name.to_owned()).or_default() += value * share;
+            }
+            let more = GradientsParams::from_grads((outcome.loss * share).backward(), &self.model);
+            accumulate(&self.model, &mut gradients, more);
+            cases.extend(own_cases);
+        }
+        numbers.grad_norm = clip_grad_norm(&self.model, &mut gradients, clip_norm);
+        session.require_finite(&numbers, &cases, self.saved)?;
+        self.model = settle(self.optimiser.step(self.model, gradients, rate));
+        self.step += 1;
+        let loss = numbers.loss;
+        session.emit(Event::Step { stage: session.stage.clone(), numbers: self.rhythm.timed(numbers, cases.len()) });
+        Ok((self, loss))
+    }
+
+    /// Whether this session ends here, `control` being what the worker wants.
+    pub(super) fn ends(&self, control: Control) -> bool {
+        !self.goes_on() || control == Control::Stop
+    }
+
+    /// Whether a checkpoint is due.
+    pub(super) fn save_due(&self, control: Control) -> bool {
+        self.ends(control) || control == Control::Save || self.rhythm.save_due(self.step)
+    }
+
+    /// Saves `last`, and `best` where `figure` is `better` than that of any save before.
+    pub(super) fn save(&mut self, figure: Option<f64>, better: fn(&f64, &f64) -> bool) -> Result<(), TrainError> {
+        let Owner { session, config, dataset } = self.owner;
+        let is_best = figure.is_some_and(|figure| self.best.is_none_or(|best| better(&figure, &best)));
+        if is_best {
+            self.best = figure;
+        }
+        let mut info = CheckpointInfo::new(session.stage.kind, self.step, config, dataset);
+        (info.best, info.parents) = (self.best, self.parents.clone());
+        session.save(&Checkpoint { info, weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() }, is_best)?;
+        self.saved = Some(self.step);
+        self.rhythm.saved();
+        Ok(())
+    }
+
+    /// What was trained, and how it ended, `control` being what the worker wanted last.
+    pub(super) fn finish(self, control: Control) -> (M, Ending) {
+        let ending = if self.is_complete() && control != Control::Stop { Ending::Completed } else { Ending::Stopped };
+        (self.model, ending)
+    }
+}
