@@ -149,47 +149,49 @@ impl ViewPlan {
     pub fn batch(&self, sources: &[Source<'_>], step: u64) -> Result<ViewBatch, SamplingError> {
         let [depth, height, width] = self.frame.crop;
         let channels = channels(sources)?;
-        let mut views = vec![View::default(); self.recipes.len()];
+        let mut voxels = vec![0.0; channels * depth * height * width];
+        let room = sources.len() * voxels.len();
+        let mut views: Vec<View> = self.recipes.iter().map(|_| View { voxels: Vec::with_capacity(room), ..View::default() }).collect();
         for (source, slot) in sources.iter().zip(0..) {
             loader::working_on(source.name);
             let shape = source.image.grid.shape;
             let crop = CropBox::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
-            let mut voxels = vec![0.0; channels * depth * height * width];
             crop.cut(&source.image.voxels, shape, source.index.background(), &mut voxels);
             for (recipe, view) in self.recipes.iter().zip(&mut views) {
-                self.look(recipe, voxels.clone(), (step, slot), view);
+                self.look(recipe, &voxels, (step, slot), view);
             }
         }
         let cases = sources.iter().map(|source| source.name.to_owned()).collect();
         Ok(ViewBatch { step, shape: [sources.len(), channels, depth, height, width], views, mask_grid: self.mask, cases })
     }
 
-    /// Adds one volume, the crop `voxels`, to a view.
-    fn look(&self, recipe: &Recipe, mut voxels: Vec<f32>, (step, slot): (u64, u64), view: &mut View) {
+    /// Adds one volume, `crop`, to a view.
+    fn look(&self, recipe: &Recipe, crop: &[f32], (step, slot): (u64, u64), view: &mut View) {
         let size = self.frame.crop;
-        let channels = voxels.len() / size.iter().product::<usize>();
+        let channels = crop.len() / size.iter().product::<usize>();
         let draw = |purpose: &str| stream(self.seed, purpose, step, slot);
-        let mut clean = if recipe.clean { voxels.clone() } else { Vec::new() };
+        let first = view.voxels.len();
+        view.voxels.extend_from_slice(crop);
+        let voxels = &mut view.voxels[first..];
         if let Some(purpose) = recipe.texture {
             let mut rng = draw(purpose);
-            Texture::draw(&self.texture, &mut rng).apply(&mut voxels, size, &mut rng);
+            Texture::draw(&self.texture, &mut rng).apply(voxels, size, &mut rng);
         }
-        let mut element = SpatialElement::IDENTITY;
-        if let Some((purpose, elements)) = &recipe.turn {
-            element = SpatialElement::draw(elements, &mut draw(purpose));
-            voxels = element.apply(&voxels, channels, size);
-            if recipe.clean {
-                clean = element.apply(&clean, channels, size);
-            }
+        let element = recipe.turn.as_ref().map(|(purpose, elements)| SpatialElement::draw(elements, &mut draw(purpose)));
+        if let Some(element) = element {
+            let upright = voxels.to_vec();
+            element.apply_into(&upright, channels, size, voxels);
         }
         if let Some([mask, noise]) = recipe.hide {
             let mask = self.mask.draw(self.mask_ratio, &mut draw(mask));
             let mut noise = draw(noise);
-            self.mask.hide(&mut voxels, &mask, |_| FILL_STD * noise.sample::<f32, _>(StandardNormal));
+            self.mask.hide(voxels, &mask, |_| FILL_STD * noise.sample::<f32, _>(StandardNormal));
             view.mask.extend(mask);
         }
-        view.voxels.extend(voxels);
-        view.clean.extend(clean);
+        let element = element.unwrap_or(SpatialElement::IDENTITY);
+        if recipe.clean {
+            view.clean.extend(element.apply(crop, channels, size));
+        }
         view.elements.push(element);
     }
 }
