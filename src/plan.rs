@@ -19,6 +19,8 @@ pub struct Plan {
     pub name: String,
     /// Name of the device.
     pub device: String,
+    /// What pre-training asks of the network, as its authors name it.
+    pub pretext: String,
     /// Free memory, in bytes, where the system tells. A GPU's own memory is not told by its driver.
     pub free_bytes: Option<u64>,
     /// Largest tensor that the adapter can bind, in bytes; none on the CPU.
@@ -92,6 +94,7 @@ pub fn plan(config: &RunConfig, choice: &DeviceChoice) -> anyhow::Result<Plan> {
     Ok(Plan {
         name: config.name.clone(),
         device: description.name.clone(),
+        pretext: config.pretrain.task.title(config.pretrain.weight).to_owned(),
         free_bytes: room.free_bytes,
         binding_bytes: room.binding_bytes,
         pretrain: step(Kind::Pretrain),
@@ -116,6 +119,7 @@ impl StepPlan {
             let task = Task { channels: dataset.channels.len(), classes: dataset.class_count(), crop_size };
             let model = plan_model(&config.model, &task, batch);
             let bytes = match kind {
+                Kind::Pretrain if config.pretrain.task.has_target() => model.pretrain_bytes + model.encoder_bytes(),
                 Kind::Pretrain => model.pretrain_bytes,
                 Kind::Finetune => model.finetune_bytes,
             };
@@ -166,7 +170,8 @@ fn by(sizes: [usize; 3]) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} on {}", self.name, self.device)?;
-        for (name, step) in [("pre-training", &self.pretrain), ("fine-tuning", &self.finetune)] {
+        let pretraining = format!("pre-training by {}", self.pretext);
+        for (name, step) in [(pretraining.as_str(), &self.pretrain), ("fine-tuning", &self.finetune)] {
             writeln!(f, "\n{name}: batch {}, crop {} (D,H,W)", step.batch, by(step.crop_size))?;
             for (index, stage) in step.model.stages.iter().enumerate() {
                 let grid = by(stage.grid);

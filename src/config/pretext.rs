@@ -41,6 +41,27 @@ impl PretextTask {
             Self::Rcr => "RCR",
         }
     }
+
+    /// Whether a second copy of the network gives the targets.
+    pub fn has_target(self) -> bool {
+        matches!(self, Self::BTrot | Self::Byol)
+    }
+
+    /// Who described the task first; none for those of the SimTROT paper.
+    pub fn source(self) -> Option<&'static str> {
+        match self {
+            Self::Simtrot | Self::BTrot => None,
+            Self::Simclr => Some(
+                "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual Representations, arXiv:2002.05709.",
+            ),
+            Self::Byol => Some("Grill et al.: Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning, arXiv:2006.07733."),
+            Self::Simmim => Some("Xie et al.: SimMIM: A Simple Framework for Masked Image Modeling, arXiv:2111.09886."),
+            Self::Mae => Some("He, Chen, Xie, Li, Dollár, Girshick: Masked Autoencoders Are Scalable Vision Learners, arXiv:2111.06377."),
+            Self::Rcr => {
+                Some("Tang et al.: Self-Supervised Pre-Training of Swin Transformers for 3D Medical Image Analysis, arXiv:2111.14791.")
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for PretextTask {
@@ -113,7 +134,11 @@ impl Default for MaeConfig {
 impl MaeConfig {
     pub(super) fn check(&self, checker: &mut Checker) {
         checker.range("pretrain.mae.depth", self.depth, 1..=64);
-        let even = self.dim > 0 && self.heads > 0 && self.dim.is_multiple_of(self.heads) && self.dim.is_multiple_of(2);
-        checker.require("pretrain.mae.dim", even, format_args!("is {}: must be even and a multiple of the {} heads", self.dim, self.heads));
+        checker.range("pretrain.mae.dim", self.dim, 1..=4096);
+        checker.require(
+            "pretrain.mae.heads",
+            self.heads > 0 && self.dim.is_multiple_of(self.heads.max(1)),
+            format_args!("{} heads do not divide {} channels", self.heads, self.dim),
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::metrics::collapse::Collapse;
 use crate::protocol::RunState;
 use crate::report::findings::Findings;
 use crate::report::wording::{distance, or_nothing, printable, share};
-use crate::report::{labels, measured, tested, unit};
+use crate::report::{Place, labels, measured, tested, unit};
 
 /// Nothing is wider than this.
 const COLUMNS: usize = 100;
@@ -45,11 +45,13 @@ fn stacked(parts: [Option<String>; 2]) -> String {
 
 fn collapse_table(state: &RunState) -> Option<String> {
     let encoders = measured(state);
-    let mut rows = encoders.iter().map(|(name, pair)| {
-        let numbers = MEASURES.iter().map(|(_, value)| or_nothing(value(&pair.projected), share));
-        std::iter::once((*name).to_owned()).chain(numbers).collect::<Vec<_>>()
+    let place = Place::shared(state);
+    let mut rows = encoders.iter().filter_map(|(name, pair)| {
+        let collapse = place.of(pair)?;
+        let numbers = MEASURES.iter().map(|(_, value)| or_nothing(value(collapse), share));
+        Some(std::iter::once(name.clone()).chain(numbers).collect::<Vec<_>>())
     });
-    let header = ["tokens of".to_owned()].into_iter().chain(MEASURES.iter().map(|(name, _)| (*name).to_owned()));
+    let header = [format!("{place} of")].into_iter().chain(MEASURES.iter().map(|(name, _)| (*name).to_owned()));
     (!encoders.is_empty()).then(|| table(header.collect(), &mut rows))
 }
 

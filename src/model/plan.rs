@@ -111,6 +111,13 @@ impl ParameterCounts {
     }
 }
 
+impl ModelPlan {
+    /// The encoder's weights, once.
+    pub fn encoder_bytes(&self) -> u64 {
+        FLOAT * self.parameters.encoder
+    }
+}
+
 /// The plan of `config` for batches of `batch` crops.
 pub fn plan(config: &ModelConfig, task: &Task, batch: usize) -> ModelPlan {
     let estimate = config.estimate(task);

@@ -63,10 +63,17 @@ impl std::fmt::Display for Stage {
 /// Collapse numbers of the two places where tokens are looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CollapsePair {
-    /// After the projector, where the loss sees them.
-    pub projected: Collapse,
+    /// After the projector, where the loss sees them; none where the pretext task compares no tokens.
+    pub projected: Option<Collapse>,
     /// Before it, as handed to fine-tuning.
     pub encoder: Collapse,
+}
+
+impl CollapsePair {
+    /// Where the loss sees the tokens, or else as they leave the encoder.
+    pub fn seen(&self) -> &Collapse {
+        self.projected.as_ref().unwrap_or(&self.encoder)
+    }
 }
 
 /// The numbers of one optimiser step.

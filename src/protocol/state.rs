@@ -16,7 +16,7 @@ pub struct RunState {
     pub classes: Vec<String>,
     /// Stages in the order in which they began.
     pub stages: Vec<StageState>,
-    /// Collapse numbers of the references, by name.
+    /// Collapse numbers of the references, by name: of the network whose pre-training began first.
     pub baselines: BTreeMap<String, CollapsePair>,
     /// Notices in order.
     pub notices: Vec<(Severity, String)>,
@@ -80,6 +80,11 @@ impl StageState {
         Some((now_secs - self.began_secs) / done as f64 * left as f64)
     }
 
+    /// The collapse numbers before the first step.
+    pub fn untrained_probe(&self) -> Option<&CollapsePair> {
+        self.probes.first().filter(|(step, _)| *step == 0).map(|(_, pair)| pair)
+    }
+
     /// The collapse numbers taken last.
     pub fn last_probe(&self) -> Option<&CollapsePair> {
         self.probes.last().map(|(_, pair)| pair)
@@ -106,7 +111,7 @@ impl RunState {
             }
             Event::Probe { stage, step, collapse } => self.stage_mut(stage).probes.push((*step, (**collapse).clone())),
             Event::Baseline { name, collapse } => {
-                self.baselines.insert(name.clone(), (**collapse).clone());
+                self.baselines.entry(name.clone()).or_insert_with(|| (**collapse).clone());
             }
             Event::Validation { stage, step, dice_mean } => self.stage_mut(stage).validations.push((*step, *dice_mean)),
             Event::Checkpoint { stage, step, path, best } => self.stage_mut(stage).checkpoints.push((*step, path.clone(), *best)),
@@ -177,7 +182,7 @@ mod tests {
         let numbers = StepNumbers { step: 3, loss: 0.1, ..StepNumbers::default() };
         let label_probe_r2 = BTreeMap::from([(4, 0.1), (10, 0.2)]);
         let projected = crate::metrics::Collapse { eta2: Some(0.5), label_probe_r2, ..Default::default() };
-        let pair = CollapsePair { projected, encoder: Default::default() };
+        let pair = CollapsePair { projected: Some(projected), encoder: Default::default() };
         let collapse = || Box::new(pair.clone());
         let events = [
             Event::Started { schema: 1, name: "n".into(), environment: Environment::default(), classes: vec!["a".into()] },

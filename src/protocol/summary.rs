@@ -22,7 +22,8 @@ pub struct Summary {
     pub stages: Vec<StageTime>,
     /// Scores on the test cases, by arm.
     pub test: BTreeMap<String, ArmScores>,
-    /// Collapse numbers of projected tokens: `untrained`, `constant`, `noise`, and each pre-training arm.
+    /// Collapse numbers of projected tokens: `untrained`, `constant`, `noise`, and each pre-training arm. Where the pretext task
+    /// compares no tokens: of encoder tokens.
     pub collapse: BTreeMap<String, Collapse>,
     /// The same of encoder tokens.
     pub collapse_encoder: BTreeMap<String, Collapse>,
@@ -83,7 +84,7 @@ impl Summary {
         let mut collapse_encoder = BTreeMap::new();
         let measured = state.stages.iter().filter_map(|stage| Some((stage_name(stage), stage.last_probe()?)));
         for (name, pair) in state.baselines.iter().map(|(name, pair)| (name.clone(), pair)).chain(measured) {
-            collapse.insert(name.clone(), pair.projected.clone());
+            collapse.insert(name.clone(), pair.seen().clone());
             collapse_encoder.insert(name, pair.encoder.clone());
         }
         Self {

@@ -10,6 +10,29 @@ use crate::protocol::{ArmScores, RunState, StageKind};
 /// Name of the arm that the others are compared with, where there is one of that name.
 const REFERENCE: &str = "scratch";
 
+/// The settings of the run, and of each of its arms that began.
+pub(crate) fn began(config: &RunConfig, state: &RunState) -> Vec<RunConfig> {
+    let arms = config.arms.pretrain.iter().chain(&config.arms.finetune);
+    let own = arms.filter(|arm| state.stages.iter().any(|stage| stage.stage.arm == arm.name)).filter_map(|arm| config.with_arm(arm).ok());
+    [config.clone()].into_iter().chain(own).collect()
+}
+
+/// What the pre-training `arm` asks of the network, as its authors name it; none where this run did not pre-train it.
+pub(crate) fn task(config: &RunConfig, arm: &str) -> Option<&'static str> {
+    let planned = config.arms.pretrain.iter().find(|planned| planned.name == arm);
+    let own = match planned {
+        Some(planned) => &config.with_arm(planned).ok()?,
+        None if arm.is_empty() => config,
+        None => return None,
+    };
+    Some(own.pretrain.task.title(own.pretrain.weight))
+}
+
+/// `pre-trained by SimTROT-W`, or without the task where the run does not know it.
+pub(crate) fn pretrained(config: &RunConfig, arm: &str) -> String {
+    task(config, arm).map_or_else(|| "pre-trained".to_owned(), |task| format!("pre-trained by {task}"))
+}
+
 /// Where an arm's training started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {

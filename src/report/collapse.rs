@@ -12,22 +12,31 @@ use crate::protocol::{CollapsePair, RunState, StageState};
 /// The references, in the order of the table.
 const BASELINES: [&str; 3] = ["untrained", "constant", "noise"];
 /// The reference that the lines are drawn against.
-const UNTRAINED: &str = "untrained";
+pub(super) const UNTRAINED: &str = "untrained";
 
 /// Where tokens are looked at.
-#[derive(Clone, Copy)]
-enum Place {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Where the loss sees them.
     Projected,
+    /// As handed to fine-tuning.
     Encoder,
 }
 
 impl Place {
     const ALL: [Self; 2] = [Self::Projected, Self::Encoder];
 
-    fn of(self, pair: &CollapsePair) -> &Collapse {
+    /// Where all encoders of a run can be compared: where the loss sees tokens, unless a task of the run compares none.
+    pub(crate) fn shared(state: &RunState) -> Self {
+        let all = measured(state).iter().all(|(_, pair)| pair.projected.is_some());
+        if all { Self::Projected } else { Self::Encoder }
+    }
+
+    /// The numbers measured there.
+    pub(crate) fn of(self, pair: &CollapsePair) -> Option<&Collapse> {
         match self {
-            Self::Projected => &pair.projected,
-            Self::Encoder => &pair.encoder,
+            Self::Projected => pair.projected.as_ref(),
+            Self::Encoder => Some(&pair.encoder),
         }
     }
 
@@ -36,6 +45,15 @@ impl Place {
             Self::Projected => "Projected tokens: where the loss sees them",
             Self::Encoder => "Encoder tokens: as handed to fine-tuning",
         }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Projected => "projected tokens",
+            Self::Encoder => "encoder tokens",
+        })
     }
 }
 
@@ -60,7 +78,7 @@ fn rank(value: f64) -> String {
     format!("{value:.1}")
 }
 
-fn columns(pairs: &[(&str, &CollapsePair)]) -> Vec<Column> {
+fn columns(pairs: &[(String, &CollapsePair)]) -> Vec<Column> {
     let column = |name: &str, meaning: &str, healthy, value: fn(&Collapse) -> Option<f64>| Column {
         name: name.to_owned(),
         meaning: meaning.to_owned(),
@@ -119,7 +137,7 @@ fn columns(pairs: &[(&str, &CollapsePair)]) -> Vec<Column> {
 }
 
 /// The label probe for each number of labelled volumes, and the same from position alone.
-fn label_probes(pairs: &[(&str, &CollapsePair)]) -> Vec<Column> {
+fn label_probes(pairs: &[(String, &CollapsePair)]) -> Vec<Column> {
     let mut volumes: Vec<usize> = pairs.iter().flat_map(|(_, pair)| pair.encoder.label_probe_r2.keys().copied()).collect();
     volumes.sort_unstable();
     volumes.dedup();
@@ -148,11 +166,24 @@ fn label_probes(pairs: &[(&str, &CollapsePair)]) -> Vec<Column> {
 }
 
 /// References first, then the last measurement of each stage that has one.
-pub(crate) fn measured(state: &RunState) -> Vec<(&str, &CollapsePair)> {
-    let known = BASELINES.iter().filter_map(|name| Some((*name, state.baselines.get(*name)?)));
-    let others = state.baselines.iter().filter(|(name, _)| !BASELINES.contains(&name.as_str())).map(|(name, pair)| (name.as_str(), pair));
-    let stages = state.stages.iter().filter_map(|stage| Some((arm_name(&stage.stage.arm), stage.last_probe()?)));
-    known.chain(others).chain(stages).collect()
+pub(crate) fn measured(state: &RunState) -> Vec<(String, &CollapsePair)> {
+    let known = BASELINES.iter().filter_map(|name| Some(((*name).to_owned(), state.baselines.get(*name)?)));
+    let others = state.baselines.iter().filter(|(name, _)| !BASELINES.contains(&name.as_str())).map(|(name, pair)| (name.clone(), pair));
+    let stages = state.stages.iter().filter_map(|stage| Some((arm_name(&stage.stage.arm).to_owned(), stage.last_probe()?)));
+    known.chain(untrained_of_other_networks(state)).chain(others).chain(stages).collect()
+}
+
+/// Arms may differ in their network; each network's untrained encoder is named by its first arm.
+fn untrained_of_other_networks(state: &RunState) -> Vec<(String, &CollapsePair)> {
+    let mut known: Vec<&Collapse> = state.baselines.get(UNTRAINED).map(|pair| &pair.encoder).into_iter().collect();
+    let mut others = Vec::new();
+    for stage in &state.stages {
+        if let Some(pair) = stage.untrained_probe().filter(|pair| !known.is_empty() && !known.contains(&&pair.encoder)) {
+            known.push(&pair.encoder);
+            others.push((format!("{UNTRAINED}, {}", arm_name(&stage.stage.arm)), pair));
+        }
+    }
+    others
 }
 
 /// The whole section.
@@ -168,7 +199,7 @@ pub(super) fn section(state: &RunState, tones: &ArmTones<'_>) -> Markup {
                     "Does a token say what is there, or only where it stands in the array? Measured on held-out volumes without augmentation, "
                     "cropped at random offsets. Read every number beside the untrained encoder, a constant and a noise input."
                 }
-                @for place in Place::ALL { (table(&pairs, place)) }
+                @for place in Place::ALL { (table(&pairs, place, place == Place::shared(state))) }
                 (over_steps(state, tones))
                 (spectrum(state, tones))
             }
@@ -176,17 +207,20 @@ pub(super) fn section(state: &RunState, tones: &ArmTones<'_>) -> Markup {
     }
 }
 
-fn table(pairs: &[(&str, &CollapsePair)], place: Place) -> Markup {
+/// The encoders that have tokens in `place`; `explained` says once what each measure means.
+fn table(pairs: &[(String, &CollapsePair)], place: Place, explained: bool) -> Markup {
     let columns = columns(pairs);
-    // Once is enough: the second table has the same rows.
-    let explained = matches!(place, Place::Projected);
+    let seen: Vec<(&String, &Collapse)> = pairs.iter().filter_map(|(name, pair)| Some((name, place.of(pair)?))).collect();
+    if seen.is_empty() {
+        return html! {};
+    }
     html! {
         h3 { (place.title()) }
         div.scroll { table.measures {
-            thead { tr { th { "Measure" } @for (name, _) in pairs { th { (name) } } th { "Healthy" } } }
+            thead { tr { th { "Measure" } @for (name, _) in &seen { th { (name) } } th { "Healthy" } } }
             tbody { @for column in &columns { tr {
                 th scope="row" { (column.name) @if explained { small { (column.meaning) } } }
-                @for (_, pair) in pairs { td { (or_nothing((column.value)(place.of(pair)).filter(|value| value.is_finite()), column.word)) } }
+                @for (_, collapse) in &seen { td { (or_nothing((column.value)(collapse).filter(|value| value.is_finite()), column.word)) } }
                 td.healthy { (column.healthy) }
             } } }
         } }
@@ -217,14 +251,15 @@ fn over_steps(state: &RunState, tones: &ArmTones<'_>) -> Markup {
         ("index lock: low is healthy", |c| c.index_lock),
         ("anatomy lock: high is healthy", |c| c.anatomy_lock),
     ];
+    let place = Place::shared(state);
     let last = courses.iter().flat_map(|stage| stage.probes.iter().map(|(step, _)| *step)).max().unwrap_or(0) as f64;
     let plot = |(title, value): Measure| {
         let course = |stage: &&StageState| Line {
-            points: stage.probes.iter().filter_map(|(step, pair)| Some((*step as f64, value(&pair.projected)?))).collect(),
+            points: stage.probes.iter().filter_map(|(step, pair)| Some((*step as f64, value(place.of(pair)?)?))).collect(),
             tone: tones.tone(&stage.stage.arm),
             stroke: Stroke::Bold,
         };
-        let reference = untrained.and_then(|pair| value(&pair.projected)).map(|value| Line {
+        let reference = untrained.and_then(|pair| value(place.of(pair)?)).map(|value| Line {
             points: vec![(0.0, value), (last, value)],
             tone: REFERENCE,
             stroke: Stroke::Dashed,
@@ -232,7 +267,7 @@ fn over_steps(state: &RunState, tones: &ArmTones<'_>) -> Markup {
         Plot {
             title: title.to_owned(),
             x: "optimiser step",
-            y: "projected tokens".to_owned(),
+            y: place.to_string(),
             lines: reference.into_iter().chain(courses.iter().map(course)).collect(),
             covers: Some((0.0, 1.0)),
             log: false,
@@ -253,9 +288,13 @@ fn spectrum(state: &RunState, tones: &ArmTones<'_>) -> Markup {
         collapse.spectrum.iter().enumerate().map(|(index, value)| (index as f64 + 1.0, value / largest)).collect::<Vec<_>>()
     };
     let plot = |place: Place| {
-        let reference = untrained.map(|pair| Line { points: values(place.of(pair)), tone: REFERENCE, stroke: Stroke::Dashed });
+        let reference = untrained.and_then(|pair| place.of(pair)).map(|collapse| Line {
+            points: values(collapse),
+            tone: REFERENCE,
+            stroke: Stroke::Dashed,
+        });
         let arms = courses.iter().filter_map(|stage| {
-            Some(Line { points: values(place.of(stage.last_probe()?)), tone: tones.tone(&stage.stage.arm), stroke: Stroke::Bold })
+            Some(Line { points: values(place.of(stage.last_probe()?)?), tone: tones.tone(&stage.stage.arm), stroke: Stroke::Bold })
         });
         Plot {
             title: place.title().to_owned(),
@@ -269,7 +308,7 @@ fn spectrum(state: &RunState, tones: &ArmTones<'_>) -> Markup {
     html! {
         h3 { "Singular values of the tokens" }
         (key(&courses, tones, untrained.is_some()))
-        div.plots { @for place in Place::ALL { (plot(place).figure()) } }
+        div.plots { @for plot in Place::ALL.map(plot) { @if !plot.lines.is_empty() { (plot.figure()) } } }
         p.note { "A steep fall means few directions in use. A positional collapse does not show here." }
     }
 }

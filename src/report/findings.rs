@@ -1,7 +1,8 @@
 //! What a run shows, in plain sentences. The terminal and the report print the same ones.
 
 use super::arms::{self, Arm, Measure, Origin};
-use super::wording::{count, duration, list, or_nothing, share, signed_share};
+use super::collapse::{Place, UNTRAINED};
+use super::wording::{count, duration, list, or_nothing, sentence, share, signed_share};
 use crate::config::{DataSource, RunConfig};
 use crate::metrics::collapse::{self, Collapse, Judgement, Verdict};
 use crate::protocol::{Outcome, RunState, StageKind};
@@ -59,13 +60,16 @@ fn dice(config: &RunConfig, state: &RunState, arms: &[Arm<'_>]) -> Vec<String> {
             ));
         }
     }
-    sentences.extend(arms::best(arms).filter(|best| best.name != leading.name).and_then(winner));
+    sentences.extend(arms::best(arms).filter(|best| best.name != leading.name).and_then(|best| winner(config, best)));
     sentences
 }
 
 /// An arm against the reference, with the interval and what it says.
 fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String {
-    let kind = if matches!(arm.origin, Origin::Pretrained(_)) { "Pre-trained" } else { "The other arm" };
+    let kind = match &arm.origin {
+        Origin::Pretrained(from) => sentence(&arms::pretrained(config, from)),
+        Origin::Scratch | Origin::Unknown => "The other arm".to_owned(),
+    };
     let difference = arms::difference(config, arm, reference, Measure::Dice);
     let (Some(one), Some(other), Some(difference)) = (arm.means.dice_mean, reference.means.dice_mean, difference) else {
         return format!("{} and {} have no test case with a Dice in common.", arm.name, reference.name);
@@ -90,11 +94,11 @@ fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String 
 }
 
 /// Names the best arm where the headline is about another one.
-fn winner(best: &Arm<'_>) -> Option<String> {
+fn winner(config: &RunConfig, best: &Arm<'_>) -> Option<String> {
     let dice = share(best.means.dice_mean?);
     let how = match &best.origin {
         Origin::Scratch => "trained from scratch, without any pre-training".to_owned(),
-        Origin::Pretrained(from) => format!("pre-trained ({from})"),
+        Origin::Pretrained(from) => format!("{} ({from})", arms::pretrained(config, from)),
         Origin::Unknown => "trained elsewhere".to_owned(),
     };
     let set = if best.set.is_empty() { String::new() } else { format!(", with {}", list(best.set)) };
@@ -102,9 +106,14 @@ fn winner(best: &Arm<'_>) -> Option<String> {
 }
 
 fn judged(state: &RunState) -> Vec<String> {
-    let untrained = state.baselines.get("untrained").map(|pair| &pair.projected);
-    let measured = state.stages_of(StageKind::Pretrain).filter_map(|stage| Some((stage, &stage.last_probe()?.projected)));
-    let sentences: Vec<_> = measured.map(|(stage, collapse)| judgement(arm_name(&stage.stage.arm), collapse, untrained)).collect();
+    let place = Place::shared(state);
+    let sentences: Vec<_> = state
+        .stages_of(StageKind::Pretrain)
+        .filter_map(|stage| {
+            let untrained = stage.untrained_probe().or_else(|| state.baselines.get(UNTRAINED)).and_then(|pair| place.of(pair));
+            Some(judgement(arm_name(&stage.stage.arm), place.of(stage.last_probe()?)?, untrained))
+        })
+        .collect();
     if sentences.is_empty() { vec!["Collapse was not measured in this run.".to_owned()] } else { sentences }
 }
 

@@ -24,7 +24,7 @@ use crate::config::RunConfig;
 use crate::protocol::{RunFolder, RunState};
 
 pub(crate) use arms::{labels, tested};
-pub(crate) use collapse::measured;
+pub(crate) use collapse::{Place, measured};
 pub(crate) use scores::unit;
 
 /// Why a report could not be written.

@@ -4,9 +4,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::findings::Findings;
 use super::palette::ArmTones;
+use super::wording::{distinct, list};
 use super::{arms, cases, collapse, curves, palette, scores, settings};
 use crate::config::RunConfig;
-use crate::protocol::{Outcome, RunFolder, RunState};
+use crate::protocol::{Outcome, RunFolder, RunState, StageKind};
 
 /// The style sheet but for colours of data.
 const STYLE: &str = include_str!("report.css");
@@ -48,6 +49,13 @@ pub(super) fn page(folder: &RunFolder, config: &RunConfig, state: &RunState) -> 
     }
 }
 
+/// The networks of a run, and what they were pre-trained by.
+fn subject(config: &RunConfig, state: &RunState) -> String {
+    let networks = distinct(arms::began(config, state).iter().map(|own| own.model.backbone().title()));
+    let tasks = distinct(state.stages_of(StageKind::Pretrain).filter_map(|stage| arms::task(config, &stage.stage.arm)));
+    if tasks.is_empty() { list(&networks) } else { format!("{}, pre-trained by {},", list(&networks), list(&tasks)) }
+}
+
 fn headline(config: &RunConfig, state: &RunState) -> Markup {
     let Findings { ending, dice, collapse, caveat } = Findings::new(config, state);
     let environment = &state.environment;
@@ -56,7 +64,7 @@ fn headline(config: &RunConfig, state: &RunState) -> Markup {
         header {
             h1 { "Run " (config.name) }
             p.sub {
-                (config.model.backbone().title()) " on " (environment.device_name) " (" (environment.device) "), begun " (environment.started) ", simtrot "
+                (subject(config, state)) " on " (environment.device_name) " (" (environment.device) "), begun " (environment.started) ", simtrot "
                 (environment.version)
             }
             nav { @for (id, words) in SECTIONS { a href={ "#" (id) } { (words) } } }

@@ -62,7 +62,7 @@ fn table(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
             }
             tbody { @for arm in arms {
                 tr.best[best == Some(arm.name) && arms.len() > 1] {
-                    th scope="row" { (tones.swatch(arm.folder)) (arm.name) small { (start(arm)) } }
+                    th scope="row" { (tones.swatch(arm.folder)) (arm.name) small { (start(config, arm)) } }
                     td.wide { strong { (or_nothing(arm.means.dice_mean, share)) } " " (bounds(arms::interval(config, arm, Measure::Dice), share)) }
                     @for label in &labels { td { (or_nothing(arm.means.dice.get(*label).copied(), share)) } }
                     td.wide { (or_nothing(arm.means.hd95_mm_mean, distance)) " " (bounds(arms::interval(config, arm, Measure::Hd95), distance)) }
@@ -80,10 +80,10 @@ fn table(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
 }
 
 /// Where an arm started and what it changes.
-fn start(arm: &Arm<'_>) -> String {
+fn start(config: &RunConfig, arm: &Arm<'_>) -> String {
     let start = match &arm.origin {
         Origin::Scratch => "from scratch".to_owned(),
-        Origin::Pretrained(from) => format!("pre-trained: {from}"),
+        Origin::Pretrained(from) => format!("{}: {from}", arms::pretrained(config, from)),
         Origin::Unknown => "trained elsewhere".to_owned(),
     };
     if arm.set.is_empty() { start } else { format!("{start}; {}", list(arm.set)) }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::scores;
-use super::wording::count;
+use super::wording::{count, distinct};
+use super::{arms, scores};
 use crate::config::{DataSource, RunConfig};
 use crate::protocol::{Environment, RunFolder, RunState, Severity, TransferReport};
 use crate::volume::Split;
@@ -21,7 +21,7 @@ pub(super) fn section(folder: &RunFolder, config: &RunConfig, state: &RunState) 
             h3 { "Settings" }
             details { summary { "Every setting of the run, defaults included" } pre { (config.to_ron()) } }
             (definitions(config))
-            (sources(config))
+            (sources(config, state))
         }
     }
 }
@@ -148,7 +148,10 @@ fn definitions(config: &RunConfig) -> Markup {
     }
 }
 
-fn sources(config: &RunConfig) -> Markup {
+fn sources(config: &RunConfig, state: &RunState) -> Markup {
+    let own = arms::began(config, state);
+    let networks = distinct(own.iter().map(|own| own.model.backbone().source()));
+    let tasks = distinct(own.iter().filter_map(|own| own.pretrain.task.source()));
     html! {
         h3 { "Sources" }
         ul {
@@ -156,7 +159,8 @@ fn sources(config: &RunConfig) -> Markup {
                 "Method: Hu, Zeng, Wu, Li, Shi: Enhancing 3D Transformer Segmentation Model for Medical Image with Token-level "
                 "Representation Learning (SimTROT), arXiv:2408.05889."
             }
-            li { "Network: Zhou et al.: nnFormer: Volumetric Medical Image Segmentation via a 3D Transformer, arXiv:2109.03201." }
+            @for source in networks { li { "Network: " (source) } }
+            @for source in tasks { li { "Pretext task: " (source) } }
             @if config.data.source == DataSource::Demo {
                 li {
                     "Images and labels: Task04_Hippocampus of the Medical Segmentation Decathlon (Antonelli et al., arXiv:2106.05735; "

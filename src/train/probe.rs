@@ -37,7 +37,8 @@ pub struct Probe {
 /// Tokens of one input through encoder and heads.
 struct Banks {
     encoder: TokenBank,
-    projected: TokenBank,
+    /// None where the heads compare no tokens.
+    projected: Option<TokenBank>,
 }
 
 impl Probe {
@@ -62,7 +63,7 @@ impl Probe {
         })
     }
 
-    /// The collapse numbers of an encoder; without heads that compare tokens both places are the encoder's tokens.
+    /// The collapse numbers of an encoder, and of what heads that compare tokens make of them.
     pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> CollapsePair {
         self.look(encoder, pretext, |bank, crop| bank.input(ProbeInput::Upright, crop), true)
     }
@@ -89,22 +90,20 @@ impl Probe {
         let turned_bank = through(&self.bank, &|crop| turned(self.bank.turns()[crop], &input(&self.bank, crop)));
         let reflected = through(&self.bank, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.bank, crop)));
         let fitting = self.fitting.as_ref().filter(|_| labelled).map(|bank| through(bank, &|crop| input(bank, crop)));
-        let pick = |part: fn(&Banks) -> &TokenBank| {
+        let pick = |part: fn(&Banks) -> Option<&TokenBank>| {
+            let original = part(&upright)?;
             let labels = fitting.as_ref().and_then(|fitting| {
                 let with_shares = |tokens: &TokenBank, bank: &ProbeBank| Some(self.labelled(tokens.clone(), bank.label_shares()?));
-                Some((with_shares(part(fitting), self.fitting.as_ref()?)?, with_shares(part(&upright), &self.bank)?))
+                Some((with_shares(part(fitting)?, self.fitting.as_ref()?)?, with_shares(original, &self.bank)?))
             });
-            let measured = Collapse::measure(collapse::Banks {
-                original: part(&upright),
-                turned: Some(part(&turned_bank)),
-                reflected: Some(part(&reflected)),
-            });
-            match labels {
+            let measured = Collapse::measure(collapse::Banks { original, turned: part(&turned_bank), reflected: part(&reflected) });
+            Some(match labels {
                 Some((fit, test)) => measured.with_labels(label_probe(&fit, &test, &self.label_volumes)),
                 None => measured,
-            }
+            })
         };
-        CollapsePair { projected: pick(|banks| &banks.projected), encoder: pick(|banks| &banks.encoder) }
+        let encoder = pick(|banks| Some(&banks.encoder)).expect("every encoder has tokens");
+        CollapsePair { projected: pick(|banks| banks.projected.as_ref()), encoder }
     }
 
     /// Tokens with the shares of the labels in their blocks, background left out.
@@ -118,7 +117,7 @@ impl Probe {
         let device = device_of(encoder);
         let [samples, channels, depth, height, width] = bank.shape();
         let (mut encoded, mut projected) = (Vec::new(), Vec::new());
-        let (mut dims, mut positions) = ([0, 0], bank.frame().grid());
+        let (mut encoder_dim, mut projected_dim, mut positions) = (0, None, bank.frame().grid());
         for first in (0..samples).step_by(CROPS_AT_ONCE) {
             let crops = first..(first + CROPS_AT_ONCE).min(samples);
             let shape = [crops.len(), channels, depth, height, width];
@@ -127,15 +126,16 @@ impl Probe {
             let [batch, dim, d, h, w] = features.dims();
             positions = [d, h, w];
             let tokens = features.reshape([batch, dim, d * h * w]).swap_dims(1, 2);
-            let projected_here = pretext.and_then(|pretext| pretext.project(tokens.clone()));
-            let seen = projected_here.unwrap_or_else(|| tokens.clone());
-            dims = [dim, seen.dims()[2]];
+            if let Some(seen) = pretext.and_then(|pretext| pretext.project(tokens.clone())) {
+                projected_dim = Some(seen.dims()[2]);
+                projected.extend(host(seen));
+            }
+            encoder_dim = dim;
             encoded.extend(host(tokens));
-            projected.extend(host(seen));
         }
         let volumes = samples / self.crops;
         let bank = |tokens, dim| TokenBank { volumes, crops: self.crops, positions, dim, tokens };
-        Banks { encoder: bank(encoded, dims[0]), projected: bank(projected, dims[1]) }
+        Banks { encoder: bank(encoded, encoder_dim), projected: projected_dim.map(|dim| bank(projected, dim)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The main job: every pre-training arm, then every fine-tuning arm with its test.
 
-use super::data::{Plan, Prepared};
+use super::data::{Plan, Prepared, frame};
 use super::measure::{TestPlace, test, validator};
 use super::stage::Place;
 use super::{Ended, JobError};
@@ -16,9 +16,14 @@ pub(super) fn compare(place: &Place<'_>) -> Result<Ended, JobError> {
     let (plan, prepared) = place.begin()?;
     let info = plan.info();
     let probe = prepared.probe(config, info.labels.len(), recorder)?;
-    for (arm, config) in &pretrainings {
+    let bank = |config: &RunConfig| (frame(config), config.probe.clone());
+    for (arm, own) in &pretrainings {
         let stage = Stage { kind: StageKind::Pretrain, arm: arm.name.clone() };
-        let work = Pretrain { config, dataset: &info, cases: prepared.pretrain.clone(), probe: probe.as_ref() };
+        // An arm that cuts crops into other tokens is measured on a bank of its own.
+        let other = (bank(own) != bank(config)).then(|| prepared.probe(own, info.labels.len(), recorder)).transpose()?;
+        let probe = other.as_ref().unwrap_or(&probe).as_ref();
+        let (config, cases) = (own, prepared.pretrain.clone());
+        let work = Pretrain { config, dataset: &info, cases, probe };
         let ended =
             place.train(&stage, (&training.folder.arm(&stage), config.pretrain.steps), |session| Ok(pretrain(session, &work)?.1))?;
         recorder.write_results(training)?;

@@ -51,16 +51,19 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let began = std::time::Instant::now();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: 1, done: 0 });
     let (encoder, pretext) = load_encoder(&checkpoint, &place, &opened.device)?;
+    let collapse = Box::new(probe.measure(&encoder, pretext.as_ref()));
     let fresh = untrained(&checkpoint.info, &opened.device);
     let fresh_pretext = pretext.as_ref().map(|_| &fresh.pretext);
     if pretext.is_none() {
         recorder.notice(Severity::Info, "the checkpoint is fine-tuned and has no projector: the numbers are those of the encoder's tokens");
+    } else if collapse.projected.is_none() {
+        let task = config.pretrain.task.title(config.pretrain.weight);
+        recorder.notice(Severity::Info, format!("{task} compares no tokens: the numbers are those of the encoder's tokens"));
     }
     recorder.emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&fresh.encoder, fresh_pretext)) });
     for (name, collapse) in probe.baselines(&fresh.encoder, fresh_pretext) {
         recorder.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
     }
-    let collapse = Box::new(probe.measure(&encoder, pretext.as_ref()));
     recorder.emit(Event::Probe { stage: stage.clone(), step: checkpoint.info.step, collapse });
     recorder.emit(Event::Progress { stage: stage.clone(), done: 1, total: 1 });
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });

@@ -44,7 +44,7 @@ fn the_report_prints_every_number_of_the_run() {
     }
     let pretrained = state.stages_of(StageKind::Pretrain).filter_map(|stage| stage.last_probe());
     for pair in state.baselines.values().chain(pretrained) {
-        for collapse in [&pair.projected, &pair.encoder] {
+        for collapse in [pair.seen(), &pair.encoder] {
             let shares = [
                 collapse.eta2,
                 collapse.eta2_turned,
@@ -105,6 +105,31 @@ fn the_headline_follows_the_numbers_whichever_way_they_fall() {
     let equal = told(&[("scratch", None, 0.75), ("simtrot_w", Some("simtrot_w"), 0.75)]);
     assert!(equal.contains("includes zero"), "{equal}");
     assert!(helped.contains("no_rotate is collapsed") && helped.contains("simtrot_w is not collapsed"), "{helped}");
+}
+
+#[test]
+fn encoders_are_compared_where_all_of_them_have_tokens() {
+    let cases = made_up_cases();
+    let told = |forget: bool| {
+        let mut records = made_up::records(&cases, &ARMS);
+        for record in &mut records {
+            match &mut record.event {
+                Event::Probe { stage, collapse, .. } if forget && stage.arm == "no_rotate" => collapse.projected = None,
+                _ => {}
+            }
+        }
+        let state = made_up::fold(&records);
+        (headless::story(&made_up::config(), &state, None), page(&made_up::config(), &state))
+    };
+    let (story, report) = told(false);
+    assert!(story.contains("projected tokens of") && report.contains("nnFormer, pre-trained by SimTROT-W, on"), "{story}");
+    let (story, report) = told(true);
+    // The made-up encoder tokens stand at 0.8 of the projected ones' way from healthy to collapsed.
+    let turned = |level: f64| format!("{:.3}", made_up::collapse(level).eta2_turned.unwrap());
+    let last = 0.25 * 0.8;
+    assert!(story.contains("encoder tokens of") && story.contains(&turned(last)), "{story}");
+    assert_eq!(report.matches("<tr><th>Measure</th>").count(), 2);
+    assert!(report.contains("encoder tokens") && !report.contains("projected tokens"));
 }
 
 #[test]

@@ -66,6 +66,9 @@ pub trait BackboneConfig {
     /// The name in text, as its authors write it.
     fn title(&self) -> &'static str;
 
+    /// Who described it first.
+    fn source(&self) -> &'static str;
+
     /// Voxels of one token of the first stage, D,H,W.
     fn patch_size(&self) -> [usize; 3];
 

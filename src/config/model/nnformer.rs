@@ -106,6 +106,10 @@ impl BackboneConfig for NnFormerConfig {
         "nnFormer"
     }
 
+    fn source(&self) -> &'static str {
+        "Zhou et al.: nnFormer: Volumetric Medical Image Segmentation via a 3D Transformer, arXiv:2109.03201."
+    }
+
     fn patch_size(&self) -> [usize; 3] {
         self.patch_size
     }

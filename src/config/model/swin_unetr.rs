@@ -104,6 +104,10 @@ impl BackboneConfig for SwinUnetrConfig {
         if self.use_v2 { "Swin UNETR v2" } else { "Swin UNETR" }
     }
 
+    fn source(&self) -> &'static str {
+        "Hatamizadeh et al.: Swin UNETR: Swin Transformers for Semantic Segmentation of Brain Tumors in MRI Images, arXiv:2201.01266."
+    }
+
     fn patch_size(&self) -> [usize; 3] {
         self.patch_size
     }

@@ -116,6 +116,10 @@ impl BackboneConfig for UnetrConfig {
         "UNETR"
     }
 
+    fn source(&self) -> &'static str {
+        "Hatamizadeh et al.: UNETR: Transformers for 3D Medical Image Segmentation, arXiv:2103.10504."
+    }
+
     fn patch_size(&self) -> [usize; 3] {
         self.patch_size
     }

@@ -70,7 +70,7 @@ pub fn collapse(level: f64) -> Collapse {
 }
 
 fn pair(level: f64) -> Box<CollapsePair> {
-    Box::new(CollapsePair { projected: collapse(level), encoder: collapse(0.8 * level) })
+    Box::new(CollapsePair { projected: Some(collapse(level)), encoder: collapse(0.8 * level) })
 }
 
 /// A made-up Dice around `mean`: an offset of the case, and a smaller one of the arm on it.
