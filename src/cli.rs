@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::device::DeviceChoice;
+use crate::exchange::Format;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
@@ -103,6 +104,18 @@ pub enum Command {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
+    /// Turn weights of PyTorch or safetensors into a checkpoint, and tell what became of every tensor.
+    Import(ImportArgs),
+    /// Write a checkpoint's weights as one safetensors file.
+    Export(ExportArgs),
+    /// Where a checkpoint comes from: network, data, settings, program, parents.
+    Show {
+        /// Checkpoint folder (or run folder).
+        checkpoint: PathBuf,
+        /// Write the page as JSON too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// List a dataset's cases and every problem in it. Exit code 2 when a case is unusable.
     Check {
         /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
@@ -153,6 +166,68 @@ pub struct RunArgs {
     /// Change a setting, for example pretrain.mask_ratio=0.5. Values are JSON or bare words.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// What `import` takes.
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// A .pt, .pth, .model or .safetensors file; what it holds counts, not what its name ends in.
+    pub file: PathBuf,
+    /// Its backbone, as configs name it; by default whichever is found in it.
+    #[arg(long, value_name = "NAME")]
+    pub backbone: Option<String>,
+    /// A published size of the backbone; by default the size is read off the shapes.
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// The checkpoint's folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace a checkpoint that is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Voxels of the crop that the network is for, where file and preset do not tell.
+    #[arg(long, value_name = "D,H,W", value_parser = triple)]
+    pub crop: Option<[usize; 3]>,
+    /// Change the stem to N image channels: each takes the sum of the old ones divided by N.
+    #[arg(long, value_name = "N")]
+    pub adapt_stem: Option<usize>,
+    /// Write what became of every tensor as JSON too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Settings of the checkpoint, for example data.preprocess.spacing_mm=[1.5,1.5,1.5].
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// What `export` takes.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// Checkpoint folder (or run folder).
+    pub checkpoint: PathBuf,
+    /// Whose names the tensors get: simtrot's, or those that the reference's load_state_dict takes.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Format,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The encoder alone.
+    #[arg(long)]
+    pub encoder_only: bool,
+    /// Also write an input and what the network makes of it, to check the weights wherever they are loaded.
+    #[arg(long, value_name = "FILE")]
+    pub example: Option<PathBuf>,
+    /// Replace files that are already there.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Three whole numbers.
+fn triple(text: &str) -> Result<[usize; 3], String> {
+    let numbers: Result<Vec<usize>, _> = text.split([',', 'x']).map(|part| part.trim().parse()).collect();
+    numbers
+        .ok()
+        .and_then(|numbers| numbers.try_into().ok())
+        .ok_or_else(|| "expected three whole numbers, for example 64,128,128".to_owned())
 }
 
 /// What `bench` takes.

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::bench::{self, Timing};
-use crate::cli::{BenchArgs, Cli, Command, RunArgs};
+use crate::cli::{BenchArgs, Cli, Command, ExportArgs, ImportArgs, RunArgs};
 use crate::config::{ConfigError, DataSource, RunConfig};
 use crate::device::DeviceChoice;
+use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::protocol::{Outcome, RunFolder, RunState};
 use crate::volume::{Dataset, check};
 use crate::worker::{self, InferJob, Job, ProbeJob, Start, Training};
@@ -32,6 +33,12 @@ enum Refusal {
 
 impl From<ConfigError> for Refusal {
     fn from(error: ConfigError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<ExchangeError> for Refusal {
+    fn from(error: ExchangeError) -> Self {
         Self::Input(error.to_string())
     }
 }
@@ -88,6 +95,9 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Probe { checkpoint, data, json, set } => {
             probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner)
         }
+        Command::Import(arguments) => import(arguments),
+        Command::Export(arguments) => export(arguments, manner),
+        Command::Show { checkpoint, json } => show(&checkpoint, json.as_deref()),
         Command::Check { data, json } => check_data(&data, json.as_deref(), manner),
         Command::Plan { config, set } => plan_run(&config, &set, manner),
         Command::Doctor { only: Some(device), .. } => {
@@ -178,6 +188,42 @@ fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refu
         }
     }
     Ok(exit_code(&outcome))
+}
+
+fn import(arguments: ImportArgs) -> Result<u8, Refusal> {
+    let ImportArgs { file, backbone, preset, out, overwrite, crop, adapt_stem, json, set } = arguments;
+    let job = ImportJob { file, backbone, preset, out, overwrite, crop_size: crop, adapt_stem, settings: set };
+    let outcome = exchange::import(&job);
+    // A refused import is told in full as well.
+    let report = match &outcome {
+        Ok(report) => Some(report),
+        Err(ExchangeError::Incomplete { report }) => Some(&**report),
+        Err(_) => None,
+    };
+    if let (Some(report), Some(path)) = (report, &json) {
+        write(path, &serde_json::to_vec_pretty(report).expect("plain data becomes JSON"))?;
+    }
+    println!("{}", outcome?);
+    Ok(0)
+}
+
+fn export(arguments: ExportArgs, manner: &Manner) -> Result<u8, Refusal> {
+    let ExportArgs { checkpoint, format, out, encoder_only, example, overwrite } = arguments;
+    let job = ExportJob { checkpoint, format, out, encoder_only, example, overwrite };
+    let exported = exchange::export(&job)?;
+    if !manner.quiet {
+        println!("{}: {exported}", job.out.display());
+    }
+    Ok(0)
+}
+
+fn show(checkpoint: &Path, json: Option<&Path>) -> Result<u8, Refusal> {
+    let page = exchange::show(checkpoint)?;
+    println!("{page}");
+    if let Some(path) = json {
+        write(path, &serde_json::to_vec_pretty(&page).expect("plain data becomes JSON"))?;
+    }
+    Ok(0)
 }
 
 /// The dataset that a word or path on the command line means.

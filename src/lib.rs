@@ -3,6 +3,7 @@
 //! The folders stand in the order in which data flows:
 //! [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
+//! [`exchange`] takes weights in from other programs and hands them out.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
 
@@ -13,6 +14,7 @@ pub mod config;
 pub mod device;
 pub mod doctor;
 pub mod evaluate;
+pub mod exchange;
 pub mod folders;
 pub mod front;
 pub mod headless;

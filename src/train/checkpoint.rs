@@ -36,8 +36,23 @@ pub struct CheckpointInfo {
     pub version: String,
     /// Commit it was built from.
     pub commit: String,
-    /// Checkpoints whose weights it started from, nearest first.
+    /// Checkpoints and files whose weights it started from, nearest first.
     pub parents: Vec<String>,
+    /// Cases that it was trained on; none where that is not known.
+    #[serde(default)]
+    pub cases: Option<usize>,
+    /// How another program's file became this checkpoint; none for one that was trained here.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+}
+
+/// How another program's file became a checkpoint; the file itself is the first of the parents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// How the file is packed.
+    pub container: String,
+    /// What was changed on the way.
+    pub adapted: Vec<String>,
 }
 
 /// What the dataset asks of a network.
@@ -64,6 +79,8 @@ impl CheckpointInfo {
             version: crate::VERSION.to_owned(),
             commit: crate::COMMIT.to_owned(),
             parents: Vec::new(),
+            cases: None,
+            origin: None,
         }
     }
 }
@@ -178,7 +195,7 @@ impl Checkpoint {
         let parents = [path.to_owned(), path.join("checkpoints")];
         let best = parents.iter().map(|parent| parent.join("best")).find(is_chosen);
         let last = || parents.iter().flat_map(|parent| LAST.map(|name| parent.join(name)));
-        let place = [path.to_owned()].into_iter().chain(best).chain(last()).find(|place| place.join(INFO).is_file());
+        let place = [path.to_owned()].into_iter().chain(best).chain(last()).find(|place| Self::is_at(place));
         place.ok_or_else(|| CheckpointError::None(path.to_owned()))
     }
 
@@ -187,7 +204,7 @@ impl Checkpoint {
     /// # Errors
     /// It is there but cannot be read.
     pub fn last(folder: &Path) -> Result<Option<Self>, CheckpointError> {
-        LAST.map(|name| folder.join(name)).iter().find(|place| place.join(INFO).is_file()).map(|place| Self::read(place)).transpose()
+        LAST.map(|name| folder.join(name)).iter().find(|place| Self::is_at(place)).map(|place| Self::read(place)).transpose()
     }
 
     /// Reads a checkpoint; `path` as for [`Checkpoint::locate`].
@@ -206,7 +223,21 @@ impl Checkpoint {
         Ok(Self { info, weights, optimiser })
     }
 
-    fn read_info(place: &Path) -> Result<CheckpointInfo, CheckpointError> {
+    /// Whether a checkpoint lies right there.
+    pub fn is_at(place: &Path) -> bool {
+        place.join(INFO).is_file()
+    }
+
+    /// The weights of the checkpoint at `place`.
+    pub fn weights_file(place: &Path) -> PathBuf {
+        place.join(WEIGHTS)
+    }
+
+    /// Reads what the checkpoint at `place` tells of itself, without its weights.
+    ///
+    /// # Errors
+    /// Missing, damaged, or of another version.
+    pub fn read_info(place: &Path) -> Result<CheckpointInfo, CheckpointError> {
         let path = place.join(INFO);
         let text = std::fs::read(&path).map_err(|cause| CheckpointError::Io { path: path.clone(), cause })?;
         let info: CheckpointInfo =

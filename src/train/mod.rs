@@ -14,7 +14,7 @@ mod step_rule;
 mod transfer;
 
 pub use cases::{CaseSet, TrainingCase};
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, changed_settings};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin, changed_settings};
 pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};
 pub use gradients::{accumulate, clip_grad_norm};
 pub use optimiser::{Optimiser, OptimiserError};

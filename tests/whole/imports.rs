@@ -19,7 +19,8 @@ const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "protoco
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
-const REPORTED: &[&str] = &["worker", "plan", "doctor", "bench", "device::DeviceChoice", "device::ChoiceError", "device::memory"];
+const REPORTED: &[&str] =
+    &["worker", "plan", "doctor", "bench", "exchange", "device::DeviceChoice", "device::ChoiceError", "device::memory"];
 
 /// Who may use what, lowest first. [`PLAIN`], [`COMPUTING`] and [`REPORTED`] stand for their lists.
 #[rustfmt::skip]
@@ -42,6 +43,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "objective",         tensors: true,  imports: &["config", "device", "random", "finite_difference", "kernels", "nn", "model", "sampling"] },
     Layer { module: "infer",             tensors: true,  imports: &["PLAIN", "device", "kernels", "nn", "model", "sampling", "preprocess"] },
     Layer { module: "train",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate"] },
+    Layer { module: "exchange",          tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "plan",              tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "study",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan"] },
     Layer { module: "doctor",            tensors: true,  imports: &["PLAIN", "COMPUTING"] },

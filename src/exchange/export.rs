@@ -1,0 +1,151 @@
+//! A checkpoint becomes a file that other programs read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use safetensors::{Dtype, View};
+use serde::{Deserialize, Serialize};
+
+use super::dialect::{self, Unused};
+use super::recipe::Recipe;
+use super::{ExchangeError, example};
+use crate::model::HostTensor;
+use crate::protocol::{StageKind, write_atomically};
+use crate::train::Checkpoint;
+
+/// Whose names the tensors get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// simtrot's own, everything that the checkpoint holds.
+    Safetensors,
+    /// Those that the reference implementation's `load_state_dict` takes, with nothing missing.
+    Monai,
+}
+
+/// What to export.
+#[derive(Clone, Debug)]
+pub struct ExportJob {
+    /// Checkpoint folder, or a run's.
+    pub checkpoint: PathBuf,
+    /// Whose names.
+    pub format: Format,
+    /// The file to write.
+    pub out: PathBuf,
+    /// Leave the decoder out.
+    pub encoder_only: bool,
+    /// Also write a file with an input and what the network makes of it.
+    pub example: Option<PathBuf>,
+    /// Replace files that are there.
+    pub overwrite: bool,
+}
+
+/// What was exported.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Tensors written.
+    pub tensors: usize,
+    /// Tensors that the format's reader has no place for.
+    pub left_out: Vec<String>,
+    /// Tensors added because the reader wants them.
+    pub added: usize,
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors", self.tensors)?;
+        if self.added > 0 {
+            write!(f, ", of them {} that the reader wants and no computation needs", self.added)?;
+        }
+        self.left_out.iter().try_for_each(|name| write!(f, "\n    left out: {name}"))
+    }
+}
+
+/// Writes a checkpoint's weights as one safetensors file.
+///
+/// # Errors
+/// No readable checkpoint, a place that is taken, a disk that is full.
+pub fn export(job: &ExportJob) -> Result<Exported, ExchangeError> {
+    for place in std::iter::once(&job.out).chain(&job.example) {
+        if place.exists() && !job.overwrite {
+            return Err(ExchangeError::Exists(place.clone()));
+        }
+    }
+    let place = Checkpoint::locate(&job.checkpoint)?;
+    let checkpoint = Checkpoint::open(&place)?;
+    let dialect = dialect::of(&checkpoint.info.config.model);
+    let kind = if job.encoder_only { StageKind::Pretrain } else { checkpoint.info.kind };
+    // A reference has no place for the heads of pre-training, nor has a file of the encoder alone.
+    let keep = |name: &str| match (kind, job.format, job.encoder_only) {
+        (StageKind::Pretrain, Format::Monai, _) | (_, _, true) => name.starts_with(dialect.prefix()),
+        _ => true,
+    };
+    let (kept, rest): (Vec<_>, Vec<_>) = checkpoint.weights.iter().partition(|(name, _)| keep(name));
+    let mut weights: BTreeMap<String, Entry> = kept.into_iter().map(|(name, tensor)| (name.clone(), Entry::of(tensor))).collect();
+    let own = weights.len();
+    if job.format == Format::Monai {
+        let unused = dialect.unused(&checkpoint.info.config.model, &checkpoint.weights);
+        weights.extend(unused.into_iter().filter(|(name, _)| keep(name)).map(|(name, unused)| (name, Entry::from(unused))));
+        if kind == StageKind::Pretrain {
+            weights = weights.into_iter().map(|(name, entry)| (name[dialect.prefix().len()..].to_owned(), entry)).collect();
+        }
+    }
+    let recipe = Recipe::of(&checkpoint.info, kind, job.format);
+    write(&job.out, &weights, &recipe)?;
+    if let Some(path) = &job.example {
+        let tensors = example::compute(&checkpoint, &place, kind, &Device::flex())?;
+        write(path, &tensors.iter().map(|(name, tensor)| (name.clone(), Entry::of(tensor))).collect(), &recipe)?;
+    }
+    Ok(Exported { tensors: weights.len(), left_out: rest.into_iter().map(|(name, _)| name.clone()).collect(), added: weights.len() - own })
+}
+
+fn write(path: &Path, tensors: &BTreeMap<String, Entry>, recipe: &Recipe) -> Result<(), ExchangeError> {
+    let bytes = safetensors::serialize(tensors, Some(recipe.header())).expect("whole tensors and a short header");
+    write_atomically(path, &bytes).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })
+}
+
+/// A tensor as safetensors writes it.
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Entry {
+    fn of(tensor: &HostTensor) -> Self {
+        let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self { dtype: Dtype::F32, shape: tensor.shape.clone(), bytes }
+    }
+}
+
+impl From<Unused> for Entry {
+    fn from(unused: Unused) -> Self {
+        match unused {
+            Unused::Weight(tensor) => Self::of(&tensor),
+            Unused::Index { shape, values } => {
+                Self { dtype: Dtype::I64, shape, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
+            }
+        }
+    }
+}
+
+impl View for &Entry {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}

@@ -1,0 +1,26 @@
+//! Weights in and out: files that other programs wrote become checkpoints, checkpoints become files that they read,
+//! and a checkpoint tells where it came from.
+//!
+//! A file is read ([`file`]), the network in it found by its names ([`names`]) and its hyper-parameters by its shapes
+//! ([`dialect`]), tensors are adapted where asked ([`adapt`]), and every one of them is accounted for ([`report`]).
+
+mod adapt;
+mod dialect;
+mod error;
+mod example;
+mod export;
+mod file;
+mod import;
+mod names;
+mod recipe;
+mod report;
+mod show;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use error::ExchangeError;
+pub use export::{ExportJob, Exported, Format, export};
+pub use import::{ImportJob, import};
+pub use report::{ImportReport, Left};
+pub use show::{Page, show};
