@@ -191,6 +191,9 @@ pub struct ImportArgs {
     /// Change the stem to N image channels: each takes the sum of the old ones divided by N.
     #[arg(long, value_name = "N")]
     pub adapt_stem: Option<usize>,
+    /// Resample position tables to the crop or window of the checkpoint; D,H,W is the crop that a UNETR's table was trained for.
+    #[arg(long, value_name = "D,H,W", value_parser = triple, num_args = 0..=1, require_equals = true)]
+    pub adapt_position: Option<Option<[usize; 3]>>,
     /// Write what became of every tensor as JSON too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -191,8 +191,19 @@ fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refu
 }
 
 fn import(arguments: ImportArgs) -> Result<u8, Refusal> {
-    let ImportArgs { file, backbone, preset, out, overwrite, crop, adapt_stem, json, set } = arguments;
-    let job = ImportJob { file, backbone, preset, out, overwrite, crop_size: crop, adapt_stem, settings: set };
+    let ImportArgs { file, backbone, preset, out, overwrite, crop, adapt_stem, adapt_position, json, set } = arguments;
+    let job = ImportJob {
+        file,
+        backbone,
+        preset,
+        out,
+        overwrite,
+        crop_size: crop,
+        adapt_stem,
+        adapt_position: adapt_position.is_some(),
+        position_crop: adapt_position.flatten(),
+        settings: set,
+    };
     let outcome = exchange::import(&job);
     // A refused import is told in full as well.
     let report = match &outcome {

@@ -53,8 +53,8 @@ pub enum ExchangeError {
     },
     /// No network of the backbone asked for.
     #[error(
-        "{}: no {backbone} in it: none of its {tensors} tensors is called like {landmark}. Names begin like {examples}; \
-         is it another backbone's?",
+        "{}: no {backbone} in it: no tensor's name ends in {landmarks}; the first are {names}. Is it another backbone's, \
+         or of another program than --backbone is imported from?",
         path.display()
     )]
     NoNetwork {
@@ -62,12 +62,10 @@ pub enum ExchangeError {
         path: PathBuf,
         /// What was looked for.
         backbone: String,
-        /// How many tensors there are.
-        tensors: usize,
-        /// The tensor that shows a network.
-        landmark: String,
-        /// A few of the names.
-        examples: String,
+        /// The tensors that show a network.
+        landmarks: String,
+        /// The first few names there are.
+        names: String,
     },
     /// A backbone or preset that there is none of.
     #[error("{flag} {given}: there is no such {what}; known are {known}")]

@@ -9,11 +9,12 @@ use burn::tensor::Device;
 use safetensors::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
-use super::dialect::{self, Unused};
+use super::dialect::{self, Extra};
 use super::recipe::Recipe;
 use super::{ExchangeError, example};
+use crate::atomic_file;
 use crate::model::HostTensor;
-use crate::protocol::{StageKind, write_atomically};
+use crate::protocol::StageKind;
 use crate::train::Checkpoint;
 
 /// Whose names the tensors get.
@@ -52,6 +53,8 @@ pub struct Exported {
     pub left_out: Vec<String>,
     /// Tensors added because the reader wants them.
     pub added: usize,
+    /// What the reader should know.
+    pub note: Option<String>,
 }
 
 impl fmt::Display for Exported {
@@ -60,7 +63,8 @@ impl fmt::Display for Exported {
         if self.added > 0 {
             write!(f, ", of them {} that the reader wants and no computation needs", self.added)?;
         }
-        self.left_out.iter().try_for_each(|name| write!(f, "\n    left out: {name}"))
+        self.left_out.iter().try_for_each(|name| write!(f, "\n    left out: {name}"))?;
+        self.note.iter().try_for_each(|note| write!(f, "\n    note: {note}"))
     }
 }
 
@@ -76,35 +80,41 @@ pub fn export(job: &ExportJob) -> Result<Exported, ExchangeError> {
     }
     let place = Checkpoint::locate(&job.checkpoint)?;
     let checkpoint = Checkpoint::open(&place)?;
-    let dialect = dialect::of(&checkpoint.info.config.model);
-    let kind = if job.encoder_only { StageKind::Pretrain } else { checkpoint.info.kind };
-    // A reference has no place for the heads of pre-training, nor has a file of the encoder alone.
-    let keep = |name: &str| match (kind, job.format, job.encoder_only) {
-        (StageKind::Pretrain, Format::Monai, _) | (_, _, true) => name.starts_with(dialect.prefix()),
-        _ => true,
-    };
-    let (kept, rest): (Vec<_>, Vec<_>) = checkpoint.weights.iter().partition(|(name, _)| keep(name));
+    let info = &checkpoint.info;
+    let model = &info.config.model;
+    let prefix = dialect::prefix(model);
+    let kind = if job.encoder_only { StageKind::Pretrain } else { info.kind };
+    // A reference's encoder has no place for the heads of pre-training.
+    let encoder_only = job.encoder_only || (kind == StageKind::Pretrain && job.format == Format::Monai);
+    let (kept, rest): (Vec<_>, Vec<_>) = checkpoint.weights.iter().partition(|(name, _)| !encoder_only || name.starts_with(prefix));
     let mut weights: BTreeMap<String, Entry> = kept.into_iter().map(|(name, tensor)| (name.clone(), Entry::of(tensor))).collect();
     let own = weights.len();
+    let mut note = None;
     if job.format == Format::Monai {
-        let unused = dialect.unused(&checkpoint.info.config.model, &checkpoint.weights);
-        weights.extend(unused.into_iter().filter(|(name, _)| keep(name)).map(|(name, unused)| (name, Entry::from(unused))));
-        if kind == StageKind::Pretrain {
-            weights = weights.into_iter().map(|(name, entry)| (name[dialect.prefix().len()..].to_owned(), entry)).collect();
+        let refusal = || format!("{} has no counterpart in MONAI or elsewhere; use --format safetensors", model.backbone().title());
+        let dialect = dialect::of(model).ok_or_else(|| ExchangeError::Refused(refusal()))?;
+        note = dialect.beyond(model, !encoder_only);
+        let crop_size = if encoder_only { info.config.pretrain.crop_size } else { info.config.finetune.crop_size };
+        let extras = dialect.extras(model, crop_size, &checkpoint.weights).into_iter();
+        weights
+            .extend(extras.filter(|(name, _)| !encoder_only || name.starts_with(prefix)).map(|(name, extra)| (name, Entry::from(extra))));
+        if encoder_only {
+            weights = weights.into_iter().map(|(name, entry)| (name[prefix.len()..].to_owned(), entry)).collect();
         }
     }
-    let recipe = Recipe::of(&checkpoint.info, kind, job.format);
+    let recipe = Recipe::of(info, kind, job.format);
     write(&job.out, &weights, &recipe)?;
     if let Some(path) = &job.example {
         let tensors = example::compute(&checkpoint, &place, kind, &Device::flex())?;
         write(path, &tensors.iter().map(|(name, tensor)| (name.clone(), Entry::of(tensor))).collect(), &recipe)?;
     }
-    Ok(Exported { tensors: weights.len(), left_out: rest.into_iter().map(|(name, _)| name.clone()).collect(), added: weights.len() - own })
+    let left_out = rest.into_iter().map(|(name, _)| name.clone()).collect();
+    Ok(Exported { tensors: weights.len(), left_out, added: weights.len() - own, note })
 }
 
 fn write(path: &Path, tensors: &BTreeMap<String, Entry>, recipe: &Recipe) -> Result<(), ExchangeError> {
     let bytes = safetensors::serialize(tensors, Some(recipe.header())).expect("whole tensors and a short header");
-    write_atomically(path, &bytes).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })
+    atomic_file::write(path, &bytes).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })
 }
 
 /// A tensor as safetensors writes it.
@@ -121,11 +131,11 @@ impl Entry {
     }
 }
 
-impl From<Unused> for Entry {
-    fn from(unused: Unused) -> Self {
-        match unused {
-            Unused::Weight(tensor) => Self::of(&tensor),
-            Unused::Index { shape, values } => {
+impl From<Extra> for Entry {
+    fn from(extra: Extra) -> Self {
+        match extra {
+            Extra::Numbers(tensor) => Self::of(&tensor),
+            Extra::Index { shape, values } => {
                 Self { dtype: Dtype::I64, shape, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
             }
         }

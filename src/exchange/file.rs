@@ -13,9 +13,9 @@ use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, FileFormat, PickleError, PytorchError, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest as _, Sha256};
+use tempfile::TempPath;
 
-use super::ExchangeError;
-use super::recipe;
+use super::{ExchangeError, archive, recipe};
 use crate::model::HostTensor;
 
 /// A weights file whose tensors are known by name.
@@ -29,6 +29,8 @@ pub(super) struct WeightsFile {
     pub(super) tensors: BTreeMap<String, Stored>,
     /// What one of simtrot's own exports says of itself in its header.
     pub(super) recipe: Option<String>,
+    /// The file that the tensors are read from, where it is not the one at `path`.
+    _copy: Option<TempPath>,
 }
 
 /// A tensor not read yet.
@@ -49,11 +51,11 @@ impl WeightsFile {
     pub(super) fn open(path: &Path) -> Result<Self, ExchangeError> {
         let io = |cause| ExchangeError::Io { path: path.to_owned(), cause };
         let sha256 = checksum(path).map_err(io)?;
-        let (container, tensors, recipe) = if is_safetensors(path).map_err(io)? { safetensors(path)? } else { torch(path)? };
+        let Listed { container, tensors, recipe, copy } = if is_safetensors(path).map_err(io)? { safetensors(path)? } else { torch(path)? };
         if tensors.is_empty() {
             return Err(ExchangeError::NoWeights { path: path.to_owned(), cause: "it holds no tensor".to_owned() });
         }
-        Ok(Self { path: path.to_owned(), container, sha256, tensors, recipe })
+        Ok(Self { path: path.to_owned(), container, sha256, tensors, recipe, _copy: copy })
     }
 
     /// A tensor's values as float32.
@@ -100,7 +102,13 @@ fn is_safetensors(path: &Path) -> std::io::Result<bool> {
     Ok(length.is_some_and(|length| length < 100_000_000) && start.get(8) == Some(&b'{'))
 }
 
-type Listed = (&'static str, BTreeMap<String, Stored>, Option<String>);
+/// What a file holds.
+struct Listed {
+    container: &'static str,
+    tensors: BTreeMap<String, Stored>,
+    recipe: Option<String>,
+    copy: Option<TempPath>,
+}
 
 fn safetensors(path: &Path) -> Result<Listed, ExchangeError> {
     let bytes = std::fs::read(path).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })?;
@@ -115,11 +123,20 @@ fn safetensors(path: &Path) -> Result<Listed, ExchangeError> {
         let values = Values::Within(Arc::clone(&bytes), start + from..start + to);
         (name, Stored { shape: info.shape.clone(), element: info.dtype, values })
     });
-    Ok(("safetensors", tensors.collect(), recipe))
+    Ok(Listed { container: "safetensors", tensors: tensors.collect(), recipe, copy: None })
 }
 
 fn torch(path: &Path) -> Result<Listed, ExchangeError> {
-    let reader = PytorchReader::new(path).map_err(|error| match error {
+    let io = |cause| ExchangeError::Io { path: path.to_owned(), cause };
+    let mut copy = None;
+    let mut reader = PytorchReader::new(path);
+    if matches!(reader, Err(PytorchError::Zip(_))) {
+        copy = archive::without_end64(path).map_err(io)?;
+        if let Some(copy) = &copy {
+            reader = PytorchReader::new(copy);
+        }
+    }
+    let reader = reader.map_err(|error| match error {
         PytorchError::Pickle(PickleError::UnsupportedType(class)) => ExchangeError::Class { path: path.to_owned(), class },
         other => ExchangeError::NoWeights { path: path.to_owned(), cause: other.to_string() },
     })?;
@@ -147,5 +164,5 @@ fn torch(path: &Path) -> Result<Listed, ExchangeError> {
         };
         (name, Stored { shape: tensor.shape().to_vec(), element, values: Values::Torch(tensor) })
     });
-    Ok((container, tensors.collect(), None))
+    Ok(Listed { container, tensors: tensors.collect(), recipe: None, copy })
 }

@@ -5,6 +5,7 @@
 //! ([`dialect`]), tensors are adapted where asked ([`adapt`]), and every one of them is accounted for ([`report`]).
 
 mod adapt;
+mod archive;
 mod dialect;
 mod error;
 mod example;
@@ -16,8 +17,7 @@ mod recipe;
 mod report;
 mod show;
 mod source;
-#[cfg(test)]
-mod tests;
+mod taken;
 
 pub use error::ExchangeError;
 pub use export::{ExportJob, Exported, Format, export};

@@ -30,6 +30,8 @@ pub(super) struct Found {
     pub(super) root: Option<String>,
     /// Tensors by their names in simtrot: for each its name in the file.
     pub(super) tensors: BTreeMap<String, String>,
+    /// Whether the file calls tensors by names that are no longer in use.
+    pub(super) older_names: bool,
     /// Tensors that are no weights, and why.
     pub(super) no_weights: Vec<(String, &'static str)>,
     /// Tensors outside the network, and why they are.
@@ -47,6 +49,7 @@ impl Found {
             prefix: (*prefix).to_owned(),
             root: root(&file.tensors, prefix, dialect),
             tensors: BTreeMap::new(),
+            older_names: false,
             no_weights: Vec::new(),
             outside: Vec::new(),
         };
@@ -57,9 +60,15 @@ impl Found {
     }
 
     /// The tensors of one of simtrot's own exports, which have simtrot's names.
-    pub(super) fn own(file: &WeightsFile, dialect: &dyn Dialect) -> Self {
-        let tensors = file.tensors.keys().map(|name| (name.clone(), name.clone())).collect();
-        Self { prefix: dialect.prefix().to_owned(), root: Some(String::new()), tensors, no_weights: Vec::new(), outside: Vec::new() }
+    pub(super) fn own(file: &WeightsFile, prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            root: Some(String::new()),
+            tensors: file.tensors.keys().map(|name| (name.clone(), name.clone())).collect(),
+            older_names: false,
+            no_weights: Vec::new(),
+            outside: Vec::new(),
+        }
     }
 
     /// Finds the place of one tensor.
@@ -67,7 +76,11 @@ impl Found {
         // A bare encoder's prefix is empty, so that every name begins with it: the longest is a tensor's own.
         let owner = prefixes.iter().filter(|prefix| name.starts_with(**prefix)).max_by_key(|prefix| prefix.len());
         let own = match (owner, &self.root) {
-            (Some(prefix), _) if **prefix == self.prefix => format!("{}{}", dialect.prefix(), dialect.current(&name[prefix.len()..])),
+            (Some(prefix), _) if **prefix == self.prefix => {
+                let current = dialect.current(&name[prefix.len()..]);
+                self.older_names |= current != name[prefix.len()..];
+                format!("{}{current}", dialect.prefix())
+            }
             (None, Some(root)) if name.starts_with(root.as_str()) => name[root.len()..].to_owned(),
             _ => {
                 let reason = match owner {

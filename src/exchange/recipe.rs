@@ -51,6 +51,16 @@ impl Recipe {
         file.recipe.as_ref().map(parse).transpose()
     }
 
+    /// Whether the tensors have simtrot's own names.
+    pub(super) fn has_own_names(&self) -> bool {
+        self.format == Format::Safetensors
+    }
+
+    /// Whether it is of a whole network, and not of an encoder.
+    pub(super) fn is_whole(&self) -> bool {
+        self.kind == StageKind::Finetune
+    }
+
     /// As a header's entries.
     pub(super) fn header(&self) -> HashMap<String, String> {
         HashMap::from([(KEY.to_owned(), serde_json::to_string(self).expect("plain data becomes JSON"))])

@@ -26,8 +26,18 @@ pub struct ImportReport {
     pub prefix: String,
     /// Whether it became an encoder (pre-training) or a whole network (fine-tuning).
     pub kind: StageKind,
-    /// What is known of the network, and whence: for example `channels`, `1, read off the file`.
-    pub network: Vec<(&'static str, String)>,
+    /// How the network's size is known.
+    pub size: String,
+    /// Its hyper-parameters, as text.
+    pub parameters: String,
+    /// The crop that the checkpoint is for, D,H,W.
+    pub crop_size: [usize; 3],
+    /// Image channels.
+    pub channels: usize,
+    /// Classes, background included; 0 for an encoder alone.
+    pub classes: usize,
+    /// What was assumed or converted.
+    pub notes: Vec<String>,
     /// Tensors taken over: name in simtrot, name in the file.
     pub matched: Vec<(String, String)>,
     /// Numbers in them.
@@ -83,8 +93,12 @@ impl fmt::Display for ImportReport {
         writeln!(f, "file         {} ({container})", file.display())?;
         writeln!(f, "sha256       {sha256}")?;
         writeln!(f, "network      {backbone}, {what}; the encoder's names begin with {prefix:?}")?;
-        for (name, value) in &self.network {
-            writeln!(f, "{name:12} {value}")?;
+        writeln!(f, "size         {}", self.size)?;
+        writeln!(f, "parameters   {}", self.parameters)?;
+        let [depth, height, width] = self.crop_size;
+        writeln!(f, "crop         {depth}x{height}x{width}, {} channels, {} classes", self.channels, self.classes)?;
+        for note in &self.notes {
+            writeln!(f, "note         {note}")?;
         }
         writeln!(f, "matched      {} tensors, {} values", self.matched.len(), self.values)?;
         section(f, "adapted", self.adapted.len(), &self.adapted)?;

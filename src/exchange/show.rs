@@ -31,7 +31,7 @@ pub struct Page {
     pub weights_sha256: String,
     /// Its files with their bytes.
     pub files: Vec<(String, u64)>,
-    /// Settings that are not the defaults, the network's left out: key and value.
+    /// Settings that are not the defaults, those of the network and of a run's arms left out: key and value.
     pub departures: Vec<(String, String)>,
 }
 
@@ -43,7 +43,7 @@ pub fn show(path: &Path) -> Result<Page, ExchangeError> {
     let place = Checkpoint::locate(path)?;
     let info = Checkpoint::read_info(&place)?;
     let weights = WeightsFile::open(&Checkpoint::weights_file(&place))?;
-    let prefix = dialect::of(&info.config.model).prefix();
+    let prefix = dialect::prefix(&info.config.model);
     let count = |(_, tensor): (_, &super::file::Stored)| tensor.shape.iter().product::<usize>();
     let encoder_parameters = weights.tensors.iter().filter(|(name, _)| name.starts_with(prefix)).map(count).sum();
     let parameters = weights.tensors.iter().map(count).sum();
@@ -60,10 +60,12 @@ pub fn show(path: &Path) -> Result<Page, ExchangeError> {
     Ok(Page { backbone, encoder_parameters, parameters, weights_sha256: weights.sha256, files, departures, place, info })
 }
 
-/// The settings without the network, which is shown in full.
+/// The settings without the network, which is shown in full, and without what else its run compared.
 fn tree(config: &RunConfig) -> Value {
     let mut tree = serde_json::to_value(config).expect("plain data becomes JSON");
-    tree.as_object_mut().expect("a config is a map").remove("model");
+    for key in ["model", "arms"] {
+        tree.as_object_mut().expect("a config is a map").remove(key);
+    }
     tree
 }
 
@@ -85,9 +87,10 @@ impl fmt::Display for Page {
         let Self { place, info, backbone, encoder_parameters, parameters, weights_sha256, files, departures } = self;
         writeln!(f, "checkpoint   {}", place.display())?;
         let kind = if info.kind == StageKind::Finetune { "fine-tuned network" } else { "pre-trained encoder" };
-        writeln!(f, "kind         {kind}, after {} steps", info.step)?;
+        writeln!(f, "kind         {kind}, after {} step{}", info.step, if info.step == 1 { "" } else { "s" })?;
         if let Some(best) = info.best {
-            writeln!(f, "best         {best:.4}, the mean Dice on validation cases")?;
+            let figure = if info.kind == StageKind::Finetune { "mean Dice on validation cases" } else { "lowest loss" };
+            writeln!(f, "best         {best:.4}, the {figure}")?;
         }
         writeln!(f, "network      {backbone}: {}", hyper_parameters(&info.config.model))?;
         writeln!(f, "parameters   {parameters}, of them {encoder_parameters} in the encoder")?;

@@ -31,7 +31,7 @@ pub use mlp::Mlp;
 pub use patch_conv::PatchConv;
 pub use patch_embed::{PatchEmbed, StemHalf};
 pub use patch_merging::{PatchMerging, TokenMerging, merge_tables};
-pub use patch_tokens::{PatchMap, PatchTokens, PatchTokensConfig, PositionTable};
+pub use patch_tokens::{PatchMap, PatchTokens, PatchTokensConfig, PositionTable, sinusoids};
 pub use relative_position::{PositionIndex, relative_position_index, table_rows};
 pub use unet_block::{ConvBlock, LEAKY_SLOPE, UpBlock, convolution_name};
 pub use vit::{GlobalAttention, VitBlock, VitBlockConfig};

@@ -153,7 +153,7 @@ impl PositionTable {
 
 /// `[tokens, dim]`: with `t` the number of the token, `sin(t / 10000^(j/dim))` in even columns `j`, and the cosine of
 /// the same in the column after it.
-fn sinusoids(tokens: usize, dim: usize) -> Vec<f32> {
+pub fn sinusoids(tokens: usize, dim: usize) -> Vec<f32> {
     let value = |token: usize, column: usize| {
         let angle = token as f64 / 10000_f64.powf((column - column % 2) as f64 / dim as f64);
         (if column.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32

@@ -35,6 +35,8 @@ pub(super) struct Owner<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) config: &'a RunConfig,
     pub(super) dataset: &'a DatasetInfo,
+    /// Cases that are trained on.
+    pub(super) cases: usize,
 }
 
 /// A training between two steps.
@@ -174,13 +176,13 @@ impl<'a, M: NamedWeights> Course<'a, M> {
 
     /// Saves `last`, and `best` where `figure` is `better` than that of any save before.
     pub(super) fn save(&mut self, figure: Option<f64>, better: fn(&f64, &f64) -> bool) -> Result<(), TrainError> {
-        let Owner { session, config, dataset } = self.owner;
+        let Owner { session, config, dataset, cases } = self.owner;
         let is_best = figure.is_some_and(|figure| self.best.is_none_or(|best| better(&figure, &best)));
         if is_best {
             self.best = figure;
         }
         let mut info = CheckpointInfo::new(session.stage.kind, self.step, config, dataset);
-        (info.best, info.parents) = (self.best, self.parents.clone());
+        (info.best, info.parents, info.cases) = (self.best, self.parents.clone(), Some(cases));
         session.save(&Checkpoint { info, weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() }, is_best)?;
         self.saved = Some(self.step);
         self.rhythm.saved();

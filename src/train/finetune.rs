@@ -62,13 +62,13 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let start = |fresh| match from {
         None => Ok((fresh, Vec::new())),
         Some(from) => {
-            let (network, report, parents) = transfer_encoder(fresh, from)?;
+            let (network, report, parents) = transfer_encoder(fresh, &config.model, from)?;
             taken_over = Some(report);
             Ok((network, parents))
         }
     };
     let fresh = init_segmenter(config, dataset, &device);
-    let mut course = Course::begin(Owner { session, config, dataset }, settings.into(), fresh, start)?;
+    let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, start)?;
     let mut batches = course.batches(batches(work)?);
 
     course.announce();

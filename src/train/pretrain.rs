@@ -68,13 +68,14 @@ pub fn untrained(info: &CheckpointInfo, device: &Device) -> Pretraining {
     Pretraining::init(&info.config, info.dataset.channels.len(), device)
 }
 
-/// The encoder of any checkpoint, with its heads if the checkpoint is one of pre-training.
+/// The encoder of any checkpoint, with its heads if the checkpoint has them: a fine-tuned or imported one does not.
 ///
 /// # Errors
 /// The checkpoint does not fit its own config.
 pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> Result<(Encoder, Option<Pretext>), CheckpointError> {
     let fresh = untrained(&checkpoint.info, device);
-    if checkpoint.info.kind == StageKind::Pretrain {
+    let has_heads = || checkpoint.weights.keys().any(|name| !name.starts_with(fresh.encoder.prefix()));
+    if checkpoint.info.kind == StageKind::Pretrain && has_heads() {
         let Pretraining { encoder, pretext } = load_all(fresh, checkpoint, place)?;
         return Ok((encoder, Some(pretext)));
     }
@@ -93,7 +94,9 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
     let &Pretrain { config, dataset, .. } = work;
     let settings = &config.pretrain;
     let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
-    let mut course = Course::begin(Owner { session, config, dataset }, settings.into(), fresh, |fresh| Ok((fresh, Vec::new())))?;
+    let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, |fresh| {
+        Ok((fresh, Vec::new()))
+    })?;
     let mut batches = course.batches(batches(work, &course.model)?);
 
     course.announce();

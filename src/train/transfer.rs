@@ -3,16 +3,28 @@
 use std::path::Path;
 
 use super::{Checkpoint, CheckpointError};
+use crate::config::ModelConfig;
 use crate::model::{HostTensor, NamedWeights, Segmenter, TokenEncoder as _, export_named, load_named};
 use crate::protocol::TransferReport;
 
-/// `network` with the encoder of the checkpoint at `from`, what became of each tensor, and the checkpoint's ancestry.
+/// Hyper-parameters that change what an encoder computes and no shape of its weights.
+const UNSEEN: [&str; 3] = ["num_heads", "merging", "normalize"];
+
+/// `network`, built by `model`, with the encoder of the checkpoint at `from`, what became of each tensor, and the checkpoint's ancestry.
 ///
 /// # Errors
-/// No readable checkpoint, one without a single encoder tensor, or one whose encoder has another shape.
-pub fn transfer_encoder(network: Segmenter, from: &Path) -> Result<(Segmenter, TransferReport, Vec<String>), CheckpointError> {
+/// No readable checkpoint, one without a single encoder tensor, or one whose encoder has another shape or computes otherwise.
+pub fn transfer_encoder(
+    network: Segmenter,
+    model: &ModelConfig,
+    from: &Path,
+) -> Result<(Segmenter, TransferReport, Vec<String>), CheckpointError> {
     let place = Checkpoint::locate(from)?;
     let checkpoint = Checkpoint::open(&place)?;
+    let unlike = unlike(&checkpoint.info.config.model, model);
+    if !unlike.is_empty() {
+        return Err(CheckpointError::Fit { path: place, cause: unlike.join("; ") });
+    }
     let prefix = network.prefix();
     let is_encoder = |name: &String| name.starts_with(prefix);
     let encoder =
@@ -41,6 +53,20 @@ pub fn transfer_encoder(network: Segmenter, from: &Path) -> Result<(Segmenter, T
     let mut parents = vec![place.display().to_string()];
     parents.extend(checkpoint.info.parents);
     Ok((network, report, parents))
+}
+
+/// In which of the [`UNSEEN`] hyper-parameters two models of one backbone differ.
+fn unlike(then: &ModelConfig, now: &ModelConfig) -> Vec<String> {
+    let [then, now] = [then, now].map(|model| serde_json::to_value(model.resolve()).expect("plain data becomes JSON"));
+    let (Some(then), Some(now)) = (then.as_object(), now.as_object()) else { return Vec::new() };
+    let shared = now.iter().filter_map(|(backbone, now)| Some((backbone, then.get(backbone)?, now)));
+    let differing = shared.flat_map(|(backbone, then, now)| {
+        UNSEEN
+            .iter()
+            .filter(|name| then[**name] != now[**name])
+            .map(move |name| format!("model.{backbone}.{name} is {} in the checkpoint and {} in the config", then[*name], now[*name]))
+    });
+    differing.collect()
 }
 
 /// Loads every tensor of a checkpoint into a module built for it.

@@ -55,7 +55,7 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let fresh = untrained(&checkpoint.info, &opened.device);
     let fresh_pretext = pretext.as_ref().map(|_| &fresh.pretext);
     if pretext.is_none() {
-        recorder.notice(Severity::Info, "the checkpoint is fine-tuned and has no projector: the numbers are those of the encoder's tokens");
+        recorder.notice(Severity::Info, "the checkpoint has no projector: the numbers are those of the encoder's tokens");
     } else if collapse.projected.is_none() {
         let task = config.pretrain.task.title(config.pretrain.weight);
         recorder.notice(Severity::Info, format!("{task} compares no tokens: the numbers are those of the encoder's tokens"));

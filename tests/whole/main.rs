@@ -3,6 +3,7 @@
 mod configs;
 mod data;
 mod device;
+mod exchange;
 mod fixtures;
 mod imports;
 mod parity;

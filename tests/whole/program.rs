@@ -134,6 +134,50 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
 }
 
 #[test]
+fn weights_leave_come_back_and_go_on_and_say_where_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let exchange = |command: &str, from: &Path, out: &Path, more: &[&str]| {
+        let mut call = simtrot(&[command]);
+        call.arg(from).arg("--out").arg(out).args(more);
+        call
+    };
+    succeed(training("pretrain", &at("pretrained"), &["--set", "pretrain.steps=1"]));
+    succeed(exchange("export", &at("pretrained"), &at("encoder.safetensors"), &["--format", "monai"]));
+    refused(
+        exchange("export", &at("pretrained"), &at("encoder.safetensors"), &["--format", "monai"]),
+        2,
+        &["already there", "--overwrite"],
+    );
+    let text = succeed(exchange("import", &at("encoder.safetensors"), &at("encoder"), &["--backbone", "nnformer"]));
+    for word in ["matched", "missing      0", "mismatched   0", "skipped      0", "sha256"] {
+        assert!(text.contains(word), "no {word:?} in: {text}");
+    }
+    refused(exchange("import", &at("encoder.safetensors"), &at("encoder"), &[]), 2, &["already there", "--overwrite"]);
+    refused(exchange("import", &at("encoder.safetensors"), folder.path(), &["--overwrite"]), 2, &["is no checkpoint"]);
+
+    let encoder = at("encoder").display().to_string();
+    succeed(training("finetune", &at("tuned"), &["--set", "finetune.steps=1", "--from", &encoder]));
+    let mut show = simtrot(&["show"]);
+    show.arg(at("tuned"));
+    let page = succeed(show);
+    for word in
+        ["fine-tuned network", &encoder, "encoder.safetensors (sha256", "finetune.steps = 1", "commit", "Hippocampus demo", "Anterior"]
+    {
+        assert!(page.contains(word), "no {word:?} in: {page}");
+    }
+    succeed(exchange("export", &at("tuned"), &at("whole.safetensors"), &["--format", "safetensors"]));
+    succeed(exchange("import", &at("whole.safetensors"), &at("whole"), &[]));
+    assert_eq!(tensors(&at("whole"))["weights.safetensors"], tensors(&at("tuned/checkpoints/last"))["weights.safetensors"]);
+    let mut infer = simtrot(&["infer", "--checkpoint"]);
+    infer.arg(at("whole")).arg(crate::fixtures::folder().join("nifti_oblique_image.nii.gz")).arg("--out").arg(at("out"));
+    succeed(infer);
+    let mut probe = simtrot(&["probe", "--set", "probe.volumes=3", "--set", "probe.crops=1", "--checkpoint"]);
+    probe.arg(&encoder).arg("demo").args(["--set", "probe.label_volumes=[2]"]);
+    assert!(succeed(probe).contains("has no projector"));
+}
+
+#[test]
 fn nothing_that_is_there_is_replaced_unasked() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

@@ -64,6 +64,10 @@ impl BackboneConfig for UnetConfig {
         "U-Net"
     }
 
+    fn source(&self) -> &'static str {
+        "Isensee et al.: nnU-Net Revisited: A Call for Rigorous Validation in 3D Medical Image Segmentation, arXiv:2404.09556."
+    }
+
     fn patch_size(&self) -> [usize; 3] {
         self.stride_at(0)
     }

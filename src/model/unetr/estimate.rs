@@ -22,7 +22,7 @@ impl Estimated for UnetrConfig {
             decoder_activations: sizes.decoder_activations(),
             logits: sizes.voxels() * task.classes as u64,
             largest_encoder_activation: sizes.largest_encoder_activation(),
-            largest_activation: sizes.largest_encoder_activation().max(2 * sizes.map(0)),
+            largest_activation: sizes.largest_encoder_activation().max(sizes.map(0)),
             recomputed: 0,
             largest_temporary: sizes.scores(),
             largest_weight: sizes.largest_weight(),
@@ -126,8 +126,8 @@ impl Sizes<'_> {
             let kept = 1 + if self.config.conv_block { self.block_maps(false) } else { 0 };
             (0..3 - level).map(|finer| kept * (self.map(level) >> (3 * finer))).sum::<u64>() + (self.map(level) >> (3 * (3 - level)))
         });
-        // The up-sampled map and the skip side by side, and what the block keeps.
-        let levels = (0..4).map(|level| (2 + self.block_maps(true)) * self.map(level));
+        // The up-sampled map, and what the block keeps; the skip is kept where it was made.
+        let levels = (0..4).map(|level| (1 + self.block_maps(true)) * self.map(level));
         stem + projections.sum::<u64>() + levels.sum::<u64>()
     }
 
@@ -136,7 +136,7 @@ impl Sizes<'_> {
         elements(self.grid).pow(2) * self.config.num_heads as u64
     }
 
-    /// The volume, a block's widest layer, or its scores. (In the decoder: both inputs of the last level side by side.)
+    /// The volume, a block's widest layer, or its scores.
     fn largest_encoder_activation(&self) -> u64 {
         let widest = self.config.mlp_dim.max(3 * self.config.hidden_size) as u64;
         (self.voxels() * self.task.channels as u64).max(elements(self.grid) * widest).max(self.scores())
