@@ -1,8 +1,8 @@
 //! Weights in and out: files that other programs wrote become checkpoints, checkpoints become files that they read,
 //! and a checkpoint tells where it came from.
 //!
-//! A file is read ([`file`]), the network in it found by its names ([`names`]) and its hyper-parameters by its shapes
-//! ([`dialect`]), tensors are adapted where asked ([`adapt`]), and every one of them is accounted for ([`report`]).
+//! A file is read (`file`), the network in it found by its names (`names`) and its hyper-parameters by its shapes
+//! (`dialect`), tensors are adapted where asked (`adapt`), and every one of them is accounted for (`report`).
 
 mod adapt;
 mod archive;
