@@ -90,15 +90,16 @@ impl Shape {
         all.filter(move |&other| other % half != row % half)
     }
 
-    /// The rows that `weighting` marks for `row`.
-    fn marked(self, row: usize, weighting: Weighting) -> Vec<usize> {
+    /// Calls `mark` with each row that `weighting` marks for `row`.
+    fn mark(self, row: usize, weighting: Weighting, mark: impl FnMut(usize)) {
         match weighting {
-            Weighting::Term => self.same_position(row).collect(),
+            Weighting::Term => self.same_position(row).for_each(mark),
             // The released code's diagonals: half a view before and behind.
             Weighting::Logit => {
                 let offset = self.rows() / 4;
-                let (before, behind) = (row.checked_sub(offset), Some(row + offset).filter(|&other| other < self.rows()));
-                if offset == 0 { Vec::new() } else { before.into_iter().chain(behind).collect() }
+                let (before, behind) = (row.checked_sub(offset), Some(row + offset));
+                let others = before.into_iter().chain(behind).filter(|&other| offset > 0 && other < self.rows());
+                others.for_each(mark);
             }
         }
     }
@@ -117,10 +118,10 @@ impl Plan {
         for row in 0..rows {
             let first = row * rows;
             mask[first + row] = SELF_LOGIT;
-            for other in shape.marked(row, scales.weighting) {
+            shape.mark(row, scales.weighting, |other| {
                 mask[first + other] = bonus;
                 factors[first + other] = factor;
-            }
+            });
         }
         let half = rows / 2;
         let matrix = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [rows, rows]), device);
@@ -213,7 +214,7 @@ fn pull(row: usize, cells: &mut [f32], log_sums: &[f32], (shape, scales): (Shape
     }
     let Marking { factor, .. } = scales.marking();
     if factor != 1.0 {
-        shape.marked(row, scales.weighting).into_iter().for_each(|other| cells[other] *= factor);
+        shape.mark(row, scales.weighting, |other| cells[other] *= factor);
     }
     cells[shape.positive(row)] -= 2.0;
 }
@@ -233,9 +234,7 @@ fn scan(row: usize, cells: &mut [f32], shape: Shape, scales: Scales) -> Anchor {
     cells.iter_mut().for_each(|cell| *cell *= inverse);
     let marking = scales.marking();
     if marking != (Marking { factor: 1.0, bonus: 0.0 }) {
-        for other in shape.marked(row, scales.weighting) {
-            cells[other] = cells[other] * marking.factor + marking.bonus;
-        }
+        shape.mark(row, scales.weighting, |other| cells[other] = cells[other] * marking.factor + marking.bonus);
     }
     cells[row] = SELF_LOGIT;
     let top = largest(cells);

@@ -21,11 +21,14 @@ fn every_shipped_config_is_sound() {
         let text = std::fs::read_to_string(&file).expect("found in its folder");
         let name = file.strip_prefix(&root).expect("found under it").display().to_string();
         let config = RunConfig::from_ron(&text, &name).unwrap_or_else(|error| panic!("{error}"));
+        let resolved = config.resolved();
         for arm in config.arms.pretrain.iter().chain(&config.arms.finetune) {
-            config.with_arm(arm).unwrap_or_else(|error| panic!("{name}, arm {}: {error}", arm.name));
+            // A report lays the arms over what the run's folder keeps.
+            let [own, replayed] =
+                [&config, &resolved].map(|config| config.with_arm(arm).unwrap_or_else(|error| panic!("{name}, arm {}: {error}", arm.name)));
+            assert_eq!(own.resolved(), replayed.resolved(), "{name}, arm {}", arm.name);
         }
         // What a run's folder keeps reads back as the same settings.
-        let resolved = config.resolved();
         let written = resolved.to_ron();
         assert_eq!(RunConfig::from_ron(&written, &name).unwrap_or_else(|error| panic!("{error}")), resolved, "{name}");
     }
