@@ -100,8 +100,8 @@ pub(super) trait Dialect: Sync {
     /// Hyper-parameters that must be said, because no shape tells them.
     fn untold(&self, shapes: &Shapes) -> Vec<&'static str>;
 
-    /// Sets what has a usual value and no shape tells, and says so.
-    fn assume(&self, _shapes: &Shapes, _model: &mut ModelConfig) -> Option<String> {
+    /// Sets a hyper-parameter that has a usual value and that no shape tells: its name, and what was assumed.
+    fn assume(&self, _shapes: &Shapes, _model: &mut ModelConfig) -> Option<(&'static str, String)> {
         None
     }
 

@@ -106,7 +106,7 @@ pub enum ExchangeError {
         cause: String,
     },
     /// Tensors of the encoder are missing or have other shapes.
-    #[error("{report}\nnothing is written: the encoder is not complete{}", report.advice())]
+    #[error("{report}\nnothing is written: the encoder is not complete; {}", report.advice())]
     Incomplete {
         /// What became of every tensor.
         report: Box<ImportReport>,

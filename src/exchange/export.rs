@@ -63,7 +63,14 @@ impl fmt::Display for Exported {
         if self.added > 0 {
             write!(f, ", of them {} that the reader wants and no computation needs", self.added)?;
         }
-        self.left_out.iter().try_for_each(|name| write!(f, "\n    left out: {name}"))?;
+        let mut parts: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in &self.left_out {
+            *parts.entry(name.split('.').next().unwrap_or_default()).or_default() += 1;
+        }
+        if !parts.is_empty() {
+            let parts: Vec<_> = parts.iter().map(|(part, count)| format!("{part}.* ({count})")).collect();
+            write!(f, "\n    left out: {}", parts.join(", "))?;
+        }
         self.note.iter().try_for_each(|note| write!(f, "\n    note: {note}"))
     }
 }

@@ -68,21 +68,14 @@ pub struct Left {
 }
 
 impl ImportReport {
-    /// What to do about an incomplete encoder, to be put behind a sentence.
-    pub(super) fn advice(&self) -> String {
-        let stem = |name: &str| name.contains("patch_embed") || name.contains("patch_embeddings");
-        let position = |name: &str| name.contains("position");
-        let mut advice = Vec::new();
-        if self.mismatched.iter().any(|(name, ..)| position(name)) {
-            advice.push("for another crop or window add --adapt-position");
+    /// What to do about an incomplete encoder.
+    pub(super) fn advice(&self) -> &'static str {
+        // The image channels are read off the file, so that a stem never fails for their sake.
+        if self.missing.is_empty() && self.mismatched.iter().all(|(name, ..)| name.contains("position")) {
+            "its position tables are for another crop or window: name theirs, or add --adapt-position to resample them"
+        } else {
+            "name the size it has with --preset or --set, or leave both out so that it is read off the file"
         }
-        if self.mismatched.iter().any(|(name, ..)| stem(name) && !position(name)) {
-            advice.push("for another number of image channels add --adapt-stem N");
-        }
-        if advice.is_empty() {
-            advice.push("name the size it has with --preset or --set, or leave both out so that it is read off the file");
-        }
-        format!(": {}", advice.join("; "))
     }
 }
 
@@ -96,7 +89,11 @@ impl fmt::Display for ImportReport {
         writeln!(f, "size         {}", self.size)?;
         writeln!(f, "parameters   {}", self.parameters)?;
         let [depth, height, width] = self.crop_size;
-        writeln!(f, "crop         {depth}x{height}x{width}, {} channels, {} classes", self.channels, self.classes)?;
+        writeln!(f, "crop         {depth}x{height}x{width}")?;
+        writeln!(f, "channels     {}", self.channels)?;
+        if self.classes > 0 {
+            writeln!(f, "classes      {}", self.classes)?;
+        }
         for note in &self.notes {
             writeln!(f, "note         {note}")?;
         }

@@ -133,7 +133,8 @@ impl<'a> Source<'a> {
             }
             None => (self.read(dialect, job)?, "read off its shapes".to_owned()),
         };
-        let notes = dialect.assume(&self.shapes, &mut model).into_iter().collect();
+        let assumed = dialect.assume(&self.shapes, &mut model).filter(|(parameter, _)| !self.is_said(job, parameter));
+        let notes = assumed.into_iter().map(|(_, note)| note).collect();
         let crop_size = job.crop_size.or_else(|| dialect.crop_size(&self.shapes, recognised)).ok_or_else(|| {
             let remedy = format!("say it with --crop D,H,W, or name a size with --preset: {}", list(self.presets()));
             self.untold("the crop it was trained on, which it depends on,".to_owned(), remedy)
@@ -155,14 +156,23 @@ impl<'a> Source<'a> {
         let presets = list(self.presets());
         let model = dialect.read(&self.shapes, &self.like);
         let model = model.ok_or_else(|| self.untold("the network's size".to_owned(), format!("name one with --preset: {presets}")))?;
-        let keys = dialect.untold(&self.shapes).into_iter().map(|parameter| format!("model.{}.{parameter}", key(&self.like)));
-        let is_said = |key: &String| job.settings.iter().any(|setting| setting.split('=').next() == Some(key));
-        let unsaid: Vec<String> = keys.filter(|key| !is_said(key)).collect();
+        let unsaid = dialect.untold(&self.shapes).into_iter().filter(|parameter| !self.is_said(job, parameter));
+        let unsaid: Vec<String> = unsaid.map(|parameter| self.setting(parameter)).collect();
         if unsaid.is_empty() {
             return Ok(model);
         }
         let settings: Vec<_> = unsaid.iter().map(|key| format!("--set {key}=...")).collect();
         Err(self.untold(list(&unsaid), format!("say {}, or name a size with --preset: {presets}", settings.join(" "))))
+    }
+
+    /// The key in configs of one of the network's hyper-parameters.
+    fn setting(&self, parameter: &str) -> String {
+        format!("model.{}.{parameter}", key(&self.like))
+    }
+
+    /// Whether the settings say a hyper-parameter.
+    fn is_said(&self, job: &ImportJob, parameter: &str) -> bool {
+        job.settings.iter().any(|setting| setting.split('=').next() == Some(&self.setting(parameter)))
     }
 
     /// The config with crops and settings laid over it.

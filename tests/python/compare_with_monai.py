@@ -17,7 +17,7 @@ import tempfile
 import torch
 from monai.networks.blocks import UnetrUpBlock
 from monai.networks.nets import UNETR, SwinUNETR, ViT
-from monai.networks.nets.swin_unetr import MERGING_MODE, PatchMerging, SwinTransformer
+from monai.networks.nets.swin_unetr import PatchMerging, SwinTransformer
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -32,21 +32,25 @@ class PaperMerging(PatchMerging):
         return self.reduction(self.norm(torch.cat([x[:, i::2, j::2, k::2] for i, j, k in corners], -1)))
 
 
+def as_maps(sequences, volume, patch):
+    """Token sequences as feature maps, channels first."""
+    grid = [edge // size for edge, size in zip(volume.shape[2:], patch)]
+    return [tokens.transpose(1, 2).unflatten(2, grid) for tokens in sequences]
+
+
 class AssembledUnetr(UNETR):
     """UNETR with another patch or another number of blocks than MONAI's class has."""
 
     def __init__(self, config, skips, **arguments):
         features, factor = config["feature_size"], [edge // 8 for edge in config["patch_size"]]
         super().__init__(**{**arguments, "img_size": 16})
-        self.skips = skips
+        self.skips, self.patch = skips, config["patch_size"]
         self.decoder2 = UnetrUpBlock(3, 2 * features, features, 3, factor, "instance", res_block=config["res_block"])
 
     def forward(self, volume):
         tokens, hidden = self.vit(volume)
-        grid = [edge // patch for edge, patch in zip(volume.shape[2:], self.vit.patch_embedding.size)]
-        as_map = lambda tokens: tokens.transpose(1, 2).unflatten(2, grid)
-        first, second, third = (as_map(hidden[block]) for block in self.skips)
-        x = self.decoder5(as_map(tokens), self.encoder4(third))
+        first, second, third, last = as_maps([*(hidden[block] for block in self.skips), tokens], volume, self.patch)
+        x = self.decoder5(last, self.encoder4(third))
         x = self.decoder4(x, self.encoder3(second))
         x = self.decoder3(x, self.encoder2(first))
         return self.out(self.decoder2(x, self.encoder1(volume)))
@@ -102,8 +106,7 @@ def unetr(config, channels, classes, whole, crop):
 
         def stages(volume):
             tokens, hidden = encoder(volume)
-            grid = [edge // size for edge, size in zip(volume.shape[2:], patch)]
-            return [x.transpose(1, 2).unflatten(2, grid) for x in [*(hidden[block] for block in skips), tokens]]
+            return as_maps([*(hidden[block] for block in skips), tokens], volume, patch)
 
         return encoder, stages
     arguments = {name: config[name] for name in ["feature_size", "hidden_size", "mlp_dim", "num_heads", "conv_block", "res_block"]}
@@ -114,7 +117,6 @@ def unetr(config, channels, classes, whole, crop):
     else:
         network = AssembledUnetr(config, skips, **arguments)
         network.vit = encoder
-        network.vit.patch_embedding.size = patch
     return network, lambda volume: [network(volume)]
 
 

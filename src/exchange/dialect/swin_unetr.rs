@@ -69,16 +69,16 @@ impl Dialect for SwinUnetr {
         Vec::new()
     }
 
-    fn assume(&self, shapes: &Shapes, model: &mut ModelConfig) -> Option<String> {
+    fn assume(&self, shapes: &Shapes, model: &mut ModelConfig) -> Option<(&'static str, String)> {
         let mut config = config(model);
         let (merging, said) = if shapes.older_names {
             (MergingOrder::Paper, "`paper`: the names are those of weights that were trained with it")
         } else {
-            (config.merging, "as in MONAI since 1.5; weights that were trained before want --set model.swin_unetr.merging=paper")
+            (config.merging, "that of MONAI since 1.5; weights that were trained before want --set model.swin_unetr.merging=paper")
         };
         config.merging = merging;
         *model = ModelConfig::SwinUnetr(config);
-        Some(format!("no shape tells the order of the patch merging; assumed is {said}"))
+        Some(("merging", format!("no shape tells the order of the patch merging; assumed is {said}")))
     }
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
