@@ -208,6 +208,7 @@ impl Estimated for UnetConfig {
             largest_encoder_activation: stages.iter().map(StageSize::map).max().unwrap_or_default(),
             largest_activation: 2 * stages.iter().map(StageSize::map).max().unwrap_or_default(),
             recomputed: 0,
+            decoder_working: 0,
             largest_temporary: 0,
             largest_weight: stages.iter().map(|stage| 54 * stage.features.pow(2)).max().unwrap_or_default(),
         }

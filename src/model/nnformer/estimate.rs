@@ -26,6 +26,7 @@ impl Estimated for NnFormerConfig {
             largest_encoder_activation: sizes.largest_activation(),
             largest_activation: sizes.largest_activation(),
             recomputed: sizes.recomputed(),
+            decoder_working: 0,
             largest_temporary: sizes.largest_scores(),
             largest_weight: sizes.largest_weight(),
         }

@@ -24,6 +24,7 @@ impl Estimated for UnetrConfig {
             largest_encoder_activation: sizes.largest_encoder_activation(),
             largest_activation: sizes.largest_encoder_activation().max(sizes.map(0)),
             recomputed: 0,
+            decoder_working: 0,
             largest_temporary: sizes.scores(),
             largest_weight: sizes.largest_weight(),
         }
