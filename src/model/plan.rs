@@ -178,8 +178,8 @@ mod tests {
     const MEASURED: [(Preset, bool, Task, u64, u64); 4] = [
         (Preset::NnformerSynapse, false, SYNAPSE, 8_092_389_376, 7_032_262_656),
         (Preset::NnformerTumour, false, TUMOUR, 4_729_569_280, 4_070_125_568),
-        (Preset::UnetrSynapse, false, SYNAPSE, 2_159_144_960, 3_919_532_032),
-        (Preset::UnetrTumour, false, TUMOUR, 2_475_749_376, 5_827_268_608),
+        (Preset::UnetrSynapse, false, SYNAPSE, 2_159_144_960, 3_662_041_088),
+        (Preset::UnetrTumour, false, TUMOUR, 2_475_749_376, 5_403_070_464),
     ];
 
     const SYNAPSE: Task = Task { channels: 1, classes: 9, crop_size: [64, 128, 128] };
