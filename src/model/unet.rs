@@ -202,7 +202,7 @@ impl Estimated for UnetConfig {
             // The volume; of each block the hidden map and the output, of the first one the shortcut too.
             encoder_activations: elements(padded_crop) * task.channels as u64
                 + stages.iter().map(|stage| (2 * stage.blocks + 1) * stage.map()).sum::<u64>(),
-            // The up-sampled map and the skip side by side, the hidden map and the output.
+            // The up-sampled map, what the skip adds, the hidden map and the output.
             decoder_activations: levels.iter().map(|stage| 4 * stage.map()).sum(),
             logits: heads.iter().map(|stage| elements(stage.grid) * classes).sum(),
             largest_encoder_activation: stages.iter().map(StageSize::map).max().unwrap_or_default(),
