@@ -44,6 +44,12 @@ impl<'a> Source<'a> {
         if let Some(recipe) = recipe {
             return Self::with_recipe(file, recipe, asked);
         }
+        if let Some(asked) = asked.filter(|asked| dialect::of(asked).is_none()) {
+            let (path, title) = (file.path.display(), asked.backbone().title());
+            let refusal =
+                format!("{path} is no export of simtrot's, and no other program writes weights of its {title}; leave --backbone out");
+            return Err(ExchangeError::Refused(refusal));
+        }
         let candidates: Vec<&ModelConfig> = asked.map_or_else(|| known.values().collect(), |asked| vec![asked]);
         let dialects = candidates.iter().filter_map(|&like| Some((like, dialect::of(like)?)));
         let Some((like, found)) = dialects.clone().find_map(|(like, dialect)| Some((like, Found::look(file, dialect)?))) else {

@@ -111,6 +111,7 @@ fn what_a_file_does_not_tell_is_asked_for() {
     };
     assert!(asked(Some("unetr"), None).contains("patch_embedding.position_embeddings"));
     assert!(asked(Some("resnet"), None).contains("nnformer, swin_unetr, unet, unetr"));
+    assert!(asked(Some("unet"), None).contains("no other program writes"));
     assert!(asked(None, Some("nnformer_synapse")).contains("swin_unetr_tumour"));
     let other_size = asked(None, Some("tumour"));
     assert!(other_size.contains("mismatched") && other_size.contains("nothing is written"), "{other_size}");
