@@ -17,6 +17,8 @@ pub mod evaluate;
 pub mod exchange;
 pub mod folders;
 pub mod front;
+#[cfg(feature = "gui")]
+pub mod gui;
 pub mod headless;
 pub mod infer;
 pub mod kernels;
@@ -24,6 +26,7 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod objective;
+pub mod palette;
 pub mod plan;
 pub mod preprocess;
 pub mod protocol;

@@ -71,7 +71,11 @@ impl Screen for Bars {
                 self.say(&progress::finished(outcome, record.secs));
             }
             Event::Transfer { stage, from, report } => self.say(&progress::transfer(stage, from, report)),
-            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } => {}
+            Event::Probe { .. }
+            | Event::Baseline { .. }
+            | Event::MaskPoint { .. }
+            | Event::Validation { .. }
+            | Event::Checkpoint { .. } => {}
         }
     }
 

@@ -85,7 +85,11 @@ impl Screen for Lines<'_> {
                 }
             }
             Event::Transfer { stage, from, report } => self.line(secs, &progress::transfer(stage, from, report)),
-            Event::Probe { .. } | Event::Baseline { .. } | Event::Validation { .. } | Event::Checkpoint { .. } => {}
+            Event::Probe { .. }
+            | Event::Baseline { .. }
+            | Event::MaskPoint { .. }
+            | Event::Validation { .. }
+            | Event::Checkpoint { .. } => {}
         }
     }
 

@@ -48,31 +48,37 @@ trait Screen {
 /// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
 /// Warnings are printed as they come, a failure with its cause and next step.
 pub fn follow(handle: RunHandle, options: Options) -> (Outcome, RunState) {
+    follow_on(handle, RunState::default(), options)
+}
+
+/// The same for a job that another front end followed up to `state`.
+pub fn follow_on(handle: RunHandle, state: RunState, options: Options) -> (Outcome, RunState) {
     if options.quiet || !std::io::stderr().is_terminal() {
-        return follow_plainly(handle, options, &mut std::io::stderr());
+        return listen_and_drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options.quiet));
     }
-    listen_and_drive(handle, &mut Bars::default())
+    listen_and_drive(handle, state, &mut Bars::default())
 }
 
 /// The same as plain lines without control characters, written to `out`.
 pub fn follow_plainly(handle: RunHandle, options: Options, out: &mut dyn Write) -> (Outcome, RunState) {
-    listen_and_drive(handle, &mut Lines::new(out, options.quiet))
+    listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options.quiet))
 }
 
-fn listen_and_drive(handle: RunHandle, screen: &mut dyn Screen) -> (Outcome, RunState) {
+fn listen_and_drive(handle: RunHandle, state: RunState, screen: &mut dyn Screen) -> (Outcome, RunState) {
     match Interrupts::listen() {
-        Ok(interrupts) => drive(handle, screen, &|| interrupts.asked()),
+        Ok(interrupts) => drive(handle, state, screen, &|| interrupts.asked()),
         Err(reason) => {
             screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
-            drive(handle, screen, &|| false)
+            drive(handle, state, screen, &|| false)
         }
     }
 }
 
 /// Drains events until the job has ended; passes a wish to stop on, once.
-fn drive(handle: RunHandle, screen: &mut dyn Screen, stop_wished: &dyn Fn() -> bool) -> (Outcome, RunState) {
-    let RunHandle { events, commands, join } = handle;
-    let mut state = RunState::default();
+fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_wished: &dyn Fn() -> bool) -> (Outcome, RunState) {
+    // Nobody looks at previews here: without their receiver the worker does not wait for it.
+    let RunHandle { events, previews, commands, join } = handle;
+    drop(previews);
     let (mut announced, mut sent) = (false, false);
     while state.outcome.is_none() {
         if !sent && stop_wished() {
@@ -120,7 +126,7 @@ mod tests {
     ) -> RunHandle {
         let (event_sender, events) = sync_channel(4);
         let (commands, command_receiver) = sync_channel(1);
-        RunHandle { events, commands, join: std::thread::spawn(move || body(event_sender, command_receiver)) }
+        RunHandle { events, previews: sync_channel(1).1, commands, join: std::thread::spawn(move || body(event_sender, command_receiver)) }
     }
 
     #[test]
@@ -133,7 +139,7 @@ mod tests {
             Outcome::Stopped
         });
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, &mut Lines::new(&mut out, false), &|| true);
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, false), &|| true);
         assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches("stopping").count(), 1, "{text}");
@@ -143,7 +149,7 @@ mod tests {
     fn a_panic_of_the_worker_is_a_failure_with_its_message() {
         let handle = worker(|_, _| panic!("lost the thread"));
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, &mut Lines::new(&mut out, true), &|| false);
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, true), &|| false);
         assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
         assert_eq!(state.outcome, Some(outcome));
         assert!(String::from_utf8(out).unwrap().contains("lost the thread"));

@@ -14,6 +14,7 @@ pub(super) fn unit(kind: StageKind) -> &'static str {
         StageKind::Pretrain | StageKind::Finetune => "step",
         StageKind::Prepare | StageKind::Test => "case",
         StageKind::Infer | StageKind::Probe => "volume",
+        StageKind::MaskRatios => "point",
     }
 }
 

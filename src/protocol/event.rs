@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Environment;
+use super::{Environment, MaskPoint};
 use crate::metrics::collapse::Collapse;
 use crate::metrics::score::CaseScore;
 
@@ -35,6 +35,8 @@ pub enum StageKind {
     Infer,
     /// Measuring a checkpoint's tokens.
     Probe,
+    /// Measuring a checkpoint under mask ratios.
+    MaskRatios,
 }
 
 /// A part of a job: what is done, and for which arm of the comparison.
@@ -55,6 +57,7 @@ impl std::fmt::Display for Stage {
             StageKind::Test => "test",
             StageKind::Infer => "infer",
             StageKind::Probe => "probe",
+            StageKind::MaskRatios => "mask ratios",
         };
         if self.arm.is_empty() { f.write_str(kind) } else { write!(f, "{kind} {}", self.arm) }
     }
@@ -198,6 +201,14 @@ pub enum Event {
         name: String,
         /// The numbers.
         collapse: Box<CollapsePair>,
+    },
+    /// A point of the what-if curve over mask ratios.
+    MaskPoint {
+        /// Which.
+        stage: Stage,
+        /// Its numbers.
+        #[serde(flatten)]
+        point: MaskPoint,
     },
     /// Dice on the validation cases.
     Validation {

@@ -4,6 +4,7 @@ mod command;
 mod environment;
 mod event;
 mod folder;
+mod preview;
 mod state;
 mod summary;
 
@@ -11,6 +12,7 @@ pub use command::Command;
 pub use environment::Environment;
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
 pub use folder::{RunFolder, RunFolderError};
+pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview};
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CollapsePair, Environment, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
+use super::{CollapsePair, Environment, Event, MaskPoint, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
 use crate::metrics::score::CaseScore;
 
 /// Everything known of a run so far.
@@ -45,6 +45,8 @@ pub struct StageState {
     pub steps: Vec<StepNumbers>,
     /// Collapse numbers with the steps done when they were taken.
     pub probes: Vec<(usize, CollapsePair)>,
+    /// Points of the what-if curve over mask ratios.
+    pub mask_points: Vec<MaskPoint>,
     /// Validation Dice with the steps done.
     pub validations: Vec<(usize, f64)>,
     /// Written checkpoints: steps done, folder, best.
@@ -66,6 +68,7 @@ impl StageState {
             secs: None,
             steps: Vec::new(),
             probes: Vec::new(),
+            mask_points: Vec::new(),
             validations: Vec::new(),
             checkpoints: Vec::new(),
             transfer: None,
@@ -113,6 +116,7 @@ impl RunState {
             Event::Baseline { name, collapse } => {
                 self.baselines.entry(name.clone()).or_insert_with(|| (**collapse).clone());
             }
+            Event::MaskPoint { stage, point } => self.stage_mut(stage).mask_points.push(point.clone()),
             Event::Validation { stage, step, dice_mean } => self.stage_mut(stage).validations.push((*step, *dice_mean)),
             Event::Checkpoint { stage, step, path, best } => self.stage_mut(stage).checkpoints.push((*step, path.clone(), *best)),
             Event::Transfer { stage, from, report } => self.stage_mut(stage).transfer = Some((from.clone(), report.clone())),
@@ -192,6 +196,10 @@ mod tests {
             Event::Step { stage: stage.clone(), numbers },
             Event::Probe { stage: stage.clone(), step: 1, collapse: collapse() },
             Event::Baseline { name: "untrained".into(), collapse: collapse() },
+            Event::MaskPoint {
+                stage: stage.clone(),
+                point: MaskPoint { mask_ratio: 0.5, draw: 1, loss: 2.0, positive_similarity: Some(0.5), gap: None, rankme: Some(3.0) },
+            },
             Event::Validation { stage: stage.clone(), step: 1, dice_mean: 0.5 },
             Event::Checkpoint { stage: stage.clone(), step: 1, path: "p".into(), best: true },
             Event::Transfer { stage: stage.clone(), from: "f".into(), report: TransferReport::default() },

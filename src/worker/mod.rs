@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 
 use crate::config::RunConfig;
 use crate::device::{DeviceChoice, DeviceError, Opened};
-use crate::protocol::{Command, Event, Outcome, Record, RunFolder, RunFolderError};
+use crate::protocol::{Command, Event, Outcome, Preview, Record, RunFolder, RunFolderError};
 use crate::train::{CheckpointError, TrainError};
 use crate::volume::{DataError, DataErrors};
 use record::Recorder;
@@ -24,6 +24,9 @@ use stage::Place;
 
 /// Events that may wait for a lagging front end before droppable ones are dropped.
 const EVENT_QUEUE: usize = 1024;
+
+/// Previews that may wait for a front end: it wants the newest, and they are large.
+const PREVIEW_QUEUE: usize = 4;
 
 /// Commands that may wait for the worker.
 const COMMAND_QUEUE: usize = 16;
@@ -35,6 +38,8 @@ const STACK_BYTES: usize = 64 << 20;
 pub struct RunHandle {
     /// What happens, in order. `Step`, `Probe` and `Progress` are dropped while a front end lags; all others arrive.
     pub events: Receiver<Record>,
+    /// Something to look at while the job runs; dropped while a front end lags or has none of it.
+    pub previews: Receiver<Preview>,
     /// What to do; read once for each optimiser step or inference window.
     pub commands: SyncSender<Command>,
     /// The worker's thread; joins after `Finished`.
@@ -149,8 +154,9 @@ enum Ended {
 pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(COMMAND_QUEUE);
+    let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let work = move || {
-        let mut recorder = Recorder::new(sender, receiver);
+        let mut recorder = Recorder::new(sender, preview_sender, receiver);
         let result = catch_unwind(AssertUnwindSafe(|| carry_out(&job, &device, &mut recorder)));
         let outcome = match result {
             Ok(Ok(Ended::Completed)) => Outcome::Completed,
@@ -163,7 +169,7 @@ pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
     };
     let join =
         std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK_BYTES).spawn(work).expect("the system has a thread to give");
-    RunHandle { events, commands, join }
+    RunHandle { events, previews, commands, join }
 }
 
 fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {

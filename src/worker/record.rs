@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{JobError, Start, Training};
 use crate::device::{DeviceDescription, DeviceKind};
-use crate::protocol::{Command, Environment, Event, Record, RunFolderError, RunState, SCHEMA, Severity, Summary};
+use crate::protocol::{Command, Environment, Event, Preview, Record, RunFolderError, RunState, SCHEMA, Severity, Summary};
 use crate::train::{CheckpointError, Control, changed_settings};
 
 /// The worker's ear and mouth.
@@ -20,6 +20,7 @@ pub(super) struct Recorder {
 struct Inner {
     file: Option<File>,
     front_end: Option<SyncSender<Record>>,
+    previews: SyncSender<Preview>,
     began: Instant,
     /// Seconds that earlier sessions of a resumed run took.
     before_secs: f64,
@@ -28,10 +29,11 @@ struct Inner {
 }
 
 impl Recorder {
-    pub(super) fn new(front_end: SyncSender<Record>, commands: Receiver<Command>) -> Self {
+    pub(super) fn new(front_end: SyncSender<Record>, previews: SyncSender<Preview>, commands: Receiver<Command>) -> Self {
         let inner = Inner {
             file: None,
             front_end: Some(front_end),
+            previews,
             began: Instant::now(),
             before_secs: 0.0,
             state: RunState::default(),
@@ -108,6 +110,17 @@ impl Recorder {
         if gone {
             self.inner.borrow_mut().front_end = None;
         }
+    }
+
+    /// Shows something to whoever looks; it is dropped where nobody takes it.
+    pub(super) fn preview(&self, preview: Preview) {
+        let _ = self.inner.borrow().previews.try_send(preview);
+    }
+
+    /// Shows the last of its kind, which must arrive: waits for a lagging front end, not for one that is gone.
+    pub(super) fn last_preview(&self, preview: Preview) {
+        let previews = self.inner.borrow().previews.clone();
+        let _ = previews.send(preview);
     }
 
     /// What the front end wants; holds while paused.

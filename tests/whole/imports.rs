@@ -15,7 +15,7 @@ struct Layer {
 }
 
 /// Plain data: settings, messages, volumes, numbers.
-const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "protocol", "random", "volume"];
+const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "palette", "protocol", "random", "volume"];
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
@@ -28,6 +28,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "atomic_file",       tensors: false, imports: &[] },
     Layer { module: "random",            tensors: false, imports: &[] },
     Layer { module: "folders",           tensors: false, imports: &[] },
+    Layer { module: "palette",           tensors: false, imports: &[] },
     Layer { module: "config",            tensors: false, imports: &[] },
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "random"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },

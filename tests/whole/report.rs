@@ -188,7 +188,7 @@ fn worker(records: Vec<Record>) -> RunHandle {
         }
         Outcome::Completed
     });
-    RunHandle { events, commands, join }
+    RunHandle { events, previews: sync_channel(1).1, commands, join }
 }
 
 /// What the terminal shows of a run: plain lines, then the story.

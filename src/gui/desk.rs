@@ -1,0 +1,177 @@
+//! What the panels share: runs that are open, the one that is at work, settings, the window's GPU.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use eframe::egui;
+use eframe::egui_wgpu::RenderState;
+
+use super::{Background, FollowedJob, Settings};
+use crate::config::RunConfig;
+use crate::device::DeviceChoice;
+use crate::protocol::{Preview, RunFolder, RunState, Severity, Stage, TokenPreview};
+use crate::worker::{self, Job};
+
+/// A run on the desk: at work, or replayed from its folder.
+pub struct OpenRun {
+    /// Its settings, resolved.
+    pub config: RunConfig,
+    /// Where it is kept.
+    pub folder: RunFolder,
+    /// The worker, and the fold over everything that happened.
+    pub job: FollowedJob,
+    /// The newest tokens of each stage that measures them.
+    pub tokens: BTreeMap<Stage, Arc<TokenPreview>>,
+    /// Writes the report of a run that has ended.
+    concluding: Option<Background<Result<(RunState, PathBuf), String>>>,
+    /// The report, once it is written.
+    pub report: Option<PathBuf>,
+}
+
+/// What the panels share.
+pub struct Desk {
+    /// What the user set, kept between sessions.
+    pub settings: Settings,
+    /// The window's own GPU; none in tests without one.
+    pub gpu: Option<RenderState>,
+    /// Where jobs compute.
+    pub device: DeviceChoice,
+    /// Open runs, in the order in which they were opened.
+    pub runs: Vec<OpenRun>,
+    /// Which of them the panels show.
+    pub shown: usize,
+    /// What could not be done, newest last: shown at the foot of the window until it is dismissed.
+    pub troubles: Vec<(Severity, String)>,
+    opening: Vec<Background<Result<Replayed, String>>>,
+}
+
+type Replayed = (RunFolder, RunConfig, RunState);
+
+impl OpenRun {
+    /// A run that was read from its folder.
+    pub fn replayed(folder: RunFolder, config: RunConfig, state: RunState) -> Self {
+        let report = Some(folder.report_path()).filter(|path| path.is_file());
+        Self { config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report }
+    }
+
+    /// A run that a worker makes.
+    pub fn at_work(folder: RunFolder, config: RunConfig, job: FollowedJob) -> Self {
+        Self { config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None }
+    }
+
+    /// What is known of it.
+    pub fn state(&self) -> &RunState {
+        &self.job.state
+    }
+
+    fn poll(&mut self, ctx: &egui::Context) -> Result<(), String> {
+        let tokens = &mut self.tokens;
+        let ended = self.job.poll(ctx, |preview| {
+            if let Preview::Tokens(seen) = preview {
+                tokens.insert(seen.stage.clone(), seen);
+            }
+        });
+        // A refused start has no folder of its own: what lies there is somebody else's.
+        if ended && !self.job.state.stages.is_empty() {
+            let (folder, config, state) = (self.folder.clone(), self.config.clone(), self.job.state.clone());
+            self.concluding = Some(Background::start(ctx, move || {
+                // What a lagging window missed stands in the record.
+                let state = folder.replay().unwrap_or(state);
+                let report = crate::report::write(&folder, &config, &state).map_err(|error| error.to_string())?;
+                Ok((state, report))
+            }));
+        }
+        if self.concluding.as_mut().is_some_and(Background::poll) {
+            let (state, report) =
+                self.concluding.take().and_then(Background::take).unwrap_or_else(|| Err("the report was lost".to_owned()))?;
+            (self.job.state, self.report) = (state, Some(report));
+        }
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// An empty desk.
+    pub fn new(settings: Settings, gpu: Option<RenderState>, device: DeviceChoice) -> Self {
+        Self { settings, gpu, device, runs: Vec::new(), shown: 0, troubles: Vec::new(), opening: Vec::new() }
+    }
+
+    /// Takes in what has happened since the last frame.
+    pub fn poll(&mut self, ctx: &egui::Context) {
+        for run in &mut self.runs {
+            if let Err(trouble) = run.poll(ctx) {
+                self.troubles.push((Severity::Warning, trouble));
+            }
+        }
+        let mut index = 0;
+        while index < self.opening.len() {
+            if !self.opening[index].poll() {
+                index += 1;
+                continue;
+            }
+            match self.opening.swap_remove(index).take() {
+                Some(Ok((folder, config, state))) => self.put(OpenRun::replayed(folder, config, state)),
+                Some(Err(trouble)) => self.troubles.push((Severity::Warning, trouble)),
+                None => self.troubles.push((Severity::Warning, "a run could not be read: an internal error".to_owned())),
+            }
+        }
+    }
+
+    /// Shows a run, in place of an older look at the same folder.
+    pub fn put(&mut self, run: OpenRun) {
+        match self.runs.iter().position(|open| open.folder == run.folder) {
+            Some(index) => {
+                self.runs[index] = run;
+                self.shown = index;
+            }
+            None => {
+                self.runs.push(run);
+                self.shown = self.runs.len() - 1;
+            }
+        }
+    }
+
+    /// Starts a job that makes a run, and shows it. `known` is what a resumed run's record holds already.
+    pub fn start(&mut self, job: Job, folder: RunFolder, config: RunConfig, known: RunState) {
+        self.settings.remember_run(folder.root());
+        let handle = worker::spawn(job, self.device.clone());
+        self.put(OpenRun::at_work(folder, config, FollowedJob::going_on(handle, known)));
+    }
+
+    /// Reads a run's folder and shows it when it is read.
+    pub fn open_run(&mut self, ctx: &egui::Context, folder: &Path) {
+        self.settings.remember_run(folder);
+        let folder = RunFolder::new(folder);
+        self.opening.push(Background::start(ctx, move || {
+            let config = folder.config().map_err(|error| error.to_string())?;
+            let state = folder.replay().map_err(|error| error.to_string())?;
+            Ok((folder, config, state))
+        }));
+    }
+
+    /// The run that the panels show.
+    pub fn shown(&self) -> Option<&OpenRun> {
+        self.runs.get(self.shown)
+    }
+
+    /// The same, to change.
+    pub fn shown_mut(&mut self) -> Option<&mut OpenRun> {
+        self.runs.get_mut(self.shown)
+    }
+
+    /// The run at work, if there is one.
+    pub fn at_work(&self) -> Option<&OpenRun> {
+        self.runs.iter().find(|run| run.job.is_running())
+    }
+
+    /// The same, to change.
+    pub fn at_work_mut(&mut self) -> Option<&mut OpenRun> {
+        self.runs.iter_mut().find(|run| run.job.is_running())
+    }
+
+    /// Says at the foot of the window that something could not be done.
+    pub fn trouble(&mut self, text: impl Into<String>) {
+        self.troubles.push((Severity::Warning, text.into()));
+    }
+}

@@ -1,0 +1,33 @@
+//! The window: train, inspect, segment.
+//!
+//! It reads the same folded [`crate::protocol::RunState`] as terminal and report, and sends the same commands; the worker
+//! owns its device, the window its own. Nothing here waits: files are read and plans made on threads of their own
+//! ([`background`]), and a frame draws what has arrived by then.
+//!
+//! [`app`] holds the four panels ([`run`], [`collapse`], [`mask_ratio`], [`segmentation`]); they share the [`desk`], where runs
+//! and the open dataset lie, and draw volumes through [`slice`].
+
+mod app;
+mod background;
+pub mod collapse;
+mod desk;
+mod job;
+mod keys;
+pub mod mask_ratio;
+mod open;
+pub mod run;
+pub mod segmentation;
+mod settings;
+pub mod slice;
+#[cfg(test)]
+mod testing;
+mod theme;
+
+pub use app::{App, Panel};
+pub use background::Background;
+pub use desk::{Desk, OpenRun};
+pub use job::FollowedJob;
+pub use keys::{Action, KeyMap};
+pub use open::{Left, NoWindow, Opening, open};
+pub use settings::{Convention, Settings, ThemeChoice};
+pub use theme::Palette;

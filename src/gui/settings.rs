@@ -1,0 +1,168 @@
+//! What a user set, kept between sessions in the platform's config folder.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyMap, Panel};
+use crate::{atomic_file, folders};
+
+/// Entries of a list of recent files.
+const RECENT: usize = 8;
+
+/// The file in the config folder.
+const FILE: &str = "window.ron";
+
+/// Light or dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThemeChoice {
+    /// As the system is.
+    System,
+    /// Dark: what reading rooms are.
+    #[default]
+    Dark,
+    /// Light.
+    Light,
+}
+
+/// Which side of the patient is on the left of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Convention {
+    /// The patient's right, as if looked at from the feet.
+    #[default]
+    Radiological,
+    /// The patient's left, as if looked at from the head.
+    Neurological,
+}
+
+/// What a user set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Light or dark.
+    pub theme: ThemeChoice,
+    /// Size of everything, relative to the system's.
+    pub zoom: f32,
+    /// The panel shown last.
+    pub panel: Panel,
+    /// Width and height of the window in points.
+    pub window_size: Option<[f32; 2]>,
+    /// Datasets opened last, newest first.
+    pub recent_datasets: Vec<PathBuf>,
+    /// Runs opened last, newest first.
+    pub recent_runs: Vec<PathBuf>,
+    /// Volumes opened last, newest first.
+    pub recent_volumes: Vec<PathBuf>,
+    /// Which side is on the left.
+    pub convention: Convention,
+    /// How slices are drawn.
+    pub slices: super::slice::SliceSettings,
+    /// Which key does what.
+    pub keys: KeyMap,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: ThemeChoice::default(),
+            zoom: 1.0,
+            panel: Panel::default(),
+            window_size: None,
+            recent_datasets: Vec::new(),
+            recent_runs: Vec::new(),
+            recent_volumes: Vec::new(),
+            convention: Convention::default(),
+            slices: super::slice::SliceSettings::default(),
+            keys: KeyMap::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the user's settings, or the defaults where there are none. A file that cannot be understood is put aside, not
+    /// overwritten; the second value says so.
+    pub fn load() -> (Self, Option<String>) {
+        folders::config().map_or_else(Default::default, |folder| Self::load_from(&folder.join(FILE)))
+    }
+
+    fn load_from(path: &Path) -> (Self, Option<String>) {
+        let Ok(text) = std::fs::read_to_string(path) else { return Default::default() };
+        match ron::from_str(&text) {
+            Ok(settings) => (settings, None),
+            Err(error) => {
+                let aside = path.with_extension("ron.unreadable");
+                let kept = std::fs::rename(path, &aside);
+                let where_to =
+                    kept.map_or_else(|error| format!("it could not be moved: {error}"), |()| format!("it was kept as {}", aside.display()));
+                (
+                    Self::default(),
+                    Some(format!("the window's settings in {} could not be understood ({error}); {where_to}", path.display())),
+                )
+            }
+        }
+    }
+
+    /// Writes them, atomically.
+    ///
+    /// # Errors
+    /// A file that cannot be written, with its path.
+    pub fn store(&self) -> Result<(), String> {
+        folders::config().map_or(Ok(()), |folder| self.store_to(&folder.join(FILE)))
+    }
+
+    fn store_to(&self, path: &Path) -> Result<(), String> {
+        let text = ron::ser::to_string_pretty(self, ron::ser::PrettyConfig::default()).expect("plain data becomes RON");
+        atomic_file::write(path, text.as_bytes())
+            .map_err(|error| format!("the window's settings could not be kept in {}: {error}", path.display()))
+    }
+
+    /// Puts a run on top of the recent ones.
+    pub fn remember_run(&mut self, path: &Path) {
+        remember(&mut self.recent_runs, path);
+    }
+
+    /// Puts a dataset on top of the recent ones.
+    pub fn remember_dataset(&mut self, path: &Path) {
+        remember(&mut self.recent_datasets, path);
+    }
+
+    /// Puts a volume on top of the recent ones.
+    pub fn remember_volume(&mut self, path: &Path) {
+        remember(&mut self.recent_volumes, path);
+    }
+}
+
+fn remember(list: &mut Vec<PathBuf>, path: &Path) {
+    // The folder that the program is started from changes between sessions.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    list.retain(|known| *known != path);
+    list.insert(0, path);
+    list.truncate(RECENT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_and_unreadable_ones_are_kept_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut settings = Settings { convention: Convention::Neurological, zoom: 1.5, ..Settings::default() };
+        (0..10).for_each(|run| settings.remember_run(&folder.path().join(format!("run{run}"))));
+        settings.remember_run(&folder.path().join("run5"));
+        assert_eq!(settings.recent_runs.len(), RECENT);
+        assert!(settings.recent_runs[0].ends_with("run5") && settings.recent_runs[1].ends_with("run9"));
+        settings.store_to(&path).unwrap();
+        assert_eq!(Settings::load_from(&path), (settings, None));
+
+        std::fs::write(&path, "(zoom: what?)").unwrap();
+        let (defaults, notice) = Settings::load_from(&path);
+        assert_eq!(defaults, Settings::default());
+        assert!(notice.unwrap().contains("unreadable"));
+        assert_eq!(std::fs::read_to_string(path.with_extension("ron.unreadable")).unwrap(), "(zoom: what?)");
+        assert!(!path.exists());
+    }
+}

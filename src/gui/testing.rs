@@ -1,0 +1,60 @@
+//! A window without a screen, for tests: drawn by the software adapter where there is one.
+
+use eframe::egui;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use egui_kittest::{Harness, SnapshotOptions};
+
+use super::{App, Settings, ThemeChoice};
+use crate::device::DeviceChoice;
+
+/// Share of a pixel's largest difference that still counts as equal, in dify's measure: drivers round colours differently.
+const THRESHOLD: f32 = 2.0;
+/// Pixels of a snapshot that may differ by more: antialiased edges.
+const FAILED_PIXELS: usize = 200;
+
+/// Size of the window in tests.
+pub(super) const SIZE: [f32; 2] = [1440.0, 900.0];
+
+/// Whether there is an adapter to draw with. Without one a test returns early; it fails instead where `SIMTROT_REQUIRE_GPU=1`.
+pub(super) fn has_gpu() -> bool {
+    let found = std::panic::catch_unwind(|| drop(create_render_state(default_wgpu_setup(), Default::default()))).is_ok();
+    if !found {
+        assert!(std::env::var("SIMTROT_REQUIRE_GPU").as_deref() != Ok("1"), "no adapter draws the window, and SIMTROT_REQUIRE_GPU=1");
+        println!("skipped: no adapter draws the window");
+    }
+    found
+}
+
+/// A window in one light, on `arrange`d content.
+pub(super) fn window(theme: ThemeChoice, arrange: impl FnOnce(&egui::Context, &mut App)) -> Harness<'static, App> {
+    let gpu = create_render_state(default_wgpu_setup(), egui_wgpu_options());
+    let renderer = WgpuTestRenderer::from_render_state(gpu.clone());
+    let ctx = egui::Context::default();
+    let settings = Settings { theme, ..Settings::default() };
+    let mut app = App::new(&ctx, settings, Some(gpu), DeviceChoice::Cpu);
+    arrange(&ctx, &mut app);
+    let options = SnapshotOptions::new().threshold(THRESHOLD).max_failed_pixels(FAILED_PIXELS);
+    Harness::builder()
+        .with_size(SIZE)
+        .with_max_steps(40)
+        .with_options(options)
+        .with_context_setup(|ctx| super::theme::install(ctx))
+        .renderer(renderer)
+        .build_ui_state(|ui, app: &mut App| app.show(ui), app)
+}
+
+fn egui_wgpu_options() -> eframe::egui_wgpu::RendererOptions {
+    eframe::egui_wgpu::RendererOptions::PREDICTABLE
+}
+
+#[test]
+fn an_empty_window_opens_on_every_panel() {
+    if !has_gpu() {
+        return;
+    }
+    for panel in [super::Panel::Run, super::Panel::Collapse, super::Panel::MaskRatio, super::Panel::Segmentation] {
+        let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.settings.panel = panel);
+        harness.run_steps(2);
+        harness.render().expect("the window is drawn");
+    }
+}

@@ -1,0 +1,78 @@
+//! What a front end may look at while a job runs: too large for the record, and dropped where nobody looks.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Stage;
+use crate::volume::{LabelMap, SourceHeader};
+
+/// Something to look at, newer than all before of its kind.
+#[derive(Clone, Debug)]
+pub enum Preview {
+    /// Tokens of a few crops, taken with a `Probe` event.
+    Tokens(Arc<TokenPreview>),
+    /// A segmentation as far as it has come.
+    Segmentation(Arc<SegmentationPreview>),
+}
+
+/// Tokens of the first crop of a few held-out volumes, with the crops themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenPreview {
+    /// The stage that measured them.
+    pub stage: Stage,
+    /// Optimiser steps done.
+    pub step: usize,
+    /// Names of the volumes.
+    pub cases: Vec<String>,
+    /// Channels of a crop.
+    pub channels: usize,
+    /// Voxels of a crop along D,H,W.
+    pub crop: [usize; 3],
+    /// Distance of voxels along D,H,W in mm. Crops lie along R,A,S: W grows to the right, H forwards, D upwards.
+    pub spacing_mm: [f64; 3],
+    /// Token grid along D,H,W.
+    pub grid: [usize; 3],
+    /// Numbers of a token.
+    pub dim: usize,
+    /// Whether the tokens are those that the loss compares; otherwise those that leave the encoder.
+    pub projected: bool,
+    /// The crops as the encoder sees them, `[volume, channel, D, H, W]`.
+    pub voxels: Arc<Vec<f32>>,
+    /// `[volume, D, H, W, dim]` of the token grid, not normalised.
+    pub tokens: Vec<f32>,
+}
+
+/// A segmentation on the scanner's grid, while windows arrive and at the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentationPreview {
+    /// The case.
+    pub case: String,
+    /// Windows predicted.
+    pub done: usize,
+    /// Windows in all.
+    pub windows: usize,
+    /// Label values so far.
+    pub labels: LabelMap,
+    /// Header of the image, for saving the segmentation beside it.
+    pub header: SourceHeader,
+    /// Names of the label values, background included.
+    pub names: std::collections::BTreeMap<u32, String>,
+}
+
+/// What one draw of masks does to a checkpoint's views at one mask ratio: a point of the what-if curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaskPoint {
+    /// Share of hidden mask cells.
+    pub mask_ratio: f64,
+    /// Which draw, from 0.
+    pub draw: usize,
+    /// The pretext task's loss, without an optimiser step.
+    pub loss: f64,
+    /// Mean cosine of a token and its counterpart in the other view; none where the task compares no tokens.
+    pub positive_similarity: Option<f64>,
+    /// `gap` of the masked views' tokens.
+    pub gap: Option<f64>,
+    /// Effective rank of the masked views' tokens.
+    pub rankme: Option<f64>,
+}
