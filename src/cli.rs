@@ -9,9 +9,9 @@ use crate::exchange::Format;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
-#[command(name = "simtrot", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "simtrot", version, propagate_version = true)]
 pub struct Cli {
-    /// Do not open a window.
+    /// Do not open a window: tell everything in the terminal.
     #[arg(long, global = true)]
     pub no_gui: bool,
     /// Where to compute: auto, cpu, gpu, gpu:N or gpu:NAME (`simtrot doctor` lists them).
@@ -20,9 +20,9 @@ pub struct Cli {
     /// Print results and problems only.
     #[arg(long, global = true)]
     pub quiet: bool,
-    /// What to do.
+    /// What to do; without a command the window opens on an empty desk.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.

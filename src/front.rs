@@ -6,13 +6,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::bench::{self, Timing};
+use clap::CommandFactory as _;
+
 use crate::cli::{BenchArgs, Cli, Command, ExportArgs, ImportArgs, RunArgs};
 use crate::config::{ConfigError, DataSource, RunConfig};
 use crate::device::DeviceChoice;
 use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::protocol::{Outcome, RunFolder, RunState};
 use crate::volume::{Dataset, check};
-use crate::worker::{self, InferJob, Job, ProbeJob, Start, Training};
+use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
 use crate::{doctor, evaluate, headless, plan, report};
 
 /// The demo's settings, as in the repository's `configs/demo.ron`.
@@ -53,17 +55,23 @@ impl From<anyhow::Error> for Refusal {
 struct Manner {
     device: DeviceChoice,
     quiet: bool,
+    window: bool,
 }
 
 /// Runs the program.
 pub fn run(cli: Cli) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let manner = Manner { device: cli.device, quiet: cli.quiet };
-    if !cli.no_gui && !cli.quiet {
-        eprintln!("simtrot has no window yet: going on as with --no-gui");
-    }
-    let code = match carry_out(cli.command, &manner) {
+    let manner = Manner { device: cli.device, quiet: cli.quiet, window: !cli.no_gui };
+    let result = match cli.command {
+        Some(command) => carry_out(command, &manner),
+        None if cli.no_gui => {
+            let _ = Cli::command().print_help();
+            Ok(BAD_INPUT)
+        }
+        None => window::empty(&manner),
+    };
+    let code = match result {
         Ok(code) => code,
         Err(Refusal::Input(message)) => {
             eprintln!("error: {message}");
@@ -89,7 +97,7 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
             train(&RunConfig::load(&config)?, &run, manner, |training| Job::Finetune { training, from })
         }
         Command::Infer { checkpoint, input, out, overwrite, set } => {
-            infer(InferJob { checkpoint, inputs: input, out, overwrite, settings: set }, manner)
+            infer(InferJob { checkpoint, input: InferInput::Files(input), out: Some(out), overwrite, settings: set }, manner)
         }
         Command::Evaluate { truth, prediction, out, set } => evaluate_folders(&truth, &prediction, out.as_deref(), &set),
         Command::Probe { checkpoint, data, json, set } => {
@@ -120,7 +128,11 @@ fn train(config: &RunConfig, run: &RunArgs, manner: &Manner, job: impl FnOnce(Tr
     };
     let folder = RunFolder::named(run.out.as_deref(), &config.name);
     let training = Training { config: config.clone(), folder: folder.clone(), start, max_steps: run.max_steps };
-    let (outcome, state) = follow(job(training), manner);
+    let job = job(training);
+    if manner.window {
+        return window::follow(job, folder, config, manner);
+    }
+    let (outcome, state) = follow(job, manner);
     // A refused start has no folder of its own: what lies there is somebody else's.
     if !state.stages.is_empty() {
         conclude(&folder, &config, state, &outcome, manner)?;
@@ -146,6 +158,67 @@ fn follow(job: Job, manner: &Manner) -> (Outcome, RunState) {
     headless::follow(worker::spawn(job, manner.device.clone()), headless::Options { quiet: manner.quiet })
 }
 
+/// The window's part of the front: it follows runs in place of the terminal.
+#[cfg(feature = "gui")]
+mod window {
+    use super::{Manner, Refusal, conclude, exit_code};
+    use crate::config::RunConfig;
+    use crate::gui::{self, Left, NoWindow, Opening};
+    use crate::headless;
+    use crate::protocol::RunFolder;
+    use crate::worker::Job;
+
+    impl From<NoWindow> for Refusal {
+        fn from(error: NoWindow) -> Self {
+            Self::Input(error.to_string())
+        }
+    }
+
+    /// Opens the window on an empty desk.
+    pub(super) fn empty(manner: &Manner) -> Result<u8, Refusal> {
+        show(Opening::Desk, manner)
+    }
+
+    /// Opens the window on a job that makes a run.
+    pub(super) fn follow(job: Job, folder: RunFolder, config: RunConfig, manner: &Manner) -> Result<u8, Refusal> {
+        show(Opening::Run { job: Box::new(job), folder, config: Box::new(config) }, manner)
+    }
+
+    /// Shows the window; follows in the terminal what is still at work when it closes.
+    fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
+        let (left, state) = gui::open(opening, manner.device.clone())?;
+        let Some(Left { handle, state: known, folder, config }) = left else {
+            return Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome)));
+        };
+        let (outcome, state) = headless::follow_on(handle, known, headless::Options { quiet: manner.quiet });
+        if !state.stages.is_empty() {
+            conclude(&folder, &config, state, &outcome, manner)?;
+        }
+        Ok(exit_code(&outcome))
+    }
+}
+
+/// A build without the window.
+#[cfg(not(feature = "gui"))]
+mod window {
+    use super::{Manner, Refusal};
+    use crate::config::RunConfig;
+    use crate::protocol::RunFolder;
+    use crate::worker::Job;
+
+    fn refuse() -> Result<u8, Refusal> {
+        Err(Refusal::Input("this program was built without its window; add --no-gui".to_owned()))
+    }
+
+    pub(super) fn empty(_: &Manner) -> Result<u8, Refusal> {
+        refuse()
+    }
+
+    pub(super) fn follow(_: Job, _: RunFolder, _: RunConfig, _: &Manner) -> Result<u8, Refusal> {
+        refuse()
+    }
+}
+
 fn exit_code(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Completed => 0,
@@ -156,7 +229,7 @@ fn exit_code(outcome: &Outcome) -> u8 {
 }
 
 fn infer(job: InferJob, manner: &Manner) -> Result<u8, Refusal> {
-    let out = job.out.clone();
+    let out = job.out.clone().unwrap_or_default();
     let (outcome, state) = follow(Job::Infer(job), manner);
     if outcome == Outcome::Completed && !manner.quiet {
         let written = state.stages.last().map_or(0, |stage| stage.done);

@@ -229,9 +229,10 @@ impl App {
     /// Asks before a running job loses its window.
     fn watch_closing(&mut self, ctx: &egui::Context) {
         let running = self.desk.at_work().is_some();
+        let concluding = self.desk.runs.iter().any(OpenRun::is_concluding);
         let asked = ctx.input(|input| input.viewport().close_requested());
         match self.closing {
-            Closing::Stopping if !running => {
+            Closing::Stopping if !running && !concluding => {
                 self.closing = Closing::Confirmed;
                 close(ctx);
             }
@@ -241,6 +242,10 @@ impl App {
                 if self.closing == Closing::No {
                     self.closing = Closing::Asking;
                 }
+            }
+            _ if asked && concluding => {
+                ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+                self.closing = Closing::Stopping;
             }
             _ => {}
         }

@@ -65,6 +65,11 @@ impl OpenRun {
         &self.job.state
     }
 
+    /// Whether its report is being written.
+    pub fn is_concluding(&self) -> bool {
+        self.concluding.is_some()
+    }
+
     fn poll(&mut self, ctx: &egui::Context) -> Result<(), String> {
         let tokens = &mut self.tokens;
         let ended = self.job.poll(ctx, |preview| {

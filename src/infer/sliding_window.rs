@@ -8,6 +8,7 @@ mod slab;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::ops::ControlFlow;
 
@@ -113,6 +114,9 @@ pub enum SlidingWindowError {
 /// Windows predicted so far, and the way to stop.
 pub type Watch<'a> = dyn FnMut(usize, usize) -> ControlFlow<()> + 'a;
 
+/// Windows predicted so far, windows in all, and the classes found so far (`[D, H, W]`, 0 where none is yet): and the way to stop.
+pub type WatchClasses<'a> = dyn FnMut(usize, usize, &[u8]) -> ControlFlow<()> + 'a;
+
 /// The network: windows `[batch, channel, D, H, W]` and that shape, to logits `[batch, class, D, H, W]`.
 pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + 'a;
 
@@ -193,11 +197,26 @@ impl SlidingWindow {
         predict: &mut Predict<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<u8>, SlidingWindowError> {
+        self.segment_in_sight(image, classes, predict, &mut |done, windows, _| watch(done, windows))
+    }
+
+    /// The same, with a look at what has been found so far.
+    ///
+    /// # Errors
+    /// As [`Self::segment`].
+    pub fn segment_in_sight(
+        &self,
+        image: &Volume,
+        classes: usize,
+        predict: &mut Predict<'_>,
+        watch: &mut WatchClasses<'_>,
+    ) -> Result<Vec<u8>, SlidingWindowError> {
         let [_, height, width] = image.grid.shape;
-        let mut segmentation = vec![0; image.grid.len()];
+        // Lines are filled in and looked at in turn, by two callbacks.
+        let segmentation = RefCell::new(vec![0; image.grid.len()]);
         let mut best = vec![0.0; width];
         let mut arg_max = |line: Line<'_>| {
-            let voxels = &mut segmentation[(line.depth * height + line.height) * width..][..width];
+            let voxels = &mut segmentation.borrow_mut()[(line.depth * height + line.height) * width..][..width];
             best.copy_from_slice(line.class(0));
             for class in 1..classes {
                 for ((voxel, best), &logit) in voxels.iter_mut().zip(&mut best).zip(line.class(class)) {
@@ -207,8 +226,9 @@ impl SlidingWindow {
                 }
             }
         };
-        self.slide(image, classes, &mut Run { predict, watch, finished: &mut arg_max })?;
-        Ok(segmentation)
+        let mut watch = |done, windows| watch(done, windows, &segmentation.borrow());
+        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut arg_max })?;
+        Ok(segmentation.into_inner())
     }
 
     /// The blended logits, `[class, D, H, W]`. For a segmentation alone, [`Self::segment`] needs far less memory.

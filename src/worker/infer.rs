@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::measure::segment;
 use super::{Ended, JobError, Recorder};
 use crate::config::DataSource;
 use crate::device::Opened;
-use crate::infer::export::write_segmentation;
-use crate::preprocess;
-use crate::protocol::{Event, Stage, StageKind};
+use crate::infer::export::{to_source, write_segmentation};
+use crate::preprocess::{self, Case};
+use crate::protocol::{Event, Preview, SegmentationPreview, Stage, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::naming::{channel_suffix, stem};
 use crate::volume::{CaseSource, Dataset, VolumeSource};
@@ -19,15 +21,30 @@ use crate::volume::{CaseSource, Dataset, VolumeSource};
 pub struct InferJob {
     /// Checkpoint folder, or a run's.
     pub checkpoint: PathBuf,
-    /// NIfTI files, and folders of them.
-    pub inputs: Vec<PathBuf>,
-    /// Folder for the segmentations.
-    pub out: PathBuf,
+    /// What to segment.
+    pub input: InferInput,
+    /// Folder for the segmentations; none: they are shown as previews, the last of each case complete, and not written.
+    pub out: Option<PathBuf>,
     /// Replace segmentations that are already there.
     pub overwrite: bool,
     /// `key=value` changes of the checkpoint's settings.
     pub settings: Vec<String>,
 }
+
+/// What to segment.
+#[derive(Clone, Debug)]
+pub enum InferInput {
+    /// NIfTI files, and folders of them.
+    Files(Vec<PathBuf>),
+    /// A case of a dataset; its truth is not looked at.
+    Case(Box<CaseSource>),
+}
+
+/// Seconds between two previews, at least.
+const PREVIEW_EVERY_SECS: f64 = 0.3;
+
+/// A preview is made only after this many times the seconds that the last one took: looking must not slow the work down.
+const PREVIEW_PATIENCE: f64 = 10.0;
 
 pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Result<Ended, JobError> {
     let place = Checkpoint::locate(&job.checkpoint)?;
@@ -36,26 +53,78 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     let network = load_segmenter(&checkpoint, &place, &opened.device)?;
     let labels = &checkpoint.info.dataset.labels;
     let values: Vec<u32> = labels.keys().copied().collect();
-    let cases = cases(&job.inputs)?;
-    let outputs: Vec<PathBuf> = cases.iter().map(|case| job.out.join(format!("{}.nii.gz", case.name))).collect();
+    let cases = match &job.input {
+        InferInput::Files(files) => cases(files)?,
+        InferInput::Case(case) => vec![CaseSource { label: None, ..(**case).clone() }],
+    };
+    let output = |case: &CaseSource| Some(job.out.as_ref()?.join(format!("{}.nii.gz", case.name)));
+    let outputs: Vec<PathBuf> = cases.iter().filter_map(output).collect();
     refuse_to_overwrite(job, &outputs)?;
 
     recorder.start("infer", &opened.description, labels.values().cloned().collect());
     let stage = Stage { kind: StageKind::Infer, arm: String::new() };
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
-    for (done, (source, output)) in cases.iter().zip(&outputs).enumerate() {
+    for (done, source) in cases.iter().enumerate() {
         let channels = checkpoint.info.dataset.channels.len();
         let loaded = source.load(Some(channels), None)?;
         let case = preprocess::prepare_one(&source.name, loaded, &values, &config.data.preprocess)?;
-        let Some(classes) = segment(&network, &case, (&config, values.len()), &opened.device, &|| recorder.control())? else {
+        let mut show = Show { case: &case, labels, values: &values, recorder, next: Instant::now() };
+        let mut watch = |done, windows, found: &[u8]| {
+            if job.out.is_none() {
+                show.so_far(done, windows, found);
+            }
+            recorder.control()
+        };
+        let Some(classes) = segment(&network, &case, (&config, values.len()), &opened.device, &mut watch)? else {
             return Ok(Ended::Stopped);
         };
-        write_segmentation(output, classes, &case.way_back, &values)?;
+        match output(source) {
+            Some(output) => write_segmentation(&output, classes, &case.way_back, &values)?,
+            None => show.complete(classes),
+        }
         recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
     }
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
     Ok(Ended::Completed)
+}
+
+/// Shows a segmentation while windows arrive.
+struct Show<'a> {
+    case: &'a Case,
+    labels: &'a BTreeMap<u32, String>,
+    values: &'a [u32],
+    recorder: &'a Recorder,
+    next: Instant,
+}
+
+impl Show<'_> {
+    fn so_far(&mut self, done: usize, windows: usize, classes: &[u8]) {
+        let began = Instant::now();
+        if began < self.next {
+            return;
+        }
+        self.recorder.preview(self.preview(done, windows, classes.to_vec()));
+        let pause_secs = (began.elapsed().as_secs_f64() * PREVIEW_PATIENCE).max(PREVIEW_EVERY_SECS);
+        self.next = Instant::now() + Duration::from_secs_f64(pause_secs);
+    }
+
+    fn complete(&self, classes: Vec<u8>) {
+        // How many windows there were no longer matters: all of them are in.
+        self.recorder.last_preview(self.preview(1, 1, classes));
+    }
+
+    fn preview(&self, done: usize, windows: usize, classes: Vec<u8>) -> Preview {
+        let way_back = &self.case.way_back;
+        Preview::Segmentation(Arc::new(SegmentationPreview {
+            case: self.case.name.clone(),
+            done,
+            windows,
+            labels: to_source(classes, way_back, self.values),
+            header: way_back.header.clone(),
+            names: self.labels.clone(),
+        }))
+    }
 }
 
 /// The cases of files and folders; channels in files of their own (`_0000`, `_0001`) become one case.

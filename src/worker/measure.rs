@@ -29,18 +29,24 @@ pub(super) struct TestPlace<'a> {
     pub(super) recorder: &'a Recorder,
 }
 
-/// The class of each voxel of a prepared case; None when `control` asks to stop.
+/// What happens on the way: windows done, windows in all, classes so far; and what the front end wants.
+pub(super) type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> Control + 'a;
+
+/// The class of each voxel of a prepared case; None when `watch` asks to stop.
 pub(super) fn segment(
     network: &Segmenter,
     case: &Case,
     (config, classes): (&RunConfig, usize),
     device: &Device,
-    control: &dyn Fn() -> Control,
+    watch: &mut Watch<'_>,
 ) -> Result<Option<Vec<u8>>, SlidingWindowError> {
     let window = SlidingWindow::new(&config.infer, config.finetune.crop_size, WINDOW_BATCH);
     let mut predict = predictor(network, device);
-    let mut watch = |_, _| if control() == Control::Stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    match window.segment(&case.image, classes, &mut predict, &mut watch) {
+    let mut watch = |done, windows, found: &[u8]| match watch(done, windows, found) {
+        Control::Stop => ControlFlow::Break(()),
+        Control::Continue | Control::Save => ControlFlow::Continue(()),
+    };
+    match window.segment_in_sight(&case.image, classes, &mut predict, &mut watch) {
         Ok(segmentation) => Ok(Some(segmentation)),
         Err(SlidingWindowError::Stopped { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -59,7 +65,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     let regions = regions(&plan.dataset.labels, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
-        let Some(classes) = segment(&network, case, (config, values.len()), device, &|| recorder.control())? else {
+        let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.control())? else {
             return Ok(Ended::Stopped);
         };
         let prediction = crate::infer::export::to_source(classes, &case.way_back, &values);
@@ -86,8 +92,8 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
         let (mut sum, mut count) = (0.0, 0_usize);
         for case in cases.iter() {
             let Some(truth) = &case.case.label else { continue };
-            let never = || Control::Continue;
-            let found = segment(network, &case.case, (config, classes), device, &never)
+            let mut never = |_: usize, _: usize, _: &[u8]| Control::Continue;
+            let found = segment(network, &case.case, (config, classes), device, &mut never)
                 .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
             let found = found.expect("nobody asked to stop");
             for class in 1..classes as u8 {

@@ -66,7 +66,7 @@ pub enum Job {
     Probe(ProbeJob),
 }
 
-pub use infer::InferJob;
+pub use infer::{InferInput, InferJob};
 pub use probe::ProbeJob;
 
 /// A run to make, or to go on with.
