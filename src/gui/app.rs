@@ -15,7 +15,7 @@ use super::run::RunPanel;
 use super::segmentation::SegmentationPanel;
 use super::{Action, Desk, FollowedJob, Left, OpenRun, Opening, Palette, Settings, ThemeChoice, theme};
 use crate::device::DeviceChoice;
-use crate::protocol::{Outcome, RunState, Severity};
+use crate::protocol::{RunState, Severity};
 use crate::worker;
 
 /// Time that changed settings wait before they are written: sliders change them at each frame.
@@ -432,11 +432,6 @@ fn mouse_table(ui: &mut Ui) {
     });
 }
 
-/// How a run ended, in a word and a colour.
-pub(super) fn ending(outcome: &Outcome, palette: Palette) -> (&'static str, egui::Color32) {
-    match outcome {
-        Outcome::Completed => ("completed", palette.good()),
-        Outcome::Stopped => ("stopped", palette.caution()),
-        Outcome::Failed { .. } => ("failed", palette.bad()),
-    }
-}
+#[cfg(test)]
+#[path = "app_tests.rs"]
+mod tests;

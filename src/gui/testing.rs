@@ -1,11 +1,15 @@
 //! A window without a screen, for tests: drawn by the software adapter where there is one.
 
+use std::sync::mpsc::sync_channel;
+
 use eframe::egui;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_kittest::{Harness, SnapshotOptions};
 
 use super::{App, Settings, ThemeChoice};
 use crate::device::DeviceChoice;
+use crate::protocol::{Command, Event, Outcome, Preview, Record};
+use crate::worker::RunHandle;
 
 /// Share of a pixel's largest difference that still counts as equal, in dify's measure: drivers round colours differently.
 const THRESHOLD: f32 = 2.0;
@@ -56,5 +60,35 @@ fn an_empty_window_opens_on_every_panel() {
         let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.settings.panel = panel);
         harness.run_steps(2);
         harness.render().expect("the window is drawn");
+    }
+}
+
+/// The worker's side of a job whose events a test makes up.
+pub(super) struct FakeWorker {
+    events: std::sync::mpsc::SyncSender<Record>,
+    /// Previews to the window.
+    pub(super) previews: std::sync::mpsc::SyncSender<Preview>,
+    commands: std::sync::mpsc::Receiver<Command>,
+}
+
+/// A job that does what a test says.
+pub(super) fn fake_worker() -> (RunHandle, FakeWorker) {
+    let (event_sender, events) = sync_channel(4096);
+    let (preview_sender, previews) = sync_channel(16);
+    let (commands, command_receiver) = sync_channel(16);
+    let join = std::thread::spawn(|| Outcome::Completed);
+    let worker = FakeWorker { events: event_sender, previews: preview_sender, commands: command_receiver };
+    (RunHandle { events, previews, commands, join }, worker)
+}
+
+impl FakeWorker {
+    /// Tells an event at a moment.
+    pub(super) fn tell(&self, secs: f64, event: Event) {
+        self.events.send(Record { secs, event }).expect("the window listens");
+    }
+
+    /// The commands since the last look.
+    pub(super) fn commands(&self) -> Vec<Command> {
+        self.commands.try_iter().collect()
     }
 }

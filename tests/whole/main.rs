@@ -10,3 +10,5 @@ mod parity;
 mod pretext;
 mod program;
 mod report;
+#[cfg(feature = "gui")]
+mod window;

@@ -1,0 +1,122 @@
+//! The window's frame: panels, keys, troubles, the question before it closes.
+
+use eframe::egui::{Key, ViewportEvent};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::*;
+use crate::config::RunConfig;
+use crate::gui::testing::{FakeWorker, fake_worker, has_gpu, window};
+use crate::protocol::{Command, Environment, Event, RunFolder};
+
+/// A window on a job that a test plays, in a folder of its own.
+fn at_work() -> (Harness<'static, App>, FakeWorker, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, worker) = fake_worker();
+    let run = RunFolder::new(folder.path());
+    let harness = window(ThemeChoice::Dark, move |_, app| {
+        app.desk.put(OpenRun::at_work(run, RunConfig::default(), FollowedJob::new(handle)));
+    });
+    worker.tell(0.0, Event::Started { schema: 1, name: "night".into(), environment: Environment::default(), classes: Vec::new() });
+    (harness, worker, folder)
+}
+
+fn ask_to_close(harness: &mut Harness<'_, App>) {
+    let id = harness.ctx.viewport_id();
+    harness.input_mut().viewports.entry(id).or_default().events.push(ViewportEvent::Close);
+    harness.run_steps(2);
+}
+
+fn close_was_cancelled(harness: &Harness<'_, App>) -> bool {
+    harness.output().viewport_output.values().any(|output| output.commands.contains(&ViewportCommand::CancelClose))
+}
+
+#[test]
+fn a_window_with_a_running_job_asks_before_it_closes() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut harness, worker, _folder) = at_work();
+    harness.run_steps(2);
+    let id = harness.ctx.viewport_id();
+    harness.input_mut().viewports.entry(id).or_default().events.push(ViewportEvent::Close);
+    harness.step();
+    assert!(close_was_cancelled(&harness), "the window stays");
+    harness.run_steps(2);
+    harness.get_by_label_contains("night is still at work");
+    harness.get_by_label("Cancel").click();
+    harness.run_steps(2);
+    assert!(harness.query_by_label("Cancel").is_none() && worker.commands().is_empty());
+
+    ask_to_close(&mut harness);
+    harness.get_by_label("Stop and save").click();
+    harness.run_steps(2);
+    assert_eq!(worker.commands(), [Command::Stop]);
+    worker.tell(9.0, Event::Finished { outcome: crate::protocol::Outcome::Stopped });
+    let closed = (0..20).any(|_| {
+        harness.step();
+        harness.output().viewport_output.values().any(|output| output.commands.contains(&ViewportCommand::Close))
+    });
+    assert!(closed, "it closes once the job has stopped");
+}
+
+#[test]
+fn a_job_goes_on_without_its_window_when_the_user_says_so() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut harness, worker, _folder) = at_work();
+    let (sender, left) = std::sync::mpsc::sync_channel(1);
+    harness.state_mut().hand_over_to(sender);
+    harness.run_steps(2);
+    ask_to_close(&mut harness);
+    harness.get_by_label("Keep running without a window").click();
+    harness.run_steps(2);
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    let (left, _) = left.try_recv().unwrap();
+    let left = left.expect("the job is handed over");
+    assert_eq!(left.state.name, "night");
+    assert!(worker.commands().is_empty(), "nobody asked it to stop");
+    worker.tell(1.0, Event::Finished { outcome: crate::protocol::Outcome::Completed });
+    assert!(left.handle.events.recv().is_ok());
+}
+
+#[test]
+fn keys_are_listed_and_can_be_changed() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, _| {});
+    harness.key_press(Key::Questionmark);
+    harness.run_steps(3);
+    harness.get_by_label("Keys and mouse");
+    harness.snapshot("window_keys_dark");
+    harness.get_all_by_label("R").next().expect("the key of the fitted view").click();
+    harness.run_steps(2);
+    harness.key_press(Key::Z);
+    harness.run_steps(2);
+    assert_eq!(harness.state().desk.settings.keys.key(Action::ResetView), Key::Z);
+    harness.get_by_label("Back to the defaults").click();
+    harness.run_steps(2);
+    assert_eq!(harness.state().desk.settings.keys.key(Action::ResetView), Key::R);
+}
+
+#[test]
+fn a_trouble_stays_at_the_foot_until_it_is_dismissed() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Light, |ctx, app| {
+        app.desk.open_run(ctx, std::path::Path::new("/nowhere/at/all"));
+    });
+    let shown = (0..200).any(|_| {
+        harness.step();
+        std::thread::sleep(Duration::from_millis(5));
+        harness.query_by_label_contains("/nowhere/at/all").is_some()
+    });
+    assert!(shown, "a run that is not there is told of");
+    harness.get_by_label("Dismiss").click();
+    harness.run_steps(2);
+    assert!(harness.state().desk.troubles.is_empty());
+}
