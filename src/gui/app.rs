@@ -332,7 +332,7 @@ impl App {
             for action in Action::ALL {
                 ui.label(action.title());
                 let waiting = self.rebinding == Some(action);
-                let text = if waiting { "press a key".to_owned() } else { self.desk.settings.keys.hint(ui, action) };
+                let text = if waiting { "press a key".to_owned() } else { self.desk.settings.keys.hint(action).to_owned() };
                 if ui.add(Button::new(text).min_size(egui::vec2(80.0, 0.0))).clicked() {
                     self.rebinding = (!waiting).then_some(action);
                 }
@@ -420,6 +420,7 @@ fn mouse_table(ui: &mut Ui) {
         ("Ctrl + wheel, right drag", "Zoom"),
         ("Middle drag, Shift + drag", "Pan"),
         ("Ctrl + drag", "Window (sideways), level (up, down)"),
+        ("Ctrl + double click", "Window and level from the volume"),
         ("Double click", "Show the view alone, or all"),
         ("Arrows, Shift + arrows", "Crosshair by 1 or 5 voxels"),
     ];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{Key, KeyboardShortcut, Modifiers, Ui};
+use eframe::egui::{Key, Modifiers, Ui};
 use serde::{Deserialize, Serialize};
 
 /// Something that a key does.
@@ -168,8 +168,13 @@ impl KeyMap {
     }
 
     /// The key as tooltips show it.
-    pub fn hint(&self, ui: &Ui, action: Action) -> String {
-        ui.ctx().format_shortcut(&KeyboardShortcut::new(Modifiers::NONE, self.key(action)))
+    pub fn hint(&self, action: Action) -> &'static str {
+        match self.key(action) {
+            Key::Questionmark => "?",
+            Key::Period => ".",
+            Key::Comma => ",",
+            key => key.name(),
+        }
     }
 }
 

@@ -17,6 +17,9 @@ const FIRST_SIZE: [f32; 2] = [1440.0, 900.0];
 /// Below this, controls would hide one another.
 const LEAST_SIZE: [f32; 2] = [900.0, 560.0];
 
+/// Drawn from `assets/icon.svg`.
+const ICON: &[u8] = include_bytes!("../../assets/icon.png");
+
 /// What the window opens on.
 pub enum Opening {
     /// An empty desk.
@@ -63,6 +66,7 @@ pub fn open(opening: Opening, device: DeviceChoice) -> Result<(Option<Left>, Run
         .with_app_id("simtrot")
         .with_inner_size(size)
         .with_min_inner_size(LEAST_SIZE)
+        .with_icon(eframe::icon_data::from_png_bytes(ICON).expect("assets/icon.png is a picture"))
         .with_drag_and_drop(true);
     let options = NativeOptions { viewport, wgpu_options: graphics(), persist_window: false, ..NativeOptions::default() };
     let (sender, left): (SyncSender<_>, Receiver<_>) = sync_channel(1);

@@ -108,6 +108,7 @@ fn dark() -> Visuals {
     visuals.widgets.inactive.weak_bg_fill = colour(0x2A3038);
     visuals.widgets.inactive.bg_fill = colour(0x343B45);
     visuals.widgets.hovered.weak_bg_fill = colour(0x38414C);
+    visuals.widgets.open.weak_bg_fill = colour(0x262C34);
     visuals.warn_fg_color = colour(palette::CAUTION.dark);
     visuals.error_fg_color = colour(palette::BAD.dark);
     rounded(visuals)
