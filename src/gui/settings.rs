@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyMap, Panel};
+use super::{KeyMap, Layout, Panel};
 use crate::{atomic_file, folders};
 
 /// Entries of a list of recent files.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub panel: Panel,
     /// Width and height of the window in points.
     pub window_size: Option<[f32; 2]>,
+    /// Sizes of the window's parts.
+    pub layout: Layout,
     /// Datasets opened last, newest first.
     pub recent_datasets: Vec<PathBuf>,
     /// Runs opened last, newest first.
@@ -70,6 +72,7 @@ impl Default for Settings {
             zoom: 1.0,
             panel: Panel::default(),
             window_size: None,
+            layout: Layout::default(),
             recent_datasets: Vec::new(),
             recent_runs: Vec::new(),
             recent_volumes: Vec::new(),
@@ -151,10 +154,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let mut settings = Settings { convention: Convention::Neurological, zoom: 1.5, ..Settings::default() };
+        settings.layout.keep("run.left", 311.6);
         (0..10).for_each(|run| settings.remember_run(&folder.path().join(format!("run{run}"))));
         settings.remember_run(&folder.path().join("run5"));
         assert_eq!(settings.recent_runs.len(), RECENT);
         assert!(settings.recent_runs[0].ends_with("run5") && settings.recent_runs[1].ends_with("run9"));
+        assert_eq!((settings.layout.size("run.left", 1.0), settings.layout.size("run.right", 1.0)), (312.0, 1.0));
         settings.store_to(&path).unwrap();
         assert_eq!(Settings::load_from(&path), (settings, None));
 
