@@ -59,6 +59,11 @@ pub const CAUTION: Tone = tone(0x8A5A00, 0xE6B800);
 /// Bad news: collapsed, failed.
 pub const BAD: Tone = tone(0xB23A00, 0xFF8F4D);
 
+/// Stops of a heat map from 0 to 1, evenly spaced: viridis, in which equal steps look equal to every eye and in print.
+pub const HEAT: [u32; 9] = [0x440154, 0x472D7B, 0x3B528B, 0x2C728E, 0x21918C, 0x28AE80, 0x5EC962, 0xADDC30, 0xFDE725];
+/// Around a volume's slices: dark, as reading rooms are, and not quite the black of air.
+pub const AROUND: u32 = 0x101418;
+
 /// Outline colour of the label at a place of the dataset's list.
 pub fn label(index: usize) -> u32 {
     LABELS[index % LABELS.len()]

@@ -1,0 +1,209 @@
+// One slice of a volume: image, heat map, labels as fill and outline, or their difference from the truth.
+//
+// One triangle covers a view; each of its pixels finds its place on the slice, in voxels, and reads what lies there. The host
+// counterpart that decides the same for every pixel is src/gui/slice/cpu.rs; a test holds the two together.
+//
+// Group 0:
+//   binding 0  uniform     View: geometry, window, what is drawn, colours
+//   binding 1  texture_3d  image, R32Float
+//   binding 2  texture_3d  labels, R8Uint: places in `View.labels`, 0 = background
+//   binding 3  texture_3d  true labels, R8Uint, same meaning
+//   binding 4  texture_3d  heat map, R32Float on its own coarse grid: 0 to 1, below 0 = not painted
+// Textures lie x = W, y = H, z = D. What is not given is bound as one voxel and switched off in `View.flags`.
+
+struct View {
+    // Place at the view's upper left corner and voxels for each pixel, both across and down the slice.
+    first: vec2<f32>,
+    step: vec2<f32>,
+    // Voxels across and down.
+    size: vec2<f32>,
+    // The view's upper left corner in the frame, pixels.
+    pane: vec2<f32>,
+    // Voxel (x, y, z) at place (0, 0), and the way from one voxel to the next across and down: one of -1, 1 and two zeros.
+    corner: vec4<f32>,
+    across: vec4<f32>,
+    down: vec4<f32>,
+    // Voxels for each texel of a reduced texture.
+    image_step: vec4<f32>,
+    label_step: vec4<f32>,
+    truth_step: vec4<f32>,
+    // Cells of the heat map for each voxel.
+    heat_scale: vec4<f32>,
+    // Intensity shown black, one over the width of the window, opacity of the fill, width of the outline in pixels.
+    look: vec4<f32>,
+    // Opacity of the heat map; the rest is padding.
+    heat: vec4<f32>,
+    flags: vec4<u32>,
+    around: vec4<f32>,
+    // Agreed, missed, false.
+    difference: array<vec4<f32>, 3>,
+    // The last stop twice.
+    ramp: array<vec4<f32>, 10>,
+    // Colour, and whether it is drawn.
+    labels: array<vec4<f32>, 256>,
+}
+
+@group(0) @binding(0) var<uniform> view: View;
+@group(0) @binding(1) var image: texture_3d<f32>;
+@group(0) @binding(2) var labels: texture_3d<u32>;
+@group(0) @binding(3) var truth: texture_3d<u32>;
+@group(0) @binding(4) var heat: texture_3d<f32>;
+
+// Bits of `View.flags.x`, as in src/gui/slice/look.rs.
+const LINEAR: u32 = 1u;
+const FILL: u32 = 2u;
+const OUTLINE: u32 = 4u;
+const DIFFERENCE: u32 = 8u;
+const HEAT: u32 = 16u;
+
+const RAMP_STOPS: f32 = 8.0;
+const DIAGONAL: f32 = 0.70710677;
+
+fn has(flag: u32) -> bool {
+    return (view.flags.x & flag) != 0u;
+}
+
+// Place on the slice of a point of the view, in pixels from its corner.
+fn place(pixel: vec2<f32>) -> vec2<f32> {
+    return view.first + pixel * view.step;
+}
+
+fn inside(at: vec2<f32>) -> bool {
+    return all(at >= vec2<f32>(-0.5)) && all(at < view.size - vec2<f32>(0.5));
+}
+
+fn voxel(at: vec2<f32>) -> vec3<f32> {
+    return view.corner.xyz + at.x * view.across.xyz + at.y * view.down.xyz;
+}
+
+fn nearest(voxel: vec3<f32>, step: vec3<f32>, size: vec3<u32>) -> vec3<i32> {
+    return clamp(vec3<i32>(floor((voxel + 0.5) / step)), vec3<i32>(0), vec3<i32>(size) - 1);
+}
+
+fn load(texel: vec3<i32>) -> f32 {
+    return textureLoad(image, clamp(texel, vec3<i32>(0), vec3<i32>(textureDimensions(image)) - 1), 0).x;
+}
+
+fn intensity(at: vec2<f32>) -> f32 {
+    let here = voxel(at);
+    if !has(LINEAR) {
+        return load(nearest(here, view.image_step.xyz, textureDimensions(image)));
+    }
+    // In the plane only: a slice shows one layer of voxels.
+    let across = abs(view.across.xyz);
+    let down = abs(view.down.xyz);
+    let texel = (here + 0.5) / view.image_step.xyz - 0.5;
+    let plane = across + down;
+    let low = floor(texel + 0.5 * (1.0 - plane));
+    let part = texel - low;
+    let x = dot(part, across);
+    let y = dot(part, down);
+    let base = vec3<i32>(low);
+    let right = vec3<i32>(across);
+    let below = vec3<i32>(down);
+    let upper = mix(load(base), load(base + right), x);
+    let lower = mix(load(base + below), load(base + right + below), x);
+    return mix(upper, lower, y);
+}
+
+fn shown(label: u32) -> u32 {
+    return select(0u, label, view.labels[label].w > 0.5);
+}
+
+// Label, or kind of difference from 1, at a point of the view; 0 where nothing is drawn.
+fn class_at(pixel: vec2<f32>) -> u32 {
+    let at = place(pixel);
+    if !inside(at) {
+        return 0u;
+    }
+    let here = voxel(at);
+    let label = shown(textureLoad(labels, nearest(here, view.label_step.xyz, textureDimensions(labels)), 0).x);
+    if !has(DIFFERENCE) {
+        return label;
+    }
+    let right = shown(textureLoad(truth, nearest(here, view.truth_step.xyz, textureDimensions(truth)), 0).x);
+    if label == right {
+        return select(0u, 1u, label != 0u);
+    }
+    return select(3u, 2u, label == 0u);
+}
+
+fn class_colour(class: u32) -> vec3<f32> {
+    if has(DIFFERENCE) {
+        return view.difference[class - 1u].xyz;
+    }
+    return view.labels[class].xyz;
+}
+
+// Whether something else lies within the outline's width of a point whose class this is.
+fn on_edge(pixel: vec2<f32>, class: u32) -> bool {
+    let far = view.look.w;
+    let near = far * DIAGONAL;
+    return class_at(pixel + vec2<f32>(far, 0.0)) != class
+        || class_at(pixel - vec2<f32>(far, 0.0)) != class
+        || class_at(pixel + vec2<f32>(0.0, far)) != class
+        || class_at(pixel - vec2<f32>(0.0, far)) != class
+        || class_at(pixel + vec2<f32>(near, near)) != class
+        || class_at(pixel - vec2<f32>(near, near)) != class
+        || class_at(pixel + vec2<f32>(near, -near)) != class
+        || class_at(pixel - vec2<f32>(near, -near)) != class;
+}
+
+fn with_heat(grey: vec3<f32>, at: vec2<f32>) -> vec3<f32> {
+    let cell = vec3<i32>(floor((voxel(at) + 0.5) * view.heat_scale.xyz));
+    let value = textureLoad(heat, clamp(cell, vec3<i32>(0), vec3<i32>(textureDimensions(heat)) - 1), 0).x;
+    if value < 0.0 {
+        return grey;
+    }
+    let stop = value * RAMP_STOPS;
+    let below = u32(stop);
+    let hue = mix(view.ramp[below].xyz, view.ramp[below + 1u].xyz, stop - f32(below));
+    return mix(grey, hue, view.heat.x);
+}
+
+// Colour of a pixel in gamma space.
+fn colour(pixel: vec2<f32>) -> vec3<f32> {
+    let at = place(pixel);
+    if !inside(at) {
+        return view.around.xyz;
+    }
+    var rgb = vec3<f32>(clamp((intensity(at) - view.look.x) * view.look.y, 0.0, 1.0));
+    if has(HEAT) {
+        rgb = with_heat(rgb, at);
+    }
+    if !has(FILL) && !has(OUTLINE) {
+        return rgb;
+    }
+    let class = class_at(pixel);
+    if class == 0u {
+        return rgb;
+    }
+    if has(OUTLINE) && on_edge(pixel, class) {
+        return class_colour(class);
+    }
+    if has(FILL) {
+        rgb = mix(rgb, class_colour(class), view.look.z);
+    }
+    return rgb;
+}
+
+@vertex
+fn cover(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
+    let corner = vec2<f32>(f32((index << 1u) & 2u), f32(index & 2u));
+    return vec4<f32>(corner * 2.0 - 1.0, 0.0, 1.0);
+}
+
+// For targets that store what they are given, as the window's usually is.
+@fragment
+fn gamma_target(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+    return vec4<f32>(colour(position.xy - view.pane), 1.0);
+}
+
+// For targets that encode to sRGB themselves.
+@fragment
+fn linear_target(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+    let srgb = colour(position.xy - view.pane);
+    let low = srgb / 12.92;
+    let high = pow((srgb + 0.055) / 1.055, vec3<f32>(2.4));
+    return vec4<f32>(select(high, low, srgb < vec3<f32>(0.04045)), 1.0);
+}

@@ -1,0 +1,218 @@
+//! A slice drawn without a GPU: the specification of `shaders/slice.wgsl`, function by function, and the way to a picture of any size.
+
+use eframe::egui::{Color32, ColorImage};
+use rayon::prelude::*;
+
+use super::look::{DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, Look, OUTLINE};
+use super::{Framing, LabelColours, Plane, PlaneGeometry, SliceSettings, WindowLevel};
+use crate::gui::Convention;
+use crate::volume::Grid;
+
+/// `1 / sqrt(2)`, as the shader has it.
+const DIAGONAL: f32 = std::f32::consts::FRAC_1_SQRT_2;
+
+/// What there is to draw, in the host's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct HostScene<'a> {
+    /// Where the voxels lie.
+    pub grid: &'a Grid,
+    /// One channel, `[D, H, W]`.
+    pub image: &'a [f32],
+    /// Labels, `[D, H, W]`, as places in `colours`.
+    pub labels: Option<&'a [u8]>,
+    /// True labels, likewise.
+    pub truth: Option<&'a [u8]>,
+    /// Values on a coarse grid, and its D,H,W.
+    pub heat: Option<(&'a [f32], [usize; 3])>,
+    /// What is black and white.
+    pub window: WindowLevel,
+    /// What labels look like.
+    pub colours: &'a LabelColours,
+    /// How slices are drawn.
+    pub settings: &'a SliceSettings,
+    /// Which side is on the left.
+    pub convention: Convention,
+}
+
+/// Which slice is drawn, and how large.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture {
+    /// The plane.
+    pub plane: Plane,
+    /// Index of the slice along the plane's axis.
+    pub slice: usize,
+    /// Pixels across and down.
+    pub pixels: [usize; 2],
+    /// The part of the slice that is shown.
+    pub framing: Framing,
+    /// Pixels kept free on each side of the whole slice.
+    pub margin: f64,
+    /// Outlines are this many times as wide as their setting says.
+    pub pixels_per_point: f32,
+}
+
+/// Draws a slice: the same pixels as the GPU, without letters and crosshair.
+pub fn draw_on_cpu(scene: &HostScene<'_>, picture: &Picture) -> ColorImage {
+    let geometry = PlaneGeometry::new(scene.grid, picture.plane, scene.convention);
+    let placement = picture.framing.placement(&geometry, picture.pixels.map(|pixels| pixels as f64), picture.margin);
+    let drawn = Drawn {
+        geometry: &geometry,
+        shape: scene.grid.shape,
+        slice: picture.slice,
+        placement,
+        window: scene.window,
+        settings: scene.settings,
+        colours: scene.colours,
+        pixels_per_point: picture.pixels_per_point,
+    };
+    let whole = [1; 3];
+    let layers = Layers {
+        image: whole,
+        labels: scene.labels.map(|_| whole),
+        truth: scene.truth.map(|_| whole),
+        heat: scene.heat.map(|(_, grid)| grid),
+    };
+    let canvas = Canvas { look: Look::new(&drawn, &layers), scene };
+    let [width, height] = picture.pixels;
+    let mut pixels = vec![Color32::BLACK; width * height];
+    pixels.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, line)| {
+        for (column, pixel) in line.iter_mut().enumerate() {
+            // A pixel is where its middle is.
+            let [r, g, b] = canvas.colour([column as f32 + 0.5, row as f32 + 0.5]).map(|value| (value * 255.0).round() as u8);
+            *pixel = Color32::from_rgb(r, g, b);
+        }
+    });
+    ColorImage::new([width, height], pixels)
+}
+
+struct Canvas<'a> {
+    look: Look,
+    scene: &'a HostScene<'a>,
+}
+
+impl Canvas<'_> {
+    fn place(&self, pixel: [f32; 2]) -> [f32; 2] {
+        [0, 1].map(|side: usize| self.look.first[side] + pixel[side] * self.look.step[side])
+    }
+
+    fn inside(&self, at: [f32; 2]) -> bool {
+        [0, 1].iter().all(|&side: &usize| at[side] >= -0.5 && at[side] < self.look.size[side] - 0.5)
+    }
+
+    /// W,H,D, as in the shader.
+    fn voxel(&self, at: [f32; 2]) -> [f32; 3] {
+        [0, 1, 2].map(|axis: usize| self.look.corner[axis] + at[0] * self.look.across[axis] + at[1] * self.look.down[axis])
+    }
+
+    /// Index of the voxel at x,y,z in `[D, H, W]` of `shape`; outside it, of the nearest.
+    fn index(shape: [usize; 3], xyz: [f32; 3]) -> usize {
+        let [depth, height, width] = shape;
+        let whole = |value: f32, count: usize| (value.floor().max(0.0) as usize).min(count - 1);
+        (whole(xyz[2], depth) * height + whole(xyz[1], height)) * width + whole(xyz[0], width)
+    }
+
+    fn load(&self, texel: [f32; 3]) -> f32 {
+        self.scene.image[Self::index(self.scene.grid.shape, texel)]
+    }
+
+    fn intensity(&self, at: [f32; 2]) -> f32 {
+        let here = self.voxel(at);
+        if !self.look.has(LINEAR) {
+            return self.load(here.map(|value| value + 0.5));
+        }
+        let axis_of = |way: [f32; 4]| (0..3).find(|&axis| way[axis] != 0.0).expect("a way along one axis");
+        let (across, down) = (axis_of(self.look.across), axis_of(self.look.down));
+        let mut low = here.map(|value| (value + 0.5).floor());
+        let parts = [across, down].map(|axis| {
+            low[axis] = here[axis].floor();
+            here[axis] - low[axis]
+        });
+        let tap = |right: f32, below: f32| {
+            let mut texel = low;
+            texel[across] += right;
+            texel[down] += below;
+            self.load(texel)
+        };
+        let upper = mix(tap(0.0, 0.0), tap(1.0, 0.0), parts[0]);
+        let lower = mix(tap(0.0, 1.0), tap(1.0, 1.0), parts[0]);
+        mix(upper, lower, parts[1])
+    }
+
+    fn shown(&self, label: u8) -> u8 {
+        if self.look.labels[usize::from(label)][3] > 0.5 { label } else { 0 }
+    }
+
+    fn class_at(&self, pixel: [f32; 2]) -> u8 {
+        let at = self.place(pixel);
+        let Some(labels) = self.scene.labels.filter(|_| self.inside(at)) else { return 0 };
+        let index = Self::index(self.scene.grid.shape, self.voxel(at).map(|value| value + 0.5));
+        let label = self.shown(labels[index]);
+        let Some(truth) = self.scene.truth.filter(|_| self.look.has(DIFFERENCE)) else { return label };
+        match self.shown(truth[index]) {
+            right if right == label => u8::from(label != 0),
+            _ if label == 0 => 2,
+            _ => 3,
+        }
+    }
+
+    fn class_colour(&self, class: u8) -> [f32; 3] {
+        let class = usize::from(class);
+        let [r, g, b, _] = if self.look.has(DIFFERENCE) { self.look.difference[class - 1] } else { self.look.labels[class] };
+        [r, g, b]
+    }
+
+    fn on_edge(&self, [x, y]: [f32; 2], class: u8) -> bool {
+        let far = self.look.outline;
+        let near = far * DIAGONAL;
+        let around = [(far, 0.0), (-far, 0.0), (0.0, far), (0.0, -far), (near, near), (-near, -near), (near, -near), (-near, near)];
+        around.iter().any(|&(right, below)| self.class_at([x + right, y + below]) != class)
+    }
+
+    fn with_heat(&self, grey: [f32; 3], at: [f32; 2]) -> [f32; 3] {
+        let Some((values, grid)) = self.scene.heat else { return grey };
+        let here = self.voxel(at);
+        let cell = [0, 1, 2].map(|axis: usize| (here[axis] + 0.5) * self.look.heat_scale[axis]);
+        let value = values[Self::index(grid, cell)];
+        if value.is_nan() {
+            return grey;
+        }
+        let stop = value.clamp(0.0, 1.0) * (self.look.ramp.len() - 2) as f32;
+        let (below, part) = (stop.floor() as usize, stop.fract());
+        [0, 1, 2].map(|channel: usize| {
+            let hue = mix(self.look.ramp[below][channel], self.look.ramp[below + 1][channel], part);
+            mix(grey[channel], hue, self.look.heat[0])
+        })
+    }
+
+    fn colour(&self, pixel: [f32; 2]) -> [f32; 3] {
+        let at = self.place(pixel);
+        if !self.inside(at) {
+            let [r, g, b, _] = self.look.around;
+            return [r, g, b];
+        }
+        let look = &self.look;
+        let mut rgb = [((self.intensity(at) - look.low) * look.per_width).clamp(0.0, 1.0); 3];
+        if look.has(HEAT) {
+            rgb = self.with_heat(rgb, at);
+        }
+        if !look.has(FILL) && !look.has(OUTLINE) {
+            return rgb;
+        }
+        let class = self.class_at(pixel);
+        if class == 0 {
+            return rgb;
+        }
+        let hue = self.class_colour(class);
+        if look.has(OUTLINE) && self.on_edge(pixel, class) {
+            return hue;
+        }
+        if look.has(FILL) {
+            rgb = [0, 1, 2].map(|channel: usize| mix(rgb[channel], hue[channel], look.opacity));
+        }
+        rgb
+    }
+}
+
+fn mix(a: f32, b: f32, part: f32) -> f32 {
+    a * (1.0 - part) + b * part
+}

@@ -1,0 +1,136 @@
+//! What the shader and its host counterpart are told about one view: the uniform block `View` of `shaders/slice.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+use eframe::egui::Color32;
+
+use super::colours::{Difference, LABELS};
+use super::{LabelColours, Placement, PlaneGeometry, SliceSettings, WindowLevel};
+use crate::gui::theme::colour;
+use crate::palette;
+
+/// The image is interpolated in the plane.
+pub const LINEAR: u32 = 1;
+/// Labels are filled.
+pub const FILL: u32 = 2;
+/// Labels are outlined.
+pub const OUTLINE: u32 = 4;
+/// Differences from the truth instead of labels.
+pub const DIFFERENCE: u32 = 8;
+/// A heat map lies over the image.
+pub const HEAT: u32 = 16;
+
+/// How strongly a heat map covers the image.
+const HEAT_OPACITY: f32 = 0.55;
+
+/// The uniform block; see the shader for what its fields mean.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Look {
+    pub first: [f32; 2],
+    pub step: [f32; 2],
+    pub size: [f32; 2],
+    pub pane: [f32; 2],
+    pub corner: [f32; 4],
+    pub across: [f32; 4],
+    pub down: [f32; 4],
+    pub image_step: [f32; 4],
+    pub label_step: [f32; 4],
+    pub truth_step: [f32; 4],
+    pub heat_scale: [f32; 4],
+    pub low: f32,
+    pub per_width: f32,
+    pub opacity: f32,
+    pub outline: f32,
+    pub heat: [f32; 4],
+    pub flags: [u32; 4],
+    pub around: [f32; 4],
+    pub difference: [[f32; 4]; 3],
+    pub ramp: [[f32; 4]; palette::HEAT.len() + 1],
+    pub labels: [[f32; 4]; LABELS],
+}
+
+/// What lies over an image, and how large their voxels are: voxels of the volume along D,H,W for one of theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Layers {
+    pub image: [usize; 3],
+    pub labels: Option<[usize; 3]>,
+    pub truth: Option<[usize; 3]>,
+    /// D,H,W of the coarse grid.
+    pub heat: Option<[usize; 3]>,
+}
+
+/// What decides about a view's pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn<'a> {
+    pub geometry: &'a PlaneGeometry,
+    /// D,H,W of the volume.
+    pub shape: [usize; 3],
+    pub slice: usize,
+    pub placement: Placement,
+    pub window: WindowLevel,
+    pub settings: &'a SliceSettings,
+    pub colours: &'a LabelColours,
+    pub pixels_per_point: f32,
+}
+
+impl Look {
+    pub fn new(drawn: &Drawn<'_>, layers: &Layers) -> Self {
+        let geometry = drawn.geometry;
+        let corner = geometry.voxel(drawn.slice, [0.0, 0.0]);
+        let way = |at: [f64; 2]| {
+            let to = geometry.voxel(drawn.slice, at);
+            xyz([0, 1, 2].map(|axis: usize| (to[axis] - corner[axis]) as f32))
+        };
+        let settings = drawn.settings;
+        let overlay = settings.shown && layers.labels.is_some();
+        let flags = [
+            (LINEAR, settings.linear),
+            (FILL, overlay && settings.fill && settings.opacity > 0.0),
+            (OUTLINE, overlay && settings.outline && settings.outline_width > 0.0),
+            (DIFFERENCE, overlay && settings.difference && layers.truth.is_some()),
+            (HEAT, layers.heat.is_some()),
+        ];
+        let steps = |step: Option<[usize; 3]>| xyz(step.unwrap_or([1; 3]).map(|step| step as f32));
+        let heat_scale = layers.heat.unwrap_or([1; 3]);
+        Self {
+            first: drawn.placement.first.map(|value| value as f32),
+            step: drawn.placement.step.map(|value| value as f32),
+            size: geometry.size.map(|voxels| voxels as f32),
+            pane: [0.0; 2],
+            corner: xyz(corner.map(|value| value as f32)),
+            across: way([1.0, 0.0]),
+            down: way([0.0, 1.0]),
+            image_step: steps(Some(layers.image)),
+            label_step: steps(layers.labels),
+            truth_step: steps(layers.truth),
+            heat_scale: xyz([0, 1, 2].map(|axis: usize| heat_scale[axis] as f32 / drawn.shape[axis].max(1) as f32)),
+            low: drawn.window.low,
+            per_width: 1.0 / drawn.window.width().max(f32::MIN_POSITIVE),
+            opacity: settings.opacity.clamp(0.0, 1.0),
+            outline: settings.outline_width * drawn.pixels_per_point,
+            heat: [HEAT_OPACITY, 0.0, 0.0, 0.0],
+            flags: [flags.iter().map(|&(bit, on)| if on { bit } else { 0 }).sum(), 0, 0, 0],
+            around: rgb(colour(palette::AROUND), 1.0),
+            difference: Difference::ALL.map(|kind| rgb(kind.colour(), 1.0)),
+            ramp: std::array::from_fn(|stop| rgb(colour(palette::HEAT[stop.min(palette::HEAT.len() - 1)]), 1.0)),
+            labels: std::array::from_fn(|label| {
+                let entry = drawn.colours.get(label as u8);
+                rgb(entry.colour, f32::from(u8::from(entry.visible)))
+            }),
+        }
+    }
+
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags[0] & flag != 0
+    }
+}
+
+/// D,H,W as the shader wants it.
+fn xyz([d, h, w]: [f32; 3]) -> [f32; 4] {
+    [w, h, d, 0.0]
+}
+
+fn rgb(colour: Color32, fourth: f32) -> [f32; 4] {
+    let [r, g, b, _] = colour.to_array().map(|value| f32::from(value) / 255.0);
+    [r, g, b, fourth]
+}

@@ -1,0 +1,1 @@
+//! Tests of the slice engine as a whole.

@@ -1,0 +1,105 @@
+//! One pane that shows a plane of a scene.
+
+use eframe::egui::{Response, Role, Sense, Ui, WidgetInfo};
+use eframe::egui_wgpu::Callback;
+
+use super::input::{Gesture, Pane};
+use super::look::{Drawn, Layers, Look};
+use super::overlay;
+use super::paint::{Paint, Slot, Textures};
+use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
+
+/// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
+pub(super) const MARGIN: f64 = 6.0;
+
+/// One pane: how much of the slice it shows, and what the mouse is doing to it.
+#[derive(Default)]
+pub struct SliceView {
+    /// Zoom and pan.
+    pub framing: Framing,
+    pub(super) gesture: Option<Gesture>,
+    /// Parts of notches that the wheel has turned since the last slice.
+    pub(super) wheel: f32,
+    slot: Slot,
+}
+
+/// What happened in a pane.
+pub struct SliceResponse {
+    /// As of any widget.
+    pub response: Response,
+    /// D,H,W of the voxel under the pointer.
+    pub hovered: Option<[usize; 3]>,
+    /// D,H,W of the voxel that was clicked.
+    pub clicked: Option<[usize; 3]>,
+    /// A new window, while it is dragged.
+    pub window: Option<WindowLevel>,
+    /// Asks for the automatic window.
+    pub auto_window: bool,
+    /// Asks to be shown alone, or among the others again.
+    pub maximise: bool,
+}
+
+impl SliceView {
+    /// Fills what is left of `ui` with a plane, and does what mouse and keys ask of it: the crosshair follows the pressed pointer;
+    /// wheel and the keys of [`crate::gui::Action`] scroll, arrows move the crosshair by one voxel and with Shift by five, in the
+    /// view under the pointer or the focused one; Ctrl with the wheel or the right button zooms; the middle button, or Shift with the
+    /// left, pans; Ctrl with the left changes the window, sideways its width and upwards its level.
+    pub fn show(&mut self, ui: &mut Ui, plane: Plane, scene: &Scene<'_>, cursor: &mut Cursor) -> SliceResponse {
+        let response = ui.allocate_response(ui.available_size(), Sense::click_and_drag());
+        for (index, voxels) in cursor.voxel.iter_mut().zip(scene.grid.shape) {
+            *index = (*index).min(voxels.saturating_sub(1));
+        }
+        let geometry = PlaneGeometry::new(scene.grid, plane, scene.convention);
+        let pane = Pane { geometry: &geometry, rect: response.rect, pixels_per_point: ui.pixels_per_point() };
+        let heard = self.listen(ui, &response, &pane, (scene, cursor));
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, accessible_name(scene, &geometry, *cursor)));
+        if ui.is_rect_visible(response.rect) && geometry.slices > 0 {
+            self.paint(ui, scene, &pane, *cursor);
+            overlay::draw(ui, &response, scene, &pane.laid(&self.framing), *cursor);
+        }
+        let laid = pane.laid(&self.framing);
+        let slice = cursor.voxel[geometry.through];
+        let under = |point| geometry.voxel_at(slice, laid.at(point));
+        let hovered = response.hover_pos().and_then(under);
+        let clicked = response.clicked().then(|| response.interact_pointer_pos()).flatten().and_then(under);
+        SliceResponse { hovered, clicked, window: heard.window, auto_window: heard.auto_window, maximise: heard.maximise, response }
+    }
+
+    fn paint(&self, ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor) {
+        let drawn = Drawn {
+            geometry: pane.geometry,
+            shape: scene.grid.shape,
+            slice: cursor.voxel[pane.geometry.through],
+            placement: pane.laid(&self.framing).placement,
+            window: scene.window,
+            settings: scene.settings,
+            colours: scene.colours,
+            pixels_per_point: pane.pixels_per_point,
+        };
+        let layers = Layers {
+            image: scene.image.0.step,
+            labels: scene.labels.map(|labels| labels.0.step),
+            truth: scene.truth.map(|truth| truth.0.step),
+            heat: scene.heat.map(|heat| heat.1),
+        };
+        let paint = Paint {
+            look: Box::new(Look::new(&drawn, &layers)),
+            rect: pane.rect,
+            textures: Textures {
+                image: scene.image.0.clone(),
+                labels: scene.labels.map(|labels| labels.0.clone()),
+                truth: scene.truth.map(|truth| truth.0.clone()),
+                heat: scene.heat.map(|heat| heat.0.clone()),
+            },
+            slot: self.slot.clone(),
+        };
+        ui.painter().add(Callback::new_paint_callback(pane.rect, paint));
+    }
+}
+
+/// "axial slice 23 of 60, crosshair at R 17.6  P 35.3  S 12.1".
+fn accessible_name(scene: &Scene<'_>, geometry: &PlaneGeometry, cursor: Cursor) -> String {
+    let slice = cursor.voxel[geometry.through] + 1;
+    let place = world_letters(scene.grid, cursor.voxel.map(|index| index as f64));
+    format!("{} slice {slice} of {}, crosshair at {place}", geometry.plane.title().to_lowercase(), geometry.slices)
+}
