@@ -47,6 +47,11 @@ impl PretextTask {
         matches!(self, Self::BTrot | Self::Byol)
     }
 
+    /// Whether the task predicts what masking hides, and so asks for something hidden.
+    pub fn predicts_hidden(self) -> bool {
+        matches!(self, Self::Simmim | Self::Mae | Self::Rcr)
+    }
+
     /// Who described the task first; none for those of the SimTROT paper.
     pub fn source(self) -> Option<&'static str> {
         match self {

@@ -146,7 +146,7 @@ impl PretrainConfig {
                 format_args!("MAE hides whole patches of {:?} voxels; leave mask_patch out", backbone.total_stride()),
             );
         }
-        if matches!(self.task, PretextTask::Simmim | PretextTask::Mae | PretextTask::Rcr) {
+        if self.task.predicts_hidden() {
             checker.require(
                 "pretrain.mask_ratio",
                 self.mask_ratio > 0.0,

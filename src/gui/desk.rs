@@ -46,13 +46,31 @@ pub struct Desk {
     opening: Vec<Background<Result<Replayed, String>>>,
 }
 
-type Replayed = (RunFolder, RunConfig, RunState);
+/// A run as it was read from its folder.
+struct Replayed {
+    run: OpenRun,
+    /// What could not be read, and can be done without.
+    troubles: Vec<String>,
+}
 
 impl OpenRun {
     /// A run that was read from its folder.
     pub fn replayed(folder: RunFolder, config: RunConfig, state: RunState) -> Self {
         let report = Some(folder.report_path()).filter(|path| path.is_file());
         Self { config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report }
+    }
+
+    /// Reads the tokens that the stages kept, and tells which could not be read.
+    fn read_tokens(&mut self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        for stage in &self.job.state.stages {
+            match self.folder.read_tokens(&stage.stage) {
+                Ok(Some(tokens)) => drop(self.tokens.insert(stage.stage.clone(), Arc::new(tokens))),
+                Ok(None) => {}
+                Err(error) => troubles.push(error.to_string()),
+            }
+        }
+        troubles
     }
 
     /// A run that a worker makes.
@@ -116,7 +134,10 @@ impl Desk {
                 continue;
             }
             match self.opening.swap_remove(index).take() {
-                Some(Ok((folder, config, state))) => self.put(OpenRun::replayed(folder, config, state)),
+                Some(Ok(Replayed { run, troubles })) => {
+                    self.put(run);
+                    self.troubles.extend(troubles.into_iter().map(|trouble| (Severity::Warning, trouble)));
+                }
                 Some(Err(trouble)) => self.troubles.push((Severity::Warning, trouble)),
                 None => self.troubles.push((Severity::Warning, "a run could not be read: an internal error".to_owned())),
             }
@@ -151,7 +172,9 @@ impl Desk {
         self.opening.push(Background::start(ctx, move || {
             let config = folder.config().map_err(|error| error.to_string())?;
             let state = folder.replay().map_err(|error| error.to_string())?;
-            Ok((folder, config, state))
+            let mut run = OpenRun::replayed(folder, config, state);
+            let troubles = run.read_tokens();
+            Ok(Replayed { run, troubles })
         }));
     }
 

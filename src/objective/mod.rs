@@ -43,7 +43,7 @@ pub use simmim::SimMim;
 pub use simtrot::SimTrot;
 pub use target::follow;
 pub use token_contrast::TokenContrast;
-pub use views::pooled;
+pub use views::{pooled, restored_view};
 
 /// What a pretext task is built for.
 #[derive(Clone, Copy)]

@@ -44,6 +44,14 @@ pub(super) fn restored(features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
     Tensor::cat(views.collect(), 0)
 }
 
+/// The tokens of one view alone, its turns undone, `[batch, tokens, dim]`, and the token grid along D,H,W.
+pub fn restored_view(encoder: &Encoder, batch: &ViewBatch, view: usize, pass: Pass) -> (Tensor<3>, [usize; 3]) {
+    let alone = ViewBatch { views: vec![batch.views[view].clone()], ..batch.clone() };
+    let features = features(encoder, &alone, pass);
+    let [_, _, depth, height, width] = features.dims();
+    (restored(features, &alone), [depth, height, width])
+}
+
 /// The mean over all places of a feature map: `[volumes, dim, d, h, w]` -> `[volumes, dim]`.
 pub fn pooled(features: Tensor<5>) -> Tensor<2> {
     let [volumes, dim, depth, height, width] = features.dims();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Record, RunState};
+use super::{Record, RunState, Stage, TokenPreview};
 use crate::atomic_file;
 use crate::config::{ConfigError, RunConfig};
 
@@ -120,14 +120,41 @@ impl RunFolder {
         self.root.join("predictions").join(arm)
     }
 
+    /// `tokens/STAGE.safetensors`: the tokens that a stage measured last.
+    pub fn tokens_path(&self, stage: &Stage) -> PathBuf {
+        self.root.join("tokens").join(format!("{}.safetensors", stage_name(stage)))
+    }
+
+    /// Keeps the tokens that a stage measured last, atomically, in place of older ones.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn write_tokens(&self, tokens: &TokenPreview) -> Result<(), RunFolderError> {
+        let path = self.tokens_path(&tokens.stage);
+        atomic_file::write(&path, &tokens.to_safetensors()).map_err(|cause| RunFolderError::Io { path, cause })
+    }
+
+    /// The tokens that a stage measured last; none where it kept none.
+    ///
+    /// # Errors
+    /// The file is there but cannot be read, or holds something else.
+    pub fn read_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, RunFolderError> {
+        let path = self.tokens_path(stage);
+        match std::fs::read(&path) {
+            Ok(bytes) => TokenPreview::from_safetensors(&bytes).map(Some).map_err(|cause| RunFolderError::Content { path, cause }),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(RunFolderError::Io { path, cause }),
+        }
+    }
+
     /// `report.html`.
     pub fn report_path(&self) -> PathBuf {
         self.root.join("report.html")
     }
 
     /// The folder of one arm's training inside a comparison.
-    pub fn arm(&self, stage: &super::Stage) -> Self {
-        Self::new(self.root.join("arms").join(stage.to_string().replace(' ', "_")))
+    pub fn arm(&self, stage: &Stage) -> Self {
+        Self::new(self.root.join("arms").join(stage_name(stage)))
     }
 
     /// Reads the run's config.
@@ -165,6 +192,11 @@ impl RunFolder {
         let path = self.root.join(name);
         atomic_file::write(&path, bytes).map_err(|cause| RunFolderError::Io { path, cause })
     }
+}
+
+/// What a stage is called in file names.
+fn stage_name(stage: &Stage) -> String {
+    stage.to_string().replace(' ', "_")
 }
 
 fn parse<T: DeserializeOwned>(line: &str) -> Result<T, String> {

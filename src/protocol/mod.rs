@@ -7,12 +7,13 @@ mod folder;
 mod preview;
 mod state;
 mod summary;
+mod tokens;
 
 pub use command::Command;
 pub use environment::Environment;
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
 pub use folder::{RunFolder, RunFolderError};
-pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview};
+pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};
 

@@ -29,18 +29,25 @@ pub struct TokenPreview {
     pub channels: usize,
     /// Voxels of a crop along D,H,W.
     pub crop: [usize; 3],
-    /// Distance of voxels along D,H,W in mm. Crops lie along R,A,S: W grows to the right, H forwards, D upwards.
-    pub spacing_mm: [f64; 3],
+    /// Distance of voxels along D,H,W in mm, of each volume. Crops lie along R,A,S: W grows to the right, H forwards, D upwards.
+    pub spacing_mm: Vec<[f64; 3]>,
     /// Token grid along D,H,W.
     pub grid: [usize; 3],
-    /// Numbers of a token.
-    pub dim: usize,
-    /// Whether the tokens are those that the loss compares; otherwise those that leave the encoder.
-    pub projected: bool,
     /// The crops as the encoder sees them, `[volume, channel, D, H, W]`.
     pub voxels: Arc<Vec<f32>>,
+    /// The tokens that the loss compares; none where the pretext task compares no tokens.
+    pub projected: Option<TokenSet>,
+    /// The tokens as they leave the encoder.
+    pub encoder: TokenSet,
+}
+
+/// Tokens of several volumes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenSet {
+    /// Numbers of a token.
+    pub dim: usize,
     /// `[volume, D, H, W, dim]` of the token grid, not normalised.
-    pub tokens: Vec<f32>,
+    pub values: Vec<f32>,
 }
 
 /// A segmentation on the scanner's grid, while windows arrive and at the end.

@@ -49,6 +49,7 @@ pub struct ProbeBank {
     frame: TokenFrame,
     channels: usize,
     cases: Vec<String>,
+    spacing_mm: Vec<[f64; 3]>,
     volumes: Vec<usize>,
     crops: Vec<f32>,
     turns: Vec<SpatialElement>,
@@ -73,6 +74,7 @@ impl ProbeBank {
             frame,
             channels: channels(sources)?,
             cases: sources.iter().map(|source| source.name.to_owned()).collect(),
+            spacing_mm: sources.iter().map(|source| source.image.grid.spacing_mm()).collect(),
             volumes: Vec::new(),
             crops: Vec::new(),
             turns: Vec::new(),
@@ -128,6 +130,11 @@ impl ProbeBank {
     /// Names of the volumes.
     pub fn cases(&self) -> &[String] {
         &self.cases
+    }
+
+    /// Distance of voxels along D,H,W in mm, of each of [`Self::cases`].
+    pub fn spacing_mm(&self) -> &[[f64; 3]] {
+        &self.spacing_mm
     }
 
     /// For each crop, which of [`Self::cases`] it comes from.

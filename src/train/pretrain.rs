@@ -139,7 +139,9 @@ fn batches(
 fn probe(course: &Course<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) {
     let Some(probe) = work.probe else { return };
     let (encoder, pretext) = (course.model.encoder.valid(), course.model.pretext.valid());
-    let collapse = Box::new(probe.measure(&encoder, Some(&pretext)));
+    let probed = probe.measure(&encoder, Some(&pretext));
+    (session.show)(probe.preview(&probed, &session.stage, course.step));
+    let collapse = Box::new(probed.collapse);
     if course.step == 0 {
         session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
         for (name, collapse) in probe.baselines(&encoder, Some(&pretext)) {

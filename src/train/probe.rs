@@ -1,5 +1,7 @@
 //! The probe bank through an encoder: tokens for the collapse metrics (METHOD: "Representation collapse, measured").
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::CaseSet;
@@ -8,12 +10,18 @@ use crate::config::ProbeConfig;
 use crate::metrics::collapse::{self, Collapse, LabelledBank, TokenBank, label_probe};
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::objective::{Objective as _, Pretext};
-use crate::protocol::CollapsePair;
+use crate::protocol::{CollapsePair, Stage, TokenPreview, TokenSet};
 use crate::sampling::spatial::TokenFrame;
 use crate::sampling::{ProbeBank, ProbeInput, ProbePlan, SamplingError};
 
 /// Crops encoded at once: enough to keep a device busy, few enough for a small one.
 const CROPS_AT_ONCE: usize = 4;
+
+/// Volumes whose tokens are shown: a map of more is a cloud.
+const SHOWN_VOLUMES: usize = 6;
+
+/// Voxel values of the crops that are shown, unless two volumes alone take more: they are kept and written at each probe.
+const SHOWN_VALUES: usize = 1 << 24;
 
 /// Volumes of a probe.
 pub struct ProbeData {
@@ -32,6 +40,15 @@ pub struct Probe {
     fitting: Option<ProbeBank>,
     crops: usize,
     label_volumes: Vec<usize>,
+    /// The first crop of the volumes that are shown.
+    shown: Arc<Vec<f32>>,
+}
+
+/// What a probe found: the numbers, and the tokens that they were read off.
+pub struct Probed {
+    /// The numbers.
+    pub collapse: CollapsePair,
+    upright: Banks,
 }
 
 /// Tokens of one input through encoder and heads.
@@ -55,32 +72,56 @@ impl Probe {
         // Another seed: the probe is not to be fitted on crops at the very places where it is tested.
         let fitting =
             most.map(|most| bank(ProbeConfig { volumes: most, ..config.clone() }, &data.labelled, seed.wrapping_add(1))).transpose()?;
+        let bank = bank(config.clone(), &data.held_out, seed)?;
+        let values = bank.shape()[1..].iter().product::<usize>();
+        let volumes = bank.cases().len().min(SHOWN_VOLUMES.min((SHOWN_VALUES / values).max(2)));
+        let shown = (0..volumes).flat_map(|volume| bank.input(ProbeInput::Upright, volume * config.crops)).collect();
         Ok(Self {
-            bank: bank(config.clone(), &data.held_out, seed)?,
+            bank,
             fitting: fitting.filter(|bank| bank.label_shares().is_some()),
             crops: config.crops,
             label_volumes: config.label_volumes.clone(),
+            shown: Arc::new(shown),
         })
     }
 
     /// The collapse numbers of an encoder, and of what heads that compare tokens make of them.
-    pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> CollapsePair {
+    pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> Probed {
         self.look(encoder, pretext, |bank, crop| bank.input(ProbeInput::Upright, crop), true)
+    }
+
+    /// The tokens of the first crop of a few volumes, with the crops themselves, to be looked at.
+    pub fn preview(&self, probed: &Probed, stage: &Stage, step: usize) -> TokenPreview {
+        let [_, channels, depth, height, width] = self.bank.shape();
+        let volumes = self.shown.len() / (channels * depth * height * width);
+        let first_crops = |bank: &TokenBank| {
+            let length = bank.grid() * bank.dim;
+            TokenSet {
+                dim: bank.dim,
+                values: (0..volumes).flat_map(|volume| &bank.tokens[volume * self.crops * length..][..length]).copied().collect(),
+            }
+        };
+        TokenPreview {
+            stage: stage.clone(),
+            step,
+            cases: self.bank.cases()[..volumes].to_vec(),
+            channels,
+            crop: [depth, height, width],
+            spacing_mm: self.bank.spacing_mm()[..volumes].to_vec(),
+            grid: probed.upright.encoder.positions,
+            voxels: self.shown.clone(),
+            projected: probed.upright.projected.as_ref().map(first_crops),
+            encoder: first_crops(&probed.upright.encoder),
+        }
     }
 
     /// The numbers of inputs without anatomy: a constant, and white noise.
     pub fn baselines(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> [(&'static str, CollapsePair); 2] {
         [("constant", ProbeInput::Constant), ("noise", ProbeInput::Noise)]
-            .map(|(name, input)| (name, self.look(encoder, pretext, |bank, crop| bank.input(input, crop), false)))
+            .map(|(name, input)| (name, self.look(encoder, pretext, |bank, crop| bank.input(input, crop), false).collapse))
     }
 
-    fn look(
-        &self,
-        encoder: &Encoder,
-        pretext: Option<&Pretext>,
-        input: impl Fn(&ProbeBank, usize) -> Vec<f32>,
-        labelled: bool,
-    ) -> CollapsePair {
+    fn look(&self, encoder: &Encoder, pretext: Option<&Pretext>, input: impl Fn(&ProbeBank, usize) -> Vec<f32>, labelled: bool) -> Probed {
         let frame = self.bank.frame();
         let values = self.bank.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
@@ -103,7 +144,8 @@ impl Probe {
             })
         };
         let encoder = pick(|banks| Some(&banks.encoder)).expect("every encoder has tokens");
-        CollapsePair { projected: pick(|banks| banks.projected.as_ref()), encoder }
+        let projected = pick(|banks| banks.projected.as_ref());
+        Probed { collapse: CollapsePair { projected, encoder }, upright }
     }
 
     /// Tokens with the shares of the labels in their blocks, background left out.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 
 use super::Checkpoint;
-use crate::protocol::{Event, Stage, StepNumbers};
+use crate::protocol::{Event, Stage, StepNumbers, TokenPreview};
 
 /// What the worker wants of a training after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Session<'a> {
     pub max_steps: Option<usize>,
     /// Takes events.
     pub emit: &'a dyn Fn(Event),
+    /// Takes the tokens of a probe, to be shown and kept.
+    pub show: &'a dyn Fn(TokenPreview),
     /// Asked once for each optimiser step; blocks while paused.
     pub control: &'a dyn Fn() -> Control,
 }

@@ -109,7 +109,13 @@ pub(super) fn prepare_all(dataset: &Dataset, config: &RunConfig, recorder: &Reco
     prepare(dataset, &names, config, recorder)
 }
 
-fn prepare(dataset: &Dataset, names: &[String], config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<TrainingCase>>, JobError> {
+/// Prepares the named cases of a dataset.
+pub(super) fn prepare(
+    dataset: &Dataset,
+    names: &[String],
+    config: &RunConfig,
+    recorder: &Recorder,
+) -> Result<Vec<Arc<TrainingCase>>, JobError> {
     let stage = Stage { kind: StageKind::Prepare, arm: String::new() };
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
     let began = std::time::Instant::now();

@@ -3,11 +3,13 @@
 mod compare;
 mod data;
 mod infer;
+mod mask_ratios;
 mod measure;
 mod probe;
 mod record;
 mod single;
 mod stage;
+pub mod views;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -64,9 +66,12 @@ pub enum Job {
     Infer(InferJob),
     /// Measuring a checkpoint's tokens.
     Probe(ProbeJob),
+    /// Measuring what mask ratios do to a checkpoint's views.
+    MaskRatios(MaskRatiosJob),
 }
 
 pub use infer::{InferInput, InferJob};
+pub use mask_ratios::MaskRatiosJob;
 pub use probe::ProbeJob;
 
 /// A run to make, or to go on with.
@@ -180,6 +185,7 @@ fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Resul
         Job::Finetune { training, from } => single::finetune_alone(&Place { training, opened: &opened, recorder }, from.as_deref()),
         Job::Infer(job) => infer::infer(job, &opened, recorder),
         Job::Probe(job) => probe::probe(job, &opened, recorder),
+        Job::MaskRatios(job) => mask_ratios::mask_ratios(job, &opened, recorder),
     }
 }
 

@@ -51,7 +51,9 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let began = std::time::Instant::now();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: 1, done: 0 });
     let (encoder, pretext) = load_encoder(&checkpoint, &place, &opened.device)?;
-    let collapse = Box::new(probe.measure(&encoder, pretext.as_ref()));
+    let probed = probe.measure(&encoder, pretext.as_ref());
+    recorder.show_tokens(probe.preview(&probed, &stage, checkpoint.info.step), None);
+    let collapse = Box::new(probed.collapse);
     let fresh = untrained(&checkpoint.info, &opened.device);
     let fresh_pretext = pretext.as_ref().map(|_| &fresh.pretext);
     if pretext.is_none() {
@@ -60,7 +62,8 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
         let task = config.pretrain.task.title(config.pretrain.weight);
         recorder.notice(Severity::Info, format!("{task} compares no tokens: the numbers are those of the encoder's tokens"));
     }
-    recorder.emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&fresh.encoder, fresh_pretext)) });
+    recorder
+        .emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&fresh.encoder, fresh_pretext).collapse) });
     for (name, collapse) in probe.baselines(&fresh.encoder, fresh_pretext) {
         recorder.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
     }

@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
 use std::time::Instant;
 
 use super::{JobError, Start, Training};
 use crate::device::{DeviceDescription, DeviceKind};
-use crate::protocol::{Command, Environment, Event, Preview, Record, RunFolderError, RunState, SCHEMA, Severity, Summary};
+use crate::protocol::{
+    Command, Environment, Event, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary, TokenPreview,
+};
 use crate::train::{CheckpointError, Control, changed_settings};
 
 /// The worker's ear and mouth.
@@ -115,6 +118,15 @@ impl Recorder {
     /// Shows something to whoever looks; it is dropped where nobody takes it.
     pub(super) fn preview(&self, preview: Preview) {
         let _ = self.inner.borrow().previews.try_send(preview);
+    }
+
+    /// Shows the tokens of a probe, and keeps them where there is a run's folder.
+    pub(super) fn show_tokens(&self, tokens: TokenPreview, folder: Option<&RunFolder>) {
+        if let Some(Err(error)) = folder.map(|folder| folder.write_tokens(&tokens)) {
+            // The numbers stand in the record; only the maps of this probe will be missing later.
+            tracing::warn!("{error}");
+        }
+        self.preview(Preview::Tokens(Arc::new(tokens)));
     }
 
     /// Shows the last of its kind, which must arrive: waits for a lagging front end, not for one that is gone.

@@ -47,6 +47,7 @@ impl Place<'_> {
             resume: training.start == Start::Resume,
             max_steps: training.max_steps,
             emit: &|event| recorder.emit(event),
+            show: &|tokens| recorder.show_tokens(tokens, Some(&training.folder)),
             control: &|| recorder.control(),
         };
         let began = std::time::Instant::now();

@@ -66,6 +66,23 @@ pub struct Collapse {
     pub spectrum: Vec<f64>,
 }
 
+/// `gap` alone: mean cosine of tokens of different volumes at the same position, minus that at other positions. None with a
+/// single volume or position, or where a token is not finite.
+pub fn gap(bank: &TokenBank) -> Option<f64> {
+    variance::gap(&finite(bank)?)
+}
+
+/// RankMe alone: the effective rank of all tokens. None where a token is not finite.
+pub fn rankme(bank: &TokenBank) -> Option<f64> {
+    spectrum::effective_rank(&spectrum::spectrum(&finite(bank)?))
+}
+
+/// The bank with tokens of length 1, unless one is not finite.
+fn finite(bank: &TokenBank) -> Option<TokenBank> {
+    let whole = !bank.is_empty() && bank.tokens.iter().all(|x| x.is_finite());
+    whole.then(|| bank.normalised())
+}
+
 /// The tokens of one encoder for the same crops, once as they are and once after they were turned.
 #[derive(Clone, Copy, Debug)]
 pub struct Banks<'a> {

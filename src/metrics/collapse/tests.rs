@@ -146,3 +146,14 @@ fn the_label_probe_tells_tokens_from_position() {
     let labels = Collapse::default().with_labels(probe.clone());
     assert_eq!(labels.label_probe_r2, probe.tokens);
 }
+
+#[test]
+fn gap_and_rank_alone_are_those_of_the_whole_measurement() {
+    let original =
+        bank(4, 1, |volume, _, position, component| noise("mixed", volume, component) + 0.5 * noise("place", position, component));
+    let numbers = Collapse::measure(Banks { original: &original, turned: None, reflected: None });
+    assert!(numbers.gap.is_some() && gap(&original) == numbers.gap && rankme(&original) == numbers.rankme);
+    let mut broken = original;
+    broken.tokens[5] = f32::NAN;
+    assert_eq!((gap(&broken), rankme(&broken)), (None, None));
+}

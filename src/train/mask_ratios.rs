@@ -1,0 +1,75 @@
+//! What a mask ratio does to a trained encoder's views: the pretext task's loss without a step, and how the masked view's
+//! tokens lie.
+
+use super::cases::sources;
+use super::{CaseSet, TrainError};
+use crate::config::RunConfig;
+use crate::metrics::collapse::{TokenBank, gap, rankme};
+use crate::model::{Encoder, Pass, TokenEncoder as _};
+use crate::objective::{Objective as _, Pretext, restored_view};
+use crate::protocol::MaskPoint;
+use crate::sampling::{ViewBatch, ViewPlan};
+
+/// A pre-trained network, and the volumes on which mask ratios are tried.
+pub struct MaskTrial<'a> {
+    /// The settings that it was trained with; the mask ratio among them is left aside.
+    pub config: &'a RunConfig,
+    /// Prepared volumes.
+    pub cases: &'a CaseSet,
+    /// For each draw, which of the volumes make its batch.
+    pub draws: &'a [Vec<usize>],
+    /// Volume to tokens.
+    pub encoder: &'a Encoder,
+    /// What was asked of them.
+    pub pretext: &'a Pretext,
+}
+
+impl MaskTrial<'_> {
+    /// Draw number `draw` at one mask ratio. Crops, texture and turns of a draw are the same at every ratio, so that the ratio
+    /// alone makes the difference.
+    ///
+    /// None where the task predicts what is hidden, and the ratio hides nothing.
+    ///
+    /// # Errors
+    /// Views that do not fit the crop, or cases whose channels differ.
+    ///
+    /// # Panics
+    /// If there is no such draw.
+    pub fn point(&self, mask_ratio: f64, draw: usize) -> Result<Option<MaskPoint>, TrainError> {
+        let Self { config, cases, draws, encoder, pretext } = *self;
+        let mut settings = config.pretrain.clone();
+        settings.mask_ratio = mask_ratio;
+        let plan = ViewPlan::new(&settings, config.model.backbone().patch_size(), encoder.total_stride(), config.seed)?;
+        let batch = plan.batch(&sources(cases, &draws[draw]), draw as u64)?;
+        if settings.task.predicts_hidden() && !batch.views[0].mask.contains(&true) {
+            return Ok(None);
+        }
+        let bank = masked_tokens(encoder, pretext, &batch);
+        let loss = pretext.loss(encoder, &batch, Pass::EVALUATION);
+        let compared = loss.parts.iter().find(|(name, _)| *name == "positive_similarity").filter(|_| bank.projected);
+        Ok(Some(MaskPoint {
+            mask_ratio,
+            draw,
+            loss: loss.value,
+            positive_similarity: compared.map(|(_, value)| *value),
+            gap: gap(&bank.tokens),
+            rankme: rankme(&bank.tokens),
+        }))
+    }
+}
+
+/// Tokens, and whether they are those that the loss compares.
+struct Seen {
+    tokens: TokenBank,
+    projected: bool,
+}
+
+/// The tokens of the first view, which has hidden cells in every task, restored, where the loss sees them.
+fn masked_tokens(encoder: &Encoder, pretext: &Pretext, batch: &ViewBatch) -> Seen {
+    let (tokens, positions) = restored_view(encoder, batch, 0, Pass::EVALUATION);
+    let projected = pretext.project(tokens.clone());
+    let (is_projected, tokens) = (projected.is_some(), projected.unwrap_or(tokens));
+    let [volumes, _, dim] = tokens.dims();
+    let tokens = tokens.into_data().try_into_vec().expect("tokens are float32");
+    Seen { tokens: TokenBank { volumes, crops: 1, positions, dim, tokens }, projected: is_projected }
+}
