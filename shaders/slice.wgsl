@@ -111,7 +111,7 @@ fn shown(label: u32) -> u32 {
 }
 
 // Label, or kind of difference from 1, at a point of the view; 0 where nothing is drawn.
-fn class_at(pixel: vec2<f32>) -> u32 {
+fn kind_at(pixel: vec2<f32>) -> u32 {
     let at = place(pixel);
     if !inside(at) {
         return 0u;
@@ -128,25 +128,25 @@ fn class_at(pixel: vec2<f32>) -> u32 {
     return select(3u, 2u, label == 0u);
 }
 
-fn class_colour(class: u32) -> vec3<f32> {
+fn kind_colour(kind: u32) -> vec3<f32> {
     if has(DIFFERENCE) {
-        return view.difference[class - 1u].xyz;
+        return view.difference[kind - 1u].xyz;
     }
-    return view.labels[class].xyz;
+    return view.labels[kind].xyz;
 }
 
-// Whether something else lies within the outline's width of a point whose class this is.
-fn on_edge(pixel: vec2<f32>, class: u32) -> bool {
+// Whether something else lies within the outline's width of a point of this kind.
+fn on_edge(pixel: vec2<f32>, kind: u32) -> bool {
     let far = view.look.w;
     let near = far * DIAGONAL;
-    return class_at(pixel + vec2<f32>(far, 0.0)) != class
-        || class_at(pixel - vec2<f32>(far, 0.0)) != class
-        || class_at(pixel + vec2<f32>(0.0, far)) != class
-        || class_at(pixel - vec2<f32>(0.0, far)) != class
-        || class_at(pixel + vec2<f32>(near, near)) != class
-        || class_at(pixel - vec2<f32>(near, near)) != class
-        || class_at(pixel + vec2<f32>(near, -near)) != class
-        || class_at(pixel - vec2<f32>(near, -near)) != class;
+    return kind_at(pixel + vec2<f32>(far, 0.0)) != kind
+        || kind_at(pixel - vec2<f32>(far, 0.0)) != kind
+        || kind_at(pixel + vec2<f32>(0.0, far)) != kind
+        || kind_at(pixel - vec2<f32>(0.0, far)) != kind
+        || kind_at(pixel + vec2<f32>(near, near)) != kind
+        || kind_at(pixel - vec2<f32>(near, near)) != kind
+        || kind_at(pixel + vec2<f32>(near, -near)) != kind
+        || kind_at(pixel - vec2<f32>(near, -near)) != kind;
 }
 
 fn with_heat(grey: vec3<f32>, at: vec2<f32>) -> vec3<f32> {
@@ -174,15 +174,15 @@ fn colour(pixel: vec2<f32>) -> vec3<f32> {
     if !has(FILL) && !has(OUTLINE) {
         return rgb;
     }
-    let class = class_at(pixel);
-    if class == 0u {
+    let kind = kind_at(pixel);
+    if kind == 0u {
         return rgb;
     }
-    if has(OUTLINE) && on_edge(pixel, class) {
-        return class_colour(class);
+    if has(OUTLINE) && on_edge(pixel, kind) {
+        return kind_colour(kind);
     }
     if has(FILL) {
-        rgb = mix(rgb, class_colour(class), view.look.z);
+        rgb = mix(rgb, kind_colour(kind), view.look.z);
     }
     return rgb;
 }

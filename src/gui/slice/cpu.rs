@@ -3,7 +3,7 @@
 use eframe::egui::{Color32, ColorImage};
 use rayon::prelude::*;
 
-use super::look::{DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, Look, OUTLINE};
+use super::look::{DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, Look, OUTLINE, heat_scale};
 use super::{Framing, LabelColours, Plane, PlaneGeometry, SliceSettings, WindowLevel};
 use crate::gui::Convention;
 use crate::volume::Grid;
@@ -24,6 +24,8 @@ pub struct HostScene<'a> {
     pub truth: Option<&'a [u8]>,
     /// Values on a coarse grid, and its D,H,W.
     pub heat: Option<(&'a [f32], [usize; 3])>,
+    /// Voxels of one of its cells along D,H,W; none: it is stretched over the volume.
+    pub token: Option<[usize; 3]>,
     /// What is black and white.
     pub window: WindowLevel,
     /// What labels look like.
@@ -57,7 +59,6 @@ pub fn draw_on_cpu(scene: &HostScene<'_>, picture: &Picture) -> ColorImage {
     let placement = picture.framing.placement(&geometry, picture.pixels.map(|pixels| pixels as f64), picture.margin);
     let drawn = Drawn {
         geometry: &geometry,
-        shape: scene.grid.shape,
         slice: picture.slice,
         placement,
         window: scene.window,
@@ -70,7 +71,7 @@ pub fn draw_on_cpu(scene: &HostScene<'_>, picture: &Picture) -> ColorImage {
         image: whole,
         labels: scene.labels.map(|_| whole),
         truth: scene.truth.map(|_| whole),
-        heat: scene.heat.map(|(_, grid)| grid),
+        heat: scene.heat.map(|(_, grid)| heat_scale(grid, scene.grid.shape, scene.token)),
     };
     let canvas = Canvas { look: Look::new(&drawn, &layers), scene };
     let [width, height] = picture.pixels;

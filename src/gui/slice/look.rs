@@ -55,22 +55,27 @@ pub struct Layers {
     pub image: [usize; 3],
     pub labels: Option<[usize; 3]>,
     pub truth: Option<[usize; 3]>,
-    /// D,H,W of the coarse grid.
-    pub heat: Option<[usize; 3]>,
+    /// Cells of the heat map for each voxel, along D,H,W.
+    pub heat: Option<[f32; 3]>,
 }
 
 /// What decides about a view's pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Drawn<'a> {
     pub geometry: &'a PlaneGeometry,
-    /// D,H,W of the volume.
-    pub shape: [usize; 3],
     pub slice: usize,
     pub placement: Placement,
     pub window: WindowLevel,
     pub settings: &'a SliceSettings,
     pub colours: &'a LabelColours,
     pub pixels_per_point: f32,
+}
+
+/// Cells for each voxel of a heat map of `grid` (D,H,W) over a volume of `shape`: of the tokens' size where there are tokens, else
+/// stretched over the whole.
+pub fn heat_scale(grid: [usize; 3], shape: [usize; 3], token: Option<[usize; 3]>) -> [f32; 3] {
+    let stretched = || [0, 1, 2].map(|axis: usize| grid[axis] as f32 / shape[axis].max(1) as f32);
+    token.map_or_else(stretched, |cell| cell.map(|voxels| 1.0 / voxels.max(1) as f32))
 }
 
 impl Look {
@@ -91,7 +96,6 @@ impl Look {
             (HEAT, layers.heat.is_some()),
         ];
         let steps = |step: Option<[usize; 3]>| xyz(step.unwrap_or([1; 3]).map(|step| step as f32));
-        let heat_scale = layers.heat.unwrap_or([1; 3]);
         Self {
             first: drawn.placement.first.map(|value| value as f32),
             step: drawn.placement.step.map(|value| value as f32),
@@ -103,7 +107,7 @@ impl Look {
             image_step: steps(Some(layers.image)),
             label_step: steps(layers.labels),
             truth_step: steps(layers.truth),
-            heat_scale: xyz([0, 1, 2].map(|axis: usize| heat_scale[axis] as f32 / drawn.shape[axis].max(1) as f32)),
+            heat_scale: xyz(layers.heat.unwrap_or_default()),
             low: drawn.window.low,
             per_width: 1.0 / drawn.window.width().max(f32::MIN_POSITIVE),
             opacity: settings.opacity.clamp(0.0, 1.0),

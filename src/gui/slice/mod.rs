@@ -88,7 +88,7 @@ pub struct Scene<'a> {
     pub labels: Option<&'a LabelTexture>,
     /// The true labels, which differences are counted from.
     pub truth: Option<&'a LabelTexture>,
-    /// A coarse heat map under the labels.
+    /// A coarse heat map under the labels; its cells are the tokens where these are given, else it is stretched over the volume.
     pub heat: Option<&'a HeatTexture>,
     /// Borders of tokens.
     pub tokens: Option<TokenOverlay<'a>>,

@@ -3,7 +3,7 @@
 use eframe::egui::{Align2, Color32, FontId, Painter, Pos2, Rangef, Rect, Response, Shape, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
 use super::input::Laid;
-use super::{Cursor, Scene, TokenOverlay};
+use super::{Cursor, Plane, Scene, TokenOverlay};
 use crate::gui::theme::colour;
 use crate::gui::{Convention, Palette};
 use crate::palette;
@@ -31,11 +31,14 @@ pub(super) fn draw(ui: &Ui, response: &Response, scene: &Scene<'_>, laid: &Laid<
     letters(&text, response.rect, laid);
     let corner = response.rect.min + vec2(EDGE, EDGE);
     let below = text.show(corner, Align2::LEFT_TOP, &format!("{} {} / {}", geometry.plane.title(), slice + 1.0, geometry.slices)).bottom();
-    let convention = match scene.convention {
-        Convention::Radiological => "radiological",
-        Convention::Neurological => "neurological",
-    };
-    small.show(pos2(corner.x, below), Align2::LEFT_TOP, convention);
+    // A sagittal slice is the same in both.
+    if geometry.plane != Plane::Sagittal {
+        let convention = match scene.convention {
+            Convention::Radiological => "radiological",
+            Convention::Neurological => "neurological",
+        };
+        small.show(pos2(corner.x, below), Align2::LEFT_TOP, convention);
+    }
     scale_bar(&small, response.rect, laid);
     if let Some(notice) = scene.image.notice() {
         let galley = painter.layout(notice.to_owned(), small.font.clone(), Palette::of(ui).caution(), response.rect.width() * 0.6);

@@ -4,7 +4,7 @@ use eframe::egui::{Response, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
 use super::input::{Gesture, Pane};
-use super::look::{Drawn, Layers, Look};
+use super::look::{Drawn, Layers, Look, heat_scale};
 use super::overlay;
 use super::paint::{Paint, Slot, Textures};
 use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
@@ -65,10 +65,9 @@ impl SliceView {
         SliceResponse { hovered, clicked, window: heard.window, auto_window: heard.auto_window, maximise: heard.maximise, response }
     }
 
-    fn paint(&self, ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor) {
+    pub(super) fn paint(&self, ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor) {
         let drawn = Drawn {
             geometry: pane.geometry,
-            shape: scene.grid.shape,
             slice: cursor.voxel[pane.geometry.through],
             placement: pane.laid(&self.framing).placement,
             window: scene.window,
@@ -80,7 +79,7 @@ impl SliceView {
             image: scene.image.0.step,
             labels: scene.labels.map(|labels| labels.0.step),
             truth: scene.truth.map(|truth| truth.0.step),
-            heat: scene.heat.map(|heat| heat.1),
+            heat: scene.heat.map(|heat| heat_scale(heat.1, scene.grid.shape, scene.tokens.map(|tokens| tokens.cell))),
         };
         let paint = Paint {
             look: Box::new(Look::new(&drawn, &layers)),
