@@ -217,7 +217,7 @@ fn not_finite(scan: &Scan) -> Option<Fault> {
 }
 
 /// Whether a grid departs from that of the case's first image in shape, or in place beyond rounding.
-fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
+pub(crate) fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
     let expected = &image.volume.grid;
     let other = image.file.clone();
     if grid.shape != expected.shape {

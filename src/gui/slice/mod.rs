@@ -23,7 +23,7 @@ pub use colours::{Difference, LABELS, LabelColour, LabelColours, heat_colour};
 pub use cpu::{HostScene, Picture, draw_on_cpu};
 pub use geometry::{Edges, Framing, Placement, Plane, PlaneGeometry, world_letters};
 pub use texture::{HeatTexture, ImageTexture, LabelTexture};
-pub use view::{SliceResponse, SliceView};
+pub use view::{MARGIN, SliceResponse, SliceView};
 pub use window::{PresetRange, WindowLevel, WindowPreset};
 
 use super::{Convention, KeyMap};

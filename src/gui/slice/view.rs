@@ -10,7 +10,7 @@ use super::paint::{Paint, Slot, Textures};
 use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
 
 /// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
-pub(super) const MARGIN: f64 = 6.0;
+pub const MARGIN: f64 = 6.0;
 
 /// One pane: how much of the slice it shows, and what the mouse is doing to it.
 #[derive(Default)]

@@ -1,0 +1,279 @@
+//! The open case: its image, its label maps, and what the user set for it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use eframe::egui;
+use eframe::egui_wgpu::RenderState;
+
+use super::classes::{Classes, snapshot};
+use super::histogram::Histogram;
+use super::layer::{Ground, Kind, Labels, Layer, Reading};
+use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel};
+use crate::gui::{Background, OpenRun};
+use crate::protocol::{RunFolder, StageKind};
+use crate::volume::source::load_image;
+use crate::volume::{CaseSource, DataError, Dataset, Scan, VolumeSource};
+
+/// What to open.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wanted {
+    /// Its name.
+    pub(super) title: String,
+    /// The image's files.
+    pub(super) images: Vec<VolumeSource>,
+    /// The truth, if there is one.
+    pub(super) truth: Option<VolumeSource>,
+    /// Predictions that may be there: the arm's name and its file.
+    pub(super) methods: Vec<(String, PathBuf)>,
+    /// Label value -> name, as far as they are known.
+    pub(super) labels: BTreeMap<u32, String>,
+    /// Names of the channels, as far as they are known.
+    pub(super) channels: Vec<String>,
+    /// Whether it is a case of the list; otherwise files by themselves.
+    pub(super) listed: bool,
+}
+
+impl Wanted {
+    /// Files outside any dataset: one with all channels, or one for each.
+    pub(super) fn files(files: &[PathBuf]) -> Self {
+        let borrowed: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+        Self {
+            title: crate::volume::datalist::naming::case_name(&borrowed),
+            images: files.iter().cloned().map(VolumeSource::File).collect(),
+            truth: None,
+            methods: Vec::new(),
+            labels: BTreeMap::new(),
+            channels: Vec::new(),
+            listed: false,
+        }
+    }
+
+    /// A case of a dataset, with the predictions of a run's `arms`.
+    pub(super) fn case(dataset: &Dataset, case: &CaseSource, run: Option<(&RunFolder, &[String])>) -> Self {
+        let methods = run
+            .into_iter()
+            .flat_map(|(folder, arms)| arms.iter().map(|arm| (method_title(arm).to_owned(), method_file(folder, arm, &case.name))));
+        Self {
+            title: case.name.clone(),
+            images: case.images.clone(),
+            truth: case.label.clone(),
+            methods: methods.collect(),
+            labels: dataset.labels.clone(),
+            channels: dataset.channels.clone(),
+            listed: true,
+        }
+    }
+}
+
+/// What the prediction of an arm is called.
+fn method_title(arm: &str) -> &str {
+    if arm.is_empty() { "prediction" } else { arm }
+}
+
+fn method_file(folder: &RunFolder, arm: &str, case: &str) -> PathBuf {
+    folder.predictions(arm).join(format!("{case}.nii.gz"))
+}
+
+/// What reading an image gives.
+pub(super) struct ReadImage {
+    scan: Arc<Scan>,
+    first: Channel,
+    /// Predictions whose files are there.
+    methods: Vec<(String, PathBuf)>,
+}
+
+/// One channel of the image, ready to be drawn.
+#[derive(Clone)]
+pub(super) struct Channel {
+    /// For the GPU.
+    pub(super) texture: ImageTexture,
+    /// The window of its percentiles.
+    pub(super) auto: WindowLevel,
+    /// How often which intensity occurs.
+    pub(super) histogram: Arc<Histogram>,
+}
+
+/// Reads the image of a case; runs in the background.
+///
+/// # Errors
+/// Everything wrong with its files, with what to do.
+pub(super) fn read(wanted: &Wanted, gpu: &RenderState) -> Result<ReadImage, String> {
+    let files: Option<Vec<PathBuf>> =
+        wanted.images.iter().map(|image| if let VolumeSource::File(file) = image { Some(file.clone()) } else { None }).collect();
+    let scan = match files {
+        Some(files) if !files.is_empty() => load_image(&files).map_err(|errors| errors.to_string())?,
+        _ => read_made(&wanted.images).map_err(|error| error.to_string())?,
+    };
+    let first = channel(&scan, 0, gpu);
+    let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
+    Ok(ReadImage { scan: Arc::new(scan), first, methods })
+}
+
+/// Cases inside the program have one file.
+fn read_made(images: &[VolumeSource]) -> Result<Scan, DataError> {
+    let missing = || crate::volume::Fault::Missing.at(std::path::Path::new("the case's image"));
+    images.first().ok_or_else(missing)?.read()
+}
+
+fn channel(scan: &Scan, index: usize, gpu: &RenderState) -> Channel {
+    let voxels = &scan.volume.voxels[index * scan.volume.grid.len()..][..scan.volume.grid.len()];
+    let texture = ImageTexture::upload(gpu, voxels, scan.volume.grid.shape);
+    Channel { texture, auto: WindowLevel::auto(voxels), histogram: Arc::new(Histogram::new(voxels)) }
+}
+
+/// The open case.
+pub(super) struct OpenCase {
+    /// Its name.
+    pub(super) title: String,
+    /// Whether it is a case of the list.
+    pub(super) listed: bool,
+    /// The image and what its label maps share.
+    pub(super) ground: Ground,
+    /// Names of the channels.
+    pub(super) channels: Vec<String>,
+    /// Which channel is shown.
+    pub(super) channel: usize,
+    read: Vec<Option<Background<Channel>>>,
+    windows: Vec<Option<WindowLevel>>,
+    /// Its label maps: truth first.
+    pub(super) layers: Vec<Layer>,
+    /// The crosshair.
+    pub(super) cursor: Cursor,
+    /// Colours and visibility of the classes.
+    pub(super) colours: LabelColours,
+    /// What the classes are called; a copy of what the readers of label maps share.
+    pub(super) classes: Classes,
+}
+
+impl OpenCase {
+    /// A case whose image has been read.
+    pub(super) fn new(wanted: &Wanted, image: ReadImage, gpu: RenderState) -> Self {
+        let ReadImage { scan, first, methods } = image;
+        let count = scan.volume.channels;
+        let named = |index: usize| wanted.channels.get(index).cloned().unwrap_or_else(|| format!("channel {index}"));
+        let classes = Classes::new(&wanted.labels);
+        let mut read: Vec<_> = (0..count).map(|_| None).collect();
+        read[0] = Some(Background::Done(first));
+        let truth = wanted.truth.clone().map(|source| Layer::new("truth", Kind::Truth, source));
+        let methods = methods.into_iter().map(|(arm, file)| Layer::new(arm, Kind::Method, VolumeSource::File(file)));
+        Self {
+            title: wanted.title.clone(),
+            listed: wanted.listed,
+            channels: (0..count).map(named).collect(),
+            channel: 0,
+            read,
+            windows: vec![None; count],
+            layers: truth.into_iter().chain(methods).collect(),
+            cursor: Cursor { voxel: scan.volume.grid.shape.map(|size| size / 2) },
+            colours: LabelColours::default(),
+            ground: Ground { scan, classes: Arc::new(Mutex::new(classes.clone())), gpu },
+            classes,
+        }
+    }
+
+    /// Takes in what has arrived.
+    pub(super) fn poll(&mut self, ctx: &egui::Context) {
+        self.read.iter_mut().flatten().for_each(|channel| drop(channel.poll()));
+        let mut arrived = false;
+        for layer in &mut self.layers {
+            arrived |= layer.poll();
+        }
+        if arrived {
+            self.classes = snapshot(&self.ground.classes);
+        }
+        let truth = self.layers.iter().find(|layer| layer.kind == Kind::Truth).and_then(Layer::labels).cloned();
+        if let Some(truth) = truth {
+            for layer in &mut self.layers {
+                layer.compare(ctx, &truth, &self.ground);
+            }
+        }
+    }
+
+    /// The channel that is shown, once it is there; asks for it if nobody has.
+    pub(super) fn shown_channel(&mut self, ctx: &egui::Context) -> Option<&Channel> {
+        let index = self.channel;
+        if self.read[index].is_none() {
+            let (scan, gpu) = (self.ground.scan.clone(), self.ground.gpu.clone());
+            self.read[index] = Some(Background::start(ctx, move || channel(&scan, index, &gpu)));
+        }
+        self.read[index].as_ref()?.get()
+    }
+
+    /// The same, if it is there already.
+    pub(super) fn channel_now(&self) -> Option<&Channel> {
+        self.read[self.channel].as_ref()?.get()
+    }
+
+    /// The window of the shown channel: the user's, else that of its percentiles.
+    pub(super) fn window(&self) -> WindowLevel {
+        let auto = || self.channel_now().map_or(WindowLevel { low: 0.0, high: 1.0 }, |channel| channel.auto);
+        self.windows[self.channel].unwrap_or_else(auto)
+    }
+
+    /// Sets the window of the shown channel; none: that of its percentiles.
+    pub(super) fn set_window(&mut self, window: Option<WindowLevel>) {
+        self.windows[self.channel] = window;
+    }
+
+    /// The truth, if there is one.
+    pub(super) fn truth(&self) -> Option<&Layer> {
+        self.layers.iter().find(|layer| layer.kind == Kind::Truth)
+    }
+
+    /// The truth's labels, once they are there.
+    pub(super) fn truth_labels(&self) -> Option<&Labels> {
+        self.truth().and_then(Layer::labels)
+    }
+
+    /// The layer to show first: a prediction to look at, else the truth.
+    pub(super) fn first_layer(&self) -> Option<usize> {
+        let method = self.layers.iter().position(|layer| layer.kind != Kind::Truth);
+        method.or_else(|| (!self.layers.is_empty()).then_some(0))
+    }
+
+    /// Puts a file's label map over the image, and says where it is.
+    pub(super) fn add_file(&mut self, file: PathBuf) -> usize {
+        let title = crate::volume::datalist::naming::stem(&file);
+        self.layers.push(Layer::new(title, Kind::File, VolumeSource::File(file)));
+        self.layers.len() - 1
+    }
+
+    /// Takes what was segmented in this window off the image.
+    pub(super) fn drop_segmentation(&mut self) {
+        self.layers.retain(|layer| layer.kind != Kind::Segmented);
+    }
+
+    /// Predictions that a run has made of the case since it was opened become layers.
+    pub(super) fn find_methods(&mut self, run: &OpenRun) {
+        for stage in run.state().stages_of(StageKind::Test).filter(|stage| stage.scores.contains_key(&self.title)) {
+            let arm = &stage.stage.arm;
+            let title = method_title(arm);
+            if self.layers.iter().all(|layer| layer.kind != Kind::Method || layer.title != title) {
+                let source = VolumeSource::File(method_file(&run.folder, arm, &self.title));
+                self.layers.push(Layer::new(title, Kind::Method, source));
+            }
+        }
+    }
+
+    /// Value of each channel at a voxel.
+    pub(super) fn intensities(&self, [d, h, w]: [usize; 3]) -> impl Iterator<Item = f32> {
+        let volume = &self.ground.scan.volume;
+        let [_, height, width] = volume.grid.shape;
+        let at = (d * height + h) * width + w;
+        volume.voxels.iter().skip(at).step_by(volume.grid.len().max(1)).copied()
+    }
+
+    /// Class of a layer at a voxel.
+    pub(super) fn class_at(&self, layer: &Layer, [d, h, w]: [usize; 3]) -> Option<u8> {
+        let [_, height, width] = self.ground.scan.volume.grid.shape;
+        layer.labels()?.classes.get((d * height + h) * width + w).copied()
+    }
+
+    /// Whether a label map is still on its way.
+    pub(super) fn is_reading(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer.reading, Reading::Working(..)))
+            || self.read.iter().flatten().any(Background::is_working)
+    }
+}

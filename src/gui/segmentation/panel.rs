@@ -1,0 +1,337 @@
+//! How the panel is laid out: cases on the left, controls above, slices in the middle, numbers below.
+
+use eframe::egui::{self, Align, CentralPanel, Frame, Id, Label, Layout, Margin, Modal, Panel, Rect, RichText, Ui, UiBuilder, vec2};
+
+use super::actions::{Deed, Pick};
+use super::cases::Asked;
+use super::segmenting::{Wish, offered};
+use super::views::{ASIDE, Arrangement};
+use super::welcome::{self, Choice, Dropped};
+use super::{SegmentationPanel, readout, table, toolbar};
+use crate::gui::{Action, Desk, Palette};
+
+/// Height of the histogram in points.
+const HISTOGRAM: f32 = 56.0;
+/// Name under which the list's width is kept, and its first width.
+const CASES: (&str, f32) = ("segmentation cases", 232.0);
+
+impl SegmentationPanel {
+    /// Draws the panel.
+    pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let ctx = ui.ctx().clone();
+        self.poll(&ctx, desk);
+        self.keys(ui, desk);
+        if self.list.is_there() {
+            self.cases(ui, desk);
+        }
+        if self.open.is_some() {
+            Panel::top("segmentation controls").frame(bar()).show(ui, |ui| self.controls(ui, desk));
+            Panel::bottom("segmentation readout").frame(bar()).show(ui, |ui| self.foot(ui, desk));
+            let frame = Frame::new().fill(egui::Color32::BLACK);
+            CentralPanel::default().frame(frame).show(ui, |ui| self.slices(ui, desk));
+        } else {
+            CentralPanel::default().show(ui, |ui| self.without_volume(ui, desk));
+        }
+        if let Some(case) = &self.open {
+            self.picture.show(ui, case, &self.views, &desk.settings);
+        }
+        self.question(ui, desk);
+    }
+
+    fn without_volume(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        self.news(ui, desk);
+        let title = self.wanted.as_ref().map_or("The volume", |wanted| wanted.title.as_str());
+        let choice = if self.reading.is_some() {
+            welcome::reading(ui, title);
+            None
+        } else if let Some(cause) = &self.failure {
+            welcome::failed(ui, title, cause)
+        } else {
+            welcome::empty(ui, desk, self.list.is_there())
+        };
+        if let Some(choice) = choice {
+            self.choose(&ui.ctx().clone(), choice, desk);
+        }
+    }
+
+    fn cases(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let width = desk.settings.layout.size(CASES.0, CASES.1);
+        let open = self.open.as_ref().filter(|case| case.listed).map(|case| case.title.clone());
+        let panel = Panel::left("segmentation cases").default_size(width).size_range(150.0..=420.0);
+        let shown = panel.show(ui, |ui| {
+            let mut follow = false;
+            let other_run = desk.shown().is_some() && self.list.run(desk).is_none();
+            if other_run {
+                follow = ui.button("Cases of the shown run").clicked();
+            }
+            let asked = self.list.show(ui, desk, open.as_deref());
+            (asked, follow)
+        });
+        desk.settings.layout.keep(CASES.0, shown.response.rect.width());
+        let (asked, follow) = shown.inner;
+        if follow {
+            self.list.follow(ui.ctx(), desk);
+        }
+        if let Some(Asked::Open(index)) = asked {
+            self.open_listed(&ui.ctx().clone(), index, desk);
+        }
+    }
+
+    fn controls(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        ui.horizontal_wrapped(|ui| {
+            self.open_menu(ui, desk);
+            if let Some(case) = &self.open {
+                toolbar::arrangement(ui, &mut self.views, case);
+            }
+            ui.separator();
+            self.segment_menu(ui, desk);
+            if ui.button("Picture...").on_hover_text("Save a view, or all of them, as PNG").clicked() {
+                self.picture.open();
+            }
+            toolbar::convention(ui, &mut desk.settings);
+        });
+        if let Some(case) = &mut self.open {
+            ui.horizontal_wrapped(|ui| toolbar::looks(ui, case, &mut desk.settings));
+        }
+        self.news(ui, desk);
+    }
+
+    fn open_menu(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let mut choice = None;
+        let mut pick = None;
+        ui.menu_button("Open", |ui| {
+            if ui.button("Volume...").clicked() {
+                choice = Some(Choice::Open);
+            }
+            if ui.button("Labels for this volume...").clicked() {
+                pick = Some(Pick::Labels);
+            }
+            if ui.button("Dataset...").clicked() {
+                choice = Some(Choice::OpenFolder);
+            }
+            if ui.button("Demo cases").clicked() {
+                choice = Some(Choice::Demo);
+            }
+            if !desk.settings.recent_volumes.is_empty() {
+                ui.separator();
+                ui.label(RichText::new("Opened last").small().weak());
+                choice = welcome::recent(ui, &desk.settings.recent_volumes).or(choice.take());
+            }
+            if choice.is_some() || pick.is_some() {
+                ui.close();
+            }
+        })
+        .response
+        .on_hover_text("Volumes, label maps, datasets; files can be dropped on the window as well");
+        let ctx = ui.ctx().clone();
+        if let Some(choice) = choice {
+            self.choose(&ctx, choice, desk);
+        }
+        if let Some(pick) = pick {
+            self.pick(&ctx, pick);
+        }
+    }
+
+    fn segment_menu(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let mut chosen = None;
+        let mut folder = false;
+        ui.add_enabled_ui(!self.segmenting.is_running(), |ui| {
+            ui.menu_button("Segment", |ui| {
+                let offered = offered(desk);
+                if !offered.is_empty() {
+                    ui.label(RichText::new("Checkpoints of the shown run").small().weak());
+                }
+                for offer in offered {
+                    if ui.button(&offer.0).on_hover_text(offer.1.display().to_string()).clicked() {
+                        chosen = Some(offer);
+                    }
+                }
+                folder = ui.button("Choose a checkpoint...").on_hover_text("The folder of a run or of a checkpoint").clicked();
+                if chosen.is_some() || folder {
+                    ui.close();
+                }
+            })
+            .response
+            .on_hover_text("Segment the open volume with a trained network");
+        });
+        let ctx = ui.ctx().clone();
+        if let Some(offer) = chosen {
+            self.ask_or_do(&ctx, Deed::Segment(offer), desk);
+        }
+        if folder {
+            self.pick(&ctx, Pick::Checkpoint);
+        }
+    }
+
+    /// What is going on: a segmentation, a dropped folder, a notice.
+    fn news(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let ctx = ui.ctx().clone();
+        if let Some(case) = &self.open
+            && self.segmenting.has_news()
+        {
+            match self.segmenting.show(ui, case) {
+                Some(Wish::Save) => self.segmenting.save(&ctx, case),
+                Some(Wish::Discard) => self.ask_or_do(&ctx, Deed::Discard, desk),
+                None => {}
+            }
+        }
+        self.offered_folder(ui, desk);
+        if let Some(notice) = self.notice.clone() {
+            ui.horizontal(|ui| {
+                if ui.small_button("Dismiss").clicked() {
+                    self.notice = None;
+                }
+                ui.add(Label::new(notice).truncate());
+            });
+        }
+    }
+
+    fn offered_folder(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let (folder, run) = match &self.offer {
+            Some(Dropped::Run(folder)) => (folder.clone(), true),
+            Some(Dropped::Checkpoint(folder)) => (folder.clone(), false),
+            _ => return,
+        };
+        let ctx = ui.ctx().clone();
+        ui.horizontal_wrapped(|ui| {
+            let name = super::segmenting::named(&folder);
+            ui.label(format!("{name} is {}.", if run { "a run" } else { "a checkpoint" })).on_hover_text(folder.display().to_string());
+            if run && ui.button("Open the run").clicked() {
+                desk.open_run(&ctx, &folder);
+                self.offer = None;
+            }
+            let ready = self.open.is_some() && !self.segmenting.is_running();
+            let segment = ui.add_enabled(ready, egui::Button::new("Segment this volume with it"));
+            if segment.on_disabled_hover_text("Open a volume first").clicked() {
+                self.offer = None;
+                self.ask_or_do(&ctx, Deed::Segment((name, folder)), desk);
+            }
+            if ui.button("Cancel").clicked() {
+                self.offer = None;
+            }
+        });
+    }
+
+    fn foot(&mut self, ui: &mut Ui, _desk: &mut Desk) {
+        let Some(case) = &mut self.open else { return };
+        let plane = self.views.arrangement.plane();
+        let layer = self.views.shown_layer(case).and_then(|index| case.layers.get(index));
+        if let Some(slice) = self.strip.show(ui, case, layer, plane) {
+            self.views.go_to(case, plane, slice);
+        }
+        ui.horizontal(|ui| {
+            let reading = self.reading.is_some() || case.is_reading();
+            if reading {
+                ui.label(RichText::new("reading ...").small().weak());
+            }
+            readout::show(ui, case, self.views.hovered);
+        });
+    }
+
+    fn slices(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let Some(case) = &mut self.open else { return };
+        if self.views.arrangement.compared().is_some() {
+            let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(8));
+            let panel = Panel::right("compared labels").frame(frame).exact_size(ASIDE).resizable(false);
+            panel.show(ui, |ui| aside(ui, case, &self.views, desk));
+        }
+        if let Some(free) = self.views.show(ui, case, &desk.settings) {
+            let fill = ui.visuals().panel_fill;
+            ui.painter().rect_filled(free, 0.0, fill);
+            let mut inner = ui.new_child(UiBuilder::new().id_salt("labels").max_rect(free.shrink(8.0)));
+            inner.set_clip_rect(free);
+            aside(&mut inner, case, &self.views, desk);
+        }
+    }
+
+    fn keys(&mut self, ui: &Ui, desk: &mut Desk) {
+        let ctx = ui.ctx().clone();
+        let pressed = |desk: &Desk, action| desk.settings.keys.pressed(ui, action);
+        let name = self.open.as_ref().filter(|case| case.listed).map(|case| case.title.clone()).unwrap_or_default();
+        for (action, forwards) in [(Action::NextCase, true), (Action::PreviousCase, false)] {
+            if pressed(desk, action)
+                && let Some(index) = self.list.beside(&name, forwards)
+            {
+                self.open_listed(&ctx, index, desk);
+            }
+        }
+        let Some(case) = &mut self.open else { return };
+        toolbar::keys(ui, case, &mut desk.settings);
+        let shown = self.views.shown_layer(case);
+        if pressed(desk, Action::NextLabel) {
+            table::step(case, shown, true);
+        }
+        if pressed(desk, Action::PreviousLabel) {
+            table::step(case, shown, false);
+        }
+        if pressed(desk, Action::WorstSlice)
+            && let Some(slice) = self.strip.worst()
+        {
+            self.views.go_to(case, self.views.arrangement.plane(), slice);
+        }
+    }
+
+    /// Asks before a segmentation is lost.
+    fn question(&mut self, ui: &Ui, desk: &mut Desk) {
+        let Some(pending) = &mut self.pending else { return };
+        if pending.saving {
+            return;
+        }
+        let ctx = ui.ctx().clone();
+        let mut carry_on = false;
+        let mut save = false;
+        let modal = Modal::new(Id::unique("unsaved segmentation")).show(&ctx, |ui| {
+            ui.set_max_width(420.0);
+            ui.heading("The segmentation is not saved");
+            ui.label("It would be lost. Save it as a NIfTI file first, or go on without it.");
+            ui.add_space(8.0);
+            ui.horizontal_wrapped(|ui| {
+                save = ui.button("Save as NIfTI...").clicked();
+                carry_on = ui.button("Go on without it").clicked();
+                ui.button("Cancel").clicked()
+            })
+            .inner
+        });
+        if modal.inner || (modal.should_close() && !save && !carry_on) {
+            self.pending = None;
+        } else if save && let Some(case) = &self.open {
+            if let Some(pending) = &mut self.pending {
+                pending.saving = true;
+            }
+            self.segmenting.save(&ctx, case);
+        } else if carry_on {
+            self.segmenting.forget();
+            self.carry_on(&ctx, desk);
+        }
+    }
+}
+
+fn bar() -> Frame {
+    Frame::new().inner_margin(Margin::symmetric(8, 4))
+}
+
+/// The label table with the histogram below it.
+fn aside(ui: &mut Ui, case: &mut super::OpenCase, views: &super::Views, desk: &Desk) {
+    let shown = views.shown_layer(case);
+    let height = ui.available_height();
+    let table_height = (height - HISTOGRAM - 26.0).max(60.0);
+    let width = ui.available_width();
+    ui.allocate_ui_with_layout(vec2(width, table_height), Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(vec2(width, table_height));
+        ui.set_clip_rect(ui.clip_rect().intersect(Rect::from_min_size(ui.min_rect().min, vec2(width, table_height))));
+        if views.arrangement != Arrangement::All
+            && let Some(layer) = shown.and_then(|index| case.layers.get(index))
+        {
+            ui.add(Label::new(RichText::new(format!("Labels of {}", layer.title)).strong()).truncate());
+        }
+        table::show(ui, case, shown, &desk.settings.slices);
+    });
+    let Some(channel) = case.channel_now().cloned() else { return };
+    let window = case.window();
+    let name = &case.channels[case.channel];
+    let text = format!("{name}: window {:.4} to {:.4}", window.low, window.high);
+    ui.add(Label::new(RichText::new(text).small().color(Palette::of(ui).reference())).truncate());
+    if let Some(window) = channel.histogram.show(ui, window, HISTOGRAM) {
+        case.set_window(Some(window));
+    }
+}

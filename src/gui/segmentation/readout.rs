@@ -1,0 +1,57 @@
+//! What lies under the pointer: place in the patient, voxel index, intensities, labels.
+
+use std::fmt::Write as _;
+
+use eframe::egui::{Label, RichText, Ui};
+
+use super::case::OpenCase;
+use super::layer::Kind;
+use crate::gui::slice::world_letters;
+
+/// Channels named in the line; a perfusion series has hundreds.
+const MOST_CHANNELS: usize = 6;
+
+/// The line for a voxel (D,H,W).
+pub(super) fn text(case: &OpenCase, voxel: [usize; 3]) -> String {
+    let [d, h, w] = voxel;
+    let mut text = world_letters(&case.ground.scan.volume.grid, voxel.map(|index| index as f64));
+    let _ = write!(text, " mm    voxel i {w}  j {h}  k {d}");
+    let alone = case.channels.len() == 1;
+    for (name, value) in case.channels.iter().zip(case.intensities(voxel)).take(MOST_CHANNELS) {
+        let name = if alone && name == "channel 0" { "intensity" } else { name };
+        let _ = write!(text, "    {name} {}", number(value));
+    }
+    if case.channels.len() > MOST_CHANNELS {
+        let shown = case.intensities(voxel).nth(case.channel).unwrap_or_default();
+        let _ = write!(text, "    shown channel {}", number(shown));
+    }
+    for layer in &case.layers {
+        if let Some(class) = case.class_at(layer, voxel) {
+            let title = if layer.kind == Kind::Truth { "truth" } else { &layer.title };
+            let name = if class == 0 { "-" } else { case.classes.name(class) };
+            let _ = write!(text, "    {title}: {name}");
+        }
+    }
+    text
+}
+
+/// Draws the line; without a voxel under the pointer, that of the crosshair.
+pub(super) fn show(ui: &mut Ui, case: &OpenCase, hovered: Option<[usize; 3]>) {
+    let text = match hovered {
+        Some(voxel) => format!("Pointer      {}", text(case, voxel)),
+        None => format!("Crosshair  {}", text(case, case.cursor.voxel)),
+    };
+    ui.add(Label::new(RichText::new(&text).small()).truncate()).on_hover_text(text);
+}
+
+/// As many digits as tell intensities apart, and no more.
+fn number(value: f32) -> String {
+    let size = value.abs();
+    if size >= 1000.0 || value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else if size >= 1.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.4}")
+    }
+}

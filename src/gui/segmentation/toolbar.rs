@@ -1,0 +1,231 @@
+//! The two rows of controls above the slices: what is shown, and how.
+
+use eframe::egui::{Align, ComboBox, DragValue, Layout, Role, Slider, Ui, WidgetInfo};
+
+use super::case::OpenCase;
+use super::layer::Kind;
+use super::views::{Arrangement, Views};
+use crate::gui::slice::{Plane, WindowLevel, WindowPreset};
+use crate::gui::{Action, Convention, Settings};
+
+/// Step of the keys that make labels more or less opaque.
+const OPACITY_STEP: f32 = 0.05;
+/// Widest outline in points.
+const WIDEST: f32 = 4.0;
+
+/// Which planes are shown, of which layer; switches of the layout.
+pub(super) fn arrangement(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
+    let mut button = |ui: &mut Ui, arrangement: Arrangement, title: &str, hint: &str| {
+        let chosen = views.arrangement == arrangement || (title == "Compare" && views.arrangement.compared().is_some());
+        if ui.selectable_label(chosen, title).on_hover_text(hint).clicked() {
+            views.arrangement = arrangement;
+        }
+    };
+    button(ui, Arrangement::All, "All", "Three planes and the labels");
+    for plane in Plane::ALL {
+        button(ui, Arrangement::Alone(plane), plane.title(), "This plane alone; a double click on a view does the same");
+    }
+    let hint = "Truth and methods side by side, with crosshair, zoom and window in common";
+    ui.add_enabled_ui(!case.layers.is_empty(), |ui| button(ui, Arrangement::Compare(Plane::Axial), "Compare", hint));
+    ui.separator();
+    match views.arrangement.compared() {
+        Some(_) => comparison(ui, views, case),
+        None => shown_layer(ui, views, case),
+    }
+}
+
+fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
+    let Some(shown) = views.shown_layer(case) else {
+        ui.weak("no labels");
+        return;
+    };
+    let title = case.layers[shown].title.clone();
+    let combo = ComboBox::from_id_salt("shown labels").width(130.0).truncate().selected_text(&title);
+    let response = combo.show_ui(ui, |ui| {
+        for layer in &case.layers {
+            let hint = layer.file().map_or_else(|| "segmented in this window".to_owned(), |file| file.display().to_string());
+            let chosen = layer.title == title;
+            if ui.selectable_label(chosen, &layer.title).on_hover_text(hint).clicked() {
+                views.shown = Some(layer.title.clone());
+            }
+        }
+    });
+    let response = response.response.on_hover_text("Whose labels lie over the image");
+    response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Labels of {title}")));
+}
+
+fn comparison(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
+    let planes = [
+        (Arrangement::Compare(Plane::Axial), "Axial"),
+        (Arrangement::Compare(Plane::Coronal), "Coronal"),
+        (Arrangement::Compare(Plane::Sagittal), "Sagittal"),
+        (Arrangement::CompareAll, "All planes"),
+    ];
+    let now = planes.iter().find(|(arrangement, _)| *arrangement == views.arrangement).map_or("", |(_, title)| title);
+    let combo = ComboBox::from_id_salt("compared planes").width(86.0).selected_text(now).show_ui(ui, |ui| {
+        for (arrangement, title) in planes {
+            ui.selectable_value(&mut views.arrangement, arrangement, title);
+        }
+    });
+    combo.response.on_hover_text("Which planes are compared").widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Compared planes"));
+    let columns = views.compared_layers(case).len();
+    ui.menu_button(format!("{columns} of {} columns", case.layers.len()), |ui| {
+        for layer in &case.layers {
+            let mut on = !views.chosen || views.compared.contains(&layer.title);
+            if ui.checkbox(&mut on, &layer.title).changed() {
+                if !views.chosen {
+                    views.chosen = true;
+                    views.compared = case.layers.iter().map(|layer| layer.title.clone()).collect();
+                }
+                views.compared.retain(|title| *title != layer.title);
+                if on {
+                    views.compared.push(layer.title.clone());
+                }
+            }
+        }
+    })
+    .response
+    .on_hover_text("Choose what is compared");
+}
+
+/// The switch between the two conventions, which says what it is.
+pub(super) fn convention(ui: &mut Ui, settings: &mut Settings) {
+    let (text, meaning) = match settings.convention {
+        Convention::Radiological => ("Radiological", "The patient's right is on the left of the screen"),
+        Convention::Neurological => ("Neurological", "The patient's left is on the left of the screen"),
+    };
+    let hint = format!("{meaning}. Click to switch ({})", settings.keys.hint(Action::ToggleConvention));
+    if ui.button(text).on_hover_text(hint).clicked() {
+        switch_convention(settings);
+    }
+}
+
+fn switch_convention(settings: &mut Settings) {
+    settings.convention = match settings.convention {
+        Convention::Radiological => Convention::Neurological,
+        Convention::Neurological => Convention::Radiological,
+    };
+}
+
+/// Window and level, channel, interpolation; then the labels' looks.
+pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
+    window(ui, case, settings);
+    if case.channels.len() > 1 {
+        let title = case.channels[case.channel].clone();
+        let combo = ComboBox::from_id_salt("channel").width(90.0).truncate().selected_text(&title);
+        let response = combo.show_ui(ui, |ui| {
+            for (index, name) in case.channels.iter().enumerate() {
+                ui.selectable_value(&mut case.channel, index, name);
+            }
+        });
+        let response = response.response.on_hover_text("Which channel of the image is shown");
+        response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Channel {title}")));
+    }
+    let keys = settings.keys.clone();
+    let hint = |text: &str, action| format!("{text} ({})", keys.hint(action));
+    let slices = &mut settings.slices;
+    toggle(
+        ui,
+        &mut slices.linear,
+        "Smooth",
+        &hint("Linear interpolation between voxels, or each voxel a rectangle", Action::ToggleInterpolation),
+    );
+    ui.separator();
+    ui.add_enabled_ui(!case.layers.is_empty(), |ui| {
+        toggle(ui, &mut slices.shown, "Labels", &hint("Show or hide labels", Action::ToggleLabels));
+        toggle(ui, &mut slices.fill, "Fill", &hint("Fill labels", Action::ToggleFill));
+        let keys = format!("{}, {}", keys.hint(Action::OpacityDown), keys.hint(Action::OpacityUp));
+        ui.spacing_mut().slider_width = 90.0;
+        let slider = Slider::new(&mut slices.opacity, 0.0..=1.0).show_value(false);
+        let response = ui
+            .add_enabled(slices.fill, slider)
+            .on_hover_text(format!("Opacity of filled labels: {:.0} % ({keys})", slices.opacity * 100.0));
+        response.widget_info(|| WidgetInfo::slider(true, f64::from(slices.opacity), "Opacity of labels"));
+        toggle(ui, &mut slices.outline, "Outline", &hint("Outline labels", Action::ToggleOutline));
+        let width = DragValue::new(&mut slices.outline_width).range(0.5..=WIDEST).speed(0.05).fixed_decimals(1).suffix(" px");
+        let response = ui.add_enabled(slices.outline, width).on_hover_text("Width of outlines");
+        response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Width of outlines"));
+        let comparable = case.truth().is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
+        ui.add_enabled_ui(comparable, |ui| {
+            let text = hint("Differences from the truth: missed, false and agreed voxels", Action::ToggleDifference);
+            toggle(ui, &mut slices.difference, "Differences", &text);
+        });
+    });
+}
+
+fn toggle(ui: &mut Ui, value: &mut bool, title: &str, hint: &str) {
+    if ui.selectable_label(*value, title).on_hover_text(hint).clicked() {
+        *value = !*value;
+    }
+}
+
+fn window(ui: &mut Ui, case: &mut OpenCase, settings: &Settings) {
+    let now = case.window();
+    let speed = f64::from((now.width() * 0.005).max(1e-4));
+    let decimals = if now.width() >= 20.0 { 0 } else { 3 };
+    let (mut width, mut level) = (now.width(), now.level());
+    let number = |ui: &mut Ui, value: &mut f32, (prefix, name): (&str, &str)| {
+        let drag = DragValue::new(value).speed(speed).prefix(prefix).max_decimals(decimals);
+        let response = ui.add(drag).on_hover_text(format!("{name}: drag, or click to type. On a slice: Ctrl + drag"));
+        response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, name));
+        response.changed()
+    };
+    let wider = number(ui, &mut width, ("W ", "Window width"));
+    let lifted = number(ui, &mut level, ("L ", "Window level"));
+    if wider || lifted {
+        case.set_window(Some(WindowLevel::around(level, width.max(f32::MIN_POSITIVE))));
+    }
+    let menu = ui.menu_button("Presets", |ui| {
+        for preset in WindowPreset::all() {
+            if ui.button(&preset.name).clicked() {
+                let volume = &case.ground.scan.volume;
+                let voxels = &volume.voxels[case.channel * volume.grid.len()..][..volume.grid.len()];
+                let chosen = preset.window(voxels);
+                case.set_window(Some(chosen));
+                ui.close();
+            }
+        }
+    });
+    menu.response.on_hover_text("Windows of the reading room");
+    let hint = format!("Window of the volume's percentiles ({})", settings.keys.hint(Action::AutoWindow));
+    if ui.button("Auto").on_hover_text(hint).clicked() {
+        case.set_window(None);
+    }
+}
+
+/// Obeys the keys that change how slices are drawn.
+pub(super) fn keys(ui: &Ui, case: &mut OpenCase, settings: &mut Settings) {
+    let pressed = |settings: &Settings, action| settings.keys.pressed(ui, action);
+    if pressed(settings, Action::AutoWindow) {
+        case.set_window(None);
+    }
+    if pressed(settings, Action::OpacityDown) {
+        settings.slices.opacity = (settings.slices.opacity - OPACITY_STEP).max(0.0);
+    }
+    if pressed(settings, Action::OpacityUp) {
+        settings.slices.opacity = (settings.slices.opacity + OPACITY_STEP).min(1.0);
+    }
+    if pressed(settings, Action::ToggleLabels) {
+        settings.slices.shown = !settings.slices.shown;
+    }
+    if pressed(settings, Action::ToggleFill) {
+        settings.slices.fill = !settings.slices.fill;
+    }
+    if pressed(settings, Action::ToggleOutline) {
+        settings.slices.outline = !settings.slices.outline;
+    }
+    if pressed(settings, Action::ToggleDifference) {
+        settings.slices.difference = !settings.slices.difference;
+    }
+    if pressed(settings, Action::ToggleInterpolation) {
+        settings.slices.linear = !settings.slices.linear;
+    }
+    if pressed(settings, Action::ToggleConvention) {
+        switch_convention(settings);
+    }
+}
+
+/// Draws `content` at the right end of a row.
+pub(super) fn at_the_right(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    ui.with_layout(Layout::right_to_left(Align::Center), content);
+}

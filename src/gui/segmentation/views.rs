@@ -1,0 +1,277 @@
+//! The panes: three linked slices, one of them alone, or methods side by side, with crosshair, zoom and window in common.
+
+use eframe::egui::{Align2, Color32, FontSelection, Rect, Sense, TextStyle, TextWrapMode, Ui, UiBuilder, WidgetText, pos2, vec2};
+
+use super::case::OpenCase;
+use super::layer::{Kind, Layer};
+use crate::gui::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView};
+use crate::gui::{Action, Settings};
+
+/// Points between panes.
+const GAP: f32 = 2.0;
+/// Height of a column's title in a comparison.
+const TITLE: f32 = 20.0;
+/// Width of the labels beside a slice that is shown alone.
+pub(super) const ASIDE: f32 = 300.0;
+/// Methods side by side at most: more would be stamps.
+pub(super) const MOST_COLUMNS: usize = 6;
+
+/// Which panes there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Arrangement {
+    /// All three planes, and the labels in the fourth pane.
+    #[default]
+    All,
+    /// One plane.
+    Alone(Plane),
+    /// Methods side by side in one plane.
+    Compare(Plane),
+    /// Methods side by side, all planes below each other.
+    CompareAll,
+}
+
+impl Arrangement {
+    /// The planes of a comparison; none of other arrangements.
+    pub(super) fn compared(self) -> Option<&'static [Plane]> {
+        match self {
+            Self::All | Self::Alone(_) => None,
+            Self::Compare(plane) => Plane::ALL.iter().position(|&other| other == plane).map(|index| &Plane::ALL[index..=index]),
+            Self::CompareAll => Some(&Plane::ALL),
+        }
+    }
+
+    /// The plane whose slices the Dice strip scores.
+    pub(super) fn plane(self) -> Plane {
+        match self {
+            Self::Alone(plane) | Self::Compare(plane) => plane,
+            Self::All | Self::CompareAll => Plane::Axial,
+        }
+    }
+}
+
+/// A pane as it was drawn last: what a picture of it repeats.
+#[derive(Clone, Debug)]
+pub(super) struct Pane {
+    /// In points.
+    pub(super) rect: Rect,
+    /// The plane.
+    pub(super) plane: Plane,
+    /// Title of the layer over the image.
+    pub(super) layer: Option<String>,
+    /// The part of the slice that is shown.
+    pub(super) framing: Framing,
+    /// Whether the layer's name stands above it.
+    pub(super) titled: bool,
+}
+
+/// The panes and what they show.
+#[derive(Default)]
+pub(super) struct Views {
+    /// Which panes there are.
+    pub(super) arrangement: Arrangement,
+    /// What a maximised pane came from.
+    before: Arrangement,
+    /// Title of the layer in panes that show one.
+    pub(super) shown: Option<String>,
+    /// Titles of the layers that are compared, in no order.
+    pub(super) compared: Vec<String>,
+    /// Whether the user chose what is compared; otherwise everything is.
+    pub(super) chosen: bool,
+    framings: [Framing; 3],
+    columns: Vec<[SliceView; 3]>,
+    /// The panes of the last frame.
+    pub(super) panes: Vec<Pane>,
+    /// The voxel under the pointer in the last frame.
+    pub(super) hovered: Option<[usize; 3]>,
+}
+
+impl Views {
+    /// Fits all slices into their panes.
+    pub(super) fn reset(&mut self) {
+        self.framings = <[Framing; 3]>::default();
+    }
+
+    /// The layer in panes that show one: the user's choice, else the case's first.
+    pub(super) fn shown_layer(&self, case: &OpenCase) -> Option<usize> {
+        let chosen = self.shown.as_ref().and_then(|title| case.layers.iter().position(|layer| layer.title == *title));
+        chosen.or_else(|| case.first_layer())
+    }
+
+    /// The layers that are compared, truth first.
+    pub(super) fn compared_layers(&self, case: &OpenCase) -> Vec<usize> {
+        let wanted = |layer: &Layer| !self.chosen || self.compared.contains(&layer.title);
+        let found = case.layers.iter().enumerate().filter(|(_, layer)| wanted(layer)).map(|(index, _)| index);
+        found.take(MOST_COLUMNS).collect()
+    }
+
+    /// The layers that have to be read for what is shown.
+    pub(super) fn wanted(&self, case: &OpenCase) -> Vec<usize> {
+        let truth = case.layers.iter().position(|layer| layer.kind == Kind::Truth);
+        let shown = if self.arrangement.compared().is_some() { self.compared_layers(case) } else { Vec::new() };
+        truth.into_iter().chain(self.shown_layer(case)).chain(shown).collect()
+    }
+
+    /// Shows a plane alone, or everything again.
+    pub(super) fn maximise(&mut self, plane: Plane) {
+        if let Arrangement::Alone(_) = self.arrangement {
+            self.arrangement = self.before;
+        } else {
+            self.before = self.arrangement;
+            self.arrangement = Arrangement::Alone(plane);
+        }
+    }
+
+    /// Draws the panes into what is left of `ui`; where the labels go, if a pane is kept free for them.
+    pub(super) fn show(&mut self, ui: &mut Ui, case: &mut OpenCase, settings: &Settings) -> Option<Rect> {
+        let whole = ui.available_rect_before_wrap();
+        ui.painter().rect_filled(whole, 0.0, Color32::BLACK);
+        ui.allocate_rect(whole, Sense::hover());
+        self.hovered = None;
+        let mut panes: Vec<Pane> = Vec::new();
+        let shown = self.shown_layer(case);
+        let mut aside = None;
+        match self.arrangement {
+            Arrangement::All => {
+                let quarter = |column: f32, row: f32| cell(whole, [2, 2], [column, row]);
+                for (plane, rect) in Plane::ALL.into_iter().zip([quarter(0.0, 0.0), quarter(0.0, 1.0), quarter(1.0, 0.0)]) {
+                    panes.push(self.pane(rect, plane, title(case, shown), false));
+                }
+                aside = Some(quarter(1.0, 1.0));
+            }
+            Arrangement::Alone(plane) => {
+                let split = (whole.right() - ASIDE).max(whole.left() + whole.width() / 2.0);
+                let (left, right) = whole.split_left_right_at_x(split);
+                panes.push(self.pane(left, plane, title(case, shown), false));
+                aside = Some(right);
+            }
+            Arrangement::Compare(_) | Arrangement::CompareAll => self.lay_comparison(whole, case, &mut panes),
+        }
+        for (index, pane) in panes.iter().enumerate() {
+            self.draw(ui, case, (pane, index), settings);
+        }
+        // What was dragged in one pane is what all show from the next frame on.
+        for (pane, known) in panes.iter_mut().map(|pane| (pane.plane, &mut pane.framing)) {
+            *known = self.framings[place(pane)];
+        }
+        self.panes = panes;
+        aside
+    }
+
+    fn pane(&self, rect: Rect, plane: Plane, layer: Option<String>, titled: bool) -> Pane {
+        Pane { rect, plane, layer, framing: self.framings[place(plane)], titled }
+    }
+
+    fn lay_comparison(&self, whole: Rect, case: &OpenCase, panes: &mut Vec<Pane>) {
+        let planes = self.arrangement.compared().unwrap_or(&Plane::ALL);
+        let layers = self.compared_layers(case);
+        let columns = layers.len().max(1);
+        let below = Rect::from_min_max(pos2(whole.left(), whole.top() + TITLE), whole.max);
+        for (column, layer) in layers.iter().map(|&index| Some(index)).chain(layers.is_empty().then_some(None)).enumerate() {
+            for (row, &plane) in planes.iter().enumerate() {
+                let rect = cell(below, [columns, planes.len()], [column as f32, row as f32]);
+                panes.push(self.pane(rect, plane, title(case, layer), row == 0));
+            }
+        }
+    }
+
+    fn draw(&mut self, ui: &mut Ui, case: &mut OpenCase, (pane, index): (&Pane, usize), settings: &Settings) {
+        let Some(image) = case.channel_now().map(|channel| channel.texture.clone()) else { return };
+        if pane.titled {
+            column_title(ui, case, pane);
+        }
+        while self.columns.len() <= index {
+            self.columns.push(Default::default());
+        }
+        let plane = place(pane.plane);
+        let framing = self.framings[plane];
+        let view = &mut self.columns[index][plane];
+        view.framing = framing;
+        let layer = pane.layer.as_ref().and_then(|title| case.layers.iter().find(|layer| layer.title == *title));
+        let labels = layer.and_then(Layer::labels).map(|labels| labels.texture.clone());
+        let truth = layer.filter(|layer| layer.kind != Kind::Truth).and(case.truth_labels()).map(|labels| labels.texture.clone());
+        let window = case.window();
+        let scene = Scene {
+            grid: &case.ground.scan.volume.grid,
+            image: &image,
+            labels: labels.as_ref(),
+            truth: truth.as_ref(),
+            heat: None,
+            tokens: None,
+            window,
+            colours: &case.colours,
+            settings: &settings.slices,
+            convention: settings.convention,
+            keys: &settings.keys,
+        };
+        let mut cursor = case.cursor;
+        let mut inner = ui.new_child(UiBuilder::new().id_salt(("pane", index)).max_rect(pane.rect));
+        inner.set_clip_rect(pane.rect.intersect(ui.clip_rect()));
+        let response = view.show(&mut inner, pane.plane, &scene, &mut cursor);
+        if view.framing != framing {
+            self.framings[plane] = view.framing;
+        }
+        case.cursor = cursor;
+        self.hovered = response.hovered.or(self.hovered);
+        if response.auto_window {
+            case.set_window(None);
+        } else if response.window.is_some() {
+            case.set_window(response.window);
+        }
+        let key = response.response.contains_pointer() && settings.keys.pressed(ui, Action::Maximise);
+        if response.maximise || key {
+            self.maximise(pane.plane);
+        }
+    }
+
+    /// Crosshair to a slice of a plane.
+    pub(super) fn go_to(&self, case: &mut OpenCase, plane: Plane, slice: usize) {
+        let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, crate::gui::Convention::default());
+        case.cursor.voxel[geometry.through] = slice.min(geometry.slices.saturating_sub(1));
+    }
+}
+
+/// Where a plane stands in lists of three.
+fn place(plane: Plane) -> usize {
+    match plane {
+        Plane::Axial => 0,
+        Plane::Coronal => 1,
+        Plane::Sagittal => 2,
+    }
+}
+
+fn title(case: &OpenCase, layer: Option<usize>) -> Option<String> {
+    layer.and_then(|index| case.layers.get(index)).map(|layer| layer.title.clone())
+}
+
+/// One cell of a grid of panes, in whole points so that neighbours meet.
+fn cell(whole: Rect, [columns, rows]: [usize; 2], [column, row]: [f32; 2]) -> Rect {
+    let size = vec2(whole.width() / columns as f32, whole.height() / rows as f32);
+    let edge = |x: f32, y: f32| pos2((whole.left() + x * size.x).round(), (whole.top() + y * size.y).round());
+    let inner = Rect::from_min_max(edge(column, row), edge(column + 1.0, row + 1.0));
+    let right = if column as usize + 1 < columns { GAP } else { 0.0 };
+    let bottom = if row as usize + 1 < rows { GAP } else { 0.0 };
+    Rect::from_min_max(inner.min, inner.max - vec2(right, bottom))
+}
+
+/// The layer's name above its column, with its mean Dice over the visible labels.
+fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane) {
+    let rect = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
+    let text = column_text(case, pane.layer.as_deref());
+    let galley =
+        WidgetText::from(text).into_galley(ui, Some(TextWrapMode::Truncate), rect.width() - 8.0, FontSelection::Style(TextStyle::Body));
+    let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
+    ui.painter().galley_with_override_text_color(at.min, galley, Color32::WHITE);
+}
+
+/// A layer's name, and its mean Dice over the visible labels.
+pub(super) fn column_text(case: &OpenCase, layer: Option<&str>) -> String {
+    let Some(layer) = layer.and_then(|title| case.layers.iter().find(|layer| layer.title == title)) else {
+        return "no labels".to_owned();
+    };
+    let classes = (1..=u8::MAX).take(case.classes.len().saturating_sub(1)).filter(|&class| case.colours.get(class).visible);
+    let scores: Vec<f64> = classes.filter_map(|class| layer.agreement()?.whole(class)).collect();
+    if scores.is_empty() {
+        return layer.title.clone();
+    }
+    format!("{}   Dice {:.3}", layer.title, scores.iter().sum::<f64>() / scores.len() as f64)
+}
