@@ -103,12 +103,20 @@ pub(super) fn read(wanted: &Wanted, gpu: &RenderState) -> Result<ReadImage, Stri
     let files: Option<Vec<PathBuf>> =
         wanted.images.iter().map(|image| if let VolumeSource::File(file) = image { Some(file.clone()) } else { None }).collect();
     let scan = match files {
-        Some(files) if !files.is_empty() => load_image(&files).map_err(|errors| errors.to_string())?,
+        Some(files) if !files.is_empty() => load_files(&files, wanted.listed)?,
         _ => read_made(&wanted.images).map_err(|error| error.to_string())?,
     };
     let first = channel(&scan, 0, gpu);
     let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
     Ok(ReadImage { scan: Arc::new(scan), first, methods })
+}
+
+fn load_files(files: &[PathBuf], listed: bool) -> Result<Scan, String> {
+    // A file that was opened before may have gone; no dataset is to blame.
+    match files.iter().find(|file| !listed && !file.exists()) {
+        Some(gone) => Err(format!("{} is not there any more. Bring it back, or open another file", gone.display())),
+        None => load_image(files).map_err(|errors| errors.to_string()),
+    }
 }
 
 /// Cases inside the program have one file.
@@ -173,9 +181,11 @@ impl OpenCase {
         }
     }
 
-    /// Takes in what has arrived.
-    pub(super) fn poll(&mut self, ctx: &egui::Context) {
-        self.read.iter_mut().flatten().for_each(|channel| drop(channel.poll()));
+    /// Takes in what has arrived. `growing`: a network is at work on a layer.
+    pub(super) fn poll(&mut self, ctx: &egui::Context, growing: bool) {
+        for channel in self.read.iter_mut().flatten() {
+            channel.poll();
+        }
         let mut arrived = false;
         for layer in &mut self.layers {
             arrived |= layer.poll();
@@ -185,7 +195,7 @@ impl OpenCase {
         }
         let truth = self.layers.iter().find(|layer| layer.kind == Kind::Truth).and_then(Layer::labels).cloned();
         if let Some(truth) = truth {
-            for layer in &mut self.layers {
+            for layer in self.layers.iter_mut().filter(|layer| !growing || layer.kind != Kind::Segmented) {
                 layer.compare(ctx, &truth, &self.ground);
             }
         }

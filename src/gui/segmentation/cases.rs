@@ -164,7 +164,8 @@ impl CaseList {
         let response = ui.add(edit).on_hover_text("Only cases whose name holds this");
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter cases by name"));
         let scored = self.scores(ui, desk);
-        self.head(ui, scored);
+        let unit = self.run(desk).map_or("mm", unit);
+        self.head(ui, scored, unit);
         let asked = self.body(ui, scored, open);
         if self.rows.is_empty() {
             ui.weak("No case has this in its name.");
@@ -174,8 +175,10 @@ impl CaseList {
 
     fn title(&self, ui: &mut Ui, name: &str, desk: &Desk) {
         let run = self.run(desk).map(|run| run.state().name.clone());
-        let text = run.map_or_else(|| name.to_owned(), |run| format!("{name}, run {run}"));
-        ui.add(eframe::egui::Label::new(RichText::new(text).strong()).truncate());
+        ui.add(eframe::egui::Label::new(RichText::new(name).strong()).truncate());
+        if let Some(run) = run {
+            ui.add(eframe::egui::Label::new(RichText::new(format!("run {run}")).small().weak()).truncate());
+        }
     }
 
     /// Chooses whose scores are listed; whether there are any.
@@ -208,7 +211,7 @@ impl CaseList {
         true
     }
 
-    fn head(&mut self, ui: &mut Ui, scored: bool) {
+    fn head(&mut self, ui: &mut Ui, scored: bool, unit: &str) {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
             let numbers = if scored { 2.0 * NUMBER } else { 0.0 };
@@ -216,7 +219,8 @@ impl CaseList {
             self.column(ui, (Sort::Name, "Case", name), "Sort by name");
             if scored {
                 self.column(ui, (Sort::Dice, "Dice", NUMBER), "Sort by mean Dice over the labels; the worst first, then the best");
-                self.column(ui, (Sort::Hd95, "HD95", NUMBER), "Sort by mean HD95 over the labels; the worst first, then the best");
+                let hint = format!("Sort by mean HD95 over the labels, in {unit}; the worst first, then the best");
+                self.column(ui, (Sort::Hd95, "HD95", NUMBER), &hint);
             }
         });
     }
@@ -228,19 +232,26 @@ impl CaseList {
             (true, false) => " ^",
             (true, true) => " v",
         };
-        let button = eframe::egui::Button::selectable(false, RichText::new(format!("{title}{arrow}")).small()).min_size(vec2(width, 18.0));
-        let response = ui.add(button).on_hover_text(hint);
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Sort by {title}")));
+        let (rect, response) = ui.allocate_exact_size(vec2(width, 20.0), Sense::click());
+        response.widget_info(|| WidgetInfo::selected(Role::Button, true, active, format!("Sort by {title}")));
+        let colour = ui.style().interact_selectable(&response, active).text_color();
+        let (anchor, at) = if sort == Sort::Name {
+            (Align2::LEFT_CENTER, rect.left_center() + vec2(6.0, 0.0))
+        } else {
+            (Align2::RIGHT_CENTER, rect.right_center() - vec2(6.0, 0.0))
+        };
+        ui.painter().text(at, anchor, format!("{title}{arrow}"), TextStyle::Small.resolve(ui.style()), colour);
         if response.clicked() {
             self.descending = if active { !self.descending } else { !sort.worst_ascends() };
             self.sort = sort;
         }
+        response.on_hover_text(hint);
     }
 
     fn body(&self, ui: &mut Ui, scored: bool, open: Option<&str>) -> Option<Asked> {
         let mut asked = None;
+        ui.spacing_mut().item_spacing.y = 0.0;
         ScrollArea::vertical().auto_shrink([false, true]).show_rows(ui, ROW, self.rows.len(), |ui, range| {
-            ui.spacing_mut().item_spacing.y = 0.0;
             for row in &self.rows[range] {
                 if draw(ui, row, scored, open == Some(row.name.as_str())) {
                     asked = Some(Asked::Open(row.index));
@@ -298,7 +309,7 @@ fn spoken(row: &Row) -> String {
 }
 
 /// The unit of a run's HD95.
-pub(super) fn unit(run: &OpenRun) -> &'static str {
+fn unit(run: &OpenRun) -> &'static str {
     match run.config.evaluate.distance_unit {
         DistanceUnit::Mm => "mm",
         DistanceUnit::Voxels => "voxels",

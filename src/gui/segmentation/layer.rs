@@ -133,7 +133,8 @@ impl Layer {
         true
     }
 
-    /// Starts comparing with the truth, where both are there and nobody has yet.
+    /// Starts comparing with the truth, where both are there and nobody has yet. Labels that still grow are left alone: counting
+    /// them would slow down the worker that predicts them.
     pub(super) fn compare(&mut self, ctx: &egui::Context, truth: &Labels, ground: &Ground) {
         let Reading::Ready(labels) = &self.reading else { return };
         if self.kind == Kind::Truth || self.agreement.is_some() {

@@ -94,7 +94,7 @@ impl SegmentationPanel {
             }
         }
         let Some(case) = &mut self.open else { return };
-        case.poll(ctx);
+        case.poll(ctx, self.segmenting.is_running());
         if case.listed
             && let Some(run) = self.list.run(desk)
         {

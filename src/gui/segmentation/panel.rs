@@ -1,17 +1,21 @@
 //! How the panel is laid out: cases on the left, controls above, slices in the middle, numbers below.
 
-use eframe::egui::{self, Align, CentralPanel, Frame, Id, Label, Layout, Margin, Modal, Panel, Rect, RichText, Ui, UiBuilder, vec2};
+use eframe::egui::{
+    self, Align, Align2, CentralPanel, Frame, Id, Label, LayerId, Layout, Margin, Modal, Order, Panel, Rect, RichText, StrokeKind,
+    TextStyle, Ui, UiBuilder, vec2,
+};
 
 use super::actions::{Deed, Pick};
 use super::cases::Asked;
 use super::segmenting::{Wish, offered};
-use super::views::{ASIDE, Arrangement};
+use super::strip::Target;
+use super::views::ASIDE;
 use super::welcome::{self, Choice, Dropped};
-use super::{SegmentationPanel, readout, table, toolbar};
-use crate::gui::{Action, Desk, Palette};
+use super::{OpenCase, SegmentationPanel, Views, readout, table, toolbar};
+use crate::gui::{Action, Desk};
 
-/// Height of the histogram in points.
-const HISTOGRAM: f32 = 56.0;
+/// Height of the histogram in points, at least, and as a share of what there is.
+const HISTOGRAM: (f32, f32) = (56.0, 0.24);
 /// Name under which the list's width is kept, and its first width.
 const CASES: (&str, f32) = ("segmentation cases", 232.0);
 
@@ -26,7 +30,7 @@ impl SegmentationPanel {
         }
         if self.open.is_some() {
             Panel::top("segmentation controls").frame(bar()).show(ui, |ui| self.controls(ui, desk));
-            Panel::bottom("segmentation readout").frame(bar()).show(ui, |ui| self.foot(ui, desk));
+            Panel::bottom("segmentation readout").frame(bar()).show(ui, |ui| self.foot(ui));
             let frame = Frame::new().fill(egui::Color32::BLACK);
             CentralPanel::default().frame(frame).show(ui, |ui| self.slices(ui, desk));
         } else {
@@ -36,6 +40,7 @@ impl SegmentationPanel {
             self.picture.show(ui, case, &self.views, &desk.settings);
         }
         self.question(ui, desk);
+        self.hint_drop(ui);
     }
 
     fn without_volume(&mut self, ui: &mut Ui, desk: &mut Desk) {
@@ -59,6 +64,8 @@ impl SegmentationPanel {
         let open = self.open.as_ref().filter(|case| case.listed).map(|case| case.title.clone());
         let panel = Panel::left("segmentation cases").default_size(width).size_range(150.0..=420.0);
         let shown = panel.show(ui, |ui| {
+            // The panel keeps its width, whatever its rows need.
+            ui.set_min_width(ui.available_width());
             let mut follow = false;
             let other_run = desk.shown().is_some() && self.list.run(desk).is_none();
             if other_run {
@@ -212,13 +219,16 @@ impl SegmentationPanel {
         });
     }
 
-    fn foot(&mut self, ui: &mut Ui, _desk: &mut Desk) {
+    fn foot(&mut self, ui: &mut Ui) {
         let Some(case) = &mut self.open else { return };
         let plane = self.views.arrangement.plane();
         let layer = self.views.shown_layer(case).and_then(|index| case.layers.get(index));
-        if let Some(slice) = self.strip.show(ui, case, layer, plane) {
-            self.views.go_to(case, plane, slice);
+        match self.strip.show(ui, case, layer, plane) {
+            Some(Target::Slice(slice)) => Views::go_to(case, plane, slice),
+            Some(Target::Worst(slice)) => self.go_to_worst(slice),
+            None => {}
         }
+        let Some(case) = &self.open else { return };
         ui.horizontal(|ui| {
             let reading = self.reading.is_some() || case.is_reading();
             if reading {
@@ -267,8 +277,33 @@ impl SegmentationPanel {
         if pressed(desk, Action::WorstSlice)
             && let Some(slice) = self.strip.worst()
         {
-            self.views.go_to(case, self.views.arrangement.plane(), slice);
+            self.go_to_worst(slice);
         }
+    }
+
+    fn go_to_worst(&mut self, slice: usize) {
+        let Some(case) = &mut self.open else { return };
+        if let Some(layer) = self.views.shown_layer(case) {
+            Views::go_to_error(case, layer, self.views.arrangement.plane(), slice);
+        }
+    }
+
+    /// What happens to files that are over the window.
+    fn hint_drop(&self, ui: &Ui) {
+        if ui.input(|input| input.raw.hovered_files.is_empty()) {
+            return;
+        }
+        let rect = ui.max_rect();
+        let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("drop hint")));
+        painter.rect_filled(rect, 0.0, ui.visuals().panel_fill.gamma_multiply(0.85));
+        painter.rect_stroke(rect.shrink(8.0), 6.0, ui.visuals().selection.stroke, StrokeKind::Inside);
+        let text = if self.open.is_some() {
+            "Drop an image to open it, or a label map to lay it over this volume"
+        } else {
+            "Drop an image to open it"
+        };
+        let font = TextStyle::Heading.resolve(ui.style());
+        painter.text(rect.center(), Align2::CENTER_CENTER, text, font, ui.visuals().strong_text_color());
     }
 
     /// Asks before a segmentation is lost.
@@ -310,28 +345,36 @@ fn bar() -> Frame {
     Frame::new().inner_margin(Margin::symmetric(8, 4))
 }
 
-/// The label table with the histogram below it.
-fn aside(ui: &mut Ui, case: &mut super::OpenCase, views: &super::Views, desk: &Desk) {
+/// The label table, with the histogram and what is known of the image below it.
+fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
     let shown = views.shown_layer(case);
-    let height = ui.available_height();
-    let table_height = (height - HISTOGRAM - 26.0).max(60.0);
-    let width = ui.available_width();
-    ui.allocate_ui_with_layout(vec2(width, table_height), Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(vec2(width, table_height));
-        ui.set_clip_rect(ui.clip_rect().intersect(Rect::from_min_size(ui.min_rect().min, vec2(width, table_height))));
-        if views.arrangement != Arrangement::All
-            && let Some(layer) = shown.and_then(|index| case.layers.get(index))
-        {
-            ui.add(Label::new(RichText::new(format!("Labels of {}", layer.title)).strong()).truncate());
+    let (whole, width) = (ui.available_height(), ui.available_width());
+    let histogram = (whole * HISTOGRAM.1).max(HISTOGRAM.0);
+    let room = vec2(width, (whole - histogram - 68.0).max(60.0));
+    ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(room);
+        ui.set_clip_rect(ui.clip_rect().intersect(Rect::from_min_size(ui.min_rect().min, room)));
+        if let Some(layer) = shown.and_then(|index| case.layers.get(index)) {
+            ui.add(Label::new(RichText::new(format!("Labels: {}", layer.title)).strong()).truncate());
         }
         table::show(ui, case, shown, &desk.settings.slices);
     });
+    for line in image_lines(case) {
+        ui.add(Label::new(RichText::new(&line).small().weak()).truncate()).on_hover_text(line);
+    }
     let Some(channel) = case.channel_now().cloned() else { return };
     let window = case.window();
-    let name = &case.channels[case.channel];
-    let text = format!("{name}: window {:.4} to {:.4}", window.low, window.high);
-    ui.add(Label::new(RichText::new(text).small().color(Palette::of(ui).reference())).truncate());
-    if let Some(window) = channel.histogram.show(ui, window, HISTOGRAM) {
+    if let Some(window) = channel.histogram.show(ui, window, histogram) {
         case.set_window(Some(window));
     }
+}
+
+/// The image's grid and file, in two lines.
+fn image_lines(case: &OpenCase) -> [String; 2] {
+    let grid = &case.ground.scan.volume.grid;
+    let [d, h, w] = grid.shape;
+    let [along_d, along_h, along_w] = grid.spacing_mm();
+    let name = case.ground.scan.file.file_name().unwrap_or_default().to_string_lossy();
+    let spacing = [along_w, along_h, along_d].map(|mm| format!("{}", (mm * 1000.0).round() / 1000.0)).join(" x ");
+    [format!("{w} x {h} x {d} voxels of {spacing} mm, stored {}", grid.axis_codes()), format!("{}   {name}", case.channels[case.channel])]
 }

@@ -241,6 +241,7 @@ impl Shot {
             labels: shown.labels.as_deref().map(Vec::as_slice),
             truth: shown.truth.as_deref().map(Vec::as_slice),
             heat: None,
+            token: None,
             window: self.window,
             colours: &self.colours,
             settings: &self.settings,

@@ -139,9 +139,8 @@ impl Segmenting {
             let ground = case.ground.clone();
             let labels = newest.clone();
             let started = layer.replace(ctx, move || {
-                let mut read = from_values(&labels.labels.voxels, Path::new(&labels.case), &ground)?;
+                let read = from_values(&labels.labels.voxels, Path::new(&labels.case), &ground)?;
                 ground.classes.lock().unwrap_or_else(PoisonError::into_inner).learn_names(&labels.names);
-                read.census = Arc::new(read.census.to_vec());
                 Ok(read)
             });
             if started {

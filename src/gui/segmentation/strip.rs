@@ -1,9 +1,9 @@
 //! The strip with the Dice of each slice: where the network is wrong, and the way there.
 
-use eframe::egui::{Align2, Color32, Rect, RichText, Role, Sense, Stroke, TextStyle, Ui, WidgetInfo, pos2, vec2};
+use eframe::egui::{Align2, Button, Color32, Pos2, Rect, RichText, Role, Sense, Stroke, TextStyle, Ui, WidgetInfo, pos2, vec2};
 
 use super::case::OpenCase;
-use super::layer::{Kind, Layer};
+use super::layer::{Kind, Layer, Reading};
 use crate::gui::slice::{Plane, PlaneGeometry};
 use crate::gui::{Convention, Palette};
 
@@ -56,94 +56,93 @@ impl Strip {
         *self = Self::default();
     }
 
-    /// Draws the strip; the slice that was clicked.
-    pub(super) fn show(&self, ui: &mut Ui, case: &OpenCase, layer: Option<&Layer>, plane: Plane) -> Option<usize> {
-        let Some(layer) = layer else { return None };
-        if case.truth().is_none() {
-            ui.label(RichText::new("Dice of each slice: no truth for this case, so nothing can be scored.").small().weak());
-            return None;
-        }
-        if layer.kind == Kind::Truth {
-            let text = if case.layers.len() > 1 {
-                "Dice of each slice: the truth itself is shown; choose a prediction."
-            } else {
-                "Dice of each slice: no prediction for this case yet."
-            };
-            ui.label(RichText::new(text).small().weak());
-            return None;
-        }
-        if layer.agreement().is_none() {
-            ui.label(RichText::new("Dice of each slice: comparing with the truth ...").small().weak());
-            return None;
-        }
+    /// Draws the strip; what was clicked.
+    pub(super) fn show(&self, ui: &mut Ui, case: &OpenCase, layer: Option<&Layer>, plane: Plane) -> Option<Target> {
+        let missing = missing(case, layer);
         let mut asked = None;
         ui.horizontal(|ui| {
             ui.vertical(|ui| {
                 ui.set_width(150.0);
                 ui.spacing_mut().item_spacing.y = 1.0;
-                ui.label(RichText::new(format!("Dice of each {} slice", plane.title().to_lowercase())).small());
-                let text = self.worst.and_then(|slice| Some((slice, self.slices[slice]?)));
-                let button = ui.add_enabled(
-                    text.is_some(),
-                    eframe::egui::Button::new(
-                        RichText::new(
-                            text.map_or_else(|| "no labels shown".to_owned(), |(slice, dice)| format!("worst: {} ({dice:.2})", slice + 1)),
-                        )
-                        .small(),
-                    )
-                    .small(),
-                );
-                if button.on_hover_text("Go to the slice with the lowest Dice (key X)").clicked() {
-                    asked = self.worst;
+                let title = format!("Dice of each {} slice", plane.title().to_lowercase());
+                let hint = layer.map_or_else(String::new, |layer| format!("Of {}: the mean over the visible labels", layer.title));
+                ui.label(RichText::new(title).small()).on_hover_text(hint);
+                let worst = self.worst.and_then(|slice| Some((slice, self.slices[slice]?))).filter(|_| missing.is_none());
+                let text =
+                    worst.map_or_else(|| "no slice is scored".to_owned(), |(slice, dice)| format!("worst: {} ({dice:.2})", slice + 1));
+                let button = ui.add_enabled(worst.is_some(), Button::new(RichText::new(text).small()).small());
+                if button.on_hover_text("Go to what is wrong on the slice with the lowest Dice (key X)").clicked() {
+                    asked = worst.map(|(slice, _)| Target::Worst(slice));
                 }
             });
-            asked = self.bars(ui, case, plane).or(asked);
+            asked = self.bars(ui, case, plane, missing).map(Target::Slice).or(asked);
         });
         asked
     }
 
-    fn bars(&self, ui: &mut Ui, case: &OpenCase, plane: Plane) -> Option<usize> {
+    /// The bars, or why there are none; a click or drag chooses a slice either way.
+    fn bars(&self, ui: &mut Ui, case: &OpenCase, plane: Plane, missing: Option<&str>) -> Option<usize> {
         let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, Convention::default());
-        let now = case.cursor.voxel[geometry.through];
+        let (now, count) = (case.cursor.voxel[geometry.through], geometry.slices.max(1));
+        let dice_of = |slice: usize| self.slices.get(slice).copied().flatten().filter(|_| missing.is_none());
+        let spoken = |slice: usize| match dice_of(slice) {
+            Some(dice) => format!("Slice {} of {count}: Dice {dice:.3}", slice + 1),
+            None => format!("Slice {} of {count}: {}", slice + 1, missing.unwrap_or("no visible label in truth or prediction")),
+        };
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click_and_drag());
-        response.widget_info(|| {
-            let text = match self.slices.get(now).copied().flatten() {
-                Some(dice) => format!("Dice of slice {}: {dice:.3}", now + 1),
-                None => format!("Slice {} has no label", now + 1),
-            };
-            WidgetInfo::labeled(Role::Slider, true, text)
-        });
-        let palette = Palette::of(ui);
+        response.widget_info(|| WidgetInfo::labeled(Role::Slider, true, spoken(now)));
         let painter = ui.painter_at(rect);
         painter.rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
-        let middle = rect.bottom() - rect.height() / 2.0;
-        painter.hline(rect.x_range(), middle, Stroke::new(1.0, ui.visuals().widgets.noninteractive.bg_stroke.color));
-        let count = self.slices.len().max(1);
         let width = rect.width() / count as f32;
         let left = |slice: usize| rect.left() + slice as f32 * width;
-        for (slice, dice) in self.slices.iter().enumerate() {
-            let Some(dice) = *dice else { continue };
-            // A slice that is missed altogether has a bar too.
-            let top = rect.bottom() - (dice as f32 * rect.height()).max(2.0);
-            let gap = if width > 3.0 { 1.0 } else { 0.0 };
-            let bar = Rect::from_min_max(pos2(left(slice), top), pos2(left(slice) + width - gap, rect.bottom()));
-            painter.rect_filled(bar, 0.0, bar_colour(palette, dice));
-        }
-        let at = left(now) + width / 2.0;
-        painter.vline(at, rect.y_range(), Stroke::new(1.5, ui.visuals().strong_text_color()));
         let font = TextStyle::Small.resolve(ui.style());
-        painter.text(rect.right_top() + vec2(-3.0, 1.0), Align2::RIGHT_TOP, "1", font.clone(), ui.visuals().weak_text_color());
-        let slice_at = |at: eframe::egui::Pos2| (((at.x - rect.left()) / width) as usize).min(count - 1);
+        let weak = ui.visuals().weak_text_color();
+        match missing {
+            Some(why) => drop(painter.text(rect.center(), Align2::CENTER_CENTER, why, font, weak)),
+            None => {
+                let faint = ui.visuals().widgets.noninteractive.bg_stroke.color;
+                painter.hline(rect.x_range(), rect.center().y, Stroke::new(1.0, faint));
+                let gap = if width > 3.0 { 1.0 } else { 0.0 };
+                for (slice, dice) in (0..count).filter_map(|slice| Some((slice, dice_of(slice)?))) {
+                    // A slice that is missed altogether has a bar too.
+                    let top = rect.bottom() - (dice as f32 * rect.height()).max(2.0);
+                    let bar = Rect::from_min_max(pos2(left(slice), top), pos2(left(slice) + width - gap, rect.bottom()));
+                    painter.rect_filled(bar, 0.0, bar_colour(Palette::of(ui), dice));
+                }
+                painter.text(rect.right_top() + vec2(-3.0, 1.0), Align2::RIGHT_TOP, "1", font, weak);
+            }
+        }
+        painter.vline(left(now) + width / 2.0, rect.y_range(), Stroke::new(1.5, ui.visuals().strong_text_color()));
+        let slice_at = |at: Pos2| (((at.x - rect.left()).max(0.0) / width) as usize).min(count - 1);
         let asked = response.interact_pointer_pos().filter(|_| response.clicked() || response.dragged()).map(slice_at);
         if let Some(pointer) = response.hover_pos() {
-            let slice = slice_at(pointer);
-            let text = match self.slices[slice] {
-                Some(dice) => format!("Slice {} of {count}: Dice {dice:.3}, mean over the visible labels it has", slice + 1),
-                None => format!("Slice {} of {count}: no label in truth or prediction", slice + 1),
-            };
-            response.on_hover_text(text);
+            response.on_hover_text(spoken(slice_at(pointer)));
         }
         asked
+    }
+}
+
+/// What was clicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A slice.
+    Slice(usize),
+    /// The worst slice, where it is wrong.
+    Worst(usize),
+}
+
+/// Why no slice has a Dice, if so.
+fn missing(case: &OpenCase, layer: Option<&Layer>) -> Option<&'static str> {
+    let others = case.layers.iter().any(|layer| layer.kind != Kind::Truth);
+    match layer {
+        _ if case.truth().is_none() => Some("no truth for this case: nothing can be scored"),
+        None => Some("no labels"),
+        Some(layer) if layer.kind == Kind::Truth && others => Some("the truth itself is shown: choose a prediction"),
+        Some(layer) if layer.kind == Kind::Truth => Some("no prediction for this case yet"),
+        Some(layer) if matches!(layer.reading, Reading::Failed(_)) => Some("the prediction cannot be read"),
+        Some(layer) if layer.agreement().is_some() => None,
+        Some(layer) if layer.kind == Kind::Segmented => Some("scored when the segmentation is complete"),
+        Some(_) => Some("comparing with the truth ..."),
     }
 }
 

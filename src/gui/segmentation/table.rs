@@ -1,8 +1,8 @@
 //! The label table: colour, name, visibility, volume, agreement with the truth, and the ways to a label's centre.
 
 use eframe::egui::{
-    Align, Button, CornerRadius, FontSelection, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, TextStyle, TextWrapMode, Ui,
-    UiBuilder, WidgetInfo, WidgetText, vec2,
+    Align, Align2, Button, CornerRadius, FontSelection, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, TextStyle,
+    TextWrapMode, Ui, UiBuilder, WidgetInfo, WidgetText, vec2,
 };
 
 use super::case::OpenCase;
@@ -13,7 +13,9 @@ use crate::gui::slice::{Difference, SliceSettings};
 /// Height of a row in points.
 const ROW: f32 = 24.0;
 /// Width of the columns of numbers.
-const NUMBER: f32 = 58.0;
+const NUMBER: f32 = 50.0;
+/// Width of a button.
+const BUTTON: f32 = 42.0;
 
 /// Draws the table of the shown layer, and obeys its buttons.
 pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, settings: &SliceSettings) {
@@ -40,8 +42,8 @@ pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, setti
     }
     head(ui, case, &rows);
     let mut asked = None;
+    ui.spacing_mut().item_spacing.y = 0.0;
     ScrollArea::vertical().auto_shrink([false, true]).show_rows(ui, ROW, rows.len(), |ui, range| {
-        ui.spacing_mut().item_spacing.y = 0.0;
         for row in &rows[range] {
             asked = draw(ui, row).or(asked.take());
         }
@@ -144,28 +146,49 @@ fn legend(ui: &mut Ui) {
 
 fn head(ui: &mut Ui, case: &mut OpenCase, rows: &[Row]) {
     let scored = rows.first().is_some_and(|row| row.scored);
-    ui.horizontal(|ui| {
-        let all = rows.iter().all(|row| row.visible);
-        let mut checked = all;
-        let response = ui.checkbox(&mut checked, RichText::new("Labels").small()).on_hover_text("Show or hide all labels");
-        if response.changed() {
-            (1..=u8::MAX).for_each(|class| case.colours.set_visible(class, checked));
-        }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 0.0;
-            ui.add_space(2.0 * 22.0);
-            let mut column = |title: &str, hint: &str| {
-                let label = eframe::egui::Label::new(RichText::new(title).small());
-                ui.allocate_ui_with_layout(vec2(NUMBER, ui.available_height()), Layout::right_to_left(Align::Center), |ui| {
-                    ui.add(label).on_hover_text(hint);
-                });
-            };
-            if scored {
-                column("Dice", "Overlap with the truth over the whole volume: 0 none, 1 perfect");
-            }
-            column("ml", "Volume of the label in millilitres");
-        });
-    });
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+    let mut left = ui.new_child(UiBuilder::new().id_salt("head").max_rect(rect).layout(Layout::left_to_right(Align::Center)));
+    let mut checked = rows.iter().all(|row| row.visible);
+    let response = left.checkbox(&mut checked, RichText::new("All labels").small()).on_hover_text("Show or hide all labels");
+    if response.changed() {
+        (1..=u8::MAX).for_each(|class| case.colours.set_visible(class, checked));
+    }
+    let columns = Columns::of(rect, scored);
+    let font = TextStyle::Small.resolve(ui.style());
+    let title = |cell: Option<Rect>, title: &str, hint: &str| {
+        let Some(cell) = cell else { return };
+        ui.painter().text(cell.right_center(), Align2::RIGHT_CENTER, title, font.clone(), ui.visuals().text_color());
+        ui.interact(cell, ui.scope_id().with(title), Sense::hover()).on_hover_text(hint);
+    };
+    title(Some(columns.volume), "ml", "Volume of the label in millilitres");
+    title(columns.dice, "Dice", "Overlap with the truth over the whole volume: 0 none, 1 perfect");
+}
+
+/// Where the columns of a row lie.
+struct Columns {
+    swatch: Rect,
+    name: Rect,
+    volume: Rect,
+    dice: Option<Rect>,
+    only: Rect,
+    centre: Rect,
+}
+
+impl Columns {
+    fn of(row: Rect, scored: bool) -> Self {
+        let mut right = row.right();
+        let mut take = |width: f32| {
+            right -= width;
+            Rect::from_x_y_ranges(right..=right + width, row.y_range())
+        };
+        let (centre, only) = (take(BUTTON), take(BUTTON));
+        take(6.0);
+        let dice = scored.then(|| take(NUMBER));
+        let volume = take(NUMBER);
+        let swatch = Rect::from_x_y_ranges(row.left()..=row.left() + 24.0, row.y_range());
+        let name = Rect::from_x_y_ranges(swatch.right() + 4.0..=volume.left().max(swatch.right() + 4.0), row.y_range());
+        Self { swatch, name, volume, dice, only, centre }
+    }
 }
 
 /// Draws a row; what was asked by it.
@@ -175,68 +198,65 @@ fn draw(ui: &mut Ui, row: &Row) -> Option<Asked> {
     if row.here {
         ui.painter().rect_filled(rect, 3.0, ui.visuals().selection.bg_fill.gamma_multiply(0.4));
     }
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::left_to_right(Align::Center)));
-    let ui = &mut ui;
-    ui.spacing_mut().item_spacing.x = 0.0;
-    if swatch(ui, row) {
+    let columns = Columns::of(rect, row.scored);
+    if swatch(ui, row, columns.swatch) {
         asked = Some(Asked::Toggle(row.class, !row.visible));
     }
-    ui.add_space(6.0);
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let jump = ui.add_enabled(row.centre.is_some(), Button::new("+").frame(false).min_size(vec2(22.0, ROW)));
-        jump.widget_info(|| WidgetInfo::labeled(Role::Button, row.centre.is_some(), format!("Go to {}", row.name)));
-        if jump.on_hover_text("Crosshair to the label's centre").clicked() {
-            asked = row.centre.map(Asked::Jump);
-        }
-        let only = ui.add(Button::selectable(row.alone, "1").frame(row.alone).min_size(vec2(22.0, ROW)));
-        only.widget_info(|| WidgetInfo::selected(Role::Button, true, row.alone, format!("Only {}", row.name)));
-        if only.on_hover_text("Show only this label; once more shows all").clicked() {
-            asked = Some(Asked::Only(row.class));
-        }
-        let font = TextStyle::Monospace;
-        let mut number = |text: String, hint: String| {
-            ui.allocate_ui_with_layout(vec2(NUMBER, ROW), Layout::right_to_left(Align::Center), |ui| {
-                ui.label(RichText::new(text).text_style(font.clone())).on_hover_text(hint);
-            });
-        };
-        if row.scored {
-            let text = row.dice.map_or_else(|| "-".to_owned(), |dice| format!("{dice:.3}"));
-            number(text, "Overlap with the truth over the whole volume".to_owned());
-        }
-        number(format!("{:.2}", row.volume_ml), format!("{:.3} ml, {} voxels", row.volume_ml, row.voxels));
-        ui.with_layout(Layout::left_to_right(Align::Center), |ui| name(ui, row));
-    });
+    name(ui, row, columns.name);
+    let volume = (format!("{:.2}", row.volume_ml), format!("{:.3} ml, {} voxels", row.volume_ml, row.voxels));
+    number(ui, (row, columns.volume), volume, "volume");
+    if let Some(cell) = columns.dice {
+        let text = row.dice.map_or_else(|| "-".to_owned(), |dice| format!("{dice:.3}"));
+        number(ui, (row, cell), (text, "Overlap with the truth over the whole volume".to_owned()), "Dice");
+    }
+    ui.spacing_mut().button_padding.x = 4.0;
+    let button = |text: &str| Button::new(RichText::new(text).small()).small().wrap_mode(TextWrapMode::Extend);
+    let only = ui.put(columns.only.shrink2(vec2(2.0, 3.0)), button("only").selected(row.alone));
+    only.widget_info(|| WidgetInfo::selected(Role::Button, true, row.alone, format!("Only {}", row.name)));
+    if only.on_hover_text("Show only this label; once more shows all").clicked() {
+        asked = Some(Asked::Only(row.class));
+    }
+    let there = row.centre.is_some();
+    let jump = ui.add_enabled_ui(there, |ui| ui.put(columns.centre.shrink2(vec2(2.0, 3.0)), button("go to"))).inner;
+    jump.widget_info(|| WidgetInfo::labeled(Role::Button, there, format!("Go to {}", row.name)));
+    if jump.on_hover_text("Crosshair to the label's centre").clicked() {
+        asked = row.centre.map(Asked::Jump);
+    }
     asked
 }
 
-fn name(ui: &mut Ui, row: &Row) {
-    let text = WidgetText::from(RichText::new(&row.name).color(if row.voxels == 0 {
-        ui.visuals().weak_text_color()
-    } else {
-        ui.visuals().text_color()
-    }));
-    let galley = text.into_galley(ui, Some(TextWrapMode::Truncate), ui.available_width() - 4.0, FontSelection::Default);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+fn number(ui: &Ui, (row, cell): (&Row, Rect), (text, hint): (String, String), what: &str) {
+    let font = TextStyle::Monospace.resolve(ui.style());
+    let colour = if row.voxels == 0 { ui.visuals().weak_text_color() } else { ui.visuals().text_color() };
+    ui.painter().text(cell.right_center(), Align2::RIGHT_CENTER, &text, font, colour);
+    let response = ui.interact(cell, ui.scope_id().with((what, row.class)), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{what} of {}: {text}", row.name)));
+    response.on_hover_text(hint);
+}
+
+fn name(ui: &Ui, row: &Row, cell: Rect) {
+    let colour = if row.voxels == 0 { ui.visuals().weak_text_color() } else { ui.visuals().text_color() };
+    let text = WidgetText::from(RichText::new(&row.name).color(colour));
+    let galley = text.into_galley(ui, Some(TextWrapMode::Truncate), cell.width(), FontSelection::Default);
+    ui.painter().galley(cell.left_center() - vec2(0.0, galley.size().y / 2.0), galley, colour);
+    let response = ui.interact(cell, ui.scope_id().with(("name", row.class)), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &row.name));
-    ui.painter().galley(rect.left_center() - vec2(0.0, galley.size().y / 2.0), galley, ui.visuals().text_color());
-    response.on_hover_text(format!("{}, label value {}", row.name, row.value));
+    let absent = if row.voxels == 0 { ", not in this volume" } else { "" };
+    response.on_hover_text(format!("{}, label value {}{absent}", row.name, row.value));
 }
 
 /// The colour, filled where the label is shown and hollow where it is hidden; whether it was clicked.
-fn swatch(ui: &mut Ui, row: &Row) -> bool {
-    let (rect, response) = ui.allocate_exact_size(vec2(24.0, ROW), Sense::click());
+fn swatch(ui: &Ui, row: &Row, cell: Rect) -> bool {
+    let response = ui.interact(cell, ui.scope_id().with(("swatch", row.class)), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, row.visible, format!("Show {}", row.name)));
-    let square = Rect::from_center_size(rect.center(), vec2(14.0, 14.0));
+    let square = Rect::from_center_size(cell.center(), vec2(14.0, 14.0));
     let corner = CornerRadius::same(3);
     if row.visible {
         ui.painter().rect_filled(square, corner, row.colour);
     }
-    let stroke = if response.hovered() || response.has_focus() {
-        Stroke::new(2.0, ui.visuals().strong_text_color())
-    } else {
-        Stroke::new(2.0, row.colour)
-    };
-    ui.painter().rect_stroke(square, corner, stroke, eframe::egui::StrokeKind::Inside);
+    let pointed = response.hovered() || response.has_focus();
+    let stroke = Stroke::new(2.0, if pointed { ui.visuals().strong_text_color() } else { row.colour });
+    ui.painter().rect_stroke(square, corner, stroke, StrokeKind::Inside);
     let clicked = response.clicked();
     response.on_hover_text(if row.visible { "Hide this label" } else { "Show this label" });
     clicked

@@ -1,6 +1,7 @@
 //! The two rows of controls above the slices: what is shown, and how.
 
-use eframe::egui::{Align, ComboBox, DragValue, Layout, Role, Slider, Ui, WidgetInfo};
+use eframe::egui::containers::menu::{MenuButton, MenuConfig};
+use eframe::egui::{ComboBox, DragValue, PopupCloseBehavior, Role, Slider, Ui, WidgetInfo};
 
 use super::case::OpenCase;
 use super::layer::Kind;
@@ -69,7 +70,10 @@ fn comparison(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     });
     combo.response.on_hover_text("Which planes are compared").widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Compared planes"));
     let columns = views.compared_layers(case).len();
-    ui.menu_button(format!("{columns} of {} columns", case.layers.len()), |ui| {
+    // Several may be chosen one after the other.
+    let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let menu = MenuButton::new(format!("{columns} of {} columns", case.layers.len())).config(stays);
+    let (response, _) = menu.ui(ui, |ui| {
         for layer in &case.layers {
             let mut on = !views.chosen || views.compared.contains(&layer.title);
             if ui.checkbox(&mut on, &layer.title).changed() {
@@ -83,9 +87,8 @@ fn comparison(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
                 }
             }
         }
-    })
-    .response
-    .on_hover_text("Choose what is compared");
+    });
+    response.on_hover_text("Choose what is compared");
 }
 
 /// The switch between the two conventions, which says what it is.
@@ -223,9 +226,4 @@ pub(super) fn keys(ui: &Ui, case: &mut OpenCase, settings: &mut Settings) {
     if pressed(settings, Action::ToggleConvention) {
         switch_convention(settings);
     }
-}
-
-/// Draws `content` at the right end of a row.
-pub(super) fn at_the_right(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
-    ui.with_layout(Layout::right_to_left(Align::Center), content);
 }

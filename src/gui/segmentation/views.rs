@@ -1,18 +1,20 @@
 //! The panes: three linked slices, one of them alone, or methods side by side, with crosshair, zoom and window in common.
 
-use eframe::egui::{Align2, Color32, FontSelection, Rect, Sense, TextStyle, TextWrapMode, Ui, UiBuilder, WidgetText, pos2, vec2};
+use eframe::egui::{Align2, Color32, FontSelection, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, WidgetText, pos2, vec2};
 
 use super::case::OpenCase;
-use super::layer::{Kind, Layer};
+use super::layer::{Kind, Layer, Reading};
 use crate::gui::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView};
-use crate::gui::{Action, Settings};
+use crate::gui::theme::colour;
+use crate::gui::{Action, Convention, Settings};
+use crate::palette;
 
 /// Points between panes.
 const GAP: f32 = 2.0;
 /// Height of a column's title in a comparison.
 const TITLE: f32 = 20.0;
 /// Width of the labels beside a slice that is shown alone.
-pub(super) const ASIDE: f32 = 300.0;
+pub(super) const ASIDE: f32 = 320.0;
 /// Methods side by side at most: more would be stamps.
 pub(super) const MOST_COLUMNS: usize = 6;
 
@@ -177,7 +179,8 @@ impl Views {
     fn draw(&mut self, ui: &mut Ui, case: &mut OpenCase, (pane, index): (&Pane, usize), settings: &Settings) {
         let Some(image) = case.channel_now().map(|channel| channel.texture.clone()) else { return };
         if pane.titled {
-            column_title(ui, case, pane);
+            let chosen = self.shown_layer(case).and_then(|index| case.layers.get(index)).map(|layer| &layer.title) == pane.layer.as_ref();
+            column_title(ui, case, pane, chosen);
         }
         while self.columns.len() <= index {
             self.columns.push(Default::default());
@@ -212,6 +215,10 @@ impl Views {
         }
         case.cursor = cursor;
         self.hovered = response.hovered.or(self.hovered);
+        if response.clicked.is_some() && pane.layer.is_some() {
+            // The table and the strip tell of the method that was clicked last.
+            self.shown = pane.layer.clone();
+        }
         if response.auto_window {
             case.set_window(None);
         } else if response.window.is_some() {
@@ -224,9 +231,31 @@ impl Views {
     }
 
     /// Crosshair to a slice of a plane.
-    pub(super) fn go_to(&self, case: &mut OpenCase, plane: Plane, slice: usize) {
-        let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, crate::gui::Convention::default());
+    pub(super) fn go_to(case: &mut OpenCase, plane: Plane, slice: usize) {
+        let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, Convention::default());
         case.cursor.voxel[geometry.through] = slice.min(geometry.slices.saturating_sub(1));
+    }
+
+    /// Crosshair into the middle of what a layer has wrong on a slice.
+    pub(super) fn go_to_error(case: &mut OpenCase, layer: usize, plane: Plane, slice: usize) {
+        Self::go_to(case, plane, slice);
+        let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, Convention::default());
+        let (Some(found), Some(truth)) = (case.layers.get(layer).and_then(Layer::labels), case.truth_labels()) else { return };
+        let [_, height, width] = case.ground.scan.volume.grid.shape;
+        let places = (0..geometry.size[1]).flat_map(|down| (0..geometry.size[0]).map(move |across| [across as f64, down as f64]));
+        let wrong: Vec<[f64; 2]> = places
+            .filter(|&at| {
+                let [d, h, w] = geometry.voxel(slice, at).map(|index| index as usize);
+                let index = (d * height + h) * width + w;
+                found.classes[index] != truth.classes[index]
+            })
+            .collect();
+        let mean = [0, 1].map(|side: usize| wrong.iter().map(|at| at[side]).sum::<f64>() / wrong.len().max(1) as f64);
+        let distance =
+            |at: &[f64; 2]| [0, 1].map(|side: usize| ((at[side] - mean[side]) * geometry.spacing_mm[side]).powi(2)).iter().sum::<f64>();
+        if let Some(nearest) = wrong.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))) {
+            case.cursor.voxel = geometry.voxel(slice, *nearest).map(|index| index as usize);
+        }
     }
 }
 
@@ -243,31 +272,45 @@ fn title(case: &OpenCase, layer: Option<usize>) -> Option<String> {
     layer.and_then(|index| case.layers.get(index)).map(|layer| layer.title.clone())
 }
 
-/// One cell of a grid of panes, in whole points so that neighbours meet.
+/// One cell of a grid of panes. All are equally large, so that neighbours show the same zoom.
 fn cell(whole: Rect, [columns, rows]: [usize; 2], [column, row]: [f32; 2]) -> Rect {
-    let size = vec2(whole.width() / columns as f32, whole.height() / rows as f32);
-    let edge = |x: f32, y: f32| pos2((whole.left() + x * size.x).round(), (whole.top() + y * size.y).round());
-    let inner = Rect::from_min_max(edge(column, row), edge(column + 1.0, row + 1.0));
-    let right = if column as usize + 1 < columns { GAP } else { 0.0 };
-    let bottom = if row as usize + 1 < rows { GAP } else { 0.0 };
-    Rect::from_min_max(inner.min, inner.max - vec2(right, bottom))
+    let room = |points: f32, count: usize| ((points - GAP * (count as f32 - 1.0)) / count as f32).floor().max(1.0);
+    let size = vec2(room(whole.width(), columns), room(whole.height(), rows));
+    Rect::from_min_size(whole.min.round() + vec2(column * (size.x + GAP), row * (size.y + GAP)), size)
 }
 
-/// The layer's name above its column, with its mean Dice over the visible labels.
-fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane) {
+/// The layer's name above its column, with its mean Dice over the visible labels. The chosen one is what the table tells of.
+fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane, chosen: bool) {
     let rect = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
     let text = column_text(case, pane.layer.as_deref());
     let galley =
         WidgetText::from(text).into_galley(ui, Some(TextWrapMode::Truncate), rect.width() - 8.0, FontSelection::Style(TextStyle::Body));
     let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
-    ui.painter().galley_with_override_text_color(at.min, galley, Color32::WHITE);
+    let failed = layer_of(case, pane.layer.as_deref()).is_some_and(|layer| matches!(layer.reading, Reading::Failed(_)));
+    let colour = match (failed, chosen) {
+        (true, _) => colour(palette::BAD.dark),
+        (false, true) => Color32::WHITE,
+        (false, false) => Color32::from_gray(185),
+    };
+    if chosen {
+        let line = at.left()..=at.right();
+        ui.painter().hline(line, rect.bottom() - 1.0, Stroke::new(2.0, colour));
+    }
+    ui.painter().galley_with_override_text_color(at.min, galley, colour);
+}
+
+fn layer_of<'a>(case: &'a OpenCase, title: Option<&str>) -> Option<&'a Layer> {
+    title.and_then(|title| case.layers.iter().find(|layer| layer.title == title))
 }
 
 /// A layer's name, and its mean Dice over the visible labels.
 pub(super) fn column_text(case: &OpenCase, layer: Option<&str>) -> String {
-    let Some(layer) = layer.and_then(|title| case.layers.iter().find(|layer| layer.title == title)) else {
-        return "no labels".to_owned();
-    };
+    let Some(layer) = layer_of(case, layer) else { return "no labels".to_owned() };
+    match layer.reading {
+        Reading::Failed(_) => return format!("{}: cannot be read", layer.title),
+        Reading::Unread | Reading::Working(_, None) => return format!("{}: reading ...", layer.title),
+        Reading::Working(..) | Reading::Ready(_) => {}
+    }
     let classes = (1..=u8::MAX).take(case.classes.len().saturating_sub(1)).filter(|&class| case.colours.get(class).visible);
     let scores: Vec<f64> = classes.filter_map(|class| layer.agreement()?.whole(class)).collect();
     if scores.is_empty() {

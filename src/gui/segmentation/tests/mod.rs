@@ -1,35 +1,39 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod deeds;
+mod looks;
+mod segment;
+
+use std::path::Path;
 use std::time::Duration;
 
-use eframe::egui::{Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, TouchPhase, pos2, vec2};
+use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, TouchPhase, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use super::picture::{Options, Shot};
-use super::views::Arrangement;
+use super::layer::Reading;
 use super::{OpenCase, SegmentationPanel};
 use crate::config::{DataSource, RunConfig};
-use crate::gui::slice::Plane;
-use crate::gui::testing::{FakeWorker, fake_worker, has_gpu, window};
+use crate::gui::testing::window;
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::metrics::CaseScore;
-use crate::protocol::{Environment, Event as Told, Outcome, Preview, Record, RunFolder, RunState, SegmentationPreview, Stage, StageKind};
-use crate::volume::nifti::{self, write_labels};
+use crate::protocol::{Environment, Event as Told, Record, RunFolder, RunState, Stage, StageKind};
+use crate::volume::nifti::write_labels;
 use crate::volume::{Dataset, LabelMap, demo};
 
-type Window = Harness<'static, App>;
+pub(super) type Window = Harness<'static, App>;
 
+/// An empty panel. Each voxel is a rectangle, so that pictures of it stay small.
 fn panel(theme: ThemeChoice) -> Window {
-    window(theme, |_, app| app.desk.settings.panel = Panel::Segmentation)
+    window(theme, |_, app| {
+        app.desk.settings.panel = Panel::Segmentation;
+        app.desk.settings.slices.linear = false;
+    })
 }
 
 /// Steps until `done` says so: files are read on threads of their own.
 fn until(harness: &mut Window, what: &str, done: impl Fn(&SegmentationPanel) -> bool) {
-    for _ in 0..600 {
+    for _ in 0..2000 {
         harness.step();
         if done(&harness.state().segmentation) {
             harness.run_steps(2);
@@ -40,16 +44,23 @@ fn until(harness: &mut Window, what: &str, done: impl Fn(&SegmentationPanel) -> 
     panic!("{what} did not happen");
 }
 
+/// Whether everything that is shown has been read and counted.
 fn settled(panel: &SegmentationPanel) -> bool {
-    let counted = |case: &OpenCase| {
-        let scored = case.layers.iter().all(|layer| layer.agreement.as_ref().is_none_or(|work| !work.is_working()));
-        !case.is_reading() && scored && case.channel_now().is_some()
-    };
-    panel.reading.is_none() && panel.list.settled() && panel.open.as_ref().is_some_and(|case| counted(case))
+    let Some(case) = &panel.open else { return false };
+    let read = |&index: &usize| !matches!(case.layers[index].reading, Reading::Unread | Reading::Working(..));
+    let counted = case.layers.iter().all(|layer| {
+        let due = layer.labels().is_some() && layer.kind != super::layer::Kind::Truth && case.truth_labels().is_some();
+        !due || layer.agreement().is_some()
+    });
+    panel.reading.is_none() && panel.list.settled() && panel.views.wanted(case).iter().all(read) && counted && case.channel_now().is_some()
 }
 
 fn case(harness: &Window) -> &OpenCase {
     harness.state().segmentation.open.as_ref().expect("a volume is open")
+}
+
+fn case_mut(harness: &mut Window) -> &mut OpenCase {
+    harness.state_mut().segmentation.open.as_mut().expect("a volume is open")
 }
 
 /// A window with the first demo case that has a truth.
@@ -66,7 +77,7 @@ fn labelled(dataset: &Dataset) -> Vec<String> {
     dataset.cases.iter().filter(|case| case.label.is_some()).map(|case| case.name.clone()).collect()
 }
 
-/// A truth turned into what a network might say: moved by some voxels, and one label partly lost.
+/// A truth turned into what a network might say: moved by some voxels, and one label lost in some slices.
 fn mistaken(truth: &LabelMap, by: usize, lost: bool) -> LabelMap {
     let [depth, height, width] = truth.grid.shape;
     let at = |d: usize, h: usize, w: usize| truth.voxels[(d * height + h) * width + w];
@@ -82,7 +93,7 @@ fn mistaken(truth: &LabelMap, by: usize, lost: bool) -> LabelMap {
     LabelMap { grid: truth.grid.clone(), voxels }
 }
 
-/// A run on the demo with two arms that segmented three cases, one of them badly.
+/// A run on the demo with two arms that segmented three cases, the last one badly.
 fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
     let dataset = demo::dataset();
     let names: Vec<String> = labelled(&dataset).into_iter().take(3).collect();
@@ -95,12 +106,17 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
         let stage = Stage { kind: StageKind::Test, arm: arm.to_owned() };
         for (index, name) in names.iter().enumerate() {
             let case = dataset.load(dataset.case(name).unwrap()).unwrap();
-            let found = mistaken(&case.label.unwrap(), index + worse, worse == 2);
+            let found = mistaken(&case.label.unwrap(), index * worse, worse == 2);
             write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &found, &case.image.header).unwrap();
-            let dice = 0.9 - 0.1 * (index * worse) as f64;
-            let region = "Anterior".to_owned();
-            let (dice, hd95) = (Some(dice), Some(1.0 + index as f64));
-            let score = CaseScore { case: name.clone(), region, dice, hd95, truth_voxels: 1, predicted_voxels: 1, one_sided: false };
+            let score = CaseScore {
+                case: name.clone(),
+                region: "Anterior".to_owned(),
+                dice: Some(0.9 - 0.1 * (index * worse) as f64),
+                hd95: Some(1.0 + index as f64),
+                truth_voxels: 1,
+                predicted_voxels: 1,
+                one_sided: false,
+            };
             tell(Told::Scored { stage: stage.clone(), case: name.clone(), scores: vec![score] });
         }
     }
@@ -110,54 +126,42 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
 }
 
 /// A window on such a run, with the case of that place open.
-fn compared(theme: ThemeChoice, index: usize) -> (Window, Vec<String>, tempfile::TempDir) {
+fn with_run(theme: ThemeChoice, index: usize) -> (Window, Vec<String>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let (run, names) = run_with_predictions(folder.path());
-    let mut harness = window(theme, move |_, app| {
-        app.desk.settings.panel = Panel::Segmentation;
-        app.desk.put(run);
-    });
+    let mut harness = panel(theme);
+    harness.state_mut().desk.put(run);
     until(&mut harness, "the list", |panel| panel.list.dataset().is_some());
     harness.get_by_label_contains(&format!("{}, Dice", names[index])).click();
     until(&mut harness, "the case", settled);
     (harness, names, folder)
 }
 
-#[test]
-fn an_empty_panel_says_what_to_do_first() {
-    if !has_gpu() {
-        return;
-    }
-    let mut harness = panel(ThemeChoice::Dark);
-    harness.state_mut().desk.settings.recent_volumes = vec![PathBuf::from("/data/abdomen/case_0007.nii.gz")];
-    harness.run_steps(3);
-    harness.snapshot("segmentation_empty_dark");
+/// The middle of a pane.
+fn middle(harness: &Window, pane: usize) -> Pos2 {
+    harness.state().segmentation.views.panes[pane].rect.center()
 }
 
-#[test]
-fn a_demo_case_is_shown_in_both_lights() {
-    if !has_gpu() {
-        return;
-    }
-    for (theme, name) in [(ThemeChoice::Dark, "segmentation_case_dark"), (ThemeChoice::Light, "segmentation_case_light")] {
-        let mut harness = demo_case(theme);
-        harness.key_press(Key::Period);
-        harness.run_steps(3);
-        harness.snapshot(name);
-    }
-}
-
-#[test]
-fn methods_are_compared_side_by_side() {
-    if !has_gpu() {
-        return;
-    }
-    let (mut harness, ..) = compared(ThemeChoice::Dark, 1);
-    harness.get_by_label("Compare").click();
+fn wheel(harness: &mut Window, at: Pos2, notches: f32, modifiers: Modifiers) {
+    harness.hover_at(at);
+    harness.step();
+    let delta = vec2(0.0, notches);
+    let source = MouseWheelSource::Wheel;
+    harness.event(Event::MouseWheel { unit: MouseWheelUnit::Line, delta, phase: TouchPhase::Move, source, modifiers });
     harness.run_steps(2);
-    until(&mut harness, "the methods", settled);
-    harness.key_press(Key::E);
-    harness.key_press(Key::Period);
-    harness.run_steps(3);
-    harness.snapshot("segmentation_compared_dark");
+}
+
+/// Presses the left button at one place, moves to another, and lets go.
+fn drag(harness: &mut Window, from: Pos2, to: Pos2, modifiers: Modifiers) {
+    harness.hover_at(from);
+    harness.step();
+    let button = |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
+    harness.event_modifiers(button(from, true), modifiers);
+    harness.step();
+    harness.event_modifiers(Event::PointerMoved(from.lerp(to, 0.5)), modifiers);
+    harness.step();
+    harness.event_modifiers(Event::PointerMoved(to), modifiers);
+    harness.step();
+    harness.event_modifiers(button(to, false), modifiers);
+    harness.run_steps(2);
 }
