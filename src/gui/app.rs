@@ -231,6 +231,12 @@ impl App {
         let running = self.desk.at_work().is_some();
         let concluding = self.desk.runs.iter().any(OpenRun::is_concluding);
         let asked = ctx.input(|input| input.viewport().close_requested());
+        if asked && self.segmentation.would_lose() {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.desk.settings.panel = Panel::Segmentation;
+            self.segmentation.ask_before_closing();
+            return;
+        }
         match self.closing {
             Closing::Stopping if !running && !concluding => {
                 self.closing = Closing::Confirmed;

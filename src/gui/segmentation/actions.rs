@@ -22,6 +22,8 @@ pub(super) enum Deed {
     Segment(Offered),
     /// Take the segmentation off.
     Discard,
+    /// Close the window.
+    Close,
 }
 
 /// What a dialog gave.
@@ -69,11 +71,21 @@ impl SegmentationPanel {
 
     /// Does it, unless a segmentation would be lost; then the user is asked first.
     pub(super) fn ask_or_do(&mut self, ctx: &egui::Context, deed: Deed, desk: &Desk) {
-        if self.segmenting.is_unsaved() {
+        if self.would_lose() {
             self.pending = Some(Pending { deed, saving: false });
         } else {
             self.carry_out(ctx, deed, desk);
         }
+    }
+
+    /// Whether a segmentation is not saved, or not finished.
+    pub fn would_lose(&self) -> bool {
+        self.segmenting.is_unsaved() || self.segmenting.is_running()
+    }
+
+    /// Asks what is to become of the segmentation, and closes the window then.
+    pub fn ask_before_closing(&mut self) {
+        self.pending.get_or_insert(Pending { deed: Deed::Close, saving: false });
     }
 
     /// Does what waited for the user's word.
@@ -91,6 +103,10 @@ impl SegmentationPanel {
                 let source = source(&wanted.title, &wanted.images);
                 self.views.shown = Some(self.segmenting.start(case, source, offered, desk));
                 self.strip.clear();
+            }
+            Deed::Close => {
+                self.segmenting.discard();
+                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
             }
             Deed::Discard => {
                 self.segmenting.discard();

@@ -9,8 +9,8 @@ use eframe::egui_wgpu::RenderState;
 
 use super::classes::{Classes, snapshot};
 use super::histogram::Histogram;
-use super::layer::{Ground, Kind, Labels, Layer, Reading};
-use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel};
+use super::layer::{Ground, Kind, Labels, Layer, Reading, SEGMENTED};
+use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel, WindowPreset};
 use crate::gui::{Background, OpenRun};
 use crate::protocol::{RunFolder, StageKind};
 use crate::volume::source::load_image;
@@ -68,8 +68,13 @@ impl Wanted {
 }
 
 /// What the prediction of an arm is called.
-fn method_title(arm: &str) -> &str {
-    if arm.is_empty() { "prediction" } else { arm }
+pub(super) fn method_title(arm: &str) -> &str {
+    match arm {
+        "" => "prediction",
+        "truth" => "arm truth",
+        SEGMENTED => "arm segmented",
+        arm => arm,
+    }
 }
 
 fn method_file(folder: &RunFolder, arm: &str, case: &str) -> PathBuf {
@@ -91,6 +96,8 @@ pub(super) struct Channel {
     pub(super) texture: ImageTexture,
     /// The window of its percentiles.
     pub(super) auto: WindowLevel,
+    /// The windows of [`WindowPreset::all`], in its order.
+    pub(super) presets: Arc<Vec<WindowLevel>>,
     /// How often which intensity occurs.
     pub(super) histogram: Arc<Histogram>,
 }
@@ -128,7 +135,8 @@ fn read_made(images: &[VolumeSource]) -> Result<Scan, DataError> {
 fn channel(scan: &Scan, index: usize, gpu: &RenderState) -> Channel {
     let voxels = &scan.volume.voxels[index * scan.volume.grid.len()..][..scan.volume.grid.len()];
     let texture = ImageTexture::upload(gpu, voxels, scan.volume.grid.shape);
-    Channel { texture, auto: WindowLevel::auto(voxels), histogram: Arc::new(Histogram::new(voxels)) }
+    let presets = Arc::new(WindowPreset::all().iter().map(|preset| preset.window(voxels)).collect());
+    Channel { texture, presets, auto: WindowLevel::auto(voxels), histogram: Arc::new(Histogram::new(voxels)) }
 }
 
 /// The open case.
@@ -245,7 +253,11 @@ impl OpenCase {
 
     /// Puts a file's label map over the image, and says where it is.
     pub(super) fn add_file(&mut self, file: PathBuf) -> usize {
-        let title = crate::volume::datalist::naming::stem(&file);
+        let stem = crate::volume::datalist::naming::stem(&file);
+        // Layers are told apart by their titles.
+        let taken = |title: &str| self.layers.iter().any(|layer| layer.title == title);
+        let numbered = (2..).map(|number| format!("{stem} {number}"));
+        let title = std::iter::once(stem.clone()).chain(numbered).find(|title| !taken(title)).unwrap_or(stem);
         self.layers.push(Layer::new(title, Kind::File, VolumeSource::File(file)));
         self.layers.len() - 1
     }

@@ -55,6 +55,8 @@ struct Made {
 pub(super) enum Asked {
     /// Open the case at this place of the dataset.
     Open(usize),
+    /// Look at the predictions of this arm.
+    Arm(String),
 }
 
 impl CaseList {
@@ -163,10 +165,12 @@ impl CaseList {
         let edit = TextEdit::singleline(&mut self.filter).hint_text("Filter by name").desired_width(f32::INFINITY);
         let response = ui.add(edit).on_hover_text("Only cases whose name holds this");
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter cases by name"));
+        let arm = self.arm.clone();
         let scored = self.scores(ui, desk);
         let unit = self.run(desk).map_or("mm", unit);
         self.head(ui, scored, unit);
-        let asked = self.body(ui, scored, open);
+        let chosen = (self.arm != arm).then(|| Asked::Arm(self.arm.clone()));
+        let asked = self.body(ui, scored, open).or(chosen);
         if self.rows.is_empty() {
             ui.weak("No case has this in its name.");
         }

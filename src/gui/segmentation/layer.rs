@@ -27,6 +27,9 @@ pub(super) enum Kind {
     Segmented,
 }
 
+/// Title of what is segmented in this window.
+pub(super) const SEGMENTED: &str = "segmented";
+
 /// A label map in memory.
 #[derive(Clone)]
 pub(super) struct Labels {
@@ -81,8 +84,8 @@ impl Layer {
     }
 
     /// A label map that grows while a network predicts it.
-    pub(super) fn growing(title: impl Into<String>) -> Self {
-        Self { title: title.into(), kind: Kind::Segmented, source: None, reading: Reading::Unread, agreement: None }
+    pub(super) fn growing() -> Self {
+        Self { title: SEGMENTED.to_owned(), kind: Kind::Segmented, source: None, reading: Reading::Unread, agreement: None }
     }
 
     /// The labels, as far as they are there.

@@ -9,13 +9,15 @@ use super::actions::{Deed, Pick};
 use super::cases::Asked;
 use super::segmenting::{Wish, offered};
 use super::strip::Target;
-use super::views::ASIDE;
+use super::views::aside_width;
 use super::welcome::{self, Choice, Dropped};
 use super::{OpenCase, SegmentationPanel, Views, readout, table, toolbar};
 use crate::gui::{Action, Desk};
 
 /// Height of the histogram in points, at least, and as a share of what there is.
-const HISTOGRAM: (f32, f32) = (56.0, 0.24);
+const HISTOGRAM: (f32, f32) = (36.0, 0.22);
+/// Below this height, in points, the labels' pane leaves out what is known of the image: the labels need the room.
+const LOW: f32 = 230.0;
 /// Name under which the list's width is kept, and its first width.
 const CASES: (&str, f32) = ("segmentation cases", 232.0);
 
@@ -79,12 +81,15 @@ impl SegmentationPanel {
         if follow {
             self.list.follow(ui.ctx(), desk);
         }
-        if let Some(Asked::Open(index)) = asked {
-            self.open_listed(&ui.ctx().clone(), index, desk);
+        match asked {
+            Some(Asked::Open(index)) => self.open_listed(&ui.ctx().clone(), index, desk),
+            Some(Asked::Arm(arm)) => self.views.shown = Some(super::case::method_title(&arm).to_owned()),
+            None => {}
         }
     }
 
     fn controls(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        (ui.spacing_mut().item_spacing, ui.spacing_mut().button_padding.x) = (vec2(4.0, 5.0), 7.0);
         ui.horizontal_wrapped(|ui| {
             self.open_menu(ui, desk);
             if let Some(case) = &self.open {
@@ -242,7 +247,7 @@ impl SegmentationPanel {
         let Some(case) = &mut self.open else { return };
         if self.views.arrangement.compared().is_some() {
             let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(8));
-            let panel = Panel::right("compared labels").frame(frame).exact_size(ASIDE).resizable(false);
+            let panel = Panel::right("compared labels").frame(frame).exact_size(aside_width(ui.available_width())).resizable(false);
             panel.show(ui, |ui| aside(ui, case, &self.views, desk));
         }
         if let Some(free) = self.views.show(ui, case, &desk.settings) {
@@ -313,30 +318,33 @@ impl SegmentationPanel {
             return;
         }
         let ctx = ui.ctx().clone();
-        let mut carry_on = false;
-        let mut save = false;
+        let complete = self.segmenting.is_unsaved();
+        let (mut carry_on, mut save) = (false, false);
         let modal = Modal::new(Id::unique("unsaved segmentation")).show(&ctx, |ui| {
             ui.set_max_width(420.0);
-            ui.heading("The segmentation is not saved");
-            ui.label("It would be lost. Save it as a NIfTI file first, or go on without it.");
+            if complete {
+                ui.heading("The segmentation is not saved");
+                ui.label("It would be lost. Save it as a NIfTI file first, or go on without it.");
+            } else {
+                ui.heading("The segmentation is not finished");
+                ui.label("It would be stopped, and what there is of it lost.");
+            }
             ui.add_space(8.0);
             ui.horizontal_wrapped(|ui| {
-                save = ui.button("Save as NIfTI...").clicked();
+                save = complete && ui.button("Save as NIfTI...").clicked();
                 carry_on = ui.button("Go on without it").clicked();
                 ui.button("Cancel").clicked()
             })
             .inner
         });
-        if modal.inner || (modal.should_close() && !save && !carry_on) {
-            self.pending = None;
-        } else if save && let Some(case) = &self.open {
-            if let Some(pending) = &mut self.pending {
-                pending.saving = true;
-            }
+        if save && let Some(case) = &self.open {
+            pending.saving = true;
             self.segmenting.save(&ctx, case);
         } else if carry_on {
             self.segmenting.forget();
             self.carry_on(&ctx, desk);
+        } else if modal.inner || modal.should_close() {
+            self.pending = None;
         }
     }
 }
@@ -350,7 +358,8 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
     let shown = views.shown_layer(case);
     let (whole, width) = (ui.available_height(), ui.available_width());
     let histogram = (whole * HISTOGRAM.1).max(HISTOGRAM.0);
-    let room = vec2(width, (whole - histogram - 68.0).max(60.0));
+    let lines = if whole < LOW { Vec::new() } else { image_lines(case).to_vec() };
+    let room = vec2(width, (whole - histogram - 24.0 - 20.0 * lines.len() as f32).max(60.0));
     ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
         ui.set_min_size(room);
         ui.set_clip_rect(ui.clip_rect().intersect(Rect::from_min_size(ui.min_rect().min, room)));
@@ -359,7 +368,7 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
         }
         table::show(ui, case, shown, &desk.settings.slices);
     });
-    for line in image_lines(case) {
+    for line in lines {
         ui.add(Label::new(RichText::new(&line).small().weak()).truncate()).on_hover_text(line);
     }
     let Some(channel) = case.channel_now().cloned() else { return };

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eframe::egui::text::{FontDefinitions, Fonts};
-use eframe::egui::{Align2, Color32, ColorImage, ComboBox, FontId, Id, Modal, Rect, Role, Ui, Vec2, WidgetInfo, pos2, vec2};
+use eframe::egui::{Align2, Color32, ColorImage, ComboBox, FontId, Id, Modal, Pos2, Rect, Role, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer};
-use super::views::{Pane, Views, column_text};
+use super::views::{Arrangement, Pane, Views, column_text};
 use crate::atomic_file;
-use crate::gui::slice::{HostScene, LabelColours, MARGIN, Picture, PlaneGeometry, SliceSettings, WindowLevel, draw_on_cpu};
+use crate::gui::slice::{
+    Difference, HostScene, LabelColours, MARGIN, Picture, Plane, PlaneGeometry, SliceSettings, WindowLevel, draw_on_cpu,
+};
 use crate::gui::{Background, Convention, Palette, Settings};
 use crate::volume::Scan;
 
@@ -18,6 +20,8 @@ use crate::volume::Scan;
 const LETTERS: f32 = 13.5;
 /// Points from a pane's edge to its letters.
 const EDGE: f32 = 6.0;
+/// Points below the views for what the colours mean.
+const FOOTER: f32 = 28.0;
 /// Half of the crosshair's gap in points.
 const GAP: f32 = 9.0;
 
@@ -143,7 +147,8 @@ fn bounds(views: &Views, options: Options) -> Rect {
 
 fn size(views: &Views, options: Options) -> [usize; 2] {
     let bounds = bounds(views, options);
-    [bounds.width(), bounds.height()].map(|points| (points.max(0.0) * options.scale as f32).round() as usize)
+    let footer = if options.letters && options.pane.is_none() && views.arrangement != Arrangement::All { FOOTER } else { 0.0 };
+    [bounds.width(), bounds.height() + footer].map(|points| (points.max(0.0) * options.scale as f32).round() as usize)
 }
 
 /// Everything that a picture is made of, taken at one moment.
@@ -156,6 +161,8 @@ pub(super) struct Shot {
     convention: Convention,
     cursor: [usize; 3],
     panes: Vec<ShotPane>,
+    title: String,
+    /// What the colours mean.
     legend: Vec<(String, Color32)>,
     bounds: Rect,
     options: Options,
@@ -186,7 +193,12 @@ impl Shot {
             })
             .collect();
         let named = (1..=u8::MAX).take(case.classes.len().saturating_sub(1)).filter(|&class| case.colours.get(class).visible);
-        let legend = named.map(|class| (case.classes.name(class).to_owned(), case.colours.get(class).colour)).collect();
+        let labels = named.map(|class| (case.classes.name(class).to_owned(), case.colours.get(class).colour));
+        let differing = settings.slices.difference && panes.iter().any(|shown| shown.truth.is_some());
+        let differences = Difference::ALL.into_iter().filter(|_| differing).map(|kind| (kind.title().to_owned(), kind.colour()));
+        // Labels keep their own colours where the truth itself is shown.
+        let own = !differing || panes.iter().any(|shown| shown.truth.is_none());
+        let legend = labels.filter(|_| own).chain(differences).collect();
         (!panes.is_empty()).then(|| Self {
             scan: case.ground.scan.clone(),
             channel: case.channel,
@@ -196,6 +208,7 @@ impl Shot {
             convention: settings.convention,
             cursor: case.cursor.voxel,
             panes,
+            title: case.title.clone(),
             legend,
             bounds,
             options,
@@ -216,7 +229,9 @@ impl Shot {
     /// Draws the picture.
     pub(super) fn draw(&self) -> ColorImage {
         let scale = self.options.scale as f32;
-        let size = [self.bounds.width(), self.bounds.height()].map(|points| ((points * scale).round() as usize).max(1));
+        let legend = self.options.letters && self.options.pane.is_none();
+        let footer = if legend && self.free_quarter().is_none() { FOOTER } else { 0.0 };
+        let size = [self.bounds.width(), self.bounds.height() + footer].map(|points| ((points * scale).round() as usize).max(1));
         let mut canvas = Canvas {
             image: ColorImage::filled(size, Color32::BLACK),
             scale,
@@ -225,7 +240,7 @@ impl Shot {
         for shown in &self.panes {
             self.slice(&mut canvas, shown);
         }
-        if self.options.letters && self.options.pane.is_none() {
+        if legend {
             self.legend(&mut canvas);
         }
         canvas.image
@@ -267,28 +282,49 @@ impl Shot {
             canvas.text(&letters.top.to_string(), inner.center_top(), Align2::CENTER_TOP);
             canvas.text(&letters.bottom.to_string(), inner.center_bottom(), Align2::CENTER_BOTTOM);
             canvas.text(&format!("{} {} / {}", pane.plane.title(), slice + 1, geometry.slices), inner.left_top(), Align2::LEFT_TOP);
+            if pane.plane != Plane::Sagittal {
+                let convention = match self.convention {
+                    Convention::Radiological => "radiological",
+                    Convention::Neurological => "neurological",
+                };
+                canvas.text(convention, inner.left_top() + vec2(0.0, 16.0), Align2::LEFT_TOP);
+            }
             if pane.titled && self.options.pane.is_none() {
                 canvas.text(&shown.title, pos2(rect.center().x, rect.top() - 10.0), Align2::CENTER_CENTER);
             }
         }
     }
 
-    /// Names of the labels in the quarter that three planes leave free.
+    /// What the colours mean: in the quarter that three planes leave free, else in a line below.
     fn legend(&self, canvas: &mut Canvas) {
-        let [a, .., c] = self.panes.as_slice() else { return };
-        let whole = Rect::from_min_size(pos2(0.0, 0.0), self.bounds.size());
-        let free = Rect::from_min_max(pos2(c.pane.rect.left(), a.pane.rect.bottom()) - self.bounds.min.to_vec2(), whole.max);
-        if self.panes.len() != 3 || free.height() < 30.0 || self.panes.iter().any(|shown| shown.pane.titled) {
-            return;
-        }
-        for (row, (name, colour)) in self.legend.iter().enumerate() {
-            let top = free.min + vec2(16.0, 16.0 + row as f32 * 20.0);
-            if top.y + 20.0 > free.bottom() {
-                break;
+        let size = self.bounds.size();
+        let row = |canvas: &mut Canvas, at: Pos2, (name, colour): &(String, Color32)| {
+            canvas.fill(Rect::from_center_size(at + vec2(6.0, 0.0), Vec2::splat(12.0)), *colour);
+            canvas.text(name, at + vec2(20.0, 0.0), Align2::LEFT_CENTER)
+        };
+        if let Some(free) = self.free_quarter() {
+            canvas.text(&self.title, free.min + vec2(16.0, 14.0), Align2::LEFT_TOP);
+            for (index, entry) in self.legend.iter().enumerate() {
+                let at = free.min + vec2(16.0, 50.0 + index as f32 * 20.0);
+                if at.y + 14.0 < free.bottom() {
+                    row(canvas, at, entry);
+                }
             }
-            canvas.fill(Rect::from_min_size(top, Vec2::splat(12.0)), *colour);
-            canvas.text(name, top + vec2(20.0, 6.0), Align2::LEFT_CENTER);
+        } else {
+            let mut at = pos2(10.0, size.y + FOOTER / 2.0);
+            at.x = canvas.text(&self.title, at, Align2::LEFT_CENTER) + 24.0;
+            for entry in &self.legend {
+                at.x = row(canvas, at, entry) + 18.0;
+            }
         }
+    }
+
+    /// Where three planes leave room, in points from the picture's corner.
+    fn free_quarter(&self) -> Option<Rect> {
+        let [a, _, c] = self.panes.as_slice() else { return None };
+        let corner = pos2(c.pane.rect.left(), a.pane.rect.bottom()) - self.bounds.min.to_vec2();
+        let free = Rect::from_min_max(corner, self.bounds.size().to_pos2());
+        (free.height() > 60.0 && self.panes.iter().all(|shown| !shown.pane.titled)).then_some(free)
     }
 }
 
@@ -331,7 +367,7 @@ impl Canvas {
         }
     }
 
-    fn crosshair(&mut self, rect: Rect, middle: eframe::egui::Pos2) {
+    fn crosshair(&mut self, rect: Rect, middle: Pos2) {
         let half = 0.5;
         let line = Color32::from_gray(210);
         let columns = [(rect.left(), middle.x - GAP), (middle.x + GAP, rect.right())];
@@ -344,12 +380,12 @@ impl Canvas {
         }
     }
 
-    /// White text on a dark seam, read on any grey.
-    fn text(&mut self, text: &str, place: eframe::egui::Pos2, anchor: Align2) {
+    /// White text on a dark seam, read on any grey; where it ends on the right.
+    fn text(&mut self, text: &str, place: Pos2, anchor: Align2) -> f32 {
         let mut view = self.fonts.with_pixels_per_point(self.scale);
         let galley = view.layout_no_wrap(text.to_owned(), FontId::proportional(LETTERS), Color32::WHITE);
         let atlas = view.image();
-        let min = anchor.anchor_size(place, galley.size()).min;
+        let Rect { min, max } = anchor.anchor_size(place, galley.size());
         let seam = self.scale.round().max(1.0) as i64;
         let around = [(-seam, 0), (seam, 0), (0, -seam), (0, seam), (0, 0)];
         for (index, (right, down)) in around.into_iter().enumerate() {
@@ -370,6 +406,7 @@ impl Canvas {
                 }
             }
         }
+        max.x
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use eframe::egui::{self, Button, ProgressBar, RichText, Ui};
 
 use super::case::OpenCase;
-use super::layer::{Kind, Layer, from_values};
+use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use crate::gui::{Background, Desk, FollowedJob, Palette};
 use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind};
 use crate::volume::nifti::write_labels;
@@ -106,10 +106,9 @@ impl Segmenting {
     pub(super) fn follow(&mut self, case: &mut OpenCase, with: String, handle: RunHandle) -> String {
         self.discard();
         case.drop_segmentation();
-        let title = format!("segmented by {with}");
-        case.layers.push(Layer::growing(title.clone()));
+        case.layers.push(Layer::growing());
         self.work = Some(Work { job: FollowedJob::new(handle), with, newest: None, windows: (0, 0), complete: false });
-        title
+        SEGMENTED.to_owned()
     }
 
     /// Takes in what has arrived since the last frame.

@@ -98,7 +98,7 @@ impl Strip {
         let font = TextStyle::Small.resolve(ui.style());
         let weak = ui.visuals().weak_text_color();
         match missing {
-            Some(why) => drop(painter.text(rect.center(), Align2::CENTER_CENTER, why, font, weak)),
+            Some(_) => {}
             None => {
                 let faint = ui.visuals().widgets.noninteractive.bg_stroke.color;
                 painter.hline(rect.x_range(), rect.center().y, Stroke::new(1.0, faint));
@@ -109,10 +109,16 @@ impl Strip {
                     let bar = Rect::from_min_max(pos2(left(slice), top), pos2(left(slice) + width - gap, rect.bottom()));
                     painter.rect_filled(bar, 0.0, bar_colour(Palette::of(ui), dice));
                 }
-                painter.text(rect.right_top() + vec2(-3.0, 1.0), Align2::RIGHT_TOP, "1", font, weak);
+                painter.text(rect.right_top() + vec2(-3.0, 1.0), Align2::RIGHT_TOP, "1", font.clone(), weak);
             }
         }
         painter.vline(left(now) + width / 2.0, rect.y_range(), Stroke::new(1.5, ui.visuals().strong_text_color()));
+        if let Some(why) = missing {
+            let galley = painter.layout_no_wrap(why.to_owned(), font, weak);
+            let place = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
+            painter.rect_filled(place.expand(4.0), 2.0, ui.visuals().extreme_bg_color);
+            painter.galley(place.min, galley, weak);
+        }
         let slice_at = |at: Pos2| (((at.x - rect.left()).max(0.0) / width) as usize).min(count - 1);
         let asked = response.interact_pointer_pos().filter(|_| response.clicked() || response.dragged()).map(slice_at);
         if let Some(pointer) = response.hover_pos() {
@@ -136,6 +142,9 @@ fn missing(case: &OpenCase, layer: Option<&Layer>) -> Option<&'static str> {
     let others = case.layers.iter().any(|layer| layer.kind != Kind::Truth);
     match layer {
         _ if case.truth().is_none() => Some("no truth for this case: nothing can be scored"),
+        _ if case.truth().is_some_and(|truth| matches!(truth.reading, Reading::Failed(_))) => {
+            Some("the truth cannot be read: choose it above to see why")
+        }
         None => Some("no labels"),
         Some(layer) if layer.kind == Kind::Truth && others => Some("the truth itself is shown: choose a prediction"),
         Some(layer) if layer.kind == Kind::Truth => Some("no prediction for this case yet"),

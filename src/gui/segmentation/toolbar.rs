@@ -179,13 +179,11 @@ fn window(ui: &mut Ui, case: &mut OpenCase, settings: &Settings) {
         case.set_window(Some(WindowLevel::around(level, width.max(f32::MIN_POSITIVE))));
     }
     let menu = ui.menu_button("Presets", |ui| {
-        for preset in WindowPreset::all() {
-            if ui.button(&preset.name).clicked() {
-                let volume = &case.ground.scan.volume;
-                let voxels = &volume.voxels[case.channel * volume.grid.len()..][..volume.grid.len()];
-                let chosen = preset.window(voxels);
-                case.set_window(Some(chosen));
-                ui.close();
+        let windows = case.channel_now().map(|channel| channel.presets.clone()).unwrap_or_default();
+        for (preset, &window) in WindowPreset::all().iter().zip(windows.iter()) {
+            let hint = format!("Width {:.4}, level {:.4}", window.width(), window.level());
+            if ui.button(&preset.name).on_hover_text(hint).clicked() {
+                case.set_window(Some(window));
             }
         }
     });

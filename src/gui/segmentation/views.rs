@@ -13,8 +13,8 @@ use crate::palette;
 const GAP: f32 = 2.0;
 /// Height of a column's title in a comparison.
 const TITLE: f32 = 20.0;
-/// Width of the labels beside a slice that is shown alone.
-pub(super) const ASIDE: f32 = 320.0;
+/// Width of the labels beside slices: a share of the room, within bounds in points.
+const ASIDE: (f32, f32, f32) = (0.28, 256.0, 330.0);
 /// Methods side by side at most: more would be stamps.
 pub(super) const MOST_COLUMNS: usize = 6;
 
@@ -93,10 +93,14 @@ impl Views {
         self.framings = <[Framing; 3]>::default();
     }
 
-    /// The layer in panes that show one: the user's choice, else the case's first.
+    /// The layer in panes that show one, and of which the table tells: the user's choice, else the case's first.
     pub(super) fn shown_layer(&self, case: &OpenCase) -> Option<usize> {
         let chosen = self.shown.as_ref().and_then(|title| case.layers.iter().position(|layer| layer.title == *title));
-        chosen.or_else(|| case.first_layer())
+        let Some(_) = self.arrangement.compared() else { return chosen.or_else(|| case.first_layer()) };
+        // The table tells of something that can be seen.
+        let columns = self.compared_layers(case);
+        let method = || columns.iter().copied().find(|&index| case.layers[index].kind != Kind::Truth);
+        chosen.filter(|index| columns.contains(index)).or_else(method).or_else(|| columns.first().copied())
     }
 
     /// The layers that are compared, truth first.
@@ -141,7 +145,7 @@ impl Views {
                 aside = Some(quarter(1.0, 1.0));
             }
             Arrangement::Alone(plane) => {
-                let split = (whole.right() - ASIDE).max(whole.left() + whole.width() / 2.0);
+                let split = whole.right() - aside_width(whole.width());
                 let (left, right) = whole.split_left_right_at_x(split);
                 panes.push(self.pane(left, plane, title(case, shown), false));
                 aside = Some(right);
@@ -257,6 +261,11 @@ impl Views {
             case.cursor.voxel = geometry.voxel(slice, *nearest).map(|index| index as usize);
         }
     }
+}
+
+/// Width of the labels beside slices, of the room that both have.
+pub(super) fn aside_width(room: f32) -> f32 {
+    (room * ASIDE.0).clamp(ASIDE.1, ASIDE.2).min(room / 2.0)
 }
 
 /// Where a plane stands in lists of three.

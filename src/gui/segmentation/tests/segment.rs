@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use eframe::egui::{ViewportCommand, ViewportEvent};
 use egui_kittest::kittest::Queryable as _;
 
 use super::{Window, case, demo_case, mistaken, panel, settled, until};
@@ -82,6 +83,17 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     assert!(read.volume.voxels.iter().zip(&whole.labels.voxels).all(|(&a, &b)| a == f32::from(b)));
     assert_eq!(read.header.as_bytes()[252..344], whole.header.as_bytes()[252..344], "qform and sform are the scanner's");
 
+    // So would closing the window.
+    let id = harness.ctx.viewport_id();
+    harness.input_mut().viewports.entry(id).or_default().events.push(ViewportEvent::Close);
+    harness.step();
+    let commands =
+        |harness: &Window| harness.output().viewport_output.values().flat_map(|output| output.commands.clone()).collect::<Vec<_>>();
+    assert!(commands(&harness).contains(&ViewportCommand::CancelClose));
+    harness.run_steps(2);
+    harness.get_by_label("The segmentation is not saved");
+    harness.get_by_label("Cancel").click();
+    harness.run_steps(3);
     // Another case would lose it: the user is asked.
     harness.key_press(eframe::egui::Key::N);
     harness.run_steps(3);
