@@ -366,6 +366,8 @@ fn time(arguments: &BenchArgs, manner: &Manner) -> Result<u8, Refusal> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| Refusal::Failure(error.to_string()))?;
     }
     let results: BTreeMap<String, Timing> = match &arguments.only {
+        #[cfg(feature = "gui")]
+        Some(name) if name == crate::gui::FRAME_PIECE => BTreeMap::from([(name.clone(), crate::gui::window_frame(arguments.runs)?)]),
         Some(name) => BTreeMap::from([(name.clone(), bench::run_here(name, arguments.runs, &manner.device)?)]),
         None => {
             let mut passed_on = vec!["--runs".to_owned(), arguments.runs.to_string(), "--device".to_owned(), manner.device.to_string()];

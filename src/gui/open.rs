@@ -85,7 +85,7 @@ pub fn open(opening: Opening, device: DeviceChoice) -> Result<(Option<Left>, Run
 }
 
 /// The window's own device, with all that its adapter can hold: volumes are large.
-fn graphics() -> WgpuConfiguration {
+pub(super) fn graphics() -> WgpuConfiguration {
     let mut graphics = WgpuConfiguration::default();
     if let WgpuSetup::CreateNew(setup) = &mut graphics.wgpu_setup {
         setup.device_descriptor = std::sync::Arc::new(|adapter| wgpu::DeviceDescriptor {
