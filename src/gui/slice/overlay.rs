@@ -1,6 +1,8 @@
 //! What lies over a slice: crosshair, letters, scale, borders of tokens. Readable on any background.
 
-use eframe::egui::{Align2, Color32, FontId, Painter, Pos2, Rangef, Rect, Response, Shape, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
+use eframe::egui::{
+    Align2, Color32, FontId, Painter, Pos2, Rangef, Rect, Response, Sense, Shape, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2,
+};
 
 use super::input::Laid;
 use super::{Cursor, Plane, Scene, TokenOverlay};
@@ -14,6 +16,8 @@ const EDGE: f32 = 6.0;
 const GAP: f32 = 9.0;
 /// Longest scale bar, as a share of the pane's width.
 const SCALE_SHARE: f64 = 0.28;
+/// Width of a pane, in points, below which the plane's name is left out.
+const NARROW: f32 = 230.0;
 /// Fewest points between two borders of tokens that are still drawn.
 const TOKEN_POINTS: f32 = 3.0;
 
@@ -30,22 +34,24 @@ pub(super) fn draw(ui: &Ui, response: &Response, scene: &Scene<'_>, laid: &Laid<
     let small = Outlined { painter: &painter, font: TextStyle::Small.resolve(ui.style()) };
     letters(&text, response.rect, laid);
     let corner = response.rect.min + vec2(EDGE, EDGE);
-    let below = text.show(corner, Align2::LEFT_TOP, &format!("{} {} / {}", geometry.plane.title(), slice + 1.0, geometry.slices)).bottom();
+    // A narrow pane has no room for the plane's name beside the letter on its upper edge; its letters tell the plane as well.
+    let plane = if response.rect.width() < NARROW { String::new() } else { format!("{} ", geometry.plane.title()) };
+    let below = text.show(corner, Align2::LEFT_TOP, &format!("{plane}{} / {}", slice + 1.0, geometry.slices)).bottom();
+    let mut line = pos2(corner.x, below);
     // A sagittal slice is the same in both.
     if geometry.plane != Plane::Sagittal {
         let convention = match scene.convention {
             Convention::Radiological => "radiological",
             Convention::Neurological => "neurological",
         };
-        small.show(pos2(corner.x, below), Align2::LEFT_TOP, convention);
+        line.y = small.show(line, Align2::LEFT_TOP, convention).bottom();
+    }
+    if let Some(notice) = scene.image.notice() {
+        let [d, h, w] = scene.image.0.step;
+        let place = small.coloured(line, Align2::LEFT_TOP, &format!("blocks of {w} x {h} x {d}"), colour(palette::CAUTION.dark));
+        ui.interact(place, response.id.with("notice"), Sense::hover()).on_hover_text(notice);
     }
     scale_bar(&small, response.rect, laid);
-    if let Some(notice) = scene.image.notice() {
-        let galley = painter.layout(notice.to_owned(), small.font.clone(), Palette::of(ui).caution(), response.rect.width() * 0.6);
-        let place = Align2::LEFT_BOTTOM.anchor_size(response.rect.left_bottom() + vec2(EDGE, -EDGE), galley.size());
-        painter.rect_filled(place.expand(3.0), 3.0, ui.visuals().panel_fill);
-        painter.galley(place.min, galley, Palette::of(ui).caution());
-    }
     if response.has_focus() {
         painter.rect_stroke(response.rect, 0.0, Stroke::new(1.0, Palette::of(ui).series(0)), StrokeKind::Inside);
     }
@@ -59,12 +65,16 @@ struct Outlined<'a> {
 
 impl Outlined<'_> {
     fn show(&self, place: Pos2, anchor: Align2, text: &str) -> Rect {
-        let galley = self.painter.layout_no_wrap(text.to_owned(), self.font.clone(), Color32::WHITE);
+        self.coloured(place, anchor, text, Color32::WHITE)
+    }
+
+    fn coloured(&self, place: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
+        let galley = self.painter.layout_no_wrap(text.to_owned(), self.font.clone(), colour);
         let rect = anchor.anchor_size(place, galley.size());
         for (x, y) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-0.7, -0.7), (0.7, 0.7), (0.7, -0.7), (-0.7, 0.7)] {
             self.painter.galley_with_override_text_color(rect.min + vec2(x, y), galley.clone(), Color32::BLACK);
         }
-        self.painter.galley(rect.min, galley, Color32::WHITE);
+        self.painter.galley(rect.min, galley, colour);
         rect
     }
 }

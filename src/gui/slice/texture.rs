@@ -1,5 +1,5 @@
 //! Volumes on the window's GPU. Each is sent in slabs, so that the host never holds a second copy of it; a volume larger than
-//! the adapter's textures is reduced by whole-number steps and says so.
+//! the adapter's textures or memory is reduced by whole-number steps and says so.
 
 use std::sync::Arc;
 
@@ -98,18 +98,15 @@ struct Upload<'a> {
 impl Upload<'_> {
     fn send<T: bytemuck::Pod>(&self, voxels: &[T], block: fn(&Block<'_, T>) -> T) -> Stored {
         assert_eq!(voxels.len(), self.shape.iter().product::<usize>(), "voxels fill {:?}", self.shape);
-        let step = self.shape.map(|voxels| voxels.div_ceil(self.limit).max(1));
-        let [depth, height, width] = [0, 1, 2].map(|axis: usize| self.shape[axis].div_ceil(step[axis]));
-        let texture = self.gpu.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("volume"),
-            size: extent([depth, height, width]),
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D3,
-            format: self.format,
-            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
-            view_formats: &[],
-        });
+        let mut step = self.shape.map(|voxels| voxels.div_ceil(self.limit).max(1));
+        let texture = loop {
+            let (texture, fits) = self.reserve(step);
+            if fits || self.reduced(step) == [1; 3] {
+                break texture;
+            }
+            step = step.map(|step| 2 * step);
+        };
+        let [depth, height, width] = self.reduced(step);
         let planes_at_once = (SLAB / (height * width * size_of::<T>()).max(1)).max(1);
         let mut reduced = Vec::new();
         for first in (0..depth).step_by(planes_at_once) {
@@ -129,6 +126,27 @@ impl Upload<'_> {
         }
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         Stored { view, step, target: self.gpu.target_format, notice: self.notice(step) }
+    }
+
+    /// D,H,W of the texture.
+    fn reduced(&self, step: [usize; 3]) -> [usize; 3] {
+        [0, 1, 2].map(|axis| self.shape[axis].div_ceil(step[axis]))
+    }
+
+    /// Makes the texture, and says whether the adapter had the memory for it.
+    fn reserve(&self, step: [usize; 3]) -> (wgpu::Texture, bool) {
+        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let texture = self.gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("volume"),
+            size: extent(self.reduced(step)),
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D3,
+            format: self.format,
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        (texture, pollster::block_on(scope.pop()).is_none())
     }
 
     /// Writes whole planes and waits until they have arrived, so that their staging memory is free for the next.
@@ -154,14 +172,14 @@ impl Upload<'_> {
     }
 
     fn notice(&self, step: [usize; 3]) -> Option<String> {
-        let [depth, height, width] = self.shape;
         let [d, h, w] = step;
-        (step != [1; 3]).then(|| {
-            format!(
-                "drawn coarser than it is: this adapter's textures end at {} voxels a side, so {width} x {height} x {depth} voxels are drawn in blocks of {w} x {h} x {d}",
-                self.limit
-            )
-        })
+        let why = if self.shape.iter().any(|&voxels| voxels > self.limit) {
+            format!("this adapter's textures end at {} voxels a side", self.limit)
+        } else {
+            "this adapter has no memory for more".to_owned()
+        };
+        (step != [1; 3])
+            .then(|| format!("Drawn coarser than it is, in blocks of {w} x {h} x {d} voxels: {why}. Numbers are of the whole volume."))
     }
 }
 

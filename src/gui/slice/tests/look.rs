@@ -23,6 +23,7 @@ fn three_views_of_a_demo_case() {
     let (volume, truth) = (loaded.image.volume, loaded.label.expect("labels"));
     let shape = volume.grid.shape;
     let image = ImageTexture::upload(&gpu, &volume.voxels, shape);
+    let coarse = ImageTexture::upload_within(&gpu, &volume.voxels, shape, 24);
     let classes: Vec<u8> = truth.voxels.iter().map(|&label| label as u8).collect();
     // A prediction that lies two voxels aside.
     let aside: Vec<u8> = (0..classes.len()).map(|voxel| classes[(voxel + 2) % classes.len()]).collect();
@@ -48,7 +49,7 @@ fn three_views_of_a_demo_case() {
                 let lower = index >= 3;
                 let scene = Scene {
                     grid: &volume.grid,
-                    image: &image,
+                    image: if index == 1 { &coarse } else { &image },
                     labels: Some(&labels),
                     truth: lower.then_some(&right),
                     heat: (index == 5).then_some(&heat),
