@@ -1,94 +1,110 @@
 //! What a frame of the window costs: the CPU time of its thread while a training has all other cores.
 //!
-//! `simtrot bench --only window_frame` draws three linked views of a 512x512x300 volume with its labels, off screen on the adapter
-//! that a window would use, and turns the wheel over one of them in every frame. Counted is what the window's thread does for a
-//! frame, from the input to the commands that it hands to the GPU: egui's pass, tessellation, the views' preparation, encoding.
+//! `simtrot bench --only window_frame` opens the window off screen on the adapter that it would use, starts the demo's training in it
+//! on the processor, drops a 512x512x300 volume with its labels on it, and turns the wheel over a view in every frame. Counted is
+//! what the window's thread does for a frame, from the input to the commands that it hands to the GPU: polling the training, egui's
+//! pass with everything that the panel shows, tessellation, the views' preparation, encoding.
 
-use std::sync::mpsc::RecvTimeoutError;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use eframe::egui::{self, Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, Ui, pos2, vec2};
+use anyhow::{Context as _, bail, ensure};
+use eframe::egui::{self, Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, pos2, vec2};
 use eframe::egui_wgpu::{RenderState, RendererOptions, ScreenDescriptor};
 use eframe::wgpu;
 
-use super::slice::{Cursor, ImageTexture, LabelColours, LabelTexture, Plane, Scene, SliceSettings, SliceView, WindowLevel};
-use super::{Convention, KeyMap, open, theme};
+use super::{App, Opening, Panel, Settings, open};
 use crate::bench::Timing;
 use crate::config::RunConfig;
 use crate::device::{DeviceChoice, memory};
-use crate::protocol::{Command, RunFolder};
-use crate::volume::Grid;
-use crate::worker::{self, Job, RunHandle, Start, Training};
+use crate::protocol::RunFolder;
+use crate::volume::nifti::{SourceHeader, write_labels, write_volume};
+use crate::volume::{Grid, LabelMap, Volume};
+use crate::worker::{Job, Start, Training};
 
 /// The name it is asked for by.
 pub const PIECE: &str = "window_frame";
 /// D,H,W of the volume.
 const SHAPE: [usize; 3] = [300, 512, 512];
 /// Labels besides background.
-const LABELS: u8 = 13;
+const LABELS: usize = 13;
 /// Size of the window in pixels.
 const PIXELS: [u32; 2] = [1440, 900];
+/// Where the pointer is: over the first of the three views.
+const POINTER: Pos2 = pos2(300.0, 350.0);
 /// Frames of one of the caller's runs.
 const FRAMES: usize = 60;
-/// Longest wait for the training's first step.
-const FIRST_STEP: Duration = Duration::from_secs(300);
+/// Longest wait for the volume to be read, or for the training's first step.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Time between frames: the training has the cores meanwhile, as with a user who scrolls.
 const PAUSE: Duration = Duration::from_millis(16);
 
 /// Times `runs` times sixty frames.
 ///
 /// # Errors
-/// No adapter that could draw a window, or a training that does not start.
+/// No adapter that could draw a window, a folder that holds no volume of this size, a training that does not start.
 pub fn window_frame(runs: usize) -> anyhow::Result<Timing> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let others = cores.saturating_sub(1).max(1);
     // Where the caller has set the number of threads already, that holds.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(cores.saturating_sub(1).max(1)).build_global();
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(others).build_global();
+    let folder = tempfile::tempdir().context("a folder for volume and training")?;
+    let files = write_case(folder.path())?;
     let mut window = Window::open()?;
-    let folder = tempfile::tempdir().context("a folder for the training")?;
-    let training = train(&folder.path().join("run"))?;
-    let mut times: Vec<f64> = (0..=runs.max(1) * FRAMES)
+    window.drop_files(&files);
+    window.until("volume and labels were not read", |app| app.segmentation.is_settled() && app.segmentation.crosshair().is_some())?;
+    eprintln!("the volume is open: {:.0} MiB resident", memory::resident_mib().unwrap_or(f64::NAN));
+    window.train(&folder.path().join("run"));
+    window.until("the training made no step", |app| steps(app) > 0)?;
+
+    let (from, before) = (window.app.segmentation.crosshair(), steps(&window.app));
+    let mut times: Vec<f64> = (0..runs.max(1) * FRAMES)
         .map(|frame| {
-            let spent = window.frame(frame);
+            let spent = window.frame(vec![Event::PointerMoved(POINTER), wheel(frame)]);
             std::thread::sleep(PAUSE);
             spent
         })
         .collect();
-    let _ = training.commands.send(Command::Stop);
-    let steps = training.events.iter().filter(|record| matches!(record.event, crate::protocol::Event::Step { .. })).count();
-    drop(training.events);
-    let _ = training.join.join();
-    eprintln!("{steps} steps of the training on {} of {cores} cores meanwhile", cores.saturating_sub(1).max(1));
-    // The first frame makes the pipeline.
-    times.remove(0);
+    ensure!(from != window.app.segmentation.crosshair(), "the wheel scrolled nothing: the view is not where it was expected");
+    eprintln!("{} steps of the training on {others} of {cores} cores meanwhile", steps(&window.app) - before);
+    window.stop()?;
     times.sort_by(f64::total_cmp);
     Ok(Timing { median_s: times[times.len() / 2], min_s: times[0], peak_rss_mib: memory::peak_mib() })
 }
 
-/// Starts the demo's pre-training on the processor and waits until it steps.
-fn train(folder: &std::path::Path) -> anyhow::Result<RunHandle> {
-    let mut config = RunConfig::from_ron(include_str!("../../configs/demo.ron"), "configs/demo.ron")?;
-    config.name = PIECE.to_owned();
-    config.pretrain.steps = usize::MAX >> 16;
-    let training = Training { config, folder: RunFolder::new(folder), start: Start::Fresh, max_steps: None };
-    let handle = worker::spawn(Job::Pretrain(training), DeviceChoice::Cpu);
-    let began = Instant::now();
-    loop {
-        match handle.events.recv_timeout(FIRST_STEP.saturating_sub(began.elapsed())) {
-            Ok(record) if matches!(record.event, crate::protocol::Event::Step { .. }) => return Ok(handle),
-            Ok(_) => {}
-            Err(RecvTimeoutError::Timeout) => bail!("the training made no step in {} s", FIRST_STEP.as_secs()),
-            Err(RecvTimeoutError::Disconnected) => bail!("the training ended before its first step"),
-        }
-    }
+/// Optimiser steps that the training has made.
+fn steps(app: &App) -> usize {
+    let stages = app.desk.runs.iter().flat_map(|run| &run.state().stages);
+    stages.filter(|stage| stage.total == MANY_STEPS).map(|stage| stage.done).sum()
 }
 
-/// A window without a screen.
+/// Steps of a training that does not end by itself.
+const MANY_STEPS: usize = 1 << 40;
+
+/// The wheel up through the volume and down again, one slice a frame, not all through it.
+fn wheel(frame: usize) -> Event {
+    let up = if frame / (SHAPE[0] / 3) % 2 == 0 { 1.0 } else { -1.0 };
+    let source = egui::MouseWheelSource::Wheel;
+    Event::MouseWheel { unit: MouseWheelUnit::Line, delta: vec2(0.0, up), phase: TouchPhase::Move, source, modifiers: Modifiers::NONE }
+}
+
+/// Writes the image and its labels.
+fn write_case(folder: &Path) -> anyhow::Result<[PathBuf; 2]> {
+    let grid = Grid::axis_aligned(SHAPE, [1.5, 0.8, 0.8]);
+    let header = SourceHeader::for_grid(&grid);
+    let files = ["image.nii", "labels.nii"].map(|name| folder.join(name));
+    write_volume(&files[0], &Volume { channels: 1, grid: grid.clone(), voxels: image() }, &header)?;
+    write_labels(&files[1], &LabelMap { grid, voxels: labels() }, &header)?;
+    Ok(files)
+}
+
+/// The window without a screen.
 struct Window {
     ctx: egui::Context,
     gpu: RenderState,
     target: wgpu::TextureView,
-    content: Content,
+    app: App,
+    began: Instant,
 }
 
 impl Window {
@@ -109,16 +125,60 @@ impl Window {
             view_formats: &[],
         });
         let ctx = egui::Context::default();
-        theme::install(&ctx);
-        let content = Content::new(&gpu);
-        Ok(Self { ctx, target: target.create_view(&wgpu::TextureViewDescriptor::default()), gpu, content })
+        let settings = Settings { panel: Panel::Segmentation, ..Settings::default() };
+        let app = App::new(&ctx, settings, Some(gpu.clone()), DeviceChoice::Cpu);
+        let target = target.create_view(&wgpu::TextureViewDescriptor::default());
+        Ok(Self { ctx, gpu, target, app, began: Instant::now() })
+    }
+
+    fn drop_files(&mut self, files: &[PathBuf]) {
+        let (ctx, desk) = (self.ctx.clone(), &mut self.app.desk);
+        self.app.segmentation.take_dropped(&ctx, files, desk);
+    }
+
+    /// Starts the demo's pre-training in the window, as a user would.
+    fn train(&mut self, folder: &Path) {
+        let mut config =
+            RunConfig::from_ron(include_str!("../../configs/demo.ron"), "configs/demo.ron").expect("the demo's config is sound");
+        config.name = PIECE.to_owned();
+        config.pretrain.steps = MANY_STEPS;
+        let folder = RunFolder::new(folder);
+        let training = Training { config: config.clone(), folder: folder.clone(), start: Start::Fresh, max_steps: None };
+        self.app.begin(Opening::Run { job: Box::new(Job::Pretrain(training)), folder, config: Box::new(config) });
+        self.app.desk.settings.panel = Panel::Segmentation;
+    }
+
+    /// Draws frames until something has happened.
+    fn until(&mut self, otherwise: &str, done: impl Fn(&App) -> bool) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while !done(&self.app) {
+            if began.elapsed() > PATIENCE {
+                bail!("{otherwise} in {} s; {:?}", PATIENCE.as_secs(), self.app.desk.troubles);
+            }
+            self.frame(Vec::new());
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Ends the training and waits until its thread has.
+    fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(run) = self.app.desk.at_work_mut() {
+            run.job.stop();
+        }
+        self.until("the training did not stop", |app| app.desk.at_work().is_none())
     }
 
     /// Draws a frame, and says how many seconds of this thread it took.
-    fn frame(&mut self, number: usize) -> f64 {
-        let input = input(number);
+    fn frame(&mut self, events: Vec<Event>) -> f64 {
+        let input = RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(PIXELS[0] as f32, PIXELS[1] as f32))),
+            time: Some(self.began.elapsed().as_secs_f64()),
+            events,
+            ..RawInput::default()
+        };
         let began = thread_seconds();
-        let mut output = self.ctx.run_ui(input, |ui| self.content.show(ui));
+        let mut output = self.ctx.run_ui(input, |ui| self.app.show(ui));
         let primitives = self.ctx.tessellate(std::mem::take(&mut output.shapes), output.pixels_per_point);
         let RenderState { device, queue, .. } = &self.gpu;
         let mut renderer = self.gpu.renderer.write();
@@ -153,73 +213,6 @@ impl Window {
     }
 }
 
-/// The wheel over the first view: up through the volume and down again.
-fn input(frame: usize) -> RawInput {
-    let up = if frame / SHAPE[0] % 2 == 0 { 1.0 } else { -1.0 };
-    let source = egui::MouseWheelSource::Wheel;
-    let delta = vec2(0.0, up);
-    let wheel = Event::MouseWheel { unit: MouseWheelUnit::Line, delta, phase: TouchPhase::Move, source, modifiers: Modifiers::NONE };
-    RawInput {
-        screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(PIXELS[0] as f32, PIXELS[1] as f32))),
-        time: Some(frame as f64 / 60.0),
-        events: vec![Event::PointerMoved(pos2(200.0, 300.0)), wheel],
-        ..RawInput::default()
-    }
-}
-
-/// Three linked views.
-struct Content {
-    grid: Grid,
-    image: ImageTexture,
-    labels: LabelTexture,
-    colours: LabelColours,
-    settings: SliceSettings,
-    keys: KeyMap,
-    views: [SliceView; 3],
-    cursor: Cursor,
-}
-
-impl Content {
-    fn new(gpu: &RenderState) -> Self {
-        let grid = Grid::axis_aligned(SHAPE, [1.5, 0.8, 0.8]);
-        let image = ImageTexture::upload(gpu, &image(), SHAPE);
-        let labels = LabelTexture::upload(gpu, &labels(), SHAPE);
-        let cursor = Cursor { voxel: [0, SHAPE[1] / 2, SHAPE[2] / 2] };
-        Self {
-            grid,
-            image,
-            labels,
-            colours: LabelColours::default(),
-            settings: SliceSettings::default(),
-            keys: KeyMap::default(),
-            views: std::array::from_fn(|_| SliceView::default()),
-            cursor,
-        }
-    }
-
-    fn show(&mut self, ui: &mut Ui) {
-        let width = PIXELS[0] as f32 / 3.0;
-        for (index, plane) in Plane::ALL.into_iter().enumerate() {
-            let scene = Scene {
-                grid: &self.grid,
-                image: &self.image,
-                labels: Some(&self.labels),
-                truth: None,
-                heat: None,
-                tokens: None,
-                window: WindowLevel::around(40.0, 400.0),
-                colours: &self.colours,
-                settings: &self.settings,
-                convention: Convention::Radiological,
-                keys: &self.keys,
-            };
-            let rect = Rect::from_min_size(pos2(width * index as f32, 0.0), vec2(width, PIXELS[1] as f32));
-            let mut pane = ui.new_child(egui::UiBuilder::new().max_rect(rect).id_salt(index));
-            self.views[index].show(&mut pane, plane, &scene, &mut self.cursor);
-        }
-    }
-}
-
 /// Intensities like those of a body: rings around its middle axis.
 fn image() -> Vec<f32> {
     let squares = |voxels: usize| (0..voxels).map(move |index| (index as f32 / voxels as f32 - 0.5).powi(2)).collect::<Vec<_>>();
@@ -229,9 +222,9 @@ fn image() -> Vec<f32> {
 }
 
 /// Columns of boxes.
-fn labels() -> Vec<u8> {
-    let label = |h: usize, w: usize| if h % 48 < 36 && w % 48 < 36 { ((h / 48 + w / 48) % usize::from(LABELS)) as u8 + 1 } else { 0 };
-    let plane: Vec<u8> = (0..SHAPE[1]).flat_map(|h| (0..SHAPE[2]).map(move |w| label(h, w))).collect();
+fn labels() -> Vec<u16> {
+    let label = |h: usize, w: usize| if h % 48 < 36 && w % 48 < 36 { ((h / 48 + w / 48) % LABELS) as u16 + 1 } else { 0 };
+    let plane: Vec<u16> = (0..SHAPE[1]).flat_map(|h| (0..SHAPE[2]).map(move |w| label(h, w))).collect();
     (0..SHAPE[0]).flat_map(|d| if d % 40 < 30 { plane.clone() } else { vec![0; plane.len()] }).collect()
 }
 

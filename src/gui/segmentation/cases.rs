@@ -121,7 +121,6 @@ impl CaseList {
     }
 
     /// Whether nothing is being read.
-    #[cfg(test)]
     pub(super) fn settled(&self) -> bool {
         self.dataset.as_ref().is_none_or(|dataset| !dataset.is_working())
     }

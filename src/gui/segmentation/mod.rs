@@ -31,6 +31,7 @@ use eframe::egui;
 use self::actions::{Deed, Picked, Sorted};
 use self::case::{OpenCase, ReadImage, Wanted};
 use self::cases::CaseList;
+use self::layer::{Kind, Reading};
 use self::picture::PictureDialog;
 use self::segmenting::Segmenting;
 use self::strip::Strip;
@@ -118,6 +119,22 @@ impl SegmentationPanel {
                 self.carry_on(ctx, desk);
             }
         }
+    }
+
+    /// Whether everything that is shown has been read and counted.
+    pub(super) fn is_settled(&self) -> bool {
+        let Some(case) = &self.open else { return false };
+        let read = |&index: &usize| !matches!(case.layers[index].reading, Reading::Unread | Reading::Working(..));
+        let counted = case.layers.iter().all(|layer| {
+            let due = layer.labels().is_some() && layer.kind != Kind::Truth && case.truth_labels().is_some();
+            !due || layer.agreement().is_some()
+        });
+        self.reading.is_none() && self.list.settled() && self.views.wanted(case).iter().all(read) && counted && case.channel_now().is_some()
+    }
+
+    /// D,H,W of the crosshair in the open volume.
+    pub(super) fn crosshair(&self) -> Option<[usize; 3]> {
+        self.open.as_ref().map(|case| case.cursor.voxel)
     }
 
     fn poll_image(&mut self, ctx: &egui::Context, desk: &Desk) {

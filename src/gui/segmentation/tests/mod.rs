@@ -11,7 +11,6 @@ use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, PointerBu
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use super::layer::Reading;
 use super::{OpenCase, SegmentationPanel};
 use crate::config::{DataSource, RunConfig};
 use crate::gui::testing::window;
@@ -46,13 +45,7 @@ fn until(harness: &mut Window, what: &str, done: impl Fn(&SegmentationPanel) -> 
 
 /// Whether everything that is shown has been read and counted.
 fn settled(panel: &SegmentationPanel) -> bool {
-    let Some(case) = &panel.open else { return false };
-    let read = |&index: &usize| !matches!(case.layers[index].reading, Reading::Unread | Reading::Working(..));
-    let counted = case.layers.iter().all(|layer| {
-        let due = layer.labels().is_some() && layer.kind != super::layer::Kind::Truth && case.truth_labels().is_some();
-        !due || layer.agreement().is_some()
-    });
-    panel.reading.is_none() && panel.list.settled() && panel.views.wanted(case).iter().all(read) && counted && case.channel_now().is_some()
+    panel.is_settled()
 }
 
 fn case(harness: &Window) -> &OpenCase {
