@@ -14,6 +14,8 @@ use crate::palette;
 const EDGE: f32 = 6.0;
 /// Half of the crosshair's gap, in points: what it points at stays visible.
 const GAP: f32 = 9.0;
+/// Side of the square in which a letter lies, in points.
+const LETTER: f32 = 18.0;
 /// Longest scale bar, as a share of the pane's width.
 const SCALE_SHARE: f64 = 0.28;
 /// Width of a pane, in points, below which the plane's name is left out.
@@ -92,16 +94,19 @@ fn letters(text: &Outlined<'_>, rect: Rect, laid: &Laid<'_>) {
     }
 }
 
-/// Thin lines on a dark seam, open in the middle.
+/// Thin lines on a dark seam, open in the middle, and ending before a letter that they would strike through.
 fn crosshair(painter: &Painter, rect: Rect, middle: Pos2) {
     let (x, y) = (painter.round_to_pixel_center(middle.x), painter.round_to_pixel_center(middle.y));
+    let kept = |aside: f32| if aside.abs() < LETTER / 2.0 { LETTER + EDGE } else { 0.0 };
+    let across = rect.x_range().shrink(kept(y - rect.center().y));
+    let down = rect.y_range().shrink(kept(x - rect.center().x));
     for stroke in [Stroke::new(3.0, Color32::from_black_alpha(90)), Stroke::new(1.0, Color32::from_white_alpha(190))] {
-        for part in [Rangef::new(rect.left(), x - GAP), Rangef::new(x + GAP, rect.right())] {
+        for part in [Rangef::new(across.min, x - GAP), Rangef::new(x + GAP, across.max)] {
             if part.span() > 0.0 && rect.y_range().contains(y) {
                 painter.hline(part, y, stroke);
             }
         }
-        for part in [Rangef::new(rect.top(), y - GAP), Rangef::new(y + GAP, rect.bottom())] {
+        for part in [Rangef::new(down.min, y - GAP), Rangef::new(y + GAP, down.max)] {
             if part.span() > 0.0 && rect.x_range().contains(x) {
                 painter.vline(x, part, stroke);
             }
