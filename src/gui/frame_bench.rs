@@ -83,7 +83,7 @@ const MANY_STEPS: usize = 1 << 40;
 
 /// The wheel up through the volume and down again, one slice a frame, not all through it.
 fn wheel(frame: usize) -> Event {
-    let up = if frame / (SHAPE[0] / 3) % 2 == 0 { 1.0 } else { -1.0 };
+    let up = if (frame / (SHAPE[0] / 3)).is_multiple_of(2) { 1.0 } else { -1.0 };
     let source = egui::MouseWheelSource::Wheel;
     Event::MouseWheel { unit: MouseWheelUnit::Line, delta: vec2(0.0, up), phase: TouchPhase::Move, source, modifiers: Modifiers::NONE }
 }

@@ -42,7 +42,7 @@ pub(super) fn window(theme: ThemeChoice, arrange: impl FnOnce(&egui::Context, &m
         .with_size(SIZE)
         .with_max_steps(40)
         .with_options(options)
-        .with_context_setup(|ctx| super::theme::install(ctx))
+        .with_context_setup(super::theme::install)
         .renderer(renderer)
         .build_ui_state(|ui, app: &mut App| app.show(ui), app)
 }

@@ -149,7 +149,8 @@ impl Upload<'_> {
         (texture, pollster::block_on(scope.pop()).is_none())
     }
 
-    /// Writes whole planes and waits until they have arrived, so that their staging memory is free for the next.
+    /// Writes whole planes. Waits until they have arrived where more are to come, so that their staging memory is free for the next;
+    /// what fits at once makes nobody wait.
     fn write<T: bytemuck::Pod>(&self, texture: &wgpu::Texture, slab: &[T], planes: std::ops::Range<usize>, [height, width]: [usize; 2]) {
         self.gpu.queue.write_texture(
             wgpu::TexelCopyTextureInfo {
@@ -166,9 +167,12 @@ impl Upload<'_> {
             },
             extent([planes.len(), height, width]),
         );
+        let more = planes.end < texture.depth_or_array_layers() as usize;
         let submitted = self.gpu.queue.submit([]);
-        // A device that is lost says so to the window; waiting for it would say nothing more.
-        let _ = self.gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submitted), timeout: None });
+        if more {
+            // A device that is lost says so to the window; waiting for it would say nothing more.
+            let _ = self.gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submitted), timeout: None });
+        }
     }
 
     fn notice(&self, step: [usize; 3]) -> Option<String> {
