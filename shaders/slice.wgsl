@@ -58,6 +58,8 @@ const HEAT: u32 = 16u;
 
 const RAMP_STOPS: f32 = 8.0;
 const DIAGONAL: f32 = 0.70710677;
+// Samples of a pixel in each direction.
+const MOST_TAPS: f32 = 4.0;
 
 fn has(flag: u32) -> bool {
     return (view.flags.x & flag) != 0u;
@@ -84,15 +86,11 @@ fn load(texel: vec3<i32>) -> f32 {
     return textureLoad(image, clamp(texel, vec3<i32>(0), vec3<i32>(textureDimensions(image)) - 1), 0).x;
 }
 
-fn intensity(at: vec2<f32>) -> f32 {
-    let here = voxel(at);
-    if !has(LINEAR) {
-        return load(nearest(here, view.image_step.xyz, textureDimensions(image)));
-    }
-    // In the plane only: a slice shows one layer of voxels.
+// In the plane only: a slice shows one layer of voxels.
+fn interpolated(at: vec2<f32>) -> f32 {
     let across = abs(view.across.xyz);
     let down = abs(view.down.xyz);
-    let texel = (here + 0.5) / view.image_step.xyz - 0.5;
+    let texel = (voxel(at) + 0.5) / view.image_step.xyz - 0.5;
     let plane = across + down;
     let low = floor(texel + 0.5 * (1.0 - plane));
     let part = texel - low;
@@ -104,6 +102,22 @@ fn intensity(at: vec2<f32>) -> f32 {
     let upper = mix(load(base), load(base + right), x);
     let lower = mix(load(base + below), load(base + right + below), x);
     return mix(upper, lower, y);
+}
+
+// Where a pixel covers several voxels it shows their mean, not one of them: thin structures would flicker.
+fn intensity(at: vec2<f32>) -> f32 {
+    if !has(LINEAR) {
+        return load(nearest(voxel(at), view.image_step.xyz, textureDimensions(image)));
+    }
+    let taps = clamp(ceil(view.step), vec2<f32>(1.0), vec2<f32>(MOST_TAPS));
+    var sum = 0.0;
+    for (var row = 0.0; row < taps.y; row += 1.0) {
+        for (var column = 0.0; column < taps.x; column += 1.0) {
+            let part = (vec2<f32>(column, row) + 0.5) / taps - 0.5;
+            sum += interpolated(at + part * view.step);
+        }
+    }
+    return sum / (taps.x * taps.y);
 }
 
 fn shown(label: u32) -> u32 {

@@ -11,6 +11,9 @@ use crate::volume::Grid;
 /// `1 / sqrt(2)`, as the shader has it.
 const DIAGONAL: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
+/// Samples of a pixel in each direction, as the shader has it.
+const MOST_TAPS: f32 = 4.0;
+
 /// What there is to draw, in the host's memory.
 #[derive(Clone, Copy, Debug)]
 pub struct HostScene<'a> {
@@ -116,11 +119,8 @@ impl Canvas<'_> {
         self.scene.image[Self::index(self.scene.grid.shape, texel)]
     }
 
-    fn intensity(&self, at: [f32; 2]) -> f32 {
+    fn interpolated(&self, at: [f32; 2]) -> f32 {
         let here = self.voxel(at);
-        if !self.look.has(LINEAR) {
-            return self.load(here.map(|value| value + 0.5));
-        }
         let axis_of = |way: [f32; 4]| (0..3).find(|&axis| way[axis] != 0.0).expect("a way along one axis");
         let (across, down) = (axis_of(self.look.across), axis_of(self.look.down));
         let mut low = here.map(|value| (value + 0.5).floor());
@@ -137,6 +137,18 @@ impl Canvas<'_> {
         let upper = mix(tap(0.0, 0.0), tap(1.0, 0.0), parts[0]);
         let lower = mix(tap(0.0, 1.0), tap(1.0, 1.0), parts[0]);
         mix(upper, lower, parts[1])
+    }
+
+    fn intensity(&self, at: [f32; 2]) -> f32 {
+        let look = &self.look;
+        if !look.has(LINEAR) {
+            return self.load(self.voxel(at).map(|value| value + 0.5));
+        }
+        let taps = look.step.map(|voxels| voxels.ceil().clamp(1.0, MOST_TAPS));
+        let counts = taps.map(|taps| taps as usize);
+        let part = |side: usize, tap: usize| ((tap as f32 + 0.5) / taps[side] - 0.5) * look.step[side];
+        let places = (0..counts[1]).flat_map(|row| (0..counts[0]).map(move |column| [part(0, column), part(1, row)]));
+        places.map(|[across, down]| self.interpolated([at[0] + across, at[1] + down])).sum::<f32>() / (taps[0] * taps[1])
     }
 
     fn shown(&self, label: u8) -> u8 {

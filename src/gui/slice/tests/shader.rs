@@ -10,11 +10,12 @@ use super::Phantom;
 use crate::gui::slice::input::Pane;
 use crate::gui::slice::view::MARGIN;
 use crate::gui::slice::{
-    Cursor, Framing, HeatTexture, HostScene, ImageTexture, LabelTexture, Picture, Plane, PlaneGeometry, Scene, SliceSettings, SliceView,
-    TokenOverlay, draw_on_cpu,
+    Cursor, Framing, HeatTexture, HostScene, ImageTexture, LabelColours, LabelTexture, Picture, Plane, PlaneGeometry, Scene, SliceSettings,
+    SliceView, TokenOverlay, WindowLevel, draw_on_cpu,
 };
 use crate::gui::testing::has_gpu;
 use crate::gui::{Convention, KeyMap};
+use crate::volume::Grid;
 
 /// Difference of a channel, of 255, between two ways to round the same number.
 const ROUNDING: u8 = 1;
@@ -189,6 +190,8 @@ fn the_gpu_draws_what_the_host_draws() {
     let drawings = [
         ("linear", Drawing::of(Plane::Axial).settings(nothing)),
         ("linear, coronal, zoomed", Drawing { framing: zoomed, ..Drawing::of(Plane::Coronal).settings(nothing) }),
+        ("linear, small", Drawing { framing: Framing { zoom: 0.14, centre: None }, ..Drawing::of(Plane::Axial).settings(nothing) }),
+        ("linear, tiny", Drawing { framing: Framing { zoom: 0.05, centre: None }, ..Drawing::of(Plane::Coronal).settings(nothing) }),
         ("nearest", Drawing::of(Plane::Sagittal).settings(|settings| (settings.shown, settings.linear) = (false, false))),
         ("nearest, zoomed", Drawing { framing: zoomed, ..Drawing::of(Plane::Axial).settings(|settings| settings.linear = false) }),
         ("fill", Drawing::of(Plane::Axial).settings(|settings| settings.outline = false)),
@@ -244,4 +247,29 @@ fn a_volume_beyond_the_limit_is_drawn_in_blocks() {
     let (host, _) = whole.both(gpu());
     let most = host.iter().zip(&device).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max()).max();
     assert!(most <= Some(Some(ROUNDING)), "{most:?}");
+}
+
+#[test]
+fn a_pixel_that_covers_several_voxels_shows_their_mean() {
+    let grid = Grid::axis_aligned([1, 32, 32], [1.0; 3]);
+    let stripes: Vec<f32> = (0..grid.len()).map(|voxel| (voxel % 2) as f32).collect();
+    let drawn = |linear: bool| {
+        let settings = SliceSettings { linear, ..SliceSettings::default() };
+        let scene = HostScene {
+            grid: &grid,
+            image: &stripes,
+            labels: None,
+            truth: None,
+            heat: None,
+            token: None,
+            window: WindowLevel { low: 0.0, high: 1.0 },
+            colours: &LabelColours::default(),
+            settings: &settings,
+            convention: Convention::Radiological,
+        };
+        let framing = Framing::default();
+        draw_on_cpu(&scene, &Picture { plane: Plane::Axial, slice: 0, pixels: [16; 2], framing, margin: 0.0, pixels_per_point: 1.0 })
+    };
+    assert!(drawn(true).pixels.iter().all(|pixel| pixel.r().abs_diff(128) <= ROUNDING));
+    assert!(drawn(false).pixels.iter().all(|pixel| [0, 255].contains(&pixel.r())));
 }
