@@ -61,8 +61,18 @@ const DIAGONAL: f32 = 0.70710677;
 // Samples of a pixel in each direction.
 const MOST_TAPS: f32 = 4.0;
 
+// What branches and loops depend on arrives through the vertices: where they depend on a uniform directly, Mesa's software
+// driver compiles the shader anew for every frame.
+struct Covered {
+    @builtin(position) position: vec4<f32>,
+    @location(0) @interpolate(flat) flags: u32,
+    @location(1) @interpolate(flat) taps: vec2<f32>,
+}
+var<private> flags: u32;
+var<private> taps: vec2<f32>;
+
 fn has(flag: u32) -> bool {
-    return (view.flags.x & flag) != 0u;
+    return (flags & flag) != 0u;
 }
 
 // Place on the slice of a point of the view, in pixels from its corner.
@@ -109,7 +119,6 @@ fn intensity(at: vec2<f32>) -> f32 {
     if !has(LINEAR) {
         return load(nearest(voxel(at), view.image_step.xyz, textureDimensions(image)));
     }
-    let taps = clamp(ceil(view.step), vec2<f32>(1.0), vec2<f32>(MOST_TAPS));
     var sum = 0.0;
     for (var row = 0.0; row < taps.y; row += 1.0) {
         for (var column = 0.0; column < taps.x; column += 1.0) {
@@ -202,21 +211,31 @@ fn colour(pixel: vec2<f32>) -> vec3<f32> {
 }
 
 @vertex
-fn cover(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
+fn cover(@builtin(vertex_index) index: u32) -> Covered {
     let corner = vec2<f32>(f32((index << 1u) & 2u), f32(index & 2u));
-    return vec4<f32>(corner * 2.0 - 1.0, 0.0, 1.0);
+    var covered: Covered;
+    covered.position = vec4<f32>(corner * 2.0 - 1.0, 0.0, 1.0);
+    covered.flags = view.flags.x;
+    covered.taps = clamp(ceil(view.step), vec2<f32>(1.0), vec2<f32>(MOST_TAPS));
+    return covered;
+}
+
+fn covered_colour(covered: Covered) -> vec3<f32> {
+    flags = covered.flags;
+    taps = covered.taps;
+    return colour(covered.position.xy - view.pane);
 }
 
 // For targets that store what they are given, as the window's usually is.
 @fragment
-fn gamma_target(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
-    return vec4<f32>(colour(position.xy - view.pane), 1.0);
+fn gamma_target(covered: Covered) -> @location(0) vec4<f32> {
+    return vec4<f32>(covered_colour(covered), 1.0);
 }
 
 // For targets that encode to sRGB themselves.
 @fragment
-fn linear_target(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
-    let srgb = colour(position.xy - view.pane);
+fn linear_target(covered: Covered) -> @location(0) vec4<f32> {
+    let srgb = covered_colour(covered);
     let low = srgb / 12.92;
     let high = pow((srgb + 0.055) / 1.055, vec3<f32>(2.4));
     return vec4<f32>(select(high, low, srgb < vec3<f32>(0.04045)), 1.0);

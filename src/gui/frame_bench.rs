@@ -67,6 +67,7 @@ pub fn window_frame(runs: usize) -> anyhow::Result<Timing> {
         .collect();
     ensure!(from != window.app.segmentation.crosshair(), "the wheel scrolled nothing: the view is not where it was expected");
     eprintln!("{} steps of the training on {others} of {cores} cores meanwhile", steps(&window.app) - before);
+    eprintln!("the frames are drawn: {:.0} MiB resident", memory::resident_mib().unwrap_or(f64::NAN));
     window.stop()?;
     times.sort_by(f64::total_cmp);
     Ok(Timing { median_s: times[times.len() / 2], min_s: times[0], peak_rss_mib: memory::peak_mib() })
