@@ -104,7 +104,11 @@ impl RunConfig {
         config.checked("--set", "")
     }
 
-    fn with_override(&self, setting: &str) -> Result<Self, ConfigError> {
+    /// Lays one `key=value` setting over the config without checking ranges: a form is allowed to be wrong while it is filled in.
+    ///
+    /// # Errors
+    /// An unknown key or a wrong type.
+    pub fn with_override(&self, setting: &str) -> Result<Self, ConfigError> {
         let refuse = |message: String| ConfigError::Override { text: setting.to_owned(), message };
         let (key, text) =
             setting.split_once('=').ok_or_else(|| refuse("expected KEY=VALUE, for example pretrain.mask_ratio=0.5".to_owned()))?;

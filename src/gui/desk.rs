@@ -178,6 +178,22 @@ impl Desk {
         }));
     }
 
+    /// Takes a run off the desk, unless it is at work. Its folder stays as it is.
+    pub fn close(&mut self, index: usize) {
+        if self.runs.get(index).is_none_or(|run| run.job.is_running()) {
+            return;
+        }
+        self.runs.remove(index);
+        if self.shown > index || self.shown == self.runs.len() {
+            self.shown = self.shown.saturating_sub(1);
+        }
+    }
+
+    /// Whether a run's folder is being read.
+    pub fn is_opening(&self) -> bool {
+        !self.opening.is_empty()
+    }
+
     /// The run that the panels show.
     pub fn shown(&self) -> Option<&OpenRun> {
         self.runs.get(self.shown)

@@ -14,6 +14,20 @@ pub struct RunFolder {
     root: PathBuf,
 }
 
+/// What lies where a run is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing, or an empty folder.
+    Nothing,
+    /// A run.
+    Run {
+        /// Whether it has saved anything: a run that ended before its first checkpoint holds nothing to lose.
+        saved: bool,
+    },
+    /// Files that are no run's: they are never deleted.
+    Foreign,
+}
+
 /// What can be wrong with a run's folder.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFolderError {
@@ -68,15 +82,27 @@ impl RunFolder {
     /// before its first checkpoint holds nothing to lose and makes way.
     pub fn create(&self, overwrite: bool) -> Result<(), RunFolderError> {
         let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
-        let empty = !self.root.exists() || std::fs::read_dir(&self.root).map_err(io)?.next().is_none();
-        if !empty {
-            match (self.holds_run(), overwrite || !self.holds_training()) {
-                (true, true) => std::fs::remove_dir_all(&self.root).map_err(io)?,
-                (true, false) => return Err(RunFolderError::Occupied(self.root.clone())),
-                (false, _) => return Err(RunFolderError::Foreign(self.root.clone())),
-            }
+        match self.content()? {
+            Content::Nothing => {}
+            Content::Run { saved } if overwrite || !saved => std::fs::remove_dir_all(&self.root).map_err(io)?,
+            Content::Run { .. } => return Err(RunFolderError::Occupied(self.root.clone())),
+            Content::Foreign => return Err(RunFolderError::Foreign(self.root.clone())),
         }
         std::fs::create_dir_all(&self.root).map_err(io)
+    }
+
+    /// What lies there.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn content(&self) -> Result<Content, RunFolderError> {
+        let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
+        let empty = !self.root.exists() || std::fs::read_dir(&self.root).map_err(io)?.next().is_none();
+        Ok(match (empty, self.holds_run()) {
+            (true, _) => Content::Nothing,
+            (false, true) => Content::Run { saved: self.holds_training() },
+            (false, false) => Content::Foreign,
+        })
     }
 
     /// Checks that there is a run to go on with.

@@ -12,7 +12,7 @@ mod tokens;
 pub use command::Command;
 pub use environment::Environment;
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
-pub use folder::{RunFolder, RunFolderError};
+pub use folder::{Content, RunFolder, RunFolderError};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};

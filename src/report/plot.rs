@@ -62,13 +62,13 @@ impl Line {
     pub(super) fn noisy(points: &[(f64, f64)], tone: Tone) -> [Self; 2] {
         let finite: Vec<_> = points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
         let line = |points, stroke| Self { points, tone, stroke };
-        [line(envelope(&finite), Stroke::Faint), line(smoothed(&finite), Stroke::Bold)]
+        [line(envelope(&finite, MOST_POINTS), Stroke::Faint), line(smoothed(&finite, MOST_POINTS), Stroke::Bold)]
     }
 }
 
-/// The least and the greatest point of each stretch, so that thinning a line hides no peak.
-fn envelope(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let stretch = points.len().div_ceil(MOST_POINTS / 2).max(1);
+/// The least and the greatest point of each stretch, about `most` in all, so that thinning a line hides no peak.
+pub(crate) fn envelope(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
+    let stretch = points.len().div_ceil(most / 2).max(1);
     let ends = |chunk: &[(f64, f64)]| {
         let by_y = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
         let mut ends: Vec<_> = chunk.iter().min_by(by_y).into_iter().chain(chunk.iter().max_by(by_y)).copied().collect();
@@ -79,8 +79,8 @@ fn envelope(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(stretch).flat_map(ends).collect()
 }
 
-/// The centred running mean.
-fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// The centred running mean over a thirtieth of the line, in at most about `most` points.
+pub(crate) fn smoothed(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     let reach = (points.len() as f64 * SMOOTH_SHARE / 2.0) as usize;
     let sums: Vec<f64> = std::iter::once(0.0)
         .chain(points.iter().scan(0.0, |sum, point| {
@@ -88,7 +88,7 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
             Some(*sum)
         }))
         .collect();
-    let stride = points.len().div_ceil(MOST_POINTS).max(1);
+    let stride = points.len().div_ceil(most).max(1);
     let mean = |index: usize| {
         let (from, to) = (index.saturating_sub(reach), (index + reach + 1).min(points.len()));
         (points[index].0, (sums[to] - sums[from]) / (to - from) as f64)
@@ -233,10 +233,10 @@ mod tests {
     fn thinning_keeps_peaks_and_smoothing_keeps_a_straight_line() {
         let mut points: Vec<_> = (0..10_000).map(|x| (f64::from(x), f64::from(x))).collect();
         let within = |x: f64| (200.0..9800.0).contains(&x);
-        assert!(smoothed(&points).iter().all(|&(x, y)| !within(x) || (x - y).abs() < 1e-6));
-        assert_eq!(smoothed(&points).last().map(|point| point.0), Some(9999.0));
+        assert!(smoothed(&points, MOST_POINTS).iter().all(|&(x, y)| !within(x) || (x - y).abs() < 1e-6));
+        assert_eq!(smoothed(&points, MOST_POINTS).last().map(|point| point.0), Some(9999.0));
         points[4321].1 = 1e9;
-        let thin = envelope(&points);
+        let thin = envelope(&points, MOST_POINTS);
         assert!(thin.len() <= MOST_POINTS && thin.contains(&(4321.0, 1e9)));
     }
 

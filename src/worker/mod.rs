@@ -5,6 +5,7 @@ mod data;
 mod infer;
 mod mask_ratios;
 mod measure;
+mod offered;
 mod probe;
 mod record;
 mod single;
@@ -70,6 +71,7 @@ pub enum Job {
     MaskRatios(MaskRatiosJob),
 }
 
+pub use offered::{OfferedDevice, offered_devices};
 pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
 pub use probe::ProbeJob;

@@ -1,21 +1,320 @@
-//! To be built.
+//! Panel 1: data and settings to the left, progress, curves and results to the right.
+//!
+//! A run is set up as a [`draft`]; its dataset is checked ([`dataset`], [`cases`]) and its memory planned ([`estimate`]) beside
+//! the window. [`start`] hands it to the worker. Runs at work and runs replayed from disk are shown alike: [`followed`],
+//! [`stages`], [`curves`], [`results`] read the folded state only.
 
-use std::path::PathBuf;
+mod card;
+mod cases;
+mod curves;
+mod dataset;
+mod draft;
+mod estimate;
+mod fetch;
+mod followed;
+mod recipe;
+mod results;
+mod series;
+mod settings;
+mod setup;
+mod stages;
+mod start;
+#[cfg(test)]
+mod tests;
+mod welcome;
 
-use eframe::egui::{self, Ui};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use super::Desk;
+use eframe::egui::{self, Button, Panel, RichText, ScrollArea, Ui};
 
-/// To be built.
+use super::{Desk, OpenRun, Palette};
+use crate::config::DataSource;
+use curves::Curves;
+use fetch::{Ask, Chosen, Fetch};
+use recipe::Recipe;
+use results::ResultsCache;
+use setup::Setup;
+use welcome::First;
+
+/// Width of the left side.
+const SETUP_WIDTH: f32 = 384.0;
+
+/// What the right side shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum View {
+    /// The check of the dataset.
+    Cases,
+    /// The run that the desk shows.
+    #[default]
+    Run,
+}
+
+/// Dataset, settings, progress, curves.
 #[derive(Default)]
-pub struct RunPanel {}
+pub struct RunPanel {
+    setup: Option<Setup>,
+    setup_hidden: bool,
+    view: View,
+    fetch: Fetch,
+    curves: Curves,
+    results: ResultsCache,
+    /// Folders of runs that are drawn over the one that is shown.
+    compared: BTreeSet<PathBuf>,
+    /// Runs that were open when last looked, to notice new ones.
+    known_runs: usize,
+}
 
 impl RunPanel {
     /// Draws the panel.
-    pub fn show(&mut self, ui: &mut Ui, _desk: &mut Desk) {
-        ui.label("This panel is not there yet.");
+    pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let ctx = ui.ctx().clone();
+        for chosen in self.fetch.poll() {
+            self.take(&ctx, chosen, desk);
+        }
+        if desk.runs.len() > self.known_runs {
+            self.view = View::Run;
+        }
+        self.known_runs = desk.runs.len();
+        if let Some(setup) = &mut self.setup {
+            let runs = desk.runs.len();
+            setup.poll(&ctx, desk);
+            if desk.runs.len() > runs || desk.at_work().is_some() && setup.has_started() {
+                self.view = View::Run;
+            }
+        }
+        if self.setup.is_none() && desk.runs.is_empty() {
+            match welcome::show(ui, &desk.settings) {
+                Some(First::Demo) => self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk),
+                Some(First::Ask(ask)) => self.fetch.ask(&ctx, ask),
+                Some(First::Dataset(place)) => self.fetch.dataset(&ctx, &place),
+                Some(First::Run(place)) => desk.open_run(&ctx, &place),
+                None => {}
+            }
+            return;
+        }
+        self.bar(ui, desk);
+        if let Some(setup) = self.setup.as_mut().filter(|_| !self.setup_hidden) {
+            let frame = egui::Frame::new().inner_margin(egui::Margin { right: 8, ..egui::Margin::ZERO });
+            let panel = Panel::left("setup").exact_size(SETUP_WIDTH).resizable(false).show_separator_line(false).frame(frame);
+            let wish = panel.show(ui, |ui| setup.show(ui, desk)).inner;
+            if let Some(wish) = wish {
+                self.grant(&ctx, wish, desk);
+            }
+        }
+        egui::CentralPanel::no_frame().show(ui, |ui| self.right(ui, desk));
     }
 
     /// Takes files that were dropped on the window.
-    pub fn take_dropped(&mut self, _ctx: &egui::Context, _paths: &[PathBuf], _desk: &mut Desk) {}
+    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], _desk: &mut Desk) {
+        self.fetch.dropped(ctx, paths);
+    }
+
+    fn grant(&mut self, ctx: &egui::Context, wish: setup::Wish, desk: &mut Desk) {
+        match wish {
+            setup::Wish::Ask(ask) => self.fetch.ask(ctx, ask),
+            setup::Wish::Recent(place) => self.fetch.dataset(ctx, &place),
+            setup::Wish::Demo => self.open_dataset(ctx, DataSource::Demo, Recipe::Demo, desk),
+            setup::Wish::Cases => self.view = View::Cases,
+        }
+    }
+
+    fn take(&mut self, ctx: &egui::Context, chosen: Chosen, desk: &mut Desk) {
+        match chosen {
+            Chosen::Dataset(at) => {
+                desk.settings.remember_dataset(&at.place);
+                self.open_dataset(ctx, at.source(), Recipe::Defaults, desk);
+            }
+            Chosen::Run(folder) => desk.open_run(ctx, &folder),
+            Chosen::Config(path) => match &mut self.setup {
+                Some(setup) => setup.restart(ctx, Recipe::File(path), desk),
+                None => self.set_up(ctx, Recipe::File(path), None, desk),
+            },
+            Chosen::Parent(folder) => {
+                if let Some(setup) = &mut self.setup {
+                    setup.draft.parent = folder;
+                }
+            }
+            Chosen::Checkpoint(folder) => {
+                if let Some(setup) = &mut self.setup {
+                    setup.draft.from = Some(folder);
+                }
+            }
+        }
+    }
+
+    /// Opens a dataset, on the settings that are there or else on `recipe`.
+    fn open_dataset(&mut self, ctx: &egui::Context, source: DataSource, recipe: Recipe, desk: &mut Desk) {
+        match &mut self.setup {
+            Some(setup) if recipe != Recipe::Demo => setup.open(ctx, source),
+            _ => self.set_up(ctx, recipe, Some(source), desk),
+        }
+        self.setup_hidden = false;
+        self.view = View::Cases;
+    }
+
+    fn set_up(&mut self, ctx: &egui::Context, recipe: Recipe, source: Option<DataSource>, desk: &mut Desk) {
+        match draft::Draft::new(recipe, source) {
+            Ok(draft) => {
+                self.setup = Some(Setup::new(ctx, draft));
+                (self.setup_hidden, self.view) = (false, View::Cases);
+            }
+            Err(error) => desk.trouble(error.to_string()),
+        }
+    }
+
+    /// Which runs are open, and what the right side shows.
+    fn bar(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        Panel::top("runs").show_separator_line(false).frame(egui::Frame::new().inner_margin(egui::Margin { bottom: 6, ..egui::Margin::ZERO })).show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                let set_up = self.setup.is_some() && !self.setup_hidden;
+                if ui.selectable_label(set_up, "New run").on_hover_text("Shows or hides the data and settings of the next run").clicked() {
+                    if self.setup.is_some() {
+                        self.setup_hidden = !self.setup_hidden;
+                    } else {
+                        let ctx = ui.ctx().clone();
+                        self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk);
+                    }
+                }
+                ui.separator();
+                if self.setup.is_some() && ui.selectable_label(self.view == View::Cases, "Cases").on_hover_text("The check of the dataset").clicked() {
+                    self.view = View::Cases;
+                }
+                self.tabs(ui, desk);
+                let menu = ui.menu_button("Open a run", |ui| {
+                    if ui.button("Choose its folder ...").clicked() {
+                        self.fetch.ask(ui.ctx(), Ask::Run);
+                    }
+                    ui.separator();
+                    let mut chosen = None;
+                    for place in &desk.settings.recent_runs {
+                        let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
+                        if ui.button(name.as_ref()).on_hover_text(place.display().to_string()).clicked() {
+                            chosen = Some(place.clone());
+                        }
+                    }
+                    if let Some(place) = chosen {
+                        desk.open_run(ui.ctx(), &place);
+                    }
+                });
+                menu.response.on_hover_text("Replays a run from its folder");
+                if desk.is_opening() {
+                    card::note(ui, "reading ...");
+                }
+            });
+        });
+    }
+
+    fn tabs(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let palette = Palette::of(ui);
+        let mut closed = None;
+        for index in 0..desk.runs.len() {
+            let run = &desk.runs[index];
+            let name = run.state().name.clone();
+            let (word, colour) = followed::word(&run.job, palette);
+            let chosen = self.view == View::Run && desk.shown == index;
+            let mut text = egui::text::LayoutJob::default();
+            let font = egui::TextStyle::Button.resolve(ui.style());
+            text.append(&name, 0.0, egui::TextFormat::simple(font, egui::Color32::PLACEHOLDER));
+            let small = egui::TextStyle::Small.resolve(ui.style());
+            text.append(word, 6.0, egui::TextFormat::simple(small, colour));
+            let running = run.job.is_running();
+            if ui.selectable_label(chosen, text).on_hover_text(run.folder.root().display().to_string()).clicked() {
+                (desk.shown, self.view) = (index, View::Run);
+            }
+            if !running {
+                let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
+                close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Close {name}")));
+                if close.on_hover_text(format!("Close {name}; its folder stays")).clicked() {
+                    closed = Some(index);
+                }
+            }
+        }
+        if let Some(index) = closed {
+            desk.close(index);
+            let is_open = |folder: &Path| desk.runs.iter().any(|run| run.folder.root() == folder);
+            self.compared.retain(|folder| is_open(folder));
+            self.curves.keep(is_open);
+            self.results.keep(is_open);
+            self.known_runs = desk.runs.len();
+        }
+    }
+
+    fn right(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        match (self.view, &mut self.setup) {
+            (View::Cases, Some(setup)) => setup.show_cases(ui),
+            _ if desk.shown().is_some() => {
+                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.run(ui, desk));
+            }
+            (_, Some(setup)) => setup.show_cases(ui),
+            (_, None) => {}
+        }
+    }
+
+    fn run(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let ctx = ui.ctx().clone();
+        let busy = desk.at_work().is_some();
+        let Some(run) = desk.shown_mut() else { return };
+        let wish = card::card(ui, |ui| followed::header(ui, run, busy));
+        ui.add_space(6.0);
+        let Some(run) = desk.shown() else { return };
+        followed::failure(ui, run.state());
+        let mut panel = desk.settings.panel;
+        let results = self.results.of(&ctx, run).cloned();
+        if let Some(results) = &results {
+            results.show_verdicts(ui, &mut panel);
+        }
+        card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
+        ui.add_space(6.0);
+        let others = self.others(ui, run, desk);
+        let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
+        if runs.len() > 1 {
+            card::card(ui, |ui| results::side_by_side(ui, &ctx, &runs, &mut self.results));
+            ui.add_space(6.0);
+        }
+        card::card(ui, |ui| self.curves.show(ui, &runs));
+        ui.add_space(6.0);
+        if let Some(results) = results.filter(|results| !results.scores.is_empty()) {
+            card::card(ui, |ui| results.show_scores(ui));
+            ui.add_space(6.0);
+        }
+        followed::notices(ui, run.state());
+        let (folder, config) = (run.folder.clone(), run.config.clone());
+        desk.settings.panel = panel;
+        match wish {
+            None => {}
+            Some(followed::Wish::Another) => {
+                let parent = folder.root().parent().unwrap_or(Path::new("runs")).to_owned();
+                self.setup = Some(Setup::new(&ctx, draft::Draft::like(&config, &parent)));
+                self.setup_hidden = false;
+            }
+            Some(followed::Wish::Resume) => {
+                let state = desk.shown().map(|run| run.state().clone()).unwrap_or_default();
+                start::resume(&folder, &config, state, desk);
+            }
+        }
+    }
+
+    /// The other runs that are drawn over this one; ticks choose them.
+    fn others<'a>(&mut self, ui: &mut Ui, run: &OpenRun, desk: &'a Desk) -> Vec<&'a OpenRun> {
+        let others: Vec<&OpenRun> = desk.runs.iter().filter(|other| other.folder != run.folder).collect();
+        if others.is_empty() {
+            return others;
+        }
+        ui.horizontal_wrapped(|ui| {
+            ui.label("Compare with");
+            for other in &others {
+                let folder = other.folder.root();
+                let mut ticked = self.compared.contains(folder);
+                if ui.checkbox(&mut ticked, &other.state().name).on_hover_text(folder.display().to_string()).changed() {
+                    if ticked {
+                        self.compared.insert(folder.to_owned());
+                    } else {
+                        self.compared.remove(folder);
+                    }
+                }
+            }
+        });
+        others.into_iter().filter(|other| self.compared.contains(other.folder.root())).collect()
+    }
 }

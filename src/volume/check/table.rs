@@ -38,13 +38,23 @@ impl fmt::Display for CheckReport {
 }
 
 impl CheckReport {
+    /// The label values besides the background.
+    pub(crate) fn foreground(&self) -> Vec<u32> {
+        self.labels.keys().copied().filter(|&value| value != 0).collect()
+    }
+
+    /// What [`label_cell`] counts, as a column's title.
+    pub(crate) fn label_title(&self) -> String {
+        let foreground = self.foreground();
+        let values = foreground.iter().map(u32::to_string).collect::<Vec<_>>().join(" / ");
+        if foreground.len() <= LABELS_SHOWN { format!("voxels of {values}") } else { "labelled voxels".to_owned() }
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(WIDTH).remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
-        let foreground: Vec<u32> = self.labels.keys().copied().filter(|&value| value != 0).collect();
-        let values = foreground.iter().map(u32::to_string).collect::<Vec<_>>().join(" / ");
-        let voxels = if foreground.len() <= LABELS_SHOWN { format!("voxels of {values}") } else { "labelled voxels".to_owned() };
+        let (foreground, voxels) = (self.foreground(), self.label_title());
         table.set_header(["case", "D x H x W", "mm", "axes", "ch", "0.5 / 50 / 99.5 %", &voxels, ""]);
         let unusable = self.unusable();
         for row in &self.rows {
@@ -89,7 +99,7 @@ fn wrapped(title: &str, items: &[String]) -> String {
 }
 
 /// Shape, voxel size, letters, intensities of the first channel.
-fn image_cells(image: &ImageSummary) -> [String; 4] {
+pub(crate) fn image_cells(image: &ImageSummary) -> [String; 4] {
     let [d, h, w] = image.shape;
     let spacing = image.spacing_mm.map(|mm| number(mm, 3));
     let spacing = if spacing[0] == spacing[1] && spacing[1] == spacing[2] { spacing[0].clone() } else { spacing.join(" x ") };
@@ -98,7 +108,7 @@ fn image_cells(image: &ImageSummary) -> [String; 4] {
 }
 
 /// Voxels of each label of the dataset, or of all of them together if they are many.
-fn label_cell(row: &CaseRow, foreground: &[u32]) -> String {
+pub(crate) fn label_cell(row: &CaseRow, foreground: &[u32]) -> String {
     let Some(found) = &row.labels else { return "none".to_owned() };
     if foreground.len() <= LABELS_SHOWN {
         let voxels = foreground.iter().map(|value| found.get(value).unwrap_or(&0).to_string());

@@ -105,6 +105,22 @@ impl Dataset {
     }
 }
 
+/// The source that a folder or list on disk is: a folder of bare images pre-trains only.
+pub fn source_at(path: &Path) -> DataSource {
+    let is_nifti = |path: &Path| {
+        let name = path.to_string_lossy();
+        name.ends_with(".nii") || name.ends_with(".nii.gz")
+    };
+    let has_images = |folder: &Path| {
+        std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_nifti(&entry.path()))))
+    };
+    if path.is_dir() && !path.join("dataset.json").exists() && has_images(path) {
+        DataSource::Folders { images: path.to_owned(), labels: None }
+    } else {
+        DataSource::Dataset(path.to_owned())
+    }
+}
+
 fn open_path(path: &Path) -> Result<Dataset, DataError> {
     let unreadable = |error: std::io::Error| Fault::Unreadable { cause: error.to_string() }.at(path);
     if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {

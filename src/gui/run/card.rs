@@ -1,0 +1,70 @@
+//! The panel's quiet furniture: cards, captions, rows, problems beside their control.
+
+use eframe::egui::{self, Frame, Grid, Label, Margin, RichText, Ui};
+
+use crate::gui::Palette;
+
+/// Content on a quiet ground with a thin border, as wide as there is room.
+pub(super) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    let visuals = ui.visuals();
+    let frame = Frame::new()
+        .fill(visuals.window_fill)
+        .stroke(visuals.widgets.noninteractive.bg_stroke)
+        .corner_radius(8)
+        .inner_margin(Margin::symmetric(12, 10));
+    frame
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            contents(ui)
+        })
+        .inner
+}
+
+/// A card whose border and headline carry a colour: something that must be seen.
+pub(super) fn loud_card<R>(ui: &mut Ui, colour: egui::Color32, headline: &str, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    let fill = ui.visuals().window_fill;
+    let frame = Frame::new().fill(fill).stroke((1.5, colour)).corner_radius(8).inner_margin(Margin::symmetric(14, 12));
+    frame
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.label(RichText::new(headline).heading().color(colour));
+            contents(ui)
+        })
+        .inner
+}
+
+/// A card's title.
+pub(super) fn title(ui: &mut Ui, text: &str) {
+    ui.label(RichText::new(text).strong().size(15.0));
+}
+
+/// Small, quiet text that wraps.
+pub(super) fn note(ui: &mut Ui, text: impl Into<String>) {
+    ui.add(Label::new(RichText::new(text).small().weak()).wrap());
+}
+
+/// What is wrong with a setting, beneath its control.
+pub(super) fn problem(ui: &mut Ui, text: &str) {
+    let colour = Palette::of(ui).bad();
+    ui.add(Label::new(RichText::new(format!("! {text}")).small().color(colour)).wrap());
+}
+
+/// One line that is cut where the room ends; the whole text shows under the pointer.
+pub(super) fn one_line(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> egui::Response {
+    ui.add(Label::new(text).truncate())
+}
+
+/// Width of the names in a form.
+const NAMES: f32 = 104.0;
+
+/// A form: names to the left, controls to the right.
+pub(super) fn form(ui: &mut Ui, id: &str, rows: impl FnOnce(&mut Ui)) {
+    Grid::new(id).num_columns(2).min_col_width(NAMES).spacing([10.0, 7.0]).show(ui, rows);
+}
+
+/// A row of a form. The name is the control's for screen readers as well.
+pub(super) fn row(ui: &mut Ui, name: &str, hint: &str, control: impl FnOnce(&mut Ui)) {
+    let label = ui.label(name).on_hover_text(hint);
+    ui.vertical(|ui| ui.label_inputs_by(label.id, control));
+    ui.end_row();
+}

@@ -1,0 +1,214 @@
+//! Curves of one run, or of several over one another: a colour for each run and arm, a dash for each run.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use eframe::egui::{Color32, Id, RichText, Sense, Stroke, Ui, vec2};
+use egui_plot::{HoverPosition, Line, LineStyle, Plot, PlotPoints};
+
+use super::card;
+use super::series::{Quantity, SeriesCache};
+use crate::gui::{OpenRun, Palette};
+use crate::protocol::{RunState, Stage, StageKind};
+
+const PLOT_HEIGHT: f32 = 168.0;
+/// Least width of a plot: as many stand side by side as fit.
+const PLOT_WIDTH: f32 = 300.0;
+const RAW_OPACITY: f32 = 0.28;
+
+/// Kinds of stages that have curves.
+const TRAININGS: [(StageKind, &str); 2] = [(StageKind::Pretrain, "Pre-training"), (StageKind::Finetune, "Fine-tuning")];
+
+/// The curves, and what of them is shown.
+#[derive(Default)]
+pub(super) struct Curves {
+    cache: SeriesCache,
+    kind: Option<StageKind>,
+    hidden: BTreeSet<(PathBuf, String)>,
+    raw_hidden: bool,
+}
+
+/// One line through all plots.
+struct Trace {
+    run: PathBuf,
+    stage: Stage,
+    name: String,
+    colour: Color32,
+    style: LineStyle,
+}
+
+impl Curves {
+    /// The curves of `runs`, the first of which is the one that is looked at.
+    pub(super) fn show(&mut self, ui: &mut Ui, runs: &[&OpenRun]) {
+        let began = |kind| runs.iter().any(|run| run.state().stages_of(kind).any(|stage| !stage.steps.is_empty()));
+        let kinds: Vec<_> = TRAININGS.into_iter().filter(|(kind, _)| began(*kind)).collect();
+        // What runs now is what is looked at, until the user chooses.
+        let newest = runs.first().and_then(|run| run.state().stages.iter().rev().find(|stage| !stage.steps.is_empty()));
+        let kind = self.kind.filter(|kind| began(*kind)).or(newest.map(|stage| stage.stage.kind)).or(kinds.first().map(|(kind, _)| *kind));
+        ui.horizontal(|ui| {
+            card::title(ui, "Curves");
+            for (choice, word) in &kinds {
+                if ui.selectable_label(kind == Some(*choice), *word).clicked() {
+                    self.kind = Some(*choice);
+                }
+            }
+            let mut raw = !self.raw_hidden;
+            if !kinds.is_empty() && ui.checkbox(&mut raw, "Every step").on_hover_text("Faint, behind the running mean").changed() {
+                self.raw_hidden = !raw;
+            }
+        });
+        let Some(kind) = kind else {
+            card::note(ui, "Curves appear with the first optimiser step.");
+            return;
+        };
+        let traces = traces(ui, runs, kind);
+        self.legend(ui, &traces);
+        let mut quantities = BTreeSet::new();
+        for run in runs {
+            for stage in run.state().stages_of(kind) {
+                quantities.extend(self.cache.lines(run.folder.root(), stage).keys().cloned());
+            }
+        }
+        self.plots(ui, &quantities.into_iter().collect::<Vec<_>>(), &traces);
+    }
+
+    /// Forgets runs that were closed.
+    pub(super) fn keep(&mut self, is_open: impl Fn(&Path) -> bool) {
+        self.cache.keep(&is_open);
+        self.hidden.retain(|(run, _)| is_open(run));
+    }
+
+    /// Names of the lines; a click hides one.
+    fn legend(&mut self, ui: &mut Ui, traces: &[Trace]) {
+        ui.horizontal_wrapped(|ui| {
+            for trace in traces {
+                let key = (trace.run.clone(), trace.stage.arm.clone());
+                let hidden = self.hidden.contains(&key);
+                let colour = if hidden { trace.colour.gamma_multiply(0.3) } else { trace.colour };
+                let (rect, _) = ui.allocate_exact_size(vec2(26.0, 10.0), Sense::hover());
+                let (from, to) = (rect.left_center(), rect.right_center());
+                let stroke = Stroke::new(2.5, colour);
+                match trace.style {
+                    LineStyle::Solid => drop(ui.painter().line_segment([from, to], stroke)),
+                    LineStyle::Dashed { length } => {
+                        ui.painter().extend(eframe::egui::Shape::dashed_line(&[from, to], stroke, length, length * 0.6));
+                    }
+                    LineStyle::Dotted { spacing } => {
+                        ui.painter().extend(eframe::egui::Shape::dotted_line(&[from, to], colour, spacing, 1.4));
+                    }
+                }
+                let text = if hidden { RichText::new(&trace.name).weak().strikethrough() } else { RichText::new(&trace.name) };
+                if ui.selectable_label(false, text).on_hover_text("Show or hide").clicked() && !self.hidden.remove(&key) {
+                    self.hidden.insert(key);
+                }
+            }
+        });
+    }
+
+    fn plots(&self, ui: &mut Ui, quantities: &[Quantity], traces: &[Trace]) {
+        let columns = ((ui.available_width() / PLOT_WIDTH) as usize).clamp(1, 4);
+        for row in quantities.chunks(columns) {
+            ui.columns(columns, |columns| {
+                for (column, quantity) in columns.iter_mut().zip(row) {
+                    column.label(RichText::new(quantity.title()).small().strong());
+                    self.plot(column, quantity, traces);
+                }
+            });
+        }
+    }
+
+    fn plot(&self, ui: &mut Ui, quantity: &Quantity, traces: &[Trace]) {
+        let group = Id::unique("curves of a run");
+        let shown = traces.iter().filter(|trace| !self.hidden.contains(&(trace.run.clone(), trace.stage.arm.clone())));
+        let lines: Vec<_> =
+            shown.filter_map(|trace| Some((trace, self.cache.get(&trace.run, &trace.stage)?.get(quantity)?))).collect();
+        let plot = Plot::new(("curve", quantity.title()))
+            .height(PLOT_HEIGHT)
+            .allow_scroll(false)
+            .link_axis(group, [true, false])
+            .link_cursor(group, [true, false])
+            .y_axis_min_width(46.0)
+            .y_axis_formatter(|mark, _| number(mark.value))
+            .x_axis_formatter(|mark, _| if mark.value < 0.0 { String::new() } else { number(mark.value) })
+            .label_formatter(|hover| match hover {
+                HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
+                    Some(format!("{plot_name}\nstep {:.0}: {}", position.x, number(position.y)))
+                }
+                _ => None,
+            });
+        plot.show(ui, |plot| {
+            // Faint lines first: no running mean is hidden behind another's noise.
+            for (trace, series) in lines.iter().filter(|_| !self.raw_hidden) {
+                let line = Line::new("", PlotPoints::Borrowed(&series.raw)).color(trace.colour.gamma_multiply(RAW_OPACITY)).width(1.0);
+                plot.line(line.allow_hover(false).id(format!("raw {}", trace.name)));
+            }
+            for (trace, series) in &lines {
+                let line = Line::new(trace.name.clone(), PlotPoints::Borrowed(&series.bold)).color(trace.colour).width(1.8);
+                plot.line(line.style(trace.style));
+            }
+        });
+    }
+}
+
+/// A colour for each run and arm, in the order in which the arms began; the report gives the first run's the same ones.
+fn traces(ui: &Ui, runs: &[&OpenRun], kind: StageKind) -> Vec<Trace> {
+    let palette = Palette::of(ui);
+    let mut traces = Vec::new();
+    let mut first = 0;
+    for (place, run) in runs.iter().enumerate() {
+        let arms = arms(run.state());
+        for (index, arm) in arms.iter().enumerate() {
+            let stage = Stage { kind, arm: (*arm).to_owned() };
+            if run.state().stage(kind, arm).is_none_or(|stage| stage.steps.is_empty()) {
+                continue;
+            }
+            let name = match (runs.len() > 1, arm.is_empty()) {
+                (true, true) => run.state().name.clone(),
+                (true, false) => format!("{}: {arm}", run.state().name),
+                (false, true) => run.state().name.clone(),
+                (false, false) => (*arm).to_owned(),
+            };
+            let style = match place {
+                0 => LineStyle::Solid,
+                1 => LineStyle::Dashed { length: 7.0 },
+                _ => LineStyle::Dotted { spacing: 4.0 },
+            };
+            traces.push(Trace { run: run.folder.root().to_owned(), stage, name, colour: palette.series(first + index), style });
+        }
+        first += arms.len();
+    }
+    traces
+}
+
+/// The arms of a run in the order in which they began.
+pub(super) fn arms(state: &RunState) -> Vec<&str> {
+    let mut arms: Vec<&str> = Vec::new();
+    for stage in &state.stages {
+        if !arms.contains(&stage.stage.arm.as_str()) && stage.stage.kind != StageKind::Prepare {
+            arms.push(&stage.stage.arm);
+        }
+    }
+    arms
+}
+
+/// A number in few letters.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-3..1e5).contains(&size) {
+        return format!("{value:.1e}");
+    }
+    let decimals = if size >= 100.0 || value == 0.0 { 0 } else if size >= 1.0 { 2 } else { 4 };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_numbers_are_short() {
+        let numbers = [0.0, 0.1, 0.0123, 1.0, 2.5, 400.0, 250_000.0, 1e-4];
+        assert_eq!(numbers.map(number), ["0", "0.1", "0.0123", "1", "2.5", "400", "2.5e5", "1.0e-4"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! One run: what it does, its buttons, what went wrong, what it was told.
+
+use eframe::egui::{Align, CollapsingHeader, Layout, OpenUrl, RichText, Ui};
+
+use super::card;
+use crate::gui::{FollowedJob, OpenRun, Palette};
+use crate::protocol::{Outcome, RunState, Severity, TransferReport};
+use crate::report::wording::count;
+
+/// Notices that are shown at once; more are folded away.
+const NOTICES: usize = 3;
+
+/// What a run's buttons ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Go on with an interrupted run.
+    Resume,
+    /// Set up another run with its settings.
+    Another,
+}
+
+/// A run's state in a word and a colour.
+pub(super) fn word(job: &FollowedJob, palette: Palette) -> (&'static str, eframe::egui::Color32) {
+    if job.is_running() {
+        return match (job.is_stopping(), job.is_paused()) {
+            (true, _) => ("stopping", palette.caution()),
+            (_, true) => ("paused", palette.caution()),
+            (false, false) => ("running", palette.good()),
+        };
+    }
+    match &job.state.outcome {
+        Some(outcome) => crate::gui::app::ending(outcome, palette),
+        None => ("interrupted", palette.caution()),
+    }
+}
+
+/// Name, device and buttons.
+pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> Option<Wish> {
+    let palette = Palette::of(ui);
+    let mut wish = None;
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(&run.state().name).heading().strong());
+        let (word, colour) = word(&run.job, palette);
+        ui.label(RichText::new(word).strong().color(colour));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if run.job.is_running() {
+                transport(ui, &mut run.job);
+            } else {
+                wish = after_buttons(ui, run, another_at_work);
+            }
+        });
+    });
+    let environment = &run.state().environment;
+    let mut parts = vec![run.folder.root().display().to_string()];
+    if !environment.device_name.is_empty() {
+        parts.insert(0, format!("{} ({})", environment.device_name, environment.backend));
+    }
+    card::one_line(ui, RichText::new(parts.join("   ")).small().weak()).on_hover_text(parts.join("\n"));
+    wish
+}
+
+/// Buttons of a run at work, right to left.
+fn transport(ui: &mut Ui, job: &mut FollowedJob) {
+    let free = !job.is_stopping();
+    ui.add_enabled_ui(free, |ui| {
+        if ui.button("Stop").on_hover_text("Finishes the step, saves, and ends; the run can be resumed later").clicked() {
+            job.stop();
+        }
+        if ui.button("Save").on_hover_text("Saves a checkpoint after this step and goes on").clicked() {
+            job.save();
+        }
+        if job.is_paused() {
+            if ui.button("Resume").on_hover_text("Goes on with the next step").clicked() {
+                job.resume();
+            }
+        } else if ui.button("Pause").on_hover_text("Holds before the next step").clicked() {
+            job.pause();
+        }
+    });
+}
+
+fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wish> {
+    let mut wish = None;
+    if let Some(report) = &run.report
+        && ui.button("Open report").on_hover_text("The run as one page, in your browser").clicked()
+    {
+        ui.ctx().open_url(OpenUrl::new_tab(format!("file://{}", report.display())));
+    }
+    if ui.button("Settings as new run").on_hover_text("Sets up another run with the settings of this one").clicked() {
+        wish = Some(Wish::Another);
+    }
+    if run.state().outcome != Some(Outcome::Completed) {
+        let hint = if another_at_work { "One training at a time: another run is at work" } else { "Goes on from the last checkpoint" };
+        let button = ui.add_enabled(!another_at_work, eframe::egui::Button::new("Resume run"));
+        if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
+            wish = Some(Wish::Resume);
+        }
+    }
+    wish
+}
+
+/// A failure, with its cause and what to do.
+pub(super) fn failure(ui: &mut Ui, state: &RunState) {
+    let Some(Outcome::Failed { message, bad_input }) = &state.outcome else { return };
+    let colour = Palette::of(ui).bad();
+    let headline = if *bad_input { "The run could not go on: its data or settings" } else { "The run failed: the program or the device" };
+    card::loud_card(ui, colour, headline, |ui| {
+        ui.label(message);
+        let next = if *bad_input {
+            "Put right what is named above, then start it again, or resume it where it has saved a checkpoint."
+        } else {
+            "What was saved is intact: resume the run. If it fails again, choose another device, or a smaller batch or crop."
+        };
+        card::note(ui, next);
+    });
+    ui.add_space(6.0);
+}
+
+/// What the run wished a person to know, and what became of pre-trained weights.
+pub(super) fn notices(ui: &mut Ui, state: &RunState) {
+    let transfers: Vec<_> = state.stages.iter().filter_map(|stage| Some((stage, stage.transfer.as_ref()?))).collect();
+    if state.notices.is_empty() && transfers.is_empty() {
+        return;
+    }
+    card::card(ui, |ui| {
+        let line = |ui: &mut Ui, (severity, text): &(Severity, String)| {
+            let palette = Palette::of(ui);
+            let (word, colour) = match severity {
+                Severity::Warning => ("Warning", palette.caution()),
+                Severity::Info => ("Note", palette.reference()),
+            };
+            ui.horizontal_wrapped(|ui| {
+                ui.label(RichText::new(word).small().strong().color(colour));
+                ui.label(RichText::new(text).small());
+            });
+        };
+        if !state.notices.is_empty() {
+            card::title(ui, "Notices");
+            // Warnings do not hide behind notes.
+            let (warnings, notes): (Vec<_>, Vec<_>) = state.notices.iter().partition(|(severity, _)| *severity == Severity::Warning);
+            let all: Vec<_> = warnings.into_iter().chain(notes).collect();
+            all.iter().take(NOTICES).for_each(|notice| line(ui, notice));
+            if all.len() > NOTICES {
+                let title = format!("{} more", all.len() - NOTICES);
+                CollapsingHeader::new(title).id_salt("more notices").show(ui, |ui| all[NOTICES..].iter().for_each(|notice| line(ui, notice)));
+            }
+        }
+        if !transfers.is_empty() {
+            card::title(ui, "Encoders taken over");
+            for (stage, (from, report)) in transfers {
+                transfer(ui, &super::stages::title(&stage.stage), from, report);
+            }
+        }
+    });
+}
+
+fn transfer(ui: &mut Ui, stage: &str, from: &str, TransferReport { matched, missing, skipped }: &TransferReport) {
+    let summary = format!("{stage}: {} matched, {} missing, {} skipped", count(matched.len(), "tensor"), missing.len(), skipped.len());
+    CollapsingHeader::new(RichText::new(summary).small()).id_salt(("transfer", stage)).show(ui, |ui| {
+        card::note(ui, format!("From {from}"));
+        for (word, tensors) in [("missing", missing), ("skipped", skipped), ("matched", matched)] {
+            for (name, shape) in tensors {
+                ui.label(RichText::new(format!("{word}  {name} {shape:?}")).small().monospace());
+            }
+        }
+    });
+}

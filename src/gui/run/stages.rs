@@ -1,0 +1,121 @@
+//! How far a run has come: a bar for each stage, what is still to come, time left.
+
+use eframe::egui::{Align, Layout, ProgressBar, RichText, Ui, vec2};
+
+use super::card;
+use crate::config::RunConfig;
+use crate::gui::Palette;
+use crate::protocol::{Outcome, RunState, Stage, StageKind, StageState};
+use crate::report::wording::{count, duration};
+
+const NAME: f32 = 190.0;
+const DONE: f32 = 120.0;
+const TIME: f32 = 110.0;
+const BAR_HEIGHT: f32 = 12.0;
+
+/// A stage that has not begun: what it does, and its steps where the settings tell.
+struct ToCome {
+    stage: Stage,
+    steps: Option<usize>,
+}
+
+/// A bar for each stage.
+pub(super) fn show(ui: &mut Ui, config: &RunConfig, state: &RunState) {
+    ui.horizontal(|ui| {
+        card::title(ui, "Progress");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state)));
+    });
+    if state.stages.is_empty() {
+        card::note(ui, "Opening the dataset and the device.");
+    }
+    let ended = state.outcome.is_some();
+    for stage in &state.stages {
+        bar(ui, stage, state, ended);
+    }
+    if !ended {
+        for ToCome { stage, steps } in to_come(config, state) {
+            let text = steps.map_or_else(String::new, |steps| count(steps, "step"));
+            line(ui, &title(&stage), 0.0, (&text, ""), true);
+        }
+    }
+}
+
+/// `stopped after 4 min 10 s, in pretrain simtrot_w at 200 of 400`.
+pub(super) fn standing(state: &RunState) -> String {
+    let after = duration(state.secs);
+    let place = state.stages.iter().rev().find(|stage| stage.secs.is_none());
+    let place = place.map_or_else(String::new, |stage| format!(", in {} at {} of {}", stage.stage, stage.done, stage.total));
+    match &state.outcome {
+        Some(Outcome::Completed) => format!("completed in {after}"),
+        Some(Outcome::Stopped) => format!("stopped after {after}{place}"),
+        Some(Outcome::Failed { .. }) => format!("failed after {after}{place}"),
+        None => format!("{after} so far{place}"),
+    }
+}
+
+/// A stage's name as a reader says it.
+pub(super) fn title(stage: &Stage) -> String {
+    let kind = match stage.kind {
+        StageKind::Prepare => "Prepare volumes",
+        StageKind::Pretrain => "Pre-train",
+        StageKind::Finetune => "Fine-tune",
+        StageKind::Test => "Test",
+        StageKind::Infer => "Segment",
+        StageKind::Probe => "Probe tokens",
+        StageKind::MaskRatios => "Mask ratios",
+    };
+    if stage.arm.is_empty() { kind.to_owned() } else { format!("{kind} {}", stage.arm) }
+}
+
+fn bar(ui: &mut Ui, stage: &StageState, state: &RunState, ended: bool) {
+    let share = if stage.total == 0 { 1.0 } else { stage.done as f32 / stage.total as f32 };
+    let done = format!("{} of {}", stage.done, stage.total);
+    let time = match (stage.secs, stage.eta_secs(state.secs)) {
+        (Some(secs), _) => duration(secs),
+        (None, _) if ended => "not finished".to_owned(),
+        (None, Some(left)) => format!("{} left", duration(left)),
+        (None, None) => String::new(),
+    };
+    line(ui, &title(&stage.stage), share, (&done, &time), false);
+}
+
+fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: bool) {
+    let palette = Palette::of(ui);
+    ui.horizontal(|ui| {
+        let text = |text: &str| if faint { RichText::new(text).weak() } else { RichText::new(text) };
+        let cell = |ui: &mut Ui, width: f32, layout: Layout, content: RichText| {
+            ui.allocate_ui_with_layout(vec2(width, ui.spacing().interact_size.y * 0.8), layout, |ui| {
+                ui.set_min_width(width);
+                card::one_line(ui, content);
+            });
+        };
+        cell(ui, NAME, Layout::left_to_right(Align::Center), text(name));
+        let spacing = 3.0 * ui.spacing().item_spacing.x;
+        let width = (ui.available_width() - DONE - TIME - spacing).max(60.0);
+        let colour = if share >= 1.0 { palette.good() } else { palette.series(0) };
+        let bar = ProgressBar::new(share.clamp(0.0, 1.0)).desired_width(width).desired_height(BAR_HEIGHT).corner_radius(3);
+        ui.add(bar.fill(colour.gamma_multiply(0.8)));
+        let right = Layout::right_to_left(Align::Center);
+        cell(ui, DONE, right, text(done));
+        cell(ui, TIME, right, text(time).weak());
+    });
+}
+
+/// The stages of a comparison that have not begun.
+fn to_come(config: &RunConfig, state: &RunState) -> Vec<ToCome> {
+    let compares = state.stages.iter().any(|stage| !stage.stage.arm.is_empty());
+    if !compares {
+        return Vec::new();
+    }
+    let mut coming = Vec::new();
+    let steps = |arm, steps: fn(&RunConfig) -> usize| config.with_arm(arm).ok().map(|own| steps(&own));
+    for arm in &config.arms.pretrain {
+        coming.push(ToCome { stage: Stage { kind: StageKind::Pretrain, arm: arm.name.clone() }, steps: steps(arm, |own| own.pretrain.steps) });
+    }
+    for arm in &config.arms.finetune {
+        coming.push(ToCome { stage: Stage { kind: StageKind::Finetune, arm: arm.name.clone() }, steps: steps(arm, |own| own.finetune.steps) });
+        coming.push(ToCome { stage: Stage { kind: StageKind::Test, arm: arm.name.clone() }, steps: None });
+    }
+    coming.retain(|coming| state.stage(coming.stage.kind, &coming.stage.arm).is_none());
+    coming
+}
