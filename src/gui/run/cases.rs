@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use eframe::egui::{Align, Button, Layout, RichText, ScrollArea, Sense, Ui};
+use eframe::egui::{Align, Button, Label, Layout, RichText, ScrollArea, Sense, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 
 use super::card;
@@ -12,6 +12,8 @@ use crate::report::wording::count;
 use crate::volume::check::{CaseRow, CheckReport, image_cells, label_cell};
 
 const ROW_HEIGHT: f32 = 22.0;
+/// Two small lines of text.
+const TROUBLE_HEIGHT: f32 = 34.0;
 /// Share of the room that problems may take from the table, and points at most.
 const PROBLEMS_SHARE: f32 = 0.4;
 
@@ -81,8 +83,9 @@ impl CaseTable {
             }
         });
         let titles = ["Case", "D x H x W", "mm", "Axes", "Ch.", "0.5 / 50 / 99.5 %", "", "Check"].map(str::to_owned);
-        let mut table =
-            Self { order: (0..lines.len()).collect(), lines, sorted: (Key::Case, true), titles, troubles: troubles.collect() };
+        let order = (0..lines.len()).collect();
+        let mut table = Self { order, lines, sorted: (Key::State, true), titles, troubles: troubles.collect() };
+        table.sort(Key::Case);
         table.titles[6] = crate::report::wording::sentence(&report.label_title());
         table
     }
@@ -108,9 +111,9 @@ impl CaseTable {
             .min_scrolled_height(0.0)
             .auto_shrink([false, true])
             .cell_layout(Layout::left_to_right(Align::Center))
-            .column(Column::exact(120.0).clip(true))
-            .column(Column::exact((width * 0.18).max(90.0)).clip(true))
-            .column(Column::exact((width * 0.36).max(120.0)).clip(true))
+            .column(Column::exact(100.0).clip(true))
+            .column(Column::exact((width * 0.14).max(90.0)).clip(true))
+            .column(Column::exact((width * 0.4).max(120.0)).clip(true))
             .column(Column::remainder().clip(true));
         let header = table.header(ROW_HEIGHT, |mut row| {
             for title in ["Case", "File", "What is wrong", "What to do"] {
@@ -120,7 +123,7 @@ impl CaseTable {
             }
         });
         header.body(|body| {
-            body.rows(ROW_HEIGHT, self.troubles.len(), |mut row| {
+            body.rows(TROUBLE_HEIGHT, self.troubles.len(), |mut row| {
                 let trouble = &self.troubles[row.index()];
                 for (text, whole) in [
                     (&trouble.case, &trouble.case),
@@ -129,7 +132,7 @@ impl CaseTable {
                     (&trouble.remedy, &trouble.remedy),
                 ] {
                     row.col(|ui| {
-                        card::one_line(ui, text.as_str()).on_hover_text(whole.as_str());
+                        ui.add(Label::new(RichText::new(text.as_str()).small()).wrap()).on_hover_text(whole.as_str());
                     });
                 }
             });
@@ -144,9 +147,9 @@ impl CaseTable {
                 .striped(true)
                 .auto_shrink([false, false])
                 .cell_layout(Layout::left_to_right(Align::Center))
-                .column(Column::initial(150.0).at_least(80.0).clip(true).resizable(true))
-                .column(Column::initial(110.0).at_least(70.0).clip(true).resizable(true))
-                .column(Column::initial(110.0).at_least(50.0).clip(true).resizable(true))
+                .column(Column::initial(126.0).at_least(80.0).clip(true).resizable(true))
+                .column(Column::initial(122.0).at_least(70.0).clip(true).resizable(true))
+                .column(Column::initial(150.0).at_least(50.0).clip(true).resizable(true))
                 .column(Column::initial(50.0).clip(true))
                 .column(Column::initial(40.0).clip(true))
                 .column(Column::initial(150.0).at_least(80.0).clip(true).resizable(true))
@@ -188,7 +191,7 @@ impl CaseTable {
                 (0, notes) => (count(notes, "note"), palette.caution()),
                 (problems, _) => (count(problems, "problem"), palette.bad()),
             };
-            let label = ui.add(eframe::egui::Label::new(RichText::new(word).color(colour)).sense(Sense::hover()));
+            let label = ui.add(Label::new(RichText::new(word).color(colour)).sense(Sense::hover()));
             if !line.remarks.is_empty() {
                 label.on_hover_text(line.remarks.join("\n"));
             }
@@ -224,7 +227,7 @@ fn hint(key: Key) -> &'static str {
 
 fn compare(a: &Line, b: &Line, key: Key) -> Ordering {
     match key {
-        Key::Case => a.cells[0].cmp(&b.cells[0]),
+        Key::Case => natural(&a.cells[0], &b.cells[0]),
         Key::Shape => a.voxels.cmp(&b.voxels),
         Key::Spacing => a.spacing.total_cmp(&b.spacing),
         Key::Axes => a.cells[3].cmp(&b.cells[3]),
@@ -232,6 +235,27 @@ fn compare(a: &Line, b: &Line, key: Key) -> Ordering {
         Key::Intensity => a.intensity.total_cmp(&b.intensity),
         Key::Labels => a.labelled.cmp(&b.labelled),
         Key::State => (b.problems, b.remarks.len()).cmp(&(a.problems, a.remarks.len())),
+    }
+}
+
+/// By letters, and by number where both have digits: case 2 stands before case 10.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (Some(first), Some(second)) = (a.chars().next(), b.chars().next()) else { return a.len().cmp(&b.len()) };
+        let order = if first.is_ascii_digit() && second.is_ascii_digit() {
+            let (left, right) = (&a[..digits(a)], &b[..digits(b)]);
+            let (short, long) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
+            (a, b) = (&a[left.len()..], &b[right.len()..]);
+            short.len().cmp(&long.len()).then_with(|| short.cmp(long))
+        } else {
+            (a, b) = (&a[first.len_utf8()..], &b[second.len_utf8()..]);
+            first.cmp(&second)
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
     }
 }
 
@@ -254,6 +278,13 @@ fn line(row: &CaseRow, foreground: &[u32], problems: &[String]) -> Line {
 mod tests {
     use super::*;
     use crate::volume::check::ImageSummary;
+
+    #[test]
+    fn numbers_in_names_count() {
+        let mut names = ["liver_10", "liver_9", "liver_2", "brain_7", "liver_009", "liver"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["brain_7", "liver", "liver_2", "liver_9", "liver_009", "liver_10"]);
+    }
 
     #[test]
     fn columns_sort_by_their_numbers_and_back() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Color32, Id, RichText, Sense, Stroke, Ui, vec2};
+use eframe::egui::{Color32, Id, Rangef, RichText, Sense, Stroke, Ui, vec2};
 use egui_plot::{HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
 use super::card;
@@ -14,7 +14,11 @@ use crate::protocol::{RunState, Stage, StageKind};
 const PLOT_HEIGHT: f32 = 168.0;
 /// Least width of a plot: as many stand side by side as fit.
 const PLOT_WIDTH: f32 = 300.0;
-const RAW_OPACITY: f32 = 0.28;
+const RAW_OPACITY: f32 = 0.2;
+/// Points between two lines of a plot's grid: below the first they fade away.
+const GRID_SPACING: [f32; 2] = [10.0, 90.0];
+/// Room above and below a line that does not move, as a share of its value.
+const FLAT_ROOM: f64 = 0.1;
 
 /// Kinds of stages that have curves.
 const TRAININGS: [(StageKind, &str); 2] = [(StageKind::Pretrain, "Pre-training"), (StageKind::Finetune, "Fine-tuning")];
@@ -122,11 +126,16 @@ impl Curves {
         let shown = traces.iter().filter(|trace| !self.hidden.contains(&(trace.run.clone(), trace.stage.arm.clone())));
         let lines: Vec<_> =
             shown.filter_map(|trace| Some((trace, self.cache.get(&trace.run, &trace.stage)?.get(quantity)?))).collect();
+        let [low, high] = room(lines.iter().flat_map(|(_, series)| series.bold.iter().chain(&series.raw)).map(|point| point.y));
         let plot = Plot::new(("curve", quantity.title()))
             .height(PLOT_HEIGHT)
             .allow_scroll(false)
             .link_axis(group, [true, false])
             .link_cursor(group, [true, false])
+            .include_y(low)
+            .include_y(high)
+            .grid_spacing(Rangef::new(GRID_SPACING[0], GRID_SPACING[1]))
+            .grid_color(Palette::of(ui).tone(crate::palette::GRID))
             .y_axis_min_width(46.0)
             .y_axis_formatter(|mark, _| number(mark.value))
             .x_axis_formatter(|mark, _| if mark.value < 0.0 { String::new() } else { number(mark.value) })
@@ -191,6 +200,16 @@ pub(super) fn arms(state: &RunState) -> Vec<&str> {
     arms
 }
 
+/// What the axis covers: the values, and room around them where they are all the same.
+fn room(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    if low > high {
+        return [0.0, 1.0];
+    }
+    let least = if high == 0.0 && low == 0.0 { 1.0 } else { FLAT_ROOM * high.abs().max(low.abs()) };
+    if high - low < 1e-6 * least { [low - least, high + least] } else { [low, high] }
+}
+
 /// A number in few letters.
 fn number(value: f64) -> String {
     let size = value.abs();
@@ -205,6 +224,14 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flat_line_has_room_in_its_own_scale() {
+        assert_eq!(room([1e-4, 1e-4].into_iter()), [9e-5, 1.1e-4]);
+        assert_eq!(room([0.0].into_iter()), [-1.0, 1.0]);
+        assert_eq!(room([2.0, 5.0].into_iter()), [2.0, 5.0]);
+        assert_eq!(room(std::iter::empty()), [0.0, 1.0]);
+    }
 
     #[test]
     fn axis_numbers_are_short() {

@@ -107,16 +107,10 @@ fn step_needs(ui: &mut Ui, name: &str, step: &StepPlan, plan: &Plan) -> Option<S
     let tokens: usize = step.model.stages.last().map_or(0, |stage| stage.grid.iter().product());
     let parameters = step.model.parameters.total() as f64 / 1e6;
     let needed = step.bytes as f64 / MIB;
-    ui.horizontal(|ui| {
-        ui.label(name);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            card::note(ui, format!("{tokens} tokens a crop, {parameters:.1} M parameters"));
-        });
-    });
     let (share, text) = match (plan.free_bytes, plan.binding_bytes) {
         (Some(free), _) => {
             let free = free as f64 / MIB;
-            ((needed / free) as f32, format!("{needed:.0} MiB of {free:.0} MiB free"))
+            ((needed / free) as f32, format!("{needed:.0} of {free:.0} MiB free"))
         }
         (None, Some(most)) => {
             let (largest, most) = (step.model.largest_buffer_bytes as f64 / MIB, most as f64 / MIB);
@@ -125,9 +119,14 @@ fn step_needs(ui: &mut Ui, name: &str, step: &StepPlan, plan: &Plan) -> Option<S
         (None, None) => (0.0, format!("{needed:.0} MiB")),
     };
     let colour = if step.fits { palette.good() } else { palette.bad() };
-    let fill = colour.gamma_multiply(if ui.visuals().dark_mode { 0.55 } else { 0.45 });
-    let text = RichText::new(text).small().color(ui.visuals().strong_text_color());
-    ui.add(ProgressBar::new(share.clamp(0.0, 1.0)).desired_height(18.0).corner_radius(4).fill(fill).text(text));
+    ui.horizontal(|ui| {
+        ui.label(name);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new(text).strong().color(if step.fits { ui.visuals().strong_text_color() } else { colour }));
+        });
+    });
+    ui.add(ProgressBar::new(share.clamp(0.0, 1.0)).desired_height(8.0).corner_radius(3).fill(colour));
+    card::note(ui, format!("{tokens} tokens a crop, {parameters:.1} million parameters"));
     if step.fits {
         return None;
     }

@@ -39,6 +39,8 @@ use welcome::First;
 
 /// Width of the left side.
 const SETUP_WIDTH: f32 = 384.0;
+/// From this width on, progress and results stand side by side.
+const TWO_COLUMNS: f32 = 880.0;
 
 /// What the right side shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,7 +170,8 @@ impl RunPanel {
         Panel::top("runs").show_separator_line(false).frame(egui::Frame::new().inner_margin(egui::Margin { bottom: 6, ..egui::Margin::ZERO })).show(ui, |ui| {
             ui.horizontal_wrapped(|ui| {
                 let set_up = self.setup.is_some() && !self.setup_hidden;
-                if ui.selectable_label(set_up, "New run").on_hover_text("Shows or hides the data and settings of the next run").clicked() {
+                let word = if set_up { "Hide set-up" } else { "New run" };
+                if ui.button(word).on_hover_text("The data and settings of the next run").clicked() {
                     if self.setup.is_some() {
                         self.setup_hidden = !self.setup_hidden;
                     } else {
@@ -261,10 +264,20 @@ impl RunPanel {
         followed::failure(ui, run.state());
         let mut panel = desk.settings.panel;
         let results = self.results.of(&ctx, run).cloned();
-        if let Some(results) = &results {
-            results.show_verdicts(ui, &mut panel);
+        let progress = |ui: &mut Ui| card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
+        match results {
+            Some(results) if ui.available_width() >= TWO_COLUMNS => ui.columns_const(|[left, right]| {
+                progress(left);
+                results.show(right, &mut panel);
+            }),
+            results => {
+                progress(ui);
+                ui.add_space(6.0);
+                if let Some(results) = results {
+                    results.show(ui, &mut panel);
+                }
+            }
         }
-        card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
         ui.add_space(6.0);
         let others = self.others(ui, run, desk);
         let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
@@ -274,10 +287,6 @@ impl RunPanel {
         }
         card::card(ui, |ui| self.curves.show(ui, &runs));
         ui.add_space(6.0);
-        if let Some(results) = results.filter(|results| !results.scores.is_empty()) {
-            card::card(ui, |ui| results.show_scores(ui));
-            ui.add_space(6.0);
-        }
         followed::notices(ui, run.state());
         let (folder, config) = (run.folder.clone(), run.config.clone());
         desk.settings.panel = panel;

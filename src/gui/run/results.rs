@@ -98,8 +98,16 @@ impl Results {
         }
     }
 
+    /// Verdicts and scores, as far as there are any.
+    pub(super) fn show(&self, ui: &mut Ui, panel: &mut Panel) {
+        self.show_verdicts(ui, panel);
+        if !self.scores.is_empty() {
+            card::card(ui, |ui| self.show_scores(ui));
+        }
+    }
+
     /// The table of scores.
-    pub(super) fn show_scores(&self, ui: &mut Ui) {
+    fn show_scores(&self, ui: &mut Ui) {
         card::title(ui, "Scores on the test cases");
         ScrollArea::horizontal().id_salt("scores").show(ui, |ui| {
             Grid::new("scores").striped(true).spacing([18.0, 6.0]).show(ui, |ui| {
@@ -130,7 +138,7 @@ impl Results {
     }
 
     /// The verdicts; a button leads to the numbers behind them.
-    pub(super) fn show_verdicts(&self, ui: &mut Ui, panel: &mut Panel) {
+    fn show_verdicts(&self, ui: &mut Ui, panel: &mut Panel) {
         if self.judged.is_empty() {
             return;
         }

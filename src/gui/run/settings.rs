@@ -118,7 +118,10 @@ fn work(ui: &mut Ui, draft: &mut Draft, wish: &mut Option<Wish>) {
                 ui.selectable_value(&mut draft.work, work, word).on_hover_text(hint);
             }
         });
-        if draft.work == Work::Compare {
+    });
+    if draft.work == Work::Compare {
+        ui.label("");
+        ui.vertical(|ui| {
             let arms = &draft.config().arms;
             let names = |arms: &[crate::config::Arm]| arms.iter().map(|arm| arm.name.clone()).collect::<Vec<_>>().join(", ");
             let text = format!("Pre-trains {}; fine-tunes {}", names(&arms.pretrain), names(&arms.finetune));
@@ -126,10 +129,12 @@ fn work(ui: &mut Ui, draft: &mut Draft, wish: &mut Option<Wish>) {
             let departures: Vec<String> = departures.map(|arm| format!("{}: {}", arm.name, arm.set.join(", "))).collect();
             card::note(ui, text);
             if !departures.is_empty() {
-                card::note(ui, format!("{} with settings of their own", crate::report::wording::count(departures.len(), "arm")));
+                let text = format!("{} with settings of their own", crate::report::wording::count(departures.len(), "arm"));
+                ui.label(RichText::new(text).small().weak()).on_hover_text(departures.join("\n"));
             }
-        }
-    });
+        });
+        ui.end_row();
+    }
     if draft.work == Work::Finetune {
         row(ui, "Encoder from", "The pre-trained checkpoint whose encoder fine-tuning starts from", |ui| {
             ui.horizontal(|ui| {

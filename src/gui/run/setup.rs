@@ -174,7 +174,8 @@ impl Setup {
         let visuals = ui.visuals();
         let (fill, ink) = (visuals.selection.bg_fill, visuals.selection.stroke.color);
         let text = RichText::new("Start").strong().size(15.0).color(ink);
-        let button = ui.add_enabled(free, Button::new(text).fill(fill).min_size(vec2(ui.available_width(), 34.0)));
+        let size = vec2(ui.available_width(), 34.0);
+        let button = ui.add_enabled_ui(free, |ui| ui.add_sized(size, Button::new(text).fill(fill))).inner;
         let hint = format!("Starts {} in {}", self.draft.config().name, self.draft.folder().root().display());
         if button.on_hover_text(hint).on_disabled_hover_text(reason.as_deref().unwrap_or("Looking at the run's folder")).clicked() {
             self.starting = Starting::begin(ui.ctx(), &self.draft);

@@ -1,6 +1,6 @@
 //! How far a run has come: a bar for each stage, what is still to come, time left.
 
-use eframe::egui::{Align, Layout, ProgressBar, RichText, Ui, vec2};
+use eframe::egui::{Align, Color32, Layout, ProgressBar, RichText, Ui, vec2};
 
 use super::card;
 use crate::config::RunConfig;
@@ -8,10 +8,11 @@ use crate::gui::Palette;
 use crate::protocol::{Outcome, RunState, Stage, StageKind, StageState};
 use crate::report::wording::{count, duration};
 
-const NAME: f32 = 190.0;
-const DONE: f32 = 120.0;
-const TIME: f32 = 110.0;
-const BAR_HEIGHT: f32 = 12.0;
+const NAME: f32 = 150.0;
+const DONE: f32 = 84.0;
+const TIME: f32 = 96.0;
+const ROW_HEIGHT: f32 = 18.0;
+const BAR_HEIGHT: f32 = 10.0;
 
 /// A stage that has not begun: what it does, and its steps where the settings tell.
 struct ToCome {
@@ -82,9 +83,10 @@ fn bar(ui: &mut Ui, stage: &StageState, state: &RunState, ended: bool) {
 fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: bool) {
     let palette = Palette::of(ui);
     ui.horizontal(|ui| {
+        ui.set_height(ROW_HEIGHT);
         let text = |text: &str| if faint { RichText::new(text).weak() } else { RichText::new(text) };
         let cell = |ui: &mut Ui, width: f32, layout: Layout, content: RichText| {
-            ui.allocate_ui_with_layout(vec2(width, ui.spacing().interact_size.y * 0.8), layout, |ui| {
+            ui.allocate_ui_with_layout(vec2(width, ROW_HEIGHT), layout, |ui| {
                 ui.set_min_width(width);
                 card::one_line(ui, content);
             });
@@ -92,7 +94,11 @@ fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: 
         cell(ui, NAME, Layout::left_to_right(Align::Center), text(name));
         let spacing = 3.0 * ui.spacing().item_spacing.x;
         let width = (ui.available_width() - DONE - TIME - spacing).max(60.0);
-        let colour = if share >= 1.0 { palette.good() } else { palette.series(0) };
+        let colour = match share {
+            1.0.. => palette.good(),
+            0.0 => Color32::TRANSPARENT,
+            _ => palette.series(0),
+        };
         let bar = ProgressBar::new(share.clamp(0.0, 1.0)).desired_width(width).desired_height(BAR_HEIGHT).corner_radius(3);
         ui.add(bar.fill(colour.gamma_multiply(0.8)));
         let right = Layout::right_to_left(Align::Center);

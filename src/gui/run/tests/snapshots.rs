@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use egui_kittest::Harness;
+use eframe::egui::vec2;
+use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{Harness, SnapshotResults};
 
 use super::super::View;
 use super::super::dataset::OpenData;
@@ -28,6 +30,7 @@ fn in_both_lights(name: &str, arrange: impl Fn(&mut App) + Clone + 'static, sett
     if !has_gpu() {
         return;
     }
+    let mut results = SnapshotResults::new();
     for (theme, word) in [(ThemeChoice::Dark, "dark"), (ThemeChoice::Light, "light")] {
         let arrange = arrange.clone();
         let mut harness = window(theme, |_, app| arrange(app));
@@ -35,7 +38,14 @@ fn in_both_lights(name: &str, arrange: impl Fn(&mut App) + Clone + 'static, sett
         settle(&mut harness);
         harness.run_steps(2);
         harness.snapshot(format!("run_{name}_{word}"));
+        results.extend_harness(&mut harness);
     }
+}
+
+/// The least window that is looked at.
+fn small(harness: &mut Harness<'_, App>) {
+    harness.set_size(vec2(1100.0, 700.0));
+    harness.run_steps(3);
 }
 
 fn demo_draft() -> Draft {
@@ -118,7 +128,7 @@ fn a_checked_dataset_shows_every_case_and_what_is_wrong() {
         app.run.setup = Some(setup(draft, OpenData::checked(source, Ok(troubled())), estimate));
         app.run.view = View::Cases;
     };
-    in_both_lights("checked", arrange, |_| {});
+    in_both_lights("checked", arrange, |harness| small(harness));
 }
 
 #[test]
@@ -127,7 +137,11 @@ fn settings_show_what_they_need() {
         app.run.setup = Some(demo_setup(app));
         app.run.view = View::Cases;
     };
-    in_both_lights("fits", fits, |_| {});
+    in_both_lights("fits", fits, |harness| small(harness));
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_what_would() {
     let does_not = |app: &mut App| {
         let mut draft = demo_draft();
         draft.choose_network(Preset::NnformerSynapse);
@@ -136,24 +150,29 @@ fn settings_show_what_they_need() {
         app.run.view = View::Cases;
     };
     in_both_lights("too_large", does_not, |harness| {
-        use egui_kittest::kittest::Queryable as _;
+        small(harness);
         harness.get_by_label("Use what fits: fine-tuning").scroll_to_me();
         harness.run_steps(8);
     });
 }
 
+fn working(app: &mut App) {
+    app.run.setup = Some(demo_setup(app));
+    let (run, worker) = at_work("demo", &config("demo"), run("demo", Until::Pretraining, 0.0));
+    app.desk.put(run);
+    // The worker goes on living, and tells nothing more.
+    std::mem::forget(worker);
+}
+
 #[test]
 fn a_run_at_work_shows_progress_curves_and_what_is_to_come() {
-    let arrange = |app: &mut App| {
-        app.run.setup = Some(demo_setup(app));
-        let (run, worker) = at_work("demo", &config("demo"), run("demo", Until::Pretraining, 0.0));
-        app.desk.put(run);
-        // The worker goes on living, and tells nothing more.
-        std::mem::forget(worker);
-    };
-    in_both_lights("running", arrange.clone(), |harness| wait_for(harness, "Open Collapse"));
-    let paused = move |app: &mut App| {
-        arrange(app);
+    in_both_lights("running", working, |harness| wait_for(harness, "Open Collapse"));
+}
+
+#[test]
+fn a_paused_run_says_so() {
+    let paused = |app: &mut App| {
+        working(app);
         app.desk.at_work_mut().unwrap().job.pause();
     };
     in_both_lights("paused", paused, |harness| wait_for(harness, "Open Collapse"));
