@@ -54,12 +54,35 @@ pub(super) fn one_line(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> egui::
     ui.add(Label::new(text).truncate())
 }
 
+/// A thin bar, `share` of it filled. Screen readers are told its name and share.
+pub(super) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egui::Color32, name: &str) {
+    let share = share.clamp(0.0, 1.0);
+    let (rect, response) = ui.allocate_exact_size(size, egui::Sense::hover());
+    response.widget_info(|| {
+        let mut info = egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, name);
+        info.value = Some(f64::from(share * 100.0).round());
+        info
+    });
+    let radius = size.y / 2.0;
+    ui.painter().rect_filled(rect, radius, ui.visuals().widgets.inactive.weak_bg_fill);
+    if share > 0.0 {
+        let filled = egui::Rect::from_min_size(rect.min, egui::vec2((share * size.x).max(size.y), size.y));
+        ui.painter().rect_filled(filled, radius, colour);
+    }
+}
+
+/// The ground of a text field on a card.
+pub(super) fn field_ground(ui: &Ui) -> egui::Color32 {
+    let visuals = ui.visuals();
+    if visuals.dark_mode { visuals.extreme_bg_color } else { visuals.faint_bg_color }
+}
+
 /// Width of the names in a form.
 const NAMES: f32 = 104.0;
 
 /// A form: names to the left, controls to the right.
 pub(super) fn form(ui: &mut Ui, id: &str, rows: impl FnOnce(&mut Ui)) {
-    Grid::new(id).num_columns(2).min_col_width(NAMES).spacing([10.0, 7.0]).show(ui, rows);
+    Grid::new(id).striped(false).num_columns(2).min_col_width(NAMES).spacing([10.0, 7.0]).show(ui, rows);
 }
 
 /// A row of a form. The name is the control's for screen readers as well.

@@ -12,8 +12,9 @@ use crate::report::wording::count;
 use crate::volume::check::{CaseRow, CheckReport, image_cells, label_cell};
 
 const ROW_HEIGHT: f32 = 22.0;
-/// Two small lines of text.
-const TROUBLE_HEIGHT: f32 = 34.0;
+/// Two small lines of text, and three where columns are narrow.
+const TROUBLE_HEIGHTS: [f32; 2] = [34.0, 48.0];
+const NARROW: f32 = 800.0;
 /// Share of the room that problems may take from the table, and points at most.
 const PROBLEMS_SHARE: f32 = 0.4;
 
@@ -104,6 +105,7 @@ impl CaseTable {
         let title = count(self.troubles.len(), "problem");
         ui.label(RichText::new(title).strong().size(15.0).color(Palette::of(ui).bad()));
         let width = ui.available_width();
+        let height = TROUBLE_HEIGHTS[usize::from(width < NARROW)];
         let table = TableBuilder::new(ui)
             .id_salt("problems")
             .striped(true)
@@ -123,7 +125,7 @@ impl CaseTable {
             }
         });
         header.body(|body| {
-            body.rows(TROUBLE_HEIGHT, self.troubles.len(), |mut row| {
+            body.rows(height, self.troubles.len(), |mut row| {
                 let trouble = &self.troubles[row.index()];
                 for (text, whole) in [
                     (&trouble.case, &trouble.case),

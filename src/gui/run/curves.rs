@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use eframe::egui::{Color32, Id, Rangef, RichText, Sense, Stroke, Ui, vec2};
-use egui_plot::{HoverPosition, Line, LineStyle, Plot, PlotPoints};
+use egui_plot::{GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
 use super::card;
 use super::series::{Quantity, SeriesCache};
@@ -16,7 +16,9 @@ const PLOT_HEIGHT: f32 = 168.0;
 const PLOT_WIDTH: f32 = 300.0;
 const RAW_OPACITY: f32 = 0.2;
 /// Points between two lines of a plot's grid: below the first they fade away.
-const GRID_SPACING: [f32; 2] = [10.0, 90.0];
+const GRID_SPACING: [f32; 2] = [8.0, 16.0];
+/// Grid lines of an axis at most.
+const MARKS: f64 = 5.0;
 /// Room above and below a line that does not move, as a share of its value.
 const FLAT_ROOM: f64 = 0.1;
 
@@ -134,6 +136,8 @@ impl Curves {
             .link_cursor(group, [true, false])
             .include_y(low)
             .include_y(high)
+            .x_grid_spacer(marks)
+            .y_grid_spacer(marks)
             .grid_spacing(Rangef::new(GRID_SPACING[0], GRID_SPACING[1]))
             .grid_color(Palette::of(ui).tone(crate::palette::GRID))
             .y_axis_min_width(46.0)
@@ -208,6 +212,19 @@ fn room(values: impl Iterator<Item = f64>) -> [f64; 2] {
     }
     let least = if high == 0.0 && low == 0.0 { 1.0 } else { FLAT_ROOM * high.abs().max(low.abs()) };
     if high - low < 1e-6 * least { [low - least, high + least] } else { [low, high] }
+}
+
+/// A few round numbers along an axis.
+fn marks(input: GridInput) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let least = (high - low) / MARKS;
+    if !least.is_finite() || least <= 0.0 {
+        return Vec::new();
+    }
+    let power = 10_f64.powf(least.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= least).unwrap_or(10.0 * power);
+    let numbers = (low / step).ceil() as i64..=(high / step).floor() as i64;
+    numbers.map(|number| GridMark { value: number as f64 * step, step_size: step }).collect()
 }
 
 /// A number in few letters.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align, Layout, ProgressBar, RichText, Ui};
+use eframe::egui::{self, Align, Layout, RichText, Ui, vec2};
 
 use super::card;
 use super::draft::{Draft, Work};
@@ -125,7 +125,7 @@ fn step_needs(ui: &mut Ui, name: &str, step: &StepPlan, plan: &Plan) -> Option<S
             ui.label(RichText::new(text).strong().color(if step.fits { ui.visuals().strong_text_color() } else { colour }));
         });
     });
-    ui.add(ProgressBar::new(share.clamp(0.0, 1.0)).desired_height(8.0).corner_radius(3).fill(colour));
+    card::bar(ui, vec2(ui.available_width(), 6.0), share, colour, &format!("Memory of {name}"));
     card::note(ui, format!("{tokens} tokens a crop, {parameters:.1} million parameters"));
     if step.fits {
         return None;

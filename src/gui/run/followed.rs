@@ -29,7 +29,9 @@ pub(super) fn word(job: &FollowedJob, palette: Palette) -> (&'static str, eframe
         };
     }
     match &job.state.outcome {
-        Some(outcome) => crate::gui::app::ending(outcome, palette),
+        Some(Outcome::Completed) => ("completed", palette.good()),
+        Some(Outcome::Stopped) => ("stopped", palette.caution()),
+        Some(Outcome::Failed { .. }) => ("failed", palette.bad()),
         None => ("interrupted", palette.caution()),
     }
 }

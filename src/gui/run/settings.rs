@@ -69,7 +69,7 @@ impl SettingsForm {
     fn any(&mut self, ui: &mut Ui, draft: &mut Draft) {
         let label = ui.label("Any other setting").on_hover_text("As for --set on the command line, for example pretrain.texture.noise_std=0.3");
         ui.horizontal(|ui| {
-            let edit = TextEdit::singleline(&mut self.other).hint_text("KEY=VALUE").desired_width(ui.available_width() - 52.0);
+            let edit = TextEdit::singleline(&mut self.other).hint_text("KEY=VALUE").desired_width(ui.available_width() - 52.0).background_color(card::field_ground(ui));
             let edit = ui.add(edit).labelled_by(label.id);
             let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Enter));
             if (ui.button("Set").clicked() || entered) && !self.other.trim().is_empty() {
@@ -382,7 +382,7 @@ pub(super) fn place(ui: &mut Ui, draft: &mut Draft) -> Option<Wish> {
     form(ui, "place", |ui| {
         row(ui, "Name", "Names the run and its folder: letters, digits, '-', '_' or '.'", |ui| {
             let mut name = draft.config().name.clone();
-            if ui.add(TextEdit::singleline(&mut name).desired_width(BOX)).changed() {
+            if ui.add(TextEdit::singleline(&mut name).desired_width(BOX).background_color(card::field_ground(ui))).changed() {
                 draft.set("name", &name);
             }
             wrong(ui, draft, "name");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{self, Align, Button, Frame, Layout, Margin, Panel, ProgressBar, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui, vec2};
 
 use super::card;
 use super::dataset::{OpenData, headline};
@@ -144,7 +144,8 @@ impl Setup {
         } else if let Some((done, total)) = self.data.checking() {
             let share = if total == 0 { 0.0 } else { done as f32 / total as f32 };
             let text = if total == 0 { "opening".to_owned() } else { format!("checking {done} of {total}") };
-            ui.add(ProgressBar::new(share).desired_height(16.0).corner_radius(3).text(RichText::new(text).small()));
+            ui.label(RichText::new(&text).weak());
+            card::bar(ui, vec2(ui.available_width(), 6.0), share, Palette::of(ui).series(0), &text);
         } else if let Some(report) = self.data.report() {
             let palette = Palette::of(ui);
             let colour = if report.problems.is_empty() { palette.good() } else { palette.bad() };

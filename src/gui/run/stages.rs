@@ -1,6 +1,6 @@
 //! How far a run has come: a bar for each stage, what is still to come, time left.
 
-use eframe::egui::{Align, Color32, Layout, ProgressBar, RichText, Ui, vec2};
+use eframe::egui::{Align, Layout, RichText, Ui, vec2};
 
 use super::card;
 use crate::config::RunConfig;
@@ -12,7 +12,7 @@ const NAME: f32 = 150.0;
 const DONE: f32 = 84.0;
 const TIME: f32 = 96.0;
 const ROW_HEIGHT: f32 = 18.0;
-const BAR_HEIGHT: f32 = 10.0;
+const BAR_HEIGHT: f32 = 8.0;
 
 /// A stage that has not begun: what it does, and its steps where the settings tell.
 struct ToCome {
@@ -94,13 +94,8 @@ fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: 
         cell(ui, NAME, Layout::left_to_right(Align::Center), text(name));
         let spacing = 3.0 * ui.spacing().item_spacing.x;
         let width = (ui.available_width() - DONE - TIME - spacing).max(60.0);
-        let colour = match share {
-            1.0.. => palette.good(),
-            0.0 => Color32::TRANSPARENT,
-            _ => palette.series(0),
-        };
-        let bar = ProgressBar::new(share.clamp(0.0, 1.0)).desired_width(width).desired_height(BAR_HEIGHT).corner_radius(3);
-        ui.add(bar.fill(colour.gamma_multiply(0.8)));
+        let colour = if share >= 1.0 { palette.good() } else { palette.series(0) };
+        card::bar(ui, vec2(width, BAR_HEIGHT), share, colour, name);
         let right = Layout::right_to_left(Align::Center);
         cell(ui, DONE, right, text(done));
         cell(ui, TIME, right, text(time).weak());

@@ -1,1 +1,268 @@
-//! How the panel answers.
+//! How the panel answers: to a fake worker, and to the real one on tiny data.
+
+use std::path::Path;
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::super::View;
+use super::super::dataset::OpenData;
+use super::super::draft::{Draft, Work};
+use super::super::recipe::Recipe;
+use super::super::results::Results;
+use super::super::setup::Setup;
+use super::made_up::{Until, config, records, run};
+use super::{at_work, devices, replayed, wait_for, wait_until};
+use crate::config::{Arm, ArmsConfig, ModelConfig, NnFormerConfig, RunConfig, SplitConfig, SyntheticConfig};
+use crate::config::{DataSource, PretextTask};
+use crate::gui::testing::{has_gpu, window};
+use crate::gui::{App, Background, ThemeChoice};
+use crate::protocol::{Command, Outcome, RunFolder};
+
+/// A run of seconds: a few steps of a tiny network on made-up volumes.
+fn tiny(name: &str) -> RunConfig {
+    let mut config = RunConfig { name: name.to_owned(), ..RunConfig::default() };
+    config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 6, shape: [16; 3], ..SyntheticConfig::default() });
+    config.data.split = SplitConfig::HoldOut { test: 0.5, validation: 0.0 };
+    config.model = ModelConfig::Nnformer(NnFormerConfig {
+        embed_dim: 8,
+        depths: vec![1, 1],
+        num_heads: vec![1, 2],
+        window_size: vec![2, 2],
+        ..NnFormerConfig::small()
+    });
+    (config.pretrain.crop_size, config.finetune.crop_size) = ([16; 3], [16; 3]);
+    (config.pretrain.steps, config.finetune.steps) = (4, 2);
+    config.probe.label_volumes = vec![2];
+    (config.probe.crops, config.evaluate.bootstrap) = (1, 100);
+    config.arms = ArmsConfig {
+        pretrain: vec![Arm { name: "simtrot_w".to_owned(), ..Arm::default() }],
+        finetune: vec![Arm { name: "simtrot_w".to_owned(), from: Some("simtrot_w".to_owned()), ..Arm::default() }],
+    };
+    config
+}
+
+/// A window that is about to start a tiny run in `parent`.
+fn about_to_start(parent: &Path, config: &RunConfig, work: Work) -> Harness<'static, App> {
+    let file = parent.join("tiny.ron");
+    std::fs::write(&file, config.to_ron()).unwrap();
+    let mut draft = Draft::new(Recipe::File(file), None).unwrap();
+    (draft.parent, draft.work) = (parent.to_owned(), work);
+    let mut harness = window(ThemeChoice::Dark, move |ctx, app| {
+        let data = OpenData::open(ctx, draft.config().data.source.clone());
+        app.run.setup = Some(Setup::with(draft, data, Default::default(), Background::Done((devices(), None))));
+        app.run.view = View::Cases;
+    });
+    harness.run_steps(3);
+    harness
+}
+
+fn click(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(2);
+}
+
+/// Steps done in the stage under way.
+fn done(harness: &Harness<'_, App>) -> usize {
+    harness.state().desk.shown().unwrap().state().stages.last().unwrap().done
+}
+
+fn wait_for_end(harness: &mut Harness<'_, App>) {
+    wait_until(harness, "the run's end", |harness| {
+        let desk = &harness.state().desk;
+        desk.at_work().is_none() && desk.shown().is_some_and(|run| run.report.is_some())
+    });
+}
+
+#[test]
+fn buttons_send_their_commands_in_order() {
+    if !has_gpu() {
+        return;
+    }
+    let (run, worker) = at_work("demo", &config("demo"), run("demo", Until::Pretraining, 0.0));
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(run));
+    harness.run_steps(3);
+    click(&mut harness, "Pause");
+    assert!(harness.state().desk.shown().unwrap().job.is_paused());
+    click(&mut harness, "Save");
+    click(&mut harness, "Resume");
+    assert!(!harness.state().desk.shown().unwrap().job.is_paused());
+    click(&mut harness, "Stop");
+    harness.run_steps(2);
+    let sent: Vec<Command> = worker.commands.try_iter().collect();
+    assert_eq!(sent, [Command::Pause, Command::Save, Command::Resume, Command::Stop]);
+    // Once it is asked to stop, nothing more is sent.
+    click(&mut harness, "Save");
+    assert_eq!(worker.commands.try_recv(), Err(TryRecvError::Empty));
+    // A worker that goes without a word is joined, and what it returned is shown.
+    drop(worker);
+    wait_until(&mut harness, "the end", |harness| harness.state().desk.at_work().is_none());
+    assert_eq!(harness.state().desk.shown().unwrap().state().outcome, Some(Outcome::Stopped));
+    harness.get_by_label("Resume run");
+}
+
+#[test]
+fn what_a_worker_tells_arrives_and_its_failure_is_shown() {
+    if !has_gpu() {
+        return;
+    }
+    let (run, worker) = at_work("demo", &config("demo"), Default::default());
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(run));
+    let told = records("demo", Until::Failure, 0.0);
+    let teller = std::thread::spawn(move || told.into_iter().for_each(|record| worker.events.send(record).unwrap()));
+    wait_for(&mut harness, "the device was lost");
+    teller.join().unwrap();
+    harness.get_by_label("The run failed: the program or the device");
+    let state = harness.state().desk.shown().unwrap().state().clone();
+    assert_eq!(state, super::made_up::run("demo", Until::Failure, 0.0));
+}
+
+#[test]
+fn a_slider_changes_the_run_that_is_started() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny("sliders");
+    config.pretrain.steps = 1;
+    let mut harness = about_to_start(folder.path(), &config, Work::Pretrain);
+    let slider = harness.get_all_by_label("Mask ratio").find(|node| node.value().is_some()).expect("a slider");
+    slider.set_value_accesskit(0.4);
+    harness.run_steps(2);
+    click(&mut harness, "In plane");
+    click(&mut harness, "Start");
+    wait_for_end(&mut harness);
+    let started = &harness.state().desk.shown().unwrap().config;
+    assert_eq!((started.pretrain.mask_ratio, started.pretrain.task), (0.4, PretextTask::Simtrot));
+    let kept = RunFolder::new(folder.path().join("sliders"));
+    assert_eq!(kept.config().unwrap(), started.resolved());
+    assert_eq!(kept.config().unwrap().pretrain.rotate, crate::config::Rotate::InPlane);
+}
+
+#[test]
+fn the_real_worker_pauses_stops_resumes_and_its_replay_shows_the_same_numbers() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny("whole");
+    config.pretrain.steps = 100_000;
+    let mut harness = about_to_start(folder.path(), &config, Work::Compare);
+    click(&mut harness, "Start");
+    wait_until(&mut harness, "a step", |harness| {
+        harness.state().desk.shown().is_some_and(|run| run.state().stages.iter().any(|stage| stage.steps.len() > 1))
+    });
+    click(&mut harness, "Pause");
+    // What was under way arrives; then nothing does, though a step takes milliseconds.
+    let (began, mut seen) = (Instant::now(), (done(&harness), Instant::now()));
+    while seen.1.elapsed() < Duration::from_millis(500) {
+        assert!(began.elapsed() < Duration::from_secs(30), "a paused run goes on stepping");
+        std::thread::sleep(Duration::from_millis(10));
+        harness.step();
+        if done(&harness) != seen.0 {
+            seen = (done(&harness), Instant::now());
+        }
+    }
+    let paused_at = seen.0;
+    click(&mut harness, "Resume");
+    wait_until(&mut harness, "a step after the pause", |harness| done(harness) > paused_at);
+    click(&mut harness, "Stop");
+    wait_for_end(&mut harness);
+    assert_eq!(harness.state().desk.shown().unwrap().state().outcome, Some(Outcome::Stopped));
+
+    let kept = RunFolder::new(folder.path().join("whole"));
+    let stopped = kept.replay().unwrap();
+    assert_eq!(stopped, *harness.state().desk.shown().unwrap().state());
+    click(&mut harness, "Resume run");
+    let before = done(&harness);
+    wait_until(&mut harness, "another step", |harness| done(harness) > before);
+    click(&mut harness, "Stop");
+    wait_for_end(&mut harness);
+    assert!(kept.replay().unwrap().stages_of(crate::protocol::StageKind::Pretrain).next().unwrap().done > before);
+
+    // A window of its own that opens the folder shows what this one does.
+    let place = kept.root().to_owned();
+    let mut other = window(ThemeChoice::Light, move |ctx, app| app.desk.open_run(ctx, &place));
+    wait_for(&mut other, "Settings as new run");
+    let (here, there) = (harness.state().desk.shown().unwrap(), other.state().desk.shown().unwrap());
+    assert_eq!((here.state(), &here.config.resolved()), (there.state(), &there.config));
+    assert_eq!(there.state(), &kept.replay().unwrap());
+}
+
+#[test]
+fn a_run_that_is_there_is_never_replaced_unasked() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny("twice");
+    config.pretrain.steps = 1;
+    let mut harness = about_to_start(folder.path(), &config, Work::Pretrain);
+    click(&mut harness, "Start");
+    wait_for_end(&mut harness);
+    let events = folder.path().join("twice/events.jsonl");
+    let before = std::fs::read(&events).unwrap();
+    click(&mut harness, "Start");
+    wait_for(&mut harness, "A run named twice is already there");
+    assert!(harness.query_by_label("Resume it").is_some());
+    click(&mut harness, "Replace it ...");
+    wait_for(&mut harness, "Delete the run that is there?");
+    click(&mut harness, "Back");
+    click(&mut harness, "Cancel");
+    assert_eq!(std::fs::read(&events).unwrap(), before);
+    assert!(harness.state().desk.at_work().is_none());
+
+    click(&mut harness, "Start");
+    wait_for(&mut harness, "Start as twice_2");
+    click(&mut harness, "Start as twice_2");
+    wait_until(&mut harness, "the other run", |harness| harness.state().desk.runs.len() == 2);
+    wait_for_end(&mut harness);
+    assert!(folder.path().join("twice_2/config.ron").is_file());
+    assert_eq!(std::fs::read(&events).unwrap(), before);
+
+    // Other people's files are left alone.
+    let foreign = folder.path().join("thesis");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
+    harness.state_mut().run.setup.as_mut().unwrap().draft.set("name", "thesis");
+    harness.run_steps(2);
+    click(&mut harness, "Start");
+    wait_until(&mut harness, "a trouble", |harness| !harness.state().desk.troubles.is_empty());
+    assert!(harness.state().desk.troubles[0].1.contains("no run of simtrot"));
+    assert!(foreign.join("thesis.txt").is_file());
+}
+
+#[test]
+fn the_scores_shown_are_those_of_report_and_terminal() {
+    let (config, state) = (config("demo"), run("demo", Until::End, 0.0));
+    let results = Results::new(&config, &state);
+    let told = crate::headless::story(&config, &state, None);
+    for line in &results.scores {
+        for number in line.by_label.iter().chain([&line.dice, &line.hd95]) {
+            assert!(told.contains(number), "{number} of {} is not in: {told}", line.arm);
+        }
+    }
+    assert_eq!(results.scores.len(), 2);
+}
+
+#[test]
+fn a_closed_run_leaves_the_desk_and_the_comparison() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        for name in ["first", "second"] {
+            app.desk.put(replayed(name, &config(name), run(name, Until::End, 0.0)));
+        }
+    });
+    harness.run_steps(3);
+    harness.get_by_label("first").click();
+    harness.run_steps(2);
+    wait_for(&mut harness, "Runs side by side");
+    click(&mut harness, "Close first");
+    let app = harness.state();
+    assert_eq!((app.desk.runs.len(), app.desk.shown, app.run.compared.len()), (1, 0, 0));
+    assert_eq!(app.desk.shown().unwrap().state().name, "second");
+}

@@ -145,7 +145,7 @@ fn what_does_not_fit_is_told_with_what_would() {
     let does_not = |app: &mut App| {
         let mut draft = demo_draft();
         draft.choose_network(Preset::NnformerSynapse);
-        let estimate = planned(&draft, &app.desk.device, 11_240);
+        let estimate = planned(&draft, &app.desk.device, 3_120);
         app.run.setup = Some(setup(draft, demo_data(), estimate));
         app.run.view = View::Cases;
     };
