@@ -138,6 +138,7 @@ impl App {
         let ctx = ui.ctx().clone();
         theme::follow(&ctx, self.desk.settings.theme, self.desk.settings.zoom);
         self.desk.poll(&ctx);
+        self.run.tend(&ctx, &mut self.desk);
         self.watch_closing(&ctx);
         self.take_dropped(&ctx);
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));

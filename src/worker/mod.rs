@@ -71,9 +71,9 @@ pub enum Job {
     MaskRatios(MaskRatiosJob),
 }
 
-pub use offered::{OfferedDevice, offered_devices};
 pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
+pub use offered::{OfferedDevice, offered_devices};
 pub use probe::ProbeJob;
 
 /// A run to make, or to go on with.

@@ -161,7 +161,13 @@ impl CaseTable {
                 for (title, key) in self.titles.iter().zip(KEYS) {
                     row.col(|ui| {
                         let mark = match self.sorted {
-                            (sorted, up) if sorted == key => if up { " ^" } else { " v" },
+                            (sorted, up) if sorted == key => {
+                                if up {
+                                    " ^"
+                                } else {
+                                    " v"
+                                }
+                            }
                             _ => "",
                         };
                         let text = RichText::new(format!("{title}{mark}")).small().strong();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Color32, Id, Rangef, RichText, Sense, Stroke, Ui, vec2};
+use eframe::egui::{Color32, Id, Rangef, Rect, RichText, Sense, Stroke, Ui, vec2};
 use egui_plot::{GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
 use super::card;
@@ -124,10 +124,15 @@ impl Curves {
     }
 
     fn plot(&self, ui: &mut Ui, quantity: &Quantity, traces: &[Trace]) {
+        // What is scrolled away costs nothing.
+        let place = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), PLOT_HEIGHT));
+        if !ui.is_rect_visible(place) {
+            ui.allocate_space(place.size());
+            return;
+        }
         let group = Id::unique("curves of a run");
         let shown = traces.iter().filter(|trace| !self.hidden.contains(&(trace.run.clone(), trace.stage.arm.clone())));
-        let lines: Vec<_> =
-            shown.filter_map(|trace| Some((trace, self.cache.get(&trace.run, &trace.stage)?.get(quantity)?))).collect();
+        let lines: Vec<_> = shown.filter_map(|trace| Some((trace, self.cache.get(&trace.run, &trace.stage)?.get(quantity)?))).collect();
         let [low, high] = room(lines.iter().flat_map(|(_, series)| series.bold.iter().chain(&series.raw)).map(|point| point.y));
         let plot = Plot::new(("curve", quantity.title()))
             .height(PLOT_HEIGHT)
@@ -230,12 +235,21 @@ fn marks(input: GridInput) -> Vec<GridMark> {
 /// A number in few letters.
 fn number(value: f64) -> String {
     let size = value.abs();
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
     if size != 0.0 && !(1e-3..1e5).contains(&size) {
-        return format!("{value:.1e}");
+        let text = format!("{value:.2e}");
+        let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+        return format!("{}e{power}", trimmed(digits));
     }
-    let decimals = if size >= 100.0 || value == 0.0 { 0 } else if size >= 1.0 { 2 } else { 4 };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    let decimals = match size {
+        0.0 | 100.0.. => 0,
+        1.0.. => 2,
+        _ => 4,
+    };
+    trimmed(&format!("{value:.decimals$}"))
 }
 
 #[cfg(test)]
@@ -252,7 +266,7 @@ mod tests {
 
     #[test]
     fn axis_numbers_are_short() {
-        let numbers = [0.0, 0.1, 0.0123, 1.0, 2.5, 400.0, 250_000.0, 1e-4];
-        assert_eq!(numbers.map(number), ["0", "0.1", "0.0123", "1", "2.5", "400", "2.5e5", "1.0e-4"]);
+        let numbers = [0.0, 0.1, 0.0123, 1.0, 2.5, 400.0, 250_000.0, 1e-4, 1.05e-4, -0.5];
+        assert_eq!(numbers.map(number), ["0", "0.1", "0.0123", "1", "2.5", "400", "2.5e5", "1e-4", "1.05e-4", "-0.5"]);
     }
 }

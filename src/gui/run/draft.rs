@@ -32,6 +32,8 @@ pub(super) struct Draft {
     refused: Option<ConfigProblem>,
     /// Raised by each change: what was worked out for an older one is stale.
     revision: u64,
+    /// Whether the user gave the run its name.
+    named: bool,
     /// Which jobs.
     pub(super) work: Work,
     /// Fine-tuning alone: the checkpoint whose encoder to start from; none: from scratch.
@@ -49,7 +51,7 @@ impl Draft {
         let config = recipe.load()?;
         let parent = std::path::absolute("runs").unwrap_or_else(|_| PathBuf::from("runs"));
         let (problems, refused) = (Vec::new(), None);
-        let mut draft = Self { config, recipe, problems, refused, revision: 0, work: Work::Compare, from: None, parent };
+        let mut draft = Self { config, recipe, problems, refused, revision: 0, named: false, work: Work::Compare, from: None, parent };
         if let Some(source) = source {
             draft.take_source(source);
         }
@@ -65,6 +67,7 @@ impl Draft {
             problems: Vec::new(),
             refused: None,
             revision: 0,
+            named: true,
             work: Work::Compare,
             from: None,
             parent: parent.to_owned(),
@@ -122,6 +125,7 @@ impl Draft {
     pub(super) fn set_text(&mut self, setting: &str) {
         match self.config.with_override(setting) {
             Ok(config) => {
+                self.named |= config.name != self.config.name;
                 self.config = config;
                 self.changed();
             }
@@ -161,7 +165,7 @@ impl Draft {
     /// Learns what the dataset holds: settings that nobody chose follow it.
     pub(super) fn learn(&mut self, report: &CheckReport) {
         if self.recipe == Recipe::Defaults {
-            if self.config.name == RunConfig::default().name {
+            if !self.named {
                 self.config.name = plain(&report.name);
             }
             let is_ct = report.channels.iter().any(|channel| channel.eq_ignore_ascii_case("ct"));
@@ -230,9 +234,8 @@ impl Draft {
         if self.problems.is_empty() {
             let arms = self.config.arms.pretrain.iter().chain(&self.config.arms.finetune);
             let wrong = arms.filter_map(|arm| Some((arm, self.config.with_arm(arm).err()?)));
-            self.problems = wrong
-                .map(|(arm, error)| ConfigProblem { key: "arms".to_owned(), message: format!("{}: {error}", arm.name) })
-                .collect();
+            self.problems =
+                wrong.map(|(arm, error)| ConfigProblem { key: "arms".to_owned(), message: format!("{}: {error}", arm.name) }).collect();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One run: what it does, its buttons, what went wrong, what it was told.
 
+use std::path::Path;
+
 use eframe::egui::{Align, CollapsingHeader, Layout, OpenUrl, RichText, Ui};
 
 use super::card;
@@ -86,7 +88,7 @@ fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wi
     if let Some(report) = &run.report
         && ui.button("Open report").on_hover_text("The run as one page, in your browser").clicked()
     {
-        ui.ctx().open_url(OpenUrl::new_tab(format!("file://{}", report.display())));
+        ui.ctx().open_url(OpenUrl::new_tab(file_url(report)));
     }
     if ui.button("Settings as new run").on_hover_text("Sets up another run with the settings of this one").clicked() {
         wish = Some(Wish::Another);
@@ -99,6 +101,17 @@ fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wi
         }
     }
     wish
+}
+
+/// A file as a browser takes it.
+fn file_url(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let text = path.to_string_lossy().replace('\\', "/");
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:-_.~".contains(&byte);
+    let encoded: String =
+        text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+    // A drive letter needs a slash in front.
+    format!("file://{}{encoded}", if encoded.starts_with('/') { "" } else { "/" })
 }
 
 /// A failure, with its cause and what to do.
@@ -144,7 +157,9 @@ pub(super) fn notices(ui: &mut Ui, state: &RunState) {
             all.iter().take(NOTICES).for_each(|notice| line(ui, notice));
             if all.len() > NOTICES {
                 let title = format!("{} more", all.len() - NOTICES);
-                CollapsingHeader::new(title).id_salt("more notices").show(ui, |ui| all[NOTICES..].iter().for_each(|notice| line(ui, notice)));
+                CollapsingHeader::new(title)
+                    .id_salt("more notices")
+                    .show(ui, |ui| all[NOTICES..].iter().for_each(|notice| line(ui, notice)));
             }
         }
         if !transfers.is_empty() {
@@ -166,4 +181,15 @@ fn transfer(ui: &mut Ui, stage: &str, from: &str, TransferReport { matched, miss
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_in_any_folder_has_an_address() {
+        assert_eq!(file_url(Path::new("/data/my runs/50 %/report.html")), "file:///data/my%20runs/50%20%25/report.html");
+        assert!(file_url(Path::new("runs/demo/report.html")).ends_with("/runs/demo/report.html"));
+    }
 }

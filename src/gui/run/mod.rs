@@ -68,23 +68,27 @@ pub struct RunPanel {
 }
 
 impl RunPanel {
-    /// Draws the panel.
-    pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        let ctx = ui.ctx().clone();
+    /// Takes in what was worked out beside the window; also while another panel is shown.
+    pub fn tend(&mut self, ctx: &egui::Context, desk: &mut Desk) {
         for chosen in self.fetch.poll() {
-            self.take(&ctx, chosen, desk);
+            self.take(ctx, chosen, desk);
+        }
+        if let Some(setup) = &mut self.setup {
+            setup.poll(ctx, desk);
+            if setup.has_started() {
+                self.view = View::Run;
+            }
         }
         if desk.runs.len() > self.known_runs {
             self.view = View::Run;
         }
         self.known_runs = desk.runs.len();
-        if let Some(setup) = &mut self.setup {
-            let runs = desk.runs.len();
-            setup.poll(&ctx, desk);
-            if desk.runs.len() > runs || desk.at_work().is_some() && setup.has_started() {
-                self.view = View::Run;
-            }
-        }
+    }
+
+    /// Draws the panel.
+    pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        let ctx = ui.ctx().clone();
+        drop_hint(ui);
         if self.setup.is_none() && desk.runs.is_empty() {
             match welcome::show(ui, &desk.settings) {
                 Some(First::Demo) => self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk),
@@ -167,45 +171,50 @@ impl RunPanel {
 
     /// Which runs are open, and what the right side shows.
     fn bar(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        Panel::top("runs").show_separator_line(false).frame(egui::Frame::new().inner_margin(egui::Margin { bottom: 6, ..egui::Margin::ZERO })).show(ui, |ui| {
-            ui.horizontal_wrapped(|ui| {
-                let set_up = self.setup.is_some() && !self.setup_hidden;
-                let word = if set_up { "Hide set-up" } else { "New run" };
-                if ui.button(word).on_hover_text("The data and settings of the next run").clicked() {
-                    if self.setup.is_some() {
-                        self.setup_hidden = !self.setup_hidden;
-                    } else {
-                        let ctx = ui.ctx().clone();
-                        self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk);
-                    }
-                }
-                ui.separator();
-                if self.setup.is_some() && ui.selectable_label(self.view == View::Cases, "Cases").on_hover_text("The check of the dataset").clicked() {
-                    self.view = View::Cases;
-                }
-                self.tabs(ui, desk);
-                let menu = ui.menu_button("Open a run", |ui| {
-                    if ui.button("Choose its folder ...").clicked() {
-                        self.fetch.ask(ui.ctx(), Ask::Run);
-                    }
-                    ui.separator();
-                    let mut chosen = None;
-                    for place in &desk.settings.recent_runs {
-                        let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
-                        if ui.button(name.as_ref()).on_hover_text(place.display().to_string()).clicked() {
-                            chosen = Some(place.clone());
+        Panel::top("runs")
+            .show_separator_line(false)
+            .frame(egui::Frame::new().inner_margin(egui::Margin { bottom: 6, ..egui::Margin::ZERO }))
+            .show(ui, |ui| {
+                ui.horizontal_wrapped(|ui| {
+                    let set_up = self.setup.is_some() && !self.setup_hidden;
+                    let word = if set_up { "Hide set-up" } else { "New run" };
+                    if ui.button(word).on_hover_text("The data and settings of the next run").clicked() {
+                        if self.setup.is_some() {
+                            self.setup_hidden = !self.setup_hidden;
+                        } else {
+                            let ctx = ui.ctx().clone();
+                            self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk);
                         }
                     }
-                    if let Some(place) = chosen {
-                        desk.open_run(ui.ctx(), &place);
+                    ui.separator();
+                    if self.setup.is_some()
+                        && ui.selectable_label(self.view == View::Cases, "Cases").on_hover_text("The check of the dataset").clicked()
+                    {
+                        self.view = View::Cases;
+                    }
+                    self.tabs(ui, desk);
+                    let menu = ui.menu_button("Open a run", |ui| {
+                        if ui.button("Choose its folder ...").clicked() {
+                            self.fetch.ask(ui.ctx(), Ask::Run);
+                        }
+                        ui.separator();
+                        let mut chosen = None;
+                        for place in &desk.settings.recent_runs {
+                            let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
+                            if ui.button(name.as_ref()).on_hover_text(place.display().to_string()).clicked() {
+                                chosen = Some(place.clone());
+                            }
+                        }
+                        if let Some(place) = chosen {
+                            desk.open_run(ui.ctx(), &place);
+                        }
+                    });
+                    menu.response.on_hover_text("Replays a run from its folder");
+                    if desk.is_opening() {
+                        card::note(ui, "reading ...");
                     }
                 });
-                menu.response.on_hover_text("Replays a run from its folder");
-                if desk.is_opening() {
-                    card::note(ui, "reading ...");
-                }
             });
-        });
     }
 
     fn tabs(&mut self, ui: &mut Ui, desk: &mut Desk) {
@@ -264,14 +273,22 @@ impl RunPanel {
         followed::failure(ui, run.state());
         let mut panel = desk.settings.panel;
         let results = self.results.of(&ctx, run).cloned();
-        let progress = |ui: &mut Ui| card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
+        let others = self.others(ui, run, desk);
+        let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
+        let compares = runs.len() > 1;
+        let first = |ui: &mut Ui, cache: &mut ResultsCache| {
+            card::card(ui, |ui| match compares {
+                true => results::side_by_side(ui, &ctx, &runs, cache),
+                false => stages::show(ui, &run.config, run.state()),
+            });
+        };
         match results {
             Some(results) if ui.available_width() >= TWO_COLUMNS => ui.columns_const(|[left, right]| {
-                progress(left);
+                first(left, &mut self.results);
                 results.show(right, &mut panel);
             }),
             results => {
-                progress(ui);
+                first(ui, &mut self.results);
                 ui.add_space(6.0);
                 if let Some(results) = results {
                     results.show(ui, &mut panel);
@@ -279,14 +296,12 @@ impl RunPanel {
             }
         }
         ui.add_space(6.0);
-        let others = self.others(ui, run, desk);
-        let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
-        if runs.len() > 1 {
-            card::card(ui, |ui| results::side_by_side(ui, &ctx, &runs, &mut self.results));
-            ui.add_space(6.0);
-        }
         card::card(ui, |ui| self.curves.show(ui, &runs));
         ui.add_space(6.0);
+        if compares {
+            card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
+            ui.add_space(6.0);
+        }
         followed::notices(ui, run.state());
         let (folder, config) = (run.folder.clone(), run.config.clone());
         desk.settings.panel = panel;
@@ -326,4 +341,17 @@ impl RunPanel {
         });
         others.into_iter().filter(|other| self.compared.contains(other.folder.root())).collect()
     }
+}
+
+/// Says that a drop is welcome while files hover over the window.
+fn drop_hint(ui: &Ui) {
+    if ui.input(|input| input.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop hint")));
+    let screen = ui.ctx().content_rect();
+    painter.rect_filled(screen, 0.0, ui.visuals().panel_fill.gamma_multiply(0.85));
+    let font = egui::FontId::proportional(22.0);
+    let text = "Drop a dataset, a run's folder or a settings file";
+    painter.text(screen.center(), egui::Align2::CENTER_CENTER, text, font, ui.visuals().strong_text_color());
 }

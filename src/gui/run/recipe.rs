@@ -67,7 +67,9 @@ impl Recipe {
             Self::Demo => shipped(include_str!("../../../configs/demo.ron"), "configs/demo.ron"),
             Self::DemoPretext => shipped(include_str!("../../../configs/demo_pretext.ron"), "configs/demo_pretext.ron"),
             Self::Hippocampus => shipped(include_str!("../../../configs/hippocampus/simtrot_w.ron"), "configs/hippocampus/simtrot_w.ron"),
-            Self::Synapse => shipped(include_str!("../../../configs/synapse/nnformer_simtrot_w.ron"), "configs/synapse/nnformer_simtrot_w.ron"),
+            Self::Synapse => {
+                shipped(include_str!("../../../configs/synapse/nnformer_simtrot_w.ron"), "configs/synapse/nnformer_simtrot_w.ron")
+            }
             Self::Brats => shipped(include_str!("../../../configs/brats/nnformer_simtrot_w.ron"), "configs/brats/nnformer_simtrot_w.ron"),
             Self::File(path) => RunConfig::load(path),
             Self::Defaults | Self::Run(_) => Ok(RunConfig::default()),

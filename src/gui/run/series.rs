@@ -8,8 +8,10 @@ use egui_plot::PlotPoint;
 use crate::protocol::{Stage, StageState, StepNumbers};
 use crate::report::{envelope, smoothed};
 
-/// Points of a line at most: more are not seen.
-pub(super) const MOST_POINTS: usize = 2000;
+/// Points of a line at most: more are not seen, and cost each frame.
+const MOST_POINTS: usize = 1000;
+/// Points of a running mean at most.
+const MOST_MEANS: usize = 500;
 /// Lines are worked out anew when a stage has grown by one part in so many.
 const REFRESH_PART: usize = 200;
 
@@ -100,7 +102,7 @@ impl Drawn {
                 stage.steps.iter().filter_map(|step| Some((step.step as f64, quantity.of(step)?))).filter(|(_, y)| y.is_finite()).collect();
             if !points.is_empty() {
                 let series = if quantity.is_noisy() {
-                    Series { raw: plotted(&envelope(&points, MOST_POINTS)), bold: plotted(&smoothed(&points, MOST_POINTS)) }
+                    Series { raw: plotted(&envelope(&points, MOST_POINTS)), bold: plotted(&smoothed(&points, MOST_MEANS)) }
                 } else {
                     Series { raw: Vec::new(), bold: plotted(&envelope(&points, MOST_POINTS)) }
                 };

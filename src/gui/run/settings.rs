@@ -67,9 +67,13 @@ impl SettingsForm {
 
     /// Whatever has no control of its own.
     fn any(&mut self, ui: &mut Ui, draft: &mut Draft) {
-        let label = ui.label("Any other setting").on_hover_text("As for --set on the command line, for example pretrain.texture.noise_std=0.3");
+        let label =
+            ui.label("Any other setting").on_hover_text("As for --set on the command line, for example pretrain.texture.noise_std=0.3");
         ui.horizontal(|ui| {
-            let edit = TextEdit::singleline(&mut self.other).hint_text("KEY=VALUE").desired_width(ui.available_width() - 52.0).background_color(card::field_ground(ui));
+            let edit = TextEdit::singleline(&mut self.other)
+                .hint_text("KEY=VALUE")
+                .desired_width(ui.available_width() - 52.0)
+                .background_color(card::field_ground(ui));
             let edit = ui.add(edit).labelled_by(label.id);
             let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Enter));
             if (ui.button("Set").clicked() || entered) && !self.other.trim().is_empty() {
@@ -301,7 +305,8 @@ fn training(ui: &mut Ui, draft: &mut Draft) {
         row(ui, "Crop D, H, W", "Voxels of a training crop", |ui| {
             ui.horizontal(|ui| {
                 let mut edges = crop_size;
-                let changed = edges.iter_mut().fold(false, |changed, edge| ui.add(DragValue::new(edge).range(4..=1024)).changed() || changed);
+                let changed =
+                    edges.iter_mut().fold(false, |changed, edge| ui.add(DragValue::new(edge).range(4..=1024)).changed() || changed);
                 if changed {
                     draft.set(&format!("{part}.crop_size"), edges);
                 }
@@ -332,7 +337,8 @@ fn data(ui: &mut Ui, draft: &mut Draft) {
             if ui.selectable_label(ct, "CT window").on_hover_text("-175 to 250 HU become 0 to 1").clicked() && !ct {
                 draft.set("data.preprocess.intensity", Intensity::CT);
             }
-            if ui.selectable_label(!ct, "z-score").on_hover_text("MRI: clipped at percentiles, then mean 0 and variance 1").clicked() && ct {
+            if ui.selectable_label(!ct, "z-score").on_hover_text("MRI: clipped at percentiles, then mean 0 and variance 1").clicked() && ct
+            {
                 draft.set("data.preprocess.intensity", Intensity::default());
             }
         });

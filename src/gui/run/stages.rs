@@ -94,7 +94,7 @@ fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: 
         cell(ui, NAME, Layout::left_to_right(Align::Center), text(name));
         let spacing = 3.0 * ui.spacing().item_spacing.x;
         let width = (ui.available_width() - DONE - TIME - spacing).max(60.0);
-        let colour = if share >= 1.0 { palette.good() } else { palette.series(0) };
+        let colour = if share >= 1.0 { palette.good().gamma_multiply(0.75) } else { palette.series(0) };
         card::bar(ui, vec2(width, BAR_HEIGHT), share, colour, name);
         let right = Layout::right_to_left(Align::Center);
         cell(ui, DONE, right, text(done));
@@ -111,10 +111,16 @@ fn to_come(config: &RunConfig, state: &RunState) -> Vec<ToCome> {
     let mut coming = Vec::new();
     let steps = |arm, steps: fn(&RunConfig) -> usize| config.with_arm(arm).ok().map(|own| steps(&own));
     for arm in &config.arms.pretrain {
-        coming.push(ToCome { stage: Stage { kind: StageKind::Pretrain, arm: arm.name.clone() }, steps: steps(arm, |own| own.pretrain.steps) });
+        coming.push(ToCome {
+            stage: Stage { kind: StageKind::Pretrain, arm: arm.name.clone() },
+            steps: steps(arm, |own| own.pretrain.steps),
+        });
     }
     for arm in &config.arms.finetune {
-        coming.push(ToCome { stage: Stage { kind: StageKind::Finetune, arm: arm.name.clone() }, steps: steps(arm, |own| own.finetune.steps) });
+        coming.push(ToCome {
+            stage: Stage { kind: StageKind::Finetune, arm: arm.name.clone() },
+            steps: steps(arm, |own| own.finetune.steps),
+        });
         coming.push(ToCome { stage: Stage { kind: StageKind::Test, arm: arm.name.clone() }, steps: None });
     }
     coming.retain(|coming| state.stage(coming.stage.kind, &coming.stage.arm).is_none());

@@ -175,7 +175,10 @@ fn choice(ui: &mut Ui, found: &Found, deleting: &mut bool, draft: &Draft) -> Opt
 fn deletion(ui: &mut Ui, folder: &RunFolder, deleting: &mut bool) -> Option<Decision> {
     let mut decision = None;
     ui.heading(RichText::new("Delete the run that is there?").color(Palette::of(ui).bad()));
-    ui.label(format!("Everything in {} is deleted: checkpoints, segmentations, scores and report. This cannot be undone.", folder.root().display()));
+    ui.label(format!(
+        "Everything in {} is deleted: checkpoints, segmentations, scores and report. This cannot be undone.",
+        folder.root().display()
+    ));
     ui.add_space(8.0);
     ui.horizontal_wrapped(|ui| {
         if ui.button("Delete it and start").clicked() {

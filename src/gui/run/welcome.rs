@@ -47,10 +47,18 @@ fn contents(ui: &mut Ui, settings: &Settings) -> Option<First> {
     ui.label(RichText::new("Pre-train, fine-tune and inspect 3D segmentation networks. Data never leaves this computer.").weak());
     ui.add_space(18.0);
     ui.columns_const(|[demo, data, run]| {
-        if choice(demo, "Try the demo", "Forty small MRI volumes of the hippocampus are built in; a comparison of four trainings takes a CPU some minutes.") {
+        if choice(
+            demo,
+            "Try the demo",
+            "Forty small MRI volumes of the hippocampus are built in; a comparison of four trainings takes a CPU some minutes.",
+        ) {
             first = Some(First::Demo);
         }
-        if choice(data, "Open a dataset", "Choose a folder in Decathlon, nnU-Net or MONAI form, or of plain NIfTI files. Every case is checked first.") {
+        if choice(
+            data,
+            "Open a dataset",
+            "Choose a folder in Decathlon, nnU-Net or MONAI form, or of plain NIfTI files. Every case is checked first.",
+        ) {
             first = Some(First::Ask(Ask::DatasetFolder));
         }
         if choice(run, "Open a run", "Look at a finished run again, with the same curves and scores, or go on with an interrupted one.") {
@@ -85,7 +93,8 @@ fn choice(ui: &mut Ui, title: &str, sentence: &str) -> bool {
     let fill = ui.visuals().window_fill;
     let stroke = ui.visuals().widgets.inactive.bg_stroke;
     let border = ui.visuals().widgets.noninteractive.bg_stroke;
-    let response = ui.add_sized(size, Button::new("").fill(fill).stroke(if stroke.width > 0.0 { stroke } else { border }).corner_radius(10));
+    let response =
+        ui.add_sized(size, Button::new("").fill(fill).stroke(if stroke.width > 0.0 { stroke } else { border }).corner_radius(10));
     response.widget_info(|| eframe::egui::WidgetInfo::labeled(eframe::egui::Role::Button, true, title));
     let inner = response.rect.shrink2(vec2(16.0, 14.0));
     let mut inside = ui.new_child(eframe::egui::UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::LEFT)));

@@ -1,7 +1,6 @@
 //! How the panel answers: to a fake worker, and to the real one on tiny data.
 
 use std::path::Path;
-use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
@@ -91,16 +90,15 @@ fn buttons_send_their_commands_in_order() {
     assert!(!harness.state().desk.shown().unwrap().job.is_paused());
     click(&mut harness, "Stop");
     harness.run_steps(2);
-    let sent: Vec<Command> = worker.commands.try_iter().collect();
-    assert_eq!(sent, [Command::Pause, Command::Save, Command::Resume, Command::Stop]);
+    assert_eq!(worker.commands(), [Command::Pause, Command::Save, Command::Resume, Command::Stop]);
     // Once it is asked to stop, nothing more is sent.
     click(&mut harness, "Save");
-    assert_eq!(worker.commands.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(worker.commands(), []);
     // A worker that goes without a word is joined, and what it returned is shown.
     drop(worker);
     wait_until(&mut harness, "the end", |harness| harness.state().desk.at_work().is_none());
-    assert_eq!(harness.state().desk.shown().unwrap().state().outcome, Some(Outcome::Stopped));
-    harness.get_by_label("Resume run");
+    assert_eq!(harness.state().desk.shown().unwrap().state().outcome, Some(Outcome::Completed));
+    assert!(harness.query_by_label("Pause").is_none());
 }
 
 #[test]
@@ -111,7 +109,7 @@ fn what_a_worker_tells_arrives_and_its_failure_is_shown() {
     let (run, worker) = at_work("demo", &config("demo"), Default::default());
     let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(run));
     let told = records("demo", Until::Failure, 0.0);
-    let teller = std::thread::spawn(move || told.into_iter().for_each(|record| worker.events.send(record).unwrap()));
+    let teller = std::thread::spawn(move || told.into_iter().for_each(|record| worker.tell(record.secs, record.event)));
     wait_for(&mut harness, "the device was lost");
     teller.join().unwrap();
     harness.get_by_label("The run failed: the program or the device");

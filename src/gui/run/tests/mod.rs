@@ -5,7 +5,6 @@ mod made_up;
 mod snapshots;
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
@@ -17,25 +16,16 @@ use super::estimate::Estimate;
 use super::setup::Setup;
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
+use crate::gui::testing::{FakeWorker, fake_worker};
 use crate::gui::{App, Background, FollowedJob, OpenRun};
-use crate::protocol::{Command, Outcome, Record, RunFolder, RunState};
-use crate::worker::{OfferedDevice, RunHandle};
-
-/// What a fake worker's job is told and asked.
-struct FakeWorker {
-    events: SyncSender<Record>,
-    commands: Receiver<Command>,
-}
+use crate::protocol::{RunFolder, RunState};
+use crate::worker::OfferedDevice;
 
 /// A run of which a fake worker tells.
 fn at_work(name: &str, config: &RunConfig, state: RunState) -> (OpenRun, FakeWorker) {
-    let (events, event_receiver) = sync_channel(1024);
-    let (_, previews) = sync_channel(1);
-    let (command_sender, commands) = sync_channel(16);
-    let join = std::thread::spawn(|| Outcome::Stopped);
-    let handle = RunHandle { events: event_receiver, previews, commands: command_sender, join };
+    let (handle, worker) = fake_worker();
     let run = OpenRun::at_work(folder(name), config.clone(), FollowedJob::going_on(handle, state));
-    (run, FakeWorker { events, commands })
+    (run, worker)
 }
 
 /// A run that was read from a folder which is the same on every machine.

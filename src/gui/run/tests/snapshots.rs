@@ -99,15 +99,15 @@ fn troubled() -> CheckReport {
         let notes = if index % 13 == 0 { vec!["oblique, 4 degrees from the patient's axes".to_owned()] } else { Vec::new() };
         CaseRow { name, image: (index != 3).then_some(image), labels: (index % 8 != 7).then_some(labels), notes }
     });
-    let problem = |index: usize, file: &str, fault: Fault| Problem { case: Some(format!("liver_{index}")), error: fault.at(&root.join(file)) };
+    let problem =
+        |index: usize, file: &str, fault: Fault| Problem { case: Some(format!("liver_{index}")), error: fault.at(&root.join(file)) };
     let other = root.join("imagesTr/liver_9.nii.gz");
     let problems = vec![
         problem(3, "imagesTr/liver_3.nii.gz", Fault::Gzip { read: 4_194_304, cause: "unexpected end of file".to_owned() }),
         problem(9, "labelsTr/liver_9.nii.gz", Fault::Shape { found: [138, 512, 512], expected: [139, 512, 512], other }),
         problem(12, "labelsTr/liver_12.nii.gz", Fault::UnknownLabel { found: vec![255], known: vec![0, 1, 2] }),
     ];
-    let mut report =
-        CheckReport { name: "Liver".to_owned(), channels: vec!["CT".to_owned()], labels, rows: rows.collect(), problems };
+    let mut report = CheckReport { name: "Liver".to_owned(), channels: vec!["CT".to_owned()], labels, rows: rows.collect(), problems };
     report.rows.sort_by(|a, b| a.name.cmp(&b.name));
     report
 }
