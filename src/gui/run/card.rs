@@ -4,6 +4,9 @@ use eframe::egui::{self, Frame, Grid, Label, Margin, RichText, Ui};
 
 use crate::gui::Palette;
 
+/// Opacity of quiet text: its contrast stays above 4.5 in both lights.
+const QUIET: f32 = 0.78;
+
 /// Content on a quiet ground with a thin border, as wide as there is room.
 pub(super) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
     let visuals = ui.visuals();
@@ -38,9 +41,15 @@ pub(super) fn title(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).strong().size(15.0));
 }
 
+/// Text beside what matters: quieter, and still read without effort.
+pub(super) fn quiet(ui: &Ui, text: impl Into<String>) -> RichText {
+    RichText::new(text).color(ui.visuals().text_color().gamma_multiply(QUIET))
+}
+
 /// Small, quiet text that wraps.
 pub(super) fn note(ui: &mut Ui, text: impl Into<String>) {
-    ui.add(Label::new(RichText::new(text).small().weak()).wrap());
+    let text = quiet(ui, text).small();
+    ui.add(Label::new(text).wrap());
 }
 
 /// What is wrong with a setting, beneath its control.

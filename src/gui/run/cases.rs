@@ -83,11 +83,11 @@ impl CaseTable {
                 remedy: problem.error.fault.remedy().to_owned(),
             }
         });
-        let titles = ["Case", "D x H x W", "mm", "Axes", "Ch.", "0.5 / 50 / 99.5 %", "", "Check"].map(str::to_owned);
+        let titles = ["Case", "Check", "D x H x W", "mm", "Axes", "Ch.", "0.5 / 50 / 99.5 %", ""].map(str::to_owned);
         let order = (0..lines.len()).collect();
         let mut table = Self { order, lines, sorted: (Key::State, true), titles, troubles: troubles.collect() };
         table.sort(Key::Case);
-        table.titles[6] = crate::report::wording::sentence(&report.label_title());
+        table.titles[7] = crate::report::wording::sentence(&report.label_title());
         table
     }
 
@@ -120,7 +120,7 @@ impl CaseTable {
         let header = table.header(ROW_HEIGHT, |mut row| {
             for title in ["Case", "File", "What is wrong", "What to do"] {
                 row.col(|ui| {
-                    ui.label(RichText::new(title).small().weak());
+                    ui.label(card::quiet(ui, title).small());
                 });
             }
         });
@@ -150,13 +150,13 @@ impl CaseTable {
                 .auto_shrink([false, false])
                 .cell_layout(Layout::left_to_right(Align::Center))
                 .column(Column::initial(126.0).at_least(80.0).clip(true).resizable(true))
+                .column(Column::initial(74.0).clip(true))
                 .column(Column::initial(122.0).at_least(70.0).clip(true).resizable(true))
-                .column(Column::initial(150.0).at_least(50.0).clip(true).resizable(true))
-                .column(Column::initial(50.0).clip(true))
-                .column(Column::initial(40.0).clip(true))
+                .column(Column::initial(146.0).at_least(50.0).clip(true).resizable(true))
+                .column(Column::initial(46.0).clip(true))
+                .column(Column::initial(34.0).clip(true))
                 .column(Column::initial(150.0).at_least(80.0).clip(true).resizable(true))
-                .column(Column::initial(150.0).at_least(80.0).clip(true).resizable(true))
-                .column(Column::remainder().at_least(90.0).clip(true));
+                .column(Column::remainder().at_least(150.0).clip(true));
             let header = table.header(ROW_HEIGHT, |mut row| {
                 for (title, key) in self.titles.iter().zip(KEYS) {
                     row.col(|ui| {
@@ -186,24 +186,16 @@ impl CaseTable {
 
     fn row(&self, mut row: TableRow<'_, '_>) {
         let line = &self.lines[self.order[row.index()]];
-        for (index, cell) in line.cells.iter().enumerate() {
+        let [name, rest @ ..] = &line.cells;
+        row.col(|ui| {
+            card::one_line(ui, name.as_str());
+        });
+        row.col(|ui| state(ui, line));
+        for cell in rest {
             row.col(|ui| {
-                let text = RichText::new(cell.as_str());
-                card::one_line(ui, if index == 0 { text } else { text.monospace() });
+                card::one_line(ui, RichText::new(cell.as_str()).monospace());
             });
         }
-        row.col(|ui| {
-            let palette = Palette::of(ui);
-            let (word, colour) = match (line.problems, line.remarks.len()) {
-                (0, 0) => ("good".to_owned(), palette.good()),
-                (0, notes) => (count(notes, "note"), palette.caution()),
-                (problems, _) => (count(problems, "problem"), palette.bad()),
-            };
-            let label = ui.add(Label::new(RichText::new(word).color(colour)).sense(Sense::hover()));
-            if !line.remarks.is_empty() {
-                label.on_hover_text(line.remarks.join("\n"));
-            }
-        });
     }
 
     /// Sorts by a column; once more turns the order round.
@@ -218,7 +210,21 @@ impl CaseTable {
     }
 }
 
-const KEYS: [Key; 8] = [Key::Case, Key::Shape, Key::Spacing, Key::Axes, Key::Channels, Key::Intensity, Key::Labels, Key::State];
+const KEYS: [Key; 8] = [Key::Case, Key::State, Key::Shape, Key::Spacing, Key::Axes, Key::Channels, Key::Intensity, Key::Labels];
+
+/// Whether a case can be used, in a word; why, under the pointer.
+fn state(ui: &mut Ui, line: &Line) {
+    let palette = Palette::of(ui);
+    let (word, colour) = match (line.problems, line.remarks.len()) {
+        (0, 0) => ("good".to_owned(), palette.good()),
+        (0, notes) => (count(notes, "note"), palette.caution()),
+        (problems, _) => (count(problems, "problem"), palette.bad()),
+    };
+    let label = ui.add(Label::new(RichText::new(word).color(colour)).sense(Sense::hover()));
+    if !line.remarks.is_empty() {
+        label.on_hover_text(line.remarks.join("\n"));
+    }
+}
 
 fn hint(key: Key) -> &'static str {
     match key {

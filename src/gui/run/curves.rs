@@ -17,8 +17,8 @@ const PLOT_WIDTH: f32 = 300.0;
 const RAW_OPACITY: f32 = 0.2;
 /// Points between two lines of a plot's grid: below the first they fade away.
 const GRID_SPACING: [f32; 2] = [8.0, 16.0];
-/// Grid lines of an axis at most.
-const MARKS: f64 = 5.0;
+/// Grid lines of an axis at most: numbers below need more room than numbers one above the other.
+const MARKS: [f64; 2] = [3.0, 5.0];
 /// Room above and below a line that does not move, as a share of its value.
 const FLAT_ROOM: f64 = 0.1;
 
@@ -70,12 +70,20 @@ impl Curves {
         let traces = traces(ui, runs, kind);
         self.legend(ui, &traces);
         let mut quantities = BTreeSet::new();
+        let mut last = 1;
+        let mut whole = true;
+        self.cache.begin_frame();
         for run in runs {
             for stage in run.state().stages_of(kind) {
-                quantities.extend(self.cache.lines(run.folder.root(), stage).keys().cloned());
+                last = last.max(stage.steps.last().map_or(0, |step| step.step));
+                whole &= self.cache.refresh(run.folder.root(), stage);
+                quantities.extend(self.cache.get(run.folder.root(), &stage.stage).into_iter().flat_map(|lines| lines.keys().cloned()));
             }
         }
-        self.plots(ui, &quantities.into_iter().collect::<Vec<_>>(), &traces);
+        if !whole {
+            ui.ctx().request_repaint();
+        }
+        self.plots(ui, &quantities.into_iter().collect::<Vec<_>>(), &traces, last as f64);
     }
 
     /// Forgets runs that were closed.
@@ -103,7 +111,7 @@ impl Curves {
                         ui.painter().extend(eframe::egui::Shape::dotted_line(&[from, to], colour, spacing, 1.4));
                     }
                 }
-                let text = if hidden { RichText::new(&trace.name).weak().strikethrough() } else { RichText::new(&trace.name) };
+                let text = if hidden { card::quiet(ui, &trace.name).strikethrough() } else { RichText::new(&trace.name) };
                 if ui.selectable_label(false, text).on_hover_text("Show or hide").clicked() && !self.hidden.remove(&key) {
                     self.hidden.insert(key);
                 }
@@ -111,19 +119,19 @@ impl Curves {
         });
     }
 
-    fn plots(&self, ui: &mut Ui, quantities: &[Quantity], traces: &[Trace]) {
+    fn plots(&self, ui: &mut Ui, quantities: &[Quantity], traces: &[Trace], last: f64) {
         let columns = ((ui.available_width() / PLOT_WIDTH) as usize).clamp(1, 4);
         for row in quantities.chunks(columns) {
             ui.columns(columns, |columns| {
                 for (column, quantity) in columns.iter_mut().zip(row) {
                     column.label(RichText::new(quantity.title()).small().strong());
-                    self.plot(column, quantity, traces);
+                    self.plot(column, quantity, traces, last);
                 }
             });
         }
     }
 
-    fn plot(&self, ui: &mut Ui, quantity: &Quantity, traces: &[Trace]) {
+    fn plot(&self, ui: &mut Ui, quantity: &Quantity, traces: &[Trace], last: f64) {
         // What is scrolled away costs nothing.
         let place = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), PLOT_HEIGHT));
         if !ui.is_rect_visible(place) {
@@ -139,10 +147,12 @@ impl Curves {
             .allow_scroll(false)
             .link_axis(group, [true, false])
             .link_cursor(group, [true, false])
+            .include_x(0.0)
+            .include_x(last)
             .include_y(low)
             .include_y(high)
-            .x_grid_spacer(marks)
-            .y_grid_spacer(marks)
+            .x_grid_spacer(|input| marks(input, MARKS[0]))
+            .y_grid_spacer(|input| marks(input, MARKS[1]))
             .grid_spacing(Rangef::new(GRID_SPACING[0], GRID_SPACING[1]))
             .grid_color(Palette::of(ui).tone(crate::palette::GRID))
             .y_axis_min_width(46.0)
@@ -158,7 +168,7 @@ impl Curves {
             // Faint lines first: no running mean is hidden behind another's noise.
             for (trace, series) in lines.iter().filter(|_| !self.raw_hidden) {
                 let line = Line::new("", PlotPoints::Borrowed(&series.raw)).color(trace.colour.gamma_multiply(RAW_OPACITY)).width(1.0);
-                plot.line(line.allow_hover(false).id(format!("raw {}", trace.name)));
+                plot.line(line.allow_hover(false).allow_band(false).id(format!("raw {}", trace.name)));
             }
             for (trace, series) in &lines {
                 let line = Line::new(trace.name.clone(), PlotPoints::Borrowed(&series.bold)).color(trace.colour).width(1.8);
@@ -220,20 +230,20 @@ fn room(values: impl Iterator<Item = f64>) -> [f64; 2] {
 }
 
 /// A few round numbers along an axis.
-fn marks(input: GridInput) -> Vec<GridMark> {
+fn marks(input: GridInput, most: f64) -> Vec<GridMark> {
     let (low, high) = input.bounds;
-    let least = (high - low) / MARKS;
+    let least = (high - low) / most;
     if !least.is_finite() || least <= 0.0 {
         return Vec::new();
     }
     let power = 10_f64.powf(least.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= least).unwrap_or(10.0 * power);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= least).unwrap_or(10.0 * power);
     let numbers = (low / step).ceil() as i64..=(high / step).floor() as i64;
     numbers.map(|number| GridMark { value: number as f64 * step, step_size: step }).collect()
 }
 
 /// A number in few letters.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     let trimmed = |text: &str| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),

@@ -59,7 +59,8 @@ pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> O
     if !environment.device_name.is_empty() {
         parts.insert(0, format!("{} ({})", environment.device_name, environment.backend));
     }
-    card::one_line(ui, RichText::new(parts.join("   ")).small().weak()).on_hover_text(parts.join("\n"));
+    let line = card::quiet(ui, parts.join("   ")).small();
+    card::one_line(ui, line).on_hover_text(parts.join("\n"));
     wish
 }
 
@@ -131,10 +132,15 @@ pub(super) fn failure(ui: &mut Ui, state: &RunState) {
     ui.add_space(6.0);
 }
 
+/// Whether there is anything to tell beside numbers.
+pub(super) fn has_notices(state: &RunState) -> bool {
+    !state.notices.is_empty() || state.stages.iter().any(|stage| stage.transfer.is_some())
+}
+
 /// What the run wished a person to know, and what became of pre-trained weights.
 pub(super) fn notices(ui: &mut Ui, state: &RunState) {
     let transfers: Vec<_> = state.stages.iter().filter_map(|stage| Some((stage, stage.transfer.as_ref()?))).collect();
-    if state.notices.is_empty() && transfers.is_empty() {
+    if !has_notices(state) {
         return;
     }
     card::card(ui, |ui| {

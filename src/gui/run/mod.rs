@@ -282,17 +282,32 @@ impl RunPanel {
                 false => stages::show(ui, &run.config, run.state()),
             });
         };
-        match results {
-            Some(results) if ui.available_width() >= TWO_COLUMNS => ui.columns_const(|[left, right]| {
+        // Scores fill the right side: notices stand below what is shorter then.
+        let scored = results.as_ref().is_some_and(|results| !results.scores.is_empty());
+        let second = |ui: &mut Ui, panel: &mut super::Panel| {
+            if let Some(results) = &results {
+                results.show(ui, panel);
+            }
+            if !scored {
+                followed::notices(ui, run.state());
+            }
+        };
+        let is_told = results.is_some() || followed::has_notices(run.state());
+        if is_told && ui.available_width() >= TWO_COLUMNS {
+            ui.columns_const(|[left, right]| {
                 first(left, &mut self.results);
-                results.show(right, &mut panel);
-            }),
-            results => {
-                first(ui, &mut self.results);
-                ui.add_space(6.0);
-                if let Some(results) = results {
-                    results.show(ui, &mut panel);
+                if scored {
+                    left.add_space(6.0);
+                    followed::notices(left, run.state());
                 }
+                second(right, &mut panel);
+            });
+        } else {
+            first(ui, &mut self.results);
+            ui.add_space(6.0);
+            second(ui, &mut panel);
+            if scored {
+                followed::notices(ui, run.state());
             }
         }
         ui.add_space(6.0);
@@ -302,7 +317,6 @@ impl RunPanel {
             card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
             ui.add_space(6.0);
         }
-        followed::notices(ui, run.state());
         let (folder, config) = (run.folder.clone(), run.config.clone());
         desk.settings.panel = panel;
         match wish {

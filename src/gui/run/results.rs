@@ -103,6 +103,7 @@ impl Results {
         self.show_verdicts(ui, panel);
         if !self.scores.is_empty() {
             card::card(ui, |ui| self.show_scores(ui));
+            ui.add_space(6.0);
         }
     }
 
@@ -114,7 +115,7 @@ impl Results {
                 let titles = ["Arm", "Mean Dice"].into_iter().chain(self.labels.iter().map(String::as_str));
                 let hd95 = format!("HD95, {}", self.unit);
                 titles.chain([hd95.as_str(), "Cases", "One-sided"]).for_each(|title| {
-                    ui.label(RichText::new(title).small().weak());
+                    ui.label(card::quiet(ui, title).small());
                 });
                 ui.end_row();
                 let best = self.scores.iter().map(|line| line.dice.as_str()).filter(|dice| *dice != NOTHING).max();
@@ -244,7 +245,7 @@ pub(super) fn side_by_side(ui: &mut Ui, ctx: &egui::Context, runs: &[&OpenRun], 
     ScrollArea::horizontal().id_salt("side by side").show(ui, |ui| {
         Grid::new("side by side").striped(true).spacing([18.0, 6.0]).show(ui, |ui| {
             for title in ["Run", "Arm", "Mean Dice", "HD95", "Cases", "Last loss", "Time"] {
-                ui.label(RichText::new(title).small().weak());
+                ui.label(card::quiet(ui, title).small());
             }
             ui.end_row();
             let mut first = 0;

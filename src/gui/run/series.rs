@@ -14,6 +14,8 @@ const MOST_POINTS: usize = 1000;
 const MOST_MEANS: usize = 500;
 /// Lines are worked out anew when a stage has grown by one part in so many.
 const REFRESH_PART: usize = 200;
+/// Steps whose lines are worked out in one frame, beside those of one stage: what is more waits for the next frame.
+const STEPS_PER_FRAME: usize = 20_000;
 
 /// What is plotted over the steps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +91,8 @@ struct Drawn {
 #[derive(Debug, Default)]
 pub(super) struct SeriesCache {
     drawn: BTreeMap<(PathBuf, Stage), Drawn>,
+    /// Steps whose lines were worked out in this frame.
+    spent: usize,
 }
 
 impl Drawn {
@@ -126,13 +130,23 @@ impl Drawn {
 }
 
 impl SeriesCache {
-    /// The lines of a run's stage, worked out anew where it has grown.
-    pub(super) fn lines(&mut self, run: &Path, stage: &StageState) -> &BTreeMap<Quantity, Series> {
+    /// Allows work anew.
+    pub(super) fn begin_frame(&mut self) {
+        self.spent = 0;
+    }
+
+    /// Works a stage's lines out anew where it has grown; false where that must wait for the next frame.
+    pub(super) fn refresh(&mut self, run: &Path, stage: &StageState) -> bool {
         let drawn = self.drawn.entry((run.to_owned(), stage.stage.clone())).or_default();
-        if !drawn.is_current(stage) {
-            *drawn = Drawn::new(stage);
+        if drawn.is_current(stage) {
+            return true;
         }
-        &drawn.lines
+        if self.spent > STEPS_PER_FRAME {
+            return false;
+        }
+        self.spent += stage.steps.len();
+        *drawn = Drawn::new(stage);
+        true
     }
 
     /// The lines as they were last worked out.
@@ -172,8 +186,9 @@ mod tests {
         let mut long = stage(50_000);
         long.steps[31_007].loss = 1e6;
         let mut cache = SeriesCache::default();
-        let lines = cache.lines(Path::new("r"), &long);
-        assert!(lines.values().all(|series| series.raw.len() <= MOST_POINTS && series.bold.len() <= MOST_POINTS + 1));
+        assert!(cache.refresh(Path::new("r"), &long));
+        let lines = cache.get(Path::new("r"), &long.stage).unwrap();
+        assert!(lines.values().all(|series| series.raw.len() <= MOST_POINTS && series.bold.len() <= MOST_POINTS));
         let loss = &lines[&Quantity::Loss];
         assert!(loss.raw.iter().any(|point| point.y == 1e6), "a peak is not thinned away");
         assert_eq!(loss.bold.last().unwrap().x, 50_000.0);
@@ -183,7 +198,10 @@ mod tests {
     #[test]
     fn lines_follow_growth_end_and_a_resumed_stage() {
         let mut cache = SeriesCache::default();
-        let mut last = |stage: &StageState| cache.lines(Path::new("r"), stage)[&Quantity::Loss].bold.last().unwrap().x;
+        let mut last = |stage: &StageState| {
+            cache.refresh(Path::new("r"), stage);
+            cache.get(Path::new("r"), &stage.stage).unwrap()[&Quantity::Loss].bold.last().unwrap().x
+        };
         assert_eq!(last(&stage(10)), 10.0);
         assert_eq!(last(&stage(11)), 11.0, "short lines grow at each step");
         assert_eq!(last(&stage(1000)), 1000.0);
@@ -192,5 +210,15 @@ mod tests {
         ended.secs = Some(1.0);
         assert_eq!(last(&ended), 1003.0, "a finished one is whole");
         assert_eq!(last(&stage(500)), 500.0, "steps after the checkpoint were forgotten");
+    }
+
+    #[test]
+    fn a_frame_works_out_one_long_stage_and_leaves_the_next_for_later() {
+        let mut cache = SeriesCache::default();
+        let long = stage(STEPS_PER_FRAME + 1);
+        cache.begin_frame();
+        assert!(cache.refresh(Path::new("a"), &long) && !cache.refresh(Path::new("b"), &long));
+        cache.begin_frame();
+        assert!(cache.refresh(Path::new("a"), &long) && cache.refresh(Path::new("b"), &long));
     }
 }

@@ -3,6 +3,7 @@
 use eframe::egui::{Button, CollapsingHeader, ComboBox, DragValue, RichText, Slider, TextEdit, Ui};
 
 use super::card::{self, form, row};
+use super::curves::number;
 use super::draft::{Draft, Work};
 use super::fetch::Ask;
 use super::recipe::{Recipe, Size};
@@ -134,7 +135,7 @@ fn work(ui: &mut Ui, draft: &mut Draft, wish: &mut Option<Wish>) {
             card::note(ui, text);
             if !departures.is_empty() {
                 let text = format!("{} with settings of their own", crate::report::wording::count(departures.len(), "arm"));
-                ui.label(RichText::new(text).small().weak()).on_hover_text(departures.join("\n"));
+                ui.label(card::quiet(ui, text).small()).on_hover_text(departures.join("\n"));
             }
         });
         ui.end_row();
@@ -316,7 +317,7 @@ fn training(ui: &mut Ui, draft: &mut Draft) {
         row(ui, "Learning rate", "Before the schedule", |ui| {
             ui.horizontal(|ui| {
                 let (mut rate, speed) = (optimiser.base_lr(), optimiser.base_lr() * 0.02);
-                let drag = DragValue::new(&mut rate).range(1e-8..=10.0).speed(speed).max_decimals(8);
+                let drag = DragValue::new(&mut rate).range(1e-8..=10.0).speed(speed).custom_formatter(|rate, _| number(rate));
                 if ui.add(drag).changed() {
                     draft.set(&rate_key(part, optimiser), rate);
                 }

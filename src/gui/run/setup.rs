@@ -24,7 +24,7 @@ pub(super) struct Setup {
     pub(super) estimate: Estimate,
     pub(super) devices: Background<(Vec<OfferedDevice>, Option<String>)>,
     form: SettingsForm,
-    starting: Starting,
+    pub(super) starting: Starting,
     started: bool,
 }
 
@@ -144,7 +144,7 @@ impl Setup {
         } else if let Some((done, total)) = self.data.checking() {
             let share = if total == 0 { 0.0 } else { done as f32 / total as f32 };
             let text = if total == 0 { "opening".to_owned() } else { format!("checking {done} of {total}") };
-            ui.label(RichText::new(&text).weak());
+            ui.label(card::quiet(ui, &text));
             card::bar(ui, vec2(ui.available_width(), 6.0), share, Palette::of(ui).series(0), &text);
         } else if let Some(report) = self.data.report() {
             let palette = Palette::of(ui);

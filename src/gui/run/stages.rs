@@ -84,21 +84,23 @@ fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: 
     let palette = Palette::of(ui);
     ui.horizontal(|ui| {
         ui.set_height(ROW_HEIGHT);
-        let text = |text: &str| if faint { RichText::new(text).weak() } else { RichText::new(text) };
+        let quiet = |text: &str| card::quiet(ui, text);
+        let [name_text, done, time] =
+            if faint { [name, done, time].map(quiet) } else { [RichText::new(name), RichText::new(done), quiet(time)] };
         let cell = |ui: &mut Ui, width: f32, layout: Layout, content: RichText| {
             ui.allocate_ui_with_layout(vec2(width, ROW_HEIGHT), layout, |ui| {
                 ui.set_min_width(width);
                 card::one_line(ui, content);
             });
         };
-        cell(ui, NAME, Layout::left_to_right(Align::Center), text(name));
+        cell(ui, NAME, Layout::left_to_right(Align::Center), name_text);
         let spacing = 3.0 * ui.spacing().item_spacing.x;
         let width = (ui.available_width() - DONE - TIME - spacing).max(60.0);
         let colour = if share >= 1.0 { palette.good().gamma_multiply(0.75) } else { palette.series(0) };
         card::bar(ui, vec2(width, BAR_HEIGHT), share, colour, name);
         let right = Layout::right_to_left(Align::Center);
-        cell(ui, DONE, right, text(done));
-        cell(ui, TIME, right, text(time).weak());
+        cell(ui, DONE, right, done);
+        cell(ui, TIME, right, time);
     });
 }
 

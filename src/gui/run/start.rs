@@ -1,7 +1,8 @@
 //! From the button to the worker: what lies in the folder is looked at first, and nothing is replaced unasked.
 
-use eframe::egui::{self, Id, Modal, RichText, Ui};
+use eframe::egui::{self, Frame, Id, Modal, RichText, Ui};
 
+use super::card;
 use super::draft::Draft;
 use super::stages::standing;
 use crate::config::RunConfig;
@@ -56,6 +57,14 @@ impl Starting {
     pub(super) fn begin(ctx: &egui::Context, draft: &Draft) -> Self {
         let (folder, name) = (draft.folder(), draft.config().name.clone());
         Self::Looking(Background::start(ctx, move || Found::look(&folder, &name)))
+    }
+
+    /// A question that is known, for tests.
+    #[cfg(test)]
+    pub(super) fn asking(config: RunConfig, state: RunState, free_name: &str) -> Self {
+        let found =
+            Found { content: Ok(Content::Run { saved: true }), earlier: Some((config, state)), free_name: Some(free_name.to_owned()) };
+        Self::Asking(Box::new(found), false)
     }
 
     /// Whether a start is under way.
@@ -134,8 +143,9 @@ pub(super) fn resume(folder: &RunFolder, config: &RunConfig, state: RunState, de
 fn question(ctx: &egui::Context, found: &Found, deleting: &mut bool, draft: &Draft) -> Option<Decision> {
     let mut decision = None;
     let folder = draft.folder();
-    let modal = Modal::new(Id::unique("a run is there")).show(ctx, |ui| {
-        ui.set_max_width(460.0);
+    let frame = Frame::popup(&ctx.global_style()).inner_margin(16);
+    let modal = Modal::new(Id::unique("a run is there")).frame(frame).show(ctx, |ui| {
+        ui.set_max_width(480.0);
         decision = if *deleting { deletion(ui, &folder, deleting) } else { choice(ui, found, deleting, draft) };
     });
     if modal.should_close() && decision.is_none() {
@@ -147,7 +157,7 @@ fn question(ctx: &egui::Context, found: &Found, deleting: &mut bool, draft: &Dra
 fn choice(ui: &mut Ui, found: &Found, deleting: &mut bool, draft: &Draft) -> Option<Decision> {
     let mut decision = None;
     ui.heading(format!("A run named {} is already there", draft.config().name));
-    ui.label(RichText::new(draft.folder().root().display().to_string()).small().weak());
+    ui.label(card::quiet(ui, draft.folder().root().display().to_string()).small());
     if let Some((_, state)) = &found.earlier {
         ui.label(standing(state));
     }

@@ -13,9 +13,11 @@ use super::super::recipe::Recipe;
 use super::super::results::Results;
 use super::super::setup::Setup;
 use super::made_up::{Until, config, records, run};
+use super::snapshots::{demo_data, demo_draft, planned};
 use super::{at_work, devices, replayed, wait_for, wait_until};
-use crate::config::{Arm, ArmsConfig, ModelConfig, NnFormerConfig, RunConfig, SplitConfig, SyntheticConfig};
-use crate::config::{DataSource, PretextTask};
+use crate::config::{
+    Arm, ArmsConfig, DataSource, ModelConfig, NnFormerConfig, Preset, PretextTask, RunConfig, SplitConfig, SyntheticConfig,
+};
 use crate::gui::testing::{has_gpu, window};
 use crate::gui::{App, Background, ThemeChoice};
 use crate::protocol::{Command, Outcome, RunFolder};
@@ -204,16 +206,21 @@ fn a_run_that_is_there_is_never_replaced_unasked() {
     let before = std::fs::read(&events).unwrap();
     click(&mut harness, "Start");
     wait_for(&mut harness, "A run named twice is already there");
+    harness.run_steps(4);
     assert!(harness.query_by_label("Resume it").is_some());
     click(&mut harness, "Replace it ...");
     wait_for(&mut harness, "Delete the run that is there?");
+    // A question of another size takes its place first.
+    harness.run_steps(4);
     click(&mut harness, "Back");
+    harness.run_steps(4);
     click(&mut harness, "Cancel");
     assert_eq!(std::fs::read(&events).unwrap(), before);
     assert!(harness.state().desk.at_work().is_none());
 
     click(&mut harness, "Start");
     wait_for(&mut harness, "Start as twice_2");
+    harness.run_steps(4);
     click(&mut harness, "Start as twice_2");
     wait_until(&mut harness, "the other run", |harness| harness.state().desk.runs.len() == 2);
     wait_for_end(&mut harness);
@@ -263,4 +270,73 @@ fn a_closed_run_leaves_the_desk_and_the_comparison() {
     let app = harness.state();
     assert_eq!((app.desk.runs.len(), app.desk.shown, app.run.compared.len()), (1, 0, 0));
     assert_eq!(app.desk.shown().unwrap().state().name, "second");
+}
+
+#[test]
+fn what_fits_is_taken_over_by_a_click() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        let mut draft = demo_draft();
+        draft.choose_network(Preset::NnformerSynapse);
+        let estimate = planned(&draft, &app.desk.device, 3_120);
+        app.run.setup = Some(super::setup(draft, demo_data(), estimate));
+        app.run.view = View::Cases;
+    });
+    harness.run_steps(3);
+    harness.get_by_label("Use what fits: fine-tuning").scroll_to_me();
+    harness.run_steps(10);
+    click(&mut harness, "Use what fits: fine-tuning");
+    let config = harness.state().run.setup.as_ref().unwrap().draft.config();
+    assert_eq!((config.finetune.batch, config.finetune.accumulate), (1, 2));
+    assert_eq!((config.pretrain.batch, config.pretrain.accumulate), (2, 1));
+}
+
+#[test]
+fn the_plan_follows_the_settings() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = about_to_start(folder.path(), &tiny("plan"), Work::Pretrain);
+    let needed = |harness: &Harness<'_, App>| {
+        let line = harness.query_by_label_contains(" MiB");
+        line.and_then(|line| line.value()).map(|text| text.split_whitespace().next().unwrap().parse::<f64>().unwrap())
+    };
+    wait_until(&mut harness, "a plan", |harness| needed(harness).is_some());
+    let small = needed(&harness).unwrap();
+    harness.state_mut().run.setup.as_mut().unwrap().draft.set("pretrain.batch", 64);
+    wait_until(&mut harness, "another plan", |harness| needed(harness).is_some_and(|more| more > 10.0 * small));
+}
+
+#[test]
+fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let kept = RunFolder::new(folder.path().join("kept"));
+    kept.create(false).unwrap();
+    kept.write("config.ron", config("kept").resolved().to_ron().as_bytes()).unwrap();
+    let lines: Vec<String> = records("kept", Until::End, 0.0).iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+    kept.write("events.jsonl", lines.concat().as_bytes()).unwrap();
+    let mut harness = window(ThemeChoice::Dark, |_, _| {});
+    let drop_in = |harness: &mut Harness<'_, App>, path: &Path| {
+        let ctx = harness.ctx.clone();
+        let app = harness.state_mut();
+        app.run.take_dropped(&ctx, &[path.to_owned()], &mut app.desk);
+    };
+    drop_in(&mut harness, kept.root());
+    wait_for(&mut harness, "Scores on the test cases");
+    assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
+    // Dice of simtrot_w, as the summary has it.
+    let summary = crate::protocol::Summary::new(&kept.replay().unwrap());
+    let dice = format!("{:.3}", summary.test["simtrot_w"].dice_mean.unwrap());
+    harness.get_by_label(&dice);
+
+    kept.write("events.jsonl", b"{no event}\n{}\n").unwrap();
+    drop_in(&mut harness, kept.root());
+    wait_until(&mut harness, "a trouble", |harness| !harness.state().desk.troubles.is_empty());
+    assert!(harness.state().desk.troubles[0].1.contains("events.jsonl: line 1"));
 }

@@ -48,19 +48,19 @@ fn small(harness: &mut Harness<'_, App>) {
     harness.run_steps(3);
 }
 
-fn demo_draft() -> Draft {
+pub(super) fn demo_draft() -> Draft {
     let mut draft = Draft::new(Recipe::Demo, None).unwrap();
     draft.parent = PathBuf::from("/data/runs");
     draft
 }
 
-fn demo_data() -> OpenData {
+pub(super) fn demo_data() -> OpenData {
     let dataset = Dataset::open(&DataSource::Demo).unwrap();
     OpenData::checked(DataSource::Demo, Ok(check::inspect(&dataset, &|_, _| {})))
 }
 
 /// A plan on a machine that is the same everywhere.
-fn planned(draft: &Draft, device: &crate::device::DeviceChoice, free_mib: u64) -> Estimate {
+pub(super) fn planned(draft: &Draft, device: &crate::device::DeviceChoice, free_mib: u64) -> Estimate {
     let mut plan = plan(draft.config(), &crate::device::DeviceChoice::Cpu).unwrap();
     plan.device = "Ryzen 7 7840U".to_owned();
     plan.free_bytes = Some(free_mib * MIB);
@@ -175,7 +175,10 @@ fn a_paused_run_says_so() {
         working(app);
         app.desk.at_work_mut().unwrap().job.pause();
     };
-    in_both_lights("paused", paused, |harness| wait_for(harness, "Open Collapse"));
+    in_both_lights("paused", paused, |harness| {
+        wait_for(harness, "Open Collapse");
+        small(harness);
+    });
 }
 
 #[test]
@@ -207,4 +210,15 @@ fn two_runs_lie_over_one_another() {
             harness.step();
         }
     });
+}
+
+#[test]
+fn a_run_that_is_there_is_asked_about() {
+    let arrange = |app: &mut App| {
+        let mut setup = demo_setup(app);
+        setup.starting = super::super::start::Starting::asking(config("demo"), run("demo", Until::Failure, 0.0), "demo_2");
+        app.run.setup = Some(setup);
+        app.run.view = View::Cases;
+    };
+    in_both_lights("question", arrange, |harness| small(harness));
 }
