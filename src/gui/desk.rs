@@ -78,6 +78,12 @@ impl OpenRun {
         Self { config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None }
     }
 
+    /// Its name, also before the worker has said a word.
+    pub fn name(&self) -> &str {
+        let told = &self.job.state.name;
+        if told.is_empty() { &self.config.name } else { told }
+    }
+
     /// What is known of it.
     pub fn state(&self) -> &RunState {
         &self.job.state

@@ -55,6 +55,8 @@ pub struct Settings {
     pub recent_datasets: Vec<PathBuf>,
     /// Runs opened last, newest first.
     pub recent_runs: Vec<PathBuf>,
+    /// Where runs are made.
+    pub runs_folder: Option<PathBuf>,
     /// Volumes opened last, newest first.
     pub recent_volumes: Vec<PathBuf>,
     /// Which side is on the left.
@@ -75,6 +77,7 @@ impl Default for Settings {
             layout: Layout::default(),
             recent_datasets: Vec::new(),
             recent_runs: Vec::new(),
+            runs_folder: None,
             recent_volumes: Vec::new(),
             convention: Convention::default(),
             slices: super::slice::SliceSettings::default(),

@@ -245,7 +245,7 @@ fn compare(a: &Line, b: &Line, key: Key) -> Ordering {
         Key::Shape => a.voxels.cmp(&b.voxels),
         Key::Spacing => a.spacing.total_cmp(&b.spacing),
         Key::Axes => a.cells[3].cmp(&b.cells[3]),
-        Key::Channels => a.cells[4].cmp(&b.cells[4]),
+        Key::Channels => natural(&a.cells[4], &b.cells[4]),
         Key::Intensity => a.intensity.total_cmp(&b.intensity),
         Key::Labels => a.labelled.cmp(&b.labelled),
         Key::State => (b.problems, b.remarks.len()).cmp(&(a.problems, a.remarks.len())),

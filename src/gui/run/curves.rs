@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use eframe::egui::{Color32, Id, Rangef, Rect, RichText, Sense, Stroke, Ui, vec2};
-use egui_plot::{GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoints};
+use egui_plot::{GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoints};
 
 use super::card;
 use super::series::{Quantity, SeriesCache};
@@ -151,8 +151,8 @@ impl Curves {
             .include_x(last)
             .include_y(low)
             .include_y(high)
-            .x_grid_spacer(|input| marks(input, MARKS[0]))
-            .y_grid_spacer(|input| marks(input, MARKS[1]))
+            .x_grid_spacer(|input| marks(input.bounds, MARKS[0]))
+            .y_grid_spacer(|input| marks(input.bounds, MARKS[1]))
             .grid_spacing(Rangef::new(GRID_SPACING[0], GRID_SPACING[1]))
             .grid_color(Palette::of(ui).tone(crate::palette::GRID))
             .y_axis_min_width(46.0)
@@ -191,9 +191,9 @@ fn traces(ui: &Ui, runs: &[&OpenRun], kind: StageKind) -> Vec<Trace> {
                 continue;
             }
             let name = match (runs.len() > 1, arm.is_empty()) {
-                (true, true) => run.state().name.clone(),
-                (true, false) => format!("{}: {arm}", run.state().name),
-                (false, true) => run.state().name.clone(),
+                (true, true) => run.name().to_owned(),
+                (true, false) => format!("{}: {arm}", run.name()),
+                (false, true) => run.name().to_owned(),
                 (false, false) => (*arm).to_owned(),
             };
             let style = match place {
@@ -230,8 +230,7 @@ fn room(values: impl Iterator<Item = f64>) -> [f64; 2] {
 }
 
 /// A few round numbers along an axis.
-fn marks(input: GridInput, most: f64) -> Vec<GridMark> {
-    let (low, high) = input.bounds;
+fn marks((low, high): (f64, f64), most: f64) -> Vec<GridMark> {
     let least = (high - low) / most;
     if !least.is_finite() || least <= 0.0 {
         return Vec::new();

@@ -43,7 +43,7 @@ pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> O
     let palette = Palette::of(ui);
     let mut wish = None;
     ui.horizontal(|ui| {
-        ui.label(RichText::new(&run.state().name).heading().strong());
+        ui.label(RichText::new(run.name()).heading().strong());
         let (word, colour) = word(&run.job, palette);
         ui.label(RichText::new(word).strong().color(colour));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

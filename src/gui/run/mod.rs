@@ -4,6 +4,7 @@
 //! the window. [`start`] hands it to the worker. Runs at work and runs replayed from disk are shown alike: [`followed`],
 //! [`stages`], [`curves`], [`results`] read the folded state only.
 
+mod advanced;
 mod card;
 mod cases;
 mod curves;
@@ -75,7 +76,7 @@ impl RunPanel {
         }
         if let Some(setup) = &mut self.setup {
             setup.poll(ctx, desk);
-            if setup.has_started() {
+            if setup.has_started() && desk.at_work().is_some() {
                 self.view = View::Run;
             }
         }
@@ -138,8 +139,9 @@ impl RunPanel {
             },
             Chosen::Parent(folder) => {
                 if let Some(setup) = &mut self.setup {
-                    setup.draft.parent = folder;
+                    setup.draft.parent.clone_from(&folder);
                 }
+                desk.settings.runs_folder = Some(folder);
             }
             Chosen::Checkpoint(folder) => {
                 if let Some(setup) = &mut self.setup {
@@ -161,7 +163,10 @@ impl RunPanel {
 
     fn set_up(&mut self, ctx: &egui::Context, recipe: Recipe, source: Option<DataSource>, desk: &mut Desk) {
         match draft::Draft::new(recipe, source) {
-            Ok(draft) => {
+            Ok(mut draft) => {
+                if let Some(folder) = &desk.settings.runs_folder {
+                    draft.parent.clone_from(folder);
+                }
                 self.setup = Some(Setup::new(ctx, draft));
                 (self.setup_hidden, self.view) = (false, View::Cases);
             }
@@ -222,7 +227,7 @@ impl RunPanel {
         let mut closed = None;
         for index in 0..desk.runs.len() {
             let run = &desk.runs[index];
-            let name = run.state().name.clone();
+            let name = run.name().to_owned();
             let (word, colour) = followed::word(&run.job, palette);
             let chosen = self.view == View::Run && desk.shown == index;
             let mut text = egui::text::LayoutJob::default();
@@ -279,7 +284,7 @@ impl RunPanel {
         let first = |ui: &mut Ui, cache: &mut ResultsCache| {
             card::card(ui, |ui| match compares {
                 true => results::side_by_side(ui, &ctx, &runs, cache),
-                false => stages::show(ui, &run.config, run.state()),
+                false => stages::show(ui, run),
             });
         };
         // Scores fill the right side: notices stand below what is shorter then.
@@ -314,7 +319,7 @@ impl RunPanel {
         card::card(ui, |ui| self.curves.show(ui, &runs));
         ui.add_space(6.0);
         if compares {
-            card::card(ui, |ui| stages::show(ui, &run.config, run.state()));
+            card::card(ui, |ui| stages::show(ui, run));
             ui.add_space(6.0);
         }
         let (folder, config) = (run.folder.clone(), run.config.clone());
@@ -344,7 +349,7 @@ impl RunPanel {
             for other in &others {
                 let folder = other.folder.root();
                 let mut ticked = self.compared.contains(folder);
-                if ui.checkbox(&mut ticked, &other.state().name).on_hover_text(folder.display().to_string()).changed() {
+                if ui.checkbox(&mut ticked, other.name()).on_hover_text(folder.display().to_string()).changed() {
                     if ticked {
                         self.compared.insert(folder.to_owned());
                     } else {

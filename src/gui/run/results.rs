@@ -257,7 +257,7 @@ pub(super) fn side_by_side(ui: &mut Ui, ctx: &egui::Context, runs: &[&OpenRun], 
                     let (lines, unit) = scores.as_ref().map_or((&[][..], ""), |(lines, unit)| (lines.as_slice(), *unit));
                     let line = lines.iter().find(|line| line.colour == index);
                     let cell = |value: fn(&ScoreLine) -> &String| line.map_or_else(|| NOTHING.to_owned(), |line| value(line).clone());
-                    ui.label(&state.name);
+                    ui.label(run.name());
                     arm_name(ui, if arm.is_empty() { "this run" } else { arm }, first + index);
                     let hd95 = cell(|line| &line.hd95);
                     let hd95 = if hd95 == NOTHING { hd95 } else { format!("{hd95} {unit}") };

@@ -2,12 +2,12 @@
 
 use eframe::egui::{Button, CollapsingHeader, ComboBox, DragValue, RichText, Slider, TextEdit, Ui};
 
+use super::advanced;
 use super::card::{self, form, row};
-use super::curves::number;
 use super::draft::{Draft, Work};
 use super::fetch::Ask;
 use super::recipe::{Recipe, Size};
-use crate::config::{Intensity, LabelFraction, ModelConfig, OptimiserConfig, Preset, PretextTask, Rotate, SplitConfig};
+use crate::config::{ModelConfig, Preset, PretextTask, Rotate};
 use crate::device::DeviceChoice;
 use crate::worker::OfferedDevice;
 
@@ -58,8 +58,8 @@ impl SettingsForm {
         }
         CollapsingHeader::new("More settings").id_salt("more settings").show_unindented(ui, |ui| {
             form(ui, "more", |ui| {
-                training(ui, draft);
-                data(ui, draft);
+                advanced::training(ui, draft);
+                advanced::data(ui, draft);
             });
             self.any(ui, draft);
         });
@@ -78,7 +78,10 @@ impl SettingsForm {
             let edit = ui.add(edit).labelled_by(label.id);
             let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(eframe::egui::Key::Enter));
             if (ui.button("Set").clicked() || entered) && !self.other.trim().is_empty() {
-                draft.set_text(&self.other.clone());
+                draft.set_text(&self.other);
+                if draft.refusal().is_none() {
+                    self.other.clear();
+                }
             }
         });
         if let Some(refused) = draft.refusal() {
@@ -87,7 +90,8 @@ impl SettingsForm {
     }
 }
 
-fn wrong(ui: &mut Ui, draft: &Draft, key: &str) {
+/// What is wrong with a setting, if anything is.
+pub(super) fn wrong(ui: &mut Ui, draft: &Draft, key: &str) {
     if let Some(problem) = draft.problem_of(key) {
         card::problem(ui, problem);
     }
@@ -262,125 +266,6 @@ fn device_list(ui: &mut Ui, devices: &[OfferedDevice], device: &DeviceChoice) ->
     });
     list.response.on_hover_text(current);
     chosen
-}
-
-/// Key below which the learning rate stands.
-fn rate_key(part: &str, optimiser: OptimiserConfig) -> String {
-    match optimiser {
-        OptimiserConfig::Sgd { .. } => format!("{part}.optimiser.sgd.lr"),
-        OptimiserConfig::AdamW { .. } => format!("{part}.optimiser.adam_w.lr"),
-    }
-}
-
-fn training(ui: &mut Ui, draft: &mut Draft) {
-    for (part, title) in [("pretrain", "Pre-training"), ("finetune", "Fine-tuning")] {
-        if part == "pretrain" && draft.work == Work::Finetune || part == "finetune" && draft.work == Work::Pretrain {
-            continue;
-        }
-        ui.label(RichText::new(title).strong());
-        ui.end_row();
-        let config = draft.config();
-        let (batch, accumulate, crop_size, optimiser) = match part {
-            "pretrain" => {
-                let own = &config.pretrain;
-                (own.batch, own.accumulate, own.crop_size, own.optimiser)
-            }
-            _ => {
-                let own = &config.finetune;
-                (own.batch, own.accumulate, own.crop_size, own.optimiser)
-            }
-        };
-        row(ui, "Batch", "Volumes of one batch, and batches whose gradients are added up before a step", |ui| {
-            ui.horizontal(|ui| {
-                let (mut batch, mut accumulate) = (batch, accumulate);
-                if ui.add(DragValue::new(&mut batch).range(1..=1024).speed(0.05).suffix(" volumes")).changed() {
-                    draft.set(&format!("{part}.batch"), batch);
-                }
-                ui.label("x");
-                if ui.add(DragValue::new(&mut accumulate).range(1..=1024).speed(0.05)).changed() {
-                    draft.set(&format!("{part}.accumulate"), accumulate);
-                }
-            });
-            wrong(ui, draft, &format!("{part}.batch"));
-        });
-        row(ui, "Crop D, H, W", "Voxels of a training crop", |ui| {
-            ui.horizontal(|ui| {
-                let mut edges = crop_size;
-                let changed =
-                    edges.iter_mut().fold(false, |changed, edge| ui.add(DragValue::new(edge).range(4..=1024)).changed() || changed);
-                if changed {
-                    draft.set(&format!("{part}.crop_size"), edges);
-                }
-            });
-            wrong(ui, draft, &format!("{part}.crop_size"));
-        });
-        row(ui, "Learning rate", "Before the schedule", |ui| {
-            ui.horizontal(|ui| {
-                let (mut rate, speed) = (optimiser.base_lr(), optimiser.base_lr() * 0.02);
-                let drag = DragValue::new(&mut rate).range(1e-8..=10.0).speed(speed).custom_formatter(|rate, _| number(rate));
-                if ui.add(drag).changed() {
-                    draft.set(&rate_key(part, optimiser), rate);
-                }
-                card::note(ui, if matches!(optimiser, OptimiserConfig::Sgd { .. }) { "SGD" } else { "AdamW" });
-            });
-            wrong(ui, draft, &format!("{part}.optimiser"));
-        });
-    }
-}
-
-fn data(ui: &mut Ui, draft: &mut Draft) {
-    ui.label(RichText::new("Data").strong());
-    ui.end_row();
-    let config = draft.config().data.clone();
-    row(ui, "Intensity", "How voxel values become network input", |ui| {
-        ui.horizontal(|ui| {
-            let ct = matches!(config.preprocess.intensity, Intensity::CtWindow { .. });
-            if ui.selectable_label(ct, "CT window").on_hover_text("-175 to 250 HU become 0 to 1").clicked() && !ct {
-                draft.set("data.preprocess.intensity", Intensity::CT);
-            }
-            if ui.selectable_label(!ct, "z-score").on_hover_text("MRI: clipped at percentiles, then mean 0 and variance 1").clicked() && ct
-            {
-                draft.set("data.preprocess.intensity", Intensity::default());
-            }
-        });
-        wrong(ui, draft, "data.preprocess");
-    });
-    row(ui, "Labels used", "Share of the labelled training cases that fine-tuning may use", |ui| {
-        let LabelFraction(mut share) = config.label_fraction;
-        if ui.add(Slider::new(&mut share, 0.01..=1.0).custom_formatter(percent).custom_parser(from_percent)).changed() {
-            draft.set("data.label_fraction", (share * 100.0).round() / 100.0);
-        }
-        wrong(ui, draft, "data.label_fraction");
-    });
-    if let SplitConfig::HoldOut { test, validation } = config.split {
-        for (name, key, share, hint) in [
-            ("Test", "test", test, "Share of the labelled cases that are kept for testing"),
-            ("Validation", "validation", validation, "Share of the labelled cases that choose the best checkpoint"),
-        ] {
-            row(ui, name, hint, |ui| {
-                let mut share = share;
-                if ui.add(Slider::new(&mut share, 0.0..=0.5).custom_formatter(percent).custom_parser(from_percent)).changed() {
-                    draft.set(&format!("data.split.hold_out.{key}"), (share * 100.0).round() / 100.0);
-                }
-                wrong(ui, draft, "data.split");
-            });
-        }
-    }
-    row(ui, "Seed", "Keys every random draw: another seed is another run", |ui| {
-        let mut seed = draft.config().seed;
-        if ui.add(DragValue::new(&mut seed).speed(0.1)).changed() {
-            draft.set("seed", seed);
-        }
-    });
-}
-
-fn percent(share: f64, _: std::ops::RangeInclusive<usize>) -> String {
-    format!("{:.0} %", share * 100.0)
-}
-
-fn from_percent(text: &str) -> Option<f64> {
-    let number: f64 = text.trim().trim_end_matches('%').trim().parse().ok()?;
-    Some(number / 100.0)
 }
 
 /// Name and folder of the run. Returns whether another folder is wished for.

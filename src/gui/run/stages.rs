@@ -4,7 +4,7 @@ use eframe::egui::{Align, Layout, RichText, Ui, vec2};
 
 use super::card;
 use crate::config::RunConfig;
-use crate::gui::Palette;
+use crate::gui::{OpenRun, Palette};
 use crate::protocol::{Outcome, RunState, Stage, StageKind, StageState};
 use crate::report::wording::{count, duration};
 
@@ -21,19 +21,19 @@ struct ToCome {
 }
 
 /// A bar for each stage.
-pub(super) fn show(ui: &mut Ui, config: &RunConfig, state: &RunState) {
+pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
+    let (config, state, running) = (&run.config, run.state(), run.job.is_running());
     ui.horizontal(|ui| {
         card::title(ui, "Progress");
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state)));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state, running)));
     });
-    if state.stages.is_empty() {
+    if state.stages.is_empty() && running {
         card::note(ui, "Opening the dataset and the device.");
     }
-    let ended = state.outcome.is_some();
     for stage in &state.stages {
-        bar(ui, stage, state, ended);
+        bar(ui, stage, state, running);
     }
-    if !ended {
+    if running {
         for ToCome { stage, steps } in to_come(config, state) {
             let text = steps.map_or_else(String::new, |steps| count(steps, "step"));
             line(ui, &title(&stage), 0.0, (&text, ""), true);
@@ -42,7 +42,7 @@ pub(super) fn show(ui: &mut Ui, config: &RunConfig, state: &RunState) {
 }
 
 /// `stopped after 4 min 10 s, in pretrain simtrot_w at 200 of 400`.
-pub(super) fn standing(state: &RunState) -> String {
+pub(super) fn standing(state: &RunState, running: bool) -> String {
     let after = duration(state.secs);
     let place = state.stages.iter().rev().find(|stage| stage.secs.is_none());
     let place = place.map_or_else(String::new, |stage| format!(", in {} at {} of {}", stage.stage, stage.done, stage.total));
@@ -50,7 +50,8 @@ pub(super) fn standing(state: &RunState) -> String {
         Some(Outcome::Completed) => format!("completed in {after}"),
         Some(Outcome::Stopped) => format!("stopped after {after}{place}"),
         Some(Outcome::Failed { .. }) => format!("failed after {after}{place}"),
-        None => format!("{after} so far{place}"),
+        None if running => format!("{after} so far{place}"),
+        None => format!("interrupted after {after}{place}"),
     }
 }
 
@@ -68,12 +69,12 @@ pub(super) fn title(stage: &Stage) -> String {
     if stage.arm.is_empty() { kind.to_owned() } else { format!("{kind} {}", stage.arm) }
 }
 
-fn bar(ui: &mut Ui, stage: &StageState, state: &RunState, ended: bool) {
+fn bar(ui: &mut Ui, stage: &StageState, state: &RunState, running: bool) {
     let share = if stage.total == 0 { 1.0 } else { stage.done as f32 / stage.total as f32 };
     let done = format!("{} of {}", stage.done, stage.total);
     let time = match (stage.secs, stage.eta_secs(state.secs)) {
         (Some(secs), _) => duration(secs),
-        (None, _) if ended => "not finished".to_owned(),
+        (None, _) if !running => "not finished".to_owned(),
         (None, Some(left)) => format!("{} left", duration(left)),
         (None, None) => String::new(),
     };

@@ -20,7 +20,7 @@ pub(super) enum Starting {
     #[default]
     No,
     /// The folder is looked at.
-    Looking(Background<Found>),
+    Looking(Background<Box<Found>>),
     /// A run is there; the user is asked. The second value: whether to ask once more before it is deleted.
     Asking(Box<Found>, bool),
 }
@@ -56,7 +56,7 @@ impl Starting {
     /// Looks at the folder; the run starts when it is free.
     pub(super) fn begin(ctx: &egui::Context, draft: &Draft) -> Self {
         let (folder, name) = (draft.folder(), draft.config().name.clone());
-        Self::Looking(Background::start(ctx, move || Found::look(&folder, &name)))
+        Self::Looking(Background::start(ctx, move || Box::new(Found::look(&folder, &name))))
     }
 
     /// A question that is known, for tests.
@@ -81,7 +81,7 @@ impl Starting {
             let found = work.take();
             match found.as_ref().map(|found| &found.content) {
                 Some(Ok(Content::Nothing | Content::Run { saved: false })) => launch(draft, Start::Fresh, RunState::default(), desk),
-                Some(Ok(Content::Run { saved: true })) => *self = Self::Asking(Box::new(found.expect("it was just looked at")), false),
+                Some(Ok(Content::Run { saved: true })) => *self = Self::Asking(found.expect("it was just looked at"), false),
                 Some(Ok(Content::Foreign)) => {
                     let folder = draft.folder();
                     desk.trouble(format!(
@@ -159,7 +159,7 @@ fn choice(ui: &mut Ui, found: &Found, deleting: &mut bool, draft: &Draft) -> Opt
     ui.heading(format!("A run named {} is already there", draft.config().name));
     ui.label(card::quiet(ui, draft.folder().root().display().to_string()).small());
     if let Some((_, state)) = &found.earlier {
-        ui.label(standing(state));
+        ui.label(standing(state, false));
     }
     ui.add_space(8.0);
     ui.horizontal_wrapped(|ui| {

@@ -18,8 +18,8 @@ use super::{at_work, devices, replayed, wait_for, wait_until};
 use crate::config::{
     Arm, ArmsConfig, DataSource, ModelConfig, NnFormerConfig, Preset, PretextTask, RunConfig, SplitConfig, SyntheticConfig,
 };
-use crate::gui::testing::{has_gpu, window};
-use crate::gui::{App, Background, ThemeChoice};
+use crate::gui::testing::{fake_worker, has_gpu, window};
+use crate::gui::{App, Background, FollowedJob, OpenRun, ThemeChoice};
 use crate::protocol::{Command, Outcome, RunFolder};
 
 /// A run of seconds: a few steps of a tiny network on made-up volumes.
@@ -339,4 +339,21 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
     drop_in(&mut harness, kept.root());
     wait_until(&mut harness, "a trouble", |harness| !harness.state().desk.troubles.is_empty());
     assert!(harness.state().desk.troubles[0].1.contains("events.jsonl: line 1"));
+}
+
+#[test]
+fn a_worker_that_panics_is_shown_as_a_failure() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut handle, worker) = fake_worker();
+    handle.join = std::thread::spawn(|| panic!("a fault of the program, made for this test"));
+    let run = OpenRun::at_work(super::folder("demo"), config("demo"), FollowedJob::new(handle));
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(run));
+    harness.run_steps(2);
+    drop(worker);
+    wait_for(&mut harness, "The run failed: the program or the device");
+    harness.get_by_label_contains("what was saved is intact: resume the run");
+    // The run has a name although no worker told one.
+    assert!(harness.query_all_by_label("demo").count() > 0);
 }

@@ -128,7 +128,7 @@ fn a_checked_dataset_shows_every_case_and_what_is_wrong() {
         app.run.setup = Some(setup(draft, OpenData::checked(source, Ok(troubled())), estimate));
         app.run.view = View::Cases;
     };
-    in_both_lights("checked", arrange, |harness| small(harness));
+    in_both_lights("checked", arrange, small);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn settings_show_what_they_need() {
         app.run.setup = Some(demo_setup(app));
         app.run.view = View::Cases;
     };
-    in_both_lights("fits", fits, |harness| small(harness));
+    in_both_lights("fits", fits, small);
 }
 
 #[test]
@@ -220,5 +220,5 @@ fn a_run_that_is_there_is_asked_about() {
         app.run.setup = Some(setup);
         app.run.view = View::Cases;
     };
-    in_both_lights("question", arrange, |harness| small(harness));
+    in_both_lights("question", arrange, small);
 }
