@@ -3,12 +3,14 @@
 use eframe::egui::{Align, Layout, RichText, Ui, vec2};
 
 use super::card;
-use crate::config::RunConfig;
+use crate::config::{Arm, RunConfig};
 use crate::gui::{OpenRun, Palette};
 use crate::protocol::{Outcome, RunState, Stage, StageKind, StageState};
 use crate::report::wording::{count, duration};
 
-const NAME: f32 = 150.0;
+/// Room for the names: as much as the longest needs, within bounds.
+const NAMES: std::ops::RangeInclusive<f32> = 90.0..=220.0;
+const LETTER: f32 = 7.2;
 const DONE: f32 = 84.0;
 const TIME: f32 = 96.0;
 const ROW_HEIGHT: f32 = 18.0;
@@ -30,14 +32,16 @@ pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
     if state.stages.is_empty() && running {
         card::note(ui, "Opening the dataset and the device.");
     }
+    let coming = if running { to_come(config, state) } else { Vec::new() };
+    let names = state.stages.iter().map(|stage| &stage.stage).chain(coming.iter().map(|coming| &coming.stage));
+    let letters = names.map(|stage| title(stage).chars().count()).max().unwrap_or_default();
+    let width = (letters as f32 * LETTER).clamp(*NAMES.start(), *NAMES.end());
     for stage in &state.stages {
-        bar(ui, stage, state, running);
+        bar(ui, width, stage, (state.secs, running));
     }
-    if running {
-        for ToCome { stage, steps } in to_come(config, state) {
-            let text = steps.map_or_else(String::new, |steps| count(steps, "step"));
-            line(ui, &title(&stage), 0.0, (&text, ""), true);
-        }
+    for ToCome { stage, steps } in coming {
+        let text = steps.map_or_else(String::new, |steps| count(steps, "step"));
+        line(ui, (&title(&stage), width), 0.0, (&text, ""), true);
     }
 }
 
@@ -69,19 +73,19 @@ pub(super) fn title(stage: &Stage) -> String {
     if stage.arm.is_empty() { kind.to_owned() } else { format!("{kind} {}", stage.arm) }
 }
 
-fn bar(ui: &mut Ui, stage: &StageState, state: &RunState, running: bool) {
+fn bar(ui: &mut Ui, width: f32, stage: &StageState, (now_secs, running): (f64, bool)) {
     let share = if stage.total == 0 { 1.0 } else { stage.done as f32 / stage.total as f32 };
     let done = format!("{} of {}", stage.done, stage.total);
-    let time = match (stage.secs, stage.eta_secs(state.secs)) {
+    let time = match (stage.secs, stage.eta_secs(now_secs)) {
         (Some(secs), _) => duration(secs),
         (None, _) if !running => "not finished".to_owned(),
         (None, Some(left)) => format!("{} left", duration(left)),
         (None, None) => String::new(),
     };
-    line(ui, &title(&stage.stage), share, (&done, &time), false);
+    line(ui, (&title(&stage.stage), width), share, (&done, &time), false);
 }
 
-fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: bool) {
+fn line(ui: &mut Ui, (name, room): (&str, f32), share: f32, (done, time): (&str, &str), faint: bool) {
     let palette = Palette::of(ui);
     ui.horizontal(|ui| {
         ui.set_height(ROW_HEIGHT);
@@ -94,7 +98,7 @@ fn line(ui: &mut Ui, name: &str, share: f32, (done, time): (&str, &str), faint: 
                 card::one_line(ui, content);
             });
         };
-        cell(ui, NAME, Layout::left_to_right(Align::Center), name_text);
+        cell(ui, room, Layout::left_to_right(Align::Center), name_text);
         let spacing = 3.0 * ui.spacing().item_spacing.x;
         let width = (ui.available_width() - DONE - TIME - spacing).max(60.0);
         let colour = if share >= 1.0 { palette.good().gamma_multiply(0.75) } else { palette.series(0) };
@@ -111,21 +115,53 @@ fn to_come(config: &RunConfig, state: &RunState) -> Vec<ToCome> {
     if !compares {
         return Vec::new();
     }
-    let mut coming = Vec::new();
-    let steps = |arm, steps: fn(&RunConfig) -> usize| config.with_arm(arm).ok().map(|own| steps(&own));
-    for arm in &config.arms.pretrain {
-        coming.push(ToCome {
-            stage: Stage { kind: StageKind::Pretrain, arm: arm.name.clone() },
-            steps: steps(arm, |own| own.pretrain.steps),
-        });
+    let stages = config.arms.pretrain.iter().map(|arm| (StageKind::Pretrain, arm));
+    let finetunings = config.arms.finetune.iter().flat_map(|arm| [(StageKind::Finetune, arm), (StageKind::Test, arm)]);
+    let ahead = stages.chain(finetunings).filter(|(kind, arm)| state.stage(*kind, &arm.name).is_none());
+    ahead.map(|(kind, arm)| ToCome { stage: Stage { kind, arm: arm.name.clone() }, steps: steps(config, kind, arm) }).collect()
+}
+
+/// Steps of a training, with the arm's own settings where they change them.
+fn steps(config: &RunConfig, kind: StageKind, arm: &Arm) -> Option<usize> {
+    let of: fn(&RunConfig) -> usize = match kind {
+        StageKind::Pretrain => |config| config.pretrain.steps,
+        StageKind::Finetune => |config| config.finetune.steps,
+        _ => return None,
+    };
+    if arm.set.iter().any(|setting| setting.contains("steps")) {
+        return config.with_arm(arm).ok().map(|own| of(&own));
     }
-    for arm in &config.arms.finetune {
-        coming.push(ToCome {
-            stage: Stage { kind: StageKind::Finetune, arm: arm.name.clone() },
-            steps: steps(arm, |own| own.finetune.steps),
-        });
-        coming.push(ToCome { stage: Stage { kind: StageKind::Test, arm: arm.name.clone() }, steps: None });
+    Some(of(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Event, Record};
+
+    #[test]
+    fn what_is_to_come_is_told_with_each_arms_own_steps() {
+        let mut config = RunConfig::default();
+        config.arms.finetune[0].set = vec!["finetune.steps=7".to_owned()];
+        let mut state = RunState::default();
+        assert!(to_come(&config, &state).is_empty(), "before a stage with a name began, it may be no comparison");
+        let stage = Stage { kind: StageKind::Pretrain, arm: "simtrot_w".to_owned() };
+        state.apply(&Record { secs: 0.0, event: Event::StageStarted { stage, total: 1000, done: 0 } });
+        let coming: Vec<_> = to_come(&config, &state).into_iter().map(|coming| (coming.stage.to_string(), coming.steps)).collect();
+        let expected =
+            [("finetune scratch", Some(7)), ("test scratch", None), ("finetune simtrot_w", Some(1000)), ("test simtrot_w", None)];
+        assert_eq!(coming, expected.map(|(name, steps)| (name.to_owned(), steps)));
     }
-    coming.retain(|coming| state.stage(coming.stage.kind, &coming.stage.arm).is_none());
-    coming
+
+    #[test]
+    fn how_a_run_stands_is_told_in_a_line() {
+        let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
+        let mut state = RunState::default();
+        state.apply(&Record { secs: 1.0, event: Event::StageStarted { stage: stage.clone(), total: 10, done: 0 } });
+        state.apply(&Record { secs: 8.0, event: Event::Progress { stage, done: 4, total: 10 } });
+        assert_eq!(standing(&state, true), "8.0 s so far, in pretrain at 4 of 10");
+        assert_eq!(standing(&state, false), "interrupted after 8.0 s, in pretrain at 4 of 10");
+        state.apply(&Record { secs: 9.0, event: Event::Finished { outcome: Outcome::Stopped } });
+        assert_eq!(standing(&state, false), "stopped after 9.0 s, in pretrain at 4 of 10");
+    }
 }
