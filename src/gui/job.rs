@@ -1,7 +1,7 @@
 //! A worker's job as a panel follows it: events folded, previews kept, commands sent.
 
 use std::sync::mpsc::{TryRecvError, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eframe::egui;
 
@@ -20,6 +20,8 @@ pub struct FollowedJob {
     /// The fold over its events.
     pub state: RunState,
     handle: Option<RunHandle>,
+    /// When the worker was last heard, or when it was first listened to.
+    heard: Option<Instant>,
     paused: bool,
     stopping: bool,
     /// Commands that the worker's full queue did not take yet.
@@ -34,7 +36,7 @@ impl FollowedJob {
 
     /// Follows a resumed job, of which `state` is known already.
     pub fn going_on(handle: RunHandle, state: RunState) -> Self {
-        Self { state, handle: Some(handle), ..Self::default() }
+        Self { state, handle: Some(handle), heard: Some(Instant::now()), ..Self::default() }
     }
 
     /// A job that ended before the window opened.
@@ -57,6 +59,7 @@ impl FollowedJob {
         for _ in 0..EVENTS_PER_FRAME {
             match handle.events.try_recv() {
                 Ok(record) => {
+                    self.heard = Some(Instant::now());
                     ended |= matches!(record.event, Event::Finished { .. });
                     self.state.apply(&record);
                 }
@@ -117,6 +120,11 @@ impl FollowedJob {
     /// Whether the worker is at work, paused included.
     pub fn is_running(&self) -> bool {
         self.handle.is_some()
+    }
+
+    /// How long the worker has told nothing; none where none is at work.
+    pub fn silence(&self) -> Option<Duration> {
+        self.heard.filter(|_| self.is_running()).map(|heard| heard.elapsed())
     }
 
     /// Whether it was asked to hold.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use eframe::egui::{Color32, Id, Rangef, Rect, RichText, Sense, Stroke, Ui, vec2};
-use egui_plot::{GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoints};
+use egui_plot::{GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints};
 
 use super::card;
 use super::series::{Quantity, SeriesCache};
@@ -141,6 +141,7 @@ impl Curves {
         let group = Id::unique("curves of a run");
         let shown = traces.iter().filter(|trace| !self.hidden.contains(&(trace.run.clone(), trace.stage.arm.clone())));
         let lines: Vec<_> = shown.filter_map(|trace| Some((trace, self.cache.get(&trace.run, &trace.stage)?.get(quantity)?))).collect();
+        let named: Vec<(&str, &[PlotPoint])> = lines.iter().map(|(trace, series)| (trace.name.as_str(), series.bold.as_slice())).collect();
         let [low, high] = room(lines.iter().flat_map(|(_, series)| series.bold.iter().chain(&series.raw)).map(|point| point.y));
         let plot = Plot::new(("curve", quantity.title()))
             .height(PLOT_HEIGHT)
@@ -159,10 +160,7 @@ impl Curves {
             .y_axis_formatter(|mark, _| number(mark.value))
             .x_axis_formatter(|mark, _| if mark.value < 0.0 { String::new() } else { number(mark.value) })
             .label_formatter(|hover| match hover {
-                HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
-                    Some(format!("{plot_name}\nstep {:.0}: {}", position.x, number(position.y)))
-                }
-                _ => None,
+                HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position } => readout(&named, position.x),
             });
         plot.show(ui, |plot| {
             // Faint lines first: no running mean is hidden behind another's noise.
@@ -229,6 +227,22 @@ fn room(values: impl Iterator<Item = f64>) -> [f64; 2] {
     if high - low < 1e-6 * least { [low - least, high + least] } else { [low, high] }
 }
 
+/// What every line has at a step: the value of its nearest point.
+fn readout(lines: &[(&str, &[PlotPoint])], step: f64) -> Option<String> {
+    let at = |(name, points): &(&str, &[PlotPoint])| {
+        let after = points.partition_point(|point| point.x < step);
+        let near = points[after.saturating_sub(1)..].iter().take(2);
+        let nearest = near.min_by(|a, b| (a.x - step).abs().total_cmp(&(b.x - step).abs()))?;
+        // Beyond its end a line says nothing.
+        let (first, last) = (points.first()?.x, points.last()?.x);
+        (first - 0.5..=last + 0.5).contains(&step).then(|| (nearest.x, format!("{name}: {}", number(nearest.y))))
+    };
+    let found: Vec<(f64, String)> = lines.iter().filter_map(at).collect();
+    let (step, _) = found.first()?;
+    let values: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
+    Some(format!("step {step:.0}\n{}", values.join("\n")))
+}
+
 /// A few round numbers along an axis.
 fn marks((low, high): (f64, f64), most: f64) -> Vec<GridMark> {
     let least = (high - low) / most;
@@ -264,6 +278,19 @@ pub(super) fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readout_names_every_line_that_reaches_so_far() {
+        let line = |steps: std::ops::RangeInclusive<u8>, y: f64| -> Vec<PlotPoint> {
+            steps.map(|step| PlotPoint::new(f64::from(step), y)).collect()
+        };
+        let (long, short) = (line(1..=100, 0.25), line(1..=60, 3.0));
+        let lines = [("a", long.as_slice()), ("b", short.as_slice())];
+        assert_eq!(readout(&lines, 50.4).unwrap(), "step 50\na: 0.25\nb: 3");
+        assert_eq!(readout(&lines, 79.8).unwrap(), "step 80\na: 0.25");
+        assert_eq!(readout(&lines, 120.0), None);
+        assert_eq!(readout(&[("empty", &[])], 1.0), None);
+    }
 
     #[test]
     fn a_flat_line_has_room_in_its_own_scale() {

@@ -30,7 +30,8 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{self, Button, Panel, RichText, ScrollArea, Ui};
 
 use super::{Desk, OpenRun, Palette};
-use crate::config::DataSource;
+use crate::config::{DataSource, RunConfig};
+use crate::protocol::RunFolder;
 use curves::Curves;
 use fetch::{Ask, Chosen, Fetch};
 use recipe::Recipe;
@@ -154,7 +155,8 @@ impl RunPanel {
     /// Opens a dataset, on the settings that are there or else on `recipe`.
     fn open_dataset(&mut self, ctx: &egui::Context, source: DataSource, recipe: Recipe, desk: &mut Desk) {
         match &mut self.setup {
-            Some(setup) if recipe != Recipe::Demo => setup.open(ctx, source),
+            // Settings made for the demo are for the demo alone.
+            Some(setup) if recipe != Recipe::Demo && !setup.draft.recipe().is_demo() => setup.open(ctx, source),
             _ => self.set_up(ctx, recipe, Some(source), desk),
         }
         self.setup_hidden = false;
@@ -174,6 +176,24 @@ impl RunPanel {
         }
     }
 
+    /// Shows or hides what the next run is set up with; at first the settings of the run that is shown, or else the demo's.
+    fn toggle_setup(&mut self, ctx: &egui::Context, desk: &mut Desk) {
+        if self.setup.is_some() {
+            self.setup_hidden = !self.setup_hidden;
+        } else if let Some(run) = desk.shown() {
+            self.set_up_like(ctx, &run.config, &run.folder);
+        } else {
+            self.open_dataset(ctx, DataSource::Demo, Recipe::Demo, desk);
+        }
+    }
+
+    /// Sets up another run with the settings of one.
+    fn set_up_like(&mut self, ctx: &egui::Context, config: &RunConfig, folder: &RunFolder) {
+        let parent = folder.root().parent().unwrap_or(Path::new("runs"));
+        self.setup = Some(Setup::new(ctx, draft::Draft::like(config, parent)));
+        self.setup_hidden = false;
+    }
+
     /// Which runs are open, and what the right side shows.
     fn bar(&mut self, ui: &mut Ui, desk: &mut Desk) {
         Panel::top("runs")
@@ -184,12 +204,7 @@ impl RunPanel {
                     let set_up = self.setup.is_some() && !self.setup_hidden;
                     let word = if set_up { "Hide set-up" } else { "New run" };
                     if ui.button(word).on_hover_text("The data and settings of the next run").clicked() {
-                        if self.setup.is_some() {
-                            self.setup_hidden = !self.setup_hidden;
-                        } else {
-                            let ctx = ui.ctx().clone();
-                            self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk);
-                        }
+                        self.toggle_setup(ui.ctx(), desk);
                     }
                     ui.separator();
                     if self.setup.is_some()
@@ -326,11 +341,7 @@ impl RunPanel {
         desk.settings.panel = panel;
         match wish {
             None => {}
-            Some(followed::Wish::Another) => {
-                let parent = folder.root().parent().unwrap_or(Path::new("runs")).to_owned();
-                self.setup = Some(Setup::new(&ctx, draft::Draft::like(&config, &parent)));
-                self.setup_hidden = false;
-            }
+            Some(followed::Wish::Another) => self.set_up_like(&ctx, &config, &folder),
             Some(followed::Wish::Resume) => {
                 let state = desk.shown().map(|run| run.state().clone()).unwrap_or_default();
                 start::resume(&folder, &config, state, desk);

@@ -29,6 +29,11 @@ impl Recipe {
     /// Those that come with the program.
     pub(super) const SHIPPED: [Self; 6] = [Self::Defaults, Self::Demo, Self::DemoPretext, Self::Hippocampus, Self::Synapse, Self::Brats];
 
+    /// Whether it is made for the embedded cases.
+    pub(super) fn is_demo(&self) -> bool {
+        matches!(self, Self::Demo | Self::DemoPretext)
+    }
+
     /// Its name in lists.
     pub(super) fn title(&self) -> String {
         match self {

@@ -9,8 +9,12 @@ use super::fetch::Ask;
 use super::recipe::{Recipe, Size};
 use crate::config::{ModelConfig, Preset, PretextTask, Rotate};
 use crate::device::DeviceChoice;
+use crate::gui::Palette;
 use crate::worker::OfferedDevice;
 
+/// Settings that are folded away.
+const FOLDED: [&str; 7] =
+    ["pretrain.batch", "pretrain.crop_size", "pretrain.optimiser", "finetune.batch", "finetune.crop_size", "finetune.optimiser", "data"];
 /// Width of a list's closed box.
 const BOX: f32 = 214.0;
 /// Weights that the slider reaches; a number may be typed beyond.
@@ -56,7 +60,10 @@ impl SettingsForm {
         if let Some(problem) = draft.problem_of("arms") {
             card::problem(ui, problem);
         }
-        CollapsingHeader::new("More settings").id_salt("more settings").show_unindented(ui, |ui| {
+        let wrong = FOLDED.into_iter().any(|key| draft.problem_of(key).is_some());
+        let more =
+            if wrong { RichText::new("More settings: ! look here").color(Palette::of(ui).bad()) } else { RichText::new("More settings") };
+        CollapsingHeader::new(more).id_salt("more settings").show_unindented(ui, |ui| {
             form(ui, "more", |ui| {
                 advanced::training(ui, draft);
                 advanced::data(ui, draft);

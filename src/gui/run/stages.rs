@@ -1,5 +1,7 @@
 //! How far a run has come: a bar for each stage, what is still to come, time left.
 
+use std::time::Duration;
+
 use eframe::egui::{Align, Layout, RichText, Ui, vec2};
 
 use super::card;
@@ -15,6 +17,8 @@ const DONE: f32 = 84.0;
 const TIME: f32 = 96.0;
 const ROW_HEIGHT: f32 = 18.0;
 const BAR_HEIGHT: f32 = 8.0;
+/// A worker that tells nothing for longer is spoken of.
+const LONG_SILENCE: Duration = Duration::from_secs(20);
 
 /// A stage that has not begun: what it does, and its steps where the settings tell.
 struct ToCome {
@@ -29,6 +33,10 @@ pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
         card::title(ui, "Progress");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state, running)));
     });
+    if let Some(silence) = run.job.silence().filter(|silence| *silence > LONG_SILENCE && !run.job.is_paused()) {
+        // Measuring tokens or segmenting a large case takes its time; that must not look like a standstill.
+        card::note(ui, format!("The worker computes; its last word came {} ago.", duration(silence.as_secs_f64())));
+    }
     if state.stages.is_empty() && running {
         card::note(ui, "Opening the dataset and the device.");
     }

@@ -363,3 +363,33 @@ fn a_worker_that_panics_is_shown_as_a_failure() {
     // The run has a name although no worker told one.
     assert!(harness.query_all_by_label("demo").count() > 0);
 }
+
+#[test]
+fn another_run_is_set_up_like_the_one_that_is_shown() {
+    if !has_gpu() {
+        return;
+    }
+    let mut config = config("demo");
+    config.pretrain.mask_ratio = 0.35;
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(replayed("demo", &config, run("demo", Until::End, 0.0))));
+    harness.run_steps(3);
+    click(&mut harness, "New run");
+    let draft = &harness.state().run.setup.as_ref().unwrap().draft;
+    assert_eq!((draft.config().name.as_str(), draft.config().pretrain.mask_ratio), ("demo_2", 0.35));
+    assert_eq!(draft.folder(), super::folder("demo_2"));
+    click(&mut harness, "Hide set-up");
+    assert!(harness.query_by_label("Weight w").is_none());
+}
+
+#[test]
+fn files_over_the_window_are_welcomed() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, _| {});
+    harness.run_steps(2);
+    let plain = harness.render().unwrap();
+    harness.input_mut().hovered_files.push(eframe::egui::HoveredFile::default());
+    harness.run_steps(2);
+    assert!(harness.render().unwrap() != plain, "the window says that a drop is welcome");
+}

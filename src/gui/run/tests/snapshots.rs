@@ -187,7 +187,10 @@ fn a_failed_run_says_why_and_what_to_do() {
         app.run.setup = Some(demo_setup(app));
         app.desk.put(replayed("demo", &config("demo"), run("demo", Until::Failure, 0.0)));
     };
-    in_both_lights("failed", arrange, |harness| wait_for(harness, "Scores on the test cases"));
+    in_both_lights("failed", arrange, |harness| {
+        wait_for(harness, "Scores on the test cases");
+        small(harness);
+    });
 }
 
 #[test]
