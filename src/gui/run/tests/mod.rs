@@ -2,6 +2,7 @@
 
 mod interaction;
 mod made_up;
+mod real_worker;
 mod snapshots;
 
 use std::path::Path;
@@ -67,4 +68,10 @@ fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harnes
         std::thread::sleep(Duration::from_millis(10));
         harness.step();
     }
+}
+
+/// Clicks what has a name.
+fn click(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(2);
 }
