@@ -6,7 +6,7 @@ use eframe::egui::{Align, CollapsingHeader, Layout, OpenUrl, RichText, Ui};
 
 use super::card;
 use crate::gui::{FollowedJob, OpenRun, Palette};
-use crate::protocol::{Outcome, RunState, Severity, TransferReport};
+use crate::protocol::{Outcome, RunState, Severity, StageState, TransferReport};
 use crate::report::wording::count;
 
 /// Notices that are shown at once; more are folded away.
@@ -59,9 +59,19 @@ pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> O
     if !environment.device_name.is_empty() {
         parts.insert(0, format!("{} ({})", environment.device_name, environment.backend));
     }
+    parts.extend(last_saved(run.state()));
     let line = card::quiet(ui, parts.join("   ")).small();
     card::one_line(ui, line).on_hover_text(parts.join("\n"));
     wish
+}
+
+/// `last saved: Pre-train simtrot_w at step 200`.
+fn last_saved(state: &RunState) -> Option<String> {
+    let saved = |stage: &StageState| {
+        let (step, ..) = stage.checkpoints.iter().max_by_key(|(step, ..)| *step)?;
+        Some(format!("last saved: {} at step {step}", super::stages::title(&stage.stage)))
+    };
+    state.stages.iter().rev().find_map(saved)
 }
 
 /// Buttons of a run at work, right to left.

@@ -14,7 +14,7 @@ use super::{at_work, click, replayed, wait_for, wait_until};
 use crate::config::Preset;
 use crate::gui::testing::{fake_worker, has_gpu, window};
 use crate::gui::{App, FollowedJob, OpenRun, ThemeChoice};
-use crate::protocol::{Command, Outcome, RunFolder};
+use crate::protocol::{Command, Event, Outcome, RunFolder};
 
 #[test]
 fn buttons_send_their_commands_in_order() {
@@ -27,6 +27,9 @@ fn buttons_send_their_commands_in_order() {
     click(&mut harness, "Pause");
     assert!(harness.state().desk.shown().unwrap().job.is_paused());
     click(&mut harness, "Save");
+    let stage = harness.state().desk.shown().unwrap().state().stages.last().unwrap().stage.clone();
+    worker.tell(80.0, Event::Checkpoint { stage, step: 241, path: "checkpoints/last".to_owned(), best: false });
+    wait_for(&mut harness, "last saved: Pre-train simtrot_w at step 241");
     click(&mut harness, "Resume");
     assert!(!harness.state().desk.shown().unwrap().job.is_paused());
     click(&mut harness, "Stop");
