@@ -153,6 +153,8 @@ impl Desk {
     /// Shows a run, in place of an older look at the same folder.
     pub fn put(&mut self, run: OpenRun) {
         match self.runs.iter().position(|open| open.folder == run.folder) {
+            // The worker's own word is newer than any record of it.
+            Some(index) if self.runs[index].job.is_running() && !run.job.is_running() => self.shown = index,
             Some(index) => {
                 self.runs[index] = run;
                 self.shown = index;
@@ -174,6 +176,11 @@ impl Desk {
     /// Reads a run's folder and shows it when it is read.
     pub fn open_run(&mut self, ctx: &egui::Context, folder: &Path) {
         self.settings.remember_run(folder);
+        let same = |run: &OpenRun| std::path::absolute(run.folder.root()).ok() == std::path::absolute(folder).ok();
+        if let Some(index) = self.runs.iter().position(|run| run.job.is_running() && same(run)) {
+            self.shown = index;
+            return;
+        }
         let folder = RunFolder::new(folder);
         self.opening.push(Background::start(ctx, move || {
             let config = folder.config().map_err(|error| error.to_string())?;

@@ -133,7 +133,10 @@ impl RunPanel {
                 desk.settings.remember_dataset(&at.place);
                 self.open_dataset(ctx, at.source(), Recipe::Defaults, desk);
             }
-            Chosen::Run(folder) => desk.open_run(ctx, &folder),
+            Chosen::Run(folder) => {
+                self.view = View::Run;
+                desk.open_run(ctx, &folder);
+            }
             Chosen::Config(path) => match &mut self.setup {
                 Some(setup) => setup.restart(ctx, Recipe::File(path), desk),
                 None => self.set_up(ctx, Recipe::File(path), None, desk),
@@ -226,6 +229,7 @@ impl RunPanel {
                             }
                         }
                         if let Some(place) = chosen {
+                            self.view = View::Run;
                             desk.open_run(ui.ctx(), &place);
                         }
                     });

@@ -223,3 +223,20 @@ fn a_folder_that_is_no_dataset_is_told_with_what_to_do_and_cannot_be_started() {
     assert_eq!(*setup.draft.recipe(), Recipe::Defaults);
     assert_eq!(harness.state().desk.settings.recent_datasets, [folder.path().to_owned()]);
 }
+
+#[test]
+fn opening_the_run_at_work_does_not_let_its_worker_go() {
+    if !has_gpu() {
+        return;
+    }
+    let (run, worker) = at_work("demo", &config("demo"), run("demo", Until::Pretraining, 0.0));
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(run));
+    let ctx = harness.ctx.clone();
+    let state = super::made_up::run("demo", Until::End, 0.0);
+    harness.state_mut().desk.open_run(&ctx, super::folder("demo").root());
+    harness.state_mut().desk.put(replayed("demo", &config("demo"), state));
+    harness.run_steps(3);
+    assert!(harness.state().desk.at_work().is_some() && harness.state().desk.runs.len() == 1);
+    click(&mut harness, "Stop");
+    assert_eq!(worker.commands(), [Command::Stop]);
+}
