@@ -15,6 +15,7 @@ mod frame_bench;
 mod job;
 mod keys;
 mod layout;
+mod marks;
 pub mod mask_ratio;
 mod open;
 pub mod run;

@@ -70,6 +70,13 @@ pub fn verdict(collapse: &Collapse, untrained: &Collapse) -> Option<Judgement> {
     judged(Verdict::Drifting, sentence)
 }
 
+/// Where `eta2_turned` leaves health, and where collapse begins, beside an untrained encoder: the bands of a plot. The locks have
+/// their say as well, so that a verdict may be worse than its band.
+pub fn borders(untrained: &Collapse) -> [f64; 2] {
+    let start = untrained.eta2_turned.unwrap_or(0.0);
+    [HEALTHY_BELOW, COLLAPSED_FROM].map(|share| start + share * (1.0 - start).max(LEAST_ROOM))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +102,15 @@ mod tests {
         assert_eq!(word(&measured(0.3, 0.8, 0.1)), Verdict::Drifting, "the locks are asked as well");
         let fresh = verdict(&measured(0.10, 0.02, -0.03), &untrained).unwrap();
         assert!(fresh.verdict == Verdict::Healthy && fresh.sentence.contains("train longer"), "{fresh:?}");
+    }
+
+    #[test]
+    fn the_borders_are_those_of_the_verdict() {
+        let untrained = measured(0.10, 0.3, 0.3);
+        let [drifting, collapsed] = borders(&untrained);
+        let word = |turned: f64| verdict(&measured(turned, 0.05, 0.05), &untrained).unwrap().verdict;
+        assert_eq!((word(drifting - 1e-6), word(drifting + 1e-6)), (Verdict::Healthy, Verdict::Drifting));
+        assert_eq!((word(collapsed - 1e-6), word(collapsed + 1e-6)), (Verdict::Drifting, Verdict::Collapsed));
     }
 
     #[test]

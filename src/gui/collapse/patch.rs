@@ -1,0 +1,223 @@
+//! The chosen token's patch in its crop, and how alike all other tokens of a volume are to it, painted over the slices.
+
+use std::sync::Arc;
+
+use eframe::egui::{self, RichText, Ui, UiBuilder, vec2};
+use eframe::egui_wgpu::RenderState;
+
+use super::super::slice::{Cursor, HeatTexture, ImageTexture, LabelColours, Plane, Scene, SliceView, TokenOverlay, WindowLevel};
+use super::super::{Palette, Settings};
+use super::Chosen;
+use super::heat_map::{Scale, place_name};
+use super::maps::TokenMaps;
+use crate::protocol::TokenPreview;
+use crate::volume::Grid;
+
+/// What is on the GPU.
+struct Uploaded {
+    preview: Arc<TokenPreview>,
+    volume: usize,
+    channel: usize,
+    grid: Grid,
+    image: ImageTexture,
+    window: WindowLevel,
+}
+
+/// The likeness that is painted.
+struct Painted {
+    chosen: Chosen,
+    volume: usize,
+    heat: HeatTexture,
+    /// The most alike token, and its cosine; the chosen one itself left out.
+    best: (usize, f32),
+}
+
+/// The slices.
+#[derive(Default)]
+pub(super) struct Patch {
+    /// Whose crop is shown.
+    volume: usize,
+    channel: usize,
+    hide_likeness: bool,
+    cursor: Cursor,
+    views: [SliceView; 2],
+    uploaded: Option<Uploaded>,
+    painted: Option<Painted>,
+    colours: LabelColours,
+}
+
+impl Patch {
+    /// Forgets what is painted: the maps are others.
+    pub(super) fn forget(&mut self) {
+        self.painted = None;
+    }
+
+    /// Shows a token that was chosen elsewhere.
+    pub(super) fn look_at(&mut self, chosen: Chosen, preview: &TokenPreview) {
+        let [_, h, w] = preview.grid;
+        let place = [chosen.token / (h * w), chosen.token / w % h, chosen.token % w];
+        let cell = cell(preview);
+        self.volume = chosen.volume;
+        self.cursor.voxel = std::array::from_fn(|axis| place[axis] * cell[axis] + cell[axis] / 2);
+    }
+
+    /// Which volume, which channel, painted or not.
+    pub(super) fn choosers(&mut self, ui: &mut Ui, preview: &TokenPreview) {
+        self.volume = self.volume.min(preview.cases.len() - 1);
+        self.channel = self.channel.min(preview.channels - 1);
+        let width = (ui.available_width() - 110.0).clamp(60.0, 112.0);
+        let combo = egui::ComboBox::from_id_salt("painted volume").selected_text(&preview.cases[self.volume]).width(width).truncate();
+        combo
+            .show_index(ui, &mut self.volume, preview.cases.len(), |index| preview.cases[index].clone())
+            .on_hover_text("Whose crop is shown");
+        if preview.channels > 1 {
+            let combo = egui::ComboBox::from_id_salt("painted channel").selected_text(format!("ch. {}", self.channel + 1)).width(50.0);
+            combo.show_index(ui, &mut self.channel, preview.channels, |index| format!("channel {}", index + 1));
+        }
+        let mut shown = !self.hide_likeness;
+        ui.checkbox(&mut shown, "likeness").on_hover_text("Paint how alike every token of this crop is to the chosen one (cosine)");
+        self.hide_likeness = !shown;
+    }
+
+    /// Draws two planes of the crop in `height` points; returns a token that was clicked.
+    pub(super) fn show(
+        &mut self,
+        ui: &mut Ui,
+        (maps, preview): (&TokenMaps, &Arc<TokenPreview>),
+        chosen: Option<Chosen>,
+        (gpu, settings): (Option<&RenderState>, &Settings),
+        heights: [f32; 2],
+    ) -> Option<Chosen> {
+        let Some(gpu) = gpu else {
+            ui.label("The window has no GPU to draw slices with.");
+            return None;
+        };
+        self.upload(gpu, preview);
+        self.paint(gpu, (maps, preview), chosen);
+        let uploaded = self.uploaded.as_ref()?;
+        let [_, h, w] = preview.grid;
+        let marked: Vec<[usize; 3]> =
+            chosen.map(|chosen| [chosen.token / (h * w), chosen.token / w % h, chosen.token % w]).into_iter().collect();
+        let heat = self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_likeness);
+        let scene = Scene {
+            grid: &uploaded.grid,
+            image: &uploaded.image,
+            labels: None,
+            truth: None,
+            heat,
+            tokens: Some(TokenOverlay { cell: cell(preview), marked: &marked }),
+            window: uploaded.window,
+            colours: &self.colours,
+            settings: &settings.slices,
+            convention: settings.convention,
+            keys: &settings.keys,
+        };
+        let mut clicked = None;
+        let mut window = None;
+        for ((view, plane), height) in self.views.iter_mut().zip([Plane::Axial, Plane::Coronal]).zip(heights) {
+            let size = vec2(ui.available_width(), height);
+            let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+            let mut pane = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(plane.title()));
+            let seen = view.show(&mut pane, plane, &scene, &mut self.cursor);
+            clicked = clicked.or(seen.clicked);
+            window = window.or(seen.window).or(seen.auto_window.then(|| WindowLevel::auto(channel(preview, self.volume, self.channel))));
+        }
+        if let (Some(window), Some(uploaded)) = (window, &mut self.uploaded) {
+            uploaded.window = window;
+        }
+        let cell = cell(preview);
+        clicked.map(|voxel| {
+            let place: [usize; 3] = std::array::from_fn(|axis| (voxel[axis] / cell[axis]).min(preview.grid[axis] - 1));
+            Chosen { volume: self.volume, token: (place[0] * h + place[1]) * w + place[2] }
+        })
+    }
+
+    fn upload(&mut self, gpu: &RenderState, preview: &Arc<TokenPreview>) {
+        let same = |uploaded: &Uploaded| {
+            Arc::ptr_eq(&uploaded.preview.voxels, &preview.voxels) && (uploaded.volume, uploaded.channel) == (self.volume, self.channel)
+        };
+        if self.uploaded.as_ref().is_some_and(same) {
+            return;
+        }
+        let first = self.uploaded.is_none();
+        let voxels = channel(preview, self.volume, self.channel);
+        self.uploaded = Some(Uploaded {
+            preview: preview.clone(),
+            volume: self.volume,
+            channel: self.channel,
+            grid: Grid::axis_aligned(preview.crop, preview.spacing_mm[self.volume]),
+            image: ImageTexture::upload(gpu, voxels, preview.crop),
+            window: WindowLevel::auto(voxels),
+        });
+        if first && self.cursor == Cursor::default() {
+            self.cursor = Cursor::middle(preview.crop);
+        }
+    }
+
+    fn paint(&mut self, gpu: &RenderState, (maps, preview): (&TokenMaps, &TokenPreview), chosen: Option<Chosen>) {
+        let Some(chosen) = chosen else {
+            self.painted = None;
+            return;
+        };
+        if self.painted.as_ref().is_some_and(|painted| (painted.chosen, painted.volume) == (chosen, self.volume)) {
+            return;
+        }
+        let scale = Scale::of(maps);
+        let likeness = maps.likeness((chosen.volume, chosen.token), self.volume);
+        let others = likeness.iter().copied().enumerate().filter(|(token, _)| (self.volume, *token) != (chosen.volume, chosen.token));
+        let best = others.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((chosen.token, 1.0));
+        let shares: Vec<f32> = likeness.iter().map(|&cosine| scale.share(cosine)).collect();
+        let heat = HeatTexture::upload(gpu, &shares, preview.grid);
+        self.painted = Some(Painted { chosen, volume: self.volume, heat, best });
+    }
+
+    /// What is known of the chosen token, in words.
+    pub(super) fn tell(&self, ui: &mut Ui, (maps, preview): (&TokenMaps, &TokenPreview), chosen: Option<Chosen>) {
+        let Some(chosen) = chosen else {
+            ui.label(RichText::new("No token is chosen. Click one in the map, a cell of the heat map, or a place on a slice.").weak());
+            return;
+        };
+        ui.label(RichText::new(format!("Place {} of {}", place_name(chosen.token, preview.grid), preview.cases[chosen.volume])).strong());
+        let [same, other] = beside(maps, preview, chosen);
+        ui.label(format!("Cosine with tokens of other volumes: {same:.2} at the same place, {other:.2} elsewhere (means)."));
+        if let Some(Painted { best: (token, cosine), volume, .. }) = &self.painted {
+            let place = place_name(*token, preview.grid);
+            let (where_, colour) = if *token == chosen.token {
+                ("the same place", Palette::of(ui).caution())
+            } else {
+                ("another place", ui.visuals().text_color())
+            };
+            ui.label(RichText::new(format!("Most alike in {}: {place}, {where_}, {cosine:.2}.", preview.cases[*volume])).color(colour));
+        }
+    }
+
+    /// The volume whose crop is shown.
+    #[cfg(test)]
+    pub(super) fn shown_at(&self) -> (usize, [usize; 3]) {
+        (self.volume, self.cursor.voxel)
+    }
+}
+
+/// Mean cosine of a token with those of other volumes at its place, and at other places.
+fn beside(maps: &TokenMaps, preview: &TokenPreview, chosen: Chosen) -> [f32; 2] {
+    let (mut same, mut other) = (0.0, 0.0);
+    let volumes = (0..preview.cases.len()).filter(|&volume| volume != chosen.volume);
+    for volume in volumes.clone() {
+        let likeness = maps.likeness((chosen.volume, chosen.token), volume);
+        same += likeness[chosen.token];
+        other += (likeness.iter().sum::<f32>() - likeness[chosen.token]) / (likeness.len() - 1).max(1) as f32;
+    }
+    let count = volumes.count().max(1) as f32;
+    [same / count, other / count]
+}
+
+/// Voxels of a token.
+fn cell(preview: &TokenPreview) -> [usize; 3] {
+    std::array::from_fn(|axis| (preview.crop[axis] / preview.grid[axis].max(1)).max(1))
+}
+
+/// One channel of a volume's crop.
+fn channel(preview: &TokenPreview, volume: usize, channel: usize) -> &[f32] {
+    let voxels: usize = preview.crop.iter().product();
+    &preview.voxels[(volume * preview.channels + channel) * voxels..][..voxels]
+}
