@@ -64,7 +64,7 @@ pub struct DrawnViews {
 pub struct DrawnView {
     /// The crop with its intensities changed, turned, `[channel, D, H, W]`.
     pub voxels: Vec<f32>,
-    /// The turn in words, for example `turned 90° in the axial plane, mirrored left-right`.
+    /// The turn in words, for example `turned 90° axially, mirrored left-right`.
     pub turn: String,
     /// Which axis of the crop each axis of the view is.
     pub axes: [usize; 3],
@@ -201,7 +201,7 @@ impl DrawnViews {
 }
 
 /// Planes of turning in the array's axes, and what they are called at a RAS crop.
-const PLANES: [([usize; 2], &str); 3] = [([1, 2], "axial"), ([0, 2], "coronal"), ([0, 1], "sagittal")];
+const PLANES: [([usize; 2], &str); 3] = [([1, 2], "axially"), ([0, 2], "coronally"), ([0, 1], "sagittally")];
 
 /// What mirroring an axis of a RAS crop exchanges.
 const SIDES: [&str; 3] = ["head-feet", "front-back", "left-right"];
@@ -213,7 +213,7 @@ fn words(element: SpatialElement) -> String {
     }
     let turn = |quarters: i64, plane: [usize; 2], name: &str| {
         let degrees = 90 * quarters;
-        (SpatialElement::rot90(quarters, plane), (quarters > 0).then(|| format!("turned {degrees}° in the {name} plane")))
+        (SpatialElement::rot90(quarters, plane), (quarters > 0).then(|| format!("{degrees}° {name}")))
     };
     let turns: Vec<_> = PLANES.iter().flat_map(|&(plane, name)| (0..4).map(move |quarters| turn(quarters, plane, name))).collect();
     let pairs = turns.iter().flat_map(|first| turns.iter().map(move |second| [first, second]));
@@ -222,11 +222,14 @@ fn words(element: SpatialElement) -> String {
         let mirrored = turned.inverse().then(element);
         let is_mirror = mirrored.axes() == [0, 1, 2];
         let mirrors = (0..3).filter(move |&axis| mirrored.flips()[axis]).map(|axis| format!("mirrored {}", SIDES[axis]));
-        let parts: Vec<String> = first.1.iter().chain(&second.1).cloned().chain(mirrors).collect();
-        (is_mirror, parts)
+        let turns: Vec<&str> = first.1.iter().chain(&second.1).map(String::as_str).collect();
+        let turned = (!turns.is_empty()).then(|| format!("turned {}", turns.join(" and ")));
+        let count = turns.len();
+        let parts: Vec<String> = turned.into_iter().chain(mirrors).collect();
+        (is_mirror, (count, parts))
     });
-    let fewest = told.filter(|(is_mirror, _)| *is_mirror).map(|(_, parts)| parts).min_by_key(Vec::len);
-    fewest.expect("quarter turns and mirrors make every element").join(", ")
+    let fewest = told.filter(|(is_mirror, _)| *is_mirror).map(|(_, told)| told).min_by_key(|(turns, parts)| turns + parts.len());
+    fewest.expect("quarter turns and mirrors make every element").1.join(", ")
 }
 
 #[cfg(test)]
@@ -300,11 +303,11 @@ mod tests {
     #[test]
     fn turns_are_told_in_few_words() {
         assert_eq!(words(SpatialElement::IDENTITY), "not turned");
-        assert_eq!(words(SpatialElement::rot90(1, [1, 2])), "turned 90° in the axial plane");
-        assert_eq!(words(SpatialElement::rot90(3, [0, 2])), "turned 270° in the coronal plane");
+        assert_eq!(words(SpatialElement::rot90(1, [1, 2])), "turned 90° axially");
+        assert_eq!(words(SpatialElement::rot90(3, [0, 2])), "turned 270° coronally");
         assert_eq!(words(SpatialElement::flip([false, false, true])), "mirrored left-right");
         let both = SpatialElement::rot90(1, [1, 2]).then(SpatialElement::flip([true, false, false]));
-        assert_eq!(words(both), "turned 90° in the axial plane, mirrored head-feet");
+        assert_eq!(words(both), "turned 90° axially, mirrored head-feet");
         let all: std::collections::BTreeSet<String> = SpatialElement::all().into_iter().map(words).collect();
         assert_eq!(all.len(), 48, "each turn has words of its own");
         assert!(all.iter().all(|words| words.matches(',').count() <= 2), "{all:?}");

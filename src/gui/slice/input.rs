@@ -52,6 +52,8 @@ pub(super) struct Pane<'a> {
 pub(super) struct Laid<'a> {
     pub pane: Pane<'a>,
     pub placement: Placement,
+    /// Whether sides of the patient are named: not where the volume was turned away from the patient.
+    pub lettered: bool,
 }
 
 impl<'a> Pane<'a> {
@@ -68,7 +70,7 @@ impl<'a> Pane<'a> {
 
     pub fn laid(&self, framing: &Framing) -> Laid<'a> {
         let margin = MARGIN * f64::from(self.pixels_per_point);
-        Laid { pane: *self, placement: framing.placement(self.geometry, self.pixels(), margin) }
+        Laid { pane: *self, placement: framing.placement(self.geometry, self.pixels(), margin), lettered: true }
     }
 }
 

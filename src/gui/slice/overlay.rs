@@ -34,10 +34,13 @@ pub(super) fn draw(ui: &Ui, response: &Response, scene: &Scene<'_>, laid: &Laid<
     crosshair(&painter, response.rect, laid.point(at));
     let text = Outlined { painter: &painter, font: TextStyle::Body.resolve(ui.style()) };
     let small = Outlined { painter: &painter, font: TextStyle::Small.resolve(ui.style()) };
-    letters(&text, response.rect, laid);
+    if laid.lettered {
+        letters(&text, response.rect, laid);
+    }
     let corner = response.rect.min + vec2(EDGE, EDGE);
+    let title = if laid.lettered { geometry.plane.title() } else { "Turned" };
     // A narrow pane has no room for the plane's name beside the letter on its upper edge; its letters tell the plane as well.
-    let plane = if response.rect.width() < NARROW { String::new() } else { format!("{} ", geometry.plane.title()) };
+    let plane = if response.rect.width() < NARROW { String::new() } else { format!("{title} ") };
     let below = text.show(corner, Align2::LEFT_TOP, &format!("{plane}{} / {}", slice + 1.0, geometry.slices)).bottom();
     let mut line = pos2(corner.x, below);
     // A sagittal slice is the same in both.
@@ -46,7 +49,9 @@ pub(super) fn draw(ui: &Ui, response: &Response, scene: &Scene<'_>, laid: &Laid<
             Convention::Radiological => "radiological",
             Convention::Neurological => "neurological",
         };
-        line.y = small.show(line, Align2::LEFT_TOP, convention).bottom();
+        if laid.lettered {
+            line.y = small.show(line, Align2::LEFT_TOP, convention).bottom();
+        }
     }
     if let Some(notice) = scene.image.notice() {
         let [d, h, w] = scene.image.0.step;

@@ -1,9 +1,9 @@
 //! One pane that shows a plane of a scene.
 
-use eframe::egui::{Response, Role, Sense, Ui, WidgetInfo};
+use eframe::egui::{Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
-use super::input::{Gesture, Pane};
+use super::input::{Gesture, Laid, Pane};
 use super::look::{Drawn, Layers, Look, heat_scale};
 use super::overlay;
 use super::paint::{Paint, Slot, Textures};
@@ -17,6 +17,8 @@ pub const MARGIN: f64 = 6.0;
 pub struct SliceView {
     /// Zoom and pan.
     pub framing: Framing,
+    /// The volume was turned away from the patient: its sides have no letters.
+    pub turned: bool,
     pub(super) gesture: Option<Gesture>,
     /// Parts of notches that the wheel has turned since the last slice.
     pub(super) wheel: f32,
@@ -52,10 +54,11 @@ impl SliceView {
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.convention);
         let pane = Pane { geometry: &geometry, rect: response.rect, pixels_per_point: ui.pixels_per_point() };
         let heard = self.listen(ui, &response, &pane, (scene, cursor));
-        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, accessible_name(scene, &geometry, *cursor)));
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.accessible_name(scene, &geometry, *cursor)));
         if ui.is_rect_visible(response.rect) && geometry.slices > 0 {
             self.paint(ui, scene, &pane, *cursor);
-            overlay::draw(ui, &response, scene, &pane.laid(&self.framing), *cursor);
+            let laid = Laid { lettered: !self.turned, ..pane.laid(&self.framing) };
+            overlay::draw(ui, &response, scene, &laid, *cursor);
         }
         let laid = pane.laid(&self.framing);
         let slice = cursor.voxel[geometry.through];
@@ -94,11 +97,19 @@ impl SliceView {
         };
         ui.painter().add(Callback::new_paint_callback(pane.rect, paint));
     }
-}
 
-/// "axial slice 23 of 60, crosshair at R 17.6  P 35.3  S 12.1".
-fn accessible_name(scene: &Scene<'_>, geometry: &PlaneGeometry, cursor: Cursor) -> String {
-    let slice = cursor.voxel[geometry.through] + 1;
-    let place = world_letters(scene.grid, cursor.voxel.map(|index| index as f64));
-    format!("{} slice {slice} of {}, crosshair at {place}", geometry.plane.title().to_lowercase(), geometry.slices)
+    /// The point of the screen where a place in D,H,W is shown in the pane that fills `rect`, whichever slice it lies on.
+    pub fn point(&self, ui: &Ui, rect: Rect, geometry: &PlaneGeometry, voxel: [f64; 3]) -> Pos2 {
+        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point() }.laid(&self.framing).point(geometry.place(voxel).1)
+    }
+
+    /// "axial slice 23 of 60, crosshair at R 17.6  P 35.3  S 12.1".
+    fn accessible_name(&self, scene: &Scene<'_>, geometry: &PlaneGeometry, cursor: Cursor) -> String {
+        let (slice, slices) = (cursor.voxel[geometry.through] + 1, geometry.slices);
+        if self.turned {
+            return format!("turned slice {slice} of {slices}");
+        }
+        let place = world_letters(scene.grid, cursor.voxel.map(|index| index as f64));
+        format!("{} slice {slice} of {slices}, crosshair at {place}", geometry.plane.title().to_lowercase())
+    }
 }
