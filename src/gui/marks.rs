@@ -7,7 +7,7 @@ use egui_plot::{AxisHints, GridInput, GridMark};
 const INTERVALS: f64 = 4.0;
 
 /// About four intervals of a round length.
-pub(super) fn few(input: GridInput) -> Vec<GridMark> {
+pub(super) fn few(input: &GridInput) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     let step_size = round_step((high - low) / INTERVALS);
     if !step_size.is_finite() || step_size <= 0.0 {
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn marks_are_few_and_round() {
-        let marks = |bounds| few(GridInput { bounds, base_step_size: 0.1 }).iter().map(|mark| mark.value).collect::<Vec<_>>();
+        let marks = |bounds| few(&GridInput { bounds, base_step_size: 0.1 }).iter().map(|mark| mark.value).collect::<Vec<_>>();
         assert_eq!(marks((0.0, 1.0)), [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(marks((-0.05, 1.05)), [0.0, 0.5, 1.0]);
         assert_eq!(marks((0.0, 412.0)), [0.0, 200.0, 400.0]);

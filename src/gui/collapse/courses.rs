@@ -47,6 +47,9 @@ struct Course {
     style: LineStyle,
 }
 
+/// What a plot shows: its name among others of the plot, its value, its line.
+type Drawn<'a> = (&'a str, &'a dyn Fn(&Collapse) -> Option<f64>, LineStyle);
+
 /// One plot, ready to be drawn.
 #[derive(Default)]
 struct Curves {
@@ -94,7 +97,7 @@ impl Courses {
         self.arms = stages.iter().map(|stage| stage_title(stage)).collect();
         let untrained = state.baselines.get("untrained").and_then(|pair| place.numbers(pair));
         self.borders = borders(untrained.unwrap_or(&Collapse::default()));
-        let curves = |numbers: &[(&str, &dyn Fn(&Collapse) -> Option<f64>, LineStyle)]| Curves {
+        let curves = |numbers: &[Drawn<'_>]| Curves {
             courses: numbers
                 .iter()
                 .flat_map(|(name, value, style)| {
@@ -283,8 +286,8 @@ fn base_plot<'a>(name: &str, height: f32) -> Plot<'a> {
         .allow_scroll(false)
         .allow_drag(false)
         .show_grid([false, true])
-        .x_grid_spacer(marks::few)
-        .y_grid_spacer(marks::few)
+        .x_grid_spacer(|input| marks::few(&input))
+        .y_grid_spacer(|input| marks::few(&input))
         .set_margin_fraction(vec2(0.03, 0.06))
 }
 

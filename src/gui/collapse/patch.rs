@@ -65,26 +65,27 @@ impl Patch {
     pub(super) fn choosers(&mut self, ui: &mut Ui, preview: &TokenPreview) {
         self.volume = self.volume.min(preview.cases.len() - 1);
         self.channel = self.channel.min(preview.channels - 1);
-        let width = (ui.available_width() - 110.0).clamp(60.0, 112.0);
-        let combo = egui::ComboBox::from_id_salt("painted volume").selected_text(&preview.cases[self.volume]).width(width).truncate();
-        combo
-            .show_index(ui, &mut self.volume, preview.cases.len(), |index| preview.cases[index].clone())
-            .on_hover_text("Whose crop is shown");
+        let mut shown = !self.hide_likeness;
+        ui.checkbox(&mut shown, "likeness").on_hover_text("Paint how alike every token of this crop is to the chosen one (cosine)");
+        self.hide_likeness = !shown;
         if preview.channels > 1 {
             let combo = egui::ComboBox::from_id_salt("painted channel").selected_text(format!("ch. {}", self.channel + 1)).width(50.0);
             combo.show_index(ui, &mut self.channel, preview.channels, |index| format!("channel {}", index + 1));
         }
-        let mut shown = !self.hide_likeness;
-        ui.checkbox(&mut shown, "likeness").on_hover_text("Paint how alike every token of this crop is to the chosen one (cosine)");
-        self.hide_likeness = !shown;
+        let width = (ui.available_width() - 8.0).clamp(40.0, 150.0);
+        ui.scope(|ui| {
+            ui.set_max_width(width);
+            let combo = egui::ComboBox::from_id_salt("painted volume").width(width).truncate();
+            let response = combo.show_index(ui, &mut self.volume, preview.cases.len(), |index| preview.cases[index].clone());
+            response.on_hover_text("Whose crop is shown");
+        });
     }
 
     /// Draws two planes of the crop in `height` points; returns a token that was clicked.
     pub(super) fn show(
         &mut self,
         ui: &mut Ui,
-        (maps, preview): (&TokenMaps, &Arc<TokenPreview>),
-        chosen: Option<Chosen>,
+        (maps, preview, chosen): (&TokenMaps, &Arc<TokenPreview>, Option<Chosen>),
         (gpu, settings): (Option<&RenderState>, &Settings),
         heights: [f32; 2],
     ) -> Option<Chosen> {

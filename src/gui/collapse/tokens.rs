@@ -111,8 +111,8 @@ impl Tokens {
                 }
             },
         );
-        let Some(maps) = maps else { return };
-        let clicked = patch.show(ui, maps, *chosen, (desk.gpu.as_ref(), &desk.settings), heights);
+        let Some((maps, preview)) = maps else { return };
+        let clicked = patch.show(ui, (maps, preview, *chosen), (desk.gpu.as_ref(), &desk.settings), heights);
         *chosen = clicked.or(*chosen);
     }
 

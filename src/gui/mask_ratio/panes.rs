@@ -63,6 +63,8 @@ pub(super) struct Panes {
     pub(super) channel: usize,
     channel_shown: usize,
     colours: LabelColours,
+    /// The pane that is shown alone.
+    alone: Option<usize>,
 }
 
 impl Panes {
@@ -78,6 +80,7 @@ impl Panes {
             (self.masking, self.masked_at) = (None, None);
             self.window = Some(WindowLevel::auto(of_channel(&drawn.original, drawn, channel)));
             self.shown = volumes(gpu, drawn, channel);
+            self.alone = self.alone.filter(|&alone| alone < self.shown.len());
         }
         if self.masking.as_mut().is_some_and(Background::poll) {
             let masked = self.masking.take().and_then(Background::take).unwrap_or_default();
@@ -107,17 +110,26 @@ impl Panes {
     pub(super) fn show(&mut self, ui: &mut Ui, settings: &Settings, height: f32) {
         let Some(drawn) = self.drawn.clone() else { return };
         let plane = self.plane.unwrap_or(Plane::Axial);
-        let count = self.shown.len().max(1) as f32;
+        let shown: Vec<usize> = (0..self.shown.len()).filter(|index| self.alone.is_none_or(|alone| alone == *index)).collect();
+        let one_view = drawn.views.len() == 1 && self.alone.is_none();
+        let count = (shown.len() + usize::from(one_view)).max(1) as f32;
         let width = (ui.available_width() - 10.0 * (count - 1.0)) / count;
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = 10.0;
-            for index in 0..self.shown.len() {
+            for index in shown {
                 ui.vertical(|ui| {
                     ui.set_width(width);
                     title(ui, self.shown[index].shows, &drawn);
                     let (rect, _) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
                     let mut pane = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(index));
                     self.pane(&mut pane, index, (&drawn, plane), settings);
+                });
+            }
+            if one_view {
+                ui.vertical(|ui| {
+                    ui.set_width(width);
+                    ui.strong("No second view");
+                    ui.label("This pretext task predicts what is hidden from what is left: it compares no views, and turns and restores nothing.");
                 });
             }
         });
@@ -162,6 +174,9 @@ impl Panes {
                 _ => cursor.voxel,
             };
         }
+        if seen.maximise {
+            self.alone = if self.alone.is_none() { Some(index) } else { None };
+        }
         if let Some(window) = seen.window {
             self.window = Some(window);
         } else if seen.auto_window {
@@ -175,6 +190,12 @@ impl Panes {
         } else {
             over.hatch(ui, overlay_cell, &self.shown[index].mask);
         }
+    }
+
+    /// Which pane is shown alone.
+    #[cfg(test)]
+    pub(super) fn alone(&self) -> Option<usize> {
+        self.alone
     }
 
     /// Hidden cells of the first view.
@@ -291,7 +312,7 @@ fn size(drawn: &DrawnViews) -> String {
 fn title(ui: &mut Ui, shows: Shows, drawn: &DrawnViews) {
     let (name, what, meaning) = match shows {
         Shows::Original => ("Original", size(drawn), "A crop of the volume, cut into tokens. Each has a number: its place in the grid."),
-        Shows::View(view) if view == 0 => (
+        Shows::View(0) => (
             "Masked view",
             if drawn.views[0].turn == "not turned" { "what is hatched is noise".to_owned() } else { drawn.views[0].turn.clone() },
             "The first view: hidden cells hold noise, and the network has to make out from the rest what lies there.",

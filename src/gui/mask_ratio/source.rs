@@ -51,6 +51,9 @@ pub(super) struct Wanted {
     pub(super) texture: bool,
 }
 
+/// A case on its way.
+type Preparing = Background<Result<Arc<CaseViews>, String>>;
+
 /// The case, its views, and how far they are.
 #[derive(Default)]
 pub(super) struct Source {
@@ -58,7 +61,7 @@ pub(super) struct Source {
     names: Option<Background<Result<Vec<String>, String>>>,
     /// Which of the names.
     pub(super) case: usize,
-    views: Option<(usize, Background<Result<Arc<CaseViews>, String>>)>,
+    views: Option<(usize, Preparing)>,
     drawing: Option<(Wanted, Background<DrawnViews>)>,
     drawn: Option<(Wanted, Arc<DrawnViews>)>,
 }

@@ -128,6 +128,57 @@ fn the_panel_in_its_telling_states() {
 }
 
 #[test]
+fn the_panel_fits_a_small_window_and_tells_of_a_task_with_one_view() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = opened(ThemeChoice::Dark, |app| {
+        let mut run = run("simmim", 0.6, 0.8);
+        run.config.pretrain.task = crate::config::PretextTask::Simmim;
+        app.desk.put(run);
+    });
+    harness.set_size(egui::vec2(1100.0, 700.0));
+    harness.run_steps(4);
+    harness.get_by_label("No second view");
+    harness.snapshot("mask_small_dark");
+}
+
+#[test]
+fn panes_are_linked_and_one_can_be_shown_alone() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = opened(ThemeChoice::Dark, |_| {});
+    let click = |harness: &mut Harness<'static, App>, at: egui::Pos2, times: usize| {
+        harness.hover_at(at);
+        harness.step();
+        for pressed in [true, false].repeat(times) {
+            let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
+            let event = egui::Event::PointerButton { pos: at, button, pressed, modifiers };
+            // The clock of a harness runs too fast for a double click over several frames, and a press alone needs one.
+            if times == 1 {
+                harness.event(event);
+            } else {
+                harness.input_mut().events.push(event);
+            }
+        }
+        harness.run_steps(3);
+    };
+    let turned = harness.get_by_label_contains("turned slice").rect();
+    let before = harness.state().mask_ratio.panes.cursor.voxel;
+    click(&mut harness, turned.center() + egui::vec2(60.0, -70.0), 1);
+    let after = harness.state().mask_ratio.panes.cursor.voxel;
+    let moved = (0..3).filter(|&axis| before[axis] != after[axis]).count();
+    assert_eq!(moved, 2, "a click on the rotated view moves the crosshair of all: {before:?} {after:?}");
+
+    // The press that placed the crosshair is no part of a double click.
+    harness.run_steps(10);
+    click(&mut harness, turned.center(), 2);
+    assert_eq!(harness.state().mask_ratio.panes.alone(), Some(2));
+    assert!(harness.query_by_label("Original").is_none());
+}
+
+#[test]
 fn the_slider_hides_cells_and_another_draw_shows_others() {
     if !has_gpu() {
         return;
