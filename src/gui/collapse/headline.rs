@@ -4,7 +4,7 @@ use eframe::egui::{Color32, Frame, Margin, Pos2, Rect, RichText, Sense, Shape, S
 
 use super::super::Palette;
 use crate::config::{PretrainConfig, Rotate};
-use crate::metrics::collapse::{Collapse, Judgement, Verdict, verdict};
+use crate::metrics::collapse::{Collapse, Judgement, LEAST_LOCK, Verdict, verdict};
 
 /// Edge of the symbol in points.
 const SYMBOL: f32 = 54.0;
@@ -30,7 +30,12 @@ impl Headline {
             Verdict::Drifting => "Drifting",
             Verdict::Collapsed => "Collapsed",
         };
-        Self { verdict: Some(verdict), word, sentence, advice: advice(verdict, config) }
+        let follows_nothing = [now.index_lock, now.anatomy_lock].iter().all(|lock| lock.is_none_or(|lock| lock < LEAST_LOCK));
+        let advice = match verdict {
+            Verdict::Healthy if follows_nothing => "train longer. It is early: an untrained network reads the same.".to_owned(),
+            _ => advice(verdict, config),
+        };
+        Self { verdict: Some(verdict), word, sentence, advice }
     }
 
     fn not_judged(now: &Collapse) -> Self {
@@ -170,6 +175,8 @@ mod tests {
         assert!(word == "Drifting" && advice.contains("Raise w (now 5"), "{advice}");
         assert!(say(&numbers(0.99, 0.9, 0.0), Rotate::Full, 50.0).1.contains("batch"));
         assert_eq!(say(&numbers(0.4, 0.2, 0.9), Rotate::Full, 5.0).0, "Healthy");
+        let (word, advice) = say(&numbers(0.12, 0.06, 0.02), Rotate::Full, 5.0);
+        assert!(word == "Healthy" && advice.contains("train longer"), "{advice}");
         assert_eq!(say(&Collapse::default(), Rotate::Full, 5.0).0, "Not a number");
         let without_turns = Collapse { eta2_turned: None, ..numbers(0.0, 0.0, 0.0) };
         assert_eq!(say(&without_turns, Rotate::Full, 5.0).0, "Not judged");

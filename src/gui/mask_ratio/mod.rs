@@ -20,7 +20,7 @@ use super::{Desk, Palette};
 use crate::config::DataSource;
 use crate::protocol::{Stage, StageKind};
 use panes::Panes;
-use source::{Setting, Source, Wanted};
+use source::{Setting, Source, Wanted, arms};
 use what_if::WhatIf;
 
 /// Highest mask ratio of the slider.
@@ -149,7 +149,7 @@ impl MaskRatioPanel {
             ui.label(RichText::new("The demo (no run is open)").weak());
             return;
         };
-        let arms = &run.config.arms.pretrain;
+        let arms = arms(run);
         if arms.len() > 1 {
             ui.label("Pre-training");
             for (index, arm) in arms.iter().enumerate() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use eframe::egui;
 
-use super::super::{Background, Desk};
-use crate::config::{DataSource, PretrainConfig, RunConfig};
+use super::super::{Background, Desk, OpenRun};
+use crate::config::{Arm, DataSource, PretrainConfig, RunConfig};
 use crate::folders;
 use crate::protocol::{Stage, StageKind};
 use crate::volume::Dataset;
@@ -28,7 +28,7 @@ impl Setting {
     pub(super) fn of(desk: &Desk, arm: Option<&Stage>, data: Option<&DataSource>) -> Self {
         let config = match desk.shown() {
             Some(run) => {
-                let arm = run.config.arms.pretrain.iter().find(|own| arm.is_none_or(|stage| stage.arm == own.name));
+                let arm = arms(run).into_iter().find(|own| arm.is_none_or(|stage| stage.arm == own.name));
                 arm.and_then(|arm| run.config.with_arm(arm).ok()).unwrap_or_else(|| run.config.clone())
             }
             None => RunConfig::from_ron(DEMO, "configs/demo.ron").expect("the demo's config is sound"),
@@ -139,6 +139,13 @@ impl Source {
     pub(super) fn is_settled(&self, wanted: Wanted) -> bool {
         self.trouble().is_some() || self.drawn.as_ref().is_some_and(|(drawn, _)| *drawn == wanted)
     }
+}
+
+/// The pre-training arms that a run compares; none where it pre-trains by itself, whatever its settings would compare.
+pub(super) fn arms(run: &OpenRun) -> Vec<&Arm> {
+    let began = |arm: &&Arm| run.state().stages_of(StageKind::Pretrain).any(|stage| stage.stage.arm == arm.name);
+    let all = &run.config.arms.pretrain;
+    if all.iter().any(|arm| began(&arm)) { all.iter().collect() } else { Vec::new() }
 }
 
 /// Pre-training arms of the shown run that have a checkpoint, and where it lies.

@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{Arm, RunConfig, SyntheticConfig};
 use crate::device::DeviceChoice;
 use crate::gui::testing::{fake_worker, has_gpu, window};
-use crate::gui::{App, FollowedJob, OpenRun, Panel, ThemeChoice};
+use crate::gui::{App, FollowedJob, OpenRun, Panel, Settings, ThemeChoice};
 use crate::metrics::score::CaseScore;
 use crate::protocol::{Command, Event, MaskPoint, Outcome, Record, RunFolder, RunState};
 use crate::worker::{Job, Start, Training, spawn};
@@ -226,6 +226,19 @@ fn the_curve_can_be_stopped_and_says_why_it_failed() {
     harness.run_steps(3);
     harness.get_by_label_contains("no checkpoint there");
     harness.get_by_label("Compute the curve");
+}
+
+#[test]
+fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
+    let mut desk = Desk::new(Settings::default(), None, DeviceChoice::Cpu);
+    let mut run = run("alone", 0.75, 0.8);
+    run.config.arms.pretrain = vec![Arm { name: "plain".to_owned(), from: None, set: vec!["pretrain.mask_ratio=0.1".to_owned()] }];
+    desk.put(run);
+    assert_eq!(Setting::of(&desk, None, None).config.pretrain.mask_ratio, 0.75);
+    let stage = Stage { kind: StageKind::Pretrain, arm: "plain".to_owned() };
+    let begins = Event::StageStarted { stage, total: 1, done: 0 };
+    desk.runs[0].job.state.apply(&Record { secs: 2.0, event: begins });
+    assert_eq!(Setting::of(&desk, None, None).config.pretrain.mask_ratio, 0.1, "an arm's settings where the run compares arms");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bank::{LabelledBank, TokenBank};
 pub use probe::{LabelProbe, label_probe};
-pub use verdict::{Judgement, Verdict, borders, verdict};
+pub use verdict::{Judgement, LEAST_LOCK, Verdict, borders, verdict};
 
 /// The numbers. `None` where an input was not given, or where the number does not exist (0 divided by 0).
 ///

@@ -10,7 +10,7 @@ const COLLAPSED_FROM: f64 = 0.8;
 /// Below this, health: the encoder cured by rotation stood at 0.41, one half cured (w = 50, no rotation) at 0.50.
 const HEALTHY_BELOW: f64 = 0.5;
 /// Below this a lock says nothing: those of an untrained encoder lie around 0.07.
-const LEAST_LOCK: f64 = 0.1;
+pub const LEAST_LOCK: f64 = 0.1;
 /// Least part of the scale that is left above the untrained encoder, so that one near 1 (strong position codes) divides nothing by 0.
 const LEAST_ROOM: f64 = 0.05;
 
