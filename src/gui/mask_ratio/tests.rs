@@ -233,6 +233,7 @@ fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
     let mut desk = Desk::new(Settings::default(), None, DeviceChoice::Cpu);
     let mut run = run("alone", 0.75, 0.8);
     run.config.arms.pretrain = vec![Arm { name: "plain".to_owned(), from: None, set: vec!["pretrain.mask_ratio=0.1".to_owned()] }];
+    run.config.arms.finetune.clear();
     desk.put(run);
     assert_eq!(Setting::of(&desk, None, None).config.pretrain.mask_ratio, 0.75);
     let stage = Stage { kind: StageKind::Pretrain, arm: "plain".to_owned() };
