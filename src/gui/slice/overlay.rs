@@ -31,7 +31,7 @@ pub(super) fn draw(ui: &Ui, response: &Response, scene: &Scene<'_>, laid: &Laid<
     if let Some(tokens) = &scene.tokens {
         draw_tokens(&painter, laid, scene, tokens, slice as usize);
     }
-    crosshair(&painter, response.rect, laid.point(at));
+    crosshair(&painter, laid, laid.point(at));
     let text = Outlined { painter: &painter, font: TextStyle::Body.resolve(ui.style()) };
     let small = Outlined { painter: &painter, font: TextStyle::Small.resolve(ui.style()) };
     if laid.lettered {
@@ -100,9 +100,10 @@ fn letters(text: &Outlined<'_>, rect: Rect, laid: &Laid<'_>) {
 }
 
 /// Thin lines on a dark seam, open in the middle, and ending before a letter that they would strike through.
-fn crosshair(painter: &Painter, rect: Rect, middle: Pos2) {
+fn crosshair(painter: &Painter, laid: &Laid<'_>, middle: Pos2) {
+    let rect = laid.pane.rect;
     let (x, y) = (painter.round_to_pixel_center(middle.x), painter.round_to_pixel_center(middle.y));
-    let kept = |aside: f32| if aside.abs() < LETTER / 2.0 { LETTER + EDGE } else { 0.0 };
+    let kept = |aside: f32| if laid.lettered && aside.abs() < LETTER / 2.0 { LETTER + EDGE } else { 0.0 };
     let across = rect.x_range().shrink(kept(y - rect.center().y));
     let down = rect.y_range().shrink(kept(x - rect.center().x));
     for stroke in [Stroke::new(3.0, Color32::from_black_alpha(90)), Stroke::new(1.0, Color32::from_white_alpha(190))] {
