@@ -1,10 +1,11 @@
 //! The fourth panel: look at volumes and labels, compare methods with the truth, segment.
 //!
 //! [`cases`] lists what can be opened, [`case`] holds what is open with its label maps ([`layer`]), [`views`] draws the slices and
-//! [`table`], [`strip`] and [`readout`] tell numbers about them; [`segmenting`] follows a worker, [`picture`] saves what is seen.
+//! [`table`], [`strip`] and [`readout`] tell numbers about them; [`segmenting`] follows a worker, [`picture`] and [`shot`] save what is seen.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
+mod canvas;
 mod case;
 mod cases;
 mod census;
@@ -16,6 +17,7 @@ mod picture;
 mod readout;
 mod scores;
 mod segmenting;
+mod shot;
 mod strip;
 mod table;
 #[cfg(test)]

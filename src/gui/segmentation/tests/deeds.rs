@@ -5,8 +5,8 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::{case, case_mut, demo_case, drag, labelled, middle, mistaken, panel, settled, until, wheel, with_run};
 use crate::gui::segmentation::layer::{Kind, Reading};
-use crate::gui::segmentation::picture::{Options, Shot};
 use crate::gui::segmentation::readout;
+use crate::gui::segmentation::shot::{Options, Shot};
 use crate::gui::segmentation::views::Arrangement;
 use crate::gui::slice::{Difference, Plane, WindowLevel};
 use crate::gui::testing::has_gpu;
