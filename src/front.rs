@@ -13,7 +13,7 @@ use crate::config::{ConfigError, DataSource, RunConfig};
 use crate::device::DeviceChoice;
 use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::protocol::{Outcome, RunFolder, RunState};
-use crate::volume::{Dataset, check};
+use crate::volume::{Dataset, check, datalist};
 use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
 use crate::{doctor, evaluate, headless, plan, report};
 
@@ -312,21 +312,7 @@ fn show(checkpoint: &Path, json: Option<&Path>) -> Result<u8, Refusal> {
 
 /// The dataset that a word or path on the command line means.
 fn source(data: &Path) -> DataSource {
-    let has_files = |folder: &Path| {
-        std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_nifti(&entry.path()))))
-    };
-    match data {
-        _ if data == Path::new("demo") && !data.exists() => DataSource::Demo,
-        folder if folder.is_dir() && !folder.join("dataset.json").exists() && has_files(folder) => {
-            DataSource::Folders { images: folder.to_owned(), labels: None }
-        }
-        path => DataSource::Dataset(path.to_owned()),
-    }
-}
-
-fn is_nifti(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    name.ends_with(".nii") || name.ends_with(".nii.gz")
+    if data == Path::new("demo") && !data.exists() { DataSource::Demo } else { datalist::source_at(data) }
 }
 
 fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, Refusal> {
