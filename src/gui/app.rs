@@ -92,7 +92,7 @@ pub struct App {
 }
 
 impl App {
-    /// A window on an empty desk. Settings are not written unless [`Self::keep_settings`] is called.
+    /// A window on an empty desk. Settings are not written unless `Self::keep_settings` is called.
     pub fn new(ctx: &egui::Context, settings: Settings, gpu: Option<RenderState>, device: DeviceChoice) -> Self {
         theme::install(ctx);
         Self {
@@ -139,6 +139,7 @@ impl App {
         theme::follow(&ctx, self.desk.settings.theme, self.desk.settings.zoom);
         self.desk.poll(&ctx);
         self.run.tend(&ctx, &mut self.desk);
+        self.segmentation.keep_up(&ctx);
         self.watch_closing(&ctx);
         self.take_dropped(&ctx);
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));

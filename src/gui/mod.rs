@@ -2,10 +2,10 @@
 //!
 //! It reads the same folded [`crate::protocol::RunState`] as terminal and report, and sends the same commands; the worker
 //! owns its device, the window its own. Nothing here waits: files are read and plans made on threads of their own
-//! ([`background`]), and a frame draws what has arrived by then.
+//! (`background`), and a frame draws what has arrived by then.
 //!
-//! [`app`] holds the four panels ([`run`], [`collapse`], [`mask_ratio`], [`segmentation`]); they share the [`desk`], where runs
-//! and the open dataset lie, and draw volumes through [`slice`].
+//! `app` holds the four panels ([`run`], [`collapse`], [`mask_ratio`], [`segmentation`]); they share the `desk`, where runs
+//! and the open dataset lie, and draw volumes through [`mod@slice`].
 
 mod app;
 mod background;

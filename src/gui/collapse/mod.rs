@@ -1,8 +1,8 @@
 //! Is the representation collapsing? A headline for everybody, the numbers behind it, and the tokens themselves.
 //!
-//! [`headline`] says it in a word, [`table`] and [`courses`] show the numbers now and over the steps, beside the references;
-//! [`tokens`] makes maps of the tokens that the worker showed with its last probe ([`maps`]), which [`heat_map`], [`scatter`] and
-//! [`patch`] draw. A token chosen in one of them is marked in all.
+//! `headline` says it in a word, `table` and `courses` show the numbers now and over the steps, beside the references;
+//! `tokens` makes maps of the tokens that the worker showed with its last probe (`maps`), which `heat_map`, `scatter` and
+//! `patch` draw. A token chosen in one of them is marked in all.
 
 mod courses;
 mod headline;

@@ -1,7 +1,7 @@
 //! What masking does to a volume, and to the contrast.
 //!
-//! [`source`] reads a case and draws the views of a pre-training step, [`panes`] shows them side by side and follows the slider;
-//! [`what_if`] has the worker try every mask ratio on a checkpoint, and [`curve`] draws what comes of it.
+//! `source` reads a case and draws the views of a pre-training step, `panes` shows them side by side and follows the slider;
+//! `what_if` has the worker try every mask ratio on a checkpoint, and `curve` draws what comes of it.
 
 mod curve;
 mod panes;

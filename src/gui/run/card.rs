@@ -18,7 +18,8 @@ pub(super) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
     frame
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
-            contents(ui)
+            // Columns stretch their text to both edges, which tears settings apart.
+            ui.vertical(contents).inner
         })
         .inner
 }

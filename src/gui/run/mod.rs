@@ -1,8 +1,8 @@
 //! Panel 1: data and settings to the left, progress, curves and results to the right.
 //!
-//! A run is set up as a [`draft`]; its dataset is checked ([`dataset`], [`cases`]) and its memory planned ([`estimate`]) beside
-//! the window. [`start`] hands it to the worker. Runs at work and runs replayed from disk are shown alike: [`followed`],
-//! [`stages`], [`curves`], [`results`] read the folded state only.
+//! A run is set up as a `draft`; its dataset is checked (`dataset`, `cases`) and its memory planned (`estimate`) beside
+//! the window. `start` hands it to the worker. Runs at work and runs replayed from disk are shown alike: `followed`,
+//! `stages`, `curves`, `results` read the folded state only.
 
 mod advanced;
 mod card;

@@ -99,6 +99,10 @@ impl SegmentationPanel {
         match deed {
             Deed::Open(wanted, labels) => self.read(ctx, *wanted, labels, desk),
             Deed::Segment(offered) => {
+                if self.reading.is_some() {
+                    self.notice = Some("Another volume is being read; segment it when it is there.".to_owned());
+                    return;
+                }
                 let (Some(case), Some(wanted)) = (&mut self.open, &self.wanted) else { return };
                 let source = source(&wanted.title, &wanted.images);
                 self.views.shown = Some(self.segmenting.start(case, source, offered, desk));

@@ -273,7 +273,7 @@ fn draw(ui: &mut Ui, row: &Row, scored: bool, open: bool) -> bool {
     if open || response.hovered() || response.has_focus() {
         ui.painter().rect_filled(rect, visuals.corner_radius, visuals.bg_fill);
     }
-    let numbers = if scored { 2.0 * NUMBER } else { 0.0 };
+    let numbers = if scored || !row.truth { 2.0 * NUMBER } else { 0.0 };
     let colour = if row.truth { visuals.text_color() } else { ui.visuals().weak_text_color() };
     let width = rect.width() - numbers - 10.0;
     let name = WidgetText::from(row.name.as_str()).into_galley(
@@ -284,7 +284,10 @@ fn draw(ui: &mut Ui, row: &Row, scored: bool, open: bool) -> bool {
     );
     let at = rect.left_center() + vec2(6.0, -name.size().y / 2.0);
     ui.painter().galley(at, name, colour);
-    if scored {
+    if !row.truth && row.dice.is_none() {
+        let at = rect.right_center() - vec2(6.0, 0.0);
+        ui.painter().text(at, Align2::RIGHT_CENTER, "no truth", TextStyle::Small.resolve(ui.style()), colour);
+    } else if scored {
         let font = TextStyle::Monospace.resolve(ui.style());
         for (column, (value, decimals)) in [(row.hd95, 1), (row.dice, 3)].into_iter().enumerate() {
             let text = value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"));

@@ -1,7 +1,7 @@
 //! The fourth panel: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! [`cases`] lists what can be opened, [`case`] holds what is open with its label maps ([`layer`]), [`views`] draws the slices and
-//! [`table`], [`strip`] and [`readout`] tell numbers about them; [`segmenting`] follows a worker, [`picture`] and [`shot`] save what is seen.
+//! `cases` lists what can be opened, `case` holds what is open with its label maps (`layer`), `views` draws the slices and
+//! `table`, `strip` and `readout` tell numbers about them; `segmenting` follows a worker, `picture` and `shot` save what is seen.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
@@ -83,9 +83,18 @@ struct Pending {
 }
 
 impl SegmentationPanel {
+    /// Takes in what a segmentation has come to while another panel is shown: its worker must not wait for a look.
+    pub fn keep_up(&mut self, ctx: &egui::Context) {
+        if let Some(case) = &mut self.open {
+            case.poll(ctx, self.segmenting.is_running());
+            self.segmenting.poll(ctx, case);
+        }
+    }
+
     /// Takes in what has arrived since the last frame.
     fn poll(&mut self, ctx: &egui::Context, desk: &mut Desk) {
         self.list.poll(ctx, desk);
+        self.keep_up(ctx);
         self.poll_image(ctx, desk);
         self.poll_choices(ctx, desk);
         if self.open_first
@@ -97,13 +106,11 @@ impl SegmentationPanel {
             }
         }
         let Some(case) = &mut self.open else { return };
-        case.poll(ctx, self.segmenting.is_running());
         if case.listed
             && let Some(run) = self.list.run(desk)
         {
             case.find_methods(run);
         }
-        self.segmenting.poll(ctx, case);
         case.shown_channel(ctx);
         for index in self.views.wanted(case) {
             let ground = case.ground.clone();

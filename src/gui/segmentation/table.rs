@@ -1,8 +1,9 @@
 //! The label table: colour, name, visibility, volume, agreement with the truth, and the ways to a label's centre.
 
+use eframe::egui::color_picker::{Alpha, color_picker_color32};
 use eframe::egui::{
-    Align, Align2, Button, CornerRadius, FontSelection, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, TextStyle,
-    TextWrapMode, Ui, UiBuilder, WidgetInfo, WidgetText, vec2,
+    Align, Align2, Button, Color32, CornerRadius, FontSelection, Layout, Popup, PopupCloseBehavior, Rect, RichText, Role, ScrollArea,
+    Sense, Stroke, StrokeKind, TextStyle, TextWrapMode, Ui, UiBuilder, WidgetInfo, WidgetText, vec2,
 };
 
 use super::case::OpenCase;
@@ -50,6 +51,7 @@ pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, setti
     });
     match asked {
         Some(Asked::Toggle(class, visible)) => case.colours.set_visible(class, visible),
+        Some(Asked::Recolour(class, colour)) => case.colours.set_colour(class, colour),
         Some(Asked::Only(class)) => toggle_only(case, class),
         Some(Asked::Jump(centre)) => case.cursor.voxel = centre,
         None => {}
@@ -61,7 +63,7 @@ struct Row {
     class: u8,
     name: String,
     value: u32,
-    colour: eframe::egui::Color32,
+    colour: Color32,
     visible: bool,
     /// Whether it is the only one that is.
     alone: bool,
@@ -77,6 +79,7 @@ struct Row {
 enum Asked {
     Toggle(u8, bool),
     Only(u8),
+    Recolour(u8, Color32),
     Jump([usize; 3]),
 }
 
@@ -199,9 +202,7 @@ fn draw(ui: &mut Ui, row: &Row) -> Option<Asked> {
         ui.painter().rect_filled(rect, 3.0, ui.visuals().selection.bg_fill.gamma_multiply(0.4));
     }
     let columns = Columns::of(rect, row.scored);
-    if swatch(ui, row, columns.swatch) {
-        asked = Some(Asked::Toggle(row.class, !row.visible));
-    }
+    asked = swatch(ui, row, columns.swatch).or(asked);
     name(ui, row, columns.name);
     let volume = (format!("{:.2}", row.volume_ml), format!("{:.3} ml, {} voxels", row.volume_ml, row.voxels));
     number(ui, (row, columns.volume), volume, "volume");
@@ -245,8 +246,8 @@ fn name(ui: &Ui, row: &Row, cell: Rect) {
     response.on_hover_text(format!("{}, label value {}{absent}", row.name, row.value));
 }
 
-/// The colour, filled where the label is shown and hollow where it is hidden; whether it was clicked.
-fn swatch(ui: &Ui, row: &Row, cell: Rect) -> bool {
+/// The colour, filled where the label is shown and hollow where it is hidden. A click shows or hides, the other button recolours.
+fn swatch(ui: &Ui, row: &Row, cell: Rect) -> Option<Asked> {
     let response = ui.interact(cell, ui.scope_id().with(("swatch", row.class)), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, row.visible, format!("Show {}", row.name)));
     let square = Rect::from_center_size(cell.center(), vec2(14.0, 14.0));
@@ -257,7 +258,16 @@ fn swatch(ui: &Ui, row: &Row, cell: Rect) -> bool {
     let pointed = response.hovered() || response.has_focus();
     let stroke = Stroke::new(2.0, if pointed { ui.visuals().strong_text_color() } else { row.colour });
     ui.painter().rect_stroke(square, corner, stroke, StrokeKind::Inside);
-    let clicked = response.clicked();
-    response.on_hover_text(if row.visible { "Hide this label" } else { "Show this label" });
-    clicked
+    let mut asked = response.clicked().then_some(Asked::Toggle(row.class, !row.visible));
+    let hint = if row.visible { "Hide this label" } else { "Show this label" };
+    let response = response.on_hover_text(format!("{hint}. Right click changes its colour"));
+    let stays = PopupCloseBehavior::CloseOnClickOutside;
+    Popup::context_menu(&response).close_behavior(stays).show(|ui| {
+        ui.label(&row.name);
+        let mut colour = row.colour;
+        if color_picker_color32(ui, &mut colour, Alpha::Opaque) {
+            asked = Some(Asked::Recolour(row.class, colour));
+        }
+    });
+    asked
 }

@@ -1,6 +1,8 @@
 //! The panes: three linked slices, one of them alone, or methods side by side, with crosshair, zoom and window in common.
 
-use eframe::egui::{Align2, Color32, FontSelection, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, WidgetText, pos2, vec2};
+use eframe::egui::{
+    Align2, Color32, FontSelection, InputState, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, Vec2, WidgetText, pos2, vec2,
+};
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer, Reading};
@@ -216,6 +218,11 @@ impl Views {
         let response = view.show(&mut inner, pane.plane, &scene, &mut cursor);
         if view.framing != framing {
             self.framings[plane] = view.framing;
+        }
+        // With Shift the crosshair follows the pointer through all views; a press with Shift pans.
+        let follows = |input: &InputState| input.modifiers.shift && !input.pointer.any_down() && input.pointer.delta() != Vec2::ZERO;
+        if let Some(voxel) = response.hovered.filter(|_| ui.input(follows)) {
+            cursor.voxel = voxel;
         }
         case.cursor = cursor;
         self.hovered = response.hovered.or(self.hovered);

@@ -1,6 +1,6 @@
 //! What mouse, keys and buttons do.
 
-use eframe::egui::{Key, Modifiers, vec2};
+use eframe::egui::{Event, Key, Modifiers, vec2};
 use egui_kittest::kittest::Queryable as _;
 
 use super::{case, case_mut, demo_case, drag, labelled, middle, mistaken, panel, settled, until, wheel, with_run};
@@ -38,6 +38,14 @@ fn wheel_and_drag_move_the_crosshair_and_the_window() {
     drag(&mut harness, at, at + vec2(40.0, 40.0), Modifiers::NONE);
     let [_, there_h, there_w] = case(&harness).cursor.voxel;
     assert!(there_w < w && there_h < h, "{there_h} {there_w} from {h} {w}");
+    // With Shift no button is needed.
+    harness.event_modifiers(Event::PointerMoved(at), Modifiers::SHIFT);
+    harness.run_steps(1);
+    harness.event_modifiers(Event::PointerMoved(at - vec2(30.0, 0.0)), Modifiers::SHIFT);
+    harness.run_steps(2);
+    let follows = harness.state().segmentation.views.hovered;
+    assert_eq!(Some(case(&harness).cursor.voxel), follows);
+    assert!(case(&harness).cursor.voxel[2] > there_w);
     harness.key_press(Key::C);
     harness.run_steps(2);
     assert_eq!(harness.state().desk.settings.convention, Convention::Neurological);
