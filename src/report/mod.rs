@@ -25,6 +25,7 @@ use crate::protocol::{RunFolder, RunState};
 
 pub(crate) use arms::{labels, tested};
 pub(crate) use collapse::{Place, measured};
+#[cfg(feature = "gui")]
 pub(crate) use plot::{envelope, smoothed};
 pub(crate) use scores::unit;
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::datalist::Problem;
 use super::source::Examined;
 use super::{CaseSource, Dataset, Fault, Scan, Volume};
+#[cfg(feature = "gui")]
 pub(crate) use table::{image_cells, label_cell};
 
 /// Cases in memory at a time, at most.
