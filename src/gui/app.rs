@@ -263,7 +263,7 @@ impl App {
         if !matches!(self.closing, Closing::Asking | Closing::Stopping) {
             return;
         }
-        let Some(name) = self.desk.at_work().map(|run| run.state().name.clone()) else {
+        let Some(name) = self.desk.at_work().map(|run| run.name().to_owned()) else {
             if self.closing == Closing::Asking {
                 self.closing = Closing::No;
             }
@@ -424,6 +424,7 @@ fn mouse_table(ui: &mut Ui) {
     ui.strong("Mouse on a slice");
     let rows = [
         ("Click, drag", "Place the crosshair"),
+        ("Shift + move", "The crosshair follows the pointer"),
         ("Wheel", "Scroll slices"),
         ("Ctrl + wheel, right drag", "Zoom"),
         ("Middle drag, Shift + drag", "Pan"),
