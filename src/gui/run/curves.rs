@@ -157,7 +157,7 @@ impl Curves {
             .grid_spacing(Rangef::new(GRID_SPACING[0], GRID_SPACING[1]))
             .grid_color(Palette::of(ui).tone(crate::palette::GRID))
             .y_axis_min_width(46.0)
-            .y_axis_formatter(|mark, _| number(mark.value))
+            .y_axis_formatter(|mark, _| tick(mark.value, mark.step_size))
             .x_axis_formatter(|mark, _| if mark.value < 0.0 { String::new() } else { number(mark.value) })
             .label_formatter(|hover| match hover {
                 HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position } => readout(&named, position.x),
@@ -255,6 +255,14 @@ fn marks((low, high): (f64, f64), most: f64) -> Vec<GridMark> {
     numbers.map(|number| GridMark { value: number as f64 * step, step_size: step }).collect()
 }
 
+/// A number on an axis whose marks lie `step` apart: large numbers that hardly differ keep the decimals that tell them apart.
+fn tick(value: f64, step: f64) -> String {
+    if (100.0..1e5).contains(&value.abs()) && step < 1.0 {
+        return format!("{value:.*}", (-step.log10()).ceil() as usize);
+    }
+    number(value)
+}
+
 /// A number in few letters.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
@@ -298,6 +306,12 @@ mod tests {
         assert_eq!(room([0.0].into_iter()), [-1.0, 1.0]);
         assert_eq!(room([2.0, 5.0].into_iter()), [2.0, 5.0]);
         assert_eq!(room(std::iter::empty()), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn neighbouring_ticks_differ() {
+        assert_eq!([238.5, 239.0].map(|value| tick(value, 0.5)), ["238.5", "239.0"]);
+        assert_eq!([100.0, 200.0].map(|value| tick(value, 100.0)), ["100", "200"]);
     }
 
     #[test]

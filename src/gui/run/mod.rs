@@ -280,7 +280,11 @@ impl RunPanel {
         match (self.view, &mut self.setup) {
             (View::Cases, Some(setup)) => setup.show_cases(ui),
             _ if desk.shown().is_some() => {
-                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| self.run(ui, desk));
+                ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+                    // The bar floats: beside the cards, not over their edges.
+                    ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+                    self.run(ui, desk);
+                });
             }
             (_, Some(setup)) => setup.show_cases(ui),
             (_, None) => {}
