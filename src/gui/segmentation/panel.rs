@@ -357,7 +357,8 @@ fn bar() -> Frame {
 fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
     let shown = views.shown_layer(case);
     let (whole, width) = (ui.available_height(), ui.available_width());
-    let histogram = (whole * HISTOGRAM.1).max(HISTOGRAM.0);
+    // In the smallest window the labels need all of it.
+    let histogram = if whole < LOW / 1.5 { 0.0 } else { (whole * HISTOGRAM.1).max(HISTOGRAM.0) };
     let lines = if whole < LOW { Vec::new() } else { image_lines(case).to_vec() };
     let room = vec2(width, (whole - histogram - 24.0 - 20.0 * lines.len() as f32).max(60.0));
     ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
@@ -371,7 +372,7 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
     for line in lines {
         ui.add(Label::new(RichText::new(&line).small().weak()).truncate()).on_hover_text(line);
     }
-    let Some(channel) = case.channel_now().cloned() else { return };
+    let Some(channel) = case.channel_now().filter(|_| histogram > 0.0).cloned() else { return };
     let window = case.window();
     if let Some(window) = channel.histogram.show(ui, window, histogram) {
         case.set_window(Some(window));

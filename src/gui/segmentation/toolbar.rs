@@ -1,7 +1,7 @@
 //! The two rows of controls above the slices: what is shown, and how.
 
 use eframe::egui::containers::menu::{MenuButton, MenuConfig};
-use eframe::egui::{ComboBox, DragValue, PopupCloseBehavior, Role, Slider, Ui, WidgetInfo};
+use eframe::egui::{Button, ComboBox, DragValue, PopupCloseBehavior, Role, Slider, TextWrapMode, Ui, WidgetInfo};
 
 use super::case::OpenCase;
 use super::layer::Kind;
@@ -127,37 +127,32 @@ pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
     let keys = settings.keys.clone();
     let hint = |text: &str, action| format!("{text} ({})", keys.hint(action));
     let slices = &mut settings.slices;
-    toggle(
-        ui,
-        &mut slices.linear,
-        "Smooth",
-        &hint("Linear interpolation between voxels, or each voxel a rectangle", Action::ToggleInterpolation),
-    );
+    let text = hint("Linear interpolation between voxels, or each voxel a rectangle", Action::ToggleInterpolation);
+    toggle(ui, (&mut slices.linear, true), "Smooth", &text);
     ui.separator();
-    ui.add_enabled_ui(!case.layers.is_empty(), |ui| {
-        toggle(ui, &mut slices.shown, "Labels", &hint("Show or hide labels", Action::ToggleLabels));
-        toggle(ui, &mut slices.fill, "Fill", &hint("Fill labels", Action::ToggleFill));
-        let keys = format!("{}, {}", keys.hint(Action::OpacityDown), keys.hint(Action::OpacityUp));
-        ui.spacing_mut().slider_width = 90.0;
-        let slider = Slider::new(&mut slices.opacity, 0.0..=1.0).show_value(false);
-        let response = ui
-            .add_enabled(slices.fill, slider)
-            .on_hover_text(format!("Opacity of filled labels: {:.0} % ({keys})", slices.opacity * 100.0));
-        response.widget_info(|| WidgetInfo::slider(true, f64::from(slices.opacity), "Opacity of labels"));
-        toggle(ui, &mut slices.outline, "Outline", &hint("Outline labels", Action::ToggleOutline));
-        let width = DragValue::new(&mut slices.outline_width).range(0.5..=WIDEST).speed(0.05).fixed_decimals(1).suffix(" px");
-        let response = ui.add_enabled(slices.outline, width).on_hover_text("Width of outlines");
-        response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Width of outlines"));
-        let comparable = case.truth().is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
-        ui.add_enabled_ui(comparable, |ui| {
-            let text = hint("Differences from the truth: missed, false and agreed voxels", Action::ToggleDifference);
-            toggle(ui, &mut slices.difference, "Differences", &text);
-        });
-    });
+    // Each by itself and not in a group: a group would not be broken into lines where the window is narrow.
+    let labelled = !case.layers.is_empty();
+    toggle(ui, (&mut slices.shown, labelled), "Labels", &hint("Show or hide labels", Action::ToggleLabels));
+    toggle(ui, (&mut slices.fill, labelled), "Fill", &hint("Fill labels", Action::ToggleFill));
+    let keys = format!("{}, {}", keys.hint(Action::OpacityDown), keys.hint(Action::OpacityUp));
+    ui.spacing_mut().slider_width = 90.0;
+    let opacity = format!("Opacity of filled labels: {:.0} % ({keys})", slices.opacity * 100.0);
+    let slider = Slider::new(&mut slices.opacity, 0.0..=1.0).show_value(false);
+    let response = ui.add_enabled(labelled && slices.fill, slider).on_hover_text(opacity);
+    response.widget_info(|| WidgetInfo::slider(true, f64::from(slices.opacity), "Opacity of labels"));
+    toggle(ui, (&mut slices.outline, labelled), "Outline", &hint("Outline labels", Action::ToggleOutline));
+    let width = DragValue::new(&mut slices.outline_width).range(0.5..=WIDEST).speed(0.05).fixed_decimals(1).suffix(" px");
+    let response = ui.add_enabled(labelled && slices.outline, width).on_hover_text("Width of outlines");
+    response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Width of outlines"));
+    let comparable = case.truth().is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
+    let text = hint("Differences from the truth: missed, false and agreed voxels", Action::ToggleDifference);
+    toggle(ui, (&mut slices.difference, comparable), "Differences", &text);
 }
 
-fn toggle(ui: &mut Ui, value: &mut bool, title: &str, hint: &str) {
-    if ui.selectable_label(*value, title).on_hover_text(hint).clicked() {
+/// A switch, and whether it can be switched.
+fn toggle(ui: &mut Ui, (value, enabled): (&mut bool, bool), title: &str, hint: &str) {
+    let button = Button::selectable(*value, title).wrap_mode(TextWrapMode::Extend);
+    if ui.add_enabled(enabled, button).on_hover_text(hint).clicked() {
         *value = !*value;
     }
 }

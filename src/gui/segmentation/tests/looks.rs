@@ -108,3 +108,17 @@ fn small() -> crate::volume::Volume {
     let grid = crate::volume::Grid::axis_aligned([4, 5, 6], [1.0; 3]);
     crate::volume::Volume { channels: 1, voxels: (0..grid.len()).map(|voxel| voxel as f32).collect(), grid }
 }
+
+#[test]
+fn the_smallest_window_keeps_room_for_the_slices() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut harness, _, _folder) = with_run(ThemeChoice::Light, 2);
+    harness.set_size(vec2(900.0, 560.0));
+    harness.run_steps(4);
+    harness.snapshot("segmentation_smallest_light");
+    let panes = &harness.state().segmentation.views.panes;
+    assert!(panes.iter().all(|pane| pane.rect.height() > 150.0), "{panes:?}");
+    harness.get_by_label("Show Posterior");
+}
