@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align, Button, CentralPanel, Id, Key, Layout, Modal, RichText, ScrollArea, Ui, ViewportCommand};
+use eframe::egui::{self, Align, CentralPanel, Id, Layout, Modal, RichText, ScrollArea, Ui, ViewportCommand};
 use eframe::egui_wgpu::RenderState;
 use serde::{Deserialize, Serialize};
 
 use super::collapse::CollapsePanel;
+use super::keys_window::KeysWindow;
 use super::mask_ratio::MaskRatioPanel;
 use super::open::close;
 use super::run::RunPanel;
 use super::segmentation::SegmentationPanel;
-use super::{Action, Desk, FollowedJob, Left, OpenRun, Opening, Palette, Settings, ThemeChoice, theme};
+use super::{Desk, FollowedJob, Left, OpenRun, Opening, Palette, Settings, ThemeChoice, theme};
 use crate::device::DeviceChoice;
 use crate::protocol::{RunState, Severity};
 use crate::worker;
@@ -81,8 +82,7 @@ pub struct App {
     pub mask_ratio: MaskRatioPanel,
     /// Slices, labels, comparison.
     pub segmentation: SegmentationPanel,
-    keys_shown: bool,
-    rebinding: Option<Action>,
+    keys: KeysWindow,
     closing: Closing,
     /// Settings as they are on disk; none where they are not kept.
     kept: Option<Settings>,
@@ -101,8 +101,7 @@ impl App {
             collapse: CollapsePanel::default(),
             mask_ratio: MaskRatioPanel::default(),
             segmentation: SegmentationPanel::default(),
-            keys_shown: false,
-            rebinding: None,
+            keys: KeysWindow::default(),
             closing: Closing::No,
             kept: None,
             changed_since: None,
@@ -152,7 +151,7 @@ impl App {
             Panel::MaskRatio => self.mask_ratio.show(ui, &mut self.desk),
             Panel::Segmentation => self.segmentation.show(ui, &mut self.desk),
         });
-        self.keys(ui);
+        self.keys.show(ui, &mut self.desk.settings.keys);
         self.question(&ctx);
         self.store_settings(&ctx, false);
     }
@@ -170,7 +169,7 @@ impl App {
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("?").on_hover_text("Keys and mouse (?)").clicked() {
-                    self.keys_shown = !self.keys_shown;
+                    self.keys.toggle();
                 }
                 ui.menu_button("View", |ui| view_menu(ui, &mut self.desk.settings)).response.on_hover_text("Light, dark, size");
                 self.status(ui);
@@ -303,55 +302,6 @@ impl App {
         }
     }
 
-    fn keys(&mut self, ui: &mut Ui) {
-        if self.rebinding.is_none() && self.desk.settings.keys.pressed(ui, Action::Help) {
-            self.keys_shown = !self.keys_shown;
-        }
-        if !self.keys_shown {
-            return;
-        }
-        if let Some(action) = self.rebinding
-            && let Some(key) = ui.input(|input| input.events.iter().find_map(pressed_key))
-        {
-            if key != Key::Escape {
-                self.desk.settings.keys.set(action, key);
-            }
-            self.rebinding = None;
-        }
-        let mut open = true;
-        egui::Window::new("Keys and mouse").open(&mut open).resizable(false).collapsible(false).default_pos([260.0, 70.0]).show(
-            ui.ctx(),
-            |ui| {
-                ui.columns_const(|[left, right]| {
-                    self.key_table(left);
-                    mouse_table(right);
-                });
-            },
-        );
-        self.keys_shown = open;
-        if !open {
-            self.rebinding = None;
-        }
-    }
-
-    fn key_table(&mut self, ui: &mut Ui) {
-        ui.strong("Keys (click one to change it)");
-        egui::Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
-            for action in Action::ALL {
-                ui.label(action.title());
-                let waiting = self.rebinding == Some(action);
-                let text = if waiting { "press a key".to_owned() } else { self.desk.settings.keys.hint(action).to_owned() };
-                if ui.add(Button::new(text).min_size(egui::vec2(80.0, 0.0))).clicked() {
-                    self.rebinding = (!waiting).then_some(action);
-                }
-                ui.end_row();
-            }
-        });
-        if ui.button("Back to the defaults").clicked() {
-            self.desk.settings.keys.reset();
-        }
-    }
-
     /// Writes settings that have settled, or at once.
     fn store_settings(&mut self, ctx: &egui::Context, at_once: bool) {
         let Some(kept) = &self.kept else { return };
@@ -401,13 +351,6 @@ impl eframe::App for App {
     }
 }
 
-fn pressed_key(event: &egui::Event) -> Option<Key> {
-    match event {
-        egui::Event::Key { key, pressed: true, .. } => Some(*key),
-        _ => None,
-    }
-}
-
 fn view_menu(ui: &mut Ui, settings: &mut Settings) {
     ui.label("Light");
     ui.radio_value(&mut settings.theme, ThemeChoice::Dark, "Dark");
@@ -418,28 +361,6 @@ fn view_menu(ui: &mut Ui, settings: &mut Settings) {
     for (zoom, name) in [(0.8, "80 %"), (1.0, "100 %, as the system"), (1.25, "125 %"), (1.5, "150 %"), (2.0, "200 %")] {
         ui.radio_value(&mut settings.zoom, zoom, name);
     }
-}
-
-fn mouse_table(ui: &mut Ui) {
-    ui.strong("Mouse on a slice");
-    let rows = [
-        ("Click, drag", "Place the crosshair"),
-        ("Shift + move", "The crosshair follows the pointer"),
-        ("Wheel", "Scroll slices"),
-        ("Ctrl + wheel, right drag", "Zoom"),
-        ("Middle drag, Shift + drag", "Pan"),
-        ("Ctrl + drag", "Window (sideways), level (up, down)"),
-        ("Ctrl + double click", "Window and level from the volume"),
-        ("Double click", "Show the view alone, or all"),
-        ("Arrows, Shift + arrows", "Crosshair by 1 or 5 voxels"),
-    ];
-    egui::Grid::new("mouse").num_columns(2).striped(true).show(ui, |ui| {
-        for (gesture, meaning) in rows {
-            ui.label(gesture);
-            ui.label(meaning);
-            ui.end_row();
-        }
-    });
 }
 
 #[cfg(test)]

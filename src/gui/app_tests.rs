@@ -6,6 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::*;
 use crate::config::RunConfig;
+use crate::gui::Action;
 use crate::gui::testing::{FakeWorker, fake_worker, has_gpu, window};
 use crate::protocol::{Command, Environment, Event, RunFolder};
 

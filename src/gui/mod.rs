@@ -14,6 +14,7 @@ mod desk;
 mod frame_bench;
 mod job;
 mod keys;
+mod keys_window;
 mod layout;
 mod marks;
 pub mod mask_ratio;
