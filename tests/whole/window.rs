@@ -97,8 +97,8 @@ fn the_window_opens_on_the_demo_and_follows_it() {
     let began = Instant::now();
     let (width, height, rgb) = loop {
         assert!(window.0.try_wait().expect("a child").is_none(), "the program ended by itself");
-        let steps = std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|events| events.matches("\"event\":\"step\"").count() >= 5);
-        if let Some(screen) = screen(&file).filter(|(.., rgb)| steps && colours(rgb) >= LEAST_COLOURS) {
+        let trains = std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|events| events.contains("\"kind\":\"pretrain\""));
+        if let Some(screen) = screen(&file).filter(|(.., rgb)| trains && colours(rgb) >= LEAST_COLOURS) {
             break screen;
         }
         assert!(began.elapsed() < PATIENCE, "no events, or nothing drawn, after {PATIENCE:?}");
