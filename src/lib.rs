@@ -34,6 +34,7 @@ pub mod protocol;
 pub mod random;
 pub mod report;
 pub mod sampling;
+pub mod study;
 pub mod train;
 pub mod volume;
 pub mod worker;

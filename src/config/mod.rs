@@ -12,6 +12,7 @@ mod optimise;
 mod parse;
 mod pretext;
 mod pretrain;
+mod study;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig};
+pub use study::{Axis, Base, Level, StudyConfig};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

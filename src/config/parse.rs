@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ConfigProblem, Rotate, RunConfig};
@@ -49,6 +49,24 @@ pub enum ConfigError {
     },
 }
 
+/// Parses a RON text, ranges unchecked; `origin` names it in errors.
+pub(super) fn from_ron<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ConfigError> {
+    let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+    options.from_str(text).map_err(|error| ConfigError::Syntax {
+        origin: origin.to_owned(),
+        line: error.span.start.line,
+        column: error.span.start.col,
+        message: error.code.to_string(),
+    })
+}
+
+/// RON text with every value spelt out.
+pub(super) fn to_ron<T: Serialize>(value: &T) -> String {
+    let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+    let pretty = ron::ser::PrettyConfig::new().extensions(ron::extensions::Extensions::IMPLICIT_SOME).depth_limit(6).compact_arrays(true);
+    options.to_string_pretty(value, pretty).expect("a config has no type that RON cannot hold") + "\n"
+}
+
 fn describe(origin: &str, problems: &[(Option<usize>, ConfigProblem)]) -> String {
     let line = |(line, ConfigProblem { key, message }): &(Option<usize>, ConfigProblem)| match line {
         Some(line) => format!("{origin}:{line}: {key} {message}"),
@@ -72,22 +90,12 @@ impl RunConfig {
     /// # Errors
     /// As [`RunConfig::load`].
     pub fn from_ron(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
-        let config: Self = options.from_str(text).map_err(|error| ConfigError::Syntax {
-            origin: origin.to_owned(),
-            line: error.span.start.line,
-            column: error.span.start.col,
-            message: error.code.to_string(),
-        })?;
-        config.checked(origin, text)
+        from_ron::<Self>(text, origin)?.checked(origin, text)
     }
 
     /// The config as RON text, every value spelt out.
     pub fn to_ron(&self) -> String {
-        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
-        let pretty =
-            ron::ser::PrettyConfig::new().extensions(ron::extensions::Extensions::IMPLICIT_SOME).depth_limit(6).compact_arrays(true);
-        options.to_string_pretty(self, pretty).expect("a config has no type that RON cannot hold") + "\n"
+        to_ron(self)
     }
 
     /// Lays `key=value` settings over the config and checks the result.
@@ -150,7 +158,7 @@ fn find<'a>(tree: &'a mut Value, key: &str) -> Result<&'a mut Value, String> {
 }
 
 /// The line on which a dotted key stands in a RON text: each part is sought after the one before it.
-fn line_of(text: &str, key: &str) -> Option<usize> {
+pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut offset = 0;
     for part in key.split('.') {
         let rest = text.get(offset..)?;

@@ -10,6 +10,7 @@ mod probe;
 mod record;
 mod single;
 mod stage;
+mod study;
 pub mod views;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,6 +76,7 @@ pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
 pub use offered::{OfferedDevice, offered_devices};
 pub use probe::ProbeJob;
+pub use study::{StudyEvent, StudyHandle, StudyJob, spawn_study};
 
 /// A run to make, or to go on with.
 #[derive(Clone, Debug)]

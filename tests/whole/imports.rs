@@ -15,7 +15,7 @@ struct Layer {
 }
 
 /// Plain data: settings, messages, volumes, numbers.
-const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "palette", "protocol", "random", "volume"];
+const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "palette", "protocol", "random", "study", "volume"];
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
@@ -33,6 +33,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "random"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "metrics", "volume"] },
+    Layer { module: "study",             tensors: false, imports: &["PLAIN"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "evaluate",          tensors: false, imports: &["PLAIN", "preprocess"] },
     Layer { module: "device",            tensors: true,  imports: &[] },
@@ -46,10 +47,9 @@ const LAYERS: &[Layer] = &[
     Layer { module: "train",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate"] },
     Layer { module: "exchange",          tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "plan",              tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "study",             tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan"] },
     Layer { module: "doctor",            tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "bench",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "worker",            tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan", "study", "doctor", "bench"] },
+    Layer { module: "worker",            tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan", "doctor", "bench"] },
     Layer { module: "report",            tensors: false, imports: &["PLAIN"] },
     Layer { module: "headless",          tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
     Layer { module: "gui",               tensors: false, imports: &["PLAIN", "REPORTED", "report"] },

@@ -1,0 +1,11 @@
+//! A table or figure of the paper as a grid of runs: which stages it needs, where they lie, how far they are, what they show.
+//!
+//! Nothing here computes with tensors: the worker makes the runs, front ends show what this module reads of them.
+
+mod folder;
+mod plan;
+mod progress;
+
+pub use folder::{StudyFolder, StudyFolderError, StudyLock};
+pub use plan::{Cell, Only, OnlyError, StagePlan, Study};
+pub use progress::{Progress, StudyState, Tally};

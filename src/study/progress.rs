@@ -1,0 +1,105 @@
+//! How far a study is, read off its stages' records: by the program that works on it, and by any other that looks.
+
+use std::time::SystemTime;
+
+use super::{Study, StudyFolder};
+use crate::protocol::{Outcome, RunState, StageKind};
+
+/// How far a stage is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing done yet.
+    Waiting,
+    /// Begun: units done, units in all, of the part under way.
+    Begun {
+        /// Optimiser steps or cases.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+    /// All done, tested cases included.
+    Done,
+    /// Ended by an error; it is tried again when the study goes on.
+    Failed {
+        /// Cause and next step.
+        message: String,
+    },
+}
+
+/// How many stages are how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All done.
+    pub done: usize,
+    /// Begun and not at its end.
+    pub begun: usize,
+    /// Ended by an error.
+    pub failed: usize,
+    /// Not begun.
+    pub waiting: usize,
+}
+
+/// What is known of each stage of a study.
+#[derive(Clone, Debug, Default)]
+pub struct StudyState {
+    /// By stage; none where nothing was recorded.
+    pub runs: Vec<Option<RunState>>,
+    /// What each record looked like when it was read last.
+    stamps: Vec<Option<(u64, SystemTime)>>,
+}
+
+impl StudyState {
+    /// What the folder holds.
+    pub fn read(study: &Study, folder: &StudyFolder) -> Self {
+        let mut state = Self::default();
+        state.refresh(study, folder);
+        state
+    }
+
+    /// Reads the records that changed since; true where one did. A record that cannot be read counts as not there.
+    pub fn refresh(&mut self, study: &Study, folder: &StudyFolder) -> bool {
+        let count = study.stages.len();
+        self.runs.resize(count, None);
+        self.stamps.resize(count, None);
+        let mut changed = false;
+        for (index, stage) in study.stages.iter().enumerate() {
+            let run = folder.stage(stage);
+            let stamp = std::fs::metadata(run.events_path()).ok().and_then(|data| Some((data.len(), data.modified().ok()?)));
+            if stamp != self.stamps[index] {
+                self.runs[index] = stamp.and_then(|_| run.replay().ok());
+                self.stamps[index] = stamp;
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// How far a stage is.
+    pub fn progress(&self, study: &Study, stage: usize) -> Progress {
+        let Some(run) = &self.runs[stage] else { return Progress::Waiting };
+        let last = if study.stages[stage].kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Test };
+        // A training cut short by --max-steps tells its end as well.
+        if run.stages_of(last).any(|stage| stage.secs.is_some() && stage.done >= stage.total) {
+            return Progress::Done;
+        }
+        if let Some(Outcome::Failed { message, .. }) = &run.outcome {
+            return Progress::Failed { message: message.clone() };
+        }
+        let under_way = run.stages.iter().rev().find(|stage| stage.stage.kind != StageKind::Prepare);
+        under_way.map_or(Progress::Waiting, |stage| Progress::Begun { done: stage.done, total: stage.total })
+    }
+
+    /// How many of some stages are how far.
+    pub fn tally(&self, study: &Study, stages: &[usize]) -> Tally {
+        let mut tally = Tally::default();
+        for &stage in stages {
+            match self.progress(study, stage) {
+                Progress::Waiting => tally.waiting += 1,
+                Progress::Begun { .. } => tally.begun += 1,
+                Progress::Done => tally.done += 1,
+                Progress::Failed { .. } => tally.failed += 1,
+            }
+        }
+        tally
+    }
+}

@@ -1,0 +1,204 @@
+//! A study at work: its stages one after the other, or several at once, each a job on a worker of its own.
+//!
+//! A stage that fails is told and the others go on; those that start from it are left waiting. Whatever ends the program,
+//! finished stages stay, and a stage cut off goes on from its last checkpoint.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{Job, RunHandle, Start, Training, spawn};
+use crate::device::DeviceChoice;
+use crate::protocol::{Command, Content, Outcome, Record, StageKind};
+use crate::study::{Progress, Study, StudyFolder, StudyFolderError, StudyLock, StudyState, Tally};
+
+/// Events that may wait for a front end.
+const EVENT_QUEUE: usize = 4096;
+
+/// How long to wait when no stage has anything to tell.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// A study to work on.
+#[derive(Clone, Debug)]
+pub struct StudyJob {
+    /// What.
+    pub study: Study,
+    /// Where.
+    pub folder: StudyFolder,
+    /// Stages that are wanted, in order.
+    pub stages: Vec<usize>,
+    /// Stages at work at the same time.
+    pub at_once: usize,
+    /// End each training after so many steps.
+    pub max_steps: Option<usize>,
+}
+
+/// What happens in a study.
+#[derive(Clone, Debug)]
+pub enum StudyEvent {
+    /// A stage began, or goes on.
+    Began {
+        /// Index of the stage.
+        stage: usize,
+    },
+    /// An event of a stage.
+    Told {
+        /// Index of the stage.
+        stage: usize,
+        /// What it told.
+        record: Box<Record>,
+    },
+    /// A stage ended.
+    Ended {
+        /// Index of the stage.
+        stage: usize,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A stage was left out: the one that it starts from is not done.
+    LeftOut {
+        /// Index of the stage.
+        stage: usize,
+    },
+    /// The study ended: how far its wanted stages are.
+    Finished {
+        /// Their number by progress.
+        tally: Tally,
+        /// Whether somebody asked it to stop.
+        stopped: bool,
+    },
+}
+
+/// A study at work as a front end holds it.
+pub struct StudyHandle {
+    /// What happens; told until `Finished`.
+    pub events: Receiver<StudyEvent>,
+    /// `Stop` saves the stages under way and starts no more; the others go to each stage under way.
+    pub commands: SyncSender<Command>,
+    /// Joins after `Finished`.
+    pub join: JoinHandle<Tally>,
+}
+
+/// Starts working on a study: what is done stays, what is missing is made.
+///
+/// # Errors
+/// The folder is another's, in use, or cannot be written.
+///
+/// # Panics
+/// If the system has no thread to give.
+pub fn spawn_study(job: StudyJob, device: DeviceChoice) -> Result<StudyHandle, StudyFolderError> {
+    let lock = job.folder.begin(&job.study)?;
+    let (sender, events) = sync_channel(EVENT_QUEUE);
+    let (commands, receiver) = sync_channel(super::COMMAND_QUEUE);
+    let work = move || work(&Workshop { job, device, sender }, &receiver, &lock);
+    let join = std::thread::Builder::new().name("study".to_owned()).spawn(work).expect("the system has a thread to give");
+    Ok(StudyHandle { events, commands, join })
+}
+
+/// What starting and hearing of stages needs.
+struct Workshop {
+    job: StudyJob,
+    device: DeviceChoice,
+    sender: SyncSender<StudyEvent>,
+}
+
+impl Workshop {
+    /// A front end that is gone is no reason to stop.
+    fn tell(&self, event: StudyEvent) {
+        let _ = self.sender.send(event);
+    }
+
+    fn start(&self, stage: usize) -> RunHandle {
+        let StudyJob { study, folder, max_steps, .. } = &self.job;
+        let plan = &study.stages[stage];
+        let place = folder.stage(plan);
+        let start = match place.content() {
+            Ok(Content::Run { saved: true }) => Start::Resume,
+            // A run that ended before its first checkpoint holds nothing to lose, and makes way.
+            _ => Start::Fresh,
+        };
+        let training = Training { config: plan.config.clone(), folder: place, start, max_steps: *max_steps };
+        let job = match plan.kind {
+            StageKind::Pretrain => Job::Pretrain(training),
+            _ => Job::Finetune { training, from: plan.after.map(|from| folder.stage(&study.stages[from]).checkpoints().join("last")) },
+        };
+        self.tell(StudyEvent::Began { stage });
+        spawn(job, self.device.clone())
+    }
+}
+
+fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tally {
+    let StudyJob { study, folder, stages, at_once, .. } = &shop.job;
+    let known = StudyState::read(study, folder);
+    let mut done: BTreeSet<usize> = (0..study.stages.len()).filter(|&stage| known.progress(study, stage) == Progress::Done).collect();
+    let mut waiting: Vec<usize> = stages.iter().copied().filter(|stage| !done.contains(stage)).collect();
+    let mut active: Vec<(usize, RunHandle)> = Vec::new();
+    let mut stopped = false;
+    loop {
+        stopped |= obey(commands, &active);
+        if stopped {
+            waiting.clear();
+        }
+        while active.len() < (*at_once).max(1) {
+            let ready = |stage: &usize| study.stages[*stage].after.is_none_or(|after| done.contains(&after));
+            let Some(next) = waiting.iter().position(ready) else { break };
+            let stage = waiting.remove(next);
+            active.push((stage, shop.start(stage)));
+        }
+        if active.is_empty() {
+            break;
+        }
+        let mut heard = false;
+        for (stage, handle) in &active {
+            for record in handle.events.try_iter() {
+                heard = true;
+                shop.tell(StudyEvent::Told { stage: *stage, record: Box::new(record) });
+            }
+        }
+        for index in (0..active.len()).rev().filter(|&index| active[index].1.join.is_finished()).collect::<Vec<_>>() {
+            let (stage, outcome) = end(shop, active.remove(index));
+            if outcome == Outcome::Completed {
+                done.insert(stage);
+            }
+            shop.tell(StudyEvent::Ended { stage, outcome });
+            heard = true;
+        }
+        if !heard {
+            std::thread::sleep(PATIENCE);
+        }
+    }
+    for stage in waiting {
+        shop.tell(StudyEvent::LeftOut { stage });
+    }
+    let tally = StudyState::read(study, folder).tally(study, stages);
+    shop.tell(StudyEvent::Finished { tally, stopped });
+    tally
+}
+
+/// Passes commands on; true when one was to stop.
+fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)]) -> bool {
+    let mut stop = false;
+    loop {
+        match commands.try_recv() {
+            Ok(command) => {
+                stop |= command == Command::Stop;
+                for (_, handle) in active {
+                    // A worker whose queue is full or gone is at its end.
+                    let _ = handle.commands.try_send(command);
+                }
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return stop,
+        }
+    }
+}
+
+/// Tells what a stage still had to tell, and how it ended.
+fn end(shop: &Workshop, (stage, handle): (usize, RunHandle)) -> (usize, Outcome) {
+    let RunHandle { events, join, .. } = handle;
+    for record in events.try_iter() {
+        shop.tell(StudyEvent::Told { stage, record: Box::new(record) });
+    }
+    let outcome = join.join().unwrap_or_else(|panic| Outcome::Failed { message: super::panic_message(panic.as_ref()), bad_input: false });
+    (stage, outcome)
+}
