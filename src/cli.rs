@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::device::DeviceChoice;
 use crate::exchange::Format;
+use crate::study::Only;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ pub enum Command {
         #[command(flatten)]
         run: RunArgs,
     },
+    /// A grid of trainings around one config: what helps on your own scans, and how sure is that?
+    Study(StudyArgs),
     /// Pre-train an encoder without labels.
     Pretrain {
         /// The run's settings (RON).
@@ -166,6 +169,67 @@ pub struct RunArgs {
     /// Change a setting, for example pretrain.mask_ratio=0.5. Values are JSON or bare words.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// What `study` takes.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct StudyArgs {
+    /// Look at a study instead of working on it.
+    #[command(subcommand)]
+    pub look: Option<StudyLook>,
+    /// Work on this study (RON; a run's config is a study of one point): what is done stays, what is missing is made.
+    #[arg(required = true)]
+    pub config: Option<PathBuf>,
+    /// Where, and which part.
+    #[command(flatten)]
+    pub part: StudyPart,
+    /// Trainings at the same time, on a device with room for them.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// List the runs and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop each training after so many steps, as if stopped by hand.
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<usize>,
+}
+
+/// Which study, and which part of it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StudyPart {
+    /// The study's folder; studies/NAME by default.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
+    #[arg(long, value_name = "AXIS=VALUE")]
+    pub only: Vec<Only>,
+}
+
+/// Ways to look at a study.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StudyLook {
+    /// The runs and shared stages, with time and disk as a few measured steps tell; nothing of it is kept.
+    Plan {
+        /// The study (RON).
+        config: PathBuf,
+        /// Where, and which part.
+        #[command(flatten)]
+        part: StudyPart,
+    },
+    /// The grid: what is done, under way, failed, missing.
+    Status {
+        /// The study's folder, or its config.
+        study: PathBuf,
+        /// Where, and which part.
+        #[command(flatten)]
+        part: StudyPart,
+    },
+    /// Tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the study's folder.
+    Report {
+        /// The study's folder.
+        study: PathBuf,
+    },
 }
 
 /// What `import` takes.

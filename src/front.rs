@@ -1,5 +1,7 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
+mod study;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -92,6 +94,7 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
             train(&config, &run, manner, Job::Compare)
         }
         Command::Run { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Compare),
+        Command::Study(arguments) => study::study(arguments, manner),
         Command::Pretrain { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Pretrain),
         Command::Finetune { config, from, run } => {
             train(&RunConfig::load(&config)?, &run, manner, |training| Job::Finetune { training, from })

@@ -7,6 +7,7 @@ mod interrupt;
 mod lines;
 mod progress;
 mod story;
+mod study_follow;
 
 use std::any::Any;
 use std::io::{IsTerminal as _, Write};
@@ -20,6 +21,7 @@ use interrupt::Interrupts;
 use lines::Lines;
 
 pub use story::story;
+pub use study_follow::{follow_study, study_estimate, study_plan, study_status};
 
 /// How a job is followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

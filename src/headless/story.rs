@@ -75,7 +75,7 @@ fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
 }
 
 /// Names to the left, numbers to the right. A table too wide is laid on its side: a row for each column.
-fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
     let cells: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
     let text = drawn(&cells);
     if text.lines().all(|line| line.chars().count() <= COLUMNS) {
@@ -86,7 +86,7 @@ fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> St
 }
 
 /// Aligned cells, the first row on top.
-fn drawn(cells: &[Vec<String>]) -> String {
+pub(super) fn drawn(cells: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     for row in cells {

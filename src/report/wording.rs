@@ -32,6 +32,11 @@ pub(crate) fn count(number: usize, unit: &str) -> String {
     if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
 
+/// `5.2 MiB`.
+pub(crate) fn bytes(number: u64) -> String {
+    indicatif::BinaryBytes(number).to_string()
+}
+
 /// `8.3 s`, `2 min 05 s`, `1 h 05 min`, `3 d 4 h`.
 pub(crate) fn duration(secs: f64) -> String {
     if secs < 59.95 {

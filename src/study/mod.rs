@@ -2,10 +2,12 @@
 //!
 //! Nothing here computes with tensors: the worker makes the runs, front ends show what this module reads of them.
 
+mod estimate;
 mod folder;
 mod plan;
 mod progress;
 
+pub use estimate::Estimate;
 pub use folder::{StudyFolder, StudyFolderError, StudyLock};
 pub use plan::{Cell, Only, OnlyError, StagePlan, Study};
 pub use progress::{Progress, StudyState, Tally};

@@ -45,7 +45,7 @@ pub struct StudyState {
     /// By stage; none where nothing was recorded.
     pub runs: Vec<Option<RunState>>,
     /// What each record looked like when it was read last.
-    stamps: Vec<Option<(u64, SystemTime)>>,
+    pub(super) stamps: Vec<Option<(u64, SystemTime)>>,
 }
 
 impl StudyState {

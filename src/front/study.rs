@@ -1,0 +1,177 @@
+//! `simtrot study`: laying a grid out, working on it, looking at it.
+
+use std::path::Path;
+
+use super::{BAD_INPUT, FAILED, Manner, Refusal, STOPPED};
+use crate::cli::{StudyArgs, StudyLook, StudyPart};
+use crate::config::StudyConfig;
+use crate::device::DeviceChoice;
+use crate::headless::{self, follow_study, study_estimate, study_plan, study_status};
+use crate::plan;
+use crate::protocol::StageKind;
+use crate::report::wording::bytes;
+use crate::study::{Estimate, OnlyError, StagePlan, Study, StudyFolder, StudyFolderError, StudyState, Tally};
+use crate::worker::{StudyJob, spawn_study};
+
+/// Steps of a trial: the first is slower than the others, the median of three is not.
+const TRIAL_STEPS: usize = 3;
+
+impl From<StudyFolderError> for Refusal {
+    fn from(error: StudyFolderError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<OnlyError> for Refusal {
+    fn from(error: OnlyError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+/// Works on a study, or looks at it.
+pub(super) fn study(arguments: StudyArgs, manner: &Manner) -> Result<u8, Refusal> {
+    let StudyArgs { look, config, part, jobs, dry_run, max_steps } = arguments;
+    match (look, config) {
+        (Some(StudyLook::Plan { config, part }), _) => show_plan(&config, &part, manner),
+        (Some(StudyLook::Status { study, part }), _) => show_status(&study, &part),
+        (Some(StudyLook::Report { study }), _) => report(&study, manner),
+        (None, Some(config)) => {
+            let (folder, study) = find(&config, part.out.as_deref())?;
+            let cells = study.wanted(&part.only)?;
+            if dry_run {
+                println!("{}", study_plan(&study, &cells));
+                return Ok(0);
+            }
+            let stages = study.stages_of(&cells);
+            require_room(&study, &stages, jobs, &manner.device)?;
+            let job = StudyJob { study, folder, stages, at_once: jobs, max_steps };
+            work(job, &cells, manner)
+        }
+        (None, None) => unreachable!("the command line asks for a config where nothing is looked at"),
+    }
+}
+
+/// The folder and the study that a path means: a study's config, a run's, or the folder of a study.
+fn find(path: &Path, out: Option<&Path>) -> Result<(StudyFolder, Study), Refusal> {
+    if path.is_dir() {
+        let folder = StudyFolder::new(path);
+        let study = folder.read()?;
+        return Ok((folder, study));
+    }
+    let config = StudyConfig::load(path)?;
+    Ok((StudyFolder::named(out, &config.name), Study::new(config)?))
+}
+
+fn work(job: StudyJob, cells: &[usize], manner: &Manner) -> Result<u8, Refusal> {
+    let StudyJob { study, folder, stages, .. } = job.clone();
+    let handle = spawn_study(job, manner.device.clone())?;
+    let (tally, stopped) = follow_study(handle, &study, &stages, headless::Options { quiet: manner.quiet });
+    let state = StudyState::read(&study, &folder);
+    if tally.done > 0 {
+        conclude(&folder, &study, &state, manner)?;
+    } else {
+        println!("{}", study_status(&study, &state, cells));
+    }
+    if stopped {
+        eprintln!("stopped and saved; the same command goes on");
+    }
+    Ok(exit_code(tally, stopped))
+}
+
+/// What is missing without anybody's wish is a failure.
+fn exit_code(tally: Tally, stopped: bool) -> u8 {
+    match (stopped, tally.failed) {
+        (true, _) => STOPPED,
+        (false, 0) => 0,
+        (false, _) => FAILED,
+    }
+}
+
+fn show_plan(config: &Path, part: &StudyPart, manner: &Manner) -> Result<u8, Refusal> {
+    let (folder, study) = find(config, part.out.as_deref())?;
+    let cells = study.wanted(&part.only)?;
+    let stages = study.stages_of(&cells);
+    println!("{}\n", study_plan(&study, &cells));
+    let state = StudyState::read(&study, &folder);
+    let trial = Estimate::unmeasured(&study, &state, &stages);
+    if trial.is_empty() {
+        println!("{}", study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
+        return Ok(0);
+    }
+    let place = tempfile::tempdir().map_err(|error| Refusal::Failure(error.to_string()))?;
+    let tried = StudyFolder::new(place.path().join("trial"));
+    // What a fine-tuning starts from has to be there in the trial as well.
+    let mut needed: Vec<usize> = trial.iter().flat_map(|&stage| study.stages[stage].after.into_iter().chain([stage])).collect();
+    needed.sort_unstable();
+    needed.dedup();
+    let job = StudyJob { study: study.clone(), folder: tried.clone(), stages: needed.clone(), at_once: 1, max_steps: Some(TRIAL_STEPS) };
+    if !manner.quiet {
+        eprintln!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept");
+    }
+    let handle = spawn_study(job, manner.device.clone())?;
+    let (tally, stopped) = follow_study(handle, &study, &needed, headless::Options { quiet: true });
+    let measured = StudyState::read(&study, &tried);
+    let estimate = Estimate::from_trial(&study, &stages, (&state, &folder), (&measured, &tried));
+    println!("{}", study_estimate(&estimate, 1));
+    Ok(if stopped {
+        STOPPED
+    } else if tally.failed > 0 {
+        BAD_INPUT
+    } else {
+        0
+    })
+}
+
+fn show_status(path: &Path, part: &StudyPart) -> Result<u8, Refusal> {
+    let (folder, study) = find(path, part.out.as_deref())?;
+    let cells = study.wanted(&part.only)?;
+    let state = StudyState::read(&study, &folder);
+    println!("{}", study_status(&study, &state, &cells));
+    let stages = study.stages_of(&cells);
+    if state.tally(&study, &stages).done < stages.len() {
+        println!("{}", study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
+    }
+    Ok(0)
+}
+
+fn report(path: &Path, manner: &Manner) -> Result<u8, Refusal> {
+    let (folder, study) = find(path, None)?;
+    let state = StudyState::read(&study, &folder);
+    conclude(&folder, &study, &state, manner)?;
+    Ok(0)
+}
+
+/// Refuses more trainings at once than the device has room for.
+fn require_room(study: &Study, stages: &[usize], jobs: usize, device: &DeviceChoice) -> Result<(), Refusal> {
+    if jobs <= 1 {
+        return Ok(());
+    }
+    for stage in Estimate::one_of_each(study, stages) {
+        let StagePlan { kind, config, .. } = &study.stages[stage];
+        let plan = plan::plan(config, device).map_err(|error| Refusal::Input(format!("{error:#}")))?;
+        if plan.binding_bytes.is_some() {
+            return Err(Refusal::Input(format!(
+                "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \
+                 leave --jobs away, or add --device cpu"
+            )));
+        }
+        let each = if *kind == StageKind::Pretrain { plan.pretrain.bytes } else { plan.finetune.bytes };
+        if let Some(free) = plan.free_bytes.filter(|&free| each * jobs as u64 > free) {
+            return Err(Refusal::Input(format!(
+                "--jobs {jobs}: trainings of {} each do not fit into the {} that are free; --jobs {} does",
+                bytes(each),
+                bytes(free),
+                (free / each.max(1)).max(1)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Tables and pictures into the study's folder, the story to the terminal.
+fn conclude(folder: &StudyFolder, study: &Study, state: &StudyState, manner: &Manner) -> Result<(), Refusal> {
+    let _ = (folder, manner);
+    let all: Vec<usize> = (0..study.cells.len()).collect();
+    println!("{}", study_status(study, state, &all));
+    Ok(())
+}

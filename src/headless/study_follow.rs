@@ -1,0 +1,243 @@
+//! A study in the terminal: what it will run, how far it is, and following it while it works.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::mpsc::RecvTimeoutError;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::interrupt::Interrupts;
+use super::story::table;
+use super::{Options, PATIENCE, STOPPING};
+use crate::protocol::{ArmScores, Command, Outcome, RunState, StageKind};
+use crate::report::wording::{bytes, count, duration, or_nothing, share};
+use crate::study::{Estimate, Progress, Study, StudyState, Tally};
+use crate::worker::{StudyEvent, StudyHandle};
+
+/// Cells and trainings of a study, shared ones with how many cells they serve.
+pub fn study_plan(study: &Study, cells: &[usize]) -> String {
+    let stages = study.stages_of(cells);
+    let of_kind = |kind: StageKind| stages.iter().filter(|&&stage| study.stages[stage].kind == kind).count();
+    let rows = stages.iter().map(|&stage| {
+        let plan = &study.stages[stage];
+        let served: Vec<_> = study.cells_of(stage).collect();
+        let what = served.first().map_or_else(String::new, |cell| study.title(cell));
+        let shared = if served.len() > 1 { format!("{what}, and {} more", served.len() - 1) } else { what };
+        let (kind, steps) = match plan.kind {
+            StageKind::Pretrain => ("pretrain", plan.config.pretrain.steps),
+            _ => ("finetune", plan.config.finetune.steps),
+        };
+        let from = plan.after.map_or_else(|| "-".to_owned(), |after| study.stages[after].name.clone());
+        vec![kind.to_owned(), plan.name.clone(), steps.to_string(), from, shared]
+    });
+    let header = ["", "training", "steps", "starts from", "for"].map(str::to_owned).to_vec();
+    let head = format!(
+        "{}: {} of the grid, {} and {} with their tests",
+        study.config.name,
+        count(cells.len(), "cell"),
+        count(of_kind(StageKind::Pretrain), "pre-training"),
+        count(of_kind(StageKind::Finetune), "fine-tuning"),
+    );
+    let cells: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    format!("{head}\n\n{}", super::story::drawn(&cells))
+}
+
+/// Time and disk in a sentence.
+pub fn study_estimate(estimate: &Estimate, at_once: usize) -> String {
+    let time = match estimate.secs_left {
+        None => "Time: not known before the first steps are measured.".to_owned(),
+        Some(secs) => {
+            let mut text = format!("Time: about {} from here", duration(secs / at_once.max(1) as f64));
+            if estimate.unmeasured > 0 {
+                text += &format!(", without {} of which no step was measured yet", count(estimate.unmeasured, "training"));
+            }
+            if estimate.untested > 0 {
+                text += &format!(", without the tests of {}, not measured yet", count(estimate.untested, "fine-tuning"));
+            }
+            text + "."
+        }
+    };
+    let disk = estimate.disk_bytes.map_or_else(String::new, |size| format!(" Disk: about {} when all is done.", bytes(size)));
+    time + &disk
+}
+
+/// The grid: for each point and arm how far it is, with mean Dice where it is done.
+pub fn study_status(study: &Study, state: &StudyState, cells: &[usize]) -> String {
+    let axes = &study.config.axes;
+    let arms = study.arms();
+    let mut rows: Vec<(Vec<usize>, Vec<String>)> = Vec::new();
+    for &index in cells {
+        let cell = &study.cells[index];
+        let place = rows.iter().position(|(point, _)| *point == cell.point).unwrap_or_else(|| {
+            rows.push((cell.point.clone(), vec!["".to_owned(); arms.len()]));
+            rows.len() - 1
+        });
+        rows[place].1[cell.arm] = standing(study, state, cell.pretrained, cell.finetuned);
+    }
+    let header = axes.iter().map(|axis| axis.name.clone()).chain(arms.iter().map(|arm| arm.name.clone())).collect();
+    let mut lines = rows.into_iter().map(|(point, arms)| {
+        let levels = point.iter().enumerate().map(|(axis, &level)| study.levels[axis][level].name.clone());
+        levels.chain(arms).collect::<Vec<_>>()
+    });
+    let stages = study.stages_of(cells);
+    let failed = stages.iter().filter_map(|&stage| match state.progress(study, stage) {
+        Progress::Failed { message } => Some(format!("\n{} failed: {message}", study.stages[stage].name)),
+        _ => None,
+    });
+    let failed: String = failed.collect();
+    let grid = table(header, &mut lines);
+    format!("{grid}\n\n{}{failed}", told(state.tally(study, &stages)))
+}
+
+/// How far a cell is: its Dice, or the part that is under way.
+fn standing(study: &Study, state: &StudyState, pretrained: Option<usize>, finetuned: usize) -> String {
+    let begun = |word: &str, done: usize, total: usize| format!("{word} {:.0} %", 100.0 * done as f64 / total.max(1) as f64);
+    match state.progress(study, finetuned) {
+        Progress::Done => or_nothing(state.runs[finetuned].as_ref().and_then(mean_dice), share),
+        Progress::Failed { .. } => "failed".to_owned(),
+        Progress::Begun { done, total } => begun("trained", done, total),
+        Progress::Waiting => match pretrained.map(|stage| state.progress(study, stage)) {
+            Some(Progress::Failed { .. }) => "pre-training failed".to_owned(),
+            Some(Progress::Begun { done, total }) => begun("pre-trained", done, total),
+            Some(Progress::Done) => "pre-trained".to_owned(),
+            Some(Progress::Waiting) | None => "missing".to_owned(),
+        },
+    }
+}
+
+/// `12 trainings done, 1 failed, 3 missing`.
+fn told(tally: Tally) -> String {
+    let Tally { done, begun, failed, waiting } = tally;
+    let parts = [(begun, "under way or cut off"), (failed, "failed"), (waiting, "missing")];
+    let rest = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+    format!("{} done{}", count(done, "training"), rest.collect::<String>())
+}
+
+fn mean_dice(run: &RunState) -> Option<f64> {
+    ArmScores::new(&run.stages_of(StageKind::Test).next()?.scores).dice_mean
+}
+
+/// Follows a study to its end on stderr: bars where that is a terminal, a line for each training otherwise. Ctrl-C stops and saves.
+///
+/// Hands back how far the wanted trainings are, and whether somebody stopped it.
+pub fn follow_study(handle: StudyHandle, study: &Study, stages: &[usize], options: Options) -> (Tally, bool) {
+    let StudyHandle { events, commands, join } = handle;
+    let mut screen = Screen::new(study, stages.len(), options);
+    let interrupts = Interrupts::listen();
+    if let Err(reason) = &interrupts {
+        screen.say(&format!("warning: Ctrl-C will end the study without saving the step under way: {reason}"));
+    }
+    let (mut asked, mut ended) = (false, None);
+    while ended.is_none() {
+        if !asked && interrupts.as_ref().is_ok_and(Interrupts::asked) {
+            screen.say(STOPPING);
+            asked = commands.try_send(Command::Stop).is_ok();
+        }
+        match events.recv_timeout(PATIENCE) {
+            Ok(StudyEvent::Finished { tally, stopped }) => ended = Some((tally, stopped)),
+            Ok(event) => screen.show(&event),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    drop((events, commands));
+    let tally = join.join().unwrap_or_default();
+    screen.overall.finish_and_clear();
+    let (tally, stopped) = ended.unwrap_or((tally, true));
+    if !options.quiet {
+        screen.say(&told(tally));
+    }
+    (tally, stopped)
+}
+
+/// Where a study's events are shown.
+struct Screen<'a> {
+    study: &'a Study,
+    all: MultiProgress,
+    overall: ProgressBar,
+    active: BTreeMap<usize, (ProgressBar, RunState)>,
+    ended: usize,
+    wanted: usize,
+    quiet: bool,
+}
+
+impl<'a> Screen<'a> {
+    fn new(study: &'a Study, wanted: usize, options: Options) -> Self {
+        let bars = std::io::stderr().is_terminal() && !options.quiet;
+        let all = MultiProgress::new();
+        let overall = if bars { all.add(ProgressBar::new(wanted as u64)) } else { ProgressBar::hidden() };
+        overall.set_style(style("{prefix} {bar:24.cyan/dim} {pos}/{len} trainings  {elapsed} so far"));
+        overall.set_prefix(study.config.name.clone());
+        Self { study, all, overall, active: BTreeMap::new(), ended: 0, wanted, quiet: options.quiet }
+    }
+
+    fn say(&self, text: &str) {
+        // A terminal that is gone is no reason to stop training.
+        self.all.suspend(|| {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        });
+    }
+
+    /// What a training is for, in words.
+    fn title(&self, stage: usize) -> String {
+        let plan = &self.study.stages[stage];
+        let kind = if plan.kind == StageKind::Pretrain { "pretrain" } else { "finetune" };
+        let cells: Vec<_> = self.study.cells_of(stage).collect();
+        let what = cells.first().map_or_else(String::new, |cell| format!(" ({})", self.study.title(cell)));
+        let more = if cells.len() > 1 { format!(", for {}", count(cells.len(), "cell")) } else { String::new() };
+        format!("{kind} {}{what}{more}", plan.name)
+    }
+
+    fn show(&mut self, event: &StudyEvent) {
+        match event {
+            StudyEvent::Began { stage } => {
+                let bar = if self.overall.is_hidden() { ProgressBar::hidden() } else { self.all.add(ProgressBar::new(1)) };
+                bar.set_style(style("  {prefix} {bar:24.cyan/dim} {pos}/{len}  {msg}"));
+                bar.set_prefix(self.study.stages[*stage].name.clone());
+                self.active.insert(*stage, (bar, RunState::default()));
+            }
+            StudyEvent::Told { stage, record } => {
+                let Some((bar, state)) = self.active.get_mut(stage) else { return };
+                state.apply(record);
+                if let Some(under_way) = state.stages.last() {
+                    bar.set_length(under_way.total as u64);
+                    bar.set_position(under_way.done as u64);
+                    bar.set_message(format!("{}  {}", under_way.stage, super::progress::standing(under_way, record.secs)));
+                }
+            }
+            StudyEvent::Ended { stage, outcome } => {
+                let Some((bar, state)) = self.active.remove(stage) else { return };
+                bar.finish_and_clear();
+                self.ended += 1;
+                self.overall.inc(1);
+                let line = format!("[{}/{}] {}: {}", self.ended, self.wanted, self.title(*stage), result(&state, outcome));
+                if !self.quiet || matches!(outcome, Outcome::Failed { .. }) {
+                    self.say(&line);
+                }
+            }
+            StudyEvent::LeftOut { stage } => {
+                self.say(&format!("left out: {}: the pre-training that it starts from is not done", self.title(*stage)));
+            }
+            StudyEvent::Finished { .. } => {}
+        }
+    }
+}
+
+/// What came out of a training, in a few words.
+fn result(state: &RunState, outcome: &Outcome) -> String {
+    let found = match outcome {
+        Outcome::Failed { message, .. } => return format!("failed: {message}"),
+        Outcome::Stopped => return "stopped and saved".to_owned(),
+        Outcome::Completed => {
+            let dice = mean_dice(state).map(|dice| format!("Dice {}", share(dice)));
+            let probe = || state.stages_of(StageKind::Pretrain).next()?.last_probe()?.seen().eta2_turned;
+            dice.or_else(|| probe().map(|eta2| format!("eta2 turned {}", share(eta2))))
+        }
+    };
+    let time = duration(state.secs);
+    found.map_or_else(|| time.clone(), |found| format!("{found}, {time}"))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is well formed").progress_chars("━╸─")
+}
