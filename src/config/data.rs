@@ -15,6 +15,13 @@ pub struct DataConfig {
     pub source: DataSource,
     /// Which cases train, validate and test.
     pub split: SplitConfig,
+    /// Decides which cases test, validate and make the folds. None: the run's `seed`. Fixed, trainings with other seeds
+    /// keep their test cases, while `seed` still decides which labelled cases a `label_fraction` takes.
+    pub split_seed: Option<u64>,
+    /// Leaves the test cases out altogether and scores the validation cases in their place, at the end only: for choosing
+    /// settings without a look at the test cases. Nothing is validated on the way, so no best checkpoint is chosen by the
+    /// cases that are scored.
+    pub hold_back_test: bool,
     /// Share of the labelled training cases that fine-tuning may use: the first k of a seeded order.
     pub label_fraction: LabelFraction,
     /// Unions of label values reported together, for example `"WT": [1, 2, 3]`.
@@ -193,6 +200,7 @@ impl DataConfig {
             }
             SplitConfig::Lists { .. } => {}
         }
+        self.check_held_back(checker);
         if let Some(spacing_mm) = self.preprocess.spacing_mm {
             for spacing in spacing_mm {
                 checker.range("data.preprocess.spacing_mm", spacing, 0.05..=20.0);
@@ -210,5 +218,19 @@ impl DataConfig {
                 );
             }
         }
+    }
+
+    /// Without the test cases, only validation cases can be scored.
+    fn check_held_back(&self, checker: &mut Checker) {
+        let (validates, remedy) = match &self.split {
+            SplitConfig::HoldOut { validation, .. } => (*validation > 0.0, "set data.split.hold_out.validation above 0"),
+            SplitConfig::Lists { validation, .. } => (!validation.is_empty(), "name some in data.split.lists.validation"),
+            SplitConfig::Folds { .. } | SplitConfig::Demo => (false, "use a hold_out or lists"),
+        };
+        checker.require(
+            "data.hold_back_test",
+            validates || !self.hold_back_test,
+            format_args!("scores the validation cases in place of the test cases, and this split has none: {remedy}"),
+        );
     }
 }

@@ -244,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn test_cases_are_held_back_only_where_validation_cases_can_be_scored() {
+        let set =
+            |split: &str| RunConfig::default().with_overrides(&[format!("data.split={split}"), "data.hold_back_test=true".to_owned()]);
+        assert!(set(r#"{"hold_out":{"test":0.2,"validation":0.1}}"#).unwrap().data.hold_back_test);
+        for split in [r#"{"hold_out":{"test":0.2,"validation":0}}"#, r#"{"folds":{"folds":5,"fold":0}}"#, "demo"] {
+            let error = set(split).unwrap_err().to_string();
+            assert!(error.contains("data.hold_back_test scores the validation cases in place of the test cases"), "{error}");
+        }
+    }
+
+    #[test]
     fn an_arm_must_start_from_a_known_pretraining() {
         let mut config = RunConfig::default();
         config.arms.finetune.push(Arm { name: "x".into(), from: Some("nowhere".into()), set: vec![] });

@@ -28,15 +28,19 @@ pub struct Split {
 }
 
 impl Split {
-    /// Draws the split that a config asks for. `seed` decides every draw; the order of the dataset's cases does not.
+    /// Draws the split that a config asks for. The order of the dataset's cases decides nothing: `data.split_seed` (`seed` where
+    /// there is none) draws the held-out cases, `seed` the order of which a label fraction takes the first.
     ///
     /// Shares of a hold-out are rounded, at least one case if above zero, and always leave one labelled case to train.
-    /// Folds are the dataset's own if its list gives every labelled case one, else seeded.
+    /// Folds are the dataset's own if its list gives every labelled case one, else seeded. With `data.hold_back_test` the validation
+    /// cases stand as test cases, and nothing holds the test cases.
     ///
     /// # Errors
-    /// Unknown names (with near ones), cases without label where one is needed, overlaps, too few cases; all at once.
+    /// Unknown names (with near ones), cases without label where one is needed, overlaps, too few cases; all at once. No validation
+    /// cases to stand for test cases held back.
     pub fn draw(dataset: &Dataset, config: &DataConfig, seed: u64) -> Result<Self, DataErrors> {
         let labelled = sorted_names(dataset, true);
+        let split_seed = config.split_seed.unwrap_or(seed);
         let mut split = match &config.split {
             SplitConfig::Demo => demo::split(),
             SplitConfig::Lists { pretrain, finetune, validation, test } => {
@@ -46,7 +50,7 @@ impl Split {
                 split
             }
             SplitConfig::HoldOut { test, validation } => {
-                let order = shuffled(labelled, seed, "hold-out");
+                let order = shuffled(labelled, split_seed, "hold-out");
                 let most = order.len().saturating_sub(1);
                 let count = |share: f64| if share > 0.0 { ((share * order.len() as f64).round() as usize).max(1) } else { 0 };
                 let tested = count(*test).min(most);
@@ -56,10 +60,13 @@ impl Split {
                 Self::with_training(dataset, train, validation, test)
             }
             SplitConfig::Folds { folds, fold } => {
-                let (test, train) = fold_of(dataset, labelled, (*folds, *fold), seed)?;
+                let (test, train) = fold_of(dataset, labelled, (*folds, *fold), split_seed)?;
                 Self::with_training(dataset, &train, &[], &test)
             }
         };
+        if config.hold_back_test {
+            split = split.without_test(dataset)?;
+        }
         let LabelFraction(fraction) = config.label_fraction;
         split.finetune.sort();
         split.finetune = shuffled(split.finetune, seed, "label fraction");
@@ -78,6 +85,18 @@ impl Split {
             names
         };
         Self { pretrain, finetune: train.to_vec(), validation: sorted(validation), test: sorted(test) }
+    }
+
+    /// The validation cases as the test cases, which are left out. What is tested must be new to pre-training too, where
+    /// validation cases may have had a part by a list.
+    fn without_test(self, dataset: &Dataset) -> Result<Self, DataErrors> {
+        let Self { mut pretrain, finetune, validation: test, .. } = self;
+        if test.is_empty() {
+            let cause = "the test cases are held back (data.hold_back_test) and there are no validation cases to score instead";
+            return Err(Fault::Split { cause: cause.to_owned() }.at(Path::new(&dataset.name)).into());
+        }
+        pretrain.retain(|name| !test.contains(name));
+        Ok(Self { pretrain, finetune, validation: Vec::new(), test })
     }
 
     fn check_lists(&self, dataset: &Dataset) -> Result<(), DataErrors> {
@@ -200,6 +219,46 @@ mod tests {
             assert_eq!(part.pretrain, whole.pretrain);
         }
         assert_ne!(draw(&dataset, hold_out(), 1.0, 8).expect("a split").test, whole.test);
+    }
+
+    #[test]
+    fn a_split_seed_keeps_the_held_out_cases_and_leaves_the_label_fraction_to_the_seed() {
+        let dataset = dataset(25, 0);
+        let draw = |split: SplitConfig, split_seed, seed| {
+            let config = DataConfig { split, split_seed, label_fraction: LabelFraction(0.3), ..DataConfig::default() };
+            Split::draw(&dataset, &config, seed).expect("a split")
+        };
+        for split in [SplitConfig::HoldOut { test: 0.2, validation: 0.2 }, SplitConfig::Folds { folds: 4, fold: 1 }] {
+            let [first, other] = [1, 2].map(|seed| draw(split.clone(), Some(7), seed));
+            assert_eq!((&first.pretrain, &first.validation, &first.test), (&other.pretrain, &other.validation, &other.test));
+            assert_ne!(first.finetune, other.finetune, "the seed decides which labels are used");
+            assert_ne!(first.test, draw(split.clone(), Some(8), 1).test);
+            assert_eq!(draw(split.clone(), Some(7), 7), draw(split, None, 7), "without a split seed the seed stands for it");
+        }
+    }
+
+    #[test]
+    fn held_back_test_cases_stand_nowhere_and_the_validation_cases_are_tested() {
+        let dataset = dataset(25, 5);
+        let held_back = |split| Split::draw(&dataset, &DataConfig { split, hold_back_test: true, ..DataConfig::default() }, 3);
+        let hold_out = SplitConfig::HoldOut { test: 0.2, validation: 0.1 };
+        let whole = draw(&dataset, hold_out.clone(), 1.0, 3).expect("a split");
+        let Split { pretrain, finetune, validation, test } = held_back(hold_out).expect("a split");
+        assert_eq!((&pretrain, &finetune, &test), (&whole.pretrain, &whole.finetune, &whole.validation));
+        assert!(validation.is_empty() && !whole.test.is_empty());
+        assert!(pretrain.iter().chain(&finetune).chain(&test).all(|name| !whole.test.contains(name)));
+
+        let names = |numbers: &[usize]| numbers.iter().map(|n| format!("synthetic_{n:03}")).collect::<Vec<_>>();
+        let lists = |validation: &[usize]| SplitConfig::Lists {
+            pretrain: names(&[0, 6, 7, 8]),
+            finetune: names(&[6, 7]),
+            validation: names(validation),
+            test: names(&[9]),
+        };
+        let listed = held_back(lists(&[8])).expect("a split");
+        assert_eq!((listed.pretrain, listed.test), (names(&[0, 6, 7]), names(&[8])), "a scored case does not pre-train");
+        let error = held_back(lists(&[])).expect_err("nothing to score").to_string();
+        assert!(error.contains("no validation cases to score"), "{error}");
     }
 
     #[test]

@@ -63,6 +63,16 @@ impl Plan {
             )));
         }
         training.folder.write("split.json", &text)?;
+        if training.config.data.hold_back_test {
+            let scored = self.split.test.len();
+            recorder.notice(
+                Severity::Info,
+                format!(
+                    "the test cases are left out of this run (data.hold_back_test); the {scored} validation cases are scored in their place, \
+                     at the end only, and choose no checkpoint"
+                ),
+            );
+        }
         for problem in &self.left_out {
             recorder.notice(Severity::Warning, format!("left out (--skip-bad): {problem}"));
         }
