@@ -25,6 +25,12 @@ pub struct FinetuneConfig {
     pub optimiser: OptimiserConfig,
     /// Learning rate over the steps.
     pub schedule: ScheduleConfig,
+    /// The encoder's learning rate as a multiple of the network's, at every step. Weight decay is scaled with it, as in a
+    /// parameter group of PyTorch. Holds from scratch too.
+    pub encoder_lr: f64,
+    /// First steps in which only the rest of the network trains, and the encoder stays as it is: the gradient's norm and clipping
+    /// are those of what moves. Holds from scratch too.
+    pub freeze_encoder: usize,
     /// Gradients are scaled down to this global L2 norm.
     pub clip_norm: Option<f64>,
     /// Steps between validations (only with validation cases).
@@ -68,6 +74,8 @@ impl Default for FinetuneConfig {
             augment: AugmentConfig::default(),
             optimiser: OptimiserConfig::Sgd { lr: 0.01, momentum: 0.99, weight_decay: 3e-5 },
             schedule: ScheduleConfig::Poly { power: 0.9 },
+            encoder_lr: 1.0,
+            freeze_encoder: 0,
             clip_norm: Some(12.0),
             validate_every: 250,
             checkpoint_every: 250,
@@ -98,5 +106,7 @@ impl FinetuneConfig {
         checker.range("finetune.validate_every", self.validate_every, 1..=100_000_000);
         checker.range("finetune.checkpoint_minutes", self.checkpoint_minutes, 0.0..=100_000.0);
         self.optimiser.check("finetune.optimiser", checker);
+        checker.range("finetune.encoder_lr", self.encoder_lr, 0.0..=100.0);
+        checker.range("finetune.freeze_encoder", self.freeze_encoder, 0..=100_000_000);
     }
 }

@@ -29,7 +29,7 @@ pub use projector::Projector;
 pub use swin_unetr::{SwinUnetr, SwinUnetrEncoder};
 pub use unet::{Unet, UnetEncoder};
 pub use unetr::{Unetr, UnetrEncoder, VitStates};
-pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named};
+pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named, parameters_below};
 pub use weights_file::{WeightsError, read_weights, write_weights};
 
 /// What the data ask of a network.

@@ -3,7 +3,7 @@
 //! A module keeps its parameters in the layout that computes fastest; the type that holds a parameter decides how
 //! the reference lays it out. Names are a matter of the backbone ([`NamedWeights`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -57,6 +57,13 @@ pub fn export_named(module: &impl NamedWeights) -> BTreeMap<String, HostTensor> 
 /// The gradients by the same names; parameters without one are left out.
 pub fn export_gradients(module: &impl NamedWeights, gradients: &GradientsParams) -> BTreeMap<String, HostTensor> {
     Walk::over(module, Some(gradients)).tensors
+}
+
+/// The parameters whose reference names begin with `prefix`.
+pub fn parameters_below(module: &impl NamedWeights, prefix: &str) -> HashSet<ParamId> {
+    // Values are not asked for: none is copied to the host.
+    let slots = Walk::over(module, Some(&GradientsParams::new())).slots;
+    slots.into_iter().filter(|(_, slot)| slot.name.starts_with(prefix)).map(|(id, _)| id).collect()
 }
 
 /// `module` with the tensors whose name and shape fit, and what became of each.

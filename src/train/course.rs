@@ -5,8 +5,8 @@ use burn::optim::GradientsParams;
 use super::session::Rhythm;
 use super::transfer::load_all;
 use super::{
-    Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Session, TrainError, accumulate, clip_grad_norm,
-    lr,
+    Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, Pace, Session, TrainError, accumulate,
+    clip_grad_norm, lr,
 };
 use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
 use crate::model::{NamedWeights, Pass, export_named};
@@ -47,6 +47,8 @@ pub(super) struct Course<'a, M> {
     pub(super) step: usize,
     /// Checkpoints whose weights it started from, nearest first.
     pub(super) parents: Vec<String>,
+    /// How the encoder moves beside the rest: by default alike.
+    pub(super) pace: Pace,
     owner: Owner<'a>,
     regime: Regime,
     optimiser: Optimiser,
@@ -100,7 +102,7 @@ impl<'a, M: NamedWeights> Course<'a, M> {
         let last = session.last_step(step, regime.steps);
         let rhythm = Rhythm::new(regime.checkpoint_every, regime.checkpoint_minutes);
         let saved = (step > 0).then_some(step);
-        Ok(Self { model, step, parents, owner, regime, optimiser, rhythm, last, best, saved })
+        Ok(Self { model, step, parents, pace: Pace::default(), owner, regime, optimiser, rhythm, last, best, saved })
     }
 
     /// Tells that the stage began.
@@ -143,21 +145,25 @@ impl<'a, M: NamedWeights> Course<'a, M> {
         let mut numbers = StepNumbers { step: self.step + 1, lr: rate, ..StepNumbers::default() };
         let mut cases = Vec::new();
         let share = 1.0 / micro_steps as f64;
+        let held = self.pace.held(&self.model, self.step);
+        let model = held.as_ref().unwrap_or(&self.model);
         for _ in 0..micro_steps {
             let (micro_step, batch) =
                 batches.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
-            let (outcome, own_cases) = look(&self.model, batch, Pass::training(config.seed, micro_step, 0));
+            let (outcome, own_cases) = look(model, batch, Pass::training(config.seed, micro_step, 0));
             numbers.loss += outcome.value * share;
             for (name, value) in outcome.parts {
                 *numbers.parts.entry(name.to_owned()).or_default() += value * share;
             }
-            let more = GradientsParams::from_grads((outcome.loss * share).backward(), &self.model);
-            accumulate(&self.model, &mut gradients, more);
+            let more = GradientsParams::from_grads((outcome.loss * share).backward(), model);
+            accumulate(model, &mut gradients, more);
             cases.extend(own_cases);
         }
-        numbers.grad_norm = clip_grad_norm(&self.model, &mut gradients, clip_norm);
+        numbers.grad_norm = clip_grad_norm(model, &mut gradients, clip_norm);
         session.require_finite(&numbers, &cases, self.saved)?;
-        self.model = settle(self.optimiser.step(self.model, gradients, rate));
+        // It shares its values with the model, which is updated in place where nothing else holds them.
+        drop(held);
+        self.model = settle(self.optimiser.step_at(self.model, gradients, &|parameter| self.pace.rate(parameter, rate)));
         self.step += 1;
         let loss = numbers.loss;
         session.emit(Event::Step { stage: session.stage.clone(), numbers: self.rhythm.timed(numbers, cases.len()) });

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::cases::sources;
 use super::course::{Course, Owner};
 use super::transfer::{load_all, transfer_encoder};
-use super::{CaseSet, Checkpoint, Control, DatasetInfo, Ending, Session, TrainError};
+use super::{CaseSet, Checkpoint, Control, DatasetInfo, Ending, Pace, Session, TrainError};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Loss, classes_from_host};
@@ -69,6 +69,7 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     };
     let fresh = init_segmenter(config, dataset, &device);
     let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, start)?;
+    course.pace = Pace::of(&course.model, settings);
     let mut batches = course.batches(batches(work)?);
 
     course.announce();

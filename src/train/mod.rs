@@ -7,6 +7,7 @@ mod finetune;
 pub mod gradients;
 mod mask_ratios;
 pub mod optimiser;
+mod pace;
 mod pretrain;
 mod probe;
 pub mod schedule;
@@ -20,6 +21,7 @@ pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter}
 pub use gradients::{accumulate, clip_grad_norm};
 pub use mask_ratios::MaskTrial;
 pub use optimiser::{Optimiser, OptimiserError};
+pub use pace::Pace;
 pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData, Probed};
 pub use schedule::lr;

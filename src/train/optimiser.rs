@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
@@ -68,8 +68,13 @@ impl Optimiser {
 
     /// The module after one step along `gradients` at rate `lr`. A parameter without a gradient stays as it is.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, lr: f64) -> M {
+        self.step_at(module, gradients, &|_| lr)
+    }
+
+    /// The same with a rate for each parameter.
+    pub fn step_at<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: &dyn Fn(ParamId) -> f64) -> M {
         self.steps += 1;
-        module.map(&mut Stepper { optimiser: self, gradients, lr, path: Vec::new() })
+        module.map(&mut Stepper { optimiser: self, gradients, rate, path: Vec::new() })
     }
 
     /// The momentum of each parameter by path, on the host.
@@ -192,7 +197,7 @@ impl View for Numbers {
 struct Stepper<'a> {
     optimiser: &'a mut Optimiser,
     gradients: GradientsParams,
-    lr: f64,
+    rate: &'a dyn Fn(ParamId) -> f64,
     path: Vec<String>,
 }
 
@@ -207,6 +212,7 @@ impl ModuleMapper for Stepper<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let lr = (self.rate)(param.id);
         let Optimiser { config, moments, .. } = &mut *self.optimiser;
         param.map(|value| {
             // Moved rather than cloned throughout: a tensor with one owner is updated in place.
@@ -214,7 +220,7 @@ impl ModuleMapper for Stepper<'_> {
             let (shape, length) = (value.dims(), value.shape().num_elements());
             let value = value.inner().reshape([length]);
             let moments = moments.entry(self.path.join(".")).or_insert_with(|| Moments::new(config, &value));
-            let value = moments.step(config, self.lr, value, gradient.reshape([length])).reshape(shape);
+            let value = moments.step(config, lr, value, gradient.reshape([length])).reshape(shape);
             match strategy {
                 None => value,
                 Some(strategy) => Tensor::from_inner(value).with_gradient_checkpointing_strategy(strategy).set_require_grad(tracked),

@@ -130,7 +130,7 @@ fn adam_w_takes_the_steps_of_torch() {
 fn a_parameter_of_many_chunks_is_updated_throughout() {
     let device = Device::flex();
     let count = 100_001;
-    let mut vector = Vector { x: Param::initialized(burn::module::ParamId::new(), Tensor::<1>::ones([count], &device)) };
+    let mut vector = Vector { x: Param::initialized(ParamId::new(), Tensor::<1>::ones([count], &device)) };
     let mut optimiser = Optimiser::new(SGD);
     let mut gradients = GradientsParams::new();
     gradients.register(vector.x.id, Tensor::<1>::ones([count], &device));
