@@ -28,9 +28,9 @@ pub fn study_plan(study: &Study, cells: &[usize]) -> String {
             _ => ("finetune", plan.config.finetune.steps),
         };
         let from = plan.after.map_or_else(|| "-".to_owned(), |after| study.stages[after].name.clone());
-        vec![kind.to_owned(), plan.name.clone(), steps.to_string(), from, shared]
+        vec![format!("{kind} for {shared}"), steps.to_string(), plan.name.clone(), from]
     });
-    let header = ["", "training", "steps", "starts from", "for"].map(str::to_owned).to_vec();
+    let header = ["training", "steps", "folder", "starts from"].map(str::to_owned).to_vec();
     let head = format!(
         "{}: {} of the grid, {} and {} with their tests",
         study.config.name,

@@ -181,7 +181,7 @@ mod tests {
         let text = r#"(name: "s", base: run((pretrain: (steps: 10), finetune: (steps: 5))), axes: [(name: "seed", key: "seed", values: ["0", "1"])])"#;
         let study = Study::new(StudyConfig::from_ron(text, "s", Path::new("")).unwrap()).unwrap();
         let nowhere = StudyFolder::new("nowhere");
-        let mut state = StudyState { runs: vec![None; study.stages.len()], ..StudyState::default() };
+        let mut state = StudyState::of(vec![None; study.stages.len()]);
         let all: Vec<usize> = (0..study.stages.len()).collect();
         let nothing = Estimate::new(&study, &state, &nowhere, &all);
         assert_eq!((nothing.secs_left, nothing.disk_bytes, nothing.unmeasured), (None, None, 6));

@@ -1,5 +1,6 @@
 //! A study on disk: each training is a run folder by itself, named by its settings, beside what the study makes of them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -113,6 +114,21 @@ impl StudyFolder {
         Ok(Study::new(StudyConfig::load(&self.config_path())?)?)
     }
 
+    /// Why stages failed when they were tried last, by name: some fail before they have a folder of their own.
+    pub fn failures(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read(self.root.join(FAILURES)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Keeps why stages failed.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn write_failures(&self, failures: &BTreeMap<String, String>) -> Result<(), StudyFolderError> {
+        let text = serde_json::to_vec_pretty(failures).expect("plain data becomes JSON");
+        self.write(FAILURES, &text).map(|_| ())
+    }
+
     /// Writes a file of the study atomically; `name` is relative to the folder.
     ///
     /// # Errors
@@ -128,6 +144,8 @@ impl StudyFolder {
 
 /// Held by whoever works on the study.
 const LOCK: &str = "study.lock";
+/// Causes by stage.
+const FAILURES: &str = "failures.json";
 
 #[cfg(test)]
 mod tests {

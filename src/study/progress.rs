@@ -1,9 +1,10 @@
 //! How far a study is, read off its stages' records: by the program that works on it, and by any other that looks.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::{Study, StudyFolder};
-use crate::protocol::{Outcome, RunState, StageKind};
+use crate::protocol::{RunState, StageKind};
 
 /// How far a stage is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +45,18 @@ pub struct Tally {
 pub struct StudyState {
     /// By stage; none where nothing was recorded.
     pub runs: Vec<Option<RunState>>,
+    /// Why stages failed when they were tried last, by name.
+    failures: BTreeMap<String, String>,
     /// What each record looked like when it was read last.
-    pub(super) stamps: Vec<Option<(u64, SystemTime)>>,
+    stamps: Vec<Option<(u64, SystemTime)>>,
 }
 
 impl StudyState {
+    /// What is known, by stage.
+    pub fn of(runs: Vec<Option<RunState>>) -> Self {
+        Self { runs, ..Self::default() }
+    }
+
     /// What the folder holds.
     pub fn read(study: &Study, folder: &StudyFolder) -> Self {
         let mut state = Self::default();
@@ -61,7 +69,9 @@ impl StudyState {
         let count = study.stages.len();
         self.runs.resize(count, None);
         self.stamps.resize(count, None);
-        let mut changed = false;
+        let failures = folder.failures();
+        let mut changed = failures != self.failures;
+        self.failures = failures;
         for (index, stage) in study.stages.iter().enumerate() {
             let run = folder.stage(stage);
             let stamp = std::fs::metadata(run.events_path()).ok().and_then(|data| Some((data.len(), data.modified().ok()?)));
@@ -76,14 +86,15 @@ impl StudyState {
 
     /// How far a stage is.
     pub fn progress(&self, study: &Study, stage: usize) -> Progress {
-        let Some(run) = &self.runs[stage] else { return Progress::Waiting };
+        let failed = self.failures.get(&study.stages[stage].name).map(|message| Progress::Failed { message: message.clone() });
+        let Some(run) = &self.runs[stage] else { return failed.unwrap_or(Progress::Waiting) };
         let last = if study.stages[stage].kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Test };
         // A training cut short by --max-steps tells its end as well.
         if run.stages_of(last).any(|stage| stage.secs.is_some() && stage.done >= stage.total) {
             return Progress::Done;
         }
-        if let Some(Outcome::Failed { message, .. }) = &run.outcome {
-            return Progress::Failed { message: message.clone() };
+        if let Some(failed) = failed {
+            return failed;
         }
         let under_way = run.stages.iter().rev().find(|stage| stage.stage.kind != StageKind::Prepare);
         under_way.map_or(Progress::Waiting, |stage| Progress::Begun { done: stage.done, total: stage.total })

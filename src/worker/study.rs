@@ -3,7 +3,7 @@
 //! A stage that fails is told and the others go on; those that start from it are left waiting. Whatever ends the program,
 //! finished stages stay, and a stage cut off goes on from its last checkpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -134,7 +134,7 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
     let mut done: BTreeSet<usize> = (0..study.stages.len()).filter(|&stage| known.progress(study, stage) == Progress::Done).collect();
     let mut waiting: Vec<usize> = stages.iter().copied().filter(|stage| !done.contains(stage)).collect();
     let mut active: Vec<(usize, RunHandle)> = Vec::new();
-    let mut stopped = false;
+    let (mut stopped, mut failures) = (false, folder.failures());
     loop {
         stopped |= obey(commands, &active);
         if stopped {
@@ -144,6 +144,9 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
             let ready = |stage: &usize| study.stages[*stage].after.is_none_or(|after| done.contains(&after));
             let Some(next) = waiting.iter().position(ready) else { break };
             let stage = waiting.remove(next);
+            if failures.remove(&study.stages[stage].name).is_some() {
+                keep(folder, &failures);
+            }
             active.push((stage, shop.start(stage)));
         }
         if active.is_empty() {
@@ -158,8 +161,15 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
         }
         for index in (0..active.len()).rev().filter(|&index| active[index].1.join.is_finished()).collect::<Vec<_>>() {
             let (stage, outcome) = end(shop, active.remove(index));
-            if outcome == Outcome::Completed {
-                done.insert(stage);
+            match &outcome {
+                Outcome::Completed => {
+                    done.insert(stage);
+                }
+                Outcome::Failed { message, .. } => {
+                    failures.insert(study.stages[stage].name.clone(), message.clone());
+                    keep(folder, &failures);
+                }
+                Outcome::Stopped => {}
             }
             shop.tell(StudyEvent::Ended { stage, outcome });
             heard = true;
@@ -174,6 +184,13 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
     let tally = StudyState::read(study, folder).tally(study, stages);
     shop.tell(StudyEvent::Finished { tally, stopped });
     tally
+}
+
+/// A cause that cannot be kept was told all the same.
+fn keep(folder: &StudyFolder, failures: &BTreeMap<String, String>) {
+    if let Err(error) = folder.write_failures(failures) {
+        tracing::error!("{error}");
+    }
 }
 
 /// Passes commands on; true when one was to stop.

@@ -10,5 +10,6 @@ mod parity;
 mod pretext;
 mod program;
 mod report;
+mod study;
 #[cfg(feature = "gui")]
 mod window;
