@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::RunConfig;
 use crate::device::{self, DeviceChoice};
 use crate::model::{AttentionPlan, ModelPlan, Task, plan as plan_model};
+use crate::objective::FinerContrast;
 use crate::volume::Dataset;
 
 /// Share of the free memory that a plan may take: the system and the prepared volumes need the rest.
@@ -117,10 +118,14 @@ impl StepPlan {
         };
         let look = |batch: usize, crop_size: [usize; 3]| {
             let task = Task { channels: dataset.channels.len(), classes: dataset.class_count(), crop_size };
-            let model = plan_model(&config.model, &task, batch);
+            let mut model = plan_model(&config.model, &task, batch);
             let bytes = match kind {
                 Kind::Pretrain if config.pretrain.task.has_target() => model.pretrain_bytes + model.encoder_bytes(),
-                Kind::Pretrain => model.pretrain_bytes,
+                Kind::Pretrain => {
+                    let contrast = FinerContrast::of(&config.pretrain, &model.stages, batch, room.binding_bytes.is_none());
+                    model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
+                    model.pretrain_bytes + contrast.bytes
+                }
                 Kind::Finetune => model.finetune_bytes,
             };
             let fits = room.admits(bytes, model.largest_buffer_bytes);
@@ -224,6 +229,24 @@ mod tests {
         config.finetune.crop_size = [64, 128, 128];
         let dataset = Dataset::open(&config.data.source).unwrap();
         StepPlan::new(&config, &dataset, Kind::Finetune, room)
+    }
+
+    /// nnFormer's first stage has 8³ tokens of 48 channels for such crops: 2 * 2 * 512 of both views in a batch of two.
+    #[test]
+    fn tokens_of_finer_stages_are_counted() {
+        let mut config = RunConfig::default();
+        config.data.source = DataSource::Synthetic(SyntheticConfig::default());
+        let dataset = Dataset::open(&config.data.source).unwrap();
+        let mut step = |token_stages, binding_bytes| {
+            config.pretrain.token_stages = token_stages;
+            StepPlan::new(&config, &dataset, Kind::Pretrain, Room { free_bytes: None, binding_bytes })
+        };
+        let tokens = 2 * 2 * 512;
+        let kept = 4 * tokens * (48 + 2 * 96 + 2 * 48);
+        assert_eq!(step(2, None).bytes - step(1, None).bytes, kept + 4 * tokens * tokens);
+        let on_device = [1, 2].map(|stages| step(stages, Some(u64::MAX)));
+        assert!(on_device[1].bytes - on_device[0].bytes > kept + 4 * 4 * tokens * tokens, "tensor operations hold several matrices");
+        assert!(on_device[1].model.largest_buffer_bytes >= 4 * tokens * tokens);
     }
 
     #[test]

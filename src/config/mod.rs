@@ -131,6 +131,7 @@ impl RunConfig {
             ),
         );
         self.pretrain.check_task(backbone.as_ref(), &mut checker);
+        self.pretrain.check_stages(backbone.as_ref(), &mut checker);
         let name_is_plain =
             !self.name.is_empty() && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !self.name.starts_with('.');
         checker.require("name", name_is_plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));

@@ -255,6 +255,30 @@ mod tests {
     }
 
     #[test]
+    fn a_contrast_of_several_stages_must_fit_the_task_the_turns_and_the_memory() {
+        let unet = |strides: &str| format!(r#"model={{"unet":{{"features":[4,8,16],"strides":{strides},"blocks":[1,1,1]}}}}"#);
+        let set = |settings: &[&str]| {
+            let settings: Vec<String> = ["pretrain.crop_size=[16,16,16]"].iter().chain(settings).map(|text| (*text).to_owned()).collect();
+            RunConfig::default().with_overrides(&settings).map_err(|error| error.to_string())
+        };
+        let (even, torn) = (unet("[[1,1,1],[2,2,2],[2,2,2]]"), unet("[[1,1,1],[1,2,2],[2,1,1]]"));
+        assert_eq!(set(&[&even, "pretrain.token_stages=2"]).unwrap().pretrain.token_stages, 2);
+        set(&[&torn, "pretrain.token_stages=1"]).unwrap();
+        set(&[&torn, "pretrain.rotate=in_plane", "pretrain.token_stages=2"]).unwrap();
+        for (settings, word) in [
+            (vec![&*even, "pretrain.token_stages=0"], "is 0; allowed is 1 to 3"),
+            (vec![&*even, "pretrain.token_stages=4"], "is 4; allowed is 1 to 3"),
+            (vec![&*even, "pretrain.task=b_trot", "pretrain.token_stages=2"], "B-TROT has targets for the last stage alone"),
+            (vec![&*even, "pretrain.task=simmim", "pretrain.token_stages=2"], "SimMIM contrasts no tokens"),
+            (vec![&*torn, "pretrain.token_stages=2"], "stage 2, whose tokens are [1, 2, 2] voxels"),
+            (vec![&*even, "pretrain.batch=8", "pretrain.token_stages=3"], "stage 1: 65536 tokens of two views"),
+        ] {
+            let error = set(&settings).unwrap_err();
+            assert!(error.contains("pretrain.token_stages") && error.contains(word), "{settings:?}: {error}");
+        }
+    }
+
+    #[test]
     fn an_arm_must_start_from_a_known_pretraining() {
         let mut config = RunConfig::default();
         config.arms.finetune.push(Arm { name: "x".into(), from: Some("nowhere".into()), set: vec![] });

@@ -7,6 +7,9 @@ use super::model::BackboneConfig;
 use super::pretext::{MaeConfig, PretextTask, ProjectorConfig, Weighting};
 use super::{OptimiserConfig, ScheduleConfig};
 
+/// Tokens of both views that may be compared with each other at a stage before the last: 4 GiB of similarities.
+const MOST_ANCHORS: usize = 1 << 15;
+
 /// Pre-training without labels, by default by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
 ///
 /// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
@@ -38,6 +41,9 @@ pub struct PretrainConfig {
     pub weighting: Weighting,
     /// Temperature tau of the similarities (SimTROT, SimCLR, RCR).
     pub temperature: f64,
+    /// The contrast is taken on the tokens of the last so many encoder stages, by a projector for each, and averaged (SimTROT).
+    /// 1 is the paper's.
+    pub token_stages: usize,
     /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL).
     pub target_momentum: f64,
     /// MAE's decoder.
@@ -113,6 +119,7 @@ impl Default for PretrainConfig {
             weight: 5.0,
             weighting: Weighting::Term,
             temperature: 0.5,
+            token_stages: 1,
             target_momentum: 0.99,
             mae: MaeConfig::default(),
             projector: ProjectorConfig::default(),
@@ -159,6 +166,59 @@ impl PretrainConfig {
             self.task != PretextTask::Rcr || height == width,
             format_args!("is {:?}; RCR turns crops by quarters in the H,W plane: make the last two numbers equal", self.crop_size),
         );
+    }
+
+    /// Refuses a contrast of several stages that the task does not have, that turns would scramble, or that is too large.
+    pub(super) fn check_stages(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
+        let key = "pretrain.token_stages";
+        let strides = backbone.stage_strides();
+        checker.range(key, self.token_stages, 1..=strides.len().max(1));
+        if self.token_stages == 1 || !(1..=strides.len()).contains(&self.token_stages) {
+            return;
+        }
+        checker.require(
+            key,
+            self.task == PretextTask::Simtrot,
+            format_args!(
+                "is {}, and {} {}: allowed is 1",
+                self.token_stages,
+                self.task.title(self.weight),
+                if self.task == PretextTask::BTrot { "has targets for the last stage alone" } else { "contrasts no tokens" }
+            ),
+        );
+        let axes: &[[usize; 2]] = match self.rotate {
+            Rotate::Off => &[],
+            Rotate::InPlane => &[[1, 2]],
+            Rotate::Full => &[[0, 1], [0, 2], [1, 2]],
+        };
+        let Some((last, finer)) = strides.split_last() else { return };
+        let before = finer.len() + 1 - self.token_stages;
+        for (stage, stride) in finer.iter().enumerate().skip(before) {
+            let alike = |sizes: &[usize; 3], [a, b]: [usize; 2]| sizes[a] == sizes[b];
+            // Turns exchange axes on which crop, first patch and last tokens agree; flips keep every axis.
+            let exchanged = |&&axes: &&[usize; 2]| [&self.crop_size, &strides[0], last].into_iter().all(|sizes| alike(sizes, axes));
+            let fits = axes.iter().filter(exchanged).all(|&axes| alike(stride, axes));
+            checker.require(
+                key,
+                fits,
+                format_args!(
+                    "takes in stage {}, whose tokens are {stride:?} voxels: turns that exchange axes of the last stage would scramble \
+                     them. Take fewer stages, or set pretrain.rotate to off, or to in_plane, which leaves D alone",
+                    stage + 1
+                ),
+            );
+            let tokens: usize = std::array::from_fn::<_, 3, _>(|axis| self.crop_size[axis].div_ceil(stride[axis].max(1))).iter().product();
+            let anchors = 2 * self.batch * tokens;
+            checker.require(
+                key,
+                anchors <= MOST_ANCHORS,
+                format_args!(
+                    "takes in stage {}: {anchors} tokens of two views would be compared with each other; allowed is {MOST_ANCHORS}. Take \
+                     fewer stages, a smaller batch or crop",
+                    stage + 1
+                ),
+            );
+        }
     }
 
     pub(super) fn check(&self, checker: &mut Checker) {

@@ -22,9 +22,13 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// For tokens of `dim` channels, with the initial weights of `seed`.
+    /// For tokens of `dim` channels, with the initial weights of the path "projector" and `seed`.
     pub fn init(config: &ProjectorConfig, dim: usize, seed: u64, device: &Device) -> Self {
-        let init = Initialiser::new(seed, device).at("projector");
+        Self::init_at(config, dim, &Initialiser::new(seed, device).at("projector"))
+    }
+
+    /// The same with the initial weights of another path.
+    pub fn init_at(config: &ProjectorConfig, dim: usize, init: &Initialiser<'_>) -> Self {
         let (hidden, output) = (config.hidden.unwrap_or(2 * dim), config.output.unwrap_or(dim));
         Self {
             fc1: Linear::init_uniform(dim, hidden, true, &init.at("fc1")),

@@ -40,7 +40,7 @@ pub use mae::Mae;
 pub use rcr::Rcr;
 pub use simclr::SimClr;
 pub use simmim::SimMim;
-pub use simtrot::SimTrot;
+pub use simtrot::{FinerContrast, SimTrot};
 pub use target::follow;
 pub use token_contrast::TokenContrast;
 pub use views::{pooled, restored_view};

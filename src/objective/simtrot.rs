@@ -1,4 +1,5 @@
-//! SimTROT and SimTROT-W: token-level contrast with rotate-and-restore (eq. 1 and 3).
+//! SimTROT and SimTROT-W: token-level contrast with rotate-and-restore (eq. 1 and 3), on the last stage of the encoder or on
+//! several.
 
 use std::sync::Arc;
 
@@ -6,34 +7,55 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::token_contrast::TokenContrast;
-use super::views::{features, halves, restored};
+use super::views::{halves, restored, stage_features};
 use super::{Loss, Objective, Setup};
-use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
+use crate::config::PretrainConfig;
+use crate::model::{Encoder, NamedWeights, Pass, Projector, StagePlan, TokenEncoder as _};
+use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
-/// A projector, and the contrast of what it makes of the tokens.
+/// Names of the stages' losses among the parts, stage 1 the finest.
+const STAGE_LOSSES: [&str; 8] =
+    ["loss_stage_1", "loss_stage_2", "loss_stage_3", "loss_stage_4", "loss_stage_5", "loss_stage_6", "loss_stage_7", "loss_stage_8"];
+
+/// A projector for each stage that takes part, and the contrast of what it makes of the stage's tokens.
 #[derive(Module, Debug)]
 pub struct SimTrot {
-    /// Tokens to where the loss compares them.
+    /// Tokens of the last stage to where the loss compares them.
     pub projector: Projector,
+    /// The same for the stages before, from the last but one on.
+    pub finer: Vec<Projector>,
+    /// One a stage, the last stage's first: each remembers the shape of its own tokens.
     #[module(skip)]
-    contrast: Arc<TokenContrast>,
+    contrasts: Arc<[TokenContrast]>,
 }
 
 impl Objective for SimTrot {
     fn init(setup: &Setup<'_>) -> Self {
-        let settings = &setup.config.pretrain;
-        let dim = setup.encoder.dims().pop().expect("a network has a stage");
+        let (settings, seed) = (&setup.config.pretrain, setup.config.seed);
+        let mut dims = setup.encoder.dims().into_iter().rev().take(settings.token_stages);
+        let dim = dims.next().expect("a network has a stage");
+        let finer = Initialiser::new(seed, setup.device).at("finer");
+        let contrast = |_| TokenContrast::new(settings.temperature, settings.weight, settings.weighting);
         Self {
-            projector: Projector::init(&settings.projector, dim, setup.config.seed, setup.device),
-            contrast: Arc::new(TokenContrast::new(settings.temperature, settings.weight, settings.weighting)),
+            projector: Projector::init(&settings.projector, dim, seed, setup.device),
+            finer: dims.enumerate().map(|(index, dim)| Projector::init_at(&settings.projector, dim, &finer.at(index))).collect(),
+            contrasts: (0..settings.token_stages).map(contrast).collect(),
         }
     }
 
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
-        let tokens = restored(features(encoder, batch, pass), batch);
-        let [first, second] = halves(self.projector.forward(tokens));
-        self.contrast.forward(first, second).into()
+        let mut stages = stage_features(encoder, batch, pass);
+        let count = stages.len();
+        let used = stages.split_off(count - self.contrasts.len());
+        drop(stages);
+        let projectors = std::iter::once(&self.projector).chain(&self.finer);
+        let each = used.into_iter().rev().zip(projectors).zip(self.contrasts.iter());
+        let losses = each.map(|((features, projector), contrast)| {
+            let [first, second] = halves(projector.forward(restored(features, batch)));
+            Loss::from(contrast.forward(first, second))
+        });
+        mean_over_stages(losses.collect(), count)
     }
 
     fn project(&self, tokens: Tensor<3>) -> Option<Tensor<3>> {
@@ -41,8 +63,57 @@ impl Objective for SimTrot {
     }
 }
 
+/// The mean of the losses of the last stages of `count`, the last stage's first: its parts, and where there are several, each loss.
+fn mean_over_stages(losses: Vec<Loss>, count: usize) -> Loss {
+    let share = 1.0 / losses.len() as f64;
+    let values: Vec<f64> = losses.iter().map(|loss| loss.value).collect();
+    let add = |sum: Loss, next: Loss| Loss { loss: sum.loss + next.loss, value: sum.value + next.value, parts: sum.parts };
+    let mut sum = losses.into_iter().reduce(add).expect("the contrast is taken on a stage");
+    if values.len() > 1 {
+        let names = STAGE_LOSSES.iter().take(count).rev();
+        sum.parts.extend(names.copied().zip(values));
+        sum = Loss { loss: sum.loss * share, value: sum.value * share, parts: sum.parts };
+    }
+    sum
+}
+
 impl NamedWeights for SimTrot {
     fn reference_name(&self, path: &[String]) -> String {
         path.join(".")
     }
 }
+
+/// What the contrast of the stages before the last adds to the memory of a pre-training step; the last stage's few tokens do
+/// not show beside the encoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinerContrast {
+    /// Tokens and projections kept for the backward pass, and the largest stage's similarities.
+    pub bytes: u64,
+    /// Its largest tensor that a device has to bind.
+    pub largest_buffer_bytes: u64,
+}
+
+impl FinerContrast {
+    /// Matrices as large as the similarities that tensor operations hold at once: mask, logits, and the terms of the gradient.
+    const DEVICE_MATRICES: u64 = 6;
+
+    /// For a batch of `batch` crops whose encoder has the stages `stages`, on the host or on another device.
+    pub fn of(settings: &PretrainConfig, stages: &[StagePlan], batch: usize, on_host: bool) -> Self {
+        const FLOAT: u64 = 4;
+        // The host writes logits and gradient into the one matrix.
+        let matrices = if on_host { 1 } else { Self::DEVICE_MATRICES };
+        let (mut kept, mut largest) = (0, 0);
+        for stage in stages.iter().rev().take(settings.token_stages).skip(1) {
+            let tokens = 2 * batch as u64 * stage.grid.iter().product::<usize>() as u64;
+            let (hidden, output) = (settings.projector.hidden.unwrap_or(2 * stage.dim), settings.projector.output.unwrap_or(stage.dim));
+            // The restored tokens, the hidden layer before and after its activation, the output and its gradient.
+            kept += tokens * (stage.dim + 2 * hidden + 2 * output) as u64;
+            largest = largest.max(tokens * tokens);
+        }
+        Self { bytes: FLOAT * (kept + matrices * largest), largest_buffer_bytes: FLOAT * largest }
+    }
+}
+
+#[cfg(test)]
+#[path = "simtrot_tests.rs"]
+mod tests;

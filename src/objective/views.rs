@@ -16,16 +16,22 @@ pub(super) fn volume(values: &[f32], batch: &ViewBatch, device: &Device) -> Tens
     Tensor::from_data(TensorData::new(values.to_vec(), batch.shape), device)
 }
 
-/// All views through the encoder, one after the other in the batch: its last feature map, `[views * batch, dim, d, h, w]`.
+/// All views through the encoder, one after the other in the batch: the feature map of each stage, `[views * batch, dim, d, h, w]`,
+/// finest first.
 ///
 /// One pass for all: the encoder treats volumes apart, and larger products keep the device busier.
-pub(super) fn features(encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Tensor<5> {
+pub(super) fn stage_features(encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Vec<Tensor<5>> {
     let device = device_of(encoder);
     let views = batch.views.iter().map(|view| volume(&view.voxels, batch, &device)).collect();
-    encoder.encode(Tensor::cat(views, 0), pass).pop().expect("a network has a stage")
+    encoder.encode(Tensor::cat(views, 0), pass)
 }
 
-/// The tokens of [`features`], each view's turns undone: `[views * batch, tokens, dim]`.
+/// The last of [`stage_features`].
+pub(super) fn features(encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Tensor<5> {
+    stage_features(encoder, batch, pass).pop().expect("a network has a stage")
+}
+
+/// The tokens of a stage, each view's turns undone on the stage's own grid: `[views * batch, tokens, dim]`.
 pub(super) fn restored(features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
     let [volumes, dim, depth, height, width] = features.dims();
     let tokens = depth * height * width;

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;
 
 use super::*;
-use crate::config::{MaeConfig, OptimiserConfig, PretextTask, PretrainConfig, ProjectorConfig};
+use crate::config::{MaeConfig, ModelConfig, OptimiserConfig, Preset, PretextTask, PretrainConfig, ProjectorConfig};
 use crate::model::{HostTensor, export_gradients, export_named};
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
@@ -147,6 +147,39 @@ fn the_loss_of_every_task_falls_on_a_fixed_batch() {
         }
         let last = loss(&model, &batch);
         assert!(last < 0.9 * first, "{task}: {first} at first, {last} after 12 steps");
+    }
+}
+
+#[test]
+fn every_backbone_takes_a_step_on_the_tokens_of_several_stages() {
+    for preset in [Preset::NnformerSmall, Preset::SwinUnetrSmall, Preset::UnetrSmall, Preset::UnetSmall] {
+        let mut config = config(PretextTask::Simtrot);
+        config.model = ModelConfig::Preset(preset);
+        let strides = config.model.backbone().stage_strides();
+        let stages = strides.len().min(3);
+        config.pretrain.token_stages = stages;
+        assert_eq!(config.problems(), [], "{preset}");
+        let (model, batch) = (Pretraining::init(&config, 1, &Device::flex().autodiff()), batch(PretextTask::Simtrot));
+        let clean = Tensor::<5>::from_data(TensorData::new(batch.views[0].clean.clone(), SHAPE), &Device::flex());
+        let grids = model.encoder.valid().encode(clean, Pass::EVALUATION).into_iter().map(|features| {
+            let [_, _, depth, height, width] = features.dims();
+            [depth, height, width]
+        });
+        let expected = strides.iter().map(|stride| stride.map(|edge| EDGE / edge));
+        assert_eq!(grids.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{preset}");
+
+        let before = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
+        let of_stages = |(name, value): &(&str, f64)| name.starts_with("loss_stage_").then_some(*value);
+        let each: Vec<f64> = before.parts.iter().filter_map(of_stages).collect();
+        assert_eq!(each.len(), stages, "{preset}: {:?}", before.parts);
+        assert!((before.value - each.iter().sum::<f64>() / stages as f64).abs() < 1e-9, "{preset}: {:?}", before.parts);
+        let gradients = GradientsParams::from_grads(before.loss.backward(), &model);
+        let heads: Vec<HostTensor> = export_gradients(&model.pretext, &gradients).into_values().collect();
+        assert_eq!(heads.len(), 4 * stages, "{preset}: weights and biases of two layers a stage");
+        assert!(heads.iter().all(|gradient| gradient.values.iter().any(|value| *value != 0.0)), "{preset}");
+        let mut optimiser = Optimiser::new(OptimiserConfig::AdamW { lr: 1e-3, weight_decay: 0.0 });
+        let model = optimiser.step(model, gradients, 1e-3).follow();
+        assert!(loss(&model, &batch) < before.value, "{preset}");
     }
 }
 

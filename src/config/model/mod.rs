@@ -75,6 +75,9 @@ pub trait BackboneConfig {
     /// Voxels of one token of the last stage, D,H,W: sizes are padded to multiples of it.
     fn total_stride(&self) -> [usize; 3];
 
+    /// Voxels of one token of each stage, D,H,W, finest first: from [`Self::patch_size`] to [`Self::total_stride`].
+    fn stage_strides(&self) -> Vec<[usize; 3]>;
+
     /// Whether the encoder can do with some of the patches alone, which MAE asks of it.
     fn takes_visible_patches(&self) -> bool {
         false

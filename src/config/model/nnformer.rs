@@ -118,6 +118,10 @@ impl BackboneConfig for NnFormerConfig {
         self.patch_size.map(|edge| edge << (self.stages() - 1))
     }
 
+    fn stage_strides(&self) -> Vec<[usize; 3]> {
+        (0..self.stages()).map(|stage| self.patch_size.map(|edge| edge << stage)).collect()
+    }
+
     fn check(&self, checker: &mut Checker) {
         let stages = self.depths.len();
         checker.range("model.depths", stages, 1..=6);

@@ -116,6 +116,10 @@ impl BackboneConfig for SwinUnetrConfig {
         self.patch_size.map(|edge| edge << self.stages())
     }
 
+    fn stage_strides(&self) -> Vec<[usize; 3]> {
+        (0..=self.stages()).map(|level| self.patch_size.map(|edge| edge << level)).collect()
+    }
+
     fn check(&self, checker: &mut Checker) {
         let stages = self.stages();
         checker.range("model.depths", stages, 1..=6);

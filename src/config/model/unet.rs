@@ -76,6 +76,10 @@ impl BackboneConfig for UnetConfig {
         self.stride_at(self.strides.len())
     }
 
+    fn stage_strides(&self) -> Vec<[usize; 3]> {
+        (0..self.strides.len()).map(|stage| self.stride_at(stage)).collect()
+    }
+
     fn check(&self, checker: &mut Checker) {
         let stages = self.features.len();
         checker.range("model.features", stages, 2..=8);

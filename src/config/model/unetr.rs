@@ -128,6 +128,11 @@ impl BackboneConfig for UnetrConfig {
         self.patch_size
     }
 
+    fn stage_strides(&self) -> Vec<[usize; 3]> {
+        // The three skips and the last tokens lie on one grid.
+        vec![self.patch_size; self.skip_blocks().len() + 1]
+    }
+
     fn takes_visible_patches(&self) -> bool {
         true
     }

@@ -118,6 +118,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::config::{ModelConfig, Preset};
 
     /// Mean of each block of `stride` voxels: an encoder that knows no positions. `[D,H,W]` -> `[tokens]`.
     ///
@@ -154,6 +155,31 @@ mod tests {
                 let turned = patch_mean(&element.apply(&volume, 1, crop), crop, stride);
                 let restored: Vec<f64> = element.restore_indices(grid).iter().map(|&row| turned[row as usize]).collect();
                 assert_eq!(restored, tokens, "{element}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_turn_that_fits_the_last_stage_of_a_named_network_restores_every_stage_exactly() {
+        for preset in Preset::ALL {
+            let strides = ModelConfig::Preset(*preset).backbone().stage_strides();
+            let (patch, last) = (strides[0], strides[strides.len() - 1]);
+            for (rotate, crop) in [(Rotate::Full, last.map(|edge| 2 * edge)), (Rotate::InPlane, [last[0], 2 * last[1], 2 * last[2]])] {
+                for element in admissible(rotate, crop, patch, last).unwrap() {
+                    for &stride in &strides {
+                        assert_eq!(element.fits(&TokenFrame { crop, patch, stride }), Ok(()), "{preset}, {element}, {stride:?}");
+                    }
+                }
+            }
+        }
+        let (crop, strides) = ([8, 16, 16], [[1, 2, 2], [2, 4, 4], [4, 8, 8]]);
+        let volume: Vec<f64> = (0..crop.iter().product::<usize>()).map(|v| ((v * 7919) % 1009) as f64).collect();
+        for element in admissible(Rotate::Full, crop, strides[0], strides[2]).unwrap() {
+            for stride in strides {
+                let turned = patch_mean(&element.apply(&volume, 1, crop), crop, stride);
+                let grid = TokenFrame { crop, patch: strides[0], stride }.grid();
+                let restored: Vec<f64> = element.restore_indices(grid).iter().map(|&row| turned[row as usize]).collect();
+                assert_eq!(restored, patch_mean(&volume, crop, stride), "{element}, {stride:?}");
             }
         }
     }
