@@ -11,16 +11,13 @@ const STUDY: &str = r#"(
     title: "Does it run?",
     base: run((
         data: (
-            source: synthetic((cases: 6, shape: (16, 16, 16), channels: 1, labels: 1)),
+            source: synthetic((cases: 6, shape: (32, 32, 32), channels: 1, labels: 1)),
             split: hold_out(test: 0.34, validation: 0),
             split_seed: 0,
             preprocess: (crop_foreground: false),
         ),
-        model: nnformer((
-            patch: (2, 2, 2), embed_dim: 8, depths: [1, 1], num_heads: [1, 2], window_sizes: [(2, 2, 2), (2, 2, 2)], deep_supervision: false,
-        )),
-        pretrain: (steps: 3, crop_size: (16, 16, 16), probe_every: 3, checkpoint_every: 1),
-        finetune: (steps: 3, crop_size: (16, 16, 16), checkpoint_every: 1),
+        pretrain: (steps: 3, probe_every: 3, checkpoint_every: 1),
+        finetune: (steps: 3, checkpoint_every: 1),
         probe: (volumes: 2, crops: 1, jitter: 2, label_volumes: []),
     )),
     axes: [
@@ -107,6 +104,7 @@ fn a_killed_study_goes_on_with_what_is_missing() {
     let mut child = place.work(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let patience = Instant::now();
     while place.finished().len() < 3 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
         assert!(patience.elapsed() < Duration::from_secs(300), "nothing was made in five minutes");
         std::thread::sleep(Duration::from_millis(20));
     }
