@@ -4,10 +4,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, TensorData};
 use rand::RngExt as _;
 
-use super::super::views::volume;
 use super::*;
 use crate::config::{ModelConfig, Preset, ProjectorConfig, RunConfig};
 use crate::model::{Task, export_gradients, export_named};
+use crate::objective::views::volume;
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
 use crate::sampling::{SpatialElement, View};
