@@ -90,7 +90,14 @@ impl RunConfig {
     /// # Errors
     /// As [`RunConfig::load`].
     pub fn from_ron(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        from_ron::<Self>(text, origin)?.checked(origin, text)
+        let config = from_ron::<Self>(text, origin).map_err(|error| match (error, line_of(text, "base")) {
+            (ConfigError::Syntax { origin, .. }, Some(line)) => {
+                let message = "this is a study, not a run: give it to `simtrot study`".to_owned();
+                ConfigError::Syntax { origin, line, column: 1, message }
+            }
+            (error, _) => error,
+        })?;
+        config.checked(origin, text)
     }
 
     /// The config as RON text, every value spelt out.
@@ -197,6 +204,12 @@ pub(super) fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rotat
 mod tests {
     use super::*;
     use crate::config::{Arm, DataSource, ModelConfig, Preset};
+
+    #[test]
+    fn a_study_is_sent_to_its_command() {
+        let error = RunConfig::from_ron("(\n  name: \"s\",\n  base: file(\"x.ron\"),\n)", "s.ron").unwrap_err().to_string();
+        assert!(error.starts_with("s.ron:3:1: this is a study"), "{error}");
+    }
 
     #[test]
     fn text_round_trips() {

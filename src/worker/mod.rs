@@ -161,12 +161,22 @@ enum Ended {
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
+    spawn_beside(job, device, 1)
+}
+
+/// The same for one of so many jobs at work at once: each has its share of the processor's threads to itself, since threads that
+/// serve several jobs cost more in waiting than they give.
+fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(COMMAND_QUEUE);
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let work = move || {
         let mut recorder = Recorder::new(sender, preview_sender, receiver);
-        let result = catch_unwind(AssertUnwindSafe(|| carry_out(&job, &device, &mut recorder)));
+        let mut work = || carry_out(&job, &device, &mut recorder);
+        let result = catch_unwind(AssertUnwindSafe(|| match at_once {
+            0 | 1 => work(),
+            _ => own_threads(at_once).install(work),
+        }));
         let outcome = match result {
             Ok(Ok(Ended::Completed)) => Outcome::Completed,
             Ok(Ok(Ended::Stopped)) => Outcome::Stopped,
@@ -179,6 +189,14 @@ pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
     let join =
         std::thread::Builder::new().name("worker".to_owned()).stack_size(STACK_BYTES).spawn(work).expect("the system has a thread to give");
     RunHandle { events, previews, commands, join }
+}
+
+/// A share of the processor's threads.
+fn own_threads(at_once: usize) -> rayon::ThreadPool {
+    let threads = (rayon::current_num_threads() / at_once).max(1);
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).thread_name(|thread| format!("worker-{thread}"));
+    pool.build().expect("the system has a thread to give")
 }
 
 fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {

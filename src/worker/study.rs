@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Job, RunHandle, Start, Training, spawn};
+use super::{Job, RunHandle, Start, Training, spawn_beside};
 use crate::device::DeviceChoice;
 use crate::protocol::{Command, Content, Outcome, Record, StageKind};
 use crate::study::{Progress, Study, StudyFolder, StudyFolderError, StudyLock, StudyState, Tally};
@@ -110,7 +110,7 @@ impl Workshop {
     }
 
     fn start(&self, stage: usize) -> RunHandle {
-        let StudyJob { study, folder, max_steps, .. } = &self.job;
+        let StudyJob { study, folder, max_steps, at_once, .. } = &self.job;
         let plan = &study.stages[stage];
         let place = folder.stage(plan);
         let start = match place.content() {
@@ -124,7 +124,7 @@ impl Workshop {
             _ => Job::Finetune { training, from: plan.after.map(|from| folder.stage(&study.stages[from]).checkpoints().join("last")) },
         };
         self.tell(StudyEvent::Began { stage });
-        spawn(job, self.device.clone())
+        spawn_beside(job, self.device.clone(), *at_once)
     }
 }
 
