@@ -190,6 +190,10 @@ impl<'a> Screen<'a> {
 
     fn show(&mut self, event: &StudyEvent) {
         match event {
+            StudyEvent::Opened { done } => {
+                self.ended = *done;
+                self.overall.set_position(*done as u64);
+            }
             StudyEvent::Began { stage } => {
                 let bar = if self.overall.is_hidden() { ProgressBar::hidden() } else { self.all.add(ProgressBar::new(1)) };
                 bar.set_style(style("  {prefix} {bar:24.cyan/dim} {pos}/{len}  {msg}"));

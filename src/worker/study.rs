@@ -37,6 +37,11 @@ pub struct StudyJob {
 /// What happens in a study.
 #[derive(Clone, Debug)]
 pub enum StudyEvent {
+    /// The study was looked over.
+    Opened {
+        /// Wanted stages that earlier sessions finished.
+        done: usize,
+    },
     /// A stage began, or goes on.
     Began {
         /// Index of the stage.
@@ -133,6 +138,7 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
     let known = StudyState::read(study, folder);
     let mut done: BTreeSet<usize> = (0..study.stages.len()).filter(|&stage| known.progress(study, stage) == Progress::Done).collect();
     let mut waiting: Vec<usize> = stages.iter().copied().filter(|stage| !done.contains(stage)).collect();
+    shop.tell(StudyEvent::Opened { done: stages.len() - waiting.len() });
     let mut active: Vec<(usize, RunHandle)> = Vec::new();
     let (mut stopped, mut failures) = (false, folder.failures());
     loop {
