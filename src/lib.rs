@@ -4,6 +4,7 @@
 //! [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
+//! [`study`] lays a grid of runs out and reads what came of it.
 //! [`worker`] is the one thread that computes; `gui` (the window), [`headless`] (the terminal) and [`report`] are its front ends.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
