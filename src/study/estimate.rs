@@ -166,7 +166,7 @@ mod tests {
     use crate::protocol::{Event, Record, Stage, StepNumbers};
 
     /// A pre-training with `steps` steps of two seconds.
-    fn begun(stage: Stage, total: usize, steps: usize) -> RunState {
+    fn begun(stage: &Stage, total: usize, steps: usize) -> RunState {
         let mut run = RunState::default();
         run.apply(&Record { secs: 0.0, event: Event::StageStarted { stage: stage.clone(), total, done: 0 } });
         for step in 1..=steps {
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!((nothing.secs_left, nothing.disk_bytes, nothing.unmeasured), (None, None, 6));
         let pretrain = study.stages.iter().position(|stage| stage.kind == StageKind::Pretrain).unwrap();
         assert_eq!(Estimate::unmeasured(&study, &state, &all).len(), 2, "one pre-training and one fine-tuning stand for all");
-        state.runs[pretrain] = Some(begun(Stage { kind: StageKind::Pretrain, arm: String::new() }, 10, 4));
+        state.runs[pretrain] = Some(begun(&Stage { kind: StageKind::Pretrain, arm: String::new() }, 10, 4));
         let estimate = Estimate::new(&study, &state, &nowhere, &all);
         // Six steps of this pre-training and ten of the other; no fine-tuning was measured.
         assert_eq!((estimate.secs_left, estimate.unmeasured), (Some(32.0), 4));
