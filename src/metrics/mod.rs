@@ -13,5 +13,5 @@ pub mod surface;
 
 pub use collapse::Collapse;
 pub use counts::{LabelPair, Region};
-pub use score::{CaseScore, score_case};
+pub use score::{CaseScore, Measure, score_case};
 pub use summary::{Bootstrap, Interval, RegionSummary, paired_difference, summarise};

@@ -29,6 +29,40 @@ pub struct CaseScore {
     pub one_sided: bool,
 }
 
+/// What is measured of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Overlap, higher is better.
+    Dice,
+    /// Distance, lower is better.
+    Hd95,
+}
+
+impl Measure {
+    /// The number of one region.
+    pub fn of(self, score: &CaseScore) -> Option<f64> {
+        match self {
+            Self::Dice => score.dice,
+            Self::Hd95 => score.hd95,
+        }
+    }
+
+    /// Mean over the labels of a case; None where every label is absent from truth and prediction.
+    pub fn of_case(self, scores: &[CaseScore]) -> Option<f64> {
+        let values = scores.iter().filter_map(|score| self.of(score));
+        let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+        (count > 0).then(|| sum / count as f64)
+    }
+
+    /// Whether a difference of `value` is an improvement.
+    pub fn improves(self, value: f64) -> bool {
+        match self {
+            Self::Dice => value > 0.0,
+            Self::Hd95 => value < 0.0,
+        }
+    }
+}
+
 /// The scores of a case's `regions`, in their order.
 ///
 /// # Panics

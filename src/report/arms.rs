@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::RunConfig;
 use crate::metrics::score::CaseScore;
+pub(crate) use crate::metrics::score::Measure;
 use crate::metrics::summary::{Bootstrap, Interval, paired_difference, summarise};
 use crate::protocol::{ArmScores, RunState, StageKind};
 
@@ -118,39 +119,6 @@ pub(crate) fn labels<'a>(arms: &[Arm<'a>]) -> Vec<&'a str> {
         }
     }
     labels
-}
-
-/// What is measured of a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Measure {
-    /// Overlap, higher is better.
-    Dice,
-    /// Distance, lower is better.
-    Hd95,
-}
-
-impl Measure {
-    fn of(self, score: &CaseScore) -> Option<f64> {
-        match self {
-            Self::Dice => score.dice,
-            Self::Hd95 => score.hd95,
-        }
-    }
-
-    /// Mean over the labels of a case; None where every label is absent from truth and prediction.
-    pub(crate) fn of_case(self, scores: &[CaseScore]) -> Option<f64> {
-        let values = scores.iter().filter_map(|score| self.of(score));
-        let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-        (count > 0).then(|| sum / count as f64)
-    }
-
-    /// Whether a difference of `value` is an improvement.
-    pub(crate) fn improves(self, value: f64) -> bool {
-        match self {
-            Self::Dice => value > 0.0,
-            Self::Hd95 => value < 0.0,
-        }
-    }
 }
 
 /// An arm minus the reference, on the cases that both have.

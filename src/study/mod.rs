@@ -6,8 +6,10 @@ mod estimate;
 mod folder;
 mod plan;
 mod progress;
+mod results;
 
 pub use estimate::Estimate;
 pub use folder::{StudyFolder, StudyFolderError, StudyLock};
 pub use plan::{Cell, Only, OnlyError, StagePlan, Study};
 pub use progress::{Progress, StudyState, Tally};
+pub use results::{Comparison, Group, Paired, Reading, Repeat, Role, Spread, StudyResults};
