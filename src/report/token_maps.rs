@@ -80,7 +80,8 @@ fn heat_map(maps: &TokenMaps, name: &str) -> Markup {
 
 /// The colour of a value from 0 to 1.
 fn heat(value: f32) -> [u8; 3] {
-    let place = f64::from(value).clamp(0.0, 1.0) * (HEAT.len() - 1) as f64;
+    // In this order a value that is no number takes the lower end.
+    let place = f64::from(value).max(0.0).min(1.0) * (HEAT.len() - 1) as f64;
     let below = (place as usize).min(HEAT.len() - 2);
     let share = place - below as f64;
     [16, 8, 0].map(|shift| {

@@ -146,7 +146,8 @@ mod tests {
     fn made_up(place: f32) -> Vec<f32> {
         let draw = |purpose: &str, key: usize| {
             let mut draws = stream(5, purpose, key as u64, 0);
-            (0..DIM).map(|_| draws.random_range(-1.0..1.0)).collect::<Vec<f32>>()
+            // Unequal directions, so that there is a first and a second.
+            (0..DIM).map(|dim| draws.random_range(-1.0..1.0) * 0.7_f32.powi(dim as i32)).collect::<Vec<f32>>()
         };
         let token = |volume: usize, token: usize| {
             let (common, own) = (draw("place", token), draw("own", volume * TOKENS + token));
