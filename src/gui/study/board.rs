@@ -73,6 +73,12 @@ impl Board {
     }
 }
 
+/// The arm that a stage is made for.
+fn arm_of(study: &Study, stage: usize) -> &str {
+    let name = &study.stages[stage].name;
+    name.rsplit_once('-').map_or(name, |(arm, _)| arm)
+}
+
 /// What tells a pre-training from the others: levels that all of its cells share.
 fn pretraining_title(study: &Study, stage: usize) -> String {
     let served: Vec<&Cell> = study.cells_of(stage).collect();
@@ -80,8 +86,13 @@ fn pretraining_title(study: &Study, stage: usize) -> String {
     let tells = |axis: &usize| study.levels[*axis].len() > 1 && served.iter().all(|cell| cell.point[*axis] == first.point[*axis]);
     let axes = (0..study.levels.len()).filter(tells);
     let levels = axes.map(|axis| format!("{} {}", study.config.axes[axis].name, study.level(first, axis)));
-    let name = study.stages[stage].name.rsplit_once('-').map_or("", |(arm, _)| arm);
-    [name.to_owned()].into_iter().chain(levels).collect::<Vec<_>>().join(", ")
+    let levels = levels.collect::<Vec<_>>().join(", ");
+    let arms = &study.config.base().arms.pretrain;
+    match (arms.len(), levels.is_empty()) {
+        (1, false) => levels,
+        (_, true) => arm_of(study, stage).to_owned(),
+        _ => format!("{}, {levels}", arm_of(study, stage)),
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +121,7 @@ mod tests {
         let cell = &study.cells[board.cell(1, 1, 2).unwrap()];
         assert_eq!((study.level(cell, 0), study.level(cell, 1), cell.arm), ("1", "2", 1));
         let titles: Vec<&str> = board.pretrainings.iter().map(|(_, title)| title.as_str()).collect();
-        assert_eq!(titles, ["simtrot_w, seed 0", "simtrot_w, seed 1", "simtrot_w, seed 2"], "labels do not matter to pre-training");
+        assert_eq!(titles, ["seed 0", "seed 1", "seed 2"], "labels do not matter to pre-training");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is chosen in the grid, in full: settings, times, scores, why it failed and what to do.
 
-use eframe::egui::{Grid, Label, RichText, ScrollArea, Sense, Ui, vec2};
+use eframe::egui::{Align, Button, Grid, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
 use super::super::run::card;
 use super::super::{Palette, Panel};
@@ -19,43 +19,51 @@ pub(super) enum Chosen {
     Stage(usize),
 }
 
-/// A run to be looked at, and where.
+/// What the details ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
-    pub(super) stage: usize,
-    pub(super) panel: Panel,
+pub(super) enum Wish {
+    /// A stage's run is to be looked at.
+    Look { stage: usize, panel: Panel },
+    /// Put the details away.
+    Close,
 }
 
 /// Draws the details.
-pub(super) fn show(ui: &mut Ui, open: &OpenStudy, chosen: Option<Chosen>) -> Option<Wish> {
+pub(super) fn show(ui: &mut Ui, open: &OpenStudy, chosen: Chosen) -> Option<Wish> {
     let mut wish = None;
     ScrollArea::vertical().id_salt("details").auto_shrink([false, false]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
-        match chosen {
-            None => {
-                card::card(ui, |ui| {
-                    card::title(ui, "Details");
-                    super::nothing(ui, "Click a cell or a pre-training to see its settings, times and scores.");
+        card::card(ui, |ui| {
+            ui.horizontal(|ui| {
+                card::title(ui, if matches!(chosen, Chosen::Cell(_)) { "Cell" } else { "Pre-training" });
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
+                    close.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Close the details"));
+                    if close.on_hover_text("Close the details").clicked() {
+                        wish = Some(Wish::Close);
+                    }
                 });
-            }
-            Some(Chosen::Stage(stage)) => {
-                let known = open.board.pretrainings.iter().find(|(known, _)| *known == stage);
-                card::card(ui, |ui| ui.strong(known.map_or("", |(_, title)| title.as_str())));
-                ui.add_space(6.0);
-                wish = block(ui, open, stage);
-                let cells = open.study.cells_of(stage).count();
-                super::nothing(ui, &format!("{} start from it.", count(cells, "cell")));
-            }
-            Some(Chosen::Cell(index)) => {
-                let Some(cell) = open.study.cells.get(index) else { return };
-                card::card(ui, |ui| place(ui, open, index));
-                ui.add_space(6.0);
-                wish = block(ui, open, cell.finetuned);
-                if let Some(stage) = cell.pretrained {
-                    ui.add_space(6.0);
-                    wish = block(ui, open, stage).or(wish.take());
+            });
+            match chosen {
+                Chosen::Cell(index) => place(ui, open, index),
+                Chosen::Stage(stage) => {
+                    let known = open.board.pretrainings.iter().find(|(known, _)| *known == stage);
+                    ui.strong(known.map_or("", |(_, title)| title.as_str()));
+                    let cells = open.study.cells_of(stage).count();
+                    card::note(ui, format!("{} of the grid start from it.", count(cells, "cell")));
                 }
             }
+        });
+        let stages = match chosen {
+            Chosen::Stage(stage) => vec![stage],
+            Chosen::Cell(index) => {
+                let cell = &open.study.cells[index];
+                [cell.finetuned].into_iter().chain(cell.pretrained).collect()
+            }
+        };
+        for stage in stages {
+            ui.add_space(6.0);
+            wish = block(ui, open, stage).or(wish.take());
         }
     });
     wish
@@ -65,7 +73,7 @@ pub(super) fn show(ui: &mut Ui, open: &OpenStudy, chosen: Option<Chosen>) -> Opt
 fn place(ui: &mut Ui, open: &OpenStudy, index: usize) {
     let study = &open.study;
     let cell = &study.cells[index];
-    Grid::new("place of the cell").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
+    Grid::new("place of the cell").num_columns(2).striped(false).spacing([12.0, 4.0]).show(ui, |ui| {
         for (axis, known) in study.config.axes.iter().enumerate() {
             ui.label(card::quiet(ui, &known.name));
             ui.add(Label::new(RichText::new(study.level(cell, axis)).strong()).wrap());
@@ -180,7 +188,7 @@ fn looks(ui: &mut Ui, open: &OpenStudy, stage: usize, standing: &Standing) -> Op
         ui.horizontal(|ui| {
             let mut button = |ui: &mut Ui, word: &str, hint: &str, panel: Panel| {
                 if ui.button(word).on_hover_text(hint).on_disabled_hover_text(reason.unwrap_or_default()).clicked() {
-                    wish = Some(Wish { stage, panel });
+                    wish = Some(Wish::Look { stage, panel });
                 }
             };
             button(ui, "Open run", "Its curves, settings and scores in the Run panel", Panel::Run);

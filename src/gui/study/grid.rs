@@ -9,11 +9,16 @@ use super::opened::OpenStudy;
 use super::standing::{Standing, chip};
 
 const CHIP: egui::Vec2 = vec2(78.0, 24.0);
-const GAP: f32 = 4.0;
+/// Width of a cell: narrow ones save scrolling, where all arms fit by it.
+const CELL: std::ops::RangeInclusive<f32> = 72.0..=96.0;
+const GAP: f32 = 3.0;
+/// Room behind the cells of an arm.
+const BEHIND: f32 = 8.0;
 const ROW_HEIGHT: f32 = 30.0;
 const HEADER_HEIGHT: f32 = 38.0;
 /// Width of a letter in names of levels, and what such a column has at least and at most.
 const LETTER: f32 = 7.4;
+const SMALL_LETTER: f32 = 6.2;
 const LEVEL: std::ops::RangeInclusive<f32> = 64.0..=200.0;
 /// Width of a pre-training.
 const PRETRAINING: f32 = 262.0;
@@ -52,8 +57,8 @@ fn pretrainings(ui: &mut Ui, open: &OpenStudy, chosen: &mut Option<Chosen>) {
                         ui.set_min_width(width);
                         let standing = open.stage_standing(*stage);
                         let this = Chosen::Stage(*stage);
-                        if field(ui, &standing, title, *chosen == Some(this)).clicked() {
-                            *chosen = Some(this);
+                        if field(ui, CHIP, &standing, title, *chosen == Some(this)).clicked() {
+                            *chosen = if *chosen == Some(this) { None } else { Some(this) };
                         }
                         card::one_line(ui, RichText::new(title).small());
                     });
@@ -64,8 +69,8 @@ fn pretrainings(ui: &mut Ui, open: &OpenStudy, chosen: &mut Option<Chosen>) {
 }
 
 /// A chip with its hover text.
-fn field(ui: &mut Ui, standing: &Standing, name: &str, chosen: bool) -> egui::Response {
-    let response = chip(ui, CHIP, standing, (&standing.word(), name), chosen);
+fn field(ui: &mut Ui, size: egui::Vec2, standing: &Standing, name: &str, chosen: bool) -> egui::Response {
+    let response = chip(ui, size, standing, (&standing.word(), name), chosen);
     response.on_hover_ui(|ui| {
         ui.set_max_width(380.0);
         ui.strong(name);
@@ -73,20 +78,36 @@ fn field(ui: &mut Ui, standing: &Standing, name: &str, chosen: bool) -> egui::Re
     })
 }
 
+/// Widths of the columns of levels, and of a cell.
+fn widths(ui: &Ui, open: &OpenStudy, axes: &[&str]) -> (Vec<f32>, f32) {
+    let board = &open.board;
+    let level = |(place, axis): (usize, &&str)| {
+        let names = board.rows.iter().map(|row| LETTER * row[place].chars().count() as f32);
+        names.fold(SMALL_LETTER * axis.chars().count() as f32, f32::max).clamp(*LEVEL.start(), *LEVEL.end())
+    };
+    let levels: Vec<f32> = axes.iter().enumerate().map(level).collect();
+    let columns = (board.arms.len() * board.repeats.len()).max(1) as f32;
+    let between = ui.spacing().item_spacing.x;
+    let taken: f32 = levels.iter().map(|width| width + between).sum();
+    let room = ui.available_width() - taken - board.arms.len() as f32 * (BEHIND + between);
+    (levels, (room / columns - GAP).clamp(*CELL.start(), *CELL.end()))
+}
+
 fn table(ui: &mut Ui, open: &OpenStudy, chosen: &mut Option<Chosen>) {
     let board = &open.board;
     let axes: Vec<&str> = board.row_axes.iter().map(|&axis| open.study.config.axes[axis].name.as_str()).collect();
-    let arm_width = board.repeats.len() as f32 * (CHIP.x + GAP) + 8.0;
-    ScrollArea::horizontal().id_salt("grid columns").auto_shrink([false, false]).show(ui, |ui| {
+    let (levels, cell_width) = widths(ui, open, &axes);
+    let size = vec2(cell_width, CHIP.y);
+    let arm_width = board.repeats.len() as f32 * (cell_width + GAP) + BEHIND;
+    ScrollArea::horizontal().id_salt("grid columns").auto_shrink([false, true]).show(ui, |ui| {
         let mut table = TableBuilder::new(ui)
             .id_salt("grid")
             .striped(true)
-            .auto_shrink([false, false])
+            .auto_shrink([false, true])
+            .max_scroll_height(f32::INFINITY)
             .cell_layout(Layout::left_to_right(Align::Center));
-        for (place, axis) in axes.iter().enumerate() {
-            let names = board.rows.iter().map(|row| row[place].chars().count()).chain([axis.chars().count()]);
-            let letters = names.max().unwrap_or_default() as f32;
-            table = table.column(Column::exact((letters * LETTER).clamp(*LEVEL.start(), *LEVEL.end())).clip(true));
+        for width in &levels {
+            table = table.column(Column::exact(*width).clip(true));
         }
         for arm in &board.arms {
             table = table.column(Column::exact(arm_width.max(arm.chars().count() as f32 * LETTER)).clip(true));
@@ -99,7 +120,7 @@ fn table(ui: &mut Ui, open: &OpenStudy, chosen: &mut Option<Chosen>) {
                 });
             }
             for arm in &board.arms {
-                row.col(|ui| arm_title(ui, arm, &board.repeats));
+                row.col(|ui| arm_title(ui, cell_width, arm, &board.repeats));
             }
         });
         header.body(|body| {
@@ -114,7 +135,7 @@ fn table(ui: &mut Ui, open: &OpenStudy, chosen: &mut Option<Chosen>) {
                     row.col(|ui| {
                         ui.spacing_mut().item_spacing.x = GAP;
                         for repeat in 0..board.repeats.len() {
-                            cell(ui, open, board.cell(index, arm, repeat), chosen);
+                            cell(ui, size, open, (board.cell(index, arm, repeat), &mut *chosen));
                         }
                     });
                 }
@@ -124,15 +145,15 @@ fn table(ui: &mut Ui, open: &OpenStudy, chosen: &mut Option<Chosen>) {
 }
 
 /// The arm's name above the names of the repeats.
-fn arm_title(ui: &mut Ui, arm: &str, repeats: &[String]) {
+fn arm_title(ui: &mut Ui, width: f32, arm: &str, repeats: &[String]) {
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing = vec2(GAP, 0.0);
         card::one_line(ui, RichText::new(arm).strong());
         if repeats.len() > 1 {
             ui.horizontal(|ui| {
                 for repeat in repeats {
-                    ui.allocate_ui_with_layout(vec2(CHIP.x, 14.0), Layout::left_to_right(Align::Center), |ui| {
-                        ui.set_min_width(CHIP.x);
+                    ui.allocate_ui_with_layout(vec2(width, 14.0), Layout::left_to_right(Align::Center), |ui| {
+                        ui.set_min_width(width);
                         let text = card::quiet(ui, repeat).small();
                         card::one_line(ui, text);
                     });
@@ -142,14 +163,14 @@ fn arm_title(ui: &mut Ui, arm: &str, repeats: &[String]) {
     });
 }
 
-fn cell(ui: &mut Ui, open: &OpenStudy, cell: Option<usize>, chosen: &mut Option<Chosen>) {
+fn cell(ui: &mut Ui, size: egui::Vec2, open: &OpenStudy, (cell, chosen): (Option<usize>, &mut Option<Chosen>)) {
     let Some(cell) = cell else {
-        chip(ui, CHIP, &Standing::Absent, ("", "no cell"), false).on_hover_text("Not part of this study");
+        chip(ui, size, &Standing::Absent, ("", "no cell"), false).on_hover_text("Not part of this study");
         return;
     };
     let this = Chosen::Cell(cell);
     let title = open.study.title(&open.study.cells[cell]);
-    if field(ui, &open.cell_standing(cell), &title, *chosen == Some(this)).clicked() {
-        *chosen = Some(this);
+    if field(ui, size, &open.cell_standing(cell), &title, *chosen == Some(this)).clicked() {
+        *chosen = if *chosen == Some(this) { None } else { Some(this) };
     }
 }

@@ -179,7 +179,7 @@ fn progress(ui: &mut Ui, open: &OpenStudy, at_once: usize) {
         info.value = Some(f64::from(share * 100.0).round());
         info
     });
-    let radius = BAR_HEIGHT / 2.0;
+    let radius = 3.0_f32;
     ui.painter().rect_filled(rect, radius, ui.visuals().widgets.inactive.weak_bg_fill);
     let mut left = rect.left();
     for (share, colour) in parts.into_iter().filter(|(share, _)| *share > 0.0) {

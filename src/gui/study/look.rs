@@ -117,11 +117,6 @@ impl Reader {
         self.reading.is_none()
     }
 
-    /// What was read of the records, unless they are being read just now.
-    pub(super) fn state(&self) -> Option<&StudyState> {
-        self.state.as_ref()
-    }
-
     /// Looks again when it is time, and hands out what was seen. `own`: this window works on the study.
     pub(super) fn poll(
         &mut self,

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use eframe::egui::{self, Frame, Margin, Panel, Ui};
 use rfd::FileDialog;
 
-use super::run::card;
 use super::{Background, Desk, Left};
 use crate::report::wording::count;
 use crate::worker::{OfferedDevice, offered_devices, spawn_study};
@@ -29,7 +28,7 @@ use opened::{OpenStudy, Opened, Starter};
 use welcome::Shipped;
 
 /// Width of the details beside the grid.
-const DETAILS_WIDTH: f32 = 330.0;
+const DETAILS_WIDTH: f32 = 316.0;
 
 /// What a dialog asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,12 +131,17 @@ impl StudyPanel {
         Panel::top("study header").show_separator_line(false).frame(frame).show(ui, |ui| self.header(ui, desk));
         let frame = Frame::new().inner_margin(Margin { left: 8, ..Margin::ZERO });
         let Some(open) = &self.open else { return };
-        Panel::right("study details").exact_size(DETAILS_WIDTH).resizable(false).show_separator_line(false).frame(frame).show(ui, |ui| {
-            if let Some(wish) = details::show(ui, open, self.chosen) {
-                desk.open_run(&ctx, open.folder.stage(&open.study.stages[wish.stage]).root());
-                desk.settings.panel = wish.panel;
+        if let Some(chosen) = self.chosen {
+            let panel = Panel::right("study details").exact_size(DETAILS_WIDTH).resizable(false).show_separator_line(false).frame(frame);
+            match panel.show(ui, |ui| details::show(ui, open, chosen)).inner {
+                Some(details::Wish::Look { stage, panel }) => {
+                    desk.open_run(&ctx, open.folder.stage(&open.study.stages[stage]).root());
+                    desk.settings.panel = panel;
+                }
+                Some(details::Wish::Close) => self.chosen = None,
+                None => {}
             }
-        });
+        }
         egui::CentralPanel::no_frame().show(ui, |ui| grid::show(ui, open, &mut self.chosen));
     }
 
@@ -185,10 +189,4 @@ impl StudyPanel {
         let (handle, job) = self.open.as_mut()?.release()?;
         Some(Left::Study { handle, job: Box::new(job) })
     }
-}
-
-/// A quiet line where there is nothing to show yet.
-fn nothing(ui: &mut Ui, text: &str) {
-    ui.add_space(4.0);
-    card::note(ui, text);
 }

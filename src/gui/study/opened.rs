@@ -296,7 +296,7 @@ impl Work {
                 }
             }
             StudyEvent::Ended { stage, .. } => self.ended.push(stage),
-            StudyEvent::LeftOut { .. } => {}
+            StudyEvent::Opened { .. } | StudyEvent::LeftOut { .. } => {}
             StudyEvent::Finished { .. } => return true,
         }
         false

@@ -34,7 +34,8 @@ impl Standing {
         match self {
             Self::Waiting => "waiting".to_owned(),
             Self::Before(share) => format!("pre {}", percent(share)),
-            Self::Running(part, share) => format!("{part} {}", percent(share)),
+            Self::Running("test", share) => format!("test {}", percent(share)),
+            Self::Running(_, share) => format!("at {}", percent(share)),
             Self::Held(share) => format!("held {}", percent(share)),
             Self::Done(number) => number.clone(),
             Self::Failed(_) => "failed".to_owned(),
@@ -132,13 +133,13 @@ pub(super) fn chip(ui: &mut Ui, size: Vec2, standing: &Standing, (text, name): (
     if *standing == Standing::Absent {
         return response;
     }
-    standing.sign(ui, pos2(rect.left() + 12.0, rect.center().y), 5.0);
+    standing.sign(ui, pos2(rect.left() + 11.0, rect.center().y), 5.0);
     let ink = if matches!(standing, Standing::Waiting) { ui.visuals().text_color().gamma_multiply(0.8) } else { ui.visuals().text_color() };
     let font = match standing {
         Standing::Done(_) => FontId::monospace(TextStyle::Monospace.resolve(ui.style()).size),
         _ => TextStyle::Small.resolve(ui.style()),
     };
-    let room = Rect::from_min_max(pos2(rect.left() + 22.0, rect.top()), rect.max);
+    let room = Rect::from_min_max(pos2(rect.left() + 20.0, rect.top()), rect.max);
     let galley = ui.painter().layout_no_wrap(text.to_owned(), font, ink);
     let place = pos2(room.left(), room.center().y - galley.size().y / 2.0);
     ui.painter().with_clip_rect(room.intersect(ui.clip_rect())).galley(place, galley, ink);
