@@ -190,8 +190,10 @@ mod window {
     /// Shows the window; follows in the terminal what is still at work when it closes.
     fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
         let (left, state) = gui::open(opening, manner.device.clone())?;
-        let Some(Left { handle, state: known, folder, config }) = left else {
-            return Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome)));
+        let (handle, known, folder, config) = match left {
+            Some(Left::Run { handle, state, folder, config }) => (handle, state, folder, config),
+            Some(Left::Study { handle, job }) => return super::study::follow(handle, &job, manner),
+            None => return Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
         };
         let (outcome, state) = headless::follow_on(handle, known, headless::Options { quiet: manner.quiet });
         if !state.stages.is_empty() {

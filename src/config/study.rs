@@ -105,12 +105,17 @@ impl StudyConfig {
         Self::from_ron(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
     }
 
+    /// Whether a text is a study's rather than a run's: only a study has a base.
+    pub fn is_in(text: &str) -> bool {
+        line_of(text, "base").is_some()
+    }
+
     /// Parses and checks the text of a study; `origin` names it in errors, `folder` is where its base's path begins.
     ///
     /// # Errors
     /// As [`StudyConfig::load`].
     pub fn from_ron(text: &str, origin: &str, folder: &Path) -> Result<Self, ConfigError> {
-        if line_of(text, "base").is_none() {
+        if !Self::is_in(text) {
             return Ok(Self::of_run(RunConfig::from_ron(text, origin)?));
         }
         let study: Self = from_ron(text, origin)?;

@@ -11,7 +11,7 @@ use crate::plan;
 use crate::protocol::StageKind;
 use crate::report::wording::bytes;
 use crate::study::{Estimate, OnlyError, StagePlan, Study, StudyFolder, StudyFolderError, StudyState, Tally};
-use crate::worker::{StudyJob, spawn_study};
+use crate::worker::{StudyHandle, StudyJob, spawn_study};
 
 /// Steps of a trial: the first is slower than the others, the median of three is not.
 const TRIAL_STEPS: usize = 3;
@@ -45,7 +45,7 @@ pub(super) fn study(arguments: StudyArgs, manner: &Manner) -> Result<u8, Refusal
             let stages = study.stages_of(&cells);
             require_room(&study, &stages, jobs, &manner.device)?;
             let job = StudyJob { study, folder, stages, at_once: jobs, max_steps };
-            work(job, &cells, manner)
+            work(job, manner)
         }
         (None, None) => unreachable!("the command line asks for a config where nothing is looked at"),
     }
@@ -62,15 +62,22 @@ fn find(path: &Path, out: Option<&Path>) -> Result<(StudyFolder, Study), Refusal
     Ok((StudyFolder::named(out, &config.name), Study::new(config)?))
 }
 
-fn work(job: StudyJob, cells: &[usize], manner: &Manner) -> Result<u8, Refusal> {
-    let StudyJob { study, folder, stages, .. } = job.clone();
-    let handle = spawn_study(job, manner.device.clone())?;
-    let (tally, stopped) = follow_study(handle, &study, &stages, headless::Options { quiet: manner.quiet });
-    let state = StudyState::read(&study, &folder);
+fn work(job: StudyJob, manner: &Manner) -> Result<u8, Refusal> {
+    let handle = spawn_study(job.clone(), manner.device.clone())?;
+    follow(handle, &job, manner)
+}
+
+/// Follows a study at work to its end, and tells what came out.
+pub(super) fn follow(handle: StudyHandle, job: &StudyJob, manner: &Manner) -> Result<u8, Refusal> {
+    let StudyJob { study, folder, stages, .. } = job;
+    let (tally, stopped) = follow_study(handle, study, stages, headless::Options { quiet: manner.quiet });
+    let state = StudyState::read(study, folder);
     if tally.done > 0 {
-        conclude(&folder, &study, &state, manner)?;
+        conclude(folder, study, &state, manner)?;
     } else {
-        println!("{}", study_status(&study, &state, cells));
+        let wanted = |cell: &usize| stages.contains(&study.cells[*cell].finetuned);
+        let cells: Vec<usize> = (0..study.cells.len()).filter(wanted).collect();
+        println!("{}", study_status(study, &state, &cells));
     }
     if stopped {
         eprintln!("stopped and saved; the same command goes on");

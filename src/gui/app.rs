@@ -14,6 +14,7 @@ use super::mask_ratio::MaskRatioPanel;
 use super::open::close;
 use super::run::RunPanel;
 use super::segmentation::SegmentationPanel;
+use super::study::StudyPanel;
 use super::{Desk, FollowedJob, Left, OpenRun, Opening, Palette, Settings, ThemeChoice, theme};
 use crate::device::DeviceChoice;
 use crate::protocol::{RunState, Severity};
@@ -35,10 +36,13 @@ pub enum Panel {
     MaskRatio,
     /// Slices, labels, comparison.
     Segmentation,
+    /// A grid of runs and what it shows.
+    Study,
 }
 
 impl Panel {
-    const ALL: [Self; 4] = [Self::Run, Self::Collapse, Self::MaskRatio, Self::Segmentation];
+    /// In the order of the bar.
+    pub(super) const ALL: [Self; 5] = [Self::Run, Self::Collapse, Self::MaskRatio, Self::Segmentation, Self::Study];
 
     fn title(self) -> &'static str {
         match self {
@@ -46,6 +50,7 @@ impl Panel {
             Self::Collapse => "Collapse",
             Self::MaskRatio => "Mask ratio",
             Self::Segmentation => "Segmentation",
+            Self::Study => "Study",
         }
     }
 
@@ -55,6 +60,7 @@ impl Panel {
             Self::Collapse => "Does a token tell what it sees, or only where it lies?",
             Self::MaskRatio => "What masking does to a volume, and to the contrast",
             Self::Segmentation => "Look at volumes and labels, compare with the truth, segment",
+            Self::Study => "Answer a question by a grid of runs: with how many labels, which settings, and how sure that is",
         }
     }
 }
@@ -82,6 +88,8 @@ pub struct App {
     pub mask_ratio: MaskRatioPanel,
     /// Slices, labels, comparison.
     pub segmentation: SegmentationPanel,
+    /// A grid of runs.
+    pub study: StudyPanel,
     keys: KeysWindow,
     closing: Closing,
     /// Settings as they are on disk; none where they are not kept.
@@ -101,6 +109,7 @@ impl App {
             collapse: CollapsePanel::default(),
             mask_ratio: MaskRatioPanel::default(),
             segmentation: SegmentationPanel::default(),
+            study: StudyPanel::default(),
             keys: KeysWindow::default(),
             closing: Closing::No,
             kept: None,
@@ -139,6 +148,9 @@ impl App {
         self.desk.poll(&ctx);
         self.run.tend(&ctx, &mut self.desk);
         self.segmentation.keep_up(&ctx);
+        if let Some(chosen) = self.study.tend(&ctx, &mut self.desk) {
+            self.run.take_dropped(&ctx, &[chosen], &mut self.desk);
+        }
         self.watch_closing(&ctx);
         self.take_dropped(&ctx);
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));
@@ -150,6 +162,7 @@ impl App {
             Panel::Collapse => self.collapse.show(ui, &mut self.desk),
             Panel::MaskRatio => self.mask_ratio.show(ui, &mut self.desk),
             Panel::Segmentation => self.segmentation.show(ui, &mut self.desk),
+            Panel::Study => self.study.show(ui, &mut self.desk),
         });
         self.keys.show(ui, &mut self.desk.settings.keys);
         self.question(&ctx);
@@ -177,9 +190,13 @@ impl App {
         });
     }
 
-    /// The run at work, in a few words, wherever the user is.
+    /// The run or study at work, in a few words, wherever the user is.
     fn status(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
+        if let Some((text, word)) = self.study.status() {
+            ui.label(RichText::new(text).small());
+            ui.label(RichText::new(word).small().color(if word == "at work" { palette.good() } else { palette.caution() }));
+        }
         let Some(run) = self.desk.at_work() else { return };
         let state = run.state();
         let stage =
@@ -221,7 +238,7 @@ impl App {
             return;
         }
         match self.desk.settings.panel {
-            Panel::Run | Panel::Collapse => self.run.take_dropped(ctx, &dropped, &mut self.desk),
+            Panel::Run | Panel::Collapse | Panel::Study => self.run.take_dropped(ctx, &dropped, &mut self.desk),
             Panel::MaskRatio => self.mask_ratio.take_dropped(ctx, &dropped, &mut self.desk),
             Panel::Segmentation => self.segmentation.take_dropped(ctx, &dropped, &mut self.desk),
         }
@@ -229,7 +246,7 @@ impl App {
 
     /// Asks before a running job loses its window.
     fn watch_closing(&mut self, ctx: &egui::Context) {
-        let running = self.desk.at_work().is_some();
+        let running = self.desk.is_at_work();
         let concluding = self.desk.runs.iter().any(OpenRun::is_concluding);
         let asked = ctx.input(|input| input.viewport().close_requested());
         if asked && self.segmentation.would_lose() {
@@ -262,7 +279,8 @@ impl App {
         if !matches!(self.closing, Closing::Asking | Closing::Stopping) {
             return;
         }
-        let Some(name) = self.desk.at_work().map(|run| run.name().to_owned()) else {
+        let study = self.desk.study_at_work.clone();
+        let Some(name) = study.clone().or_else(|| self.desk.at_work().map(|run| run.name().to_owned())) else {
             if self.closing == Closing::Asking {
                 self.closing = Closing::No;
             }
@@ -279,13 +297,15 @@ impl App {
                 return;
             }
             ui.heading(format!("{name} is still at work"));
-            ui.label("Stopping finishes the step and saves; the run can be resumed later. Without a window the run goes on in the background of this program until it is done.");
+            let (what, later) = if study.is_some() { ("study", "the study goes on later with what is missing") } else { ("run", "the run can be resumed later") };
+            ui.label(format!("Stopping finishes the step and saves; {later}. Without a window the {what} goes on in the background of this program until it is done."));
             ui.add_space(8.0);
             ui.horizontal_wrapped(|ui| {
                 if ui.button("Stop and save").clicked() {
                     if let Some(run) = self.desk.at_work_mut() {
                         run.job.stop();
                     }
+                    self.study.stop();
                     self.closing = Closing::Stopping;
                 }
                 if ui.button("Keep running without a window").clicked() {
@@ -337,14 +357,19 @@ impl eframe::App for App {
         let opened = self.desk.runs.iter().find(|run| Some(run.folder.root()) == opened_on.as_deref());
         let state = opened.map(|run| run.state().clone()).unwrap_or_default();
         let leaving = self.closing == Closing::Leaving;
+        // Closed in spite of the question, by the system: what can be saved is saved.
         let left = self.desk.runs.iter_mut().find(|run| run.job.is_running()).and_then(|run| {
-            // Closed in spite of the question, by the system: what can be saved is saved.
             if !leaving {
                 run.job.stop();
             }
             let handle = run.job.release()?;
-            Some(Left { handle, state: run.job.state.clone(), folder: run.folder.clone(), config: run.config.clone() })
+            let (state, folder, config) = (run.job.state.clone(), run.folder.clone(), Box::new(run.config.clone()));
+            Some(Left::Run { handle, state, folder, config })
         });
+        if !leaving {
+            self.study.stop();
+        }
+        let left = left.or_else(|| self.study.release());
         if let Some(sender) = &self.left {
             let _ = sender.try_send((left, state));
         }

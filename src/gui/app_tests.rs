@@ -76,11 +76,11 @@ fn a_job_goes_on_without_its_window_when_the_user_says_so() {
     let mut app = harness.into_state();
     eframe::App::on_exit(&mut app);
     let (left, _) = left.try_recv().unwrap();
-    let left = left.expect("the job is handed over");
-    assert_eq!(left.state.name, "night");
+    let Some(Left::Run { handle, state, .. }) = left else { panic!("the job is handed over") };
+    assert_eq!(state.name, "night");
     assert!(worker.commands().is_empty(), "nobody asked it to stop");
     worker.tell(1.0, Event::Finished { outcome: crate::protocol::Outcome::Completed });
-    assert!(left.handle.events.recv().is_ok());
+    assert!(handle.events.recv().is_ok());
 }
 
 #[test]

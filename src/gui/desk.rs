@@ -43,6 +43,9 @@ pub struct Desk {
     pub shown: usize,
     /// What could not be done, newest last: shown at the foot of the window until it is dismissed.
     pub troubles: Vec<(Severity, String)>,
+    /// Name of the study at work, if one is: one piece of work at a time.
+    pub study_at_work: Option<String>,
+    study_wanted: Option<PathBuf>,
     opening: Vec<Background<Result<Replayed, String>>>,
 }
 
@@ -123,7 +126,17 @@ impl OpenRun {
 impl Desk {
     /// An empty desk.
     pub fn new(settings: Settings, gpu: Option<RenderState>, device: DeviceChoice) -> Self {
-        Self { settings, gpu, device, runs: Vec::new(), shown: 0, troubles: Vec::new(), opening: Vec::new() }
+        Self {
+            settings,
+            gpu,
+            device,
+            runs: Vec::new(),
+            shown: 0,
+            troubles: Vec::new(),
+            study_at_work: None,
+            study_wanted: None,
+            opening: Vec::new(),
+        }
     }
 
     /// Takes in what has happened since the last frame.
@@ -189,6 +202,22 @@ impl Desk {
             let troubles = run.read_tokens();
             Ok(Replayed { run, troubles })
         }));
+    }
+
+    /// Asks the panel of studies to open one, by its file or folder, and shows that panel.
+    pub fn open_study(&mut self, path: PathBuf) {
+        self.study_wanted = Some(path);
+        self.settings.panel = super::Panel::Study;
+    }
+
+    /// The study that was asked for, once.
+    pub fn take_wanted_study(&mut self) -> Option<PathBuf> {
+        self.study_wanted.take()
+    }
+
+    /// Whether a run or a study is at work.
+    pub fn is_at_work(&self) -> bool {
+        self.study_at_work.is_some() || self.at_work().is_some()
     }
 
     /// Takes a run off the desk, unless it is at work. Its folder stays as it is.

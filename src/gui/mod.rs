@@ -1,10 +1,10 @@
-//! The window: train, inspect, segment.
+//! The window: train, inspect, segment, compare.
 //!
 //! It reads the same folded [`crate::protocol::RunState`] as terminal and report, and sends the same commands; the worker
 //! owns its device, the window its own. Nothing here waits: files are read and plans made on threads of their own
 //! (`background`), and a frame draws what has arrived by then.
 //!
-//! `app` holds the four panels ([`run`], [`collapse`], [`mask_ratio`], [`segmentation`]); they share the `desk`, where runs
+//! `app` holds the five panels ([`run`], [`collapse`], [`mask_ratio`], [`segmentation`], [`study`]); they share the `desk`, where runs
 //! and the open dataset lie, and draw volumes through [`mod@slice`].
 
 mod app;
@@ -23,6 +23,7 @@ pub mod run;
 pub mod segmentation;
 mod settings;
 pub mod slice;
+pub mod study;
 #[cfg(test)]
 mod testing;
 mod theme;

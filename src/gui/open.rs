@@ -10,7 +10,7 @@ use super::{App, Settings};
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
 use crate::protocol::{RunFolder, RunState};
-use crate::worker::{Job, RunHandle};
+use crate::worker::{Job, RunHandle, StudyHandle, StudyJob};
 
 /// Size of the window at its first opening, in points.
 const FIRST_SIZE: [f32; 2] = [1440.0, 900.0];
@@ -35,16 +35,26 @@ pub enum Opening {
     },
 }
 
-/// A job that goes on although its window was closed.
-pub struct Left {
-    /// The worker.
-    pub handle: RunHandle,
-    /// What is known so far.
-    pub state: RunState,
-    /// Where the run is kept.
-    pub folder: RunFolder,
-    /// Its settings.
-    pub config: RunConfig,
+/// What goes on although its window was closed.
+pub enum Left {
+    /// A run.
+    Run {
+        /// The worker.
+        handle: RunHandle,
+        /// What is known so far.
+        state: RunState,
+        /// Where the run is kept.
+        folder: RunFolder,
+        /// Its settings.
+        config: Box<RunConfig>,
+    },
+    /// A study.
+    Study {
+        /// The study at work.
+        handle: StudyHandle,
+        /// What it works on.
+        job: Box<StudyJob>,
+    },
 }
 
 /// There is nothing to open a window on.

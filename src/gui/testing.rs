@@ -56,7 +56,7 @@ fn an_empty_window_opens_on_every_panel() {
     if !has_gpu() {
         return;
     }
-    for panel in [super::Panel::Run, super::Panel::Collapse, super::Panel::MaskRatio, super::Panel::Segmentation] {
+    for panel in super::Panel::ALL {
         let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.settings.panel = panel);
         harness.run_steps(2);
         harness.render().expect("the window is drawn");

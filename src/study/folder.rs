@@ -103,6 +103,12 @@ impl StudyFolder {
         Ok(StudyLock { _file: file })
     }
 
+    /// Whether a program works on the study right now.
+    pub fn is_busy(&self) -> bool {
+        let lock = File::open(self.root.join(LOCK));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
     /// Reads the study that lies there.
     ///
     /// # Errors
@@ -159,8 +165,9 @@ mod tests {
         let folder = StudyFolder::new(place.path().join("s"));
         assert!(matches!(folder.read(), Err(StudyFolderError::Nothing(_))));
         let lock = folder.begin(&study).unwrap();
-        assert!(matches!(folder.begin(&study), Err(StudyFolderError::Busy(_))));
+        assert!(matches!(folder.begin(&study), Err(StudyFolderError::Busy(_))) && folder.is_busy());
         drop(lock);
+        assert!(!folder.is_busy());
         assert!(folder.begin(&study).is_ok());
         assert_eq!(folder.read().unwrap(), study);
         std::fs::write(place.path().join("thesis.txt"), "mine").unwrap();

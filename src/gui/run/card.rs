@@ -1,4 +1,4 @@
-//! The panel's quiet furniture: cards, captions, rows, problems beside their control.
+//! The quiet furniture of panels: cards, captions, rows, problems beside their control.
 
 use eframe::egui::{self, Frame, Grid, Label, Margin, RichText, Ui};
 
@@ -8,7 +8,7 @@ use crate::gui::Palette;
 const QUIET: f32 = 0.78;
 
 /// Content on a quiet ground with a thin border, as wide as there is room.
-pub(super) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
+pub(in crate::gui) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
     let visuals = ui.visuals();
     let frame = Frame::new()
         .fill(visuals.window_fill)
@@ -25,7 +25,7 @@ pub(super) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
 }
 
 /// A card whose border and headline carry a colour: something that must be seen.
-pub(super) fn loud_card<R>(ui: &mut Ui, colour: egui::Color32, headline: &str, contents: impl FnOnce(&mut Ui) -> R) -> R {
+pub(in crate::gui) fn loud_card<R>(ui: &mut Ui, colour: egui::Color32, headline: &str, contents: impl FnOnce(&mut Ui) -> R) -> R {
     let fill = ui.visuals().window_fill;
     let frame = Frame::new().fill(fill).stroke((1.5, colour)).corner_radius(8).inner_margin(Margin::symmetric(14, 12));
     frame
@@ -38,34 +38,34 @@ pub(super) fn loud_card<R>(ui: &mut Ui, colour: egui::Color32, headline: &str, c
 }
 
 /// A card's title.
-pub(super) fn title(ui: &mut Ui, text: &str) {
+pub(in crate::gui) fn title(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).strong().size(15.0));
 }
 
 /// Text beside what matters: quieter, and still read without effort.
-pub(super) fn quiet(ui: &Ui, text: impl Into<String>) -> RichText {
+pub(in crate::gui) fn quiet(ui: &Ui, text: impl Into<String>) -> RichText {
     RichText::new(text).color(ui.visuals().text_color().gamma_multiply(QUIET))
 }
 
 /// Small, quiet text that wraps.
-pub(super) fn note(ui: &mut Ui, text: impl Into<String>) {
+pub(in crate::gui) fn note(ui: &mut Ui, text: impl Into<String>) {
     let text = quiet(ui, text).small();
     ui.add(Label::new(text).wrap());
 }
 
 /// What is wrong with a setting, beneath its control.
-pub(super) fn problem(ui: &mut Ui, text: &str) {
+pub(in crate::gui) fn problem(ui: &mut Ui, text: &str) {
     let colour = Palette::of(ui).bad();
     ui.add(Label::new(RichText::new(format!("! {text}")).small().color(colour)).wrap());
 }
 
 /// One line that is cut where the room ends; the whole text shows under the pointer.
-pub(super) fn one_line(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> egui::Response {
+pub(in crate::gui) fn one_line(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> egui::Response {
     ui.add(Label::new(text).truncate())
 }
 
 /// A thin bar, `share` of it filled. Screen readers are told its name and share.
-pub(super) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egui::Color32, name: &str) {
+pub(in crate::gui) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egui::Color32, name: &str) {
     let share = share.clamp(0.0, 1.0);
     let (rect, response) = ui.allocate_exact_size(size, egui::Sense::hover());
     response.widget_info(|| {
@@ -82,7 +82,7 @@ pub(super) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egui::Color
 }
 
 /// The ground of a text field on a card.
-pub(super) fn field_ground(ui: &Ui) -> egui::Color32 {
+pub(in crate::gui) fn field_ground(ui: &Ui) -> egui::Color32 {
     let visuals = ui.visuals();
     if visuals.dark_mode { visuals.extreme_bg_color } else { visuals.faint_bg_color }
 }
@@ -91,12 +91,12 @@ pub(super) fn field_ground(ui: &Ui) -> egui::Color32 {
 const NAMES: f32 = 104.0;
 
 /// A form: names to the left, controls to the right.
-pub(super) fn form(ui: &mut Ui, id: &str, rows: impl FnOnce(&mut Ui)) {
+pub(in crate::gui) fn form(ui: &mut Ui, id: &str, rows: impl FnOnce(&mut Ui)) {
     Grid::new(id).striped(false).num_columns(2).min_col_width(NAMES).spacing([10.0, 7.0]).show(ui, rows);
 }
 
 /// A row of a form. The name is the control's for screen readers as well.
-pub(super) fn row(ui: &mut Ui, name: &str, hint: &str, control: impl FnOnce(&mut Ui)) {
+pub(in crate::gui) fn row(ui: &mut Ui, name: &str, hint: &str, control: impl FnOnce(&mut Ui)) {
     let label = ui.label(name).on_hover_text(hint);
     ui.vertical(|ui| ui.label_inputs_by(label.id, control));
     ui.end_row();

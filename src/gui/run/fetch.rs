@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use eframe::egui;
 use rfd::FileDialog;
 
-use crate::config::DataSource;
+use crate::config::{DataSource, StudyConfig};
 use crate::gui::Background;
 use crate::protocol::RunFolder;
+use crate::study::StudyFolder;
 use crate::volume::datalist::source_at;
 
 /// Something that the user chose.
@@ -19,6 +20,8 @@ pub(super) enum Chosen {
     Run(PathBuf),
     /// A file of settings.
     Config(PathBuf),
+    /// A study: its folder or its file.
+    Study(PathBuf),
     /// The folder in which runs are made.
     Parent(PathBuf),
     /// A checkpoint to fine-tune from.
@@ -114,8 +117,11 @@ fn sort(path: &Path) -> Chosen {
     let run = RunFolder::new(path);
     if run.config_path().is_file() && run.events_path().is_file() {
         Chosen::Run(path.to_owned())
+    } else if StudyFolder::new(path).holds_study() {
+        Chosen::Study(path.to_owned())
     } else if path.extension().is_some_and(|extension| extension == "ron") {
-        Chosen::Config(path.to_owned())
+        let is_study = std::fs::read_to_string(path).is_ok_and(|text| StudyConfig::is_in(&text));
+        if is_study { Chosen::Study(path.to_owned()) } else { Chosen::Config(path.to_owned()) }
     } else {
         Chosen::Dataset(DatasetAt::look(path))
     }
@@ -149,14 +155,18 @@ mod tests {
     fn a_drop_is_sorted_by_what_it_holds() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for name in ["run", "bare", "listed"] {
+        for name in ["run", "bare", "listed", "study"] {
             std::fs::create_dir(at(name)).unwrap();
         }
-        for name in ["run/config.ron", "run/events.jsonl", "bare/a.nii.gz", "listed/dataset.json", "listed/a.nii", "own.ron"] {
+        for name in
+            ["run/config.ron", "run/events.jsonl", "bare/a.nii.gz", "listed/dataset.json", "listed/a.nii", "own.ron", "study/study.ron"]
+        {
             std::fs::write(at(name), "").unwrap();
         }
+        std::fs::write(at("grid.ron"), "(\n    name: \"grid\",\n    base: file(\"own.ron\"),\n)").unwrap();
         assert_eq!(sort(&at("run")), Chosen::Run(at("run")));
         assert_eq!(sort(&at("own.ron")), Chosen::Config(at("own.ron")));
+        assert_eq!(["study", "grid.ron"].map(|name| sort(&at(name))), ["study", "grid.ron"].map(|name| Chosen::Study(at(name))));
         let Chosen::Dataset(bare) = sort(&at("bare")) else { panic!("a dataset") };
         assert_eq!(bare.source(), DataSource::Folders { images: at("bare"), labels: None });
         let Chosen::Dataset(listed) = sort(&at("listed")) else { panic!("a dataset") };

@@ -105,7 +105,11 @@ fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wi
         wish = Some(Wish::Another);
     }
     if run.state().outcome != Some(Outcome::Completed) {
-        let hint = if another_at_work { "One training at a time: another run is at work" } else { "Goes on from the last checkpoint" };
+        let hint = if another_at_work {
+            "One piece of work at a time: another run or a study is at work"
+        } else {
+            "Goes on from the last checkpoint"
+        };
         let button = ui.add_enabled(!another_at_work, eframe::egui::Button::new("Resume run"));
         if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
             wish = Some(Wish::Resume);
@@ -115,7 +119,7 @@ fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wi
 }
 
 /// A file as a browser takes it.
-fn file_url(path: &Path) -> String {
+pub(in crate::gui) fn file_url(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let text = path.to_string_lossy().replace('\\', "/");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:-_.~".contains(&byte);

@@ -5,7 +5,7 @@
 //! `stages`, `curves`, `results` read the folded state only.
 
 mod advanced;
-mod card;
+pub(in crate::gui) mod card;
 mod cases;
 mod curves;
 mod dataset;
@@ -38,6 +38,9 @@ use recipe::Recipe;
 use results::ResultsCache;
 use setup::Setup;
 use welcome::First;
+
+pub(in crate::gui) use settings::device_list;
+pub(in crate::gui) use welcome::{Sign, choice, recent};
 
 /// Width of the left side.
 const SETUP_WIDTH: f32 = 384.0;
@@ -128,7 +131,16 @@ impl RunPanel {
     }
 
     fn take(&mut self, ctx: &egui::Context, chosen: Chosen, desk: &mut Desk) {
+        if let Chosen::Study(path) = chosen {
+            desk.open_study(path);
+            return;
+        }
+        // What was dropped on the panel of studies and is none is shown where it belongs.
+        if desk.settings.panel == super::Panel::Study {
+            desk.settings.panel = super::Panel::Run;
+        }
         match chosen {
+            Chosen::Study(_) => {}
             Chosen::Dataset(at) => {
                 desk.settings.remember_dataset(&at.place);
                 self.open_dataset(ctx, at.source(), Recipe::Defaults, desk);
@@ -293,7 +305,7 @@ impl RunPanel {
 
     fn run(&mut self, ui: &mut Ui, desk: &mut Desk) {
         let ctx = ui.ctx().clone();
-        let busy = desk.at_work().is_some();
+        let busy = desk.is_at_work();
         let Some(run) = desk.shown_mut() else { return };
         let wish = card::card(ui, |ui| followed::header(ui, run, busy));
         ui.add_space(6.0);

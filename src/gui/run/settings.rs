@@ -257,7 +257,7 @@ fn lengths(ui: &mut Ui, draft: &mut Draft) {
     }
 }
 
-fn device_list(ui: &mut Ui, devices: &[OfferedDevice], device: &DeviceChoice) -> Option<DeviceChoice> {
+pub(in crate::gui) fn device_list(ui: &mut Ui, devices: &[OfferedDevice], device: &DeviceChoice) -> Option<DeviceChoice> {
     let mut chosen = None;
     let name = |offered: &OfferedDevice| if offered.software { format!("{}: software, slow", offered.name) } else { offered.name.clone() };
     let current = devices.iter().find(|offered| offered.choice == *device).map_or_else(|| device.to_string(), name);

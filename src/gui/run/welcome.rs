@@ -94,7 +94,7 @@ fn contents(ui: &mut Ui, settings: &Settings) -> Option<First> {
 }
 
 /// A large button with a sentence.
-fn choice(ui: &mut Ui, (sign, title): (Sign, &str), sentence: &str) -> bool {
+pub(in crate::gui) fn choice(ui: &mut Ui, (sign, title): (Sign, &str), sentence: &str) -> bool {
     let size = vec2(ui.available_width(), CHOICE_HEIGHT);
     let fill = ui.visuals().window_fill;
     let stroke = ui.visuals().widgets.inactive.bg_stroke;
@@ -113,9 +113,12 @@ fn choice(ui: &mut Ui, (sign, title): (Sign, &str), sentence: &str) -> bool {
 
 /// What stands above a choice.
 #[derive(Clone, Copy)]
-enum Sign {
+pub(in crate::gui) enum Sign {
+    /// Start.
     Play,
+    /// Volumes.
     Slices,
+    /// Results over time.
     Curve,
 }
 
@@ -145,7 +148,7 @@ fn draw(ui: &mut Ui, sign: Sign) {
     }
 }
 
-fn recent(ui: &mut Ui, title: &str, places: &[PathBuf]) -> Option<PathBuf> {
+pub(in crate::gui) fn recent(ui: &mut Ui, title: &str, places: &[PathBuf]) -> Option<PathBuf> {
     let mut chosen = None;
     ui.label(RichText::new(title).strong());
     if places.is_empty() {

@@ -1,0 +1,135 @@
+//! How a grid of any number of axes becomes a table: points down, arms across, repeats of the same experiment side by side.
+
+use crate::protocol::StageKind;
+use crate::study::{Cell, Study};
+
+/// Results beside one another in a row at most: more repeats go below one another.
+const ACROSS: usize = 18;
+
+/// The table of a study's cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Board {
+    /// Axes whose levels make the rows.
+    pub(super) row_axes: Vec<usize>,
+    /// Names of the levels of each row, by row axis.
+    pub(super) rows: Vec<Vec<String>>,
+    /// Names of the repeats that stand side by side under each arm; one without a name where there are none.
+    pub(super) repeats: Vec<String>,
+    /// Names of the arms.
+    pub(super) arms: Vec<String>,
+    /// The cell of each row, arm and repeat.
+    cells: Vec<Option<usize>>,
+    /// Stages that pre-train, with what tells them apart.
+    pub(super) pretrainings: Vec<(usize, String)>,
+}
+
+impl Board {
+    /// Of a study.
+    pub(super) fn new(study: &Study) -> Self {
+        let axes = &study.config.axes;
+        let arms: Vec<String> = study.arms().iter().map(|arm| arm.name.clone()).collect();
+        let (mut repeating, mut row_axes): (Vec<usize>, Vec<usize>) = (0..axes.len()).partition(|&axis| axes[axis].repeats());
+        let repeated: usize = repeating.iter().map(|&axis| study.levels[axis].len()).product();
+        if row_axes.is_empty() || repeated * arms.len() > ACROSS {
+            row_axes = (0..axes.len()).collect();
+            repeating.clear();
+        }
+        let at = |cell: &Cell, axes: &[usize]| axes.iter().map(|&axis| cell.point[axis]).collect::<Vec<usize>>();
+        let (mut rows, mut columns): (Vec<Vec<usize>>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
+        for cell in &study.cells {
+            rows.push(at(cell, &row_axes));
+            columns.push(at(cell, &repeating));
+        }
+        for list in [&mut rows, &mut columns] {
+            list.sort();
+            list.dedup();
+        }
+        let mut cells = vec![None; rows.len() * arms.len() * columns.len()];
+        for (index, cell) in study.cells.iter().enumerate() {
+            let place = |list: &[Vec<usize>], key: Vec<usize>| list.iter().position(|known| *known == key).unwrap_or(0);
+            let (row, column) = (place(&rows, at(cell, &row_axes)), place(&columns, at(cell, &repeating)));
+            cells[(row * arms.len() + cell.arm) * columns.len() + column] = Some(index);
+        }
+        let level = |axis: usize, level: usize| study.levels[axis][level].name.clone();
+        let row_names = rows.iter().map(|row| row_axes.iter().zip(row).map(|(&axis, &at)| level(axis, at)).collect());
+        let repeat_names = columns.iter().map(|column| {
+            let words = repeating.iter().zip(column).map(|(&axis, &at)| format!("{} {}", axes[axis].name, level(axis, at)));
+            words.collect::<Vec<_>>().join(", ")
+        });
+        let trained = study.stages.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Pretrain);
+        Self {
+            rows: row_names.collect(),
+            repeats: repeat_names.collect(),
+            pretrainings: trained.map(|(stage, _)| (stage, pretraining_title(study, stage))).collect(),
+            row_axes,
+            arms,
+            cells,
+        }
+    }
+
+    /// The cell at a place; none where that point is not part of the study.
+    pub(super) fn cell(&self, row: usize, arm: usize, repeat: usize) -> Option<usize> {
+        self.cells.get((row * self.arms.len() + arm) * self.repeats.len() + repeat).copied().flatten()
+    }
+}
+
+/// The arm that a stage is made for.
+fn arm_of(study: &Study, stage: usize) -> &str {
+    let name = &study.stages[stage].name;
+    name.rsplit_once('-').map_or(name, |(arm, _)| arm)
+}
+
+/// What tells a pre-training from the others: levels that all of its cells share.
+fn pretraining_title(study: &Study, stage: usize) -> String {
+    let served: Vec<&Cell> = study.cells_of(stage).collect();
+    let Some(first) = served.first() else { return study.stages[stage].name.clone() };
+    let tells = |axis: &usize| study.levels[*axis].len() > 1 && served.iter().all(|cell| cell.point[*axis] == first.point[*axis]);
+    let axes = (0..study.levels.len()).filter(tells);
+    let levels = axes.map(|axis| format!("{} {}", study.config.axes[axis].name, study.level(first, axis)));
+    let levels = levels.collect::<Vec<_>>().join(", ");
+    let arms = &study.config.base().arms.pretrain;
+    match (arms.len(), levels.is_empty()) {
+        (1, false) => levels,
+        (_, true) => arm_of(study, stage).to_owned(),
+        _ => format!("{}, {levels}", arm_of(study, stage)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::StudyConfig;
+
+    fn board(axes: &str) -> (Study, Board) {
+        let text = format!("(name: \"s\", base: run(()), axes: [{axes}])");
+        let study = Study::new(StudyConfig::from_ron(&text, "s.ron", Path::new("")).unwrap()).unwrap();
+        let board = Board::new(&study);
+        (study, board)
+    }
+
+    const LABELS: &str = r#"(name: "labels", key: "data.label_fraction", values: ["0.5", "1"]),"#;
+    const SEEDS: &str = r#"(name: "seed", key: "seed", values: ["0", "1", "2"]),"#;
+
+    #[test]
+    fn seeds_stand_side_by_side_and_levels_below_one_another() {
+        let (study, board) = board(&format!("{LABELS}{SEEDS}"));
+        assert_eq!(board.rows, [["0.5"], ["1"]]);
+        assert_eq!(board.repeats, ["seed 0", "seed 1", "seed 2"]);
+        assert_eq!(board.arms.len(), 2);
+        let cell = &study.cells[board.cell(1, 1, 2).unwrap()];
+        assert_eq!((study.level(cell, 0), study.level(cell, 1), cell.arm), ("1", "2", 1));
+        let titles: Vec<&str> = board.pretrainings.iter().map(|(_, title)| title.as_str()).collect();
+        assert_eq!(titles, ["seed 0", "seed 1", "seed 2"], "labels do not matter to pre-training");
+    }
+
+    #[test]
+    fn a_grid_of_seeds_alone_and_one_of_many_repeats_go_down() {
+        assert_eq!(board(SEEDS).1.rows, [["0"], ["1"], ["2"]]);
+        let folds = r#"(name: "fold", levels: [(name: "0", set: ["seed=10"]), (name: "1", set: ["seed=11"]), (name: "2", set: ["seed=12"]), (name: "3", set: ["seed=13"])]),"#;
+        let (_, many) = board(&format!("{LABELS}{SEEDS}{folds}"));
+        assert_eq!((many.rows.len(), many.repeats.len()), (2 * 3 * 4, 1));
+        assert_eq!(board("").1.rows, [Vec::<String>::new()]);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the panel does when it is clicked, and when the worker tells.
+
+use std::time::{Duration, Instant};
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::super::standing::Standing;
+use super::{FakeStudy, fake, made_up, put};
+use crate::gui::testing::{has_gpu, window};
+use crate::gui::{App, Panel, ThemeChoice};
+use crate::protocol::{Command, Event, Outcome, Record, Stage, StageKind, StepNumbers};
+use crate::study::Tally;
+use crate::worker::StudyEvent;
+
+fn untouched() -> (Harness<'static, App>, FakeStudy) {
+    let mut worker = None;
+    let harness = window(ThemeChoice::Dark, |_, app| {
+        app.desk.settings.panel = Panel::Study;
+        put(&mut app.study, made_up::study(), None);
+        app.study.at_once = 2;
+        worker = Some(fake(&mut app.study));
+    });
+    (harness, worker.unwrap())
+}
+
+fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harness<'_, App>) -> bool) {
+    let began = Instant::now();
+    while !holds(harness) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what} never came; troubles: {:?}", harness.state().desk.troubles);
+        std::thread::sleep(Duration::from_millis(10));
+        harness.step();
+    }
+}
+
+fn click(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(2);
+}
+
+fn start(harness: &mut Harness<'_, App>) {
+    harness.run_steps(2);
+    click(harness, "Start");
+    wait_until(harness, "the worker", |harness| harness.query_by_label("Stop").is_some() && harness.state().study.status().is_some());
+}
+
+#[test]
+fn a_study_is_started_followed_and_stopped() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut harness, worker) = untouched();
+    start(&mut harness);
+    assert_eq!(*worker.asked.lock().unwrap(), Some(2));
+    let open = |harness: &Harness<'_, App>, stage: usize| harness.state().study.open.as_ref().unwrap().stage_standing(stage);
+    let pretraining = harness.state().study.open.as_ref().unwrap().board.pretrainings[0].0;
+    let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
+    let tell = |event| worker.events.send(StudyEvent::Told { stage: pretraining, record: Box::new(Record { secs: 1.0, event }) }).unwrap();
+    worker.events.send(StudyEvent::Began { stage: pretraining }).unwrap();
+    tell(Event::StageStarted { stage: stage.clone(), total: 400, done: 0 });
+    tell(Event::Step { stage, numbers: StepNumbers { step: 100, ..StepNumbers::default() } });
+    harness.run_steps(2);
+    assert_eq!(open(&harness, pretraining), Standing::Running("train", 0.25));
+    // A cell of the first seed waits for it, and says so.
+    let waiting = harness.state().study.open.as_ref().unwrap().board.cell(0, 1, 0).unwrap();
+    assert_eq!(harness.state().study.open.as_ref().unwrap().cell_standing(waiting), Standing::Before(0.25));
+
+    click(&mut harness, "Pause");
+    assert_eq!(worker.commands.try_iter().collect::<Vec<_>>(), [Command::Pause]);
+    click(&mut harness, "Resume");
+    click(&mut harness, "Stop");
+    harness.run_steps(2);
+    assert_eq!(worker.commands.try_iter().collect::<Vec<_>>(), [Command::Resume, Command::Stop]);
+    assert!(harness.state().desk.is_at_work(), "it is at work until it has saved");
+    worker.events.send(StudyEvent::Ended { stage: pretraining, outcome: Outcome::Stopped }).unwrap();
+    worker.events.send(StudyEvent::Finished { tally: Tally::default(), stopped: true }).unwrap();
+    wait_until(&mut harness, "the end", |harness| !harness.state().desk.is_at_work());
+    harness.run_steps(3);
+    harness.get_by_label("Start");
+}
+
+#[test]
+fn a_click_on_a_cell_tells_its_settings_and_scores() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Light, |_, app| {
+        app.desk.settings.panel = Panel::Study;
+        put(&mut app.study, made_up::study(), Some(made_up::Until::End));
+    });
+    harness.run_steps(3);
+    harness.get_by_label_contains("label fraction 0.02, seed 1, simtrot_w: ").click();
+    harness.run_steps(2);
+    harness.get_by_label("data.label_fraction=0.02");
+    harness.get_by_label("Fine-tuning and test");
+    harness.get_by_label_contains("24 test cases");
+    harness.get_all_by_label("Open run").next().expect("the run can be looked at").click();
+    harness.run_steps(2);
+    assert_eq!(harness.state().desk.settings.panel, Panel::Run);
+}
+
+#[test]
+fn the_window_asks_before_it_closes_on_a_study_and_hands_it_over() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut harness, worker) = untouched();
+    start(&mut harness);
+    let id = harness.ctx.viewport_id();
+    harness.input_mut().viewports.entry(id).or_default().events.push(eframe::egui::ViewportEvent::Close);
+    harness.run_steps(2);
+    harness.get_by_label_contains("hippocampus_labels is still at work");
+    let (sender, left) = std::sync::mpsc::sync_channel(1);
+    harness.state_mut().hand_over_to(sender);
+    click(&mut harness, "Keep running without a window");
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    let (left, _) = left.try_recv().unwrap();
+    let Some(crate::gui::Left::Study { handle, job }) = left else { panic!("the study is handed over") };
+    assert_eq!(job.study.config.name, "hippocampus_labels");
+    assert!(worker.commands.try_recv().is_err(), "nobody asked it to stop");
+    worker.events.send(StudyEvent::Finished { tally: Tally::default(), stopped: false }).unwrap();
+    assert!(handle.events.recv().is_ok());
+}
