@@ -75,7 +75,7 @@ fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
 }
 
 /// Names to the left, numbers to the right. A table too wide is laid on its side: a row for each column.
-pub(super) fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
+fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
     let cells: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
     let text = drawn(&cells);
     if text.lines().all(|line| line.chars().count() <= COLUMNS) {

@@ -7,7 +7,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::interrupt::Interrupts;
-use super::story::table;
+use super::story::drawn;
 use super::{Options, PATIENCE, STOPPING};
 use crate::protocol::{ArmScores, Command, Outcome, RunState, StageKind};
 use crate::report::wording::{bytes, count, duration, or_nothing, share};
@@ -39,7 +39,7 @@ pub fn study_plan(study: &Study, cells: &[usize]) -> String {
         count(of_kind(StageKind::Finetune), "fine-tuning"),
     );
     let cells: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    format!("{head}\n\n{}", super::story::drawn(&cells))
+    format!("{head}\n\n{}", drawn(&cells))
 }
 
 /// Time and disk in a sentence.
@@ -75,17 +75,18 @@ pub fn study_status(study: &Study, state: &StudyState, cells: &[usize]) -> Strin
         rows[place].1[cell.arm] = standing(study, state, cell.pretrained, cell.finetuned);
     }
     let header = axes.iter().map(|axis| axis.name.clone()).chain(arms.iter().map(|arm| arm.name.clone())).collect();
-    let mut lines = rows.into_iter().map(|(point, arms)| {
+    let lines = rows.into_iter().map(|(point, arms)| {
         let levels = point.iter().enumerate().map(|(axis, &level)| study.levels[axis][level].name.clone());
         levels.chain(arms).collect::<Vec<_>>()
     });
+    // One line for each point, however wide: a grid on its side is none.
+    let grid = drawn(&std::iter::once(header).chain(lines).collect::<Vec<_>>());
     let stages = study.stages_of(cells);
     let failed = stages.iter().filter_map(|&stage| match state.progress(study, stage) {
         Progress::Failed { message } => Some(format!("\n{} failed: {message}", study.stages[stage].name)),
         _ => None,
     });
     let failed: String = failed.collect();
-    let grid = table(header, &mut lines);
     format!("{grid}\n\n{}{failed}", told(state.tally(study, &stages)))
 }
 
