@@ -169,7 +169,7 @@ mod window {
     use crate::gui::{self, Left, NoWindow, Opening};
     use crate::headless;
     use crate::protocol::RunFolder;
-    use crate::worker::Job;
+    use crate::worker::{Job, StudyJob};
 
     impl From<NoWindow> for Refusal {
         fn from(error: NoWindow) -> Self {
@@ -185,6 +185,11 @@ mod window {
     /// Opens the window on a job that makes a run.
     pub(super) fn follow(job: Job, folder: RunFolder, config: RunConfig, manner: &Manner) -> Result<u8, Refusal> {
         show(Opening::Run { job: Box::new(job), folder, config: Box::new(config) }, manner)
+    }
+
+    /// Opens the window on a study that is to be worked on.
+    pub(super) fn follow_study(job: StudyJob, manner: &Manner) -> Result<u8, Refusal> {
+        show(Opening::Study(Box::new(job)), manner)
     }
 
     /// Shows the window; follows in the terminal what is still at work when it closes.
@@ -209,13 +214,17 @@ mod window {
     use super::{Manner, Refusal};
     use crate::config::RunConfig;
     use crate::protocol::RunFolder;
-    use crate::worker::Job;
+    use crate::worker::{Job, StudyJob};
 
     fn refuse() -> Result<u8, Refusal> {
         Err(Refusal::Input("this program was built without its window; add --no-gui".to_owned()))
     }
 
     pub(super) fn empty(_: &Manner) -> Result<u8, Refusal> {
+        refuse()
+    }
+
+    pub(super) fn follow_study(_: StudyJob, _: &Manner) -> Result<u8, Refusal> {
         refuse()
     }
 

@@ -45,7 +45,7 @@ pub(super) fn study(arguments: StudyArgs, manner: &Manner) -> Result<u8, Refusal
             let stages = study.stages_of(&cells);
             require_room(&study, &stages, jobs, &manner.device)?;
             let job = StudyJob { study, folder, stages, at_once: jobs, max_steps };
-            work(job, manner)
+            if manner.window { super::window::follow_study(job, manner) } else { work(job, manner) }
         }
         (None, None) => unreachable!("the command line asks for a config where nothing is looked at"),
     }

@@ -131,13 +131,21 @@ impl App {
 
     /// Puts what the window was opened on onto the desk.
     pub fn begin(&mut self, opening: Opening) {
-        if let Opening::Run { job, folder, config } = opening {
-            self.desk.settings.panel = Panel::Run;
-            self.opened_on = Some(folder.root().to_owned());
-            let known = folder.replay().unwrap_or_default();
-            let handle = worker::spawn(*job, self.desk.device.clone());
-            self.desk.settings.remember_run(folder.root());
-            self.desk.put(OpenRun::at_work(folder, *config, FollowedJob::going_on(handle, known)));
+        match opening {
+            Opening::Desk => {}
+            Opening::Run { job, folder, config } => {
+                self.desk.settings.panel = Panel::Run;
+                self.opened_on = Some(folder.root().to_owned());
+                let known = folder.replay().unwrap_or_default();
+                let handle = worker::spawn(*job, self.desk.device.clone());
+                self.desk.settings.remember_run(folder.root());
+                self.desk.put(OpenRun::at_work(folder, *config, FollowedJob::going_on(handle, known)));
+            }
+            Opening::Study(job) => {
+                self.desk.settings.panel = Panel::Study;
+                self.desk.settings.remember_study(job.folder.root());
+                self.study.begin(*job, self.desk.device.clone());
+            }
         }
     }
 

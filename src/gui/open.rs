@@ -33,6 +33,8 @@ pub enum Opening {
         /// Its settings.
         config: Box<RunConfig>,
     },
+    /// A study to work on.
+    Study(Box<StudyJob>),
 }
 
 /// What goes on although its window was closed.

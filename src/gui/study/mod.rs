@@ -21,8 +21,9 @@ use eframe::egui::{self, Frame, Margin, Panel, Ui};
 use rfd::FileDialog;
 
 use super::{Background, Desk, Left};
+use crate::device::DeviceChoice;
 use crate::report::wording::count;
-use crate::worker::{OfferedDevice, offered_devices, spawn_study};
+use crate::worker::{OfferedDevice, StudyJob, offered_devices, spawn_study};
 use details::Chosen;
 use opened::{OpenStudy, Opened, Starter};
 use welcome::Shipped;
@@ -69,6 +70,11 @@ impl Default for StudyPanel {
 }
 
 impl StudyPanel {
+    /// Puts a study on the panel that is to be worked on at once.
+    pub fn begin(&mut self, job: StudyJob, device: DeviceChoice) {
+        self.open = Some(OpenStudy::at_work(job, device));
+    }
+
     /// Takes in what has happened; also while another panel is shown. Hands out what a dialog chose: it may be no study.
     pub fn tend(&mut self, ctx: &egui::Context, desk: &mut Desk) -> Option<PathBuf> {
         if let Some(path) = desk.take_wanted_study() {

@@ -88,6 +88,12 @@ impl OpenStudy {
         Self { study: Arc::new(study), folder, board, look: None, reader: Reader::new(), work: None, wished: None, starting: None }
     }
 
+    /// Puts a study on the panel that is to be worked on at once.
+    pub(super) fn at_work(job: StudyJob, device: DeviceChoice) -> Self {
+        let opened = Opened { study: job.study.clone(), folder: job.folder.clone() };
+        Self { wished: Some((job, device)), ..Self::new(opened) }
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.study.config.name
