@@ -1,5 +1,8 @@
 //! The best, the median and the worst test case, slice by slice: truth, and every arm's segmentation beside it.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use maud::{Markup, html};
 
 use super::arms::{self, Arm, Measure};
@@ -8,6 +11,7 @@ use super::picture::{Outline, Slice, Window};
 use super::slices::{Plane, Slicer};
 use super::wording::{or_nothing, share};
 use crate::config::{Intensity, RunConfig};
+use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
 use crate::volume::{Dataset, LabelMap, Volume, labels, nifti};
 
@@ -20,13 +24,23 @@ const ROW: f64 = 830.0;
 /// ... but none is wider than the second or narrower than the first (then the row scrolls).
 const WIDTHS: (f64, f64) = (150.0, 320.0);
 
+/// Whose segmentations are shown.
+pub(super) struct Segmented<'a> {
+    /// Its name on the page.
+    pub(super) name: &'a str,
+    /// Folder of its segmentations.
+    pub(super) predictions: PathBuf,
+    /// Scores by case.
+    pub(super) cases: &'a BTreeMap<String, Vec<CaseScore>>,
+}
+
 /// A case on the page.
 struct Shown<'a> {
     image: Volume,
     truth: LabelMap,
     /// A segmentation for each arm, or why there is none.
     predictions: Vec<Result<LabelMap, String>>,
-    arms: &'a [Arm<'a>],
+    arms: &'a [Segmented<'a>],
     case: &'a str,
     window: Window,
     /// Value and name of each label, background left out.
@@ -43,13 +57,22 @@ pub(super) fn section(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>]) 
             @match (arms::leading(arms), Dataset::open(&config.data.source)) {
                 (None, _) => p.absent { "No test case was scored, so there is none to show." },
                 (Some(_), Err(error)) => p.absent { "The dataset could not be opened, so there are no pictures: " (error) },
-                (Some(leading), Ok(dataset)) => (pictures(folder, config, arms, leading, &dataset)),
+                (Some(leading), Ok(dataset)) => (pictures(config, &dataset, &segmented(folder, arms), &segmented_by(folder, leading))),
             }
         }
     }
 }
 
-fn pictures(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>], leading: &Arm<'_>, dataset: &Dataset) -> Markup {
+fn segmented<'a>(folder: &RunFolder, arms: &[Arm<'a>]) -> Vec<Segmented<'a>> {
+    arms.iter().map(|arm| segmented_by(folder, arm)).collect()
+}
+
+fn segmented_by<'a>(folder: &RunFolder, arm: &Arm<'a>) -> Segmented<'a> {
+    Segmented { name: arm.name, predictions: folder.predictions(arm.folder), cases: arm.cases }
+}
+
+/// The best, the median and the worst case of `leading`, as every one of `arms` segmented them.
+pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<'_>], leading: &Segmented<'_>) -> Markup {
     let labels: Vec<(u16, String)> = dataset
         .labels
         .iter()
@@ -71,7 +94,7 @@ fn pictures(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>], leading: &
         @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
             div.case {
                 h3 { (rank) ": " (case) }
-                @match load(folder, dataset, case, arms) {
+                @match load(dataset, case, arms) {
                     Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
                     Ok((image, truth, predictions)) => {
                         @let window = window(config, &image);
@@ -84,7 +107,7 @@ fn pictures(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>], leading: &
 }
 
 /// Best, median and worst case of an arm, each case once.
-fn chosen<'a>(arm: &Arm<'a>) -> Vec<(&'static str, &'a str)> {
+fn chosen<'a>(arm: &Segmented<'a>) -> Vec<(&'static str, &'a str)> {
     let mut cases: Vec<(f64, &str)> =
         arm.cases.iter().filter_map(|(case, scores)| Some((Measure::Dice.of_case(scores)?, case.as_str()))).collect();
     cases.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -99,13 +122,13 @@ fn chosen<'a>(arm: &Arm<'a>) -> Vec<(&'static str, &'a str)> {
 type Loaded = (Volume, LabelMap, Vec<Result<LabelMap, String>>);
 
 /// Image, truth and segmentations of a case on the scanner's grid.
-fn load(folder: &RunFolder, dataset: &Dataset, case: &str, arms: &[Arm<'_>]) -> Result<Loaded, String> {
+fn load(dataset: &Dataset, case: &str, arms: &[Segmented<'_>]) -> Result<Loaded, String> {
     let source = dataset.case(case).ok_or_else(|| "the dataset does not hold this case.".to_owned())?;
     let loaded = dataset.load(source).map_err(|errors| errors.to_string())?;
     let truth = loaded.label.ok_or_else(|| "the dataset holds no label map of this case.".to_owned())?;
     let shape = truth.grid.shape;
-    let prediction = |arm: &Arm<'_>| {
-        let path = folder.predictions(arm.folder).join(format!("{case}.nii.gz"));
+    let prediction = |arm: &Segmented<'_>| {
+        let path = arm.predictions.join(format!("{case}.nii.gz"));
         if !path.is_file() {
             return Err("No segmentation was kept.".to_owned());
         }
@@ -190,7 +213,7 @@ impl Shown<'_> {
 }
 
 /// Mean Dice of a case, and of each label.
-fn case_dice(arm: &Arm<'_>, case: &str) -> Markup {
+fn case_dice(arm: &Segmented<'_>, case: &str) -> Markup {
     let Some(scores) = arm.cases.get(case) else { return html! { "not scored" } };
     html! {
         strong { (or_nothing(Measure::Dice.of_case(scores), share)) }
@@ -199,6 +222,6 @@ fn case_dice(arm: &Arm<'_>, case: &str) -> Markup {
 }
 
 /// The Dice of a case that cannot be shown.
-fn dice_only(arms: &[Arm<'_>], case: &str) -> Markup {
+fn dice_only(arms: &[Segmented<'_>], case: &str) -> Markup {
     html! { ul { @for arm in arms { li { (arm.name) ": Dice " (case_dice(arm, case)) } } } }
 }

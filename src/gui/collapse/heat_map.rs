@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::super::slice::heat_colour;
-use super::maps::TokenMaps;
+use crate::metrics::collapse::TokenMaps;
 
 /// Width of the colour bar in points.
 const BAR: f32 = 10.0;

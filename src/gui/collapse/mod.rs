@@ -9,7 +9,6 @@ mod headline;
 mod heat_map;
 #[cfg(test)]
 mod made_up;
-mod maps;
 mod measures;
 mod patch;
 mod place;

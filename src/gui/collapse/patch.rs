@@ -9,7 +9,7 @@ use super::super::slice::{Cursor, HeatTexture, ImageTexture, LabelColours, Plane
 use super::super::{Palette, Settings};
 use super::Chosen;
 use super::heat_map::{Scale, place_name};
-use super::maps::TokenMaps;
+use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 use crate::volume::Grid;
 

@@ -1,6 +1,6 @@
 //! Which tokens a user looks at: of which stage, and before or after the projector.
 
-use crate::metrics::collapse::Collapse;
+use crate::metrics::collapse::{Collapse, TokenMaps};
 use crate::protocol::{CollapsePair, RunState, StageKind, StageState, TokenPreview, TokenSet};
 
 /// Where tokens are looked at.
@@ -43,6 +43,12 @@ impl Place {
             Self::Projected => preview.projected.as_ref(),
             Self::Encoder => Some(&preview.encoder),
         }
+    }
+
+    /// Maps of those tokens.
+    pub(super) fn maps(self, preview: &TokenPreview) -> Result<TokenMaps, &'static str> {
+        let set = self.tokens(preview).ok_or("this task compares no tokens: look at the encoder's")?;
+        TokenMaps::of(&set.values, preview.grid.iter().product(), set.dim)
     }
 }
 

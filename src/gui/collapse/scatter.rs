@@ -7,7 +7,7 @@ use super::super::Palette;
 use super::super::slice::heat_colour;
 use super::Chosen;
 use super::heat_map::place_name;
-use super::maps::TokenMaps;
+use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 
 /// Markers of volumes, so that they are told apart without colour as well.

@@ -7,10 +7,10 @@ use eframe::egui::{RichText, Ui};
 use super::super::{Background, Desk, Palette};
 use super::Chosen;
 use super::heat_map::HeatMap;
-use super::maps::TokenMaps;
 use super::patch::Patch;
 use super::place::Place;
 use super::scatter::Scatter;
+use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 
 /// Least width of a column whose titles have choices beside them.
@@ -49,7 +49,7 @@ impl Tokens {
         if !is_made && self.making.is_none() {
             let preview = preview.clone();
             self.making = Some(Background::start(ui.ctx(), move || {
-                let maps = TokenMaps::of(&preview, place);
+                let maps = place.maps(&preview);
                 (preview, place, maps)
             }));
         }

@@ -4,6 +4,7 @@
 //! Show the untrained encoder's numbers beside them, and those of a constant and a noise input.
 
 mod bank;
+mod maps;
 mod neighbours;
 mod probe;
 mod ridge;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use bank::{LabelledBank, TokenBank};
+pub use maps::TokenMaps;
 pub use probe::{LabelProbe, label_probe};
 pub use verdict::{Judgement, LEAST_LOCK, Verdict, borders, verdict};
 

@@ -2,40 +2,38 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::place::Place;
-use crate::protocol::TokenPreview;
-
 /// Places of the heat map: more than pixels, and a product that takes long.
 const MOST_PLACES: usize = 512;
 /// Rounds of power iteration; what has not settled by then differs in nothing that is seen.
 const ROUNDS: usize = 200;
 
-/// Maps of the tokens of one preview.
+/// Maps of the tokens of a few volumes.
 #[derive(Clone, Debug)]
-pub(super) struct TokenMaps {
+pub struct TokenMaps {
     /// Token places that the heat map shows, by their number in the grid.
-    pub(super) places: Vec<usize>,
+    pub places: Vec<usize>,
     /// Mean cosine of a token at the row's place and one at the column's place in another volume, `[places, places]`.
-    pub(super) similarity: Vec<f32>,
+    pub similarity: Vec<f32>,
     /// Each token's place in the plane in which tokens spread most, `[volume, token]`.
-    pub(super) plane: Vec<[f64; 2]>,
+    pub plane: Vec<[f64; 2]>,
     /// Share of the tokens' variance along each direction of the plane.
-    pub(super) explained: [f64; 2],
+    pub explained: [f64; 2],
     /// Tokens of length 1, `[volume * token, dim]`.
     unit: Array2<f32>,
     /// Tokens of one volume.
-    pub(super) tokens: usize,
+    pub tokens: usize,
 }
 
 impl TokenMaps {
-    /// Maps of the tokens at `place`.
+    /// Maps of tokens `values` `[volume * token, dim]`, with so many `tokens` to a volume.
     ///
     /// # Errors
-    /// Why there are none.
-    pub(super) fn of(preview: &TokenPreview, place: Place) -> Result<Self, &'static str> {
-        let set = place.tokens(preview).ok_or("this task compares no tokens: look at the encoder's")?;
-        let tokens: usize = preview.grid.iter().product();
-        let rows = ArrayView2::from_shape((preview.cases.len() * tokens, set.dim), &set.values).map_err(|_| "the tokens are incomplete")?;
+    /// Why there are none: tokens that are missing, or no finite numbers.
+    pub fn of(values: &[f32], tokens: usize, dim: usize) -> Result<Self, &'static str> {
+        if values.is_empty() || tokens == 0 || dim == 0 || !values.len().is_multiple_of(tokens * dim) {
+            return Err("the tokens are incomplete");
+        }
+        let rows = ArrayView2::from_shape((values.len() / dim, dim), values).map_err(|_| "the tokens are incomplete")?;
         if rows.iter().any(|value| !value.is_finite()) {
             return Err("some tokens are not finite numbers");
         }
@@ -52,14 +50,14 @@ impl TokenMaps {
     }
 
     /// Cosine of one token and all of a volume.
-    pub(super) fn likeness(&self, (volume, token): (usize, usize), to: usize) -> Vec<f32> {
+    pub fn likeness(&self, (volume, token): (usize, usize), to: usize) -> Vec<f32> {
         let anchor = self.unit.row(volume * self.tokens + token);
         let all = self.unit.slice_axis(Axis(0), (to * self.tokens..(to + 1) * self.tokens).into());
         all.dot(&anchor).to_vec()
     }
 
     /// Lowest and highest mean cosine of the heat map.
-    pub(super) fn range(&self) -> [f32; 2] {
+    pub fn range(&self) -> [f32; 2] {
         let extreme = |pick: fn(f32, f32) -> f32, start| self.similarity.iter().copied().fold(start, pick);
         [extreme(f32::min, f32::INFINITY), extreme(f32::max, f32::NEG_INFINITY)]
     }
@@ -135,35 +133,54 @@ fn direction(centred: &Array2<f32>, found: &[Array1<f32>]) -> Array1<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::made_up::{self, Kind};
+    use rand::RngExt as _;
+
     use super::*;
+    use crate::random::stream;
+
+    const VOLUMES: usize = 4;
+    const TOKENS: usize = 64;
+    const DIM: usize = 16;
+
+    /// Tokens that are a function of their place to the share `place`, of their volume and chance otherwise.
+    fn made_up(place: f32) -> Vec<f32> {
+        let draw = |purpose: &str, key: usize| {
+            let mut draws = stream(5, purpose, key as u64, 0);
+            // Unequal directions, so that there is a first and a second.
+            (0..DIM).map(|dim| draws.random_range(-1.0..1.0) * 0.7_f32.powi(dim as i32)).collect::<Vec<f32>>()
+        };
+        let token = |volume: usize, token: usize| {
+            let (common, own) = (draw("place", token), draw("own", volume * TOKENS + token));
+            common.into_iter().zip(own).map(move |(common, own)| place * common + (1.0 - place) * own).collect::<Vec<_>>()
+        };
+        (0..VOLUMES).flat_map(|volume| (0..TOKENS).flat_map(move |place| token(volume, place))).collect()
+    }
+
+    fn maps(place: f32) -> TokenMaps {
+        TokenMaps::of(&made_up(place), TOKENS, DIM).unwrap()
+    }
 
     #[test]
     fn a_collapsed_encoder_has_a_bright_diagonal_and_a_healthy_one_does_not() {
-        let means = |kind| {
-            let preview = made_up::preview(kind, 100);
-            let maps = TokenMaps::of(&preview, Place::Projected).unwrap();
+        let diagonal = |place| {
+            let maps = maps(place);
             let count = maps.places.len();
             let mean = |on_diagonal: bool| {
                 let cells = maps.similarity.iter().enumerate().filter(|(cell, _)| (cell / count == cell % count) == on_diagonal);
                 let values: Vec<f32> = cells.map(|(_, value)| *value).collect();
                 values.iter().sum::<f32>() / values.len() as f32
             };
-            (mean(true), mean(false))
+            mean(true) - mean(false)
         };
-        let (on, off) = means(Kind::Collapsed);
-        assert!(on > 0.9 && on - off > 0.5, "{on} {off}");
-        let (on, off) = means(Kind::Healthy);
-        assert!(on - off < 0.35, "{on} {off}");
+        assert!(diagonal(0.95) > 0.9, "{}", diagonal(0.95));
+        assert!(diagonal(0.1) < 0.1, "{}", diagonal(0.1));
     }
 
     #[test]
     fn similarity_is_the_mean_over_pairs_of_different_volumes() {
-        let preview = made_up::preview(Kind::Healthy, 0);
-        let maps = TokenMaps::of(&preview, Place::Encoder).unwrap();
-        let volumes = preview.cases.len();
+        let maps = maps(0.5);
         for (row, column) in [(0, 0), (3, 3), (5, 60), (60, 5)] {
-            let pairs = (0..volumes).flat_map(|a| (0..volumes).map(move |b| (a, b))).filter(|(a, b)| a != b);
+            let pairs = (0..VOLUMES).flat_map(|a| (0..VOLUMES).map(move |b| (a, b))).filter(|(a, b)| a != b);
             let cosines: Vec<f32> = pairs.map(|(a, b)| maps.likeness((a, maps.places[row]), b)[maps.places[column]]).collect();
             let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
             assert!((maps.similarity[row * maps.places.len() + column] - mean).abs() < 1e-5);
@@ -172,8 +189,7 @@ mod tests {
 
     #[test]
     fn the_plane_is_that_of_the_singular_vectors() {
-        let preview = made_up::preview(Kind::Drifting, 0);
-        let maps = TokenMaps::of(&preview, Place::Encoder).unwrap();
+        let maps = maps(0.7);
         let mean = maps.unit.mean_axis(Axis(0)).unwrap();
         let centred = (&maps.unit - &mean).mapv(f64::from);
         let matrix = nalgebra::DMatrix::from_iterator(centred.ncols(), centred.nrows(), centred.iter().copied());
@@ -188,10 +204,9 @@ mod tests {
 
     #[test]
     fn tokens_that_cannot_be_mapped_are_told_why() {
-        let mut preview = made_up::preview(Kind::Healthy, 0);
-        preview.encoder.values[7] = f32::NAN;
-        assert!(TokenMaps::of(&preview, Place::Encoder).unwrap_err().contains("finite"));
-        preview.projected = None;
-        assert!(TokenMaps::of(&preview, Place::Projected).unwrap_err().contains("compares no tokens"));
+        let mut values = made_up(0.5);
+        assert!(TokenMaps::of(&values[1..], TOKENS, DIM).unwrap_err().contains("incomplete"));
+        values[7] = f32::NAN;
+        assert!(TokenMaps::of(&values, TOKENS, DIM).unwrap_err().contains("finite"));
     }
 }
