@@ -89,10 +89,7 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
     match command {
-        Command::Demo(run) => {
-            let config = RunConfig::from_ron(DEMO, "configs/demo.ron")?;
-            train(&config, &run, manner, Job::Compare)
-        }
+        Command::Demo(run) => train(&demo()?, &run, manner, Job::Compare),
         Command::Run { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Compare),
         Command::Study(arguments) => study::study(arguments, manner),
         Command::Pretrain { config, run } => train(&RunConfig::load(&config)?, &run, manner, Job::Pretrain),
@@ -118,6 +115,11 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Doctor { json, only: None } => examine(json.as_deref()),
         Command::Bench(arguments) => time(&arguments, manner),
     }
+}
+
+/// The demo's settings.
+fn demo() -> Result<RunConfig, ConfigError> {
+    RunConfig::from_ron(DEMO, "configs/demo.ron")
 }
 
 /// Makes a run, or goes on with one, and reports on it.
@@ -196,7 +198,7 @@ mod window {
     fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
         let (left, state) = gui::open(opening, manner.device.clone())?;
         let (handle, known, folder, config) = match left {
-            Some(Left::Run { handle, state, folder, config }) => (handle, state, folder, config),
+            Some(Left::Run { handle, state, folder, config }) => (handle, *state, folder, config),
             Some(Left::Study { handle, job }) => return super::study::follow(handle, &job, manner),
             None => return Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
         };

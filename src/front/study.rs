@@ -6,12 +6,15 @@ use super::{BAD_INPUT, FAILED, Manner, Refusal, STOPPED};
 use crate::cli::{StudyArgs, StudyLook, StudyPart};
 use crate::config::StudyConfig;
 use crate::device::DeviceChoice;
-use crate::headless::{self, follow_study, study_estimate, study_plan, study_status};
-use crate::plan;
+use crate::headless::{self, follow_study, study_estimate, study_plan, study_status, study_story};
 use crate::protocol::StageKind;
 use crate::report::wording::bytes;
 use crate::study::{Estimate, OnlyError, StagePlan, Study, StudyFolder, StudyFolderError, StudyState, Tally};
 use crate::worker::{StudyHandle, StudyJob, spawn_study};
+use crate::{plan, report};
+
+/// Means the demo's settings where a path is expected.
+const DEMO_WORD: &str = "demo";
 
 /// Steps of a trial: the first is slower than the others, the median of three is not.
 const TRIAL_STEPS: usize = 3;
@@ -34,7 +37,7 @@ pub(super) fn study(arguments: StudyArgs, manner: &Manner) -> Result<u8, Refusal
     match (look, config) {
         (Some(StudyLook::Plan { config, part }), _) => show_plan(&config, &part, manner),
         (Some(StudyLook::Status { study, part }), _) => show_status(&study, &part),
-        (Some(StudyLook::Report { study }), _) => report(&study, manner),
+        (Some(StudyLook::Report { study }), _) => write_report(&study, manner),
         (None, Some(config)) => {
             let (folder, study) = find(&config, part.out.as_deref())?;
             let cells = study.wanted(&part.only)?;
@@ -45,26 +48,26 @@ pub(super) fn study(arguments: StudyArgs, manner: &Manner) -> Result<u8, Refusal
             let stages = study.stages_of(&cells);
             require_room(&study, &stages, jobs, &manner.device)?;
             let job = StudyJob { study, folder, stages, at_once: jobs, max_steps };
-            if manner.window { super::window::follow_study(job, manner) } else { work(job, manner) }
+            if manner.window { super::window::follow_study(job, manner) } else { work(&job, manner) }
         }
         (None, None) => unreachable!("the command line asks for a config where nothing is looked at"),
     }
 }
 
-/// The folder and the study that a path means: a study's config, a run's, or the folder of a study.
+/// The folder and the study that a path means: a study's config, a run's, the folder of a study, or the demo by its name.
 fn find(path: &Path, out: Option<&Path>) -> Result<(StudyFolder, Study), Refusal> {
     if path.is_dir() {
         let folder = StudyFolder::new(path);
         let study = folder.read()?;
         return Ok((folder, study));
     }
-    let config = StudyConfig::load(path)?;
+    let config = if path == Path::new(DEMO_WORD) { StudyConfig::of_run(super::demo()?) } else { StudyConfig::load(path)? };
     Ok((StudyFolder::named(out, &config.name), Study::new(config)?))
 }
 
-fn work(job: StudyJob, manner: &Manner) -> Result<u8, Refusal> {
+fn work(job: &StudyJob, manner: &Manner) -> Result<u8, Refusal> {
     let handle = spawn_study(job.clone(), manner.device.clone())?;
-    follow(handle, &job, manner)
+    follow(handle, job, manner)
 }
 
 /// Follows a study at work to its end, and tells what came out.
@@ -141,7 +144,7 @@ fn show_status(path: &Path, part: &StudyPart) -> Result<u8, Refusal> {
     Ok(0)
 }
 
-fn report(path: &Path, manner: &Manner) -> Result<u8, Refusal> {
+fn write_report(path: &Path, manner: &Manner) -> Result<u8, Refusal> {
     let (folder, study) = find(path, None)?;
     let state = StudyState::read(&study, &folder);
     conclude(&folder, &study, &state, manner)?;
@@ -177,8 +180,9 @@ fn require_room(study: &Study, stages: &[usize], jobs: usize, device: &DeviceCho
 
 /// Tables and pictures into the study's folder, the story to the terminal.
 fn conclude(folder: &StudyFolder, study: &Study, state: &StudyState, manner: &Manner) -> Result<(), Refusal> {
-    let _ = (folder, manner);
-    let all: Vec<usize> = (0..study.cells.len()).collect();
-    println!("{}", study_status(study, state, &all));
+    let report = report::study::write(folder, study, state).map_err(|error| Refusal::Failure(error.to_string()))?;
+    if !manner.quiet {
+        println!("{}", study_story(study, state, &report));
+    }
     Ok(())
 }

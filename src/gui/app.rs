@@ -371,8 +371,8 @@ impl eframe::App for App {
                 run.job.stop();
             }
             let handle = run.job.release()?;
-            let (state, folder, config) = (run.job.state.clone(), run.folder.clone(), Box::new(run.config.clone()));
-            Some(Left::Run { handle, state, folder, config })
+            let (state, folder, config) = (run.job.state.clone(), run.folder.clone(), run.config.clone());
+            Some(Left::Run { handle, state: Box::new(state), folder, config: Box::new(config) })
         });
         if !leaving {
             self.study.stop();

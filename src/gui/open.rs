@@ -44,7 +44,7 @@ pub enum Left {
         /// The worker.
         handle: RunHandle,
         /// What is known so far.
-        state: RunState,
+        state: Box<RunState>,
         /// Where the run is kept.
         folder: RunFolder,
         /// Its settings.

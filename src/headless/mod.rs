@@ -8,6 +8,7 @@ mod lines;
 mod progress;
 mod story;
 mod study_follow;
+mod study_story;
 
 use std::any::Any;
 use std::io::{IsTerminal as _, Write};
@@ -22,6 +23,7 @@ use lines::Lines;
 
 pub use story::story;
 pub use study_follow::{follow_study, study_estimate, study_plan, study_status};
+pub use study_story::study_story;
 
 /// How a job is followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::config::RunConfig;
 use crate::metrics::collapse::Collapse;
-use crate::protocol::RunState;
+use crate::protocol::{CollapsePair, RunState};
 use crate::report::findings::Findings;
 use crate::report::wording::{distance, or_nothing, printable, share};
 use crate::report::{Place, labels, measured, tested, unit};
@@ -46,12 +46,17 @@ fn stacked(parts: [Option<String>; 2]) -> String {
 fn collapse_table(state: &RunState) -> Option<String> {
     let encoders = measured(state);
     let place = Place::shared(state);
+    let probed = encoders.iter().flat_map(|(_, pair)| pair.encoder.label_probe_r2.keys().copied()).max();
+    // Of what is handed to fine-tuning, wherever the other numbers are read.
+    let probe = |pair: &CollapsePair| or_nothing(probed.and_then(|volumes| pair.encoder.label_probe_r2.get(&volumes).copied()), share);
     let mut rows = encoders.iter().filter_map(|(name, pair)| {
         let collapse = place.of(pair)?;
         let numbers = MEASURES.iter().map(|(_, value)| or_nothing(value(collapse), share));
+        let numbers = numbers.chain(probed.map(|_| probe(pair)));
         Some(std::iter::once(name.clone()).chain(numbers).collect::<Vec<_>>())
     });
     let header = [format!("{place} of")].into_iter().chain(MEASURES.iter().map(|(name, _)| (*name).to_owned()));
+    let header = header.chain(probed.map(|volumes| format!("label probe, n = {volumes}")));
     (!encoders.is_empty()).then(|| table(header.collect(), &mut rows))
 }
 
@@ -99,7 +104,7 @@ pub(super) fn drawn(cells: &[Vec<String>]) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn paragraphs(sentences: &[String]) -> String {
+pub(super) fn paragraphs(sentences: &[String]) -> String {
     sentences.iter().map(|sentence| wrapped(sentence)).collect::<Vec<_>>().join("\n")
 }
 

@@ -201,6 +201,13 @@ impl<'a> Screen<'a> {
                 bar.set_prefix(self.study.stages[*stage].name.clone());
                 self.active.insert(*stage, (bar, RunState::default()));
             }
+            StudyEvent::TakenOver { stage, from } => {
+                self.ended += 1;
+                self.overall.inc(1);
+                if !self.quiet {
+                    self.say(&format!("[{}/{}] {}: taken over from {}", self.ended, self.wanted, self.title(*stage), from.display()));
+                }
+            }
             StudyEvent::Told { stage, record } => {
                 let Some((bar, state)) = self.active.get_mut(stage) else { return };
                 state.apply(record);

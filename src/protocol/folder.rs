@@ -151,13 +151,22 @@ impl RunFolder {
         self.root.join("tokens").join(format!("{}.safetensors", stage_name(stage)))
     }
 
-    /// Keeps the tokens that a stage measured last, atomically, in place of older ones.
+    /// `tokens/STAGE_untrained.safetensors`: the tokens that a stage measured before its first step.
+    fn untrained_tokens_path(&self, stage: &Stage) -> PathBuf {
+        self.root.join("tokens").join(format!("{}_untrained.safetensors", stage_name(stage)))
+    }
+
+    /// Keeps the tokens that a stage measured last, atomically, in place of older ones; those before the first step are kept beside them.
     ///
     /// # Errors
     /// Writing failed.
     pub fn write_tokens(&self, tokens: &TokenPreview) -> Result<(), RunFolderError> {
-        let path = self.tokens_path(&tokens.stage);
-        atomic_file::write(&path, &tokens.to_safetensors()).map_err(|cause| RunFolderError::Io { path, cause })
+        let bytes = tokens.to_safetensors();
+        let untrained = (tokens.step == 0).then(|| self.untrained_tokens_path(&tokens.stage));
+        for path in [self.tokens_path(&tokens.stage)].into_iter().chain(untrained) {
+            atomic_file::write(&path, &bytes).map_err(|cause| RunFolderError::Io { path, cause })?;
+        }
+        Ok(())
     }
 
     /// The tokens that a stage measured last; none where it kept none.
@@ -165,12 +174,15 @@ impl RunFolder {
     /// # Errors
     /// The file is there but cannot be read, or holds something else.
     pub fn read_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, RunFolderError> {
-        let path = self.tokens_path(stage);
-        match std::fs::read(&path) {
-            Ok(bytes) => TokenPreview::from_safetensors(&bytes).map(Some).map_err(|cause| RunFolderError::Content { path, cause }),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(RunFolderError::Io { path, cause }),
-        }
+        read_tokens(self.tokens_path(stage))
+    }
+
+    /// The tokens that a stage measured before its first step; none where it kept none.
+    ///
+    /// # Errors
+    /// As [`RunFolder::read_tokens`].
+    pub fn read_untrained_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, RunFolderError> {
+        read_tokens(self.untrained_tokens_path(stage))
     }
 
     /// `report.html`.
@@ -217,6 +229,14 @@ impl RunFolder {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RunFolderError> {
         let path = self.root.join(name);
         atomic_file::write(&path, bytes).map_err(|cause| RunFolderError::Io { path, cause })
+    }
+}
+
+fn read_tokens(path: PathBuf) -> Result<Option<TokenPreview>, RunFolderError> {
+    match std::fs::read(&path) {
+        Ok(bytes) => TokenPreview::from_safetensors(&bytes).map(Some).map_err(|cause| RunFolderError::Content { path, cause }),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(RunFolderError::Io { path, cause }),
     }
 }
 

@@ -134,10 +134,14 @@ mod tests {
         assert_eq!(run.read_tokens(&seen.stage).unwrap(), None);
         run.write_tokens(&seen).unwrap();
         assert_eq!(run.read_tokens(&seen.stage).unwrap().as_ref(), Some(&seen));
+        assert_eq!(run.read_untrained_tokens(&seen.stage).unwrap(), None);
+        let first = TokenPreview { step: 0, ..seen.clone() };
+        run.write_tokens(&first).unwrap();
         (seen.projected, seen.step) = (None, 80);
         run.write_tokens(&seen).unwrap();
         assert_eq!(run.read_tokens(&seen.stage).unwrap().as_ref(), Some(&seen), "the newer stands in place of the older");
-        assert_eq!(std::fs::read_dir(folder.path().join("tokens")).unwrap().count(), 1);
+        assert_eq!(run.read_untrained_tokens(&seen.stage).unwrap(), Some(first), "the untrained encoder's stay");
+        assert_eq!(std::fs::read_dir(folder.path().join("tokens")).unwrap().count(), 2);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::wording::{or_nothing, share};
 use crate::config::{Intensity, RunConfig};
 use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
-use crate::volume::{Dataset, LabelMap, Volume, labels, nifti};
+use crate::volume::{self, Dataset, LabelMap, Volume, nifti};
 
 /// Width of a segmentation's outline on the page, in pixels.
 const OUTLINE_WIDTH: f64 = 1.6;
@@ -25,6 +25,7 @@ const ROW: f64 = 830.0;
 const WIDTHS: (f64, f64) = (150.0, 320.0);
 
 /// Whose segmentations are shown.
+#[derive(Clone)]
 pub(super) struct Segmented<'a> {
     /// Its name on the page.
     pub(super) name: &'a str,
@@ -47,6 +48,13 @@ struct Shown<'a> {
     labels: &'a [(u16, String)],
     /// Makes the names of pictures differ between cases.
     number: usize,
+}
+
+/// A slice of a case.
+struct Cut {
+    slice: Slice,
+    index: usize,
+    truth: Vec<u16>,
 }
 
 /// The whole section.
@@ -73,12 +81,61 @@ fn segmented_by<'a>(folder: &RunFolder, arm: &Arm<'a>) -> Segmented<'a> {
 
 /// The best, the median and the worst case of `leading`, as every one of `arms` segmented them.
 pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<'_>], leading: &Segmented<'_>) -> Markup {
-    let labels: Vec<(u16, String)> = dataset
-        .labels
-        .iter()
-        .filter(|(value, _)| **value > 0)
-        .filter_map(|(value, name)| Some((u16::try_from(*value).ok()?, name.clone())))
-        .collect();
+    let labels = labels(dataset);
+    html! {
+        (explained(config, dataset, &labels, leading))
+        @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
+            div.case {
+                h3 { (rank) ": " (case) }
+                @match load(dataset, case) {
+                    Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
+                    Ok((image, truth)) => {
+                        @let predictions = arms.iter().map(|arm| prediction(arm, case, truth.grid.shape)).collect();
+                        @let window = window(config, &image);
+                        (Shown { image, truth, predictions, arms, case, window, labels: &labels, number }.panels())
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row of segmentations that belong together: one for each column.
+pub(super) struct Row<'a> {
+    /// Its name on the page.
+    pub(super) name: String,
+    /// Whose segmentations, by column.
+    pub(super) arms: Vec<Option<Segmented<'a>>>,
+}
+
+/// The same slice of the best, the median and the worst case of `leading`, as segmented in every row and column.
+pub(super) fn grid(config: &RunConfig, dataset: &Dataset, columns: &[&str], rows: &[Row<'_>], leading: &Segmented<'_>) -> Markup {
+    let labels = labels(dataset);
+    html! {
+        (explained(config, dataset, &labels, leading))
+        @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
+            div.case {
+                h3 { (rank) ": " (case) }
+                @match load(dataset, case) {
+                    Err(why) => p.absent { "No picture: " (why) },
+                    Ok((image, truth)) => {
+                        @let window = window(config, &image);
+                        (Shown { image, truth, predictions: Vec::new(), arms: &[], case, window, labels: &labels, number }.across(columns, rows))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Value and name of each label, background left out.
+fn labels(dataset: &Dataset) -> Vec<(u16, String)> {
+    let named = dataset.labels.iter().filter(|(value, _)| **value > 0);
+    named.filter_map(|(value, name)| Some((u16::try_from(*value).ok()?, name.clone()))).collect()
+}
+
+/// How the pictures are to be read.
+fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], leading: &Segmented<'_>) -> Markup {
     html! {
         p {
             "Chosen by the mean Dice of " (leading.name) ". Each plane is cut where the truth's area is largest. Radiological convention: the "
@@ -89,18 +146,6 @@ pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<
         p.key {
             @for (index, (_, name)) in labels.iter().enumerate() {
                 span { span.swatch.line style={ "background:" (palette::hex(palette::label(index))) } {} (name) }
-            }
-        }
-        @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
-            div.case {
-                h3 { (rank) ": " (case) }
-                @match load(dataset, case, arms) {
-                    Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
-                    Ok((image, truth, predictions)) => {
-                        @let window = window(config, &image);
-                        (Shown { image, truth, predictions, arms, case, window, labels: &labels, number }.panels())
-                    }
-                }
             }
         }
     }
@@ -119,28 +164,24 @@ fn chosen<'a>(arm: &Segmented<'a>) -> Vec<(&'static str, &'a str)> {
     }
 }
 
-type Loaded = (Volume, LabelMap, Vec<Result<LabelMap, String>>);
-
-/// Image, truth and segmentations of a case on the scanner's grid.
-fn load(dataset: &Dataset, case: &str, arms: &[Segmented<'_>]) -> Result<Loaded, String> {
+/// Image and truth of a case on the scanner's grid.
+fn load(dataset: &Dataset, case: &str) -> Result<(Volume, LabelMap), String> {
     let source = dataset.case(case).ok_or_else(|| "the dataset does not hold this case.".to_owned())?;
     let loaded = dataset.load(source).map_err(|errors| errors.to_string())?;
     let truth = loaded.label.ok_or_else(|| "the dataset holds no label map of this case.".to_owned())?;
-    let shape = truth.grid.shape;
-    let prediction = |arm: &Segmented<'_>| {
-        let path = arm.predictions.join(format!("{case}.nii.gz"));
-        if !path.is_file() {
-            return Err("No segmentation was kept.".to_owned());
-        }
-        let scan = nifti::read(&path).map_err(|error| error.to_string())?;
-        let map = labels::from_scan(scan, None).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))?.map;
-        if map.grid.shape == shape {
-            Ok(map)
-        } else {
-            Err(format!("The segmentation has {:?} voxels, the truth {shape:?}.", map.grid.shape))
-        }
-    };
-    Ok((loaded.image.volume, truth, arms.iter().map(prediction).collect()))
+    Ok((loaded.image.volume, truth))
+}
+
+/// A segmentation of a case, which must have the truth's `shape`.
+fn prediction(arm: &Segmented<'_>, case: &str, shape: [usize; 3]) -> Result<LabelMap, String> {
+    let path = arm.predictions.join(format!("{case}.nii.gz"));
+    if !path.is_file() {
+        return Err("No segmentation was kept.".to_owned());
+    }
+    let scan = nifti::read(&path).map_err(|error| error.to_string())?;
+    let map =
+        volume::labels::from_scan(scan, None).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))?.map;
+    if map.grid.shape == shape { Ok(map) } else { Err(format!("The segmentation has {:?} voxels, the truth {shape:?}.", map.grid.shape)) }
 }
 
 /// Grey levels: the CT window of the config, or the image's own percentiles.
@@ -181,25 +222,66 @@ impl Shown<'_> {
     }
 
     fn row(&self, plane: Plane, slicer: &Slicer, pixels_per_mm: f64) -> Markup {
+        let cut = self.cut(plane, slicer, pixels_per_mm);
+        html! { tr {
+            th scope="row" { (plane.name()) br; (cut.index + 1) " of " (slicer.slices()) }
+            td { (self.truth_first(&cut, slicer)) }
+            @for prediction in &self.predictions { td { (self.segmented(&cut, slicer, prediction.as_ref())) } }
+        } }
+    }
+
+    /// One slice, along the plane in which the truth is largest: a row for each of `rows`, a column for the truth and each of `columns`.
+    fn across(&self, columns: &[&str], rows: &[Row<'_>]) -> Markup {
+        let area_mm2 = |plane: &Plane| {
+            let slicer = Slicer::new(&self.truth.grid, *plane);
+            let slice = slicer.cut(&self.truth.voxels, slicer.fullest(|voxel| self.truth.voxels[voxel] > 0));
+            slice.iter().filter(|&&label| label > 0).count() as f64 * slicer.pixel_mm().iter().product::<f64>()
+        };
+        let plane = Plane::ALL.into_iter().max_by(|a, b| area_mm2(a).total_cmp(&area_mm2(b))).unwrap_or(Plane::Axial);
+        let slicer = Slicer::new(&self.truth.grid, plane);
+        let widest_mm = slicer.size()[1] as f64 * slicer.pixel_mm()[1];
+        let widest = (ROW / (columns.len() + 1) as f64).clamp(WIDTHS.0, WIDTHS.1);
+        let cut = self.cut(plane, &slicer, widest / widest_mm.max(f64::MIN_POSITIVE));
+        html! {
+            p.note { (plane.name()) ", slice " (cut.index + 1) " of " (slicer.slices()) }
+            div.scroll { table.panels {
+                thead { tr { th {} th { "truth" } @for name in columns { th { (name) } } } }
+                tbody { @for (place, row) in rows.iter().enumerate() { tr {
+                    th scope="row" { (row.name) }
+                    td { @if place == 0 { (self.truth_first(&cut, &slicer)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
+                    @for arm in &row.arms { td { @if let Some(arm) = arm {
+                        @let prediction = prediction(arm, self.case, self.truth.grid.shape);
+                        (self.segmented(&cut, &slicer, prediction.as_ref()))
+                        small { "Dice " (or_nothing(arm.cases.get(self.case).and_then(|scores| Measure::Dice.of_case(scores)), share)) }
+                    } } }
+                } } }
+            } }
+        }
+    }
+
+    /// The slice of a plane on which the truth is largest.
+    fn cut(&self, plane: Plane, slicer: &Slicer, pixels_per_mm: f64) -> Cut {
         let index = slicer.fullest(|voxel| self.truth.voxels[voxel] > 0);
         let id = format!("case-{}-{}", self.number, plane.name());
         let slice = Slice { size: slicer.size(), pixel_mm: slicer.pixel_mm(), plane, pixels_per_mm, id };
-        let truth = slicer.cut(&self.truth.voxels, index);
-        let grey = slicer.cut(&self.image.voxels, index);
-        html! { tr {
-            th scope="row" { (plane.name()) br; (index + 1) " of " (slicer.slices()) }
-            td { (slice.with_voxels(&grey, self.window, &self.outlines(&slice, &truth, None))) }
-            @for prediction in &self.predictions { td {
-                @match prediction {
-                    Err(why) => p.absent { (why) },
-                    Ok(map) => {
-                        @let behind = self.outlines(&slice, &truth, Some(palette::TRUTH));
-                        @let before = self.outlines(&slice, &slicer.cut(&map.voxels, index), None);
-                        (slice.again(&[behind, before].concat()))
-                    }
-                }
-            } }
-        } }
+        Cut { slice, index, truth: slicer.cut(&self.truth.voxels, index) }
+    }
+
+    /// The image under the truth; every other picture of the slice refers to it.
+    fn truth_first(&self, cut: &Cut, slicer: &Slicer) -> Markup {
+        cut.slice.with_voxels(&slicer.cut(&self.image.voxels, cut.index), self.window, &self.outlines(&cut.slice, &cut.truth, None))
+    }
+
+    /// The image under a segmentation, the truth behind it; or why there is none.
+    fn segmented(&self, cut: &Cut, slicer: &Slicer, prediction: Result<&LabelMap, &String>) -> Markup {
+        match prediction {
+            Err(why) => html! { p.absent { (why) } },
+            Ok(map) => {
+                let behind = self.outlines(&cut.slice, &cut.truth, Some(palette::TRUTH));
+                let before = self.outlines(&cut.slice, &slicer.cut(&map.voxels, cut.index), None);
+                cut.slice.again(&[behind, before].concat())
+            }
+        }
     }
 
     /// The outline of each label on a slice, in its own colour, or thin and all in one colour.

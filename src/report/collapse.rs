@@ -266,11 +266,11 @@ fn over_steps(state: &RunState, tones: &ArmTones<'_>) -> Markup {
         });
         Plot {
             title: title.to_owned(),
-            x: "optimiser step",
+            x: "optimiser step".to_owned(),
             y: place.to_string(),
             lines: reference.into_iter().chain(courses.iter().map(course)).collect(),
             covers: Some((0.0, 1.0)),
-            log: false,
+            ..Plot::default()
         }
     };
     html! { @if !courses.is_empty() {
@@ -298,11 +298,11 @@ fn spectrum(state: &RunState, tones: &ArmTones<'_>) -> Markup {
         });
         Plot {
             title: place.title().to_owned(),
-            x: "singular value, largest first",
+            x: "singular value, largest first".to_owned(),
             y: "size, largest = 1".to_owned(),
             lines: reference.into_iter().chain(arms).collect(),
-            covers: None,
             log: true,
+            ..Plot::default()
         }
     };
     html! {

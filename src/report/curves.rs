@@ -95,7 +95,7 @@ fn plot(quantity: &Quantity, stages: &[&StageState], tones: &ArmTones<'_>) -> Pl
     let (faint, bold): (Vec<_>, Vec<_>) = lines.partition(|line| line.stroke == Stroke::Faint);
     Plot {
         title: quantity.title.clone(),
-        x: "optimiser step",
+        x: "optimiser step".to_owned(),
         y: quantity.axis.clone(),
         lines: faint.into_iter().chain(bold).collect(),
         ..Plot::default()
@@ -110,7 +110,7 @@ fn validation(stages: &[&StageState], tones: &ArmTones<'_>) -> Plot {
     };
     Plot {
         title: "Mean Dice of the validation cases".to_owned(),
-        x: "optimiser step",
+        x: "optimiser step".to_owned(),
         y: "Dice".to_owned(),
         lines: stages.iter().map(line).collect(),
         ..Plot::default()

@@ -15,6 +15,7 @@ mod plot;
 mod scores;
 mod settings;
 mod slices;
+pub mod study;
 mod token_maps;
 pub(crate) mod wording;
 

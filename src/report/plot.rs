@@ -15,6 +15,8 @@ const SIZE: (u32, u32) = (470, 270);
 const LETTERS: u32 = 13;
 /// Points kept of a long line: more are not seen.
 const MOST_POINTS: usize = 400;
+/// Room before the first and behind the last level of an axis.
+const LEVEL_AIR: f64 = 0.4;
 /// A smoothed value is the mean over this share of the line.
 const SMOOTH_SHARE: f64 = 1.0 / 30.0;
 
@@ -27,6 +29,12 @@ pub(super) enum Stroke {
     Faint,
     /// A reference.
     Dashed,
+    /// Few values, each to be read: dots on a line.
+    Marked,
+    /// Values without an order: dots alone.
+    Dots,
+    /// A reach around a value.
+    Thin,
 }
 
 /// A line of a plot.
@@ -46,7 +54,9 @@ pub(super) struct Plot {
     /// What it shows.
     pub(super) title: String,
     /// Name and unit of the x axis.
-    pub(super) x: &'static str,
+    pub(super) x: String,
+    /// Names of the places 0, 1, 2 ... of the x axis, where it counts none.
+    pub(super) levels: Vec<String>,
     /// Name and unit of the y axis.
     pub(super) y: String,
     /// The lines.
@@ -123,6 +133,7 @@ impl Plot {
     }
 
     fn svg(&self, lines: &[Line], (x, y): (Range<f64>, Range<f64>)) -> String {
+        let x = if self.levels.is_empty() { x } else { -LEVEL_AIR..self.levels.len() as f64 - 1.0 + LEVEL_AIR };
         let (low, high) = self.covers.unwrap_or((y.start, y.end));
         let y = padded(y.start.min(low)..y.end.max(high));
         let mut text = String::new();
@@ -131,6 +142,16 @@ impl Plot {
         drop(area);
         let name = maud::html! { (self.title) }.into_string();
         text[text.find("<svg").unwrap_or(0)..].replacen("<svg", &format!("<svg role=\"img\" aria-label=\"{name}\""), 1)
+    }
+
+    /// What stands below a place of the x axis: a level's name, or the number.
+    fn x_tick(&self, value: f64) -> String {
+        if self.levels.is_empty() {
+            return tick(value, 4);
+        }
+        let nearest = value.round();
+        let level = (nearest >= 0.0 && (value - nearest).abs() < 1e-6).then(|| self.levels.get(nearest as usize)).flatten();
+        level.cloned().unwrap_or_default()
     }
 
     fn draw(
@@ -155,11 +176,11 @@ impl Plot {
             .axis_style(colour(INK).stroke_width(FINE))
             .label_style(letters.clone())
             .axis_desc_style(letters)
-            .x_labels(6)
+            .x_labels(if self.levels.is_empty() { 6 } else { self.levels.len() })
             .y_labels(5)
-            .x_label_formatter(&|value| tick(*value, 4))
+            .x_label_formatter(&|value| self.x_tick(*value))
             .y_label_formatter(&y_tick)
-            .x_desc(self.x)
+            .x_desc(&self.x)
             .y_desc(&self.y)
             .draw()?;
         for line in lines {
@@ -170,6 +191,13 @@ impl Plot {
                     chart.draw_series(points.map(|point| Circle::new(point, 3 * FINE, colour(line.tone).filled())))?
                 }
                 Stroke::Bold => chart.draw_series(LineSeries::new(points, colour(line.tone).stroke_width(2 * FINE)))?,
+                Stroke::Thin => chart.draw_series(LineSeries::new(points, colour(line.tone).mix(0.7).stroke_width(FINE)))?,
+                Stroke::Dots | Stroke::Marked => {
+                    if line.stroke == Stroke::Marked {
+                        chart.draw_series(LineSeries::new(points.clone(), colour(line.tone).stroke_width(2 * FINE)))?;
+                    }
+                    chart.draw_series(points.map(|point| Circle::new(point, 4 * FINE, colour(line.tone).filled())))?
+                }
                 Stroke::Dashed => {
                     let style = colour(line.tone).stroke_width(3 * FINE / 2);
                     chart.draw_series(DashedLineSeries::new(points, 6 * FINE, 5 * FINE, style))?
@@ -227,6 +255,19 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(tick(value, 4), text);
         }
+    }
+
+    #[test]
+    fn levels_stand_below_their_places() {
+        let levels = ["1 %", "<5 %>", "all"].map(str::to_owned).to_vec();
+        let line = Line { points: vec![(0.0, 0.7), (1.0, 0.8), (2.0, 0.9)], tone: INK, stroke: Stroke::Marked };
+        let plot = Plot { levels: levels.clone(), lines: vec![line], ..Plot::default() };
+        let page = plot.figure().into_string();
+        for level in ["1 %", "&lt;5 %&gt;", "all"] {
+            assert!(page.contains(level), "{level}: {page}");
+        }
+        assert_eq!(page.matches("<circle").count(), 3);
+        assert_eq!((plot.x_tick(0.5), plot.x_tick(-1.0), plot.x_tick(3.0)), Default::default());
     }
 
     #[test]

@@ -18,6 +18,9 @@ const SHARP: usize = 256;
 /// Points of a scatter plot; more are a cloud.
 const MOST_POINTS: usize = 800;
 
+/// Maps, and the tokens that they are of; or why there are none.
+type Made<'a> = Result<(TokenMaps, &'a TokenPreview), String>;
+
 /// The maps of one pre-training.
 pub(super) struct Mapped<'a> {
     /// Its name on the page.
@@ -28,7 +31,7 @@ pub(super) struct Mapped<'a> {
 
 /// A column for each pre-training: similarity of places above, map of tokens below. All heat maps share one scale.
 pub(super) fn figure(mapped: &[Mapped<'_>]) -> Markup {
-    let maps: Vec<(&str, Result<(TokenMaps, &TokenPreview), String>)> = mapped.iter().map(|own| (own.name, maps(own))).collect();
+    let maps: Vec<(&str, Made<'_>)> = mapped.iter().map(|own| (own.name, maps(own))).collect();
     html! {
         p {
             "Tokens of held-out crops at random offsets, where the loss sees them (or as the encoder hands them over, where the task compares no tokens). "
@@ -52,7 +55,7 @@ pub(super) fn figure(mapped: &[Mapped<'_>]) -> Markup {
     }
 }
 
-fn maps<'a>(own: &Mapped<'a>) -> Result<(TokenMaps, &'a TokenPreview), String> {
+fn maps<'a>(own: &Mapped<'a>) -> Made<'a> {
     let preview = own.tokens.clone()?;
     let set = preview.projected.as_ref().unwrap_or(&preview.encoder);
     let made = TokenMaps::of(&set.values, preview.grid.iter().product(), set.dim);
@@ -75,13 +78,18 @@ fn heat_map(maps: &TokenMaps, name: &str) -> Markup {
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
     written.expect("a picture of the stated size goes into memory");
     let data = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
-    html! { img src=(data) width=(SIDE) height=(SIDE) alt={ "similarity of places, " (name) }; }
+    html! {
+        svg viewBox={ "0 0 " (SIDE) " " (SIDE) } style={ "width:" (SIDE) "px" } role="img" aria-label={ "similarity of places, " (name) } {
+            image width=(SIDE) height=(SIDE) href=(data) {}
+        }
+    }
 }
 
 /// The colour of a value from 0 to 1.
 fn heat(value: f32) -> [u8; 3] {
     // In this order a value that is no number takes the lower end.
-    let place = f64::from(value).max(0.0).min(1.0) * (HEAT.len() - 1) as f64;
+    let value = if value.is_finite() { f64::from(value) } else { 0.0 };
+    let place = value.clamp(0.0, 1.0) * (HEAT.len() - 1) as f64;
     let below = (place as usize).min(HEAT.len() - 2);
     let share = place - below as f64;
     [16, 8, 0].map(|shift| {

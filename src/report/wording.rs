@@ -1,5 +1,8 @@
 //! Numbers as people read them; the terminal and the report share them, so that they print the same.
 
+use crate::metrics::Measure;
+use crate::study::Spread;
+
 /// Decimals of Dice and of the collapse numbers.
 const SHARE_DECIMALS: usize = 3;
 /// Decimals of a distance.
@@ -25,6 +28,21 @@ pub(crate) fn distance(value: f64) -> String {
 /// The number in its words, or a dash.
 pub(crate) fn or_nothing(value: Option<f64>, word: fn(f64) -> String) -> String {
     value.map_or_else(|| NOTHING.to_owned(), word)
+}
+
+/// How the numbers of a measure are written.
+pub(crate) fn word(measure: Measure) -> fn(f64) -> String {
+    match measure {
+        Measure::Dice => share,
+        Measure::Hd95 => distance,
+    }
+}
+
+/// `0.812 ± 0.004`: a mean over cases, and the deviation (of two repeats half the range) of the repeats' own means.
+pub(crate) fn spread(spread: Option<&Spread>, measure: Measure) -> String {
+    let Some(spread) = spread else { return NOTHING.to_owned() };
+    let word = word(measure);
+    spread.reach().map_or_else(|| word(spread.mean), |reach| format!("{} ± {}", word(spread.mean), word(reach)))
 }
 
 /// `1 case`, `12 cases`.

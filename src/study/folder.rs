@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::progress::is_done;
 use super::{StagePlan, Study};
 use crate::atomic_file;
 use crate::config::{ConfigError, StudyConfig};
@@ -72,6 +73,11 @@ impl StudyFolder {
         self.root.join("study.ron")
     }
 
+    /// `report.html`.
+    pub fn report_path(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
     /// Whether a study lies there.
     pub fn holds_study(&self) -> bool {
         self.config_path().is_file()
@@ -120,6 +126,35 @@ impl StudyFolder {
         Ok(Study::new(StudyConfig::load(&self.config_path())?)?)
     }
 
+    /// Takes a training over from a study beside this one that has made the very same, and tells which; none where none has.
+    ///
+    /// # Errors
+    /// Copying failed; what was copied by then is removed.
+    pub fn adopt(&self, stage: &StagePlan) -> Result<Option<PathBuf>, StudyFolderError> {
+        let own = self.stage(stage);
+        let Some((parent, kind)) = self.root.parent().zip(own.root().parent().and_then(Path::file_name)) else { return Ok(None) };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let entries =
+            |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+        let ending = format!("-{}", stage.key());
+        let same = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&ending));
+        let studies =
+            entries(parent).into_iter().filter(|study| study.file_name() != self.root.file_name() && Self::new(study).holds_study());
+        let mut found = studies.flat_map(|study| entries(&study.join(kind))).filter(same);
+        let done = |path: &PathBuf| RunFolder::new(path).replay().is_ok_and(|run| is_done(stage.kind, &run));
+        let Some(found) = found.find(done) else { return Ok(None) };
+        let io = |cause| StudyFolderError::Io { path: own.root().to_owned(), cause };
+        // Half a copy must not look like a training: it gets its name when it is whole.
+        let place = own.root().parent().unwrap_or(&self.root);
+        std::fs::create_dir_all(place).map_err(io)?;
+        let copy = tempfile::Builder::new().prefix(".taken-over-").tempdir_in(place).map_err(io)?;
+        copy_tree(&found, copy.path()).map_err(io)?;
+        // Temporary folders are for their owner's eyes alone; a study is not.
+        std::fs::metadata(&found).and_then(|own| std::fs::set_permissions(copy.path(), own.permissions())).map_err(io)?;
+        std::fs::rename(copy.keep(), own.root()).map_err(io)?;
+        Ok(Some(found))
+    }
+
     /// Why stages failed when they were tried last, by name: some fail before they have a folder of their own.
     pub fn failures(&self) -> BTreeMap<String, String> {
         let text = std::fs::read(self.root.join(FAILURES)).unwrap_or_default();
@@ -148,6 +183,21 @@ impl StudyFolder {
     }
 }
 
+/// Copies the files of a folder, and of those below it, into another that is there.
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            std::fs::create_dir(&copy)?;
+            copy_tree(&entry.path(), &copy)?;
+        } else {
+            std::fs::copy(entry.path(), copy)?;
+        }
+    }
+    Ok(())
+}
+
 /// Held by whoever works on the study.
 const LOCK: &str = "study.lock";
 /// Causes by stage.
@@ -157,6 +207,38 @@ const FAILURES: &str = "failures.json";
 mod tests {
     use super::*;
     use crate::config::RunConfig;
+
+    #[test]
+    fn a_training_that_a_study_beside_it_has_made_is_taken_over() {
+        use crate::study::made_up::{self, Until};
+        let place = tempfile::tempdir().unwrap();
+        let study = made_up::study();
+        let [first, second] = ["first", "second"].map(|name| StudyFolder::new(place.path().join(name)));
+        let _locks = [&first, &second].map(|folder| folder.begin(&study).unwrap());
+        let state = made_up::state(&study, Until::Midway, &first);
+        let write = |stage: usize, arm: &str| {
+            let plan = &study.stages[stage];
+            let run = RunFolder::new(first.stage(plan).root().with_file_name(format!("{arm}-{}", plan.key())));
+            let text: String =
+                made_up::records(&study, stage, if state.progress(&study, stage) == crate::study::Progress::Done { 1.0 } else { 0.5 })
+                    .iter()
+                    .map(|record| serde_json::to_string(record).unwrap() + "\n")
+                    .collect();
+            run.write("events.jsonl", text.as_bytes()).unwrap();
+            run.write("checkpoints/last/weights.safetensors", b"w").unwrap();
+        };
+        let last = study.stages.len() - 1;
+        write(0, "another_name");
+        write(last, "half_done");
+        let taken = second.adopt(&study.stages[0]).unwrap().unwrap();
+        assert!(taken.ends_with(format!("another_name-{}", study.stages[0].key())), "{}", taken.display());
+        let own = second.stage(&study.stages[0]);
+        assert!(own.root().join("checkpoints/last/weights.safetensors").is_file());
+        assert!(is_done(study.stages[0].kind, &own.replay().unwrap()));
+        assert_eq!(second.adopt(&study.stages[last]).unwrap(), None, "half a training is none");
+        assert_eq!(second.adopt(&study.stages[1]).unwrap(), None);
+        assert_eq!(std::fs::read_dir(second.root().join(own.root().parent().unwrap().file_name().unwrap())).unwrap().count(), 1);
+    }
 
     #[test]
     fn one_program_at_a_time_and_nobody_elses_files() {

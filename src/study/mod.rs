@@ -4,6 +4,8 @@
 
 mod estimate;
 mod folder;
+#[cfg(test)]
+pub(crate) mod made_up;
 mod plan;
 mod progress;
 mod results;
@@ -12,4 +14,4 @@ pub use estimate::Estimate;
 pub use folder::{StudyFolder, StudyFolderError, StudyLock};
 pub use plan::{Cell, Only, OnlyError, StagePlan, Study};
 pub use progress::{Progress, StudyState, Tally};
-pub use results::{Comparison, Group, Paired, Reading, Repeat, Role, Spread, StudyResults};
+pub use results::{AlongAxis, Comparison, Course, Group, Paired, Pretraining, Reading, Repeat, Role, Spread, StudyResults};

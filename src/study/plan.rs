@@ -145,7 +145,7 @@ impl Study {
         (kind, arm, config): (StageKind, String, RunConfig),
         after: Option<usize>,
     ) -> Result<usize, ConfigError> {
-        let key = key(kind, &config, after.map(|stage| self.stages[stage].name.as_str()));
+        let key = key(kind, &config, after.map(|stage| self.stages[stage].key()));
         let stages = &mut self.stages;
         Ok(*known.entry(key.clone()).or_insert_with(|| {
             let name = format!("{arm}-{}", &key[..KEY_DIGITS]);
@@ -228,7 +228,14 @@ fn finetuning(own: &RunConfig, name: &str, arm: &Arm) -> Result<(StageKind, Stri
     Ok((StageKind::Finetune, name.to_owned(), config))
 }
 
-/// A digest of the settings that decide a stage's result, and of the stage that it starts from.
+impl StagePlan {
+    /// The digest of its settings: stages of equal key are the same training, whatever their arms are called.
+    pub fn key(&self) -> &str {
+        self.name.rsplit_once('-').map_or(&self.name, |(_, key)| key)
+    }
+}
+
+/// A digest of the settings that decide a stage's result, and of the key of the stage that it starts from.
 ///
 /// Only departures from the defaults count, so that a setting added by a later version leaves finished stages valid.
 fn key(kind: StageKind, config: &RunConfig, from: Option<&str>) -> String {
@@ -334,6 +341,19 @@ mod tests {
         assert_eq!(of("(name: \"a\")"), of("(name: \"b\", pretrain: (steps: 3), finetune: (steps: 1000))"));
         assert_ne!(of("(seed: 1)"), of("()"));
         assert_ne!(of("(data: (split: hold_out(test: 0.2, validation: 0.0)))"), of("(data: (split: folds(folds: 5, fold: 0)))"));
-        assert_ne!(key(StageKind::Finetune, &own("()"), Some("a-1")), of("()"));
+        assert_ne!(key(StageKind::Finetune, &own("()"), Some("1")), of("()"));
+    }
+
+    #[test]
+    fn an_arm_by_another_name_is_the_same_training() {
+        let named = |name: &str| {
+            study(&format!(
+                r#"(name: "s", base: run(()), arms: (pretrain: [(name: "{name}")], finetune: [(name: "{name}", from: "{name}")]))"#
+            ))
+        };
+        let [one, other] = ["one", "other-one"].map(named);
+        let keys = |study: &Study| study.stages.iter().map(|stage| stage.key().to_owned()).collect::<Vec<_>>();
+        assert_eq!(keys(&one), keys(&other));
+        assert_ne!(one.stages[0].name, other.stages[0].name);
     }
 }

@@ -51,6 +51,13 @@ pub struct StudyState {
     stamps: Vec<Option<(u64, SystemTime)>>,
 }
 
+/// Whether a record is that of a training done to its end, tested cases included.
+pub(super) fn is_done(kind: StageKind, run: &RunState) -> bool {
+    let last = if kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Test };
+    // A training cut short by --max-steps tells its end as well.
+    run.stages_of(last).any(|stage| stage.secs.is_some() && stage.done >= stage.total)
+}
+
 impl StudyState {
     /// What is known, by stage.
     pub fn of(runs: Vec<Option<RunState>>) -> Self {
@@ -88,9 +95,7 @@ impl StudyState {
     pub fn progress(&self, study: &Study, stage: usize) -> Progress {
         let failed = self.failures.get(&study.stages[stage].name).map(|message| Progress::Failed { message: message.clone() });
         let Some(run) = &self.runs[stage] else { return failed.unwrap_or(Progress::Waiting) };
-        let last = if study.stages[stage].kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Test };
-        // A training cut short by --max-steps tells its end as well.
-        if run.stages_of(last).any(|stage| stage.secs.is_some() && stage.done >= stage.total) {
+        if is_done(study.stages[stage].kind, run) {
             return Progress::Done;
         }
         if let Some(failed) = failed {

@@ -4,6 +4,7 @@
 //! finished stages stay, and a stage cut off goes on from its last checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -41,6 +42,13 @@ pub enum StudyEvent {
     Opened {
         /// Wanted stages that earlier sessions finished.
         done: usize,
+    },
+    /// A stage was taken over from a study beside this one, which has made the very same.
+    TakenOver {
+        /// Index of the stage.
+        stage: usize,
+        /// Folder of that training.
+        from: PathBuf,
     },
     /// A stage began, or goes on.
     Began {
@@ -114,6 +122,27 @@ impl Workshop {
         let _ = self.sender.send(event);
     }
 
+    /// Takes a stage over from a study beside this one, unless it is begun here already.
+    fn take_over(&self, stage: usize) -> bool {
+        let StudyJob { study, folder, max_steps, .. } = &self.job;
+        let plan = &study.stages[stage];
+        if max_steps.is_some() || folder.stage(plan).root().exists() {
+            return false;
+        }
+        match folder.adopt(plan) {
+            Ok(Some(from)) => {
+                self.tell(StudyEvent::TakenOver { stage, from });
+                true
+            }
+            Ok(None) => false,
+            // It is made here then: that takes longer, and loses nothing.
+            Err(error) => {
+                tracing::warn!("{error}");
+                false
+            }
+        }
+    }
+
     fn start(&self, stage: usize) -> RunHandle {
         let StudyJob { study, folder, max_steps, at_once, .. } = &self.job;
         let plan = &study.stages[stage];
@@ -150,6 +179,10 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
             let ready = |stage: &usize| study.stages[*stage].after.is_none_or(|after| done.contains(&after));
             let Some(next) = waiting.iter().position(ready) else { break };
             let stage = waiting.remove(next);
+            if shop.take_over(stage) {
+                done.insert(stage);
+                continue;
+            }
             if failures.remove(&study.stages[stage].name).is_some() {
                 keep(folder, &failures);
             }

@@ -30,6 +30,26 @@ fn made_up_cases() -> Vec<String> {
     cases
 }
 
+/// That a page is well formed, and reaches for nothing outside it. Hands back the number of its elements.
+pub fn stands_alone(page: &str) -> usize {
+    for foreign in FOREIGN {
+        assert!(!page.contains(foreign), "holds {foreign}");
+    }
+    let tags = markup::tags(page);
+    let ids: Vec<&String> = tags.iter().flat_map(|tag| &tag.attributes).filter(|(name, _)| name == "id").map(|(_, id)| id).collect();
+    for (name, value) in tags.iter().flat_map(|tag| &tag.attributes) {
+        match name.as_str() {
+            "src" => panic!("a second file: {value}"),
+            "href" => {
+                let inside = value.strip_prefix('#').is_some_and(|id| ids.iter().any(|known| *known == id));
+                assert!(inside || value.starts_with("data:image/png;base64,"), "href leads outside: {value}");
+            }
+            name => assert!(!name.starts_with("on"), "a handler: {name}"),
+        }
+    }
+    tags.len()
+}
+
 #[test]
 fn the_report_prints_every_number_of_the_run() {
     let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
@@ -67,22 +87,7 @@ fn the_report_prints_every_number_of_the_run() {
 fn the_report_stands_alone_and_is_well_formed() {
     let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
     let page = page(&made_up::config(), &state);
-    for foreign in FOREIGN {
-        assert!(!page.contains(foreign), "holds {foreign}");
-    }
-    let tags = markup::tags(&page);
-    assert!(tags.len() > 1000, "{} tags", tags.len());
-    let ids: Vec<&String> = tags.iter().flat_map(|tag| &tag.attributes).filter(|(name, _)| name == "id").map(|(_, id)| id).collect();
-    for (name, value) in tags.iter().flat_map(|tag| &tag.attributes) {
-        match name.as_str() {
-            "src" => panic!("a second file: {value}"),
-            "href" => {
-                let inside = value.strip_prefix('#').is_some_and(|id| ids.iter().any(|known| *known == id));
-                assert!(inside || value.starts_with("data:image/png;base64,"), "href leads outside: {value}");
-            }
-            name => assert!(!name.starts_with("on"), "a handler: {name}"),
-        }
-    }
+    assert!(stands_alone(&page) > 1000);
     assert!(page.contains("&lt;script&gt;alert(") && page.contains("&amp;&quot;case&quot;"), "the hostile case is not shown, escaped");
 }
 

@@ -128,6 +128,37 @@ fn a_killed_study_goes_on_with_what_is_missing() {
     assert!(status.contains("10 trainings done") && !status.contains("missing"), "{status}");
     let again = place.work(&[]).output().unwrap();
     assert!(again.status.success() && place.finished() == after, "a finished study is left as it is: {}", text(&again));
+    concluded(&place, &text(&again));
+}
+
+/// What a finished study leaves: one page that stands alone, Markdown, tables, and the same conclusions in the terminal.
+fn concluded(place: &Place, told: &str) {
+    let read = |name: &str| std::fs::read_to_string(place.out().join(name)).unwrap();
+    let page = read("report.html");
+    assert!(super::report::stands_alone(&page) > 300);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in ["SimTROT-W scores", "than from scratch", "2 test cases, 2 seeds"] {
+        assert!(page.contains(sentence) && read("report.md").contains(sentence), "{sentence}: {told}");
+    }
+    assert!(told.contains("SimTROT-W scores") && told.contains("report.html"), "{told}");
+    // Token maps of both pre-trainings and of the untrained encoder, and the cases as both arms segmented them, in both points.
+    assert!(page.contains("similarity of places, untrained") && page.contains("similarity of places, mask 0.75"), "no token maps");
+    assert!(page.matches("slice\"").count() >= 2 * 3, "no segmentations");
+    assert!(!page.contains("No segmentation was kept") && !page.contains("No tokens were kept"));
+    // Of each of 8 cells the one label and the mean.
+    assert_eq!(read("results.csv").lines().count(), 1 + 8 * 2);
+    assert_eq!(read("groups.csv").lines().count(), 1 + 3, "two pre-trained groups, and scratch once");
+    assert_eq!(read("comparisons.csv").lines().count(), 1 + 2 * 2, "two twins, Dice and HD95");
+    let report = simtrot(&["report", &place.out().display().to_string()]).output().unwrap();
+    assert!(report.status.success(), "{}", text(&report));
+    assert_eq!(read("report.html"), page, "the same records make the same page");
+}
+
+#[test]
+fn the_demo_is_a_study_of_one_point() {
+    let output = simtrot(&["demo", "--dry-run"]).output().unwrap();
+    let told = text(&output);
+    assert!(output.status.success() && told.contains("demo: 4 cells of the grid, 2 pre-trainings and 4 fine-tunings"), "{told}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ use results::ResultsCache;
 use setup::Setup;
 use welcome::First;
 
+pub(in crate::gui) use followed::file_url;
 pub(in crate::gui) use settings::device_list;
 pub(in crate::gui) use welcome::{Sign, choice, recent};
 

@@ -73,12 +73,6 @@ impl Board {
     }
 }
 
-/// The arm that a stage is made for.
-fn arm_of(study: &Study, stage: usize) -> &str {
-    let name = &study.stages[stage].name;
-    name.rsplit_once('-').map_or(name, |(arm, _)| arm)
-}
-
 /// What tells a pre-training from the others: levels that all of its cells share.
 fn pretraining_title(study: &Study, stage: usize) -> String {
     let served: Vec<&Cell> = study.cells_of(stage).collect();
@@ -90,8 +84,8 @@ fn pretraining_title(study: &Study, stage: usize) -> String {
     let arms = &study.config.base().arms.pretrain;
     match (arms.len(), levels.is_empty()) {
         (1, false) => levels,
-        (_, true) => arm_of(study, stage).to_owned(),
-        _ => format!("{}, {levels}", arm_of(study, stage)),
+        (_, true) => study.arm_of(stage).to_owned(),
+        _ => format!("{}, {levels}", study.arm_of(stage)),
     }
 }
 

@@ -122,9 +122,9 @@ fn block(ui: &mut Ui, open: &OpenStudy, stage: usize) -> Option<Wish> {
             card::note(ui, "Put right what is named above, then let the study go on: it is tried again, and what is done stays.");
         }
         if is_pretraining {
-            collapse(ui, open, stage)
+            collapse(ui, open, stage);
         } else {
-            scores(ui, open, stage)
+            scores(ui, open, stage);
         }
         looks(ui, open, stage, &standing)
     })

@@ -6,8 +6,8 @@ use eframe::egui::{self, Align, Button, Color32, DragValue, Layout, Rect, RichTe
 
 use super::super::run::{card, device_list};
 use super::super::{Desk, Palette};
-use super::Ask;
 use super::opened::OpenStudy;
+use super::{Ask, View};
 use crate::device::DeviceChoice;
 use crate::report::wording::{bytes, count, duration};
 use crate::worker::OfferedDevice;
@@ -23,6 +23,8 @@ pub(super) enum Wish {
     Open(PathBuf),
     /// Compute elsewhere.
     Device(DeviceChoice),
+    /// The report, as it stands.
+    Report,
     /// Back to the first screen.
     Close,
 }
@@ -49,7 +51,12 @@ pub(super) fn word(open: &OpenStudy) -> (&'static str, Option<bool>) {
 }
 
 /// Three lines: name and buttons, the question, progress.
-pub(super) fn show(ui: &mut Ui, open: &mut OpenStudy, (devices, at_once): (&[OfferedDevice], &mut usize), desk: &Desk) -> Option<Wish> {
+pub(super) fn show(
+    ui: &mut Ui,
+    open: &mut OpenStudy,
+    (devices, at_once, view): (&[OfferedDevice], &mut usize, &mut View),
+    desk: &Desk,
+) -> Option<Wish> {
     let palette = Palette::of(ui);
     let mut wish = None;
     ui.horizontal(|ui| {
@@ -61,11 +68,19 @@ pub(super) fn show(ui: &mut Ui, open: &mut OpenStudy, (devices, at_once): (&[Off
             None => palette.caution(),
         };
         ui.label(RichText::new(word).strong().color(colour));
+        ui.separator();
+        ui.selectable_value(view, View::Grid, "Grid").on_hover_text("How far each training is");
+        ui.selectable_value(view, View::Findings, "Findings").on_hover_text("What the study shows so far");
+        let hint =
+            "Writes what is known so far as one page (and as Markdown and CSV) into the study's folder, and opens the page in your browser";
+        if ui.add_enabled(open.look.is_some(), Button::new("Report")).on_hover_text(hint).clicked() {
+            wish = Some(Wish::Report);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if open.is_at_work() {
                 transport(ui, open);
             } else {
-                wish = beginning(ui, open, (devices, at_once), desk);
+                wish = beginning(ui, open, (devices, at_once), desk).or(wish.take());
             }
         });
     });

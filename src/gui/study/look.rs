@@ -6,13 +6,15 @@ use super::super::Background;
 use crate::metrics::collapse::{Judgement, verdict};
 use crate::protocol::{ArmScores, RunState, StageKind};
 use crate::report::Place;
-use crate::study::{Estimate, Progress, Study, StudyFolder, StudyState};
+use crate::study::{Estimate, Progress, Study, StudyFolder, StudyResults, StudyState};
 
 /// What is known of a study.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Look {
     /// By stage.
     pub(super) stages: Vec<StageLook>,
+    /// What it shows so far.
+    pub(super) results: StudyResults,
     /// Time and disk that it still needs.
     pub(super) estimate: Estimate,
     /// Another program works on it.
@@ -66,6 +68,7 @@ impl Look {
         let stages = all.iter().map(|&stage| StageLook::new(state.progress(study, stage), state.runs[stage].as_ref()));
         Self {
             stages: stages.collect(),
+            results: StudyResults::new(study, state),
             estimate: Estimate::new(study, state, folder, &all),
             busy: !own && folder.is_busy(),
             took: Duration::ZERO,

@@ -1,10 +1,12 @@
 //! Panel 5: a study - a question answered by a grid of runs - from its start to its conclusions.
 //!
 //! `opened` holds the study and the worker's side of it, `look` reads its folder beside the window. `board` lays the grid out
-//! once; `grid`, `details`, `header` draw what was seen last.
+//! once; `header`, `grid`, `details` draw how far it is, `findings` and `along` what it shows so far.
 
+mod along;
 mod board;
 mod details;
+mod findings;
 mod grid;
 mod header;
 mod look;
@@ -20,9 +22,12 @@ use std::sync::Arc;
 use eframe::egui::{self, Frame, Margin, Panel, Ui};
 use rfd::FileDialog;
 
+use super::run::file_url;
 use super::{Background, Desk, Left};
 use crate::device::DeviceChoice;
+use crate::report;
 use crate::report::wording::count;
+use crate::study::StudyState;
 use crate::worker::{OfferedDevice, StudyJob, offered_devices, spawn_study};
 use details::Chosen;
 use opened::{OpenStudy, Opened, Starter};
@@ -42,6 +47,16 @@ enum Ask {
     Place,
 }
 
+/// What of a study is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum View {
+    /// How far it is.
+    #[default]
+    Grid,
+    /// What it shows so far.
+    Findings,
+}
+
 /// A grid of runs and what it shows.
 pub struct StudyPanel {
     open: Option<OpenStudy>,
@@ -52,6 +67,9 @@ pub struct StudyPanel {
     starter: Starter,
     at_once: usize,
     chosen: Option<Chosen>,
+    view: View,
+    /// The report as it is written, and whether it is to be opened then.
+    writing: Option<(bool, Background<Result<PathBuf, String>>)>,
 }
 
 impl Default for StudyPanel {
@@ -65,6 +83,8 @@ impl Default for StudyPanel {
             starter: Arc::new(spawn_study),
             at_once: 1,
             chosen: None,
+            view: View::default(),
+            writing: None,
         }
     }
 }
@@ -95,7 +115,11 @@ impl StudyPanel {
                 desk.trouble(trouble);
             }
             desk.study_at_work = open.is_at_work().then(|| open.name().to_owned());
+            if open.take_ended() {
+                self.write_report(ctx, false);
+            }
         }
+        self.tend_report(ctx, desk);
         let (ask, mut asking) = self.asking.take()?;
         if !asking.poll() {
             self.asking = Some((ask, asking));
@@ -108,6 +132,30 @@ impl StudyPanel {
             return None;
         }
         Some(chosen)
+    }
+
+    /// Writes the report of the open study beside the window; `then_open` shows it in the browser.
+    fn write_report(&mut self, ctx: &egui::Context, then_open: bool) {
+        let Some(open) = self.open.as_ref().filter(|_| self.writing.is_none()) else { return };
+        let (study, folder) = (open.study.clone(), open.folder.clone());
+        let write = move || {
+            let state = StudyState::read(&study, &folder);
+            report::study::write(&folder, &study, &state).map_err(|error| error.to_string())
+        };
+        self.writing = Some((then_open, Background::start(ctx, write)));
+    }
+
+    fn tend_report(&mut self, ctx: &egui::Context, desk: &mut Desk) {
+        if !self.writing.as_mut().is_some_and(|(_, writing)| writing.poll()) {
+            return;
+        }
+        let Some((then_open, writing)) = self.writing.take() else { return };
+        match writing.take() {
+            Some(Ok(path)) if then_open => ctx.open_url(egui::OpenUrl::new_tab(file_url(&path))),
+            Some(Ok(_)) => {}
+            Some(Err(trouble)) => desk.trouble(trouble),
+            None => desk.trouble("the report could not be written: an internal error; run `simtrot study report` on the study's folder"),
+        }
     }
 
     fn begin_opening(&mut self, ctx: &egui::Context, path: PathBuf, desk: &mut Desk) {
@@ -137,6 +185,10 @@ impl StudyPanel {
         Panel::top("study header").show_separator_line(false).frame(frame).show(ui, |ui| self.header(ui, desk));
         let frame = Frame::new().inner_margin(Margin { left: 8, ..Margin::ZERO });
         let Some(open) = &self.open else { return };
+        if self.view == View::Findings {
+            egui::CentralPanel::no_frame().show(ui, |ui| findings::show(ui, open));
+            return;
+        }
         if let Some(chosen) = self.chosen {
             let panel = Panel::right("study details").exact_size(DETAILS_WIDTH).resizable(false).show_separator_line(false).frame(frame);
             match panel.show(ui, |ui| details::show(ui, open, chosen)).inner {
@@ -154,8 +206,11 @@ impl StudyPanel {
     fn header(&mut self, ui: &mut Ui, desk: &mut Desk) {
         let devices = self.devices.as_ref().and_then(Background::get).map_or(&[][..], |(devices, _)| devices.as_slice());
         let Some(open) = &mut self.open else { return };
-        match header::show(ui, open, (devices, &mut self.at_once), desk) {
+        let writing = self.writing.is_some();
+        match header::show(ui, open, (devices, &mut self.at_once, &mut self.view), desk) {
             None => {}
+            Some(header::Wish::Report) if writing => {}
+            Some(header::Wish::Report) => self.write_report(&ui.ctx().clone(), true),
             Some(header::Wish::Ask(ask)) => self.ask(ui.ctx(), ask),
             Some(header::Wish::Open(path)) => desk.open_study(path),
             Some(header::Wish::Device(device)) => desk.device = device,

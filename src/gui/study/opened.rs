@@ -77,6 +77,8 @@ pub(super) struct OpenStudy {
     pub(super) look: Option<Look>,
     pub(super) reader: Reader,
     work: Option<Work>,
+    /// The work ended, and nobody has taken note yet.
+    ended: bool,
     wished: Option<(StudyJob, DeviceChoice)>,
     starting: Option<(StudyJob, Background<Result<StudyHandle, StudyFolderError>>)>,
 }
@@ -85,7 +87,17 @@ impl OpenStudy {
     /// Puts a study on the panel.
     pub(super) fn new(Opened { study, folder }: Opened) -> Self {
         let board = Board::new(&study);
-        Self { study: Arc::new(study), folder, board, look: None, reader: Reader::new(), work: None, wished: None, starting: None }
+        Self {
+            study: Arc::new(study),
+            folder,
+            board,
+            look: None,
+            reader: Reader::new(),
+            work: None,
+            ended: false,
+            wished: None,
+            starting: None,
+        }
     }
 
     /// Puts a study on the panel that is to be worked on at once.
@@ -137,7 +149,7 @@ impl OpenStudy {
         for _ in 0..EVENTS_PER_FRAME {
             match work.handle.events.try_recv() {
                 Ok(event) => {
-                    if matches!(event, StudyEvent::Began { .. } | StudyEvent::Ended { .. }) {
+                    if matches!(event, StudyEvent::Began { .. } | StudyEvent::TakenOver { .. } | StudyEvent::Ended { .. }) {
                         self.reader.wake();
                     }
                     ended |= work.take(event);
@@ -154,7 +166,13 @@ impl OpenStudy {
             // What it tallied is read from the folder; a thread that ended by a fault leaves the folder as well.
             let _ = handle.join.join();
             self.reader.wake();
+            self.ended = true;
         }
+    }
+
+    /// Whether the work ended since this was asked last.
+    pub(super) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.ended)
     }
 
     /// Asks to work on all that is missing.
@@ -302,7 +320,7 @@ impl Work {
                 }
             }
             StudyEvent::Ended { stage, .. } => self.ended.push(stage),
-            StudyEvent::Opened { .. } | StudyEvent::LeftOut { .. } => {}
+            StudyEvent::Opened { .. } | StudyEvent::TakenOver { .. } | StudyEvent::LeftOut { .. } => {}
             StudyEvent::Finished { .. } => return true,
         }
         false

@@ -1,9 +1,10 @@
-//! Each pre-trained group against its from-scratch twin, and against the strongest that was trained from scratch.
+//! Each pre-trained group against its from-scratch twin, and against the strongest from scratch on the same data.
 
 use std::collections::BTreeMap;
 
 use super::gather::mean;
-use super::{Comparison, Group, Paired, Role, Study, StudyResults, sentence};
+use super::{Comparison, Group, Paired, Repeat, Role, Study, StudyResults, sentence};
+use crate::config::RunConfig;
 use crate::metrics::{Bootstrap, CaseScore, Measure, paired_difference};
 
 /// All comparisons, in the order of the groups.
@@ -22,25 +23,37 @@ pub(super) fn comparisons(study: &Study, results: &StudyResults) -> Vec<Comparis
     comparisons
 }
 
-/// The twin, and the strongest from scratch at the same point if that is another.
+/// The twin, and the strongest from scratch on the same data with the same network if that is another.
 fn references(study: &Study, results: &StudyResults, group: &Group) -> Vec<(usize, Role)> {
-    let own = settings(study, group);
-    let scratch = || {
-        let groups = results.groups.iter().enumerate();
-        groups.filter(|(_, other)| other.pretraining.is_none() && other.levels == group.levels)
-    };
-    let twin = scratch().find(|(_, other)| settings(study, other) == own).map(|(index, _)| index);
-    let scored = scratch().filter_map(|(index, other)| Some((index, other.dice?.mean)));
+    // A group of the same trainings at the same point stands for one elsewhere.
+    let here = |other: &Group| other.levels == group.levels;
+    let first_of = |index: usize, other: &Group| other.same_as.unwrap_or(index);
+    let groups = || results.groups.iter().enumerate().filter(|(_, other)| other.pretraining.is_none());
+    let at_point: Vec<usize> = groups().filter(|(_, other)| here(other)).map(|(index, other)| first_of(index, other)).collect();
+    let scratch = || groups().filter(|(index, other)| here(other) || (other.same_as.is_none() && !at_point.contains(index)));
+    let twin = scratch().filter(|(_, other)| settings(study, group, other).is_some_and(|[own, other]| own.finetune == other.finetune));
+    let twin = twin.filter(|(_, other)| on_the_same(study, group, other)).map(|(index, _)| index).next();
+    let scored =
+        scratch().filter(|(_, other)| on_the_same(study, group, other)).filter_map(|(index, other)| Some((index, other.dice?.mean)));
     let strongest = scored.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(index, _)| index);
     let strongest = strongest.filter(|index| Some(*index) != twin);
     twin.map(|index| (index, Role::Twin)).into_iter().chain(strongest.map(|index| (index, Role::Strongest))).collect()
 }
 
-/// The settings of a group's fine-tuning, in any order.
-fn settings(study: &Study, group: &Group) -> Vec<String> {
-    let mut set: Vec<String> = study.arms()[group.arm].set.iter().map(|setting| setting.replace(' ', "")).collect();
-    set.sort();
-    set
+/// The settings of both groups' fine-tunings in the first repeat that both plan.
+fn settings<'a>(study: &'a Study, ours: &Group, theirs: &Group) -> Option<[&'a RunConfig; 2]> {
+    let config = |repeat: &Repeat| &study.stages[study.cells[repeat.cell].finetuned].config;
+    ours.repeats.iter().find_map(|own| {
+        let other = theirs.repeats.iter().find(|other| other.key == own.key)?;
+        Some([config(own), config(other)])
+    })
+}
+
+/// Whether both groups train the same network on the same labelled cases, and are tested alike.
+fn on_the_same(study: &Study, ours: &Group, theirs: &Group) -> bool {
+    settings(study, ours, theirs).is_some_and(|[own, other]| {
+        own.data == other.data && own.model == other.model && own.infer == other.infer && own.evaluate == other.evaluate
+    })
 }
 
 /// `ours` minus `theirs`: the same case in the same repeat.

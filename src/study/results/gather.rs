@@ -91,8 +91,8 @@ pub(super) fn groups(study: &Study, state: &StudyState, results: &StudyResults) 
 
 fn begun(study: &Study, results: &StudyResults, cell: &Cell, levels: Vec<usize>) -> Group {
     let name = study.arms()[cell.arm].name.clone();
-    let words = results.axes.iter().map(|&axis| format!("{} {}", study.config.axes[axis].name, study.level(cell, axis)));
-    let title = words.chain([name.clone()]).collect::<Vec<_>>().join(", ");
+    let words = [results.place(study, &levels), name.clone()];
+    let title = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ");
     let pretraining = cell.pretrained.map(|stage| {
         let own = &study.stages[stage].config.pretrain;
         own.task.title(own.weight)

@@ -2,17 +2,22 @@
 //!
 //! Plain numbers and sentences; terminal, report and window print the same ones.
 
+mod along;
 mod compare;
 mod gather;
 mod sentence;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 
 use super::{Progress, Study, StudyState, Tally};
 use crate::metrics::{CaseScore, Collapse, Interval, Measure};
 use crate::protocol::CollapsePair;
+
+pub use along::{AlongAxis, Course};
+pub use words::Pretraining;
 
 /// Everything that a study shows so far. Of a cell that is not done nothing is counted: half of the test cases are no mean.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,9 +125,9 @@ pub struct Comparison {
 /// Which from-scratch group a comparison is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Trained by the same settings.
+    /// Trained by the same settings, on the same labelled cases.
     Twin,
-    /// The strongest at the same point, by other settings.
+    /// The same network on the same labelled cases, by the settings that served it best: what pre-training has to beat.
     Strongest,
 }
 
@@ -171,6 +176,23 @@ impl Paired {
             (repeats, true) if self.agreeing() < repeats => Reading::Split,
             _ if self.measure.improves(self.interval.mean) => Reading::Better,
             _ => Reading::Worse,
+        }
+    }
+}
+
+impl Comparison {
+    /// What it shows; the strongest reference is told as such.
+    pub fn told(&self) -> String {
+        sentence::told(self)
+    }
+}
+
+impl Role {
+    /// In a file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Twin => "twin",
+            Self::Strongest => "strongest",
         }
     }
 }
@@ -253,6 +275,31 @@ impl StudyResults {
     /// What the comparisons show, a sentence each; without any, why there is none.
     pub fn sentences(&self) -> Vec<String> {
         sentence::all(self)
+    }
+
+    /// R² of the label probe fitted on `volumes` labelled volumes: of encoder tokens, which are handed to fine-tuning.
+    pub fn label_probe(group: &Group, volumes: usize) -> Option<f64> {
+        group.collapse.as_ref()?.encoder.label_probe_r2.get(&volumes).copied()
+    }
+
+    /// Comparisons that there is something to tell of, each told once.
+    pub fn told(&self) -> impl Iterator<Item = &Comparison> {
+        self.comparisons.iter().filter(|comparison| !sentence::idle(self, comparison))
+    }
+
+    /// All comparisons with twins and with the strongest from scratch in one sentence; none where there are fewer than two.
+    pub fn summary(&self) -> Option<String> {
+        sentence::summary(self)
+    }
+
+    /// Which encoders are collapsed, and which are not.
+    pub fn collapse_sentences(&self, study: &Study) -> Vec<String> {
+        sentence::collapse(study, self)
+    }
+
+    /// How far the numbers carry.
+    pub fn caveat(&self, study: &Study) -> String {
+        sentence::caveat(study, self)
     }
 
     /// What is not there yet, in sentences.

@@ -1,19 +1,19 @@
 //! What a study shows, in plain words. A winner is named only where cases and repeats agree.
 
+use super::words::counted;
 use super::{Comparison, Group, Paired, Reading, Role, Study, StudyResults};
+use crate::metrics::collapse::{Verdict, verdict};
 
 /// A Dice of 0 to 1 is counted in hundredths.
 const POINTS: f64 = 100.0;
 
 /// What the difference of two groups shows.
 pub(super) fn comparison(study: &Study, results: &StudyResults, [group, reference]: [&Group; 2], dice: Option<&Paired>) -> String {
-    let levels = results.axes.iter().zip(&group.levels).map(|(&axis, &level)| {
-        let axis_name = &study.config.axes[axis].name;
-        format!("{axis_name} {}", study.levels[axis][level].name)
-    });
-    let levels = levels.collect::<Vec<_>>().join(", ");
+    let levels = results.place(study, &group.levels);
     let place = if levels.is_empty() { String::new() } else { format!("{levels}: ") };
-    let (subject, other) = (name(results, group), name(results, reference));
+    let elsewhere = reference.levels != group.levels;
+    let other = if elsewhere { format!("from scratch ({})", reference.title) } else { name(results, reference) };
+    let subject = name(results, group);
     let Some(paired) = dice else {
         return format!("{place}{subject} and {other} have no test case of the same {} in common yet.", results.repeat);
     };
@@ -32,7 +32,7 @@ fn evidence(repeat: &str, paired: &Paired) -> String {
     let interval = &paired.interval;
     let (repeats, agreeing) = (paired.by_repeat.len(), paired.agreeing());
     let points = |value: f64| format!("{:.1}", POINTS * value + 0.0);
-    let cases = if interval.cases == 1 { "1 case".to_owned() } else { format!("{} cases", interval.cases) };
+    let cases = counted(interval.cases, "case");
     let range = format!("95 % interval {} to {} over {cases}", points(interval.low), points(interval.high));
     let agree = format!("{agreeing} of {repeats} {repeat}s agree");
     match paired.reading() {
@@ -60,7 +60,7 @@ fn name(results: &StudyResults, group: &Group) -> String {
 
 /// The sentences of all comparisons; without any, why.
 pub(super) fn all(results: &StudyResults) -> Vec<String> {
-    let sentences: Vec<String> = results.comparisons.iter().filter(|comparison| !idle(results, comparison)).map(told).collect();
+    let sentences: Vec<String> = results.told().map(told).collect();
     if !sentences.is_empty() {
         return sentences;
     }
@@ -75,8 +75,83 @@ pub(super) fn all(results: &StudyResults) -> Vec<String> {
     }]
 }
 
+/// How many comparisons show what.
+pub(super) fn summary(results: &StudyResults) -> Option<String> {
+    let of = |role: Role| -> Vec<&Paired> {
+        let own = results.told().filter(|comparison| comparison.role == role);
+        own.filter_map(|comparison| comparison.dice.as_ref()).collect()
+    };
+    let told = |role: Role, with: &str| {
+        let all = of(role);
+        let number = |readings: &[Reading]| all.iter().filter(|paired| readings.contains(&paired.reading())).count();
+        let (better, worse, once) = (number(&[Reading::Better]), number(&[Reading::Worse]), number(&[Reading::Once]));
+        let open = number(&[Reading::Open, Reading::Split]);
+        let parts = [(better, "better"), (worse, "worse"), (open, "without a difference shown"), (once, "resting on one training each")];
+        let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        (!all.is_empty()).then(|| format!("{} with {with}: {}.", counted(all.len(), "comparison"), parts.join(", ")))
+    };
+    let several = of(Role::Twin).len() + of(Role::Strongest).len() > 1;
+    let sentences = [told(Role::Twin, "the twin from scratch"), told(Role::Strongest, "the strongest from scratch")];
+    let sentences: Vec<String> = sentences.into_iter().flatten().collect();
+    (several && !sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+/// Pre-trainings by verdict, each with its share of variance that the array index explains.
+pub(super) fn collapse(study: &Study, results: &StudyResults) -> Vec<String> {
+    let judged: Vec<(Option<Verdict>, String)> = results
+        .pretrainings(study)
+        .into_iter()
+        .filter_map(|own| {
+            let group = &results.groups[own.group];
+            let [collapse, untrained] = [&group.collapse, &group.untrained].map(|pair| pair.as_ref().map(|pair| results.seen(pair)));
+            let (collapse, untrained) = (collapse?, untrained.cloned().unwrap_or_default());
+            let turned = collapse
+                .eta2_turned
+                .map_or_else(String::new, |value| format!(" ({value:.3}, untrained {:.3})", untrained.eta2_turned.unwrap_or(f64::NAN)));
+            Some((verdict(collapse, &untrained).map(|judgement| judgement.verdict), format!("{}{turned}", own.name)))
+        })
+        .collect();
+    if judged.is_empty() {
+        return vec!["Collapse was not measured yet.".to_owned()];
+    }
+    let kinds = [
+        (Some(Verdict::Collapsed), "Collapsed: a token tells where it lies in the array, not what it sees"),
+        (Some(Verdict::Drifting), "Drifting towards collapse"),
+        (Some(Verdict::Healthy), "Not collapsed"),
+        (None, "Without a verdict, since turned volumes were not measured or gave no finite number"),
+    ];
+    let of = |kind: Option<Verdict>| judged.iter().filter(move |(own, _)| *own == kind).map(|(_, name)| name.as_str()).collect::<Vec<_>>();
+    let sentences = kinds.into_iter().map(|(kind, words)| (words, of(kind))).filter(|(_, names)| !names.is_empty());
+    let sentences = sentences.map(|(words, names)| format!("{words}: {}.", names.join("; ")));
+    let scale = format!(
+        "Numbers in brackets: eta2 of turned volumes, {}, mean over {}s; 1 is a pure function of the array index.",
+        results.tokens(),
+        results.repeat
+    );
+    sentences.chain([scale]).collect()
+}
+
+/// What the intervals cover, and what they do not.
+pub(super) fn caveat(study: &Study, results: &StudyResults) -> String {
+    let repeats = results.groups.iter().map(Group::done).max().unwrap_or(0);
+    let held_back = if study.config.base().data.hold_back_test {
+        " Scores are of validation cases, on which settings are chosen: test what was chosen on the test cases."
+    } else {
+        ""
+    };
+    let reach = match repeats {
+        0 => "Nothing is concluded before trainings are done.".to_owned(),
+        1 => format!("One {} is one training: an illustration, not evidence.", results.repeat),
+        _ => format!(
+            "The intervals cover the choice of cases; what another {} does is seen in the spread over {repeats} of them.",
+            results.repeat
+        ),
+    };
+    format!("{reach}{held_back}")
+}
+
 /// The strongest reference is told as such.
-fn told(comparison: &Comparison) -> String {
+pub(super) fn told(comparison: &Comparison) -> String {
     match comparison.role {
         Role::Twin => comparison.sentence.clone(),
         Role::Strongest => format!("Against the strongest from scratch: {}", comparison.sentence),
@@ -84,7 +159,7 @@ fn told(comparison: &Comparison) -> String {
 }
 
 /// Whether nothing of it is there yet, or an earlier comparison of the very same trainings tells it already.
-fn idle(results: &StudyResults, comparison: &Comparison) -> bool {
+pub(super) fn idle(results: &StudyResults, comparison: &Comparison) -> bool {
     comparison.dice.is_none() || results.groups[comparison.group].same_as.is_some()
 }
 

@@ -6,11 +6,11 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use super::super::standing::Standing;
-use super::{FakeStudy, fake, made_up, put};
+use super::{FakeStudy, fake, put};
 use crate::gui::testing::{has_gpu, window};
 use crate::gui::{App, Panel, ThemeChoice};
 use crate::protocol::{Command, Event, Outcome, Record, Stage, StageKind, StepNumbers};
-use crate::study::Tally;
+use crate::study::{Tally, made_up};
 use crate::worker::StudyEvent;
 
 fn untouched() -> (Harness<'static, App>, FakeStudy) {
@@ -97,6 +97,43 @@ fn a_click_on_a_cell_tells_its_settings_and_scores() {
     harness.get_all_by_label("Open run").next().expect("the run can be looked at").click();
     harness.run_steps(2);
     assert_eq!(harness.state().desk.settings.panel, Panel::Run);
+}
+
+#[test]
+fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
+    if !has_gpu() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let kept = place.path().to_owned();
+    let mut harness = window(ThemeChoice::Light, move |_, app| {
+        app.desk.settings.panel = Panel::Study;
+        put(&mut app.study, made_up::study(), Some(made_up::Until::End));
+        app.study.open.as_mut().unwrap().folder = crate::study::StudyFolder::new(&kept);
+    });
+    harness.run_steps(3);
+    click(&mut harness, "Findings");
+    harness.get_by_label_contains("comparisons with the twin from scratch");
+    harness.get_by_label_contains("label fraction 0.01: SimTROT-W (simtrot_w) scores");
+    harness.get_by_label("Along label fraction");
+    click(&mut harness, "Report");
+    wait_until(&mut harness, "the report", |harness| harness.state().study.writing.is_none());
+    for name in ["report.html", "report.md", "results.csv", "groups.csv", "comparisons.csv"] {
+        assert!(place.path().join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn a_study_that_ends_leaves_its_report() {
+    if !has_gpu() {
+        return;
+    }
+    let (mut harness, worker) = untouched();
+    let place = tempfile::tempdir().unwrap();
+    harness.state_mut().study.open.as_mut().unwrap().folder = crate::study::StudyFolder::new(place.path());
+    start(&mut harness);
+    worker.events.send(StudyEvent::Finished { tally: Tally::default(), stopped: false }).unwrap();
+    wait_until(&mut harness, "the report", |_| place.path().join("report.html").is_file());
 }
 
 #[test]

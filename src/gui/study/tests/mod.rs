@@ -1,7 +1,6 @@
 //! The panel in its telling states, in both lights, and how it answers.
 
 mod interaction;
-mod made_up;
 mod snapshots;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,7 +12,7 @@ use super::opened::{OpenStudy, Opened};
 use crate::device::DeviceChoice;
 use crate::gui::Background;
 use crate::protocol::Command;
-use crate::study::{Study, StudyFolder, StudyState, Tally};
+use crate::study::{Study, StudyFolder, StudyState, Tally, made_up};
 use crate::worker::{OfferedDevice, StudyEvent, StudyHandle};
 use made_up::Until;
 

@@ -4,12 +4,13 @@ use eframe::egui::vec2;
 use egui_kittest::{Harness, SnapshotResults};
 
 use super::super::StudyPanel;
+use super::super::View;
 use super::super::details::Chosen;
 use super::super::welcome::{Entry, Shipped};
-use super::made_up::{self, Until};
 use super::put;
 use crate::gui::testing::{has_gpu, window};
 use crate::gui::{App, Panel, ThemeChoice};
+use crate::study::made_up::{self, Until};
 
 /// A snapshot in each light, and one of the least window that is looked at.
 fn in_both_lights(name: &str, arrange: impl Fn(&mut App) + Clone + 'static) {
@@ -78,4 +79,13 @@ fn more_than_a_hundred_cells_stay_readable() {
         choose(&mut app.study, 1, 1, 0);
     };
     in_both_lights("large", arrange);
+}
+
+#[test]
+fn findings_are_told_while_the_study_goes_on() {
+    let arrange = |app: &mut App| {
+        put(&mut app.study, made_up::study(), Some(Until::Midway));
+        app.study.view = View::Findings;
+    };
+    in_both_lights("findings", arrange);
 }

@@ -32,19 +32,19 @@ const TEXT: &str = r#"(
 
 /// How far the made-up study is.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Until {
+pub(crate) enum Until {
     /// In the middle of its second seed; a fine-tuning failed.
     Midway,
     /// The end.
     End,
 }
 
-pub(super) fn study() -> Study {
+pub(crate) fn study() -> Study {
     Study::new(StudyConfig::from_ron(TEXT, "labels.ron", Path::new("")).unwrap()).unwrap()
 }
 
 /// A grid of more than a hundred cells.
-pub(super) fn large() -> Study {
+pub(crate) fn large() -> Study {
     let more = TEXT.replace(
         "(name: \"seed\"",
         "(name: \"mask ratio\", key: \"pretrain.mask_ratio\", values: [\"0.25\", \"0.5\", \"0.75\", \"0.85\"]), (name: \"seed\"",
@@ -53,7 +53,7 @@ pub(super) fn large() -> Study {
 }
 
 /// The states of all stages.
-pub(super) fn state(study: &Study, until: Until, folder: &StudyFolder) -> StudyState {
+pub(crate) fn state(study: &Study, until: Until, folder: &StudyFolder) -> StudyState {
     let half = study.stages.len() / 2;
     let runs = (0..study.stages.len()).map(|stage| {
         let share = match until {
@@ -84,11 +84,20 @@ fn noise(key: f64, other: f64) -> f64 {
 
 /// A stage of which a share is done.
 fn run(study: &Study, stage: usize, share: f64) -> RunState {
+    let mut run = RunState::default();
+    for record in records(study, stage, share) {
+        run.apply(&record);
+    }
+    run
+}
+
+/// What a stage of which a share is done has told.
+pub(crate) fn records(study: &Study, stage: usize, share: f64) -> Vec<Record> {
     let plan = &study.stages[stage];
     let cell = study.cells_of(stage).next().unwrap();
     let seed = f64::from(u8::try_from(*cell.point.last().unwrap()).unwrap());
-    let mut run = RunState::default();
-    let mut tell = |secs: f64, event: Event| run.apply(&Record { secs, event });
+    let mut told = Vec::new();
+    let mut tell = |secs: f64, event: Event| told.push(Record { secs, event });
     let environment = Environment::default();
     tell(0.0, Event::Started { schema: SCHEMA, name: plan.name.clone(), environment, classes: Vec::new() });
     let training = Stage { kind: plan.kind, arm: String::new() };
@@ -106,7 +115,7 @@ fn run(study: &Study, stage: usize, share: f64) -> RunState {
         tell(end, probe(done, 0.3 + 0.05 * noise(seed, 1.0)));
     }
     if share < 1.0 {
-        return run;
+        return told;
     }
     tell(end, Event::StageFinished { stage: training, secs: end });
     if plan.kind == StageKind::Finetune {
@@ -120,7 +129,7 @@ fn run(study: &Study, stage: usize, share: f64) -> RunState {
         tell(end + CASES as f64, Event::StageFinished { stage, secs: CASES as f64 });
     }
     tell(end + CASES as f64, Event::Finished { outcome: Outcome::Completed });
-    run
+    told
 }
 
 fn mean_dice(level: usize, arm: &str) -> f64 {
