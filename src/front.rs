@@ -109,7 +109,7 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Check { data, json } => check_data(&data, json.as_deref(), manner),
         Command::Plan { config, set } => plan_run(&config, &set, manner),
         Command::Doctor { only: Some(device), .. } => {
-            println!("{}", serde_json::to_string(&doctor::check_device(&device)).expect("plain data becomes JSON"));
+            headless::say(serde_json::to_string(&doctor::check_device(&device)).expect("plain data becomes JSON"));
             Ok(0)
         }
         Command::Doctor { json, only: None } => examine(json.as_deref()),
@@ -151,7 +151,7 @@ fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &O
     let state = folder.replay().unwrap_or(state);
     let report = report::write(folder, config, &state).map_err(|error| Refusal::Failure(error.to_string()))?;
     if !manner.quiet {
-        println!("{}", headless::story(config, &state, Some(&report)));
+        headless::say(headless::story(config, &state, Some(&report)));
     }
     if *outcome == Outcome::Stopped {
         eprintln!("stopped and saved; the same command with --resume goes on");
@@ -249,7 +249,7 @@ fn infer(job: InferJob, manner: &Manner) -> Result<u8, Refusal> {
     let (outcome, state) = follow(Job::Infer(job), manner);
     if outcome == Outcome::Completed && !manner.quiet {
         let written = state.stages.last().map_or(0, |stage| stage.done);
-        println!("{written} segmentation{} in {}", if written == 1 { "" } else { "s" }, out.display());
+        headless::say(format_args!("{written} segmentation{} in {}", if written == 1 { "" } else { "s" }, out.display()));
     }
     Ok(exit_code(&outcome))
 }
@@ -257,12 +257,12 @@ fn infer(job: InferJob, manner: &Manner) -> Result<u8, Refusal> {
 fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[String]) -> Result<u8, Refusal> {
     let config = RunConfig::default().with_overrides(set)?;
     let evaluation = evaluate::folders(truth, prediction, &config).map_err(|error| Refusal::Input(error.to_string()))?;
-    println!("{}", evaluation.table());
+    headless::say(evaluation.table());
     if let Some(out) = out {
         for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation.json())] {
             write(&out.join(name), &bytes)?;
         }
-        println!("metrics.csv and summary.json in {}", out.display());
+        headless::say(format_args!("metrics.csv and summary.json in {}", out.display()));
     }
     Ok(0)
 }
@@ -270,7 +270,7 @@ fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[
 fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refusal> {
     let (outcome, state) = follow(Job::Probe(job), manner);
     if outcome == Outcome::Completed {
-        println!("{}", headless::story(&RunConfig::default(), &state, None));
+        headless::say(headless::story(&RunConfig::default(), &state, None));
         if let Some(path) = json {
             let summary = crate::protocol::Summary::new(&state);
             write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
@@ -303,7 +303,7 @@ fn import(arguments: ImportArgs) -> Result<u8, Refusal> {
     if let (Some(report), Some(path)) = (report, &json) {
         write(path, &serde_json::to_vec_pretty(report).expect("plain data becomes JSON"))?;
     }
-    println!("{}", outcome?);
+    headless::say(outcome?);
     Ok(0)
 }
 
@@ -312,14 +312,14 @@ fn export(arguments: ExportArgs, manner: &Manner) -> Result<u8, Refusal> {
     let job = ExportJob { checkpoint, format, out, encoder_only, example, overwrite };
     let exported = exchange::export(&job)?;
     if !manner.quiet {
-        println!("{}: {exported}", job.out.display());
+        headless::say(format_args!("{}: {exported}", job.out.display()));
     }
     Ok(0)
 }
 
 fn show(checkpoint: &Path, json: Option<&Path>) -> Result<u8, Refusal> {
     let page = exchange::show(checkpoint)?;
-    println!("{page}");
+    headless::say(&page);
     if let Some(path) = json {
         write(path, &serde_json::to_vec_pretty(&page).expect("plain data becomes JSON"))?;
     }
@@ -340,7 +340,7 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, R
     );
     let report = check::inspect(&dataset, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
-    println!("{report}");
+    headless::say(&report);
     if let Some(path) = json {
         write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
     }
@@ -350,13 +350,13 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, R
 fn plan_run(config: &Path, set: &[String], manner: &Manner) -> Result<u8, Refusal> {
     let config = RunConfig::load(config)?.with_overrides(set)?;
     let plan = plan::plan(&config, &manner.device).map_err(|error| Refusal::Input(format!("{error:#}")))?;
-    println!("{plan}");
+    headless::say(&plan);
     Ok(if plan.fits() { 0 } else { BAD_INPUT })
 }
 
 fn examine(json: Option<&Path>) -> Result<u8, Refusal> {
     let report = doctor::examine(&doctor::Isolation::own_program());
-    println!("{report}");
+    headless::say(&report);
     if let Some(path) = json {
         write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
     }
@@ -384,7 +384,7 @@ fn time(arguments: &BenchArgs, manner: &Manner) -> Result<u8, Refusal> {
     if let Some(path) = &arguments.json {
         write(path, text.as_bytes())?;
     }
-    println!("{text}");
+    headless::say(&text);
     Ok(0)
 }
 

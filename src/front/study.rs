@@ -42,7 +42,7 @@ pub(super) fn study(arguments: StudyArgs, manner: &Manner) -> Result<u8, Refusal
             let (folder, study) = find(&config, part.out.as_deref())?;
             let cells = study.wanted(&part.only)?;
             if dry_run {
-                println!("{}", study_plan(&study, &cells));
+                headless::say(study_plan(&study, &cells));
                 return Ok(0);
             }
             let stages = study.stages_of(&cells);
@@ -80,7 +80,7 @@ pub(super) fn follow(handle: StudyHandle, job: &StudyJob, manner: &Manner) -> Re
     } else {
         let wanted = |cell: &usize| stages.contains(&study.cells[*cell].finetuned);
         let cells: Vec<usize> = (0..study.cells.len()).filter(wanted).collect();
-        println!("{}", study_status(study, &state, &cells));
+        headless::say(study_status(study, &state, &cells));
     }
     if stopped {
         eprintln!("stopped and saved; the same command goes on");
@@ -101,11 +101,11 @@ fn show_plan(config: &Path, part: &StudyPart, manner: &Manner) -> Result<u8, Ref
     let (folder, study) = find(config, part.out.as_deref())?;
     let cells = study.wanted(&part.only)?;
     let stages = study.stages_of(&cells);
-    println!("{}\n", study_plan(&study, &cells));
+    headless::say(format_args!("{}\n", study_plan(&study, &cells)));
     let state = StudyState::read(&study, &folder);
     let trial = Estimate::unmeasured(&study, &state, &stages);
     if trial.is_empty() {
-        println!("{}", study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
+        headless::say(study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
         return Ok(0);
     }
     let place = tempfile::tempdir().map_err(|error| Refusal::Failure(error.to_string()))?;
@@ -122,7 +122,7 @@ fn show_plan(config: &Path, part: &StudyPart, manner: &Manner) -> Result<u8, Ref
     let (tally, stopped) = follow_study(handle, &study, &needed, headless::Options { quiet: true });
     let measured = StudyState::read(&study, &tried);
     let estimate = Estimate::from_trial(&study, &stages, (&state, &folder), (&measured, &tried));
-    println!("{}", study_estimate(&estimate, 1));
+    headless::say(study_estimate(&estimate, 1));
     Ok(if stopped {
         STOPPED
     } else if tally.failed > 0 {
@@ -136,10 +136,10 @@ fn show_status(path: &Path, part: &StudyPart) -> Result<u8, Refusal> {
     let (folder, study) = find(path, part.out.as_deref())?;
     let cells = study.wanted(&part.only)?;
     let state = StudyState::read(&study, &folder);
-    println!("{}", study_status(&study, &state, &cells));
+    headless::say(study_status(&study, &state, &cells));
     let stages = study.stages_of(&cells);
     if state.tally(&study, &stages).done < stages.len() {
-        println!("{}", study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
+        headless::say(study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
     }
     Ok(0)
 }
@@ -182,7 +182,7 @@ fn require_room(study: &Study, stages: &[usize], jobs: usize, device: &DeviceCho
 fn conclude(folder: &StudyFolder, study: &Study, state: &StudyState, manner: &Manner) -> Result<(), Refusal> {
     let report = report::study::write(folder, study, state).map_err(|error| Refusal::Failure(error.to_string()))?;
     if !manner.quiet {
-        println!("{}", study_story(study, state, &report));
+        headless::say(study_story(study, state, &report));
     }
     Ok(())
 }

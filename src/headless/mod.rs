@@ -47,6 +47,11 @@ trait Screen {
     fn say(&mut self, text: &str);
 }
 
+/// Prints a result on stdout. A reader that has seen enough (`simtrot ... | head`) is no reason to fail.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise.
 ///
 /// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.

@@ -43,7 +43,7 @@ fn table(study: &Study, results: &StudyResults) -> String {
     let most = results.probed().last().copied();
     let probe = most.map(|volumes| format!("label probe, n = {volumes}"));
     let head: Vec<String> = axes.chain(numbers).chain(NUMBERS.map(|(name, _)| name.to_owned())).chain(probe).collect();
-    let rows = results.rows().map(|(index, group)| {
+    let rows = results.known_rows().map(|(index, group)| {
         let collapse = group.collapse.as_ref().map(|pair| results.seen(pair));
         let numbers = [
             group.name.clone(),

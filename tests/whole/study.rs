@@ -137,7 +137,7 @@ fn concluded(place: &Place, told: &str) {
     let page = read("report.html");
     assert!(super::report::stands_alone(&page) > 300);
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-    for sentence in ["SimTROT-W scores", "than from scratch", "2 test cases, 2 seeds"] {
+    for sentence in ["SimTROT-W scores", "than training from scratch", "2 test cases, 2 seeds"] {
         assert!(page.contains(sentence) && read("report.md").contains(sentence), "{sentence}: {told}");
     }
     assert!(told.contains("SimTROT-W scores") && told.contains("report.html"), "{told}");

@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, study: &Study, results: &StudyResults) {
                 .into_iter()
                 .flat_map(|along| [Measure::Dice, Measure::Hd95].map(|measure| (along.clone(), measure)))
                 .collect();
-            let columns = ((ui.available_width() / WIDTH) as usize).clamp(1, 4);
+            let columns = ((ui.available_width() / WIDTH) as usize).clamp(1, plots.len().clamp(1, 4));
             let width = ui.available_width() / columns as f32 - ui.spacing().item_spacing.x;
             for line in plots.chunks(columns) {
                 ui.horizontal_top(|ui| {

@@ -27,8 +27,14 @@ pub(super) fn show(ui: &mut Ui, open: &OpenStudy) {
         ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
         card::card(ui, |ui| conclusions(ui, open, results));
         ui.add_space(6.0);
-        if results.groups.iter().any(|group| group.dice.is_some() || group.collapse.is_some()) {
+        if results.groups.iter().any(|group| group.dice.is_some()) {
             along::show(ui, &open.study, results);
+        }
+        if results.told().next().is_some() {
+            card::card(ui, |ui| comparisons(ui, results));
+            ui.add_space(6.0);
+        }
+        if results.groups.iter().any(|group| group.dice.is_some() || group.collapse.is_some()) {
             card::card(ui, |ui| table(ui, open, results));
         }
     });
@@ -39,19 +45,6 @@ fn conclusions(ui: &mut Ui, open: &OpenStudy, results: &StudyResults) {
     card::title(ui, "What it shows");
     if let Some(summary) = results.summary() {
         ui.add(Label::new(RichText::new(summary).strong()).wrap());
-    }
-    for comparison in results.told() {
-        let Some(dice) = &comparison.dice else { continue };
-        let colour = match dice.reading() {
-            Reading::Better => palette.good(),
-            Reading::Worse => palette.bad(),
-            Reading::Open | Reading::Split | Reading::Once => ui.visuals().text_color(),
-        };
-        ui.horizontal_top(|ui| {
-            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 16.0), egui::Sense::hover());
-            ui.painter().circle_filled(rect.center(), 3.5, colour);
-            ui.add(Label::new(comparison.told()).wrap());
-        });
     }
     if results.told().next().is_none() {
         for sentence in results.sentences() {
@@ -70,6 +63,25 @@ fn conclusions(ui: &mut Ui, open: &OpenStudy, results: &StudyResults) {
     }
 }
 
+/// A sentence for each comparison, with a dot in the colour of good or bad news.
+fn comparisons(ui: &mut Ui, results: &StudyResults) {
+    let palette = Palette::of(ui);
+    card::title(ui, "Each comparison");
+    for comparison in results.told() {
+        let Some(dice) = &comparison.dice else { continue };
+        let colour = match dice.reading() {
+            Reading::Better => palette.good(),
+            Reading::Worse => palette.bad(),
+            Reading::Open | Reading::Split | Reading::Once => ui.visuals().text_color(),
+        };
+        ui.horizontal_top(|ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 16.0), egui::Sense::hover());
+            ui.painter().circle_filled(rect.center(), 3.5, colour);
+            ui.add(Label::new(comparison.told()).wrap());
+        });
+    }
+}
+
 /// A row for each group: the columns that the terminal prints.
 fn table(ui: &mut Ui, open: &OpenStudy, results: &StudyResults) {
     let study = &open.study;
@@ -85,7 +97,7 @@ fn table(ui: &mut Ui, open: &OpenStudy, results: &StudyResults) {
         );
     });
     let axes = results.axis_names(study);
-    let rows: Vec<(Vec<String>, usize)> = results.rows().map(|(index, _)| (results.level_names(study, index), index)).collect();
+    let rows: Vec<(Vec<String>, usize)> = results.known_rows().map(|(index, _)| (results.level_names(study, index), index)).collect();
     let wide = |place: usize| {
         let names = rows.iter().map(|(names, _)| names[place].chars().count());
         (names.max().unwrap_or(0).max(axes[place].chars().count()) as f32 * LETTER).clamp(*LEVEL.start(), *LEVEL.end())

@@ -28,7 +28,8 @@ const PROBED: [Probed; 3] = [
 
 /// Pre-trainings: loss, and collapse numbers over the steps.
 pub(super) fn pretraining(view: &View) -> Markup {
-    let all = view.results.pretrainings(view.study);
+    let mut all = view.results.pretrainings(view.study);
+    all.retain(|own| !view.records(&own.stages).is_empty());
     let (shown, left_out) = fitting(&all);
     let loss = |own: &Pretraining| averaged(&view.records(&own.stages), StageKind::Pretrain, losses);
     let plots: Vec<Plot> = std::iter::once(("Loss (running mean)", courses(shown, loss), None))
@@ -64,6 +65,11 @@ fn at_point(view: &View, levels: &[usize]) -> Vec<Plot> {
     let place = view.results.place(view.study, levels);
     let title = |what: &str| if place.is_empty() { what.to_owned() } else { format!("{what}: {place}") };
     let groups: Vec<&Group> = view.results.groups.iter().filter(|group| group.levels == levels).collect();
+    // A point whose own trainings have not begun shows what others show already.
+    let begun = |group: &&Group| view.cells(group).iter().any(|cell| view.state.runs[cell.finetuned].is_some());
+    if groups.iter().filter(|group| begun(group)).all(|group| group.same_as.is_some()) {
+        return Vec::new();
+    }
     let lines = |number: fn(&StageState) -> Course| -> Vec<Line> {
         let line = |group: &&Group| {
             let stages: Vec<usize> = view.cells(group).iter().map(|cell| cell.finetuned).collect();

@@ -77,14 +77,16 @@ pub(super) fn cases(view: &View) -> Markup {
         Ok(dataset) => dataset,
         Err(error) => return html! { p.absent { "The dataset could not be opened, so there are no pictures: " (error) } },
     };
-    let points = view.results.points();
+    let own_here = |levels: &Vec<usize>| {
+        view.results.groups.iter().any(|group| group.levels == *levels && group.same_as.is_none() && group.done() > 0)
+    };
+    let points: Vec<Vec<usize>> = view.results.points().into_iter().filter(own_here).collect();
     let arms: Vec<&str> = view.study.arms().iter().map(|arm| arm.name.as_str()).collect();
     let at = |levels: &Vec<usize>| -> Vec<Option<Segmented>> {
         let own = |arm: usize| view.results.groups.iter().find(|group| group.arm == arm && group.levels == *levels);
         (0..arms.len()).map(|arm| own(arm).and_then(|group| shown(view, group))).collect()
     };
     let rows: Vec<Row> = points.iter().map(|levels| Row { name: view.results.place(view.study, levels), arms: at(levels) }).collect();
-    let rows: Vec<Row> = rows.into_iter().filter(|row| row.arms.iter().any(Option::is_some)).collect();
     let left_out = rows.len().saturating_sub(MOST_ROWS);
     html! {
         @match rows.as_slice() {

@@ -41,7 +41,7 @@ pub(super) fn results(view: &View) -> Sheet {
     columns.extend([format!("{}s", view.results.repeat), "cases".to_owned(), "one-sided".to_owned()].map(Column::numbers));
     columns.extend(NUMBERS.map(|(name, _)| Column::numbers(name)));
     columns.extend(probed.iter().map(|volumes| Column::numbers(format!("label probe, n = {volumes}"))));
-    let rows = view.results.rows().map(|(index, group)| {
+    let rows = view.results.known_rows().map(|(index, group)| {
         let mut cells = place_cells(view, index);
         cells.push(Cell::Strong(spread(group.dice.as_ref(), Measure::Dice)));
         cells.push(Cell::Drawn(strip(scale, group)));

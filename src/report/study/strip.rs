@@ -83,6 +83,6 @@ mod tests {
         assert_eq!((scale.x(-1.0), scale.x(3.0)), (AIR, SIZE.0 - AIR));
         let drawn = scale.interval([-1.0, 1.0, 3.0], 2).into_string();
         assert!(drawn.contains("class=\"zero\" d=\"M50.5 0V18\"") && drawn.contains("cx=\"95.0\""), "{drawn}");
-        assert_eq!(Scale::covering([0.4].into_iter()), Some(Scale { low: -0.1, high: 0.9 }));
+        assert_eq!(Scale::covering([0.5].into_iter()), Some(Scale { low: 0.0, high: 1.0 }));
     }
 }

@@ -4,6 +4,9 @@ use super::words::counted;
 use super::{Comparison, Group, Paired, Reading, Role, Study, StudyResults};
 use crate::metrics::collapse::{Verdict, verdict};
 
+/// What a group without pre-training is called in a sentence.
+const SCRATCH: &str = "training from scratch";
+
 /// A Dice of 0 to 1 is counted in hundredths.
 const POINTS: f64 = 100.0;
 
@@ -12,7 +15,7 @@ pub(super) fn comparison(study: &Study, results: &StudyResults, [group, referenc
     let levels = results.place(study, &group.levels);
     let place = if levels.is_empty() { String::new() } else { format!("{levels}: ") };
     let elsewhere = reference.levels != group.levels;
-    let other = if elsewhere { format!("from scratch ({})", reference.title) } else { name(results, reference) };
+    let other = if elsewhere { format!("{SCRATCH} ({})", reference.title) } else { name(results, reference) };
     let subject = name(results, group);
     let Some(paired) = dice else {
         return format!("{place}{subject} and {other} have no test case of the same {} in common yet.", results.repeat);
@@ -54,7 +57,7 @@ fn name(results: &StudyResults, group: &Group) -> String {
         .filter(|other| other.pretraining == group.pretraining && other.levels == group.levels)
         .map(|other| other.arm)
         .collect();
-    let kind = group.pretraining.unwrap_or("from scratch");
+    let kind = group.pretraining.unwrap_or(SCRATCH);
     if arms.len() > 1 { format!("{kind} ({})", group.name) } else { kind.to_owned() }
 }
 

@@ -108,7 +108,10 @@ fn groups_are_means_over_repeats_and_twins_are_paired_by_case() {
     let scratch = results.groups.iter().position(|group| group.name == "scratch").unwrap();
     assert_eq!(results.level_names(&study, scratch), ["any"]);
     let sentences = results.sentences().join("\n");
-    assert!(sentences.contains("mask ratio 0.75: SimTROT-W scores 4.0 Dice points higher than from scratch (scratch)"), "{sentences}");
+    assert!(
+        sentences.contains("mask ratio 0.75: SimTROT-W scores 4.0 Dice points higher than training from scratch (scratch)"),
+        "{sentences}"
+    );
     assert!(sentences.contains("3 of 3 seeds agree): better, the interval excludes zero."), "{sentences}");
     assert!(sentences.contains("no difference shown"), "{sentences}");
     let summary = results.summary().unwrap();
@@ -173,7 +176,7 @@ fn the_strongest_from_scratch_had_the_same_labels_and_may_stand_elsewhere() {
     let strongest = of(&results, title, Role::Strongest);
     assert!(strongest.interval.mean.abs() < 1e-9, "an encoder at full speed with as many labels: {strongest:?}");
     let sentences = results.sentences().join("\n");
-    assert!(sentences.contains("than from scratch (labels 0.5, encoder as ever, scratch"), "{sentences}");
+    assert!(sentences.contains("than training from scratch (labels 0.5, encoder as ever, scratch"), "{sentences}");
 }
 
 #[test]

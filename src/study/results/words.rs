@@ -22,6 +22,11 @@ impl StudyResults {
         self.groups.iter().enumerate().filter(|(_, group)| group.same_as.is_none())
     }
 
+    /// Those of [`Self::rows`] that have something to show.
+    pub fn known_rows(&self) -> impl Iterator<Item = (usize, &Group)> {
+        self.rows().filter(|(_, group)| group.done() > 0 || (group.pretraining.is_some() && group.collapse.is_some()))
+    }
+
     /// Names of the axes that vary.
     pub fn axis_names<'a>(&self, study: &'a Study) -> Vec<&'a str> {
         self.axes.iter().map(|&axis| study.config.axes[axis].name.as_str()).collect()
