@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::product::{Extents, Strided, product};
-use super::simd::{LANES, Vectorised, vectorised};
+use super::simd::{Fused, LANES, fused};
 use super::softmax::{softmax, softmax_gradient};
 use super::{HostTensor, contiguous, elements, tensor};
 use crate::kernels::attention::{AttentionGradients, Inputs, MASKED, PADDING, WindowTables};
@@ -104,7 +104,7 @@ impl<'a> Call<'a> {
 
     /// Scaled queries, keys, values and the attention of every query over the keys, into `scratch`.
     #[inline(always)]
-    fn attend(&self, scratch: &mut Scratch, item: usize, head: usize) {
+    fn attend<const FUSED: bool>(&self, scratch: &mut Scratch, item: usize, head: usize) {
         let Scratch { query, key, value, turned, scores, .. } = scratch;
         for (part, out) in [&mut *query, &mut *key, &mut *value].into_iter().enumerate() {
             self.gather(out, self.qkv, Some(self.padding), [item, part * self.dim() + head * self.head_dim]);
@@ -115,7 +115,7 @@ impl<'a> Call<'a> {
         }
         self.transpose(turned, key);
         scores.resize(self.tokens * lanes(self.tokens), 0.0);
-        product(scores, self.by_rows(query), turned, self.square(self.head_dim));
+        product::<FUSED>(scores, self.by_rows(query), turned, self.square(self.head_dim));
         let bias = &self.bias[head * scores.len()..][..scores.len()];
         let regions = self
             .tables
@@ -158,11 +158,11 @@ impl<'a> Call<'a> {
 
     /// `scores` (turned over if `transposed`) times `[tokens, lanes of head_dim]`.
     #[inline(always)]
-    fn mix(&self, out: &mut Vec<f32>, scores: &[f32], transposed: bool, rows: &[f32]) {
+    fn mix<const FUSED: bool>(&self, out: &mut Vec<f32>, scores: &[f32], transposed: bool, rows: &[f32]) {
         let (row, column) = if transposed { (1, lanes(self.tokens)) } else { (lanes(self.tokens), 1) };
         out.resize(self.tokens * lanes(self.head_dim), 0.0);
         let extents = Extents { rows: self.tokens, inner: self.tokens, columns: lanes(self.head_dim) };
-        product(out, Strided { values: scores, row, column }, rows, extents);
+        product::<FUSED>(out, Strided { values: scores, row, column }, rows, extents);
     }
 
     /// Rows without the padding of their lanes.
@@ -237,15 +237,15 @@ struct Forward<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Vectorised for Forward<'_> {
+impl Fused for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { call, out, item, head, scratch } = self;
-        call.attend(scratch, item, head);
+        call.attend::<FUSED>(scratch, item, head);
         let Scratch { value, scores, product: result, .. } = scratch;
-        call.mix(result, scores, false, value);
+        call.mix::<FUSED>(result, scores, false, value);
         call.store(out, result, 1.0);
     }
 }
@@ -259,25 +259,25 @@ struct Backward<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Vectorised for Backward<'_> {
+impl Fused for Backward<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run(self) -> Vec<f32> {
+    fn run<const FUSED: bool>(self) -> Vec<f32> {
         let Self { call, out, grad, at: [head, first], scratch } = self;
         let part = call.tokens * call.head_dim;
         let scale = (call.head_dim as f32).powf(-0.5);
         let mut bias = vec![0.0; call.tokens * lanes(call.tokens)];
         for (item, out) in (first..).zip(out.chunks_exact_mut(3 * part)) {
-            call.attend(scratch, item, head);
+            call.attend::<FUSED>(scratch, item, head);
             let Scratch { query, key, value, turned, scores, grad: own_grad, score_gradient, product: result } = scratch;
             call.gather(own_grad, grad, None, [item, head * call.head_dim]);
-            call.mix(result, scores, true, own_grad);
+            call.mix::<FUSED>(result, scores, true, own_grad);
             call.store(&mut out[2 * part..], result, 1.0);
 
             call.transpose(turned, value);
             score_gradient.resize(call.tokens * lanes(call.tokens), 0.0);
-            product(score_gradient, call.by_rows(own_grad), turned, call.square(call.head_dim));
+            product::<FUSED>(score_gradient, call.by_rows(own_grad), turned, call.square(call.head_dim));
             let rows = score_gradient.chunks_exact_mut(lanes(call.tokens)).zip(scores.chunks_exact(lanes(call.tokens)));
             for (gradient, attention) in rows {
                 softmax_gradient(&mut gradient[..call.tokens], &attention[..call.tokens]);
@@ -285,9 +285,9 @@ impl Vectorised for Backward<'_> {
             for (bias, &gradient) in bias.iter_mut().zip(&*score_gradient) {
                 *bias += gradient;
             }
-            call.mix(result, score_gradient, false, key);
+            call.mix::<FUSED>(result, score_gradient, false, key);
             call.store(out, result, scale);
-            call.mix(result, score_gradient, true, query);
+            call.mix::<FUSED>(result, score_gradient, true, query);
             call.store(&mut out[part..], result, 1.0);
         }
         bias
@@ -302,7 +302,7 @@ pub fn attention(inputs: Inputs<Flex>, tables: &WindowTables) -> HostTensor {
     let mut results = vec![0.0; call.heads * items * part];
     let tasks = results.par_chunks_mut(part).enumerate();
     tasks.for_each_init(Scratch::default, |scratch, (task, out)| {
-        vectorised(Forward { call: &call, out, item: task % items, head: task / items, scratch });
+        fused(Forward { call: &call, out, item: task % items, head: task / items, scratch });
     });
     let samples = items / call.windows;
     tensor(call.to_tokens(&results, 1), [samples, call.count, call.dim()])
@@ -320,7 +320,7 @@ pub fn attention_gradients(inputs: Inputs<Flex>, tables: &WindowTables, grad: Ho
         results.par_chunks_mut(share * part).enumerate().map(move |(task, results)| ([head, task * share], results))
     });
     let bias: Vec<Vec<f32>> = tasks
-        .map_init(Scratch::default, |scratch, (at, out)| vectorised(Backward { call: &call, out, grad: elements(&grad), at, scratch }))
+        .map_init(Scratch::default, |scratch, (at, out)| fused(Backward { call: &call, out, grad: elements(&grad), at, scratch }))
         .collect();
     let [rows, heads] = table.layout().shape().dims();
     AttentionGradients {

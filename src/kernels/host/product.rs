@@ -1,6 +1,6 @@
 //! Small matrix products inside a task, where a call of the matrix library would cost more than the product.
 
-use super::simd::LANES;
+use super::simd::{LANES, multiply_add};
 
 /// Rows of the result worked on together; with [`LANES`] columns they fill the vector registers.
 const ROWS: usize = 8;
@@ -24,7 +24,7 @@ pub(super) struct Extents {
 
 /// `out = left right`; `right` `[inner, columns]` and `out` `[rows, columns]` lie row by row.
 #[inline(always)]
-pub(super) fn product(out: &mut [f32], left: Strided<'_>, right: &[f32], extents: Extents) {
+pub(super) fn product<const FUSED: bool>(out: &mut [f32], left: Strided<'_>, right: &[f32], extents: Extents) {
     let Extents { rows, inner, columns } = extents;
     for first in (0..rows).step_by(ROWS) {
         for column in (0..columns).step_by(LANES) {
@@ -34,7 +34,7 @@ pub(super) fn product(out: &mut [f32], left: Strided<'_>, right: &[f32], extents
                 for (row, sums) in sums.iter_mut().enumerate() {
                     // Rows beyond the last repeat it and are not stored.
                     let factor = left.values[(first + row).min(rows - 1) * left.row + at * left.column];
-                    *sums = std::array::from_fn(|lane| sums[lane] + factor * right[lane]);
+                    *sums = std::array::from_fn(|lane| multiply_add::<FUSED>(factor, right[lane], sums[lane]));
                 }
             }
             for (row, sums) in (first..rows).zip(&sums) {
@@ -56,7 +56,7 @@ mod tests {
         // Stored by columns: element (i, k) at i + k * rows.
         let strided = Strided { values: &left, row: 1, column: rows };
         let mut out = vec![f32::NAN; rows * columns];
-        product(&mut out, strided, &right, Extents { rows, inner, columns });
+        product::<false>(&mut out, strided, &right, Extents { rows, inner, columns });
         for i in 0..rows {
             for j in 0..columns {
                 let wanted: f32 = (0..inner).map(|k| left[i + k * rows] * right[k * columns + j]).sum();

@@ -1,7 +1,8 @@
 //! Vector instructions by run-time detection, and the functions that must vectorise.
 //!
 //! Everything here is plain arithmetic on fixed-size blocks, which the compiler turns into vector instructions of
-//! whatever set [`vectorised`] found. No fused multiply-add, so that all sets give the same bits.
+//! whatever set [`vectorised`] found. Long sums of products use fused multiply-adds where the machine has them ([`fused`]):
+//! half the instructions, and a product too small for a normal number never exists by itself, which would cost a hundred times a product.
 
 use macerator::{AutoArch, Simd, WithSimd};
 
@@ -33,6 +34,47 @@ pub(super) fn vectorised<W: Vectorised>(work: W) -> W::Output {
     }
 
     AutoArch::new().dispatch(Adapter(work))
+}
+
+/// Work whose inner loop is [`multiply_add`]: compiled once more for machines without a fused one.
+pub(super) trait Fused {
+    /// What the work returns.
+    type Output;
+
+    /// Does the work; implementations are `#[inline(always)]`.
+    fn run<const FUSED: bool>(self) -> Self::Output;
+}
+
+/// Runs `work` compiled for the best instruction set of this machine.
+#[inline]
+pub(super) fn fused<W: Fused>(work: W) -> W::Output {
+    struct Adapter<W, const FUSED: bool>(W);
+
+    impl<W: Fused, const FUSED: bool> Vectorised for Adapter<W, FUSED> {
+        type Output = W::Output;
+
+        #[inline(always)]
+        fn run(self) -> W::Output {
+            self.0.run::<FUSED>()
+        }
+    }
+
+    if fuses() { vectorised(Adapter::<W, true>(work)) } else { vectorised(Adapter::<W, false>(work)) }
+}
+
+/// Whether every instruction set that [`vectorised`] may choose on this machine has a fused multiply-add.
+fn fuses() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx2");
+    #[cfg(not(target_arch = "x86_64"))]
+    return cfg!(target_arch = "aarch64");
+}
+
+/// `a * b + c`, rounded once where `FUSED`.
+#[inline(always)]
+pub(super) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    // Where there is no such instruction, `mul_add` is a call for each number.
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Strands of a sum: enough to hide the latency of an addition, few enough for short rows.
@@ -79,9 +121,12 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
         [0.285_369_3, 0.152_931_14, 0.052_158_57, 0.009_727_402, 1.317_590_2e-4, -3.121_855_7e-4, -1.796_337_4e-5, 1.195_494_1e-5];
     const Z_STEP: f32 = 0.4 * std::f32::consts::FRAC_1_SQRT_2;
     const TO_UNIT: [f32; 2] = [3.190_476_2, -2.190_476_2];
+    /// e^(-x²/2) is 2e-32 there: nothing beside 1.
+    const FARTHEST: f32 = 12.0;
     /// 1 / √(2π)
     const PEAK: f32 = 0.398_942_3;
-    let bell = exp(-0.5 * x * x);
+    // Beyond, products with it would be no normal numbers.
+    let bell = if x.abs() > FARTHEST { 0.0 } else { exp(-0.5 * x * x) };
     let t = 1.0 / (1.0 + Z_STEP * x.abs());
     let tail = bell * t * polynomial(&SERIES, t * TO_UNIT[0] + TO_UNIT[1]);
     (if x > 0.0 { 1.0 - tail } else { tail }, bell * PEAK)
@@ -126,6 +171,22 @@ mod tests {
             assert!((f64::from(density) - wanted).abs() < 1e-7);
         }
         assert!(normal(f32::NAN).0.is_nan());
+    }
+
+    #[test]
+    fn a_multiply_add_is_one_whether_fused_or_not() {
+        use super::{Fused, fused, multiply_add};
+        struct Dot<'a>(&'a [f32]);
+        impl Fused for Dot<'_> {
+            type Output = f32;
+            #[inline(always)]
+            fn run<const FUSED: bool>(self) -> f32 {
+                self.0.iter().fold(0.0, |sum, &value| multiply_add::<FUSED>(value, value, sum))
+            }
+        }
+        let values: Vec<f32> = (0..100).map(|v| v as f32 - 50.0).collect();
+        assert_eq!(fused(Dot(&values)), values.iter().map(|v| v * v).sum::<f32>());
+        assert_eq!((multiply_add::<true>(3.0, 5.0, 7.0), multiply_add::<false>(3.0, 5.0, 7.0)), (22.0, 22.0));
     }
 
     #[test]

@@ -8,6 +8,10 @@ use super::{HostTensor, alone, contiguous, elements};
 /// Elements of one parallel task.
 const TASK_ELEMENTS: usize = 16 << 10;
 
+/// A score so far below the row's largest has the weight 0. Its own, 1e-33, would be lost beside 1 in any sum, and become a number
+/// below the normal ones in products, which cost a hundred times others: masked pairs of a shifted window have such scores.
+const FAINTEST: f32 = -75.0;
+
 /// `scores` becomes its own softmax.
 #[inline(always)]
 pub(super) fn softmax(scores: &mut [f32]) {
@@ -18,7 +22,8 @@ pub(super) fn softmax(scores: &mut [f32]) {
     }
     let mut total = 0.0;
     for score in scores.iter_mut() {
-        *score = exp(*score - largest);
+        let below = *score - largest;
+        *score = if below < FAINTEST { 0.0 } else { exp(below) };
     }
     for &score in &*scores {
         total += score;

@@ -9,7 +9,7 @@ mod weight_gradient;
 
 use rayon::prelude::*;
 
-use super::simd::{LANES, Vectorised, vectorised};
+use super::simd::{Fused, LANES, fused, multiply_add};
 use super::{HostTensor, contiguous, elements, tensor};
 use crate::kernels::ConvShape;
 use slab::{Geometry, Group, ROWS, Slab, Source};
@@ -60,11 +60,11 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-impl Vectorised for Forward<'_> {
+impl Fused for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<const FUSED: bool>(self) {
         let Self { parts, geometry, group, out, outputs, scratch: Scratch { slabs, row: out_row } } = self;
         slabs.resize_with(3 * parts.len(), Vec::new);
         let buffers = slabs.iter_mut().enumerate();
@@ -84,7 +84,7 @@ impl Vectorised for Forward<'_> {
                             let Some(slab) = slab else { continue };
                             for (tap, weight) in weight.chunks_exact(3 * channels).enumerate() {
                                 if let Some(input) = slab.row(tap, row) {
-                                    add_kernel_row(sums, &input[first * step..], step, weight);
+                                    add_kernel_row::<FUSED>(sums, &input[first * step..], step, weight);
                                 }
                             }
                         }
@@ -103,28 +103,28 @@ impl Vectorised for Forward<'_> {
 
 /// Adds the share of one row of the kernel: `row` begins at the first token's first place, tokens lie `step` apart.
 #[inline(always)]
-fn add_kernel_row(sums: &mut [Lanes; TOKENS], row: &[f32], step: usize, weight: &[Lanes]) {
+fn add_kernel_row<const FUSED: bool>(sums: &mut [Lanes; TOKENS], row: &[f32], step: usize, weight: &[Lanes]) {
     let token = |token: usize| &row[token * step..][..weight.len()];
     let tokens = [token(0), token(1), token(2), token(3), token(4), token(5), token(6), token(7)];
     // Spelt out, so that each sum stays in a register.
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *sums;
     for place in 0..weight.len() {
         let weight = weight[place];
-        add_product(&mut a, tokens[0][place], &weight);
-        add_product(&mut b, tokens[1][place], &weight);
-        add_product(&mut c, tokens[2][place], &weight);
-        add_product(&mut d, tokens[3][place], &weight);
-        add_product(&mut e, tokens[4][place], &weight);
-        add_product(&mut f, tokens[5][place], &weight);
-        add_product(&mut g, tokens[6][place], &weight);
-        add_product(&mut h, tokens[7][place], &weight);
+        add_product::<FUSED>(&mut a, tokens[0][place], &weight);
+        add_product::<FUSED>(&mut b, tokens[1][place], &weight);
+        add_product::<FUSED>(&mut c, tokens[2][place], &weight);
+        add_product::<FUSED>(&mut d, tokens[3][place], &weight);
+        add_product::<FUSED>(&mut e, tokens[4][place], &weight);
+        add_product::<FUSED>(&mut f, tokens[5][place], &weight);
+        add_product::<FUSED>(&mut g, tokens[6][place], &weight);
+        add_product::<FUSED>(&mut h, tokens[7][place], &weight);
     }
     *sums = [a, b, c, d, e, f, g, h];
 }
 
 #[inline(always)]
-fn add_product(sum: &mut Lanes, value: f32, lanes: &Lanes) {
-    *sum = std::array::from_fn(|lane| sum[lane] + value * lanes[lane]);
+fn add_product<const FUSED: bool>(sum: &mut Lanes, value: f32, lanes: &Lanes) {
+    *sum = std::array::from_fn(|lane| multiply_add::<FUSED>(value, lanes[lane], sum[lane]));
 }
 
 fn convolve(parts: &[Packed<'_>], shape: ConvShape, batch: usize, outputs: usize) -> HostTensor {
@@ -137,7 +137,7 @@ fn convolve(parts: &[Packed<'_>], shape: ConvShape, batch: usize, outputs: usize
         groups.map(move |(group, out)| (plane * geometry.groups_of_plane() + group, out))
     });
     groups.for_each_init(Scratch::default, |scratch, (group, out)| {
-        vectorised(Forward { parts, geometry, group: geometry.group(group), out, outputs, scratch });
+        fused(Forward { parts, geometry, group: geometry.group(group), out, outputs, scratch });
     });
     tensor(out, [batch, depth * height * width, outputs])
 }

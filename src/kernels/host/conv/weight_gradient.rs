@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::simd::{LANES, Vectorised, vectorised};
+use super::super::simd::{Fused, LANES, fused};
 use super::super::{HostTensor, contiguous, tensor};
 use super::slab::{Geometry, Slab, Source};
 use super::{Lanes, add_product};
@@ -26,12 +26,12 @@ struct Share<'a> {
     plane: usize,
 }
 
-impl Vectorised for Share<'_> {
+impl Fused for Share<'_> {
     /// `[kernel row][places in whole steps]`.
     type Output = Vec<Lanes>;
 
     #[inline(always)]
-    fn run(self) -> Vec<Lanes> {
+    fn run<const FUSED: bool>(self) -> Vec<Lanes> {
         let Self { source, grad, geometry, groups, block, plane } = self;
         let [depth, height, width] = geometry.output;
         let places = (3 * source.channels).next_multiple_of(PLACES);
@@ -54,7 +54,7 @@ impl Vectorised for Share<'_> {
                 for (step, total) in total.chunks_exact_mut(PLACES).enumerate() {
                     for row in 0..group.rows {
                         if let Some(input) = slab.row(tap, row) {
-                            add_outer(total, &input[step * PLACES..], &rows[row * row_length..], steps, width);
+                            add_outer::<FUSED>(total, &input[step * PLACES..], &rows[row * row_length..], steps, width);
                         }
                     }
                 }
@@ -66,21 +66,21 @@ impl Vectorised for Share<'_> {
 
 /// Adds the products of [`PLACES`] places with a lane block over a row's tokens, `steps` (input, gradient) apart.
 #[inline(always)]
-fn add_outer(sums: &mut [Lanes], row: &[f32], grad: &[f32], steps: [usize; 2], tokens: usize) {
+fn add_outer<const FUSED: bool>(sums: &mut [Lanes], row: &[f32], grad: &[f32], steps: [usize; 2], tokens: usize) {
     let sums: &mut [Lanes; PLACES] = sums.try_into().expect("as many as places");
     // Spelt out, because a loop over the places is vectorised across them, and every lane gathered.
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *sums;
     for token in 0..tokens {
         let values: &[f32; PLACES] = row[token * steps[0]..][..PLACES].try_into().expect("as many as places");
         let grad: &Lanes = grad[token * steps[1]..][..LANES].try_into().expect("as many as lanes");
-        add_product(&mut a, values[0], grad);
-        add_product(&mut b, values[1], grad);
-        add_product(&mut c, values[2], grad);
-        add_product(&mut d, values[3], grad);
-        add_product(&mut e, values[4], grad);
-        add_product(&mut f, values[5], grad);
-        add_product(&mut g, values[6], grad);
-        add_product(&mut h, values[7], grad);
+        add_product::<FUSED>(&mut a, values[0], grad);
+        add_product::<FUSED>(&mut b, values[1], grad);
+        add_product::<FUSED>(&mut c, values[2], grad);
+        add_product::<FUSED>(&mut d, values[3], grad);
+        add_product::<FUSED>(&mut e, values[4], grad);
+        add_product::<FUSED>(&mut f, values[5], grad);
+        add_product::<FUSED>(&mut g, values[6], grad);
+        add_product::<FUSED>(&mut h, values[7], grad);
     }
     *sums = [a, b, c, d, e, f, g, h];
 }
@@ -99,7 +99,7 @@ pub fn conv_weight_gradient(source: HostTensor, grad: HostTensor, shape: ConvSha
     let tasks = (0..jobs * shares).into_par_iter().map(|task| {
         let (job, first) = (task / shares, task % shares * share);
         let groups = first..groups.min(first + share);
-        vectorised(Share { source, grad, geometry, groups, block: job / 3, plane: job % 3 })
+        fused(Share { source, grad, geometry, groups, block: job / 3, plane: job % 3 })
     });
     let tasks: Vec<Vec<Lanes>> = tasks.collect();
     let places = (3 * inputs).next_multiple_of(PLACES);
