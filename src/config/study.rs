@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::parse::{from_ron, line_of, to_ron};
-use super::{ArmsConfig, Checker, ConfigError, RunConfig};
+use super::{Arm, ArmsConfig, Checker, ConfigError, OptimiserConfig, RunConfig};
+
+/// The AdamW twin warms up over one in so many of its steps ...
+const WARMUP_SHARE: usize = 33;
+/// ... but over no more than this.
+const MOST_WARMUP: usize = 500;
 
 /// A grid of runs: what is varied around which base.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +27,8 @@ pub struct StudyConfig {
     pub base: Base,
     /// Settings laid over the base, written `key=value` as for `--set`.
     pub set: Vec<String>,
-    /// What each point trains and compares; none: the base's own arms.
+    /// What each point trains and compares; none: the base's own arms. One from scratch with AdamW is added where there is none:
+    /// a gain over a weaker step rule alone may be the step rule's.
     pub arms: Option<ArmsConfig>,
     /// What is varied. The grid is every combination of levels.
     pub axes: Vec<Axis>,
@@ -127,7 +133,7 @@ impl StudyConfig {
         if let Some(arms) = &study.arms {
             base.arms = arms.clone();
         }
-        let study = Self { base: Base::Run(Box::new(base)), set: Vec::new(), arms: None, ..study };
+        let study = Self { base: Base::Run(Box::new(with_adamw_twin(base))), set: Vec::new(), arms: None, ..study };
         let mut checker = Checker::default();
         study.check(&mut checker);
         let problems: Vec<_> = checker.into_problems().into_iter().map(|problem| (line_of(text, &problem.key), problem)).collect();
@@ -136,7 +142,7 @@ impl StudyConfig {
 
     /// The study of one point that a run with arms is.
     pub fn of_run(run: RunConfig) -> Self {
-        Self { name: run.name.clone(), base: Base::Run(Box::new(run)), ..Self::default() }
+        Self { name: run.name.clone(), base: Base::Run(Box::new(with_adamw_twin(run))), ..Self::default() }
     }
 
     /// The run that is varied.
@@ -195,6 +201,24 @@ impl StudyConfig {
     }
 }
 
+/// The run with an arm from scratch under AdamW, unless one of its arms is that already.
+fn with_adamw_twin(mut run: RunConfig) -> RunConfig {
+    let is_twin = |arm: &Arm| {
+        arm.from.is_none() && run.with_arm(arm).is_ok_and(|own| matches!(own.finetune.optimiser, OptimiserConfig::AdamW { .. }))
+    };
+    let is_taken = |name: &str| run.arms.finetune.iter().any(|arm| arm.name == name);
+    let name = ["scratch_adamw", "adamw_from_scratch"].into_iter().find(|name| !is_taken(name));
+    if let Some(name) = name.filter(|_| !run.arms.finetune.iter().any(is_twin)) {
+        let warmup = (run.finetune.steps / WARMUP_SHARE).clamp(1, MOST_WARMUP);
+        let set = [
+            r#"finetune.optimiser={"adam_w":{"lr":1e-3,"weight_decay":3e-5}}"#.to_owned(),
+            format!(r#"finetune.schedule={{"warmup_cosine":{{"warmup":{warmup}}}}}"#),
+        ];
+        run.arms.finetune.push(Arm { name: name.to_owned(), from: None, set: set.to_vec() });
+    }
+    run
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +249,23 @@ mod tests {
     fn a_run_is_a_study_of_one_point() {
         let run = RunConfig::default();
         let study = StudyConfig::from_ron(&run.to_ron(), "r.ron", Path::new("")).unwrap();
-        assert_eq!((study.base(), study.axes.len()), (&run, 0));
+        let without_twin = |arms: &ArmsConfig| arms.finetune[..2].to_vec();
+        assert_eq!((without_twin(&study.base().arms), study.axes.len()), (run.arms.finetune.clone(), 0));
+        assert_eq!(RunConfig { arms: run.arms.clone(), ..study.base().clone() }, run);
+    }
+
+    #[test]
+    fn every_study_has_a_twin_from_scratch_under_adamw() {
+        let names = |text: &str| {
+            let study = StudyConfig::from_ron(text, "s.ron", Path::new("")).unwrap();
+            study.base().arms.finetune.iter().map(|arm| arm.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(TEXT), ["scratch", "simtrot_w", "scratch_adamw"]);
+        let tuned = TEXT.replace("\"pretrain.steps=7\"", r#""finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":0}}""#);
+        assert_eq!(names(&tuned), ["scratch", "simtrot_w"], "its twin is one already");
+        let study = StudyConfig::from_ron(TEXT, "s.ron", Path::new("")).unwrap();
+        let twin = study.base().with_arm(&study.base().arms.finetune[2]).unwrap();
+        assert!(matches!(twin.finetune.optimiser, OptimiserConfig::AdamW { .. }));
     }
 
     #[test]

@@ -298,14 +298,14 @@ mod tests {
     #[test]
     fn cells_share_what_their_settings_do_not_tell_apart() {
         let study = study(GRID);
-        assert_eq!(study.cells.len(), 2 * 3 * 2 * 2);
+        assert_eq!(study.cells.len(), 2 * 3 * 2 * 3);
         // Labels do not matter to pre-training, nor masks to a training from scratch.
         assert_eq!(count(&study, StageKind::Pretrain), 3 * 2);
-        assert_eq!(count(&study, StageKind::Finetune), 2 * 3 * 2 + 2 * 2);
+        assert_eq!(count(&study, StageKind::Finetune), 2 * 3 * 2 + 2 * (2 * 2));
         for (index, stage) in study.stages.iter().enumerate() {
             assert!(stage.after.is_none_or(|after| after < index && study.stages[after].kind == StageKind::Pretrain));
         }
-        let first: Vec<_> = study.cells[..12].iter().map(|cell| study.level(cell, 2)).collect();
+        let first: Vec<_> = study.cells[..18].iter().map(|cell| study.level(cell, 2)).collect();
         assert!(first.iter().all(|seed| *seed == "0"), "a study cut short has whole seeds: {first:?}");
         let names: std::collections::BTreeSet<_> = study.stages.iter().map(|stage| &stage.name).collect();
         assert_eq!(names.len(), study.stages.len());
@@ -316,18 +316,18 @@ mod tests {
         let shared = GRID.replace("values: [\"0\", \"1\"])", "values: [\"0\", \"1\"], shares_pretraining: true)");
         let study = study(&shared);
         assert_eq!(count(&study, StageKind::Pretrain), 3);
-        assert_eq!(count(&study, StageKind::Finetune), 2 * 3 * 2 + 2 * 2);
+        assert_eq!(count(&study, StageKind::Finetune), 2 * 3 * 2 + 2 * (2 * 2));
     }
 
     #[test]
     fn listed_points_and_only_choose_cells() {
         let listed = study(&GRID.replace("axes:", "points: [{\"mask\": \"0.25\", \"labels\": \"1\"}, {\"mask\": \"0.75\"}],\n axes:"));
-        assert_eq!(listed.cells.len(), (1 + 2) * 2 * 2);
+        assert_eq!(listed.cells.len(), (1 + 2) * 2 * 3);
         let study = study(GRID);
         let only = |texts: &[&str]| study.wanted(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Only>>());
-        assert_eq!(only(&[]).unwrap().len(), 24);
+        assert_eq!(only(&[]).unwrap().len(), 36);
         assert_eq!(only(&["seed=1", "arm=scratch"]).unwrap().len(), 6);
-        assert_eq!(only(&["mask=0.25", "mask=0.5"]).unwrap().len(), 16);
+        assert_eq!(only(&["mask=0.25", "mask=0.5"]).unwrap().len(), 24);
         assert!(only(&["mask=0.3"]).unwrap_err().to_string().contains("0.25, 0.5, 0.75"));
         assert!(only(&["msk=0.5"]).unwrap_err().to_string().contains("labels, mask, seed, arm"));
         let cells = only(&["seed=1", "arm=scratch", "mask=0.5"]).unwrap();

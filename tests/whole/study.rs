@@ -79,8 +79,8 @@ fn the_grid_is_told_before_anything_is_made() {
     let output = place.work(&["--dry-run"]).output().unwrap();
     let told = text(&output);
     assert!(output.status.success(), "{told}");
-    // Four pre-trainings, four fine-tunings from them, and one from scratch for each seed.
-    assert!(told.contains("8 cells of the grid, 4 pre-trainings and 6 fine-tunings"), "{told}");
+    // Four pre-trainings, four fine-tunings from them, and two from scratch for each seed: the twin, and one under AdamW.
+    assert!(told.contains("12 cells of the grid, 4 pre-trainings and 8 fine-tunings"), "{told}");
     assert!(!place.out().exists());
     let some = text(&place.work(&["--dry-run", "--only", "arm=scratch", "--only", "seed=1"]).output().unwrap());
     assert!(some.contains("2 cells of the grid, 0 pre-trainings and 1 fine-tuning "), "{some}");
@@ -120,12 +120,12 @@ fn a_killed_study_goes_on_with_what_is_missing() {
     let output = place.work(&["--jobs", "2"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let after = place.finished();
-    assert_eq!(after.len(), 10);
+    assert_eq!(after.len(), 12);
     for (stage, written) in known {
         assert_eq!(after[&stage], written, "{} was made again", stage.display());
     }
     let status = text(&simtrot(&["status", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap());
-    assert!(status.contains("10 trainings done") && !status.contains("missing"), "{status}");
+    assert!(status.contains("12 trainings done") && !status.contains("missing"), "{status}");
     let again = place.work(&[]).output().unwrap();
     assert!(again.status.success() && place.finished() == after, "a finished study is left as it is: {}", text(&again));
     concluded(&place, &text(&again));
@@ -145,10 +145,11 @@ fn concluded(place: &Place, told: &str) {
     assert!(page.contains("similarity of places, untrained") && page.contains("similarity of places, mask 0.75"), "no token maps");
     assert!(page.matches("slice\"").count() >= 2 * 3, "no segmentations");
     assert!(!page.contains("No segmentation was kept") && !page.contains("No tokens were kept"));
-    // Of each of 8 cells the one label and the mean.
-    assert_eq!(read("results.csv").lines().count(), 1 + 8 * 2);
-    assert_eq!(read("groups.csv").lines().count(), 1 + 3, "two pre-trained groups, and scratch once");
-    assert_eq!(read("comparisons.csv").lines().count(), 1 + 2 * 2, "two twins, Dice and HD95");
+    // Of each of 12 cells the one label and the mean.
+    assert_eq!(read("results.csv").lines().count(), 1 + 12 * 2);
+    assert_eq!(read("groups.csv").lines().count(), 1 + 4, "two pre-trained groups, and each from scratch once");
+    let twins = read("comparisons.csv").lines().filter(|line| line.contains(",twin,")).count();
+    assert_eq!(twins, 2 * 2, "two twins, Dice and HD95");
     let report = simtrot(&["report", &place.out().display().to_string()]).output().unwrap();
     assert!(report.status.success(), "{}", text(&report));
     assert_eq!(read("report.html"), page, "the same records make the same page");
@@ -175,7 +176,7 @@ fn a_failure_is_told_and_stops_nothing_else() {
     let told = text(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("no/such/folder") && told.contains("left out"), "{told}");
-    assert_eq!(place.finished().len(), 2 + 3, "all of the level that is there: {told}");
+    assert_eq!(place.finished().len(), 2 + 4, "all of the level that is there: {told}");
     let status = text(&simtrot(&["status", &place.out().display().to_string()]).output().unwrap());
     assert!(status.contains("failed"), "{status}");
 }

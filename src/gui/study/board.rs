@@ -111,7 +111,7 @@ mod tests {
         let (study, board) = board(&format!("{LABELS}{SEEDS}"));
         assert_eq!(board.rows, [["0.5"], ["1"]]);
         assert_eq!(board.repeats, ["seed 0", "seed 1", "seed 2"]);
-        assert_eq!(board.arms.len(), 2);
+        assert_eq!(board.arms.len(), 3);
         let cell = &study.cells[board.cell(1, 1, 2).unwrap()];
         assert_eq!((study.level(cell, 0), study.level(cell, 1), cell.arm), ("1", "2", 1));
         let titles: Vec<&str> = board.pretrainings.iter().map(|(_, title)| title.as_str()).collect();
