@@ -165,7 +165,7 @@ impl Setup {
     fn start(&mut self, ui: &mut Ui, desk: &Desk) {
         let problems = self.draft.problems();
         let reason = if desk.is_at_work() {
-            Some("One piece of work at a time: stop the run or study at work, or wait until it is done".to_owned())
+            Some("A run or study is at work: stop it, or wait until it is done".to_owned())
         } else if let Some(failure) = self.data.failure() {
             Some(failure.to_owned())
         } else {
