@@ -1,6 +1,11 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
 mod study;
+#[cfg(feature = "gui")]
+mod window;
+#[cfg(not(feature = "gui"))]
+#[path = "front/no_window.rs"]
+mod window;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -54,6 +59,7 @@ impl From<anyhow::Error> for Refusal {
 }
 
 /// What every command is told.
+#[derive(Clone)]
 struct Manner {
     device: DeviceChoice,
     quiet: bool,
@@ -73,18 +79,18 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         None => window::empty(&manner),
     };
-    let code = match result {
-        Ok(code) => code,
-        Err(Refusal::Input(message)) => {
-            eprintln!("error: {message}");
-            BAD_INPUT
-        }
-        Err(Refusal::Failure(message)) => {
-            eprintln!("error: {message}");
-            FAILED
-        }
+    ExitCode::from(told(result))
+}
+
+/// The exit code of a command; says why it was refused.
+fn told(result: Result<u8, Refusal>) -> u8 {
+    let (message, code) = match result {
+        Ok(code) => return code,
+        Err(Refusal::Input(message)) => (message, BAD_INPUT),
+        Err(Refusal::Failure(message)) => (message, FAILED),
     };
-    ExitCode::from(code)
+    eprintln!("error: {message}");
+    code
 }
 
 fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
@@ -137,7 +143,7 @@ fn train(config: &RunConfig, run: &RunArgs, manner: &Manner, job: impl FnOnce(Tr
     if manner.window {
         return window::follow(job, folder, config, manner);
     }
-    let (outcome, state) = follow(job, manner);
+    let (outcome, state) = follow(job, manner, Some(&config));
     // A refused start has no folder of its own: what lies there is somebody else's.
     if !state.stages.is_empty() {
         conclude(&folder, &config, state, &outcome, manner)?;
@@ -159,80 +165,9 @@ fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &O
     Ok(())
 }
 
-fn follow(job: Job, manner: &Manner) -> (Outcome, RunState) {
-    headless::follow(worker::spawn(job, manner.device.clone()), headless::Options { quiet: manner.quiet })
-}
-
-/// The window's part of the front: it follows runs in place of the terminal.
-#[cfg(feature = "gui")]
-mod window {
-    use super::{Manner, Refusal, conclude, exit_code};
-    use crate::config::RunConfig;
-    use crate::gui::{self, Left, NoWindow, Opening};
-    use crate::headless;
-    use crate::protocol::RunFolder;
-    use crate::worker::{Job, StudyJob};
-
-    impl From<NoWindow> for Refusal {
-        fn from(error: NoWindow) -> Self {
-            Self::Input(error.to_string())
-        }
-    }
-
-    /// Opens the window on an empty desk.
-    pub(super) fn empty(manner: &Manner) -> Result<u8, Refusal> {
-        show(Opening::Desk, manner)
-    }
-
-    /// Opens the window on a job that makes a run.
-    pub(super) fn follow(job: Job, folder: RunFolder, config: RunConfig, manner: &Manner) -> Result<u8, Refusal> {
-        show(Opening::Run { job: Box::new(job), folder, config: Box::new(config) }, manner)
-    }
-
-    /// Opens the window on a study that is to be worked on.
-    pub(super) fn follow_study(job: StudyJob, manner: &Manner) -> Result<u8, Refusal> {
-        show(Opening::Study(Box::new(job)), manner)
-    }
-
-    /// Shows the window; follows in the terminal what is still at work when it closes.
-    fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
-        let (left, state) = gui::open(opening, manner.device.clone())?;
-        let (handle, known, folder, config) = match left {
-            Some(Left::Run { handle, state, folder, config }) => (handle, *state, folder, config),
-            Some(Left::Study { handle, job }) => return super::study::follow(handle, &job, manner),
-            None => return Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
-        };
-        let (outcome, state) = headless::follow_on(handle, known, headless::Options { quiet: manner.quiet });
-        if !state.stages.is_empty() {
-            conclude(&folder, &config, state, &outcome, manner)?;
-        }
-        Ok(exit_code(&outcome))
-    }
-}
-
-/// A build without the window.
-#[cfg(not(feature = "gui"))]
-mod window {
-    use super::{Manner, Refusal};
-    use crate::config::RunConfig;
-    use crate::protocol::RunFolder;
-    use crate::worker::{Job, StudyJob};
-
-    fn refuse() -> Result<u8, Refusal> {
-        Err(Refusal::Input("this program was built without its window; add --no-gui".to_owned()))
-    }
-
-    pub(super) fn empty(_: &Manner) -> Result<u8, Refusal> {
-        refuse()
-    }
-
-    pub(super) fn follow_study(_: StudyJob, _: &Manner) -> Result<u8, Refusal> {
-        refuse()
-    }
-
-    pub(super) fn follow(_: Job, _: RunFolder, _: RunConfig, _: &Manner) -> Result<u8, Refusal> {
-        refuse()
-    }
+/// Follows a job in the terminal; `config` where it makes a run.
+fn follow(job: Job, manner: &Manner, config: Option<&RunConfig>) -> (Outcome, RunState) {
+    headless::follow(worker::spawn(job, manner.device.clone()), headless::Options { quiet: manner.quiet, config })
 }
 
 fn exit_code(outcome: &Outcome) -> u8 {
@@ -246,7 +181,7 @@ fn exit_code(outcome: &Outcome) -> u8 {
 
 fn infer(job: InferJob, manner: &Manner) -> Result<u8, Refusal> {
     let out = job.out.clone().unwrap_or_default();
-    let (outcome, state) = follow(Job::Infer(job), manner);
+    let (outcome, state) = follow(Job::Infer(job), manner, None);
     if outcome == Outcome::Completed && !manner.quiet {
         let written = state.stages.last().map_or(0, |stage| stage.done);
         headless::say(format_args!("{written} segmentation{} in {}", if written == 1 { "" } else { "s" }, out.display()));
@@ -268,7 +203,7 @@ fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[
 }
 
 fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refusal> {
-    let (outcome, state) = follow(Job::Probe(job), manner);
+    let (outcome, state) = follow(Job::Probe(job), manner, None);
     if outcome == Outcome::Completed {
         headless::say(headless::story(&RunConfig::default(), &state, None));
         if let Some(path) = json {

@@ -8,6 +8,7 @@ mod data;
 mod finetune;
 mod measure;
 mod model;
+mod naming;
 mod optimise;
 mod parse;
 mod pretext;
@@ -99,8 +100,7 @@ impl Default for RunConfig {
 impl Default for ArmsConfig {
     /// SimTROT-W beside its from-scratch twin.
     fn default() -> Self {
-        let arm = |name: &str, from: Option<&str>| Arm { name: name.to_owned(), from: from.map(str::to_owned), set: Vec::new() };
-        Self { pretrain: vec![arm("simtrot_w", None)], finetune: vec![arm("scratch", None), arm("simtrot_w", Some("simtrot_w"))] }
+        Self::beside_scratch(&PretrainConfig::default().arm_name())
     }
 }
 
@@ -143,7 +143,7 @@ impl RunConfig {
     /// # Errors
     /// An unknown key, a wrong type or a value out of range in [`Arm::set`].
     pub fn with_arm(&self, arm: &Arm) -> Result<Self, ConfigError> {
-        self.with_overrides(&arm.set)
+        self.laid_over(&arm.set, Self::with_setting)
     }
 
     /// The same with presets spelt out: what a run's folder keeps as `config.ron`.

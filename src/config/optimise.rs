@@ -4,6 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 
+/// AdamW's rate warms up over one in so many of its steps ...
+const WARMUP_SHARE: usize = 33;
+/// ... but over no more than this.
+const MOST_WARMUP: usize = 500;
+
 /// The rule that turns gradients into steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,7 +49,19 @@ pub enum ScheduleConfig {
     },
 }
 
+impl ScheduleConfig {
+    /// What AdamW wants over `steps` steps: a short warm-up, then half a cosine.
+    pub fn warmup_cosine(steps: usize) -> Self {
+        Self::WarmupCosine { warmup: (steps / WARMUP_SHARE).clamp(1, MOST_WARMUP) }
+    }
+}
+
 impl OptimiserConfig {
+    /// AdamW at its usual rate, with the weight decay that goes with the training.
+    pub fn adam_w(weight_decay: f64) -> Self {
+        Self::AdamW { lr: 1e-3, weight_decay }
+    }
+
     /// Learning rate before the schedule.
     pub fn base_lr(&self) -> f64 {
         match *self {

@@ -97,7 +97,7 @@ impl RunConfig {
             }
             (error, _) => error,
         })?;
-        config.checked(origin, text)
+        config.with_arms_of(text).checked(origin, text)
     }
 
     /// The config as RON text, every value spelt out.
@@ -108,15 +108,21 @@ impl RunConfig {
     /// Lays `key=value` settings over the config and checks the result.
     ///
     /// A key is dotted (`pretrain.mask_ratio`); a value is JSON, or a bare word for names such as `full`.
+    /// Arms and run that are called by the pretext task are called by that which is set.
     ///
     /// # Errors
     /// An unknown key, a wrong type, or a value out of range.
     pub fn with_overrides(&self, settings: &[String]) -> Result<Self, ConfigError> {
-        let mut config = self.clone();
-        for setting in settings {
-            config = config.with_override(setting)?;
-        }
-        config.checked("--set", "")
+        self.laid_over(settings, Self::with_override)
+    }
+
+    /// The config with settings laid over it, each by `lay`, and checked.
+    pub(super) fn laid_over(
+        &self,
+        settings: &[String],
+        lay: impl Fn(&Self, &str) -> Result<Self, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        settings.iter().try_fold(self.clone(), |config, setting| lay(&config, setting))?.checked("--set", "")
     }
 
     /// Lays one `key=value` setting over the config without checking ranges: a form is allowed to be wrong while it is filled in.
@@ -124,6 +130,11 @@ impl RunConfig {
     /// # Errors
     /// An unknown key or a wrong type.
     pub fn with_override(&self, setting: &str) -> Result<Self, ConfigError> {
+        Ok(self.with_setting(setting)?.called_by_task(self))
+    }
+
+    /// The same, with every name as it is.
+    pub(super) fn with_setting(&self, setting: &str) -> Result<Self, ConfigError> {
         let refuse = |message: String| ConfigError::Override { text: setting.to_owned(), message };
         let (key, text) =
             setting.split_once('=').ok_or_else(|| refuse("expected KEY=VALUE, for example pretrain.mask_ratio=0.5".to_owned()))?;

@@ -8,12 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::parse::{from_ron, line_of, to_ron};
-use super::{Arm, ArmsConfig, Checker, ConfigError, OptimiserConfig, RunConfig};
-
-/// The AdamW twin warms up over one in so many of its steps ...
-const WARMUP_SHARE: usize = 33;
-/// ... but over no more than this.
-const MOST_WARMUP: usize = 500;
+use super::{Arm, ArmsConfig, Checker, ConfigError, OptimiserConfig, RunConfig, ScheduleConfig};
 
 /// A grid of runs: what is varied around which base.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,7 +122,7 @@ impl StudyConfig {
         let study: Self = from_ron(text, origin)?;
         let base = match &study.base {
             Base::File(file) => RunConfig::load(&folder.join(file))?,
-            Base::Run(run) => (**run).clone(),
+            Base::Run(run) => (**run).clone().with_arms_of(text),
         };
         let mut base = base.with_overrides(&study.set)?;
         if let Some(arms) = &study.arms {
@@ -209,10 +204,10 @@ fn with_adamw_twin(mut run: RunConfig) -> RunConfig {
     let is_taken = |name: &str| run.arms.finetune.iter().any(|arm| arm.name == name);
     let name = ["scratch_adamw", "adamw_from_scratch"].into_iter().find(|name| !is_taken(name));
     if let Some(name) = name.filter(|_| !run.arms.finetune.iter().any(is_twin)) {
-        let warmup = (run.finetune.steps / WARMUP_SHARE).clamp(1, MOST_WARMUP);
+        let schedule = serde_json::to_string(&ScheduleConfig::warmup_cosine(run.finetune.steps)).expect("plain data becomes JSON");
         let set = [
             r#"finetune.optimiser={"adam_w":{"lr":1e-3,"weight_decay":3e-5}}"#.to_owned(),
-            format!(r#"finetune.schedule={{"warmup_cosine":{{"warmup":{warmup}}}}}"#),
+            format!("finetune.schedule={schedule}"),
         ];
         run.arms.finetune.push(Arm { name: name.to_owned(), from: None, set: set.to_vec() });
     }

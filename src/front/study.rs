@@ -73,7 +73,7 @@ fn work(job: &StudyJob, manner: &Manner) -> Result<u8, Refusal> {
 /// Follows a study at work to its end, and tells what came out.
 pub(super) fn follow(handle: StudyHandle, job: &StudyJob, manner: &Manner) -> Result<u8, Refusal> {
     let StudyJob { study, folder, stages, .. } = job;
-    let (tally, stopped) = follow_study(handle, study, stages, headless::Options { quiet: manner.quiet });
+    let (tally, stopped) = follow_study(handle, study, stages, headless::Options { quiet: manner.quiet, config: None });
     let state = StudyState::read(study, folder);
     if tally.done > 0 {
         conclude(folder, study, &state, manner)?;
@@ -119,7 +119,7 @@ fn show_plan(config: &Path, part: &StudyPart, manner: &Manner) -> Result<u8, Ref
         eprintln!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept");
     }
     let handle = spawn_study(job, manner.device.clone())?;
-    let (tally, stopped) = follow_study(handle, &study, &needed, headless::Options { quiet: true });
+    let (tally, stopped) = follow_study(handle, &study, &needed, headless::Options { quiet: true, config: None });
     let measured = StudyState::read(&study, &tried);
     let estimate = Estimate::from_trial(&study, &stages, (&state, &folder), (&measured, &tried));
     headless::say(study_estimate(&estimate, 1));

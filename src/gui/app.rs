@@ -1,24 +1,28 @@
 //! The window: a bar to choose the panel, the panel, a foot for troubles, and the question before it closes.
 
+#[path = "app_closing.rs"]
+mod closing;
+
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align, CentralPanel, Id, Layout, Modal, RichText, ScrollArea, Ui, ViewportCommand};
+use eframe::egui::{self, Align, CentralPanel, Layout, RichText, ScrollArea, Ui};
 use eframe::egui_wgpu::RenderState;
 use serde::{Deserialize, Serialize};
 
 use super::collapse::CollapsePanel;
 use super::keys_window::KeysWindow;
 use super::mask_ratio::MaskRatioPanel;
-use super::open::close;
 use super::run::RunPanel;
 use super::segmentation::SegmentationPanel;
 use super::study::StudyPanel;
-use super::{Desk, FollowedJob, Left, OpenRun, Opening, Palette, Settings, ThemeChoice, theme};
+use super::{Desk, Left, Opening, Palette, Settings, ThemeChoice, theme};
 use crate::device::DeviceChoice;
 use crate::protocol::{RunState, Severity};
-use crate::worker;
+use closing::Closing;
 
 /// Time that changed settings wait before they are written: sliders change them at each frame.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -65,17 +69,6 @@ impl Panel {
     }
 }
 
-/// What is asked before the window closes on a running job.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    No,
-    Asking,
-    /// Close as soon as the job has stopped and saved.
-    Stopping,
-    Leaving,
-    Confirmed,
-}
-
 /// The window's content.
 pub struct App {
     /// What the panels share.
@@ -97,6 +90,8 @@ pub struct App {
     changed_since: Option<Instant>,
     left: Option<SyncSender<(Option<Left>, RunState)>>,
     opened_on: Option<PathBuf>,
+    /// Whether what draws the window is gone.
+    gpu_lost: Arc<AtomicBool>,
 }
 
 impl App {
@@ -116,6 +111,7 @@ impl App {
             changed_since: None,
             left: None,
             opened_on: None,
+            gpu_lost: Arc::default(),
         }
     }
 
@@ -129,6 +125,17 @@ impl App {
         self.left = Some(left);
     }
 
+    /// Closes the window as soon as its GPU is gone, which `lost` tells: nothing would ever be drawn again.
+    pub(super) fn leave_with_gpu(&mut self, ctx: &egui::Context, lost: Arc<AtomicBool>) {
+        self.gpu_lost = lost;
+        let Some(gpu) = &self.desk.gpu else { return };
+        let (lost, ctx) = (self.gpu_lost.clone(), ctx.clone());
+        gpu.device.set_device_lost_callback(move |_, _| {
+            lost.store(true, Ordering::Relaxed);
+            ctx.request_repaint();
+        });
+    }
+
     /// Puts what the window was opened on onto the desk.
     pub fn begin(&mut self, opening: Opening) {
         match opening {
@@ -137,9 +144,7 @@ impl App {
                 self.desk.settings.panel = Panel::Run;
                 self.opened_on = Some(folder.root().to_owned());
                 let known = folder.replay().unwrap_or_default();
-                let handle = worker::spawn(*job, self.desk.device.clone());
-                self.desk.settings.remember_run(folder.root());
-                self.desk.put(OpenRun::at_work(folder, *config, FollowedJob::going_on(handle, known)));
+                self.desk.start(*job, folder, *config, known);
             }
             Opening::Study(job) => {
                 self.desk.settings.panel = Panel::Study;
@@ -151,15 +156,24 @@ impl App {
 
     /// One frame.
     pub fn show(&mut self, ui: &mut Ui) {
+        self.tend(ui.ctx());
+        self.draw(ui);
+    }
+
+    /// Takes in what has happened; also while the window is hidden.
+    fn tend(&mut self, ctx: &egui::Context) {
+        self.desk.poll(ctx);
+        self.run.tend(ctx, &mut self.desk);
+        self.segmentation.keep_up(ctx);
+        if let Some(chosen) = self.study.tend(ctx, &mut self.desk) {
+            self.run.take_dropped(ctx, &[chosen], &mut self.desk);
+        }
+        self.watch_closing(ctx);
+    }
+
+    fn draw(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
         theme::follow(&ctx, self.desk.settings.theme, self.desk.settings.zoom);
-        self.desk.poll(&ctx);
-        self.run.tend(&ctx, &mut self.desk);
-        self.segmentation.keep_up(&ctx);
-        if let Some(chosen) = self.study.tend(&ctx, &mut self.desk) {
-            self.run.take_dropped(&ctx, &[chosen], &mut self.desk);
-        }
-        self.watch_closing(&ctx);
         self.take_dropped(&ctx);
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));
         if !self.desk.troubles.is_empty() {
@@ -252,84 +266,6 @@ impl App {
         }
     }
 
-    /// Asks before a running job loses its window.
-    fn watch_closing(&mut self, ctx: &egui::Context) {
-        let running = self.desk.is_at_work();
-        let concluding = self.desk.runs.iter().any(OpenRun::is_concluding);
-        let asked = ctx.input(|input| input.viewport().close_requested());
-        if asked && self.segmentation.would_lose() {
-            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-            self.desk.settings.panel = Panel::Segmentation;
-            self.segmentation.ask_before_closing();
-            return;
-        }
-        match self.closing {
-            Closing::Stopping if !running && !concluding => {
-                self.closing = Closing::Confirmed;
-                close(ctx);
-            }
-            Closing::Confirmed | Closing::Leaving => {}
-            _ if asked && running => {
-                ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-                if self.closing == Closing::No {
-                    self.closing = Closing::Asking;
-                }
-            }
-            _ if asked && concluding => {
-                ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-                self.closing = Closing::Stopping;
-            }
-            _ => {}
-        }
-    }
-
-    fn question(&mut self, ctx: &egui::Context) {
-        if !matches!(self.closing, Closing::Asking | Closing::Stopping) {
-            return;
-        }
-        let study = self.desk.study_at_work.clone();
-        let Some(name) = study.clone().or_else(|| self.desk.at_work().map(|run| run.name().to_owned())) else {
-            if self.closing == Closing::Asking {
-                self.closing = Closing::No;
-            }
-            return;
-        };
-        let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
-            ui.set_max_width(420.0);
-            if self.closing == Closing::Stopping {
-                ui.heading("Stopping");
-                ui.horizontal(|ui| {
-                    ui.spinner();
-                    ui.label("The step under way is finished and saved; then the window closes.");
-                });
-                return;
-            }
-            ui.heading(format!("{name} is still at work"));
-            let (what, later) = if study.is_some() { ("study", "the study goes on later with what is missing") } else { ("run", "the run can be resumed later") };
-            ui.label(format!("Stopping finishes the step and saves; {later}. Without a window the {what} goes on in the background of this program until it is done."));
-            ui.add_space(8.0);
-            ui.horizontal_wrapped(|ui| {
-                if ui.button("Stop and save").clicked() {
-                    if let Some(run) = self.desk.at_work_mut() {
-                        run.job.stop();
-                    }
-                    self.study.stop();
-                    self.closing = Closing::Stopping;
-                }
-                if ui.button("Keep running without a window").clicked() {
-                    self.closing = Closing::Leaving;
-                    close(ctx);
-                }
-                if ui.button("Cancel").clicked() {
-                    self.closing = Closing::No;
-                }
-            });
-        });
-        if modal.should_close() && self.closing == Closing::Asking {
-            self.closing = Closing::No;
-        }
-    }
-
     /// Writes settings that have settled, or at once.
     fn store_settings(&mut self, ctx: &egui::Context, at_once: bool) {
         let Some(kept) = &self.kept else { return };
@@ -353,8 +289,12 @@ impl App {
 }
 
 impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.tend(ctx);
+    }
+
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
-        self.show(ui);
+        self.draw(ui);
     }
 
     fn on_exit(&mut self) {

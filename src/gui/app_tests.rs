@@ -1,12 +1,12 @@
 //! The window's frame: panels, keys, troubles, the question before it closes.
 
-use eframe::egui::{Key, ViewportEvent};
+use eframe::egui::{Key, ViewportCommand, ViewportEvent};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use super::*;
 use crate::config::RunConfig;
-use crate::gui::Action;
+use crate::gui::{Action, FollowedJob, OpenRun};
 use crate::gui::testing::{FakeWorker, fake_worker, has_gpu, window};
 use crate::protocol::{Command, Environment, Event, RunFolder};
 

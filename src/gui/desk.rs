@@ -7,16 +7,19 @@ use std::sync::Arc;
 use eframe::egui;
 use eframe::egui_wgpu::RenderState;
 
+use super::outlive::{AtWork, hold};
 use super::{Background, FollowedJob, Settings};
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
-use crate::protocol::{Preview, RunFolder, RunState, Severity, Stage, TokenPreview};
+use crate::protocol::{Preview, RunFolder, RunStages, RunState, Severity, Stage, TokenPreview};
 use crate::worker::{self, Job};
 
 /// A run on the desk: at work, or replayed from its folder.
 pub struct OpenRun {
     /// Its settings, resolved.
     pub config: RunConfig,
+    /// The stages that its settings ask for.
+    pub stages: RunStages,
     /// Where it is kept.
     pub folder: RunFolder,
     /// The worker, and the fold over everything that happened.
@@ -60,7 +63,7 @@ impl OpenRun {
     /// A run that was read from its folder.
     pub fn replayed(folder: RunFolder, config: RunConfig, state: RunState) -> Self {
         let report = Some(folder.report_path()).filter(|path| path.is_file());
-        Self { config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report }
+        Self { stages: RunStages::new(&config), config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report }
     }
 
     /// Reads the tokens that the stages kept, and tells which could not be read.
@@ -78,7 +81,7 @@ impl OpenRun {
 
     /// A run that a worker makes.
     pub fn at_work(folder: RunFolder, config: RunConfig, job: FollowedJob) -> Self {
-        Self { config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None }
+        Self { stages: RunStages::new(&config), config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None }
     }
 
     /// Its name, also before the worker has said a word.
@@ -182,8 +185,11 @@ impl Desk {
     /// Starts a job that makes a run, and shows it. `known` is what a resumed run's record holds already.
     pub fn start(&mut self, job: Job, folder: RunFolder, config: RunConfig, known: RunState) {
         self.settings.remember_run(folder.root());
-        let handle = worker::spawn(job, self.device.clone());
-        self.put(OpenRun::at_work(folder, config, FollowedJob::going_on(handle, known)));
+        let job = FollowedJob::going_on(worker::spawn(job, self.device.clone()), known);
+        if let Some(handle) = job.held() {
+            hold(AtWork::Run { handle, folder: folder.clone(), config: Box::new(config.clone()) });
+        }
+        self.put(OpenRun::at_work(folder, config, job));
     }
 
     /// Reads a run's folder and shows it when it is read.

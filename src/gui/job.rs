@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use eframe::egui;
 
+use super::outlive::Held;
 use crate::protocol::{Command, Event, Outcome, Preview, Record, RunState};
 use crate::worker::RunHandle;
 
@@ -19,7 +20,7 @@ const EVENTS_PER_FRAME: usize = 256;
 pub struct FollowedJob {
     /// The fold over its events.
     pub state: RunState,
-    handle: Option<RunHandle>,
+    handle: Option<Held<RunHandle>>,
     /// When the worker was last heard, or when it was first listened to.
     heard: Option<Instant>,
     paused: bool,
@@ -36,7 +37,7 @@ impl FollowedJob {
 
     /// Follows a resumed job, of which `state` is known already.
     pub fn going_on(handle: RunHandle, state: RunState) -> Self {
-        Self { state, handle: Some(handle), heard: Some(Instant::now()), ..Self::default() }
+        Self { state, handle: Some(Held::new(handle)), heard: Some(Instant::now()), ..Self::default() }
     }
 
     /// A job that ended before the window opened.
@@ -47,7 +48,9 @@ impl FollowedJob {
     /// Takes in what has happened, hands previews on, and asks for another look while the job runs.
     /// True in the one call that sees the job end.
     pub fn poll(&mut self, ctx: &egui::Context, mut look: impl FnMut(Preview)) -> bool {
-        let Some(handle) = &self.handle else { return false };
+        let Some(held) = self.held() else { return false };
+        let guard = held.get();
+        let Some(handle) = guard.as_ref() else { return false };
         ctx.request_repaint_after(LOOK_EVERY);
         while let Some(&command) = self.waiting.first() {
             match handle.commands.try_send(command) {
@@ -71,15 +74,21 @@ impl FollowedJob {
             }
         }
         handle.previews.try_iter().for_each(&mut look);
+        drop(guard);
         if ended {
             self.conclude();
         }
         ended
     }
 
+    /// The worker's handle, to hold where it outlives the window.
+    pub(super) fn held(&self) -> Option<Held<RunHandle>> {
+        self.handle.clone()
+    }
+
     /// Joins the worker, whose last words may have been a panic.
     fn conclude(&mut self) {
-        let Some(RunHandle { join, .. }) = self.handle.take() else { return };
+        let Some(RunHandle { join, .. }) = self.handle.take().and_then(|held| held.take()) else { return };
         (self.paused, self.stopping) = (false, false);
         let outcome = join.join().unwrap_or_else(|_| Outcome::Failed {
             message: "the worker ended by a fault of the program; what was saved is intact: resume the run".to_owned(),
@@ -139,7 +148,7 @@ impl FollowedJob {
 
     /// Hands the running job to somebody else.
     pub fn release(&mut self) -> Option<RunHandle> {
-        let handle = self.handle.take()?;
+        let handle = self.handle.take()?.take()?;
         for command in self.waiting.drain(..) {
             let _ = handle.commands.send(command);
         }

@@ -19,6 +19,7 @@ mod layout;
 mod marks;
 pub mod mask_ratio;
 mod open;
+mod outlive;
 pub mod run;
 pub mod segmentation;
 mod settings;

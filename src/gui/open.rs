@@ -1,11 +1,16 @@
 //! Opens the window, and tells what was left when it closed.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use eframe::egui::ViewportBuilder;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup};
 use eframe::{NativeOptions, egui, wgpu};
 
+use super::outlive::{GoOn, guard, rescue};
 use super::{App, Settings};
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
@@ -59,17 +64,24 @@ pub enum Left {
     },
 }
 
-/// There is nothing to open a window on.
+/// There is no window, or none any more.
 #[derive(Debug, thiserror::Error)]
-#[error("no window can be opened ({0}); without a display, add --no-gui")]
-pub struct NoWindow(String);
+pub enum NoWindow {
+    /// There is nothing to open one on.
+    #[error("no window can be opened ({0}); without a display, add --no-gui")]
+    NoDisplay(String),
+    /// It is gone, and nothing was at work in it.
+    #[error("the window is gone, with its display or with what draws on it ({0}); nothing was at work in it")]
+    Lost(String),
+}
 
 /// Shows the window until it is closed. Returns the job that is to go on without it, and how the run ended that was opened
-/// with it.
+/// with it. A job whose window is lost is returned as well; where the loss ends the process, `go_on` goes on with it in between,
+/// and its exit code is the program's.
 ///
 /// # Errors
-/// There is no display, or nothing that draws on it.
-pub fn open(opening: Opening, device: DeviceChoice) -> Result<(Option<Left>, RunState), NoWindow> {
+/// There is no display, or nothing that draws on it; or both went away while nothing was at work.
+pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Option<Left>, RunState), NoWindow> {
     display()?;
     let (settings, notice) = Settings::load();
     let size = settings.window_size.unwrap_or(FIRST_SIZE);
@@ -82,25 +94,38 @@ pub fn open(opening: Opening, device: DeviceChoice) -> Result<(Option<Left>, Run
         .with_drag_and_drop(true);
     let options = NativeOptions { viewport, wgpu_options: graphics(), persist_window: false, ..NativeOptions::default() };
     let (sender, left): (SyncSender<_>, Receiver<_>) = sync_channel(1);
-    let create = move |context: &eframe::CreationContext<'_>| {
+    let (opened, gpu_lost) = (Cell::new(false), Arc::new(AtomicBool::new(false)));
+    let create = |context: &eframe::CreationContext<'_>| {
         let mut app = App::new(&context.egui_ctx, settings, context.wgpu_render_state.clone(), device);
         app.keep_settings();
         app.hand_over_to(sender);
+        app.leave_with_gpu(&context.egui_ctx, gpu_lost.clone());
         if let Some(notice) = notice {
             app.desk.trouble(notice);
         }
         app.begin(opening);
+        opened.set(true);
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
-    eframe::run_native("simtrot", options, Box::new(create)).map_err(|error| NoWindow(error.to_string()))?;
-    Ok(left.try_recv().unwrap_or_default())
+    guard(go_on);
+    let shown = catch_unwind(AssertUnwindSafe(|| eframe::run_native("simtrot", options, Box::new(create))));
+    let rescued = rescue();
+    let (left, state) = left.try_recv().unwrap_or_default();
+    match (left.or(rescued), shown) {
+        (Some(left), _) => Ok((Some(left), state)),
+        (None, Ok(Ok(()))) if gpu_lost.load(Ordering::Relaxed) => Err(NoWindow::Lost("its GPU".to_owned())),
+        (None, Ok(Ok(()))) => Ok((None, state)),
+        (None, Ok(Err(error))) if !opened.get() => Err(NoWindow::NoDisplay(error.to_string())),
+        (None, Ok(Err(error))) => Err(NoWindow::Lost(error.to_string())),
+        (None, Err(_)) => Err(NoWindow::Lost("an internal error, told above".to_owned())),
+    }
 }
 
 /// The window's own device, with all that its adapter can hold: volumes are large.
 pub(super) fn graphics() -> WgpuConfiguration {
     let mut graphics = WgpuConfiguration::default();
     if let WgpuSetup::CreateNew(setup) = &mut graphics.wgpu_setup {
-        setup.device_descriptor = std::sync::Arc::new(|adapter| wgpu::DeviceDescriptor {
+        setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
             label: Some("window"),
             required_limits: adapter.limits(),
             ..wgpu::DeviceDescriptor::default()
@@ -113,7 +138,7 @@ pub(super) fn graphics() -> WgpuConfiguration {
 fn display() -> Result<(), NoWindow> {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if cfg!(all(unix, not(target_os = "macos"))) && !named("DISPLAY") && !named("WAYLAND_DISPLAY") && !named("WAYLAND_SOCKET") {
-        return Err(NoWindow("neither DISPLAY nor WAYLAND_DISPLAY is set".to_owned()));
+        return Err(NoWindow::NoDisplay("neither DISPLAY nor WAYLAND_DISPLAY is set".to_owned()));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Screen, progress};
-use crate::protocol::{Event, Record, RunState, Stage, StageState};
+use crate::protocol::{Event, Record, RunStages, RunState, Stage, StageState};
 use crate::report::wording::printable;
 
 /// Name, bar, units, and the stage's standing.
@@ -14,12 +14,17 @@ const TEMPLATE: &str = "{prefix} {bar:24.cyan/dim} {pos}/{len}  {wide_msg}";
 const CELLS: &str = "━╸─";
 
 /// Draws on stderr.
-#[derive(Default)]
 pub(super) struct Bars {
     bar: Option<ProgressBar>,
+    stages: Option<RunStages>,
 }
 
 impl Bars {
+    /// Bars of a job; `stages` where it makes a run.
+    pub(super) fn new(stages: Option<RunStages>) -> Self {
+        Self { bar: None, stages }
+    }
+
     fn begin(&mut self, stage: &StageState) {
         self.clear();
         let bar = ProgressBar::with_draw_target(Some(stage.total as u64), ProgressDrawTarget::stderr());
@@ -30,9 +35,9 @@ impl Bars {
         self.bar = Some(bar);
     }
 
-    fn advance(&mut self, stage: &StageState, now_secs: f64) {
+    fn advance(&mut self, stage: &StageState, state: &RunState) {
         if let Some(bar) = &self.bar {
-            bar.set_message(progress::standing(stage, now_secs));
+            bar.set_message(progress::standing(stage, state, self.stages.as_ref()));
             bar.set_position(stage.done as u64);
         }
     }
@@ -57,7 +62,7 @@ impl Screen for Bars {
             }
             Event::Progress { stage, .. } | Event::Step { stage, .. } | Event::Scored { stage, .. } => {
                 if let Some(stage) = known(stage) {
-                    self.advance(stage, record.secs);
+                    self.advance(stage, state);
                 }
             }
             Event::StageFinished { stage, secs } => {

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::{Screen, progress};
-use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageKind, StageState};
+use super::{Options, Screen, progress};
+use crate::protocol::{Event, Outcome, Record, RunStages, RunState, Severity, Stage, StageKind, StageState};
 use crate::report::wording::{clock, printable};
 
 /// Between two lines of a stage at least this share of its work is done ...
@@ -19,6 +19,7 @@ const SILENCE_SECS: f64 = 600.0;
 pub(super) struct Lines<'a> {
     out: &'a mut dyn Write,
     quiet: bool,
+    stages: Option<RunStages>,
     current: Option<Current>,
 }
 
@@ -31,8 +32,8 @@ struct Current {
 
 impl<'a> Lines<'a> {
     /// Lines to `out`; with `quiet`, warnings and failures only.
-    pub(super) fn new(out: &'a mut dyn Write, quiet: bool) -> Self {
-        Self { out, quiet, current: None }
+    pub(super) fn new(out: &'a mut dyn Write, options: Options<'_>) -> Self {
+        Self { out, quiet: options.quiet, stages: options.config.map(RunStages::new), current: None }
     }
 
     /// A line with the time since the job began; a pipe that is closed is no reason to stop training.
@@ -41,7 +42,8 @@ impl<'a> Lines<'a> {
     }
 
     /// Tells of a stage's progress now and then.
-    fn advance(&mut self, stage: &StageState, now_secs: f64) {
+    fn advance(&mut self, stage: &StageState, state: &RunState) {
+        let now_secs = state.secs;
         let Some(current) = self.current.as_mut().filter(|current| current.stage == stage.stage) else { return };
         let silence_secs = now_secs - current.told_secs;
         let far = stage.done.saturating_sub(current.told_done) as f64 >= SHARE * stage.total as f64;
@@ -49,7 +51,7 @@ impl<'a> Lines<'a> {
         if stage.done < stage.total && (far && silence_secs >= quiet_secs || silence_secs >= SILENCE_SECS) {
             (current.told_done, current.told_secs) = (stage.done, now_secs);
             let percent = 100.0 * stage.done as f64 / stage.total as f64;
-            let standing = progress::standing(stage, now_secs);
+            let standing = progress::standing(stage, state, self.stages.as_ref());
             self.line(now_secs, &format!("{}: {}/{} ({percent:.0} %)  {standing}", stage.stage, stage.done, stage.total));
         }
     }
@@ -75,7 +77,7 @@ impl Screen for Lines<'_> {
             }
             Event::Progress { stage, .. } | Event::Step { stage, .. } | Event::Scored { stage, .. } => {
                 if let Some(stage) = state.stage(stage.kind, &stage.arm) {
-                    self.advance(stage, secs);
+                    self.advance(stage, state);
                 }
             }
             Event::StageFinished { stage, secs: took_secs } => {

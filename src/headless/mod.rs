@@ -15,7 +15,8 @@ use std::io::{IsTerminal as _, Write};
 use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::Duration;
 
-use crate::protocol::{Command, Event, Outcome, Record, RunState};
+use crate::config::RunConfig;
+use crate::protocol::{Command, Event, Outcome, Record, RunStages, RunState};
 use crate::worker::RunHandle;
 use bars::Bars;
 use interrupt::Interrupts;
@@ -26,10 +27,12 @@ pub use study_follow::{follow_study, study_estimate, study_plan, study_status};
 pub use study_story::study_story;
 
 /// How a job is followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
     /// Tell warnings and failures only.
     pub quiet: bool,
+    /// The settings of a run, which tell what is still to come.
+    pub config: Option<&'a RunConfig>,
 }
 
 /// How long to wait for an event before looking for an interrupt again.
@@ -56,21 +59,21 @@ pub fn say(text: impl std::fmt::Display) {
 ///
 /// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
 /// Warnings are printed as they come, a failure with its cause and next step.
-pub fn follow(handle: RunHandle, options: Options) -> (Outcome, RunState) {
+pub fn follow(handle: RunHandle, options: Options<'_>) -> (Outcome, RunState) {
     follow_on(handle, RunState::default(), options)
 }
 
 /// The same for a job that another front end followed up to `state`.
-pub fn follow_on(handle: RunHandle, state: RunState, options: Options) -> (Outcome, RunState) {
+pub fn follow_on(handle: RunHandle, state: RunState, options: Options<'_>) -> (Outcome, RunState) {
     if options.quiet || !std::io::stderr().is_terminal() {
-        return listen_and_drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options.quiet));
+        return listen_and_drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options));
     }
-    listen_and_drive(handle, state, &mut Bars::default())
+    listen_and_drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)))
 }
 
 /// The same as plain lines without control characters, written to `out`.
-pub fn follow_plainly(handle: RunHandle, options: Options, out: &mut dyn Write) -> (Outcome, RunState) {
-    listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options.quiet))
+pub fn follow_plainly(handle: RunHandle, options: Options<'_>, out: &mut dyn Write) -> (Outcome, RunState) {
+    listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options))
 }
 
 fn listen_and_drive(handle: RunHandle, state: RunState, screen: &mut dyn Screen) -> (Outcome, RunState) {
@@ -148,7 +151,7 @@ mod tests {
             Outcome::Stopped
         });
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, false), &|| true);
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, Options::default()), &|| true);
         assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches("stopping").count(), 1, "{text}");
@@ -158,7 +161,7 @@ mod tests {
     fn a_panic_of_the_worker_is_a_failure_with_its_message() {
         let handle = worker(|_, _| panic!("lost the thread"));
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, true), &|| false);
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, Options { quiet: true, config: None }), &|| false);
         assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
         assert_eq!(state.outcome, Some(outcome));
         assert!(String::from_utf8(out).unwrap().contains("lost the thread"));

@@ -1,7 +1,9 @@
 //! The words in which a stage's progress is told; bars and plain lines share them.
 
-use crate::protocol::{ArmScores, Environment, Outcome, Severity, Stage, StageKind, StageState, TransferReport};
-use crate::report::wording::{count, duration};
+use crate::protocol::{
+    ArmScores, Environment, Outcome, RunStages, RunState, Severity, Stage, StageKind, StageState, TransferReport,
+};
+use crate::report::wording::{count, duration, time_left};
 
 /// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...
 const RECENT_SHARE: f64 = 0.05;
@@ -33,12 +35,13 @@ pub(super) fn began(stage: &StageState) -> String {
     }
 }
 
-/// `loss 3.58, 12.3 volumes/s, 2 min 05 s left`, as far as known.
-pub(super) fn standing(stage: &StageState, now_secs: f64) -> String {
+/// `loss 3.58, 12.3 volumes/s, 2 min 05 s left, about 9 min 10 s left in all`, as far as known; in all, where more is to come.
+pub(super) fn standing(stage: &StageState, state: &RunState, stages: Option<&RunStages>) -> String {
     let loss = recent_loss(stage).map(|loss| format!("loss {loss:.3}"));
     let pace = stage.steps.last().map(|step| format!("{:.1} volumes/s", step.volumes_per_sec));
-    let left = stage.eta_secs(now_secs).filter(|_| stage.done < stage.total).map(|secs| format!("{} left", duration(secs)));
-    [loss, pace, left].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let left = stage.eta_secs(state.secs).filter(|_| stage.done < stage.total).map(|secs| format!("{} left", duration(secs)));
+    let in_all = stages.filter(|stages| stages.is_more_to_come(state)).map(|stages| time_left(&stages.time_left(state)));
+    [loss, pace, left, in_all].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `pretrain simtrot_w: 300 steps in 2 min 05 s, loss 3.583`.

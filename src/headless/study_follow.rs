@@ -121,7 +121,7 @@ fn mean_dice(run: &RunState) -> Option<f64> {
 /// Follows a study to its end on stderr: bars where that is a terminal, a line for each training otherwise. Ctrl-C stops and saves.
 ///
 /// Hands back how far the wanted trainings are, and whether somebody stopped it.
-pub fn follow_study(handle: StudyHandle, study: &Study, stages: &[usize], options: Options) -> (Tally, bool) {
+pub fn follow_study(handle: StudyHandle, study: &Study, stages: &[usize], options: Options<'_>) -> (Tally, bool) {
     let StudyHandle { events, commands, join } = handle;
     let mut screen = Screen::new(study, stages.len(), options);
     let interrupts = Interrupts::listen();
@@ -163,7 +163,7 @@ struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    fn new(study: &'a Study, wanted: usize, options: Options) -> Self {
+    fn new(study: &'a Study, wanted: usize, options: Options<'_>) -> Self {
         let bars = std::io::stderr().is_terminal() && !options.quiet;
         let all = MultiProgress::new();
         let overall = if bars { all.add(ProgressBar::new(wanted as u64)) } else { ProgressBar::hidden() };
@@ -214,7 +214,7 @@ impl<'a> Screen<'a> {
                 if let Some(under_way) = state.stages.last() {
                     bar.set_length(under_way.total as u64);
                     bar.set_position(under_way.done as u64);
-                    bar.set_message(format!("{}  {}", under_way.stage, super::progress::standing(under_way, record.secs)));
+                    bar.set_message(format!("{}  {}", under_way.stage, super::progress::standing(under_way, state, None)));
                 }
             }
             StudyEvent::Ended { stage, outcome } => {

@@ -11,7 +11,7 @@ use crate::metrics::score::CaseScore;
 /// An event with the moment it happened: one line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Seconds since the job began.
+    /// Seconds at work since the job began, earlier sessions included; pauses do not count.
     #[serde(rename = "at_secs")]
     pub secs: f64,
     /// What happened.
@@ -252,7 +252,7 @@ pub enum Event {
     StageFinished {
         /// Which.
         stage: Stage,
-        /// Seconds it took.
+        /// Seconds at work that it took in this session.
         secs: f64,
     },
     /// The job ended.

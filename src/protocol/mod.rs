@@ -7,6 +7,7 @@ mod folder;
 mod preview;
 mod state;
 mod summary;
+mod time_left;
 mod tokens;
 
 pub use command::Command;
@@ -16,6 +17,7 @@ pub use folder::{Content, RunFolder, RunFolderError};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};
+pub use time_left::{RunStages, TimeLeft, cost_class};
 
 /// Version of `events.jsonl`, `summary.json` and `checkpoint.json`; raised when a reader would misunderstand.
 pub const SCHEMA: u32 = 1;

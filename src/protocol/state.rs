@@ -76,13 +76,6 @@ impl StageState {
         }
     }
 
-    /// Seconds until the stage is done at the pace so far; None before the first unit.
-    pub fn eta_secs(&self, now_secs: f64) -> Option<f64> {
-        let done = self.done.checked_sub(self.done_before).filter(|&done| done > 0)?;
-        let left = self.total.saturating_sub(self.done);
-        Some((now_secs - self.began_secs) / done as f64 * left as f64)
-    }
-
     /// The collapse numbers before the first step.
     pub fn untrained_probe(&self) -> Option<&CollapsePair> {
         self.probes.first().filter(|(step, _)| *step == 0).map(|(_, pair)| pair)

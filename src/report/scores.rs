@@ -7,6 +7,7 @@ use super::palette::ArmTones;
 use super::wording::{NOTHING, distance, list, or_nothing, share, signed_share};
 use crate::config::{DistanceUnit, EvaluateConfig, Hd95Convention, RunConfig};
 use crate::metrics::summary::Interval;
+use crate::volume::natural;
 
 /// `mm` or `voxels`.
 pub(crate) fn unit(config: &EvaluateConfig) -> &'static str {
@@ -131,7 +132,7 @@ fn differences(config: &RunConfig, arms: &[Arm<'_>]) -> Markup {
 
 fn by_case(arms: &[Arm<'_>]) -> Markup {
     let mut cases: Vec<&String> = arms.iter().flat_map(|arm| arm.cases.keys()).collect();
-    cases.sort();
+    cases.sort_by(|a, b| natural(a, b));
     cases.dedup();
     let cell = |arm: &Arm<'_>, case: &String, measure: Measure, word| {
         arm.cases.get(case).map_or_else(|| NOTHING.to_owned(), |scores| or_nothing(measure.of_case(scores), word))

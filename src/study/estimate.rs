@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::json;
-
 use super::{Progress, StagePlan, Study, StudyFolder, StudyState};
-use crate::protocol::{RunState, StageKind};
+use crate::protocol::{RunState, StageKind, cost_class};
 
 /// Stages that cost the same for each step have the same class.
 type Class = String;
@@ -118,19 +116,7 @@ impl Measured {
 
 /// What decides the cost of a step.
 fn class(plan: &StagePlan) -> Class {
-    let config = &plan.config;
-    let model = &config.model;
-    let step = match plan.kind {
-        StageKind::Pretrain => {
-            let own = &config.pretrain;
-            json!([model, own.task, own.batch, own.accumulate, own.crop_size])
-        }
-        _ => {
-            let own = &config.finetune;
-            json!([model, own.batch, own.accumulate, own.crop_size])
-        }
-    };
-    format!("{:?} {step}", plan.kind)
+    cost_class(plan.kind, &plan.config)
 }
 
 /// Optimiser steps that a stage has still to do.

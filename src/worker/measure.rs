@@ -14,9 +14,9 @@ use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
 use crate::metrics::CaseScore;
 use crate::model::Segmenter;
 use crate::preprocess::Case;
-use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind};
+use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind, StageState};
 use crate::train::{CaseSet, Checkpoint, Control, TrainError, Validate, load_segmenter};
-use crate::volume::nifti;
+use crate::volume::{natural, nifti};
 
 /// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.
 const WINDOW_BATCH: usize = 2;
@@ -57,7 +57,7 @@ pub(super) fn segment(
 /// their own grids and scores them.
 pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseSet, place: &TestPlace<'_>) -> Result<Ended, JobError> {
     let &TestPlace { config, folder, device, recorder } = place;
-    let began = std::time::Instant::now();
+    let began_secs = recorder.secs();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
     let found = Checkpoint::locate(checkpoints)?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
@@ -78,7 +78,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
         }
         recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
     }
-    recorder.emit(Event::StageFinished { stage: stage.clone(), secs: began.elapsed().as_secs_f64() });
+    recorder.emit(Event::StageFinished { stage: stage.clone(), secs: recorder.secs() - began_secs });
     Ok(Ended::Completed)
 }
 
@@ -111,7 +111,12 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
 
 /// `metrics.csv` of everything scored so far.
 pub(super) fn metrics_csv(state: &RunState) -> Vec<u8> {
-    let rows =
-        state.stages_of(StageKind::Test).flat_map(|stage| stage.scores.values().flatten().map(|score| (stage.stage.arm.as_str(), score)));
-    crate::evaluate::csv(rows.collect::<Vec<(&str, &CaseScore)>>().into_iter())
+    crate::evaluate::csv(state.stages_of(StageKind::Test).flat_map(in_order))
+}
+
+/// The scores of an arm, case 2 before case 10.
+fn in_order(stage: &StageState) -> impl Iterator<Item = (&str, &CaseScore)> {
+    let mut cases: Vec<_> = stage.scores.iter().collect();
+    cases.sort_by(|(a, _), (b, _)| natural(a, b));
+    cases.into_iter().flat_map(|(_, scores)| scores).map(|score| (stage.stage.arm.as_str(), score))
 }

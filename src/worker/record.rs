@@ -27,6 +27,8 @@ struct Inner {
     began: Instant,
     /// Seconds that earlier sessions of a resumed run took.
     before_secs: f64,
+    /// Seconds that this session was held: they count as no work.
+    held_secs: f64,
     state: RunState,
     stop_seen: bool,
 }
@@ -39,6 +41,7 @@ impl Recorder {
             previews,
             began: Instant::now(),
             before_secs: 0.0,
+            held_secs: 0.0,
             state: RunState::default(),
             stop_seen: false,
         };
@@ -89,10 +92,16 @@ impl Recorder {
         self.emit(Event::Notice { severity, text: text.into() });
     }
 
+    /// Seconds at work so far, earlier sessions included and pauses left out.
+    pub(super) fn secs(&self) -> f64 {
+        let inner = self.inner.borrow();
+        inner.before_secs + inner.began.elapsed().as_secs_f64() - inner.held_secs
+    }
+
     pub(super) fn emit(&self, event: Event) {
+        let record = Record { secs: self.secs(), event };
+        let droppable = record.event.may_be_dropped();
         let mut inner = self.inner.borrow_mut();
-        let droppable = event.may_be_dropped();
-        let record = Record { secs: inner.before_secs + inner.began.elapsed().as_secs_f64(), event };
         inner.state.apply(&record);
         if let Some(file) = &mut inner.file {
             let mut line = serde_json::to_vec(&record).expect("plain data becomes JSON");
@@ -141,7 +150,10 @@ impl Recorder {
         let mut paused = false;
         loop {
             let command = if paused {
-                self.commands.recv().unwrap_or(Command::Stop)
+                let held = Instant::now();
+                let command = self.commands.recv().unwrap_or(Command::Stop);
+                self.inner.borrow_mut().held_secs += held.elapsed().as_secs_f64();
+                command
             } else {
                 match self.commands.try_recv() {
                     Ok(command) => command,

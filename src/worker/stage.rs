@@ -50,12 +50,12 @@ impl Place<'_> {
             show: &|tokens| recorder.show_tokens(tokens, Some(&training.folder)),
             control: &|| recorder.control(),
         };
-        let began = std::time::Instant::now();
+        let began_secs = recorder.secs();
         let ending = train(&session)?;
         if ending == Ending::Stopped && recorder.control() == Control::Stop {
             return Ok(Ended::Stopped);
         }
-        recorder.emit(Event::StageFinished { stage: stage.clone(), secs: began.elapsed().as_secs_f64() });
+        recorder.emit(Event::StageFinished { stage: stage.clone(), secs: recorder.secs() - began_secs });
         if ending == Ending::Stopped {
             recorder.notice(Severity::Info, format!("{stage}: ended after --max-steps; --resume goes on"));
         }

@@ -235,7 +235,7 @@ fn a_quiet_terminal_tells_warnings_and_failures_only() {
     let failure = Outcome::Failed { message: "the device was lost; resume with --resume".into(), bad_input: false };
     records.push(Record { secs: 400.0, event: Event::Finished { outcome: failure } });
     let mut out = Vec::new();
-    headless::follow_plainly(worker(records), Options { quiet: true }, &mut out);
+    headless::follow_plainly(worker(records), Options { quiet: true, config: None }, &mut out);
     let text = String::from_utf8(out).unwrap();
     let lines: BTreeMap<bool, usize> = text.lines().fold(BTreeMap::new(), |mut lines, line| {
         *lines.entry(line.contains("warning: ") || line.contains("error: the device was lost; resume")).or_default() += 1;

@@ -4,9 +4,10 @@ use eframe::egui::{DragValue, RichText, Slider, Ui};
 
 use super::card::{self, row};
 use super::curves::number;
-use super::draft::{Draft, Work};
+use super::draft::{Draft, Part, Work};
 use super::settings::wrong;
-use crate::config::{Intensity, LabelFraction, OptimiserConfig, SplitConfig};
+use crate::config::{Intensity, LabelFraction, OptimiserConfig, ScheduleConfig, SplitConfig};
+use crate::report::wording::count;
 
 /// Key below which the learning rate stands.
 fn rate_key(part: &str, optimiser: OptimiserConfig) -> String {
@@ -18,21 +19,22 @@ fn rate_key(part: &str, optimiser: OptimiserConfig) -> String {
 
 /// Batch, crop and learning rate of the trainings that are wanted.
 pub(super) fn training(ui: &mut Ui, draft: &mut Draft) {
-    for (part, title) in [("pretrain", "Pre-training"), ("finetune", "Fine-tuning")] {
-        if part == "pretrain" && draft.work == Work::Finetune || part == "finetune" && draft.work == Work::Pretrain {
+    let parts = [(Part::Pretrain, "Pre-training", Work::Finetune), (Part::Finetune, "Fine-tuning", Work::Pretrain)];
+    for (training, title, without) in parts {
+        if draft.work == without {
             continue;
         }
         ui.label(RichText::new(title).strong());
         ui.end_row();
-        let config = draft.config();
-        let (batch, accumulate, crop_size, optimiser) = match part {
-            "pretrain" => {
+        let (config, part) = (draft.config(), training.key());
+        let (batch, accumulate, crop_size) = match training {
+            Part::Pretrain => {
                 let own = &config.pretrain;
-                (own.batch, own.accumulate, own.crop_size, own.optimiser)
+                (own.batch, own.accumulate, own.crop_size)
             }
-            _ => {
+            Part::Finetune => {
                 let own = &config.finetune;
-                (own.batch, own.accumulate, own.crop_size, own.optimiser)
+                (own.batch, own.accumulate, own.crop_size)
             }
         };
         row(ui, "Batch", "Volumes of one batch, and batches whose gradients are added up before a step", |ui| {
@@ -61,18 +63,49 @@ pub(super) fn training(ui: &mut Ui, draft: &mut Draft) {
             });
             wrong(ui, draft, &format!("{part}.crop_size"));
         });
-        row(ui, "Learning rate", "Before the schedule", |ui| {
-            ui.horizontal(|ui| {
-                let (mut rate, speed) = (optimiser.base_lr(), optimiser.base_lr() * 0.02);
-                let drag = DragValue::new(&mut rate).range(1e-8..=10.0).speed(speed).custom_formatter(|rate, _| number(rate));
-                if ui.add(drag).changed() {
-                    draft.set(&rate_key(part, optimiser), rate);
-                }
-                card::note(ui, if matches!(optimiser, OptimiserConfig::Sgd { .. }) { "SGD" } else { "AdamW" });
-            });
-            wrong(ui, draft, &format!("{part}.optimiser"));
-        });
+        optimiser(ui, draft, training);
     }
+}
+
+/// The step rule and its learning rate.
+fn optimiser(ui: &mut Ui, draft: &mut Draft, training: Part) {
+    let (config, part) = (draft.config(), training.key());
+    let (optimiser, schedule) = match training {
+        Part::Pretrain => (config.pretrain.optimiser, config.pretrain.schedule.clone()),
+        Part::Finetune => (config.finetune.optimiser, config.finetune.schedule.clone()),
+    };
+    row(ui, "Optimiser", "The rule that turns gradients into steps; it brings its usual learning rate and schedule", |ui| {
+        ui.horizontal(|ui| {
+            let is_adam_w = matches!(optimiser, OptimiserConfig::AdamW { .. });
+            for (adam_w, word, hint) in [
+                (false, "SGD", "With Nesterov momentum, as in the paper"),
+                (true, "AdamW", "Learns faster from few steps, and is advised for small sets"),
+            ] {
+                if ui.selectable_label(is_adam_w == adam_w, word).on_hover_text(hint).clicked() && is_adam_w != adam_w {
+                    draft.choose_optimiser(training, adam_w);
+                }
+            }
+        });
+        wrong(ui, draft, &format!("{part}.schedule"));
+    });
+    row(ui, "Learning rate", "Before the schedule", |ui| {
+        ui.horizontal(|ui| {
+            let (mut rate, speed) = (optimiser.base_lr(), optimiser.base_lr() * 0.02);
+            let drag = DragValue::new(&mut rate).range(1e-8..=10.0).speed(speed).custom_formatter(|rate, _| number(rate));
+            if ui.add(drag).changed() {
+                draft.set(&rate_key(part, optimiser), rate);
+            }
+            card::note(
+                ui,
+                match schedule {
+                    ScheduleConfig::Constant => "constant".to_owned(),
+                    ScheduleConfig::Poly { .. } => "falls to 0".to_owned(),
+                    ScheduleConfig::WarmupCosine { warmup } => format!("rises over {}, then falls", count(warmup, "step")),
+                },
+            );
+        });
+        wrong(ui, draft, &format!("{part}.optimiser"));
+    });
 }
 
 /// Intensities, labels, split, seed.

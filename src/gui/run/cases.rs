@@ -10,6 +10,7 @@ use super::card;
 use crate::gui::Palette;
 use crate::report::wording::count;
 use crate::volume::check::{CaseRow, CheckReport, image_cells, label_cell};
+use crate::volume::natural;
 
 const ROW_HEIGHT: f32 = 22.0;
 /// Two small lines of text, and three where columns are narrow.
@@ -252,27 +253,6 @@ fn compare(a: &Line, b: &Line, key: Key) -> Ordering {
     }
 }
 
-/// By letters, and by number where both have digits: case 2 stands before case 10.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (Some(first), Some(second)) = (a.chars().next(), b.chars().next()) else { return a.len().cmp(&b.len()) };
-        let order = if first.is_ascii_digit() && second.is_ascii_digit() {
-            let (left, right) = (&a[..digits(a)], &b[..digits(b)]);
-            let (short, long) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
-            (a, b) = (&a[left.len()..], &b[right.len()..]);
-            short.len().cmp(&long.len()).then_with(|| short.cmp(long))
-        } else {
-            (a, b) = (&a[first.len_utf8()..], &b[second.len_utf8()..]);
-            first.cmp(&second)
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
 fn line(row: &CaseRow, foreground: &[u32], problems: &[String]) -> Line {
     let image = row.image.as_ref();
     let [shape, spacing, axes, intensity] = image.map_or(["-", "-", "-", "-"].map(str::to_owned), image_cells);
@@ -292,13 +272,6 @@ fn line(row: &CaseRow, foreground: &[u32], problems: &[String]) -> Line {
 mod tests {
     use super::*;
     use crate::volume::check::ImageSummary;
-
-    #[test]
-    fn numbers_in_names_count() {
-        let mut names = ["liver_10", "liver_9", "liver_2", "brain_7", "liver_009", "liver"];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["brain_7", "liver", "liver_2", "liver_9", "liver_009", "liver_10"]);
-    }
 
     #[test]
     fn columns_sort_by_their_numbers_and_back() {

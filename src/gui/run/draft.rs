@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::recipe::{Recipe, Size};
-use crate::config::{ConfigError, ConfigProblem, DataSource, Intensity, ModelConfig, Preset, RunConfig, SplitConfig};
+use crate::config::{
+    ConfigError, ConfigProblem, DataSource, FinetuneConfig, Intensity, ModelConfig, OptimiserConfig, Preset, PretrainConfig, RunConfig,
+    ScheduleConfig, SplitConfig,
+};
 use crate::protocol::RunFolder;
 use crate::volume::check::CheckReport;
 use crate::worker::{Job, Start, Training};
@@ -20,6 +23,25 @@ pub(super) enum Work {
     Pretrain,
     /// Fine-tuning alone, then the test cases.
     Finetune,
+}
+
+/// One of the two trainings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Without labels.
+    Pretrain,
+    /// With labels.
+    Finetune,
+}
+
+impl Part {
+    /// The key of its settings.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::Finetune => "finetune",
+        }
+    }
 }
 
 /// A run that is being set up.
@@ -67,7 +89,7 @@ impl Draft {
             problems: Vec::new(),
             refused: None,
             revision: 0,
-            named: true,
+            named: false,
             work: Work::Compare,
             from: None,
             parent: parent.to_owned(),
@@ -125,8 +147,11 @@ impl Draft {
     pub(super) fn set_text(&mut self, setting: &str) {
         match self.config.with_override(setting) {
             Ok(config) => {
-                self.named |= config.name != self.config.name;
-                self.config = config;
+                let names_the_run = setting.split_once('=').is_some_and(|(key, _)| key.trim() == "name");
+                // A name that the user gave does not follow the pretext task.
+                let name = if self.named && !names_the_run { self.config.name.clone() } else { config.name.clone() };
+                self.named |= names_the_run;
+                self.config = RunConfig { name, ..config };
                 self.changed();
             }
             Err(error) => {
@@ -198,6 +223,37 @@ impl Draft {
         self.changed();
     }
 
+    /// Chooses a training's optimiser, with the learning rate and the schedule that go with it.
+    pub(super) fn choose_optimiser(&mut self, part: Part, adam_w: bool) {
+        let (weight_decay, steps, sgd) = match part {
+            Part::Pretrain => {
+                let usual = PretrainConfig::default();
+                (1e-5, self.config.pretrain.steps, (usual.optimiser, usual.schedule))
+            }
+            Part::Finetune => {
+                let usual = FinetuneConfig::default();
+                (3e-5, self.config.finetune.steps, (usual.optimiser, usual.schedule))
+            }
+        };
+        let (optimiser, schedule) =
+            if adam_w { (OptimiserConfig::adam_w(weight_decay), ScheduleConfig::warmup_cosine(steps)) } else { sgd };
+        self.set(&format!("{}.optimiser", part.key()), optimiser);
+        self.set(&format!("{}.schedule", part.key()), schedule);
+    }
+
+    /// Chooses a training's length. A warm-up of the usual length follows it.
+    pub(super) fn choose_steps(&mut self, part: Part, steps: usize) {
+        let (before, schedule) = match part {
+            Part::Pretrain => (self.config.pretrain.steps, &self.config.pretrain.schedule),
+            Part::Finetune => (self.config.finetune.steps, &self.config.finetune.schedule),
+        };
+        let usual = *schedule == ScheduleConfig::warmup_cosine(before);
+        self.set(&format!("{}.steps", part.key()), steps);
+        if usual {
+            self.set(&format!("{}.schedule", part.key()), ScheduleConfig::warmup_cosine(steps));
+        }
+    }
+
     /// The named network that the settings amount to.
     pub(super) fn preset(&self) -> Option<Preset> {
         match &self.config.model {
@@ -250,6 +306,7 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PretextTask;
 
     fn draft() -> Draft {
         Draft::new(Recipe::Demo, None).unwrap()
@@ -301,5 +358,36 @@ mod tests {
         draft.choose_network(Preset::UnetrSynapse);
         assert_eq!(draft.config().finetune.crop_size, [64, 128, 128]);
         assert_eq!((draft.preset(), draft.problems().len()), (Some(Preset::UnetrSynapse), 0));
+    }
+
+    #[test]
+    fn run_and_arms_are_called_by_their_pretext_task_unless_the_user_named_them() {
+        let mut draft = Draft::new(Recipe::Hippocampus, None).unwrap();
+        draft.set("pretrain.task", PretextTask::BTrot);
+        let config = draft.config();
+        assert_eq!((config.name.as_str(), config.arms.pretrain[0].name.as_str()), ("hippocampus_b_trot", "b_trot"));
+        assert!(draft.folder().root().ends_with("runs/hippocampus_b_trot"));
+        let mut again = Draft::like(draft.config(), Path::new("runs"));
+        again.set("pretrain.task", PretextTask::Byol);
+        assert_eq!(again.config().name, "hippocampus_byol_2");
+        draft.set("name", "my_b_trot");
+        draft.set("pretrain.task", PretextTask::Simclr);
+        assert_eq!((draft.config().name.as_str(), draft.config().arms.pretrain[0].name.as_str()), ("my_b_trot", "simclr"));
+    }
+
+    #[test]
+    fn an_optimiser_brings_its_rate_and_schedule_and_the_warm_up_follows_the_steps() {
+        let mut draft = draft();
+        draft.choose_optimiser(Part::Finetune, true);
+        draft.choose_optimiser(Part::Pretrain, true);
+        let RunConfig { pretrain, finetune, .. } = draft.config();
+        assert_eq!((pretrain.optimiser, finetune.optimiser), (OptimiserConfig::adam_w(1e-5), OptimiserConfig::adam_w(3e-5)));
+        assert_eq!(finetune.schedule, ScheduleConfig::WarmupCosine { warmup: 30 });
+        draft.choose_steps(Part::Finetune, 330);
+        assert_eq!(draft.config().finetune.schedule, ScheduleConfig::WarmupCosine { warmup: 10 });
+        draft.choose_optimiser(Part::Finetune, false);
+        let usual = FinetuneConfig::default();
+        let finetune = &draft.config().finetune;
+        assert_eq!((finetune.optimiser, &finetune.schedule, finetune.steps), (usual.optimiser, &usual.schedule, 330));
     }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::{ConfigError, Preset, RunConfig};
 
+/// The mask ratio for a small set of cases, as in `configs/hippocampus/simtrot_w.ron`.
+const SMALL_MASK_RATIO: f64 = 0.25;
+
 /// Where a run's settings began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Recipe {
@@ -77,7 +80,13 @@ impl Recipe {
             }
             Self::Brats => shipped(include_str!("../../../configs/brats/nnformer_simtrot_w.ron"), "configs/brats/nnformer_simtrot_w.ron"),
             Self::File(path) => RunConfig::load(path),
-            Self::Defaults | Self::Run(_) => Ok(RunConfig::default()),
+            Self::Defaults => {
+                let mut config = RunConfig::default();
+                // What small sets are advised to take; the program's own default is the paper's.
+                config.pretrain.mask_ratio = SMALL_MASK_RATIO;
+                Ok(config)
+            }
+            Self::Run(_) => Ok(RunConfig::default()),
         }
     }
 }
@@ -131,6 +140,12 @@ mod tests {
         for recipe in Recipe::SHIPPED {
             assert!(recipe.load().unwrap().problems().is_empty(), "{}", recipe.title());
         }
+    }
+
+    #[test]
+    fn the_defaults_mask_as_little_as_small_sets_are_advised_to() {
+        let mask_ratio = |recipe: Recipe| recipe.load().unwrap().pretrain.mask_ratio;
+        assert_eq!(mask_ratio(Recipe::Defaults), mask_ratio(Recipe::Hippocampus));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use eframe::egui::{Button, CollapsingHeader, ComboBox, DragValue, RichText, Slid
 
 use super::advanced;
 use super::card::{self, form, row};
-use super::draft::{Draft, Work};
+use super::draft::{Draft, Part, Work};
 use super::fetch::Ask;
 use super::recipe::{Recipe, Size};
 use crate::config::{ModelConfig, Preset, PretextTask, Rotate};
@@ -242,17 +242,17 @@ fn pretext(ui: &mut Ui, draft: &mut Draft) {
 /// Steps of the trainings that are wanted.
 fn lengths(ui: &mut Ui, draft: &mut Draft) {
     let (pretrain, finetune) = (draft.work != Work::Finetune, draft.work != Work::Pretrain);
-    for (name, key, shown) in [("Pre-train", "pretrain.steps", pretrain), ("Fine-tune", "finetune.steps", finetune)] {
+    for (name, part, shown) in [("Pre-train", Part::Pretrain, pretrain), ("Fine-tune", Part::Finetune, finetune)] {
         if !shown {
             continue;
         }
         row(ui, name, "Optimiser steps", |ui| {
             let config = draft.config();
-            let mut steps = if key == "pretrain.steps" { config.pretrain.steps } else { config.finetune.steps };
+            let mut steps = if part == Part::Pretrain { config.pretrain.steps } else { config.finetune.steps };
             if ui.add(DragValue::new(&mut steps).range(1..=100_000_000).speed(10).suffix(" steps")).changed() {
-                draft.set(key, steps);
+                draft.choose_steps(part, steps);
             }
-            wrong(ui, draft, key);
+            wrong(ui, draft, &format!("{}.steps", part.key()));
         });
     }
 }

@@ -162,15 +162,28 @@ impl Setup {
         wish
     }
 
+    /// Why the run cannot be started.
+    fn hindrance(&self, desk: &Desk) -> Option<String> {
+        if desk.is_at_work() {
+            return Some("A run or study is at work: stop it, or wait until it is done".to_owned());
+        }
+        if let Some(failure) = self.data.failure() {
+            return Some(failure.to_owned());
+        }
+        let Some(report) = self.data.report() else { return Some("The cases are being checked".to_owned()) };
+        let unusable = report.unusable().len();
+        let cases = crate::report::wording::count(unusable, "case");
+        if unusable > 0 && unusable == report.rows.len() {
+            return Some(format!("No case can be used: {cases} with problems. Mend the files that are named, then open the dataset again"));
+        }
+        if unusable > 0 && !self.draft.config().data.skip_bad {
+            return Some(format!("{cases} cannot be used: mend the files that are named, or tick above to go on without"));
+        }
+        self.draft.problems().first().map(|problem| format!("{} {}", problem.key, problem.message))
+    }
+
     fn start(&mut self, ui: &mut Ui, desk: &Desk) {
-        let problems = self.draft.problems();
-        let reason = if desk.is_at_work() {
-            Some("A run or study is at work: stop it, or wait until it is done".to_owned())
-        } else if let Some(failure) = self.data.failure() {
-            Some(failure.to_owned())
-        } else {
-            problems.first().map(|problem| format!("{} {}", problem.key, problem.message))
-        };
+        let reason = self.hindrance(desk);
         let free = reason.is_none() && !self.starting.is_under_way();
         let visuals = ui.visuals();
         let (fill, ink) = (visuals.selection.bg_fill, visuals.selection.stroke.color);

@@ -5,10 +5,9 @@ use std::time::Duration;
 use eframe::egui::{Align, Layout, RichText, Ui, vec2};
 
 use super::card;
-use crate::config::{Arm, RunConfig};
 use crate::gui::{OpenRun, Palette};
 use crate::protocol::{Outcome, RunState, Stage, StageKind, StageState};
-use crate::report::wording::{count, duration};
+use crate::report::wording::{count, duration, sentence, time_left};
 
 /// Room for the names: as much as the longest needs, within bounds.
 const NAMES: std::ops::RangeInclusive<f32> = 90.0..=220.0;
@@ -20,15 +19,9 @@ const BAR_HEIGHT: f32 = 8.0;
 /// A worker that tells nothing for longer is spoken of.
 const LONG_SILENCE: Duration = Duration::from_secs(20);
 
-/// A stage that has not begun: what it does, and its steps where the settings tell.
-struct ToCome {
-    stage: Stage,
-    steps: Option<usize>,
-}
-
 /// A bar for each stage.
 pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
-    let (config, state, running) = (&run.config, run.state(), run.job.is_running());
+    let (state, running) = (run.state(), run.job.is_running());
     ui.horizontal(|ui| {
         card::title(ui, "Progress");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state, running)));
@@ -40,15 +33,19 @@ pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
     if state.stages.is_empty() && running {
         card::note(ui, "Opening the dataset and the device.");
     }
-    let coming = if running { to_come(config, state) } else { Vec::new() };
-    let names = state.stages.iter().map(|stage| &stage.stage).chain(coming.iter().map(|coming| &coming.stage));
+    let coming = if running { run.stages.to_come(state) } else { Vec::new() };
+    if running && !state.stages.is_empty() {
+        card::note(ui, format!("{}.", sentence(&time_left(&run.stages.time_left(state)))));
+    }
+    let names = state.stages.iter().map(|stage| &stage.stage).chain(coming.iter().map(|(stage, _)| stage));
     let letters = names.map(|stage| title(stage).chars().count()).max().unwrap_or_default();
     let width = (letters as f32 * LETTER).clamp(*NAMES.start(), *NAMES.end());
     for stage in &state.stages {
         bar(ui, width, stage, (state.secs, running));
     }
-    for ToCome { stage, steps } in coming {
-        let text = steps.map_or_else(String::new, |steps| count(steps, "step"));
+    for (stage, units) in coming {
+        let unit = if stage.kind == StageKind::Test { "case" } else { "step" };
+        let text = units.map_or_else(String::new, |units| count(units, unit));
         line(ui, (&title(&stage), width), 0.0, (&text, ""), true);
     }
 }
@@ -117,49 +114,10 @@ fn line(ui: &mut Ui, (name, room): (&str, f32), share: f32, (done, time): (&str,
     });
 }
 
-/// The stages of a comparison that have not begun.
-fn to_come(config: &RunConfig, state: &RunState) -> Vec<ToCome> {
-    let compares = state.stages.iter().any(|stage| !stage.stage.arm.is_empty());
-    if !compares {
-        return Vec::new();
-    }
-    let stages = config.arms.pretrain.iter().map(|arm| (StageKind::Pretrain, arm));
-    let finetunings = config.arms.finetune.iter().flat_map(|arm| [(StageKind::Finetune, arm), (StageKind::Test, arm)]);
-    let ahead = stages.chain(finetunings).filter(|(kind, arm)| state.stage(*kind, &arm.name).is_none());
-    ahead.map(|(kind, arm)| ToCome { stage: Stage { kind, arm: arm.name.clone() }, steps: steps(config, kind, arm) }).collect()
-}
-
-/// Steps of a training, with the arm's own settings where they change them.
-fn steps(config: &RunConfig, kind: StageKind, arm: &Arm) -> Option<usize> {
-    let of: fn(&RunConfig) -> usize = match kind {
-        StageKind::Pretrain => |config| config.pretrain.steps,
-        StageKind::Finetune => |config| config.finetune.steps,
-        _ => return None,
-    };
-    if arm.set.iter().any(|setting| setting.contains("steps")) {
-        return config.with_arm(arm).ok().map(|own| of(&own));
-    }
-    Some(of(config))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::{Event, Record};
-
-    #[test]
-    fn what_is_to_come_is_told_with_each_arms_own_steps() {
-        let mut config = RunConfig::default();
-        config.arms.finetune[0].set = vec!["finetune.steps=7".to_owned()];
-        let mut state = RunState::default();
-        assert!(to_come(&config, &state).is_empty(), "before a stage with a name began, it may be no comparison");
-        let stage = Stage { kind: StageKind::Pretrain, arm: "simtrot_w".to_owned() };
-        state.apply(&Record { secs: 0.0, event: Event::StageStarted { stage, total: 1000, done: 0 } });
-        let coming: Vec<_> = to_come(&config, &state).into_iter().map(|coming| (coming.stage.to_string(), coming.steps)).collect();
-        let expected =
-            [("finetune scratch", Some(7)), ("test scratch", None), ("finetune simtrot_w", Some(1000)), ("test simtrot_w", None)];
-        assert_eq!(coming, expected.map(|(name, steps)| (name.to_owned(), steps)));
-    }
 
     #[test]
     fn how_a_run_stands_is_told_in_a_line() {

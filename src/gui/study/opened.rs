@@ -9,6 +9,7 @@ use std::time::Duration;
 use eframe::egui;
 
 use super::super::Background;
+use super::super::outlive::{AtWork, Held, hold};
 use super::board::Board;
 use super::look::{Look, Reader};
 use super::standing::Standing;
@@ -58,7 +59,7 @@ struct Live {
 /// The study at work in this window.
 struct Work {
     job: StudyJob,
-    handle: StudyHandle,
+    handle: Held<StudyHandle>,
     live: BTreeMap<usize, Live>,
     /// Stages that ended and whose records were not read since: until then the worker's word stands.
     ended: Vec<usize>,
@@ -135,7 +136,8 @@ impl OpenStudy {
         {
             self.reader.wake();
             let handle = starting.take().ok_or("the study could not be started: an internal error; try again")?;
-            let handle = handle.map_err(|error| error.to_string())?;
+            let handle = Held::new(handle.map_err(|error| error.to_string())?);
+            hold(AtWork::Study { handle: handle.clone(), job: Box::new(job.clone()) });
             self.work =
                 Some(Work { job, handle, live: BTreeMap::new(), ended: Vec::new(), paused: false, stopping: false, waiting: Vec::new() });
         }
@@ -145,9 +147,12 @@ impl OpenStudy {
     fn listen(&mut self, ctx: &egui::Context) {
         let Some(work) = &mut self.work else { return };
         ctx.request_repaint_after(LOOK_EVERY);
+        let held = work.handle.clone();
+        let guard = held.get();
+        let Some(handle) = guard.as_ref() else { return };
         let mut ended = false;
         for _ in 0..EVENTS_PER_FRAME {
-            match work.handle.events.try_recv() {
+            match handle.events.try_recv() {
                 Ok(event) => {
                     if matches!(event, StudyEvent::Began { .. } | StudyEvent::TakenOver { .. } | StudyEvent::Ended { .. }) {
                         self.reader.wake();
@@ -161,10 +166,11 @@ impl OpenStudy {
                 }
             }
         }
+        drop(guard);
         work.send_waiting();
-        if ended && let Some(Work { handle, .. }) = self.work.take() {
+        if ended && self.work.take().is_some() {
             // What it tallied is read from the folder; a thread that ended by a fault leaves the folder as well.
-            let _ = handle.join.join();
+            let _ = held.take().map(|handle| handle.join.join());
             self.reader.wake();
             self.ended = true;
         }
@@ -237,10 +243,11 @@ impl OpenStudy {
         if work.paused {
             work.waiting.push(Command::Resume);
         }
+        let handle = work.handle.take()?;
         for command in work.waiting.drain(..) {
-            let _ = work.handle.commands.send(command);
+            let _ = handle.commands.send(command);
         }
-        Some((work.handle, work.job))
+        Some((handle, work.job))
     }
 
     /// How far a stage is: the worker's word before the record's.
@@ -327,8 +334,10 @@ impl Work {
     }
 
     fn send_waiting(&mut self) {
+        let guard = self.handle.get();
+        let Some(handle) = guard.as_ref() else { return };
         while let Some(&command) = self.waiting.first() {
-            match self.handle.commands.try_send(command) {
+            match handle.commands.try_send(command) {
                 Err(TrySendError::Full(_)) => break,
                 Ok(()) | Err(TrySendError::Disconnected(_)) => drop(self.waiting.remove(0)),
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::{CaseRow, CheckReport, ImageSummary};
+use crate::volume::natural;
 
 /// Columns of the terminal that the table is made for.
 const WIDTH: u16 = 100;
@@ -57,7 +58,9 @@ impl CheckReport {
         let (foreground, voxels) = (self.foreground(), self.label_title());
         table.set_header(["case", "D x H x W", "mm", "axes", "ch", "0.5 / 50 / 99.5 %", &voxels, ""]);
         let unusable = self.unusable();
-        for row in &self.rows {
+        let mut rows: Vec<&CaseRow> = self.rows.iter().collect();
+        rows.sort_by(|a, b| natural(&a.name, &b.name));
+        for row in rows {
             let state = if unusable.contains(&row.name) { "!" } else { "" };
             let [shape, spacing, axes, intensity] = row.image.as_ref().map_or(["-", "-", "-", "-"].map(str::to_owned), image_cells);
             let labels = label_cell(row, &foreground);

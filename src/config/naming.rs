@@ -1,0 +1,112 @@
+//! Arms and runs are called by their pretext task: where the task changes, the names that told the old one follow.
+
+use super::parse::line_of;
+use super::{Arm, ArmsConfig, PretextTask, PretrainConfig, RunConfig};
+
+impl PretrainConfig {
+    /// What arms and folders call this pretext task: `simtrot_w`, `b_trot`.
+    pub fn arm_name(&self) -> String {
+        let is_weighted = self.task == PretextTask::Simtrot && self.weight != 1.0;
+        if is_weighted { format!("{}_w", self.task) } else { self.task.to_string() }
+    }
+}
+
+impl ArmsConfig {
+    /// A pretext task beside training from scratch: the arms of settings that name none.
+    pub(super) fn beside_scratch(name: &str) -> Self {
+        let arm = |name: &str, from: Option<&str>| Arm { name: name.to_owned(), from: from.map(str::to_owned), set: Vec::new() };
+        Self { pretrain: vec![arm(name, None)], finetune: vec![arm("scratch", None), arm(name, Some(name))] }
+    }
+}
+
+impl RunConfig {
+    /// What was read from `text`: where that names no arms, the default ones are called by the pretext task that it sets.
+    pub(super) fn with_arms_of(self, text: &str) -> Self {
+        if line_of(text, "arms").is_some() {
+            return self;
+        }
+        Self { arms: ArmsConfig::beside_scratch(&self.pretrain.arm_name()), ..self }
+    }
+
+    /// With names that told the pretext task of `before` telling this one's. Names that told something else stay.
+    pub(super) fn called_by_task(mut self, before: &Self) -> Self {
+        let (old, new) = (before.pretrain.arm_name(), self.pretrain.arm_name());
+        let arms = || self.arms.pretrain.iter().chain(&self.arms.finetune);
+        let tells_itself = |arm: &Arm| arm.set.iter().any(|set| set.starts_with("pretrain.task") || set.starts_with("pretrain.weight"));
+        if old == new || arms().any(|arm| arm.name == new || arm.name == old && tells_itself(arm)) {
+            return self;
+        }
+        for arm in self.arms.pretrain.iter_mut().chain(&mut self.arms.finetune) {
+            for name in [&mut arm.name].into_iter().chain(&mut arm.from) {
+                if let Some(renamed) = renamed(name, &old, &new) {
+                    *name = renamed;
+                }
+            }
+        }
+        if let Some(renamed) = renamed(&self.name, &old, &new) {
+            self.name = renamed;
+        }
+        self
+    }
+}
+
+/// The name with another task in it: `hippocampus_simtrot_w`, `simtrot_w_2`. None where the old one is no part of its own.
+fn renamed(name: &str, old: &str, new: &str) -> Option<String> {
+    let (at, _) = name.rmatch_indices(old).find(|(at, _)| {
+        let (head, tail) = (&name[..*at], &name[at + old.len()..]);
+        let numbered = tail.strip_prefix('_').is_some_and(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()));
+        (head.is_empty() || head.ends_with(['_', '-'])) && (tail.is_empty() || numbered)
+    })?;
+    Some(format!("{}{new}{}", &name[..at], &name[at + old.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(arms: &[Arm]) -> Vec<(&str, Option<&str>)> {
+        arms.iter().map(|arm| (arm.name.as_str(), arm.from.as_deref())).collect()
+    }
+
+    #[test]
+    fn arms_and_run_are_called_by_the_pretext_task_that_is_set() {
+        let config = RunConfig { name: "hippocampus_simtrot_w".to_owned(), ..RunConfig::default() };
+        let other = config.with_overrides(&["pretrain.task=b_trot".to_owned()]).unwrap();
+        assert_eq!(names(&other.arms.pretrain), [("b_trot", None)]);
+        assert_eq!(names(&other.arms.finetune), [("scratch", None), ("b_trot", Some("b_trot"))]);
+        assert_eq!(other.name, "hippocampus_b_trot");
+        let plain = config.with_overrides(&["pretrain.weight=1".to_owned()]).unwrap();
+        assert_eq!((names(&plain.arms.pretrain), plain.name.as_str()), (vec![("simtrot", None)], "hippocampus_simtrot"));
+        let back = plain.with_overrides(&["pretrain.weight=5".to_owned()]).unwrap();
+        assert_eq!(back, config);
+    }
+
+    #[test]
+    fn arms_that_a_file_leaves_out_are_called_by_its_pretext_task_and_those_it_states_are_left() {
+        let config = RunConfig::from_ron("(pretrain: (task: simclr))", "text").unwrap();
+        assert_eq!(names(&config.arms.finetune), [("scratch", None), ("simclr", Some("simclr"))]);
+        let stated = "(pretrain: (task: simclr), arms: (pretrain: [(name: \"mine\")], finetune: [(name: \"mine\", from: \"mine\")]))";
+        let stated = RunConfig::from_ron(stated, "text").unwrap();
+        assert_eq!(names(&stated.arms.pretrain), [("mine", None)]);
+        let changed = stated.with_overrides(&["pretrain.task=byol".to_owned()]).unwrap();
+        assert_eq!(names(&changed.arms.pretrain), [("mine", None)]);
+    }
+
+    #[test]
+    fn arms_that_set_the_task_themselves_keep_their_names() {
+        let mut config = RunConfig::default();
+        config.arms.pretrain.push(Arm { name: "b_trot".into(), set: vec!["pretrain.task=b_trot".into()], ..Arm::default() });
+        let other = config.with_overrides(&["pretrain.task=b_trot".to_owned()]).unwrap();
+        assert_eq!(other.arms, config.arms, "two arms of one name would be no comparison");
+        let own = config.with_arm(&config.arms.pretrain[1]).unwrap();
+        assert_eq!(own.arms, config.arms, "an arm's own settings rename nothing");
+    }
+
+    #[test]
+    fn a_name_that_only_begins_like_the_task_is_left() {
+        assert_eq!(renamed("simtrot_w_2", "simtrot_w", "byol").as_deref(), Some("byol_2"));
+        assert_eq!(renamed("mysimtrot_w", "simtrot_w", "byol"), None);
+        assert_eq!(renamed("simtrot_w", "simtrot", "byol"), None);
+        assert_eq!(renamed("unmasked_simtrot_wide", "simtrot_w", "byol"), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! The window's part: it follows runs in place of the terminal, and leaves them to it.
+
+use super::{Manner, Refusal, conclude, exit_code, told};
+use crate::config::RunConfig;
+use crate::gui::{self, Left, NoWindow, Opening};
+use crate::headless;
+use crate::protocol::RunFolder;
+use crate::worker::{Job, StudyJob};
+
+impl From<NoWindow> for Refusal {
+    fn from(error: NoWindow) -> Self {
+        match error {
+            NoWindow::NoDisplay(_) => Self::Input(error.to_string()),
+            NoWindow::Lost(_) => Self::Failure(error.to_string()),
+        }
+    }
+}
+
+/// Opens the window on an empty desk.
+pub(super) fn empty(manner: &Manner) -> Result<u8, Refusal> {
+    show(Opening::Desk, manner)
+}
+
+/// Opens the window on a job that makes a run.
+pub(super) fn follow(job: Job, folder: RunFolder, config: RunConfig, manner: &Manner) -> Result<u8, Refusal> {
+    show(Opening::Run { job: Box::new(job), folder, config: Box::new(config) }, manner)
+}
+
+/// Opens the window on a study that is to be worked on.
+pub(super) fn follow_study(job: StudyJob, manner: &Manner) -> Result<u8, Refusal> {
+    show(Opening::Study(Box::new(job)), manner)
+}
+
+/// Shows the window; follows in the terminal what is still at work when it closes, or is lost.
+fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
+    let terminal = manner.clone();
+    let lost = Box::new(move |left| told(go_on(left, &terminal)));
+    let (left, state) = gui::open(opening, manner.device.clone(), lost)?;
+    match left {
+        Some(left) => go_on(left, manner),
+        None => Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
+    }
+}
+
+/// Follows in the terminal what a window left.
+fn go_on(left: Left, manner: &Manner) -> Result<u8, Refusal> {
+    let (handle, known, folder, config) = match left {
+        Left::Run { handle, state, folder, config } => (handle, *state, folder, config),
+        Left::Study { handle, job } => return super::study::follow(handle, &job, manner),
+    };
+    let (outcome, state) = headless::follow_on(handle, known, headless::Options { quiet: manner.quiet, config: Some(&config) });
+    if !state.stages.is_empty() {
+        conclude(&folder, &config, state, &outcome, manner)?;
+    }
+    Ok(exit_code(&outcome))
+}

@@ -1,0 +1,105 @@
+//! The question before the window closes on a running job, and what is done on each answer.
+
+use std::sync::atomic::Ordering;
+
+use eframe::egui::{self, Id, Modal, ViewportCommand};
+
+use super::super::open::close;
+use super::super::{OpenRun, Panel};
+use super::App;
+
+/// What is asked before the window closes on a running job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    No,
+    Asking,
+    /// Close as soon as the job has stopped and saved.
+    Stopping,
+    Leaving,
+    Confirmed,
+}
+
+impl App {
+    /// Asks before a running job loses its window.
+    pub(super) fn watch_closing(&mut self, ctx: &egui::Context) {
+        let running = self.desk.is_at_work();
+        let concluding = self.desk.runs.iter().any(OpenRun::is_concluding);
+        let asked = ctx.input(|input| input.viewport().close_requested());
+        if self.gpu_lost.load(Ordering::Relaxed) {
+            self.closing = Closing::Leaving;
+            close(ctx);
+            return;
+        }
+        if asked && self.segmentation.would_lose() {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.desk.settings.panel = Panel::Segmentation;
+            self.segmentation.ask_before_closing();
+            return;
+        }
+        match self.closing {
+            Closing::Stopping if !running && !concluding => {
+                self.closing = Closing::Confirmed;
+                close(ctx);
+            }
+            Closing::Confirmed | Closing::Leaving => {}
+            _ if asked && running => {
+                ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+                if self.closing == Closing::No {
+                    self.closing = Closing::Asking;
+                }
+            }
+            _ if asked && concluding => {
+                ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+                self.closing = Closing::Stopping;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn question(&mut self, ctx: &egui::Context) {
+        if !matches!(self.closing, Closing::Asking | Closing::Stopping) {
+            return;
+        }
+        let study = self.desk.study_at_work.clone();
+        let Some(name) = study.clone().or_else(|| self.desk.at_work().map(|run| run.name().to_owned())) else {
+            if self.closing == Closing::Asking {
+                self.closing = Closing::No;
+            }
+            return;
+        };
+        let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
+            ui.set_max_width(420.0);
+            if self.closing == Closing::Stopping {
+                ui.heading("Stopping");
+                ui.horizontal(|ui| {
+                    ui.spinner();
+                    ui.label("The step under way is finished and saved; then the window closes.");
+                });
+                return;
+            }
+            ui.heading(format!("{name} is still at work"));
+            let (what, later) = if study.is_some() { ("study", "the study goes on later with what is missing") } else { ("run", "the run can be resumed later") };
+            ui.label(format!("Stopping finishes the step and saves; {later}. Without a window the {what} goes on in the background of this program until it is done."));
+            ui.add_space(8.0);
+            ui.horizontal_wrapped(|ui| {
+                if ui.button("Stop and save").clicked() {
+                    if let Some(run) = self.desk.at_work_mut() {
+                        run.job.stop();
+                    }
+                    self.study.stop();
+                    self.closing = Closing::Stopping;
+                }
+                if ui.button("Keep running without a window").clicked() {
+                    self.closing = Closing::Leaving;
+                    close(ctx);
+                }
+                if ui.button("Cancel").clicked() {
+                    self.closing = Closing::No;
+                }
+            });
+        });
+        if modal.should_close() && self.closing == Closing::Asking {
+            self.closing = Closing::No;
+        }
+    }
+}

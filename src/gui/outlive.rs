@@ -1,0 +1,115 @@
+//! The job at work, held where it outlives the window: display, compositor or the window's GPU may go away at any time.
+//!
+//! A panic of the windowing library unwinds to `open`, which takes the job over. The X library does worse: it ends the process
+//! by C's `exit` once its server is gone. The data of the window's thread is dropped then, and takes the job over as well.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Left;
+use crate::config::RunConfig;
+use crate::protocol::{Command, RunFolder};
+use crate::worker::{RunHandle, StudyHandle, StudyJob};
+
+/// Said on stderr when a job loses its window.
+const GONE: &str = "the window is gone, with its display or with what draws on it; the work goes on here, and Ctrl-C stops and saves it";
+
+/// A worker's handle, in the hands of the panel that follows it until somebody takes it.
+pub(super) struct Held<H>(Arc<Mutex<Option<H>>>);
+
+impl<H> Clone for Held<H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<H> Held<H> {
+    pub(super) fn new(handle: H) -> Self {
+        Self(Arc::new(Mutex::new(Some(handle))))
+    }
+
+    /// Looks at the handle; none where it was taken. One thread has to do with it, so that nobody waits.
+    pub(super) fn get(&self) -> MutexGuard<'_, Option<H>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the handle; nobody has it afterwards.
+    pub(super) fn take(&self) -> Option<H> {
+        self.get().take()
+    }
+}
+
+/// What can be left behind: one piece of work at a time.
+pub(super) enum AtWork {
+    /// A run.
+    Run {
+        handle: Held<RunHandle>,
+        folder: RunFolder,
+        config: Box<RunConfig>,
+    },
+    /// A study.
+    Study { handle: Held<StudyHandle>, job: Box<StudyJob> },
+}
+
+impl AtWork {
+    /// The work for whoever goes on with it; a pause ends, since nobody could end it later.
+    fn leave(self) -> Option<Left> {
+        match self {
+            Self::Run { handle, folder, config } => {
+                let handle = handle.take()?;
+                let _ = handle.commands.try_send(Command::Resume);
+                // What the panel knew of it went with the window; the record has it.
+                let mut state = folder.replay().unwrap_or_default();
+                state.outcome = None;
+                Some(Left::Run { handle, state: Box::new(state), folder, config })
+            }
+            Self::Study { handle, job } => {
+                let handle = handle.take()?;
+                let _ = handle.commands.try_send(Command::Resume);
+                Some(Left::Study { handle, job })
+            }
+        }
+    }
+}
+
+/// Goes on with what a window left, and returns the exit code of the program.
+pub(super) type GoOn = Box<dyn FnOnce(Left) -> u8>;
+
+/// What the window's thread holds.
+struct Watch {
+    at_work: RefCell<Option<AtWork>>,
+    go_on: RefCell<Option<GoOn>>,
+}
+
+thread_local! {
+    static WATCH: Watch = const { Watch { at_work: RefCell::new(None), go_on: RefCell::new(None) } };
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let Some(go_on) = self.go_on.take() else { return };
+        if let Some(left) = self.at_work.take().and_then(AtWork::leave) {
+            eprintln!("{GONE}");
+            std::process::exit(i32::from(go_on(left)));
+        }
+    }
+}
+
+/// Notes what is at work, in place of what was before.
+pub(super) fn hold(work: AtWork) {
+    WATCH.with(|watch| watch.at_work.replace(Some(work)));
+}
+
+/// From here on, the end of the process is not the end of the job at work: `go_on` goes on with it.
+pub(super) fn guard(go_on: GoOn) {
+    WATCH.with(|watch| watch.go_on.replace(Some(go_on)));
+}
+
+/// Ends the guard, and hands out what is still at work.
+pub(super) fn rescue() -> Option<Left> {
+    let left = WATCH.with(|watch| {
+        watch.go_on.take();
+        watch.at_work.take()
+    });
+    left.and_then(AtWork::leave).inspect(|_| eprintln!("{GONE}"))
+}
