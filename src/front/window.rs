@@ -1,10 +1,11 @@
 //! The window's part: it follows runs in place of the terminal, and leaves them to it.
 
-use super::{Manner, Refusal, conclude, exit_code, told};
+use super::{Manner, Refusal, STOPPED, conclude, exit_code, told};
 use crate::config::RunConfig;
 use crate::gui::{self, Left, NoWindow, Opening};
 use crate::headless;
 use crate::protocol::RunFolder;
+use crate::stop_signal;
 use crate::worker::{Job, StudyJob};
 
 impl From<NoWindow> for Refusal {
@@ -38,6 +39,7 @@ fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
     let (left, state) = gui::open(opening, manner.device.clone(), lost)?;
     match left {
         Some(left) => go_on(left, manner),
+        None if stop_signal::asked() => Ok(STOPPED),
         None => Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
     }
 }

@@ -7,6 +7,7 @@ use eframe::egui::{self, Id, Modal, ViewportCommand};
 use super::super::open::close;
 use super::super::{OpenRun, Panel};
 use super::App;
+use crate::stop_signal;
 
 /// What is asked before the window closes on a running job.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,12 @@ impl App {
             close(ctx);
             return;
         }
-        if asked && self.segmentation.would_lose() {
+        if stop_signal::asked() {
+            // The jobs at work know by themselves, and nobody may be there to answer a question.
+            if self.closing != Closing::Confirmed {
+                self.closing = Closing::Stopping;
+            }
+        } else if asked && self.segmentation.would_lose() {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
             self.desk.settings.panel = Panel::Segmentation;
             self.segmentation.ask_before_closing();

@@ -4,6 +4,7 @@
 //! by C's `exit` once its server is gone. The data of the window's thread is dropped then, and takes the job over as well.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Left;
@@ -89,7 +90,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let Some(go_on) = self.go_on.take() else { return };
         if let Some(left) = self.at_work.take().and_then(AtWork::leave) {
-            eprintln!("{GONE}");
+            say_gone();
             std::process::exit(i32::from(go_on(left)));
         }
     }
@@ -111,5 +112,10 @@ pub(super) fn rescue() -> Option<Left> {
         watch.go_on.take();
         watch.at_work.take()
     });
-    left.and_then(AtWork::leave).inspect(|_| eprintln!("{GONE}"))
+    left.and_then(AtWork::leave).inspect(|_| say_gone())
+}
+
+/// The terminal may be gone as well.
+fn say_gone() {
+    let _ = writeln!(std::io::stderr(), "{GONE}");
 }

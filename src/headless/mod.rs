@@ -3,7 +3,6 @@
 //! It folds the worker's events into [`RunState`] and reads nothing else, as the window and the report do.
 
 mod bars;
-mod interrupt;
 mod lines;
 mod progress;
 mod story;
@@ -17,9 +16,9 @@ use std::time::Duration;
 
 use crate::config::RunConfig;
 use crate::protocol::{Command, Event, Outcome, Record, RunStages, RunState};
+use crate::stop_signal;
 use crate::worker::RunHandle;
 use bars::Bars;
-use interrupt::Interrupts;
 use lines::Lines;
 
 pub use story::story;
@@ -55,6 +54,11 @@ pub fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints a remark on stderr. A terminal that is gone is no reason to fail either.
+pub fn remark(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise.
 ///
 /// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
@@ -71,19 +75,25 @@ pub fn follow_on(handle: RunHandle, state: RunState, options: Options<'_>) -> (O
     listen_and_drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)))
 }
 
+/// The same for a job of another program: an interrupt ends the looking, and leaves the job alone.
+pub fn watch(handle: RunHandle, state: RunState, options: Options<'_>) -> (Outcome, RunState) {
+    let never = || false;
+    if options.quiet || !std::io::stderr().is_terminal() {
+        return drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options), &never);
+    }
+    drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)), &never)
+}
+
 /// The same as plain lines without control characters, written to `out`.
 pub fn follow_plainly(handle: RunHandle, options: Options<'_>, out: &mut dyn Write) -> (Outcome, RunState) {
     listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options))
 }
 
 fn listen_and_drive(handle: RunHandle, state: RunState, screen: &mut dyn Screen) -> (Outcome, RunState) {
-    match Interrupts::listen() {
-        Ok(interrupts) => drive(handle, state, screen, &|| interrupts.asked()),
-        Err(reason) => {
-            screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
-            drive(handle, state, screen, &|| false)
-        }
+    if let Err(reason) = stop_signal::listen() {
+        screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
     }
+    drive(handle, state, screen, &stop_signal::asked)
 }
 
 /// Drains events until the job has ended; passes a wish to stop on, once.

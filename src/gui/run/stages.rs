@@ -21,7 +21,7 @@ const LONG_SILENCE: Duration = Duration::from_secs(20);
 
 /// A bar for each stage.
 pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
-    let (state, running) = (run.state(), run.job.is_running());
+    let (state, running) = (run.state(), run.job.is_running() || run.job.is_watched());
     ui.horizontal(|ui| {
         card::title(ui, "Progress");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state, running)));
