@@ -12,7 +12,7 @@ impl From<NoWindow> for Refusal {
     fn from(error: NoWindow) -> Self {
         match error {
             NoWindow::NoDisplay(_) => Self::Input(error.to_string()),
-            NoWindow::Lost(_) => Self::Failure(error.to_string()),
+            NoWindow::Lost => Self::Failure(error.to_string()),
         }
     }
 }
@@ -39,7 +39,10 @@ fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
     let (left, state) = gui::open(opening, manner.device.clone(), lost)?;
     match left {
         Some(left) => go_on(left, manner),
-        None if stop_signal::asked() => Ok(STOPPED),
+        None if stop_signal::asked() => {
+            headless::remark("the window was told to end: what was at work is stopped and saved; --resume goes on");
+            Ok(STOPPED)
+        }
         None => Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
     }
 }

@@ -30,6 +30,8 @@ pub struct OpenRun {
     concluding: Option<Background<Result<(RunState, PathBuf), String>>>,
     /// The report, once it is written.
     pub report: Option<PathBuf>,
+    /// What could not be read or written of it, newest last.
+    pub troubles: Vec<String>,
 }
 
 /// What the panels share.
@@ -49,39 +51,30 @@ pub struct Desk {
     /// Name of the study at work, if one is: one piece of work at a time.
     pub study_at_work: Option<String>,
     study_wanted: Option<PathBuf>,
-    opening: Vec<Background<Result<Replayed, String>>>,
-}
-
-/// A run as it was read from its folder.
-struct Replayed {
-    run: OpenRun,
-    /// What could not be read, and can be done without.
-    troubles: Vec<String>,
+    opening: Vec<Background<Result<OpenRun, String>>>,
 }
 
 impl OpenRun {
     /// A run that was read from its folder.
     pub fn replayed(folder: RunFolder, config: RunConfig, state: RunState) -> Self {
         let report = Some(folder.report_path()).filter(|path| path.is_file());
-        Self { stages: RunStages::new(&config), config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report }
+        Self { stages: RunStages::new(&config), config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report, troubles: Vec::new() }
     }
 
-    /// Reads the tokens that the stages kept, and tells which could not be read.
-    fn read_tokens(&mut self) -> Vec<String> {
-        let mut troubles = Vec::new();
+    /// Reads the tokens that the stages kept; those that could not be read can be done without.
+    fn read_tokens(&mut self) {
         for stage in &self.job.state.stages {
             match self.folder.read_tokens(&stage.stage) {
                 Ok(Some(tokens)) => drop(self.tokens.insert(stage.stage.clone(), Arc::new(tokens))),
                 Ok(None) => {}
-                Err(error) => troubles.push(error.to_string()),
+                Err(error) => self.troubles.push(error.to_string()),
             }
         }
-        troubles
     }
 
     /// A run that a worker makes.
     pub fn at_work(folder: RunFolder, config: RunConfig, job: FollowedJob) -> Self {
-        Self { stages: RunStages::new(&config), config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None }
+        Self { stages: RunStages::new(&config), config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None, troubles: Vec::new() }
     }
 
     /// Its name, also before the worker has said a word.
@@ -147,7 +140,7 @@ impl Desk {
     pub fn poll(&mut self, ctx: &egui::Context) {
         for run in &mut self.runs {
             if let Err(trouble) = run.poll(ctx) {
-                self.troubles.push((Severity::Warning, trouble));
+                run.troubles.push(trouble);
             }
         }
         let mut index = 0;
@@ -157,9 +150,9 @@ impl Desk {
                 continue;
             }
             match self.opening.swap_remove(index).take() {
-                Some(Ok(Replayed { run, troubles })) => {
+                Some(Ok(run)) => {
+                    self.settings.remember_run(run.folder.root());
                     self.put(run);
-                    self.troubles.extend(troubles.into_iter().map(|trouble| (Severity::Warning, trouble)));
                 }
                 Some(Err(trouble)) => self.troubles.push((Severity::Warning, trouble)),
                 None => self.troubles.push((Severity::Warning, "a run could not be read: an internal error".to_owned())),
@@ -195,7 +188,6 @@ impl Desk {
 
     /// Reads a run's folder and shows it when it is read.
     pub fn open_run(&mut self, ctx: &egui::Context, folder: &Path) {
-        self.settings.remember_run(folder);
         let same = |run: &OpenRun| std::path::absolute(run.folder.root()).ok() == std::path::absolute(folder).ok();
         if let Some(index) = self.runs.iter().position(|run| run.job.is_running() && same(run)) {
             self.shown = index;
@@ -211,8 +203,8 @@ impl Desk {
                 let state = folder.replay().map_err(|error| error.to_string())?;
                 OpenRun::replayed(folder, config, state)
             };
-            let troubles = run.read_tokens();
-            Ok(Replayed { run, troubles })
+            run.read_tokens();
+            Ok(run)
         }));
     }
 

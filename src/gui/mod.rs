@@ -9,6 +9,7 @@
 
 mod app;
 mod background;
+mod choose;
 pub mod collapse;
 mod desk;
 mod frame_bench;

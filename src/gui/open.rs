@@ -1,7 +1,7 @@
 //! Opens the window, and tells what was left when it closed.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -71,8 +71,8 @@ pub enum NoWindow {
     #[error("no window can be opened ({0}); without a display, add --no-gui")]
     NoDisplay(String),
     /// It is gone, and nothing was at work in it.
-    #[error("the window is gone, with its display or with what draws on it ({0}); nothing was at work in it")]
-    Lost(String),
+    #[error("the window is gone, with its display or with what draws on it; nothing was at work in it")]
+    Lost,
 }
 
 /// Shows the window until it is closed. Returns the job that is to go on without it, and how the run ended that was opened
@@ -108,17 +108,30 @@ pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Opti
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     guard(go_on);
+    keep_panics_short();
     let shown = catch_unwind(AssertUnwindSafe(|| eframe::run_native("simtrot", options, Box::new(create))));
+    drop(take_hook());
     let rescued = rescue();
     let (left, state) = left.try_recv().unwrap_or_default();
     match (left.or(rescued), shown) {
         (Some(left), _) => Ok((Some(left), state)),
-        (None, Ok(Ok(()))) if gpu_lost.load(Ordering::Relaxed) => Err(NoWindow::Lost("its GPU".to_owned())),
-        (None, Ok(Ok(()))) => Ok((None, state)),
+        (None, Ok(Ok(()))) if !gpu_lost.load(Ordering::Relaxed) => Ok((None, state)),
         (None, Ok(Err(error))) if !opened.get() => Err(NoWindow::NoDisplay(error.to_string())),
-        (None, Ok(Err(error))) => Err(NoWindow::Lost(error.to_string())),
-        (None, Err(_)) => Err(NoWindow::Lost("an internal error, told above".to_owned())),
+        (None, _) => Err(NoWindow::Lost),
     }
+}
+
+/// The windowing library panics where the display is gone: on this thread only faults of our own are told with their place.
+fn keep_panics_short() {
+    let (window, told) = (std::thread::current().id(), take_hook());
+    set_hook(Box::new(move |panic| {
+        let own = panic.location().is_some_and(|place| place.file().starts_with("src"));
+        if own || std::thread::current().id() != window {
+            told(panic);
+        } else {
+            tracing::warn!("{panic}");
+        }
+    }));
 }
 
 /// The window's own device, with all that its adapter can hold: volumes are large.

@@ -244,3 +244,30 @@ fn environment(device: &DeviceDescription) -> Environment {
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_pause_is_no_time_at_work() {
+        let (events, _events) = sync_channel(4);
+        let (previews, _previews) = sync_channel(4);
+        let (commands, receiver) = sync_channel(4);
+        let recorder = Recorder::new(events, previews, receiver);
+        commands.send(Command::Pause).unwrap();
+        let pause = Duration::from_millis(600);
+        let resume = std::thread::spawn(move || {
+            std::thread::sleep(pause);
+            commands.send(Command::Resume).unwrap();
+            commands
+        });
+        let began = Instant::now();
+        assert_eq!(recorder.control(), Control::Continue);
+        assert!(began.elapsed() >= pause, "it held");
+        assert!(recorder.secs() < pause.as_secs_f64() / 2.0, "{} s at work", recorder.secs());
+        drop(resume.join().unwrap());
+    }
+}

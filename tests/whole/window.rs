@@ -1,6 +1,6 @@
 //! The real binary with a real window, on a virtual display and the software adapter.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -67,43 +67,114 @@ fn colours(rgb: &[u8]) -> usize {
     colours.len()
 }
 
-#[test]
+/// A virtual display in a folder, where Xvfb is installed, and its name.
 #[cfg(all(unix, not(target_os = "macos")))]
-fn the_window_opens_on_the_demo_and_follows_it() {
-    let folder = tempfile::tempdir().unwrap();
+fn display(folder: &Path) -> Option<(Ends, String)> {
     let arguments = ["-displayfd", "1", "-screen", "0", "1440x900x24", "-nolisten", "tcp", "-fbdir"];
-    let display = Command::new("Xvfb").args(arguments).arg(folder.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let display = Command::new("Xvfb").args(arguments).arg(folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut display = match display {
         Ok(display) => Ends(display),
         Err(error) => {
             assert!(std::env::var("SIMTROT_REQUIRE_GPU").as_deref() != Ok("1"), "Xvfb does not start ({error}), and SIMTROT_REQUIRE_GPU=1");
             println!("skipped: Xvfb does not start ({error})");
-            return;
+            return None;
         }
     };
     let mut number = String::new();
     BufReader::new(display.0.stdout.take().expect("piped")).read_line(&mut number).expect("Xvfb tells its display");
-    let out = folder.path().join("run");
-    let window = simtrot(folder.path())
-        .env("DISPLAY", format!(":{}", number.trim()))
+    Some((display, format!(":{}", number.trim())))
+}
+
+/// A window on the demo, which is made in `out`.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn window_on_the_demo(home: &Path, display: &str, out: &Path) -> Ends {
+    let window = simtrot(home)
+        .env("DISPLAY", display)
         .env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"))
         .args(["--device", "cpu", "demo", "--set", "probe.volumes=3", "--out"])
-        .arg(&out)
+        .arg(out)
         .stderr(Stdio::piped())
         .spawn();
-    let mut window = Ends(window.expect("the program starts"));
+    Ends(window.expect("the program starts"))
+}
 
-    let file = folder.path().join("Xvfb_screen0");
+/// Waits until something holds, while the program lives.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn wait_while_it_lives<T>(window: &mut Ends, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
-    let (width, height, rgb) = loop {
+    loop {
         assert!(window.0.try_wait().expect("a child").is_none(), "the program ended by itself");
-        let trains = std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|events| events.contains("\"kind\":\"pretrain\""));
-        if let Some(screen) = screen(&file).filter(|(.., rgb)| trains && colours(rgb) >= LEAST_COLOURS) {
-            break screen;
+        if let Some(found) = look() {
+            return found;
         }
-        assert!(began.elapsed() < PATIENCE, "no events, or nothing drawn, after {PATIENCE:?}");
+        assert!(began.elapsed() < PATIENCE, "{what} did not come in {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(200));
-    };
+    }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn steps(out: &Path) -> usize {
+    std::fs::read_to_string(out.join("events.jsonl")).map_or(0, |events| events.matches("\"event\":\"step\"").count())
+}
+
+/// Ends the program by a signal, and returns its exit code and what it said.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn end_by(signal: &str, mut window: Ends) -> (Option<i32>, String) {
+    let sent = Command::new("kill").args([signal, &window.0.id().to_string()]).status().expect("kill is there");
+    assert!(sent.success());
+    let mut said = String::new();
+    window.0.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    (window.0.wait().expect("a child").code(), said)
+}
+
+#[test]
+#[cfg(all(unix, not(target_os = "macos")))]
+fn a_training_goes_on_in_the_terminal_when_the_display_goes_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((mut display, name)) = display(folder.path()) else { return };
+    let out = folder.path().join("run");
+    let mut window = window_on_the_demo(folder.path(), &name, &out);
+    let screenshot = folder.path().join("Xvfb_screen0");
+    let drawn = || screen(&screenshot).is_some_and(|(.., rgb)| colours(&rgb) >= LEAST_COLOURS);
+    wait_while_it_lives(&mut window, "steps of a drawn window", || (steps(&out) >= 3 && drawn()).then_some(()));
+    display.0.kill().expect("a child");
+    display.0.wait().expect("a child");
+    let before = steps(&out);
+    wait_while_it_lives(&mut window, "further steps", || (steps(&out) >= before + 5).then_some(()));
+    let (code, said) = end_by("-INT", window);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("the window is gone") && !said.contains("panicked"), "{said}");
+    assert!(out.join("arms/pretrain_plain/checkpoints/last/checkpoint.json").is_file(), "{said}");
+}
+
+#[test]
+#[cfg(all(unix, not(target_os = "macos")))]
+fn a_window_that_is_told_to_end_saves_its_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_display, name)) = display(folder.path()) else { return };
+    for signal in ["-TERM", "-HUP"] {
+        let out = folder.path().join(signal);
+        let mut window = window_on_the_demo(folder.path(), &name, &out);
+        wait_while_it_lives(&mut window, "steps", || (steps(&out) >= 3).then_some(()));
+        let (code, said) = end_by(signal, window);
+        assert_eq!(code, Some(130), "{signal}: {said}");
+        assert!(said.contains("stopped and saved"), "{signal}: {said}");
+        assert!(out.join("arms/pretrain_plain/checkpoints/last/checkpoint.json").is_file(), "{signal}: {said}");
+    }
+}
+
+#[test]
+#[cfg(all(unix, not(target_os = "macos")))]
+fn the_window_opens_on_the_demo_and_follows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_display, name)) = display(folder.path()) else { return };
+    let out = folder.path().join("run");
+    let mut window = window_on_the_demo(folder.path(), &name, &out);
+    let file = folder.path().join("Xvfb_screen0");
+    let (width, height, rgb) = wait_while_it_lives(&mut window, "a drawn window with events", || {
+        let trains = std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|events| events.contains("\"kind\":\"pretrain\""));
+        screen(&file).filter(|(.., rgb)| trains && colours(rgb) >= LEAST_COLOURS)
+    });
     let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("window.png");
     let mut encoder = png::Encoder::new(std::fs::File::create(&picture).expect("a writable folder"), width, height);
     encoder.set_color(png::ColorType::Rgb);

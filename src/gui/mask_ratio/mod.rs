@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use eframe::egui::{self, RichText, ScrollArea, Ui};
 
+use super::run::source_of;
 use super::slice::Plane;
-use super::{Desk, Palette};
+use super::{Background, Desk, Palette};
 use crate::config::DataSource;
 use crate::protocol::{Stage, StageKind};
 use panes::Panes;
@@ -37,6 +38,8 @@ pub struct MaskRatioPanel {
     arm: Option<Stage>,
     /// A dataset in place of the run's own.
     data: Option<DataSource>,
+    /// A dataset that was dropped and is looked at.
+    opening: Option<Background<Result<DataSource, String>>>,
     source: Source,
     panes: Panes,
     what_if: WhatIf,
@@ -54,6 +57,7 @@ impl Default for MaskRatioPanel {
             wanted: Wanted { draw: 0, texture: true },
             arm: None,
             data: None,
+            opening: None,
             source: Source::default(),
             panes: Panes::default(),
             what_if: WhatIf::default(),
@@ -65,6 +69,13 @@ impl Default for MaskRatioPanel {
 impl MaskRatioPanel {
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
+        if self.opening.as_mut().is_some_and(Background::poll) {
+            match self.opening.take().and_then(Background::take) {
+                Some(Ok(data)) => self.data = Some(data),
+                Some(Err(trouble)) => desk.trouble(trouble),
+                None => desk.trouble("the dataset could not be looked at: an internal error; try again"),
+            }
+        }
         let setting = self.setting(desk);
         let own = desk.shown().map(|_| setting.config.pretrain.mask_ratio);
         let ratio = *self.ratio.get_or_insert(setting.config.pretrain.mask_ratio);
@@ -220,7 +231,8 @@ impl MaskRatioPanel {
             } else if path.join("checkpoint.json").is_file() {
                 self.what_if.folder = Some(path.clone());
             } else {
-                self.data = Some(DataSource::Dataset(path.clone()));
+                let path = path.clone();
+                self.opening = Some(Background::start(ctx, move || source_of(&path)));
             }
         }
     }

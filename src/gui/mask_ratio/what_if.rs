@@ -1,12 +1,14 @@
 //! Starts and stops the what-if job, and says how far it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, RichText, Ui};
 
-use super::super::{Background, Desk, FollowedJob, Palette};
+use super::super::choose::{Answer, Choosing, Wanted};
+use super::super::{Desk, FollowedJob, Palette};
 use super::curve::{Curve, Dice, key};
 use super::source::{Setting, checkpoints};
+use crate::exchange;
 use crate::protocol::{MaskPoint, Outcome, Stage, StageKind, StageState};
 use crate::worker::{self, Job, MaskRatiosJob};
 
@@ -21,7 +23,7 @@ pub(super) struct WhatIf {
     draws: Draws,
     /// A checkpoint beside the shown run's.
     pub(super) folder: Option<PathBuf>,
-    choosing: Option<Background<Option<PathBuf>>>,
+    choosing: Option<Choosing<PathBuf>>,
 }
 
 /// Draws at each ratio.
@@ -42,10 +44,11 @@ impl WhatIf {
         let stage = self.job.as_ref().and_then(|job| job.state.stage(StageKind::MaskRatios, ""));
         self.curve.follow(stage.map_or(&[], |stage| &stage.mask_points));
         self.dice.follow(desk, &setting.data);
-        if self.choosing.as_mut().is_some_and(Background::poll)
-            && let Some(folder) = self.choosing.take().and_then(Background::take).flatten()
-        {
-            self.folder = Some(folder);
+        if let Some(answer) = self.choosing.as_mut().and_then(|choosing| choosing.show(ctx)) {
+            self.choosing = None;
+            if let Answer::Chosen(folder) = answer {
+                self.folder = Some(folder);
+            }
         }
     }
 
@@ -119,9 +122,9 @@ impl WhatIf {
     fn choose(&mut self, ui: &mut Ui, checkpoint: Option<&PathBuf>) {
         let text = checkpoint.map_or_else(|| "no checkpoint".to_owned(), |place| place.display().to_string());
         let label = egui::Label::new(RichText::new(format!("on {text}")).small()).truncate();
-        if ui.button("Another checkpoint...").clicked() && self.choosing.is_none() {
-            self.choosing =
-                Some(Background::start(ui.ctx(), || rfd::FileDialog::new().set_title("Folder of a checkpoint or a run").pick_folder()));
+        if ui.button("Another checkpoint...").clicked() {
+            let look = |path: &Path| exchange::show(path).map(|_| path.to_owned()).map_err(|error| error.to_string());
+            self.choosing = Some(Choosing::new(ui.ctx(), ("Folder of a checkpoint or a run", Wanted::Folder), look));
         }
         if self.folder.is_some() && ui.button("The run's own").clicked() {
             self.folder = None;
@@ -134,7 +137,7 @@ impl WhatIf {
         let Some(job) = &self.job else { return };
         match &job.state.outcome {
             Some(Outcome::Failed { message, .. }) => {
-                ui.label(RichText::new(message).color(Palette::of(ui).bad()));
+                ui.label(RichText::new(format!("{}: {message}", self.about)).color(Palette::of(ui).bad()));
             }
             Some(Outcome::Stopped) => {
                 let draws = self.points().iter().map(|point| point.draw).max().map_or(0, |last| last + 1);

@@ -52,6 +52,14 @@ impl OpenData {
         Self { source, progress: Arc::default(), check: Background::Done(report), table }
     }
 
+    /// A dataset whose check never ends, for tests.
+    #[cfg(test)]
+    pub(super) fn check_again(&mut self) {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        std::mem::forget(sender);
+        self.check = Background::Working(receiver);
+    }
+
     /// As settings name it.
     pub(super) fn source(&self) -> &DataSource {
         &self.source

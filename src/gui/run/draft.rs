@@ -98,12 +98,13 @@ impl Draft {
         draft
     }
 
-    /// Begins anew with other settings, in the same folder: on the same dataset, unless a file of the user's names another.
+    /// Begins anew with other settings, in the same folder: on the same dataset, unless a file of the user's names another and
+    /// `keep_data` does not forbid it.
     ///
     /// # Errors
     /// A file that cannot be read or understood; nothing is changed then.
-    pub(super) fn restart(&mut self, recipe: Recipe) -> Result<(), ConfigError> {
-        let source = (!matches!(recipe, Recipe::File(_))).then(|| self.config.data.source.clone());
+    pub(super) fn restart(&mut self, recipe: Recipe, keep_data: bool) -> Result<(), ConfigError> {
+        let source = (keep_data || !matches!(recipe, Recipe::File(_))).then(|| self.config.data.source.clone());
         let fresh = Self::new(recipe, source)?;
         let (parent, revision, work, from) = (self.parent.clone(), self.revision, self.work, self.from.clone());
         *self = Self { parent, revision, work, from, ..fresh };
@@ -343,7 +344,7 @@ mod tests {
         draft.take_source(DataSource::Dataset("elsewhere".into()));
         assert_eq!(draft.config().data.split, SplitConfig::default());
         assert!(draft.problems().is_empty());
-        draft.restart(Recipe::Synapse).unwrap();
+        draft.restart(Recipe::Synapse, false).unwrap();
         assert_eq!(draft.config().data.source, DataSource::Dataset("elsewhere".into()));
         draft.take_source(DataSource::Demo);
         assert_eq!(draft.config().data.split, SplitConfig::Demo);

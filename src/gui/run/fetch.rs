@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use eframe::egui;
-use rfd::FileDialog;
 
-use crate::config::{DataSource, StudyConfig};
+use crate::config::{DataSource, RunConfig, StudyConfig};
+use crate::exchange;
 use crate::gui::Background;
+use crate::gui::choose::{Answer, Choosing, Wanted};
 use crate::protocol::RunFolder;
 use crate::study::StudyFolder;
+use crate::volume::Dataset;
 use crate::volume::datalist::source_at;
 
 /// Something that the user chose.
@@ -18,14 +20,18 @@ pub(super) enum Chosen {
     Dataset(DatasetAt),
     /// The folder of a run.
     Run(PathBuf),
-    /// A file of settings.
-    Config(PathBuf),
+    /// A file of settings, and why the dataset that it names cannot be opened, if it cannot.
+    Config(PathBuf, Option<String>),
     /// A study: its folder or its file.
     Study(PathBuf),
     /// The folder in which runs are made.
     Parent(PathBuf),
     /// A checkpoint to fine-tune from.
     Checkpoint(PathBuf),
+    /// The first of two folders.
+    Images(PathBuf),
+    /// Nothing that can be used, and why.
+    Wrong(String),
 }
 
 /// A dataset on disk.
@@ -59,8 +65,11 @@ pub(super) enum Ask {
 }
 
 /// Choices that are being made.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Fetch {
+    asking: Option<Choosing<Chosen>>,
+    /// Images whose label maps are asked for.
+    images: Option<PathBuf>,
     pending: Vec<Background<Vec<Chosen>>>,
 }
 
@@ -81,21 +90,52 @@ impl DatasetAt {
 }
 
 impl Fetch {
-    /// Opens a dialog.
+    /// Asks for a path.
     pub(super) fn ask(&mut self, ctx: &egui::Context, ask: Ask) {
-        self.pending.push(Background::start(ctx, move || answer(ask).unwrap_or_default()));
+        let (title, wanted) = match ask {
+            Ask::DatasetFolder => ("Folder of a dataset", Wanted::Folder),
+            Ask::DatasetList => ("List of a dataset", Wanted::File("dataset.json", &["json"])),
+            Ask::TwoFolders => ("Folder of images", Wanted::Folder),
+            Ask::Run => ("Folder of a run", Wanted::Folder),
+            Ask::Config => ("Settings of a run", Wanted::File("Settings", &["ron"])),
+            Ask::Parent => ("Folder in which runs are made", Wanted::Folder),
+            Ask::Checkpoint => ("Checkpoint or run to start from", Wanted::Folder),
+        };
+        self.asking = Some(Choosing::new(ctx, (title, wanted), move |path| look(ask, path)));
+    }
+
+    /// Draws what is asked; hands out the answer.
+    pub(super) fn show(&mut self, ctx: &egui::Context) -> Option<Chosen> {
+        let answer = self.asking.as_mut()?.show(ctx)?;
+        self.asking = None;
+        match (answer, self.images.take()) {
+            (Answer::Chosen(Chosen::Images(images)), _) => {
+                self.images = Some(images.clone());
+                let title = "Folder of label maps (cancel: none)";
+                let look = move |labels: &Path| two_folders(images.clone(), Some(labels.to_owned()));
+                self.asking = Some(Choosing::new(ctx, (title, Wanted::Folder), look));
+                None
+            }
+            (Answer::Chosen(chosen), _) => Some(chosen),
+            (Answer::Cancelled, Some(images)) => {
+                self.pending.push(Background::start(ctx, move || vec![two_folders(images, None).unwrap_or_else(Chosen::Wrong)]));
+                None
+            }
+            (Answer::Cancelled, None) => None,
+        }
     }
 
     /// Looks what a recent dataset is by now.
     pub(super) fn dataset(&mut self, ctx: &egui::Context, place: &Path) {
         let place = place.to_owned();
-        self.pending.push(Background::start(ctx, move || vec![Chosen::Dataset(DatasetAt::look(&place))]));
+        self.pending.push(Background::start(ctx, move || vec![dataset(DatasetAt::look(&place)).unwrap_or_else(Chosen::Wrong)]));
     }
 
     /// Sorts what was dropped on the window: runs, settings, datasets.
     pub(super) fn dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf]) {
         let paths = paths.to_vec();
-        self.pending.push(Background::start(ctx, move || paths.iter().map(|path| sort(path)).collect()));
+        let sort = move || paths.iter().map(|path| sort(path).unwrap_or_else(Chosen::Wrong)).collect();
+        self.pending.push(Background::start(ctx, sort));
     }
 
     /// What has been chosen since the last frame.
@@ -113,38 +153,69 @@ impl Fetch {
     }
 }
 
-fn sort(path: &Path) -> Chosen {
+/// What a path is, whatever it is.
+fn sort(path: &Path) -> Result<Chosen, String> {
     let run = RunFolder::new(path);
     if run.config_path().is_file() && run.events_path().is_file() {
-        Chosen::Run(path.to_owned())
+        Ok(Chosen::Run(path.to_owned()))
     } else if StudyFolder::new(path).holds_study() {
-        Chosen::Study(path.to_owned())
+        Ok(Chosen::Study(path.to_owned()))
     } else if path.extension().is_some_and(|extension| extension == "ron") {
-        let is_study = std::fs::read_to_string(path).is_ok_and(|text| StudyConfig::is_in(&text));
-        if is_study { Chosen::Study(path.to_owned()) } else { Chosen::Config(path.to_owned()) }
+        config(path)
     } else {
-        Chosen::Dataset(DatasetAt::look(path))
+        dataset(DatasetAt::look(path))
     }
 }
 
-fn answer(ask: Ask) -> Option<Vec<Chosen>> {
-    let dialog = |title: &str| FileDialog::new().set_title(title);
-    let chosen = match ask {
-        Ask::DatasetFolder => Chosen::Dataset(DatasetAt::look(&dialog("Folder of a dataset").pick_folder()?)),
-        Ask::DatasetList => {
-            Chosen::Dataset(DatasetAt::look(&dialog("List of a dataset").add_filter("dataset.json", &["json"]).pick_file()?))
-        }
-        Ask::TwoFolders => {
-            let place = dialog("Folder of images").pick_folder()?;
-            let labels = dialog("Folder of label maps (cancel: none)").pick_folder();
-            Chosen::Dataset(DatasetAt { place, labels, bare: true })
-        }
-        Ask::Run => Chosen::Run(dialog("Folder of a run").pick_folder()?),
-        Ask::Config => Chosen::Config(dialog("Settings of a run").add_filter("Settings", &["ron"]).pick_file()?),
-        Ask::Parent => Chosen::Parent(dialog("Folder in which runs are made").pick_folder()?),
-        Ask::Checkpoint => Chosen::Checkpoint(dialog("Checkpoint or run to start from").pick_folder()?),
-    };
-    Some(vec![chosen])
+/// A path that is something which this window opens.
+///
+/// # Errors
+/// Why it is nothing of the kind.
+pub(in crate::gui) fn known(path: &Path) -> Result<PathBuf, String> {
+    sort(path).map(|_| path.to_owned())
+}
+
+/// The dataset at a path, which can be opened.
+///
+/// # Errors
+/// Why it cannot.
+pub(in crate::gui) fn source_of(path: &Path) -> Result<DataSource, String> {
+    let at = DatasetAt::look(path);
+    dataset(at.clone()).map(|_| at.source())
+}
+
+fn dataset(at: DatasetAt) -> Result<Chosen, String> {
+    Dataset::open(&at.source()).map_err(|error| error.to_string())?;
+    Ok(Chosen::Dataset(at))
+}
+
+fn two_folders(images: PathBuf, labels: Option<PathBuf>) -> Result<Chosen, String> {
+    dataset(DatasetAt { place: images, labels, bare: true })
+}
+
+fn config(path: &Path) -> Result<Chosen, String> {
+    if std::fs::read_to_string(path).is_ok_and(|text| StudyConfig::is_in(&text)) {
+        return Ok(Chosen::Study(path.to_owned()));
+    }
+    let config = RunConfig::load(path).map_err(|error| error.to_string())?;
+    let missing = Dataset::open(&config.data.source).err().map(|error| error.to_string());
+    Ok(Chosen::Config(path.to_owned(), missing))
+}
+
+/// What was asked for, at a path.
+fn look(ask: Ask, path: &Path) -> Result<Chosen, String> {
+    let path_owned = || path.to_owned();
+    match ask {
+        Ask::DatasetFolder | Ask::DatasetList => dataset(DatasetAt::look(path)),
+        Ask::TwoFolders => Ok(Chosen::Images(path_owned())),
+        Ask::Run => match sort(path) {
+            Ok(Chosen::Run(folder)) => Ok(Chosen::Run(folder)),
+            _ => Err(format!("{} holds no run: a run's folder has config.ron and events.jsonl", path.display())),
+        },
+        Ask::Config => config(path),
+        Ask::Parent => Ok(Chosen::Parent(path_owned())),
+        Ask::Checkpoint => exchange::show(path).map(|_| Chosen::Checkpoint(path_owned())).map_err(|error| error.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -155,21 +226,43 @@ mod tests {
     fn a_drop_is_sorted_by_what_it_holds() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for name in ["run", "bare", "listed", "study"] {
+        for name in ["run", "bare", "listed", "study", "empty"] {
             std::fs::create_dir(at(name)).unwrap();
         }
-        for name in
-            ["run/config.ron", "run/events.jsonl", "bare/a.nii.gz", "listed/dataset.json", "listed/a.nii", "own.ron", "study/study.ron"]
-        {
-            std::fs::write(at(name), "").unwrap();
+        let list = r#"{"channel_names": {"0": "MRI"}, "labels": {"background": 0}, "training": [{"image": "./a.nii"}]}"#;
+        for (name, text) in [
+            ("run/config.ron", ""),
+            ("run/events.jsonl", ""),
+            ("bare/a.nii.gz", ""),
+            ("listed/dataset.json", list),
+            ("listed/a.nii", ""),
+            ("own.ron", "()"),
+            ("elsewhere.ron", "(data: (source: dataset(\"nowhere/at/all\")))"),
+            ("broken.ron", "(sead: 1)"),
+            ("study/study.ron", ""),
+            ("grid.ron", "(\n    name: \"grid\",\n    base: file(\"own.ron\"),\n)"),
+        ] {
+            std::fs::write(at(name), text).unwrap();
         }
-        std::fs::write(at("grid.ron"), "(\n    name: \"grid\",\n    base: file(\"own.ron\"),\n)").unwrap();
-        assert_eq!(sort(&at("run")), Chosen::Run(at("run")));
-        assert_eq!(sort(&at("own.ron")), Chosen::Config(at("own.ron")));
-        assert_eq!(["study", "grid.ron"].map(|name| sort(&at(name))), ["study", "grid.ron"].map(|name| Chosen::Study(at(name))));
-        let Chosen::Dataset(bare) = sort(&at("bare")) else { panic!("a dataset") };
+        let sort = |name: &str| sort(&at(name));
+        assert_eq!(sort("run"), Ok(Chosen::Run(at("run"))));
+        assert_eq!(sort("own.ron"), Ok(Chosen::Config(at("own.ron"), None)));
+        assert_eq!(["study", "grid.ron"].map(sort), ["study", "grid.ron"].map(|name| Ok(Chosen::Study(at(name)))));
+        let Ok(Chosen::Dataset(bare)) = sort("bare") else { panic!("a dataset") };
         assert_eq!(bare.source(), DataSource::Folders { images: at("bare"), labels: None });
-        let Chosen::Dataset(listed) = sort(&at("listed")) else { panic!("a dataset") };
+        let Ok(Chosen::Dataset(listed)) = sort("listed") else { panic!("a dataset") };
         assert_eq!(listed.source(), DataSource::Dataset(at("listed")));
+        let Ok(Chosen::Config(_, Some(missing))) = sort("elsewhere.ron") else { panic!("settings whose dataset is missing") };
+        assert!(missing.contains("nowhere"), "{missing}");
+        assert!(sort("empty").is_err() && sort("broken.ron").unwrap_err().contains("sead"));
+    }
+
+    #[test]
+    fn what_is_not_of_the_kind_that_was_asked_for_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for ask in [Ask::DatasetFolder, Ask::Run, Ask::Checkpoint] {
+            assert!(look(ask, folder.path()).is_err(), "{ask:?}");
+        }
+        assert_eq!(look(Ask::Parent, folder.path()), Ok(Chosen::Parent(folder.path().to_owned())));
     }
 }

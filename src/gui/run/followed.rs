@@ -155,14 +155,16 @@ pub(super) fn failure(ui: &mut Ui, state: &RunState) {
 }
 
 /// Whether there is anything to tell beside numbers.
-pub(super) fn has_notices(state: &RunState) -> bool {
-    !state.notices.is_empty() || state.stages.iter().any(|stage| stage.transfer.is_some())
+pub(super) fn has_notices(run: &OpenRun) -> bool {
+    let state = run.state();
+    !run.troubles.is_empty() || !state.notices.is_empty() || state.stages.iter().any(|stage| stage.transfer.is_some())
 }
 
-/// What the run wished a person to know, and what became of pre-trained weights.
-pub(super) fn notices(ui: &mut Ui, state: &RunState) {
+/// What the run wished a person to know, what could not be read of it, and what became of pre-trained weights.
+pub(super) fn notices(ui: &mut Ui, run: &OpenRun) {
+    let state = run.state();
     let transfers: Vec<_> = state.stages.iter().filter_map(|stage| Some((stage, stage.transfer.as_ref()?))).collect();
-    if !has_notices(state) {
+    if !has_notices(run) {
         return;
     }
     card::card(ui, |ui| {
@@ -177,10 +179,12 @@ pub(super) fn notices(ui: &mut Ui, state: &RunState) {
                 ui.label(RichText::new(text).small());
             });
         };
-        if !state.notices.is_empty() {
+        let troubles: Vec<_> = run.troubles.iter().map(|trouble| (Severity::Warning, trouble.clone())).collect();
+        if !state.notices.is_empty() || !troubles.is_empty() {
             card::title(ui, "Notices");
             // Warnings do not hide behind notes.
-            let (warnings, notes): (Vec<_>, Vec<_>) = state.notices.iter().partition(|(severity, _)| *severity == Severity::Warning);
+            let all = troubles.iter().chain(&state.notices);
+            let (warnings, notes): (Vec<_>, Vec<_>) = all.partition(|(severity, _)| *severity == Severity::Warning);
             let all: Vec<_> = warnings.into_iter().chain(notes).collect();
             all.iter().take(NOTICES).for_each(|notice| line(ui, notice));
             if all.len() > NOTICES {

@@ -5,6 +5,7 @@
 //! `stages`, `curves`, `results` read the folded state only.
 
 mod advanced;
+mod bar;
 pub(in crate::gui) mod card;
 mod cases;
 mod curves;
@@ -27,18 +28,19 @@ mod welcome;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{self, Button, Panel, RichText, ScrollArea, Ui};
+use eframe::egui::{self, Panel, ScrollArea, Ui};
 
-use super::{Desk, OpenRun, Palette};
+use super::{Desk, OpenRun};
 use crate::config::{DataSource, RunConfig};
 use crate::protocol::RunFolder;
 use curves::Curves;
-use fetch::{Ask, Chosen, Fetch};
+use fetch::{Chosen, Fetch};
 use recipe::Recipe;
 use results::ResultsCache;
 use setup::Setup;
 use welcome::First;
 
+pub(in crate::gui) use fetch::{known, source_of};
 pub(in crate::gui) use followed::file_url;
 pub(in crate::gui) use settings::device_list;
 pub(in crate::gui) use welcome::{Sign, choice, recent};
@@ -95,6 +97,9 @@ impl RunPanel {
     pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
         let ctx = ui.ctx().clone();
         drop_hint(ui);
+        if let Some(chosen) = self.fetch.show(&ctx) {
+            self.take(&ctx, chosen, desk);
+        }
         if self.setup.is_none() && desk.runs.is_empty() {
             match welcome::show(ui, &desk.settings) {
                 Some(First::Demo) => self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk),
@@ -132,16 +137,17 @@ impl RunPanel {
     }
 
     fn take(&mut self, ctx: &egui::Context, chosen: Chosen, desk: &mut Desk) {
-        if let Chosen::Study(path) = chosen {
-            desk.open_study(path);
-            return;
+        match chosen {
+            Chosen::Study(path) => return desk.open_study(path),
+            Chosen::Wrong(message) => return desk.trouble(message),
+            _ => {}
         }
         // What was dropped on the panel of studies and is none is shown where it belongs.
         if desk.settings.panel == super::Panel::Study {
             desk.settings.panel = super::Panel::Run;
         }
         match chosen {
-            Chosen::Study(_) => {}
+            Chosen::Study(_) | Chosen::Wrong(_) | Chosen::Images(_) => {}
             Chosen::Dataset(at) => {
                 desk.settings.remember_dataset(&at.place);
                 self.open_dataset(ctx, at.source(), Recipe::Defaults, desk);
@@ -150,8 +156,14 @@ impl RunPanel {
                 self.view = View::Run;
                 desk.open_run(ctx, &folder);
             }
-            Chosen::Config(path) => match &mut self.setup {
-                Some(setup) => setup.restart(ctx, Recipe::File(path), desk),
+            Chosen::Config(path, missing) => match &mut self.setup {
+                Some(setup) => {
+                    if let Some(missing) = &missing {
+                        let name = setup.data.name();
+                        desk.trouble(format!("{}: its settings are taken, and {name} stays open: {missing}", path.display()));
+                    }
+                    setup.restart(ctx, Recipe::File(path), missing.is_some(), desk);
+                }
                 None => self.set_up(ctx, Recipe::File(path), None, desk),
             },
             Chosen::Parent(folder) => {
@@ -210,85 +222,6 @@ impl RunPanel {
         self.setup_hidden = false;
     }
 
-    /// Which runs are open, and what the right side shows.
-    fn bar(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        Panel::top("runs")
-            .show_separator_line(false)
-            .frame(egui::Frame::new().inner_margin(egui::Margin { bottom: 6, ..egui::Margin::ZERO }))
-            .show(ui, |ui| {
-                ui.horizontal_wrapped(|ui| {
-                    let set_up = self.setup.is_some() && !self.setup_hidden;
-                    let word = if set_up { "Hide set-up" } else { "New run" };
-                    if ui.button(word).on_hover_text("The data and settings of the next run").clicked() {
-                        self.toggle_setup(ui.ctx(), desk);
-                    }
-                    ui.separator();
-                    if self.setup.is_some()
-                        && ui.selectable_label(self.view == View::Cases, "Cases").on_hover_text("The check of the dataset").clicked()
-                    {
-                        self.view = View::Cases;
-                    }
-                    self.tabs(ui, desk);
-                    let menu = ui.menu_button("Open a run", |ui| {
-                        if ui.button("Choose its folder ...").clicked() {
-                            self.fetch.ask(ui.ctx(), Ask::Run);
-                        }
-                        ui.separator();
-                        let mut chosen = None;
-                        for place in &desk.settings.recent_runs {
-                            let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
-                            if ui.button(name.as_ref()).on_hover_text(place.display().to_string()).clicked() {
-                                chosen = Some(place.clone());
-                            }
-                        }
-                        if let Some(place) = chosen {
-                            self.view = View::Run;
-                            desk.open_run(ui.ctx(), &place);
-                        }
-                    });
-                    menu.response.on_hover_text("Replays a run from its folder");
-                    if desk.is_opening() {
-                        card::note(ui, "reading ...");
-                    }
-                });
-            });
-    }
-
-    fn tabs(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        let palette = Palette::of(ui);
-        let mut closed = None;
-        for index in 0..desk.runs.len() {
-            let run = &desk.runs[index];
-            let name = run.name().to_owned();
-            let (word, colour) = followed::word(&run.job, palette);
-            let chosen = self.view == View::Run && desk.shown == index;
-            let mut text = egui::text::LayoutJob::default();
-            let font = egui::TextStyle::Button.resolve(ui.style());
-            text.append(&name, 0.0, egui::TextFormat::simple(font, egui::Color32::PLACEHOLDER));
-            let small = egui::TextStyle::Small.resolve(ui.style());
-            text.append(word, 6.0, egui::TextFormat::simple(small, colour));
-            let running = run.job.is_running();
-            if ui.selectable_label(chosen, text).on_hover_text(run.folder.root().display().to_string()).clicked() {
-                (desk.shown, self.view) = (index, View::Run);
-            }
-            if !running {
-                let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
-                close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Close {name}")));
-                if close.on_hover_text(format!("Close {name}; its folder stays")).clicked() {
-                    closed = Some(index);
-                }
-            }
-        }
-        if let Some(index) = closed {
-            desk.close(index);
-            let is_open = |folder: &Path| desk.runs.iter().any(|run| run.folder.root() == folder);
-            self.compared.retain(|folder| is_open(folder));
-            self.curves.keep(is_open);
-            self.results.keep(is_open);
-            self.known_runs = desk.runs.len();
-        }
-    }
-
     fn right(&mut self, ui: &mut Ui, desk: &mut Desk) {
         match (self.view, &mut self.setup) {
             (View::Cases, Some(setup)) => setup.show_cases(ui),
@@ -330,16 +263,16 @@ impl RunPanel {
                 results.show(ui, panel);
             }
             if !scored {
-                followed::notices(ui, run.state());
+                followed::notices(ui, run);
             }
         };
-        let is_told = results.is_some() || followed::has_notices(run.state());
+        let is_told = results.is_some() || followed::has_notices(run);
         if is_told && ui.available_width() >= TWO_COLUMNS {
             ui.columns_const(|[left, right]| {
                 first(left, &mut self.results);
                 if scored {
                     left.add_space(6.0);
-                    followed::notices(left, run.state());
+                    followed::notices(left, run);
                 }
                 second(right, &mut panel);
             });
@@ -348,7 +281,7 @@ impl RunPanel {
             ui.add_space(6.0);
             second(ui, &mut panel);
             if scored {
-                followed::notices(ui, run.state());
+                followed::notices(ui, run);
             }
         }
         ui.add_space(6.0);

@@ -65,9 +65,9 @@ impl Setup {
         self.data = OpenData::open(ctx, source);
     }
 
-    /// Begins anew with other settings.
-    pub(super) fn restart(&mut self, ctx: &egui::Context, recipe: Recipe, desk: &mut Desk) {
-        if let Err(error) = self.draft.restart(recipe) {
+    /// Begins anew with other settings; `keep_data`: on the same dataset, whatever they name.
+    pub(super) fn restart(&mut self, ctx: &egui::Context, recipe: Recipe, keep_data: bool, desk: &mut Desk) {
+        if let Err(error) = self.draft.restart(recipe, keep_data) {
             desk.trouble(error.to_string());
         } else if self.data.source() != &self.draft.config().data.source {
             self.data = OpenData::open(ctx, self.draft.config().data.source.clone());
@@ -114,7 +114,7 @@ impl Setup {
             match asked {
                 None => {}
                 Some(settings::Wish::Ask(ask)) => wish = Some(Wish::Ask(ask)),
-                Some(settings::Wish::Restart(recipe)) => self.restart(ui.ctx(), recipe, desk),
+                Some(settings::Wish::Restart(recipe)) => self.restart(ui.ctx(), recipe, false, desk),
                 Some(settings::Wish::Device(device)) => desk.device = device,
             }
             ui.add_space(6.0);

@@ -16,13 +16,13 @@ mod standing;
 mod tests;
 mod welcome;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eframe::egui::{self, Frame, Margin, Panel, Ui};
-use rfd::FileDialog;
 
-use super::run::file_url;
+use super::choose::{Answer, Choosing, Wanted};
+use super::run::{file_url, known};
 use super::{Background, Desk, Left};
 use crate::device::DeviceChoice;
 use crate::report;
@@ -61,7 +61,11 @@ enum View {
 pub struct StudyPanel {
     open: Option<OpenStudy>,
     opening: Option<Background<Result<Opened, String>>>,
-    asking: Option<(Ask, Background<Option<PathBuf>>)>,
+    asking: Option<(Ask, Choosing<PathBuf>)>,
+    /// What was chosen and is no study.
+    other: Option<PathBuf>,
+    /// A study that is being opened, to be remembered once it is.
+    wanted: Option<PathBuf>,
     shipped: Shipped,
     devices: Option<Background<(Vec<OfferedDevice>, Option<String>)>>,
     starter: Starter,
@@ -78,6 +82,8 @@ impl Default for StudyPanel {
             open: None,
             opening: None,
             asking: None,
+            other: None,
+            wanted: None,
             shipped: Shipped::default(),
             devices: None,
             starter: Arc::new(spawn_study),
@@ -102,7 +108,12 @@ impl StudyPanel {
         }
         if self.opening.as_mut().is_some_and(Background::poll) {
             match self.opening.take().and_then(Background::take) {
-                Some(Ok(opened)) => (self.open, self.chosen) = (Some(OpenStudy::new(opened)), None),
+                Some(Ok(opened)) => {
+                    (self.open, self.chosen) = (Some(OpenStudy::new(opened)), None);
+                    if let Some(path) = self.wanted.take() {
+                        desk.settings.remember_study(&path);
+                    }
+                }
                 Some(Err(trouble)) => desk.trouble(trouble),
                 None => desk.trouble("the study could not be read: an internal error; open it again"),
             }
@@ -120,18 +131,19 @@ impl StudyPanel {
             }
         }
         self.tend_report(ctx, desk);
-        let (ask, mut asking) = self.asking.take()?;
-        if !asking.poll() {
-            self.asking = Some((ask, asking));
-            return None;
+        self.other.take()
+    }
+
+    /// Draws what is asked, and takes the answer in.
+    fn ask_on(&mut self, ctx: &egui::Context) {
+        let Some((ask, asking)) = &mut self.asking else { return };
+        let (ask, Some(answer)) = (*ask, asking.show(ctx)) else { return };
+        self.asking = None;
+        match (answer, ask, &mut self.open) {
+            (Answer::Chosen(folder), Ask::Place, Some(open)) => open.keep_in(folder.join(open.name())),
+            (Answer::Chosen(path), Ask::File | Ask::Folder, _) => self.other = Some(path),
+            _ => {}
         }
-        let chosen = asking.take().flatten()?;
-        if ask == Ask::Place {
-            let place = chosen.join(self.open.as_ref()?.name());
-            self.open.as_mut()?.keep_in(place);
-            return None;
-        }
-        Some(chosen)
     }
 
     /// Writes the report of the open study beside the window; `then_open` shows it in the browser.
@@ -163,13 +175,14 @@ impl StudyPanel {
             desk.trouble(format!("{} is at work: stop it, or wait until it is done, before another study is opened", open.name()));
             return;
         }
-        desk.settings.remember_study(&path);
+        self.wanted = Some(path.clone());
         self.opening = Some(Background::start(ctx, move || Opened::read(&path)));
     }
 
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
         let ctx = ui.ctx().clone();
+        self.ask_on(&ctx);
         if self.open.is_none() {
             let opening = self.opening.is_some();
             match welcome::show(ui, &desk.settings, &mut self.shipped, opening) {
@@ -225,15 +238,13 @@ impl StudyPanel {
     }
 
     fn ask(&mut self, ctx: &egui::Context, ask: Ask) {
-        if self.asking.is_some() {
-            return;
-        }
-        let choose = move || match ask {
-            Ask::File => FileDialog::new().set_title("File of a study").add_filter("Study", &["ron"]).pick_file(),
-            Ask::Folder => FileDialog::new().set_title("Folder of a study").pick_folder(),
-            Ask::Place => FileDialog::new().set_title("Folder in which the study's own folder is made").pick_folder(),
+        let question = match ask {
+            Ask::File => ("File of a study", Wanted::File("Study", &["ron"])),
+            Ask::Folder => ("Folder of a study", Wanted::Folder),
+            Ask::Place => ("Folder in which the study's own folder is made", Wanted::Folder),
         };
-        self.asking = Some((ask, Background::start(ctx, choose)));
+        let look = move |path: &Path| if ask == Ask::Place { Ok(path.to_owned()) } else { known(path) };
+        self.asking = Some((ask, Choosing::new(ctx, question, look)));
     }
 
     /// The study at work in a few words, and its state in one.

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use egui_kittest::kittest::Queryable as _;
 
 use super::super::View;
-use super::super::recipe::Recipe;
 use super::super::results::Results;
 use super::made_up::{Until, config, records, run};
 use super::snapshots::{demo_data, demo_draft, planned};
@@ -197,31 +196,6 @@ fn files_over_the_window_are_welcomed() {
     harness.input_mut().hovered_files.push(eframe::egui::HoveredFile::default());
     harness.run_steps(2);
     assert!(harness.render().unwrap() != plain, "the window says that a drop is welcome");
-}
-
-#[test]
-fn a_folder_that_is_no_dataset_is_told_with_what_to_do_and_cannot_be_started() {
-    if !has_gpu() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(ThemeChoice::Dark, |_, app| {
-        let draft = demo_draft();
-        let estimate = planned(&draft, &app.desk.device, 11_240);
-        app.run.setup = Some(super::setup(draft, demo_data(), estimate));
-        app.run.view = View::Cases;
-    });
-    harness.run_steps(2);
-    let ctx = harness.ctx.clone();
-    let app = harness.state_mut();
-    app.run.take_dropped(&ctx, &[folder.path().to_owned()], &mut app.desk);
-    wait_for(&mut harness, "The dataset cannot be opened");
-    assert!(harness.query_all_by_label_contains("neither dataset.json nor imagesTr").count() > 0);
-    assert!(harness.get_by_label("Start").accesskit_node().is_disabled());
-    // What was set up for the demo does not go over to another dataset.
-    let setup = harness.state().run.setup.as_ref().unwrap();
-    assert_eq!(*setup.draft.recipe(), Recipe::Defaults);
-    assert_eq!(harness.state().desk.settings.recent_datasets, [folder.path().to_owned()]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The panel in its telling states, in both lights, and how it answers.
 
+mod choosing;
 mod interaction;
 mod made_up;
 mod real_worker;

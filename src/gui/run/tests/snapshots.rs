@@ -87,7 +87,7 @@ fn the_first_screen_offers_three_ways_to_begin() {
     in_both_lights("empty", arrange, |_| {});
 }
 
-fn troubled() -> CheckReport {
+pub(super) fn troubled() -> CheckReport {
     let labels = BTreeMap::from([(0, "background".to_owned()), (1, "liver".to_owned()), (2, "tumour".to_owned())]);
     let root = PathBuf::from("/data/Task03_Liver");
     let rows = (0..131).map(|index| {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use eframe::egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
@@ -158,4 +159,30 @@ fn the_window_asks_before_it_closes_on_a_study_and_hands_it_over() {
     assert!(worker.commands.try_recv().is_err(), "nobody asked it to stop");
     worker.events.send(StudyEvent::Finished { tally: Tally::default(), stopped: false }).unwrap();
     assert!(handle.events.recv().is_ok());
+}
+
+#[test]
+fn a_wrong_folder_is_told_and_the_open_study_stays() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (mut harness, _worker) = untouched();
+    let name = harness.state().study.open.as_ref().unwrap().name().to_owned();
+    harness.state_mut().desk.open_study(folder.path().to_owned());
+    wait_until(&mut harness, "a trouble", |harness| !harness.state().desk.troubles.is_empty());
+    assert_eq!(harness.state().study.open.as_ref().unwrap().name(), name);
+    assert!(harness.state().desk.settings.recent_studies.is_empty(), "what could not be opened is not remembered");
+    // The same by the field that takes a path.
+    harness.run_steps(2);
+    click(&mut harness, "Open ...");
+    click(&mut harness, "A study's folder ...");
+    let field = |harness: &mut Harness<'_, App>| harness.get_by_role_and_label(Role::TextInput, "Folder of a study").focus();
+    field(&mut harness);
+    harness.run_steps(1);
+    harness.get_by_role_and_label(Role::TextInput, "Folder of a study").type_text(&folder.path().display().to_string());
+    harness.run_steps(2);
+    click(&mut harness, "Open");
+    wait_until(&mut harness, "a message", |harness| harness.query_by_label_contains("neither dataset.json").is_some());
+    assert_eq!(harness.state().study.open.as_ref().unwrap().name(), name);
 }
