@@ -119,3 +119,33 @@ pub(super) fn rescue() -> Option<Left> {
 fn say_gone() {
     let _ = writeln!(std::io::stderr(), "{GONE}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gui::FollowedJob;
+    use crate::gui::testing::fake_worker;
+    use crate::protocol::RunState;
+
+    #[test]
+    fn a_job_whose_panel_is_gone_is_taken_over_and_goes_on() {
+        let (handle, worker) = fake_worker();
+        let mut job = FollowedJob::going_on(handle, RunState::default());
+        let held = job.held().expect("it is at work");
+        hold(AtWork::Run { handle: held, folder: RunFolder::new("nowhere"), config: Box::default() });
+        job.pause();
+        drop(job);
+        let Some(Left::Run { handle, .. }) = rescue() else { panic!("the run is left") };
+        assert_eq!(worker.commands(), [Command::Resume], "nobody could end a pause later");
+        drop(handle);
+        assert!(rescue().is_none(), "it is handed out once");
+    }
+
+    #[test]
+    fn what_its_panel_handed_over_is_not_left_a_second_time() {
+        let (handle, _worker) = fake_worker();
+        let mut job = FollowedJob::new(handle);
+        hold(AtWork::Run { handle: job.held().expect("it is at work"), folder: RunFolder::new("nowhere"), config: Box::default() });
+        assert!(job.release().is_some() && rescue().is_none());
+    }
+}

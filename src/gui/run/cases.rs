@@ -85,8 +85,10 @@ impl CaseTable {
             }
         });
         let titles = ["Case", "Check", "D x H x W", "mm", "Axes", "Ch.", "0.5 / 50 / 99.5 %", ""].map(str::to_owned);
+        let mut troubles: Vec<Trouble> = troubles.collect();
+        troubles.sort_by(|a, b| natural(&a.case, &b.case));
         let order = (0..lines.len()).collect();
-        let mut table = Self { order, lines, sorted: (Key::State, true), titles, troubles: troubles.collect() };
+        let mut table = Self { order, lines, sorted: (Key::State, true), titles, troubles };
         table.sort(Key::Case);
         table.titles[7] = crate::report::wording::sentence(&report.label_title());
         table

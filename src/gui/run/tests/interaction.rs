@@ -214,3 +214,26 @@ fn opening_the_run_at_work_does_not_let_its_worker_go() {
     click(&mut harness, "Stop");
     assert_eq!(worker.commands(), [Command::Stop]);
 }
+
+#[test]
+fn a_run_of_another_program_is_watched_and_can_be_asked_to_stop() {
+    if !has_gpu() {
+        return;
+    }
+    let (handle, worker) = fake_worker();
+    let state = run("demo", Until::Pretraining, 0.0);
+    let watched = OpenRun::at_work(super::folder("demo"), config("demo"), FollowedJob::watching(handle, state));
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(watched));
+    harness.run_steps(3);
+    assert!(harness.query_all_by_label("at work in another program").count() > 0);
+    assert!(harness.query_by_label("Pause").is_none() && harness.query_by_label("Resume run").is_none(), "it is only looked at");
+    assert!(!harness.state().desk.is_at_work(), "this window may work on something else");
+    let before = harness.state().desk.shown().unwrap().state().stages.last().unwrap().done;
+    let stage = harness.state().desk.shown().unwrap().state().stages.last().unwrap().stage.clone();
+    let numbers = crate::protocol::StepNumbers { step: before + 1, ..Default::default() };
+    worker.tell(90.0, Event::Step { stage, numbers });
+    wait_until(&mut harness, "the next step", |harness| harness.state().desk.shown().unwrap().state().stages.last().unwrap().done > before);
+    click(&mut harness, "Ask it to stop");
+    harness.run_steps(2);
+    assert_eq!(worker.commands(), [Command::Stop]);
+}
