@@ -71,8 +71,8 @@ pub(super) fn training(ui: &mut Ui, draft: &mut Draft) {
 fn optimiser(ui: &mut Ui, draft: &mut Draft, training: Part) {
     let (config, part) = (draft.config(), training.key());
     let (optimiser, schedule) = match training {
-        Part::Pretrain => (config.pretrain.optimiser, config.pretrain.schedule.clone()),
-        Part::Finetune => (config.finetune.optimiser, config.finetune.schedule.clone()),
+        Part::Pretrain => (config.pretrain.optimiser, config.pretrain.schedule),
+        Part::Finetune => (config.finetune.optimiser, config.finetune.schedule),
     };
     row(ui, "Optimiser", "The rule that turns gradients into steps; it brings its usual learning rate and schedule", |ui| {
         ui.horizontal(|ui| {
