@@ -205,10 +205,7 @@ fn with_adamw_twin(mut run: RunConfig) -> RunConfig {
     let name = ["scratch_adamw", "adamw_from_scratch"].into_iter().find(|name| !is_taken(name));
     if let Some(name) = name.filter(|_| !run.arms.finetune.iter().any(is_twin)) {
         let schedule = serde_json::to_string(&ScheduleConfig::warmup_cosine(run.finetune.steps)).expect("plain data becomes JSON");
-        let set = [
-            r#"finetune.optimiser={"adam_w":{"lr":1e-3,"weight_decay":3e-5}}"#.to_owned(),
-            format!("finetune.schedule={schedule}"),
-        ];
+        let set = [r#"finetune.optimiser={"adam_w":{"lr":1e-3,"weight_decay":3e-5}}"#.to_owned(), format!("finetune.schedule={schedule}")];
         run.arms.finetune.push(Arm { name: name.to_owned(), from: None, set: set.to_vec() });
     }
     run

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use eframe::egui::{self, Id, Modal, ViewportCommand};
 
-use super::super::open::close;
-use super::super::{OpenRun, Panel};
 use super::App;
+use crate::gui::open::close;
+use crate::gui::{OpenRun, Panel};
 use crate::stop_signal;
 
 /// What is asked before the window closes on a running job.

@@ -6,8 +6,8 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::*;
 use crate::config::RunConfig;
-use crate::gui::{Action, FollowedJob, OpenRun};
 use crate::gui::testing::{FakeWorker, fake_worker, has_gpu, window};
+use crate::gui::{Action, FollowedJob, OpenRun};
 use crate::protocol::{Command, Environment, Event, RunFolder};
 
 /// A window on a job that a test plays, in a folder of its own.

@@ -58,7 +58,16 @@ impl OpenRun {
     /// A run that was read from its folder.
     pub fn replayed(folder: RunFolder, config: RunConfig, state: RunState) -> Self {
         let report = Some(folder.report_path()).filter(|path| path.is_file());
-        Self { stages: RunStages::new(&config), config, folder, job: FollowedJob::ended(state), tokens: BTreeMap::new(), concluding: None, report, troubles: Vec::new() }
+        Self {
+            stages: RunStages::new(&config),
+            config,
+            folder,
+            job: FollowedJob::ended(state),
+            tokens: BTreeMap::new(),
+            concluding: None,
+            report,
+            troubles: Vec::new(),
+        }
     }
 
     /// Reads the tokens that the stages kept; those that could not be read can be done without.
@@ -74,7 +83,16 @@ impl OpenRun {
 
     /// A run that a worker makes.
     pub fn at_work(folder: RunFolder, config: RunConfig, job: FollowedJob) -> Self {
-        Self { stages: RunStages::new(&config), config, folder, job, tokens: BTreeMap::new(), concluding: None, report: None, troubles: Vec::new() }
+        Self {
+            stages: RunStages::new(&config),
+            config,
+            folder,
+            job,
+            tokens: BTreeMap::new(),
+            concluding: None,
+            report: None,
+            troubles: Vec::new(),
+        }
     }
 
     /// Its name, also before the worker has said a word.

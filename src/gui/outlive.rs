@@ -43,11 +43,7 @@ impl<H> Held<H> {
 /// What can be left behind: one piece of work at a time.
 pub(super) enum AtWork {
     /// A run.
-    Run {
-        handle: Held<RunHandle>,
-        folder: RunFolder,
-        config: Box<RunConfig>,
-    },
+    Run { handle: Held<RunHandle>, folder: RunFolder, config: Box<RunConfig> },
     /// A study.
     Study { handle: Held<StudyHandle>, job: Box<StudyJob> },
 }

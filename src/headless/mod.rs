@@ -171,7 +171,8 @@ mod tests {
     fn a_panic_of_the_worker_is_a_failure_with_its_message() {
         let handle = worker(|_, _| panic!("lost the thread"));
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, Options { quiet: true, config: None }), &|| false);
+        let (outcome, state) =
+            drive(handle, RunState::default(), &mut Lines::new(&mut out, Options { quiet: true, config: None }), &|| false);
         assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
         assert_eq!(state.outcome, Some(outcome));
         assert!(String::from_utf8(out).unwrap().contains("lost the thread"));

@@ -1,8 +1,6 @@
 //! The words in which a stage's progress is told; bars and plain lines share them.
 
-use crate::protocol::{
-    ArmScores, Environment, Outcome, RunStages, RunState, Severity, Stage, StageKind, StageState, TransferReport,
-};
+use crate::protocol::{ArmScores, Environment, Outcome, RunStages, RunState, Severity, Stage, StageKind, StageState, TransferReport};
 use crate::report::wording::{count, duration, time_left};
 
 /// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...

@@ -83,7 +83,8 @@ impl RunStages {
 
     /// Time that the whole run still needs: the stage under way and all that are to come.
     pub fn time_left(&self, state: &RunState) -> TimeLeft {
-        let class = |stage: &Stage| self.arms.iter().chain(&self.alone).find(|planned| planned.stage == *stage).map(|planned| &planned.class);
+        let class =
+            |stage: &Stage| self.arms.iter().chain(&self.alone).find(|planned| planned.stage == *stage).map(|planned| &planned.class);
         let paces = || state.stages.iter().rev().filter_map(|stage| Some((class(&stage.stage)?, stage.pace_secs(state.secs)?)));
         let pace = |wanted: &String| paces().find(|(known, _)| *known == wanted).map(|(_, secs)| secs);
         let begun = state.stages.iter().filter(|stage| stage.secs.is_none()).map(|stage| {
@@ -198,7 +199,11 @@ mod tests {
         begin(&mut state, 20.0, &scratch, (0, 5));
         step(&mut state, 23.0, &scratch, 1);
         let left = RunStages::new(&config).time_left(&state);
-        assert_eq!((left.secs, left.unknown.len()), (Some(4.0 * 3.0 + 7.0 * 3.0), 2), "both fine-tunings go at one pace; no test was timed");
+        assert_eq!(
+            (left.secs, left.unknown.len()),
+            (Some(4.0 * 3.0 + 7.0 * 3.0), 2),
+            "both fine-tunings go at one pace; no test was timed"
+        );
     }
 
     #[test]

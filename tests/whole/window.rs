@@ -93,6 +93,7 @@ fn window_on_the_demo(home: &Path, display: &str, out: &Path) -> Ends {
         .env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"))
         .args(["--device", "cpu", "demo", "--set", "probe.volumes=3", "--out"])
         .arg(out)
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
     Ends(window.expect("the program starts"))
