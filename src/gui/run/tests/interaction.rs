@@ -147,8 +147,11 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
 
     kept.write("events.jsonl", b"{no event}\n{}\n").unwrap();
     drop_in(&mut harness, kept.root());
-    wait_until(&mut harness, "a trouble", |harness| !harness.state().desk.troubles.is_empty());
-    assert!(harness.state().desk.troubles[0].1.contains("events.jsonl: line 1"));
+    let told = |harness: &Harness<'_, App>| {
+        let run = harness.state().desk.shown().unwrap();
+        run.state().notices.iter().any(|(_, text)| text.contains("events.jsonl: line 1"))
+    };
+    wait_until(&mut harness, "a notice of that run", told);
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn about_to_start(parent: &Path, config: &RunConfig, work: Work) -> Harness<'sta
         app.run.setup = Some(Setup::with(draft, data, Default::default(), Background::Done((devices(), None))));
         app.run.view = View::Cases;
     });
+    wait_until(&mut harness, "the check of the cases", |harness| harness.state().run.setup.as_ref().unwrap().data.report().is_some());
     harness.run_steps(3);
     harness
 }

@@ -176,7 +176,11 @@ fn a_wrong_folder_is_told_and_the_open_study_stays() {
     // The same by the field that takes a path.
     harness.run_steps(2);
     click(&mut harness, "Open ...");
+    // What opens takes its size first.
+    harness.run_steps(4);
     click(&mut harness, "A study's folder ...");
+    wait_until(&mut harness, "the field", |harness| harness.query_by_role_and_label(Role::TextInput, "Folder of a study").is_some());
+    harness.run_steps(4);
     let field = |harness: &mut Harness<'_, App>| harness.get_by_role_and_label(Role::TextInput, "Folder of a study").focus();
     field(&mut harness);
     harness.run_steps(1);
