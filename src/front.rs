@@ -173,6 +173,9 @@ fn follow_other(folder: &RunFolder, manner: &Manner) -> Result<u8, Refusal> {
         let place = folder.root().display();
         return Err(Refusal::Input(format!("{place} holds a study; look at it with `simtrot study status {place}`")));
     }
+    if let Some(busy) = folder.busy().filter(|_| !manner.quiet) {
+        headless::remark(busy);
+    }
     let (handle, state) = worker::attach(folder).map_err(|error| Refusal::Input(error.to_string()))?;
     let (outcome, state) = headless::watch(handle, state, headless::Options { quiet: manner.quiet });
     if !manner.quiet {
