@@ -169,9 +169,12 @@ fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &O
 
 /// Follows a run that another program makes, or tells how it ended.
 fn follow_other(folder: &RunFolder, manner: &Manner) -> Result<u8, Refusal> {
+    let place = folder.root().display();
     if StudyFolder::new(folder.root()).holds_study() {
-        let place = folder.root().display();
         return Err(Refusal::Input(format!("{place} holds a study; look at it with `simtrot study status {place}`")));
+    }
+    if !folder.holds_run() {
+        return Err(Refusal::Input(format!("{place} holds no run: there is no config.ron; name the folder that the run writes into")));
     }
     if let Some(busy) = folder.busy().filter(|_| !manner.quiet) {
         headless::remark(busy);

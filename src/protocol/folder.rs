@@ -162,7 +162,8 @@ impl RunFolder {
         self.checkpoints().exists() || self.root.join("arms").exists() || self.root.join("predictions").exists()
     }
 
-    fn holds_run(&self) -> bool {
+    /// Whether a run lies there.
+    pub fn holds_run(&self) -> bool {
         self.config_path().is_file()
     }
 

@@ -138,7 +138,7 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
 #[test]
 fn a_run_is_followed_without_being_touched_and_the_follower_ends_as_it_does() {
     let place = Place::new();
-    refused(place.call("follow", "out"), &["events.jsonl"]);
+    refused(place.call("follow", "out"), &["holds no run"]);
     let mut first = place.start(&mut place.train("finetune", "out", &[]), "out", "\"step\"");
     let follower = place.call("follow", "out").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(1));

@@ -166,7 +166,8 @@ fn a_run_of_another_program_is_shown_live_and_asked_to_stop() {
     std::fs::write(kept.events_path(), before.concat()).unwrap();
     let place = kept.root().to_owned();
     let mut harness = window(ThemeChoice::Dark, move |ctx, app| app.desk.open_run(ctx, &place));
-    wait_for(&mut harness, "at work in another program");
+    wait_for(&mut harness, "Ask it to stop");
+    assert!(harness.query_all_by_label_contains("at work in another program").count() > 0);
     assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
     assert!(!harness.state().desk.is_at_work(), "this window's own worker is free");
     click(&mut harness, "Ask it to stop");
