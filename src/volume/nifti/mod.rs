@@ -5,11 +5,13 @@
 //! memory is taken, and every fault is a typed error. What is written keeps the source's header.
 
 mod header;
+mod name;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use header::SourceHeader;
+pub use name::{ENDINGS, ending, stem};
 pub use read::{Scan, read, read_from};
 pub use write::{to_bytes, write_labels, write_volume};

@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use nifti::{Endianness, InMemNiftiVolume, IntoNdArray as _};
 
 use super::header::{LENGTH, Layout, SourceHeader};
-use crate::volume::{DataError, Fault, Volume};
+use crate::volume::{DataError, Fault, Note, Volume};
 
 /// Most bytes that one byte of a gzip stream can stand for (a property of deflate).
 const GZIP_MOST: u64 = 1032;
@@ -28,6 +28,8 @@ pub struct Scan {
     pub volume: Volume,
     /// The header, byte for byte.
     pub header: SourceHeader,
+    /// What was assumed, left out or replaced on reading; of a case's image also what concerns its other files.
+    pub notes: Vec<Note>,
 }
 
 /// Reads a `.nii` or `.nii.gz` file; which of them is told by its first bytes.
@@ -62,7 +64,7 @@ pub fn read_from(file: &Path, mut source: impl Read, length: u64) -> Result<Scan
         Stream { source: whole, compressed: false, read: 0 }.parse(length, length)
     };
     let (volume, header) = parsed.map_err(|fault| fault.at(file))?;
-    Ok(Scan { file: file.to_owned(), volume, header })
+    Ok(Scan { file: file.to_owned(), volume, header, notes: Vec::new() })
 }
 
 /// The file's content with what is needed to explain where it breaks off.
