@@ -100,10 +100,10 @@ impl VolumeSource {
     /// A file that cannot be read.
     pub fn hash_into(&self, hash: &mut Sha256) -> Result<(), DataError> {
         match self {
-            Self::File(file) => {
+            Self::File(file) => nifti::files(file)?.iter().try_for_each(|file| {
                 let copied = File::open(file).and_then(|mut source| io::copy(&mut source, hash));
                 copied.map(drop).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(file))
-            }
+            }),
             Self::Embedded { bytes, .. } => {
                 hash.update(bytes);
                 Ok(())
