@@ -17,7 +17,7 @@ mod study;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
-pub use data::{DataConfig, DataSource, Intensity, LabelFraction, PreprocessConfig, SplitConfig, SyntheticConfig};
+pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;

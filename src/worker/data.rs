@@ -33,7 +33,7 @@ impl Plan {
         let mut dataset = Dataset::open(&config.data.source)?;
         let mut left_out = Vec::new();
         if config.data.skip_bad {
-            let report = crate::volume::check::inspect(&dataset, &|_, _| {});
+            let report = crate::volume::check::inspect_with(&dataset, config.data.preprocess.non_finite, &|_, _| {});
             let unusable = report.unusable();
             left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
             dataset = dataset.without(&unusable);
@@ -153,6 +153,7 @@ pub(super) fn prepare(
         work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?
     .ok_or(JobError::Stopped)?;
+    recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
     Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

@@ -71,7 +71,8 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
     for (done, source) in cases.iter().enumerate() {
         let channels = checkpoint.info.dataset.channels.len();
-        let loaded = source.load(Some(channels), None)?;
+        let loaded = source.load(Some(channels), None, config.data.preprocess.non_finite)?;
+        recorder.notes(&loaded.image.notes);
         let case = preprocess::prepare_one(&source.name, loaded, &values, &config.data.preprocess)?;
         let mut show = Show { case: &case, labels, values: &values, recorder, next: Instant::now() };
         let mut watch = |done, windows, found: &[u8]| {

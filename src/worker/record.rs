@@ -16,6 +16,10 @@ use crate::protocol::{
 };
 use crate::stop_signal;
 use crate::train::{CheckpointError, Control, changed_settings};
+use crate::volume::{Note, note};
+
+/// Lines about files that a run says, at most.
+const NOTES_SHOWN: usize = 20;
 
 /// How often a paused job looks for a signal or for a wish that was left in its folder.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -105,6 +109,17 @@ impl Recorder {
 
     pub(super) fn notice(&self, severity: Severity, text: impl Into<String>) {
         self.emit(Event::Notice { severity, text: text.into() });
+    }
+
+    /// Says what is worth knowing about files, up to a number of lines that a person reads.
+    pub(super) fn notes<'a>(&self, notes: impl IntoIterator<Item = &'a Note>) {
+        let lines = note::lines(notes);
+        for line in lines.iter().take(NOTES_SHOWN) {
+            self.notice(Severity::Warning, line.clone());
+        }
+        if lines.len() > NOTES_SHOWN {
+            self.notice(Severity::Warning, format!("{} more notes on the data; `simtrot check` shows them", lines.len() - NOTES_SHOWN));
+        }
     }
 
     pub(super) fn emit(&self, event: Event) {
