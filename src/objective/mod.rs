@@ -17,6 +17,7 @@ mod rcr;
 mod simclr;
 mod simmim;
 mod simtrot;
+mod softplus;
 mod target;
 mod token_contrast_kernel;
 mod views;

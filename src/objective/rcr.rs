@@ -13,6 +13,7 @@ use super::token_contrast::TokenContrast;
 use super::views::{device_of, features, halves, pooled, volume};
 use super::{Loss, Objective, Setup, number};
 use crate::config::Weighting;
+use crate::kernels::mean;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
 use crate::nn::{ExpandVoxels, Initialiser, Linear, TokenGrid};
 use crate::sampling::ViewBatch;
@@ -84,8 +85,8 @@ fn cross_entropy(scores: Tensor<2>, classes: Vec<usize>) -> (Tensor<1>, f64) {
     let samples = classes.len();
     let classes: Vec<i64> = classes.into_iter().map(|class| class as i64).collect();
     let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &device).reshape([samples, 1]);
-    let right = scores.clone().inner().argmax(1).equal(classes.clone()).float().mean();
-    let loss = -log_softmax(scores, 1).gather(1, classes).mean();
+    let right = mean(scores.clone().inner().argmax(1).equal(classes.clone()).float());
+    let loss = -mean(log_softmax(scores, 1).gather(1, classes));
     (loss, number(&right))
 }
 
