@@ -316,7 +316,7 @@ fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refu
     if outcome == Outcome::Completed {
         headless::say(headless::story(&RunConfig::default(), &state, None));
         if let Some(path) = json {
-            let summary = crate::protocol::Summary::new(&state);
+            let summary = crate::protocol::Summary::new(&RunConfig::default(), &state);
             write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
         }
     }

@@ -146,6 +146,12 @@ impl RunConfig {
         self.with_overrides(&arm.set)
     }
 
+    /// The unit in which the distances of a fine-tuning arm are measured; the run's own for another name.
+    pub fn distance_unit(&self, arm: &str) -> DistanceUnit {
+        let own = self.arms.finetune.iter().find(|own| own.name == arm).and_then(|own| self.with_arm(own).ok());
+        own.as_ref().unwrap_or(self).evaluate.distance_unit
+    }
+
     /// The same with presets spelt out: what a run's folder keeps as `config.ron`.
     pub fn resolved(&self) -> Self {
         Self { model: self.model.resolve(), ..self.clone() }

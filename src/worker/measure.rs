@@ -11,7 +11,6 @@ use crate::config::RunConfig;
 use crate::evaluate::{regions, score};
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
-use crate::metrics::CaseScore;
 use crate::model::Segmenter;
 use crate::preprocess::Case;
 use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind};
@@ -114,8 +113,10 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
 }
 
 /// `metrics.csv` of everything scored so far.
-pub(super) fn metrics_csv(state: &RunState) -> Vec<u8> {
-    let rows =
-        state.stages_of(StageKind::Test).flat_map(|stage| stage.scores.values().flatten().map(|score| (stage.stage.arm.as_str(), score)));
-    crate::evaluate::csv(rows.collect::<Vec<(&str, &CaseScore)>>().into_iter())
+pub(super) fn metrics_csv(config: &RunConfig, state: &RunState) -> Vec<u8> {
+    let rows = state.stages_of(StageKind::Test).flat_map(|stage| {
+        let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));
+        stage.scores.values().flatten().map(move |score| (arm, unit, score))
+    });
+    crate::evaluate::csv(rows)
 }

@@ -1,6 +1,6 @@
 //! Every event to `events.jsonl` and to the front end; commands back.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -215,17 +215,17 @@ impl Recorder {
         }
     }
 
-    /// A copy of what is known of the run.
-    pub(super) fn state(&self) -> RunState {
-        self.inner.borrow().state.clone()
+    /// What is known of the run; nothing may be told while it is held.
+    pub(super) fn state(&self) -> Ref<'_, RunState> {
+        Ref::map(self.inner.borrow(), |inner| &inner.state)
     }
 
     /// Writes `summary.json` and `metrics.csv` of what is known so far.
     pub(super) fn write_results(&self, training: &Training) -> Result<(), JobError> {
-        let state = self.state();
-        let summary = serde_json::to_vec_pretty(&Summary::new(&state)).expect("plain data becomes JSON");
+        let state = &*self.state();
+        let summary = serde_json::to_vec_pretty(&Summary::new(&training.config, state)).expect("plain data becomes JSON");
         training.folder.write("summary.json", &summary)?;
-        let table = super::measure::metrics_csv(&state);
+        let table = super::measure::metrics_csv(&training.config, state);
         Ok(training.folder.write("metrics.csv", &table)?)
     }
 }
