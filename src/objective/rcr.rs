@@ -8,7 +8,6 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 use super::hidden_voxels::mean_absolute;
-use super::simmim::voxel_head;
 use super::token_contrast::TokenContrast;
 use super::views::{device_of, features, halves, pooled, volume};
 use super::{Loss, Objective, Setup, number};
@@ -38,9 +37,9 @@ impl Objective for Rcr {
         let init = Initialiser::new(seed, setup.device).at("rcr");
         let dim = setup.encoder.dims().pop().expect("a network has a stage");
         Self {
-            rotation: Linear::init_uniform(dim, quarter_turns().len(), true, &init.at("rotation")),
+            rotation: Linear::init(dim, quarter_turns().len(), true, &init.at("rotation")),
             projector: Projector::init(&settings.projector, dim, seed, setup.device),
-            reconstruction: voxel_head(setup, &init.at("reconstruction")),
+            reconstruction: ExpandVoxels::init(dim, setup.channels, setup.encoder.total_stride(), &init.at("reconstruction")),
             contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
         }
     }
