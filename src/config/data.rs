@@ -151,7 +151,8 @@ pub enum NonFinite {
     /// The case is refused.
     #[default]
     Refuse,
-    /// They become this intensity (in the file's own, scaled values), and the run says how many in which file.
+    /// They become this intensity (in the file's own, scaled values), and the run says how many in which file. In a call:
+    /// `--set 'data.preprocess.non_finite={"replace": 0}'`.
     Replace(f64),
 }
 

@@ -242,7 +242,9 @@ impl Fault {
             Self::Channels { .. } => "Give every case the dataset's channels, in its order; label maps have one",
             Self::UnknownLabel { .. } => "Add the value to the labels of dataset.json, or correct the label map",
             Self::FractionalLabel { .. } => "Save the labels as whole numbers from 0 to 65535 (nearest-neighbour interpolation)",
-            Self::NotFinite { .. } => "Replace such voxels in the source, usually by the background's intensity",
+            Self::NotFinite { .. } => {
+                "Replace such voxels in the source, usually by the background's intensity; those of images also by `data.preprocess.non_finite`"
+            }
             Self::Constant { .. } => "Leave the case out; an image without contrast teaches nothing",
             Self::UnknownCase { .. } => "Correct the name; `simtrot check` lists all cases",
             Self::Split { .. } => "Change `data.split` in the config",

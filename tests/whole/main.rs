@@ -5,6 +5,7 @@ mod data;
 mod device;
 mod exchange;
 mod fixtures;
+mod formats;
 mod imports;
 mod parity;
 mod pretext;
