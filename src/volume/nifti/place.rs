@@ -15,6 +15,9 @@ type Rows = [[f64; 4]; 3];
 /// Volume of the box of three axes of length 1 below which they span a plane or less; headers are float32.
 const FLAT: f64 = 1e-4;
 
+/// Squared length of a quaternion's three parts above which more than rounding makes it longer than 1.
+const LONGEST_QUATERNION: f64 = 1.0 + 1e-4;
+
 /// Coordinates of a scan in mm beyond which a header is damaged.
 const FARTHEST_MM: f64 = 1e6;
 
@@ -90,6 +93,10 @@ fn form(fields: &Fields, size: [usize; 3], unit_mm: f64, notes: &mut Vec<String>
         );
     } else if !uses_qform {
         notes.push("it has neither qform nor sform: i is taken to run to the patient's left, j to the front, k upwards".to_owned());
+    }
+    if uses_qform && fields.quatern.iter().map(|value| value * value).sum::<f64>() > LONGEST_QUATERNION {
+        notes
+            .push("its quaternion (quatern_b, quatern_c, quatern_d) is longer than 1; taken as a half turn about its direction".to_owned());
     }
     let edges = voxel_edges(fields, unit_mm, notes)?;
     Ok(if uses_qform {

@@ -109,6 +109,8 @@ fn an_sform_that_holds_nothing_gives_way_to_the_qform_and_then_to_the_voxel_size
     let scan = scan_with(&NiftiHeader { sform_code: 0, quatern_c: f32::NAN, ..reference() });
     assert_same_place(&scan.volume.grid, &by_sizes, "a NaN quaternion");
     assert!(texts(&scan)[0].contains("its qform (quatern, qoffset) holds NaN"), "{:?}", scan.notes);
+    let scan = scan_with(&NiftiHeader { sform_code: 0, quatern_b: 0.8, quatern_c: 0.8, quatern_d: 0.0, ..reference() });
+    assert!(texts(&scan)[0].contains("is longer than 1; taken as a half turn"), "{:?}", scan.notes);
     assert_eq!(scan_with(&reference()).notes, [], "a good header has nothing to note");
 }
 
