@@ -393,6 +393,7 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, R
 
 fn plan_run(config: &Path, set: &[String], manner: &Manner) -> Result<u8, Refusal> {
     let config = RunConfig::load(config)?.with_overrides(set)?;
+    config.check_pretraining()?;
     config.check_arms(&config)?;
     let plan = plan::plan(&config, &manner.device).map_err(|error| Refusal::Input(format!("{error:#}")))?;
     headless::say(&plan);

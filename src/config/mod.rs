@@ -131,11 +131,17 @@ impl RunConfig {
             ),
         );
         self.pretrain.check_task(backbone.as_ref(), &mut checker);
-        self.pretrain.check_mask(backbone.as_ref(), &mut checker);
         self.pretrain.check_stages(backbone.as_ref(), &mut checker);
         let name_is_plain =
             !self.name.is_empty() && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !self.name.starts_with('.');
         checker.require("name", name_is_plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));
+        checker.into_problems()
+    }
+
+    /// What keeps the config from pre-training, though it may fine-tune, and what it has trained may be used: a mask that hides nothing.
+    pub fn pretraining_problems(&self) -> Vec<ConfigProblem> {
+        let mut checker = Checker::default();
+        self.pretrain.check_mask(self.model.backbone().as_ref(), &mut checker);
         checker.into_problems()
     }
 
@@ -150,7 +156,12 @@ impl RunConfig {
         let mut pretrained = Vec::new();
         for arm in &self.arms.pretrain {
             match pretraining.with_arm(arm) {
-                Ok(config) => pretrained.push((&arm.name, config)),
+                Ok(config) => {
+                    for ConfigProblem { key, message } in config.pretraining_problems() {
+                        refuse("arms.pretrain", arm, format!("{key} {message}"));
+                    }
+                    pretrained.push((&arm.name, config));
+                }
                 Err(error) => refuse("arms.pretrain", arm, error.to_string()),
             }
         }

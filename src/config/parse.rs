@@ -115,12 +115,24 @@ impl RunConfig {
         settings.iter().try_fold(self.clone(), |config, setting| config.with_override(setting))?.checked("--set", "")
     }
 
-    /// Checks what the arms make of the config.
+    /// Checks that the config can pre-train.
     ///
     /// # Errors
-    /// All of [`RunConfig::arm_problems`].
+    /// All of [`RunConfig::pretraining_problems`].
+    pub fn check_pretraining(&self) -> Result<(), ConfigError> {
+        self.refused_for(self.pretraining_problems())
+    }
+
+    /// Checks what the arms make of the config and of `pretraining`, as in [`RunConfig::arm_problems`].
+    ///
+    /// # Errors
+    /// All that is found.
     pub fn check_arms(&self, pretraining: &Self) -> Result<(), ConfigError> {
-        let problems: Vec<_> = self.arm_problems(pretraining).into_iter().map(|problem| (None, problem)).collect();
+        self.refused_for(self.arm_problems(pretraining))
+    }
+
+    fn refused_for(&self, problems: Vec<ConfigProblem>) -> Result<(), ConfigError> {
+        let problems: Vec<_> = problems.into_iter().map(|problem| (None, problem)).collect();
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::Range { origin: self.name.clone(), problems }) }
     }
 

@@ -196,7 +196,10 @@ impl PretrainConfig {
         checker.require(
             "pretrain.mask_ratio",
             hidden_cells(ratio, cells) > 0,
-            format_args!("is {ratio}, and {ratio} of {cells} cells of {cell:?} voxels hides none: {remedy}"),
+            format_args!(
+                "is {ratio}, and {ratio} of {cells} {} of {cell:?} voxels hides none: {remedy}",
+                if cells == 1 { "cell" } else { "cells" }
+            ),
         );
     }
 
@@ -284,5 +287,58 @@ impl PretrainConfig {
         }
         checker.range("pretrain.checkpoint_minutes", self.checkpoint_minutes, 0.0..=100_000.0);
         self.optimiser.check("pretrain.optimiser", checker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hidden_cells;
+    use crate::config::{Arm, PretextTask, RunConfig};
+
+    fn problems(settings: &[&str]) -> String {
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let checked = RunConfig::default().with_overrides(&settings).and_then(|config| config.check_pretraining());
+        checked.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_mask_that_hides_nothing_is_refused_in_every_task_with_the_numbers() {
+        for task in PretextTask::ALL {
+            let preset = if task == PretextTask::Mae { "unetr_small" } else { "nnformer_small" };
+            let network = [format!("model.preset={preset}"), format!("pretrain.task={task}")];
+            let with = |ratio: f64| problems(&[&network[0], &network[1], &format!("pretrain.mask_ratio={ratio}")]);
+            for ratio in [0.001, 0.01, 0.0156] {
+                let error = with(ratio);
+                assert!(error.contains(&format!("is {ratio}, and {ratio} of 64 cells of [8, 8, 8] voxels hides none")), "{task}: {error}");
+                assert!(error.contains("allowed is 0.0157 to 0.99"), "{task}: {error}");
+                assert_eq!(error.contains("or 0, which switches masking off"), !task.predicts_hidden(), "{task}: {error}");
+            }
+            for ratio in [0.0157, 0.02, 0.99] {
+                assert_eq!(with(ratio), "", "{task}: {ratio}");
+            }
+            assert_eq!(with(0.0).is_empty(), !task.predicts_hidden(), "0 switches masking off where nothing hidden is predicted: {task}");
+        }
+    }
+
+    #[test]
+    fn cells_are_counted_as_they_are_cut_and_the_least_ratio_named_hides_one() {
+        let cells = "pretrain.mask_patch=[16,16,16]";
+        assert!(problems(&[cells, "pretrain.mask_ratio=0.1"]).contains("0.1 of 8 cells of [16, 16, 16] voxels hides none"));
+        assert_eq!(problems(&[cells, "pretrain.mask_ratio=0.125"]), "");
+        let one = problems(&["pretrain.mask_patch=[32,32,32]", "pretrain.mask_ratio=0.99"]);
+        assert!(one.contains("0.99 of 1 cell of") && one.contains("take a larger crop or smaller cells"), "{one}");
+        for count in 2..5000 {
+            let least = (1e4 / count as f64).ceil() / 1e4;
+            assert!(hidden_cells(least, count) >= 1, "{least} of {count}");
+        }
+    }
+
+    #[test]
+    fn an_arm_whose_mask_hides_nothing_is_refused_by_name() {
+        let mut run = RunConfig::default();
+        let set = vec!["pretrain.mask_ratio=0.01".to_owned()];
+        run.arms.pretrain.push(Arm { name: "thin".to_owned(), from: None, set });
+        let error = run.check_arms(&run).unwrap_err().to_string();
+        assert!(error.contains("\"thin\"") && error.contains("0.01 of 64 cells"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use super::file::WeightsFile;
 use super::names::Found;
 use super::recipe::Recipe;
 use super::{ExchangeError, ImportJob};
-use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig, hidden_cells};
+use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
 use crate::train::DatasetInfo;
 
 /// A network found in a file.
@@ -189,12 +189,6 @@ impl<'a> Source<'a> {
         job: &ImportJob,
     ) -> Result<RunConfig, ExchangeError> {
         (config.pretrain.crop_size, config.finetune.crop_size) = (pretrain, finetune);
-        let settings = &mut config.pretrain;
-        let cells = settings.mask_cells(config.model.backbone().total_stride()).unwrap_or(0);
-        // A crop of a few tokens will do for weights that come ready-made, though no mask could hide one of them.
-        if hidden_cells(settings.mask_ratio, cells) == 0 && !settings.task.predicts_hidden() {
-            settings.mask_ratio = 0.0;
-        }
         if !job.settings.is_empty() {
             return Ok(config.with_overrides(&job.settings)?);
         }

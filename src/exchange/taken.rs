@@ -73,7 +73,7 @@ impl Taken {
         let crop_size = if self.kind == StageKind::Finetune { config.finetune.crop_size } else { config.pretrain.crop_size };
         let settings = source.differences(&config.model, crop_size).into_iter();
         let settings = settings.filter(|difference| !(self.resampled && RESAMPLED.iter().any(|name| difference.key.ends_with(name))));
-        let settings: Vec<String> = settings.map(|difference| difference.tell(["in the file", "in the config"])).collect();
+        let settings: Vec<String> = settings.map(|difference| difference.tell(["in the file", "as the flags say"])).collect();
         let left = self.left_of_encoder(source, &config.model, crop_size)?;
         // Shapes that fit tell of no difference by themselves: a ratio of widths may be rounded.
         let told = source.recipe.is_some() || !left.is_empty();

@@ -82,16 +82,16 @@ pub(crate) fn assert_drawn(weights: &BTreeMap<String, HostTensor>, normal: &[&st
     }
 }
 
-fn weights(model: ModelConfig) -> BTreeMap<String, HostTensor> {
+fn weights(model: &ModelConfig) -> BTreeMap<String, HostTensor> {
     let task = Task { channels: 2, classes: 3, crop_size: [32; 3] };
-    export_named(&Segmenter::init(&model, &task, 9, &Device::flex()))
+    export_named(&Segmenter::init(model, &task, 9, &Device::flex()))
 }
 
 #[test]
 fn nnformer_starts_with_normal_position_tables_and_all_else_as_pytorch() {
     for deep_supervision in [true, false] {
         let config = NnFormerConfig { deep_supervision, ..NnFormerConfig::small() };
-        let weights = weights(ModelConfig::Nnformer(config));
+        let weights = weights(&ModelConfig::Nnformer(config));
         for name in ["model_down.layers.1.blocks.1.mlp.fc2.bias", "decoder.layers.0.blocks.0.attn.kv.weight", "final.0.up.bias"] {
             assert!(weights.contains_key(name), "{name}");
         }
@@ -102,9 +102,9 @@ fn nnformer_starts_with_normal_position_tables_and_all_else_as_pytorch() {
 #[test]
 fn unetr_starts_with_a_normal_position_code_and_all_else_as_pytorch() {
     let config = UnetrConfig { qkv_bias: true, ..UnetrConfig::small() };
-    assert_drawn(&weights(ModelConfig::Unetr(config.clone())), &["position_embeddings"], pytorch);
+    assert_drawn(&weights(&ModelConfig::Unetr(config.clone())), &["position_embeddings"], pytorch);
 
-    let mut perceptron = weights(ModelConfig::Unetr(UnetrConfig { projection: PatchProjection::Perceptron, ..config }));
+    let mut perceptron = weights(&ModelConfig::Unetr(UnetrConfig { projection: PatchProjection::Perceptron, ..config }));
     // MONAI draws this one linear layer otherwise.
     let layer = "vit.patch_embedding.patch_embeddings.1";
     Drawn::Constant(0.0).assert(layer, &perceptron.remove(&format!("{layer}.bias")).unwrap().values);
@@ -114,7 +114,7 @@ fn unetr_starts_with_a_normal_position_code_and_all_else_as_pytorch() {
 #[test]
 fn swin_unetr_starts_with_normal_position_tables_and_all_else_as_pytorch() {
     for use_v2 in [false, true] {
-        let weights = weights(ModelConfig::SwinUnetr(SwinUnetrConfig { use_v2, ..SwinUnetrConfig::small() }));
+        let weights = weights(&ModelConfig::SwinUnetr(SwinUnetrConfig { use_v2, ..SwinUnetrConfig::small() }));
         assert_eq!(weights.contains_key("swinViT.layers2c.0.layer.conv1.conv.weight"), use_v2);
         assert_drawn(&weights, &["relative_position_bias_table"], pytorch);
     }
@@ -123,14 +123,14 @@ fn swin_unetr_starts_with_normal_position_tables_and_all_else_as_pytorch() {
 #[test]
 fn the_u_net_starts_as_nnu_net() {
     for deep_supervision in [true, false] {
-        assert_drawn(&weights(ModelConfig::Unet(UnetConfig { deep_supervision, ..UnetConfig::small() })), &[], he);
+        assert_drawn(&weights(&ModelConfig::Unet(UnetConfig { deep_supervision, ..UnetConfig::small() })), &[], he);
     }
 }
 
 #[test]
 fn weights_that_the_reference_draws_otherwise_are_found() {
     let drawn = |model: ModelConfig, normal: &'static [&'static str], layer: fn(f64, bool) -> Drawn| {
-        std::panic::catch_unwind(move || assert_drawn(&weights(model), normal, layer)).is_ok()
+        std::panic::catch_unwind(move || assert_drawn(&weights(&model), normal, layer)).is_ok()
     };
     let (nnformer, unet) = (ModelConfig::Nnformer(NnFormerConfig::small()), ModelConfig::Unet(UnetConfig::small()));
     assert!(drawn(nnformer.clone(), &["relative_position_bias_table"], pytorch));

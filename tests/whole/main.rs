@@ -13,6 +13,7 @@ mod program;
 mod report;
 mod study;
 mod sums;
+mod transfer;
 #[cfg(feature = "gui")]
 mod window;
 mod writer;

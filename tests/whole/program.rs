@@ -100,6 +100,10 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     let at = |name: &str| folder.path().join(name);
     succeed(training("pretrain", &at("encoder"), &["--set", "pretrain.steps=2"]));
     let encoder = at("encoder").display().to_string();
+    let shallow = ["--set", "model.preset=nnformer_small", "--from", &encoder];
+    let other = r#"model={"nnformer":{"depths":[2,1]}}"#;
+    let told = ["model.nnformer.depths is [2,2] in the checkpoint and [2,1] in the config"];
+    refused(training("finetune", &at("shallow"), &[&shallow[..], &["--set", other]].concat()), 2, &told);
     let steps = ["--set", "finetune.steps=5", "--from", &encoder];
     let text = succeed(training("finetune", &at("whole"), &steps));
     assert!(text.contains("matched") && text.contains("missing") && text.contains("skipped"), "the transfer is reported: {text}");
@@ -229,6 +233,8 @@ fn configs_are_refused_early_and_exactly() {
         2,
         &["/nowhere"],
     );
+    let hides_none = ["--set", "pretrain.task=simmim", "--set", "pretrain.mask_ratio=0.01"];
+    refused(training("pretrain", Path::new(&out), &hides_none), 2, &["pretrain.mask_ratio", "0.01 of 64 cells", "hides none"]);
     assert!(!Path::new(&out).exists(), "a refused run leaves nothing behind");
 }
 

@@ -227,12 +227,16 @@ impl Draft {
         Ok((job, folder, config))
     }
 
-    fn changed(&mut self) {
+    /// Finds anew what is wrong, after a change of the settings or of the work.
+    pub(super) fn changed(&mut self) {
         self.revision += 1;
         self.refused = None;
         self.problems = self.config.problems();
         if self.problems.is_empty() {
-            self.problems = self.config.arm_problems(&self.config);
+            self.problems = match self.work {
+                Work::Pretrain => self.config.pretraining_problems(),
+                Work::Compare | Work::Finetune => self.config.arm_problems(&self.config),
+            };
         }
     }
 }
