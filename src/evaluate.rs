@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use comfy_table::{CellAlignment, Table, presets};
 use rayon::prelude::*;
 
-use crate::config::{EvaluateConfig, RunConfig};
+use crate::config::{DistanceUnit, EvaluateConfig, RunConfig};
 use crate::metrics::{Bootstrap, CaseScore, LabelPair, Region, score_case, summarise};
-use crate::protocol::{ArmScores, SCHEMA};
+use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
 use crate::volume::{DataErrors, LabelMap, labels, nifti};
 
 /// Why label maps cannot be scored.
@@ -77,19 +77,20 @@ pub fn score(case: &str, truth: &LabelMap, prediction: &LabelMap, regions: &[Reg
     score_case(case, &pair, regions, config)
 }
 
-/// `metrics.csv`: a row for each arm, case and region; empty cells where a number does not exist.
-pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, &'a CaseScore)>) -> Vec<u8> {
+/// `metrics.csv`: a row for each arm, case and region, its HD95 in the arm's unit; empty cells where a number does not exist.
+pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, DistanceUnit, &'a CaseScore)>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let number = |value: Option<f64>| value.map(|value| format!("{value:.6}")).unwrap_or_default();
-    let mut row = |cells: [String; 8]| writer.write_record(cells).expect("writing to memory does not fail");
-    row(["arm", "case", "label", "dice", "hd95", "truth_voxels", "predicted_voxels", "one_sided"].map(str::to_owned));
-    for (arm, score) in scores {
+    let mut row = |cells: [String; 9]| writer.write_record(cells).expect("writing to memory does not fail");
+    row(["arm", "case", "label", "dice", "hd95", "unit", "truth_voxels", "predicted_voxels", "one_sided"].map(str::to_owned));
+    for (arm, unit, score) in scores {
         row([
             arm.to_owned(),
             score.case.clone(),
             score.region.clone(),
             number(score.dice),
             number(score.hd95),
+            unit.word().to_owned(),
             score.truth_voxels.to_string(),
             score.predicted_voxels.to_string(),
             score.one_sided.to_string(),
@@ -182,14 +183,15 @@ impl Evaluation {
             column.set_cell_alignment(CellAlignment::Right);
         }
         format!(
-            "{table}\nHD95 in {:?}, {:?}. One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
-            self.config.distance_unit, self.config.hd95_convention
+            "{table}\nHD95 in {} ({}). One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
+            self.config.distance_unit.word(),
+            self.config.hd95_convention.words()
         )
     }
 
     /// `metrics.csv`.
     pub fn csv(&self) -> Vec<u8> {
-        csv(self.scores.iter().map(|score| ("", score)))
+        csv(self.scores.iter().map(|score| ("", self.config.distance_unit, score)))
     }
 
     /// `summary.json`: the means.
@@ -198,7 +200,7 @@ impl Evaluation {
         for score in &self.scores {
             by_case.entry(score.case.clone()).or_default().push(score.clone());
         }
-        let summary = serde_json::json!({ "schema": SCHEMA, "test": ArmScores::new(&by_case) });
+        let summary = serde_json::json!({ "schema": SUMMARY_SCHEMA, "test": ArmScores::new(&by_case, self.config.distance_unit) });
         serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
     }
 }

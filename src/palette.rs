@@ -54,7 +54,7 @@ pub const FALSE: u32 = 0xCC79A7;
 pub const AGREED: u32 = 0x009E73;
 /// Good news: a healthy representation, a finished run.
 pub const GOOD: Tone = tone(0x00694C, 0x2FC99B);
-/// Something to look at: drifting, a warning.
+/// Something to look at: a partly position-bound encoder, a warning.
 pub const CAUTION: Tone = tone(0x8A5A00, 0xE6B800);
 /// Bad news: collapsed, failed.
 pub const BAD: Tone = tone(0xB23A00, 0xFF8F4D);

@@ -134,12 +134,25 @@ pub struct PreprocessConfig {
     /// Cut away the empty border: keep the bounding box of voxels above zero after CT scaling,
     /// or above the volume's minimum for MRI.
     pub crop_foreground: bool,
+    /// What happens to image voxels that are NaN or infinite. In label maps they are always refused.
+    pub non_finite: NonFinite,
 }
 
 impl Default for PreprocessConfig {
     fn default() -> Self {
-        Self { spacing_mm: None, intensity: Intensity::default(), crop_foreground: true }
+        Self { spacing_mm: None, intensity: Intensity::default(), crop_foreground: true, non_finite: NonFinite::default() }
     }
+}
+
+/// What happens to image voxels that are NaN or infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NonFinite {
+    /// The case is refused.
+    #[default]
+    Refuse,
+    /// They become this intensity (in the file's own, scaled values), and the run says how many in which file.
+    Replace(f64),
 }
 
 /// Intensity normalisation.
@@ -205,6 +218,13 @@ impl DataConfig {
             for spacing in spacing_mm {
                 checker.range("data.preprocess.spacing_mm", spacing, 0.05..=20.0);
             }
+        }
+        if let NonFinite::Replace(value) = self.preprocess.non_finite {
+            checker.require(
+                "data.preprocess.non_finite",
+                (value as f32).is_finite(),
+                format_args!("replaces by {value}; allowed is a finite intensity"),
+            );
         }
         match self.preprocess.intensity {
             Intensity::CtWindow { low, high } => {

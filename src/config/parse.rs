@@ -112,11 +112,16 @@ impl RunConfig {
     /// # Errors
     /// An unknown key, a wrong type, or a value out of range.
     pub fn with_overrides(&self, settings: &[String]) -> Result<Self, ConfigError> {
-        let mut config = self.clone();
-        for setting in settings {
-            config = config.with_override(setting)?;
-        }
-        config.checked("--set", "")
+        settings.iter().try_fold(self.clone(), |config, setting| config.with_override(setting))?.checked("--set", "")
+    }
+
+    /// Checks what the arms make of the config.
+    ///
+    /// # Errors
+    /// All of [`RunConfig::arm_problems`].
+    pub fn check_arms(&self, pretraining: &Self) -> Result<(), ConfigError> {
+        let problems: Vec<_> = self.arm_problems(pretraining).into_iter().map(|problem| (None, problem)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Range { origin: self.name.clone(), problems }) }
     }
 
     /// Lays one `key=value` setting over the config without checking ranges: a form is allowed to be wrong while it is filled in.

@@ -10,6 +10,11 @@ use super::{OptimiserConfig, ScheduleConfig};
 /// Tokens of both views that may be compared with each other at a stage before the last: 4 GiB of similarities.
 const MOST_ANCHORS: usize = 1 << 15;
 
+/// How many of so many mask cells are hidden in each volume: `floor(ratio * cells)` (METHOD: step 3).
+pub fn hidden_cells(ratio: f64, cells: usize) -> usize {
+    (ratio * cells as f64).floor() as usize
+}
+
 /// Pre-training without labels, by default by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
 ///
 /// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
@@ -165,6 +170,33 @@ impl PretrainConfig {
             "pretrain.crop_size",
             self.task != PretextTask::Rcr || height == width,
             format_args!("is {:?}; RCR turns crops by quarters in the H,W plane: make the last two numbers equal", self.crop_size),
+        );
+    }
+
+    /// Mask cells of a crop for tokens of `token` voxels; none where cells do not fill the crop.
+    pub fn mask_cells(&self, token: [usize; 3]) -> Option<usize> {
+        let cell = self.mask_patch.unwrap_or(token);
+        let fits = |axis: usize| cell[axis] > 0 && self.crop_size[axis].is_multiple_of(cell[axis]);
+        (0..3).all(fits).then(|| (0..3).map(|axis| self.crop_size[axis] / cell[axis]).product())
+    }
+
+    /// Refuses a mask that is on and hides nothing: a task that predicts what is hidden would train on a loss of 0, and the others
+    /// without the mask that their settings name.
+    pub(super) fn check_mask(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
+        let ratio = self.mask_ratio;
+        let Some(cells) = self.mask_cells(backbone.total_stride()).filter(|_| ratio > 0.0) else { return };
+        let cell = self.mask_patch.unwrap_or_else(|| backbone.total_stride());
+        let off = if self.task.predicts_hidden() { "" } else { ", or 0, which switches masking off" };
+        // Rounded up, so that the number that is named hides a cell.
+        let least = (1e4 / cells as f64).ceil() / 1e4;
+        let remedy = match cells {
+            1 => format!("take a larger crop or smaller cells{off}"),
+            _ => format!("allowed is {least} to 0.99{off}"),
+        };
+        checker.require(
+            "pretrain.mask_ratio",
+            hidden_cells(ratio, cells) > 0,
+            format_args!("is {ratio}, and {ratio} of {cells} cells of {cell:?} voxels hides none: {remedy}"),
         );
     }
 

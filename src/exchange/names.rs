@@ -19,6 +19,13 @@ const NO_WEIGHTS: &[(&str, &str)] = &[
     ("attn_mask", "a mask, which simtrot computes"),
     ("norm_cross_attn.weight", "unused by the network"),
     ("norm_cross_attn.bias", "unused by the network"),
+    // Older MONAI makes both in every ViT and reads neither.
+    ("patch_embedding.cls_token", "unused by the network"),
+    ("cross_attn.to_q.weight", "unused by the network"),
+    ("cross_attn.to_k.weight", "unused by the network"),
+    ("cross_attn.to_v.weight", "unused by the network"),
+    ("cross_attn.out_proj.weight", "unused by the network"),
+    ("cross_attn.out_proj.bias", "unused by the network"),
 ];
 
 /// A network found in a file.

@@ -83,7 +83,7 @@ pub(super) fn follow(handle: StudyHandle, job: &StudyJob, manner: &Manner) -> Re
         headless::say(study_status(study, &state, &cells));
     }
     if stopped {
-        eprintln!("stopped and saved; the same command goes on");
+        headless::remark("stopped and saved; the same command goes on");
     }
     Ok(exit_code(tally, stopped))
 }

@@ -3,6 +3,7 @@
 use eframe::egui::{self, Color32, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
 
 use super::ThemeChoice;
+use crate::metrics::collapse::Verdict;
 use crate::palette::{self, Tone};
 
 /// The program's colours in the light that the window is in.
@@ -35,6 +36,16 @@ impl Palette {
     /// Bad news.
     pub fn bad(self) -> Color32 {
         self.tone(palette::BAD)
+    }
+
+    /// What has become of an encoder.
+    pub fn verdict(self, verdict: Verdict) -> Color32 {
+        match verdict {
+            Verdict::Healthy => self.good(),
+            Verdict::PartlyBound => self.caution(),
+            Verdict::Collapsed => self.bad(),
+            Verdict::Untrained => self.reference(),
+        }
     }
 
     /// Reference lines: the untrained network.

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Intensity, PreprocessConfig};
-use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Volume};
+use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, Note, SourceHeader, Volume};
 pub use foreground::CropBox;
 pub use orient::Orientation;
 pub use resample::{Resampling, resample_trilinear};
@@ -32,6 +32,8 @@ pub struct Case {
     pub label: Option<Vec<u8>>,
     /// How a segmentation gets back to the scanner's grid.
     pub way_back: WayBack,
+    /// What was assumed, left out or replaced in its files.
+    pub notes: Vec<Note>,
 }
 
 /// What was done to a case's grid, in order.
@@ -75,25 +77,48 @@ pub fn prepare(
     cache: Option<&Path>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<Case>, DataErrors> {
+    let watch = |done, total| {
+        progress(done, total);
+        true
+    };
+    Ok(prepare_while(dataset, names, config, cache, &watch)?.unwrap_or_default())
+}
+
+/// The same, but `watch` is called before each case as well, and ends the work by returning false: no further case is begun, and
+/// there is no result.
+///
+/// # Errors
+/// Everything wrong with any of the cases that were read, at once.
+pub fn prepare_while(
+    dataset: &Dataset,
+    names: &[String],
+    config: &PreprocessConfig,
+    cache: Option<&Path>,
+    watch: &(dyn Fn(usize, usize) -> bool + Sync),
+) -> Result<Option<Vec<Case>>, DataErrors> {
     let label_values = dataset.label_values();
     let done = AtomicUsize::new(0);
     let one = |name: &String| {
+        if !watch(done.load(Ordering::Relaxed), names.len()) {
+            return Ok(None);
+        }
         let unknown = || Fault::UnknownCase { name: name.clone(), list: "the cases to prepare".to_owned(), near: Vec::new() };
         let case = dataset.case(name).ok_or_else(|| DataErrors::from(unknown().at(Path::new(&dataset.name))))?;
         let prepared = prepare_cached(dataset, case, &label_values, config, cache);
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, names.len());
-        prepared
+        watch(done.fetch_add(1, Ordering::Relaxed) + 1, names.len());
+        prepared.map(Some)
     };
-    let results: Vec<Result<Case, DataErrors>> = names.par_iter().map(one).collect();
+    let results: Vec<Result<Option<Case>, DataErrors>> = names.par_iter().map(one).collect();
     let mut cases = Vec::with_capacity(names.len());
-    let mut errors = Vec::new();
+    let (mut errors, mut stopped) = (Vec::new(), false);
     for result in results {
         match result {
-            Ok(case) => cases.push(case),
+            Ok(Some(case)) => cases.push(case),
+            Ok(None) => stopped = true,
             Err(DataErrors(found)) => errors.extend(found),
         }
     }
-    DataErrors::or(errors, cases)
+    DataErrors::or(errors, (!stopped).then_some(cases))
 }
 
 fn prepare_cached(
@@ -104,14 +129,14 @@ fn prepare_cached(
     cache: Option<&Path>,
 ) -> Result<Case, DataErrors> {
     let fresh = || -> Result<Case, DataErrors> {
-        let loaded = dataset.load(case)?;
+        let loaded = dataset.load_with(case, config.non_finite)?;
         Ok(prepare_one(&case.name, loaded, label_values, config)?)
     };
     let Some(folder) = cache else { return fresh() };
     // A listing or file at fault has no entry: the full read explains it.
     let Ok(key) = cache::key(case, label_values, dataset.channels.len(), config) else { return fresh() };
     if dataset.listing_is_sound(&case.name)
-        && let Some(found) = cache::load(folder, &key, &case.name)
+        && let Some(found) = cache::load(folder, &key, case)
     {
         return Ok(found);
     }
@@ -144,7 +169,7 @@ pub fn prepare_one(name: &str, loaded: LoadedCase, label_values: &[u32], config:
     let image = Volume { channels: image.channels, voxels: crop.cut(image.voxels, shape), grid: crop.grid(&image.grid) };
     let label = label.map(|label| crop.cut(label, shape));
     let way_back = WayBack { header: scan.header, source, orientation, resampling, crop };
-    Ok(Case { name: name.to_owned(), image, label, way_back })
+    Ok(Case { name: name.to_owned(), image, label, way_back, notes: scan.notes })
 }
 
 /// Turns an image by an axis permutation and flips.

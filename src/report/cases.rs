@@ -10,7 +10,7 @@ use super::palette;
 use super::picture::{Outline, Slice, Window};
 use super::slices::{Plane, Slicer};
 use super::wording::{or_nothing, share};
-use crate::config::{Intensity, RunConfig};
+use crate::config::{Intensity, NonFinite, RunConfig};
 use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
 use crate::volume::{self, Dataset, LabelMap, Volume, nifti};
@@ -87,7 +87,7 @@ pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<
         @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
             div.case {
                 h3 { (rank) ": " (case) }
-                @match load(dataset, case) {
+                @match load(dataset, case, config.data.preprocess.non_finite) {
                     Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
                     Ok((image, truth)) => {
                         @let predictions = arms.iter().map(|arm| prediction(arm, case, truth.grid.shape)).collect();
@@ -116,7 +116,7 @@ pub(super) fn grid(config: &RunConfig, dataset: &Dataset, columns: &[&str], rows
         @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
             div.case {
                 h3 { (rank) ": " (case) }
-                @match load(dataset, case) {
+                @match load(dataset, case, config.data.preprocess.non_finite) {
                     Err(why) => p.absent { "No picture: " (why) },
                     Ok((image, truth)) => {
                         @let window = window(config, &image);
@@ -165,9 +165,9 @@ fn chosen<'a>(arm: &Segmented<'a>) -> Vec<(&'static str, &'a str)> {
 }
 
 /// Image and truth of a case on the scanner's grid.
-fn load(dataset: &Dataset, case: &str) -> Result<(Volume, LabelMap), String> {
+fn load(dataset: &Dataset, case: &str, non_finite: NonFinite) -> Result<(Volume, LabelMap), String> {
     let source = dataset.case(case).ok_or_else(|| "the dataset does not hold this case.".to_owned())?;
-    let loaded = dataset.load(source).map_err(|errors| errors.to_string())?;
+    let loaded = dataset.load_with(source, non_finite).map_err(|errors| errors.to_string())?;
     let truth = loaded.label.ok_or_else(|| "the dataset holds no label map of this case.".to_owned())?;
     Ok((loaded.image.volume, truth))
 }

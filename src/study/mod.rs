@@ -11,7 +11,7 @@ mod progress;
 mod results;
 
 pub use estimate::Estimate;
-pub use folder::{StudyFolder, StudyFolderError, StudyLock};
+pub use folder::{StudyFolder, StudyFolderError};
 pub use plan::{Cell, Only, OnlyError, StagePlan, Study};
 pub use progress::{Progress, StudyState, Tally};
 pub use results::{AlongAxis, Comparison, Course, Group, Paired, Pretraining, Reading, Repeat, Role, Spread, StudyResults};

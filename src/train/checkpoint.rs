@@ -36,6 +36,9 @@ pub struct CheckpointInfo {
     pub version: String,
     /// Commit it was built from.
     pub commit: String,
+    /// Whether the probe or validation that was due at this step was still to be made.
+    #[serde(default)]
+    pub unmeasured: bool,
     /// Checkpoints and files whose weights it started from, nearest first.
     pub parents: Vec<String>,
     /// Cases that it was trained on; none where that is not known.
@@ -74,6 +77,7 @@ impl CheckpointInfo {
             kind,
             step,
             best: None,
+            unmeasured: false,
             config: config.resolved(),
             dataset: dataset.clone(),
             version: crate::VERSION.to_owned(),
@@ -82,6 +86,21 @@ impl CheckpointInfo {
             cases: None,
             origin: None,
         }
+    }
+
+    /// Writes what the checkpoint at `place` tells of itself in place of what it told before.
+    ///
+    /// # Errors
+    /// The file system's; the older text is then still there.
+    pub fn rewrite(&self, place: &Path) -> Result<(), CheckpointError> {
+        let path = place.join(INFO);
+        crate::atomic_file::write(&path, &serde_json::to_vec_pretty(self).expect("plain data becomes JSON"))
+            .map_err(|cause| CheckpointError::Io { path, cause })
+    }
+
+    /// Voxels along D,H,W of the crops that its network is built for.
+    pub fn crop_size(&self) -> [usize; 3] {
+        if self.kind == StageKind::Finetune { self.config.finetune.crop_size } else { self.config.pretrain.crop_size }
     }
 }
 
@@ -165,11 +184,9 @@ impl Checkpoint {
         std::fs::create_dir_all(folder).map_err(io(folder))?;
         let fresh = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(folder).map_err(io(folder))?;
         write_weights(&fresh.path().join(WEIGHTS), &self.weights)?;
-        let info = serde_json::to_vec_pretty(&self.info).expect("plain data becomes JSON");
-        for (file, bytes) in [(OPTIMISER, &self.optimiser), (INFO, &info)] {
-            let path = fresh.path().join(file);
-            crate::atomic_file::write(&path, bytes).map_err(io(&path))?;
-        }
+        let path = fresh.path().join(OPTIMISER);
+        crate::atomic_file::write(&path, &self.optimiser).map_err(io(&path))?;
+        self.info.rewrite(fresh.path())?;
         let (place, old) = (folder.join(name), folder.join(format!(".{name}.old")));
         // A folder cannot be renamed over another one: the older one steps aside first, and `open` looks for it there.
         if old.exists() {

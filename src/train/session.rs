@@ -35,9 +35,12 @@ pub struct Session<'a> {
     pub emit: &'a dyn Fn(Event),
     /// Takes the tokens of a probe, to be shown and kept.
     pub show: &'a dyn Fn(TokenPreview),
-    /// Asked once for each optimiser step; blocks while paused.
+    /// Asked once for each optimiser step, and for each window or batch of what is measured in between; blocks while paused.
     pub control: &'a dyn Fn() -> Control,
 }
+
+/// Called between two pieces of work: does what the front end wants. The error is [`TrainError::Stopped`] where that is to end.
+pub type Obey<'a> = dyn FnMut() -> Result<(), TrainError> + 'a;
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,9 @@ pub enum TrainError {
     /// Drawing a batch failed.
     #[error("preparing a batch failed: {0}")]
     Sampling(#[from] crate::sampling::SamplingError),
+    /// No fault: the front end asked for it.
+    #[error("stopped")]
+    Stopped,
     /// A checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] super::CheckpointError),
@@ -123,14 +129,11 @@ impl Session<'_> {
         (self.emit)(event);
     }
 
-    /// Saves `last`, and `best` too where `is_best`, and tells so.
-    pub(super) fn save(&self, checkpoint: &Checkpoint, is_best: bool) -> Result<(), TrainError> {
-        let names = if is_best { &["last", "best"][..] } else { &["last"] };
-        for name in names {
-            checkpoint.save(&self.checkpoints, name)?;
-            let path = format!("checkpoints/{name}");
-            self.emit(Event::Checkpoint { stage: self.stage.clone(), step: checkpoint.info.step, path, best: *name == "best" });
-        }
+    /// Saves `last` or `best`, and tells so.
+    pub(super) fn save(&self, checkpoint: &Checkpoint, name: &str) -> Result<(), TrainError> {
+        checkpoint.save(&self.checkpoints, name)?;
+        let path = format!("checkpoints/{name}");
+        self.emit(Event::Checkpoint { stage: self.stage.clone(), step: checkpoint.info.step, path, best: name == "best" });
         Ok(())
     }
 

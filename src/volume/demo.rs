@@ -44,7 +44,7 @@ pub fn dataset() -> Dataset {
         fold: None,
     };
     let cases = names.into_iter().map(case).collect();
-    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, findings: Vec::new() }
+    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, findings: Vec::new(), notes: Vec::new() }
 }
 
 /// The demo's own split; see the module for its rule.

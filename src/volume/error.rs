@@ -66,7 +66,7 @@ pub enum Fault {
     #[error("does not exist, though the dataset names it")]
     Missing,
     /// No NIfTI file at all.
-    #[error("is not a NIfTI-1 file: {found}")]
+    #[error("is not a NIfTI file: {found}")]
     NotNifti {
         /// What stands where the header should.
         found: String,
@@ -78,9 +78,9 @@ pub enum Fault {
         what: String,
     },
     /// A header field beyond reason.
-    #[error("header field {field} is {found}; the rule is {rule}")]
+    #[error("its header gives {field} as {found}; allowed is {rule}")]
     Header {
-        /// Its name in the NIfTI-1 standard.
+        /// In words, with its name in the NIfTI standard behind.
         field: String,
         /// Its value.
         found: String,

@@ -15,6 +15,7 @@ mod error;
 mod grid;
 pub mod labels;
 pub mod nifti;
+pub mod note;
 pub mod source;
 pub mod split;
 pub mod synthetic;
@@ -23,6 +24,7 @@ pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
 pub use grid::Grid;
 pub use nifti::{Scan, SourceHeader};
+pub use note::Note;
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
 

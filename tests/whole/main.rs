@@ -11,5 +11,7 @@ mod pretext;
 mod program;
 mod report;
 mod study;
+mod sums;
 #[cfg(feature = "gui")]
 mod window;
+mod writer;

@@ -85,7 +85,7 @@ fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
     assert!(tensors(&whole.join("checkpoints/last")) != tensors(&other.join("checkpoints/last")), "another seed is another run");
 
     let summary: Value = serde_json::from_slice(&std::fs::read(whole.join("summary.json")).unwrap()).unwrap();
-    assert_eq!(summary["schema"], 1);
+    assert_eq!(summary["schema"], 2);
     for name in ["untrained", "constant", "noise", "pretrain"] {
         assert!(summary["collapse"][name].is_object(), "collapse of {name}: {summary}");
     }
@@ -126,6 +126,14 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     succeed(evaluate);
     let scores: Value = serde_json::from_slice(&std::fs::read(at("scores/summary.json")).unwrap()).unwrap();
     assert_eq!(scores["test"]["cases"], 12);
+    let mut in_voxels = simtrot(&["evaluate", "--set", "evaluate.distance_unit=voxels", "--truth"]);
+    in_voxels.arg(&predictions).arg("--prediction").arg(&predictions).arg("--out").arg(at("scores in voxels"));
+    let told = succeed(in_voxels);
+    assert!(told.contains("HD95 in voxels (pooled surface distances)"), "{told}");
+    let own: Value = serde_json::from_slice(&std::fs::read(at("scores in voxels/summary.json")).unwrap()).unwrap();
+    assert_eq!((&own["test"]["unit"], &scores["test"]["unit"]), (&Value::from("voxels"), &Value::from("mm")));
+    let table = std::fs::read_to_string(at("scores in voxels/metrics.csv")).unwrap();
+    assert!(table.starts_with("arm,case,label,dice,hd95,unit,") && table.contains(",voxels,") && !table.contains("mm"), "{table}");
     let mean = &scores["test"]["dice_mean"];
     assert!(mean.is_null() || mean == 1.0, "a map against itself: {mean}");
     let mut wrong = simtrot(&["infer", "--checkpoint"]);

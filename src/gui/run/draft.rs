@@ -232,10 +232,7 @@ impl Draft {
         self.refused = None;
         self.problems = self.config.problems();
         if self.problems.is_empty() {
-            let arms = self.config.arms.pretrain.iter().chain(&self.config.arms.finetune);
-            let wrong = arms.filter_map(|arm| Some((arm, self.config.with_arm(arm).err()?)));
-            self.problems =
-                wrong.map(|(arm, error)| ConfigProblem { key: "arms".to_owned(), message: format!("{}: {error}", arm.name) }).collect();
+            self.problems = self.config.arm_problems(&self.config);
         }
     }
 }

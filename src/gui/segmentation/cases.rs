@@ -7,7 +7,7 @@ use eframe::egui::{
 };
 
 use super::scores::{Row, Sort, arms, rows};
-use crate::config::{DataSource, DistanceUnit};
+use crate::config::DataSource;
 use crate::gui::{Background, Desk, OpenRun, Palette};
 use crate::volume::{DataError, Dataset};
 
@@ -166,7 +166,7 @@ impl CaseList {
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter cases by name"));
         let arm = self.arm.clone();
         let scored = self.scores(ui, desk);
-        let unit = self.run(desk).map_or("mm", unit);
+        let unit = self.run(desk).map_or("mm", |run| run.config.distance_unit(&self.arm).word());
         self.head(ui, scored, unit);
         let chosen = (self.arm != arm).then(|| Asked::Arm(self.arm.clone()));
         let asked = self.body(ui, scored, open).or(chosen);
@@ -312,12 +312,4 @@ fn spoken(row: &Row) -> String {
         text += ", no truth";
     }
     text
-}
-
-/// The unit of a run's HD95.
-fn unit(run: &OpenRun) -> &'static str {
-    match run.config.evaluate.distance_unit {
-        DistanceUnit::Mm => "mm",
-        DistanceUnit::Voxels => "voxels",
-    }
 }

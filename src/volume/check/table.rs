@@ -5,6 +5,7 @@ use std::fmt;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::{CaseRow, CheckReport, ImageSummary};
+use crate::volume::note;
 
 /// Columns of the terminal that the table is made for.
 const WIDTH: u16 = 100;
@@ -25,6 +26,9 @@ impl fmt::Display for CheckReport {
             for note in &row.notes {
                 writeln!(f, "note: {}: {note}", row.name)?;
             }
+        }
+        for line in note::lines(&self.notes) {
+            writeln!(f, "note: {line}")?;
         }
         if self.problems.is_empty() {
             return write!(f, "no problems");

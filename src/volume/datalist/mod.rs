@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{CaseSource, DataError, DataErrors, Fault, LoadedCase, demo, synthetic};
-use crate::config::DataSource;
+use super::{CaseSource, DataError, DataErrors, Fault, LoadedCase, Note, demo, synthetic};
+use crate::config::{DataSource, NonFinite};
 pub(super) use naming::Naming;
 
 /// Classes that a class index of one byte can tell apart.
@@ -36,6 +36,8 @@ pub struct Dataset {
     pub cases: Vec<CaseSource>,
     /// What is wrong with the listing itself.
     pub findings: Vec<Problem>,
+    /// What is worth knowing about the listing, though nothing is wrong.
+    pub notes: Vec<Note>,
 }
 
 /// Something wrong with the data.
@@ -83,13 +85,21 @@ impl Dataset {
         self
     }
 
-    /// Reads a case of this dataset.
+    /// Reads a case of this dataset, without NaN and infinite voxels.
     ///
     /// # Errors
     /// What is wrong with its listing and its files, at once.
     pub fn load(&self, case: &CaseSource) -> Result<LoadedCase, DataErrors> {
+        self.load_with(case, NonFinite::Refuse)
+    }
+
+    /// Reads a case of this dataset; `non_finite`: what happens to image voxels that are NaN or infinite.
+    ///
+    /// # Errors
+    /// What is wrong with its listing and its files, at once.
+    pub fn load_with(&self, case: &CaseSource, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
         let listing: Vec<DataError> = self.findings_of(&case.name).cloned().collect();
-        match case.load(Some(self.channels.len()), Some(&self.label_values())) {
+        match case.load(Some(self.channels.len()), Some(&self.label_values()), non_finite) {
             Err(DataErrors(errors)) => Err(DataErrors([listing, errors].concat())),
             Ok(loaded) => DataErrors::or(listing, loaded),
         }
@@ -166,7 +176,7 @@ fn assemble(place: &Path, naming: Naming, listed: Vec<Listed>) -> Result<Dataset
         let cause = format!("{} label values up to {largest}; allowed are {MOST_CLASSES} values up to 65535", labels.len());
         return Err(Fault::List { cause }.at(place));
     }
-    Ok(Dataset { name, channels, labels, regions, cases, findings })
+    Ok(Dataset { name, channels, labels, regions, cases, findings, notes: Vec::new() })
 }
 
 /// Joins entries of the same image into one case, and tells apart different images of one name by their folders.
