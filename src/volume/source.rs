@@ -226,8 +226,12 @@ fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> 
 
 /// Whether a grid departs from that of the case's first image in shape, or in place beyond rounding.
 pub(crate) fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
-    let expected = &image.volume.grid;
-    let other = image.file.clone();
+    grid_fault(grid, &image.volume.grid, &image.file)
+}
+
+/// The same for any two grids; `other` is the file of the `expected` one.
+pub(crate) fn grid_fault(grid: &Grid, expected: &Grid, other: &Path) -> Option<Fault> {
+    let other = other.to_owned();
     if grid.shape != expected.shape {
         return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
     }

@@ -5,6 +5,7 @@ mod data;
 mod device;
 mod exchange;
 mod fixtures;
+mod folders;
 mod imports;
 mod parity;
 mod pretext;
