@@ -19,6 +19,7 @@ pub mod note;
 pub mod source;
 pub mod split;
 pub mod synthetic;
+pub mod together;
 
 pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
@@ -27,6 +28,7 @@ pub use nifti::{Scan, SourceHeader};
 pub use note::Note;
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
+pub use together::Together;
 
 /// An image: one or more channels on one grid.
 #[derive(Clone, Debug, PartialEq)]
