@@ -17,7 +17,7 @@ use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::folder_lock::Busy;
 use crate::protocol::{Outcome, RunFolder, RunState};
 use crate::study::StudyFolder;
-use crate::volume::{Dataset, check, datalist};
+use crate::volume::{Dataset, check, datalist, note};
 use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
 use crate::{doctor, evaluate, headless, plan, report, stop_signal};
 
@@ -302,6 +302,9 @@ fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[
     let config = RunConfig::default().with_overrides(set)?;
     let evaluation = evaluate::folders(truth, prediction, &config).map_err(|error| Refusal::Input(error.to_string()))?;
     headless::say(evaluation.table());
+    for line in note::lines(&evaluation.notes) {
+        headless::say(format_args!("note: {line}"));
+    }
     if let Some(out) = out {
         for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation.json())] {
             write(&out.join(name), &bytes)?;

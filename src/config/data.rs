@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
+use super::groups::Groups;
 
 /// The dataset of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct DataConfig {
     pub source: DataSource,
     /// Which cases train, validate and test.
     pub split: SplitConfig,
+    /// Which cases are of one patient: a pattern of case names such as `"{patient}_{scan}"`, or a list of names for each patient.
+    /// All scans of a patient stay on one side of every split and fold. None: each case is a patient's only one.
+    pub groups: Option<Groups>,
     /// Decides which cases test, validate and make the folds. None: the run's `seed`. Fixed, trainings with other seeds
     /// keep their test cases, while `seed` still decides which labelled cases a `label_fraction` takes.
     pub split_seed: Option<u64>,
@@ -213,6 +217,9 @@ impl DataConfig {
                 checker.require("data.split", self.source == DataSource::Demo, format_args!("`demo` goes with `source: demo` only"));
             }
             SplitConfig::Lists { .. } => {}
+        }
+        if let Some(groups) = &self.groups {
+            groups.check(checker);
         }
         self.check_held_back(checker);
         if let Some(spacing_mm) = self.preprocess.spacing_mm {

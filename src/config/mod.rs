@@ -6,6 +6,7 @@
 mod check;
 mod data;
 mod finetune;
+mod groups;
 mod measure;
 mod model;
 mod optimise;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Checker, ConfigProblem};
 pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use finetune::{AugmentConfig, FinetuneConfig};
+pub use groups::{Groups, patient};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;
 pub use model::{

@@ -1,7 +1,7 @@
 //! The best, the median and the worst test case, slice by slice: truth, and every arm's segmentation beside it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
 
@@ -13,7 +13,8 @@ use super::wording::{or_nothing, share};
 use crate::config::{Intensity, NonFinite, RunConfig};
 use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
-use crate::volume::{self, Dataset, LabelMap, Volume, nifti};
+use crate::volume::source::grid_fault;
+use crate::volume::{self, Dataset, Grid, LabelMap, Volume, nifti};
 
 /// Width of a segmentation's outline on the page, in pixels.
 const OUTLINE_WIDTH: f64 = 1.6;
@@ -90,7 +91,7 @@ pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<
                 @match load(dataset, case, config.data.preprocess.non_finite) {
                     Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
                     Ok((image, truth)) => {
-                        @let predictions = arms.iter().map(|arm| prediction(arm, case, truth.grid.shape)).collect();
+                        @let predictions = arms.iter().map(|arm| prediction(arm, case, &truth.grid)).collect();
                         @let window = window(config, &image);
                         (Shown { image, truth, predictions, arms, case, window, labels: &labels, number }.panels())
                     }
@@ -172,8 +173,8 @@ fn load(dataset: &Dataset, case: &str, non_finite: NonFinite) -> Result<(Volume,
     Ok((loaded.image.volume, truth))
 }
 
-/// A segmentation of a case, which must have the truth's `shape`.
-fn prediction(arm: &Segmented<'_>, case: &str, shape: [usize; 3]) -> Result<LabelMap, String> {
+/// A segmentation of a case, which must lie on the truth's grid.
+fn prediction(arm: &Segmented<'_>, case: &str, truth: &Grid) -> Result<LabelMap, String> {
     let path = arm.predictions.join(format!("{case}.nii.gz"));
     if !path.is_file() {
         return Err("No segmentation was kept.".to_owned());
@@ -181,7 +182,10 @@ fn prediction(arm: &Segmented<'_>, case: &str, shape: [usize; 3]) -> Result<Labe
     let scan = nifti::read(&path).map_err(|error| error.to_string())?;
     let map =
         volume::labels::from_scan(scan, None).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))?.map;
-    if map.grid.shape == shape { Ok(map) } else { Err(format!("The segmentation has {:?} voxels, the truth {shape:?}.", map.grid.shape)) }
+    match grid_fault(&map.grid, truth, Path::new("the truth")) {
+        None => Ok(map),
+        Some(fault) => Err(format!("The segmentation {fault}.")),
+    }
 }
 
 /// Grey levels: the CT window of the config, or the image's own percentiles.
@@ -250,7 +254,7 @@ impl Shown<'_> {
                     th scope="row" { (row.name) }
                     td { @if place == 0 { (self.truth_first(&cut, &slicer)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
                     @for arm in &row.arms { td { @if let Some(arm) = arm {
-                        @let prediction = prediction(arm, self.case, self.truth.grid.shape);
+                        @let prediction = prediction(arm, self.case, &self.truth.grid);
                         (self.segmented(&cut, &slicer, prediction.as_ref()))
                         small { "Dice " (or_nothing(arm.cases.get(self.case).and_then(|scores| Measure::Dice.of_case(scores)), share)) }
                     } } }

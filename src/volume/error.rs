@@ -129,6 +129,31 @@ pub enum Fault {
         /// How often.
         times: usize,
     },
+    /// Two files that only their endings tell apart.
+    #[error("lies beside {}, whose name differs in the ending only", other.display())]
+    SameName {
+        /// The other file.
+        other: PathBuf,
+    },
+    /// Two inputs whose segmentations would be one file.
+    #[error("would get the same segmentation as {}: {name}.nii.gz", other.display())]
+    SameOutput {
+        /// The other input.
+        other: PathBuf,
+        /// What both are called.
+        name: String,
+    },
+    /// Files numbered as channels that are not exactly those of a network.
+    #[error(
+        "{} no whole case: a case's files hold one channel each and end in _0000 to _{:04}, for the network has {channels} channels",
+        together(others), channels - 1
+    )]
+    ChannelFiles {
+        /// Names of the other files of the same case.
+        others: Vec<String>,
+        /// The network's.
+        channels: usize,
+    },
     /// Two files of a case with different shapes.
     #[error("is {found:?} voxels (D,H,W), but {} is {expected:?}", other.display())]
     Shape {
@@ -216,6 +241,10 @@ fn near_text(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) }
 }
 
+fn together(others: &[String]) -> String {
+    if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) }
+}
+
 impl Fault {
     /// The fault of a file.
     pub fn at(self, file: &Path) -> DataError {
@@ -237,6 +266,9 @@ impl Fault {
             Self::Unpaired { .. } => "Add the missing file, or take this one out",
             Self::Outside { .. } => "Move the file into the dataset's folder, or the list to a folder above both",
             Self::ListedTwice { .. } => "Keep one entry; a case in two lists would be trained and tested on",
+            Self::SameName { .. } => "Keep one of the two: which one is meant cannot be told",
+            Self::SameOutput { .. } => "Segment them in two calls, each with a folder of its own (--out)",
+            Self::ChannelFiles { .. } => "Give all channels of each case, or use a network of as many channels as the files hold",
             Self::Shape { .. } => "Resample one onto the other's grid; they must share it voxel for voxel",
             Self::Place { .. } => "If the voxels do correspond, copy the image's affine to this file; if not, resample it",
             Self::Channels { .. } => "Give every case the dataset's channels, in its order; label maps have one",

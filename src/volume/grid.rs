@@ -1,5 +1,7 @@
 //! Shape and place of a voxel grid.
 
+use std::fmt;
+
 use nalgebra::Matrix3;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,19 @@ pub struct Grid {
     pub shape: [usize; 3],
     /// RAS+ millimetres of a voxel centre from its NIfTI index `(i, j, k, 1)` = (w, h, d, 1); rows of a 4x4 matrix.
     pub world_from_voxel: [[f64; 4]; 4],
+}
+
+impl fmt::Display for Grid {
+    /// Size, voxel size, axes and place, so that two grids can be told apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([d, h, w], [z, y, x]) = (self.shape, self.spacing_mm());
+        let [right, anterior, superior] = self.world_mm([0.0; 3]);
+        write!(
+            f,
+            "{d} x {h} x {w} voxels (D,H,W) of {z:.4} x {y:.4} x {x:.4} mm, axes {}, first voxel at {right:.3}, {anterior:.3}, {superior:.3} mm (R,A,S)",
+            self.axis_codes()
+        )
+    }
 }
 
 impl Grid {
@@ -175,6 +190,14 @@ mod tests {
         let turned = std::f64::consts::FRAC_1_SQRT_2;
         grid.world_from_voxel = [[turned, -turned, 0.0, 0.0], [turned, turned, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
         assert_eq!(grid.axis_codes(), "RAS");
+    }
+
+    #[test]
+    fn a_grid_is_named_by_what_tells_it_from_another() {
+        let mut grid = Grid::axis_aligned([2, 3, 4], [3.0, 2.0, 0.75]);
+        grid.world_from_voxel[0] = [-0.75, 0.0, 0.0, 5.0];
+        let text = "2 x 3 x 4 voxels (D,H,W) of 3.0000 x 2.0000 x 0.7500 mm, axes LAS, first voxel at 5.000, 0.000, 0.000 mm (R,A,S)";
+        assert_eq!(grid.to_string(), text);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! `[channel, D, H, W]` with D = k, H = j, W = i; every list of three in this program is in that order.
 //!
 //! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
-//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one; [`split`] draws who trains.
+//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
+//! scan under two names; [`split`] draws who trains.
 
 pub mod check;
+pub mod content;
 pub mod datalist;
 pub mod demo;
 mod error;
@@ -17,6 +19,7 @@ pub mod note;
 pub mod source;
 pub mod split;
 pub mod synthetic;
+pub mod together;
 
 pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
@@ -25,6 +28,7 @@ pub use nifti::{Scan, SourceHeader};
 pub use note::Note;
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
+pub use together::Together;
 
 /// An image: one or more channels on one grid.
 #[derive(Clone, Debug, PartialEq)]

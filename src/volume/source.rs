@@ -2,11 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
 
 use super::labels::{self, CountedLabels};
 use super::synthetic::{self, Part};
@@ -90,27 +86,6 @@ impl VolumeSource {
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);
                 Ok(Scan { file: self.file().into_owned(), header: SourceHeader::for_grid(&volume.grid), volume, notes: Vec::new() })
-            }
-        }
-    }
-
-    /// Feeds what decides the volume's content to a hash: the stored bytes, or the settings it is made of.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn hash_into(&self, hash: &mut Sha256) -> Result<(), DataError> {
-        match self {
-            Self::File(file) => nifti::files(file)?.iter().try_for_each(|file| {
-                let copied = File::open(file).and_then(|mut source| io::copy(&mut source, hash));
-                copied.map(drop).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(file))
-            }),
-            Self::Embedded { bytes, .. } => {
-                hash.update(bytes);
-                Ok(())
-            }
-            Self::Synthetic { .. } => {
-                hash.update(format!("{} {self:?}", synthetic::VERSION));
-                Ok(())
             }
         }
     }
@@ -251,8 +226,12 @@ fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> 
 
 /// Whether a grid departs from that of the case's first image in shape, or in place beyond rounding.
 pub(crate) fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
-    let expected = &image.volume.grid;
-    let other = image.file.clone();
+    grid_fault(grid, &image.volume.grid, &image.file)
+}
+
+/// The same for any two grids; `other` is the file of the `expected` one.
+pub(crate) fn grid_fault(grid: &Grid, expected: &Grid, other: &Path) -> Option<Fault> {
+    let other = other.to_owned();
     if grid.shape != expected.shape {
         return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
     }

@@ -9,7 +9,7 @@ use crate::preprocess;
 use crate::protocol::{Event, Severity, Stage, StageKind};
 use crate::sampling::spatial::TokenFrame;
 use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
-use crate::volume::{Dataset, Split};
+use crate::volume::{Dataset, Split, Together};
 
 /// A dataset with its split, before any voxel is read.
 pub(super) struct Plan {
@@ -39,6 +39,8 @@ impl Plan {
             dataset = dataset.without(&unusable);
         }
         let split = Split::draw(&dataset, &config.data, config.seed)?;
+        crate::evaluate::dataset_regions(&dataset, &config.data.regions)?;
+        dataset.notes.extend(Together::of(&dataset, &config.data)?.notes(&dataset));
         Ok(Self { dataset, split, left_out })
     }
 

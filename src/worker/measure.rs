@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::data::Plan;
 use super::{Ended, JobError, Recorder};
 use crate::config::RunConfig;
-use crate::evaluate::{regions, score};
+use crate::evaluate::{dataset_regions, score};
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
 use crate::model::Segmenter;
@@ -59,7 +59,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     let found = Checkpoint::locate(checkpoints)?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
     let values = plan.dataset.label_values();
-    let regions = regions(&plan.dataset.labels, &config.data.regions)?;
+    let regions = dataset_regions(&plan.dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {

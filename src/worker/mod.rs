@@ -10,6 +10,7 @@ mod offered;
 mod outbox;
 mod probe;
 mod record;
+mod segmented;
 mod single;
 mod stage;
 mod study;

@@ -6,6 +6,7 @@ mod device;
 mod exchange;
 mod fixtures;
 mod formats;
+mod folders;
 mod imports;
 mod parity;
 mod pretext;

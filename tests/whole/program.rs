@@ -122,7 +122,13 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     assert_eq!(made.volume.grid, given.volume.grid, "shape and affine are the scan's to the bit");
     let mut again = simtrot(&["infer", "--checkpoint"]);
     again.arg(at("whole")).arg(&scan).arg("--out").arg(at("out"));
-    refused(again, 2, &["already there", "--overwrite"]);
+    assert!(succeed(again).contains("already there"), "the same image by the same network is not segmented again");
+    std::fs::copy(&scan, at("foreign.nii.gz")).unwrap();
+    std::fs::create_dir(at("kept")).unwrap();
+    std::fs::write(at("kept/foreign.nii.gz"), "somebody's own").unwrap();
+    let mut foreign = simtrot(&["infer", "--checkpoint"]);
+    foreign.arg(at("whole")).arg(at("foreign.nii.gz")).arg("--out").arg(at("kept"));
+    refused(foreign, 2, &["already there", "--overwrite"]);
 
     let predictions = at("whole").join("predictions");
     let mut evaluate = simtrot(&["evaluate", "--truth"]);

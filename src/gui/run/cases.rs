@@ -316,6 +316,7 @@ mod tests {
             rows,
             problems: Vec::new(),
             notes: Vec::new(),
+            equal_images: Vec::new(),
         };
         let mut table = CaseTable::new(&report);
         table.sort(Key::Shape);

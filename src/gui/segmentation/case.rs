@@ -253,7 +253,7 @@ impl OpenCase {
 
     /// Puts a file's label map over the image, and says where it is.
     pub(super) fn add_file(&mut self, file: PathBuf) -> usize {
-        let stem = crate::volume::datalist::naming::stem(&file);
+        let stem = crate::volume::nifti::stem(&file);
         // Layers are told apart by their titles.
         let taken = |title: &str| self.layers.iter().any(|layer| layer.title == title);
         let numbered = (2..).map(|number| format!("{stem} {number}"));

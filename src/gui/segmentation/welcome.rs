@@ -151,7 +151,7 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
 
 fn is_volume(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    crate::volume::datalist::naming::ending(&name).is_some() && !path.is_dir()
+    crate::volume::nifti::ending(&name).is_some() && !path.is_dir()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::datalist::Problem;
 use super::source::Examined;
+use super::together::{equal_images, equal_text};
 use super::{CaseSource, Dataset, Fault, Note, Scan, Volume};
 use crate::config::NonFinite;
 #[cfg(feature = "gui")]
@@ -48,6 +49,9 @@ pub struct CheckReport {
     /// Worth knowing about the listing and its files, but no problem.
     #[serde(default)]
     pub notes: Vec<Note>,
+    /// Sets of cases whose images are the same.
+    #[serde(default)]
+    pub equal_images: Vec<Vec<String>>,
 }
 
 /// Summary of a case.
@@ -102,7 +106,12 @@ pub fn inspect_with(dataset: &Dataset, non_finite: NonFinite, progress: &(dyn Fn
         problems.extend(found);
         notes.extend(of_files);
     }
-    CheckReport { name: dataset.name.clone(), channels: dataset.channels.clone(), labels: dataset.labels.clone(), rows, problems, notes }
+    let equal_images = pool.install(|| equal_images(&dataset.cases));
+    for set in &equal_images {
+        rows.iter_mut().filter(|row| set.contains(&row.name)).for_each(|row| row.notes.push(equal_text(&row.name, set)));
+    }
+    let (name, channels, labels) = (dataset.name.clone(), dataset.channels.clone(), dataset.labels.clone());
+    CheckReport { name, channels, labels, rows, problems, notes, equal_images }
 }
 
 impl CheckReport {

@@ -31,7 +31,15 @@ impl fmt::Display for CheckReport {
             writeln!(f, "note: {line}")?;
         }
         if self.problems.is_empty() {
-            return write!(f, "no problems");
+            let doubled = self.equal_images.len();
+            return match doubled {
+                0 => write!(f, "no problems"),
+                _ => write!(
+                    f,
+                    "every case can be used, but {doubled} image{} there more than once",
+                    if doubled == 1 { " is" } else { "s are" }
+                ),
+            };
         }
         write!(f, "{} problems; unusable cases: {}", self.problems.len(), self.unusable().len())?;
         for problem in &self.problems {

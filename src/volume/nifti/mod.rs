@@ -21,5 +21,5 @@ mod write;
 pub use header::SourceHeader;
 pub use name::{ENDINGS, ending, stem};
 pub use pair::files;
-pub use read::{Scan, read, read_from};
+pub use read::{Scan, channels, read, read_from};
 pub use write::{to_bytes, write_labels, write_volume};

@@ -83,6 +83,17 @@ fn open(file: &Path) -> Result<(File, u64), DataError> {
     Ok((source, length))
 }
 
+/// How many channels an image has, by its header alone.
+///
+/// # Errors
+/// As of [`read`], as far as the header tells.
+pub fn channels(file: &Path) -> Result<usize, DataError> {
+    let parts = files(file)?;
+    let (source, length) = open(&parts[0])?;
+    let header = Content::new(source, length).and_then(|mut content| Header::read(&mut content, parts.len() > 1));
+    header.map(|header| header.layout.channels).map_err(|fault| fault.at(&parts[0]))
+}
+
 /// A header that has been read and checked.
 struct Header {
     fields: Fields,

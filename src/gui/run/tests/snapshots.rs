@@ -114,6 +114,7 @@ fn troubled() -> CheckReport {
         rows: rows.collect(),
         problems,
         notes: Vec::new(),
+        equal_images: Vec::new(),
     };
     report.rows.sort_by(|a, b| a.name.cmp(&b.name));
     report
