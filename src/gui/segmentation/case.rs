@@ -8,9 +8,11 @@ use eframe::egui;
 use eframe::egui_wgpu::RenderState;
 
 use super::classes::{Classes, snapshot};
+use super::content::{Content, content};
 use super::histogram::Histogram;
 use super::layer::{Ground, Kind, Labels, Layer, Reading, SEGMENTED};
 use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel, WindowPreset};
+use crate::gui::theme::colour;
 use crate::gui::{Background, OpenRun};
 use crate::protocol::{RunFolder, StageKind};
 use crate::volume::source::load_image;
@@ -33,20 +35,24 @@ pub(super) struct Wanted {
     pub(super) channels: Vec<String>,
     /// Whether it is a case of the list; otherwise files by themselves.
     pub(super) listed: bool,
+    /// Label maps to lay over it.
+    pub(super) overlays: Vec<PathBuf>,
 }
 
 impl Wanted {
-    /// Files outside any dataset: one with all channels, or one for each.
-    pub(super) fn files(files: &[PathBuf]) -> Self {
+    /// Files outside any dataset: one with all channels, or one for each; and label maps over them.
+    pub(super) fn files(files: &[PathBuf], overlays: Vec<PathBuf>) -> Self {
         let borrowed: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+        let each = files.len() > 1;
         Self {
             title: crate::volume::datalist::naming::case_name(&borrowed),
             images: files.iter().cloned().map(VolumeSource::File).collect(),
             truth: None,
             methods: Vec::new(),
             labels: BTreeMap::new(),
-            channels: Vec::new(),
+            channels: borrowed.iter().filter(|_| each).map(|file| crate::volume::datalist::naming::stem(file)).collect(),
             listed: false,
+            overlays,
         }
     }
 
@@ -63,6 +69,7 @@ impl Wanted {
             labels: dataset.labels.clone(),
             channels: dataset.channels.clone(),
             listed: true,
+            overlays: Vec::new(),
         }
     }
 }
@@ -87,6 +94,8 @@ pub(super) struct ReadImage {
     first: Channel,
     /// Predictions whose files are there.
     methods: Vec<(String, PathBuf)>,
+    /// What the user should know of its voxels.
+    notices: Vec<String>,
 }
 
 /// One channel of the image, ready to be drawn.
@@ -115,7 +124,28 @@ pub(super) fn read(wanted: &Wanted, gpu: &RenderState) -> Result<ReadImage, Stri
     };
     let first = channel(&scan, 0, gpu);
     let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
-    Ok(ReadImage { scan: Arc::new(scan), first, methods })
+    let mut notices = Vec::from_iter(not_finite(&scan));
+    if !wanted.listed && content(&scan) == Content::Labels {
+        notices.push(format!("{} holds few whole numbers in patches, as label maps do. It is shown as an image.", scan.file.display()));
+    }
+    Ok(ReadImage { scan: Arc::new(scan), first, methods, notices })
+}
+
+/// How many voxels are no numbers, if any.
+fn not_finite(scan: &Scan) -> Option<String> {
+    let voxels = &scan.volume.voxels;
+    let nan = voxels.iter().filter(|value| value.is_nan()).count();
+    let infinite = voxels.iter().filter(|value| value.is_infinite()).count();
+    let counted: Vec<String> = [(nan, "NaN"), (infinite, "infinite")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {} {what}", if count == 1 { "voxel is" } else { "voxels are" }))
+        .collect();
+    let share = 100.0 * (nan + infinite) as f64 / voxels.len().max(1) as f64;
+    (!counted.is_empty()).then(|| {
+        let counted = counted.join(" and ");
+        format!("{counted} ({share:.2} % of {}): drawn violet, and left out of window and histogram.", voxels.len())
+    })
 }
 
 fn load_files(files: &[PathBuf], listed: bool) -> Result<Scan, String> {
@@ -139,10 +169,29 @@ fn channel(scan: &Scan, index: usize, gpu: &RenderState) -> Channel {
     Channel { texture, presets, auto: WindowLevel::auto(voxels), histogram: Arc::new(Histogram::new(voxels)) }
 }
 
+/// Something that the user should know of the open volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    /// In words.
+    pub(super) text: String,
+    /// A file that was taken for a label map, and might be an image.
+    pub(super) taken_for_labels: Option<PathBuf>,
+}
+
+impl From<String> for Notice {
+    fn from(text: String) -> Self {
+        Self { text, taken_for_labels: None }
+    }
+}
+
 /// The open case.
 pub(super) struct OpenCase {
     /// Its name.
     pub(super) title: String,
+    /// The image's files.
+    pub(super) images: Vec<VolumeSource>,
+    /// What the user should know of it, until dismissed.
+    pub(super) notices: Vec<Notice>,
     /// Whether it is a case of the list.
     pub(super) listed: bool,
     /// The image and what its label maps share.
@@ -166,7 +215,7 @@ pub(super) struct OpenCase {
 impl OpenCase {
     /// A case whose image has been read.
     pub(super) fn new(wanted: &Wanted, image: ReadImage, gpu: RenderState) -> Self {
-        let ReadImage { scan, first, methods } = image;
+        let ReadImage { scan, first, methods, notices } = image;
         let count = scan.volume.channels;
         let named = |index: usize| wanted.channels.get(index).cloned().unwrap_or_else(|| format!("channel {index}"));
         let classes = Classes::new(&wanted.labels);
@@ -176,6 +225,8 @@ impl OpenCase {
         let methods = methods.into_iter().map(|(arm, file)| Layer::new(arm, Kind::Method, VolumeSource::File(file)));
         Self {
             title: wanted.title.clone(),
+            images: wanted.images.clone(),
+            notices: notices.into_iter().map(Notice::from).collect(),
             listed: wanted.listed,
             channels: (0..count).map(named).collect(),
             channel: 0,
@@ -189,16 +240,34 @@ impl OpenCase {
         }
     }
 
-    /// Takes in what has arrived. `growing`: a network is at work on a layer.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, growing: bool) {
+    /// Takes in what has arrived. `growing`: a network is at work on a layer. The title of a file's label map that has come to lie over
+    /// the image; one that cannot is taken off again, with a notice.
+    pub(super) fn poll(&mut self, ctx: &egui::Context, growing: bool) -> Option<String> {
         for channel in self.read.iter_mut().flatten() {
             channel.poll();
         }
         let mut arrived = false;
+        let mut laid_over = None;
         for layer in &mut self.layers {
-            arrived |= layer.poll();
+            if !layer.poll() {
+                continue;
+            }
+            arrived = true;
+            match &mut layer.reading {
+                Reading::Ready(labels) => {
+                    self.notices.extend(std::mem::take(&mut labels.notes).into_iter().map(Notice::from));
+                    if layer.kind == Kind::File && layer.agreement.is_none() {
+                        laid_over = Some(layer.title.clone());
+                    }
+                }
+                Reading::Failed(cause) if layer.kind == Kind::File => {
+                    self.notices.push(format!("{} does not lie over the image: {cause}", layer.title).into());
+                }
+                _ => {}
+            }
         }
         if arrived {
+            self.layers.retain(|layer| layer.kind != Kind::File || !matches!(layer.reading, Reading::Failed(_)));
             self.classes = snapshot(&self.ground.classes);
         }
         let truth = self.layers.iter().find(|layer| layer.kind == Kind::Truth).and_then(Layer::labels).cloned();
@@ -206,6 +275,16 @@ impl OpenCase {
             for layer in self.layers.iter_mut().filter(|layer| !growing || layer.kind != Kind::Segmented) {
                 layer.compare(ctx, &truth, &self.ground);
             }
+        }
+        laid_over
+    }
+
+    /// Gives every label its colour: the user's, else that of a table beside the data, else the palette's.
+    pub(super) fn recolour(&mut self, chosen: &BTreeMap<u32, [u8; 3]>) {
+        for class in self.classes.in_order() {
+            let value = self.classes.value(class);
+            let own = chosen.get(&value).map(|&[r, g, b]| egui::Color32::from_rgb(r, g, b));
+            self.colours.set_colour(class, own.unwrap_or_else(|| colour(self.classes.colour(value))));
         }
     }
 
@@ -251,15 +330,16 @@ impl OpenCase {
         method.or_else(|| (!self.layers.is_empty()).then_some(0))
     }
 
-    /// Puts a file's label map over the image, and says where it is.
-    pub(super) fn add_file(&mut self, file: PathBuf) -> usize {
+    /// Puts a file's label map over the image as soon as it is read.
+    pub(super) fn add_file(&mut self, ctx: &egui::Context, file: PathBuf) {
         let stem = crate::volume::datalist::naming::stem(&file);
         // Layers are told apart by their titles.
         let taken = |title: &str| self.layers.iter().any(|layer| layer.title == title);
         let numbered = (2..).map(|number| format!("{stem} {number}"));
         let title = std::iter::once(stem.clone()).chain(numbered).find(|title| !taken(title)).unwrap_or(stem);
-        self.layers.push(Layer::new(title, Kind::File, VolumeSource::File(file)));
-        self.layers.len() - 1
+        let mut layer = Layer::new(title, Kind::File, VolumeSource::File(file));
+        layer.want(ctx, &self.ground);
+        self.layers.push(layer);
     }
 
     /// Takes what was segmented in this window off the image.

@@ -26,7 +26,7 @@ impl Histogram {
         let range = WindowLevel::from_percentiles(voxels, TAIL);
         let mut counts = vec![0_u32; BINS];
         let stride = voxels.len().div_ceil(SAMPLE).max(1);
-        for value in voxels.iter().step_by(stride).filter(|value| (range.low..=range.high).contains(value)) {
+        for value in voxels.iter().filter(|value| (range.low..=range.high).contains(value)).step_by(stride) {
             let share = (value - range.low) / range.width();
             counts[((share * BINS as f32) as usize).min(BINS - 1)] += 1;
         }

@@ -36,6 +36,10 @@ struct Work {
     windows: (usize, usize),
     /// Whether the last labels have arrived.
     complete: bool,
+    /// Whether labels have arrived, and taken the place of those before.
+    begun: bool,
+    /// The segmentation before, while this one has not begun.
+    before: Option<Box<Work>>,
 }
 
 /// A checkpoint that can segment: its name for the menu, and its folder.
@@ -77,17 +81,16 @@ impl Segmenting {
 
     /// Forgets the segmentation: its case is closed or the user discards it. A job under way is stopped.
     pub(super) fn discard(&mut self) {
+        self.stop();
+        *self = Self::default();
+    }
+
+    fn stop(&mut self) {
         if let Some(work) = &mut self.work
             && work.job.is_running()
         {
             work.job.stop();
         }
-        *self = Self::default();
-    }
-
-    /// Gives the unsaved segmentation up: the user said so.
-    pub(super) fn forget(&mut self) {
-        self.unsaved = false;
     }
 
     /// Whether a dialog or a file is being written.
@@ -102,12 +105,16 @@ impl Segmenting {
         self.follow(case, with, worker::spawn(Job::Infer(job), desk.device.clone()))
     }
 
-    /// Follows a worker that segments the open case.
+    /// Follows a worker that segments the open case. A segmentation that is there stays until labels of the new one arrive.
     pub(super) fn follow(&mut self, case: &mut OpenCase, with: String, handle: RunHandle) -> String {
-        self.discard();
-        case.drop_segmentation();
-        case.layers.push(Layer::growing());
-        self.work = Some(Work { job: FollowedJob::new(handle), with, newest: None, windows: (0, 0), complete: false });
+        self.stop();
+        if case.layers.iter().all(|layer| layer.kind != Kind::Segmented) {
+            case.layers.push(Layer::growing());
+        }
+        let before = self.work.take().and_then(|work| if work.begun { Some(Box::new(work)) } else { work.before });
+        self.told = None;
+        let job = FollowedJob::new(handle);
+        self.work = Some(Work { job, with, newest: None, windows: (0, 0), complete: false, begun: false, before });
         SEGMENTED.to_owned()
     }
 
@@ -144,7 +151,8 @@ impl Segmenting {
             });
             if started {
                 self.header = Some(newest.header.clone());
-                self.unsaved |= work.complete;
+                self.unsaved = work.complete;
+                (work.begun, work.before) = (true, None);
             } else {
                 work.newest = Some(newest);
             }
@@ -156,6 +164,7 @@ impl Segmenting {
         let palette = Palette::of(ui);
         let mut wish = None;
         let mut dismissed = false;
+        let mut put_back = false;
         if let Some(work) = &mut self.work {
             ui.horizontal(|ui| match work.job.state.outcome.clone() {
                 None => progress(ui, work),
@@ -185,7 +194,9 @@ impl Segmenting {
                 }
                 Some(Outcome::Failed { message, .. }) => {
                     if ui.button("Dismiss").clicked() {
-                        wish = Some(Wish::Discard);
+                        let there = case.layers.iter().any(|layer| layer.kind == Kind::Segmented && layer.labels().is_some());
+                        put_back = there && !work.begun;
+                        wish = (!put_back).then_some(Wish::Discard);
                     }
                     ui.add(
                         egui::Label::new(RichText::new(format!("{} was not segmented: {message}", case.title)).color(palette.bad())).wrap(),
@@ -200,6 +211,9 @@ impl Segmenting {
         }
         if dismissed {
             (self.work, self.told) = (None, None);
+        }
+        if put_back {
+            self.work = self.work.take().and_then(|work| work.before).map(|before| *before);
         }
         wish
     }

@@ -3,7 +3,7 @@
 use eframe::egui::{Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
-use super::input::{Gesture, Laid, Pane};
+use super::input::{Laid, Pane, Pressed};
 use super::look::{Drawn, Layers, Look, heat_scale};
 use super::overlay;
 use super::paint::{Paint, Slot, Textures};
@@ -19,7 +19,7 @@ pub struct SliceView {
     pub framing: Framing,
     /// The volume was turned away from the patient: its sides have no letters.
     pub turned: bool,
-    pub(super) gesture: Option<Gesture>,
+    pub(super) pressed: Option<Pressed>,
     /// Parts of notches that the wheel has turned since the last slice.
     pub(super) wheel: f32,
     slot: Slot,
