@@ -11,6 +11,7 @@ mod app;
 mod background;
 pub mod collapse;
 mod desk;
+mod event_loop;
 mod frame_bench;
 mod job;
 mod keys;
