@@ -45,7 +45,8 @@ impl LabelTable {
                 continue;
             }
             let (label, entry) = entry(line).ok_or_else(|| {
-                let forms = "`NUMBER RED GREEN BLUE OPACITY VISIBLE MESH \"NAME\"` (ITK-SNAP) or `NUMBER NAME RED GREEN BLUE OPACITY` (3D Slicer)";
+                let forms =
+                    "`NUMBER RED GREEN BLUE OPACITY VISIBLE MESH \"NAME\"` (ITK-SNAP) or `NUMBER NAME RED GREEN BLUE OPACITY` (3D Slicer)";
                 failed(format!("line {} is {line:?}; expected {forms}", number + 1))
             })?;
             if entries.insert(label, entry).is_some() {
@@ -99,7 +100,10 @@ impl LabelTable {
             [table] => Self::read(table).map(Some),
             several => {
                 let names = several.iter().map(|file| name(file)).collect::<Vec<_>>().join(", ");
-                Err(format!("{} holds several label tables ({names}): none is used; name the right one {volume}.label or {volume}.ctbl", folder.display()))
+                Err(format!(
+                    "{} holds several label tables ({names}): none is used; name the right one {volume}.label or {volume}.ctbl",
+                    folder.display()
+                ))
             }
         }
     }

@@ -15,7 +15,8 @@ use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel, WindowP
 use crate::gui::theme::colour;
 use crate::gui::{Background, OpenRun};
 use crate::protocol::{RunFolder, StageKind};
-use crate::volume::source::load_image;
+use crate::volume::note::lines;
+use crate::volume::source::load_image_to_view;
 use crate::volume::{CaseSource, DataError, Dataset, Scan, VolumeSource};
 
 /// What to open.
@@ -124,35 +125,27 @@ pub(super) fn read(wanted: &Wanted, gpu: &RenderState) -> Result<ReadImage, Stri
     };
     let first = channel(&scan, 0, gpu);
     let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
-    let mut notices = Vec::from_iter(not_finite(&scan));
+    let mut notices = lines(&scan.notes);
+    notices.extend(not_finite(&scan));
     if !wanted.listed && content(&scan) == Content::Labels {
         notices.push(format!("{} holds few whole numbers in patches, as label maps do. It is shown as an image.", scan.file.display()));
     }
     Ok(ReadImage { scan: Arc::new(scan), first, methods, notices })
 }
 
-/// How many voxels are no numbers, if any.
+/// What becomes of voxels that are no numbers, and how many there are, if any.
 fn not_finite(scan: &Scan) -> Option<String> {
-    let voxels = &scan.volume.voxels;
-    let nan = voxels.iter().filter(|value| value.is_nan()).count();
-    let infinite = voxels.iter().filter(|value| value.is_infinite()).count();
-    let counted: Vec<String> = [(nan, "NaN"), (infinite, "infinite")]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {} {what}", if count == 1 { "voxel is" } else { "voxels are" }))
-        .collect();
-    let share = 100.0 * (nan + infinite) as f64 / voxels.len().max(1) as f64;
-    (!counted.is_empty()).then(|| {
-        let counted = counted.join(" and ");
-        format!("{counted} ({share:.2} % of {}): drawn violet, and left out of window and histogram.", voxels.len())
-    })
+    let count = |is: fn(f32) -> bool| scan.volume.voxels.iter().filter(|value| is(**value)).count();
+    let (nan, infinite) = (count(f32::is_nan), count(f32::is_infinite));
+    (nan + infinite > 0)
+        .then(|| format!("Voxels that are NaN ({nan}) or infinite ({infinite}) are drawn violet, and left out of window and histogram."))
 }
 
 fn load_files(files: &[PathBuf], listed: bool) -> Result<Scan, String> {
     // A file that was opened before may have gone; no dataset is to blame.
     match files.iter().find(|file| !listed && !file.exists()) {
         Some(gone) => Err(format!("{} is not there any more. Bring it back, or open another file", gone.display())),
-        None => load_image(files).map_err(|errors| errors.to_string()),
+        None => load_image_to_view(files).map_err(|errors| errors.to_string()),
     }
 }
 

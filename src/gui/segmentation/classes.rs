@@ -164,7 +164,9 @@ mod tests {
         let said = classes.learn_table(&table).unwrap();
         assert_eq!(classes.learn_table(&table), None, "it is told once");
         assert!(said.contains("x.ctbl") && said.contains("\"lung\"") && said.contains("\"liver\""), "{said}");
-        let named = |classes: &Classes, value| classes.in_order().into_iter().find(|&class| classes.value(class) == value).map(|class| classes.name(class).to_owned());
+        let named = |classes: &Classes, value| {
+            classes.in_order().into_iter().find(|&class| classes.value(class) == value).map(|class| classes.name(class).to_owned())
+        };
         assert_eq!((named(&classes, 9).as_deref(), named(&classes, 10).as_deref()), (Some("spleen"), Some("liver")));
         assert_eq!((classes.colour(9), classes.colour(10), classes.colour(2)), (0x01_02_03, 0x04_05_06, palette::label(2)));
         classes.index(&[77]).unwrap();

@@ -14,6 +14,7 @@ use crate::gui::Background;
 use crate::gui::slice::LabelTexture;
 use crate::volume::label_table::LabelTable;
 use crate::volume::labels::{CountedLabels, from_scan};
+use crate::volume::note::lines;
 use crate::volume::source::place_fault;
 use crate::volume::{DataErrors, Grid, Scan, VolumeSource};
 
@@ -189,10 +190,10 @@ fn read(source: &VolumeSource, ground: &Ground, resampled: bool) -> Result<Label
     }
     let file = scan.file.clone();
     let counted = from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
-    let notes = match source {
-        VolumeSource::File(file) => Vec::from_iter(learn_table(file, ground)),
-        _ => Vec::new(),
-    };
+    let mut notes = lines(&counted.notes);
+    if let VolumeSource::File(file) = source {
+        notes.extend(learn_table(file, ground));
+    }
     let labels = match fault {
         None => from_values(&counted.map.voxels, &file, ground)?,
         Some(fault) => on_the_image(&counted, &file, ground).unwrap_or_else(|| Err(fault.at(&file).to_string()))?,
@@ -222,10 +223,8 @@ fn on_the_image(counted: &CountedLabels, file: &Path, ground: &Ground) -> Option
         1.0 => " All of its labels lie outside this volume.".to_owned(),
         share => format!(" {:.1} % of its labelled voxels lie outside this volume.", (share * 100.0).max(0.1)),
     };
-    let note = format!(
-        "Shown resampled to the nearest voxel from its own grid of {}. Volumes are those of its own grid.{lost}",
-        described(grid)
-    );
+    let note =
+        format!("Shown resampled to the nearest voxel from its own grid of {}. Volumes are those of its own grid.{lost}", described(grid));
     let voxel_ml = grid.spacing_mm().iter().product::<f64>() / 1000.0;
     let own = OwnGrid { voxels_of: counted.voxels_of.clone(), voxel_ml, note };
     Some(from_values(&resampled.values, file, ground).map(|labels| Labels { own: Some(Arc::new(own)), ..labels }))

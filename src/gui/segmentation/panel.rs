@@ -52,6 +52,9 @@ impl SegmentationPanel {
         let choice = if let Some(arriving) = &self.reading {
             welcome::reading(ui, &arriving.wanted.title);
             None
+        } else if self.sorting.is_some() {
+            welcome::reading(ui, "the dropped files");
+            None
         } else if let Some(failed) = &self.failed {
             welcome::failed(ui, &failed.wanted.title, &failed.cause)
         } else {

@@ -155,7 +155,9 @@ impl SliceView {
                     self.follow(pane, pos, (scene, cursor, heard));
                 }
                 Event::PointerMoved(pos) => self.follow(pane, pos, (scene, cursor, heard)),
-                Event::PointerButton { pos, button, pressed: false, .. } if self.pressed.is_some_and(|pressed| pressed.button == button) => {
+                Event::PointerButton { pos, button, pressed: false, .. }
+                    if self.pressed.is_some_and(|pressed| pressed.button == button) =>
+                {
                     self.follow(pane, pos, (scene, cursor, heard));
                     self.pressed = None;
                 }
