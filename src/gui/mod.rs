@@ -20,6 +20,7 @@ mod layout;
 mod marks;
 pub mod mask_ratio;
 mod open;
+mod pointer;
 pub mod run;
 pub mod segmentation;
 mod settings;

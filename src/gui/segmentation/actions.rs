@@ -194,6 +194,9 @@ impl SegmentationPanel {
         let Sorted { images, labels, .. } = sorted;
         if !images.is_empty() {
             self.open_files(ctx, (&images, labels), desk);
+        } else if let Some(arriving) = &mut self.reading {
+            self.notice = Some(format!("Taken for label maps of {}, which is being read.", arriving.wanted.title));
+            arriving.wanted.overlays.extend(labels);
         } else if self.open.is_some() {
             for file in labels {
                 let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -3,6 +3,7 @@
 use eframe::egui::{Color32, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::gui::Palette;
+use crate::gui::pointer::held_at;
 use crate::gui::slice::WindowLevel;
 
 /// Bars of a histogram.
@@ -55,7 +56,7 @@ impl Histogram {
         let ramp = [pos2(x(window.low), rect.bottom() - 1.0), pos2(x(window.high), rect.top() + 1.0)];
         painter.line_segment(ramp, Stroke::new(1.5, ink(ui)));
         let range = self.range;
-        let new = response.interact_pointer_pos().filter(|_| response.dragged() || response.clicked()).map(|at| {
+        let new = held_at(ui, &response).map(|at| {
             let value = range.low + (at.x - rect.left()) / rect.width() * range.width();
             let least = range.width() * 1e-3;
             if (value - window.low).abs() < (value - window.high).abs() {

@@ -6,6 +6,7 @@ use super::view::MARGIN;
 use super::{Cursor, Framing, Placement, PlaneGeometry, Scene, SliceView, WindowLevel};
 use crate::gui::Action;
 use crate::gui::keys::take_presses;
+use crate::gui::pointer::reaches;
 
 /// Voxels of an arrow key with Shift.
 const STRIDE: i64 = 5;
@@ -279,12 +280,6 @@ enum Press {
     Act(Action),
     /// Voxels across and down the screen.
     Step([i64; 2]),
-}
-
-/// Whether a press at this point is the pane's: it is in sight there, nothing lies over it, and no other widget holds the pointer.
-fn reaches(ui: &Ui, response: &Response, point: Pos2) -> bool {
-    let free = response.is_pointer_button_down_on() || !ui.input(|input| input.pointer.any_down());
-    free && response.enabled() && response.interact_rect.contains(point) && ui.ctx().layer_id_at(point) == Some(response.layer_id)
 }
 
 /// A turn of the wheel.

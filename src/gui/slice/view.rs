@@ -8,6 +8,7 @@ use super::look::{Drawn, Layers, Look, heat_scale};
 use super::overlay;
 use super::paint::{Paint, Slot, Textures};
 use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
+use crate::gui::pointer::held_at;
 
 /// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
 pub const MARGIN: f64 = 6.0;
@@ -64,7 +65,7 @@ impl SliceView {
         let slice = cursor.voxel[geometry.through];
         let under = |point| geometry.voxel_at(slice, laid.at(point));
         let hovered = response.hover_pos().and_then(under);
-        let clicked = response.clicked().then(|| response.interact_pointer_pos()).flatten().and_then(under);
+        let clicked = response.clicked().then(|| held_at(ui, &response)).flatten().and_then(under);
         SliceResponse { hovered, clicked, window: heard.window, auto_window: heard.auto_window, maximise: heard.maximise, response }
     }
 

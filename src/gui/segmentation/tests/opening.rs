@@ -1,6 +1,6 @@
 //! What opening does to what is open: nothing, until the new volume is there; and what dropped files are taken for.
 
-use eframe::egui::{Event, Key, Modifiers};
+use eframe::egui::{Event, Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
 
 use super::{case, demo_case, drop_files, labelled, middle, open_file, panel, settled, shades, until, wheel, with_run, write};
@@ -213,6 +213,28 @@ fn a_volume_of_one_slice_fills_a_pane_and_has_nothing_to_scroll() {
     }
     open(&mut harness, "thick.nii", [4, 8, 10]);
     assert_eq!(harness.state().segmentation.views.arrangement, Arrangement::All, "as it was before");
+}
+
+#[test]
+fn a_click_within_one_frame_chooses_a_slice_on_the_strip_and_an_end_of_the_window() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = demo_case(ThemeChoice::Dark);
+    let click = |harness: &mut super::Window, at| {
+        let button = |pressed| Event::PointerButton { pos: at, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE };
+        let away = Event::PointerMoved(middle(harness, 0));
+        harness.input_mut().events.extend([Event::PointerMoved(at), button(true), button(false), away]);
+        harness.run_steps(2);
+    };
+    let strip = harness.get_by_label_contains("Slice ").rect();
+    let slices = case(&harness).ground.scan.volume.grid.shape[0];
+    click(&mut harness, strip.lerp_inside(vec2(2.5 / slices as f32, 0.5)));
+    assert_eq!(case(&harness).cursor.voxel[0], 2);
+    let window = case(&harness).window();
+    let histogram = harness.get_by_label_contains("Histogram").rect();
+    click(&mut harness, histogram.lerp_inside(vec2(0.6, 0.5)));
+    assert!(case(&harness).window().high < window.high && case(&harness).window().low == window.low);
 }
 
 #[test]
