@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use eframe::egui;
 
 use super::case::{Notice, Wanted, read};
+use super::dialog::ask;
 use super::doubt::{Sorted, sort};
 use super::segmenting::{Offered, named, source};
 use super::welcome::{Choice, Dropped, dropped};
@@ -157,21 +158,26 @@ impl SegmentationPanel {
             return;
         }
         self.picking = Some(Background::start(ctx, move || {
-            let files = |title: &str| rfd::FileDialog::new().set_title(title).add_filter("NIfTI", &["nii", "gz"]);
+            let files = |title: &str| rfd::FileDialog::new().set_title(title).add_filter("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
             let folder = |title: &str| rfd::FileDialog::new().set_title(title).pick_folder();
-            match pick {
+            ask(|| match pick {
                 Pick::Image => files("Open an image: one file, or one for each channel").pick_files().map(Picked::Images),
                 Pick::Labels => files("Open label maps of the open image").pick_files().map(Picked::Labels),
                 Pick::Dataset => folder("Open a dataset: the folder with dataset.json or imagesTr").map(Picked::Dataset),
                 Pick::Checkpoint => folder("Segment with: the folder of a run or a checkpoint").map(Picked::Checkpoint),
-            }
+            })
         }));
     }
 
     /// Takes in what dialogs and the sorting of dropped files gave.
     pub(super) fn poll_choices(&mut self, ctx: &egui::Context, desk: &mut Desk) {
         if self.picking.as_mut().is_some_and(Background::poll) {
-            match self.picking.take().and_then(Background::take).flatten() {
+            let picked = self.picking.take().and_then(Background::take).unwrap_or(Ok(None));
+            match picked.unwrap_or_else(|why| {
+                let instead = "Drop the file or folder on the window instead, or start `simtrot view FILE`";
+                self.notice = Some(format!("Nothing was opened: {why}. {instead}."));
+                None
+            }) {
                 Some(Picked::Images(files)) => self.open_files(ctx, (&files, Vec::new()), desk),
                 Some(Picked::Labels(files)) => files.into_iter().for_each(|file| self.lay_over(ctx, file)),
                 Some(Picked::Dataset(folder)) => self.list.list(ctx, DataSource::Dataset(folder)),
@@ -225,7 +231,7 @@ impl SegmentationPanel {
             Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
             Dropped::Dataset(folder) => self.list.list(ctx, DataSource::Dataset(folder)),
             Dropped::Unknown(path) => {
-                let text = "is neither a NIfTI file (.nii, .nii.gz) nor the folder of a dataset, a run or a checkpoint";
+                let text = "is neither a NIfTI file (.nii, .nii.gz, .hdr with .img) nor the folder of a dataset, a run or a checkpoint";
                 self.notice = Some(format!("{} {text}.", path.display()));
             }
             offer => self.offer = Some(offer),

@@ -1,7 +1,7 @@
 //! The open case: its image, its label maps, and what the user set for it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use eframe::egui;
@@ -51,7 +51,7 @@ impl Wanted {
             truth: None,
             methods: Vec::new(),
             labels: BTreeMap::new(),
-            channels: borrowed.iter().filter(|_| each).map(|file| crate::volume::datalist::naming::stem(file)).collect(),
+            channels: borrowed.iter().filter(|_| each).map(|file| crate::volume::nifti::stem(file)).collect(),
             listed: false,
             overlays,
         }
@@ -151,7 +151,7 @@ fn load_files(files: &[PathBuf], listed: bool) -> Result<Scan, String> {
 
 /// Cases inside the program have one file.
 fn read_made(images: &[VolumeSource]) -> Result<Scan, DataError> {
-    let missing = || crate::volume::Fault::Missing.at(std::path::Path::new("the case's image"));
+    let missing = || crate::volume::Fault::Missing.at(Path::new("the case's image"));
     images.first().ok_or_else(missing)?.read()
 }
 
@@ -296,6 +296,11 @@ impl OpenCase {
         self.read[self.channel].as_ref()?.get()
     }
 
+    /// Where the image lies; of a case inside the program, the folder that it was started from.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.ground.scan.file.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new(".")).to_owned()
+    }
+
     /// The window of the shown channel: the user's, else that of its percentiles.
     pub(super) fn window(&self) -> WindowLevel {
         let auto = || self.channel_now().map_or(WindowLevel { low: 0.0, high: 1.0 }, |channel| channel.auto);
@@ -325,7 +330,7 @@ impl OpenCase {
 
     /// Puts a file's label map over the image as soon as it is read.
     pub(super) fn add_file(&mut self, ctx: &egui::Context, file: PathBuf) {
-        let stem = crate::volume::datalist::naming::stem(&file);
+        let stem = crate::volume::nifti::stem(&file);
         // Layers are told apart by their titles.
         let taken = |title: &str| self.layers.iter().any(|layer| layer.title == title);
         let numbered = (2..).map(|number| format!("{stem} {number}"));

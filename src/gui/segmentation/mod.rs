@@ -12,6 +12,7 @@ mod cases;
 mod census;
 mod classes;
 mod content;
+mod dialog;
 mod doubt;
 mod histogram;
 mod layer;
@@ -58,7 +59,7 @@ pub struct SegmentationPanel {
     strip: Strip,
     segmenting: Segmenting,
     picture: PictureDialog,
-    picking: Option<Background<Option<Picked>>>,
+    picking: Option<Background<Result<Option<Picked>, String>>>,
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
     doubt: Option<Sorted>,

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use eframe::egui::{self, Button, ProgressBar, RichText, Ui};
 
 use super::case::OpenCase;
+use super::dialog::save;
 use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use crate::gui::{Background, Desk, FollowedJob, Palette};
 use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind};
@@ -20,7 +21,7 @@ pub(super) struct Segmenting {
     work: Option<Work>,
     /// A complete segmentation that is not on disk.
     unsaved: bool,
-    saving: Option<Background<Option<Result<PathBuf, String>>>>,
+    saving: Option<Background<Result<Option<PathBuf>, String>>>,
     /// Where it was saved last, or why it was not.
     pub(super) told: Option<Result<String, String>>,
     header: Option<SourceHeader>,
@@ -122,12 +123,12 @@ impl Segmenting {
     pub(super) fn poll(&mut self, ctx: &egui::Context, case: &mut OpenCase) {
         if self.saving.as_mut().is_some_and(Background::poll) {
             match self.saving.take().and_then(Background::take) {
-                Some(Some(Ok(file))) => {
+                Some(Ok(Some(file))) => {
                     self.unsaved = false;
                     self.told = Some(Ok(format!("Saved as {}", file.display())));
                 }
-                Some(Some(Err(cause))) => self.told = Some(Err(format!("The segmentation was not saved: {cause}"))),
-                Some(None) => {}
+                Some(Err(cause)) => self.told = Some(Err(format!("The segmentation was not saved: {cause}"))),
+                Some(Ok(None)) => {}
                 None => self.told = Some(Err("Saving ended by a fault of the program; try again".to_owned())),
             }
         }
@@ -226,11 +227,10 @@ impl Segmenting {
     /// Asks where to, and saves there.
     pub(super) fn save(&mut self, ctx: &egui::Context, case: &OpenCase) {
         let Some(work) = self.saved_labels(case) else { return };
-        let name = format!("{}_segmented.nii.gz", case.title);
+        let (folder, name) = (case.folder(), format!("{}_segmented.nii.gz", case.title));
         self.saving = Some(Background::start(ctx, move || {
-            let dialog =
-                rfd::FileDialog::new().set_title("Save the segmentation").set_file_name(name).add_filter("NIfTI", &["nii.gz", "nii"]);
-            dialog.save_file().map(|file| work(&file).map(|()| file))
+            let dialog = rfd::FileDialog::new().set_title("Save the segmentation").add_filter("NIfTI", &["nii.gz", "nii"]);
+            save(dialog, (&folder, &name), work)
         }));
     }
 

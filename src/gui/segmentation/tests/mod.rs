@@ -57,7 +57,7 @@ fn shades([d, h, w]: [usize; 3]) -> f32 {
 /// Opens a file and waits for it.
 fn open_file(harness: &mut Window, file: &Path) {
     drop_files(harness, &[file]);
-    let title = crate::volume::datalist::naming::stem(file);
+    let title = crate::volume::nifti::stem(file);
     until(harness, "the volume", |panel| settled(panel) && panel.open.as_ref().is_some_and(|case| case.title == title));
 }
 
