@@ -122,6 +122,13 @@ pub enum Command {
         /// The folder.
         folder: PathBuf,
     },
+    /// Look at a volume in the window, with label maps over it; those of another grid are shown resampled.
+    View {
+        /// NIfTI file of the image.
+        image: PathBuf,
+        /// NIfTI files of label maps.
+        labels: Vec<PathBuf>,
+    },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {
         /// Checkpoint folder (or run folder).

@@ -1,6 +1,7 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
 mod study;
+mod view;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -108,6 +109,7 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Probe { checkpoint, data, json, set } => {
             probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner)
         }
+        Command::View { image, labels } => view::view(image, labels, manner),
         Command::Import(arguments) => import(arguments),
         Command::Export(arguments) => export(arguments, manner),
         Command::Follow { run } => follow_other(&RunFolder::new(run), manner),
@@ -210,6 +212,8 @@ fn follow(job: Job, manner: &Manner) -> (Outcome, RunState) {
 /// The window's part of the front: it follows runs in place of the terminal.
 #[cfg(feature = "gui")]
 mod window {
+    use std::path::PathBuf;
+
     use super::{Manner, Refusal, conclude, exit_code};
     use crate::config::RunConfig;
     use crate::gui::{self, Left, NoWindow, Opening};
@@ -238,6 +242,11 @@ mod window {
         show(Opening::Study(Box::new(job)), manner)
     }
 
+    /// Opens the window on a volume and its label maps.
+    pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, manner: &Manner) -> Result<u8, Refusal> {
+        show(Opening::Volume { image, labels }, manner)
+    }
+
     /// Shows the window; follows in the terminal what is still at work when it closes.
     fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
         let (left, state) = gui::open(opening, manner.device.clone())?;
@@ -257,6 +266,8 @@ mod window {
 /// A build without the window.
 #[cfg(not(feature = "gui"))]
 mod window {
+    use std::path::PathBuf;
+
     use super::{Manner, Refusal};
     use crate::config::RunConfig;
     use crate::protocol::RunFolder;
@@ -271,6 +282,10 @@ mod window {
     }
 
     pub(super) fn follow_study(_: StudyJob, _: &Manner) -> Result<u8, Refusal> {
+        refuse()
+    }
+
+    pub(super) fn view(_: PathBuf, _: Vec<PathBuf>, _: &Manner) -> Result<u8, Refusal> {
         refuse()
     }
 

@@ -58,9 +58,9 @@ impl Palette {
         self.tone(palette::SERIES[index % palette::SERIES.len()])
     }
 
-    /// A label on an image, by its place in the dataset's list, background left out.
-    pub fn label(index: usize) -> Color32 {
-        colour(palette::label(index))
+    /// A label on an image, by its number.
+    pub fn label(number: u32) -> Color32 {
+        colour(palette::label(number))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The best, the median and the worst test case, slice by slice: truth, and every arm's segmentation beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
@@ -137,16 +137,17 @@ fn labels(dataset: &Dataset) -> Vec<(u16, String)> {
 
 /// How the pictures are to be read.
 fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], leading: &Segmented<'_>) -> Markup {
+    let colours: BTreeSet<u32> = labels.iter().map(|&(value, _)| palette::label(u32::from(value))).collect();
     html! {
         p {
             "Chosen by the mean Dice of " (leading.name) ". Each plane is cut where the truth's area is largest. Radiological convention: the "
             "patient's right is on the left of axial and coronal slices. Coloured: the segmentation of the column. White behind it: the truth, "
             "seen where the two differ. " (window_words(config, dataset))
-            @if labels.len() > palette::LABELS.len() { " Colours repeat after " (palette::LABELS.len()) " labels." }
+            @if colours.len() < labels.len() { " Some labels share a colour: it is chosen by the label's number." }
         }
         p.key {
-            @for (index, (_, name)) in labels.iter().enumerate() {
-                span { span.swatch.line style={ "background:" (palette::hex(palette::label(index))) } {} (name) }
+            @for (value, name) in labels {
+                span { span.swatch.line style={ "background:" (palette::hex(palette::label(u32::from(*value)))) } {} (name) }
             }
         }
     }
@@ -291,10 +292,11 @@ impl Shown<'_> {
     /// The outline of each label on a slice, in its own colour, or thin and all in one colour.
     fn outlines(&self, slice: &Slice, pixels: &[u16], one_colour: Option<u32>) -> Vec<Outline> {
         let width = if one_colour.is_some() { TRUTH_WIDTH } else { OUTLINE_WIDTH };
-        let around = |(index, (value, _)): (usize, &(u16, String))| {
-            Outline::around(slice.size, |pixel| pixels[pixel] == *value, one_colour.unwrap_or(palette::label(index)), width)
+        let around = |(value, _): &(u16, String)| {
+            let colour = one_colour.unwrap_or(palette::label(u32::from(*value)));
+            Outline::around(slice.size, |pixel| pixels[pixel] == *value, colour, width)
         };
-        self.labels.iter().enumerate().map(around).collect()
+        self.labels.iter().map(around).collect()
     }
 }
 

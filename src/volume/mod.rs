@@ -13,6 +13,7 @@ pub mod datalist;
 pub mod demo;
 mod error;
 mod grid;
+pub mod label_table;
 pub mod labels;
 pub mod nifti;
 pub mod note;
