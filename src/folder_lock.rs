@@ -88,24 +88,12 @@ impl FolderLock {
     /// # Errors
     /// Another program has the folder, or nothing can be written into it.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
-        let path = folder.join(LOCK);
-        let io = |cause| LockError::Io { path: path.clone(), cause };
-        let mut lock = Self { folder: folder.to_owned(), file: None, warning: None };
-        for attempt in 1.. {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-            match file.try_lock() {
-                // The last holder may have removed the file between these two lines: then this one locks nothing.
-                Ok(()) if is_at(&file, &path) => lock.file = Some(file),
-                Ok(()) => continue,
-                Err(TryLockError::WouldBlock) if attempt < TRIES => {
-                    std::thread::sleep(BETWEEN);
-                    continue;
-                }
-                Err(TryLockError::WouldBlock) => return Err(LockError::Busy(Busy::named(folder))),
-                Err(TryLockError::Error(cause)) => lock.warning = Some(unlocked(folder, &cause)),
-            }
-            break;
-        }
+        let (file, warning) = match lock_file(folder)? {
+            Ok(file) => (Some(file), None),
+            Err(cause) => (None, Some(unlocked(folder, &cause))),
+        };
+        // From here on, to let go is to remove what is left beside the lock.
+        let lock = Self { folder: folder.to_owned(), file, warning };
         remove(&folder.join(STOP));
         let holder = serde_json::to_vec_pretty(&Holder::this_program()).expect("plain data becomes JSON");
         let path = folder.join(HOLDER);
@@ -165,6 +153,24 @@ impl Busy {
 /// Whether a file in a folder belongs to its lock.
 pub fn is_lock_file(name: &std::ffi::OsStr) -> bool {
     [LOCK, HOLDER, STOP].iter().any(|own| name == *own)
+}
+
+/// The locked file of a folder, or why its file system cannot lock it.
+fn lock_file(folder: &Path) -> Result<io::Result<File>, LockError> {
+    let path = folder.join(LOCK);
+    for attempt in 1.. {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|cause| LockError::Io { path: path.clone(), cause })?;
+        match file.try_lock() {
+            // The last holder may have removed the file between these two lines: then this one locks nothing.
+            Ok(()) if is_at(&file, &path) => return Ok(Ok(file)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(BETWEEN),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(cause)) => return Ok(Err(cause)),
+        }
+    }
+    Err(LockError::Busy(Busy::named(folder)))
 }
 
 fn unlocked(folder: &Path, cause: &io::Error) -> String {

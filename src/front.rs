@@ -1,6 +1,7 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
 mod study;
+mod view;
 #[cfg(feature = "gui")]
 mod window;
 #[cfg(not(feature = "gui"))]
@@ -22,7 +23,7 @@ use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::folder_lock::Busy;
 use crate::protocol::{Outcome, RunFolder, RunState};
 use crate::study::StudyFolder;
-use crate::volume::{Dataset, check, datalist};
+use crate::volume::{Dataset, check, datalist, note};
 use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
 use crate::{doctor, evaluate, headless, plan, report, stop_signal};
 
@@ -115,6 +116,7 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Probe { checkpoint, data, json, set } => {
             probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner)
         }
+        Command::View { image, labels } => view::view(image, labels, manner),
         Command::Import(arguments) => import(arguments),
         Command::Export(arguments) => export(arguments, manner),
         Command::Follow { run } => follow_other(&RunFolder::new(run), manner),
@@ -176,9 +178,15 @@ fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &O
 
 /// Follows a run that another program makes, or tells how it ended.
 fn follow_other(folder: &RunFolder, manner: &Manner) -> Result<u8, Refusal> {
+    let place = folder.root().display();
     if StudyFolder::new(folder.root()).holds_study() {
-        let place = folder.root().display();
         return Err(Refusal::Input(format!("{place} holds a study; look at it with `simtrot study status {place}`")));
+    }
+    if !folder.holds_run() {
+        return Err(Refusal::Input(format!("{place} holds no run: there is no config.ron; name the folder that the run writes into")));
+    }
+    if let Some(busy) = folder.busy().filter(|_| !manner.quiet) {
+        headless::remark(busy);
     }
     let (handle, state) = worker::attach(folder).map_err(|error| Refusal::Input(error.to_string()))?;
     let (outcome, state) = headless::watch(handle, state, headless::Options { quiet: manner.quiet, config: folder.config().ok().as_ref() });
@@ -232,6 +240,9 @@ fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[
     let config = RunConfig::default().with_overrides(set)?;
     let evaluation = evaluate::folders(truth, prediction, &config).map_err(|error| Refusal::Input(error.to_string()))?;
     headless::say(evaluation.table());
+    for line in note::lines(&evaluation.notes) {
+        headless::say(format_args!("note: {line}"));
+    }
     if let Some(out) = out {
         for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation.json())] {
             write(&out.join(name), &bytes)?;
@@ -246,7 +257,7 @@ fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refu
     if outcome == Outcome::Completed {
         headless::say(headless::story(&RunConfig::default(), &state, None));
         if let Some(path) = json {
-            let summary = crate::protocol::Summary::new(&state);
+            let summary = crate::protocol::Summary::new(&RunConfig::default(), &state);
             write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
         }
     }
@@ -323,6 +334,8 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, R
 
 fn plan_run(config: &Path, set: &[String], manner: &Manner) -> Result<u8, Refusal> {
     let config = RunConfig::load(config)?.with_overrides(set)?;
+    config.check_pretraining()?;
+    config.check_arms(&config)?;
     let plan = plan::plan(&config, &manner.device).map_err(|error| Refusal::Input(format!("{error:#}")))?;
     headless::say(&plan);
     Ok(if plan.fits() { 0 } else { BAD_INPUT })

@@ -1,5 +1,7 @@
 //! A build without the window: what needs it is refused.
 
+use std::path::PathBuf;
+
 use super::{Manner, Refusal};
 use crate::config::RunConfig;
 use crate::protocol::RunFolder;
@@ -14,6 +16,10 @@ pub(super) fn empty(_: &Manner) -> Result<u8, Refusal> {
 }
 
 pub(super) fn follow_study(_: StudyJob, _: &Manner) -> Result<u8, Refusal> {
+    refuse()
+}
+
+pub(super) fn view(_: PathBuf, _: Vec<PathBuf>, _: &Manner) -> Result<u8, Refusal> {
     refuse()
 }
 

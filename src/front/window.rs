@@ -1,5 +1,7 @@
 //! The window's part: it follows runs in place of the terminal, and leaves them to it.
 
+use std::path::PathBuf;
+
 use super::{Manner, Refusal, STOPPED, conclude, exit_code, told};
 use crate::config::RunConfig;
 use crate::gui::{self, Left, NoWindow, Opening};
@@ -30,6 +32,11 @@ pub(super) fn follow(job: Job, folder: RunFolder, config: RunConfig, manner: &Ma
 /// Opens the window on a study that is to be worked on.
 pub(super) fn follow_study(job: StudyJob, manner: &Manner) -> Result<u8, Refusal> {
     show(Opening::Study(Box::new(job)), manner)
+}
+
+/// Opens the window on a volume and its label maps.
+pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, manner: &Manner) -> Result<u8, Refusal> {
+    show(Opening::Volume { image, labels }, manner)
 }
 
 /// Shows the window; follows in the terminal what is still at work when it closes, or is lost.

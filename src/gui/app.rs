@@ -137,7 +137,7 @@ impl App {
     }
 
     /// Puts what the window was opened on onto the desk.
-    pub fn begin(&mut self, opening: Opening) {
+    pub fn begin(&mut self, ctx: &egui::Context, opening: Opening) {
         match opening {
             Opening::Desk => {}
             Opening::Run { job, folder, config } => {
@@ -150,6 +150,10 @@ impl App {
                 self.desk.settings.panel = Panel::Study;
                 self.desk.settings.remember_study(job.folder.root());
                 self.study.begin(*job, self.desk.device.clone());
+            }
+            Opening::Volume { image, labels } => {
+                self.desk.settings.panel = Panel::Segmentation;
+                self.segmentation.open_files(ctx, (&[image], labels), &self.desk);
             }
         }
     }
@@ -262,7 +266,7 @@ impl App {
         match self.desk.settings.panel {
             Panel::Run | Panel::Collapse | Panel::Study => self.run.take_dropped(ctx, &dropped, &mut self.desk),
             Panel::MaskRatio => self.mask_ratio.take_dropped(ctx, &dropped, &mut self.desk),
-            Panel::Segmentation => self.segmentation.take_dropped(ctx, &dropped, &mut self.desk),
+            Panel::Segmentation => self.segmentation.take_dropped(ctx, &dropped, &self.desk),
         }
     }
 

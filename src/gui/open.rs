@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,6 +11,7 @@ use eframe::egui::ViewportBuilder;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup};
 use eframe::{NativeOptions, egui, wgpu};
 
+use super::event_loop::run_native;
 use super::outlive::{GoOn, guard, rescue};
 use super::{App, Settings};
 use crate::config::RunConfig;
@@ -40,6 +42,13 @@ pub enum Opening {
     },
     /// A study to work on.
     Study(Box<StudyJob>),
+    /// A volume to look at.
+    Volume {
+        /// Its file.
+        image: PathBuf,
+        /// Label maps to lay over it.
+        labels: Vec<PathBuf>,
+    },
 }
 
 /// What goes on although its window was closed.
@@ -103,13 +112,13 @@ pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Opti
         if let Some(notice) = notice {
             app.desk.trouble(notice);
         }
-        app.begin(opening);
+        app.begin(&context.egui_ctx, opening);
         opened.set(true);
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     guard(go_on);
     keep_panics_short();
-    let shown = catch_unwind(AssertUnwindSafe(|| eframe::run_native("simtrot", options, Box::new(create))));
+    let shown = catch_unwind(AssertUnwindSafe(|| run_native("simtrot", options, Box::new(create))));
     drop(take_hook());
     let rescued = rescue();
     let (left, state) = left.try_recv().unwrap_or_default();

@@ -101,6 +101,11 @@ fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_w
     // Nobody looks at previews here: without their receiver the worker does not wait for it.
     let RunHandle { events, previews, commands, join } = handle;
     drop(previews);
+    if let Some(stage) = state.stages.iter().rev().find(|stage| stage.secs.is_none() && state.outcome.is_none()) {
+        // Taken over midway: the stage under way is one that begins here.
+        let event = Event::StageStarted { stage: stage.stage.clone(), total: stage.total, done: stage.done };
+        screen.show(&Record { secs: state.secs, event }, &state);
+    }
     let (mut announced, mut sent) = (false, false);
     while state.outcome.is_none() {
         if !sent && stop_wished() {

@@ -162,7 +162,8 @@ impl RunFolder {
         self.checkpoints().exists() || self.root.join("arms").exists() || self.root.join("predictions").exists()
     }
 
-    fn holds_run(&self) -> bool {
+    /// Whether a run lies there.
+    pub fn holds_run(&self) -> bool {
         self.config_path().is_file()
     }
 
@@ -251,7 +252,7 @@ impl RunFolder {
     /// Replays `events.jsonl` through the one fold. A last line that is cut off is left out.
     ///
     /// # Errors
-    /// The file is missing, or cannot be read.
+    /// The file is missing, cannot be read, or holds something else.
     pub fn replay(&self) -> Result<RunState, RunFolderError> {
         Ok(self.replay_so_far()?.0)
     }
@@ -264,6 +265,9 @@ impl RunFolder {
         let mut state = RunState::default();
         let mut reader = RecordReader::new(self.events_path());
         reader.read(&mut |record| state.apply(&record))?;
+        if reader.found_nothing() {
+            return Err(RunFolderError::Content { path: self.events_path(), cause: "line 1 is no event".to_owned() });
+        }
         Ok((state, reader))
     }
 

@@ -8,6 +8,7 @@ mod preview;
 mod records;
 mod state;
 mod summary;
+mod thinned;
 mod time_left;
 mod tokens;
 
@@ -18,8 +19,9 @@ pub use folder::{Content, RunFolder, RunFolderError};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use records::RecordReader;
 pub use state::{RunState, StageState};
-pub use summary::{ArmScores, StageTime, Summary};
+pub use summary::{ArmScores, SUMMARY_SCHEMA, StageTime, Summary, mean_dice};
+pub use thinned::{Entry, Thinned};
 pub use time_left::{RunStages, TimeLeft, cost_class};
 
-/// Version of `events.jsonl`, `summary.json` and `checkpoint.json`; raised when a reader would misunderstand.
+/// Version of `events.jsonl` and `checkpoint.json`; raised when a reader would misunderstand.
 pub const SCHEMA: u32 = 1;

@@ -15,13 +15,14 @@ pub struct RecordReader {
     path: PathBuf,
     offset: u64,
     lines: usize,
+    damaged: usize,
     secs: f64,
 }
 
 impl RecordReader {
     /// At the begin of the record at `path`, which need not be there yet.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, offset: 0, lines: 0, secs: 0.0 }
+        Self { path, offset: 0, lines: 0, damaged: 0, secs: 0.0 }
     }
 
     /// Hands out the records since the last call. A last line without its end is still being written, or was cut off by a crash:
@@ -51,9 +52,15 @@ impl RecordReader {
         Ok(())
     }
 
-    fn damaged(&self) -> Record {
+    fn damaged(&mut self) -> Record {
+        self.damaged += 1;
         let text = format!("{}: line {} is damaged; the event that it recorded is left out", self.path.display(), self.lines);
         Record { secs: self.secs, event: Event::Notice { severity: Severity::Warning, text } }
+    }
+
+    /// Whether there were lines, and none of them a record.
+    pub(super) fn found_nothing(&self) -> bool {
+        self.lines > 0 && self.lines == self.damaged
     }
 
     /// Bytes of the whole lines read so far.

@@ -63,7 +63,7 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let start = |fresh| match from {
         None => Ok((fresh, Vec::new())),
         Some(from) => {
-            let (network, report, parents) = transfer_encoder(fresh, &config.model, from)?;
+            let (network, report, parents) = transfer_encoder(fresh, config, from)?;
             taken_over = Some(report);
             Ok((network, parents))
         }

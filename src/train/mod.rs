@@ -27,3 +27,7 @@ pub use probe::{Probe, ProbeData, Probed};
 pub use schedule::lr;
 pub use session::{Control, Ending, Obey, Session, TrainError};
 pub use transfer::transfer_encoder;
+
+#[cfg(test)]
+#[path = "stopping_tests.rs"]
+mod stopping_tests;

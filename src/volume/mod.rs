@@ -4,27 +4,34 @@
 //! `[channel, D, H, W]` with D = k, H = j, W = i; every list of three in this program is in that order.
 //!
 //! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
-//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one; [`split`] draws who trains.
+//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
+//! scan under two names; [`split`] draws who trains.
 
 pub mod check;
+pub mod content;
 pub mod datalist;
 pub mod demo;
 mod error;
 mod grid;
+pub mod label_table;
 pub mod labels;
 pub mod nifti;
+pub mod note;
 mod order;
 pub mod source;
 pub mod split;
 pub mod synthetic;
+pub mod together;
 
 pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
 pub use grid::Grid;
 pub use nifti::{Scan, SourceHeader};
+pub use note::Note;
 pub use order::natural;
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
+pub use together::Together;
 
 /// An image: one or more channels on one grid.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,6 +11,7 @@ use crate::train::{Finetune, Pretrain, finetune, pretrain};
 pub(super) fn compare(place: &Place<'_>) -> Result<Ended, JobError> {
     let &Place { training, recorder, .. } = place;
     let config = &training.config;
+    config.check_arms(config)?;
     let arms = |arms: &[Arm]| arms.iter().map(|arm| Ok((arm.clone(), config.with_arm(arm)?))).collect::<Result<Vec<_>, JobError>>();
     let (pretrainings, finetunings) = (arms(&config.arms.pretrain)?, arms(&config.arms.finetune)?);
     let (plan, prepared) = place.begin()?;

@@ -9,7 +9,7 @@ use crate::preprocess;
 use crate::protocol::{Event, Severity, Stage, StageKind};
 use crate::sampling::spatial::TokenFrame;
 use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
-use crate::volume::{Dataset, Split};
+use crate::volume::{Dataset, Split, Together};
 
 /// A dataset with its split, before any voxel is read.
 pub(super) struct Plan {
@@ -33,12 +33,14 @@ impl Plan {
         let mut dataset = Dataset::open(&config.data.source)?;
         let mut left_out = Vec::new();
         if config.data.skip_bad {
-            let report = crate::volume::check::inspect(&dataset, &|_, _| {});
+            let report = crate::volume::check::inspect_with(&dataset, config.data.preprocess.non_finite, &|_, _| {});
             let unusable = report.unusable();
             left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
             dataset = dataset.without(&unusable);
         }
         let split = Split::draw(&dataset, &config.data, config.seed)?;
+        crate::evaluate::dataset_regions(&dataset, &config.data.regions)?;
+        dataset.notes.extend(Together::of(&dataset, &config.data)?.notes(&dataset));
         Ok(Self { dataset, split, left_out })
     }
 
@@ -153,6 +155,7 @@ pub(super) fn prepare(
         work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?
     .ok_or(JobError::Stopped)?;
+    recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
     Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::data::Plan;
 use super::{Ended, JobError, Recorder};
 use crate::config::RunConfig;
-use crate::evaluate::{regions, score};
+use crate::evaluate::{dataset_regions, score};
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
 use crate::metrics::CaseScore;
@@ -60,7 +60,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     let found = Checkpoint::locate(checkpoints)?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
     let values = plan.dataset.label_values();
-    let regions = regions(&plan.dataset.labels, &config.data.regions)?;
+    let regions = dataset_regions(&plan.dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
@@ -70,7 +70,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
         let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
         nifti::write_labels(&path, &prediction, &case.way_back.header)?;
         let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
-        if let Some(truth) = plan.dataset.load(source)?.label {
+        if let Some(truth) = plan.dataset.load_with(source, config.data.preprocess.non_finite)?.label {
             let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);
             recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
         }
@@ -114,13 +114,17 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
 }
 
 /// `metrics.csv` of everything scored so far.
-pub(super) fn metrics_csv(state: &RunState) -> Vec<u8> {
-    crate::evaluate::csv(state.stages_of(StageKind::Test).flat_map(in_order))
+pub(super) fn metrics_csv(config: &RunConfig, state: &RunState) -> Vec<u8> {
+    let rows = state.stages_of(StageKind::Test).flat_map(|stage| {
+        let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));
+        in_order(stage).map(move |score| (arm, unit, score))
+    });
+    crate::evaluate::csv(rows)
 }
 
-/// The scores of an arm, case 2 before case 10.
-fn in_order(stage: &StageState) -> impl Iterator<Item = (&str, &CaseScore)> {
+/// The scores of a test, case 2 before case 10.
+fn in_order(stage: &StageState) -> impl Iterator<Item = &CaseScore> {
     let mut cases: Vec<_> = stage.scores.iter().collect();
     cases.sort_by(|(a, _), (b, _)| natural(a, b));
-    cases.into_iter().flat_map(|(_, scores)| scores).map(|score| (stage.stage.arm.as_str(), score))
+    cases.into_iter().flat_map(|(_, scores)| scores)
 }

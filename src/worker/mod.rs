@@ -10,6 +10,7 @@ mod offered;
 mod outbox;
 mod probe;
 mod record;
+mod segmented;
 mod single;
 mod stage;
 mod study;
@@ -244,3 +245,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     format!("an internal error ended the job: {text}. What was saved is intact; --resume goes on from the last checkpoint")
 }
+
+#[cfg(test)]
+#[path = "front_end_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use crate::train::{Finetune, Pretrain, finetune, pretrain};
 pub(super) fn pretrain_alone(place: &Place<'_>) -> Result<Ended, JobError> {
     let &Place { training, recorder, .. } = place;
     let config = &training.config;
+    config.check_pretraining()?;
     let (plan, prepared) = place.begin()?;
     let info = plan.info();
     let probe = prepared.probe(config, info.labels.len(), recorder)?;

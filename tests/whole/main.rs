@@ -5,11 +5,16 @@ mod data;
 mod device;
 mod exchange;
 mod fixtures;
+mod folders;
+mod formats;
 mod imports;
 mod parity;
 mod pretext;
 mod program;
 mod report;
 mod study;
+mod sums;
+mod transfer;
 #[cfg(feature = "gui")]
 mod window;
+mod writer;

@@ -194,7 +194,7 @@ fn two_folders(images: PathBuf, labels: Option<PathBuf>) -> Result<Chosen, Strin
 }
 
 fn config(path: &Path) -> Result<Chosen, String> {
-    if std::fs::read_to_string(path).is_ok_and(|text| StudyConfig::is_in(&text)) {
+    if crate::text_file::read(path).is_ok_and(|text| StudyConfig::is_in(&text)) {
         return Ok(Chosen::Study(path.to_owned()));
     }
     let config = RunConfig::load(path).map_err(|error| error.to_string())?;

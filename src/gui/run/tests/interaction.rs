@@ -67,12 +67,12 @@ fn the_scores_shown_are_those_of_report_and_summary() {
     let folder = tempfile::tempdir().unwrap();
     let report = crate::report::write(&RunFolder::new(folder.path()), &config, &state).unwrap();
     let report = std::fs::read_to_string(report).unwrap();
-    let summary = crate::protocol::Summary::new(&state);
+    let summary = crate::protocol::Summary::new(&config, &state);
     assert_eq!(results.scores.len(), 2);
     for line in &results.scores {
         let means = &summary.test[&line.arm];
         assert_eq!(line.dice, format!("{:.3}", means.dice_mean.unwrap()));
-        assert_eq!(line.hd95, format!("{:.2}", means.hd95_mm_mean.unwrap()));
+        assert_eq!(line.hd95, format!("{:.2}", means.hd95_mean.unwrap()));
         for number in line.by_label.iter().chain([&line.dice, &line.hd95]) {
             assert!(report.contains(&format!(">{number}<")) || report.contains(&format!("{number} ")), "{number} of {}", line.arm);
         }
@@ -141,7 +141,7 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
     wait_for(&mut harness, "Scores on the test cases");
     assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
     // Dice of simtrot_w, as the summary has it.
-    let summary = crate::protocol::Summary::new(&kept.replay().unwrap());
+    let summary = crate::protocol::Summary::new(&config("kept"), &kept.replay().unwrap());
     let dice = format!("{:.3}", summary.test["simtrot_w"].dice_mean.unwrap());
     harness.get_by_label(&dice);
 
@@ -152,6 +152,33 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
         run.state().notices.iter().any(|(_, text)| text.contains("events.jsonl: line 1"))
     };
     wait_until(&mut harness, "a notice of that run", told);
+}
+
+#[test]
+fn a_run_of_another_program_is_shown_live_and_asked_to_stop() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let kept = RunFolder::new(folder.path().join("kept"));
+    let lock = kept.create(false).unwrap();
+    kept.write("config.ron", config("kept").resolved().to_ron().as_bytes()).unwrap();
+    let lines: Vec<String> = records("kept", Until::End, 0.0).iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    std::fs::write(kept.events_path(), before.concat()).unwrap();
+    let place = kept.root().to_owned();
+    let mut harness = window(ThemeChoice::Dark, move |ctx, app| app.desk.open_run(ctx, &place));
+    wait_for(&mut harness, "Ask it to stop");
+    assert!(harness.query_all_by_label_contains("at work in another program").count() > 0);
+    assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
+    assert!(!harness.state().desk.is_at_work(), "this window's own worker is free");
+    click(&mut harness, "Ask it to stop");
+    wait_until(&mut harness, "the request", |_| lock.stop_requested());
+    std::fs::write(kept.events_path(), lines.concat()).unwrap();
+    assert!(!after.is_empty());
+    wait_until(&mut harness, "the end", |harness| harness.state().desk.shown().unwrap().state().outcome.is_some());
+    assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
+    assert!(!kept.report_path().exists(), "the other program writes its report");
 }
 
 #[test]
