@@ -220,8 +220,7 @@ fn parts_of_notches_add_up_to_whole_slices() {
     harness.step();
     let [d, ..] = harness.state().cursor.voxel;
     // A touchpad, in tenths of a notch: their sum in 32 bits is a little less than a whole.
-    (0..10).for_each(|_| wheel(&mut harness, 0.1, Modifiers::NONE));
-    (0..10).for_each(|_| wheel(&mut harness, 0.1, Modifiers::NONE));
+    (0..20).for_each(|_| wheel(&mut harness, 0.1, Modifiers::NONE));
     assert_eq!(harness.state().cursor.voxel[0], d + 2);
     let notch = |up| {
         let (unit, source) = (MouseWheelUnit::Line, egui::MouseWheelSource::Wheel);
