@@ -29,7 +29,7 @@ pub(super) struct Content<R: Read> {
 
 enum Source<R: Read> {
     Plain(Ahead<R>),
-    Member(GzDecoder<Ahead<R>>),
+    Member(Box<GzDecoder<Ahead<R>>>),
     /// Behind the last gzip member.
     Behind(Ahead<R>),
     /// While one becomes another.
@@ -44,7 +44,7 @@ impl<R: Read> Content<R> {
     pub fn new(source: R, stored: u64) -> Result<Self, Fault> {
         let mut source = Ahead::new(source);
         let compressed = source.peek::<2>().map_err(|error| Fault::Unreadable { cause: error.to_string() })? == MEMBER;
-        let source = if compressed { Source::Member(GzDecoder::new(source)) } else { Source::Plain(source) };
+        let source = if compressed { Source::Member(Box::new(GzDecoder::new(source))) } else { Source::Plain(source) };
         Ok(Self { source, stored, read: 0, members: 1 })
     }
 
@@ -160,7 +160,7 @@ impl<R: Read> Content<R> {
                 let mut behind = member.into_inner();
                 let another = behind.peek::<2>().is_ok_and(|begin| begin == MEMBER);
                 self.members += usize::from(another);
-                self.source = if another { Source::Member(GzDecoder::new(behind)) } else { Source::Behind(behind) };
+                self.source = if another { Source::Member(Box::new(GzDecoder::new(behind))) } else { Source::Behind(behind) };
             }
         }
     }

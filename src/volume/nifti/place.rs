@@ -62,7 +62,7 @@ fn note_odd_sizes(fields: &Fields, rows: &Rows, notes: &mut Vec<String>) {
     let edges = [0, 1, 2].map(|axis| rows.iter().map(|row| row[axis].powi(2)).sum::<f64>().sqrt());
     let microns = fields.xyzt_units & 7 == 3;
     if edges.iter().any(|&edge| edge > ODD_MM[1] || edge < ODD_MM[0] && !microns) {
-        let [i, j, k] = edges.map(|edge| format!("{:.4}", edge).trim_end_matches('0').trim_end_matches('.').to_owned());
+        let [i, j, k] = edges.map(|edge| format!("{edge:.4}").trim_end_matches('0').trim_end_matches('.').to_owned());
         let why =
             if fields.xyzt_units & 7 == 0 { "it names no unit of length and mm is assumed" } else { "its unit of length may be wrong" };
         notes.push(format!("its voxels of {i} x {j} x {k} mm are odd for a scan: {why} (xyzt_units)"));
@@ -114,9 +114,10 @@ fn fault_of_sform(rows: &Rows) -> Option<&'static str> {
     if axes == Matrix3::zeros() {
         return Some("is empty");
     }
-    // An axis of length zero becomes NaN, which is not above the bound either.
+    // An axis of length zero becomes NaN, which is no volume either.
     let unit = Matrix3::from_columns(&[0, 1, 2].map(|axis| axes.column(axis).normalize()));
-    (!(unit.determinant().abs() > FLAT)).then_some("spans no volume")
+    let spanned = unit.determinant().abs();
+    (spanned.is_nan() || spanned <= FLAT).then_some("spans no volume")
 }
 
 /// `pixdim[1]` to `pixdim[3]`, in the header's unit.

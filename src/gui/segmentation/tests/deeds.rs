@@ -240,7 +240,7 @@ fn dropped_label_maps_lie_over_the_image_they_belong_to() {
     let drop = |harness: &mut super::Window, file: &std::path::Path| {
         let ctx = harness.ctx.clone();
         let app = harness.state_mut();
-        app.segmentation.take_dropped(&ctx, &[file.to_owned()], &mut app.desk);
+        app.segmentation.take_dropped(&ctx, &[file.to_owned()], &app.desk);
     };
     drop(&mut harness, &files[0]);
     until(&mut harness, "the labels", |panel| panel.open.as_ref().is_some_and(|case| case.layers.len() == 2) && settled(panel));
@@ -300,7 +300,7 @@ fn channels_keep_windows_of_their_own() {
     let mut harness = panel(ThemeChoice::Dark);
     let ctx = harness.ctx.clone();
     let app = harness.state_mut();
-    app.segmentation.take_dropped(&ctx, &[file], &mut app.desk);
+    app.segmentation.take_dropped(&ctx, &[file], &app.desk);
     until(&mut harness, "the image", settled);
     assert_eq!(case(&harness).channels.len(), 2);
     assert_eq!(case(&harness).intensities([1, 2, 3]).count(), 2);

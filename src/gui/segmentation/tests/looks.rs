@@ -96,7 +96,7 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
     std::fs::write(&broken, [0_u8; 400]).unwrap();
     let ctx = harness.ctx.clone();
     let app = harness.state_mut();
-    app.segmentation.take_dropped(&ctx, std::slice::from_ref(&broken), &mut app.desk);
+    app.segmentation.take_dropped(&ctx, std::slice::from_ref(&broken), &app.desk);
     until(&mut harness, "the refusal", |panel| panel.failed.as_ref().is_some_and(|failed| failed.cause.contains("broken.nii")));
     harness.get_by_label_contains("Convert it");
     std::fs::write(&broken, crate::volume::nifti::to_bytes(&small(), &crate::volume::SourceHeader::for_grid(&small().grid))).unwrap();
