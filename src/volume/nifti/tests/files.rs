@@ -172,7 +172,7 @@ fn one_file_of_a_pair_without_the_other_is_refused_by_name() {
     }
     assert!(matches!(read(&at("gone.hdr")), Err(DataError { fault: Fault::Missing, .. })));
     // Voxels that are cut short are a fault of their file.
-    std::fs::write(at("cut.hdr"), &[&big_endian()[..344], b"ni1\0"].concat()).expect("a writable folder");
+    std::fs::write(at("cut.hdr"), [&big_endian()[..344], b"ni1\0"].concat()).expect("a writable folder");
     std::fs::write(at("cut.img"), [0; 20]).expect("a writable folder");
     let error = read(&at("cut.hdr")).expect_err("too few voxels");
     assert!(error.file == at("cut.img") && matches!(error.fault, Fault::Length { .. }), "{error}");
@@ -185,7 +185,7 @@ fn the_content_of_a_pair_is_both_of_its_files() {
     let key = |last: u8| {
         let file = big_endian();
         let voxels = [&file[352..file.len() - 1], &[last]].concat();
-        std::fs::write(at("a.hdr"), &[&file[..108], &[0; 4], &file[112..344], b"ni1\0"].concat()).expect("a writable folder");
+        std::fs::write(at("a.hdr"), [&file[..108], &[0; 4], &file[112..344], b"ni1\0"].concat()).expect("a writable folder");
         std::fs::write(at("a.img"), &voxels).expect("a writable folder");
         content::of(&VolumeSource::File(at("a.hdr"))).expect("a pair")
     };
