@@ -10,7 +10,7 @@ use super::{CaseSource, DataError, DataErrors, Dataset, Fault, Note, content};
 use crate::config::{DataConfig, Groups, patient};
 
 /// Names that a message gives of many.
-const SHOWN: usize = 5;
+const SHOWN: usize = 3;
 
 /// Which cases stay together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,7 +87,13 @@ pub fn equal_images(cases: &[CaseSource]) -> Vec<Vec<String>> {
 /// What is to be said of a case whose image others of its set hold too.
 pub(super) fn equal_text(case: &str, set: &[String]) -> String {
     let others: Vec<&str> = set.iter().map(String::as_str).filter(|other| *other != case).collect();
-    format!("holds the same image as {}; no split parts them", others.join(", "))
+    format!("holds the same image as {}; no split parts them", named(&others))
+}
+
+/// The first few of many names, and how many more there are.
+fn named(names: &[&str]) -> String {
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<Vec<Vec<String>>, DataErrors> {
@@ -105,11 +111,8 @@ fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<V
             if others.is_empty() {
                 return Ok(of_patient.into_values().collect());
             }
-            let more = if others.len() > SHOWN { format!(" and {} more", others.len() - SHOWN) } else { String::new() };
-            let named = others[..others.len().min(SHOWN)].join(", ");
-            Err(Fault::Split { cause: format!("data.groups: the pattern {pattern:?} does not fit the names {named}{more}") }
-                .at(place)
-                .into())
+            let cause = format!("data.groups: the pattern {pattern:?} does not fit the names {}", named(&others));
+            Err(Fault::Split { cause }.at(place).into())
         }
         Groups::Lists(lists) => {
             let known = |name: &&String| dataset.case(name).is_some();

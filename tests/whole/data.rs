@@ -232,7 +232,7 @@ fn monai_lists_have_folds_and_one_file_for_each_channel() {
     let mut training = Vec::new();
     for number in 0..4 {
         let files = ["flair", "t1"].map(|channel| format!("P{number}/P{number}_{channel}.nii.gz"));
-        files.iter().for_each(|file| folder.image(file));
+        files.iter().for_each(|file| folder.image_with(file, &grid(SHAPE), 1, |index| ((index + number) * 37 % 101) as f32));
         folder.label(&format!("P{number}/P{number}_seg.nii.gz"));
         training.push(json!({ "image": files, "label": format!("P{number}/P{number}_seg.nii.gz"), "fold": number % 2 }));
     }

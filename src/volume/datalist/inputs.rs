@@ -1,7 +1,7 @@
 //! Files and folders given to a network by hand: which of them make a case, and what it is called.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::listing;
 use super::naming::channel_suffix;
@@ -65,7 +65,7 @@ impl Inputs {
             names.into_iter().zip(files).for_each(|(name, file)| self.add_case(name, vec![file.clone()], channels));
             return;
         }
-        let mut parts: BTreeMap<(Option<&Path>, &str), Vec<(usize, PathBuf)>> = BTreeMap::new();
+        let mut parts: BTreeMap<_, Vec<(usize, PathBuf)>> = BTreeMap::new();
         for (stem, file) in stems.iter().zip(files) {
             match channel_suffix(stem) {
                 // Digits at the end of a name that holds all channels number something else.

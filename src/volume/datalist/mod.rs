@@ -127,14 +127,16 @@ pub fn source_at(path: &Path) -> DataSource {
     }
 }
 
+/// Named unions of label values.
+type Regions = BTreeMap<String, Vec<u32>>;
+
 /// The regions that a dataset's list names, with the list, where `labels` is a folder of that dataset or holds a copy of it.
 ///
 /// # Errors
 /// A list that cannot be read.
-pub fn regions_beside(labels: &Path) -> Result<Option<(PathBuf, BTreeMap<String, Vec<u32>>)>, DataError> {
-    let folders = [Some(labels), labels.parent()];
-    let lists = folders.into_iter().flatten().map(|folder| folder.join("dataset.json"));
-    let Some(list) = lists.into_iter().find(|list| list.is_file()) else { return Ok(None) };
+pub fn regions_beside(labels: &Path) -> Result<Option<(PathBuf, Regions)>, DataError> {
+    let mut lists = [Some(labels), labels.parent()].into_iter().flatten().map(|folder| folder.join("dataset.json"));
+    let Some(list) = lists.find(|list| list.is_file()) else { return Ok(None) };
     let Naming { regions, .. } = Naming::of(&lists::read(&list)?, &list, "")?;
     Ok((!regions.is_empty()).then_some((list, regions)))
 }
