@@ -165,9 +165,9 @@ mod tests {
 
     const UNTRAINED: [f64; 3] = [0.134, 0.072, -0.026];
 
-    fn say([eta2_turned, index_lock, anatomy_lock]: [f64; 3], config: PretrainConfig) -> (String, String) {
+    fn say([eta2_turned, index_lock, anatomy_lock]: [f64; 3], config: &PretrainConfig) -> (String, String) {
         let [a, b, c] = UNTRAINED;
-        let headline = Headline::of(&numbers(eta2_turned, index_lock, anatomy_lock), &numbers(a, b, c), &config);
+        let headline = Headline::of(&numbers(eta2_turned, index_lock, anatomy_lock), &numbers(a, b, c), config);
         (headline.word, headline.advice)
     }
 
@@ -175,27 +175,27 @@ mod tests {
     fn what_to_try_depends_on_what_was_tried() {
         let bound = [0.65, 0.5, 0.6];
         let config = |rotate, mask_ratio| PretrainConfig { rotate, mask_ratio, ..PretrainConfig::default() };
-        let (word, advice) = say([0.99, 0.9, 0.0], config(Rotate::Off, 0.75));
+        let (word, advice) = say([0.99, 0.9, 0.0], &config(Rotate::Off, 0.75));
         assert!(word == "Collapsed" && advice.contains("turn rotation on"), "{advice}");
-        let (word, advice) = say(bound, config(Rotate::Full, 0.75));
+        let (word, advice) = say(bound, &config(Rotate::Full, 0.75));
         assert!(word == "Partly position-bound" && advice.contains("mask less") && advice.contains("0.75"), "{advice}");
-        assert!(say(bound, config(Rotate::InPlane, 0.75)).1.contains("all axes"));
-        let (_, advice) = say(bound, config(Rotate::Full, 0.25));
+        assert!(say(bound, &config(Rotate::InPlane, 0.75)).1.contains("all axes"));
+        let (_, advice) = say(bound, &config(Rotate::Full, 0.25));
         assert!(advice.contains("batch") && !advice.contains("mask"), "{advice}");
-        assert_eq!(say([0.4, 0.2, 0.9], config(Rotate::Full, 0.75)).0, "Healthy");
+        assert_eq!(say([0.4, 0.2, 0.9], &config(Rotate::Full, 0.75)).0, "Healthy");
     }
 
     #[test]
     fn advice_never_names_what_is_so_already() {
         for now in [UNTRAINED, [0.163, 0.101, 0.047], [0.453, 0.372, 0.015], [0.528, 0.516, 0.924], [0.99, 0.98, 0.0]] {
             let turned = PretrainConfig { rotate: Rotate::Full, ..PretrainConfig::default() };
-            let (word, advice) = say(now, turned.clone());
+            let (word, advice) = say(now, &turned);
             assert!(!advice.contains("rotat"), "{word}: {advice}");
             // Cut-outs are turned and cut out as the task has it, whatever is set.
-            let (word, advice) = say(now, PretrainConfig { task: PretextTask::Rcr, rotate: Rotate::Off, ..turned });
+            let (word, advice) = say(now, &PretrainConfig { task: PretextTask::Rcr, rotate: Rotate::Off, ..turned });
             assert!(!advice.contains("rotat"), "{word}: {advice}");
         }
-        let (word, advice) = say([0.137, 0.075, -0.021], PretrainConfig::default());
+        let (word, advice) = say([0.137, 0.075, -0.021], &PretrainConfig::default());
         assert!(word == "Not trained yet" && advice.contains("train on"), "{advice}");
     }
 
