@@ -170,7 +170,7 @@ mod tests {
         // Just over wgpu's default binding limit.
         let floats = (128 << 18) + 1024;
         if adapter.max_binding_bytes > 4 * floats as u64 {
-            let last = (Tensor::<1>::ones([floats], &first.device) + 1.0).slice(burn::tensor::s![floats - 1..floats]);
+            let last = (Tensor::<1>::ones([floats], &first.device) + 1.0).narrow(0, floats - 1, 1);
             assert_eq!(last.try_into_scalar::<f32>().unwrap(), 2.0);
         }
     }
