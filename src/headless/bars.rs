@@ -75,6 +75,7 @@ impl Screen for Bars {
             | Event::Baseline { .. }
             | Event::MaskPoint { .. }
             | Event::Validation { .. }
+            | Event::Voided { .. }
             | Event::Checkpoint { .. } => {}
         }
     }

@@ -10,7 +10,7 @@ mod summary;
 mod tokens;
 
 pub use command::Command;
-pub use environment::Environment;
+pub use environment::{Environment, TRAINING_VERSION};
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
 pub use folder::{Content, RunFolder, RunFolderError};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};

@@ -27,7 +27,7 @@ pub(super) fn section(folder: &RunFolder, config: &RunConfig, state: &RunState) 
 }
 
 fn environment(environment: &Environment) -> Markup {
-    let Environment { version, commit, device, device_name, driver, backend, threads, system, started } = environment;
+    let Environment { version, commit, training: _, device, device_name, driver, backend, threads, system, started } = environment;
     let rows = [
         ("Begun", started.clone()),
         ("simtrot", format!("{version}, commit {commit}")),

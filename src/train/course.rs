@@ -39,14 +39,23 @@ pub(super) struct Owner<'a> {
     pub(super) cases: usize,
 }
 
+/// What a training's weights came from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parents {
+    /// Checkpoints and files, nearest first.
+    pub(super) places: Vec<String>,
+    /// SHA-256 of the weights of the first; none for a training from scratch.
+    pub(super) sha256: Option<String>,
+}
+
 /// A training between two steps.
 pub(super) struct Course<'a, M> {
     /// What is trained.
     pub(super) model: M,
     /// Steps done.
     pub(super) step: usize,
-    /// Checkpoints whose weights it started from, nearest first.
-    pub(super) parents: Vec<String>,
+    /// What it started from.
+    pub(super) parents: Parents,
     /// How the encoder moves beside the rest: by default alike.
     pub(super) pace: Pace,
     owner: Owner<'a>,
@@ -77,12 +86,12 @@ impl From<&FinetuneConfig> for Regime {
 
 impl<'a, M: NamedWeights> Course<'a, M> {
     /// Goes on from the last checkpoint where the session asks for it and there is one. Else it begins with what `start` makes
-    /// of `model`, and the checkpoints that this came from.
+    /// of `model`, and what this came from.
     pub(super) fn begin(
         owner: Owner<'a>,
         regime: Regime,
         model: M,
-        start: impl FnOnce(M) -> Result<(M, Vec<String>), CheckpointError>,
+        start: impl FnOnce(M) -> Result<(M, Parents), CheckpointError>,
     ) -> Result<Self, TrainError> {
         let Owner { session, config, .. } = owner;
         let (model, optimiser, step, best, parents) = match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
@@ -93,10 +102,11 @@ impl<'a, M: NamedWeights> Course<'a, M> {
             Some(checkpoint) => {
                 let place = session.checkpoints.join("last");
                 checkpoint.require_same_settings(config, &place)?;
+                session.require_as_long(&checkpoint.info, regime.steps)?;
                 let model = load_all(model, &checkpoint, &place)?;
                 let optimiser = Optimiser::from_bytes(regime.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
-                let CheckpointInfo { step, best, parents, .. } = checkpoint.info;
-                (model, optimiser, step, best, parents)
+                let CheckpointInfo { step, best, parents: places, parent_sha256: sha256, .. } = checkpoint.info;
+                (model, optimiser, step, best, Parents { places, sha256 })
             }
         };
         let last = session.last_step(step, regime.steps);
@@ -170,6 +180,12 @@ impl<'a, M: NamedWeights> Course<'a, M> {
         Ok((self, loss))
     }
 
+    /// Whether the training's own settings have a checkpoint written here: not one on request, by the clock or at the end of a session,
+    /// which a training that isn't cut off lacks.
+    pub(super) fn is_milestone(&self) -> bool {
+        self.is_complete() || self.rhythm.due_by_steps(self.step)
+    }
+
     /// Whether this session ends here, `control` being what the worker wants.
     pub(super) fn ends(&self, control: Control) -> bool {
         !self.goes_on() || control == Control::Stop
@@ -188,7 +204,8 @@ impl<'a, M: NamedWeights> Course<'a, M> {
             self.best = figure;
         }
         let mut info = CheckpointInfo::new(session.stage.kind, self.step, config, dataset);
-        (info.best, info.parents, info.cases) = (self.best, self.parents.clone(), Some(cases));
+        let Parents { places, sha256 } = self.parents.clone();
+        (info.best, info.parents, info.parent_sha256, info.cases) = (self.best, places, sha256, Some(cases));
         session.save(&Checkpoint { info, weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() }, is_best)?;
         self.saved = Some(self.step);
         self.rhythm.saved();

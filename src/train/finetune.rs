@@ -6,7 +6,7 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cases::sources;
-use super::course::{Course, Owner};
+use super::course::{Course, Owner, Parents};
 use super::transfer::{load_all, transfer_encoder};
 use super::{CaseSet, Checkpoint, Control, DatasetInfo, Ending, Pace, Session, TrainError};
 use crate::config::RunConfig;
@@ -60,11 +60,12 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let device = session.device.clone().autodiff();
     let mut taken_over = None;
     let start = |fresh| match from {
-        None => Ok((fresh, Vec::new())),
+        None => Ok((fresh, Parents::default())),
         Some(from) => {
-            let (network, report, parents) = transfer_encoder(fresh, &config.model, from)?;
+            let sha256 = Some(Checkpoint::weights_sha256(&Checkpoint::locate(from)?)?);
+            let (network, report, places) = transfer_encoder(fresh, &config.model, from)?;
             taken_over = Some(report);
-            Ok((network, parents))
+            Ok((network, Parents { places, sha256 }))
         }
     };
     let fresh = init_segmenter(config, dataset, &device);
@@ -73,14 +74,14 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let mut batches = course.batches(batches(work)?);
 
     course.announce();
-    if let (Some(report), Some(from)) = (taken_over, course.parents.first()) {
+    if let (Some(report), Some(from)) = (taken_over, course.parents.places.first()) {
         session.emit(Event::Transfer { stage: session.stage.clone(), from: from.clone(), report });
     }
     let mut control = Control::Continue;
     while course.goes_on() && control != Control::Stop {
         (course, _) = course.advance(&mut batches, look, |network| network)?;
         control = (session.control)();
-        let figure = validate(&course, session, work, control)?;
+        let figure = validate(&course, session, work)?;
         if course.save_due(control) || figure.is_some() {
             // Without validation cases there is no best: a training loss would choose the most overfitted.
             course.save(figure, f64::gt)?;
@@ -112,9 +113,9 @@ fn validate(
     course: &Course<'_, Segmenter>,
     session: &Session<'_>,
     work: &Finetune<'_>,
-    control: Control,
 ) -> Result<Option<f64>, TrainError> {
-    let due = course.ends(control) || course.step.is_multiple_of(work.config.finetune.validate_every);
+    // Not where a session is cut off: a training in one piece does not validate there, and must choose the same best checkpoint.
+    let due = course.is_complete() || course.step.is_multiple_of(work.config.finetune.validate_every);
     let Some(validate) = work.validate.filter(|_| due) else { return Ok(None) };
     let dice_mean = validate(&course.model.valid())?;
     session.emit(Event::Validation { stage: session.stage.clone(), step: course.step, dice_mean });

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::cases::sources;
-use super::course::{Course, Owner};
+use super::course::{Course, Owner, Parents};
 use super::transfer::load_all;
 use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Probe, Session, TrainError};
 use crate::config::RunConfig;
@@ -95,7 +95,7 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
     let settings = &config.pretrain;
     let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
     let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, |fresh| {
-        Ok((fresh, Vec::new()))
+        Ok((fresh, Parents::default()))
     })?;
     let mut batches = course.batches(batches(work, &course.model)?);
 
@@ -112,7 +112,7 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
         }
         control = (session.control)();
         if course.save_due(control) {
-            course.save(Some(loss), f64::lt)?;
+            course.save(course.is_milestone().then_some(loss), f64::lt)?;
         }
     }
     Ok(course.finish(control))

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::Checkpoint;
-use crate::protocol::{Event, Stage, StepNumbers, TokenPreview};
+use super::{Checkpoint, CheckpointInfo};
+use crate::protocol::{Event, Severity, Stage, StageKind, StepNumbers, TokenPreview};
 
 /// What the worker wants of a training after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +92,13 @@ impl Rhythm {
 
     /// Whether a checkpoint is due after `step` steps.
     pub(super) fn save_due(&self, step: usize) -> bool {
-        let by_steps = self.every > 0 && step.is_multiple_of(self.every);
         let by_minutes = self.minutes > 0.0 && self.saved.elapsed().as_secs_f64() >= self.minutes * 60.0;
-        by_steps || by_minutes
+        self.due_by_steps(step) || by_minutes
+    }
+
+    /// Whether one is due whatever the clock says.
+    pub(super) fn due_by_steps(&self, step: usize) -> bool {
+        self.every > 0 && step.is_multiple_of(self.every)
     }
 
     pub(super) fn saved(&mut self) {
@@ -123,9 +127,28 @@ impl Session<'_> {
         (self.emit)(event);
     }
 
+    /// Refuses to go on to fewer steps than are done, and says what more steps than planned mean.
+    pub(super) fn require_as_long(&self, info: &CheckpointInfo, steps: usize) -> Result<(), TrainError> {
+        let (stage, done) = (&self.stage, info.step);
+        if done > steps {
+            return Err(TrainError::Data(format!(
+                "{stage}: {done} steps are done and the settings ask for {steps}; ask for at least {done}, or start a new run"
+            )));
+        }
+        let planned = if info.kind == StageKind::Pretrain { info.config.pretrain.steps } else { info.config.finetune.steps };
+        if planned != steps && done > 0 {
+            let text = format!(
+                "{stage}: its first {done} steps were made for a training of {planned}; a schedule of learning rates that depends on the                  length makes it another training than one of {steps} from the start"
+            );
+            self.emit(Event::Notice { severity: Severity::Info, text });
+        }
+        Ok(())
+    }
+
     /// Saves `last`, and `best` too where `is_best`, and tells so.
     pub(super) fn save(&self, checkpoint: &Checkpoint, is_best: bool) -> Result<(), TrainError> {
-        let names = if is_best { &["last", "best"][..] } else { &["last"] };
+        // The best first: cut off between the two, the training goes on from the older `last` and finds the same best again.
+        let names = if is_best { &["best", "last"][..] } else { &["last"] };
         for name in names {
             checkpoint.save(&self.checkpoints, name)?;
             let path = format!("checkpoints/{name}");

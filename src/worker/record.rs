@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::{JobError, Start, Training};
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::protocol::{
-    Command, Environment, Event, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary, TokenPreview,
+    Command, Environment, Event, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary, TRAINING_VERSION, TokenPreview,
 };
 use crate::train::{CheckpointError, Control, changed_settings};
 
@@ -183,6 +183,7 @@ fn environment(device: &DeviceDescription) -> Environment {
     Environment {
         version: crate::VERSION.to_owned(),
         commit: crate::COMMIT.to_owned(),
+        training: TRAINING_VERSION,
         device: kind.to_owned(),
         device_name: device.name.clone(),
         driver: device.driver.clone(),
