@@ -1,6 +1,6 @@
 //! Prepared cases on disk, each under a key of everything that decides it.
 //!
-//! The key is the SHA-256 of the files' content, the settings, the label values and this format's version, so that an
+//! The key is the SHA-256 of the case's content ([`content`]), the settings, the label values and this format's version, so that an
 //! entry never has to be invalidated: what has changed has another key. An entry is a line of text, its header's
 //! length, the header as RON (whose numbers come back to the last bit), float32 voxels and class indices, all
 //! little-endian.
@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use super::{Case, WayBack};
 use crate::atomic_file;
 use crate::config::PreprocessConfig;
-use crate::volume::{CaseSource, DataError, Fault, Grid, Volume};
+use crate::volume::{CaseSource, DataError, Fault, Grid, Volume, content};
 
 /// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
-const VERSION: &[u8] = b"simtrot prepared case 1\n";
+const VERSION: &[u8] = b"simtrot prepared case 2\n";
 
 /// Voxels converted at a time.
 const BLOCK: usize = 1 << 14;
@@ -36,16 +36,10 @@ struct Header {
 /// # Errors
 /// A file that cannot be read.
 pub fn key(case: &CaseSource, label_values: &[u32], channels: usize, config: &PreprocessConfig) -> Result<String, DataError> {
+    let content = content::case_key(case)?;
     let mut hash = Sha256::new();
     hash.update(VERSION);
-    hash.update(format!("{config:?} {label_values:?} {channels}"));
-    for (role, source) in case.images.iter().map(|image| ("image", image)).chain(case.label.iter().map(|label| ("label", label))) {
-        // Each content by its own digest, so that no bytes can pass from one file to the next unnoticed.
-        let mut content = Sha256::new();
-        source.hash_into(&mut content)?;
-        hash.update(role);
-        hash.update(content.finalize());
-    }
+    hash.update(format!("{config:?} {label_values:?} {channels} {content}"));
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

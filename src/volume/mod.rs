@@ -4,9 +4,11 @@
 //! `[channel, D, H, W]` with D = k, H = j, W = i; every list of three in this program is in that order.
 //!
 //! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
-//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one; [`split`] draws who trains.
+//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
+//! scan under two names; [`split`] draws who trains.
 
 pub mod check;
+pub mod content;
 pub mod datalist;
 pub mod demo;
 mod error;

@@ -2,11 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
 
 use super::labels::{self, CountedLabels};
 use super::synthetic::{self, Part};
@@ -90,27 +86,6 @@ impl VolumeSource {
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);
                 Ok(Scan { file: self.file().into_owned(), header: SourceHeader::for_grid(&volume.grid), volume })
-            }
-        }
-    }
-
-    /// Feeds what decides the volume's content to a hash: the stored bytes, or the settings it is made of.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn hash_into(&self, hash: &mut Sha256) -> Result<(), DataError> {
-        match self {
-            Self::File(file) => {
-                let copied = File::open(file).and_then(|mut source| io::copy(&mut source, hash));
-                copied.map(drop).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(file))
-            }
-            Self::Embedded { bytes, .. } => {
-                hash.update(bytes);
-                Ok(())
-            }
-            Self::Synthetic { .. } => {
-                hash.update(format!("{} {self:?}", synthetic::VERSION));
-                Ok(())
             }
         }
     }

@@ -30,7 +30,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "folders",           tensors: false, imports: &[] },
     Layer { module: "palette",           tensors: false, imports: &[] },
     Layer { module: "config",            tensors: false, imports: &[] },
-    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "random"] },
+    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "folders", "random"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "metrics", "volume"] },
     Layer { module: "study",             tensors: false, imports: &["PLAIN"] },
