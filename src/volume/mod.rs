@@ -17,6 +17,7 @@ pub mod labels;
 pub mod nifti;
 pub mod source;
 pub mod split;
+mod split_record;
 pub mod synthetic;
 
 pub use datalist::Dataset;
@@ -25,6 +26,7 @@ pub use grid::Grid;
 pub use nifti::{Scan, SourceHeader};
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
+pub use split_record::SplitRecord;
 
 /// An image: one or more channels on one grid.
 #[derive(Clone, Debug, PartialEq)]

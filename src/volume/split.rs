@@ -75,6 +75,11 @@ impl Split {
         Ok(split)
     }
 
+    /// Names of all cases, part by part; one that stands in two parts comes twice.
+    pub fn cases(&self) -> impl Iterator<Item = &String> {
+        [&self.pretrain, &self.finetune, &self.validation, &self.test].into_iter().flatten()
+    }
+
     /// All labelled cases but those held out fine-tune; they and all unlabelled cases pre-train.
     fn with_training(dataset: &Dataset, train: &[String], validation: &[String], test: &[String]) -> Self {
         let mut pretrain = [train, &sorted_names(dataset, false)].concat();
