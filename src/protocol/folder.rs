@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Record, RunState, Stage, TokenPreview};
+use super::{Environment, Record, RunState, Stage, TokenPreview};
 use crate::atomic_file;
 use crate::config::{ConfigError, RunConfig};
 
@@ -61,6 +61,12 @@ pub enum RunFolderError {
     Config(#[from] ConfigError),
 }
 
+/// The split of a training, with the content of its cases ([`crate::volume::SplitRecord`]): a file of its folder.
+pub const SPLIT: &str = "split.json";
+
+/// What a run ran on: a file of its folder.
+const ENVIRONMENT: &str = "environment.json";
+
 /// Where a run of a name goes when no folder is given.
 const DEFAULT_PARENT: &str = "runs";
 
@@ -114,7 +120,9 @@ impl RunFolder {
     }
 
     fn holds_training(&self) -> bool {
-        self.checkpoints().exists() || self.root.join("arms").exists() || self.root.join("predictions").exists()
+        let arms = std::fs::read_dir(self.root.join("arms")).into_iter().flatten().flatten();
+        let trained = arms.map(|arm| Self::new(arm.path())).chain([self.clone()]).any(|training| training.checkpoints().exists());
+        trained || self.root.join("predictions").exists()
     }
 
     fn holds_run(&self) -> bool {
@@ -193,6 +201,24 @@ impl RunFolder {
     /// The folder of one arm's training inside a comparison.
     pub fn arm(&self, stage: &Stage) -> Self {
         Self::new(self.root.join("arms").join(stage_name(stage)))
+    }
+
+    /// Keeps what the run runs on.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn write_environment(&self, environment: &Environment) -> Result<(), RunFolderError> {
+        self.write(ENVIRONMENT, &serde_json::to_vec_pretty(environment).expect("plain data becomes JSON"))
+    }
+
+    /// What the run ran on last.
+    ///
+    /// # Errors
+    /// The file is missing or holds something else.
+    pub fn environment(&self) -> Result<Environment, RunFolderError> {
+        let path = self.root.join(ENVIRONMENT);
+        let text = std::fs::read(&path).map_err(|cause| RunFolderError::Io { path: path.clone(), cause })?;
+        serde_json::from_slice(&text).map_err(|error| RunFolderError::Content { path, cause: error.to_string() })
     }
 
     /// Reads the run's config.

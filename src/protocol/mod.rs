@@ -12,7 +12,7 @@ mod tokens;
 pub use command::Command;
 pub use environment::{Environment, TRAINING_VERSION};
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
-pub use folder::{Content, RunFolder, RunFolderError};
+pub use folder::{Content, RunFolder, RunFolderError, SPLIT};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};

@@ -169,6 +169,13 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    /// Whether the disk is at fault rather than what lies on it.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Save { .. } | Self::Weights(WeightsError::Io { .. }))
+    }
+}
+
 impl Checkpoint {
     /// Writes the checkpoint as `folder/name` in place of an older one, and removes what a program left there that was killed while it
     /// wrote one.

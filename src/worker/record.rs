@@ -12,7 +12,7 @@ use crate::device::{DeviceDescription, DeviceKind};
 use crate::protocol::{
     Command, Environment, Event, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary, TRAINING_VERSION, TokenPreview,
 };
-use crate::train::{CheckpointError, Control, changed_settings};
+use crate::train::Control;
 
 /// The worker's ear and mouth.
 pub(super) struct Recorder {
@@ -52,11 +52,6 @@ impl Recorder {
         match training.start {
             Start::Resume => {
                 folder.resume()?;
-                let keys = changed_settings(&folder.config()?, &training.config);
-                if !keys.is_empty() {
-                    let path = folder.config_path();
-                    return Err(CheckpointError::Settings { path, keys: keys.join(", ") }.into());
-                }
                 let state = folder.replay()?;
                 // A line that a crash cut off would corrupt the record in its middle once more is appended.
                 let text = std::fs::read(folder.events_path()).map_err(io)?;
