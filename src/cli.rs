@@ -111,6 +111,16 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a checkpoint's weights as one safetensors file.
     Export(ExportArgs),
+    /// Follow a run that another program makes, without touching it; Ctrl-C ends the looking, not the run.
+    Follow {
+        /// The run's folder.
+        run: PathBuf,
+    },
+    /// Ask the program that writes into a folder to save and stop: a run, a study, or segmentations.
+    Stop {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {
         /// Checkpoint folder (or run folder).

@@ -4,7 +4,7 @@ mod study;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::bench::{self, Timing};
@@ -14,10 +14,12 @@ use crate::cli::{BenchArgs, Cli, Command, ExportArgs, ImportArgs, RunArgs};
 use crate::config::{ConfigError, DataSource, RunConfig};
 use crate::device::DeviceChoice;
 use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
+use crate::folder_lock::Busy;
 use crate::protocol::{Outcome, RunFolder, RunState};
+use crate::study::StudyFolder;
 use crate::volume::{Dataset, check, datalist};
 use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
-use crate::{doctor, evaluate, headless, plan, report};
+use crate::{doctor, evaluate, headless, plan, report, stop_signal};
 
 /// The demo's settings, as in the repository's `configs/demo.ron`.
 const DEMO: &str = include_str!("../configs/demo.ron");
@@ -62,6 +64,7 @@ struct Manner {
 
 /// Runs the program.
 pub fn run(cli: Cli) -> ExitCode {
+    stop_signal::respect_nohup();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let manner = Manner { device: cli.device, quiet: cli.quiet, window: !cli.no_gui };
@@ -73,14 +76,16 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         None => window::empty(&manner),
     };
+    // A front end may have been lost on the way; its job saves before the process ends.
+    stop_signal::wait_for_jobs();
     let code = match result {
         Ok(code) => code,
         Err(Refusal::Input(message)) => {
-            eprintln!("error: {message}");
+            headless::remark(format_args!("error: {message}"));
             BAD_INPUT
         }
         Err(Refusal::Failure(message)) => {
-            eprintln!("error: {message}");
+            headless::remark(format_args!("error: {message}"));
             FAILED
         }
     };
@@ -105,6 +110,8 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         }
         Command::Import(arguments) => import(arguments),
         Command::Export(arguments) => export(arguments, manner),
+        Command::Follow { run } => follow_other(&RunFolder::new(run), manner),
+        Command::Stop { folder } => stop_other(&folder),
         Command::Show { checkpoint, json } => show(&checkpoint, json.as_deref()),
         Command::Check { data, json } => check_data(&data, json.as_deref(), manner),
         Command::Plan { config, set } => plan_run(&config, &set, manner),
@@ -132,6 +139,7 @@ fn train(config: &RunConfig, run: &RunArgs, manner: &Manner, job: impl FnOnce(Tr
         (false, false) => Start::Fresh,
     };
     let folder = RunFolder::named(run.out.as_deref(), &config.name);
+    folder.require_free().map_err(|error| Refusal::Input(error.to_string()))?;
     let training = Training { config: config.clone(), folder: folder.clone(), start, max_steps: run.max_steps };
     let job = job(training);
     if manner.window {
@@ -154,9 +162,45 @@ fn conclude(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &O
         headless::say(headless::story(config, &state, Some(&report)));
     }
     if *outcome == Outcome::Stopped {
-        eprintln!("stopped and saved; the same command with --resume goes on");
+        headless::remark("stopped and saved; the same command with --resume goes on");
     }
     Ok(())
+}
+
+/// Follows a run that another program makes, or tells how it ended.
+fn follow_other(folder: &RunFolder, manner: &Manner) -> Result<u8, Refusal> {
+    let place = folder.root().display();
+    if StudyFolder::new(folder.root()).holds_study() {
+        return Err(Refusal::Input(format!("{place} holds a study; look at it with `simtrot study status {place}`")));
+    }
+    if !folder.holds_run() {
+        return Err(Refusal::Input(format!("{place} holds no run: there is no config.ron; name the folder that the run writes into")));
+    }
+    if let Some(busy) = folder.busy().filter(|_| !manner.quiet) {
+        headless::remark(busy);
+    }
+    let (handle, state) = worker::attach(folder).map_err(|error| Refusal::Input(error.to_string()))?;
+    let (outcome, state) = headless::watch(handle, state, headless::Options { quiet: manner.quiet });
+    if !manner.quiet {
+        let config = folder.config().map_err(|error| Refusal::Input(error.to_string()))?;
+        headless::say(headless::story(
+            &config,
+            &state,
+            Some(&folder.report_path()).filter(|report| report.is_file()).map(PathBuf::as_path),
+        ));
+    }
+    Ok(exit_code(&outcome))
+}
+
+/// Asks the program that writes into a folder to save and stop.
+fn stop_other(folder: &Path) -> Result<u8, Refusal> {
+    let place = folder.display();
+    let Some(busy) = Busy::look(folder) else {
+        return Err(Refusal::Input(format!("no program is writing into {place}: there is nothing to stop")));
+    };
+    busy.ask_to_stop().map_err(|error| Refusal::Failure(format!("{place}: the request cannot be left there: {error}")))?;
+    headless::say(format_args!("{busy}; it was asked to stop: it finishes the step, window or case under way, and saves"));
+    Ok(0)
 }
 
 fn follow(job: Job, manner: &Manner) -> (Outcome, RunState) {

@@ -17,6 +17,7 @@ pub mod device;
 pub mod doctor;
 pub mod evaluate;
 pub mod exchange;
+pub mod folder_lock;
 pub mod folders;
 pub mod front;
 #[cfg(feature = "gui")]
@@ -35,6 +36,7 @@ pub mod protocol;
 pub mod random;
 pub mod report;
 pub mod sampling;
+pub mod stop_signal;
 pub mod study;
 pub mod train;
 pub mod volume;

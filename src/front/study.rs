@@ -91,7 +91,7 @@ pub(super) fn follow(handle: StudyHandle, job: &StudyJob, manner: &Manner) -> Re
         tell_of_others(folder, study);
     }
     if stopped {
-        eprintln!("stopped and saved; the same command goes on");
+        headless::remark("stopped and saved; the same command goes on");
     }
     Ok(exit_code(tally, stopped))
 }

@@ -98,14 +98,15 @@ impl OpenRun {
     }
 
     fn poll(&mut self, ctx: &egui::Context) -> Result<(), String> {
+        let watched = self.job.is_watched();
         let tokens = &mut self.tokens;
         let ended = self.job.poll(ctx, |preview| {
             if let Preview::Tokens(seen) = preview {
                 tokens.insert(seen.stage.clone(), seen);
             }
         });
-        // A refused start has no folder of its own: what lies there is somebody else's.
-        if ended && !self.job.state.stages.is_empty() {
+        // A refused start has no folder of its own: what lies there is somebody else's. Who makes a run writes its report.
+        if ended && !watched && !self.job.state.stages.is_empty() {
             let (folder, config, state) = (self.folder.clone(), self.config.clone(), self.job.state.clone());
             self.concluding = Some(Background::start(ctx, move || {
                 // What a lagging window missed stands in the record.
@@ -197,8 +198,13 @@ impl Desk {
         let folder = RunFolder::new(folder);
         self.opening.push(Background::start(ctx, move || {
             let config = folder.config().map_err(|error| error.to_string())?;
-            let state = folder.replay().map_err(|error| error.to_string())?;
-            let mut run = OpenRun::replayed(folder, config, state);
+            let mut run = if folder.busy().is_some() {
+                let (handle, state) = worker::attach(&folder).map_err(|error| error.to_string())?;
+                OpenRun::at_work(folder, config, FollowedJob::watching(handle, state))
+            } else {
+                let state = folder.replay().map_err(|error| error.to_string())?;
+                OpenRun::replayed(folder, config, state)
+            };
             let troubles = run.read_tokens();
             Ok(Replayed { run, troubles })
         }));

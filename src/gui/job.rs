@@ -22,6 +22,8 @@ pub struct FollowedJob {
     handle: Option<RunHandle>,
     /// When the worker was last heard, or when it was first listened to.
     heard: Option<Instant>,
+    /// Whether another program does the work.
+    watched: bool,
     paused: bool,
     stopping: bool,
     /// Commands that the worker's full queue did not take yet.
@@ -37,6 +39,11 @@ impl FollowedJob {
     /// Follows a resumed job, of which `state` is known already.
     pub fn going_on(handle: RunHandle, state: RunState) -> Self {
         Self { state, handle: Some(handle), heard: Some(Instant::now()), ..Self::default() }
+    }
+
+    /// Watches a run that another program makes, of which `state` is known already.
+    pub fn watching(handle: RunHandle, state: RunState) -> Self {
+        Self { watched: true, ..Self::going_on(handle, state) }
     }
 
     /// A job that ended before the window opened.
@@ -117,9 +124,14 @@ impl FollowedJob {
         self.send(Command::Stop);
     }
 
-    /// Whether the worker is at work, paused included.
+    /// Whether this program's worker is at work, paused included.
     pub fn is_running(&self) -> bool {
-        self.handle.is_some()
+        self.handle.is_some() && !self.watched
+    }
+
+    /// Whether another program's worker is at work.
+    pub fn is_watched(&self) -> bool {
+        self.handle.is_some() && self.watched
     }
 
     /// How long the worker has told nothing; none where none is at work.

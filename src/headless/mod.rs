@@ -3,7 +3,6 @@
 //! It folds the worker's events into [`RunState`] and reads nothing else, as the window and the report do.
 
 mod bars;
-mod interrupt;
 mod lines;
 mod progress;
 mod story;
@@ -16,9 +15,9 @@ use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::Duration;
 
 use crate::protocol::{Command, Event, Outcome, Record, RunState};
+use crate::stop_signal;
 use crate::worker::RunHandle;
 use bars::Bars;
-use interrupt::Interrupts;
 use lines::Lines;
 
 pub use story::story;
@@ -52,6 +51,11 @@ pub fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints a remark on stderr. A terminal that is gone is no reason to fail either.
+pub fn remark(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise.
 ///
 /// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
@@ -68,19 +72,25 @@ pub fn follow_on(handle: RunHandle, state: RunState, options: Options) -> (Outco
     listen_and_drive(handle, state, &mut Bars::default())
 }
 
+/// The same for a job of another program: an interrupt ends the looking, and leaves the job alone.
+pub fn watch(handle: RunHandle, state: RunState, options: Options) -> (Outcome, RunState) {
+    let never = || false;
+    if options.quiet || !std::io::stderr().is_terminal() {
+        return drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options.quiet), &never);
+    }
+    drive(handle, state, &mut Bars::default(), &never)
+}
+
 /// The same as plain lines without control characters, written to `out`.
 pub fn follow_plainly(handle: RunHandle, options: Options, out: &mut dyn Write) -> (Outcome, RunState) {
     listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options.quiet))
 }
 
 fn listen_and_drive(handle: RunHandle, state: RunState, screen: &mut dyn Screen) -> (Outcome, RunState) {
-    match Interrupts::listen() {
-        Ok(interrupts) => drive(handle, state, screen, &|| interrupts.asked()),
-        Err(reason) => {
-            screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
-            drive(handle, state, screen, &|| false)
-        }
+    if let Err(reason) = stop_signal::listen() {
+        screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
     }
+    drive(handle, state, screen, &stop_signal::asked)
 }
 
 /// Drains events until the job has ended; passes a wish to stop on, once.
@@ -88,6 +98,11 @@ fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_w
     // Nobody looks at previews here: without their receiver the worker does not wait for it.
     let RunHandle { events, previews, commands, join } = handle;
     drop(previews);
+    if let Some(stage) = state.stages.iter().rev().find(|stage| stage.secs.is_none() && state.outcome.is_none()) {
+        // Taken over midway: the stage under way is one that begins here.
+        let event = Event::StageStarted { stage: stage.stage.clone(), total: stage.total, done: stage.done };
+        screen.show(&Record { secs: state.secs, event }, &state);
+    }
     let (mut announced, mut sent) = (false, false);
     while state.outcome.is_none() {
         if !sent && stop_wished() {

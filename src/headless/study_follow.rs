@@ -6,11 +6,11 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::interrupt::Interrupts;
 use super::story::drawn;
 use super::{Options, PATIENCE, STOPPING};
 use crate::protocol::{ArmScores, Command, Outcome, RunState, StageKind, StageState};
 use crate::report::wording::{bytes, count, duration, or_nothing, share};
+use crate::stop_signal;
 use crate::study::{Estimate, Progress, Study, StudyState, Tally};
 use crate::worker::{StudyEvent, StudyHandle};
 
@@ -124,13 +124,12 @@ fn mean_dice(run: &RunState) -> Option<f64> {
 pub fn follow_study(handle: StudyHandle, study: &Study, stages: &[usize], options: Options) -> (Tally, bool) {
     let StudyHandle { events, commands, join } = handle;
     let mut screen = Screen::new(study, stages.len(), options);
-    let interrupts = Interrupts::listen();
-    if let Err(reason) = &interrupts {
+    if let Err(reason) = stop_signal::listen() {
         screen.say(&format!("warning: Ctrl-C will end the study without saving the step under way: {reason}"));
     }
     let (mut asked, mut ended) = (false, None);
     while ended.is_none() {
-        if !asked && interrupts.as_ref().is_ok_and(Interrupts::asked) {
+        if !asked && stop_signal::asked() {
             screen.say(STOPPING);
             asked = commands.try_send(Command::Stop).is_ok();
         }

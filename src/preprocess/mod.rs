@@ -75,25 +75,48 @@ pub fn prepare(
     cache: Option<&Path>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<Case>, DataErrors> {
+    let watch = |done, total| {
+        progress(done, total);
+        true
+    };
+    Ok(prepare_while(dataset, names, config, cache, &watch)?.unwrap_or_default())
+}
+
+/// The same, but `watch` is called before each case as well, and ends the work by returning false: no further case is begun, and
+/// there is no result.
+///
+/// # Errors
+/// Everything wrong with any of the cases that were read, at once.
+pub fn prepare_while(
+    dataset: &Dataset,
+    names: &[String],
+    config: &PreprocessConfig,
+    cache: Option<&Path>,
+    watch: &(dyn Fn(usize, usize) -> bool + Sync),
+) -> Result<Option<Vec<Case>>, DataErrors> {
     let label_values = dataset.label_values();
     let done = AtomicUsize::new(0);
     let one = |name: &String| {
+        if !watch(done.load(Ordering::Relaxed), names.len()) {
+            return Ok(None);
+        }
         let unknown = || Fault::UnknownCase { name: name.clone(), list: "the cases to prepare".to_owned(), near: Vec::new() };
         let case = dataset.case(name).ok_or_else(|| DataErrors::from(unknown().at(Path::new(&dataset.name))))?;
         let prepared = prepare_cached(dataset, case, &label_values, config, cache);
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, names.len());
-        prepared
+        watch(done.fetch_add(1, Ordering::Relaxed) + 1, names.len());
+        prepared.map(Some)
     };
-    let results: Vec<Result<Case, DataErrors>> = names.par_iter().map(one).collect();
+    let results: Vec<Result<Option<Case>, DataErrors>> = names.par_iter().map(one).collect();
     let mut cases = Vec::with_capacity(names.len());
-    let mut errors = Vec::new();
+    let (mut errors, mut stopped) = (Vec::new(), false);
     for result in results {
         match result {
-            Ok(case) => cases.push(case),
+            Ok(Some(case)) => cases.push(case),
+            Ok(None) => stopped = true,
             Err(DataErrors(found)) => errors.extend(found),
         }
     }
-    DataErrors::or(errors, cases)
+    DataErrors::or(errors, (!stopped).then_some(cases))
 }
 
 fn prepare_cached(

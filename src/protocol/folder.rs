@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
-use super::{Environment, Record, RunState, Stage, TokenPreview};
+use super::{Environment, RecordReader, RunState, Stage, TokenPreview};
 use crate::atomic_file;
 use crate::config::{ConfigError, RunConfig};
+use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
 
 /// A run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +36,9 @@ pub enum RunFolderError {
     /// Files that are not a run's are there; they are never deleted.
     #[error("{} holds files that are no run of simtrot; name another folder with --out", .0.display())]
     Foreign(PathBuf),
+    /// Another program writes there.
+    #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
+    Busy(Busy),
     /// Nothing to resume.
     #[error("{} holds no run to resume; leave --resume away to start one", .0.display())]
     Nothing(PathBuf),
@@ -67,6 +69,15 @@ pub const SPLIT: &str = "split.json";
 /// What a run ran on: a file of its folder.
 const ENVIRONMENT: &str = "environment.json";
 
+impl From<LockError> for RunFolderError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Busy(busy) => Self::Busy(busy),
+            LockError::Io { path, cause } => Self::Io { path, cause },
+        }
+    }
+}
+
 /// Where a run of a name goes when no folder is given.
 const DEFAULT_PARENT: &str = "runs";
 
@@ -81,20 +92,53 @@ impl RunFolder {
         Self::new(out.map_or_else(|| Path::new(DEFAULT_PARENT).join(name), Path::to_owned))
     }
 
-    /// Makes the folder ready for a new run.
+    /// Makes the folder ready for a new run, and keeps other programs out while the lock lives.
     ///
     /// # Errors
-    /// A run or foreign files are there. With `overwrite` a run there is removed; foreign files never are. A run that ended
-    /// before its first checkpoint holds nothing to lose and makes way.
-    pub fn create(&self, overwrite: bool) -> Result<(), RunFolderError> {
+    /// A run or foreign files are there, or another program is at work there. With `overwrite` a run there is removed; foreign
+    /// files never are. A run that ended before its first checkpoint holds nothing to lose and makes way.
+    pub fn create(&self, overwrite: bool) -> Result<FolderLock, RunFolderError> {
         let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
-        match self.content()? {
-            Content::Nothing => {}
-            Content::Run { saved } if overwrite || !saved => std::fs::remove_dir_all(&self.root).map_err(io)?,
-            Content::Run { .. } => return Err(RunFolderError::Occupied(self.root.clone())),
-            Content::Foreign => return Err(RunFolderError::Foreign(self.root.clone())),
+        if self.content()? == Content::Foreign {
+            return Err(RunFolderError::Foreign(self.root.clone()));
         }
-        std::fs::create_dir_all(&self.root).map_err(io)
+        std::fs::create_dir_all(&self.root).map_err(io)?;
+        let lock = FolderLock::take(&self.root)?;
+        // What was there before the lock may be another's by now.
+        match self.content()? {
+            Content::Nothing => Ok(lock),
+            Content::Run { saved } if overwrite || !saved => self.clear().map(|()| lock).map_err(io),
+            Content::Run { .. } => Err(RunFolderError::Occupied(self.root.clone())),
+            Content::Foreign => Err(RunFolderError::Foreign(self.root.clone())),
+        }
+    }
+
+    /// Removes everything but the lock; the config last, so that half a removal still leaves a run's folder.
+    fn clear(&self) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if is_lock_file(&entry.file_name()) || entry.path() == self.config_path() {
+                continue;
+            }
+            match entry.file_type()?.is_dir() {
+                true => std::fs::remove_dir_all(entry.path())?,
+                false => std::fs::remove_file(entry.path())?,
+            }
+        }
+        std::fs::remove_file(self.config_path())
+    }
+
+    /// The program that writes into the folder right now.
+    pub fn busy(&self) -> Option<Busy> {
+        Busy::look(&self.root)
+    }
+
+    /// Checks that no program writes into the folder right now.
+    ///
+    /// # Errors
+    /// One does.
+    pub fn require_free(&self) -> Result<(), RunFolderError> {
+        self.busy().map_or(Ok(()), |busy| Err(RunFolderError::Busy(busy)))
     }
 
     /// What lies there.
@@ -103,7 +147,8 @@ impl RunFolder {
     /// The folder cannot be read.
     pub fn content(&self) -> Result<Content, RunFolderError> {
         let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
-        let empty = !self.root.exists() || std::fs::read_dir(&self.root).map_err(io)?.next().is_none();
+        let is_content = |entry: std::io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| !is_lock_file(&entry.file_name()));
+        let empty = !self.root.exists() || !std::fs::read_dir(&self.root).map_err(io)?.any(is_content);
         Ok(match (empty, self.holds_run()) {
             (true, _) => Content::Nothing,
             (false, true) => Content::Run { saved: self.holds_training() },
@@ -111,12 +156,12 @@ impl RunFolder {
         })
     }
 
-    /// Checks that there is a run to go on with.
+    /// Checks that there is a run to go on with, and keeps other programs out while the lock lives.
     ///
     /// # Errors
-    /// There is none.
-    pub fn resume(&self) -> Result<(), RunFolderError> {
-        if self.holds_run() { Ok(()) } else { Err(RunFolderError::Nothing(self.root.clone())) }
+    /// There is none, or another program is at work on it.
+    pub fn resume(&self) -> Result<FolderLock, RunFolderError> {
+        if self.holds_run() { Ok(FolderLock::take(&self.root)?) } else { Err(RunFolderError::Nothing(self.root.clone())) }
     }
 
     fn holds_training(&self) -> bool {
@@ -125,7 +170,8 @@ impl RunFolder {
         trained || self.root.join("predictions").exists()
     }
 
-    fn holds_run(&self) -> bool {
+    /// Whether a run lies there.
+    pub fn holds_run(&self) -> bool {
         self.config_path().is_file()
     }
 
@@ -229,23 +275,26 @@ impl RunFolder {
         Ok(RunConfig::load(&self.config_path())?)
     }
 
-    /// Replays `events.jsonl` through the one fold. A last line cut off by a crash is left out.
+    /// Replays `events.jsonl` through the one fold. A last line that is cut off is left out.
     ///
     /// # Errors
-    /// The file is missing, or a line before the last is damaged.
+    /// The file is missing, cannot be read, or holds something else.
     pub fn replay(&self) -> Result<RunState, RunFolderError> {
-        let path = self.events_path();
-        let text = std::fs::read_to_string(&path).map_err(|cause| RunFolderError::Io { path: path.clone(), cause })?;
+        Ok(self.replay_so_far()?.0)
+    }
+
+    /// The same, with a reader for what comes after.
+    ///
+    /// # Errors
+    /// As [`RunFolder::replay`].
+    pub fn replay_so_far(&self) -> Result<(RunState, RecordReader), RunFolderError> {
         let mut state = RunState::default();
-        let mut lines = text.lines().enumerate().peekable();
-        while let Some((index, line)) = lines.next() {
-            match parse::<Record>(line) {
-                Ok(record) => state.apply(&record),
-                Err(_) if lines.peek().is_none() => break,
-                Err(cause) => return Err(RunFolderError::Content { path, cause: format!("line {}: {cause}", index + 1) }),
-            }
+        let mut reader = RecordReader::new(self.events_path());
+        reader.read(&mut |record| state.apply(&record))?;
+        if reader.found_nothing() {
+            return Err(RunFolderError::Content { path: self.events_path(), cause: "line 1 is no event".to_owned() });
         }
-        Ok(state)
+        Ok((state, reader))
     }
 
     /// Writes a file of the run atomically; `name` is relative to the folder.
@@ -269,8 +318,4 @@ fn read_tokens(path: PathBuf) -> Result<Option<TokenPreview>, RunFolderError> {
 /// What a stage is called in file names.
 fn stage_name(stage: &Stage) -> String {
     stage.to_string().replace(' ', "_")
-}
-
-fn parse<T: DeserializeOwned>(line: &str) -> Result<T, String> {
-    serde_json::from_str(line).map_err(|error| error.to_string())
 }

@@ -5,6 +5,7 @@ mod environment;
 mod event;
 mod folder;
 mod preview;
+mod records;
 mod state;
 mod summary;
 mod tokens;
@@ -14,6 +15,7 @@ pub use environment::{Environment, TRAINING_VERSION};
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
 pub use folder::{Content, RunFolder, RunFolderError, SPLIT};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
+pub use records::RecordReader;
 pub use state::{RunState, StageState};
 pub use summary::{ArmScores, StageTime, Summary};
 

@@ -1,13 +1,13 @@
 //! A study on disk: each training is a run folder by itself, named by its settings, beside what the study makes of them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::progress::is_done;
 use super::{Contents, StagePlan, Study};
 use crate::atomic_file;
 use crate::config::{ConfigError, StudyConfig};
+use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
 use crate::protocol::{RunFolder, StageKind};
 
 /// Where a study of a name goes when no folder is given.
@@ -21,12 +21,6 @@ pub struct StudyFolder {
     root: PathBuf,
 }
 
-/// Kept while a program works on a study; another one is refused meanwhile. Let go when dropped, or when the program dies.
-#[derive(Debug)]
-pub struct StudyLock {
-    _file: File,
-}
-
 /// What can be wrong with a study's folder.
 #[derive(Debug, thiserror::Error)]
 pub enum StudyFolderError {
@@ -37,8 +31,8 @@ pub enum StudyFolderError {
     #[error("{} holds no study: there is no study.ron; name the folder that `simtrot study CONFIG.ron` wrote", .0.display())]
     Nothing(PathBuf),
     /// Another program works on it.
-    #[error("{} is being worked on by another simtrot; look at it with `simtrot study status`, or wait until that one has ended", .0.display())]
-    Busy(PathBuf),
+    #[error("{0}; look at it with `simtrot study status {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
+    Busy(Busy),
     /// Reading or writing failed.
     #[error("{path}: {cause}", path = path.display())]
     Io {
@@ -93,28 +87,27 @@ impl StudyFolder {
     ///
     /// # Errors
     /// Foreign files, another program at work, or a folder that cannot be written.
-    pub fn begin(&self, study: &Study) -> Result<StudyLock, StudyFolderError> {
+    pub fn begin(&self, study: &Study) -> Result<FolderLock, StudyFolderError> {
         let io = |cause| StudyFolderError::Io { path: self.root.clone(), cause };
         std::fs::create_dir_all(&self.root).map_err(io)?;
-        let foreign = !self.holds_study() && std::fs::read_dir(&self.root).map_err(io)?.flatten().any(|entry| entry.file_name() != LOCK);
+        let is_content = |entry: std::fs::DirEntry| !is_lock_file(&entry.file_name());
+        let foreign = !self.holds_study() && std::fs::read_dir(&self.root).map_err(io)?.flatten().any(is_content);
         if foreign {
             return Err(StudyFolderError::Foreign(self.root.clone()));
         }
-        let file = File::create(self.root.join(LOCK)).map_err(io)?;
-        file.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => StudyFolderError::Busy(self.root.clone()),
-            std::fs::TryLockError::Error(cause) => io(cause),
+        let lock = FolderLock::take(&self.root).map_err(|error| match error {
+            LockError::Busy(busy) => StudyFolderError::Busy(busy),
+            LockError::Io { path, cause } => StudyFolderError::Io { path, cause },
         })?;
         self.write("study.ron", study.config.to_ron().as_bytes())?;
         self.write(CONTENTS, &serde_json::to_vec_pretty(&study.contents).expect("plain data becomes JSON"))?;
         self.remove_leftovers().map_err(io)?;
-        Ok(StudyLock { _file: file })
+        Ok(lock)
     }
 
-    /// Whether a program works on the study right now.
-    pub fn is_busy(&self) -> bool {
-        let lock = File::open(self.root.join(LOCK));
-        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+    /// The program that works on the study right now.
+    pub fn busy(&self) -> Option<Busy> {
+        Busy::look(&self.root)
     }
 
     /// Reads the study that lies there.
@@ -234,8 +227,6 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Held by whoever works on the study.
-const LOCK: &str = "study.lock";
 /// Begins the names of copies that are not whole yet.
 const TAKEN_OVER: &str = ".taken-over-";
 /// What the data held.
@@ -287,9 +278,9 @@ mod tests {
         let folder = StudyFolder::new(place.path().join("s"));
         assert!(matches!(folder.read(), Err(StudyFolderError::Nothing(_))));
         let lock = folder.begin(&study).unwrap();
-        assert!(matches!(folder.begin(&study), Err(StudyFolderError::Busy(_))) && folder.is_busy());
+        assert!(matches!(folder.begin(&study), Err(StudyFolderError::Busy(_))) && folder.busy().is_some());
         drop(lock);
-        assert!(!folder.is_busy());
+        assert!(folder.busy().is_none());
         assert!(folder.begin(&study).is_ok());
         assert_eq!(folder.read().unwrap().stages, study.stages);
         std::fs::write(place.path().join("thesis.txt"), "mine").unwrap();

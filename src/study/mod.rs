@@ -13,7 +13,7 @@ mod results;
 
 pub use contents::Contents;
 pub use estimate::Estimate;
-pub use folder::{StudyFolder, StudyFolderError, StudyLock};
+pub use folder::{StudyFolder, StudyFolderError};
 pub use plan::{Cell, Only, OnlyError, StagePlan, Study};
 pub use progress::{Progress, StudyState, Tally};
 pub use results::{AlongAxis, Comparison, Course, Group, Paired, Pretraining, Reading, Repeat, Role, Spread, StudyResults};

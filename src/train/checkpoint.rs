@@ -37,6 +37,9 @@ pub struct CheckpointInfo {
     pub version: String,
     /// Commit it was built from.
     pub commit: String,
+    /// Whether the probe or validation that was due at this step was still to be made.
+    #[serde(default)]
+    pub unmeasured: bool,
     /// Checkpoints and files whose weights it started from, nearest first.
     pub parents: Vec<String>,
     /// SHA-256 of the weights of the first parent when its encoder was taken over, in hexadecimal digits; none for a training from
@@ -79,6 +82,7 @@ impl CheckpointInfo {
             kind,
             step,
             best: None,
+            unmeasured: false,
             config: config.resolved(),
             dataset: dataset.clone(),
             version: crate::VERSION.to_owned(),
@@ -88,6 +92,19 @@ impl CheckpointInfo {
             cases: None,
             origin: None,
         }
+    }
+
+    /// Writes what the checkpoint at `place` tells of itself in place of what it told before.
+    ///
+    /// # Errors
+    /// The file system's; the older text is then still there.
+    pub fn rewrite(&self, place: &Path) -> Result<(), CheckpointError> {
+        let path = place.join(INFO);
+        crate::atomic_file::write(&path, &self.text()).map_err(|cause| CheckpointError::Save { path, cause })
+    }
+
+    fn text(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("plain data becomes JSON")
     }
 }
 
@@ -190,14 +207,13 @@ impl Checkpoint {
         std::fs::create_dir_all(folder).map_err(io(folder))?;
         Self::remove_leftovers(folder).map_err(io(folder))?;
         let fresh = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(folder).map_err(io(folder))?;
+        let at = |file: &str| io(&folder.join(name).join(file));
         write_weights(&fresh.path().join(WEIGHTS), &self.weights).map_err(|error| match error {
-            WeightsError::Io { source, .. } => io(&folder.join(name).join(WEIGHTS))(source),
+            WeightsError::Io { source, .. } => at(WEIGHTS)(source),
             other => other.into(),
         })?;
-        let info = serde_json::to_vec_pretty(&self.info).expect("plain data becomes JSON");
-        for (file, bytes) in [(OPTIMISER, &self.optimiser), (INFO, &info)] {
-            crate::atomic_file::write(&fresh.path().join(file), bytes).map_err(io(&folder.join(name).join(file)))?;
-        }
+        crate::atomic_file::write(&fresh.path().join(OPTIMISER), &self.optimiser).map_err(at(OPTIMISER))?;
+        crate::atomic_file::write(&fresh.path().join(INFO), &self.info.text()).map_err(at(INFO))?;
         let (place, old) = (folder.join(name), folder.join(format!(".{name}.old")));
         // A folder cannot be renamed over another one: the older one steps aside first, and `open` looks for it there.
         if old.exists() {

@@ -58,13 +58,15 @@ pub(super) struct Course<'a, M> {
     pub(super) parents: Parents,
     /// How the encoder moves beside the rest: by default alike.
     pub(super) pace: Pace,
+    /// Whether the probe or validation that is due at this step is still to be made.
+    pub(super) unmeasured: bool,
     owner: Owner<'a>,
     regime: Regime,
     optimiser: Optimiser,
     rhythm: Rhythm,
     /// The step at which this session ends.
     last: usize,
-    /// The best figure of all saves.
+    /// The best of the figures by which `best` is chosen.
     best: Option<f64>,
     /// Step of `checkpoints/last`.
     saved: Option<usize>,
@@ -94,10 +96,13 @@ impl<'a, M: NamedWeights> Course<'a, M> {
         start: impl FnOnce(M) -> Result<(M, Parents), CheckpointError>,
     ) -> Result<Self, TrainError> {
         let Owner { session, config, .. } = owner;
-        let (model, optimiser, step, best, parents) = match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
+        let (model, optimiser, info) = match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
             None => {
                 let (model, parents) = start(model)?;
-                (model, Optimiser::new(regime.optimiser), 0, None, parents)
+                let Parents { places: parents, sha256: parent_sha256 } = parents;
+                let fresh = CheckpointInfo::new(session.stage.kind, 0, config, owner.dataset);
+                let info = CheckpointInfo { parents, parent_sha256, ..fresh };
+                (model, Optimiser::new(regime.optimiser), info)
             }
             Some(checkpoint) => {
                 let place = session.checkpoints.join("last");
@@ -105,14 +110,15 @@ impl<'a, M: NamedWeights> Course<'a, M> {
                 session.require_as_long(&checkpoint.info, regime.steps)?;
                 let model = load_all(model, &checkpoint, &place)?;
                 let optimiser = Optimiser::from_bytes(regime.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
-                let CheckpointInfo { step, best, parents: places, parent_sha256: sha256, .. } = checkpoint.info;
-                (model, optimiser, step, best, Parents { places, sha256 })
+                (model, optimiser, checkpoint.info)
             }
         };
+        let CheckpointInfo { step, best, parents: places, parent_sha256: sha256, unmeasured, .. } = info;
+        let parents = Parents { places, sha256 };
         let last = session.last_step(step, regime.steps);
         let rhythm = Rhythm::new(regime.checkpoint_every, regime.checkpoint_minutes);
         let saved = (step > 0).then_some(step);
-        Ok(Self { model, step, parents, pace: Pace::default(), owner, regime, optimiser, rhythm, last, best, saved })
+        Ok(Self { model, step, parents, pace: Pace::default(), unmeasured, owner, regime, optimiser, rhythm, last, best, saved })
     }
 
     /// Tells that the stage began.
@@ -180,41 +186,87 @@ impl<'a, M: NamedWeights> Course<'a, M> {
         Ok((self, loss))
     }
 
-    /// Whether the training's own settings have a checkpoint written here: not one on request, by the clock or at the end of a session,
-    /// which a training that isn't cut off lacks.
-    pub(super) fn is_milestone(&self) -> bool {
-        self.is_complete() || self.rhythm.due_by_steps(self.step)
-    }
-
-    /// Whether this session ends here, `control` being what the worker wants.
-    pub(super) fn ends(&self, control: Control) -> bool {
-        !self.goes_on() || control == Control::Stop
-    }
-
-    /// Whether a checkpoint is due.
-    pub(super) fn save_due(&self, control: Control) -> bool {
-        self.ends(control) || control == Control::Save || self.rhythm.save_due(self.step)
-    }
-
-    /// Saves `last`, and `best` where `figure` is `better` than that of any save before.
-    pub(super) fn save(&mut self, figure: Option<f64>, better: fn(&f64, &f64) -> bool) -> Result<(), TrainError> {
-        let Owner { session, config, dataset, cases } = self.owner;
-        let is_best = figure.is_some_and(|figure| self.best.is_none_or(|best| better(&figure, &best)));
-        if is_best {
-            self.best = figure;
+    /// Does what the front end wants: saves at once, also while it holds.
+    pub(super) fn obey(&mut self) -> Result<(), TrainError> {
+        loop {
+            match (self.owner.session.control)() {
+                Control::Continue => return Ok(()),
+                Control::Save => self.save()?,
+                Control::Stop => return Err(TrainError::Stopped),
+            }
         }
-        let mut info = CheckpointInfo::new(session.stage.kind, self.step, config, dataset);
-        let Parents { places, sha256 } = self.parents.clone();
-        (info.best, info.parents, info.parent_sha256, info.cases) = (self.best, places, sha256, Some(cases));
-        session.save(&Checkpoint { info, weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() }, is_best)?;
-        self.saved = Some(self.step);
-        self.rhythm.saved();
+    }
+
+    /// Whether what is made every so many steps, and after the last, is due. A stop makes nothing due: a training that goes on
+    /// after one measures, and chooses its best, where an unbroken one does.
+    pub(super) fn is_due(&self, every: usize) -> bool {
+        self.is_complete() || self.step.is_multiple_of(every)
+    }
+
+    /// Whether a checkpoint is due, or this session's last.
+    pub(super) fn save_due(&self) -> bool {
+        !self.goes_on() || self.rhythm.save_due(self.step)
+    }
+
+    /// Saves `last`. Before the first step there is nothing to save.
+    pub(super) fn save(&mut self) -> Result<(), TrainError> {
+        if self.step > 0 {
+            self.owner.session.save(&self.checkpoint(), "last")?;
+            self.saved = Some(self.step);
+            self.rhythm.saved();
+        }
         Ok(())
     }
 
-    /// What was trained, and how it ended, `control` being what the worker wanted last.
-    pub(super) fn finish(self, control: Control) -> (M, Ending) {
-        let ending = if self.is_complete() && control != Control::Stop { Ending::Completed } else { Ending::Stopped };
+    /// Saves `best` where `figure` is `better` than every one before.
+    pub(super) fn choose(&mut self, figure: f64, better: fn(&f64, &f64) -> bool) -> Result<(), TrainError> {
+        if self.best.is_none_or(|best| better(&figure, &best)) {
+            self.best = Some(figure);
+            self.owner.session.save(&self.checkpoint(), "best")?;
+        }
+        Ok(())
+    }
+
+    /// Notes that what was due at this step is measured, in the checkpoint as well: a training that goes on from it does not
+    /// measure again.
+    pub(super) fn measured(&mut self) -> Result<(), TrainError> {
+        self.unmeasured = false;
+        if self.saved == Some(self.step) {
+            self.info().rewrite(&self.owner.session.checkpoints.join("last"))?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { info: self.info(), weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() }
+    }
+
+    fn info(&self) -> CheckpointInfo {
+        let Owner { session, config, dataset, cases } = self.owner;
+        let (best, unmeasured) = (self.best, self.unmeasured);
+        let Parents { places: parents, sha256: parent_sha256 } = self.parents.clone();
+        CheckpointInfo {
+            best,
+            parents,
+            parent_sha256,
+            unmeasured,
+            cases: Some(cases),
+            ..CheckpointInfo::new(session.stage.kind, self.step, config, dataset)
+        }
+    }
+
+    /// What was trained, and how it ended.
+    pub(super) fn finish(self, stopped: bool) -> (M, Ending) {
+        let ending = if self.is_complete() && !stopped { Ending::Completed } else { Ending::Stopped };
         (self.model, ending)
+    }
+}
+
+/// Whether a piece of work was ended by the front end; another error stays one.
+pub(super) fn is_stop(result: Result<(), TrainError>) -> Result<bool, TrainError> {
+    match result {
+        Ok(()) => Ok(false),
+        Err(TrainError::Stopped) => Ok(true),
+        Err(error) => Err(error),
     }
 }

@@ -6,17 +6,18 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cases::sources;
-use super::course::{Course, Owner, Parents};
+use super::course::{Course, Owner, Parents, is_stop};
+use super::session::Obey;
 use super::transfer::{load_all, transfer_encoder};
-use super::{CaseSet, Checkpoint, Control, DatasetInfo, Ending, Pace, Session, TrainError};
+use super::{CaseSet, Checkpoint, DatasetInfo, Ending, Pace, Session, TrainError};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Loss, classes_from_host};
 use crate::protocol::{Event, StageKind};
 use crate::sampling::{CaseOrder, LabelledBatch, LabelledPlan, SamplingError};
 
-/// Measures a network on the validation cases.
-pub type Validate<'a> = dyn Fn(&Segmenter) -> Result<f64, TrainError> + 'a;
+/// Measures a network on the validation cases; asks before each window.
+pub type Validate<'a> = dyn Fn(&Segmenter, &mut Obey<'_>) -> Result<f64, TrainError> + 'a;
 
 /// What a fine-tuning works on.
 pub struct Finetune<'a> {
@@ -77,17 +78,18 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     if let (Some(report), Some(from)) = (taken_over, course.parents.places.first()) {
         session.emit(Event::Transfer { stage: session.stage.clone(), from: from.clone(), report });
     }
-    let mut control = Control::Continue;
-    while course.goes_on() && control != Control::Stop {
+    // An earlier session may have been stopped during its last validation.
+    let mut stopped = is_stop(validate(&mut course, session, work))?;
+    while course.goes_on() && !stopped {
         (course, _) = course.advance(&mut batches, look, |network| network)?;
-        control = (session.control)();
-        let figure = validate(&course, session, work)?;
-        if course.save_due(control) || figure.is_some() {
-            // Without validation cases there is no best: a training loss would choose the most overfitted.
-            course.save(figure, f64::gt)?;
+        course.unmeasured = work.validate.is_some() && course.is_due(settings.validate_every);
+        stopped = is_stop(course.obey())?;
+        if stopped || course.unmeasured || course.save_due() {
+            course.save()?;
         }
+        stopped = stopped || is_stop(validate(&mut course, session, work))?;
     }
-    Ok(course.finish(control))
+    Ok(course.finish(stopped))
 }
 
 /// One batch through the network.
@@ -108,16 +110,12 @@ fn batches(work: &Finetune<'_>) -> Result<impl Fn(u64) -> Result<LabelledBatch, 
     Ok(move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step))
 }
 
-/// Dice on the validation cases where it is due.
-fn validate(
-    course: &Course<'_, Segmenter>,
-    session: &Session<'_>,
-    work: &Finetune<'_>,
-) -> Result<Option<f64>, TrainError> {
-    // Not where a session is cut off: a training in one piece does not validate there, and must choose the same best checkpoint.
-    let due = course.is_complete() || course.step.is_multiple_of(work.config.finetune.validate_every);
-    let Some(validate) = work.validate.filter(|_| due) else { return Ok(None) };
-    let dice_mean = validate(&course.model.valid())?;
+/// Dice on the validation cases where it is due. One that is cut off is made when the training goes on.
+fn validate(course: &mut Course<'_, Segmenter>, session: &Session<'_>, work: &Finetune<'_>) -> Result<(), TrainError> {
+    let Some(validate) = work.validate.filter(|_| course.unmeasured) else { return Ok(()) };
+    let dice_mean = validate(&course.model.valid(), &mut || course.obey())?;
     session.emit(Event::Validation { stage: session.stage.clone(), step: course.step, dice_mean });
-    Ok(Some(dice_mean))
+    // Without validation cases there is no best: a training loss would choose the most overfitted.
+    course.choose(dice_mean, f64::gt)?;
+    course.measured()
 }

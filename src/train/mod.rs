@@ -27,5 +27,9 @@ pub use pace::Pace;
 pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData, Probed};
 pub use schedule::lr;
-pub use session::{Control, Ending, Session, TrainError};
+pub use session::{Control, Ending, Obey, Session, TrainError};
 pub use transfer::transfer_encoder;
+
+#[cfg(test)]
+#[path = "stopping_tests.rs"]
+mod stopping_tests;

@@ -6,9 +6,9 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::cases::sources;
-use super::course::{Course, Owner, Parents};
+use super::course::{Course, Owner, Parents, is_stop};
 use super::transfer::load_all;
-use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Probe, Session, TrainError};
+use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Ending, Probe, Session, TrainError};
 use crate::config::RunConfig;
 use crate::model::{Encoder, NamedWeights, Pass, Task, TokenEncoder as _, load_named};
 use crate::objective::{Loss, Objective as _, Pretext, Setup};
@@ -100,22 +100,23 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
     let mut batches = course.batches(batches(work, &course.model)?);
 
     course.announce();
-    if course.step == 0 {
-        probe(&course, session, work);
-    }
-    let mut control = Control::Continue;
-    while course.goes_on() && control != Control::Stop {
+    // An earlier session may have been stopped during its last probe.
+    course.unmeasured |= course.step == 0;
+    let mut stopped = is_stop(probe(&mut course, session, work))?;
+    while course.goes_on() && !stopped {
         let loss;
         (course, loss) = course.advance(&mut batches, look, Pretraining::follow)?;
-        if course.step.is_multiple_of(settings.probe_every) || course.is_complete() {
-            probe(&course, session, work);
+        course.unmeasured = work.probe.is_some() && course.is_due(settings.probe_every);
+        stopped = is_stop(course.obey())?;
+        if course.is_due(settings.checkpoint_every) {
+            course.choose(loss, f64::lt)?;
         }
-        control = (session.control)();
-        if course.save_due(control) {
-            course.save(course.is_milestone().then_some(loss), f64::lt)?;
+        if stopped || course.unmeasured || course.save_due() {
+            course.save()?;
         }
+        stopped = stopped || is_stop(probe(&mut course, session, work))?;
     }
-    Ok(course.finish(control))
+    Ok(course.finish(stopped))
 }
 
 /// One batch of views through the network.
@@ -135,20 +136,22 @@ fn batches(
     Ok(move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step))
 }
 
-/// Measures collapse, and the baselines beside it while the encoder is untrained.
-fn probe(course: &Course<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) {
-    let Some(probe) = work.probe else { return };
+/// Measures collapse where it is due, and the baselines beside it while the encoder is untrained. A probe that is cut off is made
+/// when the training goes on.
+fn probe(course: &mut Course<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) -> Result<(), TrainError> {
+    let Some(probe) = work.probe.filter(|_| course.unmeasured) else { return Ok(()) };
     let (encoder, pretext) = (course.model.encoder.valid(), course.model.pretext.valid());
-    let probed = probe.measure(&encoder, Some(&pretext));
+    let probed = probe.measure(&encoder, Some(&pretext), &mut || course.obey())?;
     (session.show)(probe.preview(&probed, &session.stage, course.step));
     let collapse = Box::new(probed.collapse);
     if course.step == 0 {
         session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
-        for (name, collapse) in probe.baselines(&encoder, Some(&pretext)) {
+        for (name, collapse) in probe.baselines(&encoder, Some(&pretext), &mut || course.obey())? {
             session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
         }
     }
     session.emit(Event::Probe { stage: session.stage.clone(), step: course.step, collapse });
+    course.measured()
 }
 
 #[cfg(test)]

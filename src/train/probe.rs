@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::CaseSet;
 use super::cases::sources;
+use super::{CaseSet, Obey, TrainError};
 use crate::config::ProbeConfig;
 use crate::metrics::collapse::{self, Collapse, LabelledBank, TokenBank, label_probe};
 use crate::model::{Encoder, Pass, TokenEncoder as _};
@@ -86,8 +86,11 @@ impl Probe {
     }
 
     /// The collapse numbers of an encoder, and of what heads that compare tokens make of them.
-    pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> Probed {
-        self.look(encoder, pretext, |bank, crop| bank.input(ProbeInput::Upright, crop), true)
+    ///
+    /// # Errors
+    /// Those of `obey`, which is asked before each batch of crops.
+    pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>, obey: &mut Obey<'_>) -> Result<Probed, TrainError> {
+        self.look((encoder, pretext), |bank, crop| bank.input(ProbeInput::Upright, crop), true, obey)
     }
 
     /// The tokens of the first crop of a few volumes, with the crops themselves, to be looked at.
@@ -116,21 +119,36 @@ impl Probe {
     }
 
     /// The numbers of inputs without anatomy: a constant, and white noise.
-    pub fn baselines(&self, encoder: &Encoder, pretext: Option<&Pretext>) -> [(&'static str, CollapsePair); 2] {
-        [("constant", ProbeInput::Constant), ("noise", ProbeInput::Noise)]
-            .map(|(name, input)| (name, self.look(encoder, pretext, |bank, crop| bank.input(input, crop), false).collapse))
+    ///
+    /// # Errors
+    /// Those of `obey`, which is asked before each batch of crops.
+    pub fn baselines(
+        &self,
+        encoder: &Encoder,
+        pretext: Option<&Pretext>,
+        obey: &mut Obey<'_>,
+    ) -> Result<[(&'static str, CollapsePair); 2], TrainError> {
+        let mut of =
+            |input| Ok::<_, TrainError>(self.look((encoder, pretext), |bank, crop| bank.input(input, crop), false, obey)?.collapse);
+        Ok([("constant", of(ProbeInput::Constant)?), ("noise", of(ProbeInput::Noise)?)])
     }
 
-    fn look(&self, encoder: &Encoder, pretext: Option<&Pretext>, input: impl Fn(&ProbeBank, usize) -> Vec<f32>, labelled: bool) -> Probed {
+    fn look(
+        &self,
+        network: (&Encoder, Option<&Pretext>),
+        input: impl Fn(&ProbeBank, usize) -> Vec<f32>,
+        labelled: bool,
+        obey: &mut Obey<'_>,
+    ) -> Result<Probed, TrainError> {
         let frame = self.bank.frame();
         let values = self.bank.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
         let turned = |element: crate::sampling::SpatialElement, crop: &[f32]| element.apply(crop, channels, frame.crop);
-        let through = |bank: &ProbeBank, make: &dyn Fn(usize) -> Vec<f32>| self.encode(bank, encoder, pretext, make);
-        let upright = through(&self.bank, &|crop| input(&self.bank, crop));
-        let turned_bank = through(&self.bank, &|crop| turned(self.bank.turns()[crop], &input(&self.bank, crop)));
-        let reflected = through(&self.bank, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.bank, crop)));
-        let fitting = self.fitting.as_ref().filter(|_| labelled).map(|bank| through(bank, &|crop| input(bank, crop)));
+        let mut through = |bank: &ProbeBank, make: &dyn Fn(usize) -> Vec<f32>| self.encode(bank, network, make, obey);
+        let upright = through(&self.bank, &|crop| input(&self.bank, crop))?;
+        let turned_bank = through(&self.bank, &|crop| turned(self.bank.turns()[crop], &input(&self.bank, crop)))?;
+        let reflected = through(&self.bank, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.bank, crop)))?;
+        let fitting = self.fitting.as_ref().filter(|_| labelled).map(|bank| through(bank, &|crop| input(bank, crop))).transpose()?;
         let pick = |part: fn(&Banks) -> Option<&TokenBank>| {
             let original = part(&upright)?;
             let labels = fitting.as_ref().and_then(|fitting| {
@@ -145,7 +163,7 @@ impl Probe {
         };
         let encoder = pick(|banks| Some(&banks.encoder)).expect("every encoder has tokens");
         let projected = pick(|banks| banks.projected.as_ref());
-        Probed { collapse: CollapsePair { projected, encoder }, upright }
+        Ok(Probed { collapse: CollapsePair { projected, encoder }, upright })
     }
 
     /// Tokens with the shares of the labels in their blocks, background left out.
@@ -155,12 +173,19 @@ impl Probe {
         LabelledBank { tokens, labels: classes - 1, shares }
     }
 
-    fn encode(&self, bank: &ProbeBank, encoder: &Encoder, pretext: Option<&Pretext>, make: &dyn Fn(usize) -> Vec<f32>) -> Banks {
+    fn encode(
+        &self,
+        bank: &ProbeBank,
+        (encoder, pretext): (&Encoder, Option<&Pretext>),
+        make: &dyn Fn(usize) -> Vec<f32>,
+        obey: &mut Obey<'_>,
+    ) -> Result<Banks, TrainError> {
         let device = device_of(encoder);
         let [samples, channels, depth, height, width] = bank.shape();
         let (mut encoded, mut projected) = (Vec::new(), Vec::new());
         let (mut encoder_dim, mut projected_dim, mut positions) = (0, None, bank.frame().grid());
         for first in (0..samples).step_by(CROPS_AT_ONCE) {
+            obey()?;
             let crops = first..(first + CROPS_AT_ONCE).min(samples);
             let shape = [crops.len(), channels, depth, height, width];
             let volume = Tensor::<5>::from_data(TensorData::new(crops.flat_map(make).collect::<Vec<f32>>(), shape), &device);
@@ -177,7 +202,7 @@ impl Probe {
         }
         let volumes = samples / self.crops;
         let bank = |tokens, dim| TokenBank { volumes, crops: self.crops, positions, dim, tokens };
-        Banks { encoder: bank(encoded, encoder_dim), projected: projected_dim.map(|dim| bank(projected, dim)) }
+        Ok(Banks { encoder: bank(encoded, encoder_dim), projected: projected_dim.map(|dim| bank(projected, dim)) })
     }
 }
 

@@ -35,9 +35,12 @@ pub struct Session<'a> {
     pub emit: &'a dyn Fn(Event),
     /// Takes the tokens of a probe, to be shown and kept.
     pub show: &'a dyn Fn(TokenPreview),
-    /// Asked once for each optimiser step; blocks while paused.
+    /// Asked once for each optimiser step, and for each window or batch of what is measured in between; blocks while paused.
     pub control: &'a dyn Fn() -> Control,
 }
+
+/// Called between two pieces of work: does what the front end wants. The error is [`TrainError::Stopped`] where that is to end.
+pub type Obey<'a> = dyn FnMut() -> Result<(), TrainError> + 'a;
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,9 @@ pub enum TrainError {
     /// Drawing a batch failed.
     #[error("preparing a batch failed: {0}")]
     Sampling(#[from] crate::sampling::SamplingError),
+    /// No fault: the front end asked for it.
+    #[error("stopped")]
+    Stopped,
     /// A checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] super::CheckpointError),
@@ -92,13 +98,9 @@ impl Rhythm {
 
     /// Whether a checkpoint is due after `step` steps.
     pub(super) fn save_due(&self, step: usize) -> bool {
+        let by_steps = self.every > 0 && step.is_multiple_of(self.every);
         let by_minutes = self.minutes > 0.0 && self.saved.elapsed().as_secs_f64() >= self.minutes * 60.0;
-        self.due_by_steps(step) || by_minutes
-    }
-
-    /// Whether one is due whatever the clock says.
-    pub(super) fn due_by_steps(&self, step: usize) -> bool {
-        self.every > 0 && step.is_multiple_of(self.every)
+        by_steps || by_minutes
     }
 
     pub(super) fn saved(&mut self) {
@@ -138,22 +140,19 @@ impl Session<'_> {
         let planned = if info.kind == StageKind::Pretrain { info.config.pretrain.steps } else { info.config.finetune.steps };
         if planned != steps && done > 0 {
             let text = format!(
-                "{stage}: its first {done} steps were made for a training of {planned}; a schedule of learning rates that depends on the                  length makes it another training than one of {steps} from the start"
+                "{stage}: its first {done} steps were made for a training of {planned}; a schedule of learning rates that depends on the \
+                 length makes it another training than one of {steps} from the start"
             );
             self.emit(Event::Notice { severity: Severity::Info, text });
         }
         Ok(())
     }
 
-    /// Saves `last`, and `best` too where `is_best`, and tells so.
-    pub(super) fn save(&self, checkpoint: &Checkpoint, is_best: bool) -> Result<(), TrainError> {
-        // The best first: cut off between the two, the training goes on from the older `last` and finds the same best again.
-        let names = if is_best { &["best", "last"][..] } else { &["last"] };
-        for name in names {
-            checkpoint.save(&self.checkpoints, name)?;
-            let path = format!("checkpoints/{name}");
-            self.emit(Event::Checkpoint { stage: self.stage.clone(), step: checkpoint.info.step, path, best: *name == "best" });
-        }
+    /// Saves `last` or `best`, and tells so.
+    pub(super) fn save(&self, checkpoint: &Checkpoint, name: &str) -> Result<(), TrainError> {
+        checkpoint.save(&self.checkpoints, name)?;
+        let path = format!("checkpoints/{name}");
+        self.emit(Event::Checkpoint { stage: self.stage.clone(), step: checkpoint.info.step, path, best: name == "best" });
         Ok(())
     }
 

@@ -291,21 +291,30 @@ pub(super) fn prepare(
     let stage = Stage { kind: StageKind::Prepare, arm };
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
     let began = std::time::Instant::now();
-    let (sender, progress) = std::sync::mpsc::channel();
+    let (sender, questions) = std::sync::mpsc::channel();
     let cases = std::thread::scope(|scope| {
         let work = scope.spawn(move || {
-            let tell = std::sync::Mutex::new(sender);
+            let ask = std::sync::Mutex::new(sender);
             let cache = crate::folders::cache().join("volumes");
-            preprocess::prepare(dataset, names, config, Some(&cache), &|done, total| {
+            preprocess::prepare_while(dataset, names, config, Some(&cache), &|done, total| {
+                let (sender, answer) = std::sync::mpsc::channel();
                 // The receiver only goes away with this scope.
-                let _ = tell.lock().expect("no thread panics while it tells").send((done, total));
+                let _ = ask.lock().expect("no thread panics while it asks").send((done, total, sender));
+                answer.recv().unwrap_or(false)
             })
         });
-        for (done, total) in progress {
-            recorder.emit(Event::Progress { stage: stage.clone(), done, total });
+        let mut told = 0;
+        for (done, total, answer) in questions {
+            if done > told {
+                recorder.emit(Event::Progress { stage: stage.clone(), done, total });
+                told = done;
+            }
+            // No case is begun while the job is paused: its thread waits for the answer.
+            let _ = answer.send(recorder.goes_on());
         }
         work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })?;
+    })?
+    .ok_or(JobError::Stopped)?;
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
     Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

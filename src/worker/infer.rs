@@ -9,9 +9,10 @@ use super::measure::segment;
 use super::{Ended, JobError, Recorder};
 use crate::config::DataSource;
 use crate::device::Opened;
+use crate::folder_lock::{FolderLock, LockError};
 use crate::infer::export::{to_source, write_segmentation};
 use crate::preprocess::{self, Case};
-use crate::protocol::{Event, Preview, SegmentationPreview, Stage, StageKind};
+use crate::protocol::{Event, Preview, RunFolderError, SegmentationPreview, Stage, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::naming::{channel_suffix, stem};
 use crate::volume::{CaseSource, Dataset, VolumeSource};
@@ -59,6 +60,9 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     };
     let output = |case: &CaseSource| Some(job.out.as_ref()?.join(format!("{}.nii.gz", case.name)));
     let outputs: Vec<PathBuf> = cases.iter().filter_map(output).collect();
+    if let Some(out) = &job.out {
+        recorder.hold(lock(out)?);
+    }
     refuse_to_overwrite(job, &outputs)?;
 
     recorder.start("infer", &opened.description, labels.values().cloned().collect());
@@ -74,7 +78,7 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
             if job.out.is_none() {
                 show.so_far(done, windows, found);
             }
-            recorder.control()
+            recorder.goes_on()
         };
         let Some(classes) = segment(&network, &case, (&config, values.len()), &opened.device, &mut watch)? else {
             return Ok(Ended::Stopped);
@@ -155,6 +159,17 @@ fn cases(inputs: &[PathBuf]) -> Result<Vec<CaseSource>, JobError> {
         ))),
         None => Ok(cases),
     }
+}
+
+/// Keeps other programs from writing segmentations into the same folder.
+fn lock(out: &Path) -> Result<FolderLock, JobError> {
+    std::fs::create_dir_all(out).map_err(|cause| RunFolderError::Io { path: out.to_owned(), cause })?;
+    FolderLock::take(out).map_err(|error| match error {
+        LockError::Busy(busy) => {
+            JobError::Input(format!("{busy}; wait until it has ended, or stop it with `simtrot stop {}`", out.display()))
+        }
+        LockError::Io { path, cause } => RunFolderError::Io { path, cause }.into(),
+    })
 }
 
 fn refuse_to_overwrite(job: &InferJob, outputs: &[PathBuf]) -> Result<(), JobError> {

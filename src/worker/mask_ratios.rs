@@ -9,7 +9,7 @@ use crate::config::{DataSource, RunConfig};
 use crate::device::Opened;
 use crate::protocol::{Event, Severity, Stage, StageKind};
 use crate::sampling::CaseOrder;
-use crate::train::{CaseSet, Checkpoint, CheckpointError, Control, MaskTrial, load_encoder};
+use crate::train::{CaseSet, Checkpoint, CheckpointError, MaskTrial, load_encoder};
 use crate::volume::Dataset;
 
 /// A checkpoint, volumes, and the mask ratios to try on them.
@@ -58,7 +58,7 @@ pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recor
     // Draw by draw, so that the whole curve is there early and its spread grows.
     let points = (0..job.draws).flat_map(|draw| job.ratios.iter().map(move |&ratio| (draw, ratio)));
     for (done, (draw, mask_ratio)) in points.enumerate() {
-        if recorder.control() == Control::Stop {
+        if !recorder.goes_on() {
             return Ok(Ended::Stopped);
         }
         match trial.point(mask_ratio, draw)? {

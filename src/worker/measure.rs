@@ -15,7 +15,7 @@ use crate::metrics::CaseScore;
 use crate::model::Segmenter;
 use crate::preprocess::Case;
 use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind};
-use crate::train::{CaseSet, Checkpoint, Control, TrainError, Validate, load_segmenter};
+use crate::train::{CaseSet, Checkpoint, TrainError, Validate, load_segmenter};
 use crate::volume::nifti;
 
 /// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.
@@ -29,8 +29,8 @@ pub(super) struct TestPlace<'a> {
     pub(super) recorder: &'a Recorder,
 }
 
-/// What happens on the way: windows done, windows in all, classes so far; and what the front end wants.
-pub(super) type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> Control + 'a;
+/// Called before each window: windows done, windows in all, classes so far. It tells whether to go on.
+pub(super) type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> bool + 'a;
 
 /// The class of each voxel of a prepared case; None when `watch` asks to stop.
 pub(super) fn segment(
@@ -42,10 +42,8 @@ pub(super) fn segment(
 ) -> Result<Option<Vec<u8>>, SlidingWindowError> {
     let window = SlidingWindow::new(&config.infer, config.finetune.crop_size, WINDOW_BATCH);
     let mut predict = predictor(network, device);
-    let mut watch = |done, windows, found: &[u8]| match watch(done, windows, found) {
-        Control::Stop => ControlFlow::Break(()),
-        Control::Continue | Control::Save => ControlFlow::Continue(()),
-    };
+    let mut watch =
+        |done, windows, found: &[u8]| if watch(done, windows, found) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
     match window.segment_in_sight(&case.image, classes, &mut predict, &mut watch) {
         Ok(segmentation) => Ok(Some(segmentation)),
         Err(SlidingWindowError::Stopped { .. }) => Ok(None),
@@ -67,7 +65,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     let regions = regions(&plan.dataset.labels, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
-        let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.control())? else {
+        let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
             return Ok(Ended::Stopped);
         };
         let prediction = crate::infer::export::to_source(classes, &case.way_back, &values);
@@ -84,20 +82,26 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     Ok(Ended::Completed)
 }
 
-/// Mean Dice over validation cases and classes, on the prepared grids; None without labelled validation cases.
+/// Mean Dice over validation cases and classes, on the prepared grids; no validator without labelled validation cases.
 pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {
     if cases.iter().all(|case| case.case.label.is_none()) {
         return None;
     }
     let classes = plan.dataset.class_count();
-    Some(Box::new(move |network| {
+    Some(Box::new(move |network, obey| {
         let (mut sum, mut count) = (0.0, 0_usize);
         for case in cases.iter() {
             let Some(truth) = &case.case.label else { continue };
-            let mut never = |_: usize, _: usize, _: &[u8]| Control::Continue;
-            let found = segment(network, &case.case, (config, classes), device, &mut never)
+            // Windows only know how to stop: why is told afterwards.
+            let mut answer = Ok(());
+            let mut watch = |_: usize, _: usize, _: &[u8]| {
+                answer = obey();
+                answer.is_ok()
+            };
+            let found = segment(network, &case.case, (config, classes), device, &mut watch)
                 .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
-            let found = found.expect("nobody asked to stop");
+            answer?;
+            let found = found.expect("nothing else ends the windows early");
             for class in 1..classes as u8 {
                 let (t, p) = (truth.iter().filter(|&&v| v == class).count(), found.iter().filter(|&&v| v == class).count());
                 if t + p > 0 {

@@ -1,11 +1,13 @@
 //! The one thread that owns the device: takes a job, tells events, obeys commands.
 
+mod attach;
 mod data;
 mod infer;
 mod make;
 mod mask_ratios;
 mod measure;
 mod offered;
+mod outbox;
 mod probe;
 mod record;
 mod stage;
@@ -20,14 +22,15 @@ use std::thread::JoinHandle;
 
 use crate::config::RunConfig;
 use crate::device::{DeviceChoice, DeviceError, Opened};
-use crate::protocol::{Command, Event, Outcome, Preview, Record, RunFolder, RunFolderError, StageKind};
+use crate::protocol::{Command, Outcome, Preview, Record, RunFolder, RunFolderError, StageKind};
+use crate::stop_signal::JobGuard;
 use crate::train::{CheckpointError, TrainError};
 use crate::volume::{DataError, DataErrors, Fault};
 use record::Recorder;
 use stage::Place;
 use work::Work;
 
-/// Events that may wait for a lagging front end before droppable ones are dropped.
+/// Events that may wait for a lagging front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 1024;
 
 /// Previews that may wait for a front end: it wants the newest, and they are large.
@@ -45,7 +48,7 @@ pub struct RunHandle {
     pub events: Receiver<Record>,
     /// Something to look at while the job runs; dropped while a front end lags or has none of it.
     pub previews: Receiver<Preview>,
-    /// What to do; read once for each optimiser step or inference window.
+    /// What to do; read once for each optimiser step, window and case. A front end that drops it has the job saved and stopped.
     pub commands: SyncSender<Command>,
     /// The worker's thread; joins after `Finished`.
     pub join: JoinHandle<Outcome>,
@@ -73,11 +76,22 @@ pub enum Job {
     MaskRatios(MaskRatiosJob),
 }
 
+pub use attach::attach;
 pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
 pub use offered::{OfferedDevice, offered_devices};
 pub use probe::ProbeJob;
 pub use study::{StudyEvent, StudyHandle, StudyJob, spawn_study};
+
+impl Job {
+    /// The run that it makes, if it makes one.
+    fn folder(&self) -> Option<&RunFolder> {
+        match self {
+            Self::Compare(training) | Self::Pretrain(training) | Self::Finetune { training, .. } => Some(&training.folder),
+            Self::Infer(_) | Self::Probe(_) | Self::MaskRatios(_) => None,
+        }
+    }
+}
 
 /// A run to make, or to go on with.
 #[derive(Clone, Debug)]
@@ -115,7 +129,7 @@ enum JobError {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(TrainError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
@@ -124,6 +138,15 @@ enum JobError {
     Evaluate(#[from] crate::evaluate::EvaluateError),
     #[error("{0}")]
     Input(String),
+    /// No fault: somebody asked for it, where there was nothing to save.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl From<TrainError> for JobError {
+    fn from(error: TrainError) -> Self {
+        if matches!(error, TrainError::Stopped) { Self::Stopped } else { Self::Train(error) }
+    }
 }
 
 impl From<DataError> for JobError {
@@ -148,7 +171,7 @@ impl JobError {
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
             Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
-            Self::Segment(_) => false,
+            Self::Train(TrainError::Stopped) | Self::Segment(_) | Self::Stopped => false,
         }
     }
 }
@@ -176,6 +199,7 @@ fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(COMMAND_QUEUE);
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
+    let guard = JobGuard::begin();
     let work = move || {
         let mut recorder = Recorder::new(sender, preview_sender, receiver);
         let mut work = || carry_out(&job, &device, &mut recorder);
@@ -185,11 +209,13 @@ fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
         }));
         let outcome = match result {
             Ok(Ok(Ended::Completed | Ended::CutShort)) => Outcome::Completed,
-            Ok(Ok(Ended::Stopped)) => Outcome::Stopped,
+            Ok(Ok(Ended::Stopped) | Err(JobError::Stopped)) => Outcome::Stopped,
             Ok(Err(error)) => Outcome::Failed { message: error.to_string(), bad_input: error.is_bad_input() },
             Err(panic) => Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false },
         };
-        recorder.emit(Event::Finished { outcome: outcome.clone() });
+        let mut untold = recorder.finish(outcome.clone());
+        drop(guard);
+        untold.flush();
         outcome
     };
     let join =
@@ -206,6 +232,9 @@ fn own_threads(at_once: usize) -> rayon::ThreadPool {
 }
 
 fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {
+    if let Some(folder) = job.folder() {
+        folder.require_free()?;
+    }
     let opened: Opened = crate::device::open(device)?;
     match job {
         Job::Compare(training) => make::make(&Work::of_arms(training)?, &Place { training, opened: &opened, recorder }),
@@ -226,3 +255,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     format!("an internal error ended the job: {text}. What was saved is intact; --resume goes on from the last checkpoint")
 }
+
+#[cfg(test)]
+#[path = "front_end_tests.rs"]
+mod tests;

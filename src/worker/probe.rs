@@ -9,7 +9,7 @@ use crate::config::DataSource;
 use crate::device::Opened;
 use crate::protocol::Severity;
 use crate::protocol::{Event, Stage, StageKind};
-use crate::train::{Checkpoint, Probe, ProbeData, load_encoder, untrained};
+use crate::train::{Checkpoint, Probe, ProbeData, TrainError, load_encoder, untrained};
 use crate::volume::Dataset;
 
 /// A checkpoint and the volumes to measure it on.
@@ -51,7 +51,8 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let began = std::time::Instant::now();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: 1, done: 0 });
     let (encoder, pretext) = load_encoder(&checkpoint, &place, &opened.device)?;
-    let probed = probe.measure(&encoder, pretext.as_ref());
+    let mut obey = || if recorder.goes_on() { Ok(()) } else { Err(TrainError::Stopped) };
+    let probed = probe.measure(&encoder, pretext.as_ref(), &mut obey)?;
     recorder.show_tokens(probe.preview(&probed, &stage, checkpoint.info.step), None);
     let collapse = Box::new(probed.collapse);
     let fresh = untrained(&checkpoint.info, &opened.device);
@@ -62,9 +63,9 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
         let task = config.pretrain.task.title(config.pretrain.weight);
         recorder.notice(Severity::Info, format!("{task} compares no tokens: the numbers are those of the encoder's tokens"));
     }
-    recorder
-        .emit(Event::Baseline { name: "untrained".to_owned(), collapse: Box::new(probe.measure(&fresh.encoder, fresh_pretext).collapse) });
-    for (name, collapse) in probe.baselines(&fresh.encoder, fresh_pretext) {
+    let collapse_untrained = Box::new(probe.measure(&fresh.encoder, fresh_pretext, &mut obey)?.collapse);
+    recorder.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse_untrained });
+    for (name, collapse) in probe.baselines(&fresh.encoder, fresh_pretext, &mut obey)? {
         recorder.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
     }
     recorder.emit(Event::Probe { stage: stage.clone(), step: checkpoint.info.step, collapse });

@@ -4,15 +4,22 @@ use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::time::{Duration, Instant};
 
+use super::outbox::Outbox;
 use super::{JobError, Start, Training};
 use crate::device::{DeviceDescription, DeviceKind};
+use crate::folder_lock::FolderLock;
 use crate::protocol::{
-    Command, Environment, Event, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary, TRAINING_VERSION, TokenPreview,
+    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary,
+    TRAINING_VERSION, TokenPreview,
 };
+use crate::stop_signal;
 use crate::train::Control;
+
+/// How often a paused job looks for a signal or for a wish that was left in its folder.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The worker's ear and mouth.
 pub(super) struct Recorder {
@@ -22,12 +29,15 @@ pub(super) struct Recorder {
 
 struct Inner {
     file: Option<File>,
-    front_end: Option<SyncSender<Record>>,
-    previews: SyncSender<Preview>,
+    /// Keeps other programs out of the folder that the job writes into.
+    lock: Option<FolderLock>,
+    front_end: Outbox<Record>,
+    previews: Outbox<Preview>,
     began: Instant,
     /// Seconds that earlier sessions of a resumed run took.
     before_secs: f64,
     state: RunState,
+    paused: bool,
     stop_seen: bool,
 }
 
@@ -35,11 +45,13 @@ impl Recorder {
     pub(super) fn new(front_end: SyncSender<Record>, previews: SyncSender<Preview>, commands: Receiver<Command>) -> Self {
         let inner = Inner {
             file: None,
-            front_end: Some(front_end),
-            previews,
+            lock: None,
+            front_end: Outbox::new(front_end),
+            previews: Outbox::new(previews),
             began: Instant::now(),
             before_secs: 0.0,
             state: RunState::default(),
+            paused: false,
             stop_seen: false,
         };
         Self { inner: RefCell::new(inner), commands }
@@ -51,23 +63,26 @@ impl Recorder {
         let io = |cause| RunFolderError::Io { path: folder.events_path(), cause };
         match training.start {
             Start::Resume => {
-                folder.resume()?;
-                let state = folder.replay()?;
-                // A line that a crash cut off would corrupt the record in its middle once more is appended.
-                let text = std::fs::read(folder.events_path()).map_err(io)?;
-                let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+                self.hold(folder.resume()?);
+                let (state, records) = folder.replay_so_far()?;
                 let file = OpenOptions::new().append(true).open(folder.events_path()).map_err(io)?;
-                file.set_len(whole as u64).map_err(io)?;
+                // A line that a crash cut off would corrupt the record in its middle once more is appended.
+                file.set_len(records.offset()).map_err(io)?;
                 let mut inner = self.inner.borrow_mut();
                 (inner.before_secs, inner.state, inner.file) = (state.secs, state, Some(file));
             }
             Start::Fresh | Start::Overwrite => {
-                folder.create(training.start == Start::Overwrite)?;
+                self.hold(folder.create(training.start == Start::Overwrite)?);
                 folder.write("config.ron", training.config.resolved().to_ron().as_bytes())?;
                 self.inner.borrow_mut().file = Some(File::create(folder.events_path()).map_err(io)?);
             }
         }
         Ok(())
+    }
+
+    /// Keeps other programs out of a folder until the job has ended.
+    pub(super) fn hold(&self, lock: FolderLock) {
+        self.inner.borrow_mut().lock = Some(lock);
     }
 
     /// Tells that the job began, on what.
@@ -76,6 +91,10 @@ impl Recorder {
         self.emit(Event::Started { schema: SCHEMA, name: name.to_owned(), environment: environment.clone(), classes });
         for note in &device.notes {
             self.notice(Severity::Info, note.clone());
+        }
+        let unlocked = self.inner.borrow().lock.as_ref().and_then(|lock| lock.warning.clone());
+        if let Some(warning) = unlocked {
+            self.notice(Severity::Warning, warning);
         }
         environment
     }
@@ -97,22 +116,22 @@ impl Recorder {
                 inner.file = None;
             }
         }
-        let Some(front_end) = inner.front_end.clone() else { return };
-        // The borrow must not outlive a blocking send.
-        drop(inner);
-        let gone = if droppable {
-            matches!(front_end.try_send(record), Err(TrySendError::Disconnected(_)))
-        } else {
-            front_end.send(record).is_err()
-        };
-        if gone {
-            self.inner.borrow_mut().front_end = None;
+        inner.front_end.send(record, droppable);
+    }
+
+    /// Tells how the job ended, and lets its folder go. Hands back what the front end has not taken yet.
+    pub(super) fn finish(self, outcome: Outcome) -> Outbox<Record> {
+        // A front end stops looking at previews once it knows that the job has ended.
+        while !self.inner.borrow_mut().previews.hand_over() && !self.stop_wanted() {
+            std::thread::sleep(LOOK_EVERY);
         }
+        self.emit(Event::Finished { outcome });
+        self.inner.into_inner().front_end
     }
 
     /// Shows something to whoever looks; it is dropped where nobody takes it.
     pub(super) fn preview(&self, preview: Preview) {
-        let _ = self.inner.borrow().previews.try_send(preview);
+        self.inner.borrow_mut().previews.send(preview, true);
     }
 
     /// Shows the tokens of a probe, and keeps them where there is a run's folder.
@@ -124,33 +143,55 @@ impl Recorder {
         self.preview(Preview::Tokens(Arc::new(tokens)));
     }
 
-    /// Shows the last of its kind, which must arrive: waits for a lagging front end, not for one that is gone.
+    /// Shows the last of its kind, which must arrive.
     pub(super) fn last_preview(&self, preview: Preview) {
-        let previews = self.inner.borrow().previews.clone();
-        let _ = previews.send(preview);
+        self.inner.borrow_mut().previews.send(preview, false);
     }
 
-    /// What the front end wants; holds while paused.
+    /// What is wanted by the front end, by a signal, or by whoever left a wish in the folder; holds while paused. After
+    /// [`Control::Save`] it is to be asked again: the job may still be paused.
     pub(super) fn control(&self) -> Control {
-        let mut control = if self.inner.borrow().stop_seen { Control::Stop } else { Control::Continue };
-        let mut paused = false;
         loop {
-            let command = if paused {
-                self.commands.recv().unwrap_or(Command::Stop)
+            if self.stop_wanted() {
+                return Control::Stop;
+            }
+            let command = if self.inner.borrow().paused {
+                match self.commands.recv_timeout(LOOK_EVERY) {
+                    Ok(command) => command,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => Command::Stop,
+                }
             } else {
                 match self.commands.try_recv() {
                     Ok(command) => command,
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => return control,
+                    Err(TryRecvError::Empty) => return Control::Continue,
+                    // Nobody follows the job any more, nor can anybody stop it later.
+                    Err(TryRecvError::Disconnected) => Command::Stop,
                 }
             };
+            let mut inner = self.inner.borrow_mut();
             match command {
-                Command::Pause => paused = true,
-                Command::Resume => paused = false,
-                Command::Save => control = if control == Control::Stop { Control::Stop } else { Control::Save },
-                Command::Stop => {
-                    self.inner.borrow_mut().stop_seen = true;
-                    return Control::Stop;
-                }
+                Command::Pause => inner.paused = true,
+                Command::Resume => inner.paused = false,
+                Command::Save => return Control::Save,
+                Command::Stop => inner.stop_seen = true,
+            }
+        }
+    }
+
+    fn stop_wanted(&self) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        inner.stop_seen |= stop_signal::asked() || inner.lock.as_ref().is_some_and(FolderLock::stop_requested);
+        inner.stop_seen
+    }
+
+    /// Whether to go on, where there is nothing to save; holds while paused.
+    pub(super) fn goes_on(&self) -> bool {
+        loop {
+            match self.control() {
+                Control::Continue => return true,
+                Control::Save => {}
+                Control::Stop => return false,
             }
         }
     }

@@ -157,7 +157,9 @@ impl Place<'_> {
 /// that trains as the one did that began it.
 fn require_same(training: &Training, works: &[Work]) -> Result<RunConfig, JobError> {
     let folder = &training.folder;
-    folder.resume()?;
+    if !folder.holds_run() {
+        return Err(RunFolderError::Nothing(folder.root().to_owned()).into());
+    }
     let then = folder.config()?;
     let keys = changed_settings(&then, &training.config);
     if !keys.is_empty() {

@@ -3,19 +3,23 @@
 //! A stage that fails is told and the others go on; those that start from it are left waiting. Whatever ends the program,
 //! finished stages stay, and a stage cut off goes on from its last checkpoint.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::outbox::Outbox;
 use super::work::Work;
 use super::{Job, RunHandle, Start, Training, spawn_beside};
 use crate::device::DeviceChoice;
+use crate::folder_lock::FolderLock;
 use crate::protocol::{Command, Content, Outcome, Record, StageKind};
-use crate::study::{Contents, Progress, Study, StudyFolder, StudyFolderError, StudyLock, StudyState, Tally};
+use crate::stop_signal::{self, JobGuard};
+use crate::study::{Contents, Progress, Study, StudyFolder, StudyFolderError, StudyState, Tally};
 
-/// Events that may wait for a front end.
+/// Events that may wait for a front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 4096;
 
 /// How long to wait when no stage has anything to tell.
@@ -105,7 +109,14 @@ pub fn spawn_study(job: StudyJob, device: DeviceChoice) -> Result<StudyHandle, S
     let lock = job.folder.begin(&job.study)?;
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(super::COMMAND_QUEUE);
-    let work = move || work(&Workshop { job, device, sender }, &receiver, &lock);
+    let guard = JobGuard::begin();
+    let work = move || {
+        let shop = Workshop { job, device, front_end: RefCell::new(Outbox::new(sender)) };
+        let tally = work(&shop, &receiver, &lock);
+        drop((lock, guard));
+        shop.front_end.into_inner().flush();
+        tally
+    };
     let join = std::thread::Builder::new().name("study".to_owned()).spawn(work).expect("the system has a thread to give");
     Ok(StudyHandle { events, commands, join })
 }
@@ -114,13 +125,14 @@ pub fn spawn_study(job: StudyJob, device: DeviceChoice) -> Result<StudyHandle, S
 struct Workshop {
     job: StudyJob,
     device: DeviceChoice,
-    sender: SyncSender<StudyEvent>,
+    front_end: RefCell<Outbox<StudyEvent>>,
 }
 
 impl Workshop {
     /// A front end that is gone is no reason to stop.
     fn tell(&self, event: StudyEvent) {
-        let _ = self.sender.send(event);
+        let may_be_dropped = matches!(&event, StudyEvent::Told { record, .. } if record.event.may_be_dropped());
+        self.front_end.borrow_mut().send(event, may_be_dropped);
     }
 
     /// Takes a stage over from a study beside this one, unless it is begun here already.
@@ -176,7 +188,7 @@ impl Workshop {
     }
 }
 
-fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tally {
+fn work(shop: &Workshop, commands: &Receiver<Command>, lock: &FolderLock) -> Tally {
     let StudyJob { study, folder, stages, at_once, .. } = &shop.job;
     let known = StudyState::read(study, folder);
     let mut done: BTreeSet<usize> = (0..study.stages.len()).filter(|&stage| known.progress(study, stage) == Progress::Done).collect();
@@ -185,9 +197,13 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, _lock: &StudyLock) -> Tal
     let mut active: Vec<(usize, RunHandle)> = Vec::new();
     let (mut stopped, mut failures) = (false, folder.failures());
     loop {
-        stopped |= obey(commands, &active);
+        stopped |= obey(commands, &active) || stop_signal::asked() || lock.stop_requested();
         if stopped {
             waiting.clear();
+            // More than once does no harm, and a full queue takes it later.
+            for (_, handle) in &active {
+                let _ = handle.commands.try_send(Command::Stop);
+            }
         }
         while active.len() < (*at_once).max(1) {
             let ready = |stage: &usize| study.stages[*stage].after.is_none_or(|after| done.contains(&after));
@@ -253,7 +269,7 @@ fn keep(folder: &StudyFolder, failures: &BTreeMap<String, String>) {
     }
 }
 
-/// Passes commands on; true when one was to stop.
+/// Passes commands on; true when one was to stop, or when nobody is left to give any.
 fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)]) -> bool {
     let mut stop = false;
     loop {
@@ -265,7 +281,9 @@ fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)]) -> bool {
                     let _ = handle.commands.try_send(command);
                 }
             }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return stop,
+            Err(TryRecvError::Empty) => return stop,
+            // Nobody follows the study any more, nor can anybody stop it later.
+            Err(TryRecvError::Disconnected) => return true,
         }
     }
 }

@@ -15,7 +15,8 @@ struct Layer {
 }
 
 /// Plain data: settings, messages, volumes, numbers.
-const PLAIN: &[&str] = &["atomic_file", "config", "folders", "metrics", "palette", "protocol", "random", "study", "volume"];
+const PLAIN: &[&str] =
+    &["atomic_file", "config", "folder_lock", "folders", "metrics", "palette", "protocol", "random", "stop_signal", "study", "volume"];
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
@@ -27,12 +28,14 @@ const REPORTED: &[&str] =
 const LAYERS: &[Layer] = &[
     Layer { module: "atomic_file",       tensors: false, imports: &[] },
     Layer { module: "random",            tensors: false, imports: &[] },
+    Layer { module: "folder_lock",       tensors: false, imports: &["atomic_file"] },
     Layer { module: "folders",           tensors: false, imports: &[] },
     Layer { module: "palette",           tensors: false, imports: &[] },
+    Layer { module: "stop_signal",       tensors: false, imports: &[] },
     Layer { module: "config",            tensors: false, imports: &[] },
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "folders", "random"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
-    Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "metrics", "volume"] },
+    Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "folder_lock", "metrics", "volume"] },
     Layer { module: "study",             tensors: false, imports: &["PLAIN"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "evaluate",          tensors: false, imports: &["PLAIN", "preprocess"] },

@@ -13,3 +13,4 @@ mod report;
 mod study;
 #[cfg(feature = "gui")]
 mod window;
+mod writer;

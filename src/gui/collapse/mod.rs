@@ -80,7 +80,7 @@ impl CollapsePanel {
         let stage = self.stage(run.state());
         let measured = stage.filter(|stage| stage.last_probe().is_some());
         let Some(stage) = measured else {
-            let (sentence, advice) = absent(run.state(), run.job.is_running());
+            let (sentence, advice) = absent(run.state(), run.job.is_running() || run.job.is_watched());
             return explained(ui, &Headline::nothing(sentence, advice));
         };
         let place = self.place_of(stage);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use eframe::egui::{Align, CollapsingHeader, Layout, OpenUrl, RichText, Ui};
+use eframe::egui::{Align, Button, CollapsingHeader, Layout, OpenUrl, RichText, Ui};
 
 use super::card;
 use crate::gui::{FollowedJob, OpenRun, Palette};
@@ -30,6 +30,9 @@ pub(super) fn word(job: &FollowedJob, palette: Palette) -> (&'static str, eframe
             (false, false) => ("running", palette.good()),
         };
     }
+    if job.is_watched() {
+        return (if job.is_stopping() { "asked to stop" } else { "at work in another program" }, palette.good());
+    }
     match &job.state.outcome {
         Some(Outcome::Completed) => ("completed", palette.good()),
         Some(Outcome::Stopped) => ("stopped", palette.caution()),
@@ -49,6 +52,11 @@ pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> O
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if run.job.is_running() {
                 transport(ui, &mut run.job);
+            } else if run.job.is_watched() {
+                let hint = "The program that makes this run finishes its step, saves, and ends; the run can be resumed later";
+                if ui.add_enabled(!run.job.is_stopping(), Button::new("Ask it to stop")).on_hover_text(hint).clicked() {
+                    run.job.stop();
+                }
             } else {
                 wish = after_buttons(ui, run, another_at_work);
             }
@@ -110,7 +118,7 @@ fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wi
         } else {
             "Goes on from the last checkpoint"
         };
-        let button = ui.add_enabled(!another_at_work, eframe::egui::Button::new("Resume run"));
+        let button = ui.add_enabled(!another_at_work, Button::new("Resume run"));
         if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
             wish = Some(Wish::Resume);
         }

@@ -28,7 +28,7 @@ struct ToCome {
 
 /// A bar for each stage.
 pub(super) fn show(ui: &mut Ui, run: &OpenRun) {
-    let (config, state, running) = (&run.config, run.state(), run.job.is_running());
+    let (config, state, running) = (&run.config, run.state(), run.job.is_running() || run.job.is_watched());
     ui.horizontal(|ui| {
         card::title(ui, "Progress");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, standing(state, running)));

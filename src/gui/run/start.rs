@@ -36,7 +36,7 @@ pub(super) struct Found {
 
 impl Found {
     fn look(folder: &RunFolder, name: &str) -> Self {
-        let content = folder.content().map_err(|error| error.to_string());
+        let content = folder.require_free().and_then(|()| folder.content()).map_err(|error| error.to_string());
         let earlier = folder.config().ok().zip(folder.replay().ok());
         let parent = folder.root().parent().map(std::path::Path::to_owned).unwrap_or_default();
         let free_name = (2..NAMES_TRIED).map(|number| format!("{name}_{number}")).find(|name| !parent.join(name).exists());

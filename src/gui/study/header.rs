@@ -25,6 +25,8 @@ pub(super) enum Wish {
     Device(DeviceChoice),
     /// The report, as it stands.
     Report,
+    /// Ask the other program that works on the study to stop.
+    AskToStop,
     /// Back to the first screen.
     Close,
 }
@@ -128,6 +130,12 @@ fn beginning(ui: &mut Ui, open: &mut OpenStudy, (devices, at_once): (&[OfferedDe
         (.., Some(run)) => Some(format!("One piece of work at a time: the run {} is at work", run.name())),
         _ => None,
     };
+    if open.is_busy() {
+        let hint = "The program that works on this study finishes the steps under way, saves, and ends";
+        if ui.button("Ask it to stop").on_hover_text(hint).clicked() {
+            wish = Some(Wish::AskToStop);
+        }
+    }
     let hint = if failed > 0 {
         "Makes what is missing, and tries again what failed; what is done stays"
     } else {

@@ -70,7 +70,7 @@ impl Look {
             stages: stages.collect(),
             results: StudyResults::new(study, state),
             estimate: Estimate::new(study, state, folder, &all),
-            busy: !own && folder.is_busy(),
+            busy: !own && folder.busy().is_some(),
             took: Duration::ZERO,
         }
     }

@@ -211,6 +211,12 @@ impl StudyPanel {
             None => {}
             Some(header::Wish::Report) if writing => {}
             Some(header::Wish::Report) => self.write_report(&ui.ctx().clone(), true),
+            Some(header::Wish::AskToStop) => {
+                let busy = self.open.as_ref().and_then(|open| open.folder.busy());
+                if let Some(Err(error)) = busy.map(|busy| busy.ask_to_stop()) {
+                    desk.trouble(format!("the request to stop cannot be left in the study's folder: {error}"));
+                }
+            }
             Some(header::Wish::Ask(ask)) => self.ask(ui.ctx(), ask),
             Some(header::Wish::Open(path)) => desk.open_study(path),
             Some(header::Wish::Device(device)) => desk.device = device,

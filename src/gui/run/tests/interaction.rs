@@ -153,6 +153,33 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
 }
 
 #[test]
+fn a_run_of_another_program_is_shown_live_and_asked_to_stop() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let kept = RunFolder::new(folder.path().join("kept"));
+    let lock = kept.create(false).unwrap();
+    kept.write("config.ron", config("kept").resolved().to_ron().as_bytes()).unwrap();
+    let lines: Vec<String> = records("kept", Until::End, 0.0).iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    std::fs::write(kept.events_path(), before.concat()).unwrap();
+    let place = kept.root().to_owned();
+    let mut harness = window(ThemeChoice::Dark, move |ctx, app| app.desk.open_run(ctx, &place));
+    wait_for(&mut harness, "Ask it to stop");
+    assert!(harness.query_all_by_label_contains("at work in another program").count() > 0);
+    assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
+    assert!(!harness.state().desk.is_at_work(), "this window's own worker is free");
+    click(&mut harness, "Ask it to stop");
+    wait_until(&mut harness, "the request", |_| lock.stop_requested());
+    std::fs::write(kept.events_path(), lines.concat()).unwrap();
+    assert!(!after.is_empty());
+    wait_until(&mut harness, "the end", |harness| harness.state().desk.shown().unwrap().state().outcome.is_some());
+    assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
+    assert!(!kept.report_path().exists(), "the other program writes its report");
+}
+
+#[test]
 fn a_worker_that_panics_is_shown_as_a_failure() {
     if !has_gpu() {
         return;

@@ -1,0 +1,225 @@
+//! Wherever a training is stopped, it goes on to what an unbroken one comes to; and what is asked for is done at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::session::Obey;
+use super::*;
+use crate::config::{DataSource, ModelConfig, PretextTask, RunConfig, SyntheticConfig, UnetConfig};
+use crate::model::{Segmenter, export_named};
+use crate::preprocess::prepare;
+use crate::protocol::{Event, Record, RunState, Stage, StageKind};
+use crate::sampling::spatial::TokenFrame;
+use crate::volume::Dataset;
+
+const STEPS: usize = 5;
+
+/// A network of a thousand weights on made-up volumes, measured at steps 2, 4 and 5, and saved at step 3.
+fn config(kind: StageKind) -> RunConfig {
+    let mut config = RunConfig::default();
+    config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 4, shape: [16; 3], channels: 1, labels: 1 });
+    let settings = match kind {
+        StageKind::Pretrain => {
+            config.pretrain.task = PretextTask::Simtrot;
+            [
+                "model.preset=nnformer_small",
+                "pretrain.steps=5",
+                "pretrain.probe_every=2",
+                "pretrain.checkpoint_every=3",
+                "pretrain.crop_size=[16,16,16]",
+                "pretrain.batch=2",
+                "finetune.crop_size=[16,16,16]",
+                "probe.crops=2",
+                "probe.jitter=0",
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        }
+        _ => {
+            let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true };
+            config.model = ModelConfig::Unet(unet);
+            config.finetune.crop_size = [8; 3];
+            ["finetune.steps=5", "finetune.validate_every=2", "finetune.checkpoint_every=3"].map(str::to_owned).to_vec()
+        }
+    };
+    config.with_overrides(&settings).unwrap()
+}
+
+/// What a training came to.
+#[derive(Debug, PartialEq)]
+struct Result {
+    last: Checkpoint,
+    best: Checkpoint,
+    measured: Vec<(usize, String)>,
+    steps: Vec<usize>,
+}
+
+/// A training in a folder, of which each session tells its events.
+struct Training {
+    config: RunConfig,
+    kind: StageKind,
+    cases: CaseSet,
+    info: DatasetInfo,
+    folder: tempfile::TempDir,
+    told: RefCell<Vec<Event>>,
+}
+
+impl Training {
+    fn new(kind: StageKind) -> Self {
+        let config = config(kind);
+        let dataset = Dataset::open(&config.data.source).unwrap();
+        let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
+        let cases = prepare(&dataset, &names, &config.data.preprocess, None, &|_, _| {}).unwrap();
+        let cases = cases.into_iter().map(|case| TrainingCase::new(case).into()).collect();
+        let labels = BTreeMap::from([(0, "background".to_owned()), (1, "one".to_owned())]);
+        let info = DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels };
+        Self { config, kind, cases, info, folder: tempfile::tempdir().unwrap(), told: RefCell::default() }
+    }
+
+    /// One session; `answer` is what is wanted at the first, second, ... time that the training asks.
+    fn session(&self, resume: bool, answer: &dyn Fn(usize) -> Control) -> Ending {
+        let asked = Cell::new(0);
+        let session = Session {
+            stage: Stage { kind: self.kind, arm: String::new() },
+            device: Device::flex(),
+            checkpoints: self.folder.path().to_owned(),
+            resume,
+            max_steps: None,
+            emit: &|event| self.told.borrow_mut().push(event),
+            show: &|_| {},
+            control: &|| answer(asked.replace(asked.get() + 1)),
+        };
+        let (config, dataset, cases) = (&self.config, &self.info, self.cases.clone());
+        if self.kind == StageKind::Pretrain {
+            let network = config.model.backbone();
+            let frame = TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() };
+            let data = ProbeData { held_out: cases.clone(), labelled: cases.clone(), classes: 2 };
+            let probe = Probe::new(&config.probe, frame, &data, 0).unwrap();
+            return pretrain(&session, &Pretrain { config, dataset, cases, probe: Some(&probe) }).unwrap().1;
+        }
+        let validate = |network: &Segmenter, obey: &mut Obey<'_>| {
+            (0..3).try_for_each(|_| obey())?;
+            // Rises and falls from step to step, and depends on every one.
+            let sum: f32 = export_named(network).values().flat_map(|tensor| &tensor.values).sum();
+            Ok(f64::from(sum).sin())
+        };
+        finetune(&session, &Finetune { config, dataset, cases, from: None, validate: Some(&validate) }).unwrap().1
+    }
+
+    fn result(&self) -> Result {
+        let mut state = RunState::default();
+        self.told.borrow().iter().for_each(|event| state.apply(&Record { secs: 0.0, event: event.clone() }));
+        let stage = state.stage(self.kind, "").unwrap();
+        let probes = stage.probes.iter().map(|(step, pair)| (*step, format!("{pair:?}")));
+        let validations = stage.validations.iter().map(|(step, dice)| (*step, dice.to_string()));
+        let read = |name: &str| Checkpoint::open(&self.folder.path().join(name)).unwrap();
+        Result {
+            last: read("last"),
+            best: read("best"),
+            measured: probes.chain(validations).collect(),
+            steps: stage.steps.iter().map(|numbers| numbers.step).collect(),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        Checkpoint::is_at(&self.folder.path().join(name))
+    }
+}
+
+fn kinds() -> [(StageKind, &'static [usize]); 2] {
+    [(StageKind::Pretrain, &[0, 2, 4, 5]), (StageKind::Finetune, &[2, 4, 5])]
+}
+
+#[test]
+fn wherever_a_training_is_stopped_it_goes_on_to_what_an_unbroken_one_comes_to() {
+    for (kind, measured) in kinds() {
+        let unbroken = Training::new(kind);
+        let asked = Cell::new(0);
+        let count = |call| {
+            asked.set(call + 1);
+            Control::Continue
+        };
+        assert_eq!(unbroken.session(false, &count), Ending::Completed);
+        let whole = unbroken.result();
+        assert_eq!(whole.measured.iter().map(|(step, _)| *step).collect::<Vec<_>>(), measured);
+        assert_eq!(whole.steps, (1..=STEPS).collect::<Vec<_>>());
+        assert!(asked.get() > STEPS + 2 * measured.len(), "it is asked while measuring: {} times", asked.get());
+        for stop_at in 0..asked.get() {
+            let broken = Training::new(kind);
+            let stop = |call| if call >= stop_at { Control::Stop } else { Control::Continue };
+            let ending = broken.session(false, &stop);
+            assert_eq!(ending, Ending::Stopped, "{kind:?}, stopped at {stop_at}");
+            let done = broken.told.borrow().iter().filter(|event| matches!(event, Event::Step { .. })).count();
+            assert_eq!(done > 0, broken.has("last"), "{kind:?}, stopped at {stop_at}: what was done is saved");
+            // And once more, before the first thing that it does.
+            assert_eq!(broken.session(true, &|_| Control::Stop), Ending::Stopped);
+            let ending = broken.session(true, &|_| Control::Continue);
+            assert_eq!(ending, Ending::Completed, "{kind:?}, stopped at {stop_at}");
+            assert_eq!(broken.result(), whole, "{kind:?}, stopped at {stop_at}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_ends_the_measuring_under_way_and_begins_no_other() {
+    for (kind, measured) in kinds() {
+        let training = Training::new(kind);
+        // The steps before the first measuring after a step, and one call in it.
+        let before_first = Cell::new(usize::MAX);
+        let stop = |call| {
+            let steps = training.told.borrow().iter().filter(|event| matches!(event, Event::Step { .. })).count();
+            if steps == 2 && before_first.get() == usize::MAX {
+                before_first.set(call);
+            }
+            if call > before_first.get() { Control::Stop } else { Control::Continue }
+        };
+        assert_eq!(training.session(false, &stop), Ending::Stopped);
+        let told = training.told.borrow();
+        let measurings = told.iter().filter(|event| matches!(event, Event::Probe { .. } | Event::Validation { .. })).count();
+        assert_eq!(measurings, usize::from(measured.contains(&0)), "{told:?}");
+        assert_eq!(Checkpoint::open(&training.folder.path().join("last")).unwrap().info.step, 2, "saved before it was measured");
+    }
+}
+
+#[test]
+fn a_wish_to_save_is_granted_at_once_also_while_measuring() {
+    for (kind, measured) in kinds() {
+        let training = Training::new(kind);
+        let saves = |told: &[Event]| told.iter().filter(|event| matches!(event, Event::Checkpoint { .. })).count();
+        let (granted, seen) = (Cell::new(0), Cell::new(None));
+        let answer = |_| {
+            let told = training.told.borrow();
+            if let Some(before) = seen.replace(None) {
+                assert_eq!(saves(&told), before + 1, "it is saved before anything else happens");
+                assert!(matches!(told.last(), Some(Event::Checkpoint { best: false, .. })));
+                granted.set(granted.get() + 1);
+                return Control::Continue;
+            }
+            if !told.iter().any(|event| matches!(event, Event::Step { .. })) {
+                return Control::Continue;
+            }
+            seen.set(Some(saves(&told)));
+            Control::Save
+        };
+        assert_eq!(training.session(false, &answer), Ending::Completed);
+        assert!(granted.get() > STEPS + measured.len(), "{kind:?}: also while measuring");
+        let unbroken = Training::new(kind);
+        unbroken.session(false, &|_| Control::Continue);
+        assert_eq!(training.result(), unbroken.result());
+    }
+}
+
+#[test]
+fn a_checkpoint_of_an_earlier_version_is_one_that_was_measured() {
+    let training = Training::new(StageKind::Finetune);
+    training.session(false, &|_| Control::Continue);
+    let path = training.folder.path().join("last/checkpoint.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let older: String = text.lines().filter(|line| !line.contains("\"unmeasured\"")).map(|line| format!("{line}\n")).collect();
+    assert_ne!(older.trim(), text.trim());
+    std::fs::write(&path, older).unwrap();
+    assert!(!Checkpoint::read_info(Path::new(path.parent().unwrap())).unwrap().unmeasured);
+}
