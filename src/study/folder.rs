@@ -138,8 +138,9 @@ impl StudyFolder {
         entries.filter(|(_, path)| !known.contains(path)).filter(done).count()
     }
 
-    /// Removes copies that a program left half done which was killed while it took a training over.
+    /// Removes what a program left half done that was killed while it wrote a file or took a training over.
     fn remove_leftovers(&self) -> std::io::Result<()> {
+        atomic_file::remove_leftovers(&self.root)?;
         for kind in ["pretrain", "finetune"] {
             for entry in std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().starts_with(TAKEN_OVER) {

@@ -39,6 +39,7 @@ pub(super) struct Prepared {
 #[derive(Clone)]
 pub(super) struct Data {
     pub(super) plan: Rc<Plan>,
+    pub(super) record: Rc<SplitRecord>,
     pub(super) prepared: Rc<Prepared>,
 }
 
@@ -108,7 +109,8 @@ pub(super) fn records(works: &[Work], plans: &[Rc<Plan>], start: Start) -> Resul
             known.push((plan.dataset.clone(), BTreeMap::new()));
             known.len() - 1
         });
-        let record = SplitRecord::new(&plan.dataset, plan.split.clone(), &mut known[index].1).map_err(|error| work.explain(error.into()))?;
+        let record =
+            SplitRecord::new(&plan.dataset, plan.split.clone(), &mut known[index].1).map_err(|error| work.explain(error.into()))?;
         if start == Start::Resume
             && let Some(then) = work.recorded_split()?
             && let Some(change) = record.change_since(&then)
@@ -123,13 +125,9 @@ pub(super) fn records(works: &[Work], plans: &[Rc<Plan>], start: Start) -> Resul
     Ok(records)
 }
 
-/// Writes the split of each training into its folder, and that of the first into the run's.
-pub(super) fn write_records(works: &[Work], records: &[SplitRecord], run: &RunFolder) -> Result<(), JobError> {
-    let folders = works.iter().map(|work| &work.folder);
-    for (folder, record) in folders.zip(records).chain(records.first().map(|record| (run, record))) {
-        folder.write(SPLIT, &serde_json::to_vec_pretty(record).expect("plain data becomes JSON"))?;
-    }
-    Ok(())
+/// Keeps the split of a training in its folder, or that of the first training in the run's.
+pub(super) fn write_record(folder: &RunFolder, record: &SplitRecord) -> Result<(), JobError> {
+    Ok(folder.write(SPLIT, &serde_json::to_vec_pretty(record).expect("plain data becomes JSON"))?)
 }
 
 /// Says what of the data a reader of the results should know.
@@ -170,11 +168,11 @@ pub(super) fn announce(works: &[Work], plans: &[Rc<Plan>], recorder: &Recorder) 
 }
 
 /// Warns of test cases that the encoder of a fine-tuning has seen in its pre-training, where that is known.
-pub(super) fn warn_of_seen(work: &Work, plan: &Plan, recorder: &Recorder) -> Result<(), JobError> {
-    let (Some(own), Some(source)) = (work.recorded_split()?, work.recorded_split_of_source()) else { return Ok(()) };
+pub(super) fn warn_of_seen(work: &Work, own: &SplitRecord, recorder: &Recorder) {
+    let Some(source) = work.recorded_split_of_source() else { return };
     let seen: BTreeSet<&String> = source.split.pretrain.iter().filter_map(|name| source.content.get(name)).collect();
-    let both: Vec<&str> =
-        plan.split.test.iter().filter(|name| own.content.get(*name).is_some_and(|key| seen.contains(key))).map(String::as_str).collect();
+    let tested = &own.split.test;
+    let both: Vec<&str> = tested.iter().filter(|name| seen.contains(&own.content[*name])).map(String::as_str).collect();
     if !both.is_empty() {
         let named = both[..both.len().min(NAMED)].join(", ");
         let text = format!(
@@ -182,21 +180,25 @@ pub(super) fn warn_of_seen(work: &Work, plan: &Plan, recorder: &Recorder) -> Res
              data.split_seed keep test cases out of both",
             work.stage,
             both.len(),
-            plan.split.test.len(),
+            tested.len(),
             if both.len() > NAMED { ", ..." } else { "" }
         );
         recorder.notice(Severity::Warning, text);
     }
-    Ok(())
 }
 
 /// Prepares the cases of all plans, each once for equal preprocessing.
-pub(super) fn prepare_plans(works: &[Work], plans: &[Rc<Plan>], recorder: &Recorder) -> Result<Vec<Data>, JobError> {
+pub(super) fn prepare_plans(
+    works: &[Work],
+    plans: &[Rc<Plan>],
+    records: Vec<SplitRecord>,
+    recorder: &Recorder,
+) -> Result<Vec<Data>, JobError> {
     type Cases = BTreeMap<String, Arc<TrainingCase>>;
     let mut stores: Vec<(&Rc<Plan>, Cases)> = Vec::new();
     let alike = |a: &Plan, b: &Plan| Rc::ptr_eq(&a.dataset, &b.dataset) && a.preprocess == b.preprocess;
     let mut made: Vec<Data> = Vec::new();
-    for (index, (work, plan)) in works.iter().zip(plans).enumerate() {
+    for (index, ((work, plan), record)) in works.iter().zip(plans).zip(records).enumerate() {
         if let Some(known) = plans[..index].iter().position(|other| Rc::ptr_eq(other, plan)) {
             made.push(made[known].clone());
             continue;
@@ -217,7 +219,7 @@ pub(super) fn prepare_plans(works: &[Work], plans: &[Rc<Plan>], recorder: &Recor
         let set = |names: &[String]| names.iter().map(|name| cases[name].clone()).collect::<Vec<_>>().into();
         let Split { pretrain, finetune, validation, test } = &plan.split;
         let prepared = Prepared { pretrain: set(pretrain), finetune: set(finetune), validation: set(validation), test: set(test) };
-        made.push(Data { plan: plan.clone(), prepared: Rc::new(prepared) });
+        made.push(Data { plan: plan.clone(), record: Rc::new(record), prepared: Rc::new(prepared) });
     }
     Ok(made)
 }
@@ -241,7 +243,7 @@ impl Banks {
     /// `seed` draws it: of the run, so that arms with other seeds are measured on the same crops.
     pub(super) fn of(&mut self, config: &RunConfig, data: &Data, seed: u64, recorder: &Recorder) -> Result<Option<Rc<Probe>>, JobError> {
         let names = |cases: &CaseSet| cases.iter().map(|case| case.case.name.clone()).collect::<Vec<_>>();
-        let Data { plan, prepared } = data;
+        let Data { plan, prepared, .. } = data;
         let key = (
             frame(config),
             config.probe.clone(),

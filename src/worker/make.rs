@@ -21,6 +21,7 @@ pub(super) fn make(works: &[Work], place: &Place<'_>) -> Result<Ended, JobError>
         probes.push(bank.flatten());
     }
     for ((work, data), probe) in works.iter().zip(&data).zip(&probes) {
+        super::data::write_record(&work.folder, &data.record)?;
         let ended = match work.stage.kind {
             StageKind::Pretrain => pretrain_one((work, works), data, probe.as_deref(), place)?,
             _ => finetune_one((work, works), data, place)?,
@@ -35,7 +36,7 @@ pub(super) fn make(works: &[Work], place: &Place<'_>) -> Result<Ended, JobError>
 
 fn pretrain_one(
     (work, works): (&Work, &[Work]),
-    Data { plan, prepared }: &Data,
+    Data { plan, prepared, .. }: &Data,
     probe: Option<&Probe>,
     place: &Place<'_>,
 ) -> Result<Ended, JobError> {
@@ -43,13 +44,13 @@ fn pretrain_one(
     place.train((work, works), |session| Ok(pretrain(session, &task)?.1))
 }
 
-fn finetune_one((work, works): (&Work, &[Work]), Data { plan, prepared }: &Data, place: &Place<'_>) -> Result<Ended, JobError> {
+fn finetune_one((work, works): (&Work, &[Work]), Data { plan, prepared, record }: &Data, place: &Place<'_>) -> Result<Ended, JobError> {
     let &Place { training, opened, recorder } = place;
     let config = &work.config;
     place.require_source(work)?;
     let validate = validator(plan, &prepared.validation, config, &opened.device);
     let (dataset, cases, from) = (&plan.info(), prepared.finetune.clone(), work.from.as_deref());
-    super::data::warn_of_seen(work, plan, recorder)?;
+    super::data::warn_of_seen(work, record, recorder);
     let task = Finetune { config, dataset, cases, from, validate: validate.as_deref() };
     let ended = place.train((work, works), |session| Ok(finetune(session, &task)?.1))?;
     if ended != Ended::Completed || place.is_finished(&work.test(), prepared.test.len()) {

@@ -207,6 +207,8 @@ fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
             0 | 1 => work(),
             _ => own_threads(at_once).install(work),
         }));
+        // A record that cannot be written stops the job as its front end would; what went wrong on the way says more.
+        let result = result.map(|done| done.and_then(|ended| recorder.failure().map_or(Ok(ended), |error| Err(error.into()))));
         let outcome = match result {
             Ok(Ok(Ended::Completed | Ended::CutShort)) => Outcome::Completed,
             Ok(Ok(Ended::Stopped) | Err(JobError::Stopped)) => Outcome::Stopped,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub(super) struct Recorder {
 
 struct Inner {
     file: Option<File>,
+    events_path: Option<PathBuf>,
     /// Keeps other programs out of the folder that the job writes into.
     lock: Option<FolderLock>,
     front_end: Outbox<Record>,
@@ -39,12 +41,15 @@ struct Inner {
     state: RunState,
     paused: bool,
     stop_seen: bool,
+    /// Why the record cannot be written: the job ends, since what it did would be known to nobody.
+    failure: Option<RunFolderError>,
 }
 
 impl Recorder {
     pub(super) fn new(front_end: SyncSender<Record>, previews: SyncSender<Preview>, commands: Receiver<Command>) -> Self {
         let inner = Inner {
             file: None,
+            events_path: None,
             lock: None,
             front_end: Outbox::new(front_end),
             previews: Outbox::new(previews),
@@ -53,6 +58,7 @@ impl Recorder {
             state: RunState::default(),
             paused: false,
             stop_seen: false,
+            failure: None,
         };
         Self { inner: RefCell::new(inner), commands }
     }
@@ -61,6 +67,7 @@ impl Recorder {
     pub(super) fn open_run(&self, training: &Training) -> Result<(), JobError> {
         let folder = &training.folder;
         let io = |cause| RunFolderError::Io { path: folder.events_path(), cause };
+        self.inner.borrow_mut().events_path = Some(folder.events_path());
         match training.start {
             Start::Resume => {
                 self.hold(folder.resume()?);
@@ -111,12 +118,17 @@ impl Recorder {
         if let Some(file) = &mut inner.file {
             let mut line = serde_json::to_vec(&record).expect("plain data becomes JSON");
             line.push(b'\n');
-            if let Err(error) = file.write_all(&line) {
-                tracing::error!("events.jsonl cannot be written: {error}");
-                inner.file = None;
+            if let Err(cause) = file.write_all(&line) {
+                (inner.file, inner.stop_seen) = (None, true);
+                inner.failure = inner.events_path.clone().map(|path| RunFolderError::Io { path, cause });
             }
         }
         inner.front_end.send(record, droppable);
+    }
+
+    /// Why the record could not be written, if it could not.
+    pub(super) fn failure(&self) -> Option<RunFolderError> {
+        self.inner.borrow_mut().failure.take()
     }
 
     /// Tells how the job ended, and lets its folder go. Hands back what the front end has not taken yet.

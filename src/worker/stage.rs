@@ -29,17 +29,21 @@ impl Place<'_> {
         let classes = plans.first().map_or_else(Vec::new, |plan| plan.classes());
         let environment = recorder.start(&training.config.name, &opened.description, classes);
         training.folder.write_environment(&environment)?;
-        data::write_records(works, &records, &training.folder)?;
+        if let Some(record) = records.first() {
+            data::write_record(&training.folder, record)?;
+        }
         if let Some(then) = then {
             self.go_on(&then, works)?;
         }
         data::announce(works, &plans, recorder);
-        data::prepare_plans(works, &plans, recorder)
+        data::prepare_plans(works, &plans, records, recorder)
     }
 
     /// Takes over what may change when a run goes on: the scores of test cases rest on how they are segmented and scored.
     fn go_on(&self, then: &RunConfig, works: &[Work]) -> Result<(), JobError> {
         let &Place { training, recorder, .. } = self;
+        let root = training.folder.root();
+        crate::atomic_file::remove_leftovers(root).map_err(|cause| RunFolderError::Io { path: root.to_owned(), cause })?;
         for checkpoints in works.iter().map(|work| work.folder.checkpoints()) {
             Checkpoint::remove_leftovers(&checkpoints).map_err(|cause| RunFolderError::Io { path: checkpoints.clone(), cause })?;
         }
@@ -114,8 +118,7 @@ impl Place<'_> {
         }
         let done = recorder.state().stage(stage.kind, &stage.arm).map_or(0, |stage| stage.done);
         let text = format!(
-            "{stage}: ended by --max-steps after {done} of {} steps; nothing that comes after it was made. The same command with --resume \
-             goes on",
+            "{stage}: ended by --max-steps after {done} of {} steps; nothing that comes after it was made; --resume goes on",
             work.steps()
         );
         recorder.notice(Severity::Warning, text);

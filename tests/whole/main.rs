@@ -10,6 +10,7 @@ mod parity;
 mod pretext;
 mod program;
 mod report;
+mod stages;
 mod study;
 #[cfg(feature = "gui")]
 mod window;
