@@ -5,7 +5,7 @@
 //
 // Group 0:
 //   binding 0  uniform     View: geometry, window, what is drawn, colours
-//   binding 1  texture_3d  image, R32Float
+//   binding 1  texture_3d  image, R32Float: from 3.4e38 a voxel that is NaN or infinite
 //   binding 2  texture_3d  labels, R8Uint: places in `View.labels`, 0 = background
 //   binding 3  texture_3d  true labels, R8Uint, same meaning
 //   binding 4  texture_3d  heat map, R32Float on its own coarse grid: 0 to 1, below 0 = not painted
@@ -35,6 +35,8 @@ struct View {
     heat: vec4<f32>,
     flags: vec4<u32>,
     around: vec4<f32>,
+    // Of voxels that are NaN or infinite.
+    not_finite: vec4<f32>,
     // Agreed, missed, false.
     difference: array<vec4<f32>, 3>,
     // The last stop twice.
@@ -58,6 +60,7 @@ const HEAT: u32 = 16u;
 
 const RAMP_STOPS: f32 = 8.0;
 const DIAGONAL: f32 = 0.70710677;
+const NOT_FINITE: f32 = 3.4e38;
 // Samples of a pixel in each direction.
 const MOST_TAPS: f32 = 4.0;
 
@@ -96,8 +99,23 @@ fn load(texel: vec3<i32>) -> f32 {
     return textureLoad(image, clamp(texel, vec3<i32>(0), vec3<i32>(textureDimensions(image)) - 1), 0).x;
 }
 
+// The voxel that a place lies in.
+fn own_voxel(at: vec2<f32>) -> f32 {
+    return load(nearest(voxel(at), view.image_step.xyz, textureDimensions(image)));
+}
+
+// A neighbour; one that is not finite counts as the voxel itself.
+fn tap(texel: vec3<i32>, own: f32) -> f32 {
+    let value = load(texel);
+    return select(value, own, value >= NOT_FINITE);
+}
+
 // In the plane only: a slice shows one layer of voxels.
 fn interpolated(at: vec2<f32>) -> f32 {
+    let own = own_voxel(at);
+    if own >= NOT_FINITE {
+        return own;
+    }
     let across = abs(view.across.xyz);
     let down = abs(view.down.xyz);
     let texel = (voxel(at) + 0.5) / view.image_step.xyz - 0.5;
@@ -109,24 +127,30 @@ fn interpolated(at: vec2<f32>) -> f32 {
     let base = vec3<i32>(low);
     let right = vec3<i32>(across);
     let below = vec3<i32>(down);
-    let upper = mix(load(base), load(base + right), x);
-    let lower = mix(load(base + below), load(base + right + below), x);
+    let upper = mix(tap(base, own), tap(base + right, own), x);
+    let lower = mix(tap(base + below, own), tap(base + right + below, own), x);
     return mix(upper, lower, y);
 }
 
 // Where a pixel covers several voxels it shows their mean, not one of them: thin structures would flicker.
 fn intensity(at: vec2<f32>) -> f32 {
-    if !has(LINEAR) {
-        return load(nearest(voxel(at), view.image_step.xyz, textureDimensions(image)));
+    let own = own_voxel(at);
+    if !has(LINEAR) || own >= NOT_FINITE {
+        return own;
     }
     var sum = 0.0;
+    var count = 0.0;
     for (var row = 0.0; row < taps.y; row += 1.0) {
         for (var column = 0.0; column < taps.x; column += 1.0) {
             let part = (vec2<f32>(column, row) + 0.5) / taps - 0.5;
-            sum += interpolated(at + part * view.step);
+            let value = interpolated(at + part * view.step);
+            if value < NOT_FINITE {
+                sum += value;
+                count += 1.0;
+            }
         }
     }
-    return sum / (taps.x * taps.y);
+    return select(own, sum / max(count, 1.0), count > 0.0);
 }
 
 fn shown(label: u32) -> u32 {
@@ -190,7 +214,11 @@ fn colour(pixel: vec2<f32>) -> vec3<f32> {
     if !inside(at) {
         return view.around.xyz;
     }
-    var rgb = vec3<f32>(clamp((intensity(at) - view.look.x) * view.look.y, 0.0, 1.0));
+    let value = intensity(at);
+    var rgb = vec3<f32>(clamp((value - view.look.x) * view.look.y, 0.0, 1.0));
+    if value >= NOT_FINITE {
+        rgb = view.not_finite.xyz;
+    }
     if has(HEAT) {
         rgb = with_heat(rgb, at);
     }

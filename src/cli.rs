@@ -65,7 +65,8 @@ pub enum Command {
         /// Checkpoint folder (or run folder).
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
-        /// NIfTI files, or folders of them. Channels in files of their own end in _0000, _0001, ...
+        /// NIfTI files, or folders of them. For a network of several channels these may be files of their own, which end in
+        /// _0000, _0001, ... Files that cannot be segmented are listed at the end; called again, what is missing is made.
         #[arg(required = true)]
         input: Vec<PathBuf>,
         /// Folder for the segmentations.
@@ -83,7 +84,7 @@ pub enum Command {
         /// Folder of true label maps.
         #[arg(long, value_name = "DIR")]
         truth: PathBuf,
-        /// Folder of segmentations with the same file names.
+        /// Folder of segmentations with the same file names, in the same place of the patient; axes may be stored otherwise.
         #[arg(long, value_name = "DIR")]
         prediction: PathBuf,
         /// Folder for metrics.csv and summary.json; without it, the table is printed only.
@@ -120,6 +121,13 @@ pub enum Command {
     Stop {
         /// The folder.
         folder: PathBuf,
+    },
+    /// Look at a volume in the window, with label maps over it; those of another grid are shown resampled.
+    View {
+        /// NIfTI file of the image.
+        image: PathBuf,
+        /// NIfTI files of label maps.
+        labels: Vec<PathBuf>,
     },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {

@@ -1,15 +1,14 @@
 //! Scores of label maps on their own grids: those of a run's test cases, and of two folders of files.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod folders;
 
-use comfy_table::{CellAlignment, Table, presets};
-use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use crate::config::{EvaluateConfig, RunConfig};
-use crate::metrics::{Bootstrap, CaseScore, LabelPair, Region, score_case, summarise};
-use crate::protocol::{ArmScores, SCHEMA};
-use crate::volume::{DataErrors, LabelMap, labels, nifti};
+use crate::config::{DistanceUnit, EvaluateConfig};
+use crate::metrics::{CaseScore, LabelPair, Region, score_case};
+use crate::volume::{DataErrors, Dataset, LabelMap};
+pub use folders::{Evaluation, folders};
 
 /// Why label maps cannot be scored.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +21,17 @@ pub enum EvaluateError {
         /// The label value.
         label: u32,
     },
-    /// A folder cannot be read, or holds no NIfTI file.
+    /// A region names labels that the dataset does not have, or none at all.
+    #[error("data.regions: {region} names the labels {labels:?}; the dataset has {known:?}")]
+    UnknownRegion {
+        /// The region.
+        region: String,
+        /// Its label values.
+        labels: Vec<u32>,
+        /// The dataset's label values.
+        known: Vec<u32>,
+    },
+    /// A folder holds no volume.
     #[error("{path}: {cause}", path = path.display())]
     Folder {
         /// The folder.
@@ -31,33 +40,47 @@ pub enum EvaluateError {
         cause: String,
     },
     /// Files without a partner of the same name.
-    #[error("{missing} has no file {names}; every true label map needs a segmentation of the same name, and the other way round", missing = missing.display(), names = names.join(", "))]
+    #[error("every true label map needs a segmentation of the same name, and the other way round:{}", listed(.missing))]
     Unpaired {
-        /// The folder in which they are missing.
-        missing: PathBuf,
-        /// Their names.
-        names: Vec<String>,
+        /// Each: which folder has no file of which name.
+        missing: Vec<String>,
     },
-    /// Maps on different grids.
-    #[error("{case}: the segmentation has {found:?} voxels (D,H,W), the truth {expected:?}; export it on the scan's own grid")]
-    Shape {
-        /// The case.
-        case: String,
-        /// Of the segmentation.
-        found: [usize; 3],
-        /// Of the truth.
-        expected: [usize; 3],
+    /// Pairs that cannot be scored.
+    #[error("{} of {pairs} pairs cannot be scored:{}", faults.len(), listed(faults))]
+    Pairs {
+        /// All pairs.
+        pairs: usize,
+        /// What is wrong with each that cannot be scored.
+        faults: Vec<String>,
     },
     /// A file that is no label map.
     #[error(transparent)]
     Data(#[from] DataErrors),
 }
 
+fn listed(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n- {line}")).collect()
+}
+
+/// What is scored in a run: the configured regions, else those of the dataset, else each label but background.
+///
+/// # Errors
+/// A configured region without labels, or with one that the dataset does not have.
+pub fn dataset_regions(dataset: &Dataset, configured: &BTreeMap<String, Vec<u32>>) -> Result<Vec<Region>, EvaluateError> {
+    for (region, labels) in configured {
+        if labels.is_empty() || labels.iter().any(|label| !dataset.labels.contains_key(label)) {
+            let known = dataset.label_values();
+            return Err(EvaluateError::UnknownRegion { region: region.clone(), labels: labels.clone(), known });
+        }
+    }
+    regions(&dataset.labels, if configured.is_empty() { &dataset.regions } else { configured })
+}
+
 /// What is scored: the configured regions, or else each label but background.
 ///
 /// # Errors
 /// A region with a label value that no map can hold.
-pub fn regions(labels: &BTreeMap<u32, String>, configured: &BTreeMap<String, Vec<u32>>) -> Result<Vec<Region>, EvaluateError> {
+fn regions(labels: &BTreeMap<u32, String>, configured: &BTreeMap<String, Vec<u32>>) -> Result<Vec<Region>, EvaluateError> {
     let region = |name: &String, values: &[u32]| {
         let narrow = |&label: &u32| {
             u16::try_from(label).ok().filter(|&label| label > 0).ok_or_else(|| EvaluateError::Region { region: name.clone(), label })
@@ -77,128 +100,24 @@ pub fn score(case: &str, truth: &LabelMap, prediction: &LabelMap, regions: &[Reg
     score_case(case, &pair, regions, config)
 }
 
-/// `metrics.csv`: a row for each arm, case and region; empty cells where a number does not exist.
-pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, &'a CaseScore)>) -> Vec<u8> {
+/// `metrics.csv`: a row for each arm, case and region, its HD95 in the arm's unit; empty cells where a number does not exist.
+pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, DistanceUnit, &'a CaseScore)>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let number = |value: Option<f64>| value.map(|value| format!("{value:.6}")).unwrap_or_default();
-    let mut row = |cells: [String; 8]| writer.write_record(cells).expect("writing to memory does not fail");
-    row(["arm", "case", "label", "dice", "hd95", "truth_voxels", "predicted_voxels", "one_sided"].map(str::to_owned));
-    for (arm, score) in scores {
+    let mut row = |cells: [String; 9]| writer.write_record(cells).expect("writing to memory does not fail");
+    row(["arm", "case", "label", "dice", "hd95", "unit", "truth_voxels", "predicted_voxels", "one_sided"].map(str::to_owned));
+    for (arm, unit, score) in scores {
         row([
             arm.to_owned(),
             score.case.clone(),
             score.region.clone(),
             number(score.dice),
             number(score.hd95),
+            unit.word().to_owned(),
             score.truth_voxels.to_string(),
             score.predicted_voxels.to_string(),
             score.one_sided.to_string(),
         ]);
     }
     writer.into_inner().expect("writing to memory does not fail")
-}
-
-/// The scores of a folder of segmentations.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    scores: Vec<CaseScore>,
-    config: EvaluateConfig,
-    seed: u64,
-}
-
-/// Scores every file of `prediction` against the file of the same name in `truth`.
-///
-/// # Errors
-/// Unreadable or unpaired files, maps on different grids.
-pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Evaluation, EvaluateError> {
-    let (true_files, found_files) = (files(truth)?, files(prediction)?);
-    let only_in = |a: &BTreeMap<String, PathBuf>, b: &BTreeMap<String, PathBuf>| {
-        a.keys().filter(|name| !b.contains_key(*name)).cloned().collect::<Vec<_>>()
-    };
-    for (missing, names) in [(prediction, only_in(&true_files, &found_files)), (truth, only_in(&found_files, &true_files))] {
-        if !names.is_empty() {
-            return Err(EvaluateError::Unpaired { missing: missing.to_owned(), names });
-        }
-    }
-    let pairs: Vec<(&String, LabelMap, LabelMap)> = true_files
-        .par_iter()
-        .map(|(name, file)| Ok((name, read(file)?, read(&found_files[name])?)))
-        .collect::<Result<_, EvaluateError>>()?;
-    let values: BTreeSet<u32> =
-        pairs.iter().flat_map(|(_, truth, found)| truth.voxels.iter().chain(&found.voxels)).map(|&value| u32::from(value)).collect();
-    let labels = values.into_iter().map(|value| (value, format!("label {value}"))).collect();
-    let regions = regions(&labels, &config.data.regions)?;
-    let mut scores = Vec::new();
-    for (name, truth, found) in &pairs {
-        if truth.grid.shape != found.grid.shape {
-            return Err(EvaluateError::Shape { case: (*name).clone(), found: found.grid.shape, expected: truth.grid.shape });
-        }
-        scores.extend(score(name, truth, found, &regions, &config.evaluate));
-    }
-    Ok(Evaluation { scores, config: config.evaluate.clone(), seed: config.seed })
-}
-
-/// The NIfTI files of a folder by case name.
-fn files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, EvaluateError> {
-    let refuse = |cause: String| EvaluateError::Folder { path: folder.to_owned(), cause };
-    let entries = std::fs::read_dir(folder).map_err(|error| refuse(error.to_string()))?;
-    let mut files = BTreeMap::new();
-    for entry in entries {
-        let path = entry.map_err(|error| refuse(error.to_string()))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if let Some(case) = name.strip_suffix(".nii.gz").or_else(|| name.strip_suffix(".nii")) {
-            files.insert(case.to_owned(), path.clone());
-        }
-    }
-    if files.is_empty() { Err(refuse("holds no .nii or .nii.gz file".to_owned())) } else { Ok(files) }
-}
-
-fn read(file: &Path) -> Result<LabelMap, EvaluateError> {
-    let scan = nifti::read(file).map_err(|error| DataErrors(vec![error]))?;
-    Ok(labels::from_scan(scan, None).map_err(DataErrors)?.map)
-}
-
-impl Evaluation {
-    /// A table of means with 95 % case-bootstrap intervals, for a terminal.
-    pub fn table(&self) -> String {
-        let summary = summarise(&self.scores, Bootstrap { seed: self.seed, resamples: self.config.bootstrap });
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(["label", "cases", "Dice", "95 % interval", "HD95", "95 % interval", "one-sided"]);
-        let cells = |interval: Option<crate::metrics::Interval>| match interval {
-            Some(interval) => [format!("{:.4}", interval.mean), format!("{:.4} to {:.4}", interval.low, interval.high)],
-            None => ["none".to_owned(), String::new()],
-        };
-        for region in &summary.regions {
-            let cases = region.dice.map_or(0, |interval| interval.cases).to_string();
-            let [dice, dice_range] = cells(region.dice);
-            let [hd95, hd95_range] = cells(region.hd95);
-            table.add_row([region.region.clone(), cases, dice, dice_range, hd95, hd95_range, region.one_sided.to_string()]);
-        }
-        let ([dice, dice_range], [hd95, hd95_range]) = (cells(summary.dice), cells(summary.hd95));
-        let one_sided: usize = summary.regions.iter().map(|region| region.one_sided).sum();
-        let cases = summary.dice.map_or(0, |interval| interval.cases).to_string();
-        table.add_row(["mean".to_owned(), cases, dice, dice_range, hd95, hd95_range, one_sided.to_string()]);
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        format!(
-            "{table}\nHD95 in {:?}, {:?}. One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
-            self.config.distance_unit, self.config.hd95_convention
-        )
-    }
-
-    /// `metrics.csv`.
-    pub fn csv(&self) -> Vec<u8> {
-        csv(self.scores.iter().map(|score| ("", score)))
-    }
-
-    /// `summary.json`: the means.
-    pub fn json(&self) -> Vec<u8> {
-        let mut by_case: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
-        for score in &self.scores {
-            by_case.entry(score.case.clone()).or_default().push(score.clone());
-        }
-        let summary = serde_json::json!({ "schema": SCHEMA, "test": ArmScores::new(&by_case) });
-        serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
-    }
 }

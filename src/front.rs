@@ -1,6 +1,7 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
 mod study;
+mod view;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -17,7 +18,7 @@ use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::folder_lock::Busy;
 use crate::protocol::{Outcome, RunFolder, RunState};
 use crate::study::StudyFolder;
-use crate::volume::{Dataset, check, datalist};
+use crate::volume::{Dataset, check, datalist, note};
 use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
 use crate::{doctor, evaluate, headless, plan, report, stop_signal};
 
@@ -108,6 +109,7 @@ fn carry_out(command: Command, manner: &Manner) -> Result<u8, Refusal> {
         Command::Probe { checkpoint, data, json, set } => {
             probe(ProbeJob { checkpoint, data: source(&data), settings: set }, json.as_deref(), manner)
         }
+        Command::View { image, labels } => view::view(image, labels, manner),
         Command::Import(arguments) => import(arguments),
         Command::Export(arguments) => export(arguments, manner),
         Command::Follow { run } => follow_other(&RunFolder::new(run), manner),
@@ -210,6 +212,8 @@ fn follow(job: Job, manner: &Manner) -> (Outcome, RunState) {
 /// The window's part of the front: it follows runs in place of the terminal.
 #[cfg(feature = "gui")]
 mod window {
+    use std::path::PathBuf;
+
     use super::{Manner, Refusal, conclude, exit_code};
     use crate::config::RunConfig;
     use crate::gui::{self, Left, NoWindow, Opening};
@@ -238,6 +242,11 @@ mod window {
         show(Opening::Study(Box::new(job)), manner)
     }
 
+    /// Opens the window on a volume and its label maps.
+    pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, manner: &Manner) -> Result<u8, Refusal> {
+        show(Opening::Volume { image, labels }, manner)
+    }
+
     /// Shows the window; follows in the terminal what is still at work when it closes.
     fn show(opening: Opening, manner: &Manner) -> Result<u8, Refusal> {
         let (left, state) = gui::open(opening, manner.device.clone())?;
@@ -257,6 +266,8 @@ mod window {
 /// A build without the window.
 #[cfg(not(feature = "gui"))]
 mod window {
+    use std::path::PathBuf;
+
     use super::{Manner, Refusal};
     use crate::config::RunConfig;
     use crate::protocol::RunFolder;
@@ -271,6 +282,10 @@ mod window {
     }
 
     pub(super) fn follow_study(_: StudyJob, _: &Manner) -> Result<u8, Refusal> {
+        refuse()
+    }
+
+    pub(super) fn view(_: PathBuf, _: Vec<PathBuf>, _: &Manner) -> Result<u8, Refusal> {
         refuse()
     }
 
@@ -302,6 +317,9 @@ fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[
     let config = RunConfig::default().with_overrides(set)?;
     let evaluation = evaluate::folders(truth, prediction, &config).map_err(|error| Refusal::Input(error.to_string()))?;
     headless::say(evaluation.table());
+    for line in note::lines(&evaluation.notes) {
+        headless::say(format_args!("note: {line}"));
+    }
     if let Some(out) = out {
         for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation.json())] {
             write(&out.join(name), &bytes)?;
@@ -316,7 +334,7 @@ fn probe(job: ProbeJob, json: Option<&Path>, manner: &Manner) -> Result<u8, Refu
     if outcome == Outcome::Completed {
         headless::say(headless::story(&RunConfig::default(), &state, None));
         if let Some(path) = json {
-            let summary = crate::protocol::Summary::new(&state);
+            let summary = crate::protocol::Summary::new(&RunConfig::default(), &state);
             write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
         }
     }
@@ -393,6 +411,8 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Manner) -> Result<u8, R
 
 fn plan_run(config: &Path, set: &[String], manner: &Manner) -> Result<u8, Refusal> {
     let config = RunConfig::load(config)?.with_overrides(set)?;
+    config.check_pretraining()?;
+    config.check_arms(&config)?;
     let plan = plan::plan(&config, &manner.device).map_err(|error| Refusal::Input(format!("{error:#}")))?;
     headless::say(&plan);
     Ok(if plan.fits() { 0 } else { BAD_INPUT })

@@ -38,6 +38,7 @@ pub mod report;
 pub mod sampling;
 pub mod stop_signal;
 pub mod study;
+pub mod text_file;
 pub mod train;
 pub mod volume;
 pub mod worker;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
+use super::groups::Groups;
 
 /// The dataset of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct DataConfig {
     pub source: DataSource,
     /// Which cases train, validate and test.
     pub split: SplitConfig,
+    /// Which cases are of one patient: a pattern of case names such as `"{patient}_{scan}"`, or a list of names for each patient.
+    /// All scans of a patient stay on one side of every split and fold. None: each case is a patient's only one.
+    pub groups: Option<Groups>,
     /// Decides which cases test, validate and make the folds. None: the run's `seed`. Fixed, trainings with other seeds
     /// keep their test cases, while `seed` still decides which labelled cases a `label_fraction` takes.
     pub split_seed: Option<u64>,
@@ -134,12 +138,26 @@ pub struct PreprocessConfig {
     /// Cut away the empty border: keep the bounding box of voxels above zero after CT scaling,
     /// or above the volume's minimum for MRI.
     pub crop_foreground: bool,
+    /// What happens to image voxels that are NaN or infinite. In label maps they are always refused.
+    pub non_finite: NonFinite,
 }
 
 impl Default for PreprocessConfig {
     fn default() -> Self {
-        Self { spacing_mm: None, intensity: Intensity::default(), crop_foreground: true }
+        Self { spacing_mm: None, intensity: Intensity::default(), crop_foreground: true, non_finite: NonFinite::default() }
     }
+}
+
+/// What happens to image voxels that are NaN or infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NonFinite {
+    /// The case is refused.
+    #[default]
+    Refuse,
+    /// They become this intensity (in the file's own, scaled values), and the run says how many in which file. In a call:
+    /// `--set 'data.preprocess.non_finite={"replace": 0}'`.
+    Replace(f64),
 }
 
 /// Intensity normalisation.
@@ -200,11 +218,21 @@ impl DataConfig {
             }
             SplitConfig::Lists { .. } => {}
         }
+        if let Some(groups) = &self.groups {
+            groups.check(checker);
+        }
         self.check_held_back(checker);
         if let Some(spacing_mm) = self.preprocess.spacing_mm {
             for spacing in spacing_mm {
                 checker.range("data.preprocess.spacing_mm", spacing, 0.05..=20.0);
             }
+        }
+        if let NonFinite::Replace(value) = self.preprocess.non_finite {
+            checker.require(
+                "data.preprocess.non_finite",
+                (value as f32).is_finite(),
+                format_args!("replaces by {value}; allowed is a finite intensity"),
+            );
         }
         match self.preprocess.intensity {
             Intensity::CtWindow { low, high } => {

@@ -75,13 +75,34 @@ pub enum Hd95Convention {
 }
 
 /// Unit of distances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DistanceUnit {
     /// Millimetres, from the spacing.
+    #[default]
     Mm,
     /// Voxels: what the paper reports.
     Voxels,
+}
+
+impl DistanceUnit {
+    /// As it stands behind a number: `mm` or `voxels`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mm => "mm",
+            Self::Voxels => "voxels",
+        }
+    }
+}
+
+impl Hd95Convention {
+    /// Which distances the percentile is of.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Pooled => "pooled surface distances",
+            Self::DirectedMax => "the larger of the two directed percentiles",
+        }
+    }
 }
 
 impl Default for EvaluateConfig {

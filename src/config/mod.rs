@@ -6,6 +6,7 @@
 mod check;
 mod data;
 mod finetune;
+mod groups;
 mod measure;
 mod model;
 mod optimise;
@@ -17,18 +18,19 @@ mod study;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
-pub use data::{DataConfig, DataSource, Intensity, LabelFraction, PreprocessConfig, SplitConfig, SyntheticConfig};
+pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use finetune::{AugmentConfig, FinetuneConfig};
+pub use groups::{Groups, patient};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;
 pub use model::{
-    BackboneConfig, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig, UnetConfig,
-    UnetrConfig,
+    BackboneConfig, EncoderDifference, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig,
+    UnetConfig, UnetrConfig,
 };
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, Weighting};
-pub use pretrain::{PretrainConfig, Rotate, TextureConfig};
+pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
 pub use study::{Axis, Base, Level, StudyConfig};
 
 /// Everything that decides a run.
@@ -105,7 +107,7 @@ impl Default for ArmsConfig {
 }
 
 impl RunConfig {
-    /// All values that are out of range or contradict each other.
+    /// All values that are out of range or contradict each other; those of the arms apart, which [`Self::arm_problems`] finds.
     pub fn problems(&self) -> Vec<ConfigProblem> {
         let mut checker = Checker::default();
         self.data.check(&mut checker);
@@ -138,12 +140,66 @@ impl RunConfig {
         checker.into_problems()
     }
 
+    /// What keeps the config from pre-training, though it may fine-tune, and what it has trained may be used: a mask that hides nothing.
+    pub fn pretraining_problems(&self) -> Vec<ConfigProblem> {
+        let mut checker = Checker::default();
+        self.pretrain.check_mask(self.model.backbone().as_ref(), &mut checker);
+        checker.into_problems()
+    }
+
+    /// What is wrong with an arm's settings once they lie over the config, or keeps an arm from the encoder that it starts from.
+    ///
+    /// `pretraining` is what the arms are pre-trained with: this config, except where points of a study share a pre-training.
+    pub fn arm_problems(&self, pretraining: &Self) -> Vec<ConfigProblem> {
+        let mut problems = Vec::new();
+        let mut refuse = |key: &str, arm: &Arm, message: String| {
+            problems.push(ConfigProblem { key: key.to_owned(), message: format!("arm {:?}: {message}", arm.name) });
+        };
+        let mut pretrained = Vec::new();
+        for arm in &self.arms.pretrain {
+            match pretraining.with_arm(arm) {
+                Ok(config) => {
+                    for ConfigProblem { key, message } in config.pretraining_problems() {
+                        refuse("arms.pretrain", arm, format!("{key} {message}"));
+                    }
+                    pretrained.push((&arm.name, config));
+                }
+                Err(error) => refuse("arms.pretrain", arm, error.to_string()),
+            }
+        }
+        for arm in &self.arms.finetune {
+            let source = pretrained.iter().find(|(name, _)| arm.from.as_ref() == Some(name));
+            match (self.with_arm(arm), source) {
+                (Err(error), _) => refuse("arms.finetune", arm, error.to_string()),
+                (Ok(config), Some((name, source))) => {
+                    let places = [format!("in {name:?}, whose encoder it would start from,"), "here".to_owned()];
+                    for difference in source.encoder_differences(&config) {
+                        refuse("arms.finetune", arm, difference.tell([&places[0], &places[1]]));
+                    }
+                }
+                (Ok(_), None) => {}
+            }
+        }
+        problems
+    }
+
+    /// The settings in which the encoder that this config pre-trains computes otherwise than the one that `finetuning` fine-tunes.
+    pub fn encoder_differences(&self, finetuning: &Self) -> Vec<EncoderDifference> {
+        ModelConfig::encoder_differences([(&self.model, self.pretrain.crop_size), (&finetuning.model, finetuning.finetune.crop_size)])
+    }
+
     /// This config with an arm's settings laid over it.
     ///
     /// # Errors
     /// An unknown key, a wrong type or a value out of range in [`Arm::set`].
     pub fn with_arm(&self, arm: &Arm) -> Result<Self, ConfigError> {
         self.with_overrides(&arm.set)
+    }
+
+    /// The unit in which the distances of a fine-tuning arm are measured; the run's own for another name.
+    pub fn distance_unit(&self, arm: &str) -> DistanceUnit {
+        let own = self.arms.finetune.iter().find(|own| own.name == arm).and_then(|own| self.with_arm(own).ok());
+        own.as_ref().unwrap_or(self).evaluate.distance_unit
     }
 
     /// The same with presets spelt out: what a run's folder keeps as `config.ron`.

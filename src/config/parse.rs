@@ -81,7 +81,7 @@ impl RunConfig {
     /// # Errors
     /// Unreadable file, invalid RON, unknown field, wrong type, or values out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+        let text = crate::text_file::read(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         Self::from_ron(&text, &path.display().to_string())
     }
 
@@ -112,11 +112,28 @@ impl RunConfig {
     /// # Errors
     /// An unknown key, a wrong type, or a value out of range.
     pub fn with_overrides(&self, settings: &[String]) -> Result<Self, ConfigError> {
-        let mut config = self.clone();
-        for setting in settings {
-            config = config.with_override(setting)?;
-        }
-        config.checked("--set", "")
+        settings.iter().try_fold(self.clone(), |config, setting| config.with_override(setting))?.checked("--set", "")
+    }
+
+    /// Checks that the config can pre-train.
+    ///
+    /// # Errors
+    /// All of [`RunConfig::pretraining_problems`].
+    pub fn check_pretraining(&self) -> Result<(), ConfigError> {
+        self.refused_for(self.pretraining_problems())
+    }
+
+    /// Checks what the arms make of the config and of `pretraining`, as in [`RunConfig::arm_problems`].
+    ///
+    /// # Errors
+    /// All that is found.
+    pub fn check_arms(&self, pretraining: &Self) -> Result<(), ConfigError> {
+        self.refused_for(self.arm_problems(pretraining))
+    }
+
+    fn refused_for(&self, problems: Vec<ConfigProblem>) -> Result<(), ConfigError> {
+        let problems: Vec<_> = problems.into_iter().map(|problem| (None, problem)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Range { origin: self.name.clone(), problems }) }
     }
 
     /// Lays one `key=value` setting over the config without checking ranges: a form is allowed to be wrong while it is filled in.

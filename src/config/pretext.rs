@@ -47,6 +47,11 @@ impl PretextTask {
         matches!(self, Self::BTrot | Self::Byol)
     }
 
+    /// Whether `pretrain.rotate` decides how its second view is turned.
+    pub fn turns_as_set(self) -> bool {
+        matches!(self, Self::Simtrot | Self::BTrot | Self::Simclr | Self::Byol)
+    }
+
     /// Whether the task predicts what masking hides, and so asks for something hidden.
     pub fn predicts_hidden(self) -> bool {
         matches!(self, Self::Simmim | Self::Mae | Self::Rcr)

@@ -10,6 +10,11 @@ use super::{OptimiserConfig, ScheduleConfig};
 /// Tokens of both views that may be compared with each other at a stage before the last: 4 GiB of similarities.
 const MOST_ANCHORS: usize = 1 << 15;
 
+/// How many of so many mask cells are hidden in each volume: `floor(ratio * cells)` (METHOD: step 3).
+pub fn hidden_cells(ratio: f64, cells: usize) -> usize {
+    (ratio * cells as f64).floor() as usize
+}
+
 /// Pre-training without labels, by default by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
 ///
 /// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
@@ -168,6 +173,36 @@ impl PretrainConfig {
         );
     }
 
+    /// Mask cells of a crop for tokens of `token` voxels; none where cells do not fill the crop.
+    pub fn mask_cells(&self, token: [usize; 3]) -> Option<usize> {
+        let cell = self.mask_patch.unwrap_or(token);
+        let fits = |axis: usize| cell[axis] > 0 && self.crop_size[axis].is_multiple_of(cell[axis]);
+        (0..3).all(fits).then(|| (0..3).map(|axis| self.crop_size[axis] / cell[axis]).product())
+    }
+
+    /// Refuses a mask that is on and hides nothing: a task that predicts what is hidden would train on a loss of 0, and the others
+    /// without the mask that their settings name.
+    pub(super) fn check_mask(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
+        let ratio = self.mask_ratio;
+        let Some(cells) = self.mask_cells(backbone.total_stride()).filter(|_| ratio > 0.0) else { return };
+        let cell = self.mask_patch.unwrap_or_else(|| backbone.total_stride());
+        let off = if self.task.predicts_hidden() { "" } else { ", or 0, which switches masking off" };
+        // Rounded up, so that the number that is named hides a cell.
+        let least = (1e4 / cells as f64).ceil() / 1e4;
+        let remedy = match cells {
+            1 => format!("take a larger crop or smaller cells{off}"),
+            _ => format!("allowed is {least} to 0.99{off}"),
+        };
+        checker.require(
+            "pretrain.mask_ratio",
+            hidden_cells(ratio, cells) > 0,
+            format_args!(
+                "is {ratio}, and {ratio} of {cells} {} of {cell:?} voxels hides none: {remedy}",
+                if cells == 1 { "cell" } else { "cells" }
+            ),
+        );
+    }
+
     /// Refuses a contrast of several stages that the task does not have, that turns would scramble, or that is too large.
     pub(super) fn check_stages(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
         let key = "pretrain.token_stages";
@@ -252,5 +287,58 @@ impl PretrainConfig {
         }
         checker.range("pretrain.checkpoint_minutes", self.checkpoint_minutes, 0.0..=100_000.0);
         self.optimiser.check("pretrain.optimiser", checker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hidden_cells;
+    use crate::config::{Arm, PretextTask, RunConfig};
+
+    fn problems(settings: &[&str]) -> String {
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let checked = RunConfig::default().with_overrides(&settings).and_then(|config| config.check_pretraining());
+        checked.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_mask_that_hides_nothing_is_refused_in_every_task_with_the_numbers() {
+        for task in PretextTask::ALL {
+            let preset = if task == PretextTask::Mae { "unetr_small" } else { "nnformer_small" };
+            let network = [format!("model.preset={preset}"), format!("pretrain.task={task}")];
+            let with = |ratio: f64| problems(&[&network[0], &network[1], &format!("pretrain.mask_ratio={ratio}")]);
+            for ratio in [0.001, 0.01, 0.0156] {
+                let error = with(ratio);
+                assert!(error.contains(&format!("is {ratio}, and {ratio} of 64 cells of [8, 8, 8] voxels hides none")), "{task}: {error}");
+                assert!(error.contains("allowed is 0.0157 to 0.99"), "{task}: {error}");
+                assert_eq!(error.contains("or 0, which switches masking off"), !task.predicts_hidden(), "{task}: {error}");
+            }
+            for ratio in [0.0157, 0.02, 0.99] {
+                assert_eq!(with(ratio), "", "{task}: {ratio}");
+            }
+            assert_eq!(with(0.0).is_empty(), !task.predicts_hidden(), "0 switches masking off where nothing hidden is predicted: {task}");
+        }
+    }
+
+    #[test]
+    fn cells_are_counted_as_they_are_cut_and_the_least_ratio_named_hides_one() {
+        let cells = "pretrain.mask_patch=[16,16,16]";
+        assert!(problems(&[cells, "pretrain.mask_ratio=0.1"]).contains("0.1 of 8 cells of [16, 16, 16] voxels hides none"));
+        assert_eq!(problems(&[cells, "pretrain.mask_ratio=0.125"]), "");
+        let one = problems(&["pretrain.mask_patch=[32,32,32]", "pretrain.mask_ratio=0.99"]);
+        assert!(one.contains("0.99 of 1 cell of") && one.contains("take a larger crop or smaller cells"), "{one}");
+        for count in 2..5000 {
+            let least = (1e4 / count as f64).ceil() / 1e4;
+            assert!(hidden_cells(least, count) >= 1, "{least} of {count}");
+        }
+    }
+
+    #[test]
+    fn an_arm_whose_mask_hides_nothing_is_refused_by_name() {
+        let mut run = RunConfig::default();
+        let set = vec!["pretrain.mask_ratio=0.01".to_owned()];
+        run.arms.pretrain.push(Arm { name: "thin".to_owned(), from: None, set });
+        let error = run.check_arms(&run).unwrap_err().to_string();
+        assert!(error.contains("\"thin\"") && error.contains("0.01 of 64 cells"), "{error}");
     }
 }

@@ -107,7 +107,7 @@ impl StudyConfig {
     /// # Errors
     /// Unreadable file, invalid RON, unknown field or axis, a setting that does not exist, values out of range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+        let text = crate::text_file::read(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         Self::from_ron(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
     }
 

@@ -86,6 +86,10 @@ pub(super) trait Dialect: Sync {
     /// A tensor that every encoder of this backbone and of no other has, named without the prefix.
     fn landmark(&self) -> &'static str;
 
+    /// What the names of the tensors begin with that an encoder's output depends on, without the prefix. Others below the prefix
+    /// are heads of a pre-training.
+    fn computes(&self) -> &'static [&'static str];
+
     /// A tensor that every whole network has besides its encoder.
     fn decoder_landmark(&self) -> &'static str;
 
@@ -100,9 +104,9 @@ pub(super) trait Dialect: Sync {
     /// Hyper-parameters that must be said, because no shape tells them.
     fn untold(&self, shapes: &Shapes) -> Vec<&'static str>;
 
-    /// Sets a hyper-parameter that has a usual value and that no shape tells: its name, and what was assumed.
-    fn assume(&self, _shapes: &Shapes, _model: &mut ModelConfig) -> Option<(&'static str, String)> {
-        None
+    /// Sets hyper-parameters that have a usual value and that no shape tells: their names, and what was assumed.
+    fn assume(&self, _shapes: &Shapes, _model: &mut ModelConfig) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 
     /// The crop that the weights are for, D,H,W: a published size's, or for any size one that will do. None where it must be said.

@@ -111,6 +111,18 @@ pub enum ExchangeError {
         /// What became of every tensor.
         report: Box<ImportReport>,
     },
+    /// The file's encoder would be taken in part, or would compute otherwise than where it was trained.
+    #[error(
+        "{}: nothing is written, since its encoder would no longer compute what it did: {}. Leave out --preset and --set \
+         where they contradict the file; an encoder that computes with more than simtrot's cannot be imported",
+        path.display(), differences.join("; ")
+    )]
+    Unlike {
+        /// The file.
+        path: PathBuf,
+        /// Settings with both values, and tensors that would be left.
+        differences: Vec<String>,
+    },
     /// Something that was asked for cannot be done with these weights.
     #[error("{0}")]
     Refused(String),

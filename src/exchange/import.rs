@@ -38,16 +38,22 @@ pub struct ImportJob {
 /// Imports a file: writes a checkpoint that `finetune --from`, `infer` and `probe` take, and tells what became of every tensor.
 ///
 /// # Errors
-/// A file without weights or damaged, a network that cannot be told, an encoder that is not complete, a place that is taken.
+/// A file without weights or damaged, a network that cannot be told, an encoder that is not complete or would be taken in part,
+/// a place that is taken.
 pub fn import(job: &ImportJob) -> Result<ImportReport, ExchangeError> {
     refuse_taken(&job.out, job.overwrite)?;
     let file = WeightsFile::open(&job.file)?;
     let recipe = Recipe::read(&file)?;
     let source = Source::find(job, &file, recipe.as_ref())?;
     let network = source.describe(job)?;
-    let (mut report, weights) = Taken::from(job, &source, &network)?.account(&source, &network);
+    let taken = Taken::from(job, &source, &network)?;
+    let differences = taken.differences(&source, &network)?;
+    let (mut report, weights) = taken.account(&source, &network);
     if !report.missing.is_empty() || !report.mismatched.is_empty() {
         return Err(ExchangeError::Incomplete { report: Box::new(report) });
+    }
+    if !differences.is_empty() {
+        return Err(ExchangeError::Unlike { path: file.path, differences });
     }
     let mut info = network.info(report.kind);
     info.parents = vec![format!("{} (sha256 {})", file.path.display(), file.sha256)];

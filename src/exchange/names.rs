@@ -12,13 +12,14 @@ use super::file::{Stored, WeightsFile};
 /// Words in names of second copies of a network: not what was trained, but its average or its teacher.
 const SECOND: &[&str] = &["target", "teacher", "momentum", "ema", "key_encoder", "encoder_k", "optim"];
 
-/// Ends of the names of tensors that a reference's state dict holds but no computation reads as weights.
+/// Parts of the names of tensors that a reference's state dict holds but no computation reads as weights.
 const NO_WEIGHTS: &[(&str, &str)] = &[
     ("relative_position_index", "an index table, which simtrot computes"),
     ("num_batches_tracked", "a counter"),
     ("attn_mask", "a mask, which simtrot computes"),
-    ("norm_cross_attn.weight", "unused by the network"),
-    ("norm_cross_attn.bias", "unused by the network"),
+    // MONAI makes the norm in every ViT, older versions these others as well, and none reads them.
+    ("cross_attn.", "unused by the network"),
+    ("patch_embedding.cls_token", "unused by the network"),
 ];
 
 /// A network found in a file.
@@ -92,7 +93,7 @@ impl Found {
                 return;
             }
         };
-        if let Some((_, reason)) = NO_WEIGHTS.iter().find(|(end, _)| own.ends_with(end)) {
+        if let Some((_, reason)) = NO_WEIGHTS.iter().find(|(part, _)| own.contains(part)) {
             self.no_weights.push((name.to_owned(), reason));
         } else if let Some(other) = self.tensors.insert(own, name.to_owned()) {
             self.outside.push((other, "there under another name as well"));

@@ -61,6 +61,11 @@ impl Recipe {
         self.kind == StageKind::Finetune
     }
 
+    /// Voxels along D,H,W of the crops that the network was built for.
+    pub(super) fn crop_size(&self) -> [usize; 3] {
+        if self.is_whole() { self.config.finetune.crop_size } else { self.config.pretrain.crop_size }
+    }
+
     /// As a header's entries.
     pub(super) fn header(&self) -> HashMap<String, String> {
         HashMap::from([(KEY.to_owned(), serde_json::to_string(self).expect("plain data becomes JSON"))])

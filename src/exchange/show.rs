@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::ExchangeError;
 use super::dialect;
 use super::file::WeightsFile;
-use super::source::hyper_parameters;
 use crate::config::RunConfig;
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, CheckpointInfo};
@@ -92,7 +91,7 @@ impl fmt::Display for Page {
             let figure = if info.kind == StageKind::Finetune { "mean Dice on validation cases" } else { "lowest loss" };
             writeln!(f, "best         {best:.4}, the {figure}")?;
         }
-        writeln!(f, "network      {backbone}: {}", hyper_parameters(&info.config.model))?;
+        writeln!(f, "network      {backbone}: {}", info.config.model.hyper_parameters())?;
         writeln!(f, "parameters   {parameters}, of them {encoder_parameters} in the encoder")?;
         let cases = info.cases.map_or_else(String::new, |cases| format!(", trained on {cases} cases"));
         writeln!(f, "data         {}{cases}", info.dataset.name)?;

@@ -7,7 +7,7 @@ use super::file::WeightsFile;
 use super::names::Found;
 use super::recipe::Recipe;
 use super::{ExchangeError, ImportJob};
-use crate::config::{ModelConfig, Preset, RunConfig};
+use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
 use crate::train::DatasetInfo;
 
 /// A network found in a file.
@@ -66,8 +66,8 @@ impl<'a> Source<'a> {
     /// One of simtrot's own exports.
     fn with_recipe(file: &'a WeightsFile, recipe: &'a Recipe, asked: Option<&ModelConfig>) -> Result<Self, ExchangeError> {
         let model = &recipe.config.model;
-        if asked.is_some_and(|asked| key(asked) != key(model)) {
-            let cause = format!("its header says that it holds {}; leave --backbone out", key(model));
+        if asked.is_some_and(|asked| asked.key() != model.key()) {
+            let cause = format!("its header says that it holds {}; leave --backbone out", model.key());
             return Err(ExchangeError::Contradiction { path: file.path.clone(), cause });
         }
         let found = match dialect::of(model) {
@@ -76,7 +76,7 @@ impl<'a> Source<'a> {
         };
         let lost = || ExchangeError::Contradiction {
             path: file.path.clone(),
-            cause: format!("its header says that it holds {}, and no tensor is called so; export the checkpoint anew", key(model)),
+            cause: format!("its header says that it holds {}, and no tensor is called so; export the checkpoint anew", model.key()),
         };
         Ok(Self::of(file, model, found.ok_or_else(lost)?, Some(recipe)))
     }
@@ -139,8 +139,8 @@ impl<'a> Source<'a> {
             }
             None => (self.read(dialect, job)?, "read off its shapes".to_owned()),
         };
-        let assumed = dialect.assume(&self.shapes, &mut model).filter(|(parameter, _)| !self.is_said(job, parameter));
-        let notes = assumed.into_iter().map(|(_, note)| note).collect();
+        let assumed = dialect.assume(&self.shapes, &mut model).into_iter().filter(|(parameter, _)| !self.is_said(job, parameter));
+        let notes = assumed.map(|(_, note)| note).collect();
         let crop_size = job.crop_size.or_else(|| dialect.crop_size(&self.shapes, recognised)).ok_or_else(|| {
             let remedy = format!("say it with --crop D,H,W, or name a size with --preset: {}", list(self.presets()));
             self.untold("the crop it was trained on, which it depends on,".to_owned(), remedy)
@@ -173,7 +173,7 @@ impl<'a> Source<'a> {
 
     /// The key in configs of one of the network's hyper-parameters.
     fn setting(&self, parameter: &str) -> String {
-        format!("model.{}.{parameter}", key(&self.like))
+        format!("model.{}.{parameter}", self.like.key())
     }
 
     /// Whether the settings say a hyper-parameter.
@@ -198,6 +198,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The settings in which the encoder of the file computes otherwise than that of `model` on crops of `crop_size`, as far as
+    /// its header or its shapes tell.
+    pub(super) fn differences(&self, model: &ModelConfig, crop_size: [usize; 3]) -> Vec<EncoderDifference> {
+        let own = match self.recipe {
+            Some(recipe) => Some((recipe.config.model.clone(), recipe.crop_size())),
+            None => self.dialect().and_then(|dialect| Some((dialect.read(&self.shapes, model)?, crop_size))),
+        };
+        own.map_or_else(Vec::new, |(own, crop)| ModelConfig::encoder_differences([(&own, crop), (model, crop_size)]))
+    }
+
     fn untold(&self, what: String, remedy: String) -> ExchangeError {
         ExchangeError::Untold { path: self.file.path.clone(), what, remedy }
     }
@@ -205,7 +215,7 @@ impl<'a> Source<'a> {
     /// The preset asked for, named with the backbone in front or without.
     fn preset(&self, job: &ImportJob) -> Result<Option<Preset>, ExchangeError> {
         let Some(given) = &job.preset else { return Ok(None) };
-        let names = [given.clone(), format!("{}_{given}", key(&self.like))];
+        let names = [given.clone(), format!("{}_{given}", self.like.key())];
         let preset = self.presets().into_iter().find(|preset| names.contains(&preset.to_string()));
         let known = || list(self.presets());
         preset.map(Some).ok_or_else(|| ExchangeError::Unknown {
@@ -218,7 +228,7 @@ impl<'a> Source<'a> {
 
     /// The backbone's published sizes.
     fn presets(&self) -> Vec<Preset> {
-        Preset::ALL.iter().copied().filter(|&preset| key(&ModelConfig::Preset(preset)) == key(&self.like)).collect()
+        Preset::ALL.iter().copied().filter(|&preset| ModelConfig::Preset(preset).key() == self.like.key()).collect()
     }
 }
 
@@ -229,20 +239,7 @@ fn channel_names(channels: usize) -> Vec<String> {
 
 /// A model of each backbone by the backbone's name in configs.
 fn backbones() -> BTreeMap<String, ModelConfig> {
-    Preset::ALL.iter().map(|&preset| ModelConfig::Preset(preset).resolve()).map(|model| (key(&model), model)).collect()
-}
-
-/// The name of a model's backbone in configs.
-fn key(model: &ModelConfig) -> String {
-    let tree = serde_json::to_value(model.resolve()).expect("plain data becomes JSON");
-    tree.as_object().and_then(|map| map.keys().next().cloned()).expect("an enum of structs becomes a map of one key")
-}
-
-/// `name value` of each hyper-parameter.
-pub(super) fn hyper_parameters(model: &ModelConfig) -> String {
-    let tree = serde_json::to_value(model.resolve()).expect("plain data becomes JSON");
-    let parameters = tree.as_object().and_then(|map| map.values().next()?.as_object()).expect("an enum of structs becomes a map of maps");
-    list(parameters.iter().map(|(name, value)| format!("{name} {value}")))
+    Preset::ALL.iter().map(|&preset| ModelConfig::Preset(preset).resolve()).map(|model| (model.key(), model)).collect()
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

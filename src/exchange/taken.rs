@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
 
-use super::dialect::{self, Crops, Table};
-use super::source::{Network, Source, hyper_parameters};
+use super::dialect::{self, Crops, Extra, Table};
+use super::recipe::Recipe;
+use super::source::{Network, Source};
 use super::{ExchangeError, ImportJob, ImportReport, Left, adapt};
+use crate::config::ModelConfig;
 use crate::model::{Encoder, HostTensor, LoadReport, NamedWeights, Segmenter, Task, load_named};
 use crate::protocol::StageKind;
 use crate::train::{CheckpointInfo, untrained};
@@ -17,9 +19,17 @@ pub(super) struct Taken {
     tensors: BTreeMap<String, HostTensor>,
     loaded: LoadReport,
     adapted: Vec<String>,
+    /// Whether position tables were resampled to another crop or window, as asked for.
+    resampled: bool,
     /// Why the rest of the network was not taken, if the file has some of it.
     rest: Option<String>,
 }
+
+/// Settings of the position tables' grids, which may change where the tables are resampled to them.
+const RESAMPLED: [&str; 2] = ["window_size", "crop_size in patches"];
+
+/// How far a table that simtrot computes may lie from the file's.
+const COMPUTED_TOLERANCE: f32 = 1e-5;
 
 impl Taken {
     /// The largest part that is complete: the whole network, or an encoder with the heads it was trained with, or the encoder.
@@ -32,7 +42,7 @@ impl Taken {
         let larger = if source.is_whole() {
             let task = Task { channels, classes: network.dataset.labels.len(), crop_size: config.finetune.crop_size };
             Some(from(StageKind::Finetune).load(Segmenter::init(&config.model, &task, config.seed, &device))?)
-        } else if source.recipe.is_some_and(super::recipe::Recipe::has_own_names) {
+        } else if source.recipe.is_some_and(Recipe::has_own_names) {
             Some(from(StageKind::Pretrain).load(untrained(&network.info(StageKind::Pretrain), &device))?)
         } else {
             None
@@ -57,9 +67,41 @@ impl Taken {
         Some(format!("the rest of the network is not complete: {} tensors are missing or of another shape, as {first}", faults.len()))
     }
 
+    /// What of the file's encoder is left behind or computes otherwise, adaptations apart: settings with both values, and tensors.
+    pub(super) fn differences(&self, source: &Source<'_>, network: &Network) -> Result<Vec<String>, ExchangeError> {
+        let config = &network.config;
+        let crop_size = if self.kind == StageKind::Finetune { config.finetune.crop_size } else { config.pretrain.crop_size };
+        let settings = source.differences(&config.model, crop_size).into_iter();
+        let settings = settings.filter(|difference| !(self.resampled && RESAMPLED.iter().any(|name| difference.key.ends_with(name))));
+        let settings: Vec<String> = settings.map(|difference| difference.tell(["in the file", "as the flags say"])).collect();
+        let left = self.left_of_encoder(source, &config.model, crop_size)?;
+        // Shapes that fit tell of no difference by themselves: a ratio of widths may be rounded.
+        let told = source.recipe.is_some() || !left.is_empty();
+        Ok(settings.into_iter().filter(|_| told).chain(left).collect())
+    }
+
+    /// The encoder's tensors that the network has no place for, unless they are what it computes.
+    fn left_of_encoder(&self, source: &Source<'_>, model: &ModelConfig, crop_size: [usize; 3]) -> Result<Vec<String>, ExchangeError> {
+        let (prefix, dialect) = (dialect::prefix(model), source.dialect());
+        let computed = dialect.map(|dialect| dialect.extras(model, crop_size, &self.tensors)).unwrap_or_default();
+        let mut left = Vec::new();
+        for (own, name) in source.found.tensors.iter().filter(|(own, _)| !self.tensors.contains_key(*own)) {
+            let Some(inside) = own.strip_prefix(prefix) else { continue };
+            if dialect.is_some_and(|dialect| !dialect.computes().iter().any(|start| inside.starts_with(start))) {
+                continue;
+            }
+            match computed.get(own) {
+                Some(Extra::Numbers(computed)) if alike(computed, &source.file.read(name)?) => {}
+                Some(_) => left.push(format!("{name} is not what simtrot computes in its place")),
+                None => left.push(format!("{name} has no place in the network")),
+            }
+        }
+        Ok(left)
+    }
+
     /// What became of every tensor, and the checkpoint's weights.
     pub(super) fn account(self, source: &Source<'_>, network: &Network) -> (ImportReport, BTreeMap<String, HostTensor>) {
-        let Self { kind, tensors: mut weights, loaded, adapted, rest } = self;
+        let Self { kind, tensors: mut weights, loaded, adapted, resampled: _, rest } = self;
         let Source { file, found, .. } = source;
         let left = |name: &str, why: &str| Left { name: name.to_owned(), shape: file.tensors[name].shape.clone(), why: why.to_owned() };
         let unused = found.tensors.iter().filter(|(own, _)| !weights.contains_key(*own));
@@ -85,7 +127,7 @@ impl Taken {
             prefix: found.prefix.clone(),
             kind,
             size: network.size.clone(),
-            parameters: hyper_parameters(&network.config.model),
+            parameters: network.config.model.hyper_parameters(),
             crop_size: network.config.finetune.crop_size,
             channels: network.dataset.channels.len(),
             classes: network.dataset.labels.len(),
@@ -101,6 +143,11 @@ impl Taken {
         };
         (report, weights)
     }
+}
+
+fn alike(computed: &HostTensor, found: &HostTensor) -> bool {
+    let close = |(one, other): (&f32, &f32)| (one - other).abs() <= COMPUTED_TOLERANCE;
+    computed.shape == found.shape && computed.values.iter().zip(&found.values).all(close)
 }
 
 /// One way to take a file.
@@ -121,19 +168,19 @@ impl Attempt<'_> {
         let present = found.tensors.iter().filter(|(own, _)| wanted.contains(*own));
         let read = present.map(|(own, name)| Ok((own.clone(), file.read(name)?)));
         let mut tensors = read.collect::<Result<_, ExchangeError>>()?;
-        let adapted = self.adapt(&mut tensors)?;
+        let (adapted, resampled) = self.adapt(&mut tensors)?;
         let (_, loaded) = load_named(module, &tensors);
-        Ok(Taken { kind: self.kind, tensors, loaded, adapted, rest: None })
+        Ok(Taken { kind: self.kind, tensors, loaded, adapted, resampled, rest: None })
     }
 
-    /// Adapts tensors where that was asked for, and says what was done.
-    fn adapt(self, tensors: &mut BTreeMap<String, HostTensor>) -> Result<Vec<String>, ExchangeError> {
+    /// Adapts tensors where that was asked for, and says what was done, and whether position tables were among them.
+    fn adapt(self, tensors: &mut BTreeMap<String, HostTensor>) -> Result<(Vec<String>, bool), ExchangeError> {
         let Self { job, source, network, kind } = self;
-        let mut done = Vec::new();
+        let (mut done, mut resampled) = (Vec::new(), false);
         let asked = job.adapt_stem.is_some() || job.adapt_position;
         let Some(dialect) = source.dialect() else {
             let refusal = format!("{}: nothing of this backbone can be adapted", source.file.path.display());
-            return if asked { Err(ExchangeError::Refused(refusal)) } else { Ok(done) };
+            return if asked { Err(ExchangeError::Refused(refusal)) } else { Ok((done, resampled)) };
         };
         let channels = dialect.channels(&source.shapes, &network.config.model).unwrap_or(0);
         if let Some(wanted) = job.adapt_stem.filter(|&wanted| wanted != channels && channels > 0) {
@@ -145,14 +192,17 @@ impl Attempt<'_> {
         }
         if job.adapt_position {
             let to = if kind == StageKind::Finetune { network.config.finetune.crop_size } else { network.config.pretrain.crop_size };
-            let tables = dialect.tables(&source.shapes, &network.config.model, Crops { from: job.position_crop, to });
+            // A header tells the file's crop, which the number of rows alone may not.
+            let known = source.recipe.map(Recipe::crop_size).filter(|&from| from != to);
+            let tables = dialect.tables(&source.shapes, &network.config.model, Crops { from: job.position_crop.or(known), to });
             for Table { name, from, to } in tables.map_err(ExchangeError::Refused)? {
                 let Some(tensor) = tensors.get_mut(&name) else { continue };
                 *tensor = adapt::table(tensor, from, to);
+                resampled = true;
                 done.push(format!("{name}: resampled trilinearly from {from:?} to {to:?}"));
             }
         }
-        Ok(done)
+        Ok((done, resampled))
     }
 }
 

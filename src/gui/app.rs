@@ -130,7 +130,7 @@ impl App {
     }
 
     /// Puts what the window was opened on onto the desk.
-    pub fn begin(&mut self, opening: Opening) {
+    pub fn begin(&mut self, ctx: &egui::Context, opening: Opening) {
         match opening {
             Opening::Desk => {}
             Opening::Run { job, folder, config } => {
@@ -145,6 +145,10 @@ impl App {
                 self.desk.settings.panel = Panel::Study;
                 self.desk.settings.remember_study(job.folder.root());
                 self.study.begin(*job, self.desk.device.clone());
+            }
+            Opening::Volume { image, labels } => {
+                self.desk.settings.panel = Panel::Segmentation;
+                self.segmentation.open_files(ctx, (&[image], labels), &self.desk);
             }
         }
     }

@@ -145,7 +145,7 @@ impl Window {
         config.pretrain.steps = MANY_STEPS;
         let folder = RunFolder::new(folder);
         let training = Training { config: config.clone(), folder: folder.clone(), start: Start::Fresh, max_steps: None };
-        self.app.begin(Opening::Run { job: Box::new(Job::Pretrain(training)), folder, config: Box::new(config) });
+        self.app.begin(&self.ctx, Opening::Run { job: Box::new(Job::Pretrain(training)), folder, config: Box::new(config) });
         self.app.desk.settings.panel = Panel::Segmentation;
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{Key, Modifiers, Ui};
+use eframe::egui::{Event, Key, Modifiers, Ui};
 use serde::{Deserialize, Serialize};
 
 /// Something that a key does.
@@ -157,14 +157,17 @@ impl KeyMap {
         self.changed.clear();
     }
 
-    /// Whether the user pressed the action's key in this frame, and was not typing text. Repeats of a held key count.
-    pub fn pressed(&self, ui: &Ui, action: Action) -> bool {
-        let key = self.key(action);
-        !ui.ctx().text_edit_focused()
-            && ui.input_mut(|input| {
-                // "?" lies on another key of each keyboard, with Shift on some.
-                input.consume_key(Modifiers::NONE, key) || (key == Key::Questionmark && input.consume_key(Modifiers::SHIFT, key))
-            })
+    /// The presses of these actions' keys in this frame, each of them and in their order, unless the user was typing text. Repeats of a
+    /// held key count.
+    pub fn pressed(&self, ui: &Ui, actions: &[Action]) -> Vec<Action> {
+        take_presses(ui, |key, modifiers| self.meant(key, modifiers, actions))
+    }
+
+    /// Which of these actions a pressed key means.
+    pub(super) fn meant(&self, key: Key, modifiers: Modifiers, actions: &[Action]) -> Option<Action> {
+        // Shift is let through: "?" lies on another key of each keyboard, with Shift on some.
+        let plain = modifiers.matches_logically(Modifiers::NONE);
+        actions.iter().copied().find(|&action| plain && self.key(action) == key)
     }
 
     /// The key as tooltips show it.
@@ -176,6 +179,20 @@ impl KeyMap {
             key => key.name(),
         }
     }
+}
+
+/// Takes the key presses that mean something out of the frame's events, in their order; none while the user types text.
+pub(super) fn take_presses<T>(ui: &Ui, meaning: impl Fn(Key, Modifiers) -> Option<T>) -> Vec<T> {
+    let mut taken = Vec::new();
+    if !ui.ctx().text_edit_focused() {
+        ui.input_mut(|input| {
+            input.events.retain(|event| match event {
+                Event::Key { key, pressed: true, modifiers, .. } => meaning(*key, *modifiers).map(|press| taken.push(press)).is_none(),
+                _ => true,
+            });
+        });
+    }
+    taken
 }
 
 #[cfg(test)]

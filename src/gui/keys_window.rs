@@ -19,8 +19,8 @@ impl KeysWindow {
 
     /// Draws it where it is shown, and lets its key show and hide it.
     pub(super) fn show(&mut self, ui: &mut Ui, keys: &mut KeyMap) {
-        if self.rebinding.is_none() && keys.pressed(ui, Action::Help) {
-            self.toggle();
+        if self.rebinding.is_none() {
+            keys.pressed(ui, &[Action::Help]).iter().for_each(|_| self.toggle());
         }
         if !self.shown {
             return;

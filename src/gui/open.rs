@@ -1,11 +1,13 @@
 //! Opens the window, and tells what was left when it closed.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use eframe::egui::ViewportBuilder;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup};
 use eframe::{NativeOptions, egui, wgpu};
 
+use super::event_loop::run_native;
 use super::{App, Settings};
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
@@ -35,6 +37,13 @@ pub enum Opening {
     },
     /// A study to work on.
     Study(Box<StudyJob>),
+    /// A volume to look at.
+    Volume {
+        /// Its file.
+        image: PathBuf,
+        /// Label maps to lay over it.
+        labels: Vec<PathBuf>,
+    },
 }
 
 /// What goes on although its window was closed.
@@ -89,10 +98,10 @@ pub fn open(opening: Opening, device: DeviceChoice) -> Result<(Option<Left>, Run
         if let Some(notice) = notice {
             app.desk.trouble(notice);
         }
-        app.begin(opening);
+        app.begin(&context.egui_ctx, opening);
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
-    eframe::run_native("simtrot", options, Box::new(create)).map_err(|error| NoWindow(error.to_string()))?;
+    run_native("simtrot", options, Box::new(create)).map_err(|error| NoWindow(error.to_string()))?;
     Ok(left.try_recv().unwrap_or_default())
 }
 

@@ -1,5 +1,6 @@
 //! What a user set, kept between sessions in the platform's config folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub convention: Convention,
     /// How slices are drawn.
     pub slices: super::slice::SliceSettings,
+    /// Red, green, blue that the user gave to labels, by their numbers.
+    pub label_colours: BTreeMap<u32, [u8; 3]>,
     /// Which key does what.
     pub keys: KeyMap,
 }
@@ -84,6 +87,7 @@ impl Default for Settings {
             recent_volumes: Vec::new(),
             convention: Convention::default(),
             slices: super::slice::SliceSettings::default(),
+            label_colours: BTreeMap::new(),
             keys: KeyMap::default(),
         }
     }
@@ -165,6 +169,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let mut settings = Settings { convention: Convention::Neurological, zoom: 1.5, ..Settings::default() };
+        settings.label_colours.insert(70, [1, 2, 3]);
         settings.layout.keep("run.left", 311.6);
         (0..10).for_each(|run| settings.remember_run(&folder.path().join(format!("run{run}"))));
         settings.remember_run(&folder.path().join("run5"));

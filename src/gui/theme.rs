@@ -3,6 +3,7 @@
 use eframe::egui::{self, Color32, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
 
 use super::ThemeChoice;
+use crate::metrics::collapse::Verdict;
 use crate::palette::{self, Tone};
 
 /// The program's colours in the light that the window is in.
@@ -37,6 +38,16 @@ impl Palette {
         self.tone(palette::BAD)
     }
 
+    /// What has become of an encoder.
+    pub fn verdict(self, verdict: Verdict) -> Color32 {
+        match verdict {
+            Verdict::Healthy => self.good(),
+            Verdict::PartlyBound => self.caution(),
+            Verdict::Collapsed => self.bad(),
+            Verdict::Untrained => self.reference(),
+        }
+    }
+
     /// Reference lines: the untrained network.
     pub fn reference(self) -> Color32 {
         self.tone(palette::REFERENCE)
@@ -47,9 +58,9 @@ impl Palette {
         self.tone(palette::SERIES[index % palette::SERIES.len()])
     }
 
-    /// A label on an image, by its place in the dataset's list, background left out.
-    pub fn label(index: usize) -> Color32 {
-        colour(palette::label(index))
+    /// A label on an image, by its number.
+    pub fn label(number: u32) -> Color32 {
+        colour(palette::label(number))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The words in which a stage's progress is told; bars and plain lines share them.
 
-use crate::protocol::{ArmScores, Environment, Outcome, Severity, Stage, StageKind, StageState, TransferReport};
+use crate::protocol::{Environment, Outcome, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
 use crate::report::wording::{count, duration};
 
 /// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...
@@ -44,7 +44,7 @@ pub(super) fn standing(stage: &StageState, now_secs: f64) -> String {
 /// `pretrain simtrot_w: 300 steps in 2 min 05 s, loss 3.583`.
 pub(super) fn ended(stage: &StageState, secs: f64) -> String {
     let result = match stage.stage.kind {
-        StageKind::Test => ArmScores::new(&stage.scores).dice_mean.map(|dice| format!("mean Dice {dice:.3}")),
+        StageKind::Test => mean_dice(&stage.scores).map(|dice| format!("mean Dice {dice:.3}")),
         _ => recent_loss(stage).map(|loss| format!("loss {loss:.3}")),
     };
     let result = result.map_or_else(String::new, |result| format!(", {result}"));

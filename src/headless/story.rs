@@ -8,8 +8,8 @@ use crate::config::RunConfig;
 use crate::metrics::collapse::Collapse;
 use crate::protocol::{CollapsePair, RunState};
 use crate::report::findings::Findings;
-use crate::report::wording::{distance, or_nothing, printable, share};
-use crate::report::{Place, labels, measured, tested, unit};
+use crate::report::wording::{or_nothing, printable, share};
+use crate::report::{Place, hd95, labels, measured, shared_unit, tested};
 
 /// Nothing is wider than this.
 const COLUMNS: usize = 100;
@@ -62,9 +62,9 @@ fn collapse_table(state: &RunState) -> Option<String> {
 
 fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
     let arms = tested(config, state);
-    let labels = labels(&arms);
+    let (labels, unit) = (labels(&arms), shared_unit(&arms));
     let header = ["arm".to_owned(), "mean Dice".to_owned()].into_iter().chain(labels.iter().map(|label| (*label).to_owned())).chain([
-        format!("HD95 {}", unit(&config.evaluate)),
+        unit.map_or_else(|| "HD95".to_owned(), |unit| format!("HD95 {}", unit.word())),
         "cases".to_owned(),
         "one-sided".to_owned(),
     ]);
@@ -73,7 +73,7 @@ fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
         [arm.name.to_owned(), or_nothing(arm.means.dice_mean, share)]
             .into_iter()
             .chain(by_label)
-            .chain([or_nothing(arm.means.hd95_mm_mean, distance), arm.means.cases.to_string(), arm.means.one_sided.to_string()])
+            .chain([hd95(arm, unit), arm.means.cases.to_string(), arm.means.one_sided.to_string()])
             .collect()
     });
     (!arms.is_empty()).then(|| table(header.collect(), &mut rows))

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::story::drawn;
 use super::{Options, PATIENCE, STOPPING};
-use crate::protocol::{ArmScores, Command, Outcome, RunState, StageKind, StageState};
+use crate::protocol::{Command, Outcome, RunState, StageKind, StageState};
 use crate::report::wording::{bytes, count, duration, or_nothing, share};
 use crate::stop_signal;
 use crate::study::{Estimate, Progress, Study, StudyState, Tally};
@@ -115,7 +115,7 @@ fn told(tally: Tally) -> String {
 }
 
 fn mean_dice(run: &RunState) -> Option<f64> {
-    ArmScores::new(&run.stages_of(StageKind::Test).next()?.scores).dice_mean
+    crate::protocol::mean_dice(&run.stages_of(StageKind::Test).next()?.scores)
 }
 
 /// Follows a study to its end on stderr: bars where that is a terminal, a line for each training otherwise. Ctrl-C stops and saves.

@@ -115,7 +115,7 @@ fn class_boxes(classes: &[u8], shape: [usize; 3]) -> Vec<(u8, CropBox)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Intensity, PreprocessConfig};
+    use crate::config::PreprocessConfig;
     use crate::preprocess::orient::tests::all_grids;
     use crate::preprocess::{Case, prepare_one};
     use crate::volume::{Grid, LoadedCase, Scan, SourceHeader, Volume, nifti, position};
@@ -130,12 +130,12 @@ mod tests {
         let image = places.clone().enumerate().map(|(index, at)| if inside(at) { 1.0 + (index % 13) as f32 } else { 0.0 });
         let labels = places.map(|at| if inside(at) { label(world(at)) } else { 0 });
         let volume = Volume { channels: 1, voxels: image.collect(), grid: grid.clone() };
-        let image = Scan { file: "phantom".into(), header: SourceHeader::for_grid(grid), volume };
+        let image = Scan { file: "phantom".into(), header: SourceHeader::for_grid(grid), volume, notes: Vec::new() };
         LoadedCase { image, label: Some(LabelMap { grid: grid.clone(), voxels: labels.collect() }) }
     }
 
     fn prepare(case: &LoadedCase, spacing_mm: Option<[f64; 3]>) -> Case {
-        let config = PreprocessConfig { spacing_mm, intensity: Intensity::default(), crop_foreground: true };
+        let config = PreprocessConfig { spacing_mm, ..PreprocessConfig::default() };
         prepare_one("phantom", case.clone(), &LABEL_VALUES, &config).expect("known labels")
     }
 

@@ -13,6 +13,7 @@ use burn::tensor::{Shape, Slice, Tensor, TensorData};
 
 use super::dispatch::{TokenKernels, TokenOps as _};
 use super::linear::with_bias;
+use super::sums::product_over_rows;
 use super::{PADDING, cells};
 
 /// Places of the kernel.
@@ -207,7 +208,7 @@ pub(super) fn gather_outer<B: Backend>(source: FloatTensor<B>, index: &GatherInd
     let mut sum = None;
     gathered::<B>(source, index, |columns, first, rows| {
         let part = B::float_slice(grad.clone(), &[slice(0, batch), slice(first, rows), slice(0, output)]);
-        let part = B::float_matmul(B::float_transpose(columns), B::float_reshape(part, Shape::from([batch * rows, output])));
+        let part = product_over_rows::<B>(columns, B::float_reshape(part, Shape::from([batch * rows, output])));
         sum = Some(sum.take().map_or(part.clone(), |sum| B::float_add(sum, part)));
     });
     sum.expect("a convolution has output tokens")

@@ -12,7 +12,7 @@ use super::conv::{self, ConvShape};
 use super::conv_block::{self, ConvBlockShape, ConvBlockTensors};
 use super::instance_norm::{self, NormGradients, Normed};
 use super::merge::{self, MergeTables, MergeTensors};
-use super::{gelu, global_attention, host, layer_norm, linear};
+use super::{gelu, global_attention, host, layer_norm, linear, sums};
 
 /// The operations as the tensor library dispatches them: outputs only, differentiable where the inputs are.
 #[backend_extension(Flex, Cube, Autodiff)]
@@ -25,6 +25,8 @@ pub trait TokenOps: Backend {
     fn token_instance_norm(x: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
     /// See [`super::instance_norm_add`].
     fn token_instance_norm_add(x: FloatTensor<Self>, shortcut: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
+    /// Sum over the rows of `[batch, rows, columns]`: [`super::sum_axis`].
+    fn token_sum(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// [`super::linear`] without its bias.
     fn token_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
     /// See [`super::add_bias`].
@@ -90,6 +92,11 @@ pub trait TokenKernels: Backend {
         slope: f32,
     ) -> NormGradients<Self> {
         instance_norm::gradients::<Self>(normed, shortcut, grad, slope)
+    }
+
+    /// See [`sums::over_rows`].
+    fn sum_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        sums::over_rows::<Self>(x)
     }
 
     /// Sum over the rows of `[rows, columns]`, `[columns]`: the gradient of a bias.
@@ -190,6 +197,10 @@ impl TokenKernels for Flex {
         host::instance_norm_gradients(normed, shortcut, grad, slope)
     }
 
+    fn sum_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        host::sum_rows(x)
+    }
+
     fn column_sums(rows: FloatTensor<Self>) -> FloatTensor<Self> {
         host::column_sums(rows)
     }
@@ -266,6 +277,10 @@ macro_rules! dispatch_to_kernels {
 
             fn token_instance_norm_add(x: FloatTensor<Self>, shortcut: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
                 Self::instance_norm_value(x, Some(shortcut), slope).out
+            }
+
+            fn token_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+                Self::sum_rows(x)
             }
 
             fn token_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

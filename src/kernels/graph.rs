@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use burn::backend::Autodiff;
+use burn::backend::TensorMetadata as _;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
+use burn::tensor::Shape;
 
 use super::attention::{self, AttentionGradients, WindowTables};
 use super::block::{self, BlockShape, BlockTensors, TENSORS};
@@ -78,6 +80,20 @@ impl<B: TokenKernels, const N: usize> Backward<B, N> for InstanceNormStep<N> {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(parent.id, gradient);
             }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SumStep;
+
+impl<B: TokenKernels> Backward<B, 1> for SumStep {
+    type State = Shape;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        if let [Some(parent)] = ops.parents {
+            grads.register::<B>(parent.id, B::float_expand(grad, ops.state));
         }
     }
 }
@@ -269,6 +285,11 @@ impl<B: TokenKernels, C: CheckpointStrategy> TokenOps for Autodiff<B, C> {
             OpsKind::Tracked(prepared) => prepared.finish((normed, Some(shortcut)), out),
             OpsKind::UnTracked(prepared) => prepared.finish(out),
         }
+    }
+
+    fn token_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = x.shape();
+        tracked!(SumStep, C, [x], shape, B::sum_rows(x))
     }
 
     fn token_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -5,7 +5,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
 use super::dispatch::{TokenKernels, TokenOps as _};
-use super::sums::over_rows;
+use super::sums::{over_rows, product_over_rows};
 
 /// `x W + b`: `x` `[..., in]`, `weight` `[in, out]`, `bias` `[out]` -> `[..., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -58,7 +58,7 @@ pub(super) fn input_gradient<B: Backend>(weight: FloatTensor<B>, grad: FloatTens
 }
 
 pub(super) fn weight_gradient<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
-    B::float_matmul(B::float_transpose(rows::<B>(x)), rows::<B>(grad))
+    product_over_rows::<B>(rows::<B>(x), rows::<B>(grad))
 }
 
 pub(super) fn column_sums<B: Backend>(rows: FloatTensor<B>) -> FloatTensor<B> {

@@ -34,6 +34,7 @@ pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};
 pub use merge::{MergeTables, MergeTensors, merge_tokens};
+pub use sums::{mean, mean_axis, sum, sum_axis};
 
 /// All index triples below `counts`, row-major.
 pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {

@@ -29,6 +29,9 @@ pub struct CaseScore {
     pub one_sided: bool,
 }
 
+/// Below this mean Dice a network has found nothing: it is not called the best, were the others worse.
+pub const LEAST_DICE: f64 = 0.05;
+
 /// What is measured of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {

@@ -24,6 +24,31 @@ pub struct Interval {
     pub cases: usize,
 }
 
+/// What a number is rounded to at the finest.
+const FINEST: f64 = 1e-6;
+
+impl Interval {
+    /// Whether zero lies outside, by what a millionth shows at least.
+    pub fn excludes_zero(&self) -> bool {
+        self.low >= FINEST || self.high <= -FINEST
+    }
+
+    /// Decimals, `least` of them or more, with which an interval that excludes zero is seen to do so.
+    pub fn decimals(&self, least: usize) -> usize {
+        if !self.excludes_zero() {
+            return least;
+        }
+        let nearest = self.low.abs().min(self.high.abs());
+        least.max((-nearest.log10()).ceil().max(0.0) as usize)
+    }
+
+    /// The same in a unit that is `factor` times as small.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { mean: factor * self.mean, low: factor * self.low, high: factor * self.high, ..self }
+    }
+}
+
 /// The scores of one region over all cases.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionSummary {
@@ -175,6 +200,18 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interval_that_excludes_zero_is_given_the_digits_that_show_it() {
+        let interval = |low: f64, high: f64| Interval { mean: (low + high) / 2.0, low, high, cases: 12 };
+        assert_eq!((interval(0.0123, 0.02).decimals(3), interval(0.00021, 0.0004).decimals(3)), (3, 4));
+        assert_eq!((interval(-0.02, -0.000_03).decimals(3), interval(-0.0001, 0.0002).decimals(3)), (5, 3));
+        assert!(interval(0.000_03, 0.1).excludes_zero() && !interval(0.000_000_3, 0.1).excludes_zero());
+        for low in [0.4, 0.012, 0.000_95, 0.000_051, 0.000_001_1] {
+            let decimals = interval(low, 0.5).decimals(3);
+            assert_ne!(format!("{low:.decimals$}").parse::<f64>().unwrap(), 0.0, "{low} with {decimals} decimals");
+        }
+    }
 
     fn score(case: usize, region: &str, dice: Option<f64>) -> CaseScore {
         let one_sided = dice == Some(0.0);

@@ -3,6 +3,8 @@
 //! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network, its parameter names ([`NamedWeights`])
 //! and its needs ([`Estimated`]); the list that names it stands with the hyper-parameters, in `config`.
 
+#[cfg(test)]
+pub(crate) mod initial_weights;
 mod layout;
 pub mod nnformer;
 mod normed_projector;

@@ -12,8 +12,8 @@ use super::weights::NamedWeights;
 use super::{Task, TokenEncoder};
 use crate::config::{BackboneConfig as _, NnFormerConfig};
 use crate::nn::{
-    AttentionConfig, Block, BlockConfig, DropPath, ExpandTokens, ExpandVoxels, Initialiser, LayerNorm, LinearInit, Pass, PatchEmbed,
-    PatchMerging, PositionIndex, SkipAttention, TokenGrid, WindowAttention, window_tables,
+    AttentionConfig, Block, BlockConfig, DropPath, ExpandTokens, ExpandVoxels, Initialiser, LayerNorm, Pass, PatchEmbed, PatchMerging,
+    PositionIndex, SkipAttention, TokenGrid, WindowAttention, window_tables,
 };
 
 /// The encoder's name in a whole network; its initial weights are keyed by it in both.
@@ -85,13 +85,7 @@ pub struct Upsample {
 
 fn block_config(config: &NnFormerConfig, layout: &StageLayout, heads: usize, drop_path: f64) -> BlockConfig {
     BlockConfig {
-        attention: AttentionConfig {
-            dim: layout.dim,
-            heads,
-            window: [layout.window; 3],
-            qkv_bias: config.qkv_bias,
-            weights: LinearInit::TruncatedNormal,
-        },
+        attention: AttentionConfig { dim: layout.dim, heads, window: [layout.window; 3], qkv_bias: config.qkv_bias },
         hidden: (layout.dim as f64 * config.mlp_ratio) as usize,
         drop_path,
         recompute: config.recompute,
@@ -99,7 +93,7 @@ fn block_config(config: &NnFormerConfig, layout: &StageLayout, heads: usize, dro
 }
 
 impl NnFormerEncoder {
-    /// Initial weights of `seed`: position tables and linear layers truncated normal, convolutions PyTorch's default.
+    /// Initial weights of `seed` as the reference's: position tables truncated normal, all else PyTorch's default.
     pub fn init(config: &NnFormerConfig, task: &Task, seed: u64, device: &Device) -> Self {
         let init = Initialiser::new(seed, device).at(ENCODER);
         let layouts = stage_layouts(config, task.crop_size);

@@ -28,10 +28,10 @@ impl NormedProjector {
     pub fn init([input, hidden, output]: [usize; 3], name: &str, seed: u64, device: &Device) -> Self {
         let init = Initialiser::new(seed, device).at(name);
         Self {
-            fc1: Linear::init_uniform(input, hidden, true, &init.at("fc1")),
+            fc1: Linear::init(input, hidden, true, &init.at("fc1")),
             scale: init.constant([hidden], 1.0),
             shift: init.constant([hidden], 0.0),
-            fc2: Linear::init_uniform(hidden, output, true, &init.at("fc2")),
+            fc2: Linear::init(hidden, output, true, &init.at("fc2")),
         }
     }
 

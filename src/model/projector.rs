@@ -31,8 +31,8 @@ impl Projector {
     pub fn init_at(config: &ProjectorConfig, dim: usize, init: &Initialiser<'_>) -> Self {
         let (hidden, output) = (config.hidden.unwrap_or(2 * dim), config.output.unwrap_or(dim));
         Self {
-            fc1: Linear::init_uniform(dim, hidden, true, &init.at("fc1")),
-            fc2: Linear::init_uniform(hidden, output, true, &init.at("fc2")),
+            fc1: Linear::init(dim, hidden, true, &init.at("fc1")),
+            fc2: Linear::init(hidden, output, true, &init.at("fc2")),
             activation: config.activation,
             relu_output: config.relu_output,
         }

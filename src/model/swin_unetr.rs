@@ -14,8 +14,8 @@ use super::weights::NamedWeights;
 use super::{Task, TokenEncoder};
 use crate::config::{BackboneConfig as _, SwinUnetrConfig};
 use crate::nn::{
-    AttentionConfig, Block, BlockConfig, ConvBlock, DropPath, Initialiser, LinearInit, Pass, PatchConv, PointConv, TokenGrid, TokenMerging,
-    UpBlock, WindowAttention, clamped_window_tables, convolution_name, normalise,
+    AttentionConfig, Block, BlockConfig, ConvBlock, DropPath, Initialiser, Pass, PatchConv, PointConv, TokenGrid, TokenMerging, UpBlock,
+    WindowAttention, clamped_window_tables, convolution_name, normalise,
 };
 
 /// The encoder's name in a whole network; its initial weights are keyed by it in both.
@@ -127,13 +127,7 @@ impl TokenEncoder for SwinUnetrEncoder {
 impl SwinStage {
     fn init(config: &SwinUnetrConfig, stage: usize, rates: &[f64], init: &Initialiser<'_>) -> Self {
         let dim = config.dim(stage);
-        let attention = AttentionConfig {
-            dim,
-            heads: config.num_heads[stage],
-            window: config.window_size,
-            qkv_bias: config.qkv_bias,
-            weights: LinearInit::FanIn,
-        };
+        let attention = AttentionConfig { dim, heads: config.num_heads[stage], window: config.window_size, qkv_bias: config.qkv_bias };
         let hidden = (dim as f64 * config.mlp_ratio) as usize;
         let blocks = rates.iter().enumerate().map(|(block, &drop_path)| {
             let config = BlockConfig { attention, hidden, drop_path, recompute: config.recompute };

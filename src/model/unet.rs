@@ -10,7 +10,7 @@ use super::plan::{Estimate, Estimated, ParameterCounts, StagePlan, elements};
 use super::weights::NamedWeights;
 use super::{Task, TokenEncoder};
 use crate::config::{BackboneConfig as _, UnetConfig};
-use crate::nn::{ConvBlock, Initialiser, Pass, PointConv, TokenGrid, UpBlock};
+use crate::nn::{ConvBlock, Initialiser, Pass, PointConv, Scheme, TokenGrid, UpBlock};
 
 /// The encoder's name in a whole network; its initial weights are keyed by it in both.
 const ENCODER: &str = "encoder";
@@ -38,9 +38,9 @@ pub struct Unet {
 }
 
 impl UnetEncoder {
-    /// Initial weights of `seed`: PyTorch's default.
+    /// Initial weights of `seed` as nnU-Net's.
     pub fn init(config: &UnetConfig, task: &Task, seed: u64, device: &Device) -> Self {
-        let init = Initialiser::new(seed, device).at(ENCODER).at("stages");
+        let init = Initialiser::new(seed, device).with(Scheme::He).at(ENCODER).at("stages");
         let stages = config.features.iter().enumerate().map(|(stage, &features)| {
             let input = if stage == 0 { task.channels } else { config.features[stage - 1] };
             let first = ConvBlock::residual(input, features, config.strides[stage], &init.at(stage).at(0));
@@ -83,7 +83,7 @@ impl TokenEncoder for UnetEncoder {
 impl Unet {
     /// Initial weights of `seed`; the encoder equals [`UnetEncoder::init`]'s bit by bit.
     pub fn init(config: &UnetConfig, task: &Task, seed: u64, device: &Device) -> Self {
-        let init = Initialiser::new(seed, device);
+        let init = Initialiser::new(seed, device).with(Scheme::He);
         let UnetConfig { features, strides, .. } = config;
         let levels = features.len() - 1;
         let decoders = (0..levels)

@@ -77,7 +77,7 @@ pub struct VitStates {
 }
 
 impl UnetrEncoder {
-    /// Initial weights of `seed`: position code truncated normal, everything else PyTorch's default, as in MONAI.
+    /// Initial weights of `seed` as MONAI's: position code and a perceptron's projection truncated normal, all else PyTorch's default.
     pub fn init(config: &UnetrConfig, task: &Task, seed: u64, device: &Device) -> Self {
         let init = Initialiser::new(seed, device).at(ENCODER);
         let UnetrConfig { patch_size, hidden_size, mlp_dim, num_heads, num_layers, projection, position, qkv_bias, .. } = *config;

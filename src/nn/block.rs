@@ -46,7 +46,7 @@ impl<A: Module> Block<A> {
             norm1: LayerNorm::init(dim, &init.at("norm1")),
             attn,
             norm2: LayerNorm::init(dim, &init.at("norm2")),
-            mlp: Mlp::init(dim, config.hidden, config.attention.weights, &init.at("mlp")),
+            mlp: Mlp::init(dim, config.hidden, &init.at("mlp")),
             drop_path: DropPath { rate: config.drop_path, name: init.path().to_owned() },
             recompute: config.recompute,
         }

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
-use super::Initialiser;
+use super::{Initialiser, Linear};
 use crate::kernels::{self, ConvShape};
 
 /// A token sequence with the grid it lies on.
@@ -67,17 +67,15 @@ impl Conv3d {
     /// Kernel edge.
     pub const KERNEL: usize = 3;
 
-    /// With a bias; PyTorch's default initialisation.
+    /// With a bias.
     pub fn init(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
-        let bias = init.fan_in_uniform("bias", [output], input * Self::KERNEL.pow(3));
-        Self { bias: Some(bias), ..Self::init_unbiased(input, output, stride, init) }
+        Self { bias: Some(init.bias(output, input * Self::KERNEL.pow(3))), ..Self::init_unbiased(input, output, stride, init) }
     }
 
     /// Without a bias.
     pub fn init_unbiased(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
         let edge = Self::KERNEL;
-        let weight = init.fan_in_uniform("weight", [edge, edge, edge, input, output], input * edge.pow(3));
-        Self { weight, bias: None, stride }
+        Self { weight: init.weight([edge, edge, edge, input, output], input * edge.pow(3)), bias: None, stride }
     }
 
     /// Step of the kernel along D,H,W.
@@ -115,15 +113,14 @@ pub struct PointConv {
 }
 
 impl PointConv {
-    /// With a bias; PyTorch's default initialisation.
+    /// With a bias.
     pub fn init(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
-        let bias = init.fan_in_uniform("bias", [output], input);
-        Self { bias: Some(bias), ..Self::init_unbiased(input, output, stride, init) }
+        Self { bias: Some(init.bias(output, input)), ..Self::init_unbiased(input, output, stride, init) }
     }
 
     /// Without a bias.
     pub fn init_unbiased(input: usize, output: usize, stride: [usize; 3], init: &Initialiser<'_>) -> Self {
-        Self { weight: init.fan_in_uniform("weight", [1, 1, 1, input, output], input), bias: None, stride }
+        Self { weight: init.weight([1, 1, 1, input, output], input), bias: None, stride }
     }
 
     /// Tokens of `in` channels -> tokens of `out` channels on the grid divided by the stride, rounded up.
@@ -163,17 +160,17 @@ pub struct ExpandTokens {
 }
 
 impl ExpandTokens {
-    /// With a bias; PyTorch's default initialisation of `ConvTranspose3d`, whose fan-in counts the output channels.
+    /// With a bias. As in PyTorch, the fan-in of a transposed convolution counts the output channels.
     pub fn init(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
         let fan_in = output * kernel.iter().product::<usize>();
-        Self { bias: Some(init.fan_in_uniform("bias", [output], fan_in)), ..Self::init_unbiased(input, output, kernel, init) }
+        Self { bias: Some(init.bias(output, fan_in)), ..Self::init_unbiased(input, output, kernel, init) }
     }
 
     /// Without a bias.
     pub fn init_unbiased(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
         let [depth, height, width] = kernel;
         let fan_in = output * depth * height * width;
-        Self { weight: init.fan_in_uniform("weight", [input, depth, height, width, output], fan_in), bias: None }
+        Self { weight: init.weight([input, depth, height, width, output], fan_in), bias: None }
     }
 
     /// Tokens of `in` channels -> tokens of `out` channels on a grid finer by the kernel.
@@ -207,20 +204,46 @@ impl ExpandVoxels {
     pub fn init(input: usize, output: usize, kernel: [usize; 3], init: &Initialiser<'_>) -> Self {
         let [depth, height, width] = kernel;
         let fan_in = output * depth * height * width;
-        Self {
-            weight: init.fan_in_uniform("weight", [input, output, depth, height, width], fan_in),
-            bias: init.fan_in_uniform("bias", [output], fan_in),
-        }
+        Self { weight: init.weight([input, output, depth, height, width], fan_in), bias: init.bias(output, fan_in) }
     }
 
     /// Tokens of `in` channels -> volume `[batch, out, depth, height, width]` finer by the kernel.
     pub fn forward(&self, input: TokenGrid) -> Tensor<5> {
-        let TokenGrid { tokens, grid: [d, h, w] } = input;
+        let TokenGrid { tokens, grid } = input;
         let [batch, count, dim] = tokens.dims();
         let weight = self.weight.val();
         let [_, output, kd, kh, kw] = weight.dims();
         let blocks = tokens.reshape([batch * count, dim]).matmul(weight.reshape([dim, output * kd * kh * kw]));
-        let voxels = blocks.reshape([batch, d, h, w, output, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]);
-        voxels.reshape([batch, output, d * kd, h * kh, w * kw]) + self.bias.val().reshape([1, output, 1, 1, 1])
+        voxels_of(blocks.reshape([batch, count, output * kd * kh * kw]), grid, [kd, kh, kw]) + self.bias.val().reshape([1, output, 1, 1, 1])
     }
+}
+
+/// A 1x1x1 convolution and a pixel shuffle: each voxel of a token's block has a row of weights and a bias of its own.
+#[derive(Module, Debug)]
+pub struct ShuffleVoxels {
+    /// `in -> channels * voxels of a block`, channel by channel, then D,H,W.
+    pub linear: Linear,
+    #[module(skip)]
+    block: [usize; 3],
+}
+
+impl ShuffleVoxels {
+    /// From tokens of `input` channels to `channels` of each voxel of their blocks.
+    pub fn init(input: usize, channels: usize, block: [usize; 3], init: &Initialiser<'_>) -> Self {
+        Self { linear: Linear::init(input, channels * block.iter().product::<usize>(), true, init), block }
+    }
+
+    /// Tokens of `in` channels -> volume `[batch, channels, depth, height, width]` finer by the block.
+    pub fn forward(&self, input: TokenGrid) -> Tensor<5> {
+        let TokenGrid { tokens, grid } = input;
+        voxels_of(self.linear.forward(tokens), grid, self.block)
+    }
+}
+
+/// `[batch, tokens, channel by channel the voxels of a block]` -> `[batch, channel, depth, height, width]`.
+fn voxels_of(blocks: Tensor<3>, [d, h, w]: [usize; 3], [kd, kh, kw]: [usize; 3]) -> Tensor<5> {
+    let [batch, _, values] = blocks.dims();
+    let channels = values / (kd * kh * kw);
+    let voxels = blocks.reshape([batch, d, h, w, channels, kd, kh, kw]).permute([0, 4, 1, 5, 2, 6, 3, 7]);
+    voxels.reshape([batch, channels, d * kd, h * kh, w * kw])
 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Initialiser, Linear, LinearInit, gelu};
+use super::{Initialiser, Linear, gelu};
 
 /// Linear, exact GELU, linear.
 #[derive(Module, Debug)]
@@ -16,9 +16,8 @@ pub struct Mlp {
 
 impl Mlp {
     /// `hidden` is the block's `mlp_ratio` times `dim`, rounded down.
-    pub fn init(dim: usize, hidden: usize, weights: LinearInit, init: &Initialiser<'_>) -> Self {
-        let linear = |sizes, name: &str| Linear::init_from(weights, sizes, true, &init.at(name));
-        Self { fc1: linear([dim, hidden], "fc1"), fc2: linear([hidden, dim], "fc2") }
+    pub fn init(dim: usize, hidden: usize, init: &Initialiser<'_>) -> Self {
+        Self { fc1: Linear::init(dim, hidden, true, &init.at("fc1")), fc2: Linear::init(hidden, dim, true, &init.at("fc2")) }
     }
 
     /// `[batch, tokens, dim]` -> the same.

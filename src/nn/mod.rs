@@ -22,11 +22,11 @@ mod window_attention;
 
 pub use crate::kernels::gelu;
 pub use block::{Block, BlockConfig};
-pub use conv::{Conv3d, ExpandTokens, ExpandVoxels, PointConv, TokenGrid};
+pub use conv::{Conv3d, ExpandTokens, ExpandVoxels, PointConv, ShuffleVoxels, TokenGrid};
 pub use drop_path::{DropPath, Pass};
-pub use init::Initialiser;
+pub use init::{Initialiser, Scheme};
 pub use layer_norm::{LayerNorm, normalise};
-pub use linear::{Linear, LinearInit};
+pub use linear::Linear;
 pub use mlp::Mlp;
 pub use patch_conv::PatchConv;
 pub use patch_embed::{PatchEmbed, StemHalf};

@@ -16,11 +16,11 @@ pub struct PatchConv {
 }
 
 impl PatchConv {
-    /// PyTorch's default initialisation.
+    /// From patches of `channels` channels to tokens of `dim`.
     pub fn init(channels: usize, patch: [usize; 3], dim: usize, init: &Initialiser<'_>) -> Self {
         let [d, h, w] = patch;
         let fan_in = channels * d * h * w;
-        Self { weight: init.fan_in_uniform("weight", [channels, d, h, w, dim], fan_in), bias: init.fan_in_uniform("bias", [dim], fan_in) }
+        Self { weight: init.weight([channels, d, h, w, dim], fan_in), bias: init.bias(dim, fan_in) }
     }
 
     /// `[batch, patches, voxels of a patch]`, voxels by channel, then D,H,W -> `[batch, patches, dim]`.

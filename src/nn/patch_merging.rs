@@ -43,10 +43,10 @@ pub struct TokenMerging {
 }
 
 impl TokenMerging {
-    /// From `dim` to twice as many channels; the linear map starts as PyTorch's default.
+    /// From `dim` to twice as many channels.
     pub fn init(dim: usize, order: MergingOrder, init: &Initialiser<'_>) -> Self {
         Self {
-            reduction: Linear::init_uniform(8 * dim, 2 * dim, false, &init.at("reduction")),
+            reduction: Linear::init(8 * dim, 2 * dim, false, &init.at("reduction")),
             norm: LayerNorm::init(8 * dim, &init.at("norm")),
             order,
         }

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Initialiser, Linear, PatchConv};
+use super::{Initialiser, Linear, PatchConv, Scheme};
 use crate::config::{PatchProjection, PositionCode};
 
 /// Patches to tokens: one linear map, and a code for each place of the patch grid.
@@ -56,10 +56,7 @@ pub struct PatchTokensConfig {
 }
 
 impl PatchTokens {
-    /// Standard deviation of the initial position code, as MONAI's.
-    const POSITION_STD: f32 = 0.02;
-
-    /// A convolution starts as PyTorch's default, a perceptron as a transformer's layer, as in MONAI.
+    /// A convolution starts as PyTorch's default, a perceptron as a transformer's layer: as in MONAI.
     pub fn init(config: &PatchTokensConfig, init: &Initialiser<'_>, device: &Device) -> Self {
         let PatchTokensConfig { patch, grid, channels, dim, projection, position } = *config;
         let [d, h, w] = patch;
@@ -68,12 +65,10 @@ impl PatchTokens {
         Self {
             patch_embeddings: match projection {
                 PatchProjection::Conv => PatchMap::Conv(PatchConv::init(channels, patch, dim, &at)),
-                PatchProjection::Perceptron => PatchMap::Perceptron(Linear::init(width, dim, true, &at)),
+                PatchProjection::Perceptron => PatchMap::Perceptron(Linear::init(width, dim, true, &at.with(Scheme::TruncatedNormal))),
             },
             position_embeddings: match position {
-                PositionCode::Learned => {
-                    PositionTable::Learned(init.truncated_normal("position_embeddings", [1, tokens, dim], Self::POSITION_STD))
-                }
+                PositionCode::Learned => PositionTable::Learned(init.truncated_normal("position_embeddings", [1, tokens, dim])),
                 PositionCode::Sinusoid => {
                     PositionTable::Sinusoid(Tensor::from_data(TensorData::new(sinusoids(tokens, dim), [1, tokens, dim]), device))
                 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Initialiser, LayerNorm, Linear, LinearInit, Mlp};
+use super::{Initialiser, LayerNorm, Linear, Mlp};
 use crate::kernels;
 
 /// Multi-head attention among all tokens of a sample.
@@ -46,11 +46,7 @@ pub struct VitBlockConfig {
 impl GlobalAttention {
     fn init(config: &VitBlockConfig, init: &Initialiser<'_>) -> Self {
         let VitBlockConfig { dim, heads, qkv_bias, .. } = *config;
-        Self {
-            qkv: Linear::init_uniform(dim, 3 * dim, qkv_bias, &init.at("qkv")),
-            proj: Linear::init_uniform(dim, dim, true, &init.at("proj")),
-            heads,
-        }
+        Self { qkv: Linear::init(dim, 3 * dim, qkv_bias, &init.at("qkv")), proj: Linear::init(dim, dim, true, &init.at("proj")), heads }
     }
 
     /// `[batch, tokens, dim]` -> the same.
@@ -60,14 +56,14 @@ impl GlobalAttention {
 }
 
 impl VitBlock {
-    /// PyTorch's default initialisation of the linear maps, as MONAI leaves them.
+    /// See the initialisation of the parts.
     pub fn init(config: &VitBlockConfig, init: &Initialiser<'_>) -> Self {
         let VitBlockConfig { dim, hidden, .. } = *config;
         Self {
             norm1: LayerNorm::init(dim, &init.at("norm1")),
             attn: GlobalAttention::init(config, &init.at("attn")),
             norm2: LayerNorm::init(dim, &init.at("norm2")),
-            mlp: Mlp::init(dim, hidden, LinearInit::FanIn, &init.at("mlp")),
+            mlp: Mlp::init(dim, hidden, &init.at("mlp")),
         }
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use std::sync::Arc;
 
-use super::{Initialiser, Linear, LinearInit, table_rows};
+use super::{Initialiser, Linear, table_rows};
 use crate::kernels::{self, WindowTables};
 
 /// Attention among the tokens of each window: queries, keys and values from one sequence.
@@ -41,25 +41,20 @@ pub struct AttentionConfig {
     pub window: [usize; 3],
     /// Bias on queries, keys and values.
     pub qkv_bias: bool,
-    /// What the block's linear layers start from.
-    pub weights: LinearInit,
 }
 
 impl AttentionConfig {
-    /// Standard deviation of the initial bias table.
-    const TABLE_STD: f32 = 0.02;
-
     fn linear(&self, parts: usize, bias: bool, init: &Initialiser<'_>) -> Linear {
-        Linear::init_from(self.weights, [self.dim, parts * self.dim], bias, init)
+        Linear::init(self.dim, parts * self.dim, bias, init)
     }
 
     fn table(&self, init: &Initialiser<'_>) -> Param<Tensor<2>> {
-        init.truncated_normal("relative_position_bias_table", [table_rows(self.window), self.heads], Self::TABLE_STD)
+        init.truncated_normal("relative_position_bias_table", [table_rows(self.window), self.heads])
     }
 }
 
 impl WindowAttention {
-    /// Table from a truncated normal of 0.02, linear maps as configured.
+    /// The table starts as a truncated normal.
     pub fn init(config: &AttentionConfig, init: &Initialiser<'_>) -> Self {
         Self {
             relative_position_bias_table: config.table(init),

@@ -81,7 +81,7 @@ impl DiceCeConfig {
         } else {
             kernel::classes_on_device(self, plain, classes)
         };
-        self.finish(logits, evaluated)
+        Self::finish(logits, evaluated)
     }
 
     /// The loss of `logits` `[batch, region, D, H, W]` (a sigmoid each) against overlapping `regions` of the same shape, 0 or 1.
@@ -90,7 +90,7 @@ impl DiceCeConfig {
         assert_eq!(regions.dims(), logits.dims(), "the target must lie on the grid of the logits");
         let flat = [batch, count, depth * height * width];
         let evaluated = kernel::regions(self, logits.clone().inner().reshape(flat), regions.inner().reshape(flat));
-        self.finish(logits, evaluated)
+        Self::finish(logits, evaluated)
     }
 
     /// The sum over heads of falling resolution, `logits[0]` at that of `classes`, weighted by [`deep_supervision_weights`].
@@ -106,10 +106,13 @@ impl DiceCeConfig {
         heads.reduce(|sum, head| DiceCeLoss { loss: sum.loss + head.loss, parts: sum.parts + head.parts }).expect("at least one head")
     }
 
-    fn finish(&self, logits: Tensor<5>, evaluated: Evaluated) -> DiceCeLoss {
-        let Evaluated { dice, cross_entropy, gradient } = evaluated;
-        let dice_part = if self.one_minus { 1.0 - dice.clone() } else { -dice.clone() };
-        let value = dice_part * self.dice_weight + cross_entropy.clone() * self.ce_weight;
+    /// By how much the loss of a perfect prediction lies below 0.
+    pub(super) fn best_dice_part(&self) -> f64 {
+        if self.one_minus { 0.0 } else { self.dice_weight }
+    }
+
+    fn finish(logits: Tensor<5>, evaluated: Evaluated) -> DiceCeLoss {
+        let Evaluated { value, dice, cross_entropy, gradient } = evaluated;
         let parts = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
         if !logits.is_tracked() {
             return DiceCeLoss { loss: value, parts };

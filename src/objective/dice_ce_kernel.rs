@@ -1,17 +1,25 @@
 //! Value and gradient of soft Dice plus cross-entropy, as two fused passes on the host or as tensor operations.
 //!
-//! With `p` the prediction, `t` the target, overlaps `o = sum p t` and sizes `u = sum (p or p^2) + sum t`, a Dice is
+//! With `p` the prediction, `t` the target (0 or 1), overlaps `o = sum p t` and sizes `u = sum (p or p^2) + sum t`, a Dice is
 //! `(2 o + a) / (u + b)`. Its derivative by `p` is `alpha t - beta (1 or 2p)` with `alpha = 2 / (u + b)` and
 //! `beta = Dice / (u + b)`; softmax or sigmoid take it on to the logits.
+//!
+//! Near a perfect prediction nothing is left of a loss that is a difference of numbers near 1. Hence what a Dice lacks is summed itself,
+//! `1 - Dice = (sum (|p - t| or (p - t)^2) + b - a) / (u + b)`, cross-entropy is `ln(1 + e^d)`, `d` telling how far the other classes
+//! together are ahead of the right one, and `1 - p` of the right class is `1 / (1 + e^-d)`.
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use rayon::prelude::*;
 
 use super::dice_ce::DiceCeConfig;
-use super::lanes::{LANES, exp, sum};
+use super::lanes::{LANES, exp, sum as sum_of};
+use super::softplus::softplus;
+use crate::kernels::{mean, sum, sum_axis};
 
 /// Outcome of one evaluation, without graph.
 pub(super) struct Evaluated {
+    /// The loss, `[1]`.
+    pub value: Tensor<1>,
     /// Mean Dice, `[1]`.
     pub dice: Tensor<1>,
     /// Mean cross-entropy, `[1]`.
@@ -20,55 +28,94 @@ pub(super) struct Evaluated {
     pub gradient: Tensor<3>,
 }
 
-/// Mean Dice `[1]`, and the derivative of the Dice part of the loss by the prediction, `[batch, class, voxel]`.
-fn dice_on_device(config: &DiceCeConfig, prediction: &Tensor<3>, target: &Tensor<3>) -> (Tensor<1>, Tensor<3>) {
+/// Stands for minus infinity in a logit that is to be left out; finite, since GPU compilers may assume finite numbers.
+const LEFT_OUT: f32 = -1e9;
+
+/// A prediction beside its target, each `[batch, class, voxel]`.
+struct Compared {
+    prediction: Tensor<3>,
+    /// 0 or 1.
+    target: Tensor<3>,
+    /// `prediction - target`, with the digits that the difference of the two would lose.
+    error: Tensor<3>,
+    /// Mean cross-entropy, `[1]`.
+    cross_entropy: Tensor<1>,
+}
+
+/// What the mean Dice lacks of 1, `[1]`, and the derivative of the Dice part of the loss by the prediction, `[batch, class, voxel]`.
+fn dice_on_device(config: &DiceCeConfig, compared: &Compared) -> (Tensor<1>, Tensor<3>) {
+    let Compared { prediction, target, error, .. } = compared;
     let [batch, classes, _] = prediction.dims();
     let skipped = usize::from(!config.include_background);
     let over = |values: Tensor<3>| {
-        let sums = values.sum_dim(2);
+        let sums = sum_axis(values, 2);
         if config.batch_dice { sums.sum_dim(0) } else { sums }
     };
-    let predicted = if config.squared_prediction { prediction.clone().square() } else { prediction.clone() };
-    let overlap = over(prediction.clone() * target.clone());
-    let size = over(predicted + target.clone()) + config.smooth_denominator;
-    let dice = (overlap * 2.0 + config.smooth_numerator) / size.clone();
+    let raised = |values: Tensor<3>| if config.squared_prediction { values.square() } else { values.abs() };
+    let size = over(raised(prediction.clone()) + target.clone()) + config.smooth_denominator;
+    let lacking = (over(raised(error.clone())) + (config.smooth_denominator - config.smooth_numerator)) / size.clone();
 
     let volumes = if config.batch_dice { 1 } else { batch };
     let share = 1.0 / (volumes * (classes - skipped)) as f64;
-    let counted = dice.clone().slice([0..volumes, skipped..classes]);
+    let counted = lacking.clone().slice([0..volumes, skipped..classes]);
     let mut shares = vec![(-config.dice_weight * share) as f32; classes];
     shares[..skipped].fill(0.0);
     let shares = Tensor::<1>::from_data(TensorData::new(shares, [classes]), &prediction.device()).reshape([1, classes, 1]);
     let alpha = size.clone().recip() * 2.0 * shares.clone();
-    let beta = dice / size * shares;
+    let beta = (-lacking + 1.0) / size * shares;
     let slope = if config.squared_prediction { prediction.clone() * beta * 2.0 } else { beta };
-    (counted.sum() * share, target.clone() * alpha - slope)
+    (sum(counted) * share, target.clone() * alpha - slope)
 }
 
 /// Softmax against class indices `[batch, D, H, W]`, by tensor operations.
 pub(super) fn classes_on_device(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
     let [batch, count, voxels] = logits.dims();
+    let whole = [batch, count, voxels];
     let class = Tensor::<1, Int>::arange(0..count as i64, &logits.device()).reshape([1, count, 1]);
-    let target = classes.clone().inner().reshape([batch, 1, voxels]).equal(class).float();
-    let log_prediction = activation::log_softmax(logits, 1);
+    let labels = classes.clone().inner().reshape([batch, 1, voxels]);
+    let right = labels.clone().equal(class);
+    let own = logits.clone().gather(1, labels);
+    let others = logits.mask_fill(right.clone(), LEFT_OUT);
+    let top = others.clone().max_dim(1);
+    let terms = (others - top.clone()).exp();
+    let total = terms.clone().sum_dim(1);
+    let ahead = (top - own) + total.clone().log();
+    let missing = activation::sigmoid(ahead.clone());
+    let wrong = terms * (missing.clone() / total);
+    let compared = Compared {
+        prediction: wrong.clone().mask_where(right.clone(), activation::sigmoid(-ahead.clone()).expand(whole)),
+        error: wrong.mask_where(right.clone(), -missing.expand(whole)),
+        target: right.float(),
+        cross_entropy: mean(softplus(ahead)),
+    };
+    let (lacking, slope) = dice_on_device(config, &compared);
+    let along = (compared.prediction.clone() * slope.clone()).sum_dim(1);
     let samples = (batch * voxels) as f64;
-    let cross_entropy = -(log_prediction.clone() * target.clone()).sum() / samples;
-    let prediction = log_prediction.exp();
-    let (dice, slope) = dice_on_device(config, &prediction, &target);
-    let along = (prediction.clone() * slope.clone()).sum_dim(1);
-    let gradient = prediction.clone() * (slope - along) + (prediction - target) * (config.ce_weight / samples);
-    Evaluated { dice, cross_entropy, gradient }
+    let gradient = compared.prediction * (slope - along) + compared.error * (config.ce_weight / samples);
+    evaluated(config, lacking, compared.cross_entropy, gradient)
 }
 
 /// Sigmoids against regions of the same shape, by tensor operations.
 pub(super) fn regions(config: &DiceCeConfig, logits: Tensor<3>, target: Tensor<3>) -> Evaluated {
     let samples = logits.shape().num_elements() as f64;
-    let misses = logits.clone() - logits.clone() * target.clone() - activation::log_sigmoid(logits.clone());
-    let cross_entropy = misses.sum() / samples;
-    let prediction = activation::sigmoid(logits);
-    let (dice, slope) = dice_on_device(config, &prediction, &target);
-    let gradient = (prediction.clone() - prediction.clone().square()) * slope + (prediction - target) * (config.ce_weight / samples);
-    Evaluated { dice, cross_entropy, gradient }
+    let side = target.clone() * -2.0 + 1.0;
+    let ahead = logits.clone() * side.clone();
+    let compared = Compared {
+        prediction: activation::sigmoid(logits),
+        error: activation::sigmoid(ahead.clone()) * side,
+        target,
+        cross_entropy: mean(softplus(ahead)),
+    };
+    let (lacking, slope) = dice_on_device(config, &compared);
+    let Compared { prediction, error, cross_entropy, .. } = compared;
+    let gradient = (prediction.clone() - prediction.square()) * slope + error * (config.ce_weight / samples);
+    evaluated(config, lacking, cross_entropy, gradient)
+}
+
+/// The small parts are brought together first: what is left of them beside the 1 of nnU-Net's `-Dice` is rounded once.
+fn evaluated(config: &DiceCeConfig, lacking: Tensor<1>, cross_entropy: Tensor<1>, gradient: Tensor<3>) -> Evaluated {
+    let value = lacking.clone() * config.dice_weight + cross_entropy.clone() * config.ce_weight - config.best_dice_part();
+    Evaluated { value, dice: -lacking + 1.0, cross_entropy, gradient }
 }
 
 /// Voxels that one task handles at a time; with their classes they should stay in the first-level cache.
@@ -85,7 +132,9 @@ struct Block<'a> {
 /// Sums over voxels for one class.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    overlap: f64,
+    /// Of `|p - t|` or its square.
+    lacking: f64,
+    /// Of the prediction (or its square) and the target.
     size: f64,
 }
 
@@ -111,24 +160,22 @@ pub(super) fn classes_on_host(config: &DiceCeConfig, logits: Tensor<3>, classes:
     let mut sums = vec![vec![Sums::default(); count]; volumes];
     for (block, (_, parts)) in blocks.iter().zip(&outcomes) {
         for (sum, part) in sums[block.volume % volumes].iter_mut().zip(parts) {
-            sum.overlap += part.overlap;
+            sum.lacking += part.lacking;
             sum.size += part.size;
         }
     }
     let samples = (batch * voxels) as f64;
     let cross_entropy = outcomes.iter().map(|(entropy, _)| entropy).sum::<f64>() / samples;
-    let (dice, slopes) = dice_on_host(config, &sums);
+    let (lacking, slopes) = dice_on_host(config, &sums);
     let pull = (config.ce_weight / samples) as f32;
     blocks.par_iter_mut().for_each(|block| differentiate(block, &slopes[block.volume % volumes], pull, config.squared_prediction));
 
-    Evaluated {
-        dice: Tensor::from_data([dice as f32], &device),
-        cross_entropy: Tensor::from_data([cross_entropy as f32], &device),
-        gradient: Tensor::from_data(data, &device),
-    }
+    let value = lacking * config.dice_weight + cross_entropy * config.ce_weight - config.best_dice_part();
+    let [value, dice, cross_entropy] = [value, 1.0 - lacking, cross_entropy].map(|number| Tensor::from_data([number as f32], &device));
+    Evaluated { value, dice, cross_entropy, gradient: Tensor::from_data(data, &device) }
 }
 
-/// Mean Dice and its slopes, for each volume (one where the batch counts as one) and class.
+/// What the mean Dice lacks of 1, and its slopes, for each volume (one where the batch counts as one) and class.
 fn dice_on_host(config: &DiceCeConfig, sums: &[Vec<Sums>]) -> (f64, Vec<Vec<Slope>>) {
     let skipped = usize::from(!config.include_background);
     let counted: usize = sums.iter().map(|classes| classes.len() - skipped).sum();
@@ -139,10 +186,10 @@ fn dice_on_host(config: &DiceCeConfig, sums: &[Vec<Sums>]) -> (f64, Vec<Vec<Slop
             return Slope::default();
         }
         let size = sums.size + config.smooth_denominator;
-        let dice = (2.0 * sums.overlap + config.smooth_numerator) / size;
-        mean += dice * share;
+        let lacking = (sums.lacking + (config.smooth_denominator - config.smooth_numerator)) / size;
+        mean += lacking * share;
         let factor = -config.dice_weight * share / size;
-        Slope { alpha: (2.0 * factor) as f32, beta: (dice * factor) as f32 }
+        Slope { alpha: (2.0 * factor) as f32, beta: ((1.0 - lacking) * factor) as f32 }
     };
     let slopes = sums.iter().map(|classes| classes.iter().enumerate().map(&mut slope).collect()).collect();
     (mean, slopes)
@@ -161,44 +208,55 @@ fn blocks<'a>(cells: &'a mut [f32], target: &'a [u32], classes: usize, voxels: u
     blocks
 }
 
+/// How far the largest logit of a voxel may be ahead of the right class before that one's exponential is too small to divide by.
+const AHEAD_MOST: f32 = 80.0;
+
 /// Logits to softmax predictions; the block's summed cross-entropy and its sums for each class.
 fn predict(block: &mut Block, squared: bool) -> (f64, Vec<Sums>) {
     let Block { rows, target, .. } = block;
-    let length = target.len();
-    let (mut top, mut total) = ([f32::NEG_INFINITY; BLOCK], [0.0_f32; BLOCK]);
+    let (mut top, mut others) = ([f32::NEG_INFINITY; BLOCK], [0.0_f32; BLOCK]);
     for row in rows.iter() {
         for (top, &logit) in top.iter_mut().zip(&**row) {
             *top = if logit > *top { logit } else { *top };
         }
     }
-    let mut entropy = 0.0;
-    for (voxel, (&class, &top)) in target.iter().zip(&top).enumerate() {
-        entropy += f64::from(top) - f64::from(rows[class as usize][voxel]);
+    let mut ahead = [0.0_f32; BLOCK];
+    for (voxel, (&class, ahead)) in target.iter().zip(&mut ahead).enumerate() {
+        *ahead = top[voxel] - rows[class as usize][voxel];
     }
-    for row in rows.iter_mut() {
-        for ((logit, &top), total) in row.iter_mut().zip(&top).zip(&mut total) {
+    for (class, row) in (0_u32..).zip(rows.iter_mut()) {
+        for (((logit, &top), &target), others) in row.iter_mut().zip(&top).zip(*target).zip(&mut others) {
             *logit = exp(*logit - top);
-            *total += *logit;
+            *others += if target == class { 0.0 } else { *logit };
         }
     }
-    entropy += total[..length].iter().map(|total| f64::from(total.ln())).sum::<f64>();
-    total.iter_mut().for_each(|total| *total = total.recip());
+    let mut entropy = 0.0;
+    let (mut inverse, mut missing) = ([0.0_f32; BLOCK], [0.0_f32; BLOCK]);
+    for (voxel, &class) in target.iter().enumerate() {
+        let (own, others, ahead) = (rows[class as usize][voxel], others[voxel], ahead[voxel]);
+        entropy += if ahead < AHEAD_MOST { f64::from((others / own).ln_1p()) } else { f64::from(ahead) + f64::from(others.ln()) };
+        inverse[voxel] = (own + others).recip();
+        missing[voxel] = others * inverse[voxel];
+    }
 
-    let sums = rows.iter_mut().enumerate().map(|(class, row)| {
-        row.iter_mut().zip(&total).for_each(|(value, inverse)| *value *= inverse);
-        let (overlap, count) = overlap(row, target, class as u32);
-        let predicted = if squared { sum(row, |value| value * value) } else { sum(row, |value| value) };
-        Sums { overlap: f64::from(overlap), size: f64::from(predicted) + f64::from(count) }
+    let sums = (0_u32..).zip(rows.iter_mut()).map(|(class, row)| {
+        row.iter_mut().zip(&inverse).for_each(|(value, inverse)| *value *= inverse);
+        let (lacking, count) = lacking(row, &missing, (target, class), squared);
+        let predicted = if squared { sum_of(row, |value| value * value) } else { sum_of(row, |value| value) };
+        Sums { lacking: f64::from(lacking), size: f64::from(predicted) + f64::from(count) }
     });
     (entropy, sums.collect())
 }
 
-/// Sum of the predictions where the target is `class`, and how many voxels that are.
-fn overlap(prediction: &[f32], target: &[u32], class: u32) -> (f32, u32) {
+/// Sum of `|p - t|` or its square, `missing` being `1 - p` of each voxel's own class, and how many voxels the class has.
+fn lacking(prediction: &[f32], missing: &[f32], (target, class): (&[u32], u32), squared: bool) -> (f32, u32) {
     let (mut sums, mut counts) = ([0.0_f32; LANES], [0_u32; LANES]);
-    for (prediction, target) in prediction.chunks(LANES).zip(target.chunks(LANES)) {
-        for (((sum, count), &value), &target) in sums.iter_mut().zip(&mut counts).zip(prediction).zip(target) {
-            *sum += if target == class { value } else { 0.0 };
+    let blocks = prediction.chunks(LANES).zip(missing.chunks(LANES)).zip(target.chunks(LANES));
+    for ((prediction, missing), target) in blocks {
+        let lanes = sums.iter_mut().zip(&mut counts).zip(prediction).zip(missing).zip(target);
+        for ((((sum, count), &value), &missing), &target) in lanes {
+            let error = if target == class { missing } else { value };
+            *sum += if squared { error * error } else { error };
             *count += u32::from(target == class);
         }
     }

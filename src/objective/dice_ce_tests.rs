@@ -80,3 +80,84 @@ fn down_sampling_takes_the_middle_of_each_cell() {
     assert_eq!(values([1, 1, 3]), [7, 9, 11]);
     assert_eq!(values([1, 2, 2]), [1, 4, 7, 10]);
 }
+
+/// Logits of which the right class leads by `lead`, with noise on all, and their classes.
+fn nearly_right(shape: [usize; 5], lead: f32) -> (TensorData, Vec<u8>) {
+    let [batch, count, depth, height, width] = shape;
+    let voxels = depth * height * width;
+    let classes: Vec<u8> = (0..batch * voxels).map(|i| (i * 7 / 3 % count) as u8).collect();
+    let mut logits = noise(shape, "logits");
+    for (place, logit) in logits.as_mut_slice::<f32>().unwrap().iter_mut().enumerate() {
+        let (volume, class, voxel) = (place / (count * voxels), place / voxels % count, place % voxels);
+        *logit = 3.0 * *logit + if usize::from(classes[volume * voxels + voxel]) == class { lead } else { 0.0 };
+    }
+    (logits, classes)
+}
+
+/// The loss in double precision, by its definition but for `1 - p`, which is the sum over the other classes.
+fn in_double(config: &DiceCeConfig, logits: &TensorData, classes: &[u8], [batch, count, voxels]: [usize; 3]) -> f64 {
+    let logits: Vec<f64> = logits.iter().collect();
+    let volumes = if config.batch_dice { 1 } else { batch };
+    let (mut lacking, mut size) = (vec![0.0; volumes * count], vec![0.0; volumes * count]);
+    let mut entropy = 0.0;
+    for (place, &right) in classes.iter().enumerate() {
+        let (volume, voxel) = (place / voxels, place % voxels);
+        let at = |class: usize| logits[(volume * count + class) * voxels + voxel];
+        let total: f64 = (0..count).map(|class| at(class).exp()).sum();
+        let missing = (0..count).filter(|&class| class != usize::from(right)).map(|class| at(class).exp() / total).sum::<f64>();
+        entropy -= (-missing).ln_1p();
+        for class in 0..count {
+            let hit = class == usize::from(right);
+            let p = at(class).exp() / total;
+            let error = if hit { missing } else { p };
+            let raised = |value: f64| if config.squared_prediction { value * value } else { value };
+            let sum = volume % volumes * count + class;
+            lacking[sum] += raised(error);
+            size[sum] += raised(p) + f64::from(u8::from(hit));
+        }
+    }
+    let counted: Vec<usize> = (0..volumes * count).filter(|sum| config.include_background || sum % count > 0).collect();
+    let lacks =
+        |&sum: &usize| (lacking[sum] + config.smooth_denominator - config.smooth_numerator) / (size[sum] + config.smooth_denominator);
+    let mean = counted.iter().map(lacks).sum::<f64>() / counted.len() as f64;
+    config.dice_weight * (mean - if config.one_minus { 0.0 } else { 1.0 }) + config.ce_weight * entropy / classes.len() as f64
+}
+
+#[test]
+fn a_small_loss_keeps_its_digits_on_every_device() {
+    let monai = DiceCeConfig { one_minus: true, ..NNUNET };
+    let configs = [
+        DiceCeConfig { dice_weight: 0.0, ..NNUNET },
+        DiceCeConfig { ce_weight: 0.0, ..monai },
+        monai,
+        DiceCeConfig { batch_dice: false, include_background: true, squared_prediction: true, ..monai },
+    ];
+    let shape = [2, 4, 8, 8, 12];
+    for (name, device) in crate::device::for_tests() {
+        for lead in [9.0, 13.0, 17.0] {
+            let (logits, classes) = nearly_right(shape, lead);
+            let target = classes_from_host(&classes, [2, 8, 8, 12], &device);
+            for config in configs {
+                let expected = in_double(&config, &logits, &classes, [2, 4, 8 * 8 * 12]);
+                let found = config.loss(Tensor::from_data(logits.clone(), &device), &target).numbers().loss;
+                assert!((found / expected - 1.0).abs() < 3e-6, "{name}, lead {lead}, {config:?}: {found:e} instead of {expected:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_dice_of_two_million_voxels_counts_them_all() {
+    let shape = [1, 2, 128, 128, 128];
+    let voxels = 128 * 128 * 128;
+    let config = DiceCeConfig { one_minus: true, ..NNUNET };
+    for (name, device) in crate::device::for_tests() {
+        // Class 1 everywhere at one and the same probability p: 1 - Dice is (1 - p) / (p + 1), the cross-entropy -ln p.
+        let logits = Tensor::<5>::zeros(shape, &device).slice_fill([0..1, 1..2], 2.0);
+        let target = classes_from_host(&vec![1; voxels], [1, 128, 128, 128], &device);
+        let p = 1.0 / (1.0 + (-2.0_f64).exp());
+        let expected = (1.0 - p) / (1.0 + p) - p.ln();
+        let found = config.loss(logits, &target).numbers().loss;
+        assert!((found / expected - 1.0).abs() < 3e-6, "{name}: {found} instead of {expected}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels::sum;
+
 /// Mean of `|prediction - truth|` over the hidden voxels, `[1]`. All three are of one shape; `hidden` is 1 or 0.
 pub fn mean_absolute<const D: usize>(prediction: Tensor<D>, truth: Tensor<D>, hidden: Tensor<D>) -> Tensor<1> {
     mean((prediction - truth).abs(), hidden)
@@ -13,8 +15,8 @@ pub fn mean_square<const D: usize>(prediction: Tensor<D>, truth: Tensor<D>, hidd
 }
 
 fn mean<const D: usize>(error: Tensor<D>, hidden: Tensor<D>) -> Tensor<1> {
-    let count = hidden.clone().sum().clamp_min(1.0);
+    let count = sum(hidden.clone()).clamp_min(1.0);
     // What lies in sight is left out rather than multiplied by 0: it may be anything.
     let in_sight = hidden.equal_elem(0.0);
-    error.mask_fill(in_sight, 0.0).sum() / count
+    sum(error.mask_fill(in_sight, 0.0)) / count
 }

@@ -7,11 +7,8 @@ use super::hidden_voxels::mean_square;
 use super::views::{device_of, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
-use crate::nn::{ExpandVoxels, Initialiser, LayerNorm, Linear, TokenGrid, VitBlock, VitBlockConfig};
+use crate::nn::{Initialiser, LayerNorm, Linear, ShuffleVoxels, TokenGrid, VitBlock, VitBlockConfig};
 use crate::sampling::ViewBatch;
-
-/// Standard deviation of the initial mask token and position code, as MAE's.
-const TOKEN_STD: f32 = 0.02;
 
 /// Hidden width of a block's perceptron over its width.
 const MLP_RATIO: usize = 4;
@@ -30,7 +27,7 @@ pub struct Mae {
     /// After the blocks.
     pub norm: LayerNorm,
     /// Tokens to the voxels of their patches.
-    pub voxels: ExpandVoxels,
+    pub voxels: ShuffleVoxels,
     #[module(skip)]
     grid: [usize; 3],
 }
@@ -44,12 +41,12 @@ impl Objective for Mae {
         let encoder_dim = setup.encoder.dims().pop().expect("a network has a stage");
         let block = VitBlockConfig { dim: decoder.dim, hidden: MLP_RATIO * decoder.dim, heads: decoder.heads, qkv_bias: true };
         Self {
-            embed: Linear::init_uniform(encoder_dim, decoder.dim, true, &init.at("embed")),
-            mask_token: init.truncated_normal("mask_token", [1, 1, decoder.dim], TOKEN_STD),
-            position: init.truncated_normal("position", [1, grid.iter().product(), decoder.dim], TOKEN_STD),
+            embed: Linear::init(encoder_dim, decoder.dim, true, &init.at("embed")),
+            mask_token: init.truncated_normal("mask_token", [1, 1, decoder.dim]),
+            position: init.truncated_normal("position", [1, grid.iter().product(), decoder.dim]),
             blocks: (0..decoder.depth).map(|index| VitBlock::init(&block, &init.at("blocks").at(index))).collect(),
             norm: LayerNorm::init(decoder.dim, &init.at("norm")),
-            voxels: ExpandVoxels::init(decoder.dim, setup.channels, stride, &init.at("voxels")),
+            voxels: ShuffleVoxels::init(decoder.dim, setup.channels, stride, &init.at("voxels")),
             grid,
         }
     }

@@ -17,6 +17,7 @@ mod rcr;
 mod simclr;
 mod simmim;
 mod simtrot;
+mod softplus;
 mod target;
 mod token_contrast_kernel;
 mod views;
@@ -176,4 +177,46 @@ pretext_tasks! {
     Simmim: SimMim,
     Mae: Mae,
     Rcr: Rcr,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use burn::tensor::Device;
+
+    use super::{Objective as _, Pretext, Setup};
+    use crate::config::{PretextTask, RunConfig};
+    use crate::model::initial_weights::{assert_drawn, pytorch};
+    use crate::model::{Encoder, HostTensor, Task, export_named};
+
+    /// The untrained heads of a task for volumes of two channels, at a network that can serve it.
+    fn heads(task: PretextTask, more: &[&str]) -> BTreeMap<String, HostTensor> {
+        let preset = if task == PretextTask::Mae { "unetr_small" } else { "swin_unetr_small" };
+        let mut settings = vec![format!("pretrain.task={task}"), format!("model.preset={preset}")];
+        settings.extend(more.iter().map(|setting| (*setting).to_owned()));
+        let config = RunConfig::default().with_overrides(&settings).unwrap();
+        let (device, network) = (Device::flex(), Task { channels: 2, classes: 0, crop_size: config.pretrain.crop_size });
+        let encoder = Encoder::init(&config.model, &network, config.seed, &device);
+        export_named(&Pretext::init(&Setup { config: &config, channels: 2, encoder: &encoder, device: &device }))
+    }
+
+    #[test]
+    fn the_heads_of_every_task_start_as_their_references() {
+        for task in PretextTask::ALL {
+            let heads = heads(task, if task == PretextTask::Simtrot { &["pretrain.token_stages=2"] } else { &[] });
+            assert!(heads.len() >= 2, "{task}");
+            // The target of B-TROT and BYOL holds a copy of the encoder.
+            assert_drawn(&heads, &["relative_position_bias_table", "mask_token", "position"], pytorch);
+        }
+    }
+
+    #[test]
+    fn each_predicted_voxel_has_weights_and_a_bias_of_its_own() {
+        for (task, head) in [(PretextTask::Simmim, "head.linear"), (PretextTask::Mae, "voxels.linear")] {
+            let heads = heads(task, &[]);
+            assert_eq!(heads[&format!("{head}.weight")].shape, [2 * 8 * 8 * 8, 96], "{task}");
+            assert_eq!(heads[&format!("{head}.bias")].shape, [2 * 8 * 8 * 8], "{task}");
+        }
+    }
 }

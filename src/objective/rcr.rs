@@ -8,11 +8,11 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 use super::hidden_voxels::mean_absolute;
-use super::simmim::voxel_head;
 use super::token_contrast::TokenContrast;
 use super::views::{device_of, features, halves, pooled, volume};
 use super::{Loss, Objective, Setup, number};
 use crate::config::Weighting;
+use crate::kernels::mean;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
 use crate::nn::{ExpandVoxels, Initialiser, Linear, TokenGrid};
 use crate::sampling::ViewBatch;
@@ -37,9 +37,9 @@ impl Objective for Rcr {
         let init = Initialiser::new(seed, setup.device).at("rcr");
         let dim = setup.encoder.dims().pop().expect("a network has a stage");
         Self {
-            rotation: Linear::init_uniform(dim, quarter_turns().len(), true, &init.at("rotation")),
+            rotation: Linear::init(dim, quarter_turns().len(), true, &init.at("rotation")),
             projector: Projector::init(&settings.projector, dim, seed, setup.device),
-            reconstruction: voxel_head(setup, &init.at("reconstruction")),
+            reconstruction: ExpandVoxels::init(dim, setup.channels, setup.encoder.total_stride(), &init.at("reconstruction")),
             contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
         }
     }
@@ -84,8 +84,8 @@ fn cross_entropy(scores: Tensor<2>, classes: Vec<usize>) -> (Tensor<1>, f64) {
     let samples = classes.len();
     let classes: Vec<i64> = classes.into_iter().map(|class| class as i64).collect();
     let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &device).reshape([samples, 1]);
-    let right = scores.clone().inner().argmax(1).equal(classes.clone()).float().mean();
-    let loss = -log_softmax(scores, 1).gather(1, classes).mean();
+    let right = mean(scores.clone().inner().argmax(1).equal(classes.clone()).float());
+    let loss = -mean(log_softmax(scores, 1).gather(1, classes));
     (loss, number(&right))
 }
 

@@ -6,20 +6,21 @@ use super::hidden_voxels::mean_absolute;
 use super::views::{device_of, features, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
-use crate::nn::{ExpandVoxels, Initialiser, TokenGrid};
+use crate::nn::{Initialiser, ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
 
-/// A 1x1x1 convolution to as many channels as a token has voxels, and a pixel shuffle: the same sums as a transposed
-/// convolution whose kernel is its stride.
+/// A 1x1x1 convolution to as many channels as a token has voxels, and a pixel shuffle.
 #[derive(Module, Debug)]
 pub struct SimMim {
     /// The last feature map to voxels.
-    pub head: ExpandVoxels,
+    pub head: ShuffleVoxels,
 }
 
 impl Objective for SimMim {
     fn init(setup: &Setup<'_>) -> Self {
-        Self { head: voxel_head(setup, &Initialiser::new(setup.config.seed, setup.device).at("simmim.head")) }
+        let dim = setup.encoder.dims().pop().expect("a network has a stage");
+        let init = Initialiser::new(setup.config.seed, setup.device).at("simmim.head");
+        Self { head: ShuffleVoxels::init(dim, setup.channels, setup.encoder.total_stride(), &init) }
     }
 
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
@@ -28,12 +29,6 @@ impl Objective for SimMim {
         let [truth, hidden] = [&batch.views[0].clean, &batch.hidden_voxels(0)].map(|values| volume(values, batch, &device));
         Loss::alone(mean_absolute(predicted, truth, hidden))
     }
-}
-
-/// From the last feature map to the voxels of its tokens.
-pub(super) fn voxel_head(setup: &Setup<'_>, init: &Initialiser<'_>) -> ExpandVoxels {
-    let dim = setup.encoder.dims().pop().expect("a network has a stage");
-    ExpandVoxels::init(dim, setup.channels, setup.encoder.total_stride(), init)
 }
 
 impl NamedWeights for SimMim {

@@ -4,12 +4,17 @@
 //! `P` their softmax by rows, the gradient with respect to the cosines is `(P - E) / (M tau)`, `E` marking the positives.
 //! Cosines are symmetric, so that with respect to the rows it is `(P + P' - 2E) rows / (M tau)`: one more matrix product.
 //! `P'[i,j] = exp(A[i,j] - lse[j])` needs no transposition and, `lse[j]` being at least `A[i,j]`, cannot overflow.
+//!
+//! An anchor's loss is taken as `ln(1 + e^d)`, `d` telling how far the other tokens together are ahead of its positive: as a difference
+//! of a log-sum and a logit, each as large as `1 / tau`, a small loss would keep few digits. So is `1 - P` of a positive, `1 / (1 + e^-d)`.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use rayon::prelude::*;
 
 use super::lanes::{exp, largest, sum};
+use super::softplus::{above_largest, softplus, softplus_of};
 use crate::config::Weighting;
+use crate::kernels;
 
 /// Stands for minus infinity in the logit of a token with itself; finite, since GPU compilers may assume finite numbers.
 const SELF_LOGIT: f32 = -1e9;
@@ -70,6 +75,10 @@ pub(super) struct Plan {
     factors: Option<Tensor<2>>,
     /// `0..rows/2`, `[rows/2, 1]`.
     own: Tensor<2, Int>,
+    /// `0..rows`, `[1, rows]`.
+    columns: Tensor<2, Int>,
+    /// The column of each row's positive, `[rows, 1]`.
+    positives: Tensor<2, Int>,
 }
 
 impl Shape {
@@ -124,12 +133,15 @@ impl Plan {
             });
         }
         let half = rows / 2;
+        let places = |first: usize, last: usize| Tensor::<1, Int>::arange(first as i64..last as i64, device).reshape([last - first, 1]);
         let matrix = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [rows, rows]), device);
         Self {
             shape,
             mask: matrix(mask),
             factors: (factor != 1.0).then(|| matrix(factors)),
-            own: Tensor::<1, Int>::arange(0..half as i64, device).reshape([half, 1]),
+            own: places(0, half),
+            columns: places(0, rows).reshape([1, rows]),
+            positives: Tensor::cat(vec![places(half, rows), places(0, half)], 0),
         }
     }
 
@@ -149,26 +161,35 @@ pub(super) fn on_device(rows: &Tensor<2>, plan: &Plan, scales: Scales, wants_gra
     let wrong = nearest.map(|nearest| {
         let distance = nearest - plan.own.clone();
         let other_volume = distance.clone().not_equal_elem(0);
-        distance.remainder_scalar(tokens as i64).equal_elem(0).bool_and(other_volume).float().sum()
+        kernels::sum(distance.remainder_scalar(tokens as i64).equal_elem(0).bool_and(other_volume).float())
     });
     let [wrong_there, wrong_back] = wrong;
     let wrong_volume = (wrong_there + wrong_back) / count as f64;
 
     let [first, second] = [0, half].map(|start| rows.clone().narrow(0, start, half));
-    let positive = (first.clone() * second.clone()).sum() * 2.0;
-    let negative = (rows.clone().sum_dim(0).square().sum() - rows.clone().square().sum() - positive.clone()) / plan.shape.negatives();
+    let positive = kernels::sum(first * second) * 2.0;
+    let together = kernels::sum(kernels::sum_axis(rows.clone(), 0).square()) - kernels::sum(rows.clone().square());
+    let negative = (together - positive.clone()) / plan.shape.negatives();
 
     let scaled = cosines / scales.temperature;
     let scaled = plan.factors.clone().map_or_else(|| scaled.clone(), |factors| scaled.clone() * factors);
     let logits = scaled + plan.mask.clone();
-    let largest = logits.clone().max_dim(1);
-    let log_sum = (logits.clone() - largest.clone()).exp().sum_dim(1).log() + largest;
-    let value = (log_sum.clone().sum() - positive.clone() / scales.temperature) / count as f64;
+    let is_positive = plan.columns.clone().equal(plan.positives.clone());
+    let own = logits.clone().gather(1, plan.positives.clone());
+    let others = logits.clone().mask_fill(is_positive.clone(), SELF_LOGIT);
+    let largest = others.clone().max_dim(1);
+    let spread = kernels::sum_axis((others - largest.clone()).exp(), 1).log();
+    let ahead = (largest.clone() - own.clone()) + spread.clone();
+    let value = kernels::mean(softplus(ahead.clone()));
 
     let gradient = wants_gradient.then(|| {
+        let log_sum = own.max_pair(largest + spread) + above_largest(ahead.clone());
         let pull = (logits.clone() - log_sum.clone()).exp() + (logits - log_sum.transpose()).exp();
         let pull = plan.factors.clone().map_or_else(|| pull.clone(), |factors| pull.clone() * factors);
-        (pull.matmul(rows.clone()) - Tensor::cat(vec![second, first], 0) * 2.0) / (count as f64 * scales.temperature)
+        let missing = activation::sigmoid(ahead);
+        let [first, second] = [0, half].map(|start| missing.clone().narrow(0, start, half));
+        let missing = missing + Tensor::cat(vec![second, first], 0);
+        pull.mask_where(is_positive, -missing.expand([count, count])).matmul(rows.clone()) / (count as f64 * scales.temperature)
     });
     let numbers = Tensor::cat(vec![value.clone(), positive / count as f64, negative, wrong_volume], 0);
     Contrast { value, gradient, numbers }
@@ -176,7 +197,10 @@ pub(super) fn on_device(rows: &Tensor<2>, plan: &Plan, scales: Scales, wants_gra
 
 /// What one anchor brings.
 struct Anchor {
+    loss: f64,
     log_sum: f32,
+    /// `1 - P` of its positive.
+    missing: f32,
     positive: f32,
     others: f32,
     wrong_volume: bool,
@@ -189,15 +213,19 @@ pub(super) fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_grad
     let cells = matrix.as_mut_slice::<f32>().expect("cosines are f32");
 
     let anchors: Vec<Anchor> = cells.par_chunks_exact_mut(count).enumerate().map(|(row, cells)| scan(row, cells, shape, scales)).collect();
-    let mean = |part: fn(&Anchor) -> f32| anchors.iter().map(|anchor| f64::from(part(anchor))).sum::<f64>() / count as f64;
-    let positive = mean(|anchor| anchor.positive);
-    let value = mean(|anchor| anchor.log_sum) - positive / scales.temperature;
-    let negative = mean(|anchor| anchor.others) * count as f64 / shape.negatives();
-    let wrong_volume = mean(|anchor| f32::from(u8::from(anchor.wrong_volume)));
+    let mean = |part: fn(&Anchor) -> f64| anchors.iter().map(part).sum::<f64>() / count as f64;
+    let value = mean(|anchor| anchor.loss);
+    let positive = mean(|anchor| f64::from(anchor.positive));
+    let negative = mean(|anchor| f64::from(anchor.others)) * count as f64 / shape.negatives();
+    let wrong_volume = mean(|anchor| f64::from(u8::from(anchor.wrong_volume)));
 
     let gradient = if wants_gradient {
         let log_sums: Vec<f32> = anchors.iter().map(|anchor| anchor.log_sum).collect();
-        cells.par_chunks_exact_mut(count).enumerate().for_each(|(row, cells)| pull(row, cells, &log_sums, (shape, scales)));
+        cells.par_chunks_exact_mut(count).enumerate().for_each(|(row, cells)| {
+            pull(row, cells, &log_sums, (shape, scales));
+            let positive = shape.positive(row);
+            cells[positive] = -(anchors[row].missing + anchors[positive].missing);
+        });
         Some(Tensor::<2>::from_data(matrix, &device).matmul(rows.clone()) / (count as f64 * scales.temperature))
     } else {
         None
@@ -206,7 +234,7 @@ pub(super) fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_grad
     Contrast { value: Tensor::from_data([value as f32], &device), gradient, numbers: Tensor::from_data(numbers, &device) }
 }
 
-/// Turns a row of logits into a row of `P + P' - 2E`, each cell times the factor of its pair.
+/// Turns a row of logits into a row of `P + P'`, each cell times the factor of its pair.
 fn pull(row: usize, cells: &mut [f32], log_sums: &[f32], (shape, scales): (Shape, Scales)) {
     let own = log_sums[row];
     for (cell, other) in cells.iter_mut().zip(log_sums) {
@@ -216,7 +244,6 @@ fn pull(row: usize, cells: &mut [f32], log_sums: &[f32], (shape, scales): (Shape
     if factor != 1.0 {
         shape.mark(row, scales.weighting, |other| cells[other] *= factor);
     }
-    cells[shape.positive(row)] -= 2.0;
 }
 
 /// Turns a row of cosines into logits and sums it up.
@@ -237,9 +264,12 @@ fn scan(row: usize, cells: &mut [f32], shape: Shape, scales: Scales) -> Anchor {
         shape.mark(row, scales.weighting, |other| cells[other] = cells[other] * marking.factor + marking.bonus);
     }
     cells[row] = SELF_LOGIT;
+    let own = std::mem::replace(&mut cells[shape.positive(row)], SELF_LOGIT);
     let top = largest(cells);
-    let log_sum = sum(cells, |logit| exp(logit - top)).ln() + top;
-    Anchor { log_sum, positive, others, wrong_volume }
+    let ahead = f64::from(top) - f64::from(own) + f64::from(sum(cells, |logit| exp(logit - top))).ln();
+    cells[shape.positive(row)] = own;
+    let loss = softplus_of(ahead);
+    Anchor { loss, log_sum: (f64::from(own) + loss) as f32, missing: (1.0 + (-ahead).exp()).recip() as f32, positive, others, wrong_volume }
 }
 
 #[cfg(test)]

@@ -90,3 +90,35 @@ fn the_fused_loop_computes_the_tensor_operations() {
         assert!(close(reference.gradient.unwrap().into_data(), fused.gradient.unwrap().into_data()));
     }
 }
+
+/// Volumes whose tokens are as good as alike in both views and far from all others: nothing but the last digits makes the loss.
+#[test]
+fn a_small_loss_keeps_its_digits_on_every_device() {
+    let (batch, tokens, dim, tau) = (2, 4, 16, 0.07);
+    let z = noise([batch, tokens, dim], "z");
+    let unit = |data: &TensorData| -> Vec<Vec<f64>> {
+        let values: Vec<f64> = data.iter().collect();
+        values
+            .chunks(dim)
+            .map(|row| {
+                let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+                row.iter().map(|x| x / length).collect()
+            })
+            .collect()
+    };
+    let rows = [unit(&z), unit(&z)].concat();
+    let cosine = |a: usize, b: usize| rows[a].iter().zip(&rows[b]).map(|(a, b)| a * b).sum::<f64>();
+    let half = batch * tokens;
+    let losses = (0..2 * half).map(|anchor| {
+        let positive = (anchor + half) % (2 * half);
+        let others = (0..2 * half).filter(|&other| other != anchor && other != positive);
+        others.map(|other| ((cosine(anchor, other) - cosine(anchor, positive)) / tau).exp()).sum::<f64>().ln_1p()
+    });
+    let expected = losses.sum::<f64>() / (2 * half) as f64;
+    assert!(expected < 0.1, "{expected}");
+    for (name, device) in crate::device::for_tests() {
+        let z = Tensor::<3>::from_data(z.clone(), &device);
+        let found = TokenContrast::new(tau, 1.0, Weighting::Term).forward(z.clone(), z).numbers().loss;
+        assert!((found / expected - 1.0).abs() < 1e-5, "{name}: {found:e} instead of {expected:e}");
+    }
+}

@@ -3,6 +3,7 @@
 use burn::module::Module as _;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::kernels::mean_axis;
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::sampling::ViewBatch;
 
@@ -61,7 +62,7 @@ pub fn restored_view(encoder: &Encoder, batch: &ViewBatch, view: usize, pass: Pa
 /// The mean over all places of a feature map: `[volumes, dim, d, h, w]` -> `[volumes, dim]`.
 pub fn pooled(features: Tensor<5>) -> Tensor<2> {
     let [volumes, dim, depth, height, width] = features.dims();
-    features.reshape([volumes, dim, depth * height * width]).mean_dim(2).reshape([volumes, dim])
+    mean_axis(features.reshape([volumes, dim, depth * height * width]), 2).reshape([volumes, dim])
 }
 
 /// The two halves of the first axis: first view, second view.

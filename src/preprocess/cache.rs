@@ -5,6 +5,7 @@
 //! length, the header as RON (whose numbers come back to the last bit), float32 voxels and class indices, all
 //! little-endian.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{Case, WayBack};
 use crate::atomic_file;
 use crate::config::PreprocessConfig;
-use crate::volume::{CaseSource, DataError, Fault, Grid, Volume, content};
+use crate::volume::{CaseSource, DataError, Fault, Grid, Note, Volume, VolumeSource, content};
 
 /// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
 const VERSION: &[u8] = b"simtrot prepared case 2\n";
@@ -29,6 +30,7 @@ struct Header {
     channels: usize,
     labelled: bool,
     way_back: WayBack,
+    notes: Vec<Note>,
 }
 
 /// What names the entry of a case.
@@ -43,11 +45,17 @@ pub fn key(case: &CaseSource, label_values: &[u32], channels: usize, config: &Pr
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reads an entry; none if there is none or it isn't whole.
-pub fn load(folder: &Path, key: &str, name: &str) -> Option<Case> {
+/// Reads the entry of a case; none if there is none or it isn't whole.
+pub fn load(folder: &Path, key: &str, of: &CaseSource) -> Option<Case> {
     let mut file = File::open(path(folder, key)).ok()?;
     let length = file.metadata().ok()?.len();
-    read(&mut file, length, name).ok()
+    let mut case = read(&mut file, length, &of.name).ok()?;
+    // The same content may have lain in another folder when the entry was written.
+    for note in &mut case.notes {
+        let now = of.images.iter().chain(&of.label).map(VolumeSource::file).find(|now| now.file_name() == note.file.file_name());
+        note.file = now.map_or_else(|| note.file.clone(), Cow::into_owned);
+    }
+    Some(case)
 }
 
 /// Writes an entry.
@@ -55,8 +63,14 @@ pub fn load(folder: &Path, key: &str, name: &str) -> Option<Case> {
 /// # Errors
 /// A folder that cannot be written.
 pub fn store(folder: &Path, key: &str, case: &Case) -> Result<(), DataError> {
-    let Case { image, label, way_back, .. } = case;
-    let header = Header { grid: image.grid.clone(), channels: image.channels, labelled: label.is_some(), way_back: way_back.clone() };
+    let Case { image, label, way_back, notes, .. } = case;
+    let header = Header {
+        grid: image.grid.clone(),
+        channels: image.channels,
+        labelled: label.is_some(),
+        way_back: way_back.clone(),
+        notes: notes.clone(),
+    };
     let header = ron::to_string(&header).expect("plain data can be written as RON");
     let file = path(folder, key);
     let write = atomic_file::write_with(&file, |out| {
@@ -87,7 +101,7 @@ fn read(file: &mut impl Read, length: u64, name: &str) -> io::Result<Case> {
     }
     let mut header = vec![0; size as usize];
     file.read_exact(&mut header)?;
-    let Header { grid, channels, labelled, way_back } = ron::de::from_bytes(&header).map_err(io::Error::other)?;
+    let Header { grid, channels, labelled, way_back, notes } = ron::de::from_bytes(&header).map_err(io::Error::other)?;
     let voxels = channels * grid.len();
     let labels = if labelled { grid.len() } else { 0 };
     if (VERSION.len() + 8) as u64 + size + (4 * voxels + labels) as u64 != length {
@@ -103,5 +117,5 @@ fn read(file: &mut impl Read, length: u64, name: &str) -> io::Result<Case> {
     let mut label = vec![0; labels];
     file.read_exact(&mut label)?;
     let image = Volume { channels, grid, voxels: values };
-    Ok(Case { name: name.to_owned(), image, label: labelled.then_some(label), way_back })
+    Ok(Case { name: name.to_owned(), image, label: labelled.then_some(label), way_back, notes })
 }

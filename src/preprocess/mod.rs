@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Intensity, PreprocessConfig};
-use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Volume};
+use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, Note, SourceHeader, Volume};
 pub use foreground::CropBox;
 pub use orient::Orientation;
 pub use resample::{Resampling, resample_trilinear};
@@ -32,6 +32,8 @@ pub struct Case {
     pub label: Option<Vec<u8>>,
     /// How a segmentation gets back to the scanner's grid.
     pub way_back: WayBack,
+    /// What was assumed, left out or replaced in its files.
+    pub notes: Vec<Note>,
 }
 
 /// What was done to a case's grid, in order.
@@ -127,14 +129,14 @@ fn prepare_cached(
     cache: Option<&Path>,
 ) -> Result<Case, DataErrors> {
     let fresh = || -> Result<Case, DataErrors> {
-        let loaded = dataset.load(case)?;
+        let loaded = dataset.load_with(case, config.non_finite)?;
         Ok(prepare_one(&case.name, loaded, label_values, config)?)
     };
     let Some(folder) = cache else { return fresh() };
     // A listing or file at fault has no entry: the full read explains it.
     let Ok(key) = cache::key(case, label_values, dataset.channels.len(), config) else { return fresh() };
     if dataset.listing_is_sound(&case.name)
-        && let Some(found) = cache::load(folder, &key, &case.name)
+        && let Some(found) = cache::load(folder, &key, case)
     {
         return Ok(found);
     }
@@ -167,7 +169,7 @@ pub fn prepare_one(name: &str, loaded: LoadedCase, label_values: &[u32], config:
     let image = Volume { channels: image.channels, voxels: crop.cut(image.voxels, shape), grid: crop.grid(&image.grid) };
     let label = label.map(|label| crop.cut(label, shape));
     let way_back = WayBack { header: scan.header, source, orientation, resampling, crop };
-    Ok(Case { name: name.to_owned(), image, label, way_back })
+    Ok(Case { name: name.to_owned(), image, label, way_back, notes: scan.notes })
 }
 
 /// Turns an image by an axis permutation and flips.

@@ -17,6 +17,9 @@ pub struct Orientation {
 }
 
 impl Orientation {
+    /// Nothing moves.
+    pub const IDENTITY: Self = Self { from: [0, 1, 2], flip: [false; 3] };
+
     /// The turn after which i, j, k run nearest to right, anterior and superior.
     pub fn to_ras(grid: &Grid) -> Self {
         let closest = grid.closest_axes();
@@ -28,9 +31,25 @@ impl Orientation {
         turn
     }
 
+    /// The turn after which the axes of `source` run as those of `target` do; none where two of them run nearest to one.
+    pub fn between(source: &Grid, target: &Grid) -> Option<Self> {
+        let cosine = |axis: usize, from: usize| {
+            let (a, b) = (target.axis_mm(2 - axis), source.axis_mm(2 - from));
+            let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+            dot / (target.spacing_mm()[axis] * source.spacing_mm()[from])
+        };
+        let mut turn = Self { from: [0; 3], flip: [false; 3] };
+        for axis in 0..3 {
+            turn.from[axis] = (0..3).max_by(|&a, &b| cosine(axis, a).abs().total_cmp(&cosine(axis, b).abs()))?;
+            turn.flip[axis] = cosine(axis, turn.from[axis]) < 0.0;
+        }
+        let each_once = (0..3).all(|axis| turn.from.contains(&axis));
+        each_once.then_some(turn)
+    }
+
     /// Whether nothing moves.
     pub fn is_identity(self) -> bool {
-        self.from == [0, 1, 2] && self.flip == [false; 3]
+        self == Self::IDENTITY
     }
 
     /// The turn back.
@@ -120,6 +139,17 @@ pub(crate) mod tests {
             }
         }
         grids
+    }
+
+    #[test]
+    fn a_grid_turned_to_another_s_axes_lies_as_it_does() {
+        let grids = all_grids([2, 3, 4], [3.0, 2.0, 1.0]);
+        for (source, target) in grids.iter().zip(grids.iter().skip(2).step_by(2)) {
+            let turn = Orientation::between(source, target).expect("axes of one patient");
+            assert_eq!(turn.grid(source).axis_codes(), target.axis_codes(), "from {}", source.axis_codes());
+            assert_eq!(turn.inverse(), Orientation::between(target, source).expect("axes of one patient"));
+        }
+        assert!(Orientation::between(&grids[0], &grids[0]).is_some_and(Orientation::is_identity));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod preview;
 mod records;
 mod state;
 mod summary;
+mod thinned;
 mod tokens;
 
 pub use command::Command;
@@ -17,7 +18,8 @@ pub use folder::{Content, RunFolder, RunFolderError, SPLIT};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use records::RecordReader;
 pub use state::{RunState, StageState};
-pub use summary::{ArmScores, StageTime, Summary};
+pub use summary::{ArmScores, SUMMARY_SCHEMA, StageTime, Summary, mean_dice};
+pub use thinned::{Entry, Thinned};
 
-/// Version of `events.jsonl`, `summary.json` and `checkpoint.json`; raised when a reader would misunderstand.
+/// Version of `events.jsonl` and `checkpoint.json`; raised when a reader would misunderstand.
 pub const SCHEMA: u32 = 1;

@@ -2,8 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{CollapsePair, Environment, Event, MaskPoint, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
+use super::{
+    CollapsePair, Environment, Event, MaskPoint, Outcome, Record, Severity, Stage, StageKind, StepNumbers, Thinned, TransferReport,
+};
 use crate::metrics::score::CaseScore;
+
+/// Notices that are kept; of more, those in the middle are left out.
+const MOST_NOTICES: usize = 1000;
+/// Written checkpoints of a stage that are kept; of more, the oldest that was written over.
+const MOST_CHECKPOINTS: usize = 1000;
 
 /// Everything known of a run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,8 +25,10 @@ pub struct RunState {
     pub stages: Vec<StageState>,
     /// Collapse numbers of the references, by name: of the network whose pre-training began first.
     pub baselines: BTreeMap<String, CollapsePair>,
-    /// Notices in order.
+    /// Notices in order: at most a thousand, the first and the last.
     pub notices: Vec<(Severity, String)>,
+    /// How many between them are in the record alone.
+    pub notices_left_out: usize,
     /// Seconds since the job began, of the latest event.
     pub secs: f64,
     /// How it ended, once it has.
@@ -41,14 +50,14 @@ pub struct StageState {
     pub began_secs: f64,
     /// Seconds it took, once finished.
     pub secs: Option<f64>,
-    /// Optimiser steps.
-    pub steps: Vec<StepNumbers>,
+    /// Optimiser steps; of a long training means over some, but for the newest.
+    pub steps: Thinned<StepNumbers>,
     /// Collapse numbers with the steps done when they were taken.
-    pub probes: Vec<(usize, CollapsePair)>,
+    pub probes: Thinned<(usize, CollapsePair)>,
     /// Points of the what-if curve over mask ratios.
     pub mask_points: Vec<MaskPoint>,
     /// Validation Dice with the steps done.
-    pub validations: Vec<(usize, f64)>,
+    pub validations: Thinned<(usize, f64)>,
     /// Written checkpoints: steps done, folder, best.
     pub checkpoints: Vec<(usize, String, bool)>,
     /// Encoder taken over: from where, and what matched.
@@ -66,13 +75,23 @@ impl StageState {
             done_before: 0,
             began_secs: 0.0,
             secs: None,
-            steps: Vec::new(),
-            probes: Vec::new(),
+            steps: Thinned::default(),
+            probes: Thinned::default(),
             mask_points: Vec::new(),
-            validations: Vec::new(),
+            validations: Thinned::default(),
             checkpoints: Vec::new(),
             transfer: None,
             scores: BTreeMap::new(),
+        }
+    }
+
+    fn written(&mut self, checkpoint: (usize, String, bool)) {
+        self.checkpoints.push(checkpoint);
+        if self.checkpoints.len() > MOST_CHECKPOINTS {
+            let newer = |index: usize| self.checkpoints[index + 1..].iter().any(|(_, path, _)| *path == self.checkpoints[index].1);
+            if let Some(oldest) = (0..self.checkpoints.len()).find(|&index| newer(index)) {
+                self.checkpoints.remove(oldest);
+            }
         }
     }
 
@@ -104,7 +123,7 @@ impl RunState {
                 (self.name, self.environment, self.classes) = (name.clone(), environment.clone(), classes.clone());
                 self.outcome = None;
             }
-            Event::Notice { severity, text } => self.notices.push((*severity, text.clone())),
+            Event::Notice { severity, text } => self.notice(*severity, text),
             Event::StageStarted { stage, total, done } => self.begin(stage, *total, *done),
             Event::Progress { stage, done, .. } => self.stage_mut(stage).done = *done,
             Event::Step { stage, numbers } => {
@@ -118,7 +137,7 @@ impl RunState {
             }
             Event::MaskPoint { stage, point } => self.stage_mut(stage).mask_points.push(point.clone()),
             Event::Validation { stage, step, dice_mean } => self.stage_mut(stage).validations.push((*step, *dice_mean)),
-            Event::Checkpoint { stage, step, path, best } => self.stage_mut(stage).checkpoints.push((*step, path.clone(), *best)),
+            Event::Checkpoint { stage, step, path, best } => self.stage_mut(stage).written((*step, path.clone(), *best)),
             Event::Transfer { stage, from, report } => self.stage_mut(stage).transfer = Some((from.clone(), report.clone())),
             Event::Scored { stage, case, scores } => {
                 self.stage_mut(stage).scores.insert(case.clone(), scores.clone());
@@ -133,9 +152,9 @@ impl RunState {
         let secs = self.secs;
         let stage = self.stage_mut(stage);
         (stage.total, stage.done, stage.done_before, stage.began_secs, stage.secs) = (total, done, done, secs, None);
-        stage.steps.retain(|numbers| numbers.step <= done);
-        stage.probes.retain(|(step, _)| *step <= done);
-        stage.validations.retain(|(step, _)| *step <= done);
+        stage.steps.forget_after(done);
+        stage.probes.forget_after(done);
+        stage.validations.forget_after(done);
         stage.checkpoints.retain(|(step, ..)| *step <= done);
         if done == 0 {
             stage.scores.clear();
@@ -146,6 +165,14 @@ impl RunState {
     pub fn unfinished(&self) -> Option<&StageState> {
         let training = |stage: &&StageState| matches!(stage.stage.kind, StageKind::Pretrain | StageKind::Finetune);
         self.stages.iter().filter(training).find(|stage| stage.done < stage.total)
+    }
+
+    fn notice(&mut self, severity: Severity, text: &str) {
+        self.notices.push((severity, text.to_owned()));
+        if self.notices.len() > MOST_NOTICES {
+            self.notices.remove(MOST_NOTICES / 2);
+            self.notices_left_out += 1;
+        }
     }
 
     fn stage_mut(&mut self, stage: &Stage) -> &mut StageState {
@@ -210,6 +237,57 @@ mod tests {
         assert_eq!(state.unfinished().map(|stage| stage.done), Some(2));
         state.apply(&record(2.0, Event::Voided { stage: stage(StageKind::Test) }));
         assert!(state.stage(StageKind::Test, "f").is_none() && state.stage(StageKind::Finetune, "f").is_some());
+    }
+
+    #[test]
+    fn a_state_stays_small_however_much_is_told() {
+        let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
+        let mut state = RunState::default();
+        for step in 1..=20_000 {
+            let path = ["last", "best"][step % 2].to_owned();
+            for event in [
+                Event::Notice { severity: Severity::Info, text: step.to_string() },
+                Event::Step { stage: stage.clone(), numbers: StepNumbers { step, ..StepNumbers::default() } },
+                Event::Validation { stage: stage.clone(), step, dice_mean: 0.5 },
+                Event::Probe {
+                    stage: stage.clone(),
+                    step: step - 1,
+                    collapse: Box::new(CollapsePair { projected: None, encoder: Default::default() }),
+                },
+                Event::Checkpoint { stage: stage.clone(), step, path, best: step % 2 == 1 },
+            ] {
+                state.apply(&record(step as f64, event));
+            }
+        }
+        let own = &state.stages[0];
+        assert!(own.steps.len() < 9000 && own.probes.len() < 700 && own.validations.len() < 4400 && own.checkpoints.len() == 1000);
+        assert!(own.untrained_probe().is_some() && own.last_probe().is_some());
+        assert_eq!((own.steps.last().unwrap().step, own.checkpoints.last().unwrap().0), (20_000, 20_000));
+        assert_eq!((state.notices.len(), state.notices_left_out), (1000, 19_000));
+        assert_eq!((state.notices[0].1.as_str(), state.notices[999].1.as_str()), ("1", "20000"));
+    }
+
+    /// Beside the machine's noise: a cost that grew with what was told would be a hundred times as much.
+    #[test]
+    fn an_event_at_step_200_000_costs_what_one_at_2_000_costs() {
+        let stage = Stage { kind: StageKind::Finetune, arm: String::new() };
+        let mut state = RunState::default();
+        let mut cost = |steps: std::ops::RangeInclusive<usize>| {
+            let began = std::time::Instant::now();
+            for step in steps {
+                let parts = BTreeMap::from([("soft_dice".to_owned(), 0.5), ("cross_entropy".to_owned(), 0.1)]);
+                let numbers = StepNumbers { step, parts, ..StepNumbers::default() };
+                state.apply(&record(step as f64, Event::Step { stage: stage.clone(), numbers }));
+                if step % 100 == 0 {
+                    state.apply(&record(step as f64, Event::Notice { severity: Severity::Warning, text: "a step was skipped".into() }));
+                }
+            }
+            began.elapsed().as_secs_f64()
+        };
+        let early = cost(1..=2000).max(cost(2001..=4000));
+        cost(4001..=198_000);
+        let late = (0..4).map(|round| cost(198_001 + 2000 * round..=200_000 + 2000 * round)).reduce(f64::min).unwrap();
+        assert!(late < 10.0 * early + 0.002, "2000 events at step 2,000: {early} s, at step 200,000: {late} s");
     }
 
     #[test]

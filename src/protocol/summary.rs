@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunState, SCHEMA, StageKind, StageState};
+use super::{RunState, StageKind, StageState};
+use crate::config::{DistanceUnit, RunConfig};
 use crate::metrics::{Bootstrap, CaseScore, Collapse, Interval, RegionSummary, summarise};
+
+/// Version of `summary.json`. 2: distances are `hd95` and `hd95_mean`, their unit is a field of its own.
+pub const SUMMARY_SCHEMA: u32 = 2;
 
 /// The numbers of a run that scripts read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,10 +51,12 @@ pub struct ArmScores {
     pub dice_mean: Option<f64>,
     /// Mean over cases, by label or region name.
     pub dice: BTreeMap<String, f64>,
-    /// Mean over cases of each case's mean over labels, in mm (voxels if the config says so).
-    pub hd95_mm_mean: Option<f64>,
-    /// Mean over cases, by label or region name.
-    pub hd95_mm: BTreeMap<String, f64>,
+    /// Mean over cases of each case's mean over labels, in `unit`.
+    pub hd95_mean: Option<f64>,
+    /// Mean over cases, by label or region name, in `unit`.
+    pub hd95: BTreeMap<String, f64>,
+    /// Unit of the distances.
+    pub unit: DistanceUnit,
     /// Number of cases.
     pub cases: usize,
     /// Labels that truth or prediction lacks where the other has them: Dice 0, HD95 the diagonal.
@@ -58,8 +64,8 @@ pub struct ArmScores {
 }
 
 impl ArmScores {
-    /// Means of the scores of one arm, by case.
-    pub fn new(scores: &BTreeMap<String, Vec<CaseScore>>) -> Self {
+    /// Means of the scores of one arm, by case; its distances are in `unit`.
+    pub fn new(scores: &BTreeMap<String, Vec<CaseScore>>, unit: DistanceUnit) -> Self {
         let all: Vec<CaseScore> = scores.values().flatten().cloned().collect();
         let summary = summarise(&all, Bootstrap { seed: 0, resamples: 0 });
         let by_name = |value: fn(&RegionSummary) -> Option<Interval>| {
@@ -68,18 +74,25 @@ impl ArmScores {
         Self {
             dice_mean: summary.dice.map(|interval| interval.mean),
             dice: by_name(|region| region.dice),
-            hd95_mm_mean: summary.hd95.map(|interval| interval.mean),
-            hd95_mm: by_name(|region| region.hd95),
+            hd95_mean: summary.hd95.map(|interval| interval.mean),
+            hd95: by_name(|region| region.hd95),
+            unit,
             cases: scores.len(),
             one_sided: summary.regions.iter().map(|region| region.one_sided).sum(),
         }
     }
 }
 
+/// [`ArmScores::dice_mean`] alone.
+pub fn mean_dice(scores: &BTreeMap<String, Vec<CaseScore>>) -> Option<f64> {
+    ArmScores::new(scores, DistanceUnit::default()).dice_mean
+}
+
 impl Summary {
-    /// The summary of what a run has done so far.
-    pub fn new(state: &RunState) -> Self {
+    /// The summary of what a run of these settings has done so far.
+    pub fn new(config: &RunConfig, state: &RunState) -> Self {
         let time = |stage: &StageState| Some(StageTime { name: stage.stage.to_string(), secs: stage.secs?, steps: stage.done });
+        let scored = |stage: &StageState| (stage_name(stage), ArmScores::new(&stage.scores, config.distance_unit(&stage.stage.arm)));
         let mut collapse = BTreeMap::new();
         let mut collapse_encoder = BTreeMap::new();
         let measured = state.stages.iter().filter_map(|stage| Some((stage_name(stage), stage.last_probe()?)));
@@ -88,12 +101,12 @@ impl Summary {
             collapse_encoder.insert(name, pair.encoder.clone());
         }
         Self {
-            schema: SCHEMA,
+            schema: SUMMARY_SCHEMA,
             name: state.name.clone(),
             device: state.environment.device.clone(),
             device_name: state.environment.device_name.clone(),
             stages: state.stages.iter().filter_map(time).collect(),
-            test: state.stages_of(StageKind::Test).map(|stage| (stage_name(stage), ArmScores::new(&stage.scores))).collect(),
+            test: state.stages_of(StageKind::Test).map(scored).collect(),
             collapse,
             collapse_encoder,
         }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{DataSource, RunConfig};
+use super::wording::{distance, or_nothing, share};
+use crate::config::{DataSource, DistanceUnit, RunConfig};
 use crate::metrics::score::CaseScore;
+pub(crate) use crate::metrics::score::LEAST_DICE;
 pub(crate) use crate::metrics::score::Measure;
 use crate::metrics::summary::{Bootstrap, Interval, paired_difference, summarise};
 use crate::protocol::{ArmScores, RunState, StageKind};
@@ -89,7 +91,7 @@ pub(crate) fn tested<'a>(config: &'a RunConfig, state: &'a RunState) -> Vec<Arm<
                 pretrained_as_configured: source.is_some_and(|arm| arm.set.is_empty()),
                 source: planned.and_then(|arm| config.with_arm(arm).ok()).map_or(config.data.source.clone(), |own| own.data.source),
                 cases: &stage.scores,
-                means: ArmScores::new(&stage.scores),
+                means: ArmScores::new(&stage.scores, config.distance_unit(folder)),
             }
         })
         .collect()
@@ -112,13 +114,28 @@ pub(crate) fn on_the_same_cases(one: &Arm<'_>, other: &Arm<'_>) -> bool {
     one.source == other.source && one.cases.keys().eq(other.cases.keys())
 }
 
-/// The arm with the highest mean Dice; none where not all were tested on the same cases.
+/// The arm with the highest mean Dice; none where it found nothing, where the others are as good to three decimals, or where not all
+/// were tested on the same cases.
 pub(crate) fn best<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
     if arms.iter().any(|arm| !on_the_same_cases(arm, &arms[0])) {
         return None;
     }
-    let scored = arms.iter().filter(|arm| arm.means.dice_mean.is_some());
-    scored.reduce(|best, arm| if arm.means.dice_mean > best.means.dice_mean { arm } else { best })
+    let scored = || arms.iter().filter_map(|arm| Some((arm.means.dice_mean?, arm)));
+    let (dice, best) = scored().reduce(|best, arm| if arm.0 > best.0 { arm } else { best })?;
+    let alike = arms.len() > 1 && scored().all(|(other, _)| share(other) == share(dice));
+    (dice >= LEAST_DICE && !alike).then_some(best)
+}
+
+/// The unit of the arms' distances, where they share one.
+pub(crate) fn unit(arms: &[Arm<'_>]) -> Option<DistanceUnit> {
+    let unit = arms.first()?.means.unit;
+    arms.iter().all(|arm| arm.means.unit == unit).then_some(unit)
+}
+
+/// An arm's mean HD95, with its unit where the head of the table tells none.
+pub(crate) fn hd95(arm: &Arm<'_>, shared: Option<DistanceUnit>) -> String {
+    let number = or_nothing(arm.means.hd95_mean, distance);
+    if shared.is_some() || arm.means.hd95_mean.is_none() { number } else { format!("{number} {}", arm.means.unit.word()) }
 }
 
 /// Names of labels and regions, in the order in which they were scored.
@@ -145,7 +162,7 @@ pub(crate) struct Difference {
 impl Difference {
     /// Whether zero lies outside the interval.
     pub(crate) fn excludes_zero(&self) -> bool {
-        self.interval.low > 0.0 || self.interval.high < 0.0
+        self.interval.excludes_zero()
     }
 }
 
@@ -160,7 +177,7 @@ pub(crate) fn interval(config: &RunConfig, arm: &Arm<'_>, measure: Measure) -> O
 
 /// `arm` minus `reference`, case by case; none where they share no case.
 pub(crate) fn difference(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>, measure: Measure) -> Option<Difference> {
-    if arm.source != reference.source {
+    if arm.source != reference.source || (measure == Measure::Hd95 && arm.means.unit != reference.means.unit) {
         return None;
     }
     let (ours, theirs) = (whole_cases(arm), whole_cases(reference));

@@ -1,7 +1,7 @@
 //! The best, the median and the worst test case, slice by slice: truth, and every arm's segmentation beside it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
 
@@ -10,10 +10,11 @@ use super::palette;
 use super::picture::{Outline, Slice, Window};
 use super::slices::{Plane, Slicer};
 use super::wording::{or_nothing, share};
-use crate::config::{Intensity, RunConfig};
+use crate::config::{Intensity, NonFinite, RunConfig};
 use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
-use crate::volume::{self, Dataset, LabelMap, Volume, nifti};
+use crate::volume::source::grid_fault;
+use crate::volume::{self, Dataset, Grid, LabelMap, Volume, nifti};
 
 /// Width of a segmentation's outline on the page, in pixels.
 const OUTLINE_WIDTH: f64 = 1.6;
@@ -91,10 +92,10 @@ pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<
         @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
             div.case {
                 h3 { (rank) ": " (case) }
-                @match load(dataset, case) {
+                @match load(dataset, case, config.data.preprocess.non_finite) {
                     Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
                     Ok((image, truth)) => {
-                        @let predictions = arms.iter().map(|arm| prediction(arm, case, truth.grid.shape)).collect();
+                        @let predictions = arms.iter().map(|arm| prediction(arm, case, &truth.grid)).collect();
                         @let window = window(config, &image);
                         (Shown { image, truth, predictions, arms, case, window, labels: &labels, number }.panels())
                     }
@@ -120,7 +121,7 @@ pub(super) fn grid(config: &RunConfig, dataset: &Dataset, columns: &[&str], rows
         @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
             div.case {
                 h3 { (rank) ": " (case) }
-                @match load(dataset, case) {
+                @match load(dataset, case, config.data.preprocess.non_finite) {
                     Err(why) => p.absent { "No picture: " (why) },
                     Ok((image, truth)) => {
                         @let window = window(config, &image);
@@ -140,16 +141,17 @@ fn labels(dataset: &Dataset) -> Vec<(u16, String)> {
 
 /// How the pictures are to be read.
 fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], leading: &Segmented<'_>) -> Markup {
+    let colours: BTreeSet<u32> = labels.iter().map(|&(value, _)| palette::label(u32::from(value))).collect();
     html! {
         p {
             "Chosen by the mean Dice of " (leading.name) ". Each plane is cut where the truth's area is largest. Radiological convention: the "
             "patient's right is on the left of axial and coronal slices. Coloured: the segmentation of the column. White behind it: the truth, "
             "seen where the two differ. " (window_words(config, dataset))
-            @if labels.len() > palette::LABELS.len() { " Colours repeat after " (palette::LABELS.len()) " labels." }
+            @if colours.len() < labels.len() { " Some labels share a colour: it is chosen by the label's number." }
         }
         p.key {
-            @for (index, (_, name)) in labels.iter().enumerate() {
-                span { span.swatch.line style={ "background:" (palette::hex(palette::label(index))) } {} (name) }
+            @for (value, name) in labels {
+                span { span.swatch.line style={ "background:" (palette::hex(palette::label(u32::from(*value)))) } {} (name) }
             }
         }
     }
@@ -169,15 +171,15 @@ fn chosen<'a>(arm: &Segmented<'a>) -> Vec<(&'static str, &'a str)> {
 }
 
 /// Image and truth of a case on the scanner's grid.
-fn load(dataset: &Dataset, case: &str) -> Result<(Volume, LabelMap), String> {
+fn load(dataset: &Dataset, case: &str, non_finite: NonFinite) -> Result<(Volume, LabelMap), String> {
     let source = dataset.case(case).ok_or_else(|| "the dataset does not hold this case.".to_owned())?;
-    let loaded = dataset.load(source).map_err(|errors| errors.to_string())?;
+    let loaded = dataset.load_with(source, non_finite).map_err(|errors| errors.to_string())?;
     let truth = loaded.label.ok_or_else(|| "the dataset holds no label map of this case.".to_owned())?;
     Ok((loaded.image.volume, truth))
 }
 
-/// A segmentation of a case, which must have the truth's `shape`.
-fn prediction(arm: &Segmented<'_>, case: &str, shape: [usize; 3]) -> Result<LabelMap, String> {
+/// A segmentation of a case, which must lie on the truth's grid.
+fn prediction(arm: &Segmented<'_>, case: &str, truth: &Grid) -> Result<LabelMap, String> {
     let path = arm.predictions.join(format!("{case}.nii.gz"));
     if !path.is_file() {
         return Err("No segmentation was kept.".to_owned());
@@ -185,7 +187,10 @@ fn prediction(arm: &Segmented<'_>, case: &str, shape: [usize; 3]) -> Result<Labe
     let scan = nifti::read(&path).map_err(|error| error.to_string())?;
     let map =
         volume::labels::from_scan(scan, None).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))?.map;
-    if map.grid.shape == shape { Ok(map) } else { Err(format!("The segmentation has {:?} voxels, the truth {shape:?}.", map.grid.shape)) }
+    match grid_fault(&map.grid, truth, Path::new("the truth")) {
+        None => Ok(map),
+        Some(fault) => Err(format!("The segmentation {fault}.")),
+    }
 }
 
 /// Grey levels: the CT window of the config, or the image's own percentiles.
@@ -254,7 +259,7 @@ impl Shown<'_> {
                     th scope="row" { (row.name) }
                     td { @if place == 0 { (self.truth_first(&cut, &slicer)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
                     @for arm in &row.arms { td { @if let Some(arm) = arm {
-                        @let prediction = prediction(arm, self.case, self.truth.grid.shape);
+                        @let prediction = prediction(arm, self.case, &self.truth.grid);
                         (self.segmented(&cut, &slicer, prediction.as_ref()))
                         small { "Dice " (or_nothing(arm.cases.get(self.case).and_then(|scores| Measure::Dice.of_case(scores)), share)) }
                     } } }
@@ -291,10 +296,11 @@ impl Shown<'_> {
     /// The outline of each label on a slice, in its own colour, or thin and all in one colour.
     fn outlines(&self, slice: &Slice, pixels: &[u16], one_colour: Option<u32>) -> Vec<Outline> {
         let width = if one_colour.is_some() { TRUTH_WIDTH } else { OUTLINE_WIDTH };
-        let around = |(index, (value, _)): (usize, &(u16, String))| {
-            Outline::around(slice.size, |pixel| pixels[pixel] == *value, one_colour.unwrap_or(palette::label(index)), width)
+        let around = |(value, _): &(u16, String)| {
+            let colour = one_colour.unwrap_or(palette::label(u32::from(*value)));
+            Outline::around(slice.size, |pixel| pixels[pixel] == *value, colour, width)
         };
-        self.labels.iter().enumerate().map(around).collect()
+        self.labels.iter().map(around).collect()
     }
 }
 

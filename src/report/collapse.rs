@@ -6,7 +6,7 @@ use super::findings::arm_name;
 use super::palette::{ArmTones, REFERENCE};
 use super::plot::{Line, Plot, Stroke};
 use super::wording::{or_nothing, share};
-use crate::metrics::collapse::Collapse;
+use crate::metrics::collapse::{Collapse, THRESHOLDS};
 use crate::protocol::{CollapsePair, RunState, StageState};
 
 /// The references, in the order of the table.
@@ -96,7 +96,7 @@ fn columns(pairs: &[(String, &CollapsePair)]) -> Vec<Column> {
         column(
             "eta2 turned",
             "the same after each volume was turned its own way: what is left is the array index",
-            "low (1 = collapsed)",
+            "below 0.5; collapsed from 0.8",
             |c| c.eta2_turned,
         ),
         column(
@@ -105,10 +105,15 @@ fn columns(pairs: &[(String, &CollapsePair)]) -> Vec<Column> {
             "low, beside untrained",
             |c| c.gap,
         ),
-        column("index lock", "cosine of a reflected volume's tokens with the original's at the same index", "low (1 = collapsed)", |c| {
-            c.index_lock
+        column(
+            "index lock",
+            "cosine of a reflected volume's tokens with the original's at the same index",
+            "below 0.2, or below 0.5 and the anatomy lock",
+            |c| c.index_lock,
+        ),
+        column("anatomy lock", "the same after restoring the reflection: same anatomy, other index", "high; below 0.3 hardly any", |c| {
+            c.anatomy_lock
         }),
-        column("anatomy lock", "the same after restoring the reflection: same anatomy, other index", "high", |c| c.anatomy_lock),
         column(
             "position probe R²",
             "how well a linear map reads the position off a token of an unseen volume",
@@ -200,6 +205,7 @@ pub(super) fn section(state: &RunState, tones: &ArmTones<'_>) -> Markup {
                     "cropped at random offsets. Read every number beside the untrained encoder, a constant and a noise input."
                 }
                 @for place in Place::ALL { (table(&pairs, place, place == Place::shared(state))) }
+                p.note { (THRESHOLDS) }
                 (over_steps(state, tones))
                 (spectrum(state, tones))
             }
@@ -246,7 +252,7 @@ fn over_steps(state: &RunState, tones: &ArmTones<'_>) -> Markup {
     let courses = courses(state);
     let untrained = state.baselines.get(UNTRAINED);
     let measures: [Measure; 4] = [
-        ("eta2 of turned volumes: low is healthy", |c| c.eta2_turned),
+        ("eta2 of turned volumes: healthy below 0.5, collapsed from 0.8", |c| c.eta2_turned),
         ("eta2: low, beside untrained", |c| c.eta2),
         ("index lock: low is healthy", |c| c.index_lock),
         ("anatomy lock: high is healthy", |c| c.anatomy_lock),

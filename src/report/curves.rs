@@ -31,7 +31,7 @@ pub(super) fn section(state: &RunState, tones: &ArmTones<'_>) -> Markup {
         section id="training" {
             h2 { "Training" }
             @if trained {
-                p.note { "Bold: running mean over a thirtieth of the steps. Faint: every step." }
+                p.note { "Bold: running mean over a thirtieth of the steps. Faint: every step" (merged(state)) "." }
                 @for (kind, title) in TRAININGS { (trainings(state, tones, kind, title)) }
             } @else {
                 p.absent { "No optimiser step was taken in this run." }
@@ -39,6 +39,12 @@ pub(super) fn section(state: &RunState, tones: &ArmTones<'_>) -> Markup {
             (times(state))
         }
     }
+}
+
+/// Which trainings are so long that several steps are one point.
+fn merged(state: &RunState) -> String {
+    let long = state.stages.iter().filter(|stage| stage.steps.group_size() > 1);
+    long.map(|stage| format!("; of {}, all but the newest steps as means of {} each", stage.stage, stage.steps.group_size())).collect()
 }
 
 fn trainings(state: &RunState, tones: &ArmTones<'_>, kind: StageKind, title: &str) -> Markup {

@@ -2,9 +2,9 @@
 
 use super::arms::{self, Arm, Measure, Origin};
 use super::collapse::{Place, UNTRAINED};
-use super::wording::{count, duration, list, or_nothing, sentence, share, signed_share};
+use super::wording::{count, difference as signed, duration, list, or_nothing, sentence, share};
 use crate::config::{DataSource, RunConfig};
-use crate::metrics::collapse::{self, Collapse, Judgement, Verdict};
+use crate::metrics::collapse::{self, Collapse, Judgement};
 use crate::protocol::{Outcome, RunState, StageKind, StageState};
 
 /// Fewer test cases than this make an illustration whatever the interval says.
@@ -86,6 +86,7 @@ fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String 
         " that both were tested on (each mean is over an arm's own cases)".to_owned()
     };
     let interval = &difference.interval;
+    let [mean, low, high] = signed(interval, Measure::Dice);
     let meaning = match (difference.excludes_zero(), interval.mean > 0.0) {
         (true, true) => format!("which excludes zero in favour of {}", arm.name),
         (true, false) => format!("which excludes zero in favour of {}", reference.name),
@@ -97,9 +98,9 @@ fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String 
         share(one),
         reference.name,
         share(other),
-        signed_share(interval.mean),
-        signed_share(interval.low),
-        signed_share(interval.high),
+        mean,
+        low,
+        high,
         count(difference.interval.cases, "test case"),
     )
 }
@@ -139,14 +140,9 @@ fn judgement(arm: &str, collapse: &Collapse, untrained: Option<&Collapse>) -> St
     let Some(Judgement { verdict, sentence }) = verdict else {
         return format!("{arm}: no verdict, since turned volumes were not measured or gave no finite number.");
     };
-    let word = match verdict {
-        Verdict::Healthy => "not collapsed",
-        Verdict::Drifting => "drifting towards collapse",
-        Verdict::Collapsed => "collapsed",
-    };
     let [turned, index, anatomy] = [collapse.eta2_turned, collapse.index_lock, collapse.anatomy_lock].map(|value| or_nothing(value, share));
     let reference = untrained.map_or_else(String::new, |untrained| format!(" (untrained {})", or_nothing(untrained.eta2_turned, share)));
-    format!("{arm} is {word}. {sentence} eta2 turned {turned}{reference}, index lock {index}, anatomy lock {anatomy}.")
+    format!("{arm} is {}. {sentence} eta2 turned {turned}{reference}, index lock {index}, anatomy lock {anatomy}.", verdict.word())
 }
 
 fn caveat(config: &RunConfig, arms: &[Arm<'_>]) -> Option<String> {

@@ -25,7 +25,9 @@ use crate::atomic_file;
 use crate::config::RunConfig;
 use crate::protocol::{RunFolder, RunState};
 
-pub(crate) use arms::{labels, tested};
+#[cfg(feature = "gui")]
+pub(crate) use arms::best;
+pub(crate) use arms::{hd95, labels, tested, unit as shared_unit};
 pub(crate) use collapse::{Place, measured};
 #[cfg(feature = "gui")]
 pub(crate) use plot::{envelope, smoothed};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use crate::palette::SERIES;
-pub(super) use crate::palette::{GRID, INK, LABELS, REFERENCE, TRUTH, Tone, label};
+pub(super) use crate::palette::{GRID, INK, REFERENCE, TRUTH, Tone, label};
 use crate::protocol::{RunState, StageKind};
 
 /// One colour for each arm, the same in every section.

@@ -4,16 +4,13 @@ use maud::{Markup, html};
 
 use super::arms::{self, Arm, Measure, Origin};
 use super::palette::ArmTones;
-use super::wording::{NOTHING, distance, list, or_nothing, share, signed_share};
-use crate::config::{DistanceUnit, EvaluateConfig, Hd95Convention, RunConfig};
+use super::wording::{NOTHING, difference as signed, distance, list, or_nothing, share};
+use crate::config::{EvaluateConfig, Hd95Convention, RunConfig};
 use crate::metrics::summary::Interval;
 
 /// `mm` or `voxels`.
 pub(crate) fn unit(config: &EvaluateConfig) -> &'static str {
-    match config.distance_unit {
-        DistanceUnit::Mm => "mm",
-        DistanceUnit::Voxels => "voxels",
-    }
+    config.distance_unit.word()
 }
 
 /// The convention of HD95 in words.
@@ -43,14 +40,14 @@ pub(super) fn section(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>
 fn table(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
     let labels = arms::labels(arms);
     let best = arms::best(arms).map(|arm| arm.name);
-    let unit = unit(&config.evaluate);
+    let unit = arms::unit(arms);
     html! {
         div.scroll { table {
             thead {
                 tr {
                     th rowspan="2" { "Arm" }
                     th colspan=(labels.len() + 1) scope="colgroup" { "Dice, 0 to 1 (high is good)" }
-                    th colspan="1" scope="colgroup" { "HD95, " (unit) " (low is good)" }
+                    th colspan="1" scope="colgroup" { "HD95" @if let Some(unit) = unit { ", " (unit.word()) } " (low is good)" }
                     th rowspan="2" { "Cases" }
                     th rowspan="2" { "One-sided" }
                 }
@@ -65,7 +62,7 @@ fn table(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
                     th scope="row" { (tones.swatch(arm.folder)) (arm.name) small { (start(config, arm)) } }
                     td.wide { strong { (or_nothing(arm.means.dice_mean, share)) } " " (bounds(arms::interval(config, arm, Measure::Dice), share)) }
                     @for label in &labels { td { (or_nothing(arm.means.dice.get(*label).copied(), share)) } }
-                    td.wide { (or_nothing(arm.means.hd95_mm_mean, distance)) " " (bounds(arms::interval(config, arm, Measure::Hd95), distance)) }
+                    td.wide { (arms::hd95(arm, unit)) " " (bounds(arms::interval(config, arm, Measure::Hd95), distance)) }
                     td { (arm.means.cases) }
                     td { (arm.means.one_sided) }
                 }
@@ -104,16 +101,16 @@ fn absent(arms: &[Arm<'_>]) -> String {
 
 fn differences(config: &RunConfig, arms: &[Arm<'_>]) -> Markup {
     let Some(reference) = arms::reference(arms).filter(|_| arms.len() > 1) else { return html! {} };
-    let unit = unit(&config.evaluate);
-    let signed_distance = |value: f64| format!("{value:+.2}");
-    let rows = |measure: Measure, word: fn(f64) -> String| {
-        let others = arms.iter().filter(|arm| arm.name != reference.name);
+    let rows = |measure: Measure| {
+        let alike = |arm: &&Arm<'_>| measure == Measure::Dice || arm.means.unit == reference.means.unit;
+        let others = arms.iter().filter(|arm| arm.name != reference.name).filter(alike);
         html! { @for arm in others { @if let Some(difference) = arms::difference(config, arm, reference, measure) {
+            @let [mean, low, high] = signed(&difference.interval, measure);
             tr {
                 th scope="row" { (arm.name) " − " (reference.name) }
-                td { @if measure == Measure::Dice { "Dice" } @else { "HD95, " (unit) } }
-                td { strong { (word(difference.interval.mean)) } }
-                td { (bounds(Some(difference.interval), word)) }
+                td { @if measure == Measure::Dice { "Dice" } @else { "HD95, " (arm.means.unit.word()) } }
+                td { strong { (mean) } }
+                td { span.interval { "[" (low) ", " (high) "]" } }
                 td { @if !difference.excludes_zero() { "includes zero" } @else if measure.improves(difference.interval.mean) { "better" } @else { "worse" } }
                 td { (difference.better) " / " (difference.worse) " of " (difference.interval.cases) }
             }
@@ -123,7 +120,7 @@ fn differences(config: &RunConfig, arms: &[Arm<'_>]) -> Markup {
         h3 { "Paired differences against " (reference.name) }
         div.scroll { table {
             thead { tr { th { "Arms" } th { "Measure" } th { "Mean difference" } th { "95 % interval" } th { "Reading" } th { "Cases better / worse" } } }
-            tbody { (rows(Measure::Dice, signed_share)) (rows(Measure::Hd95, signed_distance)) }
+            tbody { (rows(Measure::Dice)) (rows(Measure::Hd95)) }
         } }
         p.note { "Each case is its own control: the same case under both arms, differences resampled over cases." }
     }

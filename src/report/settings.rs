@@ -52,6 +52,9 @@ fn notices(state: &RunState) -> Markup {
                 Severity::Info => li { (text) },
             }
         } }
+        @if state.notices_left_out > 0 {
+            p { (count(state.notices_left_out, "notice")) " between the first and the last of these: in events.jsonl alone." }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbers as people read them; the terminal and the report share them, so that they print the same.
 
-use crate::metrics::Measure;
+use crate::metrics::{Interval, Measure};
 use crate::study::Spread;
 
 /// Decimals of Dice and of the collapse numbers.
@@ -18,6 +18,15 @@ pub(crate) fn share(value: f64) -> String {
 /// `+0.012`: a difference of shares.
 pub(crate) fn signed_share(value: f64) -> String {
     format!("{value:+.SHARE_DECIMALS$}")
+}
+
+/// `+0.012`, `+0.003` and `+0.021`: a difference and the ends of its interval, with the decimals that show on which side of zero it lies.
+pub(crate) fn difference(interval: &Interval, measure: Measure) -> [String; 3] {
+    let decimals = interval.decimals(match measure {
+        Measure::Dice => SHARE_DECIMALS,
+        Measure::Hd95 => DISTANCE_DECIMALS,
+    });
+    [interval.mean, interval.low, interval.high].map(|value| format!("{value:+.decimals$}"))
 }
 
 /// `3.40`: a distance in its unit.

@@ -6,6 +6,7 @@ use rand::Rng;
 use rand::seq::index;
 
 use super::SamplingError;
+use crate::config::hidden_cells;
 
 /// Standard deviation of the noise that stands in a hidden cell.
 pub const FILL_STD: f32 = 0.1;
@@ -40,9 +41,8 @@ impl MaskGrid {
 
     /// Which cells are hidden in one volume, row-major over D,H,W: `floor(ratio * cells)` of them, every choice alike.
     pub fn draw(&self, ratio: f64, rng: &mut impl Rng) -> Vec<bool> {
-        let hidden = (ratio * self.count() as f64).floor() as usize;
         let mut mask = vec![false; self.count()];
-        for cell in index::sample(rng, self.count(), hidden) {
+        for cell in index::sample(rng, self.count(), hidden_cells(ratio, self.count())) {
             mask[cell] = true;
         }
         mask

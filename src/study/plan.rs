@@ -112,6 +112,7 @@ impl Study {
             let all: Vec<String> = study.settings(&point, |_| true);
             let own = study.config.base().with_overrides(&all)?;
             let shared = study.config.base().with_overrides(&study.settings(&point, |axis| !study.config.axes[axis].shares_pretraining))?;
+            own.check_arms(&shared)?;
             for arm in 0..own.arms.finetune.len() {
                 let Arm { name, from, .. } = &own.arms.finetune[arm];
                 let source = from.as_ref().and_then(|from| shared.arms.pretrain.iter().find(|arm| arm.name == *from));

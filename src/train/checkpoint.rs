@@ -106,6 +106,11 @@ impl CheckpointInfo {
     fn text(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("plain data becomes JSON")
     }
+
+    /// Voxels along D,H,W of the crops that its network is built for.
+    pub fn crop_size(&self) -> [usize; 3] {
+        if self.kind == StageKind::Finetune { self.config.finetune.crop_size } else { self.config.pretrain.crop_size }
+    }
 }
 
 /// A checkpoint in memory.

@@ -64,7 +64,7 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
         None => Ok((fresh, Parents::default())),
         Some(from) => {
             let sha256 = Some(Checkpoint::weights_sha256(&Checkpoint::locate(from)?)?);
-            let (network, report, places) = transfer_encoder(fresh, &config.model, from)?;
+            let (network, report, places) = transfer_encoder(fresh, config, from)?;
             taken_over = Some(report);
             Ok((network, Parents { places, sha256 }))
         }

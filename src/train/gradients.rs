@@ -5,6 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::device::on_host;
+use crate::kernels::sum;
 
 /// What `torch.nn.utils.clip_grad_norm_` adds to the norm before it divides by it.
 const NORM_EPSILON: f64 = 1e-6;
@@ -65,7 +66,7 @@ impl ModuleVisitor for SquaredNorm<'_> {
             self.host += sum_of_squares(&data);
             Tensor::from_data(data, &device)
         } else {
-            self.device.push(gradient.clone().square().sum());
+            self.device.push(sum(gradient.clone().square()));
             gradient
         };
         self.gradients.register(param.id, gradient);
@@ -149,6 +150,25 @@ mod tests {
         assert_eq!(values(&pair, &broken), [1.0, f32::INFINITY, 2.0, 4.0]);
         let mut broken = gradients(&pair, [1.0, f32::NAN], [2.0, 4.0]);
         assert!(clip_grad_norm(&pair, &mut broken, Some(0.5)).is_nan());
+    }
+
+    #[test]
+    fn the_norm_of_a_long_parameter_counts_every_number_on_every_device() {
+        let count = 2_000_003;
+        for (name, device) in crate::device::for_tests() {
+            let long = Pair {
+                a: Param::initialized(ParamId::new(), Tensor::zeros([count], &device)),
+                b: Param::initialized(ParamId::new(), Tensor::zeros([1, 2], &device)),
+            };
+            let norms = [(); 2].map(|()| {
+                let mut gradients = GradientsParams::new();
+                gradients.register(long.a.id, Tensor::<1>::full([count], 0.1, &device));
+                clip_grad_norm(&long, &mut gradients, None)
+            });
+            let expected = f64::from(0.1_f32) * (count as f64).sqrt();
+            assert!((norms[0] / expected - 1.0).abs() < 1e-6, "{name}: {} instead of {expected}", norms[0]);
+            assert_eq!(norms[0].to_bits(), norms[1].to_bits(), "{name}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl MaskTrial<'_> {
     /// Draw number `draw` at one mask ratio. Crops, texture and turns of a draw are the same at every ratio, so that the ratio
     /// alone makes the difference.
     ///
-    /// None where the task predicts what is hidden, and the ratio hides nothing.
+    /// None where the ratio hides nothing, unless it is 0 and the task needs nothing hidden.
     ///
     /// # Errors
     /// Views that do not fit the crop, or cases whose channels differ.
@@ -41,7 +41,8 @@ impl MaskTrial<'_> {
         settings.mask_ratio = mask_ratio;
         let plan = ViewPlan::new(&settings, config.model.backbone().patch_size(), encoder.total_stride(), config.seed)?;
         let batch = plan.batch(&sources(cases, &draws[draw]), draw as u64)?;
-        if settings.task.predicts_hidden() && !batch.views[0].mask.contains(&true) {
+        let is_asked_to_hide = mask_ratio > 0.0 || settings.task.predicts_hidden();
+        if is_asked_to_hide && !batch.views[0].mask.contains(&true) {
             return Ok(None);
         }
         let bank = masked_tokens(encoder, pretext, &batch);

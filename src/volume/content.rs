@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CaseSource, DataError, DataErrors, Scan, VolumeSource, synthetic};
+use super::{CaseSource, DataError, DataErrors, Scan, VolumeSource, nifti, synthetic};
 use crate::folders;
 
 /// Part of every key. Its number is raised whenever a key of the same content would be another.
@@ -113,20 +113,23 @@ fn of_scan(scan: &Scan) -> Content {
     Content { whole: hex(whole), channels }
 }
 
-/// Where the keys of a file as it is now are remembered; none for one that cannot be looked at or has just changed.
+/// Where the keys of an image as its files are now are remembered; none for one that cannot be looked at or has just changed.
 fn memory_of(file: &Path) -> Option<PathBuf> {
-    let path = std::fs::canonicalize(file).ok()?;
-    let metadata = std::fs::metadata(&path).ok()?;
-    let modified = metadata.modified().ok()?;
-    SystemTime::now().duration_since(modified).ok().filter(|&age| age > SETTLED)?;
-    let mut hash = Sha256::new_with_prefix(format!("{VERSION} {} {modified:?}", metadata.len()));
-    // A copy can keep the time of modification; the time of the last change of the entry is the system's own.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        hash.update(format!("{} {}", metadata.ctime(), metadata.ctime_nsec()));
+    let mut hash = Sha256::new_with_prefix(VERSION);
+    for part in nifti::files(file).ok()? {
+        let path = std::fs::canonicalize(part).ok()?;
+        let metadata = std::fs::metadata(&path).ok()?;
+        let modified = metadata.modified().ok()?;
+        SystemTime::now().duration_since(modified).ok().filter(|&age| age > SETTLED)?;
+        hash.update(path.as_os_str().as_encoded_bytes());
+        hash.update(format!("\n{} {modified:?}", metadata.len()));
+        // A copy can keep the time of modification; the time of the last change of the entry is the system's own.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            hash.update(format!(" {} {}", metadata.ctime(), metadata.ctime_nsec()));
+        }
     }
-    hash.update(path.as_os_str().as_encoded_bytes());
     Some(folders::cache().join("contents").join(format!("{}.json", hex(hash))))
 }
 

@@ -34,7 +34,7 @@ pub fn licence() -> &'static str {
 pub fn dataset() -> Dataset {
     let list = Path::new("demo/dataset.json");
     let json = serde_json::from_str(text("dataset.json")).expect("the embedded dataset.json is JSON");
-    let Naming { name, channels, labels, regions } = Naming::of(&json, list, "demo").expect("the embedded dataset.json can be read");
+    let Naming { name, channels, labels, regions, notes } = Naming::of(&json, list, "demo").expect("the embedded dataset.json can be read");
     let mut names = ranked();
     names.sort_unstable();
     let case = |name: &str| CaseSource {
@@ -44,7 +44,7 @@ pub fn dataset() -> Dataset {
         fold: None,
     };
     let cases = names.into_iter().map(case).collect();
-    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, findings: Vec::new() }
+    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, findings: Vec::new(), notes }
 }
 
 /// The demo's own split; see the module for its rule.

@@ -66,7 +66,7 @@ pub enum Fault {
     #[error("does not exist, though the dataset names it")]
     Missing,
     /// No NIfTI file at all.
-    #[error("is not a NIfTI-1 file: {found}")]
+    #[error("is not a NIfTI file: {found}")]
     NotNifti {
         /// What stands where the header should.
         found: String,
@@ -78,9 +78,9 @@ pub enum Fault {
         what: String,
     },
     /// A header field beyond reason.
-    #[error("header field {field} is {found}; the rule is {rule}")]
+    #[error("its header gives {field} as {found}; allowed is {rule}")]
     Header {
-        /// Its name in the NIfTI-1 standard.
+        /// In words, with its name in the NIfTI standard behind.
         field: String,
         /// Its value.
         found: String,
@@ -128,6 +128,31 @@ pub enum Fault {
     ListedTwice {
         /// How often.
         times: usize,
+    },
+    /// Two files that only their endings tell apart.
+    #[error("lies beside {}, whose name differs in the ending only", other.display())]
+    SameName {
+        /// The other file.
+        other: PathBuf,
+    },
+    /// Two inputs whose segmentations would be one file.
+    #[error("would get the same segmentation as {}: {name}.nii.gz", other.display())]
+    SameOutput {
+        /// The other input.
+        other: PathBuf,
+        /// What both are called.
+        name: String,
+    },
+    /// Files numbered as channels that are not exactly those of a network.
+    #[error(
+        "{} no whole case: a case's files hold one channel each and end in _0000 to _{:04}, for the network has {channels} channels",
+        together(others), channels - 1
+    )]
+    ChannelFiles {
+        /// Names of the other files of the same case.
+        others: Vec<String>,
+        /// The network's.
+        channels: usize,
     },
     /// Two files of a case with different shapes.
     #[error("is {found:?} voxels (D,H,W), but {} is {expected:?}", other.display())]
@@ -216,6 +241,10 @@ fn near_text(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) }
 }
 
+fn together(others: &[String]) -> String {
+    if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) }
+}
+
 impl Fault {
     /// The fault of a file.
     pub fn at(self, file: &Path) -> DataError {
@@ -237,12 +266,17 @@ impl Fault {
             Self::Unpaired { .. } => "Add the missing file, or take this one out",
             Self::Outside { .. } => "Move the file into the dataset's folder, or the list to a folder above both",
             Self::ListedTwice { .. } => "Keep one entry; a case in two lists would be trained and tested on",
+            Self::SameName { .. } => "Keep one of the two: which one is meant cannot be told",
+            Self::SameOutput { .. } => "Segment them in two calls, each with a folder of its own (--out)",
+            Self::ChannelFiles { .. } => "Give all channels of each case, or use a network of as many channels as the files hold",
             Self::Shape { .. } => "Resample one onto the other's grid; they must share it voxel for voxel",
             Self::Place { .. } => "If the voxels do correspond, copy the image's affine to this file; if not, resample it",
             Self::Channels { .. } => "Give every case the dataset's channels, in its order; label maps have one",
             Self::UnknownLabel { .. } => "Add the value to the labels of dataset.json, or correct the label map",
             Self::FractionalLabel { .. } => "Save the labels as whole numbers from 0 to 65535 (nearest-neighbour interpolation)",
-            Self::NotFinite { .. } => "Replace such voxels in the source, usually by the background's intensity",
+            Self::NotFinite { .. } => {
+                "Replace such voxels in the source, usually by the background's intensity; those of images also by `data.preprocess.non_finite`"
+            }
             Self::Constant { .. } => "Leave the case out; an image without contrast teaches nothing",
             Self::UnknownCase { .. } => "Correct the name; `simtrot check` lists all cases",
             Self::Split { .. } => "Change `data.split` in the config",

@@ -1,7 +1,12 @@
 //! Shape and place of a voxel grid.
 
+use std::fmt;
+
 use nalgebra::Matrix3;
 use serde::{Deserialize, Serialize};
+
+/// Cosines that differ by less are equal, so that rounding doesn't choose between axes at 45 degrees.
+const EQUAL: f64 = 1e-12;
 
 /// A voxel grid in patient space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,6 +15,19 @@ pub struct Grid {
     pub shape: [usize; 3],
     /// RAS+ millimetres of a voxel centre from its NIfTI index `(i, j, k, 1)` = (w, h, d, 1); rows of a 4x4 matrix.
     pub world_from_voxel: [[f64; 4]; 4],
+}
+
+impl fmt::Display for Grid {
+    /// Size, voxel size, axes and place, so that two grids can be told apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([d, h, w], [z, y, x]) = (self.shape, self.spacing_mm());
+        let [right, anterior, superior] = self.world_mm([0.0; 3]);
+        write!(
+            f,
+            "{d} x {h} x {w} voxels (D,H,W) of {z:.4} x {y:.4} x {x:.4} mm, axes {}, first voxel at {right:.3}, {anterior:.3}, {superior:.3} mm (R,A,S)",
+            self.axis_codes()
+        )
+    }
 }
 
 impl Grid {
@@ -51,8 +69,9 @@ impl Grid {
 
     /// The patient axis (0 = R, 1 = A, 2 = S) nearest to each NIfTI axis i, j, k, and whether it runs against it.
     ///
-    /// Shears are taken off first (the nearest rotation by singular values); then i, j, k choose in turn, each among
-    /// the patient axes still free, as nibabel does, so that oblique volumes turn the same way in both.
+    /// Shears are taken off first (the nearest rotation by singular values); then the voxel axis that lies nearest to any
+    /// patient axis chooses, then the next, each among the patient axes still free, as nibabel does since 5.3, so that
+    /// oblique volumes turn the same way in both and whatever the order of their axes. Of equals the first is taken.
     pub fn closest_axes(&self) -> [(usize, bool); 3] {
         let columns = Matrix3::from_fn(|row, column| self.world_from_voxel[row][column]);
         let unit = Matrix3::from_columns(&[0, 1, 2].map(|c| columns.column(c).normalize()));
@@ -61,14 +80,20 @@ impl Grid {
             (Some(u), Some(v_t)) => u * v_t,
             _ => unit,
         };
-        let mut free = [true; 3];
-        [0, 1, 2].map(|axis| {
-            let strength = |world: usize| if free[world] { rotation[(world, axis)].abs() } else { -1.0 };
+        // Equals that differ by the rounding of the decomposition only.
+        let strength = |world: usize, axis: usize| (rotation[(world, axis)].abs() / EQUAL).round();
+        let strongest = |axis: usize| (0..3).map(|world| strength(world, axis)).fold(0.0, f64::max);
+        let mut order = [0, 1, 2];
+        order.sort_by(|&a, &b| strongest(b).total_cmp(&strongest(a)));
+        let mut free = vec![0, 1, 2];
+        let mut closest = [(0, false); 3];
+        for axis in order {
             // The first of equals, so `>` and not max_by.
-            let world = (1..3).fold(0, |best, world| if strength(world) > strength(best) { world } else { best });
-            free[world] = false;
-            (world, rotation[(world, axis)] < 0.0)
-        })
+            let best = (1..free.len()).fold(0, |best, at| if strength(free[at], axis) > strength(free[best], axis) { at } else { best });
+            let world = free.remove(best);
+            closest[axis] = (world, rotation[(world, axis)] < 0.0);
+        }
+        closest
     }
 
     /// Orientation letters of i, j, k: the side towards which each index grows, for example "RAS" or "LPS".
@@ -110,6 +135,69 @@ mod tests {
         // i runs to the left, j downwards, k to the front.
         grid.world_from_voxel = [[-1.0, 0.0, 0.1, 5.0], [0.0, 0.2, 3.0, 6.0], [0.1, -2.0, 0.0, 7.0], [0.0, 0.0, 0.0, 1.0]];
         assert_eq!(grid.axis_codes(), "LIA");
+    }
+
+    /// Every assignment of voxel axes to patient axes, judged as nibabel chooses: the strongest voxel axis has the patient
+    /// axis nearest to it, then the next has the nearest of the two left.
+    fn by_trial(rotation: &nalgebra::Matrix3<f64>) -> [(usize, bool); 3] {
+        let strongest = |axis: usize| rotation.column(axis).amax();
+        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        let by_strength = orders.into_iter().find(|&[a, b, c]| strongest(a) >= strongest(b) && strongest(b) >= strongest(c));
+        let [first, second, third] = by_strength.expect("an order");
+        let key = |worlds: &[usize; 3]| [first, second, third].map(|axis| rotation[(worlds[axis], axis)].abs());
+        let best = orders
+            .into_iter()
+            .reduce(|best, next| if key(&next).partial_cmp(&key(&best)).is_some_and(|o| o.is_gt()) { next } else { best });
+        let worlds = best.expect("six orders");
+        [0, 1, 2].map(|axis| (worlds[axis], rotation[(worlds[axis], axis)] < 0.0))
+    }
+
+    #[test]
+    fn the_strongest_axis_of_an_oblique_scan_chooses_first() {
+        use rand::RngExt as _;
+        let mut random = crate::random::stream(3, "oblique grids", 0, 0);
+        let mut in_order = 0;
+        for _ in 0..2000 {
+            let angles = [0; 3].map(|_| random.random_range(-3.2_f64..3.2));
+            let rotation = *nalgebra::Rotation3::from_euler_angles(angles[0], angles[1], angles[2]).matrix();
+            let size = [0; 3].map(|_| random.random_range(0.3_f64..4.0));
+            let mut grid = Grid::axis_aligned([5, 6, 7], [1.0; 3]);
+            for (row, column) in (0..9).map(|at| (at / 3, at % 3)) {
+                grid.world_from_voxel[row][column] = rotation[(row, column)] * size[column];
+            }
+            assert_eq!(grid.closest_axes(), by_trial(&rotation), "{rotation}");
+            in_order += usize::from(grid.closest_axes()[0].0 == rotation.column(0).iamax());
+        }
+        assert!(in_order < 1990, "in some of them the first axis must give way");
+    }
+
+    #[test]
+    fn axes_of_an_oblique_scan_are_those_that_nibabel_finds_and_ties_go_to_the_first() {
+        // Letters by `aff2axcodes` of nibabel 5.4.2; if i, j, k chose in turn, all of them would be others.
+        let of_nibabel = [
+            ("SRA", [[-1.56, 0.78, 1.11], [1.15, -0.93, 1.19], [1.92, 1.19, 0.19]]),
+            ("IPL", [[-0.8, 0.8, -0.73], [1.57, -0.79, -0.58], [-2.23, -0.85, -0.15]]),
+            ("ILA", [[1.62, -1.96, -0.66], [-0.81, -1.8, 1.65], [-1.62, -1.06, -1.64]]),
+            ("IRP", [[0.38, 0.89, -0.2], [-0.38, 0.2, -0.71], [-0.52, 0.31, 0.93]]),
+        ];
+        let mut grid = Grid::axis_aligned([2, 3, 4], [1.0; 3]);
+        for (letters, axes) in of_nibabel {
+            for (row, axes) in grid.world_from_voxel.iter_mut().zip(axes) {
+                row[..3].copy_from_slice(&axes);
+            }
+            assert_eq!(grid.axis_codes(), letters);
+        }
+        let turned = std::f64::consts::FRAC_1_SQRT_2;
+        grid.world_from_voxel = [[turned, -turned, 0.0, 0.0], [turned, turned, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        assert_eq!(grid.axis_codes(), "RAS");
+    }
+
+    #[test]
+    fn a_grid_is_named_by_what_tells_it_from_another() {
+        let mut grid = Grid::axis_aligned([2, 3, 4], [3.0, 2.0, 0.75]);
+        grid.world_from_voxel[0] = [-0.75, 0.0, 0.0, 5.0];
+        let text = "2 x 3 x 4 voxels (D,H,W) of 3.0000 x 2.0000 x 0.7500 mm, axes LAS, first voxel at 5.000, 0.000, 0.000 mm (R,A,S)";
+        assert_eq!(grid.to_string(), text);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DataError, Fault, LabelMap, Scan, Volume, position};
+use super::{DataError, Fault, LabelMap, Note, Scan, Volume, position};
 
 /// Distance from a whole number up to which a float label is taken for it: rounding of scaled or resaved files.
 pub const WHOLE_NUMBER_TOLERANCE: f32 = 1e-3;
@@ -17,6 +17,8 @@ pub struct CountedLabels {
     pub map: LabelMap,
     /// Voxels of each value that occurs.
     pub voxels_of: BTreeMap<u32, u64>,
+    /// The scan's.
+    pub notes: Vec<Note>,
 }
 
 /// Turns a scan into labels. `known` are the values the dataset names; none: all are taken.
@@ -24,7 +26,7 @@ pub struct CountedLabels {
 /// # Errors
 /// Everything wrong with it: several channels, NaN, values that are no whole number from 0 to 65535, unknown values.
 pub fn from_scan(scan: Scan, known: Option<&[u32]>) -> Result<CountedLabels, Vec<DataError>> {
-    let Scan { file, volume: Volume { channels, grid, voxels }, .. } = scan;
+    let Scan { file, volume: Volume { channels, grid, voxels }, notes, .. } = scan;
     let mut faults = Vec::new();
     if channels != 1 {
         faults.push(Fault::Channels { found: channels, expected: 1 });
@@ -59,7 +61,7 @@ pub fn from_scan(scan: Scan, known: Option<&[u32]>) -> Result<CountedLabels, Vec
         }
     }
     if faults.is_empty() {
-        Ok(CountedLabels { map: LabelMap { grid, voxels: map }, voxels_of })
+        Ok(CountedLabels { map: LabelMap { grid, voxels: map }, voxels_of, notes })
     } else {
         Err(faults.into_iter().map(|fault| fault.at(&file)).collect())
     }

@@ -13,20 +13,25 @@ pub mod datalist;
 pub mod demo;
 mod error;
 mod grid;
+pub mod label_table;
 pub mod labels;
 pub mod nifti;
+pub mod note;
 pub mod source;
 pub mod split;
 mod split_record;
 pub mod synthetic;
+pub mod together;
 
 pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
 pub use grid::Grid;
 pub use nifti::{Scan, SourceHeader};
+pub use note::Note;
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
 pub use split_record::SplitRecord;
+pub use together::Together;
 
 /// An image: one or more channels on one grid.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::labels::{self, CountedLabels};
 use super::synthetic::{self, Part};
-use super::{DataError, DataErrors, Fault, Grid, LabelMap, Scan, SourceHeader, nifti, position};
-use crate::config::SyntheticConfig;
+use super::{DataError, DataErrors, Fault, Grid, LabelMap, Note, Scan, SourceHeader, nifti, position};
+use crate::config::{NonFinite, SyntheticConfig};
 
 /// Share of the smallest voxel edge by which corners of one case's files may lie apart: headers are float32, and
 /// tools round them differently.
@@ -85,7 +85,7 @@ impl VolumeSource {
             Self::Embedded { name, bytes } => nifti::read_from(Path::new(name), *bytes, bytes.len() as u64),
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);
-                Ok(Scan { file: self.file().into_owned(), header: SourceHeader::for_grid(&volume.grid), volume })
+                Ok(Scan { file: self.file().into_owned(), header: SourceHeader::for_grid(&volume.grid), volume, notes: Vec::new() })
             }
         }
     }
@@ -94,20 +94,21 @@ impl VolumeSource {
 impl CaseSource {
     /// Reads the case.
     ///
-    /// `channels`: how many the image must have (none: any); `known`: the label values it may hold (none: any).
+    /// `channels`: how many the image must have (none: any); `known`: the label values it may hold (none: any);
+    /// `non_finite`: what happens to image voxels that are NaN or infinite.
     ///
     /// # Errors
     /// Everything wrong with its files, at once.
-    pub fn load(&self, channels: Option<usize>, known: Option<&[u32]>) -> Result<LoadedCase, DataErrors> {
-        let Examined { image, label, errors } = self.examine(channels, known);
+    pub fn load(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
+        let Examined { image, label, errors } = self.examine(channels, known, non_finite);
         match image {
             Some(image) if errors.is_empty() => Ok(LoadedCase { image, label: label.map(|label| label.map) }),
             _ => Err(DataErrors(errors)),
         }
     }
 
-    pub(super) fn examine(&self, channels: Option<usize>, known: Option<&[u32]>) -> Examined {
-        let (image, mut errors) = read_images(&self.images, channels);
+    pub(super) fn examine(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Examined {
+        let (mut image, mut errors) = read_images(&self.images, channels, Some(non_finite));
         let mut label = None;
         if let Some(source) = &self.label {
             match source.read() {
@@ -117,7 +118,10 @@ impl CaseSource {
                         errors.extend(place_fault(&scan.volume.grid, image).map(|fault| fault.at(&scan.file)));
                     }
                     match labels::from_scan(scan, known) {
-                        Ok(counted) => label = Some(counted),
+                        Ok(counted) => {
+                            image.iter_mut().for_each(|image| image.notes.extend_from_slice(&counted.notes));
+                            label = Some(counted);
+                        }
                         Err(faults) => errors.extend(faults),
                     }
                 }
@@ -138,26 +142,41 @@ impl CaseSource {
 /// # Errors
 /// Everything wrong with the files, at once.
 pub fn load_image(files: &[PathBuf]) -> Result<Scan, DataErrors> {
+    load_files(files, Some(NonFinite::Refuse))
+}
+
+/// Reads an image to be looked at: as [`load_image`] does, but voxels that are NaN or infinite are kept, and counted in
+/// the scan's notes.
+///
+/// # Errors
+/// Everything else that is wrong with the files, at once.
+pub fn load_image_to_view(files: &[PathBuf]) -> Result<Scan, DataErrors> {
+    load_files(files, None)
+}
+
+fn load_files(files: &[PathBuf], non_finite: Option<NonFinite>) -> Result<Scan, DataErrors> {
     let sources: Vec<_> = files.iter().cloned().map(VolumeSource::File).collect();
-    match read_images(&sources, None) {
+    match read_images(&sources, None, non_finite) {
         (Some(scan), errors) if errors.is_empty() => Ok(scan),
         (_, errors) => Err(DataErrors(errors)),
     }
 }
 
 /// Reads the channels of an image into one scan. With errors, what is left of it (for the summary) or none.
-fn read_images(sources: &[VolumeSource], channels: Option<usize>) -> (Option<Scan>, Vec<DataError>) {
+///
+/// `non_finite`: what happens to voxels that are NaN or infinite; none: they are kept.
+fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Option<NonFinite>) -> (Option<Scan>, Vec<DataError>) {
     let mut errors = Vec::new();
     let mut whole: Option<Scan> = None;
     for source in sources {
-        let scan = match source.read() {
+        let mut scan = match source.read() {
             Ok(scan) => scan,
             Err(error) => {
                 errors.push(error);
                 continue;
             }
         };
-        let mut faults = Vec::from_iter(not_finite(&scan));
+        let mut faults = Vec::from_iter(handle_non_finite(&mut scan, non_finite));
         if sources.len() > 1 && scan.volume.channels != 1 {
             faults.push(Fault::Channels { found: scan.volume.channels, expected: 1 });
         }
@@ -170,6 +189,7 @@ fn read_images(sources: &[VolumeSource], channels: Option<usize>) -> (Option<Sca
             Some(first) if fits => {
                 first.volume.voxels.extend_from_slice(&scan.volume.voxels);
                 first.volume.channels += scan.volume.channels;
+                first.notes.extend(scan.notes);
             }
             Some(_) => {}
         }
@@ -183,18 +203,35 @@ fn read_images(sources: &[VolumeSource], channels: Option<usize>) -> (Option<Sca
     (whole, errors)
 }
 
-fn not_finite(scan: &Scan) -> Option<Fault> {
-    let voxels = &scan.volume.voxels;
+/// Refuses, replaces or keeps voxels that are NaN or infinite; what isn't refused is noted.
+fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> {
+    let voxels = &mut scan.volume.voxels;
     let first = voxels.iter().position(|value| !value.is_finite())?;
     let count = voxels[first..].iter().filter(|value| !value.is_finite()).count();
-    let at = position(first % scan.volume.grid.len(), scan.volume.grid.shape);
-    Some(Fault::NotFinite { voxels: count as u64, at })
+    let holds = format!("holds {count} {} NaN or infinite", if count == 1 { "voxel that is" } else { "voxels that are" });
+    let note = match rule {
+        Some(NonFinite::Refuse) => {
+            let at = position(first % scan.volume.grid.len(), scan.volume.grid.shape);
+            return Some(Fault::NotFinite { voxels: count as u64, at });
+        }
+        Some(NonFinite::Replace(value)) => {
+            voxels[first..].iter_mut().filter(|value| !value.is_finite()).for_each(|voxel| *voxel = value as f32);
+            format!("{holds}; replaced by {value} (data.preprocess.non_finite)")
+        }
+        None => holds,
+    };
+    scan.notes.push(Note::new(&scan.file, note));
+    None
 }
 
 /// Whether a grid departs from that of the case's first image in shape, or in place beyond rounding.
 pub(crate) fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
-    let expected = &image.volume.grid;
-    let other = image.file.clone();
+    grid_fault(grid, &image.volume.grid, &image.file)
+}
+
+/// The same for any two grids; `other` is the file of the `expected` one.
+pub(crate) fn grid_fault(grid: &Grid, expected: &Grid, other: &Path) -> Option<Fault> {
+    let other = other.to_owned();
     if grid.shape != expected.shape {
         return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, DataErrors, Dataset, Fault, demo};
+use super::{DataError, DataErrors, Dataset, Fault, Together, demo};
 use crate::config::{DataConfig, LabelFraction, SplitConfig};
 use crate::random::stream;
 
@@ -32,40 +32,46 @@ impl Split {
     /// there is none) draws the held-out cases, `seed` the order of which a label fraction takes the first.
     ///
     /// Shares of a hold-out are rounded, at least one case if above zero, and always leave one labelled case to train.
-    /// Folds are the dataset's own if its list gives every labelled case one, else seeded. With `data.hold_back_test` the validation
-    /// cases stand as test cases, and nothing holds the test cases.
+    /// Folds are the dataset's own if its list gives every labelled case one, else seeded. Cases that stay [`Together`] are never
+    /// parted, so that a part may hold a few cases more than its share; what stays with a held-out case does not pre-train.
+    /// With `data.hold_back_test` the validation cases stand as test cases, and nothing holds the test cases.
     ///
     /// # Errors
-    /// Unknown names (with near ones), cases without label where one is needed, overlaps, too few cases; all at once. No validation
-    /// cases to stand for test cases held back.
+    /// Unknown names (with near ones), cases without label where one is needed, overlaps, lists and folds that part what stays
+    /// together, too few cases; all at once. No validation cases to stand for test cases held back.
     pub fn draw(dataset: &Dataset, config: &DataConfig, seed: u64) -> Result<Self, DataErrors> {
+        let together = Together::of(dataset, config)?;
         let labelled = sorted_names(dataset, true);
         let split_seed = config.split_seed.unwrap_or(seed);
         let mut split = match &config.split {
-            SplitConfig::Demo => demo::split(),
+            SplitConfig::Demo => {
+                let split = demo::split();
+                DataErrors::or(split.parted(dataset, &together), split)?
+            }
             SplitConfig::Lists { pretrain, finetune, validation, test } => {
                 let [pretrain, finetune, validation, test] = [pretrain, finetune, validation, test].map(Clone::clone);
                 let split = Self { pretrain, finetune, validation, test };
-                split.check_lists(dataset)?;
+                split.check_lists(dataset, &together)?;
                 split
             }
             SplitConfig::HoldOut { test, validation } => {
-                let order = shuffled(labelled, split_seed, "hold-out");
-                let most = order.len().saturating_sub(1);
-                let count = |share: f64| if share > 0.0 { ((share * order.len() as f64).round() as usize).max(1) } else { 0 };
-                let tested = count(*test).min(most);
-                let validated = count(*validation).min(most - tested);
-                let (test, rest) = order.split_at(tested);
-                let (validation, train) = rest.split_at(validated);
-                Self::with_training(dataset, train, validation, test)
+                let count = |share: f64| if share > 0.0 { ((share * labelled.len() as f64).round() as usize).max(1) } else { 0 };
+                let order = shuffled(together.sets(&labelled), split_seed, "hold-out");
+                if order.len() == 1 && labelled.len() > 1 && test + validation > 0.0 {
+                    let cause = "all labelled cases are one image or scans of one patient, so that none can be held out from the others";
+                    return Err(Fault::Split { cause: cause.to_owned() }.at(Path::new(&dataset.name)).into());
+                }
+                let mut rest = order.as_slice();
+                let [test, validation] = [*test, *validation].map(|share| held_out(&mut rest, count(share)));
+                Self::with_training(dataset, &together, rest.concat(), [validation, test])
             }
             SplitConfig::Folds { folds, fold } => {
-                let (test, train) = fold_of(dataset, labelled, (*folds, *fold), split_seed)?;
-                Self::with_training(dataset, &train, &[], &test)
+                let (test, train) = fold_of(dataset, together.sets(&labelled), (*folds, *fold), split_seed)?;
+                Self::with_training(dataset, &together, train, [Vec::new(), test])
             }
         };
         if config.hold_back_test {
-            split = split.without_test(dataset)?;
+            split = split.without_test(dataset, &together)?;
         }
         let LabelFraction(fraction) = config.label_fraction;
         split.finetune.sort();
@@ -80,35 +86,59 @@ impl Split {
         [&self.pretrain, &self.finetune, &self.validation, &self.test].into_iter().flatten()
     }
 
-    /// All labelled cases but those held out fine-tune; they and all unlabelled cases pre-train.
-    fn with_training(dataset: &Dataset, train: &[String], validation: &[String], test: &[String]) -> Self {
-        let mut pretrain = [train, &sorted_names(dataset, false)].concat();
+    /// All labelled cases but those held out fine-tune; they and all unlabelled cases that stay with none of these pre-train.
+    fn with_training(dataset: &Dataset, together: &Together, train: Vec<String>, [mut validation, mut test]: [Vec<String>; 2]) -> Self {
+        let held = |name: &String| together.with(name).iter().any(|other| validation.contains(other) || test.contains(other));
+        let mut pretrain = [train.clone(), sorted_names(dataset, false)].concat();
+        pretrain.retain(|name| !held(name));
         pretrain.sort();
-        let sorted = |names: &[String]| {
-            let mut names = names.to_vec();
-            names.sort();
-            names
-        };
-        Self { pretrain, finetune: train.to_vec(), validation: sorted(validation), test: sorted(test) }
+        validation.sort();
+        test.sort();
+        Self { pretrain, finetune: train, validation, test }
     }
 
     /// The validation cases as the test cases, which are left out. What is tested must be new to pre-training too, where
     /// validation cases may have had a part by a list.
-    fn without_test(self, dataset: &Dataset) -> Result<Self, DataErrors> {
+    fn without_test(self, dataset: &Dataset, together: &Together) -> Result<Self, DataErrors> {
         let Self { mut pretrain, finetune, validation: test, .. } = self;
         if test.is_empty() {
             let cause = "the test cases are held back (data.hold_back_test) and there are no validation cases to score instead";
             return Err(Fault::Split { cause: cause.to_owned() }.at(Path::new(&dataset.name)).into());
         }
-        pretrain.retain(|name| !test.contains(name));
+        pretrain.retain(|name| !together.with(name).iter().any(|other| test.contains(other)));
         Ok(Self { pretrain, finetune, validation: Vec::new(), test })
     }
 
-    fn check_lists(&self, dataset: &Dataset) -> Result<(), DataErrors> {
+    fn lists(&self) -> [(&'static str, &[String]); 4] {
+        [("pretrain", &self.pretrain), ("finetune", &self.finetune), ("validation", &self.validation), ("test", &self.test)]
+    }
+
+    /// Lists that must share no case, the held-out one second. A test case must be new to the network, even without its label; a
+    /// validation case to fine-tuning.
+    fn apart(&self) -> impl Iterator<Item = [(&'static str, &[String]); 2]> {
+        let [pretrain, finetune, validation, test] = self.lists();
+        [[pretrain, test], [finetune, test], [validation, test], [finetune, validation]].into_iter()
+    }
+
+    /// What stays together and this split parts.
+    fn parted(&self, dataset: &Dataset, together: &Together) -> Vec<DataError> {
+        let mut errors = Vec::new();
+        for [(other, others), (held, names)] in self.apart() {
+            for name in names {
+                let parted = together.with(name).iter().filter(|mate| *mate != name && others.contains(mate));
+                errors.extend(parted.map(|mate| {
+                    let cause = format!("{name:?} stands in {held} and {mate:?} in {other}; they are one image or scans of one patient");
+                    Fault::Split { cause }.at(Path::new(&dataset.name))
+                }));
+            }
+        }
+        errors
+    }
+
+    fn check_lists(&self, dataset: &Dataset, together: &Together) -> Result<(), DataErrors> {
         let place = Path::new(&dataset.name);
-        let lists = [("pretrain", &self.pretrain), ("finetune", &self.finetune), ("validation", &self.validation), ("test", &self.test)];
         let mut faults = Vec::new();
-        for (list, names) in lists {
+        for (list, names) in self.lists() {
             let mut seen = BTreeSet::new();
             for name in names {
                 let list = format!("data.split.lists.{list}");
@@ -122,37 +152,53 @@ impl Split {
                 }
             }
         }
-        // A test case must be new to the network, even without its label; a validation case to fine-tuning.
-        for (held, others) in [("test", &["pretrain", "finetune", "validation"][..]), ("validation", &["finetune"])] {
-            let names = |wanted: &str| lists.iter().find(|(list, _)| *list == wanted).map_or(&[][..], |(_, names)| names);
-            for other in others {
-                let shared = names(other).iter().filter(|name| names(held).contains(name));
-                faults.extend(shared.map(|name| Fault::Split { cause: format!("{name:?} stands in both {other} and {held}") }));
-            }
+        for [(other, others), (held, names)] in self.apart() {
+            let shared = others.iter().filter(|name| names.contains(name));
+            faults.extend(shared.map(|name| Fault::Split { cause: format!("{name:?} stands in both {other} and {held}") }));
         }
-        let errors: Vec<DataError> = faults.into_iter().map(|fault| fault.at(place)).collect();
+        let errors = faults.into_iter().map(|fault| fault.at(place)).chain(self.parted(dataset, together)).collect();
         DataErrors::or(errors, ())
     }
+}
+
+/// Takes whole sets from the front until they hold `wanted` cases; one set is always left to train.
+fn held_out(sets: &mut &[Vec<String>], wanted: usize) -> Vec<String> {
+    let mut held = Vec::new();
+    while let [first, rest @ ..] = *sets
+        && held.len() < wanted
+        && !rest.is_empty()
+    {
+        held.extend_from_slice(first);
+        *sets = rest;
+    }
+    held
 }
 
 /// The cases of one fold, and all others.
 fn fold_of(
     dataset: &Dataset,
-    labelled: Vec<String>,
+    sets: Vec<Vec<String>>,
     (folds, fold): (usize, usize),
     seed: u64,
 ) -> Result<(Vec<String>, Vec<String>), DataErrors> {
-    if labelled.len() < folds {
-        let cause = format!("{folds} folds need as many labelled cases; there are {}", labelled.len());
-        return Err(Fault::Split { cause }.at(Path::new(&dataset.name)).into());
+    let refuse = |cause: String| DataErrors::from(Fault::Split { cause }.at(Path::new(&dataset.name)));
+    if sets.len() < folds {
+        return Err(refuse(format!("{folds} folds need as many labelled cases that may be parted; there are {}", sets.len())));
     }
-    let listed: Option<Vec<usize>> = labelled.iter().map(|name| dataset.case(name).and_then(|case| case.fold)).collect();
-    let numbered: Vec<(String, usize)> = match listed {
-        Some(listed) => labelled.into_iter().zip(listed).collect(),
-        None => shuffled(labelled, seed, "folds").into_iter().zip((0..folds).cycle()).collect(),
+    let listed = |set: &Vec<String>| set.iter().map(|name| dataset.case(name).and_then(|case| case.fold)).collect::<Option<Vec<usize>>>();
+    let numbers: Option<Vec<Vec<usize>>> = sets.iter().map(listed).collect();
+    let numbered: Vec<(Vec<String>, usize)> = match numbers {
+        Some(numbers) => {
+            if let Some((set, _)) = sets.iter().zip(&numbers).find(|(_, numbers)| numbers.iter().any(|number| *number != numbers[0])) {
+                let cause = "stand in different folds of the dataset's list; they are one image or scans of one patient";
+                return Err(refuse(format!("{} {cause}", set.join(", "))));
+            }
+            sets.into_iter().zip(numbers.into_iter().map(|numbers| numbers[0])).collect()
+        }
+        None => shuffled(sets, seed, "folds").into_iter().zip((0..folds).cycle()).collect(),
     };
     let (test, train): (Vec<_>, Vec<_>) = numbered.into_iter().partition(|&(_, number)| number == fold);
-    let names = |cases: Vec<(String, usize)>| cases.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let names = |sets: Vec<(Vec<String>, usize)>| sets.into_iter().flat_map(|(names, _)| names).collect::<Vec<_>>();
     Ok((names(test), names(train)))
 }
 
@@ -163,13 +209,13 @@ fn sorted_names(dataset: &Dataset, labelled: bool) -> Vec<String> {
     names
 }
 
-fn shuffled(mut names: Vec<String>, seed: u64, purpose: &str) -> Vec<String> {
+fn shuffled<T>(mut names: Vec<T>, seed: u64, purpose: &str) -> Vec<T> {
     names.shuffle(&mut stream(seed, purpose, 0, 0));
     names
 }
 
 /// Case names most like `name`, by edit distance, unless more than half of it differs.
-fn near(name: &str, dataset: &Dataset) -> Vec<String> {
+pub(super) fn near(name: &str, dataset: &Dataset) -> Vec<String> {
     let mut ranked: Vec<(usize, &str)> = dataset.cases.iter().map(|case| (edit_distance(name, &case.name), case.name.as_str())).collect();
     ranked.sort_unstable();
     let close = ranked.into_iter().filter(|&(distance, _)| 2 * distance <= name.chars().count());

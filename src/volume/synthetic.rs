@@ -48,6 +48,7 @@ pub fn dataset(config: &SyntheticConfig) -> Dataset {
         regions: BTreeMap::new(),
         cases: (0..config.cases).map(case).collect(),
         findings: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

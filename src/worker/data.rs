@@ -11,7 +11,7 @@ use crate::preprocess;
 use crate::protocol::{Event, RunFolder, SPLIT, Severity, Stage, StageKind};
 use crate::sampling::spatial::TokenFrame;
 use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
-use crate::volume::{Dataset, Split, SplitRecord};
+use crate::volume::{Dataset, Split, SplitRecord, Together};
 
 /// Cases named in a notice; the others are counted.
 const NAMED: usize = 8;
@@ -61,6 +61,7 @@ pub(super) fn open(works: &[Work]) -> Result<Vec<Rc<Plan>>, JobError> {
         )?;
         let (_, _, dataset, left_out) = &datasets[known];
         let split = Split::draw(dataset, data, work.config.seed).map_err(|error| work.explain(error.into()))?;
+        crate::evaluate::dataset_regions(dataset, &data.regions).map_err(|error| work.explain(error.into()))?;
         let same = |plan: &&Rc<Plan>| Rc::ptr_eq(&plan.dataset, dataset) && plan.preprocess == data.preprocess && plan.split == split;
         let plan = plans.iter().find(same).cloned();
         plans.push(plan.unwrap_or_else(|| {
@@ -79,13 +80,15 @@ pub(super) fn open(works: &[Work]) -> Result<Vec<Rc<Plan>>, JobError> {
 
 /// The dataset of a config, and what was left out of it.
 fn usable(config: &RunConfig) -> Result<(Dataset, Vec<String>), JobError> {
-    let dataset = Dataset::open(&config.data.source)?;
-    if !config.data.skip_bad {
-        return Ok((dataset, Vec::new()));
+    let mut dataset = Dataset::open(&config.data.source)?;
+    let mut left_out = Vec::new();
+    if config.data.skip_bad {
+        let report = crate::volume::check::inspect_with(&dataset, config.data.preprocess.non_finite, &|_, _| {});
+        left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
+        dataset = dataset.without(&report.unusable());
     }
-    let report = crate::volume::check::inspect(&dataset, &|_, _| {});
-    let left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
-    Ok((dataset.without(&report.unusable()), left_out))
+    dataset.notes.extend(Together::of(&dataset, &config.data)?.notes(&dataset));
+    Ok((dataset, left_out))
 }
 
 impl Plan {
@@ -317,6 +320,7 @@ pub(super) fn prepare(
         work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?
     .ok_or(JobError::Stopped)?;
+    recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
     Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

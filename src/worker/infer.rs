@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::measure::segment;
+use super::segmented::Segmented;
 use super::{Ended, JobError, Recorder};
-use crate::config::DataSource;
+use crate::config::RunConfig;
 use crate::device::Opened;
 use crate::folder_lock::{FolderLock, LockError};
 use crate::infer::export::{to_source, write_segmentation};
+use crate::model::Segmenter;
 use crate::preprocess::{self, Case};
-use crate::protocol::{Event, Preview, RunFolderError, SegmentationPreview, Stage, StageKind};
+use crate::protocol::{Event, Preview, RunFolderError, SegmentationPreview, Severity, Stage, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
-use crate::volume::datalist::naming::{channel_suffix, stem};
-use crate::volume::{CaseSource, Dataset, VolumeSource};
+use crate::volume::datalist::inputs::{self, Inputs};
+use crate::volume::{CaseSource, DataErrors};
 
 /// Volumes to segment.
 #[derive(Clone, Debug)]
@@ -53,44 +55,104 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     let config = checkpoint.info.config.with_overrides(&job.settings)?;
     let network = load_segmenter(&checkpoint, &place, &opened.device)?;
     let labels = &checkpoint.info.dataset.labels;
-    let values: Vec<u32> = labels.keys().copied().collect();
-    let cases = match &job.input {
-        InferInput::Files(files) => cases(files)?,
-        InferInput::Case(case) => vec![CaseSource { label: None, ..(**case).clone() }],
+    let Inputs { cases, errors: mut bad, notes } = match &job.input {
+        InferInput::Files(files) => inputs::gather(files, checkpoint.info.dataset.channels.len())?,
+        InferInput::Case(case) => Inputs { cases: vec![CaseSource { label: None, ..(**case).clone() }], ..Inputs::default() },
     };
-    let output = |case: &CaseSource| Some(job.out.as_ref()?.join(format!("{}.nii.gz", case.name)));
-    let outputs: Vec<PathBuf> = cases.iter().filter_map(output).collect();
+    let given = cases.len() + bad.len();
     if let Some(out) = &job.out {
         recorder.hold(lock(out)?);
     }
-    refuse_to_overwrite(job, &outputs)?;
+    let mut made = job.out.as_ref().map(|out| Segmented::open(out, &Checkpoint::weights_file(&place), &config)).transpose()?;
+    let (there, missing) = match &made {
+        Some(made) => made.part(cases, job.overwrite)?,
+        None => (0, cases),
+    };
 
     recorder.start("infer", &opened.description, labels.values().cloned().collect());
+    recorder.notes(&notes);
+    if there > 0 {
+        let text = format!("{there} of {} segmentations are already there, of the same images by the same network", there + missing.len());
+        recorder.notice(Severity::Info, format!("{text}; they stay as they are (--overwrite makes them anew)"));
+    }
+    if !bad.is_empty() && !missing.is_empty() {
+        recorder.notice(
+            Severity::Warning,
+            format!("{} of {given} inputs cannot be segmented; the others are, and the causes follow", bad.len()),
+        );
+    }
     let stage = Stage { kind: StageKind::Infer, arm: String::new() };
     let began = Instant::now();
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
-    for (done, source) in cases.iter().enumerate() {
-        let channels = checkpoint.info.dataset.channels.len();
-        let loaded = source.load(Some(channels), None)?;
-        let case = preprocess::prepare_one(&source.name, loaded, &values, &config.data.preprocess)?;
-        let mut show = Show { case: &case, labels, values: &values, recorder, next: Instant::now() };
-        let mut watch = |done, windows, found: &[u8]| {
-            if job.out.is_none() {
-                show.so_far(done, windows, found);
+    recorder.emit(Event::StageStarted { stage: stage.clone(), total: there + missing.len(), done: there });
+    let work = Work { job, config: &config, network: &network, checkpoint: &checkpoint, opened, recorder };
+    for (done, source) in missing.iter().enumerate() {
+        match work.case(source, made.as_mut()) {
+            Ok(Ended::Completed | Ended::CutShort) => {}
+            Ok(Ended::Stopped) => {
+                bad.iter().for_each(|error| recorder.notice(Severity::Warning, error.to_string()));
+                return Ok(Ended::Stopped);
             }
-            recorder.goes_on()
-        };
-        let Some(classes) = segment(&network, &case, (&config, values.len()), &opened.device, &mut watch)? else {
-            return Ok(Ended::Stopped);
-        };
-        match output(source) {
-            Some(output) => write_segmentation(&output, classes, &case.way_back, &values)?,
-            None => show.complete(classes),
+            Err(CaseError::Input(DataErrors(errors))) => bad.extend(errors),
+            Err(CaseError::Other(error)) => return Err(error),
         }
-        recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
+        recorder.emit(Event::Progress { stage: stage.clone(), done: there + done + 1, total: there + missing.len() });
     }
     recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
-    Ok(Ended::Completed)
+    Ok(DataErrors::or(bad, Ended::Completed)?)
+}
+
+/// What all cases are segmented with.
+struct Work<'a> {
+    job: &'a InferJob,
+    config: &'a RunConfig,
+    network: &'a Segmenter,
+    checkpoint: &'a Checkpoint,
+    opened: &'a Opened,
+    recorder: &'a Recorder,
+}
+
+/// Why a case has no segmentation.
+enum CaseError {
+    /// Its files; the next case may be better.
+    Input(DataErrors),
+    /// The device or the disk.
+    Other(JobError),
+}
+
+impl<E: Into<JobError>> From<E> for CaseError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl Work<'_> {
+    /// Segments one case, and writes it, or shows it where it isn't written.
+    fn case(&self, source: &CaseSource, made: Option<&mut Segmented>) -> Result<Ended, CaseError> {
+        let info = &self.checkpoint.info.dataset;
+        let values: Vec<u32> = info.labels.keys().copied().collect();
+        let preprocess = &self.config.data.preprocess;
+        let loaded = source.load(Some(info.channels.len()), None, preprocess.non_finite).map_err(CaseError::Input)?;
+        self.recorder.notes(&loaded.image.notes);
+        let case = preprocess::prepare_one(&source.name, loaded, &values, preprocess).map_err(|error| CaseError::Input(error.into()))?;
+        let mut show = Show { case: &case, labels: &info.labels, values: &values, recorder: self.recorder, next: Instant::now() };
+        let mut watch = |done, windows, found: &[u8]| {
+            if self.job.out.is_none() {
+                show.so_far(done, windows, found);
+            }
+            self.recorder.goes_on()
+        };
+        let Some(classes) = segment(self.network, &case, (self.config, values.len()), &self.opened.device, &mut watch)? else {
+            return Ok(Ended::Stopped);
+        };
+        match made {
+            Some(made) => {
+                made.note(source)?;
+                write_segmentation(&made.file(source), classes, &case.way_back, &values)?;
+            }
+            None => show.complete(classes),
+        }
+        Ok(Ended::Completed)
+    }
 }
 
 /// Shows a segmentation while windows arrive.
@@ -131,36 +193,6 @@ impl Show<'_> {
     }
 }
 
-/// The cases of files and folders; channels in files of their own (`_0000`, `_0001`) become one case.
-fn cases(inputs: &[PathBuf]) -> Result<Vec<CaseSource>, JobError> {
-    let mut cases = Vec::new();
-    let (folders, files): (Vec<_>, Vec<_>) = inputs.iter().partition(|input| input.is_dir());
-    for folder in folders {
-        let dataset = Dataset::open(&DataSource::Folders { images: folder.clone(), labels: None })?;
-        cases.extend(dataset.cases);
-    }
-    let mut channels: BTreeMap<String, Vec<(usize, PathBuf)>> = BTreeMap::new();
-    for file in files {
-        let stem = stem(file);
-        let (name, channel) = channel_suffix(&stem).unwrap_or((&stem, 0));
-        channels.entry(name.to_owned()).or_default().push((channel, file.clone()));
-    }
-    for (name, mut files) in channels {
-        files.sort();
-        let images = files.into_iter().map(|(_, file)| VolumeSource::File(file)).collect();
-        cases.push(CaseSource { name, images, label: None, fold: None });
-    }
-    let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(JobError::Input(format!(
-            "two inputs are called {}: their segmentations would have one name; give them in two calls",
-            pair[0]
-        ))),
-        None => Ok(cases),
-    }
-}
-
 /// Keeps other programs from writing segmentations into the same folder.
 fn lock(out: &Path) -> Result<FolderLock, JobError> {
     std::fs::create_dir_all(out).map_err(|cause| RunFolderError::Io { path: out.to_owned(), cause })?;
@@ -170,18 +202,4 @@ fn lock(out: &Path) -> Result<FolderLock, JobError> {
         }
         LockError::Io { path, cause } => RunFolderError::Io { path, cause }.into(),
     })
-}
-
-fn refuse_to_overwrite(job: &InferJob, outputs: &[PathBuf]) -> Result<(), JobError> {
-    let existing: Vec<_> = outputs.iter().filter(|path| !job.overwrite && path.exists()).map(|path| shown(path)).collect();
-    match existing.as_slice() {
-        [] => Ok(()),
-        some => {
-            Err(JobError::Input(format!("already there: {}; replace with --overwrite, or name another folder with --out", some.join(", "))))
-        }
-    }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

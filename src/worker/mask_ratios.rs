@@ -64,8 +64,14 @@ pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recor
         match trial.point(mask_ratio, draw)? {
             Some(point) => recorder.emit(Event::MaskPoint { stage: stage.clone(), point }),
             None if draw == 0 => {
-                let task = config.pretrain.task.title(config.pretrain.weight);
-                let text = format!("{task} predicts what is hidden: a mask ratio of {mask_ratio} hides no cell and gives no point");
+                let (task, settings) = (config.pretrain.task, &config.pretrain);
+                let cells = settings.mask_cells(config.model.backbone().total_stride()).unwrap_or_default();
+                let why = if task.predicts_hidden() {
+                    format!(": {} predicts what is hidden", task.title(settings.weight))
+                } else {
+                    String::new()
+                };
+                let text = format!("a mask ratio of {mask_ratio} hides no cell of {cells} and gives no point{why}");
                 recorder.notice(Severity::Info, text);
             }
             None => {}

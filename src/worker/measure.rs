@@ -8,10 +8,9 @@ use burn::tensor::Device;
 use super::data::Plan;
 use super::{Ended, JobError, Recorder};
 use crate::config::RunConfig;
-use crate::evaluate::{regions, score};
+use crate::evaluate::{dataset_regions, score};
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
-use crate::metrics::CaseScore;
 use crate::model::Segmenter;
 use crate::preprocess::Case;
 use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind};
@@ -62,7 +61,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     let found = Checkpoint::locate(checkpoints)?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
     let values = plan.dataset.label_values();
-    let regions = regions(&plan.dataset.labels, &config.data.regions)?;
+    let regions = dataset_regions(&plan.dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
@@ -72,7 +71,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
         let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
         nifti::write_labels(&path, &prediction, &case.way_back.header)?;
         let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
-        if let Some(truth) = plan.dataset.load(source)?.label {
+        if let Some(truth) = plan.dataset.load_with(source, config.data.preprocess.non_finite)?.label {
             let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);
             recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
         }
@@ -116,8 +115,10 @@ pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConf
 }
 
 /// `metrics.csv` of everything scored so far.
-pub(super) fn metrics_csv(state: &RunState) -> Vec<u8> {
-    let rows =
-        state.stages_of(StageKind::Test).flat_map(|stage| stage.scores.values().flatten().map(|score| (stage.stage.arm.as_str(), score)));
-    crate::evaluate::csv(rows.collect::<Vec<(&str, &CaseScore)>>().into_iter())
+pub(super) fn metrics_csv(config: &RunConfig, state: &RunState) -> Vec<u8> {
+    let rows = state.stages_of(StageKind::Test).flat_map(|stage| {
+        let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));
+        stage.scores.values().flatten().map(move |score| (arm, unit, score))
+    });
+    crate::evaluate::csv(rows)
 }

@@ -10,6 +10,7 @@ mod offered;
 mod outbox;
 mod probe;
 mod record;
+mod segmented;
 mod stage;
 mod study;
 pub mod views;
@@ -239,8 +240,12 @@ fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Resul
     }
     let opened: Opened = crate::device::open(device)?;
     match job {
-        Job::Compare(training) => make::make(&Work::of_arms(training)?, &Place { training, opened: &opened, recorder }),
+        Job::Compare(training) => {
+            training.config.check_arms(&training.config)?;
+            make::make(&Work::of_arms(training)?, &Place { training, opened: &opened, recorder })
+        }
         Job::Pretrain(training) => {
+            training.config.check_pretraining()?;
             make::make(&[Work::alone(StageKind::Pretrain, training, None)], &Place { training, opened: &opened, recorder })
         }
         Job::Finetune { training, from } => {

@@ -1,6 +1,6 @@
 //! Every event to `events.jsonl` and to the front end; commands back.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -18,6 +18,10 @@ use crate::protocol::{
 };
 use crate::stop_signal;
 use crate::train::Control;
+use crate::volume::{Note, note};
+
+/// Lines about files that a run says, at most.
+const NOTES_SHOWN: usize = 20;
 
 /// How often a paused job looks for a signal or for a wish that was left in its folder.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -108,6 +112,17 @@ impl Recorder {
 
     pub(super) fn notice(&self, severity: Severity, text: impl Into<String>) {
         self.emit(Event::Notice { severity, text: text.into() });
+    }
+
+    /// Says what is worth knowing about files, up to a number of lines that a person reads.
+    pub(super) fn notes<'a>(&self, notes: impl IntoIterator<Item = &'a Note>) {
+        let lines = note::lines(notes);
+        for line in lines.iter().take(NOTES_SHOWN) {
+            self.notice(Severity::Warning, line.clone());
+        }
+        if lines.len() > NOTES_SHOWN {
+            self.notice(Severity::Warning, format!("{} more notes on the data; `simtrot check` shows them", lines.len() - NOTES_SHOWN));
+        }
     }
 
     pub(super) fn emit(&self, event: Event) {
@@ -208,17 +223,17 @@ impl Recorder {
         }
     }
 
-    /// A copy of what is known of the run.
-    pub(super) fn state(&self) -> RunState {
-        self.inner.borrow().state.clone()
+    /// What is known of the run; nothing may be told while it is held.
+    pub(super) fn state(&self) -> Ref<'_, RunState> {
+        Ref::map(self.inner.borrow(), |inner| &inner.state)
     }
 
     /// Writes `summary.json` and `metrics.csv` of what is known so far.
     pub(super) fn write_results(&self, training: &Training) -> Result<(), JobError> {
-        let state = self.state();
-        let summary = serde_json::to_vec_pretty(&Summary::new(&state)).expect("plain data becomes JSON");
+        let state = &*self.state();
+        let summary = serde_json::to_vec_pretty(&Summary::new(&training.config, state)).expect("plain data becomes JSON");
         training.folder.write("summary.json", &summary)?;
-        let table = super::measure::metrics_csv(&state);
+        let table = super::measure::metrics_csv(&training.config, state);
         Ok(training.folder.write("metrics.csv", &table)?)
     }
 }

@@ -128,14 +128,14 @@ impl Place<'_> {
     /// Forgets what earlier sessions made of some stages, on disk and in the record, and says why.
     fn void(&self, stages: &[Stage], why: &str) -> Result<(), JobError> {
         let &Place { training: Training { folder, .. }, recorder, .. } = self;
-        let state = recorder.state();
         let mut voided = Vec::new();
         for stage in stages {
             let files = match stage.kind {
                 StageKind::Test => folder.predictions(&stage.arm),
                 _ => folder.arm(stage).checkpoints(),
             };
-            if state.stage(stage.kind, &stage.arm).is_some() || files.exists() {
+            let known = recorder.state().stage(stage.kind, &stage.arm).is_some();
+            if known || files.exists() {
                 recorder.emit(Event::Voided { stage: stage.clone() });
                 remove(&files)?;
                 voided.push(stage.to_string());

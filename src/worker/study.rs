@@ -195,9 +195,9 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, lock: &FolderLock) -> Tal
     let mut waiting: Vec<usize> = stages.iter().copied().filter(|stage| !done.contains(stage)).collect();
     shop.tell(StudyEvent::Opened { done: stages.len() - waiting.len() });
     let mut active: Vec<(usize, RunHandle)> = Vec::new();
-    let (mut stopped, mut failures) = (false, folder.failures());
+    let (mut stopped, mut paused, mut failures) = (false, false, folder.failures());
     loop {
-        stopped |= obey(commands, &active) || stop_signal::asked() || lock.stop_requested();
+        stopped |= obey(commands, &active, &mut paused) || stop_signal::asked() || lock.stop_requested();
         if stopped {
             waiting.clear();
             // More than once does no harm, and a full queue takes it later.
@@ -205,7 +205,8 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, lock: &FolderLock) -> Tal
                 let _ = handle.commands.try_send(Command::Stop);
             }
         }
-        while active.len() < (*at_once).max(1) {
+        // A pause holds the stages that would begin as well.
+        while active.len() < (*at_once).max(1) && !paused {
             let ready = |stage: &usize| study.stages[*stage].after.is_none_or(|after| done.contains(&after));
             let Some(next) = waiting.iter().position(ready) else { break };
             let stage = waiting.remove(next);
@@ -224,7 +225,7 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, lock: &FolderLock) -> Tal
             }
             active.push((stage, shop.start(stage)));
         }
-        if active.is_empty() {
+        if active.is_empty() && (waiting.is_empty() || !paused) {
             break;
         }
         let mut heard = false;
@@ -269,13 +270,18 @@ fn keep(folder: &StudyFolder, failures: &BTreeMap<String, String>) {
     }
 }
 
-/// Passes commands on; true when one was to stop, or when nobody is left to give any.
-fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)]) -> bool {
+/// Passes commands on, and notes whether to hold; true when one was to stop, or when nobody is left to give any.
+fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)], paused: &mut bool) -> bool {
     let mut stop = false;
     loop {
         match commands.try_recv() {
             Ok(command) => {
                 stop |= command == Command::Stop;
+                *paused = match command {
+                    Command::Pause => true,
+                    Command::Resume | Command::Stop => false,
+                    Command::Save => *paused,
+                };
                 for (_, handle) in active {
                     // A worker whose queue is full or gone is at its end.
                     let _ = handle.commands.try_send(command);

@@ -11,7 +11,7 @@ use rand::seq::index;
 use rand_distr::StandardNormal;
 
 use super::data::frame;
-use crate::config::{DataSource, PretextTask, RunConfig, TextureConfig};
+use crate::config::{DataSource, PretextTask, RunConfig, TextureConfig, hidden_cells};
 use crate::preprocess;
 use crate::random::stream;
 use crate::sampling::mask::{FILL_STD, MaskGrid};
@@ -192,8 +192,7 @@ impl DrawnViews {
         let mut voxels = view.voxels.clone();
         let Some(Hiding { order, noise }) = &view.hiding else { return HiddenView { voxels, mask: Vec::new() } };
         let mut mask = vec![false; order.len()];
-        let hidden = (ratio * order.len() as f64).floor() as usize;
-        order[..hidden.min(order.len())].iter().for_each(|&cell| mask[cell] = true);
+        order[..hidden_cells(ratio, order.len()).min(order.len())].iter().for_each(|&cell| mask[cell] = true);
         let grid = MaskGrid::new(self.crop, self.cell).expect("the cells came from such a grid");
         grid.hide(&mut voxels, &mask, |index| noise[index]);
         HiddenView { voxels, mask }

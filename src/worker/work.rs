@@ -38,13 +38,6 @@ impl Work {
         let work = |(kind, arm): (StageKind, Arm)| {
             let stage = Stage { kind, arm: arm.name.clone() };
             let own = config.with_arm(&arm)?;
-            if own.evaluate != config.evaluate {
-                return Err(JobError::Input(format!(
-                    "arm {}: its settings change `evaluate`; all arms of a run are scored alike, or they could not be compared: set it for \
-                     the whole run",
-                    arm.name
-                )));
-            }
             let source = arm.from.map(|from| folder.arm(&Stage { kind: StageKind::Pretrain, arm: from }));
             let from = source.map(|source| source.checkpoints().join("last"));
             Ok(Self { folder: folder.arm(&stage), stage, config: own, from, set: arm.set })

@@ -136,7 +136,7 @@ fn a_check_reports_everything_wrong_at_once() {
     expect("nan", "imagesTr/nan.nii", |fault| matches!(fault, Fault::NotFinite { voxels: 9, at: [4, 4, 5] }));
     expect("constant", "imagesTr/constant.nii", |fault| matches!(fault, Fault::Constant { channel: 0, value: 4.0 }));
     expect("cut", "labelsTr/cut.nii.gz", |fault| matches!(fault, Fault::Gzip { .. }));
-    expect("header", "imagesTr/header.nii", |fault| matches!(fault, Fault::Header { field, .. } if field == "dim[1]"));
+    expect("header", "imagesTr/header.nii", |fault| matches!(fault, Fault::Header { field, .. } if field.ends_with("(dim[1])")));
     expect("text", "imagesTr/text.nii", |fault| matches!(fault, Fault::NotNifti { .. }));
     expect("twice", "imagesTr/twice.nii", |fault| matches!(fault, Fault::ListedTwice { times: 2 }));
     expect("outside", "elsewhere/outside.nii", |fault| matches!(fault, Fault::Outside { .. }));

@@ -246,3 +246,82 @@ fn stems_and_tables_change_only_where_asked() {
     let rest = weights.into_iter().filter(|(name, _)| ![&stem, &table].contains(&name)).collect();
     assert_filled(&rest);
 }
+
+#[test]
+fn an_encoder_is_taken_in_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, place) = (folder.path().join("c"), folder.path().join("file.safetensors"));
+    let refused = |file: &Path, settings: &[&str], words: &[&str]| {
+        // The published Swin encoder would turn a smaller crop into a single token.
+        let crop_size = if file.ends_with("swinvit_published.pt") { [64; 3] } else { [32; 3] };
+        let error = take(file, &out, Some(crop_size), settings).expect_err(words[0]).to_string();
+        words.iter().for_each(|word| assert!(error.contains(word), "no {word:?} in: {error}"));
+        assert!(!out.exists(), "a refused import leaves nothing behind");
+    };
+    // The shapes tell otherwise than the flags.
+    let one_head = "model.unetr.num_heads=1";
+    let vit = file("vit_bfloat16.pt");
+    refused(&vit, &[one_head, "model.unetr.num_layers=4"], &["model.unetr.num_layers is 12 in the file and 4", "blocks.11."]);
+    refused(&vit, &[one_head, "model.unetr.position=sinusoid"], &["position is \"learned\" in the file and \"sinusoid\""]);
+    refused(
+        &file("swinvit_published.pt"),
+        &["model.swin_unetr.depths=[2,2,2,1]"],
+        &["model.swin_unetr.depths is [2,2,2,2] in the file and [2,2,2,1] as the flags say", "layers4.0.blocks.1.attn.qkv.weight"],
+    );
+    // The file's encoder computes with more than this one.
+    let checkpoint = fresh(Preset::UnetrSmall, StageKind::Pretrain);
+    let encoder = checkpoint.weights.into_iter().filter(|(name, _)| name.starts_with("vit."));
+    let encoder: BTreeMap<String, Array> = encoder.map(|(name, HostTensor { shape, values })| (name, Array { shape, values })).collect();
+    let with = |name: &str| {
+        let more = Array { shape: vec![1, 1, 96], values: vec![0.5; 96] };
+        write(&place, "", &encoder.clone().into_iter().chain([(name.to_owned(), more)]).collect());
+    };
+    let heads = "model.unetr.num_heads=6";
+    for name in ["vit.cls_token", "vit.blocks.3.attn.rel_positional_embedding.rel_pos_arr.0"] {
+        with(name);
+        refused(&place, &[heads], &[name, "has no place in the network"]);
+    }
+    for (name, is_weight) in [("vit.blocks.0.cross_attn.to_q.bias", false), ("vit.rotation_head.weight", true), ("unrelated", true)] {
+        with(name);
+        let report = take(&place, &out, Some([32; 3]), &[heads]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((report.no_weights.len(), report.skipped.len()), (usize::from(!is_weight), usize::from(is_weight)), "{name}");
+        std::fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+#[test]
+fn an_export_comes_back_with_the_settings_of_its_header_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (preset, setting, told) in [
+        (Preset::UnetrSmall, "model.unetr.num_heads=3", "num_heads is 6 in the file and 3"),
+        (Preset::NnformerSmall, "model.nnformer.patch_size=[2,4,4]", "patch_size is [4,4,4] in the file and [2,4,4]"),
+        (Preset::SwinUnetrSmall, "model.swin_unetr.merging=paper", "merging is \"merging\" in the file and \"paper\""),
+        (Preset::SwinUnetrSmall, "model.swin_unetr.normalize=false", "normalize is true in the file and false"),
+        (Preset::UnetSmall, "model.unet.strides=[[1,1,1],[2,2,2],[2,2,2],[2,2,1]]", "strides is [[1,1,1],[2,2,2],[2,2,2],[2,2,2]] in"),
+    ] {
+        let (mut checkpoint, file) = (fresh(preset, StageKind::Pretrain), at("file.safetensors"));
+        checkpoint.info.config.model = checkpoint.info.config.model.resolve();
+        checkpoint.save(folder.path(), "first").unwrap();
+        give(&at("first"), Format::Safetensors, &file).unwrap();
+        let error = take(&file, &at("second"), None, &[setting]).expect_err(setting).to_string();
+        assert!(error.contains(told) && error.contains("nothing is written") && !at("second").exists(), "{error}");
+        std::fs::remove_file(&file).unwrap();
+    }
+    // A table of another grid with as many places: the header tells, so that it is refused, or resampled where that is asked for.
+    fresh(Preset::UnetrSmall, StageKind::Pretrain).save(folder.path(), "first").unwrap();
+    give(&at("first"), Format::Monai, &at("file")).unwrap();
+    let job = ImportJob { file: at("file"), out: at("second"), crop_size: Some([16, 32, 64]), ..ImportJob::default() };
+    let error = import(&job).unwrap_err().to_string();
+    assert!(error.contains("is [4,4,4] in the file and [2,4,8] as the flags say"), "{error}");
+    let report = import(&ImportJob { adapt_position: true, ..job }).unwrap();
+    assert!(report.adapted.len() == 1 && report.adapted[0].contains("from [4, 4, 4] to [2, 4, 8]"), "{report}");
+
+    // The table that a fixed position code stands for in MONAI's file is the one that is computed here.
+    let mut sinusoid = fresh(Preset::UnetrSmall, StageKind::Finetune);
+    sinusoid.info.config = sinusoid.info.config.with_overrides(&["model.unetr.position=sinusoid".to_owned()]).unwrap();
+    sinusoid.weights.remove("vit.patch_embedding.position_embeddings").unwrap();
+    sinusoid.save(folder.path(), "first").unwrap();
+    give(&at("first"), Format::Monai, &at("fixed")).unwrap();
+    take(&at("fixed"), &at("third"), None, &[]).unwrap();
+}

@@ -15,8 +15,20 @@ struct Layer {
 }
 
 /// Plain data: settings, messages, volumes, numbers.
-const PLAIN: &[&str] =
-    &["atomic_file", "config", "folder_lock", "folders", "metrics", "palette", "protocol", "random", "stop_signal", "study", "volume"];
+const PLAIN: &[&str] = &[
+    "atomic_file",
+    "config",
+    "folder_lock",
+    "folders",
+    "metrics",
+    "palette",
+    "protocol",
+    "random",
+    "stop_signal",
+    "study",
+    "text_file",
+    "volume",
+];
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
@@ -32,8 +44,9 @@ const LAYERS: &[Layer] = &[
     Layer { module: "folders",           tensors: false, imports: &[] },
     Layer { module: "palette",           tensors: false, imports: &[] },
     Layer { module: "stop_signal",       tensors: false, imports: &[] },
-    Layer { module: "config",            tensors: false, imports: &[] },
-    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "folders", "random"] },
+    Layer { module: "text_file",         tensors: false, imports: &[] },
+    Layer { module: "config",            tensors: false, imports: &["text_file"] },
+    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "folders", "random", "text_file"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "folder_lock", "metrics", "volume"] },
     Layer { module: "study",             tensors: false, imports: &["PLAIN"] },

@@ -5,6 +5,8 @@ mod data;
 mod device;
 mod exchange;
 mod fixtures;
+mod folders;
+mod formats;
 mod imports;
 mod parity;
 mod pretext;
@@ -12,6 +14,8 @@ mod program;
 mod report;
 mod stages;
 mod study;
+mod sums;
+mod transfer;
 #[cfg(feature = "gui")]
 mod window;
 mod writer;

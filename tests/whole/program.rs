@@ -85,7 +85,7 @@ fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
     assert!(tensors(&whole.join("checkpoints/last")) != tensors(&other.join("checkpoints/last")), "another seed is another run");
 
     let summary: Value = serde_json::from_slice(&std::fs::read(whole.join("summary.json")).unwrap()).unwrap();
-    assert_eq!(summary["schema"], 1);
+    assert_eq!(summary["schema"], 2);
     for name in ["untrained", "constant", "noise", "pretrain"] {
         assert!(summary["collapse"][name].is_object(), "collapse of {name}: {summary}");
     }
@@ -100,6 +100,10 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     let at = |name: &str| folder.path().join(name);
     succeed(training("pretrain", &at("encoder"), &["--set", "pretrain.steps=2"]));
     let encoder = at("encoder").display().to_string();
+    let shallow = ["--set", "model.preset=nnformer_small", "--from", &encoder];
+    let other = r#"model={"nnformer":{"depths":[2,1]}}"#;
+    let told = ["model.nnformer.depths is [2,2] in the checkpoint and [2,1] in the config"];
+    refused(training("finetune", &at("shallow"), &[&shallow[..], &["--set", other]].concat()), 2, &told);
     let steps = ["--set", "finetune.steps=5", "--from", &encoder];
     let text = succeed(training("finetune", &at("whole"), &steps));
     assert!(text.contains("matched") && text.contains("missing") && text.contains("skipped"), "the transfer is reported: {text}");
@@ -118,7 +122,13 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     assert_eq!(made.volume.grid, given.volume.grid, "shape and affine are the scan's to the bit");
     let mut again = simtrot(&["infer", "--checkpoint"]);
     again.arg(at("whole")).arg(&scan).arg("--out").arg(at("out"));
-    refused(again, 2, &["already there", "--overwrite"]);
+    assert!(succeed(again).contains("already there"), "the same image by the same network is not segmented again");
+    std::fs::copy(&scan, at("foreign.nii.gz")).unwrap();
+    std::fs::create_dir(at("kept")).unwrap();
+    std::fs::write(at("kept/foreign.nii.gz"), "somebody's own").unwrap();
+    let mut foreign = simtrot(&["infer", "--checkpoint"]);
+    foreign.arg(at("whole")).arg(at("foreign.nii.gz")).arg("--out").arg(at("kept"));
+    refused(foreign, 2, &["already there", "--overwrite"]);
 
     let predictions = at("whole").join("predictions");
     let mut evaluate = simtrot(&["evaluate", "--truth"]);
@@ -126,6 +136,14 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     succeed(evaluate);
     let scores: Value = serde_json::from_slice(&std::fs::read(at("scores/summary.json")).unwrap()).unwrap();
     assert_eq!(scores["test"]["cases"], 12);
+    let mut in_voxels = simtrot(&["evaluate", "--set", "evaluate.distance_unit=voxels", "--truth"]);
+    in_voxels.arg(&predictions).arg("--prediction").arg(&predictions).arg("--out").arg(at("scores in voxels"));
+    let told = succeed(in_voxels);
+    assert!(told.contains("HD95 in voxels (pooled surface distances)"), "{told}");
+    let own: Value = serde_json::from_slice(&std::fs::read(at("scores in voxels/summary.json")).unwrap()).unwrap();
+    assert_eq!((&own["test"]["unit"], &scores["test"]["unit"]), (&Value::from("voxels"), &Value::from("mm")));
+    let table = std::fs::read_to_string(at("scores in voxels/metrics.csv")).unwrap();
+    assert!(table.starts_with("arm,case,label,dice,hd95,unit,") && table.contains(",voxels,") && !table.contains("mm"), "{table}");
     let mean = &scores["test"]["dice_mean"];
     assert!(mean.is_null() || mean == 1.0, "a map against itself: {mean}");
     let mut wrong = simtrot(&["infer", "--checkpoint"]);
@@ -221,6 +239,8 @@ fn configs_are_refused_early_and_exactly() {
         2,
         &["/nowhere"],
     );
+    let hides_none = ["--set", "pretrain.task=simmim", "--set", "pretrain.mask_ratio=0.01"];
+    refused(training("pretrain", Path::new(&out), &hides_none), 2, &["pretrain.mask_ratio", "0.01 of 64 cells", "hides none"]);
     assert!(!Path::new(&out).exists(), "a refused run leaves nothing behind");
 }
 

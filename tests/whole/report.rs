@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use made_up::{ARMS, HOSTILE};
-use simtrot::config::{DataSource, RunConfig};
+use simtrot::config::{DataSource, DistanceUnit, RunConfig};
 use simtrot::headless::{self, Options};
-use simtrot::protocol::{ArmScores, Event, Outcome, Record, RunFolder, RunState, StageKind};
+use simtrot::protocol::{ArmScores, Event, Outcome, Record, RunFolder, RunState, StageKind, Summary};
 use simtrot::volume::{Dataset, demo, nifti};
 use simtrot::worker::RunHandle;
 
@@ -55,9 +55,9 @@ fn the_report_prints_every_number_of_the_run() {
     let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
     let page = page(&made_up::config(), &state);
     for stage in state.stages_of(StageKind::Test) {
-        let means = ArmScores::new(&stage.scores);
+        let means = ArmScores::new(&stage.scores, DistanceUnit::Mm);
         let shares = means.dice.values().copied().chain(means.dice_mean).map(|value| format!("{value:.3}"));
-        let distances = means.hd95_mm_mean.map(|value| format!("{value:.2}"));
+        let distances = means.hd95_mean.map(|value| format!("{value:.2}"));
         for number in shares.chain(distances) {
             assert!(page.contains(&number), "{}: {number} is missing", stage.stage);
         }
@@ -109,7 +109,82 @@ fn the_headline_follows_the_numbers_whichever_way_they_fall() {
     assert!(harmed.contains("excludes zero in favour of scratch") && harmed.contains("The best arm is scratch,"), "{harmed}");
     let equal = told(&[("scratch", None, 0.75), ("simtrot_w", Some("simtrot_w"), 0.75)]);
     assert!(equal.contains("includes zero"), "{equal}");
-    assert!(helped.contains("no_rotate is collapsed") && helped.contains("simtrot_w is not collapsed"), "{helped}");
+    assert!(helped.contains("no_rotate is collapsed") && helped.contains("simtrot_w is healthy"), "{helped}");
+}
+
+#[test]
+fn no_arm_is_called_the_best_of_those_that_found_nothing_or_are_alike() {
+    let told = |arms: &[(&str, Option<&str>, f64)]| {
+        let state = made_up::fold(&made_up::records(&made_up_cases(), arms));
+        (headless::story(&made_up::config(), &state, None), page(&made_up::config(), &state))
+    };
+    let nothing = told(&[("scratch", None, 0.03), ("simtrot_w", Some("simtrot_w"), 0.01), ("scratch_adamw", None, 0.04)]);
+    let alike = told(&[("scratch", None, 0.75), ("simtrot_w", Some("simtrot_w"), 0.75)]);
+    for (story, page) in [nothing, alike] {
+        assert!(!story.contains("best arm") && !page.contains("best arm") && !page.contains("class=\"best\""), "{story}");
+    }
+    let (story, page) = told(&ARMS);
+    assert!(story.contains("The best arm is") && page.contains("class=\"best\""), "{story}");
+}
+
+#[test]
+fn a_difference_has_the_digits_that_its_claim_needs() {
+    // The same scores but for a shift of every case: the interval is as narrow as the shift is even.
+    let told = |shift: f64| {
+        let mut records = made_up::records(&made_up_cases(), &[("scratch", None, 0.7), ("simtrot_w", Some("simtrot_w"), 0.7)]);
+        for record in &mut records {
+            if let Event::Scored { stage, scores, .. } = &mut record.event
+                && stage.arm == "simtrot_w"
+            {
+                scores.iter_mut().for_each(|score| score.dice = score.dice.map(|dice| dice + shift));
+            }
+        }
+        let state = made_up::fold(&records);
+        let story = headless::story(&made_up::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ");
+        (story, page(&made_up::config(), &state))
+    };
+    let (story, page) = told(0.0002);
+    assert!(story.contains("a difference of +0.0002, 95 % interval +0.0002 to +0.0002") && story.contains("excludes zero"), "{story}");
+    assert!(page.contains("+0.0002") && page.contains("better"));
+    let (story, page) = told(0.000_000_1);
+    assert!(!story.contains("excludes zero") && !page.contains("<td>better</td>"), "{story}");
+}
+
+/// A made-up run whose distances are measured in voxels.
+fn in_voxels() -> (RunConfig, RunState) {
+    let mut config = made_up::config();
+    config.evaluate.distance_unit = DistanceUnit::Voxels;
+    (config, made_up::fold(&made_up::records(&made_up_cases(), &ARMS)))
+}
+
+#[test]
+fn distances_in_voxels_are_nowhere_called_millimetres() {
+    let (config, state) = in_voxels();
+    let page = page(&config, &state);
+    let scores = &page[page.find("id=\"scores\"").unwrap()..];
+    let scores = &scores[..scores.find("</section>").unwrap()];
+    let text = headless::story(&config, &state, None);
+    for text in [scores, &text] {
+        assert!(text.contains("voxels") && !text.contains(" mm"), "{text}");
+    }
+    let summary = serde_json::to_value(Summary::new(&config, &state)).unwrap();
+    for (name, arm) in summary["test"].as_object().unwrap() {
+        assert!(arm["unit"] == "voxels" && arm["hd95_mean"].is_f64() && arm["hd95"]["Anterior"].is_f64(), "{name}: {arm}");
+        assert!(arm.as_object().unwrap().keys().all(|key| !key.contains("mm")), "{name}: {arm}");
+    }
+    assert_eq!(serde_json::to_value(Summary::new(&made_up::config(), &state)).unwrap()["test"]["scratch"]["unit"], "mm");
+}
+
+#[test]
+fn arms_that_measure_in_other_units_have_each_its_own() {
+    let mut config = made_up::config();
+    config.arms.finetune[0].set = vec!["evaluate.distance_unit=voxels".to_owned()];
+    let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
+    let summary = Summary::new(&config, &state);
+    assert_eq!((summary.test["scratch"].unit, summary.test["simtrot_w"].unit), (DistanceUnit::Voxels, DistanceUnit::Mm));
+    let story = headless::story(&config, &state, None);
+    let line = |arm: &str| story.lines().find(|line| line.starts_with(arm) && line.contains("12")).unwrap_or_default().to_owned();
+    assert!(line("scratch ").contains(" voxels ") && line("simtrot_w ").contains(" mm "), "{story}");
 }
 
 #[test]
@@ -157,7 +232,7 @@ fn a_run_without_parts_says_so() {
     records.pop();
     let unfinished = page(&made_up::config(), &made_up::fold(&records));
     markup::tags(&unfinished);
-    assert!(unfinished.contains("is not finished") && unfinished.contains("simtrot_w is not collapsed"));
+    assert!(unfinished.contains("is not finished") && unfinished.contains("simtrot_w is healthy"));
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use simtrot::volume::nifti::write_volume;
+use simtrot::volume::{Grid, SourceHeader, Volume};
+
 /// How long the first events and the first frames may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -42,6 +45,34 @@ fn without_a_display_one_line_names_the_way_out() {
         assert!(text.lines().count() == 1 && text.contains("--no-gui"), "{text}");
     }
     assert!(!out.exists(), "no run was begun");
+}
+
+#[test]
+#[cfg(all(unix, not(target_os = "macos")))]
+fn view_tells_what_cannot_be_shown_before_the_window_opens() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let write = |name: &str, value: f32| {
+        let grid = Grid::axis_aligned([2, 3, 4], [1.0; 3]);
+        let volume = Volume { channels: 1, voxels: vec![value; grid.len()], grid: grid.clone() };
+        write_volume(&at(name), &volume, &SourceHeader::for_grid(&grid)).unwrap();
+    };
+    write("image.nii.gz", 7.5);
+    write("labels.nii.gz", 7.0);
+    std::fs::write(at("cut.nii.gz"), &std::fs::read(at("image.nii.gz")).unwrap()[..60]).unwrap();
+    let view = |arguments: &[&str]| {
+        let output = simtrot(home.path()).arg("view").args(arguments.iter().map(|name| at(name))).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let missing = view(&["gone.nii.gz"]);
+    assert!(missing.contains("gone.nii.gz") && missing.contains("no such file"), "{missing}");
+    let several = view(&["cut.nii.gz", "labels.nii.gz", "image.nii.gz"]);
+    assert!(several.contains("cut.nii.gz") && several.contains("image.nii.gz") && several.contains("7.5"), "{several}");
+    assert!(!several.contains("labels.nii.gz"), "{several}");
+    // All is well but for the display.
+    let shown = view(&["image.nii.gz", "labels.nii.gz"]);
+    assert!(shown.lines().count() == 1 && shown.contains("DISPLAY"), "{shown}");
 }
 
 /// The screen as Xvfb keeps it: a file in the format of xwd(1), all header fields big-endian, 32 bits a pixel.

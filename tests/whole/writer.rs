@@ -176,14 +176,8 @@ fn a_killed_run_stands_in_nobodys_way_and_the_line_that_it_was_writing_is_mended
     let after = std::fs::read_to_string(&events).unwrap();
     assert!(step(&after) > done && after.ends_with('\n') && !after.contains(&format!("{torn}\n")));
     let summary: Value = serde_json::from_slice(&std::fs::read(place.at("out/summary.json")).unwrap()).unwrap();
-    assert_eq!(
-        summary["test"]["finetune"]["cases"]
-            .as_u64()
-            .or(summary["test"]["test"]["cases"].as_u64())
-            .or(summary["test"][""]["cases"].as_u64()),
-        Some(2),
-        "{summary}"
-    );
+    let tested = summary["test"].as_object().unwrap().values().map(|arm| arm["cases"].as_u64()).collect::<Vec<_>>();
+    assert_eq!(tested, [Some(2)], "{summary}");
     let state = simtrot::protocol::RunFolder::new(place.at("out")).replay().unwrap();
     let seen: Vec<usize> =
         state.stages_of(simtrot::protocol::StageKind::Finetune).next().unwrap().steps.iter().map(|step| step.step).collect();
@@ -205,7 +199,7 @@ fn a_stop_during_a_validation_waits_for_no_window_but_the_one_under_way_and_lose
         "--set",
         "finetune.validate_every=2",
         "--set",
-        "infer.overlap=0.9",
+        "infer.overlap=0.7",
         "--set",
         "finetune.checkpoint_every=0",
     ];
@@ -243,7 +237,7 @@ fn a_stop_during_a_validation_waits_for_no_window_but_the_one_under_way_and_lose
 
 #[cfg(unix)]
 #[test]
-fn every_signal_that_asks_a_program_to_end_saves_first_and_a_second_ends_it_at_once() {
+fn every_signal_that_asks_a_program_to_end_saves_first() {
     let place = Place::new();
     for name in ["INT", "TERM", "HUP"] {
         let mut first = place.start(&mut place.train("pretrain", name, &[]), name, "\"event\":\"step\"");

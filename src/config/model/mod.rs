@@ -8,6 +8,7 @@ mod unet;
 mod unetr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::check::Checker;
 pub use nnformer::NnFormerConfig;
@@ -78,6 +79,12 @@ pub trait BackboneConfig {
     /// Voxels of one token of each stage, D,H,W, finest first: from [`Self::patch_size`] to [`Self::total_stride`].
     fn stage_strides(&self) -> Vec<[usize; 3]>;
 
+    /// What decides which numbers the encoder computes, as a map: every such hyper-parameter under its name, and for an encoder
+    /// that is tied to crops of `crop_size` voxels what it takes of them. The rest (decoder, regularisation, memory) is left out.
+    ///
+    /// Weights may only move between encoders whose maps are equal: not every difference shows in a tensor's shape.
+    fn encoder_settings(&self, crop_size: [usize; 3]) -> Value;
+
     /// Whether the encoder can do with some of the patches alone, which MAE asks of it.
     fn takes_visible_patches(&self) -> bool {
         false
@@ -135,6 +142,61 @@ macro_rules! define_configs {
     };
 }
 backbones!(define_configs);
+
+/// A setting in which two encoders differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncoderDifference {
+    /// Dotted key, for example `model.unetr.num_layers`.
+    pub key: String,
+    /// Its values, the one encoder's and the other's.
+    pub values: [String; 2],
+}
+
+impl EncoderDifference {
+    /// In words, with the `places` where the two values stand: `in the checkpoint`, `in the config`.
+    pub fn tell(&self, places: [&str; 2]) -> String {
+        let Self { key, values: [one, other] } = self;
+        format!("{key} is {one} {} and {other} {}", places[0], places[1])
+    }
+}
+
+impl ModelConfig {
+    /// The backbone's name in configs: the key that its hyper-parameters stand under.
+    pub fn key(&self) -> String {
+        self.tree().0
+    }
+
+    /// `name value` of each hyper-parameter.
+    pub fn hyper_parameters(&self) -> String {
+        let parameters = self.tree().1;
+        let parameters = parameters.as_object().expect("an enum of structs becomes a map of maps");
+        parameters.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The backbone's name and its hyper-parameters by name.
+    fn tree(&self) -> (String, Value) {
+        let tree = serde_json::to_value(self.resolve()).expect("plain data becomes JSON");
+        let Value::Object(tree) = tree else { unreachable!("an enum of structs becomes a map") };
+        tree.into_iter().next().expect("a map of one key")
+    }
+
+    /// The settings in which the encoders of two models compute differently, each model with the crop, D,H,W, that it is built for.
+    pub fn encoder_differences([one, other]: [(&Self, [usize; 3]); 2]) -> Vec<EncoderDifference> {
+        let key = one.0.key();
+        if key != other.0.key() {
+            let values = [one, other].map(|(model, _)| model.backbone().title().to_owned());
+            return vec![EncoderDifference { key: "model".to_owned(), values }];
+        }
+        let [one, other] = [one, other].map(|(model, crop_size)| model.backbone().encoder_settings(crop_size));
+        let settings = one.as_object().expect("settings by name");
+        let differing = settings.iter().filter(|&(name, value)| other[name] != *value);
+        let difference = |(name, value): (&String, &Value)| EncoderDifference {
+            key: format!("model.{key}.{name}"),
+            values: [value.to_string(), other[name].to_string()],
+        };
+        differing.map(difference).collect()
+    }
+}
 
 impl Default for ModelConfig {
     fn default() -> Self {

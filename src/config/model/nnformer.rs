@@ -1,6 +1,7 @@
 //! Hyper-parameters of nnFormer.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{BackboneConfig, Checker};
 
@@ -120,6 +121,32 @@ impl BackboneConfig for NnFormerConfig {
 
     fn stage_strides(&self) -> Vec<[usize; 3]> {
         (0..self.stages()).map(|stage| self.patch_size.map(|edge| edge << stage)).collect()
+    }
+
+    fn encoder_settings(&self, _crop_size: [usize; 3]) -> Value {
+        // Every field by name: a new one has to say here whether it changes what the encoder computes.
+        let Self {
+            patch_size,
+            embed_dim,
+            depths,
+            num_heads,
+            window_size,
+            mlp_ratio,
+            qkv_bias,
+            decoder_heads: _,
+            drop_path_rate: _,
+            deep_supervision: _,
+            recompute: _,
+        } = self;
+        json!({
+            "patch_size": patch_size,
+            "embed_dim": embed_dim,
+            "depths": depths,
+            "num_heads": num_heads,
+            "window_size": window_size,
+            "mlp_ratio": mlp_ratio,
+            "qkv_bias": qkv_bias,
+        })
     }
 
     fn check(&self, checker: &mut Checker) {

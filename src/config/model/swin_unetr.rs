@@ -1,6 +1,7 @@
 //! Swin UNETR's hyper-parameters and published sizes.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{BackboneConfig, Checker};
 
@@ -118,6 +119,36 @@ impl BackboneConfig for SwinUnetrConfig {
 
     fn stage_strides(&self) -> Vec<[usize; 3]> {
         (0..=self.stages()).map(|level| self.patch_size.map(|edge| edge << level)).collect()
+    }
+
+    fn encoder_settings(&self, _crop_size: [usize; 3]) -> Value {
+        // Every field by name: a new one has to say here whether it changes what the encoder computes.
+        let Self {
+            patch_size,
+            feature_size,
+            depths,
+            num_heads,
+            window_size,
+            mlp_ratio,
+            qkv_bias,
+            normalize,
+            merging,
+            use_v2,
+            drop_path_rate: _,
+            recompute: _,
+        } = self;
+        json!({
+            "patch_size": patch_size,
+            "feature_size": feature_size,
+            "depths": depths,
+            "num_heads": num_heads,
+            "window_size": window_size,
+            "mlp_ratio": mlp_ratio,
+            "qkv_bias": qkv_bias,
+            "normalize": normalize,
+            "merging": merging,
+            "use_v2": use_v2,
+        })
     }
 
     fn check(&self, checker: &mut Checker) {

@@ -1,6 +1,7 @@
 //! Hyper-parameters of the residual-encoder U-Net.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{BackboneConfig, Checker};
 
@@ -78,6 +79,12 @@ impl BackboneConfig for UnetConfig {
 
     fn stage_strides(&self) -> Vec<[usize; 3]> {
         (0..self.strides.len()).map(|stage| self.stride_at(stage)).collect()
+    }
+
+    fn encoder_settings(&self, _crop_size: [usize; 3]) -> Value {
+        // Every field by name: a new one has to say here whether it changes what the encoder computes.
+        let Self { features, strides, blocks, deep_supervision: _ } = self;
+        json!({"features": features, "strides": strides, "blocks": blocks})
     }
 
     fn check(&self, checker: &mut Checker) {

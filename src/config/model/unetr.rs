@@ -1,6 +1,7 @@
 //! UNETR's hyper-parameters and published sizes.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{BackboneConfig, Checker};
 
@@ -135,6 +136,34 @@ impl BackboneConfig for UnetrConfig {
 
     fn takes_visible_patches(&self) -> bool {
         true
+    }
+
+    fn encoder_settings(&self, crop_size: [usize; 3]) -> Value {
+        // Every field by name: a new one has to say here whether it changes what the encoder computes.
+        let Self {
+            patch_size,
+            hidden_size,
+            mlp_dim,
+            num_heads,
+            num_layers,
+            projection,
+            position,
+            qkv_bias,
+            feature_size: _,
+            conv_block: _,
+            res_block: _,
+        } = self;
+        json!({
+            "patch_size": patch_size,
+            "hidden_size": hidden_size,
+            "mlp_dim": mlp_dim,
+            "num_heads": num_heads,
+            "num_layers": num_layers,
+            "projection": projection,
+            "position": position,
+            "qkv_bias": qkv_bias,
+            "crop_size in patches": self.grid(crop_size),
+        })
     }
 
     fn check(&self, checker: &mut Checker) {

@@ -21,6 +21,10 @@ impl Dialect for NnFormer {
         "patch_embed.proj1.conv1.weight"
     }
 
+    fn computes(&self) -> &'static [&'static str] {
+        &["patch_embed.", "layers.", "norm"]
+    }
+
     fn decoder_landmark(&self) -> &'static str {
         HEAD
     }

@@ -33,6 +33,10 @@ impl Dialect for SwinUnetr {
         "layers1.0.blocks.0.norm1.weight"
     }
 
+    fn computes(&self) -> &'static [&'static str] {
+        &["patch_embed.", "layers"]
+    }
+
     fn decoder_landmark(&self) -> &'static str {
         "decoder1.conv_block.conv1.conv.weight"
     }
@@ -69,7 +73,7 @@ impl Dialect for SwinUnetr {
         Vec::new()
     }
 
-    fn assume(&self, shapes: &Shapes, model: &mut ModelConfig) -> Option<(&'static str, String)> {
+    fn assume(&self, shapes: &Shapes, model: &mut ModelConfig) -> Vec<(&'static str, String)> {
         let mut config = config(model);
         let (merging, said) = if shapes.older_names {
             (MergingOrder::Paper, "`paper`: the names are those of weights that were trained with it")
@@ -77,8 +81,12 @@ impl Dialect for SwinUnetr {
             (config.merging, "that of MONAI since 1.5; weights that were trained before want --set model.swin_unetr.merging=paper")
         };
         config.merging = merging;
+        let normalize = config.normalize;
         *model = ModelConfig::SwinUnetr(config);
-        Some(("merging", format!("no shape tells the order of the patch merging; assumed is {said}")))
+        vec![
+            ("merging", format!("no shape tells the order of the patch merging; assumed is {said}")),
+            ("normalize", format!("no shape tells whether feature maps are normalised; assumed is MONAI's default, normalize={normalize}")),
+        ]
     }
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {

@@ -32,6 +32,10 @@ impl Dialect for Unetr {
         "patch_embedding.position_embeddings"
     }
 
+    fn computes(&self) -> &'static [&'static str] {
+        &["patch_embedding.", "blocks.", "norm.", "cls_token"]
+    }
+
     fn decoder_landmark(&self) -> &'static str {
         LAST_LEVEL
     }

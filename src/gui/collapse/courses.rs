@@ -6,7 +6,7 @@ use egui_plot::{AxisHints, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoin
 use super::super::{Palette, marks};
 use super::measures::{Measure, measures};
 use super::place::{Place, measuring, stage_title};
-use crate::metrics::collapse::{Collapse, borders};
+use crate::metrics::collapse::{COLLAPSED_FROM, Collapse, HEALTHY_BELOW, THRESHOLDS};
 use crate::protocol::{RunState, StageKind, StageState};
 
 /// Points of a line: more than a plot has pixels show nothing more.
@@ -65,8 +65,6 @@ pub(super) struct Courses {
     /// Which measure the free plot shows.
     pub(super) chosen: usize,
     turned: Curves,
-    /// Where healthy ends, and where collapsed begins.
-    borders: [f64; 2],
     locks: Curves,
     free: Curves,
     spectrum: Curves,
@@ -77,14 +75,14 @@ impl Default for Courses {
     fn default() -> Self {
         let curves = || [Curves::default(), Curves::default(), Curves::default(), Curves::default()];
         let [turned, locks, free, spectrum] = curves();
-        Self { key: None, measures: Vec::new(), chosen: FREE, turned, borders: [0.0; 2], locks, free, spectrum, arms: Vec::new() }
+        Self { key: None, measures: Vec::new(), chosen: FREE, turned, locks, free, spectrum, arms: Vec::new() }
     }
 }
 
 impl Courses {
     /// Makes the lines anew where something has changed.
     pub(super) fn follow(&mut self, run: usize, state: &RunState, place: Place) {
-        let probes = measuring(state).map(|stage| stage.probes.len()).sum();
+        let probes = measuring(state).map(|stage| stage.probes.told()).sum();
         let baselines = state.baselines.len();
         let key = Key { run, place, probes, stages: state.stages.len(), baselines, chosen: self.chosen };
         if self.key.as_ref() == Some(&key) {
@@ -96,7 +94,6 @@ impl Courses {
         self.chosen = self.chosen.min(self.measures.len() - 1);
         self.arms = stages.iter().map(|stage| stage_title(stage)).collect();
         let untrained = state.baselines.get("untrained").and_then(|pair| place.numbers(pair));
-        self.borders = borders(untrained.unwrap_or(&Collapse::default()));
         let curves = |numbers: &[Drawn<'_>]| Curves {
             courses: numbers
                 .iter()
@@ -158,16 +155,17 @@ impl Courses {
     /// How much of a token its place decides, with the bands of the verdict.
     pub(super) fn turned(&self, ui: &mut Ui, height: f32) {
         let palette = Palette::of(ui);
-        let [drifting, collapsed] = self.borders;
         let bands = [
-            ("healthy", -0.05..=drifting, palette.good()),
-            ("drifting", drifting..=collapsed, palette.caution()),
-            ("collapsed", collapsed..=1.05, palette.bad()),
+            (format!("healthy below {HEALTHY_BELOW}"), -0.05..=HEALTHY_BELOW, palette.good()),
+            (format!("partly position-bound from {HEALTHY_BELOW}"), HEALTHY_BELOW..=COLLAPSED_FROM, palette.caution()),
+            (format!("collapsed from {COLLAPSED_FROM}"), COLLAPSED_FROM..=1.05, palette.bad()),
         ];
         title(
             ui,
             "Place decides (eta2 turned)",
-            "How much of a token its place in the crop alone decides. Low is healthy; the bands are those of the headline.",
+            &format!(
+                "How much of a token its place in the crop alone decides. Low is healthy; the bands are those of the headline, which asks the locks as well. {THRESHOLDS}"
+            ),
         );
         let last = self.turned.courses.iter().filter_map(|course| course.points.last()).map(|point| point.x).fold(0.0, f64::max);
         step_plot("turned", height, true).show(ui, |plot| {
@@ -176,7 +174,7 @@ impl Courses {
                 let span = Span::new("", range).axis(egui_plot::Axis::Y).fill(colour.gamma_multiply(BAND_ALPHA));
                 plot.span(span.border(Stroke::new(1.0, colour.gamma_multiply(0.35))));
                 let text = RichText::new(format!("{name} ")).small().color(colour);
-                plot.text(Text::new(name, PlotPoint::new(last, foot), text).anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
+                plot.text(Text::new(name.clone(), PlotPoint::new(last, foot), text).anchor(Align2::RIGHT_BOTTOM).allow_hover(false));
             }
             self.turned.draw(plot, palette);
         });
@@ -188,7 +186,7 @@ impl Courses {
         title(
             ui,
             "Mirrored: follows anatomy, sticks to place",
-            "Solid: the token moves along with the anatomy (anatomy lock): should be high. Dotted: it stays at its place (index lock): should be low.",
+            "Solid: the token moves along with the anatomy (anatomy lock): should be high. Dotted: it stays at its place (index lock): should be low. Tokens are bound to their place where the index lock is 0.5 or more, or 0.2 or more and no lower than the anatomy lock.",
         );
         step_plot("locks", height, true).show(ui, |plot| self.locks.draw(plot, palette));
     }

@@ -4,7 +4,11 @@ use eframe::egui::{Color32, Frame, Margin, Pos2, Rect, RichText, Sense, Shape, S
 
 use super::super::Palette;
 use crate::config::{PretrainConfig, Rotate};
-use crate::metrics::collapse::{Collapse, Judgement, LEAST_LOCK, Verdict, verdict};
+use crate::metrics::collapse::{Collapse, Judgement, THRESHOLDS, Verdict, verdict};
+use crate::report::wording::sentence;
+
+/// The least mask ratio that was tried; less is not advised.
+const LITTLE_MASKED: f64 = 0.25;
 
 /// Edge of the symbol in points.
 const SYMBOL: f32 = 54.0;
@@ -14,7 +18,7 @@ const SYMBOL: f32 = 54.0;
 pub(super) struct Headline {
     /// None where it cannot be judged.
     verdict: Option<Verdict>,
-    word: &'static str,
+    word: String,
     /// What it means.
     sentence: String,
     /// What to try.
@@ -24,32 +28,22 @@ pub(super) struct Headline {
 impl Headline {
     /// Of the numbers measured last, beside those of the untrained network.
     pub(super) fn of(now: &Collapse, untrained: &Collapse, config: &PretrainConfig) -> Self {
-        let Some(Judgement { verdict, sentence }) = verdict(now, untrained) else { return Self::not_judged(now) };
-        let word = match verdict {
-            Verdict::Healthy => "Healthy",
-            Verdict::Drifting => "Drifting",
-            Verdict::Collapsed => "Collapsed",
-        };
-        let follows_nothing = [now.index_lock, now.anatomy_lock].iter().all(|lock| lock.is_none_or(|lock| lock < LEAST_LOCK));
-        let advice = match verdict {
-            Verdict::Healthy if follows_nothing => "train longer. It is early: an untrained network reads the same.".to_owned(),
-            _ => advice(verdict, config),
-        };
-        Self { verdict: Some(verdict), word, sentence, advice }
+        let Some(Judgement { verdict, sentence: why }) = verdict(now, untrained) else { return Self::not_judged(now) };
+        Self { verdict: Some(verdict), word: sentence(verdict.word()), sentence: why, advice: advice(verdict, config) }
     }
 
     fn not_judged(now: &Collapse) -> Self {
         if now.uniformity.is_none() {
             return Self {
                 verdict: None,
-                word: "Not a number",
+                word: "Not a number".to_owned(),
                 sentence: "Some tokens were not finite numbers when they were measured: there is nothing to judge.".to_owned(),
                 advice: "Lower the learning rate (pretrain.optimiser.lr), or check the volumes with the check of the Run panel.".to_owned(),
             };
         }
         Self {
             verdict: None,
-            word: "Not judged",
+            word: "Not judged".to_owned(),
             sentence: "The turned volumes were not measured, and the verdict rests on them.".to_owned(),
             advice: "Measure the checkpoint again with this version.".to_owned(),
         }
@@ -57,7 +51,7 @@ impl Headline {
 
     /// Before anything was measured.
     pub(super) fn nothing(sentence: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: None, word: "Nothing measured yet", sentence: sentence.into(), advice: advice.into() }
+        Self { verdict: None, word: "Nothing measured yet".to_owned(), sentence: sentence.into(), advice: advice.into() }
     }
 
     /// Draws the card.
@@ -72,7 +66,10 @@ impl Headline {
                 ui.add_space(6.0);
                 ui.vertical(|ui| {
                     let size = if self.verdict.is_some() { 30.0 } else { 20.0 };
-                    ui.label(RichText::new(self.word).size(size).strong().color(colour));
+                    let word = ui.label(RichText::new(&self.word).size(size).strong().color(colour));
+                    if self.verdict.is_some() {
+                        word.on_hover_text(THRESHOLDS);
+                    }
                     if let Some(measured_at) = measured_at {
                         ui.label(RichText::new(measured_at).small());
                     }
@@ -90,35 +87,38 @@ impl Headline {
     }
 
     fn colour(&self, palette: Palette) -> Color32 {
-        match self.verdict {
-            Some(Verdict::Healthy) => palette.good(),
-            Some(Verdict::Drifting) => palette.caution(),
-            Some(Verdict::Collapsed) => palette.bad(),
-            None => palette.reference(),
-        }
+        self.verdict.map_or_else(|| palette.reference(), |verdict| palette.verdict(verdict))
     }
 }
 
-/// Rotation was the cure in the method's calibration; a weight of 5 alone changed nothing that could be measured.
+/// What may help, never what is so already. Rotation was the cure in the method's calibration; a weight of 5 changed nothing that
+/// could be measured; the less was masked, the less of a token its place decided.
 fn advice(verdict: Verdict, config: &PretrainConfig) -> String {
-    let turned = config.rotate != Rotate::Off;
-    let weight = config.weight;
+    let turns = config.task.turns_as_set();
     match verdict {
+        Verdict::Untrained => {
+            "train on, and look again later. If the run has ended, take more steps (pretrain.steps) or a larger learning \
+                               rate (pretrain.optimiser.lr)."
+                .to_owned()
+        }
         Verdict::Healthy => "nothing needs to change. Go on, and look again later: the loss does not tell.".to_owned(),
-        _ if !turned => "turn rotation on (pretrain.rotate: full). It is what cures this; raising w without it changes little.".to_owned(),
-        _ if weight < 50.0 => format!(
-            "rotation is on already. Raise w (now {weight}; 50 helped partly where 5 did not), take more volumes in a batch (now {}), \
-             or train longer.",
-            config.batch
-        ),
-        _ => format!(
-            "rotation is on and w is {weight} already. Take more volumes in a batch (now {}), or lower the learning rate.",
-            config.batch
-        ),
+        _ if turns && config.rotate == Rotate::Off => {
+            "turn rotation on (pretrain.rotate: full). It is what cures this; raising w without it changes little.".to_owned()
+        }
+        _ if turns && config.rotate == Rotate::InPlane => {
+            "turn volumes along all axes (pretrain.rotate: full); so far they are turned in plane.".to_owned()
+        }
+        _ if turns && config.mask_ratio > LITTLE_MASKED => {
+            format!(
+                "mask less (pretrain.mask_ratio, now {}): the less is masked, the less of a token its place decides.",
+                config.mask_ratio
+            )
+        }
+        _ => format!("take more volumes in a batch (pretrain.batch, now {}), or train longer.", config.batch),
     }
 }
 
-/// A shape of its own for each verdict: a tick, a triangle with a bar, a cross, a dot.
+/// A shape of its own for each verdict: a tick, a triangle with a bar, a cross, a ring with dots.
 fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, ground: Color32) -> Vec<Shape> {
     let (centre, radius) = (rect.center(), rect.width() / 2.0);
     let at = |x: f32, y: f32| centre + vec2(x, y) * radius;
@@ -126,7 +126,7 @@ fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, ground: Color32
     let disc = Shape::circle_filled(centre, radius * 0.95, colour);
     match verdict {
         Some(Verdict::Healthy) => vec![disc, line(vec![at(-0.45, 0.05), at(-0.12, 0.38), at(0.48, -0.34)])],
-        Some(Verdict::Drifting) => {
+        Some(Verdict::PartlyBound) => {
             let triangle = vec![at(0.0, -0.95), at(0.98, 0.82), at(-0.98, 0.82)];
             let bar = line(vec![at(0.0, -0.35), at(0.0, 0.28)]);
             vec![Shape::convex_polygon(triangle, colour, Stroke::NONE), bar, Shape::circle_filled(at(0.0, 0.56), radius * 0.12, ground)]
@@ -139,7 +139,7 @@ fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, ground: Color32
             let octagon = Shape::convex_polygon(corners.collect(), colour, Stroke::NONE);
             vec![octagon, line(vec![at(-0.38, -0.38), at(0.38, 0.38)]), line(vec![at(-0.38, 0.38), at(0.38, -0.38)])]
         }
-        None => {
+        Some(Verdict::Untrained) | None => {
             let ring = Shape::circle_stroke(centre, radius * 0.85, Stroke::new(radius * 0.12, colour));
             let dots = [-0.36, 0.0, 0.36].map(|x| Shape::circle_filled(at(x, 0.0), radius * 0.1, colour));
             std::iter::once(ring).chain(dots).collect()
@@ -150,6 +150,7 @@ fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, ground: Color32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PretextTask;
 
     fn numbers(eta2_turned: f64, index_lock: f64, anatomy_lock: f64) -> Collapse {
         Collapse {
@@ -162,23 +163,46 @@ mod tests {
         }
     }
 
+    const UNTRAINED: [f64; 3] = [0.134, 0.072, -0.026];
+
+    fn say([eta2_turned, index_lock, anatomy_lock]: [f64; 3], config: PretrainConfig) -> (String, String) {
+        let [a, b, c] = UNTRAINED;
+        let headline = Headline::of(&numbers(eta2_turned, index_lock, anatomy_lock), &numbers(a, b, c), &config);
+        (headline.word, headline.advice)
+    }
+
     #[test]
     fn what_to_try_depends_on_what_was_tried() {
-        let untrained = numbers(0.1, 0.05, 0.05);
-        let say = |now: &Collapse, rotate, weight| {
-            let headline = Headline::of(now, &untrained, &PretrainConfig { rotate, weight, ..PretrainConfig::default() });
-            (headline.word, headline.advice)
-        };
-        let (word, advice) = say(&numbers(0.99, 0.9, 0.0), Rotate::Off, 5.0);
+        let bound = [0.65, 0.5, 0.6];
+        let config = |rotate, mask_ratio| PretrainConfig { rotate, mask_ratio, ..PretrainConfig::default() };
+        let (word, advice) = say([0.99, 0.9, 0.0], config(Rotate::Off, 0.75));
         assert!(word == "Collapsed" && advice.contains("turn rotation on"), "{advice}");
-        let (word, advice) = say(&numbers(0.65, 0.5, 0.6), Rotate::Full, 5.0);
-        assert!(word == "Drifting" && advice.contains("Raise w (now 5"), "{advice}");
-        assert!(say(&numbers(0.99, 0.9, 0.0), Rotate::Full, 50.0).1.contains("batch"));
-        assert_eq!(say(&numbers(0.4, 0.2, 0.9), Rotate::Full, 5.0).0, "Healthy");
-        let (word, advice) = say(&numbers(0.12, 0.06, 0.02), Rotate::Full, 5.0);
-        assert!(word == "Healthy" && advice.contains("train longer"), "{advice}");
-        assert_eq!(say(&Collapse::default(), Rotate::Full, 5.0).0, "Not a number");
-        let without_turns = Collapse { eta2_turned: None, ..numbers(0.0, 0.0, 0.0) };
-        assert_eq!(say(&without_turns, Rotate::Full, 5.0).0, "Not judged");
+        let (word, advice) = say(bound, config(Rotate::Full, 0.75));
+        assert!(word == "Partly position-bound" && advice.contains("mask less") && advice.contains("0.75"), "{advice}");
+        assert!(say(bound, config(Rotate::InPlane, 0.75)).1.contains("all axes"));
+        let (_, advice) = say(bound, config(Rotate::Full, 0.25));
+        assert!(advice.contains("batch") && !advice.contains("mask"), "{advice}");
+        assert_eq!(say([0.4, 0.2, 0.9], config(Rotate::Full, 0.75)).0, "Healthy");
+    }
+
+    #[test]
+    fn advice_never_names_what_is_so_already() {
+        for now in [UNTRAINED, [0.163, 0.101, 0.047], [0.453, 0.372, 0.015], [0.528, 0.516, 0.924], [0.99, 0.98, 0.0]] {
+            let turned = PretrainConfig { rotate: Rotate::Full, ..PretrainConfig::default() };
+            let (word, advice) = say(now, turned.clone());
+            assert!(!advice.contains("rotat"), "{word}: {advice}");
+            // Cut-outs are turned and cut out as the task has it, whatever is set.
+            let (word, advice) = say(now, PretrainConfig { task: PretextTask::Rcr, rotate: Rotate::Off, ..turned });
+            assert!(!advice.contains("rotat"), "{word}: {advice}");
+        }
+        let (word, advice) = say([0.137, 0.075, -0.021], PretrainConfig::default());
+        assert!(word == "Not trained yet" && advice.contains("train on"), "{advice}");
+    }
+
+    #[test]
+    fn numbers_that_are_missing_are_not_judged() {
+        let of = |now: &Collapse| Headline::of(now, &numbers(0.1, 0.05, 0.05), &PretrainConfig::default()).word;
+        assert_eq!(of(&Collapse::default()), "Not a number");
+        assert_eq!(of(&Collapse { eta2_turned: None, ..numbers(0.0, 0.0, 0.0) }), "Not judged");
     }
 }

@@ -6,6 +6,7 @@ use eframe::egui::{
 };
 
 use super::super::slice::heat_colour;
+use crate::gui::pointer::held_at;
 use crate::metrics::collapse::TokenMaps;
 
 /// Width of the colour bar in points.
@@ -77,7 +78,7 @@ impl HeatMap {
         if let Some([row, column]) = under {
             hovered(&response, maps, grid, [row, column]);
         }
-        let clicked = response.clicked().then(|| response.interact_pointer_pos()).flatten().and_then(|at| lines.cell(at));
+        let clicked = response.clicked().then(|| held_at(ui, &response)).flatten().and_then(|at| lines.cell(at));
         clicked.map(|[row, column]| [maps.places[row], maps.places[column]])
     }
 }

@@ -1,4 +1,4 @@
-//! Encoders that are known to be healthy, drifting or collapsed: tokens made of a code of their place, of the anatomy there, and of
+//! Encoders that are known to be healthy, partly position-bound or collapsed: tokens made of a code of their place, of the anatomy there, and of
 //! the volume's own, measured as any other.
 
 use std::sync::{Arc, OnceLock};
@@ -25,7 +25,7 @@ const PROBES: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Healthy,
-    Drifting,
+    PartlyBound,
     Collapsed,
 }
 
@@ -39,7 +39,7 @@ impl Kind {
     fn mix(self) -> Mix {
         match self {
             Self::Healthy => Mix([0.4, 0.8, 0.8, 0.25]),
-            Self::Drifting => Mix([0.95, 0.7, 0.4, 0.35]),
+            Self::PartlyBound => Mix([0.95, 0.7, 0.4, 0.35]),
             Self::Collapsed => Mix([1.0, 0.06, 0.05, 0.06]),
         }
     }

@@ -124,7 +124,7 @@ impl CollapsePanel {
             for stage in stages.iter().filter(|_| stages.len() > 1) {
                 let title = stage_title(stage);
                 let response = ui.selectable_label(shown.as_ref() == Some(&stage.stage), title);
-                let probes = stage.probes.len();
+                let probes = stage.probes.told();
                 if response.on_hover_text(format!("{probes} measurements, {} of {} steps", stage.done, stage.total)).clicked() {
                     self.stage = Some(stage.stage.clone());
                 }
@@ -162,7 +162,7 @@ impl CollapsePanel {
 
     /// The headline, made anew with each measurement.
     fn headline(&mut self, run: &OpenRun, stage: &StageState, place: Place) -> Headline {
-        let key = (run.folder.root().to_owned(), stage.stage.clone(), place, stage.probes.len());
+        let key = (run.folder.root().to_owned(), stage.stage.clone(), place, stage.probes.told());
         if let Some((known, headline)) = &self.headline
             && *known == key
         {

@@ -7,6 +7,7 @@ use super::super::Palette;
 use super::super::slice::heat_colour;
 use super::Chosen;
 use super::heat_map::place_name;
+use crate::gui::pointer::held_at;
 use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 
@@ -98,7 +99,7 @@ impl Scatter {
         if let Some(token) = response.hover_pos().and_then(|at| nearest(&drawn.transform, maps, at)) {
             tooltip(&response, preview, token);
         }
-        response.clicked().then(|| response.interact_pointer_pos()).flatten().and_then(|at| nearest(&drawn.transform, maps, at))
+        response.clicked().then(|| held_at(ui, &response)).flatten().and_then(|at| nearest(&drawn.transform, maps, at))
     }
 
     /// Groups points by their looks.

@@ -79,7 +79,7 @@ fn the_panel_in_its_telling_states() {
         harness.run_steps(3);
         harness.snapshot(format!("collapse_empty_{name}"));
         results.extend_harness(&mut harness);
-        for (kind, title) in [(Kind::Healthy, "healthy"), (Kind::Drifting, "drifting"), (Kind::Collapsed, "collapsed")] {
+        for (kind, title) in [(Kind::Healthy, "healthy"), (Kind::PartlyBound, "partly_bound"), (Kind::Collapsed, "collapsed")] {
             let mut harness = opened(theme, run(kind, false));
             choose(&mut harness, 1, 22);
             harness.snapshot(format!("collapse_{title}_{name}"));
@@ -98,7 +98,7 @@ fn the_panel_fits_a_small_window() {
     if !has_gpu() {
         return;
     }
-    let mut harness = opened(ThemeChoice::Dark, run(Kind::Drifting, true));
+    let mut harness = opened(ThemeChoice::Dark, run(Kind::PartlyBound, true));
     harness.set_size(vec2(1100.0, 700.0));
     harness.run_steps(3);
     harness.snapshot("collapse_small_dark");
@@ -111,7 +111,7 @@ fn a_headline_says_in_a_word_what_the_numbers_mean() {
     }
     for (kind, word, hint) in [
         (Kind::Healthy, "Healthy", "Go on"),
-        (Kind::Drifting, "Drifting", "turn rotation on (pretrain"),
+        (Kind::PartlyBound, "Partly position-bound", "turn rotation on (pretrain"),
         (Kind::Collapsed, "Collapsed", "turn rotation on (pretrain"),
     ] {
         let harness = opened(ThemeChoice::Dark, run(kind, false));
@@ -187,7 +187,9 @@ fn stages_and_places_can_be_chosen() {
     assert_ne!(harness.state().collapse.tokens.maps().map(|(maps, _)| maps.range()), seen, "the maps are of the encoder's tokens");
 
     let mut alone = run(Kind::Healthy, false);
-    alone.job.state.stages[0].probes.iter_mut().for_each(|(_, pair)| pair.projected = None);
+    let stage = &mut alone.job.state.stages[0];
+    let probes = std::mem::take(&mut stage.probes);
+    probes.iter().for_each(|(step, pair)| stage.probes.push((*step, crate::protocol::CollapsePair { projected: None, ..pair.clone() })));
     let mut harness = opened(ThemeChoice::Dark, alone);
     harness.get_by_label("Projected tokens").click();
     harness.run_steps(2);
@@ -212,7 +214,7 @@ fn numbers_and_maps_arrive_while_a_run_is_at_work() {
         worker.tell(0.0, event.clone());
     }
     harness.run_steps(3);
-    harness.get_by_label("Healthy");
+    harness.get_by_label("Not trained yet");
     assert!(harness.query_all_by_label_contains("They come with the next measurement").count() > 0);
     for event in &events[probes[0] + 1..=probes[probes.len() - 1]] {
         worker.tell(1.0, event.clone());
@@ -225,7 +227,7 @@ fn numbers_and_maps_arrive_while_a_run_is_at_work() {
 
 #[test]
 fn made_up_encoders_are_what_they_are_called() {
-    for (kind, word) in [(Kind::Healthy, "Healthy"), (Kind::Drifting, "Drifting"), (Kind::Collapsed, "Collapsed")] {
+    for (kind, word) in [(Kind::Healthy, "Healthy"), (Kind::PartlyBound, "PartlyBound"), (Kind::Collapsed, "Collapsed")] {
         let state = state(&[("plain", kind)]);
         let stage = &state.stages[0];
         for place in Place::ALL {

@@ -7,7 +7,7 @@ use egui_plot::{AxisHints, FilledArea, HoverPosition, Line, LineStyle, MarkerSha
 
 use super::super::{Desk, Palette, marks};
 use crate::config::DataSource;
-use crate::protocol::{ArmScores, MaskPoint, StageKind};
+use crate::protocol::{MaskPoint, StageKind, mean_dice};
 
 /// A number of a point.
 struct Number {
@@ -162,7 +162,7 @@ impl Dice {
                 let from = arm.and_then(|arm| arm.from.as_ref());
                 let pretraining = run.config.arms.pretrain.iter().find(|arm| Some(&arm.name) == from);
                 let Some(config) = pretraining.and_then(|arm| run.config.with_arm(arm).ok()) else { continue };
-                let Some(dice) = ArmScores::new(&stage.scores).dice_mean else { continue };
+                let Some(dice) = mean_dice(&stage.scores) else { continue };
                 self.points.push((config.pretrain.mask_ratio, dice, format!("{}, {}", run.state().name, stage.stage.arm)));
             }
         }

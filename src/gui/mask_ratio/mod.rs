@@ -17,7 +17,7 @@ use eframe::egui::{self, RichText, ScrollArea, Ui};
 
 use super::slice::Plane;
 use super::{Desk, Palette};
-use crate::config::DataSource;
+use crate::config::{DataSource, hidden_cells};
 use crate::protocol::{Stage, StageKind};
 use panes::Panes;
 use source::{Setting, Source, Wanted, arms};
@@ -173,9 +173,9 @@ impl MaskRatioPanel {
             self.ratio = Some(ratio);
             if let Some(drawn) = self.source.drawn() {
                 let cells: usize = drawn.cells().iter().product();
-                let hidden = (ratio * cells as f64).floor();
+                let hidden = hidden_cells(ratio, cells);
                 let [d, h, w] = drawn.cell;
-                ui.label(format!("{hidden:.0} of {cells} cells of {d} x {h} x {w} voxels hidden"));
+                ui.label(format!("{hidden} of {cells} cells of {d} x {h} x {w} voxels hidden"));
             }
             if let Some(own) = own
                 && (ratio - own).abs() > 1e-9

@@ -309,7 +309,15 @@ mod tests {
             notes: Vec::new(),
         };
         let rows = vec![row("a", [100, 2, 2]), row("b", [9, 2, 2]), row("c", [20, 2, 2])];
-        let report = CheckReport { name: String::new(), channels: Vec::new(), labels: BTreeMap::new(), rows, problems: Vec::new() };
+        let report = CheckReport {
+            name: String::new(),
+            channels: Vec::new(),
+            labels: BTreeMap::new(),
+            rows,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            equal_images: Vec::new(),
+        };
         let mut table = CaseTable::new(&report);
         table.sort(Key::Shape);
         assert_eq!(table.order, [1, 2, 0], "by number, not by letters");

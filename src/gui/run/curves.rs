@@ -59,7 +59,14 @@ impl Curves {
                 }
             }
             let mut raw = !self.raw_hidden;
-            if !kinds.is_empty() && ui.checkbox(&mut raw, "Every step").on_hover_text("Faint, behind the running mean").changed() {
+            let sizes = runs.iter().flat_map(|run| run.state().stages.iter().map(|stage| stage.steps.group_size()));
+            let hint = match sizes.max() {
+                Some(size) if size > 1 => {
+                    format!("Faint, behind the running mean; in long trainings up to {size} steps are one point, their mean")
+                }
+                _ => "Faint, behind the running mean".to_owned(),
+            };
+            if !kinds.is_empty() && ui.checkbox(&mut raw, "Every step").on_hover_text(hint).changed() {
                 self.raw_hidden = !raw;
             }
         });

@@ -116,6 +116,7 @@ impl OpenData {
 pub(super) fn headline(report: &CheckReport) -> String {
     let labelled = report.rows.iter().filter(|row| row.labels.is_some()).count();
     let problems = match report.problems.len() {
+        0 if !report.equal_images.is_empty() => format!("{} more than once", count(report.equal_images.len(), "image")),
         0 => "no problems".to_owned(),
         found => match report.unusable().len() {
             0 => count(found, "problem"),

@@ -120,7 +120,7 @@ fn sort(path: &Path) -> Chosen {
     } else if StudyFolder::new(path).holds_study() {
         Chosen::Study(path.to_owned())
     } else if path.extension().is_some_and(|extension| extension == "ron") {
-        let is_study = std::fs::read_to_string(path).is_ok_and(|text| StudyConfig::is_in(&text));
+        let is_study = crate::text_file::read(path).is_ok_and(|text| StudyConfig::is_in(&text));
         if is_study { Chosen::Study(path.to_owned()) } else { Chosen::Config(path.to_owned()) }
     } else {
         Chosen::Dataset(DatasetAt::look(path))

@@ -189,6 +189,9 @@ pub(super) fn notices(ui: &mut Ui, state: &RunState) {
                     .id_salt("more notices")
                     .show(ui, |ui| all[NOTICES..].iter().for_each(|notice| line(ui, notice)));
             }
+            if state.notices_left_out > 0 {
+                card::note(ui, format!("{} more between them: in events.jsonl alone.", state.notices_left_out));
+            }
         }
         if !transfers.is_empty() {
             card::title(ui, "Encoders taken over");

@@ -7,13 +7,13 @@ use eframe::egui::{self, Align, Grid, Layout, RichText, ScrollArea, Ui};
 
 use super::card;
 use super::curves::arms;
-use crate::config::RunConfig;
+use crate::config::{DistanceUnit, RunConfig};
 use crate::gui::{Background, OpenRun, Palette, Panel};
-use crate::metrics::collapse::{Judgement, Verdict, verdict};
-use crate::protocol::{RunState, StageKind, StageState};
+use crate::metrics::collapse::{Judgement, THRESHOLDS, verdict};
+use crate::protocol::{RunState, StageKind, StageState, Thinned};
 use crate::report::findings::Findings;
-use crate::report::wording::{NOTHING, distance, or_nothing, share};
-use crate::report::{Place, labels, tested, unit};
+use crate::report::wording::{NOTHING, or_nothing, share};
+use crate::report::{Place, best, hd95, labels, shared_unit, tested};
 
 /// One arm's line of the table of scores, in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,10 @@ struct Judged {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Results {
     labels: Vec<String>,
-    unit: &'static str,
+    /// Unit of the distances, where all arms share it.
+    unit: Option<DistanceUnit>,
+    /// The arm with the highest Dice, where one can be named.
+    best: Option<String>,
     /// The table of scores.
     pub(super) scores: Vec<ScoreLine>,
     judged: Vec<Judged>,
@@ -69,13 +72,14 @@ impl Results {
     pub(super) fn new(config: &RunConfig, state: &RunState) -> Self {
         let tested = tested(config, state);
         let labels: Vec<&str> = labels(&tested);
+        let unit = shared_unit(&tested);
         let names = arms(state);
         let scores = tested.iter().map(|arm| ScoreLine {
             arm: arm.name.to_owned(),
             colour: names.iter().position(|name| *name == arm.folder).unwrap_or(0),
             dice: or_nothing(arm.means.dice_mean, share),
             by_label: labels.iter().map(|label| or_nothing(arm.means.dice.get(*label).copied(), share)).collect(),
-            hd95: or_nothing(arm.means.hd95_mm_mean, distance),
+            hd95: hd95(arm, unit),
             cases: arm.means.cases.to_string(),
             one_sided: arm.means.one_sided.to_string(),
         });
@@ -90,7 +94,8 @@ impl Results {
             if state.outcome.is_some() && !tested.is_empty() { Findings::new(config, state) } else { Findings::default() };
         Self {
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-            unit: unit(&config.evaluate),
+            unit,
+            best: best(&tested).map(|arm| arm.name.to_owned()),
             scores: scores.collect(),
             judged: judged.collect(),
             dice,
@@ -113,16 +118,15 @@ impl Results {
         ScrollArea::horizontal().id_salt("scores").show(ui, |ui| {
             Grid::new("scores").striped(true).spacing([18.0, 6.0]).show(ui, |ui| {
                 let titles = ["Arm", "Mean Dice"].into_iter().chain(self.labels.iter().map(String::as_str));
-                let hd95 = format!("HD95, {}", self.unit);
+                let hd95 = self.unit.map_or_else(|| "HD95".to_owned(), |unit| format!("HD95, {}", unit.word()));
                 titles.chain([hd95.as_str(), "Cases", "One-sided"]).for_each(|title| {
                     ui.label(card::quiet(ui, title).small());
                 });
                 ui.end_row();
-                let best = self.scores.iter().map(|line| line.dice.as_str()).filter(|dice| *dice != NOTHING).max();
                 for line in &self.scores {
                     arm_name(ui, &line.arm, line.colour);
                     let dice = RichText::new(&line.dice).monospace();
-                    ui.label(if best == Some(&line.dice) { dice.strong() } else { dice });
+                    ui.label(if self.best.as_ref() == Some(&line.arm) { dice.strong() } else { dice });
                     for cell in line.by_label.iter().chain([&line.hd95, &line.cases, &line.one_sided]) {
                         ui.label(RichText::new(cell).monospace());
                     }
@@ -154,16 +158,12 @@ impl Results {
             });
             let palette = Palette::of(ui);
             for Judged { arm, judgement } in &self.judged {
-                let (word, colour) = match judgement.verdict {
-                    Verdict::Healthy => ("healthy", palette.good()),
-                    Verdict::Drifting => ("drifting", palette.caution()),
-                    Verdict::Collapsed => ("collapsed", palette.bad()),
-                };
+                let colour = palette.verdict(judgement.verdict);
                 ui.horizontal_wrapped(|ui| {
                     if !arm.is_empty() {
                         ui.strong(arm);
                     }
-                    ui.label(RichText::new(word).strong().color(colour));
+                    ui.label(RichText::new(judgement.verdict.word()).strong().color(colour)).on_hover_text(THRESHOLDS);
                     ui.label(&judgement.sentence);
                 });
             }
@@ -210,18 +210,18 @@ impl ResultsCache {
 
 fn basis(state: &RunState) -> Basis {
     let scored = state.stages.iter().map(|stage| stage.scores.len()).sum();
-    let probed = state.stages.iter().map(|stage| stage.probes.len()).sum();
+    let probed = state.stages.iter().map(|stage| stage.probes.told()).sum();
     (scored, probed, state.outcome.is_some())
 }
 
-/// A copy without the steps, of which there may be hundreds of thousands.
+/// A copy without the steps, of which there may be thousands.
 fn without_steps(state: &RunState) -> RunState {
     let light = |stage: &StageState| StageState {
         stage: stage.stage.clone(),
-        steps: Vec::new(),
+        steps: Thinned::default(),
         probes: stage.probes.clone(),
         mask_points: Vec::new(),
-        validations: Vec::new(),
+        validations: Thinned::default(),
         checkpoints: Vec::new(),
         transfer: stage.transfer.clone(),
         scores: stage.scores.clone(),
@@ -234,6 +234,7 @@ fn without_steps(state: &RunState) -> RunState {
         stages: state.stages.iter().map(light).collect(),
         baselines: state.baselines.clone(),
         notices: Vec::new(),
+        notices_left_out: 0,
         secs: state.secs,
         outcome: state.outcome.clone(),
     }
@@ -254,13 +255,13 @@ pub(super) fn side_by_side(ui: &mut Ui, ctx: &egui::Context, runs: &[&OpenRun], 
                 let names = arms(state);
                 let scores = cache.of(ctx, run).map(|results| (results.scores.clone(), results.unit));
                 for (index, arm) in names.iter().enumerate() {
-                    let (lines, unit) = scores.as_ref().map_or((&[][..], ""), |(lines, unit)| (lines.as_slice(), *unit));
+                    let (lines, unit) = scores.as_ref().map_or((&[][..], None), |(lines, unit)| (lines.as_slice(), *unit));
                     let line = lines.iter().find(|line| line.colour == index);
                     let cell = |value: fn(&ScoreLine) -> &String| line.map_or_else(|| NOTHING.to_owned(), |line| value(line).clone());
                     ui.label(run.name());
                     arm_name(ui, if arm.is_empty() { "this run" } else { arm }, first + index);
                     let hd95 = cell(|line| &line.hd95);
-                    let hd95 = if hd95 == NOTHING { hd95 } else { format!("{hd95} {unit}") };
+                    let hd95 = unit.filter(|_| hd95 != NOTHING).map_or_else(|| hd95.clone(), |unit| format!("{hd95} {}", unit.word()));
                     let loss = last_loss(state, arm).map_or_else(|| NOTHING.to_owned(), |loss| format!("{loss:.3}"));
                     for text in [cell(|line| &line.dice), hd95, cell(|line| &line.cases), loss, time(state, arm)] {
                         ui.label(RichText::new(text).monospace());

@@ -131,7 +131,9 @@ fn work(ui: &mut Ui, draft: &mut Draft, wish: &mut Option<Wish>) {
                 (Work::Pretrain, "Pre-train", "Pre-training alone; no labels are needed"),
                 (Work::Finetune, "Fine-tune", "Fine-tuning alone, from a checkpoint or from scratch, then the test cases"),
             ] {
-                ui.selectable_value(&mut draft.work, work, word).on_hover_text(hint);
+                if ui.selectable_value(&mut draft.work, work, word).on_hover_text(hint).changed() {
+                    draft.changed();
+                }
             }
         });
     });

@@ -4,20 +4,20 @@ use std::path::PathBuf;
 
 use eframe::egui;
 
-use super::case::{Wanted, read};
-use super::layer::looks_like_labels;
+use super::case::{Notice, Wanted, read};
+use super::dialog::ask;
+use super::doubt::{Sorted, sort};
 use super::segmenting::{Offered, named, source};
 use super::welcome::{Choice, Dropped, dropped};
-use super::{Arriving, KEEP_VOXELS, Pending, SegmentationPanel};
+use super::{Arriving, Failed, Pending, SegmentationPanel};
 use crate::config::DataSource;
 use crate::gui::{Background, Desk};
-use crate::volume::nifti;
 
 /// Something that replaces what is open, or its segmentation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Deed {
     /// Open an image, with label maps over it.
-    Open(Box<Wanted>, Vec<PathBuf>),
+    Open(Box<Wanted>),
     /// Segment the open case.
     Segment(Offered),
     /// Take the segmentation off.
@@ -36,14 +36,6 @@ pub(super) enum Picked {
     Dataset(PathBuf),
     /// A checkpoint's or a run's folder.
     Checkpoint(PathBuf),
-}
-
-/// Dropped volumes, told apart.
-pub(super) struct Sorted {
-    images: Vec<PathBuf>,
-    labels: Vec<PathBuf>,
-    /// The label maps' grid, if they share one.
-    shape: Option<[usize; 3]>,
 }
 
 /// Asks for files of one kind.
@@ -66,7 +58,7 @@ impl SegmentationPanel {
         let Some(case) = dataset.cases.get(index) else { return };
         let arms = self.list.run(desk).map(|run| (&run.folder, super::scores::arms(run.state())));
         let wanted = Wanted::case(dataset, case, arms.as_ref().map(|(folder, arms)| (*folder, arms.as_slice())));
-        self.ask_or_do(ctx, Deed::Open(Box::new(wanted), Vec::new()), desk);
+        self.ask_or_do(ctx, Deed::Open(Box::new(wanted)), desk);
     }
 
     /// Does it, unless a segmentation would be lost; then the user is asked first.
@@ -97,14 +89,14 @@ impl SegmentationPanel {
 
     fn carry_out(&mut self, ctx: &egui::Context, deed: Deed, desk: &Desk) {
         match deed {
-            Deed::Open(wanted, labels) => self.read(ctx, *wanted, labels, desk),
+            Deed::Open(wanted) => self.read(ctx, *wanted, desk),
             Deed::Segment(offered) => {
                 if self.reading.is_some() {
                     self.notice = Some("Another volume is being read; segment it when it is there.".to_owned());
                     return;
                 }
-                let (Some(case), Some(wanted)) = (&mut self.open, &self.wanted) else { return };
-                let source = source(&wanted.title, &wanted.images);
+                let Some(case) = &mut self.open else { return };
+                let source = source(&case.title, &case.images);
                 self.views.shown = Some(self.segmenting.start(case, source, offered, desk));
                 self.strip.clear();
             }
@@ -122,30 +114,28 @@ impl SegmentationPanel {
         }
     }
 
-    fn read(&mut self, ctx: &egui::Context, wanted: Wanted, labels: Vec<PathBuf>, desk: &Desk) {
+    /// Reads an image; what is open stays until it is there.
+    fn read(&mut self, ctx: &egui::Context, wanted: Wanted, desk: &Desk) {
         let Some(gpu) = desk.gpu.clone() else {
-            self.failure = Some("The window has no graphics device to draw slices with. Update the graphics driver, or install a software one (Mesa's lavapipe)".to_owned());
+            let cause = "The window has no graphics device to draw slices with. Update the graphics driver, or install a software one (Mesa's lavapipe)";
+            self.failed = Some(Failed { wanted, cause: cause.to_owned() });
             return;
         };
-        self.failure = None;
-        if self.open.as_ref().is_some_and(|case| case.ground.scan.volume.voxels.len() > KEEP_VOXELS) {
-            self.open = None;
-        }
+        self.failed = None;
         let asked = wanted.clone();
-        self.wanted = Some(wanted);
-        self.reading = Some(Arriving { work: Background::start(ctx, move || read(&asked, &gpu)), labels });
+        self.reading = Some(Arriving { wanted, work: Background::start(ctx, move || read(&asked, &gpu)) });
     }
 
-    /// Opens image files: one with all channels, or one for each.
-    pub(super) fn open_files(&mut self, ctx: &egui::Context, (files, labels): (&[PathBuf], Vec<PathBuf>), desk: &mut Desk) {
-        if let Some(first) = files.first() {
-            desk.settings.remember_volume(first);
-            self.ask_or_do(ctx, Deed::Open(Box::new(Wanted::files(files)), labels), desk);
+    /// Opens image files, one with all channels or one for each, with label maps over them.
+    pub fn open_files(&mut self, ctx: &egui::Context, (images, labels): (&[PathBuf], Vec<PathBuf>), desk: &Desk) {
+        if !images.is_empty() {
+            self.ask_or_do(ctx, Deed::Open(Box::new(Wanted::files(images, labels))), desk);
         }
     }
 
     /// Obeys a button of the empty panel.
-    pub(super) fn choose(&mut self, ctx: &egui::Context, choice: Choice, desk: &mut Desk) {
+    pub(super) fn choose(&mut self, ctx: &egui::Context, choice: Choice, desk: &Desk) {
+        self.notice = None;
         match choice {
             Choice::Open => self.pick(ctx, Pick::Image),
             Choice::OpenFolder => self.pick(ctx, Pick::Dataset),
@@ -155,8 +145,8 @@ impl SegmentationPanel {
             }
             Choice::Recent(file) => self.open_files(ctx, (&[file], Vec::new()), desk),
             Choice::Again => {
-                if let Some(wanted) = self.wanted.clone() {
-                    self.ask_or_do(ctx, Deed::Open(Box::new(wanted), Vec::new()), desk);
+                if let Some(failed) = &self.failed {
+                    self.ask_or_do(ctx, Deed::Open(Box::new(failed.wanted.clone())), desk);
                 }
             }
         }
@@ -168,79 +158,83 @@ impl SegmentationPanel {
             return;
         }
         self.picking = Some(Background::start(ctx, move || {
-            let files = |title: &str| rfd::FileDialog::new().set_title(title).add_filter("NIfTI", &["nii", "gz"]);
+            let files = |title: &str| rfd::FileDialog::new().set_title(title).add_filter("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
             let folder = |title: &str| rfd::FileDialog::new().set_title(title).pick_folder();
-            match pick {
+            ask(|| match pick {
                 Pick::Image => files("Open an image: one file, or one for each channel").pick_files().map(Picked::Images),
                 Pick::Labels => files("Open label maps of the open image").pick_files().map(Picked::Labels),
                 Pick::Dataset => folder("Open a dataset: the folder with dataset.json or imagesTr").map(Picked::Dataset),
                 Pick::Checkpoint => folder("Segment with: the folder of a run or a checkpoint").map(Picked::Checkpoint),
-            }
+            })
         }));
     }
 
     /// Takes in what dialogs and the sorting of dropped files gave.
     pub(super) fn poll_choices(&mut self, ctx: &egui::Context, desk: &mut Desk) {
         if self.picking.as_mut().is_some_and(Background::poll) {
-            match self.picking.take().and_then(Background::take).flatten() {
+            let picked = self.picking.take().and_then(Background::take).unwrap_or(Ok(None));
+            match picked.unwrap_or_else(|why| {
+                let instead = "Drop the file or folder on the window instead, or start `simtrot view FILE`";
+                self.notice = Some(format!("Nothing was opened: {why}. {instead}."));
+                None
+            }) {
                 Some(Picked::Images(files)) => self.open_files(ctx, (&files, Vec::new()), desk),
-                Some(Picked::Labels(files)) => files.into_iter().for_each(|file| self.lay_over(file)),
+                Some(Picked::Labels(files)) => files.into_iter().for_each(|file| self.lay_over(ctx, file)),
                 Some(Picked::Dataset(folder)) => self.list.list(ctx, DataSource::Dataset(folder)),
                 Some(Picked::Checkpoint(folder)) => self.ask_or_do(ctx, Deed::Segment((named(&folder), folder)), desk),
                 None => {}
             }
         }
-        if self.sorting.as_mut().is_some_and(Background::poll)
-            && let Some(Sorted { images, labels, shape }) = self.sorting.take().and_then(Background::take)
-        {
-            let here = self.open.as_ref().map(|case| case.ground.scan.volume.grid.shape);
-            if !images.is_empty() {
-                self.open_files(ctx, (&images, labels), desk);
-            } else if here.is_some() && here == shape {
-                labels.into_iter().for_each(|file| self.lay_over(file));
-            } else {
-                // Label maps of another image: worth looking at by themselves.
-                self.open_files(ctx, (&labels[..labels.len().min(1)], Vec::new()), desk);
+        if self.sorting.as_mut().is_some_and(Background::poll) {
+            match self.sorting.take().and_then(Background::take) {
+                Some(Ok(sorted)) if sorted.unclear.is_empty() => self.take_sorted(ctx, sorted, desk),
+                Some(Ok(sorted)) => self.doubt = Some(sorted),
+                Some(Err(why)) => self.notice = Some(why),
+                None => self.notice = Some("Reading the dropped files ended by a fault of the program; try again.".to_owned()),
             }
         }
     }
 
+    /// Opens images and lays label maps over them, or over the open image.
+    pub(super) fn take_sorted(&mut self, ctx: &egui::Context, sorted: Sorted, desk: &Desk) {
+        let Sorted { images, labels, .. } = sorted;
+        if !images.is_empty() {
+            self.open_files(ctx, (&images, labels), desk);
+        } else if let Some(arriving) = &mut self.reading {
+            self.notice = Some(format!("Taken for label maps of {}, which is being read.", arriving.wanted.title));
+            arriving.wanted.overlays.extend(labels);
+        } else if self.open.is_some() {
+            for file in labels {
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                self.lay_over(ctx, file.clone());
+                if let Some(case) = &mut self.open {
+                    case.notices.push(Notice { text: format!("{name} was taken for a label map."), taken_for_labels: Some(file) });
+                }
+            }
+        } else {
+            self.notice = Some("Label maps lie over an image: open their image first, or one of them by itself.".to_owned());
+        }
+    }
+
     /// Puts a label map over the open image.
-    fn lay_over(&mut self, file: PathBuf) {
-        let Some(case) = &mut self.open else { return };
-        self.notice = Some(format!("{} lies over the image as labels.", file.file_name().unwrap_or_default().to_string_lossy()));
-        let index = case.add_file(file);
-        self.views.shown = Some(case.layers[index].title.clone());
-        self.strip.clear();
+    fn lay_over(&mut self, ctx: &egui::Context, file: PathBuf) {
+        if let Some(case) = &mut self.open {
+            case.add_file(ctx, file);
+        }
     }
 
     /// Takes files that were dropped on the window.
-    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], desk: &mut Desk) {
-        self.offer = None;
+    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], desk: &Desk) {
+        (self.offer, self.notice) = (None, None);
         match dropped(paths) {
             Dropped::Volumes(files) if files.len() == 1 && self.open.is_none() => self.open_files(ctx, (&files, Vec::new()), desk),
             Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
             Dropped::Dataset(folder) => self.list.list(ctx, DataSource::Dataset(folder)),
             Dropped::Unknown(path) => {
-                let text = "is neither a NIfTI file (.nii, .nii.gz) nor the folder of a dataset, a run or a checkpoint";
+                let text = "is neither a NIfTI file (.nii, .nii.gz, .hdr with .img) nor the folder of a dataset, a run or a checkpoint";
                 self.notice = Some(format!("{} {text}.", path.display()));
             }
             offer => self.offer = Some(offer),
         }
     }
-}
-
-/// Tells images and label maps apart. What cannot be read counts as an image: opening it tells why.
-fn sort(files: Vec<PathBuf>) -> Sorted {
-    let mut sorted = Sorted { images: Vec::new(), labels: Vec::new(), shape: None };
-    for file in files {
-        match nifti::read(&file) {
-            Ok(scan) if looks_like_labels(&scan) => {
-                sorted.shape = Some(scan.volume.grid.shape);
-                sorted.labels.push(file);
-            }
-            _ => sorted.images.push(file),
-        }
-    }
-    sorted
 }

@@ -1,19 +1,22 @@
 //! The open case: its image, its label maps, and what the user set for it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use eframe::egui;
 use eframe::egui_wgpu::RenderState;
 
 use super::classes::{Classes, snapshot};
+use super::content::{Content, content};
 use super::histogram::Histogram;
 use super::layer::{Ground, Kind, Labels, Layer, Reading, SEGMENTED};
 use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel, WindowPreset};
+use crate::gui::theme::colour;
 use crate::gui::{Background, OpenRun};
 use crate::protocol::{RunFolder, StageKind};
-use crate::volume::source::load_image;
+use crate::volume::note::lines;
+use crate::volume::source::load_image_to_view;
 use crate::volume::{CaseSource, DataError, Dataset, Scan, VolumeSource};
 
 /// What to open.
@@ -33,20 +36,24 @@ pub(super) struct Wanted {
     pub(super) channels: Vec<String>,
     /// Whether it is a case of the list; otherwise files by themselves.
     pub(super) listed: bool,
+    /// Label maps to lay over it.
+    pub(super) overlays: Vec<PathBuf>,
 }
 
 impl Wanted {
-    /// Files outside any dataset: one with all channels, or one for each.
-    pub(super) fn files(files: &[PathBuf]) -> Self {
+    /// Files outside any dataset: one with all channels, or one for each; and label maps over them.
+    pub(super) fn files(files: &[PathBuf], overlays: Vec<PathBuf>) -> Self {
         let borrowed: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+        let each = files.len() > 1;
         Self {
             title: crate::volume::datalist::naming::case_name(&borrowed),
             images: files.iter().cloned().map(VolumeSource::File).collect(),
             truth: None,
             methods: Vec::new(),
             labels: BTreeMap::new(),
-            channels: Vec::new(),
+            channels: borrowed.iter().filter(|_| each).map(|file| crate::volume::nifti::stem(file)).collect(),
             listed: false,
+            overlays,
         }
     }
 
@@ -63,6 +70,7 @@ impl Wanted {
             labels: dataset.labels.clone(),
             channels: dataset.channels.clone(),
             listed: true,
+            overlays: Vec::new(),
         }
     }
 }
@@ -87,6 +95,8 @@ pub(super) struct ReadImage {
     first: Channel,
     /// Predictions whose files are there.
     methods: Vec<(String, PathBuf)>,
+    /// What the user should know of its voxels.
+    notices: Vec<String>,
 }
 
 /// One channel of the image, ready to be drawn.
@@ -115,20 +125,33 @@ pub(super) fn read(wanted: &Wanted, gpu: &RenderState) -> Result<ReadImage, Stri
     };
     let first = channel(&scan, 0, gpu);
     let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
-    Ok(ReadImage { scan: Arc::new(scan), first, methods })
+    let mut notices = lines(&scan.notes);
+    notices.extend(not_finite(&scan));
+    if !wanted.listed && content(&scan) == Content::Labels {
+        notices.push(format!("{} holds few whole numbers in patches, as label maps do. It is shown as an image.", scan.file.display()));
+    }
+    Ok(ReadImage { scan: Arc::new(scan), first, methods, notices })
+}
+
+/// What becomes of voxels that are no numbers, and how many there are, if any.
+fn not_finite(scan: &Scan) -> Option<String> {
+    let count = |is: fn(f32) -> bool| scan.volume.voxels.iter().filter(|value| is(**value)).count();
+    let (nan, infinite) = (count(f32::is_nan), count(f32::is_infinite));
+    (nan + infinite > 0)
+        .then(|| format!("Voxels that are NaN ({nan}) or infinite ({infinite}) are drawn violet, and left out of window and histogram."))
 }
 
 fn load_files(files: &[PathBuf], listed: bool) -> Result<Scan, String> {
     // A file that was opened before may have gone; no dataset is to blame.
     match files.iter().find(|file| !listed && !file.exists()) {
         Some(gone) => Err(format!("{} is not there any more. Bring it back, or open another file", gone.display())),
-        None => load_image(files).map_err(|errors| errors.to_string()),
+        None => load_image_to_view(files).map_err(|errors| errors.to_string()),
     }
 }
 
 /// Cases inside the program have one file.
 fn read_made(images: &[VolumeSource]) -> Result<Scan, DataError> {
-    let missing = || crate::volume::Fault::Missing.at(std::path::Path::new("the case's image"));
+    let missing = || crate::volume::Fault::Missing.at(Path::new("the case's image"));
     images.first().ok_or_else(missing)?.read()
 }
 
@@ -139,10 +162,29 @@ fn channel(scan: &Scan, index: usize, gpu: &RenderState) -> Channel {
     Channel { texture, presets, auto: WindowLevel::auto(voxels), histogram: Arc::new(Histogram::new(voxels)) }
 }
 
+/// Something that the user should know of the open volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    /// In words.
+    pub(super) text: String,
+    /// A file that was taken for a label map, and might be an image.
+    pub(super) taken_for_labels: Option<PathBuf>,
+}
+
+impl From<String> for Notice {
+    fn from(text: String) -> Self {
+        Self { text, taken_for_labels: None }
+    }
+}
+
 /// The open case.
 pub(super) struct OpenCase {
     /// Its name.
     pub(super) title: String,
+    /// The image's files.
+    pub(super) images: Vec<VolumeSource>,
+    /// What the user should know of it, until dismissed.
+    pub(super) notices: Vec<Notice>,
     /// Whether it is a case of the list.
     pub(super) listed: bool,
     /// The image and what its label maps share.
@@ -166,7 +208,7 @@ pub(super) struct OpenCase {
 impl OpenCase {
     /// A case whose image has been read.
     pub(super) fn new(wanted: &Wanted, image: ReadImage, gpu: RenderState) -> Self {
-        let ReadImage { scan, first, methods } = image;
+        let ReadImage { scan, first, methods, notices } = image;
         let count = scan.volume.channels;
         let named = |index: usize| wanted.channels.get(index).cloned().unwrap_or_else(|| format!("channel {index}"));
         let classes = Classes::new(&wanted.labels);
@@ -176,6 +218,8 @@ impl OpenCase {
         let methods = methods.into_iter().map(|(arm, file)| Layer::new(arm, Kind::Method, VolumeSource::File(file)));
         Self {
             title: wanted.title.clone(),
+            images: wanted.images.clone(),
+            notices: notices.into_iter().map(Notice::from).collect(),
             listed: wanted.listed,
             channels: (0..count).map(named).collect(),
             channel: 0,
@@ -189,16 +233,34 @@ impl OpenCase {
         }
     }
 
-    /// Takes in what has arrived. `growing`: a network is at work on a layer.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, growing: bool) {
+    /// Takes in what has arrived. `growing`: a network is at work on a layer. The title of a file's label map that has come to lie over
+    /// the image; one that cannot is taken off again, with a notice.
+    pub(super) fn poll(&mut self, ctx: &egui::Context, growing: bool) -> Option<String> {
         for channel in self.read.iter_mut().flatten() {
             channel.poll();
         }
         let mut arrived = false;
+        let mut laid_over = None;
         for layer in &mut self.layers {
-            arrived |= layer.poll();
+            if !layer.poll() {
+                continue;
+            }
+            arrived = true;
+            match &mut layer.reading {
+                Reading::Ready(labels) => {
+                    self.notices.extend(std::mem::take(&mut labels.notes).into_iter().map(Notice::from));
+                    if layer.kind == Kind::File && layer.agreement.is_none() {
+                        laid_over = Some(layer.title.clone());
+                    }
+                }
+                Reading::Failed(cause) if layer.kind == Kind::File => {
+                    self.notices.push(format!("{} does not lie over the image: {cause}", layer.title).into());
+                }
+                _ => {}
+            }
         }
         if arrived {
+            self.layers.retain(|layer| layer.kind != Kind::File || !matches!(layer.reading, Reading::Failed(_)));
             self.classes = snapshot(&self.ground.classes);
         }
         let truth = self.layers.iter().find(|layer| layer.kind == Kind::Truth).and_then(Layer::labels).cloned();
@@ -206,6 +268,16 @@ impl OpenCase {
             for layer in self.layers.iter_mut().filter(|layer| !growing || layer.kind != Kind::Segmented) {
                 layer.compare(ctx, &truth, &self.ground);
             }
+        }
+        laid_over
+    }
+
+    /// Gives every label its colour: the user's, else that of a table beside the data, else the palette's.
+    pub(super) fn recolour(&mut self, chosen: &BTreeMap<u32, [u8; 3]>) {
+        for class in self.classes.in_order() {
+            let value = self.classes.value(class);
+            let own = chosen.get(&value).map(|&[r, g, b]| egui::Color32::from_rgb(r, g, b));
+            self.colours.set_colour(class, own.unwrap_or_else(|| colour(self.classes.colour(value))));
         }
     }
 
@@ -222,6 +294,11 @@ impl OpenCase {
     /// The same, if it is there already.
     pub(super) fn channel_now(&self) -> Option<&Channel> {
         self.read[self.channel].as_ref()?.get()
+    }
+
+    /// Where the image lies; of a case inside the program, the folder that it was started from.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.ground.scan.file.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new(".")).to_owned()
     }
 
     /// The window of the shown channel: the user's, else that of its percentiles.
@@ -251,15 +328,16 @@ impl OpenCase {
         method.or_else(|| (!self.layers.is_empty()).then_some(0))
     }
 
-    /// Puts a file's label map over the image, and says where it is.
-    pub(super) fn add_file(&mut self, file: PathBuf) -> usize {
-        let stem = crate::volume::datalist::naming::stem(&file);
+    /// Puts a file's label map over the image as soon as it is read.
+    pub(super) fn add_file(&mut self, ctx: &egui::Context, file: PathBuf) {
+        let stem = crate::volume::nifti::stem(&file);
         // Layers are told apart by their titles.
         let taken = |title: &str| self.layers.iter().any(|layer| layer.title == title);
         let numbered = (2..).map(|number| format!("{stem} {number}"));
         let title = std::iter::once(stem.clone()).chain(numbered).find(|title| !taken(title)).unwrap_or(stem);
-        self.layers.push(Layer::new(title, Kind::File, VolumeSource::File(file)));
-        self.layers.len() - 1
+        let mut layer = Layer::new(title, Kind::File, VolumeSource::File(file));
+        layer.want(ctx, &self.ground);
+        self.layers.push(layer);
     }
 
     /// Takes what was segmented in this window off the image.

@@ -7,8 +7,8 @@ use eframe::egui::{
 };
 
 use super::scores::{Row, Sort, arms, rows};
-use crate::config::{DataSource, DistanceUnit};
-use crate::gui::{Background, Desk, OpenRun, Palette};
+use crate::config::DataSource;
+use crate::gui::{Background, Desk, OpenRun};
 use crate::volume::{DataError, Dataset};
 
 /// Height of a row in points.
@@ -31,7 +31,9 @@ pub(super) struct CaseList {
     origin: Option<Origin>,
     /// The run that was shown when the list last followed it.
     followed: Option<PathBuf>,
-    dataset: Option<Background<Result<Dataset, DataError>>>,
+    dataset: Option<Dataset>,
+    /// A list on its way; what is listed stays until it is there.
+    arriving: Option<(Origin, Background<Result<Dataset, DataError>>)>,
     filter: String,
     sort: Sort,
     /// Ascending, set apart from `sort` so that its default is the usual one.
@@ -69,20 +71,32 @@ impl CaseList {
         let source = match &origin {
             Origin::Run(_, source) | Origin::Data(source) => source.clone(),
         };
-        self.origin = Some(origin);
-        self.made_of = None;
-        self.dataset = Some(Background::start(ctx, move || Dataset::open(&source)));
+        self.arriving = Some((origin, Background::start(ctx, move || Dataset::open(&source))));
     }
 
-    /// Takes in what was read, and follows the run that the panels show.
-    pub(super) fn poll(&mut self, ctx: &eframe::egui::Context, desk: &Desk) {
+    /// Takes in what was read, and follows the run that the panels show. Why a dataset could not be listed, if so.
+    pub(super) fn poll(&mut self, ctx: &eframe::egui::Context, desk: &Desk) -> Option<String> {
         let shown = desk.shown().map(|run| run.folder.root().to_owned());
         if shown.is_some() && shown != self.followed {
             self.follow(ctx, desk);
         }
-        if self.dataset.as_mut().is_some_and(Background::poll) {
-            self.made_of = None;
+        let mut trouble = None;
+        if self.arriving.as_mut().is_some_and(|(_, work)| work.poll())
+            && let Some((origin, work)) = self.arriving.take()
+        {
+            match work.take() {
+                Some(Ok(dataset)) => {
+                    (self.origin, self.dataset, self.made_of) = (Some(origin), Some(dataset), None);
+                }
+                Some(Err(error)) => trouble = Some(format!("The dataset was not opened: {error}")),
+                None => trouble = Some("The list of cases was lost by a fault of the program; open it again.".to_owned()),
+            }
         }
+        self.list_rows(desk);
+        trouble
+    }
+
+    fn list_rows(&mut self, desk: &Desk) {
         let run = self.run(desk);
         let state = run.map(OpenRun::state);
         let known = state.map(arms).unwrap_or_default();
@@ -92,7 +106,7 @@ impl CaseList {
         let scored = state.map_or(0, |state| state.stages.iter().map(|stage| stage.scores.len()).sum());
         let made = Made { filter: self.filter.clone(), sort: self.sort, descending: self.descending, arm: self.arm.clone(), scored };
         if self.made_of.as_ref() != Some(&made)
-            && let Some(Some(Ok(dataset))) = self.dataset.as_ref().map(Background::get)
+            && let Some(dataset) = &self.dataset
         {
             let order = (self.sort, !self.descending);
             self.rows = rows(dataset, state.map(|state| (state, self.arm.as_str())), &self.filter, order);
@@ -105,7 +119,6 @@ impl CaseList {
         let Some(run) = desk.shown() else { return };
         let root = run.folder.root().to_owned();
         self.followed = Some(root.clone());
-        self.arm.clear();
         self.begin(ctx, Origin::Run(root, run.config.data.source.clone()));
     }
 
@@ -117,17 +130,17 @@ impl CaseList {
 
     /// The dataset, once it is there.
     pub(super) fn dataset(&self) -> Option<&Dataset> {
-        self.dataset.as_ref()?.get()?.as_ref().ok()
+        self.dataset.as_ref()
     }
 
     /// Whether nothing is being read.
     pub(super) fn settled(&self) -> bool {
-        self.dataset.as_ref().is_none_or(|dataset| !dataset.is_working())
+        self.arriving.is_none()
     }
 
     /// Whether there is a list, or will be.
     pub(super) fn is_there(&self) -> bool {
-        self.dataset.is_some()
+        self.dataset.is_some() || self.arriving.is_some()
     }
 
     /// The place in the dataset of the case after or before the one called `name`, in the order shown.
@@ -143,30 +156,16 @@ impl CaseList {
 
     /// Draws the list. `open` is the case that is shown.
     pub(super) fn show(&mut self, ui: &mut Ui, desk: &Desk, open: Option<&str>) -> Option<Asked> {
-        let palette = Palette::of(ui);
-        match self.dataset.as_ref().map(Background::get) {
-            None => return None,
-            Some(None) if self.dataset.as_ref().is_some_and(Background::is_working) => {
-                ui.label("Reading the list of cases ...");
-                return None;
-            }
-            Some(None) => {
-                ui.colored_label(palette.bad(), "The list of cases was lost by a fault of the program; open it again.");
-                return None;
-            }
-            Some(Some(Err(error))) => {
-                ui.colored_label(palette.bad(), "The dataset cannot be listed");
-                ui.label(error.to_string());
-                return None;
-            }
-            Some(Some(Ok(dataset))) => self.title(ui, &dataset.name, desk),
+        if self.arriving.is_some() {
+            ui.weak("Reading the list of cases ...");
         }
+        self.title(ui, &self.dataset.as_ref()?.name, desk);
         let edit = TextEdit::singleline(&mut self.filter).hint_text("Filter by name").desired_width(f32::INFINITY);
         let response = ui.add(edit).on_hover_text("Only cases whose name holds this");
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter cases by name"));
         let arm = self.arm.clone();
         let scored = self.scores(ui, desk);
-        let unit = self.run(desk).map_or("mm", unit);
+        let unit = self.run(desk).map_or("mm", |run| run.config.distance_unit(&self.arm).word());
         self.head(ui, scored, unit);
         let chosen = (self.arm != arm).then(|| Asked::Arm(self.arm.clone()));
         let asked = self.body(ui, scored, open).or(chosen);
@@ -312,12 +311,4 @@ fn spoken(row: &Row) -> String {
         text += ", no truth";
     }
     text
-}
-
-/// The unit of a run's HD95.
-fn unit(run: &OpenRun) -> &'static str {
-    match run.config.evaluate.distance_unit {
-        DistanceUnit::Mm => "mm",
-        DistanceUnit::Voxels => "voxels",
-    }
 }

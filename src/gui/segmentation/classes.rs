@@ -1,9 +1,12 @@
-//! The label values of an open case as class indices of one byte, shared by all its label maps.
+//! The label values of an open case as class indices of one byte, shared by all its label maps, with what is known of their looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::palette;
 use crate::volume::datalist::naming::default_label;
+use crate::volume::label_table::{LabelEntry, LabelTable};
 
 /// Classes that a byte can tell apart.
 const MOST: usize = 256;
@@ -13,6 +16,10 @@ const MOST: usize = 256;
 pub(super) struct Classes {
     values: Vec<u32>,
     names: Vec<String>,
+    /// What tables of other viewers say, by label value.
+    tables: BTreeMap<u32, LabelEntry>,
+    /// The tables' files.
+    learned: BTreeSet<PathBuf>,
 }
 
 /// The classes of one case: its label maps are read side by side and may each bring values of their own.
@@ -26,7 +33,8 @@ pub(super) fn snapshot(shared: &SharedClasses) -> Classes {
 impl Classes {
     /// Of a dataset's or a checkpoint's labels.
     pub(super) fn new(labels: &BTreeMap<u32, String>) -> Self {
-        let mut classes = Self { values: vec![0], names: vec![labels.get(&0).cloned().unwrap_or_else(|| default_label(0))] };
+        let background = labels.get(&0).cloned().unwrap_or_else(|| default_label(0));
+        let mut classes = Self { values: vec![0], names: vec![background], tables: BTreeMap::new(), learned: BTreeSet::new() };
         labels.iter().filter(|(value, _)| **value != 0).take(MOST - 1).for_each(|(&value, name)| classes.push(value, name.clone()));
         classes
     }
@@ -44,6 +52,39 @@ impl Classes {
     /// The label value of a class.
     pub(super) fn value(&self, class: u8) -> u32 {
         self.values[usize::from(class)]
+    }
+
+    /// The classes in the order of their label values, without the background.
+    pub(super) fn in_order(&self) -> Vec<u8> {
+        let mut classes: Vec<u8> = (1..=u8::MAX).take(self.len().saturating_sub(1)).collect();
+        classes.sort_by_key(|&class| self.value(class));
+        classes
+    }
+
+    /// The colour that a label value has where the user gave it none, `0xRRGGBB`: a table's, else the palette's.
+    pub(super) fn colour(&self, value: u32) -> u32 {
+        let of = |entry: &LabelEntry| entry.colour.iter().fold(0, |rgb, &part| rgb << 8 | u32::from(part));
+        self.tables.get(&value).map_or_else(|| palette::label(value), of)
+    }
+
+    /// Takes names and colours from a table, as far as none was before; what a reader should know of it, the first time.
+    pub(super) fn learn_table(&mut self, table: &LabelTable) -> Option<String> {
+        if !self.learned.insert(table.file.clone()) {
+            return None;
+        }
+        let known = |value: u32| self.values.iter().position(|&known| known == value).map(|class| &self.names[class]);
+        let differs = table.entries.iter().find_map(|(&value, entry)| {
+            let (mine, theirs) = (known(value)?, entry.name.as_ref()?);
+            let other = *mine != default_label(value) && !mine.replace('_', " ").eq_ignore_ascii_case(&theirs.replace('_', " "));
+            other.then(|| format!(" It calls label {value} \"{theirs}\", which is \"{mine}\" here."))
+        });
+        for (&value, entry) in &table.entries {
+            self.tables.entry(value).or_insert_with(|| entry.clone());
+        }
+        let named = self.tables.iter().filter_map(|(&value, entry)| Some((value, entry.name.clone()?))).collect();
+        self.learn_names(&named);
+        let differs = differs.unwrap_or_default();
+        Some(format!("Label colours, and names where there were none, are those of {}.{differs}", table.file.display()))
     }
 
     /// The name of a class.
@@ -70,7 +111,10 @@ impl Classes {
         // One entry for each value that a label map can hold; the last class index stands for "not met yet" too.
         let mut class_of: Vec<Option<u8>> = vec![None; usize::from(u16::MAX) + 1];
         for (class, &value) in (0..=u8::MAX).zip(&self.values) {
-            class_of[value as usize] = Some(class);
+            // A name for a value that no label map can hold.
+            if let Some(of) = class_of.get_mut(value as usize) {
+                *of = Some(class);
+            }
         }
         let mut classes = Vec::with_capacity(voxels.len());
         for &value in voxels {
@@ -80,7 +124,8 @@ impl Classes {
                 None => {
                     let class = u8::try_from(self.values.len())
                         .map_err(|_| format!("more than {MOST} label values, {value} among them; split the labels into several files"))?;
-                    self.push(u32::from(value), default_label(u32::from(value)));
+                    let named = self.tables.get(&u32::from(value)).and_then(|entry| entry.name.clone());
+                    self.push(u32::from(value), named.unwrap_or_else(|| default_label(u32::from(value))));
                     class_of[usize::from(value)] = Some(class);
                     class
                 }
@@ -105,5 +150,26 @@ mod tests {
         assert_eq!((classes.name(2), classes.name(1)), ("node", "tumour"));
         let many: Vec<u16> = (1000..1300).collect();
         assert!(classes.index(&many).unwrap_err().contains("256"));
+    }
+
+    #[test]
+    fn classes_stand_in_the_order_of_their_numbers_and_a_table_fills_in_what_is_not_known() {
+        let mut classes = Classes::new(&BTreeMap::from([(10, "liver".to_owned())]));
+        classes.index(&[300, 9, 2]).unwrap();
+        let values = |classes: &Classes| classes.in_order().into_iter().map(|class| classes.value(class)).collect::<Vec<_>>();
+        assert_eq!(values(&classes), [2, 9, 10, 300]);
+        let entry = |name: &str, colour| LabelEntry { name: Some(name.to_owned()), colour };
+        let entries = BTreeMap::from([(9, entry("spleen", [1, 2, 3])), (10, entry("lung", [4, 5, 6])), (77, entry("rib", [7, 8, 9]))]);
+        let table = LabelTable { file: "x.ctbl".into(), entries };
+        let said = classes.learn_table(&table).unwrap();
+        assert_eq!(classes.learn_table(&table), None, "it is told once");
+        assert!(said.contains("x.ctbl") && said.contains("\"lung\"") && said.contains("\"liver\""), "{said}");
+        let named = |classes: &Classes, value| {
+            classes.in_order().into_iter().find(|&class| classes.value(class) == value).map(|class| classes.name(class).to_owned())
+        };
+        assert_eq!((named(&classes, 9).as_deref(), named(&classes, 10).as_deref()), (Some("spleen"), Some("liver")));
+        assert_eq!((classes.colour(9), classes.colour(10), classes.colour(2)), (0x01_02_03, 0x04_05_06, palette::label(2)));
+        classes.index(&[77]).unwrap();
+        assert_eq!(named(&classes, 77).as_deref(), Some("rib"));
     }
 }

@@ -3,6 +3,7 @@
 use eframe::egui::{Color32, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::gui::Palette;
+use crate::gui::pointer::held_at;
 use crate::gui::slice::WindowLevel;
 
 /// Bars of a histogram.
@@ -26,7 +27,7 @@ impl Histogram {
         let range = WindowLevel::from_percentiles(voxels, TAIL);
         let mut counts = vec![0_u32; BINS];
         let stride = voxels.len().div_ceil(SAMPLE).max(1);
-        for value in voxels.iter().step_by(stride).filter(|value| (range.low..=range.high).contains(value)) {
+        for value in voxels.iter().filter(|value| (range.low..=range.high).contains(value)).step_by(stride) {
             let share = (value - range.low) / range.width();
             counts[((share * BINS as f32) as usize).min(BINS - 1)] += 1;
         }
@@ -55,7 +56,7 @@ impl Histogram {
         let ramp = [pos2(x(window.low), rect.bottom() - 1.0), pos2(x(window.high), rect.top() + 1.0)];
         painter.line_segment(ramp, Stroke::new(1.5, ink(ui)));
         let range = self.range;
-        let new = response.interact_pointer_pos().filter(|_| response.dragged() || response.clicked()).map(|at| {
+        let new = held_at(ui, &response).map(|at| {
             let value = range.low + (at.x - rect.left()) / rect.width() * range.width();
             let least = range.width() * 1e-3;
             if (value - window.low).abs() < (value - window.high).abs() {

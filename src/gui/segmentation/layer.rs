@@ -1,18 +1,22 @@
 //! A label map over the open image: the truth, an arm's prediction, a file, or what the network says right now.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use eframe::egui;
 use eframe::egui_wgpu::RenderState;
 
 use super::census::{Agreement, ClassCensus, census};
 use super::classes::{Classes, SharedClasses, snapshot};
+use super::resample::nearest;
 use crate::gui::Background;
 use crate::gui::slice::LabelTexture;
-use crate::volume::labels::from_scan;
+use crate::volume::label_table::LabelTable;
+use crate::volume::labels::{CountedLabels, from_scan};
+use crate::volume::note::lines;
 use crate::volume::source::place_fault;
-use crate::volume::{DataErrors, Scan, VolumeSource};
+use crate::volume::{DataErrors, Grid, Scan, VolumeSource};
 
 /// What a label map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,27 @@ pub(super) struct Labels {
     pub(super) texture: LabelTexture,
     /// Voxels and centre of each class.
     pub(super) census: Arc<Vec<ClassCensus>>,
+    /// Where the map is of another grid than the image, and is shown resampled: what it is on its own.
+    pub(super) own: Option<Arc<OwnGrid>>,
+    /// What else a reader should know of it.
+    pub(super) notes: Vec<String>,
+}
+
+/// A label map on its own grid.
+pub(super) struct OwnGrid {
+    /// Voxels of each label value.
+    voxels_of: BTreeMap<u32, u64>,
+    voxel_ml: f64,
+    /// That it is shown resampled, from which grid, and what of it is not shown.
+    pub(super) note: String,
+}
+
+impl OwnGrid {
+    /// Voxels of a label value, and their volume in millilitres.
+    pub(super) fn volume(&self, value: u32) -> (u64, f64) {
+        let voxels = self.voxels_of.get(&value).copied().unwrap_or(0);
+        (voxels, voxels as f64 * self.voxel_ml)
+    }
 }
 
 /// How far the reading of a label map has come.
@@ -105,7 +130,9 @@ impl Layer {
     pub(super) fn want(&mut self, ctx: &egui::Context, ground: &Ground) {
         if let (Reading::Unread, Some(source)) = (&self.reading, &self.source) {
             let (source, ground) = (source.clone(), ground.clone());
-            self.reading = Reading::Working(Background::start(ctx, move || read(&source, &ground)), None);
+            // What the user lays over an image may be of another grid; what is scored by a run may not.
+            let resampled = self.kind == Kind::File;
+            self.reading = Reading::Working(Background::start(ctx, move || read(&source, &ground, resampled)), None);
         }
     }
 
@@ -154,69 +181,72 @@ impl Layer {
     }
 }
 
-/// Reads a label map on the image's grid.
-fn read(source: &VolumeSource, ground: &Ground) -> Result<Labels, String> {
+/// Reads a label map; one of another grid than the image's is `resampled` or refused.
+fn read(source: &VolumeSource, ground: &Ground, resampled: bool) -> Result<Labels, String> {
     let scan = source.read().map_err(|error| error.to_string())?;
-    if let Some(fault) = place_fault(&scan.volume.grid, &ground.scan) {
+    let fault = place_fault(&scan.volume.grid, &ground.scan);
+    if let Some(fault) = fault.clone().filter(|_| !resampled) {
         return Err(fault.at(&scan.file).to_string());
     }
     let file = scan.file.clone();
     let counted = from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
-    from_values(&counted.map.voxels, &file, ground)
+    let mut notes = lines(&counted.notes);
+    if let VolumeSource::File(file) = source {
+        notes.extend(learn_table(file, ground));
+    }
+    let labels = match fault {
+        None => from_values(&counted.map.voxels, &file, ground)?,
+        Some(fault) => on_the_image(&counted, &file, ground).unwrap_or_else(|| Err(fault.at(&file).to_string()))?,
+    };
+    Ok(Labels { notes, ..labels })
+}
+
+/// Takes names and colours from the table beside a label map, else beside its image; what is to be said of it.
+fn learn_table(labels: &Path, ground: &Ground) -> Option<String> {
+    let image = Some(ground.scan.file.as_path()).filter(|image| image.is_file());
+    let table = LabelTable::beside(labels).and_then(|table| match (table, image) {
+        (None, Some(image)) => LabelTable::beside(image),
+        (table, _) => Ok(table),
+    });
+    match table {
+        Ok(table) => ground.classes.lock().unwrap_or_else(PoisonError::into_inner).learn_table(&table?),
+        Err(why) => Some(why),
+    }
+}
+
+/// A label map of another grid on that of the image; none where one of the two spans nothing.
+fn on_the_image(counted: &CountedLabels, file: &Path, ground: &Ground) -> Option<Result<Labels, String>> {
+    let resampled = nearest(&counted.map, &ground.scan.volume.grid)?;
+    let grid = &counted.map.grid;
+    let lost = match resampled.outside {
+        0.0 => String::new(),
+        1.0 => " All of its labels lie outside this volume.".to_owned(),
+        share => format!(" {:.1} % of its labelled voxels lie outside this volume.", (share * 100.0).max(0.1)),
+    };
+    let note =
+        format!("Shown resampled to the nearest voxel from its own grid of {}. Volumes are those of its own grid.{lost}", described(grid));
+    let voxel_ml = grid.spacing_mm().iter().product::<f64>() / 1000.0;
+    let own = OwnGrid { voxels_of: counted.voxels_of.clone(), voxel_ml, note };
+    Some(from_values(&resampled.values, file, ground).map(|labels| Labels { own: Some(Arc::new(own)), ..labels }))
+}
+
+/// A grid in words.
+pub(super) fn described(grid: &Grid) -> String {
+    let [d, h, w] = grid.shape;
+    let [along_d, along_h, along_w] = grid.spacing_mm();
+    let spacing = [along_w, along_h, along_d].map(|mm| format!("{}", (mm * 1000.0).round() / 1000.0)).join(" x ");
+    format!("{w} x {h} x {d} voxels of {spacing} mm, stored {}", grid.axis_codes())
 }
 
 /// Class indices, texture and census of label values on the image's grid. `file` is for messages.
 pub(super) fn from_values(values: &[u16], file: &Path, ground: &Ground) -> Result<Labels, String> {
     let (classes, known) = {
-        let mut shared = ground.classes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut shared = ground.classes.lock().unwrap_or_else(PoisonError::into_inner);
         let classes = shared.index(values).map_err(|cause| format!("{}: {cause}", file.display()))?;
         (classes, Classes::len(&shared))
     };
     let grid = &ground.scan.volume.grid;
     let census = Arc::new(census(&classes, grid.shape, grid.spacing_mm(), known));
     let texture = LabelTexture::upload(&ground.gpu, &classes, grid.shape);
-    Ok(Labels { classes: Arc::new(classes), texture, census })
-}
-
-/// Share of neighbours inside labels that carry the same label: tells a label map from an image of whole numbers.
-const EQUAL_NEIGHBOURS: f64 = 0.6;
-
-/// Whether a volume looks like a label map: few whole values, in patches.
-pub(super) fn looks_like_labels(scan: &Scan) -> bool {
-    let volume = &scan.volume;
-    if volume.channels != 1 {
-        return false;
-    }
-    let mut met = [false; 1 << 16];
-    let mut values = 0;
-    for &value in &volume.voxels {
-        if value.fract() != 0.0 || !(0.0..=65_535.0).contains(&value) {
-            return false;
-        }
-        let met = &mut met[value as usize];
-        values += usize::from(!*met);
-        *met = true;
-        if values > 256 {
-            return false;
-        }
-    }
-    let rows = volume.voxels.chunks_exact(volume.grid.shape[2]);
-    let pairs = rows.flat_map(|row| row.windows(2)).filter(|pair| pair[0] > 0.0 && pair[1] > 0.0);
-    let (equal, all) = pairs.fold((0_u64, 0_u64), |(equal, all), pair| (equal + u64::from(pair[0] == pair[1]), all + 1));
-    all > 0 && equal as f64 >= EQUAL_NEIGHBOURS * all as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::volume::demo;
-
-    #[test]
-    fn labels_and_images_of_whole_numbers_are_told_apart() {
-        let dataset = demo::dataset();
-        for case in dataset.cases.iter().filter(|case| case.label.is_some()).take(4) {
-            assert!(!looks_like_labels(&case.images[0].read().unwrap()), "{} is an image", case.name);
-            assert!(looks_like_labels(&case.label.as_ref().unwrap().read().unwrap()), "{} has labels", case.name);
-        }
-    }
+    Ok(Labels { classes: Arc::new(classes), texture, census, own: None, notes: Vec::new() })
 }

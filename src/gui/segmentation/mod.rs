@@ -1,7 +1,8 @@
 //! The fourth panel: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! `cases` lists what can be opened, `case` holds what is open with its label maps (`layer`), `views` draws the slices and
+//! `cases` lists what can be opened, `case` holds what is open with its label maps (`layer`, `resample`), `views` draws the slices and
 //! `table`, `strip` and `readout` tell numbers about them; `segmenting` follows a worker, `picture` and `shot` save what is seen.
+//! `content` tells images from label maps, `doubt` asks where it cannot, `news` tells what could not be done.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
@@ -10,11 +11,16 @@ mod case;
 mod cases;
 mod census;
 mod classes;
+mod content;
+mod dialog;
+mod doubt;
 mod histogram;
 mod layer;
+mod news;
 mod panel;
 mod picture;
 mod readout;
+mod resample;
 mod scores;
 mod segmenting;
 mod shot;
@@ -26,13 +32,12 @@ mod toolbar;
 mod views;
 mod welcome;
 
-use std::path::PathBuf;
-
 use eframe::egui;
 
-use self::actions::{Deed, Picked, Sorted};
+use self::actions::{Deed, Picked};
 use self::case::{OpenCase, ReadImage, Wanted};
 use self::cases::CaseList;
+use self::doubt::Sorted;
 use self::layer::{Kind, Reading};
 use self::picture::PictureDialog;
 use self::segmenting::Segmenting;
@@ -40,39 +45,45 @@ use self::strip::Strip;
 use self::views::Views;
 use self::welcome::Dropped;
 use super::{Background, Desk};
-
-/// Voxels up to which the case before stays on the screen while the next is read; beyond, two volumes would lie in memory.
-const KEEP_VOXELS: usize = 16 << 20;
+use crate::volume::VolumeSource;
 
 /// The panel.
 #[derive(Default)]
 pub struct SegmentationPanel {
     list: CaseList,
     open: Option<Box<OpenCase>>,
-    /// What is open, or was asked for last.
-    wanted: Option<Wanted>,
     reading: Option<Arriving>,
-    failure: Option<String>,
+    /// The opening that failed last, while nothing else was tried.
+    failed: Option<Failed>,
     views: Views,
     strip: Strip,
     segmenting: Segmenting,
     picture: PictureDialog,
-    picking: Option<Background<Option<Picked>>>,
-    sorting: Option<Background<Sorted>>,
+    picking: Option<Background<Result<Option<Picked>, String>>>,
+    sorting: Option<Background<Result<Sorted, String>>>,
+    /// Dropped files of which the user has to say what they are.
+    doubt: Option<Sorted>,
     /// A folder that was dropped, and what can be done with it.
     offer: Option<Dropped>,
     /// What waits for the user's word on a segmentation that is not saved.
     pending: Option<Pending>,
     /// Open the first case with a truth as soon as the list is there.
     open_first: bool,
+    /// What could not be done with a file or folder; what is about the open volume is kept with it.
     notice: Option<String>,
 }
 
 /// An image on its way.
 struct Arriving {
+    wanted: Wanted,
     work: Background<Result<ReadImage, String>>,
-    /// Label maps that were dropped with it.
-    labels: Vec<PathBuf>,
+}
+
+/// An image that could not be opened.
+struct Failed {
+    wanted: Wanted,
+    /// Why, and what to do.
+    cause: String,
 }
 
 /// A deed that would lose a segmentation.
@@ -86,18 +97,25 @@ impl SegmentationPanel {
     /// Takes in what a segmentation has come to while another panel is shown: its worker must not wait for a look.
     pub fn keep_up(&mut self, ctx: &egui::Context) {
         if let Some(case) = &mut self.open {
-            case.poll(ctx, self.segmenting.is_running());
+            if let Some(title) = case.poll(ctx, self.segmenting.is_running()) {
+                self.views.shown = Some(title);
+                self.strip.clear();
+            }
             self.segmenting.poll(ctx, case);
         }
     }
 
     /// Takes in what has arrived since the last frame.
     fn poll(&mut self, ctx: &egui::Context, desk: &mut Desk) {
-        self.list.poll(ctx, desk);
+        if let Some(why) = self.list.poll(ctx, desk) {
+            self.open_first = false;
+            self.notice = Some(why);
+        }
         self.keep_up(ctx);
         self.poll_image(ctx, desk);
         self.poll_choices(ctx, desk);
         if self.open_first
+            && self.list.settled()
             && let Some(dataset) = self.list.dataset()
         {
             self.open_first = false;
@@ -106,6 +124,7 @@ impl SegmentationPanel {
             }
         }
         let Some(case) = &mut self.open else { return };
+        case.recolour(&desk.settings.label_colours);
         if case.listed
             && let Some(run) = self.list.run(desk)
         {
@@ -138,7 +157,8 @@ impl SegmentationPanel {
             let due = layer.labels().is_some() && layer.kind != Kind::Truth && case.truth_labels().is_some();
             !due || layer.agreement().is_some()
         });
-        self.reading.is_none() && self.list.settled() && self.views.wanted(case).iter().all(read) && counted && case.channel_now().is_some()
+        let here = self.reading.is_none() && self.sorting.is_none() && self.list.settled() && !case.is_reading();
+        here && self.views.wanted(case).iter().all(read) && counted && case.channel_now().is_some()
     }
 
     /// D,H,W of the crosshair in the open volume.
@@ -146,29 +166,37 @@ impl SegmentationPanel {
         self.open.as_ref().map(|case| case.cursor.voxel)
     }
 
-    fn poll_image(&mut self, ctx: &egui::Context, desk: &Desk) {
+    /// The listed case that is open or was asked for last: the one that the next comes after.
+    fn standing(&self) -> Option<&str> {
+        let asked = self.reading.as_ref().map(|arriving| &arriving.wanted).or(self.failed.as_ref().map(|failed| &failed.wanted));
+        let open = self.open.as_ref().map(|case| (case.listed, case.title.as_str()));
+        let (listed, title) = asked.map(|wanted| (wanted.listed, wanted.title.as_str())).or(open)?;
+        listed.then_some(title)
+    }
+
+    /// Shows an image that has arrived; one that could not be read leaves everything as it is.
+    fn poll_image(&mut self, ctx: &egui::Context, desk: &mut Desk) {
         let Some(mut arriving) = self.reading.take() else { return };
         if !arriving.work.poll() {
             self.reading = Some(arriving);
             return;
         }
-        let Arriving { work, labels } = arriving;
+        let Arriving { wanted, work } = arriving;
+        let image = work.take().unwrap_or_else(|| Err("Reading ended by a fault of the program; try again".to_owned()));
+        let (image, gpu) = match (image, &desk.gpu) {
+            (Ok(image), Some(gpu)) => (image, gpu.clone()),
+            (Err(cause), _) => return self.failed = Some(Failed { wanted, cause }),
+            (Ok(_), None) => return,
+        };
+        if let (false, Some(VolumeSource::File(file))) = (wanted.listed, wanted.images.first()) {
+            desk.settings.remember_volume(file);
+        }
+        let mut case = Box::new(OpenCase::new(&wanted, image, gpu));
+        wanted.overlays.into_iter().for_each(|file| case.add_file(ctx, file));
         self.segmenting.discard();
         self.strip.clear();
-        self.open = None;
-        match (work.take(), &self.wanted, &desk.gpu) {
-            (Some(Ok(image)), Some(wanted), Some(gpu)) => {
-                let mut case = Box::new(OpenCase::new(wanted, image, gpu.clone()));
-                for file in labels {
-                    let index = case.add_file(file);
-                    self.views.shown = Some(case.layers[index].title.clone());
-                }
-                self.views.reset();
-                self.open = Some(case);
-                ctx.request_repaint();
-            }
-            (Some(Err(cause)), ..) => self.failure = Some(cause),
-            _ => self.failure = Some("Reading ended by a fault of the program; try again".to_owned()),
-        }
+        self.views.take_up(&case.ground.scan.volume.grid);
+        (self.open, self.failed) = (Some(case), None);
+        ctx.request_repaint();
     }
 }

@@ -7,12 +7,13 @@ use eframe::egui::{
 
 use super::actions::{Deed, Pick};
 use super::cases::Asked;
-use super::segmenting::{Wish, offered};
+use super::layer::described;
+use super::segmenting::offered;
 use super::strip::Target;
 use super::views::aside_width;
-use super::welcome::{self, Choice, Dropped};
+use super::welcome::{self, Choice};
 use super::{OpenCase, SegmentationPanel, Views, readout, table, toolbar};
-use crate::gui::{Action, Desk};
+use crate::gui::{Action, Desk, Palette};
 
 /// Height of the histogram in points, at least, and as a share of what there is.
 const HISTOGRAM: (f32, f32) = (36.0, 0.22);
@@ -42,17 +43,20 @@ impl SegmentationPanel {
             self.picture.show(ui, case, &self.views, &desk.settings);
         }
         self.question(ui, desk);
+        self.ask_what_they_are(ui, desk);
         self.hint_drop(ui);
     }
 
     fn without_volume(&mut self, ui: &mut Ui, desk: &mut Desk) {
         self.news(ui, desk);
-        let title = self.wanted.as_ref().map_or("The volume", |wanted| wanted.title.as_str());
-        let choice = if self.reading.is_some() {
-            welcome::reading(ui, title);
+        let choice = if let Some(arriving) = &self.reading {
+            welcome::reading(ui, &arriving.wanted.title);
             None
-        } else if let Some(cause) = &self.failure {
-            welcome::failed(ui, title, cause)
+        } else if self.sorting.is_some() {
+            welcome::reading(ui, "the dropped files");
+            None
+        } else if let Some(failed) = &self.failed {
+            welcome::failed(ui, &failed.wanted.title, &failed.cause)
         } else {
             welcome::empty(ui, desk, self.list.is_there())
         };
@@ -175,55 +179,6 @@ impl SegmentationPanel {
         }
     }
 
-    /// What is going on: a segmentation, a dropped folder, a notice.
-    fn news(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        let ctx = ui.ctx().clone();
-        if let Some(case) = &self.open
-            && self.segmenting.has_news()
-        {
-            match self.segmenting.show(ui, case) {
-                Some(Wish::Save) => self.segmenting.save(&ctx, case),
-                Some(Wish::Discard) => self.ask_or_do(&ctx, Deed::Discard, desk),
-                None => {}
-            }
-        }
-        self.offered_folder(ui, desk);
-        if let Some(notice) = self.notice.clone() {
-            ui.horizontal(|ui| {
-                if ui.small_button("Dismiss").clicked() {
-                    self.notice = None;
-                }
-                ui.add(Label::new(notice).truncate());
-            });
-        }
-    }
-
-    fn offered_folder(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        let (folder, run) = match &self.offer {
-            Some(Dropped::Run(folder)) => (folder.clone(), true),
-            Some(Dropped::Checkpoint(folder)) => (folder.clone(), false),
-            _ => return,
-        };
-        let ctx = ui.ctx().clone();
-        ui.horizontal_wrapped(|ui| {
-            let name = super::segmenting::named(&folder);
-            ui.label(format!("{name} is {}.", if run { "a run" } else { "a checkpoint" })).on_hover_text(folder.display().to_string());
-            if run && ui.button("Open the run").clicked() {
-                desk.open_run(&ctx, &folder);
-                self.offer = None;
-            }
-            let ready = self.open.is_some() && !self.segmenting.is_running();
-            let segment = ui.add_enabled(ready, egui::Button::new("Segment this volume with it"));
-            if segment.on_disabled_hover_text("Open a volume first").clicked() {
-                self.offer = None;
-                self.ask_or_do(&ctx, Deed::Segment((name, folder)), desk);
-            }
-            if ui.button("Cancel").clicked() {
-                self.offer = None;
-            }
-        });
-    }
-
     fn foot(&mut self, ui: &mut Ui) {
         let Some(case) = &mut self.open else { return };
         let plane = self.views.arrangement.plane();
@@ -235,7 +190,7 @@ impl SegmentationPanel {
         }
         let Some(case) = &self.open else { return };
         ui.horizontal(|ui| {
-            let reading = self.reading.is_some() || case.is_reading();
+            let reading = self.reading.is_some() || self.sorting.is_some() || case.is_reading();
             if reading {
                 ui.label(RichText::new("reading ...").small().weak());
             }
@@ -261,28 +216,20 @@ impl SegmentationPanel {
 
     fn keys(&mut self, ui: &Ui, desk: &mut Desk) {
         let ctx = ui.ctx().clone();
-        let pressed = |desk: &Desk, action| desk.settings.keys.pressed(ui, action);
-        let name = self.open.as_ref().filter(|case| case.listed).map(|case| case.title.clone()).unwrap_or_default();
-        for (action, forwards) in [(Action::NextCase, true), (Action::PreviousCase, false)] {
-            if pressed(desk, action)
-                && let Some(index) = self.list.beside(&name, forwards)
-            {
+        for action in desk.settings.keys.pressed(ui, &[Action::NextCase, Action::PreviousCase]) {
+            if let Some(index) = self.list.beside(self.standing().unwrap_or_default(), action == Action::NextCase) {
                 self.open_listed(&ctx, index, desk);
             }
         }
         let Some(case) = &mut self.open else { return };
         toolbar::keys(ui, case, &mut desk.settings);
-        let shown = self.views.shown_layer(case);
-        if pressed(desk, Action::NextLabel) {
-            table::step(case, shown, true);
-        }
-        if pressed(desk, Action::PreviousLabel) {
-            table::step(case, shown, false);
-        }
-        if pressed(desk, Action::WorstSlice)
-            && let Some(slice) = self.strip.worst()
-        {
-            self.go_to_worst(slice);
+        for action in desk.settings.keys.pressed(ui, &[Action::NextLabel, Action::PreviousLabel, Action::WorstSlice]) {
+            let Some(case) = &mut self.open else { return };
+            match (action, self.strip.worst()) {
+                (Action::WorstSlice, Some(slice)) => self.go_to_worst(slice),
+                (Action::WorstSlice, None) => {}
+                _ => table::step(case, self.views.shown_layer(case), action == Action::NextLabel),
+            }
         }
     }
 
@@ -341,7 +288,6 @@ impl SegmentationPanel {
             pending.saving = true;
             self.segmenting.save(&ctx, case);
         } else if carry_on {
-            self.segmenting.forget();
             self.carry_on(&ctx, desk);
         } else if modal.inner || modal.should_close() {
             self.pending = None;
@@ -354,7 +300,7 @@ fn bar() -> Frame {
 }
 
 /// The label table, with the histogram and what is known of the image below it.
-fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
+fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &mut Desk) {
     let shown = views.shown_layer(case);
     let (whole, width) = (ui.available_height(), ui.available_width());
     // In the smallest window the labels need all of it.
@@ -366,8 +312,12 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
         ui.set_clip_rect(ui.clip_rect().intersect(Rect::from_min_size(ui.min_rect().min, room)));
         if let Some(layer) = shown.and_then(|index| case.layers.get(index)) {
             ui.add(Label::new(RichText::new(format!("Labels: {}", layer.title)).strong()).truncate());
+            if let Some(own) = layer.labels().and_then(|labels| labels.own.as_ref()) {
+                let note = RichText::new(&own.note).small().color(Palette::of(ui).caution());
+                ui.add(Label::new(note).wrap());
+            }
         }
-        table::show(ui, case, shown, &desk.settings.slices);
+        table::show(ui, case, shown, &mut desk.settings);
     });
     for line in lines {
         ui.add(Label::new(RichText::new(&line).small().weak()).truncate()).on_hover_text(line);
@@ -381,10 +331,6 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, desk: &Desk) {
 
 /// The image's grid and file, in two lines.
 fn image_lines(case: &OpenCase) -> [String; 2] {
-    let grid = &case.ground.scan.volume.grid;
-    let [d, h, w] = grid.shape;
-    let [along_d, along_h, along_w] = grid.spacing_mm();
     let name = case.ground.scan.file.file_name().unwrap_or_default().to_string_lossy();
-    let spacing = [along_w, along_h, along_d].map(|mm| format!("{}", (mm * 1000.0).round() / 1000.0)).join(" x ");
-    [format!("{w} x {h} x {d} voxels of {spacing} mm, stored {}", grid.axis_codes()), format!("{}   {name}", case.channels[case.channel])]
+    [described(&case.ground.scan.volume.grid), format!("{}   {name}", case.channels[case.channel])]
 }

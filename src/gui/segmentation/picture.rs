@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use eframe::egui::{ComboBox, Id, Modal, Role, Ui, WidgetInfo};
 
 use super::case::OpenCase;
+use super::dialog::save;
 use super::shot::{Options, Shot, size};
 use super::views::Views;
 use crate::gui::{Background, Palette, Settings};
@@ -14,7 +15,7 @@ use crate::gui::{Background, Palette, Settings};
 pub(super) struct PictureDialog {
     open: bool,
     options: Options,
-    saving: Option<Background<Option<Result<PathBuf, String>>>>,
+    saving: Option<Background<Result<Option<PathBuf>, String>>>,
     told: Option<Result<String, String>>,
 }
 
@@ -28,9 +29,9 @@ impl PictureDialog {
     pub(super) fn show(&mut self, ui: &Ui, case: &OpenCase, views: &Views, settings: &Settings) {
         if self.saving.as_mut().is_some_and(Background::poll) {
             self.told = match self.saving.take().and_then(Background::take) {
-                Some(Some(Ok(file))) => Some(Ok(format!("Saved as {}", file.display()))),
-                Some(Some(Err(cause))) => Some(Err(format!("The picture was not saved: {cause}"))),
-                Some(None) => None,
+                Some(Ok(Some(file))) => Some(Ok(format!("Saved as {}", file.display()))),
+                Some(Err(cause)) => Some(Err(format!("The picture was not saved: {cause}"))),
+                Some(Ok(None)) => None,
                 None => Some(Err("Saving ended by a fault of the program; try again".to_owned())),
             };
         }
@@ -93,10 +94,10 @@ impl PictureDialog {
 
     fn save(&mut self, ctx: &eframe::egui::Context, case: &OpenCase, views: &Views, settings: &Settings) {
         let Some(shot) = Shot::new(case, views, settings, self.options) else { return };
-        let name = format!("{}.png", case.title);
+        let (folder, name) = (case.folder(), format!("{}.png", case.title));
         self.saving = Some(Background::start(ctx, move || {
-            let dialog = rfd::FileDialog::new().set_title("Save the picture").set_file_name(name).add_filter("PNG", &["png"]);
-            dialog.save_file().map(|file| shot.save(&file).map(|()| file))
+            let dialog = rfd::FileDialog::new().set_title("Save the picture").add_filter("PNG", &["png"]);
+            save(dialog, (&folder, &name), |file| shot.save(file))
         }));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use eframe::egui::{self, Button, ProgressBar, RichText, Ui};
 
 use super::case::OpenCase;
+use super::dialog::save;
 use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use crate::gui::{Background, Desk, FollowedJob, Palette};
 use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind};
@@ -20,7 +21,7 @@ pub(super) struct Segmenting {
     work: Option<Work>,
     /// A complete segmentation that is not on disk.
     unsaved: bool,
-    saving: Option<Background<Option<Result<PathBuf, String>>>>,
+    saving: Option<Background<Result<Option<PathBuf>, String>>>,
     /// Where it was saved last, or why it was not.
     pub(super) told: Option<Result<String, String>>,
     header: Option<SourceHeader>,
@@ -36,6 +37,10 @@ struct Work {
     windows: (usize, usize),
     /// Whether the last labels have arrived.
     complete: bool,
+    /// Whether labels have arrived, and taken the place of those before.
+    begun: bool,
+    /// The segmentation before, while this one has not begun.
+    before: Option<Box<Work>>,
 }
 
 /// A checkpoint that can segment: its name for the menu, and its folder.
@@ -77,17 +82,16 @@ impl Segmenting {
 
     /// Forgets the segmentation: its case is closed or the user discards it. A job under way is stopped.
     pub(super) fn discard(&mut self) {
+        self.stop();
+        *self = Self::default();
+    }
+
+    fn stop(&mut self) {
         if let Some(work) = &mut self.work
             && work.job.is_running()
         {
             work.job.stop();
         }
-        *self = Self::default();
-    }
-
-    /// Gives the unsaved segmentation up: the user said so.
-    pub(super) fn forget(&mut self) {
-        self.unsaved = false;
     }
 
     /// Whether a dialog or a file is being written.
@@ -102,12 +106,16 @@ impl Segmenting {
         self.follow(case, with, worker::spawn(Job::Infer(job), desk.device.clone()))
     }
 
-    /// Follows a worker that segments the open case.
+    /// Follows a worker that segments the open case. A segmentation that is there stays until labels of the new one arrive.
     pub(super) fn follow(&mut self, case: &mut OpenCase, with: String, handle: RunHandle) -> String {
-        self.discard();
-        case.drop_segmentation();
-        case.layers.push(Layer::growing());
-        self.work = Some(Work { job: FollowedJob::new(handle), with, newest: None, windows: (0, 0), complete: false });
+        self.stop();
+        if case.layers.iter().all(|layer| layer.kind != Kind::Segmented) {
+            case.layers.push(Layer::growing());
+        }
+        let before = self.work.take().and_then(|work| if work.begun { Some(Box::new(work)) } else { work.before });
+        self.told = None;
+        let job = FollowedJob::new(handle);
+        self.work = Some(Work { job, with, newest: None, windows: (0, 0), complete: false, begun: false, before });
         SEGMENTED.to_owned()
     }
 
@@ -115,12 +123,12 @@ impl Segmenting {
     pub(super) fn poll(&mut self, ctx: &egui::Context, case: &mut OpenCase) {
         if self.saving.as_mut().is_some_and(Background::poll) {
             match self.saving.take().and_then(Background::take) {
-                Some(Some(Ok(file))) => {
+                Some(Ok(Some(file))) => {
                     self.unsaved = false;
                     self.told = Some(Ok(format!("Saved as {}", file.display())));
                 }
-                Some(Some(Err(cause))) => self.told = Some(Err(format!("The segmentation was not saved: {cause}"))),
-                Some(None) => {}
+                Some(Err(cause)) => self.told = Some(Err(format!("The segmentation was not saved: {cause}"))),
+                Some(Ok(None)) => {}
                 None => self.told = Some(Err("Saving ended by a fault of the program; try again".to_owned())),
             }
         }
@@ -144,7 +152,8 @@ impl Segmenting {
             });
             if started {
                 self.header = Some(newest.header.clone());
-                self.unsaved |= work.complete;
+                self.unsaved = work.complete;
+                (work.begun, work.before) = (true, None);
             } else {
                 work.newest = Some(newest);
             }
@@ -156,6 +165,7 @@ impl Segmenting {
         let palette = Palette::of(ui);
         let mut wish = None;
         let mut dismissed = false;
+        let mut put_back = false;
         if let Some(work) = &mut self.work {
             ui.horizontal(|ui| match work.job.state.outcome.clone() {
                 None => progress(ui, work),
@@ -185,7 +195,9 @@ impl Segmenting {
                 }
                 Some(Outcome::Failed { message, .. }) => {
                     if ui.button("Dismiss").clicked() {
-                        wish = Some(Wish::Discard);
+                        let there = case.layers.iter().any(|layer| layer.kind == Kind::Segmented && layer.labels().is_some());
+                        put_back = there && !work.begun;
+                        wish = (!put_back).then_some(Wish::Discard);
                     }
                     ui.add(
                         egui::Label::new(RichText::new(format!("{} was not segmented: {message}", case.title)).color(palette.bad())).wrap(),
@@ -201,6 +213,9 @@ impl Segmenting {
         if dismissed {
             (self.work, self.told) = (None, None);
         }
+        if put_back {
+            self.work = self.work.take().and_then(|work| work.before).map(|before| *before);
+        }
         wish
     }
 
@@ -212,11 +227,10 @@ impl Segmenting {
     /// Asks where to, and saves there.
     pub(super) fn save(&mut self, ctx: &egui::Context, case: &OpenCase) {
         let Some(work) = self.saved_labels(case) else { return };
-        let name = format!("{}_segmented.nii.gz", case.title);
+        let (folder, name) = (case.folder(), format!("{}_segmented.nii.gz", case.title));
         self.saving = Some(Background::start(ctx, move || {
-            let dialog =
-                rfd::FileDialog::new().set_title("Save the segmentation").set_file_name(name).add_filter("NIfTI", &["nii.gz", "nii"]);
-            dialog.save_file().map(|file| work(&file).map(|()| file))
+            let dialog = rfd::FileDialog::new().set_title("Save the segmentation").add_filter("NIfTI", &["nii.gz", "nii"]);
+            save(dialog, (&folder, &name), work)
         }));
     }
 

@@ -97,7 +97,7 @@ impl Shot {
                 }
             })
             .collect();
-        let named = (1..=u8::MAX).take(case.classes.len().saturating_sub(1)).filter(|&class| case.colours.get(class).visible);
+        let named = case.classes.in_order().into_iter().filter(|&class| case.colours.get(class).visible);
         let labels = named.map(|class| (case.classes.name(class).to_owned(), case.colours.get(class).colour));
         let differing = settings.slices.difference && panes.iter().any(|shown| shown.truth.is_some());
         let differences = Difference::ALL.into_iter().filter(|_| differing).map(|kind| (kind.title().to_owned(), kind.colour()));

@@ -4,6 +4,7 @@ use eframe::egui::{Align2, Button, Color32, Pos2, Rect, RichText, Role, Sense, S
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer, Reading};
+use crate::gui::pointer::held_at;
 use crate::gui::slice::{Plane, PlaneGeometry};
 use crate::gui::{Convention, Palette};
 
@@ -120,7 +121,7 @@ impl Strip {
             painter.galley(place.min, galley, weak);
         }
         let slice_at = |at: Pos2| (((at.x - rect.left()).max(0.0) / width) as usize).min(count - 1);
-        let asked = response.interact_pointer_pos().filter(|_| response.clicked() || response.dragged()).map(slice_at);
+        let asked = held_at(ui, &response).map(slice_at);
         if let Some(pointer) = response.hover_pos() {
             response.on_hover_text(spoken(slice_at(pointer)));
         }

@@ -8,8 +8,8 @@ use eframe::egui::{
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer, Reading};
-use crate::gui::Palette;
-use crate::gui::slice::{Difference, SliceSettings};
+use crate::gui::slice::Difference;
+use crate::gui::{Palette, Settings};
 
 /// Height of a row in points.
 const ROW: f32 = 24.0;
@@ -19,7 +19,7 @@ const NUMBER: f32 = 50.0;
 const BUTTON: f32 = 42.0;
 
 /// Draws the table of the shown layer, and obeys its buttons.
-pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, settings: &SliceSettings) {
+pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, settings: &mut Settings) {
     let palette = Palette::of(ui);
     let Some(layer) = shown.and_then(|index| case.layers.get(index)) else {
         ui.weak("No labels. Drop a label map on the volume, or segment it with a checkpoint.");
@@ -37,8 +37,8 @@ pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, setti
         }
         Reading::Ready(_) | Reading::Working(_, Some(_)) => {}
     }
-    let rows = rows(case, layer);
-    if settings.difference && case.truth().is_some() && layer.kind != Kind::Truth {
+    let rows = rows(case, layer, settings);
+    if settings.slices.difference && case.truth().is_some() && layer.kind != Kind::Truth {
         legend(ui);
     }
     head(ui, case, &rows);
@@ -51,7 +51,11 @@ pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, setti
     });
     match asked {
         Some(Asked::Toggle(class, visible)) => case.colours.set_visible(class, visible),
-        Some(Asked::Recolour(class, colour)) => case.colours.set_colour(class, colour),
+        Some(Asked::Recolour(value, Some(colour))) => {
+            let [r, g, b, _] = colour.to_array();
+            settings.label_colours.insert(value, [r, g, b]);
+        }
+        Some(Asked::Recolour(value, None)) => drop(settings.label_colours.remove(&value)),
         Some(Asked::Only(class)) => toggle_only(case, class),
         Some(Asked::Jump(centre)) => case.cursor.voxel = centre,
         None => {}
@@ -64,6 +68,8 @@ struct Row {
     name: String,
     value: u32,
     colour: Color32,
+    /// Whether the user chose the colour.
+    chosen: bool,
     visible: bool,
     /// Whether it is the only one that is.
     alone: bool,
@@ -79,11 +85,12 @@ struct Row {
 enum Asked {
     Toggle(u8, bool),
     Only(u8),
-    Recolour(u8, Color32),
+    /// A colour for a label value; none: back to the usual one.
+    Recolour(u32, Option<Color32>),
     Jump([usize; 3]),
 }
 
-fn rows(case: &OpenCase, layer: &Layer) -> Vec<Row> {
+fn rows(case: &OpenCase, layer: &Layer, settings: &Settings) -> Vec<Row> {
     let Some(labels) = layer.labels() else { return Vec::new() };
     let voxel_ml = case.ground.scan.volume.grid.spacing_mm().iter().product::<f64>() / 1000.0;
     let here = case.class_at(layer, case.cursor.voxel);
@@ -93,30 +100,34 @@ fn rows(case: &OpenCase, layer: &Layer) -> Vec<Row> {
         let counted = labels.census.get(usize::from(class)).copied().unwrap_or_default();
         let colour = case.colours.get(class);
         let missed = truth.and_then(|truth| truth.census.get(usize::from(class))).and_then(|census| census.centre);
+        let value = case.classes.value(class);
+        let shown = (counted.voxels, counted.voxels as f64 * voxel_ml);
+        let (voxels, volume_ml) = labels.own.as_ref().map_or(shown, |own| own.volume(value));
         Row {
             class,
             name: case.classes.name(class).to_owned(),
-            value: case.classes.value(class),
+            value,
             colour: colour.colour,
+            chosen: settings.label_colours.contains_key(&value),
             visible: colour.visible,
             alone: colour.visible && visible == 1,
-            volume_ml: counted.voxels as f64 * voxel_ml,
-            voxels: counted.voxels,
+            volume_ml,
+            voxels,
             dice: layer.agreement().and_then(|agreement| agreement.whole(class)),
             scored: layer.kind != Kind::Truth && truth.is_some(),
             centre: counted.centre.or(missed),
             here: here == Some(class),
         }
     };
-    (1..=u8::MAX).take(case.classes.len().saturating_sub(1)).map(row).collect()
+    case.classes.in_order().into_iter().map(row).collect()
 }
 
 /// Crosshair to the centre of the next or previous label that the layer has, after the one under the crosshair.
 pub(super) fn step(case: &mut OpenCase, shown: Option<usize>, forwards: bool) {
     let Some(layer) = shown.and_then(|index| case.layers.get(index)) else { return };
     let Some(labels) = layer.labels() else { return };
-    let there: Vec<(u8, [usize; 3])> =
-        (0..=u8::MAX).zip(labels.census.iter()).filter_map(|(class, census)| Some((class, census.centre?))).collect();
+    let centre = |class: u8| labels.census.get(usize::from(class)).and_then(|census| census.centre);
+    let there: Vec<(u8, [usize; 3])> = case.classes.in_order().into_iter().filter_map(|class| Some((class, centre(class)?))).collect();
     // The label whose centre the crosshair is at, else the one it is in.
     let at = there.iter().position(|(_, centre)| *centre == case.cursor.voxel);
     let inside = case.class_at(layer, case.cursor.voxel);
@@ -243,7 +254,7 @@ fn name(ui: &Ui, row: &Row, cell: Rect) {
     let response = ui.interact(cell, ui.scope_id().with(("name", row.class)), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &row.name));
     let absent = if row.voxels == 0 { ", not in this volume" } else { "" };
-    response.on_hover_text(format!("{}, label value {}{absent}", row.name, row.value));
+    response.on_hover_text(format!("{}, label number {}{absent}", row.name, row.value));
 }
 
 /// The colour, filled where the label is shown and hollow where it is hidden. A click shows or hides, the other button recolours.
@@ -266,7 +277,11 @@ fn swatch(ui: &Ui, row: &Row, cell: Rect) -> Option<Asked> {
         ui.label(&row.name);
         let mut colour = row.colour;
         if color_picker_color32(ui, &mut colour, Alpha::Opaque) {
-            asked = Some(Asked::Recolour(row.class, colour));
+            asked = Some(Asked::Recolour(row.value, Some(colour)));
+        }
+        let usual = ui.add_enabled(row.chosen, Button::new("Back to its usual colour"));
+        if usual.on_hover_text("That of a label table beside the data, else that of its number").clicked() {
+            asked = Some(Asked::Recolour(row.value, None));
         }
     });
     asked

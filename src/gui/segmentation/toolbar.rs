@@ -191,32 +191,29 @@ fn window(ui: &mut Ui, case: &mut OpenCase, settings: &Settings) {
 
 /// Obeys the keys that change how slices are drawn.
 pub(super) fn keys(ui: &Ui, case: &mut OpenCase, settings: &mut Settings) {
-    let pressed = |settings: &Settings, action| settings.keys.pressed(ui, action);
-    if pressed(settings, Action::AutoWindow) {
-        case.set_window(None);
-    }
-    if pressed(settings, Action::OpacityDown) {
-        settings.slices.opacity = (settings.slices.opacity - OPACITY_STEP).max(0.0);
-    }
-    if pressed(settings, Action::OpacityUp) {
-        settings.slices.opacity = (settings.slices.opacity + OPACITY_STEP).min(1.0);
-    }
-    if pressed(settings, Action::ToggleLabels) {
-        settings.slices.shown = !settings.slices.shown;
-    }
-    if pressed(settings, Action::ToggleFill) {
-        settings.slices.fill = !settings.slices.fill;
-    }
-    if pressed(settings, Action::ToggleOutline) {
-        settings.slices.outline = !settings.slices.outline;
-    }
-    if pressed(settings, Action::ToggleDifference) {
-        settings.slices.difference = !settings.slices.difference;
-    }
-    if pressed(settings, Action::ToggleInterpolation) {
-        settings.slices.linear = !settings.slices.linear;
-    }
-    if pressed(settings, Action::ToggleConvention) {
-        switch_convention(settings);
+    let actions = [
+        Action::AutoWindow,
+        Action::OpacityDown,
+        Action::OpacityUp,
+        Action::ToggleLabels,
+        Action::ToggleFill,
+        Action::ToggleOutline,
+        Action::ToggleDifference,
+        Action::ToggleInterpolation,
+        Action::ToggleConvention,
+    ];
+    for action in settings.keys.pressed(ui, &actions) {
+        let slices = &mut settings.slices;
+        match action {
+            Action::AutoWindow => case.set_window(None),
+            Action::OpacityDown => slices.opacity = (slices.opacity - OPACITY_STEP).max(0.0),
+            Action::OpacityUp => slices.opacity = (slices.opacity + OPACITY_STEP).min(1.0),
+            Action::ToggleLabels => slices.shown = !slices.shown,
+            Action::ToggleFill => slices.fill = !slices.fill,
+            Action::ToggleOutline => slices.outline = !slices.outline,
+            Action::ToggleDifference => slices.difference = !slices.difference,
+            Action::ToggleInterpolation => slices.linear = !slices.linear,
+            _ => switch_convention(settings),
+        }
     }
 }

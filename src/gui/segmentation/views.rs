@@ -10,6 +10,7 @@ use crate::gui::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView};
 use crate::gui::theme::colour;
 use crate::gui::{Action, Convention, Settings};
 use crate::palette;
+use crate::volume::Grid;
 
 /// Points between panes.
 const GAP: f32 = 2.0;
@@ -75,6 +76,8 @@ pub(super) struct Views {
     pub(super) arrangement: Arrangement,
     /// What a maximised pane came from.
     before: Arrangement,
+    /// The arrangement is that of a volume of one slice, and not the user's.
+    flat: bool,
     /// Title of the layer in panes that show one.
     pub(super) shown: Option<String>,
     /// Titles of the layers that are compared, in no order.
@@ -90,9 +93,21 @@ pub(super) struct Views {
 }
 
 impl Views {
-    /// Fits all slices into their panes.
-    pub(super) fn reset(&mut self) {
+    /// Takes up another volume: fits all slices into their panes, and shows a volume of one slice in that plane alone.
+    pub(super) fn take_up(&mut self, grid: &Grid) {
         self.framings = <[Framing; 3]>::default();
+        match only_plane(grid) {
+            Some(plane) => {
+                if !self.flat {
+                    self.before = self.arrangement;
+                }
+                let compared = self.arrangement.compared().is_some();
+                self.arrangement = if compared { Arrangement::Compare(plane) } else { Arrangement::Alone(plane) };
+            }
+            None if self.flat => self.arrangement = self.before,
+            None => {}
+        }
+        self.flat = only_plane(grid).is_some();
     }
 
     /// The layer in panes that show one, and of which the table tells: the user's choice, else the case's first.
@@ -235,8 +250,8 @@ impl Views {
         } else if response.window.is_some() {
             case.set_window(response.window);
         }
-        let key = response.response.contains_pointer() && settings.keys.pressed(ui, Action::Maximise);
-        if response.maximise || key {
+        let keys = if response.response.contains_pointer() { settings.keys.pressed(ui, &[Action::Maximise]).len() } else { 0 };
+        for _ in 0..keys + usize::from(response.maximise) {
             self.maximise(pane.plane);
         }
     }
@@ -268,6 +283,13 @@ impl Views {
             case.cursor.voxel = geometry.voxel(slice, *nearest).map(|index| index as usize);
         }
     }
+}
+
+/// The plane of a volume's only slice; none where there are more. Of a row of voxels, a plane that holds it.
+fn only_plane(grid: &Grid) -> Option<Plane> {
+    let geometry = Plane::ALL.map(|plane| PlaneGeometry::new(grid, plane, Convention::default()));
+    let largest = geometry.iter().max_by_key(|geometry| geometry.size[0] * geometry.size[1])?;
+    (largest.slices == 1).then_some(largest.plane)
 }
 
 /// Width of the labels beside slices, of the room that both have.
@@ -327,10 +349,12 @@ pub(super) fn column_text(case: &OpenCase, layer: Option<&str>) -> String {
         Reading::Unread | Reading::Working(_, None) => return format!("{}: reading ...", layer.title),
         Reading::Working(..) | Reading::Ready(_) => {}
     }
-    let classes = (1..=u8::MAX).take(case.classes.len().saturating_sub(1)).filter(|&class| case.colours.get(class).visible);
+    let classes = case.classes.in_order().into_iter().filter(|&class| case.colours.get(class).visible);
     let scores: Vec<f64> = classes.filter_map(|class| layer.agreement()?.whole(class)).collect();
+    let resampled = layer.labels().is_some_and(|labels| labels.own.is_some());
+    let title = if resampled { format!("{} (resampled)", layer.title) } else { layer.title.clone() };
     if scores.is_empty() {
-        return layer.title.clone();
+        return title;
     }
-    format!("{}   Dice {:.3}", layer.title, scores.iter().sum::<f64>() / scores.len() as f64)
+    format!("{title}   Dice {:.3}", scores.iter().sum::<f64>() / scores.len() as f64)
 }

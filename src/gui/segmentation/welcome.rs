@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{Align, Button, Frame, Key, Label, Layout, Margin, RichText, Ui, vec2};
 
 use crate::gui::{Desk, Palette};
+use crate::volume::nifti;
 
 /// What the user chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +133,11 @@ pub(super) enum Dropped {
 
 /// Looks what was dropped. A few looks at the disk, no reading.
 pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
-    let volumes: Vec<PathBuf> = paths.iter().filter(|path| is_volume(path)).cloned().collect();
+    // Of a pair (.hdr and .img) the header's file stands for both.
+    let first = |path: &PathBuf| nifti::files(path).ok().and_then(|files| files.into_iter().next()).unwrap_or_else(|| path.clone());
+    let mut volumes: Vec<PathBuf> = paths.iter().filter(|path| is_volume(path)).map(first).collect();
+    volumes.sort();
+    volumes.dedup();
     if !volumes.is_empty() {
         return Dropped::Volumes(volumes);
     }
@@ -151,7 +156,7 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
 
 fn is_volume(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    crate::volume::datalist::naming::ending(&name).is_some() && !path.is_dir()
+    nifti::ending(&name).is_some() && !path.is_dir()
 }
 
 #[cfg(test)]
@@ -171,7 +176,10 @@ mod tests {
         assert_eq!(dropped(&[folder.path().to_owned()]), Dropped::Checkpoint(folder.path().to_owned()));
         assert_eq!(dropped(&[at("data")]), Dropped::Dataset(at("data")));
         assert_eq!(dropped(&[at("x.txt")]), Dropped::Unknown(at("x.txt")));
-        let volumes = [at("a.nii"), at("notes.txt"), at("b.nii.gz")];
-        assert_eq!(dropped(&volumes), Dropped::Volumes(vec![at("a.nii"), at("b.nii.gz")]));
+        let volumes = [at("a.nii"), at("notes.txt"), at("B.NII.gz")];
+        assert_eq!(dropped(&volumes), Dropped::Volumes(vec![at("B.NII.gz"), at("a.nii")]));
+        let pair = [at("c.img"), at("c.hdr")];
+        pair.iter().for_each(|file| std::fs::write(file, "").unwrap());
+        assert_eq!(dropped(&pair), Dropped::Volumes(vec![at("c.hdr")]), "two files of one image");
     }
 }

@@ -25,11 +25,11 @@ pub struct LabelColours {
 }
 
 impl Default for LabelColours {
-    /// The palette's colours in their order, all visible.
+    /// All visible, in the palette's colours, as if each label's number were its place.
     fn default() -> Self {
-        let entry = |index: usize| match index.checked_sub(1) {
-            None => LabelColour { colour: Color32::BLACK, visible: false },
-            Some(place) => LabelColour { colour: Palette::label(place), visible: true },
+        let entry = |place: usize| match place {
+            0 => LabelColour { colour: Color32::BLACK, visible: false },
+            place => LabelColour { colour: Palette::label(place as u32), visible: true },
         };
         Self { entries: Box::new(std::array::from_fn(entry)) }
     }

@@ -3,7 +3,7 @@
 use eframe::egui::{Color32, ColorImage};
 use rayon::prelude::*;
 
-use super::look::{DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, Look, OUTLINE, heat_scale};
+use super::look::{DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, Look, NOT_FINITE, OUTLINE, drawable, heat_scale};
 use super::{Framing, LabelColours, Plane, PlaneGeometry, SliceSettings, WindowLevel};
 use crate::gui::Convention;
 use crate::volume::Grid;
@@ -116,10 +116,20 @@ impl Canvas<'_> {
     }
 
     fn load(&self, texel: [f32; 3]) -> f32 {
-        self.scene.image[Self::index(self.scene.grid.shape, texel)]
+        drawable(self.scene.image[Self::index(self.scene.grid.shape, texel)])
     }
 
+    /// The voxel that a place lies in.
+    fn own(&self, at: [f32; 2]) -> f32 {
+        self.load(self.voxel(at).map(|value| value + 0.5))
+    }
+
+    /// Neighbours that are not finite count as the voxel itself.
     fn interpolated(&self, at: [f32; 2]) -> f32 {
+        let own = self.own(at);
+        if own >= NOT_FINITE {
+            return own;
+        }
         let here = self.voxel(at);
         let axis_of = |way: [f32; 4]| (0..3).find(|&axis| way[axis] != 0.0).expect("a way along one axis");
         let (across, down) = (axis_of(self.look.across), axis_of(self.look.down));
@@ -132,7 +142,7 @@ impl Canvas<'_> {
             let mut texel = low;
             texel[across] += right;
             texel[down] += below;
-            self.load(texel)
+            Some(self.load(texel)).filter(|&value| value < NOT_FINITE).unwrap_or(own)
         };
         let upper = mix(tap(0.0, 0.0), tap(1.0, 0.0), parts[0]);
         let lower = mix(tap(0.0, 1.0), tap(1.0, 1.0), parts[0]);
@@ -141,14 +151,17 @@ impl Canvas<'_> {
 
     fn intensity(&self, at: [f32; 2]) -> f32 {
         let look = &self.look;
-        if !look.has(LINEAR) {
-            return self.load(self.voxel(at).map(|value| value + 0.5));
+        let own = self.own(at);
+        if !look.has(LINEAR) || own >= NOT_FINITE {
+            return own;
         }
         let taps = look.step.map(|voxels| voxels.ceil().clamp(1.0, MOST_TAPS));
         let counts = taps.map(|taps| taps as usize);
         let part = |side: usize, tap: usize| ((tap as f32 + 0.5) / taps[side] - 0.5) * look.step[side];
         let places = (0..counts[1]).flat_map(|row| (0..counts[0]).map(move |column| [part(0, column), part(1, row)]));
-        places.map(|[across, down]| self.interpolated([at[0] + across, at[1] + down])).sum::<f32>() / (taps[0] * taps[1])
+        let values = places.map(|[across, down]| self.interpolated([at[0] + across, at[1] + down])).filter(|&value| value < NOT_FINITE);
+        let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+        if count > 0.0 { sum / count } else { own }
     }
 
     fn shown(&self, label: u8) -> u8 {
@@ -204,7 +217,12 @@ impl Canvas<'_> {
             return [r, g, b];
         }
         let look = &self.look;
-        let mut rgb = [((self.intensity(at) - look.low) * look.per_width).clamp(0.0, 1.0); 3];
+        let value = self.intensity(at);
+        let mut rgb = [((value - look.low) * look.per_width).clamp(0.0, 1.0); 3];
+        if value >= NOT_FINITE {
+            let [r, g, b, _] = look.not_finite;
+            rgb = [r, g, b];
+        }
         if look.has(HEAT) {
             rgb = self.with_heat(rgb, at);
         }

@@ -5,11 +5,15 @@ use eframe::egui::{Event, EventFilter, Id, Key, Modifiers, MouseWheelUnit, Point
 use super::view::MARGIN;
 use super::{Cursor, Framing, Placement, PlaneGeometry, Scene, SliceView, WindowLevel};
 use crate::gui::Action;
+use crate::gui::keys::take_presses;
+use crate::gui::pointer::reaches;
 
 /// Voxels of an arrow key with Shift.
 const STRIDE: i64 = 5;
 /// Points of a trackpad's scrolling that count as one notch of a wheel.
 const POINTS_PER_NOTCH: f32 = 24.0;
+/// Part of a notch that rounding may take off the sum of its parts.
+const NOTCH_ROUNDING: f32 = 1e-3;
 /// Magnification of one notch.
 const ZOOM_PER_NOTCH: f64 = 1.15;
 /// Points dragged that magnify by e.
@@ -19,7 +23,7 @@ const ZOOM_RANGE: (f64, f64) = (0.25, 100.0);
 
 /// What the pressed pointer does, from press to release.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Gesture {
+enum Gesture {
     /// Moves the crosshair.
     Crosshair,
     /// Changes window and level.
@@ -28,6 +32,28 @@ pub(super) enum Gesture {
     Pan,
     /// Magnifies about the point that was pressed.
     Zoom(Pos2),
+}
+
+/// A gesture under way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pressed {
+    gesture: Gesture,
+    button: PointerButton,
+    /// Where the pointer was last.
+    at: Pos2,
+}
+
+impl Pressed {
+    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2) -> Self {
+        let gesture = match button {
+            PointerButton::Secondary => Gesture::Zoom(at),
+            PointerButton::Middle => Gesture::Pan,
+            _ if modifiers.shift => Gesture::Pan,
+            _ if modifiers.command || modifiers.ctrl => Gesture::Window,
+            _ => Gesture::Crosshair,
+        };
+        Self { gesture, button, at }
+    }
 }
 
 /// What a frame's input asked of the pane's owner.
@@ -113,33 +139,44 @@ impl SliceView {
         heard
     }
 
+    /// Follows the frame's events one by one: a press and its release may both lie in it, and the keys held then not be held at its end.
     fn pointer(&mut self, ui: &Ui, response: &Response, pane: &Pane<'_>, (scene, cursor, heard): (&Scene<'_>, &mut Cursor, &mut Heard)) {
-        let (modifiers, delta) = ui.input(|input| (input.modifiers, input.pointer.delta()));
-        let ctrl = modifiers.command || modifiers.ctrl;
+        let (modifiers, any_down) = ui.input(|input| (input.modifiers, input.pointer.any_down()));
         if response.double_clicked() {
-            heard.auto_window = ctrl;
-            heard.maximise = !ctrl && !modifiers.shift;
+            heard.auto_window = modifiers.command || modifiers.ctrl;
+            heard.maximise = !heard.auto_window && !modifiers.shift;
         }
-        let Some(point) = response.interact_pointer_pos().filter(|_| response.is_pointer_button_down_on()) else {
-            self.gesture = None;
-            return;
-        };
-        // The press itself moves nothing: the pointer came from elsewhere.
-        let delta = if self.gesture.is_none() { Vec2::ZERO } else { delta };
-        let down = |button| ui.input(|input| input.pointer.button_down(button));
-        let gesture = *self.gesture.get_or_insert_with(|| {
-            response.request_focus();
-            if down(PointerButton::Secondary) {
-                Gesture::Zoom(point)
-            } else if down(PointerButton::Middle) || modifiers.shift {
-                Gesture::Pan
-            } else if ctrl {
-                Gesture::Window
-            } else {
-                Gesture::Crosshair
+        let pointed = |event: &Event| matches!(event, Event::PointerMoved(_) | Event::PointerButton { .. });
+        let events: Vec<Event> = ui.input(|input| input.events.iter().filter(|event| pointed(event)).cloned().collect());
+        for event in events {
+            match event {
+                Event::PointerButton { pos, button, pressed: true, modifiers } if self.pressed.is_none() && reaches(ui, response, pos) => {
+                    self.pressed = Some(Pressed::new(button, modifiers, pos));
+                    response.request_focus();
+                    self.follow(pane, pos, (scene, cursor, heard));
+                }
+                Event::PointerMoved(pos) => self.follow(pane, pos, (scene, cursor, heard)),
+                Event::PointerButton { pos, button, pressed: false, .. }
+                    if self.pressed.is_some_and(|pressed| pressed.button == button) =>
+                {
+                    self.follow(pane, pos, (scene, cursor, heard));
+                    self.pressed = None;
+                }
+                _ => {}
             }
-        });
-        match gesture {
+        }
+        // A release that the window never saw.
+        if !any_down {
+            self.pressed = None;
+        }
+    }
+
+    /// Does what the gesture under way does when the pointer comes to a point.
+    fn follow(&mut self, pane: &Pane<'_>, point: Pos2, (scene, cursor, heard): (&Scene<'_>, &mut Cursor, &mut Heard)) {
+        let Some(pressed) = &mut self.pressed else { return };
+        let delta = point - pressed.at;
+        pressed.at = point;
+        match pressed.gesture {
             Gesture::Crosshair => {
                 let geometry = pane.geometry;
                 let at = pane.laid(&self.framing).at(point);
@@ -147,7 +184,9 @@ impl SliceView {
                 let inside = [0, 1].map(|side: usize| at[side].round().clamp(0.0, geometry.size[side].saturating_sub(1) as f64));
                 cursor.voxel = geometry.voxel(cursor.voxel[geometry.through], inside).map(|index| index as usize);
             }
-            Gesture::Window if delta != Vec2::ZERO => heard.window = Some(scene.window.dragged(delta.x, -delta.y)),
+            Gesture::Window if delta != Vec2::ZERO => {
+                heard.window = Some(heard.window.unwrap_or(scene.window).dragged(delta.x, -delta.y));
+            }
             Gesture::Window => {}
             Gesture::Pan => self.pan(pane, delta),
             Gesture::Zoom(about) => self.zoom(pane, about, (f64::from(-delta.y) / ZOOM_POINTS).exp()),
@@ -206,7 +245,7 @@ impl SliceView {
                 Turn::Scroll(notches) => {
                     // Half a turn back is not the rest of a turn forth.
                     self.wheel = if self.wheel * notches < 0.0 { notches } else { self.wheel + notches };
-                    let whole = self.wheel.trunc();
+                    let whole = (self.wheel + NOTCH_ROUNDING.copysign(self.wheel)).trunc();
                     self.wheel -= whole;
                     scroll(pane.geometry, cursor, whole as isize);
                 }
@@ -214,27 +253,33 @@ impl SliceView {
         }
     }
 
+    /// Obeys every press of the frame, in their order.
     fn keys(&mut self, ui: &Ui, geometry: &PlaneGeometry, scene: &Scene<'_>, cursor: &mut Cursor) {
-        if scene.keys.pressed(ui, Action::SliceUp) {
-            scroll(geometry, cursor, 1);
-        }
-        if scene.keys.pressed(ui, Action::SliceDown) {
-            scroll(geometry, cursor, -1);
-        }
-        if scene.keys.pressed(ui, Action::ResetView) {
-            self.reset();
-        }
-        if ui.ctx().text_edit_focused() {
-            return;
-        }
         let arrows = [(Key::ArrowLeft, [-1, 0]), (Key::ArrowRight, [1, 0]), (Key::ArrowUp, [0, -1]), (Key::ArrowDown, [0, 1])];
-        for (key, way) in arrows {
-            // Shift first: a pattern without it matches with it as well.
-            let [far, near] = [Modifiers::SHIFT, Modifiers::NONE]
-                .map(|modifiers| ui.input_mut(|input| input.count_and_consume_key(modifiers, key)) as i64);
-            step(geometry, cursor, way.map(|side: i64| side * (far * STRIDE + near)));
+        let meaning = |key, modifiers: Modifiers| {
+            if let Some(action) = scene.keys.meant(key, modifiers, &[Action::SliceUp, Action::SliceDown, Action::ResetView]) {
+                return Some(Press::Act(action));
+            }
+            let stride = if modifiers.shift { STRIDE } else { 1 };
+            let (_, way) = arrows.into_iter().find(|&(arrow, _)| arrow == key && modifiers.matches_logically(Modifiers::NONE))?;
+            Some(Press::Step(way.map(|side: i64| side * stride)))
+        };
+        for press in take_presses(ui, meaning) {
+            match press {
+                Press::Act(Action::SliceUp) => scroll(geometry, cursor, 1),
+                Press::Act(Action::SliceDown) => scroll(geometry, cursor, -1),
+                Press::Act(_) => self.reset(),
+                Press::Step(voxels) => step(geometry, cursor, voxels),
+            }
         }
     }
+}
+
+/// What a pressed key asks of a pane.
+enum Press {
+    Act(Action),
+    /// Voxels across and down the screen.
+    Step([i64; 2]),
 }
 
 /// A turn of the wheel.

@@ -19,6 +19,16 @@ pub const DIFFERENCE: u32 = 8;
 /// A heat map lies over the image.
 pub const HEAT: u32 = 16;
 
+/// Stands for a voxel that is NaN or infinite, and bounds those that are not: shaders may take NaN for any number.
+pub const NOT_FINITE: f32 = 3.4e38;
+/// The largest number that is drawn as one.
+const LARGEST: f32 = 3.3e38;
+
+/// An intensity as the shader gets it.
+pub fn drawable(value: f32) -> f32 {
+    if value.is_finite() { value.min(LARGEST) } else { NOT_FINITE }
+}
+
 /// How strongly a heat map covers the image.
 const HEAT_OPACITY: f32 = 0.55;
 
@@ -44,6 +54,7 @@ pub struct Look {
     pub heat: [f32; 4],
     pub flags: [u32; 4],
     pub around: [f32; 4],
+    pub not_finite: [f32; 4],
     pub difference: [[f32; 4]; 3],
     pub ramp: [[f32; 4]; palette::HEAT.len() + 1],
     pub labels: [[f32; 4]; LABELS],
@@ -115,6 +126,7 @@ impl Look {
             heat: [HEAT_OPACITY, 0.0, 0.0, 0.0],
             flags: [flags.iter().map(|&(bit, on)| if on { bit } else { 0 }).sum(), 0, 0, 0],
             around: rgb(colour(palette::AROUND), 1.0),
+            not_finite: rgb(colour(palette::NOT_FINITE), 1.0),
             difference: Difference::ALL.map(|kind| rgb(kind.colour(), 1.0)),
             ramp: std::array::from_fn(|stop| rgb(colour(palette::HEAT[stop.min(palette::HEAT.len() - 1)]), 1.0)),
             labels: std::array::from_fn(|label| {

@@ -1,10 +1,13 @@
 //! Volumes on the window's GPU. Each is sent in slabs, so that the host never holds a second copy of it; a volume larger than
 //! the adapter's textures or memory is reduced by whole-number steps and says so.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use eframe::egui_wgpu::RenderState;
 use eframe::wgpu;
+
+use super::look::{NOT_FINITE, drawable};
 
 /// Bytes that are on their way to the GPU at once.
 const SLAB: usize = 32 << 20;
@@ -43,7 +46,10 @@ impl ImageTexture {
     }
 
     pub(super) fn upload_within(gpu: &RenderState, voxels: &[f32], shape: [usize; 3], limit: usize) -> Self {
-        Self(Arc::new(Upload { gpu, shape, limit, format: wgpu::TextureFormat::R32Float }.send(voxels, mean)))
+        // A second copy only where some voxels cannot be sent as they are.
+        let plain = voxels.iter().all(|&value| drawable(value) == value);
+        let sent = if plain { Cow::Borrowed(voxels) } else { voxels.iter().map(|&value| drawable(value)).collect() };
+        Self(Arc::new(Upload { gpu, shape, limit, format: wgpu::TextureFormat::R32Float }.send(&sent, mean)))
     }
 
     /// What the user should know about the drawing: that it is coarser than the volume.
@@ -211,17 +217,21 @@ impl<T: Copy> Block<'_, T> {
     }
 }
 
+/// Of the voxels that are finite, if any is.
 fn mean(block: &Block<'_, f32>) -> f32 {
     let (mut sum, mut count) = (0.0, 0.0);
     for d in block.range(0) {
         for h in block.range(1) {
             for w in block.range(2) {
-                sum += block.voxel([d, h, w]);
-                count += 1.0;
+                let value = block.voxel([d, h, w]);
+                if value < NOT_FINITE {
+                    sum += value;
+                    count += 1.0;
+                }
             }
         }
     }
-    sum / count
+    if count > 0.0 { sum / count } else { NOT_FINITE }
 }
 
 fn middle(block: &Block<'_, u8>) -> u8 {

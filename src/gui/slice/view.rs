@@ -3,11 +3,12 @@
 use eframe::egui::{Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
-use super::input::{Gesture, Laid, Pane};
+use super::input::{Laid, Pane, Pressed};
 use super::look::{Drawn, Layers, Look, heat_scale};
 use super::overlay;
 use super::paint::{Paint, Slot, Textures};
 use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
+use crate::gui::pointer::held_at;
 
 /// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
 pub const MARGIN: f64 = 6.0;
@@ -19,7 +20,7 @@ pub struct SliceView {
     pub framing: Framing,
     /// The volume was turned away from the patient: its sides have no letters.
     pub turned: bool,
-    pub(super) gesture: Option<Gesture>,
+    pub(super) pressed: Option<Pressed>,
     /// Parts of notches that the wheel has turned since the last slice.
     pub(super) wheel: f32,
     slot: Slot,
@@ -64,7 +65,7 @@ impl SliceView {
         let slice = cursor.voxel[geometry.through];
         let under = |point| geometry.voxel_at(slice, laid.at(point));
         let hovered = response.hover_pos().and_then(under);
-        let clicked = response.clicked().then(|| response.interact_pointer_pos()).flatten().and_then(under);
+        let clicked = response.clicked().then(|| held_at(ui, &response)).flatten().and_then(under);
         SliceResponse { hovered, clicked, window: heard.window, auto_window: heard.auto_window, maximise: heard.maximise, response }
     }
 

@@ -28,7 +28,8 @@ impl WindowLevel {
     /// Between the percentiles `tail` and 100 - `tail` of one channel. A volume of one value gets a window of width 1 around it.
     pub fn from_percentiles(voxels: &[f32], tail: f32) -> Self {
         let stride = voxels.len().div_ceil(SAMPLE).max(1);
-        let mut sample: Vec<f32> = voxels.iter().step_by(stride).copied().filter(|value| value.is_finite()).collect();
+        // Filtered before it is thinned out: what is finite may be rare.
+        let mut sample: Vec<f32> = voxels.iter().copied().filter(|value| value.is_finite()).step_by(stride).collect();
         let Some(last) = sample.len().checked_sub(1) else { return Self { low: 0.0, high: 1.0 } };
         let place = |percent: f32| ((percent / 100.0) * last as f32).round() as usize;
         let low = *sample.select_nth_unstable_by(place(tail), f32::total_cmp).1;

@@ -6,7 +6,7 @@ use super::super::run::card;
 use super::super::{Palette, Panel};
 use super::opened::OpenStudy;
 use super::standing::Standing;
-use crate::metrics::collapse::Verdict;
+use crate::metrics::collapse::THRESHOLDS;
 use crate::protocol::StageKind;
 use crate::report::wording::{count, distance, duration, or_nothing, share};
 
@@ -134,13 +134,12 @@ fn scores(ui: &mut Ui, open: &OpenStudy, stage: usize) {
     let Some(scores) = open.look.as_ref().and_then(|look| look.stages.get(stage)?.scores.as_ref()) else { return };
     ui.add_space(2.0);
     Grid::new(("scores", stage)).num_columns(3).striped(true).spacing([18.0, 4.0]).show(ui, |ui| {
-        let unit = crate::report::unit(&open.study.stages[stage].config.evaluate);
-        for title in ["", "Dice", &format!("HD95, {unit}")] {
+        for title in ["", "Dice", &format!("HD95, {}", scores.unit.word())] {
             ui.label(card::quiet(ui, title).small());
         }
         ui.end_row();
-        let regions = scores.dice.keys().map(|region| (region.as_str(), scores.dice.get(region), scores.hd95_mm.get(region)));
-        let mean = [("mean", scores.dice_mean.as_ref(), scores.hd95_mm_mean.as_ref())];
+        let regions = scores.dice.keys().map(|region| (region.as_str(), scores.dice.get(region), scores.hd95.get(region)));
+        let mean = [("mean", scores.dice_mean.as_ref(), scores.hd95_mean.as_ref())];
         for (region, dice, hd95) in regions.chain(mean) {
             let strong = |text: String| if region == "mean" { RichText::new(text).strong() } else { RichText::new(text) };
             ui.label(strong(region.to_owned()));
@@ -161,13 +160,9 @@ fn collapse(ui: &mut Ui, open: &OpenStudy, stage: usize) {
     }
     if let Some(judgement) = &known.judgement {
         let palette = Palette::of(ui);
-        let (word, colour) = match judgement.verdict {
-            Verdict::Healthy => ("healthy", palette.good()),
-            Verdict::Drifting => ("drifting", palette.caution()),
-            Verdict::Collapsed => ("collapsed", palette.bad()),
-        };
+        let colour = palette.verdict(judgement.verdict);
         ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new(word).strong().color(colour));
+            ui.label(RichText::new(judgement.verdict.word()).strong().color(colour)).on_hover_text(THRESHOLDS);
             ui.label(&judgement.sentence);
         });
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::Background;
+use crate::config::DistanceUnit;
 use crate::metrics::collapse::{Judgement, verdict};
 use crate::protocol::{ArmScores, RunState, StageKind};
 use crate::report::Place;
@@ -41,7 +42,7 @@ pub(super) struct StageLook {
 }
 
 impl StageLook {
-    fn new(progress: Progress, run: Option<&RunState>) -> Self {
+    fn new(progress: Progress, unit: DistanceUnit, run: Option<&RunState>) -> Self {
         let nothing = Self { progress, part: None, secs: 0.0, scores: None, eta2_turned: None, judgement: None };
         let Some(run) = run else { return nothing };
         let tested = run.stages_of(StageKind::Test).next().filter(|_| nothing.progress == Progress::Done);
@@ -53,7 +54,7 @@ impl StageLook {
         Self {
             part: run.stages.iter().rev().map(|stage| stage.stage.kind).find(|kind| *kind != StageKind::Prepare),
             secs: run.secs,
-            scores: tested.map(|stage| ArmScores::new(&stage.scores)),
+            scores: tested.map(|stage| ArmScores::new(&stage.scores, unit)),
             eta2_turned: numbers.and_then(|numbers| Some((numbers.eta2_turned?, untrained.and_then(|untrained| untrained.eta2_turned)))),
             judgement: numbers.and_then(|numbers| verdict(numbers, untrained.unwrap_or(&Default::default()))),
             ..nothing
@@ -65,7 +66,10 @@ impl Look {
     /// Of what `state` holds. `own` says that this window works on the study itself.
     pub(super) fn new(study: &Study, state: &StudyState, folder: &StudyFolder, own: bool) -> Self {
         let all: Vec<usize> = (0..study.stages.len()).collect();
-        let stages = all.iter().map(|&stage| StageLook::new(state.progress(study, stage), state.runs[stage].as_ref()));
+        let stages = all.iter().map(|&stage| {
+            let unit = study.stages[stage].config.evaluate.distance_unit;
+            StageLook::new(state.progress(study, stage), unit, state.runs[stage].as_ref())
+        });
         Self {
             stages: stages.collect(),
             results: StudyResults::new(study, state),

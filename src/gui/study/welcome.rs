@@ -62,7 +62,7 @@ fn find(place: &Path) -> Vec<Entry> {
         if path.is_dir() {
             return find(&path);
         }
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = crate::text_file::read(&path).unwrap_or_default();
         let ron = path.extension().is_some_and(|extension| extension == "ron");
         let study = (ron && StudyConfig::is_in(&text)).then(|| Study::outline(StudyConfig::load(&path).ok()?).ok()).flatten();
         let entry = study.map(|study| Entry {

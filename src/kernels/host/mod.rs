@@ -12,6 +12,7 @@ mod product;
 mod rows;
 mod simd;
 mod softmax;
+mod sums;
 
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps as _;
@@ -25,6 +26,7 @@ pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use merge::{side_by_side, side_by_side_gradient};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
 pub(super) use softmax::{scaled_softmax, scaled_softmax_gradient};
+pub(super) use sums::sum_rows;
 
 type HostTensor = FloatTensor<Flex>;
 

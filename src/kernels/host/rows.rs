@@ -163,15 +163,15 @@ pub fn layer_norm_gradients(x: HostTensor, weight: HostTensor, grad: HostTensor)
     [shaped(out, &x), tensor(total, [dim]), tensor(bias, [dim])]
 }
 
-/// The elementwise total, in order.
+/// The elementwise total, in order and in double precision.
 fn add_up(parts: &[Vec<f32>], length: usize) -> Vec<f32> {
-    let mut total = vec![0.0; length];
+    let mut total = vec![0.0_f64; length];
     for part in parts {
         for (total, &part) in total.iter_mut().zip(part) {
-            *total += part;
+            *total += f64::from(part);
         }
     }
-    total
+    total.into_iter().map(|total| total as f32).collect()
 }
 
 struct ColumnSums<'a> {

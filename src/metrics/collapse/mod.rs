@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use bank::{LabelledBank, TokenBank};
 pub use maps::TokenMaps;
 pub use probe::{LabelProbe, label_probe};
-pub use verdict::{Judgement, LEAST_LOCK, Verdict, borders, verdict};
+pub use verdict::{BOUND_LOCK, COLLAPSED_FROM, HEALTHY_BELOW, Judgement, THRESHOLDS, Verdict, verdict};
 
 /// The numbers. `None` where an input was not given, or where the number does not exist (0 divided by 0).
 ///

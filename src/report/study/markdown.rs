@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::sheet::escaped;
 use super::sheets;
 use super::view::View;
+use crate::metrics::collapse::THRESHOLDS;
 use crate::report::wording::duration;
 
 /// The whole text.
@@ -43,7 +44,7 @@ pub(super) fn text(view: &View) -> String {
     let _ = writeln!(
         text,
         "±: standard deviation of the {0}s' own means (of two, half their range). Brackets: 95 % interval over resampled cases. \
-         Better or worse only where it excludes zero and every {0} agrees.",
+         Better or worse only where it excludes zero and every {0} agrees. Verdicts on tokens: {THRESHOLDS}",
         view.results.repeat
     );
     text

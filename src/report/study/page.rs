@@ -4,6 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::view::View;
 use super::{curves, figures, pictures, sheets};
+use crate::metrics::collapse::THRESHOLDS;
 use crate::report::wording::{count, duration, list};
 use crate::report::{palette, scores};
 use crate::study::Tally;
@@ -157,7 +158,8 @@ fn tokens(view: &View) -> Markup {
                 p.note {
                     "Held-out crops at random offsets, " (view.results.tokens()) ", means over " (view.results.repeat) "s. eta2 turned: share of token variance that the array index explains after each "
                     "volume was turned its own way (1 = collapsed). Index and anatomy lock: cosine of a reflected volume's tokens with the original's at the same index, and at the same "
-                    "anatomy. Anatomy is aligned across patients, so plain eta2 and gap stay above zero in healthy encoders; RankMe is for looking, not for judging."
+                    "anatomy. Anatomy is aligned across patients, so plain eta2 and gap stay above zero in healthy encoders; RankMe is for looking, not for judging. "
+                    (THRESHOLDS)
                 }
             }
             (pictures::token_maps(view))

@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use super::sheet::{Cell, Column, Sheet};
 use super::strip::Scale;
 use super::view::View;
-use crate::metrics::collapse::{Collapse, Verdict, verdict};
+use crate::metrics::collapse::{Collapse, verdict};
 use crate::metrics::{Interval, Measure};
 use crate::palette::SERIES;
 use crate::protocol::CollapsePair;
-use crate::report::wording::{NOTHING, or_nothing, share, signed_share, spread};
+use crate::report::wording::{NOTHING, difference as signed, or_nothing, share, signed_share, spread};
 use crate::study::{Comparison, Group, Paired, Role, StudyResults};
 
 /// Measures of segmentations, in the order of the tables.
@@ -117,11 +117,8 @@ pub(super) fn differences(view: &View) -> Sheet {
 
 /// `+0.012 [+0.003, +0.021]`.
 fn difference(paired: &Paired) -> String {
-    let Interval { mean, low, high, .. } = paired.interval;
-    match paired.measure {
-        Measure::Dice => format!("{} [{}, {}]", signed_share(mean), signed_share(low), signed_share(high)),
-        Measure::Hd95 => format!("{mean:+.2} [{low:+.2}, {high:+.2}]"),
-    }
+    let [mean, low, high] = signed(&paired.interval, paired.measure);
+    format!("{mean} [{low}, {high}]")
 }
 
 fn against(view: &View, comparison: &Comparison) -> String {
@@ -185,10 +182,5 @@ fn has_probe(run: &crate::protocol::RunState) -> bool {
 
 /// The verdict in a word.
 pub(super) fn judged(collapse: &Collapse, untrained: &Collapse) -> &'static str {
-    match verdict(collapse, untrained).map(|judgement| judgement.verdict) {
-        None => NOTHING,
-        Some(Verdict::Healthy) => "healthy",
-        Some(Verdict::Drifting) => "drifting",
-        Some(Verdict::Collapsed) => "collapsed",
-    }
+    verdict(collapse, untrained).map_or(NOTHING, |judgement| judgement.verdict.word())
 }

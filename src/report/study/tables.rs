@@ -3,12 +3,12 @@
 use super::view::View;
 use crate::metrics::Measure;
 use crate::metrics::collapse::Collapse;
-use crate::study::{Group, Paired, Spread};
+use crate::study::{Group, Paired, Repeat, Spread};
 
 /// A row for each cell that is done and each label, and one of the labels' mean.
 pub(super) fn results(view: &View) -> Vec<u8> {
     let axes = view.study.config.axes.iter().map(|axis| axis.name.clone());
-    let names = ["arm", "pretraining", "label", "cases", "dice", "hd95", "one_sided", "run"].map(str::to_owned);
+    let names = ["arm", "pretraining", "label", "cases", "dice", "hd95", "unit", "one_sided", "run"].map(str::to_owned);
     let mut rows: Vec<Vec<String>> = vec![axes.chain(names).collect()];
     for group in &view.results.groups {
         for repeat in group.repeats.iter().filter(|repeat| repeat.done) {
@@ -35,6 +35,7 @@ pub(super) fn results(view: &View) -> Vec<u8> {
                             repeat.scores.len().to_string(),
                             number(own(Measure::Dice)),
                             number(own(Measure::Hd95)),
+                            unit(view, repeat).to_owned(),
                             one_sided.to_string(),
                             format!("finetune/{stage}"),
                         ])
@@ -64,6 +65,7 @@ pub(super) fn groups(view: &View) -> Vec<u8> {
     let probed = view.results.probed();
     let mut head = axes(view);
     head.extend(["arm", "pretraining", "repeats", "planned", "cases", "one_sided"].map(str::to_owned));
+    head.push("unit".to_owned());
     for name in ["dice", "hd95"] {
         head.extend(["mean", "deviation", "lowest", "highest"].map(|part| format!("{name}_{part}")));
     }
@@ -74,6 +76,7 @@ pub(super) fn groups(view: &View) -> Vec<u8> {
     for (index, group) in view.results.rows() {
         let mut row = place(view, index, group);
         row.extend([group.done(), group.repeats.len(), group.cases, group.one_sided].map(|count| count.to_string()));
+        row.push(group.repeats.first().map_or("", |repeat| unit(view, repeat)).to_owned());
         row.extend([group.dice, group.hd95].iter().flat_map(|spread| spread_fields(spread.as_ref())));
         row.extend(group.by_label.iter().flatten().map(|spread| number(spread.map(|spread| spread.mean))));
         let collapse = group.collapse.as_ref().map(|pair| view.results.seen(pair));
@@ -93,8 +96,22 @@ pub(super) fn groups(view: &View) -> Vec<u8> {
 pub(super) fn comparisons(view: &View) -> Vec<u8> {
     let mut head = axes(view);
     head.extend(
-        ["arm", "pretraining", "against", "role", "measure", "difference", "low", "high", "cases", "repeats", "agreeing", "reading"]
-            .map(str::to_owned),
+        [
+            "arm",
+            "pretraining",
+            "against",
+            "role",
+            "measure",
+            "unit",
+            "difference",
+            "low",
+            "high",
+            "cases",
+            "repeats",
+            "agreeing",
+            "reading",
+        ]
+        .map(str::to_owned),
     );
     let mut rows = vec![head];
     for comparison in &view.results.comparisons {
@@ -106,6 +123,7 @@ pub(super) fn comparisons(view: &View) -> Vec<u8> {
                 view.results.groups[comparison.reference].title.clone(),
                 comparison.role.word().to_owned(),
                 if *measure == Measure::Dice { "dice" } else { "hd95" }.to_owned(),
+                group.repeats.first().filter(|_| *measure == Measure::Hd95).map_or("", |repeat| unit(view, repeat)).to_owned(),
             ]);
             row.extend([interval.mean, interval.low, interval.high].map(|value| number(Some(value))));
             row.extend([interval.cases, by_repeat.len()].map(|count| count.to_string()));
@@ -114,6 +132,11 @@ pub(super) fn comparisons(view: &View) -> Vec<u8> {
         }
     }
     written(&rows)
+}
+
+/// The unit of a repeat's distances.
+fn unit(view: &View, repeat: &Repeat) -> &'static str {
+    view.study.stages[view.study.cells[repeat.cell].finetuned].config.evaluate.distance_unit.word()
 }
 
 fn axes(view: &View) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::gather::mean;
 use super::{Comparison, Group, Paired, Repeat, Role, Study, StudyResults, sentence};
 use crate::config::RunConfig;
+use crate::metrics::score::LEAST_DICE;
 use crate::metrics::{Bootstrap, CaseScore, Measure, paired_difference};
 
 /// All comparisons, in the order of the groups.
@@ -35,7 +36,10 @@ fn references(study: &Study, results: &StudyResults, group: &Group) -> Vec<(usiz
     let twin = twin.filter(|(_, other)| on_the_same(study, group, other)).map(|(index, _)| index).next();
     let scored =
         scratch().filter(|(_, other)| on_the_same(study, group, other)).filter_map(|(index, other)| Some((index, other.dice?.mean)));
-    let strongest = scored.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(index, _)| index);
+    let strongest = scored
+        .filter(|(_, dice)| *dice >= LEAST_DICE)
+        .reduce(|best, other| if other.1 > best.1 { other } else { best })
+        .map(|(index, _)| index);
     let strongest = strongest.filter(|index| Some(*index) != twin);
     twin.map(|index| (index, Role::Twin)).into_iter().chain(strongest.map(|index| (index, Role::Strongest))).collect()
 }

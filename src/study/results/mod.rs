@@ -165,7 +165,7 @@ impl Paired {
 
     /// Whether zero lies outside the interval.
     pub fn excludes_zero(&self) -> bool {
-        self.interval.low > 0.0 || self.interval.high < 0.0
+        self.interval.excludes_zero()
     }
 
     /// What it shows: never a winner by one repeat.

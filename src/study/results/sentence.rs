@@ -9,6 +9,8 @@ const SCRATCH: &str = "training from scratch";
 
 /// A Dice of 0 to 1 is counted in hundredths.
 const POINTS: f64 = 100.0;
+/// Decimals of points, unless a difference needs more to show its sign.
+const POINT_DECIMALS: usize = 1;
 
 /// What the difference of two groups shows.
 pub(super) fn comparison(study: &Study, results: &StudyResults, [group, reference]: [&Group; 2], dice: Option<&Paired>) -> String {
@@ -25,16 +27,18 @@ pub(super) fn comparison(study: &Study, results: &StudyResults, [group, referenc
 
 /// `scores 1.2 Dice points higher than`.
 fn scores(paired: &Paired) -> String {
-    let points = POINTS * paired.interval.mean;
-    let way = if points < 0.0 { "lower" } else { "higher" };
-    format!("scores {:.1} Dice points {way} than", points.abs())
+    let points = paired.interval.scaled(POINTS);
+    let way = if points.mean < 0.0 { "lower" } else { "higher" };
+    let decimals = points.decimals(POINT_DECIMALS);
+    format!("scores {:.decimals$} Dice points {way} than", points.mean.abs())
 }
 
 /// The interval, on how much it rests, and what follows.
 fn evidence(repeat: &str, paired: &Paired) -> String {
-    let interval = &paired.interval;
+    let interval = paired.interval.scaled(POINTS);
+    let decimals = interval.decimals(POINT_DECIMALS);
     let (repeats, agreeing) = (paired.by_repeat.len(), paired.agreeing());
-    let points = |value: f64| format!("{:.1}", POINTS * value + 0.0);
+    let points = |value: f64| format!("{:.decimals$}", value + 0.0);
     let cases = counted(interval.cases, "case");
     let range = format!("95 % interval {} to {} over {cases}", points(interval.low), points(interval.high));
     let agree = format!("{agreeing} of {repeats} {repeat}s agree");
@@ -119,8 +123,12 @@ pub(super) fn collapse(study: &Study, results: &StudyResults) -> Vec<String> {
     }
     let kinds = [
         (Some(Verdict::Collapsed), "Collapsed: a token tells where it lies in the array, not what it sees"),
-        (Some(Verdict::Drifting), "Drifting towards collapse"),
-        (Some(Verdict::Healthy), "Not collapsed"),
+        (
+            Some(Verdict::PartlyBound),
+            "Partly position-bound: the place in the array decides much of a token, or holds it more than the anatomy does",
+        ),
+        (Some(Verdict::Healthy), "Healthy: the place in the array decides less than half of a token"),
+        (Some(Verdict::Untrained), "Not trained yet: no different from the untrained encoder"),
         (None, "Without a verdict, since turned volumes were not measured or gave no finite number"),
     ];
     let of = |kind: Option<Verdict>| judged.iter().filter(move |(own, _)| *own == kind).map(|(_, name)| name.as_str()).collect::<Vec<_>>();

@@ -206,5 +206,5 @@ fn pretrainings_are_named_by_what_tells_them_apart() {
     assert_eq!(names, ["mask ratio 0.25", "mask ratio 0.5", "mask ratio 0.75", "mask ratio 0.85"], "labels do not matter to pre-training");
     assert_eq!(results.evidence(&study), "24 test cases, 3 seeds");
     let collapse = results.collapse_sentences(&study).join(" ");
-    assert!(collapse.contains("Not collapsed: mask ratio 0.25 (0."), "{collapse}");
+    assert!(collapse.contains("Healthy: ") && collapse.contains("of a token: mask ratio 0.25 (0."), "{collapse}");
 }

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::datalist::Problem;
 use super::source::Examined;
-use super::{CaseSource, Dataset, Fault, Scan, Volume};
+use super::together::{equal_images, equal_text};
+use super::{CaseSource, Dataset, Fault, Note, Scan, Volume};
+use crate::config::NonFinite;
 #[cfg(feature = "gui")]
 pub(crate) use table::{image_cells, label_cell};
 
@@ -44,6 +46,12 @@ pub struct CheckReport {
     pub rows: Vec<CaseRow>,
     /// Everything wrong.
     pub problems: Vec<Problem>,
+    /// Worth knowing about the listing and its files, but no problem.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+    /// Sets of cases whose images are the same.
+    #[serde(default)]
+    pub equal_images: Vec<Vec<String>>,
 }
 
 /// Summary of a case.
@@ -55,7 +63,7 @@ pub struct CaseRow {
     pub image: Option<ImageSummary>,
     /// Voxels of each label value; none without a readable label map.
     pub labels: Option<BTreeMap<u32, u64>>,
-    /// Worth knowing, but no problem.
+    /// Worth knowing about its grid and labels, but no problem.
     pub notes: Vec<String>,
 }
 
@@ -73,23 +81,37 @@ pub struct ImageSummary {
 }
 
 /// Reads every case of a dataset. `progress` is called with (cases done, cases in all), from several threads.
+///
+/// Image voxels that are NaN or infinite are a problem.
 pub fn inspect(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> CheckReport {
+    inspect_with(dataset, NonFinite::Refuse, progress)
+}
+
+/// The same for a run whose settings may replace image voxels that are NaN or infinite.
+pub fn inspect_with(dataset: &Dataset, non_finite: NonFinite, progress: &(dyn Fn(usize, usize) + Sync)) -> CheckReport {
     let done = AtomicUsize::new(0);
     let case = |case: &CaseSource| {
-        let checked = inspect_case(dataset, case);
+        let checked = inspect_case(dataset, case, non_finite);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, dataset.cases.len());
         checked
     };
     let threads = available_parallelism().map_or(1, NonZero::get).min(AT_ONCE);
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a few threads can be started");
-    let checked: Vec<(CaseRow, Vec<Problem>)> = pool.install(|| dataset.cases.par_iter().map(case).collect());
+    let checked: Vec<Checked> = pool.install(|| dataset.cases.par_iter().map(case).collect());
     let mut problems: Vec<Problem> = dataset.findings.iter().filter(|problem| problem.case.is_none()).cloned().collect();
     let mut rows = Vec::with_capacity(checked.len());
-    for (row, found) in checked {
+    let mut notes = dataset.notes.clone();
+    for (row, found, of_files) in checked {
         rows.push(row);
         problems.extend(found);
+        notes.extend(of_files);
     }
-    CheckReport { name: dataset.name.clone(), channels: dataset.channels.clone(), labels: dataset.labels.clone(), rows, problems }
+    let equal_images = pool.install(|| equal_images(&dataset.cases));
+    for set in &equal_images {
+        rows.iter_mut().filter(|row| set.contains(&row.name)).for_each(|row| row.notes.push(equal_text(&row.name, set)));
+    }
+    let (name, channels, labels) = (dataset.name.clone(), dataset.channels.clone(), dataset.labels.clone());
+    CheckReport { name, channels, labels, rows, problems, notes, equal_images }
 }
 
 impl CheckReport {
@@ -99,12 +121,17 @@ impl CheckReport {
     }
 }
 
-fn inspect_case(dataset: &Dataset, case: &CaseSource) -> (CaseRow, Vec<Problem>) {
+/// A case's row, its problems, and what is worth knowing about its files.
+type Checked = (CaseRow, Vec<Problem>, Vec<Note>);
+
+fn inspect_case(dataset: &Dataset, case: &CaseSource, non_finite: NonFinite) -> Checked {
     let mut errors: Vec<_> = dataset.findings_of(&case.name).cloned().collect();
-    let Examined { image, label, errors: found } = case.examine(Some(dataset.channels.len()), Some(&dataset.label_values()));
+    let Examined { image, label, errors: found } = case.examine(Some(dataset.channels.len()), Some(&dataset.label_values()), non_finite);
     errors.extend(found);
     let mut row = CaseRow { name: case.name.clone(), image: None, labels: label.map(|label| label.voxels_of), notes: Vec::new() };
-    if let Some(Scan { file, volume, .. }) = image {
+    let mut of_files = Vec::new();
+    if let Some(Scan { file, volume, notes, .. }) = image {
+        of_files = notes;
         let intensity: Vec<[f32; 3]> = channels(&volume).map(|channel| percentiles(channel, PERCENTILES)).collect();
         for (channel, voxels) in channels(&volume).enumerate() {
             if let Some(value) = constant(voxels) {
@@ -120,7 +147,7 @@ fn inspect_case(dataset: &Dataset, case: &CaseSource) -> (CaseRow, Vec<Problem>)
         row.notes.push("the label map is all background".to_owned());
     }
     let problem = |error| Problem { case: Some(case.name.clone()), error };
-    (row, errors.into_iter().map(problem).collect())
+    (row, errors.into_iter().map(problem).collect(), of_files)
 }
 
 fn channels(volume: &Volume) -> impl Iterator<Item = &[f32]> {

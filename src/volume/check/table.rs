@@ -5,6 +5,7 @@ use std::fmt;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::{CaseRow, CheckReport, ImageSummary};
+use crate::volume::note;
 
 /// Columns of the terminal that the table is made for.
 const WIDTH: u16 = 100;
@@ -26,8 +27,19 @@ impl fmt::Display for CheckReport {
                 writeln!(f, "note: {}: {note}", row.name)?;
             }
         }
+        for line in note::lines(&self.notes) {
+            writeln!(f, "note: {line}")?;
+        }
         if self.problems.is_empty() {
-            return write!(f, "no problems");
+            let doubled = self.equal_images.len();
+            return match doubled {
+                0 => write!(f, "no problems"),
+                _ => write!(
+                    f,
+                    "every case can be used, but {doubled} image{} there more than once",
+                    if doubled == 1 { " is" } else { "s are" }
+                ),
+            };
         }
         write!(f, "{} problems; unusable cases: {}", self.problems.len(), self.unusable().len())?;
         for problem in &self.problems {

@@ -5,110 +5,148 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::naming::{Naming, channel_suffix, ending, stem};
+use super::listing::{self, Listing};
+use super::naming::{Naming, channel_suffix, count_note};
 use super::{Dataset, Listed, Problem, assemble};
-use crate::volume::{DataError, Fault};
+use crate::volume::nifti::{ending, stem};
+use crate::volume::{DataError, Fault, Note};
 
 /// nnU-Net v2: channels and labels from `dataset.json`, cases from `imagesTr`, `labelsTr` and `imagesTs`.
 pub fn nnunet(list: &Path, root: &Path, json: &Value, naming: Naming) -> Result<Dataset, DataError> {
-    if let Some(other) = json["file_ending"].as_str().filter(|&other| other != ".nii.gz" && other != ".nii") {
+    if let Some(other) = json["file_ending"].as_str().filter(|&other| ending(&format!("x{other}")) != Some(other)) {
         return Err(Fault::Unsupported { what: format!("files that end in {other:?} (`file_ending`)") }.at(list));
     }
     let channels = naming.channels.len();
     if channels == 0 {
         return Err(Fault::List { cause: "it has neither a list `training` nor `channel_names`".to_owned() }.at(list));
     }
-    let folder_cases = |images: &str, labels: &str, must: bool| {
-        let pairing = Pairing { images: &root.join(images), labels: Some(&root.join(labels)), labels_must_be: must };
-        pairing.cases(&|file| channel_suffix(&stem(file)).map(|(case, channel)| (case.to_owned(), channel)), channels)
+    let folder_cases = |images: &str, labels: &str, labels_must_be: bool| {
+        Pairing::new(&root.join(images), Some(&root.join(labels)), labels_must_be)?.cases(numbered, channels)
     };
-    let (mut listed, mut strays) = folder_cases("imagesTr", "labelsTr", true)?;
+    let mut paired = folder_cases("imagesTr", "labelsTr", true)?;
+    paired.notes.extend(count_note(list, json, "numTraining", paired.listed.len()));
     if root.join("imagesTs").is_dir() {
-        let (tested, more) = folder_cases("imagesTs", "labelsTs", false)?;
-        listed.extend(tested);
-        strays.extend(more);
+        let tested = folder_cases("imagesTs", "labelsTs", false)?;
+        paired.notes.extend(count_note(list, json, "numTest", tested.listed.len()));
+        paired.extend(tested);
     }
-    let mut dataset = assemble(list, naming, listed)?;
-    dataset.findings.extend(strays);
-    Ok(dataset)
+    paired.into_dataset(list, naming)
 }
 
 /// `imagesTr`, `labelsTr` and perhaps `imagesTs` without a list.
 pub fn decathlon(root: &Path) -> Result<Dataset, DataError> {
     let labels = root.join("labelsTr");
-    let labels_must_be = labels.is_dir();
-    let images = root.join("imagesTr");
-    let (mut listed, strays) = Pairing { images: &images, labels: Some(&labels), labels_must_be }.detect()?;
+    let mut paired = Pairing::new(&root.join("imagesTr"), Some(&labels), labels.is_dir())?.detect()?;
     let tested = root.join("imagesTs");
     if tested.is_dir() {
-        let labels = root.join("labelsTs");
-        listed.extend(Pairing { images: &tested, labels: Some(&labels), labels_must_be: false }.detect()?.0);
+        let tested = Pairing::new(&tested, Some(&root.join("labelsTs")), false)?.detect()?;
+        // Label maps without an image may be kept of test cases, whose images are not handed out.
+        paired.extend(Paired { strays: Vec::new(), ..tested });
     }
-    finish(root, listed, strays)
+    paired.into_dataset(root, Naming::of_folder(root))
 }
 
 /// Two plain folders with equal file names. Images without a label are for pre-training.
 pub fn pair(images: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     if let Some(labels) = labels {
-        files(labels)?;
+        listing::volumes(labels)?;
     }
-    let (listed, strays) = Pairing { images, labels, labels_must_be: false }.detect()?;
-    finish(images, listed, strays)
+    Pairing::new(images, labels, false)?.detect()?.into_dataset(images, Naming::of_folder(images))
 }
 
-fn finish(place: &Path, listed: Vec<Listed>, strays: Vec<Problem>) -> Result<Dataset, DataError> {
-    let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut dataset = assemble(place, Naming { name, ..Naming::default() }, listed)?;
-    dataset.findings.extend(strays);
-    Ok(dataset)
+/// What a folder of images and one of labels came to.
+struct Paired {
+    listed: Vec<Listed>,
+    strays: Vec<Problem>,
+    notes: Vec<Note>,
+    /// What the folder of images holds, should there be no case.
+    nothing: String,
+}
+
+impl Paired {
+    fn extend(&mut self, other: Self) {
+        self.listed.extend(other.listed);
+        self.strays.extend(other.strays);
+        self.notes.extend(other.notes);
+    }
+
+    fn into_dataset(self, place: &Path, naming: Naming) -> Result<Dataset, DataError> {
+        if self.listed.is_empty() {
+            let stray = self.strays.into_iter().next().map(|stray| stray.error);
+            return Err(stray.unwrap_or_else(|| Fault::List { cause: self.nothing }.at(place)));
+        }
+        let mut dataset = assemble(place, naming, self.listed)?;
+        dataset.findings.extend(self.strays);
+        dataset.notes.extend(self.notes);
+        Ok(dataset)
+    }
+}
+
+/// Case and channel of an image file; none: its name says neither.
+type Split = fn(&Path) -> Option<(String, usize)>;
+
+/// Names that end in a channel number, `case_0000`.
+fn numbered(file: &Path) -> Option<(String, usize)> {
+    channel_suffix(&stem(file)).map(|(case, channel)| (case.to_owned(), channel))
+}
+
+/// Names that are the case's own.
+fn plain(file: &Path) -> Option<(String, usize)> {
+    Some((stem(file), 0))
 }
 
 /// A folder of images beside a folder of labels.
 struct Pairing<'a> {
-    images: &'a Path,
-    labels: Option<&'a Path>,
+    folder: &'a Path,
+    images: Listing,
+    labels_folder: Option<&'a Path>,
+    labels: Listing,
     /// Whether an image without a label is a fault.
     labels_must_be: bool,
 }
 
-impl Pairing<'_> {
-    /// Pairs the files. Four digits at the end of every name are channel numbers if they start at 0000 for each case
-    /// and no label map carries them too; else they are part of the name.
-    fn detect(&self) -> Result<(Vec<Listed>, Vec<Problem>), DataError> {
-        let stems: Vec<String> = files(self.images)?.iter().map(|file| stem(file)).collect();
-        let labels: BTreeSet<String> = self.label_files()?.iter().map(|file| stem(file)).collect();
-        let suffixes: Option<Vec<_>> = stems.iter().map(|stem| channel_suffix(stem)).collect();
-        let channels = suffixes.filter(|_| !stems.iter().any(|stem| labels.contains(stem))).filter(|suffixes| {
-            let firsts: BTreeSet<_> = suffixes.iter().filter(|&&(_, channel)| channel == 0).map(|&(case, _)| case).collect();
-            suffixes.iter().all(|&(case, _)| firsts.contains(case))
-        });
-        let count = channels.and_then(|suffixes| suffixes.iter().map(|&(_, channel)| channel + 1).max());
-        match count {
-            Some(count) => self.cases(&|file| channel_suffix(&stem(file)).map(|(case, channel)| (case.to_owned(), channel)), count),
-            None => self.cases(&|file| Some((stem(file), 0)), 1),
-        }
+impl<'a> Pairing<'a> {
+    fn new(folder: &'a Path, labels_folder: Option<&'a Path>, labels_must_be: bool) -> Result<Self, DataError> {
+        let images = listing::volumes(folder)?;
+        let labels = labels_folder.filter(|folder| folder.is_dir()).map(listing::volumes).transpose()?.unwrap_or_default();
+        Ok(Self { folder, images, labels_folder, labels, labels_must_be })
     }
 
-    fn label_files(&self) -> Result<Vec<PathBuf>, DataError> {
-        match self.labels {
-            Some(folder) if folder.is_dir() => files(folder),
-            _ => Ok(Vec::new()),
+    /// Pairs the files. Four digits at the end of every name are channel numbers if they start at 0000 for each case, no
+    /// label map carries them too, and there is a label map or a second case to show it; else they are part of the name.
+    fn detect(self) -> Result<Paired, DataError> {
+        let stems: Vec<String> = self.images.files.iter().map(|file| stem(file)).collect();
+        let labels: BTreeSet<String> = self.labels.files.iter().map(|file| stem(file)).collect();
+        let suffixes: Option<Vec<_>> = stems.iter().map(|stem| channel_suffix(stem)).collect();
+        let count = suffixes.filter(|_| !stems.iter().any(|stem| labels.contains(stem))).and_then(|suffixes| {
+            let firsts: BTreeSet<_> = suffixes.iter().filter(|&&(_, channel)| channel == 0).map(|&(case, _)| case).collect();
+            let count = suffixes.iter().map(|&(_, channel)| channel + 1).max()?;
+            let shown = count == 1 || firsts.len() > 1 || firsts.iter().any(|&case| labels.contains(case));
+            (shown && suffixes.iter().all(|&(case, _)| firsts.contains(case))).then_some(count)
+        });
+        let folder = self.folder;
+        let mut paired = self.cases(if count.is_some() { numbered } else { plain }, count.unwrap_or(1))?;
+        if let Some(last) = count.map(|count| count - 1).filter(|&last| last > 0) {
+            let text = format!("_0000 to _{last:04} at the end of its file names are taken for the {} channels of each case", last + 1);
+            paired.notes.push(Note::new(folder, text));
         }
+        Ok(paired)
     }
 
     /// Cases of `channels` files each; `split` tells case and channel of an image file.
-    fn cases(&self, split: &dyn Fn(&Path) -> Option<(String, usize)>, channels: usize) -> Result<(Vec<Listed>, Vec<Problem>), DataError> {
-        let mut labels: BTreeMap<String, PathBuf> = self.label_files()?.into_iter().map(|file| (stem(&file), file)).collect();
+    fn cases(self, split: Split, channels: usize) -> Result<Paired, DataError> {
+        let nothing = self.images.nothing();
+        let mut labels: BTreeMap<String, PathBuf> = self.labels.files.iter().map(|file| (stem(file), file.clone())).collect();
         let mut found: BTreeMap<String, BTreeMap<usize, PathBuf>> = BTreeMap::new();
         let mut strays = Vec::new();
-        for file in files(self.images)? {
-            match split(&file) {
+        for file in &self.images.files {
+            match split(file) {
                 Some((case, channel)) if channel < channels => {
-                    found.entry(case).or_default().insert(channel, file);
+                    found.entry(case).or_default().insert(channel, file.clone());
                 }
                 _ => {
                     let expected = format!("names that end in _0000 to _{:04}, the dataset's channels", channels - 1);
-                    let error = Fault::Unpaired { missing: "case".to_owned(), expected }.at(&file);
+                    let error = Fault::Unpaired { missing: "case".to_owned(), expected }.at(file);
                     strays.push(Problem { case: None, error });
                 }
             }
@@ -116,37 +154,24 @@ impl Pairing<'_> {
         let mut listed = Vec::new();
         for (name, mut of_channel) in found {
             let Some(any) = of_channel.values().next().cloned() else { continue };
-            let ending = any.to_str().and_then(ending).unwrap_or(".nii.gz");
+            let ending = any.to_str().and_then(ending).unwrap_or(".nii.gz").to_owned();
             // A channel without a file is named here and reported as missing when it is read.
             let file = |channel| of_channel.remove(&channel).unwrap_or_else(|| any.with_file_name(format!("{name}_{channel:04}{ending}")));
             let images: Vec<PathBuf> = (0..channels).map(file).collect();
             let label = labels.remove(&name);
-            let mut findings = Vec::new();
-            if let (true, None, Some(folder)) = (self.labels_must_be, &label, self.labels) {
+            let doubled = self.images.doubled.iter().chain(&self.labels.doubled);
+            let mut findings: Vec<_> =
+                doubled.filter(|error| images.iter().chain(&label).any(|file| *file == error.file)).cloned().collect();
+            if let (true, None, Some(folder)) = (self.labels_must_be, &label, self.labels_folder) {
                 let expected = folder.join(format!("{name}{ending}")).display().to_string();
                 findings.push(Fault::Unpaired { missing: "label".to_owned(), expected }.at(&images[0]));
             }
             listed.push(Listed { name, images, label, fold: None, findings });
         }
         strays.extend(labels.into_values().map(|file| {
-            let expected = self.images.join(file.file_name().unwrap_or_default()).display().to_string();
+            let expected = self.folder.join(file.file_name().unwrap_or_default()).display().to_string();
             Problem { case: None, error: Fault::Unpaired { missing: "image".to_owned(), expected }.at(&file) }
         }));
-        Ok((listed, strays))
+        Ok(Paired { listed, strays, notes: [self.images.left_out, self.labels.left_out].concat(), nothing })
     }
-}
-
-/// The NIfTI files of a folder, sorted. Hidden ones are left out: archives made on a Mac are full of them.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let unreadable = |error: std::io::Error| Fault::Unreadable { cause: error.to_string() }.at(folder);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with('.') && ending(&name).is_some() {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -1,20 +1,22 @@
 //! JSON lists: Decathlon `dataset.json`, MONAI datalists, nnU-Net v2 `dataset.json`.
 
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::naming::{Naming, case_name, ending, stem};
+use super::naming::{Naming, case_name, count_note};
 use super::{Dataset, Listed, assemble, folders};
-use crate::volume::{DataError, Fault};
+use crate::text_file;
+use crate::volume::nifti::{ending, stem};
+use crate::volume::{DataError, Fault, Note};
 
 /// Keys under which lists of cases stand.
 const LISTS: [&str; 5] = ["training", "validation", "testing", "test", "unlabeled"];
 
 /// Opens a JSON list. Paths in it are relative to its folder.
 pub fn open(list: &Path) -> Result<Dataset, DataError> {
-    let text = std::fs::read_to_string(list).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(list))?;
-    let json: Value = serde_json::from_str(&text).map_err(|error| Fault::List { cause: error.to_string() }.at(list))?;
+    let json = read(list)?;
     if !json.is_object() {
         return Err(Fault::List { cause: "it is not a JSON object with lists of cases".to_owned() }.at(list));
     }
@@ -38,7 +40,25 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
             other => return Err(Fault::List { cause: format!("`{key}` is {other}; expected a list") }.at(list)),
         }
     }
-    assemble(list, naming, listed)
+    let counted = |keys: &[&str]| keys.iter().filter_map(|key| json[key].as_array()).map(Vec::len).sum();
+    let counts =
+        [("numTraining", counted(&["training"])), ("numValidation", counted(&["validation"])), ("numTest", counted(&["testing", "test"]))];
+    let notes: Vec<Note> = counts.into_iter().filter_map(|(key, found)| count_note(list, &json, key, found)).collect();
+    let mut dataset = assemble(list, naming, listed)?;
+    dataset.notes.extend(notes);
+    Ok(dataset)
+}
+
+/// The JSON of a list.
+///
+/// # Errors
+/// A file that cannot be read, is in another encoding than UTF-8, or holds no JSON.
+pub fn read(list: &Path) -> Result<Value, DataError> {
+    let text = text_file::read(list).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Fault::List { cause: error.to_string() }.at(list),
+        _ => Fault::Unreadable { cause: error.to_string() }.at(list),
+    })?;
+    serde_json::from_str(&text).map_err(|error| Fault::List { cause: error.to_string() }.at(list))
 }
 
 /// What entries of a list are read against.

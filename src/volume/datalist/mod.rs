@@ -1,10 +1,12 @@
 //! From a folder, a list or a name to a [`Dataset`]: which cases there are, their channels and labels.
 //!
-//! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`), with
-//! what they say about channels and labels (`naming.rs`). Volumes are read only for what isn't said: the number of
+//! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`, `listing.rs`),
+//! with what they say about channels and labels (`naming.rs`), and files given one by one (`inputs.rs`). Volumes are read only for what isn't said: the number of
 //! channels, the label values. What is wrong with the listing goes to [`Dataset::findings`], for one look at all of it.
 
 mod folders;
+pub mod inputs;
+pub mod listing;
 mod lists;
 pub mod naming;
 
@@ -14,8 +16,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{CaseSource, DataError, DataErrors, Fault, LoadedCase, demo, synthetic};
-use crate::config::DataSource;
+use super::{CaseSource, DataError, DataErrors, Fault, LoadedCase, Note, demo, synthetic};
+use crate::config::{DataSource, NonFinite};
 pub(super) use naming::Naming;
 
 /// Classes that a class index of one byte can tell apart.
@@ -36,6 +38,8 @@ pub struct Dataset {
     pub cases: Vec<CaseSource>,
     /// What is wrong with the listing itself.
     pub findings: Vec<Problem>,
+    /// What is worth knowing about the listing, though nothing is wrong.
+    pub notes: Vec<Note>,
 }
 
 /// Something wrong with the data.
@@ -83,13 +87,21 @@ impl Dataset {
         self
     }
 
-    /// Reads a case of this dataset.
+    /// Reads a case of this dataset, without NaN and infinite voxels.
     ///
     /// # Errors
     /// What is wrong with its listing and its files, at once.
     pub fn load(&self, case: &CaseSource) -> Result<LoadedCase, DataErrors> {
+        self.load_with(case, NonFinite::Refuse)
+    }
+
+    /// Reads a case of this dataset; `non_finite`: what happens to image voxels that are NaN or infinite.
+    ///
+    /// # Errors
+    /// What is wrong with its listing and its files, at once.
+    pub fn load_with(&self, case: &CaseSource, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
         let listing: Vec<DataError> = self.findings_of(&case.name).cloned().collect();
-        match case.load(Some(self.channels.len()), Some(&self.label_values())) {
+        match case.load(Some(self.channels.len()), Some(&self.label_values()), non_finite) {
             Err(DataErrors(errors)) => Err(DataErrors([listing, errors].concat())),
             Ok(loaded) => DataErrors::or(listing, loaded),
         }
@@ -107,18 +119,24 @@ impl Dataset {
 
 /// The source that a folder or list on disk is: a folder of bare images pre-trains only.
 pub fn source_at(path: &Path) -> DataSource {
-    let is_nifti = |path: &Path| {
-        let name = path.to_string_lossy();
-        name.ends_with(".nii") || name.ends_with(".nii.gz")
-    };
-    let has_images = |folder: &Path| {
-        std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_nifti(&entry.path()))))
-    };
+    let has_images = |folder: &Path| listing::volumes(folder).is_ok_and(|listing| !listing.files.is_empty());
     if path.is_dir() && !path.join("dataset.json").exists() && has_images(path) {
         DataSource::Folders { images: path.to_owned(), labels: None }
     } else {
         DataSource::Dataset(path.to_owned())
     }
+}
+
+/// The regions that a dataset's list names, with the list, where `labels` is a folder of that dataset or holds a copy of it.
+///
+/// # Errors
+/// A list that cannot be read.
+pub fn regions_beside(labels: &Path) -> Result<Option<(PathBuf, BTreeMap<String, Vec<u32>>)>, DataError> {
+    let folders = [Some(labels), labels.parent()];
+    let lists = folders.into_iter().flatten().map(|folder| folder.join("dataset.json"));
+    let Some(list) = lists.into_iter().find(|list| list.is_file()) else { return Ok(None) };
+    let Naming { regions, .. } = Naming::of(&lists::read(&list)?, &list, "")?;
+    Ok((!regions.is_empty()).then_some((list, regions)))
 }
 
 fn open_path(path: &Path) -> Result<Dataset, DataError> {
@@ -133,7 +151,8 @@ fn open_path(path: &Path) -> Result<Dataset, DataError> {
     if path.join("imagesTr").is_dir() {
         return folders::decathlon(path);
     }
-    let cause = "the folder holds neither dataset.json nor imagesTr; name the JSON file, or use `folders`".to_owned();
+    let nothing = listing::volumes(path)?.nothing();
+    let cause = format!("the folder holds neither dataset.json nor imagesTr, and {nothing}; name the JSON file, or use `folders`");
     Err(Fault::List { cause }.at(path))
 }
 
@@ -153,7 +172,7 @@ fn assemble(place: &Path, naming: Naming, listed: Vec<Listed>) -> Result<Dataset
     if listed.is_empty() {
         return Err(Fault::List { cause: "it names no case".to_owned() }.at(place));
     }
-    let Naming { name, mut channels, labels, regions } = naming;
+    let Naming { name, mut channels, labels, regions, notes } = naming;
     let (mut cases, findings) = unique(listed);
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     if channels.is_empty() {
@@ -166,7 +185,7 @@ fn assemble(place: &Path, naming: Naming, listed: Vec<Listed>) -> Result<Dataset
         let cause = format!("{} label values up to {largest}; allowed are {MOST_CLASSES} values up to 65535", labels.len());
         return Err(Fault::List { cause }.at(place));
     }
-    Ok(Dataset { name, channels, labels, regions, cases, findings })
+    Ok(Dataset { name, channels, labels, regions, cases, findings, notes })
 }
 
 /// Joins entries of the same image into one case, and tells apart different images of one name by their folders.

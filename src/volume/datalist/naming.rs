@@ -5,7 +5,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::volume::{DataError, Fault};
+use crate::volume::nifti::{ending, stem};
+use crate::volume::{DataError, Fault, Note};
+
+/// Keys of a list that are read, or describe the dataset to people and other programs.
+const KEYS: &str = "name description reference licence license release relase version author authors creator citation doi url contact \
+                    remarks data_source converted_by overwrite_image_reader_writer tensorImageSize modality channel_names labels \
+                    regions_class_order file_ending numTraining numValidation numTest training validation testing test unlabeled";
 
 /// Names of a dataset, as far as its list gives them.
 #[derive(Default)]
@@ -18,6 +24,8 @@ pub struct Naming {
     pub labels: Option<BTreeMap<u32, String>>,
     /// Unions of label values, by name.
     pub regions: BTreeMap<String, Vec<u32>>,
+    /// What is worth knowing about the list.
+    pub notes: Vec<Note>,
 }
 
 impl Naming {
@@ -31,10 +39,29 @@ impl Naming {
             Value::Object(labels) => naming.take_labels(labels).map_err(|cause| Fault::List { cause }.at(list))?,
             other => return Err(Fault::List { cause: format!("`labels` is {other}; expected {{\"0\": \"background\", ..}}") }.at(list)),
         }
+        naming.notes = unused_keys(json, list)?;
+        naming.notes.extend(naming.region_note(json).map(|text| Note::new(list, text)));
         Ok(naming)
     }
 
-    /// Both forms: number -> name (Decathlon) and name -> number or list of numbers (nnU-Net v2).
+    /// Of a folder without a list: its own name.
+    pub fn of_folder(folder: &Path) -> Self {
+        Self { name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), ..Self::default() }
+    }
+
+    /// What becomes of region labels, which other programs train on.
+    fn region_note(&self, json: &Value) -> Option<String> {
+        let order = !json["regions_class_order"].is_null();
+        if self.regions.is_empty() {
+            return order.then(|| "`regions_class_order` is not used: no label is a list of values".to_owned());
+        }
+        let order = if order { ", so that `regions_class_order` is not used" } else { "" };
+        let regions = shown_regions(&self.regions);
+        Some(format!("the regions {regions} are scored unless data.regions names others; networks learn the single labels{order}"))
+    }
+
+    /// Both forms: number -> name (Decathlon) and name -> number or list of numbers (nnU-Net v2). Where one label is a list,
+    /// all labels but the background are regions.
     fn take_labels(&mut self, labels: &Map<String, Value>) -> Result<(), String> {
         let mut named = BTreeMap::new();
         for (key, value) in labels {
@@ -58,12 +85,63 @@ impl Naming {
                 }
             }
         }
+        if !self.regions.is_empty() {
+            let single = named.iter().filter(|&(&number, _)| number != 0);
+            self.regions.extend(single.map(|(&number, name)| (name.clone(), vec![number])));
+        }
         for &number in self.regions.values().flatten() {
             named.entry(number).or_insert_with(|| default_label(number));
         }
         self.labels = Some(named);
         Ok(())
     }
+}
+
+/// Regions as a sentence names them: `core (2, 3), whole (1, 2, 3)`.
+pub fn shown_regions(regions: &BTreeMap<String, Vec<u32>>) -> String {
+    let region = |(name, labels): (&String, &Vec<u32>)| {
+        let labels: Vec<String> = labels.iter().map(u32::to_string).collect();
+        format!("{name} ({})", labels.join(", "))
+    };
+    regions.iter().map(region).collect::<Vec<_>>().join(", ")
+}
+
+/// Notes on the keys of a list that nothing reads.
+///
+/// # Errors
+/// Such a key lists cases: they would be left out.
+fn unused_keys(json: &Value, list: &Path) -> Result<Vec<Note>, DataError> {
+    let unused = json.as_object().into_iter().flatten().filter(|(key, _)| !KEYS.split_whitespace().any(|known| known == *key));
+    let note = |(key, value): (&String, &Value)| {
+        if lists_cases(value) {
+            let cause =
+                format!("`{key}` lists cases, and that key is not read; lists are called training, validation, testing, test or unlabeled");
+            return Err(Fault::List { cause }.at(list));
+        }
+        Ok(Note::new(list, format!("the key `{key}` is not used")))
+    };
+    unused.map(note).collect()
+}
+
+/// Whether a value is a list of cases: of paths to volumes, or of objects with an image.
+fn lists_cases(value: &Value) -> bool {
+    let is_case = |entry: &Value| match entry {
+        Value::String(path) => ending(path).is_some(),
+        Value::Object(case) => case.keys().any(|key| key.starts_with("image") || key.starts_with("label")),
+        _ => false,
+    };
+    match value {
+        Value::Array(entries) => entries.iter().any(is_case),
+        Value::Object(entries) => entries.values().any(is_case),
+        _ => false,
+    }
+}
+
+/// A note where a list counts cases otherwise than there are.
+pub fn count_note(list: &Path, json: &Value, key: &str, found: usize) -> Option<Note> {
+    let said = &json[key];
+    let differs = !said.is_null() && said.as_u64() != u64::try_from(found).ok();
+    differs.then(|| Note::new(list, format!("`{key}` is {said}, but there are {found} such cases")))
 }
 
 fn label_number(value: &Value) -> Option<u32> {
@@ -97,17 +175,6 @@ fn channels(json: &Value) -> Result<Vec<String>, String> {
 /// A label's name where the dataset gives none.
 pub fn default_label(value: u32) -> String {
     if value == 0 { "background".to_owned() } else { format!("label {value}") }
-}
-
-/// The ending of a NIfTI file name, `.nii` or `.nii.gz`.
-pub fn ending(file_name: &str) -> Option<&'static str> {
-    [".nii.gz", ".nii"].into_iter().find(|ending| file_name.len() > ending.len() && file_name.ends_with(ending))
-}
-
-/// A file's name without folder and ending.
-pub fn stem(file: &Path) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    name.strip_suffix(ending(&name).unwrap_or_default()).unwrap_or(&name).to_owned()
 }
 
 /// Splits nnU-Net's four-digit channel number off a stem: `case_0001` -> (`case`, 1).

@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use nifti::{Endianness, NiftiType};
 
-use super::header::{FIRST_VOXEL, LENGTH, SourceHeader};
+use super::fields::LENGTH;
+use super::header::{FIRST_VOXEL, SourceHeader};
 use crate::atomic_file;
 use crate::volume::{DataError, Fault, LabelMap, Volume};
 

@@ -50,7 +50,7 @@ impl Check<'_> {
         let [x, y, z] = [0, 1, 2].map(|axis| number(&hyper["pixdim"][axis]));
         let [low, high] = [0, 1].map(|end| number(&hyper["win"][end]));
         let spacing_mm = Some([z, y, x]);
-        let config = PreprocessConfig { spacing_mm, intensity: Intensity::CtWindow { low, high }, crop_foreground: true };
+        let config = PreprocessConfig { spacing_mm, intensity: Intensity::CtWindow { low, high }, ..PreprocessConfig::default() };
 
         let (spaced, spaced_label) = match Resampling::plan(&ras.grid, [z, y, x]) {
             Some(plan) => {

@@ -68,12 +68,12 @@ fn the_scores_shown_are_those_of_report_and_summary() {
     let folder = tempfile::tempdir().unwrap();
     let report = crate::report::write(&RunFolder::new(folder.path()), &config, &state).unwrap();
     let report = std::fs::read_to_string(report).unwrap();
-    let summary = crate::protocol::Summary::new(&state);
+    let summary = crate::protocol::Summary::new(&config, &state);
     assert_eq!(results.scores.len(), 2);
     for line in &results.scores {
         let means = &summary.test[&line.arm];
         assert_eq!(line.dice, format!("{:.3}", means.dice_mean.unwrap()));
-        assert_eq!(line.hd95, format!("{:.2}", means.hd95_mm_mean.unwrap()));
+        assert_eq!(line.hd95, format!("{:.2}", means.hd95_mean.unwrap()));
         for number in line.by_label.iter().chain([&line.dice, &line.hd95]) {
             assert!(report.contains(&format!(">{number}<")) || report.contains(&format!("{number} ")), "{number} of {}", line.arm);
         }
@@ -142,7 +142,7 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
     wait_for(&mut harness, "Scores on the test cases");
     assert_eq!(*harness.state().desk.shown().unwrap().state(), kept.replay().unwrap());
     // Dice of simtrot_w, as the summary has it.
-    let summary = crate::protocol::Summary::new(&kept.replay().unwrap());
+    let summary = crate::protocol::Summary::new(&config("kept"), &kept.replay().unwrap());
     let dice = format!("{:.3}", summary.test["simtrot_w"].dice_mean.unwrap());
     harness.get_by_label(&dice);
 

@@ -107,7 +107,15 @@ fn troubled() -> CheckReport {
         problem(9, "labelsTr/liver_9.nii.gz", Fault::Shape { found: [138, 512, 512], expected: [139, 512, 512], other }),
         problem(12, "labelsTr/liver_12.nii.gz", Fault::UnknownLabel { found: vec![255], known: vec![0, 1, 2] }),
     ];
-    let mut report = CheckReport { name: "Liver".to_owned(), channels: vec!["CT".to_owned()], labels, rows: rows.collect(), problems };
+    let mut report = CheckReport {
+        name: "Liver".to_owned(),
+        channels: vec!["CT".to_owned()],
+        labels,
+        rows: rows.collect(),
+        problems,
+        notes: Vec::new(),
+        equal_images: Vec::new(),
+    };
     report.rows.sort_by(|a, b| a.name.cmp(&b.name));
     report
 }

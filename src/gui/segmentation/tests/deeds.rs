@@ -249,11 +249,11 @@ fn dropped_label_maps_lie_over_the_image_they_belong_to() {
     assert_eq!(case(&harness).classes.name(1), "Anterior", "the dataset's names hold for the file's values");
     assert!(layer.agreement().unwrap().whole(1).unwrap() < 1.0);
 
-    // Another image's labels are worth looking at by themselves.
+    // Another image's labels are of another grid: shown where they are in the patient, and said to be.
     drop(&mut harness, &files[1]);
-    until(&mut harness, "the other labels", |panel| {
-        panel.open.as_ref().is_some_and(|case| case.title.ends_with("_mine")) && settled(panel)
-    });
+    until(&mut harness, "the other labels", |panel| panel.open.as_ref().is_some_and(|case| case.layers.len() == 3) && settled(panel));
+    assert_eq!(case(&harness).title, names[0]);
+    harness.get_by_label_contains("Shown resampled to the nearest voxel from its own grid of ");
     drop(&mut harness, &folder.path().join("notes.txt"));
     harness.run_steps(2);
     harness.get_by_label_contains("is neither a NIfTI file");

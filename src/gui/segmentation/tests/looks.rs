@@ -87,7 +87,7 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
     harness.state_mut().desk.settings.recent_volumes = vec![file];
     harness.run_steps(2);
     harness.get_by_label("case_0007.nii.gz").click();
-    until(&mut harness, "the refusal", |panel| panel.failure.is_some());
+    until(&mut harness, "the refusal", |panel| panel.failed.is_some());
     harness.get_by_label_contains("/data/abdomen/case_0007.nii.gz");
     harness.snapshot("segmentation_failed_light");
 
@@ -97,7 +97,7 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
     let ctx = harness.ctx.clone();
     let app = harness.state_mut();
     app.segmentation.take_dropped(&ctx, std::slice::from_ref(&broken), &mut app.desk);
-    until(&mut harness, "the refusal", |panel| panel.failure.as_ref().is_some_and(|cause| cause.contains("broken.nii")));
+    until(&mut harness, "the refusal", |panel| panel.failed.as_ref().is_some_and(|failed| failed.cause.contains("broken.nii")));
     harness.get_by_label_contains("Convert it");
     std::fs::write(&broken, crate::volume::nifti::to_bytes(&small(), &crate::volume::SourceHeader::for_grid(&small().grid))).unwrap();
     harness.get_by_label("Try again").click();

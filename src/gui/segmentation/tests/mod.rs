@@ -1,7 +1,9 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
+mod colours;
 mod deeds;
 mod looks;
+mod opening;
 mod segment;
 
 use std::path::Path;
@@ -17,8 +19,8 @@ use crate::gui::testing::window;
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::metrics::CaseScore;
 use crate::protocol::{Environment, Event as Told, Record, RunFolder, RunState, Stage, StageKind};
-use crate::volume::nifti::write_labels;
-use crate::volume::{Dataset, LabelMap, demo};
+use crate::volume::nifti::{write_labels, write_volume};
+use crate::volume::{Dataset, Grid as VolumeGrid, LabelMap, SourceHeader, Volume, demo};
 
 pub(super) type Window = Harness<'static, App>;
 
@@ -28,6 +30,35 @@ fn panel(theme: ThemeChoice) -> Window {
         app.desk.settings.panel = Panel::Segmentation;
         app.desk.settings.slices.linear = false;
     })
+}
+
+/// Drops files on the window.
+fn drop_files(harness: &mut Window, files: &[&Path]) {
+    let files: Vec<_> = files.iter().map(|file| file.to_path_buf()).collect();
+    let ctx = harness.ctx.clone();
+    let app = harness.state_mut();
+    app.segmentation.take_dropped(&ctx, &files, &app.desk);
+}
+
+/// Writes a volume of one channel on a grid of `shape` and `spacing_mm` (D,H,W); `value` is given D,H,W.
+fn write(file: &Path, (shape, spacing_mm): ([usize; 3], [f64; 3]), value: impl Fn([usize; 3]) -> f32) -> VolumeGrid {
+    let grid = VolumeGrid::axis_aligned(shape, spacing_mm);
+    let voxels = (0..grid.len()).map(|index| value(crate::volume::position(index, shape))).collect();
+    let volume = Volume { channels: 1, grid: grid.clone(), voxels };
+    write_volume(file, &volume, &SourceHeader::for_grid(&grid)).unwrap();
+    grid
+}
+
+/// An image that is taken for nothing else.
+fn shades([d, h, w]: [usize; 3]) -> f32 {
+    (7 * d + 3 * h + w) as f32 + 0.5
+}
+
+/// Opens a file and waits for it.
+fn open_file(harness: &mut Window, file: &Path) {
+    drop_files(harness, &[file]);
+    let title = crate::volume::nifti::stem(file);
+    until(harness, "the volume", |panel| settled(panel) && panel.open.as_ref().is_some_and(|case| case.title == title));
 }
 
 /// Steps until `done` says so: files are read on threads of their own.

@@ -124,6 +124,119 @@ fn wheel(harness: &mut Harness<'_, Linked>, notches: f32, modifiers: Modifiers) 
     harness.step();
 }
 
+/// Plays events within one frame.
+fn at_once(harness: &mut Harness<'_, Linked>, events: impl IntoIterator<Item = Event>) {
+    harness.input_mut().events.extend(events);
+    harness.step();
+}
+
+fn button(pos: Pos2, button: PointerButton, pressed: bool, modifiers: Modifiers) -> Event {
+    Event::PointerButton { pos, button, pressed, modifiers }
+}
+
+fn key(key: Key, modifiers: Modifiers) -> [Event; 2] {
+    [true, false].map(|pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers })
+}
+
+#[test]
+fn a_click_within_one_frame_sets_the_crosshair_wherever_the_pointer_goes_afterwards() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = linked();
+    let [d, ..] = harness.state().cursor.voxel;
+    let (first, second) = ([d, 5, 15], [d, 17, 4]);
+    let points = [first, second].map(|voxel| point_of(&harness, 0, voxel));
+    harness.hover_at(points[0]);
+    harness.step();
+    let click = |pos| [true, false].map(|pressed| button(pos, PointerButton::Primary, pressed, Modifiers::NONE));
+    at_once(&mut harness, click(points[0]));
+    assert_eq!(harness.state().cursor.voxel, first);
+    assert_eq!(harness.state().clicked, Some(first));
+    harness.run_steps(40);
+    // Come, click and gone within a frame.
+    let there = [Event::PointerMoved(points[1])].into_iter().chain(click(points[1])).chain([Event::PointerMoved(points[0])]);
+    at_once(&mut harness, there);
+    assert_eq!(harness.state().cursor.voxel, second);
+    // A press, a way and a release: the crosshair ends where the pointer was let go.
+    harness.run_steps(40);
+    let [down, up] = [(points[1], true), (points[0], false)].map(|(pos, down)| button(pos, PointerButton::Primary, down, Modifiers::NONE));
+    at_once(&mut harness, [Event::PointerMoved(points[1]), down, Event::PointerMoved(points[0]), up]);
+    assert_eq!(harness.state().cursor.voxel, first);
+    assert!(harness.state().maximised.is_none());
+}
+
+#[test]
+fn a_drag_within_one_frame_does_what_its_button_and_keys_say() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = linked();
+    let (cursor, window) = (harness.state().cursor, harness.state().phantom.window);
+    let (from, to) = (pane(0).center(), pane(0).center() + vec2(40.0, 0.0));
+    harness.hover_at(from);
+    harness.step();
+    let drag = |which, modifiers| [button(from, which, true, modifiers), Event::PointerMoved(to), button(to, which, false, modifiers)];
+    // Ctrl is let go before the frame ends.
+    at_once(&mut harness, drag(PointerButton::Primary, Modifiers::COMMAND));
+    assert!(harness.state().phantom.window.width() > window.width() * 1.1);
+    harness.run_steps(40);
+    harness.hover_at(from);
+    harness.step();
+    at_once(&mut harness, drag(PointerButton::Middle, Modifiers::NONE));
+    assert!(harness.state().views[0].framing.centre.is_some(), "the slice was moved");
+    assert_eq!(harness.state().cursor, cursor);
+}
+
+#[test]
+fn every_press_of_a_key_within_one_frame_counts_in_its_order() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = linked();
+    harness.hover_at(pane(0).center());
+    harness.step();
+    let [d, h, w] = harness.state().cursor.voxel;
+    at_once(&mut harness, [Key::PageDown; 3].into_iter().flat_map(|pressed| key(pressed, Modifiers::NONE)));
+    assert_eq!(harness.state().cursor.voxel, [d - 3, h, w], "three slices down");
+    let arrows = [key(Key::ArrowDown, Modifiers::NONE), key(Key::ArrowDown, Modifiers::NONE), key(Key::ArrowRight, Modifiers::SHIFT)];
+    at_once(&mut harness, arrows.into_iter().flatten());
+    assert_eq!(harness.state().cursor.voxel, [d - 3, h - 2, w + 5]);
+    // On the last slice one up goes nowhere, and the one down after it counts.
+    wheel(&mut harness, 1000.0, Modifiers::NONE);
+    at_once(&mut harness, [Key::PageUp, Key::PageDown].into_iter().flat_map(|pressed| key(pressed, Modifiers::NONE)));
+    assert_eq!(harness.state().cursor.voxel[0], 12);
+    at_once(&mut harness, [Key::PageDown, Key::PageUp].into_iter().flat_map(|pressed| key(pressed, Modifiers::NONE)));
+    assert_eq!(harness.state().cursor.voxel[0], 12);
+}
+
+#[test]
+fn parts_of_notches_add_up_to_whole_slices() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = linked();
+    harness.hover_at(pane(0).center());
+    harness.step();
+    let [d, ..] = harness.state().cursor.voxel;
+    // A touchpad, in tenths of a notch: their sum in 32 bits is a little less than a whole.
+    (0..10).for_each(|_| wheel(&mut harness, 0.1, Modifiers::NONE));
+    (0..10).for_each(|_| wheel(&mut harness, 0.1, Modifiers::NONE));
+    assert_eq!(harness.state().cursor.voxel[0], d + 2);
+    let notch = |up| {
+        let (unit, source) = (MouseWheelUnit::Line, egui::MouseWheelSource::Wheel);
+        Event::MouseWheel { unit, delta: vec2(0.0, up), phase: TouchPhase::Move, source, modifiers: Modifiers::NONE }
+    };
+    at_once(&mut harness, [notch(-1.0), notch(-1.0), notch(-1.0)]);
+    assert_eq!(harness.state().cursor.voxel[0], d - 1, "three notches within a frame are three slices");
+    let smooth = |points| {
+        let (unit, source) = (MouseWheelUnit::Point, egui::MouseWheelSource::Trackpad);
+        Event::MouseWheel { unit, delta: vec2(0.0, points), phase: TouchPhase::Move, source, modifiers: Modifiers::NONE }
+    };
+    at_once(&mut harness, [smooth(9.0), smooth(9.0), smooth(9.0), smooth(9.0), smooth(9.0), smooth(9.0)]);
+    assert_eq!(harness.state().cursor.voxel[0], d + 1);
+}
+
 #[test]
 fn the_crosshair_follows_the_pressed_pointer_and_links_the_views() {
     if !has_gpu() {

@@ -187,6 +187,19 @@ fn the_gpu_draws_what_the_host_draws() {
     let nothing = |settings: &mut SliceSettings| settings.shown = false;
     let mut hidden = Drawing::of(Plane::Coronal);
     hidden.phantom.colours.set_visible(2, false);
+    let broken = |plane| {
+        let mut drawing = Drawing::of(plane).settings(nothing);
+        for (index, value) in drawing.phantom.image.iter_mut().enumerate() {
+            match index % 29 {
+                3 | 4 => *value = f32::NAN,
+                11 => *value = f32::INFINITY,
+                17 => *value = f32::NEG_INFINITY,
+                23 => *value = f32::MAX,
+                _ => {}
+            }
+        }
+        drawing
+    };
     let drawings = [
         ("linear", Drawing::of(Plane::Axial).settings(nothing)),
         ("linear, coronal, zoomed", Drawing { framing: zoomed, ..Drawing::of(Plane::Coronal).settings(nothing) }),
@@ -204,6 +217,10 @@ fn the_gpu_draws_what_the_host_draws() {
         ("a hidden label", hidden),
         ("difference", Drawing { truth: true, ..Drawing::of(Plane::Axial).settings(|settings| settings.difference = true) }),
         ("truth without difference", Drawing { truth: true, ..Drawing::of(Plane::Coronal) }),
+        ("voxels that are not finite", broken(Plane::Axial)),
+        ("voxels that are not finite, zoomed", Drawing { framing: zoomed, ..broken(Plane::Sagittal) }),
+        ("voxels that are not finite, small", Drawing { framing: Framing { zoom: 0.14, centre: None }, ..broken(Plane::Coronal) }),
+        ("voxels that are not finite, nearest", broken(Plane::Axial).settings(|settings| settings.linear = false)),
         ("heat", Drawing { heat: heat(), ..Drawing::of(Plane::Axial).settings(nothing) }),
         ("heat in the tokens' cells", Drawing { heat: heat(), token: Some([7, 9, 12]), ..Drawing::of(Plane::Sagittal) }),
         ("heat under labels, coronal", Drawing { heat: heat(), framing: zoomed, ..Drawing::of(Plane::Coronal) }),
@@ -247,6 +264,36 @@ fn a_volume_beyond_the_limit_is_drawn_in_blocks() {
     let (host, _) = whole.both(gpu());
     let most = host.iter().zip(&device).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max()).max();
     assert!(most <= Some(Some(ROUNDING)), "{most:?}");
+}
+
+#[test]
+fn a_voxel_that_is_not_finite_is_marked_as_a_whole_and_darkens_no_neighbour() {
+    let grid = Grid::axis_aligned([1, 3, 3], [1.0; 3]);
+    let (mut image, settings) = ([50.0; 9], SliceSettings::default());
+    for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        image[4] = broken;
+        let scene = HostScene {
+            grid: &grid,
+            image: &image,
+            labels: None,
+            truth: None,
+            heat: None,
+            token: None,
+            window: WindowLevel { low: 0.0, high: 100.0 },
+            colours: &LabelColours::default(),
+            settings: &settings,
+            convention: Convention::Radiological,
+        };
+        let framing = Framing::default();
+        let drawn =
+            draw_on_cpu(&scene, &Picture { plane: Plane::Axial, slice: 0, pixels: [30; 2], framing, margin: 0.0, pixels_per_point: 1.0 });
+        let marked = crate::gui::theme::colour(crate::palette::NOT_FINITE);
+        for (index, pixel) in drawn.pixels.iter().enumerate() {
+            let inside = [index % 30, index / 30].iter().all(|at| (10..20).contains(at));
+            let expected = if inside { marked } else { egui::Color32::from_gray(128) };
+            assert_eq!(*pixel, expected, "pixel {index} beside {broken}");
+        }
+    }
 }
 
 #[test]

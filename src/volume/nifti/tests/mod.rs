@@ -1,5 +1,8 @@
 //! Against files that the `nifti` crate writes, against hand-made headers, and against files that lie.
 
+mod files;
+mod forms;
+
 use std::path::Path;
 
 use flate2::Compression;
@@ -144,8 +147,8 @@ fn a_segmentation_keeps_its_source_s_header_to_the_bit() {
             assert_eq!(back.volume.voxels, labels.voxels.iter().map(|&v| f32::from(v)).collect::<Vec<_>>());
             let parsed = NiftiHeader::from_file(&file).expect("the nifti crate reads");
             assert_eq!((parsed.datatype, parsed.dim[..4].to_vec()), (datatype, vec![3, 4, 3, 2]));
-            // dim, datatype + bitpix, vox_offset + scl_slope + scl_inter, cal_max + cal_min.
-            let may_change = [40..56, 70..74, 108..120, 124..132];
+            // dim, intent, datatype + bitpix, vox_offset + scl_slope + scl_inter, cal_max + cal_min, descrip, intent_name.
+            let may_change = [40..56, 56..70, 70..74, 108..120, 124..132, 148..228, 328..344];
             for (at, (was, is)) in source.header.as_bytes().iter().zip(back.header.as_bytes()).enumerate() {
                 assert!(was == is || may_change.iter().any(|range| range.contains(&at)), "byte {at} changed from {was} to {is}");
             }
@@ -247,17 +250,17 @@ fn slope_and_intercept_scale_unless_the_slope_is_zero() {
 #[test]
 fn absurd_headers_are_typed_errors() {
     let dim = |axis: usize, size: i16| damaged(40 + 2 * axis, &size.to_le_bytes());
-    for (axis, size) in [(0, 0), (0, 8), (0, -3), (1, -4), (2, 0), (3, i16::MIN)] {
+    for (axis, size) in [(0, 0), (0, 1), (0, 8), (0, -3), (1, -4), (2, 0), (3, i16::MIN)] {
         assert!(matches!(fault(&dim(axis, size)), Fault::Header { .. }), "dim[{axis}] = {size}");
         assert!(matches!(fault(&packed(&dim(axis, size))), Fault::Header { .. }), "packed, dim[{axis}] = {size}");
     }
     // Numbers of axes by which the other byte order would be guessed.
     let mut swapped = big_endian();
     assert!(read_from(Path::new("x"), swapped.as_slice(), swapped.len() as u64).is_ok());
-    for rank in [0_i16, 2, 8, 0x0300, -3] {
+    for rank in [0_i16, 1, 8, 0x0300, -3] {
         swapped[40..42].copy_from_slice(&rank.to_be_bytes());
         let Fault::Header { field, found, .. } = fault(&swapped) else { panic!("{rank} axes") };
-        assert_eq!((field.as_str(), found), ("dim[0]", rank.to_string()));
+        assert_eq!((field.as_str(), found), ("the number of axes (dim[0])", rank.to_string()));
     }
     let mut gigantic = damaged(40, &[4, 0]);
     (1..=4).for_each(|axis| gigantic[40 + 2 * axis..42 + 2 * axis].copy_from_slice(&i16::MAX.to_le_bytes()));
@@ -272,8 +275,7 @@ fn absurd_headers_are_typed_errors() {
         assert!(matches!(fault(&damaged(108, &offset.to_le_bytes())), Fault::Header { .. }), "{offset}");
     }
     assert!(matches!(fault(&damaged(108, &1e9_f32.to_le_bytes())), Fault::Length { .. }));
-    assert!(matches!(fault(&damaged(280, &f32::NAN.to_le_bytes())), Fault::Header { .. }));
-    assert!(matches!(fault(&damaged(280, &[0; 16])), Fault::Header { .. }), "a flat affine");
+    assert!(matches!(fault(&damaged(280, &1e6_f32.to_le_bytes())), Fault::Header { .. }), "a kilometre away");
 }
 
 #[test]
@@ -281,12 +283,10 @@ fn other_files_and_broken_ones_are_typed_errors() {
     assert!(matches!(fault(b""), Fault::NotNifti { .. }));
     assert!(matches!(fault(&[0; 4000]), Fault::NotNifti { .. }));
     assert!(matches!(fault(&damaged(344, b"ni1\0")), Fault::Unsupported { .. }));
-    assert!(matches!(fault(&damaged(0, &540_i32.to_le_bytes())), Fault::Unsupported { .. }));
+    assert!(matches!(fault(&damaged(0, &540_i32.to_le_bytes())), Fault::NotNifti { .. }));
     let good = damaged(0, &348_i32.to_le_bytes());
     assert!(matches!(fault(&good[..good.len() - 1]), Fault::Length { .. }));
-    assert!(matches!(fault(&[good.as_slice(), &[0]].concat()), Fault::Length { .. }));
     assert!(matches!(fault(&packed(&good[..good.len() - 1])), Fault::Length { .. }));
-    assert!(matches!(fault(&packed(&[good.as_slice(), &[0]].concat())), Fault::Length { .. }));
     let gzip = packed(&good);
     for cut in [3, 60, gzip.len() - 9, gzip.len() - 1] {
         assert!(matches!(fault(&gzip[..cut]), Fault::Gzip { .. }), "cut at {cut}: {}", fault(&gzip[..cut]));

@@ -1,0 +1,223 @@
+//! Scores of two folders of label maps: true ones, and segmentations of the same names.
+//!
+//! A pair is compared where its voxels lie in the patient: a map whose axes run otherwise is turned, exactly; one on another
+//! grid is refused. A few pairs are in memory at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use comfy_table::{CellAlignment, Table, presets};
+use rayon::prelude::*;
+
+use super::{EvaluateError, csv, regions, score};
+use crate::config::{EvaluateConfig, RunConfig};
+use crate::metrics::{Bootstrap, CaseScore, Region, summarise};
+use crate::preprocess::Orientation;
+use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
+use crate::volume::datalist::listing;
+use crate::volume::datalist::naming::shown_regions;
+use crate::volume::source::grid_fault;
+use crate::volume::{DataErrors, Grid, LabelMap, Note, datalist, labels, nifti};
+
+/// Pairs in memory at a time.
+const AT_ONCE: usize = 4;
+
+/// The scores of a folder of segmentations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    scores: Vec<CaseScore>,
+    config: EvaluateConfig,
+    seed: u64,
+    /// What is worth knowing of folders and files: left out, assumed, turned.
+    pub notes: Vec<Note>,
+}
+
+/// A true label map and the segmentation of its name.
+struct Pair {
+    case: String,
+    truth: PathBuf,
+    prediction: PathBuf,
+}
+
+/// Scores of one pair, by the regions given or by the labels that occur in it.
+struct Scored {
+    scores: Vec<CaseScore>,
+    labels: BTreeSet<u32>,
+    notes: Vec<Note>,
+}
+
+/// Scores every file of `prediction` against the file of the same name in `truth`.
+///
+/// Scored are `data.regions`, else the regions of a `dataset.json` beside the truth, else each label that occurs.
+///
+/// # Errors
+/// Folders that cannot be read, unpaired files, and everything wrong with the pairs, at once.
+pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Evaluation, EvaluateError> {
+    let (pairs, mut notes) = pairs(truth, prediction)?;
+    let mut configured = config.data.regions.clone();
+    if configured.is_empty() {
+        match datalist::regions_beside(truth) {
+            Ok(None) => {}
+            Ok(Some((list, found))) => {
+                notes.push(Note::new(&list, format!("its regions {} are scored unless data.regions names others", shown_regions(&found))));
+                configured = found;
+            }
+            Err(error) => notes.push(Note::new(&error.file, format!("is not used for the names of regions: it {}", error.fault))),
+        }
+    }
+    let named = if configured.is_empty() { None } else { Some(regions(&BTreeMap::new(), &configured)?) };
+    let (mut scored, mut faults) = (Vec::new(), Vec::new());
+    for few in pairs.chunks(AT_ONCE) {
+        let results: Vec<Result<Scored, String>> =
+            few.par_iter().map(|pair| score_pair(pair, named.as_deref(), &config.evaluate)).collect();
+        for result in results {
+            match result {
+                Ok(result) => scored.push(result),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    if !faults.is_empty() {
+        return Err(EvaluateError::Pairs { pairs: pairs.len(), faults });
+    }
+    let regions = match named {
+        Some(named) => named,
+        None => regions(&named_labels(scored.iter().flat_map(|pair| &pair.labels)), &BTreeMap::new())?,
+    };
+    let mut scores = Vec::new();
+    for (pair, found) in pairs.iter().zip(scored) {
+        notes.extend(found.notes);
+        let of = |region: &Region| {
+            let known = found.scores.iter().find(|score| score.region == region.name).cloned();
+            known.unwrap_or_else(|| absent(&pair.case, region))
+        };
+        scores.extend(regions.iter().map(of));
+    }
+    Ok(Evaluation { scores, config: config.evaluate.clone(), seed: config.seed, notes })
+}
+
+/// The files of both folders by name. All that lack a partner are named, of either side.
+fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), EvaluateError> {
+    let listed = |folder: &Path| {
+        let listing = listing::volumes(folder).map_err(DataErrors::from)?;
+        if listing.files.is_empty() {
+            return Err(EvaluateError::Folder { path: folder.to_owned(), cause: listing.nothing() });
+        }
+        DataErrors::or(listing.doubled, ())?;
+        let files: BTreeMap<String, PathBuf> = listing.files.into_iter().map(|file| (nifti::stem(&file), file)).collect();
+        Ok((files, listing.left_out))
+    };
+    let ((true_files, mut notes), (mut found_files, more)) = (listed(truth)?, listed(prediction)?);
+    notes.extend(more);
+    let lacking = |folder: &Path, has: &BTreeMap<String, PathBuf>, wanted: &BTreeMap<String, PathBuf>| {
+        let missing = wanted.keys().filter(|name| !has.contains_key(*name));
+        missing.map(|name| format!("{} has no file {name}", folder.display())).collect::<Vec<_>>()
+    };
+    let missing = [lacking(prediction, &found_files, &true_files), lacking(truth, &true_files, &found_files)].concat();
+    if !missing.is_empty() {
+        return Err(EvaluateError::Unpaired { missing });
+    }
+    let pair = |(case, truth)| found_files.remove(&case).map(|prediction| Pair { case, truth, prediction });
+    Ok((true_files.into_iter().filter_map(pair).collect(), notes))
+}
+
+/// Reads and scores a pair; what is wrong with it, as a sentence.
+fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) -> Result<Scored, String> {
+    let ((truth, mut notes), (found, more)) = (read(&pair.truth)?, read(&pair.prediction)?);
+    let (found, turned) = on_grid_of(&truth.grid, found, pair)?;
+    notes.extend(more.into_iter().chain(turned));
+    let labels: BTreeSet<u32> = truth.voxels.iter().chain(&found.voxels).map(|&value| u32::from(value)).collect();
+    let own;
+    let regions = match named {
+        Some(named) => named,
+        None => {
+            own = regions(&named_labels(&labels), &BTreeMap::new()).map_err(|error| error.to_string())?;
+            &own
+        }
+    };
+    Ok(Scored { scores: score(&pair.case, &truth, &found, regions, config), labels, notes })
+}
+
+fn read(file: &Path) -> Result<(LabelMap, Vec<Note>), String> {
+    let scan = nifti::read(file).map_err(|error| error.to_string())?;
+    let counted = labels::from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
+    Ok((counted.map, counted.notes))
+}
+
+/// The segmentation with its axes as the truth's, which must then have its grid.
+fn on_grid_of(truth: &Grid, found: LabelMap, pair: &Pair) -> Result<(LabelMap, Option<Note>), String> {
+    let turn = Orientation::between(&found.grid, truth).unwrap_or(Orientation::IDENTITY);
+    if let Some(fault) = grid_fault(&turn.grid(&found.grid), truth, &pair.truth) {
+        return Err(format!(
+            "{}: the segmentation lies on {}; the truth on {}. It {fault}. Export it on the scan's own grid",
+            pair.case, found.grid, truth
+        ));
+    }
+    if turn.is_identity() {
+        return Ok((found, None));
+    }
+    let text = format!(
+        "its axes run {}, those of the truth {}; it is turned to them, voxel for voxel",
+        found.grid.axis_codes(),
+        truth.axis_codes()
+    );
+    let shape = found.grid.shape;
+    let turned = LabelMap { grid: turn.grid(&found.grid), voxels: turn.turn(found.voxels, shape) };
+    Ok((turned, Some(Note::new(&pair.prediction, text))))
+}
+
+fn named_labels<'a>(values: impl IntoIterator<Item = &'a u32>) -> BTreeMap<u32, String> {
+    values.into_iter().map(|&value| (value, datalist::naming::default_label(value))).collect()
+}
+
+/// A region that is neither in the truth nor in the segmentation of a case.
+fn absent(case: &str, region: &Region) -> CaseScore {
+    let (case, region) = (case.to_owned(), region.name.clone());
+    CaseScore { case, region, dice: None, hd95: None, truth_voxels: 0, predicted_voxels: 0, one_sided: false }
+}
+
+impl Evaluation {
+    /// A table of means with 95 % case-bootstrap intervals, for a terminal.
+    pub fn table(&self) -> String {
+        let summary = summarise(&self.scores, Bootstrap { seed: self.seed, resamples: self.config.bootstrap });
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_header(["label", "cases", "Dice", "95 % interval", "HD95", "95 % interval", "one-sided"]);
+        let cells = |interval: Option<crate::metrics::Interval>| match interval {
+            Some(interval) => [format!("{:.4}", interval.mean), format!("{:.4} to {:.4}", interval.low, interval.high)],
+            None => ["none".to_owned(), String::new()],
+        };
+        for region in &summary.regions {
+            let cases = region.dice.map_or(0, |interval| interval.cases).to_string();
+            let [dice, dice_range] = cells(region.dice);
+            let [hd95, hd95_range] = cells(region.hd95);
+            table.add_row([region.region.clone(), cases, dice, dice_range, hd95, hd95_range, region.one_sided.to_string()]);
+        }
+        let ([dice, dice_range], [hd95, hd95_range]) = (cells(summary.dice), cells(summary.hd95));
+        let one_sided: usize = summary.regions.iter().map(|region| region.one_sided).sum();
+        let cases = summary.dice.map_or(0, |interval| interval.cases).to_string();
+        table.add_row(["mean".to_owned(), cases, dice, dice_range, hd95, hd95_range, one_sided.to_string()]);
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        format!(
+            "{table}\nHD95 in {} ({}). One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
+            self.config.distance_unit.word(),
+            self.config.hd95_convention.words()
+        )
+    }
+
+    /// `metrics.csv`.
+    pub fn csv(&self) -> Vec<u8> {
+        csv(self.scores.iter().map(|score| ("", self.config.distance_unit, score)))
+    }
+
+    /// `summary.json`: the means.
+    pub fn json(&self) -> Vec<u8> {
+        let mut by_case: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
+        for score in &self.scores {
+            by_case.entry(score.case.clone()).or_default().push(score.clone());
+        }
+        let summary = serde_json::json!({ "schema": SUMMARY_SCHEMA, "test": ArmScores::new(&by_case, self.config.distance_unit) });
+        serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
+    }
+}

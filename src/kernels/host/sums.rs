@@ -1,0 +1,59 @@
+//! Sums over long axes, in double precision.
+
+use rayon::prelude::*;
+
+use super::simd::{Vectorised, vectorised};
+use super::{HostTensor, contiguous, elements, tensor};
+
+/// Elements of one parallel task; what the tasks found is added in order.
+const TASK_ELEMENTS: usize = 16 << 10;
+
+/// Numbers of one column added up side by side.
+const STRANDS: usize = 8;
+
+struct Sums<'a> {
+    rows: &'a [f32],
+    columns: usize,
+}
+
+impl Vectorised for Sums<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        if self.columns == 1 {
+            let (blocks, rest) = self.rows.as_chunks::<STRANDS>();
+            let mut strands = [0.0_f64; STRANDS];
+            for block in blocks {
+                for (strand, &value) in strands.iter_mut().zip(block) {
+                    *strand += f64::from(value);
+                }
+            }
+            return vec![strands.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value)).sum::<f64>()];
+        }
+        let mut sums = vec![0.0; self.columns];
+        for row in self.rows.chunks_exact(self.columns) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(value);
+            }
+        }
+        sums
+    }
+}
+
+/// `[batch, rows, columns]` -> `[batch, 1, columns]`.
+pub fn sum_rows(x: HostTensor) -> HostTensor {
+    let x = contiguous(x);
+    let [batch, rows, columns] = x.layout().shape().dims();
+    let task = (TASK_ELEMENTS / columns.max(1)).max(1) * columns;
+    let sample = |rows: &[f32]| -> Vec<f32> {
+        if rows.len() <= task {
+            return vectorised(Sums { rows, columns }).into_iter().map(|sum| sum as f32).collect();
+        }
+        let parts: Vec<Vec<f64>> = rows.par_chunks(task).map(|rows| vectorised(Sums { rows, columns })).collect();
+        (0..columns).map(|column| parts.iter().map(|part| part[column]).sum::<f64>() as f32).collect()
+    };
+    let size = rows * columns;
+    let sums = if size == 0 { vec![0.0; batch * columns] } else { elements(&x).par_chunks_exact(size).flat_map_iter(sample).collect() };
+    tensor(sums, [batch, 1, columns])
+}

@@ -1,0 +1,90 @@
+//! Which segmentations in a folder were made of which images by which network, so that a call that was cut off goes on where it was.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::JobError;
+use crate::atomic_file;
+use crate::config::RunConfig;
+use crate::protocol::RunFolderError;
+use crate::volume::{CaseSource, DataError, Fault, content};
+
+/// The record beside the segmentations; hidden, so that no listing takes notice of it.
+const FILE: &str = ".simtrot-segmentations.json";
+
+/// The segmentations in a folder that this program made.
+pub(super) struct Segmented {
+    folder: PathBuf,
+    /// Key of the network and of every setting that decides a segmentation.
+    network: String,
+    /// Case -> key of its images and the network.
+    made: BTreeMap<String, String>,
+}
+
+impl Segmented {
+    /// Reads what is known of a folder; nothing, where there is no record.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub(super) fn open(folder: &Path, weights: &Path, config: &RunConfig) -> Result<Self, JobError> {
+        let bytes = std::fs::read(weights).map_err(|cause| RunFolderError::Io { path: weights.to_owned(), cause })?;
+        let settings = format!("{:?}", (&config.infer, config.finetune.crop_size, &config.data.preprocess));
+        let network = hex(Sha256::new().chain_update(bytes).chain_update(settings));
+        // A record that cannot be read claims nothing: what lies there is then not replaced.
+        let made = std::fs::read(folder.join(FILE)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Ok(Self { folder: folder.to_owned(), network, made })
+    }
+
+    /// Where the segmentation of a case stands.
+    pub(super) fn file(&self, case: &CaseSource) -> PathBuf {
+        self.folder.join(format!("{}.nii.gz", case.name))
+    }
+
+    /// How many of the cases are segmented already, and those that are not; with `overwrite`, none is and all are.
+    ///
+    /// # Errors
+    /// Files that are there and aren't known to be these cases' segmentations by this network.
+    pub(super) fn part(&self, cases: Vec<CaseSource>, overwrite: bool) -> Result<(usize, Vec<CaseSource>), JobError> {
+        let (there, mut missing): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| !overwrite && self.file(case).exists());
+        let mut known = 0;
+        let mut others = Vec::new();
+        for case in there {
+            match self.key(&case) {
+                Ok(key) if self.made.get(&case.name) == Some(&key) => known += 1,
+                Ok(_) => others.push(self.file(&case).display().to_string()),
+                // What is wrong with the image is told when its turn comes.
+                Err(_) => missing.push(case),
+            }
+        }
+        if others.is_empty() {
+            return Ok((known, missing));
+        }
+        let of = "not known to be these images' segmentations by this network";
+        Err(JobError::Input(format!(
+            "already there, and {of}: {}; replace with --overwrite, or name another folder with --out",
+            others.join(", ")
+        )))
+    }
+
+    /// Records that the segmentation of a case is about to be written. It appears whole or not at all, so that from now on a file
+    /// of that name is this one.
+    ///
+    /// # Errors
+    /// Images that cannot be read, a folder that cannot be written.
+    pub(super) fn note(&mut self, case: &CaseSource) -> Result<(), DataError> {
+        self.made.insert(case.name.clone(), self.key(case)?);
+        let file = self.folder.join(FILE);
+        let text = serde_json::to_vec_pretty(&self.made).expect("plain data becomes JSON");
+        atomic_file::write(&file, &text).map_err(|error| Fault::Unwritable { cause: error.to_string() }.at(&file))
+    }
+
+    fn key(&self, case: &CaseSource) -> Result<String, DataError> {
+        Ok(hex(Sha256::new().chain_update(&self.network).chain_update(content::case_key(case)?)))
+    }
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,117 @@
+//! Files that are odd and can be read: as the library reads them, and as `simtrot check` tells of them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use simtrot::config::{DataSource, NonFinite, PreprocessConfig, RunConfig};
+use simtrot::preprocess::prepare;
+use simtrot::volume::check::{inspect, inspect_with};
+use simtrot::volume::nifti::{to_bytes, write_volume};
+use simtrot::volume::source::{load_image, load_image_to_view};
+use simtrot::volume::{DataErrors, Dataset, Fault, Grid, Note, SourceHeader, Volume};
+use tempfile::TempDir;
+
+const SHAPE: [usize; 3] = [5, 6, 7];
+
+fn volume(value: impl Fn(usize) -> f32) -> Volume {
+    let grid = Grid::axis_aligned(SHAPE, [2.0, 1.0, 0.5]);
+    Volume { channels: 1, voxels: (0..grid.len()).map(value).collect(), grid }
+}
+
+/// A folder with `imagesTr/one.nii.gz`, and its dataset.
+fn one_image(value: impl Fn(usize) -> f32) -> (TempDir, PathBuf, Dataset) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (file, volume) = (folder.path().join("imagesTr/one.nii.gz"), volume(value));
+    write_volume(&file, &volume, &SourceHeader::for_grid(&volume.grid)).expect("a writable folder");
+    let dataset = Dataset::open(&DataSource::Dataset(folder.path().to_owned())).expect("a dataset");
+    (folder, file, dataset)
+}
+
+#[test]
+fn voxels_that_are_nan_or_infinite_are_refused_or_replaced_as_the_settings_say_and_kept_for_viewing() {
+    let holes = |index: usize| match index {
+        20 | 70 => f32::NAN,
+        71 => f32::NEG_INFINITY,
+        _ => index as f32,
+    };
+    let (folder, file, dataset) = one_image(holes);
+    let prepare_with = |non_finite, cache: Option<&Path>| {
+        let config = PreprocessConfig { non_finite, ..PreprocessConfig::default() };
+        prepare(&dataset, &["one".to_owned()], &config, cache, &|_, _| ())
+    };
+    let DataErrors(refused) = prepare_with(NonFinite::Refuse, None).expect_err("three such voxels");
+    assert!(matches!(refused[0].fault, Fault::NotFinite { voxels: 3, at: [0, 2, 6] }), "{refused:?}");
+    assert!(load_image(std::slice::from_ref(&file)).is_err());
+
+    let cache = folder.path().join("cache");
+    for attempt in ["made", "from the cache"] {
+        let case = prepare_with(NonFinite::Replace(-7.0), Some(&cache)).expect("replaced").remove(0);
+        let lowest = case.image.voxels.iter().copied().fold(f32::INFINITY, f32::min);
+        assert!(lowest.is_finite() && case.image.voxels.iter().filter(|&&value| value == lowest).count() >= 3, "{attempt}");
+        let [note] = case.notes.as_slice() else { panic!("{attempt}: {:?}", case.notes) };
+        assert!(note.file == file && note.text.contains("3 voxels") && note.text.contains("replaced by -7"), "{attempt}: {note}");
+    }
+    let shown = load_image_to_view(&[file]).expect("a file to look at");
+    assert_eq!(shown.volume.voxels.iter().filter(|value| !value.is_finite()).count(), 3);
+    assert!(shown.notes[0].text.contains("3 voxels"), "{:?}", shown.notes);
+
+    let unusable = |non_finite| inspect_with(&dataset, non_finite, &|_, _| ()).unusable().len();
+    assert_eq!([unusable(NonFinite::Refuse), unusable(NonFinite::Replace(0.0))], [1, 0]);
+}
+
+#[test]
+fn the_setting_for_voxels_that_are_no_numbers_can_be_given_in_a_call_and_takes_finite_values_only() {
+    let with = |value: &str| RunConfig::default().with_overrides(&[format!("data.preprocess.non_finite={value}")]);
+    assert_eq!(with(r#"{"replace": -1000}"#).expect("an intensity").data.preprocess.non_finite, NonFinite::Replace(-1000.0));
+    assert_eq!(with("refuse").expect("a word").data.preprocess.non_finite, NonFinite::Refuse);
+    let refused = with(r#"{"replace": 1e60}"#).expect_err("beyond the numbers of a volume").to_string();
+    assert!(refused.contains("data.preprocess.non_finite replaces by 1"), "{refused}");
+}
+
+#[test]
+fn a_note_on_a_listing_is_shown_and_makes_nothing_unusable() {
+    let (_folder, _file, mut dataset) = one_image(|index| index as f32);
+    dataset.notes.push(Note::new(Path::new("dataset.json"), "says otherwise"));
+    let report = inspect(&dataset, &|_, _| ());
+    assert!(report.to_string().contains("dataset.json: says otherwise"), "{report}");
+    assert_eq!((report.problems.len(), report.unusable().len()), (0, 0));
+}
+
+#[test]
+fn a_check_of_odd_files_tells_of_each_and_ends_well() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let volume = volume(|index| (index * 37 % 101) as f32);
+    let good = to_bytes(&volume, &SourceHeader::for_grid(&volume.grid));
+    let changed = |at: usize, bytes: &[u8]| {
+        let mut file = good.clone();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        file
+    };
+    let microns = |value: f32| (1e3 * value).to_le_bytes();
+    let mut in_microns = changed(123, &[3]);
+    (280..328).step_by(4).for_each(|at| {
+        let value = f32::from_le_bytes(in_microns[at..at + 4].try_into().expect("four bytes"));
+        in_microns[at..at + 4].copy_from_slice(&microns(value));
+    });
+    let flat = changed(40, &[2_i16, 7, 6, 0].map(i16::to_le_bytes).concat());
+    let files = [
+        ("microns.nii", in_microns, None),
+        ("padded.nii", [good.as_slice(), &[0; 9]].concat(), Some("9 bytes behind the image")),
+        ("empty_sform.nii", changed(280, &[0; 48]), Some("its sform is empty")),
+        ("flat.nii", flat[..352 + 4 * 42].to_vec(), None),
+    ];
+    for (name, bytes, _) in &files {
+        std::fs::write(folder.path().join(name), bytes).expect("a writable folder");
+    }
+    let mut check = Command::new(env!("CARGO_BIN_EXE_simtrot"));
+    let output = check.args(["--no-gui", "check"]).arg(folder.path()).stdin(Stdio::null()).output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let row = |name: &str| text.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("no {name}: {text}"));
+    assert!(row("microns").contains("2 x 1 x 0.5"), "{text}");
+    assert!(row("flat").contains("1 x 6 x 7"), "{text}");
+    for (name, _, note) in &files {
+        let told = |line: &str| line.starts_with("note: ") && line.contains(name) && note.is_some_and(|note| line.contains(note));
+        assert_eq!(text.lines().any(told), note.is_some(), "{name}: {text}");
+    }
+}
