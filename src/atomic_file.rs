@@ -5,6 +5,9 @@ use std::path::Path;
 
 use tempfile::Builder;
 
+/// Begins the names of files that are not whole yet.
+const PREFIX: &str = ".simtrot-";
+
 /// Bytes gathered before they go to the file.
 const BUFFER: usize = 1 << 16;
 
@@ -16,7 +19,7 @@ pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
-    builder.prefix(".simtrot-");
+    builder.prefix(PREFIX);
     // A temporary file is private by default; a result should be as readable as any other new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -27,6 +30,23 @@ pub fn write_with(file: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()
     drop(buffered);
     temporary.as_file().sync_all()?;
     temporary.persist(file)?;
+    Ok(())
+}
+
+/// Removes from a folder, and from those below it, what a program left there that was killed while it wrote a file. Nobody else may
+/// write there meanwhile.
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_leftovers(&entry.path())?;
+        } else if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 

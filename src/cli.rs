@@ -172,13 +172,15 @@ pub struct RunArgs {
     /// The run's folder; runs/NAME by default.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run in the folder, exactly where its last checkpoint left it.
+    /// Go on with the run in the folder, exactly where its last checkpoint left it. Settings and data must be those that it began with;
+    /// data that were moved are taken where --set data.source=... names their new place and every case holds what it held.
     #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
     /// Replace the run in the folder.
     #[arg(long)]
     pub overwrite: bool,
-    /// Stop each training after so many steps, as if stopped by hand: schedules stay those of the full length.
+    /// End the run after so many steps of a training that needs more, as if stopped by hand: schedules stay those of the full length,
+    /// nothing that comes after that training is made, and --resume goes on.
     #[arg(long, value_name = "N")]
     pub max_steps: Option<usize>,
     /// Go on without cases that `simtrot check` finds unusable, and say so in the run.
@@ -208,7 +210,7 @@ pub struct StudyArgs {
     /// List the runs and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Stop each training after so many steps, as if stopped by hand.
+    /// Stop each training after so many steps, as if stopped by hand; what starts from one that is cut short is left for later.
     #[arg(long, value_name = "N")]
     pub max_steps: Option<usize>,
 }

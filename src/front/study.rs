@@ -8,7 +8,7 @@ use crate::config::StudyConfig;
 use crate::device::DeviceChoice;
 use crate::headless::{self, follow_study, study_estimate, study_plan, study_status, study_story};
 use crate::protocol::StageKind;
-use crate::report::wording::bytes;
+use crate::report::wording::{bytes, count};
 use crate::study::{Estimate, OnlyError, StagePlan, Study, StudyFolder, StudyFolderError, StudyState, Tally};
 use crate::worker::{StudyHandle, StudyJob, spawn_study};
 use crate::{plan, report};
@@ -21,7 +21,10 @@ const TRIAL_STEPS: usize = 3;
 
 impl From<StudyFolderError> for Refusal {
     fn from(error: StudyFolderError) -> Self {
-        Self::Input(error.to_string())
+        match error {
+            StudyFolderError::Io { .. } => Self::Failure(error.to_string()),
+            _ => Self::Input(error.to_string()),
+        }
     }
 }
 
@@ -62,7 +65,9 @@ fn find(path: &Path, out: Option<&Path>) -> Result<(StudyFolder, Study), Refusal
         return Ok((folder, study));
     }
     let config = if path == Path::new(DEMO_WORD) { StudyConfig::of_run(super::demo()?) } else { StudyConfig::load(path)? };
-    Ok((StudyFolder::named(out, &config.name), Study::new(config)?))
+    let folder = StudyFolder::named(out, &config.name);
+    let study = Study::new(config, folder.contents())?;
+    Ok((folder, study))
 }
 
 fn work(job: &StudyJob, manner: &Manner) -> Result<u8, Refusal> {
@@ -81,6 +86,9 @@ pub(super) fn follow(handle: StudyHandle, job: &StudyJob, manner: &Manner) -> Re
         let wanted = |cell: &usize| stages.contains(&study.cells[*cell].finetuned);
         let cells: Vec<usize> = (0..study.cells.len()).filter(wanted).collect();
         headless::say(study_status(study, &state, &cells));
+    }
+    if !manner.quiet {
+        tell_of_others(folder, study);
     }
     if stopped {
         headless::remark("stopped and saved; the same command goes on");
@@ -103,18 +111,17 @@ fn show_plan(config: &Path, part: &StudyPart, manner: &Manner) -> Result<u8, Ref
     let stages = study.stages_of(&cells);
     headless::say(format_args!("{}\n", study_plan(&study, &cells)));
     let state = StudyState::read(&study, &folder);
-    let trial = Estimate::unmeasured(&study, &state, &stages);
-    if trial.is_empty() {
+    let needed = Estimate::unmeasured(&study, &state, &stages);
+    if needed.is_empty() {
         headless::say(study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
         return Ok(0);
     }
     let place = tempfile::tempdir().map_err(|error| Refusal::Failure(error.to_string()))?;
     let tried = StudyFolder::new(place.path().join("trial"));
-    // What a fine-tuning starts from has to be there in the trial as well.
-    let mut needed: Vec<usize> = trial.iter().flat_map(|&stage| study.stages[stage].after.into_iter().chain([stage])).collect();
-    needed.sort_unstable();
-    needed.dedup();
-    let job = StudyJob { study: study.clone(), folder: tried.clone(), stages: needed.clone(), at_once: 1, max_steps: Some(TRIAL_STEPS) };
+    // A step costs the same from whatever weights: in the trial, every training starts from scratch.
+    let mut scratch = study.clone();
+    scratch.stages.iter_mut().for_each(|stage| stage.after = None);
+    let job = StudyJob { study: scratch, folder: tried.clone(), stages: needed.clone(), at_once: 1, max_steps: Some(TRIAL_STEPS) };
     if !manner.quiet {
         eprintln!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept");
     }
@@ -137,11 +144,24 @@ fn show_status(path: &Path, part: &StudyPart) -> Result<u8, Refusal> {
     let cells = study.wanted(&part.only)?;
     let state = StudyState::read(&study, &folder);
     headless::say(study_status(&study, &state, &cells));
+    tell_of_others(&folder, &study);
     let stages = study.stages_of(&cells);
     if state.tally(&study, &stages).done < stages.len() {
         headless::say(study_estimate(&Estimate::new(&study, &state, &folder, &stages), 1));
     }
     Ok(0)
+}
+
+/// Says that finished trainings lie in the folder which are not those of the study as it is now.
+fn tell_of_others(folder: &StudyFolder, study: &Study) {
+    let others = folder.others(study);
+    if others > 0 {
+        headless::say(format_args!(
+            "The folder also holds {} of other settings, other data or another version of the program; they are left as they are and \
+             count for nothing here.",
+            count(others, "finished training")
+        ));
+    }
 }
 
 fn write_report(path: &Path, manner: &Manner) -> Result<u8, Refusal> {

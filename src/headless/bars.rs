@@ -80,6 +80,7 @@ impl Screen for Bars {
             | Event::Baseline { .. }
             | Event::MaskPoint { .. }
             | Event::Validation { .. }
+            | Event::Voided { .. }
             | Event::Checkpoint { .. } => {}
         }
     }

@@ -91,6 +91,7 @@ impl Screen for Lines<'_> {
             | Event::Baseline { .. }
             | Event::MaskPoint { .. }
             | Event::Validation { .. }
+            | Event::Voided { .. }
             | Event::Checkpoint { .. } => {}
         }
     }

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::story::drawn;
 use super::{Options, PATIENCE, STOPPING};
-use crate::protocol::{Command, Outcome, RunState, StageKind};
+use crate::protocol::{Command, Outcome, RunState, StageKind, StageState};
 use crate::report::wording::{bytes, count, duration, or_nothing, share};
 use crate::stop_signal;
 use crate::study::{Estimate, Progress, Study, StudyState, Tally};
@@ -217,7 +217,8 @@ impl<'a> Screen<'a> {
                 }
             }
             StudyEvent::Ended { stage, outcome } => {
-                let Some((bar, state)) = self.active.remove(stage) else { return };
+                // One whose data changed fails before it begins.
+                let (bar, state) = self.active.remove(stage).unwrap_or_else(|| (ProgressBar::hidden(), RunState::default()));
                 bar.finish_and_clear();
                 self.ended += 1;
                 self.overall.inc(1);
@@ -240,6 +241,9 @@ fn result(state: &RunState, outcome: &Outcome) -> String {
         Outcome::Failed { message, .. } => return format!("failed: {message}"),
         Outcome::Stopped => return "stopped and saved".to_owned(),
         Outcome::Completed => {
+            if let Some(StageState { done, total, .. }) = state.unfinished() {
+                return format!("{done} of {total} steps, ended by --max-steps; the same command without it goes on");
+            }
             let dice = mean_dice(state).map(|dice| format!("Dice {}", share(dice)));
             let probe = || state.stages_of(StageKind::Pretrain).next()?.last_probe()?.seen().eta2_turned;
             dice.or_else(|| probe().map(|eta2| format!("eta2 turned {}", share(eta2))))

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Version of the code that trains. Raise it with every change after which a training with equal settings, data and seed would end
+/// with other weights or other scores: initial weights, losses, optimisers, schedules, sampling, preprocessing, the sliding window.
+/// Trainings of another version are made anew, not gone on with, and never compared with those of this one.
+pub const TRAINING_VERSION: u32 = 2;
+
 /// Program, device and machine of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -9,6 +14,9 @@ pub struct Environment {
     pub version: String,
     /// Commit it was built from, or `unknown`.
     pub commit: String,
+    /// [`TRAINING_VERSION`] of the program; 0 for programs before it was recorded.
+    #[serde(default)]
+    pub training: u32,
     /// `cpu` or `gpu`.
     pub device: String,
     /// Name of the processor or adapter.

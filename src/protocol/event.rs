@@ -248,6 +248,11 @@ pub enum Event {
         /// One entry for each label and region.
         scores: Vec<CaseScore>,
     },
+    /// What a stage had done no longer holds and is forgotten: it rested on a training that has gone on since, or on other settings.
+    Voided {
+        /// Which.
+        stage: Stage,
+    },
     /// A stage ended.
     StageFinished {
         /// Which.

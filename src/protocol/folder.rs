@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{RecordReader, RunState, Stage, TokenPreview};
+use super::{Environment, RecordReader, RunState, Stage, TokenPreview};
 use crate::atomic_file;
 use crate::config::{ConfigError, RunConfig};
 use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
@@ -62,6 +62,12 @@ pub enum RunFolderError {
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
+
+/// The split of a training, with the content of its cases ([`crate::volume::SplitRecord`]): a file of its folder.
+pub const SPLIT: &str = "split.json";
+
+/// What a run ran on: a file of its folder.
+const ENVIRONMENT: &str = "environment.json";
 
 impl From<LockError> for RunFolderError {
     fn from(error: LockError) -> Self {
@@ -159,7 +165,9 @@ impl RunFolder {
     }
 
     fn holds_training(&self) -> bool {
-        self.checkpoints().exists() || self.root.join("arms").exists() || self.root.join("predictions").exists()
+        let arms = std::fs::read_dir(self.root.join("arms")).into_iter().flatten().flatten();
+        let trained = arms.map(|arm| Self::new(arm.path())).chain([self.clone()]).any(|training| training.checkpoints().exists());
+        trained || self.root.join("predictions").exists()
     }
 
     /// Whether a run lies there.
@@ -239,6 +247,24 @@ impl RunFolder {
     /// The folder of one arm's training inside a comparison.
     pub fn arm(&self, stage: &Stage) -> Self {
         Self::new(self.root.join("arms").join(stage_name(stage)))
+    }
+
+    /// Keeps what the run runs on.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn write_environment(&self, environment: &Environment) -> Result<(), RunFolderError> {
+        self.write(ENVIRONMENT, &serde_json::to_vec_pretty(environment).expect("plain data becomes JSON"))
+    }
+
+    /// What the run ran on last.
+    ///
+    /// # Errors
+    /// The file is missing or holds something else.
+    pub fn environment(&self) -> Result<Environment, RunFolderError> {
+        let path = self.root.join(ENVIRONMENT);
+        let text = std::fs::read(&path).map_err(|cause| RunFolderError::Io { path: path.clone(), cause })?;
+        serde_json::from_slice(&text).map_err(|error| RunFolderError::Content { path, cause: error.to_string() })
     }
 
     /// Reads the run's config.

@@ -13,9 +13,9 @@ mod time_left;
 mod tokens;
 
 pub use command::Command;
-pub use environment::Environment;
+pub use environment::{Environment, TRAINING_VERSION};
 pub use event::{CollapsePair, Event, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
-pub use folder::{Content, RunFolder, RunFolderError};
+pub use folder::{Content, RunFolder, RunFolderError, SPLIT};
 pub use preview::{MaskPoint, Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use records::RecordReader;
 pub use state::{RunState, StageState};

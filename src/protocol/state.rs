@@ -135,6 +135,7 @@ impl RunState {
             Event::Scored { stage, case, scores } => {
                 self.stage_mut(stage).scores.insert(case.clone(), scores.clone());
             }
+            Event::Voided { stage } => self.stages.retain(|known| known.stage != *stage),
             Event::StageFinished { stage, secs } => self.stage_mut(stage).secs = Some(*secs),
             Event::Finished { outcome } => self.outcome = Some(outcome.clone()),
         }
@@ -148,6 +149,15 @@ impl RunState {
         stage.probes.forget_after(done);
         stage.validations.forget_after(done);
         stage.checkpoints.retain(|(step, ..)| *step <= done);
+        if done == 0 {
+            stage.scores.clear();
+        }
+    }
+
+    /// The first training that was begun and has steps left.
+    pub fn unfinished(&self) -> Option<&StageState> {
+        let training = |stage: &&StageState| matches!(stage.stage.kind, StageKind::Pretrain | StageKind::Finetune);
+        self.stages.iter().filter(training).find(|stage| stage.done < stage.total)
     }
 
     fn notice(&mut self, severity: Severity, text: &str) {
@@ -198,6 +208,28 @@ mod tests {
         state.apply(&record(6.0, Event::StageStarted { stage, total: 10, done: 3 }));
         let steps: Vec<_> = state.stages[0].steps.iter().map(|numbers| numbers.step).collect();
         assert_eq!(steps, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_voided_stage_and_the_scores_of_a_test_begun_anew_are_forgotten() {
+        let stage = |kind| Stage { kind, arm: "f".into() };
+        let score = |case: &str| Event::Scored { stage: stage(StageKind::Test), case: case.into(), scores: Vec::new() };
+        let mut state = RunState::default();
+        for event in [
+            Event::StageStarted { stage: stage(StageKind::Finetune), total: 4, done: 0 },
+            Event::Step { stage: stage(StageKind::Finetune), numbers: StepNumbers { step: 2, ..StepNumbers::default() } },
+            Event::StageStarted { stage: stage(StageKind::Test), total: 2, done: 0 },
+            score("a"),
+            Event::StageStarted { stage: stage(StageKind::Test), total: 2, done: 0 },
+            score("b"),
+        ] {
+            state.apply(&record(1.0, event));
+        }
+        let test = state.stage(StageKind::Test, "f").unwrap();
+        assert_eq!(test.scores.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(state.unfinished().map(|stage| stage.done), Some(2));
+        state.apply(&record(2.0, Event::Voided { stage: stage(StageKind::Test) }));
+        assert!(state.stage(StageKind::Test, "f").is_none() && state.stage(StageKind::Finetune, "f").is_some());
     }
 
     #[test]
@@ -275,6 +307,7 @@ mod tests {
             Event::Checkpoint { stage: stage.clone(), step: 1, path: "p".into(), best: true },
             Event::Transfer { stage: stage.clone(), from: "f".into(), report: TransferReport::default() },
             Event::Scored { stage: stage.clone(), case: "c".into(), scores: Vec::new() },
+            Event::Voided { stage: stage.clone() },
             Event::StageFinished { stage, secs: 2.5 },
             Event::Finished { outcome: Outcome::Failed { message: "m".into(), bad_input: true } },
         ];

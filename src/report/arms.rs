@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::wording::{distance, or_nothing, share};
-use crate::config::{DistanceUnit, RunConfig};
+use crate::config::{DataSource, DistanceUnit, RunConfig};
 use crate::metrics::score::CaseScore;
 pub(crate) use crate::metrics::score::LEAST_DICE;
 pub(crate) use crate::metrics::score::Measure;
@@ -60,6 +60,8 @@ pub(crate) struct Arm<'a> {
     pub(crate) set: &'a [String],
     /// Whether its pre-training has the run's own settings, and is no ablation of them.
     pub(crate) pretrained_as_configured: bool,
+    /// Where its cases come from: equal names of two datasets are not the same scan.
+    pub(crate) source: DataSource,
     /// Scores by case.
     pub(crate) cases: &'a BTreeMap<String, Vec<CaseScore>>,
     /// Their means.
@@ -87,6 +89,7 @@ pub(crate) fn tested<'a>(config: &'a RunConfig, state: &'a RunState) -> Vec<Arm<
                 origin,
                 set: planned.map_or(&[], |arm| &arm.set),
                 pretrained_as_configured: source.is_some_and(|arm| arm.set.is_empty()),
+                source: planned.and_then(|arm| config.with_arm(arm).ok()).map_or(config.data.source.clone(), |own| own.data.source),
                 cases: &stage.scores,
                 means: ArmScores::new(&stage.scores, config.distance_unit(folder)),
             }
@@ -106,8 +109,17 @@ pub(crate) fn leading<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
     pretrained().find(|arm| arm.pretrained_as_configured).or_else(|| pretrained().next()).or(arms.first())
 }
 
-/// The arm with the highest mean Dice; none where it found nothing, or where the others are as good to three decimals.
+/// Whether two arms were tested on the same cases.
+pub(crate) fn on_the_same_cases(one: &Arm<'_>, other: &Arm<'_>) -> bool {
+    one.source == other.source && one.cases.keys().eq(other.cases.keys())
+}
+
+/// The arm with the highest mean Dice; none where it found nothing, where the others are as good to three decimals, or where not all
+/// were tested on the same cases.
 pub(crate) fn best<'a, 'b>(arms: &'b [Arm<'a>]) -> Option<&'b Arm<'a>> {
+    if arms.iter().any(|arm| !on_the_same_cases(arm, &arms[0])) {
+        return None;
+    }
     let scored = || arms.iter().filter_map(|arm| Some((arm.means.dice_mean?, arm)));
     let (dice, best) = scored().reduce(|best, arm| if arm.0 > best.0 { arm } else { best })?;
     let alike = arms.len() > 1 && scored().all(|(other, _)| share(other) == share(dice));
@@ -163,8 +175,11 @@ pub(crate) fn interval(config: &RunConfig, arm: &Arm<'_>, measure: Measure) -> O
     }
 }
 
-/// `arm` minus `reference`, case by case.
+/// `arm` minus `reference`, case by case; none where they share no case.
 pub(crate) fn difference(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>, measure: Measure) -> Option<Difference> {
+    if arm.source != reference.source || (measure == Measure::Hd95 && arm.means.unit != reference.means.unit) {
+        return None;
+    }
     let (ours, theirs) = (whole_cases(arm), whole_cases(reference));
     let (_, interval) = paired_difference(&ours, &theirs, |score| measure.of(score), bootstrap(config)).pop()?;
     let pair = |(case, scores): (&String, &Vec<CaseScore>)| Some(measure.of_case(scores)? - measure.of_case(reference.cases.get(case)?)?);

@@ -63,16 +63,20 @@ pub(super) fn section(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>]) 
     html! {
         section id="cases" {
             h2 { "Cases: best, median, worst" }
-            @match (arms::leading(arms), Dataset::open(&config.data.source)) {
-                (None, _) => p.absent { "No test case was scored, so there is none to show." },
-                (Some(_), Err(error)) => p.absent { "The dataset could not be opened, so there are no pictures: " (error) },
-                (Some(leading), Ok(dataset)) => (pictures(config, &dataset, &segmented(folder, arms), &segmented_by(folder, leading))),
+            @match arms::leading(arms).map(|leading| (leading, Dataset::open(&leading.source))) {
+                None => p.absent { "No test case was scored, so there is none to show." },
+                Some((_, Err(error))) => p.absent { "The dataset could not be opened, so there are no pictures: " (error) },
+                Some((leading, Ok(dataset))) => {
+                    @let (here, elsewhere): (Vec<_>, Vec<_>) = arms.iter().partition(|arm| arm.source == leading.source);
+                    (pictures(config, &dataset, &segmented(folder, &here), &segmented_by(folder, leading)))
+                    @for arm in elsewhere { p.note { (arm.name) " was tested on another dataset, whose cases are not shown." } }
+                }
             }
         }
     }
 }
 
-fn segmented<'a>(folder: &RunFolder, arms: &[Arm<'a>]) -> Vec<Segmented<'a>> {
+fn segmented<'a>(folder: &RunFolder, arms: &[&Arm<'a>]) -> Vec<Segmented<'a>> {
     arms.iter().map(|arm| segmented_by(folder, arm)).collect()
 }
 

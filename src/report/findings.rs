@@ -5,7 +5,7 @@ use super::collapse::{Place, UNTRAINED};
 use super::wording::{count, difference as signed, duration, list, or_nothing, sentence, share};
 use crate::config::{DataSource, RunConfig};
 use crate::metrics::collapse::{self, Collapse, Judgement};
-use crate::protocol::{Outcome, RunState, StageKind};
+use crate::protocol::{Outcome, RunState, StageKind, StageState};
 
 /// Fewer test cases than this make an illustration whatever the interval says.
 const FEW_CASES: usize = 30;
@@ -35,7 +35,13 @@ fn ending(state: &RunState) -> String {
     let after = duration(state.secs);
     match &state.outcome {
         None => format!("The run is not finished: this is how it stood after {after}."),
-        Some(Outcome::Completed) => format!("Completed in {after}."),
+        Some(Outcome::Completed) => match state.unfinished() {
+            None => format!("Completed in {after}."),
+            Some(StageState { stage, done, total, .. }) => format!(
+                "Ended by --max-steps after {after}: {stage} has done {done} of {total} steps, and nothing that comes after it was made. \
+                 --resume goes on."
+            ),
+        },
         Some(Outcome::Stopped) => format!("Stopped on request after {after}; what follows is what was done by then."),
         Some(Outcome::Failed { message, .. }) => format!("Failed after {after}: {message}"),
     }
@@ -72,7 +78,12 @@ fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String 
     };
     let difference = arms::difference(config, arm, reference, Measure::Dice);
     let (Some(one), Some(other), Some(difference)) = (arm.means.dice_mean, reference.means.dice_mean, difference) else {
-        return format!("{} and {} have no test case with a Dice in common.", arm.name, reference.name);
+        return format!("{} and {} have no test case with a Dice in common, so that the two are not compared.", arm.name, reference.name);
+    };
+    let shared = if arms::on_the_same_cases(arm, reference) {
+        String::new()
+    } else {
+        " that both were tested on (each mean is over an arm's own cases)".to_owned()
     };
     let interval = &difference.interval;
     let [mean, low, high] = signed(interval, Measure::Dice);
@@ -82,7 +93,7 @@ fn comparison(config: &RunConfig, arm: &Arm<'_>, reference: &Arm<'_>) -> String 
         (false, _) => "which includes zero: these cases do not tell the two apart".to_owned(),
     };
     format!(
-        "{kind} ({}) reaches a mean Dice of {}, from scratch ({}) {}: a difference of {}, 95 % interval {} to {} over {}, {meaning}.",
+        "{kind} ({}) reaches a mean Dice of {}, from scratch ({}) {}: a difference of {}, 95 % interval {} to {} over {}{shared}, {meaning}.",
         arm.name,
         share(one),
         reference.name,

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::wording::{count, distinct};
 use super::{arms, scores};
 use crate::config::{DataSource, RunConfig};
-use crate::protocol::{Environment, RunFolder, RunState, Severity, TransferReport};
+use crate::protocol::{Environment, RunFolder, RunState, SPLIT, Severity, TransferReport};
 use crate::volume::Split;
 
 /// The whole section.
@@ -15,7 +15,7 @@ pub(super) fn section(folder: &RunFolder, config: &RunConfig, state: &RunState) 
             h2 { "Settings and sources" }
             (environment(&state.environment))
             (notices(state))
-            (split(folder))
+            (split(folder, state))
             (checkpoints(state))
             (transfers(state))
             h3 { "Settings" }
@@ -27,7 +27,7 @@ pub(super) fn section(folder: &RunFolder, config: &RunConfig, state: &RunState) 
 }
 
 fn environment(environment: &Environment) -> Markup {
-    let Environment { version, commit, device, device_name, driver, backend, threads, system, started } = environment;
+    let Environment { version, commit, training: _, device, device_name, driver, backend, threads, system, started } = environment;
     let rows = [
         ("Begun", started.clone()),
         ("simtrot", format!("{version}, commit {commit}")),
@@ -58,19 +58,29 @@ fn notices(state: &RunState) -> Markup {
     }
 }
 
-fn split(folder: &RunFolder) -> Markup {
-    let path = folder.root().join("split.json");
-    let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-    let split: Result<Split, _> = read.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+fn split(folder: &RunFolder, state: &RunState) -> Markup {
+    let read = |folder: &RunFolder| -> Result<Split, String> {
+        let text = std::fs::read_to_string(folder.root().join(SPLIT)).map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    };
+    let whole = read(folder);
+    let own = state.stages.iter().filter(|stage| !stage.stage.arm.is_empty());
+    let own = own.filter_map(|stage| Some((&stage.stage, read(&folder.arm(&stage.stage)).ok()?)));
+    let others: Vec<_> = own.filter(|(_, own)| whole.as_ref().is_ok_and(|whole| whole != own)).collect();
     html! {
         h3 { "Split" }
-        @match split {
+        @match &whole {
             Err(cause) => p.absent { "split.json could not be read: " (cause) "." },
-            Ok(Split { pretrain, finetune, validation, test }) => {
-                @for (name, cases) in [("Pre-training", pretrain), ("Fine-tuning", finetune), ("Validation", validation), ("Test", test)] {
-                    details { summary { (name) ": " (count(cases.len(), "case")) } p { (cases.join(", ")) } }
-                }
-            }
+            Ok(split) => (parts(split)),
+        }
+        @for (stage, split) in &others { h4 { "Split of " (stage) } (parts(split)) }
+    }
+}
+
+fn parts(Split { pretrain, finetune, validation, test }: &Split) -> Markup {
+    html! {
+        @for (name, cases) in [("Pre-training", pretrain), ("Fine-tuning", finetune), ("Validation", validation), ("Test", test)] {
+            details { summary { (name) ": " (count(cases.len(), "case")) } p { (cases.join(", ")) } }
         }
     }
 }

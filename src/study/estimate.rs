@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_left_is_told_from_measured_steps() {
         let text = r#"(name: "s", base: run((pretrain: (steps: 10), finetune: (steps: 5))), axes: [(name: "seed", key: "seed", values: ["0", "1"])])"#;
-        let study = Study::new(StudyConfig::from_ron(text, "s", Path::new("")).unwrap()).unwrap();
+        let study = Study::new(StudyConfig::from_ron(text, "s", Path::new("")).unwrap(), crate::study::Contents::default()).unwrap();
         let nowhere = StudyFolder::new("nowhere");
         let mut state = StudyState::of(vec![None; study.stages.len()]);
         let all: Vec<usize> = (0..study.stages.len()).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::progress::is_done;
-use super::{StagePlan, Study};
+use super::{Contents, StagePlan, Study};
 use crate::atomic_file;
 use crate::config::{ConfigError, StudyConfig};
 use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
@@ -100,6 +100,8 @@ impl StudyFolder {
             LockError::Io { path, cause } => StudyFolderError::Io { path, cause },
         })?;
         self.write("study.ron", study.config.to_ron().as_bytes())?;
+        self.write(CONTENTS, &serde_json::to_vec_pretty(&study.contents).expect("plain data becomes JSON"))?;
+        self.remove_leftovers().map_err(io)?;
         Ok(lock)
     }
 
@@ -116,7 +118,37 @@ impl StudyFolder {
         if !self.holds_study() {
             return Err(StudyFolderError::Nothing(self.root.clone()));
         }
-        Ok(Study::new(StudyConfig::load(&self.config_path())?)?)
+        Ok(Study::new(StudyConfig::load(&self.config_path())?, self.contents())?)
+    }
+
+    /// What the data of the study held when it was worked on last.
+    pub fn contents(&self) -> Contents {
+        // Without it, data that are away are not known: their trainings show as missing until the data are back.
+        std::fs::read(self.root.join(CONTENTS)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    /// Finished trainings in the folder that are none of the study's: of other settings, other data, or another version of the program.
+    pub fn others(&self, study: &Study) -> usize {
+        let kinds = [("pretrain", StageKind::Pretrain), ("finetune", StageKind::Finetune)];
+        let entries = kinds.into_iter().flat_map(|(name, kind)| {
+            std::fs::read_dir(self.root.join(name)).into_iter().flatten().flatten().map(move |entry| (kind, entry.path()))
+        });
+        let known: Vec<PathBuf> = study.stages.iter().map(|stage| self.stage(stage).root().to_owned()).collect();
+        let done = |(kind, path): &(StageKind, PathBuf)| RunFolder::new(path).replay().is_ok_and(|run| is_done(*kind, &run));
+        entries.filter(|(_, path)| !known.contains(path)).filter(done).count()
+    }
+
+    /// Removes what a program left half done that was killed while it wrote a file or took a training over.
+    fn remove_leftovers(&self) -> std::io::Result<()> {
+        atomic_file::remove_leftovers(&self.root)?;
+        for kind in ["pretrain", "finetune"] {
+            for entry in std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(TAKEN_OVER) {
+                    std::fs::remove_dir_all(entry.path())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes a training over from a study beside this one that has made the very same, and tells which; none where none has.
@@ -140,12 +172,17 @@ impl StudyFolder {
         // Half a copy must not look like a training: it gets its name when it is whole.
         let place = own.root().parent().unwrap_or(&self.root);
         std::fs::create_dir_all(place).map_err(io)?;
-        let copy = tempfile::Builder::new().prefix(".taken-over-").tempdir_in(place).map_err(io)?;
+        let copy = tempfile::Builder::new().prefix(TAKEN_OVER).tempdir_in(place).map_err(io)?;
         copy_tree(&found, copy.path()).map_err(io)?;
         // Temporary folders are for their owner's eyes alone; a study is not.
         std::fs::metadata(&found).and_then(|own| std::fs::set_permissions(copy.path(), own.permissions())).map_err(io)?;
         std::fs::rename(copy.keep(), own.root()).map_err(io)?;
         Ok(Some(found))
+    }
+
+    /// Whether a stage is done to its end, tested cases included.
+    pub fn is_done(&self, stage: &StagePlan) -> bool {
+        self.stage(stage).replay().is_ok_and(|run| is_done(stage.kind, &run))
     }
 
     /// Why stages failed when they were tried last, by name: some fail before they have a folder of their own.
@@ -191,6 +228,10 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Begins the names of copies that are not whole yet.
+const TAKEN_OVER: &str = ".taken-over-";
+/// What the data held.
+const CONTENTS: &str = "contents.json";
 /// Causes by stage.
 const FAILURES: &str = "failures.json";
 
@@ -234,7 +275,7 @@ mod tests {
     #[test]
     fn one_program_at_a_time_and_nobody_elses_files() {
         let place = tempfile::tempdir().unwrap();
-        let study = Study::new(StudyConfig::of_run(RunConfig::default())).unwrap();
+        let study = Study::new(StudyConfig::of_run(RunConfig::default()), Contents::default()).unwrap();
         let folder = StudyFolder::new(place.path().join("s"));
         assert!(matches!(folder.read(), Err(StudyFolderError::Nothing(_))));
         let lock = folder.begin(&study).unwrap();
@@ -242,7 +283,7 @@ mod tests {
         drop(lock);
         assert!(folder.busy().is_none());
         assert!(folder.begin(&study).is_ok());
-        assert_eq!(folder.read().unwrap(), study);
+        assert_eq!(folder.read().unwrap().stages, study.stages);
         std::fs::write(place.path().join("thesis.txt"), "mine").unwrap();
         assert!(matches!(StudyFolder::new(place.path()).begin(&study), Err(StudyFolderError::Foreign(_))));
     }

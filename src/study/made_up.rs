@@ -6,7 +6,7 @@ use crate::config::StudyConfig;
 use crate::metrics::CaseScore;
 use crate::metrics::collapse::Collapse;
 use crate::protocol::{CollapsePair, Environment, Event, Outcome, Record, RunState, SCHEMA, Stage, StageKind, StepNumbers};
-use crate::study::{Study, StudyFolder, StudyState};
+use crate::study::{Contents, Study, StudyFolder, StudyState};
 
 const LABELS: [f64; 5] = [0.01, 0.02, 0.05, 0.125, 1.0];
 const CASES: usize = 24;
@@ -40,7 +40,7 @@ pub(crate) enum Until {
 }
 
 pub(crate) fn study() -> Study {
-    Study::new(StudyConfig::from_ron(TEXT, "labels.ron", Path::new("")).unwrap()).unwrap()
+    Study::new(StudyConfig::from_ron(TEXT, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
 }
 
 /// A grid of more than a hundred cells.
@@ -49,7 +49,7 @@ pub(crate) fn large() -> Study {
         "(name: \"seed\"",
         "(name: \"mask ratio\", key: \"pretrain.mask_ratio\", values: [\"0.25\", \"0.5\", \"0.75\", \"0.85\"]), (name: \"seed\"",
     );
-    Study::new(StudyConfig::from_ron(&more, "labels.ron", Path::new("")).unwrap()).unwrap()
+    Study::new(StudyConfig::from_ron(&more, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
 }
 
 /// The states of all stages.

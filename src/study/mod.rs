@@ -2,6 +2,7 @@
 //!
 //! Nothing here computes with tensors: the worker makes the runs, front ends show what this module reads of them.
 
+mod contents;
 mod estimate;
 mod folder;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod plan;
 mod progress;
 mod results;
 
+pub use contents::Contents;
 pub use estimate::Estimate;
 pub use folder::{StudyFolder, StudyFolderError};
 pub use plan::{Cell, Only, OnlyError, StagePlan, Study};

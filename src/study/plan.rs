@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::Contents;
 use crate::config::{Arm, ArmsConfig, ConfigError, LabelFraction, Level, RunConfig, StudyConfig};
-use crate::protocol::StageKind;
+use crate::protocol::{StageKind, TRAINING_VERSION};
 
 /// What the arms are called beside the study's own axes.
 const ARM: &str = "arm";
@@ -15,7 +16,7 @@ const ARM: &str = "arm";
 const KEY_DIGITS: usize = 10;
 
 /// A study laid out: its cells, and the trainings behind them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Study {
     /// What it was laid out from.
     pub config: StudyConfig,
@@ -25,6 +26,8 @@ pub struct Study {
     pub cells: Vec<Cell>,
     /// Trainings in an order in which each comes after the one that it starts from.
     pub stages: Vec<StagePlan>,
+    /// What the trainings' data hold.
+    pub contents: Contents,
 }
 
 /// One result of the study: an arm at a point of the grid.
@@ -45,8 +48,10 @@ pub struct Cell {
 pub struct StagePlan {
     /// `Pretrain` or `Finetune`.
     pub kind: StageKind,
-    /// `NAME-KEY`: the arm, and a digest of all settings that decide the result.
+    /// `NAME-KEY`: the arm, and a digest of all that decides the result: settings, content of the data, version of the training code.
     pub name: String,
+    /// Digest of the data that it sees; none where they cannot be read.
+    pub data: Option<String>,
     /// Its settings.
     pub config: RunConfig,
     /// The stage that it starts from.
@@ -81,13 +86,27 @@ impl std::str::FromStr for Only {
 }
 
 impl Study {
-    /// Lays a study out.
+    /// Lays a study out. Files of data are read where their content is not remembered; `recorded` holds what those held that are away.
     ///
     /// # Errors
     /// A level or arm with a setting that does not exist or is out of range.
-    pub fn new(config: StudyConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: StudyConfig, recorded: Contents) -> Result<Self, ConfigError> {
+        let mut contents = recorded;
+        let study = Self::lay_out(config, &mut |config| contents.digest(config))?;
+        Ok(Self { contents, ..study })
+    }
+
+    /// Lays a study out without a look at its data: to count its cells and trainings.
+    ///
+    /// # Errors
+    /// As [`Study::new`].
+    pub fn outline(config: StudyConfig) -> Result<Self, ConfigError> {
+        Self::lay_out(config, &mut |_| None)
+    }
+
+    fn lay_out(config: StudyConfig, data: &mut dyn FnMut(&RunConfig) -> Option<String>) -> Result<Self, ConfigError> {
         let levels: Vec<_> = config.axes.iter().map(crate::config::Axis::all_levels).collect();
-        let mut study = Self { levels, cells: Vec::new(), stages: Vec::new(), config };
+        let mut study = Self { levels, cells: Vec::new(), stages: Vec::new(), contents: Contents::default(), config };
         let mut known = BTreeMap::new();
         for point in study.points() {
             let all: Vec<String> = study.settings(&point, |_| true);
@@ -97,8 +116,9 @@ impl Study {
             for arm in 0..own.arms.finetune.len() {
                 let Arm { name, from, .. } = &own.arms.finetune[arm];
                 let source = from.as_ref().and_then(|from| shared.arms.pretrain.iter().find(|arm| arm.name == *from));
-                let pretrained = source.map(|source| study.stage(&mut known, pretraining(&shared, source)?, None)).transpose()?;
-                let finetuned = study.stage(&mut known, finetuning(&own, name, &own.arms.finetune[arm])?, pretrained)?;
+                let pretrained = source.map(|source| pretraining(&shared, source)).transpose()?;
+                let pretrained = pretrained.map(|made| study.stage(&mut known, made, None, data));
+                let finetuned = study.stage(&mut known, finetuning(&own, name, &own.arms.finetune[arm])?, pretrained, data);
                 study.cells.push(Cell { point: point.clone(), arm, pretrained, finetuned });
             }
         }
@@ -145,14 +165,16 @@ impl Study {
         known: &mut BTreeMap<String, usize>,
         (kind, arm, config): (StageKind, String, RunConfig),
         after: Option<usize>,
-    ) -> Result<usize, ConfigError> {
-        let key = key(kind, &config, after.map(|stage| self.stages[stage].key()));
+        data: &mut dyn FnMut(&RunConfig) -> Option<String>,
+    ) -> usize {
+        let data = data(&config);
+        let key = key(kind, &config, data.as_deref(), after.map(|stage| self.stages[stage].key()));
         let stages = &mut self.stages;
-        Ok(*known.entry(key.clone()).or_insert_with(|| {
+        *known.entry(key.clone()).or_insert_with(|| {
             let name = format!("{arm}-{}", &key[..KEY_DIGITS]);
-            stages.push(StagePlan { kind, config: RunConfig { name: name.clone(), ..config }, name, after });
+            stages.push(StagePlan { kind, config: RunConfig { name: name.clone(), ..config }, name, data, after });
             stages.len() - 1
-        }))
+        })
     }
 
     /// The study's arms, in order.
@@ -236,10 +258,11 @@ impl StagePlan {
     }
 }
 
-/// A digest of the settings that decide a stage's result, and of the key of the stage that it starts from.
+/// A digest of all that decides a stage's result: its settings, the version of the code that trains, the data (by their content where
+/// it is known, so that the place of the same data does not count), and the key of the stage that it starts from.
 ///
 /// Only departures from the defaults count, so that a setting added by a later version leaves finished stages valid.
-fn key(kind: StageKind, config: &RunConfig, from: Option<&str>) -> String {
+fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&str>) -> String {
     let idle: &[&str] = match kind {
         StageKind::Pretrain => &["name", "arms", "finetune", "infer", "evaluate"],
         _ => &["name", "arms", "pretrain", "probe"],
@@ -248,8 +271,12 @@ fn key(kind: StageKind, config: &RunConfig, from: Option<&str>) -> String {
     let mut departures = departures(tree(config), &tree(&RunConfig::default().resolved())).unwrap_or_default();
     if let Value::Object(map) = &mut departures {
         map.retain(|key, _| !idle.contains(&key.as_str()));
+        if let Some(Value::Object(settings)) = map.get_mut("data").filter(|_| data.is_some()) {
+            settings.remove("source");
+        }
     }
-    let text = format!("{kind:?} from {} {departures}", from.unwrap_or("scratch"));
+    let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
+    let text = format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}");
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -279,7 +306,7 @@ mod tests {
     use super::*;
 
     fn study(text: &str) -> Study {
-        Study::new(StudyConfig::from_ron(text, "s.ron", Path::new("")).unwrap()).unwrap()
+        Study::new(StudyConfig::from_ron(text, "s.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
     }
 
     const GRID: &str = r#"(
@@ -338,11 +365,12 @@ mod tests {
     #[test]
     fn the_key_counts_departures_from_the_defaults_only() {
         let own = |text: &str| RunConfig::from_ron(text, "x").unwrap().resolved();
-        let of = |text: &str| key(StageKind::Finetune, &own(text), None);
+        let of = |text: &str| key(StageKind::Finetune, &own(text), None, None);
         assert_eq!(of("(name: \"a\")"), of("(name: \"b\", pretrain: (steps: 3), finetune: (steps: 1000))"));
         assert_ne!(of("(seed: 1)"), of("()"));
         assert_ne!(of("(data: (split: hold_out(test: 0.2, validation: 0.0)))"), of("(data: (split: folds(folds: 5, fold: 0)))"));
-        assert_ne!(key(StageKind::Finetune, &own("()"), Some("1")), of("()"));
+        assert_ne!(key(StageKind::Finetune, &own("()"), None, Some("1")), of("()"));
+        assert_ne!(key(StageKind::Finetune, &own("()"), Some("1"), None), of("()"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::config::RunConfig;
 use crate::model::{HostTensor, WeightsError, read_weights, write_weights};
@@ -41,6 +42,10 @@ pub struct CheckpointInfo {
     pub unmeasured: bool,
     /// Checkpoints and files whose weights it started from, nearest first.
     pub parents: Vec<String>,
+    /// SHA-256 of the weights of the first parent when its encoder was taken over, in hexadecimal digits; none for a training from
+    /// scratch, and where it was not recorded.
+    #[serde(default)]
+    pub parent_sha256: Option<String>,
     /// Cases that it was trained on; none where that is not known.
     #[serde(default)]
     pub cases: Option<usize>,
@@ -83,6 +88,7 @@ impl CheckpointInfo {
             version: crate::VERSION.to_owned(),
             commit: crate::COMMIT.to_owned(),
             parents: Vec::new(),
+            parent_sha256: None,
             cases: None,
             origin: None,
         }
@@ -94,8 +100,11 @@ impl CheckpointInfo {
     /// The file system's; the older text is then still there.
     pub fn rewrite(&self, place: &Path) -> Result<(), CheckpointError> {
         let path = place.join(INFO);
-        crate::atomic_file::write(&path, &serde_json::to_vec_pretty(self).expect("plain data becomes JSON"))
-            .map_err(|cause| CheckpointError::Io { path, cause })
+        crate::atomic_file::write(&path, &self.text()).map_err(|cause| CheckpointError::Save { path, cause })
+    }
+
+    fn text(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("plain data becomes JSON")
     }
 
     /// Voxels along D,H,W of the crops that its network is built for.
@@ -125,6 +134,17 @@ pub enum CheckpointError {
     #[error("{path}: {cause}", path = path.display())]
     Io {
         /// Where.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A new checkpoint could not be written.
+    #[error(
+        "{path}: {cause}; the checkpoint before it is kept. Free space on that disk or check it, then --resume goes on from there",
+        path = path.display()
+    )]
+    Save {
+        /// The file that could not be written.
         path: PathBuf,
         /// Why.
         cause: std::io::Error,
@@ -171,22 +191,34 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    /// Whether the disk is at fault rather than what lies on it.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Save { .. } | Self::Weights(WeightsError::Io { .. }))
+    }
+}
+
 impl Checkpoint {
-    /// Writes the checkpoint as `folder/name` in place of an older one.
+    /// Writes the checkpoint as `folder/name` in place of an older one, and removes what a program left there that was killed while it
+    /// wrote one.
     ///
     /// # Errors
     /// The file system's. The older checkpoint is then still there, as `name` or `.name.old`.
     pub fn save(&self, folder: &Path, name: &str) -> Result<PathBuf, CheckpointError> {
         let io = |path: &Path| {
             let path = path.to_owned();
-            move |cause| CheckpointError::Io { path, cause }
+            move |cause| CheckpointError::Save { path, cause }
         };
         std::fs::create_dir_all(folder).map_err(io(folder))?;
+        Self::remove_leftovers(folder).map_err(io(folder))?;
         let fresh = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(folder).map_err(io(folder))?;
-        write_weights(&fresh.path().join(WEIGHTS), &self.weights)?;
-        let path = fresh.path().join(OPTIMISER);
-        crate::atomic_file::write(&path, &self.optimiser).map_err(io(&path))?;
-        self.info.rewrite(fresh.path())?;
+        let at = |file: &str| io(&folder.join(name).join(file));
+        write_weights(&fresh.path().join(WEIGHTS), &self.weights).map_err(|error| match error {
+            WeightsError::Io { source, .. } => at(WEIGHTS)(source),
+            other => other.into(),
+        })?;
+        crate::atomic_file::write(&fresh.path().join(OPTIMISER), &self.optimiser).map_err(at(OPTIMISER))?;
+        crate::atomic_file::write(&fresh.path().join(INFO), &self.info.text()).map_err(at(INFO))?;
         let (place, old) = (folder.join(name), folder.join(format!(".{name}.old")));
         // A folder cannot be renamed over another one: the older one steps aside first, and `open` looks for it there.
         if old.exists() {
@@ -200,6 +232,29 @@ impl Checkpoint {
             std::fs::remove_dir_all(&old).map_err(io(&old))?;
         }
         Ok(place)
+    }
+
+    /// Removes from a training's `checkpoints/` folder what a program left that was killed while it saved: half-written checkpoints,
+    /// and an older one beside the one that took its place. The only writer of the folder may call it.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn remove_leftovers(folder: &Path) -> std::io::Result<()> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(cause) => return Err(cause),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let rest = ["last", "best"].into_iter().find_map(|own| Some((own, name.strip_prefix(&format!(".{own}."))?)));
+            let left = rest.is_some_and(|(own, rest)| rest != "old" || Self::is_at(&folder.join(own)));
+            if left && entry.file_type()?.is_dir() {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the checkpoint of `path` lies: the folder itself, or below a run's folder the `best` of a fine-tuning
@@ -222,6 +277,26 @@ impl Checkpoint {
     /// It is there but cannot be read.
     pub fn last(folder: &Path) -> Result<Option<Self>, CheckpointError> {
         LAST.map(|name| folder.join(name)).iter().find(|place| Self::is_at(place)).map(|place| Self::read(place)).transpose()
+    }
+
+    /// What the last checkpoint in a training's `checkpoints/` folder tells of itself, if there is one.
+    ///
+    /// # Errors
+    /// It is there but cannot be read.
+    pub fn last_info(folder: &Path) -> Result<Option<CheckpointInfo>, CheckpointError> {
+        LAST.map(|name| folder.join(name)).iter().find(|place| Self::is_at(place)).map(|place| Self::read_info(place)).transpose()
+    }
+
+    /// SHA-256 of the weights of the checkpoint at `place`, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn weights_sha256(place: &Path) -> Result<String, CheckpointError> {
+        let path = Self::weights_file(place);
+        let mut hash = Sha256::new();
+        let copied = std::fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
+        copied.map_err(|cause| CheckpointError::Io { path, cause })?;
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Reads a checkpoint; `path` as for [`Checkpoint::locate`].
@@ -277,7 +352,7 @@ impl Checkpoint {
 }
 
 /// Keys of the settings in which two configs differ, those left out that may change when a run goes on: lengths, saving,
-/// and how results are measured.
+/// how test cases are scored, and where the data lie (their content is compared in its own right).
 pub fn changed_settings(then: &RunConfig, now: &RunConfig) -> Vec<String> {
     let mut keys = Vec::new();
     differences(&comparable(&then.resolved()), &comparable(&now.resolved()), "", &mut keys);
@@ -294,9 +369,10 @@ fn comparable(config: &RunConfig) -> serde_json::Value {
             }
         }
     }
-    for key in ["name", "arms", "probe", "infer", "evaluate"] {
+    for key in ["name", "arms", "infer", "evaluate"] {
         tree.as_object_mut().expect("a config is a map").remove(key);
     }
+    tree["data"].as_object_mut().expect("settings of the data are a map").remove("source");
     tree
 }
 
@@ -346,11 +422,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_program_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        checkpoint(1).save(folder.path(), "last").unwrap();
+        for name in [".last.aB3xYz", ".best.q", ".last.old", ".best.old"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join(INFO), "half").unwrap();
+        }
+        std::fs::write(folder.path().join(".hidden"), "not ours").unwrap();
+        let names = || {
+            let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        Checkpoint::remove_leftovers(folder.path()).unwrap();
+        // The best checkpoint that had stepped aside is the only one: it stays.
+        assert_eq!(names(), [".best.old", ".hidden", "last"]);
+        std::fs::create_dir(folder.path().join(".last.aB3xYz")).unwrap();
+        checkpoint(2).save(folder.path(), "last").unwrap();
+        assert_eq!(names(), [".best.old", ".hidden", "last"]);
+        assert_eq!(Checkpoint::last(folder.path()).unwrap(), Some(checkpoint(2)));
+    }
+
+    #[test]
     fn longer_is_the_same_run_and_another_mask_ratio_is_not() {
         let then = checkpoint(1);
         let change = |setting: &str| RunConfig::default().with_overrides(&[setting.to_owned()]).unwrap();
         let place = Path::new("c");
         then.require_same_settings(&change("pretrain.steps=77"), place).unwrap();
+        then.require_same_settings(&change("data.source={\"dataset\":\"moved\"}"), place).unwrap();
         let error = then.require_same_settings(&change("pretrain.mask_ratio=0.1"), place).unwrap_err().to_string();
         assert!(error.contains("pretrain.mask_ratio"), "{error}");
     }

@@ -39,14 +39,23 @@ pub(super) struct Owner<'a> {
     pub(super) cases: usize,
 }
 
+/// What a training's weights came from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parents {
+    /// Checkpoints and files, nearest first.
+    pub(super) places: Vec<String>,
+    /// SHA-256 of the weights of the first; none for a training from scratch.
+    pub(super) sha256: Option<String>,
+}
+
 /// A training between two steps.
 pub(super) struct Course<'a, M> {
     /// What is trained.
     pub(super) model: M,
     /// Steps done.
     pub(super) step: usize,
-    /// Checkpoints whose weights it started from, nearest first.
-    pub(super) parents: Vec<String>,
+    /// What it started from.
+    pub(super) parents: Parents,
     /// How the encoder moves beside the rest: by default alike.
     pub(super) pace: Pace,
     /// Whether the probe or validation that is due at this step is still to be made.
@@ -79,29 +88,33 @@ impl From<&FinetuneConfig> for Regime {
 
 impl<'a, M: NamedWeights> Course<'a, M> {
     /// Goes on from the last checkpoint where the session asks for it and there is one. Else it begins with what `start` makes
-    /// of `model`, and the checkpoints that this came from.
+    /// of `model`, and what this came from.
     pub(super) fn begin(
         owner: Owner<'a>,
         regime: Regime,
         model: M,
-        start: impl FnOnce(M) -> Result<(M, Vec<String>), CheckpointError>,
+        start: impl FnOnce(M) -> Result<(M, Parents), CheckpointError>,
     ) -> Result<Self, TrainError> {
         let Owner { session, config, .. } = owner;
         let (model, optimiser, info) = match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
             None => {
                 let (model, parents) = start(model)?;
-                let info = CheckpointInfo { parents, ..CheckpointInfo::new(session.stage.kind, 0, config, owner.dataset) };
+                let Parents { places: parents, sha256: parent_sha256 } = parents;
+                let fresh = CheckpointInfo::new(session.stage.kind, 0, config, owner.dataset);
+                let info = CheckpointInfo { parents, parent_sha256, ..fresh };
                 (model, Optimiser::new(regime.optimiser), info)
             }
             Some(checkpoint) => {
                 let place = session.checkpoints.join("last");
                 checkpoint.require_same_settings(config, &place)?;
+                session.require_as_long(&checkpoint.info, regime.steps)?;
                 let model = load_all(model, &checkpoint, &place)?;
                 let optimiser = Optimiser::from_bytes(regime.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
                 (model, optimiser, checkpoint.info)
             }
         };
-        let CheckpointInfo { step, best, parents, unmeasured, .. } = info;
+        let CheckpointInfo { step, best, parents: places, parent_sha256: sha256, unmeasured, .. } = info;
+        let parents = Parents { places, sha256 };
         let last = session.last_step(step, regime.steps);
         let rhythm = Rhythm::new(regime.checkpoint_every, regime.checkpoint_minutes);
         let saved = (step > 0).then_some(step);
@@ -230,10 +243,12 @@ impl<'a, M: NamedWeights> Course<'a, M> {
 
     fn info(&self) -> CheckpointInfo {
         let Owner { session, config, dataset, cases } = self.owner;
-        let (best, parents, unmeasured) = (self.best, self.parents.clone(), self.unmeasured);
+        let (best, unmeasured) = (self.best, self.unmeasured);
+        let Parents { places: parents, sha256: parent_sha256 } = self.parents.clone();
         CheckpointInfo {
             best,
             parents,
+            parent_sha256,
             unmeasured,
             cases: Some(cases),
             ..CheckpointInfo::new(session.stage.kind, self.step, config, dataset)

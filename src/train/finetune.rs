@@ -6,7 +6,7 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cases::sources;
-use super::course::{Course, Owner, is_stop};
+use super::course::{Course, Owner, Parents, is_stop};
 use super::session::Obey;
 use super::transfer::{load_all, transfer_encoder};
 use super::{CaseSet, Checkpoint, DatasetInfo, Ending, Pace, Session, TrainError};
@@ -61,11 +61,12 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let device = session.device.clone().autodiff();
     let mut taken_over = None;
     let start = |fresh| match from {
-        None => Ok((fresh, Vec::new())),
+        None => Ok((fresh, Parents::default())),
         Some(from) => {
-            let (network, report, parents) = transfer_encoder(fresh, config, from)?;
+            let sha256 = Some(Checkpoint::weights_sha256(&Checkpoint::locate(from)?)?);
+            let (network, report, places) = transfer_encoder(fresh, config, from)?;
             taken_over = Some(report);
-            Ok((network, parents))
+            Ok((network, Parents { places, sha256 }))
         }
     };
     let fresh = init_segmenter(config, dataset, &device);
@@ -74,7 +75,7 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let mut batches = course.batches(batches(work)?);
 
     course.announce();
-    if let (Some(report), Some(from)) = (taken_over, course.parents.first()) {
+    if let (Some(report), Some(from)) = (taken_over, course.parents.places.first()) {
         session.emit(Event::Transfer { stage: session.stage.clone(), from: from.clone(), report });
     }
     // An earlier session may have been stopped during its last validation.

@@ -15,6 +15,8 @@ mod session;
 mod step_rule;
 mod transfer;
 
+/// Version of the code in this folder, and of all that decides what it ends with; raised as its own comment says.
+pub use crate::protocol::TRAINING_VERSION;
 pub use cases::{CaseSet, TrainingCase};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin, changed_settings};
 pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::cases::sources;
-use super::course::{Course, Owner, is_stop};
+use super::course::{Course, Owner, Parents, is_stop};
 use super::transfer::load_all;
 use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Ending, Probe, Session, TrainError};
 use crate::config::RunConfig;
@@ -95,7 +95,7 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
     let settings = &config.pretrain;
     let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
     let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, |fresh| {
-        Ok((fresh, Vec::new()))
+        Ok((fresh, Parents::default()))
     })?;
     let mut batches = course.batches(batches(work, &course.model)?);
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::Checkpoint;
-use crate::protocol::{Event, Stage, StepNumbers, TokenPreview};
+use super::{Checkpoint, CheckpointInfo};
+use crate::protocol::{Event, Severity, Stage, StageKind, StepNumbers, TokenPreview};
 
 /// What the worker wants of a training after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,25 @@ impl Rhythm {
 impl Session<'_> {
     pub(super) fn emit(&self, event: Event) {
         (self.emit)(event);
+    }
+
+    /// Refuses to go on to fewer steps than are done, and says what more steps than planned mean.
+    pub(super) fn require_as_long(&self, info: &CheckpointInfo, steps: usize) -> Result<(), TrainError> {
+        let (stage, done) = (&self.stage, info.step);
+        if done > steps {
+            return Err(TrainError::Data(format!(
+                "{stage}: {done} steps are done and the settings ask for {steps}; ask for at least {done}, or start a new run"
+            )));
+        }
+        let planned = if info.kind == StageKind::Pretrain { info.config.pretrain.steps } else { info.config.finetune.steps };
+        if planned != steps && done > 0 {
+            let text = format!(
+                "{stage}: its first {done} steps were made for a training of {planned}; a schedule of learning rates that depends on the \
+                 length makes it another training than one of {steps} from the start"
+            );
+            self.emit(Event::Notice { severity: Severity::Info, text });
+        }
+        Ok(())
     }
 
     /// Saves `last` or `best`, and tells so.

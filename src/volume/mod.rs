@@ -20,6 +20,7 @@ pub mod note;
 mod order;
 pub mod source;
 pub mod split;
+mod split_record;
 pub mod synthetic;
 pub mod together;
 
@@ -31,6 +32,7 @@ pub use note::Note;
 pub use order::natural;
 pub use source::{CaseSource, LoadedCase, VolumeSource};
 pub use split::Split;
+pub use split_record::SplitRecord;
 pub use together::Together;
 
 /// An image: one or more channels on one grid.

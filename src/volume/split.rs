@@ -81,6 +81,11 @@ impl Split {
         Ok(split)
     }
 
+    /// Names of all cases, part by part; one that stands in two parts comes twice.
+    pub fn cases(&self) -> impl Iterator<Item = &String> {
+        [&self.pretrain, &self.finetune, &self.validation, &self.test].into_iter().flatten()
+    }
+
     /// All labelled cases but those held out fine-tune; they and all unlabelled cases that stay with none of these pre-train.
     fn with_training(dataset: &Dataset, together: &Together, train: Vec<String>, [mut validation, mut test]: [Vec<String>; 2]) -> Self {
         let held = |name: &String| together.with(name).iter().any(|other| validation.contains(other) || test.contains(other));

@@ -87,7 +87,7 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     let work = Work { job, config: &config, network: &network, checkpoint: &checkpoint, opened, recorder };
     for (done, source) in missing.iter().enumerate() {
         match work.case(source, made.as_mut()) {
-            Ok(Ended::Completed) => {}
+            Ok(Ended::Completed | Ended::CutShort) => {}
             Ok(Ended::Stopped) => {
                 bad.iter().for_each(|error| recorder.notice(Severity::Warning, error.to_string()));
                 return Ok(Ended::Stopped);

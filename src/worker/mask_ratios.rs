@@ -91,7 +91,7 @@ fn cases(dataset: &Dataset, config: &RunConfig, draws: usize, recorder: &Recorde
         *case = used.partition_point(|known| known < case);
     }
     let names: Vec<String> = used.iter().map(|&case| dataset.cases[case].name.clone()).collect();
-    Ok((prepare(dataset, &names, config, recorder)?.into(), chosen))
+    Ok((prepare(dataset, &names, (&config.data.preprocess, String::new()), recorder)?.into(), chosen))
 }
 
 #[cfg(test)]

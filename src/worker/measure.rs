@@ -57,6 +57,8 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
     let &TestPlace { config, folder, device, recorder } = place;
     let began_secs = recorder.secs();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
+    // A test cut off begins anew, and no segmentation of an earlier network may stand beside its own.
+    super::stage::remove(&folder.predictions(&stage.arm))?;
     let found = Checkpoint::locate(checkpoints)?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
     let values = plan.dataset.label_values();

@@ -1,9 +1,9 @@
 //! The one thread that owns the device: takes a job, tells events, obeys commands.
 
 mod attach;
-mod compare;
 mod data;
 mod infer;
+mod make;
 mod mask_ratios;
 mod measure;
 mod offered;
@@ -11,10 +11,10 @@ mod outbox;
 mod probe;
 mod record;
 mod segmented;
-mod single;
 mod stage;
 mod study;
 pub mod views;
+mod work;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -23,12 +23,13 @@ use std::thread::JoinHandle;
 
 use crate::config::RunConfig;
 use crate::device::{DeviceChoice, DeviceError, Opened};
-use crate::protocol::{Command, Outcome, Preview, Record, RunFolder, RunFolderError};
+use crate::protocol::{Command, Outcome, Preview, Record, RunFolder, RunFolderError, StageKind};
 use crate::stop_signal::JobGuard;
 use crate::train::{CheckpointError, TrainError};
-use crate::volume::{DataError, DataErrors};
+use crate::volume::{DataError, DataErrors, Fault};
 use record::Recorder;
 use stage::Place;
+use work::Work;
 
 /// Events that may wait for a lagging front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 1024;
@@ -165,9 +166,12 @@ impl JobError {
     /// Whether the input or the config was at fault rather than the program or the device.
     fn is_bad_input(&self) -> bool {
         match self {
-            Self::Data(_) | Self::Config(_) | Self::Checkpoint(_) | Self::Input(_) | Self::Folder(_) | Self::Evaluate(_) => true,
+            Self::Config(_) | Self::Input(_) | Self::Evaluate(_) => true,
+            Self::Data(errors) => !errors.0.iter().any(|error| matches!(error.fault, Fault::Unwritable { .. })),
+            Self::Folder(error) => !matches!(error, RunFolderError::Io { .. }),
+            Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
             Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
-            Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::Checkpoint(_) | TrainError::NonFinite { .. }) => true,
+            Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
             Self::Train(TrainError::Stopped) | Self::Segment(_) | Self::Stopped => false,
         }
     }
@@ -177,6 +181,8 @@ impl JobError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Completed,
+    /// By `max_steps`, before a training was complete.
+    CutShort,
     Stopped,
 }
 
@@ -202,8 +208,10 @@ fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
             0 | 1 => work(),
             _ => own_threads(at_once).install(work),
         }));
+        // A record that cannot be written stops the job as its front end would; what went wrong on the way says more.
+        let result = result.map(|done| done.and_then(|ended| recorder.failure().map_or(Ok(ended), |error| Err(error.into()))));
         let outcome = match result {
-            Ok(Ok(Ended::Completed)) => Outcome::Completed,
+            Ok(Ok(Ended::Completed | Ended::CutShort)) => Outcome::Completed,
             Ok(Ok(Ended::Stopped) | Err(JobError::Stopped)) => Outcome::Stopped,
             Ok(Err(error)) => Outcome::Failed { message: error.to_string(), bad_input: error.is_bad_input() },
             Err(panic) => Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false },
@@ -232,9 +240,18 @@ fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Resul
     }
     let opened: Opened = crate::device::open(device)?;
     match job {
-        Job::Compare(training) => compare::compare(&Place { training, opened: &opened, recorder }),
-        Job::Pretrain(training) => single::pretrain_alone(&Place { training, opened: &opened, recorder }),
-        Job::Finetune { training, from } => single::finetune_alone(&Place { training, opened: &opened, recorder }, from.as_deref()),
+        Job::Compare(training) => {
+            training.config.check_arms(&training.config)?;
+            make::make(&Work::of_arms(training)?, &Place { training, opened: &opened, recorder })
+        }
+        Job::Pretrain(training) => {
+            training.config.check_pretraining()?;
+            make::make(&[Work::alone(StageKind::Pretrain, training, None)], &Place { training, opened: &opened, recorder })
+        }
+        Job::Finetune { training, from } => {
+            let work = Work::alone(StageKind::Finetune, training, from.as_deref());
+            make::make(&[work], &Place { training, opened: &opened, recorder })
+        }
         Job::Infer(job) => infer::infer(job, &opened, recorder),
         Job::Probe(job) => probe::probe(job, &opened, recorder),
         Job::MaskRatios(job) => mask_ratios::mask_ratios(job, &opened, recorder),

@@ -3,6 +3,7 @@
 use std::cell::{Ref, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
@@ -12,10 +13,11 @@ use super::{JobError, Start, Training};
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::folder_lock::FolderLock;
 use crate::protocol::{
-    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary, TokenPreview,
+    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary,
+    TRAINING_VERSION, TokenPreview,
 };
 use crate::stop_signal;
-use crate::train::{CheckpointError, Control, changed_settings};
+use crate::train::Control;
 use crate::volume::{Note, note};
 
 /// Lines about files that a run says, at most.
@@ -32,6 +34,7 @@ pub(super) struct Recorder {
 
 struct Inner {
     file: Option<File>,
+    events_path: Option<PathBuf>,
     /// Keeps other programs out of the folder that the job writes into.
     lock: Option<FolderLock>,
     front_end: Outbox<Record>,
@@ -44,12 +47,15 @@ struct Inner {
     state: RunState,
     paused: bool,
     stop_seen: bool,
+    /// Why the record cannot be written: the job ends, since what it did would be known to nobody.
+    failure: Option<RunFolderError>,
 }
 
 impl Recorder {
     pub(super) fn new(front_end: SyncSender<Record>, previews: SyncSender<Preview>, commands: Receiver<Command>) -> Self {
         let inner = Inner {
             file: None,
+            events_path: None,
             lock: None,
             front_end: Outbox::new(front_end),
             previews: Outbox::new(previews),
@@ -59,6 +65,7 @@ impl Recorder {
             state: RunState::default(),
             paused: false,
             stop_seen: false,
+            failure: None,
         };
         Self { inner: RefCell::new(inner), commands }
     }
@@ -67,14 +74,10 @@ impl Recorder {
     pub(super) fn open_run(&self, training: &Training) -> Result<(), JobError> {
         let folder = &training.folder;
         let io = |cause| RunFolderError::Io { path: folder.events_path(), cause };
+        self.inner.borrow_mut().events_path = Some(folder.events_path());
         match training.start {
             Start::Resume => {
                 self.hold(folder.resume()?);
-                let keys = changed_settings(&folder.config()?, &training.config);
-                if !keys.is_empty() {
-                    let path = folder.config_path();
-                    return Err(CheckpointError::Settings { path, keys: keys.join(", ") }.into());
-                }
                 let (state, records) = folder.replay_so_far()?;
                 let file = OpenOptions::new().append(true).open(folder.events_path()).map_err(io)?;
                 // A line that a crash cut off would corrupt the record in its middle once more is appended.
@@ -139,12 +142,17 @@ impl Recorder {
         if let Some(file) = &mut inner.file {
             let mut line = serde_json::to_vec(&record).expect("plain data becomes JSON");
             line.push(b'\n');
-            if let Err(error) = file.write_all(&line) {
-                tracing::error!("events.jsonl cannot be written: {error}");
-                inner.file = None;
+            if let Err(cause) = file.write_all(&line) {
+                (inner.file, inner.stop_seen) = (None, true);
+                inner.failure = inner.events_path.clone().map(|path| RunFolderError::Io { path, cause });
             }
         }
         inner.front_end.send(record, droppable);
+    }
+
+    /// Why the record could not be written, if it could not.
+    pub(super) fn failure(&self) -> Option<RunFolderError> {
+        self.inner.borrow_mut().failure.take()
     }
 
     /// Tells how the job ended, and lets its folder go. Hands back what the front end has not taken yet.
@@ -250,6 +258,7 @@ fn environment(device: &DeviceDescription) -> Environment {
     Environment {
         version: crate::VERSION.to_owned(),
         commit: crate::COMMIT.to_owned(),
+        training: TRAINING_VERSION,
         device: kind.to_owned(),
         device_name: device.name.clone(),
         driver: device.driver.clone(),

@@ -11,12 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::outbox::Outbox;
+use super::work::Work;
 use super::{Job, RunHandle, Start, Training, spawn_beside};
 use crate::device::DeviceChoice;
 use crate::folder_lock::FolderLock;
 use crate::protocol::{Command, Content, Outcome, Record, StageKind};
 use crate::stop_signal::{self, JobGuard};
-use crate::study::{Progress, Study, StudyFolder, StudyFolderError, StudyState, Tally};
+use crate::study::{Contents, Progress, Study, StudyFolder, StudyFolderError, StudyState, Tally};
 
 /// Events that may wait for a front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 4096;
@@ -155,6 +156,14 @@ impl Workshop {
         }
     }
 
+    /// Why a stage cannot be what it is named by: its data hold something else than when the study was laid out.
+    fn data_changed(&self, stage: usize) -> Option<String> {
+        let plan = &self.job.study.stages[stage];
+        let now = Contents::default().digest(&plan.config);
+        let changed = now.is_some() && now != plan.data;
+        changed.then(|| "its data have changed since the study was laid out; start the study again".to_owned())
+    }
+
     fn start(&self, stage: usize) -> RunHandle {
         let StudyJob { study, folder, max_steps, at_once, .. } = &self.job;
         let plan = &study.stages[stage];
@@ -164,10 +173,15 @@ impl Workshop {
             // A run that ended before its first checkpoint holds nothing to lose, and makes way.
             _ => Start::Fresh,
         };
-        let training = Training { config: plan.config.clone(), folder: place, start, max_steps: *max_steps };
+        let mut training = Training { config: plan.config.clone(), folder: place, start, max_steps: *max_steps };
+        let from = plan.after.map(|from| folder.stage(&study.stages[from]).checkpoints().join("last"));
+        // Begun from an encoder that is another by now, it would be no training of this study; what cannot be read fails in the job.
+        if Work::alone(plan.kind, &training, from.as_deref()).is_of_another_source().unwrap_or(false) {
+            training.start = Start::Overwrite;
+        }
         let job = match plan.kind {
             StageKind::Pretrain => Job::Pretrain(training),
-            _ => Job::Finetune { training, from: plan.after.map(|from| folder.stage(&study.stages[from]).checkpoints().join("last")) },
+            _ => Job::Finetune { training, from },
         };
         self.tell(StudyEvent::Began { stage });
         spawn_beside(job, self.device.clone(), *at_once)
@@ -196,6 +210,12 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, lock: &FolderLock) -> Tal
             let ready = |stage: &usize| study.stages[*stage].after.is_none_or(|after| done.contains(&after));
             let Some(next) = waiting.iter().position(ready) else { break };
             let stage = waiting.remove(next);
+            if let Some(message) = shop.data_changed(stage) {
+                failures.insert(study.stages[stage].name.clone(), message.clone());
+                keep(folder, &failures);
+                shop.tell(StudyEvent::Ended { stage, outcome: Outcome::Failed { message, bad_input: true } });
+                continue;
+            }
             if shop.take_over(stage) {
                 done.insert(stage);
                 continue;
@@ -218,14 +238,15 @@ fn work(shop: &Workshop, commands: &Receiver<Command>, lock: &FolderLock) -> Tal
         for index in (0..active.len()).rev().filter(|&index| active[index].1.join.is_finished()).collect::<Vec<_>>() {
             let (stage, outcome) = end(shop, active.remove(index));
             match &outcome {
-                Outcome::Completed => {
+                Outcome::Completed if folder.is_done(&study.stages[stage]) => {
                     done.insert(stage);
                 }
                 Outcome::Failed { message, .. } => {
                     failures.insert(study.stages[stage].name.clone(), message.clone());
                     keep(folder, &failures);
                 }
-                Outcome::Stopped => {}
+                // Cut short by `max_steps`, it is no source for another.
+                Outcome::Completed | Outcome::Stopped => {}
             }
             shop.tell(StudyEvent::Ended { stage, outcome });
             heard = true;

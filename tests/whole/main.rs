@@ -12,6 +12,7 @@ mod parity;
 mod pretext;
 mod program;
 mod report;
+mod stages;
 mod study;
 mod sums;
 mod transfer;

@@ -98,7 +98,7 @@ mod tests {
 
     fn board(axes: &str) -> (Study, Board) {
         let text = format!("(name: \"s\", base: run(()), axes: [{axes}])");
-        let study = Study::new(StudyConfig::from_ron(&text, "s.ron", Path::new("")).unwrap()).unwrap();
+        let study = Study::new(StudyConfig::from_ron(&text, "s.ron", Path::new("")).unwrap(), crate::study::Contents::default()).unwrap();
         let board = Board::new(&study);
         (study, board)
     }

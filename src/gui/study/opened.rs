@@ -44,7 +44,7 @@ impl Opened {
         }
         let config = StudyConfig::load(path).map_err(|error| error.to_string())?;
         let folder = StudyFolder::named(None, &config.name);
-        Ok(Self { study: Study::new(config).map_err(|error| error.to_string())?, folder })
+        Ok(Self { study: Study::new(config, folder.contents()).map_err(|error| error.to_string())?, folder })
     }
 }
 

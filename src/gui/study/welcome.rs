@@ -64,7 +64,7 @@ fn find(place: &Path) -> Vec<Entry> {
         }
         let text = crate::text_file::read(&path).unwrap_or_default();
         let ron = path.extension().is_some_and(|extension| extension == "ron");
-        let study = (ron && StudyConfig::is_in(&text)).then(|| Study::new(StudyConfig::load(&path).ok()?).ok()).flatten();
+        let study = (ron && StudyConfig::is_in(&text)).then(|| Study::outline(StudyConfig::load(&path).ok()?).ok()).flatten();
         let entry = study.map(|study| Entry {
             path,
             name: study.config.name.clone(),

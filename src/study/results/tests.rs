@@ -32,7 +32,7 @@ const TEXT: &str = r#"(
 )"#;
 
 fn study(text: &str) -> Study {
-    Study::new(StudyConfig::from_ron(text, "s.ron", Path::new("")).unwrap()).unwrap()
+    Study::new(StudyConfig::from_ron(text, "s.ron", Path::new("")).unwrap(), crate::study::Contents::default()).unwrap()
 }
 
 /// A fine-tuning that is tested to its end.

@@ -1,0 +1,116 @@
+//! What `split.json` holds: which cases a training saw, and what they held.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{CaseSource, DataErrors, Dataset, Split, content};
+
+/// Cases named in a message; the others are counted.
+const NAMED: usize = 8;
+
+/// A split, and the content of the cases in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitRecord {
+    /// Case names by use.
+    #[serde(flatten)]
+    pub split: Split,
+    /// Names of the image channels, in order.
+    pub channels: Vec<String>,
+    /// Label values and names, background included.
+    pub labels: Vec<(u32, String)>,
+    /// Key of what each case of the split holds ([`content::case_key`]), by name.
+    pub content: BTreeMap<String, String>,
+}
+
+impl SplitRecord {
+    /// Reads the content of every case of a split; `known` holds keys that were read before, and takes the new ones.
+    ///
+    /// # Errors
+    /// Files that cannot be read, all at once.
+    ///
+    /// # Panics
+    /// If the split names a case that the dataset does not hold.
+    pub fn new(dataset: &Dataset, split: Split, known: &mut BTreeMap<String, String>) -> Result<Self, DataErrors> {
+        let mut unknown: Vec<&CaseSource> = split
+            .cases()
+            .filter(|name| !known.contains_key(*name))
+            .map(|name| dataset.case(name).expect("a split names cases of its dataset"))
+            .collect();
+        unknown.sort_by(|a, b| a.name.cmp(&b.name));
+        unknown.dedup_by(|a, b| a.name == b.name);
+        let keys = content::case_keys(&unknown)?;
+        known.extend(unknown.iter().map(|case| case.name.clone()).zip(keys));
+        let content = split.cases().map(|name| (name.clone(), known[name].clone())).collect();
+        let labels = dataset.labels.iter().map(|(&value, name)| (value, name.clone())).collect();
+        Ok(Self { split, channels: dataset.channels.clone(), labels, content })
+    }
+
+    /// A digest of all of it: equal for the same cases in the same places of the split, wherever they lie.
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_vec(self).expect("plain data becomes JSON");
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// In what the data depart from what they were at the time of `then`, in words; none where in nothing.
+    pub fn change_since(&self, then: &Self) -> Option<String> {
+        let without = |ours: &Self, theirs: &Self| {
+            let names = ours.content.keys().filter(|name| !theirs.content.contains_key(*name));
+            names.cloned().collect::<Vec<_>>()
+        };
+        let same_name = self.content.iter().filter_map(|(name, key)| Some((name, key, then.content.get(name)?)));
+        let other: Vec<String> = same_name.filter(|(_, now, then)| now != then).map(|(name, ..)| name.clone()).collect();
+        let parts = [
+            (without(then, self), "no longer in the split"),
+            (without(self, then), "new in the split"),
+            (other, "of another content under the same name"),
+        ];
+        let changed: Vec<String> = parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| told(names, what)).collect();
+        if !changed.is_empty() {
+            return Some(changed.join("; "));
+        }
+        if (&self.channels, &self.labels) != (&then.channels, &then.labels) {
+            return Some("the dataset names other channels or labels".to_owned());
+        }
+        (self.split != then.split).then(|| "the same cases are split otherwise".to_owned())
+    }
+}
+
+/// `3 cases are new in the split (a, b, c)`.
+fn told(names: &[String], what: &str) -> String {
+    let (count, named) = (names.len(), names[..names.len().min(NAMED)].join(", "));
+    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    let cases = if count == 1 { "case is" } else { "cases are" };
+    format!("{count} {cases} {what} ({named}{more})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{DataConfig, DataSource, SyntheticConfig};
+
+    fn record(shape: [usize; 3], seed: u64) -> SplitRecord {
+        let source = DataSource::Synthetic(SyntheticConfig { cases: 5, shape, ..SyntheticConfig::default() });
+        let dataset = Dataset::open(&source).unwrap();
+        let split = Split::draw(&dataset, &DataConfig::default(), seed).unwrap();
+        SplitRecord::new(&dataset, split, &mut BTreeMap::new()).unwrap()
+    }
+
+    #[test]
+    fn changed_cases_are_named_and_equal_ones_have_one_digest() {
+        let then = record([8; 3], 0);
+        let again: SplitRecord = serde_json::from_slice(&serde_json::to_vec_pretty(&then).unwrap()).unwrap();
+        assert_eq!((again.change_since(&then), again.digest()), (None, then.digest()));
+        let mut one = then.clone();
+        let name = one.content.keys().next().unwrap().clone();
+        one.content.insert(name.clone(), "other".to_owned());
+        assert_eq!(one.change_since(&then), Some(format!("1 case is of another content under the same name ({name})")));
+        assert_ne!(one.digest(), then.digest());
+        one.content.remove(&name);
+        assert!(one.change_since(&then).unwrap().contains(&format!("no longer in the split ({name})")));
+        let other_seed = (1..9).map(|seed| record([8; 3], seed)).find(|other| other.split.test != then.split.test).unwrap();
+        assert_eq!(other_seed.change_since(&then).as_deref(), Some("the same cases are split otherwise"));
+        assert!(record([9; 3], 0).change_since(&then).unwrap().starts_with("5 cases are of another content"));
+    }
+}
