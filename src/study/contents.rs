@@ -16,11 +16,14 @@ pub struct Contents {
     digests: BTreeMap<String, String>,
     /// Datasets that were opened, with the keys of their cases so far; none for one that cannot be read.
     #[serde(skip)]
-    opened: Vec<(DataSource, Option<(Dataset, BTreeMap<String, String>)>)>,
+    opened: Vec<(DataSource, Option<Known>)>,
     /// Settings whose data were read rather than recorded.
     #[serde(skip)]
     read: BTreeMap<String, Option<String>>,
 }
+
+/// A dataset, and the content keys of its cases by name, as far as they were read.
+type Known = (Dataset, BTreeMap<String, String>);
 
 impl Contents {
     /// The digest of what a training with these settings sees: its cases with their content, and how they are split. Data that cannot

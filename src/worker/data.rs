@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::work::Work;
 use super::{JobError, Recorder, Start};
-use crate::config::{DataSource, PreprocessConfig, ProbeConfig, RunConfig};
+use crate::config::{DataConfig, DataSource, PreprocessConfig, ProbeConfig, RunConfig};
 use crate::preprocess;
 use crate::protocol::{Event, RunFolder, SPLIT, Severity, Stage, StageKind};
 use crate::sampling::spatial::TokenFrame;
@@ -46,20 +46,24 @@ pub(super) struct Data {
 /// Opens the dataset of each training and draws its split, in the order of the trainings; with `skip_bad`, without the cases that a
 /// check finds unusable.
 pub(super) fn open(works: &[Work]) -> Result<Vec<Rc<Plan>>, JobError> {
-    let mut datasets: Vec<(DataSource, bool, Rc<Dataset>, Rc<Vec<String>>)> = Vec::new();
+    type Opened = (Rc<Dataset>, Rc<Vec<String>>);
+    let mut datasets: Vec<(&DataConfig, Opened)> = Vec::new();
     let mut plans: Vec<Rc<Plan>> = Vec::new();
     for work in works {
         let data = &work.config.data;
-        let known = datasets.iter().position(|(source, skip_bad, ..)| (source, skip_bad) == (&data.source, &data.skip_bad));
+        let alike = |a: &DataConfig, b: &DataConfig| {
+            (&a.source, a.skip_bad, &a.groups, a.preprocess.non_finite) == (&b.source, b.skip_bad, &b.groups, b.preprocess.non_finite)
+        };
+        let known = datasets.iter().position(|(known, _)| alike(known, data));
         let known = known.map_or_else(
             || {
                 let (dataset, left_out) = usable(&work.config).map_err(|error| work.explain(error))?;
-                datasets.push((data.source.clone(), data.skip_bad, Rc::new(dataset), Rc::new(left_out)));
+                datasets.push((data, (Rc::new(dataset), Rc::new(left_out))));
                 Ok::<_, JobError>(datasets.len() - 1)
             },
             Ok,
         )?;
-        let (_, _, dataset, left_out) = &datasets[known];
+        let (dataset, left_out) = &datasets[known].1;
         let split = Split::draw(dataset, data, work.config.seed).map_err(|error| work.explain(error.into()))?;
         crate::evaluate::dataset_regions(dataset, &data.regions).map_err(|error| work.explain(error.into()))?;
         let same = |plan: &&Rc<Plan>| Rc::ptr_eq(&plan.dataset, dataset) && plan.preprocess == data.preprocess && plan.split == split;
