@@ -2,7 +2,7 @@
 
 use simtrot::config::{Arm, ModelConfig, Preset, RunConfig, StudyConfig};
 use simtrot::protocol::{StageKind, TransferReport};
-use simtrot::study::Study;
+use simtrot::study::{Contents, Study};
 use simtrot::train::{Checkpoint, CheckpointInfo, DatasetInfo, init_segmenter, transfer_encoder, untrained};
 
 /// A small preset with settings laid over it.
@@ -136,7 +136,8 @@ fn points_of_a_study_share_no_pre_training_that_they_cannot_take_over() {
              (name: \"a\", set: [\"model={{\\\"preset\\\":\\\"nnformer_small\\\"}}\"]), \
              (name: \"b\", set: [\"model={{\\\"preset\\\":\\\"unet_small\\\"}}\"])], shares_pretraining: {shares})])"
         );
-        Study::new(StudyConfig::from_ron(&text, "s.ron", std::path::Path::new("")).unwrap()).map_err(|error| error.to_string())
+        Study::new(StudyConfig::from_ron(&text, "s.ron", std::path::Path::new("")).unwrap(), Contents::default())
+            .map_err(|error| error.to_string())
     };
     study(false).unwrap();
     let error = study(true).unwrap_err();
