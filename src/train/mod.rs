@@ -12,13 +12,14 @@ mod pretrain;
 mod probe;
 pub mod schedule;
 mod session;
+mod settings;
 mod step_rule;
 mod transfer;
 
 /// Version of the code in this folder, and of all that decides what it ends with; raised as its own comment says.
 pub use crate::protocol::TRAINING_VERSION;
 pub use cases::{CaseSet, TrainingCase};
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin, changed_settings};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin};
 pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};
 pub use gradients::{accumulate, clip_grad_norm};
 pub use mask_ratios::MaskTrial;
@@ -28,6 +29,7 @@ pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData, Probed};
 pub use schedule::lr;
 pub use session::{Control, Ending, Obey, Session, TrainError};
+pub use settings::changed_settings;
 pub use transfer::transfer_encoder;
 
 #[cfg(test)]
