@@ -15,6 +15,7 @@ mod parse;
 mod pretext;
 mod pretrain;
 mod study;
+mod unused;
 
 use serde::{Deserialize, Serialize};
 

@@ -145,6 +145,14 @@ pub(super) fn announce(works: &[Work], plans: &[Rc<Plan>], recorder: &Recorder) 
             recorder.notice(severity, text);
         }
     };
+    for work in works.iter().filter(|work| work.stage.kind == StageKind::Pretrain) {
+        let settings = &work.config.pretrain;
+        let unused = settings.unused();
+        if !unused.is_empty() {
+            let task = settings.task.title(settings.weight);
+            tell(Severity::Warning, format!("{}: set, but not used by {task}: {}", work.stage, unused.join(", ")));
+        }
+    }
     for plan in plans {
         if plan.hold_back_test {
             let scored = plan.split.test.len();

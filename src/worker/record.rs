@@ -136,12 +136,14 @@ impl Recorder {
 
     pub(super) fn emit(&self, event: Event) {
         let record = Record { secs: self.secs(), event };
+        let mut line = serde_json::to_vec(&record).expect("plain data becomes JSON");
+        // Reading a number back may cost it its last bit: what is told is what a replay of the file will tell.
+        let record: Record = serde_json::from_slice(&line).unwrap_or(record);
+        line.push(b'\n');
         let droppable = record.event.may_be_dropped();
         let mut inner = self.inner.borrow_mut();
         inner.state.apply(&record);
         if let Some(file) = &mut inner.file {
-            let mut line = serde_json::to_vec(&record).expect("plain data becomes JSON");
-            line.push(b'\n');
             if let Err(cause) = file.write_all(&line) {
                 (inner.file, inner.stop_seen) = (None, true);
                 inner.failure = inner.events_path.clone().map(|path| RunFolderError::Io { path, cause });

@@ -19,7 +19,7 @@ const RUN: &str = r#"(
     pretrain: (steps: 4, crop_size: (16, 16, 16), probe_every: 2, checkpoint_every: 2),
     finetune: (steps: 6, crop_size: (16, 16, 16), checkpoint_every: 2, schedule: constant),
     probe: (volumes: 2, crops: 1, jitter: 2, label_volumes: []),
-    evaluate: (bootstrap: 50),
+    evaluate: (bootstrap: 100),
     ARMS
 )"#;
 

@@ -145,11 +145,11 @@ fn a_dropped_run_is_replayed_and_a_broken_one_is_told() {
     let dice = format!("{:.3}", summary.test["simtrot_w"].dice_mean.unwrap());
     harness.get_by_label(&dice);
 
-    kept.write("events.jsonl", b"{no event}\n{}\n").unwrap();
+    kept.write("events.jsonl", format!("{}{{no event}}\n{}", lines[0], lines[1]).as_bytes()).unwrap();
     drop_in(&mut harness, kept.root());
     let told = |harness: &Harness<'_, App>| {
         let run = harness.state().desk.shown().unwrap();
-        run.state().notices.iter().any(|(_, text)| text.contains("events.jsonl: line 1"))
+        run.state().notices.iter().any(|(_, text)| text.contains("line 2"))
     };
     wait_until(&mut harness, "a notice of that run", told);
 }
