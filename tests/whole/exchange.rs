@@ -265,8 +265,8 @@ fn an_encoder_is_taken_in_whole_or_not_at_all() {
     refused(&vit, &[one_head, "model.unetr.position=sinusoid"], &["position is \"learned\" in the file and \"sinusoid\""]);
     refused(
         &file("swinvit_published.pt"),
-        &["model.swin_unetr.depths=[2,2,2,1]"],
-        &["model.swin_unetr.depths is [2,2,2,2] in the file and [2,2,2,1] as the flags say", "layers4.0.blocks.1.attn.qkv.weight"],
+        &["model.swin_unetr.depths=[1,1,1,1]"],
+        &["model.swin_unetr.depths is [2,1,1,1] in the file and [1,1,1,1] as the flags say", "layers1.0.blocks.1.attn.qkv.weight"],
     );
     // The file's encoder computes with more than this one.
     let checkpoint = fresh(Preset::UnetrSmall, StageKind::Pretrain);
