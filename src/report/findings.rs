@@ -59,8 +59,9 @@ fn dice(config: &RunConfig, state: &RunState, arms: &[Arm<'_>]) -> Vec<String> {
         Some(reference) => sentences.push(comparison(config, leading, reference)),
         None => {
             let dice = leading.means.dice_mean.map_or("is not defined on any case".to_owned(), |dice| format!("is {}", share(dice)));
+            let lacking = if arms.len() > 1 { "no pre-trained arm" } else { "no second arm" };
             sentences.push(format!(
-                "Mean Dice of {} {dice}, over {}; there is no second arm to compare it with.",
+                "Mean Dice of {} {dice}, over {}; there is {lacking} to compare it with.",
                 leading.name,
                 count(leading.means.cases, "test case")
             ));
