@@ -122,7 +122,10 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
                 assert!(text(&second).contains(word), "{flag:?}: no {word:?} in: {}", text(&second));
             }
         }
-        assert_eq!((std::fs::read(place.at("out/config.ron")).unwrap(), names(&place.at("out"))), (config, found));
+        assert!(std::fs::read(place.at("out/config.ron")).unwrap() == config, "the settings are the first one's");
+        // The first one goes on making files meanwhile.
+        let left = names(&place.at("out"));
+        assert!(found.iter().all(|name| left.contains(name)), "{found:?} became {left:?}");
         assert!(first.try_wait().unwrap().is_none(), "the first goes on unharmed");
         assert!(succeed(place.call("stop", "out")).contains(&process));
         assert_eq!(first.wait().unwrap().code(), Some(130));
