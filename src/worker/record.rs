@@ -143,11 +143,11 @@ impl Recorder {
         let droppable = record.event.may_be_dropped();
         let mut inner = self.inner.borrow_mut();
         inner.state.apply(&record);
-        if let Some(file) = &mut inner.file {
-            if let Err(cause) = file.write_all(&line) {
-                (inner.file, inner.stop_seen) = (None, true);
-                inner.failure = inner.events_path.clone().map(|path| RunFolderError::Io { path, cause });
-            }
+        if let Some(file) = &mut inner.file
+            && let Err(cause) = file.write_all(&line)
+        {
+            (inner.file, inner.stop_seen) = (None, true);
+            inner.failure = inner.events_path.clone().map(|path| RunFolderError::Io { path, cause });
         }
         inner.front_end.send(record, droppable);
     }
