@@ -1,7 +1,6 @@
 //! Folders and files of volumes as people have them: what is listed, compared, segmented and split, and what is said of the rest.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use simtrot::config::{DataConfig, DataSource, Groups, RunConfig, SplitConfig};
@@ -11,6 +10,8 @@ use simtrot::volume::check::inspect;
 use simtrot::volume::nifti::{self, write_labels, write_volume};
 use simtrot::volume::{Dataset, Grid, LabelMap, SourceHeader, Split, Volume};
 use tempfile::TempDir;
+
+use crate::simtrot;
 
 const SHAPE: [usize; 3] = [16, 18, 20];
 
@@ -69,13 +70,6 @@ fn truth() -> LabelMap {
 /// The same anatomy with its axes in another order and direction.
 fn turned(map: &LabelMap, turn: Orientation) -> LabelMap {
     LabelMap { grid: turn.grid(&map.grid), voxels: turn.turn(map.voxels.clone(), map.grid.shape) }
-}
-
-fn simtrot(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
-    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
-    command
 }
 
 /// Exit code, stdout and stderr.

@@ -19,3 +19,13 @@ mod transfer;
 #[cfg(feature = "gui")]
 mod window;
 mod writer;
+
+use std::process::{Command, Stdio};
+
+/// A call of the program in the terminal, on the CPU, with a cache that is not the user's.
+fn simtrot(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
+    command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
+    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
+    command
+}

@@ -7,20 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::simtrot;
+
 /// The demo's config, cut down to seconds.
 const SMALL: &[&str] =
     &["data.label_fraction=0.3", "probe.volumes=3", "probe.crops=1", "probe.label_volumes=[2]", "evaluate.bootstrap=100"];
 
 fn config() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.ron")
-}
-
-/// A call of the program on the CPU with a cache of its own for all tests.
-fn simtrot(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
-    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
-    command
 }
 
 fn training(kind: &str, out: &Path, more: &[&str]) -> Command {

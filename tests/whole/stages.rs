@@ -7,6 +7,8 @@ use serde_json::Value;
 use simtrot::volume::nifti::{write_labels, write_volume};
 use simtrot::volume::{Grid, LabelMap, SourceHeader, Volume};
 
+use crate::simtrot;
+
 /// A training of seconds; DATA stands for the folder of the scans.
 const RUN: &str = r#"(
     name: "tiny",
@@ -66,13 +68,6 @@ impl Place {
         call.arg(config).arg("--out").arg(self.at(out)).args(more);
         call
     }
-}
-
-fn simtrot(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
-    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
-    command
 }
 
 /// Runs to an exit code, and hands back what was told.

@@ -26,10 +26,9 @@ const STUDY: &str = r#"(
     ],
 )"#;
 
-fn simtrot(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    command.args(["--no-gui", "--device", "cpu", "study"]).args(arguments).stdin(Stdio::null());
-    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
+fn study(arguments: &[&str]) -> Command {
+    let mut command = crate::simtrot(&["study"]);
+    command.args(arguments);
     command
 }
 
@@ -58,7 +57,7 @@ impl Place {
     }
 
     fn work(&self, more: &[&str]) -> Command {
-        let mut command = simtrot(&[&self.config(), "--out"]);
+        let mut command = study(&[&self.config(), "--out"]);
         command.arg(self.out()).args(more);
         command
     }
@@ -92,7 +91,7 @@ fn the_grid_is_told_before_anything_is_made() {
 #[test]
 fn a_plan_measures_a_few_steps_and_keeps_nothing() {
     let place = Place::new(STUDY);
-    let output = simtrot(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
+    let output = study(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
     let told = text(&output);
     assert!(output.status.success() && told.contains("Time: about") && told.contains("Disk: about"), "{told}");
     assert!(!place.out().exists());
@@ -111,7 +110,7 @@ fn a_killed_study_goes_on_with_what_is_missing() {
     // Not asked to stop: killed.
     child.kill().unwrap();
     child.wait().unwrap();
-    let before = text(&simtrot(&["status", &place.out().display().to_string()]).output().unwrap());
+    let before = text(&study(&["status", &place.out().display().to_string()]).output().unwrap());
     assert!(before.contains("missing"), "{before}");
     // All but the newest were finished then: they must not be touched.
     let mut known: Vec<_> = place.finished().into_iter().collect();
@@ -124,7 +123,7 @@ fn a_killed_study_goes_on_with_what_is_missing() {
     for (stage, written) in known {
         assert_eq!(after[&stage], written, "{} was made again", stage.display());
     }
-    let status = text(&simtrot(&["status", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap());
+    let status = text(&study(&["status", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap());
     assert!(status.contains("12 trainings done") && !status.contains("missing"), "{status}");
     let again = place.work(&[]).output().unwrap();
     assert!(again.status.success() && place.finished() == after, "a finished study is left as it is: {}", text(&again));
@@ -150,14 +149,14 @@ fn concluded(place: &Place, told: &str) {
     assert_eq!(read("groups.csv").lines().count(), 1 + 4, "two pre-trained groups, and each from scratch once");
     let twins = read("comparisons.csv").lines().filter(|line| line.contains(",twin,")).count();
     assert_eq!(twins, 2 * 2, "two twins, Dice and HD95");
-    let report = simtrot(&["report", &place.out().display().to_string()]).output().unwrap();
+    let report = study(&["report", &place.out().display().to_string()]).output().unwrap();
     assert!(report.status.success(), "{}", text(&report));
     assert_eq!(read("report.html"), page, "the same records make the same page");
 }
 
 #[test]
 fn the_demo_is_a_study_of_one_point() {
-    let output = simtrot(&["demo", "--dry-run"]).output().unwrap();
+    let output = study(&["demo", "--dry-run"]).output().unwrap();
     let told = text(&output);
     assert!(output.status.success() && told.contains("demo: 4 cells of the grid, 2 pre-trainings and 4 fine-tunings"), "{told}");
 }
@@ -177,7 +176,7 @@ fn a_failure_is_told_and_stops_nothing_else() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("no/such/folder") && told.contains("left out"), "{told}");
     assert_eq!(place.finished().len(), 2 + 4, "all of the level that is there: {told}");
-    let status = text(&simtrot(&["status", &place.out().display().to_string()]).output().unwrap());
+    let status = text(&study(&["status", &place.out().display().to_string()]).output().unwrap());
     assert!(status.contains("failed"), "{status}");
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::simtrot;
+
 /// Made-up scans and a small network: steps of some hundredths of a second, and a validation of seconds.
 const CONFIG: &str = r#"(
     name: "small",
@@ -63,13 +65,6 @@ impl Place {
         call.arg(self.at(folder));
         call
     }
-}
-
-fn simtrot(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
-    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
-    command
 }
 
 fn text(output: &Output) -> String {
