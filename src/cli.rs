@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::device::DeviceChoice;
 use crate::exchange::Format;
-use crate::study::Only;
+use crate::experiment::Only;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
@@ -21,7 +21,7 @@ pub struct Cli {
     /// Print results and problems only.
     #[arg(long, global = true)]
     pub quiet: bool,
-    /// What to do; without a command the window opens on an empty desk.
+    /// What to do; without a command the window opens on an empty workspace.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -40,7 +40,7 @@ pub enum Command {
         run: RunArgs,
     },
     /// A grid of trainings around one config: what helps on your own scans, and how sure is that?
-    Study(StudyArgs),
+    Experiment(ExperimentArgs),
     /// Pre-train an encoder without labels.
     Pretrain {
         /// The run's settings (RON).
@@ -117,7 +117,7 @@ pub enum Command {
         /// The run's folder.
         run: PathBuf,
     },
-    /// Ask the program that writes into a folder to save and stop: a run, a study, or segmentations.
+    /// Ask the program that writes into a folder to save and stop: a run, an experiment, or segmentations.
     Stop {
         /// The folder.
         folder: PathBuf,
@@ -191,19 +191,19 @@ pub struct RunArgs {
     pub set: Vec<String>,
 }
 
-/// What `study` takes.
+/// What `experiment` takes.
 #[derive(Clone, Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct StudyArgs {
-    /// Look at a study instead of working on it.
+pub struct ExperimentArgs {
+    /// Look at an experiment instead of working on it.
     #[command(subcommand)]
-    pub look: Option<StudyLook>,
-    /// Work on this study (RON; a run's config is a study of one point): what is done stays, what is missing is made.
+    pub look: Option<ExperimentLook>,
+    /// Work on this experiment (RON; a run's config is an experiment of one point): what is done stays, what is missing is made.
     #[arg(required = true)]
     pub config: Option<PathBuf>,
     /// Where, and which part.
     #[command(flatten)]
-    pub part: StudyPart,
+    pub part: ExperimentPart,
     /// Trainings at the same time, on a device with room for them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
@@ -215,10 +215,10 @@ pub struct StudyArgs {
     pub max_steps: Option<usize>,
 }
 
-/// Which study, and which part of it.
+/// Which experiment, and which part of it.
 #[derive(Clone, Debug, Default, Args)]
-pub struct StudyPart {
-    /// The study's folder; studies/NAME by default.
+pub struct ExperimentPart {
+    /// The experiment's folder; experiments/NAME by default.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
@@ -226,29 +226,29 @@ pub struct StudyPart {
     pub only: Vec<Only>,
 }
 
-/// Ways to look at a study.
+/// Ways to look at an experiment.
 #[derive(Clone, Debug, Subcommand)]
-pub enum StudyLook {
+pub enum ExperimentLook {
     /// The runs and shared stages, with time and disk as a few measured steps tell; nothing of it is kept.
     Plan {
-        /// The study (RON).
+        /// The experiment (RON).
         config: PathBuf,
         /// Where, and which part.
         #[command(flatten)]
-        part: StudyPart,
+        part: ExperimentPart,
     },
     /// The grid: what is done, under way, failed, missing.
     Status {
-        /// The study's folder, or its config.
-        study: PathBuf,
+        /// The experiment's folder, or its config.
+        experiment: PathBuf,
         /// Where, and which part.
         #[command(flatten)]
-        part: StudyPart,
+        part: ExperimentPart,
     },
-    /// Tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the study's folder.
+    /// Tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the experiment's folder.
     Report {
-        /// The study's folder.
-        study: PathBuf,
+        /// The experiment's folder.
+        experiment: PathBuf,
     },
 }
 

@@ -105,7 +105,7 @@ pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, DistanceUnit, &'a CaseScor
     let mut writer = csv::Writer::from_writer(Vec::new());
     let number = |value: Option<f64>| value.map(|value| format!("{value:.6}")).unwrap_or_default();
     let mut row = |cells: [String; 9]| writer.write_record(cells).expect("writing to memory does not fail");
-    row(["arm", "case", "label", "dice", "hd95", "unit", "truth_voxels", "predicted_voxels", "one_sided"].map(str::to_owned));
+    row(["arm", "case", "label", "dice", "hd95", "unit", "truth_voxels", "predicted_voxels", "missing_in_one"].map(str::to_owned));
     for (arm, unit, score) in scores {
         row([
             arm.to_owned(),
@@ -116,7 +116,7 @@ pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, DistanceUnit, &'a CaseScor
             unit.word().to_owned(),
             score.truth_voxels.to_string(),
             score.predicted_voxels.to_string(),
-            score.one_sided.to_string(),
+            score.missing_in_one.to_string(),
         ]);
     }
     writer.into_inner().expect("writing to memory does not fail")

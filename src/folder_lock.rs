@@ -1,6 +1,6 @@
 //! One folder, one writer: a lock that the operating system lets go when its holder ends, however it ends.
 //!
-//! Beside the lock lies who holds it, for whoever is refused, and a wish that it may stop, where one was left.
+//! Beside the lock lies who holds it, for whoever is refused, and a request that it may stop, where one was left.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -231,7 +231,7 @@ mod tests {
         drop(lock);
         assert_eq!(Busy::look(folder.path()), None);
         let next = FolderLock::take(folder.path()).unwrap();
-        assert!(!next.stop_requested(), "the wish was for the one before");
+        assert!(!next.stop_requested(), "the request was for the one before");
     }
 
     #[test]

@@ -4,25 +4,25 @@
 //! [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
-//! [`study`] lays a grid of runs out and reads what came of it.
-//! [`worker`] is the one thread that computes; `gui` (the window), [`headless`] (the terminal) and [`report`] are its front ends.
+//! [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
+//! [`worker`] is the one thread that computes; `gui` (the window), [`terminal`] (the terminal) and [`report`] are its front ends.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
 
 pub mod atomic_file;
 pub mod bench;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod device;
 pub mod doctor;
 pub mod evaluate;
 pub mod exchange;
+pub mod experiment;
 pub mod folder_lock;
 pub mod folders;
-pub mod front;
 #[cfg(feature = "gui")]
 pub mod gui;
-pub mod headless;
 pub mod infer;
 pub mod kernels;
 pub mod metrics;
@@ -35,9 +35,10 @@ pub mod preprocess;
 pub mod protocol;
 pub mod random;
 pub mod report;
+pub mod results;
 pub mod sampling;
 pub mod stop_signal;
-pub mod study;
+pub mod terminal;
 pub mod text_file;
 pub mod train;
 pub mod volume;

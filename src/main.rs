@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    simtrot::front::run(simtrot::cli::Cli::parse())
+    simtrot::commands::run(simtrot::cli::Cli::parse())
 }

@@ -56,7 +56,7 @@ pub fn wait_for_jobs() {
     }
 }
 
-/// Keeps a SIGHUP away that the process was started to ignore, as `nohup` does: our handler would take it for a wish to stop.
+/// Keeps a SIGHUP away that the process was started to ignore, as `nohup` does: our handler would take it for a request to stop.
 ///
 /// To be called before any thread is started: threads inherit what is blocked.
 pub fn respect_nohup() {

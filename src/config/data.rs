@@ -114,7 +114,7 @@ pub enum SplitConfig {
         /// Choosing the best checkpoint.
         #[serde(default)]
         validation: Vec<String>,
-        /// Measured once, at the end; also the probe bank.
+        /// Measured once, at the end; also the probe set.
         test: Vec<String>,
     },
     /// The lists that come with the embedded demo.

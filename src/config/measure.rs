@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 
-/// The probe bank of the collapse metrics (METHOD: "Representation collapse, measured").
+/// The probe set of the collapse metrics (METHOD: "Representation collapse, measured").
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProbeConfig {

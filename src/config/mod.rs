@@ -5,6 +5,7 @@
 
 mod check;
 mod data;
+mod experiment;
 mod finetune;
 mod groups;
 mod measure;
@@ -14,13 +15,13 @@ mod optimise;
 mod parse;
 mod pretext;
 mod pretrain;
-mod study;
 mod unused;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
 pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
+pub use experiment::{Axis, Base, ExperimentConfig, Level};
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use groups::{Groups, patient};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
@@ -33,7 +34,6 @@ pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
-pub use study::{Axis, Base, Level, StudyConfig};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,7 +150,7 @@ impl RunConfig {
 
     /// What is wrong with an arm's settings once they lie over the config, or keeps an arm from the encoder that it starts from.
     ///
-    /// `pretraining` is what the arms are pre-trained with: this config, except where points of a study share a pre-training.
+    /// `pretraining` is what the arms are pre-trained with: this config, except where points of an experiment share a pre-training.
     pub fn arm_problems(&self, pretraining: &Self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         let mut refuse = |key: &str, arm: &Arm, message: String| {

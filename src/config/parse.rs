@@ -92,7 +92,7 @@ impl RunConfig {
     pub fn from_ron(text: &str, origin: &str) -> Result<Self, ConfigError> {
         let config = from_ron::<Self>(text, origin).map_err(|error| match (error, line_of(text, "base")) {
             (ConfigError::Syntax { origin, .. }, Some(line)) => {
-                let message = "this is a study, not a run: give it to `simtrot study`".to_owned();
+                let message = "this is an experiment, not a run: give it to `simtrot experiment`".to_owned();
                 ConfigError::Syntax { origin, line, column: 1, message }
             }
             (error, _) => error,
@@ -238,9 +238,9 @@ mod tests {
     use crate::config::{Arm, DataSource, ModelConfig, Preset};
 
     #[test]
-    fn a_study_is_sent_to_its_command() {
+    fn a_experiment_is_sent_to_its_command() {
         let error = RunConfig::from_ron("(\n  name: \"s\",\n  base: file(\"x.ron\"),\n)", "s.ron").unwrap_err().to_string();
-        assert!(error.starts_with("s.ron:3:1: this is a study"), "{error}");
+        assert!(error.starts_with("s.ron:3:1: this is an experiment"), "{error}");
     }
 
     #[test]

@@ -173,7 +173,7 @@ fn named_labels<'a>(values: impl IntoIterator<Item = &'a u32>) -> BTreeMap<u32, 
 /// A region that is neither in the truth nor in the segmentation of a case.
 fn absent(case: &str, region: &Region) -> CaseScore {
     let (case, region) = (case.to_owned(), region.name.clone());
-    CaseScore { case, region, dice: None, hd95: None, truth_voxels: 0, predicted_voxels: 0, one_sided: false }
+    CaseScore { case, region, dice: None, hd95: None, truth_voxels: 0, predicted_voxels: 0, missing_in_one: false }
 }
 
 impl Evaluation {
@@ -190,12 +190,12 @@ impl Evaluation {
             let cases = region.dice.map_or(0, |interval| interval.cases).to_string();
             let [dice, dice_range] = cells(region.dice);
             let [hd95, hd95_range] = cells(region.hd95);
-            table.add_row([region.region.clone(), cases, dice, dice_range, hd95, hd95_range, region.one_sided.to_string()]);
+            table.add_row([region.region.clone(), cases, dice, dice_range, hd95, hd95_range, region.missing_in_one.to_string()]);
         }
         let ([dice, dice_range], [hd95, hd95_range]) = (cells(summary.dice), cells(summary.hd95));
-        let one_sided: usize = summary.regions.iter().map(|region| region.one_sided).sum();
+        let missing_in_one: usize = summary.regions.iter().map(|region| region.missing_in_one).sum();
         let cases = summary.dice.map_or(0, |interval| interval.cases).to_string();
-        table.add_row(["mean".to_owned(), cases, dice, dice_range, hd95, hd95_range, one_sided.to_string()]);
+        table.add_row(["mean".to_owned(), cases, dice, dice_range, hd95, hd95_range, missing_in_one.to_string()]);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }

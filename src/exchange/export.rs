@@ -9,8 +9,8 @@ use burn::tensor::Device;
 use safetensors::{Dtype, View};
 use serde::{Deserialize, Serialize};
 
-use super::dialect::{self, Extra};
-use super::recipe::Recipe;
+use super::format::{self, Extra};
+use super::metadata::ExportMetadata;
 use super::{ExchangeError, example};
 use crate::atomic_file;
 use crate::model::HostTensor;
@@ -89,7 +89,7 @@ pub fn export(job: &ExportJob) -> Result<Exported, ExchangeError> {
     let checkpoint = Checkpoint::open(&place)?;
     let info = &checkpoint.info;
     let model = &info.config.model;
-    let prefix = dialect::prefix(model);
+    let prefix = format::prefix(model);
     let kind = if job.encoder_only { StageKind::Pretrain } else { info.kind };
     // A reference's encoder has no place for the heads of pre-training.
     let encoder_only = job.encoder_only || (kind == StageKind::Pretrain && job.format == Format::Monai);
@@ -99,17 +99,17 @@ pub fn export(job: &ExportJob) -> Result<Exported, ExchangeError> {
     let mut note = None;
     if job.format == Format::Monai {
         let refusal = || format!("{} has no counterpart in MONAI or elsewhere; use --format safetensors", model.backbone().title());
-        let dialect = dialect::of(model).ok_or_else(|| ExchangeError::Refused(refusal()))?;
-        note = dialect.beyond(model, !encoder_only);
+        let format = format::of(model).ok_or_else(|| ExchangeError::Refused(refusal()))?;
+        note = format.beyond(model, !encoder_only);
         let crop_size = if encoder_only { info.config.pretrain.crop_size } else { info.config.finetune.crop_size };
-        let extras = dialect.extras(model, crop_size, &checkpoint.weights).into_iter();
+        let extras = format.extras(model, crop_size, &checkpoint.weights).into_iter();
         weights
             .extend(extras.filter(|(name, _)| !encoder_only || name.starts_with(prefix)).map(|(name, extra)| (name, Entry::from(extra))));
         if encoder_only {
             weights = weights.into_iter().map(|(name, entry)| (name[prefix.len()..].to_owned(), entry)).collect();
         }
     }
-    let recipe = Recipe::of(info, kind, job.format);
+    let recipe = ExportMetadata::of(info, kind, job.format);
     write(&job.out, &weights, &recipe)?;
     if let Some(path) = &job.example {
         let tensors = example::compute(&checkpoint, &place, kind, &Device::flex())?;
@@ -119,7 +119,7 @@ pub fn export(job: &ExportJob) -> Result<Exported, ExchangeError> {
     Ok(Exported { tensors: weights.len(), left_out, added: weights.len() - own, note })
 }
 
-fn write(path: &Path, tensors: &BTreeMap<String, Entry>, recipe: &Recipe) -> Result<(), ExchangeError> {
+fn write(path: &Path, tensors: &BTreeMap<String, Entry>, recipe: &ExportMetadata) -> Result<(), ExchangeError> {
     let bytes = safetensors::serialize(tensors, Some(recipe.header())).expect("whole tensors and a short header");
     atomic_file::write(path, &bytes).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })
 }

@@ -15,7 +15,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
 
-use super::{ExchangeError, archive, recipe};
+use super::{ExchangeError, archive, metadata};
 use crate::model::HostTensor;
 
 /// A weights file whose tensors are known by name.
@@ -114,7 +114,7 @@ fn safetensors(path: &Path) -> Result<Listed, ExchangeError> {
     let bytes = std::fs::read(path).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })?;
     let (header, metadata) =
         SafeTensors::read_metadata(&bytes).map_err(|error| ExchangeError::NoWeights { path: path.to_owned(), cause: error.to_string() })?;
-    let recipe = metadata.metadata().as_ref().and_then(|entries| entries.get(recipe::KEY).cloned());
+    let recipe = metadata.metadata().as_ref().and_then(|entries| entries.get(metadata::KEY).cloned());
     // Offsets count from the end of the header, which its own length precedes.
     let start = size_of::<u64>() + header;
     let bytes = Arc::new(bytes);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::WeightsFile;
-use super::recipe::Recipe;
+use super::metadata::ExportMetadata;
 use super::source::Source;
 use super::taken::Taken;
 use super::{ExchangeError, ImportReport};
@@ -43,7 +43,7 @@ pub struct ImportJob {
 pub fn import(job: &ImportJob) -> Result<ImportReport, ExchangeError> {
     refuse_taken(&job.out, job.overwrite)?;
     let file = WeightsFile::open(&job.file)?;
-    let recipe = Recipe::read(&file)?;
+    let recipe = ExportMetadata::read(&file)?;
     let source = Source::find(job, &file, recipe.as_ref())?;
     let network = source.describe(job)?;
     let taken = Taken::from(job, &source, &network)?;

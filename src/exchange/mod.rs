@@ -2,18 +2,18 @@
 //! and a checkpoint tells where it came from.
 //!
 //! A file is read (`file`), the network in it found by its names (`names`) and its hyper-parameters by its shapes
-//! (`dialect`), tensors are adapted where asked (`adapt`), and every one of them is accounted for (`report`).
+//! (`format`), tensors are adapted where asked (`adapt`), and every one of them is accounted for (`report`).
 
 mod adapt;
 mod archive;
-mod dialect;
 mod error;
 mod example;
 mod export;
 mod file;
+mod format;
 mod import;
+mod metadata;
 mod names;
-mod recipe;
 mod report;
 mod show;
 mod source;

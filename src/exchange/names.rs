@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::dialect::Dialect;
 use super::file::{Stored, WeightsFile};
+use super::format::StateDictFormat;
 
 /// Words in names of second copies of a network: not what was trained, but its average or its teacher.
 const SECOND: &[&str] = &["target", "teacher", "momentum", "ema", "key_encoder", "encoder_k", "optim"];
@@ -40,22 +40,22 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Looks for a network of the dialect's backbone; none if its landmark is nowhere in the file.
-    pub(super) fn look(file: &WeightsFile, dialect: &dyn Dialect) -> Option<Self> {
+    /// Looks for a network of the format's backbone; none if its landmark is nowhere in the file.
+    pub(super) fn look(file: &WeightsFile, format: &dyn StateDictFormat) -> Option<Self> {
         let names = file.tensors.keys();
-        let prefixes: Vec<&str> = names.filter_map(|name| before(name, &|rest| dialect.current(rest) == dialect.landmark())).collect();
+        let prefixes: Vec<&str> = names.filter_map(|name| before(name, &|rest| format.current(rest) == format.landmark())).collect();
         let second = |prefix: &str| prefix.split('.').any(|part| SECOND.iter().any(|word| part.to_lowercase().contains(word)));
         let prefix = prefixes.iter().min_by_key(|prefix| (second(prefix), prefix.len(), **prefix))?;
         let mut found = Self {
             prefix: (*prefix).to_owned(),
-            root: root(&file.tensors, prefix, dialect),
+            root: root(&file.tensors, prefix, format),
             tensors: BTreeMap::new(),
             older_names: false,
             no_weights: Vec::new(),
             outside: Vec::new(),
         };
         for name in file.tensors.keys() {
-            found.sort(name, &prefixes, dialect);
+            found.sort(name, &prefixes, format);
         }
         Some(found)
     }
@@ -73,14 +73,14 @@ impl Found {
     }
 
     /// Finds the place of one tensor.
-    fn sort(&mut self, name: &str, prefixes: &[&str], dialect: &dyn Dialect) {
+    fn sort(&mut self, name: &str, prefixes: &[&str], format: &dyn StateDictFormat) {
         // A bare encoder's prefix is empty, so that every name begins with it: the longest is a tensor's own.
         let owner = prefixes.iter().filter(|prefix| name.starts_with(**prefix)).max_by_key(|prefix| prefix.len());
         let own = match (owner, &self.root) {
             (Some(prefix), _) if **prefix == self.prefix => {
-                let current = dialect.current(&name[prefix.len()..]);
+                let current = format.current(&name[prefix.len()..]);
                 self.older_names |= current != name[prefix.len()..];
-                format!("{}{current}", dialect.prefix())
+                format!("{}{current}", format.prefix())
             }
             (None, Some(root)) if name.starts_with(root.as_str()) => name[root.len()..].to_owned(),
             _ => {
@@ -108,7 +108,7 @@ fn before<'a>(name: &'a str, is: &dyn Fn(&str) -> bool) -> Option<&'a str> {
 }
 
 /// Where the whole network's names begin, if its other parts stand beside the encoder.
-fn root(tensors: &BTreeMap<String, Stored>, prefix: &str, dialect: &dyn Dialect) -> Option<String> {
+fn root(tensors: &BTreeMap<String, Stored>, prefix: &str, format: &dyn StateDictFormat) -> Option<String> {
     let parent = prefix.strip_suffix('.').map(|path| path.rfind('.').map_or("", |dot| &path[..=dot]))?;
-    tensors.contains_key(&format!("{parent}{}", dialect.decoder_landmark())).then(|| parent.to_owned())
+    tensors.contains_key(&format!("{parent}{}", format.decoder_landmark())).then(|| parent.to_owned())
 }

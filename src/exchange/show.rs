@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ExchangeError;
-use super::dialect;
 use super::file::WeightsFile;
+use super::format;
 use crate::config::RunConfig;
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, CheckpointInfo};
@@ -42,7 +42,7 @@ pub fn show(path: &Path) -> Result<Page, ExchangeError> {
     let place = Checkpoint::locate(path)?;
     let info = Checkpoint::read_info(&place)?;
     let weights = WeightsFile::open(&Checkpoint::weights_file(&place))?;
-    let prefix = dialect::prefix(&info.config.model);
+    let prefix = format::prefix(&info.config.model);
     let count = |(_, tensor): (_, &super::file::Stored)| tensor.shape.iter().product::<usize>();
     let encoder_parameters = weights.tensors.iter().filter(|(name, _)| name.starts_with(prefix)).map(count).sum();
     let parameters = weights.tensors.iter().map(count).sum();

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::dialect::{self, Dialect, Shapes};
 use super::file::WeightsFile;
+use super::format::{self, Shapes, StateDictFormat};
+use super::metadata::ExportMetadata;
 use super::names::Found;
-use super::recipe::Recipe;
 use super::{ExchangeError, ImportJob};
 use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
 use crate::train::DatasetInfo;
@@ -17,7 +17,7 @@ pub(super) struct Source<'a> {
     pub(super) like: ModelConfig,
     pub(super) found: Found,
     pub(super) shapes: Shapes,
-    pub(super) recipe: Option<&'a Recipe>,
+    pub(super) recipe: Option<&'a ExportMetadata>,
 }
 
 /// What the network is, and whence that is known.
@@ -33,7 +33,7 @@ pub(super) struct Network {
 
 impl<'a> Source<'a> {
     /// Looks for the backbone asked for, or for any.
-    pub(super) fn find(job: &ImportJob, file: &'a WeightsFile, recipe: Option<&'a Recipe>) -> Result<Self, ExchangeError> {
+    pub(super) fn find(job: &ImportJob, file: &'a WeightsFile, recipe: Option<&'a ExportMetadata>) -> Result<Self, ExchangeError> {
         let known = backbones();
         let asked = job.backbone.as_ref().map(|given| {
             let unknown =
@@ -44,19 +44,19 @@ impl<'a> Source<'a> {
         if let Some(recipe) = recipe {
             return Self::with_recipe(file, recipe, asked);
         }
-        if let Some(asked) = asked.filter(|asked| dialect::of(asked).is_none()) {
+        if let Some(asked) = asked.filter(|asked| format::of(asked).is_none()) {
             let (path, title) = (file.path.display(), asked.backbone().title());
             let refusal =
                 format!("{path} is no export of simtrot's, and no other program writes weights of its {title}; leave --backbone out");
             return Err(ExchangeError::Refused(refusal));
         }
         let candidates: Vec<&ModelConfig> = asked.map_or_else(|| known.values().collect(), |asked| vec![asked]);
-        let dialects = candidates.iter().filter_map(|&like| Some((like, dialect::of(like)?)));
-        let Some((like, found)) = dialects.clone().find_map(|(like, dialect)| Some((like, Found::look(file, dialect)?))) else {
+        let formats = candidates.iter().filter_map(|&like| Some((like, format::of(like)?)));
+        let Some((like, found)) = formats.clone().find_map(|(like, format)| Some((like, Found::look(file, format)?))) else {
             return Err(ExchangeError::NoNetwork {
                 path: file.path.clone(),
                 backbone: job.backbone.clone().unwrap_or_else(|| "network that is known".to_owned()),
-                landmarks: dialects.map(|(_, dialect)| dialect.landmark()).collect::<Vec<_>>().join(" or "),
+                landmarks: formats.map(|(_, format)| format.landmark()).collect::<Vec<_>>().join(" or "),
                 names: file.tensors.keys().take(3).cloned().collect::<Vec<_>>().join(", "),
             });
         };
@@ -64,15 +64,15 @@ impl<'a> Source<'a> {
     }
 
     /// One of simtrot's own exports.
-    fn with_recipe(file: &'a WeightsFile, recipe: &'a Recipe, asked: Option<&ModelConfig>) -> Result<Self, ExchangeError> {
+    fn with_recipe(file: &'a WeightsFile, recipe: &'a ExportMetadata, asked: Option<&ModelConfig>) -> Result<Self, ExchangeError> {
         let model = &recipe.config.model;
         if asked.is_some_and(|asked| asked.key() != model.key()) {
             let cause = format!("its header says that it holds {}; leave --backbone out", model.key());
             return Err(ExchangeError::Contradiction { path: file.path.clone(), cause });
         }
-        let found = match dialect::of(model) {
-            Some(dialect) if !recipe.has_own_names() => Found::look(file, dialect),
-            _ => Some(Found::own(file, dialect::prefix(model))),
+        let found = match format::of(model) {
+            Some(format) if !recipe.has_own_names() => Found::look(file, format),
+            _ => Some(Found::own(file, format::prefix(model))),
         };
         let lost = || ExchangeError::Contradiction {
             path: file.path.clone(),
@@ -81,15 +81,15 @@ impl<'a> Source<'a> {
         Ok(Self::of(file, model, found.ok_or_else(lost)?, Some(recipe)))
     }
 
-    fn of(file: &'a WeightsFile, like: &ModelConfig, found: Found, recipe: Option<&'a Recipe>) -> Self {
+    fn of(file: &'a WeightsFile, like: &ModelConfig, found: Found, recipe: Option<&'a ExportMetadata>) -> Self {
         let tensors = found.tensors.iter().map(|(own, name)| (own.clone(), file.tensors[name].shape.clone())).collect();
         let shapes = Shapes { tensors, older_names: found.older_names };
         Self { file, like: like.clone(), found, shapes, recipe }
     }
 
     /// How other programs write this backbone's weights.
-    pub(super) fn dialect(&self) -> Option<&'static dyn Dialect> {
-        dialect::of(&self.like)
+    pub(super) fn format(&self) -> Option<&'static dyn StateDictFormat> {
+        format::of(&self.like)
     }
 
     /// Whether the file is said or seen to hold a whole network, and not an encoder alone.
@@ -102,10 +102,10 @@ impl<'a> Source<'a> {
 
     /// The network's config and data, from the export's own header, a preset, or the shapes.
     pub(super) fn describe(&self, job: &ImportJob) -> Result<Network, ExchangeError> {
-        let mut network = match (self.recipe, self.dialect()) {
+        let mut network = match (self.recipe, self.format()) {
             (Some(recipe), _) => self.told_by(recipe, job)?,
-            (None, Some(dialect)) => self.told_by_shapes(dialect, job)?,
-            (None, None) => unreachable!("a network is found by its dialect"),
+            (None, Some(format)) => self.told_by_shapes(format, job)?,
+            (None, None) => unreachable!("a network is found by its format"),
         };
         if let Some(channels) = job.adapt_stem {
             network.dataset.channels = channel_names(channels);
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
         Ok(network)
     }
 
-    fn told_by(&self, recipe: &Recipe, job: &ImportJob) -> Result<Network, ExchangeError> {
+    fn told_by(&self, recipe: &ExportMetadata, job: &ImportJob) -> Result<Network, ExchangeError> {
         if let Some(preset) = self.preset(job)?.filter(|&preset| ModelConfig::Preset(preset).resolve() != recipe.config.model) {
             let cause = format!("its header names another size than {preset}; leave --preset out");
             return Err(ExchangeError::Contradiction { path: self.file.path.clone(), cause });
@@ -125,10 +125,10 @@ impl<'a> Source<'a> {
         Ok(Network { config, dataset: recipe.dataset.clone(), step: recipe.step, size, notes: Vec::new() })
     }
 
-    fn told_by_shapes(&self, dialect: &dyn Dialect, job: &ImportJob) -> Result<Network, ExchangeError> {
+    fn told_by_shapes(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<Network, ExchangeError> {
         let fits = |&preset: &Preset| {
             let model = ModelConfig::Preset(preset).resolve();
-            dialect.read(&self.shapes, &model).is_some_and(|read| read == model)
+            format.read(&self.shapes, &model).is_some_and(|read| read == model)
         };
         let asked = self.preset(job)?;
         let recognised = asked.or_else(|| self.presets().into_iter().find(fits));
@@ -137,32 +137,32 @@ impl<'a> Source<'a> {
                 let whence = if asked.is_some() { "as asked for" } else { "recognised by its shapes" };
                 (ModelConfig::Preset(preset).resolve(), format!("{preset}, {whence}"))
             }
-            None => (self.read(dialect, job)?, "read off its shapes".to_owned()),
+            None => (self.read(format, job)?, "read off its shapes".to_owned()),
         };
-        let assumed = dialect.assume(&self.shapes, &mut model).into_iter().filter(|(parameter, _)| !self.is_said(job, parameter));
+        let assumed = format.assume(&self.shapes, &mut model).into_iter().filter(|(parameter, _)| !self.is_said(job, parameter));
         let notes = assumed.map(|(_, note)| note).collect();
-        let crop_size = job.crop_size.or_else(|| dialect.crop_size(&self.shapes, recognised)).ok_or_else(|| {
+        let crop_size = job.crop_size.or_else(|| format.crop_size(&self.shapes, recognised)).ok_or_else(|| {
             let remedy = format!("say it with --crop D,H,W, or name a size with --preset: {}", list(self.presets()));
             self.untold("the crop it was trained on, which it depends on,".to_owned(), remedy)
         })?;
         let config = RunConfig { name: "imported".to_owned(), model, ..RunConfig::default() };
         let config = self.checked(config, (crop_size, crop_size), job)?;
-        let classes = dialect.classes(&self.shapes).unwrap_or(0) as u32;
+        let classes = format.classes(&self.shapes).unwrap_or(0) as u32;
         let label = |class: u32| if class == 0 { "background".to_owned() } else { format!("class {class}") };
         let dataset = DatasetInfo {
             name: self.file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            channels: channel_names(dialect.channels(&self.shapes, &config.model).unwrap_or(1)),
+            channels: channel_names(format.channels(&self.shapes, &config.model).unwrap_or(1)),
             labels: (0..classes).map(|class| (class, label(class))).collect(),
         };
         Ok(Network { config, dataset, step: 0, size, notes })
     }
 
     /// The size as the shapes tell it, the rest as the settings will say.
-    fn read(&self, dialect: &dyn Dialect, job: &ImportJob) -> Result<ModelConfig, ExchangeError> {
+    fn read(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<ModelConfig, ExchangeError> {
         let presets = list(self.presets());
-        let model = dialect.read(&self.shapes, &self.like);
+        let model = format.read(&self.shapes, &self.like);
         let model = model.ok_or_else(|| self.untold("the network's size".to_owned(), format!("name one with --preset: {presets}")))?;
-        let unsaid = dialect.untold(&self.shapes).into_iter().filter(|parameter| !self.is_said(job, parameter));
+        let unsaid = format.untold(&self.shapes).into_iter().filter(|parameter| !self.is_said(job, parameter));
         let unsaid: Vec<String> = unsaid.map(|parameter| self.setting(parameter)).collect();
         if unsaid.is_empty() {
             return Ok(model);
@@ -203,7 +203,7 @@ impl<'a> Source<'a> {
     pub(super) fn differences(&self, model: &ModelConfig, crop_size: [usize; 3]) -> Vec<EncoderDifference> {
         let own = match self.recipe {
             Some(recipe) => Some((recipe.config.model.clone(), recipe.crop_size())),
-            None => self.dialect().and_then(|dialect| Some((dialect.read(&self.shapes, model)?, crop_size))),
+            None => self.format().and_then(|format| Some((format.read(&self.shapes, model)?, crop_size))),
         };
         own.map_or_else(Vec::new, |(own, crop)| ModelConfig::encoder_differences([(&own, crop), (model, crop_size)]))
     }

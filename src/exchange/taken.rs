@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
 
-use super::dialect::{self, Crops, Extra, Table};
-use super::recipe::Recipe;
+use super::format::{self, Crops, Extra, Table};
+use super::metadata::ExportMetadata;
 use super::source::{Network, Source};
 use super::{ExchangeError, ImportJob, ImportReport, Left, adapt};
 use crate::config::ModelConfig;
@@ -42,14 +42,14 @@ impl Taken {
         let larger = if source.is_whole() {
             let task = Task { channels, classes: network.dataset.labels.len(), crop_size: config.finetune.crop_size };
             Some(from(StageKind::Finetune).load(Segmenter::init(&config.model, &task, config.seed, &device))?)
-        } else if source.recipe.is_some_and(Recipe::has_own_names) {
+        } else if source.recipe.is_some_and(ExportMetadata::has_own_names) {
             Some(from(StageKind::Pretrain).load(untrained(&network.info(StageKind::Pretrain), &device))?)
         } else {
             None
         };
         let rest = match larger {
             None => None,
-            Some(larger) => match larger.fault_outside(dialect::prefix(&config.model)) {
+            Some(larger) => match larger.fault_outside(format::prefix(&config.model)) {
                 None => return Ok(larger),
                 some => some,
             },
@@ -82,12 +82,12 @@ impl Taken {
 
     /// The encoder's tensors that the network has no place for, unless they are what it computes.
     fn left_of_encoder(&self, source: &Source<'_>, model: &ModelConfig, crop_size: [usize; 3]) -> Result<Vec<String>, ExchangeError> {
-        let (prefix, dialect) = (dialect::prefix(model), source.dialect());
-        let computed = dialect.map(|dialect| dialect.extras(model, crop_size, &self.tensors)).unwrap_or_default();
+        let (prefix, format) = (format::prefix(model), source.format());
+        let computed = format.map(|format| format.extras(model, crop_size, &self.tensors)).unwrap_or_default();
         let mut left = Vec::new();
         for (own, name) in source.found.tensors.iter().filter(|(own, _)| !self.tensors.contains_key(*own)) {
             let Some(inside) = own.strip_prefix(prefix) else { continue };
-            if dialect.is_some_and(|dialect| !dialect.computes().iter().any(|start| inside.starts_with(start))) {
+            if format.is_some_and(|format| !format.computes().iter().any(|start| inside.starts_with(start))) {
                 continue;
             }
             match computed.get(own) {
@@ -105,7 +105,7 @@ impl Taken {
         let Source { file, found, .. } = source;
         let left = |name: &str, why: &str| Left { name: name.to_owned(), shape: file.tensors[name].shape.clone(), why: why.to_owned() };
         let unused = found.tensors.iter().filter(|(own, _)| !weights.contains_key(*own));
-        let prefix = dialect::prefix(&network.config.model);
+        let prefix = format::prefix(&network.config.model);
         let why = |own: &str| rest.as_deref().filter(|_| !own.starts_with(prefix)).unwrap_or("the network has no such tensor");
         let mut skipped: Vec<_> = unused.map(|(own, name)| left(name, why(own))).collect();
         skipped.extend(found.outside.iter().map(|(name, why)| left(name, why)));
@@ -178,13 +178,13 @@ impl Attempt<'_> {
         let Self { job, source, network, kind } = self;
         let (mut done, mut resampled) = (Vec::new(), false);
         let asked = job.adapt_stem.is_some() || job.adapt_position;
-        let Some(dialect) = source.dialect() else {
+        let Some(format) = source.format() else {
             let refusal = format!("{}: nothing of this backbone can be adapted", source.file.path.display());
             return if asked { Err(ExchangeError::Refused(refusal)) } else { Ok((done, resampled)) };
         };
-        let channels = dialect.channels(&source.shapes, &network.config.model).unwrap_or(0);
+        let channels = format.channels(&source.shapes, &network.config.model).unwrap_or(0);
         if let Some(wanted) = job.adapt_stem.filter(|&wanted| wanted != channels && channels > 0) {
-            for name in dialect.stem() {
+            for name in format.stem() {
                 let Some(tensor) = tensors.get_mut(*name) else { continue };
                 *tensor = adapt::stem(tensor, channels, wanted);
                 done.push(format!("{name}: {channels} -> {wanted} image channels, each the sum of the old ones divided by {wanted}"));
@@ -193,8 +193,8 @@ impl Attempt<'_> {
         if job.adapt_position {
             let to = if kind == StageKind::Finetune { network.config.finetune.crop_size } else { network.config.pretrain.crop_size };
             // A header tells the file's crop, which the number of rows alone may not.
-            let known = source.recipe.map(Recipe::crop_size).filter(|&from| from != to);
-            let tables = dialect.tables(&source.shapes, &network.config.model, Crops { from: job.position_crop.or(known), to });
+            let known = source.recipe.map(ExportMetadata::crop_size).filter(|&from| from != to);
+            let tables = format.tables(&source.shapes, &network.config.model, Crops { from: job.position_crop.or(known), to });
             for Table { name, from, to } in tables.map_err(ExchangeError::Refused)? {
                 let Some(tensor) = tensors.get_mut(&name) else { continue };
                 *tensor = adapt::table(tensor, from, to);

@@ -14,12 +14,12 @@ use eframe::egui_wgpu::RenderState;
 use serde::{Deserialize, Serialize};
 
 use super::collapse::CollapsePanel;
+use super::experiment::ExperimentPanel;
 use super::keys_window::KeysWindow;
-use super::mask_ratio::MaskRatioPanel;
+use super::masking::MaskRatioPanel;
 use super::run::RunPanel;
-use super::segmentation::SegmentationPanel;
-use super::study::StudyPanel;
-use super::{Desk, Left, Opening, Palette, Settings, ThemeChoice, theme};
+use super::viewer::SegmentationPanel;
+use super::{Left, Opening, Palette, Settings, ThemeChoice, Workspace, theme};
 use crate::device::DeviceChoice;
 use crate::protocol::{RunState, Severity};
 use closing::Closing;
@@ -41,12 +41,12 @@ pub enum Panel {
     /// Slices, labels, comparison.
     Segmentation,
     /// A grid of runs and what it shows.
-    Study,
+    Experiment,
 }
 
 impl Panel {
     /// In the order of the bar.
-    pub(super) const ALL: [Self; 5] = [Self::Run, Self::Collapse, Self::MaskRatio, Self::Segmentation, Self::Study];
+    pub(super) const ALL: [Self; 5] = [Self::Run, Self::Collapse, Self::MaskRatio, Self::Segmentation, Self::Experiment];
 
     fn title(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Panel {
             Self::Collapse => "Collapse",
             Self::MaskRatio => "Mask ratio",
             Self::Segmentation => "Segmentation",
-            Self::Study => "Study",
+            Self::Experiment => "Experiment",
         }
     }
 
@@ -64,7 +64,7 @@ impl Panel {
             Self::Collapse => "Does a token tell what it sees, or only where it lies?",
             Self::MaskRatio => "What masking does to a volume, and to the contrast",
             Self::Segmentation => "Look at volumes and labels, compare with the truth, segment",
-            Self::Study => "Answer a question by a grid of runs: with how many labels, which settings, and how sure that is",
+            Self::Experiment => "Answer a question by a grid of runs: with how many labels, which settings, and how sure that is",
         }
     }
 }
@@ -72,7 +72,7 @@ impl Panel {
 /// The window's content.
 pub struct App {
     /// What the panels share.
-    pub desk: Desk,
+    pub workspace: Workspace,
     /// Dataset, settings, progress, curves.
     pub run: RunPanel,
     /// Is the representation collapsing?
@@ -82,7 +82,7 @@ pub struct App {
     /// Slices, labels, comparison.
     pub segmentation: SegmentationPanel,
     /// A grid of runs.
-    pub study: StudyPanel,
+    pub experiment: ExperimentPanel,
     keys: KeysWindow,
     closing: Closing,
     /// Settings as they are on disk; none where they are not kept.
@@ -95,16 +95,16 @@ pub struct App {
 }
 
 impl App {
-    /// A window on an empty desk. Settings are not written unless `Self::keep_settings` is called.
+    /// A window on an empty workspace. Settings are not written unless `Self::keep_settings` is called.
     pub fn new(ctx: &egui::Context, settings: Settings, gpu: Option<RenderState>, device: DeviceChoice) -> Self {
         theme::install(ctx);
         Self {
-            desk: Desk::new(settings, gpu, device),
+            workspace: Workspace::new(settings, gpu, device),
             run: RunPanel::default(),
             collapse: CollapsePanel::default(),
             mask_ratio: MaskRatioPanel::default(),
             segmentation: SegmentationPanel::default(),
-            study: StudyPanel::default(),
+            experiment: ExperimentPanel::default(),
             keys: KeysWindow::default(),
             closing: Closing::No,
             kept: None,
@@ -117,7 +117,7 @@ impl App {
 
     /// Writes settings to the user's config folder as they change.
     pub(super) fn keep_settings(&mut self) {
-        self.kept = Some(self.desk.settings.clone());
+        self.kept = Some(self.workspace.settings.clone());
     }
 
     /// Where a job goes that is to run on without the window.
@@ -128,7 +128,7 @@ impl App {
     /// Closes the window as soon as its GPU is gone, which `lost` tells: nothing would ever be drawn again.
     pub(super) fn leave_with_gpu(&mut self, ctx: &egui::Context, lost: Arc<AtomicBool>) {
         self.gpu_lost = lost;
-        let Some(gpu) = &self.desk.gpu else { return };
+        let Some(gpu) = &self.workspace.gpu else { return };
         let (lost, ctx) = (self.gpu_lost.clone(), ctx.clone());
         gpu.device.set_device_lost_callback(move |_, _| {
             lost.store(true, Ordering::Relaxed);
@@ -136,24 +136,24 @@ impl App {
         });
     }
 
-    /// Puts what the window was opened on onto the desk.
+    /// Puts what the window was opened on onto the workspace.
     pub fn begin(&mut self, ctx: &egui::Context, opening: Opening) {
         match opening {
-            Opening::Desk => {}
+            Opening::Workspace => {}
             Opening::Run { job, folder, config } => {
-                self.desk.settings.panel = Panel::Run;
+                self.workspace.settings.panel = Panel::Run;
                 self.opened_on = Some(folder.root().to_owned());
                 let known = folder.replay().unwrap_or_default();
-                self.desk.start(*job, folder, *config, known);
+                self.workspace.start(*job, folder, *config, known);
             }
-            Opening::Study(job) => {
-                self.desk.settings.panel = Panel::Study;
-                self.desk.settings.remember_study(job.folder.root());
-                self.study.begin(*job, self.desk.device.clone());
+            Opening::Experiment(job) => {
+                self.workspace.settings.panel = Panel::Experiment;
+                self.workspace.settings.remember_experiment(job.folder.root());
+                self.experiment.begin(*job, self.workspace.device.clone());
             }
             Opening::Volume { image, labels } => {
-                self.desk.settings.panel = Panel::Segmentation;
-                self.segmentation.open_files(ctx, (&[image], labels), &self.desk);
+                self.workspace.settings.panel = Panel::Segmentation;
+                self.segmentation.open_files(ctx, (&[image], labels), &self.workspace);
             }
         }
     }
@@ -166,31 +166,31 @@ impl App {
 
     /// Takes in what has happened; also while the window is hidden.
     fn tend(&mut self, ctx: &egui::Context) {
-        self.desk.poll(ctx);
-        self.run.tend(ctx, &mut self.desk);
-        self.segmentation.keep_up(ctx);
-        if let Some(chosen) = self.study.tend(ctx, &mut self.desk) {
-            self.run.take_dropped(ctx, &[chosen], &mut self.desk);
+        self.workspace.poll(ctx);
+        self.run.tend(ctx, &mut self.workspace);
+        self.segmentation.refresh(ctx);
+        if let Some(chosen) = self.experiment.tend(ctx, &mut self.workspace) {
+            self.run.take_dropped(ctx, &[chosen], &mut self.workspace);
         }
         self.watch_closing(ctx);
     }
 
     fn draw(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
-        theme::follow(&ctx, self.desk.settings.theme, self.desk.settings.zoom);
+        theme::follow(&ctx, self.workspace.settings.theme, self.workspace.settings.zoom);
         self.take_dropped(&ctx);
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));
-        if !self.desk.troubles.is_empty() {
+        if !self.workspace.troubles.is_empty() {
             egui::Panel::bottom("troubles").show(ui, |ui| self.troubles(ui));
         }
-        CentralPanel::default().show(ui, |ui| match self.desk.settings.panel {
-            Panel::Run => self.run.show(ui, &mut self.desk),
-            Panel::Collapse => self.collapse.show(ui, &mut self.desk),
-            Panel::MaskRatio => self.mask_ratio.show(ui, &mut self.desk),
-            Panel::Segmentation => self.segmentation.show(ui, &mut self.desk),
-            Panel::Study => self.study.show(ui, &mut self.desk),
+        CentralPanel::default().show(ui, |ui| match self.workspace.settings.panel {
+            Panel::Run => self.run.show(ui, &mut self.workspace),
+            Panel::Collapse => self.collapse.show(ui, &mut self.workspace),
+            Panel::MaskRatio => self.mask_ratio.show(ui, &mut self.workspace),
+            Panel::Segmentation => self.segmentation.show(ui, &mut self.workspace),
+            Panel::Experiment => self.experiment.show(ui, &mut self.workspace),
         });
-        self.keys.show(ui, &mut self.desk.settings.keys);
+        self.keys.show(ui, &mut self.workspace.settings.keys);
         self.question(&ctx);
         self.store_settings(&ctx, false);
     }
@@ -201,29 +201,29 @@ impl App {
             ui.label(RichText::new("simtrot").strong().size(16.0));
             ui.separator();
             for panel in Panel::ALL {
-                let chosen = self.desk.settings.panel == panel;
+                let chosen = self.workspace.settings.panel == panel;
                 if ui.selectable_label(chosen, panel.title()).on_hover_text(panel.purpose()).clicked() {
-                    self.desk.settings.panel = panel;
+                    self.workspace.settings.panel = panel;
                 }
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("?").on_hover_text("Keys and mouse (?)").clicked() {
                     self.keys.toggle();
                 }
-                ui.menu_button("View", |ui| view_menu(ui, &mut self.desk.settings)).response.on_hover_text("Light, dark, size");
+                ui.menu_button("View", |ui| view_menu(ui, &mut self.workspace.settings)).response.on_hover_text("Light, dark, size");
                 self.status(ui);
             });
         });
     }
 
-    /// The run or study at work, in a few words, wherever the user is.
+    /// The run or experiment at work, in a few words, wherever the user is.
     fn status(&mut self, ui: &mut Ui) {
         let palette = Palette::of(ui);
-        if let Some((text, word)) = self.study.status() {
+        if let Some((text, word)) = self.experiment.status() {
             ui.label(RichText::new(text).small());
             ui.label(RichText::new(word).small().color(if word == "at work" { palette.good() } else { palette.caution() }));
         }
-        let Some(run) = self.desk.at_work() else { return };
+        let Some(run) = self.workspace.at_work() else { return };
         let state = run.state();
         let stage =
             state.stages.last().map_or_else(|| "starting".to_owned(), |stage| format!("{} {} of {}", stage.stage, stage.done, stage.total));
@@ -242,7 +242,7 @@ impl App {
         let palette = Palette::of(ui);
         ScrollArea::vertical().max_height(120.0).show(ui, |ui| {
             let mut dismissed = None;
-            for (index, (severity, text)) in self.desk.troubles.iter().enumerate() {
+            for (index, (severity, text)) in self.workspace.troubles.iter().enumerate() {
                 ui.horizontal_wrapped(|ui| {
                     let colour = if *severity == Severity::Warning { palette.bad() } else { palette.reference() };
                     if ui.small_button("Dismiss").clicked() {
@@ -252,7 +252,7 @@ impl App {
                 });
             }
             if let Some(index) = dismissed {
-                self.desk.troubles.remove(index);
+                self.workspace.troubles.remove(index);
             }
         });
     }
@@ -263,10 +263,10 @@ impl App {
         if dropped.is_empty() {
             return;
         }
-        match self.desk.settings.panel {
-            Panel::Run | Panel::Collapse | Panel::Study => self.run.take_dropped(ctx, &dropped, &mut self.desk),
-            Panel::MaskRatio => self.mask_ratio.take_dropped(ctx, &dropped, &mut self.desk),
-            Panel::Segmentation => self.segmentation.take_dropped(ctx, &dropped, &self.desk),
+        match self.workspace.settings.panel {
+            Panel::Run | Panel::Collapse | Panel::Experiment => self.run.take_dropped(ctx, &dropped, &mut self.workspace),
+            Panel::MaskRatio => self.mask_ratio.take_dropped(ctx, &dropped, &mut self.workspace),
+            Panel::Segmentation => self.segmentation.take_dropped(ctx, &dropped, &self.workspace),
         }
     }
 
@@ -274,9 +274,9 @@ impl App {
     fn store_settings(&mut self, ctx: &egui::Context, at_once: bool) {
         let Some(kept) = &self.kept else { return };
         if let Some(size) = ctx.input(|input| input.viewport().inner_rect).map(|rect| rect.size()) {
-            self.desk.settings.window_size = Some([size.x, size.y]);
+            self.workspace.settings.window_size = Some([size.x, size.y]);
         }
-        if *kept == self.desk.settings {
+        if *kept == self.workspace.settings {
             self.changed_since = None;
             return;
         }
@@ -285,10 +285,10 @@ impl App {
             ctx.request_repaint_after(SETTLE);
             return;
         }
-        if let Err(trouble) = self.desk.settings.store() {
-            self.desk.trouble(trouble);
+        if let Err(trouble) = self.workspace.settings.store() {
+            self.workspace.trouble(trouble);
         }
-        self.kept = Some(self.desk.settings.clone());
+        self.kept = Some(self.workspace.settings.clone());
     }
 }
 
@@ -302,15 +302,15 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
-        if self.kept.as_ref().is_some_and(|kept| *kept != self.desk.settings) {
-            let _ = self.desk.settings.store();
+        if self.kept.as_ref().is_some_and(|kept| *kept != self.workspace.settings) {
+            let _ = self.workspace.settings.store();
         }
         let opened_on = self.opened_on.take();
-        let opened = self.desk.runs.iter().find(|run| Some(run.folder.root()) == opened_on.as_deref());
+        let opened = self.workspace.runs.iter().find(|run| Some(run.folder.root()) == opened_on.as_deref());
         let state = opened.map(|run| run.state().clone()).unwrap_or_default();
         let leaving = self.closing == Closing::Leaving;
         // Closed in spite of the question, by the system: what can be saved is saved.
-        let left = self.desk.runs.iter_mut().find(|run| run.job.is_running()).and_then(|run| {
+        let left = self.workspace.runs.iter_mut().find(|run| run.job.is_running()).and_then(|run| {
             if !leaving {
                 run.job.stop();
             }
@@ -319,9 +319,9 @@ impl eframe::App for App {
             Some(Left::Run { handle, state: Box::new(state), folder, config: Box::new(config) })
         });
         if !leaving {
-            self.study.stop();
+            self.experiment.stop();
         }
-        let left = left.or_else(|| self.study.release());
+        let left = left.or_else(|| self.experiment.release());
         if let Some(sender) = &self.left {
             let _ = sender.try_send((left, state));
         }

@@ -23,8 +23,8 @@ pub(super) enum Closing {
 impl App {
     /// Asks before a running job loses its window.
     pub(super) fn watch_closing(&mut self, ctx: &egui::Context) {
-        let running = self.desk.is_at_work();
-        let concluding = self.desk.runs.iter().any(OpenRun::is_concluding);
+        let running = self.workspace.is_at_work();
+        let concluding = self.workspace.runs.iter().any(OpenRun::is_concluding);
         let asked = ctx.input(|input| input.viewport().close_requested());
         if self.gpu_lost.load(Ordering::Relaxed) {
             self.closing = Closing::Leaving;
@@ -38,7 +38,7 @@ impl App {
             }
         } else if asked && self.segmentation.would_lose() {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-            self.desk.settings.panel = Panel::Segmentation;
+            self.workspace.settings.panel = Panel::Segmentation;
             self.segmentation.ask_before_closing();
             return;
         }
@@ -66,8 +66,8 @@ impl App {
         if !matches!(self.closing, Closing::Asking | Closing::Stopping) {
             return;
         }
-        let study = self.desk.study_at_work.clone();
-        let Some(name) = study.clone().or_else(|| self.desk.at_work().map(|run| run.name().to_owned())) else {
+        let experiment = self.workspace.experiment_at_work.clone();
+        let Some(name) = experiment.clone().or_else(|| self.workspace.at_work().map(|run| run.name().to_owned())) else {
             if self.closing == Closing::Asking {
                 self.closing = Closing::No;
             }
@@ -84,15 +84,15 @@ impl App {
                 return;
             }
             ui.heading(format!("{name} is still at work"));
-            let (what, later) = if study.is_some() { ("study", "the study goes on later with what is missing") } else { ("run", "the run can be resumed later") };
+            let (what, later) = if experiment.is_some() { ("experiment", "the experiment goes on later with what is missing") } else { ("run", "the run can be resumed later") };
             ui.label(format!("Stopping finishes the step and saves; {later}. Without a window the {what} goes on in the background of this program until it is done."));
             ui.add_space(8.0);
             ui.horizontal_wrapped(|ui| {
                 if ui.button("Stop and save").clicked() {
-                    if let Some(run) = self.desk.at_work_mut() {
+                    if let Some(run) = self.workspace.at_work_mut() {
                         run.job.stop();
                     }
-                    self.study.stop();
+                    self.experiment.stop();
                     self.closing = Closing::Stopping;
                 }
                 if ui.button("Keep running without a window").clicked() {

@@ -16,7 +16,7 @@ fn at_work() -> (Harness<'static, App>, FakeWorker, tempfile::TempDir) {
     let (handle, worker) = fake_worker();
     let run = RunFolder::new(folder.path());
     let harness = window(ThemeChoice::Dark, move |_, app| {
-        app.desk.put(OpenRun::at_work(run, RunConfig::default(), FollowedJob::new(handle)));
+        app.workspace.put(OpenRun::at_work(run, RunConfig::default(), FollowedJob::new(handle)));
     });
     worker.tell(0.0, Event::Started { schema: 1, name: "night".into(), environment: Environment::default(), classes: Vec::new() });
     (harness, worker, folder)
@@ -97,10 +97,10 @@ fn keys_are_listed_and_can_be_changed() {
     harness.run_steps(2);
     harness.key_press(Key::Z);
     harness.run_steps(2);
-    assert_eq!(harness.state().desk.settings.keys.key(Action::ResetView), Key::Z);
+    assert_eq!(harness.state().workspace.settings.keys.key(Action::ResetView), Key::Z);
     harness.get_by_label("Back to the defaults").click();
     harness.run_steps(2);
-    assert_eq!(harness.state().desk.settings.keys.key(Action::ResetView), Key::R);
+    assert_eq!(harness.state().workspace.settings.keys.key(Action::ResetView), Key::R);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_trouble_stays_at_the_foot_until_it_is_dismissed() {
         return;
     }
     let mut harness = window(ThemeChoice::Light, |ctx, app| {
-        app.desk.open_run(ctx, std::path::Path::new("/nowhere/at/all"));
+        app.workspace.open_run(ctx, std::path::Path::new("/nowhere/at/all"));
     });
     let shown = (0..200).any(|_| {
         harness.step();
@@ -119,5 +119,5 @@ fn a_trouble_stays_at_the_foot_until_it_is_dismissed() {
     assert!(shown, "a run that is not there is told of");
     harness.get_by_label("Dismiss").click();
     harness.run_steps(2);
-    assert!(harness.state().desk.troubles.is_empty());
+    assert!(harness.state().workspace.troubles.is_empty());
 }

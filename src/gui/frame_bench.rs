@@ -35,7 +35,7 @@ const POINTER: Pos2 = pos2(300.0, 350.0);
 /// Frames of one of the caller's runs.
 const FRAMES: usize = 60;
 /// Longest wait for the volume to be read, or for the training's first step.
-const PATIENCE: Duration = Duration::from_secs(300);
+const POLL_INTERVAL: Duration = Duration::from_secs(300);
 /// Time between frames: the training has the cores meanwhile, as with a user who scrolls.
 const PAUSE: Duration = Duration::from_millis(16);
 
@@ -75,7 +75,7 @@ pub fn window_frame(runs: usize) -> anyhow::Result<Timing> {
 
 /// Optimiser steps that the training has made.
 fn steps(app: &App) -> usize {
-    let stages = app.desk.runs.iter().flat_map(|run| &run.state().stages);
+    let stages = app.workspace.runs.iter().flat_map(|run| &run.state().stages);
     stages.filter(|stage| stage.total == MANY_STEPS).map(|stage| stage.done).sum()
 }
 
@@ -133,8 +133,8 @@ impl Window {
     }
 
     fn drop_files(&mut self, files: &[PathBuf]) {
-        let (ctx, desk) = (self.ctx.clone(), &mut self.app.desk);
-        self.app.segmentation.take_dropped(&ctx, files, desk);
+        let (ctx, workspace) = (self.ctx.clone(), &mut self.app.workspace);
+        self.app.segmentation.take_dropped(&ctx, files, workspace);
     }
 
     /// Starts the demo's pre-training in the window, as a user would.
@@ -146,15 +146,15 @@ impl Window {
         let folder = RunFolder::new(folder);
         let training = Training { config: config.clone(), folder: folder.clone(), start: Start::Fresh, max_steps: None };
         self.app.begin(&self.ctx, Opening::Run { job: Box::new(Job::Pretrain(training)), folder, config: Box::new(config) });
-        self.app.desk.settings.panel = Panel::Segmentation;
+        self.app.workspace.settings.panel = Panel::Segmentation;
     }
 
     /// Draws frames until something has happened.
     fn until(&mut self, otherwise: &str, done: impl Fn(&App) -> bool) -> anyhow::Result<()> {
         let began = Instant::now();
         while !done(&self.app) {
-            if began.elapsed() > PATIENCE {
-                bail!("{otherwise} in {} s; {:?}", PATIENCE.as_secs(), self.app.desk.troubles);
+            if began.elapsed() > POLL_INTERVAL {
+                bail!("{otherwise} in {} s; {:?}", POLL_INTERVAL.as_secs(), self.app.workspace.troubles);
             }
             self.frame(Vec::new());
             std::thread::sleep(PAUSE);
@@ -164,10 +164,10 @@ impl Window {
 
     /// Ends the training and waits until its thread has.
     fn stop(&mut self) -> anyhow::Result<()> {
-        if let Some(run) = self.app.desk.at_work_mut() {
+        if let Some(run) = self.app.workspace.at_work_mut() {
             run.job.stop();
         }
-        self.until("the training did not stop", |app| app.desk.at_work().is_none())
+        self.until("the training did not stop", |app| app.workspace.at_work().is_none())
     }
 
     /// Draws a frame, and says how many seconds of this thread it took.

@@ -83,7 +83,7 @@ impl FollowedJob {
         handle.previews.try_iter().for_each(&mut look);
         drop(guard);
         if ended {
-            self.conclude();
+            self.finish_job();
         }
         ended
     }
@@ -94,7 +94,7 @@ impl FollowedJob {
     }
 
     /// Joins the worker, whose last words may have been a panic.
-    fn conclude(&mut self) {
+    fn finish_job(&mut self) {
         let Some(RunHandle { join, .. }) = self.handle.take().and_then(|held| held.take()) else { return };
         (self.paused, self.stopping) = (false, false);
         let outcome = join.join().unwrap_or_else(|_| Outcome::Failed {

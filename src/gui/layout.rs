@@ -18,7 +18,7 @@ impl Layout {
 
     /// Notes the size that a part has now.
     pub fn keep(&mut self, part: &str, size: f32) {
-        // Whole points: a window that rounds differently is no wish of its user's.
+        // Whole points: a window that rounds differently is no request of its user's.
         let size = size.round();
         if self.sizes.get(part) != Some(&size) {
             self.sizes.insert(part.to_owned(), size);

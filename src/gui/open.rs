@@ -17,7 +17,7 @@ use super::{App, Settings};
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
 use crate::protocol::{RunFolder, RunState};
-use crate::worker::{Job, RunHandle, StudyHandle, StudyJob};
+use crate::worker::{ExperimentHandle, ExperimentJob, Job, RunHandle};
 
 /// Size of the window at its first opening, in points.
 const FIRST_SIZE: [f32; 2] = [1440.0, 900.0];
@@ -29,8 +29,8 @@ const ICON: &[u8] = include_bytes!("../../assets/icon.png");
 
 /// What the window opens on.
 pub enum Opening {
-    /// An empty desk.
-    Desk,
+    /// An empty workspace.
+    Workspace,
     /// A job that makes a run.
     Run {
         /// What the worker is to do.
@@ -40,8 +40,8 @@ pub enum Opening {
         /// Its settings.
         config: Box<RunConfig>,
     },
-    /// A study to work on.
-    Study(Box<StudyJob>),
+    /// An experiment to work on.
+    Experiment(Box<ExperimentJob>),
     /// A volume to look at.
     Volume {
         /// Its file.
@@ -64,12 +64,12 @@ pub enum Left {
         /// Its settings.
         config: Box<RunConfig>,
     },
-    /// A study.
-    Study {
-        /// The study at work.
-        handle: StudyHandle,
+    /// An experiment.
+    Experiment {
+        /// The experiment at work.
+        handle: ExperimentHandle,
         /// What it works on.
-        job: Box<StudyJob>,
+        job: Box<ExperimentJob>,
     },
 }
 
@@ -110,7 +110,7 @@ pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Opti
         app.hand_over_to(sender);
         app.leave_with_gpu(&context.egui_ctx, gpu_lost.clone());
         if let Some(notice) = notice {
-            app.desk.trouble(notice);
+            app.workspace.trouble(notice);
         }
         app.begin(&context.egui_ctx, opening);
         opened.set(true);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Left;
 use crate::config::RunConfig;
 use crate::protocol::{Command, RunFolder};
-use crate::worker::{RunHandle, StudyHandle, StudyJob};
+use crate::worker::{ExperimentHandle, ExperimentJob, RunHandle};
 
 /// Said on stderr when a job loses its window.
 const GONE: &str = "the window is gone, with its display or with what draws on it; the work goes on here, and Ctrl-C stops and saves it";
@@ -44,8 +44,8 @@ impl<H> Held<H> {
 pub(super) enum AtWork {
     /// A run.
     Run { handle: Held<RunHandle>, folder: RunFolder, config: Box<RunConfig> },
-    /// A study.
-    Study { handle: Held<StudyHandle>, job: Box<StudyJob> },
+    /// An experiment.
+    Experiment { handle: Held<ExperimentHandle>, job: Box<ExperimentJob> },
 }
 
 impl AtWork {
@@ -60,10 +60,10 @@ impl AtWork {
                 state.outcome = None;
                 Some(Left::Run { handle, state: Box::new(state), folder, config })
             }
-            Self::Study { handle, job } => {
+            Self::Experiment { handle, job } => {
                 let handle = handle.take()?;
                 let _ = handle.commands.try_send(Command::Resume);
-                Some(Left::Study { handle, job })
+                Some(Left::Experiment { handle, job })
             }
         }
     }

@@ -56,8 +56,8 @@ pub struct Settings {
     pub recent_datasets: Vec<PathBuf>,
     /// Runs opened last, newest first.
     pub recent_runs: Vec<PathBuf>,
-    /// Studies opened last, newest first: their files or folders.
-    pub recent_studies: Vec<PathBuf>,
+    /// Experiments opened last, newest first: their files or folders.
+    pub recent_experiments: Vec<PathBuf>,
     /// Where runs are made.
     pub runs_folder: Option<PathBuf>,
     /// Volumes opened last, newest first.
@@ -82,7 +82,7 @@ impl Default for Settings {
             layout: Layout::default(),
             recent_datasets: Vec::new(),
             recent_runs: Vec::new(),
-            recent_studies: Vec::new(),
+            recent_experiments: Vec::new(),
             runs_folder: None,
             recent_volumes: Vec::new(),
             convention: Convention::default(),
@@ -136,9 +136,9 @@ impl Settings {
         remember(&mut self.recent_runs, path);
     }
 
-    /// Puts a study on top of the recent ones.
-    pub fn remember_study(&mut self, path: &Path) {
-        remember(&mut self.recent_studies, path);
+    /// Puts an experiment on top of the recent ones.
+    pub fn remember_experiment(&mut self, path: &Path) {
+        remember(&mut self.recent_experiments, path);
     }
 
     /// Puts a dataset on top of the recent ones.

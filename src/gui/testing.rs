@@ -57,7 +57,7 @@ fn an_empty_window_opens_on_every_panel() {
         return;
     }
     for panel in super::Panel::ALL {
-        let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.settings.panel = panel);
+        let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.settings.panel = panel);
         harness.run_steps(2);
         harness.render().expect("the window is drawn");
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::preprocess::resample::Taps;
-use crate::preprocess::{CropBox, WayBack};
+use crate::preprocess::{CropBox, PreprocessRecord};
 use crate::volume::nifti::write_labels;
 use crate::volume::{DataError, LabelMap};
 
@@ -20,18 +20,23 @@ use crate::volume::{DataError, LabelMap};
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write_segmentation(file: &Path, classes: Vec<u8>, way_back: &WayBack, label_values: &[u32]) -> Result<(), DataError> {
-    write_labels(file, &to_source(classes, way_back, label_values), &way_back.header)
+pub fn write_segmentation(
+    file: &Path,
+    classes: Vec<u8>,
+    preprocess_record: &PreprocessRecord,
+    label_values: &[u32],
+) -> Result<(), DataError> {
+    write_labels(file, &to_source(classes, preprocess_record, label_values), &preprocess_record.header)
 }
 
 /// Class indices on the prepared grid (`[D, H, W]`) as label values on the scanner's grid.
 ///
 /// `label_values[class]` is the value of a class; what the crop cut away is class 0.
-pub fn to_source(classes: Vec<u8>, way_back: &WayBack, label_values: &[u32]) -> LabelMap {
-    assert_eq!(classes.len(), way_back.crop.shape().iter().product::<usize>(), "one class for each voxel of the prepared grid");
-    let shape = way_back.resampled_shape();
-    let whole = if way_back.crop == CropBox::whole(shape) { classes } else { way_back.crop.paste(&classes, shape, 0) };
-    let oriented = match &way_back.resampling {
+pub fn to_source(classes: Vec<u8>, preprocess_record: &PreprocessRecord, label_values: &[u32]) -> LabelMap {
+    assert_eq!(classes.len(), preprocess_record.crop.shape().iter().product::<usize>(), "one class for each voxel of the prepared grid");
+    let shape = preprocess_record.resampled_shape();
+    let whole = if preprocess_record.crop == CropBox::whole(shape) { classes } else { preprocess_record.crop.paste(&classes, shape, 0) };
+    let oriented = match &preprocess_record.resampling {
         None => whole,
         Some(plan) => {
             let to = plan.from;
@@ -39,9 +44,9 @@ pub fn to_source(classes: Vec<u8>, way_back: &WayBack, label_values: &[u32]) -> 
             strongest_class(&whole, shape, &taps)
         }
     };
-    let voxels = way_back.orientation.inverse().turn(oriented, way_back.oriented_shape());
+    let voxels = preprocess_record.orientation.inverse().turn(oriented, preprocess_record.oriented_shape());
     let value = |class: u8| u16::try_from(label_values[usize::from(class)]).expect("label values are at most 65535");
-    LabelMap { grid: way_back.source.clone(), voxels: voxels.into_iter().map(value).collect() }
+    LabelMap { grid: preprocess_record.source.clone(), voxels: voxels.into_iter().map(value).collect() }
 }
 
 /// For each output position the class whose 0/1 map, interpolated, is largest there; of equals the first.
@@ -145,7 +150,7 @@ mod tests {
         let label = prepared.label.expect("a label");
         assert_eq!(label.len(), prepared.image.grid.len());
         assert!(label.len() < case.image.volume.grid.len() || spacing_mm.is_some(), "the border is cropped");
-        to_source(label, &prepared.way_back, &LABEL_VALUES)
+        to_source(label, &prepared.preprocess_record, &LABEL_VALUES)
     }
 
     #[test]
@@ -200,7 +205,7 @@ mod tests {
             let on_grid = &prepared.image.grid;
             let world = |[d, h, w]: [usize; 3]| on_grid.world_mm([w as f64, h as f64, d as f64]);
             let classes = (0..on_grid.len()).map(|index| class(world(position(index, on_grid.shape))) as u8).collect();
-            let back = to_source(classes, &prepared.way_back, &LABEL_VALUES);
+            let back = to_source(classes, &prepared.preprocess_record, &LABEL_VALUES);
             drawn = drawn.min(dice(&back, &truth, 300));
             let moved = centre(&back, 300).iter().zip(centre(&truth, 300)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
             shift_mm = shift_mm.max(moved.sqrt());

@@ -26,7 +26,7 @@ pub struct CaseScore {
     /// Voxels in the prediction.
     pub predicted_voxels: u64,
     /// Whether the region is in one of truth and prediction only.
-    pub one_sided: bool,
+    pub missing_in_one: bool,
 }
 
 /// Below this mean Dice a network has found nothing: it is not called the best, were the others worse.
@@ -103,7 +103,7 @@ where
                 hd95,
                 truth_voxels: counts.truth(),
                 predicted_voxels: counts.predicted(),
-                one_sided: presence(counts) == Presence::One,
+                missing_in_one: presence(counts) == Presence::One,
             }
         };
         regions.iter().zip(tallies).enumerate().map(score).collect::<Vec<_>>()
@@ -140,11 +140,11 @@ mod tests {
         let pair = LabelPair { truth: &truth, prediction: &prediction, shape: [2, 2, 2], spacing_mm: [3.0, 1.0, 1.5] };
         let mut config = EvaluateConfig::default();
         let scores = score_case("a", &pair, &regions, &config);
-        assert_eq!((scores[0].dice, scores[0].one_sided), (Some(2.0 / 3.0), false));
+        assert_eq!((scores[0].dice, scores[0].missing_in_one), (Some(2.0 / 3.0), false));
         // Pooled distances 0, 0 and 1.5: the percentile lies at 1.9 of 0..=2.
         assert!((scores[0].hd95.unwrap() - 0.9 * 1.5).abs() < 1e-12);
-        assert_eq!((scores[1].dice, scores[1].hd95, scores[1].one_sided), (Some(0.0), Some(7.0), true));
-        assert_eq!((scores[2].dice, scores[2].hd95, scores[2].one_sided), (None, None, false));
+        assert_eq!((scores[1].dice, scores[1].hd95, scores[1].missing_in_one), (Some(0.0), Some(7.0), true));
+        assert_eq!((scores[2].dice, scores[2].hd95, scores[2].missing_in_one), (None, None, false));
 
         config = EvaluateConfig { hd95_convention: Hd95Convention::DirectedMax, distance_unit: DistanceUnit::Voxels, ..config };
         let scores = score_case("a", &pair, &regions, &config);

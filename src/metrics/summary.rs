@@ -59,7 +59,7 @@ pub struct RegionSummary {
     /// Mean HD95.
     pub hd95: Option<Interval>,
     /// Cases with the region in one of truth and prediction only (Dice 0, HD95 the volume's diagonal).
-    pub one_sided: usize,
+    pub missing_in_one: usize,
     /// Cases with the region in neither, left out.
     pub absent: usize,
 }
@@ -92,7 +92,13 @@ pub fn summarise(scores: &[CaseScore], bootstrap: Bootstrap) -> Summary {
     let regions = names.iter().zip(dice.regions.into_iter().zip(hd95.regions)).map(|(&region, (dice, hd95))| {
         let of_region = || scores.iter().filter(|score| score.region == *region);
         let absent = of_region().filter(|score| score.dice.is_none()).count();
-        RegionSummary { region: region.clone(), dice, hd95, one_sided: of_region().filter(|score| score.one_sided).count(), absent }
+        RegionSummary {
+            region: region.clone(),
+            dice,
+            hd95,
+            missing_in_one: of_region().filter(|score| score.missing_in_one).count(),
+            absent,
+        }
     });
     Summary { regions: regions.collect(), dice: dice.overall, hd95: hd95.overall }
 }
@@ -214,8 +220,8 @@ mod tests {
     }
 
     fn score(case: usize, region: &str, dice: Option<f64>) -> CaseScore {
-        let one_sided = dice == Some(0.0);
-        CaseScore { case: case.to_string(), region: region.into(), dice, hd95: dice, truth_voxels: 1, predicted_voxels: 1, one_sided }
+        let missing_in_one = dice == Some(0.0);
+        CaseScore { case: case.to_string(), region: region.into(), dice, hd95: dice, truth_voxels: 1, predicted_voxels: 1, missing_in_one }
     }
 
     const BOOTSTRAP: Bootstrap = Bootstrap { seed: 1, resamples: 2000 };
@@ -227,8 +233,8 @@ mod tests {
         let summary = summarise(&[&scores[..], &others].concat(), BOOTSTRAP);
         let [a, b] = &summary.regions[..] else { panic!("two regions") };
         assert!((a.dice.unwrap().mean - 0.6).abs() < 1e-12);
-        assert_eq!((a.dice.unwrap().cases, a.absent, a.one_sided), (2, 1, 0));
-        assert_eq!((b.dice.unwrap().cases, b.absent, b.one_sided), (1, 2, 1));
+        assert_eq!((a.dice.unwrap().cases, a.absent, a.missing_in_one), (2, 1, 0));
+        assert_eq!((b.dice.unwrap().cases, b.absent, b.missing_in_one), (1, 2, 1));
         assert!((summary.dice.unwrap().mean - 0.475).abs() < 1e-12, "each case weighs the same");
         assert_eq!(summary.dice.unwrap().cases, 2);
     }

@@ -26,7 +26,7 @@ pub use crate::nn::Pass;
 pub use layout::{StageLayout, padded_size, stage_layouts};
 pub use nnformer::{NnFormer, NnFormerEncoder};
 pub use normed_projector::NormedProjector;
-pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, StagePlan, plan};
+pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, TrainingPlan, plan};
 pub use projector::Projector;
 pub use swin_unetr::{SwinUnetr, SwinUnetrEncoder};
 pub use unet::{Unet, UnetEncoder};

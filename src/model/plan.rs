@@ -27,7 +27,7 @@ pub struct ModelPlan {
     /// The crop, zero-padded to whole strides.
     pub padded_crop: [usize; 3],
     /// Encoder stages, finest first.
-    pub stages: Vec<StagePlan>,
+    pub stages: Vec<TrainingPlan>,
     /// Trainable numbers.
     pub parameters: ParameterCounts,
     /// Peak of a pre-training step: two views of each volume of a batch through the encoder.
@@ -40,7 +40,7 @@ pub struct ModelPlan {
 
 /// One stage on such a crop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StagePlan {
+pub struct TrainingPlan {
     /// Tokens along D,H,W.
     pub grid: [usize; 3],
     /// Channels of a token.
@@ -66,7 +66,7 @@ pub struct Estimate {
     /// The crop, zero-padded to whole strides.
     pub padded_crop: [usize; 3],
     /// Encoder stages, finest first.
-    pub stages: Vec<StagePlan>,
+    pub stages: Vec<TrainingPlan>,
     /// Trainable numbers.
     pub parameters: ParameterCounts,
     /// Kept by the encoder's forward pass.

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::layout::{crop, pad, padded_size};
-use super::plan::{Estimate, Estimated, ParameterCounts, StagePlan, elements};
+use super::plan::{Estimate, Estimated, ParameterCounts, TrainingPlan, elements};
 use super::weights::NamedWeights;
 use super::{Task, TokenEncoder};
 use crate::config::{BackboneConfig as _, UnetConfig};
@@ -193,7 +193,7 @@ impl Estimated for UnetConfig {
         let decoders = levels.iter().enumerate().map(|(level, stage)| stage.decoder_parameters(stages[level + 1].features, taps(level)));
         Estimate {
             padded_crop,
-            stages: stages.iter().map(|stage| StagePlan { grid: stage.grid, dim: stage.features as usize, attention: None }).collect(),
+            stages: stages.iter().map(|stage| TrainingPlan { grid: stage.grid, dim: stage.features as usize, attention: None }).collect(),
             parameters: ParameterCounts {
                 encoder: stages.iter().map(StageSize::encoder_parameters).sum(),
                 decoder: decoders.sum(),

@@ -24,7 +24,7 @@ mod views;
 
 pub mod agreement;
 pub mod dice_ce;
-pub mod hidden_voxels;
+pub mod masked_voxels;
 pub mod token_contrast;
 
 use burn::module::Module;

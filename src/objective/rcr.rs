@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
-use super::hidden_voxels::mean_absolute;
+use super::masked_voxels::mean_absolute;
 use super::token_contrast::TokenContrast;
 use super::views::{device_of, features, halves, pooled, volume};
 use super::{Loss, Objective, Setup, number};
@@ -57,7 +57,7 @@ impl Objective for Rcr {
         let predicted = self.reconstruction.forward(TokenGrid::from_volume(features));
         let device = device_of(encoder);
         let all = |values: [&[f32]; 2]| Tensor::cat(values.map(|values| volume(values, batch, &device)).to_vec(), 0);
-        let [first, second] = [0, 1].map(|view| batch.hidden_voxels(view));
+        let [first, second] = [0, 1].map(|view| batch.masked_voxels(view));
         let reconstruction = mean_absolute(predicted, all([&batch.views[0].clean, &batch.views[1].clean]), all([&first, &second]));
 
         let parts = vec![

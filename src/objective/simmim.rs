@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::hidden_voxels::mean_absolute;
+use super::masked_voxels::mean_absolute;
 use super::views::{device_of, features, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
@@ -26,7 +26,7 @@ impl Objective for SimMim {
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
         let predicted = self.head.forward(TokenGrid::from_volume(features(encoder, batch, pass)));
         let device = device_of(encoder);
-        let [truth, hidden] = [&batch.views[0].clean, &batch.hidden_voxels(0)].map(|values| volume(values, batch, &device));
+        let [truth, hidden] = [&batch.views[0].clean, &batch.masked_voxels(0)].map(|values| volume(values, batch, &device));
         Loss::alone(mean_absolute(predicted, truth, hidden))
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Case, WayBack};
+use super::{Case, PreprocessRecord};
 use crate::atomic_file;
 use crate::config::PreprocessConfig;
 use crate::volume::{CaseSource, DataError, Fault, Grid, Note, Volume, VolumeSource, content};
@@ -29,7 +29,7 @@ struct Header {
     grid: Grid,
     channels: usize,
     labelled: bool,
-    way_back: WayBack,
+    preprocess_record: PreprocessRecord,
     notes: Vec<Note>,
 }
 
@@ -63,12 +63,12 @@ pub fn load(folder: &Path, key: &str, of: &CaseSource) -> Option<Case> {
 /// # Errors
 /// A folder that cannot be written.
 pub fn store(folder: &Path, key: &str, case: &Case) -> Result<(), DataError> {
-    let Case { image, label, way_back, notes, .. } = case;
+    let Case { image, label, preprocess_record, notes, .. } = case;
     let header = Header {
         grid: image.grid.clone(),
         channels: image.channels,
         labelled: label.is_some(),
-        way_back: way_back.clone(),
+        preprocess_record: preprocess_record.clone(),
         notes: notes.clone(),
     };
     let header = ron::to_string(&header).expect("plain data can be written as RON");
@@ -101,7 +101,7 @@ fn read(file: &mut impl Read, length: u64, name: &str) -> io::Result<Case> {
     }
     let mut header = vec![0; size as usize];
     file.read_exact(&mut header)?;
-    let Header { grid, channels, labelled, way_back, notes } = ron::de::from_bytes(&header).map_err(io::Error::other)?;
+    let Header { grid, channels, labelled, preprocess_record, notes } = ron::de::from_bytes(&header).map_err(io::Error::other)?;
     let voxels = channels * grid.len();
     let labels = if labelled { grid.len() } else { 0 };
     if (VERSION.len() + 8) as u64 + size + (4 * voxels + labels) as u64 != length {
@@ -117,5 +117,5 @@ fn read(file: &mut impl Read, length: u64, name: &str) -> io::Result<Case> {
     let mut label = vec![0; labels];
     file.read_exact(&mut label)?;
     let image = Volume { channels, grid, voxels: values };
-    Ok(Case { name: name.to_owned(), image, label: labelled.then_some(label), way_back, notes })
+    Ok(Case { name: name.to_owned(), image, label: labelled.then_some(label), preprocess_record, notes })
 }

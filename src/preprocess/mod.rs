@@ -31,14 +31,14 @@ pub struct Case {
     /// Class indices on the image's grid, `[D, H, W]`.
     pub label: Option<Vec<u8>>,
     /// How a segmentation gets back to the scanner's grid.
-    pub way_back: WayBack,
+    pub preprocess_record: PreprocessRecord,
     /// What was assumed, left out or replaced in its files.
     pub notes: Vec<Note>,
 }
 
 /// What was done to a case's grid, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WayBack {
+pub struct PreprocessRecord {
     /// Header of the (first) image file.
     pub header: SourceHeader,
     /// The scanner's grid.
@@ -51,7 +51,7 @@ pub struct WayBack {
     pub crop: CropBox,
 }
 
-impl WayBack {
+impl PreprocessRecord {
     /// Shape of the turned grid.
     pub fn oriented_shape(&self) -> [usize; 3] {
         self.orientation.shape(self.source.shape)
@@ -168,8 +168,8 @@ pub fn prepare_one(name: &str, loaded: LoadedCase, label_values: &[u32], config:
     let shape = image.grid.shape;
     let image = Volume { channels: image.channels, voxels: crop.cut(image.voxels, shape), grid: crop.grid(&image.grid) };
     let label = label.map(|label| crop.cut(label, shape));
-    let way_back = WayBack { header: scan.header, source, orientation, resampling, crop };
-    Ok(Case { name: name.to_owned(), image, label, way_back, notes: scan.notes })
+    let preprocess_record = PreprocessRecord { header: scan.header, source, orientation, resampling, crop };
+    Ok(Case { name: name.to_owned(), image, label, preprocess_record, notes: scan.notes })
 }
 
 /// Turns an image by an axis permutation and flips.

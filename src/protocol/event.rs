@@ -186,7 +186,7 @@ pub enum Event {
         #[serde(flatten)]
         numbers: StepNumbers,
     },
-    /// Collapse numbers on the probe bank.
+    /// Collapse numbers on the probe set.
     Probe {
         /// Which.
         stage: Stage,

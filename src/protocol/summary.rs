@@ -60,7 +60,7 @@ pub struct ArmScores {
     /// Number of cases.
     pub cases: usize,
     /// Labels that truth or prediction lacks where the other has them: Dice 0, HD95 the diagonal.
-    pub one_sided: usize,
+    pub missing_in_one: usize,
 }
 
 impl ArmScores {
@@ -78,7 +78,7 @@ impl ArmScores {
             hd95: by_name(|region| region.hd95),
             unit,
             cases: scores.len(),
-            one_sided: summary.regions.iter().map(|region| region.one_sided).sum(),
+            missing_in_one: summary.regions.iter().map(|region| region.missing_in_one).sum(),
         }
     }
 }

@@ -202,7 +202,7 @@ fn whole_cases(arm: &Arm<'_>) -> Vec<CaseScore> {
         hd95: Measure::Hd95.of_case(scores),
         truth_voxels: scores.iter().map(|score| score.truth_voxels).sum(),
         predicted_voxels: scores.iter().map(|score| score.predicted_voxels).sum(),
-        one_sided: scores.iter().any(|score| score.one_sided),
+        missing_in_one: scores.iter().any(|score| score.missing_in_one),
     };
     arm.cases.iter().map(whole).collect()
 }

@@ -7,6 +7,7 @@ mod arms;
 mod cases;
 mod collapse;
 mod curves;
+pub mod experiment;
 pub(crate) mod findings;
 mod page;
 mod palette;
@@ -15,7 +16,6 @@ mod plot;
 mod scores;
 mod settings;
 mod slices;
-pub mod study;
 mod token_maps;
 pub(crate) mod wording;
 

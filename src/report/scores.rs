@@ -65,7 +65,7 @@ fn table(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
                     @for label in &labels { td { (or_nothing(arm.means.dice.get(*label).copied(), share)) } }
                     td.wide { (arms::hd95(arm, unit)) " " (bounds(arms::interval(config, arm, Measure::Hd95), distance)) }
                     td { (arm.means.cases) }
-                    td { (arm.means.one_sided) }
+                    td { (arm.means.missing_in_one) }
                 }
             } }
         } }

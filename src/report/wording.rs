@@ -2,7 +2,7 @@
 
 use crate::metrics::{Interval, Measure};
 use crate::protocol::{Stage, TimeLeft};
-use crate::study::Spread;
+use crate::results::Spread;
 
 /// Decimals of Dice and of the collapse numbers.
 const SHARE_DECIMALS: usize = 3;

@@ -2,7 +2,7 @@
 //!
 //! Host data only, no tensors. In the order in which data flows: [`Source`] (a prepared case) and [`CaseOrder`] (which
 //! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`spatial`] -> [`ViewBatch`] (pre-training) or
-//! [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeBank`] holds the fixed crops on which collapse is
+//! [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops on which collapse is
 //! measured.
 //!
 //! A batch is a pure function of (config, cases, seed, step): neither the number of loader threads nor a resumed run
@@ -13,7 +13,7 @@ mod labelled;
 mod loader;
 pub mod mask;
 mod order;
-mod probe_bank;
+mod probe_set;
 mod source;
 pub mod spatial;
 pub mod texture;
@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use labelled::{LabelledBatch, LabelledPlan};
 pub use loader::{Loader, LoaderError, working_on};
 pub use order::CaseOrder;
-pub use probe_bank::{ProbeBank, ProbeInput, ProbePlan};
+pub use probe_set::{ProbeInput, ProbePlan, ProbeSet};
 pub use source::{CaseIndex, Source};
 pub use spatial::SpatialElement;
 pub use view::{View, ViewBatch, ViewPlan};
@@ -34,7 +34,7 @@ pub use view::{View, ViewBatch, ViewPlan};
 pub enum SamplingError {
     /// Turns that the token grid does not allow.
     #[error("pretrain.rotate: {0}")]
-    Rotate(#[from] spatial::Refusal),
+    Rotate(#[from] spatial::CliError),
     /// Mask cells that do not fill the crop.
     #[error(
         "mask cells of {patch:?} voxels do not fill a crop of {crop:?} evenly. \

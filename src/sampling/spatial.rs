@@ -11,7 +11,7 @@ use std::fmt;
 use rand::{Rng, RngExt as _};
 use serde::{Deserialize, Serialize};
 
-pub use admissible::{Refusal, TokenFrame, admissible};
+pub use admissible::{CliError, TokenFrame, admissible};
 
 /// Names of the spatial axes.
 const AXES: [char; 3] = ['D', 'H', 'W'];

@@ -23,12 +23,12 @@ pub struct ViewPlan {
     texture: TextureConfig,
     mask: MaskGrid,
     mask_ratio: f64,
-    recipes: Vec<Recipe>,
+    recipes: Vec<ViewSpec>,
 }
 
 /// What is done to one view of a crop; a draw is keyed by the name it has here.
 #[derive(Clone, Debug)]
-struct Recipe {
+struct ViewSpec {
     texture: Option<&'static str>,
     /// Mask, and the noise that fills it.
     hide: Option<[&'static str; 2]>,
@@ -74,7 +74,7 @@ impl View {
 
 impl ViewBatch {
     /// 1 in the hidden voxels of view `view` and 0 elsewhere, shaped as its voxels.
-    pub fn hidden_voxels(&self, view: usize) -> Vec<f32> {
+    pub fn masked_voxels(&self, view: usize) -> Vec<f32> {
         let values: usize = self.shape[1..].iter().product();
         let mut hidden = vec![0.0; self.shape[0] * values];
         for (hidden, mask) in hidden.chunks_exact_mut(values).zip(self.views[view].mask.chunks_exact(self.mask_grid.count())) {
@@ -84,7 +84,7 @@ impl ViewBatch {
     }
 }
 
-impl Recipe {
+impl ViewSpec {
     /// Hides cells under texture: SimTROT's x̂.
     const MASKED: Self =
         Self { texture: Some("pretrain.texture.masked"), hide: Some(["pretrain.mask", "pretrain.mask.noise"]), turn: None, clean: false };
@@ -133,7 +133,7 @@ impl ViewPlan {
             texture: config.texture.clone(),
             mask: MaskGrid::new(crop, cell)?,
             mask_ratio: config.mask_ratio,
-            recipes: Recipe::of(config, patch, stride)?,
+            recipes: ViewSpec::of(config, patch, stride)?,
         })
     }
 
@@ -166,7 +166,7 @@ impl ViewPlan {
     }
 
     /// Adds one volume, `crop`, to a view.
-    fn look(&self, recipe: &Recipe, crop: &[f32], (step, slot): (u64, u64), view: &mut View) {
+    fn look(&self, recipe: &ViewSpec, crop: &[f32], (step, slot): (u64, u64), view: &mut View) {
         let size = self.frame.crop;
         let channels = crop.len() / size.iter().product::<usize>();
         let draw = |purpose: &str| stream(self.seed, purpose, step, slot);
@@ -276,7 +276,7 @@ mod tests {
         let make = |task| ViewPlan::new(&PretrainConfig { task, ..config() }, [2, 2, 2], [4, 4, 4], 5).unwrap().batch(&sources, 2).unwrap();
         let (simmim, rcr) = (make(PretextTask::Simmim), make(PretextTask::Rcr));
         assert_eq!((simmim.views.len(), rcr.views.len()), (1, 2));
-        let hidden = simmim.hidden_voxels(0);
+        let hidden = simmim.masked_voxels(0);
         assert_eq!(hidden.iter().sum::<f32>(), 0.75 * hidden.len() as f32);
         for ((voxel, clean), hidden) in simmim.views[0].voxels.iter().zip(&simmim.views[0].clean).zip(&hidden) {
             assert!((voxel == clean) == (*hidden == 0.0));

@@ -6,10 +6,10 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cases::sources;
-use super::course::{Course, Owner, Parents, is_stop};
 use super::session::Obey;
+use super::training_loop::{Parents, RunContext, TrainingLoop, is_stop};
 use super::transfer::{load_all, transfer_encoder};
-use super::{CaseSet, Checkpoint, DatasetInfo, Ending, Pace, Session, TrainError};
+use super::{CaseSet, Checkpoint, DatasetInfo, Ending, ParamGroups, Session, TrainError};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Loss, classes_from_host};
@@ -70,8 +70,8 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
         }
     };
     let fresh = init_segmenter(config, dataset, &device);
-    let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, start)?;
-    course.pace = Pace::of(&course.model, settings);
+    let mut course = TrainingLoop::begin(RunContext { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, start)?;
+    course.param_groups = ParamGroups::of(&course.model, settings);
     let mut batches = course.batches(batches(work)?);
 
     course.announce();
@@ -111,7 +111,7 @@ fn batches(work: &Finetune<'_>) -> Result<impl Fn(u64) -> Result<LabelledBatch, 
 }
 
 /// Dice on the validation cases where it is due. One that is cut off is made when the training goes on.
-fn validate(course: &mut Course<'_, Segmenter>, session: &Session<'_>, work: &Finetune<'_>) -> Result<(), TrainError> {
+fn validate(course: &mut TrainingLoop<'_, Segmenter>, session: &Session<'_>, work: &Finetune<'_>) -> Result<(), TrainError> {
     let Some(validate) = work.validate.filter(|_| course.unmeasured) else { return Ok(()) };
     let dice_mean = validate(&course.model.valid(), &mut || course.obey())?;
     session.emit(Event::Validation { stage: session.stage.clone(), step: course.step, dice_mean });

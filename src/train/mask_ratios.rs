@@ -45,16 +45,16 @@ impl MaskTrial<'_> {
         if is_asked_to_hide && !batch.views[0].mask.contains(&true) {
             return Ok(None);
         }
-        let bank = masked_tokens(encoder, pretext, &batch);
+        let probe_set = masked_tokens(encoder, pretext, &batch);
         let loss = pretext.loss(encoder, &batch, Pass::EVALUATION);
-        let compared = loss.parts.iter().find(|(name, _)| *name == "positive_similarity").filter(|_| bank.projected);
+        let compared = loss.parts.iter().find(|(name, _)| *name == "positive_similarity").filter(|_| probe_set.projected);
         Ok(Some(MaskPoint {
             mask_ratio,
             draw,
             loss: loss.value,
             positive_similarity: compared.map(|(_, value)| *value),
-            gap: gap(&bank.tokens),
-            rankme: rankme(&bank.tokens),
+            gap: gap(&probe_set.tokens),
+            rankme: rankme(&probe_set.tokens),
         }))
     }
 }

@@ -2,18 +2,18 @@
 
 mod cases;
 mod checkpoint;
-mod course;
 mod finetune;
 pub mod gradients;
 mod mask_ratios;
 pub mod optimiser;
-mod pace;
+mod param_groups;
 mod pretrain;
 mod probe;
 pub mod schedule;
 mod session;
 mod settings;
 mod step_rule;
+mod training_loop;
 mod transfer;
 
 /// Version of the code in this folder, and of all that decides what it ends with; raised as its own comment says.
@@ -24,7 +24,7 @@ pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter}
 pub use gradients::{accumulate, clip_grad_norm};
 pub use mask_ratios::MaskTrial;
 pub use optimiser::{Optimiser, OptimiserError};
-pub use pace::Pace;
+pub use param_groups::ParamGroups;
 pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData, Probed};
 pub use schedule::lr;

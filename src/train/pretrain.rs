@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::cases::sources;
-use super::course::{Course, Owner, Parents, is_stop};
+use super::training_loop::{Parents, RunContext, TrainingLoop, is_stop};
 use super::transfer::load_all;
 use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Ending, Probe, Session, TrainError};
 use crate::config::RunConfig;
@@ -32,7 +32,7 @@ pub struct Pretrain<'a> {
     pub dataset: &'a DatasetInfo,
     /// Unlabelled cases.
     pub cases: CaseSet,
-    /// The probe bank; none where there are too few volumes to hold any out.
+    /// The probe set; none where there are too few volumes to hold any out.
     pub probe: Option<&'a Probe>,
 }
 
@@ -94,9 +94,10 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraini
     let &Pretrain { config, dataset, .. } = work;
     let settings = &config.pretrain;
     let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
-    let mut course = Course::begin(Owner { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, |fresh| {
-        Ok((fresh, Parents::default()))
-    })?;
+    let mut course =
+        TrainingLoop::begin(RunContext { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, |fresh| {
+            Ok((fresh, Parents::default()))
+        })?;
     let mut batches = course.batches(batches(work, &course.model)?);
 
     course.announce();
@@ -138,7 +139,7 @@ fn batches(
 
 /// Measures collapse where it is due, and the baselines beside it while the encoder is untrained. A probe that is cut off is made
 /// when the training goes on.
-fn probe(course: &mut Course<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) -> Result<(), TrainError> {
+fn probe(course: &mut TrainingLoop<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) -> Result<(), TrainError> {
     let Some(probe) = work.probe.filter(|_| course.unmeasured) else { return Ok(()) };
     let (encoder, pretext) = (course.model.encoder.valid(), course.model.pretext.valid());
     let probed = probe.measure(&encoder, Some(&pretext), &mut || course.obey())?;

@@ -110,7 +110,7 @@ fn what_lies_in_sight_is_not_asked_for() {
         let mut poisoned = clean.clone();
         let mut lost = clean.clone();
         for view in 0..clean.views.len() {
-            let hidden = clean.hidden_voxels(view);
+            let hidden = clean.masked_voxels(view);
             for (place, hidden) in hidden.iter().enumerate() {
                 if *hidden == 0.0 {
                     poisoned.views[view].clean[place] = f32::NAN;
@@ -128,7 +128,7 @@ fn what_lies_in_sight_is_not_asked_for() {
 #[test]
 fn hidden_patches_reach_mae_s_loss_as_truth_alone() {
     let (model, clean) = (fresh(PretextTask::Mae), batch(PretextTask::Mae));
-    let hidden = clean.hidden_voxels(0);
+    let hidden = clean.masked_voxels(0);
     let at = |shift: f32| {
         let mut batch = clean.clone();
         batch.views[0].clean.iter_mut().zip(&hidden).for_each(|(value, hidden)| *value += hidden * shift);

@@ -1,4 +1,4 @@
-//! The probe bank through an encoder: tokens for the collapse metrics (METHOD: "Representation collapse, measured").
+//! The probe set through an encoder: tokens for the collapse metrics (METHOD: "Representation collapse, measured").
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::objective::{Objective as _, Pretext};
 use crate::protocol::{CollapsePair, Stage, TokenPreview, TokenSet};
 use crate::sampling::spatial::TokenFrame;
-use crate::sampling::{ProbeBank, ProbeInput, ProbePlan, SamplingError};
+use crate::sampling::{ProbeInput, ProbePlan, ProbeSet, SamplingError};
 
 /// Crops encoded at once: enough to keep a device busy, few enough for a small one.
 const CROPS_AT_ONCE: usize = 4;
@@ -35,9 +35,9 @@ pub struct ProbeData {
 
 /// Fixed crops of held-out volumes, and how to look at an encoder through them.
 pub struct Probe {
-    bank: ProbeBank,
+    probe_set: ProbeSet,
     /// Crops of labelled volumes on which the label probe is fitted.
-    fitting: Option<ProbeBank>,
+    fitting: Option<ProbeSet>,
     crops: usize,
     label_volumes: Vec<usize>,
     /// The first crop of the volumes that are shown.
@@ -48,11 +48,11 @@ pub struct Probe {
 pub struct Probed {
     /// The numbers.
     pub collapse: CollapsePair,
-    upright: Banks,
+    upright: ProbeSets,
 }
 
 /// Tokens of one input through encoder and heads.
-struct Banks {
+struct ProbeSets {
     encoder: TokenBank,
     /// None where the heads compare no tokens.
     projected: Option<TokenBank>,
@@ -64,21 +64,22 @@ impl Probe {
     /// # Errors
     /// Cases whose channels differ, or a crop that tokens do not fill evenly.
     pub fn new(config: &ProbeConfig, frame: TokenFrame, data: &ProbeData, seed: u64) -> Result<Self, SamplingError> {
-        let bank = |config: ProbeConfig, cases: &CaseSet, seed: u64| {
+        let probe_set = |config: ProbeConfig, cases: &CaseSet, seed: u64| {
             let all: Vec<usize> = (0..cases.len()).collect();
-            ProbeBank::new(&ProbePlan { config, frame, classes: data.classes, seed }, &sources(cases, &all))
+            ProbeSet::new(&ProbePlan { config, frame, classes: data.classes, seed }, &sources(cases, &all))
         };
         let most = config.label_volumes.iter().copied().filter(|&count| count <= data.labelled.len()).max();
         // Another seed: the probe is not to be fitted on crops at the very places where it is tested.
-        let fitting =
-            most.map(|most| bank(ProbeConfig { volumes: most, ..config.clone() }, &data.labelled, seed.wrapping_add(1))).transpose()?;
-        let bank = bank(config.clone(), &data.held_out, seed)?;
-        let values = bank.shape()[1..].iter().product::<usize>();
-        let volumes = bank.cases().len().min(SHOWN_VOLUMES.min((SHOWN_VALUES / values).max(2)));
-        let shown = (0..volumes).flat_map(|volume| bank.input(ProbeInput::Upright, volume * config.crops)).collect();
+        let fitting = most
+            .map(|most| probe_set(ProbeConfig { volumes: most, ..config.clone() }, &data.labelled, seed.wrapping_add(1)))
+            .transpose()?;
+        let probe_set = probe_set(config.clone(), &data.held_out, seed)?;
+        let values = probe_set.shape()[1..].iter().product::<usize>();
+        let volumes = probe_set.cases().len().min(SHOWN_VOLUMES.min((SHOWN_VALUES / values).max(2)));
+        let shown = (0..volumes).flat_map(|volume| probe_set.input(ProbeInput::Upright, volume * config.crops)).collect();
         Ok(Self {
-            bank,
-            fitting: fitting.filter(|bank| bank.label_shares().is_some()),
+            probe_set,
+            fitting: fitting.filter(|probe_set| probe_set.label_shares().is_some()),
             crops: config.crops,
             label_volumes: config.label_volumes.clone(),
             shown: Arc::new(shown),
@@ -90,27 +91,27 @@ impl Probe {
     /// # Errors
     /// Those of `obey`, which is asked before each batch of crops.
     pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>, obey: &mut Obey<'_>) -> Result<Probed, TrainError> {
-        self.look((encoder, pretext), |bank, crop| bank.input(ProbeInput::Upright, crop), true, obey)
+        self.look((encoder, pretext), |probe_set, crop| probe_set.input(ProbeInput::Upright, crop), true, obey)
     }
 
     /// The tokens of the first crop of a few volumes, with the crops themselves, to be looked at.
     pub fn preview(&self, probed: &Probed, stage: &Stage, step: usize) -> TokenPreview {
-        let [_, channels, depth, height, width] = self.bank.shape();
+        let [_, channels, depth, height, width] = self.probe_set.shape();
         let volumes = self.shown.len() / (channels * depth * height * width);
-        let first_crops = |bank: &TokenBank| {
-            let length = bank.grid() * bank.dim;
+        let first_crops = |probe_set: &TokenBank| {
+            let length = probe_set.grid() * probe_set.dim;
             TokenSet {
-                dim: bank.dim,
-                values: (0..volumes).flat_map(|volume| &bank.tokens[volume * self.crops * length..][..length]).copied().collect(),
+                dim: probe_set.dim,
+                values: (0..volumes).flat_map(|volume| &probe_set.tokens[volume * self.crops * length..][..length]).copied().collect(),
             }
         };
         TokenPreview {
             stage: stage.clone(),
             step,
-            cases: self.bank.cases()[..volumes].to_vec(),
+            cases: self.probe_set.cases()[..volumes].to_vec(),
             channels,
             crop: [depth, height, width],
-            spacing_mm: self.bank.spacing_mm()[..volumes].to_vec(),
+            spacing_mm: self.probe_set.spacing_mm()[..volumes].to_vec(),
             grid: probed.upright.encoder.positions,
             voxels: self.shown.clone(),
             projected: probed.upright.projected.as_ref().map(first_crops),
@@ -128,41 +129,44 @@ impl Probe {
         pretext: Option<&Pretext>,
         obey: &mut Obey<'_>,
     ) -> Result<[(&'static str, CollapsePair); 2], TrainError> {
-        let mut of =
-            |input| Ok::<_, TrainError>(self.look((encoder, pretext), |bank, crop| bank.input(input, crop), false, obey)?.collapse);
+        let mut of = |input| {
+            Ok::<_, TrainError>(self.look((encoder, pretext), |probe_set, crop| probe_set.input(input, crop), false, obey)?.collapse)
+        };
         Ok([("constant", of(ProbeInput::Constant)?), ("noise", of(ProbeInput::Noise)?)])
     }
 
     fn look(
         &self,
         network: (&Encoder, Option<&Pretext>),
-        input: impl Fn(&ProbeBank, usize) -> Vec<f32>,
+        input: impl Fn(&ProbeSet, usize) -> Vec<f32>,
         labelled: bool,
         obey: &mut Obey<'_>,
     ) -> Result<Probed, TrainError> {
-        let frame = self.bank.frame();
-        let values = self.bank.shape()[1..].iter().product::<usize>();
+        let frame = self.probe_set.frame();
+        let values = self.probe_set.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
         let turned = |element: crate::sampling::SpatialElement, crop: &[f32]| element.apply(crop, channels, frame.crop);
-        let mut through = |bank: &ProbeBank, make: &dyn Fn(usize) -> Vec<f32>| self.encode(bank, network, make, obey);
-        let upright = through(&self.bank, &|crop| input(&self.bank, crop))?;
-        let turned_bank = through(&self.bank, &|crop| turned(self.bank.turns()[crop], &input(&self.bank, crop)))?;
-        let reflected = through(&self.bank, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.bank, crop)))?;
-        let fitting = self.fitting.as_ref().filter(|_| labelled).map(|bank| through(bank, &|crop| input(bank, crop))).transpose()?;
-        let pick = |part: fn(&Banks) -> Option<&TokenBank>| {
+        let mut through = |probe_set: &ProbeSet, make: &dyn Fn(usize) -> Vec<f32>| self.encode(probe_set, network, make, obey);
+        let upright = through(&self.probe_set, &|crop| input(&self.probe_set, crop))?;
+        let turned_bank = through(&self.probe_set, &|crop| turned(self.probe_set.turns()[crop], &input(&self.probe_set, crop)))?;
+        let reflected =
+            through(&self.probe_set, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.probe_set, crop)))?;
+        let fitting =
+            self.fitting.as_ref().filter(|_| labelled).map(|probe_set| through(probe_set, &|crop| input(probe_set, crop))).transpose()?;
+        let pick = |part: fn(&ProbeSets) -> Option<&TokenBank>| {
             let original = part(&upright)?;
             let labels = fitting.as_ref().and_then(|fitting| {
-                let with_shares = |tokens: &TokenBank, bank: &ProbeBank| Some(self.labelled(tokens.clone(), bank.label_shares()?));
-                Some((with_shares(part(fitting)?, self.fitting.as_ref()?)?, with_shares(original, &self.bank)?))
+                let with_shares = |tokens: &TokenBank, probe_set: &ProbeSet| Some(self.labelled(tokens.clone(), probe_set.label_shares()?));
+                Some((with_shares(part(fitting)?, self.fitting.as_ref()?)?, with_shares(original, &self.probe_set)?))
             });
-            let measured = Collapse::measure(collapse::Banks { original, turned: part(&turned_bank), reflected: part(&reflected) });
+            let measured = Collapse::measure(collapse::ProbeSets { original, turned: part(&turned_bank), reflected: part(&reflected) });
             Some(match labels {
                 Some((fit, test)) => measured.with_labels(label_probe(&fit, &test, &self.label_volumes)),
                 None => measured,
             })
         };
-        let encoder = pick(|banks| Some(&banks.encoder)).expect("every encoder has tokens");
-        let projected = pick(|banks| banks.projected.as_ref());
+        let encoder = pick(|probe_sets| Some(&probe_sets.encoder)).expect("every encoder has tokens");
+        let projected = pick(|probe_sets| probe_sets.projected.as_ref());
         Ok(Probed { collapse: CollapsePair { projected, encoder }, upright })
     }
 
@@ -175,15 +179,15 @@ impl Probe {
 
     fn encode(
         &self,
-        bank: &ProbeBank,
+        probe_set: &ProbeSet,
         (encoder, pretext): (&Encoder, Option<&Pretext>),
         make: &dyn Fn(usize) -> Vec<f32>,
         obey: &mut Obey<'_>,
-    ) -> Result<Banks, TrainError> {
+    ) -> Result<ProbeSets, TrainError> {
         let device = device_of(encoder);
-        let [samples, channels, depth, height, width] = bank.shape();
+        let [samples, channels, depth, height, width] = probe_set.shape();
         let (mut encoded, mut projected) = (Vec::new(), Vec::new());
-        let (mut encoder_dim, mut projected_dim, mut positions) = (0, None, bank.frame().grid());
+        let (mut encoder_dim, mut projected_dim, mut positions) = (0, None, probe_set.frame().grid());
         for first in (0..samples).step_by(CROPS_AT_ONCE) {
             obey()?;
             let crops = first..(first + CROPS_AT_ONCE).min(samples);
@@ -201,8 +205,8 @@ impl Probe {
             encoded.extend(host(tokens));
         }
         let volumes = samples / self.crops;
-        let bank = |tokens, dim| TokenBank { volumes, crops: self.crops, positions, dim, tokens };
-        Ok(Banks { encoder: bank(encoded, encoder_dim), projected: projected_dim.map(|dim| bank(projected, dim)) })
+        let probe_set = |tokens, dim| TokenBank { volumes, crops: self.crops, positions, dim, tokens };
+        Ok(ProbeSets { encoder: probe_set(encoded, encoder_dim), projected: projected_dim.map(|dim| probe_set(projected, dim)) })
     }
 }
 

@@ -83,14 +83,14 @@ pub enum TrainError {
 }
 
 /// Decides when to save, and measures throughput.
-pub(super) struct Rhythm {
+pub(super) struct CheckpointSchedule {
     every: usize,
     minutes: f64,
     saved: Instant,
     step_began: Instant,
 }
 
-impl Rhythm {
+impl CheckpointSchedule {
     pub(super) fn new(every: usize, minutes: f64) -> Self {
         let now = Instant::now();
         Self { every, minutes, saved: now, step_began: now }

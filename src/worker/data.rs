@@ -246,15 +246,15 @@ impl Data {
     }
 }
 
-/// Probe banks of pre-trainings; those that measure alike on the same cases share one.
+/// Probe probe_sets of pre-trainings; those that measure alike on the same cases share one.
 #[derive(Default)]
-pub(super) struct Banks(Vec<(BankKey, Option<Rc<Probe>>)>);
+pub(super) struct ProbeSets(Vec<(BankKey, Option<Rc<Probe>>)>);
 
-/// What decides a bank.
+/// What decides a probe_set.
 type BankKey = (TokenFrame, ProbeConfig, DataSource, PreprocessConfig, Vec<String>, BTreeSet<String>);
 
-impl Banks {
-    /// The probe bank on the held-out cases of a pre-training's data; None, with a notice, where fewer than two are held out.
+impl ProbeSets {
+    /// The probe set on the held-out cases of a pre-training's data; None, with a notice, where fewer than two are held out.
     /// `seed` draws it: of the run, so that arms with other seeds are measured on the same crops.
     pub(super) fn of(&mut self, config: &RunConfig, data: &Data, seed: u64, recorder: &Recorder) -> Result<Option<Rc<Probe>>, JobError> {
         let names = |cases: &CaseSet| cases.iter().map(|case| case.case.name.clone()).collect::<Vec<_>>();
@@ -267,10 +267,10 @@ impl Banks {
             names(data.held_out()),
             names(&prepared.finetune).into_iter().collect(),
         );
-        if let Some((_, bank)) = self.0.iter().find(|(known, _)| *known == key) {
-            return Ok(bank.clone());
+        if let Some((_, probe_set)) = self.0.iter().find(|(known, _)| *known == key) {
+            return Ok(probe_set.clone());
         }
-        let bank = if data.held_out().len() < 2 {
+        let probe_set = if data.held_out().len() < 2 {
             recorder.notice(
                 Severity::Warning,
                 "collapse is not measured: fewer than two cases are held out. Set data.split so that some are tested",
@@ -281,8 +281,8 @@ impl Banks {
             let cases = ProbeData { held_out: data.held_out().clone(), labelled: prepared.finetune.clone(), classes };
             Some(Rc::new(Probe::new(&config.probe, frame(config), &cases, seed)?))
         };
-        self.0.push((key, bank.clone()));
-        Ok(bank)
+        self.0.push((key, probe_set.clone()));
+        Ok(probe_set)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{DataSource, ModelConfig, SplitConfig, SyntheticConfig, UnetC
 use crate::protocol::Event;
 
 /// How long to wait for what takes seconds.
-const PATIENCE: Duration = Duration::from_secs(240);
+const POLL_INTERVAL: Duration = Duration::from_secs(240);
 
 /// A fine-tuning of a thousand weights that saves after each step.
 fn training(place: &std::path::Path, steps: usize) -> Training {
@@ -30,7 +30,7 @@ fn start(training: &Training) -> RunHandle {
 fn wait(until: impl Fn() -> bool) {
     let began = Instant::now();
     while !until() {
-        assert!(began.elapsed() < PATIENCE, "nothing happened in {PATIENCE:?}");
+        assert!(began.elapsed() < POLL_INTERVAL, "nothing happened in {POLL_INTERVAL:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

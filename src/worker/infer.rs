@@ -147,7 +147,7 @@ impl Work<'_> {
         match made {
             Some(made) => {
                 made.note(source)?;
-                write_segmentation(&made.file(source), classes, &case.way_back, &values)?;
+                write_segmentation(&made.file(source), classes, &case.preprocess_record, &values)?;
             }
             None => show.complete(classes),
         }
@@ -181,13 +181,13 @@ impl Show<'_> {
     }
 
     fn preview(&self, done: usize, windows: usize, classes: Vec<u8>) -> Preview {
-        let way_back = &self.case.way_back;
+        let preprocess_record = &self.case.preprocess_record;
         Preview::Segmentation(Arc::new(SegmentationPreview {
             case: self.case.name.clone(),
             done,
             windows,
-            labels: to_source(classes, way_back, self.values),
-            header: way_back.header.clone(),
+            labels: to_source(classes, preprocess_record, self.values),
+            header: preprocess_record.header.clone(),
             names: self.labels.clone(),
         }))
     }

@@ -1,6 +1,6 @@
 //! The trainings of a job one after the other, each fine-tuning with its test.
 
-use super::data::{Banks, Data};
+use super::data::{Data, ProbeSets};
 use super::measure::{TestPlace, test, validator};
 use super::stage::Place;
 use super::work::Work;
@@ -13,12 +13,12 @@ use crate::train::{Finetune, Pretrain, Probe, finetune, pretrain};
 pub(super) fn make(works: &[Work], place: &Place<'_>) -> Result<Ended, JobError> {
     let &Place { training, recorder, .. } = place;
     let data = place.begin(works)?;
-    let mut banks = Banks::default();
+    let mut probe_sets = ProbeSets::default();
     let mut probes = Vec::new();
     for (work, data) in works.iter().zip(&data) {
         let asked = work.stage.kind == StageKind::Pretrain && !place.is_finished(&work.stage, work.steps());
-        let bank = asked.then(|| banks.of(&work.config, data, training.config.seed, recorder)).transpose()?;
-        probes.push(bank.flatten());
+        let probe_set = asked.then(|| probe_sets.of(&work.config, data, training.config.seed, recorder)).transpose()?;
+        probes.push(probe_set.flatten());
     }
     for ((work, data), probe) in works.iter().zip(&data).zip(&probes) {
         super::data::write_record(&work.folder, &data.record)?;

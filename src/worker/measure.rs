@@ -68,9 +68,9 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
             return Ok(Ended::Stopped);
         };
-        let prediction = crate::infer::export::to_source(classes, &case.way_back, &values);
+        let prediction = crate::infer::export::to_source(classes, &case.preprocess_record, &values);
         let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
-        nifti::write_labels(&path, &prediction, &case.way_back.header)?;
+        nifti::write_labels(&path, &prediction, &case.preprocess_record.header)?;
         let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
         if let Some(truth) = plan.dataset.load_with(source, config.data.preprocess.non_finite)?.label {
             let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);

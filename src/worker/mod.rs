@@ -1,18 +1,18 @@
 //! The one thread that owns the device: takes a job, tells events, obeys commands.
 
 mod attach;
+mod available;
 mod data;
+mod experiment;
 mod infer;
 mod make;
 mod mask_ratios;
 mod measure;
-mod offered;
 mod outbox;
 mod probe;
 mod record;
 mod segmented;
 mod stage;
-mod study;
 pub mod views;
 mod work;
 
@@ -78,11 +78,11 @@ pub enum Job {
 }
 
 pub use attach::attach;
+pub use available::{AvailableDevice, available_devices};
+pub use experiment::{ExperimentEvent, ExperimentHandle, ExperimentJob, spawn_experiment};
 pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
-pub use offered::{OfferedDevice, offered_devices};
 pub use probe::ProbeJob;
-pub use study::{StudyEvent, StudyHandle, StudyJob, spawn_study};
 
 impl Job {
     /// The run that it makes, if it makes one.
@@ -203,7 +203,7 @@ fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
     let guard = JobGuard::begin();
     let work = move || {
         let mut recorder = Recorder::new(sender, preview_sender, receiver);
-        let mut work = || carry_out(&job, &device, &mut recorder);
+        let mut work = || execute(&job, &device, &mut recorder);
         let result = catch_unwind(AssertUnwindSafe(|| match at_once {
             0 | 1 => work(),
             _ => own_threads(at_once).install(work),
@@ -234,7 +234,7 @@ fn own_threads(at_once: usize) -> rayon::ThreadPool {
     pool.build().expect("the system has a thread to give")
 }
 
-fn carry_out(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {
+fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {
     if let Some(folder) = job.folder() {
         folder.require_free()?;
     }

@@ -23,7 +23,7 @@ use crate::volume::{Note, note};
 /// Lines about files that a run says, at most.
 const NOTES_SHOWN: usize = 20;
 
-/// How often a paused job looks for a signal or for a wish that was left in its folder.
+/// How often a paused job looks for a signal or for a request that was left in its folder.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The worker's ear and mouth.
@@ -186,7 +186,7 @@ impl Recorder {
         self.inner.borrow_mut().previews.send(preview, false);
     }
 
-    /// What is wanted by the front end, by a signal, or by whoever left a wish in the folder; holds while paused. After
+    /// What is wanted by the front end, by a signal, or by whoever left a request in the folder; holds while paused. After
     /// [`Control::Save`] it is to be asked again: the job may still be paused.
     pub(super) fn control(&self) -> Control {
         loop {

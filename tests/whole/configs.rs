@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use simtrot::config::{Arm, OptimiserConfig, RunConfig, StudyConfig};
-use simtrot::study::Study;
+use simtrot::config::{Arm, ExperimentConfig, OptimiserConfig, RunConfig};
+use simtrot::experiment::Experiment;
 
 fn configs(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -13,13 +13,13 @@ fn configs(folder: &Path) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| configs(folder))).collect()
 }
 
-fn is_study(file: &Path) -> bool {
+fn is_experiment(file: &Path) -> bool {
     std::fs::read_to_string(file).expect("a readable file").contains("base: file(")
 }
 
 #[test]
-fn every_shipped_study_can_be_laid_out() {
-    let files = configs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/study"));
+fn every_shipped_experiment_can_be_laid_out() {
+    let files = configs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/experiments"));
     let names: Vec<_> = files.iter().filter_map(|file| file.file_stem()?.to_str()).collect();
     for name in
         ["table1_synapse", "table2_tumour", "table3_backbones", "table4_ablation", "figure5_labels", "figure6_mask_ratio", "figure6_weight"]
@@ -27,16 +27,16 @@ fn every_shipped_study_can_be_laid_out() {
         // With its small twin.
         assert_eq!(names.iter().filter(|other| **other == name).count(), 2, "{name}");
     }
-    for file in files.iter().filter(|file| is_study(file)) {
-        let config = StudyConfig::load(file).unwrap_or_else(|error| panic!("{error}"));
+    for file in files.iter().filter(|file| is_experiment(file)) {
+        let config = ExperimentConfig::load(file).unwrap_or_else(|error| panic!("{error}"));
         assert!(!config.title.is_empty() && config.axes.iter().any(|axis| axis.repeats()), "{}", file.display());
-        let study = Study::outline(config.clone()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let experiment = Experiment::outline(config.clone()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let is_adamw = |arm: &Arm| matches!(config.base().with_arm(arm).unwrap().finetune.optimiser, OptimiserConfig::AdamW { .. });
-        let twin = study.arms().iter().any(|arm| arm.from.is_none() && is_adamw(arm));
+        let twin = experiment.arms().iter().any(|arm| arm.from.is_none() && is_adamw(arm));
         assert!(twin, "{}: no AdamW twin from scratch", file.display());
-        // What a study's folder keeps is the same study.
-        let kept = StudyConfig::from_ron(&config.to_ron(), "study.ron", Path::new("")).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(Study::outline(kept).unwrap().stages, study.stages, "{}", file.display());
+        // What an experiment's folder keeps is the same experiment.
+        let kept = ExperimentConfig::from_ron(&config.to_ron(), "experiment.ron", Path::new("")).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(Experiment::outline(kept).unwrap().stages, experiment.stages, "{}", file.display());
     }
 }
 
@@ -45,7 +45,7 @@ fn every_shipped_config_is_sound() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     let files = configs(&root);
     assert!(files.len() >= 4, "{files:?}");
-    for file in files.into_iter().filter(|file| !is_study(file)) {
+    for file in files.into_iter().filter(|file| !is_experiment(file)) {
         let text = std::fs::read_to_string(&file).expect("found in its folder");
         let name = file.strip_prefix(&root).expect("found under it").display().to_string();
         let config = RunConfig::from_ron(&text, &name).unwrap_or_else(|error| panic!("{error}"));

@@ -338,7 +338,7 @@ fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
         let loaded = dataset.load(dataset.case(&case.name).expect("a test case")).expect("a good case");
         let file = folder.path(&format!("{}.nii.gz", case.name));
         let label = case.label.expect("test cases have labels");
-        write_segmentation(&file, label, &case.way_back, &dataset.label_values()).expect("a writable folder");
+        write_segmentation(&file, label, &case.preprocess_record, &dataset.label_values()).expect("a writable folder");
         let written = nifti::read(&file).expect("our own file");
         assert_eq!(written.volume.grid, loaded.image.volume.grid);
         let truth = loaded.label.expect("test cases have labels");

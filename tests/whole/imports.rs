@@ -24,8 +24,9 @@ const PLAIN: &[&str] = &[
     "palette",
     "protocol",
     "random",
+    "results",
     "stop_signal",
-    "study",
+    "experiment",
     "text_file",
     "volume",
 ];
@@ -49,7 +50,8 @@ const LAYERS: &[Layer] = &[
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "folders", "random", "text_file"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "folder_lock", "metrics", "volume"] },
-    Layer { module: "study",             tensors: false, imports: &["PLAIN"] },
+    Layer { module: "experiment",        tensors: false, imports: &["PLAIN"] },
+    Layer { module: "results",           tensors: false, imports: &["PLAIN"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "evaluate",          tensors: false, imports: &["PLAIN", "preprocess"] },
     Layer { module: "device",            tensors: true,  imports: &[] },
@@ -67,11 +69,11 @@ const LAYERS: &[Layer] = &[
     Layer { module: "bench",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "worker",            tensors: true,  imports: &["PLAIN", "COMPUTING", "evaluate", "plan", "doctor", "bench"] },
     Layer { module: "report",            tensors: false, imports: &["PLAIN"] },
-    Layer { module: "headless",          tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
+    Layer { module: "terminal",          tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
     Layer { module: "gui",               tensors: false, imports: &["PLAIN", "REPORTED", "report"] },
     Layer { module: "cli",               tensors: false, imports: &["PLAIN", "REPORTED"] },
-    Layer { module: "front",             tensors: false, imports: &["PLAIN", "REPORTED", "evaluate", "report", "headless", "gui", "cli"] },
-    Layer { module: "main",              tensors: false, imports: &["PLAIN", "REPORTED", "evaluate", "report", "headless", "gui", "cli", "front"] },
+    Layer { module: "commands",          tensors: false, imports: &["PLAIN", "REPORTED", "evaluate", "report", "terminal", "gui", "cli"] },
+    Layer { module: "main",              tensors: false, imports: &["PLAIN", "REPORTED", "evaluate", "report", "terminal", "gui", "cli", "commands"] },
 ];
 
 #[test]

@@ -4,6 +4,7 @@ mod configs;
 mod data;
 mod device;
 mod exchange;
+mod experiment;
 mod fixtures;
 mod folders;
 mod formats;
@@ -13,7 +14,6 @@ mod pretext;
 mod program;
 mod report;
 mod stages;
-mod study;
 mod sums;
 mod transfer;
 #[cfg(feature = "gui")]

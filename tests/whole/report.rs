@@ -1,18 +1,18 @@
 //! The report and the terminal, on a made-up run told as events.
 
-mod made_up;
 mod markup;
+mod synthetic;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use made_up::{ARMS, HOSTILE};
 use simtrot::config::{DataSource, DistanceUnit, RunConfig};
-use simtrot::headless::{self, Options};
 use simtrot::protocol::{ArmScores, Event, Outcome, Record, RunFolder, RunState, StageKind, Summary};
+use simtrot::terminal::{self, Options};
 use simtrot::volume::{Dataset, demo, nifti};
 use simtrot::worker::RunHandle;
+use synthetic::{ARMS, HOSTILE};
 
 /// What a page may not hold: each would reach outside it, or run.
 const FOREIGN: [&str; 5] = ["<script", "<link", "<iframe", "@import", "url("];
@@ -52,8 +52,8 @@ pub fn stands_alone(page: &str) -> usize {
 
 #[test]
 fn the_report_prints_every_number_of_the_run() {
-    let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
-    let page = page(&made_up::config(), &state);
+    let state = synthetic::fold(&synthetic::records(&made_up_cases(), &ARMS));
+    let page = page(&synthetic::config(), &state);
     for stage in state.stages_of(StageKind::Test) {
         let means = ArmScores::new(&stage.scores, DistanceUnit::Mm);
         let shares = means.dice.values().copied().chain(means.dice_mean).map(|value| format!("{value:.3}"));
@@ -85,8 +85,8 @@ fn the_report_prints_every_number_of_the_run() {
 
 #[test]
 fn the_report_stands_alone_and_is_well_formed() {
-    let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
-    let page = page(&made_up::config(), &state);
+    let state = synthetic::fold(&synthetic::records(&made_up_cases(), &ARMS));
+    let page = page(&synthetic::config(), &state);
     assert!(stands_alone(&page) > 1000);
     assert!(page.contains("&lt;script&gt;alert(") && page.contains("&amp;&quot;case&quot;"), "the hostile case is not shown, escaped");
 }
@@ -95,8 +95,8 @@ fn the_report_stands_alone_and_is_well_formed() {
 fn the_headline_follows_the_numbers_whichever_way_they_fall() {
     let cases = made_up_cases();
     let told = |arms: &[(&str, Option<&str>, f64)]| {
-        let state = made_up::fold(&made_up::records(&cases, arms));
-        headless::story(&made_up::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ")
+        let state = synthetic::fold(&synthetic::records(&cases, arms));
+        terminal::summary(&synthetic::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let helped = told(&ARMS);
     assert!(helped.contains("excludes zero in favour of simtrot_w"), "{helped}");
@@ -115,23 +115,23 @@ fn the_headline_follows_the_numbers_whichever_way_they_fall() {
 #[test]
 fn no_arm_is_called_the_best_of_those_that_found_nothing_or_are_alike() {
     let told = |arms: &[(&str, Option<&str>, f64)]| {
-        let state = made_up::fold(&made_up::records(&made_up_cases(), arms));
-        (headless::story(&made_up::config(), &state, None), page(&made_up::config(), &state))
+        let state = synthetic::fold(&synthetic::records(&made_up_cases(), arms));
+        (terminal::summary(&synthetic::config(), &state, None), page(&synthetic::config(), &state))
     };
     let nothing = told(&[("scratch", None, 0.03), ("simtrot_w", Some("simtrot_w"), 0.01), ("scratch_adamw", None, 0.04)]);
     let alike = told(&[("scratch", None, 0.75), ("simtrot_w", Some("simtrot_w"), 0.75)]);
-    for (story, page) in [nothing, alike] {
-        assert!(!story.contains("best arm") && !page.contains("best arm") && !page.contains("class=\"best\""), "{story}");
+    for (summary, page) in [nothing, alike] {
+        assert!(!summary.contains("best arm") && !page.contains("best arm") && !page.contains("class=\"best\""), "{summary}");
     }
-    let (story, page) = told(&ARMS);
-    assert!(story.contains("The best arm is") && page.contains("class=\"best\""), "{story}");
+    let (summary, page) = told(&ARMS);
+    assert!(summary.contains("The best arm is") && page.contains("class=\"best\""), "{summary}");
 }
 
 #[test]
 fn a_difference_has_the_digits_that_its_claim_needs() {
     // The same scores but for a shift of every case: the interval is as narrow as the shift is even.
     let told = |shift: f64| {
-        let mut records = made_up::records(&made_up_cases(), &[("scratch", None, 0.7), ("simtrot_w", Some("simtrot_w"), 0.7)]);
+        let mut records = synthetic::records(&made_up_cases(), &[("scratch", None, 0.7), ("simtrot_w", Some("simtrot_w"), 0.7)]);
         for record in &mut records {
             if let Event::Scored { stage, scores, .. } = &mut record.event
                 && stage.arm == "simtrot_w"
@@ -139,22 +139,25 @@ fn a_difference_has_the_digits_that_its_claim_needs() {
                 scores.iter_mut().for_each(|score| score.dice = score.dice.map(|dice| dice + shift));
             }
         }
-        let state = made_up::fold(&records);
-        let story = headless::story(&made_up::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ");
-        (story, page(&made_up::config(), &state))
+        let state = synthetic::fold(&records);
+        let summary = terminal::summary(&synthetic::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ");
+        (summary, page(&synthetic::config(), &state))
     };
-    let (story, page) = told(0.0002);
-    assert!(story.contains("a difference of +0.0002, 95 % interval +0.0002 to +0.0002") && story.contains("excludes zero"), "{story}");
+    let (summary, page) = told(0.0002);
+    assert!(
+        summary.contains("a difference of +0.0002, 95 % interval +0.0002 to +0.0002") && summary.contains("excludes zero"),
+        "{summary}"
+    );
     assert!(page.contains("+0.0002") && page.contains("better"));
-    let (story, page) = told(0.000_000_1);
-    assert!(!story.contains("excludes zero") && !page.contains("<td>better</td>"), "{story}");
+    let (summary, page) = told(0.000_000_1);
+    assert!(!summary.contains("excludes zero") && !page.contains("<td>better</td>"), "{summary}");
 }
 
 /// A made-up run whose distances are measured in voxels.
 fn in_voxels() -> (RunConfig, RunState) {
-    let mut config = made_up::config();
+    let mut config = synthetic::config();
     config.evaluate.distance_unit = DistanceUnit::Voxels;
-    (config, made_up::fold(&made_up::records(&made_up_cases(), &ARMS)))
+    (config, synthetic::fold(&synthetic::records(&made_up_cases(), &ARMS)))
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn distances_in_voxels_are_nowhere_called_millimetres() {
     let page = page(&config, &state);
     let scores = &page[page.find("id=\"scores\"").unwrap()..];
     let scores = &scores[..scores.find("</section>").unwrap()];
-    let text = headless::story(&config, &state, None);
+    let text = terminal::summary(&config, &state, None);
     for text in [scores, &text] {
         assert!(text.contains("voxels") && !text.contains(" mm"), "{text}");
     }
@@ -172,42 +175,42 @@ fn distances_in_voxels_are_nowhere_called_millimetres() {
         assert!(arm["unit"] == "voxels" && arm["hd95_mean"].is_f64() && arm["hd95"]["Anterior"].is_f64(), "{name}: {arm}");
         assert!(arm.as_object().unwrap().keys().all(|key| !key.contains("mm")), "{name}: {arm}");
     }
-    assert_eq!(serde_json::to_value(Summary::new(&made_up::config(), &state)).unwrap()["test"]["scratch"]["unit"], "mm");
+    assert_eq!(serde_json::to_value(Summary::new(&synthetic::config(), &state)).unwrap()["test"]["scratch"]["unit"], "mm");
 }
 
 #[test]
 fn arms_that_measure_in_other_units_have_each_its_own() {
-    let mut config = made_up::config();
+    let mut config = synthetic::config();
     config.arms.finetune[0].set = vec!["evaluate.distance_unit=voxels".to_owned()];
-    let state = made_up::fold(&made_up::records(&made_up_cases(), &ARMS));
+    let state = synthetic::fold(&synthetic::records(&made_up_cases(), &ARMS));
     let summary = Summary::new(&config, &state);
     assert_eq!((summary.test["scratch"].unit, summary.test["simtrot_w"].unit), (DistanceUnit::Voxels, DistanceUnit::Mm));
-    let story = headless::story(&config, &state, None);
-    let line = |arm: &str| story.lines().find(|line| line.starts_with(arm) && line.contains("12")).unwrap_or_default().to_owned();
-    assert!(line("scratch ").contains(" voxels ") && line("simtrot_w ").contains(" mm "), "{story}");
+    let summary = terminal::summary(&config, &state, None);
+    let line = |arm: &str| summary.lines().find(|line| line.starts_with(arm) && line.contains("12")).unwrap_or_default().to_owned();
+    assert!(line("scratch ").contains(" voxels ") && line("simtrot_w ").contains(" mm "), "{summary}");
 }
 
 #[test]
 fn encoders_are_compared_where_all_of_them_have_tokens() {
     let cases = made_up_cases();
     let told = |forget: bool| {
-        let mut records = made_up::records(&cases, &ARMS);
+        let mut records = synthetic::records(&cases, &ARMS);
         for record in &mut records {
             match &mut record.event {
                 Event::Probe { stage, collapse, .. } if forget && stage.arm == "no_rotate" => collapse.projected = None,
                 _ => {}
             }
         }
-        let state = made_up::fold(&records);
-        (headless::story(&made_up::config(), &state, None), page(&made_up::config(), &state))
+        let state = synthetic::fold(&records);
+        (terminal::summary(&synthetic::config(), &state, None), page(&synthetic::config(), &state))
     };
-    let (story, report) = told(false);
-    assert!(story.contains("projected tokens of") && report.contains("nnFormer, pre-trained by SimTROT-W, on"), "{story}");
-    let (story, report) = told(true);
+    let (summary, report) = told(false);
+    assert!(summary.contains("projected tokens of") && report.contains("nnFormer, pre-trained by SimTROT-W, on"), "{summary}");
+    let (summary, report) = told(true);
     // The made-up encoder tokens stand at 0.8 of the projected ones' way from healthy to collapsed.
-    let turned = |level: f64| format!("{:.3}", made_up::collapse(level).eta2_turned.unwrap());
+    let turned = |level: f64| format!("{:.3}", synthetic::collapse(level).eta2_turned.unwrap());
     let last = 0.25 * 0.8;
-    assert!(story.contains("encoder tokens of") && story.contains(&turned(last)), "{story}");
+    assert!(summary.contains("encoder tokens of") && summary.contains(&turned(last)), "{summary}");
     assert_eq!(report.matches("<tr><th>Measure</th>").count(), 2);
     assert!(report.contains("encoder tokens") && !report.contains("projected tokens"));
 }
@@ -215,7 +218,7 @@ fn encoders_are_compared_where_all_of_them_have_tokens() {
 #[test]
 fn a_run_without_parts_says_so() {
     let failure = Outcome::Failed { message: "cannot read <x>: no such file; check data.source".into(), bad_input: true };
-    let state = made_up::fold(&[Record { secs: 2.0, event: Event::Finished { outcome: failure } }]);
+    let state = synthetic::fold(&[Record { secs: 2.0, event: Event::Finished { outcome: failure } }]);
     let failed = page(&RunConfig::default(), &state);
     markup::tags(&failed);
     for sentence in [
@@ -228,9 +231,9 @@ fn a_run_without_parts_says_so() {
     ] {
         assert!(failed.contains(sentence), "{sentence:?} is missing");
     }
-    let mut records = made_up::records(&made_up_cases(), &[]);
+    let mut records = synthetic::records(&made_up_cases(), &[]);
     records.pop();
-    let unfinished = page(&made_up::config(), &made_up::fold(&records));
+    let unfinished = page(&synthetic::config(), &synthetic::fold(&records));
     markup::tags(&unfinished);
     assert!(unfinished.contains("is not finished") && unfinished.contains("simtrot_w is healthy"));
 }
@@ -238,7 +241,7 @@ fn a_run_without_parts_says_so() {
 #[test]
 fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
     let cases = demo::split().test;
-    let state = made_up::fold(&made_up::records(&cases, &ARMS));
+    let state = synthetic::fold(&synthetic::records(&cases, &ARMS));
     let root = tempfile::tempdir().unwrap();
     let folder = RunFolder::new(root.path());
     let dataset = Dataset::open(&DataSource::Demo).unwrap();
@@ -249,7 +252,7 @@ fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
             nifti::write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &prediction, &case.image.header).unwrap();
         }
     }
-    let page = std::fs::read_to_string(simtrot::report::write(&folder, &made_up::config(), &state).unwrap()).unwrap();
+    let page = std::fs::read_to_string(simtrot::report::write(&folder, &synthetic::config(), &state).unwrap()).unwrap();
     let tags = markup::tags(&page);
     let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
     // Three cases in three planes: the voxels once, again for each of the two arms with predictions.
@@ -271,23 +274,23 @@ fn worker(records: Vec<Record>) -> RunHandle {
     RunHandle { events, previews: sync_channel(1).1, commands, join }
 }
 
-/// What the terminal shows of a run: plain lines, then the story.
+/// What the terminal shows of a run: plain lines, then the summary.
 fn told(records: Vec<Record>) -> (String, String) {
-    let expected = made_up::fold(&records);
+    let expected = synthetic::fold(&records);
     let mut out = Vec::new();
-    let (outcome, state) = headless::follow_plainly(worker(records), Options::default(), &mut out);
+    let (outcome, state) = terminal::follow_plainly(worker(records), Options::default(), &mut out);
     assert_eq!((outcome, &state), (Outcome::Completed, &expected));
-    let story = headless::story(&made_up::config(), &state, Some(Path::new("runs/demo/report.html")));
-    (String::from_utf8(out).unwrap(), story)
+    let summary = terminal::summary(&synthetic::config(), &state, Some(Path::new("runs/demo/report.html")));
+    (String::from_utf8(out).unwrap(), summary)
 }
 
 #[test]
 fn the_terminal_tells_a_whole_comparison_in_sixty_plain_lines() {
-    let records = made_up::records(&made_up_cases(), &ARMS);
+    let records = synthetic::records(&made_up_cases(), &ARMS);
     for slower in [1.0, 6.0] {
         let records = records.iter().map(|record| Record { secs: slower * record.secs, ..record.clone() }).collect();
-        let (lines, story) = told(records);
-        let all = format!("{lines}{story}");
+        let (lines, summary) = told(records);
+        let all = format!("{lines}{summary}");
         println!("{all}");
         assert!(all.lines().count() <= 60, "{} lines", all.lines().count());
         assert!(!all.chars().any(|c| c.is_control() && c != '\n'), "control characters");
@@ -296,21 +299,21 @@ fn the_terminal_tells_a_whole_comparison_in_sixty_plain_lines() {
             assert!(lines.contains(text), "{text:?} is missing");
         }
         assert!(lines.lines().any(|line| line.contains(" %)  loss ") && line.ends_with(" left")), "no progress is told");
-        assert!(story.ends_with("Report: runs/demo/report.html\n"));
+        assert!(summary.ends_with("Report: runs/demo/report.html\n"));
         for (name, _, _) in ARMS {
-            assert!(story.lines().any(|line| line.starts_with(name)), "{name} has no row");
+            assert!(summary.lines().any(|line| line.starts_with(name)), "{name} has no row");
         }
     }
 }
 
 #[test]
 fn a_quiet_terminal_tells_warnings_and_failures_only() {
-    let mut records = made_up::records(&made_up_cases(), &[]);
+    let mut records = synthetic::records(&made_up_cases(), &[]);
     records.pop();
     let failure = Outcome::Failed { message: "the device was lost; resume with --resume".into(), bad_input: false };
     records.push(Record { secs: 400.0, event: Event::Finished { outcome: failure } });
     let mut out = Vec::new();
-    headless::follow_plainly(worker(records), Options { quiet: true, config: None }, &mut out);
+    terminal::follow_plainly(worker(records), Options { quiet: true, config: None }, &mut out);
     let text = String::from_utf8(out).unwrap();
     let lines: BTreeMap<bool, usize> = text.lines().fold(BTreeMap::new(), |mut lines, line| {
         *lines.entry(line.contains("warning: ") || line.contains("error: the device was lost; resume")).or_default() += 1;

@@ -176,25 +176,25 @@ fn a_run_goes_on_over_the_same_data_only_wherever_they_lie() {
 }
 
 #[test]
-fn a_study_makes_anew_what_other_data_made() {
+fn a_experiment_makes_anew_what_other_data_made() {
     let place = Place::new();
-    let study = |out: &str, more: &[&str]| {
-        let mut call = place.call("study", SCRATCH, out, &["--only", "arm=scratch"]);
+    let experiment = |out: &str, more: &[&str]| {
+        let mut call = place.call("experiment", SCRATCH, out, &["--only", "arm=scratch"]);
         call.args(more);
         call
     };
     let stages = |out: &str| std::fs::read_dir(place.at(out).join("finetune")).unwrap().count();
-    ends(study("s", &[]), 0);
-    ends(study("s", &[]), 0);
+    ends(experiment("s", &[]), 0);
+    ends(experiment("s", &[]), 0);
     assert_eq!(stages("s"), 1);
     place.fill("data", 6, 0.4);
-    let told = ends(study("s", &[]), 0);
+    let told = ends(experiment("s", &[]), 0);
     assert_eq!(stages("s"), 2, "trained again: {told}");
     assert!(told.contains("1 finished training of other settings, other data"), "{told}");
-    let told = ends(study("t", &[]), 0);
+    let told = ends(experiment("t", &[]), 0);
     assert!(told.contains("taken over from"), "the same data and settings: {told}");
     place.fill("data", 6, 0.8);
-    let told = ends(study("u", &[]), 0);
+    let told = ends(experiment("u", &[]), 0);
     assert!(!told.contains("taken over from"), "{told}");
 }
 

@@ -1,8 +1,8 @@
 //! Which encoders fine-tuning takes over, and which it refuses by name.
 
-use simtrot::config::{Arm, ModelConfig, Preset, RunConfig, StudyConfig};
+use simtrot::config::{Arm, ExperimentConfig, ModelConfig, Preset, RunConfig};
+use simtrot::experiment::{Contents, Experiment};
 use simtrot::protocol::{StageKind, TransferReport};
-use simtrot::study::{Contents, Study};
 use simtrot::train::{Checkpoint, CheckpointInfo, DatasetInfo, init_segmenter, transfer_encoder, untrained};
 
 /// A small preset with settings laid over it.
@@ -129,17 +129,17 @@ fn an_arm_cannot_start_from_an_encoder_that_computes_otherwise() {
 }
 
 #[test]
-fn points_of_a_study_share_no_pre_training_that_they_cannot_take_over() {
-    let study = |shares: bool| {
+fn points_of_a_experiment_share_no_pre_training_that_they_cannot_take_over() {
+    let experiment = |shares: bool| {
         let text = format!(
             "(name: \"s\", base: run((model: preset(nnformer_small))), axes: [(name: \"backbone\", levels: [\
              (name: \"a\", set: [\"model={{\\\"preset\\\":\\\"nnformer_small\\\"}}\"]), \
              (name: \"b\", set: [\"model={{\\\"preset\\\":\\\"unet_small\\\"}}\"])], shares_pretraining: {shares})])"
         );
-        Study::new(StudyConfig::from_ron(&text, "s.ron", std::path::Path::new("")).unwrap(), Contents::default())
+        Experiment::new(ExperimentConfig::from_ron(&text, "s.ron", std::path::Path::new("")).unwrap(), Contents::default())
             .map_err(|error| error.to_string())
     };
-    study(false).unwrap();
-    let error = study(true).unwrap_err();
+    experiment(false).unwrap();
+    let error = experiment(true).unwrap_err();
     assert!(error.contains("model is nnFormer in \"simtrot_w\"") && error.contains("U-Net here"), "{error}");
 }

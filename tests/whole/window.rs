@@ -9,7 +9,7 @@ use simtrot::volume::nifti::write_volume;
 use simtrot::volume::{Grid, SourceHeader, Volume};
 
 /// How long the first events and the first frames may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_secs(120);
 
 /// Colours of a window with text, curves and controls; a blank one has one or two.
 const LEAST_COLOURS: usize = 100;
@@ -139,7 +139,7 @@ fn wait_while_it_lives<T>(window: &mut Ends, what: &str, mut look: impl FnMut() 
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "{what} did not come in {PATIENCE:?}");
+        assert!(began.elapsed() < POLL_INTERVAL, "{what} did not come in {POLL_INTERVAL:?}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }

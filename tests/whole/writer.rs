@@ -25,7 +25,7 @@ const CONFIG: &str = r#"(
 )"#;
 
 /// How long to wait for what takes seconds.
-const PATIENCE: Duration = Duration::from_secs(240);
+const POLL_INTERVAL: Duration = Duration::from_secs(240);
 
 struct Place(tempfile::TempDir);
 
@@ -87,7 +87,7 @@ fn succeed(mut command: Command) -> String {
 fn wait(mut until: impl FnMut() -> bool) {
     let began = Instant::now();
     while !until() {
-        assert!(began.elapsed() < PATIENCE, "nothing happened in {PATIENCE:?}");
+        assert!(began.elapsed() < POLL_INTERVAL, "nothing happened in {POLL_INTERVAL:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -273,7 +273,7 @@ fn a_stop_while_cases_are_prepared_waits_for_no_case_but_those_under_way() {
 }
 
 #[test]
-fn segmentations_and_studies_have_one_writer_as_well() {
+fn segmentations_and_experiments_have_one_writer_as_well() {
     let place = Place::new();
     succeed(place.train("finetune", "net", &["--set", "finetune.steps=1", "--set", "finetune.validate_every=1"]));
     std::fs::create_dir(place.at("scans")).unwrap();
@@ -299,19 +299,19 @@ fn segmentations_and_studies_have_one_writer_as_well() {
     let ours = |name: &str| name.ends_with(".nii.gz") || name == ".simtrot-segmentations.json";
     assert!(!cfg!(unix) || left.iter().all(|name| ours(&name.to_string_lossy())), "{left:?}");
 
-    let study = || {
-        let mut study = simtrot(&["study"]);
-        study.arg(place.at("small.ron")).arg("--out").arg(place.at("study"));
-        study
+    let experiment = || {
+        let mut experiment = simtrot(&["experiment"]);
+        experiment.arg(place.at("small.ron")).arg("--out").arg(place.at("experiment"));
+        experiment
     };
-    let mut first = study().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let stage = || std::fs::read_dir(place.at("study/finetune")).ok()?.next()?.ok().map(|entry| entry.path());
+    let mut first = experiment().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let stage = || std::fs::read_dir(place.at("experiment/finetune")).ok()?.next()?.ok().map(|entry| entry.path());
     wait(|| stage().is_some_and(|stage| std::fs::read_to_string(stage.join("events.jsonl")).is_ok_and(|text| text.contains("\"step\""))));
-    refused(study(), &["is being written by process", "simtrot study status", "simtrot stop"]);
+    refused(experiment(), &["is being written by process", "simtrot experiment status", "simtrot stop"]);
     let mut stray = simtrot(&["finetune"]);
     stray.arg(place.at("small.ron")).arg("--overwrite").arg("--out").arg(stage().unwrap());
     refused(stray, &["is being written by process"]);
-    succeed(place.call("stop", "study"));
+    succeed(place.call("stop", "experiment"));
     assert_eq!(first.wait().unwrap().code(), Some(130));
     assert!(stage().unwrap().join("checkpoints/last/weights.safetensors").is_file(), "what was done is saved");
 }

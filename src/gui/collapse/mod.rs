@@ -7,12 +7,12 @@
 mod courses;
 mod headline;
 mod heat_map;
-#[cfg(test)]
-mod made_up;
 mod measures;
 mod patch;
 mod place;
 mod scatter;
+#[cfg(test)]
+mod synthetic;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ mod tokens;
 
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, UiBuilder, vec2};
 
-use super::{Desk, OpenRun, Panel};
+use super::{OpenRun, Panel, Workspace};
 use crate::config::PretrainConfig;
 use crate::protocol::{RunState, Stage, StageKind, StageState};
 use courses::Courses;
@@ -73,10 +73,10 @@ type HeadlineKey = (std::path::PathBuf, Stage, Place, usize);
 
 impl CollapsePanel {
     /// Draws the panel.
-    pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
-        self.bar(ui, desk);
+    pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        self.bar(ui, workspace);
         ui.separator();
-        let Some(run) = desk.shown() else { return nothing_open(ui, &mut desk.settings.panel) };
+        let Some(run) = workspace.shown() else { return nothing_open(ui, &mut workspace.settings.panel) };
         let stage = self.stage(run.state());
         let measured = stage.filter(|stage| stage.last_probe().is_some());
         let Some(stage) = measured else {
@@ -85,7 +85,7 @@ impl CollapsePanel {
         };
         let place = self.place_of(stage);
         let headline = self.headline(run, stage, place);
-        self.courses.follow(desk.shown, run.state(), place);
+        self.courses.follow(workspace.shown, run.state(), place);
         self.tokens.follow(ui, run.tokens.get(&stage.stage), place);
         let whole = ui.available_rect_before_wrap();
         let (share, least, most) = LEFT;
@@ -98,21 +98,21 @@ impl CollapsePanel {
             Beside::of(run.state(), Some(stage)).show(ui, place);
         });
         let mut main = ui.new_child(UiBuilder::new().max_rect(right).layout(Layout::top_down(Align::Min)));
-        ScrollArea::vertical().id_salt("maps").auto_shrink(false).show(&mut main, |ui| self.columns(ui, desk));
+        ScrollArea::vertical().id_salt("maps").auto_shrink(false).show(&mut main, |ui| self.columns(ui, workspace));
     }
 
     /// Which run, which stage, which tokens.
-    fn bar(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn bar(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         ui.horizontal_wrapped(|ui| {
-            if desk.runs.len() > 1 {
-                let names: Vec<String> = desk.runs.iter().map(|run| run.state().name.clone()).collect();
+            if workspace.runs.len() > 1 {
+                let names: Vec<String> = workspace.runs.iter().map(|run| run.state().name.clone()).collect();
                 ui.label("Run");
-                let combo = egui::ComboBox::from_id_salt("collapse run").selected_text(&names[desk.shown]);
+                let combo = egui::ComboBox::from_id_salt("collapse run").selected_text(&names[workspace.shown]);
                 combo
-                    .show_index(ui, &mut desk.shown, names.len(), |index| names[index].clone())
+                    .show_index(ui, &mut workspace.shown, names.len(), |index| names[index].clone())
                     .on_hover_text("The run that the panels show");
             }
-            let Some(run) = desk.shown() else {
+            let Some(run) = workspace.shown() else {
                 ui.label(RichText::new("Does a token tell what it sees, or only where it lies?").weak());
                 return;
             };
@@ -130,7 +130,7 @@ impl CollapsePanel {
                 }
             }
             let Some(stage) = self.stage(run.state()).filter(|stage| stage.last_probe().is_some()) else { return };
-            if stages.len() > 1 || desk.runs.len() > 1 {
+            if stages.len() > 1 || workspace.runs.len() > 1 {
                 ui.separator();
             }
             let current = self.place_of(stage);
@@ -176,7 +176,7 @@ impl CollapsePanel {
     }
 
     /// Plots over steps, maps of tokens, slices: three columns.
-    fn columns(&mut self, ui: &mut Ui, desk: &Desk) {
+    fn columns(&mut self, ui: &mut Ui, workspace: &Workspace) {
         if !self.courses.is_empty() {
             ui.horizontal_wrapped(|ui| {
                 ui.strong("Over the steps");
@@ -207,7 +207,7 @@ impl CollapsePanel {
             column(ui, width, |ui| {
                 courses.free(ui, PLOT);
                 ui.add_space(6.0);
-                tokens.slices(ui, desk, [square - 6.0, last_row + 16.0]);
+                tokens.slices(ui, workspace, [square - 6.0, last_row + 16.0]);
             });
         });
     }

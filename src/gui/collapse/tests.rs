@@ -7,7 +7,7 @@ use eframe::egui::{self, Pos2, pos2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
 
-use super::made_up::{Kind, config, preview, records, stage, state};
+use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
 use crate::gui::testing::{fake_worker, has_gpu, window};
 use crate::gui::{App, FollowedJob, ThemeChoice};
@@ -28,8 +28,8 @@ fn run(kind: Kind, two_arms: bool) -> OpenRun {
 
 fn opened(theme: ThemeChoice, run: OpenRun) -> Harness<'static, App> {
     let mut harness = window(theme, |_, app| {
-        app.desk.settings.panel = Panel::Collapse;
-        app.desk.put(run);
+        app.workspace.settings.panel = Panel::Collapse;
+        app.workspace.put(run);
     });
     settle(&mut harness);
     harness
@@ -75,7 +75,7 @@ fn the_panel_in_its_telling_states() {
     }
     let mut results = SnapshotResults::new();
     for (theme, name) in THEMES {
-        let mut harness = window(theme, |_, app| app.desk.settings.panel = Panel::Collapse);
+        let mut harness = window(theme, |_, app| app.workspace.settings.panel = Panel::Collapse);
         harness.run_steps(3);
         harness.snapshot(format!("collapse_empty_{name}"));
         results.extend_harness(&mut harness);
@@ -203,8 +203,8 @@ fn numbers_and_maps_arrive_while_a_run_is_at_work() {
     }
     let (handle, worker) = fake_worker();
     let mut harness = window(ThemeChoice::Dark, |_, app| {
-        app.desk.settings.panel = Panel::Collapse;
-        app.desk.put(OpenRun::at_work(RunFolder::new("runs/live"), config(), FollowedJob::new(handle)));
+        app.workspace.settings.panel = Panel::Collapse;
+        app.workspace.put(OpenRun::at_work(RunFolder::new("runs/live"), config(), FollowedJob::new(handle)));
     });
     harness.run_steps(2);
     harness.get_by_label("Nothing measured yet");

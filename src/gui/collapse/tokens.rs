@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eframe::egui::{RichText, Ui};
 
-use super::super::{Background, Desk, Palette};
+use super::super::{Background, Palette, Workspace};
 use super::Chosen;
 use super::heat_map::HeatMap;
 use super::patch::Patch;
@@ -98,7 +98,7 @@ impl Tokens {
     }
 
     /// The chosen token's patch.
-    pub(super) fn slices(&mut self, ui: &mut Ui, desk: &Desk, heights: [f32; 2]) {
+    pub(super) fn slices(&mut self, ui: &mut Ui, workspace: &Workspace, heights: [f32; 2]) {
         let Self { made, chosen, patch, .. } = self;
         let maps = made.as_ref().and_then(|(preview, _, maps)| Some((maps.as_ref().ok()?, preview)));
         let meaning = "The crop that the token comes from, with the borders of tokens. Click a place to choose its token.";
@@ -112,7 +112,7 @@ impl Tokens {
             },
         );
         let Some((maps, preview)) = maps else { return };
-        let clicked = patch.show(ui, (maps, preview, *chosen), (desk.gpu.as_ref(), &desk.settings), heights);
+        let clicked = patch.show(ui, (maps, preview, *chosen), (workspace.gpu.as_ref(), &workspace.settings), heights);
         *chosen = clicked.or(*chosen);
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::recipe::{Recipe, Size};
+use super::template::{Size, Template};
 use crate::config::{
     ConfigError, ConfigProblem, DataSource, FinetuneConfig, Intensity, ModelConfig, OptimiserConfig, Preset, PretrainConfig, RunConfig,
     ScheduleConfig, SplitConfig,
@@ -48,7 +48,7 @@ impl Part {
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     config: RunConfig,
-    recipe: Recipe,
+    template: Template,
     problems: Vec<ConfigProblem>,
     /// Settings that were not taken, with the reason: their key, and why.
     refused: Option<ConfigProblem>,
@@ -69,11 +69,11 @@ impl Draft {
     ///
     /// # Errors
     /// A file that cannot be read or understood.
-    pub(super) fn new(recipe: Recipe, source: Option<DataSource>) -> Result<Self, ConfigError> {
-        let config = recipe.load()?;
+    pub(super) fn new(template: Template, source: Option<DataSource>) -> Result<Self, ConfigError> {
+        let config = template.load()?;
         let parent = std::path::absolute("runs").unwrap_or_else(|_| PathBuf::from("runs"));
         let (problems, refused) = (Vec::new(), None);
-        let mut draft = Self { config, recipe, problems, refused, revision: 0, named: false, work: Work::Compare, from: None, parent };
+        let mut draft = Self { config, template, problems, refused, revision: 0, named: false, work: Work::Compare, from: None, parent };
         if let Some(source) = source {
             draft.take_source(source);
         }
@@ -85,7 +85,7 @@ impl Draft {
     pub(super) fn like(config: &RunConfig, parent: &Path) -> Self {
         let mut draft = Self {
             config: RunConfig { name: format!("{}_2", config.name), ..config.clone() },
-            recipe: Recipe::Run(config.name.clone()),
+            template: Template::Run(config.name.clone()),
             problems: Vec::new(),
             refused: None,
             revision: 0,
@@ -103,9 +103,9 @@ impl Draft {
     ///
     /// # Errors
     /// A file that cannot be read or understood; nothing is changed then.
-    pub(super) fn restart(&mut self, recipe: Recipe, keep_data: bool) -> Result<(), ConfigError> {
-        let source = (keep_data || !matches!(recipe, Recipe::File(_))).then(|| self.config.data.source.clone());
-        let fresh = Self::new(recipe, source)?;
+    pub(super) fn restart(&mut self, template: Template, keep_data: bool) -> Result<(), ConfigError> {
+        let source = (keep_data || !matches!(template, Template::File(_))).then(|| self.config.data.source.clone());
+        let fresh = Self::new(template, source)?;
         let (parent, revision, work, from) = (self.parent.clone(), self.revision, self.work, self.from.clone());
         *self = Self { parent, revision, work, from, ..fresh };
         self.changed();
@@ -118,8 +118,8 @@ impl Draft {
     }
 
     /// Where the settings began.
-    pub(super) fn recipe(&self) -> &Recipe {
-        &self.recipe
+    pub(super) fn template(&self) -> &Template {
+        &self.template
     }
 
     /// Raised by each change.
@@ -177,7 +177,7 @@ impl Draft {
             return;
         }
         let split = &self.config.data.split;
-        let named = matches!(split, SplitConfig::Demo) || matches!(split, SplitConfig::Lists { .. }) && self.recipe != Recipe::Synapse;
+        let named = matches!(split, SplitConfig::Demo) || matches!(split, SplitConfig::Lists { .. }) && self.template != Template::Synapse;
         if named {
             self.config.data.split = SplitConfig::default();
         }
@@ -190,7 +190,7 @@ impl Draft {
 
     /// Learns what the dataset holds: settings that nobody chose follow it.
     pub(super) fn learn(&mut self, report: &CheckReport) {
-        if self.recipe == Recipe::Defaults {
+        if self.template == Template::Defaults {
             if !self.named {
                 self.config.name = plain(&report.name);
             }
@@ -203,7 +203,7 @@ impl Draft {
         if let SplitConfig::Lists { pretrain, finetune, .. } = &self.config.data.split {
             let unknown = pretrain.iter().chain(finetune).any(|name| report.rows.iter().all(|row| row.name != *name));
             // The public split of a dataset that this is not.
-            if unknown && self.recipe == Recipe::Synapse {
+            if unknown && self.template == Template::Synapse {
                 self.config.data.split = SplitConfig::default();
                 self.changed();
             }
@@ -311,7 +311,7 @@ mod tests {
     use crate::config::PretextTask;
 
     fn draft() -> Draft {
-        Draft::new(Recipe::Demo, None).unwrap()
+        Draft::new(Template::Demo, None).unwrap()
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         draft.take_source(DataSource::Dataset("elsewhere".into()));
         assert_eq!(draft.config().data.split, SplitConfig::default());
         assert!(draft.problems().is_empty());
-        draft.restart(Recipe::Synapse, false).unwrap();
+        draft.restart(Template::Synapse, false).unwrap();
         assert_eq!(draft.config().data.source, DataSource::Dataset("elsewhere".into()));
         draft.take_source(DataSource::Demo);
         assert_eq!(draft.config().data.split, SplitConfig::Demo);
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn run_and_arms_are_called_by_their_pretext_task_unless_the_user_named_them() {
-        let mut draft = Draft::new(Recipe::Hippocampus, None).unwrap();
+        let mut draft = Draft::new(Template::Hippocampus, None).unwrap();
         draft.set("pretrain.task", PretextTask::BTrot);
         let config = draft.config();
         assert_eq!((config.name.as_str(), config.arms.pretrain[0].name.as_str()), ("hippocampus_b_trot", "b_trot"));

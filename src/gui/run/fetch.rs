@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui;
 
-use crate::config::{DataSource, RunConfig, StudyConfig};
+use crate::config::{DataSource, ExperimentConfig, RunConfig};
 use crate::exchange;
+use crate::experiment::ExperimentFolder;
 use crate::gui::Background;
 use crate::gui::choose::{Answer, Choosing, Wanted};
 use crate::protocol::RunFolder;
-use crate::study::StudyFolder;
 use crate::volume::Dataset;
 use crate::volume::datalist::source_at;
 
@@ -22,8 +22,8 @@ pub(super) enum Chosen {
     Run(PathBuf),
     /// A file of settings, and why the dataset that it names cannot be opened, if it cannot.
     Config(PathBuf, Option<String>),
-    /// A study: its folder or its file.
-    Study(PathBuf),
+    /// An experiment: its folder or its file.
+    Experiment(PathBuf),
     /// The folder in which runs are made.
     Parent(PathBuf),
     /// A checkpoint to fine-tune from.
@@ -158,8 +158,8 @@ fn sort(path: &Path) -> Result<Chosen, String> {
     let run = RunFolder::new(path);
     if run.config_path().is_file() && run.events_path().is_file() {
         Ok(Chosen::Run(path.to_owned()))
-    } else if StudyFolder::new(path).holds_study() {
-        Ok(Chosen::Study(path.to_owned()))
+    } else if ExperimentFolder::new(path).holds_experiment() {
+        Ok(Chosen::Experiment(path.to_owned()))
     } else if path.extension().is_some_and(|extension| extension == "ron") {
         config(path)
     } else {
@@ -194,8 +194,8 @@ fn two_folders(images: PathBuf, labels: Option<PathBuf>) -> Result<Chosen, Strin
 }
 
 fn config(path: &Path) -> Result<Chosen, String> {
-    if crate::text_file::read(path).is_ok_and(|text| StudyConfig::is_in(&text)) {
-        return Ok(Chosen::Study(path.to_owned()));
+    if crate::text_file::read(path).is_ok_and(|text| ExperimentConfig::is_in(&text)) {
+        return Ok(Chosen::Experiment(path.to_owned()));
     }
     let config = RunConfig::load(path).map_err(|error| error.to_string())?;
     let missing = Dataset::open(&config.data.source).err().map(|error| error.to_string());
@@ -226,7 +226,7 @@ mod tests {
     fn a_drop_is_sorted_by_what_it_holds() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for name in ["run", "bare", "listed", "study", "empty"] {
+        for name in ["run", "bare", "listed", "experiment", "empty"] {
             std::fs::create_dir(at(name)).unwrap();
         }
         let list = r#"{"channel_names": {"0": "MRI"}, "labels": {"background": 0}, "training": [{"image": "./a.nii"}]}"#;
@@ -239,7 +239,7 @@ mod tests {
             ("own.ron", "()"),
             ("elsewhere.ron", "(data: (source: dataset(\"nowhere/at/all\")))"),
             ("broken.ron", "(sead: 1)"),
-            ("study/study.ron", ""),
+            ("experiment/experiment.ron", ""),
             ("grid.ron", "(\n    name: \"grid\",\n    base: file(\"own.ron\"),\n)"),
         ] {
             std::fs::write(at(name), text).unwrap();
@@ -247,7 +247,7 @@ mod tests {
         let sort = |name: &str| sort(&at(name));
         assert_eq!(sort("run"), Ok(Chosen::Run(at("run"))));
         assert_eq!(sort("own.ron"), Ok(Chosen::Config(at("own.ron"), None)));
-        assert_eq!(["study", "grid.ron"].map(sort), ["study", "grid.ron"].map(|name| Ok(Chosen::Study(at(name)))));
+        assert_eq!(["experiment", "grid.ron"].map(sort), ["experiment", "grid.ron"].map(|name| Ok(Chosen::Experiment(at(name)))));
         let Ok(Chosen::Dataset(bare)) = sort("bare") else { panic!("a dataset") };
         assert_eq!(bare.source(), DataSource::Folders { images: at("bare"), labels: None });
         let Ok(Chosen::Dataset(listed)) = sort("listed") else { panic!("a dataset") };

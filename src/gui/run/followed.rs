@@ -14,7 +14,7 @@ const NOTICES: usize = 3;
 
 /// What a run's buttons ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     /// Go on with an interrupted run.
     Resume,
     /// Set up another run with its settings.
@@ -42,9 +42,9 @@ pub(super) fn word(job: &FollowedJob, palette: Palette) -> (&'static str, eframe
 }
 
 /// Name, device and buttons.
-pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> Option<Wish> {
+pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> Option<Request> {
     let palette = Palette::of(ui);
-    let mut wish = None;
+    let mut request = None;
     ui.horizontal(|ui| {
         ui.label(RichText::new(run.name()).heading().strong());
         let (word, colour) = word(&run.job, palette);
@@ -58,7 +58,7 @@ pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> O
                     run.job.stop();
                 }
             } else {
-                wish = after_buttons(ui, run, another_at_work);
+                request = after_buttons(ui, run, another_at_work);
             }
         });
     });
@@ -70,7 +70,7 @@ pub(super) fn header(ui: &mut Ui, run: &mut OpenRun, another_at_work: bool) -> O
     parts.extend(last_saved(run.state()));
     let line = card::quiet(ui, parts.join("   ")).small();
     card::one_line(ui, line).on_hover_text(parts.join("\n"));
-    wish
+    request
 }
 
 /// `last saved: Pre-train simtrot_w at step 200`.
@@ -102,28 +102,28 @@ fn transport(ui: &mut Ui, job: &mut FollowedJob) {
     });
 }
 
-fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Wish> {
-    let mut wish = None;
+fn after_buttons(ui: &mut Ui, run: &OpenRun, another_at_work: bool) -> Option<Request> {
+    let mut request = None;
     if let Some(report) = &run.report
         && ui.button("Open report").on_hover_text("The run as one page, in your browser").clicked()
     {
         ui.ctx().open_url(OpenUrl::new_tab(file_url(report)));
     }
     if ui.button("Settings as new run").on_hover_text("Sets up another run with the settings of this one").clicked() {
-        wish = Some(Wish::Another);
+        request = Some(Request::Another);
     }
     if run.state().outcome != Some(Outcome::Completed) {
         let hint = if another_at_work {
-            "One piece of work at a time: another run or a study is at work"
+            "One piece of work at a time: another run or an experiment is at work"
         } else {
             "Goes on from the last checkpoint"
         };
         let button = ui.add_enabled(!another_at_work, Button::new("Resume run"));
         if button.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
-            wish = Some(Wish::Resume);
+            request = Some(Request::Resume);
         }
     }
-    wish
+    request
 }
 
 /// A file as a browser takes it.

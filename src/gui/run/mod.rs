@@ -14,13 +14,13 @@ mod draft;
 mod estimate;
 mod fetch;
 mod followed;
-mod recipe;
 mod results;
 mod series;
 mod settings;
 mod setup;
 mod stages;
 mod start;
+mod template;
 #[cfg(test)]
 mod tests;
 mod welcome;
@@ -30,14 +30,14 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, Panel, ScrollArea, Ui};
 
-use super::{Desk, OpenRun};
+use super::{OpenRun, Workspace};
 use crate::config::{DataSource, RunConfig};
 use crate::protocol::RunFolder;
 use curves::Curves;
 use fetch::{Chosen, Fetch};
-use recipe::Recipe;
 use results::ResultsCache;
 use setup::Setup;
+use template::Template;
 use welcome::First;
 
 pub(in crate::gui) use fetch::{known, source_of};
@@ -55,7 +55,7 @@ const TWO_COLUMNS: f32 = 880.0;
 enum View {
     /// The check of the dataset.
     Cases,
-    /// The run that the desk shows.
+    /// The run that the workspace shows.
     #[default]
     Run,
 }
@@ -77,100 +77,100 @@ pub struct RunPanel {
 
 impl RunPanel {
     /// Takes in what was worked out beside the window; also while another panel is shown.
-    pub fn tend(&mut self, ctx: &egui::Context, desk: &mut Desk) {
+    pub fn tend(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
         for chosen in self.fetch.poll() {
-            self.take(ctx, chosen, desk);
+            self.take(ctx, chosen, workspace);
         }
         if let Some(setup) = &mut self.setup {
-            setup.poll(ctx, desk);
-            if setup.has_started() && desk.at_work().is_some() {
+            setup.poll(ctx, workspace);
+            if setup.has_started() && workspace.at_work().is_some() {
                 self.view = View::Run;
             }
         }
-        if desk.runs.len() > self.known_runs {
+        if workspace.runs.len() > self.known_runs {
             self.view = View::Run;
         }
-        self.known_runs = desk.runs.len();
+        self.known_runs = workspace.runs.len();
     }
 
     /// Draws the panel.
-    pub fn show(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
         drop_hint(ui);
         if let Some(chosen) = self.fetch.show(&ctx) {
-            self.take(&ctx, chosen, desk);
+            self.take(&ctx, chosen, workspace);
         }
-        if self.setup.is_none() && desk.runs.is_empty() {
-            match welcome::show(ui, &desk.settings) {
-                Some(First::Demo) => self.open_dataset(&ctx, DataSource::Demo, Recipe::Demo, desk),
+        if self.setup.is_none() && workspace.runs.is_empty() {
+            match welcome::show(ui, &workspace.settings) {
+                Some(First::Demo) => self.open_dataset(&ctx, DataSource::Demo, Template::Demo, workspace),
                 Some(First::Ask(ask)) => self.fetch.ask(&ctx, ask),
                 Some(First::Dataset(place)) => self.fetch.dataset(&ctx, &place),
-                Some(First::Run(place)) => desk.open_run(&ctx, &place),
+                Some(First::Run(place)) => workspace.open_run(&ctx, &place),
                 None => {}
             }
             return;
         }
-        self.bar(ui, desk);
+        self.bar(ui, workspace);
         if let Some(setup) = self.setup.as_mut().filter(|_| !self.setup_hidden) {
             let frame = egui::Frame::new().inner_margin(egui::Margin { right: 8, ..egui::Margin::ZERO });
             let panel = Panel::left("setup").exact_size(SETUP_WIDTH).resizable(false).show_separator_line(false).frame(frame);
-            let wish = panel.show(ui, |ui| setup.show(ui, desk)).inner;
-            if let Some(wish) = wish {
-                self.grant(&ctx, wish, desk);
+            let request = panel.show(ui, |ui| setup.show(ui, workspace)).inner;
+            if let Some(request) = request {
+                self.grant(&ctx, request, workspace);
             }
         }
-        egui::CentralPanel::no_frame().show(ui, |ui| self.right(ui, desk));
+        egui::CentralPanel::no_frame().show(ui, |ui| self.right(ui, workspace));
     }
 
     /// Takes files that were dropped on the window.
-    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], _desk: &mut Desk) {
+    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], _desk: &mut Workspace) {
         self.fetch.dropped(ctx, paths);
     }
 
-    fn grant(&mut self, ctx: &egui::Context, wish: setup::Wish, desk: &mut Desk) {
-        match wish {
-            setup::Wish::Ask(ask) => self.fetch.ask(ctx, ask),
-            setup::Wish::Recent(place) => self.fetch.dataset(ctx, &place),
-            setup::Wish::Demo => self.open_dataset(ctx, DataSource::Demo, Recipe::Demo, desk),
-            setup::Wish::Cases => self.view = View::Cases,
+    fn grant(&mut self, ctx: &egui::Context, request: setup::Request, workspace: &mut Workspace) {
+        match request {
+            setup::Request::Ask(ask) => self.fetch.ask(ctx, ask),
+            setup::Request::Recent(place) => self.fetch.dataset(ctx, &place),
+            setup::Request::Demo => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
+            setup::Request::Cases => self.view = View::Cases,
         }
     }
 
-    fn take(&mut self, ctx: &egui::Context, chosen: Chosen, desk: &mut Desk) {
+    fn take(&mut self, ctx: &egui::Context, chosen: Chosen, workspace: &mut Workspace) {
         match chosen {
-            Chosen::Study(path) => return desk.open_study(path),
-            Chosen::Wrong(message) => return desk.trouble(message),
+            Chosen::Experiment(path) => return workspace.open_experiment(path),
+            Chosen::Wrong(message) => return workspace.trouble(message),
             _ => {}
         }
-        // What was dropped on the panel of studies and is none is shown where it belongs.
-        if desk.settings.panel == super::Panel::Study {
-            desk.settings.panel = super::Panel::Run;
+        // What was dropped on the panel of experiments and is none is shown where it belongs.
+        if workspace.settings.panel == super::Panel::Experiment {
+            workspace.settings.panel = super::Panel::Run;
         }
         match chosen {
-            Chosen::Study(_) | Chosen::Wrong(_) | Chosen::Images(_) => {}
+            Chosen::Experiment(_) | Chosen::Wrong(_) | Chosen::Images(_) => {}
             Chosen::Dataset(at) => {
-                desk.settings.remember_dataset(&at.place);
-                self.open_dataset(ctx, at.source(), Recipe::Defaults, desk);
+                workspace.settings.remember_dataset(&at.place);
+                self.open_dataset(ctx, at.source(), Template::Defaults, workspace);
             }
             Chosen::Run(folder) => {
                 self.view = View::Run;
-                desk.open_run(ctx, &folder);
+                workspace.open_run(ctx, &folder);
             }
             Chosen::Config(path, missing) => match &mut self.setup {
                 Some(setup) => {
                     if let Some(missing) = &missing {
                         let name = setup.data.name();
-                        desk.trouble(format!("{}: its settings are taken, and {name} stays open: {missing}", path.display()));
+                        workspace.trouble(format!("{}: its settings are taken, and {name} stays open: {missing}", path.display()));
                     }
-                    setup.restart(ctx, Recipe::File(path), missing.is_some(), desk);
+                    setup.restart(ctx, Template::File(path), missing.is_some(), workspace);
                 }
-                None => self.set_up(ctx, Recipe::File(path), None, desk),
+                None => self.set_up(ctx, Template::File(path), None, workspace),
             },
             Chosen::Parent(folder) => {
                 if let Some(setup) = &mut self.setup {
                     setup.draft.parent.clone_from(&folder);
                 }
-                desk.settings.runs_folder = Some(folder);
+                workspace.settings.runs_folder = Some(folder);
             }
             Chosen::Checkpoint(folder) => {
                 if let Some(setup) = &mut self.setup {
@@ -180,38 +180,38 @@ impl RunPanel {
         }
     }
 
-    /// Opens a dataset, on the settings that are there or else on `recipe`.
-    fn open_dataset(&mut self, ctx: &egui::Context, source: DataSource, recipe: Recipe, desk: &mut Desk) {
+    /// Opens a dataset, on the settings that are there or else on `template`.
+    fn open_dataset(&mut self, ctx: &egui::Context, source: DataSource, template: Template, workspace: &mut Workspace) {
         match &mut self.setup {
             // Settings made for the demo are for the demo alone.
-            Some(setup) if recipe != Recipe::Demo && !setup.draft.recipe().is_demo() => setup.open(ctx, source),
-            _ => self.set_up(ctx, recipe, Some(source), desk),
+            Some(setup) if template != Template::Demo && !setup.draft.template().is_demo() => setup.open(ctx, source),
+            _ => self.set_up(ctx, template, Some(source), workspace),
         }
         self.setup_hidden = false;
         self.view = View::Cases;
     }
 
-    fn set_up(&mut self, ctx: &egui::Context, recipe: Recipe, source: Option<DataSource>, desk: &mut Desk) {
-        match draft::Draft::new(recipe, source) {
+    fn set_up(&mut self, ctx: &egui::Context, template: Template, source: Option<DataSource>, workspace: &mut Workspace) {
+        match draft::Draft::new(template, source) {
             Ok(mut draft) => {
-                if let Some(folder) = &desk.settings.runs_folder {
+                if let Some(folder) = &workspace.settings.runs_folder {
                     draft.parent.clone_from(folder);
                 }
                 self.setup = Some(Setup::new(ctx, draft));
                 (self.setup_hidden, self.view) = (false, View::Cases);
             }
-            Err(error) => desk.trouble(error.to_string()),
+            Err(error) => workspace.trouble(error.to_string()),
         }
     }
 
     /// Shows or hides what the next run is set up with; at first the settings of the run that is shown, or else the demo's.
-    fn toggle_setup(&mut self, ctx: &egui::Context, desk: &mut Desk) {
+    fn toggle_setup(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
         if self.setup.is_some() {
             self.setup_hidden = !self.setup_hidden;
-        } else if let Some(run) = desk.shown() {
+        } else if let Some(run) = workspace.shown() {
             self.set_up_like(ctx, &run.config, &run.folder);
         } else {
-            self.open_dataset(ctx, DataSource::Demo, Recipe::Demo, desk);
+            self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace);
         }
     }
 
@@ -222,14 +222,14 @@ impl RunPanel {
         self.setup_hidden = false;
     }
 
-    fn right(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn right(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         match (self.view, &mut self.setup) {
             (View::Cases, Some(setup)) => setup.show_cases(ui),
-            _ if desk.shown().is_some() => {
+            _ if workspace.shown().is_some() => {
                 ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
                     // The bar floats: beside the cards, not over their edges.
                     ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
-                    self.run(ui, desk);
+                    self.run(ui, workspace);
                 });
             }
             (_, Some(setup)) => setup.show_cases(ui),
@@ -237,17 +237,17 @@ impl RunPanel {
         }
     }
 
-    fn run(&mut self, ui: &mut Ui, desk: &mut Desk) {
+    fn run(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
-        let busy = desk.is_at_work();
-        let Some(run) = desk.shown_mut() else { return };
-        let wish = card::card(ui, |ui| followed::header(ui, run, busy));
+        let busy = workspace.is_at_work();
+        let Some(run) = workspace.shown_mut() else { return };
+        let request = card::card(ui, |ui| followed::header(ui, run, busy));
         ui.add_space(6.0);
-        let Some(run) = desk.shown() else { return };
+        let Some(run) = workspace.shown() else { return };
         followed::failure(ui, run.state());
-        let mut panel = desk.settings.panel;
+        let mut panel = workspace.settings.panel;
         let results = self.results.of(&ctx, run).cloned();
-        let others = self.others(ui, run, desk);
+        let others = self.others(ui, run, workspace);
         let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
         let compares = runs.len() > 1;
         let first = |ui: &mut Ui, cache: &mut ResultsCache| {
@@ -292,20 +292,20 @@ impl RunPanel {
             ui.add_space(6.0);
         }
         let (folder, config) = (run.folder.clone(), run.config.clone());
-        desk.settings.panel = panel;
-        match wish {
+        workspace.settings.panel = panel;
+        match request {
             None => {}
-            Some(followed::Wish::Another) => self.set_up_like(&ctx, &config, &folder),
-            Some(followed::Wish::Resume) => {
-                let state = desk.shown().map(|run| run.state().clone()).unwrap_or_default();
-                start::resume(&folder, &config, state, desk);
+            Some(followed::Request::Another) => self.set_up_like(&ctx, &config, &folder),
+            Some(followed::Request::Resume) => {
+                let state = workspace.shown().map(|run| run.state().clone()).unwrap_or_default();
+                start::resume(&folder, &config, state, workspace);
             }
         }
     }
 
     /// The other runs that are drawn over this one; ticks choose them.
-    fn others<'a>(&mut self, ui: &mut Ui, run: &OpenRun, desk: &'a Desk) -> Vec<&'a OpenRun> {
-        let others: Vec<&OpenRun> = desk.runs.iter().filter(|other| other.folder != run.folder).collect();
+    fn others<'a>(&mut self, ui: &mut Ui, run: &OpenRun, workspace: &'a Workspace) -> Vec<&'a OpenRun> {
+        let others: Vec<&OpenRun> = workspace.runs.iter().filter(|other| other.folder != run.folder).collect();
         if others.is_empty() {
             return others;
         }

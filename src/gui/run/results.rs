@@ -31,7 +31,7 @@ pub(super) struct ScoreLine {
     /// Test cases.
     pub(super) cases: String,
     /// Labels that only truth or only the prediction has.
-    pub(super) one_sided: String,
+    pub(super) missing_in_one: String,
 }
 
 /// A verdict on one arm.
@@ -81,7 +81,7 @@ impl Results {
             by_label: labels.iter().map(|label| or_nothing(arm.means.dice.get(*label).copied(), share)).collect(),
             hd95: hd95(arm, unit),
             cases: arm.means.cases.to_string(),
-            one_sided: arm.means.one_sided.to_string(),
+            missing_in_one: arm.means.missing_in_one.to_string(),
         });
         let place = Place::shared(state);
         let judged = state.stages_of(StageKind::Pretrain).filter_map(|stage| {
@@ -127,7 +127,7 @@ impl Results {
                     arm_name(ui, &line.arm, line.colour);
                     let dice = RichText::new(&line.dice).monospace();
                     ui.label(if self.best.as_ref() == Some(&line.arm) { dice.strong() } else { dice });
-                    for cell in line.by_label.iter().chain([&line.hd95, &line.cases, &line.one_sided]) {
+                    for cell in line.by_label.iter().chain([&line.hd95, &line.cases, &line.missing_in_one]) {
                         ui.label(RichText::new(cell).monospace());
                     }
                     ui.end_row();

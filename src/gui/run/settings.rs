@@ -6,11 +6,11 @@ use super::advanced;
 use super::card::{self, form, row};
 use super::draft::{Draft, Part, Work};
 use super::fetch::Ask;
-use super::recipe::{Recipe, Size};
+use super::template::{Size, Template};
 use crate::config::{ModelConfig, Preset, PretextTask, Rotate};
 use crate::device::DeviceChoice;
 use crate::gui::Palette;
-use crate::worker::OfferedDevice;
+use crate::worker::AvailableDevice;
 
 /// Settings that are folded away.
 const FOLDED: [&str; 7] =
@@ -22,11 +22,11 @@ const WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=50.0;
 
 /// What the form asks the panel to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     /// Open a dialog.
     Ask(Ask),
     /// Begin anew with other settings.
-    Restart(Recipe),
+    Restart(Template),
     /// Compute elsewhere.
     Device(DeviceChoice),
 }
@@ -40,12 +40,12 @@ pub(super) struct SettingsForm {
 
 impl SettingsForm {
     /// Shows the settings, and returns what else is wished for.
-    pub(super) fn show(&mut self, ui: &mut Ui, draft: &mut Draft, devices: &[OfferedDevice], device: &DeviceChoice) -> Option<Wish> {
-        let mut wish = None;
+    pub(super) fn show(&mut self, ui: &mut Ui, draft: &mut Draft, devices: &[AvailableDevice], device: &DeviceChoice) -> Option<Request> {
+        let mut request = None;
         card::title(ui, "Settings");
         form(ui, "essentials", |ui| {
-            wish = begin_with(ui, draft).or(wish.take());
-            work(ui, draft, &mut wish);
+            request = begin_with(ui, draft).or(request.take());
+            work(ui, draft, &mut request);
             network(ui, draft);
             if draft.work != Work::Finetune {
                 pretext(ui, draft);
@@ -53,7 +53,7 @@ impl SettingsForm {
             lengths(ui, draft);
             row(ui, "Device", "Where the run is computed", |ui| {
                 if let Some(choice) = device_list(ui, devices, device) {
-                    wish = Some(Wish::Device(choice));
+                    request = Some(Request::Device(choice));
                 }
             });
         });
@@ -70,7 +70,7 @@ impl SettingsForm {
             });
             self.any(ui, draft);
         });
-        wish
+        request
     }
 
     /// Whatever has no control of its own.
@@ -104,26 +104,26 @@ pub(super) fn wrong(ui: &mut Ui, draft: &Draft, key: &str) {
     }
 }
 
-fn begin_with(ui: &mut Ui, draft: &Draft) -> Option<Wish> {
-    let mut wish = None;
+fn begin_with(ui: &mut Ui, draft: &Draft) -> Option<Request> {
+    let mut request = None;
     row(ui, "Start from", "A set of settings to begin with; what you change afterwards departs from it", |ui| {
-        ComboBox::from_id_salt("recipe").width(BOX).truncate().selected_text(draft.recipe().title()).show_ui(ui, |ui| {
-            for recipe in Recipe::SHIPPED {
-                let chosen = *draft.recipe() == recipe;
-                if ui.selectable_label(chosen, recipe.title()).on_hover_text(recipe.purpose()).clicked() {
-                    wish = Some(Wish::Restart(recipe));
+        ComboBox::from_id_salt("template").width(BOX).truncate().selected_text(draft.template().title()).show_ui(ui, |ui| {
+            for template in Template::SHIPPED {
+                let chosen = *draft.template() == template;
+                if ui.selectable_label(chosen, template.title()).on_hover_text(template.purpose()).clicked() {
+                    request = Some(Request::Restart(template));
                 }
             }
             ui.separator();
             if ui.selectable_label(false, "From a file ...").on_hover_text("Settings in RON, such as config.ron of a run").clicked() {
-                wish = Some(Wish::Ask(Ask::Config));
+                request = Some(Request::Ask(Ask::Config));
             }
         });
     });
-    wish
+    request
 }
 
-fn work(ui: &mut Ui, draft: &mut Draft, wish: &mut Option<Wish>) {
+fn work(ui: &mut Ui, draft: &mut Draft, request: &mut Option<Request>) {
     row(ui, "Jobs", "What is done with these settings", |ui| {
         ui.horizontal(|ui| {
             for (work, word, hint) in [
@@ -157,7 +157,7 @@ fn work(ui: &mut Ui, draft: &mut Draft, wish: &mut Option<Wish>) {
         row(ui, "Encoder from", "The pre-trained checkpoint whose encoder fine-tuning starts from", |ui| {
             ui.horizontal(|ui| {
                 if ui.button("Choose ...").on_hover_text("A run's folder, or a checkpoint in it").clicked() {
-                    *wish = Some(Wish::Ask(Ask::Checkpoint));
+                    *request = Some(Request::Ask(Ask::Checkpoint));
                 }
                 let chosen = draft.from.as_ref().map(|from| from.display().to_string());
                 match chosen {
@@ -259,9 +259,10 @@ fn lengths(ui: &mut Ui, draft: &mut Draft) {
     }
 }
 
-pub(in crate::gui) fn device_list(ui: &mut Ui, devices: &[OfferedDevice], device: &DeviceChoice) -> Option<DeviceChoice> {
+pub(in crate::gui) fn device_list(ui: &mut Ui, devices: &[AvailableDevice], device: &DeviceChoice) -> Option<DeviceChoice> {
     let mut chosen = None;
-    let name = |offered: &OfferedDevice| if offered.software { format!("{}: software, slow", offered.name) } else { offered.name.clone() };
+    let name =
+        |offered: &AvailableDevice| if offered.software { format!("{}: software, slow", offered.name) } else { offered.name.clone() };
     let current = devices.iter().find(|offered| offered.choice == *device).map_or_else(|| device.to_string(), name);
     let list = ComboBox::from_id_salt("device").width(BOX).truncate().selected_text(current.as_str());
     let list = list.show_ui(ui, |ui| {
@@ -278,8 +279,8 @@ pub(in crate::gui) fn device_list(ui: &mut Ui, devices: &[OfferedDevice], device
 }
 
 /// Name and folder of the run. Returns whether another folder is wished for.
-pub(super) fn place(ui: &mut Ui, draft: &mut Draft) -> Option<Wish> {
-    let mut wish = None;
+pub(super) fn place(ui: &mut Ui, draft: &mut Draft) -> Option<Request> {
+    let mut request = None;
     form(ui, "place", |ui| {
         row(ui, "Name", "Names the run and its folder: letters, digits, '-', '_' or '.'", |ui| {
             let mut name = draft.config().name.clone();
@@ -291,12 +292,12 @@ pub(super) fn place(ui: &mut Ui, draft: &mut Draft) -> Option<Wish> {
         row(ui, "Kept in", "The folder in which the run's own folder is made", |ui| {
             ui.horizontal(|ui| {
                 if ui.add(Button::new("Change ...").small()).on_hover_text("Choose another folder").clicked() {
-                    wish = Some(Wish::Ask(Ask::Parent));
+                    request = Some(Request::Ask(Ask::Parent));
                 }
                 let parent = draft.parent.display().to_string();
                 card::one_line(ui, RichText::new(parent.as_str()).small()).on_hover_text(parent.as_str());
             });
         });
     });
-    wish
+    request
 }

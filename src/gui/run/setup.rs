@@ -9,12 +9,12 @@ use super::dataset::{OpenData, headline};
 use super::draft::Draft;
 use super::estimate::Estimate;
 use super::fetch::Ask;
-use super::recipe::Recipe;
 use super::settings::{self, SettingsForm};
 use super::start::Starting;
+use super::template::Template;
 use crate::config::DataSource;
-use crate::gui::{Background, Desk, Palette};
-use crate::worker::{OfferedDevice, offered_devices};
+use crate::gui::{Background, Palette, Workspace};
+use crate::worker::{AvailableDevice, available_devices};
 
 /// A run that is being set up.
 pub(super) struct Setup {
@@ -22,7 +22,7 @@ pub(super) struct Setup {
     pub(super) draft: Draft,
     pub(super) data: OpenData,
     pub(super) estimate: Estimate,
-    pub(super) devices: Background<(Vec<OfferedDevice>, Option<String>)>,
+    pub(super) devices: Background<(Vec<AvailableDevice>, Option<String>)>,
     form: SettingsForm,
     pub(super) starting: Starting,
     started: bool,
@@ -30,7 +30,7 @@ pub(super) struct Setup {
 
 /// What the left side asks the panel to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     /// Open a dialog.
     Ask(Ask),
     /// Open a dataset of the recent list.
@@ -45,7 +45,7 @@ impl Setup {
     /// Settings on their dataset, which is checked at once.
     pub(super) fn new(ctx: &egui::Context, draft: Draft) -> Self {
         let data = OpenData::open(ctx, draft.config().data.source.clone());
-        let devices = Background::start(ctx, offered_devices);
+        let devices = Background::start(ctx, available_devices);
         Self::with(draft, data, Estimate::default(), devices)
     }
 
@@ -54,7 +54,7 @@ impl Setup {
         draft: Draft,
         data: OpenData,
         estimate: Estimate,
-        devices: Background<(Vec<OfferedDevice>, Option<String>)>,
+        devices: Background<(Vec<AvailableDevice>, Option<String>)>,
     ) -> Self {
         Self { draft, data, estimate, devices, form: SettingsForm::default(), starting: Starting::No, started: false }
     }
@@ -66,9 +66,9 @@ impl Setup {
     }
 
     /// Begins anew with other settings; `keep_data`: on the same dataset, whatever they name.
-    pub(super) fn restart(&mut self, ctx: &egui::Context, recipe: Recipe, keep_data: bool, desk: &mut Desk) {
-        if let Err(error) = self.draft.restart(recipe, keep_data) {
-            desk.trouble(error.to_string());
+    pub(super) fn restart(&mut self, ctx: &egui::Context, template: Template, keep_data: bool, workspace: &mut Workspace) {
+        if let Err(error) = self.draft.restart(template, keep_data) {
+            workspace.trouble(error.to_string());
         } else if self.data.source() != &self.draft.config().data.source {
             self.data = OpenData::open(ctx, self.draft.config().data.source.clone());
         } else if let Some(report) = self.data.report() {
@@ -82,30 +82,30 @@ impl Setup {
     }
 
     /// Takes in what was worked out beside the window.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, desk: &mut Desk) {
+    pub(super) fn poll(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
         self.devices.poll();
         if self.data.poll()
             && let Some(report) = self.data.report()
         {
             self.draft.learn(report);
         }
-        self.estimate.poll(ctx, &self.draft, &desk.device);
+        self.estimate.poll(ctx, &self.draft, &workspace.device);
         let waiting = self.starting.is_under_way();
-        self.starting.poll(ctx, &mut self.draft, desk);
+        self.starting.poll(ctx, &mut self.draft, workspace);
         self.started |= waiting && !self.starting.is_under_way();
     }
 
     /// The left side.
-    pub(super) fn show(&mut self, ui: &mut Ui, desk: &mut Desk) -> Option<Wish> {
-        let mut wish = None;
+    pub(super) fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) -> Option<Request> {
+        let mut request = None;
         let frame = Frame::new().inner_margin(Margin { top: 6, ..Margin::ZERO });
-        Panel::bottom("start").show_separator_line(false).frame(frame).show(ui, |ui| self.start(ui, desk));
+        Panel::bottom("start").show_separator_line(false).frame(frame).show(ui, |ui| self.start(ui, workspace));
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-            wish = card::card(ui, |ui| self.dataset(ui, desk));
+            request = card::card(ui, |ui| self.dataset(ui, workspace));
             ui.add_space(6.0);
             let devices = self.devices.get().map_or(&[][..], |(devices, _)| devices.as_slice());
             let asked = card::card(ui, |ui| {
-                let asked = self.form.show(ui, &mut self.draft, devices, &desk.device);
+                let asked = self.form.show(ui, &mut self.draft, devices, &workspace.device);
                 asked.or(settings::place(ui, &mut self.draft))
             });
             if let Some((_, Some(trouble))) = self.devices.get() {
@@ -113,25 +113,25 @@ impl Setup {
             }
             match asked {
                 None => {}
-                Some(settings::Wish::Ask(ask)) => wish = Some(Wish::Ask(ask)),
-                Some(settings::Wish::Restart(recipe)) => self.restart(ui.ctx(), recipe, false, desk),
-                Some(settings::Wish::Device(device)) => desk.device = device,
+                Some(settings::Request::Ask(ask)) => request = Some(Request::Ask(ask)),
+                Some(settings::Request::Restart(template)) => self.restart(ui.ctx(), template, false, workspace),
+                Some(settings::Request::Device(device)) => workspace.device = device,
             }
             ui.add_space(6.0);
-            card::card(ui, |ui| self.estimate.show(ui, &mut self.draft, &desk.device));
+            card::card(ui, |ui| self.estimate.show(ui, &mut self.draft, &workspace.device));
         });
-        wish
+        request
     }
 
-    fn dataset(&mut self, ui: &mut Ui, desk: &Desk) -> Option<Wish> {
-        let mut wish = None;
+    fn dataset(&mut self, ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
+        let mut request = None;
         ui.horizontal(|ui| {
             card::title(ui, "Data");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let menu = ui.menu_button("Open ...", |ui| wish = open_menu(ui, desk));
+                let menu = ui.menu_button("Open ...", |ui| request = open_menu(ui, workspace));
                 menu.response.on_hover_text("Another dataset");
                 if self.data.report().is_some() && ui.button("Cases").on_hover_text("Shows the check of every case").clicked() {
-                    wish = Some(Wish::Cases);
+                    request = Some(Request::Cases);
                 }
             });
         });
@@ -159,13 +159,13 @@ impl Setup {
                 }
             }
         }
-        wish
+        request
     }
 
     /// Why the run cannot be started.
-    fn hindrance(&self, desk: &Desk) -> Option<String> {
-        if desk.is_at_work() {
-            return Some("A run or study is at work: stop it, or wait until it is done".to_owned());
+    fn hindrance(&self, workspace: &Workspace) -> Option<String> {
+        if workspace.is_at_work() {
+            return Some("A run or experiment is at work: stop it, or wait until it is done".to_owned());
         }
         if let Some(failure) = self.data.failure() {
             return Some(failure.to_owned());
@@ -182,8 +182,8 @@ impl Setup {
         self.draft.problems().first().map(|problem| format!("{} {}", problem.key, problem.message))
     }
 
-    fn start(&mut self, ui: &mut Ui, desk: &Desk) {
-        let reason = self.hindrance(desk);
+    fn start(&mut self, ui: &mut Ui, workspace: &Workspace) {
+        let reason = self.hindrance(workspace);
         let free = reason.is_none() && !self.starting.is_under_way();
         let visuals = ui.visuals();
         let (fill, ink) = (visuals.selection.bg_fill, visuals.selection.stroke.color);
@@ -224,28 +224,28 @@ impl Setup {
     }
 }
 
-fn open_menu(ui: &mut Ui, desk: &Desk) -> Option<Wish> {
-    let mut wish = None;
+fn open_menu(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
+    let mut request = None;
     for (text, ask) in [
         ("A dataset's folder ...", Ask::DatasetFolder),
         ("A dataset.json ...", Ask::DatasetList),
         ("Images and labels in two folders ...", Ask::TwoFolders),
     ] {
         if ui.button(text).clicked() {
-            wish = Some(Wish::Ask(ask));
+            request = Some(Request::Ask(ask));
         }
     }
     if ui.button("The embedded demo").clicked() {
-        wish = Some(Wish::Demo);
+        request = Some(Request::Demo);
     }
-    if !desk.settings.recent_datasets.is_empty() {
+    if !workspace.settings.recent_datasets.is_empty() {
         ui.separator();
     }
-    for place in &desk.settings.recent_datasets {
+    for place in &workspace.settings.recent_datasets {
         let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
         if ui.button(name.as_ref()).on_hover_text(place.display().to_string()).clicked() {
-            wish = Some(Wish::Recent(place.clone()));
+            request = Some(Request::Recent(place.clone()));
         }
     }
-    wish
+    request
 }

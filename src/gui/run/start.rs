@@ -6,7 +6,7 @@ use super::card;
 use super::draft::Draft;
 use super::stages::standing;
 use crate::config::RunConfig;
-use crate::gui::{Background, Desk, Palette};
+use crate::gui::{Background, Palette, Workspace};
 use crate::protocol::{Content, RunFolder, RunState, StageKind};
 use crate::worker::{Job, Start, Training};
 
@@ -73,24 +73,24 @@ impl Starting {
     }
 
     /// Takes in what was found; asks, or starts.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, draft: &mut Draft, desk: &mut Desk) {
+    pub(super) fn poll(&mut self, ctx: &egui::Context, draft: &mut Draft, workspace: &mut Workspace) {
         if let Self::Looking(work) = self
             && work.poll()
         {
             let Self::Looking(work) = std::mem::take(self) else { return };
             let found = work.take();
             match found.as_ref().map(|found| &found.content) {
-                Some(Ok(Content::Nothing | Content::Run { saved: false })) => launch(draft, Start::Fresh, RunState::default(), desk),
+                Some(Ok(Content::Nothing | Content::Run { saved: false })) => launch(draft, Start::Fresh, RunState::default(), workspace),
                 Some(Ok(Content::Run { saved: true })) => *self = Self::Asking(found.expect("it was just looked at"), false),
                 Some(Ok(Content::Foreign)) => {
                     let folder = draft.folder();
-                    desk.trouble(format!(
+                    workspace.trouble(format!(
                         "{} holds files that are no run of simtrot, and they are left alone: choose another name or folder",
                         folder.root().display()
                     ));
                 }
-                Some(Err(message)) => desk.trouble(message.clone()),
-                None => desk.trouble("the run's folder could not be looked at: an internal error; try again"),
+                Some(Err(message)) => workspace.trouble(message.clone()),
+                None => workspace.trouble("the run's folder could not be looked at: an internal error; try again"),
             }
         }
         if let Self::Asking(found, deleting) = self {
@@ -99,7 +99,7 @@ impl Starting {
                 Some(Decision::Leave) => *self = Self::No,
                 Some(Decision::Replace) => {
                     *self = Self::No;
-                    launch(draft, Start::Overwrite, RunState::default(), desk);
+                    launch(draft, Start::Overwrite, RunState::default(), workspace);
                 }
                 Some(Decision::Rename(name)) => {
                     draft.set("name", name);
@@ -108,7 +108,7 @@ impl Starting {
                 Some(Decision::Resume) => {
                     let Self::Asking(found, _) = std::mem::take(self) else { return };
                     if let Some((config, state)) = found.earlier {
-                        resume(&draft.folder(), &config, state, desk);
+                        resume(&draft.folder(), &config, state, workspace);
                     }
                 }
             }
@@ -116,15 +116,15 @@ impl Starting {
     }
 }
 
-fn launch(draft: &Draft, start: Start, known: RunState, desk: &mut Desk) {
+fn launch(draft: &Draft, start: Start, known: RunState, workspace: &mut Workspace) {
     match draft.job(start) {
-        Ok((job, folder, config)) => desk.start(job, folder, config, known),
-        Err(error) => desk.trouble(error.to_string()),
+        Ok((job, folder, config)) => workspace.start(job, folder, config, known),
+        Err(error) => workspace.trouble(error.to_string()),
     }
 }
 
 /// Goes on with a run that was interrupted, with its own settings.
-pub(super) fn resume(folder: &RunFolder, config: &RunConfig, state: RunState, desk: &mut Desk) {
+pub(super) fn resume(folder: &RunFolder, config: &RunConfig, state: RunState, workspace: &mut Workspace) {
     let training = Training { config: config.clone(), folder: folder.clone(), start: Start::Resume, max_steps: None };
     // The trainings of a comparison have names, one by itself has none.
     let alone = |kind| state.stage(kind, "").is_some();
@@ -137,7 +137,7 @@ pub(super) fn resume(folder: &RunFolder, config: &RunConfig, state: RunState, de
     } else {
         Job::Compare(training)
     };
-    desk.start(job, folder.clone(), config.clone(), state);
+    workspace.start(job, folder.clone(), config.clone(), state);
 }
 
 fn question(ctx: &egui::Context, found: &Found, deleting: &mut bool, draft: &Draft) -> Option<Decision> {

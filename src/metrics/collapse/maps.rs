@@ -143,7 +143,7 @@ mod tests {
     const DIM: usize = 16;
 
     /// Tokens that are a function of their place to the share `place`, of their volume and chance otherwise.
-    fn made_up(place: f32) -> Vec<f32> {
+    fn synthetic(place: f32) -> Vec<f32> {
         let draw = |purpose: &str, key: usize| {
             let mut draws = stream(5, purpose, key as u64, 0);
             // Unequal directions, so that there is a first and a second.
@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn maps(place: f32) -> TokenMaps {
-        TokenMaps::of(&made_up(place), TOKENS, DIM).unwrap()
+        TokenMaps::of(&synthetic(place), TOKENS, DIM).unwrap()
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn tokens_that_cannot_be_mapped_are_told_why() {
-        let mut values = made_up(0.5);
+        let mut values = synthetic(0.5);
         assert!(TokenMaps::of(&values[1..], TOKENS, DIM).unwrap_err().contains("incomplete"));
         values[7] = f32::NAN;
         assert!(TokenMaps::of(&values, TOKENS, DIM).unwrap_err().contains("finite"));

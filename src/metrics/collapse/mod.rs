@@ -1,12 +1,12 @@
 //! Representation collapse, measured: does a token tell what it sees, or only where it lies?
 //!
-//! The encoder's tokens of a fixed bank of held-out crops come in, numbers go out ([`Collapse`]), and a [`verdict`].
+//! The encoder's tokens of a fixed probe_set of held-out crops come in, numbers go out ([`Collapse`]), and a [`verdict`].
 //! Show the untrained encoder's numbers beside them, and those of a constant and a noise input.
 
-mod bank;
 mod maps;
 mod neighbours;
 mod probe;
+mod probe_set;
 mod ridge;
 mod spectrum;
 mod variance;
@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use bank::{LabelledBank, TokenBank};
 pub use maps::TokenMaps;
 pub use probe::{LabelProbe, label_probe};
+pub use probe_set::{LabelledBank, TokenBank};
 pub use verdict::{BOUND_LOCK, COLLAPSED_FROM, HEALTHY_BELOW, Judgement, THRESHOLDS, Verdict, verdict};
 
 /// The numbers. `None` where an input was not given, or where the number does not exist (0 divided by 0).
@@ -70,24 +70,24 @@ pub struct Collapse {
 
 /// `gap` alone: mean cosine of tokens of different volumes at the same position, minus that at other positions. None with a
 /// single volume or position, or where a token is not finite.
-pub fn gap(bank: &TokenBank) -> Option<f64> {
-    variance::gap(&finite(bank)?)
+pub fn gap(probe_set: &TokenBank) -> Option<f64> {
+    variance::gap(&finite(probe_set)?)
 }
 
 /// RankMe alone: the effective rank of all tokens. None where a token is not finite.
-pub fn rankme(bank: &TokenBank) -> Option<f64> {
-    spectrum::effective_rank(&spectrum::spectrum(&finite(bank)?))
+pub fn rankme(probe_set: &TokenBank) -> Option<f64> {
+    spectrum::effective_rank(&spectrum::spectrum(&finite(probe_set)?))
 }
 
-/// The bank with tokens of length 1, unless one is not finite.
-fn finite(bank: &TokenBank) -> Option<TokenBank> {
-    let whole = !bank.is_empty() && bank.tokens.iter().all(|x| x.is_finite());
-    whole.then(|| bank.normalised())
+/// The probe_set with tokens of length 1, unless one is not finite.
+fn finite(probe_set: &TokenBank) -> Option<TokenBank> {
+    let whole = !probe_set.is_empty() && probe_set.tokens.iter().all(|x| x.is_finite());
+    whole.then(|| probe_set.normalised())
 }
 
 /// The tokens of one encoder for the same crops, once as they are and once after they were turned.
 #[derive(Clone, Copy, Debug)]
-pub struct Banks<'a> {
+pub struct ProbeSets<'a> {
     /// As they are.
     pub original: &'a TokenBank,
     /// Each volume turned by an admissible element of its own, tokens not restored.
@@ -100,37 +100,37 @@ impl Collapse {
     /// All numbers but those of the label probe. All are `None` if a token is not finite.
     ///
     /// # Panics
-    /// If a bank does not hold as many numbers as it says, or the banks differ in shape.
-    pub fn measure(banks: Banks) -> Self {
-        let Banks { original, turned, reflected } = banks;
+    /// If a probe_set does not hold as many numbers as it says, or the probe_sets differ in shape.
+    pub fn measure(probe_sets: ProbeSets) -> Self {
+        let ProbeSets { original, turned, reflected } = probe_sets;
         let all = [Some(original), turned, reflected];
-        for bank in all.iter().flatten() {
-            assert_eq!(bank.tokens.len(), bank.len() * bank.dim, "a bank holds [volumes, crops, positions, dim]");
-            let shape = |bank: &TokenBank| (bank.volumes, bank.crops, bank.positions, bank.dim);
-            assert_eq!(shape(bank), shape(original), "the banks hold the same crops");
+        for probe_set in all.iter().flatten() {
+            assert_eq!(probe_set.tokens.len(), probe_set.len() * probe_set.dim, "a probe_set holds [volumes, crops, positions, dim]");
+            let shape = |probe_set: &TokenBank| (probe_set.volumes, probe_set.crops, probe_set.positions, probe_set.dim);
+            assert_eq!(shape(probe_set), shape(original), "the probe_sets hold the same crops");
         }
-        if all.iter().flatten().any(|bank| bank.is_empty() || bank.tokens.iter().any(|x| !x.is_finite())) {
+        if all.iter().flatten().any(|probe_set| probe_set.is_empty() || probe_set.tokens.iter().any(|x| !x.is_finite())) {
             return Self::default();
         }
-        let bank = &original.normalised();
+        let probe_set = &original.normalised();
         let reflected = reflected.map(TokenBank::normalised);
         let restored = reflected.as_ref().map(TokenBank::reversed);
-        let shares = variance::shares(bank);
-        let spectrum = spectrum::spectrum(bank);
-        let neighbours = neighbours::neighbours(bank);
+        let shares = variance::shares(probe_set);
+        let spectrum = spectrum::spectrum(probe_set);
+        let neighbours = neighbours::neighbours(probe_set);
         Self {
             eta2: shares.map(|shares| shares.position),
             eta2_turned: turned.and_then(|turned| variance::shares(&turned.normalised())).map(|shares| shares.position),
             volume_share: shares.map(|shares| shares.volume),
             remainder_share: shares.map(|shares| shares.remainder),
-            gap: variance::gap(bank),
-            index_lock: reflected.as_ref().and_then(|reflected| variance::lock(bank, reflected)),
-            anatomy_lock: restored.as_ref().and_then(|restored| variance::lock(bank, restored)),
+            gap: variance::gap(probe_set),
+            index_lock: reflected.as_ref().and_then(|reflected| variance::lock(probe_set, reflected)),
+            anatomy_lock: restored.as_ref().and_then(|restored| variance::lock(probe_set, restored)),
             rankme: spectrum::effective_rank(&spectrum),
-            residual_rankme: spectrum::residual_spectrum(bank).and_then(|residual| spectrum::effective_rank(&residual)),
-            position_probe_r2: probe::position_r2(bank),
-            content_probe_accuracy: probe::content_accuracy(bank),
-            alignment: restored.as_ref().and_then(|restored| variance::alignment(bank, restored)),
+            residual_rankme: spectrum::residual_spectrum(probe_set).and_then(|residual| spectrum::effective_rank(&residual)),
+            position_probe_r2: probe::position_r2(probe_set),
+            content_probe_accuracy: probe::content_accuracy(probe_set),
+            alignment: restored.as_ref().and_then(|restored| variance::alignment(probe_set, restored)),
             uniformity: neighbours.map(|neighbours| neighbours.uniformity),
             retrieval_wrong_volume: shares.and(neighbours).map(|neighbours| neighbours.wrong_volume),
             spectrum,

@@ -10,7 +10,7 @@ use super::TokenBank;
 /// Tokens compared with all others at a time: their cosines should stay in the second-level cache.
 const BLOCK: usize = 64;
 
-/// Uniformity and retrieval of a bank.
+/// Uniformity and retrieval of a probe_set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Neighbours {
     /// Log of the mean `exp(-2 |a - b|²)` over pairs (Wang and Isola, ICML 2020).
@@ -21,28 +21,29 @@ pub(super) struct Neighbours {
 }
 
 /// Of tokens of length 1; `None` with fewer than two.
-pub(super) fn neighbours(bank: &TokenBank) -> Option<Neighbours> {
-    let count = bank.len();
+pub(super) fn neighbours(probe_set: &TokenBank) -> Option<Neighbours> {
+    let count = probe_set.len();
     if count < 2 {
         return None;
     }
-    let (crop_len, volume_len) = (bank.grid(), bank.grid() * bank.crops);
-    let all = view(&bank.tokens, bank.dim);
-    let blocks: Vec<(f64, usize)> = bank
+    let (crop_len, volume_len) = (probe_set.grid(), probe_set.grid() * probe_set.crops);
+    let all = view(&probe_set.tokens, probe_set.dim);
+    let blocks: Vec<(f64, usize)> = probe_set
         .tokens
-        .par_chunks(BLOCK * bank.dim)
+        .par_chunks(BLOCK * probe_set.dim)
         .enumerate()
         .map(|(block, anchors)| {
-            let cosines = view(anchors, bank.dim).dot(&all.t());
+            let cosines = view(anchors, probe_set.dim).dot(&all.t());
             let anchors = cosines.outer_iter().enumerate().map(|(row, cosines)| {
                 let anchor = block * BLOCK + row;
                 let cosines = cosines.as_slice().expect("a product is contiguous");
                 // exp(-2 |a - b|²) = exp(4 cos - 4)
                 let potential = |cosines: &[f32]| cosines.iter().map(|cosine| f64::from((4.0 * cosine - 4.0).exp())).sum::<f64>();
-                let (volume, crop) = (bank.volume(anchor) * volume_len, anchor / crop_len * crop_len);
+                let (volume, crop) = (probe_set.volume(anchor) * volume_len, anchor / crop_len * crop_len);
                 let candidates = [0..volume, crop..anchor, anchor + 1..crop + crop_len, volume + volume_len..count];
                 let nearest = candidates.into_iter().fold((f32::NEG_INFINITY, anchor), |best, range| nearest(cosines, range, best)).1;
-                let wrong = bank.position(nearest) == bank.position(anchor) && bank.volume(nearest) != bank.volume(anchor);
+                let wrong =
+                    probe_set.position(nearest) == probe_set.position(anchor) && probe_set.volume(nearest) != probe_set.volume(anchor);
                 let (before, after) = (&cosines[..anchor], &cosines[anchor + 1..]);
                 (potential(before) + potential(after), usize::from(wrong))
             });
@@ -63,5 +64,5 @@ fn nearest(cosines: &[f32], range: Range<usize>, best: (f32, usize)) -> (f32, us
 }
 
 fn view(tokens: &[f32], dim: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((tokens.len() / dim, dim), tokens).expect("a bank holds whole tokens")
+    ArrayView2::from_shape((tokens.len() / dim, dim), tokens).expect("a probe_set holds whole tokens")
 }

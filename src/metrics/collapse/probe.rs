@@ -14,30 +14,32 @@ const PENALTY: f64 = 1e-3;
 const PENALTIES: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
 
 /// R² of the grid coordinates of tokens of the odd volumes, read by a probe fitted on the even ones.
-pub(super) fn position_r2(bank: &TokenBank) -> Option<f64> {
-    let [_, height, width] = bank.positions;
-    let coordinates = Array2::from_shape_fn((bank.len(), 3), |(token, axis)| {
-        let position = bank.position(token);
+pub(super) fn position_r2(probe_set: &TokenBank) -> Option<f64> {
+    let [_, height, width] = probe_set.positions;
+    let coordinates = Array2::from_shape_fn((probe_set.len(), 3), |(token, axis)| {
+        let position = probe_set.position(token);
         [position / (height * width), position / width % height, position % width][axis] as f64
     });
-    let [fitted, tested] = split(bank.len(), |token| bank.volume(token).is_multiple_of(2))?;
-    let predicted = predict(&rows(bank), &coordinates, &fitted, &tested);
+    let [fitted, tested] = split(probe_set.len(), |token| probe_set.volume(token).is_multiple_of(2))?;
+    let predicted = predict(&rows(probe_set), &coordinates, &fitted, &tested);
     r2(&coordinates.select(Axis(0), &tested), &predicted)
 }
 
 /// How often the volume of a token is read off by a probe fitted on other crops of the same volumes; with one crop each, on the
 /// other half of the positions, as on a checkerboard. Chance is 1 / volumes.
-pub(super) fn content_accuracy(bank: &TokenBank) -> Option<f64> {
-    let [_, height, width] = bank.positions;
+pub(super) fn content_accuracy(probe_set: &TokenBank) -> Option<f64> {
+    let [_, height, width] = probe_set.positions;
     let fit = |token: usize| {
-        let position = bank.position(token);
+        let position = probe_set.position(token);
         let place = position / (height * width) + position / width % height + position % width;
-        let crop = token / bank.grid() % bank.crops;
-        if bank.crops > 1 { crop.is_multiple_of(2) } else { place.is_multiple_of(2) }
+        let crop = token / probe_set.grid() % probe_set.crops;
+        if probe_set.crops > 1 { crop.is_multiple_of(2) } else { place.is_multiple_of(2) }
     };
-    let [fitted, tested] = split(bank.len(), fit)?;
-    let volumes = Array2::from_shape_fn((bank.len(), bank.volumes), |(token, volume)| f64::from(u8::from(bank.volume(token) == volume)));
-    let predicted = predict(&rows(bank), &volumes, &fitted, &tested);
+    let [fitted, tested] = split(probe_set.len(), fit)?;
+    let volumes = Array2::from_shape_fn((probe_set.len(), probe_set.volumes), |(token, volume)| {
+        f64::from(u8::from(probe_set.volume(token) == volume))
+    });
+    let predicted = predict(&rows(probe_set), &volumes, &fitted, &tested);
     let right = predicted.outer_iter().zip(&tested).filter(|(scores, token)| {
         let best = scores.iter().enumerate().fold(
             (0, f64::NEG_INFINITY),
@@ -45,7 +47,7 @@ pub(super) fn content_accuracy(bank: &TokenBank) -> Option<f64> {
                 if score > best.1 { (volume, score) } else { best }
             },
         );
-        best.0 == bank.volume(**token)
+        best.0 == probe_set.volume(**token)
     });
     Some(right.count() as f64 / tested.len() as f64)
 }
@@ -107,8 +109,9 @@ pub fn label_probe(train: &LabelledBank, test: &LabelledBank, sizes: &[usize]) -
     probe
 }
 
-fn shares(bank: &LabelledBank) -> Array2<f64> {
-    let view = ArrayView2::from_shape((bank.tokens.len(), bank.labels), &bank.shares).expect("a share for each token and label");
+fn shares(probe_set: &LabelledBank) -> Array2<f64> {
+    let view =
+        ArrayView2::from_shape((probe_set.tokens.len(), probe_set.labels), &probe_set.shares).expect("a share for each token and label");
     view.mapv(f64::from)
 }
 

@@ -7,21 +7,21 @@ use super::TokenBank;
 use super::variance::EQUAL;
 
 /// Singular values of the tokens, largest first, summing to 1; empty where all tokens are zero.
-pub(super) fn spectrum(bank: &TokenBank) -> Vec<f64> {
-    normalised_singular_values(&rows(bank))
+pub(super) fn spectrum(probe_set: &TokenBank) -> Vec<f64> {
+    normalised_singular_values(&rows(probe_set))
 }
 
 /// Singular values after each position's mean is taken off; `None` where nothing is left.
-pub(super) fn residual_spectrum(bank: &TokenBank) -> Option<Vec<f64>> {
-    let grid = bank.grid();
-    let means = bank.sums(grid, |token| token % grid);
-    let mut rows = rows(bank);
+pub(super) fn residual_spectrum(probe_set: &TokenBank) -> Option<Vec<f64>> {
+    let grid = probe_set.grid();
+    let means = probe_set.sums(grid, |token| token % grid);
+    let mut rows = rows(probe_set);
     for (token, mut row) in rows.outer_iter_mut().enumerate() {
-        let mean = &means[token % grid * bank.dim..][..bank.dim];
-        row.iter_mut().zip(mean).for_each(|(x, sum)| *x -= sum / bank.samples() as f64);
+        let mean = &means[token % grid * probe_set.dim..][..probe_set.dim];
+        row.iter_mut().zip(mean).for_each(|(x, sum)| *x -= sum / probe_set.samples() as f64);
     }
     let left: f64 = rows.iter().map(|x| x * x).sum();
-    (left > EQUAL * bank.len() as f64).then(|| normalised_singular_values(&rows))
+    (left > EQUAL * probe_set.len() as f64).then(|| normalised_singular_values(&rows))
 }
 
 /// `exp` of the entropy of values that sum to 1: as many as there are if all are equal, 1 if one stands alone.
@@ -31,8 +31,9 @@ pub(super) fn effective_rank(spectrum: &[f64]) -> Option<f64> {
 }
 
 /// The tokens as a matrix in double precision, `[tokens, dim]`.
-pub(super) fn rows(bank: &TokenBank) -> Array2<f64> {
-    let view = ArrayView2::from_shape((bank.len(), bank.dim), &bank.tokens).expect("a bank has as many numbers as it says");
+pub(super) fn rows(probe_set: &TokenBank) -> Array2<f64> {
+    let view =
+        ArrayView2::from_shape((probe_set.len(), probe_set.dim), &probe_set.tokens).expect("a probe_set has as many numbers as it says");
     view.mapv(f64::from)
 }
 

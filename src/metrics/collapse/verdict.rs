@@ -67,7 +67,7 @@ pub struct Judgement {
 
 /// Judges an encoder beside its untrained self, by `eta2_turned` and the pair of locks.
 ///
-/// `None` if the bank of turned volumes was not measured, or the encoder gave no finite numbers.
+/// `None` if the probe_set of turned volumes was not measured, or the encoder gave no finite numbers.
 pub fn verdict(collapse: &Collapse, untrained: &Collapse) -> Option<Judgement> {
     let judged = |verdict, sentence: String| Some(Judgement { verdict, sentence });
     // Tokens that differ have a variance, and so its shares; uniformity is there for any tokens.

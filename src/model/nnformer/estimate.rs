@@ -3,14 +3,14 @@
 use crate::config::{BackboneConfig as _, NnFormerConfig};
 use crate::model::Task;
 use crate::model::layout::{StageLayout, padded_size, stage_layouts};
-use crate::model::plan::{AttentionPlan, Estimate, Estimated, ParameterCounts, StagePlan, conv, elements, linear, norm};
+use crate::model::plan::{AttentionPlan, Estimate, Estimated, ParameterCounts, TrainingPlan, conv, elements, linear, norm};
 
 impl Estimated for NnFormerConfig {
     fn estimate(&self, task: &Task) -> Estimate {
         let sizes = Sizes { layouts: stage_layouts(self, task.crop_size), config: self, task };
         let stages = sizes.layouts.iter().zip(&self.num_heads).map(|(layout, &heads)| {
             let StageLayout { grid, dim, window, shift } = *layout;
-            StagePlan { grid, dim, attention: Some(AttentionPlan { heads, window: [window; 3], shift: [shift; 3] }) }
+            TrainingPlan { grid, dim, attention: Some(AttentionPlan { heads, window: [window; 3], shift: [shift; 3] }) }
         });
         Estimate {
             padded_crop: padded_size(task.crop_size, self.total_stride()),

@@ -3,7 +3,7 @@
 use crate::config::{BackboneConfig as _, SwinUnetrConfig};
 use crate::model::Task;
 use crate::model::layout::padded_size;
-use crate::model::plan::{AttentionPlan, Estimate, Estimated, ParameterCounts, StagePlan, elements, linear, norm};
+use crate::model::plan::{AttentionPlan, Estimate, Estimated, ParameterCounts, TrainingPlan, elements, linear, norm};
 use crate::nn::{clamped_window, table_rows};
 
 impl Estimated for SwinUnetrConfig {
@@ -75,10 +75,10 @@ impl Sizes<'_> {
         (dim as f64 * self.config.mlp_ratio) as u64
     }
 
-    fn stage(&self, stage: usize) -> StagePlan {
+    fn stage(&self, stage: usize) -> TrainingPlan {
         let grid = self.grid(stage);
         let (window, shift) = clamped_window(grid, self.config.window_size, true);
-        StagePlan {
+        TrainingPlan {
             grid,
             dim: self.config.dim(stage),
             attention: Some(AttentionPlan { heads: self.config.num_heads[stage], window, shift }),

@@ -2,13 +2,13 @@
 
 use crate::config::{PositionCode, UnetrConfig};
 use crate::model::Task;
-use crate::model::plan::{AttentionPlan, Estimate, Estimated, ParameterCounts, StagePlan, elements, linear, norm};
+use crate::model::plan::{AttentionPlan, Estimate, Estimated, ParameterCounts, TrainingPlan, elements, linear, norm};
 
 impl Estimated for UnetrConfig {
     fn estimate(&self, task: &Task) -> Estimate {
         let sizes = Sizes { config: self, task, grid: self.grid(task.crop_size) };
         let attention = AttentionPlan { heads: self.num_heads, window: sizes.grid, shift: [0; 3] };
-        let stage = StagePlan { grid: sizes.grid, dim: self.hidden_size, attention: Some(attention) };
+        let stage = TrainingPlan { grid: sizes.grid, dim: self.hidden_size, attention: Some(attention) };
         Estimate {
             padded_crop: std::array::from_fn(|axis| sizes.grid[axis] * self.patch_size[axis]),
             // The three skips and the last tokens.

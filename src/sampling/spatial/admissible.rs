@@ -25,7 +25,7 @@ impl TokenFrame {
 
 /// Why a turn cannot be restored exactly on the token grid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum CliError {
     /// The turn exchanges axes that the network does not treat alike.
     #[error(
         "turn `{element}` puts {from} in the place of {to}, but their {what} differ: {from_size} and {to_size} voxels. \
@@ -67,21 +67,21 @@ impl SpatialElement {
     ///
     /// # Errors
     /// The first rule that forbids it.
-    pub fn fits(self, frame: &TokenFrame) -> Result<(), Refusal> {
+    pub fn fits(self, frame: &TokenFrame) -> Result<(), CliError> {
         if self == Self::IDENTITY {
             return Ok(());
         }
         for (axis, name) in AXES.into_iter().enumerate() {
             let (crop, stride) = (frame.crop[axis], frame.stride[axis]);
             if stride == 0 || crop % stride != 0 {
-                return Err(Refusal::Uneven { axis: name, crop, stride });
+                return Err(CliError::Uneven { axis: name, crop, stride });
             }
         }
         for (to, from) in self.axes.into_iter().enumerate() {
             for (what, size) in [("crop sizes", frame.crop), ("patch sizes", frame.patch), ("total strides", frame.stride)] {
                 if size[from] != size[to] {
                     let (from_size, to_size) = (size[from], size[to]);
-                    return Err(Refusal::AxesDiffer { element: self, from: AXES[from], to: AXES[to], what, from_size, to_size });
+                    return Err(CliError::AxesDiffer { element: self, from: AXES[from], to: AXES[to], what, from_size, to_size });
                 }
             }
         }
@@ -98,7 +98,7 @@ impl SpatialElement {
 ///
 /// # Errors
 /// Why an element that was asked for cannot be restored exactly.
-pub fn admissible(rotate: Rotate, crop: [usize; 3], patch: [usize; 3], stride: [usize; 3]) -> Result<Vec<SpatialElement>, Refusal> {
+pub fn admissible(rotate: Rotate, crop: [usize; 3], patch: [usize; 3], stride: [usize; 3]) -> Result<Vec<SpatialElement>, CliError> {
     let frame = TokenFrame { crop, patch, stride };
     match rotate {
         Rotate::Off => Ok(vec![SpatialElement::IDENTITY]),

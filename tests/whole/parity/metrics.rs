@@ -93,7 +93,7 @@ fn ours(pair: &LabelPair<u16, u16>, regions: &[Region], column: &Column) -> Vec<
         Column::Hd95(hd95_convention, distance_unit) => {
             let config = EvaluateConfig { hd95_convention, distance_unit, ..EvaluateConfig::default() };
             let scores = score_case("case", pair, regions, &config).into_iter();
-            scores.map(|score| score.hd95.filter(|_| !score.one_sided)).collect()
+            scores.map(|score| score.hd95.filter(|_| !score.missing_in_one)).collect()
         }
         Column::Hausdorff(_) => {
             let tallies = tally(pair, regions).into_iter().zip(regions);

@@ -72,7 +72,7 @@ impl Check<'_> {
         self.compare("cropped_image", &xyz(&prepared.image.voxels, prepared.image.grid.shape));
         let cropped = prepared.label.expect("the case has a label");
         self.compare("cropped_label", &xyz(&floats(&cropped), prepared.image.grid.shape));
-        let back = to_source(cropped, &prepared.way_back, &values);
+        let back = to_source(cropped, &prepared.preprocess_record, &values);
         self.outcomes.push(if back.grid == label.grid {
             Ok(0.0)
         } else {

@@ -9,9 +9,9 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use super::super::View;
 use super::super::dataset::OpenData;
 use super::super::estimate::Estimate;
-use super::super::recipe::Recipe;
-use super::made_up::{Until, config, run};
+use super::super::template::Template;
 use super::snapshots::{demo_data, demo_draft, planned, troubled};
+use super::synthetic::{Until, config, run};
 use super::{at_work, click, replayed, wait_for, wait_until};
 use crate::config::DataSource;
 use crate::gui::testing::{has_gpu, window};
@@ -21,7 +21,7 @@ use crate::gui::{App, ThemeChoice};
 fn set_up() -> Harness<'static, App> {
     let mut harness = window(ThemeChoice::Dark, |_, app| {
         let draft = demo_draft();
-        let estimate = planned(&draft, &app.desk.device, 11_240);
+        let estimate = planned(&draft, &app.workspace.device, 11_240);
         app.run.setup = Some(super::setup(draft, demo_data(), estimate));
         app.run.view = View::Cases;
     });
@@ -32,7 +32,7 @@ fn set_up() -> Harness<'static, App> {
 fn drop_in(harness: &mut Harness<'_, App>, path: &Path) {
     let ctx = harness.ctx.clone();
     let app = harness.state_mut();
-    app.run.take_dropped(&ctx, &[path.to_owned()], &mut app.desk);
+    app.run.take_dropped(&ctx, &[path.to_owned()], &mut app.workspace);
 }
 
 fn can_start(harness: &Harness<'_, App>) -> bool {
@@ -52,17 +52,17 @@ fn a_wrong_folder_or_file_is_told_and_what_is_open_stays_open() {
     let mut harness = set_up();
     for (path, word) in [(&empty, "neither dataset.json nor imagesTr"), (&broken, "sead")] {
         drop_in(&mut harness, path);
-        wait_until(&mut harness, word, |harness| harness.state().desk.troubles.iter().any(|(_, trouble)| trouble.contains(word)));
+        wait_until(&mut harness, word, |harness| harness.state().workspace.troubles.iter().any(|(_, trouble)| trouble.contains(word)));
         let setup = harness.state().run.setup.as_ref().unwrap();
-        assert_eq!((setup.data.source(), setup.draft.recipe()), (&DataSource::Demo, &Recipe::Demo), "{}", path.display());
+        assert_eq!((setup.data.source(), setup.draft.template()), (&DataSource::Demo, &Template::Demo), "{}", path.display());
         assert!(can_start(&harness), "what is open can be started as before");
     }
-    assert!(harness.state().desk.settings.recent_datasets.is_empty(), "what could not be opened is not remembered");
+    assert!(harness.state().workspace.settings.recent_datasets.is_empty(), "what could not be opened is not remembered");
     // Settings whose dataset is not there are taken; the data stay.
     drop_in(&mut harness, &elsewhere);
     wait_until(&mut harness, "its settings", |harness| harness.state().run.setup.as_ref().unwrap().draft.config().name == "elsewhere");
     assert_eq!(harness.state().run.setup.as_ref().unwrap().data.source(), &DataSource::Demo);
-    assert!(harness.state().desk.troubles.iter().any(|(_, trouble)| trouble.contains("nowhere")));
+    assert!(harness.state().workspace.troubles.iter().any(|(_, trouble)| trouble.contains("nowhere")));
 }
 
 #[test]
@@ -140,15 +140,15 @@ fn what_could_not_be_read_of_a_run_stands_with_that_run() {
     }
     let mut harness = window(ThemeChoice::Dark, |_, app| {
         for name in ["first", "second"] {
-            app.desk.put(replayed(name, &config(name), run(name, Until::End, 0.0)));
+            app.workspace.put(replayed(name, &config(name), run(name, Until::End, 0.0)));
         }
-        app.desk.runs[0].troubles.push("tokens.bin of the first run is torn".to_owned());
-        app.desk.shown = 0;
+        app.workspace.runs[0].troubles.push("tokens.bin of the first run is torn".to_owned());
+        app.workspace.shown = 0;
     });
     harness.run_steps(3);
     wait_for(&mut harness, "tokens.bin of the first run is torn");
-    assert!(harness.state().desk.troubles.is_empty());
-    harness.state_mut().desk.shown = 1;
+    assert!(harness.state().workspace.troubles.is_empty());
+    harness.state_mut().workspace.shown = 1;
     harness.run_steps(3);
     assert!(harness.query_by_label_contains("tokens.bin").is_none(), "it is nothing to the other run");
 }
@@ -159,7 +159,7 @@ fn the_time_left_is_that_of_the_whole_run() {
         return;
     }
     let (run, _worker) = at_work("demo", &config("demo"), run("demo", Until::Pretraining, 0.0));
-    let mut harness = window(ThemeChoice::Dark, |_, app| app.desk.put(run));
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.put(run));
     harness.run_steps(3);
     harness.get_by_label_contains("left in all; unknown yet: finetune, test");
 }

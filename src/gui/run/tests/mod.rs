@@ -2,9 +2,9 @@
 
 mod choosing;
 mod interaction;
-mod made_up;
 mod real_worker;
 mod snapshots;
+mod synthetic;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::device::DeviceChoice;
 use crate::gui::testing::{FakeWorker, fake_worker};
 use crate::gui::{App, Background, FollowedJob, OpenRun};
 use crate::protocol::{RunFolder, RunState};
-use crate::worker::OfferedDevice;
+use crate::worker::AvailableDevice;
 
 /// A run of which a fake worker tells.
 fn at_work(name: &str, config: &RunConfig, state: RunState) -> (OpenRun, FakeWorker) {
@@ -42,8 +42,8 @@ fn folder(name: &str) -> RunFolder {
 }
 
 /// Devices that are the same on every machine.
-fn devices() -> Vec<OfferedDevice> {
-    let device = |choice, name: &str, software| OfferedDevice { choice, name: name.to_owned(), software };
+fn devices() -> Vec<AvailableDevice> {
+    let device = |choice, name: &str, software| AvailableDevice { choice, name: name.to_owned(), software };
     vec![
         device(DeviceChoice::Auto, "Automatic: Radeon 780M", false),
         device(DeviceChoice::Cpu, "CPU: Ryzen 7 7840U", false),
@@ -65,7 +65,7 @@ fn wait_for(harness: &mut Harness<'_, App>, text: &str) {
 fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harness<'_, App>) -> bool) {
     let began = Instant::now();
     while !holds(harness) {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what:?} never came; troubles: {:?}", harness.state().desk.troubles);
+        assert!(began.elapsed() < Duration::from_secs(60), "{what:?} never came; troubles: {:?}", harness.state().workspace.troubles);
         std::thread::sleep(Duration::from_millis(10));
         harness.step();
     }

@@ -9,8 +9,8 @@ use egui_kittest::kittest::Queryable as _;
 use super::super::View;
 use super::super::dataset::OpenData;
 use super::super::draft::{Draft, Work};
-use super::super::recipe::Recipe;
 use super::super::setup::Setup;
+use super::super::template::Template;
 use super::{click, devices, wait_for, wait_until};
 use crate::config::{Arm, ArmsConfig, DataSource, ModelConfig, NnFormerConfig, PretextTask, RunConfig, SplitConfig, SyntheticConfig};
 use crate::gui::testing::{has_gpu, window};
@@ -44,7 +44,7 @@ fn tiny(name: &str) -> RunConfig {
 fn about_to_start(parent: &Path, config: &RunConfig, work: Work) -> Harness<'static, App> {
     let file = parent.join("tiny.ron");
     std::fs::write(&file, config.to_ron()).unwrap();
-    let mut draft = Draft::new(Recipe::File(file), None).unwrap();
+    let mut draft = Draft::new(Template::File(file), None).unwrap();
     (draft.parent, draft.work) = (parent.to_owned(), work);
     let mut harness = window(ThemeChoice::Dark, move |ctx, app| {
         let data = OpenData::open(ctx, draft.config().data.source.clone());
@@ -58,13 +58,13 @@ fn about_to_start(parent: &Path, config: &RunConfig, work: Work) -> Harness<'sta
 
 /// Steps done in the stage under way.
 fn done(harness: &Harness<'_, App>) -> usize {
-    harness.state().desk.shown().unwrap().state().stages.last().unwrap().done
+    harness.state().workspace.shown().unwrap().state().stages.last().unwrap().done
 }
 
 fn wait_for_end(harness: &mut Harness<'_, App>) {
     wait_until(harness, "the run's end", |harness| {
-        let desk = &harness.state().desk;
-        desk.at_work().is_none() && desk.shown().is_some_and(|run| run.report.is_some())
+        let workspace = &harness.state().workspace;
+        workspace.at_work().is_none() && workspace.shown().is_some_and(|run| run.report.is_some())
     });
 }
 
@@ -83,7 +83,7 @@ fn a_slider_changes_the_run_that_is_started() {
     click(&mut harness, "In plane");
     click(&mut harness, "Start");
     wait_for_end(&mut harness);
-    let started = &harness.state().desk.shown().unwrap().config;
+    let started = &harness.state().workspace.shown().unwrap().config;
     assert_eq!((started.pretrain.mask_ratio, started.pretrain.task), (0.4, PretextTask::Simtrot));
     let kept = RunFolder::new(folder.path().join("sliders"));
     assert_eq!(kept.config().unwrap(), started.resolved());
@@ -101,7 +101,7 @@ fn the_real_worker_pauses_stops_resumes_and_its_replay_shows_the_same_numbers() 
     let mut harness = about_to_start(folder.path(), &config, Work::Compare);
     click(&mut harness, "Start");
     wait_until(&mut harness, "a step", |harness| {
-        harness.state().desk.shown().is_some_and(|run| run.state().stages.iter().any(|stage| stage.steps.len() > 1))
+        harness.state().workspace.shown().is_some_and(|run| run.state().stages.iter().any(|stage| stage.steps.len() > 1))
     });
     click(&mut harness, "Pause");
     // What was under way arrives; then nothing does, though a step takes milliseconds.
@@ -119,11 +119,11 @@ fn the_real_worker_pauses_stops_resumes_and_its_replay_shows_the_same_numbers() 
     wait_until(&mut harness, "a step after the pause", |harness| done(harness) > paused_at);
     click(&mut harness, "Stop");
     wait_for_end(&mut harness);
-    assert_eq!(harness.state().desk.shown().unwrap().state().outcome, Some(Outcome::Stopped));
+    assert_eq!(harness.state().workspace.shown().unwrap().state().outcome, Some(Outcome::Stopped));
 
     let kept = RunFolder::new(folder.path().join("whole"));
     let stopped = kept.replay().unwrap();
-    assert_eq!(stopped, *harness.state().desk.shown().unwrap().state());
+    assert_eq!(stopped, *harness.state().workspace.shown().unwrap().state());
     click(&mut harness, "Resume run");
     let before = done(&harness);
     wait_until(&mut harness, "another step", |harness| done(harness) > before);
@@ -133,9 +133,9 @@ fn the_real_worker_pauses_stops_resumes_and_its_replay_shows_the_same_numbers() 
 
     // A window of its own that opens the folder shows what this one does.
     let place = kept.root().to_owned();
-    let mut other = window(ThemeChoice::Light, move |ctx, app| app.desk.open_run(ctx, &place));
+    let mut other = window(ThemeChoice::Light, move |ctx, app| app.workspace.open_run(ctx, &place));
     wait_for(&mut other, "Settings as new run");
-    let (here, there) = (harness.state().desk.shown().unwrap(), other.state().desk.shown().unwrap());
+    let (here, there) = (harness.state().workspace.shown().unwrap(), other.state().workspace.shown().unwrap());
     assert_eq!((here.state(), &here.config.resolved()), (there.state(), &there.config));
     assert_eq!(there.state(), &kept.replay().unwrap());
 }
@@ -165,13 +165,13 @@ fn a_run_that_is_there_is_never_replaced_unasked() {
     harness.run_steps(4);
     click(&mut harness, "Cancel");
     assert_eq!(std::fs::read(&events).unwrap(), before);
-    assert!(harness.state().desk.at_work().is_none());
+    assert!(harness.state().workspace.at_work().is_none());
 
     click(&mut harness, "Start");
     wait_for(&mut harness, "Start as twice_2");
     harness.run_steps(4);
     click(&mut harness, "Start as twice_2");
-    wait_until(&mut harness, "the other run", |harness| harness.state().desk.runs.len() == 2);
+    wait_until(&mut harness, "the other run", |harness| harness.state().workspace.runs.len() == 2);
     wait_for_end(&mut harness);
     assert!(folder.path().join("twice_2/config.ron").is_file());
     assert_eq!(std::fs::read(&events).unwrap(), before);
@@ -183,8 +183,8 @@ fn a_run_that_is_there_is_never_replaced_unasked() {
     harness.state_mut().run.setup.as_mut().unwrap().draft.set("name", "thesis");
     harness.run_steps(2);
     click(&mut harness, "Start");
-    wait_until(&mut harness, "a trouble", |harness| !harness.state().desk.troubles.is_empty());
-    assert!(harness.state().desk.troubles[0].1.contains("no run of simtrot"));
+    wait_until(&mut harness, "a trouble", |harness| !harness.state().workspace.troubles.is_empty());
+    assert!(harness.state().workspace.troubles[0].1.contains("no run of simtrot"));
     assert!(foreign.join("thesis.txt").is_file());
 }
 

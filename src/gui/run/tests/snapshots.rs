@@ -11,9 +11,9 @@ use super::super::View;
 use super::super::dataset::OpenData;
 use super::super::draft::Draft;
 use super::super::estimate::Estimate;
-use super::super::recipe::Recipe;
 use super::super::setup::Setup;
-use super::made_up::{Until, config, run};
+use super::super::template::Template;
+use super::synthetic::{Until, config, run};
 use super::{at_work, replayed, setup, wait_for};
 use crate::config::{DataSource, Preset};
 use crate::gui::testing::{has_gpu, window};
@@ -49,7 +49,7 @@ fn small(harness: &mut Harness<'_, App>) {
 }
 
 pub(super) fn demo_draft() -> Draft {
-    let mut draft = Draft::new(Recipe::Demo, None).unwrap();
+    let mut draft = Draft::new(Template::Demo, None).unwrap();
     draft.parent = PathBuf::from("/data/runs");
     draft
 }
@@ -74,15 +74,15 @@ pub(super) fn planned(draft: &Draft, device: &crate::device::DeviceChoice, free_
 
 fn demo_setup(app: &App) -> Setup {
     let draft = demo_draft();
-    let estimate = planned(&draft, &app.desk.device, 11_240);
+    let estimate = planned(&draft, &app.workspace.device, 11_240);
     setup(draft, demo_data(), estimate)
 }
 
 #[test]
 fn the_first_screen_offers_three_ways_to_begin() {
     let arrange = |app: &mut App| {
-        app.desk.settings.recent_datasets = ["/data/Task04_Hippocampus", "/data/btcv/dataset.json"].map(PathBuf::from).to_vec();
-        app.desk.settings.recent_runs = ["/data/runs/hippocampus_simtrot_w", "/data/runs/demo"].map(PathBuf::from).to_vec();
+        app.workspace.settings.recent_datasets = ["/data/Task04_Hippocampus", "/data/btcv/dataset.json"].map(PathBuf::from).to_vec();
+        app.workspace.settings.recent_runs = ["/data/runs/hippocampus_simtrot_w", "/data/runs/demo"].map(PathBuf::from).to_vec();
     };
     in_both_lights("empty", arrange, |_| {});
 }
@@ -124,7 +124,7 @@ pub(super) fn troubled() -> CheckReport {
 fn a_checked_dataset_shows_every_case_and_what_is_wrong() {
     let arrange = |app: &mut App| {
         let source = DataSource::Dataset(PathBuf::from("/data/Task03_Liver"));
-        let mut draft = Draft::new(Recipe::Defaults, Some(source.clone())).unwrap();
+        let mut draft = Draft::new(Template::Defaults, Some(source.clone())).unwrap();
         draft.parent = PathBuf::from("/data/runs");
         draft.learn(&troubled());
         // What the plan says does not depend on the dataset's files here.
@@ -132,7 +132,7 @@ fn a_checked_dataset_shows_every_case_and_what_is_wrong() {
         planned_on.take_source(DataSource::Demo);
         let mut answer = plan(planned_on.config(), &crate::device::DeviceChoice::Cpu).unwrap();
         (answer.device, answer.free_bytes) = ("Ryzen 7 7840U".to_owned(), Some(11_240 * MIB));
-        let estimate = Estimate::known(&draft, &app.desk.device, Ok(answer));
+        let estimate = Estimate::known(&draft, &app.workspace.device, Ok(answer));
         app.run.setup = Some(setup(draft, OpenData::checked(source, Ok(troubled())), estimate));
         app.run.view = View::Cases;
     };
@@ -153,7 +153,7 @@ fn what_does_not_fit_is_told_with_what_would() {
     let does_not = |app: &mut App| {
         let mut draft = demo_draft();
         draft.choose_network(Preset::NnformerSynapse);
-        let estimate = planned(&draft, &app.desk.device, 3_120);
+        let estimate = planned(&draft, &app.workspace.device, 3_120);
         app.run.setup = Some(setup(draft, demo_data(), estimate));
         app.run.view = View::Cases;
     };
@@ -167,7 +167,7 @@ fn what_does_not_fit_is_told_with_what_would() {
 fn working(app: &mut App) {
     app.run.setup = Some(demo_setup(app));
     let (run, worker) = at_work("demo", &config("demo"), run("demo", Until::Pretraining, 0.0));
-    app.desk.put(run);
+    app.workspace.put(run);
     // The worker goes on living, and tells nothing more.
     std::mem::forget(worker);
 }
@@ -181,7 +181,7 @@ fn a_run_at_work_shows_progress_curves_and_what_is_to_come() {
 fn a_paused_run_says_so() {
     let paused = |app: &mut App| {
         working(app);
-        app.desk.at_work_mut().unwrap().job.pause();
+        app.workspace.at_work_mut().unwrap().job.pause();
     };
     in_both_lights("paused", paused, |harness| {
         wait_for(harness, "Open Collapse");
@@ -193,7 +193,7 @@ fn a_paused_run_says_so() {
 fn a_failed_run_says_why_and_what_to_do() {
     let arrange = |app: &mut App| {
         app.run.setup = Some(demo_setup(app));
-        app.desk.put(replayed("demo", &config("demo"), run("demo", Until::Failure, 0.0)));
+        app.workspace.put(replayed("demo", &config("demo"), run("demo", Until::Failure, 0.0)));
     };
     in_both_lights("failed", arrange, |harness| {
         wait_for(harness, "Scores on the test cases");
@@ -203,16 +203,16 @@ fn a_failed_run_says_why_and_what_to_do() {
 
 #[test]
 fn a_finished_run_shows_its_numbers() {
-    let arrange = |app: &mut App| app.desk.put(replayed("demo", &config("demo"), run("demo", Until::End, 0.0)));
+    let arrange = |app: &mut App| app.workspace.put(replayed("demo", &config("demo"), run("demo", Until::End, 0.0)));
     in_both_lights("replayed", arrange, |harness| wait_for(harness, "Scores on the test cases"));
 }
 
 #[test]
 fn two_runs_lie_over_one_another() {
     let arrange = |app: &mut App| {
-        app.desk.put(replayed("seed_1", &config("seed_1"), run("seed_1", Until::End, 1.0)));
-        app.desk.put(replayed("seed_0", &config("seed_0"), run("seed_0", Until::End, 0.0)));
-        app.run.compared = app.desk.runs.iter().map(|run| run.folder.root().to_owned()).collect();
+        app.workspace.put(replayed("seed_1", &config("seed_1"), run("seed_1", Until::End, 1.0)));
+        app.workspace.put(replayed("seed_0", &config("seed_0"), run("seed_0", Until::End, 0.0)));
+        app.run.compared = app.workspace.runs.iter().map(|run| run.folder.root().to_owned()).collect();
     };
     in_both_lights("compared", arrange, |harness| {
         wait_for(harness, "Scores on the test cases");

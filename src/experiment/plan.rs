@@ -1,0 +1,391 @@
+//! From axes and arms to the trainings that an experiment needs, each made once however many cells want it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::Contents;
+use crate::config::{Arm, ArmsConfig, ConfigError, ExperimentConfig, LabelFraction, Level, RunConfig};
+use crate::protocol::{StageKind, TRAINING_VERSION};
+
+/// What the arms are called beside the experiment's own axes.
+const ARM: &str = "arm";
+
+/// Hexadecimal digits of a stage's key in folder names.
+const KEY_DIGITS: usize = 10;
+
+/// An experiment laid out: its cells, and the trainings behind them.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// What it was laid out from.
+    pub config: ExperimentConfig,
+    /// Levels of each axis of the config.
+    pub levels: Vec<Vec<Level>>,
+    /// One for each point and arm; points of the first repeat (seed, fold) come first, so that an experiment cut short is balanced.
+    pub cells: Vec<Cell>,
+    /// Trainings in an order in which each comes after the one that it starts from.
+    pub stages: Vec<TrainingPlan>,
+    /// What the trainings' data hold.
+    pub contents: Contents,
+}
+
+/// One result of the experiment: an arm at a point of the grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The level on each axis.
+    pub point: Vec<usize>,
+    /// Index among the base's fine-tuning arms.
+    pub arm: usize,
+    /// The stage that pre-trains for it; none: from scratch.
+    pub pretrained: Option<usize>,
+    /// The stage that fine-tunes and tests.
+    pub finetuned: usize,
+}
+
+/// A training of the experiment: a run by itself, in a folder of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingPlan {
+    /// `Pretrain` or `Finetune`.
+    pub kind: StageKind,
+    /// `NAME-KEY`: the arm, and a digest of all that decides the result: settings, content of the data, version of the training code.
+    pub name: String,
+    /// Digest of the data that it sees; none where they cannot be read.
+    pub data: Option<String>,
+    /// Its settings.
+    pub config: RunConfig,
+    /// The stage that it starts from.
+    pub after: Option<usize>,
+}
+
+/// Which cells are wanted: a level of an axis, or an arm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Only {
+    /// Name of the axis, or `arm`.
+    pub axis: String,
+    /// Name of the level.
+    pub level: String,
+}
+
+/// An [`Only`] that fits no experiment.
+#[derive(Debug, thiserror::Error)]
+#[error("--only {axis}={level}: {reason}")]
+pub struct OnlyError {
+    axis: String,
+    level: String,
+    reason: String,
+}
+
+impl std::str::FromStr for Only {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (axis, level) = text.split_once('=').ok_or("expected AXIS=VALUE, for example seed=0 or arm=scratch")?;
+        Ok(Self { axis: axis.trim().to_owned(), level: level.trim().to_owned() })
+    }
+}
+
+impl Experiment {
+    /// Lays an experiment out. Files of data are read where their content is not remembered; `recorded` holds what those held that are away.
+    ///
+    /// # Errors
+    /// A level or arm with a setting that does not exist or is out of range.
+    pub fn new(config: ExperimentConfig, recorded: Contents) -> Result<Self, ConfigError> {
+        let mut contents = recorded;
+        let experiment = Self::lay_out(config, &mut |config| contents.digest(config))?;
+        Ok(Self { contents, ..experiment })
+    }
+
+    /// Lays an experiment out without a look at its data: to count its cells and trainings.
+    ///
+    /// # Errors
+    /// As [`Experiment::new`].
+    pub fn outline(config: ExperimentConfig) -> Result<Self, ConfigError> {
+        Self::lay_out(config, &mut |_| None)
+    }
+
+    fn lay_out(config: ExperimentConfig, data: &mut dyn FnMut(&RunConfig) -> Option<String>) -> Result<Self, ConfigError> {
+        let levels: Vec<_> = config.axes.iter().map(crate::config::Axis::all_levels).collect();
+        let mut experiment = Self { levels, cells: Vec::new(), stages: Vec::new(), contents: Contents::default(), config };
+        let mut known = BTreeMap::new();
+        for point in experiment.points() {
+            let all: Vec<String> = experiment.settings(&point, |_| true);
+            let own = experiment.config.base().with_overrides(&all)?;
+            let shared = experiment
+                .config
+                .base()
+                .with_overrides(&experiment.settings(&point, |axis| !experiment.config.axes[axis].shares_pretraining))?;
+            own.check_arms(&shared)?;
+            for arm in 0..own.arms.finetune.len() {
+                let Arm { name, from, .. } = &own.arms.finetune[arm];
+                let source = from.as_ref().and_then(|from| shared.arms.pretrain.iter().find(|arm| arm.name == *from));
+                let pretrained = source.map(|source| pretraining(&shared, source)).transpose()?;
+                let pretrained = pretrained.map(|made| experiment.stage(&mut known, made, None, data));
+                let finetuned = experiment.stage(&mut known, finetuning(&own, name, &own.arms.finetune[arm])?, pretrained, data);
+                experiment.cells.push(Cell { point: point.clone(), arm, pretrained, finetuned });
+            }
+        }
+        Ok(experiment)
+    }
+
+    /// Every wanted point of the grid: repeats vary slowest, then the first axis.
+    fn points(&self) -> Vec<Vec<usize>> {
+        let axes = &self.config.axes;
+        let mut order: Vec<usize> = (0..axes.len()).collect();
+        order.sort_by_key(|&axis| !axes[axis].repeats());
+        let mut points = vec![vec![0; axes.len()]];
+        for axis in order {
+            let spread = |point: Vec<usize>| {
+                (0..self.levels[axis].len()).map(move |level| {
+                    let mut point = point.clone();
+                    point[axis] = level;
+                    point
+                })
+            };
+            points = points.into_iter().flat_map(spread).collect();
+        }
+        let name = |point: &[usize], axis: &str| {
+            let axis = axes.iter().position(|known| known.name == axis)?;
+            Some(self.levels[axis][point[axis]].name.clone())
+        };
+        let listed = |point: &Vec<usize>| {
+            let wanted = &self.config.points;
+            wanted.is_empty() || wanted.iter().any(|wanted| wanted.iter().all(|(axis, level)| name(point, axis).as_ref() == Some(level)))
+        };
+        points.retain(listed);
+        points
+    }
+
+    /// Settings of the levels at a point, on the axes that `counts`.
+    fn settings(&self, point: &[usize], counts: impl Fn(usize) -> bool) -> Vec<String> {
+        let chosen = point.iter().enumerate().filter(|&(axis, _)| counts(axis));
+        chosen.flat_map(|(axis, &level)| self.levels[axis][level].set.clone()).collect()
+    }
+
+    /// The index of a stage, which is added unless another cell has asked for it before.
+    fn stage(
+        &mut self,
+        known: &mut BTreeMap<String, usize>,
+        (kind, arm, config): (StageKind, String, RunConfig),
+        after: Option<usize>,
+        data: &mut dyn FnMut(&RunConfig) -> Option<String>,
+    ) -> usize {
+        let data = data(&config);
+        let key = key(kind, &config, data.as_deref(), after.map(|stage| self.stages[stage].key()));
+        let stages = &mut self.stages;
+        *known.entry(key.clone()).or_insert_with(|| {
+            let name = format!("{arm}-{}", &key[..KEY_DIGITS]);
+            stages.push(TrainingPlan { kind, config: RunConfig { name: name.clone(), ..config }, name, data, after });
+            stages.len() - 1
+        })
+    }
+
+    /// The experiment's arms, in order.
+    pub fn arms(&self) -> &[Arm] {
+        &self.config.base().arms.finetune
+    }
+
+    /// The name of a cell's level on an axis.
+    pub fn level(&self, cell: &Cell, axis: usize) -> &str {
+        &self.levels[axis][cell.point[axis]].name
+    }
+
+    /// A cell in words: `mask ratio 0.5, seed 1, simtrot_w`.
+    pub fn title(&self, cell: &Cell) -> String {
+        let levels = self.config.axes.iter().enumerate().map(|(index, axis)| format!("{} {}", axis.name, self.level(cell, index)));
+        levels.chain([self.arms()[cell.arm].name.clone()]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Cells that all of `only` want; several levels of one axis are alternatives.
+    ///
+    /// # Errors
+    /// An axis or level that the experiment does not have.
+    pub fn wanted(&self, only: &[Only]) -> Result<Vec<usize>, OnlyError> {
+        for Only { axis, level } in only {
+            let refuse = |reason: String| OnlyError { axis: axis.clone(), level: level.clone(), reason };
+            let known: Vec<&str> = match self.config.axes.iter().position(|known| known.name == *axis) {
+                Some(index) => self.levels[index].iter().map(|level| level.name.as_str()).collect(),
+                None if axis == ARM => self.arms().iter().map(|arm| arm.name.as_str()).collect(),
+                None => {
+                    let axes: Vec<&str> = self.config.axes.iter().map(|axis| axis.name.as_str()).chain([ARM]).collect();
+                    return Err(refuse(format!("no axis of that name; there are: {}", axes.join(", "))));
+                }
+            };
+            if !known.contains(&level.as_str()) {
+                return Err(refuse(format!("no level of that name; there are: {}", known.join(", "))));
+            }
+        }
+        let has = |cell: &Cell, wanted: &Only| match self.config.axes.iter().position(|axis| axis.name == wanted.axis) {
+            Some(axis) => self.level(cell, axis) == wanted.level,
+            None => self.arms()[cell.arm].name == wanted.level,
+        };
+        let chosen = |cell: &Cell| only.iter().all(|one| only.iter().any(|other| other.axis == one.axis && has(cell, other)));
+        Ok((0..self.cells.len()).filter(|&cell| chosen(&self.cells[cell])).collect())
+    }
+
+    /// The stages behind some cells, in order.
+    pub fn stages_of(&self, cells: &[usize]) -> Vec<usize> {
+        let mut stages: Vec<usize> =
+            cells.iter().flat_map(|&cell| self.cells[cell].pretrained.into_iter().chain([self.cells[cell].finetuned])).collect();
+        stages.sort_unstable();
+        stages.dedup();
+        stages
+    }
+
+    /// Cells that a stage serves.
+    pub fn cells_of(&self, stage: usize) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(move |cell| cell.pretrained == Some(stage) || cell.finetuned == stage)
+    }
+}
+
+/// What an arm's pre-training is made of.
+fn pretraining(shared: &RunConfig, arm: &Arm) -> Result<(StageKind, String, RunConfig), ConfigError> {
+    let mut config = shared.with_arm(arm)?.resolved();
+    // Which labels fine-tuning may use is nothing to a training without labels; its label probe is fitted on all of them.
+    config.data.label_fraction = LabelFraction::default();
+    config.arms = ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
+    Ok((StageKind::Pretrain, arm.name.clone(), config))
+}
+
+/// What an arm's fine-tuning is made of.
+fn finetuning(own: &RunConfig, name: &str, arm: &Arm) -> Result<(StageKind, String, RunConfig), ConfigError> {
+    let mut config = own.with_arm(arm)?.resolved();
+    config.arms = ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
+    Ok((StageKind::Finetune, name.to_owned(), config))
+}
+
+impl TrainingPlan {
+    /// The digest of its settings: stages of equal key are the same training, whatever their arms are called.
+    pub fn key(&self) -> &str {
+        self.name.rsplit_once('-').map_or(&self.name, |(_, key)| key)
+    }
+}
+
+/// A digest of all that decides a stage's result: its settings, the version of the code that trains, the data (by their content where
+/// it is known, so that the place of the same data does not count), and the key of the stage that it starts from.
+///
+/// Only departures from the defaults count, so that a setting added by a later version leaves finished stages valid.
+fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&str>) -> String {
+    let idle: &[&str] = match kind {
+        StageKind::Pretrain => &["name", "arms", "finetune", "infer", "evaluate"],
+        _ => &["name", "arms", "pretrain", "probe"],
+    };
+    let tree = |config: &RunConfig| serde_json::to_value(config).expect("a config has no type that JSON cannot hold");
+    let mut departures = departures(tree(config), &tree(&RunConfig::default().resolved())).unwrap_or_default();
+    if let Value::Object(map) = &mut departures {
+        map.retain(|key, _| !idle.contains(&key.as_str()));
+        if let Some(Value::Object(settings)) = map.get_mut("data").filter(|_| data.is_some()) {
+            settings.remove("source");
+        }
+    }
+    let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
+    let text = format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}");
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What of `value` differs from `default`; none where nothing does.
+fn departures(value: Value, default: &Value) -> Option<Value> {
+    match (value, default) {
+        (Value::Object(map), Value::Object(defaults)) => {
+            let own = map.into_iter().filter_map(|(key, value)| {
+                let departure = match defaults.get(&key) {
+                    Some(default) => departures(value, default)?,
+                    None => value,
+                };
+                Some((key, departure))
+            });
+            let own: serde_json::Map<_, _> = own.collect();
+            // Another variant of an enum without a field that departs is no default either.
+            (!own.is_empty()).then_some(Value::Object(own))
+        }
+        (value, default) => (value != *default).then_some(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn experiment(text: &str) -> Experiment {
+        Experiment::new(ExperimentConfig::from_ron(text, "s.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+    }
+
+    const GRID: &str = r#"(
+    name: "s",
+    base: run(()),
+    axes: [
+        (name: "labels", key: "data.label_fraction", values: ["0.5", "1"]),
+        (name: "mask", key: "pretrain.mask_ratio", values: ["0.25", "0.5", "0.75"]),
+        (name: "seed", key: "seed", values: ["0", "1"]),
+    ],
+)"#;
+
+    fn count(experiment: &Experiment, kind: StageKind) -> usize {
+        experiment.stages.iter().filter(|stage| stage.kind == kind).count()
+    }
+
+    #[test]
+    fn cells_share_what_their_settings_do_not_tell_apart() {
+        let experiment = experiment(GRID);
+        assert_eq!(experiment.cells.len(), 2 * 3 * 2 * 3);
+        // Labels do not matter to pre-training, nor masks to a training from scratch.
+        assert_eq!(count(&experiment, StageKind::Pretrain), 3 * 2);
+        assert_eq!(count(&experiment, StageKind::Finetune), 2 * 3 * 2 + 2 * (2 * 2));
+        for (index, stage) in experiment.stages.iter().enumerate() {
+            assert!(stage.after.is_none_or(|after| after < index && experiment.stages[after].kind == StageKind::Pretrain));
+        }
+        let first: Vec<_> = experiment.cells[..18].iter().map(|cell| experiment.level(cell, 2)).collect();
+        assert!(first.iter().all(|seed| *seed == "0"), "an experiment cut short has whole seeds: {first:?}");
+        let names: std::collections::BTreeSet<_> = experiment.stages.iter().map(|stage| &stage.name).collect();
+        assert_eq!(names.len(), experiment.stages.len());
+    }
+
+    #[test]
+    fn an_axis_may_leave_pretraining_alone() {
+        let shared = GRID.replace("values: [\"0\", \"1\"])", "values: [\"0\", \"1\"], shares_pretraining: true)");
+        let experiment = experiment(&shared);
+        assert_eq!(count(&experiment, StageKind::Pretrain), 3);
+        assert_eq!(count(&experiment, StageKind::Finetune), 2 * 3 * 2 + 2 * (2 * 2));
+    }
+
+    #[test]
+    fn listed_points_and_only_choose_cells() {
+        let listed = experiment(&GRID.replace("axes:", "points: [{\"mask\": \"0.25\", \"labels\": \"1\"}, {\"mask\": \"0.75\"}],\n axes:"));
+        assert_eq!(listed.cells.len(), (1 + 2) * 2 * 3);
+        let experiment = experiment(GRID);
+        let only = |texts: &[&str]| experiment.wanted(&texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Only>>());
+        assert_eq!(only(&[]).unwrap().len(), 36);
+        assert_eq!(only(&["seed=1", "arm=scratch"]).unwrap().len(), 6);
+        assert_eq!(only(&["mask=0.25", "mask=0.5"]).unwrap().len(), 24);
+        assert!(only(&["mask=0.3"]).unwrap_err().to_string().contains("0.25, 0.5, 0.75"));
+        assert!(only(&["msk=0.5"]).unwrap_err().to_string().contains("labels, mask, seed, arm"));
+        let cells = only(&["seed=1", "arm=scratch", "mask=0.5"]).unwrap();
+        assert_eq!(experiment.stages_of(&cells).len(), 2, "two label fractions, nothing pre-trained");
+    }
+
+    #[test]
+    fn the_key_counts_departures_from_the_defaults_only() {
+        let own = |text: &str| RunConfig::from_ron(text, "x").unwrap().resolved();
+        let of = |text: &str| key(StageKind::Finetune, &own(text), None, None);
+        assert_eq!(of("(name: \"a\")"), of("(name: \"b\", pretrain: (steps: 3), finetune: (steps: 1000))"));
+        assert_ne!(of("(seed: 1)"), of("()"));
+        assert_ne!(of("(data: (split: hold_out(test: 0.2, validation: 0.0)))"), of("(data: (split: folds(folds: 5, fold: 0)))"));
+        assert_ne!(key(StageKind::Finetune, &own("()"), None, Some("1")), of("()"));
+        assert_ne!(key(StageKind::Finetune, &own("()"), Some("1"), None), of("()"));
+    }
+
+    #[test]
+    fn an_arm_by_another_name_is_the_same_training() {
+        let named = |name: &str| {
+            experiment(&format!(
+                r#"(name: "s", base: run(()), arms: (pretrain: [(name: "{name}")], finetune: [(name: "{name}", from: "{name}")]))"#
+            ))
+        };
+        let [one, other] = ["one", "other-one"].map(named);
+        let keys = |experiment: &Experiment| experiment.stages.iter().map(|stage| stage.key().to_owned()).collect::<Vec<_>>();
+        assert_eq!(keys(&one), keys(&other));
+        assert_ne!(one.stages[0].name, other.stages[0].name);
+    }
+}

@@ -1,0 +1,170 @@
+//! A made-up experiment: no number in it was measured.
+
+use std::path::Path;
+
+use crate::config::ExperimentConfig;
+use crate::experiment::{Contents, Experiment, ExperimentFolder, ExperimentState};
+use crate::metrics::CaseScore;
+use crate::metrics::collapse::Collapse;
+use crate::protocol::{CollapsePair, Environment, Event, Outcome, Record, RunState, SCHEMA, Stage, StageKind, StepNumbers};
+
+const LABELS: [f64; 5] = [0.01, 0.02, 0.05, 0.125, 1.0];
+const CASES: usize = 24;
+
+const TEXT: &str = r#"(
+    name: "hippocampus_labels",
+    title: "With how few labels does SimTROT-W help on the hippocampus?",
+    base: run((pretrain: (steps: 400), finetune: (steps: 600))),
+    arms: (
+        pretrain: [(name: "simtrot_w")],
+        finetune: [
+            (name: "scratch"),
+            (name: "simtrot_w", from: "simtrot_w"),
+            (name: "scratch_adamw", set: ["finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":3e-5}}"]),
+            (name: "simtrot_w_adamw", from: "simtrot_w", set: ["finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":3e-5}}"]),
+        ],
+    ),
+    axes: [
+        (name: "label fraction", key: "data.label_fraction", values: ["0.01", "0.02", "0.05", "0.125", "1"]),
+        (name: "seed", key: "seed", values: ["0", "1", "2"]),
+    ],
+)"#;
+
+/// How far the made-up experiment is.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Until {
+    /// In the middle of its second seed; a fine-tuning failed.
+    Midway,
+    /// The end.
+    End,
+}
+
+pub(crate) fn experiment() -> Experiment {
+    Experiment::new(ExperimentConfig::from_ron(TEXT, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+}
+
+/// A grid of more than a hundred cells.
+pub(crate) fn large() -> Experiment {
+    let more = TEXT.replace(
+        "(name: \"seed\"",
+        "(name: \"mask ratio\", key: \"pretrain.mask_ratio\", values: [\"0.25\", \"0.5\", \"0.75\", \"0.85\"]), (name: \"seed\"",
+    );
+    Experiment::new(ExperimentConfig::from_ron(&more, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+}
+
+/// The states of all stages.
+pub(crate) fn state(experiment: &Experiment, until: Until, folder: &ExperimentFolder) -> ExperimentState {
+    let half = experiment.stages.len() / 2;
+    let runs = (0..experiment.stages.len()).map(|stage| {
+        let share = match until {
+            Until::End => 1.0,
+            Until::Midway if stage < half => 1.0,
+            Until::Midway if stage == half => 0.6,
+            Until::Midway => return None,
+        };
+        Some(run(experiment, stage, share))
+    });
+    let mut runs: Vec<Option<RunState>> = runs.collect();
+    if until == Until::Midway {
+        let failed = half - 2;
+        runs[failed] = Some(run(experiment, failed, 0.3));
+        let message = "data/imagesTr/hippocampus_204.nii.gz: the file ends after 31 of 64 KiB; copy it again from its source".to_owned();
+        folder.write_failures(&[(experiment.stages[failed].name.clone(), message)].into()).unwrap();
+    }
+    // Nothing but the causes of failures lies in the folder: what is made up stays.
+    let mut state = ExperimentState::of(runs);
+    state.refresh(experiment, folder);
+    state
+}
+
+/// Between -1 and 1, the same at each call.
+fn noise(key: f64, other: f64) -> f64 {
+    ((key * 12.9898 + other * 78.233).sin() * 43_758.547).fract()
+}
+
+/// A stage of which a share is done.
+fn run(experiment: &Experiment, stage: usize, share: f64) -> RunState {
+    let mut run = RunState::default();
+    for record in records(experiment, stage, share) {
+        run.apply(&record);
+    }
+    run
+}
+
+/// What a stage of which a share is done has told.
+pub(crate) fn records(experiment: &Experiment, stage: usize, share: f64) -> Vec<Record> {
+    let plan = &experiment.stages[stage];
+    let cell = experiment.cells_of(stage).next().unwrap();
+    let seed = f64::from(u8::try_from(*cell.point.last().unwrap()).unwrap());
+    let mut told = Vec::new();
+    let mut tell = |secs: f64, event: Event| told.push(Record { secs, event });
+    let environment = Environment::default();
+    tell(0.0, Event::Started { schema: SCHEMA, name: plan.name.clone(), environment, classes: Vec::new() });
+    let training = Stage { kind: plan.kind, arm: String::new() };
+    let steps = if plan.kind == StageKind::Pretrain { plan.config.pretrain.steps } else { plan.config.finetune.steps };
+    tell(0.5, Event::StageStarted { stage: training.clone(), total: steps, done: 0 });
+    let done = (share * steps as f64) as usize;
+    for step in 1..=done {
+        let numbers = StepNumbers { step, step_secs: 0.5, loss: 1.0, ..StepNumbers::default() };
+        tell(0.5 * step as f64, Event::Step { stage: training.clone(), numbers });
+    }
+    let end = 0.5 * done as f64;
+    if plan.kind == StageKind::Pretrain {
+        let probe = |step, level| Event::Probe { stage: training.clone(), step, collapse: Box::new(collapse(level)) };
+        tell(1.0, probe(0, 0.0));
+        tell(end, probe(done, 0.3 + 0.05 * noise(seed, 1.0)));
+    }
+    if share < 1.0 {
+        return told;
+    }
+    tell(end, Event::StageFinished { stage: training, secs: end });
+    if plan.kind == StageKind::Finetune {
+        let mean = mean_dice(cell.point[0], &experiment.arms()[cell.arm].name);
+        let stage = Stage { kind: StageKind::Test, arm: String::new() };
+        tell(end, Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
+        for place in 0..CASES {
+            tell(end + place as f64, Event::Scored { stage: stage.clone(), case: case(place), scores: scores(place, mean, seed) });
+            tell(end + place as f64, Event::Progress { stage: stage.clone(), done: place + 1, total: CASES });
+        }
+        tell(end + CASES as f64, Event::StageFinished { stage, secs: CASES as f64 });
+    }
+    tell(end + CASES as f64, Event::Finished { outcome: Outcome::Completed });
+    told
+}
+
+fn mean_dice(level: usize, arm: &str) -> f64 {
+    let labels: f64 = LABELS[level.min(4)];
+    let reached = 0.88 - 0.1 * (-labels.log10()).max(0.0).powf(1.3);
+    let gain = if arm.starts_with("simtrot") { 0.03 * (-labels.log10()).max(0.0) + 0.004 } else { 0.0 };
+    reached + gain + if arm.ends_with("adamw") { 0.02 } else { 0.0 }
+}
+
+fn case(place: usize) -> String {
+    format!("hippocampus_{:03}", place * 7 + 4)
+}
+
+fn scores(place: usize, mean: f64, seed: f64) -> Vec<CaseScore> {
+    let score = |region: &str, shift: f64| CaseScore {
+        case: case(place),
+        region: region.to_owned(),
+        dice: Some(mean + shift + 0.01 * noise(seed, mean) + 0.03 * noise(place as f64, 31.0) + 0.01 * noise(place as f64, mean + seed)),
+        hd95: Some(6.0 * (1.0 - mean) + 0.4 * noise(place as f64, seed).abs()),
+        truth_voxels: 1600,
+        predicted_voxels: 1580,
+        missing_in_one: false,
+    };
+    vec![score("Anterior", 0.012), score("Posterior", -0.012)]
+}
+
+fn collapse(level: f64) -> CollapsePair {
+    let encoder = Collapse {
+        eta2: Some(0.7 + 0.29 * level),
+        eta2_turned: Some(0.1 + 0.89 * level),
+        gap: Some(0.2 + 0.6 * level),
+        index_lock: Some(0.15 + 0.8 * level),
+        anatomy_lock: Some(0.9 - 0.92 * level),
+        uniformity: Some(-1.0),
+        ..Collapse::default()
+    };
+    CollapsePair { projected: Some(encoder.clone()), encoder }
+}

@@ -1,0 +1,131 @@
+//! How a grid of any number of axes becomes a table: points down, arms across, repeats of the same experiment side by side.
+
+use crate::experiment::{Cell, Experiment};
+use crate::protocol::StageKind;
+
+/// Results beside one another in a row at most: more repeats go below one another.
+const ACROSS: usize = 18;
+
+/// The table of an experiment's cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Board {
+    /// Axes whose levels make the rows.
+    pub(super) row_axes: Vec<usize>,
+    /// Names of the levels of each row, by row axis.
+    pub(super) rows: Vec<Vec<String>>,
+    /// Names of the repeats that stand side by side under each arm; one without a name where there are none.
+    pub(super) repeats: Vec<String>,
+    /// Names of the arms.
+    pub(super) arms: Vec<String>,
+    /// The cell of each row, arm and repeat.
+    cells: Vec<Option<usize>>,
+    /// Stages that pre-train, with what tells them apart.
+    pub(super) pretrainings: Vec<(usize, String)>,
+}
+
+impl Board {
+    /// Of an experiment.
+    pub(super) fn new(experiment: &Experiment) -> Self {
+        let axes = &experiment.config.axes;
+        let arms: Vec<String> = experiment.arms().iter().map(|arm| arm.name.clone()).collect();
+        let (mut repeating, mut row_axes): (Vec<usize>, Vec<usize>) = (0..axes.len()).partition(|&axis| axes[axis].repeats());
+        let repeated: usize = repeating.iter().map(|&axis| experiment.levels[axis].len()).product();
+        if row_axes.is_empty() || repeated * arms.len() > ACROSS {
+            row_axes = (0..axes.len()).collect();
+            repeating.clear();
+        }
+        let at = |cell: &Cell, axes: &[usize]| axes.iter().map(|&axis| cell.point[axis]).collect::<Vec<usize>>();
+        let (mut rows, mut columns): (Vec<Vec<usize>>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
+        for cell in &experiment.cells {
+            rows.push(at(cell, &row_axes));
+            columns.push(at(cell, &repeating));
+        }
+        for list in [&mut rows, &mut columns] {
+            list.sort();
+            list.dedup();
+        }
+        let mut cells = vec![None; rows.len() * arms.len() * columns.len()];
+        for (index, cell) in experiment.cells.iter().enumerate() {
+            let place = |list: &[Vec<usize>], key: Vec<usize>| list.iter().position(|known| *known == key).unwrap_or(0);
+            let (row, column) = (place(&rows, at(cell, &row_axes)), place(&columns, at(cell, &repeating)));
+            cells[(row * arms.len() + cell.arm) * columns.len() + column] = Some(index);
+        }
+        let level = |axis: usize, level: usize| experiment.levels[axis][level].name.clone();
+        let row_names = rows.iter().map(|row| row_axes.iter().zip(row).map(|(&axis, &at)| level(axis, at)).collect());
+        let repeat_names = columns.iter().map(|column| {
+            let words = repeating.iter().zip(column).map(|(&axis, &at)| format!("{} {}", axes[axis].name, level(axis, at)));
+            words.collect::<Vec<_>>().join(", ")
+        });
+        let trained = experiment.stages.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Pretrain);
+        Self {
+            rows: row_names.collect(),
+            repeats: repeat_names.collect(),
+            pretrainings: trained.map(|(stage, _)| (stage, pretraining_title(experiment, stage))).collect(),
+            row_axes,
+            arms,
+            cells,
+        }
+    }
+
+    /// The cell at a place; none where that point is not part of the experiment.
+    pub(super) fn cell(&self, row: usize, arm: usize, repeat: usize) -> Option<usize> {
+        self.cells.get((row * self.arms.len() + arm) * self.repeats.len() + repeat).copied().flatten()
+    }
+}
+
+/// What tells a pre-training from the others: levels that all of its cells share.
+fn pretraining_title(experiment: &Experiment, stage: usize) -> String {
+    let served: Vec<&Cell> = experiment.cells_of(stage).collect();
+    let Some(first) = served.first() else { return experiment.stages[stage].name.clone() };
+    let tells = |axis: &usize| experiment.levels[*axis].len() > 1 && served.iter().all(|cell| cell.point[*axis] == first.point[*axis]);
+    let axes = (0..experiment.levels.len()).filter(tells);
+    let levels = axes.map(|axis| format!("{} {}", experiment.config.axes[axis].name, experiment.level(first, axis)));
+    let levels = levels.collect::<Vec<_>>().join(", ");
+    let arms = &experiment.config.base().arms.pretrain;
+    match (arms.len(), levels.is_empty()) {
+        (1, false) => levels,
+        (_, true) => experiment.arm_of(stage).to_owned(),
+        _ => format!("{}, {levels}", experiment.arm_of(stage)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::ExperimentConfig;
+
+    fn board(axes: &str) -> (Experiment, Board) {
+        let text = format!("(name: \"s\", base: run(()), axes: [{axes}])");
+        let experiment =
+            Experiment::new(ExperimentConfig::from_ron(&text, "s.ron", Path::new("")).unwrap(), crate::experiment::Contents::default())
+                .unwrap();
+        let board = Board::new(&experiment);
+        (experiment, board)
+    }
+
+    const LABELS: &str = r#"(name: "labels", key: "data.label_fraction", values: ["0.5", "1"]),"#;
+    const SEEDS: &str = r#"(name: "seed", key: "seed", values: ["0", "1", "2"]),"#;
+
+    #[test]
+    fn seeds_stand_side_by_side_and_levels_below_one_another() {
+        let (experiment, board) = board(&format!("{LABELS}{SEEDS}"));
+        assert_eq!(board.rows, [["0.5"], ["1"]]);
+        assert_eq!(board.repeats, ["seed 0", "seed 1", "seed 2"]);
+        assert_eq!(board.arms.len(), 3);
+        let cell = &experiment.cells[board.cell(1, 1, 2).unwrap()];
+        assert_eq!((experiment.level(cell, 0), experiment.level(cell, 1), cell.arm), ("1", "2", 1));
+        let titles: Vec<&str> = board.pretrainings.iter().map(|(_, title)| title.as_str()).collect();
+        assert_eq!(titles, ["seed 0", "seed 1", "seed 2"], "labels do not matter to pre-training");
+    }
+
+    #[test]
+    fn a_grid_of_seeds_alone_and_one_of_many_repeats_go_down() {
+        assert_eq!(board(SEEDS).1.rows, [["0"], ["1"], ["2"]]);
+        let folds = r#"(name: "fold", levels: [(name: "0", set: ["seed=10"]), (name: "1", set: ["seed=11"]), (name: "2", set: ["seed=12"]), (name: "3", set: ["seed=13"])]),"#;
+        let (_, many) = board(&format!("{LABELS}{SEEDS}{folds}"));
+        assert_eq!((many.rows.len(), many.repeats.len()), (2 * 3 * 4, 1));
+        assert_eq!(board("").1.rows, [Vec::<String>::new()]);
+    }
+}

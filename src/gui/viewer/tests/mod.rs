@@ -1,0 +1,191 @@
+//! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
+
+mod colours;
+mod looks;
+mod opening;
+mod panel_actions;
+mod segment;
+
+use std::path::Path;
+use std::time::Duration;
+
+use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, TouchPhase, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::{OpenCase, SegmentationPanel};
+use crate::config::{DataSource, RunConfig};
+use crate::gui::testing::window;
+use crate::gui::{App, OpenRun, Panel, ThemeChoice};
+use crate::metrics::CaseScore;
+use crate::protocol::{Environment, Event as Told, Record, RunFolder, RunState, Stage, StageKind};
+use crate::volume::nifti::{write_labels, write_volume};
+use crate::volume::{Dataset, Grid as VolumeGrid, LabelMap, SourceHeader, Volume, demo};
+
+pub(super) type Window = Harness<'static, App>;
+
+/// An empty panel. Each voxel is a rectangle, so that pictures of it stay small.
+fn panel(theme: ThemeChoice) -> Window {
+    window(theme, |_, app| {
+        app.workspace.settings.panel = Panel::Segmentation;
+        app.workspace.settings.slices.linear = false;
+    })
+}
+
+/// Drops files on the window.
+fn drop_files(harness: &mut Window, files: &[&Path]) {
+    let files: Vec<_> = files.iter().map(|file| file.to_path_buf()).collect();
+    let ctx = harness.ctx.clone();
+    let app = harness.state_mut();
+    app.segmentation.take_dropped(&ctx, &files, &app.workspace);
+}
+
+/// Writes a volume of one channel on a grid of `shape` and `spacing_mm` (D,H,W); `value` is given D,H,W.
+fn write(file: &Path, (shape, spacing_mm): ([usize; 3], [f64; 3]), value: impl Fn([usize; 3]) -> f32) -> VolumeGrid {
+    let grid = VolumeGrid::axis_aligned(shape, spacing_mm);
+    let voxels = (0..grid.len()).map(|index| value(crate::volume::position(index, shape))).collect();
+    let volume = Volume { channels: 1, grid: grid.clone(), voxels };
+    write_volume(file, &volume, &SourceHeader::for_grid(&grid)).unwrap();
+    grid
+}
+
+/// An image that is taken for nothing else.
+fn shades([d, h, w]: [usize; 3]) -> f32 {
+    (7 * d + 3 * h + w) as f32 + 0.5
+}
+
+/// Opens a file and waits for it.
+fn open_file(harness: &mut Window, file: &Path) {
+    drop_files(harness, &[file]);
+    let title = crate::volume::nifti::stem(file);
+    until(harness, "the volume", |panel| settled(panel) && panel.open.as_ref().is_some_and(|case| case.title == title));
+}
+
+/// Steps until `done` says so: files are read on threads of their own.
+fn until(harness: &mut Window, what: &str, done: impl Fn(&SegmentationPanel) -> bool) {
+    for _ in 0..2000 {
+        harness.step();
+        if done(&harness.state().segmentation) {
+            harness.run_steps(2);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{what} did not happen");
+}
+
+/// Whether everything that is shown has been read and counted.
+fn settled(panel: &SegmentationPanel) -> bool {
+    panel.is_settled()
+}
+
+fn case(harness: &Window) -> &OpenCase {
+    harness.state().segmentation.open.as_ref().expect("a volume is open")
+}
+
+fn case_mut(harness: &mut Window) -> &mut OpenCase {
+    harness.state_mut().segmentation.open.as_mut().expect("a volume is open")
+}
+
+/// A window with the first demo case that has a truth.
+fn demo_case(theme: ThemeChoice) -> Window {
+    let mut harness = panel(theme);
+    harness.run_steps(2);
+    harness.get_by_label("Demo case").click();
+    until(&mut harness, "the demo case", settled);
+    harness
+}
+
+/// The names of the demo cases that have a truth.
+fn labelled(dataset: &Dataset) -> Vec<String> {
+    dataset.cases.iter().filter(|case| case.label.is_some()).map(|case| case.name.clone()).collect()
+}
+
+/// A truth turned into what a network might say: moved by some voxels, and one label lost in some slices.
+fn mistaken(truth: &LabelMap, by: usize, lost: bool) -> LabelMap {
+    let [depth, height, width] = truth.grid.shape;
+    let at = |d: usize, h: usize, w: usize| truth.voxels[(d * height + h) * width + w];
+    let mut voxels = Vec::with_capacity(truth.voxels.len());
+    for d in 0..depth {
+        for h in 0..height {
+            for w in 0..width {
+                let value = if w >= by { at(d, h, w - by) } else { 0 };
+                voxels.push(if lost && value == 2 && d % 5 == 0 { 0 } else { value });
+            }
+        }
+    }
+    LabelMap { grid: truth.grid.clone(), voxels }
+}
+
+/// A run on the demo with two arms that segmented three cases, the last one badly.
+fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
+    let dataset = demo::dataset();
+    let names: Vec<String> = labelled(&dataset).into_iter().take(3).collect();
+    let folder = RunFolder::new(root);
+    let mut state = RunState::default();
+    let mut tell = |event| state.apply(&Record { secs: 1.0, event });
+    let classes = dataset.labels.values().cloned().collect();
+    tell(Told::Started { schema: 1, name: "demo".into(), environment: Environment::default(), classes });
+    for (arm, worse) in [("scratch", 2), ("simtrot_w", 1)] {
+        let stage = Stage { kind: StageKind::Test, arm: arm.to_owned() };
+        for (index, name) in names.iter().enumerate() {
+            let case = dataset.load(dataset.case(name).unwrap()).unwrap();
+            let found = mistaken(&case.label.unwrap(), index * worse, worse == 2);
+            write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &found, &case.image.header).unwrap();
+            let score = CaseScore {
+                case: name.clone(),
+                region: "Anterior".to_owned(),
+                dice: Some(0.9 - 0.1 * (index * worse) as f64),
+                hd95: Some(1.0 + index as f64),
+                truth_voxels: 1,
+                predicted_voxels: 1,
+                missing_in_one: false,
+            };
+            tell(Told::Scored { stage: stage.clone(), case: name.clone(), scores: vec![score] });
+        }
+    }
+    let config = RunConfig { name: "demo".into(), ..RunConfig::default() };
+    assert_eq!(config.data.source, DataSource::Demo);
+    (OpenRun::replayed(folder, config, state), names)
+}
+
+/// A window on such a run, with the case of that place open.
+fn with_run(theme: ThemeChoice, index: usize) -> (Window, Vec<String>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, names) = run_with_predictions(folder.path());
+    let mut harness = panel(theme);
+    harness.state_mut().workspace.put(run);
+    until(&mut harness, "the list", |panel| panel.list.dataset().is_some());
+    harness.get_by_label_contains(&format!("{}, Dice", names[index])).click();
+    until(&mut harness, "the case", settled);
+    (harness, names, folder)
+}
+
+/// The middle of a pane.
+fn middle(harness: &Window, pane: usize) -> Pos2 {
+    harness.state().segmentation.views.panes[pane].rect.center()
+}
+
+fn wheel(harness: &mut Window, at: Pos2, notches: f32, modifiers: Modifiers) {
+    harness.hover_at(at);
+    harness.step();
+    let delta = vec2(0.0, notches);
+    let source = MouseWheelSource::Wheel;
+    harness.event(Event::MouseWheel { unit: MouseWheelUnit::Line, delta, phase: TouchPhase::Move, source, modifiers });
+    harness.run_steps(2);
+}
+
+/// Presses the left button at one place, moves to another, and lets go.
+fn drag(harness: &mut Window, from: Pos2, to: Pos2, modifiers: Modifiers) {
+    harness.hover_at(from);
+    harness.step();
+    let button = |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
+    harness.event_modifiers(button(from, true), modifiers);
+    harness.step();
+    harness.event_modifiers(Event::PointerMoved(from.lerp(to, 0.5)), modifiers);
+    harness.step();
+    harness.event_modifiers(Event::PointerMoved(to), modifiers);
+    harness.step();
+    harness.event_modifiers(button(to, false), modifiers);
+    harness.run_steps(2);
+}

@@ -1,0 +1,210 @@
+//! What an experiment concludes, from scores whose answer is known.
+
+use std::path::Path;
+
+use super::*;
+use crate::config::ExperimentConfig;
+use crate::experiment::synthetic::{self, Until};
+use crate::experiment::{Cell, ExperimentFolder};
+use crate::metrics::CaseScore;
+use crate::protocol::{Event, Record, RunState, Stage, StageKind};
+
+/// The Dice of one case in one cell: arm, point of the grid, case.
+type Scores<'a> = &'a dyn Fn(&str, &[usize], usize) -> f64;
+
+const CASES: usize = 20;
+
+const TEXT: &str = r#"(
+    name: "s",
+    base: run(()),
+    arms: (
+        pretrain: [(name: "simtrot_w")],
+        finetune: [
+            (name: "scratch"),
+            (name: "simtrot_w", from: "simtrot_w"),
+            (name: "scratch_adamw", set: ["finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":3e-5}}"]),
+        ],
+    ),
+    axes: [
+        (name: "mask ratio", key: "pretrain.mask_ratio", values: ["0.25", "0.75"]),
+        (name: "seed", key: "seed", values: ["0", "1", "2"]),
+    ],
+)"#;
+
+fn experiment(text: &str) -> Experiment {
+    Experiment::new(ExperimentConfig::from_ron(text, "s.ron", Path::new("")).unwrap(), crate::experiment::Contents::default()).unwrap()
+}
+
+/// A fine-tuning that is tested to its end.
+fn tested(experiment: &Experiment, cell: &Cell, scores: Scores) -> RunState {
+    let mut run = RunState::default();
+    let mut tell = |event: Event| run.apply(&Record { secs: 1.0, event });
+    let stage = Stage { kind: StageKind::Test, arm: String::new() };
+    tell(Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
+    for place in 0..CASES {
+        let dice = Some(scores(&experiment.arms()[cell.arm].name, &cell.point, place));
+        let score = CaseScore {
+            case: format!("case_{place:02}"),
+            region: "organ".to_owned(),
+            dice,
+            hd95: dice.map(|dice| 10.0 * (1.0 - dice)),
+            truth_voxels: 9,
+            predicted_voxels: 9,
+            missing_in_one: false,
+        };
+        tell(Event::Scored { stage: stage.clone(), case: score.case.clone(), scores: vec![score] });
+        tell(Event::Progress { stage: stage.clone(), done: place + 1, total: CASES });
+    }
+    tell(Event::StageFinished { stage, secs: 1.0 });
+    run
+}
+
+fn results(experiment: &Experiment, scores: Scores) -> ExperimentResults {
+    let mut runs: Vec<Option<RunState>> = vec![None; experiment.stages.len()];
+    for cell in &experiment.cells {
+        runs[cell.finetuned].get_or_insert_with(|| tested(experiment, cell, scores));
+    }
+    ExperimentResults::new(experiment, &ExperimentState::of(runs))
+}
+
+/// A case's own difficulty, the same in every training.
+fn hard(case: usize) -> f64 {
+    0.1 * (case as f64 / CASES as f64)
+}
+
+fn of<'a>(results: &'a ExperimentResults, title: &str, role: Role) -> &'a Paired {
+    let comparison = results.comparisons.iter().find(|own| results.groups[own.group].title == title && own.role == role);
+    comparison.and_then(|own| own.dice.as_ref()).unwrap_or_else(|| panic!("{title} is compared: {:?}", results.comparisons))
+}
+
+#[test]
+fn groups_are_means_over_repeats_and_twins_are_paired_by_case() {
+    let experiment = experiment(TEXT);
+    // Seeds 0, 1, 2 shift every arm alike: the difference to the twin is the same in each.
+    let results = results(&experiment, &|arm, point, case| {
+        let gain = match arm {
+            "simtrot_w" if point[0] == 1 => 0.04,
+            "scratch_adamw" => 0.02,
+            _ => 0.0,
+        };
+        0.7 + 0.01 * point[1] as f64 + hard(case) + gain
+    });
+    assert_eq!(
+        (results.repeat, results.groups.len(), results.rows().count()),
+        ("seed", 6, 4),
+        "masks are nothing to a training from scratch"
+    );
+    let mean_case = (0..CASES).map(hard).sum::<f64>() / CASES as f64;
+    let group = results.groups.iter().find(|group| group.title == "mask ratio 0.75, simtrot_w").unwrap();
+    let dice = group.dice.unwrap();
+    assert!((dice.mean - (0.75 + mean_case)).abs() < 1e-9 && (dice.deviation.unwrap() - 0.01).abs() < 1e-9, "{dice:?}");
+    assert_eq!((group.cases, group.done(), dice.repeats), (CASES, 3, 3));
+    let twin = of(&results, &group.title, Role::Twin);
+    assert!((twin.interval.mean - 0.04).abs() < 1e-9 && twin.interval.high - twin.interval.low < 1e-9, "cases are their own control");
+    assert_eq!((twin.reading(), twin.agreeing(), twin.interval.cases), (Reading::Better, 3, CASES));
+    let strongest = of(&results, &group.title, Role::Strongest);
+    assert!((strongest.interval.mean - 0.02).abs() < 1e-9, "AdamW from scratch is the one to beat");
+    assert_eq!(of(&results, "mask ratio 0.25, simtrot_w", Role::Twin).reading(), Reading::Open, "no difference at all");
+    let scratch = results.groups.iter().position(|group| group.name == "scratch").unwrap();
+    assert_eq!(results.level_names(&experiment, scratch), ["any"]);
+    let sentences = results.sentences().join("\n");
+    assert!(
+        sentences.contains("mask ratio 0.75: SimTROT-W scores 4.0 Dice points higher than training from scratch (scratch)"),
+        "{sentences}"
+    );
+    assert!(sentences.contains("3 of 3 seeds agree): better, the interval excludes zero."), "{sentences}");
+    assert!(sentences.contains("no difference shown"), "{sentences}");
+    let summary = results.summary().unwrap();
+    assert!(summary.contains("2 comparisons with the twin from scratch: 1 better, 1 without a difference shown."), "{summary}");
+}
+
+#[test]
+fn no_winner_where_seeds_disagree_or_there_is_but_one() {
+    // Every case gains, but one seed of three loses.
+    let told = |text: &str| {
+        let experiment = experiment(text);
+        let results = results(&experiment, &|arm, point, case| {
+            let gain = if point[1] == 2 { -0.01 } else { 0.05 };
+            0.7 + hard(case) + if arm == "simtrot_w" { gain } else { 0.0 }
+        });
+        (of(&results, "mask ratio 0.25, simtrot_w", Role::Twin).clone(), results.sentences().join("\n"), results.caveat(&experiment))
+    };
+    let (paired, sentences, _) = told(TEXT);
+    assert!(paired.excludes_zero());
+    assert_eq!((paired.reading(), paired.agreeing()), (Reading::Split, 2));
+    assert!(
+        sentences.contains("2 of 3 seeds agree): the interval excludes zero, but the seeds disagree, so that nothing is concluded"),
+        "{sentences}"
+    );
+    let (paired, sentences, caveat) = told(&TEXT.replace(r#"["0", "1", "2"]"#, r#"["0"]"#));
+    assert!(paired.excludes_zero());
+    assert_eq!(paired.reading(), Reading::Once);
+    assert!(
+        sentences.contains("One seed: an illustration, no conclusion.") && caveat.contains("an illustration, not evidence"),
+        "{sentences}"
+    );
+}
+
+#[test]
+fn an_interval_that_includes_zero_shows_no_difference() {
+    let experiment = experiment(TEXT);
+    // Half of the cases gain what the other half loses, in every seed alike.
+    let results = results(&experiment, &|arm, _, case| {
+        let gain = if case % 2 == 0 { 0.05 } else { -0.045 };
+        0.7 + hard(case) + if arm == "simtrot_w" { gain } else { 0.0 }
+    });
+    let paired = of(&results, "mask ratio 0.75, simtrot_w", Role::Twin);
+    assert!(paired.interval.mean > 0.0 && paired.interval.low < 0.0 && paired.interval.high > 0.0);
+    assert_eq!(paired.reading(), Reading::Open);
+}
+
+#[test]
+fn the_strongest_from_scratch_had_the_same_labels_and_may_stand_elsewhere() {
+    let text = TEXT.replace(
+        r#"(name: "mask ratio", key: "pretrain.mask_ratio", values: ["0.25", "0.75"]),"#,
+        r#"(name: "labels", key: "data.label_fraction", values: ["0.5", "1"]),
+           (name: "encoder", levels: [(name: "as ever"), (name: "slow", set: ["finetune.encoder_lr=0.1"])]),"#,
+    );
+    let experiment = experiment(&text);
+    // More labels help most, a slow encoder harms what starts from nothing.
+    let results = results(&experiment, &|arm, point, case| {
+        let slow = if arm.starts_with("scratch") && point[1] == 1 { -0.1 } else { 0.0 };
+        0.6 + 0.1 * point[0] as f64 + slow + hard(case)
+    });
+    let title = "labels 0.5, encoder slow, simtrot_w";
+    assert_eq!(of(&results, title, Role::Twin).reading(), Reading::Better, "the twin is as slow");
+    let strongest = of(&results, title, Role::Strongest);
+    assert!(strongest.interval.mean.abs() < 1e-9, "an encoder at full speed with as many labels: {strongest:?}");
+    let sentences = results.sentences().join("\n");
+    assert!(sentences.contains("than training from scratch (labels 0.5, encoder as ever, scratch"), "{sentences}");
+}
+
+#[test]
+fn of_an_unfinished_cell_nothing_is_counted() {
+    let experiment = synthetic::experiment();
+    let place = tempfile::tempdir().unwrap();
+    let state = synthetic::state(&experiment, Until::Midway, &ExperimentFolder::new(place.path()));
+    let results = ExperimentResults::new(&experiment, &state);
+    let done: usize = results.rows().map(|(_, group)| group.done()).sum();
+    let tested = experiment.cells.iter().filter(|cell| state.progress(&experiment, cell.finetuned) == Progress::Done).count();
+    assert_eq!(done, tested);
+    assert!(results.groups.iter().flat_map(|group| &group.repeats).all(|repeat| repeat.done != repeat.scores.is_empty()));
+    let missing = results.missing(&experiment).join(" ");
+    assert!(missing.contains("Not complete") && results.failures.len() == 1, "{missing}");
+    let nothing = ExperimentResults::new(&experiment, &ExperimentState::of(vec![None; experiment.stages.len()]));
+    assert_eq!(nothing.sentences(), ["No test case was scored yet, so there is nothing to compare."]);
+    assert!(nothing.summary().is_none());
+}
+
+#[test]
+fn pretrainings_are_named_by_what_tells_them_apart() {
+    let experiment = synthetic::large();
+    let place = tempfile::tempdir().unwrap();
+    let state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(place.path()));
+    let results = ExperimentResults::new(&experiment, &state);
+    let names: Vec<String> = results.pretrainings(&experiment).into_iter().map(|own| own.name).collect();
+    assert_eq!(names, ["mask ratio 0.25", "mask ratio 0.5", "mask ratio 0.75", "mask ratio 0.85"], "labels do not matter to pre-training");
+    assert_eq!(results.evidence(&experiment), "24 test cases, 3 seeds");
+    let collapse = results.collapse_sentences(&experiment).join(" ");
+    assert!(collapse.contains("Healthy: ") && collapse.contains("of a token: mask ratio 0.25 (0."), "{collapse}");
+}

@@ -1,0 +1,185 @@
+//! The terminal front end: follows a running job on stderr, and tells at the end what came out.
+//!
+//! It folds the worker's events into [`RunState`] and reads nothing else, as the window and the report do.
+
+mod bars;
+mod experiment_follow;
+mod experiment_summary;
+mod lines;
+mod progress;
+mod summary;
+
+use std::any::Any;
+use std::io::{IsTerminal as _, Write};
+use std::sync::mpsc::{RecvTimeoutError, TrySendError};
+use std::time::Duration;
+
+use crate::config::RunConfig;
+use crate::protocol::{Command, Event, Outcome, Record, RunStages, RunState};
+use crate::stop_signal;
+use crate::worker::RunHandle;
+use bars::Bars;
+use lines::Lines;
+
+pub use experiment_follow::{experiment_estimate, experiment_plan, experiment_status, follow_experiment};
+pub use experiment_summary::experiment_summary;
+pub use summary::summary;
+
+/// How a job is followed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Tell warnings and failures only.
+    pub quiet: bool,
+    /// The settings of a run, which tell what is still to come.
+    pub config: Option<&'a RunConfig>,
+}
+
+/// How long to wait for an event before looking for an interrupt again.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Said at the first interrupt.
+const STOPPING: &str = "stopping: the step under way is finished and saved; press Ctrl-C again to end at once";
+
+/// Where a job's events are shown.
+trait Screen {
+    /// Shows what `record` brought; `state` already holds it.
+    fn show(&mut self, record: &Record, state: &RunState);
+
+    /// Shows a line that is no event.
+    fn say(&mut self, text: &str);
+}
+
+/// Prints a result on stdout. A reader that has seen enough (`simtrot ... | head`) is no reason to fail.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints a remark on stderr. A terminal that is gone is no reason to fail either.
+pub fn remark(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise.
+///
+/// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
+/// Warnings are printed as they come, a failure with its cause and next step.
+pub fn follow(handle: RunHandle, options: Options<'_>) -> (Outcome, RunState) {
+    follow_on(handle, RunState::default(), options)
+}
+
+/// The same for a job that another front end followed up to `state`.
+pub fn follow_on(handle: RunHandle, state: RunState, options: Options<'_>) -> (Outcome, RunState) {
+    if options.quiet || !std::io::stderr().is_terminal() {
+        return listen_and_drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options));
+    }
+    listen_and_drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)))
+}
+
+/// The same for a job of another program: an interrupt ends the looking, and leaves the job alone.
+pub fn watch(handle: RunHandle, state: RunState, options: Options<'_>) -> (Outcome, RunState) {
+    let never = || false;
+    if options.quiet || !std::io::stderr().is_terminal() {
+        return drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options), &never);
+    }
+    drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)), &never)
+}
+
+/// The same as plain lines without control characters, written to `out`.
+pub fn follow_plainly(handle: RunHandle, options: Options<'_>, out: &mut dyn Write) -> (Outcome, RunState) {
+    listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options))
+}
+
+fn listen_and_drive(handle: RunHandle, state: RunState, screen: &mut dyn Screen) -> (Outcome, RunState) {
+    if let Err(reason) = stop_signal::listen() {
+        screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
+    }
+    drive(handle, state, screen, &stop_signal::asked)
+}
+
+/// Drains events until the job has ended; passes a request to stop on, once.
+fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_wished: &dyn Fn() -> bool) -> (Outcome, RunState) {
+    // Nobody looks at previews here: without their receiver the worker does not wait for it.
+    let RunHandle { events, previews, commands, join } = handle;
+    drop(previews);
+    if let Some(stage) = state.stages.iter().rev().find(|stage| stage.secs.is_none() && state.outcome.is_none()) {
+        // Taken over midway: the stage under way is one that begins here.
+        let event = Event::StageStarted { stage: stage.stage.clone(), total: stage.total, done: stage.done };
+        screen.show(&Record { secs: state.secs, event }, &state);
+    }
+    let (mut announced, mut sent) = (false, false);
+    while state.outcome.is_none() {
+        if !sent && stop_wished() {
+            if !announced {
+                screen.say(STOPPING);
+                announced = true;
+            }
+            // A full queue is tried again at the next turn; a closed one means that the job is ending anyway.
+            sent = !matches!(commands.try_send(Command::Stop), Err(TrySendError::Full(_)));
+        }
+        match events.recv_timeout(POLL_INTERVAL) {
+            Ok(record) => take(&record, &mut state, screen),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    drop((events, commands));
+    let outcome = join.join().unwrap_or_else(|panic| Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false });
+    if state.outcome.is_none() {
+        take(&Record { secs: state.secs, event: Event::Finished { outcome: outcome.clone() } }, &mut state, screen);
+    }
+    (outcome, state)
+}
+
+fn take(record: &Record, state: &mut RunState, screen: &mut dyn Screen) {
+    state.apply(record);
+    screen.show(record, state);
+}
+
+/// What a thread said when it panicked.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the worker ended by a fault of the program: {}; please report it", text.unwrap_or("no message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// A worker that runs `body` with its ends of both channels.
+    fn worker(
+        body: impl FnOnce(std::sync::mpsc::SyncSender<Record>, std::sync::mpsc::Receiver<Command>) -> Outcome + Send + 'static,
+    ) -> RunHandle {
+        let (event_sender, events) = sync_channel(4);
+        let (commands, command_receiver) = sync_channel(1);
+        RunHandle { events, previews: sync_channel(1).1, commands, join: std::thread::spawn(move || body(event_sender, command_receiver)) }
+    }
+
+    #[test]
+    fn a_wish_to_stop_reaches_the_worker_once() {
+        let handle = worker(|events, commands| {
+            let first = commands.recv().unwrap();
+            assert_eq!(first, Command::Stop);
+            let _ = events.send(Record { secs: 1.0, event: Event::Finished { outcome: Outcome::Stopped } });
+            assert!(commands.recv().is_err(), "a second command came");
+            Outcome::Stopped
+        });
+        let mut out = Vec::new();
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, Options::default()), &|| true);
+        assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches("stopping").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_panic_of_the_worker_is_a_failure_with_its_message() {
+        let handle = worker(|_, _| panic!("lost the thread"));
+        let mut out = Vec::new();
+        let (outcome, state) =
+            drive(handle, RunState::default(), &mut Lines::new(&mut out, Options { quiet: true, config: None }), &|| false);
+        assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
+        assert_eq!(state.outcome, Some(outcome));
+        assert!(String::from_utf8(out).unwrap().contains("lost the thread"));
+    }
+}

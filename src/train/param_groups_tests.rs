@@ -1,0 +1,203 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, TensorData};
+
+use super::*;
+use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, RunConfig, SyntheticConfig, UnetConfig};
+use crate::model::{HostTensor, Pass, Task, export_gradients, export_named};
+use crate::preprocess::prepare;
+use crate::protocol::{Stage, StageKind};
+use crate::train::{
+    CaseSet, Checkpoint, Control, DatasetInfo, Ending, Finetune, Optimiser, Session, TrainingCase, clip_grad_norm, finetune, init_segmenter,
+};
+use crate::volume::Dataset;
+
+/// A network of two numbers.
+#[derive(Module, Debug)]
+struct Two {
+    encoder: Param<Tensor<1>>,
+    head: Param<Tensor<1>>,
+}
+
+impl Two {
+    fn new(value: f32) -> Self {
+        let parameter = || Param::from_tensor(Tensor::<1>::from_floats([value], &Device::flex().autodiff()).require_grad());
+        Self { encoder: parameter(), head: parameter() }
+    }
+
+    fn values(&self) -> [f64; 2] {
+        [&self.encoder, &self.head].map(|parameter| parameter.val().into_data().iter::<f64>().next().unwrap())
+    }
+}
+
+fn param_groups(two: &Two, factor: f64, frozen_steps: usize) -> ParamGroups {
+    ParamGroups { encoder: HashSet::from([two.encoder.id]), factor, frozen_steps }
+}
+
+/// Both numbers begin at 2 with the gradients 0.5, then 1.5, at lr 0.1, and the encoder has a quarter of it.
+#[test]
+fn each_rule_moves_the_encoder_at_its_own_rate() {
+    /// Where a rule takes the number, at a rate.
+    type ByHand = fn(f64) -> f64;
+    // Nesterov, momentum 0.9, decay 0.01: g = gradient + decay x, m = 0.9 m + g, x -= lr (g + 0.9 m).
+    let sgd: ByHand = |lr| {
+        let (mut x, mut momentum) = (2.0, 0.0);
+        for gradient in [0.5, 1.5] {
+            let gradient = gradient + 0.01 * x;
+            momentum = 0.9 * momentum + gradient;
+            x -= lr * (gradient + 0.9 * momentum);
+        }
+        x
+    };
+    // Decoupled decay 0.2, scaled with the rate: x -= lr 0.2 x, then Adam's step.
+    let adam_w: ByHand = |lr| {
+        let (mut x, mut mean, mut square) = (2.0, 0.0, 0.0);
+        for (step, gradient) in [(1, 0.5), (2, 1.5)] {
+            x -= lr * 0.2 * x;
+            mean = 0.9 * mean + 0.1 * gradient;
+            square = 0.999 * square + 0.001 * gradient * gradient;
+            let (mean, square): (f64, f64) = (mean / (1.0 - 0.9_f64.powi(step)), square / (1.0 - 0.999_f64.powi(step)));
+            x -= lr * mean / (square.sqrt() + 1e-8);
+        }
+        x
+    };
+    let rules = [
+        (OptimiserConfig::Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.01 }, sgd),
+        (OptimiserConfig::AdamW { lr: 0.1, weight_decay: 0.2 }, adam_w),
+    ];
+    for (config, by_hand) in rules {
+        let mut two = Two::new(2.0);
+        let param_groups = param_groups(&two, 0.25, 0);
+        let mut optimiser = Optimiser::new(config);
+        for gradient in [0.5, 1.5] {
+            let mut gradients = GradientsParams::new();
+            for parameter in [&two.encoder, &two.head] {
+                gradients.register(parameter.id, Tensor::<1>::from_floats([gradient], &Device::flex()));
+            }
+            two = optimiser.step_at(two, gradients, &|parameter| param_groups.rate(parameter, 0.1));
+        }
+        for (found, expected) in two.values().into_iter().zip([by_hand(0.025), by_hand(0.1)]) {
+            assert!((found - expected).abs() < 1e-6, "{config:?}: {found} is not {expected}");
+        }
+    }
+}
+
+/// Loss `(encoder * head - 1)^2` from 2 and 2: the head's gradient is 2 * 3 * 2 = 12, which is then the norm.
+#[test]
+fn a_frozen_encoder_takes_no_part_in_norm_and_step_and_has_no_moments() {
+    let two = Two::new(2.0);
+    let param_groups = param_groups(&two, 1.0, 3);
+    assert!(param_groups.held(&two, 3).is_none(), "the fourth step moves all");
+    let held = param_groups.held(&two, 2).expect("the third step does not");
+    let loss = (held.encoder.val() * held.head.val() - 1.0).square();
+    let mut gradients = GradientsParams::from_grads(loss.backward(), &held);
+    assert_eq!(clip_grad_norm(&held, &mut gradients, Some(6.0)), 12.0);
+    drop(held);
+    let mut optimiser = Optimiser::new(OptimiserConfig::Sgd { lr: 0.1, momentum: 0.0, weight_decay: 0.5 });
+    let two = optimiser.step(two, gradients, 0.1);
+    let [encoder, head] = two.values();
+    assert_eq!(encoder, 2.0, "weight decay does not move it either");
+    // Clipped to 6, plus decay 0.5 * 2.
+    assert!((head - (2.0 - 0.1 * 7.0)).abs() < 1e-5, "{head}");
+    assert_eq!(optimiser.momentum().into_keys().collect::<Vec<_>>(), ["head"]);
+    assert!(two.encoder.val().is_require_grad(), "the network itself stays trainable");
+}
+
+#[test]
+fn leaving_the_encoder_out_of_the_graph_changes_no_other_gradient() {
+    let device = Device::flex().autodiff();
+    let task = Task { channels: 1, classes: 3, crop_size: [16; 3] };
+    let image: Vec<f32> = (0..16 * 16 * 16).map(|voxel| (voxel as f32 * 0.37).sin()).collect();
+    for preset in [Preset::NnformerSmall, Preset::SwinUnetrSmall, Preset::UnetrSmall, Preset::UnetSmall] {
+        let network = Segmenter::init(&ModelConfig::Preset(preset), &task, 3, &device);
+        let param_groups = ParamGroups { encoder: parameters_below(&network, network.prefix()), factor: 1.0, frozen_steps: 1 };
+        let gradients = |network: &Segmenter| {
+            let image = Tensor::<5>::from_data(TensorData::new(image.clone(), [1, 1, 16, 16, 16]), &device);
+            let heads = network.forward(image, Pass::training(1, 0, 0));
+            let loss = heads.into_iter().map(|head| head.square().mean()).reduce(|sum, head| sum + head).unwrap();
+            export_gradients(network, &GradientsParams::from_grads(loss.backward(), network))
+        };
+        let mut whole = gradients(&network);
+        let held = gradients(&param_groups.held(&network, 0).expect("frozen"));
+        let all = whole.len();
+        whole.retain(|name, _| !name.starts_with(network.prefix()));
+        assert!(!whole.is_empty() && whole.len() < all, "{preset}");
+        assert_eq!(held, whole, "{preset}");
+    }
+}
+
+const STEPS: usize = 5;
+const FROZEN: usize = 3;
+
+fn config() -> RunConfig {
+    let mut config = RunConfig::default();
+    config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 3, shape: [12; 3], channels: 1, labels: 1 });
+    let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true };
+    config.model = ModelConfig::Unet(unet);
+    let settings = &mut config.finetune;
+    (settings.steps, settings.crop_size, settings.checkpoint_every) = (STEPS, [8; 3], 1);
+    settings.optimiser = OptimiserConfig::AdamW { lr: 0.01, weight_decay: 0.1 };
+    (settings.encoder_lr, settings.freeze_encoder) = (0.5, FROZEN);
+    assert_eq!(config.problems(), []);
+    config
+}
+
+/// Trains in `folder`, so many steps a session.
+fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
+    let dataset = Dataset::open(&config.data.source).unwrap();
+    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
+    let cases = prepare(&dataset, &names, &config.data.preprocess, None, &|_, _| {}).unwrap();
+    let cases: CaseSet = cases.into_iter().map(|case| TrainingCase::new(case).into()).collect();
+    let info = dataset_info();
+    for (index, &steps) in sessions.iter().enumerate() {
+        let session = Session {
+            stage: Stage { kind: StageKind::Finetune, arm: String::new() },
+            device: Device::flex(),
+            checkpoints: folder.to_owned(),
+            resume: index > 0,
+            max_steps: Some(steps),
+            emit: &|_| {},
+            show: &|_| {},
+            control: &|| Control::Continue,
+        };
+        let work = Finetune { config, dataset: &info, cases: cases.clone(), from: None, validate: None };
+        let (_, ending) = finetune(&session, &work).unwrap();
+        assert_eq!(ending == Ending::Completed, sessions[..=index].iter().sum::<usize>() == STEPS);
+    }
+    Checkpoint::last(folder).unwrap().expect("a checkpoint")
+}
+
+fn dataset_info() -> DatasetInfo {
+    let labels = BTreeMap::from([(0, "background".to_owned()), (1, "one".to_owned())]);
+    DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels }
+}
+
+#[test]
+fn a_frozen_encoder_stays_to_the_bit_then_trains_and_resumes_exactly() {
+    let config = config();
+    let network = init_segmenter(&config, &dataset_info(), &Device::flex());
+    let untrained = export_named(&network);
+    let moved = |weights: &BTreeMap<String, HostTensor>| -> [usize; 2] {
+        let differs = |(name, tensor): (&String, &HostTensor)| (untrained[name] != *tensor).then(|| name.starts_with(network.prefix()));
+        let moved: Vec<bool> = weights.iter().filter_map(differs).collect();
+        [true, false].map(|encoder| moved.iter().filter(|&&of_encoder| of_encoder == encoder).count())
+    };
+    let at = || tempfile::tempdir().unwrap();
+    let [encoder, rest] = moved(&train(&config, at().path(), &[FROZEN]).weights);
+    assert!(encoder == 0 && rest > 0, "{encoder} tensors of the encoder moved, and {rest} others");
+    let whole = train(&config, at().path(), &[STEPS]);
+    let [encoder, rest] = moved(&whole.weights);
+    assert!(encoder > 0 && rest > 0, "{encoder} tensors of the encoder moved, and {rest} others");
+    // Broken off while it is frozen, at the change, and after it.
+    for sessions in [&[2, 3][..], &[3, 2], &[1, 3, 1]] {
+        let broken = train(&config, at().path(), sessions);
+        assert!(broken.weights == whole.weights && broken.optimiser == whole.optimiser, "{sessions:?}");
+    }
+    let mut slower = config.clone();
+    slower.finetune.encoder_lr = 0.25;
+    let slower = train(&slower, at().path(), &[STEPS]);
+    assert!(slower.weights != whole.weights, "the encoder's rate decides its step");
+}

@@ -1,0 +1,192 @@
+//! Experiments from outside: made, cut off, gone on with, looked at.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A grid of two mask ratios and two seeds on made-up volumes, small enough to train in seconds.
+const EXPERIMENT: &str = r#"(
+    name: "tiny",
+    title: "Does it run?",
+    base: run((
+        data: (
+            source: synthetic((cases: 6, shape: (32, 32, 32), channels: 1, labels: 1)),
+            split: hold_out(test: 0.34, validation: 0),
+            split_seed: 0,
+            preprocess: (crop_foreground: false),
+        ),
+        pretrain: (steps: 3, probe_every: 3, checkpoint_every: 1),
+        finetune: (steps: 3, checkpoint_every: 1),
+        probe: (volumes: 2, crops: 1, jitter: 2, label_volumes: []),
+    )),
+    axes: [
+        (name: "mask", key: "pretrain.mask_ratio", values: ["0.25", "0.75"]),
+        (name: "seed", key: "seed", values: ["0", "1"]),
+    ],
+)"#;
+
+fn experiment(arguments: &[&str]) -> Command {
+    let mut command = crate::simtrot(&["experiment"]);
+    command.args(arguments);
+    command
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A folder with the experiment's config, and where its results go.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("experiment.ron"), config).unwrap();
+        Self { folder }
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("experiment.ron").display().to_string()
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    fn work(&self, more: &[&str]) -> Command {
+        let mut command = experiment(&[&self.config(), "--out"]);
+        command.arg(self.out()).args(more);
+        command
+    }
+
+    /// When each stage's last checkpoint was written, by the stage's folder.
+    fn finished(&self) -> BTreeMap<PathBuf, SystemTime> {
+        let folders = ["pretrain", "finetune"].map(|kind| std::fs::read_dir(self.out().join(kind)));
+        let stages = folders.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
+        let written =
+            |stage: &Path| std::fs::metadata(stage.join("checkpoints/last/weights.safetensors")).and_then(|data| data.modified()).ok();
+        stages.filter_map(|stage| Some((stage.clone(), written(&stage)?))).collect()
+    }
+}
+
+#[test]
+fn the_grid_is_told_before_anything_is_made() {
+    let place = Place::new(EXPERIMENT);
+    let output = place.work(&["--dry-run"]).output().unwrap();
+    let told = text(&output);
+    assert!(output.status.success(), "{told}");
+    // Four pre-trainings, four fine-tunings from them, and two from scratch for each seed: the twin, and one under AdamW.
+    assert!(told.contains("12 cells of the grid, 4 pre-trainings and 8 fine-tunings"), "{told}");
+    assert!(!place.out().exists());
+    let some = text(&place.work(&["--dry-run", "--only", "arm=scratch", "--only", "seed=1"]).output().unwrap());
+    assert!(some.contains("2 cells of the grid, 0 pre-trainings and 1 fine-tuning "), "{some}");
+    let refused = place.work(&["--dry-run", "--only", "mask=0.3"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused).contains("there are: 0.25, 0.75"), "{}", text(&refused));
+}
+
+#[test]
+fn a_plan_measures_a_few_steps_and_keeps_nothing() {
+    let place = Place::new(EXPERIMENT);
+    let output = experiment(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
+    let told = text(&output);
+    assert!(output.status.success() && told.contains("Time: about") && told.contains("Disk: about"), "{told}");
+    assert!(!place.out().exists());
+}
+
+#[test]
+fn a_killed_experiment_goes_on_with_what_is_missing() {
+    let place = Place::new(EXPERIMENT);
+    let mut child = place.work(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let patience = Instant::now();
+    while place.finished().len() < 3 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        assert!(patience.elapsed() < Duration::from_secs(300), "nothing was made in five minutes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Not asked to stop: killed.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = text(&experiment(&["status", &place.out().display().to_string()]).output().unwrap());
+    assert!(before.contains("missing"), "{before}");
+    // All but the newest were finished then: they must not be touched.
+    let mut known: Vec<_> = place.finished().into_iter().collect();
+    known.sort_by_key(|(_, written)| *written);
+    known.pop();
+    let output = place.work(&["--jobs", "2"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let after = place.finished();
+    assert_eq!(after.len(), 12);
+    for (stage, written) in known {
+        assert_eq!(after[&stage], written, "{} was made again", stage.display());
+    }
+    let status = text(&experiment(&["status", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap());
+    assert!(status.contains("12 trainings done") && !status.contains("missing"), "{status}");
+    let again = place.work(&[]).output().unwrap();
+    assert!(again.status.success() && place.finished() == after, "a finished experiment is left as it is: {}", text(&again));
+    concluded(&place, &text(&again));
+}
+
+/// What a finished experiment leaves: one page that stands alone, Markdown, tables, and the same conclusions in the terminal.
+fn concluded(place: &Place, told: &str) {
+    let read = |name: &str| std::fs::read_to_string(place.out().join(name)).unwrap();
+    let page = read("report.html");
+    assert!(super::report::stands_alone(&page) > 300);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in ["SimTROT-W scores", "than training from scratch", "2 test cases, 2 seeds"] {
+        assert!(page.contains(sentence) && read("report.md").contains(sentence), "{sentence}: {told}");
+    }
+    assert!(told.contains("SimTROT-W scores") && told.contains("report.html"), "{told}");
+    // Token maps of both pre-trainings and of the untrained encoder, and the cases as both arms segmented them, in both points.
+    assert!(page.contains("similarity of places, untrained") && page.contains("similarity of places, mask 0.75"), "no token maps");
+    assert!(page.matches("slice\"").count() >= 2 * 3, "no segmentations");
+    assert!(!page.contains("No segmentation was kept") && !page.contains("No tokens were kept"));
+    // Of each of 12 cells the one label and the mean.
+    assert_eq!(read("results.csv").lines().count(), 1 + 12 * 2);
+    assert_eq!(read("groups.csv").lines().count(), 1 + 4, "two pre-trained groups, and each from scratch once");
+    let twins = read("comparisons.csv").lines().filter(|line| line.contains(",twin,")).count();
+    assert_eq!(twins, 2 * 2, "two twins, Dice and HD95");
+    let report = experiment(&["report", &place.out().display().to_string()]).output().unwrap();
+    assert!(report.status.success(), "{}", text(&report));
+    assert_eq!(read("report.html"), page, "the same records make the same page");
+}
+
+#[test]
+fn the_demo_is_a_experiment_of_one_point() {
+    let output = experiment(&["demo", "--dry-run"]).output().unwrap();
+    let told = text(&output);
+    assert!(output.status.success() && told.contains("demo: 4 cells of the grid, 2 pre-trainings and 4 fine-tunings"), "{told}");
+}
+
+#[test]
+fn a_failure_is_told_and_stops_nothing_else() {
+    let failing = EXPERIMENT.replace(
+        "(name: \"seed\", key: \"seed\", values: [\"0\", \"1\"])",
+        r#"(name: "data", levels: [
+            (name: "gone", set: ["data.source={\"dataset\":\"no/such/folder\"}"]),
+            (name: "there"),
+        ])"#,
+    );
+    let place = Place::new(&failing);
+    let output = place.work(&[]).output().unwrap();
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no/such/folder") && told.contains("left out"), "{told}");
+    assert_eq!(place.finished().len(), 2 + 4, "all of the level that is there: {told}");
+    let status = text(&experiment(&["status", &place.out().display().to_string()]).output().unwrap());
+    assert!(status.contains("failed"), "{status}");
+}
+
+#[test]
+fn nobody_elses_files_are_touched() {
+    let place = Place::new(EXPERIMENT);
+    std::fs::create_dir(place.out()).unwrap();
+    std::fs::write(place.out().join("thesis.txt"), "mine").unwrap();
+    let output = place.work(&[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("no experiment"), "{}", text(&output));
+    assert_eq!(std::fs::read_dir(place.out()).unwrap().count(), 1);
+}
