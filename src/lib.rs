@@ -42,6 +42,7 @@ pub mod terminal;
 pub mod text_file;
 pub mod train;
 pub mod volume;
+pub(crate) mod wording;
 pub mod worker;
 
 /// Version of the program.

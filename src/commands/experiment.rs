@@ -8,8 +8,8 @@ use crate::config::ExperimentConfig;
 use crate::device::DeviceChoice;
 use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, OnlyError, Tally, TrainingPlan};
 use crate::protocol::StageKind;
-use crate::report::wording::{bytes, count};
 use crate::terminal::{self, experiment_estimate, experiment_plan, experiment_status, experiment_summary, follow_experiment};
+use crate::wording::{bytes, count};
 use crate::worker::{ExperimentHandle, ExperimentJob, spawn_experiment};
 use crate::{plan, report};
 

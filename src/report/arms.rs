@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::wording::{distance, or_nothing, share};
 use crate::config::{DataSource, DistanceUnit, RunConfig};
 use crate::metrics::score::CaseScore;
 pub(crate) use crate::metrics::score::LEAST_DICE;
 pub(crate) use crate::metrics::score::Measure;
 use crate::metrics::summary::{Bootstrap, Interval, paired_difference, summarise};
 use crate::protocol::{ArmScores, RunState, StageKind};
+use crate::wording::{distance, or_nothing, share};
 
 /// Name of the arm that the others are compared with, where there is one of that name.
 const REFERENCE: &str = "scratch";

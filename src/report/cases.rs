@@ -9,12 +9,12 @@ use super::arms::{self, Arm, Measure};
 use super::palette;
 use super::picture::{Outline, Slice, Window};
 use super::slices::{Plane, Slicer};
-use super::wording::{or_nothing, share};
 use crate::config::{Intensity, NonFinite, RunConfig};
 use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
 use crate::volume::source::grid_fault;
 use crate::volume::{self, Dataset, Grid, LabelMap, Volume, nifti};
+use crate::wording::{or_nothing, share};
 
 /// Width of a segmentation's outline on the page, in pixels.
 const OUTLINE_WIDTH: f64 = 1.6;

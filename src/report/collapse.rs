@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::findings::arm_name;
 use super::palette::{ArmTones, REFERENCE};
 use super::plot::{Line, Plot, Stroke};
-use super::wording::{or_nothing, share};
 use crate::metrics::collapse::{Collapse, THRESHOLDS};
 use crate::protocol::{CollapsePair, RunState, StageState};
+use crate::wording::{or_nothing, share};
 
 /// The references, in the order of the table.
 const BASELINES: [&str; 3] = ["untrained", "constant", "noise"];

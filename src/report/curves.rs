@@ -6,8 +6,8 @@ use maud::{Markup, html};
 
 use super::palette::ArmTones;
 use super::plot::{Line, Plot, Stroke};
-use super::wording::{count, duration};
 use crate::protocol::{RunState, StageKind, StageState, StepNumbers};
+use crate::wording::{count, duration};
 
 /// Kinds of stages with optimiser steps.
 const TRAININGS: [(StageKind, &str); 2] = [(StageKind::Pretrain, "Pre-training"), (StageKind::Finetune, "Fine-tuning")];
@@ -137,7 +137,7 @@ fn times(state: &RunState) -> Markup {
                     th scope="row" { (stage.stage) }
                     td { (stage.done) " of " (stage.total) @if stage.done_before > 0 { ", " (stage.done_before) " of them before the run was resumed" } }
                     td { @match stage.secs { Some(secs) => (duration(secs)), None => "not finished" } }
-                    td { @if let Some(mib) = resident(stage) { (format!("{mib:.0} MiB")) } @else { (super::wording::NOTHING) } }
+                    td { @if let Some(mib) = resident(stage) { (format!("{mib:.0} MiB")) } @else { (crate::wording::NOTHING) } }
                 } } }
             } }
             p.note { (count(state.stages.len(), "stage")) ", " (duration(state.secs)) " in all." }

@@ -2,10 +2,10 @@
 
 use super::arms::{self, Arm, Measure, Origin};
 use super::collapse::{Place, UNTRAINED};
-use super::wording::{count, difference as signed, duration, list, or_nothing, sentence, share};
 use crate::config::{DataSource, RunConfig};
 use crate::metrics::collapse::{self, Collapse, Judgement};
 use crate::protocol::{Outcome, RunState, StageKind, StageState};
+use crate::wording::{count, difference as signed, duration, list, or_nothing, sentence, share};
 
 /// Fewer test cases than this make an illustration whatever the interval says.
 const FEW_CASES: usize = 30;

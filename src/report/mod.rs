@@ -17,7 +17,6 @@ mod scores;
 mod settings;
 mod slices;
 mod token_maps;
-pub(crate) mod wording;
 
 use std::path::PathBuf;
 

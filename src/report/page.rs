@@ -4,10 +4,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::findings::Findings;
 use super::palette::ArmTones;
-use super::wording::{distinct, list};
 use super::{arms, cases, collapse, curves, palette, scores, settings};
 use crate::config::RunConfig;
 use crate::protocol::{Outcome, RunFolder, RunState, StageKind};
+use crate::wording::{distinct, list};
 
 /// The style sheet but for colours of data.
 const STYLE: &str = include_str!("report.css");

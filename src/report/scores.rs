@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::arms::{self, Arm, Measure, Origin};
 use super::palette::ArmTones;
-use super::wording::{NOTHING, difference as signed, distance, list, or_nothing, share};
 use crate::config::{EvaluateConfig, Hd95Convention, RunConfig};
 use crate::metrics::summary::Interval;
 use crate::volume::natural;
+use crate::wording::{NOTHING, difference as signed, distance, list, or_nothing, share};
 
 /// `mm` or `voxels`.
 pub(crate) fn unit(config: &EvaluateConfig) -> &'static str {

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::wording::{count, distinct};
 use super::{arms, scores};
 use crate::config::{DataSource, RunConfig};
 use crate::protocol::{Environment, RunFolder, RunState, SPLIT, Severity, TransferReport};
 use crate::volume::Split;
+use crate::wording::{count, distinct};
 
 /// The whole section.
 pub(super) fn section(folder: &RunFolder, config: &RunConfig, state: &RunState) -> Markup {

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use crate::experiment::{Experiment, ExperimentState, Progress, Tally};
 use crate::metrics::{CaseScore, Collapse, Interval, Measure};
 use crate::protocol::CollapsePair;
+use crate::wording::{NOTHING, word};
 
 pub use along::{AlongAxis, Course};
 pub use words::Pretraining;
@@ -306,6 +307,13 @@ impl ExperimentResults {
     pub fn missing(&self, experiment: &Experiment) -> Vec<String> {
         sentence::missing(experiment, self)
     }
+}
+
+/// `0.812 ± 0.004`: a mean over cases, and the deviation (of two repeats half the range) of the repeats' own means.
+pub(crate) fn spread(spread: Option<&Spread>, measure: Measure) -> String {
+    let Some(spread) = spread else { return NOTHING.to_owned() };
+    let word = word(measure);
+    spread.reach().map_or_else(|| word(spread.mean), |reach| format!("{} ± {}", word(spread.mean), word(reach)))
 }
 
 /// What the axes that repeat are about.

@@ -1,8 +1,8 @@
 //! What an experiment shows, in plain words. A winner is named only where cases and repeats agree.
 
-use super::words::counted;
 use super::{Comparison, Experiment, ExperimentResults, Group, Paired, Reading, Role};
 use crate::metrics::collapse::{Verdict, verdict};
+use crate::wording::count;
 
 /// What a group without pre-training is called in a sentence.
 const SCRATCH: &str = "training from scratch";
@@ -44,7 +44,7 @@ fn evidence(repeat: &str, paired: &Paired) -> String {
     let decimals = interval.decimals(POINT_DECIMALS);
     let (repeats, agreeing) = (paired.by_repeat.len(), paired.agreeing());
     let points = |value: f64| format!("{:.decimals$}", value + 0.0);
-    let cases = counted(interval.cases, "case");
+    let cases = count(interval.cases, "case");
     let range = format!("95 % interval {} to {} over {cases}", points(interval.low), points(interval.high));
     let agree = format!("{agreeing} of {repeats} {repeat}s agree");
     match paired.reading() {
@@ -100,7 +100,7 @@ pub(super) fn summary(results: &ExperimentResults) -> Option<String> {
         let open = number(&[Reading::Open, Reading::Split]);
         let parts = [(better, "better"), (worse, "worse"), (open, "without a difference shown"), (once, "resting on one training each")];
         let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-        (!all.is_empty()).then(|| format!("{} with {with}: {}.", counted(all.len(), "comparison"), parts.join(", ")))
+        (!all.is_empty()).then(|| format!("{} with {with}: {}.", count(all.len(), "comparison"), parts.join(", ")))
     };
     let several = of(Role::Twin).len() + of(Role::Strongest).len() > 1;
     let sentences = [told(Role::Twin, "the twin from scratch"), told(Role::Strongest, "the strongest from scratch")];

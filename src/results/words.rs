@@ -1,6 +1,7 @@
 //! How parts of an experiment are called: the same words in tables, sentences, plots and the window.
 
 use super::{Experiment, ExperimentResults, Group};
+use crate::wording::count;
 
 /// What stands where a group's trainings are the same on every level of an axis.
 const ANY: &str = "any";
@@ -70,7 +71,7 @@ impl ExperimentResults {
         let most = |number: fn(&Group) -> usize| done.iter().map(|group| number(group)).max().unwrap_or(0);
         let (cases, repeats) = (most(|group| group.cases), most(Group::done));
         let even = done.iter().all(|group| group.cases == cases && group.done() == repeats);
-        let words = format!("{}, {}", counted(cases, experiment.subject()), counted(repeats, self.repeat));
+        let words = format!("{}, {}", count(cases, experiment.subject()), count(repeats, self.repeat));
         if even { words } else { format!("up to {words}") }
     }
 
@@ -115,9 +116,4 @@ impl Experiment {
         let name = &self.stages[stage].name;
         name.rsplit_once('-').map_or(name, |(arm, _)| arm)
     }
-}
-
-/// `1 case`, `12 cases`.
-pub(super) fn counted(number: usize, unit: &str) -> String {
-    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }

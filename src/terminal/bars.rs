@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Screen, progress};
 use crate::protocol::{Event, Record, RunStages, RunState, Stage, StageState};
-use crate::report::wording::printable;
+use crate::wording::printable;
 
 /// Name, bar, units, and the stage's standing.
 const TEMPLATE: &str = "{prefix} {bar:24.cyan/dim} {pos}/{len}  {wide_msg}";

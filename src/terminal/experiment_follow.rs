@@ -10,8 +10,8 @@ use super::summary::drawn;
 use super::{Options, POLL_INTERVAL, STOPPING};
 use crate::experiment::{Estimate, Experiment, ExperimentState, Progress, Tally};
 use crate::protocol::{Command, Outcome, RunState, StageKind, StageState};
-use crate::report::wording::{bytes, count, duration, or_nothing, share};
 use crate::stop_signal;
+use crate::wording::{bytes, count, duration, or_nothing, share};
 use crate::worker::{ExperimentEvent, ExperimentHandle};
 
 /// Cells and trainings of an experiment, shared ones with how many cells they serve.

@@ -7,8 +7,8 @@ use crate::experiment::{Experiment, ExperimentState};
 use crate::metrics::Measure;
 use crate::metrics::collapse::Collapse;
 use crate::report::unit;
-use crate::report::wording::{or_nothing, share, spread};
-use crate::results::ExperimentResults;
+use crate::results::{ExperimentResults, spread};
+use crate::wording::{or_nothing, share};
 
 /// More sentences than this are left to the report; their summary is printed.
 const MOST_SENTENCES: usize = 12;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{Options, Screen, progress};
 use crate::protocol::{Event, Outcome, Record, RunStages, RunState, Severity, Stage, StageKind, StageState};
-use crate::report::wording::{clock, printable};
+use crate::wording::{clock, printable};
 
 /// Between two lines of a stage at least this share of its work is done ...
 const SHARE: f64 = 0.1;

@@ -1,7 +1,7 @@
 //! The words in which a stage's progress is told; bars and plain lines share them.
 
 use crate::protocol::{Environment, Outcome, RunStages, RunState, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
-use crate::report::wording::{count, duration, time_left};
+use crate::wording::{count, duration, time_left};
 
 /// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...
 const RECENT_SHARE: f64 = 0.05;

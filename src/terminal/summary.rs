@@ -8,8 +8,8 @@ use crate::config::RunConfig;
 use crate::metrics::collapse::Collapse;
 use crate::protocol::{CollapsePair, RunState};
 use crate::report::findings::Findings;
-use crate::report::wording::{or_nothing, printable, share};
 use crate::report::{Place, hd95, labels, measured, shared_unit, tested};
+use crate::wording::{or_nothing, printable, share};
 
 /// Nothing is wider than this.
 const COLUMNS: usize = 100;

@@ -29,6 +29,7 @@ const PLAIN: &[&str] = &[
     "experiment",
     "text_file",
     "volume",
+    "wording",
 ];
 /// What the device does, below the worker.
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
@@ -50,6 +51,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "folders", "random", "text_file"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "folder_lock", "metrics", "volume"] },
+    Layer { module: "wording",           tensors: false, imports: &["metrics", "protocol"] },
     Layer { module: "experiment",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "results",           tensors: false, imports: &["PLAIN"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },

@@ -5,7 +5,7 @@ use eframe::egui::{Color32, Frame, Margin, Pos2, Rect, RichText, Sense, Shape, S
 use super::super::Palette;
 use crate::config::{PretrainConfig, Rotate};
 use crate::metrics::collapse::{Collapse, Judgement, THRESHOLDS, Verdict, verdict};
-use crate::report::wording::sentence;
+use crate::wording::sentence;
 
 /// The least mask ratio that was tried; less is not advised.
 const LITTLE_MASKED: f64 = 0.25;

@@ -8,8 +8,8 @@ use super::super::{Palette, marks};
 use crate::experiment::Experiment;
 use crate::metrics::Measure;
 use crate::report::unit;
-use crate::report::wording::word;
 use crate::results::{AlongAxis, ExperimentResults};
+use crate::wording::word;
 
 const HEIGHT: f32 = 200.0;
 /// Least width of a plot.

@@ -8,7 +8,7 @@ use super::opened::OpenExperiment;
 use super::standing::Standing;
 use crate::metrics::collapse::THRESHOLDS;
 use crate::protocol::StageKind;
-use crate::report::wording::{count, distance, duration, or_nothing, share};
+use crate::wording::{count, distance, duration, or_nothing, share};
 
 /// What the details are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use super::super::run::card;
 use super::along;
 use super::opened::OpenExperiment;
 use crate::metrics::Measure;
-use crate::report::wording::{or_nothing, share, spread};
-use crate::results::{ExperimentResults, Reading};
+use crate::results::{ExperimentResults, Reading, spread};
+use crate::wording::{or_nothing, share};
 
 const ROW_HEIGHT: f32 = 26.0;
 const LETTER: f32 = 7.4;

@@ -9,7 +9,7 @@ use super::super::{Palette, Workspace};
 use super::opened::OpenExperiment;
 use super::{Ask, View};
 use crate::device::DeviceChoice;
-use crate::report::wording::{bytes, count, duration};
+use crate::wording::{bytes, count, duration};
 use crate::worker::AvailableDevice;
 
 const BAR_HEIGHT: f32 = 10.0;

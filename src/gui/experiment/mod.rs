@@ -27,7 +27,7 @@ use super::{Background, Left, Workspace};
 use crate::device::DeviceChoice;
 use crate::experiment::ExperimentState;
 use crate::report;
-use crate::report::wording::count;
+use crate::wording::count;
 use crate::worker::{AvailableDevice, ExperimentJob, available_devices, spawn_experiment};
 use details::Chosen;
 use opened::{OpenExperiment, Opened, Starter};

@@ -17,7 +17,7 @@ use crate::config::ExperimentConfig;
 use crate::device::DeviceChoice;
 use crate::experiment::{Experiment, ExperimentFolder, ExperimentFolderError, Progress};
 use crate::protocol::{Command, Event, Stage, StageKind};
-use crate::report::wording::share;
+use crate::wording::share;
 use crate::worker::{ExperimentEvent, ExperimentHandle, ExperimentJob};
 
 /// How often a window with an experiment at work looks for news.

@@ -9,7 +9,7 @@ use super::super::{Background, Settings};
 use super::Ask;
 use crate::config::ExperimentConfig;
 use crate::experiment::Experiment;
-use crate::report::wording::count;
+use crate::wording::count;
 
 const WIDTH: f32 = 880.0;
 /// Where the experiments lie that come with the program, beside the folder that it was started from.

@@ -7,7 +7,7 @@ use super::curves::number;
 use super::draft::{Draft, Part, Work};
 use super::settings::wrong;
 use crate::config::{Intensity, LabelFraction, OptimiserConfig, ScheduleConfig, SplitConfig};
-use crate::report::wording::count;
+use crate::wording::count;
 
 /// Key below which the learning rate stands.
 fn rate_key(part: &str, optimiser: OptimiserConfig) -> String {

@@ -8,9 +8,9 @@ use egui_extras::{Column, TableBuilder, TableRow};
 
 use super::card;
 use crate::gui::Palette;
-use crate::report::wording::count;
 use crate::volume::check::{CaseRow, CheckReport, image_cells, label_cell};
 use crate::volume::natural;
+use crate::wording::count;
 
 const ROW_HEIGHT: f32 = 22.0;
 /// Two small lines of text, and three where columns are narrow.
@@ -90,7 +90,7 @@ impl CaseTable {
         let order = (0..lines.len()).collect();
         let mut table = Self { order, lines, sorted: (Key::State, true), titles, troubles };
         table.sort(Key::Case);
-        table.titles[7] = crate::report::wording::sentence(&report.label_title());
+        table.titles[7] = crate::wording::sentence(&report.label_title());
         table
     }
 

@@ -9,9 +9,9 @@ use eframe::egui;
 use super::cases::CaseTable;
 use crate::config::DataSource;
 use crate::gui::Background;
-use crate::report::wording::count;
 use crate::volume::Dataset;
 use crate::volume::check::{self, CheckReport};
+use crate::wording::count;
 
 /// An open dataset.
 pub(super) struct OpenData {

@@ -7,7 +7,7 @@ use eframe::egui::{Align, Button, CollapsingHeader, Layout, OpenUrl, RichText, U
 use super::card;
 use crate::gui::{FollowedJob, OpenRun, Palette};
 use crate::protocol::{Outcome, RunState, Severity, StageState, TransferReport};
-use crate::report::wording::count;
+use crate::wording::count;
 
 /// Notices that are shown at once; more are folded away.
 const NOTICES: usize = 3;

@@ -12,8 +12,8 @@ use crate::gui::{Background, OpenRun, Palette, Panel};
 use crate::metrics::collapse::{Judgement, THRESHOLDS, verdict};
 use crate::protocol::{RunState, StageKind, StageState, Thinned};
 use crate::report::findings::Findings;
-use crate::report::wording::{NOTHING, or_nothing, share};
 use crate::report::{Place, best, hd95, labels, shared_unit, tested};
+use crate::wording::{NOTHING, or_nothing, share};
 
 /// One arm's line of the table of scores, in words.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,5 +282,5 @@ fn last_loss(state: &RunState, arm: &str) -> Option<f64> {
 
 fn time(state: &RunState, arm: &str) -> String {
     let secs: f64 = state.stages.iter().filter(|stage| stage.stage.arm == arm).filter_map(|stage| stage.secs).sum();
-    crate::report::wording::duration(secs)
+    crate::wording::duration(secs)
 }

@@ -41,7 +41,7 @@ impl Quantity {
     pub(super) fn title(&self) -> String {
         match self {
             Self::Loss => "Loss".to_owned(),
-            Self::Part(part) => crate::report::wording::sentence(&part.replace('_', " ")),
+            Self::Part(part) => crate::wording::sentence(&part.replace('_', " ")),
             Self::Validation => "Validation Dice".to_owned(),
             Self::Rate => "Learning rate".to_owned(),
             Self::GradNorm => "Gradient norm".to_owned(),

@@ -147,7 +147,7 @@ fn work(ui: &mut Ui, draft: &mut Draft, request: &mut Option<Request>) {
             let departures: Vec<String> = departures.map(|arm| format!("{}: {}", arm.name, arm.set.join(", "))).collect();
             card::note(ui, text);
             if !departures.is_empty() {
-                let text = format!("{} with settings of their own", crate::report::wording::count(departures.len(), "arm"));
+                let text = format!("{} with settings of their own", crate::wording::count(departures.len(), "arm"));
                 ui.label(card::quiet(ui, text).small()).on_hover_text(departures.join("\n"));
             }
         });

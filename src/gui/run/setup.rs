@@ -153,7 +153,7 @@ impl Setup {
             if !report.problems.is_empty() {
                 let mut skip = self.draft.config().data.skip_bad;
                 let unusable = report.unusable().len();
-                let text = format!("Go on without {}", crate::report::wording::count(unusable, "unusable case"));
+                let text = format!("Go on without {}", crate::wording::count(unusable, "unusable case"));
                 if unusable > 0 && ui.checkbox(&mut skip, text).on_hover_text("They are named in the run").changed() {
                     self.draft.set("data.skip_bad", skip);
                 }
@@ -172,7 +172,7 @@ impl Setup {
         }
         let Some(report) = self.data.report() else { return Some("The cases are being checked".to_owned()) };
         let unusable = report.unusable().len();
-        let cases = crate::report::wording::count(unusable, "case");
+        let cases = crate::wording::count(unusable, "case");
         if unusable > 0 && unusable == report.rows.len() {
             return Some(format!("No case can be used: {cases} with problems. Mend the files that are named, then open the dataset again"));
         }

@@ -7,7 +7,7 @@ use eframe::egui::{Align, Layout, RichText, Ui, vec2};
 use super::card;
 use crate::gui::{OpenRun, Palette};
 use crate::protocol::{Outcome, RunState, Stage, StageKind, StageState};
-use crate::report::wording::{count, duration, sentence, time_left};
+use crate::wording::{count, duration, sentence, time_left};
 
 /// Room for the names: as much as the longest needs, within bounds.
 const NAMES: std::ops::RangeInclusive<f32> = 90.0..=220.0;

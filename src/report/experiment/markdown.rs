@@ -6,7 +6,7 @@ use super::sheet::escaped;
 use super::sheets;
 use super::view::View;
 use crate::metrics::collapse::THRESHOLDS;
-use crate::report::wording::duration;
+use crate::wording::duration;
 
 /// The whole text.
 pub(super) fn text(view: &View) -> String {

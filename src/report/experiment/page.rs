@@ -6,8 +6,8 @@ use super::view::View;
 use super::{curves, figures, pictures, sheets};
 use crate::experiment::Tally;
 use crate::metrics::collapse::THRESHOLDS;
-use crate::report::wording::{count, duration, list};
 use crate::report::{palette, scores};
+use crate::wording::{count, duration, list};
 
 /// The style sheet but for colours of data.
 const STYLE: &str = include_str!("../report.css");

@@ -9,8 +9,8 @@ use crate::metrics::collapse::{Collapse, verdict};
 use crate::metrics::{Interval, Measure};
 use crate::palette::SERIES;
 use crate::protocol::CollapsePair;
-use crate::report::wording::{NOTHING, difference as signed, or_nothing, share, signed_share, spread};
-use crate::results::{Comparison, ExperimentResults, Group, Paired, Role};
+use crate::results::{Comparison, ExperimentResults, Group, Paired, Role, spread};
+use crate::wording::{NOTHING, difference as signed, or_nothing, share, signed_share};
 
 /// Measures of segmentations, in the order of the tables.
 pub(super) const MEASURES: [Measure; 2] = [Measure::Dice, Measure::Hd95];

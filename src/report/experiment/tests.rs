@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::experiment::synthetic::{self, Until};
-use crate::report::wording::{share, signed_share};
 use crate::results::ExperimentResults;
+use crate::wording::{share, signed_share};
 
 /// The files of a report, by name.
 struct Files {

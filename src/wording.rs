@@ -1,8 +1,7 @@
-//! Numbers as people read them; the terminal and the report share them, so that they print the same.
+//! Numbers and lists as people read them: terminal, report and window print the same ones.
 
 use crate::metrics::{Interval, Measure};
 use crate::protocol::{Stage, TimeLeft};
-use crate::results::Spread;
 
 /// Decimals of Dice and of the collapse numbers.
 const SHARE_DECIMALS: usize = 3;
@@ -46,13 +45,6 @@ pub(crate) fn word(measure: Measure) -> fn(f64) -> String {
         Measure::Dice => share,
         Measure::Hd95 => distance,
     }
-}
-
-/// `0.812 ± 0.004`: a mean over cases, and the deviation (of two repeats half the range) of the repeats' own means.
-pub(crate) fn spread(spread: Option<&Spread>, measure: Measure) -> String {
-    let Some(spread) = spread else { return NOTHING.to_owned() };
-    let word = word(measure);
-    spread.reach().map_or_else(|| word(spread.mean), |reach| format!("{} ± {}", word(spread.mean), word(reach)))
 }
 
 /// `1 case`, `12 cases`.
