@@ -19,6 +19,7 @@ use super::keys_window::KeysWindow;
 use super::masking::MaskRatioPanel;
 use super::run::RunPanel;
 use super::viewer::SegmentationPanel;
+use super::widgets::save::Saving;
 use super::{Left, Opening, Palette, Settings, ThemeChoice, Workspace, theme};
 use crate::device::DeviceChoice;
 use crate::protocol::{RunState, Severity};
@@ -85,6 +86,8 @@ pub struct App {
     pub experiment: ExperimentPanel,
     keys: KeysWindow,
     closing: Closing,
+    /// Tables and plots on their way to a file.
+    saving: Saving,
     /// Settings as they are on disk; none where they are not kept.
     kept: Option<Settings>,
     changed_since: Option<Instant>,
@@ -107,6 +110,7 @@ impl App {
             experiment: ExperimentPanel::default(),
             keys: KeysWindow::default(),
             closing: Closing::No,
+            saving: Saving::default(),
             kept: None,
             changed_since: None,
             left: None,
@@ -191,6 +195,9 @@ impl App {
             Panel::Experiment => self.experiment.show(ui, &mut self.workspace),
         });
         self.keys.show(ui, &mut self.workspace.settings.keys);
+        if let Some(saved) = self.saving.show(&ctx) {
+            self.workspace.troubles.push((Severity::Info, saved));
+        }
         self.question(&ctx);
         self.store_settings(&ctx, false);
     }

@@ -8,8 +8,7 @@
 //! and the open dataset lie, and draw volumes through [`mod@slice`].
 
 mod app;
-mod background;
-mod choose;
+
 pub mod collapse;
 mod event_loop;
 pub mod experiment;
@@ -18,11 +17,9 @@ mod job;
 mod keys;
 mod keys_window;
 mod layout;
-mod marks;
 pub mod masking;
 mod open;
 mod outlive;
-mod pointer;
 pub mod run;
 mod settings;
 pub mod slice;
@@ -30,10 +27,11 @@ pub mod slice;
 mod testing;
 mod theme;
 pub mod viewer;
+#[allow(dead_code, unused_imports, reason = "panels move to these widgets one by one")]
+mod widgets;
 mod workspace;
 
 pub use app::{App, Panel};
-pub use background::Background;
 pub use frame_bench::{PIECE as FRAME_PIECE, window_frame};
 pub use job::FollowedJob;
 pub use keys::{Action, KeyMap};
@@ -41,4 +39,5 @@ pub use layout::Layout;
 pub use open::{Left, NoWindow, Opening, open};
 pub use settings::{Convention, Settings, ThemeChoice};
 pub use theme::Palette;
+pub use widgets::Background;
 pub use workspace::{OpenRun, Workspace};

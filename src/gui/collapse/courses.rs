@@ -3,7 +3,8 @@
 use eframe::egui::{self, Align, Align2, Color32, Layout, RichText, Sense, Stroke, Ui, vec2};
 use egui_plot::{AxisHints, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points, Span, Text};
 
-use super::super::{Palette, marks};
+use super::super::Palette;
+use super::super::widgets::ticks as marks;
 use super::measures::{Measure, measures};
 use super::place::{Place, measuring, stage_title};
 use crate::metrics::collapse::{COLLAPSED_FROM, Collapse, HEALTHY_BELOW, THRESHOLDS};

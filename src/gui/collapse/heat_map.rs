@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::super::slice::heat_colour;
-use crate::gui::pointer::held_at;
+use crate::gui::widgets::pointer::held_at;
 use crate::metrics::collapse::TokenMaps;
 
 /// Width of the colour bar in points.

@@ -7,7 +7,7 @@ use super::super::Palette;
 use super::super::slice::heat_colour;
 use super::Chosen;
 use super::heat_map::place_name;
-use crate::gui::pointer::held_at;
+use crate::gui::widgets::pointer::held_at;
 use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 

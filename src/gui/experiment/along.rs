@@ -3,8 +3,9 @@
 use eframe::egui::{Sense, Stroke, Ui, vec2};
 use egui_plot::{AxisHints, GridMark, HoverPosition, Line, Plot, PlotPoint, PlotPoints, Points};
 
-use super::super::run::card;
-use super::super::{Palette, marks};
+use super::super::Palette;
+use super::super::widgets::card;
+use super::super::widgets::ticks as marks;
 use crate::experiment::Experiment;
 use crate::metrics::Measure;
 use crate::report::unit;

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Align, Button, Grid, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
-use super::super::run::card;
+use super::super::widgets::card;
 use super::super::{Palette, Panel};
 use super::opened::OpenExperiment;
 use super::standing::Standing;

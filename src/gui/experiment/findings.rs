@@ -4,7 +4,7 @@ use eframe::egui::{self, Align, Label, Layout, RichText, ScrollArea, Ui, vec2};
 use egui_extras::{Column, TableBuilder};
 
 use super::super::Palette;
-use super::super::run::card;
+use super::super::widgets::card;
 use super::along;
 use super::opened::OpenExperiment;
 use crate::metrics::Measure;

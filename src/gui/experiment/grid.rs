@@ -3,7 +3,7 @@
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, vec2};
 use egui_extras::{Column, TableBuilder};
 
-use super::super::run::card;
+use super::super::widgets::card;
 use super::details::Chosen;
 use super::opened::OpenExperiment;
 use super::standing::{Standing, chip};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use eframe::egui::{self, Align, Button, Color32, DragValue, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
-use super::super::run::{card, device_list};
+use super::super::run::device_list;
+use super::super::widgets::card;
 use super::super::{Palette, Workspace};
 use super::opened::OpenExperiment;
 use super::{Ask, View};

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use eframe::egui::{self, Frame, Margin, Panel, Ui};
 
-use super::choose::{Answer, Choosing, Wanted};
 use super::run::{file_url, known};
+use super::widgets::{Answer, PathDialog as Choosing, PathKind as Wanted};
 use super::{Background, Left, Workspace};
 use crate::device::DeviceChoice;
 use crate::experiment::ExperimentState;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, RichText, ScrollArea, Ui};
 
-use super::super::run::{Sign, card, choice, recent};
+use super::super::run::{Sign, choice, recent};
+use super::super::widgets::card;
 use super::super::{Background, Settings};
 use super::Ask;
 use crate::config::ExperimentConfig;

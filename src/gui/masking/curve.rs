@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use eframe::egui::{Color32, RichText, Shape, Stroke, Ui, vec2};
 use egui_plot::{AxisHints, FilledArea, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, VLine};
 
-use super::super::{Palette, Workspace, marks};
+use super::super::widgets::ticks as marks;
+use super::super::{Palette, Workspace};
 use crate::config::DataSource;
 use crate::protocol::{MaskPoint, StageKind, mean_dice};
 

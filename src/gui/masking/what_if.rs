@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, RichText, Ui};
 
-use super::super::choose::{Answer, Choosing, Wanted};
+use super::super::widgets::{Answer, PathDialog as Choosing, PathKind as Wanted};
 use super::super::{FollowedJob, Palette, Workspace};
 use super::curve::{Curve, Dice, key};
 use super::source::{Setting, checkpoints};

@@ -8,7 +8,7 @@ use crate::config::{DataSource, ExperimentConfig, RunConfig};
 use crate::exchange;
 use crate::experiment::ExperimentFolder;
 use crate::gui::Background;
-use crate::gui::choose::{Answer, Choosing, Wanted};
+use crate::gui::widgets::{Answer, PathDialog as Choosing, PathKind as Wanted};
 use crate::protocol::RunFolder;
 use crate::volume::Dataset;
 use crate::volume::datalist::source_at;

@@ -6,7 +6,7 @@
 
 mod advanced;
 mod bar;
-pub(in crate::gui) mod card;
+
 mod cases;
 mod curves;
 mod dataset;
@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, Panel, ScrollArea, Ui};
 
+use super::widgets::card;
 use super::{OpenRun, Workspace};
 use crate::config::{DataSource, RunConfig};
 use crate::protocol::RunFolder;

@@ -6,7 +6,7 @@ use super::view::MARGIN;
 use super::{Cursor, Framing, Placement, PlaneGeometry, Scene, SliceView, WindowLevel};
 use crate::gui::Action;
 use crate::gui::keys::take_presses;
-use crate::gui::pointer::reaches;
+use crate::gui::widgets::pointer::reaches;
 
 /// Voxels of an arrow key with Shift.
 const STRIDE: i64 = 5;

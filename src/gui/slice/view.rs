@@ -8,7 +8,7 @@ use super::look::{Drawn, Layers, Look, heat_scale};
 use super::overlay;
 use super::paint::{Paint, Slot, Textures};
 use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
-use crate::gui::pointer::held_at;
+use crate::gui::widgets::pointer::held_at;
 
 /// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
 pub const MARGIN: f64 = 6.0;

@@ -4,8 +4,8 @@ use eframe::egui::{Align2, Button, Color32, Pos2, Rect, RichText, Role, Sense, S
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer, Reading};
-use crate::gui::pointer::held_at;
 use crate::gui::slice::{Plane, PlaneGeometry};
+use crate::gui::widgets::pointer::held_at;
 use crate::gui::{Convention, Palette};
 
 /// Height of the bars in points.

@@ -3,13 +3,13 @@
 use eframe::egui::{Event, PointerButton, Pos2, Response, Ui};
 
 /// Whether a press at this point is the widget's: it is in sight there, nothing lies over it, and no other widget holds the pointer.
-pub(super) fn reaches(ui: &Ui, response: &Response, point: Pos2) -> bool {
+pub(in crate::gui) fn reaches(ui: &Ui, response: &Response, point: Pos2) -> bool {
     let free = response.is_pointer_button_down_on() || !ui.input(|input| input.pointer.any_down());
     free && response.enabled() && response.interact_rect.contains(point) && ui.ctx().layer_id_at(point) == Some(response.layer_id)
 }
 
 /// Where a widget was clicked in this frame, or the pressed pointer is on its way over it.
-pub(super) fn held_at(ui: &Ui, response: &Response) -> Option<Pos2> {
+pub(in crate::gui) fn held_at(ui: &Ui, response: &Response) -> Option<Pos2> {
     let (mut from, mut released, mut quick) = (None, None, None);
     for event in ui.input(|input| input.events.clone()) {
         match event {

@@ -1,11 +1,15 @@
-//! The quiet furniture of panels: cards, captions, rows, problems beside their control.
+//! How panels lay out text and controls: cards, titles, notes, forms, bars, notices.
 
-use eframe::egui::{self, Frame, Grid, Label, Margin, RichText, Ui};
+use eframe::egui::{self, Align, Frame, Grid, Label, Layout, Margin, Rect, RichText, Ui, UiBuilder, vec2};
 
 use crate::gui::Palette;
+use crate::protocol::Severity;
 
 /// Opacity of quiet text: its contrast stays above 4.5 in both lights.
 const QUIET: f32 = 0.78;
+/// Height of the row of a title, and room at its end for a menu, in points.
+const TITLE: f32 = 24.0;
+const END: f32 = 26.0;
 
 /// Content on a quiet ground with a thin border, as wide as there is room.
 pub(in crate::gui) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
@@ -42,6 +46,36 @@ pub(in crate::gui) fn title(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).strong().size(15.0));
 }
 
+/// A title of a table or plot; what it means shows on hover.
+pub(in crate::gui) fn heading(ui: &mut Ui, text: &str, meaning: &str) {
+    ui.add(Label::new(RichText::new(text).strong()).truncate()).on_hover_text(meaning);
+}
+
+/// A row for a title, all of the width but the end, which [`at_end`] fills. Returns where it lies.
+pub(super) fn title_row(ui: &mut Ui, title: impl FnOnce(&mut Ui)) -> Rect {
+    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), TITLE), egui::Sense::hover());
+    let room = Rect::from_min_max(row.min, row.max - vec2(END, 0.0));
+    title(&mut ui.new_child(UiBuilder::new().max_rect(room).layout(Layout::left_to_right(Align::Center))));
+    row
+}
+
+/// Fills the end of a title's row, once what stands below it is drawn.
+pub(super) fn at_end(ui: &mut Ui, row: Rect, add: impl FnOnce(&mut Ui)) {
+    add(&mut ui.new_child(UiBuilder::new().max_rect(row).layout(Layout::right_to_left(Align::Center))));
+}
+
+/// A line that says what went wrong or is worth knowing, in the colour of its severity. True where it was dismissed.
+pub(in crate::gui) fn notice(ui: &mut Ui, severity: Severity, text: &str) -> bool {
+    let palette = Palette::of(ui);
+    let colour = if severity == Severity::Warning { palette.bad() } else { palette.reference() };
+    ui.horizontal_wrapped(|ui| {
+        let dismissed = ui.small_button("Dismiss").clicked();
+        ui.label(RichText::new(text).color(colour));
+        dismissed
+    })
+    .inner
+}
+
 /// Text beside what matters: quieter, and still read without effort.
 pub(in crate::gui) fn quiet(ui: &Ui, text: impl Into<String>) -> RichText {
     RichText::new(text).color(ui.visuals().text_color().gamma_multiply(QUIET))
@@ -76,7 +110,7 @@ pub(in crate::gui) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egu
     let radius = size.y / 2.0;
     ui.painter().rect_filled(rect, radius, ui.visuals().widgets.inactive.weak_bg_fill);
     if share > 0.0 {
-        let filled = egui::Rect::from_min_size(rect.min, egui::vec2((share * size.x).max(size.y), size.y));
+        let filled = Rect::from_min_size(rect.min, vec2((share * size.x).max(size.y), size.y));
         ui.painter().rect_filled(filled, radius, colour);
     }
 }

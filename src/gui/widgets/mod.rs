@@ -1,0 +1,22 @@
+//! What every panel is made of: one card, one table, one plot, one dialog, one question, one welcome page.
+//!
+//! `card` lays out text, forms and notices; `table` and `plot` show numbers, each with a menu that saves it (`save`) as CSV or PNG;
+//! `dialog` asks for a path, `question` asks before something happens, `welcome` is the first page of a panel. Work that would hold
+//! up a frame runs in the `background`.
+
+mod background;
+pub(in crate::gui) mod card;
+mod dialog;
+mod plot;
+pub(in crate::gui) mod pointer;
+mod question;
+pub(in crate::gui) mod save;
+mod table;
+pub(in crate::gui) mod ticks;
+pub(in crate::gui) mod welcome;
+
+pub use background::Background;
+pub(in crate::gui) use dialog::{Answer, PathDialog, PathKind};
+pub(in crate::gui) use plot::{Axis, Chart, LegendEntry, Look, Series, legend, line_sample};
+pub(in crate::gui) use question::{Reply, modal, question};
+pub(in crate::gui) use table::{Cell, Column, Sort, Table, Width};
