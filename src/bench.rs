@@ -18,6 +18,7 @@ use crate::config::{
     Blending, EvaluateConfig, Hd95Convention, InferConfig, ModelConfig, ProjectorConfig, RunConfig, SwinUnetrConfig, UnetrConfig, Weighting,
 };
 use crate::device::{DeviceChoice, open};
+use crate::geometry::SignedPermutation;
 use crate::infer::predictor;
 use crate::infer::sliding_window::SlidingWindow;
 use crate::metrics::{LabelPair, Region, score_case};
@@ -26,7 +27,7 @@ use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from
 use crate::preprocess::resample_trilinear;
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
-use crate::sampling::{SpatialElement, View, ViewBatch};
+use crate::sampling::{View, ViewBatch};
 use crate::train::{DatasetInfo, Optimiser, Pretraining, init_segmenter};
 use crate::volume::{Grid, Volume};
 
@@ -175,7 +176,7 @@ fn pretrain_step(config: &RunConfig, device: &Device) -> Work {
     let crop = config.pretrain.crop_size;
     let view =
         |name, element| View { voxels: normal(name, 2 * crop.iter().product::<usize>()), elements: vec![element; 2], ..View::default() };
-    let views = vec![view("bench.masked", SpatialElement::IDENTITY), view("bench.rotated", SpatialElement::rot90(1, [1, 2]))];
+    let views = vec![view("bench.masked", SignedPermutation::IDENTITY), view("bench.rotated", SignedPermutation::rot90(1, [1, 2]))];
     let mask_grid = MaskGrid::new(crop, crop).expect("one cell");
     let batch = ViewBatch { step: 0, shape: [2, 1, crop[0], crop[1], crop[2]], views, mask_grid, cases: Vec::new() };
     Box::new(move || {

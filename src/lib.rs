@@ -1,7 +1,7 @@
 //! simtrot pre-trains, fine-tunes, inspects and runs 3D medical segmentation transformers.
 //!
 //! The folders stand in the order in which data flows:
-//! [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
+//! [`geometry`] (grids, permutations, boxes) -> [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
 //! [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod experiment;
 pub mod folder_lock;
 pub mod folders;
+pub mod geometry;
 #[cfg(feature = "gui")]
 pub mod gui;
 pub mod infer;

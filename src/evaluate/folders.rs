@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use super::{EvaluateError, csv, regions, score};
 use crate::config::{EvaluateConfig, RunConfig};
+use crate::geometry::SignedPermutation;
 use crate::metrics::{Bootstrap, CaseScore, Region, summarise};
-use crate::preprocess::Orientation;
 use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
@@ -146,7 +146,7 @@ fn read(file: &Path) -> Result<(LabelMap, Vec<Note>), String> {
 
 /// The segmentation with its axes as the truth's, which must then have its grid.
 fn on_grid_of(truth: &Grid, found: LabelMap, pair: &Pair) -> Result<(LabelMap, Option<Note>), String> {
-    let turn = Orientation::between(&found.grid, truth).unwrap_or(Orientation::IDENTITY);
+    let turn = SignedPermutation::between(&found.grid, truth).unwrap_or(SignedPermutation::IDENTITY);
     if let Some(fault) = grid_fault(&turn.grid(&found.grid), truth, &pair.truth) {
         return Err(format!(
             "{}: the segmentation lies on {}; the truth on {}. It {fault}. Export it on the scan's own grid",
@@ -162,7 +162,7 @@ fn on_grid_of(truth: &Grid, found: LabelMap, pair: &Pair) -> Result<(LabelMap, O
         truth.axis_codes()
     );
     let shape = found.grid.shape;
-    let turned = LabelMap { grid: turn.grid(&found.grid), voxels: turn.turn(found.voxels, shape) };
+    let turned = LabelMap { grid: turn.grid(&found.grid), voxels: turn.reorient(found.voxels, shape) };
     Ok((turned, Some(Note::new(&pair.prediction, text))))
 }
 

@@ -31,13 +31,14 @@ pub mod viewer;
 mod widgets;
 mod workspace;
 
+pub use crate::geometry::Convention;
 pub use app::{App, Panel};
 pub use frame_bench::{PIECE as FRAME_PIECE, window_frame};
 pub use job::FollowedJob;
 pub use keys::{Action, KeyMap};
 pub use layout::Layout;
 pub use open::{Left, NoWindow, Opening, open};
-pub use settings::{Convention, Settings, ThemeChoice};
+pub use settings::{Settings, ThemeChoice};
 pub use theme::Palette;
 pub use widgets::Background;
 pub use workspace::{OpenRun, Workspace};

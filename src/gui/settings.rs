@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{KeyMap, Layout, Panel};
+use crate::geometry::Convention;
 use crate::{atomic_file, folders};
 
 /// Entries of a list of recent files.
@@ -25,17 +26,6 @@ pub enum ThemeChoice {
     Dark,
     /// Light.
     Light,
-}
-
-/// Which side of the patient is on the left of the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Convention {
-    /// The patient's right, as if looked at from the feet.
-    #[default]
-    Radiological,
-    /// The patient's left, as if looked at from the head.
-    Neurological,
 }
 
 /// What a user set.

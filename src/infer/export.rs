@@ -10,8 +10,9 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::geometry::VoxelBox;
+use crate::preprocess::PreprocessRecord;
 use crate::preprocess::resample::Taps;
-use crate::preprocess::{CropBox, PreprocessRecord};
 use crate::volume::nifti::write_labels;
 use crate::volume::{DataError, LabelMap};
 
@@ -33,9 +34,9 @@ pub fn write_segmentation(
 ///
 /// `label_values[class]` is the value of a class; what the crop cut away is class 0.
 pub fn to_source(classes: Vec<u8>, preprocess_record: &PreprocessRecord, label_values: &[u32]) -> LabelMap {
-    assert_eq!(classes.len(), preprocess_record.crop.shape().iter().product::<usize>(), "one class for each voxel of the prepared grid");
+    assert_eq!(classes.len(), preprocess_record.crop.len(), "one class for each voxel of the prepared grid");
     let shape = preprocess_record.resampled_shape();
-    let whole = if preprocess_record.crop == CropBox::whole(shape) { classes } else { preprocess_record.crop.paste(&classes, shape, 0) };
+    let whole = preprocess_record.crop.paste(classes, shape, 0);
     let oriented = match &preprocess_record.resampling {
         None => whole,
         Some(plan) => {
@@ -44,7 +45,7 @@ pub fn to_source(classes: Vec<u8>, preprocess_record: &PreprocessRecord, label_v
             strongest_class(&whole, shape, &taps)
         }
     };
-    let voxels = preprocess_record.orientation.inverse().turn(oriented, preprocess_record.oriented_shape());
+    let voxels = preprocess_record.orientation.inverse().reorient(oriented, preprocess_record.oriented_shape());
     let value = |class: u8| u16::try_from(label_values[usize::from(class)]).expect("label values are at most 65535");
     LabelMap { grid: preprocess_record.source.clone(), voxels: voxels.into_iter().map(value).collect() }
 }
@@ -58,20 +59,20 @@ fn strongest_class(classes: &[u8], shape: [usize; 3], taps: &[Taps; 3]) -> Vec<u
     let scratch = || (vec![0.0_f32; height * width], vec![0.0_f32; shape[2]]);
     labels.par_chunks_mut(height * width).enumerate().for_each_init(scratch, |(best, blend), (d, plane)| {
         best.fill(0.0);
-        for &(class, bounds) in &boxes {
-            if !touching(along_d, bounds.start[0], bounds.end[0]).contains(&d) {
+        for (class, bounds) in &boxes {
+            if !touching(along_d, &bounds[0]).contains(&d) {
                 continue;
             }
-            let columns = touching(along_w, bounds.start[2], bounds.end[2]);
-            for h in touching(along_h, bounds.start[1], bounds.end[1]) {
-                share_of_class(classes, shape, class, [along_d.at(d), along_h.at(h)], blend);
+            let columns = touching(along_w, &bounds[2]);
+            for h in touching(along_h, &bounds[1]) {
+                share_of_class(classes, shape, *class, [along_d.at(d), along_h.at(h)], blend);
                 for w in columns.clone() {
                     let [(lower, before), (upper, after)] = along_w.at(w);
                     let share = before * blend[lower] + after * blend[upper];
                     let at = h * width + w;
                     if share > best[at] {
                         best[at] = share;
-                        plane[at] = class;
+                        plane[at] = *class;
                     }
                 }
             }
@@ -97,15 +98,15 @@ fn share_of_class(classes: &[u8], [_, height, width]: [usize; 3], class: u8, [pl
     }
 }
 
-/// Output positions that read any input from `start` to before `end`. Taps ascend, so they are one range.
-fn touching(taps: &Taps, start: usize, end: usize) -> Range<usize> {
-    taps.upper.partition_point(|&upper| upper < start)..taps.lower.partition_point(|&lower| lower < end)
+/// Output positions that read any of the `inputs`. Taps ascend, so they are one range.
+fn touching(taps: &Taps, inputs: &Range<usize>) -> Range<usize> {
+    taps.upper.partition_point(|&upper| upper < inputs.start)..taps.lower.partition_point(|&lower| lower < inputs.end)
 }
 
 /// The classes present, ascending, each with its bounding box.
-fn class_boxes(classes: &[u8], shape: [usize; 3]) -> Vec<(u8, CropBox)> {
+fn class_boxes(classes: &[u8], shape: [usize; 3]) -> Vec<(u8, [Range<usize>; 3])> {
     let [_, height, width] = shape;
-    let mut boxes = vec![CropBox { start: shape, end: [0; 3] }; 256];
+    let mut boxes = vec![VoxelBox::EMPTY; 256];
     for (line, row) in classes.chunks(width).enumerate() {
         let at = |w: usize| [line / height, line % height, w];
         let mut first = 0;
@@ -114,23 +115,23 @@ fn class_boxes(classes: &[u8], shape: [usize; 3]) -> Vec<(u8, CropBox)> {
             first += run.len();
         }
     }
-    (0..=u8::MAX).zip(boxes).filter(|(_, bounds)| bounds.end != [0; 3]).collect()
+    (0..=u8::MAX).zip(boxes).filter(|(_, bounds)| !bounds.is_empty()).map(|(class, bounds)| (class, bounds.ranges())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::PreprocessConfig;
-    use crate::preprocess::orient::tests::all_grids;
+    use crate::geometry::{all_grids, unravel};
     use crate::preprocess::{Case, prepare_one};
-    use crate::volume::{Grid, LoadedCase, Scan, SourceHeader, Volume, nifti, position};
+    use crate::volume::{Grid, LoadedCase, Scan, SourceHeader, Volume, nifti};
 
     const LABEL_VALUES: [u32; 3] = [0, 7, 300];
 
     /// An image with a border to crop, and labels without any symmetry.
     fn phantom(grid: &Grid, label: impl Fn([f64; 3]) -> u16) -> LoadedCase {
         let inside = |at: [usize; 3]| (0..3).all(|axis| at[axis] > 0 && at[axis] + 2 < grid.shape[axis]);
-        let places = (0..grid.len()).map(|index| position(index, grid.shape));
+        let places = (0..grid.len()).map(|index| unravel(index, grid.shape));
         let world = |[d, h, w]: [usize; 3]| grid.world_mm([w as f64, h as f64, d as f64]);
         let image = places.clone().enumerate().map(|(index, at)| if inside(at) { 1.0 + (index % 13) as f32 } else { 0.0 });
         let labels = places.map(|at| if inside(at) { label(world(at)) } else { 0 });
@@ -181,7 +182,7 @@ mod tests {
     fn centre(map: &LabelMap, value: u16) -> [f64; 3] {
         let inside = || (0..map.voxels.len()).filter(|&index| map.voxels[index] == value);
         let world = |index| {
-            let [d, h, w] = position(index, map.grid.shape);
+            let [d, h, w] = unravel(index, map.grid.shape);
             map.grid.world_mm([w as f64, h as f64, d as f64])
         };
         let sum = inside().map(world).fold([0.0; 3], |sum, at| [sum[0] + at[0], sum[1] + at[1], sum[2] + at[2]]);
@@ -204,7 +205,7 @@ mod tests {
             let prepared = prepare(&case, Some([1.5; 3]));
             let on_grid = &prepared.image.grid;
             let world = |[d, h, w]: [usize; 3]| on_grid.world_mm([w as f64, h as f64, d as f64]);
-            let classes = (0..on_grid.len()).map(|index| class(world(position(index, on_grid.shape))) as u8).collect();
+            let classes = (0..on_grid.len()).map(|index| class(world(unravel(index, on_grid.shape))) as u8).collect();
             let back = to_source(classes, &prepared.preprocess_record, &LABEL_VALUES);
             drawn = drawn.min(dice(&back, &truth, 300));
             let moved = centre(&back, 300).iter().zip(centre(&truth, 300)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();

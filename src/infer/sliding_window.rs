@@ -15,8 +15,7 @@ use std::ops::ControlFlow;
 use thiserror::Error;
 
 use crate::config::{Blending, InferConfig};
-use crate::sampling::SpatialElement;
-use crate::sampling::crop::CropBox;
+use crate::geometry::{SignedPermutation, VoxelBox};
 use crate::volume::Volume;
 
 use slab::{Line, Slab};
@@ -282,10 +281,7 @@ impl SlidingWindow {
         let windows = layout.starts.len();
         let outside = match self.outside {
             Outside::Value(value) => vec![value; image.channels],
-            Outside::Background => {
-                let minimum = |channel: &[f32]| channel.iter().copied().fold(f32::INFINITY, f32::min);
-                image.voxels.chunks_exact(image.grid.len()).map(minimum).collect()
-            }
+            Outside::Background => image.minima(),
         };
         let weights = self.weights();
         let values = image.channels * weights.len();
@@ -295,7 +291,7 @@ impl SlidingWindow {
             let inputs = &mut inputs[..starts.len() * values];
             for (input, start) in inputs.chunks_exact_mut(values).zip(starts) {
                 let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
-                CropBox { origin, size: self.roi }.cut(&image.voxels, shape, &outside, input);
+                VoxelBox::at(origin, self.roi).cut_padded(&image.voxels, shape, &outside, input);
             }
             let asked = Asked { channels: image.channels, classes, done: batch * self.batch, windows };
             let logits = self.predict(inputs, &asked, run)?;
@@ -332,7 +328,7 @@ impl SlidingWindow {
             return Ok(sum);
         }
         for bits in 1..8 {
-            let flip = SpatialElement::flip([bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
+            let flip = SignedPermutation::flip([bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
             let mirrored = once(&flip.apply(inputs, batch * channels, self.roi))?;
             let upright = flip.apply(&mirrored, batch * classes, self.roi);
             sum.iter_mut().zip(upright).for_each(|(sum, logit)| *sum += logit);

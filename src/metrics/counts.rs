@@ -1,9 +1,9 @@
 //! Voxels that truth and prediction share, for each label or union of labels, and where they lie.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::geometry::VoxelBox;
 
 /// A label, or a union of labels, that is scored as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct Tally {
     /// The counts.
     pub counts: Counts,
     /// Empty where the region is.
-    pub bounds: [Range<usize>; 3],
+    pub bounds: VoxelBox,
 }
 
 /// Which of at most [`MEMBERSHIP_BITS`] regions each label value belongs to.
@@ -122,7 +122,7 @@ where
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { counts: Counts::default(), bounds: [0; 3].map(|end| Range { start: usize::MAX, end }) }
+        Self { counts: Counts::default(), bounds: VoxelBox::EMPTY }
     }
 }
 
@@ -132,9 +132,7 @@ impl Tally {
         *true_positive += u64::from(truth && prediction);
         *false_positive += u64::from(!truth);
         *false_negative += u64::from(!prediction);
-        for (bounds, place) in self.bounds.iter_mut().zip(place) {
-            *bounds = bounds.start.min(place)..bounds.end.max(place + 1);
-        }
+        self.bounds.include(place, place);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -142,9 +140,7 @@ impl Tally {
         self.counts.true_positive += true_positive;
         self.counts.false_positive += false_positive;
         self.counts.false_negative += false_negative;
-        for (bounds, other) in self.bounds.iter_mut().zip(&other.bounds) {
-            *bounds = bounds.start.min(other.start)..bounds.end.max(other.end);
-        }
+        self.bounds = self.bounds.union(&other.bounds);
     }
 }
 
@@ -162,7 +158,7 @@ mod tests {
         let counts = |true_positive, false_positive, false_negative| Counts { true_positive, false_positive, false_negative };
         assert_eq!(tallies[0].counts, counts(1, 1, 1));
         assert_eq!(tallies[1].counts, counts(3, 1, 0));
-        assert_eq!(tallies[1].bounds, [0..1, 0..2, 0..3]);
+        assert_eq!(tallies[1].bounds.ranges(), [0..1, 0..2, 0..3]);
         assert_eq!(tallies[2], Tally::default());
         assert_eq!((tallies[1].counts.truth(), tallies[1].counts.predicted()), (3, 4));
     }

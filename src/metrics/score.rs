@@ -87,8 +87,8 @@ where
         let score = move |(bit, (region, Tally { counts, bounds })): (usize, (&Region, &Tally))| {
             let hd95 = || {
                 let bit = 1 << bit;
-                let truth = Mask::within(pair.truth, pair.shape, bounds, |label| membership.of(label) & bit != 0);
-                let prediction = Mask::within(pair.prediction, pair.shape, bounds, |label| membership.of(label) & bit != 0);
+                let truth = Mask::within(pair.truth, pair.shape, &bounds.ranges(), |label| membership.of(label) & bit != 0);
+                let prediction = Mask::within(pair.prediction, pair.shape, &bounds.ranges(), |label| membership.of(label) & bit != 0);
                 surface_distances(&truth, &prediction, spacing).map(|distances| distances.hd95(config.hd95_convention))
             };
             let hd95 = match presence(counts) {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::score::CaseScore;
-use super::surface::percentile;
+use crate::geometry::quantile;
 use crate::random::stream;
 
 /// Share of the resampled means that an interval leaves out on either side: intervals are of 95 %.
@@ -189,11 +189,11 @@ impl Table {
             .into_iter()
             .enumerate()
             .map(|(place, mean)| {
-                let values: Vec<f64> = resampled.iter().filter_map(|means| means[place]).collect();
+                let mut values: Vec<f64> = resampled.iter().filter_map(|means| means[place]).collect();
                 mean.map(|mean| Interval {
                     mean,
-                    low: if values.is_empty() { mean } else { percentile(values.clone(), TAIL) },
-                    high: if values.is_empty() { mean } else { percentile(values, 1.0 - TAIL) },
+                    low: quantile(&mut values, TAIL).unwrap_or(mean),
+                    high: quantile(&mut values, 1.0 - TAIL).unwrap_or(mean),
                     cases: self.rows.iter().filter(|row| has(row, place)).count(),
                 })
             })

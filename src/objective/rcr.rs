@@ -16,7 +16,7 @@ use crate::kernels::mean;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
 use crate::nn::{ExpandVoxels, Initialiser, Linear, TokenGrid};
 use crate::sampling::ViewBatch;
-use crate::sampling::spatial::quarter_turns;
+use crate::sampling::rotation::quarter_turns;
 
 /// A head for each of the three.
 #[derive(Module, Debug)]

@@ -6,11 +6,12 @@ use rand::RngExt as _;
 
 use super::*;
 use crate::config::{ModelConfig, Preset, ProjectorConfig, RunConfig};
+use crate::geometry::SignedPermutation;
 use crate::model::{Task, export_gradients, export_named};
 use crate::objective::views::volume;
 use crate::random::stream;
+use crate::sampling::View;
 use crate::sampling::mask::MaskGrid;
-use crate::sampling::{SpatialElement, View};
 
 const EDGE: usize = 16;
 const VOLUMES: usize = 2;
@@ -33,8 +34,8 @@ fn network(config: &RunConfig) -> (Encoder, SimTrot) {
 }
 
 /// One turn of each volume in the second view.
-fn turns() -> [SpatialElement; VOLUMES] {
-    [SpatialElement::rot90(1, [0, 2]).then(SpatialElement::flip([false, true, false])), SpatialElement::rot90(3, [1, 2])]
+fn turns() -> [SignedPermutation; VOLUMES] {
+    [SignedPermutation::rot90(1, [0, 2]).then(SignedPermutation::flip([false, true, false])), SignedPermutation::rot90(3, [1, 2])]
 }
 
 /// Two volumes of noise, upright, and other noise, turned; or the same noise, turned.
@@ -44,7 +45,7 @@ fn batch(same: bool) -> ViewBatch {
     let first = noise();
     let second = if same { first.clone() } else { noise() };
     let turned = second.chunks_exact(EDGE.pow(3)).zip(turns()).flat_map(|(volume, turn)| turn.apply(volume, 1, [EDGE; 3])).collect();
-    let view = |voxels: Vec<f32>, elements: [SpatialElement; VOLUMES]| View {
+    let view = |voxels: Vec<f32>, elements: [SignedPermutation; VOLUMES]| View {
         clean: voxels.clone(),
         voxels,
         mask: Vec::new(),
@@ -53,7 +54,7 @@ fn batch(same: bool) -> ViewBatch {
     ViewBatch {
         step: 0,
         shape: [VOLUMES, 1, EDGE, EDGE, EDGE],
-        views: vec![view(first, [SpatialElement::IDENTITY; VOLUMES]), view(turned, turns())],
+        views: vec![view(first, [SignedPermutation::IDENTITY; VOLUMES]), view(turned, turns())],
         mask_grid: MaskGrid::new([EDGE; 3], [8; 3]).unwrap(),
         cases: vec!["a".to_owned(), "b".to_owned()],
     }
@@ -130,8 +131,8 @@ fn the_loss_is_the_mean_of_each_stage_s_own() {
     assert_eq!((count, dim, grid), (2 * VOLUMES, 48, [4; 3]));
     let values: Vec<f32> = features.into_data().try_into_vec().unwrap();
     let upright = values.chunks_exact(dim * 64).enumerate().flat_map(|(index, map)| {
-        let turn = if index < VOLUMES { SpatialElement::IDENTITY } else { turns()[index - VOLUMES] };
-        turn.inverse().apply(map, dim, turn.turned_shape(grid))
+        let turn = if index < VOLUMES { SignedPermutation::IDENTITY } else { turns()[index - VOLUMES] };
+        turn.inverse().apply(map, dim, turn.shape(grid))
     });
     let upright = Tensor::<3>::from_data(TensorData::new(upright.collect::<Vec<f32>>(), [count, dim, 64]), &Device::flex().autodiff());
     let projected: Vec<f32> = objective.finer[0].forward(upright.swap_dims(1, 2)).into_data().try_into_vec().unwrap();

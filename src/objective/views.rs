@@ -41,7 +41,7 @@ pub(super) fn restored(features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
     let each = volumes / batch.views.len();
     let views = batch.views.iter().enumerate().map(|(index, view)| {
         let own = sequence.clone().narrow(0, index * each, each);
-        if view.elements.iter().all(|element| *element == crate::sampling::SpatialElement::IDENTITY) {
+        if view.elements.iter().all(|element| *element == crate::geometry::SignedPermutation::IDENTITY) {
             return own;
         }
         let rows: Vec<i32> = view.restore_rows([depth, height, width]).into_iter().map(|row| row as i32).collect();

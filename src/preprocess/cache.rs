@@ -19,7 +19,7 @@ use crate::config::PreprocessConfig;
 use crate::volume::{CaseSource, DataError, Fault, Grid, Note, Volume, VolumeSource, content};
 
 /// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
-const VERSION: &[u8] = b"simtrot prepared case 2\n";
+const VERSION: &[u8] = b"simtrot prepared case 3\n";
 
 /// Voxels converted at a time.
 const BLOCK: usize = 1 << 14;

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use crate::config::Intensity;
+use crate::geometry::percentiles;
 use crate::volume::Volume;
-use crate::volume::check::percentiles;
 
 /// Share of voxels at a channel's minimum from which on they are taken for an empty background.
 const EMPTY_SHARE: f64 = 0.25;
@@ -28,17 +28,8 @@ pub fn normalise(volume: &mut Volume, intensity: Intensity) {
     }
 }
 
-/// Smallest value of each channel.
-pub fn minima(volume: &Volume) -> Vec<f32> {
-    volume.voxels.chunks(volume.grid.len().max(1)).map(minimum).collect()
-}
-
-fn minimum(channel: &[f32]) -> f32 {
-    channel.iter().copied().fold(f32::INFINITY, f32::min)
-}
-
 fn z_score(channel: &mut [f32], at: [f64; 2]) {
-    let least = minimum(channel);
+    let least = channel.iter().copied().fold(f32::INFINITY, f32::min);
     let filled = channel.iter().filter(|&&value| value > least).count();
     let empty = channel.len() - filled;
     let leave_out = filled > 0 && empty as f64 > EMPTY_SHARE * channel.len() as f64;

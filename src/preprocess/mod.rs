@@ -1,12 +1,11 @@
 //! From scanner grid to network input: orient, resample, normalise, crop; and what the way back needs.
 //!
-//! Order: turn to RAS ([`mod@orient`]), new voxel size ([`resample`]), intensities ([`intensity`]), cut to the foreground
+//! Order: reorient to RAS ([`SignedPermutation::to_ras`]), new voxel size ([`resample`]), intensities ([`intensity`]), cut to the foreground
 //! box ([`foreground`]). Cases come out ready for cropping by the loader; [`cache`] keeps them between runs.
 
 pub mod cache;
 pub mod foreground;
 pub mod intensity;
-pub mod orient;
 pub mod resample;
 
 use std::path::Path;
@@ -16,9 +15,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Intensity, PreprocessConfig};
+use crate::geometry::{SignedPermutation, VoxelBox};
 use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, Note, SourceHeader, Volume};
-pub use foreground::CropBox;
-pub use orient::Orientation;
 pub use resample::{Resampling, resample_trilinear};
 
 /// A case as the networks see it.
@@ -43,12 +41,12 @@ pub struct PreprocessRecord {
     pub header: SourceHeader,
     /// The scanner's grid.
     pub source: Grid,
-    /// Its turn to RAS.
-    pub orientation: Orientation,
+    /// Its reorientation to RAS.
+    pub orientation: SignedPermutation,
     /// The change of voxel size of the turned grid, if any.
     pub resampling: Option<Resampling>,
     /// The part of the resampled grid that was kept.
-    pub crop: CropBox,
+    pub crop: VoxelBox,
 }
 
 impl PreprocessRecord {
@@ -156,9 +154,9 @@ pub fn prepare_one(name: &str, loaded: LoadedCase, label_values: &[u32], config:
     let LoadedCase { image: scan, label } = loaded;
     let label = label.map(|label| classes(&label, label_values).map_err(|fault| fault.at(&scan.file))).transpose()?;
     let source = scan.volume.grid.clone();
-    let orientation = Orientation::to_ras(&source);
+    let orientation = SignedPermutation::to_ras(&source);
     let mut image = orient(scan.volume, orientation);
-    let mut label = label.map(|label| orientation.turn(label, source.shape));
+    let mut label = label.map(|label| orientation.reorient(label, source.shape));
     let resampling = config.spacing_mm.and_then(|spacing_mm| Resampling::plan(&image.grid, spacing_mm));
     if let Some(plan) = &resampling {
         image = Volume { channels: image.channels, voxels: plan.trilinear(&image.voxels), grid: plan.grid.clone() };
@@ -173,15 +171,15 @@ pub fn prepare_one(name: &str, loaded: LoadedCase, label_values: &[u32], config:
 }
 
 /// Turns an image by an axis permutation and flips.
-pub fn orient(volume: Volume, orientation: Orientation) -> Volume {
+pub fn orient(volume: Volume, orientation: SignedPermutation) -> Volume {
     let grid = orientation.grid(&volume.grid);
-    Volume { channels: volume.channels, voxels: orientation.turn(volume.voxels, volume.grid.shape), grid }
+    Volume { channels: volume.channels, voxels: orientation.reorient(volume.voxels, volume.grid.shape), grid }
 }
 
 /// Normalises an image and finds the box of its foreground: after scaling above zero for CT, before it above the
 /// channel's minimum for MRI. An image without foreground is kept whole.
-pub fn scale_and_box(mut image: Volume, config: &PreprocessConfig) -> (Volume, CropBox) {
-    let whole = CropBox::whole(image.grid.shape);
+pub fn scale_and_box(mut image: Volume, config: &PreprocessConfig) -> (Volume, VoxelBox) {
+    let whole = VoxelBox::whole(image.grid.shape);
     let find = |image: &Volume, above: &[f32]| {
         let bounds = config.crop_foreground.then(|| foreground::bounding_box(image, above)).flatten();
         bounds.unwrap_or(whole)
@@ -193,7 +191,7 @@ pub fn scale_and_box(mut image: Volume, config: &PreprocessConfig) -> (Volume, C
             (image, crop)
         }
         Intensity::ZScore { .. } => {
-            let crop = find(&image, &intensity::minima(&image));
+            let crop = find(&image, &image.minima());
             intensity::normalise(&mut image, config.intensity);
             (image, crop)
         }

@@ -200,11 +200,11 @@ mod tests {
     /// A linear function of the place in the patient is reproduced inside the old grid, whatever the orientation.
     #[test]
     fn a_ramp_stays_a_ramp() {
-        for grid in crate::preprocess::orient::tests::all_grids([7, 9, 11], [2.5, 1.2, 0.8]) {
+        for grid in crate::geometry::all_grids([7, 9, 11], [2.5, 1.2, 0.8]) {
             let ramp = |grid: &Grid| -> Vec<f32> {
                 (0..grid.len())
                     .map(|index| {
-                        let [d, h, w] = crate::volume::position(index, grid.shape).map(|n| n as f64);
+                        let [d, h, w] = crate::geometry::unravel(index, grid.shape).map(|n| n as f64);
                         let [x, y, z] = grid.world_mm([w, h, d]);
                         (3.0 * x - 2.0 * y + z) as f32
                     })
@@ -215,7 +215,7 @@ mod tests {
             let expected = ramp(&resampled.grid);
             let plan = Resampling::plan(&volume.grid, [1.0; 3]).expect("another spacing");
             for (index, (got, expected)) in resampled.voxels.iter().zip(expected).enumerate() {
-                let place = crate::volume::position(index, plan.grid.shape);
+                let place = crate::geometry::unravel(index, plan.grid.shape);
                 let inside = (0..3).all(|axis| {
                     let place = plan.axes[axis].place(place[axis]);
                     place >= 0.0 && place <= (plan.from[axis] - 1) as f64

@@ -5,9 +5,10 @@ use rand::{Rng, RngExt as _};
 use crate::config::{AugmentConfig, FinetuneConfig};
 use crate::random::stream;
 
-use super::crop::CropBox;
+use super::crop;
 use super::source::channels;
-use super::{SamplingError, Source, SpatialElement, loader, texture};
+use super::{SamplingError, Source, loader, texture};
+use crate::geometry::{SignedPermutation, VoxelBox};
 
 /// What is drawn in every fine-tuning step.
 #[derive(Clone, Debug)]
@@ -62,26 +63,26 @@ impl LabelledPlan {
             loader::working_on(source.name);
             let shape = source.image.grid.shape;
             let crop = self.place(source, &mut stream(self.seed, "finetune.crop", step, slot));
-            crop.cut(&source.image.voxels, shape, source.index.background(), image);
-            crop.cut(source.require_label()?, shape, &[0], label);
+            crop.cut_padded(&source.image.voxels, shape, source.index.background(), image);
+            crop.cut_padded(source.require_label()?, shape, &[0], label);
             self.augment(image, label, &mut stream(self.seed, "finetune.augment", step, slot));
         }
         Ok(batch)
     }
 
-    fn place(&self, source: &Source<'_>, rng: &mut impl Rng) -> CropBox {
+    fn place(&self, source: &Source<'_>, rng: &mut impl Rng) -> VoxelBox {
         let shape = source.image.grid.shape;
         let foreground = if rng.random_bool(self.foreground_share) { source.index.draw_foreground(rng) } else { None };
         match foreground {
-            Some(voxel) => CropBox::around(voxel, shape, self.crop),
-            None => CropBox::random(shape, self.crop, rng),
+            Some(voxel) => crop::around(voxel, shape, self.crop),
+            None => crop::random(shape, self.crop, rng),
         }
     }
 
     fn augment(&self, image: &mut [f32], label: &mut [u8], rng: &mut impl Rng) {
         let AugmentConfig { flip_p, scale_p, scale, shift_p, shift } = self.augment;
-        let mirror = SpatialElement::flip(flip_p.map(|p| rng.random_bool(p)));
-        if mirror != SpatialElement::IDENTITY {
+        let mirror = SignedPermutation::flip(flip_p.map(|p| rng.random_bool(p)));
+        if mirror != SignedPermutation::IDENTITY {
             image.copy_from_slice(&mirror.apply(image, image.len() / label.len(), self.crop));
             label.copy_from_slice(&mirror.apply(label, 1, self.crop));
         }

@@ -1,7 +1,7 @@
 //! From prepared cases to batches: crop, texture, mask, rotate; prepared by threads ahead of the device.
 //!
 //! Host data only, no tensors. In the order in which data flows: [`Source`] (a prepared case) and [`CaseOrder`] (which
-//! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`spatial`] -> [`ViewBatch`] (pre-training) or
+//! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`rotation`] -> [`ViewBatch`] (pre-training) or
 //! [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops on which collapse is
 //! measured.
 //!
@@ -14,8 +14,8 @@ mod loader;
 pub mod mask;
 mod order;
 mod probe_set;
+pub mod rotation;
 mod source;
-pub mod spatial;
 pub mod texture;
 mod view;
 
@@ -25,16 +25,16 @@ pub use labelled::{LabelledBatch, LabelledPlan};
 pub use loader::{Loader, LoaderError, working_on};
 pub use order::CaseOrder;
 pub use probe_set::{ProbeInput, ProbePlan, ProbeSet};
+pub use rotation::TokenFrame;
 pub use source::{CaseIndex, Source};
-pub use spatial::SpatialElement;
 pub use view::{View, ViewBatch, ViewPlan};
 
 /// Why no batch can be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SamplingError {
-    /// Turns that the token grid does not allow.
+    /// Rotations that the token grid does not allow.
     #[error("pretrain.rotate: {0}")]
-    Rotate(#[from] spatial::CliError),
+    Rotate(#[from] rotation::RotationError),
     /// Mask cells that do not fill the crop.
     #[error(
         "mask cells of {patch:?} voxels do not fill a crop of {crop:?} evenly. \

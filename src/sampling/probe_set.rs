@@ -9,10 +9,11 @@ use rand_distr::StandardNormal;
 use crate::config::{ProbeConfig, Rotate};
 use crate::random::stream;
 
-use super::crop::CropBox;
+use super::crop;
+use super::rotation::{self, TokenFrame};
 use super::source::channels;
-use super::spatial::{SpatialElement, TokenFrame, admissible};
 use super::{SamplingError, Source};
+use crate::geometry::{SignedPermutation, VoxelBox};
 
 /// What a probe_set is made of.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ pub struct ProbeSet {
     spacing_mm: Vec<[f64; 3]>,
     volumes: Vec<usize>,
     crops: Vec<f32>,
-    turns: Vec<SpatialElement>,
+    turns: Vec<SignedPermutation>,
     classes: usize,
     label_shares: Option<Vec<f32>>,
 }
@@ -68,7 +69,7 @@ impl ProbeSet {
     pub fn new(plan: &ProbePlan, sources: &[Source<'_>]) -> Result<Self, SamplingError> {
         let &ProbePlan { ref config, frame, classes, seed } = plan;
         let sources = &sources[..sources.len().min(config.volumes)];
-        let elements = admissible(Rotate::Full, frame.crop, frame.patch, frame.stride)?;
+        let elements = frame.admissible(Rotate::Full)?;
         let mut probe_set = Self {
             seed,
             frame,
@@ -85,23 +86,23 @@ impl ProbeSet {
             for crop in 0..config.crops {
                 let draw = |purpose: &str| stream(seed, purpose, volume as u64, crop as u64);
                 let shape = source.image.grid.shape;
-                let place = CropBox::jittered(shape, frame.crop, config.jitter, &mut draw("probe.crop"));
+                let place = crop::jittered(shape, frame.crop, config.jitter, &mut draw("probe.crop"));
                 probe_set.push(&place, source);
                 probe_set.volumes.push(volume);
-                probe_set.turns.push(SpatialElement::draw(&elements, &mut draw("probe.turn")));
+                probe_set.turns.push(rotation::draw(&elements, &mut draw("probe.turn")));
             }
         }
         Ok(probe_set)
     }
 
-    fn push(&mut self, place: &CropBox, source: &Source<'_>) {
+    fn push(&mut self, place: &VoxelBox, source: &Source<'_>) {
         let shape = source.image.grid.shape;
         let first = self.crops.len();
-        self.crops.resize(first + self.channels * place.voxels(), 0.0);
-        place.cut(&source.image.voxels, shape, source.index.background(), &mut self.crops[first..]);
+        self.crops.resize(first + self.channels * place.len(), 0.0);
+        place.cut_padded(&source.image.voxels, shape, source.index.background(), &mut self.crops[first..]);
         if let (Some(shares), Some(label)) = (&mut self.label_shares, source.label) {
-            let mut crop = vec![0; place.voxels()];
-            place.cut(label, shape, &[0], &mut crop);
+            let mut crop = vec![0; place.len()];
+            place.cut_padded(label, shape, &[0], &mut crop);
             shares.extend(label_shares(&crop, &self.frame, self.classes));
         }
     }
@@ -143,7 +144,7 @@ impl ProbeSet {
     }
 
     /// The turn of each crop in [`ProbeInput::Turned`].
-    pub fn turns(&self) -> &[SpatialElement] {
+    pub fn turns(&self) -> &[SignedPermutation] {
         &self.turns
     }
 
@@ -162,7 +163,7 @@ impl ProbeSet {
         match input {
             ProbeInput::Upright => upright.to_vec(),
             ProbeInput::Turned => self.turns[crop].apply(upright, self.channels, size),
-            ProbeInput::Reflected => SpatialElement::POINT_REFLECTION.apply(upright, self.channels, size),
+            ProbeInput::Reflected => SignedPermutation::POINT_REFLECTION.apply(upright, self.channels, size),
             ProbeInput::Constant => self.unstructured(upright, |mean, _| mean),
             ProbeInput::Noise => {
                 let mut rng = stream(self.seed, "probe.noise", crop as u64, 0);

@@ -61,9 +61,7 @@ impl CaseIndex {
     pub fn new(image: &Volume, label: Option<&[u8]>) -> Self {
         let voxels = image.grid.len();
         assert!(label.is_none_or(|label| label.len() == voxels), "the label map does not lie on the image's grid");
-        let minimum = |channel: &[f32]| channel.iter().copied().fold(f32::INFINITY, f32::min);
-        let background = image.voxels.chunks_exact(voxels.max(1)).map(minimum).collect();
-        Self { background, classes: label.map(ClassVoxels::of_map).unwrap_or_default() }
+        Self { background: image.minima(), classes: label.map(ClassVoxels::of_map).unwrap_or_default() }
     }
 
     /// The least intensity of each channel: what stands outside the volume.

@@ -6,13 +6,14 @@
 use rand::RngExt as _;
 use rand_distr::StandardNormal;
 
-use super::crop::CropBox;
+use super::crop;
 use super::mask::{FILL_STD, MaskGrid};
+use super::rotation::{self, TokenFrame, quarter_turns, restore_rows};
 use super::source::channels;
-use super::spatial::{SpatialElement, TokenFrame, admissible, quarter_turns, restore_rows};
 use super::texture::Texture;
 use super::{SamplingError, Source, loader};
 use crate::config::{PretextTask, PretrainConfig, TextureConfig};
+use crate::geometry::SignedPermutation;
 use crate::random::stream;
 
 /// What is drawn in every pre-training step; checked once, before the first.
@@ -32,7 +33,7 @@ struct ViewSpec {
     texture: Option<&'static str>,
     /// Mask, and the noise that fills it.
     hide: Option<[&'static str; 2]>,
-    turn: Option<(&'static str, Vec<SpatialElement>)>,
+    turn: Option<(&'static str, Vec<SignedPermutation>)>,
     /// Whether the task reads the crop as it was.
     clean: bool,
 }
@@ -45,7 +46,7 @@ pub struct View {
     /// Hidden cells, `[batch, cells]`, row-major over the mask grid; empty where this view hides none.
     pub mask: Vec<bool>,
     /// The turn of each volume; the identity where this view is not turned.
-    pub elements: Vec<SpatialElement>,
+    pub elements: Vec<SignedPermutation>,
     /// The voxels before texture and hiding, turned as the view is; empty where the task does not read them.
     pub clean: Vec<f32>,
 }
@@ -94,7 +95,7 @@ impl ViewSpec {
         let crop = config.crop_size;
         Ok(match config.task {
             PretextTask::Simtrot | PretextTask::BTrot | PretextTask::Simclr | PretextTask::Byol => {
-                let turn = Some(("pretrain.rotate", admissible(config.rotate, crop, patch, stride)?));
+                let turn = Some(("pretrain.rotate", TokenFrame { crop, patch, stride }.admissible(config.rotate)?));
                 vec![Self::MASKED, Self { texture: Some("pretrain.texture.rotated"), hide: None, turn, clean: false }]
             }
             // What is to be predicted are the voxels themselves: texture would ask for noise.
@@ -155,8 +156,8 @@ impl ViewPlan {
         for (source, slot) in sources.iter().zip(0..) {
             loader::working_on(source.name);
             let shape = source.image.grid.shape;
-            let crop = CropBox::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
-            crop.cut(&source.image.voxels, shape, source.index.background(), &mut voxels);
+            let crop = crop::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
+            crop.cut_padded(&source.image.voxels, shape, source.index.background(), &mut voxels);
             for (recipe, view) in self.recipes.iter().zip(&mut views) {
                 self.look(recipe, &voxels, (step, slot), view);
             }
@@ -177,7 +178,7 @@ impl ViewPlan {
             let mut rng = draw(purpose);
             Texture::draw(&self.texture, &mut rng).apply(voxels, size, &mut rng);
         }
-        let element = recipe.turn.as_ref().map(|(purpose, elements)| SpatialElement::draw(elements, &mut draw(purpose)));
+        let element = recipe.turn.as_ref().map(|(purpose, elements)| rotation::draw(elements, &mut draw(purpose)));
         if let Some(element) = element {
             let upright = voxels.to_vec();
             element.apply_into(&upright, channels, size, voxels);
@@ -188,7 +189,7 @@ impl ViewPlan {
             self.mask.hide(voxels, &mask, |_| FILL_STD * noise.sample::<f32, _>(StandardNormal));
             view.mask.extend(mask);
         }
-        let element = element.unwrap_or(SpatialElement::IDENTITY);
+        let element = element.unwrap_or(SignedPermutation::IDENTITY);
         if recipe.clean {
             view.clean.extend(element.apply(crop, channels, size));
         }

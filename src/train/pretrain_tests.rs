@@ -6,10 +6,11 @@ use rand::RngExt as _;
 
 use super::*;
 use crate::config::{MaeConfig, ModelConfig, OptimiserConfig, Preset, PretextTask, PretrainConfig, ProjectorConfig};
+use crate::geometry::SignedPermutation;
 use crate::model::{HostTensor, export_gradients, export_named};
 use crate::random::stream;
+use crate::sampling::View;
 use crate::sampling::mask::MaskGrid;
-use crate::sampling::{SpatialElement, View};
 use crate::train::Optimiser;
 
 const EDGE: usize = 16;
@@ -40,17 +41,17 @@ fn batch(task: PretextTask) -> ViewBatch {
     let count = SHAPE.iter().product();
     let mask_grid = MaskGrid::new([EDGE; 3], [8; 3]).unwrap();
     let mask: Vec<bool> = (0..2 * mask_grid.count()).map(|cell| (cell + cell / 8) % 2 == 0).collect();
-    let quarter = SpatialElement::rot90(1, [1, 2]);
-    let mut view = |mask: &[bool], turns: [SpatialElement; 2]| View {
+    let quarter = SignedPermutation::rot90(1, [1, 2]);
+    let mut view = |mask: &[bool], turns: [SignedPermutation; 2]| View {
         voxels: noise(count),
         mask: mask.to_vec(),
         elements: turns.to_vec(),
         clean: noise(count),
     };
     let views = match task {
-        PretextTask::Simmim | PretextTask::Mae => vec![view(&mask, [SpatialElement::IDENTITY; 2])],
-        PretextTask::Rcr => vec![view(&mask, [quarter, SpatialElement::IDENTITY]), view(&mask, [SpatialElement::IDENTITY, quarter])],
-        _ => vec![view(&mask, [SpatialElement::IDENTITY; 2]), view(&[], [SpatialElement::POINT_REFLECTION, quarter])],
+        PretextTask::Simmim | PretextTask::Mae => vec![view(&mask, [SignedPermutation::IDENTITY; 2])],
+        PretextTask::Rcr => vec![view(&mask, [quarter, SignedPermutation::IDENTITY]), view(&mask, [SignedPermutation::IDENTITY, quarter])],
+        _ => vec![view(&mask, [SignedPermutation::IDENTITY; 2]), view(&[], [SignedPermutation::POINT_REFLECTION, quarter])],
     };
     ViewBatch { step: 0, shape: SHAPE, views, mask_grid, cases: vec!["a".to_owned(), "b".to_owned()] }
 }

@@ -11,7 +11,7 @@ use crate::metrics::collapse::{self, Collapse, LabelledBank, TokenBank, label_pr
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::objective::{Objective as _, Pretext};
 use crate::protocol::{CollapsePair, Stage, TokenPreview, TokenSet};
-use crate::sampling::spatial::TokenFrame;
+use crate::sampling::TokenFrame;
 use crate::sampling::{ProbeInput, ProbePlan, ProbeSet, SamplingError};
 
 /// Crops encoded at once: enough to keep a device busy, few enough for a small one.
@@ -145,12 +145,12 @@ impl Probe {
         let frame = self.probe_set.frame();
         let values = self.probe_set.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
-        let turned = |element: crate::sampling::SpatialElement, crop: &[f32]| element.apply(crop, channels, frame.crop);
+        let turned = |element: crate::geometry::SignedPermutation, crop: &[f32]| element.apply(crop, channels, frame.crop);
         let mut through = |probe_set: &ProbeSet, make: &dyn Fn(usize) -> Vec<f32>| self.encode(probe_set, network, make, obey);
         let upright = through(&self.probe_set, &|crop| input(&self.probe_set, crop))?;
         let turned_bank = through(&self.probe_set, &|crop| turned(self.probe_set.turns()[crop], &input(&self.probe_set, crop)))?;
         let reflected =
-            through(&self.probe_set, &|crop| turned(crate::sampling::SpatialElement::POINT_REFLECTION, &input(&self.probe_set, crop)))?;
+            through(&self.probe_set, &|crop| turned(crate::geometry::SignedPermutation::POINT_REFLECTION, &input(&self.probe_set, crop)))?;
         let fitting =
             self.fitting.as_ref().filter(|_| labelled).map(|probe_set| through(probe_set, &|crop| input(probe_set, crop))).transpose()?;
         let pick = |part: fn(&ProbeSets) -> Option<&TokenBank>| {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{DataError, Fault, LabelMap, Note, Scan, Volume, position};
+use super::{DataError, Fault, LabelMap, Note, Scan, Volume};
+use crate::geometry::unravel;
 
 /// Distance from a whole number up to which a float label is taken for it: rounding of scaled or resaved files.
 pub const WHOLE_NUMBER_TOLERANCE: f32 = 1e-3;
@@ -46,10 +47,10 @@ pub fn from_scan(scan: Scan, known: Option<&[u32]>) -> Result<CountedLabels, Vec
         }
     }
     if let Some((first, _)) = not_finite.first {
-        faults.push(Fault::NotFinite { voxels: not_finite.voxels, at: position(first % grid.len(), grid.shape) });
+        faults.push(Fault::NotFinite { voxels: not_finite.voxels, at: unravel(first % grid.len(), grid.shape) });
     }
     if let Some((first, value)) = broken.first {
-        let at = position(first % grid.len(), grid.shape);
+        let at = unravel(first % grid.len(), grid.shape);
         faults.push(Fault::FractionalLabel { voxels: broken.voxels, example: f64::from(value), at });
     }
     let voxels_of: BTreeMap<u32, u64> = (0_u32..).zip(counts).filter(|&(_, count)| count > 0).collect();

@@ -12,7 +12,6 @@ pub mod content;
 pub mod datalist;
 pub mod demo;
 mod error;
-mod grid;
 pub mod label_table;
 pub mod labels;
 pub mod nifti;
@@ -24,9 +23,9 @@ mod split_record;
 pub mod synthetic;
 pub mod together;
 
+pub use crate::geometry::Grid;
 pub use datalist::Dataset;
 pub use error::{DataError, DataErrors, Fault};
-pub use grid::Grid;
 pub use nifti::{Scan, SourceHeader};
 pub use note::Note;
 pub use order::natural;
@@ -46,6 +45,18 @@ pub struct Volume {
     pub voxels: Vec<f32>,
 }
 
+impl Volume {
+    /// The intensities of each channel, `[D, H, W]`.
+    pub fn iter_channels(&self) -> impl Iterator<Item = &[f32]> {
+        self.voxels.chunks_exact(self.grid.len().max(1))
+    }
+
+    /// The least intensity of each channel: its background.
+    pub fn minima(&self) -> Vec<f32> {
+        self.iter_channels().map(|channel| channel.iter().copied().fold(f32::INFINITY, f32::min)).collect()
+    }
+}
+
 /// A segmentation: one label value for each voxel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelMap {
@@ -53,10 +64,4 @@ pub struct LabelMap {
     pub grid: Grid,
     /// Label values, `[D, H, W]` row-major; 0 is background.
     pub voxels: Vec<u16>,
-}
-
-/// D,H,W of position `index` in a row-major volume of `shape`.
-pub(crate) fn position(index: usize, shape: [usize; 3]) -> [usize; 3] {
-    let [_, height, width] = shape;
-    [index / (height * width), index / width % height, index % width]
 }

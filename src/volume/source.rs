@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::labels::{self, CountedLabels};
 use super::synthetic::{self, Part};
-use super::{DataError, DataErrors, Fault, Grid, LabelMap, Note, Scan, SourceHeader, nifti, position};
+use super::{DataError, DataErrors, Fault, Grid, LabelMap, Note, Scan, SourceHeader, nifti};
 use crate::config::{NonFinite, SyntheticConfig};
+use crate::geometry::unravel;
 
 /// Share of the smallest voxel edge by which corners of one case's files may lie apart: headers are float32, and
 /// tools round them differently.
@@ -211,7 +212,7 @@ fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> 
     let holds = format!("holds {count} {} NaN or infinite", if count == 1 { "voxel that is" } else { "voxels that are" });
     let note = match rule {
         Some(NonFinite::Refuse) => {
-            let at = position(first % scan.volume.grid.len(), scan.volume.grid.shape);
+            let at = unravel(first % scan.volume.grid.len(), scan.volume.grid.shape);
             return Some(Fault::NotFinite { voxels: count as u64, at });
         }
         Some(NonFinite::Replace(value)) => {

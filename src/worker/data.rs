@@ -9,7 +9,7 @@ use super::{JobError, Recorder, Start};
 use crate::config::{DataConfig, DataSource, PreprocessConfig, ProbeConfig, RunConfig};
 use crate::preprocess;
 use crate::protocol::{Event, RunFolder, SPLIT, Severity, Stage, StageKind};
-use crate::sampling::spatial::TokenFrame;
+use crate::sampling::TokenFrame;
 use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
 use crate::volume::{Dataset, Split, SplitRecord, Together};
 

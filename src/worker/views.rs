@@ -12,11 +12,13 @@ use rand_distr::StandardNormal;
 
 use super::data::frame;
 use crate::config::{DataSource, PretextTask, RunConfig, TextureConfig, hidden_cells};
+use crate::geometry::SignedPermutation;
 use crate::preprocess;
 use crate::random::stream;
+use crate::sampling::TokenFrame;
 use crate::sampling::mask::{FILL_STD, MaskGrid};
-use crate::sampling::spatial::TokenFrame;
-use crate::sampling::{SamplingError, SpatialElement, ViewPlan};
+use crate::sampling::rotation::restore_rows;
+use crate::sampling::{SamplingError, ViewPlan};
 use crate::train::TrainingCase;
 use crate::volume::Dataset;
 
@@ -135,7 +137,7 @@ impl CaseViews {
         let plain = look(&self.quiet);
         let [_, channels, ..] = plain.shape;
         let upright =
-            |voxels: &[f32], element: SpatialElement| element.inverse().apply(voxels, channels, element.turned_shape(self.frame.crop));
+            |voxels: &[f32], element: SignedPermutation| element.inverse().apply(voxels, channels, element.shape(self.frame.crop));
         let original = upright(&plain.views[0].voxels, plain.views[0].elements[0]);
         let batch = if texture { look(&self.textured) } else { plain };
         let views = batch.views.into_iter().enumerate().map(|(index, view)| {
@@ -147,7 +149,7 @@ impl CaseViews {
                 turn: words(element),
                 axes: element.axes(),
                 flips: element.flips(),
-                restore: element.restore_indices(self.frame.grid()),
+                restore: restore_rows(&[element], self.frame.grid()),
             }
         });
         DrawnViews {
@@ -206,13 +208,13 @@ const PLANES: [([usize; 2], &str); 3] = [([1, 2], "axially"), ([0, 2], "coronall
 const SIDES: [&str; 3] = ["head-feet", "front-back", "left-right"];
 
 /// A turn in the fewest words: quarter turns in one plane or two, then mirrored axes.
-fn words(element: SpatialElement) -> String {
-    if element == SpatialElement::IDENTITY {
+fn words(element: SignedPermutation) -> String {
+    if element == SignedPermutation::IDENTITY {
         return "not turned".to_owned();
     }
     let turn = |quarters: i64, plane: [usize; 2], name: &str| {
         let degrees = 90 * quarters;
-        (SpatialElement::rot90(quarters, plane), (quarters > 0).then(|| format!("{degrees}° {name}")))
+        (SignedPermutation::rot90(quarters, plane), (quarters > 0).then(|| format!("{degrees}° {name}")))
     };
     let turns: Vec<_> = PLANES.iter().flat_map(|&(plane, name)| (0..4).map(move |quarters| turn(quarters, plane, name))).collect();
     let pairs = turns.iter().flat_map(|first| turns.iter().map(move |second| [first, second]));
@@ -301,13 +303,13 @@ mod tests {
 
     #[test]
     fn turns_are_told_in_few_words() {
-        assert_eq!(words(SpatialElement::IDENTITY), "not turned");
-        assert_eq!(words(SpatialElement::rot90(1, [1, 2])), "turned 90° axially");
-        assert_eq!(words(SpatialElement::rot90(3, [0, 2])), "turned 270° coronally");
-        assert_eq!(words(SpatialElement::flip([false, false, true])), "mirrored left-right");
-        let both = SpatialElement::rot90(1, [1, 2]).then(SpatialElement::flip([true, false, false]));
+        assert_eq!(words(SignedPermutation::IDENTITY), "not turned");
+        assert_eq!(words(SignedPermutation::rot90(1, [1, 2])), "turned 90° axially");
+        assert_eq!(words(SignedPermutation::rot90(3, [0, 2])), "turned 270° coronally");
+        assert_eq!(words(SignedPermutation::flip([false, false, true])), "mirrored left-right");
+        let both = SignedPermutation::rot90(1, [1, 2]).then(SignedPermutation::flip([true, false, false]));
         assert_eq!(words(both), "turned 90° axially, mirrored head-feet");
-        let all: std::collections::BTreeSet<String> = SpatialElement::all().into_iter().map(words).collect();
+        let all: std::collections::BTreeSet<String> = SignedPermutation::all().into_iter().map(words).collect();
         assert_eq!(all.len(), 48, "each turn has words of its own");
         assert!(all.iter().all(|words| words.matches(',').count() <= 2), "{all:?}");
     }

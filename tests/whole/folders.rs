@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use simtrot::config::{DataConfig, DataSource, Groups, RunConfig, SplitConfig};
 use simtrot::evaluate;
-use simtrot::preprocess::Orientation;
+use simtrot::geometry::SignedPermutation;
 use simtrot::volume::check::inspect;
 use simtrot::volume::nifti::{self, write_labels, write_volume};
 use simtrot::volume::{Dataset, Grid, LabelMap, SourceHeader, Split, Volume};
@@ -68,8 +68,8 @@ fn truth() -> LabelMap {
 }
 
 /// The same anatomy with its axes in another order and direction.
-fn turned(map: &LabelMap, turn: Orientation) -> LabelMap {
-    LabelMap { grid: turn.grid(&map.grid), voxels: turn.turn(map.voxels.clone(), map.grid.shape) }
+fn turned(map: &LabelMap, turn: SignedPermutation) -> LabelMap {
+    LabelMap { grid: turn.grid(&map.grid), voxels: turn.reorient(map.voxels.clone(), map.grid.shape) }
 }
 
 /// Exit code, stdout and stderr.
@@ -99,9 +99,9 @@ fn evaluated(place: &Place) -> (Option<i32>, String) {
 fn the_same_anatomy_scores_as_itself_however_its_axes_are_stored() {
     let place = Place::new();
     let turns = [
-        Orientation { from: [0, 1, 2], flip: [false, true, true] },
-        Orientation { from: [2, 0, 1], flip: [false; 3] },
-        Orientation { from: [1, 0, 2], flip: [true, false, true] },
+        SignedPermutation::flip([false, true, true]),
+        SignedPermutation::new([2, 0, 1], [false; 3]).expect("an order of the axes"),
+        SignedPermutation::new([1, 0, 2], [true, false, true]).expect("an order of the axes"),
     ];
     for (number, turn) in turns.into_iter().enumerate() {
         place.labels(&format!("truth/case_{number}.nii.gz"));

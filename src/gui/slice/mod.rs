@@ -19,12 +19,13 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::geometry::{Edges, Plane, PlaneGeometry, WindowLevel, world_letters};
 pub use colours::{Difference, LABELS, LabelColour, LabelColours, heat_colour};
 pub use cpu::{HostScene, Picture, draw_on_cpu};
-pub use geometry::{Edges, Framing, Placement, Plane, PlaneGeometry, world_letters};
+pub use geometry::{Framing, Placement};
 pub use texture::{HeatTexture, ImageTexture, LabelTexture};
 pub use view::{MARGIN, SliceResponse, SliceView};
-pub use window::{PresetRange, WindowLevel, WindowPreset};
+pub use window::{PresetRange, WindowPreset};
 
 use super::{Convention, KeyMap};
 use crate::volume::Grid;

@@ -1,57 +1,12 @@
-//! Window and level: which intensities are shown black and white.
+//! Named windows, and windows dragged with the mouse.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-/// Values that percentiles are taken from; a larger volume is sampled evenly.
-const SAMPLE: usize = 1 << 20;
-
-/// The tails, in percent, that the automatic window leaves out.
-pub const AUTO_TAIL: f32 = 0.1;
-
-/// Which intensities are shown black and white.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct WindowLevel {
-    /// Shown black, and everything below it.
-    pub low: f32,
-    /// Shown white, and everything above it.
-    pub high: f32,
-}
+use crate::geometry::WindowLevel;
 
 impl WindowLevel {
-    /// Of a width around a level.
-    pub fn around(level: f32, width: f32) -> Self {
-        Self { low: level - width / 2.0, high: level + width / 2.0 }
-    }
-
-    /// Between the percentiles `tail` and 100 - `tail` of one channel. A volume of one value gets a window of width 1 around it.
-    pub fn from_percentiles(voxels: &[f32], tail: f32) -> Self {
-        let stride = voxels.len().div_ceil(SAMPLE).max(1);
-        // Filtered before it is thinned out: what is finite may be rare.
-        let mut sample: Vec<f32> = voxels.iter().copied().filter(|value| value.is_finite()).step_by(stride).collect();
-        let Some(last) = sample.len().checked_sub(1) else { return Self { low: 0.0, high: 1.0 } };
-        let place = |percent: f32| ((percent / 100.0) * last as f32).round() as usize;
-        let low = *sample.select_nth_unstable_by(place(tail), f32::total_cmp).1;
-        let high = *sample.select_nth_unstable_by(place(100.0 - tail), f32::total_cmp).1;
-        if high > low { Self { low, high } } else { Self::around(low, 1.0) }
-    }
-
-    /// The automatic window of one channel.
-    pub fn auto(voxels: &[f32]) -> Self {
-        Self::from_percentiles(voxels, AUTO_TAIL)
-    }
-
-    /// Distance from black to white.
-    pub fn width(self) -> f32 {
-        self.high - self.low
-    }
-
-    /// The value shown as middle grey.
-    pub fn level(self) -> f32 {
-        (self.low + self.high) / 2.0
-    }
-
     /// Dragged by points on the screen: to the right widens the window, upwards lifts the level.
     pub fn dragged(self, right: f32, up: f32) -> Self {
         /// Share of the width for each point.
@@ -76,7 +31,7 @@ pub enum PresetRange {
     /// All but the `tail` percent lowest and highest voxels.
     Percentiles {
         /// Percent left out at each end.
-        tail: f32,
+        tail: f64,
     },
     /// A width around a level.
     Hounsfield {
@@ -108,16 +63,6 @@ impl WindowPreset {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tails_are_left_out_and_a_flat_or_empty_volume_has_a_window() {
-        let mut voxels: Vec<f32> = (0..=1000).map(|value| value as f32).collect();
-        voxels.extend([f32::NAN, f32::INFINITY]);
-        assert_eq!(WindowLevel::auto(&voxels), WindowLevel { low: 1.0, high: 999.0 });
-        assert_eq!(WindowLevel::from_percentiles(&voxels, 10.0), WindowLevel { low: 100.0, high: 900.0 });
-        assert_eq!(WindowLevel::auto(&[7.0; 9]), WindowLevel { low: 6.5, high: 7.5 });
-        assert!(WindowLevel::auto(&[f32::NAN]).width() > 0.0);
-    }
 
     #[test]
     fn dragging_sideways_keeps_the_level_and_upwards_the_width() {

@@ -9,7 +9,7 @@ use crate::gui::widgets::pointer::held_at;
 /// Bars of a histogram.
 const BINS: usize = 128;
 /// Tails, in percent, that the axis leaves out: a single bright voxel would squeeze all others into one bar.
-const TAIL: f32 = 0.01;
+const TAIL: f64 = 0.01;
 /// Values that bars are counted from; a larger volume is sampled evenly.
 const SAMPLE: usize = 1 << 20;
 

@@ -3,9 +3,9 @@
 
 use rayon::prelude::*;
 
+use crate::geometry::unravel;
 use crate::metrics::counts::Counts;
 use crate::metrics::dice::dice;
-use crate::volume::position;
 
 /// One class of a label map.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -62,7 +62,7 @@ fn snapped(labels: &[u8], shape: [usize; 3], spacing_mm: [f64; 3], means: &[[f64
         best
     });
     let best = best.reduce(nothing, |a, b| a.into_iter().zip(b).map(|(a, b)| nearer(a, b)).collect());
-    best.into_iter().map(|(_, index)| (index != usize::MAX).then(|| position(index, shape))).collect()
+    best.into_iter().map(|(_, index)| (index != usize::MAX).then(|| unravel(index, shape))).collect()
 }
 
 /// Agreement of a prediction with the truth, for each slice along each axis of the array and each class.

@@ -3,7 +3,8 @@
 use nalgebra::{Matrix4, Vector4};
 use rayon::prelude::*;
 
-use crate::volume::{Grid, LabelMap, position};
+use crate::geometry::unravel;
+use crate::volume::{Grid, LabelMap};
 
 /// Voxels that a thread takes at a time.
 const CHUNK: usize = 1 << 16;
@@ -23,13 +24,13 @@ pub(super) fn nearest(map: &LabelMap, onto: &Grid) -> Option<Resampled> {
     let mut values = vec![0; onto.len()];
     values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
         for (index, value) in values.iter_mut().enumerate() {
-            let at = voxel(&map_from_onto, position(chunk * CHUNK + index, onto.shape), map.grid.shape);
+            let at = voxel(&map_from_onto, unravel(chunk * CHUNK + index, onto.shape), map.grid.shape);
             *value = at.map_or(0, |at| map.voxels[at]);
         }
     });
     let labelled = map.voxels.par_iter().enumerate().filter(|(_, value)| **value != 0);
     let count = |(index, _): (usize, &u16)| {
-        let inside = voxel(&onto_from_map, position(index, map.grid.shape), onto.shape).is_some();
+        let inside = voxel(&onto_from_map, unravel(index, map.grid.shape), onto.shape).is_some();
         (1_u64, u64::from(!inside))
     };
     let (all, lost) = labelled.map(count).reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));

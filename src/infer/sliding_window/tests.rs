@@ -47,9 +47,7 @@ fn whole_volume(window: &SlidingWindow, image: &Volume) -> Vec<f32> {
     for start in &layout.starts {
         let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
         let mut input = vec![0.0; image.channels * voxels];
-        let least = |channel: &[f32]| channel.iter().copied().fold(f32::INFINITY, f32::min);
-        let outside: Vec<f32> = image.voxels.chunks_exact(image.grid.len()).map(least).collect();
-        CropBox { origin, size: window.roi }.cut(&image.voxels, shape, &outside, &mut input);
+        VoxelBox::at(origin, window.roi).cut_padded(&image.voxels, shape, &image.minima(), &mut input);
         let logits = predict(&input, [1, image.channels, depth, height, width]).unwrap();
         for v in 0..voxels {
             let place = [start[0] + v / (height * width), start[1] + v / width % height, start[2] + v % width];

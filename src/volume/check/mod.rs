@@ -18,6 +18,7 @@ use super::source::Examined;
 use super::together::{equal_images, equal_text};
 use super::{CaseSource, Dataset, Fault, Note, Scan, Volume};
 use crate::config::NonFinite;
+use crate::geometry::percentiles;
 #[cfg(feature = "gui")]
 pub(crate) use table::{image_cells, label_cell};
 
@@ -132,8 +133,8 @@ fn inspect_case(dataset: &Dataset, case: &CaseSource, non_finite: NonFinite) -> 
     let mut of_files = Vec::new();
     if let Some(Scan { file, volume, notes, .. }) = image {
         of_files = notes;
-        let intensity: Vec<[f32; 3]> = channels(&volume).map(|channel| percentiles(channel, PERCENTILES)).collect();
-        for (channel, voxels) in channels(&volume).enumerate() {
+        let intensity: Vec<[f32; 3]> = volume.iter_channels().map(|channel| percentiles(channel, PERCENTILES)).collect();
+        for (channel, voxels) in volume.iter_channels().enumerate() {
             if let Some(value) = constant(voxels) {
                 errors.push(Fault::Constant { channel, value: f64::from(value) }.at(&file));
             }
@@ -148,10 +149,6 @@ fn inspect_case(dataset: &Dataset, case: &CaseSource, non_finite: NonFinite) -> 
     }
     let problem = |error| Problem { case: Some(case.name.clone()), error };
     (row, errors.into_iter().map(problem).collect(), of_files)
-}
-
-fn channels(volume: &Volume) -> impl Iterator<Item = &[f32]> {
-    volume.voxels.chunks_exact(volume.grid.len().max(1))
 }
 
 /// The only finite value of a channel.
@@ -175,33 +172,4 @@ fn place_notes(volume: &Volume) -> Option<String> {
     });
     let tilt = tilt.fold(0.0, f64::max);
     (tilt > OBLIQUE_DEGREES).then(|| format!("oblique, {tilt:.0} degrees from the patient's axes"))
-}
-
-/// Values at percentiles (0 to 100, ascending) of the finite voxels, interpolated linearly between ranks as NumPy does.
-///
-/// Of no finite voxels: zeros.
-pub fn percentiles<const N: usize>(voxels: &[f32], at: [f64; N]) -> [f32; N] {
-    let mut finite: Vec<f32> = voxels.iter().copied().filter(|value| value.is_finite()).collect();
-    at.map(|percent| {
-        if finite.is_empty() {
-            return 0.0;
-        }
-        let rank = percent / 100.0 * (finite.len() - 1) as f64;
-        let (_, &mut lower, above) = finite.select_nth_unstable_by(rank as usize, f32::total_cmp);
-        let upper = above.iter().copied().fold(f32::INFINITY, f32::min);
-        let upper = if upper.is_finite() { upper } else { lower };
-        (f64::from(lower) + rank.fract() * (f64::from(upper) - f64::from(lower))) as f32
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percentiles;
-
-    #[test]
-    fn percentiles_lie_between_ranks() {
-        let voxels = [4.0, f32::NAN, 1.0, 3.0, 2.0, 0.0];
-        assert_eq!(percentiles(&voxels, [0.0, 25.0, 62.5, 100.0]), [0.0, 1.0, 2.5, 4.0]);
-        assert_eq!(percentiles(&[], [50.0]), [0.0]);
-    }
 }

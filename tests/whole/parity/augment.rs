@@ -1,8 +1,8 @@
 //! Parity of intensity changes, masks and turns with MONAI and torch. Host data: no device.
 
-use simtrot::sampling::SpatialElement;
+use simtrot::geometry::SignedPermutation;
 use simtrot::sampling::mask::MaskGrid;
-use simtrot::sampling::spatial::TokenFrame;
+use simtrot::sampling::rotation::{TokenFrame, restore_rows};
 use simtrot::sampling::texture::{gibbs, scale, scale_min_max, shift};
 
 use super::Outcomes;
@@ -93,8 +93,8 @@ pub fn turn(entry: &Entry) -> Outcomes {
             // The entry counts the channel as axis 0.
             list(&turn["flip_axes"]).into_iter().for_each(|axis| flips[axis - 1] = true);
             let quarters = turn["k"].as_i64().expect("a number of quarter turns");
-            let element = SpatialElement::rot90(quarters, [plane[0] - 1, plane[1] - 1]).then(SpatialElement::flip(flips));
-            outcomes.push(element.fits(&frame).map(|()| 0.0).map_err(|refusal| format!("{}: {set}.{case}: {refusal}", entry.name)));
+            let element = SignedPermutation::rot90(quarters, [plane[0] - 1, plane[1] - 1]).then(SignedPermutation::flip(flips));
+            outcomes.push(frame.admits(element).map(|()| 0.0).map_err(|refusal| format!("{}: {set}.{case}: {refusal}", entry.name)));
 
             let view = element.apply(&volume.values, channels, spatial(volume));
             outcomes.push(entry.compare(&format!("expected.{set}.{case}.view"), &view, 1.0));
@@ -102,7 +102,7 @@ pub fn turn(entry: &Entry) -> Outcomes {
             let turned = entry.tensor(&format!("expected.{set}.{case}.view_pooled"));
             let restored = element.inverse().apply(&turned.values, channels, spatial(turned));
             outcomes.push(entry.compare(&format!("expected.{set}.pooled"), &restored, 1.0));
-            let rows = element.restore_indices(spatial(pooled));
+            let rows = restore_rows(&[element], spatial(pooled));
             let selected: Vec<f32> =
                 turned.values.chunks_exact(tokens).flat_map(|channel| rows.iter().map(|&row| channel[row as usize])).collect();
             outcomes.push(entry.compare(&format!("expected.{set}.pooled"), &selected, 1.0));

@@ -4,11 +4,11 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use serde_json::{Map, Value};
 use simtrot::config::Weighting;
 use simtrot::device::for_tests;
+use simtrot::geometry::SignedPermutation;
 use simtrot::objective::agreement::squared_distance;
 use simtrot::objective::dice_ce::{DiceCeConfig, classes_from_host, deep_supervision_weights, downsample};
 use simtrot::objective::pooled;
 use simtrot::objective::token_contrast::TokenContrast;
-use simtrot::sampling::SpatialElement;
 
 use super::Outcomes;
 use crate::fixtures::{Array, Entry, compare};
@@ -147,14 +147,14 @@ fn released_restores(entry: &Entry) -> Outcomes {
     let cases = entry.hyper()["restore"].as_array().expect("a list of turns");
     let check = |case: &Value| {
         let [rot, flip] = ["rot", "flip"].map(|key| case[key].as_u64().expect("a whole number"));
-        let turn = SpatialElement::rot90(rot as i64, [1, 2]).then(SpatialElement::flip([false, flip == 1, flip == 2]));
+        let turn = SignedPermutation::rot90(rot as i64, [1, 2]).then(SignedPermutation::flip([false, flip == 1, flip == 2]));
         let view = turn.apply(&z.values, channels, [d, h, w]);
         let what = format!("{}: restore {rot}.{flip}", entry.name);
         let released = &entry.tensor(&format!("expected.released_restore.{rot}.{flip}")).values;
         if (released == &z.values) != (case["is_the_inverse"] == true) {
             return Err(format!("{what}: the released result and what is said of it disagree"));
         }
-        compare(&what, &turn.inverse().apply(&view, channels, turn.turned_shape([d, h, w])), &z.values, 0.0, 0.0)
+        compare(&what, &turn.inverse().apply(&view, channels, turn.shape([d, h, w])), &z.values, 0.0, 0.0)
     };
     cases.iter().map(check).collect()
 }

@@ -1,6 +1,7 @@
 //! Dice and HD95 against MONAI and medpy.
 
 use simtrot::config::{DistanceUnit, EvaluateConfig, Hd95Convention};
+use simtrot::geometry::VoxelBox;
 use simtrot::metrics::counts::{LabelPair, Region, tally};
 use simtrot::metrics::score::score_case;
 use simtrot::metrics::surface::{Mask, surface_distances};
@@ -97,8 +98,8 @@ fn ours(pair: &LabelPair<u16, u16>, regions: &[Region], column: &Column) -> Vec<
         }
         Column::Hausdorff(_) => {
             let tallies = tally(pair, regions).into_iter().zip(regions);
-            let mask = |labels: &[u16], bounds: &[std::ops::Range<usize>; 3], region: &Region| {
-                Mask::within(labels, pair.shape, bounds, |label| region.labels.contains(&label))
+            let mask = |labels: &[u16], bounds: &VoxelBox, region: &Region| {
+                Mask::within(labels, pair.shape, &bounds.ranges(), |label| region.labels.contains(&label))
             };
             tallies
                 .map(|(tally, region)| {

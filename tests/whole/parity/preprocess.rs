@@ -3,8 +3,9 @@
 //! The reference's arrays are in x,y,z order; ours are D,H,W = z,y,x.
 
 use simtrot::config::{Intensity, PreprocessConfig};
+use simtrot::geometry::SignedPermutation;
 use simtrot::infer::export::to_source;
-use simtrot::preprocess::{Orientation, Resampling, orient, prepare_one, scale_and_box};
+use simtrot::preprocess::{Resampling, orient, prepare_one, scale_and_box};
 use simtrot::volume::labels::from_scan;
 use simtrot::volume::{Grid, LoadedCase, Volume, nifti};
 
@@ -39,9 +40,9 @@ impl Check<'_> {
         self.affine(&format!("input.{}.affine", self.name), &scan.volume.grid);
 
         let classes: Vec<u8> = label.voxels.iter().map(|&value| u8::try_from(value).expect("a small label value")).collect();
-        let turn = Orientation::to_ras(&scan.volume.grid);
+        let turn = SignedPermutation::to_ras(&scan.volume.grid);
         let ras = orient(scan.volume, turn);
-        let ras_label = turn.turn(classes, label.grid.shape);
+        let ras_label = turn.reorient(classes, label.grid.shape);
         self.same("ras_shape", &self.volume["ras_shape"], &reversed(ras.grid.shape));
         self.stage("ras", &ras, &ras_label);
 
@@ -63,8 +64,8 @@ impl Check<'_> {
 
         let (scaled, crop) = scale_and_box(spaced, &config);
         self.compare("scaled_image", &xyz(&scaled.voxels, scaled.grid.shape));
-        self.compare("crop_start", &reversed(crop.start).map(|n| n as f32));
-        self.compare("crop_end", &reversed(crop.end).map(|n| n as f32));
+        self.compare("crop_start", &reversed(crop.ranges().map(|range| range.start)).map(|n| n as f32));
+        self.compare("crop_end", &reversed(crop.ranges().map(|range| range.end)).map(|n| n as f32));
 
         let values: Vec<u32> = (0..=u32::from(label.voxels.iter().copied().max().unwrap_or(0))).collect();
         let prepared = prepare_one(self.name, case, &values, &config).expect("known labels");

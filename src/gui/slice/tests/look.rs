@@ -72,6 +72,6 @@ fn three_views_of_a_demo_case() {
 /// Mean index along an axis of voxels that have a label.
 fn mean_index(classes: &[u8], shape: [usize; 3], axis: usize) -> usize {
     let labelled = classes.iter().enumerate().filter(|&(_, &class)| class != 0);
-    let (sum, count) = labelled.fold((0, 0), |(sum, count), (voxel, _)| (sum + crate::volume::position(voxel, shape)[axis], count + 1));
+    let (sum, count) = labelled.fold((0, 0), |(sum, count), (voxel, _)| (sum + crate::geometry::unravel(voxel, shape)[axis], count + 1));
     sum / count
 }

@@ -31,7 +31,7 @@ impl Phantom {
             (part(d, centre[0], shape[0]) + part(h, centre[1], shape[1]) + part(w, centre[2], shape[2])).sqrt()
         };
         let label = |radius: f64| [0.18, 0.3, 0.42].iter().position(|&limit| radius < limit).map_or(0, |place| 3 - place as u8);
-        let voxels = || (0..grid.len()).map(|index| crate::volume::position(index, shape));
+        let voxels = || (0..grid.len()).map(|index| crate::geometry::unravel(index, shape));
         Self {
             image: voxels().map(|at| (1000.0 * (6.0 * ball(at, [5.0, 9.0, 8.0])).sin()) as f32 + (at[2] % 3) as f32 * 60.0).collect(),
             labels: voxels().map(|at| label(ball(at, [6.0, 11.0, 9.0]))).collect(),

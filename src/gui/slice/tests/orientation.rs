@@ -49,7 +49,7 @@ fn stored(orientation: Orientation) -> (Grid, Vec<u8>) {
     }
     let grid = Grid { shape: [d, h, w], world_from_voxel };
     let voxels = (0..grid.len()).map(|index| {
-        let [d, h, w] = crate::volume::position(index, grid.shape);
+        let [d, h, w] = crate::geometry::unravel(index, grid.shape);
         mark(head_index(orientation, [w, h, d]))
     });
     let voxels = voxels.collect();

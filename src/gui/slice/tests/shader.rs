@@ -249,7 +249,7 @@ fn a_volume_beyond_the_limit_is_drawn_in_blocks() {
     let (shape, step) = (reduced.phantom.grid.shape, [2, 3, 2]);
     let at = |[d, h, w]: [usize; 3]| (d * shape[1] + h) * shape[2] + w;
     for index in 0..reduced.phantom.image.len() {
-        let voxel = crate::volume::position(index, shape);
+        let voxel = crate::geometry::unravel(index, shape);
         let range = |axis: usize| {
             let first = voxel[axis] / step[axis] * step[axis];
             first..(first + step[axis]).min(shape[axis])

@@ -43,7 +43,7 @@ fn drop_files(harness: &mut Window, files: &[&Path]) {
 /// Writes a volume of one channel on a grid of `shape` and `spacing_mm` (D,H,W); `value` is given D,H,W.
 fn write(file: &Path, (shape, spacing_mm): ([usize; 3], [f64; 3]), value: impl Fn([usize; 3]) -> f32) -> VolumeGrid {
     let grid = VolumeGrid::axis_aligned(shape, spacing_mm);
-    let voxels = (0..grid.len()).map(|index| value(crate::volume::position(index, shape))).collect();
+    let voxels = (0..grid.len()).map(|index| value(crate::geometry::unravel(index, shape))).collect();
     let volume = Volume { channels: 1, grid: grid.clone(), voxels };
     write_volume(file, &volume, &SourceHeader::for_grid(&grid)).unwrap();
     grid

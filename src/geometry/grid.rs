@@ -67,6 +67,11 @@ impl Grid {
         })
     }
 
+    /// RAS+ mm of the centre of the voxel at D,H,W.
+    pub fn voxel_mm(&self, [d, h, w]: [usize; 3]) -> [f64; 3] {
+        self.world_mm([w as f64, h as f64, d as f64])
+    }
+
     /// The patient axis (0 = R, 1 = A, 2 = S) nearest to each NIfTI axis i, j, k, and whether it runs against it.
     ///
     /// Shears are taken off first (the nearest rotation by singular values); then the voxel axis that lies nearest to any
