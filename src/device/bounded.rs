@@ -1,11 +1,11 @@
 //! Work on a thread of its own that is given up after a while: a driver may hang or panic.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use super::DeviceError;
+use crate::panic_text::panic_text;
 
 /// Runs `work` on a thread and waits for at most `limit`. A thread that hangs is left behind.
 ///
@@ -20,15 +20,9 @@ pub(crate) fn bounded<T: Send + 'static>(what: &str, limit: Duration, work: impl
     };
     std::thread::Builder::new().name(format!("device: {what}")).spawn(run).map_err(|error| crashed(error.to_string()))?;
     match receiver.recv_timeout(limit) {
-        Ok(done) => done.map_err(|panic| crashed(panic_message(&*panic))),
+        Ok(done) => done.map_err(|panic| crashed(panic_text(&*panic).to_owned())),
         Err(_) => Err(DeviceError::Silent { what: what.to_owned(), seconds: limit.as_secs() }),
     }
-}
-
-/// The text of a panic.
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a panic without a message").to_owned()
 }
 
 #[cfg(test)]

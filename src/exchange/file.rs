@@ -12,10 +12,10 @@ use std::sync::Arc;
 use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, FileFormat, PickleError, PytorchError, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
-use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
 
 use super::{ExchangeError, archive, metadata};
+use crate::digest::sha256_of_file;
 use crate::model::HostTensor;
 
 /// A weights file whose tensors are known by name.
@@ -50,7 +50,7 @@ impl WeightsFile {
     /// Opens a file by what it holds, whatever its name ends in.
     pub(super) fn open(path: &Path) -> Result<Self, ExchangeError> {
         let io = |cause| ExchangeError::Io { path: path.to_owned(), cause };
-        let sha256 = checksum(path).map_err(io)?;
+        let sha256 = sha256_of_file(path).map_err(io)?;
         let Listed { container, tensors, recipe, copy } = if is_safetensors(path).map_err(io)? { safetensors(path)? } else { torch(path)? };
         if tensors.is_empty() {
             return Err(ExchangeError::NoWeights { path: path.to_owned(), cause: "it holds no tensor".to_owned() });
@@ -86,12 +86,6 @@ fn float32(bytes: &[u8], element: Dtype) -> Option<Vec<f32>> {
         Dtype::I32 => each(bytes, |b| i32::from_le_bytes(b) as f32),
         _ => return None,
     })
-}
-
-fn checksum(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Whether a file begins as safetensors do: the length of a header, then the brace that its JSON begins with.

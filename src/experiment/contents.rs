@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::config::{DataConfig, DataSource, RunConfig};
+use crate::digest::sha256;
 use crate::volume::{Dataset, Split, SplitRecord, content};
 
 /// Digests of data by the settings that choose them; read once for each, and kept in the experiment's folder for when the data are away.
@@ -33,7 +33,7 @@ impl Contents {
     /// Never: settings are plain data.
     pub fn digest(&mut self, config: &RunConfig) -> Option<String> {
         let settings = serde_json::to_vec(&(&config.data, config.seed)).expect("plain data becomes JSON");
-        let key: String = Sha256::digest(settings).iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = sha256(settings);
         if let Some(known) = self.read.get(&key) {
             return known.clone();
         }
@@ -54,7 +54,7 @@ impl Contents {
             // Which cases are usable is decided by what all of them hold; how they are split is a setting.
             let keys = dataset.cases.iter().map(|case| (&case.name, content::case_key(case).unwrap_or_default()));
             let text = serde_json::to_vec(&keys.collect::<Vec<_>>()).expect("plain data becomes JSON");
-            return Some(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect());
+            return Some(sha256(text));
         }
         let split = Split::draw(dataset, data, seed).ok()?;
         SplitRecord::new(dataset, split, known).ok().map(|record| record.digest())

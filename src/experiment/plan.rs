@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::Contents;
 use crate::config::{Arm, ArmsConfig, ConfigError, ExperimentConfig, LabelFraction, Level, RunConfig};
@@ -280,7 +279,7 @@ fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&st
     }
     let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
     let text = format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}");
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::digest::sha256(text)
 }
 
 /// What of `value` differs from `default`; none where nothing does.

@@ -42,7 +42,7 @@ pub fn key(case: &CaseSource, label_values: &[u32], channels: usize, config: &Pr
     let mut hash = Sha256::new();
     hash.update(VERSION);
     hash.update(format!("{config:?} {label_values:?} {channels} {content}"));
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::digest::finish(hash))
 }
 
 /// Reads the entry of a case; none if there is none or it isn't whole.

@@ -3,7 +3,6 @@
 //! Thread t of n makes the steps t, t + n, t + 2n, ... and puts them in a bounded queue of its own; the receiver takes
 //! from the queues in turn. Order is thus strict and nothing depends on the number of threads or on their speed.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
@@ -11,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
+
+use crate::panic_text::panic_text;
 
 /// Finished batches that wait for the device, for each thread; one more is in the making.
 const QUEUED_PER_THREAD: usize = 2;
@@ -124,18 +125,13 @@ fn fill<T, E>(steps: impl Iterator<Item = u64>, make: &impl Fn(u64) -> Result<T,
         working_on("none yet");
         let made = match catch_unwind(AssertUnwindSafe(|| make(step))) {
             Ok(made) => made.map_err(|cause| LoaderError::Make { step, cause }),
-            Err(panic) => Err(LoaderError::Panicked { step, case: CASE.take(), message: message(&*panic) }),
+            Err(panic) => Err(LoaderError::Panicked { step, case: CASE.take(), message: panic_text(&*panic).to_owned() }),
         };
         let failed = made.is_err();
         if queue.send(made).is_err() || failed {
             return;
         }
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]

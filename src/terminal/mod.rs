@@ -15,6 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::Duration;
 
 use crate::config::RunConfig;
+use crate::panic_text::panic_text;
 use crate::protocol::{Command, Event, Outcome, Record, RunStages, RunState};
 use crate::stop_signal;
 use crate::worker::RunHandle;
@@ -137,8 +138,7 @@ fn take(record: &Record, state: &mut RunState, screen: &mut dyn Screen) {
 
 /// What a thread said when it panicked.
 fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the worker ended by a fault of the program: {}; please report it", text.unwrap_or("no message"))
+    format!("the worker ended by a fault of the program: {}; please report it", panic_text(panic))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::changed_settings;
 use crate::config::RunConfig;
@@ -294,10 +293,7 @@ impl Checkpoint {
     /// They cannot be read.
     pub fn weights_sha256(place: &Path) -> Result<String, CheckpointError> {
         let path = Self::weights_file(place);
-        let mut hash = Sha256::new();
-        let copied = std::fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-        copied.map_err(|cause| CheckpointError::Io { path, cause })?;
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        crate::digest::sha256_of_file(&path).map_err(|cause| CheckpointError::Io { path, cause })
     }
 
     /// Reads a checkpoint; `path` as for [`Checkpoint::locate`].

@@ -3,7 +3,6 @@
 //! A file is read once; its keys are remembered in the program's cache folder under its path, size and times, so that
 //! a large dataset isn't read again at each start.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CaseSource, DataError, DataErrors, Scan, VolumeSource, nifti, synthetic};
-use crate::folders;
+use crate::{digest, folders};
 
 /// Part of every key. Its number is raised whenever a key of the same content would be another.
 const VERSION: &str = "simtrot content 1";
@@ -52,7 +51,7 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
         VolumeSource::Embedded { .. } => Ok(of_scan(&source.read()?)),
         // Settings and case number decide every voxel, so that nothing need be made.
         VolumeSource::Synthetic { config, .. } => {
-            let whole = hex(Sha256::new_with_prefix(format!("{VERSION} {} {source:?}", synthetic::VERSION)));
+            let whole = digest::finish(Sha256::new_with_prefix(format!("{VERSION} {} {source:?}", synthetic::VERSION)));
             Ok(Content { channels: (0..config.channels).map(|channel| format!("{whole}/{channel}")).collect(), whole })
         }
     }
@@ -68,7 +67,7 @@ pub fn case_key(case: &CaseSource) -> Result<String, DataError> {
         hash.update(role);
         hash.update(of(source)?.whole);
     }
-    Ok(hex(hash))
+    Ok(digest::finish(hash))
 }
 
 /// [`case_key`] of many cases, in their order.
@@ -93,7 +92,7 @@ pub fn image_key(case: &CaseSource) -> Result<String, DataError> {
     for image in &case.images {
         of(image)?.channels.iter().for_each(|channel| hash.update(channel));
     }
-    Ok(hex(hash))
+    Ok(digest::finish(hash))
 }
 
 fn of_scan(scan: &Scan) -> Content {
@@ -103,14 +102,14 @@ fn of_scan(scan: &Scan) -> Content {
         for block in voxels.chunks(BLOCK) {
             hash.update(block.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
         }
-        hex(hash)
+        digest::finish(hash)
     };
     let channels: Vec<String> = scan.volume.voxels.chunks(grid.len().max(1)).map(channel).collect();
     let mut whole = Sha256::new_with_prefix(VERSION);
     whole.update(scan.header.as_bytes());
     whole.update(format!("{grid:?}"));
     channels.iter().for_each(|channel| whole.update(channel));
-    Content { whole: hex(whole), channels }
+    Content { whole: digest::finish(whole), channels }
 }
 
 /// Where the keys of an image as its files are now are remembered; none for one that cannot be looked at or has just changed.
@@ -130,7 +129,7 @@ fn memory_of(file: &Path) -> Option<PathBuf> {
             hash.update(format!(" {} {}", metadata.ctime(), metadata.ctime_nsec()));
         }
     }
-    Some(folders::cache().join("contents").join(format!("{}.json", hex(hash))))
+    Some(folders::cache().join("contents").join(format!("{}.json", digest::finish(hash))))
 }
 
 fn recall(memory: &Path) -> Option<Content> {
@@ -145,13 +144,6 @@ fn remember(memory: &Path, content: &Content) {
         // Only the next start will be slower.
         tracing::warn!("{}: cannot be written: {error}", memory.display());
     }
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to memory does not fail");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{CaseSource, DataErrors, Dataset, Split, content};
 
@@ -50,7 +49,7 @@ impl SplitRecord {
     /// A digest of all of it: equal for the same cases in the same places of the split, wherever they lie.
     pub fn digest(&self) -> String {
         let text = serde_json::to_vec(self).expect("plain data becomes JSON");
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::digest::sha256(text)
     }
 
     /// In what the data depart from what they were at the time of `then`, in words; none where in nothing.

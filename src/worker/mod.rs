@@ -259,7 +259,7 @@ fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let text = crate::panic_text::panic_text(panic);
     format!("an internal error ended the job: {text}. What was saved is intact; --resume goes on from the last checkpoint")
 }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::JobError;
-use crate::atomic_file;
 use crate::config::RunConfig;
 use crate::protocol::RunFolderError;
 use crate::volume::{CaseSource, DataError, Fault, content};
+use crate::{atomic_file, digest};
 
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
 const FILE: &str = ".simtrot-segmentations.json";
@@ -31,7 +31,7 @@ impl Segmented {
     pub(super) fn open(folder: &Path, weights: &Path, config: &RunConfig) -> Result<Self, JobError> {
         let bytes = std::fs::read(weights).map_err(|cause| RunFolderError::Io { path: weights.to_owned(), cause })?;
         let settings = format!("{:?}", (&config.infer, config.finetune.crop_size, &config.data.preprocess));
-        let network = hex(Sha256::new().chain_update(bytes).chain_update(settings));
+        let network = digest::finish(Sha256::new().chain_update(bytes).chain_update(settings));
         // A record that cannot be read claims nothing: what lies there is then not replaced.
         let made = std::fs::read(folder.join(FILE)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Ok(Self { folder: folder.to_owned(), network, made })
@@ -81,10 +81,6 @@ impl Segmented {
     }
 
     fn key(&self, case: &CaseSource) -> Result<String, DataError> {
-        Ok(hex(Sha256::new().chain_update(&self.network).chain_update(content::case_key(case)?)))
+        Ok(digest::finish(Sha256::new().chain_update(&self.network).chain_update(content::case_key(case)?)))
     }
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
