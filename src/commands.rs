@@ -323,7 +323,7 @@ fn check_data(data: &Path, json: Option<&Path>, manner: &Options) -> Result<u8, 
     bar.set_style(
         indicatif::ProgressStyle::with_template("checking {bar:40} {pos}/{len} cases, {eta} left").expect("the template is sound"),
     );
-    let report = check::inspect(&dataset, &|done, _| bar.set_position(done as u64));
+    let report = check::inspect(&dataset, Default::default(), &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
     terminal::say(&report);
     if let Some(path) = json {

@@ -16,7 +16,7 @@ use crate::metrics::{Bootstrap, CaseScore, Region, summarise};
 use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
-use crate::volume::source::grid_fault;
+use crate::volume::grid_fault;
 use crate::volume::{DataErrors, Grid, LabelMap, Note, datalist, labels, nifti};
 
 /// Pairs in memory at a time.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{Case, PreprocessRecord};
 use crate::atomic_file;
 use crate::config::PreprocessConfig;
-use crate::volume::{CaseSource, DataError, Fault, Grid, Note, Volume, VolumeSource, content};
+use crate::volume::{CaseFiles, DataError, Fault, Grid, Note, Volume, VolumeSource, content};
 
 /// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
 const VERSION: &[u8] = b"simtrot prepared case 3\n";
@@ -37,7 +37,7 @@ struct Header {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn key(case: &CaseSource, label_values: &[u32], channels: usize, config: &PreprocessConfig) -> Result<String, DataError> {
+pub fn key(case: &CaseFiles, label_values: &[u32], channels: usize, config: &PreprocessConfig) -> Result<String, DataError> {
     let content = content::case_key(case)?;
     let mut hash = Sha256::new();
     hash.update(VERSION);
@@ -46,7 +46,7 @@ pub fn key(case: &CaseSource, label_values: &[u32], channels: usize, config: &Pr
 }
 
 /// Reads the entry of a case; none if there is none or it isn't whole.
-pub fn load(folder: &Path, key: &str, of: &CaseSource) -> Option<Case> {
+pub fn load(folder: &Path, key: &str, of: &CaseFiles) -> Option<Case> {
     let mut file = File::open(path(folder, key)).ok()?;
     let length = file.metadata().ok()?.len();
     let mut case = read(&mut file, length, &of.name).ok()?;
@@ -82,7 +82,7 @@ pub fn store(folder: &Path, key: &str, case: &Case) -> Result<(), DataError> {
         }
         out.write_all(label.as_deref().unwrap_or_default())
     });
-    write.map_err(|error| Fault::Unwritable { cause: error.to_string() }.at(&file))
+    write.map_err(|error| Fault::Unwritable(error.to_string()).at(&file))
 }
 
 fn path(folder: &Path, key: &str) -> PathBuf {

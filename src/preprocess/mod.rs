@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Intensity, PreprocessConfig};
 use crate::geometry::{SignedPermutation, VoxelBox};
-use crate::volume::{CaseSource, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, Note, SourceHeader, Volume};
+use crate::volume::{CaseFiles, DataError, DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, Note, SourceHeader, Volume};
 pub use resample::{Resampling, resample_trilinear};
 
 /// A case as the networks see it.
@@ -121,19 +121,19 @@ pub fn prepare_while(
 
 fn prepare_cached(
     dataset: &Dataset,
-    case: &CaseSource,
+    case: &CaseFiles,
     label_values: &[u32],
     config: &PreprocessConfig,
     cache: Option<&Path>,
 ) -> Result<Case, DataErrors> {
     let fresh = || -> Result<Case, DataErrors> {
-        let loaded = dataset.load_with(case, config.non_finite)?;
+        let loaded = dataset.load(case, config.non_finite)?;
         Ok(prepare_one(&case.name, loaded, label_values, config)?)
     };
     let Some(folder) = cache else { return fresh() };
     // A listing or file at fault has no entry: the full read explains it.
     let Ok(key) = cache::key(case, label_values, dataset.channels.len(), config) else { return fresh() };
-    if dataset.listing_is_sound(&case.name)
+    if dataset.findings_of(&case.name).next().is_none()
         && let Some(found) = cache::load(folder, &key, case)
     {
         return Ok(found);

@@ -12,7 +12,7 @@ use super::slices::{Plane, Slicer};
 use crate::config::{Intensity, NonFinite, RunConfig};
 use crate::metrics::CaseScore;
 use crate::protocol::RunFolder;
-use crate::volume::source::grid_fault;
+use crate::volume::grid_fault;
 use crate::volume::{self, Dataset, Grid, LabelMap, Volume, nifti};
 use crate::wording::{or_nothing, share};
 
@@ -173,7 +173,7 @@ fn chosen<'a>(arm: &Segmented<'a>) -> Vec<(&'static str, &'a str)> {
 /// Image and truth of a case on the scanner's grid.
 fn load(dataset: &Dataset, case: &str, non_finite: NonFinite) -> Result<(Volume, LabelMap), String> {
     let source = dataset.case(case).ok_or_else(|| "the dataset does not hold this case.".to_owned())?;
-    let loaded = dataset.load_with(source, non_finite).map_err(|errors| errors.to_string())?;
+    let loaded = dataset.load(source, non_finite).map_err(|errors| errors.to_string())?;
     let truth = loaded.label.ok_or_else(|| "the dataset holds no label map of this case.".to_owned())?;
     Ok((loaded.image.volume, truth))
 }

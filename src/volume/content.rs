@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CaseSource, DataError, DataErrors, Scan, VolumeSource, nifti, synthetic};
+use super::{CaseFiles, DataError, DataErrors, Scan, VolumeSource, nifti, synthetic};
 use crate::{digest, folders};
 
 /// Part of every key. Its number is raised whenever a key of the same content would be another.
@@ -61,7 +61,7 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn case_key(case: &CaseSource) -> Result<String, DataError> {
+pub fn case_key(case: &CaseFiles) -> Result<String, DataError> {
     let mut hash = Sha256::new_with_prefix(VERSION);
     for (role, source) in case.images.iter().map(|image| ("image", image)).chain(case.label.iter().map(|label| ("label", label))) {
         hash.update(role);
@@ -74,7 +74,7 @@ pub fn case_key(case: &CaseSource) -> Result<String, DataError> {
 ///
 /// # Errors
 /// Files that cannot be read, all at once.
-pub fn case_keys(cases: &[&CaseSource]) -> Result<Vec<String>, DataErrors> {
+pub fn case_keys(cases: &[&CaseFiles]) -> Result<Vec<String>, DataErrors> {
     let (keys, errors): (Vec<_>, Vec<_>) = cases.par_iter().map(|case| case_key(case)).partition_map(|key| match key {
         Ok(key) => rayon::iter::Either::Left(key),
         Err(error) => rayon::iter::Either::Right(error),
@@ -87,7 +87,7 @@ pub fn case_keys(cases: &[&CaseSource]) -> Result<Vec<String>, DataErrors> {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn image_key(case: &CaseSource) -> Result<String, DataError> {
+pub fn image_key(case: &CaseFiles) -> Result<String, DataError> {
     let mut hash = Sha256::new_with_prefix(VERSION);
     for image in &case.images {
         of(image)?.channels.iter().for_each(|channel| hash.update(channel));
@@ -158,8 +158,8 @@ mod tests {
         VolumeSource::File(file.to_owned())
     }
 
-    fn case(name: &str, image: VolumeSource, label: Option<VolumeSource>) -> CaseSource {
-        CaseSource { name: name.to_owned(), images: vec![image], label, fold: None }
+    fn case(name: &str, image: VolumeSource, label: Option<VolumeSource>) -> CaseFiles {
+        CaseFiles { name: name.to_owned(), images: vec![image], label, fold: None }
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
 
         let labels = LabelMap { grid: grid.clone(), voxels: vec![1; grid.len()] };
         write_labels(&at("label.nii"), &labels, &SourceHeader::for_grid(&grid)).expect("a writable folder");
-        let labelled = CaseSource { label: Some(VolumeSource::File(at("label.nii"))), ..plain.clone() };
+        let labelled = CaseFiles { label: Some(VolumeSource::File(at("label.nii"))), ..plain.clone() };
         let all = case_keys(&[&plain, &labelled, &other]).expect("good files");
         assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
         assert_eq!(all[0], key);

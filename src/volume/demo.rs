@@ -7,11 +7,11 @@
 use std::path::Path;
 
 use include_dir::{Dir, include_dir};
-use sha2::{Digest, Sha256};
 
 use super::datalist::Naming;
 use super::split::Split;
-use super::{CaseSource, Dataset, VolumeSource};
+use super::{CaseFiles, Dataset, VolumeSource};
+use crate::digest::sha256;
 
 /// `assets/demo`: a Decathlon folder.
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/demo");
@@ -22,9 +22,6 @@ const PRETRAIN: usize = 28;
 /// Of these the ones that also fine-tune, from the first.
 const FINETUNE: usize = 10;
 
-/// Cases after those that pre-train, which test.
-const TEST: usize = 12;
-
 /// The licence of the embedded cases and their attribution, to be shown with them.
 pub fn licence() -> &'static str {
     text("LICENSE")
@@ -32,30 +29,26 @@ pub fn licence() -> &'static str {
 
 /// The embedded cases as a dataset.
 pub fn dataset() -> Dataset {
-    let list = Path::new("demo/dataset.json");
     let json = serde_json::from_str(text("dataset.json")).expect("the embedded dataset.json is JSON");
-    let Naming { name, channels, labels, regions, notes } = Naming::of(&json, list, "demo").expect("the embedded dataset.json can be read");
+    let naming = Naming::of(&json, Path::new("demo/dataset.json"), "demo").expect("the embedded dataset.json can be read");
     let mut names = ranked();
     names.sort_unstable();
-    let case = |name: &str| CaseSource {
+    let case = |name: &str| CaseFiles {
         name: name.to_owned(),
         images: source("imagesTr", name).into_iter().collect(),
         label: source("labelsTr", name),
         fold: None,
     };
+    let Naming { name, channels, labels, regions, notes } = naming;
     let cases = names.into_iter().map(case).collect();
-    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, findings: Vec::new(), notes }
+    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, notes, findings: Vec::new() }
 }
 
 /// The demo's own split; see the module for its rule.
 pub fn split() -> Split {
     let names: Vec<String> = ranked().into_iter().map(str::to_owned).collect();
-    Split {
-        pretrain: names[..PRETRAIN].to_vec(),
-        finetune: names[..FINETUNE].to_vec(),
-        validation: Vec::new(),
-        test: names[PRETRAIN..PRETRAIN + TEST].to_vec(),
-    }
+    let (pretrain, test) = names.split_at(PRETRAIN);
+    Split { pretrain: pretrain.to_vec(), finetune: pretrain[..FINETUNE].to_vec(), validation: Vec::new(), test: test.to_vec() }
 }
 
 /// Names of the embedded cases in the order of the rule.
@@ -68,7 +61,7 @@ fn ranked() -> Vec<&'static str> {
 
 /// Sorts names by the rule.
 fn rank(names: &mut [&str]) {
-    names.sort_by_cached_key(|name| Sha256::digest(format!("simtrot-demo/{name}")));
+    names.sort_by_cached_key(|name| sha256(format!("simtrot-demo/{name}")));
 }
 
 fn source(folder: &str, name: &str) -> Option<VolumeSource> {
@@ -82,53 +75,43 @@ fn text(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, FINETUNE, PRETRAIN, TEST, dataset, rank, ranked, split, text};
+    use super::*;
+    use crate::config::NonFinite;
 
     /// All names of the published task, so that the choice can be recomputed.
     const ALL_NAMES: &str = include_str!("../../assets/demo/all_names.txt");
 
     #[test]
-    fn the_cases_are_the_first_of_the_rule_s_order() {
+    fn the_cases_are_the_first_of_the_rule_s_order_and_exactly_those_that_need_labels_have_them() {
         let mut all: Vec<&str> = ALL_NAMES.lines().collect();
         assert_eq!(all.len(), 260);
         rank(&mut all);
-        assert_eq!(ranked(), all[..PRETRAIN + TEST]);
-    }
-
-    #[test]
-    fn exactly_the_cases_that_need_labels_have_them() {
-        let dataset = dataset();
-        let split = split();
+        assert_eq!(ranked(), all[..40]);
+        let (dataset, split) = (dataset(), split());
         let labelled: Vec<&str> = dataset.cases.iter().filter(|case| case.label.is_some()).map(|case| case.name.as_str()).collect();
         let mut needed: Vec<&str> = split.finetune.iter().chain(&split.test).map(String::as_str).collect();
         needed.sort_unstable();
-        assert_eq!(labelled, needed);
-        assert_eq!(needed.len(), FINETUNE + TEST);
+        assert_eq!((labelled, split.pretrain.len(), split.finetune.len(), split.test.len()), (needed, 28, 10, 12));
+        for case in &dataset.cases {
+            let loaded = dataset.load(case, NonFinite::Refuse).expect("an embedded case can be read");
+            assert_eq!(loaded.label.is_some(), case.label.is_some());
+        }
     }
 
     #[test]
     fn the_list_for_other_programs_names_the_same_cases() {
         let json: serde_json::Value = serde_json::from_str(text("dataset.json")).expect("JSON");
         let case = |path: &serde_json::Value| Some(path.as_str()?.rsplit_once('/')?.1.strip_suffix(".nii.gz")?.to_owned());
-        let mut training: Vec<_> = json["training"].as_array().expect("a list").iter().filter_map(|entry| case(&entry["image"])).collect();
-        training.extend(json["test"].as_array().expect("a list").iter().filter_map(case));
-        training.sort_unstable();
+        let mut listed: Vec<_> = json["training"].as_array().expect("a list").iter().filter_map(|entry| case(&entry["image"])).collect();
+        listed.extend(json["test"].as_array().expect("a list").iter().filter_map(case));
+        listed.sort_unstable();
         let names: Vec<String> = dataset().cases.into_iter().map(|case| case.name).collect();
-        assert_eq!(training, names);
-    }
-
-    #[test]
-    fn every_embedded_volume_can_be_read() {
-        let dataset = dataset();
-        for case in &dataset.cases {
-            let loaded = dataset.load(case).expect("an embedded case");
-            assert_eq!(loaded.label.is_some(), case.label.is_some());
-        }
+        assert_eq!(listed, names);
     }
 
     #[test]
     fn the_demo_stays_small() {
-        fn size(folder: &include_dir::Dir<'_>) -> usize {
+        fn size(folder: &Dir<'_>) -> usize {
             folder.files().map(|file| file.contents().len()).sum::<usize>() + folder.dirs().map(size).sum::<usize>()
         }
         assert!(size(&FILES) <= 4 << 20, "{} bytes", size(&FILES));

@@ -50,33 +50,21 @@ impl DataErrors {
 #[derive(Clone, Debug, PartialEq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The operating system refused.
-    #[error("cannot be read: {cause}")]
-    Unreadable {
-        /// Its words.
-        cause: String,
-    },
-    /// The operating system refused.
-    #[error("cannot be written: {cause}")]
-    Unwritable {
-        /// Its words.
-        cause: String,
-    },
+    /// The operating system refused to read.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// The operating system refused to write.
+    #[error("cannot be written: {0}")]
+    Unwritable(String),
     /// A file that is listed is not there.
     #[error("does not exist, though the dataset names it")]
     Missing,
-    /// No NIfTI file at all.
-    #[error("is not a NIfTI file: {found}")]
-    NotNifti {
-        /// What stands where the header should.
-        found: String,
-    },
+    /// No NIfTI file at all; what stands where the header should.
+    #[error("is not a NIfTI file: {0}")]
+    NotNifti(String),
     /// A form of NIfTI that is not read.
-    #[error("holds {what}, which is not supported")]
-    Unsupported {
-        /// The form.
-        what: String,
-    },
+    #[error("holds {0}, which is not supported")]
+    Unsupported(String),
     /// A header field beyond reason.
     #[error("its header gives {field} as {found}; allowed is {rule}")]
     Header {
@@ -103,12 +91,9 @@ pub enum Fault {
         /// The decoder's words.
         cause: String,
     },
-    /// A dataset list that cannot be understood.
-    #[error("is not a dataset that can be read: {cause}")]
-    List {
-        /// Key, value and rule.
-        cause: String,
-    },
+    /// A dataset list that cannot be understood: key, value and rule.
+    #[error("is not a dataset that can be read: {0}")]
+    List(String),
     /// An image without its label, or the reverse.
     #[error("has no {missing} beside it: expected {expected}")]
     Unpaired {
@@ -118,23 +103,14 @@ pub enum Fault {
         expected: String,
     },
     /// A listed path that leaves the dataset's folder.
-    #[error("lies outside the dataset's folder {}", root.display())]
-    Outside {
-        /// The dataset's folder.
-        root: PathBuf,
-    },
-    /// Two entries of the same case.
-    #[error("is listed {times} times")]
-    ListedTwice {
-        /// How often.
-        times: usize,
-    },
-    /// Two files that only their endings tell apart.
-    #[error("lies beside {}, whose name differs in the ending only", other.display())]
-    SameName {
-        /// The other file.
-        other: PathBuf,
-    },
+    #[error("lies outside the dataset's folder {}", .0.display())]
+    Outside(PathBuf),
+    /// So many entries of the same case.
+    #[error("is listed {0} times")]
+    ListedTwice(usize),
+    /// Another file of which only the ending differs.
+    #[error("lies beside {}, whose name differs in the ending only", .0.display())]
+    SameName(PathBuf),
     /// Two inputs whose segmentations would be one file.
     #[error("would get the same segmentation as {}: {name}.nii.gz", other.display())]
     SameOutput {
@@ -146,7 +122,7 @@ pub enum Fault {
     /// Files numbered as channels that are not exactly those of a network.
     #[error(
         "{} no whole case: a case's files hold one channel each and end in _0000 to _{:04}, for the network has {channels} channels",
-        together(others), channels - 1
+        if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) }, channels - 1
     )]
     ChannelFiles {
         /// Names of the other files of the same case.
@@ -197,7 +173,7 @@ pub enum Fault {
     #[error("holds {voxels} voxels with broken label values, for example {example} at voxel {at:?} (D,H,W)")]
     FractionalLabel {
         /// How many.
-        voxels: u64,
+        voxels: usize,
         /// The first.
         example: f64,
         /// Its place.
@@ -207,7 +183,7 @@ pub enum Fault {
     #[error("holds {voxels} voxels that are NaN or infinite, the first at voxel {at:?} (D,H,W)")]
     NotFinite {
         /// How many.
-        voxels: u64,
+        voxels: usize,
         /// Place of the first.
         at: [usize; 3],
     },
@@ -220,7 +196,10 @@ pub enum Fault {
         value: f64,
     },
     /// A case name that the dataset doesn't have.
-    #[error("has no case {name:?} (named in {list}){}", near_text(near))]
+    #[error(
+        "has no case {name:?} (named in {list}){}",
+        if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) }
+    )]
     UnknownCase {
         /// As written.
         name: String,
@@ -229,20 +208,9 @@ pub enum Fault {
         /// The most similar case names.
         near: Vec<String>,
     },
-    /// A split that cannot be drawn.
-    #[error("cannot be split: {cause}")]
-    Split {
-        /// Which rule it breaks.
-        cause: String,
-    },
-}
-
-fn near_text(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) }
-}
-
-fn together(others: &[String]) -> String {
-    if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) }
+    /// A split that cannot be drawn, and which rule it breaks.
+    #[error("cannot be split: {0}")]
+    Split(String),
 }
 
 impl Fault {
@@ -254,19 +222,19 @@ impl Fault {
     /// What to do about it, as a sentence.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "Check the path and its permissions",
-            Self::Unwritable { .. } => "Check the free space and the permissions of its folder",
+            Self::Unreadable(..) => "Check the path and its permissions",
+            Self::Unwritable(..) => "Check the free space and the permissions of its folder",
             Self::Missing => "Bring the file back, or take the entry out of the list",
-            Self::NotNifti { .. } => "Convert it to .nii or .nii.gz, or take it out of the dataset",
-            Self::Unsupported { .. } => "Save it again as a single NIfTI-1 file with real-valued voxels",
+            Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
+            Self::Unsupported(..) => "Save it again as a single NIfTI-1 file with real-valued voxels",
             Self::Header { .. } => "Write the file again from its source; the header is damaged",
             Self::Length { .. } => "Copy or convert the file again; it is cut short or its header is wrong",
             Self::Gzip { .. } => "Copy or download the file again",
-            Self::List { .. } => "Correct the list; a Decathlon, nnU-Net v2 or MONAI list, or two folders, can be read",
+            Self::List(..) => "Correct the list; a Decathlon, nnU-Net v2 or MONAI list, or two folders, can be read",
             Self::Unpaired { .. } => "Add the missing file, or take this one out",
-            Self::Outside { .. } => "Move the file into the dataset's folder, or the list to a folder above both",
-            Self::ListedTwice { .. } => "Keep one entry; a case in two lists would be trained and tested on",
-            Self::SameName { .. } => "Keep one of the two: which one is meant cannot be told",
+            Self::Outside(..) => "Move the file into the dataset's folder, or the list to a folder above both",
+            Self::ListedTwice(..) => "Keep one entry; a case in two lists would be trained and tested on",
+            Self::SameName(..) => "Keep one of the two: which one is meant cannot be told",
             Self::SameOutput { .. } => "Segment them in two calls, each with a folder of its own (--out)",
             Self::ChannelFiles { .. } => "Give all channels of each case, or use a network of as many channels as the files hold",
             Self::Shape { .. } => "Resample one onto the other's grid; they must share it voxel for voxel",
@@ -279,7 +247,7 @@ impl Fault {
             }
             Self::Constant { .. } => "Leave the case out; an image without contrast teaches nothing",
             Self::UnknownCase { .. } => "Correct the name; `simtrot check` lists all cases",
-            Self::Split { .. } => "Change `data.split` in the config",
+            Self::Split(..) => "Change `data.split` in the config",
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Volumes on disk and in memory. No tensors.
 //!
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
-//! `[channel, D, H, W]` with D = k, H = j, W = i; every list of three in this program is in that order.
+//! `[channel, D, H, W]` with D = k, H = j, W = i, as in [`crate::geometry`].
 //!
 //! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
 //! scan under two names; [`split`] draws who trains.
 
+mod case;
 pub mod check;
 pub mod content;
 pub mod datalist;
+mod dataset;
 pub mod demo;
 mod error;
 pub mod label_table;
@@ -17,21 +19,23 @@ pub mod labels;
 pub mod nifti;
 pub mod note;
 mod order;
-pub mod source;
-pub mod split;
-mod split_record;
-pub mod synthetic;
+mod source;
+mod split;
+mod split_draw;
+mod synthetic;
 pub mod together;
 
 pub use crate::geometry::Grid;
-pub use datalist::Dataset;
+use crate::geometry::unravel;
+pub(crate) use case::grid_fault;
+pub use case::{CaseFiles, LoadedCase, load_image};
+pub use dataset::{Dataset, Problem, Regions};
 pub use error::{DataError, DataErrors, Fault};
 pub use nifti::{Scan, SourceHeader};
 pub use note::Note;
 pub use order::natural;
-pub use source::{CaseSource, LoadedCase, VolumeSource};
-pub use split::Split;
-pub use split_record::SplitRecord;
+pub use source::VolumeSource;
+pub use split::{Split, SplitRecord};
 pub use together::Together;
 
 /// An image: one or more channels on one grid.
@@ -49,6 +53,18 @@ impl Volume {
     /// The intensities of each channel, `[D, H, W]`.
     pub fn iter_channels(&self) -> impl Iterator<Item = &[f32]> {
         self.voxels.chunks_exact(self.grid.len().max(1))
+    }
+
+    /// How many voxels `is` holds for, with the first one's value and D,H,W; none where there is none.
+    pub(super) fn count_where(&self, is: impl Fn(f32) -> bool) -> Option<(usize, f32, [usize; 3])> {
+        let first = self.voxels.iter().position(|&value| is(value))?;
+        let count = self.voxels[first..].iter().filter(|&&value| is(value)).count();
+        Some((count, self.voxels[first], unravel(first % self.grid.len(), self.grid.shape)))
+    }
+
+    /// The fault of voxels that are NaN or infinite.
+    pub(super) fn not_finite(&self) -> Option<Fault> {
+        self.count_where(|value| !value.is_finite()).map(|(voxels, _, at)| Fault::NotFinite { voxels, at })
     }
 
     /// The least intensity of each channel: its background.

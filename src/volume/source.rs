@@ -1,18 +1,11 @@
-//! Where the volumes of a case are, and how they become one image and one label map.
+//! Where a volume's bytes come from.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::labels::{self, CountedLabels};
 use super::synthetic::{self, Part};
-use super::{DataError, DataErrors, Fault, Grid, LabelMap, Note, Scan, SourceHeader, nifti};
-use crate::config::{NonFinite, SyntheticConfig};
-use crate::geometry::unravel;
-
-/// Share of the smallest voxel edge by which corners of one case's files may lie apart: headers are float32, and
-/// tools round them differently.
-const PLACE_TOLERANCE: f64 = 0.1;
+use super::{DataError, Scan, SourceHeader, nifti};
+use crate::config::SyntheticConfig;
 
 /// Where a volume's bytes come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +19,7 @@ pub enum VolumeSource {
         /// Its content.
         bytes: &'static [u8],
     },
-    /// Made up when asked for.
+    /// Generated when asked for.
     Synthetic {
         /// Shape and counts.
         config: SyntheticConfig,
@@ -35,35 +28,6 @@ pub enum VolumeSource {
         /// Image or label.
         part: Part,
     },
-}
-
-/// One case of a dataset, not yet read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CaseSource {
-    /// Unique in the dataset.
-    pub name: String,
-    /// One file with all channels, or one for each channel in the dataset's order. Empty: the list's entry is unusable.
-    pub images: Vec<VolumeSource>,
-    /// The label map, if the case has one.
-    pub label: Option<VolumeSource>,
-    /// The cross-validation fold that the dataset's list gives it.
-    pub fold: Option<usize>,
-}
-
-/// A case in memory, on the scanner's grid.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoadedCase {
-    /// Image with all channels, and the header of its (first) file.
-    pub image: Scan,
-    /// Label values on the same grid.
-    pub label: Option<LabelMap>,
-}
-
-/// A case in memory as far as it can be read, with everything wrong with it.
-pub(super) struct Examined {
-    pub image: Option<Scan>,
-    pub label: Option<CountedLabels>,
-    pub errors: Vec<DataError>,
 }
 
 impl VolumeSource {
@@ -76,7 +40,7 @@ impl VolumeSource {
         }
     }
 
-    /// Reads or makes the volume.
+    /// Reads or generates the volume.
     ///
     /// # Errors
     /// See [`nifti::read`].
@@ -90,153 +54,4 @@ impl VolumeSource {
             }
         }
     }
-}
-
-impl CaseSource {
-    /// Reads the case.
-    ///
-    /// `channels`: how many the image must have (none: any); `known`: the label values it may hold (none: any);
-    /// `non_finite`: what happens to image voxels that are NaN or infinite.
-    ///
-    /// # Errors
-    /// Everything wrong with its files, at once.
-    pub fn load(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
-        let Examined { image, label, errors } = self.examine(channels, known, non_finite);
-        match image {
-            Some(image) if errors.is_empty() => Ok(LoadedCase { image, label: label.map(|label| label.map) }),
-            _ => Err(DataErrors(errors)),
-        }
-    }
-
-    pub(super) fn examine(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Examined {
-        let (mut image, mut errors) = read_images(&self.images, channels, Some(non_finite));
-        let mut label = None;
-        if let Some(source) = &self.label {
-            match source.read() {
-                Err(error) => errors.push(error),
-                Ok(scan) => {
-                    if let Some(image) = &image {
-                        errors.extend(place_fault(&scan.volume.grid, image).map(|fault| fault.at(&scan.file)));
-                    }
-                    match labels::from_scan(scan, known) {
-                        Ok(counted) => {
-                            image.iter_mut().for_each(|image| image.notes.extend_from_slice(&counted.notes));
-                            label = Some(counted);
-                        }
-                        Err(faults) => errors.extend(faults),
-                    }
-                }
-            }
-        }
-        Examined { image, label, errors }
-    }
-
-    /// Values that occur in its label map; empty if there is none or it cannot be read.
-    pub(super) fn label_values(&self) -> BTreeMap<u32, u64> {
-        let counted = self.label.as_ref().and_then(|source| source.read().ok()).and_then(|scan| labels::from_scan(scan, None).ok());
-        counted.map(|counted| counted.voxels_of).unwrap_or_default()
-    }
-}
-
-/// Reads an image outside any dataset: one file with all channels, or one for each channel in order.
-///
-/// # Errors
-/// Everything wrong with the files, at once.
-pub fn load_image(files: &[PathBuf]) -> Result<Scan, DataErrors> {
-    load_files(files, Some(NonFinite::Refuse))
-}
-
-/// Reads an image to be looked at: as [`load_image`] does, but voxels that are NaN or infinite are kept, and counted in
-/// the scan's notes.
-///
-/// # Errors
-/// Everything else that is wrong with the files, at once.
-pub fn load_image_to_view(files: &[PathBuf]) -> Result<Scan, DataErrors> {
-    load_files(files, None)
-}
-
-fn load_files(files: &[PathBuf], non_finite: Option<NonFinite>) -> Result<Scan, DataErrors> {
-    let sources: Vec<_> = files.iter().cloned().map(VolumeSource::File).collect();
-    match read_images(&sources, None, non_finite) {
-        (Some(scan), errors) if errors.is_empty() => Ok(scan),
-        (_, errors) => Err(DataErrors(errors)),
-    }
-}
-
-/// Reads the channels of an image into one scan. With errors, what is left of it (for the summary) or none.
-///
-/// `non_finite`: what happens to voxels that are NaN or infinite; none: they are kept.
-fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Option<NonFinite>) -> (Option<Scan>, Vec<DataError>) {
-    let mut errors = Vec::new();
-    let mut whole: Option<Scan> = None;
-    for source in sources {
-        let mut scan = match source.read() {
-            Ok(scan) => scan,
-            Err(error) => {
-                errors.push(error);
-                continue;
-            }
-        };
-        let mut faults = Vec::from_iter(handle_non_finite(&mut scan, non_finite));
-        if sources.len() > 1 && scan.volume.channels != 1 {
-            faults.push(Fault::Channels { found: scan.volume.channels, expected: 1 });
-        }
-        let misplaced = whole.as_ref().and_then(|first| place_fault(&scan.volume.grid, first));
-        let fits = misplaced.is_none();
-        faults.extend(misplaced);
-        errors.extend(faults.into_iter().map(|fault| fault.at(&scan.file)));
-        match &mut whole {
-            None => whole = Some(scan),
-            Some(first) if fits => {
-                first.volume.voxels.extend_from_slice(&scan.volume.voxels);
-                first.volume.channels += scan.volume.channels;
-                first.notes.extend(scan.notes);
-            }
-            Some(_) => {}
-        }
-    }
-    if let (Some(scan), Some(expected), true) = (&whole, channels, errors.is_empty()) {
-        let found = scan.volume.channels;
-        if found != expected {
-            errors.push(Fault::Channels { found, expected }.at(&scan.file));
-        }
-    }
-    (whole, errors)
-}
-
-/// Refuses, replaces or keeps voxels that are NaN or infinite; what isn't refused is noted.
-fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> {
-    let voxels = &mut scan.volume.voxels;
-    let first = voxels.iter().position(|value| !value.is_finite())?;
-    let count = voxels[first..].iter().filter(|value| !value.is_finite()).count();
-    let holds = format!("holds {count} {} NaN or infinite", if count == 1 { "voxel that is" } else { "voxels that are" });
-    let note = match rule {
-        Some(NonFinite::Refuse) => {
-            let at = unravel(first % scan.volume.grid.len(), scan.volume.grid.shape);
-            return Some(Fault::NotFinite { voxels: count as u64, at });
-        }
-        Some(NonFinite::Replace(value)) => {
-            voxels[first..].iter_mut().filter(|value| !value.is_finite()).for_each(|voxel| *voxel = value as f32);
-            format!("{holds}; replaced by {value} (data.preprocess.non_finite)")
-        }
-        None => holds,
-    };
-    scan.notes.push(Note::new(&scan.file, note));
-    None
-}
-
-/// Whether a grid departs from that of the case's first image in shape, or in place beyond rounding.
-pub(crate) fn place_fault(grid: &Grid, image: &Scan) -> Option<Fault> {
-    grid_fault(grid, &image.volume.grid, &image.file)
-}
-
-/// The same for any two grids; `other` is the file of the `expected` one.
-pub(crate) fn grid_fault(grid: &Grid, expected: &Grid, other: &Path) -> Option<Fault> {
-    let other = other.to_owned();
-    if grid.shape != expected.shape {
-        return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
-    }
-    let tolerance_mm = PLACE_TOLERANCE * expected.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
-    let distance_mm = expected.corner_distance_mm(grid);
-    (distance_mm > tolerance_mm).then_some(Fault::Place { distance_mm, tolerance_mm, other })
 }

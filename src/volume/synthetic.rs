@@ -1,16 +1,16 @@
-//! Made-up volumes, to try a size or a machine without data.
+//! Synthetic volumes, to try a size or a machine without data.
 //!
 //! An image is a sum of slow cosine waves, plus a step in intensity inside each label's ellipsoid, plus noise.
 //! A network can learn such labels, but the numbers say nothing about its quality on anatomy.
 
-use std::collections::BTreeMap;
 use std::f32::consts::TAU;
 
 use rand::RngExt as _;
 use rand_distr::{Distribution as _, StandardNormal};
 
-use super::{CaseSource, Dataset, Grid, Volume, VolumeSource};
+use super::{Grid, Volume};
 use crate::config::SyntheticConfig;
+use crate::geometry::unravel;
 use crate::random::stream;
 
 /// Raised when [`volume`] changes, so that cached volumes of before are not taken for its.
@@ -29,27 +29,6 @@ pub enum Part {
     Image,
     /// Its label map.
     Label,
-}
-
-/// The dataset of `config.cases` labelled cases named `synthetic_000` and so on; channels and labels are numbered.
-pub fn dataset(config: &SyntheticConfig) -> Dataset {
-    let source = |case, part| VolumeSource::Synthetic { config: config.clone(), case, part };
-    let case = |case| CaseSource {
-        name: format!("synthetic_{case:03}"),
-        images: vec![source(case, Part::Image)],
-        label: Some(source(case, Part::Label)),
-        fold: None,
-    };
-    let label = |value: usize| (value as u32, if value == 0 { "background".to_owned() } else { format!("blob {value}") });
-    Dataset {
-        name: "synthetic".to_owned(),
-        channels: (0..config.channels).map(|channel| format!("channel {channel}")).collect(),
-        labels: (0..=config.labels).map(label).collect(),
-        regions: BTreeMap::new(),
-        cases: (0..config.cases).map(case).collect(),
-        findings: Vec::new(),
-        notes: Vec::new(),
-    }
 }
 
 /// The image or the label map (as one channel of label values) of a case, 1 mm voxels.
@@ -91,8 +70,8 @@ fn image(config: &SyntheticConfig, case: usize, channel: usize, labels: &[usize]
     let waves: Vec<_> = (0..WAVES).map(|_| ([0; 3].map(|_| random.random_range(-2.0_f32..2.0)), random.random_range(0.0..TAU))).collect();
     let voxel = |(at, &label): ([f32; 3], &usize)| {
         let wave = |(frequency, phase): &([f32; 3], f32)| {
-            let turns: f32 = frequency.iter().zip(at).map(|(f, x)| f * x).sum();
-            (TAU * turns + phase).cos()
+            let cycles: f32 = frequency.iter().zip(at).map(|(f, x)| f * x).sum();
+            (TAU * cycles + phase).cos()
         };
         let field = waves.iter().map(wave).sum::<f32>() / WAVES as f32;
         let noise: f32 = StandardNormal.sample(&mut random);
@@ -102,10 +81,9 @@ fn image(config: &SyntheticConfig, case: usize, channel: usize, labels: &[usize]
 }
 
 /// Voxel centres as shares of the volume, in memory order.
-fn places([depth, height, width]: [usize; 3]) -> impl Iterator<Item = [f32; 3]> {
-    let share = |index: usize, size: usize| (index as f32 + 0.5) / size as f32;
-    (0..depth)
-        .flat_map(move |d| (0..height).flat_map(move |h| (0..width).map(move |w| [share(d, depth), share(h, height), share(w, width)])))
+fn places(shape: [usize; 3]) -> impl Iterator<Item = [f32; 3]> {
+    let share = move |at: [usize; 3]| [0, 1, 2].map(|axis| (at[axis] as f32 + 0.5) / shape[axis] as f32);
+    (0..shape.iter().product()).map(move |index| share(unravel(index, shape)))
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::split::near;
-use super::{CaseSource, DataError, DataErrors, Dataset, Fault, Note, content};
+use super::{CaseFiles, DataError, DataErrors, Dataset, Fault, Note, content};
 use crate::config::{DataConfig, Groups, patient};
 
 /// Names that a message gives of many.
@@ -71,8 +70,8 @@ impl Together {
 
 /// Cases whose images are the same, whatever their names, headers and compression: sets of at least two, sorted. Images that
 /// cannot be read are equal to none.
-pub fn equal_images(cases: &[CaseSource]) -> Vec<Vec<String>> {
-    let key = |case: &CaseSource| (!case.images.is_empty()).then(|| content::image_key(case).ok()).flatten();
+pub fn equal_images(cases: &[CaseFiles]) -> Vec<Vec<String>> {
+    let key = |case: &CaseFiles| (!case.images.is_empty()).then(|| content::image_key(case).ok()).flatten();
     let keys: Vec<Option<String>> = cases.par_iter().map(key).collect();
     let mut of_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (case, key) in cases.iter().zip(keys) {
@@ -112,13 +111,12 @@ fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<V
                 return Ok(of_patient.into_values().collect());
             }
             let cause = format!("data.groups: the pattern {pattern:?} does not fit the names {}", named(&others));
-            Err(Fault::Split { cause }.at(place).into())
+            Err(Fault::Split(cause).at(place).into())
         }
         Groups::Lists(lists) => {
             let known = |name: &&String| dataset.case(name).is_some();
             let unknown = lists.iter().flatten().filter(|name| !some_left_out && !known(name));
-            let fault =
-                |name: &String| Fault::UnknownCase { name: name.clone(), list: "data.groups".to_owned(), near: near(name, dataset) };
+            let fault = |name: &String| Fault::UnknownCase { name: name.clone(), list: "data.groups".to_owned(), near: dataset.near(name) };
             let errors: Vec<DataError> = unknown.map(|name| fault(name).at(place)).collect();
             let lists = lists.iter().map(|list| list.iter().filter(known).cloned().collect()).collect();
             DataErrors::or(errors, lists)

@@ -87,7 +87,7 @@ fn usable(config: &RunConfig) -> Result<(Dataset, Vec<String>), JobError> {
     let mut dataset = Dataset::open(&config.data.source)?;
     let mut left_out = Vec::new();
     if config.data.skip_bad {
-        let report = crate::volume::check::inspect_with(&dataset, config.data.preprocess.non_finite, &|_, _| {});
+        let report = crate::volume::check::inspect(&dataset, config.data.preprocess.non_finite, &|_, _| {});
         left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
         dataset = dataset.without(&report.unusable());
     }

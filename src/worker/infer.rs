@@ -17,7 +17,7 @@ use crate::preprocess::{self, Case};
 use crate::protocol::{Event, Preview, RunFolderError, SegmentationPreview, Severity, Stage, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
-use crate::volume::{CaseSource, DataErrors};
+use crate::volume::{CaseFiles, DataErrors};
 
 /// Volumes to segment.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub enum InferInput {
     /// NIfTI files, and folders of them.
     Files(Vec<PathBuf>),
     /// A case of a dataset; its truth is not looked at.
-    Case(Box<CaseSource>),
+    Case(Box<CaseFiles>),
 }
 
 /// Seconds between two previews, at least.
@@ -57,7 +57,7 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     let labels = &checkpoint.info.dataset.labels;
     let Inputs { cases, errors: mut bad, notes } = match &job.input {
         InferInput::Files(files) => inputs::gather(files, checkpoint.info.dataset.channels.len())?,
-        InferInput::Case(case) => Inputs { cases: vec![CaseSource { label: None, ..(**case).clone() }], ..Inputs::default() },
+        InferInput::Case(case) => Inputs { cases: vec![CaseFiles { label: None, ..(**case).clone() }], ..Inputs::default() },
     };
     let given = cases.len() + bad.len();
     if let Some(out) = &job.out {
@@ -127,7 +127,7 @@ impl<E: Into<JobError>> From<E> for CaseError {
 
 impl Work<'_> {
     /// Segments one case, and writes it, or shows it where it isn't written.
-    fn case(&self, source: &CaseSource, made: Option<&mut Segmented>) -> Result<Ended, CaseError> {
+    fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<Ended, CaseError> {
         let info = &self.checkpoint.info.dataset;
         let values: Vec<u32> = info.labels.keys().copied().collect();
         let preprocess = &self.config.data.preprocess;

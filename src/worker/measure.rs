@@ -72,7 +72,7 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
         let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
         nifti::write_labels(&path, &prediction, &case.preprocess_record.header)?;
         let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
-        if let Some(truth) = plan.dataset.load_with(source, config.data.preprocess.non_finite)?.label {
+        if let Some(truth) = plan.dataset.load(source, config.data.preprocess.non_finite)?.label {
             let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);
             recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
         }

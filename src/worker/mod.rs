@@ -167,7 +167,7 @@ impl JobError {
     fn is_bad_input(&self) -> bool {
         match self {
             Self::Config(_) | Self::Input(_) | Self::Evaluate(_) => true,
-            Self::Data(errors) => !errors.0.iter().any(|error| matches!(error.fault, Fault::Unwritable { .. })),
+            Self::Data(errors) => !errors.0.iter().any(|error| matches!(error.fault, Fault::Unwritable(..))),
             Self::Folder(error) => !matches!(error, RunFolderError::Io { .. }),
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
             Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::JobError;
 use crate::config::RunConfig;
 use crate::protocol::RunFolderError;
-use crate::volume::{CaseSource, DataError, Fault, content};
+use crate::volume::{CaseFiles, DataError, Fault, content};
 use crate::{atomic_file, digest};
 
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
@@ -38,7 +38,7 @@ impl Segmented {
     }
 
     /// Where the segmentation of a case stands.
-    pub(super) fn file(&self, case: &CaseSource) -> PathBuf {
+    pub(super) fn file(&self, case: &CaseFiles) -> PathBuf {
         self.folder.join(format!("{}.nii.gz", case.name))
     }
 
@@ -46,7 +46,7 @@ impl Segmented {
     ///
     /// # Errors
     /// Files that are there and aren't known to be these cases' segmentations by this network.
-    pub(super) fn part(&self, cases: Vec<CaseSource>, overwrite: bool) -> Result<(usize, Vec<CaseSource>), JobError> {
+    pub(super) fn part(&self, cases: Vec<CaseFiles>, overwrite: bool) -> Result<(usize, Vec<CaseFiles>), JobError> {
         let (there, mut missing): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| !overwrite && self.file(case).exists());
         let mut known = 0;
         let mut others = Vec::new();
@@ -73,14 +73,14 @@ impl Segmented {
     ///
     /// # Errors
     /// Images that cannot be read, a folder that cannot be written.
-    pub(super) fn note(&mut self, case: &CaseSource) -> Result<(), DataError> {
+    pub(super) fn note(&mut self, case: &CaseFiles) -> Result<(), DataError> {
         self.made.insert(case.name.clone(), self.key(case)?);
         let file = self.folder.join(FILE);
         let text = serde_json::to_vec_pretty(&self.made).expect("plain data becomes JSON");
-        atomic_file::write(&file, &text).map_err(|error| Fault::Unwritable { cause: error.to_string() }.at(&file))
+        atomic_file::write(&file, &text).map_err(|error| Fault::Unwritable(error.to_string()).at(&file))
     }
 
-    fn key(&self, case: &CaseSource) -> Result<String, DataError> {
+    fn key(&self, case: &CaseFiles) -> Result<String, DataError> {
         Ok(digest::finish(Sha256::new().chain_update(&self.network).chain_update(content::case_key(case)?)))
     }
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde_json::json;
-use simtrot::config::{DataConfig, DataSource, Intensity, PreprocessConfig, SplitConfig, SyntheticConfig};
+use simtrot::config::{DataConfig, DataSource, Intensity, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 use simtrot::infer::export::write_segmentation;
 use simtrot::preprocess::{Case, prepare, prepare_one};
 use simtrot::volume::check::{CheckReport, inspect};
 use simtrot::volume::nifti::{write_labels, write_volume};
-use simtrot::volume::source::load_image;
-use simtrot::volume::{DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Split, Volume, nifti};
+use simtrot::volume::{
+    DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Split, Volume, VolumeSource, load_image, nifti,
+};
 use tempfile::TempDir;
 
 const SHAPE: [usize; 3] = [5, 6, 7];
@@ -113,7 +114,7 @@ fn troubled() -> (Folder, Dataset) {
 fn a_check_reports_everything_wrong_at_once() {
     let (folder, dataset) = troubled();
     let calls = Mutex::new(Vec::new());
-    let report = inspect(&dataset, &|done, all| calls.lock().expect("no panic").push((done, all)));
+    let report = inspect(&dataset, Default::default(), &|done, all| calls.lock().expect("no panic").push((done, all)));
     let mut calls = calls.into_inner().expect("no panic");
     calls.sort_unstable();
     assert_eq!(calls, (1..=14).map(|done| (done, 14)).collect::<Vec<_>>());
@@ -137,9 +138,9 @@ fn a_check_reports_everything_wrong_at_once() {
     expect("constant", "imagesTr/constant.nii", |fault| matches!(fault, Fault::Constant { channel: 0, value: 4.0 }));
     expect("cut", "labelsTr/cut.nii.gz", |fault| matches!(fault, Fault::Gzip { .. }));
     expect("header", "imagesTr/header.nii", |fault| matches!(fault, Fault::Header { field, .. } if field.ends_with("(dim[1])")));
-    expect("text", "imagesTr/text.nii", |fault| matches!(fault, Fault::NotNifti { .. }));
-    expect("twice", "imagesTr/twice.nii", |fault| matches!(fault, Fault::ListedTwice { times: 2 }));
-    expect("outside", "elsewhere/outside.nii", |fault| matches!(fault, Fault::Outside { .. }));
+    expect("text", "imagesTr/text.nii", |fault| matches!(fault, Fault::NotNifti(..)));
+    expect("twice", "imagesTr/twice.nii", |fault| matches!(fault, Fault::ListedTwice(2)));
+    expect("outside", "elsewhere/outside.nii", |fault| matches!(fault, Fault::Outside(..)));
     assert_eq!(report.unusable().len(), 13);
     assert!(!report.unusable().contains("good"));
     drop(folder);
@@ -153,7 +154,7 @@ fn preparing_gathers_all_errors_and_goes_on_without_bad_cases() {
     let DataErrors(errors) = prepare(&dataset, &all, &config, None, &|_, _| ()).expect_err("a troubled dataset");
     // A constant image can be prepared; all else is refused.
     assert_eq!(errors.len(), 12, "{}", DataErrors(errors));
-    let unusable = inspect(&dataset, &|_, _| ()).unusable();
+    let unusable = inspect(&dataset, Default::default(), &|_, _| ()).unusable();
     let usable = dataset.without(&unusable);
     assert_eq!(names(&usable), ["good"]);
     let cases = prepare(&usable, &["good".to_owned()], &config, None, &|_, _| ()).expect("a good case");
@@ -163,7 +164,7 @@ fn preparing_gathers_all_errors_and_goes_on_without_bad_cases() {
 #[test]
 fn the_report_fits_a_terminal_and_survives_json() {
     let (_folder, dataset) = troubled();
-    let report = inspect(&dataset, &|_, _| ());
+    let report = inspect(&dataset, Default::default(), &|_, _| ());
     let text = report.to_string();
     println!("{text}");
     let table = text.lines().take_while(|line| !line.contains("problems;"));
@@ -182,7 +183,7 @@ fn a_sheared_grid_is_noted_and_accepted() {
     folder.image_with("imagesTr/one.nii.gz", &sheared, 1, |index| index as f32);
     folder.label_with("labelsTr/one.nii.gz", &sheared, |index| u16::from(index > 99));
     let dataset = folder.open();
-    let report = inspect(&dataset, &|_, _| ());
+    let report = inspect(&dataset, Default::default(), &|_, _| ());
     assert_eq!(report.problems, []);
     assert!(report.rows[0].notes[0].contains("right angles"), "{report}");
     let config = PreprocessConfig { spacing_mm: Some([1.0; 3]), ..PreprocessConfig::default() };
@@ -213,8 +214,8 @@ fn nnunet_folders_are_paired_by_their_suffixes() {
     assert_eq!(names(&dataset), ["a_001", "b_002", "half", "new"]);
     assert_eq!(dataset.channels, ["T1", "T2"]);
     assert_eq!(dataset.label_values(), [0, 1, 2]);
-    assert_eq!(dataset.load(&dataset.cases[0]).expect("a good case").image.volume.channels, 2);
-    let report = inspect(&dataset, &|_, _| ());
+    assert_eq!(dataset.load(&dataset.cases[0], Default::default()).expect("a good case").image.volume.channels, 2);
+    let report = inspect(&dataset, Default::default(), &|_, _| ());
     let has = |case: Option<&str>, file: &str, fits: fn(&Fault) -> bool| {
         let found = report.problems.iter().any(|p| p.case.as_deref() == case && p.error.file.ends_with(file) && fits(&p.error.fault));
         assert!(found, "{file}:\n{report}");
@@ -331,11 +332,11 @@ fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
     let config = DataConfig { split: SplitConfig::Demo, ..DataConfig::default() };
     let split = Split::draw(&dataset, &config, 0).expect("the demo's split");
     assert_eq!([split.pretrain.len(), split.finetune.len(), split.test.len()], [28, 10, 12]);
-    let report = inspect(&dataset, &|_, _| ());
+    let report = inspect(&dataset, Default::default(), &|_, _| ());
     assert_eq!(report.problems, [], "{report}");
     let folder = Folder::new();
     for case in prepare(&dataset, &split.test, &config.preprocess, None, &|_, _| ()).expect("good cases") {
-        let loaded = dataset.load(dataset.case(&case.name).expect("a test case")).expect("a good case");
+        let loaded = dataset.load(dataset.case(&case.name).expect("a test case"), Default::default()).expect("a good case");
         let file = folder.path(&format!("{}.nii.gz", case.name));
         let label = case.label.expect("test cases have labels");
         write_segmentation(&file, label, &case.preprocess_record, &dataset.label_values()).expect("a writable folder");
@@ -352,12 +353,15 @@ fn an_image_outside_any_dataset_is_prepared_alike() {
     let folder = Folder::new();
     folder.image("t1.nii.gz");
     folder.image("t2.nii.gz");
-    let image = load_image(&[folder.path("t1.nii.gz"), folder.path("t2.nii.gz")]).expect("two channels");
+    let load = |names: &[&str]| {
+        let images: Vec<_> = names.iter().map(|name| VolumeSource::File(folder.path(name))).collect();
+        load_image(&images, Some(NonFinite::Refuse))
+    };
+    let image = load(&["t1.nii.gz", "t2.nii.gz"]).expect("two channels");
     let case = prepare_one("new", LoadedCase { image, label: None }, &[0, 1], &PreprocessConfig::default()).expect("no label");
     assert_eq!((case.image.channels, case.label), (2, None));
     folder.image_with("t2.nii.gz", &grid([5, 6, 6]), 1, |index| index as f32);
-    let DataErrors(errors) =
-        load_image(&[folder.path("t1.nii.gz"), folder.path("t2.nii.gz"), folder.path("t3.nii.gz")]).expect_err("two faults");
+    let DataErrors(errors) = load(&["t1.nii.gz", "t2.nii.gz", "t3.nii.gz"]).expect_err("two faults");
     assert!(matches!(errors.as_slice(), [first, second] if matches!(first.fault, Fault::Shape { .. }) && second.fault == Fault::Missing));
 }
 

@@ -383,7 +383,7 @@ fn together(sides: &[Vec<String>], same: impl Fn(&str, &str) -> bool) -> bool {
 fn one_scan_under_two_names_is_found_and_never_parted() {
     let place = patients();
     let dataset = place.dataset();
-    let report = inspect(&dataset, &|_, _| ());
+    let report = inspect(&dataset, Default::default(), &|_, _| ());
     assert_eq!(report.equal_images, [["p0_0".to_owned(), "p5_0".to_owned()]]);
     let text = expect(&["check", path(&place.at(""))], 0, &["p0_0: holds the same image as p5_0", "p5_0: holds the same image as p0_0"]);
     assert!(!text.contains("no problems"), "{text}");

@@ -5,10 +5,9 @@ use std::process::{Command, Stdio};
 
 use simtrot::config::{DataSource, NonFinite, PreprocessConfig, RunConfig};
 use simtrot::preprocess::prepare;
-use simtrot::volume::check::{inspect, inspect_with};
+use simtrot::volume::check::inspect;
 use simtrot::volume::nifti::{to_bytes, write_volume};
-use simtrot::volume::source::{load_image, load_image_to_view};
-use simtrot::volume::{DataErrors, Dataset, Fault, Grid, Note, SourceHeader, Volume};
+use simtrot::volume::{DataErrors, Dataset, Fault, Grid, Note, SourceHeader, Volume, VolumeSource, load_image};
 use tempfile::TempDir;
 
 const SHAPE: [usize; 3] = [5, 6, 7];
@@ -41,7 +40,7 @@ fn voxels_that_are_nan_or_infinite_are_refused_or_replaced_as_the_settings_say_a
     };
     let DataErrors(refused) = prepare_with(NonFinite::Refuse, None).expect_err("three such voxels");
     assert!(matches!(refused[0].fault, Fault::NotFinite { voxels: 3, at: [0, 2, 6] }), "{refused:?}");
-    assert!(load_image(std::slice::from_ref(&file)).is_err());
+    assert!(load_image(&[VolumeSource::File(file.clone())], Some(NonFinite::Refuse)).is_err());
 
     let cache = folder.path().join("cache");
     for attempt in ["made", "from the cache"] {
@@ -51,11 +50,11 @@ fn voxels_that_are_nan_or_infinite_are_refused_or_replaced_as_the_settings_say_a
         let [note] = case.notes.as_slice() else { panic!("{attempt}: {:?}", case.notes) };
         assert!(note.file == file && note.text.contains("3 voxels") && note.text.contains("replaced by -7"), "{attempt}: {note}");
     }
-    let shown = load_image_to_view(&[file]).expect("a file to look at");
+    let shown = load_image(&[VolumeSource::File(file)], None).expect("a file to look at");
     assert_eq!(shown.volume.voxels.iter().filter(|value| !value.is_finite()).count(), 3);
     assert!(shown.notes[0].text.contains("3 voxels"), "{:?}", shown.notes);
 
-    let unusable = |non_finite| inspect_with(&dataset, non_finite, &|_, _| ()).unusable().len();
+    let unusable = |non_finite| inspect(&dataset, non_finite, &|_, _| ()).unusable().len();
     assert_eq!([unusable(NonFinite::Refuse), unusable(NonFinite::Replace(0.0))], [1, 0]);
 }
 
@@ -72,7 +71,7 @@ fn the_setting_for_voxels_that_are_no_numbers_can_be_given_in_a_call_and_takes_f
 fn a_note_on_a_listing_is_shown_and_makes_nothing_unusable() {
     let (_folder, _file, mut dataset) = one_image(|index| index as f32);
     dataset.notes.push(Note::new(Path::new("dataset.json"), "says otherwise"));
-    let report = inspect(&dataset, &|_, _| ());
+    let report = inspect(&dataset, Default::default(), &|_, _| ());
     assert!(report.to_string().contains("dataset.json: says otherwise"), "{report}");
     assert_eq!((report.problems.len(), report.unusable().len()), (0, 0));
 }

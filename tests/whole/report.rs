@@ -247,7 +247,7 @@ fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
     let dataset = Dataset::open(&DataSource::Demo).unwrap();
     for arm in ["scratch", "simtrot_w"] {
         for name in &cases {
-            let case = dataset.load(dataset.case(name).unwrap()).unwrap();
+            let case = dataset.load(dataset.case(name).unwrap(), Default::default()).unwrap();
             let prediction = case.label.unwrap();
             nifti::write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &prediction, &case.image.header).unwrap();
         }

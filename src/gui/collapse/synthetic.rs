@@ -128,7 +128,7 @@ pub(super) fn preview(kind: Kind, step: usize) -> TokenPreview {
     let dataset = demo::dataset();
     let (mut cases, mut spacing_mm, mut voxels) = (Vec::new(), Vec::new(), Vec::new());
     for case in &dataset.cases[..VOLUMES] {
-        let image = dataset.load(case).unwrap().image.volume;
+        let image = dataset.load(case, Default::default()).unwrap().image.volume;
         cases.push(case.name.clone());
         spacing_mm.push(image.grid.spacing_mm());
         voxels.extend(middle(&image.grid, &image.voxels));

@@ -37,7 +37,7 @@ impl OpenData {
         let check = Background::start(ctx, move || {
             let dataset = Dataset::open(&place).map_err(|error| error.to_string())?;
             told.total.store(dataset.cases.len(), Ordering::Relaxed);
-            Ok(check::inspect(&dataset, &|done, _| {
+            Ok(check::inspect(&dataset, Default::default(), &|done, _| {
                 told.done.fetch_max(done, Ordering::Relaxed);
                 waker.request_repaint();
             }))

@@ -16,8 +16,7 @@ use crate::gui::theme::colour;
 use crate::gui::{Background, OpenRun};
 use crate::protocol::{RunFolder, StageKind};
 use crate::volume::note::lines;
-use crate::volume::source::load_image_to_view;
-use crate::volume::{CaseSource, DataError, Dataset, Scan, VolumeSource};
+use crate::volume::{CaseFiles, Dataset, Scan, VolumeSource, load_image};
 
 /// What to open.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +57,7 @@ impl Wanted {
     }
 
     /// A case of a dataset, with the predictions of a run's `arms`.
-    pub(super) fn case(dataset: &Dataset, case: &CaseSource, run: Option<(&RunFolder, &[String])>) -> Self {
+    pub(super) fn case(dataset: &Dataset, case: &CaseFiles, run: Option<(&RunFolder, &[String])>) -> Self {
         let methods = run
             .into_iter()
             .flat_map(|(folder, arms)| arms.iter().map(|arm| (method_title(arm).to_owned(), method_file(folder, arm, &case.name))));
@@ -117,12 +116,15 @@ pub(super) struct Channel {
 /// # Errors
 /// Everything wrong with its files, with what to do.
 pub(super) fn read(wanted: &Wanted, gpu: &RenderState) -> Result<ReadImage, String> {
-    let files: Option<Vec<PathBuf>> =
-        wanted.images.iter().map(|image| if let VolumeSource::File(file) = image { Some(file.clone()) } else { None }).collect();
-    let scan = match files {
-        Some(files) if !files.is_empty() => load_files(&files, wanted.listed)?,
-        _ => read_made(&wanted.images).map_err(|error| error.to_string())?,
-    };
+    // A file that was opened before may have gone; no dataset is to blame.
+    let gone = wanted.images.iter().find_map(|image| match image {
+        VolumeSource::File(file) if !wanted.listed && !file.exists() => Some(file),
+        _ => None,
+    });
+    if let Some(gone) = gone {
+        return Err(format!("{} is not there any more. Bring it back, or open another file", gone.display()));
+    }
+    let scan = load_image(&wanted.images, None).map_err(|errors| errors.to_string())?;
     let first = channel(&scan, 0, gpu);
     let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
     let mut notices = lines(&scan.notes);
@@ -139,20 +141,6 @@ fn not_finite(scan: &Scan) -> Option<String> {
     let (nan, infinite) = (count(f32::is_nan), count(f32::is_infinite));
     (nan + infinite > 0)
         .then(|| format!("Voxels that are NaN ({nan}) or infinite ({infinite}) are drawn violet, and left out of window and histogram."))
-}
-
-fn load_files(files: &[PathBuf], listed: bool) -> Result<Scan, String> {
-    // A file that was opened before may have gone; no dataset is to blame.
-    match files.iter().find(|file| !listed && !file.exists()) {
-        Some(gone) => Err(format!("{} is not there any more. Bring it back, or open another file", gone.display())),
-        None => load_image_to_view(files).map_err(|errors| errors.to_string()),
-    }
-}
-
-/// Cases inside the program have one file.
-fn read_made(images: &[VolumeSource]) -> Result<Scan, DataError> {
-    let missing = || crate::volume::Fault::Missing.at(Path::new("the case's image"));
-    images.first().ok_or_else(missing)?.read()
 }
 
 fn channel(scan: &Scan, index: usize, gpu: &RenderState) -> Channel {

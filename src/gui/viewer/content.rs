@@ -1,7 +1,7 @@
 //! Whether a file holds an image or a label map, as far as its voxels say.
 
 use crate::volume::Scan;
-use crate::volume::labels::WHOLE_NUMBER_TOLERANCE;
+use crate::volume::labels::label_of;
 
 /// Share of equal neighbours inside labels from which whole numbers lie in patches, as labels do; and below which they do not.
 const PATCHES: (f64, f64) = (0.8, 0.3);
@@ -28,15 +28,10 @@ pub(super) fn content(scan: &Scan) -> Content {
     let mut met = vec![false; 1 << 16];
     let (mut values, mut finite) = (0, true);
     for &value in &volume.voxels {
-        let nearest = value.round();
-        if !value.is_finite() {
-            finite = false;
-        } else if (value - nearest).abs() > WHOLE_NUMBER_TOLERANCE || !(0.0..=65_535.0).contains(&nearest) {
-            return Content::Image;
-        } else {
-            let met = &mut met[nearest as usize];
-            values += usize::from(!*met);
-            *met = true;
+        match label_of(value) {
+            _ if !value.is_finite() => finite = false,
+            None => return Content::Image,
+            Some(label) => values += usize::from(!std::mem::replace(&mut met[usize::from(label)], true)),
         }
     }
     let rows = volume.voxels.chunks_exact(volume.grid.shape[2].max(1));

@@ -12,10 +12,10 @@ use super::label_statistics::{Agreement, ClassCensus, label_statistics};
 use super::resample::nearest;
 use crate::gui::Background;
 use crate::gui::slice::LabelTexture;
+use crate::volume::grid_fault;
 use crate::volume::label_table::LabelTable;
 use crate::volume::labels::{CountedLabels, from_scan};
 use crate::volume::note::lines;
-use crate::volume::source::place_fault;
 use crate::volume::{DataErrors, Grid, Scan, VolumeSource};
 
 /// What a label map is.
@@ -184,7 +184,7 @@ impl Layer {
 /// Reads a label map; one of another grid than the image's is `resampled` or refused.
 fn read(source: &VolumeSource, ground: &Ground, resampled: bool) -> Result<Labels, String> {
     let scan = source.read().map_err(|error| error.to_string())?;
-    let fault = place_fault(&scan.volume.grid, &ground.scan);
+    let fault = grid_fault(&scan.volume.grid, &ground.scan.volume.grid, &ground.scan.file);
     if let Some(fault) = fault.clone().filter(|_| !resampled) {
         return Err(fault.at(&scan.file).to_string());
     }

@@ -49,7 +49,7 @@ pub(super) fn arms(state: &RunState) -> Vec<String> {
 pub(super) fn rows(dataset: &Dataset, state: Option<(&RunState, &str)>, filter: &str, (sort, ascending): (Sort, bool)) -> Vec<Row> {
     let filter = filter.trim().to_lowercase();
     let scored = state.and_then(|(state, arm)| state.stage(StageKind::Test, arm)).map(|stage| &stage.scores);
-    let row = |(index, case): (usize, &crate::volume::CaseSource)| {
+    let row = |(index, case): (usize, &crate::volume::CaseFiles)| {
         let scores = scored.and_then(|scores| scores.get(&case.name));
         let of = |value: fn(&CaseScore) -> Option<f64>| scores.and_then(|scores| mean(scores.iter().filter_map(value)));
         Row { index, name: case.name.clone(), truth: case.label.is_some(), dice: of(|score| score.dice), hd95: of(|score| score.hd95) }

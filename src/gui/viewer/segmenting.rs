@@ -12,7 +12,7 @@ use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use crate::gui::{Background, FollowedJob, Palette, Workspace};
 use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind};
 use crate::volume::nifti::write_labels;
-use crate::volume::{CaseSource, LabelMap, SourceHeader, VolumeSource};
+use crate::volume::{CaseFiles, LabelMap, SourceHeader, VolumeSource};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
 
 /// The segmentation of the open case: on its way, or waiting to be saved.
@@ -100,7 +100,7 @@ impl Segmenting {
     }
 
     /// Starts segmenting the open case. The title of the layer that shows it.
-    pub(super) fn start(&mut self, case: &mut OpenCase, source: CaseSource, (with, folder): Offered, workspace: &Workspace) -> String {
+    pub(super) fn start(&mut self, case: &mut OpenCase, source: CaseFiles, (with, folder): Offered, workspace: &Workspace) -> String {
         let job =
             InferJob { checkpoint: folder, input: InferInput::Case(Box::new(source)), out: None, overwrite: false, settings: Vec::new() };
         self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()))
@@ -271,6 +271,6 @@ fn progress(ui: &mut Ui, work: &mut Work) {
 }
 
 /// Where the worker finds the open case.
-pub(super) fn source(title: &str, images: &[VolumeSource]) -> CaseSource {
-    CaseSource { name: title.to_owned(), images: images.to_vec(), label: None, fold: None }
+pub(super) fn source(title: &str, images: &[VolumeSource]) -> CaseFiles {
+    CaseFiles { name: title.to_owned(), images: images.to_vec(), label: None, fold: None }
 }

@@ -13,10 +13,10 @@ use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::datalist::Problem;
-use super::source::Examined;
+use super::case::Examined;
+use super::dataset::Problem;
 use super::together::{equal_images, equal_text};
-use super::{CaseSource, Dataset, Fault, Note, Scan, Volume};
+use super::{CaseFiles, Dataset, Fault, Note, Scan, Volume};
 use crate::config::NonFinite;
 use crate::geometry::percentiles;
 #[cfg(feature = "gui")]
@@ -81,17 +81,11 @@ pub struct ImageSummary {
     pub intensity: Vec<[f32; 3]>,
 }
 
-/// Reads every case of a dataset. `progress` is called with (cases done, cases in all), from several threads.
-///
-/// Image voxels that are NaN or infinite are a problem.
-pub fn inspect(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> CheckReport {
-    inspect_with(dataset, NonFinite::Refuse, progress)
-}
-
-/// The same for a run whose settings may replace image voxels that are NaN or infinite.
-pub fn inspect_with(dataset: &Dataset, non_finite: NonFinite, progress: &(dyn Fn(usize, usize) + Sync)) -> CheckReport {
+/// Reads every case of a dataset; `non_finite`: what happens to image voxels that are NaN or infinite. `progress` is called
+/// with (cases done, cases in all), from several threads.
+pub fn inspect(dataset: &Dataset, non_finite: NonFinite, progress: &(dyn Fn(usize, usize) + Sync)) -> CheckReport {
     let done = AtomicUsize::new(0);
-    let case = |case: &CaseSource| {
+    let case = |case: &CaseFiles| {
         let checked = inspect_case(dataset, case, non_finite);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, dataset.cases.len());
         checked
@@ -125,7 +119,7 @@ impl CheckReport {
 /// A case's row, its problems, and what is worth knowing about its files.
 type Checked = (CaseRow, Vec<Problem>, Vec<Note>);
 
-fn inspect_case(dataset: &Dataset, case: &CaseSource, non_finite: NonFinite) -> Checked {
+fn inspect_case(dataset: &Dataset, case: &CaseFiles, non_finite: NonFinite) -> Checked {
     let mut errors: Vec<_> = dataset.findings_of(&case.name).cloned().collect();
     let Examined { image, label, errors: found } = case.examine(Some(dataset.channels.len()), Some(&dataset.label_values()), non_finite);
     errors.extend(found);

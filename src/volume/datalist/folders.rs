@@ -5,20 +5,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::assemble::{Listed, assemble};
 use super::listing::{self, Listing};
 use super::naming::{Naming, channel_suffix, count_note};
-use super::{Dataset, Listed, Problem, assemble};
+use crate::volume::dataset::Problem;
 use crate::volume::nifti::{ending, stem};
-use crate::volume::{DataError, Fault, Note};
+use crate::volume::{DataError, Dataset, Fault, Note};
 
 /// nnU-Net v2: channels and labels from `dataset.json`, cases from `imagesTr`, `labelsTr` and `imagesTs`.
 pub fn nnunet(list: &Path, root: &Path, json: &Value, naming: Naming) -> Result<Dataset, DataError> {
     if let Some(other) = json["file_ending"].as_str().filter(|&other| ending(&format!("x{other}")) != Some(other)) {
-        return Err(Fault::Unsupported { what: format!("files that end in {other:?} (`file_ending`)") }.at(list));
+        return Err(Fault::Unsupported(format!("files that end in {other:?} (`file_ending`)")).at(list));
     }
     let channels = naming.channels.len();
     if channels == 0 {
-        return Err(Fault::List { cause: "it has neither a list `training` nor `channel_names`".to_owned() }.at(list));
+        return Err(Fault::List("it has neither a list `training` nor `channel_names`".to_owned()).at(list));
     }
     let folder_cases = |images: &str, labels: &str, labels_must_be: bool| {
         Pairing::new(&root.join(images), Some(&root.join(labels)), labels_must_be)?.cases(numbered, channels)
@@ -73,7 +74,7 @@ impl Paired {
     fn into_dataset(self, place: &Path, naming: Naming) -> Result<Dataset, DataError> {
         if self.listed.is_empty() {
             let stray = self.strays.into_iter().next().map(|stray| stray.error);
-            return Err(stray.unwrap_or_else(|| Fault::List { cause: self.nothing }.at(place)));
+            return Err(stray.unwrap_or_else(|| Fault::List(self.nothing).at(place)));
         }
         let mut dataset = assemble(place, naming, self.listed)?;
         dataset.findings.extend(self.strays);

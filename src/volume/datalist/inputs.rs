@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use super::listing;
 use super::naming::channel_suffix;
 use crate::volume::nifti::{self, stem};
-use crate::volume::{CaseSource, DataError, DataErrors, Fault, Note, VolumeSource};
+use crate::volume::{CaseFiles, DataError, DataErrors, Fault, Note, VolumeSource};
 
 /// What was given.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
     /// The cases whose files have a header that fits, by name.
-    pub cases: Vec<CaseSource>,
+    pub cases: Vec<CaseFiles>,
     /// What is wrong with the others.
     pub errors: Vec<DataError>,
     /// What folders hold and isn't read.
@@ -35,7 +35,7 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     for folder in folders {
         match listing::volumes(folder) {
             Err(error) => errors.push(error),
-            Ok(listing) if listing.files.is_empty() => errors.push(Fault::List { cause: listing.nothing() }.at(folder)),
+            Ok(listing) if listing.files.is_empty() => errors.push(Fault::List(listing.nothing()).at(folder)),
             Ok(listing) => {
                 errors.extend(listing.doubled);
                 found.notes.extend(listing.left_out);
@@ -99,7 +99,7 @@ impl Inputs {
         let errors: Vec<DataError> = files.iter().filter_map(wrong).collect();
         if errors.is_empty() {
             let images = files.into_iter().map(VolumeSource::File).collect();
-            self.cases.push(CaseSource { name: name.to_owned(), images, label: None, fold: None });
+            self.cases.push(CaseFiles { name: name.to_owned(), images, label: None, fold: None });
         }
         self.errors.extend(errors);
     }

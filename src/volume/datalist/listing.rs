@@ -29,7 +29,7 @@ pub struct Listing {
 /// # Errors
 /// A folder that cannot be read.
 pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
-    let unreadable = |error: std::io::Error| Fault::Unreadable { cause: error.to_string() }.at(folder);
+    let unreadable = |error: std::io::Error| Fault::Unreadable(error.to_string()).at(folder);
     let mut listing = Listing::default();
     let mut of_stem: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -47,7 +47,7 @@ pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
         let is_pair = files.iter().any(|(ending, _)| ending.starts_with(".hdr"));
         let mut files = files.into_iter().filter(|(ending, _)| !(is_pair && ending.starts_with(".img"))).map(|(_, path)| path);
         let Some(file) = files.next() else { continue };
-        listing.doubled.extend(files.map(|other| Fault::SameName { other }.at(&file)));
+        listing.doubled.extend(files.map(|other| Fault::SameName(other).at(&file)));
         listing.files.push(file);
     }
     Ok(listing)

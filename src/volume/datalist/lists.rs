@@ -5,11 +5,12 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use super::assemble::{Listed, assemble};
+use super::folders;
 use super::naming::{Naming, case_name, count_note};
-use super::{Dataset, Listed, assemble, folders};
 use crate::text_file;
 use crate::volume::nifti::{ending, stem};
-use crate::volume::{DataError, Fault, Note};
+use crate::volume::{DataError, Dataset, Fault, Note};
 
 /// Keys under which lists of cases stand.
 const LISTS: [&str; 5] = ["training", "validation", "testing", "test", "unlabeled"];
@@ -18,10 +19,10 @@ const LISTS: [&str; 5] = ["training", "validation", "testing", "test", "unlabele
 pub fn open(list: &Path) -> Result<Dataset, DataError> {
     let json = read(list)?;
     if !json.is_object() {
-        return Err(Fault::List { cause: "it is not a JSON object with lists of cases".to_owned() }.at(list));
+        return Err(Fault::List("it is not a JSON object with lists of cases".to_owned()).at(list));
     }
     let root = list.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::Unreadable { cause: error.to_string() }.at(root))?;
+    let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::Unreadable(error.to_string()).at(root))?;
     let fallback = whole_root.file_name().unwrap_or_default().to_string_lossy();
     let naming = Naming::of(&json, list, &fallback)?;
     if LISTS.iter().all(|key| json[key].is_null()) {
@@ -37,7 +38,7 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
                     listed.push(reader.entry(entry, &format!("{key}[{index}]"))?);
                 }
             }
-            other => return Err(Fault::List { cause: format!("`{key}` is {other}; expected a list") }.at(list)),
+            other => return Err(Fault::List(format!("`{key}` is {other}; expected a list")).at(list)),
         }
     }
     let counted = |keys: &[&str]| keys.iter().filter_map(|key| json[key].as_array()).map(Vec::len).sum();
@@ -55,10 +56,10 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
 /// A file that cannot be read, is in another encoding than UTF-8, or holds no JSON.
 pub fn read(list: &Path) -> Result<Value, DataError> {
     let text = text_file::read(list).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => Fault::List { cause: error.to_string() }.at(list),
-        _ => Fault::Unreadable { cause: error.to_string() }.at(list),
+        ErrorKind::InvalidData => Fault::List(error.to_string()).at(list),
+        _ => Fault::Unreadable(error.to_string()).at(list),
     })?;
-    serde_json::from_str(&text).map_err(|error| Fault::List { cause: error.to_string() }.at(list))
+    serde_json::from_str(&text).map_err(|error| Fault::List(error.to_string()).at(list))
 }
 
 /// What entries of a list are read against.
@@ -76,7 +77,7 @@ impl ListReader<'_> {
         let label = if label.is_null() { Vec::new() } else { self.paths(label, &format!("{at}.label"))? };
         if images.is_empty() || label.len() > 1 {
             let cause = format!("`{at}` has {} images and {} labels; expected at least one and at most one", images.len(), label.len());
-            return Err(Fault::List { cause }.at(self.list));
+            return Err(Fault::List(cause).at(self.list));
         }
         let mut findings = Vec::new();
         let mut inside = |paths: Vec<&str>| -> Vec<PathBuf> {
@@ -95,7 +96,7 @@ impl ListReader<'_> {
     }
 
     fn paths<'v>(&self, value: &'v Value, at: &str) -> Result<Vec<&'v str>, DataError> {
-        let wrong = || Fault::List { cause: format!("`{at}` is {value}; expected a path or a list of paths") }.at(self.list);
+        let wrong = || Fault::List(format!("`{at}` is {value}; expected a path or a list of paths")).at(self.list);
         match value {
             Value::String(path) => Ok(vec![path]),
             Value::Array(paths) => paths.iter().map(|path| path.as_str().ok_or_else(wrong)).collect(),
@@ -108,7 +109,7 @@ impl ListReader<'_> {
     /// Decided by the path's text alone, so that a dataset whose folders are symbolic links stays whole.
     fn resolve(&self, listed: &str) -> Result<PathBuf, DataError> {
         let listed = Path::new(listed);
-        let outside = || Fault::Outside { root: self.root.to_owned() }.at(listed);
+        let outside = || Fault::Outside(self.root.to_owned()).at(listed);
         let relative = if listed.is_absolute() {
             let within = listed.strip_prefix(self.root).or_else(|_| listed.strip_prefix(self.whole_root));
             within.map_err(|_| outside())?

@@ -32,12 +32,12 @@ impl Naming {
     /// Reads `name`, `modality` or `channel_names`, and `labels` of a list; `fallback` names a dataset without a name.
     pub fn of(json: &Value, list: &Path, fallback: &str) -> Result<Self, DataError> {
         let name = json["name"].as_str().unwrap_or(fallback).to_owned();
-        let channels = channels(json).map_err(|cause| Fault::List { cause }.at(list))?;
+        let channels = channels(json).map_err(|cause| Fault::List(cause).at(list))?;
         let mut naming = Self { name, channels, ..Self::default() };
         match &json["labels"] {
             Value::Null => {}
-            Value::Object(labels) => naming.take_labels(labels).map_err(|cause| Fault::List { cause }.at(list))?,
-            other => return Err(Fault::List { cause: format!("`labels` is {other}; expected {{\"0\": \"background\", ..}}") }.at(list)),
+            Value::Object(labels) => naming.take_labels(labels).map_err(|cause| Fault::List(cause).at(list))?,
+            other => return Err(Fault::List(format!("`labels` is {other}; expected {{\"0\": \"background\", ..}}")).at(list)),
         }
         naming.notes = unused_keys(json, list)?;
         naming.notes.extend(naming.region_note(json).map(|text| Note::new(list, text)));
@@ -116,7 +116,7 @@ fn unused_keys(json: &Value, list: &Path) -> Result<Vec<Note>, DataError> {
         if lists_cases(value) {
             let cause =
                 format!("`{key}` lists cases, and that key is not read; lists are called training, validation, testing, test or unlabeled");
-            return Err(Fault::List { cause }.at(list));
+            return Err(Fault::List(cause).at(list));
         }
         Ok(Note::new(list, format!("the key `{key}` is not used")))
     };

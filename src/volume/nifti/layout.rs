@@ -2,7 +2,7 @@
 
 use nifti::{NiftiHeader, NiftiType};
 
-use super::fields::{Fields, Format};
+use super::fields::{Fields, Format, header_fault};
 use super::place;
 use crate::volume::{Fault, Grid};
 
@@ -49,13 +49,13 @@ fn sizes(fields: &Fields) -> Result<([usize; 3], usize), Fault> {
     }
     let mut sizes = [1_usize; 7];
     for (index, (size, dim)) in sizes.iter_mut().zip(dims).take(rank as usize).enumerate() {
-        let along = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][index];
+        let axis = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][index];
         if index < 3 && dim > LONGEST && fields.format == Format::Nifti2 {
-            let what = format!("{dim} voxels along the {along} axis (a segmentation is written as NIfTI-1, which has at most {LONGEST})");
-            return Err(Fault::Unsupported { what });
+            let what = format!("{dim} voxels along the {axis} axis (a segmentation is written as NIfTI-1, which has at most {LONGEST})");
+            return Err(Fault::Unsupported(what));
         }
         *size = usize::try_from(dim).ok().filter(|&size| size > 0).ok_or_else(|| {
-            let name = format!("the number of voxels along the {along} axis (dim[{}])", index + 1);
+            let name = format!("the number of voxels along the {axis} axis (dim[{}])", index + 1);
             let rule = if fields.format == Format::Nifti2 {
                 "at least 1"
             } else {
@@ -83,10 +83,10 @@ fn real_valued(fields: &Fields) -> Result<NiftiType, Fault> {
         None if code == 1 => "one-bit voxels",
         None => return Err(header_fault("the type of its voxels (datatype)", code, "a code of the NIfTI standard")),
     };
-    Err(Fault::Unsupported { what: format!("{what} (datatype {code})") })
+    Err(Fault::Unsupported(format!("{what} (datatype {code})")))
 }
 
-/// Where the voxels begin. 0 in a file by itself: right behind the header and the four bytes that tell of extensions.
+/// Where the voxels begin. 0 in a file by itself: right behind the header and the four bytes that announce extensions.
 fn offset(fields: &Fields, header_length: usize) -> Result<u64, Fault> {
     let first = if fields.single_file { header_length } else { 0 };
     match fields.vox_offset {
@@ -102,9 +102,4 @@ fn offset(fields: &Fields, header_length: usize) -> Result<u64, Fault> {
 fn scale(fields: &Fields) -> Option<(f64, f64)> {
     let (slope, inter) = (fields.scl_slope, if fields.scl_inter.is_finite() { fields.scl_inter } else { 0.0 });
     (slope.is_finite() && slope != 0.0 && (slope, inter) != (1.0, 0.0)).then_some((slope, inter))
-}
-
-/// A header field beyond reason; `field` names it in words, with its name in the standard behind.
-pub(super) fn header_fault(field: &str, found: impl std::fmt::Display, rule: &str) -> Fault {
-    Fault::Header { field: field.to_owned(), found: found.to_string(), rule: rule.to_owned() }
 }

@@ -5,8 +5,7 @@
 
 use nalgebra::Matrix3;
 
-use super::fields::{Fields, Format};
-use super::layout::header_fault;
+use super::fields::{Fields, Format, header_fault};
 use crate::volume::Fault;
 
 /// Rows of an affine from NIfTI index to space.

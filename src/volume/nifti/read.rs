@@ -31,7 +31,7 @@ pub struct Scan {
 }
 
 /// Reads an image file: `.nii`, or `.hdr` and `.img` (named by either), each of them also compressed, which its first
-/// bytes tell.
+/// bytes show.
 ///
 /// # Errors
 /// A file that cannot be opened, one of a pair without the other, or what [`read_from`] refuses.
@@ -76,7 +76,7 @@ fn read_pair(file: &Path, header_file: &Path, voxel_file: &Path) -> Result<Scan,
 fn open(file: &Path) -> Result<(File, u64), DataError> {
     let unreadable = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => Fault::Missing.at(file),
-        _ => Fault::Unreadable { cause: error.to_string() }.at(file),
+        _ => Fault::Unreadable(error.to_string()).at(file),
     };
     let source = File::open(file).map_err(unreadable)?;
     let length = source.metadata().map_err(unreadable)?.len();
@@ -86,7 +86,7 @@ fn open(file: &Path) -> Result<(File, u64), DataError> {
 /// How many channels an image has, by its header alone.
 ///
 /// # Errors
-/// As of [`read`], as far as the header tells.
+/// As of [`read`], as far as the header shows.
 pub fn channels(file: &Path) -> Result<usize, DataError> {
     let parts = files(file)?;
     let (source, length) = open(&parts[0])?;
@@ -103,14 +103,10 @@ struct Header {
 
 impl Header {
     fn read<R: Read>(content: &mut Content<R>, pair: bool) -> Result<Self, Fault> {
-        let mut bytes = vec![0; 4];
-        let got = content.fill(&mut bytes)?;
-        bytes.truncate(got);
+        let mut bytes = content.take_bytes(4)?;
         if let Some(&first) = bytes.first_chunk() {
             let (length, _) = Fields::length(first)?;
-            bytes.resize(length, 0);
-            let got = content.fill(&mut bytes[4..])?;
-            bytes.truncate(4 + got);
+            bytes.extend(content.take_bytes(length - 4)?);
         }
         let fields = Fields::parse(&bytes, pair)?;
         let mut layout = Layout::of(&fields, bytes.len())?;
@@ -127,7 +123,7 @@ impl Header {
         let Some(promised) = u64::try_from(promised).ok().filter(|&promised| promised <= most) else {
             return Err(Fault::Length { promised: u64::try_from(promised).unwrap_or(u64::MAX), held });
         };
-        content.skip(layout.offset - content.read_so_far())?;
+        content.skip(layout.offset - content.taken())?;
         let voxels = voxels(&mut content, &layout, fields.endianness, promised)?;
         let Layout { grid, channels, mut notes, .. } = layout;
         notes.extend(content.end()?);
@@ -141,12 +137,13 @@ fn voxels<R: Read>(content: &mut Content<R>, layout: &Layout, endianness: Endian
     let mut voxels: Vec<f32> = Vec::new();
     // A header may lie within what a gzip stream could hold: memory beyond a multiple of the file is taken as data come.
     let at_once = values.min(usize::try_from(content.stored().saturating_mul(8)).unwrap_or(usize::MAX));
-    voxels.try_reserve_exact(at_once).map_err(|error| Fault::Unreadable { cause: error.to_string() })?;
+    voxels.try_reserve_exact(at_once).map_err(|error| Fault::Unreadable(error.to_string()))?;
     while voxels.len() < values {
         let next = (values - voxels.len()).min(usize::from(BLOCK)) as u16;
-        let mut block = vec![0; usize::from(next) * layout.datatype.size_of()];
-        if content.fill(&mut block)? < block.len() {
-            return Err(Fault::Length { promised, held: content.read_so_far().to_string() });
+        let length = usize::from(next) * layout.datatype.size_of();
+        let block = content.take_bytes(length)?;
+        if block.len() < length {
+            return Err(Fault::Length { promised, held: content.taken().to_string() });
         }
         decode(block, next, layout, endianness, &mut voxels);
     }

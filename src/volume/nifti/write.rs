@@ -12,6 +12,9 @@ use super::header::{FIRST_VOXEL, SourceHeader};
 use crate::atomic_file;
 use crate::volume::{DataError, Fault, LabelMap, Volume};
 
+/// Values converted at a time.
+const BLOCK: usize = 1 << 14;
+
 /// Writes a segmentation as the smallest integer type that holds its largest value, compressed if the name ends in `.gz`.
 ///
 /// Affine, units and description are the source's to the last bit, whatever `labels.grid` has become in f64; only the
@@ -21,18 +24,10 @@ use crate::volume::{DataError, Fault, LabelMap, Volume};
 /// A file that cannot be written.
 pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
     let small = labels.voxels.iter().all(|&value| value <= u16::from(u8::MAX));
-    let datatype = if small { NiftiType::Uint8 } else { NiftiType::Uint16 };
-    let header = source.with_voxels(labels.grid.shape, 1, datatype);
-    write_file(file, &header, |out| {
-        for block in labels.voxels.chunks(1 << 15) {
-            let bytes: Vec<u8> = match (datatype, header.endianness()) {
-                (NiftiType::Uint8, _) => block.iter().map(|&value| value as u8).collect(),
-                (_, Endianness::Little) => block.iter().flat_map(|value| value.to_le_bytes()).collect(),
-                (_, Endianness::Big) => block.iter().flat_map(|value| value.to_be_bytes()).collect(),
-            };
-            out.write_all(&bytes)?;
-        }
-        Ok(())
+    let header = source.with_voxels(labels.grid.shape, 1, if small { NiftiType::Uint8 } else { NiftiType::Uint16 });
+    write_file(file, &header, |out| match small {
+        true => write_numbers(out, &header, &labels.voxels, |value| [value as u8]),
+        false => write_numbers(out, &header, &labels.voxels, u16::to_le_bytes),
     })
 }
 
@@ -42,7 +37,7 @@ pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Re
 /// A file that cannot be written.
 pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<(), DataError> {
     let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
-    write_file(file, &header, |out| write_floats(out, &volume.voxels, header.endianness()))
+    write_file(file, &header, |out| write_numbers(out, &header, &volume.voxels, f32::to_le_bytes))
 }
 
 /// A float32 `.nii` file in memory.
@@ -50,7 +45,7 @@ pub fn to_bytes(volume: &Volume, source: &SourceHeader) -> Vec<u8> {
     let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
     let mut bytes = Vec::with_capacity(FIRST_VOXEL + 4 * volume.voxels.len());
     write_head(&mut bytes, &header)
-        .and_then(|()| write_floats(&mut bytes, &volume.voxels, header.endianness()))
+        .and_then(|()| write_numbers(&mut bytes, &header, &volume.voxels, f32::to_le_bytes))
         .expect("writing to memory does not fail");
     bytes
 }
@@ -58,30 +53,34 @@ pub fn to_bytes(volume: &Volume, source: &SourceHeader) -> Vec<u8> {
 fn write_file(file: &Path, header: &SourceHeader, voxels: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
     let compress = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     let write = atomic_file::write_with(file, |out| {
-        if compress {
-            let mut packed = GzEncoder::new(out, Compression::default());
-            write_head(&mut packed, header)?;
-            voxels(&mut packed)?;
-            packed.finish().map(drop)
-        } else {
+        if !compress {
             write_head(out, header)?;
-            voxels(out)
+            return voxels(out);
         }
+        let mut packed = GzEncoder::new(out, Compression::default());
+        write_head(&mut packed, header)?;
+        voxels(&mut packed)?;
+        packed.finish().map(drop)
     });
-    write.map_err(|error| Fault::Unwritable { cause: error.to_string() }.at(file))
+    write.map_err(|error| Fault::Unwritable(error.to_string()).at(file))
 }
 
 /// The header and the four bytes that say that no extensions follow.
-fn write_head(out: &mut (impl Write + ?Sized), header: &SourceHeader) -> io::Result<()> {
+fn write_head(out: &mut dyn Write, header: &SourceHeader) -> io::Result<()> {
     out.write_all(header.as_bytes())?;
     out.write_all(&[0; FIRST_VOXEL - LENGTH])
 }
 
-fn write_floats(out: &mut (impl Write + ?Sized), voxels: &[f32], endianness: Endianness) -> io::Result<()> {
-    for block in voxels.chunks(1 << 14) {
-        let bytes: Vec<u8> = match endianness {
-            Endianness::Little => block.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Endianness::Big => block.iter().flat_map(|value| value.to_be_bytes()).collect(),
+fn write_numbers<T: Copy, const BYTES: usize>(
+    out: &mut dyn Write,
+    header: &SourceHeader,
+    values: &[T],
+    to_le: fn(T) -> [u8; BYTES],
+) -> io::Result<()> {
+    for block in values.chunks(BLOCK) {
+        let bytes: Vec<u8> = match header.endianness() {
+            Endianness::Little => block.iter().flat_map(|&value| to_le(value)).collect(),
+            Endianness::Big => block.iter().flat_map(|&value| to_le(value).into_iter().rev()).collect(),
         };
         out.write_all(&bytes)?;
     }

@@ -19,8 +19,8 @@ use crate::config::{DataSource, Preset};
 use crate::gui::testing::{has_gpu, window};
 use crate::gui::{App, ThemeChoice};
 use crate::plan::plan;
+use crate::volume::Problem;
 use crate::volume::check::{CaseRow, CheckReport, ImageSummary};
-use crate::volume::datalist::Problem;
 use crate::volume::{Dataset, Fault, check};
 
 const MIB: u64 = 1 << 20;
@@ -56,7 +56,7 @@ pub(super) fn demo_draft() -> Draft {
 
 pub(super) fn demo_data() -> OpenData {
     let dataset = Dataset::open(&DataSource::Demo).unwrap();
-    OpenData::checked(DataSource::Demo, Ok(check::inspect(&dataset, &|_, _| {})))
+    OpenData::checked(DataSource::Demo, Ok(check::inspect(&dataset, Default::default(), &|_, _| {})))
 }
 
 /// A plan on a machine that is the same everywhere.

@@ -19,7 +19,7 @@ fn three_views_of_a_demo_case() {
     let gpu = create_render_state(default_wgpu_setup(), eframe::egui_wgpu::RendererOptions::PREDICTABLE);
     let dataset = demo::dataset();
     let case = dataset.cases.iter().find(|case| case.label.is_some()).expect("a case with labels");
-    let loaded = dataset.load(case).expect("an embedded case");
+    let loaded = dataset.load(case, Default::default()).expect("an embedded case");
     let (volume, truth) = (loaded.image.volume, loaded.label.expect("labels"));
     let shape = volume.grid.shape;
     let image = ImageTexture::upload(&gpu, &volume.voxels, shape);

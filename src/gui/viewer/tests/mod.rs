@@ -129,7 +129,7 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
     for (arm, worse) in [("scratch", 2), ("simtrot_w", 1)] {
         let stage = Stage { kind: StageKind::Test, arm: arm.to_owned() };
         for (index, name) in names.iter().enumerate() {
-            let case = dataset.load(dataset.case(name).unwrap()).unwrap();
+            let case = dataset.load(dataset.case(name).unwrap(), Default::default()).unwrap();
             let found = mistaken(&case.label.unwrap(), index * worse, worse == 2);
             write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &found, &case.image.header).unwrap();
             let score = CaseScore {

@@ -231,7 +231,7 @@ fn dropped_label_maps_lie_over_the_image_they_belong_to() {
     let names = labelled(&dataset);
     let mut files = Vec::new();
     for name in &names[..2] {
-        let loaded = dataset.load(dataset.case(name).unwrap()).unwrap();
+        let loaded = dataset.load(dataset.case(name).unwrap(), Default::default()).unwrap();
         let file = folder.path().join(format!("{name}_mine.nii.gz"));
         write_labels(&file, &mistaken(&loaded.label.unwrap(), 1, false), &loaded.image.header).unwrap();
         files.push(file);

@@ -28,7 +28,7 @@ fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
     worker.tell(0.0, Event::Started { schema: 1, name: "infer".into(), environment: Environment::default(), classes: Vec::new() });
     worker.tell(0.1, Event::StageStarted { stage, total: 1, done: 0 });
     let dataset = demo::dataset();
-    let loaded = dataset.load(dataset.case(&case(&harness).title).unwrap()).unwrap();
+    let loaded = dataset.load(dataset.case(&case(&harness).title).unwrap(), Default::default()).unwrap();
     let labels = mistaken(&loaded.label.unwrap(), 1, false);
     let preview = SegmentationPreview {
         case: case(&harness).title.clone(),

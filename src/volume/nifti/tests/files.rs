@@ -1,24 +1,41 @@
 //! Bytes behind the image, NIfTI-2, and images in two files.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use nifti::{Endianness, NiftiHeader};
+use tempfile::TempDir;
 
-use super::{SHAPE, big_endian, damaged, fault, in_memory_order, packed, reference, written_with};
-use crate::volume::nifti::{Scan, files, read, read_from, write_labels};
-use crate::volume::{DataError, Fault, LabelMap, VolumeSource, content};
+use super::{BYTE_ORDERS, SHAPE, fault, good, in_memory_order, packed, reference, scan, segmented, stored};
+use crate::volume::nifti::{Scan, files, read};
+use crate::volume::{DataError, Fault, VolumeSource, content};
 
-fn scan(bytes: &[u8]) -> Scan {
-    read_from(Path::new("x.nii.gz"), bytes, bytes.len() as u64).expect("a file that can be read")
+/// A folder with these files.
+struct Files(TempDir);
+
+impl Files {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a folder"));
+        files.iter().for_each(|(name, bytes)| folder.put(name, bytes));
+        folder
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.at(name), bytes).expect("a writable folder");
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Result<Scan, DataError> {
+        read(&self.at(name))
+    }
 }
 
 #[test]
 fn bytes_behind_the_image_are_left_out_and_padding_is_nothing_to_mention() {
-    let good = damaged(0, &348_i32.to_le_bytes());
-    let whole = scan(&good).volume;
-    let gzip = packed(&good);
+    let (good, gzip, zeros) = (good(), packed(&good()), vec![0; 70_000]);
     let (first, second) = good.split_at(377);
-    let zeros = vec![0; 70_000];
     let cases: [(Vec<u8>, Option<&str>); 9] = [
         ([good.as_slice(), &zeros].concat(), Some("70000 bytes behind the image")),
         ([good.as_slice(), b"!"].concat(), Some("1 bytes behind the image")),
@@ -31,39 +48,36 @@ fn bytes_behind_the_image_are_left_out_and_padding_is_nothing_to_mention() {
         ([packed(first), packed(second), packed(b"more")].concat(), Some("4 bytes behind the image")),
     ];
     for (number, (bytes, note)) in cases.iter().enumerate() {
-        let scan = scan(bytes);
-        assert_eq!(scan.volume, whole, "{number}");
-        match (scan.notes.as_slice(), note) {
-            ([], None) => {}
-            ([found], Some(expected)) => assert!(found.text.contains(expected), "{number}: {found}"),
-            (found, expected) => panic!("{number}: {found:?}, expected {expected:?}"),
-        }
+        let found = scan(bytes);
+        assert_eq!(found.volume, scan(&good).volume, "{number}");
+        let texts: Vec<&str> = found.notes.iter().map(|note| note.text.as_str()).collect();
+        assert!(texts.len() == note.iter().len() && note.iter().all(|note| texts[0].contains(note)), "{number}: {texts:?}, not {note:?}");
     }
 }
 
 #[test]
 fn a_gzip_stream_that_is_cut_or_damaged_is_refused_whatever_stands_behind_it() {
-    let good = damaged(0, &348_i32.to_le_bytes());
-    let gzip = packed(&good);
-    for cut in [30, gzip.len() - 20, gzip.len() - 8, gzip.len() - 1] {
-        assert!(matches!(fault(&gzip[..cut]), Fault::Gzip { .. }), "cut at {cut}");
-    }
-    // The checksum, with padding behind it, and of the second of two members.
-    let mut wrong_sum = [gzip.as_slice(), &[0; 64]].concat();
-    wrong_sum[gzip.len() - 6] ^= 1;
-    assert!(matches!(fault(&wrong_sum), Fault::Gzip { .. }));
+    let (good, gzip) = (good(), packed(&good()));
     let (first, second) = good.split_at(360);
-    let mut members = [packed(first), packed(second)].concat();
+    let members = [packed(first), packed(second)].concat();
     assert_eq!(scan(&members).volume.voxels.len(), 24);
-    let last = members.len() - 6;
-    members[last] ^= 1;
-    assert!(matches!(fault(&members), Fault::Gzip { .. }));
-    assert!(matches!(fault(&[packed(first), vec![0; 10]].concat()), Fault::Length { .. }), "padding is no content");
+    let flipped = |mut bytes: Vec<u8>, at: usize| {
+        bytes[at] ^= 1;
+        bytes
+    };
+    let cuts = [3, 30, 60, gzip.len() - 20, gzip.len() - 9, gzip.len() - 8, gzip.len() - 1].map(|cut| gzip[..cut].to_vec());
+    // The checksum, with and without padding behind it, and of the second of two members.
+    let sum = gzip.len() - 6;
+    let sums =
+        [flipped(gzip.clone(), sum), flipped([gzip.as_slice(), &[0; 64]].concat(), sum), flipped(members.clone(), members.len() - 6)];
+    for bytes in cuts.into_iter().chain(sums) {
+        assert!(matches!(fault(&bytes), Fault::Gzip { .. }), "{} of {} bytes: {}", bytes.len(), gzip.len(), fault(&bytes));
+    }
 }
 
 /// A NIfTI-2 header (and the four bytes behind it) with the reference's sform in 64-bit numbers, and its voxels as int16.
 fn nifti2(endianness: Endianness, single_file: bool) -> (Vec<u8>, Vec<u8>) {
-    let little = matches!(endianness, Endianness::Little);
+    let little = endianness == Endianness::Little;
     let mut bytes = vec![0; 544];
     let mut put = |at: usize, value: &[u8]| {
         bytes[at..at + value.len()].copy_from_slice(value);
@@ -92,102 +106,84 @@ fn nifti2(endianness: Endianness, single_file: bool) -> (Vec<u8>, Vec<u8>) {
 
 #[test]
 fn nifti_2_is_read_in_either_byte_order_and_a_segmentation_of_it_lies_where_it_does() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
-    for endianness in [Endianness::Little, Endianness::Big] {
+    for endianness in BYTE_ORDERS {
         let (header, voxels) = nifti2(endianness, true);
         let file = [header, voxels].concat();
         for bytes in [packed(&file), file.clone()] {
             let scan = scan(&bytes);
-            assert_eq!(scan.volume.voxels, in_memory_order());
-            assert_eq!(scan.volume.grid.shape, SHAPE);
+            assert_eq!((&scan.volume.voxels, scan.volume.grid.shape), (&in_memory_order(), SHAPE));
             assert_eq!(scan.volume.grid.world_from_voxel[1], [0.2, -0.7, 0.25, 126.25], "to 64 bits");
             assert!(scan.notes[0].text.contains("in 64-bit numbers"), "{:?}", scan.notes);
-            let labels = LabelMap { grid: scan.volume.grid.clone(), voxels: vec![1; 24] };
-            write_labels(&at("labels.nii.gz"), &labels, &scan.header).expect("a writable folder");
-            let back = read(&at("labels.nii.gz")).expect("our own file").volume.grid;
+            let back = segmented(&scan, vec![1; 24]).volume.grid;
             assert!(back.shape == SHAPE && back.corner_distance_mm(&scan.volume.grid) < 1e-5, "{back:?}");
         }
         let (header, voxels) = nifti2(endianness, false);
-        std::fs::write(at("pair.hdr"), header).expect("a writable folder");
-        std::fs::write(at("pair.img"), voxels).expect("a writable folder");
-        assert_eq!(read(&at("pair.img")).expect("a pair").volume, scan(&file).volume);
+        let folder = Files::new(&[("pair.hdr", &header), ("pair.img", &voxels)]);
+        assert_eq!(folder.read("pair.img").expect("a pair").volume, scan(&file).volume);
     }
-    let (mut header, voxels) = nifti2(Endianness::Little, true);
-    header[24..32].copy_from_slice(&40_000_i64.to_le_bytes());
-    let refused = fault(&[header.clone(), voxels.clone()].concat());
-    assert!(matches!(&refused, Fault::Unsupported { what } if what.contains("40000 voxels along the first axis")), "{refused}");
-    header[4..12].copy_from_slice(b"n+2\0\n\n\x1a\n");
-    assert!(matches!(fault(&[header, voxels].concat()), Fault::NotNifti { .. }), "its line ends were changed on the way");
 }
 
 #[test]
-fn digits_that_a_nifti_1_header_cannot_hold_are_said_to_be_lost() {
-    let (mut header, voxels) = nifti2(Endianness::Little, true);
-    header[424..432].copy_from_slice(&123_456.786_f64.to_le_bytes());
-    let scan = scan(&[header, voxels].concat());
-    assert!(scan.notes[0].text.contains("which move it by 0.0031 mm"), "{:?}", scan.notes);
+fn of_nifti_2_what_nifti_1_cannot_hold_is_said_or_refused() {
+    let changed = |at: usize, bytes: &[u8]| {
+        let (mut header, voxels) = nifti2(Endianness::Little, true);
+        header[at..at + bytes.len()].copy_from_slice(bytes);
+        [header, voxels].concat()
+    };
+    let moved = scan(&changed(424, &123_456.786_f64.to_le_bytes()));
+    assert!(moved.notes[0].text.contains("which move it by 0.0031 mm"), "{:?}", moved.notes);
+    let refused = fault(&changed(24, &40_000_i64.to_le_bytes()));
+    assert!(matches!(&refused, Fault::Unsupported(what) if what.contains("40000 voxels along the first axis")), "{refused}");
+    assert!(matches!(fault(&changed(4, b"n+2\0\n\n\x1a\n")), Fault::NotNifti(..)), "its line ends were changed on the way");
+}
+
+/// Header and voxels of a NIfTI-1 pair.
+fn pair(endianness: Endianness) -> [Vec<u8>; 2] {
+    let bytes = stored(&NiftiHeader { endianness, ..reference() });
+    [[&bytes[..108], &[0; 4], &bytes[112..344], b"ni1\0"].concat(), bytes[352..].to_vec()]
 }
 
 #[test]
 fn a_pair_is_read_by_either_name_in_any_case_compressed_or_not() {
-    let single = tempfile::tempdir().expect("a folder");
-    for endianness in [Endianness::Little, Endianness::Big] {
-        let scan = written_with(single.path(), &NiftiHeader { endianness, ..reference() });
-        let bytes = std::fs::read(single.path().join("source.nii")).expect("the file just written");
-        let mut header = bytes[..348].to_vec();
-        header[344..348].copy_from_slice(b"ni1\0");
-        header[108..112].fill(0);
-        let voxels = &bytes[352..];
+    for endianness in BYTE_ORDERS {
+        let single = scan(&stored(&NiftiHeader { endianness, ..reference() }));
+        let [header, voxels] = pair(endianness);
         for (header_name, voxel_name) in [("a.hdr", "a.img"), ("a.hdr.gz", "a.img.gz"), ("a.hdr", "a.img.gz"), ("a.HDR", "a.IMG")] {
-            let folder = tempfile::tempdir().expect("a folder");
-            let [header_file, voxel_file] = [header_name, voxel_name].map(|name| folder.path().join(name));
-            let stored = |name: &str, bytes: &[u8]| if name.ends_with("gz") { packed(bytes) } else { bytes.to_vec() };
-            std::fs::write(&header_file, stored(header_name, &header)).expect("a writable folder");
-            std::fs::write(&voxel_file, stored(voxel_name, voxels)).expect("a writable folder");
-            for name in [&header_file, &voxel_file] {
-                assert_eq!(files(name).expect("a pair"), [header_file.clone(), voxel_file.clone()]);
-                let pair = read(name).expect("a pair");
-                assert_eq!((&pair.volume, &pair.file), (&scan.volume, name));
-                let labels = LabelMap { grid: pair.volume.grid.clone(), voxels: vec![1; 24] };
-                write_labels(&folder.path().join("labels.nii.gz"), &labels, &pair.header).expect("a writable folder");
-                let back = read(&folder.path().join("labels.nii.gz")).expect("one file");
-                assert_eq!(back.volume.grid, scan.volume.grid);
+            let in_file = |name: &str, bytes: &[u8]| if name.ends_with("gz") { packed(bytes) } else { bytes.to_vec() };
+            let folder = Files::new(&[(header_name, &in_file(header_name, &header)), (voxel_name, &in_file(voxel_name, &voxels))]);
+            for name in [header_name, voxel_name] {
+                assert_eq!(files(&folder.at(name)).expect("a pair"), [folder.at(header_name), folder.at(voxel_name)]);
+                let pair = folder.read(name).expect("a pair");
+                assert_eq!((&pair.volume, &pair.file), (&single.volume, &folder.at(name)));
+                assert_eq!(segmented(&pair, vec![1; 24]).volume.grid, single.volume.grid);
             }
         }
     }
 }
 
 #[test]
-fn one_file_of_a_pair_without_the_other_is_refused_by_name() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
+fn one_file_of_a_pair_without_the_other_or_cut_short_is_refused_by_name() {
     for (there, missing) in [("only.hdr", "only.img"), ("only.img.gz", "only.hdr")] {
-        std::fs::write(at(there), [0; 400]).expect("a writable folder");
-        std::fs::write(at("other.img"), [0; 400]).expect("a writable folder");
-        let error = read(&at(there)).expect_err("half a pair");
-        assert!(matches!(&error, DataError { file, fault: Fault::Unpaired { .. } } if *file == at(there)), "{error}");
+        let folder = Files::new(&[(there, &[0; 400]), ("other.img", &[0; 400])]);
+        let error = folder.read(there).expect_err("half a pair");
+        assert!(matches!(&error, DataError { file, fault: Fault::Unpaired { .. } } if *file == folder.at(there)), "{error}");
         assert!(error.to_string().contains(missing), "{error}");
-        std::fs::remove_file(at(there)).expect("the file just written");
+        assert!(matches!(folder.read("gone.hdr"), Err(DataError { fault: Fault::Missing, .. })));
     }
-    assert!(matches!(read(&at("gone.hdr")), Err(DataError { fault: Fault::Missing, .. })));
     // Voxels that are cut short are a fault of their file.
-    std::fs::write(at("cut.hdr"), [&big_endian()[..344], b"ni1\0"].concat()).expect("a writable folder");
-    std::fs::write(at("cut.img"), [0; 20]).expect("a writable folder");
-    let error = read(&at("cut.hdr")).expect_err("too few voxels");
-    assert!(error.file == at("cut.img") && matches!(error.fault, Fault::Length { .. }), "{error}");
+    let [header, voxels] = pair(Endianness::Big);
+    let folder = Files::new(&[("cut.hdr", &header), ("cut.img", &voxels[..20])]);
+    let error = folder.read("cut.hdr").expect_err("too few voxels");
+    assert!(error.file == folder.at("cut.img") && matches!(error.fault, Fault::Length { .. }), "{error}");
 }
 
 #[test]
 fn the_content_of_a_pair_is_both_of_its_files() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
+    let [header, voxels] = pair(Endianness::Big);
+    let folder = Files::new(&[("a.hdr", &header)]);
     let key = |last: u8| {
-        let file = big_endian();
-        let voxels = [&file[352..file.len() - 1], &[last]].concat();
-        std::fs::write(at("a.hdr"), [&file[..108], &[0; 4], &file[112..344], b"ni1\0"].concat()).expect("a writable folder");
-        std::fs::write(at("a.img"), &voxels).expect("a writable folder");
-        content::of(&VolumeSource::File(at("a.hdr"))).expect("a pair")
+        folder.put("a.img", &[&voxels[..voxels.len() - 1], &[last]].concat());
+        content::of(&VolumeSource::File(folder.at("a.hdr"))).expect("a pair")
     };
     assert_ne!(key(1), key(2));
 }
@@ -208,38 +204,30 @@ fn analyze() -> Vec<u8> {
 }
 
 #[test]
-fn analyze_files_are_read_with_a_note_on_sides_and_refused_where_they_are_turned() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
+fn analyze_files_are_read_with_a_note_on_sides_and_refused_where_slices_lie_otherwise() {
     let voxels: Vec<u8> = in_memory_order().into_iter().flat_map(|value| (value as i16).to_le_bytes()).collect();
-    std::fs::write(at("a.img"), voxels).expect("a writable folder");
-    let read_with = |change: &dyn Fn(&mut Vec<u8>)| {
+    let folder = Files::new(&[("a.img", &voxels)]);
+    let read_with = |changes: &[(usize, &[u8])]| {
         let mut header = analyze();
-        change(&mut header);
-        std::fs::write(at("a.hdr"), header).expect("a writable folder");
-        read(&at("a.hdr"))
+        changes.iter().for_each(|(at, bytes)| header[*at..at + bytes.len()].copy_from_slice(bytes));
+        folder.put("a.hdr", &header);
+        folder.read("a.hdr")
     };
-    let plain = read_with(&|_| {}).expect("an Analyze file");
+    let plain = read_with(&[]).expect("an Analyze file");
     assert_eq!(plain.volume.voxels, in_memory_order());
     assert_eq!(plain.volume.grid.world_from_voxel[..2], [[-1.5, 0.0, 0.0, 2.25], [0.0, 0.75, 0.0, -0.75]], "as nibabel reads it");
     assert!(plain.notes[0].text.contains("doesn't tell left from right"), "{:?}", plain.notes);
     // SPM's origin: voxel 2, 1, 2, counted from 1, and its scale.
-    let spm = read_with(&|header| {
-        header[253..259].copy_from_slice(&[2, 0, 1, 0, 2, 0]);
-        header[112..116].copy_from_slice(&0.5_f32.to_le_bytes());
-    });
-    let spm = spm.expect("an SPM file");
-    assert_eq!(spm.volume.grid.world_mm([1.0, 0.0, 1.0]), [0.0; 3]);
+    let spm = read_with(&[(253, &[2, 0, 1, 0, 2, 0]), (112, &0.5_f32.to_le_bytes())]).expect("an SPM file");
+    assert_eq!(spm.volume.grid.voxel_mm([1, 0, 1]), [0.0; 3]);
     assert_eq!(spm.volume.voxels[1], in_memory_order()[1] / 2.0);
-    let labels = LabelMap { grid: spm.volume.grid.clone(), voxels: vec![1; 24] };
-    write_labels(&at("labels.nii.gz"), &labels, &spm.header).expect("a writable folder");
-    assert_eq!(read(&at("labels.nii.gz")).expect("our own file").volume.grid, spm.volume.grid);
+    assert_eq!(segmented(&spm, vec![1; 24]).volume.grid, spm.volume.grid);
 
-    std::fs::write(at("a.mat"), "").expect("a writable folder");
-    let placed = read_with(&|_| {}).expect("an Analyze file");
+    folder.put("a.mat", b"");
+    let placed = read_with(&[]).expect("an Analyze file");
     assert!(placed.notes.iter().any(|note| note.text.contains("a.mat")), "{:?}", placed.notes);
-    let turned = read_with(&|header| header[252] = 2).expect_err("sagittal slices");
-    assert!(turned.to_string().contains("`orient` is 2"), "{turned}");
+    let sagittal = read_with(&[(252, &[2])]).expect_err("sagittal slices");
+    assert!(sagittal.to_string().contains("`orient` is 2"), "{sagittal}");
     let twice = fault(&analyze());
-    assert!(matches!(twice, Fault::NotNifti { .. }), "only the names of a pair may hold Analyze: {twice}");
+    assert!(matches!(twice, Fault::NotNifti(..)), "only the names of a pair may hold Analyze: {twice}");
 }

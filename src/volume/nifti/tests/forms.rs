@@ -1,17 +1,10 @@
 //! Units, forms that hold nothing, flat images, and what a segmentation takes over of its source's header.
 
-use std::path::Path;
-
 use nifti::NiftiHeader;
 
-use super::{SHAPE, damaged, fault, reference, written_with};
-use crate::volume::nifti::{Scan, SourceHeader, read, read_from, to_bytes, write_labels, write_volume};
-use crate::volume::{Fault, Grid, LabelMap, Volume};
-
-fn scan_with(header: &NiftiHeader) -> Scan {
-    let folder = tempfile::tempdir().expect("a folder");
-    written_with(folder.path(), header)
-}
+use super::{SHAPE, damaged, fault, reference, scan, scan_with, segmented};
+use crate::volume::nifti::{Scan, to_bytes};
+use crate::volume::{Fault, Grid};
 
 fn texts(scan: &Scan) -> Vec<&str> {
     scan.notes.iter().map(|note| note.text.as_str()).collect()
@@ -21,13 +14,9 @@ fn texts(scan: &Scan) -> Vec<&str> {
 fn in_unit(code: i32, of_mm: f32) -> NiftiHeader {
     let mut header = reference();
     header.xyzt_units = code as u8;
-    header.pixdim[1..4].iter_mut().for_each(|size| *size *= of_mm);
-    for row in [&mut header.srow_x, &mut header.srow_y, &mut header.srow_z] {
-        row.iter_mut().for_each(|value| *value *= of_mm);
-    }
-    for offset in [&mut header.quatern_x, &mut header.quatern_y, &mut header.quatern_z] {
-        *offset *= of_mm;
-    }
+    let rows = [&mut header.srow_x, &mut header.srow_y, &mut header.srow_z];
+    let lengths = rows.into_iter().flatten().chain(&mut header.pixdim[1..4]);
+    lengths.chain([&mut header.quatern_x, &mut header.quatern_y, &mut header.quatern_z]).for_each(|length| *length *= of_mm);
     header
 }
 
@@ -56,9 +45,9 @@ fn coordinates_are_judged_in_mm_and_odd_voxel_sizes_noted() {
     far.srow_x[3] = 1.5e6;
     assert_eq!(scan_with(&far).volume.grid.world_from_voxel[0][3], 1500.0);
     let metres = damaged(123, &[1]);
-    let scan = read_from(Path::new("metres.nii"), metres.as_slice(), metres.len() as u64).expect("a large scan");
-    assert_eq!(scan.volume.grid.spacing_mm(), [3000.0, 750.0, 1500.0]);
-    assert!(texts(&scan)[0].contains("1500 x 750 x 3000 mm are odd"), "{:?}", scan.notes);
+    let large = scan(&metres);
+    assert_eq!(large.volume.grid.spacing_mm(), [3000.0, 750.0, 1500.0]);
+    assert!(texts(&large)[0].contains("1500 x 750 x 3000 mm are odd"), "{:?}", large.notes);
     let mut beyond = metres;
     beyond[292..296].copy_from_slice(&1001_f32.to_le_bytes());
     let Fault::Header { field, found, .. } = fault(&beyond) else { panic!("a thousand metres") };
@@ -68,35 +57,18 @@ fn coordinates_are_judged_in_mm_and_odd_voxel_sizes_noted() {
 }
 
 #[test]
-fn a_segmentation_keeps_unit_and_forms_of_its_source_to_the_bit() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (code, of_mm) in [(1, 1e-3), (3, 1e3)] {
-        let source = written_with(folder.path(), &in_unit(code, of_mm));
-        let file = folder.path().join("labels.nii.gz");
-        let labels = LabelMap { grid: source.volume.grid.clone(), voxels: vec![1; 24] };
-        write_labels(&file, &labels, &source.header).expect("a writable folder");
-        let back = read(&file).expect("our own file");
-        assert_eq!(back.volume.grid, source.volume.grid);
-        for kept in [76..108, 123..124, 252..328] {
-            assert_eq!(back.header.as_bytes()[kept.clone()], source.header.as_bytes()[kept]);
-        }
-    }
-}
-
-#[test]
 fn an_sform_that_holds_nothing_gives_way_to_the_qform_and_then_to_the_voxel_sizes() {
     let by_qform = scan_with(&NiftiHeader { sform_code: 0, ..reference() }).volume.grid;
     let by_sizes = scan_with(&NiftiHeader { sform_code: 0, qform_code: 0, ..reference() }).volume.grid;
-    let row = |values: [f32; 4]| values;
-    let useless = [
-        ("is empty", [row([0.0; 4]); 3]),
+    let [x, y, z] = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    for (why, [srow_x, srow_y, srow_z]) in [
+        ("is empty", [[0.0; 4]; 3]),
         ("is empty", [[0.0, 0.0, 0.0, 7.0]; 3]),
         ("holds NaN", [[f32::NAN; 4]; 3]),
-        ("holds NaN", [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, f32::INFINITY], [0.0, 0.0, 1.0, 0.0]]),
-        ("spans no volume", [[1.0, 2.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]),
-        ("spans no volume", [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]),
-    ];
-    for (why, [srow_x, srow_y, srow_z]) in useless {
+        ("holds NaN", [x, [0.0, 1.0, 0.0, f32::INFINITY], z]),
+        ("spans no volume", [[1.0, 2.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0], z]),
+        ("spans no volume", [x, y, [0.0; 4]]),
+    ] {
         let header = NiftiHeader { srow_x, srow_y, srow_z, ..reference() };
         let scan = scan_with(&header);
         assert_same_place(&scan.volume.grid, &by_qform, why);
@@ -115,6 +87,28 @@ fn an_sform_that_holds_nothing_gives_way_to_the_qform_and_then_to_the_voxel_size
 }
 
 #[test]
+fn without_sform_the_quaternion_counts_and_without_both_the_voxel_size() {
+    let quaternion = nalgebra::UnitQuaternion::<f64>::from_euler_angles(0.4, -1.1, 2.6);
+    let [b, c, d] = [quaternion.i, quaternion.j, quaternion.k].map(|v| (v * quaternion.w.signum()) as f32);
+    for qfac in [1.0, -1.0] {
+        let pixdim = [qfac, 1.5, 0.75, 3.0, 0.0, 0.0, 0.0, 0.0];
+        let quatern = NiftiHeader { quatern_b: b, quatern_c: c, quatern_d: d, quatern_y: -4.0, ..reference() };
+        let grid = scan_with(&NiftiHeader { sform_code: 0, pixdim, ..quatern }).volume.grid;
+        let size = [1.5, 0.75, 3.0 * f64::from(qfac)];
+        for (row, column) in (0..9).map(|at| (at / 3, at % 3)) {
+            let (found, expected) = (grid.world_from_voxel[row][column], quaternion.to_rotation_matrix()[(row, column)] * size[column]);
+            assert!((found - expected).abs() < 1e-6, "{qfac} {row} {column}: {found} is not {expected}");
+        }
+        assert_eq!(grid.world_from_voxel[1][3], -4.0);
+    }
+    let grid = scan_with(&NiftiHeader { sform_code: 0, qform_code: 0, ..reference() }).volume.grid;
+    assert_eq!(grid.world_from_voxel, [[-1.5, 0.0, 0.0, 2.25], [0.0, 0.75, 0.0, -0.75], [0.0, 0.0, 3.0, -1.5], [0.0, 0.0, 0.0, 1.0]]);
+    let sides = scan(&damaged(254, &[0]));
+    assert!(texts(&sides)[0].contains("neither qform nor sform"), "{:?}", sides.notes);
+    assert_eq!(sides.volume.grid.axis_codes(), "LAS");
+}
+
+#[test]
 fn a_voxel_size_of_0_is_1_mm_and_one_that_is_no_number_is_refused_by_name() {
     for (qform_code, code, of_mm) in [(1, 2, 1.0_f32), (0, 2, 1.0), (1, 3, 1e3)] {
         let mut header = NiftiHeader { sform_code: 0, qform_code, ..in_unit(code, of_mm) };
@@ -127,27 +121,32 @@ fn a_voxel_size_of_0_is_1_mm_and_one_that_is_no_number_is_refused_by_name() {
     // Without forms, pixdim[2] decides; 254 is the sform's code.
     let mut bytes = damaged(254, &[0, 0]);
     bytes[84..88].copy_from_slice(&f32::NAN.to_le_bytes());
-    let error = read_from(Path::new("x.nii"), bytes.as_slice(), bytes.len() as u64).expect_err("no voxel size").to_string();
-    assert!(error.contains("the voxel size along j (pixdim[2]) as NaN"), "{error}");
+    let fault = fault(&bytes).to_string();
+    assert!(fault.contains("the voxel size along j (pixdim[2]) as NaN"), "{fault}");
 }
 
 #[test]
 fn a_flat_image_has_one_slice() {
-    let flat = |rank: i16, depth: i16| {
+    // Beyond the rank, dim means nothing.
+    for (rank, depth) in [(2_i16, 1_i16), (2, 0), (2, 77), (3, 1)] {
         let mut bytes = damaged(40, &[rank.to_le_bytes(), 4_i16.to_le_bytes(), 3_i16.to_le_bytes(), depth.to_le_bytes()].concat());
         bytes.truncate(352 + 4 * 12);
-        read_from(Path::new("flat.nii"), bytes.as_slice(), bytes.len() as u64).expect("a flat image")
-    };
-    // Beyond the rank, dim means nothing.
-    for scan in [flat(2, 1), flat(2, 0), flat(2, 77), flat(3, 1)] {
-        assert_eq!((scan.volume.grid.shape, scan.volume.channels, scan.volume.voxels.len()), ([1, 3, 4], 1, 12));
+        let volume = scan(&bytes).volume;
+        assert_eq!((volume.grid.shape, volume.channels, volume.voxels.len()), ([1, 3, 4], 1, 12));
     }
 }
 
 #[test]
-fn what_is_written_takes_over_no_intent_description_or_display_range() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let source = NiftiHeader {
+fn a_segmentation_keeps_unit_and_forms_of_its_source_and_takes_over_no_intent_description_or_display_range() {
+    for (code, of_mm) in [(1, 1e-3), (3, 1e3)] {
+        let source = scan_with(&in_unit(code, of_mm));
+        let back = segmented(&source, vec![1; 24]);
+        assert_eq!(back.volume.grid, source.volume.grid);
+        for kept in [76..108, 123..124, 252..328] {
+            assert_eq!(back.header.as_bytes()[kept.clone()], source.header.as_bytes()[kept]);
+        }
+    }
+    let source = scan_with(&NiftiHeader {
         intent_p1: 3.0,
         intent_p2: 4.0,
         intent_p3: 5.0,
@@ -159,27 +158,16 @@ fn what_is_written_takes_over_no_intent_description_or_display_range() {
         scl_slope: 2.0,
         scl_inter: 1.0,
         ..reference()
-    };
-    let source = written_with(folder.path(), &source);
-    let (labels, values) = (folder.path().join("labels.nii.gz"), folder.path().join("values.nii"));
-    write_labels(&labels, &LabelMap { grid: source.volume.grid.clone(), voxels: vec![3; 24] }, &source.header).expect("a writable folder");
-    write_volume(&values, &source.volume, &source.header).expect("a writable folder");
-    for file in [labels, values] {
-        let header = NiftiHeader::from_file(&file).expect("the nifti crate reads");
-        assert_eq!((header.intent_code, [header.intent_p1, header.intent_p2, header.intent_p3]), (0, [0.0; 3]));
-        assert_eq!((header.cal_min, header.cal_max, header.glmin, header.glmax), (0.0, 0.0, 0, 0));
-        assert_eq!((header.scl_slope, header.scl_inter), (1.0, 0.0));
-        assert_eq!((header.aux_file, header.intent_name), ([0; 24], [0; 16]));
-        assert!(header.descrip.starts_with(b"simtrot\0") && !String::from_utf8_lossy(&header.descrip).contains("scanner"));
+    });
+    let values = scan(&to_bytes(&source.volume, &source.header));
+    for written in [segmented(&source, vec![3; 24]), values] {
+        let bytes = written.header.as_bytes();
+        // intent_p and intent_code, scl_inter, cal_max and cal_min, glmax and glmin, aux_file, intent_name.
+        for zeros in [56..70, 116..120, 124..132, 140..148, 228..252, 328..344] {
+            assert!(bytes[zeros.clone()].iter().all(|&byte| byte == 0), "{zeros:?}");
+        }
+        assert_eq!(bytes[112..116], 1.0_f32.to_le_bytes());
+        assert!(bytes[148..228].starts_with(b"simtrot\0") && !bytes[148..228].windows(7).any(|text| text == b"scanner"));
+        assert_eq!(written.volume.grid.shape, SHAPE);
     }
-}
-
-#[test]
-fn a_header_without_forms_says_that_its_sides_are_assumed() {
-    let volume = Volume { channels: 1, voxels: vec![1.0; 24], grid: Grid::axis_aligned(SHAPE, [3.0, 0.75, 1.5]) };
-    let mut bytes = to_bytes(&volume, &SourceHeader::for_grid(&volume.grid));
-    bytes[254] = 0;
-    let scan = read_from(Path::new("x"), bytes.as_slice(), bytes.len() as u64).expect("a plain file");
-    assert!(texts(&scan)[0].contains("neither qform nor sform"), "{:?}", scan.notes);
-    assert_eq!(scan.volume.grid.axis_codes(), "LAS");
 }

@@ -1,0 +1,164 @@
+//! The files of a case, and how they become one image and one label map.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::labels::{self, CountedLabels};
+use super::{DataError, DataErrors, Fault, Grid, LabelMap, Note, Scan, VolumeSource};
+use crate::config::NonFinite;
+
+/// Share of the smallest voxel edge by which corners of one case's files may lie apart: headers are float32, and
+/// tools round them differently.
+const PLACE_TOLERANCE: f64 = 0.1;
+
+/// One case of a dataset, not yet read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaseFiles {
+    /// Unique in the dataset.
+    pub name: String,
+    /// One file with all channels, or one for each channel in the dataset's order. Empty: the list's entry is unusable.
+    pub images: Vec<VolumeSource>,
+    /// The label map, if the case has one.
+    pub label: Option<VolumeSource>,
+    /// The cross-validation fold that the dataset's list gives it.
+    pub fold: Option<usize>,
+}
+
+/// A case in memory, on the scanner's grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedCase {
+    /// Image with all channels, and the header of its (first) file.
+    pub image: Scan,
+    /// Label values on the same grid.
+    pub label: Option<LabelMap>,
+}
+
+/// A case in memory as far as it can be read, with everything wrong with it.
+pub(super) struct Examined {
+    pub image: Option<Scan>,
+    pub label: Option<CountedLabels>,
+    pub errors: Vec<DataError>,
+}
+
+impl CaseFiles {
+    /// Reads the case.
+    ///
+    /// `channels`: how many the image must have (none: any); `known`: the label values it may hold (none: any);
+    /// `non_finite`: what happens to image voxels that are NaN or infinite.
+    ///
+    /// # Errors
+    /// Everything wrong with its files, at once.
+    pub fn load(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
+        let Examined { image, label, errors } = self.examine(channels, known, non_finite);
+        match image {
+            Some(image) if errors.is_empty() => Ok(LoadedCase { image, label: label.map(|label| label.map) }),
+            _ => Err(DataErrors(errors)),
+        }
+    }
+
+    pub(super) fn examine(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Examined {
+        let (mut image, mut errors) = read_images(&self.images, channels, Some(non_finite));
+        let mut label = None;
+        match self.label.as_ref().map(VolumeSource::read) {
+            None => {}
+            Some(Err(error)) => errors.push(error),
+            Some(Ok(scan)) => {
+                let misplaced = image.as_ref().and_then(|image| grid_fault(&scan.volume.grid, &image.volume.grid, &image.file));
+                errors.extend(misplaced.map(|fault| fault.at(&scan.file)));
+                match labels::from_scan(scan, known) {
+                    Err(faults) => errors.extend(faults),
+                    Ok(counted) => {
+                        image.iter_mut().for_each(|image| image.notes.extend_from_slice(&counted.notes));
+                        label = Some(counted);
+                    }
+                }
+            }
+        }
+        Examined { image, label, errors }
+    }
+
+    /// Voxels of the values that occur in its label map; empty if there is none or it cannot be read.
+    pub(super) fn label_values(&self) -> BTreeMap<u32, u64> {
+        let counted = self.label.as_ref().and_then(|source| source.read().ok()).and_then(|scan| labels::from_scan(scan, None).ok());
+        counted.map(|counted| counted.voxels_of).unwrap_or_default()
+    }
+}
+
+/// Reads an image outside any dataset: one file with all channels, or one for each channel in order.
+///
+/// `non_finite`: what happens to voxels that are NaN or infinite; none: they are kept, and counted in the scan's notes.
+///
+/// # Errors
+/// Everything wrong with the files, at once.
+pub fn load_image(images: &[VolumeSource], non_finite: Option<NonFinite>) -> Result<Scan, DataErrors> {
+    match read_images(images, None, non_finite) {
+        (Some(scan), errors) if errors.is_empty() => Ok(scan),
+        (None, errors) if errors.is_empty() => Err(Fault::Missing.at(Path::new("the case's image")).into()),
+        (_, errors) => Err(DataErrors(errors)),
+    }
+}
+
+/// Reads the channels of an image into one scan. With errors, what is left of it (for the summary) or none.
+fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Option<NonFinite>) -> (Option<Scan>, Vec<DataError>) {
+    let mut errors = Vec::new();
+    let mut whole: Option<Scan> = None;
+    for source in sources {
+        let mut scan = match source.read() {
+            Ok(scan) => scan,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        let mut faults = Vec::from_iter(handle_non_finite(&mut scan, non_finite));
+        if sources.len() > 1 && scan.volume.channels != 1 {
+            faults.push(Fault::Channels { found: scan.volume.channels, expected: 1 });
+        }
+        let misplaced = whole.as_ref().and_then(|first| grid_fault(&scan.volume.grid, &first.volume.grid, &first.file));
+        let fits = misplaced.is_none();
+        errors.extend(faults.into_iter().chain(misplaced).map(|fault| fault.at(&scan.file)));
+        match &mut whole {
+            None => whole = Some(scan),
+            Some(first) if fits => {
+                first.volume.voxels.extend_from_slice(&scan.volume.voxels);
+                first.volume.channels += scan.volume.channels;
+                first.notes.extend(scan.notes);
+            }
+            Some(_) => {}
+        }
+    }
+    if let (Some(scan), Some(expected), true) = (&whole, channels, errors.is_empty())
+        && scan.volume.channels != expected
+    {
+        errors.push(Fault::Channels { found: scan.volume.channels, expected }.at(&scan.file));
+    }
+    (whole, errors)
+}
+
+/// Refuses, replaces or keeps voxels that are NaN or infinite; what isn't refused is noted.
+fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> {
+    let fault = scan.volume.not_finite()?;
+    let Fault::NotFinite { voxels: count, .. } = fault else { return Some(fault) };
+    let holds = format!("holds {count} {} NaN or infinite", if count == 1 { "voxel that is" } else { "voxels that are" });
+    let note = match rule {
+        Some(NonFinite::Refuse) => return Some(fault),
+        Some(NonFinite::Replace(value)) => {
+            scan.volume.voxels.iter_mut().filter(|value| !value.is_finite()).for_each(|voxel| *voxel = value as f32);
+            format!("{holds}; replaced by {value} (data.preprocess.non_finite)")
+        }
+        None => holds,
+    };
+    scan.notes.push(Note::new(&scan.file, note));
+    None
+}
+
+/// Whether a grid departs from the `expected` one, that of the file `other`, in shape, or in place beyond rounding.
+pub(crate) fn grid_fault(grid: &Grid, expected: &Grid, other: &Path) -> Option<Fault> {
+    let other = other.to_owned();
+    if grid.shape != expected.shape {
+        return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
+    }
+    let tolerance_mm = PLACE_TOLERANCE * expected.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
+    let distance_mm = expected.corner_distance_mm(grid);
+    (distance_mm > tolerance_mm).then_some(Fault::Place { distance_mm, tolerance_mm, other })
+}

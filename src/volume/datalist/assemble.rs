@@ -1,0 +1,108 @@
+//! A dataset of listed cases: unique names, each case once, channels and labels as named or as found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::naming::{self, Naming};
+use crate::volume::dataset::Problem;
+use crate::volume::{CaseFiles, DataError, Dataset, Fault, VolumeSource};
+
+/// Classes that a class index of one byte can tell apart.
+const MOST_CLASSES: usize = 256;
+
+/// A listed case before names are made unique.
+pub(super) struct Listed {
+    pub name: String,
+    pub images: Vec<PathBuf>,
+    pub label: Option<PathBuf>,
+    pub fold: Option<usize>,
+    pub findings: Vec<DataError>,
+}
+
+/// Makes a dataset of listed cases: unique names, each case once, channels and labels as named or as found.
+///
+/// `place` is the list or folder, for messages.
+pub(super) fn assemble(place: &Path, naming: Naming, listed: Vec<Listed>) -> Result<Dataset, DataError> {
+    if listed.is_empty() {
+        return Err(Fault::List("it names no case".to_owned()).at(place));
+    }
+    let Naming { name, mut channels, labels, regions, notes } = naming;
+    let (mut cases, findings) = unique(listed);
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    if channels.is_empty() {
+        channels = found_channels(&cases);
+    }
+    let mut labels = labels.unwrap_or_else(|| found_labels(&cases));
+    labels.entry(0).or_insert_with(|| "background".to_owned());
+    let largest = labels.last_key_value().map_or(0, |(&value, _)| value);
+    if labels.len() > MOST_CLASSES || largest > u32::from(u16::MAX) {
+        let cause = format!("{} label values up to {largest}; allowed are {MOST_CLASSES} values up to 65535", labels.len());
+        return Err(Fault::List(cause).at(place));
+    }
+    Ok(Dataset { name, channels, labels, regions, cases, findings, notes })
+}
+
+/// Joins entries of the same image into one case, and tells apart different images of one name by their folders.
+fn unique(listed: Vec<Listed>) -> (Vec<CaseFiles>, Vec<Problem>) {
+    let mut findings = Vec::new();
+    let mut of_image: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let mut kept: Vec<(Listed, usize)> = Vec::new();
+    for entry in listed {
+        let seen = entry.images.first().and_then(|image| of_image.get(image).copied());
+        match seen {
+            Some(index) => {
+                let (first, times) = &mut kept[index];
+                *times += 1;
+                first.label = first.label.take().or(entry.label);
+                first.findings.extend(entry.findings);
+            }
+            None => {
+                of_image.extend(entry.images.first().map(|image| (image.clone(), kept.len())));
+                kept.push((entry, 1));
+            }
+        }
+    }
+    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    for (entry, _) in &kept {
+        *uses.entry(entry.name.clone()).or_default() += 1;
+    }
+    let mut cases: Vec<CaseFiles> = Vec::new();
+    let mut taken = BTreeSet::new();
+    for (mut entry, times) in kept {
+        if uses[&entry.name] > 1 {
+            entry.name = naming::qualified(&entry.name, entry.images.first().map(PathBuf::as_path));
+        }
+        let plain = entry.name.clone();
+        let mut number = 2;
+        while !taken.insert(entry.name.clone()) {
+            entry.name = format!("{plain}_{number}");
+            number += 1;
+        }
+        if let (true, Some(image)) = (times > 1, entry.images.first()) {
+            entry.findings.push(Fault::ListedTwice(times).at(image));
+        }
+        let case = Some(entry.name.clone());
+        findings.extend(entry.findings.into_iter().map(|error| Problem { case: case.clone(), error }));
+        let images = entry.images.into_iter().map(VolumeSource::File).collect();
+        cases.push(CaseFiles { name: entry.name, images, label: entry.label.map(VolumeSource::File), fold: entry.fold });
+    }
+    (cases, findings)
+}
+
+/// Numbered channels, as many as the first readable case has.
+fn found_channels(cases: &[CaseFiles]) -> Vec<String> {
+    let count = cases.iter().find_map(|case| match case.images.as_slice() {
+        [one] => one.read().ok().map(|scan| scan.volume.channels),
+        [] => None,
+        several => Some(several.len()),
+    });
+    (0..count.unwrap_or(1)).map(|channel| format!("channel {channel}")).collect()
+}
+
+/// All values in the label maps. Reads every one of them, since one file alone may lack a label.
+fn found_labels(cases: &[CaseFiles]) -> BTreeMap<u32, String> {
+    let values: BTreeSet<u32> = cases.par_iter().flat_map_iter(|case| case.label_values().into_keys()).collect();
+    values.into_iter().map(|value| (value, naming::default_label(value))).collect()
+}
