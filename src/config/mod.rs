@@ -5,6 +5,7 @@
 
 mod check;
 mod data;
+mod differences;
 mod experiment;
 mod finetune;
 mod groups;
@@ -15,12 +16,12 @@ mod optimise;
 mod parse;
 mod pretext;
 mod pretrain;
-mod unused;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
 pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
+pub use differences::differing_settings;
 pub use experiment::{Axis, Base, ExperimentConfig, Level};
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use groups::{Groups, patient};
@@ -32,7 +33,8 @@ pub use model::{
 };
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;
-pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, Weighting};
+pub(crate) use pretext::pretext_tasks;
+pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
 
 /// Everything that decides a run.

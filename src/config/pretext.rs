@@ -2,75 +2,162 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::PretrainConfig;
 use super::check::Checker;
 
-/// A pretext task of the paper's comparison (METHOD: "Losses").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PretextTask {
-    /// Token-level contrast with rotate-and-restore: SimTROT (`weight: 1`, eq. 1) or SimTROT-W (`weight` above 1, eq. 3).
-    Simtrot,
-    /// Token-level agreement with a slowly moving copy of the network, with rotate-and-restore (eq. 2).
-    BTrot,
-    /// Contrast of whole volumes (arXiv:2002.05709).
-    Simclr,
-    /// Agreement of whole volumes with a slowly moving copy of the network (arXiv:2006.07733).
-    Byol,
-    /// Hidden voxels predicted from the last feature map (arXiv:2111.09886).
-    Simmim,
-    /// Hidden patches predicted by a light decoder from an encoder that sees the others alone (arXiv:2111.06377). UNETR only.
-    Mae,
-    /// Which way up, which volume, and what was cut out: rotation, contrast and reconstruction (arXiv:2111.14791).
-    Rcr,
+/// Every pretext task of the paper's comparison (METHOD: "Losses"), once. In order: its variant of [`PretextTask`], its objective
+/// (a type of `objective`), and what the rest of the program asks of it ([`TaskFacts`]).
+macro_rules! pretext_tasks {
+    ($define:ident) => {
+        $define! {
+            /// Token-level contrast with rotate-and-restore: SimTROT (`weight: 1`, eq. 1) or SimTROT-W (`weight` above 1, eq. 3).
+            Simtrot: SimTrot {
+                title: "SimTROT", views: TaskViews::MaskedAndRotated, has_target: false, source: None,
+                reads: &["weight", "weighting", "token_stages", "temperature", "projector", "activation"],
+            }
+            /// Token-level agreement with a slowly moving copy of the network, with rotate-and-restore (eq. 2).
+            BTrot: Bootstrap {
+                title: "B-TROT", views: TaskViews::MaskedAndRotated, has_target: true, source: None,
+                reads: &["target_momentum", "projector"],
+            }
+            /// Contrast of whole volumes (arXiv:2002.05709).
+            Simclr: SimClr {
+                title: "SimCLR", views: TaskViews::MaskedAndRotated, has_target: false,
+                source: Some("Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual Representations, \
+                              arXiv:2002.05709."),
+                reads: &["temperature", "projector", "activation"],
+            }
+            /// Agreement of whole volumes with a slowly moving copy of the network (arXiv:2006.07733).
+            Byol: Bootstrap {
+                title: "BYOL", views: TaskViews::MaskedAndRotated, has_target: true,
+                source: Some("Grill et al.: Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning, arXiv:2006.07733."),
+                reads: &["target_momentum", "projector"],
+            }
+            /// Hidden voxels predicted from the last feature map (arXiv:2111.09886).
+            Simmim: SimMim {
+                title: "SimMIM", views: TaskViews::Masked, has_target: false,
+                source: Some("Xie et al.: SimMIM: A Simple Framework for Masked Image Modeling, arXiv:2111.09886."),
+                reads: &[],
+            }
+            /// Hidden patches predicted by a light decoder from an encoder that sees the others alone (arXiv:2111.06377). UNETR only.
+            Mae: Mae {
+                title: "MAE", views: TaskViews::Masked, has_target: false,
+                source: Some("He, Chen, Xie, Li, Dollár, Girshick: Masked Autoencoders Are Scalable Vision Learners, arXiv:2111.06377."),
+                reads: &["mae"],
+            }
+            /// Which way up, which volume, and what was cut out: rotation, contrast and reconstruction (arXiv:2111.14791).
+            Rcr: Rcr {
+                title: "RCR", views: TaskViews::MaskedQuarterTurns, has_target: false,
+                source: Some("Tang et al.: Self-Supervised Pre-Training of Swin Transformers for 3D Medical Image Analysis, arXiv:2111.14791."),
+                reads: &["temperature", "projector", "activation"],
+            }
+        }
+    };
+}
+pub(crate) use pretext_tasks;
+
+/// The views of a crop that a task gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskViews {
+    /// One masked, one rotated as `pretrain.rotate` says, both under texture.
+    MaskedAndRotated,
+    /// One masked, without texture, and the voxels to predict.
+    Masked,
+    /// Two masked, each rotated by quarters in the H,W plane, and the voxels to predict.
+    MaskedQuarterTurns,
 }
 
-impl PretextTask {
-    /// All of them, in the order of the paper's tables.
-    pub const ALL: [Self; 7] = [Self::Simtrot, Self::BTrot, Self::Simclr, Self::Byol, Self::Simmim, Self::Mae, Self::Rcr];
+/// What the rest of the program asks of a pretext task.
+struct TaskFacts {
+    /// The name in text.
+    title: &'static str,
+    views: TaskViews,
+    /// Whether a second copy of the network gives the targets.
+    has_target: bool,
+    /// Who described the task first; none for those of the SimTROT paper.
+    source: Option<&'static str>,
+    /// Settings of `pretrain` that this task reads and not every one; `activation` stands for that and `relu_output` of the projector.
+    reads: &'static [&'static str],
+}
 
+macro_rules! define_tasks {
+    ($($(#[$doc:meta])* $task:ident: $objective:ident { $($fact:ident: $value:expr),+ $(,)? })+) => {
+        /// What pre-training asks of the network.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum PretextTask {
+            $($(#[$doc])* $task,)+
+        }
+
+        impl PretextTask {
+            /// All of them, in the order of the paper's tables.
+            pub const ALL: [Self; [$(stringify!($task)),+].len()] = [$(Self::$task),+];
+
+            fn facts(self) -> TaskFacts {
+                match self {
+                    $(Self::$task => TaskFacts { $($fact: $value),+ },)+
+                }
+            }
+        }
+    };
+}
+pretext_tasks!(define_tasks);
+
+impl PretextTask {
     /// The name in text; `weight` tells SimTROT from SimTROT-W.
     pub fn title(self, weight: f64) -> &'static str {
-        match self {
-            Self::Simtrot if weight == 1.0 => "SimTROT",
-            Self::Simtrot => "SimTROT-W",
-            Self::BTrot => "B-TROT",
-            Self::Simclr => "SimCLR",
-            Self::Byol => "BYOL",
-            Self::Simmim => "SimMIM",
-            Self::Mae => "MAE",
-            Self::Rcr => "RCR",
-        }
+        if self == Self::Simtrot && weight != 1.0 { "SimTROT-W" } else { self.facts().title }
+    }
+
+    /// The views that it gets.
+    pub fn views(self) -> TaskViews {
+        self.facts().views
     }
 
     /// Whether a second copy of the network gives the targets.
     pub fn has_target(self) -> bool {
-        matches!(self, Self::BTrot | Self::Byol)
+        self.facts().has_target
     }
 
-    /// Whether `pretrain.rotate` decides how its second view is turned.
+    /// Whether `pretrain.rotate` decides how its second view is rotated.
     pub fn turns_as_set(self) -> bool {
-        matches!(self, Self::Simtrot | Self::BTrot | Self::Simclr | Self::Byol)
+        self.views() == TaskViews::MaskedAndRotated
     }
 
     /// Whether the task predicts what masking hides, and so asks for something hidden.
     pub fn predicts_hidden(self) -> bool {
-        matches!(self, Self::Simmim | Self::Mae | Self::Rcr)
+        !self.turns_as_set()
     }
 
     /// Who described the task first; none for those of the SimTROT paper.
     pub fn source(self) -> Option<&'static str> {
-        match self {
-            Self::Simtrot | Self::BTrot => None,
-            Self::Simclr => Some(
-                "Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual Representations, arXiv:2002.05709.",
-            ),
-            Self::Byol => Some("Grill et al.: Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning, arXiv:2006.07733."),
-            Self::Simmim => Some("Xie et al.: SimMIM: A Simple Framework for Masked Image Modeling, arXiv:2111.09886."),
-            Self::Mae => Some("He, Chen, Xie, Li, Dollár, Girshick: Masked Autoencoders Are Scalable Vision Learners, arXiv:2111.06377."),
-            Self::Rcr => {
-                Some("Tang et al.: Self-Supervised Pre-Training of Swin Transformers for 3D Medical Image Analysis, arXiv:2111.14791.")
-            }
-        }
+        self.facts().source
+    }
+}
+
+impl PretrainConfig {
+    /// Keys of the settings that depart from the defaults although the pretext task does not read them: they are reported, so that
+    /// nobody takes them for what was trained.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let (default, facts) = (Self::default(), self.task.facts());
+        let (projector, plain) = (&self.projector, &default.projector);
+        let reads = |setting: &str| facts.reads.contains(&setting);
+        let settings = [
+            // With one volume in a batch no token has its position in another one.
+            ("pretrain.weight", self.weight != default.weight, reads("weight") && self.batch > 1),
+            ("pretrain.weighting", self.weighting != default.weighting, reads("weighting")),
+            ("pretrain.token_stages", self.token_stages != default.token_stages, reads("token_stages")),
+            ("pretrain.temperature", self.temperature != default.temperature, reads("temperature")),
+            ("pretrain.target_momentum", self.target_momentum != default.target_momentum, reads("target_momentum")),
+            ("pretrain.mae", self.mae != default.mae, reads("mae")),
+            ("pretrain.rotate", self.rotate != default.rotate, self.task.turns_as_set()),
+            ("pretrain.texture", self.texture != default.texture, facts.views != TaskViews::Masked),
+            ("pretrain.mask_patch", self.mask_patch != default.mask_patch, self.mask_ratio > 0.0),
+            ("pretrain.projector", (projector.hidden, projector.output) != (plain.hidden, plain.output), reads("projector")),
+            ("pretrain.projector.activation", projector.activation != plain.activation, reads("activation")),
+            ("pretrain.projector.relu_output", projector.relu_output != plain.relu_output, reads("activation")),
+        ];
+        settings.into_iter().filter(|&(_, departs, read)| departs && !read).map(|(key, ..)| key).collect()
     }
 }
 
@@ -105,6 +192,13 @@ pub struct ProjectorConfig {
     pub activation: Activation,
     /// Also a ReLU after the last layer, as the released code has it: forces similarities above 0.
     pub relu_output: bool,
+}
+
+impl ProjectorConfig {
+    /// Hidden and output width for tokens of `dim` channels.
+    pub fn widths(&self, dim: usize) -> [usize; 2] {
+        [self.hidden.unwrap_or(2 * dim), self.output.unwrap_or(dim)]
+    }
 }
 
 impl Default for ProjectorConfig {
@@ -150,5 +244,27 @@ impl MaeConfig {
             self.heads > 0 && self.dim.is_multiple_of(self.heads.max(1)),
             format_args!("{} heads do not divide {} channels", self.heads, self.dim),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::RunConfig;
+
+    #[test]
+    fn settings_that_a_task_does_not_read_are_named_and_no_others() {
+        let unused = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|&set| set.to_owned()).collect();
+            RunConfig::default().with_overrides(&set).unwrap().pretrain.unused()
+        };
+        assert_eq!(unused(&[]), [""; 0]);
+        assert_eq!(unused(&["pretrain.weight=3", "pretrain.temperature=0.1", "pretrain.rotate=off"]), [""; 0]);
+        assert_eq!(unused(&["pretrain.task=b_trot", "pretrain.weight=3", "pretrain.target_momentum=0.9"]), ["pretrain.weight"]);
+        assert_eq!(unused(&["pretrain.batch=1", "pretrain.weight=3"]), ["pretrain.weight"]);
+        assert_eq!(
+            unused(&["pretrain.task=simmim", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2", "pretrain.projector.hidden=8"]),
+            ["pretrain.rotate", "pretrain.texture", "pretrain.projector"]
+        );
+        assert_eq!(unused(&["pretrain.task=rcr", "pretrain.rotate=in_plane", "pretrain.texture.noise_std=0.2"]), ["pretrain.rotate"]);
     }
 }

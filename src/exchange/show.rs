@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::ExchangeError;
 use super::file::WeightsFile;
 use super::format;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, differing_settings};
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, CheckpointInfo};
 
@@ -53,32 +53,17 @@ pub fn show(path: &Path) -> Result<Page, ExchangeError> {
     };
     let mut files = std::fs::read_dir(&place).map_err(io)?.map(file).collect::<std::io::Result<Vec<_>>>().map_err(io)?;
     files.sort();
-    let mut departures = Vec::new();
-    depart(&tree(&RunConfig::default()), &tree(&info.config), "", &mut departures);
+    let [default, own] = [&RunConfig::default(), &info.config].map(settings);
+    let departures = differing_settings(&default, &own).into_iter().map(|(key, [_, own])| (key, own.to_string())).collect();
     let backbone = info.config.model.backbone().title();
     Ok(Page { backbone, encoder_parameters, parameters, weights_sha256: weights.sha256, files, departures, place, info })
 }
 
 /// The settings without the network, which is shown in full, and without what else its run compared.
-fn tree(config: &RunConfig) -> Value {
-    let mut tree = serde_json::to_value(config).expect("plain data becomes JSON");
-    for key in ["model", "arms"] {
-        tree.as_object_mut().expect("a config is a map").remove(key);
-    }
-    tree
-}
-
-fn depart(default: &Value, own: &Value, key: &str, departures: &mut Vec<(String, String)>) {
-    match (default, own) {
-        (Value::Object(default), Value::Object(own)) if own.keys().eq(default.keys()) => {
-            for (name, own) in own {
-                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                depart(&default[name], own, &key, departures);
-            }
-        }
-        _ if default != own => departures.push((key.to_owned(), own.to_string())),
-        _ => {}
-    }
+fn settings(config: &RunConfig) -> Map<String, Value> {
+    let Ok(Value::Object(mut settings)) = serde_json::to_value(config) else { unreachable!("a config is a map") };
+    ["model", "arms"].iter().for_each(|key| drop(settings.remove(*key)));
+    settings
 }
 
 impl fmt::Display for Page {

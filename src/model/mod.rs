@@ -7,7 +7,7 @@
 pub(crate) mod initial_weights;
 mod layout;
 pub mod nnformer;
-mod normed_projector;
+mod parameters;
 mod plan;
 mod projector;
 pub mod swin_unetr;
@@ -25,7 +25,7 @@ use crate::config::{ModelConfig, backbones};
 pub use crate::nn::Pass;
 pub use layout::{StageLayout, padded_size, stage_layouts};
 pub use nnformer::{NnFormer, NnFormerEncoder};
-pub use normed_projector::NormedProjector;
+pub use parameters::{parameters, update_parameters};
 pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, TrainingPlan, plan};
 pub use projector::Projector;
 pub use swin_unetr::{SwinUnetr, SwinUnetrEncoder};

@@ -1,18 +1,22 @@
-//! The perceptron between tokens and contrastive loss: trained with the encoder, thrown away after.
+//! The perceptrons between tokens and losses that compare them: trained with the encoder, thrown away after.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
 
-use super::weights::NamedWeights;
 use crate::config::{Activation, ProjectorConfig};
+use crate::kernels::instance_norm;
 use crate::nn::{Initialiser, Linear, gelu};
 
-/// `dim -> hidden -> output` for every token; normalising the result is the loss's part.
+/// `input -> hidden -> output` for every token; normalising the result is the loss's part.
 #[derive(Module, Debug)]
 pub struct Projector {
-    /// `dim -> hidden`.
+    /// `input -> hidden`.
     pub fc1: Linear,
+    /// The batch norm's scale, `[hidden]`, where there is one (B-TROT and BYOL: it keeps the outputs from all becoming one).
+    pub scale: Option<Param<Tensor<1>>>,
+    /// The batch norm's shift, `[hidden]`.
+    pub shift: Option<Param<Tensor<1>>>,
     /// `hidden -> output`.
     pub fc2: Linear,
     #[module(skip)]
@@ -22,36 +26,43 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// For tokens of `dim` channels, with the initial weights of the path "projector" and `seed`.
-    pub fn init(config: &ProjectorConfig, dim: usize, seed: u64, device: &Device) -> Self {
-        Self::init_at(config, dim, &Initialiser::new(seed, device).at("projector"))
-    }
-
-    /// The same with the initial weights of another path.
-    pub fn init_at(config: &ProjectorConfig, dim: usize, init: &Initialiser<'_>) -> Self {
-        let (hidden, output) = (config.hidden.unwrap_or(2 * dim), config.output.unwrap_or(dim));
+    /// For tokens of `dim` channels, without a batch norm.
+    pub fn init(config: &ProjectorConfig, dim: usize, init: &Initialiser<'_>) -> Self {
+        let [hidden, output] = config.widths(dim);
         Self {
             fc1: Linear::init(dim, hidden, true, &init.at("fc1")),
+            scale: None,
+            shift: None,
             fc2: Linear::init(hidden, output, true, &init.at("fc2")),
             activation: config.activation,
             relu_output: config.relu_output,
         }
     }
 
-    /// `[batch, tokens, dim]` -> `[batch, tokens, output]`.
+    /// From `input` to `output` channels, with a batch norm and a ReLU between.
+    ///
+    /// The batch norm takes its statistics from the tokens at hand, all volumes and views together, always: the heads are thrown
+    /// away after pre-training, so that nothing ever asks for running averages.
+    pub fn with_batch_norm([input, hidden, output]: [usize; 3], init: &Initialiser<'_>) -> Self {
+        let config = ProjectorConfig { hidden: Some(hidden), output: Some(output), ..ProjectorConfig::default() };
+        let [scale, shift] = [1.0, 0.0].map(|value| Some(init.constant([hidden], value)));
+        Self { scale, shift, ..Self::init(&config, input, init) }
+    }
+
+    /// `[batch, tokens, input]` -> `[batch, tokens, output]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let hidden = self.fc1.forward(tokens);
+        let mut hidden = self.fc1.forward(tokens);
+        if let (Some(scale), Some(shift)) = (&self.scale, &self.shift) {
+            let [batch, count, width] = hidden.dims();
+            // A batch norm is an instance norm of the whole batch taken as one sample.
+            let normal = instance_norm(hidden.reshape([1, batch * count, width]), None);
+            hidden = (normal * scale.val().unsqueeze() + shift.val().unsqueeze()).reshape([batch, count, width]);
+        }
         let hidden = match self.activation {
             Activation::Relu => relu(hidden),
             Activation::Gelu => gelu(hidden),
         };
         let output = self.fc2.forward(hidden);
         if self.relu_output { relu(output) } else { output }
-    }
-}
-
-impl NamedWeights for Projector {
-    fn reference_name(&self, path: &[String]) -> String {
-        format!("projector.{}", path.join("."))
     }
 }

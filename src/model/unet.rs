@@ -142,11 +142,7 @@ impl NamedWeights for UnetEncoder {
     }
 }
 
-impl NamedWeights for Unet {
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+impl NamedWeights for Unet {}
 
 /// What a stage needs: counts of float32 elements, activations of one sample.
 struct StageSize {

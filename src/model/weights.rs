@@ -12,8 +12,10 @@ use burn::tensor::{Tensor, TensorData};
 
 /// A module whose parameters have names in a reference implementation's state dict.
 pub trait NamedWeights: Module {
-    /// The reference's name of the parameter at `path`, the names of the fields that lead to it.
-    fn reference_name(&self, path: &[String]) -> String;
+    /// The reference's name of the parameter at `path`, the names of the fields that lead to it: by default these, joined by dots.
+    fn reference_name(&self, path: &[String]) -> String {
+        path.join(".")
+    }
 }
 
 /// A tensor on the host, row-major.

@@ -107,8 +107,4 @@ impl Order {
     }
 }
 
-impl NamedWeights for Mae {
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+impl NamedWeights for Mae {}

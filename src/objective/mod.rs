@@ -1,12 +1,11 @@
 //! What training minimises: pretext tasks without labels, and the segmentation loss.
 //!
 //! A pretext task is one file: an [`Objective`] with its own heads, from the views of a batch to one number and its parts.
-//! The list that names them is `pretext_tasks!` below. The larger losses compute their own gradient in closed form next to
+//! The list that names them stands with their settings, in `config`. The larger losses compute their own gradient in closed form next to
 //! their value and hand both to the autodiff graph (`known_gradient`): it then holds one small node instead of a chain of
 //! matrices as large as the similarity matrix or the logits.
 
-mod b_trot;
-mod byol;
+mod bootstrap;
 mod dice_ce_kernel;
 #[cfg(test)]
 mod finite_difference;
@@ -18,11 +17,9 @@ mod simclr;
 mod simmim;
 mod simtrot;
 mod softplus;
-mod target;
 mod token_contrast_kernel;
 mod views;
 
-pub mod agreement;
 pub mod dice_ce;
 pub mod masked_voxels;
 pub mod token_contrast;
@@ -30,19 +27,17 @@ pub mod token_contrast;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::config::{PretextTask, RunConfig};
+use crate::config::{PretextTask, RunConfig, pretext_tasks};
 use crate::model::{Encoder, NamedWeights, Pass};
 use crate::sampling::ViewBatch;
 
-pub use b_trot::BTrot;
-pub use byol::Byol;
+pub use bootstrap::{Bootstrap, byol_loss, ema_update};
 pub use dice_ce::{DiceCeConfig, classes_from_host};
 pub use mae::Mae;
 pub use rcr::Rcr;
 pub use simclr::SimClr;
 pub use simmim::SimMim;
 pub use simtrot::{FinerContrast, SimTrot};
-pub use target::follow;
 pub use token_contrast::TokenContrast;
 pub use views::{pooled, restored_view};
 
@@ -98,6 +93,9 @@ impl From<dice_ce::DiceCeLoss> for Loss {
     }
 }
 
+/// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
+pub const SHORTEST_TOKEN: f64 = 1e-8;
+
 /// The value of a tensor of one number.
 fn number(tensor: &Tensor<1>) -> f64 {
     tensor.to_data().iter::<f64>().next().expect("one number")
@@ -111,9 +109,9 @@ pub trait Objective: NamedWeights {
     /// The loss of `encoder` and these heads on the views of a batch.
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss;
 
-    /// After an optimiser step: a slowly moving copy of the network follows it. Most tasks have none.
+    /// Updates a slowly moving copy of the network once the optimiser has taken its step. Most tasks have none.
     #[must_use]
-    fn follow(self, _encoder: &Encoder) -> Self {
+    fn after_step(self, _encoder: &Encoder) -> Self {
         self
     }
 
@@ -123,14 +121,13 @@ pub trait Objective: NamedWeights {
     }
 }
 
-/// Names the pretext tasks: for each its value of [`PretextTask`] and its objective.
-macro_rules! pretext_tasks {
-    ($($task:ident: $objective:ident,)+) => {
+macro_rules! define_pretext {
+    ($($(#[$doc:meta])* $task:ident: $objective:ident { $($facts:tt)* })+) => {
         /// Any pretext task.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
         pub enum Pretext {
-            $(#[doc = concat!("A [`", stringify!($objective), "`].")] $task($objective),)+
+            $($(#[$doc])* $task($objective),)+
         }
 
         impl Objective for Pretext {
@@ -146,9 +143,9 @@ macro_rules! pretext_tasks {
                 }
             }
 
-            fn follow(self, encoder: &Encoder) -> Self {
+            fn after_step(self, encoder: &Encoder) -> Self {
                 match self {
-                    $(Self::$task(objective) => Self::$task(objective.follow(encoder)),)+
+                    $(Self::$task(objective) => Self::$task(objective.after_step(encoder)),)+
                 }
             }
 
@@ -169,15 +166,7 @@ macro_rules! pretext_tasks {
     };
 }
 
-pretext_tasks! {
-    Simtrot: SimTrot,
-    BTrot: BTrot,
-    Simclr: SimClr,
-    Byol: Byol,
-    Simmim: SimMim,
-    Mae: Mae,
-    Rcr: Rcr,
-}
+pretext_tasks!(define_pretext);
 
 #[cfg(test)]
 mod tests {

@@ -38,7 +38,7 @@ impl Objective for Rcr {
         let dim = setup.encoder.dims().pop().expect("a network has a stage");
         Self {
             rotation: Linear::init(dim, quarter_turns().len(), true, &init.at("rotation")),
-            projector: Projector::init(&settings.projector, dim, seed, setup.device),
+            projector: Projector::init(&settings.projector, dim, &Initialiser::new(seed, setup.device).at("projector")),
             reconstruction: ExpandVoxels::init(dim, setup.channels, setup.encoder.total_stride(), &init.at("reconstruction")),
             contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
         }
@@ -89,8 +89,4 @@ fn cross_entropy(scores: Tensor<2>, classes: Vec<usize>) -> (Tensor<1>, f64) {
     (loss, number(&right))
 }
 
-impl NamedWeights for Rcr {
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+impl NamedWeights for Rcr {}

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use burn::module::Module;
 
 use super::token_contrast::TokenContrast;
-use super::views::{features, halves, pooled};
+use super::views::{Compared, features, halves};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
+use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
 /// A projector, and the contrast of what it makes of whole volumes. A mean needs no restoring.
@@ -25,21 +26,17 @@ impl Objective for SimClr {
         let settings = &setup.config.pretrain;
         let dim = setup.encoder.dims().pop().expect("a network has a stage");
         Self {
-            projector: Projector::init(&settings.projector, dim, setup.config.seed, setup.device),
+            projector: Projector::init(&settings.projector, dim, &Initialiser::new(setup.config.seed, setup.device).at("projector")),
             // A volume is a single token, so that eq. 1 is the loss of SimCLR: other volumes count once.
             contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
         }
     }
 
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
-        let volumes = pooled(features(encoder, batch, pass)).unsqueeze_dim(1);
+        let volumes = Compared::Volumes.of(features(encoder, batch, pass), batch);
         let [first, second] = halves(self.projector.forward(volumes));
         self.contrast.forward(first, second).into()
     }
 }
 
-impl NamedWeights for SimClr {
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+impl NamedWeights for SimClr {}

@@ -31,8 +31,4 @@ impl Objective for SimMim {
     }
 }
 
-impl NamedWeights for SimMim {
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+impl NamedWeights for SimMim {}

@@ -32,14 +32,15 @@ pub struct SimTrot {
 
 impl Objective for SimTrot {
     fn init(setup: &Setup<'_>) -> Self {
-        let (settings, seed) = (&setup.config.pretrain, setup.config.seed);
+        let settings = &setup.config.pretrain;
+        let init = Initialiser::new(setup.config.seed, setup.device);
         let mut dims = setup.encoder.dims().into_iter().rev().take(settings.token_stages);
         let dim = dims.next().expect("a network has a stage");
-        let finer = Initialiser::new(seed, setup.device).at("finer");
+        let (projector, finer) = (init.at("projector"), init.at("finer"));
         let contrast = |_| TokenContrast::new(settings.temperature, settings.weight, settings.weighting);
         Self {
-            projector: Projector::init(&settings.projector, dim, seed, setup.device),
-            finer: dims.enumerate().map(|(index, dim)| Projector::init_at(&settings.projector, dim, &finer.at(index))).collect(),
+            projector: Projector::init(&settings.projector, dim, &projector),
+            finer: dims.enumerate().map(|(index, dim)| Projector::init(&settings.projector, dim, &finer.at(index))).collect(),
             contrasts: (0..settings.token_stages).map(contrast).collect(),
         }
     }
@@ -77,11 +78,7 @@ fn mean_over_stages(losses: Vec<Loss>, count: usize) -> Loss {
     sum
 }
 
-impl NamedWeights for SimTrot {
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+impl NamedWeights for SimTrot {}
 
 /// What the contrast of the stages before the last adds to the memory of a pre-training step; the last stage's few tokens do
 /// not show beside the encoder.
@@ -105,7 +102,7 @@ impl FinerContrast {
         let (mut kept, mut largest) = (0, 0);
         for stage in stages.iter().rev().take(settings.token_stages).skip(1) {
             let tokens = 2 * batch as u64 * stage.grid.iter().product::<usize>() as u64;
-            let (hidden, output) = (settings.projector.hidden.unwrap_or(2 * stage.dim), settings.projector.output.unwrap_or(stage.dim));
+            let [hidden, output] = settings.projector.widths(stage.dim);
             // The restored tokens, the hidden layer before and after its activation, the output and its gradient.
             kept += tokens * (stage.dim + 2 * hidden + 2 * output) as u64;
             largest = largest.max(tokens * tokens);

@@ -3,6 +3,7 @@
 use burn::module::Module as _;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::config::PretextTask;
 use crate::kernels::mean_axis;
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::sampling::ViewBatch;
@@ -63,6 +64,30 @@ pub fn restored_view(encoder: &Encoder, batch: &ViewBatch, view: usize, pass: Pa
 pub fn pooled(features: Tensor<5>) -> Tensor<2> {
     let [volumes, dim, depth, height, width] = features.dims();
     mean_axis(features.reshape([volumes, dim, depth * height * width]), 2).reshape([volumes, dim])
+}
+
+/// What a loss compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// Tokens, each view's rotations undone.
+    Tokens,
+    /// Whole volumes, each the mean of its tokens: a mean needs no restoring.
+    Volumes,
+}
+
+impl Compared {
+    /// That of a task which compares.
+    pub(super) fn by(task: PretextTask) -> Self {
+        if matches!(task, PretextTask::Simtrot | PretextTask::BTrot) { Self::Tokens } else { Self::Volumes }
+    }
+
+    /// What is compared of a feature map `[views * batch, dim, d, h, w]`: `[views * batch, tokens or 1, dim]`.
+    pub(super) fn of(self, features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
+        match self {
+            Self::Tokens => restored(features, batch),
+            Self::Volumes => pooled(features).unsqueeze_dim(1),
+        }
+    }
 }
 
 /// The two halves of the first axis: first view, second view.

@@ -12,7 +12,7 @@ use super::rotation::{self, TokenFrame, quarter_turns, restore_rows};
 use super::source::channels;
 use super::texture::Texture;
 use super::{SamplingError, Source, loader};
-use crate::config::{PretextTask, PretrainConfig, TextureConfig};
+use crate::config::{PretrainConfig, TaskViews, TextureConfig};
 use crate::geometry::SignedPermutation;
 use crate::random::stream;
 
@@ -93,14 +93,14 @@ impl ViewSpec {
     /// Those of `config`'s task.
     fn of(config: &PretrainConfig, patch: [usize; 3], stride: [usize; 3]) -> Result<Vec<Self>, SamplingError> {
         let crop = config.crop_size;
-        Ok(match config.task {
-            PretextTask::Simtrot | PretextTask::BTrot | PretextTask::Simclr | PretextTask::Byol => {
+        Ok(match config.task.views() {
+            TaskViews::MaskedAndRotated => {
                 let turn = Some(("pretrain.rotate", TokenFrame { crop, patch, stride }.admissible(config.rotate)?));
                 vec![Self::MASKED, Self { texture: Some("pretrain.texture.rotated"), hide: None, turn, clean: false }]
             }
             // What is to be predicted are the voxels themselves: texture would ask for noise.
-            PretextTask::Simmim | PretextTask::Mae => vec![Self { texture: None, clean: true, ..Self::MASKED }],
-            PretextTask::Rcr => {
+            TaskViews::Masked => vec![Self { texture: None, clean: true, ..Self::MASKED }],
+            TaskViews::MaskedQuarterTurns => {
                 if crop[1] != crop[2] {
                     return Err(SamplingError::QuarterTurns { crop });
                 }
@@ -200,6 +200,7 @@ impl ViewPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PretextTask;
     use crate::config::Rotate;
     use crate::sampling::CaseOrder;
     use crate::sampling::source::tests::TestCase;

@@ -1,6 +1,8 @@
-//! Gradients between the backward pass and the optimiser: added up over batches, clipped by their global norm.
+//! Gradients between the backward pass and the optimiser: clipped by their global norm.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
@@ -10,66 +12,67 @@ use crate::kernels::sum;
 /// What `torch.nn.utils.clip_grad_norm_` adds to the norm before it divides by it.
 const NORM_EPSILON: f64 = 1e-6;
 
-/// Adds the gradients `more` to `gradients`. Both must belong to `module`.
-pub fn accumulate<M: Module>(module: &M, gradients: &mut GradientsParams, more: GradientsParams) {
-    module.visit(&mut Adder { gradients, more });
-}
-
 /// The global L2 norm of all gradients of `module`; above `max_norm` they are scaled down to it.
 ///
 /// The same as `torch.nn.utils.clip_grad_norm_`, with one exception: gradients with a NaN or infinite norm are left alone.
 /// The norm returned is that before clipping, so the caller sees NaN and infinity and must not step on them.
 pub fn clip_grad_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: Option<f64>) -> f64 {
-    let mut norm = SquaredNorm { gradients, host: 0.0, device: Vec::new() };
-    module.visit(&mut norm);
-    let SquaredNorm { host, device, .. } = norm;
-    let elsewhere: f64 = if device.is_empty() { 0.0 } else { Tensor::cat(device, 0).into_data().iter::<f64>().sum() };
-    let norm = (host + elsewhere).sqrt();
+    let (mut on_the_host, mut elsewhere) = (0.0, Vec::new());
+    let square = |gradient: Tensor<1>| {
+        let device = gradient.device();
+        if !on_host(&device) {
+            elsewhere.push(sum(gradient.clone().square()));
+            return gradient;
+        }
+        let data = gradient.into_data();
+        on_the_host += sum_of_squares(&data);
+        Tensor::from_data(data, &device)
+    };
+    module.visit(&mut EachGradient { gradients, update: square });
+    // One read-back for all parameters of another device.
+    let elsewhere: f64 = if elsewhere.is_empty() { 0.0 } else { Tensor::cat(elsewhere, 0).into_data().iter::<f64>().sum() };
+    let norm = (on_the_host + elsewhere).sqrt();
     if let Some(max_norm) = max_norm.filter(|_| norm.is_finite()) {
         let factor = max_norm / (norm + NORM_EPSILON);
         if factor < 1.0 {
-            module.visit(&mut Scaler { gradients, factor });
+            module.visit(&mut EachGradient { gradients, update: |gradient| gradient * factor });
         }
     }
     norm
 }
 
-struct Adder<'a> {
+/// Replaces each gradient of a module by what `update` makes of it.
+struct EachGradient<'a, F> {
     gradients: &'a mut GradientsParams,
-    more: GradientsParams,
+    update: F,
 }
 
-impl ModuleVisitor for Adder<'_> {
+impl<F: FnMut(Tensor<1>) -> Tensor<1>> ModuleVisitor for EachGradient<'_, F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(more) = self.more.remove::<D>(param.id) else { return };
-        let sum = match self.gradients.remove::<D>(param.id) {
-            Some(gradient) => gradient + more,
-            None => more,
-        };
-        self.gradients.register(param.id, sum);
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+        let (shape, length) = (gradient.dims(), gradient.shape().num_elements());
+        self.gradients.register(param.id, (self.update)(gradient.reshape([length])).reshape(shape));
     }
 }
 
-struct SquaredNorm<'a> {
-    gradients: &'a mut GradientsParams,
-    host: f64,
-    /// Sums of squares on another device, one for each parameter, so that all are read at once.
-    device: Vec<Tensor<1>>,
+/// The gradients of `module`, flattened.
+pub(super) fn flattened<M: Module>(module: &M, gradients: GradientsParams) -> HashMap<ParamId, Tensor<1>> {
+    let mut flat = Flat { gradients, flat: HashMap::new() };
+    module.visit(&mut flat);
+    flat.flat
 }
 
-impl ModuleVisitor for SquaredNorm<'_> {
+struct Flat {
+    gradients: GradientsParams,
+    flat: HashMap<ParamId, Tensor<1>>,
+}
+
+impl ModuleVisitor for Flat {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
-        let device = gradient.device();
-        let gradient = if on_host(&device) {
-            let data = gradient.into_data();
-            self.host += sum_of_squares(&data);
-            Tensor::from_data(data, &device)
-        } else {
-            self.device.push(sum(gradient.clone().square()));
-            gradient
-        };
-        self.gradients.register(param.id, gradient);
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            let length = gradient.shape().num_elements();
+            self.flat.insert(param.id, gradient.reshape([length]));
+        }
     }
 }
 
@@ -86,23 +89,9 @@ fn sum_of_squares(data: &TensorData) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>()
 }
 
-struct Scaler<'a> {
-    gradients: &'a mut GradientsParams,
-    factor: f64,
-}
-
-impl ModuleVisitor for Scaler<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients.register(param.id, gradient * self.factor);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::module::ParamId;
     use burn::tensor::Device;
 
     #[derive(Module, Debug)]
@@ -169,14 +158,5 @@ mod tests {
             assert!((norms[0] / expected - 1.0).abs() < 1e-6, "{name}: {} instead of {expected}", norms[0]);
             assert_eq!(norms[0].to_bits(), norms[1].to_bits(), "{name}");
         }
-    }
-
-    #[test]
-    fn accumulation_adds_and_takes_over_what_was_missing() {
-        let pair = pair();
-        let mut sum = GradientsParams::new();
-        accumulate(&pair, &mut sum, gradients(&pair, [1.0, 2.0], [3.0, 4.0]));
-        accumulate(&pair, &mut sum, gradients(&pair, [10.0, 20.0], [30.0, 40.0]));
-        assert_eq!(values(&pair, &sum), [11.0, 22.0, 33.0, 44.0]);
     }
 }

@@ -11,7 +11,6 @@ mod pretrain;
 mod probe;
 pub mod schedule;
 mod session;
-mod settings;
 mod step_rule;
 mod training_loop;
 mod transfer;
@@ -19,9 +18,9 @@ mod transfer;
 /// Version of the code in this folder, and of all that decides what it ends with; raised as its own comment says.
 pub use crate::protocol::TRAINING_VERSION;
 pub use cases::{CaseSet, TrainingCase};
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin, changed_settings};
 pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};
-pub use gradients::{accumulate, clip_grad_norm};
+pub use gradients::clip_grad_norm;
 pub use mask_ratios::MaskTrial;
 pub use optimiser::{Optimiser, OptimiserError};
 pub use param_groups::ParamGroups;
@@ -29,7 +28,6 @@ pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData, Probed};
 pub use schedule::lr;
 pub use session::{Control, Ending, Obey, Session, TrainError};
-pub use settings::changed_settings;
 pub use transfer::transfer_encoder;
 
 #[cfg(test)]

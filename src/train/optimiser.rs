@@ -7,13 +7,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors, View};
 
+use super::gradients::flattened;
 use super::step_rule::Moments;
 use crate::config::OptimiserConfig;
+use crate::model::{parameters, update_parameters};
 
 /// An optimiser and all it remembers.
 #[derive(Clone, Debug)]
@@ -74,7 +76,13 @@ impl Optimiser {
     /// The same with a rate for each parameter.
     pub fn step_at<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: &dyn Fn(ParamId) -> f64) -> M {
         self.steps += 1;
-        module.map(&mut Stepper { optimiser: self, gradients, rate, path: Vec::new() })
+        let mut gradients = flattened(&module, gradients);
+        update_parameters(module, |path, id, value| {
+            // Moved rather than cloned throughout: a tensor with one owner is updated in place.
+            let Some(gradient) = gradients.remove(&id) else { return value };
+            let moments = self.moments.entry(path.to_owned()).or_insert_with(|| Moments::new(&self.config, &value));
+            moments.step(&self.config, rate(id), value, gradient)
+        })
     }
 
     /// The momentum of each parameter by path, on the host.
@@ -105,18 +113,18 @@ impl Optimiser {
             return Err(OptimiserError::Rule { found, expected: rule(&config) });
         }
         let file = SafeTensors::deserialize(bytes)?;
-        let mut places = Places::default();
-        module.visit(&mut places);
+        let places: BTreeMap<String, Tensor<1>> = parameters(module).into_iter().collect();
         let mut optimiser = Self { config, steps: count(&file, "steps")?, moments: BTreeMap::new() };
         let mut names = file.names();
         names.sort_unstable();
         for path in names.iter().filter_map(|name| name.strip_prefix("first.")) {
             let first = numbers(&file, &format!("first.{path}"))?;
-            let (expected, device) = places.found.get(path).map_or((0, None), |(length, device)| (*length, Some(device)));
-            let Some(device) = device.filter(|_| first.len() == expected) else {
+            let place = places.get(path);
+            let expected = place.map_or(0, |value| value.shape().num_elements());
+            let Some(place) = place.filter(|_| first.len() == expected) else {
                 return Err(OptimiserError::Parameter { path: path.to_owned(), found: first.len(), expected });
             };
-            let on_device = |values: Vec<f32>| Tensor::<1>::from_data(values.as_slice(), device);
+            let on_device = |values: Vec<f32>| Tensor::<1>::from_data(values.as_slice(), &place.device());
             let second = match config {
                 OptimiserConfig::Sgd { .. } => None,
                 OptimiserConfig::AdamW { .. } => {
@@ -190,63 +198,6 @@ impl View for Numbers {
 
     fn data_len(&self) -> usize {
         self.bytes.len()
-    }
-}
-
-/// Walks the module and replaces each parameter that has a gradient.
-struct Stepper<'a> {
-    optimiser: &'a mut Optimiser,
-    gradients: GradientsParams,
-    rate: &'a dyn Fn(ParamId) -> f64,
-    path: Vec<String>,
-}
-
-impl ModuleMapper for Stepper<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        let lr = (self.rate)(param.id);
-        let Optimiser { config, moments, .. } = &mut *self.optimiser;
-        param.map(|value| {
-            // Moved rather than cloned throughout: a tensor with one owner is updated in place.
-            let (tracked, strategy) = (value.is_require_grad(), value.gradient_checkpointing_strategy());
-            let (shape, length) = (value.dims(), value.shape().num_elements());
-            let value = value.inner().reshape([length]);
-            let moments = moments.entry(self.path.join(".")).or_insert_with(|| Moments::new(config, &value));
-            let value = moments.step(config, lr, value, gradient.reshape([length])).reshape(shape);
-            match strategy {
-                None => value,
-                Some(strategy) => Tensor::from_inner(value).with_gradient_checkpointing_strategy(strategy).set_require_grad(tracked),
-            }
-        })
-    }
-}
-
-/// Length and device of each parameter by path.
-#[derive(Default)]
-struct Places {
-    path: Vec<String>,
-    found: BTreeMap<String, (usize, Device)>,
-}
-
-impl ModuleVisitor for Places {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(self.path.join("."), (param.lazy_shape().num_elements(), param.lazy_device().inner()));
     }
 }
 

@@ -6,9 +6,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::cases::sources;
-use super::training_loop::{Parents, RunContext, TrainingLoop, is_stop};
+use super::session::{Ending, Session, TrainError};
+use super::training_loop::{Parents, RunContext, TrainingLoop, TrainingTask};
 use super::transfer::load_all;
-use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Ending, Probe, Session, TrainError};
+use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Probe};
 use crate::config::RunConfig;
 use crate::model::{Encoder, NamedWeights, Pass, Task, TokenEncoder as _, load_named};
 use crate::objective::{Loss, Objective as _, Pretext, Setup};
@@ -46,10 +47,10 @@ impl Pretraining {
         Self { encoder, pretext }
     }
 
-    /// After an optimiser step: what follows the trained network slowly takes its step too.
-    fn follow(self) -> Self {
+    /// Updates what follows the trained network slowly, once the optimiser has taken its step.
+    pub fn after_step(self) -> Self {
         let Self { encoder, pretext } = self;
-        Self { pretext: pretext.follow(&encoder), encoder }
+        Self { pretext: pretext.after_step(&encoder), encoder }
     }
 }
 
@@ -92,67 +93,63 @@ pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> R
 /// Loss or gradient that is no number, a batch that cannot be drawn, a checkpoint that cannot be written or read.
 pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraining, Ending), TrainError> {
     let &Pretrain { config, dataset, .. } = work;
-    let settings = &config.pretrain;
     let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
-    let mut course =
-        TrainingLoop::begin(RunContext { session, config, dataset, cases: work.cases.len() }, settings.into(), fresh, |fresh| {
-            Ok((fresh, Parents::default()))
-        })?;
-    let mut batches = course.batches(batches(work, &course.model)?);
-
-    course.announce();
-    // An earlier session may have been stopped during its last probe.
-    course.unmeasured |= course.step == 0;
-    let mut stopped = is_stop(probe(&mut course, session, work))?;
-    while course.goes_on() && !stopped {
-        let loss;
-        (course, loss) = course.advance(&mut batches, look, Pretraining::follow)?;
-        course.unmeasured = work.probe.is_some() && course.is_due(settings.probe_every);
-        stopped = is_stop(course.obey())?;
-        if course.is_due(settings.checkpoint_every) {
-            course.choose(loss, f64::lt)?;
-        }
-        if stopped || course.unmeasured || course.save_due() {
-            course.save()?;
-        }
-        stopped = stopped || is_stop(probe(&mut course, session, work))?;
-    }
-    Ok(course.finish(stopped))
-}
-
-/// One batch of views through the network.
-fn look(model: &Pretraining, batch: ViewBatch, pass: Pass) -> (Loss, Vec<String>) {
-    (model.pretext.loss(&model.encoder, &batch, pass), batch.cases)
+    let context = RunContext { session, config, dataset, cases: work.cases.len() };
+    let mut training = TrainingLoop::begin(context, (&config.pretrain).into(), fresh, |fresh| Ok((fresh, Parents::default())))?;
+    let batches = batches(work)?;
+    training.announce();
+    // The untrained encoder is what later probes are read against.
+    training.unmeasured |= training.step == 0;
+    training.run(&Probed { session, work }, batches)
 }
 
 /// Makes the batch of a micro-step.
-fn batches(
-    work: &Pretrain<'_>,
-    model: &Pretraining,
-) -> Result<impl Fn(u64) -> Result<ViewBatch, SamplingError> + Send + Sync + use<>, TrainError> {
-    let (config, settings) = (work.config, &work.config.pretrain);
+fn batches(work: &Pretrain<'_>) -> Result<impl Fn(u64) -> Result<ViewBatch, SamplingError> + Send + Sync + use<>, TrainError> {
+    let (config, settings, backbone) = (work.config, &work.config.pretrain, work.config.model.backbone());
     let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
-    let plan = ViewPlan::new(settings, config.model.backbone().patch_size(), model.encoder.total_stride(), config.seed)?;
+    let plan = ViewPlan::new(settings, backbone.patch_size(), backbone.total_stride(), config.seed)?;
     let cases = work.cases.clone();
     Ok(move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step))
 }
 
-/// Measures collapse where it is due, and the baselines beside it while the encoder is untrained. A probe that is cut off is made
-/// when the training goes on.
-fn probe(course: &mut TrainingLoop<'_, Pretraining>, session: &Session<'_>, work: &Pretrain<'_>) -> Result<(), TrainError> {
-    let Some(probe) = work.probe.filter(|_| course.unmeasured) else { return Ok(()) };
-    let (encoder, pretext) = (course.model.encoder.valid(), course.model.pretext.valid());
-    let probed = probe.measure(&encoder, Some(&pretext), &mut || course.obey())?;
-    (session.show)(probe.preview(&probed, &session.stage, course.step));
-    let collapse = Box::new(probed.collapse);
-    if course.step == 0 {
-        session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
-        for (name, collapse) in probe.baselines(&encoder, Some(&pretext), &mut || course.obey())? {
-            session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
-        }
+/// A pre-training whose collapse is measured on the probe set, and the baselines while the encoder is untrained.
+struct Probed<'a> {
+    session: &'a Session<'a>,
+    work: &'a Pretrain<'a>,
+}
+
+impl TrainingTask for Probed<'_> {
+    type Model = Pretraining;
+    type Batch = ViewBatch;
+    const BEST_BY_LOSS: bool = true;
+
+    fn forward_loss(&self, model: &Pretraining, batch: ViewBatch, pass: Pass) -> (Loss, Vec<String>) {
+        (model.pretext.loss(&model.encoder, &batch, pass), batch.cases)
     }
-    session.emit(Event::Probe { stage: session.stage.clone(), step: course.step, collapse });
-    course.measured()
+
+    fn after_step(&self, model: Pretraining) -> Pretraining {
+        model.after_step()
+    }
+
+    fn measure_every(&self) -> Option<usize> {
+        self.work.probe.map(|_| self.work.config.pretrain.probe_every)
+    }
+
+    fn measure(&self, training: &mut TrainingLoop<'_, Pretraining>) -> Result<(), TrainError> {
+        let (Some(probe), session) = (self.work.probe, self.session) else { return Ok(()) };
+        let (encoder, pretext) = (training.model.encoder.valid(), training.model.pretext.valid());
+        let probed = probe.measure(&encoder, Some(&pretext), &mut || training.obey())?;
+        (session.show)(probe.preview(&probed, &session.stage, training.step));
+        let collapse = Box::new(probed.collapse);
+        if training.step == 0 {
+            session.emit(Event::Baseline { name: "untrained".to_owned(), collapse: collapse.clone() });
+            for (name, collapse) in probe.baselines(&encoder, Some(&pretext), &mut || training.obey())? {
+                session.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
+            }
+        }
+        session.emit(Event::Probe { stage: session.stage.clone(), step: training.step, collapse });
+        Ok(())
+    }
 }
 
 #[cfg(test)]

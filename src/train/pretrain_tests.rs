@@ -150,7 +150,7 @@ fn the_loss_of_every_task_falls_on_a_fixed_batch() {
         for _ in 0..12 {
             let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
             let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
-            model = optimiser.step(model, gradients, 3e-3).follow();
+            model = optimiser.step(model, gradients, 3e-3).after_step();
         }
         let last = loss(&model, &batch);
         assert!(last < 0.9 * first, "{task}: {first} at first, {last} after 12 steps");
@@ -185,7 +185,7 @@ fn every_backbone_takes_a_step_on_the_tokens_of_several_stages() {
         assert_eq!(heads.len(), 4 * stages, "{preset}: weights and biases of two layers a stage");
         assert!(heads.iter().all(|gradient| gradient.values.iter().any(|value| *value != 0.0)), "{preset}");
         let mut optimiser = Optimiser::new(OptimiserConfig::AdamW { lr: 1e-3, weight_decay: 0.0 });
-        let model = optimiser.step(model, gradients, 1e-3).follow();
+        let model = optimiser.step(model, gradients, 1e-3).after_step();
         assert!(loss(&model, &batch) < before.value, "{preset}");
     }
 }
@@ -202,7 +202,8 @@ fn a_target_follows_slowly_and_is_saved() {
         let batch = batch(task);
         let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
         let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
-        let model = Optimiser::new(OptimiserConfig::Sgd { lr: 0.1, momentum: 0.0, weight_decay: 0.0 }).step(model, gradients, 0.1).follow();
+        let model =
+            Optimiser::new(OptimiserConfig::Sgd { lr: 0.1, momentum: 0.0, weight_decay: 0.0 }).step(model, gradients, 0.1).after_step();
         let after = export_named(&model);
         let moved = |a: &HostTensor, b: &HostTensor| a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
         let (of_online, of_target) = online.iter().fold((0.0, 0.0), |(online, target), own| {

@@ -1,24 +1,48 @@
-//! What every training does, whatever it minimises: batches to gradients to a step, and checkpoints from which it goes on.
+//! What every training does, whatever it minimises: batches to gradients to a step, measurements, and checkpoints from which it
+//! goes on.
 
-use burn::optim::GradientsParams;
+use std::time::Instant;
 
-use super::session::CheckpointSchedule;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+
+use super::session::{Control, Ending, Session, TrainError};
 use super::transfer::load_all;
-use super::{
-    Checkpoint, CheckpointError, CheckpointInfo, Control, DatasetInfo, Ending, Optimiser, ParamGroups, Session, TrainError, accumulate,
-    clip_grad_norm, lr,
-};
+use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Optimiser, ParamGroups, clip_grad_norm, lr};
 use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
 use crate::model::{NamedWeights, Pass, export_named};
 use crate::objective::Loss;
-use crate::protocol::{Event, StepNumbers};
+use crate::protocol::{Event, Severity, StageKind, StepNumbers};
 use crate::sampling::{Loader, SamplingError};
 
 /// Threads that prepare batches ahead of the device.
 const LOADER_THREADS: usize = 2;
 
+/// What differs between pre-training and fine-tuning.
+pub(super) trait TrainingTask {
+    /// What is trained.
+    type Model: NamedWeights;
+    /// What a micro-step looks at.
+    type Batch: Send + 'static;
+    /// Whether `checkpoints/best` is the one with the lowest loss; else the task chooses it when it measures.
+    const BEST_BY_LOSS: bool;
+
+    /// The loss of a batch, and the names of its cases.
+    fn forward_loss(&self, model: &Self::Model, batch: Self::Batch, pass: Pass) -> (Loss, Vec<String>);
+
+    /// Updates the model once the optimiser has taken its step.
+    fn after_step(&self, model: Self::Model) -> Self::Model {
+        model
+    }
+
+    /// Steps between measurements; none where there is nothing to measure.
+    fn measure_every(&self) -> Option<usize>;
+
+    /// Measures the model, and emits what it finds.
+    fn measure(&self, training: &mut TrainingLoop<'_, Self::Model>) -> Result<(), TrainError>;
+}
+
 /// The settings that decide a step and when to save, alike for pre-training and fine-tuning.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct TrainingSchedule {
     steps: usize,
     accumulate: usize,
@@ -28,6 +52,18 @@ pub(super) struct TrainingSchedule {
     checkpoint_every: usize,
     checkpoint_minutes: f64,
 }
+
+macro_rules! schedule_of {
+    ($($config:ident)+) => {$(
+        impl From<&$config> for TrainingSchedule {
+            fn from(config: &$config) -> Self {
+                let $config { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes, .. } = *config;
+                Self { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes }
+            }
+        }
+    )+};
+}
+schedule_of!(PretrainConfig FinetuneConfig);
 
 /// Whose training it is.
 #[derive(Clone, Copy)]
@@ -58,152 +94,154 @@ pub(super) struct TrainingLoop<'a, M> {
     pub(super) parents: Parents,
     /// How the encoder moves beside the rest: by default alike.
     pub(super) param_groups: ParamGroups,
-    /// Whether the probe or validation that is due at this step is still to be made.
+    /// Whether the measurement that is due at this step is still to be made.
     pub(super) unmeasured: bool,
-    owner: RunContext<'a>,
-    regime: TrainingSchedule,
+    context: RunContext<'a>,
+    schedule: TrainingSchedule,
     optimiser: Optimiser,
-    rhythm: CheckpointSchedule,
     /// The step at which this session ends.
     last: usize,
     /// The best of the figures by which `best` is chosen.
     best: Option<f64>,
-    /// Step of `checkpoints/last`.
-    saved: Option<usize>,
-}
-
-impl From<&PretrainConfig> for TrainingSchedule {
-    fn from(config: &PretrainConfig) -> Self {
-        let PretrainConfig { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes, .. } = *config;
-        Self { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes }
-    }
-}
-
-impl From<&FinetuneConfig> for TrainingSchedule {
-    fn from(config: &FinetuneConfig) -> Self {
-        let FinetuneConfig { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes, .. } = *config;
-        Self { steps, accumulate, optimiser, schedule, clip_norm, checkpoint_every, checkpoint_minutes }
-    }
+    /// Step of `checkpoints/last`, and when it was saved or the session began.
+    saved: (Option<usize>, Instant),
 }
 
 impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
     /// Goes on from the last checkpoint where the session asks for it and there is one. Else it begins with what `start` makes
     /// of `model`, and what this came from.
     pub(super) fn begin(
-        owner: RunContext<'a>,
-        regime: TrainingSchedule,
+        context: RunContext<'a>,
+        schedule: TrainingSchedule,
         model: M,
         start: impl FnOnce(M) -> Result<(M, Parents), CheckpointError>,
     ) -> Result<Self, TrainError> {
-        let RunContext { session, config, .. } = owner;
+        let RunContext { session, config, dataset, .. } = context;
         let (model, optimiser, info) = match Checkpoint::last(&session.checkpoints)?.filter(|_| session.resume) {
             None => {
-                let (model, parents) = start(model)?;
-                let Parents { places: parents, sha256: parent_sha256 } = parents;
-                let fresh = CheckpointInfo::new(session.stage.kind, 0, config, owner.dataset);
-                let info = CheckpointInfo { parents, parent_sha256, ..fresh };
-                (model, Optimiser::new(regime.optimiser), info)
+                let (model, Parents { places: parents, sha256: parent_sha256 }) = start(model)?;
+                let info = CheckpointInfo { parents, parent_sha256, ..CheckpointInfo::new(session.stage.kind, 0, config, dataset) };
+                (model, Optimiser::new(schedule.optimiser), info)
             }
             Some(checkpoint) => {
                 let place = session.checkpoints.join("last");
                 checkpoint.require_same_settings(config, &place)?;
-                session.require_as_long(&checkpoint.info, regime.steps)?;
+                require_as_long(session, &checkpoint.info, schedule.steps)?;
                 let model = load_all(model, &checkpoint, &place)?;
-                let optimiser = Optimiser::from_bytes(regime.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
+                let optimiser = Optimiser::from_bytes(schedule.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
                 (model, optimiser, checkpoint.info)
             }
         };
         let CheckpointInfo { step, best, parents: places, parent_sha256: sha256, unmeasured, .. } = info;
-        let parents = Parents { places, sha256 };
-        let last = session.last_step(step, regime.steps);
-        let rhythm = CheckpointSchedule::new(regime.checkpoint_every, regime.checkpoint_minutes);
-        let saved = (step > 0).then_some(step);
+        let last = session.max_steps.map_or(schedule.steps, |most| schedule.steps.min(step + most));
         Ok(Self {
             model,
             step,
-            parents,
+            parents: Parents { places, sha256 },
             param_groups: ParamGroups::default(),
             unmeasured,
-            owner,
-            regime,
+            context,
+            schedule,
             optimiser,
-            rhythm,
             last,
             best,
-            saved,
+            saved: ((step > 0).then_some(step), Instant::now()),
         })
     }
 
-    /// Tells that the stage began.
+    /// Emits `StageStarted`.
     pub(super) fn announce(&self) {
-        let RunContext { session, .. } = self.owner;
-        session.emit(Event::StageStarted { stage: session.stage.clone(), total: self.regime.steps, done: self.step });
+        let RunContext { session, .. } = self.context;
+        session.emit(Event::StageStarted { stage: session.stage.clone(), total: self.schedule.steps, done: self.step });
     }
 
-    /// Batches for the steps of this session, prepared ahead by threads.
-    pub(super) fn batches<B: Send + 'static>(
-        &self,
-        make: impl Fn(u64) -> Result<B, SamplingError> + Send + Sync + 'static,
-    ) -> Loader<B, SamplingError> {
-        let per_step = self.regime.accumulate as u64;
-        Loader::new(self.step as u64 * per_step, self.last.saturating_sub(self.step) as u64 * per_step, LOADER_THREADS, make)
-    }
-
-    /// Whether a step is left for this session.
-    pub(super) fn goes_on(&self) -> bool {
-        self.step < self.last
-    }
-
-    /// Whether all steps are done.
-    pub(super) fn is_complete(&self) -> bool {
-        self.step == self.regime.steps
-    }
-
-    /// One optimiser step: the course after it, and its loss. `look` takes a batch through the model and names its cases;
-    /// `settle` has the last word on the model.
-    pub(super) fn advance<B: Send + 'static>(
+    /// Trains until the last step or a stop; `batch` makes the batch of a micro-step on the loader's threads.
+    pub(super) fn run<T: TrainingTask<Model = M>>(
         mut self,
-        batches: &mut Loader<B, SamplingError>,
-        look: impl Fn(&M, B, Pass) -> (Loss, Vec<String>),
-        settle: impl FnOnce(M) -> M,
+        task: &T,
+        batch: impl Fn(u64) -> Result<T::Batch, SamplingError> + Send + Sync + 'static,
+    ) -> Result<(M, Ending), TrainError> {
+        let per_step = self.schedule.accumulate as u64;
+        let ahead = self.last.saturating_sub(self.step) as u64 * per_step;
+        let mut batches = Loader::new(self.step as u64 * per_step, ahead, LOADER_THREADS, batch);
+        // An earlier session may have been stopped during its last measurement.
+        let mut stopped = is_stop(self.measure(task))?;
+        while self.step < self.last && !stopped {
+            let loss;
+            (self, loss) = self.optimiser_step(task, &mut batches)?;
+            self.unmeasured = task.measure_every().is_some_and(|every| self.is_due(every));
+            stopped = is_stop(self.obey())?;
+            if T::BEST_BY_LOSS && self.is_due(self.schedule.checkpoint_every) {
+                self.choose(loss, f64::lt)?;
+            }
+            if stopped || self.unmeasured || self.save_due() {
+                self.save()?;
+            }
+            stopped = stopped || is_stop(self.measure(task))?;
+        }
+        let ending = if self.step == self.schedule.steps && !stopped { Ending::Completed } else { Ending::Stopped };
+        Ok((self.model, ending))
+    }
+
+    /// One optimiser step: the training after it, and its loss.
+    fn optimiser_step<T: TrainingTask<Model = M>>(
+        mut self,
+        task: &T,
+        batches: &mut Loader<T::Batch, SamplingError>,
     ) -> Result<(Self, f64), TrainError> {
-        self.rhythm.step_begins();
-        let (RunContext { session, config, .. }, TrainingSchedule { steps, accumulate: micro_steps, clip_norm, .. }) =
-            (self.owner, self.regime.clone());
-        let rate = lr(&self.regime.schedule, self.regime.optimiser.base_lr(), self.step, steps);
-        let mut gradients = GradientsParams::new();
+        let began = Instant::now();
+        let (RunContext { session, config, .. }, schedule) = (self.context, self.schedule);
+        let rate = lr(&schedule.schedule, schedule.optimiser.base_lr(), self.step, schedule.steps);
         let mut numbers = StepNumbers { step: self.step + 1, lr: rate, ..StepNumbers::default() };
+        let mut gradients = GradientsAccumulator::new();
         let mut cases = Vec::new();
-        let share = 1.0 / micro_steps as f64;
+        let share = 1.0 / schedule.accumulate as f64;
         let held = self.param_groups.held(&self.model, self.step);
         let model = held.as_ref().unwrap_or(&self.model);
-        for _ in 0..micro_steps {
+        for _ in 0..schedule.accumulate {
             let (micro_step, batch) =
                 batches.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
-            let (outcome, own_cases) = look(model, batch, Pass::training(config.seed, micro_step, 0));
+            let (outcome, own_cases) = task.forward_loss(model, batch, Pass::training(config.seed, micro_step, 0));
             numbers.loss += outcome.value * share;
             for (name, value) in outcome.parts {
                 *numbers.parts.entry(name.to_owned()).or_default() += value * share;
             }
-            let more = GradientsParams::from_grads((outcome.loss * share).backward(), model);
-            accumulate(model, &mut gradients, more);
+            gradients.accumulate(model, GradientsParams::from_grads((outcome.loss * share).backward(), model));
             cases.extend(own_cases);
         }
-        numbers.grad_norm = clip_grad_norm(model, &mut gradients, clip_norm);
-        session.require_finite(&numbers, &cases, self.saved)?;
+        let mut gradients = gradients.grads();
+        numbers.grad_norm = clip_grad_norm(model, &mut gradients, schedule.clip_norm);
+        self.require_finite(&numbers, &cases)?;
         // It shares its values with the model, which is updated in place where nothing else holds them.
         drop(held);
-        self.model = settle(self.optimiser.step_at(self.model, gradients, &|parameter| self.param_groups.rate(parameter, rate)));
+        self.model = task.after_step(self.optimiser.step_at(self.model, gradients, &|parameter| self.param_groups.rate(parameter, rate)));
         self.step += 1;
         let loss = numbers.loss;
-        session.emit(Event::Step { stage: session.stage.clone(), numbers: self.rhythm.timed(numbers, cases.len()) });
+        numbers.step_secs = began.elapsed().as_secs_f64();
+        numbers.volumes_per_sec = cases.len() as f64 / numbers.step_secs.max(1e-9);
+        numbers.resident_mib = crate::device::memory::resident_mib();
+        session.emit(Event::Step { stage: session.stage.clone(), numbers });
         Ok((self, loss))
     }
 
-    /// Does what the front end wants: saves at once, also while it holds.
+    /// Measures where that is due, and notes it in the checkpoint as well: a training that goes on from it does not measure again.
+    /// A measurement that is cut off is made when the training goes on.
+    fn measure<T: TrainingTask<Model = M>>(&mut self, task: &T) -> Result<(), TrainError> {
+        if !self.unmeasured || task.measure_every().is_none() {
+            return Ok(());
+        }
+        task.measure(self)?;
+        self.unmeasured = false;
+        if self.saved.0 == Some(self.step) {
+            Checkpoint::rewrite_info(&self.context.session.checkpoints.join("last"), &self.info())?;
+        }
+        Ok(())
+    }
+
+    /// Does what the front end asks for: saves at once, also while it holds.
     pub(super) fn obey(&mut self) -> Result<(), TrainError> {
         loop {
-            match (self.owner.session.control)() {
+            match (self.context.session.control)() {
                 Control::Continue => return Ok(()),
                 Control::Save => self.save()?,
                 Control::Stop => return Err(TrainError::Stopped),
@@ -211,73 +249,92 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         }
     }
 
-    /// Whether what is made every so many steps, and after the last, is due. A stop makes nothing due: a training that goes on
-    /// after one measures, and chooses its best, where an unbroken one does.
-    pub(super) fn is_due(&self, every: usize) -> bool {
-        self.is_complete() || self.step.is_multiple_of(every)
-    }
-
-    /// Whether a checkpoint is due, or this session's last.
-    pub(super) fn save_due(&self) -> bool {
-        !self.goes_on() || self.rhythm.save_due(self.step)
-    }
-
-    /// Saves `last`. Before the first step there is nothing to save.
-    pub(super) fn save(&mut self) -> Result<(), TrainError> {
-        if self.step > 0 {
-            self.owner.session.save(&self.checkpoint(), "last")?;
-            self.saved = Some(self.step);
-            self.rhythm.saved();
-        }
-        Ok(())
-    }
-
     /// Saves `best` where `figure` is `better` than every one before.
     pub(super) fn choose(&mut self, figure: f64, better: fn(&f64, &f64) -> bool) -> Result<(), TrainError> {
         if self.best.is_none_or(|best| better(&figure, &best)) {
             self.best = Some(figure);
-            self.owner.session.save(&self.checkpoint(), "best")?;
+            self.save_as("best")?;
         }
         Ok(())
     }
 
-    /// Notes that what was due at this step is measured, in the checkpoint as well: a training that goes on from it does not
-    /// measure again.
-    pub(super) fn measured(&mut self) -> Result<(), TrainError> {
-        self.unmeasured = false;
-        if self.saved == Some(self.step) {
-            self.info().rewrite(&self.owner.session.checkpoints.join("last"))?;
+    /// Whether what is made every so many steps, and after the last, is due. A stop makes nothing due: a training that goes on
+    /// after one measures, and chooses its best, where an unbroken one does.
+    fn is_due(&self, every: usize) -> bool {
+        self.step == self.schedule.steps || self.step.is_multiple_of(every)
+    }
+
+    /// Whether a checkpoint is due, or this session's last.
+    fn save_due(&self) -> bool {
+        let TrainingSchedule { checkpoint_every, checkpoint_minutes, .. } = self.schedule;
+        let by_steps = checkpoint_every > 0 && self.step.is_multiple_of(checkpoint_every);
+        let by_minutes = checkpoint_minutes > 0.0 && self.saved.1.elapsed().as_secs_f64() >= checkpoint_minutes * 60.0;
+        self.step >= self.last || by_steps || by_minutes
+    }
+
+    /// Saves `last`. Before the first step there is nothing to save.
+    fn save(&mut self) -> Result<(), TrainError> {
+        if self.step > 0 {
+            self.save_as("last")?;
+            self.saved = (Some(self.step), Instant::now());
         }
         Ok(())
     }
 
-    fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { info: self.info(), weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() }
+    fn save_as(&self, name: &str) -> Result<(), TrainError> {
+        let RunContext { session, .. } = self.context;
+        let checkpoint = Checkpoint { info: self.info(), weights: export_named(&self.model), optimiser: self.optimiser.to_bytes() };
+        checkpoint.save(&session.checkpoints, name)?;
+        let path = format!("checkpoints/{name}");
+        session.emit(Event::Checkpoint { stage: session.stage.clone(), step: self.step, path, best: name == "best" });
+        Ok(())
     }
 
     fn info(&self) -> CheckpointInfo {
-        let RunContext { session, config, dataset, cases } = self.owner;
-        let (best, unmeasured) = (self.best, self.unmeasured);
+        let RunContext { session, config, dataset, cases } = self.context;
         let Parents { places: parents, sha256: parent_sha256 } = self.parents.clone();
+        let (best, unmeasured, cases) = (self.best, self.unmeasured, Some(cases));
         CheckpointInfo {
             best,
             parents,
             parent_sha256,
             unmeasured,
-            cases: Some(cases),
+            cases,
             ..CheckpointInfo::new(session.stage.kind, self.step, config, dataset)
         }
     }
 
-    /// What was trained, and how it ended.
-    pub(super) fn finish(self, stopped: bool) -> (M, Ending) {
-        let ending = if self.is_complete() && !stopped { Ending::Completed } else { Ending::Stopped };
-        (self.model, ending)
+    /// Refuses to go on with a loss or gradient that is no number.
+    fn require_finite(&self, numbers: &StepNumbers, cases: &[String]) -> Result<(), TrainError> {
+        let bad = [("loss", numbers.loss), ("gradient norm", numbers.grad_norm)].into_iter().find(|(_, value)| !value.is_finite());
+        bad.map_or(Ok(()), |(what, value)| {
+            let last_good = self.saved.0.map(|step| (step, self.context.session.checkpoints.join("last")));
+            Err(TrainError::NonFinite { what, value, step: numbers.step, cases: cases.to_vec(), last_good })
+        })
     }
 }
 
+/// Refuses to go on to fewer steps than are done, and emits what more steps than planned mean.
+fn require_as_long(session: &Session<'_>, info: &CheckpointInfo, steps: usize) -> Result<(), TrainError> {
+    let (stage, done) = (&session.stage, info.step);
+    if done > steps {
+        return Err(TrainError::Data(format!(
+            "{stage}: {done} steps are done and the settings ask for {steps}; ask for at least {done}, or start a new run"
+        )));
+    }
+    let planned = if info.kind == StageKind::Pretrain { info.config.pretrain.steps } else { info.config.finetune.steps };
+    if planned != steps && done > 0 {
+        let text = format!(
+            "{stage}: its first {done} steps were made for a training of {planned}; a schedule of learning rates that depends on the \
+             length makes it another training than one of {steps} from the start"
+        );
+        session.emit(Event::Notice { severity: Severity::Info, text });
+    }
+    Ok(())
+}
+
 /// Whether a piece of work was ended by the front end; another error stays one.
-pub(super) fn is_stop(result: Result<(), TrainError>) -> Result<bool, TrainError> {
+fn is_stop(result: Result<(), TrainError>) -> Result<bool, TrainError> {
     match result {
         Ok(()) => Ok(false),
         Err(TrainError::Stopped) => Ok(true),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::check::Checker;
+use super::differences::differing_settings;
 pub use nnformer::NnFormerConfig;
 pub use swin_unetr::{MergingOrder, SwinUnetrConfig};
 pub use unet::UnetConfig;
@@ -187,14 +188,15 @@ impl ModelConfig {
             let values = [one, other].map(|(model, _)| model.backbone().title().to_owned());
             return vec![EncoderDifference { key: "model".to_owned(), values }];
         }
-        let [one, other] = [one, other].map(|(model, crop_size)| model.backbone().encoder_settings(crop_size));
-        let settings = one.as_object().expect("settings by name");
-        let differing = settings.iter().filter(|&(name, value)| other[name] != *value);
-        let difference = |(name, value): (&String, &Value)| EncoderDifference {
+        let [one, other] = [one, other].map(|(model, crop_size)| match model.backbone().encoder_settings(crop_size) {
+            Value::Object(settings) => settings,
+            _ => unreachable!("settings by name"),
+        });
+        let difference = |(name, values): (String, [&Value; 2])| EncoderDifference {
             key: format!("model.{key}.{name}"),
-            values: [value.to_string(), other[name].to_string()],
+            values: values.map(Value::to_string),
         };
-        differing.map(difference).collect()
+        differing_settings(&one, &other).into_iter().map(difference).collect()
     }
 }
 

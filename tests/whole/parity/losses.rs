@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use simtrot::config::Weighting;
 use simtrot::device::for_tests;
 use simtrot::geometry::SignedPermutation;
-use simtrot::objective::agreement::squared_distance;
+use simtrot::objective::byol_loss;
 use simtrot::objective::dice_ce::{DiceCeConfig, classes_from_host, deep_supervision_weights, downsample};
 use simtrot::objective::pooled;
 use simtrot::objective::token_contrast::TokenContrast;
@@ -68,7 +68,7 @@ pub fn token_contrast(entry: &Entry) -> Outcomes {
 /// Eq. 2, one way: the target is a constant.
 fn agreement(entry: &Entry, number: u64, (name, device): (&str, &Device), outcomes: &mut Outcomes) {
     let [z, z_hat] = ["z", "zhat"].map(|view| tensor::<3>(entry.tensor(&format!("input.{number}.{view}")), device).require_grad());
-    let loss = squared_distance(z.clone(), z_hat.clone());
+    let loss = byol_loss(z.clone(), z_hat.clone());
     outcomes.push(entry.compare(&format!("expected.{number}.eq2_one_way"), &host(&loss), slack(name)));
     let gradients = loss.backward();
     assert!(z_hat.grad(&gradients).is_none(), "a target has no gradient");
@@ -91,7 +91,7 @@ pub fn global(entry: &Entry) -> Outcomes {
             let (index, tau) = (case["index"].as_u64().expect("index"), number(&case["tau"]));
             let input = |view: &str| tensor::<5>(entry.tensor(&format!("input.{index}.{view}")), &device).require_grad();
             let simclr = |first: Tensor<3>, second: Tensor<3>| TokenContrast::new(tau, 1.0, Weighting::Term).forward(first, second).loss;
-            let losses: [(&str, &PairLoss<'_>); 2] = [("simclr", &simclr), ("byol_one_way", &squared_distance)];
+            let losses: [(&str, &PairLoss<'_>); 2] = [("simclr", &simclr), ("byol_one_way", &byol_loss)];
             for (loss_name, loss) in losses {
                 let [first, second] = ["f1", "f2"].map(input);
                 let value = loss(pooled(first.clone()).unsqueeze_dim(1), pooled(second).unsqueeze_dim(1));

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use simtrot::config::{OptimiserConfig, PretrainConfig, ScheduleConfig};
 use simtrot::device::for_tests;
-use simtrot::objective::follow;
+use simtrot::objective::ema_update;
 use simtrot::train::gradients::clip_grad_norm;
 use simtrot::train::optimiser::Optimiser;
 use simtrot::train::schedule;
@@ -72,7 +72,7 @@ pub fn run(entry: &Entry) -> Outcomes {
             let values = Tensor::<1>::from_floats(entry.tensor(name).values.as_slice(), &device);
             Quadratic { x: Param::from_tensor(values.unsqueeze_dim(1)) }
         });
-        let moved = follow(target, &online, PretrainConfig::default().target_momentum);
+        let moved = ema_update(target, &online, PretrainConfig::default().target_momentum);
         outcomes.push(entry.compare("expected.ema_target", &moved.x.val().into_data().iter::<f32>().collect::<Vec<_>>(), slack));
     }
     outcomes

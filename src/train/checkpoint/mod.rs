@@ -1,15 +1,17 @@
 //! Checkpoints: weights, optimiser and everything needed to go on or to segment, written so that a crash leaves
 //! either the old one or the new one.
 
+mod error;
+mod info;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::changed_settings;
 use crate::config::RunConfig;
 use crate::model::{HostTensor, WeightsError, read_weights, write_weights};
 use crate::protocol::{SCHEMA, StageKind};
+pub use error::CheckpointError;
+pub use info::{CheckpointInfo, DatasetInfo, Origin, changed_settings};
 
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
@@ -17,101 +19,6 @@ const INFO: &str = "checkpoint.json";
 
 /// Names of the last checkpoint: its own, and where it steps aside for an instant while the next takes its place.
 const LAST: [&str; 2] = ["last", ".last.old"];
-
-/// What a checkpoint is of, and where it came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckpointInfo {
-    /// Version of this format.
-    pub schema: u32,
-    /// Pre-training (encoder and projector) or fine-tuning (the whole network).
-    pub kind: StageKind,
-    /// Optimiser steps done.
-    pub step: usize,
-    /// The best figure so far, by which `best/` is chosen.
-    pub best: Option<f64>,
-    /// The run's settings, the arm's laid over them.
-    pub config: RunConfig,
-    /// What the network was trained for.
-    pub dataset: DatasetInfo,
-    /// Version of simtrot.
-    pub version: String,
-    /// Commit it was built from.
-    pub commit: String,
-    /// Whether the probe or validation that was due at this step was still to be made.
-    #[serde(default)]
-    pub unmeasured: bool,
-    /// Checkpoints and files whose weights it started from, nearest first.
-    pub parents: Vec<String>,
-    /// SHA-256 of the weights of the first parent when its encoder was taken over, in hexadecimal digits; none for a training from
-    /// scratch, and where it was not recorded.
-    #[serde(default)]
-    pub parent_sha256: Option<String>,
-    /// Cases that it was trained on; none where that is not known.
-    #[serde(default)]
-    pub cases: Option<usize>,
-    /// How another program's file became this checkpoint; none for one that was trained here.
-    #[serde(default)]
-    pub origin: Option<Origin>,
-}
-
-/// How another program's file became a checkpoint; the file itself is the first of the parents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// How the file is packed.
-    pub container: String,
-    /// What was changed on the way.
-    pub adapted: Vec<String>,
-}
-
-/// What the dataset asks of a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatasetInfo {
-    /// Name of the dataset.
-    pub name: String,
-    /// Names of the image channels, in order.
-    pub channels: Vec<String>,
-    /// Label values and names, background (0) included; class k is the k-th value.
-    pub labels: BTreeMap<u32, String>,
-}
-
-impl CheckpointInfo {
-    /// Of a training that has done `step` steps.
-    pub fn new(kind: StageKind, step: usize, config: &RunConfig, dataset: &DatasetInfo) -> Self {
-        Self {
-            schema: SCHEMA,
-            kind,
-            step,
-            best: None,
-            unmeasured: false,
-            config: config.resolved(),
-            dataset: dataset.clone(),
-            version: crate::VERSION.to_owned(),
-            commit: crate::COMMIT.to_owned(),
-            parents: Vec::new(),
-            parent_sha256: None,
-            cases: None,
-            origin: None,
-        }
-    }
-
-    /// Writes what the checkpoint at `place` tells of itself in place of what it told before.
-    ///
-    /// # Errors
-    /// The file system's; the older text is then still there.
-    pub fn rewrite(&self, place: &Path) -> Result<(), CheckpointError> {
-        let path = place.join(INFO);
-        crate::atomic_file::write(&path, &self.text()).map_err(|cause| CheckpointError::Save { path, cause })
-    }
-
-    fn text(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).expect("plain data becomes JSON")
-    }
-
-    /// Voxels along D,H,W of the crops that its network is built for.
-    pub fn crop_size(&self) -> [usize; 3] {
-        if self.kind == StageKind::Finetune { self.config.finetune.crop_size } else { self.config.pretrain.crop_size }
-    }
-}
 
 /// A checkpoint in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,80 +29,6 @@ pub struct Checkpoint {
     pub weights: BTreeMap<String, HostTensor>,
     /// State of the optimiser.
     pub optimiser: Vec<u8>,
-}
-
-/// Why a checkpoint could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// Nothing that looks like one.
-    #[error("{}: no checkpoint there (expected {INFO}, or checkpoints/best or checkpoints/last below it)", .0.display())]
-    None(PathBuf),
-    /// The file system refused.
-    #[error("{path}: {cause}", path = path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// A new checkpoint could not be written.
-    #[error(
-        "{path}: {cause}; the checkpoint before it is kept. Free space on that disk or check it, then --resume goes on from there",
-        path = path.display()
-    )]
-    Save {
-        /// The file that could not be written.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// `checkpoint.json` is damaged or of another version.
-    #[error("{path}: {cause}; written by another version of simtrot, or damaged", path = path.display())]
-    Info {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        cause: String,
-    },
-    /// The weights file.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The optimiser's state does not fit.
-    #[error(transparent)]
-    Optimiser(#[from] super::OptimiserError),
-    /// It is of another kind than asked for.
-    #[error("{path} holds {found}; {wanted}", path = path.display())]
-    Kind {
-        /// The checkpoint.
-        path: PathBuf,
-        /// What it holds.
-        found: &'static str,
-        /// What is needed and how to get it.
-        wanted: &'static str,
-    },
-    /// Tensors are missing or have another shape.
-    #[error("{path} does not fit the network of the config: {cause}", path = path.display())]
-    Fit {
-        /// The checkpoint.
-        path: PathBuf,
-        /// Which tensors.
-        cause: String,
-    },
-    /// The settings changed in a way that a resumed run cannot follow.
-    #[error("{path} was trained with other settings ({keys}); start a new run, or resume with the settings in its config.ron", path = path.display())]
-    Settings {
-        /// The checkpoint.
-        path: PathBuf,
-        /// Which keys differ.
-        keys: String,
-    },
-}
-
-impl CheckpointError {
-    /// Whether the disk is at fault rather than what lies on it.
-    pub fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Save { .. } | Self::Weights(WeightsError::Io { .. }))
-    }
 }
 
 impl Checkpoint {
@@ -218,7 +51,7 @@ impl Checkpoint {
             other => other.into(),
         })?;
         crate::atomic_file::write(&fresh.path().join(OPTIMISER), &self.optimiser).map_err(at(OPTIMISER))?;
-        crate::atomic_file::write(&fresh.path().join(INFO), &self.info.text()).map_err(at(INFO))?;
+        crate::atomic_file::write(&fresh.path().join(INFO), &self.info.to_json()).map_err(at(INFO))?;
         let (place, old) = (folder.join(name), folder.join(format!(".{name}.old")));
         // A folder cannot be renamed over another one: the older one steps aside first, and `open` looks for it there.
         if old.exists() {
@@ -257,6 +90,15 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Replaces what the checkpoint at `place` says of itself.
+    ///
+    /// # Errors
+    /// The file system's; the older text is then still there.
+    pub fn rewrite_info(place: &Path, info: &CheckpointInfo) -> Result<(), CheckpointError> {
+        let path = place.join(INFO);
+        crate::atomic_file::write(&path, &info.to_json()).map_err(|cause| CheckpointError::Save { path, cause })
+    }
+
     /// Where the checkpoint of `path` lies: the folder itself, or below a run's folder the `best` of a fine-tuning
     /// (chosen on validation cases), else the `last`.
     ///
@@ -276,15 +118,19 @@ impl Checkpoint {
     /// # Errors
     /// It is there but cannot be read.
     pub fn last(folder: &Path) -> Result<Option<Self>, CheckpointError> {
-        LAST.map(|name| folder.join(name)).iter().find(|place| Self::is_at(place)).map(|place| Self::read(place)).transpose()
+        Self::last_place(folder).map(|place| Self::read(&place)).transpose()
     }
 
-    /// What the last checkpoint in a training's `checkpoints/` folder tells of itself, if there is one.
+    /// What the last checkpoint in a training's `checkpoints/` folder says of itself, if there is one.
     ///
     /// # Errors
     /// It is there but cannot be read.
     pub fn last_info(folder: &Path) -> Result<Option<CheckpointInfo>, CheckpointError> {
-        LAST.map(|name| folder.join(name)).iter().find(|place| Self::is_at(place)).map(|place| Self::read_info(place)).transpose()
+        Self::last_place(folder).map(|place| Self::read_info(&place)).transpose()
+    }
+
+    fn last_place(folder: &Path) -> Option<PathBuf> {
+        LAST.map(|name| folder.join(name)).into_iter().find(|place| Self::is_at(place))
     }
 
     /// SHA-256 of the weights of the checkpoint at `place`, in hexadecimal digits.
@@ -322,7 +168,7 @@ impl Checkpoint {
         place.join(WEIGHTS)
     }
 
-    /// Reads what the checkpoint at `place` tells of itself, without its weights.
+    /// Reads what the checkpoint at `place` says of itself, without its weights.
     ///
     /// # Errors
     /// Missing, damaged, or of another version.
