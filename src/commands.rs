@@ -166,7 +166,7 @@ fn train(config: &RunConfig, run: &RunArgs, manner: &Options, job: impl FnOnce(T
 fn finish_job(folder: &RunFolder, config: &RunConfig, state: RunState, outcome: &Outcome, manner: &Options) -> Result<(), CliError> {
     // What a lagging front end missed, and what earlier sessions of a resumed run did, stands in the record.
     let state = folder.replay().unwrap_or(state);
-    let report = report::write(folder, config, &state).map_err(|error| CliError::Failure(error.to_string()))?;
+    let report = report::old::write(folder, config, &state).map_err(|error| CliError::Failure(error.to_string()))?;
     if !manner.quiet {
         terminal::say(terminal::summary(config, &state, Some(&report)));
     }

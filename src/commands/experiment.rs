@@ -201,7 +201,7 @@ fn require_room(experiment: &Experiment, stages: &[usize], jobs: usize, device: 
 
 /// Tables and pictures into the experiment's folder, the summary to the terminal.
 fn finish_job(folder: &ExperimentFolder, experiment: &Experiment, state: &ExperimentState, manner: &Options) -> Result<(), CliError> {
-    let report = report::experiment::write(folder, experiment, state).map_err(|error| CliError::Failure(error.to_string()))?;
+    let report = report::write(folder, experiment, state).map_err(|error| CliError::Failure(error.to_string()))?;
     if !manner.quiet {
         terminal::say(experiment_summary(experiment, state, &report));
     }

@@ -125,7 +125,7 @@ impl OpenRun {
             self.concluding = Some(Background::start(ctx, move || {
                 // What a lagging window missed stands in the record.
                 let state = folder.replay().unwrap_or(state);
-                let report = crate::report::write(&folder, &config, &state).map_err(|error| error.to_string())?;
+                let report = crate::report::old::write(&folder, &config, &state).map_err(|error| error.to_string())?;
                 Ok((state, report))
             }));
         }

@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
 
-use super::arms::{self, Arm, Measure};
-use super::palette;
-use super::picture::{Outline, Slice, Window};
-use super::slices::{Plane, Slicer};
+use super::colours::hex;
+use super::picture::{Outline, Slice};
+use super::view::View;
 use crate::config::{Intensity, NonFinite, RunConfig};
-use crate::metrics::CaseScore;
-use crate::protocol::RunFolder;
-use crate::volume::grid_fault;
-use crate::volume::{self, Dataset, Grid, LabelMap, Volume, nifti};
+use crate::geometry::{Convention, Plane, PlaneGeometry, WindowLevel};
+use crate::metrics::{CaseScore, Measure};
+use crate::palette;
+use crate::results::{Group, Repeat};
+use crate::volume::{self, Dataset, Grid, LabelMap, Volume, grid_fault, nifti};
 use crate::wording::{or_nothing, share};
 
+/// Rows of segmentations on a page.
+const MOST_ROWS: usize = 16;
+/// Percent of the voxels that are left black, and white, where the config has no window.
+const TAIL: f64 = 0.5;
 /// Width of a segmentation's outline on the page, in pixels.
 const OUTLINE_WIDTH: f64 = 1.6;
 /// Width of the truth's outline behind a prediction.
@@ -26,25 +30,21 @@ const ROW: f64 = 830.0;
 const WIDTHS: (f64, f64) = (150.0, 320.0);
 
 /// Whose segmentations are shown.
-#[derive(Clone)]
-pub(super) struct Segmented<'a> {
+struct Segmented<'a> {
     /// Its name on the page.
-    pub(super) name: &'a str,
+    name: &'a str,
     /// Folder of its segmentations.
-    pub(super) predictions: PathBuf,
+    predictions: PathBuf,
     /// Scores by case.
-    pub(super) cases: &'a BTreeMap<String, Vec<CaseScore>>,
+    cases: &'a BTreeMap<String, Vec<CaseScore>>,
 }
 
 /// A case on the page.
 struct Shown<'a> {
     image: Volume,
     truth: LabelMap,
-    /// A segmentation for each arm, or why there is none.
-    predictions: Vec<Result<LabelMap, String>>,
-    arms: &'a [Segmented<'a>],
     case: &'a str,
-    window: Window,
+    window: WindowLevel,
     /// Value and name of each label, background left out.
     labels: &'a [(u16, String)],
     /// Makes the names of pictures differ between cases.
@@ -59,78 +59,74 @@ struct Cut {
 }
 
 /// The whole section.
-pub(super) fn section(folder: &RunFolder, config: &RunConfig, arms: &[Arm<'_>]) -> Markup {
+pub(super) fn section(view: &View) -> Markup {
     html! {
         section id="cases" {
             h2 { "Cases: best, median, worst" }
-            @match arms::leading(arms).map(|leading| (leading, Dataset::open(&leading.source))) {
-                None => p.absent { "No test case was scored, so there is none to show." },
-                Some((_, Err(error))) => p.absent { "The dataset could not be opened, so there are no pictures: " (error) },
-                Some((leading, Ok(dataset))) => {
-                    @let (here, elsewhere): (Vec<_>, Vec<_>) = arms.iter().partition(|arm| arm.source == leading.source);
-                    (pictures(config, &dataset, &segmented(folder, &here), &segmented_by(folder, leading)))
-                    @for arm in elsewhere { p.note { (arm.name) " was tested on another dataset, whose cases are not shown." } }
-                }
-            }
+            (shown_cases(view))
         }
     }
 }
 
-fn segmented<'a>(folder: &RunFolder, arms: &[&Arm<'a>]) -> Vec<Segmented<'a>> {
-    arms.iter().map(|arm| segmented_by(folder, arm)).collect()
-}
-
-fn segmented_by<'a>(folder: &RunFolder, arm: &Arm<'a>) -> Segmented<'a> {
-    Segmented { name: arm.name, predictions: folder.predictions(arm.folder), cases: arm.cases }
-}
-
-/// The best, the median and the worst case of `leading`, as every one of `arms` segmented them.
-pub(super) fn pictures(config: &RunConfig, dataset: &Dataset, arms: &[Segmented<'_>], leading: &Segmented<'_>) -> Markup {
-    let labels = labels(dataset);
+/// One point: every plane of the cases as all arms segmented them. A grid: one slice of each, a row for each point.
+fn shown_cases(view: &View) -> Markup {
+    let results = &view.results;
+    let done = || results.groups.iter().filter_map(|group| Some((group, segmented(view, group)?)));
+    let Some((group, leading)) = done().find(|(group, _)| group.pretraining.is_some()).or_else(|| done().next()) else {
+        return html! { p.absent { "No " (results.names.subject) " was scored yet, so there is none to show." } };
+    };
+    // Levels and arms may name another dataset: cases are those of the leading group's own.
+    let config = &view.experiment.stages[group.repeats[0].training].config;
+    let dataset = match Dataset::open(&config.data.source) {
+        Ok(dataset) => dataset,
+        Err(error) => return html! { p.absent { "The dataset could not be opened, so there are no pictures: " (error) } },
+    };
+    let here = |own: &Group| view.experiment.stages[own.repeats[0].training].config.data.source == config.data.source;
+    let elsewhere = results.rows().filter(|(_, group)| group.done() > 0 && !here(group)).count();
+    let own_here = |levels: &Vec<usize>| results.rows().any(|(_, group)| group.levels == *levels && group.done() > 0 && here(group));
+    let points: Vec<Vec<usize>> = results.points().into_iter().filter(own_here).collect();
+    let at = |levels: &Vec<usize>, arm: usize| {
+        let own = results.groups.iter().find(|group| group.arm == arm && group.levels == *levels);
+        own.filter(|group| here(group)).and_then(|group| segmented(view, group))
+    };
+    let arms: Vec<&str> = results.names.arms.iter().map(|arm| arm.name.as_str()).collect();
+    let rows: Vec<(String, Vec<Option<Segmented>>)> = points
+        .iter()
+        .take(MOST_ROWS)
+        .map(|levels| (results.names.point(levels), (0..arms.len()).map(|arm| at(levels, arm)).collect()))
+        .collect();
+    let labels = labels(&dataset);
+    let panels = |shown: &Shown| match rows.as_slice() {
+        [(_, only)] => shown.planes(&only.iter().flatten().collect::<Vec<_>>()),
+        _ => shown.grid(&arms, &rows),
+    };
     html! {
-        (explained(config, dataset, &labels, leading))
-        @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
+        (explained(config, &dataset, &labels, &leading))
+        @for (number, (rank, case)) in chosen(&leading).into_iter().enumerate() {
             div.case {
                 h3 { (rank) ": " (case) }
-                @match load(dataset, case, config.data.preprocess.non_finite) {
-                    Err(why) => { p.absent { "No picture: " (why) } (dice_only(arms, case)) }
-                    Ok((image, truth)) => {
-                        @let predictions = arms.iter().map(|arm| prediction(arm, case, &truth.grid)).collect();
-                        @let window = window(config, &image);
-                        (Shown { image, truth, predictions, arms, case, window, labels: &labels, number }.panels())
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A row of segmentations that belong together: one for each column.
-pub(super) struct Row<'a> {
-    /// Its name on the page.
-    pub(super) name: String,
-    /// Whose segmentations, by column.
-    pub(super) arms: Vec<Option<Segmented<'a>>>,
-}
-
-/// The same slice of the best, the median and the worst case of `leading`, as segmented in every row and column.
-pub(super) fn grid(config: &RunConfig, dataset: &Dataset, columns: &[&str], rows: &[Row<'_>], leading: &Segmented<'_>) -> Markup {
-    let labels = labels(dataset);
-    html! {
-        (explained(config, dataset, &labels, leading))
-        @for (number, (rank, case)) in chosen(leading).into_iter().enumerate() {
-            div.case {
-                h3 { (rank) ": " (case) }
-                @match load(dataset, case, config.data.preprocess.non_finite) {
+                @match load(&dataset, case, config.data.preprocess.non_finite) {
                     Err(why) => p.absent { "No picture: " (why) },
                     Ok((image, truth)) => {
                         @let window = window(config, &image);
-                        (Shown { image, truth, predictions: Vec::new(), arms: &[], case, window, labels: &labels, number }.across(columns, rows))
+                        (panels(&Shown { image, truth, case, window, labels: &labels, number }))
                     }
                 }
             }
         }
+        p.note {
+            "Of the first " (results.names.repeat) " that is done."
+            @if points.len() > MOST_ROWS { " " (points.len() - MOST_ROWS) " more points of the grid are not drawn here; each training opens in the window." }
+            @if elsewhere > 0 { " Arms or levels with another dataset are not shown." }
+        }
     }
+}
+
+/// The segmentations of a group's first repeat that is done.
+fn segmented<'a>(view: &View, group: &'a Group) -> Option<Segmented<'a>> {
+    let Repeat { training, scores, .. } = group.repeats.iter().find(|repeat| repeat.done)?;
+    let name = if view.results.is_one_point() { &group.name } else { &group.title };
+    Some(Segmented { name, predictions: view.training(*training).predictions(""), cases: scores })
 }
 
 /// Value and name of each label, background left out.
@@ -140,7 +136,7 @@ fn labels(dataset: &Dataset) -> Vec<(u16, String)> {
 }
 
 /// How the pictures are to be read.
-fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], leading: &Segmented<'_>) -> Markup {
+fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], leading: &Segmented) -> Markup {
     let colours: BTreeSet<u32> = labels.iter().map(|&(value, _)| palette::label(u32::from(value))).collect();
     html! {
         p {
@@ -151,7 +147,7 @@ fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], le
         }
         p.key {
             @for (value, name) in labels {
-                span { span.swatch.line style={ "background:" (palette::hex(palette::label(u32::from(*value)))) } {} (name) }
+                span { span.swatch.line style={ "background:" (hex(palette::label(u32::from(*value)))) } {} (name) }
             }
         }
     }
@@ -194,10 +190,10 @@ fn prediction(arm: &Segmented<'_>, case: &str, truth: &Grid) -> Result<LabelMap,
 }
 
 /// Grey levels: the CT window of the config, or the image's own percentiles.
-fn window(config: &RunConfig, image: &Volume) -> Window {
+fn window(config: &RunConfig, image: &Volume) -> WindowLevel {
     match config.data.preprocess.intensity {
-        Intensity::CtWindow { low, high } => Window { low: low as f32, high: high as f32 },
-        Intensity::ZScore { .. } => Window::of_percentiles(&image.voxels[..image.grid.len()]),
+        Intensity::CtWindow { low, high } => WindowLevel { low: low as f32, high: high as f32 },
+        Intensity::ZScore { .. } => WindowLevel::from_percentiles(&image.voxels[..image.grid.len()], TAIL),
     }
 }
 
@@ -213,54 +209,53 @@ fn window_words(config: &RunConfig, dataset: &Dataset) -> String {
 }
 
 impl Shown<'_> {
+    fn planes_of(&self) -> [PlaneGeometry; 3] {
+        Plane::ALL.map(|plane| PlaneGeometry::new(&self.truth.grid, plane, Convention::Radiological))
+    }
+
     /// A row for each plane, a column for truth and for each arm.
-    fn panels(&self) -> Markup {
-        let slicers = Plane::ALL.map(|plane| (plane, Slicer::new(&self.truth.grid, plane)));
-        let widest_mm = slicers.iter().map(|(_, slicer)| slicer.size()[1] as f64 * slicer.pixel_mm()[1]).fold(f64::MIN_POSITIVE, f64::max);
-        let widest = (ROW / (self.arms.len() + 1) as f64).clamp(WIDTHS.0, WIDTHS.1);
-        let pixels_per_mm = widest / widest_mm;
+    fn planes(&self, arms: &[&Segmented]) -> Markup {
+        let planes = self.planes_of();
+        let widest_mm = planes.iter().map(width_mm).fold(f64::MIN_POSITIVE, f64::max);
+        let predictions: Vec<_> = arms.iter().map(|arm| prediction(arm, self.case, &self.truth.grid)).collect();
         html! {
             div.scroll { table.panels {
-                thead { tr { th {} th { "truth" } @for arm in self.arms { th { (arm.name) } } } }
+                thead { tr { th {} th { "truth" } @for arm in arms { th { (arm.name) } } } }
                 tbody {
-                    @for (plane, slicer) in &slicers { (self.row(*plane, slicer, pixels_per_mm)) }
-                    tr { th scope="row" { "Dice" } td {} @for arm in self.arms { td.scores { (case_dice(arm, self.case)) } } }
+                    @for plane in planes {
+                        @let cut = self.cut(plane, widest(arms.len() + 1) / widest_mm);
+                        tr {
+                            th scope="row" { (cut.slice.plane.plane.title()) br; (cut.index + 1) " of " (cut.slice.plane.slices) }
+                            td { (self.truth_first(&cut)) }
+                            @for prediction in &predictions { td { (self.segmented(&cut, prediction.as_ref())) } }
+                        }
+                    }
+                    tr { th scope="row" { "Dice" } td {} @for arm in arms { td.scores { (case_dice(arm, self.case)) } } }
                 }
             } }
         }
     }
 
-    fn row(&self, plane: Plane, slicer: &Slicer, pixels_per_mm: f64) -> Markup {
-        let cut = self.cut(plane, slicer, pixels_per_mm);
-        html! { tr {
-            th scope="row" { (plane.name()) br; (cut.index + 1) " of " (slicer.slices()) }
-            td { (self.truth_first(&cut, slicer)) }
-            @for prediction in &self.predictions { td { (self.segmented(&cut, slicer, prediction.as_ref())) } }
-        } }
-    }
-
-    /// One slice, along the plane in which the truth is largest: a row for each of `rows`, a column for the truth and each of `columns`.
-    fn across(&self, columns: &[&str], rows: &[Row<'_>]) -> Markup {
-        let area_mm2 = |plane: &Plane| {
-            let slicer = Slicer::new(&self.truth.grid, *plane);
-            let slice = slicer.cut(&self.truth.voxels, slicer.fullest(|voxel| self.truth.voxels[voxel] > 0));
-            slice.iter().filter(|&&label| label > 0).count() as f64 * slicer.pixel_mm().iter().product::<f64>()
+    /// One slice, along the plane in which the truth is largest: a row for each point, a column for the truth and each arm.
+    fn grid(&self, arms: &[&str], rows: &[(String, Vec<Option<Segmented>>)]) -> Markup {
+        let area_mm2 = |plane: &PlaneGeometry| {
+            let slice = plane.cut(&self.truth.voxels, plane.fullest(|voxel| self.truth.voxels[voxel] > 0));
+            slice.iter().filter(|&&label| label > 0).count() as f64 * plane.spacing_mm.iter().product::<f64>()
         };
-        let plane = Plane::ALL.into_iter().max_by(|a, b| area_mm2(a).total_cmp(&area_mm2(b))).unwrap_or(Plane::Axial);
-        let slicer = Slicer::new(&self.truth.grid, plane);
-        let widest_mm = slicer.size()[1] as f64 * slicer.pixel_mm()[1];
-        let widest = (ROW / (columns.len() + 1) as f64).clamp(WIDTHS.0, WIDTHS.1);
-        let cut = self.cut(plane, &slicer, widest / widest_mm.max(f64::MIN_POSITIVE));
+        let [first, others @ ..] = self.planes_of();
+        let plane = others.into_iter().fold(first, |best, other| if area_mm2(&other) > area_mm2(&best) { other } else { best });
+        let pixels_per_mm = widest(arms.len() + 1) / width_mm(&plane).max(f64::MIN_POSITIVE);
+        let cut = self.cut(plane, pixels_per_mm);
         html! {
-            p.note { (plane.name()) ", slice " (cut.index + 1) " of " (slicer.slices()) }
+            p.note { (cut.slice.plane.plane.title()) ", slice " (cut.index + 1) " of " (cut.slice.plane.slices) }
             div.scroll { table.panels {
-                thead { tr { th {} th { "truth" } @for name in columns { th { (name) } } } }
-                tbody { @for (place, row) in rows.iter().enumerate() { tr {
-                    th scope="row" { (row.name) }
-                    td { @if place == 0 { (self.truth_first(&cut, &slicer)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
-                    @for arm in &row.arms { td { @if let Some(arm) = arm {
+                thead { tr { th {} th { "truth" } @for name in arms { th { (name) } } } }
+                tbody { @for (place, (name, row)) in rows.iter().enumerate() { tr {
+                    th scope="row" { (name) }
+                    td { @if place == 0 { (self.truth_first(&cut)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
+                    @for arm in row { td { @if let Some(arm) = arm {
                         @let prediction = prediction(arm, self.case, &self.truth.grid);
-                        (self.segmented(&cut, &slicer, prediction.as_ref()))
+                        (self.segmented(&cut, prediction.as_ref()))
                         small { "Dice " (or_nothing(arm.cases.get(self.case).and_then(|scores| Measure::Dice.of_case(scores)), share)) }
                     } } }
                 } } }
@@ -269,25 +264,26 @@ impl Shown<'_> {
     }
 
     /// The slice of a plane on which the truth is largest.
-    fn cut(&self, plane: Plane, slicer: &Slicer, pixels_per_mm: f64) -> Cut {
-        let index = slicer.fullest(|voxel| self.truth.voxels[voxel] > 0);
-        let id = format!("case-{}-{}", self.number, plane.name());
-        let slice = Slice { size: slicer.size(), pixel_mm: slicer.pixel_mm(), plane, pixels_per_mm, id };
-        Cut { slice, index, truth: slicer.cut(&self.truth.voxels, index) }
+    fn cut(&self, plane: PlaneGeometry, pixels_per_mm: f64) -> Cut {
+        let index = plane.fullest(|voxel| self.truth.voxels[voxel] > 0);
+        let truth = plane.cut(&self.truth.voxels, index);
+        let id = format!("case-{}-{}", self.number, plane.plane.title());
+        Cut { slice: Slice { plane, pixels_per_mm, id }, index, truth }
     }
 
     /// The image under the truth; every other picture of the slice refers to it.
-    fn truth_first(&self, cut: &Cut, slicer: &Slicer) -> Markup {
-        cut.slice.with_voxels(&slicer.cut(&self.image.voxels, cut.index), self.window, &self.outlines(&cut.slice, &cut.truth, None))
+    fn truth_first(&self, cut: &Cut) -> Markup {
+        let image = cut.slice.plane.cut(&self.image.voxels, cut.index);
+        cut.slice.with_voxels(&image, self.window, &self.outlines(&cut.slice, &cut.truth, None))
     }
 
     /// The image under a segmentation, the truth behind it; or why there is none.
-    fn segmented(&self, cut: &Cut, slicer: &Slicer, prediction: Result<&LabelMap, &String>) -> Markup {
+    fn segmented(&self, cut: &Cut, prediction: Result<&LabelMap, &String>) -> Markup {
         match prediction {
             Err(why) => html! { p.absent { (why) } },
             Ok(map) => {
                 let behind = self.outlines(&cut.slice, &cut.truth, Some(palette::TRUTH));
-                let before = self.outlines(&cut.slice, &slicer.cut(&map.voxels, cut.index), None);
+                let before = self.outlines(&cut.slice, &cut.slice.plane.cut(&map.voxels, cut.index), None);
                 cut.slice.again(&[behind, before].concat())
             }
         }
@@ -298,22 +294,26 @@ impl Shown<'_> {
         let width = if one_colour.is_some() { TRUTH_WIDTH } else { OUTLINE_WIDTH };
         let around = |(value, _): &(u16, String)| {
             let colour = one_colour.unwrap_or(palette::label(u32::from(*value)));
-            Outline::around(slice.size, |pixel| pixels[pixel] == *value, colour, width)
+            Outline::around(slice.plane.size, |pixel| pixels[pixel] == *value, colour, width)
         };
         self.labels.iter().map(around).collect()
     }
 }
 
+/// Width of each of some pictures beside one another, in pixels.
+fn widest(columns: usize) -> f64 {
+    (ROW / columns as f64).clamp(WIDTHS.0, WIDTHS.1)
+}
+
+fn width_mm(plane: &PlaneGeometry) -> f64 {
+    plane.size[0] as f64 * plane.spacing_mm[0]
+}
+
 /// Mean Dice of a case, and of each label.
-fn case_dice(arm: &Segmented<'_>, case: &str) -> Markup {
+fn case_dice(arm: &Segmented, case: &str) -> Markup {
     let Some(scores) = arm.cases.get(case) else { return html! { "not scored" } };
     html! {
         strong { (or_nothing(Measure::Dice.of_case(scores), share)) }
         @for score in scores { small { (score.region) " " (or_nothing(score.dice, share)) } }
     }
-}
-
-/// The Dice of a case that cannot be shown.
-fn dice_only(arms: &[Segmented<'_>], case: &str) -> Markup {
-    html! { ul { @for arm in arms { li { (arm.name) ": Dice " (case_dice(arm, case)) } } } }
 }

@@ -1,146 +1,146 @@
-//! How training went: loss and its parts, learning rate, gradient norm, throughput, validation.
-
-use std::collections::BTreeSet;
+//! How training went: loss and its parts, learning rate, gradient norm, throughput, validation; and how long each training took.
 
 use maud::{Markup, html};
 
-use super::palette::ArmTones;
+use super::colours::tone;
 use super::plot::{Line, Plot, Stroke};
-use crate::protocol::{RunState, StageKind, StageState, StepNumbers};
-use crate::wording::{count, duration};
+use super::view::View;
+use super::{collapse, figures, table};
+use crate::protocol::{StageKind, StageState};
+use crate::results::Group;
+use crate::results::curves::{Quantity, averaged, smoothed};
+use crate::results::table::{Cell, Column, Table};
+use crate::wording::{NOTHING, duration};
 
-/// Kinds of stages with optimiser steps.
-const TRAININGS: [(StageKind, &str); 2] = [(StageKind::Pretrain, "Pre-training"), (StageKind::Finetune, "Fine-tuning")];
+/// Points kept of a mean over repeats: an experiment's page holds many lines.
+const MOST_POINTS: usize = 120;
 
-/// Reads a number off a step.
-type Value = Box<dyn Fn(&StepNumbers) -> Option<f64>>;
-
-/// A quantity of a step over the steps.
-struct Quantity {
-    title: String,
-    axis: String,
-    value: Value,
-    /// Whether the values scatter, so that their running mean is what is read.
-    noisy: bool,
+/// A training over its repeats, and the place of its colour.
+struct Series<'a> {
+    colour: usize,
+    stages: Vec<&'a StageState>,
 }
 
 /// The whole section.
-pub(super) fn section(state: &RunState, tones: &ArmTones<'_>) -> Markup {
-    let trained = TRAININGS.iter().any(|(kind, _)| state.stages_of(*kind).any(|stage| !stage.steps.is_empty()));
+pub(super) fn section(view: &View) -> Markup {
+    let trained = view.runs().any(|(_, run)| run.stages.iter().any(|stage| !stage.steps.is_empty()));
     html! {
         section id="training" {
-            h2 { "Training" }
+            h2 { "Learning curves" }
             @if trained {
-                p.note { "Bold: running mean over a thirtieth of the steps. Faint: every step" (merged(state)) "." }
-                @for (kind, title) in TRAININGS { (trainings(state, tones, kind, title)) }
+                p.note { "Bold: running mean over a thirtieth of the steps, averaged over " (view.results.names.repeat) "s. Faint, where there is one: every step" (merged(view)) "." }
+                (pretraining(view))
+                (finetuning(view))
             } @else {
-                p.absent { "No optimiser step was taken in this run." }
+                p.absent { "No optimiser step was taken yet." }
             }
-            (times(state))
+            (times(view))
         }
     }
 }
 
 /// Which trainings are so long that several steps are one point.
-fn merged(state: &RunState) -> String {
-    let long = state.stages.iter().filter(|stage| stage.steps.group_size() > 1);
-    long.map(|stage| format!("; of {}, all but the newest steps as means of {} each", stage.stage, stage.steps.group_size())).collect()
+fn merged(view: &View) -> String {
+    let parts = view.runs().flat_map(|(training, run)| run.stages.iter().map(move |stage| (training, stage.steps.group_size())));
+    let long = parts.filter(|(_, size)| *size > 1);
+    long.map(|(training, size)| format!("; of {}, all but the newest steps as means of {size} each", view.title(training))).collect()
 }
 
-fn trainings(state: &RunState, tones: &ArmTones<'_>, kind: StageKind, title: &str) -> Markup {
-    let stages: Vec<&StageState> = state.stages_of(kind).filter(|stage| !stage.steps.is_empty()).collect();
-    if stages.is_empty() {
+fn pretraining(view: &View) -> Markup {
+    let series = collapse::drawn(view)
+        .map(|(colour, own)| Series { colour, stages: view.stages(own.trainings.iter().copied(), StageKind::Pretrain) });
+    let series: Vec<Series> = series.filter(|own| own.stages.iter().any(|stage| !stage.steps.is_empty())).collect();
+    if series.is_empty() {
         return html! {};
     }
-    let validated = stages.iter().any(|stage| !stage.validations.is_empty());
     html! {
-        h3 { (title) }
-        p.key { @for stage in &stages { span { (tones.swatch(&stage.stage.arm)) (name(stage)) } } }
-        div.plots {
-            @for quantity in quantities(&stages) { (plot(&quantity, &stages, tones).figure()) }
-            @if validated { (validation(&stages, tones).figure()) }
+        h3 { "Pre-training" }
+        (collapse::key(view, false))
+        (plots(&series, "", view.results.is_one_point()))
+        p.note { "Losses of different pretext tasks do not compare; nor does the loss show a collapse: it is as low collapsed as cured." }
+    }
+}
+
+/// Plots of all quantities for one point; of a grid, loss and validation for each of its points.
+fn finetuning(view: &View) -> Markup {
+    let points = view.results.points();
+    let drawn: Vec<(String, Vec<Series>)> =
+        points.iter().map(|levels| (view.results.names.point(levels), at_point(view, levels))).collect();
+    html! { @if drawn.iter().any(|(_, series)| !series.is_empty()) {
+        h3 { "Fine-tuning" }
+        (figures::key(view))
+        @for (place, series) in &drawn { @if !series.is_empty() { (plots(series, place, view.results.is_one_point())) } }
+        p.note { "The loss is what a network makes of its own labelled cases, not of new ones." }
+    } }
+}
+
+fn at_point<'a>(view: &View<'a>, levels: &[usize]) -> Vec<Series<'a>> {
+    let groups: Vec<&Group> = view.results.groups.iter().filter(|group| group.levels == levels).collect();
+    let stages = |group: &Group| view.stages(group.repeats.iter().map(|repeat| repeat.training), StageKind::Finetune);
+    // A point whose own trainings have not begun shows what others show already.
+    if groups.iter().filter(|group| !stages(group).is_empty()).all(|group| group.same_as.is_some()) {
+        return Vec::new();
+    }
+    groups.into_iter().map(|group| Series { colour: group.arm, stages: stages(group) }).filter(|own| !own.stages.is_empty()).collect()
+}
+
+/// A plot for each quantity; of a grid, what is looked at seldom is folded away or left out.
+fn plots(series: &[Series], place: &str, all: bool) -> Markup {
+    let recorded = Quantity::recorded(series.iter().flat_map(|own| own.stages.iter().copied()));
+    let (first, others): (Vec<_>, Vec<_>) =
+        recorded.into_iter().partition(|quantity| all || matches!(quantity, Quantity::Loss | Quantity::Validation));
+    let figure = |quantity: &Quantity| plot(quantity, series, place).figure();
+    html! {
+        div.plots { @for quantity in &first { (figure(quantity)) } }
+        @if !others.is_empty() && place.is_empty() {
+            details { summary { "Other quantities over the steps" } div.plots { @for quantity in &others { (figure(quantity)) } } }
         }
     }
 }
 
-fn name(stage: &StageState) -> String {
-    if stage.stage.arm.is_empty() { stage.stage.to_string() } else { stage.stage.arm.clone() }
+fn plot(quantity: &Quantity, series: &[Series], place: &str) -> Plot {
+    // Faint lines first: no running mean is hidden behind another's noise.
+    let (faint, bold): (Vec<Line>, Vec<Line>) =
+        series.iter().flat_map(|own| lines(quantity, own)).partition(|line| line.stroke == Stroke::Faint);
+    let title = if place.is_empty() { quantity.title() } else { format!("{}: {place}", quantity.title()) };
+    let lines = faint.into_iter().chain(bold).collect();
+    Plot { title, x: "optimiser step".to_owned(), y: quantity.title().to_lowercase(), lines, ..Plot::default() }
 }
 
-fn quantities(stages: &[&StageState]) -> Vec<Quantity> {
-    let quantity = |title: &str, axis: &str, noisy, value: fn(&StepNumbers) -> f64| Quantity {
-        title: title.to_owned(),
-        axis: axis.to_owned(),
-        value: Box::new(move |step| Some(value(step))),
-        noisy,
-    };
-    let parts: BTreeSet<&String> = stages.iter().flat_map(|stage| stage.steps.iter().flat_map(|step| step.parts.keys())).collect();
-    let parts = parts.into_iter().cloned().map(|part| Quantity {
-        title: format!("Recorded with the loss: {}", part.replace('_', " ")),
-        axis: part.replace('_', " "),
-        value: Box::new(move |step| step.parts.get(&part).copied()),
-        noisy: true,
-    });
-    let mut quantities = vec![quantity("Loss", "loss", true, |step| step.loss)];
-    quantities.extend(parts);
-    quantities.extend([
-        quantity("Learning rate", "learning rate", false, |step| step.lr),
-        quantity("Gradient norm before clipping", "L2 norm", true, |step| step.grad_norm),
-        quantity("Throughput", "volumes per second", true, |step| step.volumes_per_sec),
-    ]);
-    quantities
-}
-
-fn plot(quantity: &Quantity, stages: &[&StageState], tones: &ArmTones<'_>) -> Plot {
-    let lines = stages.iter().flat_map(|stage| {
-        let tone = tones.tone(&stage.stage.arm);
-        let points: Vec<_> = stage.steps.iter().filter_map(|step| Some((step.step as f64, (quantity.value)(step)?))).collect();
-        if quantity.noisy { Line::noisy(&points, tone).to_vec() } else { vec![Line { points, tone, stroke: Stroke::Bold }] }
-    });
-    // Faint lines first: no running mean is hidden behind another arm's noise.
-    let (faint, bold): (Vec<_>, Vec<_>) = lines.partition(|line| line.stroke == Stroke::Faint);
-    Plot {
-        title: quantity.title.clone(),
-        x: "optimiser step".to_owned(),
-        y: quantity.axis.clone(),
-        lines: faint.into_iter().chain(bold).collect(),
-        ..Plot::default()
+fn lines(quantity: &Quantity, series: &Series) -> Vec<Line> {
+    let tone = tone(series.colour);
+    let points: Vec<Vec<(f64, f64)>> =
+        series.stages.iter().map(|stage| quantity.points(stage)).filter(|points| !points.is_empty()).collect();
+    match points.as_slice() {
+        [only] if quantity.is_noisy() => Line::noisy(only, tone).to_vec(),
+        several => {
+            let smooth = |points: &Vec<(f64, f64)>| if quantity.is_noisy() { smoothed(points, MOST_POINTS) } else { points.clone() };
+            let points = averaged(&several.iter().map(smooth).collect::<Vec<_>>());
+            vec![Line { points, tone, stroke: Stroke::Bold }]
+        }
     }
 }
 
-fn validation(stages: &[&StageState], tones: &ArmTones<'_>) -> Plot {
-    let line = |stage: &&StageState| Line {
-        points: stage.validations.iter().map(|(step, dice)| (*step as f64, *dice)).collect(),
-        tone: tones.tone(&stage.stage.arm),
-        stroke: Stroke::Bold,
-    };
-    Plot {
-        title: "Mean Dice of the validation cases".to_owned(),
-        x: "optimiser step".to_owned(),
-        y: "Dice".to_owned(),
-        lines: stages.iter().map(line).collect(),
-        ..Plot::default()
-    }
-}
-
-fn times(state: &RunState) -> Markup {
-    if state.stages.is_empty() {
-        return html! {};
-    }
+/// How long each part of each training took.
+fn times(view: &View) -> Markup {
     let resident = |stage: &StageState| stage.steps.iter().filter_map(|step| step.resident_mib).reduce(f64::max);
-    html! {
-        details {
-            summary { "Time of each stage" }
-            div.scroll { table.words {
-                thead { tr { th { "Stage" } th { "Done" } th { "Time" } th { "Most memory" } } }
-                tbody { @for stage in &state.stages { tr {
-                    th scope="row" { (stage.stage) }
-                    td { (stage.done) " of " (stage.total) @if stage.done_before > 0 { ", " (stage.done_before) " of them before the run was resumed" } }
-                    td { @match stage.secs { Some(secs) => (duration(secs)), None => "not finished" } }
-                    td { @if let Some(mib) = resident(stage) { (format!("{mib:.0} MiB")) } @else { (crate::wording::NOTHING) } }
-                } } }
-            } }
-            p.note { (count(state.stages.len(), "stage")) ", " (duration(state.secs)) " in all." }
-        }
-    }
+    let rows = view.runs().flat_map(|(training, run)| run.stages.iter().map(move |stage| (training, stage)));
+    let rows: Vec<Vec<Cell>> = rows
+        .map(|(training, stage)| {
+            let before = stage.done_before;
+            let resumed = if before > 0 { format!(", {before} of them before it was resumed") } else { String::new() };
+            vec![
+                Cell::text(view.title(training)),
+                Cell::text(stage.stage.to_string()),
+                Cell::text(format!("{} of {}{resumed}", stage.done, stage.total)),
+                Cell::text(stage.secs.map_or_else(|| "not finished".to_owned(), duration)),
+                Cell::text(resident(stage).map_or_else(|| NOTHING.to_owned(), |mib| format!("{mib:.0} MiB"))),
+            ]
+        })
+        .collect();
+    let columns = ["training", "part", "done", "time", "most memory"].map(Column::words).to_vec();
+    html! { @if !rows.is_empty() {
+        details { summary { "Time of each training" } (table::html(&Table { columns, rows, best: None }, "results", None)) }
+        p.note { (duration(view.results.secs)) " of computing in all." }
+    } }
 }

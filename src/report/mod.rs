@@ -1,36 +1,35 @@
-//! A run as one self-contained HTML page: no network, no second file; reads on paper, in the dark and on a phone.
+//! An experiment as one self-contained HTML page (no network, no second file; reads on paper, in the dark and on a phone), as Markdown, and
+//! as tables for other programs.
 //!
-//! Reads the folded [`RunState`], the config, and volumes; computes nothing that the run did not measure, except
-//! means and their intervals. Whatever a run lacks, the page says so in its place.
+//! Everything that is said and counted comes from [`crate::results`]; volumes, segmentations and tokens are read here to be drawn. `page`
+//! and `markdown` put together what the other files make: `scores`, `collapse`, `curves`, `cases` and `settings` are its sections, `table`
+//! and `plot` what these are made of. What an experiment lacks is said in its place.
 
-mod arms;
 mod cases;
 mod collapse;
+mod colours;
 mod curves;
-pub mod experiment;
-pub(crate) mod findings;
+mod figures;
+mod markdown;
+pub mod old;
 mod page;
-mod palette;
 mod picture;
 mod plot;
 mod scores;
 mod settings;
-mod slices;
+mod strip;
+mod table;
+#[cfg(test)]
+mod tests;
 mod token_maps;
+mod view;
 
 use std::path::PathBuf;
 
 use crate::atomic_file;
-use crate::config::RunConfig;
-use crate::protocol::{RunFolder, RunState};
-
-#[cfg(feature = "gui")]
-pub(crate) use arms::best;
-pub(crate) use arms::{hd95, labels, tested, unit as shared_unit};
-pub(crate) use collapse::{Place, measured};
-#[cfg(feature = "gui")]
-pub(crate) use plot::{envelope, smoothed};
-pub(crate) use scores::unit;
+use crate::experiment::{Experiment, ExperimentFolder, ExperimentState};
+use crate::results::Summary;
+use view::View;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +44,29 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html` into the run's folder, atomically, and returns its path.
-///
-/// `config` is the run's resolved one. A part that is missing (predictions, the dataset, `split.json`) becomes a
-/// sentence in its place.
+/// Writes `report.html`, `report.md`, `summary.json`, `results.csv` (a row for each training and label), `groups.csv`, `comparisons.csv` and
+/// `tokens.csv` into the experiment's folder, each atomically, and returns the path of the page.
 ///
 /// # Errors
-/// The file could not be written.
-pub fn write(folder: &RunFolder, config: &RunConfig, state: &RunState) -> Result<PathBuf, ReportError> {
-    let path = folder.report_path();
-    let text = page::page(folder, config, state).into_string();
-    atomic_file::write(&path, text.as_bytes()).map_err(|cause| ReportError::Write { path: path.clone(), cause })?;
-    Ok(path)
+/// A file could not be written.
+///
+/// # Panics
+/// Never: a summary has no type that JSON cannot hold.
+pub fn write(folder: &ExperimentFolder, experiment: &Experiment, state: &ExperimentState) -> Result<PathBuf, ReportError> {
+    let view = View::new(folder, experiment, state);
+    let summary = serde_json::to_vec_pretty(&Summary::new(&view.results)).expect("plain data becomes JSON");
+    let files = [
+        ("summary.json", summary),
+        ("report.md", markdown::text(&view).into_bytes()),
+        ("results.csv", view.results.trainings_table(experiment).csv()),
+        ("groups.csv", view.results.groups_table().csv()),
+        ("comparisons.csv", view.results.comparisons_table().csv()),
+        ("tokens.csv", view.results.encoders_table(view.results.tokens).csv()),
+        ("report.html", page::page(&view).into_string().into_bytes()),
+    ];
+    for (name, bytes) in files {
+        let path = folder.root().join(name);
+        atomic_file::write(&path, &bytes).map_err(|cause| ReportError::Write { path, cause })?;
+    }
+    Ok(folder.report_path())
 }

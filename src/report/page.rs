@@ -1,81 +1,73 @@
-//! The page: what was run and what came out, then the sections in the order in which a clinician asks.
+//! The page: what was made and what came out, then the sections in the order in which a clinician asks.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::findings::Findings;
-use super::palette::ArmTones;
-use super::{arms, cases, collapse, curves, palette, scores, settings};
-use crate::config::RunConfig;
-use crate::protocol::{Outcome, RunFolder, RunState, StageKind};
-use crate::wording::{distinct, list};
+use super::view::View;
+use super::{cases, collapse, colours, curves, figures, scores, settings};
 
 /// The style sheet but for colours of data.
 const STYLE: &str = include_str!("report.css");
 
 /// Sections with the words that lead to them.
-const SECTIONS: [(&str, &str); 5] = [
-    ("scores", "Segmentation"),
-    ("collapse", "Collapse"),
-    ("training", "Training"),
+const SECTIONS: [(&str, &str); 7] = [
+    ("results", "Segmentation"),
+    ("differences", "Differences"),
+    ("figures", "Figures"),
+    ("tokens", "Collapse"),
+    ("training", "Learning curves"),
     ("cases", "Cases"),
     ("settings", "Settings and sources"),
 ];
 
 /// The whole page.
-pub(super) fn page(folder: &RunFolder, config: &RunConfig, state: &RunState) -> Markup {
-    let arms = arms::tested(config, state);
-    let tones = ArmTones::of(state);
+pub(super) fn page(view: &View) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "simtrot: " (config.name) }
-                style { (PreEscaped(STYLE)) (PreEscaped(palette::css())) }
+                title { "simtrot: " (view.results.names.name) }
+                style { (PreEscaped(STYLE)) (PreEscaped(colours::css())) }
             }
-            body {
-                (headline(config, state))
+            body.grid[!view.results.is_one_point()] {
+                (headline(view))
                 main {
-                    (scores::section(config, &arms, &tones))
-                    (collapse::section(state, &tones))
-                    (curves::section(state, &tones))
-                    (cases::section(folder, config, &arms))
-                    (settings::section(folder, config, state))
+                    (scores::sections(view))
+                    (figures::section(view))
+                    (collapse::section(view))
+                    (curves::section(view))
+                    (cases::section(view))
+                    (settings::section(view))
                 }
-                footer { "Written by simtrot " (env!("CARGO_PKG_VERSION")) ". A research tool: not for diagnosis or treatment." }
+                footer { "Written by simtrot " (crate::VERSION) ". A research tool: not for diagnosis or treatment." }
             }
         }
     }
 }
 
-/// The networks of a run, and what they were pre-trained by.
-fn subject(config: &RunConfig, state: &RunState) -> String {
-    let networks = distinct(arms::began(config, state).iter().map(|own| own.model.backbone().title()));
-    let tasks = distinct(state.stages_of(StageKind::Pretrain).filter_map(|stage| arms::task(config, &stage.stage.arm)));
-    if tasks.is_empty() { list(&networks) } else { format!("{}, pre-trained by {},", list(&networks), list(&tasks)) }
-}
-
-fn headline(config: &RunConfig, state: &RunState) -> Markup {
-    let Findings { ending, dice, collapse, caveat } = Findings::new(config, state);
-    let environment = &state.environment;
-    let failed = matches!(state.outcome, Some(Outcome::Failed { .. }));
+fn headline(view: &View) -> Markup {
+    let results = &view.results;
+    let (headline, sentences, missing) = (results.headline(), results.sentences(), results.missing());
+    let shown = |id: &str| id != "figures" || !results.is_one_point();
     html! {
         header {
-            h1 { "Run " (config.name) }
-            p.sub {
-                (subject(config, state)) " on " (environment.device_name) " (" (environment.device) "), begun " (environment.started) ", simtrot "
-                (environment.version)
-            }
-            nav { @for (id, words) in SECTIONS { a href={ "#" (id) } { (words) } } }
-            div.findings.failed[failed] {
-                h2 { "How it ended" }
-                p { (ending) }
+            h1 { (results.names.title) }
+            p.sub { (results.status()) "." }
+            nav { @for (id, words) in SECTIONS { @if shown(id) { a href={ "#" (id) } { (words) } } } }
+            div.findings.failed[results.tally.failed > 0] {
                 h2 { "Does pre-training help?" }
-                @for sentence in &dice { p { (sentence) } }
+                @for sentence in &headline { p { (sentence) } }
+                @if headline.len() < sentences.len() {
+                    details { summary { "Each comparison in a sentence" } @for sentence in &sentences { p { (sentence) } } }
+                }
                 h2 { "Is the representation collapsed?" }
-                @for sentence in &collapse { p { (sentence) } }
-                @if let Some(caveat) = &caveat { p.caveat { (caveat) } }
+                @for sentence in results.collapse_sentences() { p { (sentence) } }
+                @if !missing.is_empty() {
+                    h2 { "What is missing" }
+                    @for sentence in &missing { p.caveat { (sentence) } }
+                }
+                p.caveat { (results.caveat()) }
             }
         }
     }

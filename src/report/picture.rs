@@ -6,48 +6,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::palette::hex;
-use super::slices::Plane;
+use super::colours::hex;
+use crate::geometry::{PlaneGeometry, WindowLevel};
 
-/// A slice is enlarged, by whole numbers, until its shorter edge has so many pixels, so that no browser blurs voxels.
+/// A picture is enlarged, by whole numbers, until its shorter edge has so many pixels, so that no browser blurs its cells.
 const SHORTER_EDGE: usize = 240;
 /// Height of the orientation letters on the page, in pixels.
 const LETTERS: f64 = 12.0;
 
-/// Grey levels shown as black and white.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Window {
-    /// Shown black.
-    pub(super) low: f32,
-    /// Shown white.
-    pub(super) high: f32,
-}
-
-impl Window {
-    /// From the 0.5th to the 99.5th percentile of the finite voxels.
-    pub(super) fn of_percentiles(voxels: &[f32]) -> Self {
-        const TAIL: f64 = 0.005;
-        let mut sorted: Vec<f32> = voxels.iter().copied().filter(|value| value.is_finite()).collect();
-        let Some(last) = sorted.len().checked_sub(1) else { return Self { low: 0.0, high: 1.0 } };
-        let mut at = |share: f64| *sorted.select_nth_unstable_by((share * last as f64).round() as usize, f32::total_cmp).1;
-        Self { low: at(TAIL), high: at(1.0 - TAIL) }
-    }
-
-    fn level(&self, value: f32) -> u8 {
-        let span = (self.high - self.low).max(f32::MIN_POSITIVE);
-        // A voxel that is no number becomes black: the cast saturates, and takes NaN to 0.
-        ((value - self.low) / span * 255.0).round() as u8
-    }
-}
-
 /// A grey slice.
 pub(super) struct Slice {
-    /// Rows, columns.
-    pub(super) size: [usize; 2],
-    /// Size of a pixel: down, right.
-    pub(super) pixel_mm: [f64; 2],
-    /// Whose letters stand at its edges.
-    pub(super) plane: Plane,
+    /// How it lies on the page.
+    pub(super) plane: PlaneGeometry,
     /// How large it is on the page.
     pub(super) pixels_per_mm: f64,
     /// Name in the page, by which other pictures show the same slice.
@@ -66,9 +36,9 @@ pub(super) struct Outline {
 }
 
 impl Outline {
-    /// The edges of the pixels of `slice` that are `marked`.
-    pub(super) fn around(size: [usize; 2], marked: impl Fn(usize) -> bool, colour: u32, width: f64) -> Self {
-        Self { path: edges(size, marked), colour, width }
+    /// The edges of the pixels that are `marked`, of a slice of so many across and down.
+    pub(super) fn around([columns, rows]: [usize; 2], marked: impl Fn(usize) -> bool, colour: u32, width: f64) -> Self {
+        Self { path: edges([rows, columns], marked), colour, width }
     }
 }
 
@@ -106,16 +76,16 @@ fn runs(length: usize, holds: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
 
 impl Slice {
     /// Width and height in mm.
-    pub(super) fn extent_mm(&self) -> [f64; 2] {
-        [self.size[1] as f64 * self.pixel_mm[1], self.size[0] as f64 * self.pixel_mm[0]]
+    fn extent_mm(&self) -> [f64; 2] {
+        [0, 1].map(|side: usize| self.plane.size[side] as f64 * self.plane.spacing_mm[side])
     }
 
     // In SVG an element without content needs its end tag (`{}`): HTML would take what follows for its content.
 
     /// The picture with its voxels; it must stand in the page before those that [`Slice::again`] draws.
-    pub(super) fn with_voxels(&self, values: &[f32], window: Window, outlines: &[Outline]) -> Markup {
+    pub(super) fn with_voxels(&self, values: &[f32], window: WindowLevel, outlines: &[Outline]) -> Markup {
         let [width_mm, height_mm] = self.extent_mm();
-        let data = format!("data:image/png;base64,{}", STANDARD.encode(png(self.size, values, window)));
+        let data = png_data(self.plane.size, &values.iter().map(|&value| [window.grey(value)]).collect::<Vec<_>>());
         self.drawn(
             outlines,
             &html! {
@@ -131,10 +101,10 @@ impl Slice {
 
     fn drawn(&self, outlines: &[Outline], voxels: &Markup) -> Markup {
         let [width_mm, height_mm] = self.extent_mm();
-        let [down_mm, right_mm] = self.pixel_mm;
+        let [right_mm, down_mm] = self.plane.spacing_mm;
         let width = width_mm * self.pixels_per_mm;
         html! {
-            svg viewBox={ "0 0 " (width_mm) " " (height_mm) } style={ "width:" (format!("{width:.0}")) "px" } role="img" aria-label={ (self.plane.name()) " slice" } {
+            svg viewBox={ "0 0 " (width_mm) " " (height_mm) } style={ "width:" (format!("{width:.0}")) "px" } role="img" aria-label={ (self.plane.plane.title()) " slice" } {
                 (voxels)
                 g transform={ "scale(" (right_mm) " " (down_mm) ")" } fill="none" stroke-linecap="square" {
                     @for Outline { path, colour, width } in outlines {
@@ -149,12 +119,13 @@ impl Slice {
     fn letters(&self) -> Markup {
         let [width_mm, height_mm] = self.extent_mm();
         let letter_mm = LETTERS / self.pixels_per_mm;
+        let edges = &self.plane.letters;
         let (near, half) = (0.75 * letter_mm, 0.5);
         let places =
             [(near, half * height_mm), (width_mm - near, half * height_mm), (half * width_mm, near), (half * width_mm, height_mm - near)];
         html! {
             g.letters font-size=(letter_mm) stroke-width=(0.2 * letter_mm) {
-                @for (letter, (x, y)) in self.plane.letters().into_iter().zip(places) {
+                @for (letter, (x, y)) in [edges.left, edges.right, edges.top, edges.bottom].into_iter().zip(places) {
                     text x=(x) y=(y) { (letter) }
                 }
             }
@@ -162,22 +133,22 @@ impl Slice {
     }
 }
 
-/// The slice as an 8-bit grey PNG, enlarged by a whole number.
-fn png([rows, columns]: [usize; 2], values: &[f32], window: Window) -> Vec<u8> {
+/// Grey (`C` = 1) or RGB (`C` = 3) pixels as an 8-bit PNG, enlarged by a whole number, for an `href`.
+pub(super) fn png_data<const C: usize>([columns, rows]: [usize; 2], pixels: &[[u8; C]]) -> String {
     let times = SHORTER_EDGE.div_ceil(rows.min(columns).max(1)).max(1);
-    let mut pixels = Vec::with_capacity(rows * columns * times * times);
-    for row in values.chunks(columns.max(1)) {
-        let wide: Vec<u8> = row.iter().flat_map(|&value| std::iter::repeat_n(window.level(value), times)).collect();
-        pixels.extend(std::iter::repeat_n(wide, times).flatten());
+    let mut bytes = Vec::with_capacity(C * rows * columns * times * times);
+    for row in pixels.chunks(columns.max(1)) {
+        let wide: Vec<u8> = row.iter().flat_map(|pixel| std::iter::repeat_n(*pixel, times)).flatten().collect();
+        bytes.extend(std::iter::repeat_n(wide, times).flatten());
     }
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, (columns * times) as u32, (rows * times) as u32);
-    encoder.set_color(png::ColorType::Grayscale);
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, (columns * times) as u32, (rows * times) as u32);
+    encoder.set_color(if C == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::High);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&bytes));
     written.expect("a picture of the stated size goes into memory");
-    bytes
+    format!("data:image/png;base64,{}", STANDARD.encode(file))
 }
 
 #[cfg(test)]
@@ -195,21 +166,14 @@ mod tests {
 
     #[test]
     fn a_picture_holds_every_voxel_at_its_grey_level() {
-        let window = Window { low: 0.0, high: 2.0 };
-        let bytes = png([1, 3], &[-1.0, 1.0, f32::NAN], window);
+        let window = WindowLevel { low: 0.0, high: 2.0 };
+        let data = png_data([3, 1], &[-1.0, 1.0, f32::NAN].map(|value| [window.grey(value)]));
+        let bytes = STANDARD.decode(data.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![1; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         let wide = 3 * SHORTER_EDGE;
         assert_eq!(pixels.len(), wide * SHORTER_EDGE);
         assert_eq!([pixels[0], pixels[SHORTER_EDGE], pixels[2 * SHORTER_EDGE], pixels[wide * 7 + SHORTER_EDGE + 3]], [0, 128, 0, 128]);
-    }
-
-    #[test]
-    fn the_window_leaves_outliers_out() {
-        let mut voxels: Vec<f32> = (0..=1000).map(|value| value as f32).collect();
-        voxels[1000] = 1e9;
-        assert_eq!(Window::of_percentiles(&voxels), Window { low: 5.0, high: 995.0 });
-        assert_eq!(Window::of_percentiles(&[f32::NAN]), Window { low: 0.0, high: 1.0 });
     }
 }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use maud::{Markup, PreEscaped, html};
 use plotters::prelude::*;
 
-use super::palette::{GRID, INK, Tone};
+use crate::palette::{GRID, INK, Tone};
+use crate::results::curves::{envelope, smoothed};
 
 /// plotters rounds to whole pixels: a plot is drawn this much larger, and scaled down by the page.
 const FINE: u32 = 4;
@@ -17,8 +18,6 @@ const LETTERS: u32 = 13;
 const MOST_POINTS: usize = 400;
 /// Room before the first and behind the last level of an axis.
 const LEVEL_AIR: f64 = 0.4;
-/// A smoothed value is the mean over this share of the line.
-const SMOOTH_SHARE: f64 = 1.0 / 30.0;
 
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,37 +73,6 @@ impl Line {
         let line = |points, stroke| Self { points, tone, stroke };
         [line(envelope(&finite, MOST_POINTS), Stroke::Faint), line(smoothed(&finite, MOST_POINTS), Stroke::Bold)]
     }
-}
-
-/// The least and the greatest point of each stretch, about `most` in all, so that thinning a line hides no peak.
-pub(crate) fn envelope(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
-    let stretch = points.len().div_ceil(most / 2).max(1);
-    let ends = |chunk: &[(f64, f64)]| {
-        let by_y = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        let mut ends: Vec<_> = chunk.iter().min_by(by_y).into_iter().chain(chunk.iter().max_by(by_y)).copied().collect();
-        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-        ends.dedup();
-        ends
-    };
-    points.chunks(stretch).flat_map(ends).collect()
-}
-
-/// The centred running mean over a thirtieth of the line, in at most about `most` points.
-pub(crate) fn smoothed(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
-    let reach = (points.len() as f64 * SMOOTH_SHARE / 2.0) as usize;
-    let sums: Vec<f64> = std::iter::once(0.0)
-        .chain(points.iter().scan(0.0, |sum, point| {
-            *sum += point.1;
-            Some(*sum)
-        }))
-        .collect();
-    let stride = points.len().div_ceil(most).max(1);
-    let mean = |index: usize| {
-        let (from, to) = (index.saturating_sub(reach), (index + reach + 1).min(points.len()));
-        (points[index].0, (sums[to] - sums[from]) / (to - from) as f64)
-    };
-    let last = points.len().checked_sub(1);
-    (0..points.len()).filter(|&index| index % stride == 0 || Some(index) == last).map(mean).collect()
 }
 
 impl Plot {
@@ -268,17 +236,6 @@ mod tests {
         }
         assert_eq!(page.matches("<circle").count(), 3);
         assert_eq!((plot.x_tick(0.5), plot.x_tick(-1.0), plot.x_tick(3.0)), Default::default());
-    }
-
-    #[test]
-    fn thinning_keeps_peaks_and_smoothing_keeps_a_straight_line() {
-        let mut points: Vec<_> = (0..10_000).map(|x| (f64::from(x), f64::from(x))).collect();
-        let within = |x: f64| (200.0..9800.0).contains(&x);
-        assert!(smoothed(&points, MOST_POINTS).iter().all(|&(x, y)| !within(x) || (x - y).abs() < 1e-6));
-        assert_eq!(smoothed(&points, MOST_POINTS).last().map(|point| point.0), Some(9999.0));
-        points[4321].1 = 1e9;
-        let thin = envelope(&points, MOST_POINTS);
-        assert!(thin.len() <= MOST_POINTS && thin.contains(&(4321.0, 1e9)));
     }
 
     #[test]

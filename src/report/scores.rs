@@ -1,18 +1,21 @@
-//! Dice and HD95: a row for each arm, and the paired differences against the reference.
+//! Dice and HD95: a row for each group, the paired differences from training from scratch, and every case.
+
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::arms::{self, Arm, Measure, Origin};
-use super::palette::ArmTones;
-use crate::config::{EvaluateConfig, Hd95Convention, RunConfig};
-use crate::metrics::summary::Interval;
+use super::strip::Scale;
+use super::table::{self, Drawings};
+use super::view::View;
+use crate::config::{EvaluateConfig, Hd95Convention};
+use crate::metrics::Measure;
+use crate::results::table::{Cell, Column, Table};
+use crate::results::{Group, MEASURES};
 use crate::volume::natural;
-use crate::wording::{NOTHING, difference as signed, distance, list, or_nothing, share};
+use crate::wording::{distance, or_nothing, share, signed_share};
 
-/// `mm` or `voxels`.
-pub(crate) fn unit(config: &EvaluateConfig) -> &'static str {
-    config.distance_unit.word()
-}
+/// Groups of which every case is shown; more are too wide to be read.
+const MOST_GROUPS: usize = 12;
 
 /// The convention of HD95 in words.
 pub(super) fn convention(config: &EvaluateConfig) -> &'static str {
@@ -22,128 +25,108 @@ pub(super) fn convention(config: &EvaluateConfig) -> &'static str {
     }
 }
 
-/// The whole section.
-pub(super) fn section(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
+/// The sections of scores and of differences.
+pub(super) fn sections(view: &View) -> Markup {
+    let (groups, comparisons) = (view.results.groups_table(), view.results.comparisons_table());
     html! {
-        section id="scores" {
-            h2 { "Segmentation of the test cases" }
-            @if arms.is_empty() {
-                p.absent { "No test case was scored, so there is no Dice and no HD95." }
+        section id="results" {
+            h2 { "Segmentation of the " (view.results.names.subject) "s" }
+            @if view.results.groups.iter().all(|group| group.dice.is_none()) {
+                p.absent { "No " (view.results.names.subject) " was scored yet, so there is no Dice and no HD95." }
+            }
+            @if !groups.rows.is_empty() { (table::html(&groups, "results", repeats_drawn(view).as_ref())) p.note { (explained(view)) } }
+            (every_case(view))
+        }
+        section id="differences" {
+            h2 { "Differences from training from scratch" }
+            @if comparisons.rows.is_empty() {
+                p.absent { "There is nothing to compare yet: a pre-trained arm and one from scratch have to be done." }
             } @else {
-                (table(config, arms, tones))
-                (differences(config, arms))
-                (by_case(arms))
+                (table::html(&comparisons, "results", intervals_drawn(view).as_ref()))
+                p.note { (differences_explained(view)) }
             }
         }
     }
 }
 
-fn table(config: &RunConfig, arms: &[Arm<'_>], tones: &ArmTones<'_>) -> Markup {
-    let labels = arms::labels(arms);
-    let best = arms::best(arms).map(|arm| arm.name);
-    let unit = arms::unit(arms);
-    html! {
-        div.scroll { table {
-            thead {
-                tr {
-                    th rowspan="2" { "Arm" }
-                    th colspan=(labels.len() + 1) scope="colgroup" { "Dice, 0 to 1 (high is good)" }
-                    th colspan="1" scope="colgroup" { "HD95" @if let Some(unit) = unit { ", " (unit.word()) } " (low is good)" }
-                    th rowspan="2" { "Cases" }
-                    th rowspan="2" { "One-sided" }
-                }
-                tr {
-                    th { "mean [95 % interval]" }
-                    @for label in &labels { th { (label) } }
-                    th { "mean [95 % interval]" }
-                }
-            }
-            tbody { @for arm in arms {
-                tr.best[best == Some(arm.name) && arms.len() > 1] {
-                    th scope="row" { (tones.swatch(arm.folder)) (arm.name) small { (start(config, arm)) } }
-                    td.wide { strong { (or_nothing(arm.means.dice_mean, share)) } " " (bounds(arms::interval(config, arm, Measure::Dice), share)) }
-                    @for label in &labels { td { (or_nothing(arm.means.dice.get(*label).copied(), share)) } }
-                    td.wide { (arms::hd95(arm, unit)) " " (bounds(arms::interval(config, arm, Measure::Hd95), distance)) }
-                    td { (arm.means.cases) }
-                    td { (arm.means.missing_in_one) }
-                }
-            } }
-        } }
-        p.note {
-            "Mean over labels within a case, then over cases; the interval resamples the cases (" (config.evaluate.bootstrap)
-            " times, seed " (config.seed) "). HD95: " (convention(&config.evaluate)) ". One-sided: labels that only truth or only the "
-            "prediction has; they count as Dice 0 and as the volume's diagonal. " (absent(arms))
-        }
-    }
+/// Dice of each group's repeats on one scale.
+fn repeats_drawn(view: &View) -> Option<Drawings> {
+    let dice = |group: &Group| group.repeats.iter().filter_map(|repeat| repeat.dice).collect::<Vec<f64>>();
+    let scale = Scale::covering(view.results.rows().flat_map(|(_, group)| dice(group)))?;
+    let row = |group: &Group| group.dice.map_or_else(|| html! {}, |mean| scale.dots(mean.mean, &dice(group), group.arm));
+    let rows = view.results.known_rows().map(|(_, group)| row(group)).collect();
+    Some(Drawings { behind: view.results.measure_title(Measure::Dice), scale: scale.drawn(share), rows })
 }
 
-/// Where an arm started and what it changes.
-fn start(config: &RunConfig, arm: &Arm<'_>) -> String {
-    let start = match &arm.origin {
-        Origin::Scratch => "from scratch".to_owned(),
-        Origin::Pretrained(from) => format!("{}: {from}", arms::pretrained(config, from)),
-        Origin::Unknown => "trained elsewhere".to_owned(),
-    };
-    if arm.set.is_empty() { start } else { format!("{start}; {}", list(arm.set)) }
+/// Dice differences beside zero.
+fn intervals_drawn(view: &View) -> Option<Drawings> {
+    let shown: Vec<(usize, [f64; 3])> = view
+        .results
+        .shown()
+        .filter_map(|own| Some((view.results.groups[own.group].arm, own.dice.as_ref()?.interval)))
+        .map(|(arm, interval)| (arm, [interval.low, interval.mean, interval.high]))
+        .collect();
+    let scale = Scale::covering(shown.iter().flat_map(|(_, ends)| ends.iter().copied()).chain([0.0]))?;
+    let rows = shown.iter().map(|(arm, ends)| scale.interval(*ends, *arm)).collect();
+    Some(Drawings { behind: "Dice difference".to_owned(), scale: scale.drawn(signed_share), rows })
 }
 
-fn bounds(interval: Option<Interval>, word: fn(f64) -> String) -> Markup {
-    html! { @if let Some(interval) = interval { span.interval { "[" (word(interval.low)) ", " (word(interval.high)) "]" } } }
-}
-
-/// How many pairs no score could be given for.
-fn absent(arms: &[Arm<'_>]) -> String {
-    let pairs = arms.iter().map(|arm| arm.cases.values().flatten().filter(|score| score.dice.is_none()).count()).max().unwrap_or(0);
-    match pairs {
+/// How the table of groups is to be read.
+pub(super) fn explained(view: &View) -> String {
+    let results = &view.results;
+    let (base, repeat) = (view.base(), results.names.repeat);
+    let absent = match results.groups.iter().map(|group| group.absent).max().unwrap_or(0) {
         0 => "No label was absent from both truth and prediction.".to_owned(),
-        _ => format!("Labels absent from both truth and prediction (at most {pairs} in an arm) are left out of every mean."),
-    }
-}
-
-fn differences(config: &RunConfig, arms: &[Arm<'_>]) -> Markup {
-    let Some(reference) = arms::reference(arms).filter(|_| arms.len() > 1) else { return html! {} };
-    let rows = |measure: Measure| {
-        let alike = |arm: &&Arm<'_>| measure == Measure::Dice || arm.means.unit == reference.means.unit;
-        let others = arms.iter().filter(|arm| arm.name != reference.name).filter(alike);
-        html! { @for arm in others { @if let Some(difference) = arms::difference(config, arm, reference, measure) {
-            @let [mean, low, high] = signed(&difference.interval, measure);
-            tr {
-                th scope="row" { (arm.name) " − " (reference.name) }
-                td { @if measure == Measure::Dice { "Dice" } @else { "HD95, " (arm.means.unit.word()) } }
-                td { strong { (mean) } }
-                td { span.interval { "[" (low) ", " (high) "]" } }
-                td { @if !difference.excludes_zero() { "includes zero" } @else if measure.improves(difference.interval.mean) { "better" } @else { "worse" } }
-                td { (difference.better) " / " (difference.worse) " of " (difference.interval.cases) }
-            }
-        } } }
+        pairs => format!("Labels absent from both truth and prediction (at most {pairs} in an arm) are left out of every mean."),
     };
-    html! {
-        h3 { "Paired differences against " (reference.name) }
-        div.scroll { table {
-            thead { tr { th { "Arms" } th { "Measure" } th { "Mean difference" } th { "95 % interval" } th { "Reading" } th { "Cases better / worse" } } }
-            tbody { (rows(Measure::Dice)) (rows(Measure::Hd95)) }
-        } }
-        p.note { "Each case is its own control: the same case under both arms, differences resampled over cases." }
-    }
+    let tokens = if results.is_one_point() {
+        String::new()
+    } else {
+        format!(
+            " Numbers of tokens are of the {}, means over {repeat}s; from scratch: those of the untrained encoder.",
+            results.tokens.name()
+        )
+    };
+    format!(
+        "Means over {}: over the labels of a case first, then over its {repeat}s, then over cases. Brackets: 95 % interval, cases resampled {} \
+         times (seed {}). ±: standard deviation of the {repeat}s' own means (of two, half their range). HD95: {}. Missing in one: labels that \
+         only truth or only the prediction has, over all {repeat}s; they count as Dice 0 and as the volume's diagonal. {absent}{tokens}",
+        results.evidence(),
+        base.evaluate.bootstrap,
+        base.seed,
+        convention(&base.evaluate),
+    )
 }
 
-fn by_case(arms: &[Arm<'_>]) -> Markup {
-    let mut cases: Vec<&String> = arms.iter().flat_map(|arm| arm.cases.keys()).collect();
+/// How the table of differences is to be read.
+pub(super) fn differences_explained(view: &View) -> String {
+    let (base, repeat) = (view.base(), view.results.names.repeat);
+    format!(
+        "Each case is its own control: the same case under both arms in the same {repeat}, averaged over {repeat}s; brackets: 95 % percentile \
+         interval over {} resamples of the cases (seed {}). Better or worse only where the interval excludes zero and every one of several \
+         {repeat}s agrees. A pre-trained arm is held against its from-scratch control, trained by the same settings, and against the strongest \
+         from scratch on the same labelled cases, which the table itself picked; an arm from scratch against the first one.",
+        base.evaluate.bootstrap, base.seed
+    )
+}
+
+/// Mean Dice and HD95 of each case, a column for each group.
+fn every_case(view: &View) -> Markup {
+    let groups: Vec<&Group> = view.results.rows().map(|(_, group)| group).filter(|group| group.done() > 0).collect();
+    if groups.is_empty() || groups.len() > MOST_GROUPS {
+        return html! { @if !groups.is_empty() { p.note { "The scores of every case stand in each training's metrics.csv." } } };
+    }
+    let scored: Vec<_> = groups.iter().map(|group| MEASURES.map(|measure| group.by_case(measure))).collect();
+    let mut cases: Vec<&str> = scored.iter().flat_map(|[dice, _]| dice.keys().copied()).collect();
     cases.sort_by(|a, b| natural(a, b));
     cases.dedup();
-    let cell = |arm: &Arm<'_>, case: &String, measure: Measure, word| {
-        arm.cases.get(case).map_or_else(|| NOTHING.to_owned(), |scores| or_nothing(measure.of_case(scores), word))
+    let row = |case: &&str| {
+        let cell = |[dice, hd95]: &[BTreeMap<&str, f64>; 2]| {
+            Cell::text(or_nothing(dice.get(case).copied(), share)).note(or_nothing(hd95.get(case).copied(), distance))
+        };
+        std::iter::once(Cell::text(*case)).chain(scored.iter().map(cell)).collect()
     };
-    html! {
-        details {
-            summary { "Every case: mean Dice, and HD95 behind it" }
-            div.scroll { table {
-                thead { tr { th { "Case" } @for arm in arms { th { (arm.name) } } } }
-                tbody { @for case in cases { tr {
-                    th scope="row" { (case) }
-                    @for arm in arms { td { (cell(arm, case, Measure::Dice, share)) " " span.interval { (cell(arm, case, Measure::Hd95, distance)) } } }
-                } } }
-            } }
-        }
-    }
+    let columns = std::iter::once(Column::words("case")).chain(groups.iter().map(|group| Column::numbers(&group.title))).collect();
+    let table = Table { columns, rows: cases.iter().map(row).collect(), best: None };
+    html! { details { summary { "Every case: mean Dice, and HD95 below it" } (table::html(&table, "results", None)) } }
 }

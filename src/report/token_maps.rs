@@ -2,84 +2,84 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::palette::hex;
+use super::colours::hex;
+use super::picture::png_data;
+use super::view::View;
 use crate::metrics::collapse::TokenMaps;
 use crate::palette::{HEAT, SERIES};
-use crate::protocol::TokenPreview;
+use crate::protocol::{RunFolder, RunFolderError, Stage, StageKind, TokenPreview};
+use crate::results::{REFERENCES, Tokens};
 
 /// Width and height of a map on the page, in pixels.
 const SIDE: f64 = 200.0;
-/// Cells of a heat map are enlarged to at least so many pixels in all, so that no browser blurs them.
-const SHARP: usize = 256;
 /// Points of a scatter plot; more are a cloud.
 const MOST_POINTS: usize = 800;
+/// Pre-trainings on a page; more are said to be left out.
+const MOST_MAPS: usize = 16;
 
 /// Maps, and the tokens that they are of; or why there are none.
-type Made<'a> = Result<(TokenMaps, &'a TokenPreview), String>;
+type Made = Result<(TokenMaps, TokenPreview), String>;
 
-/// The maps of one pre-training.
-pub(super) struct Mapped<'a> {
-    /// Its name on the page.
-    pub(super) name: &'a str,
-    /// Its newest tokens, or why there are none.
-    pub(super) tokens: Result<&'a TokenPreview, String>,
+/// Maps of the first repeat of each pre-training, and of the untrained encoder.
+pub(super) fn of_pretrainings(view: &View) -> Markup {
+    let all = &view.results.pretrainings;
+    let begun: Vec<(&str, usize)> =
+        all.iter().map(|own| (own.name.as_str(), own.trainings[0])).filter(|own| view.state.runs[own.1].is_some()).collect();
+    let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
+    let read = |training: usize, read: fn(&RunFolder, &Stage) -> Result<Option<TokenPreview>, RunFolderError>| {
+        maps(read(&view.training(training), &stage))
+    };
+    let untrained =
+        begun.first().map(|own| (REFERENCES[0], read(own.1, RunFolder::read_untrained_tokens))).filter(|(_, made)| made.is_ok());
+    let own = begun.iter().take(MOST_MAPS).map(|&(name, training)| (name, read(training, RunFolder::read_tokens)));
+    let mapped: Vec<(&str, Made)> = untrained.into_iter().chain(own).collect();
+    html! { @if !mapped.is_empty() {
+        h3 { "Maps of the tokens" }
+        (figure(&mapped))
+        p.note {
+            "Of the first " (view.results.names.repeat) "."
+            @if begun.len() > MOST_MAPS { " " (begun.len() - MOST_MAPS) " more pre-trainings are not drawn here; each opens in the window." }
+        }
+    } }
 }
 
-/// A column for each pre-training: similarity of places above, map of tokens below. All heat maps share one scale.
-pub(super) fn figure(mapped: &[Mapped<'_>]) -> Markup {
-    let maps: Vec<(&str, Made<'_>)> = mapped.iter().map(|own| (own.name, maps(own))).collect();
+/// A column for each pre-training: similarity of positions above, map of tokens below. All heat maps share one scale.
+fn figure(mapped: &[(&str, Made)]) -> Markup {
     html! {
         p {
-            "Tokens of held-out crops at random offsets, where the loss sees them (or as the encoder hands them over, where the task compares no tokens). "
-            "Above: mean cosine of the token at one place and the token at another place in " em { "another" } " volume, from -1 (dark) to 1 (bright); a bright diagonal is collapse. "
-            "Below: the two directions in which tokens spread most, a colour for each volume."
+            "Tokens of held-out crops at random offsets, where the loss sees them (or as the encoder hands them over, where the task compares no \
+            tokens). Above: mean cosine of the token at one position and the token at another position in " em { "another" } " volume, from -1 \
+            (dark) to 1 (bright); a bright diagonal is collapse. Below: the two directions in which tokens spread most, a colour for each volume."
         }
         div.scroll { table.panels {
-            thead { tr { @for (name, _) in &maps { th { (name) } } } }
+            thead { tr { @for (name, _) in mapped { th { (name) } } } }
             tbody {
-                tr { @for (name, made) in &maps { td {
+                tr { @for (name, made) in mapped { td {
                     @match made {
                         Ok((maps, _)) => (heat_map(maps, name)),
                         Err(why) => p.absent { (why) },
                     }
                 } } }
-                tr { @for (name, made) in &maps { td {
-                    @if let Ok((maps, preview)) = made { (scatter(maps, preview, name)) }
-                } } }
+                tr { @for (name, made) in mapped { td { @if let Ok((maps, preview)) = made { (scatter(maps, preview, name)) } } } }
             }
         } }
     }
 }
 
-fn maps<'a>(own: &Mapped<'a>) -> Made<'a> {
-    let preview = own.tokens.clone()?;
-    let set = preview.projected.as_ref().unwrap_or(&preview.encoder);
-    let made = TokenMaps::of(&set.values, preview.grid.iter().product(), set.dim);
-    made.map(|maps| (maps, preview)).map_err(|why| format!("No map: {why}."))
+fn maps(read: Result<Option<TokenPreview>, RunFolderError>) -> Made {
+    let preview = read.map_err(|error| error.to_string())?.ok_or("No tokens were kept.")?;
+    let tokens = if preview.projected.is_some() { Tokens::Projected } else { Tokens::Encoder };
+    let maps = tokens.maps(&preview).map_err(|why| format!("No map: {why}."))?;
+    Ok((maps, preview))
 }
 
 fn heat_map(maps: &TokenMaps, name: &str) -> Markup {
-    let cells = maps.places.len();
-    let times = SHARP.div_ceil(cells.max(1)).max(1);
-    let mut pixels = Vec::with_capacity(3 * (cells * times).pow(2));
-    for row in maps.similarity.chunks(cells.max(1)) {
-        let wide: Vec<u8> = row.iter().flat_map(|&cosine| std::iter::repeat_n(heat((cosine + 1.0) / 2.0), times)).flatten().collect();
-        pixels.extend(std::iter::repeat_n(wide, times).flatten());
-    }
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, (cells * times) as u32, (cells * times) as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
-    written.expect("a picture of the stated size goes into memory");
-    let data = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
+    let pixels: Vec<[u8; 3]> = maps.similarity.iter().map(|&cosine| heat((cosine + 1.0) / 2.0)).collect();
+    let data = png_data([maps.places.len(); 2], &pixels);
     html! {
-        svg viewBox={ "0 0 " (SIDE) " " (SIDE) } style={ "width:" (SIDE) "px" } role="img" aria-label={ "similarity of places, " (name) } {
+        svg viewBox={ "0 0 " (SIDE) " " (SIDE) } style={ "width:" (SIDE) "px" } role="img" aria-label={ "similarity of positions, " (name) } {
             image width=(SIDE) height=(SIDE) href=(data) {}
         }
     }
@@ -127,7 +127,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::{Stage, StageKind, TokenSet};
+    use crate::protocol::TokenSet;
 
     #[test]
     fn every_pretraining_has_a_column_with_its_maps_or_the_reason() {
@@ -144,12 +144,13 @@ mod tests {
             projected: None,
             encoder: TokenSet { dim: 4, values },
         };
-        let both = [Mapped { name: "kept", tokens: Ok(&preview) }, Mapped { name: "lost", tokens: Err("Gone.".to_owned()) }];
+        let both = [("kept", maps(Ok(Some(preview)))), ("lost", maps(Ok(None)))];
         let page = figure(&both).into_string();
         assert_eq!(page.matches("data:image/png;base64,").count(), 1);
         // A dot for each token, a path for each volume.
-        assert_eq!((page.matches("h0").count(), page.matches("<path").count()), (24, 3));
-        assert!(page.contains("Gone.") && page.contains("lost"));
+        let paths: Vec<&str> = page.split("<path").skip(1).collect();
+        assert_eq!((paths.iter().map(|path| path.matches("h0").count()).sum::<usize>(), paths.len()), (24, 3));
+        assert!(page.contains("No tokens were kept.") && page.contains("lost"));
     }
 
     #[test]

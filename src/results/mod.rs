@@ -1,329 +1,215 @@
-//! What an experiment shows so far: its cells gathered over repeats, their means, and each against its from-scratch twin.
+//! What an experiment shows so far: its cells gathered over repeats, their means and intervals, each against its from-scratch control, and
+//! the sentences that follow. Terminal, report and window show what is worked out here, and work nothing out themselves.
 //!
-//! Plain numbers and sentences; terminal, report and window print the same ones.
+//! `names` says what is called how, `training`, `pretraining` and `group` hold the numbers, `comparison` the differences, `sentences` puts
+//! them into words. `tokens` and `settings` explain collapse numbers and settings, `curves` says what is plotted over steps.
 
-mod along;
-mod compare;
-mod gather;
-mod sentence;
+mod comparison;
+pub mod curves;
+mod group;
+mod names;
+mod per_axis;
+mod pretraining;
+mod sentences;
+pub mod settings;
+mod summary;
+pub mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
-mod words;
+mod tokens;
+mod training;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use crate::config::DistanceUnit;
 use crate::experiment::{Experiment, ExperimentState, Progress, Tally};
-use crate::metrics::{CaseScore, Collapse, Interval, Measure};
-use crate::protocol::CollapsePair;
-use crate::wording::{NOTHING, word};
+use crate::metrics::Measure;
+use crate::metrics::collapse::Collapse;
+use crate::metrics::score::LEAST_DICE;
+use crate::protocol::{CollapsePair, StageKind};
+use crate::wording::{distinct, share};
 
-pub use along::{AlongAxis, Course};
-pub use words::Pretraining;
+pub use comparison::{Comparison, Paired, Reading, Role};
+pub use group::{Group, Repeat, Spread, spread};
+pub use names::{ArmNames, AxisNames, Names};
+pub use per_axis::{ArmLine, PerAxis};
+pub use pretraining::{Pretraining, REFERENCES};
+pub use summary::{SUMMARY_SCHEMA, Summary};
+pub use tokens::{Purpose, TokenMetric, Tokens, token_metrics};
+pub use training::TrainingResult;
 
-/// Everything that an experiment shows so far. Of a cell that is not done nothing is counted: half of the test cases are no mean.
+/// Both measures of a segmentation, in the order in which they are shown.
+pub const MEASURES: [Measure; 2] = [Measure::Dice, Measure::Hd95];
+
+/// Everything that an experiment shows so far. Of a cell that is not done nothing is counted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExperimentResults {
-    /// Axes of the config that vary the experiment, in order; the others repeat it.
-    pub axes: Vec<usize>,
-    /// What a repeat is called: `seed`, `fold`, or `repeat` where both vary.
-    pub repeat: &'static str,
-    /// Names of labels and regions, in the order of the scores.
-    pub labels: Vec<String>,
+    /// What is called how.
+    pub names: Names,
+    /// All trainings, in the experiment's order.
+    pub trainings: Vec<TrainingResult>,
+    /// How many of them are how far.
+    pub tally: Tally,
+    /// Pre-trainings over their repeats.
+    pub pretrainings: Vec<Pretraining>,
     /// Cells that differ in nothing but repeats, in the order of the grid.
     pub groups: Vec<Group>,
     /// Each group that was pre-trained against those from scratch, in the order of the groups.
     pub comparisons: Vec<Comparison>,
-    /// How far the stages are.
-    pub tally: Tally,
-    /// Stages that ended by an error, with cause and next step.
-    pub failures: Vec<(usize, String)>,
-    /// Whether the loss compares tokens in all pre-trainings: then collapse is read where it sees them, or else of encoder tokens.
-    pub projected: bool,
-}
-
-/// An arm at a point of the grid, over its repeats.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    /// The level on each of [`ExperimentResults::axes`].
-    pub levels: Vec<usize>,
-    /// Index among the experiment's arms.
-    pub arm: usize,
-    /// Name of the arm.
-    pub name: String,
-    /// Levels and arm in words: `mask ratio 0.5, simtrot_w`.
-    pub title: String,
-    /// What its pre-training is called by its authors; none: from scratch.
-    pub pretraining: Option<&'static str>,
-    /// One for each planned repeat.
-    pub repeats: Vec<Repeat>,
-    /// An earlier group made of the very same trainings: its axis touches pre-training alone, and this arm has none.
-    pub same_as: Option<usize>,
-    /// Mean over labels, then over cases.
-    pub dice: Option<Spread>,
-    /// The same of HD95.
-    pub hd95: Option<Spread>,
-    /// Mean over cases of each of [`ExperimentResults::labels`]: Dice, HD95.
-    pub by_label: Vec<[Option<Spread>; 2]>,
-    /// Distinct test cases.
-    pub cases: usize,
-    /// Labels that truth or prediction lacks where the other has them, over all repeats.
-    pub missing_in_one: usize,
-    /// Collapse numbers of the last measurement, means over repeats. From scratch: of the untrained encoder.
-    pub collapse: Option<CollapsePair>,
-    /// The untrained encoder of the same network.
-    pub untrained: Option<CollapsePair>,
-}
-
-/// A cell as one of several alike.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Repeat {
-    /// Index of the cell.
-    pub cell: usize,
-    /// The level on each axis that repeats: what pairs it with a repeat of another group.
-    pub key: Vec<usize>,
-    /// `seed 0`, or `seed 0, fold 2`; empty where nothing is repeated.
-    pub title: String,
-    /// Whether all of it is done.
-    pub done: bool,
-    /// Scores by case; empty until it is done.
-    pub scores: BTreeMap<String, Vec<CaseScore>>,
-    /// Mean Dice over its cases.
-    pub dice: Option<f64>,
-    /// Mean HD95 over its cases.
-    pub hd95: Option<f64>,
-}
-
-/// A mean over cases, each case's mean over its repeats, and how repeats spread around it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The mean.
-    pub mean: f64,
-    /// Standard deviation of the repeats' own means; none with fewer than three.
-    pub deviation: Option<f64>,
-    /// Lowest and highest of the repeats' own means; none with one.
-    pub range: Option<[f64; 2]>,
-    /// Repeats that have the number.
-    pub repeats: usize,
-}
-
-/// A pre-trained group against one from scratch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
-    /// The group.
-    pub group: usize,
-    /// The group that it is held against.
-    pub reference: usize,
-    /// Why this one.
-    pub role: Role,
-    /// Difference of Dice; none without a case that both have in the same repeat.
-    pub dice: Option<Paired>,
-    /// The same of HD95.
-    pub hd95: Option<Paired>,
-    /// What the Dice shows, in plain words.
-    pub sentence: String,
-}
-
-/// Which from-scratch group a comparison is with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Trained by the same settings, on the same labelled cases.
-    Twin,
-    /// The same network on the same labelled cases, by the settings that served it best: what pre-training has to beat.
-    Strongest,
-}
-
-/// Group minus reference, case by case and repeat by repeat.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Paired {
-    /// What was measured.
-    pub measure: Measure,
-    /// Mean difference over cases, each the mean over the repeats that both have, with its case-bootstrap interval.
-    pub interval: Interval,
-    /// Mean difference of each repeat, by its name.
-    pub by_repeat: Vec<(String, f64)>,
-}
-
-/// What a difference shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// The interval excludes zero, and all of several repeats agree.
-    Better,
-    /// The same the other way.
-    Worse,
-    /// The interval includes zero.
-    Open,
-    /// The interval excludes zero, but repeats disagree in sign.
-    Split,
-    /// One repeat: an illustration.
-    Once,
-}
-
-impl Paired {
-    /// Repeats whose difference has the sign of the mean.
-    pub fn agreeing(&self) -> usize {
-        self.by_repeat.iter().filter(|(_, difference)| difference * self.interval.mean > 0.0).count()
-    }
-
-    /// Whether zero lies outside the interval.
-    pub fn excludes_zero(&self) -> bool {
-        self.interval.excludes_zero()
-    }
-
-    /// What it shows: never a winner by one repeat.
-    pub fn reading(&self) -> Reading {
-        match (self.by_repeat.len(), self.excludes_zero()) {
-            (..=1, _) => Reading::Once,
-            (_, false) => Reading::Open,
-            (repeats, true) if self.agreeing() < repeats => Reading::Split,
-            _ if self.measure.improves(self.interval.mean) => Reading::Better,
-            _ => Reading::Worse,
-        }
-    }
-}
-
-impl Comparison {
-    /// What it shows; the strongest reference is told as such.
-    pub fn told(&self) -> String {
-        sentence::told(self)
-    }
-}
-
-impl Role {
-    /// In a file.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Twin => "twin",
-            Self::Strongest => "strongest",
-        }
-    }
-}
-
-impl Reading {
-    /// In a cell of a table.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Better => "better",
-            Self::Worse => "worse",
-            Self::Open => "no difference shown",
-            Self::Split => "repeats disagree",
-            Self::Once => "illustration",
-        }
-    }
-}
-
-impl Spread {
-    /// Half of the range or one standard deviation, whichever there is.
-    pub fn reach(&self) -> Option<f64> {
-        self.deviation.or_else(|| self.range.map(|[low, high]| (high - low) / 2.0))
-    }
-}
-
-impl Group {
-    /// Repeats that are done.
-    pub fn done(&self) -> usize {
-        self.repeats.iter().filter(|repeat| repeat.done).count()
-    }
-
-    /// The mean of a measure.
-    pub fn mean(&self, measure: Measure) -> Option<&Spread> {
-        match measure {
-            Measure::Dice => self.dice.as_ref(),
-            Measure::Hd95 => self.hd95.as_ref(),
-        }
-    }
+    /// Names of labels and regions, in the order of the scores.
+    pub labels: Vec<String>,
+    /// The tokens by which all pre-trainings can be compared.
+    pub tokens: Tokens,
+    /// Seconds of all trainings and tests that were recorded.
+    pub secs: f64,
+    /// Devices and versions that the trainings were made with, each once.
+    pub made_with: Vec<String>,
+    /// Networks of the trainings, each once.
+    pub networks: Vec<String>,
+    /// The only point's group with the highest mean Dice, where one can be named.
+    best: Option<usize>,
+    /// Whether the demo's few cases are all that was tested.
+    is_demo: bool,
 }
 
 impl ExperimentResults {
     /// What `state` shows of `experiment`.
     pub fn new(experiment: &Experiment, state: &ExperimentState) -> Self {
-        let stages: Vec<usize> = (0..experiment.stages.len()).collect();
-        let failure = |&stage: &usize| match state.progress(experiment, stage) {
-            Progress::Failed { message } => Some((stage, message)),
-            _ => None,
-        };
-        let axes: Vec<usize> = (0..experiment.config.axes.len()).filter(|&axis| !experiment.config.axes[axis].repeats()).collect();
-        let mut results = Self {
-            repeat: repeat_word(experiment),
-            labels: gather::labels(experiment, state),
-            projected: gather::all_projected(experiment, state),
-            tally: state.tally(experiment, &stages),
-            failures: stages.iter().filter_map(failure).collect(),
-            axes,
-            ..Self::default()
-        };
-        results.groups = gather::groups(experiment, state, &results);
-        results.comparisons = compare::comparisons(experiment, &results);
-        results
+        let names = Names::new(experiment);
+        let labels = group::labels(experiment, state);
+        let pretrainings = Pretraining::all(experiment, state, &names);
+        let groups = group::groups(experiment, state, &names, &pretrainings, &labels);
+        let runs = || state.runs.iter().flatten();
+        let parts = runs().flat_map(|run| &run.stages).filter(|part| part.stage.kind != StageKind::Prepare);
+        let made_with: BTreeSet<String> = runs()
+            .map(|run| &run.environment)
+            .filter(|own| !own.device_name.is_empty())
+            .map(|own| format!("{} ({}), simtrot {}", own.device_name, own.device, own.version))
+            .collect();
+        Self {
+            comparisons: comparison::comparisons(experiment, &groups),
+            tokens: Tokens::shared(pretrainings.iter().filter_map(|own| own.collapse.as_ref())),
+            trainings: TrainingResult::all(experiment, state),
+            tally: state.tally(experiment, &(0..experiment.stages.len()).collect::<Vec<_>>()),
+            secs: parts.filter_map(|part| part.secs).sum(),
+            made_with: made_with.into_iter().collect(),
+            networks: distinct(experiment.stages.iter().map(|own| own.config.model.backbone().title())),
+            best: best(experiment, &groups),
+            is_demo: experiment.config.base().data.source == crate::config::DataSource::Demo,
+            names,
+            labels,
+            pretrainings,
+            groups,
+        }
     }
 
-    /// The numbers of `pair` that the experiment's tables show.
+    /// Groups with trainings of their own, with their places among [`Self::groups`].
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &Group)> {
+        self.groups.iter().enumerate().filter(|(_, group)| group.same_as.is_none())
+    }
+
+    /// Those of [`Self::rows`] that have something to show.
+    pub fn known_rows(&self) -> impl Iterator<Item = (usize, &Group)> {
+        self.rows().filter(|(_, group)| group.done() > 0 || (group.pretraining.is_some() && group.collapse.is_some()))
+    }
+
+    /// Distinct levels of the groups, in their order: the points of the grid without repeats.
+    pub fn points(&self) -> Vec<Vec<usize>> {
+        let mut points: Vec<Vec<usize>> = Vec::new();
+        for group in &self.groups {
+            if !points.contains(&group.levels) {
+                points.push(group.levels.clone());
+            }
+        }
+        points
+    }
+
+    /// Whether there is one point alone: its arms are all that is compared.
+    pub fn is_one_point(&self) -> bool {
+        self.groups.iter().all(|group| group.levels == self.groups[0].levels)
+    }
+
+    /// The group with the highest mean Dice: of one point, where it found something, where the others are not as good to three decimals,
+    /// and where all were tested on the same cases.
+    pub fn best(&self) -> Option<usize> {
+        self.best
+    }
+
+    /// Comparisons that have a difference to show, each once.
+    pub fn shown(&self) -> impl Iterator<Item = &Comparison> {
+        let has = |own: &&Comparison| own.dice.is_some() && self.groups[own.group].same_as.is_none();
+        self.comparisons.iter().filter(has)
+    }
+
+    /// The unit of all distances; none where groups differ in it.
+    pub fn unit(&self) -> Option<DistanceUnit> {
+        let unit = self.groups.first()?.unit;
+        self.groups.iter().all(|group| group.unit == unit).then_some(unit)
+    }
+
+    /// What a measure is called, with its unit.
+    pub fn measure_title(&self, measure: Measure) -> String {
+        match (measure, self.unit()) {
+            (Measure::Dice, _) => "Dice".to_owned(),
+            (Measure::Hd95, Some(unit)) => format!("HD95, {}", unit.word()),
+            (Measure::Hd95, None) => "HD95".to_owned(),
+        }
+    }
+
+    /// `0.812 ± 0.004`: the mean of a group, with the unit where the title has none.
+    pub fn mean_text(&self, group: &Group, measure: Measure) -> String {
+        let text = spread(group.mean(measure), measure);
+        let own = measure == Measure::Hd95 && group.hd95.is_some() && self.unit().is_none();
+        if own { format!("{text} {}", group.unit.word()) } else { text }
+    }
+
+    /// The numbers of `pair` on the tokens that all pre-trainings have.
     pub fn seen<'a>(&self, pair: &'a CollapsePair) -> &'a Collapse {
-        if self.projected { pair.seen() } else { &pair.encoder }
-    }
-
-    /// What [`Self::seen`] is of.
-    pub fn tokens(&self) -> &'static str {
-        if self.projected { "projected tokens" } else { "encoder tokens" }
+        self.tokens.numbers(pair).unwrap_or(&pair.encoder)
     }
 
     /// Numbers of labelled volumes that label probes were fitted on.
     pub fn probed(&self) -> Vec<usize> {
-        let pairs = self.groups.iter().filter_map(|group| group.collapse.as_ref());
-        let volumes: std::collections::BTreeSet<usize> = pairs.flat_map(|pair| pair.encoder.label_probe_r2.keys().copied()).collect();
+        let volumes: BTreeSet<usize> = self.encoders().iter().flat_map(|(_, pair)| pair.encoder.label_probe_r2.keys().copied()).collect();
         volumes.into_iter().collect()
     }
 
-    /// What the comparisons show, a sentence each; without any, why there is none.
-    pub fn sentences(&self) -> Vec<String> {
-        sentence::all(self)
+    /// Collapse numbers that were measured, for tables.
+    pub fn token_metrics(&self) -> Vec<TokenMetric> {
+        token_metrics(&self.probed())
     }
 
-    /// R² of the label probe fitted on `volumes` labelled volumes: of encoder tokens, which are handed to fine-tuning.
-    pub fn label_probe(group: &Group, volumes: usize) -> Option<f64> {
-        group.collapse.as_ref()?.encoder.label_probe_r2.get(&volumes).copied()
+    /// The references, each once, and every pre-training that has measured its tokens: the rows of a table.
+    pub fn encoders(&self) -> Vec<(String, &CollapsePair)> {
+        let mut found: Vec<(String, &CollapsePair)> = Vec::new();
+        for (place, reference) in REFERENCES.into_iter().enumerate() {
+            // Networks differ in their untrained encoders: each is named by the first pre-training that starts from it.
+            for own in &self.pretrainings {
+                let Some(pair) = &own.references[place] else { continue };
+                if !found.iter().any(|(_, known)| *known == pair) {
+                    let first = !found.iter().any(|(name, _)| name == reference);
+                    found.push((if first { reference.to_owned() } else { format!("{reference}, {}", own.name) }, pair));
+                }
+            }
+        }
+        found.extend(self.pretrainings.iter().filter_map(|own| Some((own.name.clone(), own.collapse.as_ref()?))));
+        found
     }
 
-    /// Comparisons that there is something to tell of, each told once.
-    pub fn told(&self) -> impl Iterator<Item = &Comparison> {
-        self.comparisons.iter().filter(|comparison| !sentence::idle(self, comparison))
-    }
-
-    /// All comparisons with twins and with the strongest from scratch in one sentence; none where there are fewer than two.
-    pub fn summary(&self) -> Option<String> {
-        sentence::summary(self)
-    }
-
-    /// Which encoders are collapsed, and which are not.
-    pub fn collapse_sentences(&self, experiment: &Experiment) -> Vec<String> {
-        sentence::collapse(experiment, self)
-    }
-
-    /// How far the numbers carry.
-    pub fn caveat(&self, experiment: &Experiment) -> String {
-        sentence::caveat(experiment, self)
-    }
-
-    /// What is not there yet, in sentences.
-    pub fn missing(&self, experiment: &Experiment) -> Vec<String> {
-        sentence::missing(experiment, self)
+    /// Trainings that ended by an error, with cause and next step.
+    pub fn failures(&self) -> impl Iterator<Item = (&TrainingResult, &str)> {
+        self.trainings.iter().filter_map(|training| match &training.progress {
+            Progress::Failed { message } => Some((training, message.as_str())),
+            _ => None,
+        })
     }
 }
 
-/// `0.812 ± 0.004`: a mean over cases, and the deviation (of two repeats half the range) of the repeats' own means.
-pub(crate) fn spread(spread: Option<&Spread>, measure: Measure) -> String {
-    let Some(spread) = spread else { return NOTHING.to_owned() };
-    let word = word(measure);
-    spread.reach().map_or_else(|| word(spread.mean), |reach| format!("{} ± {}", word(spread.mean), word(reach)))
-}
-
-/// What the axes that repeat are about.
-fn repeat_word(experiment: &Experiment) -> &'static str {
-    let keys = |axis: &crate::config::Axis| axis.all_levels().into_iter().flat_map(|level| level.set).collect::<Vec<_>>();
-    let settings: Vec<String> = experiment.config.axes.iter().filter(|axis| axis.repeats()).flat_map(keys).collect();
-    let seeds = settings.iter().filter(|setting| setting.trim_start().starts_with("seed")).count();
-    match seeds {
-        _ if seeds == settings.len() => "seed",
-        0 => "fold",
-        _ => "repeat",
-    }
+fn best(experiment: &Experiment, groups: &[Group]) -> Option<usize> {
+    let comparable = |group: &Group| group.levels == groups[0].levels && group.on_the_same_cases(&groups[0], experiment);
+    let scored = || groups.iter().enumerate().filter_map(|(index, group)| Some((index, group.dice?.mean)));
+    let (best, dice) = scored().reduce(|best, other| if other.1 > best.1 { other } else { best })?;
+    let alike = scored().all(|(_, other)| share(other) == share(dice));
+    (dice >= LEAST_DICE && !alike && groups.iter().filter(|group| group.dice.is_some()).all(comparable)).then_some(best)
 }

@@ -78,9 +78,9 @@ fn of<'a>(results: &'a ExperimentResults, title: &str, role: Role) -> &'a Paired
 }
 
 #[test]
-fn groups_are_means_over_repeats_and_twins_are_paired_by_case() {
+fn groups_are_means_over_repeats_and_controls_are_paired_by_case() {
     let experiment = experiment(TEXT);
-    // Seeds 0, 1, 2 shift every arm alike: the difference to the twin is the same in each.
+    // Seeds 0, 1, 2 shift every arm alike: the difference to the control is the same in each.
     let results = results(&experiment, &|arm, point, case| {
         let gain = match arm {
             "simtrot_w" if point[0] == 1 => 0.04,
@@ -90,7 +90,7 @@ fn groups_are_means_over_repeats_and_twins_are_paired_by_case() {
         0.7 + 0.01 * point[1] as f64 + hard(case) + gain
     });
     assert_eq!(
-        (results.repeat, results.groups.len(), results.rows().count()),
+        (results.names.repeat, results.groups.len(), results.rows().count()),
         ("seed", 6, 4),
         "masks are nothing to a training from scratch"
     );
@@ -98,24 +98,29 @@ fn groups_are_means_over_repeats_and_twins_are_paired_by_case() {
     let group = results.groups.iter().find(|group| group.title == "mask ratio 0.75, simtrot_w").unwrap();
     let dice = group.dice.unwrap();
     assert!((dice.mean - (0.75 + mean_case)).abs() < 1e-9 && (dice.deviation.unwrap() - 0.01).abs() < 1e-9, "{dice:?}");
-    assert_eq!((group.cases, group.done(), dice.repeats), (CASES, 3, 3));
-    let twin = of(&results, &group.title, Role::Twin);
-    assert!((twin.interval.mean - 0.04).abs() < 1e-9 && twin.interval.high - twin.interval.low < 1e-9, "cases are their own control");
-    assert_eq!((twin.reading(), twin.agreeing(), twin.interval.cases), (Reading::Better, 3, CASES));
+    assert_eq!((group.cases, group.done()), (CASES, 3));
+    let control = of(&results, &group.title, Role::Control);
+    assert!(
+        (control.interval.mean - 0.04).abs() < 1e-9 && control.interval.high - control.interval.low < 1e-9,
+        "cases are their own control"
+    );
+    assert_eq!((control.reading(), control.agreeing(), control.interval.cases), (Reading::Better, 3, CASES));
     let strongest = of(&results, &group.title, Role::Strongest);
     assert!((strongest.interval.mean - 0.02).abs() < 1e-9, "AdamW from scratch is the one to beat");
-    assert_eq!(of(&results, "mask ratio 0.25, simtrot_w", Role::Twin).reading(), Reading::Open, "no difference at all");
+    assert_eq!(of(&results, "mask ratio 0.25, simtrot_w", Role::Control).reading(), Reading::Open, "no difference at all");
     let scratch = results.groups.iter().position(|group| group.name == "scratch").unwrap();
-    assert_eq!(results.level_names(&experiment, scratch), ["any"]);
+    assert_eq!(results.groups[scratch].level_names, ["any"]);
     let sentences = results.sentences().join("\n");
     assert!(
-        sentences.contains("mask ratio 0.75: SimTROT-W scores 4.0 Dice points higher than training from scratch (scratch)"),
+        sentences.contains(
+            "mask ratio 0.75: SimTROT-W reaches a mean Dice of 0.798, training from scratch (scratch) 0.758: a difference of +0.040"
+        ),
         "{sentences}"
     );
     assert!(sentences.contains("3 of 3 seeds agree): better, the interval excludes zero."), "{sentences}");
     assert!(sentences.contains("no difference shown"), "{sentences}");
     let summary = results.summary().unwrap();
-    assert!(summary.contains("2 comparisons with the twin from scratch: 1 better, 1 without a difference shown."), "{summary}");
+    assert!(summary.contains("2 comparisons with the from-scratch control: 1 better, 1 without a difference shown."), "{summary}");
 }
 
 #[test]
@@ -127,17 +132,17 @@ fn no_winner_where_seeds_disagree_or_there_is_but_one() {
             let gain = if point[1] == 2 { -0.01 } else { 0.05 };
             0.7 + hard(case) + if arm == "simtrot_w" { gain } else { 0.0 }
         });
-        (of(&results, "mask ratio 0.25, simtrot_w", Role::Twin).clone(), results.sentences().join("\n"), results.caveat(&experiment))
+        (of(&results, "mask ratio 0.25, simtrot_w", Role::Control).clone(), results.sentences().join("\n"), results.caveat())
     };
     let (paired, sentences, _) = told(TEXT);
-    assert!(paired.excludes_zero());
+    assert!(paired.interval.excludes_zero());
     assert_eq!((paired.reading(), paired.agreeing()), (Reading::Split, 2));
     assert!(
         sentences.contains("2 of 3 seeds agree): the interval excludes zero, but the seeds disagree, so that nothing is concluded"),
         "{sentences}"
     );
     let (paired, sentences, caveat) = told(&TEXT.replace(r#"["0", "1", "2"]"#, r#"["0"]"#));
-    assert!(paired.excludes_zero());
+    assert!(paired.interval.excludes_zero());
     assert_eq!(paired.reading(), Reading::Once);
     assert!(
         sentences.contains("One seed: an illustration, no conclusion.") && caveat.contains("an illustration, not evidence"),
@@ -153,7 +158,7 @@ fn an_interval_that_includes_zero_shows_no_difference() {
         let gain = if case % 2 == 0 { 0.05 } else { -0.045 };
         0.7 + hard(case) + if arm == "simtrot_w" { gain } else { 0.0 }
     });
-    let paired = of(&results, "mask ratio 0.75, simtrot_w", Role::Twin);
+    let paired = of(&results, "mask ratio 0.75, simtrot_w", Role::Control);
     assert!(paired.interval.mean > 0.0 && paired.interval.low < 0.0 && paired.interval.high > 0.0);
     assert_eq!(paired.reading(), Reading::Open);
 }
@@ -172,11 +177,11 @@ fn the_strongest_from_scratch_had_the_same_labels_and_may_stand_elsewhere() {
         0.6 + 0.1 * point[0] as f64 + slow + hard(case)
     });
     let title = "labels 0.5, encoder slow, simtrot_w";
-    assert_eq!(of(&results, title, Role::Twin).reading(), Reading::Better, "the twin is as slow");
+    assert_eq!(of(&results, title, Role::Control).reading(), Reading::Better, "the control is as slow");
     let strongest = of(&results, title, Role::Strongest);
     assert!(strongest.interval.mean.abs() < 1e-9, "an encoder at full speed with as many labels: {strongest:?}");
     let sentences = results.sentences().join("\n");
-    assert!(sentences.contains("than training from scratch (labels 0.5, encoder as ever, scratch"), "{sentences}");
+    assert!(sentences.contains(", training from scratch (labels 0.5, encoder as ever, scratch"), "{sentences}");
 }
 
 #[test]
@@ -189,10 +194,10 @@ fn of_an_unfinished_cell_nothing_is_counted() {
     let tested = experiment.cells.iter().filter(|cell| state.progress(&experiment, cell.finetuned) == Progress::Done).count();
     assert_eq!(done, tested);
     assert!(results.groups.iter().flat_map(|group| &group.repeats).all(|repeat| repeat.done != repeat.scores.is_empty()));
-    let missing = results.missing(&experiment).join(" ");
-    assert!(missing.contains("Not complete") && results.failures.len() == 1, "{missing}");
+    let missing = results.missing().join(" ");
+    assert!(missing.contains("Not complete") && results.failures().count() == 1, "{missing}");
     let nothing = ExperimentResults::new(&experiment, &ExperimentState::of(vec![None; experiment.stages.len()]));
-    assert_eq!(nothing.sentences(), ["No test case was scored yet, so there is nothing to compare."]);
+    assert_eq!(nothing.sentences(), ["There is no Dice to report: no test case was scored yet."]);
     assert!(nothing.summary().is_none());
 }
 
@@ -202,9 +207,9 @@ fn pretrainings_are_named_by_what_tells_them_apart() {
     let place = tempfile::tempdir().unwrap();
     let state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(place.path()));
     let results = ExperimentResults::new(&experiment, &state);
-    let names: Vec<String> = results.pretrainings(&experiment).into_iter().map(|own| own.name).collect();
+    let names: Vec<String> = results.pretrainings.iter().map(|own| own.name.clone()).collect();
     assert_eq!(names, ["mask ratio 0.25", "mask ratio 0.5", "mask ratio 0.75", "mask ratio 0.85"], "labels do not matter to pre-training");
-    assert_eq!(results.evidence(&experiment), "24 test cases, 3 seeds");
-    let collapse = results.collapse_sentences(&experiment).join(" ");
-    assert!(collapse.contains("Healthy: ") && collapse.contains("of a token: mask ratio 0.25 (0."), "{collapse}");
+    assert_eq!(results.evidence(), "24 test cases, 3 seeds");
+    let collapse = results.collapse_sentences().join(" ");
+    assert!(collapse.contains("mask ratio 0.25 is healthy. ") && collapse.contains("(untrained 0.100)"), "{collapse}");
 }

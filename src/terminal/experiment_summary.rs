@@ -1,61 +1,38 @@
-//! What an experiment shows, in the terminal: a line for each group, what tells it from scratch, and where the rest lies.
+//! What an experiment shows, in the terminal: its tables, what follows from them, and where the rest lies.
 
 use std::path::Path;
 
-use super::summary::{drawn, paragraphs};
+use super::summary::{paragraphs, table};
 use crate::experiment::{Experiment, ExperimentState};
-use crate::metrics::Measure;
-use crate::metrics::collapse::Collapse;
-use crate::report::unit;
-use crate::results::{ExperimentResults, spread};
-use crate::wording::{or_nothing, share};
+use crate::results::ExperimentResults;
+use crate::results::table::{Column, Table};
 
-/// More sentences than this are left to the report; their summary is printed.
-const MOST_SENTENCES: usize = 12;
-
-/// A number's name, and how it is read.
-type Number = (&'static str, fn(&Collapse) -> Option<f64>);
-
-/// Collapse numbers that the terminal shows.
-const NUMBERS: [Number; 3] = [("eta2 turned", |c| c.eta2_turned), ("index lock", |c| c.index_lock), ("anatomy lock", |c| c.anatomy_lock)];
+/// Columns that are left to the report: explanations, and what the terminal has no room for.
+const LEFT_OUT: [&str; 7] = ["pre-training", "position probe R²", "content probe", "RankMe", "residual RankMe", "retrieval", "verdict"];
 
 /// The numbers so far, what they mean, what is missing, and where the report lies.
 pub fn experiment_summary(experiment: &Experiment, state: &ExperimentState, report: &Path) -> String {
     let results = ExperimentResults::new(experiment, state);
-    let sentences = results.sentences();
-    let told: Vec<String> = match results.summary() {
-        Some(summary) if sentences.len() > MOST_SENTENCES => {
-            vec![summary, format!("Each of the {} comparisons stands in the report.", sentences.len())]
-        }
-        _ => sentences,
-    };
-    let collapse = results.collapse_sentences(experiment);
-    let failures = results.failures.iter().map(|(stage, cause)| format!("{} failed: {cause}", experiment.stages[*stage].name));
-    let last: Vec<String> = results.missing(experiment).into_iter().chain(failures).chain([results.caveat(experiment)]).collect();
+    let last: Vec<String> = results.missing().into_iter().chain([results.caveat()]).collect();
     let report = format!("Report: {} (report.md and CSV files beside it)", report.display());
-    let parts = [table(experiment, &results), paragraphs(&told), paragraphs(&collapse), format!("{}\n{report}", paragraphs(&last))];
-    parts.iter().map(|part| format!("\n{part}\n")).collect()
+    let encoders = results.is_one_point().then(|| cells(results.encoders_table(results.tokens)));
+    let parts = [
+        encoders.filter(|_| !results.encoders().is_empty()).map(|cells| table(&cells)).unwrap_or_default(),
+        paragraphs(&results.collapse_sentences()),
+        table(&cells(results.groups_table())),
+        paragraphs(&results.headline()),
+        format!("{}\n{report}", paragraphs(&last)),
+    ];
+    parts.iter().filter(|part| !part.is_empty()).map(|part| format!("\n{part}\n")).collect()
 }
 
-fn table(experiment: &Experiment, results: &ExperimentResults) -> String {
-    let axes = results.axis_names(experiment).into_iter().map(str::to_owned);
-    let hd95 = format!("HD95 {}", unit(&experiment.config.base().evaluate));
-    let numbers = ["arm", "mean Dice", &hd95, &format!("{}s", results.repeat), "cases"].map(str::to_owned);
-    let most = results.probed().last().copied();
-    let probe = most.map(|volumes| format!("label probe, n = {volumes}"));
-    let head: Vec<String> = axes.chain(numbers).chain(NUMBERS.map(|(name, _)| name.to_owned())).chain(probe).collect();
-    let rows = results.known_rows().map(|(index, group)| {
-        let collapse = group.collapse.as_ref().map(|pair| results.seen(pair));
-        let numbers = [
-            group.name.clone(),
-            spread(group.dice.as_ref(), Measure::Dice),
-            spread(group.hd95.as_ref(), Measure::Hd95),
-            format!("{} of {}", group.done(), group.repeats.len()),
-            group.cases.to_string(),
-        ];
-        let probed = NUMBERS.map(|(_, value)| or_nothing(collapse.and_then(value), share));
-        let probe = most.map(|volumes| or_nothing(ExperimentResults::label_probe(group, volumes), share));
-        results.level_names(experiment, index).into_iter().chain(numbers).chain(probed).chain(probe).collect::<Vec<_>>()
-    });
-    drawn(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+/// Names and rows of a table, without rows that explain it.
+fn cells(table: Table) -> Vec<Vec<String>> {
+    let kept = |column: &Column| {
+        !LEFT_OUT.contains(&column.name.as_str()) && !column.name.starts_with("position alone") && !column.name.starts_with("Dice, ")
+    };
+    let table = table.keeping(kept);
+    let head = table.columns.iter().map(|column| column.name.clone()).collect();
+    let rows = table.rows.iter().filter(|row| row.iter().any(|cell| !cell.fields.is_empty()));
+    std::iter::once(head).chain(rows.map(|row| row.iter().map(|cell| cell.text.clone()).collect())).collect()
 }

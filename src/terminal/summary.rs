@@ -7,8 +7,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use crate::config::RunConfig;
 use crate::metrics::collapse::Collapse;
 use crate::protocol::{CollapsePair, RunState};
-use crate::report::findings::Findings;
-use crate::report::{Place, hd95, labels, measured, shared_unit, tested};
+use crate::report::old::findings::Findings;
+use crate::report::old::{Place, hd95, labels, measured, shared_unit, tested};
 use crate::wording::{or_nothing, printable, share};
 
 /// Nothing is wider than this.
@@ -57,7 +57,7 @@ fn collapse_table(state: &RunState) -> Option<String> {
     });
     let header = [format!("{place} of")].into_iter().chain(MEASURES.iter().map(|(name, _)| (*name).to_owned()));
     let header = header.chain(probed.map(|volumes| format!("label probe, n = {volumes}")));
-    (!encoders.is_empty()).then(|| table(header.collect(), &mut rows))
+    (!encoders.is_empty()).then(|| table(&std::iter::once(header.collect()).chain(&mut rows).collect::<Vec<_>>()))
 }
 
 fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
@@ -76,13 +76,12 @@ fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
             .chain([hd95(arm, unit), arm.means.cases.to_string(), arm.means.missing_in_one.to_string()])
             .collect()
     });
-    (!arms.is_empty()).then(|| table(header.collect(), &mut rows))
+    (!arms.is_empty()).then(|| table(&std::iter::once(header.collect()).chain(&mut rows).collect::<Vec<_>>()))
 }
 
 /// Names to the left, numbers to the right. A table too wide is laid on its side: a row for each column.
-fn table(header: Vec<String>, rows: &mut dyn Iterator<Item = Vec<String>>) -> String {
-    let cells: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    let text = drawn(&cells);
+pub(super) fn table(cells: &[Vec<String>]) -> String {
+    let text = drawn(cells);
     if text.lines().all(|line| line.chars().count() <= COLUMNS) {
         return text;
     }
@@ -128,11 +127,11 @@ mod tests {
     fn a_table_that_is_too_wide_lies_on_its_side() {
         let names: Vec<String> = (0..12).map(|number| format!("right organ {number}")).collect();
         let row: Vec<String> = (0..12).map(|number| format!("0.{number:03}")).collect();
-        let text = table(names, &mut [row].into_iter());
+        let text = table(&[names, row]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 12);
         assert_eq!((lines[0], lines[11]), ("right organ 0   0.000", "right organ 11  0.011"));
-        assert_eq!(table(vec!["a".into(), "b".into()], &mut [vec!["1".into(), "22".into()]].into_iter()), "a   b\n1  22");
+        assert_eq!(table(&[vec!["a".into(), "b".into()], vec!["1".into(), "22".into()]]), "a   b\n1  22");
     }
 
     #[test]

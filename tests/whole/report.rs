@@ -20,7 +20,7 @@ const FOREIGN: [&str; 5] = ["<script", "<link", "<iframe", "@import", "url("];
 /// Writes a report into a new folder and reads it.
 fn page(config: &RunConfig, state: &RunState) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let path = simtrot::report::write(&RunFolder::new(folder.path()), config, state).unwrap();
+    let path = simtrot::report::old::write(&RunFolder::new(folder.path()), config, state).unwrap();
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -252,7 +252,7 @@ fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
             nifti::write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &prediction, &case.image.header).unwrap();
         }
     }
-    let page = std::fs::read_to_string(simtrot::report::write(&folder, &synthetic::config(), &state).unwrap()).unwrap();
+    let page = std::fs::read_to_string(simtrot::report::old::write(&folder, &synthetic::config(), &state).unwrap()).unwrap();
     let tags = markup::tags(&page);
     let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
     // Three cases in three planes: the voxels once, again for each of the two arms with predictions.

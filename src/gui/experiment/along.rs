@@ -8,8 +8,7 @@ use super::super::widgets::card;
 use super::super::widgets::ticks as marks;
 use crate::experiment::Experiment;
 use crate::metrics::Measure;
-use crate::report::unit;
-use crate::results::{AlongAxis, ExperimentResults};
+use crate::results::{ExperimentResults, MEASURES, PerAxis};
 use crate::wording::word;
 
 const HEIGHT: f32 = 200.0;
@@ -18,16 +17,13 @@ const WIDTH: f32 = 340.0;
 
 /// A card for each axis that counts.
 pub(super) fn show(ui: &mut Ui, experiment: &Experiment, results: &ExperimentResults) {
-    for place in results.counting_axes(experiment) {
-        let name = &experiment.config.axes[results.axes[place]].name;
+    for place in results.counting_axes() {
+        let name = &results.names.axes[place].name;
         card::card(ui, |ui| {
             card::title(ui, &format!("Along {name}"));
             key(ui, experiment);
-            let plots: Vec<(AlongAxis, Measure)> = results
-                .along(experiment, place)
-                .into_iter()
-                .flat_map(|along| [Measure::Dice, Measure::Hd95].map(|measure| (along.clone(), measure)))
-                .collect();
+            let plots: Vec<(PerAxis, Measure)> =
+                results.per_axis(place).into_iter().flat_map(|along| MEASURES.map(|measure| (along.clone(), measure))).collect();
             let columns = ((ui.available_width() / WIDTH) as usize).clamp(1, plots.len().clamp(1, 4));
             let width = ui.available_width() / columns as f32 - ui.spacing().item_spacing.x;
             for line in plots.chunks(columns) {
@@ -44,8 +40,8 @@ pub(super) fn show(ui: &mut Ui, experiment: &Experiment, results: &ExperimentRes
                 ui,
                 format!(
                     "Means over {}; upright lines: standard deviation over {}s. Levels at equal distances.",
-                    results.evidence(experiment),
-                    results.repeat
+                    results.evidence(),
+                    results.names.repeat
                 ),
             );
         });
@@ -65,16 +61,13 @@ fn key(ui: &mut Ui, experiment: &Experiment) {
     });
 }
 
-fn plot(ui: &mut Ui, experiment: &Experiment, results: &ExperimentResults, (along, measure): (&AlongAxis, Measure)) {
+fn plot(ui: &mut Ui, experiment: &Experiment, results: &ExperimentResults, (along, measure): (&PerAxis, Measure)) {
     let palette = Palette::of(ui);
-    let measured = match measure {
-        Measure::Dice => "Dice".to_owned(),
-        Measure::Hd95 => format!("HD95, {}", unit(&experiment.config.base().evaluate)),
-    };
+    let measured = results.measure_title(measure);
     let title = if along.fixed.is_empty() { measured.clone() } else { format!("{measured}: {}", along.fixed) };
     card::one_line(ui, title.clone());
-    let axis = results.axes[along.place];
-    let levels: Vec<String> = experiment.levels[axis].iter().map(|level| level.name.clone()).collect();
+    let axis = &results.names.axes[along.axis];
+    let levels = axis.levels.clone();
     let at = levels.clone();
     let near = move |at_point: &HoverPosition<'_>| match at_point {
         HoverPosition::NearDataPoint { position, plot_name, .. } => {
@@ -92,7 +85,7 @@ fn plot(ui: &mut Ui, experiment: &Experiment, results: &ExperimentResults, (alon
             levels.get(place as usize).cloned().unwrap_or_default()
         }
     };
-    Plot::new(("along", &title, along.place))
+    Plot::new(("along", &title, along.axis))
         .height(HEIGHT)
         .allow_scroll(false)
         .allow_drag(false)
@@ -102,12 +95,12 @@ fn plot(ui: &mut Ui, experiment: &Experiment, results: &ExperimentResults, (alon
         .show_grid([false, true])
         .x_grid_spacer(move |_| (0..count).map(|level| GridMark { value: level as f64, step_size: 1.0 }).collect())
         .y_grid_spacer(|input| marks::few(&input))
-        .custom_x_axes(vec![AxisHints::new_x().label(experiment.config.axes[axis].name.clone()).formatter(name)])
+        .custom_x_axes(vec![AxisHints::new_x().label(axis.name.clone()).formatter(name)])
         .custom_y_axes(vec![marks::axis(AxisHints::new_y())])
         .label_formatter(near)
         .set_margin_fraction(vec2(0.02, 0.08))
         .show(ui, |plot| {
-            for course in &along.courses {
+            for course in &along.lines {
                 let colour = palette.series(course.arm);
                 let arm = &experiment.arms()[course.arm].name;
                 let points = course.of(measure);

@@ -25,12 +25,12 @@ pub(super) fn show(ui: &mut Ui, open: &OpenExperiment) {
     let results = &look.results;
     ScrollArea::vertical().id_salt("findings").auto_shrink([false, false]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
-        card::card(ui, |ui| conclusions(ui, open, results));
+        card::card(ui, |ui| conclusions(ui, results));
         ui.add_space(6.0);
         if results.groups.iter().any(|group| group.dice.is_some()) {
             along::show(ui, &open.experiment, results);
         }
-        if results.told().next().is_some() {
+        if results.concluding().next().is_some() {
             card::card(ui, |ui| comparisons(ui, results));
             ui.add_space(6.0);
         }
@@ -40,25 +40,25 @@ pub(super) fn show(ui: &mut Ui, open: &OpenExperiment) {
     });
 }
 
-fn conclusions(ui: &mut Ui, open: &OpenExperiment, results: &ExperimentResults) {
+fn conclusions(ui: &mut Ui, results: &ExperimentResults) {
     let palette = Palette::of(ui);
     card::title(ui, "What it shows");
     if let Some(summary) = results.summary() {
         ui.add(Label::new(RichText::new(summary).strong()).wrap());
     }
-    if results.told().next().is_none() {
+    if results.concluding().next().is_none() {
         for sentence in results.sentences() {
             ui.add(Label::new(sentence).wrap());
         }
     }
     ui.add_space(4.0);
     card::title(ui, "Is the representation collapsed?");
-    for sentence in results.collapse_sentences(&open.experiment) {
+    for sentence in results.collapse_sentences() {
         ui.add(Label::new(sentence).wrap());
     }
     ui.add_space(4.0);
-    let missing = results.missing(&open.experiment);
-    for sentence in missing.iter().chain([&results.caveat(&open.experiment)]) {
+    let missing = results.missing();
+    for sentence in missing.iter().chain([&results.caveat()]) {
         ui.add(Label::new(RichText::new(sentence).color(palette.caution())).wrap());
     }
 }
@@ -67,7 +67,7 @@ fn conclusions(ui: &mut Ui, open: &OpenExperiment, results: &ExperimentResults) 
 fn comparisons(ui: &mut Ui, results: &ExperimentResults) {
     let palette = Palette::of(ui);
     card::title(ui, "Each comparison");
-    for comparison in results.told() {
+    for comparison in results.concluding() {
         let Some(dice) = &comparison.dice else { continue };
         let colour = match dice.reading() {
             Reading::Better => palette.good(),
@@ -77,7 +77,7 @@ fn comparisons(ui: &mut Ui, results: &ExperimentResults) {
         ui.horizontal_top(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 16.0), egui::Sense::hover());
             ui.painter().circle_filled(rect.center(), 3.5, colour);
-            ui.add(Label::new(comparison.told()).wrap());
+            ui.add(Label::new(results.sentence(comparison)).wrap());
         });
     }
 }
@@ -91,21 +91,20 @@ fn table(ui: &mut Ui, open: &OpenExperiment, results: &ExperimentResults) {
             ui,
             format!(
                 "Means over {}; ±: standard deviation over {}s. The report holds every label.",
-                results.evidence(experiment),
-                results.repeat
+                results.evidence(),
+                results.names.repeat
             ),
         );
     });
-    let axes = results.axis_names(experiment);
-    let rows: Vec<(Vec<String>, usize)> = results.known_rows().map(|(index, _)| (results.level_names(experiment, index), index)).collect();
+    let axes: Vec<&str> = results.names.axes.iter().map(|axis| axis.name.as_str()).collect();
+    let rows: Vec<(Vec<String>, usize)> = results.known_rows().map(|(index, group)| (group.level_names.clone(), index)).collect();
     let wide = |place: usize| {
         let names = rows.iter().map(|(names, _)| names[place].chars().count());
         (names.max().unwrap_or(0).max(axes[place].chars().count()) as f32 * LETTER).clamp(*LEVEL.start(), *LEVEL.end())
     };
     let arm = experiment.arms().iter().map(|arm| arm.name.chars().count() as f32 * LETTER).fold(*LEVEL.start(), f32::max);
-    let unit = crate::report::unit(&experiment.config.base().evaluate);
-    let repeats = format!("{}s", results.repeat);
-    let hd95 = format!("HD95, {unit}");
+    let repeats = format!("{}s", results.names.repeat);
+    let hd95 = results.measure_title(Measure::Hd95);
     let numbers = ["Dice", &hd95, &repeats, "cases", "eta2 turned", "index lock", "anatomy lock", "label probe"];
     ScrollArea::horizontal().id_salt("numbers across").auto_shrink([false, true]).show(ui, |ui| {
         let mut table = TableBuilder::new(ui)
@@ -134,7 +133,7 @@ fn table(ui: &mut Ui, open: &OpenExperiment, results: &ExperimentResults) {
                     row.col(|ui| drop(card::one_line(ui, level)));
                 }
                 let seen = group.collapse.as_ref().map(|pair| results.seen(pair));
-                let probe = results.probed().last().and_then(|&most| ExperimentResults::label_probe(group, most));
+                let probe = results.probed().last().and_then(|&most| group.label_probe(most));
                 let texts = [
                     spread(group.dice.as_ref(), Measure::Dice),
                     spread(group.hd95.as_ref(), Measure::Hd95),

@@ -7,7 +7,7 @@ use crate::config::DistanceUnit;
 use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, Progress};
 use crate::metrics::collapse::{Judgement, verdict};
 use crate::protocol::{ArmScores, RunState, StageKind};
-use crate::report::Place;
+use crate::report::old::Place;
 use crate::results::ExperimentResults;
 
 /// What is known of an experiment.

@@ -152,7 +152,7 @@ impl ExperimentPanel {
         let (experiment, folder) = (open.experiment.clone(), open.folder.clone());
         let write = move || {
             let state = ExperimentState::read(&experiment, &folder);
-            report::experiment::write(&folder, &experiment, &state).map_err(|error| error.to_string())
+            report::write(&folder, &experiment, &state).map_err(|error| error.to_string())
         };
         self.writing = Some((then_open, Background::start(ctx, write)));
     }

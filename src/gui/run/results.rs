@@ -11,8 +11,8 @@ use crate::config::{DistanceUnit, RunConfig};
 use crate::gui::{Background, OpenRun, Palette, Panel};
 use crate::metrics::collapse::{Judgement, THRESHOLDS, verdict};
 use crate::protocol::{RunState, StageKind, StageState, Thinned};
-use crate::report::findings::Findings;
-use crate::report::{Place, best, hd95, labels, shared_unit, tested};
+use crate::report::old::findings::Findings;
+use crate::report::old::{Place, best, hd95, labels, shared_unit, tested};
 use crate::wording::{NOTHING, or_nothing, share};
 
 /// One arm's line of the table of scores, in words.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use egui_plot::PlotPoint;
 
 use crate::protocol::{Stage, StageState, StepNumbers};
-use crate::report::{envelope, smoothed};
+use crate::results::curves::{envelope, smoothed};
 
 /// Points of a line at most: more are not seen, and cost each frame.
 const MOST_POINTS: usize = 1000;

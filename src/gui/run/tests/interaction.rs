@@ -65,7 +65,7 @@ fn the_scores_shown_are_those_of_report_and_summary() {
     let (config, state) = (config("demo"), run("demo", Until::End, 0.0));
     let results = Results::new(&config, &state);
     let folder = tempfile::tempdir().unwrap();
-    let report = crate::report::write(&RunFolder::new(folder.path()), &config, &state).unwrap();
+    let report = crate::report::old::write(&RunFolder::new(folder.path()), &config, &state).unwrap();
     let report = std::fs::read_to_string(report).unwrap();
     let summary = crate::protocol::Summary::new(&config, &state);
     assert_eq!(results.scores.len(), 2);

@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::colours::variable;
+
 /// Size on the page, in pixels.
 const SIZE: (f64, f64) = (190.0, 18.0);
 /// Room at either end, so that a dot at the end of the scale is whole.
@@ -46,7 +48,7 @@ impl Scale {
     pub(super) fn dots(&self, mean: f64, repeats: &[f64], colour: usize) -> Markup {
         let [width, height] = [SIZE.0, SIZE.1];
         html! {
-            svg.strip viewBox={ "0 0 " (width) " " (height) } style={ "color:var(--series-" (colour) ")" } aria-hidden="true" {
+            svg.strip viewBox={ "0 0 " (width) " " (height) } style={ "color:" (variable(colour)) } aria-hidden="true" {
                 path.rail d={ "M" (AIR) " " (height / 2.0) "H" (width - AIR) } {}
                 path.mark d={ "M" (pixels(self.x(mean))) " 3V" (height - 3.0) } {}
                 @for value in repeats { circle.dot cx=(pixels(self.x(*value))) cy=(height / 2.0) r="3.2" {} }
@@ -59,7 +61,7 @@ impl Scale {
         let [width, height] = [SIZE.0, SIZE.1];
         let middle = height / 2.0;
         html! {
-            svg.strip viewBox={ "0 0 " (width) " " (height) } style={ "color:var(--series-" (colour) ")" } aria-hidden="true" {
+            svg.strip viewBox={ "0 0 " (width) " " (height) } style={ "color:" (variable(colour)) } aria-hidden="true" {
                 @if self.low <= 0.0 && self.high >= 0.0 { path.zero d={ "M" (pixels(self.x(0.0))) " 0V" (height) } {} }
                 path.mark d={ "M" (pixels(self.x(low))) " " (middle) "H" (pixels(self.x(high))) } {}
                 circle.dot.whole cx=(pixels(self.x(mean))) cy=(middle) r="4" {}

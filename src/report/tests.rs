@@ -1,15 +1,16 @@
-//! The report of a made-up experiment, at its end and midway.
+//! The report of a synthetic experiment: of a grid and of one point, at its end and midway.
 
+use super::table::escaped;
 use super::*;
 use crate::experiment::synthetic::{self, Until};
-use crate::results::ExperimentResults;
-use crate::wording::{share, signed_share};
+use crate::results::{ExperimentResults, spread};
+use crate::wording::difference;
 
-/// The files of a report, by name.
+/// The files of a report, and what they are of.
 struct Files {
     place: tempfile::TempDir,
+    results: ExperimentResults,
     experiment: Experiment,
-    state: ExperimentState,
 }
 
 impl Files {
@@ -19,7 +20,7 @@ impl Files {
         let state = synthetic::state(&experiment, until, &folder);
         let path = write(&folder, &experiment, &state).unwrap();
         assert_eq!(path, place.path().join("report.html"));
-        Self { place, experiment, state }
+        Self { place, results: ExperimentResults::new(&experiment, &state), experiment }
     }
 
     fn read(&self, name: &str) -> String {
@@ -34,17 +35,18 @@ impl Files {
 #[test]
 fn page_and_markdown_print_the_numbers_that_the_experiment_shows() {
     let files = Files::of(synthetic::experiment(), Until::End);
-    let results = ExperimentResults::new(&files.experiment, &files.state);
+    let results = &files.results;
     let (page, markdown) = (files.read("report.html"), files.read("report.md"));
     for group in &results.groups {
-        let dice = group.dice.unwrap();
-        let text = format!("{} ± {}", share(dice.mean), share(dice.deviation.unwrap()));
+        let text = spread(group.dice.as_ref(), crate::metrics::Measure::Dice);
+        assert!(text.contains(" ± "), "{text}");
         assert!(page.contains(&format!("<strong>{text}</strong>")) && markdown.contains(&format!("**{text}**")), "{}: {text}", group.title);
     }
-    for comparison in &results.comparisons {
-        let interval = comparison.dice.as_ref().unwrap().interval;
-        let text = format!("{} [{}, {}]", signed_share(interval.mean), signed_share(interval.low), signed_share(interval.high));
-        assert!(page.contains(&text) && markdown.contains(&sheet::escaped(&text)), "{text}");
+    for comparison in results.shown() {
+        let dice = comparison.dice.as_ref().unwrap();
+        let [mean, low, high] = difference(&dice.interval, dice.measure);
+        assert!(page.contains(&format!("<strong>{mean}</strong><small>[{low}, {high}]</small>")), "{mean}");
+        assert!(markdown.contains(&format!("**{mean}** {}", escaped(&format!("[{low}, {high}]")))), "{mean}");
     }
     // Every comparison in a sentence, and each figure with what it rests on.
     for sentence in results.sentences() {
@@ -55,16 +57,16 @@ fn page_and_markdown_print_the_numbers_that_the_experiment_shows() {
     for name in ["eta2 turned", "index lock", "anatomy lock"] {
         assert!(page.contains(name) && markdown.contains(name), "{name} is in every table");
     }
-    // Figure 5: Dice and HD95 along the label fraction, a dot for each arm and level, a reach for each.
+    // Figure 5: Dice and HD95 along the label fraction, a dot for each arm and level.
     assert!(page.contains("Along label fraction"));
     let figure = page.split("<figcaption>Dice</figcaption>").nth(1).unwrap().split("</svg>").next().unwrap();
     assert_eq!(figure.matches("<circle").count(), 4 * 5);
 }
 
 #[test]
-fn files_for_other_programs_hold_every_cell_and_comparison() {
+fn files_for_other_programs_hold_every_training_and_comparison() {
     let files = Files::of(synthetic::experiment(), Until::End);
-    let results = ExperimentResults::new(&files.experiment, &files.state);
+    let results = &files.results;
     let rows = files.rows("results.csv");
     // A row for each of 60 cells, and each of two labels and their mean.
     assert_eq!(rows.len(), 60 * 3);
@@ -72,8 +74,12 @@ fn files_for_other_programs_hold_every_cell_and_comparison() {
     let group = results.groups.iter().find(|group| group.title == "label fraction 0.05, simtrot_w").unwrap();
     assert!((cell[6].parse::<f64>().unwrap() - group.repeats[2].dice.unwrap()).abs() < 1e-12);
     assert_eq!(files.rows("groups.csv").len(), results.rows().count());
-    let told = results.comparisons.iter().map(|own| usize::from(own.dice.is_some()) + usize::from(own.hd95.is_some())).sum::<usize>();
-    assert_eq!(files.rows("comparisons.csv").len(), told);
+    assert_eq!(files.rows("comparisons.csv").len(), results.shown().count());
+    assert_eq!(files.rows("tokens.csv").len(), results.encoders().len());
+    let summary: serde_json::Value = serde_json::from_str(&files.read("summary.json")).unwrap();
+    let dice = summary["test"]["label fraction 0.05, simtrot_w"]["dice_mean"].as_f64().unwrap();
+    assert!((dice - group.dice.unwrap().mean).abs() < 1e-12 && summary["schema"] == 3, "{summary}");
+    assert_eq!(summary["trainings"].as_array().unwrap().len(), files.experiment.stages.len());
 }
 
 #[test]
@@ -86,14 +92,11 @@ fn what_is_missing_is_said_in_its_place() {
         "the file ends after 31 of 64 KiB; copy it again from its source",
         "No tokens were kept.",
         "up to 24 test cases, 2 seeds",
+        "split.json could not be read",
     ] {
         assert!(page.contains(words), "{words}");
     }
-    // Of the dataset that the experiment names there is nothing to show, and the page says why.
-    assert!(
-        page.contains("No picture: ") || page.contains("No segmentation was kept.") || page.contains("could not be opened"),
-        "no word of the pictures"
-    );
+    assert!(page.contains("No picture: ") || page.contains("No segmentation was kept."), "no word of the pictures");
     assert!(files.read("report.md").contains("## What is missing"));
 }
 
@@ -104,7 +107,7 @@ fn nothing_done_is_a_report_as_well() {
     let experiment = synthetic::experiment();
     let state = ExperimentState::of(vec![None; experiment.stages.len()]);
     let page = std::fs::read_to_string(write(&folder, &experiment, &state).unwrap()).unwrap();
-    for words in ["No test case was scored yet", "Tokens were not measured yet", "No optimiser step was taken yet", "Nothing is concluded"]
+    for words in ["no test case was scored yet", "Tokens were not measured yet", "No optimiser step was taken yet", "Nothing is concluded"]
     {
         assert!(page.contains(words), "{words}");
     }

@@ -1,0 +1,276 @@
+//! Groups: cells of an experiment that differ in nothing but their repeats, with their means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::Names;
+use super::pretraining::{Pretraining, mean, mean_pair, untrained_of};
+use crate::config::DistanceUnit;
+use crate::experiment::{Cell, Experiment, ExperimentState, Progress};
+use crate::metrics::{Bootstrap, CaseScore, Measure, summarise};
+use crate::protocol::{CollapsePair, StageKind};
+use crate::wording::{NOTHING, word};
+
+/// What stands where a group's trainings are the same on every level of an axis.
+const ANY: &str = "any";
+
+/// An arm at a point of the grid, over its repeats.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// The level on each of [`Names::axes`].
+    pub levels: Vec<usize>,
+    /// Their names; `any` where other levels are the very same trainings.
+    pub level_names: Vec<String>,
+    /// Index among the experiment's arms.
+    pub arm: usize,
+    /// Name of the arm.
+    pub name: String,
+    /// Levels and arm in words: `mask ratio 0.5, simtrot_w`.
+    pub title: String,
+    /// Its pre-training, by its place among [`super::ExperimentResults::pretrainings`]; none: from scratch.
+    pub pretraining: Option<usize>,
+    /// What that is called by its authors.
+    pub task: Option<&'static str>,
+    /// Unit of its distances.
+    pub unit: DistanceUnit,
+    /// One for each planned repeat.
+    pub repeats: Vec<Repeat>,
+    /// An earlier group made of the very same trainings: its axis touches pre-training alone, and this arm has none.
+    pub same_as: Option<usize>,
+    /// Mean over labels, then over cases.
+    pub dice: Option<Spread>,
+    /// The same of HD95.
+    pub hd95: Option<Spread>,
+    /// Mean over cases of each of [`super::ExperimentResults::labels`]: Dice, HD95.
+    pub by_label: Vec<[Option<Spread>; 2]>,
+    /// Distinct test cases.
+    pub cases: usize,
+    /// Labels that truth or prediction lacks where the other has them, over all repeats.
+    pub missing_in_one: usize,
+    /// Labels absent from truth and prediction, over all repeats: left out of every mean.
+    pub absent: usize,
+    /// Collapse numbers of the last measurement, means over repeats. From scratch: of the untrained encoder.
+    pub collapse: Option<CollapsePair>,
+    /// The untrained encoder of the same network.
+    pub untrained: Option<CollapsePair>,
+}
+
+/// A cell as one of several alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Repeat {
+    /// Index of the cell.
+    pub cell: usize,
+    /// The training that fine-tunes and tests.
+    pub training: usize,
+    /// The level on each axis that repeats: what pairs it with a repeat of another group.
+    pub key: Vec<usize>,
+    /// `seed 0`, or `seed 0, fold 2`; empty where nothing is repeated.
+    pub title: String,
+    /// Whether all of it is done. Of a cell that is not done nothing is counted: half of the test cases are no mean.
+    pub done: bool,
+    /// Scores by case; empty until it is done.
+    pub scores: BTreeMap<String, Vec<CaseScore>>,
+    /// Mean Dice over its cases.
+    pub dice: Option<f64>,
+}
+
+/// A mean over cases, each case's mean over its repeats: where it would lie with other cases, and how repeats spread around it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// Ends of its 95 % interval over resampled cases; none of a label.
+    pub interval: Option<[f64; 2]>,
+    /// Standard deviation of the repeats' own means; none with fewer than three.
+    pub deviation: Option<f64>,
+    /// Lowest and highest of the repeats' own means; none with one.
+    pub range: Option<[f64; 2]>,
+}
+
+impl Spread {
+    /// One standard deviation, or half of the range, whichever there is.
+    pub fn reach(&self) -> Option<f64> {
+        self.deviation.or_else(|| self.range.map(|[low, high]| (high - low) / 2.0))
+    }
+}
+
+/// `0.812 ± 0.004`: a mean over cases, and the deviation (of two repeats half the range) of the repeats' own means.
+pub fn spread(spread: Option<&Spread>, measure: Measure) -> String {
+    let Some(spread) = spread else { return NOTHING.to_owned() };
+    let word = word(measure);
+    spread.reach().map_or_else(|| word(spread.mean), |reach| format!("{} ± {}", word(spread.mean), word(reach)))
+}
+
+impl Group {
+    /// Repeats that are done.
+    pub fn done(&self) -> usize {
+        self.repeats.iter().filter(|repeat| repeat.done).count()
+    }
+
+    /// The mean of a measure.
+    pub fn mean(&self, measure: Measure) -> Option<&Spread> {
+        match measure {
+            Measure::Dice => self.dice.as_ref(),
+            Measure::Hd95 => self.hd95.as_ref(),
+        }
+    }
+
+    /// R² of the label probe fitted on `volumes` labelled volumes: of encoder tokens, which fine-tuning starts from.
+    pub fn label_probe(&self, volumes: usize) -> Option<f64> {
+        self.collapse.as_ref()?.encoder.label_probe_r2.get(&volumes).copied()
+    }
+
+    /// Each case with the mean of a measure over repeats.
+    pub fn by_case(&self, measure: Measure) -> BTreeMap<&str, f64> {
+        self.over_repeats(|scores| measure.of_case(scores))
+    }
+
+    fn over_repeats(&self, number: impl Fn(&[CaseScore]) -> Option<f64>) -> BTreeMap<&str, f64> {
+        let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for (case, scores) in self.repeats.iter().flat_map(|repeat| &repeat.scores) {
+            values.entry(case).or_default().extend(number(scores));
+        }
+        values.into_iter().filter_map(|(case, values)| Some((case, mean(values)?))).collect()
+    }
+
+    /// Whether both were tested on the same cases of the same dataset.
+    pub fn on_the_same_cases(&self, other: &Self, experiment: &Experiment) -> bool {
+        let source = |group: &Self| group.repeats.first().map(|repeat| &experiment.stages[repeat.training].config.data.source);
+        let keys = |group: &Self| group.repeats.iter().flat_map(|repeat| repeat.scores.keys().cloned()).collect::<BTreeSet<_>>();
+        source(self) == source(other) && keys(self) == keys(other)
+    }
+
+    /// Mean over cases of each case's mean over repeats; the repeats of folds have cases of their own, which are pooled by it.
+    fn spread(&self, number: impl Fn(&[CaseScore]) -> Option<f64>, bootstrap: Option<Bootstrap>) -> Option<Spread> {
+        let by_case = self.over_repeats(&number);
+        let of_repeats: Vec<f64> =
+            self.repeats.iter().filter_map(|repeat| mean(repeat.scores.values().filter_map(|scores| number(scores)))).collect();
+        let centre = mean(of_repeats.iter().copied())?;
+        let squares: f64 = of_repeats.iter().map(|value| (value - centre).powi(2)).sum();
+        let extreme = |pick: fn(f64, f64) -> f64| of_repeats.iter().copied().reduce(pick);
+        let cases = || by_case.iter().map(|(case, value)| whole(case, *value)).collect::<Vec<_>>();
+        let interval = bootstrap.and_then(|bootstrap| summarise(&cases(), bootstrap).dice);
+        Some(Spread {
+            mean: mean(by_case.values().copied())?,
+            interval: interval.map(|interval| [interval.low, interval.high]),
+            deviation: (of_repeats.len() > 2).then(|| (squares / (of_repeats.len() - 1) as f64).sqrt()),
+            range: extreme(f64::min).zip(extreme(f64::max)).filter(|_| of_repeats.len() > 1).map(|(low, high)| [low, high]),
+        })
+    }
+}
+
+/// A number of a case as the one score of the case: what is resampled.
+pub(super) fn whole(case: &str, value: f64) -> CaseScore {
+    let region = String::new();
+    CaseScore { case: case.to_owned(), region, dice: Some(value), hd95: None, truth_voxels: 0, predicted_voxels: 0, missing_in_one: false }
+}
+
+/// How the experiment's intervals are drawn.
+pub(super) fn bootstrap(experiment: &Experiment) -> Bootstrap {
+    let base = experiment.config.base();
+    Bootstrap { seed: base.seed, resamples: base.evaluate.bootstrap }
+}
+
+/// Scores of a cell that is done.
+fn scores<'a>(experiment: &Experiment, state: &'a ExperimentState, cell: &Cell) -> Option<&'a BTreeMap<String, Vec<CaseScore>>> {
+    (state.progress(experiment, cell.finetuned) == Progress::Done)
+        .then(|| state.runs[cell.finetuned].as_ref()?.stages_of(StageKind::Test).next().map(|stage| &stage.scores))
+        .flatten()
+}
+
+/// Names of labels and regions, in the order in which they were scored.
+pub(super) fn labels(experiment: &Experiment, state: &ExperimentState) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for score in experiment.cells.iter().filter_map(|cell| scores(experiment, state, cell)).flat_map(|scores| scores.values().flatten()) {
+        if !labels.contains(&score.region) {
+            labels.push(score.region.clone());
+        }
+    }
+    labels
+}
+
+/// All groups, in the order of their first cell.
+pub(super) fn groups(
+    experiment: &Experiment,
+    state: &ExperimentState,
+    names: &Names,
+    pretrainings: &[Pretraining],
+    labels: &[String],
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, cell) in experiment.cells.iter().enumerate() {
+        let levels = names.levels_of(cell);
+        let place = groups.iter().position(|group| group.levels == levels && group.arm == cell.arm).unwrap_or_else(|| {
+            groups.push(begun(experiment, names, cell, levels));
+            groups.len() - 1
+        });
+        groups[place].repeats.push(repeat(experiment, state, names, index));
+    }
+    for index in 0..groups.len() {
+        let trainings = |group: &Group| group.repeats.iter().map(|repeat| repeat.training).collect::<Vec<_>>();
+        let same_as = (0..index).find(|&other| trainings(&groups[other]) == trainings(&groups[index]));
+        let group = &mut groups[index];
+        group.same_as = same_as;
+        fill(group, labels, bootstrap(experiment));
+        let cells = group.repeats.iter().map(|repeat| &experiment.cells[repeat.cell]);
+        let before: Vec<_> = cells.clone().filter_map(|cell| untrained_of(experiment, state, cell)).collect();
+        group.untrained = mean_pair(&before);
+        let starts = cells.clone().find_map(|cell| cell.pretrained);
+        group.pretraining = starts.and_then(|start| pretrainings.iter().position(|own| own.trainings.contains(&start)));
+        group.task = group.pretraining.map(|own| pretrainings[own].task);
+        group.collapse = group.pretraining.map_or_else(|| group.untrained.clone(), |own| pretrainings[own].collapse.clone());
+    }
+    name_levels(&mut groups, names);
+    groups
+}
+
+fn begun(experiment: &Experiment, names: &Names, cell: &Cell, levels: Vec<usize>) -> Group {
+    Group {
+        title: names.group(&levels, cell.arm),
+        levels,
+        arm: cell.arm,
+        name: names.arms[cell.arm].name.clone(),
+        unit: experiment.stages[cell.finetuned].config.evaluate.distance_unit,
+        ..Group::default()
+    }
+}
+
+fn repeat(experiment: &Experiment, state: &ExperimentState, names: &Names, index: usize) -> Repeat {
+    let cell = &experiment.cells[index];
+    let axes = experiment.config.axes.iter().enumerate().filter(|(_, axis)| axis.repeats());
+    let scores = scores(experiment, state, cell);
+    Repeat {
+        cell: index,
+        training: cell.finetuned,
+        key: axes.map(|(axis, _)| cell.point[axis]).collect(),
+        title: names.repeat_of(experiment, cell),
+        done: scores.is_some(),
+        dice: scores.and_then(|scores| mean(scores.values().filter_map(|scores| Measure::Dice.of_case(scores)))),
+        scores: scores.cloned().unwrap_or_default(),
+    }
+}
+
+/// Means of a group whose repeats are known.
+fn fill(group: &mut Group, labels: &[String], bootstrap: Bootstrap) {
+    let of_label = |label: &String, measure: Measure| {
+        group.spread(|scores| scores.iter().find(|score| score.region == *label).and_then(|score| measure.of(score)), None)
+    };
+    let [dice, hd95] = [Measure::Dice, Measure::Hd95].map(|measure| group.spread(|scores| measure.of_case(scores), Some(bootstrap)));
+    let by_label = labels.iter().map(|label| [Measure::Dice, Measure::Hd95].map(|measure| of_label(label, measure))).collect();
+    let scored = || group.repeats.iter().flat_map(|repeat| &repeat.scores);
+    let pairs = |counts: fn(&CaseScore) -> bool| scored().flat_map(|(_, scores)| scores).filter(|score| counts(score)).count();
+    let cases = scored().map(|(case, _)| case).collect::<BTreeSet<_>>().len();
+    let (missing_in_one, absent) = (pairs(|score| score.missing_in_one), pairs(|score| score.dice.is_none()));
+    (group.cases, group.missing_in_one, group.absent) = (cases, missing_in_one, absent);
+    (group.dice, group.hd95, group.by_label) = (dice, hd95, by_label);
+}
+
+fn name_levels(groups: &mut [Group], names: &Names) {
+    for index in 0..groups.len() {
+        let level = |(place, level): (usize, &usize)| {
+            let any = groups.iter().any(|other| other.same_as == Some(index) && other.levels[place] != *level);
+            if any { ANY.to_owned() } else { names.axes[place].levels[*level].clone() }
+        };
+        let level_names = groups[index].levels.iter().enumerate().map(level).collect();
+        groups[index].level_names = level_names;
+    }
+}
