@@ -6,7 +6,9 @@ use super::{BAD_INPUT, CliError, FAILED, Options, STOPPED};
 use crate::cli::{ExperimentArgs, ExperimentLook, ExperimentPart};
 use crate::config::ExperimentConfig;
 use crate::device::DeviceChoice;
-use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, OnlyError, Tally, TrainingPlan};
+use crate::experiment::{
+    Estimate, Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, Finish, OnlyError, Tally, TrainingPlan,
+};
 use crate::protocol::StageKind;
 use crate::terminal::{self, experiment_estimate, experiment_plan, experiment_status, experiment_summary, follow_experiment};
 use crate::wording::{bytes, count};
@@ -48,9 +50,9 @@ pub(super) fn experiment(arguments: ExperimentArgs, manner: &Options) -> Result<
                 terminal::say(experiment_plan(&experiment, &cells));
                 return Ok(0);
             }
-            let stages = experiment.stages_of(&cells);
+            let stages = experiment.trainings_behind(&cells);
             require_room(&experiment, &stages, jobs, &manner.device)?;
-            let job = ExperimentJob { experiment, folder, stages, at_once: jobs, max_steps };
+            let job = ExperimentJob { trainings: stages, at_once: jobs, max_steps, ..ExperimentJob::new(experiment, folder) };
             if manner.window { super::window::follow_experiment(job, manner) } else { work(&job, manner) }
         }
         (None, None) => unreachable!("the command line asks for a config where nothing is looked at"),
@@ -77,8 +79,9 @@ fn work(job: &ExperimentJob, manner: &Options) -> Result<u8, CliError> {
 
 /// Follows an experiment at work to its end, and tells what came out.
 pub(super) fn follow(handle: ExperimentHandle, job: &ExperimentJob, manner: &Options) -> Result<u8, CliError> {
-    let ExperimentJob { experiment, folder, stages, .. } = job;
-    let (tally, stopped) = follow_experiment(handle, experiment, stages, terminal::Options { quiet: manner.quiet, config: None });
+    let ExperimentJob { experiment, folder, trainings: stages, .. } = job;
+    let Finish { tally, stopped, .. } =
+        follow_experiment(handle, experiment, stages, terminal::Options { quiet: manner.quiet, config: None });
     let state = ExperimentState::read(experiment, folder);
     if tally.done > 0 {
         finish_job(folder, experiment, &state, manner)?;
@@ -108,7 +111,7 @@ fn exit_code(tally: Tally, stopped: bool) -> u8 {
 fn show_plan(config: &Path, part: &ExperimentPart, manner: &Options) -> Result<u8, CliError> {
     let (folder, experiment) = find(config, part.out.as_deref())?;
     let cells = experiment.wanted(&part.only)?;
-    let stages = experiment.stages_of(&cells);
+    let stages = experiment.trainings_behind(&cells);
     terminal::say(format_args!("{}\n", experiment_plan(&experiment, &cells)));
     let state = ExperimentState::read(&experiment, &folder);
     let needed = Estimate::unmeasured(&experiment, &state, &stages);
@@ -120,14 +123,13 @@ fn show_plan(config: &Path, part: &ExperimentPart, manner: &Options) -> Result<u
     let tried = ExperimentFolder::new(place.path().join("trial"));
     // A step costs the same from whatever weights: in the trial, every training starts from scratch.
     let mut scratch = experiment.clone();
-    scratch.stages.iter_mut().for_each(|stage| stage.after = None);
-    let job =
-        ExperimentJob { experiment: scratch, folder: tried.clone(), stages: needed.clone(), at_once: 1, max_steps: Some(TRIAL_STEPS) };
+    scratch.trainings.iter_mut().for_each(|stage| stage.after = None);
+    let job = ExperimentJob { trainings: needed.clone(), max_steps: Some(TRIAL_STEPS), ..ExperimentJob::new(scratch, tried.clone()) };
     if !manner.quiet {
         eprintln!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept");
     }
     let handle = spawn_experiment(job, manner.device.clone())?;
-    let (tally, stopped) = follow_experiment(handle, &experiment, &needed, terminal::Options { quiet: true, config: None });
+    let Finish { tally, stopped, .. } = follow_experiment(handle, &experiment, &needed, terminal::Options { quiet: true, config: None });
     let measured = ExperimentState::read(&experiment, &tried);
     let estimate = Estimate::from_trial(&experiment, &stages, (&state, &folder), (&measured, &tried));
     terminal::say(experiment_estimate(&estimate, 1));
@@ -146,7 +148,7 @@ fn show_status(path: &Path, part: &ExperimentPart) -> Result<u8, CliError> {
     let state = ExperimentState::read(&experiment, &folder);
     terminal::say(experiment_status(&experiment, &state, &cells));
     tell_of_others(&folder, &experiment);
-    let stages = experiment.stages_of(&cells);
+    let stages = experiment.trainings_behind(&cells);
     if state.tally(&experiment, &stages).done < stages.len() {
         terminal::say(experiment_estimate(&Estimate::new(&experiment, &state, &folder, &stages), 1));
     }
@@ -155,7 +157,7 @@ fn show_status(path: &Path, part: &ExperimentPart) -> Result<u8, CliError> {
 
 /// Says that finished trainings lie in the folder which are not those of the experiment as it is now.
 fn tell_of_others(folder: &ExperimentFolder, experiment: &Experiment) {
-    let others = folder.others(experiment);
+    let others = folder.others(experiment).len();
     if others > 0 {
         terminal::say(format_args!(
             "The folder also holds {} of other settings, other data or another version of the program; they are left as they are and \
@@ -178,7 +180,7 @@ fn require_room(experiment: &Experiment, stages: &[usize], jobs: usize, device: 
         return Ok(());
     }
     for stage in Estimate::one_of_each(experiment, stages) {
-        let TrainingPlan { kind, config, .. } = &experiment.stages[stage];
+        let TrainingPlan { kind, config, .. } = &experiment.trainings[stage];
         let plan = plan::plan(config, device).map_err(|error| CliError::Input(format!("{error:#}")))?;
         if plan.binding_bytes.is_some() {
             return Err(CliError::Input(format!(

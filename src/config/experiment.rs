@@ -1,6 +1,6 @@
-//! An experiment: one run's settings and the axes along which they are varied. No tensors.
+//! An experiment: one run's settings, its arms, and the axes along which they are varied. No tensors.
 //!
-//! The arms of the base run are the last axis: each point of the grid trains each of them. A run's config is an experiment of one point.
+//! Each point of the grid trains each arm. A run's config is an experiment of one point.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ pub struct ExperimentConfig {
     pub base: Base,
     /// Settings laid over the base, written `key=value` as for `--set`.
     pub set: Vec<String>,
-    /// What each point trains and compares; none: the base's own arms. One from scratch with AdamW is added where there is none:
-    /// a gain over a weaker step rule alone may be the step rule's.
+    /// What each point trains and compares; none: the base's own arms. Where an arm starts from a pre-training, one from scratch with
+    /// AdamW is added unless there is one: a gain over a weaker step rule alone may be the step rule's.
     pub arms: Option<ArmsConfig>,
     /// What is varied. The grid is every combination of levels.
     pub axes: Vec<Axis>,
@@ -39,6 +39,18 @@ pub enum Base {
     File(PathBuf),
     /// Spelt out.
     Run(Box<RunConfig>),
+}
+
+/// Which one training an experiment consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Training {
+    /// Pre-training.
+    Pretrain,
+    /// Fine-tuning and its test.
+    Finetune {
+        /// Checkpoint whose encoder it starts from; none: from scratch.
+        from: Option<PathBuf>,
+    },
 }
 
 /// One thing that is varied: a setting with its values, or levels of several settings each.
@@ -128,7 +140,7 @@ impl ExperimentConfig {
         if let Some(arms) = &experiment.arms {
             base.arms = arms.clone();
         }
-        let experiment = Self { base: Base::Run(Box::new(with_adamw_twin(base))), set: Vec::new(), arms: None, ..experiment };
+        let experiment = Self { base: Base::Run(Box::new(with_adamw_control(base))), set: Vec::new(), arms: None, ..experiment };
         let mut checker = Checker::default();
         experiment.check(&mut checker);
         let problems: Vec<_> = checker.into_problems().into_iter().map(|problem| (line_of(text, &problem.key), problem)).collect();
@@ -137,7 +149,29 @@ impl ExperimentConfig {
 
     /// The experiment of one point that a run with arms is.
     pub fn of_run(run: RunConfig) -> Self {
-        Self { name: run.name.clone(), base: Base::Run(Box::new(with_adamw_twin(run))), ..Self::default() }
+        Self { name: run.name.clone(), base: Base::Run(Box::new(with_adamw_control(run))), ..Self::default() }
+    }
+
+    /// The experiment of exactly one training: the pre-training of a run, or its fine-tuning, from scratch or from a checkpoint.
+    pub fn of_one_training(kind: Training, run: RunConfig) -> Self {
+        let arm = |name: String, checkpoint| vec![Arm { name, checkpoint, ..Arm::default() }];
+        let (pretrain, finetune) = match kind {
+            Training::Pretrain => (arm(run.pretrain.arm_name(), None), Vec::new()),
+            Training::Finetune { from: None } => (Vec::new(), arm("scratch".to_owned(), None)),
+            Training::Finetune { from } => (Vec::new(), arm("pretrained".to_owned(), from)),
+        };
+        Self::of_run(RunConfig { arms: ArmsConfig { pretrain, finetune }, ..run })
+    }
+
+    /// The same with `--set` settings laid over its base.
+    ///
+    /// # Errors
+    /// A setting that does not exist, or a value out of range.
+    pub fn with_overrides(self, settings: &[String]) -> Result<Self, ConfigError> {
+        let base = self.base().with_overrides(settings)?;
+        // Of a run's own config the name is the run's, which may tell the pretext task.
+        let name = if self.name == self.base().name { base.name.clone() } else { self.name };
+        Ok(Self { name, base: Base::Run(Box::new(with_adamw_control(base))), ..self })
     }
 
     /// The run that is varied.
@@ -188,25 +222,25 @@ impl ExperimentConfig {
                 .is_some_and(|known| known.all_levels().iter().any(|known| known.name == *level));
             checker.require("points", known, format_args!("{axis:?}: {level:?} is no level of an axis of this experiment"));
         }
-        checker.require(
-            "arms",
-            !self.base().arms.finetune.is_empty(),
-            format_args!("no arm is fine-tuned, so that there is nothing to compare"),
-        );
+        let ArmsConfig { pretrain, finetune } = &self.base().arms;
+        checker.require("arms", !(pretrain.is_empty() && finetune.is_empty()), format_args!("there is no arm, so that nothing is trained"));
     }
 }
 
-/// The run with an arm from scratch under AdamW, unless one of its arms is that already.
-fn with_adamw_twin(mut run: RunConfig) -> RunConfig {
-    let is_twin = |arm: &Arm| {
-        arm.from.is_none() && run.with_arm(arm).is_ok_and(|own| matches!(own.finetune.optimiser, OptimiserConfig::AdamW { .. }))
+/// The run with an arm from scratch under AdamW, unless it has one or no arm is pre-trained.
+fn with_adamw_control(mut run: RunConfig) -> RunConfig {
+    let is_control = |arm: &Arm| {
+        arm.from.is_none()
+            && arm.checkpoint.is_none()
+            && run.with_arm(arm).is_ok_and(|own| matches!(own.finetune.optimiser, OptimiserConfig::AdamW { .. }))
     };
     let is_taken = |name: &str| run.arms.finetune.iter().any(|arm| arm.name == name);
     let name = ["scratch_adamw", "adamw_from_scratch"].into_iter().find(|name| !is_taken(name));
-    if let Some(name) = name.filter(|_| !run.arms.finetune.iter().any(is_twin)) {
+    let is_pretrained = run.arms.finetune.iter().any(|arm| arm.from.is_some());
+    if let Some(name) = name.filter(|_| is_pretrained && !run.arms.finetune.iter().any(is_control)) {
         let schedule = serde_json::to_string(&ScheduleConfig::warmup_cosine(run.finetune.steps)).expect("plain data becomes JSON");
         let set = [r#"finetune.optimiser={"adam_w":{"lr":1e-3,"weight_decay":3e-5}}"#.to_owned(), format!("finetune.schedule={schedule}")];
-        run.arms.finetune.push(Arm { name: name.to_owned(), from: None, set: set.to_vec() });
+        run.arms.finetune.push(Arm { name: name.to_owned(), set: set.to_vec(), ..Arm::default() });
     }
     run
 }
@@ -228,7 +262,7 @@ mod tests {
 )"#;
 
     #[test]
-    fn a_experiment_reads_its_base_and_knows_its_axes() {
+    fn an_experiment_reads_its_base_and_knows_its_axes() {
         let experiment = ExperimentConfig::from_ron(TEXT, "s.ron", Path::new("")).unwrap();
         assert_eq!((experiment.base().seed, experiment.base().pretrain.steps), (3, 7));
         assert_eq!(experiment.axes[0].quantities(), Some(vec![0.25, 0.5]));
@@ -238,26 +272,26 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_a_experiment_of_one_point() {
+    fn a_run_is_an_experiment_of_one_point() {
         let run = RunConfig::default();
         let experiment = ExperimentConfig::from_ron(&run.to_ron(), "r.ron", Path::new("")).unwrap();
-        let without_twin = |arms: &ArmsConfig| arms.finetune[..2].to_vec();
-        assert_eq!((without_twin(&experiment.base().arms), experiment.axes.len()), (run.arms.finetune.clone(), 0));
+        let without_control = |arms: &ArmsConfig| arms.finetune[..2].to_vec();
+        assert_eq!((without_control(&experiment.base().arms), experiment.axes.len()), (run.arms.finetune.clone(), 0));
         assert_eq!(RunConfig { arms: run.arms.clone(), ..experiment.base().clone() }, run);
     }
 
     #[test]
-    fn every_experiment_has_a_twin_from_scratch_under_adamw() {
+    fn what_is_pretrained_is_held_against_a_control_from_scratch_under_adamw() {
         let names = |text: &str| {
             let experiment = ExperimentConfig::from_ron(text, "s.ron", Path::new("")).unwrap();
             experiment.base().arms.finetune.iter().map(|arm| arm.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names(TEXT), ["scratch", "simtrot_w", "scratch_adamw"]);
         let tuned = TEXT.replace("\"pretrain.steps=7\"", r#""finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":0}}""#);
-        assert_eq!(names(&tuned), ["scratch", "simtrot_w"], "its twin is one already");
+        assert_eq!(names(&tuned), ["scratch", "simtrot_w"], "its control is one already");
         let experiment = ExperimentConfig::from_ron(TEXT, "s.ron", Path::new("")).unwrap();
-        let twin = experiment.base().with_arm(&experiment.base().arms.finetune[2]).unwrap();
-        assert!(matches!(twin.finetune.optimiser, OptimiserConfig::AdamW { .. }));
+        let control = experiment.base().with_arm(&experiment.base().arms.finetune[2]).unwrap();
+        assert!(matches!(control.finetune.optimiser, OptimiserConfig::AdamW { .. }));
     }
 
     #[test]

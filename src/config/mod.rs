@@ -17,12 +17,14 @@ mod parse;
 mod pretext;
 mod pretrain;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
 pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use differences::differing_settings;
-pub use experiment::{Axis, Base, ExperimentConfig, Level};
+pub use experiment::{Axis, Base, ExperimentConfig, Level, Training};
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use groups::{Groups, patient};
 pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
@@ -81,6 +83,8 @@ pub struct Arm {
     pub name: String,
     /// Fine-tuning only: the pre-training arm whose encoder it starts from; none: from scratch.
     pub from: Option<String>,
+    /// Fine-tuning only: a checkpoint from elsewhere whose encoder it starts from.
+    pub checkpoint: Option<PathBuf>,
     /// Settings that differ, written `key=value` as for `--set`.
     pub set: Vec<String>,
 }
@@ -221,7 +225,13 @@ impl ArmsConfig {
                 checker.require(key, !twice, format_args!("arm name {:?} stands twice", arm.name));
             }
         }
+        for arm in &self.pretrain {
+            let alone = arm.from.is_none() && arm.checkpoint.is_none();
+            checker.require("arms.pretrain", alone, format_args!("arm {:?}: only a fine-tuning starts from an encoder", arm.name));
+        }
         for arm in &self.finetune {
+            let one = arm.from.is_none() || arm.checkpoint.is_none();
+            checker.require("arms.finetune", one, format_args!("arm {:?} starts from two encoders: from and checkpoint", arm.name));
             if let Some(from) = &arm.from {
                 let known = self.pretrain.iter().any(|other| &other.name == from);
                 checker.require(

@@ -14,7 +14,7 @@ impl PretrainConfig {
 impl ArmsConfig {
     /// A pretext task beside training from scratch: the arms of settings that name none.
     pub(super) fn beside_scratch(name: &str) -> Self {
-        let arm = |name: &str, from: Option<&str>| Arm { name: name.to_owned(), from: from.map(str::to_owned), set: Vec::new() };
+        let arm = |name: &str, from: Option<&str>| Arm { name: name.to_owned(), from: from.map(str::to_owned), ..Arm::default() };
         Self { pretrain: vec![arm(name, None)], finetune: vec![arm("scratch", None), arm(name, Some(name))] }
     }
 }

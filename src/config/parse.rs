@@ -92,7 +92,7 @@ impl RunConfig {
     pub fn from_ron(text: &str, origin: &str) -> Result<Self, ConfigError> {
         let config = from_ron::<Self>(text, origin).map_err(|error| match (error, line_of(text, "base")) {
             (ConfigError::Syntax { origin, .. }, Some(line)) => {
-                let message = "this is an experiment, not a run: give it to `simtrot experiment`".to_owned();
+                let message = "this is an experiment, not a run: give it to `simtrot run`".to_owned();
                 ConfigError::Syntax { origin, line, column: 1, message }
             }
             (error, _) => error,
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn an_arm_must_start_from_a_known_pretraining() {
         let mut config = RunConfig::default();
-        config.arms.finetune.push(Arm { name: "x".into(), from: Some("nowhere".into()), set: vec![] });
+        config.arms.finetune.push(Arm { name: "x".into(), from: Some("nowhere".into()), ..Arm::default() });
         assert!(config.problems().iter().any(|problem| problem.message.contains("nowhere")));
     }
 }

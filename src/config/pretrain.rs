@@ -337,7 +337,7 @@ mod tests {
     fn an_arm_whose_mask_hides_nothing_is_refused_by_name() {
         let mut run = RunConfig::default();
         let set = vec!["pretrain.mask_ratio=0.01".to_owned()];
-        run.arms.pretrain.push(Arm { name: "thin".to_owned(), from: None, set });
+        run.arms.pretrain.push(Arm { name: "thin".to_owned(), set, ..Arm::default() });
         let error = run.check_arms(&run).unwrap_err().to_string();
         assert!(error.contains("\"thin\"") && error.contains("0.01 of 64 cells"), "{error}");
     }

@@ -6,19 +6,19 @@ use std::path::Path;
 use super::{Experiment, ExperimentFolder, ExperimentState, Progress, TrainingPlan};
 use crate::protocol::{RunState, StageKind, cost_class};
 
-/// Stages that cost the same for each step have the same class.
+/// Trainings that cost the same for each step have the same class.
 type Class = String;
 
-/// What the wanted stages still need.
+/// What the wanted trainings still need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Estimate {
-    /// Seconds, with one stage at a time. None: not even one of the stages that are left has a measured step of its class.
+    /// Seconds, with one training at a time. None: not even one of the trainings that are left has a measured step of its class.
     pub secs_left: Option<f64>,
     /// Bytes in the folder when all is done. None: nothing like it was written yet.
     pub disk_bytes: Option<u64>,
-    /// Stages left whose class no step was measured of: they are not in `secs_left`.
+    /// Trainings left whose class no step was measured of: they are not in `secs_left`.
     pub unmeasured: usize,
-    /// Stages left whose test was not measured: its time is not in `secs_left`.
+    /// Trainings left whose test was not measured: its time is not in `secs_left`.
     pub untested: usize,
 }
 
@@ -31,38 +31,38 @@ struct Measured {
 }
 
 impl Estimate {
-    /// For `stages` of an experiment, from what `state` knows of any of its stages in `folder`.
-    pub fn new(experiment: &Experiment, state: &ExperimentState, folder: &ExperimentFolder, stages: &[usize]) -> Self {
-        Self::from_trial(experiment, stages, (state, folder), (state, folder))
+    /// For `trainings` of an experiment, from what `state` knows of any of its stages in `folder`.
+    pub fn new(experiment: &Experiment, state: &ExperimentState, folder: &ExperimentFolder, trainings: &[usize]) -> Self {
+        Self::from_trial(experiment, trainings, (state, folder), (state, folder))
     }
 
     /// The same where the steps were measured elsewhere: in a trial of a few steps.
     pub fn from_trial(
         experiment: &Experiment,
-        stages: &[usize],
+        trainings: &[usize],
         own: (&ExperimentState, &ExperimentFolder),
         trial: (&ExperimentState, &ExperimentFolder),
     ) -> Self {
         let mut known: BTreeMap<Class, Measured> = BTreeMap::new();
-        for (stage, plan) in experiment.stages.iter().enumerate() {
+        for (training, plan) in experiment.trainings.iter().enumerate() {
             for (state, folder) in [own, trial] {
-                let Some(run) = &state.runs[stage] else { continue };
+                let Some(run) = &state.runs[training] else { continue };
                 known.entry(class(plan)).or_default().add(
                     run,
-                    state.progress(experiment, stage) == Progress::Done,
-                    folder.stage(plan).root(),
+                    state.progress(experiment, training) == Progress::Done,
+                    folder.training(plan).root(),
                 );
             }
         }
         let mut estimate = Self { secs_left: Some(0.0), disk_bytes: Some(0), ..Self::default() };
         let mut measured = 0;
-        for &stage in stages {
-            let plan = &experiment.stages[stage];
+        for &training in trainings {
+            let plan = &experiment.trainings[training];
             let class = known.get(&class(plan));
             let bytes = class.and_then(|class| median(class.bytes.iter().map(|&bytes| bytes as f64)));
             estimate.disk_bytes = estimate.disk_bytes.zip(bytes).map(|(sum, bytes)| sum + bytes as u64);
             let state = own.0;
-            let progress = state.progress(experiment, stage);
+            let progress = state.progress(experiment, training);
             if progress == Progress::Done {
                 continue;
             }
@@ -73,7 +73,7 @@ impl Estimate {
             measured += 1;
             let tested = plan.kind != StageKind::Finetune || !class.test_secs.is_empty();
             estimate.untested += usize::from(!tested);
-            let rest = steps_left(plan, state.runs[stage].as_ref()) as f64 * step_secs;
+            let rest = steps_left(plan, state.runs[training].as_deref()) as f64 * step_secs;
             let rest = rest + median(class.test_secs.iter().copied()).unwrap_or(0.0);
             estimate.secs_left = estimate.secs_left.map(|sum| sum + rest);
         }
@@ -83,26 +83,30 @@ impl Estimate {
         estimate
     }
 
-    /// One stage of each class among `stages` that has no measured step yet: what a trial has to try.
-    pub fn unmeasured(experiment: &Experiment, state: &ExperimentState, stages: &[usize]) -> Vec<usize> {
-        let measured = |stage: usize| state.runs[stage].as_ref().is_some_and(|run| run.stages.iter().any(|stage| !stage.steps.is_empty()));
-        let known = (0..experiment.stages.len()).filter(|&stage| measured(stage)).map(|stage| class(&experiment.stages[stage])).collect();
-        Self::one_of_other(experiment, stages, known)
+    /// One training of each class among `trainings` that has no measured step yet: what a trial has to try.
+    pub fn unmeasured(experiment: &Experiment, state: &ExperimentState, trainings: &[usize]) -> Vec<usize> {
+        let measured =
+            |training: usize| state.runs[training].as_ref().is_some_and(|run| run.stages.iter().any(|stage| !stage.steps.is_empty()));
+        let known = (0..experiment.trainings.len())
+            .filter(|&training| measured(training))
+            .map(|training| class(&experiment.trainings[training]))
+            .collect();
+        Self::one_of_other(experiment, trainings, known)
     }
 
-    /// One stage of each class among `stages`.
-    pub fn one_of_each(experiment: &Experiment, stages: &[usize]) -> Vec<usize> {
-        Self::one_of_other(experiment, stages, Vec::new())
+    /// One training of each class among `trainings`.
+    pub fn one_of_each(experiment: &Experiment, trainings: &[usize]) -> Vec<usize> {
+        Self::one_of_other(experiment, trainings, Vec::new())
     }
 
-    /// One stage of each class among `stages` that is not known yet.
-    fn one_of_other(experiment: &Experiment, stages: &[usize], mut known: Vec<Class>) -> Vec<usize> {
+    /// One training of each class among `trainings` that is not known yet.
+    fn one_of_other(experiment: &Experiment, trainings: &[usize], mut known: Vec<Class>) -> Vec<usize> {
         let mut trial = Vec::new();
-        for &stage in stages {
-            let class = class(&experiment.stages[stage]);
+        for &training in trainings {
+            let class = class(&experiment.trainings[training]);
             if !known.contains(&class) {
                 known.push(class);
-                trial.push(stage);
+                trial.push(training);
             }
         }
         trial
@@ -128,11 +132,10 @@ fn class(plan: &TrainingPlan) -> Class {
     cost_class(plan.kind, &plan.config)
 }
 
-/// Optimiser steps that a stage has still to do.
+/// Optimiser steps that a training has still to do.
 fn steps_left(plan: &TrainingPlan, run: Option<&RunState>) -> usize {
-    let planned = if plan.kind == StageKind::Pretrain { plan.config.pretrain.steps } else { plan.config.finetune.steps };
     let done = run.and_then(|run| run.stages_of(plan.kind).map(|stage| stage.done).max()).unwrap_or(0);
-    planned.saturating_sub(done)
+    plan.steps().saturating_sub(done)
 }
 
 /// The middle value; of an even number, the upper one of the two.
@@ -155,6 +158,7 @@ fn size(folder: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use super::*;
     use crate::config::ExperimentConfig;
@@ -177,13 +181,13 @@ mod tests {
         let experiment =
             Experiment::new(ExperimentConfig::from_ron(text, "s", Path::new("")).unwrap(), crate::experiment::Contents::default()).unwrap();
         let nowhere = ExperimentFolder::new("nowhere");
-        let mut state = ExperimentState::of(vec![None; experiment.stages.len()]);
-        let all: Vec<usize> = (0..experiment.stages.len()).collect();
+        let mut state = ExperimentState::of(vec![None; experiment.trainings.len()]);
+        let all: Vec<usize> = (0..experiment.trainings.len()).collect();
         let nothing = Estimate::new(&experiment, &state, &nowhere, &all);
         assert_eq!((nothing.secs_left, nothing.disk_bytes, nothing.unmeasured), (None, None, 8));
-        let pretrain = experiment.stages.iter().position(|stage| stage.kind == StageKind::Pretrain).unwrap();
+        let pretrain = experiment.trainings.iter().position(|plan| plan.kind == StageKind::Pretrain).unwrap();
         assert_eq!(Estimate::unmeasured(&experiment, &state, &all).len(), 2, "one pre-training and one fine-tuning stand for all");
-        state.runs[pretrain] = Some(begun(&Stage { kind: StageKind::Pretrain, arm: String::new() }, 10, 4));
+        state.runs[pretrain] = Some(Arc::new(begun(&experiment.trainings[pretrain].stage(), 10, 4)));
         let estimate = Estimate::new(&experiment, &state, &nowhere, &all);
         // Six steps of this pre-training and ten of the other; no fine-tuning was measured.
         assert_eq!((estimate.secs_left, estimate.unmeasured), (Some(32.0), 6));

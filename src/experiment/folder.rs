@@ -1,4 +1,4 @@
-//! An experiment on disk: each training is a run folder by itself, named by its settings, beside what the experiment makes of them.
+//! An experiment on disk: its trainings side by side, each named by its settings, and what the experiment makes of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,44 @@ use super::{Contents, Experiment, TrainingPlan};
 use crate::atomic_file;
 use crate::config::{ConfigError, ExperimentConfig};
 use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
+use crate::protocol::checkpoints::TRAININGS;
 use crate::protocol::{RunFolder, StageKind};
 
 /// Where an experiment of a name goes when no folder is given.
-const DEFAULT_PARENT: &str = "experiments";
+const DEFAULT_PARENT: &str = "runs";
+/// The experiment, every value spelt out.
+const CONFIG: &str = "config.ron";
+/// What the data held.
+const CONTENTS: &str = "contents.json";
+/// Causes by training.
+const FAILURES: &str = "failures.json";
+/// Files and folders at whose sight a folder is known as one that an older program wrote: runs with arms, and studies.
+const OLD: [&str; 4] = ["arms", "events.jsonl", "study.ron", "experiment.ron"];
 
-/// An experiment's folder: `experiment.ron`, `pretrain/NAME-KEY/`, `finetune/NAME-KEY/`, and the report.
+/// An experiment's folder: `config.ron`, `trainings/KIND-ARM-KEY/`, `summary.json` and the report.
 ///
-/// Stages are named by a digest of their settings: an experiment that grows by a level finds all that it had.
+/// Trainings are named by a digest of their settings: an experiment that grows by a level finds all that it had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExperimentFolder {
     root: PathBuf,
+}
+
+/// What lies where an experiment is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderContent {
+    /// Nothing, or an empty folder.
+    Nothing,
+    /// An experiment.
+    Experiment {
+        /// Whether a training has saved anything: before the first checkpoint there is nothing to lose.
+        saved: bool,
+    },
+    /// One training of an experiment.
+    Training,
+    /// A run or a study of an older program.
+    Old,
+    /// Files that are no experiment's: they are never deleted.
+    Foreign,
 }
 
 /// What can be wrong with an experiment's folder.
@@ -27,12 +54,28 @@ pub enum ExperimentFolderError {
     /// Files that are no experiment's are there.
     #[error("{} holds files that are no experiment of simtrot; name another folder with --out", .0.display())]
     Foreign(PathBuf),
+    /// An older program wrote it.
+    #[error(
+        "{} holds a run or a study of an older simtrot, which kept its trainings in another layout: it can be neither gone on with nor \
+         reported. Its checkpoints can be used by their own path; name another folder with --out to make the experiment anew",
+        .0.display()
+    )]
+    Old(PathBuf),
+    /// A training's own folder.
+    #[error("{} holds one training of an experiment; name the experiment's folder, two above it", .0.display())]
+    Training(PathBuf),
     /// Not an experiment.
-    #[error("{} holds no experiment: there is no experiment.ron; name the folder that `simtrot experiment CONFIG.ron` wrote", .0.display())]
+    #[error("{} holds no experiment: there is no config.ron; name the folder that `simtrot run CONFIG.ron` wrote", .0.display())]
     Nothing(PathBuf),
+    /// One is there already.
+    #[error("{} already holds an experiment; go on with it by --resume, replace it by --overwrite, or name another folder with --out", .0.display())]
+    Occupied(PathBuf),
     /// Another program works on it.
-    #[error("{0}; look at it with `simtrot experiment status {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
+    #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
     Busy(Busy),
+    /// A training cannot be made.
+    #[error("{0}")]
+    Trouble(String),
     /// Reading or writing failed.
     #[error("{path}: {cause}", path = path.display())]
     Io {
@@ -41,9 +84,25 @@ pub enum ExperimentFolderError {
         /// Why.
         cause: std::io::Error,
     },
-    /// `experiment.ron` does not pass.
+    /// `config.ron` does not pass.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+impl From<LockError> for ExperimentFolderError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Busy(busy) => Self::Busy(busy),
+            LockError::Io { path, cause } => Self::Io { path, cause },
+        }
+    }
+}
+
+impl ExperimentFolderError {
+    /// Whether the disk is at fault rather than what was asked for.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
 }
 
 impl ExperimentFolder {
@@ -52,7 +111,7 @@ impl ExperimentFolder {
         Self { root: root.into() }
     }
 
-    /// `out`, or `experiments/NAME`.
+    /// `out`, or `runs/NAME`.
     pub fn named(out: Option<&Path>, name: &str) -> Self {
         Self::new(out.map_or_else(|| Path::new(DEFAULT_PARENT).join(name), Path::to_owned))
     }
@@ -62,9 +121,9 @@ impl ExperimentFolder {
         &self.root
     }
 
-    /// `experiment.ron`.
+    /// `config.ron`.
     pub fn config_path(&self) -> PathBuf {
-        self.root.join("experiment.ron")
+        self.root.join(CONFIG)
     }
 
     /// `report.html`.
@@ -72,37 +131,86 @@ impl ExperimentFolder {
         self.root.join("report.html")
     }
 
+    /// `trainings/`.
+    pub fn trainings(&self) -> PathBuf {
+        self.root.join(TRAININGS)
+    }
+
+    /// The folder of a training.
+    pub fn training(&self, plan: &TrainingPlan) -> RunFolder {
+        RunFolder::new(self.trainings().join(&plan.name))
+    }
+
+    /// What lies there.
+    pub fn content(&self) -> FolderContent {
+        let has = |name: &str| self.root.join(name).exists();
+        let is_content = |entry: std::fs::DirEntry| !is_lock_file(&entry.file_name());
+        let in_trainings = || std::path::absolute(&self.root).ok()?.parent()?.file_name().map(|name| name == TRAININGS);
+        if has(CONFIG) && !OLD.iter().any(|name| has(name)) {
+            FolderContent::Experiment { saved: self.made().iter().any(|training| training.checkpoints().exists()) }
+        } else if has(CONFIG) && in_trainings() == Some(true) {
+            FolderContent::Training
+        } else if OLD.iter().any(|name| has(name)) {
+            FolderContent::Old
+        } else if std::fs::read_dir(&self.root).into_iter().flatten().flatten().any(is_content) {
+            FolderContent::Foreign
+        } else {
+            FolderContent::Nothing
+        }
+    }
+
     /// Whether an experiment lies there.
     pub fn holds_experiment(&self) -> bool {
-        self.config_path().is_file()
+        matches!(self.content(), FolderContent::Experiment { .. })
     }
 
-    /// The run folder of a stage.
-    pub fn stage(&self, stage: &TrainingPlan) -> RunFolder {
-        let kind = if stage.kind == StageKind::Pretrain { "pretrain" } else { "finetune" };
-        RunFolder::new(self.root.join(kind).join(&stage.name))
+    /// Refuses a folder in which no experiment can be begun or gone on with.
+    fn require_ours(&self) -> Result<(), ExperimentFolderError> {
+        match self.content() {
+            FolderContent::Nothing | FolderContent::Experiment { .. } => Ok(()),
+            FolderContent::Training => Err(ExperimentFolderError::Training(self.root.clone())),
+            FolderContent::Old => Err(ExperimentFolderError::Old(self.root.clone())),
+            FolderContent::Foreign => Err(ExperimentFolderError::Foreign(self.root.clone())),
+        }
     }
 
-    /// Makes the folder ready to work on: keeps others out, and writes `experiment.ron`. What earlier sessions made stays.
+    /// Makes the folder ready to work on: keeps others out, and writes `config.ron`. What earlier sessions made stays, unless `overwrite`.
     ///
     /// # Errors
     /// Foreign files, another program at work, or a folder that cannot be written.
-    pub fn begin(&self, experiment: &Experiment) -> Result<FolderLock, ExperimentFolderError> {
+    pub fn begin(&self, experiment: &Experiment, overwrite: bool) -> Result<FolderLock, ExperimentFolderError> {
+        self.require_ours()?;
         let io = |cause| ExperimentFolderError::Io { path: self.root.clone(), cause };
         std::fs::create_dir_all(&self.root).map_err(io)?;
-        let is_content = |entry: std::fs::DirEntry| !is_lock_file(&entry.file_name());
-        let foreign = !self.holds_experiment() && std::fs::read_dir(&self.root).map_err(io)?.flatten().any(is_content);
-        if foreign {
-            return Err(ExperimentFolderError::Foreign(self.root.clone()));
+        let lock = FolderLock::take(&self.root)?;
+        // What was there before the lock may be another's by now.
+        self.require_ours()?;
+        if overwrite {
+            self.clear().map_err(io)?;
         }
-        let lock = FolderLock::take(&self.root).map_err(|error| match error {
-            LockError::Busy(busy) => ExperimentFolderError::Busy(busy),
-            LockError::Io { path, cause } => ExperimentFolderError::Io { path, cause },
-        })?;
-        self.write("experiment.ron", experiment.config.to_ron().as_bytes())?;
+        self.write(CONFIG, experiment.config.to_ron().as_bytes())?;
         self.write(CONTENTS, &serde_json::to_vec_pretty(&experiment.contents).expect("plain data becomes JSON"))?;
-        self.remove_leftovers().map_err(io)?;
+        atomic_file::remove_leftovers(&self.root).map_err(io)?;
+        self.remove_half_copies().map_err(io)?;
         Ok(lock)
+    }
+
+    /// Removes everything but the lock; the config last, so that half a removal still leaves an experiment's folder.
+    fn clear(&self) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if is_lock_file(&entry.file_name()) || entry.path() == self.config_path() {
+                continue;
+            }
+            match entry.file_type()?.is_dir() {
+                true => std::fs::remove_dir_all(entry.path())?,
+                false => std::fs::remove_file(entry.path())?,
+            }
+        }
+        match std::fs::remove_file(self.config_path()) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause),
+            _ => Ok(()),
+        }
     }
 
     /// The program that works on the experiment right now.
@@ -113,8 +221,9 @@ impl ExperimentFolder {
     /// Reads the experiment that lies there.
     ///
     /// # Errors
-    /// There is none, or its `experiment.ron` no longer passes.
+    /// There is none, or its `config.ron` no longer passes.
     pub fn read(&self) -> Result<Experiment, ExperimentFolderError> {
+        self.require_ours()?;
         if !self.holds_experiment() {
             return Err(ExperimentFolderError::Nothing(self.root.clone()));
         }
@@ -127,72 +236,33 @@ impl ExperimentFolder {
         std::fs::read(self.root.join(CONTENTS)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    /// Finished trainings in the folder that are none of the experiment's: of other settings, other data, or another version of the program.
-    pub fn others(&self, experiment: &Experiment) -> usize {
-        let kinds = [("pretrain", StageKind::Pretrain), ("finetune", StageKind::Finetune)];
-        let entries = kinds.into_iter().flat_map(|(name, kind)| {
-            std::fs::read_dir(self.root.join(name)).into_iter().flatten().flatten().map(move |entry| (kind, entry.path()))
-        });
-        let known: Vec<PathBuf> = experiment.stages.iter().map(|stage| self.stage(stage).root().to_owned()).collect();
-        let done = |(kind, path): &(StageKind, PathBuf)| RunFolder::new(path).replay().is_ok_and(|run| is_done(*kind, &run));
-        entries.filter(|(_, path)| !known.contains(path)).filter(done).count()
+    /// The trainings that lie there, whoever's they are, in the order of their names.
+    pub fn made(&self) -> Vec<RunFolder> {
+        let entries = std::fs::read_dir(self.trainings()).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')));
+        paths.sort();
+        paths.into_iter().map(RunFolder::new).collect()
     }
 
-    /// Removes what a program left half done that was killed while it wrote a file or took a training over.
-    fn remove_leftovers(&self) -> std::io::Result<()> {
-        atomic_file::remove_leftovers(&self.root)?;
-        for kind in ["pretrain", "finetune"] {
-            for entry in std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten() {
-                if entry.file_name().to_string_lossy().starts_with(TAKEN_OVER) {
-                    std::fs::remove_dir_all(entry.path())?;
-                }
-            }
-        }
-        Ok(())
+    /// Trainings in the folder that are none of the experiment's: of other settings, other data, or another version of the program.
+    pub fn others(&self, experiment: &Experiment) -> Vec<RunFolder> {
+        let own: Vec<RunFolder> = experiment.trainings.iter().map(|plan| self.training(plan)).collect();
+        self.made().into_iter().filter(|training| !own.contains(training)).collect()
     }
 
-    /// Takes a training over from an experiment beside this one that has made the very same, and tells which; none where none has.
-    ///
-    /// # Errors
-    /// Copying failed; what was copied by then is removed.
-    pub fn reuse(&self, stage: &TrainingPlan) -> Result<Option<PathBuf>, ExperimentFolderError> {
-        let own = self.stage(stage);
-        let Some((parent, kind)) = self.root.parent().zip(own.root().parent().and_then(Path::file_name)) else { return Ok(None) };
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        let entries =
-            |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
-        let ending = format!("-{}", stage.key());
-        let same = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&ending));
-        let experiments = entries(parent)
-            .into_iter()
-            .filter(|experiment| experiment.file_name() != self.root.file_name() && Self::new(experiment).holds_experiment());
-        let mut found = experiments.flat_map(|experiment| entries(&experiment.join(kind))).filter(same);
-        let done = |path: &PathBuf| RunFolder::new(path).replay().is_ok_and(|run| is_done(stage.kind, &run));
-        let Some(found) = found.find(done) else { return Ok(None) };
-        let io = |cause| ExperimentFolderError::Io { path: own.root().to_owned(), cause };
-        // Half a copy must not look like a training: it gets its name when it is whole.
-        let place = own.root().parent().unwrap_or(&self.root);
-        std::fs::create_dir_all(place).map_err(io)?;
-        let copy = tempfile::Builder::new().prefix(TAKEN_OVER).tempdir_in(place).map_err(io)?;
-        copy_tree(&found, copy.path()).map_err(io)?;
-        // Temporary folders are for their owner's eyes alone; an experiment is not.
-        std::fs::metadata(&found).and_then(|own| std::fs::set_permissions(copy.path(), own.permissions())).map_err(io)?;
-        std::fs::rename(copy.keep(), own.root()).map_err(io)?;
-        Ok(Some(found))
+    /// Whether a training is done to its end, tested cases included.
+    pub fn is_done(&self, plan: &TrainingPlan) -> bool {
+        is_finished(&self.training(plan))
     }
 
-    /// Whether a stage is done to its end, tested cases included.
-    pub fn is_done(&self, stage: &TrainingPlan) -> bool {
-        self.stage(stage).replay().is_ok_and(|run| is_done(stage.kind, &run))
-    }
-
-    /// Why stages failed when they were tried last, by name: some fail before they have a folder of their own.
+    /// Why trainings failed when they were tried last, by name: some fail before they have a folder of their own.
     pub fn failures(&self) -> BTreeMap<String, String> {
         let text = std::fs::read(self.root.join(FAILURES)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Keeps why stages failed.
+    /// Keeps why trainings failed.
     ///
     /// # Errors
     /// Writing failed.
@@ -214,66 +284,44 @@ impl ExperimentFolder {
     }
 }
 
-/// Copies the files of a folder, and of those below it, into another that is there.
-fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let copy = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            std::fs::create_dir(&copy)?;
-            copy_tree(&entry.path(), &copy)?;
-        } else {
-            std::fs::copy(entry.path(), copy)?;
-        }
-    }
-    Ok(())
+/// Whether a training's folder, whoever's it is, holds one that is done to its end.
+pub(super) fn is_finished(training: &RunFolder) -> bool {
+    let is_pretraining = training.root().file_name().is_some_and(|name| name.to_string_lossy().starts_with("pretrain-"));
+    let kind = if is_pretraining { StageKind::Pretrain } else { StageKind::Finetune };
+    training.replay().is_ok_and(|run| is_done(kind, &run))
 }
-
-/// Begins the names of copies that are not whole yet.
-const TAKEN_OVER: &str = ".taken-over-";
-/// What the data held.
-const CONTENTS: &str = "contents.json";
-/// Causes by stage.
-const FAILURES: &str = "failures.json";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::RunConfig;
 
-    #[test]
-    fn a_training_that_a_experiment_beside_it_has_made_is_taken_over() {
-        use crate::experiment::synthetic::{self, Until};
+    fn content(files: &[&str]) -> FolderContent {
         let place = tempfile::tempdir().unwrap();
-        let experiment = synthetic::experiment();
-        let [first, second] = ["first", "second"].map(|name| ExperimentFolder::new(place.path().join(name)));
-        let _locks = [&first, &second].map(|folder| folder.begin(&experiment).unwrap());
-        let state = synthetic::state(&experiment, Until::Midway, &first);
-        let write = |stage: usize, arm: &str| {
-            let plan = &experiment.stages[stage];
-            let run = RunFolder::new(first.stage(plan).root().with_file_name(format!("{arm}-{}", plan.key())));
-            let text: String = synthetic::records(
-                &experiment,
-                stage,
-                if state.progress(&experiment, stage) == crate::experiment::Progress::Done { 1.0 } else { 0.5 },
-            )
-            .iter()
-            .map(|record| serde_json::to_string(record).unwrap() + "\n")
-            .collect();
-            run.write("events.jsonl", text.as_bytes()).unwrap();
-            run.write("checkpoints/last/weights.safetensors", b"w").unwrap();
-        };
-        let last = experiment.stages.len() - 1;
-        write(0, "another_name");
-        write(last, "half_done");
-        let taken = second.reuse(&experiment.stages[0]).unwrap().unwrap();
-        assert!(taken.ends_with(format!("another_name-{}", experiment.stages[0].key())), "{}", taken.display());
-        let own = second.stage(&experiment.stages[0]);
-        assert!(own.root().join("checkpoints/last/weights.safetensors").is_file());
-        assert!(is_done(experiment.stages[0].kind, &own.replay().unwrap()));
-        assert_eq!(second.reuse(&experiment.stages[last]).unwrap(), None, "half a training is none");
-        assert_eq!(second.reuse(&experiment.stages[1]).unwrap(), None);
-        assert_eq!(std::fs::read_dir(second.root().join(own.root().parent().unwrap().file_name().unwrap())).unwrap().count(), 1);
+        for file in files {
+            let path = place.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        ExperimentFolder::new(place.path()).content()
+    }
+
+    #[test]
+    fn a_folder_is_known_by_what_it_holds() {
+        assert_eq!(content(&[]), FolderContent::Nothing);
+        assert_eq!(content(&["config.ron"]), FolderContent::Experiment { saved: false });
+        assert_eq!(content(&["config.ron", "trainings/a-b/checkpoints/last"]), FolderContent::Experiment { saved: true });
+        assert_eq!(content(&["thesis.txt"]), FolderContent::Foreign);
+        for old in [&["config.ron", "events.jsonl"][..], &["config.ron", "arms/finetune_a/split.json"], &["study.ron"]] {
+            assert_eq!(content(old), FolderContent::Old, "{old:?}");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let training = place.path().join("trainings/finetune-a-0");
+        std::fs::create_dir_all(&training).unwrap();
+        for file in ["config.ron", "events.jsonl"] {
+            std::fs::write(training.join(file), "").unwrap();
+        }
+        assert_eq!(ExperimentFolder::new(training).content(), FolderContent::Training);
     }
 
     #[test]
@@ -282,13 +330,13 @@ mod tests {
         let experiment = Experiment::new(ExperimentConfig::of_run(RunConfig::default()), Contents::default()).unwrap();
         let folder = ExperimentFolder::new(place.path().join("s"));
         assert!(matches!(folder.read(), Err(ExperimentFolderError::Nothing(_))));
-        let lock = folder.begin(&experiment).unwrap();
-        assert!(matches!(folder.begin(&experiment), Err(ExperimentFolderError::Busy(_))) && folder.busy().is_some());
+        let lock = folder.begin(&experiment, false).unwrap();
+        assert!(matches!(folder.begin(&experiment, true), Err(ExperimentFolderError::Busy(_))) && folder.busy().is_some());
         drop(lock);
         assert!(folder.busy().is_none());
-        assert!(folder.begin(&experiment).is_ok());
-        assert_eq!(folder.read().unwrap().stages, experiment.stages);
+        assert!(folder.begin(&experiment, true).is_ok());
+        assert_eq!(folder.read().unwrap().trainings, experiment.trainings);
         std::fs::write(place.path().join("thesis.txt"), "mine").unwrap();
-        assert!(matches!(ExperimentFolder::new(place.path()).begin(&experiment), Err(ExperimentFolderError::Foreign(_))));
+        assert!(matches!(ExperimentFolder::new(place.path()).begin(&experiment, true), Err(ExperimentFolderError::Foreign(_))));
     }
 }

@@ -1,17 +1,19 @@
 //! From axes and arms to the trainings that an experiment needs, each made once however many cells want it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::Contents;
+use super::contents::{Content, Contents};
 use crate::config::{Arm, ArmsConfig, ConfigError, ExperimentConfig, LabelFraction, Level, RunConfig};
-use crate::protocol::{StageKind, TRAINING_VERSION};
+use crate::digest::sha256;
+use crate::protocol::{Stage, StageKind, TRAINING_VERSION};
 
 /// What the arms are called beside the experiment's own axes.
 const ARM: &str = "arm";
 
-/// Hexadecimal digits of a stage's key in folder names.
+/// Hexadecimal digits of a training's key in folder names.
 const KEY_DIGITS: usize = 10;
 
 /// An experiment laid out: its cells, and the trainings behind them.
@@ -21,11 +23,12 @@ pub struct Experiment {
     pub config: ExperimentConfig,
     /// Levels of each axis of the config.
     pub levels: Vec<Vec<Level>>,
-    /// One for each point and arm; points of the first repeat (seed, fold) come first, so that an experiment cut short is balanced.
+    /// One for each point and fine-tuning arm; points of the first repeat (seed, fold) come first, so that an experiment cut short is
+    /// balanced. None where nothing is fine-tuned.
     pub cells: Vec<Cell>,
     /// Trainings in an order in which each comes after the one that it starts from.
-    pub stages: Vec<TrainingPlan>,
-    /// What the trainings' data hold.
+    pub trainings: Vec<TrainingPlan>,
+    /// What the trainings are made from.
     pub contents: Contents,
 }
 
@@ -36,25 +39,32 @@ pub struct Cell {
     pub point: Vec<usize>,
     /// Index among the base's fine-tuning arms.
     pub arm: usize,
-    /// The stage that pre-trains for it; none: from scratch.
+    /// The training that pre-trains for it; none: from scratch, or from a checkpoint from elsewhere.
     pub pretrained: Option<usize>,
-    /// The stage that fine-tunes and tests.
+    /// The training that fine-tunes and tests.
     pub finetuned: usize,
 }
 
-/// A training of the experiment: a run by itself, in a folder of its own.
+/// A training of the experiment: one pre-training, or one fine-tuning with its test, in a folder of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingPlan {
     /// `Pretrain` or `Finetune`.
     pub kind: StageKind,
-    /// `NAME-KEY`: the arm, and a digest of all that decides the result: settings, content of the data, version of the training code.
+    /// The arm that it was first laid out for.
+    pub arm: String,
+    /// `KIND-ARM-KEY`, its folder: the key is a digest of all that decides the result: settings, content of the data, version of the
+    /// training code.
     pub name: String,
     /// Digest of the data that it sees; none where they cannot be read.
     pub data: Option<String>,
     /// Its settings.
     pub config: RunConfig,
-    /// The stage that it starts from.
+    /// The training that it starts from.
     pub after: Option<usize>,
+    /// The checkpoint from elsewhere that it starts from.
+    pub checkpoint: Option<PathBuf>,
+    /// Why its data, or the checkpoint, cannot be read now.
+    pub trouble: Option<String>,
 }
 
 /// Which cells are wanted: a level of an axis, or an arm.
@@ -90,9 +100,7 @@ impl Experiment {
     /// # Errors
     /// A level or arm with a setting that does not exist or is out of range.
     pub fn new(config: ExperimentConfig, recorded: Contents) -> Result<Self, ConfigError> {
-        let mut contents = recorded;
-        let experiment = Self::lay_out(config, &mut |config| contents.digest(config))?;
-        Ok(Self { contents, ..experiment })
+        Self::lay_out(config, Some(recorded))
     }
 
     /// Lays an experiment out without a look at its data: to count its cells and trainings.
@@ -100,31 +108,38 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::new`].
     pub fn outline(config: ExperimentConfig) -> Result<Self, ConfigError> {
-        Self::lay_out(config, &mut |_| None)
+        Self::lay_out(config, None)
     }
 
-    fn lay_out(config: ExperimentConfig, data: &mut dyn FnMut(&RunConfig) -> Option<String>) -> Result<Self, ConfigError> {
+    fn lay_out(config: ExperimentConfig, mut contents: Option<Contents>) -> Result<Self, ConfigError> {
         let levels: Vec<_> = config.axes.iter().map(crate::config::Axis::all_levels).collect();
-        let mut experiment = Self { levels, cells: Vec::new(), stages: Vec::new(), contents: Contents::default(), config };
+        let mut experiment = Self { levels, cells: Vec::new(), trainings: Vec::new(), contents: Contents::default(), config };
         let mut known = BTreeMap::new();
         for point in experiment.points() {
-            let all: Vec<String> = experiment.settings(&point, |_| true);
-            let own = experiment.config.base().with_overrides(&all)?;
-            let shared = experiment
-                .config
-                .base()
-                .with_overrides(&experiment.settings(&point, |axis| !experiment.config.axes[axis].shares_pretraining))?;
+            let own = experiment.at(&point, |_| true)?;
+            let shared = experiment.at(&point, |axis| !experiment.config.axes[axis].shares_pretraining)?;
             own.check_arms(&shared)?;
-            for arm in 0..own.arms.finetune.len() {
-                let Arm { name, from, .. } = &own.arms.finetune[arm];
-                let source = from.as_ref().and_then(|from| shared.arms.pretrain.iter().find(|arm| arm.name == *from));
-                let pretrained = source.map(|source| pretraining(&shared, source)).transpose()?;
-                let pretrained = pretrained.map(|made| experiment.stage(&mut known, made, None, data));
-                let finetuned = experiment.stage(&mut known, finetuning(&own, name, &own.arms.finetune[arm])?, pretrained, data);
-                experiment.cells.push(Cell { point: point.clone(), arm, pretrained, finetuned });
+            let mut pretrained = BTreeMap::new();
+            for arm in &shared.arms.pretrain {
+                let plan = TrainingPlan::new(StageKind::Pretrain, &shared, arm, contents.as_mut())?;
+                pretrained.insert(arm.name.clone(), experiment.add(&mut known, plan, None));
+            }
+            for (index, arm) in own.arms.finetune.iter().enumerate() {
+                let source = arm.from.as_ref().and_then(|from| pretrained.get(from).copied());
+                let plan = TrainingPlan::new(StageKind::Finetune, &own, arm, contents.as_mut())?;
+                let finetuned = experiment.add(&mut known, plan, source);
+                experiment.cells.push(Cell { point: point.clone(), arm: index, pretrained: source, finetuned });
             }
         }
+        experiment.contents = contents.unwrap_or_default();
         Ok(experiment)
+    }
+
+    /// The base with the settings of the levels at a point laid over it, on the axes that `counts`.
+    fn at(&self, point: &[usize], counts: impl Fn(usize) -> bool) -> Result<RunConfig, ConfigError> {
+        let chosen = point.iter().enumerate().filter(|&(axis, _)| counts(axis));
+        let settings: Vec<String> = chosen.flat_map(|(axis, &level)| self.levels[axis][level].set.clone()).collect();
+        self.config.base().with_overrides(&settings)
     }
 
     /// Every wanted point of the grid: repeats vary slowest, then the first axis.
@@ -155,27 +170,16 @@ impl Experiment {
         points
     }
 
-    /// Settings of the levels at a point, on the axes that `counts`.
-    fn settings(&self, point: &[usize], counts: impl Fn(usize) -> bool) -> Vec<String> {
-        let chosen = point.iter().enumerate().filter(|&(axis, _)| counts(axis));
-        chosen.flat_map(|(axis, &level)| self.levels[axis][level].set.clone()).collect()
-    }
-
-    /// The index of a stage, which is added unless another cell has asked for it before.
-    fn stage(
-        &mut self,
-        known: &mut BTreeMap<String, usize>,
-        (kind, arm, config): (StageKind, String, RunConfig),
-        after: Option<usize>,
-        data: &mut dyn FnMut(&RunConfig) -> Option<String>,
-    ) -> usize {
-        let data = data(&config);
-        let key = key(kind, &config, data.as_deref(), after.map(|stage| self.stages[stage].key()));
-        let stages = &mut self.stages;
+    /// The index of a training, which is added unless another cell has asked for it before.
+    fn add(&mut self, known: &mut BTreeMap<String, usize>, plan: (TrainingPlan, Content), after: Option<usize>) -> usize {
+        let (plan, source) = plan;
+        let source = after.map(|after| self.trainings[after].key()).or(source.digest.as_deref());
+        let key = key(plan.kind, &plan.config, plan.data.as_deref(), source);
         *known.entry(key.clone()).or_insert_with(|| {
-            let name = format!("{arm}-{}", &key[..KEY_DIGITS]);
-            stages.push(TrainingPlan { kind, config: RunConfig { name: name.clone(), ..config }, name, data, after });
-            stages.len() - 1
+            let kind = if plan.kind == StageKind::Pretrain { "pretrain" } else { "finetune" };
+            let name = format!("{kind}-{}-{}", plan.arm, &key[..KEY_DIGITS]);
+            self.trainings.push(TrainingPlan { config: RunConfig { name: name.clone(), ..plan.config }, name, after, ..plan });
+            self.trainings.len() - 1
         })
     }
 
@@ -193,6 +197,11 @@ impl Experiment {
     pub fn title(&self, cell: &Cell) -> String {
         let levels = self.config.axes.iter().enumerate().map(|(index, axis)| format!("{} {}", axis.name, self.level(cell, index)));
         levels.chain([self.arms()[cell.arm].name.clone()]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether it has one point: no axis, or one level on each.
+    pub fn is_one_point(&self) -> bool {
+        self.levels.iter().all(|levels| levels.len() == 1)
     }
 
     /// Cells that all of `only` want; several levels of one axis are alternatives.
@@ -222,48 +231,76 @@ impl Experiment {
         Ok((0..self.cells.len()).filter(|&cell| chosen(&self.cells[cell])).collect())
     }
 
-    /// The stages behind some cells, in order.
-    pub fn stages_of(&self, cells: &[usize]) -> Vec<usize> {
-        let mut stages: Vec<usize> =
+    /// The trainings behind some cells, in order.
+    pub fn trainings_behind(&self, cells: &[usize]) -> Vec<usize> {
+        let mut trainings: Vec<usize> =
             cells.iter().flat_map(|&cell| self.cells[cell].pretrained.into_iter().chain([self.cells[cell].finetuned])).collect();
-        stages.sort_unstable();
-        stages.dedup();
-        stages
+        trainings.sort_unstable();
+        trainings.dedup();
+        trainings
     }
 
-    /// Cells that a stage serves.
-    pub fn cells_of(&self, stage: usize) -> impl Iterator<Item = &Cell> {
-        self.cells.iter().filter(move |cell| cell.pretrained == Some(stage) || cell.finetuned == stage)
+    /// The trainings that `only` wants: those behind its cells, or all where it is empty.
+    ///
+    /// # Errors
+    /// As [`Experiment::wanted`].
+    pub fn chosen(&self, only: &[Only]) -> Result<Vec<usize>, OnlyError> {
+        Ok(if only.is_empty() { (0..self.trainings.len()).collect() } else { self.trainings_behind(&self.wanted(only)?) })
     }
-}
 
-/// What an arm's pre-training is made of.
-fn pretraining(shared: &RunConfig, arm: &Arm) -> Result<(StageKind, String, RunConfig), ConfigError> {
-    let mut config = shared.with_arm(arm)?.resolved();
-    // Which labels fine-tuning may use is nothing to a training without labels; its label probe is fitted on all of them.
-    config.data.label_fraction = LabelFraction::default();
-    config.arms = ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
-    Ok((StageKind::Pretrain, arm.name.clone(), config))
-}
-
-/// What an arm's fine-tuning is made of.
-fn finetuning(own: &RunConfig, name: &str, arm: &Arm) -> Result<(StageKind, String, RunConfig), ConfigError> {
-    let mut config = own.with_arm(arm)?.resolved();
-    config.arms = ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
-    Ok((StageKind::Finetune, name.to_owned(), config))
+    /// Cells that a training serves.
+    pub fn cells_of(&self, training: usize) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(move |cell| cell.pretrained == Some(training) || cell.finetuned == training)
+    }
 }
 
 impl TrainingPlan {
-    /// The digest of its settings: stages of equal key are the same training, whatever their arms are called.
+    /// What an arm's training is made of, with the content of the checkpoint from elsewhere that it starts from. Its name is made with its
+    /// key.
+    fn new(kind: StageKind, around: &RunConfig, arm: &Arm, contents: Option<&mut Contents>) -> Result<(Self, Content), ConfigError> {
+        let mut config = around.with_arm(arm)?.resolved();
+        config.arms = ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
+        if kind == StageKind::Pretrain {
+            // Which labels fine-tuning may use is nothing to a training without labels; its label probe is fitted on all of them.
+            config.data.label_fraction = LabelFraction::default();
+        }
+        let (data, source) = contents.map_or_else(Default::default, |contents| {
+            let source = arm.checkpoint.as_ref().map(|checkpoint| contents.checkpoint(checkpoint));
+            (contents.data(&config), source.unwrap_or_default())
+        });
+        let trouble = data.trouble.map(|trouble| explained(arm, trouble)).or_else(|| source.trouble.clone());
+        let (arm, checkpoint) = (arm.name.clone(), arm.checkpoint.clone());
+        Ok((Self { kind, arm, name: String::new(), data: data.digest, config, after: None, checkpoint, trouble }, source))
+    }
+
+    /// The digest of its settings: trainings of equal key are the same, whatever their arms are called.
     pub fn key(&self) -> &str {
         self.name.rsplit_once('-').map_or(&self.name, |(_, key)| key)
     }
+
+    /// The stage that trains.
+    pub fn stage(&self) -> Stage {
+        Stage { kind: self.kind, arm: self.arm.clone() }
+    }
+
+    /// Optimiser steps in all.
+    pub fn steps(&self) -> usize {
+        if self.kind == StageKind::Pretrain { self.config.pretrain.steps } else { self.config.finetune.steps }
+    }
 }
 
-/// A digest of all that decides a stage's result: its settings, the version of the code that trains, the data (by their content where
-/// it is known, so that the place of the same data does not count), and the key of the stage that it starts from.
+/// What is wrong with data, with the settings of the arm that they come from.
+fn explained(arm: &Arm, trouble: String) -> String {
+    let of_data = |setting: &&String| setting.starts_with("data.") || setting.split('=').next().is_some_and(|key| key.trim() == "seed");
+    let settings: Vec<&str> = arm.set.iter().filter(of_data).map(String::as_str).collect();
+    if settings.is_empty() { trouble } else { format!("arm {} ({}): {trouble}", arm.name, settings.join(", ")) }
+}
+
+/// A digest of all that decides a training's result: its settings, the version of the code that trains, the data (by their content where
+/// it is known, so that the place of the same data does not count), and what it starts from: the key of a training, or the digest of a
+/// checkpoint's weights.
 ///
-/// Only departures from the defaults count, so that a setting added by a later version leaves finished stages valid.
+/// Only departures from the defaults count, so that a setting added by a later version leaves finished trainings valid.
 fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&str>) -> String {
     let idle: &[&str] = match kind {
         StageKind::Pretrain => &["name", "arms", "finetune", "infer", "evaluate"],
@@ -273,13 +310,18 @@ fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&st
     let mut departures = departures(tree(config), &tree(&RunConfig::default().resolved())).unwrap_or_default();
     if let Value::Object(map) = &mut departures {
         map.retain(|key, _| !idle.contains(&key.as_str()));
+        for part in ["pretrain", "finetune"] {
+            if let Some(Value::Object(settings)) = map.get_mut(part) {
+                settings.retain(|key, _| !["checkpoint_every", "checkpoint_minutes"].contains(&key.as_str()));
+            }
+        }
         if let Some(Value::Object(settings)) = map.get_mut("data").filter(|_| data.is_some()) {
             settings.remove("source");
         }
+        map.retain(|_, value| value.as_object().is_none_or(|map| !map.is_empty()));
     }
     let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
-    let text = format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}");
-    crate::digest::sha256(text)
+    sha256(format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}"))
 }
 
 /// What of `value` differs from `default`; none where nothing does.
@@ -322,7 +364,7 @@ mod tests {
 )"#;
 
     fn count(experiment: &Experiment, kind: StageKind) -> usize {
-        experiment.stages.iter().filter(|stage| stage.kind == kind).count()
+        experiment.trainings.iter().filter(|training| training.kind == kind).count()
     }
 
     #[test]
@@ -332,13 +374,13 @@ mod tests {
         // Labels do not matter to pre-training, nor masks to a training from scratch.
         assert_eq!(count(&experiment, StageKind::Pretrain), 3 * 2);
         assert_eq!(count(&experiment, StageKind::Finetune), 2 * 3 * 2 + 2 * (2 * 2));
-        for (index, stage) in experiment.stages.iter().enumerate() {
-            assert!(stage.after.is_none_or(|after| after < index && experiment.stages[after].kind == StageKind::Pretrain));
+        for (index, training) in experiment.trainings.iter().enumerate() {
+            assert!(training.after.is_none_or(|after| after < index && experiment.trainings[after].kind == StageKind::Pretrain));
         }
         let first: Vec<_> = experiment.cells[..18].iter().map(|cell| experiment.level(cell, 2)).collect();
         assert!(first.iter().all(|seed| *seed == "0"), "an experiment cut short has whole seeds: {first:?}");
-        let names: std::collections::BTreeSet<_> = experiment.stages.iter().map(|stage| &stage.name).collect();
-        assert_eq!(names.len(), experiment.stages.len());
+        let names: std::collections::BTreeSet<_> = experiment.trainings.iter().map(|training| &training.name).collect();
+        assert_eq!(names.len(), experiment.trainings.len());
     }
 
     #[test]
@@ -361,7 +403,7 @@ mod tests {
         assert!(only(&["mask=0.3"]).unwrap_err().to_string().contains("0.25, 0.5, 0.75"));
         assert!(only(&["msk=0.5"]).unwrap_err().to_string().contains("labels, mask, seed, arm"));
         let cells = only(&["seed=1", "arm=scratch", "mask=0.5"]).unwrap();
-        assert_eq!(experiment.stages_of(&cells).len(), 2, "two label fractions, nothing pre-trained");
+        assert_eq!(experiment.trainings_behind(&cells).len(), 2, "two label fractions, nothing pre-trained");
     }
 
     #[test]
@@ -383,8 +425,8 @@ mod tests {
             ))
         };
         let [one, other] = ["one", "other-one"].map(named);
-        let keys = |experiment: &Experiment| experiment.stages.iter().map(|stage| stage.key().to_owned()).collect::<Vec<_>>();
+        let keys = |experiment: &Experiment| experiment.trainings.iter().map(|training| training.key().to_owned()).collect::<Vec<_>>();
         assert_eq!(keys(&one), keys(&other));
-        assert_ne!(one.stages[0].name, other.stages[0].name);
+        assert_ne!(one.trainings[0].name, other.trainings[0].name);
     }
 }

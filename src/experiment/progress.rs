@@ -1,12 +1,12 @@
-//! How far an experiment is, read off its stages' records: by the program that works on it, and by any other that looks.
+//! How far an experiment is: folded from events by who works on it, read off the trainings' records by any other that looks.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Experiment, ExperimentFolder};
-use crate::protocol::{RunState, StageKind};
+use super::{Experiment, ExperimentEvent, ExperimentFolder};
+use crate::protocol::{Outcome, RunState, StageKind};
 
-/// How far a stage is.
+/// How far a training is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing done yet.
@@ -27,7 +27,7 @@ pub enum Progress {
     },
 }
 
-/// How many stages are how far.
+/// How many trainings are how far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// All done.
@@ -40,13 +40,13 @@ pub struct Tally {
     pub waiting: usize,
 }
 
-/// What is known of each stage of an experiment.
+/// What is known of each training of an experiment. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct ExperimentState {
-    /// By stage; none where nothing was recorded.
-    pub runs: Vec<Option<RunState>>,
-    /// Why stages failed when they were tried last, by name.
-    failures: BTreeMap<String, String>,
+    /// By training; none where nothing was recorded.
+    pub runs: Vec<Option<Arc<RunState>>>,
+    /// By training: why it failed when it was tried last.
+    pub failures: Vec<Option<String>>,
     /// What each record looked like when it was read last.
     stamps: Vec<Option<(u64, SystemTime)>>,
 }
@@ -59,31 +59,56 @@ pub(super) fn is_done(kind: StageKind, run: &RunState) -> bool {
 }
 
 impl ExperimentState {
-    /// What is known, by stage.
-    pub fn of(runs: Vec<Option<RunState>>) -> Self {
-        Self { runs, ..Self::default() }
+    /// Nothing is known yet of an experiment's trainings.
+    pub fn new(experiment: &Experiment) -> Self {
+        Self::of(vec![None; experiment.trainings.len()])
+    }
+
+    /// What is known, by training.
+    pub fn of(runs: Vec<Option<Arc<RunState>>>) -> Self {
+        let count = runs.len();
+        Self { runs, failures: vec![None; count], stamps: vec![None; count] }
     }
 
     /// What the folder holds.
     pub fn read(experiment: &Experiment, folder: &ExperimentFolder) -> Self {
-        let mut state = Self::default();
+        let mut state = Self::new(experiment);
         state.refresh(experiment, folder);
         state
     }
 
+    /// Takes one event in: the only fold.
+    pub fn apply(&mut self, event: &ExperimentEvent) {
+        match event {
+            ExperimentEvent::Began { training, state } => {
+                self.runs[*training] = Some(state.clone().unwrap_or_default());
+                self.failures[*training] = None;
+            }
+            ExperimentEvent::Record { training, record } => {
+                Arc::make_mut(self.runs[*training].get_or_insert_default()).apply(record);
+            }
+            ExperimentEvent::Reused { training, state, .. } => self.runs[*training] = Some(state.clone()),
+            ExperimentEvent::Ended { training, outcome: Outcome::Failed { message, .. } } => {
+                self.failures[*training] = Some(message.clone());
+            }
+            ExperimentEvent::Opened { .. }
+            | ExperimentEvent::Ended { .. }
+            | ExperimentEvent::LeftOut { .. }
+            | ExperimentEvent::Finished(_) => {}
+        }
+    }
+
     /// Reads the records that changed since; true where one did. A record that cannot be read counts as not there.
     pub fn refresh(&mut self, experiment: &Experiment, folder: &ExperimentFolder) -> bool {
-        let count = experiment.stages.len();
-        self.runs.resize(count, None);
-        self.stamps.resize(count, None);
-        let failures = folder.failures();
+        let causes = folder.failures();
+        let failures: Vec<_> = experiment.trainings.iter().map(|plan| causes.get(&plan.name).cloned()).collect();
         let mut changed = failures != self.failures;
         self.failures = failures;
-        for (index, stage) in experiment.stages.iter().enumerate() {
-            let run = folder.stage(stage);
+        for (index, plan) in experiment.trainings.iter().enumerate() {
+            let run = folder.training(plan);
             let stamp = std::fs::metadata(run.events_path()).ok().and_then(|data| Some((data.len(), data.modified().ok()?)));
             if stamp != self.stamps[index] {
-                self.runs[index] = stamp.and_then(|_| run.replay().ok());
+                self.runs[index] = stamp.and_then(|_| run.replay().ok()).map(Arc::new);
                 self.stamps[index] = stamp;
                 changed = true;
             }
@@ -91,11 +116,11 @@ impl ExperimentState {
         changed
     }
 
-    /// How far a stage is.
-    pub fn progress(&self, experiment: &Experiment, stage: usize) -> Progress {
-        let failed = self.failures.get(&experiment.stages[stage].name).map(|message| Progress::Failed { message: message.clone() });
-        let Some(run) = &self.runs[stage] else { return failed.unwrap_or(Progress::Waiting) };
-        if is_done(experiment.stages[stage].kind, run) {
+    /// How far a training is.
+    pub fn progress(&self, experiment: &Experiment, training: usize) -> Progress {
+        let failed = self.failures[training].as_ref().map(|message| Progress::Failed { message: message.clone() });
+        let Some(run) = &self.runs[training] else { return failed.unwrap_or(Progress::Waiting) };
+        if is_done(experiment.trainings[training].kind, run) {
             return Progress::Done;
         }
         if let Some(failed) = failed {
@@ -105,11 +130,11 @@ impl ExperimentState {
         under_way.map_or(Progress::Waiting, |stage| Progress::Begun { done: stage.done, total: stage.total })
     }
 
-    /// How many of some stages are how far.
-    pub fn tally(&self, experiment: &Experiment, stages: &[usize]) -> Tally {
+    /// How many of some trainings are how far.
+    pub fn tally(&self, experiment: &Experiment, trainings: &[usize]) -> Tally {
         let mut tally = Tally::default();
-        for &stage in stages {
-            match self.progress(experiment, stage) {
+        for &training in trainings {
+            match self.progress(experiment, training) {
                 Progress::Waiting => tally.waiting += 1,
                 Progress::Begun { .. } => tally.begun += 1,
                 Progress::Done => tally.done += 1,

@@ -1,6 +1,7 @@
 //! A made-up experiment: no number in it was measured.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::ExperimentConfig;
 use crate::experiment::{Contents, Experiment, ExperimentFolder, ExperimentState};
@@ -52,24 +53,24 @@ pub(crate) fn large() -> Experiment {
     Experiment::new(ExperimentConfig::from_ron(&more, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
 }
 
-/// The states of all stages.
+/// The states of all trainings.
 pub(crate) fn state(experiment: &Experiment, until: Until, folder: &ExperimentFolder) -> ExperimentState {
-    let half = experiment.stages.len() / 2;
-    let runs = (0..experiment.stages.len()).map(|stage| {
+    let half = experiment.trainings.len() / 2;
+    let runs = (0..experiment.trainings.len()).map(|training| {
         let share = match until {
             Until::End => 1.0,
-            Until::Midway if stage < half => 1.0,
-            Until::Midway if stage == half => 0.6,
+            Until::Midway if training < half => 1.0,
+            Until::Midway if training == half => 0.6,
             Until::Midway => return None,
         };
-        Some(run(experiment, stage, share))
+        Some(run(experiment, training, share))
     });
-    let mut runs: Vec<Option<RunState>> = runs.collect();
+    let mut runs: Vec<Option<Arc<RunState>>> = runs.collect();
     if until == Until::Midway {
         let failed = half - 2;
         runs[failed] = Some(run(experiment, failed, 0.3));
         let message = "data/imagesTr/hippocampus_204.nii.gz: the file ends after 31 of 64 KiB; copy it again from its source".to_owned();
-        folder.write_failures(&[(experiment.stages[failed].name.clone(), message)].into()).unwrap();
+        folder.write_failures(&[(experiment.trainings[failed].name.clone(), message)].into()).unwrap();
     }
     // Nothing but the causes of failures lies in the folder: what is made up stays.
     let mut state = ExperimentState::of(runs);
@@ -82,54 +83,53 @@ fn noise(key: f64, other: f64) -> f64 {
     ((key * 12.9898 + other * 78.233).sin() * 43_758.547).fract()
 }
 
-/// A stage of which a share is done.
-fn run(experiment: &Experiment, stage: usize, share: f64) -> RunState {
+/// A training of which a share is done.
+fn run(experiment: &Experiment, training: usize, share: f64) -> Arc<RunState> {
     let mut run = RunState::default();
-    for record in records(experiment, stage, share) {
+    for record in records(experiment, training, share) {
         run.apply(&record);
     }
-    run
+    Arc::new(run)
 }
 
-/// What a stage of which a share is done has told.
-pub(crate) fn records(experiment: &Experiment, stage: usize, share: f64) -> Vec<Record> {
-    let plan = &experiment.stages[stage];
-    let cell = experiment.cells_of(stage).next().unwrap();
+/// The record of a training of which a share is done.
+pub(crate) fn records(experiment: &Experiment, training: usize, share: f64) -> Vec<Record> {
+    let plan = &experiment.trainings[training];
+    let cell = experiment.cells_of(training).next().unwrap();
     let seed = f64::from(u8::try_from(*cell.point.last().unwrap()).unwrap());
-    let mut told = Vec::new();
-    let mut tell = |secs: f64, event: Event| told.push(Record { secs, event });
+    let mut records = Vec::new();
+    let mut emit = |secs: f64, event: Event| records.push(Record { secs, event });
     let environment = Environment::default();
-    tell(0.0, Event::Started { schema: SCHEMA, name: plan.name.clone(), environment, classes: Vec::new() });
-    let training = Stage { kind: plan.kind, arm: String::new() };
-    let steps = if plan.kind == StageKind::Pretrain { plan.config.pretrain.steps } else { plan.config.finetune.steps };
-    tell(0.5, Event::StageStarted { stage: training.clone(), total: steps, done: 0 });
+    emit(0.0, Event::Started { schema: SCHEMA, name: plan.name.clone(), environment, classes: Vec::new() });
+    let (training, steps) = (plan.stage(), plan.steps());
+    emit(0.5, Event::StageStarted { stage: training.clone(), total: steps, done: 0 });
     let done = (share * steps as f64) as usize;
     for step in 1..=done {
         let numbers = StepNumbers { step, step_secs: 0.5, loss: 1.0, ..StepNumbers::default() };
-        tell(0.5 * step as f64, Event::Step { stage: training.clone(), numbers });
+        emit(0.5 * step as f64, Event::Step { stage: training.clone(), numbers });
     }
     let end = 0.5 * done as f64;
     if plan.kind == StageKind::Pretrain {
         let probe = |step, level| Event::Probe { stage: training.clone(), step, collapse: Box::new(collapse(level)) };
-        tell(1.0, probe(0, 0.0));
-        tell(end, probe(done, 0.3 + 0.05 * noise(seed, 1.0)));
+        emit(1.0, probe(0, 0.0));
+        emit(end, probe(done, 0.3 + 0.05 * noise(seed, 1.0)));
     }
     if share < 1.0 {
-        return told;
+        return records;
     }
-    tell(end, Event::StageFinished { stage: training, secs: end });
+    emit(end, Event::StageFinished { stage: training, secs: end });
     if plan.kind == StageKind::Finetune {
         let mean = mean_dice(cell.point[0], &experiment.arms()[cell.arm].name);
-        let stage = Stage { kind: StageKind::Test, arm: String::new() };
-        tell(end, Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
+        let stage = Stage { kind: StageKind::Test, arm: plan.arm.clone() };
+        emit(end, Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
         for place in 0..CASES {
-            tell(end + place as f64, Event::Scored { stage: stage.clone(), case: case(place), scores: scores(place, mean, seed) });
-            tell(end + place as f64, Event::Progress { stage: stage.clone(), done: place + 1, total: CASES });
+            emit(end + place as f64, Event::Scored { stage: stage.clone(), case: case(place), scores: scores(place, mean, seed) });
+            emit(end + place as f64, Event::Progress { stage: stage.clone(), done: place + 1, total: CASES });
         }
-        tell(end + CASES as f64, Event::StageFinished { stage, secs: CASES as f64 });
+        emit(end + CASES as f64, Event::StageFinished { stage, secs: CASES as f64 });
     }
-    tell(end + CASES as f64, Event::Finished { outcome: Outcome::Completed });
-    told
+    emit(end + CASES as f64, Event::Finished { outcome: Outcome::Completed });
+    records
 }
 
 fn mean_dice(level: usize, arm: &str) -> f64 {

@@ -1,5 +1,6 @@
 //! Plain data between the worker and every front end: events out, commands in, one fold over the events.
 
+pub mod checkpoints;
 mod command;
 mod environment;
 mod event;

@@ -76,12 +76,12 @@ fn shown_cases(view: &View) -> Markup {
         return html! { p.absent { "No " (results.names.subject) " was scored yet, so there is none to show." } };
     };
     // Levels and arms may name another dataset: cases are those of the leading group's own.
-    let config = &view.experiment.stages[group.repeats[0].training].config;
+    let config = &view.experiment.trainings[group.repeats[0].training].config;
     let dataset = match Dataset::open(&config.data.source) {
         Ok(dataset) => dataset,
         Err(error) => return html! { p.absent { "The dataset could not be opened, so there are no pictures: " (error) } },
     };
-    let here = |own: &Group| view.experiment.stages[own.repeats[0].training].config.data.source == config.data.source;
+    let here = |own: &Group| view.experiment.trainings[own.repeats[0].training].config.data.source == config.data.source;
     let elsewhere = results.rows().filter(|(_, group)| group.done() > 0 && !here(group)).count();
     let own_here = |levels: &Vec<usize>| results.rows().any(|(_, group)| group.levels == *levels && group.done() > 0 && here(group));
     let points: Vec<Vec<usize>> = results.points().into_iter().filter(own_here).collect();

@@ -232,7 +232,7 @@ fn definitions(view: &View) -> Markup {
 /// Method, networks, pretext tasks and data, each with its source once.
 fn sources(view: &View) -> Vec<String> {
     let mut found = vec![METHOD.to_owned()];
-    for training in &view.experiment.stages {
+    for training in &view.experiment.trainings {
         let network = format!("Network: {}", training.config.model.backbone().source());
         let task = (training.kind == StageKind::Pretrain).then(|| training.config.pretrain.task.source()).flatten();
         let demo = (training.config.data.source == DataSource::Demo).then(|| DEMO.to_owned());

@@ -79,7 +79,7 @@ fn files_for_other_programs_hold_every_training_and_comparison() {
     let summary: serde_json::Value = serde_json::from_str(&files.read("summary.json")).unwrap();
     let dice = summary["test"]["label fraction 0.05, simtrot_w"]["dice_mean"].as_f64().unwrap();
     assert!((dice - group.dice.unwrap().mean).abs() < 1e-12 && summary["schema"] == 3, "{summary}");
-    assert_eq!(summary["trainings"].as_array().unwrap().len(), files.experiment.stages.len());
+    assert_eq!(summary["trainings"].as_array().unwrap().len(), files.experiment.trainings.len());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn nothing_done_is_a_report_as_well() {
     let place = tempfile::tempdir().unwrap();
     let folder = ExperimentFolder::new(place.path());
     let experiment = synthetic::experiment();
-    let state = ExperimentState::of(vec![None; experiment.stages.len()]);
+    let state = ExperimentState::of(vec![None; experiment.trainings.len()]);
     let page = std::fs::read_to_string(write(&folder, &experiment, &state).unwrap()).unwrap();
     for words in ["no test case was scored yet", "Tokens were not measured yet", "No optimiser step was taken yet", "Nothing is concluded"]
     {

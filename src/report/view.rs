@@ -26,12 +26,12 @@ impl<'a> View<'a> {
 
     /// The folder of a training.
     pub(super) fn training(&self, training: usize) -> RunFolder {
-        self.folder.stage(&self.experiment.stages[training])
+        self.folder.training(&self.experiment.trainings[training])
     }
 
     /// The records that there are, with their trainings.
     pub(super) fn runs(&self) -> impl Iterator<Item = (usize, &'a RunState)> {
-        self.state.runs.iter().enumerate().filter_map(|(training, run)| Some((training, run.as_ref()?)))
+        self.state.runs.iter().enumerate().filter_map(|(training, run)| Some((training, run.as_deref()?)))
     }
 
     /// What a training is called.

@@ -155,7 +155,7 @@ fn references(experiment: &Experiment, groups: &[Group], group: &Group, index: u
 
 /// The settings of both groups' fine-tunings in the first repeat that both plan.
 fn settings<'a>(experiment: &'a Experiment, ours: &Group, theirs: &Group) -> Option<[&'a RunConfig; 2]> {
-    let config = |repeat: &Repeat| &experiment.stages[repeat.training].config;
+    let config = |repeat: &Repeat| &experiment.trainings[repeat.training].config;
     ours.repeats.iter().find_map(|own| {
         let other = theirs.repeats.iter().find(|other| other.key == own.key)?;
         Some([config(own), config(other)])

@@ -134,7 +134,7 @@ impl Group {
 
     /// Whether both were tested on the same cases of the same dataset.
     pub fn on_the_same_cases(&self, other: &Self, experiment: &Experiment) -> bool {
-        let source = |group: &Self| group.repeats.first().map(|repeat| &experiment.stages[repeat.training].config.data.source);
+        let source = |group: &Self| group.repeats.first().map(|repeat| &experiment.trainings[repeat.training].config.data.source);
         let keys = |group: &Self| group.repeats.iter().flat_map(|repeat| repeat.scores.keys().cloned()).collect::<BTreeSet<_>>();
         source(self) == source(other) && keys(self) == keys(other)
     }
@@ -229,7 +229,7 @@ fn begun(experiment: &Experiment, names: &Names, cell: &Cell, levels: Vec<usize>
         levels,
         arm: cell.arm,
         name: names.arms[cell.arm].name.clone(),
-        unit: experiment.stages[cell.finetuned].config.evaluate.distance_unit,
+        unit: experiment.trainings[cell.finetuned].config.evaluate.distance_unit,
         ..Group::default()
     }
 }

@@ -144,7 +144,7 @@ fn repeat_word(experiment: &Experiment) -> &'static str {
 impl Experiment {
     /// The arm that a training is made for.
     pub fn arm_of(&self, training: usize) -> &str {
-        let name = &self.stages[training].name;
+        let name = &self.trainings[training].name;
         name.rsplit_once('-').map_or(name, |(arm, _)| arm)
     }
 
@@ -155,6 +155,6 @@ impl Experiment {
 
     /// The trainings of a kind, by their places among all.
     pub fn trainings_of(&self, kind: StageKind) -> impl Iterator<Item = usize> {
-        (0..self.stages.len()).filter(move |&training| self.stages[training].kind == kind)
+        (0..self.trainings.len()).filter(move |&training| self.trainings[training].kind == kind)
     }
 }

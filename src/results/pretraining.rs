@@ -52,7 +52,7 @@ impl Pretraining {
     }
 
     fn new(experiment: &Experiment, state: &ExperimentState, names: &Names, trainings: Vec<usize>) -> Self {
-        let runs: Vec<&RunState> = trainings.iter().filter_map(|&training| state.runs[training].as_ref()).collect();
+        let runs: Vec<&RunState> = trainings.iter().filter_map(|&training| state.runs[training].as_deref()).collect();
         let measured: Vec<&CollapsePair> = runs.iter().filter_map(|run| training::measured(run)).collect();
         let reference = |name: &str| {
             let of = |run: &&'_ RunState| {
@@ -61,7 +61,7 @@ impl Pretraining {
             let pairs: Vec<CollapsePair> = runs.iter().filter_map(of).collect();
             mean_pair(&pairs.iter().collect::<Vec<_>>())
         };
-        let config = &experiment.stages[trainings[0]].config;
+        let config = &experiment.trainings[trainings[0]].config;
         Self {
             name: name(experiment, names, trainings[0]),
             task: config.pretrain.task.title(config.pretrain.weight),
@@ -100,10 +100,10 @@ fn name(experiment: &Experiment, names: &Names, training: usize) -> String {
 /// is one.
 pub(super) fn untrained_of<'a>(experiment: &Experiment, state: &'a ExperimentState, cell: &Cell) -> Option<&'a CollapsePair> {
     let of = |training: usize| training::untrained(state.runs[training].as_ref()?);
-    let own = &experiment.stages[cell.finetuned].config;
+    let own = &experiment.trainings[cell.finetuned].config;
     let alike = |same_seed: bool| {
         experiment.trainings_of(StageKind::Pretrain).find_map(|training| {
-            let other = &experiment.stages[training].config;
+            let other = &experiment.trainings[training].config;
             (other.model == own.model && (other.seed == own.seed || !same_seed)).then(|| of(training)).flatten()
         })
     };

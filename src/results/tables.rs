@@ -195,7 +195,7 @@ fn by_training(results: &ExperimentResults, experiment: &Experiment) -> Table {
                 let missing = repeat.scores.values().flatten().filter(wanted).filter(|score| score.missing_in_one).count();
                 let named = [group.name.as_str(), group.task.unwrap_or_default(), label.map_or("mean", String::as_str)].map(Cell::word);
                 let measured = MEASURES.map(|measure| Cell::default().values([mean(measure)]));
-                let training = &experiment.stages[repeat.training].name;
+                let training = &experiment.trainings[repeat.training].name;
                 let row = levels.chain(named).chain([Cell::count(repeat.scores.len())]).chain(measured);
                 rows.push(row.chain([Cell::word(group.unit.word()), Cell::count(missing), Cell::word(training)]).collect());
             }

@@ -60,9 +60,9 @@ fn tested(experiment: &Experiment, cell: &Cell, scores: Scores) -> RunState {
 }
 
 fn results(experiment: &Experiment, scores: Scores) -> ExperimentResults {
-    let mut runs: Vec<Option<RunState>> = vec![None; experiment.stages.len()];
+    let mut runs: Vec<Option<std::sync::Arc<RunState>>> = vec![None; experiment.trainings.len()];
     for cell in &experiment.cells {
-        runs[cell.finetuned].get_or_insert_with(|| tested(experiment, cell, scores));
+        runs[cell.finetuned].get_or_insert_with(|| std::sync::Arc::new(tested(experiment, cell, scores)));
     }
     ExperimentResults::new(experiment, &ExperimentState::of(runs))
 }
@@ -196,7 +196,7 @@ fn of_an_unfinished_cell_nothing_is_counted() {
     assert!(results.groups.iter().flat_map(|group| &group.repeats).all(|repeat| repeat.done != repeat.scores.is_empty()));
     let missing = results.missing().join(" ");
     assert!(missing.contains("Not complete") && results.failures().count() == 1, "{missing}");
-    let nothing = ExperimentResults::new(&experiment, &ExperimentState::of(vec![None; experiment.stages.len()]));
+    let nothing = ExperimentResults::new(&experiment, &ExperimentState::of(vec![None; experiment.trainings.len()]));
     assert_eq!(nothing.sentences(), ["There is no Dice to report: no test case was scored yet."]);
     assert!(nothing.summary().is_none());
 }

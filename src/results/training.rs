@@ -31,7 +31,7 @@ pub struct TrainingResult {
 impl TrainingResult {
     /// Of all trainings of an experiment, in their order.
     pub(super) fn all(experiment: &Experiment, state: &ExperimentState) -> Vec<Self> {
-        (0..experiment.stages.len()).map(|training| Self::new(experiment, state, training)).collect()
+        (0..experiment.trainings.len()).map(|training| Self::new(experiment, state, training)).collect()
     }
 
     fn new(experiment: &Experiment, state: &ExperimentState, training: usize) -> Self {
@@ -46,7 +46,7 @@ impl TrainingResult {
         Self {
             part: run.stages.iter().rev().map(|stage| stage.stage.kind).find(|kind| *kind != StageKind::Prepare),
             secs: run.secs,
-            scores: tested.map(|stage| ArmScores::new(&stage.scores, experiment.stages[training].config.evaluate.distance_unit)),
+            scores: tested.map(|stage| ArmScores::new(&stage.scores, experiment.trainings[training].config.evaluate.distance_unit)),
             eta2_turned: now.and_then(|now| Some((now.eta2_turned?, before.and_then(|before| before.eta2_turned)))),
             judgement: now.and_then(|now| verdict(now, before.unwrap_or(&Default::default()))),
             ..nothing

@@ -8,18 +8,18 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::summary::drawn;
 use super::{Options, POLL_INTERVAL, STOPPING};
-use crate::experiment::{Estimate, Experiment, ExperimentState, Progress, Tally};
+use crate::experiment::{Estimate, Experiment, ExperimentEvent, ExperimentState, Finish, Progress, Tally};
 use crate::protocol::{Command, Outcome, RunState, StageKind, StageState};
 use crate::stop_signal;
 use crate::wording::{bytes, count, duration, or_nothing, share};
-use crate::worker::{ExperimentEvent, ExperimentHandle};
+use crate::worker::ExperimentHandle;
 
 /// Cells and trainings of an experiment, shared ones with how many cells they serve.
 pub fn experiment_plan(experiment: &Experiment, cells: &[usize]) -> String {
-    let stages = experiment.stages_of(cells);
-    let of_kind = |kind: StageKind| stages.iter().filter(|&&stage| experiment.stages[stage].kind == kind).count();
+    let stages = experiment.trainings_behind(cells);
+    let of_kind = |kind: StageKind| stages.iter().filter(|&&stage| experiment.trainings[stage].kind == kind).count();
     let rows = stages.iter().map(|&stage| {
-        let plan = &experiment.stages[stage];
+        let plan = &experiment.trainings[stage];
         let served: Vec<_> = experiment.cells_of(stage).collect();
         let what = served.first().map_or_else(String::new, |cell| experiment.title(cell));
         let shared = if served.len() > 1 { format!("{what}, and {} more", served.len() - 1) } else { what };
@@ -27,7 +27,7 @@ pub fn experiment_plan(experiment: &Experiment, cells: &[usize]) -> String {
             StageKind::Pretrain => ("pretrain", plan.config.pretrain.steps),
             _ => ("finetune", plan.config.finetune.steps),
         };
-        let from = plan.after.map_or_else(|| "-".to_owned(), |after| experiment.stages[after].name.clone());
+        let from = plan.after.map_or_else(|| "-".to_owned(), |after| experiment.trainings[after].name.clone());
         vec![format!("{kind} for {shared}"), steps.to_string(), plan.name.clone(), from]
     });
     let header = ["training", "steps", "folder", "starts from"].map(str::to_owned).to_vec();
@@ -81,9 +81,9 @@ pub fn experiment_status(experiment: &Experiment, state: &ExperimentState, cells
     });
     // One line for each point, however wide: a grid on its side is none.
     let grid = drawn(&std::iter::once(header).chain(lines).collect::<Vec<_>>());
-    let stages = experiment.stages_of(cells);
+    let stages = experiment.trainings_behind(cells);
     let failed = stages.iter().filter_map(|&stage| match state.progress(experiment, stage) {
-        Progress::Failed { message } => Some(format!("\n{} failed: {message}", experiment.stages[stage].name)),
+        Progress::Failed { message } => Some(format!("\n{} failed: {message}", experiment.trainings[stage].name)),
         _ => None,
     });
     let failed: String = failed.collect();
@@ -94,7 +94,7 @@ pub fn experiment_status(experiment: &Experiment, state: &ExperimentState, cells
 fn standing(experiment: &Experiment, state: &ExperimentState, pretrained: Option<usize>, finetuned: usize) -> String {
     let begun = |word: &str, done: usize, total: usize| format!("{word} {:.0} %", 100.0 * done as f64 / total.max(1) as f64);
     match state.progress(experiment, finetuned) {
-        Progress::Done => or_nothing(state.runs[finetuned].as_ref().and_then(mean_dice), share),
+        Progress::Done => or_nothing(state.runs[finetuned].as_deref().and_then(mean_dice), share),
         Progress::Failed { .. } => "failed".to_owned(),
         Progress::Begun { done, total } => begun("trained", done, total),
         Progress::Waiting => match pretrained.map(|stage| state.progress(experiment, stage)) {
@@ -121,8 +121,8 @@ fn mean_dice(run: &RunState) -> Option<f64> {
 /// Follows an experiment to its end on stderr: bars where that is a terminal, a line for each training otherwise. Ctrl-C stops and saves.
 ///
 /// Hands back how far the wanted trainings are, and whether somebody stopped it.
-pub fn follow_experiment(handle: ExperimentHandle, experiment: &Experiment, stages: &[usize], options: Options<'_>) -> (Tally, bool) {
-    let ExperimentHandle { events, commands, join } = handle;
+pub fn follow_experiment(handle: ExperimentHandle, experiment: &Experiment, stages: &[usize], options: Options<'_>) -> Finish {
+    let ExperimentHandle { events, commands, join, .. } = handle;
     let mut screen = Screen::new(experiment, stages.len(), options);
     if let Err(reason) = stop_signal::listen() {
         screen.say(&format!("warning: Ctrl-C will end the experiment without saving the step under way: {reason}"));
@@ -134,20 +134,20 @@ pub fn follow_experiment(handle: ExperimentHandle, experiment: &Experiment, stag
             asked = commands.try_send(Command::Stop).is_ok();
         }
         match events.recv_timeout(POLL_INTERVAL) {
-            Ok(ExperimentEvent::Finished { tally, stopped }) => ended = Some((tally, stopped)),
+            Ok(ExperimentEvent::Finished(finish)) => ended = Some(finish),
             Ok(event) => screen.show(&event),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     drop((events, commands));
-    let tally = join.join().unwrap_or_default();
+    let joined = join.join().unwrap_or_default();
     screen.overall.finish_and_clear();
-    let (tally, stopped) = ended.unwrap_or((tally, true));
+    let finish = ended.unwrap_or(joined);
     if !options.quiet {
-        screen.say(&told(tally));
+        screen.say(&told(finish.tally));
     }
-    (tally, stopped)
+    finish
 }
 
 /// Where an experiment's events are shown.
@@ -180,7 +180,7 @@ impl<'a> Screen<'a> {
 
     /// What a training is for, in words.
     fn title(&self, stage: usize) -> String {
-        let plan = &self.experiment.stages[stage];
+        let plan = &self.experiment.trainings[stage];
         let kind = if plan.kind == StageKind::Pretrain { "pretrain" } else { "finetune" };
         let cells: Vec<_> = self.experiment.cells_of(stage).collect();
         let what = cells.first().map_or_else(String::new, |cell| format!(" ({})", self.experiment.title(cell)));
@@ -194,20 +194,20 @@ impl<'a> Screen<'a> {
                 self.ended = *done;
                 self.overall.set_position(*done as u64);
             }
-            ExperimentEvent::Began { stage } => {
+            ExperimentEvent::Began { training: stage, .. } => {
                 let bar = if self.overall.is_hidden() { ProgressBar::hidden() } else { self.all.add(ProgressBar::new(1)) };
                 bar.set_style(style("  {prefix} {bar:24.cyan/dim} {pos}/{len}  {msg}"));
-                bar.set_prefix(self.experiment.stages[*stage].name.clone());
+                bar.set_prefix(self.experiment.trainings[*stage].name.clone());
                 self.active.insert(*stage, (bar, RunState::default()));
             }
-            ExperimentEvent::Reused { stage, from } => {
+            ExperimentEvent::Reused { training: stage, from, .. } => {
                 self.ended += 1;
                 self.overall.inc(1);
                 if !self.quiet {
                     self.say(&format!("[{}/{}] {}: taken over from {}", self.ended, self.wanted, self.title(*stage), from.display()));
                 }
             }
-            ExperimentEvent::Told { stage, record } => {
+            ExperimentEvent::Record { training: stage, record } => {
                 let Some((bar, state)) = self.active.get_mut(stage) else { return };
                 state.apply(record);
                 if let Some(under_way) = state.stages.last() {
@@ -216,7 +216,7 @@ impl<'a> Screen<'a> {
                     bar.set_message(format!("{}  {}", under_way.stage, super::progress::standing(under_way, state, None)));
                 }
             }
-            ExperimentEvent::Ended { stage, outcome } => {
+            ExperimentEvent::Ended { training: stage, outcome } => {
                 // One whose data changed fails before it begins.
                 let (bar, state) = self.active.remove(stage).unwrap_or_else(|| (ProgressBar::hidden(), RunState::default()));
                 bar.finish_and_clear();
@@ -227,10 +227,10 @@ impl<'a> Screen<'a> {
                     self.say(&line);
                 }
             }
-            ExperimentEvent::LeftOut { stage } => {
+            ExperimentEvent::LeftOut { training: stage } => {
                 self.say(&format!("left out: {}: the pre-training that it starts from is not done", self.title(*stage)));
             }
-            ExperimentEvent::Finished { .. } => {}
+            ExperimentEvent::Finished(_) => {}
         }
     }
 }

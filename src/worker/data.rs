@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::cases::{frame, prepare};
 use super::work::Work;
 use super::{JobError, Recorder, Start};
 use crate::config::{DataConfig, DataSource, PreprocessConfig, ProbeConfig, RunConfig};
-use crate::preprocess;
-use crate::protocol::{Event, RunFolder, SPLIT, Severity, Stage, StageKind};
+use crate::protocol::{RunFolder, SPLIT, Severity, StageKind};
 use crate::sampling::TokenFrame;
 use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
 use crate::volume::{Dataset, Split, SplitRecord, Together};
@@ -226,7 +226,7 @@ pub(super) fn prepare_plans(
             let wanted = plans.iter().filter(|other| alike(other, plan)).flat_map(|other| other.split.cases());
             let names: Vec<String> = wanted.collect::<BTreeSet<_>>().into_iter().cloned().collect();
             let arm = if stores.is_empty() { String::new() } else { work.stage.arm.clone() };
-            let cases = prepare(&plan.dataset, &names, (&plan.preprocess, arm), recorder).map_err(|error| work.explain(error))?;
+            let cases = prepare(&plan.dataset, &names, (&plan.preprocess, &arm), recorder).map_err(|error| work.explain(error))?;
             stores.push((plan, cases.into_iter().map(|case| (case.case.name.clone(), case)).collect()));
             stores.len() - 1
         };
@@ -284,55 +284,4 @@ impl ProbeSets {
         self.0.push((key, probe_set.clone()));
         Ok(probe_set)
     }
-}
-
-/// How the network of a config cuts a pre-training crop into tokens.
-pub(super) fn frame(config: &RunConfig) -> TokenFrame {
-    let network = config.model.backbone();
-    TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() }
-}
-
-/// Prepares every case of a dataset.
-pub(super) fn prepare_all(dataset: &Dataset, config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<TrainingCase>>, JobError> {
-    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
-    prepare(dataset, &names, (&config.data.preprocess, String::new()), recorder)
-}
-
-/// Prepares the named cases of a dataset, for an arm where its preparation is its own.
-pub(super) fn prepare(
-    dataset: &Dataset,
-    names: &[String],
-    (config, arm): (&PreprocessConfig, String),
-    recorder: &Recorder,
-) -> Result<Vec<Arc<TrainingCase>>, JobError> {
-    let stage = Stage { kind: StageKind::Prepare, arm };
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
-    let began = std::time::Instant::now();
-    let (sender, questions) = std::sync::mpsc::channel();
-    let cases = std::thread::scope(|scope| {
-        let work = scope.spawn(move || {
-            let ask = std::sync::Mutex::new(sender);
-            let cache = crate::folders::cache().join("volumes");
-            preprocess::prepare_while(dataset, names, config, Some(&cache), &|done, total| {
-                let (sender, answer) = std::sync::mpsc::channel();
-                // The receiver only goes away with this scope.
-                let _ = ask.lock().expect("no thread panics while it asks").send((done, total, sender));
-                answer.recv().unwrap_or(false)
-            })
-        });
-        let mut told = 0;
-        for (done, total, answer) in questions {
-            if done > told {
-                recorder.emit(Event::Progress { stage: stage.clone(), done, total });
-                told = done;
-            }
-            // No case is begun while the job is paused: its thread waits for the answer.
-            let _ = answer.send(recorder.goes_on());
-        }
-        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })?
-    .ok_or(JobError::Stopped)?;
-    recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
-    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
-    Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

@@ -1,28 +1,35 @@
-//! An experiment at work: its stages one after the other, or several at once, each a job on a worker of its own.
+//! An experiment at work: its trainings one after the other, or several at once, each a job on a worker of its own.
 //!
-//! A stage that fails is told and the others go on; those that start from it are left waiting. Whatever ends the program,
-//! finished stages stay, and a stage cut off goes on from its last checkpoint.
+//! A training that fails is reported and the others go on; those that start from it are left waiting. Whatever ends the program,
+//! finished trainings stay, and a training cut off goes on from its last checkpoint.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::cases::CaseStore;
 use super::outbox::Outbox;
-use super::work::Work;
-use super::{Job, RunHandle, Start, Training, spawn_beside};
+use super::training::is_of_another_source;
+use super::{Job, RunHandle, Start, TrainingJob, continued, spawn_within};
 use crate::device::DeviceChoice;
-use crate::experiment::{Contents, Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, Progress, Tally};
+use crate::experiment::{
+    Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentFolderError, ExperimentState, Finish, Progress,
+};
 use crate::folder_lock::FolderLock;
-use crate::protocol::{Command, Content, Outcome, Record, StageKind};
+use crate::protocol::{Command, Content, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
 
 /// Events that may wait for a front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 4096;
 
-/// How long to wait when no stage has anything to tell.
+/// Previews that may wait for a front end: it wants the newest, and they are large.
+const PREVIEW_QUEUE: usize = 4;
+
+/// How long to wait when no training has an event.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// An experiment to work on.
@@ -32,119 +39,189 @@ pub struct ExperimentJob {
     pub experiment: Experiment,
     /// Where.
     pub folder: ExperimentFolder,
-    /// Stages that are wanted, in order.
-    pub stages: Vec<usize>,
-    /// Stages at work at the same time.
+    /// Indices of the trainings that are wanted, in order.
+    pub trainings: Vec<usize>,
+    /// Trainings at work at the same time.
     pub at_once: usize,
     /// End each training after so many steps.
     pub max_steps: Option<usize>,
+    /// Make everything anew, in place of what lies in the folder.
+    pub overwrite: bool,
 }
 
-/// What happens in an experiment.
-#[derive(Clone, Debug)]
-pub enum ExperimentEvent {
-    /// The experiment was looked over.
-    Opened {
-        /// Wanted stages that earlier sessions finished.
-        done: usize,
-    },
-    /// A stage was taken over from an experiment beside this one, which has made the very same.
-    Reused {
-        /// Index of the stage.
-        stage: usize,
-        /// Folder of that training.
-        from: PathBuf,
-    },
-    /// A stage began, or goes on.
-    Began {
-        /// Index of the stage.
-        stage: usize,
-    },
-    /// An event of a stage.
-    Told {
-        /// Index of the stage.
-        stage: usize,
-        /// What it told.
-        record: Box<Record>,
-    },
-    /// A stage ended.
-    Ended {
-        /// Index of the stage.
-        stage: usize,
-        /// How.
-        outcome: Outcome,
-    },
-    /// A stage was left out: the one that it starts from is not done.
-    LeftOut {
-        /// Index of the stage.
-        stage: usize,
-    },
-    /// The experiment ended: how far its wanted stages are.
-    Finished {
-        /// Their number by progress.
-        tally: Tally,
-        /// Whether somebody asked it to stop.
-        stopped: bool,
-    },
+impl ExperimentJob {
+    /// All that is missing of an experiment, one training at a time.
+    pub fn new(experiment: Experiment, folder: ExperimentFolder) -> Self {
+        let trainings = (0..experiment.trainings.len()).collect();
+        Self { experiment, folder, trainings, at_once: 1, max_steps: None, overwrite: false }
+    }
 }
 
 /// An experiment at work as a front end holds it.
 pub struct ExperimentHandle {
-    /// What happens; told until `Finished`.
+    /// What happens, to [`ExperimentEvent::Finished`]. Events that [`crate::protocol::Event::may_be_dropped`] are dropped while a front end
+    /// lags; all others arrive.
     pub events: Receiver<ExperimentEvent>,
-    /// `Stop` saves the stages under way and starts no more; the others go to each stage under way.
+    /// Something to look at, with the index of its training; dropped while a front end lags.
+    pub previews: Receiver<(usize, Preview)>,
+    /// `Stop` saves the trainings under way and starts no more; the others go to each training under way. A front end that drops it has the
+    /// experiment saved and stopped.
     pub commands: SyncSender<Command>,
     /// Joins after `Finished`.
-    pub join: JoinHandle<Tally>,
+    pub join: JoinHandle<Finish>,
 }
 
 /// Starts working on an experiment: what is done stays, what is missing is made.
 ///
 /// # Errors
-/// The folder is another's, in use, or cannot be written.
+/// The folder is another's, in use, or cannot be written; the data of an experiment of one point cannot be used.
 ///
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, ExperimentFolderError> {
-    let lock = job.folder.begin(&job.experiment)?;
+    if let Some(trouble) = trouble(&job) {
+        return Err(job.folder.busy().map_or(ExperimentFolderError::Trouble(trouble), ExperimentFolderError::Busy));
+    }
+    let lock = job.folder.begin(&job.experiment, job.overwrite)?;
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(super::COMMAND_QUEUE);
+    let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let guard = JobGuard::begin();
     let work = move || {
-        let runner = ExperimentRunner { job, device, front_end: RefCell::new(Outbox::new(sender)) };
-        let tally = work(&runner, &receiver, &lock);
+        let failures = job.folder.failures();
+        let runner = ExperimentRunner {
+            job,
+            device,
+            store: CaseStore::default(),
+            front_end: RefCell::new(Outbox::new(sender)),
+            previews: RefCell::new(Outbox::new(preview_sender)),
+            failures: RefCell::new(failures),
+        };
+        let finish = runner.work(&receiver, &lock);
         drop((lock, guard));
         runner.front_end.into_inner().flush();
-        tally
+        finish
     };
     let join = std::thread::Builder::new().name("experiment".to_owned()).spawn(work).expect("the system has a thread to give");
-    Ok(ExperimentHandle { events, commands, join })
+    Ok(ExperimentHandle { events, previews, commands, join })
 }
 
-/// What starting and hearing of stages needs.
+/// Why an experiment of one point cannot be made as a whole: the data of a training that is not begun cannot be used. Of a grid the other
+/// points are made.
+fn trouble(job: &ExperimentJob) -> Option<String> {
+    let ExperimentJob { experiment, folder, trainings, .. } = job;
+    let plans = || trainings.iter().map(|&training| &experiment.trainings[training]);
+    let is_new = |plan: &&crate::experiment::TrainingPlan| !folder.training(plan).root().exists();
+    if experiment.is_one_point() { plans().filter(is_new).find_map(|plan| plan.trouble.clone()) } else { None }
+}
+
+/// The trainings under way, each with its index.
+type Active = Vec<(usize, RunHandle)>;
+
+/// What starting and following trainings needs.
 struct ExperimentRunner {
     job: ExperimentJob,
     device: DeviceChoice,
+    store: CaseStore,
     front_end: RefCell<Outbox<ExperimentEvent>>,
+    previews: RefCell<Outbox<(usize, Preview)>>,
+    failures: RefCell<BTreeMap<String, String>>,
 }
 
 impl ExperimentRunner {
+    fn work(&self, commands: &Receiver<Command>, lock: &FolderLock) -> Finish {
+        let ExperimentJob { experiment, folder, trainings, at_once, .. } = &self.job;
+        let known = ExperimentState::read(experiment, folder);
+        let all = 0..experiment.trainings.len();
+        let mut done: BTreeSet<usize> = all.filter(|&training| known.progress(experiment, training) == Progress::Done).collect();
+        let mut waiting: Vec<usize> = trainings.iter().copied().filter(|training| !done.contains(training)).collect();
+        self.emit(ExperimentEvent::Opened { done: trainings.len() - waiting.len() });
+        let mut active = Active::new();
+        let (mut stopped, mut paused, mut bad_input) = (false, false, true);
+        loop {
+            stopped |= obey(commands, &active, &mut paused) || stop_signal::asked() || lock.stop_requested();
+            if stopped {
+                waiting.clear();
+                // More than once does no harm, and a full queue takes it later.
+                for (_, handle) in &active {
+                    let _ = handle.commands.try_send(Command::Stop);
+                }
+            }
+            // A pause holds the trainings that would begin as well.
+            while active.len() < (*at_once).max(1) && !paused {
+                let ready = |training: &usize| experiment.trainings[*training].after.is_none_or(|after| done.contains(&after));
+                let Some(next) = waiting.iter().position(ready) else { break };
+                let training = waiting.remove(next);
+                if self.reuse(training) {
+                    done.insert(training);
+                } else if let Some(message) = self.unusable(training) {
+                    self.end(training, Outcome::Failed { message, bad_input: true });
+                } else {
+                    active.push((training, self.start(training)));
+                }
+            }
+            if active.is_empty() && (waiting.is_empty() || !paused) {
+                break;
+            }
+            let mut idle = true;
+            for (training, handle) in &active {
+                idle &= !self.pass_on(*training, handle);
+            }
+            for index in (0..active.len()).rev().filter(|&index| active[index].1.join.is_finished()).collect::<Vec<_>>() {
+                idle = false;
+                let (training, handle) = active.remove(index);
+                self.pass_on(training, &handle);
+                let outcome = handle.join.join().unwrap_or_else(|panic| super::panicked(panic.as_ref()));
+                bad_input &= !matches!(outcome, Outcome::Failed { bad_input: false, .. });
+                // Cut short by `max_steps`, it is no source for another.
+                if outcome == Outcome::Completed && folder.is_done(&experiment.trainings[training]) {
+                    done.insert(training);
+                }
+                self.end(training, outcome);
+            }
+            if idle {
+                std::thread::sleep(POLL_INTERVAL);
+            }
+        }
+        for training in waiting {
+            self.emit(ExperimentEvent::LeftOut { training });
+        }
+        let tally = ExperimentState::read(experiment, folder).tally(experiment, trainings);
+        let finish = Finish { tally, stopped, bad_input };
+        self.emit(ExperimentEvent::Finished(finish));
+        finish
+    }
+
     /// A front end that is gone is no reason to stop.
-    fn tell(&self, event: ExperimentEvent) {
-        let may_be_dropped = matches!(&event, ExperimentEvent::Told { record, .. } if record.event.may_be_dropped());
+    fn emit(&self, event: ExperimentEvent) {
+        let may_be_dropped = matches!(&event, ExperimentEvent::Record { record, .. } if record.event.may_be_dropped());
         self.front_end.borrow_mut().send(event, may_be_dropped);
     }
 
-    /// Takes a stage over from an experiment beside this one, unless it is begun here already.
-    fn take_over(&self, stage: usize) -> bool {
-        let ExperimentJob { experiment, folder, max_steps, .. } = &self.job;
-        let plan = &experiment.stages[stage];
-        if max_steps.is_some() || folder.stage(plan).root().exists() {
+    /// Passes on what a training has brought since; false where that is nothing.
+    fn pass_on(&self, training: usize, handle: &RunHandle) -> bool {
+        for preview in handle.previews.try_iter() {
+            self.previews.borrow_mut().send((training, preview), true);
+        }
+        let mut any = false;
+        for record in handle.events.try_iter() {
+            any = true;
+            self.emit(ExperimentEvent::Record { training, record: Box::new(record) });
+        }
+        any
+    }
+
+    /// Copies a training from a neighbouring experiment, unless it is begun here already.
+    fn reuse(&self, training: usize) -> bool {
+        let ExperimentJob { experiment, folder, max_steps, overwrite, .. } = &self.job;
+        let plan = &experiment.trainings[training];
+        if max_steps.is_some() || *overwrite || folder.training(plan).root().exists() {
             return false;
         }
         match folder.reuse(plan) {
             Ok(Some(from)) => {
-                self.tell(ExperimentEvent::Reused { stage, from });
+                let state = Arc::new(folder.training(plan).replay().unwrap_or_default());
+                self.emit(ExperimentEvent::Reused { training, from, state });
                 true
             }
             Ok(None) => false,
@@ -156,123 +233,63 @@ impl ExperimentRunner {
         }
     }
 
-    /// Why a stage cannot be what it is named by: its data hold something else than when the experiment was laid out.
-    fn data_changed(&self, stage: usize) -> Option<String> {
-        let plan = &self.job.experiment.stages[stage];
-        let now = Contents::default().digest(&plan.config);
-        let changed = now.is_some() && now != plan.data;
-        changed.then(|| "its data have changed since the experiment was laid out; start the experiment again".to_owned())
+    /// Why a training cannot be begun: its data cannot be used, or hold something else than when the experiment was laid out.
+    fn unusable(&self, training: usize) -> Option<String> {
+        let ExperimentJob { experiment, folder, .. } = &self.job;
+        let plan = &experiment.trainings[training];
+        let now = Contents::default().data(&plan.config);
+        if now.digest.is_some() && now.digest != plan.data {
+            return Some("its data have changed since the experiment was laid out; start the experiment again".to_owned());
+        }
+        plan.trouble.clone().filter(|_| !folder.training(plan).root().exists())
     }
 
-    fn start(&self, stage: usize) -> RunHandle {
+    fn start(&self, training: usize) -> RunHandle {
         let ExperimentJob { experiment, folder, max_steps, at_once, .. } = &self.job;
-        let plan = &experiment.stages[stage];
-        let place = folder.stage(plan);
+        let plan = &experiment.trainings[training];
+        let place = folder.training(plan);
+        let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
+        let from: Option<PathBuf> = source.or_else(|| plan.checkpoint.clone());
+        if experiment.is_one_point() && !place.root().exists() {
+            continued::rename_fewer_steps(folder, experiment, plan, from.as_deref());
+        }
         let start = match place.content() {
+            // Begun from an encoder that is another by now, it would be no training of this experiment; what cannot be read fails in the job.
+            Ok(Content::Run { saved: true }) if is_of_another_source(&place, from.as_deref()).unwrap_or(false) => Start::Overwrite,
             Ok(Content::Run { saved: true }) => Start::Resume,
-            // A run that ended before its first checkpoint holds nothing to lose, and makes way.
+            // One that ended before its first checkpoint holds nothing to lose, and makes way.
             _ => Start::Fresh,
         };
-        let mut training = Training { config: plan.config.clone(), folder: place, start, max_steps: *max_steps };
-        let from = plan.after.map(|from| folder.stage(&experiment.stages[from]).checkpoints().join("last"));
-        // Begun from an encoder that is another by now, it would be no training of this experiment; what cannot be read fails in the job.
-        if Work::alone(plan.kind, &training, from.as_deref()).is_of_another_source().unwrap_or(false) {
-            training.start = Start::Overwrite;
+        if self.failures.borrow_mut().remove(&plan.name).is_some() {
+            self.keep_failures();
         }
-        let job = match plan.kind {
-            StageKind::Pretrain => Job::Pretrain(training),
-            _ => Job::Finetune { training, from },
-        };
-        self.tell(ExperimentEvent::Began { stage });
-        spawn_beside(job, self.device.clone(), *at_once)
+        let state = (start == Start::Resume).then(|| place.replay().ok().map(Arc::new)).flatten();
+        self.emit(ExperimentEvent::Began { training, state });
+        let (kind, arm, config) = (plan.kind, plan.arm.clone(), plan.config.clone());
+        let job = TrainingJob { kind, arm, config, folder: place, from, start, max_steps: *max_steps };
+        spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once, self.store.clone())
     }
-}
 
-fn work(runner: &ExperimentRunner, commands: &Receiver<Command>, lock: &FolderLock) -> Tally {
-    let ExperimentJob { experiment, folder, stages, at_once, .. } = &runner.job;
-    let known = ExperimentState::read(experiment, folder);
-    let mut done: BTreeSet<usize> =
-        (0..experiment.stages.len()).filter(|&stage| known.progress(experiment, stage) == Progress::Done).collect();
-    let mut waiting: Vec<usize> = stages.iter().copied().filter(|stage| !done.contains(stage)).collect();
-    runner.tell(ExperimentEvent::Opened { done: stages.len() - waiting.len() });
-    let mut active: Vec<(usize, RunHandle)> = Vec::new();
-    let (mut stopped, mut paused, mut failures) = (false, false, folder.failures());
-    loop {
-        stopped |= obey(commands, &active, &mut paused) || stop_signal::asked() || lock.stop_requested();
-        if stopped {
-            waiting.clear();
-            // More than once does no harm, and a full queue takes it later.
-            for (_, handle) in &active {
-                let _ = handle.commands.try_send(Command::Stop);
-            }
+    /// Notes and reports how a training ended.
+    fn end(&self, training: usize, outcome: Outcome) {
+        let name = &self.job.experiment.trainings[training].name;
+        if let Outcome::Failed { message, .. } = &outcome {
+            self.failures.borrow_mut().insert(name.clone(), message.clone());
+            self.keep_failures();
         }
-        // A pause holds the stages that would begin as well.
-        while active.len() < (*at_once).max(1) && !paused {
-            let ready = |stage: &usize| experiment.stages[*stage].after.is_none_or(|after| done.contains(&after));
-            let Some(next) = waiting.iter().position(ready) else { break };
-            let stage = waiting.remove(next);
-            if let Some(message) = runner.data_changed(stage) {
-                failures.insert(experiment.stages[stage].name.clone(), message.clone());
-                keep(folder, &failures);
-                runner.tell(ExperimentEvent::Ended { stage, outcome: Outcome::Failed { message, bad_input: true } });
-                continue;
-            }
-            if runner.take_over(stage) {
-                done.insert(stage);
-                continue;
-            }
-            if failures.remove(&experiment.stages[stage].name).is_some() {
-                keep(folder, &failures);
-            }
-            active.push((stage, runner.start(stage)));
-        }
-        if active.is_empty() && (waiting.is_empty() || !paused) {
-            break;
-        }
-        let mut heard = false;
-        for (stage, handle) in &active {
-            for record in handle.events.try_iter() {
-                heard = true;
-                runner.tell(ExperimentEvent::Told { stage: *stage, record: Box::new(record) });
-            }
-        }
-        for index in (0..active.len()).rev().filter(|&index| active[index].1.join.is_finished()).collect::<Vec<_>>() {
-            let (stage, outcome) = end(runner, active.remove(index));
-            match &outcome {
-                Outcome::Completed if folder.is_done(&experiment.stages[stage]) => {
-                    done.insert(stage);
-                }
-                Outcome::Failed { message, .. } => {
-                    failures.insert(experiment.stages[stage].name.clone(), message.clone());
-                    keep(folder, &failures);
-                }
-                // Cut short by `max_steps`, it is no source for another.
-                Outcome::Completed | Outcome::Stopped => {}
-            }
-            runner.tell(ExperimentEvent::Ended { stage, outcome });
-            heard = true;
-        }
-        if !heard {
-            std::thread::sleep(POLL_INTERVAL);
-        }
+        self.emit(ExperimentEvent::Ended { training, outcome });
     }
-    for stage in waiting {
-        runner.tell(ExperimentEvent::LeftOut { stage });
-    }
-    let tally = ExperimentState::read(experiment, folder).tally(experiment, stages);
-    runner.tell(ExperimentEvent::Finished { tally, stopped });
-    tally
-}
 
-/// A cause that cannot be kept was told all the same.
-fn keep(folder: &ExperimentFolder, failures: &BTreeMap<String, String>) {
-    if let Err(error) = folder.write_failures(failures) {
-        tracing::error!("{error}");
+    /// A cause that cannot be kept is reported all the same.
+    fn keep_failures(&self) {
+        if let Err(error) = self.job.folder.write_failures(&self.failures.borrow()) {
+            tracing::error!("{error}");
+        }
     }
 }
 
 /// Passes commands on, and notes whether to hold; true when one was to stop, or when nobody is left to give any.
-fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)], paused: &mut bool) -> bool {
+fn obey(commands: &Receiver<Command>, active: &Active, paused: &mut bool) -> bool {
     let mut stop = false;
     loop {
         match commands.try_recv() {
@@ -293,14 +310,4 @@ fn obey(commands: &Receiver<Command>, active: &[(usize, RunHandle)], paused: &mu
             Err(TryRecvError::Disconnected) => return true,
         }
     }
-}
-
-/// Tells what a stage still had to tell, and how it ended.
-fn end(runner: &ExperimentRunner, (stage, handle): (usize, RunHandle)) -> (usize, Outcome) {
-    let RunHandle { events, join, .. } = handle;
-    for record in events.try_iter() {
-        runner.tell(ExperimentEvent::Told { stage, record: Box::new(record) });
-    }
-    let outcome = join.join().unwrap_or_else(|panic| Outcome::Failed { message: super::panic_message(panic.as_ref()), bad_input: false });
-    (stage, outcome)
 }

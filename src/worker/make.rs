@@ -1,7 +1,7 @@
 //! The trainings of a job one after the other, each fine-tuning with its test.
 
 use super::data::{Data, ProbeSets};
-use super::measure::{TestPlace, test, validator};
+use super::measure::{TestContext, test, validator};
 use super::stage::Place;
 use super::work::Work;
 use super::{Ended, JobError};
@@ -48,7 +48,7 @@ fn finetune_one((work, works): (&Work, &[Work]), Data { plan, prepared, record }
     let &Place { training, opened, recorder } = place;
     let config = &work.config;
     place.require_source(work)?;
-    let validate = validator(plan, &prepared.validation, config, &opened.device);
+    let validate = validator(&plan.dataset, &prepared.validation, config, &opened.device);
     let (dataset, cases, from) = (&plan.info(), prepared.finetune.clone(), work.from.as_deref());
     super::data::warn_of_seen(work, record, recorder);
     let task = Finetune { config, dataset, cases, from, validate: validate.as_deref() };
@@ -56,6 +56,7 @@ fn finetune_one((work, works): (&Work, &[Work]), Data { plan, prepared, record }
     if ended != Ended::Completed || place.is_finished(&work.test(), prepared.test.len()) {
         return Ok(ended);
     }
-    let place = TestPlace { config, folder: &training.folder, device: &opened.device, recorder };
-    test(&work.test(), &work.folder.checkpoints(), plan, &prepared.test, &place)
+    let (checkpoints, predictions) = (&work.folder.checkpoints(), &training.folder.predictions(&work.stage.arm));
+    let context = TestContext { config, checkpoints, predictions, device: &opened.device, recorder };
+    test(&work.test(), &plan.dataset, &prepared.test, &context)
 }

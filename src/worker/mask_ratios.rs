@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::data::prepare;
+use super::cases::prepare;
 use super::{Ended, JobError, Recorder};
 use crate::config::{DataSource, RunConfig};
 use crate::device::Opened;
@@ -91,7 +91,7 @@ fn cases(dataset: &Dataset, config: &RunConfig, draws: usize, recorder: &Recorde
         *case = used.partition_point(|known| known < case);
     }
     let names: Vec<String> = used.iter().map(|&case| dataset.cases[case].name.clone()).collect();
-    Ok((prepare(dataset, &names, (&config.data.preprocess, String::new()), recorder)?.into(), chosen))
+    Ok((prepare(dataset, &names, (&config.data.preprocess, ""), recorder)?.into(), chosen))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::data::Plan;
 use super::{Ended, JobError, Recorder};
 use crate::config::RunConfig;
 use crate::evaluate::{dataset_regions, score};
@@ -14,17 +13,20 @@ use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
 use crate::metrics::CaseScore;
 use crate::model::Segmenter;
 use crate::preprocess::Case;
-use crate::protocol::{Event, RunFolder, RunState, Stage, StageKind, StageState};
+use crate::protocol::{Event, RunState, Stage, StageKind, StageState};
 use crate::train::{CaseSet, Checkpoint, TrainError, Validate, load_segmenter};
-use crate::volume::{natural, nifti};
+use crate::volume::{Dataset, natural, nifti};
 
 /// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.
 const WINDOW_BATCH: usize = 2;
 
 /// Where a test runs and writes.
-pub(super) struct TestPlace<'a> {
+pub(super) struct TestContext<'a> {
     pub(super) config: &'a RunConfig,
-    pub(super) folder: &'a RunFolder,
+    /// Where the training saves.
+    pub(super) checkpoints: &'a Path,
+    /// Where the segmentations go.
+    pub(super) predictions: &'a Path,
     pub(super) device: &'a Device,
     pub(super) recorder: &'a Recorder,
 }
@@ -51,28 +53,28 @@ pub(super) fn segment(
     }
 }
 
-/// Segments the test cases with the last checkpoint in `checkpoints` (the best where validation chose one), writes them on
-/// their own grids and scores them.
-pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseSet, place: &TestPlace<'_>) -> Result<Ended, JobError> {
-    let &TestPlace { config, folder, device, recorder } = place;
+/// Segments the test cases with the training's last checkpoint (the best where validation chose one), writes them on their own grids
+/// and scores them.
+pub(super) fn test(stage: &Stage, dataset: &Dataset, cases: &CaseSet, context: &TestContext<'_>) -> Result<Ended, JobError> {
+    let &TestContext { config, checkpoints, predictions, device, recorder } = context;
     let began_secs = recorder.secs();
     recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
     // A test cut off begins anew, and no segmentation of an earlier network may stand beside its own.
-    super::stage::remove(&folder.predictions(&stage.arm))?;
+    super::training::remove(predictions)?;
     let found = Checkpoint::locate(checkpoints)?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
-    let values = plan.dataset.label_values();
-    let regions = dataset_regions(&plan.dataset, &config.data.regions)?;
+    let values = dataset.label_values();
+    let regions = dataset_regions(dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
             return Ok(Ended::Stopped);
         };
         let prediction = crate::infer::export::to_source(classes, &case.preprocess_record, &values);
-        let path = folder.predictions(&stage.arm).join(format!("{}.nii.gz", case.name));
+        let path = predictions.join(format!("{}.nii.gz", case.name));
         nifti::write_labels(&path, &prediction, &case.preprocess_record.header)?;
-        let source = plan.dataset.case(&case.name).expect("the split names cases of the dataset");
-        if let Some(truth) = plan.dataset.load(source, config.data.preprocess.non_finite)?.label {
+        let source = dataset.case(&case.name).expect("the split names cases of the dataset");
+        if let Some(truth) = dataset.load(source, config.data.preprocess.non_finite)?.label {
             let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);
             recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
         }
@@ -83,11 +85,11 @@ pub(super) fn test(stage: &Stage, checkpoints: &Path, plan: &Plan, cases: &CaseS
 }
 
 /// Mean Dice over validation cases and classes, on the prepared grids; no validator without labelled validation cases.
-pub(super) fn validator<'a>(plan: &Plan, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {
+pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {
     if cases.iter().all(|case| case.case.label.is_none()) {
         return None;
     }
-    let classes = plan.dataset.class_count();
+    let classes = dataset.class_count();
     Some(Box::new(move |network, obey| {
         let (mut sum, mut count) = (0.0, 0_usize);
         for case in cases.iter() {

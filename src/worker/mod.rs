@@ -2,6 +2,8 @@
 
 mod attach;
 mod available;
+mod cases;
+mod continued;
 mod data;
 mod experiment;
 mod infer;
@@ -13,6 +15,7 @@ mod probe;
 mod record;
 mod segmented;
 mod stage;
+mod training;
 pub mod views;
 mod work;
 
@@ -27,6 +30,7 @@ use crate::protocol::{Command, Outcome, Preview, Record, RunFolder, RunFolderErr
 use crate::stop_signal::JobGuard;
 use crate::train::{CheckpointError, TrainError};
 use crate::volume::{DataError, DataErrors, Fault};
+use cases::CaseStore;
 use record::Recorder;
 use stage::Place;
 use work::Work;
@@ -69,6 +73,8 @@ pub enum Job {
         /// Checkpoint whose encoder to start from.
         from: Option<PathBuf>,
     },
+    /// One training.
+    Train(Box<TrainingJob>),
     /// Segmenting volumes.
     Infer(InferJob),
     /// Measuring a checkpoint's tokens.
@@ -79,16 +85,19 @@ pub enum Job {
 
 pub use attach::attach;
 pub use available::{AvailableDevice, available_devices};
-pub use experiment::{ExperimentEvent, ExperimentHandle, ExperimentJob, spawn_experiment};
+pub use continued::require_begun;
+pub use experiment::{ExperimentHandle, ExperimentJob, spawn_experiment};
 pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
 pub use probe::ProbeJob;
+pub use training::TrainingJob;
 
 impl Job {
     /// The run that it makes, if it makes one.
     fn folder(&self) -> Option<&RunFolder> {
         match self {
             Self::Compare(training) | Self::Pretrain(training) | Self::Finetune { training, .. } => Some(&training.folder),
+            Self::Train(job) => Some(&job.folder),
             Self::Infer(_) | Self::Probe(_) | Self::MaskRatios(_) => None,
         }
     }
@@ -191,19 +200,19 @@ enum Ended {
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
-    spawn_beside(job, device, 1)
+    spawn_within(job, device, 1, CaseStore::default())
 }
 
 /// The same for one of so many jobs at work at once: each has its share of the processor's threads to itself, since threads that
 /// serve several jobs cost more in waiting than they give.
-fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
+fn spawn_within(job: Job, device: DeviceChoice, at_once: usize, store: CaseStore) -> RunHandle {
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(COMMAND_QUEUE);
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let guard = JobGuard::begin();
     let work = move || {
         let mut recorder = Recorder::new(sender, preview_sender, receiver);
-        let mut work = || execute(&job, &device, &mut recorder);
+        let mut work = || execute(&job, &device, &mut recorder, &store);
         let result = catch_unwind(AssertUnwindSafe(|| match at_once {
             0 | 1 => work(),
             _ => own_threads(at_once).install(work),
@@ -214,7 +223,7 @@ fn spawn_beside(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
             Ok(Ok(Ended::Completed | Ended::CutShort)) => Outcome::Completed,
             Ok(Ok(Ended::Stopped) | Err(JobError::Stopped)) => Outcome::Stopped,
             Ok(Err(error)) => Outcome::Failed { message: error.to_string(), bad_input: error.is_bad_input() },
-            Err(panic) => Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false },
+            Err(panic) => panicked(panic.as_ref()),
         };
         let mut untold = recorder.finish(outcome.clone());
         drop(guard);
@@ -234,7 +243,7 @@ fn own_threads(at_once: usize) -> rayon::ThreadPool {
     pool.build().expect("the system has a thread to give")
 }
 
-fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<Ended, JobError> {
+fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder, store: &CaseStore) -> Result<Ended, JobError> {
     if let Some(folder) = job.folder() {
         folder.require_free()?;
     }
@@ -252,15 +261,19 @@ fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<
             let work = Work::alone(StageKind::Finetune, training, from.as_deref());
             make::make(&[work], &Place { training, opened: &opened, recorder })
         }
+        Job::Train(job) => training::train(job, &opened, recorder, store),
         Job::Infer(job) => infer::infer(job, &opened, recorder),
         Job::Probe(job) => probe::probe(job, &opened, recorder),
         Job::MaskRatios(job) => mask_ratios::mask_ratios(job, &opened, recorder),
     }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+/// How a job ended whose thread panicked.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
     let text = crate::panic_text::panic_text(panic);
-    format!("an internal error ended the job: {text}. What was saved is intact; --resume goes on from the last checkpoint")
+    let message =
+        format!("an internal error ended the job: {text}. What was saved is intact; the same command goes on from the last checkpoint");
+    Outcome::Failed { message, bad_input: false }
 }
 
 #[cfg(test)]

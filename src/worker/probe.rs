@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::data::prepare_all;
+use super::cases::prepare_all;
 use super::{Ended, JobError, Recorder};
 use crate::config::DataSource;
 use crate::device::Opened;
@@ -44,7 +44,7 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let held_out: Vec<_> =
         if rest.len() + unlabelled.len() >= 2 { rest.iter().chain(&unlabelled).cloned().collect() } else { cases.clone() };
     let data = ProbeData { held_out: Arc::from(held_out), labelled: Arc::from(fit.to_vec()), classes: dataset.class_count() };
-    let frame = super::data::frame(&config);
+    let frame = super::cases::frame(&config);
     let probe = Probe::new(&config.probe, frame, &data, config.seed)?;
 
     let stage = Stage { kind: StageKind::Probe, arm: String::new() };

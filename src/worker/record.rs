@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::outbox::Outbox;
 use super::{JobError, Start, Training};
+use crate::config::RunConfig;
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::folder_lock::FolderLock;
 use crate::protocol::{
@@ -71,11 +72,10 @@ impl Recorder {
     }
 
     /// Opens the run's folder and its record: a new one, or at the end of what an earlier session left.
-    pub(super) fn open_run(&self, training: &Training) -> Result<(), JobError> {
-        let folder = &training.folder;
+    pub(super) fn open_run(&self, folder: &RunFolder, start: Start, config: &RunConfig) -> Result<(), JobError> {
         let io = |cause| RunFolderError::Io { path: folder.events_path(), cause };
         self.inner.borrow_mut().events_path = Some(folder.events_path());
-        match training.start {
+        match start {
             Start::Resume => {
                 self.hold(folder.resume()?);
                 let (state, records) = folder.replay_so_far()?;
@@ -86,8 +86,8 @@ impl Recorder {
                 (inner.before_secs, inner.state, inner.file) = (state.secs, state, Some(file));
             }
             Start::Fresh | Start::Overwrite => {
-                self.hold(folder.create(training.start == Start::Overwrite)?);
-                folder.write("config.ron", training.config.resolved().to_ron().as_bytes())?;
+                self.hold(folder.create(start == Start::Overwrite)?);
+                folder.write("config.ron", config.resolved().to_ron().as_bytes())?;
                 self.inner.borrow_mut().file = Some(File::create(folder.events_path()).map_err(io)?);
             }
         }
@@ -240,6 +240,11 @@ impl Recorder {
     /// What is known of the run; nothing may be told while it is held.
     pub(super) fn state(&self) -> Ref<'_, RunState> {
         Ref::map(self.inner.borrow(), |inner| &inner.state)
+    }
+
+    /// Writes `metrics.csv` of what is known so far.
+    pub(super) fn write_metrics(&self, folder: &RunFolder, config: &RunConfig) -> Result<(), JobError> {
+        Ok(folder.write("metrics.csv", &super::measure::metrics_csv(config, &self.state()))?)
     }
 
     /// Writes `summary.json` and `metrics.csv` of what is known so far.

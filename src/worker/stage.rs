@@ -25,7 +25,7 @@ impl Place<'_> {
         let plans = data::open(works)?;
         let then = (training.start == Start::Resume).then(|| require_same(training, works)).transpose()?;
         let records = data::records(works, &plans, training.start)?;
-        recorder.open_run(training)?;
+        recorder.open_run(&training.folder, training.start, &training.config)?;
         let classes = plans.first().map_or_else(Vec::new, |plan| plan.classes());
         let environment = recorder.start(&training.config.name, &opened.description, classes);
         training.folder.write_environment(&environment)?;

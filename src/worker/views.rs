@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use rand::seq::index;
 use rand_distr::StandardNormal;
 
-use super::data::frame;
+use super::cases::frame;
 use crate::config::{DataSource, PretextTask, RunConfig, TextureConfig, hidden_cells};
 use crate::geometry::SignedPermutation;
 use crate::preprocess;

@@ -36,7 +36,7 @@ fn every_shipped_experiment_can_be_laid_out() {
         assert!(twin, "{}: no AdamW twin from scratch", file.display());
         // What an experiment's folder keeps is the same experiment.
         let kept = ExperimentConfig::from_ron(&config.to_ron(), "experiment.ron", Path::new("")).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(Experiment::outline(kept).unwrap().stages, experiment.stages, "{}", file.display());
+        assert_eq!(Experiment::outline(kept).unwrap().trainings, experiment.trainings, "{}", file.display());
     }
 }
 

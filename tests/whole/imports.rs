@@ -56,7 +56,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "config",            tensors: false, imports: &["text_file"] },
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "digest", "folders", "geometry", "random", "text_file"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "geometry", "random", "volume"] },
-    Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "folder_lock", "metrics", "volume"] },
+    Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "digest", "folder_lock", "metrics", "volume"] },
     Layer { module: "wording",           tensors: false, imports: &["metrics", "protocol"] },
     Layer { module: "experiment",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "results",           tensors: false, imports: &["PLAIN"] },

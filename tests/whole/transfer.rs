@@ -118,12 +118,13 @@ fn an_arm_cannot_start_from_an_encoder_that_computes_otherwise() {
         name: "shallow".to_owned(),
         from: Some("simtrot_w".to_owned()),
         set: vec!["model.unetr.num_layers=4".to_owned()],
+        ..Arm::default()
     });
     let error = run.check_arms(&run).unwrap_err().to_string();
     assert!(error.contains("\"shallow\"") && error.contains("num_layers is 8 in \"simtrot_w\""), "{error}");
     assert!(error.contains("and 4 here"), "{error}");
     // A pre-training of its own mends it.
-    run.arms.pretrain.push(Arm { name: "shallow".to_owned(), from: None, set: vec!["model.unetr.num_layers=4".to_owned()] });
+    run.arms.pretrain.push(Arm { name: "shallow".to_owned(), set: vec!["model.unetr.num_layers=4".to_owned()], ..Arm::default() });
     run.arms.finetune.last_mut().unwrap().from = Some("shallow".to_owned());
     run.check_arms(&run).unwrap();
 }

@@ -167,7 +167,8 @@ pub(super) fn stage(arm: &str) -> Stage {
 /// Settings with two arms, without rotation and with.
 pub(super) fn config() -> RunConfig {
     let mut config = RunConfig::default();
-    let arm = |name: &str, set: &[&str]| Arm { name: name.to_owned(), from: None, set: set.iter().map(|&set| set.to_owned()).collect() };
+    let arm =
+        |name: &str, set: &[&str]| Arm { name: name.to_owned(), set: set.iter().map(|&set| set.to_owned()).collect(), ..Arm::default() };
     config.arms.pretrain = vec![arm("plain", &["pretrain.rotate=off", "pretrain.weight=1"]), arm("simtrot_w", &[])];
     config.arms.finetune.clear();
     config

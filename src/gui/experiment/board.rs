@@ -56,7 +56,7 @@ impl Board {
             let words = repeating.iter().zip(column).map(|(&axis, &at)| format!("{} {}", axes[axis].name, level(axis, at)));
             words.collect::<Vec<_>>().join(", ")
         });
-        let trained = experiment.stages.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Pretrain);
+        let trained = experiment.trainings.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Pretrain);
         Self {
             rows: row_names.collect(),
             repeats: repeat_names.collect(),
@@ -76,7 +76,7 @@ impl Board {
 /// What tells a pre-training from the others: levels that all of its cells share.
 fn pretraining_title(experiment: &Experiment, stage: usize) -> String {
     let served: Vec<&Cell> = experiment.cells_of(stage).collect();
-    let Some(first) = served.first() else { return experiment.stages[stage].name.clone() };
+    let Some(first) = served.first() else { return experiment.trainings[stage].name.clone() };
     let tells = |axis: &usize| experiment.levels[*axis].len() > 1 && served.iter().all(|cell| cell.point[*axis] == first.point[*axis]);
     let axes = (0..experiment.levels.len()).filter(tells);
     let levels = axes.map(|axis| format!("{} {}", experiment.config.axes[axis].name, experiment.level(first, axis)));

@@ -96,7 +96,7 @@ fn place(ui: &mut Ui, open: &OpenExperiment, index: usize) {
 
 /// A stage: how it stands, what it found, where to look at it.
 fn block(ui: &mut Ui, open: &OpenExperiment, stage: usize) -> Option<Request> {
-    let plan = &open.experiment.stages[stage];
+    let plan = &open.experiment.trainings[stage];
     let standing = open.stage_standing(stage);
     let is_pretraining = plan.kind == StageKind::Pretrain;
     card::card(ui, |ui| {
@@ -188,7 +188,7 @@ fn looks(ui: &mut Ui, open: &OpenExperiment, stage: usize, standing: &Standing) 
                 }
             };
             button(ui, "Open run", "Its curves, settings and scores in the Run panel", Panel::Run);
-            if open.experiment.stages[stage].kind == StageKind::Pretrain {
+            if open.experiment.trainings[stage].kind == StageKind::Pretrain {
                 button(ui, "Look at collapse", "Its tokens, maps and time lines in the Collapse panel", Panel::Collapse);
             }
         });

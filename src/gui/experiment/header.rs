@@ -192,13 +192,13 @@ fn open_menu(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
 fn progress(ui: &mut Ui, open: &OpenExperiment, at_once: usize) {
     let palette = Palette::of(ui);
     let (share, [done, begun, failed, waiting]) = open.overall();
-    let all = open.experiment.stages.len().max(1) as f32;
+    let all = open.experiment.trainings.len().max(1) as f32;
     let live = open.is_at_work() || open.is_busy();
     let under_way = if live { palette.series(0) } else { palette.caution() };
     let begun_share = (share - done as f32 / all).max(0.0);
     let parts: [(f32, Color32); 3] =
         [(done as f32 / all, palette.good().gamma_multiply(0.8)), (begun_share, under_way), (failed as f32 / all, palette.bad())];
-    let mut words = vec![format!("{done} of {} done", count(open.experiment.stages.len(), "training"))];
+    let mut words = vec![format!("{done} of {} done", count(open.experiment.trainings.len(), "training"))];
     let told = [(begun, if live { "under way" } else { "held" }), (failed, "failed"), (waiting, "waiting")];
     words.extend(told.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")));
     let words = words.join(", ");

@@ -66,10 +66,10 @@ impl StageLook {
 impl Look {
     /// Of what `state` holds. `own` says that this window works on the experiment itself.
     pub(super) fn new(experiment: &Experiment, state: &ExperimentState, folder: &ExperimentFolder, own: bool) -> Self {
-        let all: Vec<usize> = (0..experiment.stages.len()).collect();
+        let all: Vec<usize> = (0..experiment.trainings.len()).collect();
         let stages = all.iter().map(|&stage| {
-            let unit = experiment.stages[stage].config.evaluate.distance_unit;
-            StageLook::new(state.progress(experiment, stage), unit, state.runs[stage].as_ref())
+            let unit = experiment.trainings[stage].config.evaluate.distance_unit;
+            StageLook::new(state.progress(experiment, stage), unit, state.runs[stage].as_deref())
         });
         Self {
             stages: stages.collect(),

@@ -209,7 +209,7 @@ impl ExperimentPanel {
                 Panel::right("experiment details").exact_size(DETAILS_WIDTH).resizable(false).show_separator_line(false).frame(frame);
             match panel.show(ui, |ui| details::show(ui, open, chosen)).inner {
                 Some(details::Request::Look { stage, panel }) => {
-                    workspace.open_run(&ctx, open.folder.stage(&open.experiment.stages[stage]).root());
+                    workspace.open_run(&ctx, open.folder.training(&open.experiment.trainings[stage]).root());
                     workspace.settings.panel = panel;
                 }
                 Some(details::Request::Close) => self.chosen = None,
@@ -254,7 +254,7 @@ impl ExperimentPanel {
     pub fn status(&self) -> Option<(String, &'static str)> {
         let open = self.open.as_ref().filter(|open| open.is_at_work())?;
         let (_, [done, ..]) = open.overall();
-        let text = format!("{}: {done} of {}", open.name(), count(open.experiment.stages.len(), "training"));
+        let text = format!("{}: {done} of {}", open.name(), count(open.experiment.trainings.len(), "training"));
         Some((text, header::word(open).0)).filter(|_| !open.is_starting())
     }
 

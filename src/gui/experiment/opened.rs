@@ -15,10 +15,11 @@ use super::look::{Look, Reader};
 use super::standing::Standing;
 use crate::config::ExperimentConfig;
 use crate::device::DeviceChoice;
+use crate::experiment::ExperimentEvent;
 use crate::experiment::{Experiment, ExperimentFolder, ExperimentFolderError, Progress};
 use crate::protocol::{Command, Event, Stage, StageKind};
 use crate::wording::share;
-use crate::worker::{ExperimentEvent, ExperimentHandle, ExperimentJob};
+use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// How often a window with an experiment at work looks for news.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -183,8 +184,7 @@ impl OpenExperiment {
 
     /// Asks to work on all that is missing.
     pub(super) fn start(&mut self, at_once: usize, device: DeviceChoice) {
-        let stages = (0..self.experiment.stages.len()).collect();
-        let job = ExperimentJob { experiment: (*self.experiment).clone(), folder: self.folder.clone(), stages, at_once, max_steps: None };
+        let job = ExperimentJob { at_once, ..ExperimentJob::new((*self.experiment).clone(), self.folder.clone()) };
         self.wished = Some((job, device));
     }
 
@@ -295,7 +295,7 @@ impl OpenExperiment {
     /// Share of all stages that is done, and the numbers of those done, under way or held, failed, waiting.
     pub(super) fn overall(&self) -> (f32, [usize; 4]) {
         let (mut done, mut tally) = (0.0, [0; 4]);
-        for stage in 0..self.experiment.stages.len() {
+        for stage in 0..self.experiment.trainings.len() {
             match self.progress(stage).0 {
                 Progress::Done => (done, tally[0]) = (done + 1.0, tally[0] + 1),
                 Progress::Begun { done: steps, total } => {
@@ -306,7 +306,7 @@ impl OpenExperiment {
                 Progress::Waiting => tally[3] += 1,
             }
         }
-        (done / self.experiment.stages.len().max(1) as f32, tally)
+        (done / self.experiment.trainings.len().max(1) as f32, tally)
     }
 }
 
@@ -314,21 +314,21 @@ impl Work {
     /// Takes one event in; true at the last.
     fn take(&mut self, event: ExperimentEvent) -> bool {
         match event {
-            ExperimentEvent::Began { stage } => {
-                self.live.insert(stage, Live { part: self.job.experiment.stages[stage].kind, done: 0, total: 1 });
+            ExperimentEvent::Began { training: stage, .. } => {
+                self.live.insert(stage, Live { part: self.job.experiment.trainings[stage].kind, done: 0, total: 1 });
                 // A stage that begins while the others hold holds as well.
                 if self.paused {
                     self.waiting.push(Command::Pause);
                 }
             }
-            ExperimentEvent::Told { stage, record } => {
+            ExperimentEvent::Record { training: stage, record } => {
                 if let Some(live) = self.live.get_mut(&stage) {
                     live.take(&record.event);
                 }
             }
-            ExperimentEvent::Ended { stage, .. } => self.ended.push(stage),
+            ExperimentEvent::Ended { training: stage, .. } => self.ended.push(stage),
             ExperimentEvent::Opened { .. } | ExperimentEvent::Reused { .. } | ExperimentEvent::LeftOut { .. } => {}
-            ExperimentEvent::Finished { .. } => return true,
+            ExperimentEvent::Finished(_) => return true,
         }
         false
     }

@@ -72,7 +72,7 @@ fn find(place: &Path) -> Vec<Entry> {
             name: experiment.config.name.clone(),
             title: experiment.config.title.clone(),
             cells: experiment.cells.len(),
-            trainings: experiment.stages.len(),
+            trainings: experiment.trainings.len(),
         });
         entry.into_iter().collect()
     };

@@ -44,7 +44,7 @@ fn demo_config(mask_ratio: f64) -> RunConfig {
     let mut config = RunConfig::from_ron(include_str!("../../../configs/demo.ron"), "demo.ron").unwrap();
     config.pretrain.mask_ratio = mask_ratio;
     config.arms.pretrain = vec![Arm { name: "simtrot_w".to_owned(), ..Arm::default() }];
-    config.arms.finetune = vec![Arm { name: "simtrot_w".to_owned(), from: Some("simtrot_w".to_owned()), set: Vec::new() }];
+    config.arms.finetune = vec![Arm { name: "simtrot_w".to_owned(), from: Some("simtrot_w".to_owned()), ..Arm::default() }];
     config
 }
 
@@ -232,7 +232,7 @@ fn the_curve_can_be_stopped_and_says_why_it_failed() {
 fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
     let mut workspace = Workspace::new(Settings::default(), None, DeviceChoice::Cpu);
     let mut run = run("alone", 0.75, 0.8);
-    run.config.arms.pretrain = vec![Arm { name: "plain".to_owned(), from: None, set: vec!["pretrain.mask_ratio=0.1".to_owned()] }];
+    run.config.arms.pretrain = vec![Arm { name: "plain".to_owned(), set: vec!["pretrain.mask_ratio=0.1".to_owned()], ..Arm::default() }];
     run.config.arms.finetune.clear();
     workspace.put(run);
     assert_eq!(Setting::of(&workspace, None, None).config.pretrain.mask_ratio, 0.75);

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use crate::model::WeightsError;
+use crate::protocol::checkpoints::NoCheckpoint;
 use crate::train::optimiser::OptimiserError;
 
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// Nothing that looks like one.
-    #[error("{}: no checkpoint there (expected checkpoint.json, or checkpoints/best or checkpoints/last below it)", .0.display())]
-    None(PathBuf),
+    /// None was found.
+    #[error(transparent)]
+    None(#[from] NoCheckpoint),
     /// The file system refused.
     #[error("{path}: {cause}", path = path.display())]
     Io {

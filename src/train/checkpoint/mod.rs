@@ -9,16 +9,12 @@ use std::path::{Path, PathBuf};
 
 use crate::config::RunConfig;
 use crate::model::{HostTensor, WeightsError, read_weights, write_weights};
-use crate::protocol::{SCHEMA, StageKind};
+use crate::protocol::SCHEMA;
+use crate::protocol::checkpoints::{self, CHECKPOINT_INFO as INFO, CHECKPOINT_WEIGHTS as WEIGHTS, LAST_CHECKPOINT as LAST};
 pub use error::CheckpointError;
 pub use info::{CheckpointInfo, DatasetInfo, Origin, changed_settings};
 
-const WEIGHTS: &str = "weights.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
-const INFO: &str = "checkpoint.json";
-
-/// Names of the last checkpoint: its own, and where it steps aside for an instant while the next takes its place.
-const LAST: [&str; 2] = ["last", ".last.old"];
 
 /// A checkpoint in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,18 +95,12 @@ impl Checkpoint {
         crate::atomic_file::write(&path, &info.to_json()).map_err(|cause| CheckpointError::Save { path, cause })
     }
 
-    /// Where the checkpoint of `path` lies: the folder itself, or below a run's folder the `best` of a fine-tuning
-    /// (chosen on validation cases), else the `last`.
+    /// Where the checkpoint that `path` means lies: see [`checkpoints::locate`].
     ///
     /// # Errors
-    /// None of them is there.
+    /// There is none.
     pub fn locate(path: &Path) -> Result<PathBuf, CheckpointError> {
-        let is_chosen = |place: &PathBuf| Self::read_info(place).is_ok_and(|info| info.kind == StageKind::Finetune);
-        let parents = [path.to_owned(), path.join("checkpoints")];
-        let best = parents.iter().map(|parent| parent.join("best")).find(is_chosen);
-        let last = || parents.iter().flat_map(|parent| LAST.map(|name| parent.join(name)));
-        let place = [path.to_owned()].into_iter().chain(best).chain(last()).find(|place| Self::is_at(place));
-        place.ok_or_else(|| CheckpointError::None(path.to_owned()))
+        Ok(checkpoints::locate(path)?)
     }
 
     /// The last checkpoint in a training's `checkpoints/` folder, if there is one.
@@ -139,7 +129,7 @@ impl Checkpoint {
     /// They cannot be read.
     pub fn weights_sha256(place: &Path) -> Result<String, CheckpointError> {
         let path = Self::weights_file(place);
-        crate::digest::sha256_of_file(&path).map_err(|cause| CheckpointError::Io { path, cause })
+        checkpoints::weights_sha256(place).map_err(|cause| CheckpointError::Io { path, cause })
     }
 
     /// Reads a checkpoint; `path` as for [`Checkpoint::locate`].
@@ -200,7 +190,7 @@ mod tests {
 
     fn checkpoint(step: usize) -> Checkpoint {
         let weights = BTreeMap::from([("a".to_owned(), HostTensor { shape: vec![2], values: vec![step as f32, 2.0] })]);
-        let info = CheckpointInfo::new(StageKind::Pretrain, step, &RunConfig::default(), &DatasetInfo::default());
+        let info = CheckpointInfo::new(crate::protocol::StageKind::Pretrain, step, &RunConfig::default(), &DatasetInfo::default());
         Checkpoint { info, weights, optimiser: vec![1, 2, 3] }
     }
 

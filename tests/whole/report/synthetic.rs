@@ -32,6 +32,7 @@ pub fn config() -> RunConfig {
         name: name.to_owned(),
         from: from.map(str::to_owned),
         set: set.iter().map(|&text| text.to_owned()).collect(),
+        ..Arm::default()
     };
     let mut config = RunConfig { name: "demo".to_owned(), ..RunConfig::default() };
     config.data.split = SplitConfig::Demo;

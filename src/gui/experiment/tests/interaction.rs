@@ -8,11 +8,11 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::super::standing::Standing;
 use super::{FakeExperiment, fake, put};
-use crate::experiment::{Tally, synthetic};
+use crate::experiment::synthetic;
+use crate::experiment::{ExperimentEvent, Finish};
 use crate::gui::testing::{has_gpu, window};
 use crate::gui::{App, Panel, ThemeChoice};
 use crate::protocol::{Command, Event, Outcome, Record, Stage, StageKind, StepNumbers};
-use crate::worker::ExperimentEvent;
 
 fn untouched() -> (Harness<'static, App>, FakeExperiment) {
     let mut worker = None;
@@ -56,9 +56,10 @@ fn a_experiment_is_started_followed_and_stopped() {
     let open = |harness: &Harness<'_, App>, stage: usize| harness.state().experiment.open.as_ref().unwrap().stage_standing(stage);
     let pretraining = harness.state().experiment.open.as_ref().unwrap().board.pretrainings[0].0;
     let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
-    let tell =
-        |event| worker.events.send(ExperimentEvent::Told { stage: pretraining, record: Box::new(Record { secs: 1.0, event }) }).unwrap();
-    worker.events.send(ExperimentEvent::Began { stage: pretraining }).unwrap();
+    let tell = |event| {
+        worker.events.send(ExperimentEvent::Record { training: pretraining, record: Box::new(Record { secs: 1.0, event }) }).unwrap()
+    };
+    worker.events.send(ExperimentEvent::Began { training: pretraining, state: None }).unwrap();
     tell(Event::StageStarted { stage: stage.clone(), total: 400, done: 0 });
     tell(Event::Step { stage, numbers: StepNumbers { step: 100, ..StepNumbers::default() } });
     harness.run_steps(2);
@@ -74,8 +75,8 @@ fn a_experiment_is_started_followed_and_stopped() {
     harness.run_steps(2);
     assert_eq!(worker.commands.try_iter().collect::<Vec<_>>(), [Command::Resume, Command::Stop]);
     assert!(harness.state().workspace.is_at_work(), "it is at work until it has saved");
-    worker.events.send(ExperimentEvent::Ended { stage: pretraining, outcome: Outcome::Stopped }).unwrap();
-    worker.events.send(ExperimentEvent::Finished { tally: Tally::default(), stopped: true }).unwrap();
+    worker.events.send(ExperimentEvent::Ended { training: pretraining, outcome: Outcome::Stopped }).unwrap();
+    worker.events.send(ExperimentEvent::Finished(Finish { stopped: true, ..Finish::default() })).unwrap();
     wait_until(&mut harness, "the end", |harness| !harness.state().workspace.is_at_work());
     harness.run_steps(3);
     harness.get_by_label("Start");
@@ -134,7 +135,7 @@ fn a_experiment_that_ends_leaves_its_report() {
     let place = tempfile::tempdir().unwrap();
     harness.state_mut().experiment.open.as_mut().unwrap().folder = crate::experiment::ExperimentFolder::new(place.path());
     start(&mut harness);
-    worker.events.send(ExperimentEvent::Finished { tally: Tally::default(), stopped: false }).unwrap();
+    worker.events.send(ExperimentEvent::Finished(Finish::default())).unwrap();
     wait_until(&mut harness, "the report", |_| place.path().join("report.html").is_file());
 }
 
@@ -158,7 +159,7 @@ fn the_window_asks_before_it_closes_on_a_experiment_and_hands_it_over() {
     let Some(crate::gui::Left::Experiment { handle, job }) = left else { panic!("the experiment is handed over") };
     assert_eq!(job.experiment.config.name, "hippocampus_labels");
     assert!(worker.commands.try_recv().is_err(), "nobody asked it to stop");
-    worker.events.send(ExperimentEvent::Finished { tally: Tally::default(), stopped: false }).unwrap();
+    worker.events.send(ExperimentEvent::Finished(Finish::default())).unwrap();
     assert!(handle.events.recv().is_ok());
 }
 

@@ -10,10 +10,11 @@ use super::ExperimentPanel;
 use super::look::{Look, Reader};
 use super::opened::{OpenExperiment, Opened};
 use crate::device::DeviceChoice;
-use crate::experiment::{Experiment, ExperimentFolder, ExperimentState, Tally, synthetic};
+use crate::experiment::{Experiment, ExperimentFolder, ExperimentState, synthetic};
+use crate::experiment::{ExperimentEvent, Finish};
 use crate::gui::Background;
 use crate::protocol::Command;
-use crate::worker::{AvailableDevice, ExperimentEvent, ExperimentHandle};
+use crate::worker::{AvailableDevice, ExperimentHandle};
 use synthetic::Until;
 
 /// A made-up experiment on the panel, in a folder that is called the same on every machine.
@@ -22,7 +23,7 @@ fn put(panel: &mut ExperimentPanel, experiment: Experiment, until: Option<Until>
     let real = ExperimentFolder::new(place.path());
     let state = match until {
         Some(until) => synthetic::state(&experiment, until, &real),
-        None => ExperimentState::of(vec![None; experiment.stages.len()]),
+        None => ExperimentState::of(vec![None; experiment.trainings.len()]),
     };
     let look = Look::new(&experiment, &state, &real, true);
     let folder = ExperimentFolder::new("/data/experiments/hippocampus_labels");
@@ -46,7 +47,8 @@ struct FakeExperiment {
 fn fake(panel: &mut ExperimentPanel) -> FakeExperiment {
     let (events, received) = sync_channel(4096);
     let (sent, commands) = sync_channel(16);
-    let handle = ExperimentHandle { events: received, commands: sent, join: std::thread::spawn(Tally::default) };
+    let handle =
+        ExperimentHandle { events: received, previews: sync_channel(1).1, commands: sent, join: std::thread::spawn(Finish::default) };
     let waiting = Mutex::new(Some(handle));
     let asked = Arc::new(Mutex::new(None));
     let told = asked.clone();

@@ -38,6 +38,7 @@ pub(super) fn config(name: &str) -> RunConfig {
         name: name.to_owned(),
         from: from.map(str::to_owned),
         set: set.iter().map(|&text| text.to_owned()).collect(),
+        ..Arm::default()
     };
     let mut config = RunConfig { name: name.to_owned(), ..RunConfig::default() };
     config.data.split = SplitConfig::Demo;

@@ -1,0 +1,211 @@
+//! A training's cases: opened, split, recorded, prepared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{JobError, Recorder, TrainingJob};
+use crate::config::{PreprocessConfig, RunConfig};
+use crate::preprocess;
+use crate::protocol::{Event, SPLIT, Severity, Stage, StageKind, checkpoints};
+use crate::sampling::TokenFrame;
+use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
+use crate::volume::{Dataset, Split, SplitRecord, Together};
+
+/// Cases named in a notice; the others are counted.
+const NAMED: usize = 8;
+
+/// A dataset with its split and the content of its cases, before any voxel is prepared.
+pub(super) struct TrainingData {
+    pub(super) dataset: Dataset,
+    pub(super) record: SplitRecord,
+    /// What was left out, for a notice.
+    left_out: Vec<String>,
+}
+
+/// Prepared cases by the part of the split.
+pub(super) struct Prepared {
+    pub(super) pretrain: CaseSet,
+    pub(super) finetune: CaseSet,
+    pub(super) validation: CaseSet,
+    pub(super) test: CaseSet,
+}
+
+/// The prepared cases of an experiment's last training, for the next: trainings that see the same data prepare them once.
+#[derive(Clone, Default)]
+pub(super) struct CaseStore(Arc<Mutex<BTreeMap<String, Arc<TrainingCase>>>>);
+
+impl TrainingData {
+    /// Opens the dataset of a config and draws its split; with `skip_bad`, without the cases that a check finds unusable.
+    pub(super) fn open(config: &RunConfig) -> Result<Self, JobError> {
+        let data = &config.data;
+        let mut dataset = Dataset::open(&data.source)?;
+        let mut left_out = Vec::new();
+        if data.skip_bad {
+            let report = crate::volume::check::inspect(&dataset, data.preprocess.non_finite, &|_, _| {});
+            left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
+            dataset = dataset.without(&report.unusable());
+        }
+        dataset.notes.extend(Together::of(&dataset, data)?.notes(&dataset));
+        let split = Split::draw(&dataset, data, config.seed)?;
+        crate::evaluate::dataset_regions(&dataset, &data.regions)?;
+        let record = SplitRecord::new(&dataset, split, &mut BTreeMap::new())?;
+        Ok(Self { dataset, record, left_out })
+    }
+
+    /// Channels and labels.
+    pub(super) fn info(&self) -> DatasetInfo {
+        let Dataset { name, channels, labels, .. } = &self.dataset;
+        DatasetInfo { name: name.clone(), channels: channels.clone(), labels: labels.clone() }
+    }
+
+    /// Label names in the order of the classes.
+    pub(super) fn classes(&self) -> Vec<String> {
+        self.dataset.labels.values().cloned().collect()
+    }
+
+    /// Says what of the data and settings a reader of the results should know.
+    pub(super) fn announce(&self, job: &TrainingJob, recorder: &Recorder) {
+        let settings = &job.config.pretrain;
+        let unused = if job.kind == StageKind::Pretrain { settings.unused() } else { Vec::new() };
+        if !unused.is_empty() {
+            let task = settings.task.title(settings.weight);
+            let text = format!("{}: set, but not used by {task}: {}", job.stage(job.kind), unused.join(", "));
+            recorder.notice(Severity::Warning, text);
+        }
+        if job.config.data.hold_back_test {
+            let text = format!(
+                "the test cases are left out of this run (data.hold_back_test); the {} validation cases are scored in their place, at the \
+                 end only, and choose no checkpoint",
+                self.record.split.test.len()
+            );
+            recorder.notice(Severity::Info, text);
+        }
+        for problem in &self.left_out {
+            recorder.notice(Severity::Warning, format!("left out (--skip-bad): {problem}"));
+        }
+        if let Some(from) = &job.from {
+            self.warn_of_seen(job, from, recorder);
+        }
+    }
+
+    /// Warns of test cases that the encoder has seen in its pre-training, where that is known.
+    fn warn_of_seen(&self, job: &TrainingJob, from: &std::path::Path, recorder: &Recorder) {
+        let source = || -> Option<SplitRecord> {
+            let place = checkpoints::locate(from).ok()?;
+            serde_json::from_slice(&std::fs::read(place.parent()?.parent()?.join(SPLIT)).ok()?).ok()
+        };
+        let Some(source) = source() else { return };
+        let seen: BTreeSet<&String> = source.split.pretrain.iter().filter_map(|name| source.content.get(name)).collect();
+        let tested = &self.record.split.test;
+        let both: Vec<&str> = tested.iter().filter(|name| seen.contains(&self.record.content[*name])).map(String::as_str).collect();
+        if both.is_empty() {
+            return;
+        }
+        let named = both[..both.len().min(NAMED)].join(", ");
+        let text = format!(
+            "{}: {} of the {} test cases were pre-trained on, without their labels ({named}{}): its test is not one of unseen scans. Equal \
+             data.split_seed keep test cases out of both",
+            job.stage(job.kind),
+            both.len(),
+            tested.len(),
+            if both.len() > NAMED { ", ..." } else { "" }
+        );
+        recorder.notice(Severity::Warning, text);
+    }
+
+    /// Prepares the cases of the split; those of `store` are taken from it.
+    pub(super) fn prepare(&self, job: &TrainingJob, recorder: &Recorder, store: &CaseStore) -> Result<Prepared, JobError> {
+        let (Self { dataset, record, .. }, config) = (self, &job.config.data.preprocess);
+        let labels = &dataset.labels;
+        let key = |name: &String| format!("{name} {} {config:?} {labels:?} {}", record.content[name], dataset.channels.len());
+        let names: BTreeSet<&String> = record.split.cases().collect();
+        let mut cases = store.take(names.iter().map(|name| key(name)));
+        let missing: Vec<String> = names.iter().filter(|name| !cases.contains_key(&key(name))).map(|name| (*name).clone()).collect();
+        if !missing.is_empty() {
+            let made = prepare(dataset, &missing, (config, &job.arm), recorder)?;
+            cases.extend(made.into_iter().map(|case| (key(&case.case.name), case)));
+        }
+        store.put(&cases);
+        let set = |names: &[String]| names.iter().map(|name| cases[&key(name)].clone()).collect::<Vec<_>>().into();
+        let Split { pretrain, finetune, validation, test } = &record.split;
+        Ok(Prepared { pretrain: set(pretrain), finetune: set(finetune), validation: set(validation), test: set(test) })
+    }
+
+    /// The probe set on cases that the training does not see: of the test or, where those are fewer than two, of the validation. None,
+    /// with a notice, where fewer than two are held out.
+    pub(super) fn probe(&self, config: &RunConfig, prepared: &Prepared, recorder: &Recorder) -> Result<Option<Probe>, JobError> {
+        let held_out = if prepared.test.len() >= 2 { &prepared.test } else { &prepared.validation };
+        if held_out.len() < 2 {
+            let text = "collapse is not measured: fewer than two cases are held out. Set data.split so that some are tested";
+            recorder.notice(Severity::Warning, text);
+            return Ok(None);
+        }
+        let classes = self.dataset.labels.len();
+        let data = ProbeData { held_out: held_out.clone(), labelled: prepared.finetune.clone(), classes };
+        Ok(Some(Probe::new(&config.probe, frame(config), &data, config.seed)?))
+    }
+}
+
+impl CaseStore {
+    /// The cases of some keys, as far as they are there.
+    fn take(&self, keys: impl Iterator<Item = String>) -> BTreeMap<String, Arc<TrainingCase>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.filter_map(|key| Some((known.get(&key)?.clone(), key))).map(|(case, key)| (key, case)).collect()
+    }
+
+    /// Keeps some cases, in place of all before.
+    fn put(&self, cases: &BTreeMap<String, Arc<TrainingCase>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cases);
+    }
+}
+
+/// How the network of a config cuts a pre-training crop into tokens.
+pub(super) fn frame(config: &RunConfig) -> TokenFrame {
+    let network = config.model.backbone();
+    TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() }
+}
+
+/// Prepares every case of a dataset.
+pub(super) fn prepare_all(dataset: &Dataset, config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<TrainingCase>>, JobError> {
+    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
+    prepare(dataset, &names, (&config.data.preprocess, ""), recorder)
+}
+
+/// Prepares the named cases of a dataset, for an arm.
+pub(super) fn prepare(
+    dataset: &Dataset,
+    names: &[String],
+    (config, arm): (&PreprocessConfig, &str),
+    recorder: &Recorder,
+) -> Result<Vec<Arc<TrainingCase>>, JobError> {
+    let stage = Stage { kind: StageKind::Prepare, arm: arm.to_owned() };
+    recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
+    let began = std::time::Instant::now();
+    let (sender, questions) = std::sync::mpsc::channel();
+    let cases = std::thread::scope(|scope| {
+        let work = scope.spawn(move || {
+            let ask = Mutex::new(sender);
+            let cache = crate::folders::cache().join("volumes");
+            preprocess::prepare_while(dataset, names, config, Some(&cache), &|done, total| {
+                let (sender, answer) = std::sync::mpsc::channel();
+                // The receiver only goes away with this scope.
+                let _ = ask.lock().expect("no thread panics while it asks").send((done, total, sender));
+                answer.recv().unwrap_or(false)
+            })
+        });
+        let mut reported = 0;
+        for (done, total, answer) in questions {
+            if done > reported {
+                recorder.emit(Event::Progress { stage: stage.clone(), done, total });
+                reported = done;
+            }
+            // No case is begun while the job is paused: its thread waits for the answer.
+            let _ = answer.send(recorder.goes_on());
+        }
+        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?
+    .ok_or(JobError::Stopped)?;
+    recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
+    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
+    Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
+}

@@ -1,0 +1,269 @@
+//! One training: a pre-training, or a fine-tuning with its test, in a folder of its own; begun, or gone on with exactly.
+
+use std::path::{Path, PathBuf};
+
+use super::cases::{CaseStore, Prepared, TrainingData};
+use super::measure::{TestContext, test, validator};
+use super::{Ended, JobError, Recorder, Start};
+use crate::config::RunConfig;
+use crate::device::Opened;
+use crate::protocol::{Event, RunFolder, RunFolderError, SPLIT, Severity, Stage, StageKind, TRAINING_VERSION};
+use crate::train::{Checkpoint, CheckpointError, Control, Ending, Finetune, Pretrain, Session, changed_settings, finetune, pretrain};
+use crate::volume::SplitRecord;
+
+/// A training to make, or to go on with.
+#[derive(Clone, Debug)]
+pub struct TrainingJob {
+    /// `Pretrain` or `Finetune`.
+    pub kind: StageKind,
+    /// The arm that it is for.
+    pub arm: String,
+    /// Its settings.
+    pub config: RunConfig,
+    /// Where it is kept.
+    pub folder: RunFolder,
+    /// Fine-tuning: the checkpoint whose encoder it starts from; none: from scratch.
+    pub from: Option<PathBuf>,
+    /// What to do with a training that is already there.
+    pub start: Start,
+    /// End after so many steps.
+    pub max_steps: Option<usize>,
+}
+
+impl TrainingJob {
+    /// A stage of this training.
+    pub(super) fn stage(&self, kind: StageKind) -> Stage {
+        Stage { kind, arm: self.arm.clone() }
+    }
+
+    fn steps(&self) -> usize {
+        if self.kind == StageKind::Pretrain { self.config.pretrain.steps } else { self.config.finetune.steps }
+    }
+}
+
+/// A training under way: what to make, on what, and where its events go.
+struct JobContext<'a> {
+    job: &'a TrainingJob,
+    opened: &'a Opened,
+    recorder: &'a Recorder,
+}
+
+/// Makes what is missing of a training.
+pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder, store: &CaseStore) -> Result<Ended, JobError> {
+    let context = JobContext { job, opened, recorder };
+    if job.kind == StageKind::Pretrain {
+        job.config.check_pretraining()?;
+    }
+    let data = context.begin()?;
+    let prepared = data.prepare(job, recorder, store)?;
+    let ended = if job.kind == StageKind::Pretrain { context.pretrain(&data, &prepared) } else { context.finetune(&data, &prepared) }?;
+    recorder.write_metrics(&job.folder, &job.config)?;
+    Ok(ended)
+}
+
+impl JobContext<'_> {
+    /// Opens the dataset and the folder, and emits `Started`. A training that goes on must have the settings and data that it began with.
+    fn begin(&self) -> Result<TrainingData, JobError> {
+        let &Self { job, opened, recorder } = self;
+        // A dataset that cannot be used leaves no folder behind.
+        let data = TrainingData::open(&job.config)?;
+        let then = match job.start {
+            Start::Resume => Some(require_same(job, &data)?),
+            Start::Fresh | Start::Overwrite => None,
+        };
+        recorder.open_run(&job.folder, job.start, &job.config)?;
+        let environment = recorder.start(&job.config.name, &opened.description, data.classes());
+        job.folder.write_environment(&environment)?;
+        if let Some(then) = then {
+            self.go_on(&then)?;
+        }
+        job.folder.write(SPLIT, &serde_json::to_vec_pretty(&data.record).expect("plain data becomes JSON"))?;
+        data.announce(job, recorder);
+        Ok(data)
+    }
+
+    /// Adopts what may change when a training goes on: the scores of test cases rest on how they are segmented and scored.
+    fn go_on(&self, then: &RunConfig) -> Result<(), JobError> {
+        let &Self { job: TrainingJob { config, folder, kind, .. }, recorder, .. } = self;
+        let io = |path: PathBuf| move |cause| RunFolderError::Io { path, cause };
+        crate::atomic_file::remove_leftovers(folder.root()).map_err(io(folder.root().to_owned()))?;
+        Checkpoint::remove_leftovers(&folder.checkpoints()).map_err(io(folder.checkpoints()))?;
+        if *kind == StageKind::Finetune && (&then.infer, &then.evaluate) != (&config.infer, &config.evaluate) {
+            self.void_test("test cases are segmented or scored by other settings now")?;
+        }
+        if then.data.source != config.data.source {
+            let (then, now) = (&then.data.source, &config.data.source);
+            let text = format!("the data have moved from {then:?} to {now:?}; every case holds what it held when the training began");
+            recorder.notice(Severity::Info, text);
+        }
+        Ok(folder.write("config.ron", config.resolved().to_ron().as_bytes())?)
+    }
+
+    fn pretrain(&self, data: &TrainingData, prepared: &Prepared) -> Result<Ended, JobError> {
+        let config = &self.job.config;
+        if self.is_finished(&self.job.stage(StageKind::Pretrain), config.pretrain.steps) {
+            return Ok(Ended::Completed);
+        }
+        let probe = data.probe(config, prepared, self.recorder)?;
+        let task = Pretrain { config, dataset: &data.info(), cases: prepared.pretrain.clone(), probe: probe.as_ref() };
+        self.run(|session| Ok(pretrain(session, &task)?.1))
+    }
+
+    fn finetune(&self, data: &TrainingData, prepared: &Prepared) -> Result<Ended, JobError> {
+        let &Self { job, opened, recorder } = self;
+        let TrainingJob { config, folder, from, .. } = job;
+        if !self.is_finished(&job.stage(StageKind::Finetune), config.finetune.steps) {
+            self.void_test("the fine-tuning goes on")?;
+            let validate = validator(&data.dataset, &prepared.validation, config, &opened.device);
+            let (dataset, cases) = (&data.info(), prepared.finetune.clone());
+            let task = Finetune { config, dataset, cases, from: from.as_deref(), validate: validate.as_deref() };
+            let ended = self.run(|session| Ok(finetune(session, &task)?.1))?;
+            if ended != Ended::Completed {
+                return Ok(ended);
+            }
+        }
+        let stage = job.stage(StageKind::Test);
+        if self.is_finished(&stage, prepared.test.len()) {
+            return Ok(Ended::Completed);
+        }
+        let (checkpoints, predictions) = (&folder.checkpoints(), &folder.predictions(""));
+        let context = TestContext { config, checkpoints, predictions, device: &opened.device, recorder };
+        test(&stage, &data.dataset, &prepared.test, &context)
+    }
+
+    /// Runs the training stage.
+    fn run(&self, train: impl FnOnce(&Session<'_>) -> Result<Ending, JobError>) -> Result<Ended, JobError> {
+        let &Self { job, opened, recorder } = self;
+        let stage = job.stage(job.kind);
+        let session = Session {
+            stage: stage.clone(),
+            device: opened.device.clone(),
+            checkpoints: job.folder.checkpoints(),
+            resume: job.start == Start::Resume,
+            max_steps: job.max_steps,
+            emit: &|event| recorder.emit(event),
+            show: &|tokens| recorder.show_tokens(tokens, Some(&job.folder)),
+            control: &|| recorder.control(),
+        };
+        let began_secs = recorder.secs();
+        let ending = train(&session)?;
+        if ending == Ending::Stopped && recorder.control() == Control::Stop {
+            return Ok(Ended::Stopped);
+        }
+        recorder.emit(Event::StageFinished { stage: stage.clone(), secs: recorder.secs() - began_secs });
+        if ending == Ending::Completed {
+            return Ok(Ended::Completed);
+        }
+        let done = recorder.state().stage(stage.kind, &stage.arm).map_or(0, |stage| stage.done);
+        let text = format!(
+            "{stage}: ended by --max-steps after {done} of {} steps; nothing that rests on it is made before it goes on",
+            job.steps()
+        );
+        recorder.notice(Severity::Warning, text);
+        Ok(Ended::CutShort)
+    }
+
+    /// Forgets the test of an earlier session, on disk and in the record, and says why.
+    fn void_test(&self, why: &str) -> Result<(), JobError> {
+        let &Self { job, recorder, .. } = self;
+        let (stage, files) = (job.stage(StageKind::Test), job.folder.predictions(""));
+        let known = recorder.state().stage(stage.kind, &stage.arm).is_some();
+        if known || files.exists() {
+            recorder.emit(Event::Voided { stage: stage.clone() });
+            remove(&files)?;
+            recorder.notice(Severity::Info, format!("made anew: {stage}; {why}"));
+            recorder.write_metrics(&job.folder, &job.config)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all `total` units of a stage are done: a training that goes on may ask for more than it did before.
+    fn is_finished(&self, stage: &Stage, total: usize) -> bool {
+        let state = self.recorder.state();
+        state.stage(stage.kind, &stage.arm).is_some_and(|stage| stage.secs.is_some() && stage.done == total)
+    }
+}
+
+/// The settings that a training began with. It goes on only with the same ones, as far as they decide what is trained, over the same data,
+/// and by a program that trains as the one did that began it.
+fn require_same(job: &TrainingJob, data: &TrainingData) -> Result<RunConfig, JobError> {
+    let folder = &job.folder;
+    if !folder.holds_run() {
+        return Err(RunFolderError::Nothing(folder.root().to_owned()).into());
+    }
+    let then = folder.config()?;
+    if let Some(obstacle) = obstacle(folder, job.kind, &job.config)? {
+        return Err(obstacle);
+    }
+    if let Some(then) = recorded_split(folder)?
+        && let Some(change) = data.record.change_since(&then)
+    {
+        return Err(JobError::Input(format!(
+            "{}: the data are not those that this training began with: {change}. Put them back to go on with it, or start a new one",
+            folder.root().join(SPLIT).display()
+        )));
+    }
+    Ok(then)
+}
+
+/// Why what is saved of a training cannot go on under these settings, its data apart; none where it can, or where nothing is saved.
+pub(super) fn obstacle(folder: &RunFolder, kind: StageKind, config: &RunConfig) -> Result<Option<JobError>, JobError> {
+    let Some(saved) = Checkpoint::last_info(&folder.checkpoints())? else { return Ok(None) };
+    let path = folder.checkpoints().join("last");
+    let keys = changed_settings(&saved.config, config);
+    if !keys.is_empty() {
+        return Ok(Some(CheckpointError::Settings { path, keys: keys.join(", ") }.into()));
+    }
+    let asked = if kind == StageKind::Pretrain { config.pretrain.steps } else { config.finetune.steps };
+    if saved.step > asked {
+        let text = format!("{}: {} steps are done, and {asked} are asked for; ask for as many, or start anew", path.display(), saved.step);
+        return Ok(Some(JobError::Input(text)));
+    }
+    let program = folder.environment()?;
+    if program.training != TRAINING_VERSION {
+        return Ok(Some(JobError::Input(format!(
+            "{} was begun by simtrot {} (commit {}), which trains otherwise than this program: one training of both would be neither. \
+             Start a new one, or go on with that program",
+            folder.root().display(),
+            program.version,
+            program.commit
+        ))));
+    }
+    Ok(None)
+}
+
+/// The split that a training was recorded with; none before it began.
+pub(super) fn recorded_split(folder: &RunFolder) -> Result<Option<SplitRecord>, JobError> {
+    let path = folder.root().join(SPLIT);
+    match std::fs::read(&path) {
+        Ok(text) => {
+            let record = serde_json::from_slice(&text);
+            Ok(Some(record.map_err(|error| RunFolderError::Content { path, cause: error.to_string() })?))
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            if Checkpoint::last_info(&folder.checkpoints())?.is_none() {
+                return Ok(None);
+            }
+            let cause = "it is missing, so that nobody can tell whether the data are those that the training began with".to_owned();
+            Err(RunFolderError::Content { path, cause }.into())
+        }
+        Err(cause) => Err(RunFolderError::Io { path, cause }.into()),
+    }
+}
+
+/// Whether what is saved of a training started from other weights than its source holds now.
+pub(super) fn is_of_another_source(folder: &RunFolder, from: Option<&Path>) -> Result<bool, JobError> {
+    let Some(saved) = Checkpoint::last_info(&folder.checkpoints())? else { return Ok(false) };
+    // A source that is gone decides nothing: its encoder was loaded before the first step.
+    let Some(place) = from.and_then(|from| Checkpoint::locate(from).ok()) else { return Ok(false) };
+    Ok(saved.parent_sha256 != Some(Checkpoint::weights_sha256(&place)?))
+}
+
+/// Removes a file or a folder with all that it holds, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), RunFolderError> {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    match removed {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(RunFolderError::Io { path: path.to_owned(), cause }),
+        _ => Ok(()),
+    }
+}
