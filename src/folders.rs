@@ -1,4 +1,4 @@
-//! Where the program keeps what outlives a run: prepared volumes and the window's settings.
+//! Where the program keeps what outlives a run: prepared volumes and the window's settings; and where libraries keep their sockets.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,10 @@ use directories::ProjectDirs;
 
 /// Environment variable that moves the cache, for instance to a faster or larger disk.
 pub const CACHE_VARIABLE: &str = "SIMTROT_CACHE";
+
+/// Environment variable of the user's runtime folder (<https://specifications.freedesktop.org/basedir-spec/latest/>).
+#[cfg(all(unix, not(target_os = "macos")))]
+const RUNTIME_VARIABLE: &str = "XDG_RUNTIME_DIR";
 
 /// The folder of prepared volumes: `SIMTROT_CACHE`, else the user's cache folder, else one among the temporary files.
 /// It need not exist yet.
@@ -36,6 +40,42 @@ pub fn free_mib(folder: &Path) -> Option<u64> {
         None
     }
 }
+
+/// Begins the program anew with a runtime folder, where the system has named none: Vulkan's drivers look for a Wayland session there,
+/// and complain on the terminal about a variable that is not set. Returns where there is one already, and where that cannot be done.
+///
+/// The folder is the system's own for this user, as after `su` or `ssh`, else an empty one in the cache. Call it before any thread runs.
+#[cfg(all(unix, not(target_os = "macos")))]
+pub fn ensure_runtime_folder() {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    use std::os::unix::process::CommandExt as _;
+
+    if std::env::var_os(RUNTIME_VARIABLE).is_some_and(|path| Path::new(&path).is_absolute()) {
+        return;
+    }
+    let Ok(user) = std::fs::metadata("/proc/self").map(|process| process.uid()) else { return };
+    let system = PathBuf::from(format!("/run/user/{user}"));
+    let is_own =
+        |folder: &Path| std::fs::metadata(folder).is_ok_and(|folder| folder.is_dir() && folder.uid() == user && folder.mode() & 0o077 == 0);
+    let make = || {
+        let own = std::path::absolute(cache()).ok()?.join("runtime");
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&own).ok()?;
+        is_own(&own).then_some(own)
+    };
+    let Some(folder) = Some(system).filter(|folder| is_own(folder)).or_else(make) else { return };
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let mut again = std::process::Command::new(program);
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    // It returns only where it fails, and then a needless line on the terminal is all that is lost.
+    let _ = again.args(arguments).env(RUNTIME_VARIABLE, folder).exec();
+}
+
+/// Other systems have no such folder.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+pub fn ensure_runtime_folder() {}
 
 fn project() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "simtrot")

@@ -5,5 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    simtrot::commands::run(simtrot::cli::Cli::parse())
+    let cli = simtrot::cli::Cli::parse();
+    simtrot::folders::ensure_runtime_folder();
+    simtrot::commands::run(cli)
 }

@@ -1,5 +1,7 @@
 //! The doctor's examination of the machine the tests run on.
 
+use std::process::Command;
+
 use simtrot::doctor::{DoctorReport, Isolation, Verdict, examine};
 
 /// Every adapter is held against the CPU, and the CPU against finite differences.
@@ -21,4 +23,19 @@ fn every_device_of_this_machine_computes_what_the_cpu_does() {
     let json = serde_json::to_string(&report).expect("a report is JSON");
     let back: DoctorReport = serde_json::from_str(&json).expect("and comes back");
     assert_eq!(back.to_string(), report.to_string());
+}
+
+/// Looking at the adapters loads the graphics drivers, which look for a session of Wayland in the runtime folder.
+#[test]
+fn a_terminal_without_a_runtime_folder_shows_no_complaint_about_it() {
+    let cache = tempfile::tempdir().unwrap();
+    for runtime in [None, Some("relative")] {
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_simtrot"));
+        doctor.args(["--no-gui", "doctor"]).env("SIMTROT_CACHE", cache.path()).env_remove("XDG_RUNTIME_DIR");
+        doctor.envs(runtime.map(|folder| ("XDG_RUNTIME_DIR", folder)));
+        let output = doctor.output().expect("the program starts");
+        let [text, complaints] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(output.status.success() && text.starts_with("simtrot "), "{text}{complaints}");
+        assert!(!complaints.contains("XDG_RUNTIME_DIR"), "{complaints}");
+    }
 }
