@@ -63,6 +63,57 @@ fn an_empty_window_opens_on_every_panel() {
     }
 }
 
+/// Both themes, and what their snapshots are called.
+pub(super) const THEMES: [(ThemeChoice, &str); 2] = [(ThemeChoice::Dark, "dark"), (ThemeChoice::Light, "light")];
+
+/// Sees that a panel fits a window of 900x600, and one of 1600 pixels at 200 %: snapshots of both.
+pub(super) fn small_windows(harness: &mut Harness<'static, App>, panel: &str) {
+    harness.set_size(egui::vec2(900.0, 600.0));
+    harness.run_steps(4);
+    harness.snapshot(format!("{panel}_small_dark"));
+    // Half of 1600x1200 pixels, each point two of them wide.
+    harness.set_pixels_per_point(2.0);
+    harness.set_size(egui::vec2(800.0, 560.0));
+    harness.run_steps(4);
+    harness.snapshot(format!("{panel}_double_dark"));
+}
+
+/// Presses and releases the mouse at a point.
+pub(super) fn click_at(harness: &mut Harness<'static, App>, pos: egui::Pos2) {
+    harness.hover_at(pos);
+    harness.step();
+    for pressed in [true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
+        harness.event(egui::Event::PointerButton { pos, button, pressed, modifiers });
+        harness.step();
+    }
+    harness.event(egui::Event::PointerGone);
+    harness.run_steps(3);
+}
+
+/// Answers the question where to save with a file, and waits until it is there.
+pub(super) fn save_to(harness: &mut Harness<'static, App>, file: &std::path::Path) {
+    use egui_kittest::kittest::Queryable as _;
+
+    let field = harness.get_by_role(egui::accesskit::Role::TextInput);
+    field.click();
+    field.type_text(" ");
+    harness.run_steps(2);
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.run_steps(2);
+    harness.get_by_role(egui::accesskit::Role::TextInput).type_text(&file.display().to_string());
+    harness.run_steps(2);
+    harness.get_by_label("Save").click();
+    for _ in 0..200 {
+        harness.step();
+        if file.is_file() && harness.query_by_label("Cancel").is_none() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    harness.run_steps(2);
+}
+
 /// The worker's side of a job whose events a test makes up.
 pub(super) struct FakeWorker {
     events: std::sync::mpsc::SyncSender<Record>,
@@ -82,7 +133,7 @@ pub(super) fn fake_worker() -> (RunHandle, FakeWorker) {
 }
 
 impl FakeWorker {
-    /// Tells an event at a moment.
+    /// Sends an event of a moment.
     pub(super) fn tell(&self, secs: f64, event: Event) {
         self.events.send(Record { secs, event }).expect("the window listens");
     }

@@ -258,6 +258,17 @@ impl Workspace {
         !self.opening.is_empty()
     }
 
+    /// Lets the user choose the run that all panels show, where several are open.
+    pub(super) fn run_chooser(&mut self, ui: &mut egui::Ui, id: &str) {
+        if self.runs.len() > 1 {
+            let names: Vec<String> = self.runs.iter().map(|run| run.name().to_owned()).collect();
+            ui.label("Run");
+            let combo = egui::ComboBox::from_id_salt(id).selected_text(&names[self.shown]);
+            let response = combo.show_index(ui, &mut self.shown, names.len(), |index| names[index].clone());
+            response.on_hover_text("The run that the panels show");
+        }
+    }
+
     /// The run that the panels show.
     pub fn shown(&self) -> Option<&OpenRun> {
         self.runs.get(self.shown)

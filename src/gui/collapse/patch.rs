@@ -1,19 +1,19 @@
-//! The chosen token's patch in its crop, and how alike all other tokens of a volume are to it, painted over the slices.
+//! The chosen token's patch in its crop, and how similar all other tokens of a volume are to it, painted over the slices.
 
 use std::sync::Arc;
 
 use eframe::egui::{self, RichText, Ui, UiBuilder, vec2};
 use eframe::egui_wgpu::RenderState;
 
-use super::super::slice::{Cursor, HeatTexture, ImageTexture, LabelColours, Plane, Scene, SliceView, TokenOverlay, WindowLevel};
-use super::super::{Palette, Settings};
 use super::Chosen;
-use super::heat_map::{Scale, place_name};
+use super::heat_map::{Scale, position_name};
+use crate::gui::slice::{Cursor, HeatTexture, ImageTexture, LabelColours, Plane, Scene, SliceView, TokenOverlay, WindowLevel};
+use crate::gui::{Palette, Settings};
 use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 use crate::volume::Grid;
 
-/// What is on the GPU.
+/// A channel of a volume's crop on the GPU.
 struct Uploaded {
     preview: Arc<TokenPreview>,
     volume: usize,
@@ -23,12 +23,12 @@ struct Uploaded {
     window: WindowLevel,
 }
 
-/// The likeness that is painted.
+/// The similarity that is painted.
 struct Painted {
     chosen: Chosen,
     volume: usize,
     heat: HeatTexture,
-    /// The most alike token, and its cosine; the chosen one itself left out.
+    /// The most similar token, and its cosine; the chosen one itself left out.
     best: (usize, f32),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Patch {
     /// Whose crop is shown.
     volume: usize,
     channel: usize,
-    hide_likeness: bool,
+    hide_similarity: bool,
     cursor: Cursor,
     views: [SliceView; 2],
     uploaded: Option<Uploaded>,
@@ -54,20 +54,18 @@ impl Patch {
 
     /// Shows a token that was chosen elsewhere.
     pub(super) fn look_at(&mut self, chosen: Chosen, preview: &TokenPreview) {
-        let [_, h, w] = preview.grid;
-        let place = [chosen.token / (h * w), chosen.token / w % h, chosen.token % w];
-        let cell = cell(preview);
+        let (position, cell) = (position(chosen, preview), cell(preview));
         self.volume = chosen.volume;
-        self.cursor.voxel = std::array::from_fn(|axis| place[axis] * cell[axis] + cell[axis] / 2);
+        self.cursor.voxel = std::array::from_fn(|axis| position[axis] * cell[axis] + cell[axis] / 2);
     }
 
     /// Which volume, which channel, painted or not.
     pub(super) fn choosers(&mut self, ui: &mut Ui, preview: &TokenPreview) {
         self.volume = self.volume.min(preview.cases.len() - 1);
         self.channel = self.channel.min(preview.channels - 1);
-        let mut shown = !self.hide_likeness;
-        ui.checkbox(&mut shown, "likeness").on_hover_text("Paint how alike every token of this crop is to the chosen one (cosine)");
-        self.hide_likeness = !shown;
+        let mut shown = !self.hide_similarity;
+        ui.checkbox(&mut shown, "similarity").on_hover_text("Paint the cosine of every token of this crop and the chosen one");
+        self.hide_similarity = !shown;
         if preview.channels > 1 {
             let combo = egui::ComboBox::from_id_salt("painted channel").selected_text(format!("ch. {}", self.channel + 1)).width(50.0);
             combo.show_index(ui, &mut self.channel, preview.channels, |index| format!("channel {}", index + 1));
@@ -81,7 +79,7 @@ impl Patch {
         });
     }
 
-    /// Draws two planes of the crop in `height` points; returns a token that was clicked.
+    /// Draws two planes of the crop, of these heights; returns a token that was clicked.
     pub(super) fn show(
         &mut self,
         ui: &mut Ui,
@@ -95,41 +93,35 @@ impl Patch {
         };
         self.upload(gpu, preview);
         self.paint(gpu, (maps, preview), chosen);
-        let uploaded = self.uploaded.as_ref()?;
-        let [_, h, w] = preview.grid;
-        let marked: Vec<[usize; 3]> =
-            chosen.map(|chosen| [chosen.token / (h * w), chosen.token / w % h, chosen.token % w]).into_iter().collect();
-        let heat = self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_likeness);
+        let uploaded = self.uploaded.as_mut()?;
+        let marked: Vec<[usize; 3]> = chosen.map(|chosen| position(chosen, preview)).into_iter().collect();
+        let cell = cell(preview);
         let scene = Scene {
             grid: &uploaded.grid,
             image: &uploaded.image,
             labels: None,
             truth: None,
-            heat,
-            tokens: Some(TokenOverlay { cell: cell(preview), marked: &marked }),
+            heat: self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_similarity),
+            tokens: Some(TokenOverlay { cell, marked: &marked }),
             window: uploaded.window,
             colours: &self.colours,
             settings: &settings.slices,
             convention: settings.convention,
             keys: &settings.keys,
         };
-        let mut clicked = None;
-        let mut window = None;
+        let (mut clicked, mut window) = (None, None);
         for ((view, plane), height) in self.views.iter_mut().zip([Plane::Axial, Plane::Coronal]).zip(heights) {
-            let size = vec2(ui.available_width(), height);
-            let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+            let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), egui::Sense::hover());
             let mut pane = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(plane.title()));
             let seen = view.show(&mut pane, plane, &scene, &mut self.cursor);
             clicked = clicked.or(seen.clicked);
-            window = window.or(seen.window).or(seen.auto_window.then(|| WindowLevel::auto(channel(preview, self.volume, self.channel))));
+            let auto = || seen.auto_window.then(|| WindowLevel::auto(voxels(preview, self.volume, self.channel)));
+            window = window.or(seen.window).or_else(auto);
         }
-        if let (Some(window), Some(uploaded)) = (window, &mut self.uploaded) {
-            uploaded.window = window;
-        }
-        let cell = cell(preview);
+        uploaded.window = window.unwrap_or(uploaded.window);
         clicked.map(|voxel| {
-            let place: [usize; 3] = std::array::from_fn(|axis| (voxel[axis] / cell[axis]).min(preview.grid[axis] - 1));
-            Chosen { volume: self.volume, token: (place[0] * h + place[1]) * w + place[2] }
+            let [d, h, w]: [usize; 3] = std::array::from_fn(|axis| (voxel[axis] / cell[axis]).min(preview.grid[axis] - 1));
+            Chosen { volume: self.volume, token: (d * preview.grid[1] + h) * preview.grid[2] + w }
         })
     }
 
@@ -140,8 +132,10 @@ impl Patch {
         if self.uploaded.as_ref().is_some_and(same) {
             return;
         }
-        let first = self.uploaded.is_none();
-        let voxels = channel(preview, self.volume, self.channel);
+        if self.uploaded.is_none() && self.cursor == Cursor::default() {
+            self.cursor = Cursor::middle(preview.crop);
+        }
+        let voxels = voxels(preview, self.volume, self.channel);
         self.uploaded = Some(Uploaded {
             preview: preview.clone(),
             volume: self.volume,
@@ -150,66 +144,66 @@ impl Patch {
             image: ImageTexture::upload(gpu, voxels, preview.crop),
             window: WindowLevel::auto(voxels),
         });
-        if first && self.cursor == Cursor::default() {
-            self.cursor = Cursor::middle(preview.crop);
-        }
     }
 
     fn paint(&mut self, gpu: &RenderState, (maps, preview): (&TokenMaps, &TokenPreview), chosen: Option<Chosen>) {
-        let Some(chosen) = chosen else {
-            self.painted = None;
-            return;
-        };
+        let Some(chosen) = chosen else { return self.painted = None };
         if self.painted.as_ref().is_some_and(|painted| (painted.chosen, painted.volume) == (chosen, self.volume)) {
             return;
         }
         let scale = Scale::of(maps);
-        let likeness = maps.likeness((chosen.volume, chosen.token), self.volume);
-        let others = likeness.iter().copied().enumerate().filter(|(token, _)| (self.volume, *token) != (chosen.volume, chosen.token));
+        let cosines = maps.likeness((chosen.volume, chosen.token), self.volume);
+        let others = cosines.iter().copied().enumerate().filter(|(token, _)| (self.volume, *token) != (chosen.volume, chosen.token));
         let best = others.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((chosen.token, 1.0));
-        let shares: Vec<f32> = likeness.iter().map(|&cosine| scale.share(cosine)).collect();
+        let shares: Vec<f32> = cosines.iter().map(|&cosine| scale.share(cosine)).collect();
         let heat = HeatTexture::upload(gpu, &shares, preview.grid);
         self.painted = Some(Painted { chosen, volume: self.volume, heat, best });
     }
 
     /// What is known of the chosen token, in words.
-    pub(super) fn tell(&self, ui: &mut Ui, (maps, preview): (&TokenMaps, &TokenPreview), chosen: Option<Chosen>) {
+    pub(super) fn describe(&self, ui: &mut Ui, (maps, preview): (&TokenMaps, &TokenPreview), chosen: Option<Chosen>) {
         let Some(chosen) = chosen else {
-            ui.label(RichText::new("No token is chosen. Click one in the map, a cell of the heat map, or a place on a slice.").weak());
+            ui.label(RichText::new("None. Click one in the map, a cell of the heat map, or a position on a slice.").weak());
             return;
         };
-        ui.label(RichText::new(format!("Place {} of {}", place_name(chosen.token, preview.grid), preview.cases[chosen.volume])).strong());
-        let [same, other] = beside(maps, preview, chosen);
-        ui.label(format!("Cosine with tokens of other volumes: {same:.2} at the same place, {other:.2} elsewhere (means)."));
+        let name = position_name(chosen.token, preview.grid);
+        ui.label(RichText::new(format!("Position {name} of {}", preview.cases[chosen.volume])).strong());
+        let [same, other] = mean_cosines(maps, preview, chosen);
+        ui.label(format!("Mean cosine with tokens of other volumes: {same:.2} at the same position, {other:.2} elsewhere."));
         if let Some(Painted { best: (token, cosine), volume, .. }) = &self.painted {
-            let place = place_name(*token, preview.grid);
-            let (where_, colour) = if *token == chosen.token {
-                ("the same place", Palette::of(ui).caution())
+            let (relation, colour) = if *token == chosen.token {
+                ("the same position", Palette::of(ui).caution())
             } else {
-                ("another place", ui.visuals().text_color())
+                ("another position", ui.visuals().text_color())
             };
-            ui.label(RichText::new(format!("Most alike in {}: {place}, {where_}, {cosine:.2}.", preview.cases[*volume])).color(colour));
+            let (case, name) = (&preview.cases[*volume], position_name(*token, preview.grid));
+            ui.label(RichText::new(format!("Most similar in {case}: {name}, {relation}, {cosine:.2}.")).color(colour));
         }
     }
 
-    /// The volume whose crop is shown.
+    /// The volume whose crop is shown, and where its crosshair stands.
     #[cfg(test)]
     pub(super) fn shown_at(&self) -> (usize, [usize; 3]) {
         (self.volume, self.cursor.voxel)
     }
 }
 
-/// Mean cosine of a token with those of other volumes at its place, and at other places.
-fn beside(maps: &TokenMaps, preview: &TokenPreview, chosen: Chosen) -> [f32; 2] {
+/// Mean cosine of a token and those of other volumes at its position, and at other positions.
+fn mean_cosines(maps: &TokenMaps, preview: &TokenPreview, chosen: Chosen) -> [f32; 2] {
     let (mut same, mut other) = (0.0, 0.0);
-    let volumes = (0..preview.cases.len()).filter(|&volume| volume != chosen.volume);
-    for volume in volumes.clone() {
-        let likeness = maps.likeness((chosen.volume, chosen.token), volume);
-        same += likeness[chosen.token];
-        other += (likeness.iter().sum::<f32>() - likeness[chosen.token]) / (likeness.len() - 1).max(1) as f32;
+    for volume in (0..preview.cases.len()).filter(|&volume| volume != chosen.volume) {
+        let cosines = maps.likeness((chosen.volume, chosen.token), volume);
+        same += cosines[chosen.token];
+        other += (cosines.iter().sum::<f32>() - cosines[chosen.token]) / (cosines.len() - 1).max(1) as f32;
     }
-    let count = volumes.count().max(1) as f32;
+    let count = (preview.cases.len() - 1).max(1) as f32;
     [same / count, other / count]
+}
+
+/// Where a token lies on the grid.
+fn position(Chosen { token, .. }: Chosen, preview: &TokenPreview) -> [usize; 3] {
+    let [_, h, w] = preview.grid;
+    [token / (h * w), token / w % h, token % w]
 }
 
 /// Voxels of a token.
@@ -218,7 +212,7 @@ fn cell(preview: &TokenPreview) -> [usize; 3] {
 }
 
 /// One channel of a volume's crop.
-fn channel(preview: &TokenPreview, volume: usize, channel: usize) -> &[f32] {
+fn voxels(preview: &TokenPreview, volume: usize, channel: usize) -> &[f32] {
     let voxels: usize = preview.crop.iter().product();
     &preview.voxels[(volume * preview.channels + channel) * voxels..][..voxels]
 }

@@ -3,26 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eframe::egui::{self, Pos2, pos2};
+use eframe::egui::{Pos2, pos2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
 
 use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
-use crate::gui::testing::{fake_worker, has_gpu, window};
+use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, small_windows, window};
 use crate::gui::{App, FollowedJob, ThemeChoice};
-use crate::protocol::{Event, Preview, Record, RunFolder};
-
-const THEMES: [(ThemeChoice, &str); 2] = [(ThemeChoice::Dark, "dark"), (ThemeChoice::Light, "light")];
+use crate::protocol::{CollapsePair, Event, Preview, Record, RunFolder, Severity};
 
 /// A replayed run whose first arm went one way, with its tokens; the second, if asked for, is healthy.
 fn run(kind: Kind, two_arms: bool) -> OpenRun {
     let arms = [("plain", kind), ("simtrot_w", Kind::Healthy)];
-    let mut run = OpenRun::replayed(RunFolder::new("runs/hippocampus"), config(), state(&arms[..if two_arms { 2 } else { 1 }]));
-    run.tokens.insert(stage("plain"), Arc::new(preview(kind, 400)));
-    if two_arms {
-        run.tokens.insert(stage("simtrot_w"), Arc::new(preview(Kind::Healthy, 400)));
-    }
+    let arms = &arms[..if two_arms { 2 } else { 1 }];
+    let mut run = OpenRun::replayed(RunFolder::new("runs/hippocampus"), config(), state(arms));
+    run.tokens.extend(arms.iter().map(|&(arm, kind)| (stage(arm), Arc::new(preview(kind, 400)))));
     run
 }
 
@@ -39,7 +35,7 @@ fn opened(theme: ThemeChoice, run: OpenRun) -> Harness<'static, App> {
 fn settle(harness: &mut Harness<'static, App>) {
     for _ in 0..500 {
         harness.step();
-        if !harness.state().collapse.tokens.is_making() {
+        if !harness.state().collapse.maps.is_making() {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -47,29 +43,16 @@ fn settle(harness: &mut Harness<'static, App>) {
     harness.run_steps(3);
 }
 
-fn click(harness: &mut Harness<'static, App>, at: Pos2) {
-    harness.hover_at(at);
-    harness.step();
-    for pressed in [true, false] {
-        let button = egui::PointerButton::Primary;
-        harness.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers: egui::Modifiers::NONE });
-        harness.step();
-    }
-    harness.event(egui::Event::PointerGone);
-    harness.run_steps(3);
-}
-
 fn choose(harness: &mut Harness<'static, App>, volume: usize, token: usize) {
-    let panel = &mut harness.state_mut().collapse;
-    let (_, seen) = panel.tokens.maps().expect("the maps are made");
-    let seen = seen.clone();
-    panel.tokens.chosen = Some(Chosen { volume, token });
-    panel.tokens.patch.look_at(Chosen { volume, token }, &seen);
+    let maps = &mut harness.state_mut().collapse.maps;
+    let seen = maps.get().expect("the maps are made").1.clone();
+    maps.chosen = Some(Chosen { volume, token });
+    maps.patch.look_at(Chosen { volume, token }, &seen);
     harness.run_steps(3);
 }
 
 #[test]
-fn the_panel_in_its_telling_states() {
+fn the_panel_in_its_states() {
     if !has_gpu() {
         return;
     }
@@ -86,7 +69,7 @@ fn the_panel_in_its_telling_states() {
             results.extend_harness(&mut harness);
         }
         let mut harness = opened(theme, run(Kind::Collapsed, true));
-        harness.state_mut().collapse.tokens.scatter.by = scatter::ColourBy::Volume;
+        harness.state_mut().collapse.maps.scatter.by = scatter::ColourBy::Volume;
         harness.run_steps(3);
         harness.snapshot(format!("collapse_replayed_{name}"));
         results.extend_harness(&mut harness);
@@ -94,32 +77,30 @@ fn the_panel_in_its_telling_states() {
 }
 
 #[test]
-fn the_panel_fits_a_small_window() {
+fn the_panel_fits_small_windows() {
     if !has_gpu() {
         return;
     }
     let mut harness = opened(ThemeChoice::Dark, run(Kind::PartlyBound, true));
-    harness.set_size(vec2(1100.0, 700.0));
-    harness.run_steps(3);
-    harness.snapshot("collapse_small_dark");
+    small_windows(&mut harness, "collapse");
 }
 
 #[test]
-fn a_headline_says_in_a_word_what_the_numbers_mean() {
+fn a_verdict_says_in_a_word_what_the_numbers_mean() {
     if !has_gpu() {
         return;
     }
-    for (kind, word, hint) in [
+    for (kind, word, advice) in [
         (Kind::Healthy, "Healthy", "Go on"),
         (Kind::PartlyBound, "Partly position-bound", "turn rotation on (pretrain"),
         (Kind::Collapsed, "Collapsed", "turn rotation on (pretrain"),
     ] {
         let harness = opened(ThemeChoice::Dark, run(kind, false));
         harness.get_by_label(word);
-        harness.get_by_label_contains(hint);
+        harness.get_by_label_contains(advice);
     }
     let mut run = run(Kind::Healthy, false);
-    let broken = crate::protocol::CollapsePair { projected: Some(Default::default()), encoder: Default::default() };
+    let broken = CollapsePair { projected: Some(Default::default()), encoder: Default::default() };
     run.job.state.apply(&Record { secs: 99.0, event: Event::Probe { stage: stage("plain"), step: 450, collapse: Box::new(broken) } });
     opened(ThemeChoice::Dark, run).get_by_label("Not a number");
 }
@@ -129,17 +110,19 @@ fn a_run_without_numbers_says_why() {
     if !has_gpu() {
         return;
     }
-    let say = |events: Vec<Event>, words: &str| {
-        let mut state = RunState::default();
-        events.into_iter().for_each(|event| state.apply(&Record { secs: 0.0, event }));
-        let harness = opened(ThemeChoice::Dark, OpenRun::replayed(RunFolder::new("runs/none"), config(), state));
-        harness.get_by_label_contains(words);
-    };
+    let begins = |stage| Event::StageStarted { stage, total: 10, done: 0 };
     let finetune = Stage { kind: StageKind::Finetune, arm: String::new() };
-    say(vec![Event::StageStarted { stage: finetune, total: 10, done: 0 }], "fine-tunes only");
-    say(vec![Event::StageStarted { stage: stage(""), total: 10, done: 0 }], "ended before tokens were measured");
     let text = "collapse is not measured: fewer than two cases are held out".to_owned();
-    say(vec![Event::Notice { severity: crate::protocol::Severity::Warning, text }], "fewer than two cases");
+    for (event, words) in [
+        (begins(finetune), "fine-tunes only"),
+        (begins(stage("")), "ended before tokens were measured"),
+        (Event::Notice { severity: Severity::Warning, text }, "fewer than two cases"),
+    ] {
+        let mut state = RunState::default();
+        state.apply(&Record { secs: 0.0, event });
+        let run = OpenRun::replayed(RunFolder::new("runs/none"), config(), state);
+        opened(ThemeChoice::Dark, run).get_by_label_contains(words);
+    }
 }
 
 #[test]
@@ -148,31 +131,34 @@ fn a_token_chosen_in_a_map_is_marked_in_all() {
         return;
     }
     let mut harness = opened(ThemeChoice::Dark, run(Kind::Healthy, false));
-    assert_eq!(harness.state().collapse.tokens.chosen, None);
-    // The heat map: 64 rows and columns; row 22 is place D1 H1 W2.
-    let map = harness.get_by_label("How alike places are across volumes: rows and columns are token places").rect();
-    click(&mut harness, pos2(map.left() + map.width() * 0.7, map.top() + map.height() * 22.5 / 64.0));
-    let panel = &harness.state().collapse;
-    assert_eq!(panel.tokens.chosen, Some(Chosen { volume: 0, token: 22 }));
-    assert_eq!(panel.tokens.patch.shown_at(), (0, [12, 12, 20]), "the crosshair stands in the middle of its patch");
-    harness.get_by_label_contains("Place D1 H1 W2 of");
+    assert_eq!(harness.state().collapse.maps.chosen, None);
+    let place = |harness: &Harness<'_, App>, label: &str, at: fn(egui::Rect) -> Pos2| at(harness.get_by_label_contains(label).rect());
+    // The heat map: 64 rows and columns; row 22 is position D1 H1 W2.
+    let row =
+        place(&harness, "How alike positions are", |map| pos2(map.left() + map.width() * 0.7, map.top() + map.height() * 22.5 / 64.0));
+    click_at(&mut harness, row);
+    let maps = &harness.state().collapse.maps;
+    assert_eq!(maps.chosen, Some(Chosen { volume: 0, token: 22 }));
+    assert_eq!(maps.patch.shown_at(), (0, [12, 12, 20]), "the crosshair stands in the middle of its patch");
+    harness.get_by_label_contains("Position D1 H1 W2 of");
 
-    // The map of tokens: what is clicked is the token nearest to the pointer.
-    let map = harness.get_by_label("Tokens in the plane in which they spread most").rect();
-    click(&mut harness, map.center() + vec2(12.0, -8.0));
-    let chosen = harness.state().collapse.tokens.chosen;
-    assert!(chosen.is_some() && chosen != Some(Chosen { volume: 0, token: 22 }), "{chosen:?}");
-    assert_eq!(harness.state().collapse.tokens.patch.shown_at().0, chosen.unwrap().volume);
-
-    // A place on a slice chooses its token.
-    let slice = harness.get_by_label_contains("axial slice").rect();
-    click(&mut harness, slice.center() + vec2(-20.0, 30.0));
-    let after = harness.state().collapse.tokens.chosen;
-    assert!(after.is_some() && after != chosen, "{after:?}");
+    // The map of tokens: the token nearest to the pointer. A slice: the token of the position.
+    let mut before = Some(Chosen { volume: 0, token: 22 });
+    for (label, at) in [
+        ("Tokens in the plane in which", (|map| map.center() + vec2(12.0, -8.0)) as fn(egui::Rect) -> Pos2),
+        ("axial slice", |slice| slice.center() + vec2(-20.0, 30.0)),
+    ] {
+        let at = place(&harness, label, at);
+        click_at(&mut harness, at);
+        let maps = &harness.state().collapse.maps;
+        assert!(maps.chosen.is_some() && maps.chosen != before, "{label}: {:?}", maps.chosen);
+        assert_eq!(maps.patch.shown_at().0, maps.chosen.unwrap().volume);
+        before = maps.chosen;
+    }
 }
 
 #[test]
-fn stages_and_places_can_be_chosen() {
+fn encoders_and_tokens_can_be_chosen() {
     if !has_gpu() {
         return;
     }
@@ -181,19 +167,20 @@ fn stages_and_places_can_be_chosen() {
     harness.get_by_role_and_label(egui::accesskit::Role::Button, "plain").click();
     settle(&mut harness);
     harness.get_by_label("Collapsed");
-    let seen = harness.state().collapse.tokens.maps().map(|(maps, _)| maps.range());
+    let range = |harness: &Harness<'_, App>| harness.state().collapse.maps.get().map(|(maps, _)| maps.range());
+    let seen = range(&harness);
     harness.get_by_label("Encoder tokens").click();
     settle(&mut harness);
-    assert_ne!(harness.state().collapse.tokens.maps().map(|(maps, _)| maps.range()), seen, "the maps are of the encoder's tokens");
+    assert_ne!(range(&harness), seen, "the maps are of the encoder's tokens");
 
     let mut alone = run(Kind::Healthy, false);
     let stage = &mut alone.job.state.stages[0];
     let probes = std::mem::take(&mut stage.probes);
-    probes.iter().for_each(|(step, pair)| stage.probes.push((*step, crate::protocol::CollapsePair { projected: None, ..pair.clone() })));
+    probes.iter().for_each(|(step, pair)| stage.probes.push((*step, CollapsePair { projected: None, ..pair.clone() })));
     let mut harness = opened(ThemeChoice::Dark, alone);
     harness.get_by_label("Projected tokens").click();
     harness.run_steps(2);
-    assert_eq!(harness.state().collapse.place, None, "a task without projector offers the encoder's tokens alone");
+    assert_eq!(harness.state().collapse.tokens, None, "a task without projector offers the encoder's tokens alone");
 }
 
 #[test]
@@ -210,32 +197,54 @@ fn numbers_and_maps_arrive_while_a_run_is_at_work() {
     harness.get_by_label("Nothing measured yet");
     let events = records(&[("plain", Kind::Collapsed)]);
     let probes: Vec<usize> = (0..events.len()).filter(|&index| matches!(events[index], Event::Probe { .. })).collect();
-    for event in &events[..=probes[0]] {
-        worker.tell(0.0, event.clone());
-    }
+    events[..=probes[0]].iter().for_each(|event| worker.tell(0.0, event.clone()));
     harness.run_steps(3);
     harness.get_by_label("Not trained yet");
     assert!(harness.query_all_by_label_contains("They come with the next measurement").count() > 0);
-    for event in &events[probes[0] + 1..=probes[probes.len() - 1]] {
-        worker.tell(1.0, event.clone());
-    }
+    events[probes[0] + 1..=probes[probes.len() - 1]].iter().for_each(|event| worker.tell(1.0, event.clone()));
     worker.previews.send(Preview::Tokens(Arc::new(preview(Kind::Collapsed, 400)))).unwrap();
     settle(&mut harness);
     harness.get_by_label("Collapsed");
-    assert!(harness.state().collapse.tokens.maps().is_some());
+    assert!(harness.state().collapse.maps.get().is_some());
 }
 
 #[test]
-fn made_up_encoders_are_what_they_are_called() {
-    for (kind, word) in [(Kind::Healthy, "Healthy"), (Kind::PartlyBound, "PartlyBound"), (Kind::Collapsed, "Collapsed")] {
+fn every_plot_and_table_can_be_saved() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = opened(ThemeChoice::Dark, run(Kind::Healthy, false));
+    let folder = tempfile::tempdir().unwrap();
+    for (label, kind, ending) in [
+        ("Save Numbers", "Save as CSV ...", "csv"),
+        ("Save Singular values of the tokens", "Save as CSV ...", "csv"),
+        ("Save Are positions alike across volumes?", "Save as CSV ...", "csv"),
+        ("Save Map of the tokens", "Save as PNG ...", "png"),
+    ] {
+        let file = folder.path().join(format!("{}.{ending}", label.len()));
+        harness.get_by_label(label).click();
+        harness.run_steps(2);
+        harness.get_by_label(kind).click();
+        harness.run_steps(4);
+        crate::gui::testing::save_to(&mut harness, &file);
+        let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{label}: {error}"));
+        if ending == "png" {
+            let info = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap().info().clone();
+            assert!(info.width > 150 && info.height > 150, "{label}: {info:?}");
+        } else {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.lines().count() > 10 && text.lines().all(|line| line.contains(',')), "{label}: {text}");
+        }
+    }
+}
+
+#[test]
+fn synthetic_encoders_are_what_they_are_called() {
+    for (kind, word) in [(Kind::Healthy, "healthy"), (Kind::PartlyBound, "partly position-bound"), (Kind::Collapsed, "collapsed")] {
         let state = state(&[("plain", kind)]);
         let stage = &state.stages[0];
-        for place in Place::ALL {
-            let [now, untrained] = [stage.last_probe(), stage.untrained_probe()].map(|pair| place.numbers(pair.unwrap()).unwrap());
-            let judged = crate::metrics::collapse::verdict(now, untrained).unwrap();
-            if place == Place::Projected {
-                assert_eq!(format!("{:?}", judged.verdict), word, "{now:?}");
-            }
-        }
+        let [now, untrained] = [stage.last_probe(), stage.untrained_probe()].map(|pair| Tokens::Projected.numbers(pair.unwrap()).unwrap());
+        let judged = crate::metrics::collapse::verdict(now, untrained).unwrap();
+        assert_eq!(judged.verdict.word(), word, "{now:?}");
     }
 }

@@ -1,15 +1,12 @@
 //! How panels lay out text and controls: cards, titles, notes, forms, bars, notices.
 
-use eframe::egui::{self, Align, Frame, Grid, Label, Layout, Margin, Rect, RichText, Ui, UiBuilder, vec2};
+use eframe::egui::{self, Frame, Grid, Label, Margin, Rect, RichText, Ui, vec2};
 
 use crate::gui::Palette;
 use crate::protocol::Severity;
 
 /// Opacity of quiet text: its contrast stays above 4.5 in both lights.
 const QUIET: f32 = 0.78;
-/// Height of the row of a title, and room at its end for a menu, in points.
-const TITLE: f32 = 24.0;
-const END: f32 = 26.0;
 
 /// Content on a quiet ground with a thin border, as wide as there is room.
 pub(in crate::gui) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
@@ -49,19 +46,6 @@ pub(in crate::gui) fn title(ui: &mut Ui, text: &str) {
 /// A title of a table or plot; what it means shows on hover.
 pub(in crate::gui) fn heading(ui: &mut Ui, text: &str, meaning: &str) {
     ui.add(Label::new(RichText::new(text).strong()).truncate()).on_hover_text(meaning);
-}
-
-/// A row for a title, all of the width but the end, which [`at_end`] fills. Returns where it lies.
-pub(super) fn title_row(ui: &mut Ui, title: impl FnOnce(&mut Ui)) -> Rect {
-    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), TITLE), egui::Sense::hover());
-    let room = Rect::from_min_max(row.min, row.max - vec2(END, 0.0));
-    title(&mut ui.new_child(UiBuilder::new().max_rect(room).layout(Layout::left_to_right(Align::Center))));
-    row
-}
-
-/// Fills the end of a title's row, once what stands below it is drawn.
-pub(super) fn at_end(ui: &mut Ui, row: Rect, add: impl FnOnce(&mut Ui)) {
-    add(&mut ui.new_child(UiBuilder::new().max_rect(row).layout(Layout::right_to_left(Align::Center))));
 }
 
 /// A line that says what went wrong or is worth knowing, in the colour of its severity. True where it was dismissed.

@@ -19,4 +19,4 @@ pub use background::Background;
 pub(in crate::gui) use dialog::{Answer, PathDialog, PathKind};
 pub(in crate::gui) use plot::{Axis, Chart, LegendEntry, Look, Series, legend, line_sample};
 pub(in crate::gui) use question::{Reply, modal, question};
-pub(in crate::gui) use table::{Cell, Column, Sort, Table, Width};
+pub(in crate::gui) use table::{Cell, Column, Sort, Table, Width, csv};

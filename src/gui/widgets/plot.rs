@@ -110,6 +110,8 @@ pub(in crate::gui) enum Look<'a> {
     Faint,
     /// Marks of a shape and radius.
     Marks(MarkerShape, f32),
+    /// Circles of a radius around points.
+    Rings(f32),
     /// Small dots behind the others.
     Dots,
     /// The area up to these points, above each of the series' own.
@@ -158,6 +160,7 @@ impl<'a> Series<'a> {
                 plot.line(line.allow_hover(false).allow_band(false).id(("faint", &self.name)));
             }
             Look::Marks(shape, radius) => plot.points(marks(*shape, *radius).color(self.colour)),
+            Look::Rings(radius) => plot.points(marks(MarkerShape::Circle, *radius).filled(false).color(self.colour).allow_hover(false)),
             Look::Dots => {
                 plot.points(marks(MarkerShape::Circle, 1.6).color(self.colour.gamma_multiply(0.7)).allow_hover(false));
             }
@@ -243,18 +246,16 @@ impl<'a> Chart<'a> {
 
     /// The same below a title that is drawn by `title`, as one that is chosen from a list.
     pub(in crate::gui) fn show_below(self, ui: &mut Ui, title: impl FnOnce(&mut Ui)) -> Option<PlotResponse<()>> {
-        let top = ui.cursor().min;
-        let bar = card::title_row(ui, title);
-        let room = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), self.height));
-        // What is scrolled away costs nothing.
-        if !ui.is_rect_visible(room) {
+        let plot = |ui: &mut Ui| {
+            let room = Rect::from_min_size(ui.cursor().min, vec2(ui.available_width(), self.height));
+            // What is scrolled away costs nothing.
+            if ui.is_rect_visible(room) {
+                return Some(self.plot(ui));
+            }
             ui.allocate_space(room.size());
-            return None;
-        }
-        let response = self.plot(ui);
-        let rect = Rect::from_min_max(top, room.max);
-        card::at_end(ui, bar, |ui| save::menu(ui, &self.title, rect, || self.csv()));
-        Some(response)
+            None
+        };
+        save::figure(ui, (&self.title, title), plot, || self.csv())
     }
 
     fn plot(&self, ui: &mut Ui) -> PlotResponse<()> {
@@ -323,6 +324,9 @@ impl<'a> Chart<'a> {
     /// What is said of the point under the pointer; of all lines at its x, where plots are linked.
     fn readout(&self, at: &HoverPosition<'_>) -> Option<String> {
         let [x, y] = &self.axes;
+        if x.scale == Scale::Bare {
+            return None;
+        }
         let x_word = |value: f64| format!("{} {}", x.label, x.word(value, None)).trim_start().to_owned();
         match at {
             HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position } if self.linked.is_some() => {

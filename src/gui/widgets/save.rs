@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use eframe::egui::{Button, ColorImage, Context, Id, Rect, Role, Ui, WidgetInfo};
+use eframe::egui::{Align, Button, ColorImage, Context, Id, Layout, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, vec2};
 
 use super::{Answer, PathDialog};
 use crate::atomic_file;
+
+/// Height of the row of a title, and room at its end for the menu, in points.
+const TITLE: f32 = 24.0;
+const MENU: f32 = 26.0;
 
 /// What a menu asked for, until the shell takes it up.
 #[derive(Clone, Debug)]
@@ -20,8 +24,25 @@ enum Request {
 /// The requests of a frame, each with its file's name without ending; kept in egui's memory, so that widgets need nobody's state.
 type Requests = Vec<(String, Request)>;
 
-/// A small menu that saves what lies in `rect`: `csv` is made when it is asked for.
-pub(super) fn menu(ui: &mut Ui, title: &str, rect: Rect, csv: impl FnOnce() -> String) {
+/// Draws `contents` below its title, with a menu at the title's end that saves both as PNG, or their numbers, as `csv` makes them, as
+/// CSV. The file is named after `name`.
+pub(in crate::gui) fn figure<R>(
+    ui: &mut Ui,
+    (name, title): (&str, impl FnOnce(&mut Ui)),
+    contents: impl FnOnce(&mut Ui) -> R,
+    csv: impl FnOnce() -> String,
+) -> R {
+    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), TITLE), Sense::hover());
+    let room = Rect::from_min_max(row.min, row.max - vec2(MENU, 0.0));
+    title(&mut ui.new_child(UiBuilder::new().max_rect(room).layout(Layout::left_to_right(Align::Center))));
+    let below = ui.vertical(contents);
+    let mut end = ui.new_child(UiBuilder::new().max_rect(row).layout(Layout::right_to_left(Align::Center)));
+    menu(&mut end, name, row.union(below.response.rect), csv);
+    below.inner
+}
+
+/// A small menu that saves what lies in `rect`.
+fn menu(ui: &mut Ui, title: &str, rect: Rect, csv: impl FnOnce() -> String) {
     let ask =
         |ui: &Ui, request| ui.ctx().data_mut(|data| data.get_temp_mut_or_default::<Requests>(Id::NULL).push((file_name(title), request)));
     let menu = eframe::egui::containers::menu::MenuButton::from_button(Button::new("...").small().frame(false));

@@ -140,18 +140,12 @@ impl<'a> Table<'a> {
     /// Draws `rows` rows of `cell(row, column)`, those that are in sight. Returns a row that was clicked.
     pub(in crate::gui) fn show<'c>(mut self, ui: &mut Ui, rows: usize, mut cell: impl FnMut(usize, usize) -> Cell<'c>) -> Option<usize> {
         let Some(meaning) = self.heading else { return self.body(ui, rows, &mut cell) };
-        let (title, titles) = (self.title, self.columns.iter().map(|column| column.title.to_string()).collect::<Vec<_>>());
-        let columns = titles.len();
-        let top = ui.cursor().min;
-        let bar = card::title_row(ui, |ui| card::heading(ui, title, meaning));
-        let clicked = self.body(ui, rows, &mut cell);
-        let rect = eframe::egui::Rect::from_min_max(top, ui.min_rect().max);
-        card::at_end(ui, bar, |ui| {
-            save::menu(ui, title, rect, || {
-                csv(&titles, (0..rows).map(|row| (0..columns).map(|column| cell(row, column).text.into_owned()).collect()))
-            });
-        });
-        clicked
+        let (name, titles) = (self.title, self.columns.iter().map(|column| column.title.to_string()).collect::<Vec<_>>());
+        let cell = std::cell::RefCell::new(cell);
+        let text = |row, column| cell.borrow_mut()(row, column).text.into_owned();
+        let lines = || (0..rows).map(|row| (0..titles.len()).map(|column| text(row, column)).collect());
+        let title = |ui: &mut Ui| card::heading(ui, name, meaning);
+        save::figure(ui, (name, title), |ui| self.body(ui, rows, &mut *cell.borrow_mut()), || csv(&titles, lines()))
     }
 
     fn body<'c>(&mut self, ui: &mut Ui, rows: usize, cell: &mut dyn FnMut(usize, usize) -> Cell<'c>) -> Option<usize> {
@@ -261,7 +255,7 @@ fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
 }
 
 /// Rows as CSV.
-pub(super) fn csv(titles: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(in crate::gui) fn csv(titles: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let written = writer.write_record(titles).and_then(|()| rows.into_iter().try_for_each(|row| writer.write_record(row)));
     written.expect("rows of one length go to memory");
