@@ -94,6 +94,14 @@ impl SignedPermutation {
         self.axes.map(|axis| shape[axis])
     }
 
+    /// Where a voxel of a volume of `shape` lies afterwards.
+    pub fn voxel(self, voxel: [usize; 3], shape: [usize; 3]) -> [usize; 3] {
+        from_fn(|o| {
+            let axis = self.axes[o];
+            if self.flips[o] { shape[axis] - 1 - voxel[axis] } else { voxel[axis] }
+        })
+    }
+
     /// The permuted copy of `source`, `[channels, D, H, W]` of `shape`; its shape is [`Self::shape`].
     ///
     /// # Panics
@@ -175,6 +183,7 @@ mod tests {
             for o in 0..3 {
                 from[permutation.axes[o]] = if permutation.flips[o] { result[o] - 1 - at[o] } else { at[o] };
             }
+            assert_eq!((permutation.voxel(from, shape), permutation.inverse().voxel(at, result)), (at, from));
             source[index / voxels * voxels + ravel(from, shape)]
         };
         (0..source.len()).map(value).collect()

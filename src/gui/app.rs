@@ -87,7 +87,7 @@ pub struct App {
     keys: KeysWindow,
     closing: Closing,
     /// Tables and plots on their way to a file.
-    saving: Saving,
+    pub(super) saving: Saving,
     /// Settings as they are on disk; none where they are not kept.
     kept: Option<Settings>,
     changed_since: Option<Instant>,

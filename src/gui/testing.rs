@@ -71,8 +71,9 @@ pub(super) fn small_windows(harness: &mut Harness<'static, App>, panel: &str) {
     harness.set_size(egui::vec2(900.0, 600.0));
     harness.run_steps(4);
     harness.snapshot(format!("{panel}_small_dark"));
-    // Half of 1600x1200 pixels, each point two of them wide.
-    harness.set_pixels_per_point(2.0);
+    // 1600x1120 pixels, two of them a point.
+    let id = harness.ctx.viewport_id();
+    harness.input_mut().viewports.entry(id).or_default().native_pixels_per_point = Some(2.0);
     harness.set_size(egui::vec2(800.0, 560.0));
     harness.run_steps(4);
     harness.snapshot(format!("{panel}_double_dark"));
@@ -91,27 +92,31 @@ pub(super) fn click_at(harness: &mut Harness<'static, App>, pos: egui::Pos2) {
     harness.run_steps(3);
 }
 
-/// Answers the question where to save with a file, and waits until it is there.
-pub(super) fn save_to(harness: &mut Harness<'static, App>, file: &std::path::Path) {
+/// Saves what a menu names, by the menu's entry, in a folder; returns the file's bytes.
+pub(super) fn save_by_menu(harness: &mut Harness<'static, App>, (menu, entry): (&str, &str), folder: &std::path::Path) -> Vec<u8> {
     use egui_kittest::kittest::Queryable as _;
 
-    let field = harness.get_by_role(egui::accesskit::Role::TextInput);
-    field.click();
-    field.type_text(" ");
-    harness.run_steps(2);
-    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
-    harness.run_steps(2);
-    harness.get_by_role(egui::accesskit::Role::TextInput).type_text(&file.display().to_string());
-    harness.run_steps(2);
+    harness.state_mut().saving.save_in(folder);
+    for label in [menu, entry] {
+        harness.get_by_label(label).click();
+        harness.run_steps(4);
+    }
     harness.get_by_label("Save").click();
-    for _ in 0..200 {
+    let saved = || std::fs::read_dir(folder).expect("the folder is there").next();
+    for _ in 0..400 {
         harness.step();
-        if file.is_file() && harness.query_by_label("Cancel").is_none() {
+        if harness.query_by_label("Cancel").is_none() {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    harness.get_by_label_contains("Saved as");
+    harness.get_by_label("Dismiss").click();
     harness.run_steps(2);
+    let file = saved().expect("a file is there").expect("it can be read").path();
+    let bytes = std::fs::read(&file).expect("it can be read");
+    std::fs::remove_file(file).expect("it can be removed");
+    bytes
 }
 
 /// The worker's side of a job whose events a test makes up.

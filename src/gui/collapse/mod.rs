@@ -28,7 +28,7 @@ use maps::Maps;
 use verdict::VerdictCard;
 
 /// Width of the verdict and the numbers: a share of the window, within bounds.
-const LEFT: (f32, f32, f32) = (0.38, 350.0, 452.0);
+const LEFT: (f32, f32, f32) = (0.38, 380.0, 452.0);
 /// Least width of a column of plots.
 const COLUMN: f32 = 190.0;
 /// Height of the plots over steps.

@@ -15,9 +15,9 @@ const COLUMNS: [(&str, &str); 4] = [
 ];
 /// Width of the names at least, and of a column of numbers, in points.
 const NAMES: f32 = 110.0;
-const NUMBER: f32 = 52.0;
+const NUMBER: f32 = 48.0;
 /// Height of a row: a name, and what the field calls it.
-const ROW: f32 = 31.0;
+const ROW: f32 = 30.0;
 
 /// Draws the table.
 pub(super) fn show(ui: &mut Ui, encoder: &Encoder<'_>, tokens: Tokens) {
@@ -40,7 +40,7 @@ pub(super) fn show(ui: &mut Ui, encoder: &Encoder<'_>, tokens: Tokens) {
         ui,
         rows.len(),
         |row, column| match (rows[row], column) {
-            (Err(purpose), 0) => Cell { text: purpose.title().into(), strong: true, ..Cell::default() },
+            (Err(purpose), 0) => Cell { text: purpose.title().into(), spans: true, ..Cell::default() },
             (Err(_), _) => Cell::default(),
             (Ok(metric), 0) => Cell {
                 text: metric.plain.clone().into(),

@@ -9,7 +9,7 @@ use egui_kittest::{Harness, SnapshotResults};
 
 use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
-use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, small_windows, window};
+use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, save_by_menu, small_windows, window};
 use crate::gui::{App, FollowedJob, ThemeChoice};
 use crate::protocol::{CollapsePair, Event, Preview, Record, RunFolder, Severity};
 
@@ -215,27 +215,13 @@ fn every_plot_and_table_can_be_saved() {
     }
     let mut harness = opened(ThemeChoice::Dark, run(Kind::Healthy, false));
     let folder = tempfile::tempdir().unwrap();
-    for (label, kind, ending) in [
-        ("Save Numbers", "Save as CSV ...", "csv"),
-        ("Save Singular values of the tokens", "Save as CSV ...", "csv"),
-        ("Save Are positions alike across volumes?", "Save as CSV ...", "csv"),
-        ("Save Map of the tokens", "Save as PNG ...", "png"),
-    ] {
-        let file = folder.path().join(format!("{}.{ending}", label.len()));
-        harness.get_by_label(label).click();
-        harness.run_steps(2);
-        harness.get_by_label(kind).click();
-        harness.run_steps(4);
-        crate::gui::testing::save_to(&mut harness, &file);
-        let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{label}: {error}"));
-        if ending == "png" {
-            let info = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap().info().clone();
-            assert!(info.width > 150 && info.height > 150, "{label}: {info:?}");
-        } else {
-            let text = String::from_utf8(bytes).unwrap();
-            assert!(text.lines().count() > 10 && text.lines().all(|line| line.contains(',')), "{label}: {text}");
-        }
+    for menu in ["Save Numbers", "Save Singular values of the tokens", "Save Are positions alike across volumes?"] {
+        let text = String::from_utf8(save_by_menu(&mut harness, (menu, "Save as CSV ..."), folder.path())).unwrap();
+        assert!(text.lines().count() > 10 && text.lines().all(|line| line.contains(',')), "{menu}: {text}");
     }
+    let picture = save_by_menu(&mut harness, ("Save Map of the tokens", "Save as PNG ..."), folder.path());
+    let reader = png::Decoder::new(std::io::Cursor::new(&picture)).read_info().unwrap();
+    assert!(reader.info().width > 150 && reader.info().height > 150, "{:?}", reader.info());
 }
 
 #[test]

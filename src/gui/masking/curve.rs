@@ -1,142 +1,137 @@
-//! The what-if curve: points as they arrive, their mean and spread at each ratio, and Dice where runs have measured it.
+//! The mask-ratio curve: points as they arrive, their mean and spread at each ratio, and Dice where runs have measured it.
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{Color32, RichText, Shape, Stroke, Ui, vec2};
-use egui_plot::{AxisHints, FilledArea, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, VLine};
+use eframe::egui::{RichText, Ui};
+use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 
-use super::super::widgets::ticks as marks;
-use super::super::{Palette, Workspace};
 use crate::config::DataSource;
+use crate::gui::widgets::{Axis, Chart, LegendEntry, Look, Series, legend};
+use crate::gui::{Palette, Workspace};
 use crate::protocol::{MaskPoint, StageKind, mean_dice};
 
-/// A number of a point.
-struct Number {
-    name: &'static str,
-    meaning: &'static str,
-    value: fn(&MaskPoint) -> Option<f64>,
-}
+/// A metric of a point: name, meaning, value.
+type Metric = (&'static str, &'static str, fn(&MaskPoint) -> Option<f64>);
 
-const NUMBERS: [Number; 4] = [
-    Number {
-        name: "Loss",
-        meaning: "The pretext task's loss at this mask ratio, without a training step. How hard the task is to the network as it is now.",
-        value: |point| Some(point.loss),
-    },
-    Number {
-        name: "Positive similarity",
-        meaning: "How alike a token of the masked view and its counterpart in the rotated view are (cosine). High: what is hidden can still be \
-                  made out.",
-        value: |point| point.positive_similarity,
-    },
-    Number {
-        name: "Gap",
-        meaning: "How much more alike tokens of different volumes are at the same place than elsewhere, in the masked view. Rises where place \
-                  takes over from the picture.",
-        value: |point| point.gap,
-    },
-    Number {
-        name: "RankMe",
-        meaning: "How many independent directions the masked view's tokens use. Falls where masking leaves little to tell tokens apart by.",
-        value: |point| point.rankme,
-    },
+const METRICS: [Metric; 4] = [
+    (
+        "Loss",
+        "The pretext task's loss at this mask ratio, without a training step. How hard the task is to the network as it is now.",
+        |point| Some(point.loss),
+    ),
+    (
+        "Positive similarity",
+        "How alike a token of the masked view and its counterpart in the rotated view are (cosine). High: what is masked can still be made \
+         out.",
+        |point| point.positive_similarity,
+    ),
+    (
+        "Gap",
+        "How much more alike tokens of different volumes are at the same position than elsewhere, in the masked view. Rises where position \
+         takes over from the image.",
+        |point| point.gap,
+    ),
+    (
+        "RankMe",
+        "How many independent directions the masked view's tokens use. Falls where masking leaves little to tell tokens apart by.",
+        |point| point.rankme,
+    ),
 ];
+const DICE: &str = "Mean Dice on the test cases of the open runs on this dataset, over the mask ratio of the pre-training that each arm \
+     started from";
 
-/// One number over the mask ratio, ready to be drawn.
-#[derive(Default)]
-struct Course {
+/// One metric over the mask ratio.
+#[derive(Debug, Default, PartialEq)]
+struct Line {
+    /// A point for each draw.
+    draws: Vec<PlotPoint>,
+    /// A point for each ratio: lowest, mean, highest.
+    low: Vec<PlotPoint>,
     mean: Vec<PlotPoint>,
-    ratios: Vec<f64>,
-    low: Vec<f64>,
-    high: Vec<f64>,
-    points: Vec<PlotPoint>,
+    high: Vec<PlotPoint>,
 }
 
-/// The whole curve, made anew when points have arrived.
-#[derive(Default)]
-pub(super) struct Curve {
-    seen: usize,
-    courses: [Course; 4],
-}
-
-impl Curve {
-    /// Takes in points that have arrived.
-    pub(super) fn follow(&mut self, points: &[MaskPoint]) {
-        if points.len() == self.seen {
-            return;
+impl Line {
+    fn new(points: &[MaskPoint], value: fn(&MaskPoint) -> Option<f64>) -> Self {
+        let mut by_ratio: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        let mut line = Self::default();
+        for point in points {
+            let Some(value) = value(point).filter(|value| value.is_finite()) else { continue };
+            // Ratios are not negative, so that their bits are in their order.
+            by_ratio.entry(point.mask_ratio.to_bits()).or_default().push(value);
+            line.draws.push(PlotPoint::new(point.mask_ratio, value));
         }
-        self.seen = points.len();
-        for (course, number) in self.courses.iter_mut().zip(&NUMBERS) {
-            *course = Course::of(points, number.value);
+        for (ratio, values) in by_ratio {
+            let at = |value| PlotPoint::new(f64::from_bits(ratio), value);
+            line.low.push(at(values.iter().copied().fold(f64::INFINITY, f64::min)));
+            line.high.push(at(values.iter().copied().fold(f64::NEG_INFINITY, f64::max)));
+            line.mean.push(at(values.iter().sum::<f64>() / values.len() as f64));
         }
+        line
     }
+}
 
-    /// Draws the numbers side by side, with the run's own ratio and the one that the slider shows.
-    pub(super) fn show(&self, ui: &mut Ui, height: f32, own: Option<f64>, dice: &Dice) {
-        let more = usize::from(!dice.points.is_empty());
-        let width = (ui.available_width() - 10.0 * (3 + more) as f32) / (4 + more) as f32;
+/// Draws the metrics side by side, with the run's own ratio, and Dice where runs differ in theirs. Until there are points, says what
+/// will show.
+pub(super) fn show(ui: &mut Ui, points: &[MaskPoint], height: f32, own: Option<f64>, dice: &Dice) {
+    let count = METRICS.len() + usize::from(!dice.points.is_empty());
+    // As many side by side as are readable.
+    let columns = ((ui.available_width() / 165.0) as usize).clamp(1, count);
+    let width = (ui.available_width() - 10.0 * (columns - 1) as f32) / columns as f32;
+    for row in (0..count).collect::<Vec<_>>().chunks(columns) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = 10.0;
-            for (course, number) in self.courses.iter().zip(&NUMBERS) {
+            for &index in row {
                 ui.vertical(|ui| {
                     ui.set_width(width);
-                    ui.strong(number.name).on_hover_text(number.meaning);
-                    if course.points.is_empty() {
-                        ui.label(if self.seen == 0 { number.meaning } else { "This pretext task has no such number." });
-                    } else {
-                        course.draw(ui, number.name, height, own);
+                    match METRICS.get(index) {
+                        Some(metric) => plot(ui, metric, points, height, own),
+                        None => dice.show(ui, height, own),
                     }
                 });
             }
-            if more > 0 {
-                ui.vertical(|ui| {
-                    ui.set_width(width);
-                    ui.strong("Test Dice of open runs").on_hover_text("Mean Dice on the test cases of the open runs on this dataset, over the mask ratio of the pre-training that each arm started from");
-                    dice.draw(ui, height, own);
-                });
-            }
         });
     }
 }
 
-impl Course {
-    fn of(points: &[MaskPoint], value: fn(&MaskPoint) -> Option<f64>) -> Self {
-        let mut by_ratio: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-        let numbers = points.iter().filter_map(|point| Some((point.mask_ratio, value(point).filter(|value| value.is_finite())?)));
-        let mut course = Self::default();
-        for (ratio, value) in numbers {
-            // Ratios are not negative, so that their bits are in their order.
-            by_ratio.entry(ratio.to_bits()).or_default().push(value);
-            course.points.push(PlotPoint::new(ratio, value));
-        }
-        for (ratio, values) in by_ratio {
-            let ratio = f64::from_bits(ratio);
-            let extreme = |pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap_or_default();
-            course.ratios.push(ratio);
-            course.low.push(extreme(f64::min));
-            course.high.push(extreme(f64::max));
-            course.mean.push(PlotPoint::new(ratio, values.iter().sum::<f64>() / values.len() as f64));
-        }
-        course
+fn plot(ui: &mut Ui, &(name, meaning, value): &Metric, points: &[MaskPoint], height: f32, own: Option<f64>) {
+    let line = Line::new(points, value);
+    if line.draws.is_empty() {
+        ui.strong(name).on_hover_text(meaning);
+        ui.label(if points.is_empty() { meaning } else { "This pretext task has no such number." });
+        return;
     }
+    let colour = Palette::of(ui).series(0);
+    let series = [
+        Series::line("lowest to highest draw", colour, &line.low).look(Look::Area(line.high.as_slice().into())),
+        Series::line("draw", colour, &line.draws).look(Look::Dots),
+        Series::line("mean", colour, &line.mean),
+    ];
+    over_ratios(ui, (name, meaning), height, own).series(series).show(ui);
+}
 
-    fn draw(&self, ui: &mut Ui, name: &str, height: f32, own: Option<f64>) {
-        let palette = Palette::of(ui);
-        let colour = palette.series(0);
-        ratio_plot(name, height).show(ui, |plot| {
-            own_ratio(plot, own, palette);
-            if self.ratios.len() > 1 {
-                plot.add(
-                    FilledArea::new("lowest to highest draw", &self.ratios, &self.low, &self.high)
-                        .fill_color(colour.gamma_multiply(0.22))
-                        .allow_hover(false),
-                );
-            }
-            let points = Points::new("draw", PlotPoints::Borrowed(&self.points));
-            plot.points(points.radius(1.6).color(colour.gamma_multiply(0.7)).allow_hover(false));
-            plot.line(Line::new("mean", PlotPoints::Borrowed(&self.mean)).color(colour).width(2.0));
-        });
+/// An empty plot over mask ratios, with the run's own.
+fn over_ratios<'a>(ui: &Ui, (name, meaning): (&'a str, &'a str), height: f32, own: Option<f64>) -> Chart<'a> {
+    let chart = Chart::new(name, meaning, height, [Axis::new("mask ratio").include([0.0, 1.0]), Axis::new("")]);
+    match own {
+        Some(own) => chart.upright("this run", own, Palette::of(ui).reference()),
+        None => chart,
     }
+}
+
+/// What the lines are, and of which checkpoint.
+pub(super) fn key(ui: &mut Ui, own: Option<f64>, about: &str) {
+    let palette = Palette::of(ui);
+    let own = own.map(|own| format!("this run's own ratio, {own:.2}"));
+    let entry = |name, colour, style| LegendEntry { name, colour, style, hidden: false };
+    let mut entries = vec![entry("mean, and the range of the draws", palette.series(0), LineStyle::Solid)];
+    entries.extend(own.iter().map(|own| entry(own, palette.reference(), LineStyle::Dashed { length: 5.0 })));
+    ui.horizontal_wrapped(|ui| {
+        legend(ui, &entries, false);
+        if !about.is_empty() {
+            ui.label(RichText::new(format!("of {about}")).small().weak());
+        }
+    });
 }
 
 /// Dice against the mask ratio of the pre-training, from the open runs.
@@ -149,7 +144,7 @@ pub(super) struct Dice {
 
 impl Dice {
     /// Gathers what the open runs on a dataset have measured; nothing where all have the same mask ratio.
-    pub(super) fn follow(&mut self, workspace: &Workspace, data: &DataSource) {
+    pub(super) fn refresh(&mut self, workspace: &Workspace, data: &DataSource) {
         let scored = workspace.runs.iter().flat_map(|run| run.state().stages_of(StageKind::Test)).map(|stage| stage.scores.len()).sum();
         let key = (workspace.runs.len(), scored, format!("{data:?}"));
         if self.key == key {
@@ -162,33 +157,27 @@ impl Dice {
                 let arm = run.config.arms.finetune.iter().find(|arm| arm.name == stage.stage.arm);
                 let from = arm.and_then(|arm| arm.from.as_ref());
                 let pretraining = run.config.arms.pretrain.iter().find(|arm| Some(&arm.name) == from);
-                let Some(config) = pretraining.and_then(|arm| run.config.with_arm(arm).ok()) else { continue };
-                let Some(dice) = mean_dice(&stage.scores) else { continue };
-                self.points.push((config.pretrain.mask_ratio, dice, format!("{}, {}", run.state().name, stage.stage.arm)));
+                let config = pretraining.and_then(|arm| run.config.with_arm(arm).ok());
+                if let (Some(config), Some(dice)) = (config, mean_dice(&stage.scores)) {
+                    self.points.push((config.pretrain.mask_ratio, dice, format!("{}, {}", run.name(), stage.stage.arm)));
+                }
             }
-        }
-        let first = self.points.first().map(|(ratio, ..)| *ratio);
-        if self.points.iter().all(|(ratio, ..)| Some(*ratio) == first) {
-            self.points.clear();
         }
         self.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        if self.points.first().map(|point| point.0) == self.points.last().map(|point| point.0) {
+            self.points.clear();
+        }
     }
 
-    fn draw(&self, ui: &mut Ui, height: f32, own: Option<f64>) {
-        let palette = Palette::of(ui);
-        let at = |at: &HoverPosition<'_>| match at {
-            HoverPosition::NearDataPoint { position, plot_name, .. } => {
-                Some(format!("{plot_name}\nmask ratio {:.2}: Dice {:.3}", position.x, position.y))
-            }
-            HoverPosition::Elsewhere { .. } => None,
-        };
-        ratio_plot("dice", height).label_formatter(at).show(ui, |plot| {
-            own_ratio(plot, own, palette);
-            for (ratio, dice, name) in &self.points {
-                let point = Points::new(name.clone(), [*ratio, *dice]);
-                plot.points(point.shape(MarkerShape::Diamond).radius(5.0).color(palette.series(1)));
-            }
+    fn show(&self, ui: &mut Ui, height: f32, own: Option<f64>) {
+        let colour = Palette::of(ui).series(1);
+        let series = self.points.iter().map(|(ratio, dice, name)| Series {
+            name: name.as_str().into(),
+            colour,
+            points: vec![PlotPoint::new(*ratio, *dice)].into(),
+            look: Look::Marks(MarkerShape::Diamond, 5.0),
         });
+        over_ratios(ui, ("Test Dice of open runs", DICE), height, own).series(series).show(ui);
     }
 
     /// Ratios with a Dice.
@@ -198,63 +187,12 @@ impl Dice {
     }
 }
 
-fn ratio_plot<'a>(name: &str, height: f32) -> Plot<'a> {
-    let near = |at: &HoverPosition<'_>| match at {
-        HoverPosition::NearDataPoint { position, plot_name, .. } => {
-            Some(format!("{plot_name}\nmask ratio {:.2}: {:.3}", position.x, position.y))
-        }
-        HoverPosition::Elsewhere { .. } => None,
-    };
-    Plot::new(format!("mask ratio {name}"))
-        .height(height)
-        .allow_scroll(false)
-        .allow_drag(false)
-        .include_x(0.0)
-        .include_x(1.0)
-        .show_grid([false, true])
-        .x_grid_spacer(|input| marks::few(&input))
-        .y_grid_spacer(|input| marks::few(&input))
-        .custom_x_axes(vec![marks::axis(AxisHints::new_x()).label("mask ratio")])
-        .custom_y_axes(vec![marks::axis(AxisHints::new_y())])
-        .label_formatter(near)
-        .set_margin_fraction(vec2(0.02, 0.08))
-}
-
-/// The ratio that the run pre-trains with.
-fn own_ratio(plot: &mut egui_plot::PlotUi<'_>, own: Option<f64>, palette: Palette) {
-    if let Some(own) = own {
-        let line = VLine::new("this run", own).stroke(Stroke::new(1.5, palette.reference()));
-        plot.vline(line.style(LineStyle::Dashed { length: 6.0 }).allow_hover(false));
-    }
-}
-
-/// What the lines are.
-pub(super) fn key(ui: &mut Ui, own: Option<f64>) {
-    let palette = Palette::of(ui);
-    let text = |ui: &mut Ui, text: &str| drop(ui.label(RichText::new(text).small()));
-    swatch(ui, palette.series(0), 2.0);
-    text(ui, "mean of the draws");
-    swatch(ui, palette.series(0).gamma_multiply(0.35), 9.0);
-    text(ui, "lowest to highest draw");
-    if let Some(own) = own {
-        let (rect, _) = ui.allocate_exact_size(vec2(20.0, 10.0), eframe::egui::Sense::hover());
-        let ends = [rect.left_center(), rect.right_center()];
-        ui.painter().extend(Shape::dashed_line(&ends, Stroke::new(1.5, palette.reference()), 5.0, 3.0));
-        text(ui, &format!("this run's own ratio, {own:.2}"));
-    }
-}
-
-fn swatch(ui: &mut Ui, colour: Color32, thickness: f32) {
-    let (rect, _) = ui.allocate_exact_size(vec2(20.0, 10.0), eframe::egui::Sense::hover());
-    ui.painter().hline(rect.x_range(), rect.center().y, Stroke::new(thickness, colour));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_curve_is_the_mean_within_its_spread_as_points_arrive() {
+    fn the_curve_is_the_mean_within_its_spread() {
         let point = |mask_ratio, draw, loss| MaskPoint {
             mask_ratio,
             draw,
@@ -263,14 +201,10 @@ mod tests {
             gap: Some(0.1),
             rankme: Some(f64::NAN),
         };
-        let mut points = vec![point(0.5, 0, 3.0), point(0.0, 0, 2.0)];
-        let mut curve = Curve::default();
-        curve.follow(&points);
-        assert_eq!(curve.courses[0].mean, [PlotPoint::new(0.0, 2.0), PlotPoint::new(0.5, 3.0)]);
-        points.push(point(0.5, 1, 4.0));
-        curve.follow(&points);
-        let loss = &curve.courses[0];
-        assert_eq!((loss.mean[1], loss.low[1], loss.high[1]), (PlotPoint::new(0.5, 3.5), 3.0, 4.0));
-        assert!(curve.courses[1].points.is_empty() && curve.courses[3].points.is_empty() && curve.courses[2].points.len() == 3);
+        let points = [point(0.5, 0, 3.0), point(0.0, 0, 2.0), point(0.5, 1, 4.0)];
+        let [loss, similarity, gap, rankme] = METRICS.map(|(.., value)| Line::new(&points, value));
+        let at = |values: [f64; 2]| vec![PlotPoint::new(0.0, values[0]), PlotPoint::new(0.5, values[1])];
+        assert_eq!((loss.low, loss.mean, loss.high), (at([2.0, 3.0]), at([2.0, 3.5]), at([2.0, 4.0])));
+        assert_eq!((similarity, rankme, gap.draws.len()), (Line::default(), Line::default(), 3));
     }
 }

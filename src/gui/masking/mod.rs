@@ -1,14 +1,16 @@
 //! What masking does to a volume, and to the contrast.
 //!
-//! `source` reads a case and draws the views of a pre-training step, `panes` shows them side by side and follows the slider;
-//! `what_if` has the worker try every mask ratio on a checkpoint, and `curve` draws what comes of it.
+//! `source` reads a case and draws the views of a pre-training step, `volumes` puts them on the GPU, `panes` shows them side by side with
+//! what `overlay` draws over them; `sweep` has the worker try every mask ratio on a checkpoint, and `curve` draws what comes of it.
 
 mod curve;
+mod overlay;
 mod panes;
 mod source;
+mod sweep;
 #[cfg(test)]
 mod tests;
-mod what_if;
+mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use crate::config::{DataSource, hidden_cells};
 use crate::protocol::{Stage, StageKind};
 use panes::Panes;
 use source::{Setting, Source, Wanted, arms};
-use what_if::WhatIf;
+use sweep::Sweep;
 
 /// Highest mask ratio of the slider.
 const MOST: f64 = 0.95;
@@ -30,6 +32,7 @@ const MOST: f64 = 0.95;
 const FURNITURE: f32 = 176.0;
 
 /// The panel.
+#[derive(Default)]
 pub struct MaskRatioPanel {
     /// The mask ratio; none until it was set to that of the settings.
     ratio: Option<f64>,
@@ -38,33 +41,17 @@ pub struct MaskRatioPanel {
     arm: Option<Stage>,
     /// A dataset in place of the run's own.
     data: Option<DataSource>,
-    /// A dataset that was dropped and is looked at.
+    /// A dropped dataset that is being read.
     opening: Option<Background<Result<DataSource, String>>>,
     source: Source,
     panes: Panes,
-    what_if: WhatIf,
+    sweep: Sweep,
     /// Settings, kept while nothing that decides them has changed.
     setting: Option<(SettingKey, Arc<Setting>)>,
 }
 
 /// What decides the settings: the run, its number of stages, the arm, the dataset.
 type SettingKey = (Option<PathBuf>, usize, Option<Stage>, Option<DataSource>);
-
-impl Default for MaskRatioPanel {
-    fn default() -> Self {
-        Self {
-            ratio: None,
-            wanted: Wanted { draw: 0, texture: true },
-            arm: None,
-            data: None,
-            opening: None,
-            source: Source::default(),
-            panes: Panes::default(),
-            what_if: WhatIf::default(),
-            setting: None,
-        }
-    }
-}
 
 impl MaskRatioPanel {
     /// Draws the panel.
@@ -73,14 +60,14 @@ impl MaskRatioPanel {
             match self.opening.take().and_then(Background::take) {
                 Some(Ok(data)) => self.data = Some(data),
                 Some(Err(trouble)) => workspace.trouble(trouble),
-                None => workspace.trouble("the dataset could not be looked at: an internal error; try again"),
+                None => workspace.trouble("reading the dataset ended by an internal error; try again"),
             }
         }
         let setting = self.setting(workspace);
         let own = workspace.shown().map(|_| setting.config.pretrain.mask_ratio);
         let ratio = *self.ratio.get_or_insert(setting.config.pretrain.mask_ratio);
-        self.source.follow(ui.ctx(), &setting, self.wanted);
-        self.what_if.follow(ui.ctx(), workspace, &setting);
+        self.source.refresh(ui.ctx(), &setting, self.wanted);
+        self.sweep.refresh(ui.ctx(), workspace, &setting);
         self.bar(ui, workspace);
         self.slider(ui, own);
         ui.separator();
@@ -89,8 +76,7 @@ impl MaskRatioPanel {
             self.views(ui, workspace, ratio, (room * 0.6).clamp(200.0, 460.0));
             ui.add_space(8.0);
             ui.separator();
-            self.what_if.controls(ui, workspace, self.arm.as_ref(), &setting);
-            self.what_if.curve(ui, (room * 0.4).clamp(130.0, 320.0), own);
+            self.sweep.show(ui, workspace, (self.arm.as_ref(), &setting), (room * 0.4).clamp(130.0, 320.0));
         });
     }
 
@@ -108,12 +94,12 @@ impl MaskRatioPanel {
             // Another run: its own ratio and its own arms.
             (self.arm, self.ratio) = (None, None);
         }
-        let setting = Arc::new(Setting::of(workspace, self.arm.as_ref(), self.data.as_ref()));
+        let setting = Arc::new(Setting::new(workspace, self.arm.as_ref(), self.data.as_ref()));
         self.setting = Some(((key.0, key.1, self.arm.clone(), key.3), setting.clone()));
         setting
     }
 
-    /// Which case of what, which draw, how it is looked at.
+    /// Which case of what, which draw, how it is shown.
     fn bar(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         ui.horizontal_wrapped(|ui| {
             self.run_and_arm(ui, workspace);
@@ -123,7 +109,7 @@ impl MaskRatioPanel {
             combo
                 .show_index(ui, &mut self.source.case, names.len(), |index| names.get(index).cloned().unwrap_or_else(|| "-".to_owned()))
                 .on_hover_text("The case whose views are shown");
-            if ui.button("Another draw").on_hover_text("Another crop, turn, texture and mask of the same case").clicked() {
+            if ui.button("Another draw").on_hover_text("Another crop, rotation, texture and mask of the same case").clicked() {
                 self.wanted.draw += 1;
             }
             ui.label(RichText::new(format!("draw {}", self.wanted.draw + 1)).small());
@@ -134,11 +120,11 @@ impl MaskRatioPanel {
             for choice in Plane::ALL {
                 ui.selectable_value(plane, choice, choice.title());
             }
-            let mut same_place = !self.panes.same_slice;
-            ui.checkbox(&mut same_place, "Follow the turn").on_hover_text(
+            let mut same_anatomy = !self.panes.same_slice;
+            ui.checkbox(&mut same_anatomy, "Follow the rotation").on_hover_text(
                 "On: the crosshair of the rotated view stands on the same anatomy. Off: it shows the slice of the same number.",
             );
-            self.panes.same_slice = !same_place;
+            self.panes.same_slice = !same_anatomy;
             if let Some(drawn) = self.source.drawn().filter(|drawn| drawn.channels > 1) {
                 let combo = egui::ComboBox::from_id_salt("mask channel").selected_text(format!("channel {}", self.panes.channel + 1));
                 combo.show_index(ui, &mut self.panes.channel, drawn.channels, |index| format!("channel {}", index + 1));
@@ -148,14 +134,7 @@ impl MaskRatioPanel {
 
     /// The run and the arm whose settings are shown.
     fn run_and_arm(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        if workspace.runs.len() > 1 {
-            let names: Vec<String> = workspace.runs.iter().map(|run| run.state().name.clone()).collect();
-            ui.label("Run");
-            let combo = egui::ComboBox::from_id_salt("mask run").selected_text(&names[workspace.shown]);
-            combo
-                .show_index(ui, &mut workspace.shown, names.len(), |index| names[index].clone())
-                .on_hover_text("The run whose settings and data are shown");
-        }
+        workspace.run_chooser(ui, "mask run");
         let Some(run) = workspace.shown() else {
             ui.label(RichText::new("The demo (no run is open)").weak());
             return;
@@ -176,17 +155,17 @@ impl MaskRatioPanel {
     fn slider(&mut self, ui: &mut Ui, own: Option<f64>) {
         ui.horizontal_wrapped(|ui| {
             ui.strong("Mask ratio");
-            ui.spacing_mut().slider_width = 360.0;
+            ui.spacing_mut().slider_width = 360.0_f32.min(ui.available_width() * 0.4);
             let mut ratio = self.ratio.unwrap_or_default();
             let slider = egui::Slider::new(&mut ratio, 0.0..=MOST).step_by(0.01).fixed_decimals(2);
-            let response = ui.add(slider).on_hover_text("Share of cells that are hidden from the network in the masked view");
+            let response = ui.add(slider).on_hover_text("Share of cells that are masked in the masked view");
             response.widget_info(|| egui::WidgetInfo::slider(true, ratio, "Mask ratio"));
             self.ratio = Some(ratio);
             if let Some(drawn) = self.source.drawn() {
                 let cells: usize = drawn.cells().iter().product();
-                let hidden = hidden_cells(ratio, cells);
+                let masked = hidden_cells(ratio, cells);
                 let [d, h, w] = drawn.cell;
-                ui.label(format!("{hidden} of {cells} cells of {d} x {h} x {w} voxels hidden"));
+                ui.label(format!("{masked} of {cells} cells of {d} x {h} x {w} voxels masked"));
             }
             if let Some(own) = own
                 && (ratio - own).abs() > 1e-9
@@ -213,13 +192,12 @@ impl MaskRatioPanel {
             ui.label("The window has no GPU to draw slices with.");
             return;
         };
-        let Some(drawn) = self.source.drawn() else {
+        let Some(drawn) = self.source.drawn().cloned() else {
             ui.label(RichText::new("The case is being prepared.").weak());
             ui.allocate_space(egui::vec2(1.0, height));
             return;
         };
-        let drawn = drawn.clone();
-        self.panes.follow(ui, gpu, &drawn, ratio);
+        self.panes.refresh(ui, gpu, &drawn, ratio);
         self.panes.show(ui, &workspace.settings, height);
     }
 
@@ -229,7 +207,7 @@ impl MaskRatioPanel {
             if path.join("config.ron").is_file() {
                 workspace.open_run(ctx, path);
             } else if path.join("checkpoint.json").is_file() {
-                self.what_if.folder = Some(path.clone());
+                self.sweep.folder = Some(path.clone());
             } else {
                 let path = path.clone();
                 self.opening = Some(Background::start(ctx, move || source_of(&path)));
@@ -237,9 +215,9 @@ impl MaskRatioPanel {
         }
     }
 
-    /// Hidden cells of the masked view, and whether the views are those that are wanted.
+    /// Masked cells of the masked view, and whether the views are those that are wanted.
     #[cfg(test)]
     fn state(&self) -> (usize, bool) {
-        (self.panes.hidden(), self.source.is_settled(self.wanted))
+        (self.panes.masked(), self.source.is_settled(self.wanted))
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use eframe::egui;
 
-use super::super::{Background, OpenRun, Workspace};
-use crate::config::{Arm, DataSource, PretrainConfig, RunConfig};
+use crate::config::{Arm, DataSource, RunConfig};
 use crate::folders;
+use crate::gui::{Background, OpenRun, Workspace};
 use crate::protocol::{Stage, StageKind};
 use crate::volume::Dataset;
 use crate::worker::views::{CaseViews, DrawnViews};
@@ -25,7 +25,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// Those of an arm of the shown run, or of the demo where no run is open; `data` in place of the run's own dataset.
-    pub(super) fn of(workspace: &Workspace, arm: Option<&Stage>, data: Option<&DataSource>) -> Self {
+    pub(super) fn new(workspace: &Workspace, arm: Option<&Stage>, data: Option<&DataSource>) -> Self {
         let config = match workspace.shown() {
             Some(run) => {
                 let arm = arms(run).into_iter().find(|own| arm.is_none_or(|stage| stage.arm == own.name));
@@ -37,9 +37,12 @@ impl Setting {
         Self { config, data }
     }
 
-    /// What decides the views.
-    fn views(&self) -> (&DataSource, &PretrainConfig, &RunConfig) {
-        (&self.data, &self.config.pretrain, &self.config)
+    /// Whether both give the same views.
+    fn has_views_of(&self, other: &Self) -> bool {
+        let deciding = |Self { config, data }: &Self| {
+            (data.clone(), config.pretrain.clone(), config.model.clone(), config.data.preprocess.clone(), config.seed)
+        };
+        deciding(self) == deciding(other)
     }
 }
 
@@ -51,10 +54,16 @@ pub(super) struct Wanted {
     pub(super) texture: bool,
 }
 
-/// A case on its way.
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { draw: 0, texture: true }
+    }
+}
+
+/// A case that is being prepared.
 type Preparing = Background<Result<Arc<CaseViews>, String>>;
 
-/// The case, its views, and how far they are.
+/// The case and its views, as far as they are made.
 #[derive(Default)]
 pub(super) struct Source {
     setting: Option<Setting>,
@@ -68,14 +77,8 @@ pub(super) struct Source {
 
 impl Source {
     /// Starts what is missing, and takes in what is done.
-    pub(super) fn follow(&mut self, ctx: &egui::Context, setting: &Setting, wanted: Wanted) {
-        let same = |known: &Setting| {
-            let (data, pretrain, config) = known.views();
-            let (new_data, new_pretrain, new_config) = setting.views();
-            (data, pretrain, &config.model, &config.data.preprocess, config.seed)
-                == (new_data, new_pretrain, &new_config.model, &new_config.data.preprocess, new_config.seed)
-        };
-        if !self.setting.as_ref().is_some_and(same) {
+    pub(super) fn refresh(&mut self, ctx: &egui::Context, setting: &Setting, wanted: Wanted) {
+        if !self.setting.as_ref().is_some_and(|known| known.has_views_of(setting)) {
             let keeps_case = self.setting.as_ref().is_some_and(|known| known.data == setting.data);
             *self = Self { case: if keeps_case { self.case } else { 0 }, setting: Some(setting.clone()), ..Self::default() };
         }

@@ -1,4 +1,4 @@
-//! The panel on the demo's cases, with curves that are made up or computed by the worker.
+//! The panel on the demo's cases, with synthetic curves and one that the worker computes.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,11 @@ use egui_kittest::{Harness, SnapshotResults};
 use super::*;
 use crate::config::{Arm, RunConfig, SyntheticConfig};
 use crate::device::DeviceChoice;
-use crate::gui::testing::{fake_worker, has_gpu, window};
+use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, small_windows, window};
 use crate::gui::{App, FollowedJob, OpenRun, Panel, Settings, ThemeChoice};
 use crate::metrics::score::CaseScore;
 use crate::protocol::{Command, Event, MaskPoint, Outcome, Record, RunFolder, RunState};
 use crate::worker::{Job, Start, Training, spawn};
-
-const THEMES: [(ThemeChoice, &str); 2] = [(ThemeChoice::Dark, "dark"), (ThemeChoice::Light, "light")];
 
 /// Draws until the case is there.
 fn settle(harness: &mut Harness<'static, App>) {
@@ -74,7 +72,7 @@ fn run(name: &str, mask_ratio: f64, dice: f64) -> OpenRun {
     OpenRun::replayed(RunFolder::new(format!("runs/{name}")), demo_config(mask_ratio), state)
 }
 
-/// A curve as a worker might tell it, `draws` of it done.
+/// A curve as a worker might send it, `draws` of it done.
 fn points(draws: usize) -> Vec<MaskPoint> {
     let wave = |draw: usize, step: usize| ((draw * 7 + step * 3) as f64).sin();
     (0..draws)
@@ -94,7 +92,7 @@ fn points(draws: usize) -> Vec<MaskPoint> {
 }
 
 #[test]
-fn the_panel_in_its_telling_states() {
+fn the_panel_in_its_states() {
     if !has_gpu() {
         return;
     }
@@ -109,7 +107,7 @@ fn the_panel_in_its_telling_states() {
             app.workspace.put(run("half_masked", 0.5, 0.83));
             app.workspace.put(run("demo", 0.75, 0.861));
             app.mask_ratio.ratio = Some(0.4);
-            app.mask_ratio.what_if.follow_job(FollowedJob::new(handle), "runs/demo/arms/pretrain_simtrot_w/checkpoints/last");
+            app.mask_ratio.sweep.follow(FollowedJob::new(handle), "runs/demo/arms/pretrain_simtrot_w/checkpoints/last");
         });
         let stage = Stage { kind: StageKind::MaskRatios, arm: String::new() };
         worker.tell(0.0, Event::StageStarted { stage: stage.clone(), total: 60, done: 0 });
@@ -128,7 +126,7 @@ fn the_panel_in_its_telling_states() {
 }
 
 #[test]
-fn the_panel_fits_a_small_window_and_tells_of_a_task_with_one_view() {
+fn the_panel_fits_small_windows_also_with_a_task_of_one_view() {
     if !has_gpu() {
         return;
     }
@@ -137,10 +135,8 @@ fn the_panel_fits_a_small_window_and_tells_of_a_task_with_one_view() {
         run.config.pretrain.task = crate::config::PretextTask::Simmim;
         app.workspace.put(run);
     });
-    harness.set_size(egui::vec2(1100.0, 700.0));
-    harness.run_steps(4);
     harness.get_by_label("No second view");
-    harness.snapshot("mask_small_dark");
+    small_windows(&mut harness, "mask");
 }
 
 #[test]
@@ -149,37 +145,28 @@ fn panes_are_linked_and_one_can_be_shown_alone() {
         return;
     }
     let mut harness = opened(ThemeChoice::Dark, |_| {});
-    let click = |harness: &mut Harness<'static, App>, at: egui::Pos2, times: usize| {
-        harness.hover_at(at);
-        harness.step();
-        for pressed in [true, false].repeat(times) {
-            let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
-            let event = egui::Event::PointerButton { pos: at, button, pressed, modifiers };
-            // The clock of a harness runs too fast for a double click over several frames, and a press alone needs one.
-            if times == 1 {
-                harness.event(event);
-            } else {
-                harness.input_mut().events.push(event);
-            }
-        }
-        harness.run_steps(3);
-    };
-    let turned = harness.get_by_label_contains("turned slice").rect();
+    let rotated = harness.get_by_label_contains("turned slice").rect();
     let before = harness.state().mask_ratio.panes.cursor.voxel;
-    click(&mut harness, turned.center() + egui::vec2(60.0, -70.0), 1);
+    click_at(&mut harness, rotated.center() + egui::vec2(60.0, -70.0));
     let after = harness.state().mask_ratio.panes.cursor.voxel;
     let moved = (0..3).filter(|&axis| before[axis] != after[axis]).count();
     assert_eq!(moved, 2, "a click on the rotated view moves the crosshair of all: {before:?} {after:?}");
 
-    // The press that placed the crosshair is no part of a double click.
+    // The press that placed the crosshair is no part of a double click; the clock of a harness runs too fast for one over several frames.
     harness.run_steps(10);
-    click(&mut harness, turned.center(), 2);
+    harness.hover_at(rotated.center());
+    harness.step();
+    for pressed in [true, false, true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
+        harness.input_mut().events.push(egui::Event::PointerButton { pos: rotated.center(), button, pressed, modifiers });
+    }
+    harness.run_steps(3);
     assert_eq!(harness.state().mask_ratio.panes.alone(), Some(2));
     assert!(harness.query_by_label("Original").is_none());
 }
 
 #[test]
-fn the_slider_hides_cells_and_another_draw_shows_others() {
+fn the_slider_masks_cells_and_another_draw_shows_others() {
     if !has_gpu() {
         return;
     }
@@ -187,25 +174,18 @@ fn the_slider_hides_cells_and_another_draw_shows_others() {
     assert_eq!(harness.state().mask_ratio.state().0, 48, "the demo masks 0.75 of 64 cells");
     let slider = harness.get_by_role(egui::accesskit::Role::Slider).rect();
     let at = egui::pos2(slider.left() + slider.width() * 0.1, slider.center().y);
-    harness.hover_at(at);
-    harness.step();
-    for pressed in [true, false] {
-        let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
-        harness.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
-        harness.step();
-    }
-    harness.run_steps(2);
+    click_at(&mut harness, at);
     let ratio = harness.state().mask_ratio.ratio.unwrap();
-    let (hidden, _) = harness.state().mask_ratio.state();
-    assert!(ratio < 0.3 && hidden == (ratio * 64.0).floor() as usize, "{ratio}: {hidden}");
-    harness.get_by_label_contains(&format!("{hidden} of 64 cells"));
+    let (masked, _) = harness.state().mask_ratio.state();
+    assert!(ratio < 0.3 && masked == (ratio * 64.0).floor() as usize, "{ratio}: {masked}");
+    harness.get_by_label_contains(&format!("{masked} of 64 cells"));
 
     let before = harness.state().mask_ratio.source.drawn().unwrap().clone();
     harness.get_by_label("Another draw").click();
     settle(&mut harness);
     let after = harness.state().mask_ratio.source.drawn().unwrap().clone();
     assert!(after.draw == before.draw + 1 && after.original != before.original);
-    assert_eq!(harness.state().mask_ratio.state().0, hidden, "the ratio stays");
+    assert_eq!(harness.state().mask_ratio.state().0, masked, "the ratio stays");
 }
 
 #[test]
@@ -216,7 +196,7 @@ fn the_curve_can_be_stopped_and_says_why_it_failed() {
     let (handle, worker) = fake_worker();
     let mut harness = opened(ThemeChoice::Dark, |app| {
         app.workspace.put(run("demo", 0.75, 0.86));
-        app.mask_ratio.what_if.follow_job(FollowedJob::new(handle), "runs/demo");
+        app.mask_ratio.sweep.follow(FollowedJob::new(handle), "runs/demo");
     });
     harness.get_by_label("Stop the curve").click();
     harness.run_steps(3);
@@ -235,11 +215,11 @@ fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
     run.config.arms.pretrain = vec![Arm { name: "plain".to_owned(), set: vec!["pretrain.mask_ratio=0.1".to_owned()], ..Arm::default() }];
     run.config.arms.finetune.clear();
     workspace.put(run);
-    assert_eq!(Setting::of(&workspace, None, None).config.pretrain.mask_ratio, 0.75);
+    assert_eq!(Setting::new(&workspace, None, None).config.pretrain.mask_ratio, 0.75);
     let stage = Stage { kind: StageKind::Pretrain, arm: "plain".to_owned() };
     let begins = Event::StageStarted { stage, total: 1, done: 0 };
     workspace.runs[0].job.state.apply(&Record { secs: 2.0, event: begins });
-    assert_eq!(Setting::of(&workspace, None, None).config.pretrain.mask_ratio, 0.1, "an arm's settings where the run compares arms");
+    assert_eq!(Setting::new(&workspace, None, None).config.pretrain.mask_ratio, 0.1, "an arm's settings where the run compares arms");
 }
 
 #[test]
@@ -248,7 +228,7 @@ fn dice_appears_where_runs_differ_in_their_mask_ratio() {
         return;
     }
     let harness = opened(ThemeChoice::Dark, |app| app.workspace.put(run("demo", 0.75, 0.86)));
-    assert!(harness.state().mask_ratio.what_if.dice_ratios().is_empty());
+    assert!(harness.state().mask_ratio.sweep.dice_ratios().is_empty());
     let harness = opened(ThemeChoice::Dark, |app| {
         app.workspace.put(run("half", 0.5, 0.83));
         app.workspace.put(run("demo", 0.75, 0.86));
@@ -256,7 +236,7 @@ fn dice_appears_where_runs_differ_in_their_mask_ratio() {
         other.config.data.source = DataSource::Synthetic(SyntheticConfig::default());
         app.workspace.runs.push(other);
     });
-    assert_eq!(harness.state().mask_ratio.what_if.dice_ratios(), [0.5, 0.75]);
+    assert_eq!(harness.state().mask_ratio.sweep.dice_ratios(), [0.5, 0.75]);
     harness.get_by_label("Test Dice of open runs");
 }
 
@@ -289,18 +269,18 @@ fn the_worker_computes_the_curve_of_a_run_s_checkpoint() {
     let mut harness = opened(ThemeChoice::Dark, |app| app.workspace.put(OpenRun::replayed(run, config, state)));
     harness.get_by_label("Compute the curve").click();
     let began = Instant::now();
-    while harness.state().mask_ratio.what_if.points().len() < 3 {
+    while harness.state().mask_ratio.sweep.points().len() < 3 {
         assert!(began.elapsed() < Duration::from_secs(60), "no points arrive");
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
     }
     harness.get_by_label("Stop the curve").click();
-    while harness.state().mask_ratio.what_if.job().is_some_and(FollowedJob::is_running) {
+    while harness.state().mask_ratio.sweep.job().is_some_and(FollowedJob::is_running) {
         assert!(began.elapsed() < Duration::from_secs(120), "the job does not end");
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
     }
-    let outcome = harness.state().mask_ratio.what_if.job().unwrap().state.outcome.clone();
+    let outcome = harness.state().mask_ratio.sweep.job().unwrap().state.outcome.clone();
     assert!(matches!(outcome, Some(Outcome::Stopped | Outcome::Completed)), "{outcome:?}");
-    assert!(harness.state().mask_ratio.what_if.points().iter().all(|point| point.loss.is_finite()));
+    assert!(harness.state().mask_ratio.sweep.points().iter().all(|point| point.loss.is_finite()));
 }

@@ -4,9 +4,11 @@
 //! `dialog` asks for a path, `question` asks before something happens, `welcome` is the first page of a panel. Work that would hold
 //! up a frame runs in the `background`.
 
+mod axis;
 mod background;
 pub(in crate::gui) mod card;
 mod dialog;
+mod legend;
 mod plot;
 pub(in crate::gui) mod pointer;
 mod question;
@@ -15,8 +17,10 @@ mod table;
 pub(in crate::gui) mod ticks;
 pub(in crate::gui) mod welcome;
 
+pub(in crate::gui) use axis::Axis;
 pub use background::Background;
 pub(in crate::gui) use dialog::{Answer, PathDialog, PathKind};
-pub(in crate::gui) use plot::{Axis, Chart, LegendEntry, Look, Series, legend, line_sample};
+pub(in crate::gui) use legend::{LegendEntry, legend, line_sample};
+pub(in crate::gui) use plot::{Chart, Look, Series};
 pub(in crate::gui) use question::{Reply, modal, question};
 pub(in crate::gui) use table::{Cell, Column, Sort, Table, Width, csv};

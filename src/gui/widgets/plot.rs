@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use eframe::egui::{Align2, Color32, Id, Rangef, Rect, RichText, Sense, Shape, Stroke, Ui, vec2};
+use eframe::egui::{Align2, Color32, Id, Rangef, Rect, RichText, Sense, Stroke, Ui, vec2};
 use egui_plot::{
-    AxisHints, FilledArea, GridMark, HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi,
-    Points, Span, Text, VLine,
+    AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points,
+    Span, Text, VLine,
 };
 
-use super::{card, save, table, ticks};
+use super::axis::{Axis, Scale};
+use super::{card, save, table};
 use crate::gui::Palette;
 
 /// Points between two lines of the grid: below the first they fade away.
@@ -20,86 +21,6 @@ const FLAT_ROOM: f64 = 0.1;
 /// Opacity of a faint line, of the area between two lines, and of a band.
 const FAINT: f32 = 0.2;
 const BAND: f32 = 0.13;
-
-/// How an axis counts.
-#[derive(Clone, Debug, Default, PartialEq)]
-enum Scale {
-    #[default]
-    Linear,
-    /// Points hold powers of ten.
-    Log10,
-    /// Points hold places in a list of names.
-    Names(Vec<String>),
-    /// Without numbers.
-    Bare,
-}
-
-/// An axis.
-#[derive(Clone, Debug, Default)]
-pub(in crate::gui) struct Axis {
-    label: String,
-    scale: Scale,
-    /// Values that are always in sight.
-    include: Vec<f64>,
-}
-
-impl Axis {
-    /// Linear; an empty label is left out.
-    pub(in crate::gui) fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), ..Self::default() }
-    }
-
-    /// Logarithmic: points hold the decimal logarithm, ticks and CSV the value.
-    pub(in crate::gui) fn log10(label: impl Into<String>) -> Self {
-        Self { scale: Scale::Log10, ..Self::new(label) }
-    }
-
-    /// Names at 0, 1, 2, ...
-    pub(in crate::gui) fn names(label: impl Into<String>, names: Vec<String>) -> Self {
-        let include = vec![-0.4, names.len() as f64 - 0.6];
-        Self { label: label.into(), scale: Scale::Names(names), include }
-    }
-
-    /// Without numbers: only distances count.
-    pub(in crate::gui) fn bare(label: impl Into<String>) -> Self {
-        Self { scale: Scale::Bare, ..Self::new(label) }
-    }
-
-    /// Always shows these values.
-    pub(in crate::gui) fn include(mut self, values: impl IntoIterator<Item = f64>) -> Self {
-        self.include.extend(values);
-        self
-    }
-
-    /// A value in words, as ticks, hover texts and CSV have it.
-    fn word(&self, value: f64, step: Option<f64>) -> String {
-        match &self.scale {
-            Scale::Linear => step.map_or_else(|| ticks::number(value), |step| ticks::tick(value, step)),
-            Scale::Log10 => ticks::number(10f64.powf(value)),
-            Scale::Names(names) => {
-                let whole = (value - value.round()).abs() < 1e-6 && value > -0.5;
-                names.get(value.round().max(0.0) as usize).filter(|_| whole).cloned().unwrap_or_default()
-            }
-            Scale::Bare => String::new(),
-        }
-    }
-
-    /// A value in full.
-    fn exact(&self, value: f64) -> String {
-        match self.scale {
-            Scale::Linear | Scale::Bare => value.to_string(),
-            Scale::Log10 => 10f64.powf(value).to_string(),
-            Scale::Names(_) => self.word(value, None),
-        }
-    }
-
-    fn marks(&self, bounds: (f64, f64), most: f64) -> Vec<GridMark> {
-        match &self.scale {
-            Scale::Names(names) => (0..names.len()).map(|place| GridMark { value: place as f64, step_size: 1.0 }).collect(),
-            Scale::Linear | Scale::Log10 | Scale::Bare => ticks::marks(bounds, most),
-        }
-    }
-}
 
 /// How a series is drawn.
 #[derive(Clone, Debug)]
@@ -275,7 +196,7 @@ impl<'a> Chart<'a> {
             .x_grid_spacer(|input| x.marks(input.bounds, TICKS[0]))
             .y_grid_spacer(|input| y.marks(input.bounds, TICKS[1]))
             .custom_x_axes(vec![hints(AxisHints::new_x(), x)])
-            .custom_y_axes(vec![hints(AxisHints::new_y(), y).min_thickness(40.0)])
+            .custom_y_axes(vec![hints(AxisHints::new_y(), y).min_thickness(if y.scale == Scale::Bare { 14.0 } else { 40.0 })])
             .set_margin_fraction(vec2(0.03, 0.06))
             .label_formatter(|at| self.readout(at));
         for &value in &x.include {
@@ -374,46 +295,6 @@ fn nearest(points: &[PlotPoint], x: f64) -> Option<PlotPoint> {
     let near = points[after.saturating_sub(1)..].iter().take(2);
     let nearest = near.min_by(|a, b| (a.x - x).abs().total_cmp(&(b.x - x).abs()))?;
     (points.first()?.x - 0.5..=points.last()?.x + 0.5).contains(&x).then_some(*nearest)
-}
-
-/// An entry of a legend.
-pub(in crate::gui) struct LegendEntry<'a> {
-    pub(in crate::gui) name: &'a str,
-    pub(in crate::gui) colour: Color32,
-    pub(in crate::gui) style: LineStyle,
-    pub(in crate::gui) hidden: bool,
-}
-
-/// What the lines are, in one row that wraps. Returns the entry that was clicked, where they can be hidden.
-pub(in crate::gui) fn legend(ui: &mut Ui, entries: &[LegendEntry<'_>], can_hide: bool) -> Option<usize> {
-    let mut clicked = None;
-    ui.horizontal_wrapped(|ui| {
-        for (index, entry) in entries.iter().enumerate() {
-            let colour = if entry.hidden { entry.colour.gamma_multiply(0.3) } else { entry.colour };
-            line_sample(ui, colour, entry.style);
-            if !can_hide {
-                ui.label(RichText::new(entry.name).small());
-                continue;
-            }
-            let text = if entry.hidden { card::quiet(ui, entry.name).strikethrough() } else { RichText::new(entry.name) };
-            if ui.selectable_label(false, text).on_hover_text("Show or hide").clicked() {
-                clicked = Some(index);
-            }
-        }
-    });
-    clicked
-}
-
-/// A piece of a line, for a legend.
-pub(in crate::gui) fn line_sample(ui: &mut Ui, colour: Color32, style: LineStyle) {
-    let (rect, _) = ui.allocate_exact_size(vec2(24.0, 10.0), Sense::hover());
-    let ends = [rect.left_center(), rect.right_center()];
-    let stroke = Stroke::new(2.2, colour);
-    ui.painter().extend(match style {
-        LineStyle::Solid => vec![Shape::line(ends.to_vec(), stroke)],
-        LineStyle::Dotted { spacing } => Shape::dotted_line(&ends, colour, spacing, 1.4),
-        LineStyle::Dashed { length } => Shape::dashed_line(&ends, stroke, length, length * 0.6),
-    });
 }
 
 #[cfg(test)]

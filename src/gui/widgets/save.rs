@@ -99,6 +99,12 @@ impl Saving {
         Some(format!("Saved as {}", file.display()))
     }
 
+    /// Suggests a folder, for tests.
+    #[cfg(test)]
+    pub(in crate::gui) fn save_in(&mut self, folder: &std::path::Path) {
+        self.folder = Some(folder.to_owned());
+    }
+
     /// Takes a picture of the next frame, in which the menu is closed.
     fn capture(&mut self, ctx: &Context, name: String, rect: Rect) {
         let (sender, receiver) = sync_channel(1);

@@ -9,6 +9,8 @@ use super::{card, save};
 
 /// Height of a row of one line, and of the header, in points.
 const ROW: f32 = 22.0;
+/// How far a cell may flow over others, in points.
+const SPAN: f32 = 300.0;
 /// Width of a letter in points, about.
 const LETTER: f32 = 7.4;
 
@@ -63,6 +65,8 @@ pub(in crate::gui) struct Cell<'a> {
     pub(in crate::gui) colour: Option<Color32>,
     pub(in crate::gui) strong: bool,
     pub(in crate::gui) weak: bool,
+    /// Flows over the cells to its right, as the title of the rows below it does.
+    pub(in crate::gui) spans: bool,
     /// A square of a colour before the text.
     pub(in crate::gui) swatch: Option<Color32>,
     /// Draws the cell in place of the text.
@@ -151,6 +155,7 @@ impl<'a> Table<'a> {
     fn body<'c>(&mut self, ui: &mut Ui, rows: usize, cell: &mut dyn FnMut(usize, usize) -> Cell<'c>) -> Option<usize> {
         let mut clicked = None;
         ScrollArea::horizontal().id_salt((self.title, "across")).auto_shrink([false, !self.scrolls]).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
             let mut table = TableBuilder::new(ui)
                 .id_salt(self.title)
                 .striped(true)
@@ -222,6 +227,11 @@ fn align(ui: &mut Ui, right: bool, add: impl FnOnce(&mut Ui)) {
 fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
     if let Some(draw) = cell.draw {
         return draw(ui);
+    }
+    if cell.spans {
+        ui.set_clip_rect(ui.clip_rect().expand2(vec2(SPAN, 0.0)));
+        ui.add(Label::new(RichText::new(cell.text.as_ref()).strong()).extend());
+        return;
     }
     align(ui, column.numbers, |ui| {
         if let Some(colour) = cell.swatch {

@@ -12,6 +12,17 @@ pub(in crate::gui) fn marks((low, high): (f64, f64), most: f64) -> Vec<GridMark>
     (first..=last).map(|mark| GridMark { value: mark as f64 * step_size, step_size }).collect()
 }
 
+/// The same of decimal logarithms: 1, 2 and 5 of each decade, or whole decades where those would be too many.
+pub(in crate::gui) fn log_marks((low, high): (f64, f64), most: f64) -> Vec<GridMark> {
+    let decades = (low.floor() as i64)..=(high.ceil() as i64);
+    let parts = decades.flat_map(|decade| [1.0_f64, 2.0, 5.0].map(|part| decade as f64 + part.log10()));
+    let values: Vec<f64> = parts.filter(|value| (low..=high).contains(value)).collect();
+    if values.len() as f64 > most + 2.0 || values.len() < 2 {
+        return marks((low, high), most);
+    }
+    values.into_iter().map(|value| GridMark { value, step_size: 1.0 }).collect()
+}
+
 /// The smallest of 1, 2, 2.5, 5, 10 times a power of ten that is not smaller than `length`.
 fn round_step(length: f64) -> f64 {
     let decade = 10.0_f64.powf(length.log10().floor());
@@ -67,6 +78,9 @@ mod tests {
         assert_eq!(values((0.0, 1.0)), [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(values((-0.05, 1.05)), [0.0, 0.5, 1.0]);
         assert_eq!(values((0.0, 412.0)), [0.0, 200.0, 400.0]);
+        let logs = |bounds| log_marks(bounds, 5.0).iter().map(|mark| number(10f64.powf(mark.value))).collect::<Vec<_>>();
+        assert_eq!(logs((-0.75, 0.1)), ["0.2", "0.5", "1"]);
+        assert_eq!(logs((-4.0, 0.0)), ["1e-4", "0.001", "0.01", "0.1", "1"]);
         assert!(values((3.0, 3.0)).is_empty() && values((0.0, f64::NAN)).is_empty());
         for span in [0.013, 0.7, 9.0, 3e5] {
             assert!((2..=6).contains(&values((0.0, span)).len()), "{span}");
