@@ -72,7 +72,7 @@ pub(super) fn section(view: &View) -> Markup {
 fn shown_cases(view: &View) -> Markup {
     let results = &view.results;
     let done = || results.groups.iter().filter_map(|group| Some((group, segmented(view, group)?)));
-    let Some((group, leading)) = done().find(|(group, _)| group.pretraining.is_some()).or_else(|| done().next()) else {
+    let Some((group, leading)) = done().find(|(group, _)| !group.is_from_scratch()).or_else(|| done().next()) else {
         return html! { p.absent { "No " (results.names.subject) " was scored yet, so there is none to show." } };
     };
     // Levels and arms may name another dataset: cases are those of the leading group's own.

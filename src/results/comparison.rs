@@ -91,8 +91,8 @@ impl Paired {
             (Reading::Worse, _) => "worse",
             (Reading::Open, _) => "no difference shown",
             (Reading::Split, _) => "repeats disagree",
-            (Reading::Once, true) => "better, once",
-            (Reading::Once, false) => "worse, once",
+            (Reading::Once, true) => "better, one training",
+            (Reading::Once, false) => "worse, one training",
         }
     }
 }
@@ -133,9 +133,8 @@ fn references(experiment: &Experiment, groups: &[Group], group: &Group, index: u
     let here = |other: &Group| other.levels == group.levels;
     // A group of the same trainings at the same point stands for one elsewhere.
     let first_of = |index: usize| groups[index].same_as.unwrap_or(index);
-    let scratch =
-        || (0..groups.len()).filter(|&other| groups[other].pretraining.is_none() && on_the_same(experiment, group, &groups[other]));
-    if group.pretraining.is_none() {
+    let scratch = || (0..groups.len()).filter(|&other| groups[other].is_from_scratch() && on_the_same(experiment, group, &groups[other]));
+    if group.is_from_scratch() {
         let first = scratch().find(|&other| here(&groups[other]));
         return first
             .filter(|&first| first < index && group.same_as.is_none())

@@ -132,11 +132,14 @@ impl Group {
         values.into_iter().filter_map(|(case, values)| Some((case, mean(values)?))).collect()
     }
 
-    /// Whether both were tested on the same cases of the same dataset.
-    pub fn on_the_same_cases(&self, other: &Self, experiment: &Experiment) -> bool {
-        let source = |group: &Self| group.repeats.first().map(|repeat| &experiment.trainings[repeat.training].config.data.source);
-        let keys = |group: &Self| group.repeats.iter().flat_map(|repeat| repeat.scores.keys().cloned()).collect::<BTreeSet<_>>();
-        source(self) == source(other) && keys(self) == keys(other)
+    /// Whether its training starts from random weights.
+    pub fn is_from_scratch(&self) -> bool {
+        self.task.is_none()
+    }
+
+    /// The cases that it was tested on.
+    pub fn test_cases(&self) -> BTreeSet<&str> {
+        self.repeats.iter().flat_map(|repeat| repeat.scores.keys().map(String::as_str)).collect()
     }
 
     /// Mean over cases of each case's mean over repeats; the repeats of folds have cases of their own, which are pooled by it.
@@ -258,7 +261,7 @@ fn fill(group: &mut Group, labels: &[String], bootstrap: Bootstrap) {
     let by_label = labels.iter().map(|label| [Measure::Dice, Measure::Hd95].map(|measure| of_label(label, measure))).collect();
     let scored = || group.repeats.iter().flat_map(|repeat| &repeat.scores);
     let pairs = |counts: fn(&CaseScore) -> bool| scored().flat_map(|(_, scores)| scores).filter(|score| counts(score)).count();
-    let cases = scored().map(|(case, _)| case).collect::<BTreeSet<_>>().len();
+    let cases = group.test_cases().len();
     let (missing_in_one, absent) = (pairs(|score| score.missing_in_one), pairs(|score| score.dice.is_none()));
     (group.cases, group.missing_in_one, group.absent) = (cases, missing_in_one, absent);
     (group.dice, group.hd95, group.by_label) = (dice, hd95, by_label);

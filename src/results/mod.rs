@@ -111,7 +111,7 @@ impl ExperimentResults {
 
     /// Those of [`Self::rows`] that have something to show.
     pub fn known_rows(&self) -> impl Iterator<Item = (usize, &Group)> {
-        self.rows().filter(|(_, group)| group.done() > 0 || (group.pretraining.is_some() && group.collapse.is_some()))
+        self.rows().filter(|(_, group)| group.done() > 0 || (!group.is_from_scratch() && group.collapse.is_some()))
     }
 
     /// Distinct levels of the groups, in their order: the points of the grid without repeats.
@@ -207,9 +207,11 @@ impl ExperimentResults {
 }
 
 fn best(experiment: &Experiment, groups: &[Group]) -> Option<usize> {
-    let comparable = |group: &Group| group.levels == groups[0].levels && group.on_the_same_cases(&groups[0], experiment);
+    let source = |group: &Group| group.repeats.first().map(|repeat| &experiment.trainings[repeat.training].config.data.source);
+    let alike = |group: &Group, other: &Group| group.test_cases() == other.test_cases() && source(group) == source(other);
+    let comparable = |group: &Group| group.levels == groups[0].levels && alike(group, &groups[0]);
     let scored = || groups.iter().enumerate().filter_map(|(index, group)| Some((index, group.dice?.mean)));
     let (best, dice) = scored().reduce(|best, other| if other.1 > best.1 { other } else { best })?;
-    let alike = scored().all(|(_, other)| share(other) == share(dice));
-    (dice >= LEAST_DICE && !alike && groups.iter().filter(|group| group.dice.is_some()).all(comparable)).then_some(best)
+    let equal = scored().all(|(_, other)| share(other) == share(dice));
+    (dice >= LEAST_DICE && !equal && groups.iter().filter(|group| group.dice.is_some()).all(comparable)).then_some(best)
 }

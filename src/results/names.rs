@@ -148,11 +148,6 @@ impl Experiment {
         name.rsplit_once('-').map_or(name, |(arm, _)| arm)
     }
 
-    /// Whether anything but the arms and the repeats varies.
-    pub fn is_grid(&self) -> bool {
-        self.config.axes.iter().any(|axis| !axis.repeats() && axis.all_levels().len() > 1)
-    }
-
     /// The trainings of a kind, by their places among all.
     pub fn trainings_of(&self, kind: StageKind) -> impl Iterator<Item = usize> {
         (0..self.trainings.len()).filter(move |&training| self.trainings[training].kind == kind)

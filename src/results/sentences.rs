@@ -13,7 +13,7 @@ use crate::wording::{count, difference, duration, list, or_nothing, share};
 /// What a group without pre-training is called in a sentence.
 const SCRATCH: &str = "training from scratch";
 /// More sentences than this are folded away behind their summary.
-pub(super) const MOST_SENTENCES: usize = 12;
+const MOST_SENTENCES: usize = 12;
 /// Pre-trainings of which each has a sentence of its own; more are listed by verdict.
 const MOST_JUDGED: usize = 4;
 /// Fewer test cases than this make an illustration whatever the interval says.
@@ -97,7 +97,7 @@ impl ExperimentResults {
             let why = if self.groups.is_empty() { "nothing of this experiment is fine-tuned" } else { "no test case was scored yet" };
             return format!("There is no Dice to report: {why}.");
         };
-        let pretrained = |wanted: bool| self.groups.iter().any(|group| group.pretraining.is_some() == wanted);
+        let pretrained = |wanted: bool| self.groups.iter().any(|group| group.is_from_scratch() != wanted);
         let lacking = match (pretrained(true), pretrained(false)) {
             (true, true) => return format!("No pre-trained arm and its from-scratch control are both tested in the same {repeat} yet."),
             (false, _) if self.groups.len() > 1 => "no pre-trained arm",
@@ -112,14 +112,15 @@ impl ExperimentResults {
     /// Names the best arm of one point where the comparisons are about another one.
     fn winner(&self) -> Option<String> {
         let best = &self.groups[self.best()?];
-        let leading = self.groups.iter().find(|group| group.pretraining.is_some() && group.dice.is_some());
+        let leading = self.groups.iter().find(|group| !group.is_from_scratch() && group.dice.is_some());
         if leading.is_none_or(|leading| leading.title == best.title) {
             return None;
         }
         let arm = &self.names.arms[best.arm];
         let how = match (best.task, &arm.from) {
             (Some(task), Some(from)) => format!("pre-trained by {task} ({from})"),
-            _ => "trained from scratch, without any pre-training".to_owned(),
+            (Some(task), None) => format!("trained from {task}"),
+            (None, _) => "trained from scratch, without any pre-training".to_owned(),
         };
         let set = if arm.settings.is_empty() { String::new() } else { format!(", with {}", list(&arm.settings)) };
         Some(format!("The best arm is {}, mean Dice {}: {how}{set}.", best.name, share(best.dice?.mean)))
@@ -197,6 +198,7 @@ impl ExperimentResults {
         let cases = self.groups.iter().map(|group| group.cases).max().unwrap_or(0);
         let luck = "The intervals cover the choice of test cases, not the luck of one training";
         let reach = match repeats {
+            0 if self.groups.is_empty() => format!("One {repeat} is one training."),
             0 => "Nothing is concluded before trainings are done.".to_owned(),
             1 if self.is_demo || cases < FEW_CASES => {
                 format!("One {repeat} and {} at this size are an illustration, not evidence. {luck}.", count(cases, self.names.subject))
@@ -206,9 +208,21 @@ impl ExperimentResults {
                 format!("The intervals cover the choice of cases; what another {repeat} does is seen in the spread over {repeats} of them.")
             }
         };
-        let held_back = self.names.subject.starts_with("validation");
-        let chosen = " Scores are of validation cases, on which settings are chosen: test what was chosen on the test cases.";
-        format!("{reach}{}", if held_back { chosen } else { "" })
+        let unlike = |group: &Group| {
+            let others = self.groups.iter().filter(|other| other.done() > 0 && other.levels == group.levels);
+            others.into_iter().any(|other| other.test_cases() != group.test_cases())
+        };
+        let remarks = [
+            (
+                self.names.subject.starts_with("validation"),
+                " Scores are of validation cases, on which settings are chosen: test what was chosen on the test cases.",
+            ),
+            (
+                self.groups.iter().any(|group| group.done() > 0 && unlike(group)),
+                " Not all arms were tested on the same cases: each mean is over an arm's own.",
+            ),
+        ];
+        remarks.into_iter().filter(|(holds, _)| *holds).fold(reach, |text, (_, remark)| text + remark)
     }
 
     /// How much of the experiment is not there, in sentences; failures with their cause.
