@@ -175,7 +175,7 @@ fn checkpoints(view: &View) -> Markup {
 }
 
 fn transfers(view: &View) -> Markup {
-    let started = view.experiment.trainings_of(StageKind::Finetune).filter_map(|training| {
+    let started = (0..view.experiment.trainings.len()).filter_map(|training| {
         let (_, report) = view.stages([training], StageKind::Finetune).first()?.transfer.as_ref()?;
         Some((view.title(training).to_owned(), report))
     });

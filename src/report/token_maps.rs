@@ -9,7 +9,7 @@ use super::picture::png_data;
 use super::view::View;
 use crate::metrics::collapse::TokenMaps;
 use crate::palette::{HEAT, SERIES};
-use crate::protocol::{RunFolder, RunFolderError, Stage, StageKind, TokenPreview};
+use crate::protocol::{RunFolder, RunFolderError, Stage, TokenPreview};
 use crate::results::{REFERENCES, Tokens};
 
 /// Width and height of a map on the page, in pixels.
@@ -27,9 +27,8 @@ pub(super) fn of_pretrainings(view: &View) -> Markup {
     let all = &view.results.pretrainings;
     let begun: Vec<(&str, usize)> =
         all.iter().map(|own| (own.name.as_str(), own.trainings[0])).filter(|own| view.state.runs[own.1].is_some()).collect();
-    let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
     let read = |training: usize, read: fn(&RunFolder, &Stage) -> Result<Option<TokenPreview>, RunFolderError>| {
-        maps(read(&view.training(training), &stage))
+        maps(read(&view.training(training), &view.experiment.trainings[training].stage()))
     };
     let untrained =
         begun.first().map(|own| (REFERENCES[0], read(own.1, RunFolder::read_untrained_tokens))).filter(|(_, made)| made.is_ok());
@@ -127,7 +126,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::TokenSet;
+    use crate::protocol::{StageKind, TokenSet};
 
     #[test]
     fn every_pretraining_has_a_column_with_its_maps_or_the_reason() {

@@ -219,7 +219,7 @@ pub(super) fn groups(
         group.untrained = mean_pair(&before);
         let starts = cells.clone().find_map(|cell| cell.pretrained);
         group.pretraining = starts.and_then(|start| pretrainings.iter().position(|own| own.trainings.contains(&start)));
-        group.task = group.pretraining.map(|own| pretrainings[own].task);
+        group.task = group.pretraining.map(|own| pretrainings[own].task).or(names.arms[group.arm].task);
         group.collapse = group.pretraining.map_or_else(|| group.untrained.clone(), |own| pretrainings[own].collapse.clone());
     }
     name_levels(&mut groups, names);

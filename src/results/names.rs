@@ -3,7 +3,9 @@
 use super::settings::departures;
 use crate::config::{Arm, RunConfig};
 use crate::experiment::{Cell, Experiment};
-use crate::protocol::StageKind;
+
+/// What an arm starts from that begins with a checkpoint.
+const CHECKPOINT: &str = "a checkpoint from elsewhere";
 
 /// What is called how.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,7 +44,7 @@ pub struct ArmNames {
     pub name: String,
     /// The pre-training arm that it starts from; none: from scratch.
     pub from: Option<String>,
-    /// What that pre-training is called by its authors.
+    /// What that pre-training is called by its authors; or that it starts from a checkpoint.
     pub task: Option<&'static str>,
     /// What it sets otherwise than the experiment, and its pre-training before it, in plain words.
     pub settings: Vec<String>,
@@ -95,7 +97,7 @@ impl Names {
 
     /// A training in words: the levels that all of its cells share, and its arm. `axes` says which axes tell trainings apart here.
     pub fn training(experiment: &Experiment, training: usize, axes: impl Fn(usize) -> bool) -> String {
-        joined([Self::shared_levels(experiment, training, axes), experiment.arm_of(training).to_owned()])
+        joined([Self::shared_levels(experiment, training, axes), experiment.trainings[training].arm.clone()])
     }
 
     /// The levels that all cells of a training share, in words.
@@ -120,7 +122,7 @@ fn arm_names(base: &RunConfig, arm: &Arm) -> ArmNames {
     ArmNames {
         name: arm.name.clone(),
         from: arm.from.clone(),
-        task: pretrained.map(|own| own.pretrain.task.title(own.pretrain.weight)),
+        task: pretrained.map(|own| own.pretrain.task.title(own.pretrain.weight)).or(arm.checkpoint.as_ref().map(|_| CHECKPOINT)),
         settings,
     }
 }
@@ -138,18 +140,5 @@ fn repeat_word(experiment: &Experiment) -> &'static str {
         _ if seeds == settings.len() => "seed",
         0 => "fold",
         _ => "repeat",
-    }
-}
-
-impl Experiment {
-    /// The arm that a training is made for.
-    pub fn arm_of(&self, training: usize) -> &str {
-        let name = &self.trainings[training].name;
-        name.rsplit_once('-').map_or(name, |(arm, _)| arm)
-    }
-
-    /// The trainings of a kind, by their places among all.
-    pub fn trainings_of(&self, kind: StageKind) -> impl Iterator<Item = usize> {
-        (0..self.trainings.len()).filter(move |&training| self.trainings[training].kind == kind)
     }
 }

@@ -46,7 +46,7 @@ impl Pretraining {
                 found[place].push(training);
             }
         }
-        let alone = experiment.trainings_of(StageKind::Pretrain).filter(|&training| experiment.cells_of(training).next().is_none());
+        let alone = of_kind(experiment, StageKind::Pretrain).filter(|&training| experiment.cells_of(training).next().is_none());
         found.extend(alone.map(|training| vec![training]));
         found.into_iter().map(|trainings| Self::new(experiment, state, names, trainings)).collect()
     }
@@ -85,10 +85,15 @@ impl Pretraining {
     }
 }
 
+/// The trainings of a kind, by their places among all.
+fn of_kind(experiment: &Experiment, kind: StageKind) -> impl Iterator<Item = usize> {
+    (0..experiment.trainings.len()).filter(move |&training| experiment.trainings[training].kind == kind)
+}
+
 /// Levels that all cells of a pre-training share, and its arm where there are several.
 fn name(experiment: &Experiment, names: &Names, training: usize) -> String {
     let levels = Names::shared_levels(experiment, training, |axis| names.axes.iter().any(|own| own.index == axis));
-    let arm = experiment.arm_of(training);
+    let arm = &experiment.trainings[training].arm;
     match (experiment.config.base().arms.pretrain.len() > 1, levels.is_empty()) {
         (_, true) => arm.to_owned(),
         (true, false) => format!("{arm}, {levels}"),
@@ -102,7 +107,7 @@ pub(super) fn untrained_of<'a>(experiment: &Experiment, state: &'a ExperimentSta
     let of = |training: usize| training::untrained(state.runs[training].as_ref()?);
     let own = &experiment.trainings[cell.finetuned].config;
     let alike = |same_seed: bool| {
-        experiment.trainings_of(StageKind::Pretrain).find_map(|training| {
+        of_kind(experiment, StageKind::Pretrain).find_map(|training| {
             let other = &experiment.trainings[training].config;
             (other.model == own.model && (other.seed == own.seed || !same_seed)).then(|| of(training)).flatten()
         })

@@ -84,8 +84,8 @@ fn pretraining_title(experiment: &Experiment, stage: usize) -> String {
     let arms = &experiment.config.base().arms.pretrain;
     match (arms.len(), levels.is_empty()) {
         (1, false) => levels,
-        (_, true) => experiment.arm_of(stage).to_owned(),
-        _ => format!("{}, {levels}", experiment.arm_of(stage)),
+        (_, true) => experiment.trainings[stage].arm.clone(),
+        _ => format!("{}, {levels}", experiment.trainings[stage].arm),
     }
 }
 
