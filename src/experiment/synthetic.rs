@@ -7,7 +7,10 @@ use crate::config::ExperimentConfig;
 use crate::experiment::{Contents, Experiment, ExperimentFolder, ExperimentState};
 use crate::metrics::CaseScore;
 use crate::metrics::collapse::Collapse;
-use crate::protocol::{CollapsePair, Environment, Event, Outcome, Record, RunState, SCHEMA, Stage, StageKind, StepNumbers};
+use crate::protocol::{
+    CollapsePair, Environment, Event, Outcome, Record, RunState, SCHEMA, Severity, Stage, StageKind, StepNumbers, TransferReport,
+};
+use crate::volume::demo;
 
 const LABELS: [f64; 5] = [0.01, 0.02, 0.05, 0.125, 1.0];
 const CASES: usize = 24;
@@ -42,6 +45,26 @@ pub(crate) enum Until {
 
 pub(crate) fn experiment() -> Experiment {
     Experiment::new(ExperimentConfig::from_ron(TEXT, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+}
+
+/// One point: pre-trained twice, fine-tuned from both and from scratch, on the demo.
+pub(crate) fn one_point() -> Experiment {
+    let run = r#"(
+        name: "demo",
+        data: (split: demo),
+        pretrain: (steps: 400),
+        finetune: (steps: 600),
+        arms: (
+            pretrain: [(name: "simtrot_w"), (name: "no_rotate", set: ["pretrain.rotate=off"])],
+            finetune: [
+                (name: "scratch"),
+                (name: "simtrot_w", from: "simtrot_w"),
+                (name: "no_rotate", from: "no_rotate"),
+                (name: "scratch_adamw", set: ["finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":3e-5}}"]),
+            ],
+        ),
+    )"#;
+    Experiment::new(ExperimentConfig::from_ron(run, "demo.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
 }
 
 /// A grid of more than a hundred cells.
@@ -96,35 +119,48 @@ fn run(experiment: &Experiment, training: usize, share: f64) -> Arc<RunState> {
 pub(crate) fn records(experiment: &Experiment, training: usize, share: f64) -> Vec<Record> {
     let plan = &experiment.trainings[training];
     let cell = experiment.cells_of(training).next().unwrap();
-    let seed = f64::from(u8::try_from(*cell.point.last().unwrap()).unwrap());
+    let seed = cell.point.last().map_or(0.0, |&seed| seed as f64);
     let mut records = Vec::new();
     let mut emit = |secs: f64, event: Event| records.push(Record { secs, event });
-    let environment = Environment::default();
+    let environment =
+        Environment { device: "cpu".into(), device_name: "Synthetic CPU".into(), version: "0.1.0".into(), ..Environment::default() };
     emit(0.0, Event::Started { schema: SCHEMA, name: plan.name.clone(), environment, classes: Vec::new() });
+    emit(0.0, Event::Notice { severity: Severity::Warning, text: "a synthetic warning".into() });
     let (training, steps) = (plan.stage(), plan.steps());
+    if let Some(after) = plan.after {
+        let tensors = |part: &str, count: usize| (0..count).map(|n| (format!("{part}.{n}.weight"), vec![48, 24])).collect();
+        let report = TransferReport { matched: tensors("encoder", 57), missing: tensors("decoder", 31), skipped: Vec::new() };
+        emit(0.1, Event::Transfer { stage: training.clone(), from: experiment.trainings[after].name.clone(), report });
+    }
     emit(0.5, Event::StageStarted { stage: training.clone(), total: steps, done: 0 });
     let done = (share * steps as f64) as usize;
     for step in 1..=done {
-        let numbers = StepNumbers { step, step_secs: 0.5, loss: 1.0, ..StepNumbers::default() };
+        let parts = [("cross_entropy".to_owned(), 0.4)].into();
+        let numbers = StepNumbers { step, step_secs: 0.5, loss: 1.0, parts, lr: 0.01, grad_norm: 2.0, ..StepNumbers::default() };
         emit(0.5 * step as f64, Event::Step { stage: training.clone(), numbers });
     }
     let end = 0.5 * done as f64;
     if plan.kind == StageKind::Pretrain {
         let probe = |step, level| Event::Probe { stage: training.clone(), step, collapse: Box::new(collapse(level)) };
+        for (name, level) in [("untrained", 0.0), ("constant", 0.9), ("noise", 0.05)] {
+            emit(0.5, Event::Baseline { name: name.into(), collapse: Box::new(collapse(level)) });
+        }
         emit(1.0, probe(0, 0.0));
-        emit(end, probe(done, 0.3 + 0.05 * noise(seed, 1.0)));
+        emit(end, probe(done, if plan.arm == "no_rotate" { 0.98 } else { 0.3 + 0.05 * noise(seed, 1.0) }));
     }
+    emit(end, Event::Checkpoint { stage: training.clone(), step: done, path: "checkpoints/last".into(), best: false });
     if share < 1.0 {
         return records;
     }
     emit(end, Event::StageFinished { stage: training, secs: end });
     if plan.kind == StageKind::Finetune {
-        let mean = mean_dice(cell.point[0], &experiment.arms()[cell.arm].name);
+        let mean = mean_dice(cell.point.first().map_or(LABELS.len() - 1, |&level| level), &experiment.arms()[cell.arm].name);
+        let cases = cases(experiment);
         let stage = Stage { kind: StageKind::Test, arm: plan.arm.clone() };
-        emit(end, Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
-        for place in 0..CASES {
-            emit(end + place as f64, Event::Scored { stage: stage.clone(), case: case(place), scores: scores(place, mean, seed) });
-            emit(end + place as f64, Event::Progress { stage: stage.clone(), done: place + 1, total: CASES });
+        emit(end, Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
+        for (place, case) in cases.iter().enumerate() {
+            emit(end + place as f64, Event::Scored { stage: stage.clone(), case: case.clone(), scores: scores((place, case), mean, seed) });
+            emit(end + place as f64, Event::Progress { stage: stage.clone(), done: place + 1, total: cases.len() });
         }
         emit(end + CASES as f64, Event::StageFinished { stage, secs: CASES as f64 });
     }
@@ -139,13 +175,15 @@ fn mean_dice(level: usize, arm: &str) -> f64 {
     reached + gain + if arm.ends_with("adamw") { 0.02 } else { 0.0 }
 }
 
-fn case(place: usize) -> String {
-    format!("hippocampus_{:03}", place * 7 + 4)
+/// The test cases: of one point, the demo's own.
+pub(crate) fn cases(experiment: &Experiment) -> Vec<String> {
+    let made_up = (0..CASES).map(|place| format!("hippocampus_{:03}", place * 7 + 4)).collect();
+    if experiment.config.axes.is_empty() { demo::split().test } else { made_up }
 }
 
-fn scores(place: usize, mean: f64, seed: f64) -> Vec<CaseScore> {
+fn scores((place, case): (usize, &str), mean: f64, seed: f64) -> Vec<CaseScore> {
     let score = |region: &str, shift: f64| CaseScore {
-        case: case(place),
+        case: case.to_owned(),
         region: region.to_owned(),
         dice: Some(mean + shift + 0.01 * noise(seed, mean) + 0.03 * noise(place as f64, 31.0) + 0.01 * noise(place as f64, mean + seed)),
         hd95: Some(6.0 * (1.0 - mean) + 0.4 * noise(place as f64, seed).abs()),
@@ -164,6 +202,10 @@ fn collapse(level: f64) -> CollapsePair {
         index_lock: Some(0.15 + 0.8 * level),
         anatomy_lock: Some(0.9 - 0.92 * level),
         uniformity: Some(-1.0),
+        label_probe_r2: [(4, 0.25 - 0.1 * level)].into(),
+        label_probe_r2_position: [(4, 0.05)].into(),
+        rankme: Some(41.3 - 4.0 * level),
+        spectrum: (0..24).map(|index| (-(0.05 + 0.08 * level) * f64::from(index)).exp()).collect(),
         ..Collapse::default()
     };
     CollapsePair { projected: Some(encoder.clone()), encoder }

@@ -2,8 +2,11 @@
 
 use super::table::escaped;
 use super::*;
+use crate::config::{DataSource, NonFinite};
 use crate::experiment::synthetic::{self, Until};
+use crate::protocol::StageKind;
 use crate::results::{ExperimentResults, spread};
+use crate::volume::{Dataset, nifti};
 use crate::wording::difference;
 
 /// The files of a report, and what they are of.
@@ -112,4 +115,61 @@ fn nothing_done_is_a_report_as_well() {
         assert!(page.contains(words), "{words}");
     }
     assert!(!page.contains("NaN"));
+}
+
+#[test]
+fn one_point_shows_all_that_its_trainings_have_recorded() {
+    let files = Files::of(synthetic::one_point(), Until::End);
+    let page = files.read("report.html");
+    for words in [
+        "tr class=\"best\"",
+        "SimTROT-W (simtrot_w) reaches",
+        "simtrot_w is healthy",
+        "AdamW (learning rate 0.001, weight decay 0.00003)",
+        "Every case: mean Dice",
+        "a synthetic warning",
+        "57 tensors matched, 31 missing, 0 skipped",
+        "checkpoints/last",
+        "CC-BY-SA",
+        "Synthetic CPU (cpu)",
+        "Time of each training",
+        "Cross entropy",
+        "Gradient norm before clipping",
+        "Singular values of the tokens",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    // Every number of every encoder, references included; and no RON but in the settings.
+    for (name, pair) in files.results.encoders() {
+        for metric in files.results.token_metrics() {
+            for value in crate::results::Tokens::ALL.into_iter().filter_map(|tokens| metric.of(tokens, pair)) {
+                assert!(page.contains(&format!(">{}<", metric.text(Some(value)))), "{name}: {} {value}", metric.name);
+            }
+        }
+    }
+    let sentences = page.split("Every setting of the experiment").next().unwrap();
+    assert!(!sentences.contains("adam_w\"") && !sentences.contains("&quot;adam_w"), "RON stands in a sentence");
+    for name in ["simtrot_w", "no_rotate", "scratch", "scratch_adamw"] {
+        assert!(files.read("summary.json").contains(&format!("\"{name}\": {{")), "{name}");
+    }
+}
+
+#[test]
+fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = ExperimentFolder::new(place.path());
+    let experiment = synthetic::one_point();
+    let state = synthetic::state(&experiment, Until::End, &folder);
+    let dataset = Dataset::open(&DataSource::Demo).unwrap();
+    for plan in experiment.trainings.iter().filter(|plan| plan.kind == StageKind::Finetune && plan.arm != "scratch_adamw") {
+        for name in &synthetic::cases(&experiment) {
+            let case = dataset.load(dataset.case(name).unwrap(), NonFinite::default()).unwrap();
+            let path = folder.training(plan).predictions("").join(format!("{name}.nii.gz"));
+            nifti::write_labels(&path, &case.label.unwrap(), &case.image.header).unwrap();
+        }
+    }
+    let page = std::fs::read_to_string(write(&folder, &experiment, &state).unwrap()).unwrap();
+    // Three cases in three planes: the voxels once, and again for each of the three arms with segmentations.
+    let count = |start: &str| page.matches(start).count();
+    assert_eq!((count("<image "), count("<use "), count("No segmentation was kept.")), (9, 27, 9));
 }

@@ -7,7 +7,7 @@ use crate::config::ExperimentConfig;
 use crate::experiment::synthetic::{self, Until};
 use crate::experiment::{Cell, ExperimentFolder};
 use crate::metrics::CaseScore;
-use crate::protocol::{Event, Record, RunState, Stage, StageKind};
+use crate::protocol::{CollapsePair, Event, Record, RunState, Stage, StageKind};
 
 /// The Dice of one case in one cell: arm, point of the grid, case.
 type Scores<'a> = &'a dyn Fn(&str, &[usize], usize) -> f64;
@@ -212,4 +212,104 @@ fn pretrainings_are_named_by_what_tells_them_apart() {
     assert_eq!(results.evidence(), "24 test cases, 3 seeds");
     let collapse = results.collapse_sentences().join(" ");
     assert!(collapse.contains("mask ratio 0.25 is healthy. ") && collapse.contains("(untrained 0.100)"), "{collapse}");
+}
+
+/// One point at its end, with a change made to each training's record.
+fn one_point(change: impl Fn(&str, &mut RunState)) -> ExperimentResults {
+    let experiment = synthetic::one_point();
+    let place = tempfile::tempdir().unwrap();
+    let mut state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(place.path()));
+    for (plan, run) in experiment.trainings.iter().zip(&mut state.runs) {
+        change(&plan.arm, std::sync::Arc::make_mut(run.as_mut().unwrap()));
+    }
+    ExperimentResults::new(&experiment, &state)
+}
+
+/// The same with every Dice of an arm where it is wanted.
+fn with_dice(wanted: impl Fn(&str, f64) -> f64) -> ExperimentResults {
+    one_point(|arm, run| {
+        for score in run.stages.iter_mut().flat_map(|stage| stage.scores.values_mut()).flatten() {
+            score.dice = score.dice.map(|dice| wanted(arm, dice));
+        }
+    })
+}
+
+#[test]
+fn the_sentences_of_one_point_follow_the_numbers_whichever_way_they_fall() {
+    let helped = one_point(|_, _| {});
+    let text = [helped.sentences(), helped.collapse_sentences(), vec![helped.caveat(), helped.status()]].concat().join("\n");
+    for words in [
+        "SimTROT-W (simtrot_w) reaches a mean Dice of",
+        "in favour of SimTROT-W (simtrot_w). One seed: an illustration, no conclusion.",
+        "The best arm is scratch_adamw",
+        "trained from scratch, without any pre-training, with fine-tuning optimiser: AdamW (learning rate 0.001, weight decay 0.00003)",
+        "no_rotate is collapsed",
+        "simtrot_w is healthy",
+        "One seed and 12 test cases at this size are an illustration, not evidence",
+        "pre-trained by SimTROT-W; 6 of 6 trainings done",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let of = |dice: fn(&str) -> f64| with_dice(move |arm, _| dice(arm));
+    let harmed = of(|arm| if arm.starts_with("scratch") { 0.8 } else { 0.7 });
+    assert!(harmed.sentences().join("\n").contains("in favour of training from scratch (scratch)"), "{:?}", harmed.sentences());
+    // Nobody is the best of those that found nothing, or are alike.
+    for dice in [|arm: &str| if arm == "scratch" { 0.03 } else { 0.01 }, |_: &str| 0.75] {
+        let results = of(dice);
+        assert!(results.best().is_none() && !results.sentences().join("\n").contains("best arm"), "{:?}", results.sentences());
+    }
+    let equal = of(|_| 0.75);
+    assert!(equal.sentences()[0].contains("the interval includes zero, no difference shown"), "{:?}", equal.sentences());
+}
+
+#[test]
+fn a_difference_has_the_digits_that_its_claim_needs() {
+    let shifted = |shift: f64| with_dice(move |arm, _| if arm == "simtrot_w" { 0.7 + shift } else { 0.7 }).sentences()[0].clone();
+    let sentence = shifted(0.0002);
+    assert!(
+        sentence.contains("a difference of +0.0002 (95 % interval +0.0002 to +0.0002") && sentence.contains("excludes zero"),
+        "{sentence}"
+    );
+    assert!(!shifted(0.000_000_1).contains("excludes zero"));
+}
+
+#[test]
+fn distances_have_the_unit_that_they_were_measured_in() {
+    let measured = |of: &str| {
+        let text = TEXT.replace("base: run(())", &format!("base: run(({of}))"));
+        results(&experiment(&text), &|_, _, case| 0.7 + hard(case))
+    };
+    for (settings, unit) in [("", "mm"), ("evaluate: (distance_unit: voxels)", "voxels")] {
+        let results = measured(settings);
+        assert_eq!(results.measure_title(Measure::Hd95), format!("HD95, {unit}"));
+        assert!(Summary::new(&results).test.values().all(|own| own.unit.word() == unit));
+    }
+    let mixed = TEXT.replace("(name: \"scratch\")", "(name: \"scratch\", set: [\"evaluate.distance_unit=voxels\"])");
+    let results = results(&experiment(&mixed), &|_, _, case| 0.7 + hard(case));
+    let texts: Vec<String> = results.rows().map(|(_, group)| results.mean_text(group, Measure::Hd95)).collect();
+    assert_eq!(results.measure_title(Measure::Hd95), "HD95");
+    assert!(texts.iter().any(|text| text.ends_with(" voxels")) && texts.iter().any(|text| text.ends_with(" mm")), "{texts:?}");
+}
+
+#[test]
+fn encoders_are_compared_by_the_tokens_that_all_of_them_have() {
+    let results = one_point(|_, _| {});
+    let names: Vec<String> = results.encoders().into_iter().map(|(name, _)| name).collect();
+    assert_eq!((results.tokens, names.join(" ")), (Tokens::Projected, "untrained constant noise simtrot_w no_rotate".to_owned()));
+    let without = one_point(|arm, run| {
+        if arm == "no_rotate" {
+            let record = |step, pair: CollapsePair| Record {
+                secs: 9.0,
+                event: Event::Probe {
+                    stage: run.stages[0].stage.clone(),
+                    step,
+                    collapse: Box::new(CollapsePair { projected: None, ..pair }),
+                },
+            };
+            let last = record(401, run.stages[0].last_probe().unwrap().clone());
+            run.apply(&last);
+        }
+    });
+    assert_eq!(without.tokens, Tokens::Encoder);
+    assert_eq!(without.encoders_table(Tokens::Projected).rows.len() + 1, without.encoders_table(Tokens::Encoder).rows.len());
 }
