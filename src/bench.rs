@@ -217,7 +217,7 @@ fn swin_unetr_sliding_window(device: &Device) -> Work {
     let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, blending: Blending::Gaussian, mirror: false }, roi, 1);
     let device = device.clone();
     Box::new(move || {
-        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _| ControlFlow::Continue(()));
+        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _, _| ControlFlow::Continue(()));
         assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }

@@ -17,15 +17,19 @@ use crate::bench::{self, Timing};
 use clap::CommandFactory as _;
 
 use crate::cli::{BenchArgs, Cli, Command, ExportArgs, ImportArgs, RunArgs};
+use crate::config::DistanceUnit;
 use crate::config::{ConfigError, DataSource, RunConfig};
 use crate::device::DeviceChoice;
 use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::experiment::ExperimentFolder;
 use crate::folder_lock::Busy;
+use crate::metrics::CaseScore;
+use crate::metrics::evaluation::{self, Evaluation};
+use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
 use crate::protocol::{Outcome, RunFolder, RunState};
 use crate::volume::{Dataset, check, datalist, note};
 use crate::worker::{self, InferInput, InferJob, Job, ProbeJob, Start, Training};
-use crate::{doctor, evaluate, plan, report, stop_signal, terminal};
+use crate::{doctor, plan, report, stop_signal, terminal};
 
 /// The demo's settings, as in the repository's `configs/demo.ron`.
 const DEMO: &str = include_str!("../configs/demo.ron");
@@ -238,18 +242,30 @@ fn infer(job: InferJob, manner: &Options) -> Result<u8, CliError> {
 
 fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[String]) -> Result<u8, CliError> {
     let config = RunConfig::default().with_overrides(set)?;
-    let evaluation = evaluate::folders(truth, prediction, &config).map_err(|error| CliError::Input(error.to_string()))?;
+    let evaluation = evaluation::folders(truth, prediction, &config).map_err(|error| CliError::Input(error.to_string()))?;
     terminal::say(evaluation.table());
     for line in note::lines(&evaluation.notes) {
         terminal::say(format_args!("note: {line}"));
     }
     if let Some(out) = out {
-        for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation.json())] {
+        for (name, bytes) in
+            [("metrics.csv", evaluation.csv()), ("summary.json", evaluation_summary(&evaluation, config.evaluate.distance_unit))]
+        {
             write(&out.join(name), &bytes)?;
         }
         terminal::say(format_args!("metrics.csv and summary.json in {}", out.display()));
     }
     Ok(0)
+}
+
+/// `summary.json` of an evaluation: the means.
+fn evaluation_summary(evaluation: &Evaluation, unit: DistanceUnit) -> Vec<u8> {
+    let mut by_case: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
+    for score in &evaluation.scores {
+        by_case.entry(score.case.clone()).or_default().push(score.clone());
+    }
+    let summary = serde_json::json!({ "schema": SUMMARY_SCHEMA, "test": ArmScores::new(&by_case, unit) });
+    serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
 }
 
 fn probe(job: ProbeJob, json: Option<&Path>, manner: &Options) -> Result<u8, CliError> {

@@ -17,7 +17,6 @@ pub mod config;
 pub mod device;
 pub mod digest;
 pub mod doctor;
-pub mod evaluate;
 pub mod exchange;
 pub mod experiment;
 pub mod folder_lock;

@@ -1,6 +1,6 @@
 //! From class indices on the prepared grid back to the scanner's grid, and into a file.
 //!
-//! Undoes the crop, the change of voxel size and the turn to RAS, in that order. Between voxel sizes each class present
+//! Undoes the crop, the change of voxel size and the reorientation to RAS, in that order. Between voxel sizes each class present
 //! is interpolated on its own (trilinear of its 0/1 map) and the strongest wins, which keeps borders smooth where
 //! nearest-neighbour would make stairs. One slice is in work at a time on each thread: memory does not grow with the
 //! number of classes.
@@ -21,23 +21,18 @@ use crate::volume::{DataError, LabelMap};
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write_segmentation(
-    file: &Path,
-    classes: Vec<u8>,
-    preprocess_record: &PreprocessRecord,
-    label_values: &[u32],
-) -> Result<(), DataError> {
-    write_labels(file, &to_source(classes, preprocess_record, label_values), &preprocess_record.header)
+pub fn write_segmentation(file: &Path, classes: Vec<u8>, record: &PreprocessRecord, label_values: &[u32]) -> Result<(), DataError> {
+    write_labels(file, &to_source(classes, record, label_values), &record.header)
 }
 
 /// Class indices on the prepared grid (`[D, H, W]`) as label values on the scanner's grid.
 ///
 /// `label_values[class]` is the value of a class; what the crop cut away is class 0.
-pub fn to_source(classes: Vec<u8>, preprocess_record: &PreprocessRecord, label_values: &[u32]) -> LabelMap {
-    assert_eq!(classes.len(), preprocess_record.crop.len(), "one class for each voxel of the prepared grid");
-    let shape = preprocess_record.resampled_shape();
-    let whole = preprocess_record.crop.paste(classes, shape, 0);
-    let oriented = match &preprocess_record.resampling {
+pub fn to_source(classes: Vec<u8>, record: &PreprocessRecord, label_values: &[u32]) -> LabelMap {
+    assert_eq!(classes.len(), record.crop.len(), "one class for each voxel of the prepared grid");
+    let shape = record.resampled_shape();
+    let whole = record.crop.paste(classes, shape, 0);
+    let oriented = match &record.resampling {
         None => whole,
         Some(plan) => {
             let to = plan.from;
@@ -45,29 +40,29 @@ pub fn to_source(classes: Vec<u8>, preprocess_record: &PreprocessRecord, label_v
             strongest_class(&whole, shape, &taps)
         }
     };
-    let voxels = preprocess_record.orientation.inverse().reorient(oriented, preprocess_record.oriented_shape());
+    let voxels = record.orientation.inverse().reorient(oriented, record.oriented_shape());
     let value = |class: u8| u16::try_from(label_values[usize::from(class)]).expect("label values are at most 65535");
-    LabelMap { grid: preprocess_record.source.clone(), voxels: voxels.into_iter().map(value).collect() }
+    LabelMap { grid: record.source.clone(), voxels: voxels.into_iter().map(value).collect() }
 }
 
 /// For each output position the class whose 0/1 map, interpolated, is largest there; of equals the first.
 fn strongest_class(classes: &[u8], shape: [usize; 3], taps: &[Taps; 3]) -> Vec<u8> {
     let boxes = class_boxes(classes, shape);
-    let [along_d, along_h, along_w] = taps;
+    let [d_taps, h_taps, w_taps] = taps;
     let [depth, height, width] = taps.each_ref().map(|taps| taps.lower.len());
     let mut labels = vec![0; depth * height * width];
     let scratch = || (vec![0.0_f32; height * width], vec![0.0_f32; shape[2]]);
     labels.par_chunks_mut(height * width).enumerate().for_each_init(scratch, |(best, blend), (d, plane)| {
         best.fill(0.0);
         for (class, bounds) in &boxes {
-            if !touching(along_d, &bounds[0]).contains(&d) {
+            if !touching(d_taps, &bounds[0]).contains(&d) {
                 continue;
             }
-            let columns = touching(along_w, &bounds[2]);
-            for h in touching(along_h, &bounds[1]) {
-                share_of_class(classes, shape, *class, [along_d.at(d), along_h.at(h)], blend);
+            let columns = touching(w_taps, &bounds[2]);
+            for h in touching(h_taps, &bounds[1]) {
+                share_of_class(classes, shape, *class, [d_taps.at(d), h_taps.at(h)], blend);
                 for w in columns.clone() {
-                    let [(lower, before), (upper, after)] = along_w.at(w);
+                    let [(lower, before), (upper, after)] = w_taps.at(w);
                     let share = before * blend[lower] + after * blend[upper];
                     let at = h * width + w;
                     if share > best[at] {

@@ -2,6 +2,8 @@
 
 pub mod export;
 mod predict;
+mod slab;
 pub mod sliding_window;
+mod windows;
 
 pub use predict::predictor;

@@ -4,21 +4,17 @@
 //! that only the rows between the oldest unfinished window and the newest need sums: what is finished is handed on and
 //! forgotten, and memory is classes x slab instead of classes x volume.
 
-mod slab;
-#[cfg(test)]
-mod tests;
-
 use std::cell::RefCell;
 use std::error::Error;
 use std::ops::ControlFlow;
 
 use thiserror::Error;
 
+use super::slab::{Line, Slab};
+use super::windows::{Windows, gaussian};
 use crate::config::{Blending, InferConfig};
 use crate::geometry::{SignedPermutation, VoxelBox};
 use crate::volume::Volume;
-
-use slab::{Line, Slab};
 
 /// The largest number of classes that a segmentation of bytes holds.
 const MOST_CLASSES: usize = 256;
@@ -110,22 +106,12 @@ pub enum SlidingWindowError {
     },
 }
 
-/// Windows predicted so far, and the way to stop.
-pub type Watch<'a> = dyn FnMut(usize, usize) -> ControlFlow<()> + 'a;
-
-/// Windows predicted so far, windows in all, and the classes found so far (`[D, H, W]`, 0 where none is yet): and the way to stop.
-pub type WatchClasses<'a> = dyn FnMut(usize, usize, &[u8]) -> ControlFlow<()> + 'a;
+/// Windows predicted so far, windows in all, and the classes found so far (`[D, H, W]`, 0 where none is yet; empty where logits
+/// are asked for): and the way to stop.
+pub type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> ControlFlow<()> + 'a;
 
 /// The network: windows `[batch, channel, D, H, W]` and that shape, to logits `[batch, class, D, H, W]`.
 pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + 'a;
-
-/// Places of the windows, in the image padded to at least one window.
-struct Layout {
-    /// Voxels put before the image along each axis.
-    before: [usize; 3],
-    padded: [usize; 3],
-    starts: Vec<[usize; 3]>,
-}
 
 impl SlidingWindow {
     /// With windows of `roi` voxels, `batch` at once.
@@ -135,57 +121,21 @@ impl SlidingWindow {
     }
 
     /// First voxels of the windows of an image of `shape`, padded to at least `roi`; D slowest.
-    ///
-    /// A window follows the last one by `floor(roi * (1 - overlap))` voxels, at least one; the last is moved back to
-    /// end at the border.
     pub fn starts(&self, shape: [usize; 3]) -> Vec<[usize; 3]> {
-        let [depths, heights, widths]: [Vec<usize>; 3] = std::array::from_fn(|axis| {
-            let (size, roi) = (shape[axis].max(self.roi[axis]), self.roi[axis]);
-            let last = size - roi;
-            let interval = ((roi as f64 * (1.0 - self.overlap)) as usize).max(1);
-            (0..=last.div_ceil(interval)).map(|window| (window * interval).min(last)).collect()
-        });
-        let plane = |d| {
-            heights.iter().flat_map({
-                let widths = &widths;
-                move |&h| widths.iter().map(move |&w| [d, h, w])
-            })
-        };
-        depths.iter().flat_map(|&d| plane(d)).collect()
+        Windows::new(self.roi, self.overlap, shape).starts
     }
 
     /// The weight of each voxel of a window, `[D, H, W]`.
-    ///
-    /// The Gaussian is 1 at the window's centre `(roi - 1) / 2` and never below 0.001 or its own least value,
-    /// whichever is larger.
     pub fn weights(&self) -> Vec<f32> {
-        if self.blending == Blending::Constant {
-            return vec![1.0; self.roi.iter().product()];
+        match self.blending {
+            Blending::Constant => vec![1.0; self.roi.iter().product()],
+            Blending::Gaussian => gaussian(self.roi, self.sigma_scale),
         }
-        let [depth, height, width] = self.roi.map(|edge| {
-            let (sigma, centre) = (edge as f64 * self.sigma_scale, (edge as f64 - 1.0) / 2.0);
-            (0..edge).map(|at| (-(at as f64 - centre).powi(2) / (2.0 * sigma * sigma)).exp() as f32).collect::<Vec<_>>()
-        });
-        let mut weights = Vec::with_capacity(self.roi.iter().product());
-        for d in &depth {
-            for h in &height {
-                weights.extend(width.iter().map(|w| d * h * w));
-            }
-        }
-        let floor = weights.iter().copied().fold(f32::INFINITY, f32::min).max(1e-3);
-        weights.iter_mut().for_each(|weight| *weight = weight.max(floor));
-        weights
-    }
-
-    /// Values that blending holds at once for an image of `shape`: what [`Self::segment`] needs besides the image, the
-    /// segmentation and the windows at work.
-    pub fn slab_values(&self, classes: usize, shape: [usize; 3]) -> usize {
-        (classes + 1) * self.roi[0] * shape[1].max(self.roi[1]) * shape[2].max(self.roi[2])
     }
 
     /// The class of the largest blended logit of each voxel, `[D, H, W]`; of equal ones the first.
     ///
-    /// `watch(done, windows)` is called before each run of the network and once at the end.
+    /// `watch` is called before each run of the network and once at the end.
     ///
     /// # Errors
     /// A failure of `predict`, a stop, or sizes that do not fit.
@@ -195,20 +145,6 @@ impl SlidingWindow {
         classes: usize,
         predict: &mut Predict<'_>,
         watch: &mut Watch<'_>,
-    ) -> Result<Vec<u8>, SlidingWindowError> {
-        self.segment_in_sight(image, classes, predict, &mut |done, windows, _| watch(done, windows))
-    }
-
-    /// The same, with a look at what has been found so far.
-    ///
-    /// # Errors
-    /// As [`Self::segment`].
-    pub fn segment_in_sight(
-        &self,
-        image: &Volume,
-        classes: usize,
-        predict: &mut Predict<'_>,
-        watch: &mut WatchClasses<'_>,
     ) -> Result<Vec<u8>, SlidingWindowError> {
         let [_, height, width] = image.grid.shape;
         // Lines are filled in and looked at in turn, by two callbacks.
@@ -250,14 +186,8 @@ impl SlidingWindow {
                 logits[start..start + width].copy_from_slice(line.class(class));
             }
         };
-        self.slide(image, classes, &mut Run { predict, watch, finished: &mut copy })?;
+        self.slide(image, classes, &mut Run { predict, watch: &mut |done, windows| watch(done, windows, &[]), finished: &mut copy })?;
         Ok(logits)
-    }
-
-    fn layout(&self, shape: [usize; 3]) -> Layout {
-        let before = std::array::from_fn(|axis| self.roi[axis].saturating_sub(shape[axis]) / 2);
-        let padded = std::array::from_fn(|axis| self.roi[axis].max(shape[axis]));
-        Layout { before, padded, starts: self.starts(shape) }
     }
 
     fn check(&self, shape: [usize; 3], classes: usize) -> Result<(), SlidingWindowError> {
@@ -277,7 +207,7 @@ impl SlidingWindow {
     fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
         let shape = image.grid.shape;
         self.check(shape, classes)?;
-        let layout = self.layout(shape);
+        let layout = Windows::new(self.roi, self.overlap, shape);
         let windows = layout.starts.len();
         let outside = match self.outside {
             Outside::Value(value) => vec![value; image.channels],
@@ -293,8 +223,8 @@ impl SlidingWindow {
                 let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
                 VoxelBox::at(origin, self.roi).cut_padded(&image.voxels, shape, &outside, input);
             }
-            let asked = Asked { channels: image.channels, classes, done: batch * self.batch, windows };
-            let logits = self.predict(inputs, &asked, run)?;
+            let request = Request { channels: image.channels, classes, done: batch * self.batch, windows };
+            let logits = self.predict(inputs, &request, run)?;
             for (&start, logits) in starts.iter().zip(logits.chunks_exact(classes * weights.len())) {
                 slab.advance(start[0], run.finished);
                 slab.add(start, self.roi, logits, &weights);
@@ -307,8 +237,8 @@ impl SlidingWindow {
     }
 
     /// Logits of a batch of windows, averaged over mirror images if asked for.
-    fn predict(&self, inputs: &[f32], asked: &Asked, run: &mut Run<'_, '_>) -> Result<Vec<f32>, SlidingWindowError> {
-        let &Asked { channels, classes, done, windows } = asked;
+    fn predict(&self, inputs: &[f32], request: &Request, run: &mut Run<'_, '_>) -> Result<Vec<f32>, SlidingWindowError> {
+        let &Request { channels, classes, done, windows } = request;
         let voxels: usize = self.roi.iter().product();
         let batch = inputs.len() / (channels * voxels);
         let [depth, height, width] = self.roi;
@@ -330,8 +260,8 @@ impl SlidingWindow {
         for bits in 1..8 {
             let flip = SignedPermutation::flip([bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
             let mirrored = once(&flip.apply(inputs, batch * channels, self.roi))?;
-            let upright = flip.apply(&mirrored, batch * classes, self.roi);
-            sum.iter_mut().zip(upright).for_each(|(sum, logit)| *sum += logit);
+            let restored = flip.apply(&mirrored, batch * classes, self.roi);
+            sum.iter_mut().zip(restored).for_each(|(sum, logit)| *sum += logit);
         }
         sum.iter_mut().for_each(|sum| *sum /= 8.0);
         Ok(sum)
@@ -341,14 +271,18 @@ impl SlidingWindow {
 /// What a walk over the windows calls.
 struct Run<'a, 'b> {
     predict: &'a mut Predict<'b>,
-    watch: &'a mut Watch<'b>,
+    watch: &'a mut (dyn FnMut(usize, usize) -> ControlFlow<()> + 'b),
     finished: &'a mut dyn FnMut(Line<'_>),
 }
 
 /// One batch of windows among all.
-struct Asked {
+struct Request {
     channels: usize,
     classes: usize,
     done: usize,
     windows: usize,
 }
+
+#[cfg(test)]
+#[path = "sliding_window_tests.rs"]
+mod tests;

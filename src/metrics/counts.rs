@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::VoxelBox;
+use crate::volume::LabelMap;
 
 /// A label, or a union of labels, that is scored as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,13 @@ pub struct LabelPair<'a, T, P> {
     pub spacing_mm: [f64; 3],
 }
 
+impl<'a> LabelPair<'a, u16, u16> {
+    /// The two maps on the truth's grid.
+    pub fn of(truth: &'a LabelMap, prediction: &'a LabelMap) -> Self {
+        Self { truth: &truth.voxels, prediction: &prediction.voxels, shape: truth.grid.shape, spacing_mm: truth.grid.spacing_mm() }
+    }
+}
+
 /// Voxels of one region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -48,10 +56,21 @@ impl Counts {
     pub fn predicted(&self) -> u64 {
         self.true_positive + self.false_positive
     }
+
+    /// The Dice coefficient, `2 |T ∩ P| / (|T| + |P|)`; none where both are empty.
+    pub fn dice(&self) -> Option<f64> {
+        let size = self.truth() + self.predicted();
+        (size > 0).then(|| 2.0 * self.true_positive as f64 / size as f64)
+    }
+
+    /// Whether the region is in one of truth and prediction only.
+    pub fn missing_in_one(&self) -> bool {
+        (self.truth() > 0) != (self.predicted() > 0)
+    }
 }
 
 /// Counts of one region and the box, in voxels along D,H,W, that holds all of it in truth and prediction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// The counts.
     pub counts: Counts,
@@ -63,7 +82,7 @@ pub struct Tally {
 pub(super) struct Membership(Vec<u64>);
 
 /// Regions that one [`Membership`] tells apart.
-pub(super) const MEMBERSHIP_BITS: usize = 64;
+const MEMBERSHIP_BITS: usize = 64;
 
 impl Membership {
     pub(super) fn new(regions: &[Region]) -> Self {
@@ -161,5 +180,6 @@ mod tests {
         assert_eq!(tallies[1].bounds.ranges(), [0..1, 0..2, 0..3]);
         assert_eq!(tallies[2], Tally::default());
         assert_eq!((tallies[1].counts.truth(), tallies[1].counts.predicted()), (3, 4));
+        assert_eq!([counts(0, 0, 0), counts(0, 5, 0), counts(3, 1, 1)].map(|counts| counts.dice()), [None, Some(0.0), Some(0.75)]);
     }
 }

@@ -5,13 +5,17 @@
 
 pub mod collapse;
 pub mod counts;
-pub mod dice;
 mod distance_transform;
+pub mod evaluation;
+mod regions;
 pub mod score;
 pub mod summary;
 pub mod surface;
+mod table;
 
 pub use collapse::Collapse;
-pub use counts::{LabelPair, Region};
+pub use counts::{Counts, LabelPair, Region};
+pub use regions::{EvaluateError, dataset_regions};
 pub use score::{CaseScore, Measure, score_case};
 pub use summary::{Bootstrap, Interval, RegionSummary, paired_difference, summarise};
+pub use table::csv;

@@ -1,9 +1,10 @@
 //! What is reported of one case: for each region its Dice, HD95 and sizes.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Counts, LabelPair, MEMBERSHIP_BITS, Membership, Region, Tally, tally};
-use super::dice::dice;
+use super::counts::{Counts, LabelPair, Membership, Region, Tally, tally};
 use super::surface::{Mask, surface_distances};
 use crate::config::{DistanceUnit, EvaluateConfig};
 
@@ -66,6 +67,21 @@ impl Measure {
     }
 }
 
+impl CaseScore {
+    /// The score of a region of a case by its counts; `hd95` is known to be between masks that both hold voxels.
+    pub(super) fn new(case: &str, region: &Region, counts: Counts, hd95: Option<f64>) -> Self {
+        Self {
+            case: case.to_owned(),
+            region: region.name.clone(),
+            dice: counts.dice(),
+            hd95,
+            truth_voxels: counts.truth(),
+            predicted_voxels: counts.predicted(),
+            missing_in_one: counts.missing_in_one(),
+        }
+    }
+}
+
 /// The scores of a case's `regions`, in their order.
 ///
 /// # Panics
@@ -80,51 +96,21 @@ where
         DistanceUnit::Voxels => [1.0; 3],
     };
     let diagonal = pair.shape.iter().zip(spacing).map(|(&voxels, size)| (voxels as f64 * size).powi(2)).sum::<f64>().sqrt();
-    let tallies = tally(pair, regions);
-    let groups = regions.chunks(MEMBERSHIP_BITS).zip(tallies.chunks(MEMBERSHIP_BITS));
-    let scores = groups.flat_map(|(regions, tallies)| {
-        let membership = Membership::new(regions);
-        let score = move |(bit, (region, Tally { counts, bounds })): (usize, (&Region, &Tally))| {
-            let hd95 = || {
-                let bit = 1 << bit;
-                let truth = Mask::within(pair.truth, pair.shape, &bounds.ranges(), |label| membership.of(label) & bit != 0);
-                let prediction = Mask::within(pair.prediction, pair.shape, &bounds.ranges(), |label| membership.of(label) & bit != 0);
-                surface_distances(&truth, &prediction, spacing).map(|distances| distances.hd95(config.hd95_convention))
-            };
-            let hd95 = match presence(counts) {
-                Presence::Neither => None,
-                Presence::One => Some(diagonal),
-                Presence::Both => hd95(),
-            };
-            CaseScore {
-                case: case.to_owned(),
-                region: region.name.clone(),
-                dice: dice(counts),
-                hd95,
-                truth_voxels: counts.truth(),
-                predicted_voxels: counts.predicted(),
-                missing_in_one: presence(counts) == Presence::One,
-            }
+    let hd95 = |region: &Region, bounds: &[Range<usize>; 3]| {
+        let membership = Membership::new(std::slice::from_ref(region));
+        let truth = Mask::within(pair.truth, pair.shape, bounds, |label| membership.of(label) != 0);
+        let prediction = Mask::within(pair.prediction, pair.shape, bounds, |label| membership.of(label) != 0);
+        surface_distances(&truth, &prediction, spacing).map(|distances| distances.hd95(config.hd95_convention))
+    };
+    let score = |(region, Tally { counts, bounds }): (&Region, Tally)| {
+        let hd95 = match (counts.missing_in_one(), counts.truth()) {
+            (true, _) => Some(diagonal),
+            (false, 0) => None,
+            (false, _) => hd95(region, &bounds.ranges()),
         };
-        regions.iter().zip(tallies).enumerate().map(score).collect::<Vec<_>>()
-    });
-    scores.collect()
-}
-
-/// In which of truth and prediction a region is.
-#[derive(PartialEq)]
-enum Presence {
-    Neither,
-    One,
-    Both,
-}
-
-fn presence(counts: &Counts) -> Presence {
-    match (counts.truth() > 0, counts.predicted() > 0) {
-        (false, false) => Presence::Neither,
-        (true, true) => Presence::Both,
-        _ => Presence::One,
-    }
+        CaseScore::new(case, region, counts, hd95)
+    };
+    regions.iter().zip(tally(pair, regions)).map(score).collect()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl TrainingData {
         }
         dataset.notes.extend(Together::of(&dataset, data)?.notes(&dataset));
         let split = Split::draw(&dataset, data, config.seed)?;
-        crate::evaluate::dataset_regions(&dataset, &data.regions)?;
+        crate::metrics::dataset_regions(&dataset, &data.regions)?;
         let record = SplitRecord::new(&dataset, split, &mut BTreeMap::new())?;
         Ok(Self { dataset, record, left_out })
     }

@@ -65,7 +65,7 @@ pub(super) fn open(works: &[Work]) -> Result<Vec<Rc<Plan>>, JobError> {
         )?;
         let (dataset, left_out) = &datasets[known].1;
         let split = Split::draw(dataset, data, work.config.seed).map_err(|error| work.explain(error.into()))?;
-        crate::evaluate::dataset_regions(dataset, &data.regions).map_err(|error| work.explain(error.into()))?;
+        crate::metrics::dataset_regions(dataset, &data.regions).map_err(|error| work.explain(error.into()))?;
         let same = |plan: &&Rc<Plan>| Rc::ptr_eq(&plan.dataset, dataset) && plan.preprocess == data.preprocess && plan.split == split;
         let plan = plans.iter().find(same).cloned();
         plans.push(plan.unwrap_or_else(|| {

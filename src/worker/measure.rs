@@ -7,10 +7,9 @@ use burn::tensor::Device;
 
 use super::{Ended, JobError, Recorder};
 use crate::config::RunConfig;
-use crate::evaluate::{dataset_regions, score};
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
-use crate::metrics::CaseScore;
+use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
 use crate::model::Segmenter;
 use crate::preprocess::Case;
 use crate::protocol::{Event, RunState, Stage, StageKind, StageState};
@@ -46,7 +45,7 @@ pub(super) fn segment(
     let mut predict = predictor(network, device);
     let mut watch =
         |done, windows, found: &[u8]| if watch(done, windows, found) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-    match window.segment_in_sight(&case.image, classes, &mut predict, &mut watch) {
+    match window.segment(&case.image, classes, &mut predict, &mut watch) {
         Ok(segmentation) => Ok(Some(segmentation)),
         Err(SlidingWindowError::Stopped { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -75,7 +74,7 @@ pub(super) fn test(stage: &Stage, dataset: &Dataset, cases: &CaseSet, context: &
         nifti::write_labels(&path, &prediction, &case.preprocess_record.header)?;
         let source = dataset.case(&case.name).expect("the split names cases of the dataset");
         if let Some(truth) = dataset.load(source, config.data.preprocess.non_finite)?.label {
-            let scores = score(&case.name, &truth, &prediction, &regions, &config.evaluate);
+            let scores = score_case(&case.name, &LabelPair::of(&truth, &prediction), &regions, &config.evaluate);
             recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
         }
         recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
@@ -123,7 +122,7 @@ pub(super) fn metrics_csv(config: &RunConfig, state: &RunState) -> Vec<u8> {
         let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));
         in_order(stage).map(move |score| (arm, unit, score))
     });
-    crate::evaluate::csv(rows)
+    crate::metrics::csv(rows)
 }
 
 /// The scores of a test, case 2 before case 10.

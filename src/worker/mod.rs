@@ -145,7 +145,7 @@ enum JobError {
     #[error(transparent)]
     Segment(#[from] crate::infer::sliding_window::SlidingWindowError),
     #[error(transparent)]
-    Evaluate(#[from] crate::evaluate::EvaluateError),
+    Evaluate(#[from] crate::metrics::EvaluateError),
     #[error("{0}")]
     Input(String),
     /// No fault: somebody asked for it, where there was nothing to save.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use simtrot::config::{DataConfig, DataSource, Groups, RunConfig, SplitConfig};
-use simtrot::evaluate;
 use simtrot::geometry::SignedPermutation;
+use simtrot::metrics::evaluation;
 use simtrot::volume::check::inspect;
 use simtrot::volume::nifti::{self, write_labels, write_volume};
 use simtrot::volume::{Dataset, Grid, LabelMap, SourceHeader, Split, Volume};
@@ -160,17 +160,17 @@ fn evaluation_lists_folders_as_every_command_does() {
         place.text(&format!("truth/._{truth}"), "a Mac's");
     }
     let config = RunConfig::default();
-    let table = evaluate::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs").table();
+    let table = evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs").table();
     let cells: Vec<&str> = table.lines().find(|line| line.contains("label 1")).expect("label 1").split_whitespace().collect();
     assert_eq!(cells[2], "3", "{table}");
 
     place.text("found/d.nrrd", "another format");
-    let evaluation = evaluate::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs");
+    let evaluation = evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs");
     assert!(evaluation.notes.iter().any(|note| note.file.ends_with("d.nrrd")), "{:?}", evaluation.notes);
     for extra in ["truth/only_true.nii.gz", "found/only_found.nii.gz", "found/second.nii.gz"] {
         place.labels(extra);
     }
-    let refused = || evaluate::folders(&place.at("truth"), &place.at("found"), &config).expect_err("unpaired").to_string();
+    let refused = || evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect_err("unpaired").to_string();
     let text = refused();
     assert!(["only_true", "only_found", "second"].iter().all(|name| text.contains(name)), "both sides at once: {text}");
     place.labels("found/A.nii.gz");

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 
 use crate::geometry::unravel;
 use crate::metrics::counts::Counts;
-use crate::metrics::dice::dice;
 
 /// One class of a label map.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -107,13 +106,13 @@ impl Agreement {
         });
         let mut sums = vec![Counts::default(); classes];
         counts[0].chunks_exact(classes).for_each(|slice| sums.iter_mut().zip(slice).for_each(|(sum, counts)| add(sum, counts)));
-        Self { classes, whole: sums.iter().map(dice).collect(), counts }
+        Self { classes, whole: sums.iter().map(Counts::dice).collect(), counts }
     }
 
     /// Dice of a slice: the mean over the classes that `chosen` picks and that truth or prediction has there.
     pub(super) fn slice(&self, axis: usize, slice: usize, chosen: impl Fn(u8) -> bool) -> Option<f64> {
         let counts = self.counts[axis].get(slice * self.classes..)?.get(..self.classes)?;
-        let scores = (0..=u8::MAX).zip(counts).skip(1).filter(|(class, _)| chosen(*class)).filter_map(|(_, counts)| dice(counts));
+        let scores = (0..=u8::MAX).zip(counts).skip(1).filter(|(class, _)| chosen(*class)).filter_map(|(_, counts)| counts.dice());
         let (sum, count) = scores.fold((0.0, 0_usize), |(sum, count), dice| (sum + dice, count + 1));
         (count > 0).then(|| sum / count as f64)
     }

@@ -1,6 +1,6 @@
 //! Sums of weighted logits for the rows along D that unfinished windows still touch.
 
-use super::Layout;
+use super::windows::Windows;
 
 /// Sums for `rows` consecutive rows of the padded image.
 pub(super) struct Slab {
@@ -39,11 +39,11 @@ impl<'a> Line<'a> {
 }
 
 impl Slab {
-    pub fn new(classes: usize, rows: usize, layout: &Layout, image: [usize; 3]) -> Self {
-        let [_, height, width] = layout.padded;
+    pub fn new(classes: usize, rows: usize, windows: &Windows, image: [usize; 3]) -> Self {
+        let [_, height, width] = windows.padded;
         let plane = height * width;
         let (sums, weights) = (vec![0.0; classes * rows * plane], vec![0.0; rows * plane]);
-        Self { classes, rows, plane, padded_width: width, before: layout.before, image, first: 0, sums, weights }
+        Self { classes, rows, plane, padded_width: width, before: windows.before, image, first: 0, sums, weights }
     }
 
     /// Adds a window's logits, `[class, D, H, W]` of `roi`.

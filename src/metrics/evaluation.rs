@@ -1,6 +1,6 @@
 //! Scores of two folders of label maps: true ones, and segmentations of the same names.
 //!
-//! A pair is compared where its voxels lie in the patient: a map whose axes run otherwise is turned, exactly; one on another
+//! A pair is compared where its voxels lie in the patient: a map whose axes run otherwise is reoriented, exactly; one on another
 //! grid is refused. A few pairs are in memory at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use comfy_table::{CellAlignment, Table, presets};
 use rayon::prelude::*;
 
-use super::{EvaluateError, csv, regions, score};
+use super::counts::{Counts, LabelPair, Region};
+use super::regions::{EvaluateError, regions};
+use super::score::{CaseScore, score_case};
+use super::summary::{Bootstrap, Interval, summarise};
+use super::table::csv;
 use crate::config::{EvaluateConfig, RunConfig};
 use crate::geometry::SignedPermutation;
-use crate::metrics::{Bootstrap, CaseScore, Region, summarise};
-use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
 use crate::volume::grid_fault;
@@ -25,10 +27,11 @@ const AT_ONCE: usize = 4;
 /// The scores of a folder of segmentations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    scores: Vec<CaseScore>,
+    /// Of each case and region.
+    pub scores: Vec<CaseScore>,
     config: EvaluateConfig,
     seed: u64,
-    /// What is worth knowing of folders and files: left out, assumed, turned.
+    /// What is worth knowing of folders and files: left out, assumed, reoriented.
     pub notes: Vec<Note>,
 }
 
@@ -89,7 +92,7 @@ pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Ev
         notes.extend(found.notes);
         let of = |region: &Region| {
             let known = found.scores.iter().find(|score| score.region == region.name).cloned();
-            known.unwrap_or_else(|| absent(&pair.case, region))
+            known.unwrap_or_else(|| CaseScore::new(&pair.case, region, Counts::default(), None))
         };
         scores.extend(regions.iter().map(of));
     }
@@ -124,8 +127,8 @@ fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), Eval
 /// Reads and scores a pair; what is wrong with it, as a sentence.
 fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) -> Result<Scored, String> {
     let ((truth, mut notes), (found, more)) = (read(&pair.truth)?, read(&pair.prediction)?);
-    let (found, turned) = on_grid_of(&truth.grid, found, pair)?;
-    notes.extend(more.into_iter().chain(turned));
+    let (found, reoriented) = on_grid_of(&truth.grid, found, pair)?;
+    notes.extend(more.into_iter().chain(reoriented));
     let labels: BTreeSet<u32> = truth.voxels.iter().chain(&found.voxels).map(|&value| u32::from(value)).collect();
     let own;
     let regions = match named {
@@ -135,7 +138,8 @@ fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) ->
             &own
         }
     };
-    Ok(Scored { scores: score(&pair.case, &truth, &found, regions, config), labels, notes })
+    let maps = LabelPair::of(&truth, &found);
+    Ok(Scored { scores: score_case(&pair.case, &maps, regions, config), labels, notes })
 }
 
 fn read(file: &Path) -> Result<(LabelMap, Vec<Note>), String> {
@@ -146,34 +150,28 @@ fn read(file: &Path) -> Result<(LabelMap, Vec<Note>), String> {
 
 /// The segmentation with its axes as the truth's, which must then have its grid.
 fn on_grid_of(truth: &Grid, found: LabelMap, pair: &Pair) -> Result<(LabelMap, Option<Note>), String> {
-    let turn = SignedPermutation::between(&found.grid, truth).unwrap_or(SignedPermutation::IDENTITY);
-    if let Some(fault) = grid_fault(&turn.grid(&found.grid), truth, &pair.truth) {
+    let rotation = SignedPermutation::between(&found.grid, truth).unwrap_or(SignedPermutation::IDENTITY);
+    if let Some(fault) = grid_fault(&rotation.grid(&found.grid), truth, &pair.truth) {
         return Err(format!(
             "{}: the segmentation lies on {}; the truth on {}. It {fault}. Export it on the scan's own grid",
             pair.case, found.grid, truth
         ));
     }
-    if turn.is_identity() {
+    if rotation.is_identity() {
         return Ok((found, None));
     }
     let text = format!(
-        "its axes run {}, those of the truth {}; it is turned to them, voxel for voxel",
+        "its axes run {}, those of the truth {}; it is reoriented to them, voxel for voxel",
         found.grid.axis_codes(),
         truth.axis_codes()
     );
     let shape = found.grid.shape;
-    let turned = LabelMap { grid: turn.grid(&found.grid), voxels: turn.reorient(found.voxels, shape) };
-    Ok((turned, Some(Note::new(&pair.prediction, text))))
+    let reoriented = LabelMap { grid: rotation.grid(&found.grid), voxels: rotation.reorient(found.voxels, shape) };
+    Ok((reoriented, Some(Note::new(&pair.prediction, text))))
 }
 
 fn named_labels<'a>(values: impl IntoIterator<Item = &'a u32>) -> BTreeMap<u32, String> {
     values.into_iter().map(|&value| (value, datalist::naming::default_label(value))).collect()
-}
-
-/// A region that is neither in the truth nor in the segmentation of a case.
-fn absent(case: &str, region: &Region) -> CaseScore {
-    let (case, region) = (case.to_owned(), region.name.clone());
-    CaseScore { case, region, dice: None, hd95: None, truth_voxels: 0, predicted_voxels: 0, missing_in_one: false }
 }
 
 impl Evaluation {
@@ -181,8 +179,16 @@ impl Evaluation {
     pub fn table(&self) -> String {
         let summary = summarise(&self.scores, Bootstrap { seed: self.seed, resamples: self.config.bootstrap });
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(["label", "cases", "Dice", "95 % interval", "HD95", "95 % interval", "one-sided"]);
-        let cells = |interval: Option<crate::metrics::Interval>| match interval {
+        table.load_preset(presets::NOTHING).set_header([
+            "label",
+            "cases",
+            "Dice",
+            "95 % interval",
+            "HD95",
+            "95 % interval",
+            "missing in one",
+        ]);
+        let cells = |interval: Option<Interval>| match interval {
             Some(interval) => [format!("{:.4}", interval.mean), format!("{:.4} to {:.4}", interval.low, interval.high)],
             None => ["none".to_owned(), String::new()],
         };
@@ -200,7 +206,7 @@ impl Evaluation {
             column.set_cell_alignment(CellAlignment::Right);
         }
         format!(
-            "{table}\nHD95 in {} ({}). One-sided: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
+            "{table}\nHD95 in {} ({}). Missing in one: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
             self.config.distance_unit.word(),
             self.config.hd95_convention.words()
         )
@@ -209,15 +215,5 @@ impl Evaluation {
     /// `metrics.csv`.
     pub fn csv(&self) -> Vec<u8> {
         csv(self.scores.iter().map(|score| ("", self.config.distance_unit, score)))
-    }
-
-    /// `summary.json`: the means.
-    pub fn json(&self) -> Vec<u8> {
-        let mut by_case: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
-        for score in &self.scores {
-            by_case.entry(score.case.clone()).or_default().push(score.clone());
-        }
-        let summary = serde_json::json!({ "schema": SUMMARY_SCHEMA, "test": ArmScores::new(&by_case, self.config.distance_unit) });
-        serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
     }
 }

@@ -1,14 +1,10 @@
-//! Scores of label maps on their own grids: those of a run's test cases, and of two folders of files.
-
-mod folders;
+//! What is scored: the labels and unions of labels of a dataset or config.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::config::{DistanceUnit, EvaluateConfig};
-use crate::metrics::{CaseScore, LabelPair, Region, score_case};
-use crate::volume::{DataErrors, Dataset, LabelMap};
-pub use folders::{Evaluation, folders};
+use super::counts::Region;
+use crate::volume::{DataErrors, Dataset, Regions};
 
 /// Why label maps cannot be scored.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +62,7 @@ fn listed(lines: &[String]) -> String {
 ///
 /// # Errors
 /// A configured region without labels, or with one that the dataset does not have.
-pub fn dataset_regions(dataset: &Dataset, configured: &BTreeMap<String, Vec<u32>>) -> Result<Vec<Region>, EvaluateError> {
+pub fn dataset_regions(dataset: &Dataset, configured: &Regions) -> Result<Vec<Region>, EvaluateError> {
     for (region, labels) in configured {
         if labels.is_empty() || labels.iter().any(|label| !dataset.labels.contains_key(label)) {
             let known = dataset.label_values();
@@ -80,7 +76,7 @@ pub fn dataset_regions(dataset: &Dataset, configured: &BTreeMap<String, Vec<u32>
 ///
 /// # Errors
 /// A region with a label value that no map can hold.
-fn regions(labels: &BTreeMap<u32, String>, configured: &BTreeMap<String, Vec<u32>>) -> Result<Vec<Region>, EvaluateError> {
+pub(super) fn regions(labels: &BTreeMap<u32, String>, configured: &Regions) -> Result<Vec<Region>, EvaluateError> {
     let region = |name: &String, values: &[u32]| {
         let narrow = |&label: &u32| {
             u16::try_from(label).ok().filter(|&label| label > 0).ok_or_else(|| EvaluateError::Region { region: name.clone(), label })
@@ -91,33 +87,4 @@ fn regions(labels: &BTreeMap<u32, String>, configured: &BTreeMap<String, Vec<u32
         false => configured.iter().map(|(name, values)| region(name, values)).collect(),
         true => labels.iter().filter(|&(&label, _)| label != 0).map(|(&label, name)| region(name, &[label])).collect(),
     }
-}
-
-/// The scores of one case.
-pub fn score(case: &str, truth: &LabelMap, prediction: &LabelMap, regions: &[Region], config: &EvaluateConfig) -> Vec<CaseScore> {
-    let pair =
-        LabelPair { truth: &truth.voxels, prediction: &prediction.voxels, shape: truth.grid.shape, spacing_mm: truth.grid.spacing_mm() };
-    score_case(case, &pair, regions, config)
-}
-
-/// `metrics.csv`: a row for each arm, case and region, its HD95 in the arm's unit; empty cells where a number does not exist.
-pub fn csv<'a>(scores: impl Iterator<Item = (&'a str, DistanceUnit, &'a CaseScore)>) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let number = |value: Option<f64>| value.map(|value| format!("{value:.6}")).unwrap_or_default();
-    let mut row = |cells: [String; 9]| writer.write_record(cells).expect("writing to memory does not fail");
-    row(["arm", "case", "label", "dice", "hd95", "unit", "truth_voxels", "predicted_voxels", "missing_in_one"].map(str::to_owned));
-    for (arm, unit, score) in scores {
-        row([
-            arm.to_owned(),
-            score.case.clone(),
-            score.region.clone(),
-            number(score.dice),
-            number(score.hd95),
-            unit.word().to_owned(),
-            score.truth_voxels.to_string(),
-            score.predicted_voxels.to_string(),
-            score.missing_in_one.to_string(),
-        ]);
-    }
-    writer.into_inner().expect("writing to memory does not fail")
 }
