@@ -10,9 +10,16 @@ const DISTANCE_DECIMALS: usize = 2;
 /// What stands where there is no number.
 pub(crate) const NOTHING: &str = "–";
 
+/// With so many decimals; what rounds to zero has no sign.
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let is_zero = text.starts_with('-') && text.chars().all(|c| "-0.".contains(c));
+    if is_zero { text[1..].to_owned() } else { text }
+}
+
 /// `0.812`: Dice and other shares.
 pub(crate) fn share(value: f64) -> String {
-    format!("{value:.SHARE_DECIMALS$}")
+    fixed(value, SHARE_DECIMALS)
 }
 
 /// `+0.012`: a difference of shares.
@@ -31,7 +38,7 @@ pub(crate) fn difference(interval: &Interval, measure: Measure) -> [String; 3] {
 
 /// `3.40`: a distance in its unit.
 pub(crate) fn distance(value: f64) -> String {
-    format!("{value:.DISTANCE_DECIMALS$}")
+    fixed(value, DISTANCE_DECIMALS)
 }
 
 /// The number in its words, or a dash.
@@ -143,6 +150,11 @@ mod tests {
         assert_eq!(time_left(&left), "at least 2 min 05 s left in all; unknown yet: finetune, test");
         left.secs = None;
         assert_eq!(time_left(&left), "time left in all: unknown yet");
+    }
+
+    #[test]
+    fn what_rounds_to_zero_has_no_sign() {
+        assert_eq!([share(-0.0004), share(-0.0006), distance(-0.001), distance(3.4)], ["0.000", "-0.001", "0.00", "3.40"]);
     }
 
     #[test]

@@ -61,13 +61,13 @@ fn headline(view: &View) -> Markup {
                 @if headline.len() < sentences.len() {
                     details { summary { "Each comparison in a sentence" } @for sentence in &sentences { p { (sentence) } } }
                 }
+                p.caveat { (results.caveat()) }
                 h2 { "Is the representation collapsed?" }
                 @for sentence in results.collapse_sentences() { p { (sentence) } }
                 @if !missing.is_empty() {
                     h2 { "What is missing" }
                     @for sentence in &missing { p.caveat { (sentence) } }
                 }
-                p.caveat { (results.caveat()) }
             }
         }
     }

@@ -49,8 +49,9 @@ pub(super) fn sections(view: &View) -> Markup {
     }
 }
 
-/// Dice of each group's repeats on one scale.
+/// Dice of each group's repeats on one scale; none where nothing is repeated.
 fn repeats_drawn(view: &View) -> Option<Drawings> {
+    view.results.groups.iter().find(|group| group.repeats.len() > 1)?;
     let dice = |group: &Group| group.repeats.iter().filter_map(|repeat| repeat.dice).collect::<Vec<f64>>();
     let scale = Scale::covering(view.results.rows().flat_map(|(_, group)| dice(group)))?;
     let row = |group: &Group| group.dice.map_or_else(|| html! {}, |mean| scale.dots(mean.mean, &dice(group), group.arm));

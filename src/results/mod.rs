@@ -111,7 +111,9 @@ impl ExperimentResults {
 
     /// Those of [`Self::rows`] that have something to show.
     pub fn known_rows(&self) -> impl Iterator<Item = (usize, &Group)> {
-        self.rows().filter(|(_, group)| group.done() > 0 || (!group.is_from_scratch() && group.collapse.is_some()))
+        // Of one point, tokens have a table of their own.
+        let tokens = |group: &Group| !self.is_one_point() && !group.is_from_scratch() && group.collapse.is_some();
+        self.rows().filter(move |(_, group)| group.done() > 0 || tokens(group))
     }
 
     /// Distinct levels of the groups, in their order: the points of the grid without repeats.

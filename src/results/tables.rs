@@ -8,7 +8,7 @@ use super::{ExperimentResults, MEASURES};
 use crate::experiment::Experiment;
 use crate::metrics::{CaseScore, Measure};
 use crate::protocol::CollapsePair;
-use crate::wording::{NOTHING, difference, list, word};
+use crate::wording::{NOTHING, difference, word};
 
 impl ExperimentResults {
     /// A row for each group: Dice and HD95 with intervals and the spread of the repeats; of a grid, collapse numbers as well.
@@ -51,7 +51,7 @@ fn group_columns(results: &ExperimentResults) -> Vec<Column> {
 
 fn group_cells(results: &ExperimentResults, index: usize) -> Vec<Cell> {
     let group = &results.groups[index];
-    let settings = list(&results.names.arms[group.arm].settings);
+    let settings = results.names.arms[group.arm].settings.join("; ");
     let pretraining = Cell::text(group.task.unwrap_or("from scratch")).fields(vec![group.task.unwrap_or_default().to_owned()]);
     let arm = [Cell::word(&group.name).series(group.arm), pretraining.note(settings)];
     group.level_names.iter().map(Cell::word).chain(arm).collect()

@@ -2,7 +2,7 @@
 
 use crate::metrics::collapse::{Collapse, TokenMaps};
 use crate::protocol::{CollapsePair, TokenPreview, TokenSet};
-use crate::wording::NOTHING;
+use crate::wording::{NOTHING, fixed};
 
 /// Which tokens are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -146,7 +146,7 @@ impl TokenMetric {
 
     /// A value in words; a dash without one.
     pub fn text(&self, value: Option<f64>) -> String {
-        value.map_or_else(|| NOTHING.to_owned(), |value| format!("{value:.*}", self.decimals))
+        value.map_or_else(|| NOTHING.to_owned(), |value| fixed(value, self.decimals))
     }
 
     /// Whether it lies between 0 and 1.
