@@ -11,6 +11,7 @@ use crate::palette::{REFERENCE, SERIES};
 use crate::protocol::{CollapsePair, StageKind};
 use crate::results::curves::averaged;
 use crate::results::{Pretraining, REFERENCES, TokenMetric, Tokens};
+use crate::wording::count;
 
 /// Encoders that stand side by side, each number explained in its row; of more, each is a row.
 const MOST_COLUMNS: usize = 9;
@@ -69,18 +70,20 @@ pub(super) fn drawn<'a>(view: &'a View) -> impl Iterator<Item = (usize, &'a Pret
         .enumerate()
 }
 
-/// Their names in their colours, and the dashed reference; says how many more there are.
+/// Their names in their colours, and the dashed reference.
 pub(super) fn key(view: &View, reference: bool) -> Markup {
-    let left_out = view.results.pretrainings.len() - drawn(view).count();
     html! {
         p.key {
             @for (series, own) in drawn(view) { span { (swatch(series)) (own.name) } }
             @if reference { span { span.swatch.dashed {} (REFERENCES[0]) } }
         }
-        @if left_out > 0 && left_out < view.results.pretrainings.len() {
-            p.note { (left_out) " more pre-trainings are not drawn here, or have not begun; each has a folder of its own." }
-        }
     }
+}
+
+/// How many more there are.
+pub(super) fn left_out(view: &View) -> Markup {
+    let number = view.results.pretrainings.len() - drawn(view).count();
+    html! { @if number > 0 { p.note { "Not drawn, or not begun: " (count(number, "pre-training")) ". Each training opens in the window." } } }
 }
 
 /// The untrained encoder of the first pre-training.
@@ -122,6 +125,7 @@ fn over_steps(view: &View) -> Markup {
         h3 { "Over the steps of pre-training" }
         (key(view, untrained(view).is_some()))
         div.plots { @for plot in plots { (plot.figure()) } }
+        (left_out(view))
     }
 }
 

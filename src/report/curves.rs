@@ -57,6 +57,7 @@ fn pretraining(view: &View) -> Markup {
         h3 { "Pre-training" }
         (collapse::key(view, false))
         (plots(&series, "", view.results.is_one_point()))
+        (collapse::left_out(view))
         p.note { "Losses of different pretext tasks do not compare; nor does the loss show a collapse: it is as low collapsed as cured." }
     }
 }
@@ -104,7 +105,7 @@ fn plot(quantity: &Quantity, series: &[Series], place: &str) -> Plot {
         series.iter().flat_map(|own| lines(quantity, own)).partition(|line| line.stroke == Stroke::Faint);
     let title = if place.is_empty() { quantity.title() } else { format!("{}: {place}", quantity.title()) };
     let lines = faint.into_iter().chain(bold).collect();
-    Plot { title, x: "optimiser step".to_owned(), y: quantity.title().to_lowercase(), lines, ..Plot::default() }
+    Plot { title, x: "optimiser step".to_owned(), y: quantity.title(), lines, ..Plot::default() }
 }
 
 fn lines(quantity: &Quantity, series: &Series) -> Vec<Line> {
