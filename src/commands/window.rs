@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{CliError, Options, STOPPED, exit_code, finish_job, told};
-use crate::config::RunConfig;
+use super::{CliError, Options, STOPPED, told};
+use crate::config::{ExperimentConfig, RunConfig, Training};
+use crate::experiment::{Experiment, ExperimentFolder};
 use crate::gui::{self, Left, NoWindow, Opening};
 use crate::protocol::RunFolder;
 use crate::stop_signal;
 use crate::terminal;
-use crate::worker::{ExperimentJob, Job};
+use crate::worker::{ExperimentJob, Job, Start};
 
 impl From<NoWindow> for CliError {
     fn from(error: NoWindow) -> Self {
@@ -24,9 +25,18 @@ pub(super) fn empty(manner: &Options) -> Result<u8, CliError> {
     show(Opening::Workspace, manner)
 }
 
-/// Opens the window on a job that makes a run.
+/// Opens the window on a run, which it makes as an experiment.
 pub(super) fn follow(job: Job, folder: RunFolder, config: RunConfig, manner: &Options) -> Result<u8, CliError> {
-    show(Opening::Run { job: Box::new(job), folder, config: Box::new(config) }, manner)
+    let (config, training) = match job {
+        Job::Pretrain(training) => (ExperimentConfig::of_one_training(Training::Pretrain, config), training),
+        Job::Finetune { training, from } => (ExperimentConfig::of_one_training(Training::Finetune { from }, config), training),
+        Job::Compare(training) => (ExperimentConfig::of_run(config), training),
+        _ => unreachable!("the window opens on trainings"),
+    };
+    let folder = ExperimentFolder::new(folder.root());
+    let experiment = Experiment::new(config, folder.contents())?;
+    let overwrite = training.start == Start::Overwrite;
+    follow_experiment(ExperimentJob { max_steps: training.max_steps, overwrite, ..ExperimentJob::new(experiment, folder) }, manner)
 }
 
 /// Opens the window on an experiment that is to be worked on.
@@ -43,26 +53,18 @@ pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, manner: &Options) -> Re
 fn show(opening: Opening, manner: &Options) -> Result<u8, CliError> {
     let terminal = manner.clone();
     let lost = Box::new(move |left| told(go_on(left, &terminal)));
-    let (left, state) = gui::open(opening, manner.device.clone(), lost)?;
+    let (left, tally) = gui::open(opening, manner.device.clone(), lost)?;
     match left {
         Some(left) => go_on(left, manner),
         None if stop_signal::asked() => {
             terminal::remark("the window was told to end: what was at work is stopped and saved; --resume goes on");
             Ok(STOPPED)
         }
-        None => Ok(state.outcome.map_or(0, |outcome| exit_code(&outcome))),
+        None => Ok(tally.map_or(0, |tally| u8::from(tally.failed > 0))),
     }
 }
 
 /// Follows in the terminal what a window left.
 fn go_on(left: Left, manner: &Options) -> Result<u8, CliError> {
-    let (handle, known, folder, config) = match left {
-        Left::Run { handle, state, folder, config } => (handle, *state, folder, config),
-        Left::Experiment { handle, job } => return super::experiment::follow(handle, &job, manner),
-    };
-    let (outcome, state) = terminal::follow_on(handle, known, terminal::Options { quiet: manner.quiet, config: Some(&config) });
-    if !state.stages.is_empty() {
-        finish_job(&folder, &config, state, &outcome, manner)?;
-    }
-    Ok(exit_code(&outcome))
+    super::experiment::follow(left.handle, &left.job, manner)
 }

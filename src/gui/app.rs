@@ -14,15 +14,15 @@ use eframe::egui_wgpu::RenderState;
 use serde::{Deserialize, Serialize};
 
 use super::collapse::CollapsePanel;
-use super::experiment::ExperimentPanel;
+use super::experiment::{ExperimentPanel, status};
 use super::keys_window::KeysWindow;
 use super::masking::MaskRatioPanel;
-use super::run::RunPanel;
 use super::viewer::SegmentationPanel;
 use super::widgets::save::Saving;
-use super::{Left, Opening, Palette, Settings, ThemeChoice, Workspace, theme};
+use super::{Left, OpenRun, Opening, Palette, Settings, ThemeChoice, Workspace, theme};
 use crate::device::DeviceChoice;
-use crate::protocol::{RunState, Severity};
+use crate::experiment::Tally;
+use crate::protocol::Severity;
 use closing::Closing;
 
 /// Time that changed settings wait before they are written: sliders change them at each frame.
@@ -32,26 +32,23 @@ const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Panel {
-    /// Dataset, settings, progress, curves.
+    /// Set-up, progress, scores, comparison.
     #[default]
-    Run,
+    Experiment,
     /// Is the representation collapsing?
     Collapse,
     /// What masking does to a volume, and to the loss.
     MaskRatio,
     /// Slices, labels, comparison.
     Segmentation,
-    /// A grid of runs and what it shows.
-    Experiment,
 }
 
 impl Panel {
     /// In the order of the bar.
-    pub(super) const ALL: [Self; 5] = [Self::Run, Self::Collapse, Self::MaskRatio, Self::Segmentation, Self::Experiment];
+    pub(super) const ALL: [Self; 4] = [Self::Experiment, Self::Collapse, Self::MaskRatio, Self::Segmentation];
 
     fn title(self) -> &'static str {
         match self {
-            Self::Run => "Run",
             Self::Collapse => "Collapse",
             Self::MaskRatio => "Mask ratio",
             Self::Segmentation => "Segmentation",
@@ -61,11 +58,10 @@ impl Panel {
 
     fn purpose(self) -> &'static str {
         match self {
-            Self::Run => "Choose data and settings, train, follow and compare runs",
             Self::Collapse => "Does a token tell what it sees, or only where it lies?",
             Self::MaskRatio => "What masking does to a volume, and to the contrast",
             Self::Segmentation => "Look at volumes and labels, compare with the truth, segment",
-            Self::Experiment => "Answer a question by a grid of runs: with how many labels, which settings, and how sure that is",
+            Self::Experiment => "Choose data and settings, train, follow and compare: one point, or a grid that answers a question",
         }
     }
 }
@@ -74,15 +70,13 @@ impl Panel {
 pub struct App {
     /// What the panels share.
     pub workspace: Workspace,
-    /// Dataset, settings, progress, curves.
-    pub run: RunPanel,
     /// Is the representation collapsing?
     pub collapse: CollapsePanel,
     /// What masking does.
     pub mask_ratio: MaskRatioPanel,
     /// Slices, labels, comparison.
     pub segmentation: SegmentationPanel,
-    /// A grid of runs.
+    /// Set-up, progress, scores, comparison.
     pub experiment: ExperimentPanel,
     keys: KeysWindow,
     closing: Closing,
@@ -91,7 +85,7 @@ pub struct App {
     /// Settings as they are on disk; none where they are not kept.
     kept: Option<Settings>,
     changed_since: Option<Instant>,
-    left: Option<SyncSender<(Option<Left>, RunState)>>,
+    left: Option<SyncSender<(Option<Left>, Option<Tally>)>>,
     opened_on: Option<PathBuf>,
     /// Whether what draws the window is gone.
     gpu_lost: Arc<AtomicBool>,
@@ -103,7 +97,6 @@ impl App {
         theme::install(ctx);
         Self {
             workspace: Workspace::new(settings, gpu, device),
-            run: RunPanel::default(),
             collapse: CollapsePanel::default(),
             mask_ratio: MaskRatioPanel::default(),
             segmentation: SegmentationPanel::default(),
@@ -125,7 +118,7 @@ impl App {
     }
 
     /// Where a job goes that is to run on without the window.
-    pub(super) fn hand_over_to(&mut self, left: SyncSender<(Option<Left>, RunState)>) {
+    pub(super) fn hand_over_to(&mut self, left: SyncSender<(Option<Left>, Option<Tally>)>) {
         self.left = Some(left);
     }
 
@@ -144,16 +137,10 @@ impl App {
     pub fn begin(&mut self, ctx: &egui::Context, opening: Opening) {
         match opening {
             Opening::Workspace => {}
-            Opening::Run { job, folder, config } => {
-                self.workspace.settings.panel = Panel::Run;
-                self.opened_on = Some(folder.root().to_owned());
-                let known = folder.replay().unwrap_or_default();
-                self.workspace.start(*job, folder, *config, known);
-            }
             Opening::Experiment(job) => {
                 self.workspace.settings.panel = Panel::Experiment;
-                self.workspace.settings.remember_experiment(job.folder.root());
-                self.experiment.begin(*job, self.workspace.device.clone());
+                self.opened_on = Some(job.folder.root().to_owned());
+                self.workspace.start(OpenRun::new(job.experiment.clone(), job.folder.clone()), *job);
             }
             Opening::Volume { image, labels } => {
                 self.workspace.settings.panel = Panel::Segmentation;
@@ -171,11 +158,8 @@ impl App {
     /// Takes in what has happened; also while the window is hidden.
     fn tend(&mut self, ctx: &egui::Context) {
         self.workspace.poll(ctx);
-        self.run.tend(ctx, &mut self.workspace);
+        self.experiment.refresh(ctx, &mut self.workspace);
         self.segmentation.refresh(ctx);
-        if let Some(chosen) = self.experiment.tend(ctx, &mut self.workspace) {
-            self.run.take_dropped(ctx, &[chosen], &mut self.workspace);
-        }
         self.watch_closing(ctx);
     }
 
@@ -188,7 +172,6 @@ impl App {
             egui::Panel::bottom("troubles").show(ui, |ui| self.troubles(ui));
         }
         CentralPanel::default().show(ui, |ui| match self.workspace.settings.panel {
-            Panel::Run => self.run.show(ui, &mut self.workspace),
             Panel::Collapse => self.collapse.show(ui, &mut self.workspace),
             Panel::MaskRatio => self.mask_ratio.show(ui, &mut self.workspace),
             Panel::Segmentation => self.segmentation.show(ui, &mut self.workspace),
@@ -223,25 +206,10 @@ impl App {
         });
     }
 
-    /// The run or experiment at work, in a few words, wherever the user is.
+    /// The experiment at work, in a few words, wherever the user is.
     fn status(&mut self, ui: &mut Ui) {
-        let palette = Palette::of(ui);
-        if let Some((text, word)) = self.experiment.status() {
-            ui.label(RichText::new(text).small());
-            ui.label(RichText::new(word).small().color(if word == "at work" { palette.good() } else { palette.caution() }));
-        }
-        let Some(run) = self.workspace.at_work() else { return };
-        let state = run.state();
-        let stage =
-            state.stages.last().map_or_else(|| "starting".to_owned(), |stage| format!("{} {} of {}", stage.stage, stage.done, stage.total));
-        let (word, colour) = if run.job.is_stopping() {
-            ("stopping", palette.caution())
-        } else if run.job.is_paused() {
-            ("paused", palette.caution())
-        } else {
-            ("at work", palette.good())
-        };
-        ui.label(RichText::new(format!("{}: {stage}", state.name)).small());
+        let Some((text, word, colour)) = self.workspace.at_work().map(|open| status(open, Palette::of(ui))) else { return };
+        ui.label(RichText::new(text).small());
         ui.label(RichText::new(word).small().color(colour));
     }
 
@@ -271,7 +239,10 @@ impl App {
             return;
         }
         match self.workspace.settings.panel {
-            Panel::Run | Panel::Collapse | Panel::Experiment => self.run.take_dropped(ctx, &dropped, &mut self.workspace),
+            Panel::Experiment | Panel::Collapse => {
+                self.workspace.settings.panel = Panel::Experiment;
+                self.experiment.take_dropped(ctx, &dropped);
+            }
             Panel::MaskRatio => self.mask_ratio.take_dropped(ctx, &dropped, &mut self.workspace),
             Panel::Segmentation => self.segmentation.take_dropped(ctx, &dropped, &self.workspace),
         }
@@ -313,24 +284,19 @@ impl eframe::App for App {
             let _ = self.workspace.settings.store();
         }
         let opened_on = self.opened_on.take();
-        let opened = self.workspace.runs.iter().find(|run| Some(run.folder.root()) == opened_on.as_deref());
-        let state = opened.map(|run| run.state().clone()).unwrap_or_default();
+        let opened = self.workspace.runs.iter().find(|open| Some(open.folder.root()) == opened_on.as_deref());
+        let tally = opened.map(|open| open.known.tally(&open.experiment, &(0..open.experiment.trainings.len()).collect::<Vec<_>>()));
         let leaving = self.closing == Closing::Leaving;
         // Closed in spite of the question, by the system: what can be saved is saved.
-        let left = self.workspace.runs.iter_mut().find(|run| run.job.is_running()).and_then(|run| {
+        let left = self.workspace.at_work_mut().and_then(|open| {
             if !leaving {
-                run.job.stop();
+                let _ = open.stop();
             }
-            let handle = run.job.release()?;
-            let (state, folder, config) = (run.job.state.clone(), run.folder.clone(), run.config.clone());
-            Some(Left::Run { handle, state: Box::new(state), folder, config: Box::new(config) })
+            let (handle, job) = open.release()?;
+            Some(Left { handle, job: Box::new(job) })
         });
-        if !leaving {
-            self.experiment.stop();
-        }
-        let left = left.or_else(|| self.experiment.release());
         if let Some(sender) = &self.left {
-            let _ = sender.try_send((left, state));
+            let _ = sender.try_send((left, tally));
         }
     }
 }

@@ -24,7 +24,7 @@ impl App {
     /// Asks before a running job loses its window.
     pub(super) fn watch_closing(&mut self, ctx: &egui::Context) {
         let running = self.workspace.is_at_work();
-        let concluding = self.workspace.runs.iter().any(OpenRun::is_concluding);
+        let concluding = self.workspace.runs.iter().any(OpenRun::is_writing);
         let asked = ctx.input(|input| input.viewport().close_requested());
         if self.gpu_lost.load(Ordering::Relaxed) {
             self.closing = Closing::Leaving;
@@ -66,8 +66,7 @@ impl App {
         if !matches!(self.closing, Closing::Asking | Closing::Stopping) {
             return;
         }
-        let experiment = self.workspace.experiment_at_work.clone();
-        let Some(name) = experiment.clone().or_else(|| self.workspace.at_work().map(|run| run.name().to_owned())) else {
+        let Some(name) = self.workspace.at_work().map(|open| open.name().to_owned()) else {
             if self.closing == Closing::Asking {
                 self.closing = Closing::No;
             }
@@ -84,15 +83,16 @@ impl App {
                 return;
             }
             ui.heading(format!("{name} is still at work"));
-            let (what, later) = if experiment.is_some() { ("experiment", "the experiment goes on later with what is missing") } else { ("run", "the run can be resumed later") };
-            ui.label(format!("Stopping finishes the step and saves; {later}. Without a window the {what} goes on in the background of this program until it is done."));
+            ui.label(
+                "Stopping finishes the step and saves; it can be resumed later. Without a window the run goes on in the background of this \
+                 program until it is done.",
+            );
             ui.add_space(8.0);
             ui.horizontal_wrapped(|ui| {
                 if ui.button("Stop and save").clicked() {
-                    if let Some(run) = self.workspace.at_work_mut() {
-                        run.job.stop();
+                    if let Some(Err(trouble)) = self.workspace.at_work_mut().map(OpenRun::stop) {
+                        self.workspace.trouble(trouble);
                     }
-                    self.experiment.stop();
                     self.closing = Closing::Stopping;
                 }
                 if ui.button("Keep running without a window").clicked() {

@@ -5,21 +5,29 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use super::*;
-use crate::config::RunConfig;
-use crate::gui::testing::{FakeWorker, fake_worker, has_gpu, window};
-use crate::gui::{Action, FollowedJob, OpenRun};
-use crate::protocol::{Command, Environment, Event, RunFolder};
+use crate::experiment::{ExperimentEvent, ExperimentFolder, Finish, synthetic};
+use crate::gui::testing::{FakeExperiment, has_gpu, window};
+use crate::gui::{Action, OpenRun};
+use crate::protocol::Command;
 
-/// A window on a job that a test plays, in a folder of its own.
-fn at_work() -> (Harness<'static, App>, FakeWorker, tempfile::TempDir) {
+/// A window on an experiment that a test plays, in a folder of its own.
+fn at_work() -> (Harness<'static, App>, FakeExperiment, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let (handle, worker) = fake_worker();
-    let run = RunFolder::new(folder.path());
-    let harness = window(ThemeChoice::Dark, move |_, app| {
-        app.workspace.put(OpenRun::at_work(run, RunConfig::default(), FollowedJob::new(handle)));
+    let mut worker = None;
+    let place = ExperimentFolder::new(folder.path());
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        worker = Some(FakeExperiment::play(&mut app.workspace));
+        let open = OpenRun::new(synthetic::experiment(), place);
+        let job = open.job(1);
+        app.workspace.start(open, job);
     });
-    worker.tell(0.0, Event::Started { schema: 1, name: "night".into(), environment: Environment::default(), classes: Vec::new() });
-    (harness, worker, folder)
+    let started = (0..500).any(|_| {
+        harness.step();
+        std::thread::sleep(Duration::from_millis(5));
+        harness.state().workspace.at_work().is_some_and(|open| !open.is_starting())
+    });
+    assert!(started, "the experiment is started");
+    (harness, worker.unwrap(), folder)
 }
 
 fn ask_to_close(harness: &mut Harness<'_, App>) {
@@ -44,7 +52,7 @@ fn a_window_with_a_running_job_asks_before_it_closes() {
     harness.step();
     assert!(close_was_cancelled(&harness), "the window stays");
     harness.run_steps(2);
-    harness.get_by_label_contains("night is still at work");
+    harness.get_by_label_contains("hippocampus_labels is still at work");
     harness.get_by_label("Cancel").click();
     harness.run_steps(2);
     assert!(harness.query_by_label("Cancel").is_none() && worker.commands().is_empty());
@@ -53,9 +61,10 @@ fn a_window_with_a_running_job_asks_before_it_closes() {
     harness.get_by_label("Stop and save").click();
     harness.run_steps(2);
     assert_eq!(worker.commands(), [Command::Stop]);
-    worker.tell(9.0, Event::Finished { outcome: crate::protocol::Outcome::Stopped });
-    let closed = (0..20).any(|_| {
+    worker.tell(ExperimentEvent::Finished(Finish::default()));
+    let closed = (0..500).any(|_| {
         harness.step();
+        std::thread::sleep(Duration::from_millis(5));
         harness.output().viewport_output.values().any(|output| output.commands.contains(&ViewportCommand::Close))
     });
     assert!(closed, "it closes once the job has stopped");
@@ -76,10 +85,10 @@ fn a_job_goes_on_without_its_window_when_the_user_says_so() {
     let mut app = harness.into_state();
     eframe::App::on_exit(&mut app);
     let (left, _) = left.try_recv().unwrap();
-    let Some(Left::Run { handle, state, .. }) = left else { panic!("the job is handed over") };
-    assert_eq!(state.name, "night");
+    let Some(Left { handle, job }) = left else { panic!("the experiment is handed over") };
+    assert_eq!(job.experiment.config.name, "hippocampus_labels");
     assert!(worker.commands().is_empty(), "nobody asked it to stop");
-    worker.tell(1.0, Event::Finished { outcome: crate::protocol::Outcome::Completed });
+    worker.tell(ExperimentEvent::Finished(Finish::default()));
     assert!(handle.events.recv().is_ok());
 }
 

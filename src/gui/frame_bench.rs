@@ -13,14 +13,14 @@ use eframe::egui::{self, Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect,
 use eframe::egui_wgpu::{RenderState, RendererOptions, ScreenDescriptor};
 use eframe::wgpu;
 
-use super::{App, Opening, Panel, Settings, open};
+use super::{App, OpenRun, Opening, Panel, Settings, open};
 use crate::bench::Timing;
-use crate::config::RunConfig;
+use crate::config::{ExperimentConfig, RunConfig, Training};
 use crate::device::{DeviceChoice, memory};
-use crate::protocol::RunFolder;
+use crate::experiment::{Experiment, ExperimentFolder};
 use crate::volume::nifti::{SourceHeader, write_labels, write_volume};
 use crate::volume::{Grid, LabelMap, Volume};
-use crate::worker::{Job, Start, Training};
+use crate::worker::ExperimentJob;
 
 /// The name it is asked for by.
 pub const PIECE: &str = "window_frame";
@@ -143,9 +143,11 @@ impl Window {
             RunConfig::from_ron(include_str!("../../configs/demo.ron"), "configs/demo.ron").expect("the demo's config is sound");
         config.name = PIECE.to_owned();
         config.pretrain.steps = MANY_STEPS;
-        let folder = RunFolder::new(folder);
-        let training = Training { config: config.clone(), folder: folder.clone(), start: Start::Fresh, max_steps: None };
-        self.app.begin(&self.ctx, Opening::Run { job: Box::new(Job::Pretrain(training)), folder, config: Box::new(config) });
+        let config = ExperimentConfig::of_one_training(Training::Pretrain, config);
+        let folder = ExperimentFolder::new(folder);
+        let experiment = Experiment::new(config, folder.contents()).expect("the demo's config is sound");
+        let job = ExperimentJob::new(experiment, folder);
+        self.app.begin(&self.ctx, Opening::Experiment(Box::new(job)));
         self.app.workspace.settings.panel = Panel::Segmentation;
     }
 
@@ -164,8 +166,8 @@ impl Window {
 
     /// Ends the training and waits until its thread has.
     fn stop(&mut self) -> anyhow::Result<()> {
-        if let Some(run) = self.app.workspace.at_work_mut() {
-            run.job.stop();
+        if let Some(Err(trouble)) = self.app.workspace.at_work_mut().map(OpenRun::stop) {
+            bail!(trouble);
         }
         self.until("the training did not stop", |app| app.workspace.at_work().is_none())
     }

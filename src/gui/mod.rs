@@ -4,8 +4,7 @@
 //! owns its device, the window its own. Nothing here waits: files are read and plans made on threads of their own
 //! (`background`), and a frame draws what has arrived by then.
 //!
-//! `app` holds the five panels ([`run`], [`collapse`], [`mask_ratio`], [`segmentation`], [`experiment`]); they share the `workspace`, where runs
-//! and the open dataset lie, and draw volumes through [`mod@slice`].
+//! `app` holds the four panels ([`experiment`], [`collapse`], [`masking`], [`viewer`]); they share the `workspace`, where experiments lie, and draw volumes through [`mod@slice`].
 
 mod app;
 
@@ -19,8 +18,10 @@ mod keys_window;
 mod layout;
 pub mod masking;
 mod open;
+mod open_experiment;
 mod outlive;
-pub mod run;
+mod point;
+mod reader;
 mod settings;
 pub mod slice;
 #[cfg(test)]
@@ -38,7 +39,9 @@ pub use job::FollowedJob;
 pub use keys::{Action, KeyMap};
 pub use layout::Layout;
 pub use open::{Left, NoWindow, Opening, open};
+pub use open_experiment::{OpenRun, OpenTraining};
+pub use reader::Look;
 pub use settings::{Settings, ThemeChoice};
 pub use theme::Palette;
 pub use widgets::Background;
-pub use workspace::{OpenRun, Workspace};
+pub use workspace::Workspace;

@@ -14,10 +14,9 @@ use eframe::{NativeOptions, egui, wgpu};
 use super::event_loop::run_native;
 use super::outlive::{GoOn, guard, rescue};
 use super::{App, Settings};
-use crate::config::RunConfig;
 use crate::device::DeviceChoice;
-use crate::protocol::{RunFolder, RunState};
-use crate::worker::{ExperimentHandle, ExperimentJob, Job, RunHandle};
+use crate::experiment::Tally;
+use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// Size of the window at its first opening, in points.
 const FIRST_SIZE: [f32; 2] = [1440.0, 900.0];
@@ -31,15 +30,6 @@ const ICON: &[u8] = include_bytes!("../../assets/icon.png");
 pub enum Opening {
     /// An empty workspace.
     Workspace,
-    /// A job that makes a run.
-    Run {
-        /// What the worker is to do.
-        job: Box<Job>,
-        /// Where the run is kept.
-        folder: RunFolder,
-        /// Its settings.
-        config: Box<RunConfig>,
-    },
     /// An experiment to work on.
     Experiment(Box<ExperimentJob>),
     /// A volume to look at.
@@ -51,26 +41,12 @@ pub enum Opening {
     },
 }
 
-/// What goes on although its window was closed.
-pub enum Left {
-    /// A run.
-    Run {
-        /// The worker.
-        handle: RunHandle,
-        /// What is known so far.
-        state: Box<RunState>,
-        /// Where the run is kept.
-        folder: RunFolder,
-        /// Its settings.
-        config: Box<RunConfig>,
-    },
-    /// An experiment.
-    Experiment {
-        /// The experiment at work.
-        handle: ExperimentHandle,
-        /// What it works on.
-        job: Box<ExperimentJob>,
-    },
+/// The experiment that goes on although its window was closed.
+pub struct Left {
+    /// The worker.
+    pub handle: ExperimentHandle,
+    /// What it works on.
+    pub job: Box<ExperimentJob>,
 }
 
 /// There is no window, or none any more.
@@ -84,13 +60,13 @@ pub enum NoWindow {
     Lost,
 }
 
-/// Shows the window until it is closed. Returns the job that is to go on without it, and how the run ended that was opened
-/// with it. A job whose window is lost is returned as well; where the loss ends the process, `go_on` goes on with it in between,
+/// Shows the window until it is closed. Returns the experiment that is to go on without it, and how far the one is that the window was
+/// opened on. A job whose window is lost is returned as well; where the loss ends the process, `go_on` goes on with it in between,
 /// and its exit code is the program's.
 ///
 /// # Errors
 /// There is no display, or nothing that draws on it; or both went away while nothing was at work.
-pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Option<Left>, RunState), NoWindow> {
+pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Option<Left>, Option<Tally>), NoWindow> {
     display()?;
     let (settings, notice) = Settings::load();
     let size = settings.window_size.unwrap_or(FIRST_SIZE);
@@ -121,10 +97,10 @@ pub fn open(opening: Opening, device: DeviceChoice, go_on: GoOn) -> Result<(Opti
     let shown = catch_unwind(AssertUnwindSafe(|| run_native("simtrot", options, Box::new(create))));
     drop(take_hook());
     let rescued = rescue();
-    let (left, state) = left.try_recv().unwrap_or_default();
+    let (left, tally) = left.try_recv().unwrap_or_default();
     match (left.or(rescued), shown) {
-        (Some(left), _) => Ok((Some(left), state)),
-        (None, Ok(Ok(()))) if !gpu_lost.load(Ordering::Relaxed) => Ok((None, state)),
+        (Some(left), _) => Ok((Some(left), tally)),
+        (None, Ok(Ok(()))) if !gpu_lost.load(Ordering::Relaxed) => Ok((None, tally)),
         (None, Ok(Err(error))) if !opened.get() => Err(NoWindow::NoDisplay(error.to_string())),
         (None, _) => Err(NoWindow::Lost),
     }

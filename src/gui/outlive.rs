@@ -8,9 +8,8 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Left;
-use crate::config::RunConfig;
-use crate::protocol::{Command, RunFolder};
-use crate::worker::{ExperimentHandle, ExperimentJob, RunHandle};
+use crate::protocol::Command;
+use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// Said on stderr when a job loses its window.
 const GONE: &str = "the window is gone, with its display or with what draws on it; the work goes on here, and Ctrl-C stops and saves it";
@@ -41,31 +40,17 @@ impl<H> Held<H> {
 }
 
 /// What can be left behind: one piece of work at a time.
-pub(super) enum AtWork {
-    /// A run.
-    Run { handle: Held<RunHandle>, folder: RunFolder, config: Box<RunConfig> },
-    /// An experiment.
-    Experiment { handle: Held<ExperimentHandle>, job: Box<ExperimentJob> },
+struct AtWork {
+    handle: Held<ExperimentHandle>,
+    job: Box<ExperimentJob>,
 }
 
 impl AtWork {
     /// The work for whoever goes on with it; a pause ends, since nobody could end it later.
     fn leave(self) -> Option<Left> {
-        match self {
-            Self::Run { handle, folder, config } => {
-                let handle = handle.take()?;
-                let _ = handle.commands.try_send(Command::Resume);
-                // What the panel knew of it went with the window; the record has it.
-                let mut state = folder.replay().unwrap_or_default();
-                state.outcome = None;
-                Some(Left::Run { handle, state: Box::new(state), folder, config })
-            }
-            Self::Experiment { handle, job } => {
-                let handle = handle.take()?;
-                let _ = handle.commands.try_send(Command::Resume);
-                Some(Left::Experiment { handle, job })
-            }
-        }
+        let handle = self.handle.take()?;
+        let _ = handle.commands.try_send(Command::Resume);
+        Some(Left { handle, job: self.job })
     }
 }
 
@@ -93,7 +78,8 @@ impl Drop for Watch {
 }
 
 /// Notes what is at work, in place of what was before.
-pub(super) fn hold(work: AtWork) {
+pub(super) fn hold(handle: &Held<ExperimentHandle>, job: &ExperimentJob) {
+    let work = AtWork { handle: handle.clone(), job: Box::new(job.clone()) };
     WATCH.with(|watch| watch.at_work.replace(Some(work)));
 }
 
@@ -119,29 +105,21 @@ fn say_gone() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gui::FollowedJob;
-    use crate::gui::testing::fake_worker;
-    use crate::protocol::RunState;
+    use crate::gui::testing::fake_experiment;
 
     #[test]
-    fn a_job_whose_panel_is_gone_is_taken_over_and_goes_on() {
-        let (handle, worker) = fake_worker();
-        let mut job = FollowedJob::going_on(handle, RunState::default());
-        let held = job.held().expect("it is at work");
-        hold(AtWork::Run { handle: held, folder: RunFolder::new("nowhere"), config: Box::default() });
-        job.pause();
-        drop(job);
-        let Some(Left::Run { handle, .. }) = rescue() else { panic!("the run is left") };
+    fn an_experiment_whose_panel_is_gone_goes_on_and_is_handed_out_once() {
+        let (handle, job, worker) = fake_experiment();
+        let held = Held::new(handle);
+        hold(&held, &job);
+        drop(held);
+        let left = rescue().expect("the experiment is left");
         assert_eq!(worker.commands(), [Command::Resume], "nobody could end a pause later");
-        drop(handle);
-        assert!(rescue().is_none(), "it is handed out once");
-    }
-
-    #[test]
-    fn what_its_panel_handed_over_is_not_left_a_second_time() {
-        let (handle, _worker) = fake_worker();
-        let mut job = FollowedJob::new(handle);
-        hold(AtWork::Run { handle: job.held().expect("it is at work"), folder: RunFolder::new("nowhere"), config: Box::default() });
-        assert!(job.release().is_some() && rescue().is_none());
+        drop(left);
+        assert!(rescue().is_none());
+        let (handle, job, _worker) = fake_experiment();
+        let held = Held::new(handle);
+        hold(&held, &job);
+        assert!(held.take().is_some() && rescue().is_none(), "what its panel handed over is not left a second time");
     }
 }

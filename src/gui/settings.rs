@@ -46,8 +46,6 @@ pub struct Settings {
     pub recent_datasets: Vec<PathBuf>,
     /// Runs opened last, newest first.
     pub recent_runs: Vec<PathBuf>,
-    /// Experiments opened last, newest first: their files or folders.
-    pub recent_experiments: Vec<PathBuf>,
     /// Where runs are made.
     pub runs_folder: Option<PathBuf>,
     /// Volumes opened last, newest first.
@@ -72,7 +70,6 @@ impl Default for Settings {
             layout: Layout::default(),
             recent_datasets: Vec::new(),
             recent_runs: Vec::new(),
-            recent_experiments: Vec::new(),
             runs_folder: None,
             recent_volumes: Vec::new(),
             convention: Convention::default(),
@@ -124,11 +121,6 @@ impl Settings {
     /// Puts a run on top of the recent ones.
     pub fn remember_run(&mut self, path: &Path) {
         remember(&mut self.recent_runs, path);
-    }
-
-    /// Puts an experiment on top of the recent ones.
-    pub fn remember_experiment(&mut self, path: &Path) {
-        remember(&mut self.recent_experiments, path);
     }
 
     /// Puts a dataset on top of the recent ones.

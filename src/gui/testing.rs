@@ -8,8 +8,9 @@ use egui_kittest::{Harness, SnapshotOptions};
 
 use super::{App, Settings, ThemeChoice};
 use crate::device::DeviceChoice;
+use crate::experiment::{ExperimentEvent, ExperimentFolder, Finish, synthetic};
 use crate::protocol::{Command, Event, Outcome, Preview, Record};
-use crate::worker::RunHandle;
+use crate::worker::{ExperimentHandle, ExperimentJob, RunHandle};
 
 /// Share of a pixel's largest difference that still counts as equal, in dify's measure: drivers round colours differently.
 const THRESHOLD: f32 = 2.0;
@@ -141,6 +142,42 @@ impl FakeWorker {
     /// Sends an event of a moment.
     pub(super) fn tell(&self, secs: f64, event: Event) {
         self.events.send(Record { secs, event }).expect("the window listens");
+    }
+
+    /// The commands since the last look.
+    pub(super) fn commands(&self) -> Vec<Command> {
+        self.commands.try_iter().collect()
+    }
+}
+
+/// The worker's side of an experiment whose events a test makes up.
+pub(super) struct FakeExperiment {
+    events: std::sync::mpsc::SyncSender<ExperimentEvent>,
+    _previews: std::sync::mpsc::SyncSender<(usize, Preview)>,
+    commands: std::sync::mpsc::Receiver<Command>,
+}
+
+/// A made-up experiment that does what a test says.
+pub(super) fn fake_experiment() -> (ExperimentHandle, ExperimentJob, FakeExperiment) {
+    let (event_sender, events) = sync_channel(4096);
+    let (preview_sender, previews) = sync_channel(16);
+    let (commands, command_receiver) = sync_channel(16);
+    let handle = ExperimentHandle { events, previews, commands, join: std::thread::spawn(Finish::default) };
+    let job = ExperimentJob::new(synthetic::experiment(), ExperimentFolder::new("/data/runs/hippocampus_labels"));
+    (handle, job, FakeExperiment { events: event_sender, _previews: preview_sender, commands: command_receiver })
+}
+
+impl FakeExperiment {
+    /// The next experiment that the workspace starts is played by this.
+    pub(super) fn play(workspace: &mut super::Workspace) -> Self {
+        let (handle, _, worker) = fake_experiment();
+        let waiting = std::sync::Mutex::new(Some(handle));
+        workspace.starter = std::sync::Arc::new(move |_, _| Ok(waiting.lock().unwrap().take().expect("it is started once")));
+        worker
+    }
+
+    pub(super) fn tell(&self, event: ExperimentEvent) {
+        self.events.send(event).expect("the window listens");
     }
 
     /// The commands since the last look.

@@ -96,7 +96,7 @@ impl CollapsePanel {
         let Some(run) = workspace.shown() else { return nothing_open(ui, &mut workspace.settings.panel) };
         let encoders = encoders(run);
         let Some(shown) = self.shown(&encoders).filter(|encoder| encoder.now().is_some()) else {
-            let (sentence, advice) = unmeasured(run.state(), run.job.is_running() || run.job.is_watched());
+            let (sentence, advice) = unmeasured(run.state(), run.is_at_work() || run.is_watched());
             return explained(ui, &VerdictCard::unmeasured(sentence, advice));
         };
         let tokens = self.tokens_of(shown);
@@ -214,7 +214,7 @@ fn nothing_open(ui: &mut Ui, panel: &mut Panel) {
     explained(ui, &VerdictCard::unmeasured("No run is open.", "start one in the Run panel, or open the folder of one that has ended."));
     ui.add_space(10.0);
     if ui.button("Go to Run").clicked() {
-        *panel = Panel::Run;
+        *panel = Panel::Experiment;
     }
 }
 

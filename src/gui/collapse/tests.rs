@@ -9,15 +9,15 @@ use egui_kittest::{Harness, SnapshotResults};
 
 use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
-use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, save_by_menu, small_windows, window};
-use crate::gui::{App, FollowedJob, ThemeChoice};
-use crate::protocol::{CollapsePair, Event, Preview, Record, RunFolder, Severity};
+use crate::gui::testing::{THEMES, click_at, has_gpu, save_by_menu, small_windows, window};
+use crate::gui::{App, ThemeChoice};
+use crate::protocol::{CollapsePair, Event, Record, Severity};
 
 /// A replayed run whose first arm went one way, with its tokens; the second, if asked for, is healthy.
 fn run(kind: Kind, two_arms: bool) -> OpenRun {
     let arms = [("plain", kind), ("simtrot_w", Kind::Healthy)];
     let arms = &arms[..if two_arms { 2 } else { 1 }];
-    let mut run = OpenRun::replayed(RunFolder::new("runs/hippocampus"), config(), state(arms));
+    let mut run = OpenRun::of_record("runs/hippocampus", config(), state(arms));
     run.tokens.extend(arms.iter().map(|&(arm, kind)| (stage(arm), Arc::new(preview(kind, 400)))));
     run
 }
@@ -101,7 +101,7 @@ fn a_verdict_says_in_a_word_what_the_numbers_mean() {
     }
     let mut run = run(Kind::Healthy, false);
     let broken = CollapsePair { projected: Some(Default::default()), encoder: Default::default() };
-    run.job.state.apply(&Record { secs: 99.0, event: Event::Probe { stage: stage("plain"), step: 450, collapse: Box::new(broken) } });
+    run.state_mut().apply(&Record { secs: 99.0, event: Event::Probe { stage: stage("plain"), step: 450, collapse: Box::new(broken) } });
     opened(ThemeChoice::Dark, run).get_by_label("Not a number");
 }
 
@@ -120,7 +120,7 @@ fn a_run_without_numbers_says_why() {
     ] {
         let mut state = RunState::default();
         state.apply(&Record { secs: 0.0, event });
-        let run = OpenRun::replayed(RunFolder::new("runs/none"), config(), state);
+        let run = OpenRun::of_record("runs/none", config(), state);
         opened(ThemeChoice::Dark, run).get_by_label_contains(words);
     }
 }
@@ -174,7 +174,7 @@ fn encoders_and_tokens_can_be_chosen() {
     assert_ne!(range(&harness), seen, "the maps are of the encoder's tokens");
 
     let mut alone = run(Kind::Healthy, false);
-    let stage = &mut alone.job.state.stages[0];
+    let stage = &mut alone.state_mut().stages[0];
     let probes = std::mem::take(&mut stage.probes);
     probes.iter().for_each(|(step, pair)| stage.probes.push((*step, CollapsePair { projected: None, ..pair.clone() })));
     let mut harness = opened(ThemeChoice::Dark, alone);
@@ -188,21 +188,21 @@ fn numbers_and_maps_arrive_while_a_run_is_at_work() {
     if !has_gpu() {
         return;
     }
-    let (handle, worker) = fake_worker();
-    let mut harness = window(ThemeChoice::Dark, |_, app| {
-        app.workspace.settings.panel = Panel::Collapse;
-        app.workspace.put(OpenRun::at_work(RunFolder::new("runs/live"), config(), FollowedJob::new(handle)));
-    });
-    harness.run_steps(2);
+    let mut harness = opened(ThemeChoice::Dark, OpenRun::of_record("runs/live", config(), RunState::default()));
+    let arrive = |harness: &mut Harness<'static, App>, events: &[Event]| {
+        let run = harness.state_mut().workspace.shown_mut().unwrap();
+        events.iter().for_each(|event| run.state_mut().apply(&Record { secs: 1.0, event: event.clone() }));
+        harness.run_steps(3);
+    };
     harness.get_by_label("Nothing measured yet");
     let events = records(&[("plain", Kind::Collapsed)]);
     let probes: Vec<usize> = (0..events.len()).filter(|&index| matches!(events[index], Event::Probe { .. })).collect();
-    events[..=probes[0]].iter().for_each(|event| worker.tell(0.0, event.clone()));
-    harness.run_steps(3);
+    arrive(&mut harness, &events[..=probes[0]]);
     harness.get_by_label("Not trained yet");
     assert!(harness.query_all_by_label_contains("They come with the next measurement").count() > 0);
-    events[probes[0] + 1..=probes[probes.len() - 1]].iter().for_each(|event| worker.tell(1.0, event.clone()));
-    worker.previews.send(Preview::Tokens(Arc::new(preview(Kind::Collapsed, 400)))).unwrap();
+    arrive(&mut harness, &events[probes[0] + 1..=probes[probes.len() - 1]]);
+    let tokens = Arc::new(preview(Kind::Collapsed, 400));
+    harness.state_mut().workspace.shown_mut().unwrap().tokens.insert(stage("plain"), tokens);
     settle(&mut harness);
     harness.get_by_label("Collapsed");
     assert!(harness.state().collapse.maps.get().is_some());

@@ -1,13 +1,14 @@
 //! What is chosen in the grid, in full: settings, times, scores, why it failed and what to do.
 
-use eframe::egui::{Align, Button, Grid, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
+use eframe::egui::{Align, Button, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
-use super::super::widgets::card;
-use super::super::{Palette, Panel};
-use super::opened::OpenExperiment;
-use super::standing::Standing;
-use crate::metrics::collapse::THRESHOLDS;
-use crate::protocol::StageKind;
+use super::status::Status;
+use crate::experiment::Experiment;
+use crate::gui::widgets::{Cell, Column, Table, Width, card};
+use crate::gui::{OpenRun, Palette};
+use crate::metrics::collapse::{Judgement, THRESHOLDS};
+use crate::protocol::{ArmScores, StageKind};
+use crate::results::settings::departures;
 use crate::wording::{count, distance, duration, or_nothing, share};
 
 /// What the details are about.
@@ -15,21 +16,45 @@ use crate::wording::{count, distance, duration, or_nothing, share};
 pub(super) enum Chosen {
     /// A cell of the grid.
     Cell(usize),
-    /// A stage: a pre-training.
-    Stage(usize),
+    /// A pre-training.
+    Training(usize),
+}
+
+impl Chosen {
+    /// Its place in the grid; of a pre-training the first that it serves.
+    pub(super) fn point(self, experiment: &Experiment) -> Option<Vec<usize>> {
+        let cell = match self {
+            Self::Cell(index) => experiment.cells.get(index),
+            Self::Training(training) => experiment.cells_of(training).next(),
+        };
+        cell.map(|cell| cell.point.clone())
+    }
+
+    /// The trainings behind it, the newest first.
+    pub(super) fn trainings(self, open: &OpenRun) -> Vec<usize> {
+        match self {
+            Self::Training(training) => vec![training],
+            Self::Cell(index) => {
+                let cell = &open.experiment.cells[index];
+                [cell.finetuned].into_iter().chain(cell.pretrained).collect()
+            }
+        }
+    }
 }
 
 /// What the details ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// A stage's run is to be looked at.
-    Look { stage: usize, panel: Panel },
+    /// Show the curves of what is chosen.
+    Curves,
+    /// Show the tokens of a pre-training in the Collapse panel.
+    Collapse,
     /// Put the details away.
     Close,
 }
 
 /// Draws the details.
-pub(super) fn show(ui: &mut Ui, open: &OpenExperiment, chosen: Chosen) -> Option<Request> {
+pub(super) fn show(ui: &mut Ui, open: &OpenRun, chosen: Chosen) -> Option<Request> {
     let mut request = None;
     ScrollArea::vertical().id_salt("details").auto_shrink([false, false]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
@@ -46,152 +71,130 @@ pub(super) fn show(ui: &mut Ui, open: &OpenExperiment, chosen: Chosen) -> Option
             });
             match chosen {
                 Chosen::Cell(index) => place(ui, open, index),
-                Chosen::Stage(stage) => {
-                    let known = open.board.pretrainings.iter().find(|(known, _)| *known == stage);
-                    ui.strong(known.map_or("", |(_, title)| title.as_str()));
-                    let cells = open.experiment.cells_of(stage).count();
+                Chosen::Training(training) => {
+                    ui.strong(open.title(training));
+                    let cells = open.experiment.cells_of(training).count();
                     card::note(ui, format!("{} of the grid start from it.", count(cells, "cell")));
                 }
             }
         });
-        let stages = match chosen {
-            Chosen::Stage(stage) => vec![stage],
-            Chosen::Cell(index) => {
-                let cell = &open.experiment.cells[index];
-                [cell.finetuned].into_iter().chain(cell.pretrained).collect()
-            }
-        };
-        for stage in stages {
+        for training in chosen.trainings(open) {
             ui.add_space(6.0);
-            request = block(ui, open, stage).or(request.take());
+            request = card::card(ui, |ui| block(ui, open, training)).or(request.take());
         }
     });
     request
 }
 
 /// Where a cell lies in the grid, and what that sets.
-fn place(ui: &mut Ui, open: &OpenExperiment, index: usize) {
+fn place(ui: &mut Ui, open: &OpenRun, index: usize) {
     let experiment = &open.experiment;
     let cell = &experiment.cells[index];
-    Grid::new("place of the cell").num_columns(2).striped(false).spacing([12.0, 4.0]).show(ui, |ui| {
-        for (axis, known) in experiment.config.axes.iter().enumerate() {
-            ui.label(card::quiet(ui, &known.name));
-            ui.add(Label::new(RichText::new(experiment.level(cell, axis)).strong()).wrap());
-            ui.end_row();
-        }
-        ui.label(card::quiet(ui, "arm"));
-        ui.add(Label::new(RichText::new(&experiment.arms()[cell.arm].name).strong()).wrap());
-        ui.end_row();
-    });
-    let levels = cell.point.iter().enumerate().flat_map(|(axis, &level)| &experiment.levels[axis][level].set);
-    let settings: Vec<&String> = levels.chain(&experiment.arms()[cell.arm].set).collect();
+    let levels = experiment.config.axes.iter().enumerate().map(|(axis, known)| (known.name.as_str(), experiment.level(cell, axis)));
+    for (axis, level) in levels.chain([("arm", experiment.arms()[cell.arm].name.as_str())]) {
+        ui.horizontal(|ui| {
+            ui.label(card::quiet(ui, axis));
+            card::one_line(ui, RichText::new(level).strong());
+        });
+    }
+    let settings = departures(experiment.config.base(), &experiment.trainings[cell.finetuned].config);
     if !settings.is_empty() {
         ui.add_space(4.0);
         card::note(ui, "Settings that differ from the experiment's base");
         for setting in settings {
-            ui.add(Label::new(RichText::new(setting).monospace().small()).wrap());
+            ui.add(Label::new(RichText::new(setting).small()).wrap());
         }
     }
 }
 
-/// A stage: how it stands, what it found, where to look at it.
-fn block(ui: &mut Ui, open: &OpenExperiment, stage: usize) -> Option<Request> {
-    let plan = &open.experiment.trainings[stage];
-    let standing = open.stage_standing(stage);
+/// A training: how far it is, what it found, where to look at it.
+fn block(ui: &mut Ui, open: &OpenRun, training: usize) -> Option<Request> {
+    let plan = &open.experiment.trainings[training];
+    let status = Status::of_training(open, training);
+    let known = open.look.as_ref().and_then(|look| look.results.trainings.get(training));
     let is_pretraining = plan.kind == StageKind::Pretrain;
-    card::card(ui, |ui| {
-        card::title(ui, if is_pretraining { "Pre-training" } else { "Fine-tuning and test" });
-        ui.horizontal(|ui| {
-            let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
-            standing.sign(ui, rect.center(), 5.5);
-            let palette = Palette::of(ui);
-            let word = match &standing {
-                Standing::Done(_) => "done".to_owned(),
-                other => other.word(),
-            };
-            ui.label(RichText::new(word).strong().color(standing.colour(palette)));
-            let known = open.look.as_ref().and_then(|look| look.stages.get(stage));
-            if let Some(known) = known.filter(|known| known.secs > 0.0) {
-                ui.label(card::quiet(ui, duration(known.secs)));
-            }
-            let steps = if is_pretraining { plan.config.pretrain.steps } else { plan.config.finetune.steps };
-            ui.label(card::quiet(ui, count(steps, "step")));
-        });
-        if let Standing::Failed(cause) = &standing {
-            ui.add(Label::new(RichText::new(cause).color(Palette::of(ui).bad())).wrap());
-            card::note(ui, "Put right what is named above, then let the experiment go on: it is tried again, and what is done stays.");
+    card::title(ui, if is_pretraining { "Pre-training" } else { "Fine-tuning and test" });
+    ui.horizontal(|ui| {
+        let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
+        status.sign(ui, rect.center(), 5.5);
+        let word = if matches!(status, Status::Done(_)) { "done".to_owned() } else { status.word() };
+        ui.label(RichText::new(word).strong().color(status.colour(Palette::of(ui))));
+        if let Some(secs) = known.map(|known| known.secs).filter(|secs| *secs > 0.0) {
+            ui.label(card::quiet(ui, duration(secs)));
         }
-        if is_pretraining {
-            collapse(ui, open, stage);
-        } else {
-            scores(ui, open, stage);
-        }
-        looks(ui, open, stage, &standing)
-    })
-}
-
-fn scores(ui: &mut Ui, open: &OpenExperiment, stage: usize) {
-    let Some(scores) = open.look.as_ref().and_then(|look| look.stages.get(stage)?.scores.as_ref()) else { return };
-    ui.add_space(2.0);
-    Grid::new(("scores", stage)).num_columns(3).striped(true).spacing([18.0, 4.0]).show(ui, |ui| {
-        for title in ["", "Dice", &format!("HD95, {}", scores.unit.word())] {
-            ui.label(card::quiet(ui, title).small());
-        }
-        ui.end_row();
-        let regions = scores.dice.keys().map(|region| (region.as_str(), scores.dice.get(region), scores.hd95.get(region)));
-        let mean = [("mean", scores.dice_mean.as_ref(), scores.hd95_mean.as_ref())];
-        for (region, dice, hd95) in regions.chain(mean) {
-            let strong = |text: String| if region == "mean" { RichText::new(text).strong() } else { RichText::new(text) };
-            ui.label(strong(region.to_owned()));
-            ui.label(strong(or_nothing(dice.copied(), share)).monospace());
-            ui.label(strong(or_nothing(hd95.copied(), distance)).monospace());
-            ui.end_row();
-        }
+        let steps = if is_pretraining { plan.config.pretrain.steps } else { plan.config.finetune.steps };
+        ui.label(card::quiet(ui, count(steps, "step")));
     });
-    let missing_in_one =
-        if scores.missing_in_one > 0 { format!(", {} missed or invented", count(scores.missing_in_one, "label")) } else { String::new() };
-    card::note(ui, format!("Means over {}{missing_in_one}.", count(scores.cases, "test case")));
-}
-
-fn collapse(ui: &mut Ui, open: &OpenExperiment, stage: usize) {
-    let Some(known) = open.look.as_ref().and_then(|look| look.stages.get(stage)) else { return };
-    if let Some((eta2, untrained)) = known.eta2_turned {
+    if let Status::Failed(cause) = &status {
+        ui.add(Label::new(RichText::new(cause).color(Palette::of(ui).bad())).wrap());
+        card::note(ui, "Put right what is named above, then let the experiment go on: it is tried again, and what is done stays.");
+    }
+    if let Some((eta2, untrained)) = known.and_then(|known| known.eta2_turned) {
         let untrained = untrained.map_or_else(String::new, |untrained| format!(", untrained {}", share(untrained)));
-        ui.label(format!("eta2 (turned) {}{untrained}", share(eta2)));
+        ui.label(format!("eta2 (rotated) {}{untrained}", share(eta2)));
     }
-    if let Some(judgement) = &known.judgement {
-        let palette = Palette::of(ui);
-        let colour = palette.verdict(judgement.verdict);
-        ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new(judgement.verdict.word()).strong().color(colour)).on_hover_text(THRESHOLDS);
-            ui.label(&judgement.sentence);
-        });
+    if let Some(judgement) = known.and_then(|known| known.judgement.as_ref()) {
+        verdict(ui, "", judgement);
     }
+    if let Some(scores) = known.and_then(|known| known.scores.as_ref()) {
+        ui.add_space(2.0);
+        scores_table(ui, scores, training);
+    }
+    let reason = "There is nothing to look at before it begins";
+    ui.add_enabled_ui(open.run(training).is_some(), |ui| {
+        ui.horizontal(|ui| {
+            let mut request = None;
+            let curves = ui.button("Curves").on_hover_text("Its curves over the steps");
+            if curves.on_disabled_hover_text(reason).clicked() {
+                request = Some(Request::Curves);
+            }
+            if is_pretraining {
+                let collapse = ui.button("Look at collapse").on_hover_text("Its tokens, maps and time lines in the Collapse panel");
+                if collapse.on_disabled_hover_text(reason).clicked() {
+                    request = Some(Request::Collapse);
+                }
+            }
+            request
+        })
+        .inner
+    })
+    .inner
 }
 
-/// Buttons that lead to the run itself.
-fn looks(ui: &mut Ui, open: &OpenExperiment, stage: usize, standing: &Standing) -> Option<Request> {
-    let mut request = None;
-    // A run that somebody writes to must not be resumed from another panel.
-    let reason = match standing {
-        Standing::Waiting => Some("There is nothing to look at before it begins"),
-        Standing::Running(..) => Some("It can be looked at when the training has ended"),
-        _ => None,
-    };
-    let has_record = open.look.as_ref().and_then(|look| look.stages.get(stage)).is_some_and(|known| known.part.is_some());
-    let reason = reason.or((!has_record).then_some("It ended before it had a record"));
-    ui.add_enabled_ui(reason.is_none(), |ui| {
-        ui.horizontal(|ui| {
-            let mut button = |ui: &mut Ui, word: &str, hint: &str, panel: Panel| {
-                if ui.button(word).on_hover_text(hint).on_disabled_hover_text(reason.unwrap_or_default()).clicked() {
-                    request = Some(Request::Look { stage, panel });
-                }
+/// A verdict on the tokens of `name`, and why.
+pub(super) fn verdict(ui: &mut Ui, name: &str, judgement: &Judgement) {
+    let colour = Palette::of(ui).verdict(judgement.verdict);
+    ui.horizontal_wrapped(|ui| {
+        if !name.is_empty() {
+            ui.strong(name);
+        }
+        ui.label(RichText::new(judgement.verdict.word()).strong().color(colour)).on_hover_text(THRESHOLDS);
+        ui.label(&judgement.sentence);
+    });
+}
+
+fn scores_table(ui: &mut Ui, scores: &ArmScores, training: usize) {
+    let columns = vec![
+        Column::new("", "The label or region", Width::Rest(90.0)),
+        Column::numbers("Dice", "Mean over the test cases", Width::Exact(64.0)),
+        Column::numbers(format!("HD95, {}", scores.unit.word()), "Mean over the test cases", Width::Exact(74.0)),
+    ];
+    let regions: Vec<&String> = scores.dice.keys().collect();
+    ui.push_id(("scores", training), |ui| {
+        Table::new("Scores", columns).show(ui, regions.len() + 1, |row, column| {
+            let region = regions.get(row);
+            let numbers = region.map_or((scores.dice_mean, scores.hd95_mean), |region| {
+                (scores.dice.get(*region).copied(), scores.hd95.get(*region).copied())
+            });
+            let text = match column {
+                0 => region.map_or_else(|| "mean".to_owned(), |region| (*region).clone()),
+                1 => or_nothing(numbers.0, share),
+                _ => or_nothing(numbers.1, distance),
             };
-            button(ui, "Open run", "Its curves, settings and scores in the Run panel", Panel::Run);
-            if open.experiment.trainings[stage].kind == StageKind::Pretrain {
-                button(ui, "Look at collapse", "Its tokens, maps and time lines in the Collapse panel", Panel::Collapse);
-            }
+            Cell { strong: region.is_none(), ..text.into() }
         });
     });
-    request
+    let missing =
+        if scores.missing_in_one > 0 { format!(", {} missing in one", count(scores.missing_in_one, "label")) } else { String::new() };
+    card::note(ui, format!("Means over {}{missing}.", count(scores.cases, "test case")));
 }

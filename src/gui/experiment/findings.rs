@@ -1,154 +1,127 @@
-//! What the experiment shows so far, live: the conclusions in words, the numbers behind them, and Dice along each axis that counts.
+//! What the experiment shows so far: the conclusions in words, the numbers behind them, and Dice along each axis that counts.
 
-use eframe::egui::{self, Align, Label, Layout, RichText, ScrollArea, Ui, vec2};
-use egui_extras::{Column, TableBuilder};
+use std::borrow::Cow;
 
-use super::super::Palette;
-use super::super::widgets::card;
-use super::along;
-use super::opened::OpenExperiment;
+use eframe::egui::{Align, Label, Layout, RichText, Ui};
+use egui_plot::{LineStyle, MarkerShape, PlotPoint};
+
+use super::details::verdict;
+use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Look, Series, Table, Width, card, legend};
+use crate::gui::{OpenRun, Palette};
 use crate::metrics::Measure;
-use crate::results::{ExperimentResults, Reading, spread};
-use crate::wording::{or_nothing, share};
+use crate::results::{self, ExperimentResults, PerAxis};
 
-const ROW_HEIGHT: f32 = 26.0;
-const LETTER: f32 = 7.4;
-const LEVEL: std::ops::RangeInclusive<f32> = 64.0..=220.0;
-const NUMBER: f32 = 104.0;
+/// Height of a plot along an axis, and its least width, in points.
+const PLOT: (f32, f32) = (200.0, 340.0);
+/// Least and greatest width of a column of a table, in points.
+const COLUMN: (f32, f32) = (52.0, 240.0);
+/// Room for a square in the colour of a series, in points.
+const SWATCH: f32 = 24.0;
+/// Verdicts that stand by themselves; of more, sentences say which have which.
+const VERDICTS: usize = 4;
 
-/// Draws all of it, below one another.
-pub(super) fn show(ui: &mut Ui, open: &OpenExperiment) {
-    let Some(look) = &open.look else {
+/// The conclusions in words, and the verdicts. True where the tokens behind a verdict are asked for.
+pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> bool {
+    let Some(results) = open.look.as_ref().map(|look| &look.results) else {
         card::note(ui, "The experiment is being read.");
-        return;
+        return false;
     };
-    let results = &look.results;
-    ScrollArea::vertical().id_salt("findings").auto_shrink([false, false]).show(ui, |ui| {
-        ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
-        card::card(ui, |ui| conclusions(ui, results));
-        ui.add_space(6.0);
-        if results.groups.iter().any(|group| group.dice.is_some()) {
-            along::show(ui, &open.experiment, results);
-        }
-        if results.concluding().next().is_some() {
-            card::card(ui, |ui| comparisons(ui, results));
-            ui.add_space(6.0);
-        }
-        if results.groups.iter().any(|group| group.dice.is_some() || group.collapse.is_some()) {
-            card::card(ui, |ui| table(ui, open, results));
-        }
-    });
-}
-
-fn conclusions(ui: &mut Ui, results: &ExperimentResults) {
-    let palette = Palette::of(ui);
+    let sentence = |ui: &mut Ui, text: RichText| drop(ui.add(Label::new(text).wrap()));
     card::title(ui, "What it shows");
-    if let Some(summary) = results.summary() {
-        ui.add(Label::new(RichText::new(summary).strong()).wrap());
-    }
-    if results.concluding().next().is_none() {
-        for sentence in results.sentences() {
-            ui.add(Label::new(sentence).wrap());
-        }
-    }
-    ui.add_space(4.0);
-    card::title(ui, "Is the representation collapsed?");
-    for sentence in results.collapse_sentences() {
-        ui.add(Label::new(sentence).wrap());
-    }
-    ui.add_space(4.0);
-    let missing = results.missing();
-    for sentence in missing.iter().chain([&results.caveat()]) {
-        ui.add(Label::new(RichText::new(sentence).color(palette.caution())).wrap());
-    }
-}
-
-/// A sentence for each comparison, with a dot in the colour of good or bad news.
-fn comparisons(ui: &mut Ui, results: &ExperimentResults) {
-    let palette = Palette::of(ui);
-    card::title(ui, "Each comparison");
-    for comparison in results.concluding() {
-        let Some(dice) = &comparison.dice else { continue };
-        let colour = match dice.reading() {
-            Reading::Better => palette.good(),
-            Reading::Worse => palette.bad(),
-            Reading::Open | Reading::Split | Reading::Once => ui.visuals().text_color(),
-        };
-        ui.horizontal_top(|ui| {
-            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 16.0), egui::Sense::hover());
-            ui.painter().circle_filled(rect.center(), 3.5, colour);
-            ui.add(Label::new(results.sentence(comparison)).wrap());
-        });
-    }
-}
-
-/// A row for each group: the columns that the terminal prints.
-fn table(ui: &mut Ui, open: &OpenExperiment, results: &ExperimentResults) {
-    let experiment = &open.experiment;
-    ui.horizontal(|ui| {
-        card::title(ui, "Numbers");
-        card::note(
-            ui,
-            format!(
-                "Means over {}; ±: standard deviation over {}s. The report holds every label.",
-                results.evidence(),
-                results.names.repeat
-            ),
-        );
-    });
-    let axes: Vec<&str> = results.names.axes.iter().map(|axis| axis.name.as_str()).collect();
-    let rows: Vec<(Vec<String>, usize)> = results.known_rows().map(|(index, group)| (group.level_names.clone(), index)).collect();
-    let wide = |place: usize| {
-        let names = rows.iter().map(|(names, _)| names[place].chars().count());
-        (names.max().unwrap_or(0).max(axes[place].chars().count()) as f32 * LETTER).clamp(*LEVEL.start(), *LEVEL.end())
-    };
-    let arm = experiment.arms().iter().map(|arm| arm.name.chars().count() as f32 * LETTER).fold(*LEVEL.start(), f32::max);
-    let repeats = format!("{}s", results.names.repeat);
-    let hd95 = results.measure_title(Measure::Hd95);
-    let numbers = ["Dice", &hd95, &repeats, "cases", "eta2 turned", "index lock", "anatomy lock", "label probe"];
-    ScrollArea::horizontal().id_salt("numbers across").auto_shrink([false, true]).show(ui, |ui| {
-        let mut table = TableBuilder::new(ui)
-            .id_salt("numbers")
-            .striped(true)
-            .vscroll(false)
-            .auto_shrink([false, true])
-            .cell_layout(Layout::left_to_right(Align::Center));
-        for place in 0..axes.len() {
-            table = table.column(Column::exact(wide(place)).clip(true));
-        }
-        table = table.column(Column::exact(arm).clip(true)).columns(Column::exact(NUMBER).clip(true), numbers.len());
-        let table = table.header(ROW_HEIGHT, |mut row| {
-            for name in axes.iter().copied().chain(["arm"]).chain(numbers) {
-                row.col(|ui| {
-                    let text = card::quiet(ui, name).small();
-                    card::one_line(ui, text);
-                });
-            }
-        });
-        table.body(|body| {
-            body.rows(ROW_HEIGHT, rows.len(), |mut row| {
-                let (levels, index) = &rows[row.index()];
-                let group = &results.groups[*index];
-                for level in levels.iter().chain([&group.name]) {
-                    row.col(|ui| drop(card::one_line(ui, level)));
-                }
-                let seen = group.collapse.as_ref().map(|pair| results.seen(pair));
-                let probe = results.probed().last().and_then(|&most| group.label_probe(most));
-                let texts = [
-                    spread(group.dice.as_ref(), Measure::Dice),
-                    spread(group.hd95.as_ref(), Measure::Hd95),
-                    format!("{} of {}", group.done(), group.repeats.len()),
-                    group.cases.to_string(),
-                    or_nothing(seen.and_then(|seen| seen.eta2_turned), share),
-                    or_nothing(seen.and_then(|seen| seen.index_lock), share),
-                    or_nothing(seen.and_then(|seen| seen.anatomy_lock), share),
-                    or_nothing(probe, share),
-                ];
-                for (place, text) in texts.into_iter().enumerate() {
-                    let text = RichText::new(text).monospace();
-                    row.col(|ui| drop(card::one_line(ui, if place == 0 { text.strong() } else { text })));
-                }
+    results.headline().into_iter().for_each(|text| sentence(ui, text.into()));
+    let mut asked = false;
+    if !results.pretrainings.is_empty() {
+        ui.add_space(4.0);
+        ui.horizontal(|ui| {
+            card::title(ui, "Representation");
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                asked = ui.button("Open Collapse").on_hover_text("The numbers, maps and time lines behind the verdict").clicked();
             });
         });
+        let judged = || results.pretrainings.iter().filter_map(|own| Some((own, own.judgement(results.tokens)?)));
+        if results.pretrainings.len() <= VERDICTS && judged().next().is_some() {
+            judged().for_each(|(own, judgement)| verdict(ui, &own.name, &judgement));
+        } else {
+            results.collapse_sentences().into_iter().for_each(|text| sentence(ui, text.into()));
+        }
+    }
+    ui.add_space(4.0);
+    let caution = Palette::of(ui).caution();
+    results.missing().into_iter().chain([results.caveat()]).for_each(|text| sentence(ui, RichText::new(text).small().color(caution)));
+    asked
+}
+
+/// A table of the results, as terminal and report have it.
+pub(super) fn table(ui: &mut Ui, (title, meaning): (&str, &str), table: &results::table::Table) {
+    let palette = Palette::of(ui);
+    let columns = table.columns.iter().enumerate().map(|(place, column)| {
+        let texts = table.rows.iter().flat_map(|row| [row[place].text.as_str(), row[place].note.as_str()]).chain([column.name.as_str()]);
+        let swatch = if table.rows.iter().any(|row| row[place].series.is_some()) { SWATCH } else { 0.0 };
+        let width = Width::fit(texts, COLUMN.0 + swatch, COLUMN.1);
+        let meaning = if column.meaning.is_empty() { &column.name } else { &column.meaning };
+        if column.is_number { Column::numbers(&column.name, meaning, width) } else { Column::new(&column.name, meaning, width) }
     });
+    let shown = Table::new(title, columns.collect()).heading(meaning);
+    let noted = table.rows.iter().flatten().any(|cell| !cell.note.is_empty());
+    let shown = if noted { shown.row_height(38.0) } else { shown };
+    shown.show(ui, table.rows.len(), |row, column| {
+        let cell = &table.rows[row][column];
+        Cell {
+            note: cell.note.as_str().into(),
+            strong: cell.is_strong || table.best == Some(row),
+            swatch: cell.series.map(|series| palette.series(series)),
+            ..cell.text.as_str().into()
+        }
+    });
+}
+
+/// A card for each axis whose levels are numbers: a line for each arm, with the spread of its repeats.
+pub(super) fn per_axis(ui: &mut Ui, results: &ExperimentResults) {
+    let palette = Palette::of(ui);
+    for axis in results.counting_axes() {
+        card::card(ui, |ui| {
+            card::title(ui, &format!("Per {}", results.names.axes[axis].name));
+            let entry = |(arm, own): (usize, &'_ results::ArmNames)| (own.name.clone(), palette.series(arm));
+            let arms: Vec<_> = results.names.arms.iter().enumerate().map(entry).collect();
+            let entries = arms.iter().map(|(name, colour)| LegendEntry { name, colour: *colour, style: LineStyle::Solid, hidden: false });
+            legend(ui, &entries.collect::<Vec<_>>(), false);
+            let lines = results.per_axis(axis).into_iter();
+            let plots: Vec<(PerAxis, Measure)> =
+                lines.flat_map(|lines| [Measure::Dice, Measure::Hd95].map(|measure| (lines.clone(), measure))).collect();
+            let columns = ((ui.available_width() / PLOT.1) as usize).clamp(1, plots.len().clamp(1, 4));
+            for row in plots.chunks(columns) {
+                ui.columns(columns, |columns| {
+                    for (column, (lines, measure)) in columns.iter_mut().zip(row) {
+                        plot(column, results, lines, *measure);
+                    }
+                });
+            }
+            let (evidence, repeat) = (results.evidence(), results.names.repeat);
+            card::note(ui, format!("Means over {evidence}; upright lines: standard deviation over {repeat}s. Levels at equal distances."));
+        });
+        ui.add_space(6.0);
+    }
+}
+
+fn plot(ui: &mut Ui, results: &ExperimentResults, lines: &PerAxis, measure: Measure) {
+    let palette = Palette::of(ui);
+    let measured = results.measure_title(measure);
+    let axis = &results.names.axes[lines.axis];
+    let title = match lines.fixed.as_str() {
+        "" => format!("{measured} per {}", axis.name),
+        fixed => format!("{measured} per {}: {fixed}", axis.name),
+    };
+    let meaning = format!("Mean {measured} of each arm at each level of {}", axis.name);
+    let mut series = Vec::new();
+    for line in &lines.lines {
+        let (name, colour, points) = (results.names.arms[line.arm].name.as_str(), palette.series(line.arm), line.of(measure));
+        let at = |shift: f64| {
+            points.iter().map(|(x, own)| PlotPoint::new(*x, own.mean + shift * own.reach().unwrap_or(0.0))).collect::<Vec<_>>()
+        };
+        let make = |points, look| Series { name: name.into(), colour, points: Cow::Owned(points), look };
+        series.push(make(at(-1.0), Look::Bars(Cow::Owned(at(1.0)))));
+        series.push(make(at(0.0), Look::Line(LineStyle::Solid)));
+        series.push(make(at(0.0), Look::Marks(MarkerShape::Circle, 4.0)));
+    }
+    Chart::new(title, meaning, PLOT.0, [Axis::names(&axis.name, axis.levels.clone()), Axis::new("")]).series(series).show(ui);
 }

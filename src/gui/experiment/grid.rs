@@ -1,64 +1,55 @@
 //! The grid: pre-trainings that cells share, and below them every cell where its levels meet its arm.
 
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, vec2};
-use egui_extras::{Column, TableBuilder};
 
-use super::super::widgets::card;
 use super::details::Chosen;
-use super::opened::OpenExperiment;
-use super::standing::{Standing, chip};
+use super::grid_table::GridTable;
+use super::status::{Status, chip};
+use crate::gui::OpenRun;
+use crate::gui::widgets::{Cell, Column, Table, Width, card};
 
 const CHIP: egui::Vec2 = vec2(78.0, 24.0);
-/// Width of a cell: narrow ones save scrolling, where all arms fit by it.
+/// Width of a cell in points: narrow ones save scrolling, where all arms fit by it.
 const CELL: std::ops::RangeInclusive<f32> = 72.0..=96.0;
 const GAP: f32 = 3.0;
-/// Room behind the cells of an arm.
+/// Room behind the cells of an arm, in points.
 const BEHIND: f32 = 8.0;
-const ROW_HEIGHT: f32 = 30.0;
-const HEADER_HEIGHT: f32 = 38.0;
-/// Width of a letter in names of levels, and what such a column has at least and at most.
-const LETTER: f32 = 7.4;
-const SMALL_LETTER: f32 = 6.2;
-const LEVEL: std::ops::RangeInclusive<f32> = 64.0..=200.0;
-/// Width of a pre-training.
+const ROW: f32 = 30.0;
+/// Least and greatest width of a level's name, in points.
+const LEVEL: (f32, f32) = (64.0, 200.0);
+/// Width of a pre-training, and the height that all take at most, in points; more scroll.
 const PRETRAINING: f32 = 262.0;
-/// Height that pre-trainings take at most; more scroll.
 const PRETRAININGS_HEIGHT: f32 = 132.0;
 
 /// Draws both; a click chooses what the details are about.
-pub(super) fn show(ui: &mut Ui, open: &OpenExperiment, chosen: &mut Option<Chosen>) {
-    if !open.board.pretrainings.is_empty() {
-        card::card(ui, |ui| pretrainings(ui, open, chosen));
+pub(super) fn show(ui: &mut Ui, open: &OpenRun, table: &GridTable, chosen: &mut Option<Chosen>) {
+    let mut clicked = None;
+    if !table.pretrainings.is_empty() {
+        card::card(ui, |ui| pretrainings(ui, open, table, (*chosen, &mut clicked)));
         ui.add_space(6.0);
     }
-    card::card(ui, |ui| {
-        ui.horizontal(|ui| {
-            card::title(ui, "Grid");
-            card::note(ui, "Mean Dice on the test cases, once a cell is done. Click a cell for its details.");
-        });
-        ui.add_space(2.0);
-        table(ui, open, chosen);
-    });
+    card::card(ui, |ui| cells(ui, open, table, (*chosen, &mut clicked)));
+    if clicked.is_some() {
+        *chosen = if clicked == *chosen { None } else { clicked };
+    }
 }
 
-fn pretrainings(ui: &mut Ui, open: &OpenExperiment, chosen: &mut Option<Chosen>) {
+fn pretrainings(ui: &mut Ui, open: &OpenRun, table: &GridTable, (chosen, clicked): (Option<Chosen>, &mut Option<Chosen>)) {
     ui.horizontal(|ui| {
         card::title(ui, "Pre-trainings");
-        card::note(ui, "Each is made once and shared. The number is eta2 (turned): near 1, a token tells only where it lies.");
+        card::note(ui, "Each is made once and shared. The number is eta2 (rotated): near 1, a token tells only where it lies.");
     });
     ScrollArea::vertical().id_salt("pre-trainings").max_height(PRETRAININGS_HEIGHT).auto_shrink([false, true]).show(ui, |ui| {
         let columns = ((ui.available_width() / PRETRAINING) as usize).max(1);
-        let spacing = ui.spacing().item_spacing.x;
-        let width = (ui.available_width() - 4.0) / columns as f32 - spacing;
-        for line in open.board.pretrainings.chunks(columns) {
+        let width = (ui.available_width() - 4.0) / columns as f32 - ui.spacing().item_spacing.x;
+        for line in table.pretrainings.chunks(columns) {
             ui.horizontal(|ui| {
-                for (stage, title) in line {
+                for (training, title) in line {
                     ui.allocate_ui_with_layout(vec2(width, CHIP.y), Layout::left_to_right(Align::Center), |ui| {
                         ui.set_min_width(width);
-                        let standing = open.stage_standing(*stage);
-                        let this = Chosen::Stage(*stage);
-                        if field(ui, CHIP, &standing, title, *chosen == Some(this)).clicked() {
-                            *chosen = if *chosen == Some(this) { None } else { Some(this) };
+                        let this = Chosen::Training(*training);
+                        if field(ui, CHIP, &Status::of_training(open, *training), title, chosen == Some(this)) {
+                            *clicked = Some(this);
                         }
                         card::one_line(ui, RichText::new(title).small());
                     });
@@ -68,109 +59,58 @@ fn pretrainings(ui: &mut Ui, open: &OpenExperiment, chosen: &mut Option<Chosen>)
     });
 }
 
-/// A chip with its hover text.
-fn field(ui: &mut Ui, size: egui::Vec2, standing: &Standing, name: &str, chosen: bool) -> egui::Response {
-    let response = chip(ui, size, standing, (&standing.word(), name), chosen);
+/// A chip with its hover text; whether it was clicked.
+fn field(ui: &mut Ui, size: egui::Vec2, status: &Status, name: &str, chosen: bool) -> bool {
+    let response = chip(ui, size, status, (&status.word(), name), chosen);
+    let clicked = response.clicked();
     response.on_hover_ui(|ui| {
         ui.set_max_width(380.0);
         ui.strong(name);
-        ui.label(standing.sentence());
-    })
-}
-
-/// Widths of the columns of levels, and of a cell.
-fn widths(ui: &Ui, open: &OpenExperiment, axes: &[&str]) -> (Vec<f32>, f32) {
-    let board = &open.board;
-    let level = |(place, axis): (usize, &&str)| {
-        let names = board.rows.iter().map(|row| LETTER * row[place].chars().count() as f32);
-        names.fold(SMALL_LETTER * axis.chars().count() as f32, f32::max).clamp(*LEVEL.start(), *LEVEL.end())
-    };
-    let levels: Vec<f32> = axes.iter().enumerate().map(level).collect();
-    let columns = (board.arms.len() * board.repeats.len()).max(1) as f32;
-    let between = ui.spacing().item_spacing.x;
-    let taken: f32 = levels.iter().map(|width| width + between).sum();
-    let room = ui.available_width() - taken - board.arms.len() as f32 * (BEHIND + between);
-    (levels, (room / columns - GAP).clamp(*CELL.start(), *CELL.end()))
-}
-
-fn table(ui: &mut Ui, open: &OpenExperiment, chosen: &mut Option<Chosen>) {
-    let board = &open.board;
-    let axes: Vec<&str> = board.row_axes.iter().map(|&axis| open.experiment.config.axes[axis].name.as_str()).collect();
-    let (levels, cell_width) = widths(ui, open, &axes);
-    let size = vec2(cell_width, CHIP.y);
-    let arm_width = board.repeats.len() as f32 * (cell_width + GAP) + BEHIND;
-    ScrollArea::horizontal().id_salt("grid columns").auto_shrink([false, true]).show(ui, |ui| {
-        let mut table = TableBuilder::new(ui)
-            .id_salt("grid")
-            .striped(true)
-            .auto_shrink([false, true])
-            .max_scroll_height(f32::INFINITY)
-            .cell_layout(Layout::left_to_right(Align::Center));
-        for width in &levels {
-            table = table.column(Column::exact(*width).clip(true));
-        }
-        for arm in &board.arms {
-            table = table.column(Column::exact(arm_width.max(arm.chars().count() as f32 * LETTER)).clip(true));
-        }
-        let header = table.header(HEADER_HEIGHT, |mut row| {
-            for axis in &axes {
-                row.col(|ui| {
-                    let text = card::quiet(ui, *axis).small();
-                    card::one_line(ui, text);
-                });
-            }
-            for arm in &board.arms {
-                row.col(|ui| arm_title(ui, cell_width, arm, &board.repeats));
-            }
-        });
-        header.body(|body| {
-            body.rows(ROW_HEIGHT, board.rows.len(), |mut row| {
-                let index = row.index();
-                for level in &board.rows[index] {
-                    row.col(|ui| {
-                        card::one_line(ui, RichText::new(level).strong());
-                    });
-                }
-                for arm in 0..board.arms.len() {
-                    row.col(|ui| {
-                        ui.spacing_mut().item_spacing.x = GAP;
-                        for repeat in 0..board.repeats.len() {
-                            cell(ui, size, open, (board.cell(index, arm, repeat), &mut *chosen));
-                        }
-                    });
-                }
-            });
-        });
+        ui.label(status.sentence());
     });
+    clicked
 }
 
-/// The arm's name above the names of the repeats.
-fn arm_title(ui: &mut Ui, width: f32, arm: &str, repeats: &[String]) {
-    ui.vertical(|ui| {
-        ui.spacing_mut().item_spacing = vec2(GAP, 0.0);
-        card::one_line(ui, RichText::new(arm).strong());
-        if repeats.len() > 1 {
-            ui.horizontal(|ui| {
-                for repeat in repeats {
-                    ui.allocate_ui_with_layout(vec2(width, 14.0), Layout::left_to_right(Align::Center), |ui| {
-                        ui.set_min_width(width);
-                        let text = card::quiet(ui, repeat).small();
-                        card::one_line(ui, text);
-                    });
-                }
-            });
-        }
+fn cells(ui: &mut Ui, open: &OpenRun, table: &GridTable, (chosen, clicked): (Option<Chosen>, &mut Option<Chosen>)) {
+    let axes: Vec<&str> = table.row_axes.iter().map(|&axis| open.experiment.config.axes[axis].name.as_str()).collect();
+    let levels = axes.iter().enumerate().map(|(place, axis)| {
+        let names = table.rows.iter().map(|row| row[place].as_str()).chain([*axis]);
+        Column::new(*axis, format!("Level of the axis {axis}"), Width::fit(names, LEVEL.0, LEVEL.1))
     });
-}
-
-fn cell(ui: &mut Ui, size: egui::Vec2, open: &OpenExperiment, (cell, chosen): (Option<usize>, &mut Option<Chosen>)) {
-    let Some(cell) = cell else {
-        chip(ui, size, &Standing::Absent, ("", "no cell"), false).on_hover_text("Not part of this experiment");
-        return;
-    };
-    let this = Chosen::Cell(cell);
-    let title = open.experiment.title(&open.experiment.cells[cell]);
-    if field(ui, size, &open.cell_standing(cell), &title, *chosen == Some(this)).clicked() {
-        *chosen = if *chosen == Some(this) { None } else { Some(this) };
-    }
+    let mut columns: Vec<Column<'_>> = levels.collect();
+    let (level_count, repeats) = (columns.len(), table.repeats.len());
+    let room =
+        ui.available_width() - level_count as f32 * (LEVEL.0 + 30.0) - table.arms.len() as f32 * (BEHIND + ui.spacing().item_spacing.x);
+    let width = (room / (table.arms.len() * repeats).max(1) as f32 - GAP).clamp(*CELL.start(), *CELL.end());
+    let arm_width = repeats as f32 * (width + GAP) + BEHIND;
+    columns.extend(table.arms.iter().map(|arm| {
+        let meaning = if repeats > 1 { format!("The arm {arm}: {}", table.repeats.join(", ")) } else { format!("The arm {arm}") };
+        Column::new(arm.as_str(), meaning, Width::fit([arm.as_str()].into_iter(), arm_width, f32::INFINITY))
+    }));
+    let pressed = std::cell::Cell::new(None);
+    let meaning = "Mean Dice on the test cases, once a cell is done. Click a cell for its details.";
+    let status = |cell: usize| Status::of_cell(open, cell);
+    Table::new("Grid", columns).heading(meaning).row_height(ROW).show(ui, table.rows.len(), |row, column| {
+        let Some(arm) = column.checked_sub(level_count) else {
+            return Cell { strong: true, ..table.rows[row][column].as_str().into() };
+        };
+        let known: Vec<Option<usize>> = (0..repeats).map(|repeat| table.cell(row, arm, repeat)).collect();
+        let words: Vec<String> = known.iter().map(|cell| cell.map_or_else(String::new, |cell| status(cell).word())).collect();
+        let pressed = &pressed;
+        let draw = move |ui: &mut Ui| {
+            ui.spacing_mut().item_spacing.x = GAP;
+            for cell in known {
+                let Some(cell) = cell else {
+                    chip(ui, vec2(width, CHIP.y), &Status::Absent, ("", "no cell"), false).on_hover_text("Not part of this experiment");
+                    continue;
+                };
+                let (this, title) = (Chosen::Cell(cell), open.experiment.title(&open.experiment.cells[cell]));
+                if field(ui, vec2(width, CHIP.y), &status(cell), &title, chosen == Some(this)) {
+                    pressed.set(Some(this));
+                }
+            }
+        };
+        Cell { draw: Some(Box::new(draw)), ..words.join(" ").into() }
+    });
+    *clicked = pressed.get().or(clicked.take());
 }

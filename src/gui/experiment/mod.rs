@@ -1,273 +1,296 @@
-//! Panel 5: an experiment - a question answered by a grid of runs - from its start to its conclusions.
+//! The experiment panel: set one up, follow it, read what it shows, compare several.
 //!
-//! `opened` holds the experiment and the worker's side of it, `look` reads its folder beside the window. `board` lays the grid out
-//! once; `header`, `grid`, `details` draw how far it is, `findings` and `along` what it shows so far.
+//! `setup` is the left side: dataset, settings, memory, start. The right side shows an open experiment (`page`): `header` above, then
+//! for one point `progress`, `findings` and `curves`; for a grid its cells (`grid`, `details`), findings and curves behind tabs.
+//! `overview` lists the runs of a folder, `finished` shows published results, `welcome` is the first screen.
 
-mod along;
-mod board;
+mod bar;
+mod choose;
+mod compare;
+mod curves;
 mod details;
 mod findings;
+mod finished;
 mod grid;
+mod grid_table;
 mod header;
-mod look;
-mod opened;
-mod standing;
+mod overview;
+mod page;
+mod progress;
+mod series;
+mod setup;
+mod status;
 #[cfg(test)]
 mod tests;
 mod welcome;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use eframe::egui::{self, Frame, Margin, Panel, Ui};
+use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
-use super::run::{file_url, known};
-use super::widgets::{Answer, PathDialog as Choosing, PathKind as Wanted};
-use super::{Background, Left, Workspace};
-use crate::device::DeviceChoice;
-use crate::experiment::ExperimentState;
-use crate::report;
-use crate::wording::count;
-use crate::worker::{AvailableDevice, ExperimentJob, available_devices, spawn_experiment};
+use super::widgets::{Background, card};
+use super::{OpenRun, Workspace};
+use crate::config::DataSource;
+use crate::worker::ExperimentJob;
+use choose::{Choices, Chosen as Found};
+use curves::Curves;
 use details::Chosen;
-use opened::{OpenExperiment, Opened, Starter};
-use welcome::Shipped;
+use finished::Finished;
+use grid_table::GridTable;
+use overview::RunList;
+use setup::{Decision, Devices, Form, Setup, Template};
+use welcome::{First, Shipped};
 
-/// Width of the details beside the grid.
-const DETAILS_WIDTH: f32 = 316.0;
+pub(in crate::gui) use choose::source_of;
+pub(in crate::gui) use page::status;
 
-/// What a dialog asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ask {
-    /// An experiment's file.
-    File,
-    /// An experiment's folder.
-    Folder,
-    /// Where the open experiment is to be kept.
-    Place,
-}
+/// Width of the set-up in points.
+const SETUP: f32 = 384.0;
 
-/// What of an experiment is looked at.
+/// What the right side shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum View {
+    /// The check of the dataset.
+    Cases,
+    /// The experiment that the workspace shows.
+    #[default]
+    Open,
+    /// The runs of the folder in which they are made.
+    List,
+    /// Published results.
+    Finished,
+}
+
+/// What of a grid is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tab {
     /// How far it is.
     #[default]
     Grid,
     /// What it shows so far.
     Findings,
+    /// Its trainings over the steps.
+    Curves,
 }
 
-/// A grid of runs and what it shows.
+/// Set-up, progress, grid, curves, scores, findings, comparison.
+#[derive(Default)]
 pub struct ExperimentPanel {
-    open: Option<OpenExperiment>,
-    opening: Option<Background<Result<Opened, String>>>,
-    asking: Option<(Ask, Choosing<PathBuf>)>,
-    /// What was chosen and is no experiment.
-    other: Option<PathBuf>,
-    /// An experiment that is being opened, to be remembered once it is.
-    wanted: Option<PathBuf>,
-    shipped: Shipped,
-    devices: Option<Background<(Vec<AvailableDevice>, Option<String>)>>,
-    starter: Starter,
-    at_once: usize,
-    chosen: Option<Chosen>,
+    setup: Option<Setup>,
+    setup_hidden: bool,
     view: View,
-    /// The report as it is written, and whether it is to be opened then.
-    writing: Option<(bool, Background<Result<PathBuf, String>>)>,
-}
-
-impl Default for ExperimentPanel {
-    fn default() -> Self {
-        Self {
-            open: None,
-            opening: None,
-            asking: None,
-            other: None,
-            wanted: None,
-            shipped: Shipped::default(),
-            devices: None,
-            starter: Arc::new(spawn_experiment),
-            at_once: 1,
-            chosen: None,
-            view: View::default(),
-            writing: None,
-        }
-    }
+    tab: Tab,
+    choices: Choices,
+    finished: Option<Finished>,
+    reading: Option<Background<Result<Finished, String>>>,
+    list: RunList,
+    shipped: Shipped,
+    devices: Option<Devices>,
+    curves: Curves,
+    /// The table of the grid that is shown, and whose it is.
+    table: Option<(PathBuf, GridTable)>,
+    /// What the details are about.
+    chosen: Option<Chosen>,
+    /// Folders of experiments that are drawn over the one that is shown.
+    compared: BTreeSet<PathBuf>,
+    /// Trainings at the same time.
+    at_once: usize,
+    /// Experiments that were open when last looked, to notice new ones.
+    known_open: usize,
 }
 
 impl ExperimentPanel {
-    /// Puts an experiment on the panel that is to be worked on at once.
-    pub fn begin(&mut self, job: ExperimentJob, device: DeviceChoice) {
-        self.open = Some(OpenExperiment::at_work(job, device));
-    }
-
-    /// Takes in what has happened; also while another panel is shown. Hands out what a dialog chose: it may be no experiment.
-    pub fn tend(&mut self, ctx: &egui::Context, workspace: &mut Workspace) -> Option<PathBuf> {
-        if let Some(path) = workspace.take_wanted_experiment() {
-            self.begin_opening(ctx, path, workspace);
+    /// Takes in what was worked out beside the window; also while another panel is shown.
+    pub fn refresh(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
+        for chosen in self.choices.poll() {
+            self.take(ctx, chosen, workspace);
         }
-        if self.opening.as_mut().is_some_and(Background::poll) {
-            match self.opening.take().and_then(Background::take) {
-                Some(Ok(opened)) => {
-                    (self.open, self.chosen) = (Some(OpenExperiment::new(opened)), None);
-                    if let Some(path) = self.wanted.take() {
-                        workspace.settings.remember_experiment(&path);
-                    }
-                }
+        if self.reading.as_mut().is_some_and(Background::poll) {
+            match self.reading.take().and_then(Background::take) {
+                Some(Ok(finished)) => (self.finished, self.view) = (Some(finished), View::Finished),
                 Some(Err(trouble)) => workspace.trouble(trouble),
-                None => workspace.trouble("the experiment could not be read: an internal error; open it again"),
+                None => workspace.trouble("the results could not be read: an internal error; open them again"),
             }
         }
-        if let Some(open) = &mut self.open {
-            let shown = workspace.settings.panel == super::Panel::Experiment;
-            if (shown || open.is_at_work())
-                && let Err(trouble) = open.poll(ctx, &self.starter)
-            {
-                workspace.trouble(trouble);
+        match self.setup.as_mut().and_then(|setup| setup.poll(ctx, workspace)) {
+            None => {}
+            Some(Decision::Start { experiment, folder }) => {
+                let open = OpenRun::new(*experiment, folder);
+                let job = ExperimentJob { overwrite: true, ..open.job(self.at_once.max(1)) };
+                workspace.start(open, job);
+                self.view = View::Open;
             }
-            workspace.experiment_at_work = open.is_at_work().then(|| open.name().to_owned());
-            if open.take_ended() {
-                self.write_report(ctx, false);
-            }
+            Some(Decision::Resume(folder)) => workspace.resume(ctx, &folder),
+            Some(Decision::Refused(trouble)) => workspace.trouble(trouble),
         }
-        self.tend_report(ctx, workspace);
-        self.other.take()
-    }
-
-    /// Draws what is asked, and takes the answer in.
-    fn ask_on(&mut self, ctx: &egui::Context) {
-        let Some((ask, asking)) = &mut self.asking else { return };
-        let (ask, Some(answer)) = (*ask, asking.show(ctx)) else { return };
-        self.asking = None;
-        match (answer, ask, &mut self.open) {
-            (Answer::Chosen(folder), Ask::Place, Some(open)) => open.keep_in(folder.join(open.name())),
-            (Answer::Chosen(path), Ask::File | Ask::Folder, _) => self.other = Some(path),
-            _ => {}
+        if workspace.runs.len() > self.known_open {
+            (self.view, self.chosen) = (View::Open, None);
         }
-    }
-
-    /// Writes the report of the open experiment beside the window; `then_open` shows it in the browser.
-    fn write_report(&mut self, ctx: &egui::Context, then_open: bool) {
-        let Some(open) = self.open.as_ref().filter(|_| self.writing.is_none()) else { return };
-        let (experiment, folder) = (open.experiment.clone(), open.folder.clone());
-        let write = move || {
-            let state = ExperimentState::read(&experiment, &folder);
-            report::write(&folder, &experiment, &state).map_err(|error| error.to_string())
-        };
-        self.writing = Some((then_open, Background::start(ctx, write)));
-    }
-
-    fn tend_report(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
-        if !self.writing.as_mut().is_some_and(|(_, writing)| writing.poll()) {
-            return;
-        }
-        let Some((then_open, writing)) = self.writing.take() else { return };
-        match writing.take() {
-            Some(Ok(path)) if then_open => ctx.open_url(egui::OpenUrl::new_tab(file_url(&path))),
-            Some(Ok(_)) => {}
-            Some(Err(trouble)) => workspace.trouble(trouble),
-            None => workspace
-                .trouble("the report could not be written: an internal error; run `simtrot experiment report` on the experiment's folder"),
-        }
-    }
-
-    fn begin_opening(&mut self, ctx: &egui::Context, path: PathBuf, workspace: &mut Workspace) {
-        if let Some(open) = self.open.as_ref().filter(|open| open.is_at_work()) {
-            workspace
-                .trouble(format!("{} is at work: stop it, or wait until it is done, before another experiment is opened", open.name()));
-            return;
-        }
-        self.wanted = Some(path.clone());
-        self.opening = Some(Background::start(ctx, move || Opened::read(&path)));
+        self.known_open = workspace.runs.len();
     }
 
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
-        self.ask_on(&ctx);
-        if self.open.is_none() {
-            let opening = self.opening.is_some();
-            match welcome::show(ui, &workspace.settings, &mut self.shipped, opening) {
-                Some(welcome::First::Ask(ask)) => self.ask(&ctx, ask),
-                Some(welcome::First::Experiment(path)) => workspace.open_experiment(path),
-                None => {}
-            }
-            return;
+        drop_hint(ui);
+        if let Some(chosen) = self.choices.show(&ctx) {
+            self.take(&ctx, chosen, workspace);
         }
-        let devices = self.devices.get_or_insert_with(|| Background::start(&ctx, available_devices));
-        devices.poll();
-        let frame = Frame::new().inner_margin(Margin { bottom: 6, ..Margin::ZERO });
-        Panel::top("experiment header").show_separator_line(false).frame(frame).show(ui, |ui| self.header(ui, workspace));
-        let frame = Frame::new().inner_margin(Margin { left: 8, ..Margin::ZERO });
-        let Some(open) = &self.open else { return };
-        if self.view == View::Findings {
-            egui::CentralPanel::no_frame().show(ui, |ui| findings::show(ui, open));
-            return;
+        self.devices.get_or_insert_with(|| setup::find_devices(&ctx)).poll();
+        if self.setup.is_none() && workspace.runs.is_empty() && self.finished.is_none() {
+            let runs = runs_folder(workspace);
+            let first = welcome::show(ui, &workspace.settings, &mut self.shipped, (&mut self.list, &runs));
+            return self.begin_with(&ctx, first, workspace);
         }
-        if let Some(chosen) = self.chosen {
-            let panel =
-                Panel::right("experiment details").exact_size(DETAILS_WIDTH).resizable(false).show_separator_line(false).frame(frame);
-            match panel.show(ui, |ui| details::show(ui, open, chosen)).inner {
-                Some(details::Request::Look { stage, panel }) => {
-                    workspace.open_run(&ctx, open.folder.training(&open.experiment.trainings[stage]).root());
-                    workspace.settings.panel = panel;
-                }
-                Some(details::Request::Close) => self.chosen = None,
-                None => {}
+        self.bar(ui, workspace);
+        if let (Some(setup), Some(devices)) = (self.setup.as_mut().filter(|_| !self.setup_hidden), &self.devices) {
+            let frame = Frame::new().inner_margin(Margin { right: 8, ..Margin::ZERO });
+            let width = SETUP.min(ui.available_width() * 0.45);
+            let panel = Panel::left("setup").exact_size(width).resizable(false).show_separator_line(false).frame(frame);
+            let request = panel.show(ui, |ui| setup.show(ui, devices, workspace)).inner;
+            if let Some(request) = request {
+                self.execute(&ctx, request, workspace);
             }
         }
-        egui::CentralPanel::no_frame().show(ui, |ui| grid::show(ui, open, &mut self.chosen));
+        egui::CentralPanel::no_frame().show(ui, |ui| self.right(ui, workspace));
     }
 
-    fn header(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        let devices = self.devices.as_ref().and_then(Background::get).map_or(&[][..], |(devices, _)| devices.as_slice());
-        let Some(open) = &mut self.open else { return };
-        let writing = self.writing.is_some();
-        match header::show(ui, open, (devices, &mut self.at_once, &mut self.view), workspace) {
+    /// Opens files that were dropped on the window.
+    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf]) {
+        self.choices.sort(ctx, paths);
+    }
+
+    fn begin_with(&mut self, ctx: &egui::Context, first: Option<First>, workspace: &mut Workspace) {
+        match first {
+            Some(First::Demo) => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
+            Some(First::Ask(ask)) => self.choices.ask(ctx, ask),
+            Some(First::Path(path)) => self.choices.sort(ctx, &[path]),
             None => {}
-            Some(header::Request::Report) if writing => {}
-            Some(header::Request::Report) => self.write_report(&ui.ctx().clone(), true),
-            Some(header::Request::AskToStop) => {
-                let busy = self.open.as_ref().and_then(|open| open.folder.busy());
-                if let Some(Err(error)) = busy.map(|busy| busy.ask_to_stop()) {
-                    workspace.trouble(format!("the request to stop cannot be left in the experiment's folder: {error}"));
+        }
+    }
+
+    fn execute(&mut self, ctx: &egui::Context, request: setup::Request, workspace: &mut Workspace) {
+        match request {
+            setup::Request::Ask(ask) => self.choices.ask(ctx, ask),
+            setup::Request::Recent(path) => self.choices.sort(ctx, &[path]),
+            setup::Request::Demo => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
+            setup::Request::Cases => self.view = View::Cases,
+        }
+    }
+
+    fn take(&mut self, ctx: &egui::Context, chosen: Found, workspace: &mut Workspace) {
+        match chosen {
+            Found::Wrong(message) => workspace.trouble(message),
+            Found::Images(_) => {}
+            Found::Experiment(folder) => {
+                self.view = View::Open;
+                workspace.open_run(ctx, &folder);
+            }
+            Found::Finished(folder) => self.reading = Some(Background::start(ctx, move || Finished::read(&folder))),
+            Found::Dataset(path, source) => {
+                workspace.settings.remember_dataset(&path);
+                self.open_dataset(ctx, source, Template::Defaults, workspace);
+            }
+            Found::Config(path, missing) => match &mut self.setup {
+                Some(setup) => {
+                    if let Some(missing) = &missing {
+                        let name = setup.data.name();
+                        workspace.trouble(format!("{}: its settings are used, and {name} stays open: {missing}", path.display()));
+                    }
+                    setup.restart(ctx, Template::File(path), missing.is_some(), workspace);
+                    (self.setup_hidden, self.view) = (false, View::Cases);
+                }
+                None => self.set_up(ctx, Template::File(path), None, workspace),
+            },
+            Found::Parent(folder) => {
+                if let Some(setup) = &mut self.setup {
+                    setup.form.parent.clone_from(&folder);
+                }
+                workspace.settings.runs_folder = Some(folder);
+            }
+            Found::Checkpoint(folder) => {
+                if let Some(setup) = &mut self.setup {
+                    setup.form.from = Some(folder);
                 }
             }
-            Some(header::Request::Ask(ask)) => self.ask(ui.ctx(), ask),
-            Some(header::Request::Open(path)) => workspace.open_experiment(path),
-            Some(header::Request::Device(device)) => workspace.device = device,
-            Some(header::Request::Close) => (self.open, self.chosen) = (None, None),
         }
     }
 
-    fn ask(&mut self, ctx: &egui::Context, ask: Ask) {
-        let question = match ask {
-            Ask::File => ("File of an experiment", Wanted::File("Experiment", &["ron"])),
-            Ask::Folder => ("Folder of an experiment", Wanted::Folder),
-            Ask::Place => ("Folder in which the experiment's own folder is made", Wanted::Folder),
-        };
-        let look = move |path: &Path| if ask == Ask::Place { Ok(path.to_owned()) } else { known(path) };
-        self.asking = Some((ask, Choosing::new(ctx, question, look)));
+    /// Opens a dataset, on the settings that are there or else on `template`.
+    fn open_dataset(&mut self, ctx: &egui::Context, source: DataSource, template: Template, workspace: &mut Workspace) {
+        match &mut self.setup {
+            // Settings made for the demo are for the demo alone.
+            Some(setup) if template != Template::Demo && !setup.form.template().is_demo() => setup.open(ctx, source),
+            _ => self.set_up(ctx, template, Some(source), workspace),
+        }
+        (self.setup_hidden, self.view) = (false, View::Cases);
     }
 
-    /// The experiment at work in a few words, and its state in one.
-    pub fn status(&self) -> Option<(String, &'static str)> {
-        let open = self.open.as_ref().filter(|open| open.is_at_work())?;
-        let (_, [done, ..]) = open.overall();
-        let text = format!("{}: {done} of {}", open.name(), count(open.experiment.trainings.len(), "training"));
-        Some((text, header::word(open).0)).filter(|_| !open.is_starting())
-    }
-
-    /// Finishes the steps under way, saves, ends.
-    pub fn stop(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.stop();
+    fn set_up(&mut self, ctx: &egui::Context, template: Template, source: Option<DataSource>, workspace: &mut Workspace) {
+        match Form::new(template, source) {
+            Ok(mut form) => {
+                if let Some(folder) = &workspace.settings.runs_folder {
+                    form.parent.clone_from(folder);
+                }
+                self.setup = Some(Setup::new(ctx, form));
+                (self.setup_hidden, self.view) = (false, View::Cases);
+            }
+            Err(error) => workspace.trouble(error.to_string()),
         }
     }
 
-    /// Hands an experiment at work over to whoever follows it without a window.
-    pub fn release(&mut self) -> Option<Left> {
-        let (handle, job) = self.open.as_mut()?.release()?;
-        Some(Left::Experiment { handle, job: Box::new(job) })
+    /// Shows or hides the set-up of the next experiment; at first with the settings of the one that is shown, or else the demo's.
+    fn toggle_setup(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
+        if self.setup.is_some() {
+            self.setup_hidden = !self.setup_hidden;
+        } else if workspace.shown().is_some() {
+            self.set_up_like_shown(ctx, workspace);
+        } else {
+            self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace);
+        }
     }
+
+    fn set_up_like_shown(&mut self, ctx: &egui::Context, workspace: &Workspace) {
+        let Some(open) = workspace.shown() else { return };
+        let parent = open.folder.root().parent().unwrap_or(Path::new("runs"));
+        self.setup = Some(Setup::new(ctx, Form::like(&open.experiment.config, parent)));
+        self.setup_hidden = false;
+    }
+
+    fn right(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        match (self.view, &mut self.setup, &mut self.finished) {
+            (View::Finished, _, Some(finished)) => finished.show(ui),
+            (View::List, ..) => {
+                let runs = runs_folder(workspace);
+                let list = &mut self.list;
+                let area = ScrollArea::vertical().id_salt("all runs").auto_shrink([false, false]);
+                if let Some(folder) = area.show(ui, |ui| card::card(ui, |ui| list.show(ui, &runs))).inner {
+                    self.choices.sort(ui.ctx(), &[folder]);
+                }
+            }
+            (View::Cases, Some(setup), _) => setup.show_cases(ui),
+            _ if workspace.shown().is_some() => self.experiment(ui, workspace),
+            (_, Some(setup), _) => setup.show_cases(ui),
+            _ => self.view = View::List,
+        }
+    }
+}
+
+/// The folder in which runs are made.
+fn runs_folder(workspace: &Workspace) -> PathBuf {
+    let chosen = workspace.settings.runs_folder.clone();
+    chosen.unwrap_or_else(|| std::path::absolute("runs").unwrap_or_else(|_| PathBuf::from("runs")))
+}
+
+/// Says that a drop is welcome while files hover over the window.
+fn drop_hint(ui: &Ui) {
+    if ui.input(|input| input.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop hint")));
+    let screen = ui.ctx().content_rect();
+    painter.rect_filled(screen, 0.0, ui.visuals().panel_fill.gamma_multiply(0.85));
+    let text = "Drop a dataset, a run's folder or a config";
+    painter.text(screen.center(), egui::Align2::CENTER_CENTER, text, egui::FontId::proportional(22.0), ui.visuals().strong_text_color());
 }

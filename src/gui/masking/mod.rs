@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use eframe::egui::{self, RichText, ScrollArea, Ui};
 
-use super::run::source_of;
+use super::experiment::source_of;
 use super::slice::Plane;
 use super::{Background, Palette, Workspace};
 use crate::config::{DataSource, hidden_cells};

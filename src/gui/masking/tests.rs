@@ -69,7 +69,7 @@ fn run(name: &str, mask_ratio: f64, dice: f64) -> OpenRun {
     ] {
         state.apply(&Record { secs: 1.0, event });
     }
-    OpenRun::replayed(RunFolder::new(format!("runs/{name}")), demo_config(mask_ratio), state)
+    OpenRun::of_record(format!("runs/{name}"), demo_config(mask_ratio), state)
 }
 
 /// A curve as a worker might send it, `draws` of it done.
@@ -218,7 +218,7 @@ fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
     assert_eq!(Setting::new(&workspace, None, None).config.pretrain.mask_ratio, 0.75);
     let stage = Stage { kind: StageKind::Pretrain, arm: "plain".to_owned() };
     let begins = Event::StageStarted { stage, total: 1, done: 0 };
-    workspace.runs[0].job.state.apply(&Record { secs: 2.0, event: begins });
+    workspace.runs[0].state_mut().apply(&Record { secs: 2.0, event: begins });
     assert_eq!(Setting::new(&workspace, None, None).config.pretrain.mask_ratio, 0.1, "an arm's settings where the run compares arms");
 }
 
@@ -266,7 +266,7 @@ fn the_worker_computes_the_curve_of_a_run_s_checkpoint() {
     assert_eq!(handle.join.join().unwrap(), Outcome::Completed);
 
     let state = run.replay().unwrap();
-    let mut harness = opened(ThemeChoice::Dark, |app| app.workspace.put(OpenRun::replayed(run, config, state)));
+    let mut harness = opened(ThemeChoice::Dark, |app| app.workspace.put(OpenRun::of_record(run.root(), config, state)));
     harness.get_by_label("Compute the curve").click();
     let began = Instant::now();
     while harness.state().mask_ratio.sweep.points().len() < 3 {

@@ -56,8 +56,8 @@ impl SegmentationPanel {
     pub(super) fn open_listed(&mut self, ctx: &egui::Context, index: usize, workspace: &Workspace) {
         let Some(dataset) = self.list.dataset() else { return };
         let Some(case) = dataset.cases.get(index) else { return };
-        let arms = self.list.run(workspace).map(|run| (&run.folder, super::scores::arms(run.state())));
-        let wanted = Wanted::case(dataset, case, arms.as_ref().map(|(folder, arms)| (*folder, arms.as_slice())));
+        let arms = self.list.run(workspace).map(|run| (run, super::scores::arms(run.state())));
+        let wanted = Wanted::case(dataset, case, arms.as_ref().map(|(run, arms)| (*run, arms.as_slice())));
         self.ask_or_do(ctx, PanelAction::Open(Box::new(wanted)), workspace);
     }
 

@@ -14,7 +14,7 @@ use super::layer::{Ground, Kind, Labels, Layer, Reading, SEGMENTED};
 use crate::gui::slice::{Cursor, ImageTexture, LabelColours, WindowLevel, WindowPreset};
 use crate::gui::theme::colour;
 use crate::gui::{Background, OpenRun};
-use crate::protocol::{RunFolder, StageKind};
+use crate::protocol::{Stage, StageKind};
 use crate::volume::note::lines;
 use crate::volume::{CaseFiles, Dataset, Scan, VolumeSource, load_image};
 
@@ -57,10 +57,10 @@ impl Wanted {
     }
 
     /// A case of a dataset, with the predictions of a run's `arms`.
-    pub(super) fn case(dataset: &Dataset, case: &CaseFiles, run: Option<(&RunFolder, &[String])>) -> Self {
+    pub(super) fn case(dataset: &Dataset, case: &CaseFiles, run: Option<(&OpenRun, &[String])>) -> Self {
         let methods = run
             .into_iter()
-            .flat_map(|(folder, arms)| arms.iter().map(|arm| (method_title(arm).to_owned(), method_file(folder, arm, &case.name))));
+            .flat_map(|(run, arms)| arms.iter().map(|arm| (method_title(arm).to_owned(), method_file(run, arm, &case.name))));
         Self {
             title: case.name.clone(),
             images: case.images.clone(),
@@ -84,8 +84,9 @@ pub(super) fn method_title(arm: &str) -> &str {
     }
 }
 
-fn method_file(folder: &RunFolder, arm: &str, case: &str) -> PathBuf {
-    folder.predictions(arm).join(format!("{case}.nii.gz"))
+fn method_file(run: &OpenRun, arm: &str, case: &str) -> PathBuf {
+    let folder = run.training_folder(&Stage { kind: StageKind::Finetune, arm: arm.to_owned() });
+    folder.predictions("").join(format!("{case}.nii.gz"))
 }
 
 /// What reading an image gives.
@@ -339,7 +340,7 @@ impl OpenCase {
             let arm = &stage.stage.arm;
             let title = method_title(arm);
             if self.layers.iter().all(|layer| layer.kind != Kind::Method || layer.title != title) {
-                let source = VolumeSource::File(method_file(&run.folder, arm, &self.title));
+                let source = VolumeSource::File(method_file(run, arm, &self.title));
                 self.layers.push(Layer::new(title, Kind::Method, source));
             }
         }

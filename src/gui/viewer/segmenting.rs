@@ -56,7 +56,7 @@ pub(super) fn offered(workspace: &Workspace) -> Vec<Offered> {
         if arm.is_empty() {
             (name.clone(), run.folder.root().to_owned())
         } else {
-            (format!("{name}: {arm}"), run.folder.arm(&stage.stage).root().to_owned())
+            (format!("{name}: {arm}"), run.training_folder(&stage.stage).root().to_owned())
         }
     };
     trained.map(offer).collect()

@@ -22,8 +22,6 @@ use crate::atomic_file;
 use crate::config::RunConfig;
 use crate::protocol::{RunFolder, RunState};
 
-#[cfg(feature = "gui")]
-pub(crate) use arms::best;
 pub(crate) use arms::{hd95, labels, tested, unit as shared_unit};
 pub(crate) use collapse::{Place, measured};
 

@@ -1,105 +1,122 @@
-//! What the panel does when it is clicked, and when the worker tells.
+//! How the panel answers to a user, and to a worker that is made up.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use eframe::egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use super::super::standing::Standing;
-use super::{FakeExperiment, fake, put};
-use crate::experiment::synthetic;
-use crate::experiment::{ExperimentEvent, Finish};
-use crate::gui::testing::{has_gpu, window};
-use crate::gui::{App, Panel, ThemeChoice};
-use crate::protocol::{Command, Event, Outcome, Record, Stage, StageKind, StepNumbers};
+use super::super::status::Status;
+use super::super::{Tab, View};
+use super::fixture::{self, Until};
+use super::{click, set_up, wait_for, wait_until, with_devices};
+use crate::experiment::{ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Tally, synthetic};
+use crate::gui::testing::{FakeExperiment, has_gpu, window};
+use crate::gui::{App, OpenRun, Panel, ThemeChoice};
+use crate::protocol::{Command, Event, Outcome, Record, RunFolder, StepNumbers};
 
-fn untouched() -> (Harness<'static, App>, FakeExperiment) {
+/// A window on a grid of which nothing is done, and the worker that will be called.
+fn untouched(folder: &Path) -> (Harness<'static, App>, FakeExperiment) {
     let mut worker = None;
-    let harness = window(ThemeChoice::Dark, |_, app| {
-        app.workspace.settings.panel = Panel::Experiment;
-        put(&mut app.experiment, synthetic::experiment(), None);
-        app.experiment.at_once = 2;
-        worker = Some(fake(&mut app.experiment));
+    let folder = ExperimentFolder::new(folder);
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        with_devices(app);
+        let experiment = synthetic::experiment();
+        let state = ExperimentState::new(&experiment);
+        app.workspace.put(OpenRun::replayed(experiment, folder, state));
+        worker = Some(FakeExperiment::play(&mut app.workspace));
     });
+    harness.run_steps(3);
     (harness, worker.unwrap())
 }
 
-fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harness<'_, App>) -> bool) {
-    let began = Instant::now();
-    while !holds(harness) {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what} never came; troubles: {:?}", harness.state().workspace.troubles);
-        std::thread::sleep(Duration::from_millis(10));
-        harness.step();
-    }
-}
-
-fn click(harness: &mut Harness<'_, App>, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(2);
-}
-
 fn start(harness: &mut Harness<'_, App>) {
-    harness.run_steps(2);
     click(harness, "Start");
-    wait_until(harness, "the worker", |harness| harness.query_by_label("Stop").is_some() && harness.state().experiment.status().is_some());
+    wait_until(harness, "the worker", |harness| harness.query_by_label("Stop").is_some() && !shown(harness).is_starting());
+}
+
+fn shown<'a>(harness: &'a Harness<'_, App>) -> &'a OpenRun {
+    harness.state().workspace.shown().expect("an experiment is open")
+}
+
+fn finished(stopped: bool) -> ExperimentEvent {
+    ExperimentEvent::Finished(Finish { tally: Tally::default(), stopped, bad_input: false })
 }
 
 #[test]
-fn a_experiment_is_started_followed_and_stopped() {
+fn an_experiment_is_started_followed_saved_paused_and_stopped() {
     if !has_gpu() {
         return;
     }
-    let (mut harness, worker) = untouched();
+    let folder = tempfile::tempdir().unwrap();
+    let (mut harness, worker) = untouched(folder.path());
     start(&mut harness);
-    assert_eq!(*worker.asked.lock().unwrap(), Some(2));
-    let open = |harness: &Harness<'_, App>, stage: usize| harness.state().experiment.open.as_ref().unwrap().stage_standing(stage);
-    let pretraining = harness.state().experiment.open.as_ref().unwrap().board.pretrainings[0].0;
-    let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
-    let tell = |event| {
-        worker.events.send(ExperimentEvent::Record { training: pretraining, record: Box::new(Record { secs: 1.0, event }) }).unwrap()
-    };
-    worker.events.send(ExperimentEvent::Began { training: pretraining, state: None }).unwrap();
-    tell(Event::StageStarted { stage: stage.clone(), total: 400, done: 0 });
-    tell(Event::Step { stage, numbers: StepNumbers { step: 100, ..StepNumbers::default() } });
+    let experiment = shown(&harness).experiment.clone();
+    let plan = &experiment.trainings[0];
+    let record = |event| ExperimentEvent::Record { training: 0, record: Box::new(Record { secs: 1.0, event }) };
+    worker.tell(ExperimentEvent::Began { training: 0, state: None });
+    worker.tell(record(Event::StageStarted { stage: plan.stage(), total: 400, done: 0 }));
+    worker.tell(record(Event::Step { stage: plan.stage(), numbers: StepNumbers { step: 100, ..StepNumbers::default() } }));
     harness.run_steps(2);
-    assert_eq!(open(&harness, pretraining), Standing::Running("train", 0.25));
-    // A cell of the first seed waits for it, and says so.
-    let waiting = harness.state().experiment.open.as_ref().unwrap().board.cell(0, 1, 0).unwrap();
-    assert_eq!(harness.state().experiment.open.as_ref().unwrap().cell_standing(waiting), Standing::Before(0.25));
-
+    assert_eq!(Status::of_training(shown(&harness), 0), Status::Running("train", 0.25));
+    // A cell that starts from it waits for it, and says so.
+    let waiting = experiment.cells.iter().position(|cell| cell.pretrained == Some(0)).unwrap();
+    assert_eq!(Status::of_cell(shown(&harness), waiting), Status::Before(0.25));
     click(&mut harness, "Pause");
-    assert_eq!(worker.commands.try_iter().collect::<Vec<_>>(), [Command::Pause]);
+    assert!(shown(&harness).is_paused());
+    click(&mut harness, "Save");
+    worker.tell(record(Event::Checkpoint { stage: plan.stage(), step: 101, path: "checkpoints/last".to_owned(), best: false }));
+    wait_for(&mut harness, "at step 101");
     click(&mut harness, "Resume");
     click(&mut harness, "Stop");
     harness.run_steps(2);
-    assert_eq!(worker.commands.try_iter().collect::<Vec<_>>(), [Command::Resume, Command::Stop]);
+    assert_eq!(worker.commands(), [Command::Pause, Command::Save, Command::Resume, Command::Stop]);
+    // Once it is asked to stop, nothing more is sent.
+    click(&mut harness, "Save");
+    assert_eq!(worker.commands(), []);
     assert!(harness.state().workspace.is_at_work(), "it is at work until it has saved");
-    worker.events.send(ExperimentEvent::Ended { training: pretraining, outcome: Outcome::Stopped }).unwrap();
-    worker.events.send(ExperimentEvent::Finished(Finish { stopped: true, ..Finish::default() })).unwrap();
+    worker.tell(ExperimentEvent::Ended { training: 0, outcome: Outcome::Stopped });
+    worker.tell(finished(true));
     wait_until(&mut harness, "the end", |harness| !harness.state().workspace.is_at_work());
-    harness.run_steps(3);
-    harness.get_by_label("Start");
+    wait_until(&mut harness, "the report", |harness| shown(harness).report.as_ref().is_some_and(|report| report.is_file()));
 }
 
 #[test]
-fn a_click_on_a_cell_tells_its_settings_and_scores() {
+fn a_worker_that_is_gone_is_a_failure_and_its_work_can_be_resumed() {
     if !has_gpu() {
         return;
     }
-    let mut harness = window(ThemeChoice::Light, |_, app| {
-        app.workspace.settings.panel = Panel::Experiment;
-        put(&mut app.experiment, synthetic::experiment(), Some(synthetic::Until::End));
-    });
+    let folder = tempfile::tempdir().unwrap();
+    let (mut harness, worker) = untouched(folder.path());
+    start(&mut harness);
+    worker.tell(ExperimentEvent::Began { training: 0, state: None });
+    let message = "the device was lost".to_owned();
+    worker.tell(ExperimentEvent::Ended { training: 0, outcome: Outcome::Failed { message: message.clone(), bad_input: false } });
+    harness.run_steps(2);
+    assert_eq!(shown(&harness).known.failures[0].as_ref(), Some(&message));
+    drop(worker);
+    wait_until(&mut harness, "the end", |harness| !harness.state().workspace.is_at_work());
+}
+
+#[test]
+fn a_click_on_a_cell_shows_its_settings_scores_and_curves() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Light, |_, app| super::snapshots::grid(app, &synthetic::experiment(), synthetic::Until::End));
     harness.run_steps(3);
     harness.get_by_label_contains("label fraction 0.02, seed 1, simtrot_w: ").click();
     harness.run_steps(2);
-    harness.get_by_label("data.label_fraction=0.02");
+    harness.get_by_label("data label fraction: 0.02");
     harness.get_by_label("Fine-tuning and test");
     harness.get_by_label_contains("24 test cases");
-    harness.get_all_by_label("Open run").next().expect("the run can be looked at").click();
+    harness.get_all_by_label("Curves").last().unwrap().click();
     harness.run_steps(2);
-    assert_eq!(harness.state().workspace.settings.panel, Panel::Run);
+    assert_eq!(harness.state().experiment.tab, Tab::Curves);
+    harness.get_by_label_contains("label fraction 0.02, seed 1, simtrot_w");
+    harness.state_mut().experiment.tab = Tab::Grid;
+    harness.run_steps(2);
+    click(&mut harness, "Look at collapse");
+    assert_eq!(harness.state().workspace.settings.panel, Panel::Collapse);
 }
 
 #[test]
@@ -107,88 +124,104 @@ fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
     if !has_gpu() {
         return;
     }
-    let place = tempfile::tempdir().unwrap();
-    let kept = place.path().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_owned();
     let mut harness = window(ThemeChoice::Light, move |_, app| {
-        app.workspace.settings.panel = Panel::Experiment;
-        put(&mut app.experiment, synthetic::experiment(), Some(synthetic::Until::End));
-        app.experiment.open.as_mut().unwrap().folder = crate::experiment::ExperimentFolder::new(&kept);
+        super::snapshots::grid(app, &synthetic::experiment(), synthetic::Until::End);
+        app.workspace.runs[0].folder = ExperimentFolder::new(place);
     });
     harness.run_steps(3);
     click(&mut harness, "Findings");
-    harness.get_by_label_contains("comparisons with the twin from scratch");
-    assert!(harness.get_all_by_label_contains("label fraction 0.01: SimTROT-W (simtrot_w) scores").count() >= 1);
-    harness.get_by_label("Along label fraction");
-    click(&mut harness, "Report");
-    wait_until(&mut harness, "the report", |harness| harness.state().experiment.writing.is_none());
-    for name in ["report.html", "report.md", "results.csv", "groups.csv", "comparisons.csv"] {
-        assert!(place.path().join(name).is_file(), "{name}");
+    let sentence = shown(&harness).look.as_ref().map(|look| {
+        let results = &look.results;
+        results.sentence(results.shown().next().unwrap())
+    });
+    harness.get_by_label(&sentence.unwrap());
+    harness.get_by_label("Per label fraction");
+    click(&mut harness, "Write report");
+    wait_until(&mut harness, "the report", |harness| !shown(harness).is_writing());
+    for name in ["report.html", "report.md"] {
+        assert!(folder.path().join(name).is_file(), "{name}");
     }
 }
 
 #[test]
-fn a_experiment_that_ends_leaves_its_report() {
+fn a_closed_experiment_leaves_the_workspace_and_the_comparison() {
     if !has_gpu() {
         return;
     }
-    let (mut harness, worker) = untouched();
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        for name in ["first", "second"] {
+            app.workspace.put(fixture::open(name, Until::End, 0.0));
+        }
+        app.workspace.runs[0].troubles.push("tokens.bin of the first run is torn".to_owned());
+    });
+    harness.run_steps(3);
+    assert!(harness.query_by_label_contains("tokens.bin").is_none(), "it is nothing to the other run");
+    harness.get_by_label("first").click();
+    harness.run_steps(2);
+    wait_for(&mut harness, "Runs side by side");
+    click(&mut harness, "Close first");
+    let app = harness.state();
+    assert_eq!((app.workspace.runs.len(), app.workspace.shown, app.experiment.compared.len()), (1, 0, 0));
+    assert_eq!(app.workspace.shown().unwrap().name(), "second");
+}
+
+#[test]
+fn another_run_is_set_up_like_the_one_that_is_shown() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.put(fixture::open("demo", Until::End, 0.0)));
+    harness.run_steps(3);
+    click(&mut harness, "Settings as new run");
+    let form = &set_up(&harness).form;
+    assert_eq!((form.config().name.as_str(), form.config().pretrain.steps), ("demo_2", 400));
+    assert_eq!(form.folder(), fixture::folder("demo_2").root());
+    click(&mut harness, "Hide set-up");
+    assert!(harness.query_by_label("Weight w").is_none());
+}
+
+/// Writes an experiment with some of its records; the lines that were left out of each.
+fn write(folder: &ExperimentFolder, share: f64) -> Vec<(RunFolder, String)> {
+    let experiment = fixture::experiment("kept");
+    drop(folder.begin(&experiment, false).unwrap());
+    let write = |training: usize| {
+        let run = folder.training(&experiment.trainings[training]);
+        let lines: Vec<String> =
+            fixture::records(&experiment, training, 1.0, 0.0).iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+        let (before, _) = lines.split_at((share * lines.len() as f64) as usize);
+        run.write("events.jsonl", before.concat().as_bytes()).unwrap();
+        (run, lines.concat())
+    };
+    (0..experiment.trainings.len()).map(write).collect()
+}
+
+#[test]
+fn a_dropped_experiment_of_another_program_is_followed_and_asked_to_stop() {
+    if !has_gpu() {
+        return;
+    }
     let place = tempfile::tempdir().unwrap();
-    harness.state_mut().experiment.open.as_mut().unwrap().folder = crate::experiment::ExperimentFolder::new(place.path());
-    start(&mut harness);
-    worker.events.send(ExperimentEvent::Finished(Finish::default())).unwrap();
-    wait_until(&mut harness, "the report", |_| place.path().join("report.html").is_file());
-}
-
-#[test]
-fn the_window_asks_before_it_closes_on_a_experiment_and_hands_it_over() {
-    if !has_gpu() {
-        return;
+    let folder = ExperimentFolder::new(place.path().join("kept"));
+    let rest = write(&folder, 0.5);
+    let lock = folder.begin(&fixture::experiment("kept"), false).unwrap();
+    let mut harness = window(ThemeChoice::Dark, |_, _| {});
+    let ctx = harness.ctx.clone();
+    harness.state_mut().experiment.take_dropped(&ctx, &[folder.root().to_owned()]);
+    wait_for(&mut harness, "Ask it to stop");
+    assert!(harness.query_all_by_label_contains("at work in another program").next().is_some());
+    assert!(!harness.state().workspace.is_at_work(), "this window's own worker is free");
+    assert_eq!(shown(&harness).run(0), Some(&rest[0].0.replay().unwrap()));
+    click(&mut harness, "Ask it to stop");
+    wait_until(&mut harness, "the request", |_| lock.stop_requested());
+    for (run, lines) in &rest {
+        std::fs::write(run.events_path(), lines).unwrap();
     }
-    let (mut harness, worker) = untouched();
-    start(&mut harness);
-    let id = harness.ctx.viewport_id();
-    harness.input_mut().viewports.entry(id).or_default().events.push(eframe::egui::ViewportEvent::Close);
-    harness.run_steps(2);
-    harness.get_by_label_contains("hippocampus_labels is still at work");
-    let (sender, left) = std::sync::mpsc::sync_channel(1);
-    harness.state_mut().hand_over_to(sender);
-    click(&mut harness, "Keep running without a window");
-    let mut app = harness.into_state();
-    eframe::App::on_exit(&mut app);
-    let (left, _) = left.try_recv().unwrap();
-    let Some(crate::gui::Left::Experiment { handle, job }) = left else { panic!("the experiment is handed over") };
-    assert_eq!(job.experiment.config.name, "hippocampus_labels");
-    assert!(worker.commands.try_recv().is_err(), "nobody asked it to stop");
-    worker.events.send(ExperimentEvent::Finished(Finish::default())).unwrap();
-    assert!(handle.events.recv().is_ok());
-}
-
-#[test]
-fn a_wrong_folder_is_told_and_the_open_experiment_stays() {
-    if !has_gpu() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let (mut harness, _worker) = untouched();
-    let name = harness.state().experiment.open.as_ref().unwrap().name().to_owned();
-    harness.state_mut().workspace.open_experiment(folder.path().to_owned());
-    wait_until(&mut harness, "a trouble", |harness| !harness.state().workspace.troubles.is_empty());
-    assert_eq!(harness.state().experiment.open.as_ref().unwrap().name(), name);
-    assert!(harness.state().workspace.settings.recent_experiments.is_empty(), "what could not be opened is not remembered");
-    // The same by the field that takes a path.
-    harness.run_steps(2);
-    click(&mut harness, "Open ...");
-    // What opens takes its size first.
-    harness.run_steps(4);
-    click(&mut harness, "An experiment's folder ...");
-    wait_until(&mut harness, "the field", |harness| harness.query_by_role_and_label(Role::TextInput, "Folder of an experiment").is_some());
-    harness.run_steps(4);
-    let field = |harness: &mut Harness<'_, App>| harness.get_by_role_and_label(Role::TextInput, "Folder of an experiment").focus();
-    field(&mut harness);
-    harness.run_steps(1);
-    harness.get_by_role_and_label(Role::TextInput, "Folder of an experiment").type_text(&folder.path().display().to_string());
-    harness.run_steps(2);
-    click(&mut harness, "Open");
-    wait_until(&mut harness, "a message", |harness| harness.query_by_label_contains("neither dataset.json").is_some());
-    assert_eq!(harness.state().experiment.open.as_ref().unwrap().name(), name);
+    drop(lock);
+    wait_for(&mut harness, "completed");
+    let last = rest.len() - 1;
+    assert_eq!(shown(&harness).run(last), Some(&rest[last].0.replay().unwrap()));
+    assert!(!folder.report_path().exists(), "the other program writes its report");
+    assert_eq!(harness.state().experiment.view, View::Open);
 }

@@ -1,60 +1,122 @@
-//! The panel in its telling states, in both lights, and how it answers.
+//! The panel in its telling states, in both themes and in small windows, and how it answers.
 
+mod choosing;
+mod fixture;
 mod interaction;
+mod real_worker;
 mod snapshots;
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::ExperimentPanel;
-use super::look::{Look, Reader};
-use super::opened::{OpenExperiment, Opened};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::View;
+use super::setup::{Estimate, Form, OpenData, Setup, Template};
+use crate::config::DataSource;
 use crate::device::DeviceChoice;
-use crate::experiment::{Experiment, ExperimentFolder, ExperimentState, synthetic};
-use crate::experiment::{ExperimentEvent, Finish};
-use crate::gui::Background;
-use crate::protocol::Command;
-use crate::worker::{AvailableDevice, ExperimentHandle};
-use synthetic::Until;
+use crate::gui::{App, Background};
+use crate::plan::{Smaller, plan};
+use crate::volume::check::{CaseRow, CheckReport, ImageSummary};
+use crate::volume::{Dataset, Fault, Problem, check};
+use crate::worker::AvailableDevice;
 
-/// A made-up experiment on the panel, in a folder that is called the same on every machine.
-fn put(panel: &mut ExperimentPanel, experiment: Experiment, until: Option<Until>) {
-    let place = tempfile::tempdir().unwrap();
-    let real = ExperimentFolder::new(place.path());
-    let state = match until {
-        Some(until) => synthetic::state(&experiment, until, &real),
-        None => ExperimentState::of(vec![None; experiment.trainings.len()]),
+const MIB: u64 = 1 << 20;
+
+/// Draws frames until a text is there.
+fn wait_for(harness: &mut Harness<'_, App>, text: &str) {
+    wait_until(harness, text, |harness| harness.query_all_by_label_contains(text).next().is_some());
+}
+
+/// Draws frames until something holds.
+fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harness<'_, App>) -> bool) {
+    let began = Instant::now();
+    while !holds(harness) {
+        let workspace = &harness.state().workspace;
+        let own: Vec<&String> = workspace.runs.iter().flat_map(|open| &open.troubles).collect();
+        assert!(began.elapsed() < Duration::from_secs(60), "{what:?} never came; troubles: {:?} {own:?}", workspace.troubles);
+        std::thread::sleep(Duration::from_millis(10));
+        harness.step();
+    }
+}
+
+/// Clicks what has a name.
+fn click(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(2);
+}
+
+fn set_up<'a>(harness: &'a Harness<'_, App>) -> &'a Setup {
+    harness.state().experiment.setup.as_ref().expect("it is set up")
+}
+
+/// Devices that are the same on every machine.
+fn with_devices(app: &mut App) {
+    let device = |choice, name: &str, software| AvailableDevice { choice, name: name.to_owned(), software };
+    let devices = vec![
+        device(DeviceChoice::Auto, "Automatic: Radeon 780M", false),
+        device(DeviceChoice::Cpu, "CPU: Ryzen 7 7840U", false),
+        device(DeviceChoice::GpuIndex(1), "llvmpipe (Vulkan)", true),
+    ];
+    app.experiment.devices = Some(Background::Done((devices, None)));
+}
+
+fn form(template: Template) -> Form {
+    let mut form = Form::new(template, None).unwrap();
+    form.parent = PathBuf::from("/data/runs");
+    form
+}
+
+/// A set-up whose dataset is checked and whose memory is planned, on a machine that is the same everywhere.
+fn put_set_up(app: &mut App, form: Form, (source, report): (DataSource, Option<CheckReport>), free_mib: u64) {
+    with_devices(app);
+    // What the plan says does not depend on the dataset's files here.
+    let mut planned = form.clone();
+    planned.take_source(DataSource::Demo);
+    let mut answer = plan(planned.config(), &DeviceChoice::Cpu).unwrap();
+    (answer.device, answer.free_bytes) = ("Ryzen 7 7840U".to_owned(), Some(free_mib * MIB));
+    for step in [&mut answer.pretrain, &mut answer.finetune] {
+        step.fits = step.bytes <= free_mib * MIB;
+        step.instead = (!step.fits).then_some(Smaller { batch: 1, accumulate: 2, crop_size: step.crop_size });
+    }
+    let estimate = Estimate::known(&form, &app.workspace.device, answer);
+    app.experiment.setup = Some(Setup::of(form, OpenData::known(source, report), estimate));
+    app.experiment.view = View::Cases;
+}
+
+/// The demo, set up.
+fn put_demo(app: &mut App) {
+    let report = check::inspect(&Dataset::open(&DataSource::Demo).unwrap(), Default::default(), &|_, _| {});
+    put_set_up(app, form(Template::Demo), (DataSource::Demo, Some(report)), 11_240);
+}
+
+/// The check of a dataset in which three cases cannot be used.
+fn troubled() -> CheckReport {
+    let root = Path::new("/data/Task03_Liver");
+    let row = |index: usize| {
+        let shape = [75 + index * 7 % 400, 512, 512];
+        let spacing_mm = [[5.0, 1.0, 2.5][index % 3], 0.703 + 0.01 * (index % 9) as f64, 0.703 + 0.01 * (index % 9) as f64];
+        let image = ImageSummary { shape, spacing_mm, axes: "RAS".to_owned(), intensity: vec![[-1024.0, -48.0, 312.0]] };
+        let labels = BTreeMap::from([(0, 60_000_000), (1, 2_400_000 + index as u64 * 1313), (2, 31_000 + index as u64 * 77)]);
+        let notes = if index % 13 == 0 { vec!["oblique, 4 degrees from the patient's axes".to_owned()] } else { Vec::new() };
+        CaseRow { name: format!("liver_{index}"), image: (index != 3).then_some(image), labels: (index % 8 != 7).then_some(labels), notes }
     };
-    let look = Look::new(&experiment, &state, &real, true);
-    let folder = ExperimentFolder::new("/data/experiments/hippocampus_labels");
-    let mut open = OpenExperiment::new(Opened { experiment, folder });
-    (open.look, open.reader) = (Some(look), Reader::known(state));
-    panel.open = Some(open);
-    let device = |choice, name: &str| AvailableDevice { choice, name: name.to_owned(), software: false };
-    let devices = vec![device(DeviceChoice::Auto, "Automatic: Radeon 780M"), device(DeviceChoice::Cpu, "CPU: Ryzen 7 7840U")];
-    panel.devices = Some(Background::Done((devices, None)));
-}
-
-/// The worker's side of an experiment whose events a test makes up.
-struct FakeExperiment {
-    events: SyncSender<ExperimentEvent>,
-    commands: Receiver<Command>,
-    /// Stages at once, as the worker was asked.
-    asked: Arc<Mutex<Option<usize>>>,
-}
-
-/// The next experiment that the panel starts does what a test says.
-fn fake(panel: &mut ExperimentPanel) -> FakeExperiment {
-    let (events, received) = sync_channel(4096);
-    let (sent, commands) = sync_channel(16);
-    let handle =
-        ExperimentHandle { events: received, previews: sync_channel(1).1, commands: sent, join: std::thread::spawn(Finish::default) };
-    let waiting = Mutex::new(Some(handle));
-    let asked = Arc::new(Mutex::new(None));
-    let told = asked.clone();
-    panel.starter = Arc::new(move |job, _| {
-        *told.lock().unwrap() = Some(job.at_once);
-        Ok(waiting.lock().unwrap().take().expect("it is started once"))
-    });
-    FakeExperiment { events, commands, asked }
+    let problem =
+        |index: usize, file: &str, fault: Fault| Problem { case: Some(format!("liver_{index}")), error: fault.at(&root.join(file)) };
+    let other = root.join("imagesTr/liver_9.nii.gz");
+    CheckReport {
+        name: "Liver".to_owned(),
+        channels: vec!["CT".to_owned()],
+        labels: BTreeMap::from([(0, "background".to_owned()), (1, "liver".to_owned()), (2, "tumour".to_owned())]),
+        rows: (0..131).map(row).collect(),
+        problems: vec![
+            problem(3, "imagesTr/liver_3.nii.gz", Fault::Gzip { read: 4_194_304, cause: "unexpected end of file".to_owned() }),
+            problem(9, "labelsTr/liver_9.nii.gz", Fault::Shape { found: [138, 512, 512], expected: [139, 512, 512], other }),
+            problem(12, "labelsTr/liver_12.nii.gz", Fault::UnknownLabel { found: vec![255], known: vec![0, 1, 2] }),
+        ],
+        notes: Vec::new(),
+        equal_images: Vec::new(),
+    }
 }

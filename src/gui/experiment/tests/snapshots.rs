@@ -1,91 +1,203 @@
-//! What the panel looks like.
+//! What the panel looks like: in both themes, in the least window, and at twice the size.
+
+use std::path::{Path, PathBuf};
 
 use eframe::egui::vec2;
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
 
-use super::super::ExperimentPanel;
-use super::super::View;
 use super::super::details::Chosen;
-use super::super::welcome::{Entry, Shipped};
-use super::put;
-use crate::experiment::synthetic::{self, Until};
+use super::super::finished::Finished;
+use super::super::grid_table::GridTable;
+use super::super::overview::{Entry, RunList};
+use super::super::setup::{Starting, Template};
+use super::super::status::Status;
+use super::super::welcome::{self, Shipped};
+use super::super::{Tab, View};
+use super::fixture::{self, Until};
+use super::{form, put_demo, put_set_up, troubled, wait_for, with_devices};
+use crate::config::{DataSource, Preset};
+use crate::experiment::{Experiment, ExperimentFolder, synthetic};
 use crate::gui::testing::{has_gpu, window};
-use crate::gui::{App, Panel, ThemeChoice};
+use crate::gui::{App, Background, OpenRun, ThemeChoice};
 
-/// A snapshot in each light, and one of the least window that is looked at.
-fn in_both_lights(name: &str, arrange: impl Fn(&mut App) + Clone + 'static) {
+/// The window in points, and pixels for each.
+#[derive(Clone, Copy)]
+enum Size {
+    Normal,
+    /// 900 x 600 pixels.
+    Small,
+    /// 1600 x 1000 pixels at 200 %.
+    Twice,
+}
+
+/// A snapshot of each theme and size.
+fn snapshots(name: &str, looks: &[(ThemeChoice, Size)], arrange: impl Fn(&mut App), settle: impl Fn(&mut Harness<'_, App>)) {
     if !has_gpu() {
         return;
     }
     let mut results = SnapshotResults::new();
-    for (theme, word, small) in
-        [(ThemeChoice::Dark, "dark", false), (ThemeChoice::Light, "light", false), (ThemeChoice::Dark, "small_dark", true)]
-    {
-        let arrange = arrange.clone();
-        let mut harness: Harness<'_, App> = window(theme, |_, app| {
-            app.workspace.settings.panel = Panel::Experiment;
-            arrange(app);
-        });
-        if small {
-            harness.set_size(vec2(1100.0, 700.0));
-        }
-        harness.run_steps(5);
-        harness.snapshot(format!("experiment_{name}_{word}"));
+    for (theme, size) in looks {
+        let mut harness = window(*theme, |_, app| arrange(app));
+        let size_word = match size {
+            Size::Normal => "",
+            Size::Small => {
+                harness.set_size(vec2(900.0, 600.0));
+                "_small"
+            }
+            Size::Twice => {
+                harness.set_size(vec2(800.0, 500.0));
+                harness.set_pixels_per_point(2.0);
+                "_twice"
+            }
+        };
+        harness.run_steps(4);
+        settle(&mut harness);
+        harness.run_steps(3);
+        let theme = if *theme == ThemeChoice::Dark { "dark" } else { "light" };
+        harness.snapshot(format!("experiment_{name}{size_word}_{theme}"));
         results.extend_harness(&mut harness);
     }
 }
 
+const DARK: (ThemeChoice, Size) = (ThemeChoice::Dark, Size::Normal);
+const LIGHT: (ThemeChoice, Size) = (ThemeChoice::Light, Size::Normal);
+const SMALL: (ThemeChoice, Size) = (ThemeChoice::Dark, Size::Small);
+const TWICE: (ThemeChoice, Size) = (ThemeChoice::Light, Size::Twice);
+
+/// A made-up grid, open in a folder that is the same on every machine.
+pub(super) fn grid(app: &mut App, experiment: &Experiment, until: synthetic::Until) {
+    with_devices(app);
+    let place = tempfile::tempdir().unwrap();
+    let state = synthetic::state(experiment, until, &ExperimentFolder::new(place.path()));
+    app.workspace.put(OpenRun::replayed(experiment.clone(), fixture::folder("hippocampus_labels"), state));
+}
+
+fn entries() -> Vec<Entry> {
+    let cells = [
+        ["demo", "2026-03-01 09:12", "completed", "demo", "0.817"],
+        ["hippocampus_labels", "2026-03-04 18:40", "incomplete, 32 of 64 trainings done", "Task04_Hippocampus", "0.861"],
+        ["liver_b_trot", "2026-02-11 07:05", "failed, 1 of 4 trainings done", "Task03_Liver", "–"],
+    ];
+    cells.map(|cells| Entry { folder: Path::new("/data/runs").join(cells[0]), cells: cells.map(str::to_owned) }).to_vec()
+}
+
 #[test]
-fn the_first_screen_says_what_a_experiment_is() {
+fn the_first_screen_offers_three_ways_to_begin() {
     let arrange = |app: &mut App| {
-        let entry = |name: &str, title: &str, cells, trainings| Entry {
+        with_devices(app);
+        app.workspace.settings.recent_datasets = ["/data/Task04_Hippocampus", "/data/btcv/dataset.json"].map(PathBuf::from).to_vec();
+        app.workspace.settings.runs_folder = Some("/data/runs".into());
+        app.experiment.list = RunList::known(Path::new("/data/runs"), entries());
+        let shipped = [
+            ("figure5_labels", "With how few labels does SimTROT-W help on multi-organ CT?", 60, 63),
+            ("table4_ablation", "What do masking, rotation and weight each do, on multi-organ CT?", 108, 87),
+        ];
+        let entry = |(name, title, cells, trainings): (&str, &str, usize, usize)| welcome::Entry {
             path: format!("configs/experiments/{name}.ron").into(),
             name: name.to_owned(),
             title: title.to_owned(),
             cells,
             trainings,
         };
-        app.experiment.shipped = Shipped::known(vec![
-            entry("figure5_labels", "With how few labels does SimTROT-W help on multi-organ CT?", 60, 63),
-            entry("table4_ablation", "What do masking, rotation and weight each do, on multi-organ CT?", 108, 87),
-            entry("small_figure5_labels", "With how few labels does SimTROT-W help on the hippocampus?", 60, 63),
-        ]);
-        app.workspace.settings.recent_experiments = vec!["/data/experiments/hippocampus_labels".into()];
+        app.experiment.shipped = Shipped(Some(Background::Done(shipped.map(entry).to_vec())));
     };
-    in_both_lights("welcome", arrange);
-}
-
-/// A cell at a place of the experiment's board.
-fn choose(panel: &mut ExperimentPanel, row: usize, arm: usize, repeat: usize) {
-    let cell = panel.open.as_ref().and_then(|open| open.board.cell(row, arm, repeat)).unwrap();
-    panel.chosen = Some(Chosen::Cell(cell));
+    snapshots("welcome", &[DARK, LIGHT, SMALL, TWICE], arrange, |_| {});
 }
 
 #[test]
-fn a_grid_midway_shows_what_is_done_and_what_failed() {
+fn a_checked_dataset_shows_every_case_and_what_is_wrong() {
     let arrange = |app: &mut App| {
-        put(&mut app.experiment, synthetic::experiment(), Some(Until::Midway));
-        let open = app.experiment.open.as_ref().unwrap();
-        let failed = |cell: &usize| matches!(open.cell_standing(*cell), super::super::standing::Standing::Failed(_));
-        app.experiment.chosen = (0..open.experiment.cells.len()).find(failed).map(Chosen::Cell);
+        let source = DataSource::Dataset(PathBuf::from("/data/Task03_Liver"));
+        let mut form = form(Template::Defaults);
+        form.take_source(source.clone());
+        form.learn(&troubled());
+        put_set_up(app, form, (source, Some(troubled())), 11_240);
     };
-    in_both_lights("midway", arrange);
+    snapshots("checked", &[DARK, LIGHT, SMALL], arrange, |_| {});
 }
 
 #[test]
-fn more_than_a_hundred_cells_stay_readable() {
-    let arrange = |app: &mut App| {
-        put(&mut app.experiment, synthetic::large(), Some(Until::Midway));
-        choose(&mut app.experiment, 1, 1, 0);
+fn settings_show_what_they_need_and_what_would_fit() {
+    snapshots("fits", &[LIGHT, SMALL, TWICE], put_demo, |_| {});
+    let too_large = |app: &mut App| {
+        let mut form = form(Template::Demo);
+        form.choose_network(Preset::NnformerSynapse);
+        put_set_up(app, form, (DataSource::Demo, None), 3_120);
     };
-    in_both_lights("large", arrange);
+    snapshots("too_large", &[DARK], too_large, |harness| {
+        harness.get_by_label("Use what fits: fine-tuning").scroll_to_me();
+        harness.run_steps(8);
+    });
 }
 
 #[test]
-fn findings_are_told_while_the_experiment_goes_on() {
+fn a_run_that_is_there_is_asked_about() {
     let arrange = |app: &mut App| {
-        put(&mut app.experiment, synthetic::experiment(), Some(Until::Midway));
-        app.experiment.view = View::Findings;
+        put_demo(app);
+        let setup = app.experiment.setup.as_mut().unwrap();
+        setup.starting = Starting::asking(&setup.form, "incomplete, 2 of 4 trainings done", "demo_2");
     };
-    in_both_lights("findings", arrange);
+    snapshots("question", &[DARK], arrange, |_| {});
+}
+
+#[test]
+fn one_point_shows_progress_scores_and_curves() {
+    let open = |until| {
+        move |app: &mut App| {
+            with_devices(app);
+            app.workspace.put(fixture::open("demo", until, 0.0));
+        }
+    };
+    snapshots("midway", &[DARK, LIGHT], open(Until::Pretraining), |_| {});
+    snapshots("failed", &[DARK], open(Until::Failure), |_| {});
+    snapshots("finished", &[DARK, LIGHT, SMALL, TWICE], open(Until::End), |_| {});
+}
+
+#[test]
+fn two_runs_lie_over_one_another() {
+    let arrange = |app: &mut App| {
+        with_devices(app);
+        app.workspace.put(fixture::open("seed_1", Until::End, 1.0));
+        app.workspace.put(fixture::open("seed_0", Until::End, 0.0));
+        app.experiment.compared = app.workspace.runs.iter().map(|open| open.folder.root().to_owned()).collect();
+    };
+    snapshots("compared", &[LIGHT], arrange, |harness| wait_for(harness, "Runs side by side"));
+}
+
+#[test]
+fn a_grid_shows_what_is_done_what_failed_and_what_it_finds() {
+    let midway = |app: &mut App| {
+        grid(app, &synthetic::experiment(), synthetic::Until::Midway);
+        let open = app.workspace.shown().unwrap();
+        let failed = |cell: &usize| matches!(Status::of_cell(open, *cell), Status::Failed(_));
+        let chosen = (0..open.experiment.cells.len()).find(failed).map(Chosen::Cell);
+        app.experiment.table = Some((open.folder.root().to_owned(), GridTable::new(&open.experiment)));
+        app.experiment.chosen = chosen;
+    };
+    snapshots("grid", &[DARK, LIGHT, SMALL, TWICE], midway, |_| {});
+    let findings = |app: &mut App| {
+        grid(app, &synthetic::experiment(), synthetic::Until::Midway);
+        app.experiment.tab = Tab::Findings;
+    };
+    snapshots("findings", &[DARK, SMALL], findings, |_| {});
+    let large = |app: &mut App| grid(app, &synthetic::large(), synthetic::Until::Midway);
+    snapshots("large", &[LIGHT], large, |_| {});
+}
+
+#[test]
+fn runs_are_listed_and_published_results_are_shown() {
+    let list = |app: &mut App| {
+        put_demo(app);
+        app.workspace.settings.runs_folder = Some("/data/runs".into());
+        app.experiment.list = RunList::known(Path::new("/data/runs"), entries());
+        (app.experiment.view, app.experiment.setup_hidden) = (View::List, true);
+    };
+    snapshots("list", &[DARK, SMALL], list, |_| {});
+    let published = |app: &mut App| {
+        let mut finished = Finished::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/studies/hippocampus_swin_unetr_long")).unwrap();
+        finished.folder = "docs/studies/hippocampus_swin_unetr_long".into();
+        (app.experiment.finished, app.experiment.view) = (Some(finished), View::Finished);
+    };
+    snapshots("published", &[LIGHT], published, |_| {});
 }

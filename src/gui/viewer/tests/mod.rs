@@ -18,7 +18,7 @@ use crate::config::{DataSource, RunConfig};
 use crate::gui::testing::window;
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::metrics::CaseScore;
-use crate::protocol::{Environment, Event as Told, Record, RunFolder, RunState, Stage, StageKind};
+use crate::protocol::{Environment, Event as Told, Record, RunState, Stage, StageKind};
 use crate::volume::nifti::{write_labels, write_volume};
 use crate::volume::{Dataset, Grid as VolumeGrid, LabelMap, SourceHeader, Volume, demo};
 
@@ -121,7 +121,9 @@ fn mistaken(truth: &LabelMap, by: usize, lost: bool) -> LabelMap {
 fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
     let dataset = demo::dataset();
     let names: Vec<String> = labelled(&dataset).into_iter().take(3).collect();
-    let folder = RunFolder::new(root);
+    let config = RunConfig { name: "demo".into(), ..RunConfig::default() };
+    assert_eq!(config.data.source, DataSource::Demo);
+    let mut run = OpenRun::of_record(root, config, RunState::default());
     let mut state = RunState::default();
     let mut tell = |event| state.apply(&Record { secs: 1.0, event });
     let classes = dataset.labels.values().cloned().collect();
@@ -131,7 +133,8 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
         for (index, name) in names.iter().enumerate() {
             let case = dataset.load(dataset.case(name).unwrap(), Default::default()).unwrap();
             let found = mistaken(&case.label.unwrap(), index * worse, worse == 2);
-            write_labels(&folder.predictions(arm).join(format!("{name}.nii.gz")), &found, &case.image.header).unwrap();
+            let file = run.training_folder(&stage).predictions("").join(format!("{name}.nii.gz"));
+            write_labels(&file, &found, &case.image.header).unwrap();
             let score = CaseScore {
                 case: name.clone(),
                 region: "Anterior".to_owned(),
@@ -144,9 +147,8 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
             tell(Told::Scored { stage: stage.clone(), case: name.clone(), scores: vec![score] });
         }
     }
-    let config = RunConfig { name: "demo".into(), ..RunConfig::default() };
-    assert_eq!(config.data.source, DataSource::Demo);
-    (OpenRun::replayed(folder, config, state), names)
+    *run.state_mut() = state;
+    (run, names)
 }
 
 /// A window on such a run, with the case of that place open.

@@ -1,14 +1,17 @@
-//! How a cell or a pre-training stands, as a colour, a sign and a word: none of the three is needed to tell the others.
+//! The status of a cell or a pre-training, as a colour, a sign and a word: none of the three is needed to tell the others.
 
 use eframe::egui::{
     Color32, CornerRadius, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, pos2,
 };
 
-use super::super::Palette;
+use crate::experiment::Progress;
+use crate::gui::{OpenRun, Palette};
+use crate::protocol::StageKind;
+use crate::wording::share;
 
-/// How something stands.
+/// How far something is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum Status {
     /// Nothing done yet.
     Waiting,
     /// What it starts from is under way: the share done.
@@ -27,7 +30,36 @@ pub(super) enum Standing {
     Absent,
 }
 
-impl Standing {
+impl Status {
+    /// Of a training. A pre-training's number is its eta2 (turned), a fine-tuning's its mean Dice.
+    pub(super) fn of_training(open: &OpenRun, training: usize) -> Self {
+        let known = open.look.as_ref().and_then(|look| look.results.trainings.get(training));
+        match open.progress(training) {
+            Progress::Waiting => Self::Waiting,
+            Progress::Failed { message } => Self::Failed(message),
+            Progress::Begun { done, total } => {
+                let part = open.run(training).and_then(|run| run.stages.last()).map(|stage| stage.stage.kind);
+                let (part, share) = (if part == Some(StageKind::Test) { "test" } else { "train" }, done as f32 / total.max(1) as f32);
+                if open.is_live(training) || open.is_watched() { Self::Running(part, share) } else { Self::Held(share) }
+            }
+            Progress::Done => {
+                let dice = known.and_then(|known| known.scores.as_ref()?.dice_mean);
+                let number = dice.or_else(|| known.and_then(|known| known.eta2_turned).map(|(eta2, _)| eta2));
+                Self::Done(number.map_or_else(|| "done".to_owned(), share))
+            }
+        }
+    }
+
+    /// Of a cell.
+    pub(super) fn of_cell(open: &OpenRun, cell: usize) -> Self {
+        let cell = &open.experiment.cells[cell];
+        match (Self::of_training(open, cell.finetuned), cell.pretrained.map(|training| Self::of_training(open, training))) {
+            (Self::Waiting, Some(Self::Running(_, share))) => Self::Before(share),
+            (Self::Waiting, Some(Self::Failed(cause))) => Self::Blocked(cause),
+            (own, _) => own,
+        }
+    }
+
     /// In a few letters.
     pub(super) fn word(&self) -> String {
         let percent = |share: &f32| format!("{:.0} %", (100.0 * share).floor());
@@ -114,17 +146,17 @@ fn pie(ui: &Ui, (centre, radius): (Pos2, f32), share: f32, colour: Color32) {
 }
 
 /// A small field with sign and word, to click on. `name` is what screen readers are told before the state.
-pub(super) fn chip(ui: &mut Ui, size: Vec2, standing: &Standing, (text, name): (&str, &str), chosen: bool) -> Response {
-    let (rect, response) = ui.allocate_exact_size(size, if *standing == Standing::Absent { Sense::hover() } else { Sense::click() });
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{name}: {}", standing.sentence())));
+pub(super) fn chip(ui: &mut Ui, size: Vec2, status: &Status, (text, name): (&str, &str), chosen: bool) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, if *status == Status::Absent { Sense::hover() } else { Sense::click() });
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{name}: {}", status.sentence())));
     if !ui.is_rect_visible(rect) {
         return response;
     }
     let palette = Palette::of(ui);
-    let colour = standing.colour(palette);
-    let strength = match standing {
-        Standing::Absent => 0.04,
-        Standing::Waiting => 0.1,
+    let colour = status.colour(palette);
+    let strength = match status {
+        Status::Absent => 0.04,
+        Status::Waiting => 0.1,
         _ => 0.2,
     };
     let rounding = CornerRadius::same(4);
@@ -132,13 +164,13 @@ pub(super) fn chip(ui: &mut Ui, size: Vec2, standing: &Standing, (text, name): (
     if chosen {
         ui.painter().rect_stroke(rect, rounding, Stroke::new(2.0, ui.visuals().selection.stroke.color), StrokeKind::Inside);
     }
-    if *standing == Standing::Absent {
+    if *status == Status::Absent {
         return response;
     }
-    standing.sign(ui, pos2(rect.left() + 11.0, rect.center().y), 5.0);
-    let ink = if matches!(standing, Standing::Waiting) { ui.visuals().text_color().gamma_multiply(0.8) } else { ui.visuals().text_color() };
-    let font = match standing {
-        Standing::Done(_) => FontId::monospace(TextStyle::Monospace.resolve(ui.style()).size),
+    status.sign(ui, pos2(rect.left() + 11.0, rect.center().y), 5.0);
+    let ink = if matches!(status, Status::Waiting) { ui.visuals().text_color().gamma_multiply(0.8) } else { ui.visuals().text_color() };
+    let font = match status {
+        Status::Done(_) => FontId::monospace(TextStyle::Monospace.resolve(ui.style()).size),
         _ => TextStyle::Small.resolve(ui.style()),
     };
     let room = Rect::from_min_max(pos2(rect.left() + 20.0, rect.top()), rect.max);

@@ -2,28 +2,29 @@
 
 use crate::experiment::{Cell, Experiment};
 use crate::protocol::StageKind;
+use crate::results::Names;
 
 /// Results beside one another in a row at most: more repeats go below one another.
 const ACROSS: usize = 18;
 
 /// The table of an experiment's cells.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Board {
+pub(super) struct GridTable {
     /// Axes whose levels make the rows.
     pub(super) row_axes: Vec<usize>,
     /// Names of the levels of each row, by row axis.
     pub(super) rows: Vec<Vec<String>>,
-    /// Names of the repeats that stand side by side under each arm; one without a name where there are none.
+    /// Names of the repeats that stand next to one another under each arm; one without a name where there are none.
     pub(super) repeats: Vec<String>,
     /// Names of the arms.
     pub(super) arms: Vec<String>,
     /// The cell of each row, arm and repeat.
     cells: Vec<Option<usize>>,
-    /// Stages that pre-train, with what tells them apart.
+    /// Trainings that pre-train, with what tells them apart.
     pub(super) pretrainings: Vec<(usize, String)>,
 }
 
-impl Board {
+impl GridTable {
     /// Of an experiment.
     pub(super) fn new(experiment: &Experiment) -> Self {
         let axes = &experiment.config.axes;
@@ -56,11 +57,11 @@ impl Board {
             let words = repeating.iter().zip(column).map(|(&axis, &at)| format!("{} {}", axes[axis].name, level(axis, at)));
             words.collect::<Vec<_>>().join(", ")
         });
-        let trained = experiment.trainings.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Pretrain);
+        let trained = (0..experiment.trainings.len()).filter(|&training| experiment.trainings[training].kind == StageKind::Pretrain);
         Self {
             rows: row_names.collect(),
             repeats: repeat_names.collect(),
-            pretrainings: trained.map(|(stage, _)| (stage, pretraining_title(experiment, stage))).collect(),
+            pretrainings: trained.map(|training| (training, Names::training(experiment, training, |_| true))).collect(),
             row_axes,
             arms,
             cells,
@@ -73,22 +74,6 @@ impl Board {
     }
 }
 
-/// What tells a pre-training from the others: levels that all of its cells share.
-fn pretraining_title(experiment: &Experiment, stage: usize) -> String {
-    let served: Vec<&Cell> = experiment.cells_of(stage).collect();
-    let Some(first) = served.first() else { return experiment.trainings[stage].name.clone() };
-    let tells = |axis: &usize| experiment.levels[*axis].len() > 1 && served.iter().all(|cell| cell.point[*axis] == first.point[*axis]);
-    let axes = (0..experiment.levels.len()).filter(tells);
-    let levels = axes.map(|axis| format!("{} {}", experiment.config.axes[axis].name, experiment.level(first, axis)));
-    let levels = levels.collect::<Vec<_>>().join(", ");
-    let arms = &experiment.config.base().arms.pretrain;
-    match (arms.len(), levels.is_empty()) {
-        (1, false) => levels,
-        (_, true) => experiment.trainings[stage].arm.clone(),
-        _ => format!("{}, {levels}", experiment.trainings[stage].arm),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -96,13 +81,13 @@ mod tests {
     use super::*;
     use crate::config::ExperimentConfig;
 
-    fn board(axes: &str) -> (Experiment, Board) {
+    fn table(axes: &str) -> (Experiment, GridTable) {
         let text = format!("(name: \"s\", base: run(()), axes: [{axes}])");
         let experiment =
             Experiment::new(ExperimentConfig::from_ron(&text, "s.ron", Path::new("")).unwrap(), crate::experiment::Contents::default())
                 .unwrap();
-        let board = Board::new(&experiment);
-        (experiment, board)
+        let table = GridTable::new(&experiment);
+        (experiment, table)
     }
 
     const LABELS: &str = r#"(name: "labels", key: "data.label_fraction", values: ["0.5", "1"]),"#;
@@ -110,22 +95,22 @@ mod tests {
 
     #[test]
     fn seeds_stand_side_by_side_and_levels_below_one_another() {
-        let (experiment, board) = board(&format!("{LABELS}{SEEDS}"));
-        assert_eq!(board.rows, [["0.5"], ["1"]]);
-        assert_eq!(board.repeats, ["seed 0", "seed 1", "seed 2"]);
-        assert_eq!(board.arms.len(), 3);
-        let cell = &experiment.cells[board.cell(1, 1, 2).unwrap()];
+        let (experiment, table) = table(&format!("{LABELS}{SEEDS}"));
+        assert_eq!(table.rows, [["0.5"], ["1"]]);
+        assert_eq!(table.repeats, ["seed 0", "seed 1", "seed 2"]);
+        assert_eq!(table.arms.len(), 3);
+        let cell = &experiment.cells[table.cell(1, 1, 2).unwrap()];
         assert_eq!((experiment.level(cell, 0), experiment.level(cell, 1), cell.arm), ("1", "2", 1));
-        let titles: Vec<&str> = board.pretrainings.iter().map(|(_, title)| title.as_str()).collect();
-        assert_eq!(titles, ["seed 0", "seed 1", "seed 2"], "labels do not matter to pre-training");
+        let titles: Vec<&str> = table.pretrainings.iter().map(|(_, title)| title.as_str()).collect();
+        assert_eq!(titles, ["seed 0, simtrot_w", "seed 1, simtrot_w", "seed 2, simtrot_w"], "labels do not matter to pre-training");
     }
 
     #[test]
     fn a_grid_of_seeds_alone_and_one_of_many_repeats_go_down() {
-        assert_eq!(board(SEEDS).1.rows, [["0"], ["1"], ["2"]]);
+        assert_eq!(table(SEEDS).1.rows, [["0"], ["1"], ["2"]]);
         let folds = r#"(name: "fold", levels: [(name: "0", set: ["seed=10"]), (name: "1", set: ["seed=11"]), (name: "2", set: ["seed=12"]), (name: "3", set: ["seed=13"])]),"#;
-        let (_, many) = board(&format!("{LABELS}{SEEDS}{folds}"));
+        let (_, many) = table(&format!("{LABELS}{SEEDS}{folds}"));
         assert_eq!((many.rows.len(), many.repeats.len()), (2 * 3 * 4, 1));
-        assert_eq!(board("").1.rows, [Vec::<String>::new()]);
+        assert_eq!(table("").1.rows, [Vec::<String>::new()]);
     }
 }

@@ -1,31 +1,48 @@
-//! The left side: the dataset, the settings, what they will need, and the button that starts.
+//! Setting an experiment up: the dataset, the settings, what they will need, and the button that starts.
+//!
+//! `form` holds the config under edit, which begins as a `template`; `fields` are its controls. The dataset is checked (`dataset`,
+//! `cases`) and the memory planned (`estimate`) beside the window; `start` looks at the folder and hands over.
+
+mod cases;
+mod dataset;
+mod estimate;
+mod fields;
+mod form;
+mod start;
+mod template;
 
 use std::path::PathBuf;
 
 use eframe::egui::{self, Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui, vec2};
 
-use super::card;
-use super::dataset::{OpenData, headline};
-use super::draft::Draft;
-use super::estimate::Estimate;
-use super::fetch::Ask;
-use super::settings::{self, SettingsForm};
-use super::start::Starting;
-use super::template::Template;
+use super::choose::Ask;
 use crate::config::DataSource;
-use crate::gui::{Background, Palette, Workspace};
+use crate::gui::widgets::{Background, card};
+use crate::gui::{Palette, Workspace};
+use crate::wording::count;
 use crate::worker::{AvailableDevice, available_devices};
+use dataset::headline;
 
-/// A run that is being set up.
+pub(super) use dataset::OpenData;
+pub(super) use estimate::Estimate;
+pub(super) use fields::device_list;
+pub(super) use form::Form;
+#[cfg(test)]
+pub(super) use form::Work;
+pub(super) use start::{Decision, Starting};
+pub(super) use template::Template;
+
+/// Devices of the machine, and why some are missing.
+pub(super) type Devices = Background<(Vec<AvailableDevice>, Option<String>)>;
+
+/// An experiment that is being set up.
 pub(super) struct Setup {
-    /// Its settings.
-    pub(super) draft: Draft,
+    pub(super) form: Form,
     pub(super) data: OpenData,
     pub(super) estimate: Estimate,
-    pub(super) devices: Background<(Vec<AvailableDevice>, Option<String>)>,
-    form: SettingsForm,
     pub(super) starting: Starting,
-    started: bool,
+    /// The text under edit in "any other setting".
+    other: String,
 }
 
 /// What the left side asks the panel to do.
@@ -43,82 +60,68 @@ pub(super) enum Request {
 
 impl Setup {
     /// Settings on their dataset, which is checked at once.
-    pub(super) fn new(ctx: &egui::Context, draft: Draft) -> Self {
-        let data = OpenData::open(ctx, draft.config().data.source.clone());
-        let devices = Background::start(ctx, available_devices);
-        Self::with(draft, data, Estimate::default(), devices)
+    pub(super) fn new(ctx: &egui::Context, form: Form) -> Self {
+        let data = OpenData::open(ctx, form.config().data.source.clone());
+        Self::of(form, data, Estimate::default())
     }
 
     /// Of its parts.
-    pub(super) fn with(
-        draft: Draft,
-        data: OpenData,
-        estimate: Estimate,
-        devices: Background<(Vec<AvailableDevice>, Option<String>)>,
-    ) -> Self {
-        Self { draft, data, estimate, devices, form: SettingsForm::default(), starting: Starting::No, started: false }
+    pub(super) fn of(form: Form, data: OpenData, estimate: Estimate) -> Self {
+        Self { form, data, estimate, starting: Starting::No, other: String::new() }
     }
 
-    /// Takes another dataset, and keeps the settings.
+    /// Opens another dataset, and keeps the settings.
     pub(super) fn open(&mut self, ctx: &egui::Context, source: DataSource) {
-        self.draft.take_source(source.clone());
+        self.form.take_source(source.clone());
         self.data = OpenData::open(ctx, source);
     }
 
     /// Begins anew with other settings; `keep_data`: on the same dataset, whatever they name.
     pub(super) fn restart(&mut self, ctx: &egui::Context, template: Template, keep_data: bool, workspace: &mut Workspace) {
-        if let Err(error) = self.draft.restart(template, keep_data) {
+        if let Err(error) = self.form.restart(template, keep_data) {
             workspace.trouble(error.to_string());
-        } else if self.data.source() != &self.draft.config().data.source {
-            self.data = OpenData::open(ctx, self.draft.config().data.source.clone());
+        } else if self.data.source() != &self.form.config().data.source {
+            self.data = OpenData::open(ctx, self.form.config().data.source.clone());
         } else if let Some(report) = self.data.report() {
-            self.draft.learn(report);
+            self.form.learn(report);
         }
-    }
-
-    /// True once after a run was started.
-    pub(super) fn has_started(&mut self) -> bool {
-        std::mem::take(&mut self.started)
     }
 
     /// Takes in what was worked out beside the window.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
-        self.devices.poll();
+    pub(super) fn poll(&mut self, ctx: &egui::Context, workspace: &Workspace) -> Option<Decision> {
         if self.data.poll()
             && let Some(report) = self.data.report()
         {
-            self.draft.learn(report);
+            self.form.learn(report);
         }
-        self.estimate.poll(ctx, &self.draft, &workspace.device);
-        let waiting = self.starting.is_under_way();
-        self.starting.poll(ctx, &mut self.draft, workspace);
-        self.started |= waiting && !self.starting.is_under_way();
+        self.estimate.poll(ctx, &self.form, &workspace.device);
+        self.starting.poll(ctx, &mut self.form)
     }
 
     /// The left side.
-    pub(super) fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) -> Option<Request> {
+    pub(super) fn show(&mut self, ui: &mut Ui, devices: &Devices, workspace: &mut Workspace) -> Option<Request> {
         let mut request = None;
         let frame = Frame::new().inner_margin(Margin { top: 6, ..Margin::ZERO });
         Panel::bottom("start").show_separator_line(false).frame(frame).show(ui, |ui| self.start(ui, workspace));
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             request = card::card(ui, |ui| self.dataset(ui, workspace));
             ui.add_space(6.0);
-            let devices = self.devices.get().map_or(&[][..], |(devices, _)| devices.as_slice());
+            let (known, trouble) = devices.get().map_or((&[][..], None), |(devices, trouble)| (devices.as_slice(), trouble.as_deref()));
             let asked = card::card(ui, |ui| {
-                let asked = self.form.show(ui, &mut self.draft, devices, &workspace.device);
-                asked.or(settings::place(ui, &mut self.draft))
+                let asked = fields::show(ui, &mut self.form, &mut self.other, (known, &workspace.device));
+                asked.or(fields::place(ui, &mut self.form))
             });
-            if let Some((_, Some(trouble))) = self.devices.get() {
-                card::note(ui, trouble.as_str());
+            if let Some(trouble) = trouble {
+                card::note(ui, trouble);
             }
             match asked {
                 None => {}
-                Some(settings::Request::Ask(ask)) => request = Some(Request::Ask(ask)),
-                Some(settings::Request::Restart(template)) => self.restart(ui.ctx(), template, false, workspace),
-                Some(settings::Request::Device(device)) => workspace.device = device,
+                Some(fields::Request::Ask(ask)) => request = Some(Request::Ask(ask)),
+                Some(fields::Request::Restart(template)) => self.restart(ui.ctx(), template, false, workspace),
+                Some(fields::Request::Device(device)) => workspace.device = device,
             }
             ui.add_space(6.0);
-            card::card(ui, |ui| self.estimate.show(ui, &mut self.draft, &workspace.device));
+            card::card(ui, |ui| self.estimate.show(ui, &mut self.form, &workspace.device));
         });
         request
     }
@@ -141,8 +144,8 @@ impl Setup {
         }
         if let Some(failure) = self.data.failure() {
             card::problem(ui, failure);
-        } else if let Some((done, total)) = self.data.checking() {
-            let share = if total == 0 { 0.0 } else { done as f32 / total as f32 };
+        } else if let Some([done, total]) = self.data.checking() {
+            let share = done as f32 / total.max(1) as f32;
             let text = if total == 0 { "opening".to_owned() } else { format!("checking {done} of {total}") };
             ui.label(card::quiet(ui, &text));
             card::bar(ui, vec2(ui.available_width(), 6.0), share, Palette::of(ui).series(0), &text);
@@ -150,49 +153,46 @@ impl Setup {
             let palette = Palette::of(ui);
             let colour = if report.problems.is_empty() { palette.good() } else { palette.bad() };
             ui.label(RichText::new(headline(report)).color(colour));
-            if !report.problems.is_empty() {
-                let mut skip = self.draft.config().data.skip_bad;
-                let unusable = report.unusable().len();
-                let text = format!("Go on without {}", crate::wording::count(unusable, "unusable case"));
-                if unusable > 0 && ui.checkbox(&mut skip, text).on_hover_text("They are named in the run").changed() {
-                    self.draft.set("data.skip_bad", skip);
-                }
+            let mut skip = self.form.config().data.skip_bad;
+            let unusable = report.unusable().len();
+            let text = format!("Go on without {}", count(unusable, "unusable case"));
+            if unusable > 0 && ui.checkbox(&mut skip, text).on_hover_text("They are named in the run").changed() {
+                self.form.set("data.skip_bad", skip);
             }
         }
         request
     }
 
-    /// Why the run cannot be started.
+    /// Why the experiment cannot be started.
     fn hindrance(&self, workspace: &Workspace) -> Option<String> {
-        if workspace.is_at_work() {
-            return Some("A run or experiment is at work: stop it, or wait until it is done".to_owned());
+        if let Some(open) = workspace.at_work() {
+            return Some(format!("{} is at work: stop it, or wait until it is done", open.name()));
         }
         if let Some(failure) = self.data.failure() {
             return Some(failure.to_owned());
         }
         let Some(report) = self.data.report() else { return Some("The cases are being checked".to_owned()) };
         let unusable = report.unusable().len();
-        let cases = crate::wording::count(unusable, "case");
+        let cases = count(unusable, "case");
         if unusable > 0 && unusable == report.rows.len() {
             return Some(format!("No case can be used: {cases} with problems. Mend the files that are named, then open the dataset again"));
         }
-        if unusable > 0 && !self.draft.config().data.skip_bad {
+        if unusable > 0 && !self.form.config().data.skip_bad {
             return Some(format!("{cases} cannot be used: mend the files that are named, or tick above to go on without"));
         }
-        self.draft.problems().first().map(|problem| format!("{} {}", problem.key, problem.message))
+        self.form.problems().first().map(|problem| format!("{} {}", problem.key, problem.message))
     }
 
     fn start(&mut self, ui: &mut Ui, workspace: &Workspace) {
         let reason = self.hindrance(workspace);
         let free = reason.is_none() && !self.starting.is_under_way();
-        let visuals = ui.visuals();
-        let (fill, ink) = (visuals.selection.bg_fill, visuals.selection.stroke.color);
+        let (fill, ink) = (ui.visuals().selection.bg_fill, ui.visuals().selection.stroke.color);
         let text = RichText::new("Start").strong().size(15.0).color(ink);
         let size = vec2(ui.available_width(), 34.0);
         let button = ui.add_enabled_ui(free, |ui| ui.add_sized(size, Button::new(text).fill(fill))).inner;
-        let hint = format!("Starts {} in {}", self.draft.config().name, self.draft.folder().root().display());
-        if button.on_hover_text(hint).on_disabled_hover_text(reason.as_deref().unwrap_or("Looking at the run's folder")).clicked() {
-            self.starting = Starting::begin(ui.ctx(), &self.draft);
+        let hint = format!("Starts {} in {}", self.form.config().name, self.form.folder().display());
+        if button.on_hover_text(hint).on_disabled_hover_text(reason.as_deref().unwrap_or("Looking at the folder")).clicked() {
+            self.starting = Starting::begin(ui.ctx(), &self.form);
         }
         if let Some(reason) = &reason {
             card::note(ui, reason.as_str());
@@ -204,9 +204,7 @@ impl Setup {
         if let Some(failure) = self.data.failure() {
             let colour = Palette::of(ui).bad();
             card::loud_card(ui, colour, "The dataset cannot be opened", |ui| ui.label(failure));
-            return;
-        }
-        if let Some((report, table)) = self.data.checked_cases() {
+        } else if let Some((report, table)) = self.data.cases() {
             ui.horizontal_wrapped(|ui| {
                 ui.label(RichText::new(&report.name).heading());
                 ui.label(headline(report));
@@ -224,20 +222,19 @@ impl Setup {
     }
 }
 
+/// The devices of this machine, looked for beside the window.
+pub(super) fn find_devices(ctx: &egui::Context) -> Devices {
+    Background::start(ctx, available_devices)
+}
+
 fn open_menu(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
-    let mut request = None;
-    for (text, ask) in [
-        ("A dataset's folder ...", Ask::DatasetFolder),
-        ("A dataset.json ...", Ask::DatasetList),
-        ("Images and labels in two folders ...", Ask::TwoFolders),
-    ] {
-        if ui.button(text).clicked() {
-            request = Some(Request::Ask(ask));
-        }
-    }
-    if ui.button("The embedded demo").clicked() {
-        request = Some(Request::Demo);
-    }
+    let asked = [
+        ("A dataset's folder ...", Request::Ask(Ask::DatasetFolder)),
+        ("A dataset.json ...", Request::Ask(Ask::DatasetList)),
+        ("Images and labels in two folders ...", Request::Ask(Ask::TwoFolders)),
+        ("The embedded demo", Request::Demo),
+    ];
+    let mut request = asked.into_iter().filter(|(text, _)| ui.button(*text).clicked()).map(|(_, request)| request).last();
     if !workspace.settings.recent_datasets.is_empty() {
         ui.separator();
     }

@@ -1,27 +1,25 @@
-//! The plan of the run that is being set up, worked out beside the window: the last change wins.
+//! The memory of the experiment that is being set up, worked out beside the window: the last change wins.
 
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Align, Layout, RichText, Ui, vec2};
 
-use super::card;
-use super::draft::{Draft, Work};
-use crate::config::RunConfig;
+use super::form::Form;
 use crate::device::DeviceChoice;
-use crate::gui::{Background, Palette};
+use crate::gui::Palette;
+use crate::gui::widgets::{Background, card};
 use crate::plan::{Plan, Smaller, StepPlan, plan};
+use crate::protocol::StageKind;
 
 /// Settings must rest for so long before they are planned: sliders change them at each frame.
 const SETTLE: Duration = Duration::from_millis(250);
-
 const MIB: f64 = (1 << 20) as f64;
 
-/// What was asked, and what came of it.
+/// What was asked, and the answer.
 #[derive(Default)]
-pub(super) struct Estimate {
-    /// What the newest answer is about.
-    answered: Option<Question>,
-    answer: Option<Result<Plan, String>>,
+pub(in crate::gui::experiment) struct Estimate {
+    /// What the newest answer is about, and the answer.
+    answer: Option<(Question, Result<Plan, String>)>,
     work: Option<(Question, Background<Result<Plan, String>>)>,
     /// The newest question, and since when it stands.
     wanted: Option<(Question, Instant)>,
@@ -33,20 +31,19 @@ type Question = (u64, DeviceChoice);
 impl Estimate {
     /// An answer that is known, for tests.
     #[cfg(test)]
-    pub(super) fn known(draft: &Draft, device: &DeviceChoice, answer: Result<Plan, String>) -> Self {
-        Self { answered: Some((draft.revision(), device.clone())), answer: Some(answer), ..Self::default() }
+    pub(in crate::gui::experiment) fn known(form: &Form, device: &DeviceChoice, answer: Plan) -> Self {
+        Self { answer: Some(((form.revision(), device.clone()), Ok(answer))), ..Self::default() }
     }
 
     /// Asks when the settings have rested, and takes the answer in.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, draft: &Draft, device: &DeviceChoice) {
+    pub(super) fn poll(&mut self, ctx: &egui::Context, form: &Form, device: &DeviceChoice) {
         if self.work.as_mut().is_some_and(|(_, work)| work.poll())
             && let Some((question, work)) = self.work.take()
         {
-            self.answered = Some(question);
-            self.answer = Some(work.take().unwrap_or_else(|| Err("the plan was lost to an internal error".to_owned())));
+            self.answer = Some((question, work.take().unwrap_or_else(|| Err("the plan was lost to an internal error".to_owned()))));
         }
-        let question = (draft.revision(), device.clone());
-        if self.answered.as_ref() == Some(&question) || self.work.as_ref().is_some_and(|(asked, _)| *asked == question) {
+        let question = (form.revision(), device.clone());
+        if self.is_current(&question) || self.work.as_ref().is_some_and(|(asked, _)| *asked == question) {
             return;
         }
         let since = match &self.wanted {
@@ -54,45 +51,44 @@ impl Estimate {
             _ => self.wanted.insert((question.clone(), Instant::now())).1,
         };
         // One plan at a time: the next one is about the settings as they stand by then.
-        let rested = since.elapsed() >= SETTLE;
-        if rested && self.work.is_none() && draft.problems().is_empty() {
-            let (config, device): (RunConfig, DeviceChoice) = (draft.config().clone(), device.clone());
-            self.work = Some((question, Background::start(ctx, move || plan(&config, &device).map_err(|error| format!("{error:#}")))));
-        } else if !rested {
+        if since.elapsed() < SETTLE {
             ctx.request_repaint_after(SETTLE);
+        } else if self.work.is_none() && form.problems().is_empty() {
+            let (config, device) = (form.config().clone(), device.clone());
+            self.work = Some((question, Background::start(ctx, move || plan(&config, &device).map_err(|error| format!("{error:#}")))));
         }
     }
 
-    /// Whether the answer is about the settings as they stand.
-    fn is_current(&self, draft: &Draft, device: &DeviceChoice) -> bool {
-        self.answered.as_ref().is_some_and(|(revision, asked)| *revision == draft.revision() && asked == device)
+    fn is_current(&self, question: &Question) -> bool {
+        self.answer.as_ref().is_some_and(|(answered, _)| answered == question)
     }
 
-    /// What the run will need. A button applies what would fit.
-    pub(super) fn show(&self, ui: &mut Ui, draft: &mut Draft, device: &DeviceChoice) {
-        let current = self.is_current(draft, device);
+    /// What the trainings will need. A button applies what would fit.
+    pub(super) fn show(&self, ui: &mut Ui, form: &mut Form, device: &DeviceChoice) {
+        let current = self.is_current(&(form.revision(), device.clone()));
         ui.horizontal(|ui| {
             card::title(ui, "Memory");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if !current && draft.problems().is_empty() {
+                if !current && form.problems().is_empty() {
                     card::note(ui, "working it out ...");
                 }
             });
         });
         match &self.answer {
-            _ if !draft.problems().is_empty() => card::note(ui, "Worked out once the settings above are in order."),
+            _ if !form.problems().is_empty() => card::note(ui, "Worked out once the settings above are in order."),
             None => {}
-            Some(Err(message)) => card::problem(ui, message),
-            Some(Ok(plan)) => {
+            Some((_, Err(message))) => card::problem(ui, message),
+            Some((_, Ok(plan))) => {
                 let steps = [
-                    ("Pre-training", "pretrain", &plan.pretrain, draft.work != Work::Finetune),
-                    ("Fine-tuning", "finetune", &plan.finetune, draft.work != Work::Pretrain),
+                    (StageKind::Pretrain, "Pre-training", "pretrain", &plan.pretrain),
+                    (StageKind::Finetune, "Fine-tuning", "finetune", &plan.finetune),
                 ];
-                for (name, key, step, _) in steps.into_iter().filter(|(.., done)| *done) {
+                let work = form.work;
+                for (_, name, key, step) in steps.into_iter().filter(|(kind, ..)| work.includes(*kind)) {
                     if let Some(smaller) = step_needs(ui, name, step, plan) {
-                        draft.set(&format!("{key}.batch"), smaller.batch);
-                        draft.set(&format!("{key}.accumulate"), smaller.accumulate);
-                        draft.set(&format!("{key}.crop_size"), smaller.crop_size);
+                        form.set(&format!("{key}.batch"), smaller.batch);
+                        form.set(&format!("{key}.accumulate"), smaller.accumulate);
+                        form.set(&format!("{key}.crop_size"), smaller.crop_size);
                     }
                 }
                 card::note(ui, format!("An estimate, for {}.", plan.device));
@@ -110,22 +106,20 @@ fn step_needs(ui: &mut Ui, name: &str, step: &StepPlan, plan: &Plan) -> Option<S
     let (share, text) = match (plan.free_bytes, plan.binding_bytes) {
         (Some(free), _) => {
             let free = free as f64 / MIB;
-            ((needed / free) as f32, format!("{needed:.0} of {free:.0} MiB free"))
+            (needed / free, format!("{needed:.0} of {free:.0} MiB free"))
         }
         (None, Some(most)) => {
             let (largest, most) = (step.model.largest_buffer_bytes as f64 / MIB, most as f64 / MIB);
-            ((largest / most) as f32, format!("{needed:.0} MiB; largest tensor {largest:.0} of {most:.0} MiB"))
+            (largest / most, format!("{needed:.0} MiB; largest tensor {largest:.0} of {most:.0} MiB"))
         }
         (None, None) => (0.0, format!("{needed:.0} MiB")),
     };
-    let colour = if step.fits { palette.good() } else { palette.bad() };
+    let (bar, ink) = if step.fits { (palette.good(), ui.visuals().strong_text_color()) } else { (palette.bad(), palette.bad()) };
     ui.horizontal(|ui| {
         ui.label(name);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new(text).strong().color(if step.fits { ui.visuals().strong_text_color() } else { colour }));
-        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(RichText::new(text).strong().color(ink)));
     });
-    card::bar(ui, vec2(ui.available_width(), 6.0), share, colour, &format!("Memory of {name}"));
+    card::bar(ui, vec2(ui.available_width(), 6.0), share as f32, bar, &format!("Memory of {name}"));
     card::note(ui, format!("{tokens} tokens a crop, {parameters:.1} million parameters"));
     if step.fits {
         return None;

@@ -1,0 +1,154 @@
+//! Published results: a folder with settings and tables, but no trainings, as in `docs/studies`. Its tables are shown as they are.
+
+use std::path::{Path, PathBuf};
+
+use eframe::egui::{RichText, ScrollArea, Ui};
+
+use crate::gui::widgets::{Column, Sort, Table, Width, card};
+use crate::text_file;
+use crate::wording::sentence;
+
+/// Width of a column in points: at least, and at most.
+const WIDTHS: [f32; 2] = [56.0, 260.0];
+
+/// A table of a CSV file.
+struct Sheet {
+    name: String,
+    titles: Vec<String>,
+    rows: Vec<Vec<String>>,
+    sort: Sort,
+    /// By which column the rows are sorted; none: as in the file.
+    sorted: Option<Sort>,
+}
+
+/// The results of an experiment whose trainings are not there.
+pub(super) struct Finished {
+    pub(super) folder: PathBuf,
+    /// Headings and paragraphs of its Markdown, or the question of its config.
+    texts: Vec<String>,
+    sheets: Vec<Sheet>,
+}
+
+/// Whether such results lie in a folder.
+pub(super) fn is_at(folder: &Path) -> bool {
+    folder.join("config.ron").is_file() && !folder.join("trainings").exists() && !files(folder, "csv").is_empty()
+}
+
+/// Files with an ending, by name.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == ending)).collect();
+    files.sort();
+    files
+}
+
+impl Finished {
+    /// Reads all tables and texts of a folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read, with its path.
+    pub(super) fn read(folder: &Path) -> Result<Self, String> {
+        let fault =
+            |path: &Path, cause: &dyn std::fmt::Display| format!("{}: {cause}; copy the folder again from its source", path.display());
+        let mut texts = Vec::new();
+        for path in files(folder, "md") {
+            let text = text_file::read(&path).map_err(|error| fault(&path, &error))?;
+            // Tables stand in the CSV files, in full.
+            let paragraphs = text.split("\n\n").map(str::trim).filter(|text| !text.is_empty() && !text.starts_with('|'));
+            texts.extend(paragraphs.map(str::to_owned));
+        }
+        let mut sheets = Vec::new();
+        for path in files(folder, "csv") {
+            let mut reader = csv::Reader::from_path(&path).map_err(|error| fault(&path, &error))?;
+            let titles = reader.headers().map_err(|error| fault(&path, &error))?.iter().map(str::to_owned).collect();
+            let rows = reader.records().map(|row| row.map(|row| row.iter().map(shortened).collect()));
+            let rows = rows.collect::<Result<Vec<Vec<String>>, _>>().map_err(|error| fault(&path, &error))?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', " ");
+            let sort = Sort { column: usize::MAX, descending: false };
+            sheets.push(Sheet { name: sentence(&name), titles, rows, sort, sorted: None });
+        }
+        Ok(Self { folder: folder.to_owned(), texts, sheets })
+    }
+
+    /// Its name: the folder's.
+    pub(super) fn name(&self) -> String {
+        self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Draws texts and tables below one another.
+    pub(super) fn show(&mut self, ui: &mut Ui) {
+        ScrollArea::vertical().id_salt("published results").auto_shrink([false, false]).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+            card::card(ui, |ui| {
+                ui.label(RichText::new(self.name()).heading().strong());
+                let place = card::quiet(ui, format!("Published results in {}; the trainings are not there", self.folder.display())).small();
+                card::one_line(ui, place);
+                for text in &self.texts {
+                    match text.strip_prefix('#') {
+                        Some(heading) => card::title(ui, heading.trim_start_matches(['#', ' '])),
+                        None => drop(ui.label(text.replace('\n', " "))),
+                    }
+                }
+            });
+            for sheet in &mut self.sheets {
+                ui.add_space(6.0);
+                card::card(ui, |ui| sheet.show(ui));
+            }
+        });
+    }
+}
+
+impl Sheet {
+    fn show(&mut self, ui: &mut Ui) {
+        if self.sorted != Some(self.sort) && self.sort.column < self.titles.len() {
+            let Sort { column, descending } = self.sort;
+            let key = |row: &Vec<String>| row.get(column).cloned().unwrap_or_default();
+            self.rows.sort_by(|a, b| crate::volume::natural(&key(a), &key(b)));
+            if descending {
+                self.rows.reverse();
+            }
+            self.sorted = Some(self.sort);
+        }
+        let (titles, rows) = (&self.titles, &self.rows);
+        let columns = titles.iter().enumerate().map(|(place, title)| {
+            let texts = rows.iter().filter_map(|row| row.get(place)).chain([title]).map(String::as_str);
+            let width = Width::fit(texts, WIDTHS[0], WIDTHS[1]);
+            let title = title.replace('_', " ");
+            let is_number = rows.iter().filter_map(|row| row.get(place)).all(|text| text.is_empty() || text.parse::<f64>().is_ok());
+            let meaning = format!("The column {title} of the file. Sort by it");
+            if is_number { Column::numbers(title, meaning, width) } else { Column::new(title, meaning, width) }
+        });
+        let table = Table::new(&self.name, columns.collect()).heading("A table of the folder, as its CSV file holds it");
+        table
+            .sortable(&mut self.sort)
+            .show(ui, rows.len(), |row, column| rows[row].get(column).map(String::as_str).unwrap_or_default().into());
+    }
+}
+
+/// A number with four decimals at most.
+fn shortened(text: &str) -> String {
+    match text.split_once('.') {
+        Some((_, decimals)) if decimals.len() > 4 && decimals.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| format!("{number:.4}"))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_projects_own_results_can_be_read() {
+        let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/studies");
+        let mut known = 0;
+        for entry in std::fs::read_dir(studies).unwrap().flatten().filter(|entry| is_at(&entry.path())) {
+            let finished = Finished::read(&entry.path()).unwrap();
+            assert!(finished.sheets.iter().all(|sheet| !sheet.rows.is_empty()), "{}", finished.name());
+            known += 1;
+        }
+        assert!(known > 0);
+        assert_eq!([shortened("0.883117"), shortened("1748"), shortened("hippocampus_023")], ["0.8831", "1748", "hippocampus_023"]);
+    }
+}

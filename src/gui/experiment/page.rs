@@ -1,0 +1,209 @@
+//! An open experiment: for one point a page, for a grid its parts behind tabs.
+
+use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
+
+use super::grid_table::GridTable;
+use super::{ExperimentPanel, Tab, compare, details, findings, grid, header, progress};
+use crate::experiment::Progress;
+use crate::gui::widgets::{Background, card};
+use crate::gui::{OpenRun, Palette, Workspace};
+use crate::wording::count;
+
+/// Width of the details in points.
+const DETAILS: f32 = 316.0;
+/// From this width on, progress and results stand side by side, in points.
+const TWO_COLUMNS: f32 = 880.0;
+
+/// Share of all trainings that is done, and the numbers of those done, begun, failed, waiting.
+pub(super) fn tally(open: &OpenRun) -> (f32, [usize; 4]) {
+    let (mut done, mut tally) = (0.0, [0; 4]);
+    for training in 0..open.experiment.trainings.len() {
+        let (share, place) = match open.progress(training) {
+            Progress::Done => (1.0, 0),
+            Progress::Begun { done, total } => (done as f32 / total.max(1) as f32, 1),
+            Progress::Failed { .. } => (0.0, 2),
+            Progress::Waiting => (0.0, 3),
+        };
+        done += share;
+        tally[place] += 1;
+    }
+    (done / open.experiment.trainings.len().max(1) as f32, tally)
+}
+
+impl ExperimentPanel {
+    /// The experiment that the workspace shows.
+    pub(super) fn experiment(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        let ctx = ui.ctx().clone();
+        let other_at_work = workspace.at_work().map(|open| open.name().to_owned());
+        let device = workspace.device.clone();
+        let Some(open) = workspace.shown_mut() else { return };
+        let devices = self.devices.as_ref().and_then(Background::get).map_or(&[][..], |(devices, _)| devices.as_slice());
+        self.at_once = self.at_once.max(1);
+        let around = header::Surroundings { devices, device: &device, other_at_work: other_at_work.as_deref(), at_once: &mut self.at_once };
+        let frame = Frame::new().inner_margin(Margin { bottom: 6, ..Margin::ZERO });
+        let panel = Panel::top("experiment header").show_separator_line(false).frame(frame);
+        let request = panel.show(ui, |ui| card::card(ui, |ui| header::show(ui, open, around))).inner;
+        let is_grid = !open.experiment.is_one_point();
+        self.command(&ctx, request, workspace);
+        match is_grid {
+            true => self.grid(ui, workspace),
+            false => self.page(ui, workspace),
+        }
+    }
+
+    fn command(&mut self, ctx: &egui::Context, request: Option<header::Request>, workspace: &mut Workspace) {
+        let device = workspace.device.clone();
+        let Some(open) = workspace.shown_mut() else { return };
+        match request {
+            None => {}
+            Some(header::Request::Start) => open.start(open.job(self.at_once), device),
+            Some(header::Request::Stop) => {
+                if let Err(trouble) = open.stop() {
+                    workspace.trouble(trouble);
+                }
+            }
+            Some(header::Request::Report) => open.write_report(ctx, true),
+            Some(header::Request::Device(device)) => workspace.device = device,
+            Some(header::Request::Another) => self.set_up_like_shown(ctx, workspace),
+        }
+    }
+
+    /// An experiment of one point, on one page.
+    fn page(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        let mut collapse = false;
+        ScrollArea::vertical().id_salt("page").auto_shrink([false, false]).show(ui, |ui| {
+            // The bar floats: beside the cards, not over their edges.
+            ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+            let Some(open) = workspace.shown() else { return };
+            progress::failures(ui, open);
+            let others = self.others(ui, workspace);
+            let all: Vec<&OpenRun> = std::iter::once(open).chain(others).collect();
+            if all.len() > 1 {
+                card::card(ui, |ui| compare::show(ui, &all));
+                ui.add_space(6.0);
+            }
+            let left = |ui: &mut Ui| {
+                card::card(ui, |ui| progress::show(ui, open));
+                if progress::has_notices(open) {
+                    ui.add_space(6.0);
+                    card::card(ui, |ui| progress::notices(ui, open));
+                }
+            };
+            let right = |ui: &mut Ui| card::card(ui, |ui| findings::conclusions(ui, open));
+            if ui.available_width() >= TWO_COLUMNS {
+                ui.columns_const(|[one, other]| {
+                    left(one);
+                    collapse = right(other);
+                });
+            } else {
+                left(ui);
+                ui.add_space(6.0);
+                collapse = right(ui);
+            }
+            scores(ui, open);
+            ui.add_space(6.0);
+            card::card(ui, |ui| self.curves.show(ui, &all, &[]));
+        });
+        if collapse {
+            workspace.settings.panel = crate::gui::Panel::Collapse;
+        }
+    }
+
+    /// A grid, behind tabs.
+    fn grid(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        let Some(open) = workspace.shown() else { return };
+        if self.table.as_ref().is_none_or(|(folder, _)| folder != open.folder.root()) {
+            (self.table, self.chosen) = (Some((open.folder.root().to_owned(), GridTable::new(&open.experiment))), None);
+        }
+        ui.horizontal_wrapped(|ui| {
+            for (tab, word, hint) in [
+                (Tab::Grid, "Grid", "How far each training is"),
+                (Tab::Findings, "Findings", "What the experiment shows so far"),
+                (Tab::Curves, "Curves", "Loss, Dice and more over the steps"),
+            ] {
+                ui.selectable_value(&mut self.tab, tab, word).on_hover_text(hint);
+            }
+        });
+        let (mut request, chosen_before) = (None, self.chosen);
+        if let Some(chosen) = self.chosen.filter(|_| self.tab == Tab::Grid) {
+            let frame = Frame::new().inner_margin(Margin { left: 8, ..Margin::ZERO });
+            let panel = Panel::right("experiment details").exact_size(DETAILS).resizable(false).show_separator_line(false).frame(frame);
+            request = panel.show(ui, |ui| details::show(ui, open, chosen)).inner;
+        }
+        let mut collapse = false;
+        ScrollArea::vertical().id_salt("grid").auto_shrink([false, false]).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+            match (self.tab, &self.table) {
+                (Tab::Grid, Some((_, table))) => grid::show(ui, open, table, &mut self.chosen),
+                (Tab::Grid, None) => {}
+                (Tab::Findings, _) => collapse = self.findings(ui, workspace),
+                (Tab::Curves, _) => {
+                    let chosen = self.chosen.map_or_else(Vec::new, |chosen| chosen.trainings(open));
+                    card::card(ui, |ui| self.curves.show(ui, &[open], &chosen));
+                }
+            }
+        });
+        match request {
+            Some(details::Request::Close) => self.chosen = None,
+            Some(details::Request::Curves) => {
+                self.curves.follow_choice();
+                self.tab = Tab::Curves;
+            }
+            Some(details::Request::Collapse) => collapse = true,
+            None => {}
+        }
+        if self.chosen != chosen_before
+            && let Some(open) = workspace.shown_mut()
+            && let Some(point) = self.chosen.and_then(|chosen| chosen.point(&open.experiment))
+        {
+            open.choose_point(point);
+        }
+        if collapse {
+            workspace.settings.panel = crate::gui::Panel::Collapse;
+        }
+    }
+
+    /// Conclusions, comparisons, plots and numbers below one another.
+    fn findings(&mut self, ui: &mut Ui, workspace: &Workspace) -> bool {
+        let Some(open) = workspace.shown() else { return false };
+        let others = self.others(ui, workspace);
+        if !others.is_empty() {
+            let all: Vec<&OpenRun> = std::iter::once(open).chain(others).collect();
+            card::card(ui, |ui| compare::show(ui, &all));
+            ui.add_space(6.0);
+        }
+        let asked = card::card(ui, |ui| findings::conclusions(ui, open));
+        let Some(results) = open.look.as_ref().map(|look| &look.results) else { return asked };
+        ui.add_space(6.0);
+        if results.groups.iter().any(|group| group.dice.is_some()) {
+            findings::per_axis(ui, results);
+        }
+        scores(ui, open);
+        asked
+    }
+}
+
+/// The experiment at work in a few words, its state in one, and a colour.
+pub(in crate::gui) fn status(open: &OpenRun, palette: Palette) -> (String, &'static str, egui::Color32) {
+    let (word, colour) = header::word(open, palette);
+    let under_way = (0..open.experiment.trainings.len()).rev().find(|&training| open.is_live(training));
+    let part = under_way
+        .and_then(|training| open.run(training)?.stages.last())
+        .map(|part| format!("{} {} of {}", part.stage, part.done, part.total));
+    let part = if open.experiment.is_one_point() { part } else { None };
+    let text = part.unwrap_or_else(|| format!("{} of {}", tally(open).1[0], count(open.experiment.trainings.len(), "training")));
+    (format!("{}: {text}", open.name()), word, colour)
+}
+
+/// The tables of scores and comparisons, once there are any.
+fn scores(ui: &mut Ui, open: &OpenRun) {
+    let Some([scores, comparisons]) = open.look.as_ref().map(|look| &look.tables) else { return };
+    let titles = [
+        (("Scores on the test cases", "Means over the test cases; ±: standard deviation over repeats"), scores),
+        (("Each comparison", "Differences case by case, with their 95 % intervals, and what they show"), comparisons),
+    ];
+    for (title, table) in titles.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
+        ui.add_space(6.0);
+        card::card(ui, |ui| findings::table(ui, title, table));
+    }
+}

@@ -1,0 +1,165 @@
+//! Choosing data, runs and settings: what is wrong is said, and what is open stays open.
+
+use std::path::Path;
+
+use eframe::egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+use super::super::overview::{Entry, RunList};
+use super::super::setup::Template;
+use super::{View, click, form, put_demo, put_set_up, set_up, troubled, wait_for, wait_until};
+use crate::config::{DataSource, Preset};
+use crate::gui::testing::{has_gpu, window};
+use crate::gui::{App, ThemeChoice};
+
+fn drop_in(harness: &mut Harness<'_, App>, path: &Path) {
+    let ctx = harness.ctx.clone();
+    harness.state_mut().experiment.take_dropped(&ctx, &[path.to_owned()]);
+}
+
+fn can_start(harness: &Harness<'_, App>) -> bool {
+    !harness.get_by_label("Start").accesskit_node().is_disabled()
+}
+
+#[test]
+fn a_wrong_folder_or_file_is_named_and_what_is_open_stays_open() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("empty")).unwrap();
+    std::fs::create_dir_all(at("old/arms")).unwrap();
+    for (name, text) in [
+        ("broken.ron", "(sead: 1)"),
+        ("elsewhere.ron", "(name: \"elsewhere\", data: (source: dataset(\"nowhere/at/all\")))"),
+        ("old/config.ron", "()"),
+    ] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, app| put_demo(app));
+    harness.run_steps(3);
+    for (name, word) in [("empty", "neither dataset.json nor imagesTr"), ("broken.ron", "sead"), ("old", "older")] {
+        drop_in(&mut harness, &at(name));
+        wait_until(&mut harness, word, |harness| harness.state().workspace.troubles.iter().any(|(_, trouble)| trouble.contains(word)));
+        let setup = set_up(&harness);
+        assert_eq!((setup.data.source(), setup.form.template()), (&DataSource::Demo, &Template::Demo), "{name}");
+        assert!(can_start(&harness), "what is open can be started as before");
+    }
+    assert!(harness.state().workspace.settings.recent_datasets.is_empty(), "what could not be opened is not remembered");
+    // Settings whose dataset is not there are used; the data stay.
+    drop_in(&mut harness, &at("elsewhere.ron"));
+    wait_until(&mut harness, "its settings", |harness| set_up(harness).form.config().name == "elsewhere");
+    assert_eq!(set_up(&harness).data.source(), &DataSource::Demo);
+    assert!(harness.state().workspace.troubles.iter().any(|(_, trouble)| trouble.contains("nowhere")));
+}
+
+#[test]
+fn start_waits_for_the_check_and_until_the_cases_that_cannot_be_used_are_left_out() {
+    if !has_gpu() {
+        return;
+    }
+    let source = DataSource::Dataset("/data/Task03_Liver".into());
+    for report in [None, Some(troubled())] {
+        let checked = report.is_some();
+        let source = source.clone();
+        let mut harness = window(ThemeChoice::Dark, move |_, app| put_set_up(app, form(Template::Demo), (source, report), 11_240));
+        harness.run_steps(3);
+        assert!(!can_start(&harness));
+        if !checked {
+            harness.get_by_label("The cases are being checked");
+            continue;
+        }
+        harness.get_by_label_contains("3 cases cannot be used");
+        click(&mut harness, "Go on without 3 unusable cases");
+        assert!(can_start(&harness) && set_up(&harness).form.config().data.skip_bad);
+    }
+}
+
+#[test]
+fn what_fits_is_applied_by_a_click() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        let mut form = form(Template::Demo);
+        form.choose_network(Preset::NnformerSynapse);
+        put_set_up(app, form, (DataSource::Demo, None), 3_120);
+    });
+    harness.run_steps(3);
+    harness.get_by_label("Use what fits: fine-tuning").scroll_to_me();
+    harness.run_steps(10);
+    click(&mut harness, "Use what fits: fine-tuning");
+    let config = set_up(&harness).form.config();
+    assert_eq!((config.finetune.batch, config.finetune.accumulate), (1, 2));
+    assert_eq!((config.pretrain.batch, config.pretrain.accumulate), (2, 1));
+}
+
+#[test]
+fn a_path_is_typed_where_the_desktop_has_no_dialog() {
+    if !has_gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.nii.gz"), "").unwrap();
+    let mut harness = window(ThemeChoice::Dark, |_, _| {});
+    harness.run_steps(2);
+    harness.get_by_role_and_label(Role::Button, "Open a dataset").click();
+    // What opens takes its size first.
+    harness.run_steps(4);
+    harness.get_by_role_and_label(Role::TextInput, "Folder of a dataset").focus();
+    harness.run_steps(1);
+    harness.get_by_role_and_label(Role::TextInput, "Folder of a dataset").type_text(&folder.path().display().to_string());
+    harness.run_steps(2);
+    click(&mut harness, "Open");
+    wait_until(&mut harness, "the dataset", |harness| harness.state().experiment.setup.is_some());
+    assert_eq!(set_up(&harness).data.source(), &DataSource::Folders { images: folder.path().to_owned(), labels: None });
+}
+
+#[test]
+fn runs_are_listed_searched_and_opened_and_published_results_are_shown() {
+    if !has_gpu() {
+        return;
+    }
+    let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/studies");
+    let published =
+        std::fs::read_dir(studies).unwrap().flatten().map(|entry| entry.path()).find(|path| super::super::finished::is_at(path)).unwrap();
+    let name = published.file_name().unwrap().to_string_lossy().into_owned();
+    let entry = published.clone();
+    let mut harness = window(ThemeChoice::Dark, move |_, app| {
+        put_demo(app);
+        let runs = Path::new("/data/runs");
+        app.workspace.settings.runs_folder = Some(runs.to_owned());
+        let cells = |name: &str| [name, "2026-01-02 12:30", "completed", "Hippocampus", "0.879"].map(str::to_owned);
+        let other = Entry { folder: runs.join("other"), cells: cells("other") };
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        app.experiment.list = RunList::known(runs, vec![Entry { folder: entry, cells: cells(&name) }, other]);
+        app.experiment.view = View::List;
+    });
+    harness.run_steps(4);
+    harness.get_by_label("other");
+    harness.get_by_role(Role::TextInput).focus();
+    harness.run_steps(1);
+    harness.get_by_role(Role::TextInput).type_text(&name[..8]);
+    harness.run_steps(3);
+    assert!(harness.query_by_label("other").is_none(), "the search leaves it out");
+    harness.get_all_by_label(&name).next().unwrap().click();
+    wait_for(&mut harness, "Published results in");
+    assert!(harness.state().experiment.finished.is_some());
+    click(&mut harness, &format!("Close {name}"));
+    assert!(harness.state().experiment.finished.is_none());
+}
+
+#[test]
+fn files_over_the_window_are_welcomed() {
+    if !has_gpu() {
+        return;
+    }
+    let mut harness = window(ThemeChoice::Dark, |_, app| put_demo(app));
+    harness.run_steps(2);
+    let plain = harness.render().unwrap();
+    harness.input_mut().hovered_files.push(eframe::egui::HoveredFile::default());
+    harness.run_steps(2);
+    assert!(harness.render().unwrap() != plain, "the window says that a drop is welcome");
+}
