@@ -9,6 +9,7 @@
 
 mod adapter;
 mod bounded;
+mod candidate;
 mod choice;
 mod description;
 mod error;

@@ -11,7 +11,7 @@ use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{Device, ExecutionError, Tensor};
 
 use super::adapter::{Found, find, instance};
-use super::choice::Candidate;
+use super::candidate::Candidate;
 use super::{AdapterDescription, DeviceChoice, DeviceDescription, DeviceError, bounded};
 
 /// How long a driver may take to hand out a device and to compile and run a first kernel.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Case, PreprocessRecord};
+use super::case::{Case, PreprocessRecord};
 use crate::atomic_file;
 use crate::config::PreprocessConfig;
 use crate::volume::{CaseFiles, DataError, Fault, Grid, Note, Volume, VolumeSource, content};
