@@ -1,7 +1,7 @@
 // One slice of a volume: image, heat map, labels as fill and outline, or their difference from the truth.
 //
 // One triangle covers a view; each of its pixels finds its place on the slice, in voxels, and reads what lies there. The host
-// counterpart that decides the same for every pixel is src/gui/slice/cpu.rs; a test holds the two together.
+// counterpart that decides the same for every pixel is src/gui/widgets/slice/tests/reference.rs; a test holds the two together.
 //
 // Group 0:
 //   binding 0  uniform     View: geometry, window, what is drawn, colours
@@ -23,10 +23,8 @@ struct View {
     corner: vec4<f32>,
     across: vec4<f32>,
     down: vec4<f32>,
-    // Voxels for each texel of a reduced texture.
-    image_step: vec4<f32>,
-    label_step: vec4<f32>,
-    truth_step: vec4<f32>,
+    // Voxels for each texel of a reduced texture: image, labels, truth.
+    texel_steps: array<vec4<f32>, 3>,
     // Cells of the heat map for each voxel.
     heat_scale: vec4<f32>,
     // Intensity shown black, one over the width of the window, opacity of the fill, width of the outline in pixels.
@@ -51,7 +49,7 @@ struct View {
 @group(0) @binding(3) var truth: texture_3d<u32>;
 @group(0) @binding(4) var heat: texture_3d<f32>;
 
-// Bits of `View.flags.x`, as in src/gui/slice/look.rs.
+// Bits of `View.flags.x`, as in src/gui/widgets/slice/look.rs.
 const LINEAR: u32 = 1u;
 const FILL: u32 = 2u;
 const OUTLINE: u32 = 4u;
@@ -101,7 +99,7 @@ fn load(texel: vec3<i32>) -> f32 {
 
 // The voxel that a place lies in.
 fn own_voxel(at: vec2<f32>) -> f32 {
-    return load(nearest(voxel(at), view.image_step.xyz, textureDimensions(image)));
+    return load(nearest(voxel(at), view.texel_steps[0].xyz, textureDimensions(image)));
 }
 
 // A neighbour; one that is not finite counts as the voxel itself.
@@ -118,7 +116,7 @@ fn interpolated(at: vec2<f32>) -> f32 {
     }
     let across = abs(view.across.xyz);
     let down = abs(view.down.xyz);
-    let texel = (voxel(at) + 0.5) / view.image_step.xyz - 0.5;
+    let texel = (voxel(at) + 0.5) / view.texel_steps[0].xyz - 0.5;
     let plane = across + down;
     let low = floor(texel + 0.5 * (1.0 - plane));
     let part = texel - low;
@@ -164,11 +162,11 @@ fn kind_at(pixel: vec2<f32>) -> u32 {
         return 0u;
     }
     let here = voxel(at);
-    let label = shown(textureLoad(labels, nearest(here, view.label_step.xyz, textureDimensions(labels)), 0).x);
+    let label = shown(textureLoad(labels, nearest(here, view.texel_steps[1].xyz, textureDimensions(labels)), 0).x);
     if !has(DIFFERENCE) {
         return label;
     }
-    let right = shown(textureLoad(truth, nearest(here, view.truth_step.xyz, textureDimensions(truth)), 0).x);
+    let right = shown(textureLoad(truth, nearest(here, view.texel_steps[2].xyz, textureDimensions(truth)), 0).x);
     if label == right {
         return select(0u, 1u, label != 0u);
     }

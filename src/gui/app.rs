@@ -17,7 +17,7 @@ use super::collapse::CollapsePanel;
 use super::experiment::{ExperimentPanel, status};
 use super::keys_window::KeysWindow;
 use super::masking::MaskRatioPanel;
-use super::viewer::SegmentationPanel;
+use super::viewer::ViewerPanel;
 use super::widgets::save::Saving;
 use super::{Left, OpenRun, Opening, Palette, Settings, ThemeChoice, Workspace, theme};
 use crate::device::DeviceChoice;
@@ -75,7 +75,7 @@ pub struct App {
     /// What masking does.
     pub mask_ratio: MaskRatioPanel,
     /// Slices, labels, comparison.
-    pub segmentation: SegmentationPanel,
+    pub segmentation: ViewerPanel,
     /// Set-up, progress, scores, comparison.
     pub experiment: ExperimentPanel,
     keys: KeysWindow,
@@ -99,7 +99,7 @@ impl App {
             workspace: Workspace::new(settings, gpu, device),
             collapse: CollapsePanel::default(),
             mask_ratio: MaskRatioPanel::default(),
-            segmentation: SegmentationPanel::default(),
+            segmentation: ViewerPanel::default(),
             experiment: ExperimentPanel::default(),
             keys: KeysWindow::default(),
             closing: Closing::No,

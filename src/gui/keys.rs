@@ -45,13 +45,17 @@ pub enum Action {
     ToggleDifference,
     /// Nearest voxel or linear interpolation.
     ToggleInterpolation,
+    /// The crosshair shown or hidden.
+    ToggleCrosshair,
+    /// The planes zoom together, or each by itself.
+    ToggleLinkedZoom,
     /// Patient's right or left on the left of the screen.
     ToggleConvention,
 }
 
 impl Action {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Help,
         Self::SliceUp,
         Self::SliceDown,
@@ -70,6 +74,8 @@ impl Action {
         Self::PreviousCase,
         Self::ToggleDifference,
         Self::ToggleInterpolation,
+        Self::ToggleCrosshair,
+        Self::ToggleLinkedZoom,
         Self::ToggleConvention,
     ];
 
@@ -94,6 +100,8 @@ impl Action {
             Self::PreviousCase => "Previous case",
             Self::ToggleDifference => "Labels or differences from truth",
             Self::ToggleInterpolation => "Nearest voxel or linear",
+            Self::ToggleCrosshair => "Show or hide the crosshair",
+            Self::ToggleLinkedZoom => "Zoom the planes together, or one",
             Self::ToggleConvention => "Radiological or neurological",
         }
     }
@@ -118,6 +126,8 @@ impl Action {
             Self::PreviousCase => Key::P,
             Self::ToggleDifference => Key::E,
             Self::ToggleInterpolation => Key::I,
+            Self::ToggleCrosshair => Key::H,
+            Self::ToggleLinkedZoom => Key::L,
             Self::ToggleConvention => Key::C,
         }
     }

@@ -53,7 +53,7 @@ pub struct Settings {
     /// Which side is on the left.
     pub convention: Convention,
     /// How slices are drawn.
-    pub slices: super::slice::SliceSettings,
+    pub slices: crate::gui::widgets::slice::SliceSettings,
     /// Red, green, blue that the user gave to labels, by their numbers.
     pub label_colours: BTreeMap<u32, [u8; 3]>,
     /// Which key does what.
@@ -73,7 +73,7 @@ impl Default for Settings {
             runs_folder: None,
             recent_volumes: Vec::new(),
             convention: Convention::default(),
-            slices: super::slice::SliceSettings::default(),
+            slices: crate::gui::widgets::slice::SliceSettings::default(),
             label_colours: BTreeMap::new(),
             keys: KeyMap::default(),
         }

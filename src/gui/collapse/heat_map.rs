@@ -5,8 +5,8 @@ use eframe::egui::{
     WidgetInfo, epaint::TextShape, pos2, vec2,
 };
 
-use crate::gui::slice::heat_colour;
 use crate::gui::widgets::pointer::held_at;
+use crate::gui::widgets::slice::heat_colour;
 use crate::gui::widgets::{card, csv, save};
 use crate::metrics::collapse::TokenMaps;
 

@@ -7,7 +7,7 @@ use eframe::egui_wgpu::RenderState;
 
 use super::Chosen;
 use super::heat_map::{Scale, position_name};
-use crate::gui::slice::{Cursor, HeatTexture, ImageTexture, LabelColours, Plane, Scene, SliceView, TokenOverlay, WindowLevel};
+use crate::gui::widgets::slice::{Cursor, LabelColours, Plane, Scene, SliceView, Style, TokenOverlay, VolumeTexture, WindowLevel};
 use crate::gui::{Palette, Settings};
 use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
@@ -19,7 +19,7 @@ struct Uploaded {
     volume: usize,
     channel: usize,
     grid: Grid,
-    image: ImageTexture,
+    image: VolumeTexture,
     window: WindowLevel,
 }
 
@@ -27,7 +27,7 @@ struct Uploaded {
 struct Painted {
     chosen: Chosen,
     volume: usize,
-    heat: HeatTexture,
+    heat: VolumeTexture,
     /// The most similar token, and its cosine; the chosen one itself left out.
     best: (usize, f32),
 }
@@ -96,24 +96,15 @@ impl Patch {
         let uploaded = self.uploaded.as_mut()?;
         let marked: Vec<[usize; 3]> = chosen.map(|chosen| position(chosen, preview)).into_iter().collect();
         let cell = cell(preview);
-        let scene = Scene {
-            grid: &uploaded.grid,
-            image: &uploaded.image,
-            labels: None,
-            truth: None,
-            heat: self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_similarity),
-            tokens: Some(TokenOverlay { cell, marked: &marked }),
-            window: uploaded.window,
-            colours: &self.colours,
-            settings: &settings.slices,
-            convention: settings.convention,
-            keys: &settings.keys,
-        };
+        let style = Style { window: uploaded.window, colours: &self.colours, settings: &settings.slices, convention: settings.convention };
+        let heat = self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_similarity);
+        let tokens = Some(TokenOverlay { cell, marked: &marked });
+        let scene = Scene { heat, tokens, ..Scene::new(&uploaded.grid, &uploaded.image, style) };
         let (mut clicked, mut window) = (None, None);
         for ((view, plane), height) in self.views.iter_mut().zip([Plane::Axial, Plane::Coronal]).zip(heights) {
             let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), egui::Sense::hover());
             let mut pane = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(plane.title()));
-            let seen = view.show(&mut pane, plane, &scene, &mut self.cursor);
+            let seen = view.show(&mut pane, plane, &scene, (&mut self.cursor, &settings.keys));
             clicked = clicked.or(seen.clicked);
             let auto = || seen.auto_window.then(|| WindowLevel::auto(voxels(preview, self.volume, self.channel)));
             window = window.or(seen.window).or_else(auto);
@@ -141,7 +132,7 @@ impl Patch {
             volume: self.volume,
             channel: self.channel,
             grid: Grid::axis_aligned(preview.crop, preview.spacing_mm[self.volume]),
-            image: ImageTexture::upload(gpu, voxels, preview.crop),
+            image: VolumeTexture::image(gpu, voxels, preview.crop),
             window: WindowLevel::auto(voxels),
         });
     }
@@ -156,7 +147,7 @@ impl Patch {
         let others = cosines.iter().copied().enumerate().filter(|(token, _)| (self.volume, *token) != (chosen.volume, chosen.token));
         let best = others.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((chosen.token, 1.0));
         let shares: Vec<f32> = cosines.iter().map(|&cosine| scale.share(cosine)).collect();
-        let heat = HeatTexture::upload(gpu, &shares, preview.grid);
+        let heat = VolumeTexture::heat(gpu, &shares, preview.grid);
         self.painted = Some(Painted { chosen, volume: self.volume, heat, best });
     }
 

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use eframe::egui::{self, RichText, ScrollArea, Ui};
 
 use super::experiment::source_of;
-use super::slice::Plane;
 use super::{Background, Palette, Workspace};
 use crate::config::{DataSource, hidden_cells};
+use crate::gui::widgets::slice::Plane;
 use crate::protocol::{Stage, StageKind};
 use panes::Panes;
 use source::{Setting, Source, Wanted, arms};

@@ -4,7 +4,7 @@ use eframe::egui::{Align2, Color32, Rect, Shape, Stroke, StrokeKind, TextStyle, 
 
 use crate::geometry::ravel;
 use crate::gui::Palette;
-use crate::gui::slice::{PlaneGeometry, SliceView};
+use crate::gui::widgets::slice::{PlaneGeometry, SliceView};
 
 /// Least edge of a cell, in points, that a number is written into.
 const NUMBERED: f32 = 22.0;

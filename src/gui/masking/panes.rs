@@ -7,7 +7,9 @@ use eframe::egui_wgpu::RenderState;
 
 use super::overlay::Overlay;
 use super::volumes::{Content, Masked, Shown, mask, of_channel, upload};
-use crate::gui::slice::{Cursor, LabelColours, Plane, PlaneGeometry, Scene, SliceSettings, SliceView, TokenOverlay, WindowLevel};
+use crate::gui::widgets::slice::{
+    Cursor, LabelColours, Plane, PlaneGeometry, Scene, SliceSettings, SliceView, Style, TokenOverlay, WindowLevel,
+};
 use crate::gui::{Background, Settings};
 use crate::worker::views::DrawnViews;
 
@@ -110,29 +112,20 @@ impl Panes {
     fn pane(&mut self, ui: &mut Ui, index: usize, drawn: &DrawnViews, settings: &Settings) {
         let (shown, view) = (&self.shown[index], &mut self.views[index]);
         let (rect, plane, rotation) = (ui.max_rect(), self.plane.unwrap_or(Plane::Axial), shown.content.rotation(drawn));
-        view.turned = !rotation.is_identity();
+        view.rotated = !rotation.is_identity();
         let cell = if shown.mask.is_empty() { rotation.shape(drawn.token) } else { drawn.cell };
         // A mean of a patch has no neighbours to blend with.
         let slices = SliceSettings { linear: settings.slices.linear && shown.content != Content::Restored, ..settings.slices.clone() };
-        let scene = Scene {
-            grid: &shown.grid,
-            image: &shown.image,
-            labels: None,
-            truth: None,
-            heat: None,
-            tokens: Some(TokenOverlay { cell, marked: &[] }),
-            window: self.window.unwrap_or(WindowLevel { low: 0.0, high: 1.0 }),
-            colours: &self.colours,
-            settings: &slices,
-            convention: settings.convention,
-            keys: &settings.keys,
-        };
+        let window = self.window.unwrap_or(WindowLevel { low: 0.0, high: 1.0 });
+        let style = Style { window, colours: &self.colours, settings: &slices, convention: settings.convention };
+        let tokens = Some(TokenOverlay { cell, marked: &[] });
+        let scene = Scene { tokens, ..Scene::new(&shown.grid, &shown.image, style) };
         // The rotated view has a crosshair of its own, on the same anatomy or the same slice.
-        let follows = view.turned && !self.same_slice;
+        let follows = view.rotated && !self.same_slice;
         let voxel = self.cursor.voxel;
         let before = Cursor { voxel: if follows { rotation.voxel(voxel, drawn.crop) } else { voxel } };
         let mut cursor = before;
-        let seen = view.show(ui, plane, &scene, &mut cursor);
+        let seen = view.show(ui, plane, &scene, (&mut cursor, &settings.keys));
         if cursor != before {
             let back = || rotation.inverse().voxel(cursor.voxel, rotation.shape(drawn.crop));
             self.cursor.voxel = if follows { back() } else { cursor.voxel };

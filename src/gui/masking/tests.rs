@@ -145,7 +145,7 @@ fn panes_are_linked_and_one_can_be_shown_alone() {
         return;
     }
     let mut harness = opened(ThemeChoice::Dark, |_| {});
-    let rotated = harness.get_by_label_contains("turned slice").rect();
+    let rotated = harness.get_by_label_contains("rotated slice").rect();
     let before = harness.state().mask_ratio.panes.cursor.voxel;
     click_at(&mut harness, rotated.center() + egui::vec2(60.0, -70.0));
     let after = harness.state().mask_ratio.panes.cursor.voxel;

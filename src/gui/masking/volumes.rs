@@ -3,7 +3,7 @@
 use eframe::egui_wgpu::RenderState;
 
 use crate::geometry::{Grid, SignedPermutation, ravel, unravel};
-use crate::gui::slice::ImageTexture;
+use crate::gui::widgets::slice::VolumeTexture;
 use crate::worker::views::{DrawnViews, HiddenView};
 
 /// What a pane shows.
@@ -73,7 +73,7 @@ fn rotation(drawn: &DrawnViews, view: usize) -> SignedPermutation {
 pub(super) struct Shown {
     pub(super) content: Content,
     pub(super) grid: Grid,
-    pub(super) image: ImageTexture,
+    pub(super) image: VolumeTexture,
     /// Masked cells, row-major; empty where there are none.
     pub(super) mask: Vec<bool>,
     /// The number of each token.
@@ -85,7 +85,7 @@ pub(super) fn upload(gpu: &RenderState, drawn: &DrawnViews, channel: usize) -> V
     let shown = |content: Content, voxels: &[f32]| {
         let rotation = content.rotation(drawn);
         let (shape, spacing) = (rotation.shape(drawn.crop), rotation.axes().map(|axis| drawn.spacing_mm[axis]));
-        let image = ImageTexture::upload(gpu, voxels, shape);
+        let image = VolumeTexture::image(gpu, voxels, shape);
         Shown { content, grid: Grid::axis_aligned(shape, spacing), image, mask: Vec::new(), numbers: content.numbers(drawn) }
     };
     let mut volumes = vec![shown(Content::Original, of_channel(&drawn.original, drawn, channel))];
@@ -117,14 +117,14 @@ fn restored(drawn: &DrawnViews, channel: usize) -> Vec<f32> {
 pub(super) struct Masked {
     pub(super) view: usize,
     pub(super) mask: Vec<bool>,
-    pub(super) image: ImageTexture,
+    pub(super) image: VolumeTexture,
 }
 
 /// The views that have masked cells, at a ratio.
 pub(super) fn mask(gpu: &RenderState, drawn: &DrawnViews, channel: usize, ratio: f64) -> Vec<Masked> {
     let views = (0..drawn.views.len()).map(|view| (view, drawn.hide(view, ratio)));
     let masked = views.filter(|(view, hidden)| *view == 0 || !hidden.mask.is_empty()).map(|(view, HiddenView { voxels, mask })| {
-        let image = ImageTexture::upload(gpu, of_channel(&voxels, drawn, channel), rotation(drawn, view).shape(drawn.crop));
+        let image = VolumeTexture::image(gpu, of_channel(&voxels, drawn, channel), rotation(drawn, view).shape(drawn.crop));
         Masked { view, mask, image }
     });
     masked.collect()

@@ -1,23 +1,26 @@
-//! What users ask of the panel: opening, segmenting, with the question before a segmentation is lost.
+//! What users ask of the panel: opening, segmenting, saving, with the question before a segmentation is lost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use eframe::egui;
+use eframe::egui::{Context, Grid, ViewportCommand};
 
-use super::case::{Notice, Wanted, read};
-use super::dialog::ask;
-use super::doubt::{Sorted, sort};
-use super::segmenting::{Offered, named, source};
-use super::welcome::{Choice, Dropped, dropped};
-use super::{Arriving, Failed, Pending, SegmentationPanel};
+use super::case::Notice;
+use super::cases::arms;
+use super::dropped::{Dropped, Sorted, dropped, sort};
+use super::image::{ImageRequest, read};
+use super::layer::{Kind, SEGMENTED};
+use super::profile::SliceProfile;
+use super::segmenting::{Offered, named};
+use super::{Pending, ViewerPanel};
 use crate::config::DataSource;
+use crate::gui::widgets::{Answer, PathDialog, PathKind, Reply, modal, question};
 use crate::gui::{Background, Workspace};
 
 /// Something that replaces what is open, or its segmentation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PanelAction {
     /// Open an image, with label maps over it.
-    Open(Box<Wanted>),
+    Open(Box<ImageRequest>),
     /// Segment the open case.
     Segment(Offered),
     /// Take the segmentation off.
@@ -28,45 +31,67 @@ pub(super) enum PanelAction {
 
 /// What a dialog gave.
 pub(super) enum Picked {
-    /// Image files.
     Images(Vec<PathBuf>),
     /// Label maps for the open image.
     Labels(Vec<PathBuf>),
-    /// A dataset's folder.
     Dataset(PathBuf),
     /// A checkpoint's or a run's folder.
     Checkpoint(PathBuf),
+    /// The segmentation was written to this file.
+    Saved(PathBuf),
 }
 
-/// Asks for files of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pick {
-    /// An image.
+/// What a button of the empty panel or of the menu asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// An image, by a dialog.
     Image,
-    /// Label maps.
+    /// Label maps of the open image, by a dialog.
     Labels,
-    /// A dataset's folder.
+    /// A dataset's folder, by a dialog.
     Dataset,
-    /// A checkpoint's folder.
+    /// A checkpoint's folder, by a dialog.
     Checkpoint,
+    /// The forty cases inside the program.
+    Demo,
+    /// A file opened before.
+    Recent(PathBuf),
+    /// What failed, once more.
+    Again,
 }
 
-impl SegmentationPanel {
+/// What dialogs call volumes, and the endings of their files.
+const VOLUMES: (&str, &[&str]) = ("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
+
+/// A folder that is what was asked for, else why not.
+fn checked(folder: &Path, fits: fn(&Dropped) -> bool, what: &str) -> Result<PathBuf, String> {
+    let found = dropped(&[folder.to_owned()]);
+    if fits(&found) { Ok(folder.to_owned()) } else { Err(format!("{} is not {what}", folder.display())) }
+}
+
+impl ViewerPanel {
     /// Opens a case of the list.
-    pub(super) fn open_listed(&mut self, ctx: &egui::Context, index: usize, workspace: &Workspace) {
+    pub(super) fn open_listed(&mut self, ctx: &Context, index: usize, workspace: &Workspace) {
         let Some(dataset) = self.list.dataset() else { return };
         let Some(case) = dataset.cases.get(index) else { return };
-        let arms = self.list.run(workspace).map(|run| (run, super::scores::arms(run.state())));
-        let wanted = Wanted::case(dataset, case, arms.as_ref().map(|(run, arms)| (*run, arms.as_slice())));
-        self.ask_or_do(ctx, PanelAction::Open(Box::new(wanted)), workspace);
+        let arms = self.list.run(workspace).map(|run| (run, arms(run.state())));
+        let request = ImageRequest::case(dataset, case, arms.as_ref().map(|(run, arms)| (*run, arms.as_slice())));
+        self.ask_or_do(ctx, PanelAction::Open(Box::new(request)), workspace);
+    }
+
+    /// Opens image files, one with all channels or one for each, with label maps over them.
+    pub fn open_files(&mut self, ctx: &Context, (images, labels): (&[PathBuf], Vec<PathBuf>), workspace: &Workspace) {
+        if !images.is_empty() {
+            self.ask_or_do(ctx, PanelAction::Open(Box::new(ImageRequest::files(images, labels))), workspace);
+        }
     }
 
     /// Does it, unless a segmentation would be lost; then the user is asked first.
-    pub(super) fn ask_or_do(&mut self, ctx: &egui::Context, panel_action: PanelAction, workspace: &Workspace) {
+    pub(super) fn ask_or_do(&mut self, ctx: &Context, action: PanelAction, workspace: &Workspace) {
         if self.would_lose() {
-            self.pending = Some(Pending { panel_action, saving: false });
+            self.pending = Some(Pending { action, saving: false });
         } else {
-            self.execute(ctx, panel_action, workspace);
+            self.execute(ctx, action, workspace);
         }
     }
 
@@ -77,132 +102,181 @@ impl SegmentationPanel {
 
     /// Asks what is to become of the segmentation, and closes the window then.
     pub fn ask_before_closing(&mut self) {
-        self.pending.get_or_insert(Pending { panel_action: PanelAction::Close, saving: false });
+        self.pending.get_or_insert(Pending { action: PanelAction::Close, saving: false });
     }
 
-    /// Does what waited for the user's word.
-    pub(super) fn carry_on(&mut self, ctx: &egui::Context, workspace: &Workspace) {
-        if let Some(pending) = self.pending.take() {
-            self.execute(ctx, pending.panel_action, workspace);
-        }
-    }
-
-    fn execute(&mut self, ctx: &egui::Context, panel_action: PanelAction, workspace: &Workspace) {
-        match panel_action {
-            PanelAction::Open(wanted) => self.read(ctx, *wanted, workspace),
+    fn execute(&mut self, ctx: &Context, action: PanelAction, workspace: &Workspace) {
+        match action {
+            PanelAction::Open(request) => self.read(ctx, *request, workspace),
+            PanelAction::Segment(_) if self.reading.is_some() => {
+                self.notice = Some("Another volume is being read; segment it when it is there.".to_owned());
+            }
             PanelAction::Segment(offered) => {
-                if self.reading.is_some() {
-                    self.notice = Some("Another volume is being read; segment it when it is there.".to_owned());
-                    return;
-                }
                 let Some(case) = &mut self.open else { return };
-                let source = source(&case.title, &case.images);
-                self.views.shown = Some(self.segmenting.start(case, source, offered, workspace));
-                self.strip.clear();
+                self.segmenting.start(case, offered, workspace);
+                self.views.shown = Some(SEGMENTED.to_owned());
+                self.profile = SliceProfile::default();
             }
             PanelAction::Close => {
                 self.segmenting.discard();
-                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                ctx.send_viewport_cmd(ViewportCommand::Close);
             }
             PanelAction::Discard => {
                 self.segmenting.discard();
-                self.strip.clear();
+                self.profile = SliceProfile::default();
                 if let Some(case) = &mut self.open {
-                    case.drop_segmentation();
+                    case.layers.retain(|layer| layer.kind != Kind::Segmented);
                 }
             }
         }
     }
 
     /// Reads an image; what is open stays until it is there.
-    fn read(&mut self, ctx: &egui::Context, wanted: Wanted, workspace: &Workspace) {
+    fn read(&mut self, ctx: &Context, request: ImageRequest, workspace: &Workspace) {
         let Some(gpu) = workspace.gpu.clone() else {
             let cause = "The window has no graphics device to draw slices with. Update the graphics driver, or install a software one (Mesa's lavapipe)";
-            self.failed = Some(Failed { wanted, cause: cause.to_owned() });
+            self.failed = Some((request, cause.to_owned()));
             return;
         };
         self.failed = None;
-        let asked = wanted.clone();
-        self.reading = Some(Arriving { wanted, work: Background::start(ctx, move || read(&asked, &gpu)) });
+        let asked = request.clone();
+        self.reading = Some((request, Background::start(ctx, move || read(&asked, &gpu))));
     }
 
-    /// Opens image files, one with all channels or one for each, with label maps over them.
-    pub fn open_files(&mut self, ctx: &egui::Context, (images, labels): (&[PathBuf], Vec<PathBuf>), workspace: &Workspace) {
-        if !images.is_empty() {
-            self.ask_or_do(ctx, PanelAction::Open(Box::new(Wanted::files(images, labels))), workspace);
-        }
-    }
-
-    /// Obeys a button of the empty panel.
-    pub(super) fn choose(&mut self, ctx: &egui::Context, choice: Choice, workspace: &Workspace) {
+    /// Obeys a button of the empty panel or of the menu.
+    pub(super) fn choose(&mut self, ctx: &Context, choice: Choice, workspace: &Workspace) {
         self.notice = None;
-        match choice {
-            Choice::Open => self.pick(ctx, Pick::Image),
-            Choice::OpenFolder => self.pick(ctx, Pick::Dataset),
+        let (kind, endings) = VOLUMES;
+        let dialog = match choice {
+            Choice::Image => {
+                let title = "Open an image: one file, or one for each channel";
+                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Picked::Images(files.to_vec())))
+            }
+            Choice::Labels => {
+                let title = "Open label maps of the open image";
+                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Picked::Labels(files.to_vec())))
+            }
+            Choice::Dataset => {
+                let is_dataset = |found: &Dropped| matches!(found, Dropped::Dataset(_));
+                let look = move |folder: &Path| {
+                    checked(folder, is_dataset, "the folder of a dataset: it holds neither dataset.json nor imagesTr").map(Picked::Dataset)
+                };
+                PathDialog::new(ctx, ("Open a dataset: the folder with dataset.json or imagesTr", PathKind::Folder), look)
+            }
+            Choice::Checkpoint => {
+                let has_weights = |found: &Dropped| matches!(found, Dropped::Run(_) | Dropped::Checkpoint(_));
+                let look =
+                    move |folder: &Path| checked(folder, has_weights, "the folder of a run or of a checkpoint").map(Picked::Checkpoint);
+                PathDialog::new(ctx, ("Segment with: the folder of a run or a checkpoint", PathKind::Folder), look)
+            }
             Choice::Demo => {
                 self.list.list(ctx, DataSource::Demo);
                 self.open_first = true;
+                return;
             }
-            Choice::Recent(file) => self.open_files(ctx, (&[file], Vec::new()), workspace),
+            Choice::Recent(file) => return self.open_files(ctx, (&[file], Vec::new()), workspace),
             Choice::Again => {
-                if let Some(failed) = &self.failed {
-                    self.ask_or_do(ctx, PanelAction::Open(Box::new(failed.wanted.clone())), workspace);
+                if let Some((request, _)) = self.failed.clone() {
+                    self.ask_or_do(ctx, PanelAction::Open(Box::new(request)), workspace);
+                }
+                return;
+            }
+        };
+        self.dialog = Some(dialog);
+    }
+
+    /// Asks where to, and saves the segmentation there.
+    pub(super) fn save_segmentation(&mut self, ctx: &Context) {
+        let Some(case) = &self.open else { return };
+        let Some(write) = self.segmenting.writer(case) else { return };
+        let suggested = case.folder().join(format!("{}_segmented.nii.gz", case.title));
+        let write = move |file: &Path| write(file).map(|()| Picked::Saved(file.to_owned()));
+        self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "NIfTI", "nii.gz"), suggested, write));
+    }
+
+    /// Draws the open dialog, and does what its answer asks for.
+    pub(super) fn show_dialog(&mut self, ctx: &Context, workspace: &Workspace) {
+        let Some(answer) = self.dialog.as_mut().and_then(|dialog| dialog.show(ctx)) else { return };
+        self.dialog = None;
+        match answer {
+            Answer::Chosen(Picked::Images(files)) => self.open_files(ctx, (&files, Vec::new()), workspace),
+            Answer::Chosen(Picked::Labels(files)) => files.into_iter().for_each(|file| self.lay_over(ctx, file)),
+            Answer::Chosen(Picked::Dataset(folder)) => self.list.list(ctx, DataSource::Dataset(folder)),
+            Answer::Chosen(Picked::Checkpoint(folder)) => self.ask_or_do(ctx, PanelAction::Segment((named(&folder), folder)), workspace),
+            Answer::Chosen(Picked::Saved(file)) => {
+                self.segmenting.was_saved(&file);
+                if let Some(pending) = self.pending.take() {
+                    self.execute(ctx, pending.action, workspace);
                 }
             }
+            // Nothing was saved, and nothing is lost.
+            Answer::Cancelled => self.pending = None,
         }
     }
 
-    /// Opens a dialog, on a thread of its own.
-    pub(super) fn pick(&mut self, ctx: &egui::Context, pick: Pick) {
-        if self.picking.is_some() {
+    /// Asks before a segmentation is lost.
+    pub(super) fn ask_about_segmentation(&mut self, ctx: &Context, workspace: &Workspace) {
+        let Some(pending) = self.pending.as_mut().filter(|pending| !pending.saving) else { return };
+        let save = Reply::new("Save as NIfTI...", Some(true));
+        let (go_on, cancel) = (Reply::new("Go on without it", Some(false)), Reply::new("Cancel", None));
+        let (words, replies) = if self.segmenting.is_unsaved() {
+            (
+                ("The segmentation is not saved", "It would be lost. Save it as a NIfTI file first, or go on without it."),
+                vec![save, go_on, cancel],
+            )
+        } else {
+            (("The segmentation is not finished", "It would be stopped, and what there is of it lost."), vec![go_on, cancel])
+        };
+        match question(ctx, "unsaved segmentation", words, &replies) {
+            Some(Some(true)) => {
+                pending.saving = true;
+                self.save_segmentation(ctx);
+            }
+            Some(Some(false)) => {
+                if let Some(pending) = self.pending.take() {
+                    self.execute(ctx, pending.action, workspace);
+                }
+            }
+            Some(None) => self.pending = None,
+            None => {}
+        }
+    }
+
+    /// Takes files that were dropped on the window.
+    pub fn take_dropped(&mut self, ctx: &Context, paths: &[PathBuf], workspace: &Workspace) {
+        (self.offer, self.notice) = (None, None);
+        match dropped(paths) {
+            Dropped::Volumes(files) if files.len() == 1 && self.open.is_none() => self.open_files(ctx, (&files, Vec::new()), workspace),
+            Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
+            Dropped::Dataset(folder) => self.list.list(ctx, DataSource::Dataset(folder)),
+            Dropped::Unknown(path) => {
+                let text = "is neither a NIfTI file (.nii, .nii.gz, .hdr with .img) nor the folder of a dataset, a run or a checkpoint";
+                self.notice = Some(format!("{} {text}.", path.display()));
+            }
+            offer => self.offer = Some(offer),
+        }
+    }
+
+    /// Takes in what the sorting of dropped files gave.
+    pub(super) fn poll_sorting(&mut self, ctx: &Context, workspace: &Workspace) {
+        if !self.sorting.as_mut().is_some_and(Background::poll) {
             return;
         }
-        self.picking = Some(Background::start(ctx, move || {
-            let files = |title: &str| rfd::FileDialog::new().set_title(title).add_filter("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
-            let folder = |title: &str| rfd::FileDialog::new().set_title(title).pick_folder();
-            ask(|| match pick {
-                Pick::Image => files("Open an image: one file, or one for each channel").pick_files().map(Picked::Images),
-                Pick::Labels => files("Open label maps of the open image").pick_files().map(Picked::Labels),
-                Pick::Dataset => folder("Open a dataset: the folder with dataset.json or imagesTr").map(Picked::Dataset),
-                Pick::Checkpoint => folder("Segment with: the folder of a run or a checkpoint").map(Picked::Checkpoint),
-            })
-        }));
-    }
-
-    /// Takes in what dialogs and the sorting of dropped files gave.
-    pub(super) fn poll_choices(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
-        if self.picking.as_mut().is_some_and(Background::poll) {
-            let picked = self.picking.take().and_then(Background::take).unwrap_or(Ok(None));
-            match picked.unwrap_or_else(|why| {
-                let instead = "Drop the file or folder on the window instead, or start `simtrot view FILE`";
-                self.notice = Some(format!("Nothing was opened: {why}. {instead}."));
-                None
-            }) {
-                Some(Picked::Images(files)) => self.open_files(ctx, (&files, Vec::new()), workspace),
-                Some(Picked::Labels(files)) => files.into_iter().for_each(|file| self.lay_over(ctx, file)),
-                Some(Picked::Dataset(folder)) => self.list.list(ctx, DataSource::Dataset(folder)),
-                Some(Picked::Checkpoint(folder)) => self.ask_or_do(ctx, PanelAction::Segment((named(&folder), folder)), workspace),
-                None => {}
-            }
-        }
-        if self.sorting.as_mut().is_some_and(Background::poll) {
-            match self.sorting.take().and_then(Background::take) {
-                Some(Ok(sorted)) if sorted.unclear.is_empty() => self.take_sorted(ctx, sorted, workspace),
-                Some(Ok(sorted)) => self.doubt = Some(sorted),
-                Some(Err(why)) => self.notice = Some(why),
-                None => self.notice = Some("Reading the dropped files ended by a fault of the program; try again.".to_owned()),
-            }
+        match self.sorting.take().and_then(Background::take) {
+            Some(Ok(sorted)) if sorted.unclear.is_empty() => self.take_sorted(ctx, sorted, workspace),
+            Some(Ok(sorted)) => self.unclear = Some(sorted),
+            Some(Err(why)) => self.notice = Some(why),
+            None => self.notice = Some("Reading the dropped files ended by a fault of the program; try again.".to_owned()),
         }
     }
 
     /// Opens images and lays label maps over them, or over the open image.
-    pub(super) fn take_sorted(&mut self, ctx: &egui::Context, sorted: Sorted, workspace: &Workspace) {
-        let Sorted { images, labels, .. } = sorted;
+    fn take_sorted(&mut self, ctx: &Context, Sorted { images, labels, .. }: Sorted, workspace: &Workspace) {
         if !images.is_empty() {
             self.open_files(ctx, (&images, labels), workspace);
-        } else if let Some(arriving) = &mut self.reading {
-            self.notice = Some(format!("Taken for label maps of {}, which is being read.", arriving.wanted.title));
-            arriving.wanted.overlays.extend(labels);
+        } else if let Some((request, _)) = &mut self.reading {
+            self.notice = Some(format!("Taken for label maps of {}, which is being read.", request.title));
+            request.overlays.extend(labels);
         } else if self.open.is_some() {
             for file in labels {
                 let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -216,25 +290,37 @@ impl SegmentationPanel {
         }
     }
 
-    /// Puts a label map over the open image.
-    fn lay_over(&mut self, ctx: &egui::Context, file: PathBuf) {
-        if let Some(case) = &mut self.open {
-            case.add_file(ctx, file);
+    /// Asks what dropped files are, where their voxels do not say.
+    pub(super) fn ask_what_they_are(&mut self, ctx: &Context, workspace: &Workspace) {
+        let Some(sorted) = &mut self.unclear else { return };
+        let ([go_on, cancel], escaped) = modal(ctx, "image or label map", |ui| {
+            ui.heading("Image or label map?");
+            ui.label("These voxels are whole numbers and may be either. A label map lies over its image; an image is opened instead of what is open.");
+            ui.add_space(4.0);
+            Grid::new("unclear files").num_columns(3).show(ui, |ui| {
+                for (file, labels) in &mut sorted.unclear {
+                    let name = file.file_name().unwrap_or_default().to_string_lossy();
+                    ui.label(name.as_ref()).on_hover_text(file.display().to_string());
+                    ui.radio_value(labels, true, "Label map");
+                    ui.radio_value(labels, false, "Image");
+                    ui.end_row();
+                }
+            });
+            ui.add_space(8.0);
+            ui.horizontal(|ui| [ui.button("Open").clicked(), ui.button("Cancel").clicked()]).inner
+        });
+        if go_on {
+            let sorted = self.unclear.take().unwrap_or_default().decided();
+            self.take_sorted(ctx, sorted, workspace);
+        } else if cancel || escaped {
+            self.unclear = None;
         }
     }
 
-    /// Takes files that were dropped on the window.
-    pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], workspace: &Workspace) {
-        (self.offer, self.notice) = (None, None);
-        match dropped(paths) {
-            Dropped::Volumes(files) if files.len() == 1 && self.open.is_none() => self.open_files(ctx, (&files, Vec::new()), workspace),
-            Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
-            Dropped::Dataset(folder) => self.list.list(ctx, DataSource::Dataset(folder)),
-            Dropped::Unknown(path) => {
-                let text = "is neither a NIfTI file (.nii, .nii.gz, .hdr with .img) nor the folder of a dataset, a run or a checkpoint";
-                self.notice = Some(format!("{} {text}.", path.display()));
-            }
-            offer => self.offer = Some(offer),
+    /// Puts a label map over the open image.
+    fn lay_over(&mut self, ctx: &Context, file: PathBuf) {
+        if let Some(case) = &mut self.open {
+            case.add_file(ctx, file);
         }
     }
 }

@@ -1,20 +1,23 @@
 //! The case list: cases of the shown run's dataset, of the demo or of a folder, with what the run scored of each.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 
-use eframe::egui::{
-    Align2, ComboBox, FontSelection, RichText, Role, ScrollArea, Sense, TextEdit, TextStyle, Ui, WidgetInfo, WidgetText, vec2,
-};
+use eframe::egui::{ComboBox, Context, RichText, Role, TextEdit, Ui, WidgetInfo};
 
-use super::scores::{Row, Sort, arms, rows};
 use crate::config::DataSource;
+use crate::gui::widgets::card::one_line;
+use crate::gui::widgets::{Cell, Column, Sort, Table, Width};
 use crate::gui::{Background, OpenRun, Workspace};
-use crate::volume::{DataError, Dataset};
+use crate::metrics::CaseScore;
+use crate::protocol::{RunState, StageKind};
+use crate::volume::{CaseFiles, DataError, Dataset};
 
-/// Height of a row in points.
-const ROW: f32 = 22.0;
 /// Width of a column of numbers in points.
-const NUMBER: f32 = 46.0;
+const NUMBER: f32 = 50.0;
+/// The columns.
+const DICE: usize = 1;
+const HD95: usize = 2;
 
 /// Where a list comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,21 +39,24 @@ pub(super) struct CaseList {
     arriving: Option<(Origin, Background<Result<Dataset, DataError>>)>,
     filter: String,
     sort: Sort,
-    /// Ascending, set apart from `sort` so that its default is the usual one.
-    descending: bool,
     arm: String,
     rows: Vec<Row>,
-    /// What `rows` was made of.
-    made_of: Option<Made>,
+    /// What `rows` was made of: filter, order, arm, number of scored cases.
+    made_of: Option<(String, Sort, String, usize)>,
 }
 
-#[derive(Clone, PartialEq)]
-struct Made {
-    filter: String,
-    sort: Sort,
-    descending: bool,
-    arm: String,
-    scored: usize,
+/// One case of the list.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    /// Place in the dataset.
+    index: usize,
+    name: String,
+    /// Whether it has a label map.
+    truth: bool,
+    /// Mean over labels, where the run scored it.
+    dice: Option<f64>,
+    /// The same of HD95, in the unit of the run's config.
+    hd95: Option<f64>,
 }
 
 /// What the user asked for.
@@ -63,19 +69,17 @@ pub(super) enum Asked {
 
 impl CaseList {
     /// Lists the cases of a dataset that is no run's.
-    pub(super) fn list(&mut self, ui: &eframe::egui::Context, source: DataSource) {
-        self.begin(ui, Origin::Data(source));
+    pub(super) fn list(&mut self, ctx: &Context, source: DataSource) {
+        self.begin(ctx, Origin::Data(source));
     }
 
-    fn begin(&mut self, ctx: &eframe::egui::Context, origin: Origin) {
-        let source = match &origin {
-            Origin::Run(_, source) | Origin::Data(source) => source.clone(),
-        };
+    fn begin(&mut self, ctx: &Context, origin: Origin) {
+        let (Origin::Run(_, source) | Origin::Data(source)) = origin.clone();
         self.arriving = Some((origin, Background::start(ctx, move || Dataset::open(&source))));
     }
 
     /// Takes in what was read, and follows the run that the panels show. Why a dataset could not be listed, if so.
-    pub(super) fn poll(&mut self, ctx: &eframe::egui::Context, workspace: &Workspace) -> Option<String> {
+    pub(super) fn poll(&mut self, ctx: &Context, workspace: &Workspace) -> Option<String> {
         let shown = workspace.shown().map(|run| run.folder.root().to_owned());
         if shown.is_some() && shown != self.followed {
             self.follow(ctx, workspace);
@@ -85,9 +89,7 @@ impl CaseList {
             && let Some((origin, work)) = self.arriving.take()
         {
             match work.take() {
-                Some(Ok(dataset)) => {
-                    (self.origin, self.dataset, self.made_of) = (Some(origin), Some(dataset), None);
-                }
+                Some(Ok(dataset)) => (self.origin, self.dataset, self.made_of) = (Some(origin), Some(dataset), None),
                 Some(Err(error)) => trouble = Some(format!("The dataset was not opened: {error}")),
                 None => trouble = Some("The list of cases was lost by a fault of the program; open it again.".to_owned()),
             }
@@ -97,25 +99,23 @@ impl CaseList {
     }
 
     fn list_rows(&mut self, workspace: &Workspace) {
-        let run = self.run(workspace);
-        let state = run.map(OpenRun::state);
+        let state = self.run(workspace).map(OpenRun::state);
         let known = state.map(arms).unwrap_or_default();
         if !known.contains(&self.arm) {
             self.arm = known.first().cloned().unwrap_or_default();
         }
         let scored = state.map_or(0, |state| state.stages.iter().map(|stage| stage.scores.len()).sum());
-        let made = Made { filter: self.filter.clone(), sort: self.sort, descending: self.descending, arm: self.arm.clone(), scored };
+        let made = (self.filter.clone(), self.sort, self.arm.clone(), scored);
         if self.made_of.as_ref() != Some(&made)
             && let Some(dataset) = &self.dataset
         {
-            let order = (self.sort, !self.descending);
-            self.rows = rows(dataset, state.map(|state| (state, self.arm.as_str())), &self.filter, order);
+            self.rows = rows(dataset, state.map(|state| (state, self.arm.as_str())), &self.filter, self.sort);
             self.made_of = Some(made);
         }
     }
 
     /// Lists the shown run's cases, whatever was listed before.
-    pub(super) fn follow(&mut self, ctx: &eframe::egui::Context, workspace: &Workspace) {
+    pub(super) fn follow(&mut self, ctx: &Context, workspace: &Workspace) {
         let Some(run) = workspace.shown() else { return };
         let root = run.folder.root().to_owned();
         self.followed = Some(root.clone());
@@ -144,7 +144,7 @@ impl CaseList {
     }
 
     /// The place in the dataset of the case after or before the one called `name`, in the order shown.
-    pub(super) fn beside(&self, name: &str, forwards: bool) -> Option<usize> {
+    pub(super) fn neighbour(&self, name: &str, forwards: bool) -> Option<usize> {
         let at = self.rows.iter().position(|row| row.name == name);
         let next = match (at, forwards) {
             (Some(at), true) => at + 1,
@@ -159,156 +159,147 @@ impl CaseList {
         if self.arriving.is_some() {
             ui.weak("Reading the list of cases ...");
         }
-        self.title(ui, &self.dataset.as_ref()?.name, workspace);
+        let run = self.run(workspace);
+        one_line(ui, RichText::new(&self.dataset.as_ref()?.name).strong());
+        if let Some(run) = run {
+            one_line(ui, RichText::new(format!("run {}", run.state().name)).small().weak());
+        }
+        let known = run.map(|run| arms(run.state())).unwrap_or_default();
+        let unit = run.map_or("mm", |run| run.config.distance_unit(&self.arm).word());
         let edit = TextEdit::singleline(&mut self.filter).hint_text("Filter by name").desired_width(f32::INFINITY);
         let response = ui.add(edit).on_hover_text("Only cases whose name holds this");
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter cases by name"));
         let arm = self.arm.clone();
-        let scored = self.scores(ui, workspace);
-        let unit = self.run(workspace).map_or("mm", |run| run.config.distance_unit(&self.arm).word());
-        self.head(ui, scored, unit);
+        if !known.is_empty() {
+            ui.horizontal(|ui| self.choose_arm(ui, &known));
+        }
         let chosen = (self.arm != arm).then(|| Asked::Arm(self.arm.clone()));
-        let asked = self.body(ui, scored, open).or(chosen);
+        let asked = self.table(ui, (!known.is_empty()).then_some(unit), open).map(Asked::Open).or(chosen);
         if self.rows.is_empty() {
             ui.weak("No case has this in its name.");
         }
         asked
     }
 
-    fn title(&self, ui: &mut Ui, name: &str, workspace: &Workspace) {
-        let run = self.run(workspace).map(|run| run.state().name.clone());
-        ui.add(eframe::egui::Label::new(RichText::new(name).strong()).truncate());
-        if let Some(run) = run {
-            ui.add(eframe::egui::Label::new(RichText::new(format!("run {run}")).small().weak()).truncate());
-        }
-    }
-
-    /// Chooses whose scores are listed; whether there are any.
-    fn scores(&mut self, ui: &mut Ui, workspace: &Workspace) -> bool {
-        let Some(run) = self.run(workspace) else { return false };
-        let known = arms(run.state());
-        if known.is_empty() {
-            return false;
-        }
-        ui.horizontal(|ui| {
-            if known.len() > 1 {
-                let width = ui.available_width() - 92.0;
-                let combo = ComboBox::from_id_salt("scores of").width(width).truncate().selected_text(&self.arm);
-                let shown = combo.show_ui(ui, |ui| {
-                    for arm in &known {
-                        ui.selectable_value(&mut self.arm, arm.clone(), arm);
-                    }
-                });
-                shown
-                    .response
-                    .on_hover_text("Whose scores the list shows")
-                    .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Scores of {}", self.arm)));
-            }
-            let worst = self.sort == Sort::Dice && !self.descending;
-            let hint = "Sorts by mean Dice over the labels, the lowest first";
-            if ui.selectable_label(worst, "Worst first").on_hover_text(hint).clicked() {
-                (self.sort, self.descending) = if worst { (Sort::Name, false) } else { (Sort::Dice, false) };
-            }
-        });
-        true
-    }
-
-    fn head(&mut self, ui: &mut Ui, scored: bool, unit: &str) {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 0.0;
-            let numbers = if scored { 2.0 * NUMBER } else { 0.0 };
-            let name = ui.available_width() - numbers;
-            self.column(ui, (Sort::Name, "Case", name), "Sort by name");
-            if scored {
-                self.column(ui, (Sort::Dice, "Dice", NUMBER), "Sort by mean Dice over the labels; the worst first, then the best");
-                let hint = format!("Sort by mean HD95 over the labels, in {unit}; the worst first, then the best");
-                self.column(ui, (Sort::Hd95, "HD95", NUMBER), &hint);
-            }
-        });
-    }
-
-    fn column(&mut self, ui: &mut Ui, (sort, title, width): (Sort, &str, f32), hint: &str) {
-        let active = self.sort == sort;
-        let arrow = match (active, self.descending) {
-            (false, _) => "",
-            (true, false) => " ^",
-            (true, true) => " v",
-        };
-        let (rect, response) = ui.allocate_exact_size(vec2(width, 20.0), Sense::click());
-        response.widget_info(|| WidgetInfo::selected(Role::Button, true, active, format!("Sort by {title}")));
-        let colour = ui.style().interact_selectable(&response, active).text_color();
-        let (anchor, at) = if sort == Sort::Name {
-            (Align2::LEFT_CENTER, rect.left_center() + vec2(6.0, 0.0))
-        } else {
-            (Align2::RIGHT_CENTER, rect.right_center() - vec2(6.0, 0.0))
-        };
-        ui.painter().text(at, anchor, format!("{title}{arrow}"), TextStyle::Small.resolve(ui.style()), colour);
-        if response.clicked() {
-            self.descending = if active { !self.descending } else { !sort.worst_ascends() };
-            self.sort = sort;
-        }
-        response.on_hover_text(hint);
-    }
-
-    fn body(&self, ui: &mut Ui, scored: bool, open: Option<&str>) -> Option<Asked> {
-        let mut asked = None;
-        ui.spacing_mut().item_spacing.y = 0.0;
-        ScrollArea::vertical().auto_shrink([false, true]).show_rows(ui, ROW, self.rows.len(), |ui, range| {
-            for row in &self.rows[range] {
-                if draw(ui, row, scored, open == Some(row.name.as_str())) {
-                    asked = Some(Asked::Open(row.index));
+    /// Chooses whose scores are listed, and the order that brings the worst to the top.
+    fn choose_arm(&mut self, ui: &mut Ui, known: &[String]) {
+        if known.len() > 1 {
+            let width = ui.available_width() - 92.0;
+            let combo = ComboBox::from_id_salt("scores of").width(width).truncate().selected_text(&self.arm);
+            let shown = combo.show_ui(ui, |ui| {
+                for arm in known {
+                    ui.selectable_value(&mut self.arm, arm.clone(), arm);
                 }
-            }
-        });
-        asked
-    }
-}
-
-/// Whether the row was clicked.
-fn draw(ui: &mut Ui, row: &Row, scored: bool, open: bool) -> bool {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, open, spoken(row)));
-    let visuals = ui.style().interact_selectable(&response, open);
-    if open || response.hovered() || response.has_focus() {
-        ui.painter().rect_filled(rect, visuals.corner_radius, visuals.bg_fill);
-    }
-    let numbers = if scored || !row.truth { 2.0 * NUMBER } else { 0.0 };
-    let colour = if row.truth { visuals.text_color() } else { ui.visuals().weak_text_color() };
-    let width = rect.width() - numbers - 10.0;
-    let name = WidgetText::from(row.name.as_str()).into_galley(
-        ui,
-        Some(eframe::egui::TextWrapMode::Truncate),
-        width,
-        FontSelection::Style(TextStyle::Body),
-    );
-    let at = rect.left_center() + vec2(6.0, -name.size().y / 2.0);
-    ui.painter().galley(at, name, colour);
-    if !row.truth && row.dice.is_none() {
-        let at = rect.right_center() - vec2(6.0, 0.0);
-        ui.painter().text(at, Align2::RIGHT_CENTER, "no truth", TextStyle::Small.resolve(ui.style()), colour);
-    } else if scored {
-        let font = TextStyle::Monospace.resolve(ui.style());
-        for (column, (value, decimals)) in [(row.hd95, 1), (row.dice, 3)].into_iter().enumerate() {
-            let text = value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"));
-            let at = rect.right_center() - vec2(column as f32 * NUMBER + 6.0, 0.0);
-            ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), colour);
+            });
+            let response = shown.response.on_hover_text("Whose scores the list shows");
+            response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Scores of {}", self.arm)));
+        }
+        let worst = Sort { column: DICE, descending: false };
+        let hint = "Sorts by mean Dice over the labels, the lowest first";
+        if ui.selectable_label(self.sort == worst, "Worst first").on_hover_text(hint).clicked() {
+            self.sort = if self.sort == worst { Sort::default() } else { worst };
         }
     }
-    let clicked = response.clicked();
-    response.on_hover_text(spoken(row));
-    clicked
+
+    /// Draws the rows, with scores in `unit` if there are any; the place in the dataset of one that was clicked.
+    fn table(&mut self, ui: &mut Ui, unit: Option<&str>, open: Option<&str>) -> Option<usize> {
+        let mut columns = vec![Column::new("Case", "Name of the case: a click opens it. Sort by name", Width::Rest(60.0))];
+        if let Some(unit) = unit {
+            columns.push(Column::numbers(
+                "Dice",
+                "Mean Dice over the labels: overlap with the truth, 0 none, 1 perfect",
+                Width::Exact(NUMBER),
+            ));
+            let hint = format!("Mean HD95 over the labels in {unit}: 95 % of the surface lies no farther from the truth's");
+            columns.push(Column::numbers("HD95", hint, Width::Exact(NUMBER)));
+        }
+        let (rows, before) = (&self.rows, self.sort);
+        let at = rows.iter().position(|row| open == Some(row.name.as_str()));
+        let score = |value: Option<f64>, decimals: usize| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"));
+        let cell = |row: usize, column: usize| {
+            let row = &rows[row];
+            let text = match column {
+                DICE if !row.truth => "no truth".to_owned(),
+                DICE => score(row.dice, 3),
+                HD95 => score(row.hd95, 1),
+                _ if row.truth || unit.is_some() => row.name.clone(),
+                _ => format!("{} (no truth)", row.name),
+            };
+            Cell { weak: !row.truth, ..Cell::from(text) }
+        };
+        let clicked = Table::new("Cases", columns).sortable(&mut self.sort).scrolling().marked(at).show(ui, rows.len(), cell);
+        // The worst comes first at the first click on any column of scores.
+        if self.sort.column == HD95 && before.column != HD95 {
+            self.sort.descending = true;
+        }
+        clicked.map(|row| rows[row].index)
+    }
 }
 
-fn spoken(row: &Row) -> String {
-    let mut text = row.name.clone();
-    if let Some(dice) = row.dice {
-        text += &format!(", Dice {dice:.3}");
+/// The arms whose predictions a run has scored or is scoring, in their order.
+pub(super) fn arms(state: &RunState) -> Vec<String> {
+    state.stages_of(StageKind::Test).map(|stage| stage.stage.arm.clone()).collect()
+}
+
+/// Cases whose name holds `filter`, with the scores of `arm`, sorted. Cases without a score come last either way.
+fn rows(dataset: &Dataset, state: Option<(&RunState, &str)>, filter: &str, sort: Sort) -> Vec<Row> {
+    let filter = filter.trim().to_lowercase();
+    let scored = state.and_then(|(state, arm)| state.stage(StageKind::Test, arm)).map(|stage| &stage.scores);
+    let row = |(index, case): (usize, &CaseFiles)| {
+        let scores = scored.and_then(|scores| scores.get(&case.name));
+        let of = |value: fn(&CaseScore) -> Option<f64>| scores.and_then(|scores| mean(scores.iter().filter_map(value)));
+        Row { index, name: case.name.clone(), truth: case.label.is_some(), dice: of(|score| score.dice), hd95: of(|score| score.hd95) }
+    };
+    let listed = dataset.cases.iter().enumerate().filter(|(_, case)| case.name.to_lowercase().contains(&filter));
+    let mut rows: Vec<Row> = listed.map(row).collect();
+    let value = |row: &Row| if sort.column == DICE { row.dice } else { row.hd95 };
+    let directed = |order: Ordering| if sort.descending { order.reverse() } else { order };
+    rows.sort_by(|a, b| match (value(a), value(b)) {
+        _ if sort.column == 0 => directed(a.name.cmp(&b.name)),
+        (Some(x), Some(y)) => directed(x.total_cmp(&y)).then_with(|| a.index.cmp(&b.index)),
+        (x, y) => y.is_some().cmp(&x.is_some()).then_with(|| a.index.cmp(&b.index)),
+    });
+    rows
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Event, Record, Stage};
+    use crate::volume::demo;
+
+    #[test]
+    fn cases_are_sorted_both_ways_with_unscored_ones_last() {
+        let dataset = demo::dataset();
+        let names: Vec<&str> = dataset.cases.iter().map(|case| case.name.as_str()).collect();
+        let stage = Stage { kind: StageKind::Test, arm: "a".to_owned() };
+        let mut state = RunState::default();
+        for (case, dice, hd95) in [(names[3], 0.9, 1.0), (names[1], 0.2, 9.0), (names[7], 0.5, 12.0)] {
+            let score = |dice, hd95| {
+                let (case, region) = (case.to_owned(), "any".to_owned());
+                CaseScore { case, region, dice, hd95, truth_voxels: 1, predicted_voxels: 1, missing_in_one: false }
+            };
+            let scores = vec![score(Some(dice), Some(hd95)), score(Some(dice + 0.1), None), score(None, None)];
+            state.apply(&Record { secs: 0.0, event: Event::Scored { stage: stage.clone(), case: case.to_owned(), scores } });
+        }
+        for (column, descending, first) in [
+            (DICE, false, vec![1, 7, 3, 0]),
+            (DICE, true, vec![3, 7, 1, 0]),
+            (HD95, true, vec![7, 1, 3, 0]),
+            (0, true, vec![names.len() - 1]),
+        ] {
+            let rows = rows(&dataset, Some((&state, "a")), "", Sort { column, descending });
+            assert_eq!(rows.len(), names.len());
+            assert_eq!(rows.iter().take(first.len()).map(|row| row.index).collect::<Vec<_>>(), first, "{column} {descending}");
+        }
+        let by_dice = Sort { column: DICE, descending: false };
+        let found = rows(&dataset, Some((&state, "a")), &names[1].to_uppercase(), by_dice);
+        assert_eq!((found.len(), found[0].dice), (1, Some(0.25)));
+        assert!(rows(&dataset, Some((&state, "other")), "", by_dice).iter().all(|row| row.dice.is_none()));
     }
-    if let Some(hd95) = row.hd95 {
-        text += &format!(", HD95 {hd95:.1}");
-    }
-    if !row.truth {
-        text += ", no truth";
-    }
-    text
 }

@@ -162,7 +162,7 @@ mod tests {
         let entries = BTreeMap::from([(9, entry("spleen", [1, 2, 3])), (10, entry("lung", [4, 5, 6])), (77, entry("rib", [7, 8, 9]))]);
         let table = LabelTable { file: "x.ctbl".into(), entries };
         let said = classes.learn_table(&table).unwrap();
-        assert_eq!(classes.learn_table(&table), None, "it is told once");
+        assert_eq!(classes.learn_table(&table), None, "it is said once");
         assert!(said.contains("x.ctbl") && said.contains("\"lung\"") && said.contains("\"liver\""), "{said}");
         let named = |classes: &Classes, value| {
             classes.in_order().into_iter().find(|&class| classes.value(class) == value).map(|class| classes.name(class).to_owned())

@@ -3,8 +3,8 @@
 use eframe::egui::{Color32, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::gui::Palette;
-use crate::gui::slice::WindowLevel;
 use crate::gui::widgets::pointer::held_at;
+use crate::gui::widgets::slice::WindowLevel;
 
 /// Bars of a histogram.
 const BINS: usize = 128;

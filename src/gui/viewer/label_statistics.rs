@@ -8,7 +8,7 @@ use crate::metrics::counts::Counts;
 
 /// One class of a label map.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct ClassCensus {
+pub(super) struct ClassStatistics {
     /// Voxels of the class.
     pub(super) voxels: u64,
     /// The voxel of the class (D,H,W) nearest to its centre of mass; none where the class is absent.
@@ -16,7 +16,7 @@ pub(super) struct ClassCensus {
 }
 
 /// Voxels and centres of `classes` classes of a label map `[D, H, W]`. Distances count voxels by `spacing_mm` (D,H,W).
-pub(super) fn label_statistics(labels: &[u8], shape: [usize; 3], spacing_mm: [f64; 3], classes: usize) -> Vec<ClassCensus> {
+pub(super) fn label_statistics(labels: &[u8], shape: [usize; 3], spacing_mm: [f64; 3], classes: usize) -> Vec<ClassStatistics> {
     let plane = shape[1] * shape[2];
     let sums = labels.par_chunks(plane).enumerate().fold(
         || vec![(0_u64, [0_u64; 3]); classes],
@@ -42,7 +42,7 @@ pub(super) fn label_statistics(labels: &[u8], shape: [usize; 3], spacing_mm: [f6
     );
     let means: Vec<[f64; 3]> = sums.iter().map(|(voxels, sum)| sum.map(|sum| sum as f64 / (*voxels).max(1) as f64)).collect();
     let nearest = snapped(labels, shape, spacing_mm, &means);
-    sums.iter().zip(nearest).map(|(&(voxels, _), centre)| ClassCensus { voxels, centre }).collect()
+    sums.iter().zip(nearest).map(|(&(voxels, _), centre)| ClassStatistics { voxels, centre }).collect()
 }
 
 /// For each class its voxel nearest to `means`; of equals the first in memory.
@@ -150,7 +150,7 @@ mod tests {
     fn a_centre_lies_inside_its_label_even_where_the_centre_of_mass_does_not() {
         let (labels, shape) = ring();
         let counted = label_statistics(&labels, shape, [1.0; 3], 4);
-        assert_eq!((counted[1].voxels, counted[2].voxels, counted[3]), (16, 1, ClassCensus::default()));
+        assert_eq!((counted[1].voxels, counted[2].voxels, counted[3]), (16, 1, ClassStatistics::default()));
         let [d, h, w] = counted[1].centre.unwrap();
         assert_eq!(labels[(d * 5 + h) * 6 + w], 1);
         assert_eq!(counted[2].centre, Some([0, 0, 5]));

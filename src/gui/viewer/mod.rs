@@ -1,71 +1,70 @@
-//! The fourth panel: look at volumes and labels, compare methods with the truth, segment.
+//! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! `cases` lists what can be opened, `case` holds what is open with its label maps (`layer`, `resample`), `views` draws the slices and
-//! `table`, `strip` and `readout` tell numbers about them; `segmenting` follows a worker, `picture` and `shot` save what is seen.
-//! `content` tells images from label maps, `doubt` asks where it cannot, `news` tells what could not be done.
+//! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
+//! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
+//! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `actions` does what users ask for, `panel` lays
+//! everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
-mod canvas;
 mod case;
 mod cases;
 mod classes;
 mod content;
-mod dialog;
-mod doubt;
+mod dropped;
 mod histogram;
+mod image;
 mod label_statistics;
+mod labels;
 mod layer;
-mod news;
+mod notices;
 mod panel;
 mod picture;
+mod profile;
 mod readout;
 mod resample;
-mod scores;
 mod segmenting;
-mod shot;
-mod strip;
-mod table;
 #[cfg(test)]
 mod tests;
 mod toolbar;
 mod views;
-mod welcome;
 
-use eframe::egui;
+use eframe::egui::Context;
 
 use self::actions::{PanelAction, Picked};
-use self::case::{OpenCase, ReadImage, Wanted};
+use self::case::OpenCase;
 use self::cases::CaseList;
-use self::doubt::Sorted;
-use self::layer::{Kind, Reading};
+use self::dropped::{Dropped, Sorted};
+use self::image::{ImageRequest, ReadImage};
+use self::layer::Kind;
 use self::picture::PictureDialog;
+use self::profile::SliceProfile;
 use self::segmenting::Segmenting;
-use self::strip::Strip;
 use self::views::Views;
-use self::welcome::Dropped;
+use super::widgets::PathDialog;
 use super::{Background, Workspace};
 use crate::volume::VolumeSource;
 
 /// The panel.
 #[derive(Default)]
-pub struct SegmentationPanel {
+pub struct ViewerPanel {
     list: CaseList,
     open: Option<Box<OpenCase>>,
-    reading: Option<Arriving>,
-    /// The opening that failed last, while nothing else was tried.
-    failed: Option<Failed>,
+    /// An image on its way.
+    reading: Option<(ImageRequest, Background<Result<ReadImage, String>>)>,
+    /// The opening that failed last, while nothing else was tried: why, and what to do.
+    failed: Option<(ImageRequest, String)>,
     views: Views,
-    strip: Strip,
+    profile: SliceProfile,
     segmenting: Segmenting,
     picture: PictureDialog,
-    picking: Option<Background<Result<Option<Picked>, String>>>,
+    dialog: Option<PathDialog<Picked>>,
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
-    doubt: Option<Sorted>,
+    unclear: Option<Sorted>,
     /// A folder that was dropped, and what can be done with it.
     offer: Option<Dropped>,
-    /// What waits for the user's word on a segmentation that is not saved.
+    /// What waits for the user's answer about a segmentation that is not saved.
     pending: Option<Pending>,
     /// Open the first case with a truth as soon as the list is there.
     open_first: bool,
@@ -73,47 +72,33 @@ pub struct SegmentationPanel {
     notice: Option<String>,
 }
 
-/// An image on its way.
-struct Arriving {
-    wanted: Wanted,
-    work: Background<Result<ReadImage, String>>,
-}
-
-/// An image that could not be opened.
-struct Failed {
-    wanted: Wanted,
-    /// Why, and what to do.
-    cause: String,
-}
-
-/// A panel_action that would lose a segmentation.
+/// An action that would lose a segmentation.
 struct Pending {
-    panel_action: PanelAction,
+    action: PanelAction,
     /// The user chose to save first.
     saving: bool,
 }
 
-impl SegmentationPanel {
+impl ViewerPanel {
     /// Takes in what a segmentation has come to while another panel is shown: its worker must not wait for a look.
-    pub fn refresh(&mut self, ctx: &egui::Context) {
-        if let Some(case) = &mut self.open {
-            if let Some(title) = case.poll(ctx, self.segmenting.is_running()) {
-                self.views.shown = Some(title);
-                self.strip.clear();
-            }
-            self.segmenting.poll(ctx, case);
+    pub fn refresh(&mut self, ctx: &Context) {
+        let Some(case) = &mut self.open else { return };
+        if let Some(title) = case.poll(ctx, self.segmenting.is_running()) {
+            self.views.shown = Some(title);
+            self.profile = SliceProfile::default();
         }
+        self.segmenting.poll(ctx, case);
     }
 
     /// Takes in what has arrived since the last frame.
-    fn poll(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
+    fn poll(&mut self, ctx: &Context, workspace: &mut Workspace) {
         if let Some(why) = self.list.poll(ctx, workspace) {
             self.open_first = false;
             self.notice = Some(why);
         }
         self.refresh(ctx);
         self.poll_image(ctx, workspace);
-        self.poll_choices(ctx, workspace);
+        self.poll_sorting(ctx, workspace);
         if self.open_first
             && self.list.settled()
             && let Some(dataset) = self.list.dataset()
@@ -125,40 +110,28 @@ impl SegmentationPanel {
         }
         let Some(case) = &mut self.open else { return };
         case.recolour(&workspace.settings.label_colours);
-        if case.listed
-            && let Some(run) = self.list.run(workspace)
-        {
+        if let Some(run) = self.list.run(workspace).filter(|_| case.listed) {
             case.find_methods(run);
         }
-        case.shown_channel(ctx);
+        case.want_channel(ctx);
         for index in self.views.wanted(case) {
-            let ground = case.ground.clone();
-            case.layers[index].want(ctx, &ground);
+            case.layers[index].want(ctx, &case.background);
         }
         match self.views.shown_layer(case) {
-            Some(layer) => self.strip.update(case, layer, self.views.arrangement.plane()),
-            None => self.strip.clear(),
-        }
-        if self.pending.as_ref().is_some_and(|pending| pending.saving) && !self.segmenting.is_saving() {
-            if self.segmenting.is_unsaved() {
-                // The dialog was cancelled or the file could not be written: nothing is lost.
-                self.pending = None;
-            } else {
-                self.carry_on(ctx, workspace);
-            }
+            Some(layer) => self.profile.update(case, layer, self.views.arrangement.plane()),
+            None => self.profile = SliceProfile::default(),
         }
     }
 
     /// Whether everything that is shown has been read and counted.
     pub(super) fn is_settled(&self) -> bool {
         let Some(case) = &self.open else { return false };
-        let read = |&index: &usize| !matches!(case.layers[index].reading, Reading::Unread | Reading::Working(..));
         let counted = case.layers.iter().all(|layer| {
             let due = layer.labels().is_some() && layer.kind != Kind::Truth && case.truth_labels().is_some();
             !due || layer.agreement().is_some()
         });
         let here = self.reading.is_none() && self.sorting.is_none() && self.list.settled() && !case.is_reading();
-        here && self.views.wanted(case).iter().all(read) && counted && case.channel_now().is_some()
+        here && self.views.wanted(case).iter().all(|&index| case.layers[index].is_settled()) && counted && case.channel_now().is_some()
     }
 
     /// D,H,W of the crosshair in the open volume.
@@ -167,35 +140,34 @@ impl SegmentationPanel {
     }
 
     /// The listed case that is open or was asked for last: the one that the next comes after.
-    fn standing(&self) -> Option<&str> {
-        let asked = self.reading.as_ref().map(|arriving| &arriving.wanted).or(self.failed.as_ref().map(|failed| &failed.wanted));
+    fn current_case(&self) -> Option<&str> {
+        let asked = self.reading.as_ref().map(|(request, _)| request).or(self.failed.as_ref().map(|(request, _)| request));
         let open = self.open.as_ref().map(|case| (case.listed, case.title.as_str()));
-        let (listed, title) = asked.map(|wanted| (wanted.listed, wanted.title.as_str())).or(open)?;
+        let (listed, title) = asked.map(|request| (request.listed, request.title.as_str())).or(open)?;
         listed.then_some(title)
     }
 
     /// Shows an image that has arrived; one that could not be read leaves everything as it is.
-    fn poll_image(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
-        let Some(mut arriving) = self.reading.take() else { return };
-        if !arriving.work.poll() {
-            self.reading = Some(arriving);
+    fn poll_image(&mut self, ctx: &Context, workspace: &mut Workspace) {
+        let Some((request, mut work)) = self.reading.take() else { return };
+        if !work.poll() {
+            self.reading = Some((request, work));
             return;
         }
-        let Arriving { wanted, work } = arriving;
         let image = work.take().unwrap_or_else(|| Err("Reading ended by a fault of the program; try again".to_owned()));
-        let (image, gpu) = match (image, &workspace.gpu) {
-            (Ok(image), Some(gpu)) => (image, gpu.clone()),
-            (Err(cause), _) => return self.failed = Some(Failed { wanted, cause }),
+        let (image, gpu) = match (image, workspace.gpu.clone()) {
+            (Ok(image), Some(gpu)) => (image, gpu),
+            (Err(cause), _) => return self.failed = Some((request, cause)),
             (Ok(_), None) => return,
         };
-        if let (false, Some(VolumeSource::File(file))) = (wanted.listed, wanted.images.first()) {
+        if let (false, Some(VolumeSource::File(file))) = (request.listed, request.images.first()) {
             workspace.settings.remember_volume(file);
         }
-        let mut case = Box::new(OpenCase::new(&wanted, image, gpu));
-        wanted.overlays.into_iter().for_each(|file| case.add_file(ctx, file));
+        let mut case = Box::new(OpenCase::new(&request, image, gpu));
+        request.overlays.into_iter().for_each(|file| case.add_file(ctx, file));
         self.segmenting.discard();
-        self.strip.clear();
-        self.views.take_up(&case.ground.scan.volume.grid);
+        self.profile = SliceProfile::default();
+        self.views.reset(case.grid());
         (self.open, self.failed) = (Some(case), None);
         ctx.request_repaint();
     }

@@ -1,28 +1,32 @@
 //! How the panel is laid out: cases on the left, controls above, slices in the middle, numbers below.
 
 use eframe::egui::{
-    self, Align, Align2, CentralPanel, Frame, Id, Label, LayerId, Layout, Margin, Modal, Order, Panel, Rect, RichText, StrokeKind,
-    TextStyle, Ui, UiBuilder, vec2,
+    self, Align2, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, StrokeKind, TextStyle, Ui,
+    UiBuilder, vec2,
 };
 
-use super::actions::{PanelAction, Pick};
+use super::actions::{Choice, PanelAction};
 use super::cases::Asked;
+use super::image::method_title;
 use super::layer::described;
+use super::profile::Target;
 use super::segmenting::offered;
-use super::strip::Target;
 use super::views::aside_width;
-use super::welcome::{self, Choice};
-use super::{OpenCase, SegmentationPanel, Views, readout, table, toolbar};
+use super::{OpenCase, ViewerPanel, Views, labels, readout, toolbar};
+use crate::gui::widgets::card::one_line;
+use crate::gui::widgets::welcome::{self, Sign};
 use crate::gui::{Action, Palette, Workspace};
 
 /// Height of the histogram in points, at least, and as a share of what there is.
 const HISTOGRAM: (f32, f32) = (36.0, 0.22);
 /// Below this height, in points, the labels' pane leaves out what is known of the image: the labels need the room.
 const LOW: f32 = 230.0;
+/// Below this width, in points, how slices are drawn is set in a menu: the slices need the room.
+const NARROW: f32 = 600.0;
 /// Name under which the list's width is kept, and its first width.
-const CASES: (&str, f32) = ("segmentation cases", 232.0);
+const CASES: (&str, f32) = ("viewer cases", 232.0);
 
-impl SegmentationPanel {
+impl ViewerPanel {
     /// Draws the panel.
     pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
@@ -32,33 +36,46 @@ impl SegmentationPanel {
             self.cases(ui, workspace);
         }
         if self.open.is_some() {
-            Panel::top("segmentation controls").frame(bar()).show(ui, |ui| self.controls(ui, workspace));
-            Panel::bottom("segmentation readout").frame(bar()).show(ui, |ui| self.foot(ui));
-            let frame = Frame::new().fill(egui::Color32::BLACK);
-            CentralPanel::default().frame(frame).show(ui, |ui| self.slices(ui, workspace));
+            let bar = Frame::new().inner_margin(Margin::symmetric(8, 4));
+            Panel::top("viewer controls").frame(bar).show(ui, |ui| self.controls(ui, workspace));
+            Panel::bottom("viewer readout").frame(bar).show(ui, |ui| self.foot(ui));
+            CentralPanel::default().frame(Frame::new().fill(egui::Color32::BLACK)).show(ui, |ui| self.slices(ui, workspace));
         } else {
             CentralPanel::default().show(ui, |ui| self.without_volume(ui, workspace));
         }
-        if let Some(case) = &self.open {
-            self.picture.show(ui, case, &self.views, &workspace.settings);
+        if let Some(case) = &self.open
+            && let Some(saved) = self.picture.show(&ctx, case, &self.views, &workspace.settings)
+        {
+            self.notice = Some(saved);
         }
-        self.question(ui, workspace);
-        self.ask_what_they_are(ui, workspace);
+        self.ask_about_segmentation(&ctx, workspace);
+        self.ask_what_they_are(&ctx, workspace);
+        self.show_dialog(&ctx, workspace);
         self.hint_drop(ui);
     }
 
+    /// What to do first, what is being read, or what went wrong.
     fn without_volume(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        self.news(ui, workspace);
-        let choice = if let Some(arriving) = &self.reading {
-            welcome::reading(ui, &arriving.wanted.title);
-            None
-        } else if self.sorting.is_some() {
-            welcome::reading(ui, "the dropped files");
-            None
-        } else if let Some(failed) = &self.failed {
-            welcome::failed(ui, &failed.wanted.title, &failed.cause)
+        self.notices(ui, workspace);
+        let reading = self.reading.as_ref().map(|(request, _)| request.title.as_str());
+        let choice = if let Some(title) = reading.or(self.sorting.as_ref().map(|_| "the dropped files")) {
+            welcome::page(ui, &format!("Reading {title}"), "The window stays usable meanwhile.", |_| None)
+        } else if let Some((request, cause)) = &self.failed {
+            welcome::page(ui, &format!("{} cannot be shown", request.title), "", |ui| {
+                ui.add(Label::new(RichText::new(cause).color(Palette::of(ui).bad())).wrap());
+                ui.add_space(8.0);
+                let again = ui.button("Try again").clicked() || ui.input(|input| input.key_pressed(Key::F5));
+                let other = ui.button("Open another...").clicked().then_some(Choice::Image);
+                again.then_some(Choice::Again).or(other)
+            })
         } else {
-            welcome::empty(ui, workspace, self.list.is_there())
+            let listed = self.list.is_there();
+            let sentence = if listed {
+                "Choose a case from the list, drop a NIfTI file here, or open one."
+            } else {
+                "Drop a NIfTI image here (.nii or .nii.gz), open one, or begin with a demo case. A label map dropped on an open volume lies over it."
+            };
+            welcome::page(ui, "Open a volume", sentence, |ui| first_choice(ui, workspace))
         };
         if let Some(choice) = choice {
             self.choose(&ui.ctx().clone(), choice, workspace);
@@ -68,17 +85,12 @@ impl SegmentationPanel {
     fn cases(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let width = workspace.settings.layout.size(CASES.0, CASES.1);
         let open = self.open.as_ref().filter(|case| case.listed).map(|case| case.title.clone());
-        let panel = Panel::left("segmentation cases").default_size(width).size_range(150.0..=420.0);
-        let shown = panel.show(ui, |ui| {
+        let shown = Panel::left(CASES.0).default_size(width).size_range(150.0..=420.0).show(ui, |ui| {
             // The panel keeps its width, whatever its rows need.
             ui.set_min_width(ui.available_width());
-            let mut follow = false;
             let other_run = workspace.shown().is_some() && self.list.run(workspace).is_none();
-            if other_run {
-                follow = ui.button("Cases of the shown run").clicked();
-            }
-            let asked = self.list.show(ui, workspace, open.as_deref());
-            (asked, follow)
+            let follow = other_run && ui.button("Cases of the shown run").clicked();
+            (self.list.show(ui, workspace, open.as_deref()), follow)
         });
         workspace.settings.layout.keep(CASES.0, shown.response.rect.width());
         let (asked, follow) = shown.inner;
@@ -87,13 +99,14 @@ impl SegmentationPanel {
         }
         match asked {
             Some(Asked::Open(index)) => self.open_listed(&ui.ctx().clone(), index, workspace),
-            Some(Asked::Arm(arm)) => self.views.shown = Some(super::case::method_title(&arm).to_owned()),
+            Some(Asked::Arm(arm)) => self.views.shown = Some(method_title(&arm).to_owned()),
             None => {}
         }
     }
 
     fn controls(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         (ui.spacing_mut().item_spacing, ui.spacing_mut().button_padding.x) = (vec2(4.0, 5.0), 7.0);
+        let narrow = ui.available_width() < NARROW;
         ui.horizontal_wrapped(|ui| {
             self.open_menu(ui, workspace);
             if let Some(case) = &self.open {
@@ -105,46 +118,41 @@ impl SegmentationPanel {
                 self.picture.open();
             }
             toolbar::convention(ui, &mut workspace.settings);
+            if let Some(case) = self.open.as_mut().filter(|_| narrow) {
+                toolbar::looks_menu(ui, case, &mut workspace.settings);
+            }
         });
-        if let Some(case) = &mut self.open {
+        if let Some(case) = self.open.as_mut().filter(|_| !narrow) {
             ui.horizontal_wrapped(|ui| toolbar::looks(ui, case, &mut workspace.settings));
         }
-        self.news(ui, workspace);
+        self.notices(ui, workspace);
     }
 
     fn open_menu(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let mut choice = None;
-        let mut pick = None;
-        ui.menu_button("Open", |ui| {
-            if ui.button("Volume...").clicked() {
-                choice = Some(Choice::Open);
-            }
-            if ui.button("Labels for this volume...").clicked() {
-                pick = Some(Pick::Labels);
-            }
-            if ui.button("Dataset...").clicked() {
-                choice = Some(Choice::OpenFolder);
-            }
-            if ui.button("Demo cases").clicked() {
-                choice = Some(Choice::Demo);
+        let menu = ui.menu_button("Open", |ui| {
+            for (title, means) in [
+                ("Volume...", Choice::Image),
+                ("Labels for this volume...", Choice::Labels),
+                ("Dataset...", Choice::Dataset),
+                ("Demo cases", Choice::Demo),
+            ] {
+                if ui.button(title).clicked() {
+                    choice = Some(means);
+                }
             }
             if !workspace.settings.recent_volumes.is_empty() {
                 ui.separator();
-                ui.label(RichText::new("Opened last").small().weak());
-                choice = welcome::recent(ui, &workspace.settings.recent_volumes).or(choice.take());
+                let recent = welcome::recent(ui, "Opened last", &workspace.settings.recent_volumes);
+                choice = recent.map(Choice::Recent).or(choice.take());
             }
-            if choice.is_some() || pick.is_some() {
+            if choice.is_some() {
                 ui.close();
             }
-        })
-        .response
-        .on_hover_text("Volumes, label maps, datasets; files can be dropped on the window as well");
-        let ctx = ui.ctx().clone();
+        });
+        menu.response.on_hover_text("Volumes, label maps, datasets; files can be dropped on the window as well");
         if let Some(choice) = choice {
-            self.choose(&ctx, choice, workspace);
-        }
-        if let Some(pick) = pick {
-            self.pick(&ctx, pick);
+            self.choose(&ui.ctx().clone(), choice, workspace);
         }
     }
 
@@ -152,7 +160,7 @@ impl SegmentationPanel {
         let mut chosen = None;
         let mut folder = false;
         ui.add_enabled_ui(!self.segmenting.is_running(), |ui| {
-            ui.menu_button("Segment", |ui| {
+            let menu = ui.menu_button("Segment", |ui| {
                 let offered = offered(workspace);
                 if !offered.is_empty() {
                     ui.label(RichText::new("Checkpoints of the shown run").small().weak());
@@ -166,16 +174,15 @@ impl SegmentationPanel {
                 if chosen.is_some() || folder {
                     ui.close();
                 }
-            })
-            .response
-            .on_hover_text("Segment the open volume with a trained network");
+            });
+            menu.response.on_hover_text("Segment the open volume with a trained network");
         });
         let ctx = ui.ctx().clone();
         if let Some(offer) = chosen {
             self.ask_or_do(&ctx, PanelAction::Segment(offer), workspace);
         }
         if folder {
-            self.pick(&ctx, Pick::Checkpoint);
+            self.choose(&ctx, Choice::Checkpoint, workspace);
         }
     }
 
@@ -183,15 +190,14 @@ impl SegmentationPanel {
         let Some(case) = &mut self.open else { return };
         let plane = self.views.arrangement.plane();
         let layer = self.views.shown_layer(case).and_then(|index| case.layers.get(index));
-        match self.strip.show(ui, case, layer, plane) {
+        match self.profile.show(ui, case, layer, plane) {
             Some(Target::Slice(slice)) => Views::go_to(case, plane, slice),
             Some(Target::Worst(slice)) => self.go_to_worst(slice),
             None => {}
         }
         let Some(case) = &self.open else { return };
         ui.horizontal(|ui| {
-            let reading = self.reading.is_some() || self.sorting.is_some() || case.is_reading();
-            if reading {
+            if self.reading.is_some() || self.sorting.is_some() || case.is_reading() {
                 ui.label(RichText::new("reading ...").small().weak());
             }
             readout::show(ui, case, self.views.hovered);
@@ -206,8 +212,7 @@ impl SegmentationPanel {
             panel.show(ui, |ui| aside(ui, case, &self.views, workspace));
         }
         if let Some(free) = self.views.show(ui, case, &workspace.settings) {
-            let fill = ui.visuals().panel_fill;
-            ui.painter().rect_filled(free, 0.0, fill);
+            ui.painter().rect_filled(free, 0.0, ui.visuals().panel_fill);
             let mut inner = ui.new_child(UiBuilder::new().id_salt("labels").max_rect(free.shrink(8.0)));
             inner.set_clip_rect(free);
             aside(&mut inner, case, &self.views, workspace);
@@ -216,8 +221,12 @@ impl SegmentationPanel {
 
     fn keys(&mut self, ui: &Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
+        let asked = self.dialog.is_some() || self.unclear.is_some() || self.pending.is_some() || self.picture.is_open();
+        if !asked && !Popup::is_any_open(&ctx) && !ctx.text_edit_focused() && ui.input(|input| input.key_pressed(Key::Escape)) {
+            self.close_one();
+        }
         for action in workspace.settings.keys.pressed(ui, &[Action::NextCase, Action::PreviousCase]) {
-            if let Some(index) = self.list.beside(self.standing().unwrap_or_default(), action == Action::NextCase) {
+            if let Some(index) = self.list.neighbour(self.current_case().unwrap_or_default(), action == Action::NextCase) {
                 self.open_listed(&ctx, index, workspace);
             }
         }
@@ -225,10 +234,10 @@ impl SegmentationPanel {
         toolbar::keys(ui, case, &mut workspace.settings);
         for action in workspace.settings.keys.pressed(ui, &[Action::NextLabel, Action::PreviousLabel, Action::WorstSlice]) {
             let Some(case) = &mut self.open else { return };
-            match (action, self.strip.worst()) {
+            match (action, self.profile.worst()) {
                 (Action::WorstSlice, Some(slice)) => self.go_to_worst(slice),
                 (Action::WorstSlice, None) => {}
-                _ => table::step(case, self.views.shown_layer(case), action == Action::NextLabel),
+                _ => labels::step(case, self.views.shown_layer(case), action == Action::NextLabel),
             }
         }
     }
@@ -249,54 +258,23 @@ impl SegmentationPanel {
         let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("drop hint")));
         painter.rect_filled(rect, 0.0, ui.visuals().panel_fill.gamma_multiply(0.85));
         painter.rect_stroke(rect.shrink(8.0), 6.0, ui.visuals().selection.stroke, StrokeKind::Inside);
-        let text = if self.open.is_some() {
-            "Drop an image to open it, or a label map to lay it over this volume"
-        } else {
-            "Drop an image to open it"
-        };
+        let over = if self.open.is_some() { ", or a label map to lay it over this volume" } else { "" };
         let font = TextStyle::Heading.resolve(ui.style());
+        let text = format!("Drop an image to open it{over}");
         painter.text(rect.center(), Align2::CENTER_CENTER, text, font, ui.visuals().strong_text_color());
-    }
-
-    /// Asks before a segmentation is lost.
-    fn question(&mut self, ui: &Ui, workspace: &mut Workspace) {
-        let Some(pending) = &mut self.pending else { return };
-        if pending.saving {
-            return;
-        }
-        let ctx = ui.ctx().clone();
-        let complete = self.segmenting.is_unsaved();
-        let (mut carry_on, mut save) = (false, false);
-        let modal = Modal::new(Id::unique("unsaved segmentation")).show(&ctx, |ui| {
-            ui.set_max_width(420.0);
-            if complete {
-                ui.heading("The segmentation is not saved");
-                ui.label("It would be lost. Save it as a NIfTI file first, or go on without it.");
-            } else {
-                ui.heading("The segmentation is not finished");
-                ui.label("It would be stopped, and what there is of it lost.");
-            }
-            ui.add_space(8.0);
-            ui.horizontal_wrapped(|ui| {
-                save = complete && ui.button("Save as NIfTI...").clicked();
-                carry_on = ui.button("Go on without it").clicked();
-                ui.button("Cancel").clicked()
-            })
-            .inner
-        });
-        if save && let Some(case) = &self.open {
-            pending.saving = true;
-            self.segmenting.save(&ctx, case);
-        } else if carry_on {
-            self.carry_on(&ctx, workspace);
-        } else if modal.inner || modal.should_close() {
-            self.pending = None;
-        }
     }
 }
 
-fn bar() -> Frame {
-    Frame::new().inner_margin(Margin::symmetric(8, 4))
+fn first_choice(ui: &mut Ui, workspace: &Workspace) -> Option<Choice> {
+    let choice = |sign, title, sentence, means| welcome::Choice { sign, title, sentence, means };
+    let choices = [
+        choice(Sign::Slices, "Open a volume ...", "A NIfTI or Analyze image, or one file for each channel.", Choice::Image),
+        choice(Sign::Curve, "Open a dataset ...", "A folder with dataset.json or imagesTr: its cases become a list.", Choice::Dataset),
+        choice(Sign::Play, "Demo case", "MRI of a hippocampus, from the cases inside the program.", Choice::Demo),
+    ];
+    let chosen = welcome::choices(ui, &choices);
+    ui.add_space(20.0);
+    welcome::recent(ui, "Opened last", &workspace.settings.recent_volumes).map(Choice::Recent).or(chosen)
 }
 
 /// The label table, with the histogram and what is known of the image below it.
@@ -307,30 +285,28 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, workspace: &mut Worksp
     let histogram = if whole < LOW / 1.5 { 0.0 } else { (whole * HISTOGRAM.1).max(HISTOGRAM.0) };
     let lines = if whole < LOW { Vec::new() } else { image_lines(case).to_vec() };
     let room = vec2(width, (whole - histogram - 24.0 - 20.0 * lines.len() as f32).max(60.0));
-    ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(room);
-        ui.set_clip_rect(ui.clip_rect().intersect(Rect::from_min_size(ui.min_rect().min, room)));
-        if let Some(layer) = shown.and_then(|index| case.layers.get(index)) {
-            ui.add(Label::new(RichText::new(format!("Labels: {}", layer.title)).strong()).truncate());
-            if let Some(own) = layer.labels().and_then(|labels| labels.own.as_ref()) {
-                let note = RichText::new(&own.note).small().color(Palette::of(ui).caution());
-                ui.add(Label::new(note).wrap());
-            }
+    let (rect, _) = ui.allocate_exact_size(room, egui::Sense::hover());
+    let mut table = ui.new_child(UiBuilder::new().id_salt("label table").max_rect(rect));
+    table.set_clip_rect(ui.clip_rect().intersect(rect));
+    if let Some(layer) = shown.and_then(|index| case.layers.get(index)) {
+        one_line(&mut table, RichText::new(format!("Labels: {}", layer.title)).strong());
+        if let Some(own) = layer.labels().and_then(|labels| labels.own.as_ref()) {
+            let note = RichText::new(&own.note).small().color(Palette::of(ui).caution());
+            table.add(Label::new(note).wrap());
         }
-        table::show(ui, case, shown, &mut workspace.settings);
-    });
+    }
+    labels::show(&mut table, case, shown, &mut workspace.settings);
     for line in lines {
-        ui.add(Label::new(RichText::new(&line).small().weak()).truncate()).on_hover_text(line);
+        one_line(ui, RichText::new(&line).small().weak());
     }
     let Some(channel) = case.channel_now().filter(|_| histogram > 0.0).cloned() else { return };
-    let window = case.window();
-    if let Some(window) = channel.histogram.show(ui, window, histogram) {
+    if let Some(window) = channel.histogram.show(ui, case.window(), histogram) {
         case.set_window(Some(window));
     }
 }
 
 /// The image's grid and file, in two lines.
 fn image_lines(case: &OpenCase) -> [String; 2] {
-    let name = case.ground.scan.file.file_name().unwrap_or_default().to_string_lossy();
-    [described(&case.ground.scan.volume.grid), format!("{}   {name}", case.channels[case.channel])]
+    let name = case.background.scan.file.file_name().unwrap_or_default().to_string_lossy();
+    [described(case.grid()), format!("{}   {name}", case.channels[case.channel])]
 }

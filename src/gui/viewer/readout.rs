@@ -6,7 +6,7 @@ use eframe::egui::{Label, RichText, Ui};
 
 use super::case::OpenCase;
 use super::layer::Kind;
-use crate::gui::slice::world_letters;
+use crate::gui::widgets::slice::world_letters;
 
 /// Channels named in the line; a perfusion series has hundreds.
 const MOST_CHANNELS: usize = 6;
@@ -14,7 +14,7 @@ const MOST_CHANNELS: usize = 6;
 /// The line for a voxel (D,H,W).
 pub(super) fn text(case: &OpenCase, voxel: [usize; 3]) -> String {
     let [d, h, w] = voxel;
-    let mut text = world_letters(&case.ground.scan.volume.grid, voxel.map(|index| index as f64));
+    let mut text = world_letters(case.grid(), voxel.map(|index| index as f64));
     let _ = write!(text, " mm    voxel i {w}  j {h}  k {d}");
     let alone = case.channels.len() == 1;
     for (name, value) in case.channels.iter().zip(case.intensities(voxel)).take(MOST_CHANNELS) {

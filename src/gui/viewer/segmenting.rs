@@ -4,29 +4,27 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use eframe::egui::{self, Button, ProgressBar, RichText, Ui};
+use eframe::egui::{Button, Context, Label, ProgressBar, RichText, Ui};
 
 use super::case::OpenCase;
-use super::dialog::save;
 use super::layer::{Kind, Layer, SEGMENTED, from_values};
-use crate::gui::{Background, FollowedJob, Palette, Workspace};
-use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind};
+use crate::gui::{FollowedJob, Palette, Workspace};
+use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind, StageState};
 use crate::volume::nifti::write_labels;
-use crate::volume::{CaseFiles, LabelMap, SourceHeader, VolumeSource};
+use crate::volume::{CaseFiles, LabelMap, SourceHeader};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
 
 /// The segmentation of the open case: on its way, or waiting to be saved.
 #[derive(Default)]
 pub(super) struct Segmenting {
     work: Option<Work>,
-    /// A complete segmentation that is not on disk.
-    unsaved: bool,
-    saving: Option<Background<Result<Option<PathBuf>, String>>>,
-    /// Where it was saved last, or why it was not.
-    pub(super) told: Option<Result<String, String>>,
-    header: Option<SourceHeader>,
+    /// What the shown labels are of; it stays until labels of a newer job arrive.
+    result: Option<Segmentation>,
+    /// Where it was saved last.
+    pub(super) saved: Option<String>,
 }
 
+/// A job and its newest labels.
 struct Work {
     job: FollowedJob,
     /// The checkpoint, as the user knows it.
@@ -34,13 +32,18 @@ struct Work {
     /// The newest labels, not yet on the screen.
     newest: Option<Arc<SegmentationPreview>>,
     /// Windows predicted, of all.
-    windows: (usize, usize),
-    /// Whether the last labels have arrived.
-    complete: bool,
+    windows: [usize; 2],
     /// Whether labels have arrived, and taken the place of those before.
     begun: bool,
-    /// The segmentation before, while this one has not begun.
-    before: Option<Box<Work>>,
+}
+
+/// Labels on the screen.
+struct Segmentation {
+    with: String,
+    header: SourceHeader,
+    /// Whether all windows are in it.
+    complete: bool,
+    unsaved: bool,
 }
 
 /// A checkpoint that can segment: its name for the menu, and its folder.
@@ -49,24 +52,19 @@ pub(super) type Offered = (String, PathBuf);
 /// The fine-tuned checkpoints of the shown run.
 pub(super) fn offered(workspace: &Workspace) -> Vec<Offered> {
     let Some(run) = workspace.shown() else { return Vec::new() };
-    let trained = run.state().stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty());
-    let offer = |stage: &crate::protocol::StageState| {
-        let arm = &stage.stage.arm;
-        let name = &run.state().name;
-        if arm.is_empty() {
-            (name.clone(), run.folder.root().to_owned())
-        } else {
-            (format!("{name}: {arm}"), run.training_folder(&stage.stage).root().to_owned())
-        }
+    let name = &run.state().name;
+    let offer = |stage: &StageState| match stage.stage.arm.as_str() {
+        "" => (name.clone(), run.folder.root().to_owned()),
+        arm => (format!("{name}: {arm}"), run.training_folder(&stage.stage).root().to_owned()),
     };
-    trained.map(offer).collect()
+    run.state().stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty()).map(offer).collect()
 }
 
-/// What the name of a checkpoint's folder says of it.
+/// What the path of a checkpoint's folder says of it.
 pub(super) fn named(folder: &Path) -> String {
     let parts: Vec<_> = folder.iter().map(|part| part.to_string_lossy()).collect();
-    let telling: Vec<_> = parts.iter().rev().filter(|part| !["last", "best", "checkpoints"].contains(&part.as_ref())).take(1).collect();
-    telling.first().map_or_else(|| folder.display().to_string(), |part| part.to_string())
+    let name = parts.iter().rfind(|part| !["last", "best", "checkpoints"].contains(&part.as_ref()));
+    name.map_or_else(|| folder.display().to_string(), ToString::to_string)
 }
 
 impl Segmenting {
@@ -77,7 +75,7 @@ impl Segmenting {
 
     /// Whether a complete segmentation would be lost.
     pub(super) fn is_unsaved(&self) -> bool {
-        self.unsaved
+        self.result.as_ref().is_some_and(|result| result.complete && result.unsaved)
     }
 
     /// Forgets the segmentation: its case is closed or the user discards it. A job under way is stopped.
@@ -87,163 +85,130 @@ impl Segmenting {
     }
 
     fn stop(&mut self) {
-        if let Some(work) = &mut self.work
-            && work.job.is_running()
-        {
+        if let Some(work) = self.work.as_mut().filter(|work| work.job.is_running()) {
             work.job.stop();
         }
     }
 
-    /// Whether a dialog or a file is being written.
-    pub(super) fn is_saving(&self) -> bool {
-        self.saving.is_some()
-    }
-
-    /// Starts segmenting the open case. The title of the layer that shows it.
-    pub(super) fn start(&mut self, case: &mut OpenCase, source: CaseFiles, (with, folder): Offered, workspace: &Workspace) -> String {
-        let job =
-            InferJob { checkpoint: folder, input: InferInput::Case(Box::new(source)), out: None, overwrite: false, settings: Vec::new() };
-        self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()))
+    /// Starts segmenting the open case.
+    pub(super) fn start(&mut self, case: &mut OpenCase, (with, folder): Offered, workspace: &Workspace) {
+        let source = CaseFiles { name: case.title.clone(), images: case.images.clone(), label: None, fold: None };
+        let input = InferInput::Case(Box::new(source));
+        let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, settings: Vec::new() };
+        self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()));
     }
 
     /// Follows a worker that segments the open case. A segmentation that is there stays until labels of the new one arrive.
-    pub(super) fn follow(&mut self, case: &mut OpenCase, with: String, handle: RunHandle) -> String {
+    pub(super) fn follow(&mut self, case: &mut OpenCase, with: String, handle: RunHandle) {
         self.stop();
-        if case.layers.iter().all(|layer| layer.kind != Kind::Segmented) {
-            case.layers.push(Layer::growing());
+        if case.of_kind(Kind::Segmented).is_none() {
+            case.layers.push(Layer::new(SEGMENTED, Kind::Segmented, None));
         }
-        let before = self.work.take().and_then(|work| if work.begun { Some(Box::new(work)) } else { work.before });
-        self.told = None;
-        let job = FollowedJob::new(handle);
-        self.work = Some(Work { job, with, newest: None, windows: (0, 0), complete: false, begun: false, before });
-        SEGMENTED.to_owned()
+        self.saved = None;
+        self.work = Some(Work { job: FollowedJob::new(handle), with, newest: None, windows: [0, 0], begun: false });
     }
 
     /// Takes in what has arrived since the last frame.
-    pub(super) fn poll(&mut self, ctx: &egui::Context, case: &mut OpenCase) {
-        if self.saving.as_mut().is_some_and(Background::poll) {
-            match self.saving.take().and_then(Background::take) {
-                Some(Ok(Some(file))) => {
-                    self.unsaved = false;
-                    self.told = Some(Ok(format!("Saved as {}", file.display())));
-                }
-                Some(Err(cause)) => self.told = Some(Err(format!("The segmentation was not saved: {cause}"))),
-                Some(Ok(None)) => {}
-                None => self.told = Some(Err("Saving ended by a fault of the program; try again".to_owned())),
-            }
-        }
+    pub(super) fn poll(&mut self, ctx: &Context, case: &mut OpenCase) {
         let Some(work) = &mut self.work else { return };
         work.job.poll(ctx, |preview| {
             if let Preview::Segmentation(labels) = preview {
                 // The last one says "1 of 1", for whatever the number was.
-                work.complete = labels.done == labels.windows;
-                work.windows = if work.complete { (work.windows.1.max(1), work.windows.1.max(1)) } else { (labels.done, labels.windows) };
+                let all = work.windows[1].max(1);
+                work.windows = if labels.done == labels.windows { [all; 2] } else { [labels.done, labels.windows] };
                 work.newest = Some(labels);
             }
         });
-        let Some(layer) = case.layers.iter_mut().find(|layer| layer.kind == Kind::Segmented) else { return };
-        if let Some(newest) = work.newest.take() {
-            let ground = case.ground.clone();
-            let labels = newest.clone();
-            let started = layer.replace(ctx, move || {
-                let read = from_values(&labels.labels.voxels, Path::new(&labels.case), &ground)?;
-                ground.classes.lock().unwrap_or_else(PoisonError::into_inner).learn_names(&labels.names);
-                Ok(read)
-            });
-            if started {
-                self.header = Some(newest.header.clone());
-                self.unsaved = work.complete;
-                (work.begun, work.before) = (true, None);
-            } else {
-                work.newest = Some(newest);
-            }
+        let (Some(layer), Some(newest)) = (case.layers.iter_mut().find(|layer| layer.kind == Kind::Segmented), &work.newest) else {
+            return;
+        };
+        let (image, labels) = (case.background.clone(), newest.clone());
+        let started = layer.replace(ctx, move || {
+            let read = from_values(&labels.labels.voxels, Path::new(&labels.case), &image)?;
+            image.classes.lock().unwrap_or_else(PoisonError::into_inner).learn_names(&labels.names);
+            Ok(read)
+        });
+        if started {
+            let (complete, header) = (newest.done == newest.windows, newest.header.clone());
+            self.result = Some(Segmentation { with: work.with.clone(), header, complete, unsaved: true });
+            (work.begun, work.newest) = (true, None);
         }
     }
 
-    /// Draws what is going on, or nothing; whether the user wants to save.
+    /// Draws what is going on, or nothing; what the user wants with it.
     pub(super) fn show(&mut self, ui: &mut Ui, case: &OpenCase) -> Option<Request> {
-        let palette = Palette::of(ui);
         let mut request = None;
-        let mut dismissed = false;
-        let mut put_back = false;
-        if let Some(work) = &mut self.work {
-            ui.horizontal(|ui| match work.job.state.outcome.clone() {
-                None => progress(ui, work),
-                Some(Outcome::Completed) => {
-                    ui.label(RichText::new(format!("Segmented by {}", work.with)).strong());
-                    if self.unsaved {
-                        ui.colored_label(palette.caution(), "not saved");
-                    }
-                    let busy = self.saving.is_some();
-                    if ui
-                        .add_enabled(!busy, Button::new("Save as NIfTI..."))
-                        .on_hover_text("On the scanner's own grid, with its header")
-                        .clicked()
-                    {
-                        request = Some(Request::Save);
-                    }
-                    dismissed = !self.unsaved && ui.small_button("Dismiss").clicked();
-                    if self.unsaved && ui.button("Discard").on_hover_text("Take the segmentation off the volume").clicked() {
-                        request = Some(Request::Discard);
-                    }
-                }
-                Some(Outcome::Stopped) => {
-                    ui.colored_label(palette.caution(), "Stopped: what is shown is a part of the segmentation.");
-                    if ui.button("Discard").clicked() {
-                        request = Some(Request::Discard);
-                    }
-                }
-                Some(Outcome::Failed { message, .. }) => {
+        ui.horizontal(|ui| {
+            let palette = Palette::of(ui);
+            match self.work.as_mut().map(|work| (work.job.state.outcome.clone(), work)) {
+                Some((None, work)) => progress(ui, work),
+                Some((Some(Outcome::Failed { message, .. }), work)) => {
+                    let begun = work.begun;
                     if ui.button("Dismiss").clicked() {
-                        let there = case.layers.iter().any(|layer| layer.kind == Kind::Segmented && layer.labels().is_some());
-                        put_back = there && !work.begun;
-                        request = (!put_back).then_some(Request::Discard);
+                        request = (begun || self.result.is_none()).then_some(Request::Discard);
+                        self.work = None;
                     }
-                    ui.add(
-                        egui::Label::new(RichText::new(format!("{} was not segmented: {message}", case.title)).color(palette.bad())).wrap(),
-                    );
+                    let text = RichText::new(format!("{} was not segmented: {message}", case.title)).color(palette.bad());
+                    ui.add(Label::new(text).wrap());
                 }
-            });
-        }
-        match &self.told {
-            Some(Ok(text)) => drop(ui.add(egui::Label::new(RichText::new(text).color(palette.good())).truncate())),
-            Some(Err(text)) => drop(ui.add(egui::Label::new(RichText::new(text).color(palette.bad())).wrap())),
-            None => {}
-        }
-        if dismissed {
-            (self.work, self.told) = (None, None);
-        }
-        if put_back {
-            self.work = self.work.take().and_then(|work| work.before).map(|before| *before);
+                _ => {
+                    request = self.outcome(ui);
+                    if request == Some(Request::Dismiss) {
+                        *self = Self::default();
+                    }
+                }
+            }
+        });
+        if let Some(text) = &self.saved {
+            ui.add(Label::new(RichText::new(text).color(Palette::of(ui).good())).truncate());
         }
         request
     }
 
-    /// Whether [`Self::show`] draws anything.
-    pub(super) fn has_news(&self) -> bool {
-        self.work.is_some() || self.told.is_some()
+    /// What there is to say and to do once no job is at work.
+    fn outcome(&self, ui: &mut Ui) -> Option<Request> {
+        let palette = Palette::of(ui);
+        let Some(result) = self.result.as_ref().filter(|result| result.complete) else {
+            let text = if self.result.is_some() { "what is shown is a part of the segmentation" } else { "nothing was segmented yet" };
+            ui.colored_label(palette.caution(), format!("Stopped: {text}."));
+            return ui.button("Discard").clicked().then_some(Request::Discard);
+        };
+        ui.label(RichText::new(format!("Segmented by {}", result.with)).strong());
+        if result.unsaved {
+            ui.colored_label(palette.caution(), "not saved");
+        }
+        let save = ui.button("Save as NIfTI...").on_hover_text("On the scanner's own grid, with its header").clicked();
+        let last = if result.unsaved {
+            ui.button("Discard").on_hover_text("Take the segmentation off the volume").clicked().then_some(Request::Discard)
+        } else {
+            ui.small_button("Dismiss").clicked().then_some(Request::Dismiss)
+        };
+        save.then_some(Request::Save).or(last)
     }
 
-    /// Asks where to, and saves there.
-    pub(super) fn save(&mut self, ctx: &egui::Context, case: &OpenCase) {
-        let Some(work) = self.saved_labels(case) else { return };
-        let (folder, name) = (case.folder(), format!("{}_segmented.nii.gz", case.title));
-        self.saving = Some(Background::start(ctx, move || {
-            let dialog = rfd::FileDialog::new().set_title("Save the segmentation").add_filter("NIfTI", &["nii.gz", "nii"]);
-            save(dialog, (&folder, &name), work)
-        }));
+    /// Whether [`Self::show`] draws anything.
+    pub(super) fn has_news(&self) -> bool {
+        self.work.is_some() || self.result.is_some()
+    }
+
+    /// The segmentation was written to a file.
+    pub(super) fn was_saved(&mut self, file: &Path) {
+        if let Some(result) = &mut self.result {
+            result.unsaved = false;
+        }
+        self.saved = Some(format!("Saved as {}", file.display()));
     }
 
     /// What writes the segmentation to a file: its label values under the image's own header.
-    pub(super) fn saved_labels(&self, case: &OpenCase) -> Option<impl FnOnce(&Path) -> Result<(), String> + Send + 'static> {
-        let header = self.header.clone()?;
-        let labels = case.layers.iter().find(|layer| layer.kind == Kind::Segmented)?.labels()?.classes.clone();
+    pub(super) fn writer(&self, case: &OpenCase) -> Option<impl Fn(&Path) -> Result<(), String> + Send + Sync + 'static> {
+        let header = self.result.as_ref()?.header.clone();
+        let labels = case.of_kind(Kind::Segmented)?.labels()?.classes.clone();
         let values: BTreeMap<u8, u16> =
             (0..=u8::MAX).take(case.classes.len()).map(|class| (class, case.classes.value(class) as u16)).collect();
-        let grid = case.ground.scan.volume.grid.clone();
+        let grid = case.grid().clone();
         Some(move |file: &Path| {
             let voxels = labels.iter().map(|class| values.get(class).copied().unwrap_or(0)).collect();
-            write_labels(file, &LabelMap { grid, voxels }, &header).map_err(|error| error.to_string())
+            write_labels(file, &LabelMap { grid: grid.clone(), voxels }, &header).map_err(|error| error.to_string())
         })
     }
 }
@@ -255,10 +220,12 @@ pub(super) enum Request {
     Save,
     /// Take it off the volume.
     Discard,
+    /// Keep it on the volume and say no more of it.
+    Dismiss,
 }
 
 fn progress(ui: &mut Ui, work: &mut Work) {
-    let (done, windows) = work.windows;
+    let [done, windows] = work.windows;
     let share = if windows == 0 { 0.0 } else { done as f32 / windows as f32 };
     let text = if windows == 0 { "opening the network".to_owned() } else { format!("{done} of {windows} windows") };
     ui.label(format!("Segmenting with {}", work.with));
@@ -268,9 +235,4 @@ fn progress(ui: &mut Ui, work: &mut Work) {
     if stop.on_hover_text("Ends after the window under way; what is there stays on the screen").clicked() {
         work.job.stop();
     }
-}
-
-/// Where the worker finds the open case.
-pub(super) fn source(title: &str, images: &[VolumeSource]) -> CaseFiles {
-    CaseFiles { name: title.to_owned(), images: images.to_vec(), label: None, fold: None }
 }

@@ -6,7 +6,7 @@ use eframe::egui::{Button, ComboBox, DragValue, PopupCloseBehavior, Role, Slider
 use super::case::OpenCase;
 use super::layer::Kind;
 use super::views::{Arrangement, Views};
-use crate::gui::slice::{Plane, WindowLevel, WindowPreset};
+use crate::gui::widgets::slice::{Plane, WindowLevel, WindowPreset};
 use crate::gui::{Action, Convention, Settings};
 
 /// Step of the keys that make labels more or less opaque.
@@ -44,7 +44,8 @@ fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     let combo = ComboBox::from_id_salt("shown labels").width(130.0).truncate().selected_text(&title);
     let response = combo.show_ui(ui, |ui| {
         for layer in &case.layers {
-            let hint = layer.file().map_or_else(|| "segmented in this window".to_owned(), |file| file.display().to_string());
+            let file = layer.source.as_ref().map(|source| source.file().display().to_string());
+            let hint = file.unwrap_or_else(|| "segmented in this window".to_owned());
             let chosen = layer.title == title;
             if ui.selectable_label(chosen, &layer.title).on_hover_text(hint).clicked() {
                 views.shown = Some(layer.title.clone());
@@ -70,9 +71,7 @@ fn comparison(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     });
     combo.response.on_hover_text("Which planes are compared").widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Compared planes"));
     let columns = views.compared_layers(case).len();
-    // Several may be chosen one after the other.
-    let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    let menu = MenuButton::new(format!("{columns} of {} columns", case.layers.len())).config(stays);
+    let menu = lasting_menu(format!("{columns} of {} columns", case.layers.len()));
     let (response, _) = menu.ui(ui, |ui| {
         for layer in &case.layers {
             let mut on = !views.chosen || views.compared.contains(&layer.title);
@@ -110,6 +109,17 @@ fn switch_convention(settings: &mut Settings) {
     };
 }
 
+/// A menu in which several things may be chosen one after the other.
+fn lasting_menu(title: String) -> MenuButton<'static> {
+    MenuButton::new(title).config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside))
+}
+
+/// The controls of [`looks`] in a menu.
+pub(super) fn looks_menu(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
+    let (response, _) = lasting_menu("Display".to_owned()).ui(ui, |ui| looks(ui, case, settings));
+    response.on_hover_text("Window, interpolation, crosshair, zoom, looks of labels");
+}
+
 /// Window and level, channel, interpolation; then the labels' looks.
 pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
     window(ui, case, settings);
@@ -129,6 +139,9 @@ pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
     let slices = &mut settings.slices;
     let text = hint("Linear interpolation between voxels, or each voxel a rectangle", Action::ToggleInterpolation);
     toggle(ui, (&mut slices.linear, true), "Smooth", &text);
+    toggle(ui, (&mut slices.crosshair, true), "Crosshair", &hint("Show or hide the crosshair", Action::ToggleCrosshair));
+    let text = hint("Zoom all planes together, or each by itself", Action::ToggleLinkedZoom);
+    toggle(ui, (&mut slices.linked_zoom, true), "Link zoom", &text);
     ui.separator();
     // Each by itself and not in a group: a group would not be broken into lines where the window is narrow.
     let labelled = !case.layers.is_empty();
@@ -144,7 +157,7 @@ pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
     let width = DragValue::new(&mut slices.outline_width).range(0.5..=WIDEST).speed(0.05).fixed_decimals(1).suffix(" px");
     let response = ui.add_enabled(labelled && slices.outline, width).on_hover_text("Width of outlines");
     response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Width of outlines"));
-    let comparable = case.truth().is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
+    let comparable = case.of_kind(Kind::Truth).is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
     let text = hint("Differences from the truth: missed, false and agreed voxels", Action::ToggleDifference);
     toggle(ui, (&mut slices.difference, comparable), "Differences", &text);
 }
@@ -200,20 +213,34 @@ pub(super) fn keys(ui: &Ui, case: &mut OpenCase, settings: &mut Settings) {
         Action::ToggleOutline,
         Action::ToggleDifference,
         Action::ToggleInterpolation,
+        Action::ToggleCrosshair,
+        Action::ToggleLinkedZoom,
         Action::ToggleConvention,
     ];
     for action in settings.keys.pressed(ui, &actions) {
         let slices = &mut settings.slices;
-        match action {
-            Action::AutoWindow => case.set_window(None),
-            Action::OpacityDown => slices.opacity = (slices.opacity - OPACITY_STEP).max(0.0),
-            Action::OpacityUp => slices.opacity = (slices.opacity + OPACITY_STEP).min(1.0),
-            Action::ToggleLabels => slices.shown = !slices.shown,
-            Action::ToggleFill => slices.fill = !slices.fill,
-            Action::ToggleOutline => slices.outline = !slices.outline,
-            Action::ToggleDifference => slices.difference = !slices.difference,
-            Action::ToggleInterpolation => slices.linear = !slices.linear,
-            _ => switch_convention(settings),
-        }
+        let toggled = match action {
+            Action::AutoWindow => {
+                case.set_window(None);
+                continue;
+            }
+            Action::OpacityDown | Action::OpacityUp => {
+                let step = if action == Action::OpacityUp { OPACITY_STEP } else { -OPACITY_STEP };
+                slices.opacity = (slices.opacity + step).clamp(0.0, 1.0);
+                continue;
+            }
+            Action::ToggleLabels => &mut slices.shown,
+            Action::ToggleFill => &mut slices.fill,
+            Action::ToggleOutline => &mut slices.outline,
+            Action::ToggleDifference => &mut slices.difference,
+            Action::ToggleInterpolation => &mut slices.linear,
+            Action::ToggleCrosshair => &mut slices.crosshair,
+            Action::ToggleLinkedZoom => &mut slices.linked_zoom,
+            _ => {
+                switch_convention(settings);
+                continue;
+            }
+        };
+        *toggled = !*toggled;
     }
 }

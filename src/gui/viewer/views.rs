@@ -5,9 +5,9 @@ use eframe::egui::{
 };
 
 use super::case::OpenCase;
-use super::layer::{Kind, Layer, Reading};
-use crate::gui::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView};
+use super::layer::{Kind, Layer};
 use crate::gui::theme::colour;
+use crate::gui::widgets::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView, Style};
 use crate::gui::{Action, Convention, Settings};
 use crate::palette;
 use crate::volume::Grid;
@@ -15,7 +15,7 @@ use crate::volume::Grid;
 /// Points between panes.
 const GAP: f32 = 2.0;
 /// Height of a column's title in a comparison.
-const TITLE: f32 = 20.0;
+pub(super) const TITLE: f32 = 20.0;
 /// Width of the labels beside slices: a share of the room, within bounds in points.
 const ASIDE: (f32, f32, f32) = (0.28, 256.0, 330.0);
 /// Methods side by side at most: more would be stamps.
@@ -45,7 +45,7 @@ impl Arrangement {
         }
     }
 
-    /// The plane whose slices the Dice strip scores.
+    /// The plane whose slices the slice profile scores.
     pub(super) fn plane(self) -> Plane {
         match self {
             Self::Alone(plane) | Self::Compare(plane) => plane,
@@ -93,8 +93,8 @@ pub(super) struct Views {
 }
 
 impl Views {
-    /// Takes up another volume: fits all slices into their panes, and shows a volume of one slice in that plane alone.
-    pub(super) fn take_up(&mut self, grid: &Grid) {
+    /// Shows another volume: fits all slices into their panes, and shows a volume of one slice in that plane alone.
+    pub(super) fn reset(&mut self, grid: &Grid) {
         self.framings = <[Framing; 3]>::default();
         match only_plane(grid) {
             Some(plane) => {
@@ -110,11 +110,11 @@ impl Views {
         self.flat = only_plane(grid).is_some();
     }
 
-    /// The layer in panes that show one, and of which the table tells: the user's choice, else the case's first.
+    /// The layer in panes that show one, and of which the table is: the user's choice, else the case's first.
     pub(super) fn shown_layer(&self, case: &OpenCase) -> Option<usize> {
         let chosen = self.shown.as_ref().and_then(|title| case.layers.iter().position(|layer| layer.title == *title));
         let Some(_) = self.arrangement.compared() else { return chosen.or_else(|| case.first_layer()) };
-        // The table tells of something that can be seen.
+        // The table is of something that can be seen.
         let columns = self.compared_layers(case);
         let method = || columns.iter().copied().find(|&index| case.layers[index].kind != Kind::Truth);
         chosen.filter(|index| columns.contains(index)).or_else(method).or_else(|| columns.first().copied())
@@ -141,6 +141,15 @@ impl Views {
         } else {
             self.before = self.arrangement;
             self.arrangement = Arrangement::Alone(plane);
+        }
+    }
+
+    /// Shows all views again where one is maximised.
+    pub(super) fn show_all(&mut self) {
+        if let Arrangement::Alone(plane) = self.arrangement
+            && !self.flat
+        {
+            self.maximise(plane);
         }
     }
 
@@ -174,14 +183,14 @@ impl Views {
         }
         // What was dragged in one pane is what all show from the next frame on.
         for (pane, known) in panes.iter_mut().map(|pane| (pane.plane, &mut pane.framing)) {
-            *known = self.framings[place(pane)];
+            *known = self.framings[index(pane)];
         }
         self.panes = panes;
         aside
     }
 
     fn pane(&self, rect: Rect, plane: Plane, layer: Option<String>, titled: bool) -> Pane {
-        Pane { rect, plane, layer, framing: self.framings[place(plane)], titled }
+        Pane { rect, plane, layer, framing: self.framings[index(plane)], titled }
     }
 
     fn lay_comparison(&self, whole: Rect, case: &OpenCase, panes: &mut Vec<Pane>) {
@@ -197,52 +206,44 @@ impl Views {
         }
     }
 
-    fn draw(&mut self, ui: &mut Ui, case: &mut OpenCase, (pane, index): (&Pane, usize), settings: &Settings) {
+    fn draw(&mut self, ui: &mut Ui, case: &mut OpenCase, (pane, number): (&Pane, usize), settings: &Settings) {
         let Some(image) = case.channel_now().map(|channel| channel.texture.clone()) else { return };
         if pane.titled {
             let chosen = self.shown_layer(case).and_then(|index| case.layers.get(index)).map(|layer| &layer.title) == pane.layer.as_ref();
             column_title(ui, case, pane, chosen);
         }
-        while self.columns.len() <= index {
+        while self.columns.len() <= number {
             self.columns.push(Default::default());
         }
-        let plane = place(pane.plane);
+        let plane = index(pane.plane);
         let framing = self.framings[plane];
-        let view = &mut self.columns[index][plane];
+        let view = &mut self.columns[number][plane];
         view.framing = framing;
-        let layer = pane.layer.as_ref().and_then(|title| case.layers.iter().find(|layer| layer.title == *title));
+        let layer = case.layer(pane.layer.as_deref());
         let labels = layer.and_then(Layer::labels).map(|labels| labels.texture.clone());
         let truth = layer.filter(|layer| layer.kind != Kind::Truth).and(case.truth_labels()).map(|labels| labels.texture.clone());
-        let window = case.window();
-        let scene = Scene {
-            grid: &case.ground.scan.volume.grid,
-            image: &image,
-            labels: labels.as_ref(),
-            truth: truth.as_ref(),
-            heat: None,
-            tokens: None,
-            window,
-            colours: &case.colours,
-            settings: &settings.slices,
-            convention: settings.convention,
-            keys: &settings.keys,
-        };
+        let style = Style { window: case.window(), colours: &case.colours, settings: &settings.slices, convention: settings.convention };
+        let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), ..Scene::new(case.grid(), &image, style) };
         let mut cursor = case.cursor;
-        let mut inner = ui.new_child(UiBuilder::new().id_salt(("pane", index)).max_rect(pane.rect));
+        let mut inner = ui.new_child(UiBuilder::new().id_salt(("pane", number)).max_rect(pane.rect));
         inner.set_clip_rect(pane.rect.intersect(ui.clip_rect()));
-        let response = view.show(&mut inner, pane.plane, &scene, &mut cursor);
-        if view.framing != framing {
-            self.framings[plane] = view.framing;
-        }
+        let response = view.show(&mut inner, pane.plane, &scene, (&mut cursor, &settings.keys));
+        let seen = view.framing;
         // With Shift the crosshair follows the pointer through all views; a press with Shift pans.
         let follows = |input: &InputState| input.modifiers.shift && !input.pointer.any_down() && input.pointer.delta() != Vec2::ZERO;
         if let Some(voxel) = response.hovered.filter(|_| ui.input(follows)) {
             cursor.voxel = voxel;
         }
         case.cursor = cursor;
+        if seen != framing {
+            self.framings[plane] = seen;
+            if settings.slices.linked_zoom && seen.zoom != framing.zoom {
+                self.link_zoom(case, settings.convention, (plane, seen));
+            }
+        }
         self.hovered = response.hovered.or(self.hovered);
         if response.clicked.is_some() && pane.layer.is_some() {
-            // The table and the strip tell of the method that was clicked last.
+            // Table and profile are of the method that was clicked last.
             self.shown = pane.layer.clone();
         }
         if response.auto_window {
@@ -256,26 +257,36 @@ impl Views {
         }
     }
 
+    /// Gives the other planes the zoom of one; what is under the crosshair stays where it is in their views.
+    fn link_zoom(&mut self, case: &OpenCase, convention: Convention, (zoomed, framing): (usize, Framing)) {
+        for (plane, other) in Plane::ALL.into_iter().zip(&mut self.framings).filter(|(plane, _)| index(*plane) != zoomed) {
+            if framing == Framing::default() {
+                *other = framing;
+                continue;
+            }
+            let geometry = PlaneGeometry::new(case.grid(), plane, convention);
+            let (_, at) = geometry.place(case.cursor.voxel.map(|index| index as f64));
+            other.zoom_to(&geometry, at, framing.zoom);
+        }
+    }
+
     /// Crosshair to a slice of a plane.
     pub(super) fn go_to(case: &mut OpenCase, plane: Plane, slice: usize) {
-        let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, Convention::default());
+        let geometry = PlaneGeometry::new(case.grid(), plane, Convention::default());
         case.cursor.voxel[geometry.through] = slice.min(geometry.slices.saturating_sub(1));
     }
 
     /// Crosshair into the middle of what a layer has wrong on a slice.
     pub(super) fn go_to_error(case: &mut OpenCase, layer: usize, plane: Plane, slice: usize) {
         Self::go_to(case, plane, slice);
-        let geometry = PlaneGeometry::new(&case.ground.scan.volume.grid, plane, Convention::default());
-        let (Some(found), Some(truth)) = (case.layers.get(layer).and_then(Layer::labels), case.truth_labels()) else { return };
-        let [_, height, width] = case.ground.scan.volume.grid.shape;
+        let geometry = PlaneGeometry::new(case.grid(), plane, Convention::default());
+        let (Some(found), Some(truth)) = (case.layers.get(layer), case.of_kind(Kind::Truth)) else { return };
         let places = (0..geometry.size[1]).flat_map(|down| (0..geometry.size[0]).map(move |across| [across as f64, down as f64]));
-        let wrong: Vec<[f64; 2]> = places
-            .filter(|&at| {
-                let [d, h, w] = geometry.voxel(slice, at).map(|index| index as usize);
-                let index = (d * height + h) * width + w;
-                found.classes[index] != truth.classes[index]
-            })
-            .collect();
+        let is_wrong = |at: &[f64; 2]| {
+            let voxel = geometry.voxel(slice, *at).map(|index| index as usize);
+            case.class_at(found, voxel) != case.class_at(truth, voxel)
+        };
+        let wrong: Vec<[f64; 2]> = places.filter(is_wrong).collect();
         let mean = [0, 1].map(|side: usize| wrong.iter().map(|at| at[side]).sum::<f64>() / wrong.len().max(1) as f64);
         let distance =
             |at: &[f64; 2]| [0, 1].map(|side: usize| ((at[side] - mean[side]) * geometry.spacing_mm[side]).powi(2)).iter().sum::<f64>();
@@ -297,8 +308,8 @@ pub(super) fn aside_width(room: f32) -> f32 {
     (room * ASIDE.0).clamp(ASIDE.1, ASIDE.2).min(room / 2.0)
 }
 
-/// Where a plane stands in lists of three.
-fn place(plane: Plane) -> usize {
+/// Index of a plane in lists of three.
+fn index(plane: Plane) -> usize {
     match plane {
         Plane::Axial => 0,
         Plane::Coronal => 1,
@@ -317,14 +328,14 @@ fn cell(whole: Rect, [columns, rows]: [usize; 2], [column, row]: [f32; 2]) -> Re
     Rect::from_min_size(whole.min.round() + vec2(column * (size.x + GAP), row * (size.y + GAP)), size)
 }
 
-/// The layer's name above its column, with its mean Dice over the visible labels. The chosen one is what the table tells of.
+/// The layer's name above its column, with its mean Dice over the visible labels. The chosen one is what the table shows.
 fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane, chosen: bool) {
     let rect = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
     let text = column_text(case, pane.layer.as_deref());
     let galley =
         WidgetText::from(text).into_galley(ui, Some(TextWrapMode::Truncate), rect.width() - 8.0, FontSelection::Style(TextStyle::Body));
     let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
-    let failed = layer_of(case, pane.layer.as_deref()).is_some_and(|layer| matches!(layer.reading, Reading::Failed(_)));
+    let failed = case.layer(pane.layer.as_deref()).is_some_and(|layer| layer.fault.is_some());
     let colour = match (failed, chosen) {
         (true, _) => colour(palette::BAD.dark),
         (false, true) => Color32::WHITE,
@@ -337,22 +348,15 @@ fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane, chosen: bool) {
     ui.painter().galley_with_override_text_color(at.min, galley, colour);
 }
 
-fn layer_of<'a>(case: &'a OpenCase, title: Option<&str>) -> Option<&'a Layer> {
-    title.and_then(|title| case.layers.iter().find(|layer| layer.title == title))
-}
-
 /// A layer's name, and its mean Dice over the visible labels.
 pub(super) fn column_text(case: &OpenCase, layer: Option<&str>) -> String {
-    let Some(layer) = layer_of(case, layer) else { return "no labels".to_owned() };
-    match layer.reading {
-        Reading::Failed(_) => return format!("{}: cannot be read", layer.title),
-        Reading::Unread | Reading::Working(_, None) => return format!("{}: reading ...", layer.title),
-        Reading::Working(..) | Reading::Ready(_) => {}
-    }
+    let Some(layer) = case.layer(layer) else { return "no labels".to_owned() };
+    let Some(labels) = layer.labels() else {
+        return format!("{}: {}", layer.title, if layer.fault.is_some() { "cannot be read" } else { "reading ..." });
+    };
     let classes = case.classes.in_order().into_iter().filter(|&class| case.colours.get(class).visible);
     let scores: Vec<f64> = classes.filter_map(|class| layer.agreement()?.whole(class)).collect();
-    let resampled = layer.labels().is_some_and(|labels| labels.own.is_some());
-    let title = if resampled { format!("{} (resampled)", layer.title) } else { layer.title.clone() };
+    let title = if labels.own.is_some() { format!("{} (resampled)", layer.title) } else { layer.title.clone() };
     if scores.is_empty() {
         return title;
     }

@@ -80,7 +80,7 @@ impl<'a, T: Into<Cow<'a, str>>> From<T> for Cell<'a> {
 }
 
 /// By which column a table is sorted, and which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::gui) struct Sort {
     pub(in crate::gui) column: usize,
     pub(in crate::gui) descending: bool,
@@ -102,7 +102,8 @@ pub(in crate::gui) struct Table<'a> {
     scrolls: bool,
     headed: bool,
     heading: Option<&'a str>,
-    marked: Option<usize>,
+    /// Whether rows can be clicked, and the one that is the chosen one.
+    marked: Option<Option<usize>>,
 }
 
 impl<'a> Table<'a> {
@@ -136,9 +137,9 @@ impl<'a> Table<'a> {
         Self { row_height, ..self }
     }
 
-    /// Marks a row as the chosen one.
+    /// Rows can be clicked; marks one as the chosen one.
     pub(in crate::gui) fn marked(self, marked: Option<usize>) -> Self {
-        Self { marked, ..self }
+        Self { marked: Some(marked), ..self }
     }
 
     /// Draws `rows` rows of `cell(row, column)`, those that are in sight. Returns a row that was clicked.
@@ -174,9 +175,13 @@ impl<'a> Table<'a> {
             let body = |body: egui_extras::TableBody<'_>| {
                 body.rows(height, rows, |mut row| {
                     let index = row.index();
-                    row.set_selected(marked == Some(index));
+                    row.set_selected(marked == Some(Some(index)));
                     for (place, column) in columns.iter().enumerate() {
-                        row.col(|ui| draw(ui, column, cell(index, place)));
+                        row.col(|ui| {
+                            // Text that can be selected would take the row's clicks.
+                            ui.style_mut().interaction.selectable_labels &= marked.is_none();
+                            draw(ui, column, cell(index, place));
+                        });
                     }
                     if row.response().clicked() {
                         clicked = Some(index);

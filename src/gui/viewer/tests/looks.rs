@@ -1,78 +1,92 @@
-//! How the panel looks in its telling states.
+//! How the panel looks in its states, and that it is whole in small windows.
 
 use std::path::PathBuf;
 
-use eframe::egui::{Key, vec2};
+use eframe::egui::{Key, Role, Vec2, vec2};
+use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
 
-use super::{case, demo_case, panel, settled, until, with_run};
+use super::{Window, demo_case, open_file, panel, shades, until, with_run, write};
 use crate::gui::ThemeChoice;
-use crate::gui::slice::Plane;
 use crate::gui::testing::has_gpu;
+use crate::gui::viewer::ViewerPanel;
 use crate::gui::viewer::views::Arrangement;
+use crate::gui::widgets::slice::Plane;
 
-#[test]
-fn an_empty_panel_says_what_to_do_first() {
-    if !has_gpu() {
-        return;
-    }
-    let mut harness = panel(ThemeChoice::Dark);
-    harness.state_mut().workspace.settings.recent_volumes = vec![PathBuf::from("/data/abdomen/case_0007.nii.gz")];
+/// A path that is the same on every machine; nothing is there.
+const NOWHERE: &str = "/data/abdomen/case_0007.nii.gz";
+
+fn with_recent(theme: ThemeChoice) -> Window {
+    let mut harness = panel(theme);
+    harness.state_mut().workspace.settings.recent_volumes = vec![PathBuf::from(NOWHERE)];
     harness.run_steps(3);
-    harness.snapshot("segmentation_empty_dark");
+    harness
 }
 
-#[test]
-fn a_case_with_its_truth_in_the_dark() {
-    if !has_gpu() {
-        return;
-    }
-    let mut harness = demo_case(ThemeChoice::Dark);
-    harness.key_press(Key::Period);
-    harness.run_steps(3);
-    harness.snapshot("segmentation_case_dark");
-}
-
-#[test]
-fn a_prediction_in_the_light_in_a_small_window() {
-    if !has_gpu() {
-        return;
-    }
-    let (mut harness, _, _folder) = with_run(ThemeChoice::Light, 2);
-    harness.set_size(vec2(1100.0, 700.0));
-    harness.key_press(Key::Period);
-    harness.run_steps(4);
-    harness.snapshot("segmentation_prediction_light");
-}
-
-#[test]
-fn methods_side_by_side_with_their_differences() {
-    if !has_gpu() {
-        return;
-    }
+fn compared() -> Window {
     let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 2);
-    harness.set_size(vec2(1100.0, 700.0));
     harness.get_by_label("Compare").click();
     harness.run_steps(2);
-    until(&mut harness, "the methods", settled);
+    until(&mut harness, "the methods", ViewerPanel::is_settled);
+    assert_eq!(super::case(&harness).layers.len(), 3);
     harness.key_press(Key::E);
-    harness.key_press(Key::Period);
-    harness.run_steps(3);
-    assert_eq!(case(&harness).layers.len(), 3);
-    harness.snapshot("segmentation_compared_dark");
+    harness
+}
+
+fn alone() -> Window {
+    let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 1);
+    harness.state_mut().segmentation.views.arrangement = Arrangement::Alone(Plane::Sagittal);
+    harness
 }
 
 #[test]
-fn one_view_alone() {
+fn the_panel_in_its_states() {
     if !has_gpu() {
         return;
     }
-    let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 1);
-    harness.set_size(vec2(1100.0, 700.0));
-    harness.state_mut().segmentation.views.arrangement = Arrangement::Alone(Plane::Sagittal);
-    harness.key_press(Key::X);
-    harness.run_steps(4);
-    harness.snapshot("segmentation_alone_dark");
+    let run = || with_run(ThemeChoice::Light, 2).0;
+    let states: [(&str, Window, Vec2, Option<Key>); 6] = [
+        ("viewer_empty_dark", with_recent(ThemeChoice::Dark), vec2(1440.0, 900.0), None),
+        ("viewer_case_dark", demo_case(ThemeChoice::Dark), vec2(1440.0, 900.0), Some(Key::Period)),
+        ("viewer_prediction_light", run(), vec2(1100.0, 700.0), Some(Key::Period)),
+        ("viewer_compared_dark", compared(), vec2(1100.0, 700.0), Some(Key::Period)),
+        ("viewer_alone_dark", alone(), vec2(1100.0, 700.0), Some(Key::X)),
+        ("viewer_smallest_light", run(), vec2(900.0, 600.0), None),
+    ];
+    let mut results = SnapshotResults::new();
+    for (name, mut harness, size, key) in states {
+        harness.set_size(size);
+        harness.run_steps(2);
+        key.into_iter().for_each(|key| harness.key_press(key));
+        harness.run_steps(4);
+        harness.snapshot(name);
+        results.extend_harness(&mut harness);
+    }
+}
+
+#[test]
+fn small_windows_and_large_letters_keep_room_for_everything() {
+    if !has_gpu() {
+        return;
+    }
+    // The smallest window, and 1600 x 1000 pixels at 200 %.
+    for size in [vec2(900.0, 600.0), vec2(800.0, 500.0)] {
+        for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
+            let (mut harness, _, _folder) = with_run(theme, 2);
+            harness.set_size(size);
+            harness.run_steps(4);
+            let panes = &harness.state().segmentation.views.panes;
+            assert!(panes.iter().all(|pane| pane.rect.height() > 0.2 * size.y && pane.rect.width() > 0.2 * size.x), "{panes:?}");
+            harness.get_by_label("Show Posterior");
+            let outside =
+                |rect: eframe::egui::Rect| rect.left() < 0.0 || rect.right() > size.x || rect.top() < 0.0 || rect.bottom() > size.y;
+            for role in [Role::Button, Role::CheckBox, Role::Slider, Role::ComboBox, Role::SpinButton] {
+                for node in harness.query_all_by_role(role) {
+                    assert!(!outside(node.rect()), "{node:?} is beyond the window of {size:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -80,45 +94,21 @@ fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
     if !has_gpu() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    // A path that is the same on every machine; nothing is there.
-    let file = PathBuf::from("/data/abdomen/case_0007.nii.gz");
-    let mut harness = panel(ThemeChoice::Light);
-    harness.state_mut().workspace.settings.recent_volumes = vec![file];
-    harness.run_steps(2);
+    let mut harness = with_recent(ThemeChoice::Light);
     harness.get_by_label("case_0007.nii.gz").click();
     until(&mut harness, "the refusal", |panel| panel.failed.is_some());
-    harness.get_by_label_contains("/data/abdomen/case_0007.nii.gz");
-    harness.snapshot("segmentation_failed_light");
+    harness.get_by_label_contains(NOWHERE);
+    harness.snapshot("viewer_failed_light");
 
     // One that is there but is cut short, and then mended.
+    let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("broken.nii");
     std::fs::write(&broken, [0_u8; 400]).unwrap();
-    let ctx = harness.ctx.clone();
-    let app = harness.state_mut();
-    app.segmentation.take_dropped(&ctx, std::slice::from_ref(&broken), &app.workspace);
-    until(&mut harness, "the refusal", |panel| panel.failed.as_ref().is_some_and(|failed| failed.cause.contains("broken.nii")));
+    super::drop_files(&mut harness, &[&broken]);
+    until(&mut harness, "the refusal", |panel| panel.failed.as_ref().is_some_and(|(_, cause)| cause.contains("broken.nii")));
     harness.get_by_label_contains("Convert it");
-    std::fs::write(&broken, crate::volume::nifti::to_bytes(&small(), &crate::volume::SourceHeader::for_grid(&small().grid))).unwrap();
+    write(&broken, ([4, 5, 6], [1.0; 3]), shades);
     harness.get_by_label("Try again").click();
-    until(&mut harness, "the mended file", settled);
-}
-
-fn small() -> crate::volume::Volume {
-    let grid = crate::volume::Grid::axis_aligned([4, 5, 6], [1.0; 3]);
-    crate::volume::Volume { channels: 1, voxels: (0..grid.len()).map(|voxel| voxel as f32).collect(), grid }
-}
-
-#[test]
-fn the_smallest_window_keeps_room_for_the_slices() {
-    if !has_gpu() {
-        return;
-    }
-    let (mut harness, _, _folder) = with_run(ThemeChoice::Light, 2);
-    harness.set_size(vec2(900.0, 560.0));
-    harness.run_steps(4);
-    harness.snapshot("segmentation_smallest_light");
-    let panes = &harness.state().segmentation.views.panes;
-    assert!(panes.iter().all(|pane| pane.rect.height() > 150.0), "{panes:?}");
-    harness.get_by_label("Show Posterior");
+    until(&mut harness, "the mended file", ViewerPanel::is_settled);
+    open_file(&mut harness, &broken);
 }

@@ -1,24 +1,23 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
-mod colours;
+mod interaction;
 mod looks;
 mod opening;
-mod panel_actions;
 mod segment;
 
 use std::path::Path;
 use std::time::Duration;
 
-use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, TouchPhase, vec2};
+use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Role, TouchPhase, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use super::{OpenCase, SegmentationPanel};
+use super::{OpenCase, ViewerPanel};
 use crate::config::{DataSource, RunConfig};
 use crate::gui::testing::window;
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::metrics::CaseScore;
-use crate::protocol::{Environment, Event as Told, Record, RunState, Stage, StageKind};
+use crate::protocol::{Environment, Event as WorkerEvent, Record, RunState, Stage, StageKind};
 use crate::volume::nifti::{write_labels, write_volume};
 use crate::volume::{Dataset, Grid as VolumeGrid, LabelMap, SourceHeader, Volume, demo};
 
@@ -58,11 +57,11 @@ fn shades([d, h, w]: [usize; 3]) -> f32 {
 fn open_file(harness: &mut Window, file: &Path) {
     drop_files(harness, &[file]);
     let title = crate::volume::nifti::stem(file);
-    until(harness, "the volume", |panel| settled(panel) && panel.open.as_ref().is_some_and(|case| case.title == title));
+    until(harness, "the volume", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.title == title));
 }
 
 /// Steps until `done` says so: files are read on threads of their own.
-fn until(harness: &mut Window, what: &str, done: impl Fn(&SegmentationPanel) -> bool) {
+fn until(harness: &mut Window, what: &str, done: impl Fn(&ViewerPanel) -> bool) {
     for _ in 0..2000 {
         harness.step();
         if done(&harness.state().segmentation) {
@@ -72,11 +71,6 @@ fn until(harness: &mut Window, what: &str, done: impl Fn(&SegmentationPanel) -> 
         std::thread::sleep(Duration::from_millis(5));
     }
     panic!("{what} did not happen");
-}
-
-/// Whether everything that is shown has been read and counted.
-fn settled(panel: &SegmentationPanel) -> bool {
-    panel.is_settled()
 }
 
 fn case(harness: &Window) -> &OpenCase {
@@ -91,8 +85,8 @@ fn case_mut(harness: &mut Window) -> &mut OpenCase {
 fn demo_case(theme: ThemeChoice) -> Window {
     let mut harness = panel(theme);
     harness.run_steps(2);
-    harness.get_by_label("Demo case").click();
-    until(&mut harness, "the demo case", settled);
+    harness.get_by_role_and_label(Role::Button, "Demo case").click();
+    until(&mut harness, "the demo case", ViewerPanel::is_settled);
     harness
 }
 
@@ -101,20 +95,15 @@ fn labelled(dataset: &Dataset) -> Vec<String> {
     dataset.cases.iter().filter(|case| case.label.is_some()).map(|case| case.name.clone()).collect()
 }
 
-/// A truth turned into what a network might say: moved by some voxels, and one label lost in some slices.
+/// A truth as a network might see it: moved by some voxels, and one label lost in some slices.
 fn mistaken(truth: &LabelMap, by: usize, lost: bool) -> LabelMap {
-    let [depth, height, width] = truth.grid.shape;
-    let at = |d: usize, h: usize, w: usize| truth.voxels[(d * height + h) * width + w];
-    let mut voxels = Vec::with_capacity(truth.voxels.len());
-    for d in 0..depth {
-        for h in 0..height {
-            for w in 0..width {
-                let value = if w >= by { at(d, h, w - by) } else { 0 };
-                voxels.push(if lost && value == 2 && d % 5 == 0 { 0 } else { value });
-            }
-        }
-    }
-    LabelMap { grid: truth.grid.clone(), voxels }
+    let shape = truth.grid.shape;
+    let voxel = |index: usize| {
+        let [d, _, w] = crate::geometry::unravel(index, shape);
+        let value = if w >= by { truth.voxels[index - by] } else { 0 };
+        if lost && value == 2 && d % 5 == 0 { 0 } else { value }
+    };
+    LabelMap { grid: truth.grid.clone(), voxels: (0..truth.voxels.len()).map(voxel).collect() }
 }
 
 /// A run on the demo with two arms that segmented three cases, the last one badly.
@@ -125,9 +114,9 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
     assert_eq!(config.data.source, DataSource::Demo);
     let mut run = OpenRun::of_record(root, config, RunState::default());
     let mut state = RunState::default();
-    let mut tell = |event| state.apply(&Record { secs: 1.0, event });
+    let mut apply = |event| state.apply(&Record { secs: 1.0, event });
     let classes = dataset.labels.values().cloned().collect();
-    tell(Told::Started { schema: 1, name: "demo".into(), environment: Environment::default(), classes });
+    apply(WorkerEvent::Started { schema: 1, name: "demo".into(), environment: Environment::default(), classes });
     for (arm, worse) in [("scratch", 2), ("simtrot_w", 1)] {
         let stage = Stage { kind: StageKind::Test, arm: arm.to_owned() };
         for (index, name) in names.iter().enumerate() {
@@ -144,7 +133,7 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
                 predicted_voxels: 1,
                 missing_in_one: false,
             };
-            tell(Told::Scored { stage: stage.clone(), case: name.clone(), scores: vec![score] });
+            apply(WorkerEvent::Scored { stage: stage.clone(), case: name.clone(), scores: vec![score] });
         }
     }
     *run.state_mut() = state;
@@ -158,8 +147,8 @@ fn with_run(theme: ThemeChoice, index: usize) -> (Window, Vec<String>, tempfile:
     let mut harness = panel(theme);
     harness.state_mut().workspace.put(run);
     until(&mut harness, "the list", |panel| panel.list.dataset().is_some());
-    harness.get_by_label_contains(&format!("{}, Dice", names[index])).click();
-    until(&mut harness, "the case", settled);
+    harness.get_by_label(&names[index]).click();
+    until(&mut harness, "the case", ViewerPanel::is_settled);
     (harness, names, folder)
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use eframe::egui::{ViewportCommand, ViewportEvent};
 use egui_kittest::kittest::Queryable as _;
 
-use super::{Window, case, demo_case, mistaken, panel, settled, until};
+use super::{Window, case, demo_case, mistaken, panel, until};
 use crate::config::{DataSource, ModelConfig, RunConfig, SyntheticConfig, UnetConfig};
 use crate::device::DeviceChoice;
 use crate::gui::ThemeChoice;
 use crate::gui::testing::{FakeWorker, fake_worker, has_gpu};
+use crate::gui::viewer::ViewerPanel;
 use crate::gui::viewer::actions::PanelAction;
-use crate::gui::viewer::layer::Kind;
+use crate::gui::viewer::layer::{Kind, SEGMENTED};
 use crate::protocol::{Command, Environment, Event, Outcome, Preview, RunFolder, SegmentationPreview, Stage, StageKind};
 use crate::volume::{Dataset, LabelMap, demo, nifti};
 use crate::worker::{self, Job, Start, Training};
@@ -22,8 +23,8 @@ fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
     let mut harness = demo_case(ThemeChoice::Dark);
     let (handle, worker) = fake_worker();
     let panel = &mut harness.state_mut().segmentation;
-    let title = panel.segmenting.follow(panel.open.as_mut().unwrap(), "demo: simtrot_w".to_owned(), handle);
-    panel.views.shown = Some(title);
+    panel.segmenting.follow(panel.open.as_mut().unwrap(), "demo: simtrot_w".to_owned(), handle);
+    panel.views.shown = Some(SEGMENTED.to_owned());
     let stage = Stage { kind: StageKind::Infer, arm: String::new() };
     worker.tell(0.0, Event::Started { schema: 1, name: "infer".into(), environment: Environment::default(), classes: Vec::new() });
     worker.tell(0.1, Event::StageStarted { stage, total: 1, done: 0 });
@@ -50,8 +51,7 @@ fn part(whole: &SegmentationPreview, slices: usize) -> SegmentationPreview {
 }
 
 fn segmented(harness: &Window) -> Option<Vec<u8>> {
-    let layer = case(harness).layers.iter().find(|layer| layer.kind == Kind::Segmented)?;
-    Some(layer.labels()?.classes.to_vec())
+    Some(case(harness).of_kind(Kind::Segmented)?.labels()?.classes.to_vec())
 }
 
 #[test]
@@ -69,15 +69,15 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     harness.set_size(eframe::egui::vec2(1100.0, 700.0));
     harness.key_press(eframe::egui::Key::Period);
     harness.run_steps(4);
-    harness.snapshot("segmentation_segmenting_dark");
+    harness.snapshot("viewer_segmenting_dark");
 
     worker.previews.send(Preview::Segmentation(Arc::new(whole.clone()))).unwrap();
     worker.tell(1.0, Event::Finished { outcome: Outcome::Completed });
-    until(&mut harness, "the whole", |panel| settled(panel) && panel.segmenting.is_unsaved() && !panel.segmenting.is_running());
+    until(&mut harness, "the whole", |panel| panel.is_settled() && panel.segmenting.is_unsaved() && !panel.segmenting.is_running());
     harness.get_by_label("Save as NIfTI...");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("segmented.nii.gz");
-    let save = harness.state().segmentation.segmenting.saved_labels(case(&harness)).unwrap();
+    let save = harness.state().segmentation.segmenting.writer(case(&harness)).unwrap();
     save(&file).unwrap();
     let read = nifti::read(&file).unwrap();
     assert!(read.volume.voxels.iter().zip(&whole.labels.voxels).all(|(&a, &b)| a == f32::from(b)));
@@ -105,7 +105,7 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     harness.key_press(eframe::egui::Key::N);
     harness.run_steps(3);
     harness.get_by_label("Go on without it").click();
-    until(&mut harness, "the next case", |panel| settled(panel) && panel.open.as_ref().is_some_and(|case| case.title != before));
+    until(&mut harness, "the next case", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.title != before));
     assert!(segmented(&harness).is_none());
 }
 
@@ -134,7 +134,7 @@ fn a_segmentation_can_be_stopped_and_a_failure_says_why() {
     harness.get_by_label_contains("expects 4 channels");
 }
 
-/// Shape of the made-up volumes: one window and a bit.
+/// Shape of the synthetic volumes: one window and a bit.
 const SHAPE: [usize; 3] = [12, 20, 18];
 
 #[test]
@@ -162,14 +162,13 @@ fn the_real_worker_segments_the_open_volume() {
     harness.state_mut().segmentation.list.list(&ctx, source.clone());
     until(&mut harness, "the list", |panel| panel.list.dataset().is_some());
     harness.get_by_label_contains("synthetic_002").click();
-    until(&mut harness, "the case", settled);
+    until(&mut harness, "the case", ViewerPanel::is_settled);
     let app = harness.state_mut();
     app.segmentation.ask_or_do(&ctx, PanelAction::Segment(("tiny".to_owned(), run.root().to_owned())), &app.workspace);
-    until(&mut harness, "the segmentation", |panel| !panel.segmenting.is_running() && settled(panel));
+    until(&mut harness, "the segmentation", |panel| !panel.segmenting.is_running() && panel.is_settled());
     assert!(harness.state().segmentation.segmenting.is_unsaved(), "the last labels arrived");
     assert_eq!(segmented(&harness).unwrap().len(), SHAPE.iter().product::<usize>());
     // The table scores what was found against the truth of the case.
-    let layer = case(&harness).layers.iter().find(|layer| layer.kind == Kind::Segmented).unwrap();
-    assert!(layer.agreement().is_some());
+    assert!(case(&harness).of_kind(Kind::Segmented).unwrap().agreement().is_some());
     assert_eq!(Dataset::open(&source).unwrap().cases.len(), 4);
 }

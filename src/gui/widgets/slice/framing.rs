@@ -1,0 +1,78 @@
+//! How much of a slice a view shows, and where its places lie in the view.
+
+use super::PlaneGeometry;
+
+/// How far one can zoom.
+const ZOOM_RANGE: (f64, f64) = (0.25, 100.0);
+
+/// How much of a slice a view shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Framing {
+    /// Magnification; 1 shows the whole slice.
+    pub zoom: f64,
+    /// The place in the view's middle, in voxels across and down; none: the slice's middle.
+    pub centre: Option<[f64; 2]>,
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { zoom: 1.0, centre: None }
+    }
+}
+
+impl Framing {
+    /// Lays a slice into a view of `pixels` (across, down), `margin` pixels of it kept free on each side of the whole slice.
+    pub fn placement(&self, geometry: &PlaneGeometry, pixels: [f64; 2], margin: f64) -> Placement {
+        let extent = [0, 1].map(|side: usize| geometry.size[side] as f64 * geometry.spacing_mm[side]);
+        let fit = [0, 1].map(|side: usize| extent[side] / (pixels[side] - 2.0 * margin).max(1.0));
+        let mm_per_pixel = fit[0].max(fit[1]) / self.zoom;
+        let centre = self.middle(geometry);
+        let step = geometry.spacing_mm.map(|spacing| mm_per_pixel / spacing);
+        let first = [0, 1].map(|side: usize| centre[side] - step[side] * pixels[side] / 2.0);
+        Placement { first, step, mm_per_pixel }
+    }
+
+    /// The place in the view's middle.
+    pub(super) fn middle(&self, geometry: &PlaneGeometry) -> [f64; 2] {
+        self.centre.unwrap_or(geometry.size.map(|size| (size as f64 - 1.0) / 2.0))
+    }
+
+    /// Magnifies to `zoom`, within bounds; the place `about` stays where it is in the view.
+    pub fn zoom_to(&mut self, geometry: &PlaneGeometry, about: [f64; 2], zoom: f64) {
+        let zoom = zoom.clamp(ZOOM_RANGE.0, ZOOM_RANGE.1);
+        if zoom == self.zoom {
+            return;
+        }
+        let (middle, factor) = (self.middle(geometry), zoom / self.zoom);
+        self.zoom = zoom;
+        self.look_at(geometry, [0, 1].map(|side: usize| about[side] + (middle[side] - about[side]) / factor));
+    }
+
+    /// Puts a place on the slice into the middle; places outside it are moved to its edge, so that it cannot get lost.
+    pub(super) fn look_at(&mut self, geometry: &PlaneGeometry, centre: [f64; 2]) {
+        self.centre = Some([0, 1].map(|side: usize| centre[side].clamp(-0.5, geometry.size[side] as f64 - 0.5)));
+    }
+}
+
+/// A slice laid into a view.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placement {
+    /// Place at the view's upper left corner, in voxels across and down.
+    pub first: [f64; 2],
+    /// Voxels for each pixel across and down.
+    pub step: [f64; 2],
+    /// The same in mm, equal in both directions.
+    pub mm_per_pixel: f64,
+}
+
+impl Placement {
+    /// The place on the slice under a point of the view, in pixels from its upper left corner.
+    pub fn at(&self, pixel: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|side: usize| self.first[side] + pixel[side] * self.step[side])
+    }
+
+    /// The point of the view, in pixels, where a place on the slice is shown.
+    pub fn pixel(&self, at: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|side: usize| (at[side] - self.first[side]) / self.step[side])
+    }
+}

@@ -1,0 +1,269 @@
+//! What mouse and keys do in a pane: the habits of ITK-SNAP and 3D Slicer.
+
+use eframe::egui::{Event, EventFilter, Id, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2, pos2};
+
+use super::view::{MARGIN, SliceResponse};
+use super::{Cursor, Framing, Placement, PlaneGeometry, SliceView, WindowLevel};
+use crate::gui::keys::take_presses;
+use crate::gui::widgets::pointer::reaches;
+use crate::gui::{Action, KeyMap};
+
+/// Voxels of an arrow key with Shift.
+const STRIDE: i64 = 5;
+/// Points of a trackpad's scrolling that count as one notch of a wheel.
+const POINTS_PER_NOTCH: f32 = 24.0;
+/// Part of a notch that rounding may take off the sum of its parts.
+const NOTCH_ROUNDING: f32 = 1e-3;
+/// Magnification of one notch.
+const ZOOM_PER_NOTCH: f64 = 1.15;
+/// Points dragged that magnify by e.
+const ZOOM_POINTS: f64 = 150.0;
+/// Share of the window's width by which a dragged point changes width and level.
+const WINDOW_SPEED: f32 = 0.005;
+
+/// What the pressed pointer does, from press to release.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Gesture {
+    /// Moves the crosshair.
+    Crosshair,
+    /// Changes window and level.
+    Window,
+    /// Moves the slice.
+    Pan,
+    /// Magnifies about the point that was pressed.
+    Zoom(Pos2),
+}
+
+/// A gesture under way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pressed {
+    gesture: Gesture,
+    button: PointerButton,
+    /// Where the pointer was last.
+    at: Pos2,
+}
+
+impl Pressed {
+    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2) -> Self {
+        let gesture = match button {
+            PointerButton::Secondary => Gesture::Zoom(at),
+            PointerButton::Middle => Gesture::Pan,
+            _ if modifiers.shift => Gesture::Pan,
+            _ if modifiers.command || modifiers.ctrl => Gesture::Window,
+            _ => Gesture::Crosshair,
+        };
+        Self { gesture, button, at }
+    }
+}
+
+/// Where a pane lies.
+#[derive(Clone, Copy)]
+pub(super) struct Pane<'a> {
+    pub(super) geometry: &'a PlaneGeometry,
+    /// In points.
+    pub(super) rect: Rect,
+    pub(super) pixels_per_point: f32,
+}
+
+/// A pane with its slice in it.
+#[derive(Clone, Copy)]
+pub(super) struct Laid<'a> {
+    pub(super) pane: Pane<'a>,
+    pub(super) placement: Placement,
+}
+
+impl<'a> Pane<'a> {
+    /// Its upper left corner, in whole pixels of the frame.
+    fn corner(&self) -> [f64; 2] {
+        [self.rect.min.x, self.rect.min.y].map(|points| f64::from((points * self.pixels_per_point).round()))
+    }
+
+    pub(super) fn laid(&self, framing: &Framing) -> Laid<'a> {
+        let end = [self.rect.max.x, self.rect.max.y].map(|points| f64::from((points * self.pixels_per_point).round()));
+        let corner = self.corner();
+        let pixels = [0, 1].map(|side: usize| (end[side] - corner[side]).max(1.0));
+        let margin = MARGIN * f64::from(self.pixels_per_point);
+        Laid { pane: *self, placement: framing.placement(self.geometry, pixels, margin) }
+    }
+}
+
+impl Laid<'_> {
+    /// The place on the slice under a point of the screen.
+    pub(super) fn at(&self, point: Pos2) -> [f64; 2] {
+        let corner = self.pane.corner();
+        let pixel = [point.x, point.y].map(|points| f64::from(points * self.pane.pixels_per_point));
+        self.placement.at([0, 1].map(|side: usize| pixel[side] - corner[side]))
+    }
+
+    /// The point of the screen where a place on the slice is shown.
+    pub(super) fn point(&self, at: [f64; 2]) -> Pos2 {
+        let corner = self.pane.corner();
+        let pixel = self.placement.pixel(at);
+        let [x, y] = [0, 1].map(|side: usize| ((pixel[side] + corner[side]) / f64::from(self.pane.pixels_per_point)) as f32);
+        pos2(x, y)
+    }
+}
+
+/// A frame's input, and what it changes besides the framing.
+pub(super) struct Input<'a> {
+    pub(super) ui: &'a Ui,
+    pub(super) pane: Pane<'a>,
+    pub(super) window: WindowLevel,
+    pub(super) keys: &'a KeyMap,
+    pub(super) cursor: &'a mut Cursor,
+    pub(super) seen: &'a mut SliceResponse,
+}
+
+impl SliceView {
+    pub(super) fn handle(&mut self, input: &mut Input<'_>) {
+        self.pointer(input);
+        if input.seen.response.hovered() {
+            self.wheel(input);
+        }
+        if input.takes_keys() {
+            self.keys(input);
+        }
+        if input.seen.response.has_focus() {
+            let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
+            input.ui.memory_mut(|memory| memory.set_focus_lock_filter(input.seen.response.id, arrows));
+        }
+    }
+
+    /// Follows the frame's events one by one: a press and its release may both lie in it, and the keys held then not be held at its end.
+    fn pointer(&mut self, input: &mut Input<'_>) {
+        let (modifiers, any_down) = input.ui.input(|input| (input.modifiers, input.pointer.any_down()));
+        if input.seen.response.double_clicked() {
+            input.seen.auto_window = modifiers.command || modifiers.ctrl;
+            input.seen.maximise = !input.seen.auto_window && !modifiers.shift;
+        }
+        let pointed = |event: &Event| matches!(event, Event::PointerMoved(_) | Event::PointerButton { .. });
+        let events: Vec<Event> = input.ui.input(|input| input.events.iter().filter(|event| pointed(event)).cloned().collect());
+        for event in events {
+            match event {
+                Event::PointerButton { pos, button, pressed: true, modifiers }
+                    if self.pressed.is_none() && reaches(input.ui, &input.seen.response, pos) =>
+                {
+                    self.pressed = Some(Pressed::new(button, modifiers, pos));
+                    input.seen.response.request_focus();
+                    self.follow(input, pos);
+                }
+                Event::PointerMoved(pos) => self.follow(input, pos),
+                Event::PointerButton { pos, button, pressed: false, .. }
+                    if self.pressed.is_some_and(|pressed| pressed.button == button) =>
+                {
+                    self.follow(input, pos);
+                    self.pressed = None;
+                }
+                _ => {}
+            }
+        }
+        // A release that the window never saw.
+        if !any_down {
+            self.pressed = None;
+        }
+    }
+
+    /// Does what the gesture under way does when the pointer comes to a point.
+    fn follow(&mut self, input: &mut Input<'_>, point: Pos2) {
+        let Some(pressed) = &mut self.pressed else { return };
+        let delta = point - pressed.at;
+        pressed.at = point;
+        let (geometry, laid) = (input.pane.geometry, input.pane.laid(&self.framing));
+        match pressed.gesture {
+            Gesture::Crosshair => {
+                let slice = input.cursor.voxel[geometry.through];
+                input.cursor.voxel = nearest(geometry, slice, laid.at(point).map(f64::round));
+            }
+            _ if delta == Vec2::ZERO => {}
+            Gesture::Window => input.seen.window = Some(dragged(input.seen.window.unwrap_or(input.window), delta)),
+            Gesture::Pan => self.framing.look_at(geometry, laid.at(input.pane.rect.center() - delta)),
+            Gesture::Zoom(about) => {
+                let zoom = self.framing.zoom * (f64::from(-delta.y) / ZOOM_POINTS).exp();
+                self.framing.zoom_to(geometry, laid.at(about), zoom);
+            }
+        }
+    }
+
+    fn wheel(&mut self, input: &mut Input<'_>) {
+        let (events, pointer) = input.ui.input(|input| (input.events.clone(), input.pointer.hover_pos()));
+        let geometry = input.pane.geometry;
+        for event in events {
+            let factor = match event {
+                Event::MouseWheel { unit, delta, modifiers, .. } => {
+                    let notches = if unit == MouseWheelUnit::Point { delta.y / POINTS_PER_NOTCH } else { delta.y };
+                    if !modifiers.command && !modifiers.ctrl {
+                        // Half a notch back is not the rest of a notch forth.
+                        self.wheel = if self.wheel * notches < 0.0 { notches } else { self.wheel + notches };
+                        let whole = (self.wheel + NOTCH_ROUNDING.copysign(self.wheel)).trunc();
+                        self.wheel -= whole;
+                        scroll(geometry, input.cursor, whole as isize);
+                        continue;
+                    }
+                    ZOOM_PER_NOTCH.powf(f64::from(notches))
+                }
+                Event::Zoom(factor) => f64::from(factor),
+                _ => continue,
+            };
+            let about = input.pane.laid(&self.framing).at(pointer.unwrap_or(input.pane.rect.center()));
+            self.framing.zoom_to(geometry, about, self.framing.zoom * factor);
+        }
+    }
+
+    /// Obeys every press of the frame, in their order.
+    fn keys(&mut self, input: &mut Input<'_>) {
+        let arrows = [(Key::ArrowLeft, [-1, 0]), (Key::ArrowRight, [1, 0]), (Key::ArrowUp, [0, -1]), (Key::ArrowDown, [0, 1])];
+        let meaning = |key, modifiers: Modifiers| {
+            if let Some(action) = input.keys.meant(key, modifiers, &[Action::SliceUp, Action::SliceDown, Action::ResetView]) {
+                return Some((action, [0; 2]));
+            }
+            let stride = if modifiers.shift { STRIDE } else { 1 };
+            let (_, way) = arrows.into_iter().find(|&(arrow, _)| arrow == key && modifiers.matches_logically(Modifiers::NONE))?;
+            Some((Action::Help, way.map(|side: i64| side * stride)))
+        };
+        let geometry = input.pane.geometry;
+        for (action, [across, down]) in take_presses(input.ui, meaning) {
+            match action {
+                Action::SliceUp => scroll(geometry, input.cursor, 1),
+                Action::SliceDown => scroll(geometry, input.cursor, -1),
+                Action::ResetView => self.framing = Framing::default(),
+                _ => {
+                    let (slice, at) = geometry.place(input.cursor.voxel.map(|index| index as f64));
+                    input.cursor.voxel = nearest(geometry, slice as usize, [at[0] + across as f64, at[1] + down as f64]);
+                }
+            }
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Whether a pane takes the frame's keys: the one under the pointer, or the focused one where the pointer is over none.
+    fn takes_keys(&self) -> bool {
+        /// The frame in which a pane last was under the pointer.
+        const HOVERED: &str = "slice pane under the pointer";
+        let frame = self.ui.ctx().cumulative_frame_nr();
+        if self.seen.response.contains_pointer() {
+            self.ui.data_mut(|data| data.insert_temp(Id::unique(HOVERED), frame));
+            return true;
+        }
+        let hovered: Option<u64> = self.ui.data(|data| data.get_temp(Id::unique(HOVERED)));
+        self.seen.response.has_focus() && hovered.is_none_or(|hovered| hovered + 1 < frame)
+    }
+}
+
+/// A window dragged by points on the screen: to the right widens it, upwards lifts the level.
+fn dragged(window: WindowLevel, delta: Vec2) -> WindowLevel {
+    let width = (window.width() * (delta.x * WINDOW_SPEED).exp()).max(f32::MIN_POSITIVE);
+    WindowLevel::around(window.level() - delta.y * WINDOW_SPEED * window.width(), width)
+}
+
+/// The voxel of a slice nearest to a place: beyond the edge the crosshair stays on it.
+fn nearest(geometry: &PlaneGeometry, slice: usize, at: [f64; 2]) -> [usize; 3] {
+    let inside = [0, 1].map(|side: usize| at[side].clamp(0.0, geometry.size[side].saturating_sub(1) as f64));
+    geometry.voxel(slice, inside).map(|index| index as usize)
+}
+
+/// Moves the crosshair through slices, upwards for positive numbers.
+fn scroll(geometry: &PlaneGeometry, cursor: &mut Cursor, slices: isize) {
+    let index = &mut cursor.voxel[geometry.through];
+    *index = index.saturating_add_signed(slices * geometry.up).min(geometry.slices.saturating_sub(1));
+}

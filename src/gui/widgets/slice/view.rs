@@ -1,0 +1,127 @@
+//! One pane that shows a plane of a scene.
+
+use eframe::egui::{Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo};
+use eframe::egui_wgpu::Callback;
+
+use super::input::{Input, Pane, Pressed};
+use super::look::{Drawn, Layers, Look, heat_scale};
+use super::overlay::{self, Overlay};
+use super::paint::{Paint, Slot};
+use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
+use crate::gui::KeyMap;
+use crate::gui::widgets::pointer::held_at;
+
+/// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
+pub(super) const MARGIN: f64 = 6.0;
+
+/// One pane: how much of the slice it shows, and what the mouse is doing to it.
+#[derive(Default)]
+pub struct SliceView {
+    /// Zoom and pan.
+    pub framing: Framing,
+    /// The volume was rotated away from the patient: its sides have no letters.
+    pub rotated: bool,
+    pub(super) pressed: Option<Pressed>,
+    /// Parts of notches that the wheel has made since the last slice.
+    pub(super) wheel: f32,
+    pub(super) slot: Slot,
+}
+
+/// What happened in a pane.
+pub struct SliceResponse {
+    /// As of any widget.
+    pub response: Response,
+    /// D,H,W of the voxel under the pointer.
+    pub hovered: Option<[usize; 3]>,
+    /// D,H,W of the voxel that was clicked.
+    pub clicked: Option<[usize; 3]>,
+    /// A new window, while it is dragged.
+    pub window: Option<WindowLevel>,
+    /// Asks for the automatic window.
+    pub auto_window: bool,
+    /// Asks to be shown alone, or among the others again.
+    pub maximise: bool,
+}
+
+impl SliceView {
+    /// Fills what is left of `ui` with a plane, and does what mouse and keys ask of it: the crosshair follows the pressed pointer;
+    /// wheel and the keys of [`crate::gui::Action`] scroll, arrows move the crosshair by one voxel and with Shift by five, in the
+    /// view under the pointer or the focused one; Ctrl with the wheel or the right button zooms; the middle button, or Shift with the
+    /// left, pans; Ctrl with the left changes the window, sideways its width and upwards its level.
+    pub fn show(&mut self, ui: &mut Ui, plane: Plane, scene: &Scene<'_>, (cursor, keys): (&mut Cursor, &KeyMap)) -> SliceResponse {
+        let response = ui.allocate_response(ui.available_size(), Sense::click_and_drag());
+        for (index, voxels) in cursor.voxel.iter_mut().zip(scene.grid.shape) {
+            *index = (*index).min(voxels.saturating_sub(1));
+        }
+        let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
+        let pane = Pane { geometry: &geometry, rect: response.rect, pixels_per_point: ui.pixels_per_point() };
+        let mut seen = SliceResponse { response, hovered: None, clicked: None, window: None, auto_window: false, maximise: false };
+        self.handle(&mut Input { ui, pane, window: scene.style.window, keys, cursor, seen: &mut seen });
+        seen.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.accessible_name(scene, &geometry, *cursor)));
+        if ui.is_rect_visible(pane.rect) {
+            let overlay = Overlay {
+                crosshair: scene.style.settings.crosshair,
+                letters: true,
+                focused: seen.response.has_focus(),
+                rotated: self.rotated,
+            };
+            self.draw(ui, scene, (&pane, *cursor), overlay);
+        }
+        let laid = pane.laid(&self.framing);
+        let under = |point| geometry.voxel_at(cursor.voxel[geometry.through], laid.at(point));
+        seen.hovered = seen.response.hover_pos().and_then(under);
+        seen.clicked = seen.response.clicked().then(|| held_at(ui, &seen.response)).flatten().and_then(under);
+        seen
+    }
+
+    /// Draws a plane, framed, into `rect`, for a picture: nothing in it answers to mouse or keys.
+    pub fn picture(
+        ui: &Ui,
+        (plane, framing, rect): (Plane, Framing, Rect),
+        scene: &Scene<'_>,
+        cursor: Cursor,
+        [letters, crosshair]: [bool; 2],
+    ) {
+        let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
+        let pane = Pane { geometry: &geometry, rect, pixels_per_point: ui.pixels_per_point() };
+        let view = Self { framing, ..Self::default() };
+        view.draw(ui, scene, (&pane, cursor), Overlay { crosshair, letters, focused: false, rotated: false });
+    }
+
+    fn draw(&self, ui: &Ui, scene: &Scene<'_>, (pane, cursor): (&Pane<'_>, Cursor), overlay: Overlay) {
+        if pane.geometry.slices > 0 {
+            self.paint(ui, scene, pane, cursor);
+            overlay::draw(ui, scene, &pane.laid(&self.framing), cursor, overlay);
+        }
+    }
+
+    pub(super) fn paint(&self, ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor) {
+        let slice = cursor.voxel[pane.geometry.through];
+        let placement = pane.laid(&self.framing).placement;
+        let drawn = Drawn { geometry: pane.geometry, slice, placement, pixels_per_point: pane.pixels_per_point };
+        let textures = [Some(scene.image), scene.labels, scene.truth, scene.heat].map(|texture| texture.map(|texture| texture.0.clone()));
+        let [image, labels, truth, heat] = &textures;
+        let layers = Layers {
+            steps: [image, labels, truth].map(|texture| texture.as_ref().map(|stored| stored.step)),
+            heat: heat.as_ref().map(|heat| heat_scale(heat.shape, scene.grid.shape, scene.tokens.map(|tokens| tokens.cell))),
+        };
+        let look = Box::new(Look::new(&drawn, &scene.style, &layers));
+        let paint = Paint { look, rect: pane.rect, target: scene.image.0.target, textures, slot: self.slot.clone() };
+        ui.painter().add(Callback::new_paint_callback(pane.rect, paint));
+    }
+
+    /// The point of the screen where a place in D,H,W is shown in the pane that fills `rect`, whichever slice it lies on.
+    pub fn point(&self, ui: &Ui, rect: Rect, geometry: &PlaneGeometry, voxel: [f64; 3]) -> Pos2 {
+        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point() }.laid(&self.framing).point(geometry.place(voxel).1)
+    }
+
+    /// "axial slice 23 of 60, crosshair at R 17.6  P 35.3  S 12.1".
+    fn accessible_name(&self, scene: &Scene<'_>, geometry: &PlaneGeometry, cursor: Cursor) -> String {
+        let (slice, slices) = (cursor.voxel[geometry.through] + 1, geometry.slices);
+        if self.rotated {
+            return format!("rotated slice {slice} of {slices}");
+        }
+        let place = world_letters(scene.grid, cursor.voxel.map(|index| index as f64));
+        format!("{} slice {slice} of {slices}, crosshair at {place}", geometry.plane.title().to_lowercase())
+    }
+}
