@@ -5,7 +5,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::operation::{Inputs, OPERATIONS, Operation};
+use super::operation::{Operation, operations};
 use super::speed::{Speed, measure};
 use crate::device::{DeviceChoice, DeviceError, DeviceKind, bounded, open};
 
@@ -98,7 +98,7 @@ fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
         speed: None,
         notes: opened.description.notes,
     };
-    for operation in &OPERATIONS {
+    for operation in &operations() {
         let compared = match opened.description.kind {
             DeviceKind::Cpu => slope_difference(operation, &opened.device).map(|difference| (difference, SLOPE_TOLERANCE)),
             DeviceKind::Gpu => difference_from_cpu(operation, &opened.device).map(|difference| (difference, GPU_TOLERANCE)),
@@ -139,13 +139,13 @@ fn slope_difference(operation: &Operation, device: &Device) -> Result<f64, Strin
     let tensors = operation.compute(&inputs, device)?;
     let gradients = &tensors[1..];
     let length = gradients.iter().flatten().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
-    let values: usize = inputs.values.iter().map(Vec::len).sum();
+    let values: usize = inputs.iter().map(Vec::len).sum();
     let distance = SLOPE_STEP * (values as f64).sqrt();
     let loss_at = |distance: f64| {
         let scale = (distance / length) as f32;
         let step = |(values, gradient): (&Vec<f32>, &Vec<f32>)| values.iter().zip(gradient).map(|(v, g)| v + scale * g).collect();
-        let values = inputs.values.iter().zip(gradients).map(step).collect();
-        operation.loss(&Inputs { values, weights: inputs.weights.clone() }, device).map(f64::from)
+        let moved: Vec<Vec<f32>> = inputs.iter().zip(gradients).map(step).collect();
+        operation.loss(&moved, device).map(f64::from)
     };
     let slope = (loss_at(distance)? - loss_at(-distance)?) / (2.0 * distance);
     Ok((slope - length).abs() / length)

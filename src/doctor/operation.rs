@@ -1,154 +1,98 @@
 //! The operations that the networks lean on, each small enough for a software adapter.
 
-use burn::tensor::activation::softmax;
-use burn::tensor::module::conv3d;
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;
 
+use crate::kernels::cases::{Function, cases};
+use crate::kernels::{ConvShape, WindowTables, conv3d, gelu, layer_norm, linear, window_attention};
 use crate::random::stream;
 
-/// An operation: its inputs by their number of values, each flat, and what it makes of them, flat again.
+/// An operation on flat inputs.
 pub(super) struct Operation {
     /// Its name in the report.
     pub name: &'static str,
-    inputs: &'static [usize],
-    run: fn(&[Tensor<1>]) -> Tensor<1>,
+    inputs: Vec<usize>,
+    run: Function,
 }
 
-/// Values drawn for an operation, the same on every device.
-pub(super) struct Inputs {
-    /// One vector for each input.
-    pub values: Vec<Vec<f32>>,
-    /// The weight of each output value in the loss, repeated as needed.
-    pub weights: Vec<f32>,
+/// All of them, one shape each; the last is an encoder block out of the others, whose pass is timed.
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations: Vec<Operation> = Vec::new();
+    for case in cases() {
+        if operations.iter().all(|known| known.name != case.name) {
+            operations.push(Operation { name: case.name, inputs: case.inputs, run: case.run });
+        }
+    }
+    operations.push(encoder_block());
+    operations
 }
-
-/// Side of the cubic input of the convolution.
-const SIDE: usize = 16;
-/// Channels in and out of the convolution; the latter is also the token dimension.
-const CHANNELS: [usize; 2] = [2, 16];
-/// Tokens: the convolution's output grid.
-const TOKENS: usize = (SIDE / 2) * (SIDE / 2) * (SIDE / 2);
-/// Tokens that attend to each other, as in a window of 4³.
-const WINDOW: usize = 64;
-/// Attention heads.
-const HEADS: usize = 2;
-/// Values of a token sequence.
-const SEQUENCE: usize = TOKENS * CHANNELS[1];
-/// Values of the convolution's input and kernel.
-const VOLUME: usize = CHANNELS[0] * SIDE * SIDE * SIDE;
-const KERNEL: usize = CHANNELS[1] * CHANNELS[0] * 27;
-/// Values of a square weight between tokens.
-const SQUARE: usize = CHANNELS[1] * CHANNELS[1];
-
-/// All of them; the last is an encoder block out of the others, whose pass is timed.
-pub(super) const OPERATIONS: [Operation; 6] = [
-    Operation { name: "conv3d k3 s2", inputs: &[VOLUME, KERNEL], run: |x| flat(convolve(&x[0], &x[1])) },
-    Operation { name: "layer norm", inputs: &[SEQUENCE], run: |x| flat(normalise(tokens(&x[0]))) },
-    Operation { name: "attention", inputs: &[SEQUENCE; 3], run: |x| flat(attend([0, 1, 2].map(|i| tokens(&x[i])))) },
-    Operation { name: "gather, select", inputs: &[SEQUENCE], run: |x| flat(reorder(tokens(&x[0]))) },
-    Operation { name: "gelu", inputs: &[SEQUENCE], run: |x| gelu(&x[0]) },
-    Operation { name: "encoder block", inputs: &[VOLUME, KERNEL, SQUARE, SQUARE], run: |x| flat(block(x)) },
-];
 
 impl Operation {
-    /// Inputs from the standard normal distribution's middle (uniform of variance 1), weights likewise.
-    pub fn draw(&self) -> Inputs {
+    /// Inputs from the standard normal distribution's middle (uniform of variance 1), the same on every device.
+    pub fn draw(&self) -> Vec<Vec<f32>> {
+        (1..).zip(&self.inputs).map(|(number, &values)| self.values(number, values)).collect()
+    }
+
+    fn values(&self, number: u64, count: usize) -> Vec<f32> {
         let bound = 3.0_f32.sqrt();
-        let draw = |number: u64, values: usize| {
-            let mut random = stream(0, self.name, number, 0);
-            (0..values).map(|_| random.random_range(-bound..bound)).collect()
-        };
-        let values = (1..).zip(self.inputs).map(|(number, &values)| draw(number, values)).collect();
-        Inputs { values, weights: draw(0, SEQUENCE) }
+        let mut random = stream(0, self.name, number, 0);
+        (0..count).map(|_| random.random_range(-bound..bound)).collect()
     }
 
     /// Forward only: the loss.
-    pub fn loss(&self, inputs: &Inputs, device: &Device) -> Result<f32, String> {
-        let leaves = leaves(inputs, device);
-        let loss = self.weigh(&leaves, inputs).1;
+    pub fn loss(&self, inputs: &[Vec<f32>], device: &Device) -> Result<f32, String> {
+        let (_, loss) = self.weigh(&leaves(inputs, device));
         loss.try_into_scalar().map_err(|error| error.to_string())
     }
 
     /// Forward and backward, read back to the host: the output, then the loss' gradient for each input.
-    pub fn compute(&self, inputs: &Inputs, device: &Device) -> Result<Vec<Vec<f32>>, String> {
+    pub fn compute(&self, inputs: &[Vec<f32>], device: &Device) -> Result<Vec<Vec<f32>>, String> {
         let leaves: Vec<_> = leaves(inputs, &device.clone().autodiff()).into_iter().map(Tensor::require_grad).collect();
-        let (output, loss) = self.weigh(&leaves, inputs);
+        let (output, loss) = self.weigh(&leaves);
         let gradients = loss.backward();
         let gradients = leaves.iter().map(|leaf| leaf.grad(&gradients).ok_or("an input got no gradient".to_owned()));
         std::iter::once(Ok(output.inner())).chain(gradients).map(|tensor| read(tensor?)).collect()
     }
 
-    /// The output and its weighted sum, the loss.
-    fn weigh(&self, leaves: &[Tensor<1>], inputs: &Inputs) -> (Tensor<1>, Tensor<1>) {
+    /// The output and its sum weighted at random, the loss.
+    fn weigh(&self, leaves: &[Tensor<1>]) -> (Tensor<1>, Tensor<1>) {
         let output = (self.run)(leaves);
-        let [values] = output.dims();
-        let weights = Tensor::from_data(TensorData::new(inputs.weights[..values].to_vec(), [values]), &output.device());
+        let [count] = output.dims();
+        let weights = Tensor::from_data(TensorData::new(self.values(0, count), [count]), &output.device());
         (output.clone(), (output * weights).sum())
     }
 }
 
-fn leaves(inputs: &Inputs, device: &Device) -> Vec<Tensor<1>> {
-    inputs.values.iter().map(|values| Tensor::from_data(TensorData::new(values.clone(), [values.len()]), device)).collect()
+fn leaves(inputs: &[Vec<f32>], device: &Device) -> Vec<Tensor<1>> {
+    inputs.iter().map(|values| Tensor::from_data(TensorData::new(values.clone(), [values.len()]), device)).collect()
 }
 
 fn read(tensor: Tensor<1>) -> Result<Vec<f32>, String> {
     tensor.try_into_vec_as().map_err(|error| error.to_string())
 }
 
-fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let values = tensor.shape().num_elements();
-    tensor.reshape([values])
-}
-
-/// `[values]` to `[tokens, dim]`.
-fn tokens(flat: &Tensor<1>) -> Tensor<2> {
-    flat.clone().reshape([TOKENS, CHANNELS[1]])
-}
-
-/// A patch embedding that halves the grid.
-fn convolve(volume: &Tensor<1>, kernel: &Tensor<1>) -> Tensor<5> {
-    let [inner, outer] = CHANNELS;
-    let volume = volume.clone().reshape([1, inner, SIDE, SIDE, SIDE]);
-    let kernel = kernel.clone().reshape([outer, inner, 3, 3, 3]);
-    conv3d(volume, kernel, None, ConvOptions::new([2; 3], [1; 3], [1; 3], 1))
-}
-
-fn normalise(tokens: Tensor<2>) -> Tensor<2> {
-    let (variance, mean) = tokens.clone().var_mean_bias(1);
-    (tokens - mean) / (variance + 1e-5).sqrt()
-}
-
-/// Window attention of queries, keys and values.
-fn attend(tokens: [Tensor<2>; 3]) -> Tensor<4> {
-    let dim = CHANNELS[1] / HEADS;
-    let [query, key, value] = tokens.map(|t| t.reshape([TOKENS / WINDOW, WINDOW, HEADS, dim]).swap_dims(1, 2));
-    let scores = query.matmul(key.swap_dims(2, 3)) / (dim as f64).sqrt();
-    softmax(scores, 3).matmul(value)
-}
-
-/// Rows in another order, some twice, then each row's values in another order: tables of positions, restored tokens.
-fn reorder(tokens: Tensor<2>) -> Tensor<2> {
-    let [rows, columns] = tokens.dims();
-    let device = tokens.device();
-    let order = Tensor::<1, Int>::arange(0..rows as i64, &device).mul_scalar(7).remainder_scalar(rows as i64 / 2);
-    let column = Tensor::<1, Int>::arange(0..columns as i64, &device).mul_scalar(3).remainder_scalar(columns as i64);
-    tokens.select(0, order).gather(1, column.reshape([1, columns]).repeat_dim(0, rows))
-}
-
-/// The exact one. Burn's ready-made `gelu` goes back by the derivative of the tanh approximation on wgpu, 6e-4 off.
-fn gelu<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
-    tensor.clone() * (tensor.clone().div_scalar(2.0_f64.sqrt()).erf() + 1.0) * 0.5
-}
-
-fn block(inputs: &[Tensor<1>]) -> Tensor<2> {
-    let dim = CHANNELS[1];
-    let tokens = convolve(&inputs[0], &inputs[1]).reshape([dim, TOKENS]).swap_dims(0, 1);
-    let [mix, project] = [2, 3].map(|i| inputs[i].clone().reshape([dim, dim]) / (dim as f64).sqrt());
-    let normal = normalise(tokens.clone());
-    let mixed = normal.clone().matmul(mix);
-    let attended = attend([mixed.clone(), normal, mixed]).swap_dims(1, 2).reshape([TOKENS, dim]);
-    let tokens = tokens + reorder(attended);
-    tokens.clone() + gelu(&normalise(tokens).matmul(project))
+/// A convolution of 16³ voxels to 8³ tokens, attention in shifted windows of 4³, and half a perceptron.
+fn encoder_block() -> Operation {
+    const GRID: usize = 16;
+    const DIM: usize = 16;
+    const HEADS: usize = 2;
+    let (shape, tokens) = (ConvShape { grid: [GRID; 3], stride: [2; 3] }, (GRID / 2).pow(3));
+    // Pairs share the rows of the bias table as they come.
+    let windows = Arc::new(WindowTables::new([[GRID / 2; 3], [4; 3], [2; 3]], (0..64 * 64).map(|pair| pair % 343).collect(), 343));
+    let run = move |x: &[Tensor<1>]| {
+        let mut x = x.iter().cloned();
+        let mut next = || x.next().expect("as many inputs as are drawn");
+        let volume = next().reshape([1, GRID.pow(3), 2]);
+        let tokens_in = conv3d([volume], next().reshape([3, 3, 3, 2, DIM]), None, shape);
+        let (scale, offset, root) = (next(), next(), (DIM as f64).sqrt());
+        let qkv = linear(layer_norm(tokens_in.clone(), scale.clone(), offset.clone()), next().reshape([DIM, 3 * DIM]) / root, None);
+        let attended = window_attention(qkv, next(), next().reshape([343, HEADS]), &windows);
+        let middle = tokens_in + attended;
+        let hidden = linear(layer_norm(middle.clone(), scale, offset), next().reshape([DIM, DIM]) / root, Some(next()));
+        (middle + gelu(hidden)).reshape([tokens * DIM])
+    };
+    let inputs = vec![2 * GRID.pow(3), 54 * DIM, DIM, DIM, 3 * DIM * DIM, 3 * DIM, 343 * HEADS, DIM * DIM, DIM];
+    Operation { name: "encoder block", inputs, run: Box::new(run) }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::operation::OPERATIONS;
+use super::operation::operations;
 
 /// How long each of the two measurements goes on, unless a single repetition takes longer.
 const BUDGET: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ pub struct Speed {
 
 /// Measures a device that computes rightly.
 pub(super) fn measure(device: &Device, software: bool) -> Result<Speed, String> {
-    let block = OPERATIONS.last().expect("there are operations");
+    let block = operations().pop().expect("there are operations");
     let inputs = block.draw();
     let pass = best_of(|| block.compute(&inputs, device).map(drop))?;
     let product_size = PRODUCT_SIZES[usize::from(software)];

@@ -2,94 +2,68 @@
 //!
 //! The scores of one call exist while it runs and are computed again in the backward pass.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, TensorMetadata};
-use burn::tensor::{Shape, Slice, Tensor};
+use burn::tensor::{Tensor, activation, s};
 
-use super::dispatch::{TokenKernels, TokenOps as _};
+use super::custom_gradient::{InputGradients, custom_gradient};
+use super::host;
 
 /// Softmax attention among the tokens of each sample, scores scaled by `head_dim^-0.5`.
 ///
 /// `qkv`: `[batch, tokens, 3 dim]`: queries, keys and values after one another, heads within each.
 /// Returns `[batch, tokens, dim]`.
 pub fn global_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::token_global_attention(qkv.into_dispatch(), heads))
+    custom_gradient((qkv,), |(qkv,)| {
+        let [query, key, value] = split(&qkv, heads);
+        let out = join(attend(query, key).matmul(value));
+        (out, move |grad: Tensor<3>, gradients: &mut InputGradients| gradients.put(0, || gradient(&qkv, heads, &grad)))
+    })
 }
 
-/// The sizes of one call.
-#[derive(Clone, Copy, Debug)]
-struct Sizes {
-    batch: usize,
-    tokens: usize,
-    heads: usize,
-    head_dim: usize,
+fn gradient(qkv: &Tensor<3>, heads: usize, grad: &Tensor<3>) -> Tensor<3> {
+    let [query, key, value] = split(qkv, heads);
+    let [grad] = split(grad, heads);
+    let scale = scale(&query);
+    let attention = attend(query.clone(), key.clone());
+    let of_attention = grad.clone().matmul(value.transpose());
+    let of_value = attention.clone().transpose().matmul(grad);
+    let of_scores = softmax_gradient(attention, of_attention, scale);
+    let of_query = of_scores.clone().matmul(key);
+    let of_key = of_scores.transpose().matmul(query);
+    Tensor::cat([of_query, of_key, of_value].map(join).to_vec(), 2)
 }
 
-impl Sizes {
-    /// Of queries, keys and values.
-    fn of<B: Backend>(qkv: &FloatTensor<B>, heads: usize) -> Self {
-        let [batch, tokens, width] = qkv.shape().dims();
-        Self { batch, tokens, heads, head_dim: width / 3 / heads }
-    }
+/// `[batch, tokens, PARTS * dim]` -> of each part `[batch, heads, tokens, head_dim]`.
+fn split<const PARTS: usize>(tokens: &Tensor<3>, heads: usize) -> [Tensor<4>; PARTS] {
+    let [batch, count, width] = tokens.dims();
+    let by_slot = tokens.clone().reshape([batch, count, PARTS * heads, width / PARTS / heads]);
+    // Sliced after the reshape, so that on the CPU all parts stay views of one buffer.
+    std::array::from_fn(|part| by_slot.clone().slice(s![.., .., part * heads..(part + 1) * heads]).permute([0, 2, 1, 3]))
+}
 
-    fn dim(self) -> usize {
-        self.heads * self.head_dim
-    }
+/// `[batch, heads, tokens, head_dim]` -> `[batch, tokens, dim]`.
+fn join(split: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, tokens, head_dim] = split.dims();
+    split.permute([0, 2, 1, 3]).reshape([batch, tokens, heads * head_dim])
+}
 
-    fn scale(self) -> f32 {
-        (self.head_dim as f32).powf(-0.5)
-    }
-
-    /// Part `part` of `[batch, tokens, parts * dim]` as `[batch, heads, tokens, head_dim]`.
-    fn split<B: Backend>(self, tokens: &FloatTensor<B>, part: usize) -> FloatTensor<B> {
-        let Self { batch, tokens: count, heads, head_dim } = self;
-        let slots = tokens.shape()[2] / head_dim;
-        let by_slot = B::float_reshape(tokens.clone(), Shape::from([batch, count, slots, head_dim]));
-        let own = [0..batch, 0..count, part * heads..(part + 1) * heads].map(|range| Slice::from(range.start as isize..range.end as isize));
-        // Sliced after the reshape, so that on the CPU all three parts stay views of one buffer.
-        B::float_permute(B::float_slice(by_slot, &own), &[0, 2, 1, 3])
-    }
-
-    /// `[batch, heads, tokens, head_dim]` -> `[batch, tokens, dim]`.
-    fn join<B: Backend>(self, split: FloatTensor<B>) -> FloatTensor<B> {
-        B::float_reshape(B::float_permute(split, &[0, 2, 1, 3]), Shape::from([self.batch, self.tokens, self.dim()]))
-    }
+fn scale(query: &Tensor<4>) -> f32 {
+    let [_, _, _, head_dim] = query.dims();
+    (head_dim as f32).powf(-0.5)
 }
 
 /// `[batch, heads, tokens, tokens]`: the share of each key in each query's result.
-fn attend<B: TokenKernels>(query: FloatTensor<B>, key: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
-    B::softmax_value(B::float_matmul(query, B::float_transpose(key)), scale)
+fn attend(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
+    let scale = scale(&query);
+    let scores = query.matmul(key.transpose());
+    if host::runs(&scores) { host::scaled_softmax(scores, scale) } else { activation::softmax(scores * scale, 3) }
 }
 
-pub(super) fn value<B: TokenKernels>(qkv: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
-    let sizes = Sizes::of::<B>(&qkv, heads);
-    let [query, key, value] = [0, 1, 2].map(|part| sizes.split::<B>(&qkv, part));
-    sizes.join::<B>(B::float_matmul(attend::<B>(query, key, sizes.scale()), value))
-}
-
-pub(super) fn gradient<B: TokenKernels>(qkv: FloatTensor<B>, heads: usize, grad: FloatTensor<B>) -> FloatTensor<B> {
-    let sizes = Sizes::of::<B>(&qkv, heads);
-    let [query, key, value] = [0, 1, 2].map(|part| sizes.split::<B>(&qkv, part));
-    let grad = sizes.split::<B>(&grad, 0);
-    let attention = attend::<B>(query.clone(), key.clone(), sizes.scale());
-    let attention_gradient = B::float_matmul(grad.clone(), B::float_transpose(value));
-    let value_gradient = B::float_matmul(B::float_transpose(attention.clone()), grad);
-    let scores = B::softmax_gradient(attention, attention_gradient, sizes.scale());
-    let query_gradient = B::float_matmul(scores.clone(), key);
-    let key_gradient = B::float_matmul(B::float_transpose(scores), query);
-    B::float_cat([query_gradient, key_gradient, value_gradient].map(|part| sizes.join::<B>(part)).to_vec(), 2)
-}
-
-/// Softmax of `scale * scores` over the last axis.
-pub(super) fn softmax<B: Backend>(scores: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
-    let last = scores.shape().num_dims() - 1;
-    B::softmax(B::float_mul_scalar(scores, scale.into()), last)
-}
-
-/// What the scores of [`softmax`] change by: with its result `attention`, `scale * attention * (grad - sum(attention * grad))`.
-pub(super) fn softmax_gradient<B: Backend>(attention: FloatTensor<B>, grad: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
-    let last = attention.shape().num_dims() - 1;
-    let weighted = B::float_mul(grad, attention.clone());
-    let total = B::float_sum_dim(weighted.clone(), last);
-    B::float_mul_scalar(B::float_sub(weighted, B::float_mul(attention, total)), scale.into())
+/// What the scores change by: `scale * attention * (grad - sum(attention * grad))`.
+fn softmax_gradient(attention: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
+    if host::runs(&attention) {
+        return host::scaled_softmax_gradient(attention, grad, scale);
+    }
+    let weighted = grad * attention.clone();
+    let total = weighted.clone().sum_dim(3);
+    (weighted - attention * total) * scale
 }

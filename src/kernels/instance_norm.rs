@@ -3,25 +3,43 @@
 //! The backward pass keeps no input: a leaky ReLU can be undone, so that the normalised input is found again from the
 //! output, which the next layer keeps anyway.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::Tensor;
+use burn::tensor::activation::leaky_relu;
 
-use super::dispatch::TokenOps as _;
+use super::custom_gradient::{InputGradients, custom_gradient};
+use super::host::{self, EPSILON};
 use super::sums::mean_over_rows;
-
-/// Added to the variance, as PyTorch's `InstanceNorm3d` does.
-pub(super) const EPSILON: f32 = 1e-5;
 
 /// Normalises each channel of each sample over its tokens, then applies a leaky ReLU of negative slope `slope`
 /// (above 0; `None`: no activation). `[batch, tokens, channels]` -> the same.
+///
+/// # Panics
+/// If `slope` is not above 0.
 pub fn instance_norm(tokens: Tensor<3>, slope: Option<f32>) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::token_instance_norm(tokens.into_dispatch(), activation(slope)))
+    let slope = activation(slope);
+    custom_gradient((tokens,), |(tokens,)| {
+        let (out, factor) = value(tokens, None, slope);
+        let kept = out.clone();
+        (out, move |grad, into: &mut InputGradients| into.put(0, || gradients((kept, factor), None, grad, slope).0))
+    })
 }
 
 /// The end of a residual block: [`instance_norm`] of `tokens` with `shortcut` added before the leaky ReLU.
+///
+/// # Panics
+/// As [`instance_norm`].
 pub fn instance_norm_add(tokens: Tensor<3>, shortcut: Tensor<3>, slope: Option<f32>) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::token_instance_norm_add(tokens.into_dispatch(), shortcut.into_dispatch(), activation(slope)))
+    let slope = activation(slope);
+    custom_gradient((tokens, shortcut), |(tokens, shortcut)| {
+        let (out, factor) = value(tokens, Some(shortcut.clone()), slope);
+        let kept = out.clone();
+        let backward = move |grad, into: &mut InputGradients| {
+            let (x, of_shortcut) = gradients((kept, factor), Some(shortcut), grad, slope);
+            into.put(0, || x);
+            into.put(1, || of_shortcut.expect("a shortcut has a gradient"));
+        };
+        (out, backward)
+    })
 }
 
 /// A slope of 1 is no activation.
@@ -31,57 +49,41 @@ fn activation(slope: Option<f32>) -> f32 {
     slope
 }
 
-/// Result of the operation, and what its gradients need.
-#[derive(Clone, Debug)]
-pub struct Normed<B: Backend> {
-    /// `[batch, tokens, channels]`.
-    pub out: FloatTensor<B>,
-    /// What brought the variance to 1, `[batch, 1, channels]`.
-    pub factor: FloatTensor<B>,
-}
-
-/// Gradients with respect to input and shortcut.
-#[derive(Debug)]
-pub struct NormGradients<B: Backend> {
-    /// As the input.
-    pub x: FloatTensor<B>,
-    /// As the shortcut, where there is one.
-    pub shortcut: Option<FloatTensor<B>>,
-}
-
-/// `activation((x - mean) / sqrt(variance + 1e-5) + shortcut)`.
-pub(super) fn value<B: Backend>(x: FloatTensor<B>, shortcut: Option<FloatTensor<B>>, slope: f32) -> Normed<B> {
-    let mean = mean_over_rows::<B>(x.clone());
-    let centred = B::float_sub(x, mean);
-    let variance = mean_over_rows::<B>(B::float_mul(centred.clone(), centred.clone()));
-    let factor = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, EPSILON.into())));
-    let normal = B::float_mul(centred, factor.clone());
+/// `activation((x - mean) / sqrt(variance + 1e-5) + shortcut)`, and the factor that brought the variance to 1,
+/// `[batch, 1, channels]`.
+fn value(x: Tensor<3>, shortcut: Option<Tensor<3>>, slope: f32) -> (Tensor<3>, Tensor<3>) {
+    if host::runs(&x) {
+        return host::instance_norm(x, shortcut, slope);
+    }
+    let centred = x.clone() - mean_over_rows(x);
+    let factor = (mean_over_rows(centred.clone().square()) + EPSILON).sqrt().recip();
+    let normal = centred * factor.clone();
     let sum = match shortcut {
-        Some(shortcut) => B::float_add(normal, shortcut),
+        Some(shortcut) => normal + shortcut,
         None => normal,
     };
-    Normed { out: B::leaky_relu(sum, slope.into()), factor }
+    (leaky_relu(sum, f64::from(slope)), factor)
 }
 
-/// Gradients of [`value`] from its result.
-pub(super) fn gradients<B: Backend>(
-    normed: Normed<B>,
-    shortcut: Option<FloatTensor<B>>,
-    grad: FloatTensor<B>,
+/// Gradients of input and shortcut from the results of [`value`].
+fn gradients(
+    (out, factor): (Tensor<3>, Tensor<3>),
+    shortcut: Option<Tensor<3>>,
+    grad: Tensor<3>,
     slope: f32,
-) -> NormGradients<B> {
-    let Normed { out, factor } = normed;
-    let bool_dtype = get_or_init_device_settings::<B>(&out.device()).bool_dtype;
-    let below = B::float_lower_elem(out.clone(), 0.0_f32.into(), bool_dtype);
-    let grad = B::float_mask_where(grad.clone(), below, B::float_mul_scalar(grad, slope.into()));
-    let sum = B::leaky_relu(out, slope.recip().into());
-    let (normal, shortcut) = match shortcut {
-        Some(shortcut) => (B::float_sub(sum, shortcut), Some(grad.clone())),
+) -> (Tensor<3>, Option<Tensor<3>>) {
+    if host::runs(&out) {
+        return host::instance_norm_gradients((out, factor), shortcut, grad, slope);
+    }
+    let below = out.clone().lower_elem(0.0);
+    let grad = grad.clone().mask_where(below, grad * slope);
+    let sum = leaky_relu(out, f64::from(slope.recip()));
+    let (normal, of_shortcut) = match shortcut {
+        Some(shortcut) => (sum - shortcut, Some(grad.clone())),
         None => (sum, None),
     };
     // factor * (grad - mean(grad) - normal * mean(grad * normal)).
-    let mean = mean_over_rows::<B>(grad.clone());
-    let along = mean_over_rows::<B>(B::float_mul(grad.clone(), normal.clone()));
-    let orthogonal = B::float_sub(B::float_sub(grad, mean), B::float_mul(normal, along));
-    NormGradients { x: B::float_mul(orthogonal, factor), shortcut }
+    let mean = mean_over_rows(grad.clone());
+    let projected = mean_over_rows(grad.clone() * normal.clone());
+    ((grad - mean - normal * projected) * factor, of_shortcut)
 }

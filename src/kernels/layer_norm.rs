@@ -1,51 +1,47 @@
 //! Layer normalisation over the last axis.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, TensorMetadata};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::Tensor;
 
-use super::dispatch::TokenOps as _;
+use super::custom_gradient::{InputGradients, custom_gradient};
+use super::host::{self, EPSILON};
 use super::linear::{column_sums, rows};
-
-/// Added to the variance, as in every reference.
-pub(super) const EPSILON: f32 = 1e-5;
 
 /// `(x - mean) / sqrt(variance + 1e-5) * weight + bias`: statistics over the last axis, `weight` and `bias` of its length.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>) -> Tensor<D> {
-    let out = Dispatch::token_layer_norm(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    Tensor::from_dispatch(out)
+    custom_gradient((x, weight, bias), |(x, weight, bias)| {
+        let value = if host::runs(&x) { host::layer_norm(x.clone(), weight.clone(), bias) } else { value(x.clone(), weight.clone(), bias) };
+        let backward = move |grad, gradients: &mut InputGradients| {
+            let found = if host::runs(&x) { host::layer_norm_gradients(x, weight, grad) } else { self::gradients(x, weight, grad) };
+            gradients.put(0, || found.0);
+            gradients.put(1, || found.1);
+            gradients.put(2, || found.2);
+        };
+        (value, backward)
+    })
+}
+
+fn value<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>) -> Tensor<D> {
+    let shape = x.dims();
+    (normalised(rows(x)).0 * weight.unsqueeze() + bias.unsqueeze()).reshape(shape)
+}
+
+/// Gradients with respect to input, weight and bias.
+fn gradients<const D: usize>(x: Tensor<D>, weight: Tensor<1>, grad: Tensor<D>) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
+    let shape = x.dims();
+    let grad = rows(grad);
+    let (normal, factor) = normalised(rows(x));
+    let (weight_gradient, bias_gradient) = (column_sums(grad.clone() * normal.clone()), column_sums(grad.clone()));
+    // With g = grad * weight: factor * (g - mean(g) - normal * mean(g * normal)).
+    let scaled = grad * weight.unsqueeze();
+    let mean = scaled.clone().mean_dim(1);
+    let projected = (scaled.clone() * normal.clone()).mean_dim(1);
+    let x = (scaled - mean - normal * projected) * factor;
+    (x.reshape(shape), weight_gradient, bias_gradient)
 }
 
 /// Rows with mean 0 and variance 1, and the factor that made the variance 1.
-fn normalised<B: Backend>(rows: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
-    let mean = B::float_mean_dim(rows.clone(), 1);
-    let centred = B::float_sub(rows, mean);
-    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
-    let factor = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, EPSILON.into())));
-    (B::float_mul(centred, factor.clone()), factor)
-}
-
-fn row<B: Backend>(vector: FloatTensor<B>) -> FloatTensor<B> {
-    let length = vector.shape()[0];
-    B::float_reshape(vector, Shape::from([1, length]))
-}
-
-pub(super) fn value<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
-    let shape = x.shape();
-    let (normal, _) = normalised::<B>(rows::<B>(x));
-    B::float_reshape(B::float_add(B::float_mul(normal, row::<B>(weight)), row::<B>(bias)), shape)
-}
-
-pub(super) fn gradients<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, grad: FloatTensor<B>) -> [FloatTensor<B>; 3] {
-    let shape = x.shape();
-    let grad = rows::<B>(grad);
-    let (normal, factor) = normalised::<B>(rows::<B>(x));
-    let weight_gradient = column_sums::<B>(B::float_mul(grad.clone(), normal.clone()));
-    let bias_gradient = column_sums::<B>(grad.clone());
-    // With g = grad * weight: factor * (g - mean(g) - normal * mean(g * normal)).
-    let scaled = B::float_mul(grad, row::<B>(weight));
-    let mean = B::float_mean_dim(scaled.clone(), 1);
-    let along = B::float_mean_dim(B::float_mul(scaled.clone(), normal.clone()), 1);
-    let orthogonal = B::float_sub(B::float_sub(scaled, mean), B::float_mul(normal, along));
-    [B::float_reshape(B::float_mul(orthogonal, factor), shape), weight_gradient, bias_gradient]
+fn normalised(rows: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let centred = rows.clone() - rows.mean_dim(1);
+    let factor = (centred.clone().square().mean_dim(1) + EPSILON).sqrt().recip();
+    (centred * factor.clone(), factor)
 }

@@ -1,20 +1,36 @@
 //! A linear map over the last axis, and the bias that it shares with convolutions.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, TensorMetadata};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::Tensor;
 
-use super::dispatch::{TokenKernels, TokenOps as _};
+use super::custom_gradient::{InputGradients, custom_gradient};
+use super::host;
 use super::sums::{over_rows, product_over_rows};
 
 /// `x W + b`: `x` `[..., in]`, `weight` `[in, out]`, `bias` `[out]` -> `[..., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    with_bias(Tensor::from_dispatch(Dispatch::token_product(x.into_dispatch(), weight.into_dispatch())), bias)
+    let out = custom_gradient((x, weight), |(x, weight)| {
+        let out = product(x.clone(), weight.clone());
+        let backward = move |grad: Tensor<D>, gradients: &mut InputGradients| {
+            gradients.put(0, || product(grad.clone(), weight.transpose()));
+            gradients.put(1, || product_over_rows(rows(x), rows(grad)));
+        };
+        (out, backward)
+    });
+    with_bias(out, bias)
 }
 
 /// `x` `[..., columns]` plus `bias` `[columns]`.
 pub fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::token_bias(x.into_dispatch(), bias.into_dispatch()))
+    custom_gradient((x, bias), |(x, bias)| {
+        let shape = x.dims();
+        let rows_of_x = rows(x);
+        let out = if host::runs(&rows_of_x) { host::add_bias(rows_of_x, bias) } else { rows_of_x + bias.unsqueeze() };
+        let backward = |grad: Tensor<D>, gradients: &mut InputGradients| {
+            gradients.put(1, || column_sums(rows(grad.clone())));
+            gradients.put(0, || grad);
+        };
+        (out.reshape(shape), backward)
+    })
 }
 
 /// The result of a product, and its bias where it has one.
@@ -26,48 +42,24 @@ pub(super) fn with_bias<const D: usize>(x: Tensor<D>, bias: Option<Tensor<1>>) -
 }
 
 /// `[..., columns]` as `[rows, columns]`.
-pub(super) fn rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let shape = x.shape();
-    let columns = shape[shape.num_dims() - 1];
-    let count = shape.num_elements() / columns.max(1);
-    B::float_reshape(x, Shape::from([count, columns]))
+pub(super) fn rows<const D: usize>(x: Tensor<D>) -> Tensor<2> {
+    let columns = x.dims()[D - 1];
+    let count = x.shape().num_elements() / columns.max(1);
+    x.reshape([count, columns])
 }
 
-/// `x W + b` as one body.
-pub(super) fn value<B: TokenKernels>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
-    bias_value::<B>(product::<B>(x, weight), bias)
+/// Sum over the rows of `[rows, columns]`, `[columns]`: the gradient of a bias.
+pub(super) fn column_sums(rows: Tensor<2>) -> Tensor<1> {
+    if host::runs(&rows) {
+        return host::column_sums(rows);
+    }
+    let [_, columns] = rows.dims();
+    over_rows(rows.unsqueeze()).reshape([columns])
 }
 
-pub(super) fn product<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
-    let mut shape = x.shape();
-    let last = shape.num_dims() - 1;
-    shape[last] = weight.shape()[1];
-    B::float_reshape(B::float_matmul(rows::<B>(x), weight), shape)
-}
-
-pub(super) fn bias_value<B: TokenKernels>(x: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
-    let shape = x.shape();
-    B::float_reshape(B::add_bias(rows::<B>(x), bias), shape)
-}
-
-pub(super) fn input_gradient<B: Backend>(weight: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
-    let mut shape = grad.shape();
-    let last = shape.num_dims() - 1;
-    shape[last] = weight.shape()[0];
-    B::float_reshape(B::float_matmul(rows::<B>(grad), B::float_transpose(weight)), shape)
-}
-
-pub(super) fn weight_gradient<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
-    product_over_rows::<B>(rows::<B>(x), rows::<B>(grad))
-}
-
-pub(super) fn column_sums<B: Backend>(rows: FloatTensor<B>) -> FloatTensor<B> {
-    let [count, columns] = rows.shape().dims();
-    B::float_reshape(over_rows::<B>(B::float_reshape(rows, Shape::from([1, count, columns]))), Shape::from([columns]))
-}
-
-/// `rows` `[rows, columns]` plus `bias` `[columns]`.
-pub(super) fn biased_rows<B: Backend>(rows: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
-    let columns = bias.shape()[0];
-    B::float_add(rows, B::float_reshape(bias, Shape::from([1, columns])))
+/// `x` `[..., in]` times `weight` `[in, out]`.
+fn product<const D: usize>(x: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
+    let mut shape = x.dims();
+    shape[D - 1] = weight.dims()[1];
+    rows(x).matmul(weight).reshape(shape)
 }

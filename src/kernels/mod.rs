@@ -1,43 +1,44 @@
 //! Operations that the tensor library lacks or does slowly, with hand-written backward passes.
 //!
-//! Each file holds one operation: its function on tensors, its reference in the tensor library's own operations
-//! (forward and backward, what a GPU runs and what tests compare with), and how it enters the autodiff graph.
-//! `dispatch` picks the body by device, `graph` holds the backward steps; the CPU's bodies are in `host`.
-
-#![allow(clippy::needless_pass_by_value, reason = "bodies take tensors as the tensor library's own operations do: by value")]
+//! Each file holds one operation: its function on tensors, its reference body in the tensor library's own operations
+//! (forward and backward: the specification, and what a GPU runs), and the choice between that and the CPU's body in `host`.
+//! [`custom_gradient`] enters an operation into the autodiff graph, once for all of them; [`recompute`] makes one operation
+//! of any module, which keeps nothing but its inputs. Tables of rows are made once for each geometry and kept on the device
+//! (`index`). [`cases`] lists every operation with a stock equivalent: the tests and the doctor run them on each device.
 
 mod attention;
-mod block;
+pub mod cases;
+mod concat_neighbours;
 mod conv;
-mod conv_block;
-mod dispatch;
+mod conv_tables;
+mod custom_gradient;
 mod gelu;
 mod global_attention;
-mod graph;
+mod gpu;
 mod host;
+mod index;
 mod instance_norm;
 mod layer_norm;
 mod linear;
-mod merge;
-mod pieces;
+mod merge_tables;
+mod recompute;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod window_tables;
 
-pub use attention::{MASKED, PADDING, WindowTables, window_attention};
-pub use block::{BlockShape, BlockTensors, transformer_block};
-pub use conv::{ConvShape, GATHERED_ELEMENTS, conv3d, conv3d_pair};
-pub use conv_block::{ConvBlockShape, ConvBlockTensors, conv_block};
+pub use attention::window_attention;
+pub use concat_neighbours::concat_neighbours;
+pub use conv::conv3d;
+pub use conv_tables::ConvShape;
+pub use custom_gradient::{InputGradients, Inputs, custom_gradient, with_gradient};
 pub use gelu::gelu;
 pub use global_attention::global_attention;
+pub use index::{Cache, GATHERED_ELEMENTS, Index, PADDING, cells};
 pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};
-pub use merge::{MergeTables, MergeTensors, merge_tokens};
+pub use merge_tables::MergeTables;
+pub use recompute::recompute;
 pub use sums::{mean, mean_axis, sum, sum_axis};
-
-/// All index triples below `counts`, row-major.
-pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let [depth, height, width] = counts;
-    (0..depth * height * width).map(move |index| [index / (height * width), index / width % height, index % width])
-}
+pub use window_tables::{MASKED, WindowTables};

@@ -4,11 +4,10 @@
 //! not to its end where a driver limits the rounds of a loop (llvmpipe leaves it after 65,535 without a word). Its sum of a whole
 //! tensor uses atomics, in whatever order the threads arrive.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, TensorMetadata};
-use burn::tensor::{Shape, Slice, Tensor};
+use burn::tensor::{Tensor, s};
 
-use super::dispatch::TokenOps as _;
+use super::custom_gradient::{InputGradients, custom_gradient};
+use super::host;
 
 /// Rows that are added up one after the other. Rounding errors of one sign add up as well: the fewer, the smaller.
 const BLOCK: usize = 16;
@@ -40,53 +39,49 @@ pub fn mean_axis<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     sum_axis(x, axis) / count as f64
 }
 
+/// Sum over the middle axis.
 fn middle(x: Tensor<3>) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::token_sum(x.into_dispatch()))
+    custom_gradient((x,), |(x,)| {
+        let shape = x.dims();
+        let out = if host::runs(&x) { host::sum_rows(x) } else { over_rows(x) };
+        (out, move |grad: Tensor<3>, gradients: &mut InputGradients| gradients.put(0, || grad.expand(shape)))
+    })
 }
 
 /// `[batch, rows, columns]` -> `[batch, 1, columns]`.
-pub(super) fn over_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, rows, columns] = x.shape().dims();
+pub(super) fn over_rows(x: Tensor<3>) -> Tensor<3> {
+    let [batch, rows, columns] = x.dims();
     let blocks = rows / BLOCK;
     if blocks < 2 {
-        return B::float_sum_dim(x, 1);
+        return x.sum_dim(1);
     }
-    let part =
-        |first: usize, last: usize| B::float_slice(x.clone(), &[Slice::full(), Slice::from(first as isize..last as isize), Slice::full()]);
-    let whole = if rows.is_multiple_of(BLOCK) { x.clone() } else { part(0, blocks * BLOCK) };
-    let whole = B::float_reshape(whole, Shape::from([batch * blocks, BLOCK, columns]));
-    let sum = over_rows::<B>(B::float_reshape(B::float_sum_dim(whole, 1), Shape::from([batch, blocks, columns])));
-    match rows % BLOCK {
-        0 => sum,
-        _ => B::float_add(sum, B::float_sum_dim(part(blocks * BLOCK, rows), 1)),
-    }
+    let last = blocks * BLOCK;
+    let whole = if last == rows { x.clone() } else { x.clone().slice(s![.., ..last, ..]) };
+    let sums = whole.reshape([batch * blocks, BLOCK, columns]).sum_dim(1);
+    let sum = over_rows(sums.reshape([batch, blocks, columns]));
+    if last == rows { sum } else { sum + x.slice(s![.., last.., ..]).sum_dim(1) }
 }
 
 /// The mean of the same.
-pub(super) fn mean_over_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let rows = x.shape()[1];
-    B::float_div_scalar(over_rows::<B>(x), (rows as f32).into())
+pub(super) fn mean_over_rows(x: Tensor<3>) -> Tensor<3> {
+    let rows = x.dims()[1];
+    over_rows(x) / rows as f32
 }
 
 /// `left` transposed times `right`, `[rows, m]` and `[rows, n]` -> `[m, n]`: a sum over rows as well, and cut like one.
-pub(super) fn product_over_rows<B: Backend>(left: FloatTensor<B>, right: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn product_over_rows(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
     /// Rows of one product.
     const ROWS: usize = 4096;
-    let ([rows, m], [_, n]) = (left.shape().dims(), right.shape().dims());
-    let part = |x: &FloatTensor<B>, first: usize, last: usize| {
-        B::float_slice(x.clone(), &[Slice::from(first as isize..last as isize), Slice::full()])
-    };
-    let product = |left, right| B::float_matmul(B::float_transpose(left), right);
+    let ([rows, m], [_, n]) = (left.dims(), right.dims());
     let blocks = rows / ROWS;
     if blocks < 2 {
-        return product(left, right);
+        return left.transpose().matmul(right);
     }
     let last = blocks * ROWS;
-    let [whole_left, whole_right] =
-        [(&left, m), (&right, n)].map(|(x, width)| B::float_reshape(part(x, 0, last), Shape::from([blocks, ROWS, width])));
-    let parts = B::float_reshape(B::float_matmul(B::float_swap_dims(whole_left, 1, 2), whole_right), Shape::from([1, blocks, m * n]));
-    let sum = B::float_reshape(over_rows::<B>(parts), Shape::from([m, n]));
-    if last == rows { sum } else { B::float_add(sum, product(part(&left, last, rows), part(&right, last, rows))) }
+    let whole = |x: &Tensor<2>, width: usize| x.clone().slice(s![..last, ..]).reshape([blocks, ROWS, width]);
+    let parts = whole(&left, m).swap_dims(1, 2).matmul(whole(&right, n));
+    let sum = over_rows(parts.reshape([1, blocks, m * n])).reshape([m, n]);
+    if last == rows { sum } else { sum + left.slice(s![last.., ..]).transpose().matmul(right.slice(s![last.., ..])) }
 }
 
 #[cfg(test)]
@@ -150,9 +145,8 @@ mod tests {
     fn a_product_over_two_million_rows_takes_every_row() {
         let rows = 2_000_003;
         for (name, device) in for_tests() {
-            let [left, right] = [2, 3].map(|columns| Tensor::<2>::ones([rows, columns], &device).into_dispatch());
-            let product: Tensor<2> = Tensor::from_dispatch(product_over_rows::<Dispatch>(left, right));
-            product.into_data().iter::<f64>().for_each(|found| near(found, rows as f64, name));
+            let [left, right] = [2, 3].map(|columns| Tensor::<2>::ones([rows, columns], &device));
+            product_over_rows(left, right).into_data().iter::<f64>().for_each(|found| near(found, rows as f64, name));
         }
     }
 

@@ -15,8 +15,8 @@ use super::weights::NamedWeights;
 use super::{Task, TokenEncoder};
 use crate::config::UnetrConfig;
 use crate::nn::{
-    ConvBlock, ExpandTokens, Initialiser, LayerNorm, Pass, PatchTokens, PatchTokensConfig, PointConv, TokenGrid, UpBlock, VitBlock,
-    VitBlockConfig, convolution_name,
+    AttentionConfig, Block, BlockConfig, ConvBlock, ExpandTokens, GlobalAttention, Initialiser, LayerNorm, Pass, PatchTokens,
+    PatchTokensConfig, PointConv, TokenGrid, UpBlock, convolution_name,
 };
 
 /// The encoder's name in a whole network; its initial weights are keyed by it in both.
@@ -28,7 +28,7 @@ pub struct UnetrEncoder {
     /// Volume to tokens.
     pub patch_embedding: PatchTokens,
     /// Transformer blocks.
-    pub blocks: Vec<VitBlock>,
+    pub blocks: Vec<Block<GlobalAttention>>,
     /// After the last block.
     pub norm: LayerNorm,
     #[module(skip)]
@@ -89,10 +89,11 @@ impl UnetrEncoder {
             projection,
             position,
         };
-        let block = VitBlockConfig { dim: hidden_size, hidden: mlp_dim, heads: num_heads, qkv_bias };
+        let attention = AttentionConfig { dim: hidden_size, heads: num_heads, window: [1; 3], qkv_bias };
+        let block = BlockConfig { attention, hidden: mlp_dim, drop_path: 0.0, recompute: false };
         Self {
             patch_embedding: PatchTokens::init(&patches, &init.at("patch_embedding"), device),
-            blocks: (0..num_layers).map(|index| VitBlock::init(&block, &init.at("blocks").at(index))).collect(),
+            blocks: (0..num_layers).map(|index| Block::<GlobalAttention>::init(&block, &init.at("blocks").at(index))).collect(),
             norm: LayerNorm::init(hidden_size, &init.at("norm")),
             skip_blocks: config.skip_blocks(),
         }
@@ -111,7 +112,7 @@ impl UnetrEncoder {
         let mut tokens = self.patch_embedding.forward(self.fit(volume));
         let mut hidden = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            tokens = block.forward(tokens);
+            tokens = block.forward(tokens, Pass::EVALUATION);
             hidden.push(tokens.clone());
         }
         VitStates { hidden, tokens: self.norm.forward(tokens) }
@@ -156,7 +157,7 @@ impl TokenEncoder for UnetrEncoder {
     /// As [`UnetrEncoder::states`].
     fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Option<Tensor<3>> {
         let tokens = self.patch_embedding.forward_visible(self.fit(volume), visible);
-        Some(self.norm.forward(self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens))))
+        Some(self.norm.forward(self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, Pass::EVALUATION))))
     }
 
     fn dims(&self) -> Vec<usize> {

@@ -1,19 +1,21 @@
 //! A pre-norm transformer block: attention and perceptron, each a residual branch.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-use super::{AttentionConfig, DropPath, Initialiser, LayerNorm, Mlp, Pass, SkipAttention, WindowAttention};
-use crate::kernels::{BlockShape, BlockTensors, WindowTables, transformer_block};
+use super::drop_path::{DropPath, Pass, scale_samples};
+use super::{AttentionConfig, GlobalAttention, Initialiser, LayerNorm, Mlp, SkipAttention, WindowAttention};
+use crate::kernels::{WindowTables, recompute};
 
-/// `x + attention(norm1(x))`, then `x + mlp(norm2(x))`. `A` is [`WindowAttention`] or [`SkipAttention`].
+/// `x + attention(norm1(x))`, then `x + mlp(norm2(x))`. `A` is [`WindowAttention`], [`SkipAttention`] or [`GlobalAttention`].
 #[derive(Module, Debug)]
 pub struct Block<A: Module> {
     /// Before the attention.
     pub norm1: LayerNorm,
-    /// Mixes the tokens of a window.
+    /// Mixes the tokens.
     pub attn: A,
     /// Before the perceptron.
     pub norm2: LayerNorm,
@@ -21,7 +23,6 @@ pub struct Block<A: Module> {
     pub mlp: Mlp,
     #[module(skip)]
     drop_path: DropPath,
-    /// Keep nothing but the input for the backward pass, and compute the rest again.
     #[module(skip)]
     recompute: bool,
 }
@@ -35,11 +36,11 @@ pub struct BlockConfig {
     pub hidden: usize,
     /// Drop path rate.
     pub drop_path: f64,
-    /// Keep nothing but the input for the backward pass, and compute the rest again (blocks of [`WindowAttention`]).
+    /// Keep nothing but the input for the backward pass, and compute the rest again.
     pub recompute: bool,
 }
 
-impl<A: Module> Block<A> {
+impl<A: Module + ModuleDisplay + 'static> Block<A> {
     fn with_attention(config: &BlockConfig, init: &Initialiser<'_>, attn: A) -> Self {
         let dim = config.attention.dim;
         Self {
@@ -52,11 +53,27 @@ impl<A: Module> Block<A> {
         }
     }
 
-    /// Adds the attention's branch and the perceptron's to `tokens`.
-    fn residual(&self, tokens: Tensor<3>, attended: Tensor<3>, pass: Pass) -> Tensor<3> {
-        let tokens = tokens + self.drop_path.forward(attended, "attn", pass);
-        let mixed = self.mlp.forward(self.norm2.forward(tokens.clone()));
-        tokens + self.drop_path.forward(mixed, "mlp", pass)
+    /// The residual stream is the sum of `inputs`, which share one `norm1` in front of `attend`.
+    fn run<F, const N: usize>(&self, inputs: [Tensor<3>; N], pass: Pass, attend: F) -> Tensor<3>
+    where
+        F: Fn(&A, [Tensor<3>; N]) -> Tensor<3> + Send + 'static,
+    {
+        let [batch, tokens, dim] = inputs[0].dims();
+        let factors = ["attn", "mlp"].map(|branch| self.drop_path.factors(batch, branch, pass));
+        let forward = move |block: &Self, inputs: [Tensor<3>; N], samples: Range<usize>| {
+            let [of_attention, of_mlp] = factors.each_ref().map(|factors| factors.get(samples.clone()).unwrap_or_default());
+            let attended = attend(&block.attn, inputs.clone().map(|x| block.norm1.forward(x)));
+            let stream = inputs.into_iter().reduce(|sum, x| sum + x).expect("an input");
+            let tokens = stream + scale_samples(attended, of_attention);
+            let mixed = block.mlp.forward(block.norm2.forward(tokens.clone()));
+            tokens + scale_samples(mixed, of_mlp)
+        };
+        if self.recompute {
+            let [_, hidden] = self.mlp.fc1.weight.dims();
+            recompute(self, inputs, tokens * hidden.max(3 * dim), forward)
+        } else {
+            forward(self, inputs, 0..batch)
+        }
     }
 }
 
@@ -68,35 +85,8 @@ impl Block<WindowAttention> {
 
     /// `[batch, tokens, dim]` in the order of the grid -> the same.
     pub fn forward(&self, tokens: Tensor<3>, windows: &Arc<WindowTables>, pass: Pass) -> Tensor<3> {
-        if self.recompute {
-            return self.forward_recomputed(tokens, windows, pass);
-        }
-        let attended = self.attn.forward(self.norm1.forward(tokens.clone()), windows);
-        self.residual(tokens, attended, pass)
-    }
-
-    /// The same as one operation, which keeps `tokens` alone for the backward pass.
-    fn forward_recomputed(&self, tokens: Tensor<3>, windows: &Arc<WindowTables>, pass: Pass) -> Tensor<3> {
-        let [batch, _, _] = tokens.dims();
-        let factors = ["attn", "mlp"].map(|part| self.drop_path.factors(batch, part, pass));
-        let Self { norm1, attn, norm2, mlp, .. } = self;
-        let tensors = BlockTensors {
-            x: tokens.into_dispatch(),
-            norm1_weight: norm1.weight.val().into_dispatch(),
-            norm1_bias: norm1.bias.val().into_dispatch(),
-            table: attn.relative_position_bias_table.val().into_dispatch(),
-            qkv_weight: attn.qkv.weight.val().into_dispatch(),
-            qkv_bias: attn.qkv.bias_or_zeros().into_dispatch(),
-            proj_weight: attn.proj.weight.val().into_dispatch(),
-            proj_bias: attn.proj.bias_or_zeros().into_dispatch(),
-            norm2_weight: norm2.weight.val().into_dispatch(),
-            norm2_bias: norm2.bias.val().into_dispatch(),
-            fc1_weight: mlp.fc1.weight.val().into_dispatch(),
-            fc1_bias: mlp.fc1.bias_or_zeros().into_dispatch(),
-            fc2_weight: mlp.fc2.weight.val().into_dispatch(),
-            fc2_bias: mlp.fc2.bias_or_zeros().into_dispatch(),
-        };
-        transformer_block(tensors, BlockShape { tables: Arc::clone(windows), factors })
+        let windows = Arc::clone(windows);
+        self.run([tokens], pass, move |attention, [tokens]| attention.forward(tokens, &windows))
     }
 }
 
@@ -106,9 +96,21 @@ impl Block<SkipAttention> {
         Self::with_attention(config, init, SkipAttention::init(&config.attention, &init.at("attn")))
     }
 
-    /// `up`-sampled tokens and `skip`, both `[batch, tokens, dim]` -> the same. One shared `norm1`; the residual stream is their sum.
+    /// `up`-sampled tokens and `skip`, both `[batch, tokens, dim]` -> the same.
     pub fn forward(&self, up: Tensor<3>, skip: Tensor<3>, windows: &Arc<WindowTables>, pass: Pass) -> Tensor<3> {
-        let attended = self.attn.forward(self.norm1.forward(up.clone()), self.norm1.forward(skip.clone()), windows);
-        self.residual(up + skip, attended, pass)
+        let windows = Arc::clone(windows);
+        self.run([up, skip], pass, move |attention, [up, skip]| attention.forward(up, skip, &windows))
+    }
+}
+
+impl Block<GlobalAttention> {
+    /// See the initialisation of the parts.
+    pub fn init(config: &BlockConfig, init: &Initialiser<'_>) -> Self {
+        Self::with_attention(config, init, GlobalAttention::init(&config.attention, &init.at("attn")))
+    }
+
+    /// `[batch, tokens, dim]` -> the same.
+    pub fn forward(&self, tokens: Tensor<3>, pass: Pass) -> Tensor<3> {
+        self.run([tokens], pass, |attention, [tokens]| attention.forward(tokens))
     }
 }

@@ -57,44 +57,36 @@ impl DropPath {
         let mut rng = random::stream(seed, &format!("drop path {} {part}", self.name), step, view);
         (0..batch).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect()
     }
+}
 
-    /// `branch`, `[batch, tokens, dim]`, times [`DropPath::factors`].
-    pub fn forward(&self, branch: Tensor<3>, part: &str, pass: Pass) -> Tensor<3> {
-        let [batch, _, _] = branch.dims();
-        let factors = self.factors(batch, part, pass);
-        if factors.is_empty() {
-            return branch;
-        }
-        let factors = Tensor::<3>::from_data(TensorData::new(factors, [batch, 1, 1]), &branch.device());
-        branch * factors
+/// `branch` `[batch, tokens, dim]` times the [`DropPath::factors`] of its samples.
+pub(super) fn scale_samples(branch: Tensor<3>, factors: &[f32]) -> Tensor<3> {
+    if factors.is_empty() {
+        return branch;
     }
+    let factors = TensorData::new(factors.to_vec(), [factors.len(), 1, 1]);
+    let factors = Tensor::from_data(factors, &branch.device());
+    branch * factors
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DropPath, Pass};
+    use super::{DropPath, Pass, scale_samples};
     use burn::tensor::{Device, Tensor};
 
     #[test]
     fn a_training_pass_zeroes_whole_samples_and_scales_the_others() {
-        let device = Device::flex();
         let drop = DropPath { rate: 0.25, name: "layers.0.blocks.1".to_owned() };
-        let ones = Tensor::<3>::ones([400, 2, 3], &device);
-        let values = drop.forward(ones.clone(), "attn", Pass::training(7, 3, 0)).into_data().try_into_vec::<f32>().unwrap();
-        let samples: Vec<&[f32]> = values.chunks_exact(6).collect();
-        assert!(
-            samples
-                .iter()
-                .all(|sample| sample.iter().all(|v| *v == sample[0]) && (sample[0] == 0.0 || (sample[0] - 4.0 / 3.0).abs() < 1e-6))
-        );
-        let dropped = samples.iter().filter(|sample| sample[0] == 0.0).count();
+        let factors = |pass| drop.factors(400, "attn", pass);
+        let kept = factors(Pass::training(7, 3, 0));
+        assert!(kept.iter().all(|factor| *factor == 0.0 || (factor - 4.0 / 3.0).abs() < 1e-6));
+        let dropped = kept.iter().filter(|factor| **factor == 0.0).count();
         assert!((60..140).contains(&dropped), "{dropped} of 400 dropped at rate 0.25");
-        let again = drop.forward(ones.clone(), "attn", Pass::training(7, 3, 0)).into_data().try_into_vec::<f32>().unwrap();
-        let other = drop.forward(ones.clone(), "attn", Pass::training(7, 3, 1)).into_data().try_into_vec::<f32>().unwrap();
-        let evaluation = drop.forward(ones, "attn", Pass::EVALUATION).into_data().try_into_vec::<f32>().unwrap();
-        assert_eq!(values, again);
-        assert_ne!(values, other);
-        assert!(evaluation.iter().all(|v| *v == 1.0));
+        assert_eq!(kept, factors(Pass::training(7, 3, 0)));
+        assert_ne!(kept, factors(Pass::training(7, 3, 1)));
+        assert!(factors(Pass::EVALUATION).is_empty());
+        let scaled = scale_samples(Tensor::ones([3, 1, 2], &Device::flex()), &[2.0, 0.0, 1.0]);
+        assert_eq!(scaled.into_data().try_into_vec::<f32>().unwrap(), [2.0, 2.0, 0.0, 0.0, 1.0, 1.0]);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Everything between the stem and the heads is a channels-last token sequence `[batch, tokens, dim]`,
 //! tokens row-major over D,H,W.
 
+mod attention;
 mod block;
 mod conv;
 mod drop_path;
+mod expand;
 mod init;
 mod layer_norm;
 mod linear;
@@ -14,16 +16,16 @@ mod patch_conv;
 mod patch_embed;
 mod patch_merging;
 mod patch_tokens;
-mod relative_position;
+mod token_grid;
 mod unet_block;
-mod vit;
 mod window;
-mod window_attention;
 
 pub use crate::kernels::gelu;
+pub use attention::{AttentionConfig, GlobalAttention, SkipAttention, WindowAttention};
 pub use block::{Block, BlockConfig};
-pub use conv::{Conv3d, ExpandTokens, ExpandVoxels, PointConv, ShuffleVoxels, TokenGrid};
+pub use conv::{Conv3d, PointConv};
 pub use drop_path::{DropPath, Pass};
+pub use expand::{ExpandTokens, ExpandVoxels, ShuffleVoxels};
 pub use init::{Initialiser, Scheme};
 pub use layer_norm::{LayerNorm, normalise};
 pub use linear::Linear;
@@ -32,8 +34,6 @@ pub use patch_conv::PatchConv;
 pub use patch_embed::{PatchEmbed, StemHalf};
 pub use patch_merging::{PatchMerging, TokenMerging, merge_tables};
 pub use patch_tokens::{PatchMap, PatchTokens, PatchTokensConfig, PositionTable, sinusoids};
-pub use relative_position::{PositionIndex, relative_position_index, table_rows};
+pub use token_grid::TokenGrid;
 pub use unet_block::{ConvBlock, LEAKY_SLOPE, UpBlock, convolution_name};
-pub use vit::{GlobalAttention, VitBlock, VitBlockConfig};
-pub use window::{WindowPlan, clamped_window, clamped_window_tables, window_tables};
-pub use window_attention::{AttentionConfig, SkipAttention, WindowAttention};
+pub use window::{PositionIndex, clamped_window, clamped_window_tables, relative_position_index, table_rows, window_tables};

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use super::token_grid::patches;
 use super::{Initialiser, TokenGrid};
 use crate::kernels;
 
@@ -35,12 +36,8 @@ impl PatchConv {
     /// # Panics
     /// If an axis is no multiple of the patch.
     pub fn tokens(&self, volume: Tensor<5>) -> TokenGrid {
-        let [batch, channels, depth, height, width] = volume.dims();
-        let [_, pd, ph, pw, _] = self.weight.dims();
-        let (size, patch) = ([depth, height, width], [pd, ph, pw]);
-        assert!((0..3).all(|axis| size[axis].is_multiple_of(patch[axis])), "a volume of {size:?} in patches of {patch:?}");
-        let [gd, gh, gw] = std::array::from_fn(|axis| size[axis] / patch[axis]);
-        let blocks = volume.reshape([batch, channels, gd, pd, gh, ph, gw, pw]).permute([0, 2, 4, 6, 1, 3, 5, 7]);
-        TokenGrid { tokens: self.forward(blocks.reshape([batch, gd * gh * gw, channels * pd * ph * pw])), grid: [gd, gh, gw] }
+        let [_, d, h, w, _] = self.weight.dims();
+        let patches = patches(volume, [d, h, w], false);
+        patches.with(self.forward(patches.tokens.clone()))
     }
 }

@@ -1,13 +1,12 @@
 //! Down-sampling between stages: half the grid, twice the channels.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burn::module::Module;
 
 use super::{Conv3d, Initialiser, LayerNorm, Linear, TokenGrid, gelu};
 use crate::config::MergingOrder;
-use crate::kernels::{self, MergeTables, MergeTensors, PADDING, cells};
+use crate::kernels::{Cache, MergeTables, PADDING, cells, concat_neighbours, recompute};
 
 /// nnFormer's patch merging: GELU, layer norm, 3x3x3 convolution with stride 2.
 #[derive(Module, Debug)]
@@ -32,6 +31,8 @@ impl PatchMerging {
 }
 
 /// Swin Transformer's patch merging: eight neighbours side by side, layer norm, linear map without a bias.
+///
+/// It keeps its input alone for the backward pass: laying it side by side again is memory traffic, while the linear map is arithmetic.
 #[derive(Module, Debug)]
 pub struct TokenMerging {
     /// `8 dim -> 2 dim`.
@@ -55,13 +56,12 @@ impl TokenMerging {
     /// Tokens of `dim` channels -> tokens of `2 dim` channels on half the grid, rounded up.
     pub fn forward(&self, input: TokenGrid) -> TokenGrid {
         let TokenGrid { tokens, grid } = input;
-        let tensors = MergeTensors {
-            x: tokens.into_dispatch(),
-            norm_weight: self.norm.weight.val().into_dispatch(),
-            norm_bias: self.norm.bias.val().into_dispatch(),
-            weight: self.reduction.weight.val().into_dispatch(),
-        };
-        let tokens = kernels::merge_tokens(tensors, &merge_tables(self.order, grid));
+        let tables = merge_tables(self.order, grid);
+        let [_, _, dim] = tokens.dims();
+        let widest = tables.merged() * tables.parts * dim;
+        let tokens = recompute(self, [tokens], widest, move |merging, [tokens], _| {
+            merging.reduction.forward(merging.norm.forward(concat_neighbours(tokens, &tables)))
+        });
         TokenGrid { tokens, grid: grid.map(|edge| edge.div_ceil(2)) }
     }
 }
@@ -77,11 +77,8 @@ fn corners(order: MergingOrder) -> [[usize; 3]; 8] {
 
 /// For each merged token its eight tokens of `grid` in channel order, [`PADDING`] beyond an odd axis' end; computed once.
 pub fn merge_tables(order: MergingOrder, grid: [usize; 3]) -> Arc<MergeTables> {
-    type Key = (MergingOrder, [usize; 3]);
-    static TABLES: Mutex<Option<HashMap<Key, Arc<MergeTables>>>> = Mutex::new(None);
-    let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
-    let entry = tables.get_or_insert_default().entry((order, grid));
-    Arc::clone(entry.or_insert_with(|| {
+    static TABLES: Cache<(MergingOrder, [usize; 3]), MergeTables> = Cache::new();
+    TABLES.get((order, grid), || {
         let corners = corners(order);
         let token = |cell: [usize; 3], corner: [usize; 3]| {
             let [d, h, w] = std::array::from_fn(|axis| 2 * cell[axis] + corner[axis]);
@@ -90,6 +87,6 @@ pub fn merge_tables(order: MergingOrder, grid: [usize; 3]) -> Arc<MergeTables> {
         };
         let merged = cells(grid.map(|edge| edge.div_ceil(2)));
         let sources = merged.flat_map(|cell| corners.map(|corner| token(cell, corner))).collect();
-        Arc::new(MergeTables::new(corners.len(), sources, grid.iter().product()))
-    }))
+        MergeTables::new(corners.len(), sources, grid.iter().product())
+    })
 }

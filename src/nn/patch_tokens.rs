@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::token_grid::patches;
 use super::{Initialiser, Linear, PatchConv, Scheme};
 use crate::config::{PatchProjection, PositionCode};
 
@@ -116,14 +117,7 @@ impl PatchTokens {
 
     /// `[batch, tokens, voxels of a patch]`, tokens row-major over D,H,W, voxels in the order of the linear map.
     fn patches(&self, volume: Tensor<5>) -> Tensor<3> {
-        let [batch, channels, _, _, _] = volume.dims();
-        let ([gd, gh, gw], [pd, ph, pw]) = (self.grid, self.patch);
-        let blocks = volume.reshape([batch, channels, gd, pd, gh, ph, gw, pw]);
-        let blocks = match self.patch_embeddings {
-            PatchMap::Conv(_) => blocks.permute([0, 2, 4, 6, 1, 3, 5, 7]),
-            PatchMap::Perceptron(_) => blocks.permute([0, 2, 4, 6, 3, 5, 7, 1]),
-        };
-        blocks.reshape([batch, gd * gh * gw, channels * pd * ph * pw])
+        patches(volume, self.patch, self.is_perceptron()).tokens
     }
 }
 

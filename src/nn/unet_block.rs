@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Conv3d, ExpandTokens, Initialiser, PointConv, TokenGrid};
-use crate::kernels::{self, ConvBlockShape, ConvBlockTensors, instance_norm, instance_norm_add};
+use crate::kernels::{instance_norm, instance_norm_add, recompute};
 
 /// Negative slope of the leaky ReLU.
 pub const LEAKY_SLOPE: f32 = 0.01;
@@ -47,68 +47,40 @@ impl ConvBlock {
     }
 
     /// The same block, which keeps nothing but its input for the backward pass and computes the rest again if `recompute`.
-    ///
-    /// # Panics
-    /// If it should but has no shortcut, or a stride.
     #[must_use]
     pub fn recomputed(self, recompute: bool) -> Self {
-        assert!(!recompute || (self.residual && self.conv1.stride() == [1; 3]), "only residual blocks with stride 1 are recomputed");
         Self { recompute, ..self }
     }
 
     /// Tokens of `input` channels -> tokens of `output` channels on the grid divided by the stride, rounded up.
     pub fn forward(&self, input: TokenGrid) -> TokenGrid {
-        if self.recompute {
-            return self.forward_recomputed(input, None);
+        self.forward_sources([input.tokens], input.grid)
+    }
+
+    /// The same of the channels of several sequences, which are never brought together.
+    fn forward_sources<const N: usize>(&self, sources: [Tensor<3>; N], grid: [usize; 3]) -> TokenGrid {
+        if !self.recompute {
+            return self.forward_kept(sources, grid);
         }
-        let first = self.conv1.forward(input.clone());
-        let shortcut = self.residual.then_some(input).map(|input| match &self.conv3 {
-            Some(conv3) => normed(conv3.forward(input)).tokens,
-            None => input.tokens,
+        let ([_, tokens, input], [_, _, _, _, output]) = (sources[0].dims(), self.conv2.weight.dims());
+        let tokens = recompute(self, sources, tokens * input.max(output), move |block, sources, _| block.forward_kept(sources, grid).tokens);
+        TokenGrid { tokens, grid: std::array::from_fn(|axis| grid[axis].div_ceil(self.conv1.stride[axis])) }
+    }
+
+    fn forward_kept<const N: usize>(&self, sources: [Tensor<3>; N], grid: [usize; 3]) -> TokenGrid {
+        let TokenGrid { tokens, grid: output } = self.conv1.forward_sources(sources.clone(), grid);
+        let shortcut = self.residual.then(|| match &self.conv3 {
+            Some(conv3) => instance_norm(conv3.forward_sources(sources, grid).tokens, None),
+            None => sources.into_iter().next().expect("a source"),
         });
-        self.finish(first, shortcut)
-    }
-
-    /// The block of `up` and `skip` side by side, which are never brought together.
-    fn forward_merging(&self, up: TokenGrid, skip: Tensor<3>) -> TokenGrid {
-        if self.recompute {
-            return self.forward_recomputed(up, Some(skip));
-        }
-        let hidden = self.conv1.forward_pair(up.clone(), skip.clone());
-        let shortcut = self.conv3.as_ref().map(|conv3| normed(conv3.forward_pair(up, skip)).tokens);
-        self.finish(hidden, shortcut)
-    }
-
-    /// The same as one operation, of `input` and `skip` side by side.
-    fn forward_recomputed(&self, input: TokenGrid, skip: Option<Tensor<3>>) -> TokenGrid {
-        let TokenGrid { tokens, grid } = input;
-        let (x, conv1, conv2) = (tokens.into_dispatch(), self.conv1.weight.val().into_dispatch(), self.conv2.weight.val().into_dispatch());
-        let conv3 = self.conv3.as_ref().map(|conv3| conv3.matrix().into_dispatch());
-        let tensors = match (skip, conv3) {
-            (Some(skip), Some(conv3)) => ConvBlockTensors::Merging(x, skip.into_dispatch(), conv1, conv2, conv3),
-            (None, Some(conv3)) => ConvBlockTensors::Convolved(x, conv1, conv2, conv3),
-            (None, None) => ConvBlockTensors::Same(x, conv1, conv2),
-            (Some(_), None) => unreachable!("two inputs have more channels than one output"),
-        };
-        TokenGrid { tokens: kernels::conv_block(tensors, ConvBlockShape { grid, slope: LEAKY_SLOPE }), grid }
-    }
-
-    /// From the first convolution's result and the shortcut on.
-    fn finish(&self, first: TokenGrid, shortcut: Option<Tensor<3>>) -> TokenGrid {
-        let TokenGrid { tokens, grid } = first;
         let hidden = instance_norm(tokens, Some(LEAKY_SLOPE));
-        let TokenGrid { tokens, grid } = self.conv2.forward(TokenGrid { tokens: hidden, grid });
+        let TokenGrid { tokens, .. } = self.conv2.forward_sources([hidden], output);
         let tokens = match shortcut {
             Some(shortcut) => instance_norm_add(tokens, shortcut, Some(LEAKY_SLOPE)),
             None => instance_norm(tokens, Some(LEAKY_SLOPE)),
         };
-        TokenGrid { tokens, grid }
+        TokenGrid { tokens, grid: output }
     }
-}
-
-/// Instance normalisation alone.
-fn normed(x: TokenGrid) -> TokenGrid {
-    TokenGrid { tokens: instance_norm(x.tokens, None), grid: x.grid }
 }
 
 /// `UnetrUpBlock`: up-samples, and merges with a skip of the finer grid.
@@ -138,7 +110,8 @@ impl UpBlock {
 
     /// Tokens of `input` channels and a `skip` of `output` channels on the grid finer by the kernel -> as the skip.
     pub fn forward(&self, x: TokenGrid, skip: TokenGrid) -> TokenGrid {
-        self.conv_block.forward_merging(self.transp_conv.forward(x), skip.tokens)
+        let TokenGrid { tokens, grid } = self.transp_conv.forward(x);
+        self.conv_block.forward_sources([tokens, skip.tokens], grid)
     }
 }
 
@@ -182,7 +155,7 @@ mod tests {
     }
 
     fn convolved(conv: &Conv3d, x: Tensor<5>) -> Tensor<5> {
-        let options = ConvOptions::new(conv.stride(), [1; 3], [1; 3], 1);
+        let options = ConvOptions::new(conv.stride, [1; 3], [1; 3], 1);
         burn::tensor::module::conv3d(x, conv.weight.val().permute([4, 3, 0, 1, 2]), None, options)
     }
 
@@ -191,7 +164,7 @@ mod tests {
         let activate = |x| leaky_relu(x, f64::from(LEAKY_SLOPE));
         let hidden = norm(convolved(&block.conv2, activate(norm(convolved(&block.conv1, x.clone())))));
         let shortcut = block.conv3.as_ref().map(|conv3| {
-            let options = ConvOptions::new(block.conv1.stride(), [0; 3], [1; 3], 1);
+            let options = ConvOptions::new(block.conv1.stride, [0; 3], [1; 3], 1);
             norm(burn::tensor::module::conv3d(x.clone(), conv3.weight.val().permute([4, 3, 0, 1, 2]), None, options))
         });
         activate(if block.residual { hidden + shortcut.unwrap_or(x) } else { hidden })
@@ -207,6 +180,15 @@ mod tests {
         }
     }
 
+    /// Outcome and gradients of `inputs` and `weights`, the outcome weighted at random.
+    fn outcomes(out: Tensor<5>, inputs: &[&Tensor<5>], weights: &[&Conv3d]) -> Vec<Tensor<5>> {
+        let factors = volume("weights", out.dims(), &out.device()).detach();
+        let gradients = (out.clone() * factors).sum().backward();
+        let of_inputs = inputs.iter().map(|input| input.grad(&gradients).unwrap());
+        let of_weights = weights.iter().map(|conv| conv.weight.grad(&gradients).unwrap());
+        std::iter::once(out).chain(of_inputs).chain(of_weights).collect()
+    }
+
     #[test]
     fn blocks_and_their_gradients_equal_stock_operations() {
         let device = Device::flex().autodiff();
@@ -216,19 +198,15 @@ mod tests {
             ConvBlock::residual(4, 4, [1; 3], &init.at("b")),
             ConvBlock::residual(3, 4, [2, 1, 2], &init.at("c")),
         ];
-        for (index, block) in blocks.iter().enumerate() {
+        for (index, block) in blocks.into_iter().flat_map(|block| [block.clone(), block.recomputed(true)]).enumerate() {
             let [_, _, _, input, _] = block.conv1.weight.dims();
             let x = volume("x", [2, input, 5, 6, 7], &device);
-            let outcomes = [block.forward(TokenGrid::from_volume(x.clone())).into_volume(), reference(block, x.clone())].map(|out| {
-                let weights = volume("weights", out.dims(), &device).detach();
-                let gradients = (out.clone() * weights).sum().backward();
-                [Some(out), x.grad(&gradients), block.conv1.weight.grad(&gradients), block.conv2.weight.grad(&gradients)]
-                    .into_iter()
-                    .chain(block.conv3.as_ref().map(|conv3| conv3.weight.grad(&gradients)))
-                    .map(Option::unwrap)
-                    .collect::<Vec<_>>()
+            let outs = [block.forward(TokenGrid::from_volume(x.clone())).into_volume(), reference(&block, x.clone())];
+            let [got, wanted] = outs.map(|out| {
+                let conv3 = block.conv3.as_ref().map(|conv3| conv3.weight.val());
+                let leaves: Vec<&Tensor<5>> = std::iter::once(&x).chain(&conv3).collect();
+                outcomes(out, &leaves, &[&block.conv1, &block.conv2])
             });
-            let [got, wanted] = outcomes;
             for (tensor, (got, wanted)) in got.into_iter().zip(wanted).enumerate() {
                 assert_close(&format!("block {index}, tensor {tensor}"), got, wanted);
             }
@@ -238,9 +216,9 @@ mod tests {
     #[test]
     fn an_up_block_and_its_gradients_equal_stock_operations() {
         let device = Device::flex().autodiff();
-        for residual in [false, true] {
+        for [residual, recompute] in [[false, false], [true, false], [false, true], [true, true]] {
             let kernel = [1, 2, 2];
-            let block = UpBlock::init(6, 4, kernel, residual, &Initialiser::new(3, &device));
+            let block = UpBlock::init(6, 4, kernel, residual, &Initialiser::new(3, &device)).recomputed(recompute);
             let (x, skip) = (volume("x", [2, 6, 3, 4, 2], &device), volume("skip", [2, 4, 3, 8, 4], &device));
             let [from_x, from_skip] = [x.clone(), skip.clone()].map(TokenGrid::from_volume);
             let weight = block.transp_conv.weight.val().permute([0, 4, 1, 2, 3]);
@@ -248,17 +226,11 @@ mod tests {
             let up = burn::tensor::module::conv_transpose3d(x.clone(), weight, None, options);
             let outs =
                 [block.forward(from_x, from_skip).into_volume(), reference(&block.conv_block, Tensor::cat(vec![up, skip.clone()], 1))];
-            let [got, wanted] = outs.map(|out| {
-                let weights = volume("weights", out.dims(), &device).detach();
-                let gradients = (out.clone() * weights).sum().backward();
-                let weight = |conv: &Conv3d| conv.weight.grad(&gradients).unwrap();
-                let transposed = block.transp_conv.weight.grad(&gradients).unwrap();
-                let inputs = [&x, &skip].map(|input| input.grad(&gradients).unwrap());
-                let [x, skip] = inputs;
-                [out, x, skip, transposed, weight(&block.conv_block.conv1), weight(&block.conv_block.conv2)]
-            });
+            let ConvBlock { conv1, conv2, .. } = &block.conv_block;
+            let transposed = block.transp_conv.weight.val();
+            let [got, wanted] = outs.map(|out| outcomes(out, &[&x, &skip, &transposed], &[conv1, conv2]));
             for (tensor, (got, wanted)) in got.into_iter().zip(wanted).enumerate() {
-                assert_close(&format!("residual {residual}, tensor {tensor}"), got, wanted);
+                assert_close(&format!("residual {residual}, recompute {recompute}, tensor {tensor}"), got, wanted);
             }
         }
     }

@@ -6,9 +6,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::device::on_host;
+use crate::kernels::with_gradient;
 
 use super::dice_ce_kernel::{self as kernel, Evaluated};
-use super::known_gradient::attach;
 
 /// Which soft Dice, and how it is mixed with cross-entropy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,7 +118,7 @@ impl DiceCeConfig {
             return DiceCeLoss { loss: value, parts };
         }
         let gradient = gradient.reshape(logits.dims());
-        DiceCeLoss { loss: attach(value, [(logits, gradient)]), parts }
+        DiceCeLoss { loss: with_gradient(value, [(logits, gradient)]), parts }
     }
 }
 

@@ -12,7 +12,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use rayon::prelude::*;
 
 use super::dice_ce::DiceCeConfig;
-use super::lanes::{LANES, exp, sum as sum_of};
+use super::simd::{LANES, exp, sum as sum_of};
 use super::softplus::softplus;
 use crate::kernels::{mean, sum, sum_axis};
 

@@ -7,7 +7,7 @@ use super::masked_voxels::mean_square;
 use super::views::{device_of, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
-use crate::nn::{Initialiser, LayerNorm, Linear, ShuffleVoxels, TokenGrid, VitBlock, VitBlockConfig};
+use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, Initialiser, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
 
 /// Hidden width of a block's perceptron over its width.
@@ -23,7 +23,7 @@ pub struct Mae {
     /// Code of each place, `[1, tokens, dim]`.
     pub position: Param<Tensor<3>>,
     /// Transformer blocks.
-    pub blocks: Vec<VitBlock>,
+    pub blocks: Vec<Block<GlobalAttention>>,
     /// After the blocks.
     pub norm: LayerNorm,
     /// Tokens to the voxels of their patches.
@@ -39,12 +39,13 @@ impl Objective for Mae {
         let init = Initialiser::new(setup.config.seed, setup.device).at("mae");
         let grid: [usize; 3] = std::array::from_fn(|axis| settings.crop_size[axis] / stride[axis]);
         let encoder_dim = setup.encoder.dims().pop().expect("a network has a stage");
-        let block = VitBlockConfig { dim: decoder.dim, hidden: MLP_RATIO * decoder.dim, heads: decoder.heads, qkv_bias: true };
+        let attention = AttentionConfig { dim: decoder.dim, heads: decoder.heads, window: [1; 3], qkv_bias: true };
+        let block = BlockConfig { attention, hidden: MLP_RATIO * decoder.dim, drop_path: 0.0, recompute: false };
         Self {
             embed: Linear::init(encoder_dim, decoder.dim, true, &init.at("embed")),
             mask_token: init.truncated_normal("mask_token", [1, 1, decoder.dim]),
             position: init.truncated_normal("position", [1, grid.iter().product(), decoder.dim]),
-            blocks: (0..decoder.depth).map(|index| VitBlock::init(&block, &init.at("blocks").at(index))).collect(),
+            blocks: (0..decoder.depth).map(|index| Block::<GlobalAttention>::init(&block, &init.at("blocks").at(index))).collect(),
             norm: LayerNorm::init(decoder.dim, &init.at("norm")),
             voxels: ShuffleVoxels::init(decoder.dim, setup.channels, stride, &init.at("voxels")),
             grid,
@@ -72,7 +73,7 @@ impl Mae {
         let with_mask = Tensor::cat(vec![tokens, self.mask_token.val().expand([batch, 1, dim])], 1);
         let rows = Tensor::<1, Int>::from_data(TensorData::new(rows.to_vec(), [rows.len()]), &with_mask.device());
         let all = with_mask.reshape([batch * (kept + 1), dim]).select(0, rows).reshape([batch, self.grid.iter().product(), dim]);
-        let tokens = self.blocks.iter().fold(all + self.position.val(), |tokens, block| block.forward(tokens));
+        let tokens = self.blocks.iter().fold(all + self.position.val(), |tokens, block| block.forward(tokens, Pass::EVALUATION));
         self.voxels.forward(TokenGrid { tokens: self.norm.forward(tokens), grid: self.grid })
     }
 }

@@ -2,18 +2,17 @@
 //!
 //! A pretext task is one file: an [`Objective`] with its own heads, from the views of a batch to one number and its parts.
 //! The list that names them stands with their settings, in `config`. The larger losses compute their own gradient in closed form next to
-//! their value and hand both to the autodiff graph (`known_gradient`): it then holds one small node instead of a chain of
+//! their value and hand both to the autodiff graph (`kernels::with_gradient`): it then holds one small node instead of a chain of
 //! matrices as large as the similarity matrix or the logits.
 
 mod bootstrap;
 mod dice_ce_kernel;
 #[cfg(test)]
 mod finite_difference;
-mod known_gradient;
-mod lanes;
 mod mae;
 mod rcr;
 mod simclr;
+mod simd;
 mod simmim;
 mod simtrot;
 mod softplus;

@@ -14,9 +14,9 @@ use burn::tensor::Tensor;
 
 use crate::config::Weighting;
 use crate::device::on_host;
+use crate::kernels::with_gradient;
 
 use super::SHORTEST_TOKEN;
-use super::known_gradient::attach;
 use super::token_contrast_kernel::{self as kernel, Contrast, Plan, Scales};
 
 /// Token-level contrast between two views.
@@ -81,7 +81,7 @@ impl TokenContrast {
             let half = anchors / 2;
             gradient.clone().narrow(0, view * half, half).reshape([batch, tokens, dim])
         });
-        TokenContrastLoss { loss: attach(value, [(z, first), (z_hat, second)]), numbers }
+        TokenContrastLoss { loss: with_gradient(value, [(z, first), (z_hat, second)]), numbers }
     }
 }
 

@@ -11,7 +11,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use rayon::prelude::*;
 
-use super::lanes::{exp, largest, sum};
+use super::simd::{exp, largest, sum};
 use super::softplus::{above_largest, softplus, softplus_of};
 use crate::config::Weighting;
 use crate::kernels;

@@ -3,14 +3,15 @@
 //! Tokens are gathered into the window and scattered back here, so that partition, shift and padding never exist as
 //! tensors; the attention itself is recomputed in the backward pass instead of kept.
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::product::{Extents, Strided, product};
-use super::simd::{Fused, LANES, fused};
+use super::simd::{LANES, vectorised};
 use super::softmax::{softmax, softmax_gradient};
-use super::{HostTensor, contiguous, elements, tensor};
-use crate::kernels::attention::{AttentionGradients, Inputs, MASKED, PADDING, WindowTables};
-use burn::backend::Flex;
+use super::tensor::{HostTensor, contiguous, elements, tensor};
+use crate::kernels::index::PADDING;
+use crate::kernels::window_tables::{MASKED, WindowTables};
 
 /// Tasks of a backward pass: each sums the bias gradient of its share in order. A constant, so that the result does
 /// not depend on the number of cores.
@@ -36,7 +37,7 @@ struct Scratch {
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
-    turned: Vec<f32>,
+    transposed_rows: Vec<f32>,
     scores: Vec<f32>,
     grad: Vec<f32>,
     score_gradient: Vec<f32>,
@@ -68,7 +69,7 @@ impl<'a> Call<'a> {
             bias,
             tables,
             count,
-            windows: tables.rows.len() / tokens,
+            windows: tables.windows(),
             tokens,
             heads,
             head_dim: width / 3 / heads,
@@ -89,7 +90,7 @@ impl<'a> Call<'a> {
     fn gather(&self, out: &mut Vec<f32>, rows: &[f32], padding: Option<&[f32]>, [item, first]: [usize; 2]) {
         let width = rows.len() / (self.items() / self.windows * self.count);
         let sample = &rows[item / self.windows * self.count * width..][..self.count * width];
-        let places = &self.tables.rows[item % self.windows * self.tokens..][..self.tokens];
+        let places = &self.tables.window_to_token[item % self.windows * self.tokens..][..self.tokens];
         out.clear();
         out.resize(self.tokens * lanes(self.head_dim), 0.0);
         for (out, &token) in out.chunks_exact_mut(lanes(self.head_dim)).zip(places) {
@@ -105,7 +106,7 @@ impl<'a> Call<'a> {
     /// Scaled queries, keys, values and the attention of every query over the keys, into `scratch`.
     #[inline(always)]
     fn attend<const FUSED: bool>(&self, scratch: &mut Scratch, item: usize, head: usize) {
-        let Scratch { query, key, value, turned, scores, .. } = scratch;
+        let Scratch { query, key, value, transposed_rows, scores, .. } = scratch;
         for (part, out) in [&mut *query, &mut *key, &mut *value].into_iter().enumerate() {
             self.gather(out, self.qkv, Some(self.padding), [item, part * self.dim() + head * self.head_dim]);
         }
@@ -113,22 +114,23 @@ impl<'a> Call<'a> {
         for value in query.iter_mut() {
             *value *= scale;
         }
-        self.transpose(turned, key);
+        self.transpose(transposed_rows, key);
         scores.resize(self.tokens * lanes(self.tokens), 0.0);
-        product::<FUSED>(scores, self.by_rows(query), turned, self.square(self.head_dim));
+        product::<FUSED>(scores, self.by_rows(query), transposed_rows, self.square(self.head_dim));
         let bias = &self.bias[head * scores.len()..][..scores.len()];
-        let regions = self
+        let groups = self
             .tables
-            .regions
+            
+            .mask_groups
             .get(item % self.windows * self.tokens..)
-            .map_or(&[][..], |regions| &regions[..self.tokens.min(regions.len())]);
+            .map_or(&[][..], |groups| &groups[..self.tokens.min(groups.len())]);
         for (row, (scores, bias)) in scores.chunks_exact_mut(lanes(self.tokens)).zip(bias.chunks_exact(lanes(self.tokens))).enumerate() {
             for (score, &bias) in scores.iter_mut().zip(bias) {
                 *score += bias;
             }
-            if let Some(&own) = regions.get(row) {
-                for (score, &region) in scores.iter_mut().zip(regions) {
-                    *score += if region == own { 0.0 } else { MASKED };
+            if let Some(&own) = groups.get(row) {
+                for (score, &group) in scores.iter_mut().zip(groups) {
+                    *score += if group == own { 0.0 } else { MASKED };
                 }
             }
             softmax(&mut scores[..self.tokens]);
@@ -156,7 +158,7 @@ impl<'a> Call<'a> {
         Extents { rows: self.tokens, inner, columns: lanes(self.tokens) }
     }
 
-    /// `scores` (turned over if `transposed`) times `[tokens, lanes of head_dim]`.
+    /// `scores` (transposed_rows over if `transposed`) times `[tokens, lanes of head_dim]`.
     #[inline(always)]
     fn mix<const FUSED: bool>(&self, out: &mut Vec<f32>, scores: &[f32], transposed: bool, rows: &[f32]) {
         let (row, column) = if transposed { (1, lanes(self.tokens)) } else { (lanes(self.tokens), 1) };
@@ -180,7 +182,7 @@ impl<'a> Call<'a> {
         let (items, tokens, head_dim) = (self.items(), self.tokens, self.head_dim);
         let mut out = vec![0.0; items / self.windows * self.count * parts * self.dim()];
         out.par_chunks_mut(parts * self.dim()).enumerate().with_min_len(64).for_each(|(row, out)| {
-            let place = self.tables.places[row % self.count] as usize;
+            let place = self.tables.token_to_window[row % self.count] as usize;
             let item = row / self.count * self.windows + place / tokens;
             for (slot, out) in out.chunks_exact_mut(head_dim).enumerate() {
                 let (part, head) = (slot / self.heads, slot % self.heads);
@@ -209,13 +211,12 @@ impl<'a> Call<'a> {
     /// The gradient of the padding row: the sum over the places that hold it.
     fn padding_gradient(&self, results: &[f32]) -> Vec<f32> {
         let (items, tokens, head_dim) = (self.items(), self.tokens, self.head_dim);
-        let padded = self.tables.rows.iter().enumerate().filter(|&(_, &row)| row == PADDING).map(|(place, _)| place);
-        let padded: Vec<usize> = padded.collect();
         let mut sums = vec![0.0; 3 * self.dim()];
         sums.par_chunks_mut(head_dim).enumerate().for_each(|(slot, sums)| {
             let (part, head) = (slot / self.heads, slot % self.heads);
             for sample in 0..items / self.windows {
-                for &place in &padded {
+                for &place in &*self.tables.padded {
+                    let place = place as usize;
                     let item = sample * self.windows + place / tokens;
                     let from = (((head * items + item) * 3 + part) * tokens + place % tokens) * head_dim;
                     for (sum, &value) in sums.iter_mut().zip(&results[from..from + head_dim]) {
@@ -228,21 +229,10 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The attention of one window and head.
-struct Forward<'a> {
-    call: &'a Call<'a>,
-    out: &'a mut [f32],
-    item: usize,
-    head: usize,
-    scratch: &'a mut Scratch,
-}
-
-impl Fused for Forward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FUSED: bool>(self) {
-        let Self { call, out, item, head, scratch } = self;
+vectorised! {
+    /// The attention of one window and head (`at`: head, item).
+    fn forward<'a, const FUSED: bool>(call: &'a Call<'a>, out: &'a mut [f32], at: [usize; 2], scratch: &'a mut Scratch) -> () {
+        let [head, item] = at;
         call.attend::<FUSED>(scratch, item, head);
         let Scratch { value, scores, product: result, .. } = scratch;
         call.mix::<FUSED>(result, scores, false, value);
@@ -250,34 +240,29 @@ impl Fused for Forward<'_> {
     }
 }
 
-/// The gradients of some items of one head (`at`: head, first item); returns the sum of their score gradients.
-struct Backward<'a> {
-    call: &'a Call<'a>,
-    out: &'a mut [f32],
-    grad: &'a [f32],
-    at: [usize; 2],
-    scratch: &'a mut Scratch,
-}
-
-impl Fused for Backward<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    fn run<const FUSED: bool>(self) -> Vec<f32> {
-        let Self { call, out, grad, at: [head, first], scratch } = self;
+vectorised! {
+    /// The gradients of some items of one head (`at`: head, first item); returns the sum of their score gradients.
+    fn backward<'a, const FUSED: bool>(
+        call: &'a Call<'a>,
+        out: &'a mut [f32],
+        grad: &'a [f32],
+        at: [usize; 2],
+        scratch: &'a mut Scratch,
+    ) -> Vec<f32> {
+        let [head, first] = at;
         let part = call.tokens * call.head_dim;
         let scale = (call.head_dim as f32).powf(-0.5);
         let mut bias = vec![0.0; call.tokens * lanes(call.tokens)];
         for (item, out) in (first..).zip(out.chunks_exact_mut(3 * part)) {
             call.attend::<FUSED>(scratch, item, head);
-            let Scratch { query, key, value, turned, scores, grad: own_grad, score_gradient, product: result } = scratch;
+            let Scratch { query, key, value, transposed_rows, scores, grad: own_grad, score_gradient, product: result } = &mut *scratch;
             call.gather(own_grad, grad, None, [item, head * call.head_dim]);
             call.mix::<FUSED>(result, scores, true, own_grad);
             call.store(&mut out[2 * part..], result, 1.0);
 
-            call.transpose(turned, value);
+            call.transpose(transposed_rows, value);
             score_gradient.resize(call.tokens * lanes(call.tokens), 0.0);
-            product::<FUSED>(score_gradient, call.by_rows(own_grad), turned, call.square(call.head_dim));
+            product::<FUSED>(score_gradient, call.by_rows(own_grad), transposed_rows, call.square(call.head_dim));
             let rows = score_gradient.chunks_exact_mut(lanes(call.tokens)).zip(scores.chunks_exact(lanes(call.tokens)));
             for (gradient, attention) in rows {
                 softmax_gradient(&mut gradient[..call.tokens], &attention[..call.tokens]);
@@ -294,24 +279,25 @@ impl Fused for Backward<'_> {
     }
 }
 
+/// Queries, keys and values, the padding's row, and the bias table; or the gradients of the same.
+type Inputs = (Tensor<3>, Tensor<1>, Tensor<2>);
+
 /// See [`crate::kernels::window_attention`].
-pub fn attention(inputs: Inputs<Flex>, tables: &WindowTables) -> HostTensor {
-    let [qkv, padding, table] = [inputs.qkv, inputs.padding, inputs.table].map(contiguous);
+pub fn attention((qkv, padding, table): Inputs, tables: &WindowTables) -> Tensor<3> {
+    let (qkv, padding, table) = (contiguous(qkv), contiguous(padding), contiguous(table));
     let call = Call::new([&qkv, &padding, &table], tables);
     let (items, part) = (call.items(), call.tokens * call.head_dim);
     let mut results = vec![0.0; call.heads * items * part];
     let tasks = results.par_chunks_mut(part).enumerate();
-    tasks.for_each_init(Scratch::default, |scratch, (task, out)| {
-        fused(Forward { call: &call, out, item: task % items, head: task / items, scratch });
-    });
+    tasks.for_each_init(Scratch::default, |scratch, (task, out)| forward(&call, out, [task / items, task % items], scratch));
     let samples = items / call.windows;
     tensor(call.to_tokens(&results, 1), [samples, call.count, call.dim()])
 }
 
 /// Gradients of [`attention`] with respect to its inputs.
-pub fn attention_gradients(inputs: Inputs<Flex>, tables: &WindowTables, grad: HostTensor) -> AttentionGradients<Flex> {
-    let [qkv, padding, table] = [inputs.qkv, inputs.padding, inputs.table].map(contiguous);
-    let grad = contiguous(grad);
+pub fn attention_gradients((qkv, padding, table): Inputs, tables: &WindowTables, grad: Tensor<3>) -> Inputs {
+    let [rows, heads] = table.dims();
+    let (qkv, padding, table, grad) = (contiguous(qkv), contiguous(padding), contiguous(table), contiguous(grad));
     let call = Call::new([&qkv, &padding, &table], tables);
     let (items, part) = (call.items(), 3 * call.tokens * call.head_dim);
     let share = items.div_ceil(BACKWARD_TASKS.div_ceil(call.heads));
@@ -319,13 +305,11 @@ pub fn attention_gradients(inputs: Inputs<Flex>, tables: &WindowTables, grad: Ho
     let tasks = results.par_chunks_mut(items * part).enumerate().flat_map(|(head, results)| {
         results.par_chunks_mut(share * part).enumerate().map(move |(task, results)| ([head, task * share], results))
     });
-    let bias: Vec<Vec<f32>> = tasks
-        .map_init(Scratch::default, |scratch, (at, out)| fused(Backward { call: &call, out, grad: elements(&grad), at, scratch }))
-        .collect();
-    let [rows, heads] = table.layout().shape().dims();
-    AttentionGradients {
-        qkv: tensor(call.to_tokens(&results, 3), [items / call.windows, call.count, 3 * call.dim()]),
-        padding: tensor(call.padding_gradient(&results), [3 * call.dim()]),
-        table: tensor(call.table_gradient(&bias, rows), [rows, heads]),
-    }
+    let bias: Vec<Vec<f32>> =
+        tasks.map_init(Scratch::default, |scratch, (at, out)| backward(&call, out, elements(&grad), at, scratch)).collect();
+    (
+        tensor(call.to_tokens(&results, 3), [items / call.windows, call.count, 3 * call.dim()]),
+        tensor(call.padding_gradient(&results), [3 * call.dim()]),
+        tensor(call.table_gradient(&bias, rows), [rows, heads]),
+    )
 }

@@ -1,12 +1,11 @@
 //! Products of gathered rows: the matrix of gathered rows exists one tile at a time.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{HostTensor, contiguous, elements, tensor};
-use crate::kernels::PADDING;
-use crate::kernels::conv::GatherIndex;
+use super::tensor::{contiguous, elements, tensor};
+use crate::kernels::conv_tables::GatherIndex;
+use crate::kernels::index::PADDING;
 
 /// Elements of the gathered tile of a product: it stays in a core's cache.
 const PRODUCT_TILE: usize = 128 << 10;
@@ -29,7 +28,7 @@ impl Gathered<'_> {
     }
 
     /// `count` rows from `first` on.
-    fn tile(&self, first: usize, count: usize) -> HostTensor {
+    fn tile(&self, first: usize, count: usize) -> Tensor<2> {
         let (rows, taps, channels) = (self.index.rows(), self.index.taps, self.channels);
         let mut tile = Vec::with_capacity(count * self.width());
         for row in first..first + count {
@@ -48,17 +47,16 @@ impl Gathered<'_> {
     }
 }
 
-/// See [`crate::kernels::conv::gather_product`].
-pub fn gather_product(source: HostTensor, index: &GatherIndex, weight: HostTensor) -> HostTensor {
-    let (source, weight) = (contiguous(source), contiguous(weight));
-    let [batch, tokens, channels] = source.layout().shape().dims();
-    let [_, output] = weight.layout().shape().dims();
+/// `source` `[batch, tokens, channels]` by the rows of `index`, times `weight` `[taps * channels, out]` -> `[batch, rows, out]`.
+pub fn gather_product(source: Tensor<3>, index: &GatherIndex, weight: Tensor<2>) -> Tensor<3> {
+    let ([batch, tokens, channels], [_, output]) = (source.dims(), weight.dims());
+    let source = contiguous(source);
     let gathered = Gathered { source: elements(&source), index, tokens, channels };
     let rows = (PRODUCT_TILE / gathered.width()).max(TILE_ROWS);
     let mut out = vec![0.0; batch * index.rows() * output];
     out.par_chunks_mut(rows * output).enumerate().for_each(|(tile, out)| {
-        let product = Flex::float_matmul(gathered.tile(tile * rows, out.len() / output), weight.clone());
-        out.copy_from_slice(elements(&product));
+        let product = gathered.tile(tile * rows, out.len() / output).matmul(weight.clone());
+        out.copy_from_slice(elements(&contiguous(product)));
     });
     tensor(out, [batch, index.rows(), output])
 }

@@ -3,12 +3,11 @@
 //! Channels lie innermost and may be few. Rows are therefore taken in blocks of a length that both the channel count
 //! and [`LANES`] divide, on which every place of a block belongs to one channel and the arithmetic needs no remainder.
 
-use burn::backend::Flex;
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{LANES, Vectorised, vectorised};
-use super::{HostTensor, alone, contiguous, elements, tensor};
-use crate::kernels::instance_norm::{EPSILON, NormGradients, Normed};
+use super::simd::{LANES, vectorised};
+use super::tensor::{EPSILON, alone, changed, contiguous, elements, tensor};
 
 /// Elements of one parallel task; sums are taken over as many and then added in order.
 const TASK_ELEMENTS: usize = 64 << 10;
@@ -26,8 +25,7 @@ struct Cut {
 }
 
 impl Cut {
-    fn new(x: &HostTensor) -> Self {
-        let [_, count, channels] = x.layout().shape().dims();
+    fn new([_, count, channels]: [usize; 3]) -> Self {
         let shared = (1..=LANES).rev().find(|&length| LANES.is_multiple_of(length) && channels.is_multiple_of(length)).unwrap_or(1);
         let block = channels * LANES / shared;
         Self { channels, block, sample: count * channels, task: TASK_ELEMENTS.next_multiple_of(block) }
@@ -57,18 +55,9 @@ fn activate(x: f32, slope: f32) -> f32 {
     if x < 0.0 { x * slope } else { x }
 }
 
-/// Mean of each channel over a task, and the sum of squares about it.
-struct Moments<'a> {
-    x: &'a [f32],
-    cut: Cut,
-}
-
-impl Vectorised for Moments<'_> {
-    type Output = [Vec<f32>; 2];
-
-    #[inline(always)]
-    fn run(self) -> [Vec<f32>; 2] {
-        let Self { x, cut } = self;
+vectorised! {
+    /// Mean of each channel over a task, and the sum of squares about it.
+    fn moments<'a>(x: &'a [f32], cut: Cut) -> [Vec<f32>; 2] {
         let rows = (x.len() / cut.channels) as f32;
         let mut sums = vec![0.0; cut.block];
         for block in x.chunks(cut.block) {
@@ -91,23 +80,10 @@ impl Vectorised for Moments<'_> {
     }
 }
 
-/// Applies the statistics to a task, in place.
-struct Apply<'a> {
-    x: &'a mut [f32],
-    shortcut: Option<&'a [f32]>,
-    /// Over a block.
-    mean: &'a [f32],
-    /// Over a block.
-    factor: &'a [f32],
-    slope: f32,
-}
-
-impl Vectorised for Apply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { x, shortcut, mean, factor, slope } = self;
+vectorised! {
+    /// Applies the statistics, mean and factor over a block, to a task, in place.
+    fn apply<'a>(x: &'a mut [f32], shortcut: Option<&'a [f32]>, statistics: [&'a [f32]; 2], slope: f32) -> () {
+        let [mean, factor] = statistics;
         let blocks = x.chunks_mut(mean.len()).enumerate();
         for (index, x) in blocks {
             let statistics = mean.iter().zip(factor);
@@ -128,15 +104,15 @@ impl Vectorised for Apply<'_> {
     }
 }
 
-/// See [`crate::kernels::instance_norm`].
-pub fn instance_norm(x: HostTensor, shortcut: Option<HostTensor>, slope: f32) -> Normed<Flex> {
+/// See [`crate::kernels::instance_norm`]: its result, and what brought the variance to 1, `[batch, 1, channels]`.
+pub fn instance_norm(x: Tensor<3>, shortcut: Option<Tensor<3>>, slope: f32) -> (Tensor<3>, Tensor<3>) {
+    let cut = Cut::new(x.dims());
     let mut x = alone(x);
     let shortcut = shortcut.map(contiguous);
-    let cut = Cut::new(&x);
     let samples = elements(&x).par_chunks(cut.sample);
-    let moments: Vec<[Vec<f32>; 2]> =
-        samples.flat_map(|sample| sample.par_chunks(cut.task)).map(|x| vectorised(Moments { x, cut })).collect();
-    let statistics: Vec<[Vec<f32>; 2]> = moments.chunks(cut.sample.div_ceil(cut.task)).map(|tasks| combined(tasks, cut)).collect();
+    let tasks: Vec<[Vec<f32>; 2]> =
+        samples.flat_map(|sample| sample.par_chunks(cut.task)).map(|x| moments(x, cut)).collect();
+    let statistics: Vec<[Vec<f32>; 2]> = tasks.chunks(cut.sample.div_ceil(cut.task)).map(|tasks| combined(tasks, cut)).collect();
     let batch = statistics.len();
     let shortcut = shortcut.as_ref().map(elements);
     let samples = x.storage_mut::<f32>().par_chunks_mut(cut.sample).enumerate();
@@ -145,11 +121,11 @@ pub fn instance_norm(x: HostTensor, shortcut: Option<HostTensor>, slope: f32) ->
         let (mean, factor) = (cut.repeated(|channel| mean[channel]), cut.repeated(|channel| factor[channel]));
         x.par_chunks_mut(cut.task).enumerate().for_each(|(task, x)| {
             let shortcut = shortcut.map(|shortcut| &shortcut[sample * cut.sample + task * cut.task..][..x.len()]);
-            vectorised(Apply { x, shortcut, mean: &mean, factor: &factor, slope });
+            apply(x, shortcut, [&mean, &factor], slope);
         });
     });
     let factors = statistics.into_iter().flat_map(|[_, factor]| factor).collect();
-    Normed { out: x, factor: tensor(factors, [batch, 1, cut.channels]) }
+    (changed(x), tensor(factors, [batch, 1, cut.channels]))
 }
 
 /// Mean and factor of a sample's channels from those of its tasks (Chan et al., 1979), in double precision.
@@ -185,42 +161,31 @@ impl Undo {
     }
 }
 
-/// Sums over a task by channel: of the gradient before the activation, and of the same times the normalised input.
-struct GradientSums<'a> {
-    undo: Undo,
-    grad: &'a [f32],
-    out: &'a [f32],
-    shortcut: Option<&'a [f32]>,
-}
-
-impl Vectorised for GradientSums<'_> {
-    type Output = [Vec<f32>; 2];
-
-    #[inline(always)]
-    fn run(self) -> [Vec<f32>; 2] {
-        let Self { undo, grad, out, shortcut } = self;
+vectorised! {
+    /// Sums over a task by channel: of the gradient before the activation, and of the same times the normalised input.
+    fn gradient_sums<'a>(undo: Undo, grad: &'a [f32], out: &'a [f32], shortcut: Option<&'a [f32]>) -> [Vec<f32>; 2] {
         let length = undo.cut.block;
-        let (mut sums, mut along) = (vec![0.0_f32; length], vec![0.0_f32; length]);
+        let (mut sums, mut projected) = (vec![0.0_f32; length], vec![0.0_f32; length]);
         for (index, (grad, out)) in grad.chunks(length).zip(out.chunks(length)).enumerate() {
-            let places = sums.iter_mut().zip(&mut along).zip(grad.iter().zip(out));
+            let places = sums.iter_mut().zip(&mut projected).zip(grad.iter().zip(out));
             match shortcut {
                 None => {
-                    for ((sum, along), (&grad, &out)) in places {
+                    for ((sum, projected), (&grad, &out)) in places {
                         let (grad, normal) = undo.at(grad, out, 0.0);
                         *sum += grad;
-                        *along += grad * normal;
+                        *projected += grad * normal;
                     }
                 }
                 Some(shortcut) => {
-                    for (((sum, along), (&grad, &out)), &shortcut) in places.zip(&shortcut[index * length..]) {
+                    for (((sum, projected), (&grad, &out)), &shortcut) in places.zip(&shortcut[index * length..]) {
                         let (grad, normal) = undo.at(grad, out, shortcut);
                         *sum += grad;
-                        *along += grad * normal;
+                        *projected += grad * normal;
                     }
                 }
             }
         }
-        [undo.cut.folded(&sums), undo.cut.folded(&along)]
+        [undo.cut.folded(&sums), undo.cut.folded(&projected)]
     }
 }
 
@@ -228,67 +193,50 @@ impl Vectorised for GradientSums<'_> {
 struct Pull {
     factor: Vec<f32>,
     mean: Vec<f32>,
-    along: Vec<f32>,
+    projected: Vec<f32>,
 }
 
-/// Turns the gradient of a task's output into that of its input.
-struct InputGradient<'a> {
-    undo: Undo,
-    pull: &'a Pull,
-    grad: &'a mut [f32],
-    out: &'a [f32],
-}
-
-impl Vectorised for InputGradient<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { undo, pull, grad, out } = self;
+vectorised! {
+    /// Turns the gradient of a task's output into that of its input.
+    fn input_gradient<'a>(undo: Undo, pull: &'a Pull, grad: &'a mut [f32], out: &'a [f32]) -> () {
         for (grad, out) in grad.chunks_mut(undo.cut.block).zip(out.chunks(undo.cut.block)) {
-            let pull = pull.factor.iter().zip(&pull.mean).zip(&pull.along);
-            for ((grad, &out), ((&factor, &mean), &along)) in grad.iter_mut().zip(out).zip(pull) {
+            let pull = pull.factor.iter().zip(&pull.mean).zip(&pull.projected);
+            for ((grad, &out), ((&factor, &mean), &projected)) in grad.iter_mut().zip(out).zip(pull) {
                 let (own, normal) = undo.at(*grad, out, 0.0);
-                *grad = factor * (own - mean - normal * along);
+                *grad = factor * (own - mean - normal * projected);
             }
         }
     }
 }
 
-/// The same with a shortcut: its gradient takes the place of the output's, and the input's comes beside it.
-struct BothGradients<'a> {
-    undo: Undo,
-    pull: &'a Pull,
-    grad: &'a mut [f32],
-    out: &'a [f32],
-    shortcut: &'a [f32],
-    x: &'a mut [f32],
-}
-
-impl Vectorised for BothGradients<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { undo, pull, grad, out, shortcut, x } = self;
+vectorised! {
+    /// The same with a shortcut: its gradient takes the place of the output's, and the input's comes beside it.
+    fn both_gradients<'a>(undo: Undo, pull: &'a Pull, gradients: [&'a mut [f32]; 2], kept: [&'a [f32]; 2]) -> () {
+        let ([grad, x], [out, shortcut]) = (gradients, kept);
         let length = undo.cut.block;
         let kept = out.chunks(length).zip(shortcut.chunks(length));
         for ((grad, x), (out, shortcut)) in grad.chunks_mut(length).zip(x.chunks_mut(length)).zip(kept) {
-            let pull = pull.factor.iter().zip(&pull.mean).zip(&pull.along);
+            let pull = pull.factor.iter().zip(&pull.mean).zip(&pull.projected);
             let kept = out.iter().zip(shortcut);
-            for (((grad, x), (&out, &shortcut)), ((&factor, &mean), &along)) in grad.iter_mut().zip(x).zip(kept).zip(pull) {
+            for (((grad, x), (&out, &shortcut)), ((&factor, &mean), &projected)) in grad.iter_mut().zip(x).zip(kept).zip(pull) {
                 let (own, normal) = undo.at(*grad, out, shortcut);
                 *grad = own;
-                *x = factor * (own - mean - normal * along);
+                *x = factor * (own - mean - normal * projected);
             }
         }
     }
 }
 
-/// Gradients of [`instance_norm`] from its result.
-pub fn instance_norm_gradients(normed: Normed<Flex>, shortcut: Option<HostTensor>, grad: HostTensor, slope: f32) -> NormGradients<Flex> {
-    let (mut grad, out, shortcut) = (alone(grad), contiguous(normed.out), shortcut.map(contiguous));
-    let (factor, cut) = (contiguous(normed.factor), Cut::new(&out));
+/// Gradients of input and shortcut from the results of [`instance_norm`].
+pub fn instance_norm_gradients(
+    (out, factor): (Tensor<3>, Tensor<3>),
+    shortcut: Option<Tensor<3>>,
+    grad: Tensor<3>,
+    slope: f32,
+) -> (Tensor<3>, Option<Tensor<3>>) {
+    let shape = out.dims();
+    let cut = Cut::new(shape);
+    let (mut grad, out, shortcut, factor) = (alone(grad), contiguous(out), shortcut.map(contiguous), contiguous(factor));
     let undo = Undo { cut, slope, inverse: slope.recip() };
     let (out, shortcut) = (elements(&out), shortcut.as_ref().map(elements));
     let pulls = pulls(undo, elements(&grad), out, shortcut, elements(&factor));
@@ -296,9 +244,9 @@ pub fn instance_norm_gradients(normed: Normed<Flex>, shortcut: Option<HostTensor
         let samples = grad.storage_mut::<f32>().par_chunks_mut(cut.sample).zip(out.par_chunks(cut.sample)).zip(&pulls);
         samples.for_each(|((grad, out), pull)| {
             let tasks = grad.par_chunks_mut(cut.task).zip(out.par_chunks(cut.task));
-            tasks.for_each(|(grad, out)| vectorised(InputGradient { undo, pull, grad, out }));
+            tasks.for_each(|(grad, out)| input_gradient(undo, pull, grad, out));
         });
-        return NormGradients { x: grad, shortcut: None };
+        return (changed(grad), None);
     };
     let mut x = vec![0.0; out.len()];
     let kept = out.par_chunks(cut.sample).zip(shortcut.par_chunks(cut.sample));
@@ -306,10 +254,9 @@ pub fn instance_norm_gradients(normed: Normed<Flex>, shortcut: Option<HostTensor
     samples.for_each(|(((grad, x), (out, shortcut)), pull)| {
         let kept = out.par_chunks(cut.task).zip(shortcut.par_chunks(cut.task));
         let tasks = grad.par_chunks_mut(cut.task).zip(x.par_chunks_mut(cut.task)).zip(kept);
-        tasks.for_each(|((grad, x), (out, shortcut))| vectorised(BothGradients { undo, pull, grad, out, shortcut, x }));
+        tasks.for_each(|((grad, x), (out, shortcut))| both_gradients(undo, pull, [grad, x], [out, shortcut]));
     });
-    let shape = grad.layout().shape().dims::<3>();
-    NormGradients { x: tensor(x, shape), shortcut: Some(grad) }
+    (tensor(x, shape), Some(changed(grad)))
 }
 
 /// The sums of the backward pass, by sample.
@@ -320,7 +267,7 @@ fn pulls(undo: Undo, grad: &[f32], out: &[f32], shortcut: Option<&[f32]>, factor
         let first = task % tasks * cut.task;
         let (length, first) = (cut.task.min(cut.sample - first), task / tasks * cut.sample + first);
         let part = |values| -> &[f32] { &<[f32]>::as_ref(values)[first..first + length] };
-        vectorised(GradientSums { undo, grad: part(grad), out: part(out), shortcut: shortcut.map(part) })
+        gradient_sums(undo, part(grad), part(out), shortcut.map(part))
     });
     let sums: Vec<[Vec<f32>; 2]> = sums.collect();
     let rows = (cut.sample / cut.channels) as f64;
@@ -331,7 +278,7 @@ fn pulls(undo: Undo, grad: &[f32], out: &[f32], shortcut: Option<&[f32]>, factor
             Pull {
                 factor: cut.repeated(|channel| factor[channel]),
                 mean: cut.repeated(|channel| mean(0, channel)),
-                along: cut.repeated(|channel| mean(1, channel)),
+                projected: cut.repeated(|channel| mean(1, channel)),
             }
         })
         .collect()

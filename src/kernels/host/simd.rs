@@ -1,7 +1,7 @@
 //! Vector instructions by run-time detection, and the functions that must vectorise.
 //!
 //! Everything here is plain arithmetic on fixed-size blocks, which the compiler turns into vector instructions of
-//! whatever set [`vectorised`] found. Long sums of products use fused multiply-adds where the machine has them ([`fused`]):
+//! whatever set [`run`] found. Long sums of products use fused multiply-adds where the machine has them:
 //! half the instructions, and a product too small for a normal number never exists by itself, which would cost a hundred times a product.
 
 use macerator::{AutoArch, Simd, WithSimd};
@@ -10,18 +10,27 @@ use macerator::{AutoArch, Simd, WithSimd};
 pub(super) const LANES: usize = 16;
 
 /// Work that is compiled once for each instruction set. A type and no closure, because only what is inlined without
-/// fail (`#[inline(always)]`, here and in all it calls) is compiled for the set in question.
+/// fail (`#[inline(always)]`, here and in all it calls) is compiled for the set in question. [`vectorised!`] defines it.
 pub(super) trait Vectorised {
     /// What the work returns.
     type Output;
 
-    /// Does the work; implementations are `#[inline(always)]`.
+    /// Does the work.
     fn run(self) -> Self::Output;
+}
+
+/// Work whose inner loop is [`multiply_add`]: compiled once more for machines without a fused one.
+pub(super) trait Fused {
+    /// What the work returns.
+    type Output;
+
+    /// Does the work.
+    fn run<const FUSED: bool>(self) -> Self::Output;
 }
 
 /// Runs `work` compiled for the best instruction set of this machine.
 #[inline]
-pub(super) fn vectorised<W: Vectorised>(work: W) -> W::Output {
+pub(super) fn run<W: Vectorised>(work: W) -> W::Output {
     struct Adapter<W>(W);
 
     impl<W: Vectorised> WithSimd for Adapter<W> {
@@ -36,18 +45,9 @@ pub(super) fn vectorised<W: Vectorised>(work: W) -> W::Output {
     AutoArch::new().dispatch(Adapter(work))
 }
 
-/// Work whose inner loop is [`multiply_add`]: compiled once more for machines without a fused one.
-pub(super) trait Fused {
-    /// What the work returns.
-    type Output;
-
-    /// Does the work; implementations are `#[inline(always)]`.
-    fn run<const FUSED: bool>(self) -> Self::Output;
-}
-
-/// Runs `work` compiled for the best instruction set of this machine.
+/// The same for fused work.
 #[inline]
-pub(super) fn fused<W: Fused>(work: W) -> W::Output {
+pub(super) fn run_fused<W: Fused>(work: W) -> W::Output {
     struct Adapter<W, const FUSED: bool>(W);
 
     impl<W: Fused, const FUSED: bool> Vectorised for Adapter<W, FUSED> {
@@ -59,10 +59,43 @@ pub(super) fn fused<W: Fused>(work: W) -> W::Output {
         }
     }
 
-    if fuses() { vectorised(Adapter::<W, true>(work)) } else { vectorised(Adapter::<W, false>(work)) }
+    if fuses() { run(Adapter::<W, true>(work)) } else { run(Adapter::<W, false>(work)) }
 }
 
-/// Whether every instruction set that [`vectorised`] may choose on this machine has a fused multiply-add.
+/// Defines a function whose body is compiled once for each instruction set; with the parameter `const FUSED: bool`, also for
+/// machines with and without a fused multiply-add, which that tells apart.
+macro_rules! vectorised {
+    (@define ($($head:tt)*) $work:ident $name:ident $life:lifetime ($($argument:ident: $type:ty),+) $output:ty, $run:ident, ($($fused:tt)*) $body:block) => {
+        $($head)*
+        #[inline]
+        fn $name<$life>($($argument: $type),+) -> $output {
+            struct Work<$life> {
+                $($argument: $type),+
+            }
+
+            impl<$life> $crate::kernels::host::simd::$work for Work<$life> {
+                type Output = $output;
+
+                #[inline(always)]
+                fn run $($fused)* (self) -> $output {
+                    let Self { $($argument),+ } = self;
+                    $body
+                }
+            }
+
+            $crate::kernels::host::simd::$run(Work { $($argument),+ })
+        }
+    };
+    ($(#[$a:meta])* fn $name:ident<$life:lifetime>($($argument:ident: $type:ty),+ $(,)?) -> $output:ty $body:block) => {
+        vectorised!(@define ($(#[$a])*) Vectorised $name $life ($($argument: $type),+) $output, run, () $body);
+    };
+    ($(#[$a:meta])* fn $name:ident<$life:lifetime, const FUSED: bool>($($argument:ident: $type:ty),+ $(,)?) -> $output:ty $body:block) => {
+        vectorised!(@define ($(#[$a])*) Fused $name $life ($($argument: $type),+) $output, run_fused, (<const FUSED: bool>) $body);
+    };
+}
+pub(super) use vectorised;
+
+/// Whether every instruction set that [`run`] may choose on this machine has a fused multiply-add.
 fn fuses() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx2");
@@ -145,7 +178,7 @@ fn polynomial<const N: usize>(series: &[f32; N], x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{exp, normal, sum};
+    use super::{exp, multiply_add, normal, sum};
 
     #[test]
     fn exp_is_accurate_and_keeps_nan() {
@@ -175,17 +208,13 @@ mod tests {
 
     #[test]
     fn a_multiply_add_is_one_whether_fused_or_not() {
-        use super::{Fused, fused, multiply_add};
-        struct Dot<'a>(&'a [f32]);
-        impl Fused for Dot<'_> {
-            type Output = f32;
-            #[inline(always)]
-            fn run<const FUSED: bool>(self) -> f32 {
-                self.0.iter().fold(0.0, |sum, &value| multiply_add::<FUSED>(value, value, sum))
+        vectorised! {
+            fn squares<'a, const FUSED: bool>(values: &'a [f32]) -> f32 {
+                values.iter().fold(0.0, |sum, &value| multiply_add::<FUSED>(value, value, sum))
             }
         }
         let values: Vec<f32> = (0..100).map(|v| v as f32 - 50.0).collect();
-        assert_eq!(fused(Dot(&values)), values.iter().map(|v| v * v).sum::<f32>());
+        assert_eq!(squares(&values), values.iter().map(|v| v * v).sum::<f32>());
         assert_eq!((multiply_add::<true>(3.0, 5.0, 7.0), multiply_add::<false>(3.0, 5.0, 7.0)), (22.0, 22.0));
     }
 

@@ -1,12 +1,10 @@
 //! Softmax over rows, and its gradient.
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{Vectorised, exp, sum, vectorised};
-use super::{HostTensor, alone, contiguous, elements};
-
-/// Elements of one parallel task.
-const TASK_ELEMENTS: usize = 16 << 10;
+use super::simd::{exp, sum, vectorised};
+use super::tensor::{TASK_ELEMENTS, alone, changed, contiguous, elements};
 
 /// A score so far below the row's largest has the weight 0. Its own, 1e-33, would be lost beside 1 in any sum, and become a number
 /// below the normal ones in products, which cost a hundred times others: masked pairs of a shifted window have such scores.
@@ -37,73 +35,52 @@ pub(super) fn softmax(scores: &mut [f32]) {
 /// `gradient = attention * (gradient - sum(attention * gradient))`.
 #[inline(always)]
 pub(super) fn softmax_gradient(gradient: &mut [f32], attention: &[f32]) {
-    let along = sum(gradient, attention, |gradient, attention| gradient * attention);
+    let projected = sum(gradient, attention, |gradient, attention| gradient * attention);
     for (gradient, &attention) in gradient.iter_mut().zip(attention) {
-        *gradient = attention * (*gradient - along);
+        *gradient = attention * (*gradient - projected);
     }
 }
 
-struct ScaledSoftmax<'a> {
-    rows: &'a mut [f32],
-    columns: usize,
-    scale: f32,
-}
-
-impl Vectorised for ScaledSoftmax<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for row in self.rows.chunks_exact_mut(self.columns) {
+vectorised! {
+    fn scaled_softmax_task<'a>(rows: &'a mut [f32], columns: usize, scale: f32) -> () {
+        for row in rows.chunks_exact_mut(columns) {
             for score in row.iter_mut() {
-                *score *= self.scale;
+                *score *= scale;
             }
             softmax(row);
         }
     }
 }
 
-struct ScaledSoftmaxGradient<'a> {
-    gradient: &'a mut [f32],
-    attention: &'a [f32],
-    columns: usize,
-    scale: f32,
-}
-
-impl Vectorised for ScaledSoftmaxGradient<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (gradient, attention) in self.gradient.chunks_exact_mut(self.columns).zip(self.attention.chunks_exact(self.columns)) {
+vectorised! {
+    fn scaled_softmax_gradient_task<'a>(gradient: &'a mut [f32], attention: &'a [f32], columns: usize, scale: f32) -> () {
+        for (gradient, attention) in gradient.chunks_exact_mut(columns).zip(attention.chunks_exact(columns)) {
             softmax_gradient(gradient, attention);
             for gradient in gradient.iter_mut() {
-                *gradient *= self.scale;
+                *gradient *= scale;
             }
         }
     }
 }
 
-/// Row length, and the elements of the rows of one task.
-fn columns_and_task(rows: &HostTensor) -> (usize, usize) {
-    let columns = rows.layout().shape().to_vec().last().copied().unwrap_or(1);
-    (columns, (TASK_ELEMENTS / columns).max(1) * columns)
+/// Elements of the rows of one task.
+fn task(columns: usize) -> usize {
+    (TASK_ELEMENTS / columns).max(1) * columns
 }
 
 /// Softmax of `scale * scores` over the last axis, in place where no one else holds `scores`.
-pub fn scaled_softmax(scores: HostTensor, scale: f32) -> HostTensor {
+pub fn scaled_softmax(scores: Tensor<4>, scale: f32) -> Tensor<4> {
+    let [_, _, _, columns] = scores.dims();
     let mut scores = alone(scores);
-    let (columns, task) = columns_and_task(&scores);
-    let tasks = scores.storage_mut::<f32>().par_chunks_mut(task);
-    tasks.for_each(|rows| vectorised(ScaledSoftmax { rows, columns, scale }));
-    scores
+    scores.storage_mut::<f32>().par_chunks_mut(task(columns)).for_each(|rows| scaled_softmax_task(rows, columns, scale));
+    changed(scores)
 }
 
 /// What the scores of [`scaled_softmax`] change by, in place where no one else holds `grad`.
-pub fn scaled_softmax_gradient(attention: HostTensor, grad: HostTensor, scale: f32) -> HostTensor {
+pub fn scaled_softmax_gradient(attention: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
+    let [_, _, _, columns] = grad.dims();
     let (attention, mut grad) = (contiguous(attention), alone(grad));
-    let (columns, task) = columns_and_task(&grad);
-    let tasks = grad.storage_mut::<f32>().par_chunks_mut(task).zip(elements(&attention).par_chunks(task));
-    tasks.for_each(|(gradient, attention)| vectorised(ScaledSoftmaxGradient { gradient, attention, columns, scale }));
-    grad
+    let tasks = grad.storage_mut::<f32>().par_chunks_mut(task(columns)).zip(elements(&attention).par_chunks(task(columns)));
+    tasks.for_each(|(gradient, attention)| scaled_softmax_gradient_task(gradient, attention, columns, scale));
+    changed(grad)
 }

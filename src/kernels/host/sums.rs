@@ -1,28 +1,18 @@
 //! Sums over long axes, in double precision.
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{Vectorised, vectorised};
-use super::{HostTensor, contiguous, elements, tensor};
-
-/// Elements of one parallel task; what the tasks found is added in order.
-const TASK_ELEMENTS: usize = 16 << 10;
+use super::simd::vectorised;
+use super::tensor::{TASK_ELEMENTS, contiguous, elements, tensor};
 
 /// Numbers of one column added up side by side.
 const STRANDS: usize = 8;
 
-struct Sums<'a> {
-    rows: &'a [f32],
-    columns: usize,
-}
-
-impl Vectorised for Sums<'_> {
-    type Output = Vec<f64>;
-
-    #[inline(always)]
-    fn run(self) -> Vec<f64> {
-        if self.columns == 1 {
-            let (blocks, rest) = self.rows.as_chunks::<STRANDS>();
+vectorised! {
+    fn sums<'a>(rows: &'a [f32], columns: usize) -> Vec<f64> {
+        if columns == 1 {
+            let (blocks, rest) = rows.as_chunks::<STRANDS>();
             let mut strands = [0.0_f64; STRANDS];
             for block in blocks {
                 for (strand, &value) in strands.iter_mut().zip(block) {
@@ -31,8 +21,8 @@ impl Vectorised for Sums<'_> {
             }
             return vec![strands.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value)).sum::<f64>()];
         }
-        let mut sums = vec![0.0; self.columns];
-        for row in self.rows.chunks_exact(self.columns) {
+        let mut sums = vec![0.0; columns];
+        for row in rows.chunks_exact(columns) {
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum += f64::from(value);
             }
@@ -42,15 +32,16 @@ impl Vectorised for Sums<'_> {
 }
 
 /// `[batch, rows, columns]` -> `[batch, 1, columns]`.
-pub fn sum_rows(x: HostTensor) -> HostTensor {
+pub fn sum_rows(x: Tensor<3>) -> Tensor<3> {
+    let [batch, rows, columns] = x.dims();
     let x = contiguous(x);
-    let [batch, rows, columns] = x.layout().shape().dims();
+    // What the tasks found is added in order.
     let task = (TASK_ELEMENTS / columns.max(1)).max(1) * columns;
     let sample = |rows: &[f32]| -> Vec<f32> {
         if rows.len() <= task {
-            return vectorised(Sums { rows, columns }).into_iter().map(|sum| sum as f32).collect();
+            return sums(rows, columns).into_iter().map(|sum| sum as f32).collect();
         }
-        let parts: Vec<Vec<f64>> = rows.par_chunks(task).map(|rows| vectorised(Sums { rows, columns })).collect();
+        let parts: Vec<Vec<f64>> = rows.par_chunks(task).map(|rows| sums(rows, columns)).collect();
         (0..columns).map(|column| parts.iter().map(|part| part[column]).sum::<f64>() as f32).collect()
     };
     let size = rows * columns;

@@ -2,7 +2,7 @@
 
 use simtrot::config::MergingOrder;
 use simtrot::kernels::PADDING;
-use simtrot::nn::{PositionIndex, WindowPlan, merge_tables, relative_position_index, window_tables};
+use simtrot::nn::{PositionIndex, merge_tables, relative_position_index, window_tables};
 
 use super::Outcomes;
 use crate::fixtures::{Array, Entry, triple};
@@ -33,10 +33,11 @@ fn compute(entry: &Entry, name: &str) -> Vec<f32> {
     match short {
         "partition" => {
             let x = entry.tensor("input.partition_x");
-            let plan = WindowPlan::new(spatial(x), triple(&entry.hyper()["partition_window"]), [0; 3]);
-            let back: Vec<u32> = plan.places.iter().map(|&place| plan.rows[place as usize]).collect();
-            assert!(back.iter().enumerate().all(|(token, &row)| token == row as usize), "the partition is not undone");
-            gather(x, &plan.rows)
+            let window = triple(&entry.hyper()["partition_window"]);
+            let tables = window_tables(spatial(x), window, [0; 3], PositionIndex::OneToOne);
+            let mut back = tables.token_to_window.iter().map(|&place| tables.window_to_token[place as usize]);
+            assert!(back.by_ref().enumerate().all(|(token, row)| token == row as usize), "the partition is not undone");
+            gather(x, &tables.window_to_token)
         }
         "merging_gather" => merge(entry, MergingOrder::Merging),
         "mergingv2_gather" => merge(entry, MergingOrder::MergingV2),

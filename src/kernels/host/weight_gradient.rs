@@ -2,37 +2,27 @@
 
 use std::ops::Range;
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::super::simd::{Fused, LANES, fused};
-use super::super::{HostTensor, contiguous, tensor};
-use super::slab::{Geometry, Slab, Source};
-use super::{Lanes, add_product};
-use crate::kernels::ConvShape;
-
-/// Places of a kernel row (three neighbours' channels) whose sums are held in registers.
-pub(super) const PLACES: usize = 8;
+use super::simd::{LANES, vectorised};
+use super::slab::{Geometry, Lanes, PLACES, Slab, Source, add_product};
+use super::tensor::{contiguous, tensor};
+use crate::kernels::conv_tables::ConvShape;
 
 /// Parallel tasks to aim for. A constant, so that the order of sums does not depend on the number of cores.
 const TASKS: usize = 32;
 
-/// The gradient of one lane block in one plane of the kernel from some groups of output rows.
-struct Share<'a> {
-    source: Source<'a>,
-    grad: Source<'a>,
-    geometry: Geometry,
-    groups: Range<usize>,
-    block: usize,
-    plane: usize,
-}
-
-impl Fused for Share<'_> {
+vectorised! {
+    /// The gradient of one lane block in one plane of the kernel from some groups of output rows,
     /// `[kernel row][places in whole steps]`.
-    type Output = Vec<Lanes>;
-
-    #[inline(always)]
-    fn run<const FUSED: bool>(self) -> Vec<Lanes> {
-        let Self { source, grad, geometry, groups, block, plane } = self;
+    fn weight_share<'a, const FUSED: bool>(
+        sources: [Source<'a>; 2],
+        geometry: Geometry,
+        groups: Range<usize>,
+        job: [usize; 2],
+    ) -> Vec<Lanes> {
+        let ([source, grad], [block, plane]) = (sources, job);
         let [depth, height, width] = geometry.output;
         let places = (3 * source.channels).next_multiple_of(PLACES);
         let mut total = vec![[0.0; LANES]; 3 * places];
@@ -85,10 +75,10 @@ fn add_outer<const FUSED: bool>(sums: &mut [Lanes], row: &[f32], grad: &[f32], s
     *sums = [a, b, c, d, e, f, g, h];
 }
 
-/// Gradient of [`super::conv`] with respect to one source's part of the kernel, `[3, 3, 3, in, out]`.
-pub fn conv_weight_gradient(source: HostTensor, grad: HostTensor, shape: ConvShape) -> HostTensor {
+/// Gradient of [`super::conv()`] with respect to one source's part of the kernel, `[3, 3, 3, in, out]`.
+pub fn conv_weight_gradient(source: Tensor<3>, grad: Tensor<3>, shape: ConvShape) -> Tensor<5> {
+    let [batch, _, _] = source.dims();
     let (source, grad) = (contiguous(source), contiguous(grad));
-    let [batch, _, _] = source.layout().shape().dims();
     let (source, grad) = (Source::new(&source), Source::new(&grad));
     let (inputs, outputs) = (source.channels, grad.channels);
     let geometry = Geometry::new(shape);
@@ -99,7 +89,7 @@ pub fn conv_weight_gradient(source: HostTensor, grad: HostTensor, shape: ConvSha
     let tasks = (0..jobs * shares).into_par_iter().map(|task| {
         let (job, first) = (task / shares, task % shares * share);
         let groups = first..groups.min(first + share);
-        fused(Share { source, grad, geometry, groups, block: job / 3, plane: job % 3 })
+        weight_share([source, grad], geometry, groups, [job / 3, job % 3])
     });
     let tasks: Vec<Vec<Lanes>> = tasks.collect();
     let places = (3 * inputs).next_multiple_of(PLACES);

@@ -1,9 +1,17 @@
 //! Which input rows some output rows need, copied side by side with zeros at their ends.
 
-use super::super::{HostTensor, elements};
-use super::TOKENS;
-use super::weight_gradient::PLACES;
-use crate::kernels::ConvShape;
+use super::simd::{LANES, multiply_add};
+use super::tensor::{HostTensor, elements};
+use crate::kernels::conv_tables::ConvShape;
+
+/// Tokens whose sums the forward pass holds in registers.
+pub(super) const TOKENS: usize = 8;
+
+/// Places of a kernel row (three neighbours' channels) whose sums the weight gradient holds in registers.
+pub(super) const PLACES: usize = 8;
+
+/// Values of consecutive output channels.
+pub(super) type Lanes = [f32; LANES];
 
 /// Output rows of a group: the input rows around them stay in a core's cache.
 pub(super) const ROWS: usize = 8;
@@ -104,4 +112,10 @@ impl<'a> Slab<'a> {
 #[inline(always)]
 fn inside(place: usize, extent: usize) -> Option<usize> {
     place.checked_sub(1).filter(|&position| position < extent)
+}
+
+/// Adds `value` times `lanes` to `sum`.
+#[inline(always)]
+pub(super) fn add_product<const FUSED: bool>(sum: &mut Lanes, value: f32, lanes: &Lanes) {
+    *sum = std::array::from_fn(|lane| multiply_add::<FUSED>(value, lanes[lane], sum[lane]));
 }

@@ -4,22 +4,13 @@
 //! kernel is a product with a matrix whose rows overlap: [`TOKENS`] tokens at a time, [`LANES`] output channels at a
 //! time, sums in registers over the whole kernel.
 
-mod slab;
-mod weight_gradient;
-
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::simd::{Fused, LANES, fused, multiply_add};
-use super::{HostTensor, contiguous, elements, tensor};
-use crate::kernels::ConvShape;
-use slab::{Geometry, Group, ROWS, Slab, Source};
-pub use weight_gradient::conv_weight_gradient;
-
-/// Tokens whose sums are held in registers.
-const TOKENS: usize = 8;
-
-/// Values of consecutive output channels.
-type Lanes = [f32; LANES];
+use super::simd::{LANES, vectorised};
+use super::slab::{Geometry, Group, Lanes, ROWS, Slab, Source, TOKENS, add_product};
+use super::tensor::{HostTensor, contiguous, elements, tensor};
+use crate::kernels::conv_tables::ConvShape;
 
 /// A source with its part of the kernel, packed by lane block and place of the kernel: `[block][27][channels]`.
 struct Packed<'a> {
@@ -42,16 +33,6 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// The output rows of one group.
-struct Forward<'a> {
-    parts: &'a [Packed<'a>],
-    geometry: Geometry,
-    group: Group,
-    out: &'a mut [f32],
-    outputs: usize,
-    scratch: &'a mut Scratch,
-}
-
 /// Buffers of a thread.
 #[derive(Default)]
 struct Scratch {
@@ -60,12 +41,16 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-impl Fused for Forward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FUSED: bool>(self) {
-        let Self { parts, geometry, group, out, outputs, scratch: Scratch { slabs, row: out_row } } = self;
+vectorised! {
+    /// The output rows of one group.
+    fn forward<'a, const FUSED: bool>(
+        parts: &'a [Packed<'a>],
+        place: (Geometry, Group),
+        out: &'a mut [f32],
+        outputs: usize,
+        scratch: &'a mut Scratch,
+    ) -> () {
+        let ((geometry, group), Scratch { slabs, row: out_row }) = (place, scratch);
         slabs.resize_with(3 * parts.len(), Vec::new);
         let buffers = slabs.iter_mut().enumerate();
         let slabs = buffers.map(|(index, buffer)| Slab::copied(buffer, parts[index / 3].source, geometry, group, index % 3));
@@ -122,12 +107,7 @@ fn add_kernel_row<const FUSED: bool>(sums: &mut [Lanes; TOKENS], row: &[f32], st
     *sums = [a, b, c, d, e, f, g, h];
 }
 
-#[inline(always)]
-fn add_product<const FUSED: bool>(sum: &mut Lanes, value: f32, lanes: &Lanes) {
-    *sum = std::array::from_fn(|lane| multiply_add::<FUSED>(value, lanes[lane], sum[lane]));
-}
-
-fn convolve(parts: &[Packed<'_>], shape: ConvShape, batch: usize, outputs: usize) -> HostTensor {
+fn convolve(parts: &[Packed<'_>], shape: ConvShape, batch: usize, outputs: usize) -> Tensor<3> {
     let geometry = Geometry::new(shape);
     let [depth, height, width] = geometry.output;
     let mut out = vec![0.0; batch * depth * height * width * outputs];
@@ -137,16 +117,16 @@ fn convolve(parts: &[Packed<'_>], shape: ConvShape, batch: usize, outputs: usize
         groups.map(move |(group, out)| (plane * geometry.groups_of_plane() + group, out))
     });
     groups.for_each_init(Scratch::default, |scratch, (group, out)| {
-        fused(Forward { parts, geometry, group: geometry.group(group), out, outputs, scratch });
+        forward(parts, (geometry, geometry.group(group)), out, outputs, scratch);
     });
     tensor(out, [batch, depth * height * width, outputs])
 }
 
 /// Convolution of sources that lie one after the other along the kernel's input channels.
-pub fn conv(sources: Vec<HostTensor>, weight: HostTensor, shape: ConvShape) -> HostTensor {
+pub fn conv(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
+    let ([batch, _, _], [_, _, _, inputs, outputs]) = (sources[0].dims(), weight.dims());
     let sources: Vec<HostTensor> = sources.into_iter().map(contiguous).collect();
     let weight = contiguous(weight);
-    let [_, _, _, inputs, outputs] = weight.layout().shape().dims();
     let weight = elements(&weight);
     let mut from = 0;
     let mut parts = Vec::with_capacity(sources.len());
@@ -158,16 +138,14 @@ pub fn conv(sources: Vec<HostTensor>, weight: HostTensor, shape: ConvShape) -> H
         }));
         from += source.channels;
     }
-    let [batch, _, _] = sources[0].layout().shape().dims();
     convolve(&parts, shape, batch, outputs)
 }
 
 /// Gradient of [`conv`] with stride 1 with respect to the source on the input channels `from..from + channels`: the
-/// convolution of `grad` with the kernel turned round.
-pub fn conv_input_gradient(weight: HostTensor, grad: HostTensor, shape: ConvShape, [from, channels]: [usize; 2]) -> HostTensor {
+/// convolution of `grad` with the kernel reversed.
+pub fn conv_input_gradient(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, [from, channels]: [usize; 2]) -> Tensor<3> {
+    let ([_, _, _, inputs, outputs], [batch, _, _]) = (weight.dims(), grad.dims());
     let (weight, grad) = (contiguous(weight), contiguous(grad));
-    let [_, _, _, inputs, outputs] = weight.layout().shape().dims();
-    let [batch, _, _] = grad.layout().shape().dims();
     let weight = elements(&weight);
     let part = Packed::new(Source::new(&grad), channels, |tap, output, first, lanes| {
         for (input, lane) in (from + first..).zip(lanes) {

@@ -1,18 +1,16 @@
 //! Patch merging: rows copied side by side, and their gradients gathered back.
 
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{HostTensor, contiguous, elements, tensor};
-use crate::kernels::PADDING;
-use crate::kernels::merge::MergeTables;
+use super::tensor::{TASK_ELEMENTS, contiguous, elements, tensor};
+use crate::kernels::index::PADDING;
+use crate::kernels::merge_tables::MergeTables;
 
-/// Elements of one parallel task.
-const TASK_ELEMENTS: usize = 16 << 10;
-
-/// See [`crate::kernels::merge::side_by_side`].
-pub fn side_by_side(x: HostTensor, tables: &MergeTables) -> HostTensor {
+/// See [`crate::kernels::concat_neighbours`].
+pub fn concat_neighbours(x: Tensor<3>, tables: &MergeTables) -> Tensor<3> {
+    let [batch, count, dim] = x.dims();
     let x = contiguous(x);
-    let [batch, count, dim] = x.layout().shape().dims();
     let (tokens, places) = (elements(&x), tables.sources.len());
     let mut out = vec![0.0; batch * places * dim];
     let task = (TASK_ELEMENTS / dim).max(1);
@@ -27,17 +25,18 @@ pub fn side_by_side(x: HostTensor, tables: &MergeTables) -> HostTensor {
     tensor(out, [batch, tables.merged(), tables.parts * dim])
 }
 
-/// See [`crate::kernels::merge::side_by_side_gradient`].
-pub fn side_by_side_gradient(grad: HostTensor, tables: &MergeTables) -> HostTensor {
+/// The gradient of [`concat_neighbours`]: each token gathers its uses.
+pub fn concat_neighbours_gradient(grad: Tensor<3>, tables: &MergeTables) -> Tensor<3> {
+    let [batch, _, width] = grad.dims();
     let grad = contiguous(grad);
-    let [batch, _, width] = grad.layout().shape().dims();
-    let (dim, count, places) = (width / tables.parts, tables.uses.len(), tables.sources.len());
+    let [first, second] = &tables.uses;
+    let (dim, count, places) = (width / tables.parts, first.len(), tables.sources.len());
     let grad = elements(&grad);
     let mut out = vec![0.0; batch * count * dim];
     let task = (TASK_ELEMENTS / dim).max(1);
     out.par_chunks_mut(task * dim).enumerate().for_each(|(index, out)| {
         for (token, out) in (index * task..).zip(out.chunks_exact_mut(dim)) {
-            let [first, second] = tables.uses[token % count];
+            let (first, second) = (first[token % count], second[token % count]);
             let row = |place: u32| &grad[(token / count * places + place as usize) * dim..][..dim];
             if first != PADDING {
                 out.copy_from_slice(row(first));

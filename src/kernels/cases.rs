@@ -1,0 +1,167 @@
+//! Every operation beside stock operations of the same outcome, on small inputs that still reach all of its branches.
+//!
+//! The tests compare values and gradients of the two; the doctor runs the operations on each device.
+
+use std::sync::Arc;
+
+use burn::tensor::activation::{leaky_relu, softmax};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::attention;
+use super::index::{Index, PADDING};
+use super::window_tables::WindowTables;
+use super::{
+    ConvShape, MergeTables, add_bias, concat_neighbours, conv3d, gelu, global_attention, instance_norm, instance_norm_add, layer_norm,
+    linear, sum_axis, window_attention,
+};
+
+/// A function of flat tensors.
+pub type Function = Box<dyn Fn(&[Tensor<1>]) -> Tensor<1>>;
+
+/// An operation on one shape of inputs.
+#[allow(missing_debug_implementations, reason = "functions have nothing to show")]
+pub struct Case {
+    /// The operation.
+    pub name: &'static str,
+    /// Number of values of each input.
+    pub inputs: Vec<usize>,
+    /// The operation, from flat inputs to a flat result.
+    pub run: Function,
+    /// The same in stock operations.
+    pub stock: Function,
+}
+
+/// Adds a case: from the inputs' shapes to the operation and its stock form, both on tensors of any rank.
+macro_rules! case {
+    ($cases:expr, $name:literal, [$($input:ident: $shape:expr),+], $run:expr, $stock:expr) => {{
+        let lengths = vec![$($shape.iter().product::<usize>()),+];
+        let run = move |x: &[Tensor<1>]| {
+            let mut x = x.iter().cloned();
+            $(let $input = x.next().expect("an input").reshape($shape);)+
+            flat($run)
+        };
+        let stock = move |x: &[Tensor<1>]| {
+            let mut x = x.iter().cloned();
+            $(let $input = x.next().expect("an input").reshape($shape);)+
+            flat($stock)
+        };
+        $cases.push(Case { name: $name, inputs: lengths, run: Box::new(run), stock: Box::new(stock) });
+    }};
+}
+
+/// All cases; the first of each operation is the one for the doctor.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    case!(cases, "gelu", [x: [2, 5, 7]], gelu(x), x.clone() * ((x / 2.0_f64.sqrt()).erf() + 1.0) * 0.5);
+    // 21 channels: two blocks of a sum and a rest. 600 rows: several parallel tasks.
+    let (tokens, channels) = ([2, 300, 21], [21]);
+    case!(cases, "layer norm", [x: tokens, w: channels, b: channels], layer_norm(x, w, b), normalised(x, 2) * w.unsqueeze() + b.unsqueeze());
+    case!(
+        cases, "linear", [x: [3, 100, 5], w: [5, 19], b: [19]],
+        linear::<3>(x, w, Some(b)),
+        x.matmul(w.unsqueeze()) + b.unsqueeze()
+    );
+    case!(cases, "bias", [x: [3, 7, 5, 2], b: [2]], add_bias::<4>(x, b), x + b.unsqueeze());
+    case!(cases, "sum over an axis", [x: [3, 700, 2]], sum_axis::<3>(x, 1), x.sum_dim(1));
+    instance_norms(&mut cases);
+    convolutions(&mut cases);
+    merging(&mut cases);
+    attentions(&mut cases);
+    cases
+}
+
+fn instance_norms(cases: &mut Vec<Case>) {
+    // 6 channels share a block of 48 places, 5 have one of 80, neither of which divides the 7777 tokens of a task or its rest.
+    for (count, channels, slope) in [(19, 5, None), (40_003, 6, Some(0.01)), (7777, 32, Some(0.2))] {
+        let (shape, factor) = ([2, count, channels], f64::from(slope.unwrap_or(1.0)));
+        case!(cases, "instance norm", [x: shape], instance_norm(x + 3.0, slope), leaky_relu(normalised::<3>(x + 3.0, 1), factor));
+        case!(
+            cases, "instance norm, sum", [x: shape, shortcut: shape],
+            instance_norm_add(x, shortcut, slope),
+            leaky_relu(normalised::<3>(x, 1) + shortcut, factor)
+        );
+    }
+}
+
+/// Mean 0 and variance 1 over `axis`.
+fn normalised<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
+    let centred = x.clone() - x.mean_dim(axis);
+    let variance = centred.clone().square().mean_dim(axis);
+    centred / (variance + 1e-5).sqrt()
+}
+
+fn convolutions(cases: &mut Vec<Case>) {
+    // Strides along each axis, several groups of rows along H, grids smaller than a step of tokens and beyond one.
+    let geometries = [
+        ([6, 4, 5], [2, 2, 2]),
+        ([4, 5, 6], [1, 1, 1]),
+        ([2, 19, 11], [1, 1, 1]),
+        ([5, 6, 3], [1, 2, 2]),
+        ([8, 4, 9], [4, 1, 4]),
+        ([1, 18, 21], [1, 2, 2]),
+    ];
+    for (grid, stride) in geometries {
+        let (count, shape) = (grid.iter().product::<usize>(), ConvShape { grid, stride });
+        // One lane block and less, and more than one.
+        for [input, output] in [[3, 4], [1, 18]] {
+            case!(
+                cases, "convolution", [x: [2, count, input], w: [3, 3, 3, input, output], b: [output]],
+                conv3d([x], w, Some(b), shape),
+                convolved(x, w, shape) + b.unsqueeze()
+            );
+        }
+        case!(
+            cases, "convolution of two", [x: [2, count, 5], y: [2, count, 2], w: [3, 3, 3, 7, 3]],
+            conv3d([x, y], w, None, shape),
+            convolved(Tensor::cat(vec![x, y], 2), w, shape)
+        );
+    }
+}
+
+fn convolved(tokens: Tensor<3>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
+    let ([batch, _, input], [_, _, _, _, output], [depth, height, width]) = (tokens.dims(), weight.dims(), shape.grid);
+    let volume = tokens.reshape([batch, depth, height, width, input]).permute([0, 4, 1, 2, 3]);
+    let options = ConvOptions::new(shape.stride, [1; 3], [1; 3], 1);
+    let out: Tensor<5> = burn::tensor::module::conv3d(volume, weight.permute([4, 3, 0, 1, 2]), None, options);
+    out.permute([0, 2, 3, 4, 1]).reshape([batch, shape.output().iter().product(), output])
+}
+
+fn merging(cases: &mut Vec<Case>) {
+    // Five tokens: 0 and 3 are used twice, 2 never; four merged tokens of three parts.
+    let sources = vec![0, 1, PADDING, 4, 3, 0, PADDING, PADDING, PADDING, 3, PADDING, PADDING];
+    let rows: Vec<i32> = sources.iter().map(|&row| if row == PADDING { 5 } else { row as i32 }).collect();
+    let tables = Arc::new(MergeTables::new(3, sources, 5));
+    case!(cases, "neighbours side by side", [x: [2, 5, 6]], concat_neighbours(x, &tables), {
+        let device: Device = x.device();
+        let padded: Tensor<3> = Tensor::cat(vec![x, Tensor::zeros([2, 1, 6], &device)], 1);
+        padded.select(1, Tensor::from_data(TensorData::new(rows.clone(), [12]), &device)).reshape([2, 4, 18])
+    });
+}
+
+fn attentions(cases: &mut Vec<Case>) {
+    // Two windows of five tokens; places 3 and 8 are padding.
+    for mask_groups in [vec![0, 0, 1, 1, 0, 2, 2, 2, 2, 2], Vec::new()] {
+        let order = vec![2, 0, 4, PADDING, 1, 7, 3, 6, PADDING, 5];
+        let bias_rows = Index::new((0..25).map(|pair| pair * 7 % 11).collect(), 12);
+        let tables = Arc::new(WindowTables::from_order(order, 5, mask_groups, bias_rows));
+        let again = Arc::clone(&tables);
+        case!(
+            cases, "window attention", [qkv: [3, 8, 36], padding: [36], table: [12, 2]],
+            window_attention(qkv, padding, table, &tables),
+            attention::value((qkv, padding, table), &again)
+        );
+    }
+    // More scores of a head than one parallel task holds, rows that are no multiple of a vector.
+    case!(cases, "global attention", [qkv: [2, 131, 30]], global_attention(qkv, 2), {
+        let split = qkv.reshape([2, 131, 3, 2, 5]).permute([2, 0, 3, 1, 4]);
+        let [query, key, value] = [0, 1, 2].map(|part| split.clone().narrow(0, part, 1).reshape([2, 2, 131, 5]));
+        let scores: Tensor<4> = query.matmul(key.transpose()) * 5.0_f64.powf(-0.5);
+        softmax(scores, 3).matmul(value).swap_dims(1, 2)
+    });
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let count = tensor.shape().num_elements();
+    tensor.reshape([count])
+}
