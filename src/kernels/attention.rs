@@ -23,7 +23,8 @@ pub fn window_attention(qkv: Tensor<3>, padding: Tensor<1>, table: Tensor<2>, ta
         let out = if host::runs(&inputs.0) { host::attention(inputs.clone(), tables) } else { value(inputs.clone(), tables) };
         let tables = Arc::clone(tables);
         let backward = move |grad: Tensor<3>, into: &mut InputGradients| {
-            let found = if host::runs(&grad) { host::attention_gradients(inputs, &tables, grad) } else { gradients(inputs, &tables, &grad) };
+            let found =
+                if host::runs(&grad) { host::attention_gradients(inputs, &tables, grad) } else { gradients(inputs, &tables, &grad) };
             into.put(0, || found.0);
             into.put(1, || found.1);
             into.put(2, || found.2);

@@ -63,7 +63,8 @@ impl ConvBlock {
             return self.forward_kept(sources, grid);
         }
         let ([_, tokens, input], [_, _, _, _, output]) = (sources[0].dims(), self.conv2.weight.dims());
-        let tokens = recompute(self, sources, tokens * input.max(output), move |block, sources, _| block.forward_kept(sources, grid).tokens);
+        let tokens =
+            recompute(self, sources, tokens * input.max(output), move |block, sources, _| block.forward_kept(sources, grid).tokens);
         TokenGrid { tokens, grid: std::array::from_fn(|axis| grid[axis].div_ceil(self.conv1.stride[axis])) }
     }
 

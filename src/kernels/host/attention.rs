@@ -120,7 +120,6 @@ impl<'a> Call<'a> {
         let bias = &self.bias[head * scores.len()..][..scores.len()];
         let groups = self
             .tables
-            
             .mask_groups
             .get(item % self.windows * self.tokens..)
             .map_or(&[][..], |groups| &groups[..self.tokens.min(groups.len())]);

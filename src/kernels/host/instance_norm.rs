@@ -110,8 +110,7 @@ pub fn instance_norm(x: Tensor<3>, shortcut: Option<Tensor<3>>, slope: f32) -> (
     let mut x = alone(x);
     let shortcut = shortcut.map(contiguous);
     let samples = elements(&x).par_chunks(cut.sample);
-    let tasks: Vec<[Vec<f32>; 2]> =
-        samples.flat_map(|sample| sample.par_chunks(cut.task)).map(|x| moments(x, cut)).collect();
+    let tasks: Vec<[Vec<f32>; 2]> = samples.flat_map(|sample| sample.par_chunks(cut.task)).map(|x| moments(x, cut)).collect();
     let statistics: Vec<[Vec<f32>; 2]> = tasks.chunks(cut.sample.div_ceil(cut.task)).map(|tasks| combined(tasks, cut)).collect();
     let batch = statistics.len();
     let shortcut = shortcut.as_ref().map(elements);
