@@ -1,10 +1,10 @@
-//! A linear map over the last axis of a token sequence.
+//! A linear map over the last axis of a token sequence, and the perceptron of two.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Initialiser;
-use crate::kernels;
+use crate::kernels::{self, gelu};
 
 /// `y = x W + b` for every token.
 #[derive(Module, Debug)]
@@ -36,5 +36,26 @@ impl Linear {
                 Tensor::zeros([output], &weight.device())
             }
         }
+    }
+}
+
+/// The two-layer perceptron of a transformer block: linear, exact GELU, linear.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `dim -> hidden`.
+    pub fc1: Linear,
+    /// `hidden -> dim`.
+    pub fc2: Linear,
+}
+
+impl Mlp {
+    /// `hidden` is the block's `mlp_ratio` times `dim`, rounded down.
+    pub fn init(dim: usize, hidden: usize, init: &Initialiser<'_>) -> Self {
+        Self { fc1: Linear::init(dim, hidden, true, &init.at("fc1")), fc2: Linear::init(hidden, dim, true, &init.at("fc2")) }
+    }
+
+    /// `[batch, tokens, dim]` -> the same.
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(gelu(self.fc1.forward(tokens)))
     }
 }

@@ -10,26 +10,7 @@ use crate::kernels::with_gradient;
 
 use super::dice_ce_kernel::{self as kernel, Evaluated};
 
-/// Which soft Dice, and how it is mixed with cross-entropy.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DiceCeConfig {
-    /// Overlaps are summed over the batch before the ratio is taken, instead of one Dice for each volume.
-    pub batch_dice: bool,
-    /// Class 0 counts in the Dice part. It always counts in the cross-entropy.
-    pub include_background: bool,
-    /// The denominator holds squared predictions.
-    pub squared_prediction: bool,
-    /// Added to the numerator `2 * overlap`.
-    pub smooth_numerator: f64,
-    /// Added to the denominator `predicted + true`.
-    pub smooth_denominator: f64,
-    /// The Dice part is `1 - Dice` (MONAI) instead of `-Dice` (nnU-Net, so that its loss can be negative).
-    pub one_minus: bool,
-    /// Factor of the Dice part.
-    pub dice_weight: f64,
-    /// Factor of the cross-entropy; binary cross-entropy for overlapping regions.
-    pub ce_weight: f64,
-}
+pub use super::dice_ce_kernel::DiceCeConfig;
 
 /// A segmentation loss in the graph, and its parts.
 #[derive(Debug)]
@@ -50,27 +31,7 @@ pub struct DiceCeNumbers {
     pub cross_entropy: f64,
 }
 
-impl Default for DiceCeConfig {
-    fn default() -> Self {
-        Self::nnunet()
-    }
-}
-
 impl DiceCeConfig {
-    /// nnU-Net's and nnFormer's: batch Dice without background, smoothed by 1e-5 (the denominator by another 1e-8).
-    pub fn nnunet() -> Self {
-        Self {
-            batch_dice: true,
-            include_background: false,
-            squared_prediction: false,
-            smooth_numerator: 1e-5,
-            smooth_denominator: 1e-5 + 1e-8,
-            one_minus: false,
-            dice_weight: 1.0,
-            ce_weight: 1.0,
-        }
-    }
-
     /// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
     pub fn loss(&self, logits: Tensor<5>, classes: &Tensor<4, Int>) -> DiceCeLoss {
         let [batch, count, depth, height, width] = logits.dims();
@@ -104,11 +65,6 @@ impl DiceCeConfig {
             DiceCeLoss { loss: loss * weight, parts: parts * weight }
         });
         heads.reduce(|sum, head| DiceCeLoss { loss: sum.loss + head.loss, parts: sum.parts + head.parts }).expect("at least one head")
-    }
-
-    /// By how much the loss of a perfect prediction lies below 0.
-    pub(super) fn best_dice_part(&self) -> f64 {
-        if self.one_minus { 0.0 } else { self.dice_weight }
     }
 
     fn finish(logits: Tensor<5>, evaluated: Evaluated) -> DiceCeLoss {

@@ -11,10 +11,57 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use rayon::prelude::*;
 
-use super::dice_ce::DiceCeConfig;
 use super::simd::{LANES, exp, sum as sum_of};
 use super::softplus::softplus;
 use crate::kernels::{mean, sum, sum_axis};
+
+/// Which soft Dice, and how it is mixed with cross-entropy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiceCeConfig {
+    /// Overlaps are summed over the batch before the ratio is taken, instead of one Dice for each volume.
+    pub batch_dice: bool,
+    /// Class 0 counts in the Dice part. It always counts in the cross-entropy.
+    pub include_background: bool,
+    /// The denominator holds squared predictions.
+    pub squared_prediction: bool,
+    /// Added to the numerator `2 * overlap`.
+    pub smooth_numerator: f64,
+    /// Added to the denominator `predicted + true`.
+    pub smooth_denominator: f64,
+    /// The Dice part is `1 - Dice` (MONAI) instead of `-Dice` (nnU-Net, so that its loss can be negative).
+    pub one_minus: bool,
+    /// Factor of the Dice part.
+    pub dice_weight: f64,
+    /// Factor of the cross-entropy; binary cross-entropy for overlapping regions.
+    pub ce_weight: f64,
+}
+
+impl Default for DiceCeConfig {
+    fn default() -> Self {
+        Self::nnunet()
+    }
+}
+
+impl DiceCeConfig {
+    /// nnU-Net's and nnFormer's: batch Dice without background, smoothed by 1e-5 (the denominator by another 1e-8).
+    pub fn nnunet() -> Self {
+        Self {
+            batch_dice: true,
+            include_background: false,
+            squared_prediction: false,
+            smooth_numerator: 1e-5,
+            smooth_denominator: 1e-5 + 1e-8,
+            one_minus: false,
+            dice_weight: 1.0,
+            ce_weight: 1.0,
+        }
+    }
+
+    /// By how much the loss of a perfect prediction lies below 0.
+    fn best_dice_part(&self) -> f64 {
+        if self.one_minus { 0.0 } else { self.dice_weight }
+    }
+}
 
 /// Outcome of one evaluation, without graph.
 pub(super) struct Evaluated {
