@@ -63,11 +63,11 @@ where
 /// `value` `[1]` as a tensor whose gradient with respect to each `x` of `(x, gradient)` is that gradient, of the same shape.
 /// `value` and the gradients carry no graph.
 pub fn with_gradient<const D: usize>(value: Tensor<1>, inputs: impl IntoIterator<Item = (Tensor<D>, Tensor<D>)>) -> Tensor<1> {
-    let (inputs, known): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
+    let (inputs, known): (Vec<DispatchTensor>, Vec<Tensor<D>>) = inputs.into_iter().map(|(x, known)| (x.into_dispatch(), known)).unzip();
     if inputs.is_empty() {
         return value;
     }
-    custom_gradient(inputs, |_| {
+    custom_gradient(inputs, |_: Vec<DispatchTensor>| {
         let backward = move |grad: Tensor<1>, gradients: &mut InputGradients| {
             for (input, known) in known.into_iter().enumerate() {
                 gradients.put(input, || known * grad.clone().reshape([1; D]));
@@ -164,16 +164,6 @@ impl Inputs for Vec<DispatchTensor> {
 
     fn from_list(list: Self) -> Self {
         list
-    }
-}
-
-impl<const D: usize> Inputs for Vec<Tensor<D>> {
-    fn into_list(self) -> Vec<DispatchTensor> {
-        self.into_iter().map(Tensor::into_dispatch).collect()
-    }
-
-    fn from_list(list: Vec<DispatchTensor>) -> Self {
-        list.into_iter().map(Tensor::from_dispatch).collect()
     }
 }
 

@@ -20,7 +20,7 @@ pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     (0..depth * height * width).map(move |index| [index / (height * width), index / width % height, index % width])
 }
 
-/// The token of `grid` at a position on it, or [`PADDING`] beside it.
+/// The token of `grid` at a position on it, or [`PADDING`] outside it.
 pub(super) fn token(position: [Option<usize>; 3], grid: [usize; 3]) -> u32 {
     match position {
         [Some(d), Some(h), Some(w)] if d < grid[0] && h < grid[1] && w < grid[2] => ((d * grid[1] + h) * grid[2] + w) as u32,

@@ -136,9 +136,9 @@ pub(super) fn classes_on_device(config: &DiceCeConfig, logits: Tensor<3>, classe
         cross_entropy: mean(softplus(ahead)),
     };
     let (lacking, slope) = dice_on_device(config, &compared);
-    let along = (compared.prediction.clone() * slope.clone()).sum_dim(1);
+    let projected = (compared.prediction.clone() * slope.clone()).sum_dim(1);
     let samples = (batch * voxels) as f64;
-    let gradient = compared.prediction * (slope - along) + compared.error * (config.ce_weight / samples);
+    let gradient = compared.prediction * (slope - projected) + compared.error * (config.ce_weight / samples);
     evaluated(config, lacking, compared.cross_entropy, gradient)
 }
 
@@ -312,19 +312,19 @@ fn lacking(prediction: &[f32], missing: &[f32], (target, class): (&[u32], u32), 
 
 /// Predictions to the gradient with respect to the logits.
 fn differentiate(block: &mut Block, slopes: &[Slope], pull: f32, squared: bool) {
-    let mut along = [0.0_f32; BLOCK];
+    let mut projected = [0.0_f32; BLOCK];
     let slope_at = |Slope { alpha, beta }: Slope, value: f32, hit: bool| {
         (if hit { alpha } else { 0.0 }) - if squared { 2.0 * beta * value } else { beta }
     };
     for ((class, row), &slope) in (0_u32..).zip(&block.rows).zip(slopes) {
-        for ((&value, &target), along) in row.iter().zip(block.target).zip(&mut along) {
-            *along += value * slope_at(slope, value, target == class);
+        for ((&value, &target), projected) in row.iter().zip(block.target).zip(&mut projected) {
+            *projected += value * slope_at(slope, value, target == class);
         }
     }
     for ((class, row), &slope) in (0_u32..).zip(&mut block.rows).zip(slopes) {
-        for ((value, &target), &along) in row.iter_mut().zip(block.target).zip(&along) {
+        for ((value, &target), &projected) in row.iter_mut().zip(block.target).zip(&projected) {
             let hit = target == class;
-            *value = *value * (slope_at(slope, *value, hit) - along) + (*value - if hit { 1.0 } else { 0.0 }) * pull;
+            *value = *value * (slope_at(slope, *value, hit) - projected) + (*value - if hit { 1.0 } else { 0.0 }) * pull;
         }
     }
 }
