@@ -3,8 +3,8 @@
 use eframe::egui::{Button, Label, RichText, Ui};
 
 use super::ViewerPanel;
-use super::actions::{Choice, PanelAction};
 use super::dropped::Dropped;
+use super::requests::{Choice, PanelAction};
 use super::segmenting::{Request, named};
 use crate::gui::{Palette, Workspace};
 

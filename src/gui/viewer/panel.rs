@@ -5,11 +5,11 @@ use eframe::egui::{
     UiBuilder, vec2,
 };
 
-use super::actions::{Choice, PanelAction};
 use super::cases::Asked;
 use super::image::method_title;
 use super::layer::described;
 use super::profile::Target;
+use super::requests::{Choice, PanelAction};
 use super::segmenting::offered;
 use super::views::aside_width;
 use super::{OpenCase, ViewerPanel, Views, labels, readout, toolbar};
