@@ -200,7 +200,7 @@ impl App {
                 if ui.button("?").on_hover_text("Keys and mouse (?)").clicked() {
                     self.keys.toggle();
                 }
-                ui.menu_button("View", |ui| view_menu(ui, &mut self.workspace.settings)).response.on_hover_text("Light, dark, size");
+                ui.menu_button("View", |ui| view_menu(ui, &mut self.workspace.settings)).response.on_hover_text("Theme, size");
                 self.status(ui);
             });
         });
@@ -302,7 +302,7 @@ impl eframe::App for App {
 }
 
 fn view_menu(ui: &mut Ui, settings: &mut Settings) {
-    ui.label("Light");
+    ui.label("Theme");
     ui.radio_value(&mut settings.theme, ThemeChoice::Dark, "Dark");
     ui.radio_value(&mut settings.theme, ThemeChoice::Light, "Light");
     ui.radio_value(&mut settings.theme, ThemeChoice::System, "As the system");

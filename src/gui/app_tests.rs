@@ -107,9 +107,18 @@ fn keys_are_listed_and_can_be_changed() {
     harness.key_press(Key::Z);
     harness.run_steps(2);
     assert_eq!(harness.state().workspace.settings.keys.key(Action::ResetView), Key::Z);
+    assert!(harness.query_by_label_contains("was taken by").is_none());
+    harness.get_by_label("Z").click();
+    harness.run_steps(2);
+    harness.key_press(Key::M);
+    harness.run_steps(2);
+    harness.get_by_label_contains("M was taken by \"Show one view alone, or all\", which is now on Z");
     harness.get_by_label("Back to the defaults").click();
     harness.run_steps(2);
     assert_eq!(harness.state().workspace.settings.keys.key(Action::ResetView), Key::R);
+    harness.key_press(Key::Escape);
+    harness.run_steps(3);
+    assert!(harness.query_by_label("Keys and mouse").is_none(), "Escape closes it");
 }
 
 #[test]

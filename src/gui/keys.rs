@@ -53,83 +53,48 @@ pub enum Action {
     ToggleConvention,
 }
 
+/// Every action in the order in which they are listed: its key at first, and what it does, in a few words.
+const ACTIONS: [(Action, Key, &str); 21] = [
+    (Action::Help, Key::Questionmark, "Show the keys"),
+    (Action::SliceUp, Key::PageUp, "One slice up (head, front, right)"),
+    (Action::SliceDown, Key::PageDown, "One slice down"),
+    (Action::ResetView, Key::R, "Fit the slice into its view"),
+    (Action::Maximise, Key::M, "Show one view alone, or all"),
+    (Action::AutoWindow, Key::W, "Window and level from the volume"),
+    (Action::OpacityDown, Key::A, "Labels more transparent"),
+    (Action::OpacityUp, Key::D, "Labels more opaque"),
+    (Action::ToggleLabels, Key::S, "Show or hide labels"),
+    (Action::ToggleFill, Key::F, "Fill labels"),
+    (Action::ToggleOutline, Key::O, "Outline labels"),
+    (Action::NextLabel, Key::Period, "Next label"),
+    (Action::PreviousLabel, Key::Comma, "Previous label"),
+    (Action::WorstSlice, Key::X, "Slice with the worst Dice"),
+    (Action::NextCase, Key::N, "Next case"),
+    (Action::PreviousCase, Key::P, "Previous case"),
+    (Action::ToggleDifference, Key::E, "Labels or differences from truth"),
+    (Action::ToggleInterpolation, Key::I, "Nearest voxel or linear"),
+    (Action::ToggleCrosshair, Key::H, "Show or hide the crosshair"),
+    (Action::ToggleLinkedZoom, Key::L, "Zoom the planes together, or one"),
+    (Action::ToggleConvention, Key::C, "Radiological or neurological"),
+];
+
 impl Action {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 21] = [
-        Self::Help,
-        Self::SliceUp,
-        Self::SliceDown,
-        Self::ResetView,
-        Self::Maximise,
-        Self::AutoWindow,
-        Self::OpacityDown,
-        Self::OpacityUp,
-        Self::ToggleLabels,
-        Self::ToggleFill,
-        Self::ToggleOutline,
-        Self::NextLabel,
-        Self::PreviousLabel,
-        Self::WorstSlice,
-        Self::NextCase,
-        Self::PreviousCase,
-        Self::ToggleDifference,
-        Self::ToggleInterpolation,
-        Self::ToggleCrosshair,
-        Self::ToggleLinkedZoom,
-        Self::ToggleConvention,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        ACTIONS.into_iter().map(|(action, ..)| action)
+    }
+
+    fn row(self) -> (Self, Key, &'static str) {
+        ACTIONS[self as usize]
+    }
 
     /// What it does, in a few words.
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Help => "Show the keys",
-            Self::SliceUp => "One slice up (head, front, right)",
-            Self::SliceDown => "One slice down",
-            Self::ResetView => "Fit the slice into its view",
-            Self::Maximise => "Show one view alone, or all",
-            Self::AutoWindow => "Window and level from the volume",
-            Self::OpacityDown => "Labels more transparent",
-            Self::OpacityUp => "Labels more opaque",
-            Self::ToggleLabels => "Show or hide labels",
-            Self::ToggleFill => "Fill labels",
-            Self::ToggleOutline => "Outline labels",
-            Self::NextLabel => "Next label",
-            Self::PreviousLabel => "Previous label",
-            Self::WorstSlice => "Slice with the worst Dice",
-            Self::NextCase => "Next case",
-            Self::PreviousCase => "Previous case",
-            Self::ToggleDifference => "Labels or differences from truth",
-            Self::ToggleInterpolation => "Nearest voxel or linear",
-            Self::ToggleCrosshair => "Show or hide the crosshair",
-            Self::ToggleLinkedZoom => "Zoom the planes together, or one",
-            Self::ToggleConvention => "Radiological or neurological",
-        }
+        self.row().2
     }
 
     fn default_key(self) -> Key {
-        match self {
-            Self::Help => Key::Questionmark,
-            Self::SliceUp => Key::PageUp,
-            Self::SliceDown => Key::PageDown,
-            Self::ResetView => Key::R,
-            Self::Maximise => Key::M,
-            Self::AutoWindow => Key::W,
-            Self::OpacityDown => Key::A,
-            Self::OpacityUp => Key::D,
-            Self::ToggleLabels => Key::S,
-            Self::ToggleFill => Key::F,
-            Self::ToggleOutline => Key::O,
-            Self::NextLabel => Key::Period,
-            Self::PreviousLabel => Key::Comma,
-            Self::WorstSlice => Key::X,
-            Self::NextCase => Key::N,
-            Self::PreviousCase => Key::P,
-            Self::ToggleDifference => Key::E,
-            Self::ToggleInterpolation => Key::I,
-            Self::ToggleCrosshair => Key::H,
-            Self::ToggleLinkedZoom => Key::L,
-            Self::ToggleConvention => Key::C,
-        }
+        self.row().1
     }
 }
 
@@ -145,13 +110,15 @@ impl KeyMap {
         self.changed.get(&action).and_then(|name| Key::from_name(name)).unwrap_or(action.default_key())
     }
 
-    /// Gives an action another key; whichever action had it before takes this one's old key.
-    pub fn set(&mut self, action: Action, key: Key) {
+    /// Gives an action another key. The action that had it before gets this one's old key, and is returned.
+    pub fn set(&mut self, action: Action, key: Key) -> Option<Action> {
         let old = self.key(action);
-        if let Some(other) = Action::ALL.into_iter().find(|&other| other != action && self.key(other) == key) {
+        let other = Action::all().find(|&other| other != action && self.key(other) == key);
+        if let Some(other) = other {
             self.put(other, old);
         }
         self.put(action, key);
+        other
     }
 
     fn put(&mut self, action: Action, key: Key) {
@@ -212,14 +179,14 @@ mod tests {
     #[test]
     fn no_key_does_two_things_even_after_a_change() {
         let distinct = |map: &KeyMap| {
-            let mut keys: Vec<Key> = Action::ALL.into_iter().map(|action| map.key(action)).collect();
+            let mut keys: Vec<Key> = Action::all().map(|action| map.key(action)).collect();
             keys.sort();
             keys.dedup();
-            keys.len() == Action::ALL.len()
+            keys.len() == ACTIONS.len()
         };
         let mut map = KeyMap::default();
-        assert!(distinct(&map));
-        map.set(Action::ResetView, Key::A);
+        assert!(distinct(&map) && Action::all().all(|action| action.row().0 == action));
+        assert_eq!(map.set(Action::ResetView, Key::A), Some(Action::OpacityDown));
         assert_eq!((map.key(Action::ResetView), map.key(Action::OpacityDown)), (Key::A, Key::R));
         assert!(distinct(&map));
         let text = ron::to_string(&map).unwrap();

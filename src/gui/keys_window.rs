@@ -1,69 +1,101 @@
 //! The window that lists keys and mouse, and lets keys be changed.
 
-use eframe::egui::{self, Button, Key, Ui};
+use eframe::egui::{self, Button, Grid, Key, Modifiers, RichText, Ui};
 
-use super::{Action, KeyMap};
+use super::{Action, KeyMap, Palette};
+
+/// What the mouse does on a slice.
+const MOUSE: [(&str, &str); 9] = [
+    ("Click, drag", "Place the crosshair"),
+    ("Shift + move", "The crosshair follows the pointer"),
+    ("Wheel", "Scroll slices"),
+    ("Ctrl + wheel, right drag", "Zoom"),
+    ("Middle drag, Shift + drag", "Pan"),
+    ("Ctrl + drag", "Window (sideways), level (up, down)"),
+    ("Ctrl + double click", "Window and level from the volume"),
+    ("Double click", "Show the view alone, or all"),
+    ("Arrows, Shift + arrows", "Crosshair by 1 or 5 voxels"),
+];
 
 /// Whether it is shown, and which action waits for its new key.
 #[derive(Default)]
 pub(super) struct KeysWindow {
     shown: bool,
     rebinding: Option<Action>,
+    /// Which action had the key that another one was given.
+    taken: Option<String>,
 }
 
 impl KeysWindow {
     /// Shows or hides it.
     pub(super) fn toggle(&mut self) {
-        self.shown = !self.shown;
+        *self = Self { shown: !self.shown, ..Self::default() };
     }
 
-    /// Draws it where it is shown, and lets its key show and hide it.
+    /// Draws it where it is shown; its key shows and hides it, Escape closes it.
     pub(super) fn show(&mut self, ui: &mut Ui, keys: &mut KeyMap) {
-        if self.rebinding.is_none() {
-            keys.pressed(ui, &[Action::Help]).iter().for_each(|_| self.toggle());
-        }
-        if !self.shown {
-            return;
-        }
-        if let Some(action) = self.rebinding
-            && let Some(key) = ui.input(|input| input.events.iter().find_map(pressed_key))
-        {
-            if key != Key::Escape {
-                keys.set(action, key);
+        match self.rebinding {
+            None => {
+                keys.pressed(ui, &[Action::Help]).iter().for_each(|_| self.toggle());
+                if self.shown && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+                    self.toggle();
+                }
             }
-            self.rebinding = None;
+            Some(action) => {
+                if let Some(key) = ui.input(|input| input.events.iter().find_map(pressed_key)) {
+                    self.rebind(action, key, keys);
+                }
+            }
         }
-        let mut open = true;
-        egui::Window::new("Keys and mouse").open(&mut open).resizable(false).collapsible(false).default_pos([260.0, 70.0]).show(
-            ui.ctx(),
-            |ui| {
-                ui.columns_const(|[left, right]| {
-                    self.key_table(left, keys);
-                    mouse_table(right);
+        let mut open = self.shown;
+        let window = egui::Window::new("Keys and mouse").open(&mut open).resizable(false).collapsible(false).vscroll(true);
+        window.default_pos([260.0, 50.0]).show(ui.ctx(), |ui| {
+            ui.columns_const(|[left, right]| {
+                self.key_table(left, keys);
+                right.strong("Mouse on a slice");
+                Grid::new("mouse").num_columns(2).striped(true).show(right, |ui| {
+                    for (gesture, meaning) in MOUSE {
+                        ui.label(gesture);
+                        ui.label(meaning);
+                        ui.end_row();
+                    }
                 });
-            },
-        );
-        self.shown = open;
-        if !open {
-            self.rebinding = None;
+            });
+        });
+        if self.shown && !open {
+            self.toggle();
         }
+    }
+
+    /// Gives an action the key that was pressed; Escape leaves it as it is.
+    fn rebind(&mut self, action: Action, key: Key, keys: &mut KeyMap) {
+        self.rebinding = None;
+        let other = if key == Key::Escape { None } else { keys.set(action, key) };
+        self.taken = other.map(|other| {
+            let (key, old) = (keys.hint(action), keys.hint(other));
+            format!("{key} was taken by \"{}\", which is now on {old}.", other.title())
+        });
     }
 
     fn key_table(&mut self, ui: &mut Ui, keys: &mut KeyMap) {
         ui.strong("Keys (click one to change it)");
-        egui::Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
-            for action in Action::ALL {
+        Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
+            for action in Action::all() {
                 ui.label(action.title());
                 let waiting = self.rebinding == Some(action);
-                let text = if waiting { "press a key".to_owned() } else { keys.hint(action).to_owned() };
+                let text = if waiting { "press a key" } else { keys.hint(action) };
                 if ui.add(Button::new(text).min_size(egui::vec2(80.0, 0.0))).clicked() {
-                    self.rebinding = (!waiting).then_some(action);
+                    (self.rebinding, self.taken) = ((!waiting).then_some(action), None);
                 }
                 ui.end_row();
             }
         });
+        if let Some(taken) = &self.taken {
+            ui.label(RichText::new(taken).color(Palette::of(ui).caution()));
+        }
         if ui.button("Back to the defaults").clicked() {
             keys.reset();
+            self.taken = None;
         }
     }
 }
@@ -73,26 +105,4 @@ fn pressed_key(event: &egui::Event) -> Option<Key> {
         egui::Event::Key { key, pressed: true, .. } => Some(*key),
         _ => None,
     }
-}
-
-fn mouse_table(ui: &mut Ui) {
-    ui.strong("Mouse on a slice");
-    let rows = [
-        ("Click, drag", "Place the crosshair"),
-        ("Shift + move", "The crosshair follows the pointer"),
-        ("Wheel", "Scroll slices"),
-        ("Ctrl + wheel, right drag", "Zoom"),
-        ("Middle drag, Shift + drag", "Pan"),
-        ("Ctrl + drag", "Window (sideways), level (up, down)"),
-        ("Ctrl + double click", "Window and level from the volume"),
-        ("Double click", "Show the view alone, or all"),
-        ("Arrows, Shift + arrows", "Crosshair by 1 or 5 voxels"),
-    ];
-    egui::Grid::new("mouse").num_columns(2).striped(true).show(ui, |ui| {
-        for (gesture, meaning) in rows {
-            ui.label(gesture);
-            ui.label(meaning);
-            ui.end_row();
-        }
-    });
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyMap, Layout, Panel};
+use super::theme::ThemeChoice;
+use super::{KeyMap, Panel};
 use crate::geometry::Convention;
 use crate::{atomic_file, folders};
 
@@ -15,17 +16,26 @@ const RECENT: usize = 8;
 /// The file in the config folder.
 const FILE: &str = "window.ron";
 
-/// Light or dark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ThemeChoice {
-    /// As the system is.
-    System,
-    /// Dark: what reading rooms are.
-    #[default]
-    Dark,
-    /// Light.
-    Light,
+/// Widths of side panels and heights of those at the foot, in points, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    sizes: BTreeMap<String, f32>,
+}
+
+impl Layout {
+    /// The size that a part had last, or `default`.
+    pub fn size(&self, part: &str, default: f32) -> f32 {
+        self.sizes.get(part).copied().unwrap_or(default)
+    }
+
+    /// Notes the size that a part has now.
+    pub fn keep(&mut self, part: &str, size: f32) {
+        // Whole points: a window that rounds differently is no request of its user's.
+        let size = size.round();
+        if self.sizes.get(part) != Some(&size) {
+            self.sizes.insert(part.to_owned(), size);
+        }
+    }
 }
 
 /// What a user set.

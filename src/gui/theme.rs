@@ -2,9 +2,22 @@
 
 use eframe::egui::{self, Color32, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
 
-use super::ThemeChoice;
 use crate::metrics::collapse::Verdict;
 use crate::palette::{self, Tone};
+use serde::{Deserialize, Serialize};
+
+/// Light or dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThemeChoice {
+    /// As the system is.
+    System,
+    /// Dark: what reading rooms are.
+    #[default]
+    Dark,
+    /// Light.
+    Light,
+}
 
 /// The program's colours in the light that the window is in.
 #[derive(Clone, Copy, Debug)]
