@@ -180,6 +180,7 @@ impl App {
         self.keys.show(ui, &mut self.workspace.settings.keys);
         if let Some(saved) = self.saving.show(&ctx) {
             self.workspace.troubles.push((Severity::Info, saved));
+            ctx.request_repaint();
         }
         self.question(&ctx);
         self.store_settings(&ctx, false);

@@ -111,6 +111,7 @@ pub(super) fn save_by_menu(harness: &mut Harness<'static, App>, (menu, entry): (
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    harness.run_steps(2);
     harness.get_by_label_contains("Saved as");
     harness.get_by_label("Dismiss").click();
     harness.run_steps(2);

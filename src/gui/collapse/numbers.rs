@@ -15,7 +15,7 @@ const COLUMNS: [(&str, &str); 4] = [
 ];
 /// Width of the names at least, and of a column of numbers, in points.
 const NAMES: f32 = 110.0;
-const NUMBER: f32 = 48.0;
+const NUMBER: f32 = 51.0;
 /// Height of a row: a name, and what the field calls it.
 const ROW: f32 = 30.0;
 
