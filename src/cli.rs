@@ -1,4 +1,4 @@
-//! The command line. It only reads words; `front` carries the commands out.
+//! The command line. It only reads words; `commands` carries them out.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::experiment::Only;
 #[derive(Debug, Parser)]
 #[command(name = "simtrot", version, propagate_version = true)]
 pub struct Cli {
-    /// Do not open a window: tell everything in the terminal.
+    /// Do not open a window: report in the terminal.
     #[arg(long, global = true)]
     pub no_gui: bool,
     /// Where to compute: auto, cpu, gpu, gpu:N or gpu:NAME (`simtrot doctor` lists them).
@@ -30,39 +30,58 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The whole method on forty small brain scans inside the program, in minutes.
-    Demo(RunArgs),
-    /// Pre-train, fine-tune beside a from-scratch twin, segment, measure, report: every arm of a config.
-    Run {
-        /// The run's settings (RON).
-        config: PathBuf,
-        /// How the run is made.
-        #[command(flatten)]
-        run: RunArgs,
-    },
-    /// A grid of trainings around one config: what helps on your own scans, and how sure is that?
-    Experiment(ExperimentArgs),
+    Demo(TrainArgs),
+    /// Make what is missing of a config: every arm pre-trained, fine-tuned, tested, compared and reported, at every point of its axes.
+    Run(RunArgs),
     /// Pre-train an encoder without labels.
     Pretrain {
-        /// The run's settings (RON).
+        /// The settings (RON).
         config: PathBuf,
-        /// How the run is made.
+        /// How it is made.
         #[command(flatten)]
-        run: RunArgs,
+        train: TrainArgs,
     },
     /// Train a segmentation network with labels, from scratch or from a pre-trained encoder.
     Finetune {
-        /// The run's settings (RON).
+        /// The settings (RON).
         config: PathBuf,
-        /// Checkpoint folder (or run folder) whose encoder to start from.
+        /// Checkpoint folder (or folder of a training) whose encoder to start from.
         #[arg(long, value_name = "CHECKPOINT")]
         from: Option<PathBuf>,
-        /// How the run is made.
+        /// How it is made.
         #[command(flatten)]
-        run: RunArgs,
+        train: TrainArgs,
+    },
+    /// Trainings, memory, time and disk that a config needs, before anything is made. Exit code 2 when it cannot fit.
+    Plan {
+        /// The config (RON), the folder of an experiment, or the word `demo`.
+        config: PathBuf,
+        /// Where, and which part.
+        #[command(flatten)]
+        part: PartArgs,
+        /// List the trainings without measuring steps.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// How far an experiment is: what is done, under way, failed, missing.
+    Status {
+        /// The folder of an experiment, or its config.
+        experiment: PathBuf,
+        /// Where, and which part.
+        #[command(flatten)]
+        part: PartArgs,
+    },
+    /// Write tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the experiment's folder.
+    Report {
+        /// The folder of an experiment, or its config.
+        experiment: PathBuf,
+        /// Where.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Segment volumes with a fine-tuned checkpoint, on their own grid.
     Infer {
-        /// Checkpoint folder (or run folder).
+        /// Checkpoint folder (or folder of a training).
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
         /// NIfTI files, or folders of them. For a network of several channels these may be files of their own, which end in
@@ -96,7 +115,7 @@ pub enum Command {
     },
     /// Measure representation collapse of a checkpoint on volumes.
     Probe {
-        /// Checkpoint folder (or run folder).
+        /// Checkpoint folder (or folder of a training).
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
         /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
@@ -112,12 +131,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a checkpoint's weights as one safetensors file.
     Export(ExportArgs),
-    /// Follow a run that another program makes, without touching it; Ctrl-C ends the looking, not the run.
+    /// Follow an experiment or a training that another program makes, without touching it; Ctrl-C ends the looking, not the work.
     Follow {
-        /// The run's folder.
-        run: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
     },
-    /// Ask the program that writes into a folder to save and stop: a run, an experiment, or segmentations.
+    /// Ask the program that writes into a folder to save and stop: an experiment, a training, or segmentations.
     Stop {
         /// The folder.
         folder: PathBuf,
@@ -131,7 +150,7 @@ pub enum Command {
     },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {
-        /// Checkpoint folder (or run folder).
+        /// Checkpoint folder (or folder of a training).
         checkpoint: PathBuf,
         /// Write the page as JSON too.
         #[arg(long, value_name = "FILE")]
@@ -144,14 +163,6 @@ pub enum Command {
         /// Write rows and problems as JSON too.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-    },
-    /// Shapes, parameters and memory of a config, before anything is trained. Exit code 2 when it cannot fit.
-    Plan {
-        /// The run's settings (RON).
-        config: PathBuf,
-        /// Change a setting, for example pretrain.mask_ratio=0.5.
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        set: Vec<String>,
     },
     /// Adapters, drivers, limits, and a small computation on each compared with the CPU.
     Doctor {
@@ -166,24 +177,32 @@ pub enum Command {
     Bench(BenchArgs),
 }
 
-/// What every command that makes a run takes.
+/// What the commands that make one thing take: a demo, a pre-training, a fine-tuning.
 #[derive(Clone, Debug, Default, Args)]
-pub struct RunArgs {
-    /// The run's folder; runs/NAME by default.
+pub struct TrainArgs {
+    /// The folder; runs/NAME by default.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run in the folder, exactly where its last checkpoint left it. Settings and data must be those that it began with;
+    /// Go on with what is in the folder, exactly where its last checkpoint left it. Settings and data must be those that it began with;
     /// data that were moved are taken where --set data.source=... names their new place and every case holds what it held.
     #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
-    /// Replace the run in the folder.
+    /// Replace what is in the folder.
     #[arg(long)]
     pub overwrite: bool,
-    /// End the run after so many steps of a training that needs more, as if stopped by hand: schedules stay those of the full length,
-    /// nothing that comes after that training is made, and --resume goes on.
+    /// How it is made.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// Settings on the command line.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingArgs {
+    /// End each training after so many steps, as if stopped by hand: schedules stay those of the full length, and nothing that rests on
+    /// a training that is cut short is made before it goes on.
     #[arg(long, value_name = "N")]
     pub max_steps: Option<usize>,
-    /// Go on without cases that `simtrot check` finds unusable, and say so in the run.
+    /// Go on without cases that `simtrot check` finds unusable, and say so.
     #[arg(long)]
     pub skip_bad: bool,
     /// Change a setting, for example pretrain.mask_ratio=0.5. Values are JSON or bare words.
@@ -191,65 +210,43 @@ pub struct RunArgs {
     pub set: Vec<String>,
 }
 
-/// What `experiment` takes.
+/// What `run` takes.
 #[derive(Clone, Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct ExperimentArgs {
-    /// Look at an experiment instead of working on it.
-    #[command(subcommand)]
-    pub look: Option<ExperimentLook>,
-    /// Work on this experiment (RON; a run's config is an experiment of one point): what is done stays, what is missing is made.
-    #[arg(required = true)]
-    pub config: Option<PathBuf>,
-    /// Where, and which part.
-    #[command(flatten)]
-    pub part: ExperimentPart,
+pub struct RunArgs {
+    /// The config (RON), the folder of an experiment, or the word `demo`. What is done stays, what is missing is made.
+    pub config: PathBuf,
+    /// Where.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
+    #[arg(long, value_name = "AXIS=LEVEL")]
+    pub only: Vec<Only>,
     /// Trainings at the same time, on a device with room for them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
-    /// List the runs and do nothing.
+    /// List the trainings and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Stop each training after so many steps, as if stopped by hand; what starts from one that is cut short is left for later.
-    #[arg(long, value_name = "N")]
-    pub max_steps: Option<usize>,
+    /// How it is made.
+    #[command(flatten)]
+    pub settings: SettingArgs,
 }
 
 /// Which experiment, and which part of it.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ExperimentPart {
-    /// The experiment's folder; experiments/NAME by default.
+pub struct PartArgs {
+    /// The experiment's folder; runs/NAME by default.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
-    #[arg(long, value_name = "AXIS=VALUE")]
+    #[arg(long, value_name = "AXIS=LEVEL")]
     pub only: Vec<Only>,
-}
-
-/// Ways to look at an experiment.
-#[derive(Clone, Debug, Subcommand)]
-pub enum ExperimentLook {
-    /// The runs and shared stages, with time and disk as a few measured steps tell; nothing of it is kept.
-    Plan {
-        /// The experiment (RON).
-        config: PathBuf,
-        /// Where, and which part.
-        #[command(flatten)]
-        part: ExperimentPart,
-    },
-    /// The grid: what is done, under way, failed, missing.
-    Status {
-        /// The experiment's folder, or its config.
-        experiment: PathBuf,
-        /// Where, and which part.
-        #[command(flatten)]
-        part: ExperimentPart,
-    },
-    /// Tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the experiment's folder.
-    Report {
-        /// The experiment's folder.
-        experiment: PathBuf,
-    },
+    /// Trainings at the same time, for the time that all of them take.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// Change a setting, for example pretrain.mask_ratio=0.5.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// What `import` takes.
@@ -289,7 +286,7 @@ pub struct ImportArgs {
 /// What `export` takes.
 #[derive(Clone, Debug, Args)]
 pub struct ExportArgs {
-    /// Checkpoint folder (or run folder).
+    /// Checkpoint folder (or folder of a training).
     pub checkpoint: PathBuf,
     /// Whose names the tensors get: simtrot's, or those that the reference's load_state_dict takes.
     #[arg(long, value_enum, value_name = "FORMAT")]

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::{Options, Screen, progress};
-use crate::protocol::{Event, Outcome, Record, RunStages, RunState, Severity, Stage, StageKind, StageState};
+use super::{Screen, progress};
+use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageState};
 use crate::wording::{clock, printable};
 
 /// Between two lines of a stage at least this share of its work is done ...
@@ -15,88 +15,73 @@ const QUIET_SHARE: f64 = 1.0 / 3.0;
 /// ... but no longer silence than this.
 const SILENCE_SECS: f64 = 600.0;
 
+/// What was printed of the stage under way.
+#[derive(Default)]
+pub(super) struct Pace {
+    stage: Option<Stage>,
+    done: usize,
+    secs: f64,
+}
+
+impl Pace {
+    /// A stage began.
+    pub(super) fn begin(&mut self, stage: &Stage, done: usize, secs: f64) {
+        *self = Self { stage: Some(stage.clone()), done, secs };
+    }
+
+    /// Whether a line of a stage's progress is due; if so, it counts as printed.
+    pub(super) fn is_due(&mut self, stage: &StageState, now_secs: f64) -> bool {
+        let silence_secs = now_secs - self.secs;
+        let far = stage.done.saturating_sub(self.done) as f64 >= SHARE * stage.total as f64;
+        let quiet_secs = QUIET_SECS.max(QUIET_SHARE * now_secs);
+        let due = self.stage.as_ref() == Some(&stage.stage)
+            && stage.done < stage.total
+            && (far && silence_secs >= quiet_secs || silence_secs >= SILENCE_SECS);
+        if due {
+            (self.done, self.secs) = (stage.done, now_secs);
+        }
+        due
+    }
+}
+
 /// Writes plain lines.
 pub(super) struct Lines<'a> {
     out: &'a mut dyn Write,
     quiet: bool,
-    stages: Option<RunStages>,
-    current: Option<Current>,
-}
-
-/// What was told of the stage under way.
-struct Current {
-    stage: Stage,
-    told_done: usize,
-    told_secs: f64,
+    pace: Pace,
 }
 
 impl<'a> Lines<'a> {
     /// Lines to `out`; with `quiet`, warnings and failures only.
-    pub(super) fn new(out: &'a mut dyn Write, options: Options<'_>) -> Self {
-        Self { out, quiet: options.quiet, stages: options.config.map(RunStages::new), current: None }
-    }
-
-    /// A line with the time since the job began; a pipe that is closed is no reason to stop training.
-    fn line(&mut self, secs: f64, text: &str) {
-        let _ = writeln!(self.out, "{}  {}", clock(secs), printable(text).replace('\n', "\n          "));
-    }
-
-    /// Tells of a stage's progress now and then.
-    fn advance(&mut self, stage: &StageState, state: &RunState) {
-        let now_secs = state.secs;
-        let Some(current) = self.current.as_mut().filter(|current| current.stage == stage.stage) else { return };
-        let silence_secs = now_secs - current.told_secs;
-        let far = stage.done.saturating_sub(current.told_done) as f64 >= SHARE * stage.total as f64;
-        let quiet_secs = QUIET_SECS.max(QUIET_SHARE * now_secs);
-        if stage.done < stage.total && (far && silence_secs >= quiet_secs || silence_secs >= SILENCE_SECS) {
-            (current.told_done, current.told_secs) = (stage.done, now_secs);
-            let percent = 100.0 * stage.done as f64 / stage.total as f64;
-            let standing = progress::standing(stage, state, self.stages.as_ref());
-            self.line(now_secs, &format!("{}: {}/{} ({percent:.0} %)  {standing}", stage.stage, stage.done, stage.total));
-        }
+    pub(super) fn new(out: &'a mut dyn Write, quiet: bool) -> Self {
+        Self { out, quiet, pace: Pace::default() }
     }
 }
 
 impl Screen for Lines<'_> {
     fn show(&mut self, record: &Record, state: &RunState) {
-        let secs = record.secs;
-        match &record.event {
-            Event::Notice { severity: Severity::Info, .. } if self.quiet => {}
-            Event::Notice { severity, text } => self.line(secs, &progress::notice(*severity, text)),
-            Event::Finished { outcome: outcome @ Outcome::Failed { .. } } => self.line(secs, &progress::finished(outcome, secs)),
-            _ if self.quiet => {}
-            Event::Finished { outcome } => self.line(secs, &progress::finished(outcome, secs)),
-            Event::Started { name, environment, .. } => self.line(secs, &progress::started(name, environment)),
+        let known = |stage: &Stage| state.stage(stage.kind, &stage.arm);
+        let line = match &record.event {
+            Event::Notice { severity: Severity::Info, .. } if self.quiet => None,
+            Event::Finished { outcome } if self.quiet && !matches!(outcome, Outcome::Failed { .. }) => None,
             Event::StageStarted { stage, done, .. } => {
-                // Training is announced; what is over in no time tells its end only.
-                let training = matches!(stage.kind, StageKind::Pretrain | StageKind::Finetune);
-                if let Some(stage) = state.stage(stage.kind, &stage.arm).filter(|_| training) {
-                    self.line(secs, &progress::began(stage));
-                }
-                self.current = Some(Current { stage: stage.clone(), told_done: *done, told_secs: secs });
+                self.pace.begin(stage, *done, record.secs);
+                None
             }
-            Event::Progress { stage, .. } | Event::Step { stage, .. } | Event::Scored { stage, .. } => {
-                if let Some(stage) = state.stage(stage.kind, &stage.arm) {
-                    self.advance(stage, state);
-                }
+            Event::Progress { stage, .. } | Event::Step { stage, .. } | Event::Scored { stage, .. } if !self.quiet => {
+                let stage = known(stage);
+                stage.filter(|stage| self.pace.is_due(stage, record.secs)).map(|stage| progress::so_far(stage, record.secs, ""))
             }
-            Event::StageFinished { stage, secs: took_secs } => {
-                self.current = None;
-                if let Some(stage) = state.stage(stage.kind, &stage.arm) {
-                    self.line(secs, &progress::ended(stage, *took_secs));
-                }
-            }
-            Event::Transfer { stage, from, report } => self.line(secs, &progress::transfer(stage, from, report)),
-            Event::Probe { .. }
-            | Event::Baseline { .. }
-            | Event::MaskPoint { .. }
-            | Event::Validation { .. }
-            | Event::Voided { .. }
-            | Event::Checkpoint { .. } => {}
+            event if !self.quiet || matches!(event, Event::Notice { .. } | Event::Finished { .. }) => progress::line(event, state),
+            _ => None,
+        };
+        if let Some(line) = line {
+            // A pipe that is closed is no reason to stop the job.
+            let _ = writeln!(self.out, "{}  {}", clock(record.secs), printable(&line).replace('\n', "\n          "));
         }
     }
 
-    fn say(&mut self, text: &str) {
+    fn print(&mut self, text: &str) {
         let _ = writeln!(self.out, "{text}");
     }
 }

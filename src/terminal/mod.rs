@@ -1,39 +1,27 @@
-//! The terminal front end: follows a running job on stderr, and tells at the end what came out.
+//! The terminal front end: follows what is at work on stderr, and prints at the end what came out.
 //!
-//! It folds the worker's events into [`RunState`] and reads nothing else, as the window and the report do.
+//! It folds the worker's events and reads nothing else, as the window and the report do.
 
 mod bars;
-mod experiment_follow;
-mod experiment_summary;
+mod follow;
 mod lines;
 mod progress;
+mod status;
 mod summary;
 
-use std::any::Any;
 use std::io::{IsTerminal as _, Write};
 use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::Duration;
 
-use crate::config::RunConfig;
-use crate::panic_text::panic_text;
-use crate::protocol::{Command, Event, Outcome, Record, RunStages, RunState};
+use crate::protocol::{Command, Event, Outcome, Record, RunState};
 use crate::stop_signal;
 use crate::worker::RunHandle;
 use bars::Bars;
 use lines::Lines;
 
-pub use experiment_follow::{experiment_estimate, experiment_plan, experiment_status, follow_experiment};
-pub use experiment_summary::experiment_summary;
-pub use summary::summary;
-
-/// How a job is followed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options<'a> {
-    /// Tell warnings and failures only.
-    pub quiet: bool,
-    /// The settings of a run, which tell what is still to come.
-    pub config: Option<&'a RunConfig>,
-}
+pub use follow::{follow_experiment, watch_experiment};
+pub use status::{experiment_estimate, experiment_plan, experiment_status};
+pub use summary::{experiment_summary, probe_summary};
 
 /// How long to wait for an event before looking for an interrupt again.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -47,11 +35,11 @@ trait Screen {
     fn show(&mut self, record: &Record, state: &RunState);
 
     /// Shows a line that is no event.
-    fn say(&mut self, text: &str);
+    fn print(&mut self, text: &str);
 }
 
 /// Prints a result on stdout. A reader that has seen enough (`simtrot ... | head`) is no reason to fail.
-pub fn say(text: impl std::fmt::Display) {
+pub fn print(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
@@ -60,45 +48,36 @@ pub fn remark(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise.
+/// Follows a job to its end: progress bars where stderr is a terminal, plain lines otherwise; with `quiet`, warnings and failures only.
 ///
 /// Ctrl-C sends [`Command::Stop`]; a second one ends the process at once with 130.
 /// Warnings are printed as they come, a failure with its cause and next step.
-pub fn follow(handle: RunHandle, options: Options<'_>) -> (Outcome, RunState) {
-    follow_on(handle, RunState::default(), options)
-}
-
-/// The same for a job that another front end followed up to `state`.
-pub fn follow_on(handle: RunHandle, state: RunState, options: Options<'_>) -> (Outcome, RunState) {
-    if options.quiet || !std::io::stderr().is_terminal() {
-        return listen_and_drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options));
+pub fn follow(handle: RunHandle, quiet: bool) -> (Outcome, RunState) {
+    if let Err(reason) = stop_signal::listen() {
+        remark(format_args!("warning: Ctrl-C will end the job without saving: {reason}"));
     }
-    listen_and_drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)))
-}
-
-/// The same for a job of another program: an interrupt ends the looking, and leaves the job alone.
-pub fn watch(handle: RunHandle, state: RunState, options: Options<'_>) -> (Outcome, RunState) {
-    let never = || false;
-    if options.quiet || !std::io::stderr().is_terminal() {
-        return drive(handle, state, &mut Lines::new(&mut std::io::stderr(), options), &never);
-    }
-    drive(handle, state, &mut Bars::new(options.config.map(RunStages::new)), &never)
+    on_screen(quiet, |screen| drive(handle, RunState::default(), screen, &stop_signal::asked))
 }
 
 /// The same as plain lines without control characters, written to `out`.
-pub fn follow_plainly(handle: RunHandle, options: Options<'_>, out: &mut dyn Write) -> (Outcome, RunState) {
-    listen_and_drive(handle, RunState::default(), &mut Lines::new(out, options))
+pub fn follow_plainly(handle: RunHandle, quiet: bool, out: &mut dyn Write) -> (Outcome, RunState) {
+    drive(handle, RunState::default(), &mut Lines::new(out, quiet), &stop_signal::asked)
 }
 
-fn listen_and_drive(handle: RunHandle, state: RunState, screen: &mut dyn Screen) -> (Outcome, RunState) {
-    if let Err(reason) = stop_signal::listen() {
-        screen.say(&format!("warning: Ctrl-C will end the job without saving: {reason}"));
+/// The same for a job of another program, known up to `state`: an interrupt ends the looking, and leaves the job alone.
+pub fn watch(handle: RunHandle, state: RunState, quiet: bool) -> Outcome {
+    on_screen(quiet, |screen| drive(handle, state, screen, &|| false)).0
+}
+
+fn on_screen<T>(quiet: bool, show: impl FnOnce(&mut dyn Screen) -> T) -> T {
+    match quiet || !std::io::stderr().is_terminal() {
+        true => show(&mut Lines::new(&mut std::io::stderr(), quiet)),
+        false => show(&mut Bars::default()),
     }
-    drive(handle, state, screen, &stop_signal::asked)
 }
 
 /// Drains events until the job has ended; passes a request to stop on, once.
-fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_wished: &dyn Fn() -> bool) -> (Outcome, RunState) {
+fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_wanted: &dyn Fn() -> bool) -> (Outcome, RunState) {
     // Nobody looks at previews here: without their receiver the worker does not wait for it.
     let RunHandle { events, previews, commands, join } = handle;
     drop(previews);
@@ -109,9 +88,9 @@ fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_w
     }
     let (mut announced, mut sent) = (false, false);
     while state.outcome.is_none() {
-        if !sent && stop_wished() {
+        if !sent && stop_wanted() {
             if !announced {
-                screen.say(STOPPING);
+                screen.print(STOPPING);
                 announced = true;
             }
             // A full queue is tried again at the next turn; a closed one means that the job is ending anyway.
@@ -137,8 +116,8 @@ fn take(record: &Record, state: &mut RunState, screen: &mut dyn Screen) {
 }
 
 /// What a thread said when it panicked.
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    format!("the worker ended by a fault of the program: {}; please report it", panic_text(panic))
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    format!("the worker ended by a fault of the program: {}; please report it", crate::panic_text::panic_text(panic))
 }
 
 #[cfg(test)]
@@ -157,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_to_stop_reaches_the_worker_once() {
+    fn a_request_to_stop_reaches_the_worker_once() {
         let handle = worker(|events, commands| {
             let first = commands.recv().unwrap();
             assert_eq!(first, Command::Stop);
@@ -166,7 +145,7 @@ mod tests {
             Outcome::Stopped
         });
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, Options::default()), &|| true);
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, false), &|| true);
         assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches("stopping").count(), 1, "{text}");
@@ -176,8 +155,7 @@ mod tests {
     fn a_panic_of_the_worker_is_a_failure_with_its_message() {
         let handle = worker(|_, _| panic!("lost the thread"));
         let mut out = Vec::new();
-        let (outcome, state) =
-            drive(handle, RunState::default(), &mut Lines::new(&mut out, Options { quiet: true, config: None }), &|| false);
+        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, true), &|| false);
         assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
         assert_eq!(state.outcome, Some(outcome));
         assert!(String::from_utf8(out).unwrap().contains("lost the thread"));

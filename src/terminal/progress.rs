@@ -1,15 +1,27 @@
-//! The words in which a stage's progress is told; bars and plain lines share them.
+//! The words in which progress is reported; bars and plain lines share them.
 
-use crate::protocol::{Environment, Outcome, RunStages, RunState, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
-use crate::wording::{count, duration, time_left};
+use crate::protocol::{Environment, Event, Outcome, RunState, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
+use crate::wording::{count, duration};
 
-/// Steps whose mean loss is told, so that one lucky batch is not the headline: a share of them, but no more than ...
+/// Steps whose mean loss is reported, so that one lucky batch is not the headline: a share of them, but no more than ...
 const RECENT_SHARE: f64 = 0.05;
 /// ... so many.
 const RECENT_MOST: usize = 100;
 
+/// The line of an event that has one of its own.
+pub(super) fn line(event: &Event, state: &RunState) -> Option<String> {
+    match event {
+        Event::Started { name, environment, .. } => Some(started(name, environment)),
+        Event::Notice { severity, text } => Some(notice(*severity, text)),
+        Event::StageFinished { stage, secs } => state.stage(stage.kind, &stage.arm).map(|stage| ended(stage, *secs, "")),
+        Event::Transfer { stage, from, report } => Some(transfer(stage, from, report, false)),
+        Event::Finished { outcome } => Some(finished(outcome, state.secs)),
+        _ => None,
+    }
+}
+
 /// What a stage counts.
-pub(super) fn unit(kind: StageKind) -> &'static str {
+fn unit(kind: StageKind) -> &'static str {
     match kind {
         StageKind::Pretrain | StageKind::Finetune => "step",
         StageKind::Prepare | StageKind::Test => "case",
@@ -24,39 +36,44 @@ pub(super) fn started(name: &str, environment: &Environment) -> String {
     format!("run {name} on {device_name} ({device}, {}), simtrot {version}", count(*threads, "thread"))
 }
 
-/// `pretrain simtrot_w: 300 steps`.
-pub(super) fn began(stage: &StageState) -> String {
+/// `pretrain simtrot_w (seed 0): 300 steps`; `point` is where in the grid.
+pub(super) fn began(stage: &StageState, point: &str) -> String {
     let total = count(stage.total, unit(stage.stage.kind));
     match stage.done_before {
-        0 => format!("{}: {total}", stage.stage),
-        done => format!("{}: {total}, going on after {done}", stage.stage),
+        0 => format!("{}{point}: {total}", stage.stage),
+        done => format!("{}{point}: {total}, going on after {done}", stage.stage),
     }
 }
 
-/// `loss 3.58, 12.3 volumes/s, 2 min 05 s left, about 9 min 10 s left in all`, as far as known; in all, where more is to come.
-pub(super) fn standing(stage: &StageState, state: &RunState, stages: Option<&RunStages>) -> String {
+/// `loss 3.58, 12.3 volumes/s, 2 min 05 s left`, as far as known.
+pub(super) fn details(stage: &StageState, now_secs: f64) -> String {
     let loss = recent_loss(stage).map(|loss| format!("loss {loss:.3}"));
     let pace = stage.steps.last().map(|step| format!("{:.1} volumes/s", step.volumes_per_sec));
-    let left = stage.eta_secs(state.secs).filter(|_| stage.done < stage.total).map(|secs| format!("{} left", duration(secs)));
-    let in_all = stages.filter(|stages| stages.is_more_to_come(state)).map(|stages| time_left(&stages.time_left(state)));
-    [loss, pace, left, in_all].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let left = stage.eta_secs(now_secs).filter(|_| stage.done < stage.total).map(|secs| format!("{} left", duration(secs)));
+    [loss, pace, left].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `finetune scratch: 874/1000 (87 %)  loss -0.702, 55.6 volumes/s, 4.3 s left`.
+pub(super) fn so_far(stage: &StageState, now_secs: f64, point: &str) -> String {
+    let percent = 100.0 * stage.done as f64 / stage.total.max(1) as f64;
+    format!("{}{point}: {}/{} ({percent:.0} %)  {}", stage.stage, stage.done, stage.total, details(stage, now_secs))
 }
 
 /// `pretrain simtrot_w: 300 steps in 2 min 05 s, loss 3.583`.
-pub(super) fn ended(stage: &StageState, secs: f64) -> String {
+pub(super) fn ended(stage: &StageState, secs: f64, point: &str) -> String {
     let result = match stage.stage.kind {
         StageKind::Test => mean_dice(&stage.scores).map(|dice| format!("mean Dice {dice:.3}")),
         _ => recent_loss(stage).map(|loss| format!("loss {loss:.3}")),
     };
     let result = result.map_or_else(String::new, |result| format!(", {result}"));
-    format!("{}: {} in {}{result}", stage.stage, count(stage.done, unit(stage.stage.kind)), duration(secs))
+    format!("{}{point}: {} in {}{result}", stage.stage, count(stage.done, unit(stage.stage.kind)), duration(secs))
 }
 
 /// How a job ended, for a person.
-pub(super) fn finished(outcome: &Outcome, secs: f64) -> String {
+fn finished(outcome: &Outcome, secs: f64) -> String {
     match outcome {
         Outcome::Completed => format!("done in {}", duration(secs)),
-        Outcome::Stopped => format!("stopped after {}; --resume goes on from the last checkpoint", duration(secs)),
+        Outcome::Stopped => format!("stopped after {}; what was done is saved", duration(secs)),
         Outcome::Failed { message, .. } => format!("error: {message}"),
     }
 }
@@ -75,12 +92,13 @@ fn recent_loss(stage: &StageState) -> Option<f64> {
     let tail = &stage.steps[stage.steps.len() - recent..];
     (!tail.is_empty()).then(|| tail.iter().map(|step| step.loss).sum::<f64>() / tail.len() as f64)
 }
-/// What became of a pre-trained encoder's tensors: every one where the training stands alone, counts in a comparison.
-pub(super) fn transfer(stage: &Stage, from: &str, report: &TransferReport) -> String {
+
+/// What became of a pre-trained encoder's tensors: counts, and every one of a checkpoint from elsewhere.
+pub(super) fn transfer(stage: &Stage, from: &str, report: &TransferReport, in_full: bool) -> String {
     let TransferReport { matched, missing, skipped } = report;
     let counts =
-        format!("{stage}: encoder taken over, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
-    if !stage.arm.is_empty() {
+        format!("{stage}: encoder loaded, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
+    if !in_full {
         return counts;
     }
     let groups = [("matched", matched), ("missing", missing), ("skipped", skipped)];

@@ -1,82 +1,61 @@
-//! What the user sees when a run is over: the numbers that matter, what they mean, and where the rest lies.
+//! What the user sees at the end: the numbers that matter, what they mean, and where the rest lies.
 
 use std::path::Path;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table as Drawn, presets};
 
-use crate::config::RunConfig;
-use crate::metrics::collapse::Collapse;
-use crate::protocol::{CollapsePair, RunState};
-use crate::report::old::findings::Findings;
-use crate::report::old::{Place, hd95, labels, measured, shared_unit, tested};
-use crate::wording::{or_nothing, printable, share};
+use crate::experiment::{Experiment, ExperimentState};
+use crate::protocol::RunState;
+use crate::results::table::{Column, Table};
+use crate::results::{ExperimentResults, Tokens, token_metrics};
+use crate::wording::printable;
 
 /// Nothing is wider than this.
 const COLUMNS: usize = 100;
 
-/// A number of the collapse table.
-type Measure = (&'static str, fn(&Collapse) -> Option<f64>);
+/// Columns that are left to the report: explanations, and what the terminal has no room for.
+const LEFT_OUT: [&str; 7] = ["pre-training", "position probe R²", "content probe", "RankMe", "residual RankMe", "retrieval", "verdict"];
 
-/// What the terminal shows of the collapse numbers; the report shows all.
-const MEASURES: [Measure; 5] = [
-    ("eta2", |c| c.eta2),
-    ("eta2 turned", |c| c.eta2_turned),
-    ("index lock", |c| c.index_lock),
-    ("anatomy lock", |c| c.anatomy_lock),
-    ("gap", |c| c.gap),
-];
-
-/// The end of a run in at most 100 columns: collapse table, Dice table, what they mean, and where the report lies.
-pub fn summary(config: &RunConfig, state: &RunState, report: Option<&Path>) -> String {
-    let Findings { ending: _, dice, collapse, caveat } = Findings::new(config, state);
-    let report = report.map(|path| format!("Report: {}", path.display()));
+/// The numbers so far, what they mean, what is missing, and where the report lies.
+pub fn experiment_summary(experiment: &Experiment, state: &ExperimentState, report: &Path) -> String {
+    let results = ExperimentResults::new(experiment, state);
+    let last: Vec<String> = results.missing().into_iter().chain([results.caveat()]).collect();
+    let report = format!("Report: {} (report.md and CSV files beside it)", report.display());
+    let encoders = results.is_one_point().then(|| cells(results.encoders_table(results.tokens)));
     let parts = [
-        stacked([collapse_table(state), Some(paragraphs(&collapse))]),
-        stacked([score_table(config, state), Some(paragraphs(&dice))]),
-        stacked([caveat.as_deref().map(wrapped), report]),
+        encoders.filter(|_| !results.encoders().is_empty()).map(|cells| table(&cells)).unwrap_or_default(),
+        paragraphs(&results.collapse_sentences()),
+        table(&cells(results.groups_table())),
+        paragraphs(&results.headline()),
+        format!("{}\n{report}", paragraphs(&last)),
     ];
     parts.iter().filter(|part| !part.is_empty()).map(|part| format!("\n{part}\n")).collect()
 }
 
-/// What there is, one below the other.
-fn stacked(parts: [Option<String>; 2]) -> String {
-    parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+/// Names and rows of a table, without rows that explain it.
+fn cells(table: Table) -> Vec<Vec<String>> {
+    let kept = |column: &Column| {
+        !LEFT_OUT.contains(&column.name.as_str()) && !column.name.starts_with("position alone") && !column.name.starts_with("Dice, ")
+    };
+    let table = table.keeping(kept);
+    let head = table.columns.iter().map(|column| column.name.clone()).collect();
+    let rows = table.rows.iter().filter(|row| row.iter().any(|cell| !cell.fields.is_empty()));
+    std::iter::once(head).chain(rows.map(|row| row.iter().map(|cell| cell.text.clone()).collect())).collect()
 }
 
-fn collapse_table(state: &RunState) -> Option<String> {
-    let encoders = measured(state);
-    let place = Place::shared(state);
-    let probed = encoders.iter().flat_map(|(_, pair)| pair.encoder.label_probe_r2.keys().copied()).max();
-    // Of what is handed to fine-tuning, wherever the other numbers are read.
-    let probe = |pair: &CollapsePair| or_nothing(probed.and_then(|volumes| pair.encoder.label_probe_r2.get(&volumes).copied()), share);
-    let mut rows = encoders.iter().filter_map(|(name, pair)| {
-        let collapse = place.of(pair)?;
-        let numbers = MEASURES.iter().map(|(_, value)| or_nothing(value(collapse), share));
-        let numbers = numbers.chain(probed.map(|_| probe(pair)));
-        Some(std::iter::once(name.clone()).chain(numbers).collect::<Vec<_>>())
+/// The collapse numbers of a checkpoint, beside those of the references.
+pub fn probe_summary(state: &RunState) -> String {
+    let measured = state.stages.iter().filter_map(|stage| Some((stage.stage.to_string(), stage.last_probe()?)));
+    let encoders: Vec<_> = state.baselines.iter().map(|(name, pair)| (name.clone(), pair)).chain(measured).collect();
+    let tokens = Tokens::shared(encoders.iter().map(|(_, pair)| *pair));
+    let probed: Vec<usize> = encoders.last().map(|(_, pair)| pair.encoder.label_probe_r2.keys().copied().collect()).unwrap_or_default();
+    let metrics = token_metrics(&probed);
+    let head = std::iter::once(format!("{} of", tokens.title())).chain(metrics.iter().map(|metric| metric.name.clone())).collect();
+    let rows = encoders.iter().map(|(name, pair)| {
+        let numbers = metrics.iter().map(|metric| metric.text(tokens.numbers(pair).and_then(|numbers| metric.value(numbers))));
+        std::iter::once(name.clone()).chain(numbers).collect()
     });
-    let header = [format!("{place} of")].into_iter().chain(MEASURES.iter().map(|(name, _)| (*name).to_owned()));
-    let header = header.chain(probed.map(|volumes| format!("label probe, n = {volumes}")));
-    (!encoders.is_empty()).then(|| table(&std::iter::once(header.collect()).chain(&mut rows).collect::<Vec<_>>()))
-}
-
-fn score_table(config: &RunConfig, state: &RunState) -> Option<String> {
-    let arms = tested(config, state);
-    let (labels, unit) = (labels(&arms), shared_unit(&arms));
-    let header = ["arm".to_owned(), "mean Dice".to_owned()].into_iter().chain(labels.iter().map(|label| (*label).to_owned())).chain([
-        unit.map_or_else(|| "HD95".to_owned(), |unit| format!("HD95 {}", unit.word())),
-        "cases".to_owned(),
-        "one-sided".to_owned(),
-    ]);
-    let mut rows = arms.iter().map(|arm| {
-        let by_label = labels.iter().map(|label| or_nothing(arm.means.dice.get(*label).copied(), share));
-        [arm.name.to_owned(), or_nothing(arm.means.dice_mean, share)]
-            .into_iter()
-            .chain(by_label)
-            .chain([hd95(arm, unit), arm.means.cases.to_string(), arm.means.missing_in_one.to_string()])
-            .collect()
-    });
-    (!arms.is_empty()).then(|| table(&std::iter::once(header.collect()).chain(&mut rows).collect::<Vec<_>>()))
+    table(&std::iter::once(head).chain(rows).collect::<Vec<Vec<String>>>())
 }
 
 /// Names to the left, numbers to the right. A table too wide is laid on its side: a row for each column.
@@ -91,7 +70,7 @@ pub(super) fn table(cells: &[Vec<String>]) -> String {
 
 /// Aligned cells, the first row on top.
 pub(super) fn drawn(cells: &[Vec<String>]) -> String {
-    let mut table = Table::new();
+    let mut table = Drawn::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     for row in cells {
         table.add_row(row.iter().map(|cell| printable(cell)));

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use simtrot::config::{DataSource, DistanceUnit, RunConfig};
+use simtrot::config::{DataSource, DistanceUnit, ExperimentConfig, RunConfig};
+use simtrot::experiment::{Experiment, ExperimentState};
 use simtrot::protocol::{ArmScores, Event, Outcome, Record, RunFolder, RunState, StageKind, Summary};
-use simtrot::terminal::{self, Options};
+use simtrot::terminal;
 use simtrot::volume::{Dataset, demo, nifti};
 use simtrot::worker::RunHandle;
 use synthetic::{ARMS, HOSTILE};
@@ -22,6 +23,19 @@ fn page(config: &RunConfig, state: &RunState) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = simtrot::report::old::write(&RunFolder::new(folder.path()), config, state).unwrap();
     std::fs::read_to_string(path).unwrap()
+}
+
+/// What the terminal says of a run's arms, each a training of an experiment of one point.
+fn summary(config: &RunConfig, state: &RunState) -> String {
+    let experiment = Experiment::outline(ExperimentConfig::of_run(config.clone())).unwrap();
+    let runs = experiment.trainings.iter().map(|plan| {
+        let mut own = state.clone();
+        let kinds: &[StageKind] = if plan.kind == StageKind::Pretrain { &[plan.kind] } else { &[plan.kind, StageKind::Test] };
+        own.stages.retain(|stage| stage.stage.arm == plan.arm && kinds.contains(&stage.stage.kind));
+        (!own.stages.is_empty()).then(|| std::sync::Arc::new(own))
+    });
+    let state = ExperimentState::of(runs.collect());
+    terminal::experiment_summary(&experiment, &state, Path::new("runs/demo/report.html"))
 }
 
 fn made_up_cases() -> Vec<String> {
@@ -96,7 +110,7 @@ fn the_headline_follows_the_numbers_whichever_way_they_fall() {
     let cases = made_up_cases();
     let told = |arms: &[(&str, Option<&str>, f64)]| {
         let state = synthetic::fold(&synthetic::records(&cases, arms));
-        terminal::summary(&synthetic::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ")
+        summary(&synthetic::config(), &state).split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let helped = told(&ARMS);
     assert!(helped.contains("excludes zero in favour of simtrot_w"), "{helped}");
@@ -116,7 +130,7 @@ fn the_headline_follows_the_numbers_whichever_way_they_fall() {
 fn no_arm_is_called_the_best_of_those_that_found_nothing_or_are_alike() {
     let told = |arms: &[(&str, Option<&str>, f64)]| {
         let state = synthetic::fold(&synthetic::records(&made_up_cases(), arms));
-        (terminal::summary(&synthetic::config(), &state, None), page(&synthetic::config(), &state))
+        (summary(&synthetic::config(), &state), page(&synthetic::config(), &state))
     };
     let nothing = told(&[("scratch", None, 0.03), ("simtrot_w", Some("simtrot_w"), 0.01), ("scratch_adamw", None, 0.04)]);
     let alike = told(&[("scratch", None, 0.75), ("simtrot_w", Some("simtrot_w"), 0.75)]);
@@ -140,7 +154,7 @@ fn a_difference_has_the_digits_that_its_claim_needs() {
             }
         }
         let state = synthetic::fold(&records);
-        let summary = terminal::summary(&synthetic::config(), &state, None).split_whitespace().collect::<Vec<_>>().join(" ");
+        let summary = summary(&synthetic::config(), &state).split_whitespace().collect::<Vec<_>>().join(" ");
         (summary, page(&synthetic::config(), &state))
     };
     let (summary, page) = told(0.0002);
@@ -166,7 +180,7 @@ fn distances_in_voxels_are_nowhere_called_millimetres() {
     let page = page(&config, &state);
     let scores = &page[page.find("id=\"scores\"").unwrap()..];
     let scores = &scores[..scores.find("</section>").unwrap()];
-    let text = terminal::summary(&config, &state, None);
+    let text = summary(&config, &state);
     for text in [scores, &text] {
         assert!(text.contains("voxels") && !text.contains(" mm"), "{text}");
     }
@@ -183,9 +197,9 @@ fn arms_that_measure_in_other_units_have_each_its_own() {
     let mut config = synthetic::config();
     config.arms.finetune[0].set = vec!["evaluate.distance_unit=voxels".to_owned()];
     let state = synthetic::fold(&synthetic::records(&made_up_cases(), &ARMS));
-    let summary = Summary::new(&config, &state);
-    assert_eq!((summary.test["scratch"].unit, summary.test["simtrot_w"].unit), (DistanceUnit::Voxels, DistanceUnit::Mm));
-    let summary = terminal::summary(&config, &state, None);
+    let numbers = Summary::new(&config, &state);
+    assert_eq!((numbers.test["scratch"].unit, numbers.test["simtrot_w"].unit), (DistanceUnit::Voxels, DistanceUnit::Mm));
+    let summary = summary(&config, &state);
     let line = |arm: &str| summary.lines().find(|line| line.starts_with(arm) && line.contains("12")).unwrap_or_default().to_owned();
     assert!(line("scratch ").contains(" voxels ") && line("simtrot_w ").contains(" mm "), "{summary}");
 }
@@ -202,7 +216,7 @@ fn encoders_are_compared_where_all_of_them_have_tokens() {
             }
         }
         let state = synthetic::fold(&records);
-        (terminal::summary(&synthetic::config(), &state, None), page(&synthetic::config(), &state))
+        (summary(&synthetic::config(), &state), page(&synthetic::config(), &state))
     };
     let (summary, report) = told(false);
     assert!(summary.contains("projected tokens of") && report.contains("nnFormer, pre-trained by SimTROT-W, on"), "{summary}");
@@ -278,9 +292,9 @@ fn worker(records: Vec<Record>) -> RunHandle {
 fn told(records: Vec<Record>) -> (String, String) {
     let expected = synthetic::fold(&records);
     let mut out = Vec::new();
-    let (outcome, state) = terminal::follow_plainly(worker(records), Options::default(), &mut out);
+    let (outcome, state) = terminal::follow_plainly(worker(records), false, &mut out);
     assert_eq!((outcome, &state), (Outcome::Completed, &expected));
-    let summary = terminal::summary(&synthetic::config(), &state, Some(Path::new("runs/demo/report.html")));
+    let summary = summary(&synthetic::config(), &state);
     (String::from_utf8(out).unwrap(), summary)
 }
 
@@ -299,7 +313,7 @@ fn the_terminal_tells_a_whole_comparison_in_sixty_plain_lines() {
             assert!(lines.contains(text), "{text:?} is missing");
         }
         assert!(lines.lines().any(|line| line.contains(" %)  loss ") && line.ends_with(" left")), "no progress is told");
-        assert!(summary.ends_with("Report: runs/demo/report.html\n"));
+        assert!(summary.contains("Report: runs/demo/report.html"));
         for (name, _, _) in ARMS {
             assert!(summary.lines().any(|line| line.starts_with(name)), "{name} has no row");
         }
@@ -313,7 +327,7 @@ fn a_quiet_terminal_tells_warnings_and_failures_only() {
     let failure = Outcome::Failed { message: "the device was lost; resume with --resume".into(), bad_input: false };
     records.push(Record { secs: 400.0, event: Event::Finished { outcome: failure } });
     let mut out = Vec::new();
-    terminal::follow_plainly(worker(records), Options { quiet: true, config: None }, &mut out);
+    terminal::follow_plainly(worker(records), true, &mut out);
     let text = String::from_utf8(out).unwrap();
     let lines: BTreeMap<bool, usize> = text.lines().fold(BTreeMap::new(), |mut lines, line| {
         *lines.entry(line.contains("warning: ") || line.contains("error: the device was lost; resume")).or_default() += 1;

@@ -23,7 +23,7 @@ use crate::config::RunConfig;
 use crate::protocol::{RunFolder, RunState};
 
 pub(crate) use arms::{hd95, labels, tested, unit as shared_unit};
-pub(crate) use collapse::{Place, measured};
+pub(crate) use collapse::Place;
 
 /// Writes `report.html` into the run's folder, atomically, and returns its path.
 ///

@@ -1,0 +1,132 @@
+//! `plan`, `status`, `report`, `follow`, `stop`: looking at an experiment, before, while and after it is made.
+
+use std::path::Path;
+
+use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code};
+use super::train::{find, mention_others, write_report};
+use crate::cli::PartArgs;
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, Finish};
+use crate::folder_lock::Busy;
+use crate::protocol::RunFolder;
+use crate::worker::{ExperimentJob, attach, spawn_experiment};
+use crate::{plan, terminal};
+
+/// Steps of a trial: the first is slower than the others, the median of three is not.
+const TRIAL_STEPS: usize = 3;
+
+/// Prints trainings, memory, time and disk.
+pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Options) -> Result<u8, CliError> {
+    let (folder, experiment) = find(path, part.out.as_deref(), &part.set)?;
+    let trainings = experiment.chosen(&part.only)?;
+    terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
+    if !print_memory(&experiment, &trainings, options)? {
+        return Ok(BAD_INPUT);
+    }
+    let state = ExperimentState::read(&experiment, &folder);
+    let needed = Estimate::unmeasured(&experiment, &state, &trainings);
+    if needed.is_empty() || dry_run {
+        terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
+        return Ok(0);
+    }
+    let place = tempfile::tempdir().map_err(|error| CliError::Failure(error.to_string()))?;
+    let tried = ExperimentFolder::new(place.path().join("trial"));
+    // A step costs the same from whatever weights: in the trial, every training starts from scratch.
+    let mut scratch = experiment.clone();
+    for plan in &mut scratch.trainings {
+        (plan.after, plan.checkpoint) = (None, None);
+    }
+    let job = ExperimentJob { trainings: needed.clone(), max_steps: Some(TRIAL_STEPS), ..ExperimentJob::new(scratch, tried.clone()) };
+    if !options.quiet {
+        terminal::remark(format_args!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept"));
+    }
+    let handle = spawn_experiment(job, options.device.clone())?;
+    let Finish { tally, stopped, .. } = terminal::follow_experiment(handle, &experiment, &needed, true);
+    let measured = ExperimentState::read(&experiment, &tried);
+    let estimate = Estimate::from_trial(&experiment, &trainings, (&state, &folder), (&measured, &tried));
+    terminal::print(terminal::experiment_estimate(&estimate, part.jobs));
+    Ok(if stopped {
+        STOPPED
+    } else if tally.failed > 0 {
+        BAD_INPUT
+    } else {
+        0
+    })
+}
+
+/// Prints shapes, parameters and memory of each kind of training; false where one does not fit.
+fn print_memory(experiment: &Experiment, trainings: &[usize], options: &Options) -> Result<bool, CliError> {
+    let (mut printed, mut fits) = (Vec::new(), true);
+    for training in Estimate::one_of_each(experiment, trainings) {
+        let planned = plan::plan(&experiment.trainings[training].config, &options.device);
+        let planned = planned.map_err(|error| CliError::Input(format!("{error:#}")))?;
+        let named = plan::Plan { name: experiment.config.name.clone(), ..planned };
+        if !printed.contains(&named) {
+            terminal::print(format_args!("{named}\n"));
+            fits &= named.fits();
+            printed.push(named);
+        }
+    }
+    Ok(fits)
+}
+
+/// Prints the grid with what is done, under way, failed, missing.
+pub(super) fn status(path: &Path, part: &PartArgs) -> Result<u8, CliError> {
+    let (folder, experiment) = find(path, part.out.as_deref(), &part.set)?;
+    let (cells, trainings) = (experiment.wanted(&part.only)?, experiment.chosen(&part.only)?);
+    let state = ExperimentState::read(&experiment, &folder);
+    terminal::print(terminal::experiment_status(&experiment, &state, &cells, &trainings));
+    mention_others(&folder, &experiment);
+    if let Some(busy) = folder.busy() {
+        terminal::print(busy);
+    }
+    if state.tally(&experiment, &trainings).done < trainings.len() {
+        terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
+    }
+    Ok(0)
+}
+
+/// Writes the report of what is done.
+pub(super) fn report(path: &Path, out: Option<&Path>, options: &Options) -> Result<u8, CliError> {
+    let (folder, experiment) = find(path, out, &[])?;
+    if !folder.holds_experiment() {
+        folder.read()?;
+    }
+    let state = ExperimentState::read(&experiment, &folder);
+    write_report(&folder, &experiment, &state, options)?;
+    Ok(0)
+}
+
+/// Follows what another program makes, or says how it ended.
+pub(super) fn follow(place: &Path, options: &Options) -> Result<u8, CliError> {
+    let training = RunFolder::new(place);
+    if training.events_path().is_file() {
+        if let Some(busy) = training.busy().filter(|_| !options.quiet) {
+            terminal::remark(busy);
+        }
+        let (handle, state) = attach(&training).map_err(|error| CliError::Input(error.to_string()))?;
+        return Ok(exit_code(&terminal::watch(handle, state, options.quiet)));
+    }
+    let folder = ExperimentFolder::new(place);
+    let experiment = folder.read()?;
+    if let Some(busy) = folder.busy().filter(|_| !options.quiet) {
+        terminal::remark(busy);
+    }
+    let finish = terminal::watch_experiment(&folder, &experiment, options.quiet);
+    if !options.quiet {
+        let state = ExperimentState::read(&experiment, &folder);
+        terminal::print(terminal::experiment_summary(&experiment, &state, &folder.report_path()));
+    }
+    Ok(super::options::finish_code(finish))
+}
+
+/// Asks the program that writes into a folder to save and stop.
+pub(super) fn stop(folder: &Path) -> Result<u8, CliError> {
+    let place = folder.display();
+    // A training of an experiment is stopped by itself; the experiment goes on with the others.
+    let Some(busy) = Busy::look(folder) else {
+        return Err(CliError::Input(format!("no program is writing into {place}: there is nothing to stop")));
+    };
+    busy.ask_to_stop().map_err(|error| CliError::Failure(format!("{place}: the request cannot be left there: {error}")))?;
+    terminal::print(format_args!("{busy}; it was asked to stop: it finishes the step, window or case under way, and saves"));
+    Ok(0)
+}

@@ -1,0 +1,97 @@
+//! What every command shares: options, refusals, exit codes.
+
+use crate::config::ConfigError;
+use crate::device::DeviceChoice;
+use crate::exchange::ExchangeError;
+use crate::experiment::{ExperimentFolderError, Finish, OnlyError};
+use crate::protocol::Outcome;
+use crate::report::ReportError;
+use crate::terminal;
+
+/// Exit codes, as documented in the README.
+pub(super) const FAILED: u8 = 1;
+pub(super) const BAD_INPUT: u8 = 2;
+pub(super) const STOPPED: u8 = 130;
+
+/// Options of every command.
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) device: DeviceChoice,
+    pub(super) quiet: bool,
+    pub(super) window: bool,
+}
+
+/// Why a command ended without doing its work.
+pub(super) enum CliError {
+    /// The input or the config.
+    Input(String),
+    /// The program or the device.
+    Failure(String),
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<ExchangeError> for CliError {
+    fn from(error: ExchangeError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<OnlyError> for CliError {
+    fn from(error: OnlyError) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for CliError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failure(format!("{error:#}"))
+    }
+}
+
+impl From<ReportError> for CliError {
+    fn from(error: ReportError) -> Self {
+        Self::Failure(error.to_string())
+    }
+}
+
+impl From<ExperimentFolderError> for CliError {
+    fn from(error: ExperimentFolderError) -> Self {
+        if error.is_of_the_disk() { Self::Failure(error.to_string()) } else { Self::Input(error.to_string()) }
+    }
+}
+
+/// The exit code of a command; prints why it was refused.
+pub(super) fn code_of(result: Result<u8, CliError>) -> u8 {
+    let (message, code) = match result {
+        Ok(code) => return code,
+        Err(CliError::Input(message)) => (message, BAD_INPUT),
+        Err(CliError::Failure(message)) => (message, FAILED),
+    };
+    terminal::remark(format_args!("error: {message}"));
+    code
+}
+
+/// The exit code of a job.
+pub(super) fn exit_code(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Completed => 0,
+        Outcome::Stopped => STOPPED,
+        Outcome::Failed { bad_input: true, .. } => BAD_INPUT,
+        Outcome::Failed { bad_input: false, .. } => FAILED,
+    }
+}
+
+/// The exit code of an experiment: what is missing without anybody's request is a failure.
+pub(super) fn finish_code(finish: Finish) -> u8 {
+    match finish {
+        Finish { stopped: true, .. } => STOPPED,
+        Finish { tally, .. } if tally.failed == 0 => 0,
+        Finish { bad_input: true, .. } => BAD_INPUT,
+        Finish { .. } => FAILED,
+    }
+}

@@ -1,0 +1,182 @@
+//! Commands beside the trainings: segmenting, scoring, probing, weights in and out, checks of data, devices and speed.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use super::options::{BAD_INPUT, CliError, FAILED, Options, exit_code};
+use crate::bench::{self, Timing};
+use crate::cli::{BenchArgs, ExportArgs, ImportArgs};
+use crate::config::{DataSource, DistanceUnit, RunConfig};
+use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
+use crate::metrics::CaseScore;
+use crate::metrics::evaluation::{self, Evaluation};
+use crate::protocol::{ArmScores, Outcome, RunState, SUMMARY_SCHEMA};
+use crate::volume::{Dataset, check, datalist, note};
+use crate::worker::{self, InferJob, Job, ProbeJob};
+use crate::{doctor, terminal};
+
+/// Follows a job in the terminal.
+fn follow(job: Job, options: &Options) -> (Outcome, RunState) {
+    terminal::follow(worker::spawn(job, options.device.clone()), options.quiet)
+}
+
+/// `simtrot doctor --only`: the findings of one device as JSON.
+pub(super) fn examine_device(device: &crate::device::DeviceChoice) -> u8 {
+    terminal::print(serde_json::to_string(&doctor::check_device(device)).expect("plain data becomes JSON"));
+    0
+}
+
+pub(super) fn infer(job: InferJob, options: &Options) -> Result<u8, CliError> {
+    let out = job.out.clone().unwrap_or_default();
+    let (outcome, state) = follow(Job::Infer(job), options);
+    if outcome == Outcome::Completed && !options.quiet {
+        let written = state.stages.last().map_or(0, |stage| stage.done);
+        terminal::print(format_args!("{written} segmentation{} in {}", if written == 1 { "" } else { "s" }, out.display()));
+    }
+    Ok(exit_code(&outcome))
+}
+
+pub(super) fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[String]) -> Result<u8, CliError> {
+    let config = RunConfig::default().with_overrides(set)?;
+    let evaluation = evaluation::folders(truth, prediction, &config).map_err(|error| CliError::Input(error.to_string()))?;
+    terminal::print(evaluation.table());
+    for line in note::lines(&evaluation.notes) {
+        terminal::print(format_args!("note: {line}"));
+    }
+    if let Some(out) = out {
+        for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation_summary(&evaluation, config.evaluate.distance_unit))] {
+            write(&out.join(name), &bytes)?;
+        }
+        terminal::print(format_args!("metrics.csv and summary.json in {}", out.display()));
+    }
+    Ok(0)
+}
+
+/// `summary.json` of an evaluation: the means.
+fn evaluation_summary(evaluation: &Evaluation, unit: DistanceUnit) -> Vec<u8> {
+    let mut by_case: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
+    for score in &evaluation.scores {
+        by_case.entry(score.case.clone()).or_default().push(score.clone());
+    }
+    let summary = serde_json::json!({ "schema": SUMMARY_SCHEMA, "test": ArmScores::new(&by_case, unit) });
+    serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON")
+}
+
+pub(super) fn probe(job: ProbeJob, json: Option<&Path>, options: &Options) -> Result<u8, CliError> {
+    let (outcome, state) = follow(Job::Probe(job), options);
+    if outcome == Outcome::Completed {
+        terminal::print(terminal::probe_summary(&state));
+        if let Some(path) = json {
+            let summary = crate::protocol::Summary::new(&RunConfig::default(), &state);
+            write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
+        }
+    }
+    Ok(exit_code(&outcome))
+}
+
+pub(super) fn import(arguments: ImportArgs) -> Result<u8, CliError> {
+    let ImportArgs { file, backbone, preset, out, overwrite, crop, adapt_stem, adapt_position, json, set } = arguments;
+    let job = ImportJob {
+        file,
+        backbone,
+        preset,
+        out,
+        overwrite,
+        crop_size: crop,
+        adapt_stem,
+        adapt_position: adapt_position.is_some(),
+        position_crop: adapt_position.flatten(),
+        settings: set,
+    };
+    let outcome = exchange::import(&job);
+    // A refused import is told in full as well.
+    let report = match &outcome {
+        Ok(report) => Some(report),
+        Err(ExchangeError::Incomplete { report }) => Some(&**report),
+        Err(_) => None,
+    };
+    if let (Some(report), Some(path)) = (report, &json) {
+        write(path, &serde_json::to_vec_pretty(report).expect("plain data becomes JSON"))?;
+    }
+    terminal::print(outcome?);
+    Ok(0)
+}
+
+pub(super) fn export(arguments: ExportArgs, options: &Options) -> Result<u8, CliError> {
+    let ExportArgs { checkpoint, format, out, encoder_only, example, overwrite } = arguments;
+    let job = ExportJob { checkpoint, format, out, encoder_only, example, overwrite };
+    let exported = exchange::export(&job)?;
+    if !options.quiet {
+        terminal::print(format_args!("{}: {exported}", job.out.display()));
+    }
+    Ok(0)
+}
+
+pub(super) fn show(checkpoint: &Path, json: Option<&Path>) -> Result<u8, CliError> {
+    let page = exchange::show(checkpoint)?;
+    terminal::print(&page);
+    if let Some(path) = json {
+        write(path, &serde_json::to_vec_pretty(&page).expect("plain data becomes JSON"))?;
+    }
+    Ok(0)
+}
+
+/// The dataset that a word or path on the command line means.
+pub(super) fn source(data: &Path) -> DataSource {
+    if data == Path::new("demo") && !data.exists() { DataSource::Demo } else { datalist::source_at(data) }
+}
+
+pub(super) fn check_data(data: &Path, json: Option<&Path>, options: &Options) -> Result<u8, CliError> {
+    let dataset = Dataset::open(&source(data)).map_err(|error| CliError::Input(error.to_string()))?;
+    let bar = std::io::stderr().is_terminal() && !options.quiet;
+    let bar = if bar { indicatif::ProgressBar::new(dataset.cases.len() as u64) } else { indicatif::ProgressBar::hidden() };
+    bar.set_style(
+        indicatif::ProgressStyle::with_template("checking {bar:40} {pos}/{len} cases, {eta} left").expect("the template is sound"),
+    );
+    let report = check::inspect(&dataset, Default::default(), &|done, _| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    terminal::print(&report);
+    if let Some(path) = json {
+        write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
+    }
+    Ok(if report.problems.is_empty() { 0 } else { BAD_INPUT })
+}
+
+pub(super) fn examine(json: Option<&Path>) -> Result<u8, CliError> {
+    let report = doctor::examine(&doctor::Isolation::own_program());
+    terminal::print(&report);
+    if let Some(path) = json {
+        write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
+    }
+    Ok(if report.is_fit() { 0 } else { FAILED })
+}
+
+pub(super) fn time(arguments: &BenchArgs, options: &Options) -> Result<u8, CliError> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| CliError::Failure(error.to_string()))?;
+    }
+    let results: BTreeMap<String, Timing> = match &arguments.only {
+        #[cfg(feature = "gui")]
+        Some(name) if name == crate::gui::FRAME_PIECE => BTreeMap::from([(name.clone(), crate::gui::window_frame(arguments.runs)?)]),
+        Some(name) => BTreeMap::from([(name.clone(), bench::run_here(name, arguments.runs, &options.device)?)]),
+        None => {
+            let mut passed_on = vec!["--runs".to_owned(), arguments.runs.to_string(), "--device".to_owned(), options.device.to_string()];
+            if let Some(threads) = arguments.threads {
+                passed_on.extend(["--threads".to_owned(), threads.to_string()]);
+            }
+            let tell = |name: &str, timing: &Timing| eprintln!("{name:34} {:.4} s (least {:.4})", timing.median_s, timing.min_s);
+            bench::run_all(&passed_on, tell)?
+        }
+    };
+    let text = serde_json::to_string_pretty(&results).expect("plain data becomes JSON");
+    if let Some(path) = &arguments.json {
+        write(path, text.as_bytes())?;
+    }
+    terminal::print(&text);
+    Ok(0)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    crate::atomic_file::write(path, bytes).map_err(|error| CliError::Failure(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,182 @@
+//! `demo`, `run`, `pretrain`, `finetune`: an experiment is laid out, what is missing of it is made, and what came out is told.
+
+use std::path::Path;
+
+use super::options::{CliError, Options, finish_code};
+use super::window;
+use crate::cli::{RunArgs, SettingArgs, TrainArgs};
+use crate::config::{ExperimentConfig, RunConfig, Training};
+use crate::device::DeviceChoice;
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, FolderContent, TrainingPlan};
+use crate::protocol::StageKind;
+use crate::wording::{bytes, count};
+use crate::worker::{ExperimentHandle, ExperimentJob, require_begun, spawn_experiment};
+use crate::{plan, report, terminal};
+
+/// The demo's settings, as in the repository's `configs/demo.ron`.
+const DEMO: &str = include_str!("../../configs/demo.ron");
+
+/// Means the demo's settings where a path is expected.
+const DEMO_WORD: &str = "demo";
+
+/// The folder and the experiment that a path means: a config, the folder of an experiment, or the demo by its name.
+pub(super) fn find(path: &Path, out: Option<&Path>, set: &[String]) -> Result<(ExperimentFolder, Experiment), CliError> {
+    if path.is_dir() {
+        let folder = ExperimentFolder::new(path);
+        let experiment = folder.read()?;
+        return Ok((folder, Experiment::new(experiment.config.with_overrides(set)?, experiment.contents)?));
+    }
+    let config = if path == Path::new(DEMO_WORD) && !path.exists() { demo_config()? } else { ExperimentConfig::load(path)? };
+    lay_out(config.with_overrides(set)?, out)
+}
+
+fn demo_config() -> Result<ExperimentConfig, CliError> {
+    Ok(ExperimentConfig::of_run(RunConfig::from_ron(DEMO, "configs/demo.ron")?))
+}
+
+fn lay_out(config: ExperimentConfig, out: Option<&Path>) -> Result<(ExperimentFolder, Experiment), CliError> {
+    let folder = ExperimentFolder::named(out, &config.name);
+    let experiment = Experiment::new(config, folder.contents())?;
+    Ok((folder, experiment))
+}
+
+/// The settings of the command line.
+fn settings(arguments: &SettingArgs) -> Vec<String> {
+    let skip_bad = arguments.skip_bad.then(|| "data.skip_bad=true".to_owned());
+    arguments.set.iter().cloned().chain(skip_bad).collect()
+}
+
+/// The demo.
+pub(super) fn demo(arguments: &TrainArgs, options: &Options) -> Result<u8, CliError> {
+    let config = demo_config()?.with_overrides(&settings(&arguments.settings))?;
+    let (folder, experiment) = lay_out(config, arguments.out.as_deref())?;
+    begin(folder, experiment, arguments, options)
+}
+
+/// One training alone.
+pub(super) fn one(path: &Path, training: Training, arguments: &TrainArgs, options: &Options) -> Result<u8, CliError> {
+    let run = RunConfig::load(path)?.with_overrides(&settings(&arguments.settings))?;
+    let folder = ExperimentFolder::named(arguments.out.as_deref(), &run.name);
+    let training = match training {
+        // A training that goes on was started from what its folder says.
+        Training::Finetune { from: None } if arguments.resume => Training::Finetune { from: begun_from(&folder) },
+        Training::Finetune { from: Some(from) } => Training::Finetune { from: Some(std::path::absolute(&from).unwrap_or(from)) },
+        other => other,
+    };
+    let (folder, experiment) = lay_out(ExperimentConfig::of_one_training(training, run), Some(folder.root()))?;
+    if arguments.resume && folder.holds_experiment() && folder.busy().is_none() {
+        require_begun(&folder, &experiment).map_err(CliError::Input)?;
+    }
+    begin(folder, experiment, arguments, options)
+}
+
+/// The checkpoint that the only fine-tuning of a folder was started from.
+fn begun_from(folder: &ExperimentFolder) -> Option<std::path::PathBuf> {
+    folder.read().ok()?.config.base().arms.finetune.first()?.checkpoint.clone()
+}
+
+/// Makes an experiment in a folder that is new, or that is to be gone on with or replaced.
+fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs, options: &Options) -> Result<u8, CliError> {
+    if let Some(busy) = folder.busy() {
+        return Err(ExperimentFolderError::Busy(busy).into());
+    }
+    match folder.content() {
+        FolderContent::Experiment { saved: true } if !arguments.resume && !arguments.overwrite => {
+            return Err(ExperimentFolderError::Occupied(folder.root().to_owned()).into());
+        }
+        FolderContent::Nothing if arguments.resume => {
+            return Err(CliError::Input(format!("{} holds no run to resume; leave --resume away to start one", folder.root().display())));
+        }
+        _ => {}
+    }
+    let (max_steps, overwrite) = (arguments.settings.max_steps, arguments.overwrite);
+    make(ExperimentJob { max_steps, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
+}
+
+/// Makes what is missing of any config.
+pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError> {
+    let RunArgs { config, out, only, jobs, dry_run, settings: own } = arguments;
+    let (folder, experiment) = find(config, out.as_deref(), &settings(own))?;
+    let trainings = experiment.chosen(only)?;
+    if *dry_run {
+        terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(only)?, &trainings));
+        return Ok(0);
+    }
+    require_room(&experiment, &trainings, *jobs, &options.device)?;
+    let (at_once, max_steps) = (*jobs, own.max_steps);
+    make(ExperimentJob { trainings, at_once, max_steps, ..ExperimentJob::new(experiment, folder) }, options)
+}
+
+fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
+    if options.window {
+        return window::follow_experiment(job, options);
+    }
+    follow(spawn_experiment(job.clone(), options.device.clone())?, &job, options)
+}
+
+/// Follows an experiment at work to its end, and prints what came out.
+pub(super) fn follow(handle: ExperimentHandle, job: &ExperimentJob, options: &Options) -> Result<u8, CliError> {
+    let ExperimentJob { experiment, folder, trainings, .. } = job;
+    let finish = terminal::follow_experiment(handle, experiment, trainings, options.quiet);
+    let state = ExperimentState::read(experiment, folder);
+    if state.runs.iter().any(Option::is_some) {
+        write_report(folder, experiment, &state, options)?;
+    }
+    if !options.quiet {
+        mention_others(folder, experiment);
+    }
+    Ok(finish_code(finish))
+}
+
+/// Writes report, summary and tables into the experiment's folder, and prints the summary.
+pub(super) fn write_report(
+    folder: &ExperimentFolder,
+    experiment: &Experiment,
+    state: &ExperimentState,
+    options: &Options,
+) -> Result<(), CliError> {
+    let report = report::write(folder, experiment, state)?;
+    if !options.quiet {
+        terminal::print(terminal::experiment_summary(experiment, state, &report));
+    }
+    Ok(())
+}
+
+/// Says that finished trainings lie in the folder which are not those of the experiment as it is now.
+pub(super) fn mention_others(folder: &ExperimentFolder, experiment: &Experiment) {
+    let others = folder.others(experiment).len();
+    if others > 0 {
+        terminal::print(format_args!(
+            "The folder also holds {} of other settings, other data or another version of the program; they are left as they are and \
+             count for nothing here.",
+            count(others, "training")
+        ));
+    }
+}
+
+/// Refuses more trainings at once than the device has room for.
+fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, device: &DeviceChoice) -> Result<(), CliError> {
+    if jobs <= 1 {
+        return Ok(());
+    }
+    for training in Estimate::one_of_each(experiment, trainings) {
+        let TrainingPlan { kind, config, .. } = &experiment.trainings[training];
+        let plan = plan::plan(config, device).map_err(|error| CliError::Input(format!("{error:#}")))?;
+        if plan.binding_bytes.is_some() {
+            return Err(CliError::Input(format!(
+                "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \
+                 leave --jobs away, or add --device cpu"
+            )));
+        }
+        let each = if *kind == StageKind::Pretrain { plan.pretrain.bytes } else { plan.finetune.bytes };
+        if let Some(free) = plan.free_bytes.filter(|&free| each * jobs as u64 > free) {
+            return Err(CliError::Input(format!(
+                "--jobs {jobs}: trainings of {} each do not fit into the {} that are free; --jobs {} does",
+                bytes(each),
+                bytes(free),
+                (free / each.max(1)).max(1)
+            )));
+        }
+    }
+    Ok(())
+}
