@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Tally;
 use crate::protocol::{Outcome, Record, RunState};
 
 /// What happens in an experiment.
@@ -51,6 +50,19 @@ pub enum ExperimentEvent {
     },
     /// The experiment ended.
     Finished(Finish),
+}
+
+/// How many trainings are how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All done.
+    pub done: usize,
+    /// Begun and not at its end.
+    pub begun: usize,
+    /// Ended by an error.
+    pub failed: usize,
+    /// Not begun.
+    pub waiting: usize,
 }
 
 /// How far an experiment's wanted trainings are when the work on it ends.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::progress::is_done;
 use super::{Contents, Experiment, TrainingPlan};
 use crate::atomic_file;
 use crate::config::{ConfigError, ExperimentConfig};
@@ -288,7 +287,7 @@ impl ExperimentFolder {
 pub(super) fn is_finished(training: &RunFolder) -> bool {
     let is_pretraining = training.root().file_name().is_some_and(|name| name.to_string_lossy().starts_with("pretrain-"));
     let kind = if is_pretraining { StageKind::Pretrain } else { StageKind::Finetune };
-    training.replay().is_ok_and(|run| is_done(kind, &run))
+    training.replay().is_ok_and(|run| run.is_done(kind))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(crate) mod synthetic;
 
 pub use contents::Contents;
 pub use estimate::Estimate;
-pub use event::{ExperimentEvent, Finish};
+pub use event::{ExperimentEvent, Finish, Tally};
 pub use folder::{ExperimentFolder, ExperimentFolderError, FolderContent};
 pub use plan::{Cell, Experiment, Only, OnlyError, TrainingPlan};
-pub use progress::{ExperimentState, Progress, Tally};
+pub use progress::{ExperimentState, Progress};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Experiment, ExperimentEvent, ExperimentFolder};
+use super::{Experiment, ExperimentEvent, ExperimentFolder, Tally};
 use crate::protocol::{Outcome, RunState, StageKind};
 
 /// How far a training is.
@@ -27,19 +27,6 @@ pub enum Progress {
     },
 }
 
-/// How many trainings are how far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// All done.
-    pub done: usize,
-    /// Begun and not at its end.
-    pub begun: usize,
-    /// Ended by an error.
-    pub failed: usize,
-    /// Not begun.
-    pub waiting: usize,
-}
-
 /// What is known of each training of an experiment. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct ExperimentState {
@@ -49,13 +36,6 @@ pub struct ExperimentState {
     pub failures: Vec<Option<String>>,
     /// What each record looked like when it was read last.
     stamps: Vec<Option<(u64, SystemTime)>>,
-}
-
-/// Whether a record is that of a training done to its end, tested cases included.
-pub(super) fn is_done(kind: StageKind, run: &RunState) -> bool {
-    let last = if kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Test };
-    // A training cut short by --max-steps tells its end as well.
-    run.stages_of(last).any(|stage| stage.secs.is_some() && stage.done >= stage.total)
 }
 
 impl ExperimentState {
@@ -120,7 +100,7 @@ impl ExperimentState {
     pub fn progress(&self, experiment: &Experiment, training: usize) -> Progress {
         let failed = self.failures[training].as_ref().map(|message| Progress::Failed { message: message.clone() });
         let Some(run) = &self.runs[training] else { return failed.unwrap_or(Progress::Waiting) };
-        if is_done(experiment.trainings[training].kind, run) {
+        if run.is_done(experiment.trainings[training].kind) {
             return Progress::Done;
         }
         if let Some(failed) = failed {

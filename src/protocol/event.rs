@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, MaskPoint};
+use super::Environment;
 use crate::metrics::collapse::Collapse;
 use crate::metrics::score::CaseScore;
 
@@ -109,6 +109,23 @@ pub struct TransferReport {
     pub missing: Vec<(String, Vec<usize>)>,
     /// In the checkpoint but not in the new network: left behind.
     pub skipped: Vec<(String, Vec<usize>)>,
+}
+
+/// What one draw of masks does to a checkpoint's views at one mask ratio: a point of the what-if curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaskPoint {
+    /// Share of hidden mask cells.
+    pub mask_ratio: f64,
+    /// Which draw, from 0.
+    pub draw: usize,
+    /// The pretext task's loss, without an optimiser step.
+    pub loss: f64,
+    /// Mean cosine of a token and its counterpart in the other view; none where the task compares no tokens.
+    pub positive_similarity: Option<f64>,
+    /// `gap` of the masked views' tokens.
+    pub gap: Option<f64>,
+    /// Effective rank of the masked views' tokens.
+    pub rankme: Option<f64>,
 }
 
 /// How much a notice matters.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Environment, RecordReader, RunState, Stage, TokenPreview};
+use super::{Environment, RecordReader, RunFolderError, RunState, Stage, TokenPreview};
 use crate::atomic_file;
-use crate::config::{ConfigError, RunConfig};
-use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
+use crate::config::RunConfig;
+use crate::folder_lock::{Busy, FolderLock, is_lock_file};
 
 /// A run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,56 +27,11 @@ pub enum Content {
     Foreign,
 }
 
-/// What can be wrong with a run's folder.
-#[derive(Debug, thiserror::Error)]
-pub enum RunFolderError {
-    /// A run is already there.
-    #[error("{} already holds a run; go on with it by --resume, replace it by --overwrite, or name another folder with --out", .0.display())]
-    Occupied(PathBuf),
-    /// Files that are not a run's are there; they are never deleted.
-    #[error("{} holds files that are no run of simtrot; name another folder with --out", .0.display())]
-    Foreign(PathBuf),
-    /// Another program writes there.
-    #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
-    Busy(Busy),
-    /// Nothing to resume.
-    #[error("{} holds no run to resume; leave --resume away to start one", .0.display())]
-    Nothing(PathBuf),
-    /// Reading or writing failed.
-    #[error("{path}: {cause}", path = path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("{path}: {cause}; the run was written by another version or damaged", path = path.display())]
-    Content {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        cause: String,
-    },
-    /// The run's own config no longer passes.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
 /// The split of a training, with the content of its cases ([`crate::volume::SplitRecord`]): a file of its folder.
 pub const SPLIT: &str = "split.json";
 
 /// What a run ran on: a file of its folder.
 const ENVIRONMENT: &str = "environment.json";
-
-impl From<LockError> for RunFolderError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::Busy(busy) => Self::Busy(busy),
-            LockError::Io { path, cause } => Self::Io { path, cause },
-        }
-    }
-}
 
 /// Where a run of a name goes when no folder is given.
 const DEFAULT_PARENT: &str = "runs";

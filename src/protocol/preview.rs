@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::Stage;
 use crate::volume::{LabelMap, SourceHeader};
 
@@ -65,21 +63,4 @@ pub struct SegmentationPreview {
     pub header: SourceHeader,
     /// Names of the label values, background included.
     pub names: std::collections::BTreeMap<u32, String>,
-}
-
-/// What one draw of masks does to a checkpoint's views at one mask ratio: a point of the what-if curve.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MaskPoint {
-    /// Share of hidden mask cells.
-    pub mask_ratio: f64,
-    /// Which draw, from 0.
-    pub draw: usize,
-    /// The pretext task's loss, without an optimiser step.
-    pub loss: f64,
-    /// Mean cosine of a token and its counterpart in the other view; none where the task compares no tokens.
-    pub positive_similarity: Option<f64>,
-    /// `gap` of the masked views' tokens.
-    pub gap: Option<f64>,
-    /// Effective rank of the masked views' tokens.
-    pub rankme: Option<f64>,
 }

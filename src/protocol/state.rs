@@ -154,6 +154,13 @@ impl RunState {
         }
     }
 
+    /// Whether this is the record of a training done to its end, tested cases included.
+    pub fn is_done(&self, kind: StageKind) -> bool {
+        let last = if kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Test };
+        // A training cut short by --max-steps tells its end as well.
+        self.stages_of(last).any(|stage| stage.secs.is_some() && stage.done >= stage.total)
+    }
+
     /// The first training that was begun and has steps left.
     pub fn unfinished(&self) -> Option<&StageState> {
         let training = |stage: &&StageState| matches!(stage.stage.kind, StageKind::Pretrain | StageKind::Finetune);

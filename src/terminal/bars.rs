@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Screen, progress};
+use super::progress;
+use super::screen::Screen;
 use crate::protocol::{Event, Record, RunState, Stage};
 use crate::wording::printable;
 

@@ -8,8 +8,9 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::lines::Pace;
+use super::progress;
+use super::screen::{POLL_INTERVAL, STOPPING};
 use super::status::{mean_dice, tally_words};
-use super::{POLL_INTERVAL, STOPPING, progress};
 use crate::experiment::{Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish};
 use crate::protocol::{Command, Event, Outcome, Record, RunState, Severity, StageKind, StageState};
 use crate::stop_signal;
@@ -53,8 +54,13 @@ pub fn watch_experiment(folder: &ExperimentFolder, experiment: &Experiment, quie
     let outcome = |state: &ExperimentState, training: usize| state.runs[training].as_ref().and_then(|run| run.outcome.clone());
     let mut reported: BTreeSet<usize> = all.iter().copied().filter(|&training| outcome(&state, training).is_some()).collect();
     screen.show(&ExperimentEvent::Opened { done: reported.len() });
-    while folder.busy().is_some() {
-        std::thread::sleep(POLL_INTERVAL);
+    let mut busy = true;
+    while busy {
+        // Asked first: what ends while its record is read is seen at the last look.
+        busy = folder.busy().is_some();
+        if busy {
+            std::thread::sleep(POLL_INTERVAL);
+        }
         state.refresh(experiment, folder);
         for &training in &all {
             match outcome(&state, training) {
@@ -68,7 +74,6 @@ pub fn watch_experiment(folder: &ExperimentFolder, experiment: &Experiment, quie
             }
         }
     }
-    state.refresh(experiment, folder);
     let stopped = all.iter().any(|&training| outcome(&state, training) == Some(Outcome::Stopped));
     let finish = Finish { tally: state.tally(experiment, &all), stopped, bad_input: false };
     screen.finish(finish);

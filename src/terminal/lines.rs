@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::{Screen, progress};
+use super::progress;
+use super::screen::Screen;
 use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageState};
 use crate::wording::{clock, printable};
 

@@ -6,37 +6,23 @@ mod bars;
 mod follow;
 mod lines;
 mod progress;
+mod screen;
 mod status;
 mod summary;
 
 use std::io::{IsTerminal as _, Write};
 use std::sync::mpsc::{RecvTimeoutError, TrySendError};
-use std::time::Duration;
 
 use crate::protocol::{Command, Event, Outcome, Record, RunState};
 use crate::stop_signal;
 use crate::worker::RunHandle;
 use bars::Bars;
 use lines::Lines;
+use screen::{POLL_INTERVAL, STOPPING, Screen};
 
 pub use follow::{follow_experiment, watch_experiment};
 pub use status::{experiment_estimate, experiment_plan, experiment_status};
 pub use summary::{experiment_summary, probe_summary};
-
-/// How long to wait for an event before looking for an interrupt again.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Said at the first interrupt.
-const STOPPING: &str = "stopping: the step under way is finished and saved; press Ctrl-C again to end at once";
-
-/// Where a job's events are shown.
-trait Screen {
-    /// Shows what `record` brought; `state` already holds it.
-    fn show(&mut self, record: &Record, state: &RunState);
-
-    /// Shows a line that is no event.
-    fn print(&mut self, text: &str);
-}
 
 /// Prints a result on stdout. A reader that has seen enough (`simtrot ... | head`) is no reason to fail.
 pub fn print(text: impl std::fmt::Display) {

@@ -26,8 +26,8 @@ const EXPERIMENT: &str = r#"(
     ],
 )"#;
 
-fn experiment(arguments: &[&str]) -> Command {
-    let mut command = crate::simtrot(&["experiment"]);
+fn run(arguments: &[&str]) -> Command {
+    let mut command = crate::simtrot(&["run"]);
     command.args(arguments);
     command
 }
@@ -57,18 +57,17 @@ impl Place {
     }
 
     fn work(&self, more: &[&str]) -> Command {
-        let mut command = experiment(&[&self.config(), "--out"]);
+        let mut command = run(&[&self.config(), "--out"]);
         command.arg(self.out()).args(more);
         command
     }
 
-    /// When each stage's last checkpoint was written, by the stage's folder.
+    /// When each training's last checkpoint was written, by its folder.
     fn finished(&self) -> BTreeMap<PathBuf, SystemTime> {
-        let folders = ["pretrain", "finetune"].map(|kind| std::fs::read_dir(self.out().join(kind)));
-        let stages = folders.into_iter().flatten().flatten().flatten().map(|entry| entry.path());
+        let trainings = crate::trainings(&self.out(), "").into_iter();
         let written =
-            |stage: &Path| std::fs::metadata(stage.join("checkpoints/last/weights.safetensors")).and_then(|data| data.modified()).ok();
-        stages.filter_map(|stage| Some((stage.clone(), written(&stage)?))).collect()
+            |own: &Path| std::fs::metadata(own.join("checkpoints/last/weights.safetensors")).and_then(|data| data.modified()).ok();
+        trainings.filter_map(|own| Some((own.clone(), written(&own)?))).collect()
     }
 }
 
@@ -79,10 +78,10 @@ fn the_grid_is_told_before_anything_is_made() {
     let told = text(&output);
     assert!(output.status.success(), "{told}");
     // Four pre-trainings, four fine-tunings from them, and two from scratch for each seed: the twin, and one under AdamW.
-    assert!(told.contains("12 cells of the grid, 4 pre-trainings and 8 fine-tunings"), "{told}");
+    assert!(told.contains("12 cells, 4 pre-trainings and 8 fine-tunings"), "{told}");
     assert!(!place.out().exists());
     let some = text(&place.work(&["--dry-run", "--only", "arm=scratch", "--only", "seed=1"]).output().unwrap());
-    assert!(some.contains("2 cells of the grid, 0 pre-trainings and 1 fine-tuning "), "{some}");
+    assert!(some.contains("2 cells, 0 pre-trainings and 1 fine-tuning "), "{some}");
     let refused = place.work(&["--dry-run", "--only", "mask=0.3"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused).contains("there are: 0.25, 0.75"), "{}", text(&refused));
@@ -91,7 +90,7 @@ fn the_grid_is_told_before_anything_is_made() {
 #[test]
 fn a_plan_measures_a_few_steps_and_keeps_nothing() {
     let place = Place::new(EXPERIMENT);
-    let output = experiment(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
+    let output = crate::simtrot(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
     let told = text(&output);
     assert!(output.status.success() && told.contains("Time: about") && told.contains("Disk: about"), "{told}");
     assert!(!place.out().exists());
@@ -110,7 +109,7 @@ fn a_killed_experiment_goes_on_with_what_is_missing() {
     // Not asked to stop: killed.
     child.kill().unwrap();
     child.wait().unwrap();
-    let before = text(&experiment(&["status", &place.out().display().to_string()]).output().unwrap());
+    let before = text(&crate::simtrot(&["status", &place.out().display().to_string()]).output().unwrap());
     assert!(before.contains("missing"), "{before}");
     // All but the newest were finished then: they must not be touched.
     let mut known: Vec<_> = place.finished().into_iter().collect();
@@ -123,7 +122,7 @@ fn a_killed_experiment_goes_on_with_what_is_missing() {
     for (stage, written) in known {
         assert_eq!(after[&stage], written, "{} was made again", stage.display());
     }
-    let status = text(&experiment(&["status", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap());
+    let status = text(&crate::simtrot(&["status", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap());
     assert!(status.contains("12 trainings done") && !status.contains("missing"), "{status}");
     let again = place.work(&[]).output().unwrap();
     assert!(again.status.success() && place.finished() == after, "a finished experiment is left as it is: {}", text(&again));
@@ -149,16 +148,16 @@ fn concluded(place: &Place, told: &str) {
     assert_eq!(read("groups.csv").lines().count(), 1 + 4, "two pre-trained groups, and each from scratch once");
     let controls = read("comparisons.csv").lines().filter(|line| line.contains(",control,")).count();
     assert_eq!(controls, 2, "each pre-trained group has its from-scratch control");
-    let report = experiment(&["report", &place.out().display().to_string()]).output().unwrap();
+    let report = crate::simtrot(&["report", &place.out().display().to_string()]).output().unwrap();
     assert!(report.status.success(), "{}", text(&report));
     assert_eq!(read("report.html"), page, "the same records make the same page");
 }
 
 #[test]
-fn the_demo_is_a_experiment_of_one_point() {
-    let output = experiment(&["demo", "--dry-run"]).output().unwrap();
+fn the_demo_is_an_experiment_of_one_point() {
+    let output = run(&["demo", "--dry-run"]).output().unwrap();
     let told = text(&output);
-    assert!(output.status.success() && told.contains("demo: 4 cells of the grid, 2 pre-trainings and 4 fine-tunings"), "{told}");
+    assert!(output.status.success() && told.contains("demo: 4 arms, 2 pre-trainings and 4 fine-tunings"), "{told}");
 }
 
 #[test]
@@ -173,10 +172,10 @@ fn a_failure_is_told_and_stops_nothing_else() {
     let place = Place::new(&failing);
     let output = place.work(&[]).output().unwrap();
     let told = text(&output);
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(output.status.code(), Some(2), "bad input: {told}");
     assert!(told.contains("no/such/folder") && told.contains("left out"), "{told}");
     assert_eq!(place.finished().len(), 2 + 4, "all of the level that is there: {told}");
-    let status = text(&experiment(&["status", &place.out().display().to_string()]).output().unwrap());
+    let status = text(&crate::simtrot(&["status", &place.out().display().to_string()]).output().unwrap());
     assert!(status.contains("failed"), "{status}");
 }
 

@@ -29,3 +29,23 @@ fn simtrot(arguments: &[&str]) -> Command {
     command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
     command
 }
+
+/// The folders of an experiment's trainings whose names begin so, in their order.
+fn trainings(out: &std::path::Path, beginning: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(out.join("trainings")).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(beginning)).collect();
+    found.sort();
+    found
+}
+
+/// The only one of them.
+fn training(out: &std::path::Path, beginning: &str) -> std::path::PathBuf {
+    let found = trainings(out, beginning);
+    assert_eq!(found.len(), 1, "{beginning} in {}: {found:?}", out.display());
+    found[0].clone()
+}
+
+/// The records of all trainings, one behind the other.
+fn events(out: &std::path::Path) -> String {
+    trainings(out, "").iter().map(|run| std::fs::read_to_string(run.join("events.jsonl")).unwrap_or_default()).collect()
+}

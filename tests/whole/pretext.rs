@@ -73,7 +73,8 @@ fn every_task_resumes_to_the_bit() {
         let resumed = pretrain(&config, &broken, &settings, &["--resume"]);
         assert!(resumed.status.success(), "{task}: {}", text(&resumed));
         for file in ["weights.safetensors", "optimiser.safetensors"] {
-            let [whole, broken] = [&whole, &broken].map(|run| std::fs::read(run.join("checkpoints/last").join(file)).unwrap());
+            let [whole, broken] =
+                [&whole, &broken].map(|run| std::fs::read(crate::training(run, "").join("checkpoints/last").join(file)).unwrap());
             assert!(whole == broken, "{task}: {file} differs");
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::simtrot;
+use crate::{simtrot, trainings};
 
 /// The demo's config, cut down to seconds.
 const SMALL: &[&str] =
@@ -54,8 +54,13 @@ fn tensors(checkpoint: &Path) -> BTreeMap<String, Vec<u8>> {
     files.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())).collect()
 }
 
+/// The last checkpoint of a folder's only training.
+fn last(out: &Path) -> PathBuf {
+    crate::training(out, "").join("checkpoints/last")
+}
+
 fn assert_same_weights(a: &Path, b: &Path) {
-    let (a, b) = (tensors(&a.join("checkpoints/last")), tensors(&b.join("checkpoints/last")));
+    let (a, b) = (tensors(&last(a)), tensors(&last(b)));
     assert_eq!(a.keys().collect::<Vec<_>>(), ["optimiser.safetensors", "weights.safetensors"]);
     for (name, bytes) in &a {
         assert!(*bytes == b[name], "{name} differs");
@@ -65,26 +70,29 @@ fn assert_same_weights(a: &Path, b: &Path) {
 #[test]
 fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let (whole, broken, other) = (folder.path().join("whole"), folder.path().join("broken"), folder.path().join("other"));
+    let (whole, broken, other) = (folder.path().join("a/whole"), folder.path().join("b/broken"), folder.path().join("c/other"));
     let steps = ["--set", "pretrain.steps=5"];
     succeed(training("pretrain", &whole, &steps));
     succeed(training("pretrain", &broken, &[&steps[..], &["--max-steps", "2"]].concat()));
-    assert!(tensors(&whole.join("checkpoints/last")) != tensors(&broken.join("checkpoints/last")), "two steps are not five");
+    assert!(tensors(&last(&whole)) != tensors(&last(&broken)), "two steps are not five");
     succeed(training("pretrain", &broken, &[&steps[..], &["--resume"]].concat()));
     assert_same_weights(&whole, &broken);
     succeed(training("pretrain", &broken, &["--set", "pretrain.steps=7", "--resume"]));
-    let longer: Value = serde_json::from_slice(&std::fs::read(broken.join("checkpoints/last/checkpoint.json")).unwrap()).unwrap();
+    let longer: Value = serde_json::from_slice(&std::fs::read(last(&broken).join("checkpoint.json")).unwrap()).unwrap();
     assert_eq!(longer["step"], 7, "a finished run goes on when asked for more steps");
     succeed(training("pretrain", &other, &[&steps[..], &["--set", "seed=1"]].concat()));
-    assert!(tensors(&whole.join("checkpoints/last")) != tensors(&other.join("checkpoints/last")), "another seed is another run");
+    assert!(tensors(&last(&whole)) != tensors(&last(&other)), "another seed is another run");
 
     let summary: Value = serde_json::from_slice(&std::fs::read(whole.join("summary.json")).unwrap()).unwrap();
-    assert_eq!(summary["schema"], 2);
-    for name in ["untrained", "constant", "noise", "pretrain"] {
+    assert_eq!(summary["schema"], 3);
+    for name in ["untrained", "constant", "noise", "simtrot_w"] {
         assert!(summary["collapse"][name].is_object(), "collapse of {name}: {summary}");
     }
-    for file in ["config.ron", "environment.json", "events.jsonl", "split.json", "report.html"] {
+    for file in ["config.ron", "report.html", "report.md"] {
         assert!(whole.join(file).is_file(), "{file}");
+    }
+    for file in ["config.ron", "environment.json", "events.jsonl", "split.json"] {
+        assert!(crate::training(&whole, "").join(file).is_file(), "{file}");
     }
 }
 
@@ -105,7 +113,7 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     succeed(training("finetune", &at("broken"), &[&steps[..], &["--resume"]].concat()));
     assert_same_weights(&at("whole"), &at("broken"));
     succeed(training("finetune", &at("scratch"), &["--set", "finetune.steps=5"]));
-    assert!(tensors(&at("whole").join("checkpoints/last")) != tensors(&at("scratch").join("checkpoints/last")));
+    assert!(tensors(&last(&at("whole"))) != tensors(&last(&at("scratch"))));
 
     let scan = crate::fixtures::folder().join("nifti_oblique_image.nii.gz");
     let mut infer = simtrot(&["infer", "--checkpoint"]);
@@ -124,7 +132,7 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     foreign.arg(at("whole")).arg(at("foreign.nii.gz")).arg("--out").arg(at("kept"));
     refused(foreign, 2, &["already there", "--overwrite"]);
 
-    let predictions = at("whole").join("predictions");
+    let predictions = crate::training(&at("whole"), "").join("predictions");
     let mut evaluate = simtrot(&["evaluate", "--truth"]);
     evaluate.arg(&predictions).arg("--prediction").arg(&predictions).arg("--out").arg(at("scores"));
     succeed(evaluate);
@@ -186,7 +194,7 @@ fn weights_leave_come_back_and_go_on_and_say_where_they_come_from() {
     }
     succeed(exchange("export", &at("tuned"), &at("whole.safetensors"), &["--format", "safetensors"]));
     succeed(exchange("import", &at("whole.safetensors"), &at("whole"), &[]));
-    assert_eq!(tensors(&at("whole"))["weights.safetensors"], tensors(&at("tuned/checkpoints/last"))["weights.safetensors"]);
+    assert_eq!(tensors(&at("whole"))["weights.safetensors"], tensors(&last(&at("tuned")))["weights.safetensors"]);
     let mut infer = simtrot(&["infer", "--checkpoint"]);
     infer.arg(at("whole")).arg(crate::fixtures::folder().join("nifti_oblique_image.nii.gz")).arg("--out").arg(at("out"));
     succeed(infer);
@@ -202,9 +210,9 @@ fn nothing_that_is_there_is_replaced_unasked() {
     let one = ["--set", "pretrain.steps=1"];
     refused(training("pretrain", &out, &[&one[..], &["--resume"]].concat()), 2, &["no run to resume"]);
     succeed(training("pretrain", &out, &one));
-    let before = std::fs::read(out.join("events.jsonl")).unwrap();
-    refused(training("pretrain", &out, &one), 2, &["already holds a run", "--resume", "--overwrite"]);
-    assert_eq!(std::fs::read(out.join("events.jsonl")).unwrap(), before);
+    let before = crate::events(&out);
+    refused(training("pretrain", &out, &one), 2, &["already holds an experiment", "--resume", "--overwrite"]);
+    assert_eq!(crate::events(&out), before);
     refused(
         training("pretrain", &out, &[&one[..], &["--resume", "--set", "pretrain.mask_ratio=0.1"]].concat()),
         2,
@@ -214,7 +222,7 @@ fn nothing_that_is_there_is_replaced_unasked() {
     let foreign = folder.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
-    refused(training("pretrain", &foreign, &[&one[..], &["--overwrite"]].concat()), 2, &["no run of simtrot"]);
+    refused(training("pretrain", &foreign, &[&one[..], &["--overwrite"]].concat()), 2, &["no experiment of simtrot"]);
     assert_eq!(std::fs::read_to_string(foreign.join("thesis.txt")).unwrap(), "years of work");
 }
 
@@ -269,7 +277,7 @@ fn an_interrupt_finishes_the_step_saves_and_exits_130() {
     let mut command = training("pretrain", &out, &["--set", "pretrain.steps=100000"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
-    let stepping = || std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|text| text.contains("\"event\":\"step\""));
+    let stepping = || crate::events(&out).contains("\"event\":\"step\"");
     while !stepping() {
         assert!(began.elapsed() < Duration::from_secs(120), "no step in two minutes");
         assert!(child.try_wait().unwrap().is_none(), "the run ended before its first step");
@@ -277,8 +285,8 @@ fn an_interrupt_finishes_the_step_saves_and_exits_130() {
     }
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(out.join("checkpoints/last/weights.safetensors").is_file());
-    let events = std::fs::read_to_string(out.join("events.jsonl")).unwrap();
+    assert!(last(&out).join("weights.safetensors").is_file());
+    let events = crate::events(&out);
     assert!(events.lines().last().unwrap().contains("stopped"), "the record ends with how the run ended");
 }
 
@@ -291,7 +299,7 @@ fn a_comparison_runs_every_arm_and_goes_on_where_it_was_left() {
     let summary: Value = serde_json::from_slice(&std::fs::read(out.join("summary.json")).unwrap()).unwrap();
     for arm in ["scratch", "plain", "simtrot_w", "scratch_adamw"] {
         assert_eq!(summary["test"][arm]["cases"], 12, "{arm}");
-        assert!(out.join(format!("predictions/{arm}")).read_dir().unwrap().count() == 12);
+        assert!(crate::training(&out, &format!("finetune-{arm}-")).join("predictions").read_dir().unwrap().count() == 12);
     }
     for name in ["untrained", "constant", "plain", "simtrot_w"] {
         for key in [
@@ -310,11 +318,15 @@ fn a_comparison_runs_every_arm_and_goes_on_where_it_was_left() {
             assert!(summary["collapse_encoder"][name].get(key).is_some(), "encoder {name}.{key}");
         }
     }
-    // Everything is done: a resumed run trains nothing again.
-    let before = std::fs::metadata(out.join("arms/finetune_scratch/checkpoints/last/weights.safetensors")).unwrap().modified().unwrap();
-    succeed(training("run", &out, &[&steps[..], &["--resume"]].concat()));
-    let after = std::fs::metadata(out.join("arms/finetune_scratch/checkpoints/last/weights.safetensors")).unwrap().modified().unwrap();
-    assert_eq!(before, after);
+    // Everything is done: the same command trains nothing again.
+    let written = || -> Vec<_> {
+        let weights = trainings(&out, "").into_iter().map(|own| own.join("checkpoints/last/weights.safetensors"));
+        weights.map(|path| std::fs::metadata(path).unwrap().modified().unwrap()).collect()
+    };
+    let before = written();
+    assert_eq!(before.len(), 6);
+    succeed(training("run", &out, &steps));
+    assert_eq!(written(), before);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use simtrot::volume::nifti::{write_labels, write_volume};
 use simtrot::volume::{Grid, LabelMap, SourceHeader, Volume};
 
-use crate::simtrot;
+use crate::{simtrot, training, trainings};
 
 /// A training of seconds; DATA stands for the folder of the scans.
 const RUN: &str = r#"(
@@ -86,17 +86,18 @@ fn summary(run: &Path) -> Value {
     serde_json::from_slice(&read(&run.join("summary.json"))).unwrap()
 }
 
-/// Weights, scores and segmentations are equal to the byte.
+/// Weights, scores and segmentations of a fine-tuning are equal to the byte.
 fn assert_same(one: &Path, other: &Path, arm: &str) {
-    for file in [format!("arms/finetune_{arm}/checkpoints/last/weights.safetensors"), "metrics.csv".to_owned()] {
-        assert!(read(&one.join(&file)) == read(&other.join(&file)), "{file} differs");
-    }
     assert_eq!(summary(one)["test"], summary(other)["test"]);
-    let predictions = one.join("predictions").join(arm);
-    let files: Vec<_> = std::fs::read_dir(&predictions).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let [one, other] = [one, other].map(|run| training(run, &format!("finetune-{arm}")));
+    for file in ["checkpoints/last/weights.safetensors", "metrics.csv"] {
+        assert!(read(&one.join(file)) == read(&other.join(file)), "{file} differs");
+    }
+    let files: Vec<_> = std::fs::read_dir(one.join("predictions")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(files.len(), 2);
     for file in files {
-        assert!(read(&predictions.join(&file)) == read(&other.join("predictions").join(arm).join(&file)), "{}", file.display());
+        let [one, other] = [&one, &other].map(|run| read(&run.join("predictions").join(&file)));
+        assert!(one == other, "{}", file.display());
     }
 }
 
@@ -104,35 +105,45 @@ fn assert_same(one: &Path, other: &Path, arm: &str) {
 fn a_run_cut_short_and_gone_on_with_equals_one_in_a_piece() {
     let place = Place::new();
     for (arms, arm, cut) in [(SCRATCH, "scratch", "3"), (PRETRAINED, "f", "2")] {
-        let (whole, broken) = (format!("whole_{arm}"), format!("broken_{arm}"));
-        ends(place.call("run", arms, &whole, &[]), 0);
-        let told = ends(place.call("run", arms, &broken, &["--max-steps", cut]), 0);
-        assert!(told.contains("ended by --max-steps") && told.contains("--resume goes on"), "{told}");
-        let broken = place.at(&broken);
-        assert_eq!(summary(&broken)["test"], serde_json::json!({}), "nothing is tested of a training that is not complete");
-        assert!(!broken.join("predictions").exists() && !broken.join("arms/finetune_f/checkpoints").exists());
-        let page = String::from_utf8(read(&broken.join("report.html"))).unwrap();
-        assert!(page.contains(&format!("has done {cut} of")), "the report says what is unfinished");
-        ends(place.call("run", arms, broken.to_str().unwrap(), &["--resume"]), 0);
-        assert_same(&place.at(&whole), &broken, arm);
+        // In other folders, so that none takes the other's trainings over.
+        let (whole, broken) = (format!("whole/{arm}"), format!("broken/{arm}"));
+        let only = format!("arm={arm}");
+        ends(place.call("run", arms, &whole, &["--only", &only]), 0);
+        let told = ends(place.call("run", arms, &broken, &["--only", &only, "--max-steps", cut]), 0);
+        assert!(told.contains("ended by --max-steps") && told.contains("Not complete"), "{told}");
+        let broken_at = place.at(&broken);
+        assert_eq!(summary(&broken_at)["test"], serde_json::json!({}), "nothing is tested of a training that is not complete");
+        assert!(trainings(&broken_at, "finetune").iter().all(|own| !own.join("predictions").exists()));
+        assert_eq!(trainings(&broken_at, "finetune-f").len(), 0, "nothing starts from half a training");
+        let page = String::from_utf8(read(&broken_at.join("report.html"))).unwrap();
+        assert!(page.contains("Not complete"), "the report says what is unfinished");
+        ends(place.call("run", arms, &broken, &["--only", &only]), 0);
+        assert_same(&place.at(&whole), &broken_at, arm);
     }
 }
 
 #[test]
-fn more_steps_of_a_pretraining_make_anew_what_rested_on_fewer() {
+fn more_steps_of_a_pretraining_go_on_and_make_anew_what_rests_on_it() {
     let place = Place::new();
-    ends(place.call("run", PRETRAINED, "grown", &["--set", "pretrain.steps=2"]), 0);
-    let told = ends(place.call("run", PRETRAINED, "grown", &["--resume", "--max-steps", "1"]), 0);
-    assert!(told.contains("made anew: finetune f, test f"), "{told}");
+    let only = ["--only", "arm=f"];
+    let run = |more: &[&str]| ends(place.call("run", PRETRAINED, "grown", &[&only[..], more].concat()), 0);
+    run(&["--set", "pretrain.steps=2"]);
     let grown = place.at("grown");
+    let done = |run: &Path| -> Value {
+        let info: Value = serde_json::from_slice(&read(&run.join("checkpoints/last/checkpoint.json"))).unwrap();
+        info["step"].clone()
+    };
+    run(&["--max-steps", "1"]);
+    assert_eq!(done(&training(&grown, "pretrain-p")), 3, "it went on after its two steps");
     assert_eq!(summary(&grown)["test"], serde_json::json!({}));
-    assert!(!grown.join("predictions/f").exists());
-    ends(place.call("run", PRETRAINED, "grown", &["--resume"]), 0);
-    let info: Value = serde_json::from_slice(&read(&grown.join("arms/finetune_f/checkpoints/last/checkpoint.json"))).unwrap();
-    let events = String::from_utf8(read(&grown.join("events.jsonl"))).unwrap();
-    assert!(info["parent_sha256"].is_string() && events.contains("\"voided\""));
+    let told = run(&[]);
+    assert_eq!(done(&training(&grown, "pretrain-p")), 4);
+    assert_eq!(trainings(&grown, "finetune-f").len(), 2, "what rested on two steps is kept beside");
+    assert!(told.contains("The folder also holds 1 training"), "{told}");
     assert_eq!(summary(&grown)["test"]["f"]["cases"], 2);
-    ends(place.call("run", PRETRAINED, "grown", &["--resume", "--set", "pretrain.steps=3"]), 2);
+    ends(place.call("pretrain", PRETRAINED, "alone", &[]), 0);
+    let fewer = ends(place.call("pretrain", PRETRAINED, "alone", &["--resume", "--set", "pretrain.steps=3"]), 2);
+    assert!(fewer.contains("4 steps are done, and 3 are asked for"), "{fewer}");
 }
 
 #[test]
@@ -140,18 +151,17 @@ fn each_arm_is_made_from_its_own_data() {
     let place = Place::new();
     let arms = r#"arms: (pretrain: [], finetune: [(name: "base"), (name: "coarse", set: ["data.preprocess.spacing_mm=[2,2,2]"]),
         (name: "half", set: ["data.label_fraction=0.5"]), (name: "again"), (name: "seeded", set: ["seed=7"])]),"#;
-    let told = ends(place.call("run", arms, "arms", &["--set", "finetune.steps=2"]), 0);
-    let weights = |arm: &str| read(&place.at("arms").join(format!("arms/finetune_{arm}/checkpoints/last/weights.safetensors")));
-    assert!(weights("base") == weights("again"));
+    ends(place.call("run", arms, "arms", &["--set", "finetune.steps=2"]), 0);
+    let run = place.at("arms");
+    let weights = |arm: &str| read(&training(&run, &format!("finetune-{arm}")).join("checkpoints/last/weights.safetensors"));
+    assert_eq!(trainings(&run, "finetune-again").len(), 0, "the very same training is made once");
+    assert_eq!(summary(&run)["test"]["again"], summary(&run)["test"]["base"]);
     for arm in ["coarse", "half", "seeded"] {
         assert!(weights("base") != weights(arm), "{arm}");
     }
     let split =
-        |arm: &str| -> Value { serde_json::from_slice(&read(&place.at("arms").join(format!("arms/finetune_{arm}/split.json")))).unwrap() };
+        |arm: &str| -> Value { serde_json::from_slice(&read(&training(&run, &format!("finetune-{arm}")).join("split.json"))).unwrap() };
     assert_eq!((split("base")["finetune"].as_array().unwrap().len(), split("half")["finetune"].as_array().unwrap().len()), (4, 2));
-    if split("seeded")["test"] != split("base")["test"] {
-        assert!(told.contains("not all arms are tested on the same cases: seeded"), "{told}");
-    }
     let elsewhere =
         r#"arms: (pretrain: [], finetune: [(name: "base"), (name: "gone", set: ["data.source={\"dataset\":\"/nonexistent\"}"])]),"#;
     let told = ends(place.call("run", elsewhere, "gone", &[]), 2);
@@ -172,25 +182,25 @@ fn a_run_goes_on_over_the_same_data_only_wherever_they_lie() {
     let source = format!("data.source={{\"folders\":{{\"images\":\"{moved}/images\",\"labels\":\"{moved}/labels\"}}}}");
     let told = ends(place.call("finetune", "", "run", &["--resume", "--set", &source]), 0);
     assert!(told.contains("the data have moved"), "{told}");
-    assert_eq!(summary(&place.at("run"))["test"]["test"]["cases"], 2);
+    assert_eq!(summary(&place.at("run"))["test"]["scratch"]["cases"], 2);
 }
 
 #[test]
-fn a_experiment_makes_anew_what_other_data_made() {
+fn an_experiment_makes_anew_what_other_data_made() {
     let place = Place::new();
     let experiment = |out: &str, more: &[&str]| {
-        let mut call = place.call("experiment", SCRATCH, out, &["--only", "arm=scratch"]);
+        let mut call = place.call("run", SCRATCH, out, &["--only", "arm=scratch"]);
         call.args(more);
         call
     };
-    let stages = |out: &str| std::fs::read_dir(place.at(out).join("finetune")).unwrap().count();
+    let stages = |out: &str| trainings(&place.at(out), "finetune").len();
     ends(experiment("s", &[]), 0);
     ends(experiment("s", &[]), 0);
     assert_eq!(stages("s"), 1);
     place.fill("data", 6, 0.4);
     let told = ends(experiment("s", &[]), 0);
     assert_eq!(stages("s"), 2, "trained again: {told}");
-    assert!(told.contains("1 finished training of other settings, other data"), "{told}");
+    assert!(told.contains("1 training of other settings, other data"), "{told}");
     let told = ends(experiment("t", &[]), 0);
     assert!(told.contains("taken over from"), "the same data and settings: {told}");
     place.fill("data", 6, 0.8);
@@ -203,7 +213,7 @@ fn a_experiment_makes_anew_what_other_data_made() {
 fn a_disk_that_takes_no_more_is_told_and_keeps_what_was_saved() {
     let place = Place::new();
     ends(place.call("finetune", "", "run", &["--max-steps", "2"]), 0);
-    let last = place.at("run").join("checkpoints/last/weights.safetensors");
+    let last = training(&place.at("run"), "finetune").join("checkpoints/last/weights.safetensors");
     let before = read(&last);
     let limited = |blocks: usize, more: &[&str]| {
         let call = place.call("finetune", "", "run", more);
@@ -218,9 +228,9 @@ fn a_disk_that_takes_no_more_is_told_and_keeps_what_was_saved() {
     assert!(told.contains("weights.safetensors") || told.contains("optimiser.safetensors"), "{told}");
     assert!(told.contains("is kept") && read(&last) == before, "{told}");
     // A program killed while it saved leaves half a checkpoint and half a file.
-    let half = place.at("run").join("checkpoints/.last.aB3dEf");
+    let half = training(&place.at("run"), "finetune").join("checkpoints/.last.aB3dEf");
     std::fs::create_dir(&half).unwrap();
-    std::fs::write(place.at("run").join(".simtrot-aB3dEf"), "half").unwrap();
+    std::fs::write(training(&place.at("run"), "finetune").join(".simtrot-aB3dEf"), "half").unwrap();
     ends(place.call("finetune", "", "run", &["--resume"]), 0);
-    assert!(!half.exists() && !place.at("run").join(".simtrot-aB3dEf").exists() && read(&last) != before);
+    assert!(!half.exists() && !training(&place.at("run"), "finetune").join(".simtrot-aB3dEf").exists() && read(&last) != before);
 }

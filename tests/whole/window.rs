@@ -146,7 +146,7 @@ fn wait_while_it_lives<T>(window: &mut Ends, what: &str, mut look: impl FnMut() 
 
 #[cfg(all(unix, not(target_os = "macos")))]
 fn steps(out: &Path) -> usize {
-    std::fs::read_to_string(out.join("events.jsonl")).map_or(0, |events| events.matches("\"event\":\"step\"").count())
+    crate::events(out).matches("\"event\":\"step\"").count()
 }
 
 /// Ends the program by a signal, and returns its exit code and what it said.
@@ -176,7 +176,7 @@ fn a_training_goes_on_in_the_terminal_when_the_display_goes_away() {
     let (code, said) = end_by("-INT", window);
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("the window is gone") && !said.contains("panicked"), "{said}");
-    assert!(out.join("arms/pretrain_plain/checkpoints/last/checkpoint.json").is_file(), "{said}");
+    assert!(crate::training(&out, "pretrain-plain").join("checkpoints/last/checkpoint.json").is_file(), "{said}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_window_that_is_told_to_end_saves_its_training() {
         let (code, said) = end_by(signal, window);
         assert_eq!(code, Some(130), "{signal}: {said}");
         assert!(said.contains("stopped and saved"), "{signal}: {said}");
-        assert!(out.join("arms/pretrain_plain/checkpoints/last/checkpoint.json").is_file(), "{signal}: {said}");
+        assert!(crate::training(&out, "pretrain-plain").join("checkpoints/last/checkpoint.json").is_file(), "{signal}: {said}");
     }
 }
 
@@ -204,7 +204,7 @@ fn the_window_opens_on_the_demo_and_follows_it() {
     let mut window = window_on_the_demo(folder.path(), &name, &out);
     let file = folder.path().join("Xvfb_screen0");
     let (width, height, rgb) = wait_while_it_lives(&mut window, "a drawn window with events", || {
-        let trains = std::fs::read_to_string(out.join("events.jsonl")).is_ok_and(|events| events.contains("\"kind\":\"pretrain\""));
+        let trains = crate::events(&out).contains("\"kind\":\"pretrain\"");
         screen(&file).filter(|(.., rgb)| trains && colours(rgb) >= LEAST_COLOURS)
     });
     let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("window.png");

@@ -57,7 +57,7 @@ impl Place {
     }
 
     fn events(&self, out: &str) -> String {
-        std::fs::read_to_string(self.at(out).join("events.jsonl")).unwrap_or_default()
+        crate::events(&self.at(out))
     }
 
     fn call(&self, command: &str, folder: &str) -> Command {
@@ -110,7 +110,9 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
         let config = std::fs::read(place.at("out/config.ron")).unwrap();
         let found = names(&place.at("out"));
         let process = format!("process {} on ", first.id());
-        for flag in [None, Some("--resume"), Some("--overwrite")] {
+        // `run` goes on with what is there, and has no flag for it.
+        let flags = if kind == "run" { &[None][..] } else { &[None, Some("--resume"), Some("--overwrite")] };
+        for &flag in flags {
             let second = place.train(kind, "out", &["--set", "seed=5"]).args(flag).output().unwrap();
             assert_eq!(second.status.code(), Some(2), "{flag:?}: {}", text(&second));
             for word in ["is being written by", &process, " since ", "simtrot follow", "simtrot stop"] {
@@ -127,7 +129,7 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
         assert!(place.events("out").lines().last().unwrap().contains("stopped"));
         refused(place.call("stop", "out"), &["nothing to stop"]);
         // Nobody has the folder now.
-        let mut next = place.start(&mut place.train(kind, "out", &["--resume"]), "out", "\"started\"");
+        let mut next = place.start(&mut place.train(kind, "out", if kind == "run" { &[] } else { &["--resume"] }), "out", "\"started\"");
         next.kill().unwrap();
         next.wait().unwrap();
     }
@@ -136,7 +138,7 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
 #[test]
 fn a_run_is_followed_without_being_touched_and_the_follower_ends_as_it_does() {
     let place = Place::new();
-    refused(place.call("follow", "out"), &["holds no run"]);
+    refused(place.call("follow", "out"), &["holds no experiment"]);
     let mut first = place.start(&mut place.train("finetune", "out", &[]), "out", "\"step\"");
     let follower = place.call("follow", "out").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(1));
@@ -160,7 +162,8 @@ fn a_killed_run_stands_in_nobodys_way_and_the_line_that_it_was_writing_is_mended
     first.kill().unwrap();
     first.wait().unwrap();
     refused(place.call("stop", "out"), &["nothing to stop"]);
-    let events = place.at("out/events.jsonl");
+    let record = || crate::training(&place.at("out"), "finetune").join("events.jsonl");
+    let events = record();
     let whole = std::fs::read_to_string(&events).unwrap();
     let whole = whole[..=whole.rfind('\n').unwrap()].to_owned();
     // A line torn by an earlier crash, with a whole one behind it; and the last one torn.
@@ -171,12 +174,12 @@ fn a_killed_run_stands_in_nobodys_way_and_the_line_that_it_was_writing_is_mended
     let step = |text: &str| text.matches("\"event\":\"step\"").count();
     let (done, steps) = (step(&whole), format!("finetune.steps={}", step(&whole) + 2));
     succeed(place.train("finetune", "out", &[&settings[..], &["--resume", "--set", &steps]].concat()));
-    let after = std::fs::read_to_string(&events).unwrap();
+    let after = std::fs::read_to_string(record()).unwrap();
     assert!(step(&after) > done && after.ends_with('\n') && !after.contains(&format!("{torn}\n")));
     let summary: Value = serde_json::from_slice(&std::fs::read(place.at("out/summary.json")).unwrap()).unwrap();
     let tested = summary["test"].as_object().unwrap().values().map(|arm| arm["cases"].as_u64()).collect::<Vec<_>>();
     assert_eq!(tested, [Some(2)], "{summary}");
-    let state = simtrot::protocol::RunFolder::new(place.at("out")).replay().unwrap();
+    let state = simtrot::protocol::RunFolder::new(crate::training(&place.at("out"), "finetune")).replay().unwrap();
     let seen: Vec<usize> =
         state.stages_of(simtrot::protocol::StageKind::Finetune).next().unwrap().steps.iter().map(|step| step.step).collect();
     assert_eq!(seen, (1..=seen.len()).collect::<Vec<_>>(), "every whole record counts, once");
@@ -201,24 +204,24 @@ fn a_stop_during_a_validation_waits_for_no_window_but_the_one_under_way_and_lose
         "--set",
         "finetune.checkpoint_every=0",
     ];
-    let step = "\"event\":\"step\",\"stage\":{\"kind\":\"finetune\",\"arm\":\"\"},\"step\":2";
-    let mut first = place.start(&mut place.train("finetune", "broken", &settings), "broken", step);
-    wait(|| place.at("broken/checkpoints/last/checkpoint.json").is_file());
+    let step = "\"event\":\"step\",\"stage\":{\"kind\":\"finetune\",\"arm\":\"scratch\"},\"step\":2";
+    let mut first = place.start(&mut place.train("finetune", "b/broken", &settings), "b/broken", step);
+    wait(|| crate::training(&place.at("b/broken"), "").join("checkpoints/last/checkpoint.json").is_file());
     signal(&first, "INT");
     assert_eq!(first.wait().unwrap().code(), Some(130));
-    let events = place.events("broken");
+    let events = place.events("b/broken");
     assert!(!events.contains("\"validation\"") && events.lines().last().unwrap().contains("stopped"), "{events}");
     assert!(!events.contains(&step.replace(":2", ":3")), "no step was made after the stop");
-    succeed(place.train("finetune", "broken", &[&settings[..], &["--resume"]].concat()));
-    succeed(place.train("finetune", "whole", &settings));
+    succeed(place.train("finetune", "b/broken", &[&settings[..], &["--resume"]].concat()));
+    succeed(place.train("finetune", "a/whole", &settings));
     let validations = |out: &str| -> Vec<(u64, f64)> {
         let events = place.events(out);
         let records = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let validations = records.filter(|record| record["event"] == "validation");
         validations.map(|record| (record["step"].as_u64().unwrap(), record["dice_mean"].as_f64().unwrap())).collect()
     };
-    assert_eq!(validations("broken"), validations("whole"));
-    assert_eq!(validations("whole").iter().map(|(step, _)| *step).collect::<Vec<_>>(), [2, 4]);
+    assert_eq!(validations("b/broken"), validations("a/whole"));
+    assert_eq!(validations("a/whole").iter().map(|(step, _)| *step).collect::<Vec<_>>(), [2, 4]);
     for file in [
         "last/weights.safetensors",
         "last/optimiser.safetensors",
@@ -226,10 +229,12 @@ fn a_stop_during_a_validation_waits_for_no_window_but_the_one_under_way_and_lose
         "best/weights.safetensors",
         "best/checkpoint.json",
     ] {
-        let [broken, whole] = ["broken", "whole"].map(|out| std::fs::read(place.at(out).join("checkpoints").join(file)).unwrap());
+        let [broken, whole] =
+            ["b/broken", "a/whole"].map(|out| std::fs::read(crate::training(&place.at(out), "").join("checkpoints").join(file)).unwrap());
         assert!(broken == whole, "{file} differs");
     }
-    let [broken, whole] = ["broken", "whole"].map(|out| std::fs::read(place.at(out).join("metrics.csv")).unwrap());
+    let [broken, whole] =
+        ["b/broken", "a/whole"].map(|out| std::fs::read(crate::training(&place.at(out), "").join("metrics.csv")).unwrap());
     assert!(broken == whole, "the test's scores differ");
 }
 
@@ -241,7 +246,7 @@ fn every_signal_that_asks_a_program_to_end_saves_first() {
         let mut first = place.start(&mut place.train("pretrain", name, &[]), name, "\"event\":\"step\"");
         signal(&first, name);
         assert_eq!(first.wait().unwrap().code(), Some(130), "{name}");
-        assert!(place.at(name).join("checkpoints/last/weights.safetensors").is_file(), "{name}");
+        assert!(crate::training(&place.at(name), "").join("checkpoints/last/weights.safetensors").is_file(), "{name}");
     }
     // A program that its user shielded from the hang-up of the terminal goes on.
     if cfg!(target_os = "linux") {
@@ -300,14 +305,14 @@ fn segmentations_and_experiments_have_one_writer_as_well() {
     assert!(!cfg!(unix) || left.iter().all(|name| ours(&name.to_string_lossy())), "{left:?}");
 
     let experiment = || {
-        let mut experiment = simtrot(&["experiment"]);
+        let mut experiment = simtrot(&["run"]);
         experiment.arg(place.at("small.ron")).arg("--out").arg(place.at("experiment"));
         experiment
     };
     let mut first = experiment().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let stage = || std::fs::read_dir(place.at("experiment/finetune")).ok()?.next()?.ok().map(|entry| entry.path());
+    let stage = || crate::trainings(&place.at("experiment"), "finetune").into_iter().next();
     wait(|| stage().is_some_and(|stage| std::fs::read_to_string(stage.join("events.jsonl")).is_ok_and(|text| text.contains("\"step\""))));
-    refused(experiment(), &["is being written by process", "simtrot experiment status", "simtrot stop"]);
+    refused(experiment(), &["is being written by process", "simtrot follow", "simtrot stop"]);
     let mut stray = simtrot(&["finetune"]);
     stray.arg(place.at("small.ron")).arg("--overwrite").arg("--out").arg(stage().unwrap());
     refused(stray, &["is being written by process"]);
