@@ -45,7 +45,9 @@ pub(super) fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Pat
         terminal::print(format_args!("note: {line}"));
     }
     if let Some(out) = out {
-        for (name, bytes) in [("metrics.csv", evaluation.csv()), ("summary.json", evaluation_summary(&evaluation, config.evaluate.distance_unit))] {
+        for (name, bytes) in
+            [("metrics.csv", evaluation.csv()), ("summary.json", evaluation_summary(&evaluation, config.evaluate.distance_unit))]
+        {
             write(&out.join(name), &bytes)?;
         }
         terminal::print(format_args!("metrics.csv and summary.json in {}", out.display()));
