@@ -1,7 +1,6 @@
 //! Numbers and lists as people read them: terminal, report and window print the same ones.
 
 use crate::metrics::{Interval, Measure};
-use crate::protocol::{Stage, TimeLeft};
 
 /// Decimals of Dice and of the collapse numbers.
 const SHARE_DECIMALS: usize = 3;
@@ -78,17 +77,6 @@ pub(crate) fn duration(secs: f64) -> String {
     }
 }
 
-/// `about 12 min 05 s left in all`, `at least 12 min 05 s left in all; unknown yet: finetune, test`: what a whole run still takes.
-pub(crate) fn time_left(left: &TimeLeft) -> String {
-    let kinds: Vec<String> = left.unknown.iter().map(|stage| Stage { arm: String::new(), ..stage.clone() }.to_string()).collect();
-    let unknown = distinct(kinds.iter().map(String::as_str)).join(", ");
-    match (left.secs.map(duration), unknown.is_empty()) {
-        (None, _) => "time left in all: unknown yet".to_owned(),
-        (Some(time), true) => format!("about {time} left in all"),
-        (Some(time), false) => format!("at least {time} left in all; unknown yet: {unknown}"),
-    }
-}
-
 /// `0:02:05`: a moment of a run.
 pub(crate) fn clock(secs: f64) -> String {
     let secs = secs.max(0.0) as u64;
@@ -129,7 +117,6 @@ pub(crate) fn list(words: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::StageKind;
 
     #[test]
     fn durations_turn_over_at_their_unit() {
@@ -139,17 +126,6 @@ mod tests {
         }
         assert_eq!(duration(3.2 * 86400.0), "3 d 4 h");
         assert_eq!(clock(3725.9), "1:02:05");
-    }
-
-    #[test]
-    fn time_left_names_what_is_unknown() {
-        let stage = |kind, arm: &str| Stage { kind, arm: arm.to_owned() };
-        let mut left = TimeLeft { secs: Some(125.0), unknown: Vec::new() };
-        assert_eq!(time_left(&left), "about 2 min 05 s left in all");
-        left.unknown = vec![stage(StageKind::Finetune, "a"), stage(StageKind::Test, "a"), stage(StageKind::Test, "b")];
-        assert_eq!(time_left(&left), "at least 2 min 05 s left in all; unknown yet: finetune, test");
-        left.secs = None;
-        assert_eq!(time_left(&left), "time left in all: unknown yet");
     }
 
     #[test]

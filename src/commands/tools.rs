@@ -70,7 +70,7 @@ pub(super) fn probe(job: ProbeJob, json: Option<&Path>, options: &Options) -> Re
     if outcome == Outcome::Completed {
         terminal::print(terminal::probe_summary(&state));
         if let Some(path) = json {
-            let summary = crate::protocol::Summary::new(&RunConfig::default(), &state);
+            let summary = crate::protocol::ProbeSummary::new(&state);
             write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
         }
     }

@@ -6,12 +6,12 @@ mod environment;
 mod event;
 mod folder;
 mod folder_error;
+mod pace;
 mod preview;
 mod records;
 mod state;
 mod summary;
 mod thinned;
-mod time_left;
 mod tokens;
 
 pub use command::Command;
@@ -19,12 +19,12 @@ pub use environment::{Environment, TRAINING_VERSION};
 pub use event::{CollapsePair, Event, MaskPoint, Outcome, Record, Severity, Stage, StageKind, StepNumbers, TransferReport};
 pub use folder::{Content, RunFolder, SPLIT};
 pub use folder_error::RunFolderError;
+pub use pace::cost_class;
 pub use preview::{Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use records::RecordReader;
 pub use state::{RunState, StageState};
-pub use summary::{ArmScores, SUMMARY_SCHEMA, StageTime, Summary, mean_dice};
+pub use summary::{ArmScores, ProbeSummary, SUMMARY_SCHEMA, mean_dice};
 pub use thinned::{Entry, Thinned};
-pub use time_left::{RunStages, TimeLeft, cost_class};
 
 /// Version of `events.jsonl` and `checkpoint.json`; raised when a reader would misunderstand.
 pub const SCHEMA: u32 = 1;

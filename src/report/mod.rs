@@ -11,7 +11,6 @@ mod colours;
 mod curves;
 mod figures;
 mod markdown;
-pub mod old;
 mod page;
 mod picture;
 mod plot;

@@ -35,7 +35,7 @@ pub use group::{Group, Repeat, Spread, spread};
 pub use names::{ArmNames, AxisNames, Names};
 pub use per_axis::{ArmLine, PerAxis};
 pub use pretraining::{Pretraining, REFERENCES};
-pub use summary::{SUMMARY_SCHEMA, Summary};
+pub use summary::Summary;
 pub use tokens::{Purpose, TokenMetric, Tokens, token_metrics};
 pub use training::TrainingResult;
 

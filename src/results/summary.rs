@@ -7,10 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ExperimentResults;
 use super::group::{Group, Spread};
 use crate::metrics::collapse::Collapse;
-use crate::protocol::ArmScores;
-
-/// Version of `summary.json`. 3: of an experiment; `trainings` in place of `stages`, `missing_in_one` in place of `one_sided`.
-pub const SUMMARY_SCHEMA: u32 = 3;
+use crate::protocol::{ArmScores, SUMMARY_SCHEMA};
 
 /// The numbers of an experiment that scripts read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

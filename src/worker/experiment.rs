@@ -265,8 +265,8 @@ impl ExperimentRunner {
         }
         let state = (start == Start::Resume).then(|| place.replay().ok().map(Arc::new)).flatten();
         self.emit(ExperimentEvent::Began { training, state });
-        let (kind, arm, config) = (plan.kind, plan.arm.clone(), plan.config.clone());
-        let job = TrainingJob { kind, arm, config, folder: place, from, start, max_steps: *max_steps };
+        let job = TrainingJob::new(plan.kind, plan.config.clone(), place);
+        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, ..job };
         spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once, self.store.clone())
     }
 

@@ -4,14 +4,14 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{DataSource, ModelConfig, SplitConfig, SyntheticConfig, UnetConfig};
-use crate::protocol::Event;
+use crate::config::{DataSource, ModelConfig, RunConfig, SplitConfig, SyntheticConfig, UnetConfig};
+use crate::protocol::{Event, RunFolder, StageKind};
 
 /// How long to wait for what takes seconds.
 const POLL_INTERVAL: Duration = Duration::from_secs(240);
 
 /// A fine-tuning of a thousand weights that saves after each step.
-fn training(place: &std::path::Path, steps: usize) -> Training {
+fn training(place: &std::path::Path, steps: usize) -> TrainingJob {
     let mut config = RunConfig::default();
     config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 4, shape: [12; 3], channels: 1, labels: 1 });
     config.data.split = SplitConfig::HoldOut { test: 0.25, validation: 0.0 };
@@ -20,11 +20,11 @@ fn training(place: &std::path::Path, steps: usize) -> Training {
     (config.finetune.steps, config.finetune.crop_size, config.finetune.checkpoint_every) = (steps, [8; 3], 1);
     config.evaluate.bootstrap = 100;
     assert_eq!(config.problems(), []);
-    Training { config, folder: RunFolder::new(place.join("run")), start: Start::Fresh, max_steps: None }
+    TrainingJob::new(StageKind::Finetune, config, RunFolder::new(place.join("run")))
 }
 
-fn start(training: &Training) -> RunHandle {
-    spawn(Job::Finetune { training: training.clone(), from: None }, DeviceChoice::Cpu)
+fn start(training: &TrainingJob) -> RunHandle {
+    spawn(Job::Train(Box::new(training.clone())), DeviceChoice::Cpu)
 }
 
 fn wait(until: impl Fn() -> bool) {
@@ -36,7 +36,7 @@ fn wait(until: impl Fn() -> bool) {
 }
 
 /// Whether the run's record tells its end, and the folder is free for others.
-fn is_over(training: &Training) -> bool {
+fn is_over(training: &TrainingJob) -> bool {
     training.folder.replay().is_ok_and(|state| state.outcome.is_some()) && training.folder.busy().is_none()
 }
 

@@ -6,7 +6,7 @@ use super::MaskRatiosJob;
 use crate::config::{DataSource, PretextTask, RunConfig, SyntheticConfig};
 use crate::device::DeviceChoice;
 use crate::protocol::{Command, Event, MaskPoint, Outcome, Preview, RunFolder, RunState, Stage, StageKind};
-use crate::worker::{Job, ProbeJob, RunHandle, Start, Training, spawn};
+use crate::worker::{Job, ProbeJob, RunHandle, TrainingJob, spawn};
 
 const EDGE: usize = 16;
 
@@ -46,8 +46,8 @@ fn pretrain(task: PretextTask, folder: &Path) -> (RunState, Vec<Preview>) {
 }
 
 fn pretrain_with(config: RunConfig, folder: &Path) -> (RunState, Vec<Preview>) {
-    let training = Training { config, folder: RunFolder::new(folder), start: Start::Fresh, max_steps: None };
-    let (state, previews, outcome) = follow(spawn(Job::Pretrain(training), DeviceChoice::Cpu));
+    let training = TrainingJob::new(StageKind::Pretrain, config, RunFolder::new(folder));
+    let (state, previews, outcome) = follow(spawn(Job::Train(Box::new(training)), DeviceChoice::Cpu));
     assert_eq!(outcome, Outcome::Completed, "{:?}", state.notices);
     (state, previews)
 }

@@ -1,39 +1,31 @@
-//! The one thread that owns the device: takes a job, tells events, obeys commands.
+//! The one thread that owns the device: takes a job, emits events, obeys commands.
 
 mod attach;
 mod available;
 mod cases;
 mod continued;
-mod data;
 mod experiment;
 mod infer;
-mod make;
 mod mask_ratios;
 mod measure;
 mod outbox;
 mod probe;
 mod record;
 mod segmented;
-mod stage;
 mod training;
 pub mod views;
-mod work;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::config::RunConfig;
 use crate::device::{DeviceChoice, DeviceError, Opened};
-use crate::protocol::{Command, Outcome, Preview, Record, RunFolder, RunFolderError, StageKind};
+use crate::protocol::{Command, Outcome, Preview, Record, RunFolderError};
 use crate::stop_signal::JobGuard;
 use crate::train::{CheckpointError, TrainError};
 use crate::volume::{DataError, DataErrors, Fault};
 use cases::CaseStore;
 use record::Recorder;
-use stage::Place;
-use work::Work;
 
 /// Events that may wait for a lagging front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 1024;
@@ -62,17 +54,6 @@ pub struct RunHandle {
 /// What a worker can be asked to do.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Every arm of a config: pre-train, fine-tune, test.
-    Compare(Training),
-    /// Pre-training alone.
-    Pretrain(Training),
-    /// Fine-tuning alone, then the test cases.
-    Finetune {
-        /// The run.
-        training: Training,
-        /// Checkpoint whose encoder to start from.
-        from: Option<PathBuf>,
-    },
     /// One training.
     Train(Box<TrainingJob>),
     /// Segmenting volumes.
@@ -91,30 +72,6 @@ pub use infer::{InferInput, InferJob};
 pub use mask_ratios::MaskRatiosJob;
 pub use probe::ProbeJob;
 pub use training::TrainingJob;
-
-impl Job {
-    /// The run that it makes, if it makes one.
-    fn folder(&self) -> Option<&RunFolder> {
-        match self {
-            Self::Compare(training) | Self::Pretrain(training) | Self::Finetune { training, .. } => Some(&training.folder),
-            Self::Train(job) => Some(&job.folder),
-            Self::Infer(_) | Self::Probe(_) | Self::MaskRatios(_) => None,
-        }
-    }
-}
-
-/// A run to make, or to go on with.
-#[derive(Clone, Debug)]
-pub struct Training {
-    /// Its settings.
-    pub config: RunConfig,
-    /// Where it is kept.
-    pub folder: RunFolder,
-    /// What to do with a run that is already there.
-    pub start: Start,
-    /// End each training after so many steps.
-    pub max_steps: Option<usize>,
-}
 
 /// What to do with a run that is already in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,23 +201,11 @@ fn own_threads(at_once: usize) -> rayon::ThreadPool {
 }
 
 fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder, store: &CaseStore) -> Result<Ended, JobError> {
-    if let Some(folder) = job.folder() {
-        folder.require_free()?;
+    if let Job::Train(job) = job {
+        job.folder.require_free()?;
     }
     let opened: Opened = crate::device::open(device)?;
     match job {
-        Job::Compare(training) => {
-            training.config.check_arms(&training.config)?;
-            make::make(&Work::of_arms(training)?, &Place { training, opened: &opened, recorder })
-        }
-        Job::Pretrain(training) => {
-            training.config.check_pretraining()?;
-            make::make(&[Work::alone(StageKind::Pretrain, training, None)], &Place { training, opened: &opened, recorder })
-        }
-        Job::Finetune { training, from } => {
-            let work = Work::alone(StageKind::Finetune, training, from.as_deref());
-            make::make(&[work], &Place { training, opened: &opened, recorder })
-        }
         Job::Train(job) => training::train(job, &opened, recorder, store),
         Job::Infer(job) => infer::infer(job, &opened, recorder),
         Job::Probe(job) => probe::probe(job, &opened, recorder),

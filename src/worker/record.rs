@@ -9,13 +9,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::outbox::Outbox;
-use super::{JobError, Start, Training};
+use super::{JobError, Start};
 use crate::config::RunConfig;
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::folder_lock::FolderLock;
 use crate::protocol::{
-    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Summary,
-    TRAINING_VERSION, TokenPreview,
+    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, TRAINING_VERSION,
+    TokenPreview,
 };
 use crate::stop_signal;
 use crate::train::Control;
@@ -245,15 +245,6 @@ impl Recorder {
     /// Writes `metrics.csv` of what is known so far.
     pub(super) fn write_metrics(&self, folder: &RunFolder, config: &RunConfig) -> Result<(), JobError> {
         Ok(folder.write("metrics.csv", &super::measure::metrics_csv(config, &self.state()))?)
-    }
-
-    /// Writes `summary.json` and `metrics.csv` of what is known so far.
-    pub(super) fn write_results(&self, training: &Training) -> Result<(), JobError> {
-        let state = &*self.state();
-        let summary = serde_json::to_vec_pretty(&Summary::new(&training.config, state)).expect("plain data becomes JSON");
-        training.folder.write("summary.json", &summary)?;
-        let table = super::measure::metrics_csv(&training.config, state);
-        Ok(training.folder.write("metrics.csv", &table)?)
     }
 }
 

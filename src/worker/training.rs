@@ -31,6 +31,11 @@ pub struct TrainingJob {
 }
 
 impl TrainingJob {
+    /// A training from scratch, for no arm by name, in a folder that is new.
+    pub fn new(kind: StageKind, config: RunConfig, folder: RunFolder) -> Self {
+        Self { kind, arm: String::new(), config, folder, from: None, start: Start::Fresh, max_steps: None }
+    }
+
     /// A stage of this training.
     pub(super) fn stage(&self, kind: StageKind) -> Stage {
         Stage { kind, arm: self.arm.clone() }

@@ -13,7 +13,7 @@ use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, small_windows,
 use crate::gui::{App, FollowedJob, OpenRun, Panel, Settings, ThemeChoice};
 use crate::metrics::score::CaseScore;
 use crate::protocol::{Command, Event, MaskPoint, Outcome, Record, RunFolder, RunState};
-use crate::worker::{Job, Start, Training, spawn};
+use crate::worker::{Job, TrainingJob, spawn};
 
 /// Draws until the case is there.
 fn settle(harness: &mut Harness<'static, App>) {
@@ -260,8 +260,8 @@ fn the_worker_computes_the_curve_of_a_run_s_checkpoint() {
     config.data.preprocess.spacing_mm = None;
     config.arms = crate::config::ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
     let run = RunFolder::new(folder.path().join("tiny"));
-    let training = Training { config: config.clone(), folder: run.clone(), start: Start::Fresh, max_steps: None };
-    let handle = spawn(Job::Pretrain(training), DeviceChoice::Cpu);
+    let training = TrainingJob::new(StageKind::Pretrain, config.clone(), run.clone());
+    let handle = spawn(Job::Train(Box::new(training)), DeviceChoice::Cpu);
     drop(handle.events);
     assert_eq!(handle.join.join().unwrap(), Outcome::Completed);
 

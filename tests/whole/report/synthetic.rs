@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use simtrot::config::{Arm, RunConfig, SplitConfig};
 use simtrot::metrics::collapse::Collapse;
 use simtrot::metrics::score::CaseScore;
 use simtrot::protocol::{
@@ -25,25 +24,6 @@ impl Teller {
         self.secs += secs;
         self.records.push(Record { secs: self.secs, event });
     }
-}
-
-pub fn config() -> RunConfig {
-    let arm = |name: &str, from: Option<&str>, set: &[&str]| Arm {
-        name: name.to_owned(),
-        from: from.map(str::to_owned),
-        set: set.iter().map(|&text| text.to_owned()).collect(),
-        ..Arm::default()
-    };
-    let mut config = RunConfig { name: "demo".to_owned(), ..RunConfig::default() };
-    config.data.split = SplitConfig::Demo;
-    config.arms.pretrain = vec![arm("simtrot_w", None, &[]), arm("no_rotate", None, &["pretrain.rotate=off"])];
-    config.arms.finetune = vec![
-        arm("scratch", None, &[]),
-        arm("simtrot_w", Some("simtrot_w"), &[]),
-        arm("no_rotate", Some("no_rotate"), &[]),
-        arm("scratch_adamw", None, &["finetune.optimiser={\"AdamW\":{\"lr\":0.001,\"weight_decay\":0.01}}"]),
-    ];
-    config
 }
 
 pub fn stage(kind: StageKind, arm: &str) -> Stage {

@@ -16,7 +16,7 @@ use crate::gui::viewer::layer::{Kind, SEGMENTED};
 use crate::gui::viewer::requests::PanelAction;
 use crate::protocol::{Command, Environment, Event, Outcome, Preview, RunFolder, SegmentationPreview, Stage, StageKind};
 use crate::volume::{Dataset, LabelMap, demo, nifti};
-use crate::worker::{self, Job, Start, Training};
+use crate::worker::{self, Job, TrainingJob};
 
 /// A demo case that a worker segments, which the test plays; and what it will find.
 fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
@@ -151,8 +151,8 @@ fn the_real_worker_segments_the_open_volume() {
     config.finetune.crop_size = [8, 16, 16];
     config.finetune.steps = 2;
     let run = RunFolder::new(folder.path().join("run"));
-    let training = Training { config, folder: run.clone(), start: Start::Fresh, max_steps: Some(1) };
-    let trained = worker::spawn(Job::Finetune { training, from: None }, DeviceChoice::Cpu);
+    let training = TrainingJob { max_steps: Some(1), ..TrainingJob::new(StageKind::Finetune, config, run.clone()) };
+    let trained = worker::spawn(Job::Train(Box::new(training)), DeviceChoice::Cpu);
     let events: Vec<_> = trained.events.iter().collect();
     assert_eq!(trained.join.join().unwrap(), Outcome::Completed, "{:?}", events.last());
 
