@@ -11,6 +11,7 @@ mod app;
 pub mod collapse;
 mod event_loop;
 pub mod experiment;
+mod file_url;
 mod frame_bench;
 mod job;
 mod keys;
@@ -28,6 +29,7 @@ mod theme;
 pub mod viewer;
 #[allow(dead_code, unused_imports, reason = "panels move to these widgets one by one")]
 mod widgets;
+mod work;
 mod workspace;
 
 pub use crate::geometry::Convention;

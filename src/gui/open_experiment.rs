@@ -6,19 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{TryRecvError, TrySendError};
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
 use eframe::egui;
 
 use super::Background;
+use super::file_url::file_url;
 use super::outlive::{Held, hold};
 use super::point::Point;
 use super::reader::{Look, Reader};
+use super::work::Work;
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
 use crate::experiment::{Experiment, ExperimentEvent, ExperimentFolder, ExperimentFolderError, ExperimentState, Progress, TrainingPlan};
-use crate::protocol::{Command, Event, RunFolder, RunState, Stage, StageKind, TokenPreview};
+use crate::protocol::{Command, RunFolder, RunState, Stage, StageKind, TokenPreview};
 use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// How often a window with an experiment at work looks for news.
@@ -28,21 +30,6 @@ const EVENTS_PER_FRAME: usize = 512;
 
 /// Sets an experiment to work; tests put theirs in the worker's place.
 pub(super) type Starter = Arc<dyn Fn(ExperimentJob, DeviceChoice) -> Result<ExperimentHandle, ExperimentFolderError> + Send + Sync>;
-
-/// An experiment at work in this window.
-struct Work {
-    job: ExperimentJob,
-    handle: Held<ExperimentHandle>,
-    /// Trainings under way.
-    live: BTreeSet<usize>,
-    /// Those that ended and whose records were not read since: until then the worker's word stands.
-    ended: Vec<usize>,
-    heard: Instant,
-    paused: bool,
-    stopping: bool,
-    /// Commands that the full queue did not take yet.
-    waiting: Vec<Command>,
-}
 
 /// An experiment that is to be worked on, or is about to be.
 enum Start {
@@ -406,74 +393,5 @@ impl OpenRun {
             let _ = handle.commands.send(command);
         }
         Some((handle, work.job))
-    }
-}
-
-impl Work {
-    /// Folds one event; true at the last.
-    fn take(&mut self, event: &ExperimentEvent, state: &mut ExperimentState, reader: &mut Reader) -> bool {
-        self.heard = Instant::now();
-        state.apply(event);
-        match event {
-            ExperimentEvent::Began { training, .. } => {
-                self.live.insert(*training);
-                // A training that begins while the others hold holds as well.
-                if self.paused {
-                    self.waiting.push(Command::Pause);
-                }
-                reader.wake();
-            }
-            ExperimentEvent::Ended { training, .. } => {
-                self.ended.push(*training);
-                reader.wake();
-            }
-            ExperimentEvent::Record { record, .. } => {
-                if matches!(record.event, Event::Probe { .. } | Event::StageFinished { .. }) {
-                    reader.wake();
-                }
-            }
-            ExperimentEvent::Reused { .. } => reader.wake(),
-            ExperimentEvent::Opened { .. } | ExperimentEvent::LeftOut { .. } => {}
-            ExperimentEvent::Finished(_) => return true,
-        }
-        false
-    }
-
-    fn send(&mut self, command: Command) {
-        self.waiting.push(command);
-        self.send_waiting();
-    }
-
-    fn send_waiting(&mut self) {
-        let guard = self.handle.get();
-        let Some(handle) = guard.as_ref() else { return };
-        while let Some(&command) = self.waiting.first() {
-            match handle.commands.try_send(command) {
-                Err(TrySendError::Full(_)) => break,
-                Ok(()) | Err(TrySendError::Disconnected(_)) => drop(self.waiting.remove(0)),
-            }
-        }
-    }
-}
-
-/// A file as a browser takes it.
-pub(super) fn file_url(path: &Path) -> String {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = path.to_string_lossy().replace('\\', "/");
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:-_.~".contains(&byte);
-    let encoded: String =
-        text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
-    // A drive letter needs a slash in front.
-    format!("file://{}{encoded}", if encoded.starts_with('/') { "" } else { "/" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_in_any_folder_has_an_address() {
-        assert_eq!(file_url(Path::new("/data/my runs/50 %/report.html")), "file:///data/my%20runs/50%20%25/report.html");
-        assert!(file_url(Path::new("runs/demo/report.html")).ends_with("/runs/demo/report.html"));
     }
 }

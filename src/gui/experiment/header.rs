@@ -2,10 +2,10 @@
 
 use eframe::egui::{self, Align, Button, Color32, DragValue, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
-use super::page::tally;
 use super::setup::device_list;
+use super::status::tally;
 use crate::device::DeviceChoice;
-use crate::gui::open_experiment::file_url;
+use crate::gui::file_url::file_url;
 use crate::gui::widgets::card;
 use crate::gui::{OpenRun, Palette};
 use crate::protocol::StageState;

@@ -3,8 +3,8 @@
 use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
 use super::grid_table::GridTable;
+use super::status::tally;
 use super::{ExperimentPanel, Tab, compare, details, findings, grid, header, progress};
-use crate::experiment::Progress;
 use crate::gui::widgets::{Background, card};
 use crate::gui::{OpenRun, Palette, Workspace};
 use crate::wording::count;
@@ -13,22 +13,6 @@ use crate::wording::count;
 const DETAILS: f32 = 316.0;
 /// From this width on, progress and results stand side by side, in points.
 const TWO_COLUMNS: f32 = 880.0;
-
-/// Share of all trainings that is done, and the numbers of those done, begun, failed, waiting.
-pub(super) fn tally(open: &OpenRun) -> (f32, [usize; 4]) {
-    let (mut done, mut tally) = (0.0, [0; 4]);
-    for training in 0..open.experiment.trainings.len() {
-        let (share, place) = match open.progress(training) {
-            Progress::Done => (1.0, 0),
-            Progress::Begun { done, total } => (done as f32 / total.max(1) as f32, 1),
-            Progress::Failed { .. } => (0.0, 2),
-            Progress::Waiting => (0.0, 3),
-        };
-        done += share;
-        tally[place] += 1;
-    }
-    (done / open.experiment.trainings.len().max(1) as f32, tally)
-}
 
 impl ExperimentPanel {
     /// The experiment that the workspace shows.

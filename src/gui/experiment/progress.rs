@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eframe::egui::{Align, CollapsingHeader, Layout, RichText, Ui, vec2};
 
-use super::page::tally;
+use super::status::tally;
 use crate::experiment::Progress;
 use crate::gui::widgets::card;
 use crate::gui::{OpenRun, Palette};

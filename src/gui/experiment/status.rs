@@ -132,6 +132,22 @@ impl Status {
     }
 }
 
+/// Share of all trainings that is done, and the numbers of those done, begun, failed, waiting.
+pub(super) fn tally(open: &OpenRun) -> (f32, [usize; 4]) {
+    let (mut done, mut tally) = (0.0, [0; 4]);
+    for training in 0..open.experiment.trainings.len() {
+        let (share, place) = match open.progress(training) {
+            Progress::Done => (1.0, 0),
+            Progress::Begun { done, total } => (done as f32 / total.max(1) as f32, 1),
+            Progress::Failed { .. } => (0.0, 2),
+            Progress::Waiting => (0.0, 3),
+        };
+        done += share;
+        tally[place] += 1;
+    }
+    (done / open.experiment.trainings.len().max(1) as f32, tally)
+}
+
 /// A share of a disc, from the top clockwise.
 fn pie(ui: &Ui, (centre, radius): (Pos2, f32), share: f32, colour: Color32) {
     let parts = (24.0 * share.clamp(0.0, 1.0)).round() as usize;

@@ -1,8 +1,9 @@
 //! The controls of the settings: what matters in sight, the rest folded away. Each names the setting that it changes.
 
-use eframe::egui::{Button, CollapsingHeader, ComboBox, DragValue, RichText, Slider, SliderClamping, TextEdit, Ui};
+use eframe::egui::{CollapsingHeader, ComboBox, DragValue, RichText, Slider, SliderClamping, TextEdit, Ui};
 
 use super::form::{Form, Work};
+use super::place::device_list;
 use super::template::{Size, Template};
 use crate::config::{Arm, Intensity, ModelConfig, OptimiserConfig, Preset, PretextTask, ScheduleConfig, SplitConfig};
 use crate::device::DeviceChoice;
@@ -362,47 +363,4 @@ fn any(ui: &mut Ui, form: &mut Form, other: &mut String) {
     if let Some(refused) = form.refusal() {
         card::problem(ui, &format!("{}: {}", refused.key, refused.message));
     }
-}
-
-/// The devices of the machine; a choice, where one was made.
-pub(in crate::gui::experiment) fn device_list(ui: &mut Ui, devices: &[AvailableDevice], device: &DeviceChoice) -> Option<DeviceChoice> {
-    let mut chosen = None;
-    let name = |known: &AvailableDevice| if known.software { format!("{}: software, slow", known.name) } else { known.name.clone() };
-    let current = devices.iter().find(|known| known.choice == *device).map_or_else(|| device.to_string(), name);
-    let list = ComboBox::from_id_salt("device").width(BOX).truncate().selected_text(current.as_str());
-    let list = list.show_ui(ui, |ui| {
-        for known in devices {
-            let entry = ui.selectable_label(known.choice == *device, name(known));
-            let entry = if known.software { entry.on_hover_text("The CPU imitates this GPU: slower than the CPU itself") } else { entry };
-            if entry.clicked() {
-                chosen = Some(known.choice.clone());
-            }
-        }
-    });
-    list.response.on_hover_text(current);
-    chosen
-}
-
-/// Name and folder of the experiment; whether another folder is asked for.
-pub(super) fn place(ui: &mut Ui, form: &mut Form) -> Option<Request> {
-    let mut request = None;
-    grid(ui, "place", |ui| {
-        row(ui, "Name", "Names the experiment and its folder: letters, digits, '-', '_' or '.'", |ui| {
-            let mut name = form.config().name.clone();
-            if ui.add(TextEdit::singleline(&mut name).desired_width(BOX).background_color(card::field_ground(ui))).changed() {
-                form.set("name", &name);
-            }
-            wrong(ui, form, "name");
-        });
-        row(ui, "Kept in", "The folder in which the experiment's own folder is made", |ui| {
-            ui.horizontal(|ui| {
-                if ui.add(Button::new("Change ...").small()).on_hover_text("Choose another folder").clicked() {
-                    request = Some(Request::Ask(Ask::Parent));
-                }
-                let parent = form.parent.display().to_string();
-                card::one_line(ui, RichText::new(parent.as_str()).small()).on_hover_text(parent.as_str());
-            });
-        });
-    });
-    request
 }

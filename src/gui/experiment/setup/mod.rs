@@ -8,6 +8,7 @@ mod dataset;
 mod estimate;
 mod fields;
 mod form;
+mod place;
 mod start;
 mod template;
 
@@ -25,10 +26,10 @@ use dataset::headline;
 
 pub(super) use dataset::OpenData;
 pub(super) use estimate::Estimate;
-pub(super) use fields::device_list;
 pub(super) use form::Form;
 #[cfg(test)]
 pub(super) use form::Work;
+pub(super) use place::device_list;
 pub(super) use start::{Decision, Starting};
 pub(super) use template::Template;
 
@@ -109,7 +110,8 @@ impl Setup {
             let (known, trouble) = devices.get().map_or((&[][..], None), |(devices, trouble)| (devices.as_slice(), trouble.as_deref()));
             let asked = card::card(ui, |ui| {
                 let asked = fields::show(ui, &mut self.form, &mut self.other, (known, &workspace.device));
-                asked.or(fields::place(ui, &mut self.form))
+                let elsewhere = place::place(ui, &mut self.form);
+                asked.or(elsewhere.then_some(fields::Request::Ask(Ask::Parent)))
             });
             if let Some(trouble) = trouble {
                 card::note(ui, trouble);
