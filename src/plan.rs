@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
 use crate::device::{self, DeviceChoice};
-use crate::model::{AttentionPlan, ModelPlan, Task, plan as plan_model};
+use crate::model::{Attention, ModelPlan, Task, plan as plan_model};
 use crate::objective::FinerContrast;
 use crate::volume::Dataset;
 
@@ -182,7 +182,7 @@ impl fmt::Display for Plan {
                 let grid = by(stage.grid);
                 let tokens: usize = stage.grid.iter().product();
                 write!(f, "  stage {}: {grid} = {tokens} tokens of {}", index + 1, stage.dim)?;
-                if let Some(AttentionPlan { heads, window, shift }) = stage.attention {
+                if let Some(Attention { heads, window, shift }) = stage.attention {
                     write!(f, ", {heads} heads, window {}", by(window))?;
                     if shift != [0; 3] {
                         write!(f, ", shifted by {}", by(shift))?;

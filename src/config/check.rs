@@ -25,6 +25,22 @@ impl Checker {
         self.require(key, *low <= value && value <= *high, format_args!("is {value}; allowed is {low} to {high}"));
     }
 
+    /// Refuses each of `values` outside `allowed`.
+    pub fn each<T: PartialOrd + Copy + Display>(&mut self, key: &str, values: &[T], allowed: RangeInclusive<T>) {
+        values.iter().for_each(|&value| self.range(key, value, allowed.clone()));
+    }
+
+    /// Refuses a list that has not one entry for each stage of the list `like`.
+    pub fn entries(&mut self, key: &str, found: usize, stages: usize, like: &str) {
+        self.require(key, found == stages, format_args!("needs {stages} entries, one for each stage of `{like}`; has {found}"));
+    }
+
+    /// Refuses attention heads that do not share the channels evenly; `place` says where, or nothing.
+    pub fn heads(&mut self, key: &str, place: &str, heads: usize, channels: usize) {
+        let fits = heads > 0 && channels.is_multiple_of(heads.max(1));
+        self.require(key, fits, format_args!("{place}{heads} heads do not divide {channels} channels"));
+    }
+
     /// Refuses with `message` unless `holds`.
     pub fn require(&mut self, key: &str, holds: bool, message: Arguments<'_>) {
         if !holds {

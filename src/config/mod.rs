@@ -16,6 +16,7 @@ mod optimise;
 mod parse;
 mod pretext;
 mod pretrain;
+mod unused;
 
 use std::path::PathBuf;
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PretrainConfig;
 use super::check::Checker;
 
 /// Every pretext task of the paper's comparison (METHOD: "Losses"), once. In order: its variant of [`PretextTask`], its objective
@@ -68,16 +67,16 @@ pub enum TaskViews {
 }
 
 /// What the rest of the program asks of a pretext task.
-struct TaskFacts {
+pub(super) struct TaskFacts {
     /// The name in text.
     title: &'static str,
-    views: TaskViews,
+    pub(super) views: TaskViews,
     /// Whether a second copy of the network gives the targets.
     has_target: bool,
     /// Who described the task first; none for those of the SimTROT paper.
     source: Option<&'static str>,
     /// Settings of `pretrain` that this task reads and not every one; `activation` stands for that and `relu_output` of the projector.
-    reads: &'static [&'static str],
+    pub(super) reads: &'static [&'static str],
 }
 
 macro_rules! define_tasks {
@@ -93,7 +92,7 @@ macro_rules! define_tasks {
             /// All of them, in the order of the paper's tables.
             pub const ALL: [Self; [$(stringify!($task)),+].len()] = [$(Self::$task),+];
 
-            fn facts(self) -> TaskFacts {
+            pub(super) fn facts(self) -> TaskFacts {
                 match self {
                     $(Self::$task => TaskFacts { $($fact: $value),+ },)+
                 }
@@ -132,32 +131,6 @@ impl PretextTask {
     /// Who described the task first; none for those of the SimTROT paper.
     pub fn source(self) -> Option<&'static str> {
         self.facts().source
-    }
-}
-
-impl PretrainConfig {
-    /// Keys of the settings that depart from the defaults although the pretext task does not read them: they are reported, so that
-    /// nobody takes them for what was trained.
-    pub fn unused(&self) -> Vec<&'static str> {
-        let (default, facts) = (Self::default(), self.task.facts());
-        let (projector, plain) = (&self.projector, &default.projector);
-        let reads = |setting: &str| facts.reads.contains(&setting);
-        let settings = [
-            // With one volume in a batch no token has its position in another one.
-            ("pretrain.weight", self.weight != default.weight, reads("weight") && self.batch > 1),
-            ("pretrain.weighting", self.weighting != default.weighting, reads("weighting")),
-            ("pretrain.token_stages", self.token_stages != default.token_stages, reads("token_stages")),
-            ("pretrain.temperature", self.temperature != default.temperature, reads("temperature")),
-            ("pretrain.target_momentum", self.target_momentum != default.target_momentum, reads("target_momentum")),
-            ("pretrain.mae", self.mae != default.mae, reads("mae")),
-            ("pretrain.rotate", self.rotate != default.rotate, self.task.turns_as_set()),
-            ("pretrain.texture", self.texture != default.texture, facts.views != TaskViews::Masked),
-            ("pretrain.mask_patch", self.mask_patch != default.mask_patch, self.mask_ratio > 0.0),
-            ("pretrain.projector", (projector.hidden, projector.output) != (plain.hidden, plain.output), reads("projector")),
-            ("pretrain.projector.activation", projector.activation != plain.activation, reads("activation")),
-            ("pretrain.projector.relu_output", projector.relu_output != plain.relu_output, reads("activation")),
-        ];
-        settings.into_iter().filter(|&(_, departs, read)| departs && !read).map(|(key, ..)| key).collect()
     }
 }
 
@@ -239,32 +212,6 @@ impl MaeConfig {
     pub(super) fn check(&self, checker: &mut Checker) {
         checker.range("pretrain.mae.depth", self.depth, 1..=64);
         checker.range("pretrain.mae.dim", self.dim, 1..=4096);
-        checker.require(
-            "pretrain.mae.heads",
-            self.heads > 0 && self.dim.is_multiple_of(self.heads.max(1)),
-            format_args!("{} heads do not divide {} channels", self.heads, self.dim),
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::config::RunConfig;
-
-    #[test]
-    fn settings_that_a_task_does_not_read_are_named_and_no_others() {
-        let unused = |set: &[&str]| {
-            let set: Vec<String> = set.iter().map(|&set| set.to_owned()).collect();
-            RunConfig::default().with_overrides(&set).unwrap().pretrain.unused()
-        };
-        assert_eq!(unused(&[]), [""; 0]);
-        assert_eq!(unused(&["pretrain.weight=3", "pretrain.temperature=0.1", "pretrain.rotate=off"]), [""; 0]);
-        assert_eq!(unused(&["pretrain.task=b_trot", "pretrain.weight=3", "pretrain.target_momentum=0.9"]), ["pretrain.weight"]);
-        assert_eq!(unused(&["pretrain.batch=1", "pretrain.weight=3"]), ["pretrain.weight"]);
-        assert_eq!(
-            unused(&["pretrain.task=simmim", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2", "pretrain.projector.hidden=8"]),
-            ["pretrain.rotate", "pretrain.texture", "pretrain.projector"]
-        );
-        assert_eq!(unused(&["pretrain.task=rcr", "pretrain.rotate=in_plane", "pretrain.texture.noise_std=0.2"]), ["pretrain.rotate"]);
+        checker.heads("pretrain.mae.heads", "", self.heads, self.dim);
     }
 }

@@ -7,25 +7,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use safetensors::{Dtype, View};
-use serde::{Deserialize, Serialize};
 
 use super::format::{self, Extra};
-use super::metadata::ExportMetadata;
+use super::metadata::{ExportMetadata, Format};
 use super::{ExchangeError, example};
 use crate::atomic_file;
 use crate::model::HostTensor;
 use crate::protocol::StageKind;
 use crate::train::Checkpoint;
-
-/// Whose names the tensors get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// simtrot's own, everything that the checkpoint holds.
-    Safetensors,
-    /// Those that the reference implementation's `load_state_dict` takes, with nothing missing.
-    Monai,
-}
 
 /// What to export.
 #[derive(Clone, Debug)]

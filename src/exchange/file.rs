@@ -14,9 +14,13 @@ use pytorch_reader::{DType, FileFormat, PickleError, PytorchError, PytorchReader
 use safetensors::{Dtype, SafeTensors};
 use tempfile::TempPath;
 
-use super::{ExchangeError, archive, metadata};
+use super::archive;
+use super::error::ExchangeError;
 use crate::digest::sha256_of_file;
 use crate::model::HostTensor;
+
+/// The entry of a safetensors header in which simtrot's exports say what they are.
+pub(super) const METADATA: &str = "simtrot";
 
 /// A weights file whose tensors are known by name.
 pub(super) struct WeightsFile {
@@ -108,7 +112,7 @@ fn safetensors(path: &Path) -> Result<Listed, ExchangeError> {
     let bytes = std::fs::read(path).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })?;
     let (header, metadata) =
         SafeTensors::read_metadata(&bytes).map_err(|error| ExchangeError::NoWeights { path: path.to_owned(), cause: error.to_string() })?;
-    let recipe = metadata.metadata().as_ref().and_then(|entries| entries.get(metadata::KEY).cloned());
+    let recipe = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA).cloned());
     // Offsets count from the end of the header, which its own length precedes.
     let start = size_of::<u64>() + header;
     let bytes = Arc::new(bytes);

@@ -1,39 +1,14 @@
 //! A file of another program becomes a checkpoint.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::file::WeightsFile;
 use super::metadata::ExportMetadata;
-use super::source::Source;
+use super::source::{ImportJob, Source};
 use super::taken::Taken;
 use super::{ExchangeError, ImportReport};
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, Optimiser, Origin};
-
-/// What to import, and what the file does not tell.
-#[derive(Clone, Debug, Default)]
-pub struct ImportJob {
-    /// The file.
-    pub file: PathBuf,
-    /// Its backbone, as configs name it; none: whichever is found.
-    pub backbone: Option<String>,
-    /// A published size; none: as the shapes tell.
-    pub preset: Option<String>,
-    /// The checkpoint's folder.
-    pub out: PathBuf,
-    /// Replace a checkpoint that is there.
-    pub overwrite: bool,
-    /// Voxels of the crop, D,H,W, that the checkpoint is for.
-    pub crop_size: Option<[usize; 3]>,
-    /// Change the stem to so many image channels.
-    pub adapt_stem: Option<usize>,
-    /// Resample position tables to the checkpoint's crop or windows.
-    pub adapt_position: bool,
-    /// The crop that the file's position table is of, where its size does not tell.
-    pub position_crop: Option<[usize; 3]>,
-    /// `key=value` settings of the checkpoint.
-    pub settings: Vec<String>,
-}
 
 /// Imports a file: writes a checkpoint that `finetune --from`, `infer` and `probe` take, and tells what became of every tensor.
 ///

@@ -5,14 +5,21 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::WeightsFile;
-use super::{ExchangeError, Format};
+use super::error::ExchangeError;
+use super::file::{METADATA, WeightsFile};
 use crate::config::{DataConfig, RunConfig};
 use crate::protocol::StageKind;
 use crate::train::{CheckpointInfo, DatasetInfo};
 
-/// The header's entry.
-pub(super) const KEY: &str = "simtrot";
+/// Whose names the tensors get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// simtrot's own, everything that the checkpoint holds.
+    Safetensors,
+    /// Those that the reference implementation's `load_state_dict` takes, with nothing missing.
+    Monai,
+}
 
 /// What a file of weights is of.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,6 +75,6 @@ impl ExportMetadata {
 
     /// As a header's entries.
     pub(super) fn header(&self) -> HashMap<String, String> {
-        HashMap::from([(KEY.to_owned(), serde_json::to_string(self).expect("plain data becomes JSON"))])
+        HashMap::from([(METADATA.to_owned(), serde_json::to_string(self).expect("plain data becomes JSON"))])
     }
 }

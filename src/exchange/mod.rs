@@ -20,7 +20,9 @@ mod source;
 mod taken;
 
 pub use error::ExchangeError;
-pub use export::{ExportJob, Exported, Format, export};
-pub use import::{ImportJob, import};
+pub use export::{ExportJob, Exported, export};
+pub use import::import;
+pub use metadata::Format;
 pub use report::{ImportReport, Left};
 pub use show::{Page, show};
+pub use source::ImportJob;

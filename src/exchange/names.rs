@@ -43,7 +43,7 @@ impl Found {
     /// Looks for a network of the format's backbone; none if its landmark is nowhere in the file.
     pub(super) fn look(file: &WeightsFile, format: &dyn StateDictFormat) -> Option<Self> {
         let names = file.tensors.keys();
-        let prefixes: Vec<&str> = names.filter_map(|name| before(name, &|rest| format.current(rest) == format.landmark())).collect();
+        let prefixes: Vec<&str> = names.filter_map(|name| before(name, &|rest| format.current(rest) == format.names().landmark)).collect();
         let second = |prefix: &str| prefix.split('.').any(|part| SECOND.iter().any(|word| part.to_lowercase().contains(word)));
         let prefix = prefixes.iter().min_by_key(|prefix| (second(prefix), prefix.len(), **prefix))?;
         let mut found = Self {
@@ -80,7 +80,7 @@ impl Found {
             (Some(prefix), _) if **prefix == self.prefix => {
                 let current = format.current(&name[prefix.len()..]);
                 self.older_names |= current != name[prefix.len()..];
-                format!("{}{current}", format.prefix())
+                format!("{}{current}", format.names().prefix)
             }
             (None, Some(root)) if name.starts_with(root.as_str()) => name[root.len()..].to_owned(),
             _ => {
@@ -110,5 +110,5 @@ fn before<'a>(name: &'a str, is: &dyn Fn(&str) -> bool) -> Option<&'a str> {
 /// Where the whole network's names begin, if its other parts stand beside the encoder.
 fn root(tensors: &BTreeMap<String, Stored>, prefix: &str, format: &dyn StateDictFormat) -> Option<String> {
     let parent = prefix.strip_suffix('.').map(|path| path.rfind('.').map_or("", |dot| &path[..=dot]))?;
-    tensors.contains_key(&format!("{parent}{}", format.decoder_landmark())).then(|| parent.to_owned())
+    tensors.contains_key(&format!("{parent}{}", format.names().decoder_landmark)).then(|| parent.to_owned())
 }

@@ -1,14 +1,40 @@
 //! Which network a file holds: found by its names, told by its header, a preset or its shapes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use super::error::ExchangeError;
 use super::file::WeightsFile;
 use super::format::{self, Shapes, StateDictFormat};
 use super::metadata::ExportMetadata;
 use super::names::Found;
-use super::{ExchangeError, ImportJob};
 use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
 use crate::train::DatasetInfo;
+
+/// What to import, and what the file does not tell.
+#[derive(Clone, Debug, Default)]
+pub struct ImportJob {
+    /// The file.
+    pub file: PathBuf,
+    /// Its backbone, as configs name it; none: whichever is found.
+    pub backbone: Option<String>,
+    /// A published size; none: as the shapes tell.
+    pub preset: Option<String>,
+    /// The checkpoint's folder.
+    pub out: PathBuf,
+    /// Replace a checkpoint that is there.
+    pub overwrite: bool,
+    /// Voxels of the crop, D,H,W, that the checkpoint is for.
+    pub crop_size: Option<[usize; 3]>,
+    /// Change the stem to so many image channels.
+    pub adapt_stem: Option<usize>,
+    /// Resample position tables to the checkpoint's crop or windows.
+    pub adapt_position: bool,
+    /// The crop that the file's position table is of, where its size does not tell.
+    pub position_crop: Option<[usize; 3]>,
+    /// `key=value` settings of the checkpoint.
+    pub settings: Vec<String>,
+}
 
 /// A network found in a file.
 pub(super) struct Source<'a> {
@@ -56,7 +82,7 @@ impl<'a> Source<'a> {
             return Err(ExchangeError::NoNetwork {
                 path: file.path.clone(),
                 backbone: job.backbone.clone().unwrap_or_else(|| "network that is known".to_owned()),
-                landmarks: formats.map(|(_, format)| format.landmark()).collect::<Vec<_>>().join(" or "),
+                landmarks: formats.map(|(_, format)| format.names().landmark).collect::<Vec<_>>().join(" or "),
                 names: file.tensors.keys().take(3).cloned().collect::<Vec<_>>().join(", "),
             });
         };

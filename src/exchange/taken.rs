@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
 
+use super::adapt;
+use super::error::ExchangeError;
 use super::format::{self, Crops, Extra, Table};
 use super::metadata::ExportMetadata;
-use super::source::{Network, Source};
-use super::{ExchangeError, ImportJob, ImportReport, Left, adapt};
+use super::report::{ImportReport, Left};
+use super::source::{ImportJob, Network, Source};
 use crate::config::ModelConfig;
 use crate::model::{Encoder, HostTensor, LoadReport, NamedWeights, Segmenter, Task, load_named};
 use crate::protocol::StageKind;
@@ -87,7 +89,7 @@ impl Taken {
         let mut left = Vec::new();
         for (own, name) in source.found.tensors.iter().filter(|(own, _)| !self.tensors.contains_key(*own)) {
             let Some(inside) = own.strip_prefix(prefix) else { continue };
-            if format.is_some_and(|format| !format.computes().iter().any(|start| inside.starts_with(start))) {
+            if format.is_some_and(|format| !format.names().computes.iter().any(|start| inside.starts_with(start))) {
                 continue;
             }
             match computed.get(own) {
@@ -184,7 +186,7 @@ impl Attempt<'_> {
         };
         let channels = format.channels(&source.shapes, &network.config.model).unwrap_or(0);
         if let Some(wanted) = job.adapt_stem.filter(|&wanted| wanted != channels && channels > 0) {
-            for name in format.stem() {
+            for name in format.names().stem {
                 let Some(tensor) = tensors.get_mut(*name) else { continue };
                 *tensor = adapt::stem(tensor, channels, wanted);
                 done.push(format!("{name}: {channels} -> {wanted} image channels, each the sum of the old ones divided by {wanted}"));

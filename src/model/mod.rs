@@ -1,20 +1,23 @@
-//! Encoders, decoders, projector. A volume goes in, a token grid for each stage comes out.
+//! Encoders, the decoder, the projector. A volume goes in, a token grid for each stage comes out, and logits from those.
 //!
-//! A backbone is one file with its encoder ([`TokenEncoder`]), its whole network, its parameter names ([`NamedWeights`])
-//! and its needs ([`Estimated`]); the list that names it stands with the hyper-parameters, in `config`.
+//! A backbone is one file with its encoder ([`TokenEncoder`]) and how both halves of its network are built ([`Backbone`]); the list
+//! that names it stands with the hyper-parameters, in `config`. What it needs in memory the blocks of `nn` say ([`plan`]).
 
+mod decoder;
 #[cfg(test)]
 pub(crate) mod initial_weights;
-mod layout;
-pub mod nnformer;
+mod names;
+mod network;
+mod nnformer;
 mod parameters;
 mod plan;
 mod projector;
-pub mod swin_unetr;
+mod size;
+mod swin_unetr;
 #[cfg(test)]
 mod tests;
-pub mod unet;
-pub mod unetr;
+mod unet;
+mod unetr;
 mod weights;
 mod weights_file;
 
@@ -23,56 +26,26 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::config::{ModelConfig, backbones};
 pub use crate::nn::Pass;
-pub use layout::{StageLayout, padded_size, stage_layouts};
-pub use nnformer::{NnFormer, NnFormerEncoder};
+use crate::nn::{Extent, Initialiser, Memory, TokenGrid};
+pub use decoder::Decoder;
+pub use names::{NamedWeights, Renames};
+pub use network::{Attention, Backbone, Network, Task, TokenEncoder};
+pub use nnformer::NnFormerEncoder;
 pub use parameters::{parameters, update_parameters};
-pub use plan::{AttentionPlan, Estimate, Estimated, ModelPlan, ParameterCounts, TrainingPlan, plan};
+pub use plan::{ModelPlan, ParameterCounts, StageSize, plan};
 pub use projector::Projector;
-pub use swin_unetr::{SwinUnetr, SwinUnetrEncoder};
-pub use unet::{Unet, UnetEncoder};
-pub use unetr::{Unetr, UnetrEncoder, VitStates};
-pub use weights::{HostTensor, LoadReport, Mismatch, NamedWeights, export_gradients, export_named, load_named, parameters_below};
+pub use size::padded_size;
+pub use swin_unetr::SwinUnetrEncoder;
+pub use unet::UnetEncoder;
+pub use unetr::{UnetrEncoder, VitStates};
+pub use weights::{HostTensor, LoadReport, Mismatch, export_gradients, export_named, load_named, parameters_below};
 pub use weights_file::{WeightsError, read_weights, write_weights};
 
-/// What the data ask of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Channels of a volume.
-    pub channels: usize,
-    /// Classes of the segmentation, background included.
-    pub classes: usize,
-    /// Voxels of a training crop along D,H,W: attention windows are clamped to its token grids.
-    pub crop_size: [usize; 3],
-}
+/// The whole network of any backbone.
+pub type Segmenter = Network<Encoder>;
 
-/// A network that turns a volume into a feature map for each stage.
-pub trait TokenEncoder {
-    /// `[batch, channel, depth, height, width]` -> normalised feature map `[batch, dim, d, h, w]` of each stage, finest first.
-    ///
-    /// A volume whose size is no multiple of [`TokenEncoder::total_stride`] is zero-padded at the high end.
-    fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>>;
-
-    /// Voxels of one token of the last stage, D,H,W.
-    fn total_stride(&self) -> [usize; 3];
-
-    /// Channels of each stage, finest first.
-    fn dims(&self) -> Vec<usize>;
-
-    /// What the names of the encoder's parameters begin with, alone and inside the whole network.
-    fn prefix(&self) -> &'static str;
-
-    /// The normalised tokens of some patches, computed from these patches alone: `visible` `[batch, kept]`, numbers of
-    /// tokens, row-major over D,H,W -> `[batch, kept, dim]` in that order.
-    ///
-    /// None where an encoder cannot leave patches out: windows and convolutions need the whole grid.
-    fn encode_visible(&self, _volume: Tensor<5>, _visible: Tensor<2, Int>) -> Option<Tensor<3>> {
-        None
-    }
-}
-
-/// The encoder and the whole network of any backbone.
-macro_rules! define_networks {
-    ($($(#[$doc:meta])* $variant:ident($config:ident), $encoder:ident, $network:ident, {$($presets:tt)*})+) => {
+macro_rules! define_encoders {
+    ($($(#[$doc:meta])* $variant:ident($config:ident), $encoder:ident, {$($presets:tt)*})+) => {
         /// The encoder of any backbone.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
@@ -80,92 +53,86 @@ macro_rules! define_networks {
             $($(#[$doc])* $variant($encoder),)+
         }
 
-        /// The whole network of any backbone.
-        #[derive(Module, Debug)]
-        #[allow(clippy::large_enum_variant, reason = "one value lives in a run; boxing it would hide the module from burn's derive")]
-        pub enum Segmenter {
-            $($(#[$doc])* $variant($network),)+
-        }
-
         impl Encoder {
-            /// The configured backbone's encoder with the initial weights of `seed`, on `device`.
-            pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
-                match config.resolve() {
-                    $(ModelConfig::$variant(config) => Self::$variant($encoder::init(&config, task, seed, device)),)+
-                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
-                }
-            }
-        }
-
-        impl Segmenter {
-            /// The configured backbone with the initial weights of `seed`, on `device`; its encoder equals [`Encoder::init`]'s.
-            pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
-                match config.resolve() {
-                    $(ModelConfig::$variant(config) => Self::$variant($network::init(&config, task, seed, device)),)+
-                    ModelConfig::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
-                }
-            }
-
-            /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of each head, full resolution first.
-            pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
+            fn own(&self) -> &dyn TokenEncoder {
                 match self {
-                    $(Self::$variant(network) => network.forward(volume, pass),)+
+                    $(Self::$variant(encoder) => encoder,)+
                 }
             }
         }
 
-        impl Estimated for ModelConfig {
-            fn estimate(&self, task: &Task) -> Estimate {
+        impl Backbone for ModelConfig {
+            type Encoder = Encoder;
+
+            fn encoder(&self, task: &Task, init: &Initialiser<'_>) -> Encoder {
                 match self.resolve() {
-                    $(Self::$variant(config) => config.estimate(task),)+
+                    $(Self::$variant(config) => Encoder::$variant(config.encoder(task, init)),)+
                     Self::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
                 }
             }
-        }
 
-        define_networks!(@delegate Encoder: $($variant)+);
-        define_networks!(@delegate Segmenter: $($variant)+);
-    };
-    (@delegate $module:ident: $($variant:ident)+) => {
-        impl TokenEncoder for $module {
-            fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-                match self {
-                    $(Self::$variant(module) => module.encode(volume, pass),)+
+            fn decoder(&self, task: &Task, init: &Initialiser<'_>) -> Decoder {
+                match self.resolve() {
+                    $(Self::$variant(config) => config.decoder(task, init),)+
+                    Self::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
                 }
             }
 
-            fn total_stride(&self) -> [usize; 3] {
-                match self {
-                    $(Self::$variant(module) => module.total_stride(),)+
-                }
-            }
-
-            fn dims(&self) -> Vec<usize> {
-                match self {
-                    $(Self::$variant(module) => module.dims(),)+
-                }
-            }
-
-            fn prefix(&self) -> &'static str {
-                match self {
-                    $(Self::$variant(module) => module.prefix(),)+
-                }
-            }
-
-            fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Option<Tensor<3>> {
-                match self {
-                    $(Self::$variant(module) => module.encode_visible(volume, visible),)+
-                }
-            }
-        }
-
-        impl NamedWeights for $module {
-            fn reference_name(&self, path: &[String]) -> String {
-                match self {
-                    $(Self::$variant(module) => module.reference_name(path),)+
+            fn attention(&self, stage: usize, grid: [usize; 3]) -> Option<Attention> {
+                match self.resolve() {
+                    $(Self::$variant(config) => config.attention(stage, grid),)+
+                    Self::Preset(preset) => unreachable!("{preset:?} resolves to a backbone"),
                 }
             }
         }
     };
 }
-backbones!(define_networks);
+backbones!(define_encoders);
+
+impl Encoder {
+    /// The configured backbone's encoder with the initial weights of `seed`, on `device`.
+    pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
+        config.encoder(task, &Initialiser::new(seed, device))
+    }
+}
+
+impl Segmenter {
+    /// The configured backbone with the initial weights of `seed`, on `device`; its encoder equals [`Encoder::init`]'s.
+    pub fn init(config: &ModelConfig, task: &Task, seed: u64, device: &Device) -> Self {
+        Self::build(config, task, seed, device)
+    }
+}
+
+impl TokenEncoder for Encoder {
+    fn stages(&self, volume: Tensor<5>, pass: Pass) -> Vec<TokenGrid> {
+        self.own().stages(volume, pass)
+    }
+
+    fn total_stride(&self) -> [usize; 3] {
+        self.own().total_stride()
+    }
+
+    fn dims(&self) -> Vec<usize> {
+        self.own().dims()
+    }
+
+    fn prefix(&self) -> &'static str {
+        self.own().prefix()
+    }
+
+    fn renames(&self) -> Renames {
+        self.own().renames()
+    }
+
+    fn kept(&self, volume: Extent, decoded: bool, memory: &mut Memory) -> Vec<Extent> {
+        self.own().kept(volume, decoded, memory)
+    }
+
+    fn padded_size(&self, size: [usize; 3]) -> [usize; 3] {
+        self.own().padded_size(size)
+    }
+
+    fn encode_visible(&self, volume: Tensor<5>, visible: Tensor<2, Int>) -> Option<Tensor<3>> {
+        self.own().encode_visible(volume, visible)
+    }
+}

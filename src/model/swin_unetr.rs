@@ -2,24 +2,18 @@
 //!
 //! MONAI's implementation with its quirks, because published weights depend on them.
 
-mod estimate;
-#[cfg(test)]
-mod tests;
-
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
-use super::layout::{crop, pad};
-use super::weights::NamedWeights;
-use super::{Task, TokenEncoder};
+use super::decoder::{Decoder, DecoderLevel, Head, SkipPath};
+use super::names::{MONAI_CONVOLUTIONS, Renames};
+use super::network::{Attention, Backbone, Task, TokenEncoder};
+use super::size::{padded_size, zero_pad};
 use crate::config::{BackboneConfig as _, SwinUnetrConfig};
 use crate::nn::{
-    AttentionConfig, Block, BlockConfig, ConvBlock, DropPath, Initialiser, Pass, PatchConv, PointConv, TokenGrid, TokenMerging, UpBlock,
-    WindowAttention, clamped_window_tables, convolution_name, normalise,
+    AttentionConfig, Block, BlockConfig, ConvBlock, DropPath, Extent, Initialiser, Memory, Pass, PatchConv, PointConv, TokenGrid,
+    TokenMerging, UpBlock, WindowAttention, clamped_window, clamped_window_tables, normalise,
 };
-
-/// The encoder's name in a whole network; its initial weights are keyed by it in both.
-const ENCODER: &str = "swinViT";
 
 /// Swin UNETR's encoder.
 #[derive(Module, Debug)]
@@ -28,6 +22,8 @@ pub struct SwinUnetrEncoder {
     pub patch_embed: PatchConv,
     /// Stages, finest first.
     pub stages: Vec<SwinStage>,
+    #[module(skip)]
+    feature_size: usize,
     #[module(skip)]
     normalize: bool,
     #[module(skip)]
@@ -49,56 +45,89 @@ pub struct SwinStage {
     window: [usize; 3],
 }
 
-/// Swin UNETR: encoder, decoder and head.
-#[derive(Module, Debug)]
-pub struct SwinUnetr {
-    /// The encoder.
-    pub encoder: SwinUnetrEncoder,
-    /// The decoder.
-    pub decoder: SwinUnetrDecoder,
-    /// Full-resolution channels to classes.
-    pub out: PointConv,
-}
+impl Backbone for SwinUnetrConfig {
+    type Encoder = SwinUnetrEncoder;
 
-/// Swin UNETR's decoder.
-#[derive(Module, Debug)]
-pub struct SwinUnetrDecoder {
-    /// On the way across, finest first: of the volume, then of each feature map but the two last.
-    /// The last but one crosses as it is.
-    pub skips: Vec<ConvBlock>,
-    /// Of the last feature map.
-    pub bottleneck: ConvBlock,
-    /// On the way up, finest first.
-    pub levels: Vec<UpBlock>,
-}
-
-impl SwinUnetrEncoder {
-    /// Initial weights of `seed` as MONAI's: position tables truncated normal, all else PyTorch's default.
-    pub fn init(config: &SwinUnetrConfig, task: &Task, seed: u64, device: &Device) -> Self {
-        let init = Initialiser::new(seed, device).at(ENCODER);
-        let mut rates = DropPath::rates(config.drop_path_rate, config.depths.iter().sum()).into_iter();
-        let stages = (0..config.stages()).map(|stage| {
-            let rates: Vec<f64> = rates.by_ref().take(config.depths[stage]).collect();
-            SwinStage::init(config, stage, &rates, &init.at("stages").at(stage))
+    /// Initial weights as MONAI's: position tables truncated normal, all else PyTorch's default.
+    fn encoder(&self, task: &Task, init: &Initialiser<'_>) -> SwinUnetrEncoder {
+        let init = init.at("swinViT");
+        let mut rates = DropPath::rates(self.drop_path_rate, self.depths.iter().sum()).into_iter();
+        let stages = (0..self.stages()).map(|stage| {
+            let (init, dim) = (init.at("stages").at(stage), self.dim(stage));
+            let attention = AttentionConfig { dim, heads: self.num_heads[stage], window: self.window_size, qkv_bias: self.qkv_bias };
+            let hidden = (dim as f64 * self.mlp_ratio) as usize;
+            let blocks = rates.by_ref().take(self.depths[stage]).enumerate().map(|(index, drop_path)| {
+                let config = BlockConfig { attention, hidden, drop_path, recompute: self.recompute };
+                Block::<WindowAttention>::init(&config, &init.at("blocks").at(index))
+            });
+            let residual = || ConvBlock::residual(dim, dim, [1; 3], &init.at("residual")).recomputed(self.recompute);
+            SwinStage {
+                blocks: blocks.collect(),
+                residual: self.use_v2.then(residual),
+                downsample: TokenMerging::init(dim, self.merging, &init.at("downsample")),
+                window: self.window_size,
+            }
         });
-        Self {
+        SwinUnetrEncoder {
             stages: stages.collect(),
-            patch_embed: PatchConv::init(task.channels, config.patch_size, config.feature_size, &init.at("patch_embed")),
-            normalize: config.normalize,
-            patch_size: config.patch_size,
-            total_stride: config.total_stride(),
+            patch_embed: PatchConv::init(task.channels, self.patch_size, self.feature_size, &init.at("patch_embed")),
+            feature_size: self.feature_size,
+            normalize: self.normalize,
+            patch_size: self.patch_size,
+            total_stride: self.total_stride(),
         }
     }
 
+    /// The volume, then each feature map but the two last pass a block on their way across; the last but one crosses as it is.
+    ///
+    /// A volume of a single stride has a last feature map of one token, which instance normalisation turns into zeros whatever it
+    /// holds: MONAI refuses it, and so does the check of a training crop.
+    fn decoder(&self, task: &Task, init: &Initialiser<'_>) -> Decoder {
+        let (head, init, stages) = (init.at("out"), init.at("decoder"), self.stages());
+        let block = |input, output, init: &Initialiser<'_>| ConvBlock::residual(input, output, [1; 3], init).recomputed(self.recompute);
+        let skips = (0..stages).map(|skip| {
+            let (input, output) = if skip == 0 { (task.channels, self.dim(0)) } else { (self.dim(skip - 1), self.dim(skip - 1)) };
+            SkipPath::Convolved(block(input, output, &init.at("skips").at(skip)))
+        });
+        let levels = (0..=stages).map(|level| {
+            let (input, output) = (self.dim(level), self.dim(level.saturating_sub(1)));
+            let kernel = if level == 0 { self.patch_size } else { [2; 3] };
+            let block = UpBlock::init(input, output, kernel, true, &init.at("levels").at(level));
+            DecoderLevel::Convolved(block.recomputed(self.recompute))
+        });
+        let coarsest = self.dim(stages);
+        Decoder {
+            skips: skips.collect(),
+            bottleneck: Some(block(coarsest, coarsest, &init.at("bottleneck"))),
+            levels: levels.collect(),
+            heads: vec![Head::Tokens(PointConv::init(self.feature_size, task.classes, [1; 3], &head))],
+        }
+    }
+
+    fn attention(&self, stage: usize, grid: [usize; 3]) -> Option<Attention> {
+        let heads = *self.num_heads.get(stage)?;
+        let (window, shift) = clamped_window(grid, self.window_size, true);
+        Some(Attention { heads, window, shift })
+    }
+}
+
+impl SwinUnetrEncoder {
     /// The patch embedding and what each stage hands on, finest first, each token normalised over its channels if `normalize`.
     ///
     /// `volume` may have any size: incomplete patches and odd grids are zero-padded at the high end where they occur.
     pub fn hidden_states(&self, volume: Tensor<5>, normalize: bool, pass: Pass) -> Vec<TokenGrid> {
         let handed_out = |x: &TokenGrid| if normalize { x.with(normalise(x.tokens.clone())) } else { x.clone() };
-        let mut x = self.patch_embed.tokens(pad(volume, self.patch_size));
+        let [_, _, depth, height, width] = volume.dims();
+        let mut x = self.patch_embed.tokens(zero_pad(volume, padded_size([depth, height, width], self.patch_size)));
         let mut states = vec![handed_out(&x)];
         for stage in &self.stages {
-            x = stage.forward(x, pass);
+            if let Some(residual) = &stage.residual {
+                x = residual.forward(x);
+            }
+            for (index, block) in stage.blocks.iter().enumerate() {
+                x.tokens = block.forward(x.tokens, &clamped_window_tables(x.grid, stage.window, index % 2 == 1), pass);
+            }
+            x = stage.downsample.forward(x);
             states.push(handed_out(&x));
         }
         states
@@ -106,8 +135,24 @@ impl SwinUnetrEncoder {
 }
 
 impl TokenEncoder for SwinUnetrEncoder {
-    fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-        self.hidden_states(pad(volume, self.total_stride), self.normalize, pass).into_iter().map(TokenGrid::into_volume).collect()
+    fn stages(&self, volume: Tensor<5>, pass: Pass) -> Vec<TokenGrid> {
+        self.hidden_states(volume, self.normalize, pass)
+    }
+
+    fn kept(&self, volume: Extent, decoded: bool, memory: &mut Memory) -> Vec<Extent> {
+        let mut x = self.patch_embed.kept(volume, memory);
+        let mut states = vec![x];
+        for stage in &self.stages {
+            x = stage.residual.as_ref().map_or(x, |residual| residual.kept(x, memory));
+            x = stage.blocks.iter().fold(x, |x, block| block.kept(x, memory));
+            x = stage.downsample.kept(x, memory);
+            states.push(x);
+        }
+        let normalised = if decoded { &states[..] } else { &states[states.len() - 1..] };
+        if self.normalize {
+            normalised.iter().for_each(|state| memory.keep(state.elements()));
+        }
+        states
     }
 
     fn total_stride(&self) -> [usize; 3] {
@@ -115,151 +160,24 @@ impl TokenEncoder for SwinUnetrEncoder {
     }
 
     fn dims(&self) -> Vec<usize> {
-        let [finest] = self.patch_embed.bias.dims();
-        (0..=self.stages.len()).map(|level| finest << level).collect()
+        (0..=self.stages.len()).map(|level| self.feature_size << level).collect()
     }
 
     fn prefix(&self) -> &'static str {
         "swinViT."
     }
-}
 
-impl SwinStage {
-    fn init(config: &SwinUnetrConfig, stage: usize, rates: &[f64], init: &Initialiser<'_>) -> Self {
-        let dim = config.dim(stage);
-        let attention = AttentionConfig { dim, heads: config.num_heads[stage], window: config.window_size, qkv_bias: config.qkv_bias };
-        let hidden = (dim as f64 * config.mlp_ratio) as usize;
-        let blocks = rates.iter().enumerate().map(|(block, &drop_path)| {
-            let config = BlockConfig { attention, hidden, drop_path, recompute: config.recompute };
-            Block::<WindowAttention>::init(&config, &init.at("blocks").at(block))
-        });
-        Self {
-            residual: config.use_v2.then(|| ConvBlock::residual(dim, dim, [1; 3], &init.at("residual")).recomputed(config.recompute)),
-            blocks: blocks.collect(),
-            downsample: TokenMerging::init(dim, config.merging, &init.at("downsample")),
-            window: config.window_size,
-        }
+    fn renames(&self) -> Renames {
+        let own = [
+            ("encoder.patch_embed", "swinViT.patch_embed.proj"),
+            ("encoder.stages.#.residual", "swinViT.layers#+1c.0.layer"),
+            ("encoder.stages.#", "swinViT.layers#+1.0"),
+            ("mlp.fc1", "mlp.linear1"),
+            ("mlp.fc2", "mlp.linear2"),
+            ("decoder.skips.#", "encoder#+1.layer"),
+            ("decoder.bottleneck", "encoder10.layer"),
+            ("decoder.levels.#", "decoder#+1"),
+        ];
+        own.into_iter().chain(MONAI_CONVOLUTIONS).collect()
     }
-
-    fn forward(&self, mut x: TokenGrid, pass: Pass) -> TokenGrid {
-        if let Some(residual) = &self.residual {
-            x = residual.forward(x);
-        }
-        for (index, block) in self.blocks.iter().enumerate() {
-            x.tokens = block.forward(x.tokens, &clamped_window_tables(x.grid, self.window, index % 2 == 1), pass);
-        }
-        self.downsample.forward(x)
-    }
-}
-
-impl SwinUnetr {
-    /// Initial weights of `seed`; the encoder equals [`SwinUnetrEncoder::init`]'s bit by bit.
-    pub fn init(config: &SwinUnetrConfig, task: &Task, seed: u64, device: &Device) -> Self {
-        let init = Initialiser::new(seed, device);
-        Self {
-            encoder: SwinUnetrEncoder::init(config, task, seed, device),
-            decoder: SwinUnetrDecoder::init(config, task, &init.at("decoder")),
-            out: PointConv::init(config.feature_size, task.classes, [1; 3], &init.at("out")),
-        }
-    }
-
-    /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of the one head.
-    ///
-    /// A volume is zero-padded at the high end to whole strides, and the logits are cropped back. A volume of a single
-    /// stride has a last feature map of one token, which instance normalisation turns into zeros whatever it holds:
-    /// MONAI refuses it, and so does the check of a training crop.
-    pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-        let [_, _, depth, height, width] = volume.dims();
-        let volume = pad(volume, self.encoder.total_stride);
-        let states = self.encoder.hidden_states(volume.clone(), self.encoder.normalize, pass);
-        let finest = self.decoder.forward(TokenGrid::from_volume(volume), states);
-        vec![crop(self.out.forward(finest).into_volume(), [depth, height, width])]
-    }
-}
-
-impl TokenEncoder for SwinUnetr {
-    fn encode(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-        self.encoder.encode(volume, pass)
-    }
-
-    fn total_stride(&self) -> [usize; 3] {
-        self.encoder.total_stride()
-    }
-
-    fn dims(&self) -> Vec<usize> {
-        self.encoder.dims()
-    }
-
-    fn prefix(&self) -> &'static str {
-        self.encoder.prefix()
-    }
-}
-
-impl SwinUnetrDecoder {
-    fn init(config: &SwinUnetrConfig, task: &Task, init: &Initialiser<'_>) -> Self {
-        let stages = config.stages();
-        let block = |input, output, init: &Initialiser<'_>| ConvBlock::residual(input, output, [1; 3], init).recomputed(config.recompute);
-        let skips = (0..stages).map(|skip| {
-            // The volume, then feature maps from the finest on.
-            let (input, output) = if skip == 0 { (task.channels, config.dim(0)) } else { (config.dim(skip - 1), config.dim(skip - 1)) };
-            block(input, output, &init.at("skips").at(skip))
-        });
-        let levels = (0..=stages).map(|level| {
-            let (input, output) = (config.dim(level), config.dim(level.saturating_sub(1)));
-            let kernel = if level == 0 { config.patch_size } else { [2; 3] };
-            UpBlock::init(input, output, kernel, true, &init.at("levels").at(level)).recomputed(config.recompute)
-        });
-        let coarsest = config.dim(stages);
-        Self { skips: skips.collect(), bottleneck: block(coarsest, coarsest, &init.at("bottleneck")), levels: levels.collect() }
-    }
-
-    /// The volume's voxels and the encoder's feature maps (finest first) -> a token for each voxel.
-    fn forward(&self, voxels: TokenGrid, mut states: Vec<TokenGrid>) -> TokenGrid {
-        let mut x = self.bottleneck.forward(states.pop().expect("what the last stage hands on"));
-        states.insert(0, voxels);
-        for (level, up) in self.levels.iter().enumerate().rev() {
-            let state = states.pop().expect("a feature map for each level");
-            let skip = match self.skips.get(level) {
-                Some(block) => block.forward(state),
-                None => state,
-            };
-            x = up.forward(x, skip);
-        }
-        x
-    }
-}
-
-impl NamedWeights for SwinUnetrEncoder {
-    fn reference_name(&self, path: &[String]) -> String {
-        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-        match parts.as_slice() {
-            ["patch_embed", parameter] => format!("{ENCODER}.patch_embed.proj.{parameter}"),
-            ["stages", stage, "residual", ..] => format!("{ENCODER}.layers{}c.0.layer.{}", number(stage), convolution_name(&path[3..])),
-            ["stages", stage, "blocks", block, "mlp", layer, parameter] => {
-                let layer = if *layer == "fc1" { "linear1" } else { "linear2" };
-                format!("{ENCODER}.layers{}.0.blocks.{block}.mlp.{layer}.{parameter}", number(stage))
-            }
-            ["stages", stage, rest @ ..] => format!("{ENCODER}.layers{}.0.{}", number(stage), rest.join(".")),
-            _ => format!("{ENCODER}.{}", parts.join(".")),
-        }
-    }
-}
-
-impl NamedWeights for SwinUnetr {
-    fn reference_name(&self, path: &[String]) -> String {
-        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-        match parts.as_slice() {
-            ["encoder", ..] => self.encoder.reference_name(&path[1..]),
-            ["decoder", "skips", skip, ..] => format!("encoder{}.layer.{}", number(skip), convolution_name(&path[3..])),
-            ["decoder", "bottleneck", ..] => format!("encoder10.layer.{}", convolution_name(&path[2..])),
-            ["decoder", "levels", level, ..] => format!("decoder{}.{}", number(level), convolution_name(&path[3..])),
-            _ => convolution_name(path),
-        }
-    }
-}
-
-/// What the reference counts from 1.
-fn number(index: &str) -> usize {
-    let index: usize = index.parse().expect("a Vec's index");
-    index + 1
 }

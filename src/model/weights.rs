@@ -6,17 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
-/// A module whose parameters have names in a reference implementation's state dict.
-pub trait NamedWeights: Module {
-    /// The reference's name of the parameter at `path`, the names of the fields that lead to it: by default these, joined by dots.
-    fn reference_name(&self, path: &[String]) -> String {
-        path.join(".")
-    }
-}
+use super::names::NamedWeights;
 
 /// A tensor on the host, row-major.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,7 +24,7 @@ pub struct Block<A: Module> {
     #[module(skip)]
     drop_path: DropPath,
     #[module(skip)]
-    recompute: bool,
+    pub(super) recompute: bool,
 }
 
 /// Sizes of a block.

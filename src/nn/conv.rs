@@ -70,6 +70,11 @@ impl PointConv {
         Self { weight: init.weight([1, 1, 1, input, output], input), bias: None, stride }
     }
 
+    /// Channels that come out.
+    pub fn outputs(&self) -> usize {
+        self.weight.lazy_shape().to_vec()[4]
+    }
+
     /// Tokens of `in` channels -> tokens of `out` channels on the grid divided by the stride, rounded up.
     pub fn forward(&self, input: TokenGrid) -> TokenGrid {
         self.forward_sources([input.tokens], input.grid)

@@ -65,6 +65,11 @@ impl ExpandVoxels {
         Self { weight: init.weight([input, output, depth, height, width], fan_in), bias: init.bias(output, fan_in) }
     }
 
+    /// Numbers that a token becomes.
+    pub fn outputs(&self) -> usize {
+        self.weight.lazy_shape().to_vec()[1..].iter().product()
+    }
+
     /// Tokens of `in` channels -> volume `[batch, out, depth, height, width]` finer by the kernel.
     pub fn forward(&self, input: TokenGrid) -> Tensor<5> {
         let TokenGrid { tokens, grid } = input;

@@ -19,7 +19,7 @@
 //!
 //! Layer norms start with scale 1 and shift 0 everywhere; instance norms have no parameters.
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -50,13 +50,20 @@ pub struct Initialiser<'a> {
     seed: u64,
     path: String,
     scheme: Scheme,
+    /// Parameters have their shapes and no values.
+    sizes_only: bool,
     device: &'a Device,
 }
 
 impl<'a> Initialiser<'a> {
     /// The root of a network on `device`, with [`Scheme::PyTorch`].
     pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { seed, path: String::new(), scheme: Scheme::PyTorch, device }
+        Self { seed, path: String::new(), scheme: Scheme::PyTorch, sizes_only: false, device }
+    }
+
+    /// The root of a network that is only to be measured: no parameter has values, or memory.
+    pub fn sizes_only(device: &'a Device) -> Self {
+        Self { sizes_only: true, ..Self::new(0, device) }
     }
 
     /// The same with another scheme, for all children.
@@ -72,6 +79,11 @@ impl<'a> Initialiser<'a> {
         Self { path, ..self.clone() }
     }
 
+    /// Where the parameters lie.
+    pub fn device(&self) -> &'a Device {
+        self.device
+    }
+
     /// Path from the root, dotted.
     pub fn path(&self) -> &str {
         &self.path
@@ -79,7 +91,7 @@ impl<'a> Initialiser<'a> {
 
     /// All elements `value`.
     pub fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
-        self.param(shape, vec![value; shape.iter().product()])
+        self.param(shape, || vec![value; shape.iter().product()])
     }
 
     /// The weight of a linear layer or convolution.
@@ -118,11 +130,17 @@ impl<'a> Initialiser<'a> {
     }
 
     fn drawn<const D: usize>(&self, name: &str, shape: [usize; D], mut draw: impl FnMut(&mut ChaCha8Rng) -> f32) -> Param<Tensor<D>> {
-        let mut rng = random::stream(self.seed, &format!("init {}.{name}", self.path), 0, 0);
-        self.param(shape, (0..shape.iter().product()).map(|_| draw(&mut rng)).collect())
+        self.param(shape, || {
+            let mut rng = random::stream(self.seed, &format!("init {}.{name}", self.path), 0, 0);
+            (0..shape.iter().product()).map(|_| draw(&mut rng)).collect()
+        })
     }
 
-    fn param<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
-        Param::from_data(TensorData::new(values, shape), self.device)
+    fn param<const D: usize>(&self, shape: [usize; D], values: impl FnOnce() -> Vec<f32>) -> Param<Tensor<D>> {
+        if self.sizes_only {
+            let init = |_: &Device, _: bool| unreachable!("a network that is only measured computes nothing");
+            return Param::uninitialized(ParamId::new(), init, self.device.clone(), false, shape.into());
+        }
+        Param::from_data(TensorData::new(values(), shape), self.device)
     }
 }

@@ -1,7 +1,7 @@
 //! A plain vision transformer's stem: each patch of a volume becomes a token that carries the code of its place.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::token_grid::patches;
 use super::{Initialiser, Linear, PatchConv, Scheme};
@@ -58,7 +58,7 @@ pub struct PatchTokensConfig {
 
 impl PatchTokens {
     /// A convolution starts as PyTorch's default, a perceptron as a transformer's layer: as in MONAI.
-    pub fn init(config: &PatchTokensConfig, init: &Initialiser<'_>, device: &Device) -> Self {
+    pub fn init(config: &PatchTokensConfig, init: &Initialiser<'_>) -> Self {
         let PatchTokensConfig { patch, grid, channels, dim, projection, position } = *config;
         let [d, h, w] = patch;
         let (width, tokens) = (channels * d * h * w, grid.iter().product());
@@ -71,11 +71,19 @@ impl PatchTokens {
             position_embeddings: match position {
                 PositionCode::Learned => PositionTable::Learned(init.truncated_normal("position_embeddings", [1, tokens, dim])),
                 PositionCode::Sinusoid => {
-                    PositionTable::Sinusoid(Tensor::from_data(TensorData::new(sinusoids(tokens, dim), [1, tokens, dim]), device))
+                    PositionTable::Sinusoid(Tensor::from_data(TensorData::new(sinusoids(tokens, dim), [1, tokens, dim]), init.device()))
                 }
             },
             patch,
             grid,
+        }
+    }
+
+    /// Channels of a token.
+    pub fn dim(&self) -> usize {
+        match &self.patch_embeddings {
+            PatchMap::Conv(conv) => conv.weight.lazy_shape().to_vec()[4],
+            PatchMap::Perceptron(linear) => linear.weight.lazy_shape().to_vec()[1],
         }
     }
 

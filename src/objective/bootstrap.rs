@@ -4,8 +4,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::token_contrast::SHORTEST_TOKEN;
 use super::views::{Compared, features, halves};
-use super::{Loss, Objective, SHORTEST_TOKEN, Setup, number};
+use super::{Loss, Objective, Setup, number};
 use crate::config::RunConfig;
 use crate::kernels::sum;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, parameters, update_parameters};

@@ -92,9 +92,6 @@ impl From<dice_ce::DiceCeLoss> for Loss {
     }
 }
 
-/// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
-pub const SHORTEST_TOKEN: f64 = 1e-8;
-
 /// The value of a tensor of one number.
 fn number(tensor: &Tensor<1>) -> f64 {
     tensor.to_data().iter::<f64>().next().expect("one number")

@@ -10,7 +10,7 @@ use super::token_contrast::TokenContrast;
 use super::views::{halves, restored, stage_features};
 use super::{Loss, Objective, Setup};
 use crate::config::PretrainConfig;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _, TrainingPlan};
+use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize, TokenEncoder as _};
 use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
@@ -95,7 +95,7 @@ impl FinerContrast {
     const DEVICE_MATRICES: u64 = 6;
 
     /// For a batch of `batch` crops whose encoder has the stages `stages`, on the host or on another device.
-    pub fn of(settings: &PretrainConfig, stages: &[TrainingPlan], batch: usize, on_host: bool) -> Self {
+    pub fn of(settings: &PretrainConfig, stages: &[StageSize], batch: usize, on_host: bool) -> Self {
         const FLOAT: u64 = 4;
         // The host writes logits and gradient into the one matrix.
         let matrices = if on_host { 1 } else { Self::DEVICE_MATRICES };

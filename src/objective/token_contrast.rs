@@ -16,8 +16,10 @@ use crate::config::Weighting;
 use crate::device::on_host;
 use crate::kernels::with_gradient;
 
-use super::SHORTEST_TOKEN;
 use super::token_contrast_kernel::{self as kernel, Contrast, Plan, Scales};
+
+/// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
+pub const SHORTEST_TOKEN: f64 = 1e-8;
 
 /// Token-level contrast between two views.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ impl Default for ParamGroups {
 impl ParamGroups {
     /// That of a fine-tuning: `encoder_lr` and `freeze_encoder` of its settings.
     pub fn of(network: &Segmenter, settings: &FinetuneConfig) -> Self {
-        let encoder = parameters_below(network, network.prefix());
+        let encoder = parameters_below(network, network.encoder.prefix());
         Self { encoder, factor: settings.encoder_lr, frozen_steps: settings.freeze_encoder }
     }
 

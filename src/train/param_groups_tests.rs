@@ -113,7 +113,7 @@ fn leaving_the_encoder_out_of_the_graph_changes_no_other_gradient() {
     let image: Vec<f32> = (0..16 * 16 * 16).map(|voxel| (voxel as f32 * 0.37).sin()).collect();
     for preset in [Preset::NnformerSmall, Preset::SwinUnetrSmall, Preset::UnetrSmall, Preset::UnetSmall] {
         let network = Segmenter::init(&ModelConfig::Preset(preset), &task, 3, &device);
-        let param_groups = ParamGroups { encoder: parameters_below(&network, network.prefix()), factor: 1.0, frozen_steps: 1 };
+        let param_groups = ParamGroups { encoder: parameters_below(&network, network.encoder.prefix()), factor: 1.0, frozen_steps: 1 };
         let gradients = |network: &Segmenter| {
             let image = Tensor::<5>::from_data(TensorData::new(image.clone(), [1, 1, 16, 16, 16]), &device);
             let heads = network.forward(image, Pass::training(1, 0, 0));
@@ -123,7 +123,7 @@ fn leaving_the_encoder_out_of_the_graph_changes_no_other_gradient() {
         let mut whole = gradients(&network);
         let held = gradients(&param_groups.held(&network, 0).expect("frozen"));
         let all = whole.len();
-        whole.retain(|name, _| !name.starts_with(network.prefix()));
+        whole.retain(|name, _| !name.starts_with(network.encoder.prefix()));
         assert!(!whole.is_empty() && whole.len() < all, "{preset}");
         assert_eq!(held, whole, "{preset}");
     }
@@ -135,7 +135,7 @@ const FROZEN: usize = 3;
 fn config() -> RunConfig {
     let mut config = RunConfig::default();
     config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 3, shape: [12; 3], channels: 1, labels: 1 });
-    let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true };
+    let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true, recompute: false };
     config.model = ModelConfig::Unet(unet);
     let settings = &mut config.finetune;
     (settings.steps, settings.crop_size, settings.checkpoint_every) = (STEPS, [8; 3], 1);
@@ -181,7 +181,8 @@ fn a_frozen_encoder_stays_to_the_bit_then_trains_and_resumes_exactly() {
     let network = init_segmenter(&config, &dataset_info(), &Device::flex());
     let untrained = export_named(&network);
     let moved = |weights: &BTreeMap<String, HostTensor>| -> [usize; 2] {
-        let differs = |(name, tensor): (&String, &HostTensor)| (untrained[name] != *tensor).then(|| name.starts_with(network.prefix()));
+        let differs =
+            |(name, tensor): (&String, &HostTensor)| (untrained[name] != *tensor).then(|| name.starts_with(network.encoder.prefix()));
         let moved: Vec<bool> = weights.iter().filter_map(differs).collect();
         [true, false].map(|encoder| moved.iter().filter(|&&of_encoder| of_encoder == encoder).count())
     };

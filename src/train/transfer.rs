@@ -24,7 +24,7 @@ pub fn transfer_encoder(
     if !unlike.is_empty() {
         return Err(refuse(unlike.iter().map(|difference| difference.tell(["in the checkpoint", "in the config"])).collect()));
     }
-    let prefix = network.prefix();
+    let prefix = network.encoder.prefix();
     let is_encoder = |name: &String| name.starts_with(prefix);
     let encoder =
         checkpoint.weights.iter().filter(|(name, _)| is_encoder(name)).map(|(name, tensor)| (name.clone(), tensor.clone())).collect();

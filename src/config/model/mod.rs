@@ -17,13 +17,13 @@ pub use swin_unetr::{MergingOrder, SwinUnetrConfig};
 pub use unet::UnetConfig;
 pub use unetr::{PatchProjection, PositionCode, UnetrConfig};
 
-/// Every backbone, once. In order: its variant of [`ModelConfig`], its hyper-parameters, its encoder and its whole network
-/// (types of `model`), and its named sizes with the function that makes each.
+/// Every backbone, once. In order: its variant of [`ModelConfig`], its hyper-parameters, its encoder (a type of
+/// `model`), and its named sizes with the function that makes each.
 macro_rules! backbones {
     ($define:ident) => {
         $define! {
             /// nnFormer (arXiv:2109.03201): windowed attention in encoder and decoder.
-            Nnformer(NnFormerConfig), NnFormerEncoder, NnFormer, {
+            Nnformer(NnFormerConfig), NnFormerEncoder, {
                 /// nnFormer as published for Synapse multi-organ CT (crop 64x128x128).
                 NnformerSynapse: synapse,
                 /// nnFormer as published for brain tumours (crop 128x128x128, four channels).
@@ -32,7 +32,7 @@ macro_rules! backbones {
                 NnformerSmall: small,
             }
             /// UNETR (arXiv:2103.10504): a plain vision transformer and a convolutional decoder.
-            Unetr(UnetrConfig), UnetrEncoder, Unetr, {
+            Unetr(UnetrConfig), UnetrEncoder, {
                 /// UNETR with the paper's patch for Synapse multi-organ CT (crop 64x128x128).
                 UnetrSynapse: synapse,
                 /// UNETR as published, for brain tumours (crop 128x128x128, four channels).
@@ -41,7 +41,7 @@ macro_rules! backbones {
                 UnetrSmall: small,
             }
             /// Swin UNETR (arXiv:2201.01266) and its v2: windowed attention in the encoder, a convolutional decoder.
-            SwinUnetr(SwinUnetrConfig), SwinUnetrEncoder, SwinUnetr, {
+            SwinUnetr(SwinUnetrConfig), SwinUnetrEncoder, {
                 /// Swin UNETR with the paper's patch for Synapse multi-organ CT (crop 64x128x128).
                 SwinUnetrSynapse: synapse,
                 /// Swin UNETR as published for brain tumours (crop 128x128x128, four channels).
@@ -50,7 +50,7 @@ macro_rules! backbones {
                 SwinUnetrSmall: small,
             }
             /// A U-Net with residual encoder: the field's convolutional baseline.
-            Unet(UnetConfig), UnetEncoder, Unet, {
+            Unet(UnetConfig), UnetEncoder, {
                 /// U-Net for Synapse multi-organ CT (crop 64x128x128).
                 UnetSynapse: synapse,
                 /// U-Net for brain tumours (crop 128x128x128, four channels).
@@ -98,8 +98,38 @@ pub trait BackboneConfig {
     fn check_crop(&self, _key: &str, _crop_size: [usize; 3], _checker: &mut Checker) {}
 }
 
+/// Training crops by the name of a size.
+mod published_crop {
+    pub(super) fn synapse() -> [usize; 3] {
+        [64, 128, 128]
+    }
+
+    pub(super) fn tumour() -> [usize; 3] {
+        [128; 3]
+    }
+
+    pub(super) fn small() -> [usize; 3] {
+        [32; 3]
+    }
+}
+
+/// Refuses a crop whose last feature map is a single token: instance normalisation makes 0 of it, whatever it holds.
+fn refuse_single_token(network: &impl BackboneConfig, key: &str, crop_size: [usize; 3], checker: &mut Checker) {
+    let stride = network.total_stride();
+    let mut longer = crop_size;
+    longer[2] = 2 * stride[2];
+    checker.require(
+        key,
+        (0..3).any(|axis| crop_size[axis] > stride[axis]),
+        format_args!(
+            "is {crop_size:?}, which the network turns into a single token of {stride:?} voxels: nothing is left to normalise over. \
+             {longer:?} would do, or fewer stages"
+        ),
+    );
+}
+
 macro_rules! define_configs {
-    ($($(#[$doc:meta])* $variant:ident($config:ident), $encoder:ident, $network:ident, {
+    ($($(#[$doc:meta])* $variant:ident($config:ident), $encoder:ident, {
         $($(#[$preset_doc:meta])* $preset:ident: $make:ident,)+
     })+) => {
         /// Which network, and how large.
@@ -121,6 +151,13 @@ macro_rules! define_configs {
         impl Preset {
             /// All of them, backbone by backbone.
             pub const ALL: &[Self] = &[$($(Self::$preset,)+)+];
+
+            /// The training crop that it was published with, D,H,W.
+            pub fn crop_size(self) -> [usize; 3] {
+                match self {
+                    $($(Self::$preset => published_crop::$make(),)+)+
+                }
+            }
         }
 
         impl ModelConfig {

@@ -152,13 +152,8 @@ impl BackboneConfig for NnFormerConfig {
     fn check(&self, checker: &mut Checker) {
         let stages = self.depths.len();
         checker.range("model.depths", stages, 1..=6);
-        for (name, list) in [("model.num_heads", &self.num_heads), ("model.window_size", &self.window_size)] {
-            checker.require(
-                name,
-                list.len() == stages,
-                format_args!("needs {stages} entries, one for each stage of `depths`; has {}", list.len()),
-            );
-        }
+        checker.entries("model.num_heads", self.num_heads.len(), stages, "depths");
+        checker.entries("model.window_size", self.window_size.len(), stages, "depths");
         checker.require(
             "model.decoder_heads",
             self.decoder_heads.is_empty() || self.decoder_heads.len() + 1 == stages,
@@ -167,12 +162,8 @@ impl BackboneConfig for NnFormerConfig {
         checker.range("model.embed_dim", self.embed_dim, 1..=4096);
         checker.range("model.mlp_ratio", self.mlp_ratio, 0.25..=16.0);
         checker.range("model.drop_path_rate", self.drop_path_rate, 0.0..=0.9);
-        for &window in &self.window_size {
-            checker.range("model.window_size", window, 1..=16);
-        }
-        for &depth in &self.depths {
-            checker.range("model.depths", depth, 1..=64);
-        }
+        checker.each("model.window_size", &self.window_size, 1..=16);
+        checker.each("model.depths", &self.depths, 1..=64);
         checker.require(
             "model.patch_size",
             self.patch_size.iter().all(|edge| edge % 2 == 0 && (2..=16).contains(edge)),
@@ -182,12 +173,7 @@ impl BackboneConfig for NnFormerConfig {
             ),
         );
         for (stage, &heads) in self.num_heads.iter().enumerate().take(stages) {
-            let dim = self.embed_dim << stage;
-            checker.require(
-                "model.num_heads",
-                heads > 0 && dim.is_multiple_of(heads.max(1)),
-                format_args!("stage {stage}: {heads} heads do not divide {dim} channels"),
-            );
+            checker.heads("model.num_heads", &format!("stage {stage}: "), heads, self.dim(stage));
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{BackboneConfig, Checker};
+use super::{BackboneConfig, Checker, refuse_single_token};
 
 /// Swin UNETR's hyper-parameters, named as in MONAI where MONAI names them. Lists have one entry for each stage, finest first.
 ///
@@ -154,44 +154,19 @@ impl BackboneConfig for SwinUnetrConfig {
     fn check(&self, checker: &mut Checker) {
         let stages = self.stages();
         checker.range("model.depths", stages, 1..=6);
-        checker.require(
-            "model.num_heads",
-            self.num_heads.len() == stages,
-            format_args!("needs {stages} entries, one for each stage of `depths`; has {}", self.num_heads.len()),
-        );
+        checker.entries("model.num_heads", self.num_heads.len(), stages, "depths");
         checker.range("model.feature_size", self.feature_size, 1..=1024);
         checker.range("model.mlp_ratio", self.mlp_ratio, 0.25..=16.0);
         checker.range("model.drop_path_rate", self.drop_path_rate, 0.0..=0.9);
-        for &depth in &self.depths {
-            checker.range("model.depths", depth, 1..=64);
-        }
-        for axis in 0..3 {
-            checker.range("model.patch_size", self.patch_size[axis], 1..=16);
-            checker.range("model.window_size", self.window_size[axis], 1..=16);
-        }
+        checker.each("model.depths", &self.depths, 1..=64);
+        checker.each("model.patch_size", &self.patch_size, 1..=16);
+        checker.each("model.window_size", &self.window_size, 1..=16);
         for (stage, &heads) in self.num_heads.iter().enumerate().take(stages) {
-            let dim = self.feature_size << stage;
-            checker.require(
-                "model.num_heads",
-                heads > 0 && dim.is_multiple_of(heads.max(1)),
-                format_args!("stage {stage}: {heads} heads do not divide {dim} channels"),
-            );
+            checker.heads("model.num_heads", &format!("stage {stage}: "), heads, self.dim(stage));
         }
     }
 
-    /// Instance normalisation of the last feature map needs more than one token: that of a single one is 0, whatever it holds.
     fn check_crop(&self, key: &str, crop_size: [usize; 3], checker: &mut Checker) {
-        let stride = self.total_stride();
-        let single = (0..3).all(|axis| crop_size[axis] <= stride[axis]);
-        let mut longer = crop_size;
-        longer[2] = 2 * stride[2];
-        checker.require(
-            key,
-            !single,
-            format_args!(
-                "is {crop_size:?}, which the network turns into a single token of {stride:?} voxels: nothing is left to \
-                 normalise over. {longer:?} would do, or fewer stages"
-            ),
-        );
+        refuse_single_token(self, key, crop_size, checker);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{BackboneConfig, Checker};
+use super::{BackboneConfig, Checker, refuse_single_token};
 
 /// The field's convolutional baseline: a U-Net whose encoder is made of residual blocks (after nnU-Net's residual encoder
 /// presets, arXiv:2404.09556), instance norm, leaky ReLU and deep supervision. Lists have one entry for each stage, finest first.
@@ -20,6 +20,9 @@ pub struct UnetConfig {
     pub blocks: Vec<usize>,
     /// Predict at every decoder stage (losses weighted 1, 1/2, 1/4, ... over their sum) instead of the finest alone.
     pub deep_supervision: bool,
+    /// Recompute activations block by block in the backward pass instead of keeping them:
+    /// less memory, about a third more time.
+    pub recompute: bool,
 }
 
 impl Default for UnetConfig {
@@ -36,6 +39,7 @@ impl UnetConfig {
             strides: vec![[1; 3], [2; 3], [2; 3], [2; 3]],
             blocks: vec![1, 2, 2, 2],
             deep_supervision: true,
+            recompute: false,
         }
     }
 
@@ -83,22 +87,17 @@ impl BackboneConfig for UnetConfig {
 
     fn encoder_settings(&self, _crop_size: [usize; 3]) -> Value {
         // Every field by name: a new one has to say here whether it changes what the encoder computes.
-        let Self { features, strides, blocks, deep_supervision: _ } = self;
+        let Self { features, strides, blocks, deep_supervision: _, recompute: _ } = self;
         json!({"features": features, "strides": strides, "blocks": blocks})
     }
 
     fn check(&self, checker: &mut Checker) {
         let stages = self.features.len();
         checker.range("model.features", stages, 2..=8);
-        for (name, length) in [("model.strides", self.strides.len()), ("model.blocks", self.blocks.len())] {
-            checker.require(name, length == stages, format_args!("needs {stages} entries, one for each of `features`; has {length}"));
-        }
-        for &features in &self.features {
-            checker.range("model.features", features, 1..=4096);
-        }
-        for &blocks in &self.blocks {
-            checker.range("model.blocks", blocks, 1..=64);
-        }
+        checker.entries("model.strides", self.strides.len(), stages, "features");
+        checker.entries("model.blocks", self.blocks.len(), stages, "features");
+        checker.each("model.features", &self.features, 1..=4096);
+        checker.each("model.blocks", &self.blocks, 1..=64);
         for (stage, step) in self.strides.iter().enumerate() {
             let fits = if stage == 0 { *step == [1; 3] } else { step.iter().all(|edge| (1..=2).contains(edge)) };
             checker.require(
@@ -110,15 +109,6 @@ impl BackboneConfig for UnetConfig {
     }
 
     fn check_crop(&self, key: &str, crop_size: [usize; 3], checker: &mut Checker) {
-        let stride = self.total_stride();
-        let single = (0..3).all(|axis| crop_size[axis] <= stride[axis]);
-        checker.require(
-            key,
-            !single,
-            format_args!(
-                "is {crop_size:?}, which the network turns into a single token of {stride:?} voxels: nothing is left to normalise \
-                 over. Double an axis, or take fewer stages"
-            ),
-        );
+        refuse_single_token(self, key, crop_size, checker);
     }
 }

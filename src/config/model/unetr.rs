@@ -36,6 +36,9 @@ pub struct UnetrConfig {
     pub conv_block: bool,
     /// Convolution blocks with a shortcut.
     pub res_block: bool,
+    /// Recompute activations block by block in the backward pass instead of keeping them:
+    /// less memory, about a third more time.
+    pub recompute: bool,
 }
 
 /// The map from a patch's voxels to a token. Both forms compute the same; initial weights and file layouts differ.
@@ -82,6 +85,7 @@ impl UnetrConfig {
             qkv_bias: false,
             conv_block: true,
             res_block: true,
+            recompute: false,
         }
     }
 
@@ -152,6 +156,7 @@ impl BackboneConfig for UnetrConfig {
             feature_size: _,
             conv_block: _,
             res_block: _,
+            recompute: _,
         } = self;
         json!({
             "patch_size": patch_size,
@@ -180,10 +185,6 @@ impl BackboneConfig for UnetrConfig {
         checker.range("model.mlp_dim", self.mlp_dim, 1..=32_768);
         checker.range("model.num_layers", self.num_layers, 1..=64);
         checker.range("model.feature_size", self.feature_size, 1..=512);
-        checker.require(
-            "model.num_heads",
-            self.num_heads > 0 && self.hidden_size.is_multiple_of(self.num_heads.max(1)),
-            format_args!("{} heads do not divide {} channels", self.num_heads, self.hidden_size),
-        );
+        checker.heads("model.num_heads", "", self.num_heads, self.hidden_size);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Crops, Extra, Shapes, StateDictFormat, Table, edge_of, index_tables};
+use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table, edge_of, index_tables};
 use crate::config::{ModelConfig, Preset};
 use crate::model::HostTensor;
 use crate::nn::{PositionIndex, relative_position_index};
@@ -13,20 +13,15 @@ const HEAD: &str = "final.0.up.weight";
 pub(super) struct NnFormer;
 
 impl StateDictFormat for NnFormer {
-    fn prefix(&self) -> &'static str {
-        "model_down."
-    }
-
-    fn landmark(&self) -> &'static str {
-        "patch_embed.proj1.conv1.weight"
-    }
-
-    fn computes(&self) -> &'static [&'static str] {
-        &["patch_embed.", "layers.", "norm"]
-    }
-
-    fn decoder_landmark(&self) -> &'static str {
-        HEAD
+    fn names(&self) -> &'static Names {
+        &Names {
+            prefix: "model_down.",
+            landmark: "patch_embed.proj1.conv1.weight",
+            computes: &["patch_embed.", "layers.", "norm"],
+            decoder_landmark: HEAD,
+            stem: &[STEM],
+            head: (HEAD, 1),
+        }
     }
 
     fn read(&self, shapes: &Shapes, like: &ModelConfig) -> Option<ModelConfig> {
@@ -61,24 +56,11 @@ impl StateDictFormat for NnFormer {
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         // Windows shrink with the token grids of the training crop, and shrunken windows are not shifted.
-        match preset? {
-            Preset::NnformerSynapse => Some([64, 128, 128]),
-            Preset::NnformerTumour => Some([128; 3]),
-            Preset::NnformerSmall => Some([32; 3]),
-            _ => None,
-        }
+        Some(preset?.crop_size())
     }
 
     fn channels(&self, shapes: &Shapes, _model: &ModelConfig) -> Option<usize> {
         shapes.axis(STEM, 1)
-    }
-
-    fn classes(&self, shapes: &Shapes) -> Option<usize> {
-        shapes.axis(HEAD, 1)
-    }
-
-    fn stem(&self) -> &'static [&'static str] {
-        &[STEM]
     }
 
     fn tables(&self, _shapes: &Shapes, _model: &ModelConfig, _crops: Crops) -> Result<Vec<Table>, String> {

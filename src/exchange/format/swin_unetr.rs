@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Crops, Extra, Shapes, StateDictFormat, Table, index_tables};
+use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table, index_tables};
 use crate::config::{MergingOrder, ModelConfig, Preset, SwinUnetrConfig};
 use crate::model::HostTensor;
 use crate::nn::{PositionIndex, relative_position_index, table_rows};
@@ -25,20 +25,15 @@ fn first_block(stage: usize) -> String {
 }
 
 impl StateDictFormat for SwinUnetr {
-    fn prefix(&self) -> &'static str {
-        "swinViT."
-    }
-
-    fn landmark(&self) -> &'static str {
-        "layers1.0.blocks.0.norm1.weight"
-    }
-
-    fn computes(&self) -> &'static [&'static str] {
-        &["patch_embed.", "layers"]
-    }
-
-    fn decoder_landmark(&self) -> &'static str {
-        "decoder1.conv_block.conv1.conv.weight"
+    fn names(&self) -> &'static Names {
+        &Names {
+            prefix: "swinViT.",
+            landmark: "layers1.0.blocks.0.norm1.weight",
+            computes: &["patch_embed.", "layers"],
+            decoder_landmark: "decoder1.conv_block.conv1.conv.weight",
+            stem: &[STEM, "encoder1.layer.conv1.conv.weight", "encoder1.layer.conv3.conv.weight"],
+            head: (HEAD, 0),
+        }
     }
 
     /// The self-supervised weights published in 2022 say `mlp.fc1`; those of disruptive autoencoders `layers1.0.0.blocks`.
@@ -90,25 +85,12 @@ impl StateDictFormat for SwinUnetr {
     }
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
-        Some(match preset {
-            Some(Preset::SwinUnetrSynapse) => [64, 128, 128],
-            Some(Preset::SwinUnetrTumour) => [128; 3],
-            Some(Preset::SwinUnetrSmall) => [32; 3],
-            // Nothing in the network depends on it; most published weights were trained on this.
-            _ => [96; 3],
-        })
+        // Nothing in the network depends on it; most published weights were trained on 96 voxels.
+        Some(preset.map_or([96; 3], Preset::crop_size))
     }
 
     fn channels(&self, shapes: &Shapes, _model: &ModelConfig) -> Option<usize> {
         shapes.axis(STEM, 1)
-    }
-
-    fn classes(&self, shapes: &Shapes) -> Option<usize> {
-        shapes.axis(HEAD, 0)
-    }
-
-    fn stem(&self) -> &'static [&'static str] {
-        &[STEM, "encoder1.layer.conv1.conv.weight", "encoder1.layer.conv3.conv.weight"]
     }
 
     fn tables(&self, shapes: &Shapes, model: &ModelConfig, _crops: Crops) -> Result<Vec<Table>, String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Crops, Extra, Shapes, StateDictFormat, Table};
+use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table};
 use crate::config::{ModelConfig, PatchProjection, PositionCode, Preset, UnetrConfig};
 use crate::model::HostTensor;
 use crate::nn::sinusoids;
@@ -24,20 +24,15 @@ fn config(model: &ModelConfig) -> UnetrConfig {
 }
 
 impl StateDictFormat for Unetr {
-    fn prefix(&self) -> &'static str {
-        "vit."
-    }
-
-    fn landmark(&self) -> &'static str {
-        "patch_embedding.position_embeddings"
-    }
-
-    fn computes(&self) -> &'static [&'static str] {
-        &["patch_embedding.", "blocks.", "norm.", "cls_token"]
-    }
-
-    fn decoder_landmark(&self) -> &'static str {
-        LAST_LEVEL
+    fn names(&self) -> &'static Names {
+        &Names {
+            prefix: "vit.",
+            landmark: "patch_embedding.position_embeddings",
+            computes: &["patch_embedding.", "blocks.", "norm.", "cls_token"],
+            decoder_landmark: LAST_LEVEL,
+            stem: &[CONVOLUTION, PERCEPTRON, SKIP, "encoder1.layer.conv3.conv.weight"],
+            head: (HEAD, 0),
+        }
     }
 
     fn read(&self, shapes: &Shapes, like: &ModelConfig) -> Option<ModelConfig> {
@@ -68,12 +63,7 @@ impl StateDictFormat for Unetr {
 
     fn crop_size(&self, shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         let preset = preset?;
-        let crop_size = match preset {
-            Preset::UnetrSynapse => [64, 128, 128],
-            Preset::UnetrTumour => [128; 3],
-            Preset::UnetrSmall => [32; 3],
-            _ => return None,
-        };
+        let crop_size = preset.crop_size();
         // The same network was trained on crops of other sizes as well, and has then a table for other grids.
         let tokens: usize = config(&ModelConfig::Preset(preset)).grid(crop_size).iter().product();
         (shapes.axis(POSITION, 1) == Some(tokens)).then_some(crop_size)
@@ -82,14 +72,6 @@ impl StateDictFormat for Unetr {
     fn channels(&self, shapes: &Shapes, model: &ModelConfig) -> Option<usize> {
         let voxels: usize = config(model).patch_size.iter().product();
         shapes.axis(CONVOLUTION, 1).or_else(|| Some(shapes.axis(PERCEPTRON, 1)? / voxels))
-    }
-
-    fn classes(&self, shapes: &Shapes) -> Option<usize> {
-        shapes.axis(HEAD, 0)
-    }
-
-    fn stem(&self) -> &'static [&'static str] {
-        &[CONVOLUTION, PERCEPTRON, SKIP, "encoder1.layer.conv3.conv.weight"]
     }
 
     fn tables(&self, shapes: &Shapes, model: &ModelConfig, crops: Crops) -> Result<Vec<Table>, String> {

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 use simtrot::config::NnFormerConfig;
-use simtrot::model::{HostTensor, NnFormer, Pass, Task, export_gradients, export_named, load_named};
+use simtrot::model::{HostTensor, Network, NnFormerEncoder, Pass, Task, TokenEncoder as _, export_gradients, export_named, load_named};
 use simtrot::nn::TokenGrid;
 
 use super::Outcomes;
@@ -32,7 +32,7 @@ fn run_on(entry: &Entry, slack: f64, device: &Device) -> Outcomes {
     let device = device.clone().autodiff();
     let weights: BTreeMap<String, HostTensor> =
         entry.weights().into_iter().map(|(name, Array { shape, values })| (name, HostTensor { shape, values })).collect();
-    let (network, report) = load_named(NnFormer::init(&config, &task, 1, &device), &weights);
+    let (network, report) = load_named(Network::build(&config, &task, 1, &device), &weights);
     let complete = report.missing.is_empty() && report.skipped.is_empty() && report.mismatched.is_empty();
     assert!(complete, "{}: the network's parameters are not the reference's:\n{report}", entry.name);
     assert_eq!(export_named(&network), weights, "{}: weights change on their way through the network", entry.name);
@@ -67,14 +67,13 @@ fn run_on(entry: &Entry, slack: f64, device: &Device) -> Outcomes {
 }
 
 /// Stem, skips (channels first) and decoder levels (channels last, coarsest first).
-fn features(network: &NnFormer, volume: Tensor<5>, got: &mut BTreeMap<String, Vec<f32>>) {
-    got.insert("expected.patch_embed".to_owned(), values(network.model_down.patch_embed.forward(volume.clone()).into_volume()));
-    let mut skips = network.model_down.skips(volume, Pass::EVALUATION);
+fn features(network: &Network<NnFormerEncoder>, volume: Tensor<5>, got: &mut BTreeMap<String, Vec<f32>>) {
+    got.insert("expected.patch_embed".to_owned(), values(network.encoder.patch_embed.forward(volume.clone()).into_volume()));
+    let skips = network.encoder.stages(volume.clone(), Pass::EVALUATION);
     for (stage, skip) in skips.iter().enumerate() {
         got.insert(format!("expected.encoder_{stage}"), values(skip.clone().into_volume()));
     }
-    let bottleneck = skips.pop().expect("a stage");
-    let levels = network.decoder.forward(bottleneck, skips, Pass::EVALUATION);
+    let levels = network.decoder.levels(volume, skips, Pass::EVALUATION);
     for (level, TokenGrid { tokens, .. }) in levels.into_iter().rev().enumerate() {
         got.insert(format!("expected.decoder_{level}"), values(tokens));
     }

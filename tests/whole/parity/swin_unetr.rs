@@ -7,8 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 use simtrot::config::{MergingOrder, SwinUnetrConfig};
 use simtrot::model::{
-    HostTensor, NamedWeights, Pass, SwinUnetr, SwinUnetrEncoder, Task, TokenEncoder as _, export_gradients, export_named, load_named,
+    Backbone as _, HostTensor, NamedWeights, Network, Pass, SwinUnetrEncoder, Task, TokenEncoder as _, export_gradients, export_named,
+    load_named,
 };
+use simtrot::nn::Initialiser;
 
 use super::Outcomes;
 use crate::fixtures::{Array, Entry, list, triple};
@@ -38,10 +40,10 @@ fn run_on(entry: &Entry, slack: f64, device: &Device) -> Outcomes {
     let whole = wanted.iter().any(|name| name.contains("logits") || name.contains("grad"));
 
     let mut got = BTreeMap::new();
-    let encoder = load(entry, SwinUnetrEncoder::init(&config, &task, 1, &device), &config);
+    let encoder = load(entry, config.encoder(&task, &Initialiser::new(1, &device)), &config);
     feature_maps(&encoder, &config, &volume, &mut got);
     if whole {
-        logits(&load(entry, SwinUnetr::init(&config, &task, 1, &device), &config), &volume, &mut got);
+        logits(&load(entry, Network::build(&config, &task, 1, &device), &config), &volume, &mut got);
     }
     wanted
         .into_iter()
@@ -79,7 +81,7 @@ fn feature_maps(encoder: &SwinUnetrEncoder, config: &SwinUnetrConfig, volume: &T
 }
 
 /// Logits, the loss that weights them, and its gradients.
-fn logits(network: &SwinUnetr, volume: &Tensor<5>, got: &mut BTreeMap<String, Vec<f32>>) {
+fn logits(network: &Network<SwinUnetrEncoder>, volume: &Tensor<5>, got: &mut BTreeMap<String, Vec<f32>>) {
     let logits = network.forward(volume.clone(), Pass::EVALUATION).remove(0);
     got.insert("expected.logits".to_owned(), values(logits.clone()));
     let weighting: Vec<f32> = (0..logits.shape().num_elements()).map(|i| (((i as u64 * 7919) % 1009) as f32) / 504.0 - 1.0).collect();

@@ -7,7 +7,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 use simtrot::config::{PatchProjection, PositionCode, UnetrConfig};
-use simtrot::model::{HostTensor, NamedWeights, Pass, Task, Unetr, UnetrEncoder, VitStates, export_gradients, export_named, load_named};
+use simtrot::model::{Backbone as _, HostTensor, NamedWeights, Network, Pass, Task, VitStates, export_gradients, export_named, load_named};
+use simtrot::nn::Initialiser;
 
 use super::Outcomes;
 use crate::fixtures::{Array, Entry, triple};
@@ -64,11 +65,11 @@ fn network_on(entry: &Entry, device: &Device) -> Computed {
     let (config, task) = (network_config(hyper), network_task(hyper));
     let mut weights = host(entry.weights());
     weights.retain(|name, _| !name.contains(UNUSED));
-    let network = loaded(entry, Unetr::init(&config, &task, 1, device), &weights);
+    let network = loaded(entry, Network::build(&config, &task, 1, device), &weights);
 
     let volume = input(entry, device);
     let mut got = Computed::new();
-    let VitStates { hidden, tokens } = network.vit.states(volume.clone());
+    let VitStates { hidden, tokens } = network.encoder.states(volume.clone(), Pass::EVALUATION);
     got.insert("expected.vit_hidden".to_owned(), hidden.into_iter().flat_map(values).collect());
     got.insert("expected.vit_tokens".to_owned(), values(tokens));
     let logits = network.forward(volume.clone(), Pass::EVALUATION).remove(0);
@@ -104,6 +105,7 @@ fn network_config(hyper: &Value) -> UnetrConfig {
         qkv_bias: flag("qkv_bias", false),
         conv_block: flag("conv_block", true),
         res_block: flag("res_block", true),
+        recompute: false,
     }
 }
 
@@ -136,9 +138,9 @@ fn encoder_on(entry: &Entry, device: &Device) -> Computed {
         ..UnetrConfig::small()
     };
     let task = Task { channels: count("in_chans"), classes: 2, crop_size: cube_or_triple(&hyper["img"]) };
-    let encoder = loaded(entry, UnetrEncoder::init(&config, &task, 1, device), &encoder_weights(&host(entry.weights())));
+    let encoder = loaded(entry, config.encoder(&task, &Initialiser::new(1, device)), &encoder_weights(&host(entry.weights())));
     let volume = input(entry, device);
-    let VitStates { hidden, tokens } = encoder.states(volume.clone());
+    let VitStates { hidden, tokens } = encoder.states(volume.clone(), Pass::EVALUATION);
     Computed::from([
         ("expected.sinusoid_table".to_owned(), values(encoder.patch_embedding.position_embeddings.table())),
         // What the released code returns for tokens by mistake: those that enter the first block.

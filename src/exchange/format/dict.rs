@@ -1,43 +1,37 @@
-//! What the files of each backbone look like: names, what their shapes tell of the network, and what they do not.
-
-mod nnformer;
-mod swin_unetr;
-mod unetr;
+//! How the weights of a backbone are written by its reference, and what their shapes tell of the network.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
-
 use crate::config::{ModelConfig, Preset};
-use crate::model::{Encoder, HostTensor, Task, TokenEncoder as _};
+use crate::model::HostTensor;
 
 /// Shapes of a network's tensors by their names in simtrot.
-pub(super) struct Shapes {
+pub(in crate::exchange) struct Shapes {
     /// Length of each axis.
-    pub(super) tensors: BTreeMap<String, Vec<usize>>,
+    pub(in crate::exchange) tensors: BTreeMap<String, Vec<usize>>,
     /// Whether the file calls tensors by names that are no longer in use.
-    pub(super) older_names: bool,
+    pub(in crate::exchange) older_names: bool,
 }
 
 impl Shapes {
     /// Whether there is such a tensor.
-    fn has(&self, name: &str) -> bool {
+    pub(in crate::exchange) fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
     /// Length of an axis of a tensor.
-    fn axis(&self, name: &str, axis: usize) -> Option<usize> {
+    pub(in crate::exchange) fn axis(&self, name: &str, axis: usize) -> Option<usize> {
         self.tensors.get(name)?.get(axis).copied()
     }
 
     /// Lengths of a kernel's axes D,H,W.
-    fn kernel(&self, name: &str) -> Option<[usize; 3]> {
+    pub(in crate::exchange) fn kernel(&self, name: &str) -> Option<[usize; 3]> {
         self.tensors.get(name)?.get(2..5)?.try_into().ok()
     }
 
     /// How many numbers from `first` on, without a gap, stand between `start` and a dot.
-    fn count(&self, start: &str, first: usize) -> usize {
+    pub(in crate::exchange) fn count(&self, start: &str, first: usize) -> usize {
         let has = |number: &usize| {
             let start = format!("{start}{number}.");
             self.tensors.range(start.clone()..).next().is_some_and(|(name, _)| name.starts_with(&start))
@@ -46,27 +40,27 @@ impl Shapes {
     }
 
     /// Edge of the cubic window whose relative position table this is: it has one row for each offset along each axis.
-    fn window(&self, table: &str) -> Option<usize> {
+    pub(in crate::exchange) fn window(&self, table: &str) -> Option<usize> {
         edge_of(self.axis(table, 0)?)
     }
 }
 
 /// Edge of the cubic window whose relative position table has so many rows.
-fn edge_of(rows: usize) -> Option<usize> {
+pub(super) fn edge_of(rows: usize) -> Option<usize> {
     (1..=64).find(|edge| (2 * edge - 1_usize).pow(3) == rows)
 }
 
 /// A table with a row for each place of a grid, to be resampled to another.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) from: [usize; 3],
-    pub(super) to: [usize; 3],
+pub(in crate::exchange) struct Table {
+    pub(in crate::exchange) name: String,
+    pub(in crate::exchange) from: [usize; 3],
+    pub(in crate::exchange) to: [usize; 3],
 }
 
 /// A tensor that a reference's state dict holds without computing with it, or that simtrot computes.
 #[derive(Debug, PartialEq)]
-pub(super) enum Extra {
+pub(in crate::exchange) enum Extra {
     /// Whole numbers.
     Index {
         /// Length of each axis.
@@ -78,20 +72,27 @@ pub(super) enum Extra {
     Numbers(HostTensor),
 }
 
-/// How the weights of one backbone are written by its reference.
-pub(super) trait StateDictFormat: Sync {
+/// The tensors that a format is known by.
+pub(in crate::exchange) struct Names {
     /// What the names of the encoder's tensors begin with in the whole network.
-    fn prefix(&self) -> &'static str;
-
+    pub(in crate::exchange) prefix: &'static str,
     /// A tensor that every encoder of this backbone and of no other has, named without the prefix.
-    fn landmark(&self) -> &'static str;
-
+    pub(in crate::exchange) landmark: &'static str,
     /// What the names of the tensors begin with that an encoder's output depends on, without the prefix. Others below the prefix
     /// are heads of a pre-training.
-    fn computes(&self) -> &'static [&'static str];
-
+    pub(in crate::exchange) computes: &'static [&'static str],
     /// A tensor that every whole network has besides its encoder.
-    fn decoder_landmark(&self) -> &'static str;
+    pub(in crate::exchange) decoder_landmark: &'static str,
+    /// Tensors whose second axis runs over the image channels: alone, or over voxels with the channels innermost.
+    pub(in crate::exchange) stem: &'static [&'static str],
+    /// The head of full resolution, and its axis of classes.
+    pub(in crate::exchange) head: (&'static str, usize),
+}
+
+/// How the weights of one backbone are written by its reference.
+pub(in crate::exchange) trait StateDictFormat: Sync {
+    /// The tensors that it is known by.
+    fn names(&self) -> &'static Names;
 
     /// Today's name of an encoder's tensor that an older file may call otherwise; both without the prefix.
     fn current<'a>(&self, name: &'a str) -> Cow<'a, str> {
@@ -116,10 +117,10 @@ pub(super) trait StateDictFormat: Sync {
     fn channels(&self, shapes: &Shapes, model: &ModelConfig) -> Option<usize>;
 
     /// Classes of the segmentation, background included; none for an encoder alone.
-    fn classes(&self, shapes: &Shapes) -> Option<usize>;
-
-    /// Tensors whose second axis runs over the image channels: alone, or over voxels with the channels innermost.
-    fn stem(&self) -> &'static [&'static str];
+    fn classes(&self, shapes: &Shapes) -> Option<usize> {
+        let (head, axis) = self.names().head;
+        shapes.axis(head, axis)
+    }
 
     /// Position tables that another crop or window than the file's (`from`: its crop, where it must be known) asks to resample.
     ///
@@ -138,34 +139,15 @@ pub(super) trait StateDictFormat: Sync {
 
 /// Crops, D,H,W.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Crops {
+pub(in crate::exchange) struct Crops {
     /// That the file's tables are of, if it was said.
-    pub(super) from: Option<[usize; 3]>,
+    pub(in crate::exchange) from: Option<[usize; 3]>,
     /// That the checkpoint is for.
-    pub(super) to: [usize; 3],
-}
-
-/// The format of a model's backbone; none where no other program writes such weights.
-pub(super) fn of(model: &ModelConfig) -> Option<&'static dyn StateDictFormat> {
-    match model.resolve() {
-        ModelConfig::Nnformer(_) => Some(&nnformer::NnFormer),
-        ModelConfig::Unetr(_) => Some(&unetr::Unetr),
-        ModelConfig::SwinUnetr(_) => Some(&swin_unetr::SwinUnetr),
-        ModelConfig::Unet(_) | ModelConfig::Preset(_) => None,
-    }
-}
-
-/// What the names of a model's encoder begin with.
-pub(super) fn prefix(model: &ModelConfig) -> &'static str {
-    let built = || {
-        let crop_size = model.backbone().total_stride().map(|edge| 2 * edge);
-        Encoder::init(model, &Task { channels: 1, classes: 0, crop_size }, 0, &Device::flex()).prefix()
-    };
-    of(model).map_or_else(built, StateDictFormat::prefix)
+    pub(in crate::exchange) to: [usize; 3],
 }
 
 /// Index tables beside every relative position table in `weights`; `index` computes that of a table with so many rows.
-fn index_tables(weights: &BTreeMap<String, HostTensor>, index: impl Fn(usize) -> Option<Vec<u32>>) -> BTreeMap<String, Extra> {
+pub(super) fn index_tables(weights: &BTreeMap<String, HostTensor>, index: impl Fn(usize) -> Option<Vec<u32>>) -> BTreeMap<String, Extra> {
     let tables = weights.iter().filter_map(|(name, table)| Some((name.strip_suffix("relative_position_bias_table")?, table)));
     let indices = tables.filter_map(|(attention, table)| {
         let values: Vec<i64> = index(table.shape[0])?.into_iter().map(i64::from).collect();
