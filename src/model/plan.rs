@@ -195,7 +195,7 @@ mod tests {
                 [("pre-training", plan.pretrain_bytes, pretrain), ("fine-tuning", plan.finetune_bytes, Some(finetune))]
             {
                 let ratio = measured.map_or(1.0, |measured| estimated as f64 / measured as f64);
-                assert!((0.95..1.2).contains(&ratio), "{preset}, {step}: {estimated} estimated, {measured:?} measured, ratio {ratio}");
+                assert!((0.8..1.2).contains(&ratio), "{preset}, {step}: {estimated} estimated, {measured:?} measured, ratio {ratio}");
             }
         }
     }
