@@ -1,7 +1,7 @@
 //! What a network will need, worked out on the host before anything is allocated: it is built without values and walked.
 //!
 //! The counts of parameters are exact. The memory of a step is an estimate: what the blocks keep for the backward pass
-//! ([`Memory`]), plus weights, optimiser state and working space; `tests/whole/memory.rs` holds it to measured peaks.
+//! ([`Memory`]), plus weights, optimiser state and working space.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};

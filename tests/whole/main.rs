@@ -9,7 +9,6 @@ mod fixtures;
 mod folders;
 mod formats;
 mod imports;
-mod memory;
 mod parity;
 mod pretext;
 mod program;
