@@ -135,7 +135,8 @@ const FROZEN: usize = 3;
 fn config() -> RunConfig {
     let mut config = RunConfig::default();
     config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 3, shape: [12; 3], channels: 1, labels: 1 });
-    let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true, recompute: false };
+    let unet =
+        UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true, recompute: false };
     config.model = ModelConfig::Unet(unet);
     let settings = &mut config.finetune;
     (settings.steps, settings.crop_size, settings.checkpoint_every) = (STEPS, [8; 3], 1);

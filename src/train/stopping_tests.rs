@@ -39,7 +39,13 @@ fn config(kind: StageKind) -> RunConfig {
             .to_vec()
         }
         _ => {
-            let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true, recompute: false };
+            let unet = UnetConfig {
+                features: vec![4, 8],
+                strides: vec![[1; 3], [2; 3]],
+                blocks: vec![1, 1],
+                deep_supervision: true,
+                recompute: false,
+            };
             config.model = ModelConfig::Unet(unet);
             config.finetune.crop_size = [8; 3];
             ["finetune.steps=5", "finetune.validate_every=2", "finetune.checkpoint_every=3"].map(str::to_owned).to_vec()

@@ -15,7 +15,8 @@ fn training(place: &std::path::Path, steps: usize) -> TrainingJob {
     let mut config = RunConfig::default();
     config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 4, shape: [12; 3], channels: 1, labels: 1 });
     config.data.split = SplitConfig::HoldOut { test: 0.25, validation: 0.0 };
-    let unet = UnetConfig { features: vec![2, 4], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: false };
+    let unet =
+        UnetConfig { features: vec![2, 4], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: false, recompute: false };
     config.model = ModelConfig::Unet(unet);
     (config.finetune.steps, config.finetune.crop_size, config.finetune.checkpoint_every) = (steps, [8; 3], 1);
     config.evaluate.bootstrap = 100;

@@ -144,7 +144,8 @@ fn the_real_worker_segments_the_open_volume() {
     }
     let folder = tempfile::tempdir().unwrap();
     let synthetic = SyntheticConfig { cases: 4, shape: SHAPE, channels: 1, labels: 2 };
-    let unet = UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: false };
+    let unet =
+        UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: false, recompute: false };
     let mut config = RunConfig::default();
     config.data.source = DataSource::Synthetic(synthetic.clone());
     config.model = ModelConfig::Unet(unet);
