@@ -23,7 +23,7 @@ pub fn config() -> Option<PathBuf> {
     Some(project()?.config_dir().to_owned())
 }
 
-/// Free space, in MiB, on the disk that holds `folder` or will hold it; none where the system does not tell.
+/// Free space, in MiB, on the disk that holds `folder` or will hold it; none where the system does not say.
 pub fn free_mib(folder: &Path) -> Option<u64> {
     let existing = folder.ancestors().find(|folder| folder.exists())?;
     #[cfg(unix)]

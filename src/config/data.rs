@@ -67,7 +67,7 @@ pub enum DataSource {
     Synthetic(SyntheticConfig),
 }
 
-/// Shape of made-up volumes.
+/// Shape of synthetic volumes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyntheticConfig {
@@ -127,7 +127,7 @@ impl Default for SplitConfig {
     }
 }
 
-/// From scanner grid to network input. Volumes are turned to RAS first.
+/// From scanner grid to network input. Volumes are reoriented to RAS first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PreprocessConfig {

@@ -108,7 +108,7 @@ impl Default for RunConfig {
 }
 
 impl Default for ArmsConfig {
-    /// SimTROT-W beside its from-scratch twin.
+    /// SimTROT-W beside its from-scratch control.
     fn default() -> Self {
         Self::beside_scratch(&PretrainConfig::default().arm_name())
     }

@@ -1,4 +1,4 @@
-//! Arms and runs are called by their pretext task: where the task changes, the names that told the old one follow.
+//! Arms and runs are called by their pretext task: where the task changes, the names that state the old one follow.
 
 use super::parse::line_of;
 use super::{Arm, ArmsConfig, PretextTask, PretrainConfig, RunConfig};
@@ -28,12 +28,12 @@ impl RunConfig {
         Self { arms: ArmsConfig::beside_scratch(&self.pretrain.arm_name()), ..self }
     }
 
-    /// With names that told the pretext task of `before` telling this one's. Names that told something else stay.
+    /// With names that state the pretext task of `before` stating this one's. Other names stay.
     pub(super) fn called_by_task(mut self, before: &Self) -> Self {
         let (old, new) = (before.pretrain.arm_name(), self.pretrain.arm_name());
         let arms = || self.arms.pretrain.iter().chain(&self.arms.finetune);
-        let tells_itself = |arm: &Arm| arm.set.iter().any(|set| set.starts_with("pretrain.task") || set.starts_with("pretrain.weight"));
-        if old == new || arms().any(|arm| arm.name == new || arm.name == old && tells_itself(arm)) {
+        let sets_itself = |arm: &Arm| arm.set.iter().any(|set| set.starts_with("pretrain.task") || set.starts_with("pretrain.weight"));
+        if old == new || arms().any(|arm| arm.name == new || arm.name == old && sets_itself(arm)) {
             return self;
         }
         for arm in self.arms.pretrain.iter_mut().chain(&mut self.arms.finetune) {

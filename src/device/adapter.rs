@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AdapterDescription, AdapterKind, DeviceError, bounded};
 
-/// How long drivers may take to tell their adapters: loading them all from a cold disk takes a second or two.
+/// How long drivers may take to list their adapters: loading them all from a cold disk takes a second or two.
 const LISTING_LIMIT: Duration = Duration::from_secs(30);
 
 /// Names under which rasterisers on the CPU go; some of them do not report themselves as such.

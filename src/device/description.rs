@@ -15,7 +15,7 @@ pub struct AdapterDescription {
     pub kind: AdapterKind,
     /// Graphics API: Vulkan, Metal, Dx12 or Gl.
     pub backend: String,
-    /// Driver and its version; empty where the API does not tell.
+    /// Driver and its version; empty where the API does not say.
     pub driver: String,
     /// Largest buffer, in bytes.
     pub max_buffer_bytes: u64,
@@ -33,7 +33,7 @@ pub enum AdapterKind {
     Integrated,
     /// A share of a GPU in a virtual machine.
     Virtual,
-    /// The API does not tell.
+    /// The API does not say.
     #[default]
     Unknown,
     /// A GPU imitated by the CPU: right, but slower than the CPU itself.
@@ -141,7 +141,7 @@ impl fmt::Display for DeviceKind {
     }
 }
 
-/// The processor's name where the system tells it, else its architecture.
+/// The processor's name where the system gives it, else its architecture.
 fn cpu_name() -> String {
     let linux = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;

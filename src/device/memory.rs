@@ -1,4 +1,4 @@
-//! Memory of this process, in MiB; none where the system does not tell.
+//! Memory of this process, in MiB; none where the system does not say.
 
 /// Memory held now.
 pub fn resident_mib() -> Option<f64> {

@@ -69,7 +69,7 @@ pub fn open(choice: &DeviceChoice) -> Result<Opened, DeviceError> {
 
 /// Waits until the device has computed everything this thread asked of it.
 ///
-/// Call it where a late error must surface, such as at log points: an operation that fails tells so here.
+/// Call it where a late error must surface, such as at log points: an operation that fails shows here.
 ///
 /// # Errors
 /// A lost device or a failed operation.

@@ -18,7 +18,7 @@ pub struct Grid {
 }
 
 impl fmt::Display for Grid {
-    /// Size, voxel size, axes and place, so that two grids can be told apart.
+    /// Size, voxel size, axes and place, so that two grids can be distinguished.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([d, h, w], [z, y, x]) = (self.shape, self.spacing_mm());
         let [right, anterior, superior] = self.world_mm([0.0; 3]);
@@ -76,7 +76,7 @@ impl Grid {
     ///
     /// Shears are taken off first (the nearest rotation by singular values); then the voxel axis that lies nearest to any
     /// patient axis chooses, then the next, each among the patient axes still free, as nibabel does since 5.3, so that
-    /// oblique volumes turn the same way in both and whatever the order of their axes. Of equals the first is taken.
+    /// oblique volumes are reoriented alike in both and whatever the order of their axes. Of equals the first is taken.
     pub fn closest_axes(&self) -> [(usize, bool); 3] {
         let columns = Matrix3::from_fn(|row, column| self.world_from_voxel[row][column]);
         let unit = Matrix3::from_columns(&[0, 1, 2].map(|c| columns.column(c).normalize()));
@@ -192,13 +192,14 @@ mod tests {
             }
             assert_eq!(grid.axis_codes(), letters);
         }
-        let turned = std::f64::consts::FRAC_1_SQRT_2;
-        grid.world_from_voxel = [[turned, -turned, 0.0, 0.0], [turned, turned, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let diagonal = std::f64::consts::FRAC_1_SQRT_2;
+        grid.world_from_voxel =
+            [[diagonal, -diagonal, 0.0, 0.0], [diagonal, diagonal, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
         assert_eq!(grid.axis_codes(), "RAS");
     }
 
     #[test]
-    fn a_grid_is_named_by_what_tells_it_from_another() {
+    fn a_grid_is_named_by_what_distinguishes_it() {
         let mut grid = Grid::axis_aligned([2, 3, 4], [3.0, 2.0, 0.75]);
         grid.world_from_voxel[0] = [-0.75, 0.0, 0.0, 5.0];
         let text = "2 x 3 x 4 voxels (D,H,W) of 3.0000 x 2.0000 x 0.7500 mm, axes LAS, first voxel at 5.000, 0.000, 0.000 mm (R,A,S)";

@@ -32,14 +32,14 @@ pub struct PreprocessRecord {
     pub source: Grid,
     /// Its reorientation to RAS.
     pub orientation: SignedPermutation,
-    /// The change of voxel size of the turned grid, if any.
+    /// The change of voxel size of the reoriented grid, if any.
     pub resampling: Option<Resampling>,
     /// The part of the resampled grid that was kept.
     pub crop: VoxelBox,
 }
 
 impl PreprocessRecord {
-    /// Shape of the turned grid.
+    /// Shape of the reoriented grid.
     pub fn oriented_shape(&self) -> [usize; 3] {
         self.orientation.shape(self.source.shape)
     }

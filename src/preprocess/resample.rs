@@ -7,7 +7,7 @@
 //!   always count among the latter;
 //! * beyond the outermost voxel centres the outermost value goes on.
 //!
-//! One departure: a sheared grid stays sheared, since the axes are never turned. MONAI squares them.
+//! One departure: a sheared grid stays sheared, since the axes are never rotated. MONAI squares them.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

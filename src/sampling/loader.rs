@@ -21,7 +21,7 @@ thread_local! {
     static CASE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Notes that this thread turns to `case`: whoever loads or cuts one in a loader thread says so first.
+/// Notes that this thread works on `case`: whoever loads or cuts one in a loader thread says so first.
 pub fn working_on(case: &str) {
     CASE.with_borrow_mut(|current| {
         current.clear();

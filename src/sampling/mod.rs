@@ -48,7 +48,7 @@ pub enum SamplingError {
     },
     /// Quarter turns of a crop that is not square.
     #[error(
-        "RCR turns volumes by quarters in the H,W plane, and crops of {crop:?} are not square there. \
+        "RCR rotates volumes by quarters in the H,W plane, and crops of {crop:?} are not square there. \
          Make the last two numbers of pretrain.crop_size equal"
     )]
     QuarterTurns {

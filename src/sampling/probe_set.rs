@@ -15,7 +15,7 @@ use super::source::channels;
 use super::{SamplingError, Source};
 use crate::geometry::{SignedPermutation, VoxelBox};
 
-/// What a probe_set is made of.
+/// What a probe set is made of.
 #[derive(Clone, Debug)]
 pub struct ProbePlan {
     /// Number of volumes and crops, and their jitter.
@@ -32,9 +32,9 @@ pub struct ProbePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProbeInput {
     /// The crops as they were cut.
-    Upright,
-    /// Each crop turned by an admissible element of its own, not to be restored.
-    Turned,
+    Original,
+    /// Each crop rotated by an admissible permutation of its own, not to be restored.
+    Rotated,
     /// Each crop mirrored along all three axes.
     Reflected,
     /// Each channel of a crop replaced by its mean: a level without structure.
@@ -53,7 +53,7 @@ pub struct ProbeSet {
     spacing_mm: Vec<[f64; 3]>,
     volumes: Vec<usize>,
     crops: Vec<f32>,
-    turns: Vec<SignedPermutation>,
+    rotations: Vec<SignedPermutation>,
     classes: usize,
     label_shares: Option<Vec<f32>>,
 }
@@ -69,7 +69,7 @@ impl ProbeSet {
     pub fn new(plan: &ProbePlan, sources: &[Source<'_>]) -> Result<Self, SamplingError> {
         let &ProbePlan { ref config, frame, classes, seed } = plan;
         let sources = &sources[..sources.len().min(config.volumes)];
-        let elements = frame.admissible(Rotate::Full)?;
+        let admissible = frame.admissible(Rotate::Full)?;
         let mut probe_set = Self {
             seed,
             frame,
@@ -78,7 +78,7 @@ impl ProbeSet {
             spacing_mm: sources.iter().map(|source| source.image.grid.spacing_mm()).collect(),
             volumes: Vec::new(),
             crops: Vec::new(),
-            turns: Vec::new(),
+            rotations: Vec::new(),
             classes,
             label_shares: sources.iter().all(|source| source.label.is_some()).then(Vec::new),
         };
@@ -89,7 +89,7 @@ impl ProbeSet {
                 let place = crop::jittered(shape, frame.crop, config.jitter, &mut draw("probe.crop"));
                 probe_set.push(&place, source);
                 probe_set.volumes.push(volume);
-                probe_set.turns.push(rotation::draw(&elements, &mut draw("probe.turn")));
+                probe_set.rotations.push(rotation::draw(&admissible, &mut draw("probe.turn")));
             }
         }
         Ok(probe_set)
@@ -143,12 +143,12 @@ impl ProbeSet {
         &self.volumes
     }
 
-    /// The turn of each crop in [`ProbeInput::Turned`].
-    pub fn turns(&self) -> &[SignedPermutation] {
-        &self.turns
+    /// The rotation of each crop in [`ProbeInput::Rotated`].
+    pub fn rotations(&self) -> &[SignedPermutation] {
+        &self.rotations
     }
 
-    /// Share of each class in each token's block of the upright crops, `[crop, token, class]`; None without labels.
+    /// Share of each class in each token's block of the original crops, `[crop, token, class]`; None without labels.
     pub fn label_shares(&self) -> Option<&[f32]> {
         self.label_shares.as_deref()
     }
@@ -159,15 +159,15 @@ impl ProbeSet {
     /// If there is no such crop.
     pub fn input(&self, input: ProbeInput, crop: usize) -> Vec<f32> {
         let (size, values) = (self.frame.crop, self.channels * self.frame.crop.iter().product::<usize>());
-        let upright = &self.crops[crop * values..][..values];
+        let original = &self.crops[crop * values..][..values];
         match input {
-            ProbeInput::Upright => upright.to_vec(),
-            ProbeInput::Turned => self.turns[crop].apply(upright, self.channels, size),
-            ProbeInput::Reflected => SignedPermutation::POINT_REFLECTION.apply(upright, self.channels, size),
-            ProbeInput::Constant => self.unstructured(upright, |mean, _| mean),
+            ProbeInput::Original => original.to_vec(),
+            ProbeInput::Rotated => self.rotations[crop].apply(original, self.channels, size),
+            ProbeInput::Reflected => SignedPermutation::POINT_REFLECTION.apply(original, self.channels, size),
+            ProbeInput::Constant => self.unstructured(original, |mean, _| mean),
             ProbeInput::Noise => {
                 let mut rng = stream(self.seed, "probe.noise", crop as u64, 0);
-                self.unstructured(upright, |mean, std| mean + std * rng.sample::<f64, _>(StandardNormal))
+                self.unstructured(original, |mean, std| mean + std * rng.sample::<f64, _>(StandardNormal))
             }
         }
     }
@@ -216,25 +216,25 @@ mod tests {
     }
 
     #[test]
-    fn a_bank_is_fixed_and_its_inputs_are_the_same_crops() {
+    fn a_probe_set_is_fixed_and_its_inputs_are_the_same_crops() {
         let cases = cases();
         let sources: Vec<_> = cases.iter().map(TestCase::source).collect();
         let (probe_set, again) = (ProbeSet::new(&plan(), &sources).unwrap(), ProbeSet::new(&plan(), &sources).unwrap());
         assert_eq!(probe_set.shape(), [6, 2, 8, 8, 8]);
         assert_eq!((probe_set.volumes(), probe_set.cases().len()), ([0, 0, 1, 1, 2, 2].as_slice(), 3));
         for crop in 0..probe_set.len() {
-            let upright = probe_set.input(ProbeInput::Upright, crop);
-            let turned = probe_set.turns()[crop].inverse().apply(&probe_set.input(ProbeInput::Turned, crop), 2, [8, 8, 8]);
-            assert_eq!(turned, upright);
+            let original = probe_set.input(ProbeInput::Original, crop);
+            let restored = probe_set.rotations()[crop].inverse().apply(&probe_set.input(ProbeInput::Rotated, crop), 2, [8, 8, 8]);
+            assert_eq!(restored, original);
             let mut reflected = probe_set.input(ProbeInput::Reflected, crop);
             reflected.chunks_exact_mut(512).for_each(<[f32]>::reverse);
-            assert_eq!(reflected, upright);
+            assert_eq!(reflected, original);
             let (constant, noise) = (probe_set.input(ProbeInput::Constant, crop), probe_set.input(ProbeInput::Noise, crop));
             assert!(constant[..512].iter().all(|&value| value == constant[0]));
             let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
-            assert!((mean(&constant[512..]) - mean(&upright[512..])).abs() < 1e-4);
-            assert!((mean(&noise[512..]) - mean(&upright[512..])).abs() < 0.2);
-            for input in [ProbeInput::Upright, ProbeInput::Turned, ProbeInput::Noise] {
+            assert!((mean(&constant[512..]) - mean(&original[512..])).abs() < 1e-4);
+            assert!((mean(&noise[512..]) - mean(&original[512..])).abs() < 0.2);
+            for input in [ProbeInput::Original, ProbeInput::Rotated, ProbeInput::Noise] {
                 assert_eq!(probe_set.input(input, crop), again.input(input, crop));
             }
         }

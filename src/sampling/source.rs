@@ -119,7 +119,7 @@ pub(super) mod tests {
     use crate::random::stream;
     use crate::volume::Grid;
 
-    /// A made-up case: every voxel of every case and channel another intensity, labels 0 to 2 in blocks.
+    /// A synthetic case: every voxel of every case and channel another intensity, labels 0 to 2 in blocks.
     pub struct TestCase {
         pub name: String,
         pub image: Volume,

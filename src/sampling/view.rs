@@ -1,7 +1,7 @@
 //! The views of a pre-training step (METHOD: "One pre-training step", steps 1 to 4).
 //!
-//! A task says what is done to each view: SimTROT, B-TROT, SimCLR and BYOL hide cells of the first and turn the second; SimMIM
-//! and MAE have one view with hidden cells and read the crop as it was; RCR turns two and cuts cells out of both.
+//! A task says what is done to each view: SimTROT, B-TROT, SimCLR and BYOL hide cells of the first and rotate the second; SimMIM
+//! and MAE have one view with hidden cells and read the crop as it was; RCR rotates two and cuts cells out of both.
 
 use rand::RngExt as _;
 use rand_distr::StandardNormal;
@@ -24,7 +24,7 @@ pub struct ViewPlan {
     texture: TextureConfig,
     mask: MaskGrid,
     mask_ratio: f64,
-    recipes: Vec<ViewSpec>,
+    specs: Vec<ViewSpec>,
 }
 
 /// What is done to one view of a crop; a draw is keyed by the name it has here.
@@ -33,7 +33,7 @@ struct ViewSpec {
     texture: Option<&'static str>,
     /// Mask, and the noise that fills it.
     hide: Option<[&'static str; 2]>,
-    turn: Option<(&'static str, Vec<SignedPermutation>)>,
+    rotation: Option<(&'static str, Vec<SignedPermutation>)>,
     /// Whether the task reads the crop as it was.
     clean: bool,
 }
@@ -45,9 +45,9 @@ pub struct View {
     pub voxels: Vec<f32>,
     /// Hidden cells, `[batch, cells]`, row-major over the mask grid; empty where this view hides none.
     pub mask: Vec<bool>,
-    /// The turn of each volume; the identity where this view is not turned.
+    /// The rotation of each volume; the identity where this view is not rotated.
     pub elements: Vec<SignedPermutation>,
-    /// The voxels before texture and hiding, turned as the view is; empty where the task does not read them.
+    /// The voxels before texture and hiding, rotated as the view is; empty where the task does not read them.
     pub clean: Vec<f32>,
 }
 
@@ -87,16 +87,20 @@ impl ViewBatch {
 
 impl ViewSpec {
     /// Hides cells under texture: SimTROT's x̂.
-    const MASKED: Self =
-        Self { texture: Some("pretrain.texture.masked"), hide: Some(["pretrain.mask", "pretrain.mask.noise"]), turn: None, clean: false };
+    const MASKED: Self = Self {
+        texture: Some("pretrain.texture.masked"),
+        hide: Some(["pretrain.mask", "pretrain.mask.noise"]),
+        rotation: None,
+        clean: false,
+    };
 
     /// Those of `config`'s task.
     fn of(config: &PretrainConfig, patch: [usize; 3], stride: [usize; 3]) -> Result<Vec<Self>, SamplingError> {
         let crop = config.crop_size;
         Ok(match config.task.views() {
             TaskViews::MaskedAndRotated => {
-                let turn = Some(("pretrain.rotate", TokenFrame { crop, patch, stride }.admissible(config.rotate)?));
-                vec![Self::MASKED, Self { texture: Some("pretrain.texture.rotated"), hide: None, turn, clean: false }]
+                let rotation = Some(("pretrain.rotate", TokenFrame { crop, patch, stride }.admissible(config.rotate)?));
+                vec![Self::MASKED, Self { texture: Some("pretrain.texture.rotated"), hide: None, rotation, clean: false }]
             }
             // What is to be predicted are the voxels themselves: texture would ask for noise.
             TaskViews::Masked => vec![Self { texture: None, clean: true, ..Self::MASKED }],
@@ -104,12 +108,12 @@ impl ViewSpec {
                 if crop[1] != crop[2] {
                     return Err(SamplingError::QuarterTurns { crop });
                 }
-                let turned = |name| Some((name, quarter_turns().to_vec()));
-                let first = Self { turn: turned("pretrain.turn.first"), clean: true, ..Self::MASKED };
+                let rotated = |name| Some((name, quarter_turns().to_vec()));
+                let first = Self { rotation: rotated("pretrain.turn.first"), clean: true, ..Self::MASKED };
                 let second = Self {
                     texture: Some("pretrain.texture.second"),
                     hide: Some(["pretrain.mask.second", "pretrain.mask.noise.second"]),
-                    turn: turned("pretrain.turn.second"),
+                    rotation: rotated("pretrain.turn.second"),
                     clean: true,
                 };
                 vec![first, second]
@@ -123,7 +127,7 @@ impl ViewPlan {
     /// last stage unless the config says otherwise.
     ///
     /// # Errors
-    /// Turns or mask cells that do not fit the crop.
+    /// Rotations or mask cells that do not fit the crop.
     pub fn new(config: &PretrainConfig, patch: [usize; 3], stride: [usize; 3], seed: u64) -> Result<Self, SamplingError> {
         let crop = config.crop_size;
         // Without masking nothing needs to fit: the whole crop is one cell.
@@ -134,7 +138,7 @@ impl ViewPlan {
             texture: config.texture.clone(),
             mask: MaskGrid::new(crop, cell)?,
             mask_ratio: config.mask_ratio,
-            recipes: ViewSpec::of(config, patch, stride)?,
+            specs: ViewSpec::of(config, patch, stride)?,
         })
     }
 
@@ -152,14 +156,14 @@ impl ViewPlan {
         let channels = channels(sources)?;
         let mut voxels = vec![0.0; channels * depth * height * width];
         let room = sources.len() * voxels.len();
-        let mut views: Vec<View> = self.recipes.iter().map(|_| View { voxels: Vec::with_capacity(room), ..View::default() }).collect();
+        let mut views: Vec<View> = self.specs.iter().map(|_| View { voxels: Vec::with_capacity(room), ..View::default() }).collect();
         for (source, slot) in sources.iter().zip(0..) {
             loader::working_on(source.name);
             let shape = source.image.grid.shape;
             let crop = crop::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
             crop.cut_padded(&source.image.voxels, shape, source.index.background(), &mut voxels);
-            for (recipe, view) in self.recipes.iter().zip(&mut views) {
-                self.look(recipe, &voxels, (step, slot), view);
+            for (spec, view) in self.specs.iter().zip(&mut views) {
+                self.add(spec, &voxels, (step, slot), view);
             }
         }
         let cases = sources.iter().map(|source| source.name.to_owned()).collect();
@@ -167,33 +171,33 @@ impl ViewPlan {
     }
 
     /// Adds one volume, `crop`, to a view.
-    fn look(&self, recipe: &ViewSpec, crop: &[f32], (step, slot): (u64, u64), view: &mut View) {
+    fn add(&self, spec: &ViewSpec, crop: &[f32], (step, slot): (u64, u64), view: &mut View) {
         let size = self.frame.crop;
         let channels = crop.len() / size.iter().product::<usize>();
         let draw = |purpose: &str| stream(self.seed, purpose, step, slot);
         let first = view.voxels.len();
         view.voxels.extend_from_slice(crop);
         let voxels = &mut view.voxels[first..];
-        if let Some(purpose) = recipe.texture {
+        if let Some(purpose) = spec.texture {
             let mut rng = draw(purpose);
             Texture::draw(&self.texture, &mut rng).apply(voxels, size, &mut rng);
         }
-        let element = recipe.turn.as_ref().map(|(purpose, elements)| rotation::draw(elements, &mut draw(purpose)));
-        if let Some(element) = element {
-            let upright = voxels.to_vec();
-            element.apply_into(&upright, channels, size, voxels);
+        let rotation = spec.rotation.as_ref().map(|(purpose, rotations)| rotation::draw(rotations, &mut draw(purpose)));
+        if let Some(rotation) = rotation {
+            let original = voxels.to_vec();
+            rotation.apply_into(&original, channels, size, voxels);
         }
-        if let Some([mask, noise]) = recipe.hide {
+        if let Some([mask, noise]) = spec.hide {
             let mask = self.mask.draw(self.mask_ratio, &mut draw(mask));
             let mut noise = draw(noise);
             self.mask.hide(voxels, &mask, |_| FILL_STD * noise.sample::<f32, _>(StandardNormal));
             view.mask.extend(mask);
         }
-        let element = element.unwrap_or(SignedPermutation::IDENTITY);
-        if recipe.clean {
-            view.clean.extend(element.apply(crop, channels, size));
+        let rotation = rotation.unwrap_or(SignedPermutation::IDENTITY);
+        if spec.clean {
+            view.clean.extend(rotation.apply(crop, channels, size));
         }
-        view.elements.push(element);
+        view.elements.push(rotation);
     }
 }
 
@@ -213,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn without_texture_the_views_are_one_crop_masked_and_turned() {
+    fn without_texture_the_views_are_one_crop_masked_and_rotated() {
         let cases: Vec<_> = (0..3).map(|n| TestCase::new(n, [10, 12, 7], 2)).collect();
         let sources: Vec<_> = cases.iter().map(TestCase::source).collect();
         let plan = ViewPlan::new(&PretrainConfig { texture: QUIET, ..config() }, [2, 2, 2], [4, 4, 4], 11).unwrap();
-        let mut turns = std::collections::BTreeSet::new();
+        let mut rotations = std::collections::BTreeSet::new();
         for step in 0..20 {
             let batch = plan.batch(&sources, step).unwrap();
             assert_eq!(batch.shape, [3, 2, 8, 8, 8]);
@@ -227,18 +231,18 @@ mod tests {
                 [6, 6, 6]
             );
             for slot in 0..3 {
-                let turned = &batch.views[1].voxels[slot * 1024..][..1024];
-                let upright = batch.views[1].elements[slot].inverse().apply(turned, 2, [8, 8, 8]);
-                // Where x̂ is not hidden, both views agree after the turn is undone.
-                let mut expected = upright.clone();
+                let rotated = &batch.views[1].voxels[slot * 1024..][..1024];
+                let original = batch.views[1].elements[slot].inverse().apply(rotated, 2, [8, 8, 8]);
+                // Where x̂ is not hidden, both views agree after the rotation is undone.
+                let mut expected = original.clone();
                 let masked = &batch.views[0].voxels[slot * 1024..][..1024];
                 batch.mask_grid.hide(&mut expected, &batch.views[0].mask[slot * 8..][..8], |index| masked[index]);
                 assert_eq!(masked, expected);
-                assert!(upright.iter().all(|value| (slot as f32..slot as f32 + 1.0).contains(value)), "a crop of case {slot}");
-                turns.insert(batch.views[1].elements[slot]);
+                assert!(original.iter().all(|value| (slot as f32..slot as f32 + 1.0).contains(value)), "a crop of case {slot}");
+                rotations.insert(batch.views[1].elements[slot]);
             }
         }
-        assert!(turns.len() > 20, "{} different turns in 60 draws", turns.len());
+        assert!(rotations.len() > 20, "{} different rotations in 60 draws", rotations.len());
     }
 
     #[test]
@@ -255,14 +259,14 @@ mod tests {
             one.views.iter().zip(&other.views).all(|(one, other)| one.voxels != other.voxels) && one.views[0].mask != other.views[0].mask
         );
         // Texture is drawn for each view on its own.
-        let upright = one.views[1].elements[0].inverse().apply(&one.views[1].voxels[..512], 1, [8, 8, 8]);
+        let original = one.views[1].elements[0].inverse().apply(&one.views[1].voxels[..512], 1, [8, 8, 8]);
         let cells = one.views[0].mask[..8].iter().position(|&hidden| !hidden).unwrap();
         let first_voxel = ((cells / 4 * 4) * 8 + cells / 2 % 2 * 4) * 8 + cells % 2 * 4;
-        assert_ne!(upright[first_voxel], one.views[0].voxels[first_voxel]);
+        assert_ne!(original[first_voxel], one.views[0].voxels[first_voxel]);
     }
 
     #[test]
-    fn switches_turn_parts_off() {
+    fn switches_leave_parts_out() {
         let cases = [TestCase::new(0, [9, 9, 9], 1)];
         let off = PretrainConfig { texture: QUIET, mask_ratio: 0.0, rotate: Rotate::Off, crop_size: [9, 8, 8], ..config() };
         let batch = ViewPlan::new(&off, [2, 2, 2], [4, 4, 4], 0).unwrap().batch(&[cases[0].source()], 3).unwrap();
@@ -285,8 +289,8 @@ mod tests {
         }
         for view in &rcr.views {
             for (slot, element) in view.elements.iter().enumerate() {
-                let upright = element.inverse().apply(&view.clean[slot * 1024..][..1024], 2, [8, 8, 8]);
-                assert_eq!(upright, simmim.views[0].clean[slot * 1024..][..1024]);
+                let original = element.inverse().apply(&view.clean[slot * 1024..][..1024], 2, [8, 8, 8]);
+                assert_eq!(original, simmim.views[0].clean[slot * 1024..][..1024]);
             }
         }
         let flat = PretrainConfig { task: PretextTask::Rcr, crop_size: [8, 8, 12], ..config() };

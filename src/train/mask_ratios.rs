@@ -4,7 +4,7 @@
 use super::cases::sources;
 use super::{CaseSet, TrainError};
 use crate::config::RunConfig;
-use crate::metrics::collapse::{TokenBank, gap, rankme};
+use crate::metrics::collapse::{ProbeTokens, gap, rankme};
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::objective::{Objective as _, Pretext, restored_view};
 use crate::protocol::MaskPoint;
@@ -61,7 +61,7 @@ impl MaskTrial<'_> {
 
 /// Tokens, and whether they are those that the loss compares.
 struct Seen {
-    tokens: TokenBank,
+    tokens: ProbeTokens,
     projected: bool,
 }
 
@@ -72,5 +72,5 @@ fn masked_tokens(encoder: &Encoder, pretext: &Pretext, batch: &ViewBatch) -> See
     let (is_projected, tokens) = (projected.is_some(), projected.unwrap_or(tokens));
     let [volumes, _, dim] = tokens.dims();
     let tokens = tokens.into_data().try_into_vec().expect("tokens are float32");
-    Seen { tokens: TokenBank { volumes, crops: 1, positions, dim, tokens }, projected: is_projected }
+    Seen { tokens: ProbeTokens { volumes, crops: 1, positions, dim, tokens }, projected: is_projected }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::cases::sources;
 use super::{CaseSet, Obey, TrainError};
 use crate::config::ProbeConfig;
-use crate::metrics::collapse::{self, Collapse, LabelledBank, TokenBank, label_probe};
+use crate::metrics::collapse::{self, Collapse, LabelledTokens, ProbeTokens, label_probe};
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::objective::{Objective as _, Pretext};
 use crate::protocol::{CollapsePair, Stage, TokenPreview, TokenSet};
@@ -53,9 +53,9 @@ pub struct Probed {
 
 /// Tokens of one input through encoder and heads.
 struct ProbeSets {
-    encoder: TokenBank,
+    encoder: ProbeTokens,
     /// None where the heads compare no tokens.
-    projected: Option<TokenBank>,
+    projected: Option<ProbeTokens>,
 }
 
 impl Probe {
@@ -76,7 +76,7 @@ impl Probe {
         let probe_set = probe_set(config.clone(), &data.held_out, seed)?;
         let values = probe_set.shape()[1..].iter().product::<usize>();
         let volumes = probe_set.cases().len().min(SHOWN_VOLUMES.min((SHOWN_VALUES / values).max(2)));
-        let shown = (0..volumes).flat_map(|volume| probe_set.input(ProbeInput::Upright, volume * config.crops)).collect();
+        let shown = (0..volumes).flat_map(|volume| probe_set.input(ProbeInput::Original, volume * config.crops)).collect();
         Ok(Self {
             probe_set,
             fitting: fitting.filter(|probe_set| probe_set.label_shares().is_some()),
@@ -91,14 +91,14 @@ impl Probe {
     /// # Errors
     /// Those of `obey`, which is asked before each batch of crops.
     pub fn measure(&self, encoder: &Encoder, pretext: Option<&Pretext>, obey: &mut Obey<'_>) -> Result<Probed, TrainError> {
-        self.look((encoder, pretext), |probe_set, crop| probe_set.input(ProbeInput::Upright, crop), true, obey)
+        self.look((encoder, pretext), |probe_set, crop| probe_set.input(ProbeInput::Original, crop), true, obey)
     }
 
     /// The tokens of the first crop of a few volumes, with the crops themselves, to be looked at.
     pub fn preview(&self, probed: &Probed, stage: &Stage, step: usize) -> TokenPreview {
         let [_, channels, depth, height, width] = self.probe_set.shape();
         let volumes = self.shown.len() / (channels * depth * height * width);
-        let first_crops = |probe_set: &TokenBank| {
+        let first_crops = |probe_set: &ProbeTokens| {
             let length = probe_set.grid() * probe_set.dim;
             TokenSet {
                 dim: probe_set.dim,
@@ -148,15 +148,16 @@ impl Probe {
         let turned = |element: crate::geometry::SignedPermutation, crop: &[f32]| element.apply(crop, channels, frame.crop);
         let mut through = |probe_set: &ProbeSet, make: &dyn Fn(usize) -> Vec<f32>| self.encode(probe_set, network, make, obey);
         let upright = through(&self.probe_set, &|crop| input(&self.probe_set, crop))?;
-        let turned_bank = through(&self.probe_set, &|crop| turned(self.probe_set.turns()[crop], &input(&self.probe_set, crop)))?;
+        let turned_bank = through(&self.probe_set, &|crop| turned(self.probe_set.rotations()[crop], &input(&self.probe_set, crop)))?;
         let reflected =
             through(&self.probe_set, &|crop| turned(crate::geometry::SignedPermutation::POINT_REFLECTION, &input(&self.probe_set, crop)))?;
         let fitting =
             self.fitting.as_ref().filter(|_| labelled).map(|probe_set| through(probe_set, &|crop| input(probe_set, crop))).transpose()?;
-        let pick = |part: fn(&ProbeSets) -> Option<&TokenBank>| {
+        let pick = |part: fn(&ProbeSets) -> Option<&ProbeTokens>| {
             let original = part(&upright)?;
             let labels = fitting.as_ref().and_then(|fitting| {
-                let with_shares = |tokens: &TokenBank, probe_set: &ProbeSet| Some(self.labelled(tokens.clone(), probe_set.label_shares()?));
+                let with_shares =
+                    |tokens: &ProbeTokens, probe_set: &ProbeSet| Some(self.labelled(tokens.clone(), probe_set.label_shares()?));
                 Some((with_shares(part(fitting)?, self.fitting.as_ref()?)?, with_shares(original, &self.probe_set)?))
             });
             let measured = Collapse::measure(collapse::ProbeSets { original, turned: part(&turned_bank), reflected: part(&reflected) });
@@ -171,10 +172,10 @@ impl Probe {
     }
 
     /// Tokens with the shares of the labels in their blocks, background left out.
-    fn labelled(&self, tokens: TokenBank, shares: &[f32]) -> LabelledBank {
+    fn labelled(&self, tokens: ProbeTokens, shares: &[f32]) -> LabelledTokens {
         let classes = shares.len() / tokens.len();
         let shares = shares.chunks_exact(classes).flat_map(|classes| &classes[1..]).copied().collect();
-        LabelledBank { tokens, labels: classes - 1, shares }
+        LabelledTokens { tokens, labels: classes - 1, shares }
     }
 
     fn encode(
@@ -205,7 +206,7 @@ impl Probe {
             encoded.extend(host(tokens));
         }
         let volumes = samples / self.crops;
-        let probe_set = |tokens, dim| TokenBank { volumes, crops: self.crops, positions, dim, tokens };
+        let probe_set = |tokens, dim| ProbeTokens { volumes, crops: self.crops, positions, dim, tokens };
         Ok(ProbeSets { encoder: probe_set(encoded, encoder_dim), projected: projected_dim.map(|dim| probe_set(projected, dim)) })
     }
 }

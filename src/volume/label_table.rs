@@ -28,7 +28,7 @@ pub struct LabelTable {
 }
 
 impl LabelTable {
-    /// Reads a table. Which of the two forms a line has is told by its quoted name.
+    /// Reads a table. Which of the two forms a line has is shown by its quoted name.
     ///
     /// # Errors
     /// A file that cannot be read, and the first line that has neither form, in words.
@@ -77,7 +77,7 @@ impl LabelTable {
 
     fn in_folder(folder: &Path, volume: &str) -> Result<Option<Self>, String> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        // Whoever reads the volume tells of a folder that cannot be listed.
+        // Whoever reads the volume reports a folder that cannot be listed.
         let files: Vec<PathBuf> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         let volumes: Vec<String> = files.iter().filter(|file| ending(&name(file)).is_some()).map(|file| stem(file)).collect();
         let of = |file: &Path| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();

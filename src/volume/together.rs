@@ -21,7 +21,7 @@ pub struct Together {
 }
 
 impl Together {
-    /// Finds the patients that `data.groups` tells and the images that are the same. Every image is read, or known from before.
+    /// Finds the patients that `data.groups` names and the images that are the same. Every image is read, or known from before.
     ///
     /// # Errors
     /// Names that the pattern doesn't fit, or that the dataset doesn't have.

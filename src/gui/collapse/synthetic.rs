@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::config::{Arm, RunConfig};
-use crate::metrics::collapse::{Collapse, ProbeSets, TokenBank};
+use crate::metrics::collapse::{Collapse, ProbeSets, ProbeTokens};
 use crate::protocol::{CollapsePair, Environment, Event, Outcome, Record, RunState, Stage, StageKind, StepNumbers, TokenPreview, TokenSet};
 use crate::random::stream;
 use crate::volume::{Grid, demo};
@@ -67,7 +67,7 @@ fn smooth(key: &str, volume: usize, token: usize) -> [f32; DIM] {
 
 /// The tokens of every volume, each turned by `turn` of its number: the token of an index sees the anatomy of `turn(volume, index)`.
 /// Noise is new in each, by `grain`.
-fn probe_set(Mix([place, anatomy, own, noise]): Mix, dim: usize, grain: usize, turn: impl Fn(usize, usize) -> usize) -> TokenBank {
+fn probe_set(Mix([place, anatomy, own, noise]): Mix, dim: usize, grain: usize, turn: impl Fn(usize, usize) -> usize) -> ProbeTokens {
     let mut tokens = Vec::with_capacity(VOLUMES * TOKENS * dim);
     for volume in 0..VOLUMES {
         for index in 0..TOKENS {
@@ -80,7 +80,7 @@ fn probe_set(Mix([place, anatomy, own, noise]): Mix, dim: usize, grain: usize, t
             }));
         }
     }
-    TokenBank { volumes: VOLUMES, crops: 1, positions: GRID, dim, tokens }
+    ProbeTokens { volumes: VOLUMES, crops: 1, positions: GRID, dim, tokens }
 }
 
 /// A turn of its own for each volume: axes exchanged and mirrored.

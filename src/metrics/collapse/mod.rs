@@ -1,6 +1,6 @@
-//! Representation collapse, measured: does a token tell what it sees, or only where it lies?
+//! Representation collapse, measured: does a token say what it sees, or only where it lies?
 //!
-//! The encoder's tokens of a fixed probe_set of held-out crops come in, numbers go out ([`Collapse`]), and a [`verdict`].
+//! The encoder's tokens of a fixed probe set of held-out crops come in, numbers go out ([`Collapse`]), and a [`verdict`].
 //! Show the untrained encoder's numbers beside them, and those of a constant and a noise input.
 
 mod maps;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use maps::TokenMaps;
 pub use probe::{LabelProbe, label_probe};
-pub use probe_set::{LabelledBank, TokenBank};
+pub use probe_set::{LabelledTokens, ProbeTokens};
 pub use verdict::{BOUND_LOCK, COLLAPSED_FROM, HEALTHY_BELOW, Judgement, THRESHOLDS, Verdict, verdict};
 
 /// The numbers. `None` where an input was not given, or where the number does not exist (0 divided by 0).
@@ -70,17 +70,17 @@ pub struct Collapse {
 
 /// `gap` alone: mean cosine of tokens of different volumes at the same position, minus that at other positions. None with a
 /// single volume or position, or where a token is not finite.
-pub fn gap(probe_set: &TokenBank) -> Option<f64> {
+pub fn gap(probe_set: &ProbeTokens) -> Option<f64> {
     variance::gap(&finite(probe_set)?)
 }
 
 /// RankMe alone: the effective rank of all tokens. None where a token is not finite.
-pub fn rankme(probe_set: &TokenBank) -> Option<f64> {
+pub fn rankme(probe_set: &ProbeTokens) -> Option<f64> {
     spectrum::effective_rank(&spectrum::spectrum(&finite(probe_set)?))
 }
 
-/// The probe_set with tokens of length 1, unless one is not finite.
-fn finite(probe_set: &TokenBank) -> Option<TokenBank> {
+/// The probe set with tokens of length 1, unless one is not finite.
+fn finite(probe_set: &ProbeTokens) -> Option<ProbeTokens> {
     let whole = !probe_set.is_empty() && probe_set.tokens.iter().all(|x| x.is_finite());
     whole.then(|| probe_set.normalised())
 }
@@ -89,11 +89,11 @@ fn finite(probe_set: &TokenBank) -> Option<TokenBank> {
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeSets<'a> {
     /// As they are.
-    pub original: &'a TokenBank,
+    pub original: &'a ProbeTokens,
     /// Each volume turned by an admissible element of its own, tokens not restored.
-    pub turned: Option<&'a TokenBank>,
+    pub turned: Option<&'a ProbeTokens>,
     /// Each volume reversed along all three axes, tokens not restored.
-    pub reflected: Option<&'a TokenBank>,
+    pub reflected: Option<&'a ProbeTokens>,
 }
 
 impl Collapse {
@@ -106,15 +106,15 @@ impl Collapse {
         let all = [Some(original), turned, reflected];
         for probe_set in all.iter().flatten() {
             assert_eq!(probe_set.tokens.len(), probe_set.len() * probe_set.dim, "a probe_set holds [volumes, crops, positions, dim]");
-            let shape = |probe_set: &TokenBank| (probe_set.volumes, probe_set.crops, probe_set.positions, probe_set.dim);
+            let shape = |probe_set: &ProbeTokens| (probe_set.volumes, probe_set.crops, probe_set.positions, probe_set.dim);
             assert_eq!(shape(probe_set), shape(original), "the probe_sets hold the same crops");
         }
         if all.iter().flatten().any(|probe_set| probe_set.is_empty() || probe_set.tokens.iter().any(|x| !x.is_finite())) {
             return Self::default();
         }
         let probe_set = &original.normalised();
-        let reflected = reflected.map(TokenBank::normalised);
-        let restored = reflected.as_ref().map(TokenBank::reversed);
+        let reflected = reflected.map(ProbeTokens::normalised);
+        let restored = reflected.as_ref().map(ProbeTokens::reversed);
         let shares = variance::shares(probe_set);
         let spectrum = spectrum::spectrum(probe_set);
         let neighbours = neighbours::neighbours(probe_set);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use super::TokenBank;
+use super::ProbeTokens;
 
 /// Tokens compared with all others at a time: their cosines should stay in the second-level cache.
 const BLOCK: usize = 64;
@@ -21,7 +21,7 @@ pub(super) struct Neighbours {
 }
 
 /// Of tokens of length 1; `None` with fewer than two.
-pub(super) fn neighbours(probe_set: &TokenBank) -> Option<Neighbours> {
+pub(super) fn neighbours(probe_set: &ProbeTokens) -> Option<Neighbours> {
     let count = probe_set.len();
     if count < 2 {
         return None;

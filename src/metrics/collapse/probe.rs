@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::ridge::{Standardise, Sums, column_means, r2};
 use super::spectrum::rows;
-use super::{LabelledBank, TokenBank};
+use super::{LabelledTokens, ProbeTokens};
 
 /// Penalty of the position and content probes, whose tokens are many: enough to keep rank-deficient tokens solvable.
 const PENALTY: f64 = 1e-3;
@@ -14,7 +14,7 @@ const PENALTY: f64 = 1e-3;
 const PENALTIES: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
 
 /// R² of the grid coordinates of tokens of the odd volumes, read by a probe fitted on the even ones.
-pub(super) fn position_r2(probe_set: &TokenBank) -> Option<f64> {
+pub(super) fn position_r2(probe_set: &ProbeTokens) -> Option<f64> {
     let [_, height, width] = probe_set.positions;
     let coordinates = Array2::from_shape_fn((probe_set.len(), 3), |(token, axis)| {
         let position = probe_set.position(token);
@@ -27,7 +27,7 @@ pub(super) fn position_r2(probe_set: &TokenBank) -> Option<f64> {
 
 /// How often the volume of a token is read off by a probe fitted on other crops of the same volumes; with one crop each, on the
 /// other half of the positions, as on a checkerboard. Chance is 1 / volumes.
-pub(super) fn content_accuracy(probe_set: &TokenBank) -> Option<f64> {
+pub(super) fn content_accuracy(probe_set: &ProbeTokens) -> Option<f64> {
     let [_, height, width] = probe_set.positions;
     let fit = |token: usize| {
         let position = probe_set.position(token);
@@ -80,7 +80,7 @@ pub struct LabelProbe {
 ///
 /// The penalty is the one that predicts each half of the labelled volumes best from the other (with one volume: each half of
 /// its tokens). R² is that of all labels together. Nothing is fitted to tokens that are not finite.
-pub fn label_probe(train: &LabelledBank, test: &LabelledBank, sizes: &[usize]) -> LabelProbe {
+pub fn label_probe(train: &LabelledTokens, test: &LabelledTokens, sizes: &[usize]) -> LabelProbe {
     let (x, x_test) = (rows(&train.tokens), rows(&test.tokens));
     let (y, y_test) = (shares(train), shares(test));
     let mut probe = LabelProbe::default();
@@ -109,7 +109,7 @@ pub fn label_probe(train: &LabelledBank, test: &LabelledBank, sizes: &[usize]) -
     probe
 }
 
-fn shares(probe_set: &LabelledBank) -> Array2<f64> {
+fn shares(probe_set: &LabelledTokens) -> Array2<f64> {
     let view =
         ArrayView2::from_shape((probe_set.tokens.len(), probe_set.labels), &probe_set.shares).expect("a share for each token and label");
     view.mapv(f64::from)

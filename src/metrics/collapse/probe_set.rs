@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 /// Tokens of held-out, un-augmented crops.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TokenBank {
+pub struct ProbeTokens {
     /// Number of volumes.
     pub volumes: usize,
     /// Crops of each volume.
@@ -19,16 +19,16 @@ pub struct TokenBank {
 
 /// Tokens with the share of each label in the block of voxels that a token stands for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LabelledBank {
+pub struct LabelledTokens {
     /// The tokens.
-    pub tokens: TokenBank,
+    pub tokens: ProbeTokens,
     /// Number of labels, background left out.
     pub labels: usize,
     /// `[volumes, crops, positions, labels]` row-major, each from 0 to 1.
     pub shares: Vec<f32>,
 }
 
-impl TokenBank {
+impl ProbeTokens {
     /// Crops of all volumes.
     pub fn samples(&self) -> usize {
         self.volumes * self.crops
@@ -59,7 +59,7 @@ impl TokenBank {
         token % self.grid()
     }
 
-    /// The probe_set with tokens of length 1; a token of zeros stays so.
+    /// The probe set with tokens of length 1; a token of zeros stays so.
     pub(super) fn normalised(&self) -> Self {
         let mut probe_set = self.clone();
         probe_set.tokens.par_chunks_mut(self.dim).for_each(|token| {
@@ -71,7 +71,7 @@ impl TokenBank {
         probe_set
     }
 
-    /// The probe_set with each crop's tokens in reverse order: what undoes a point reflection of the volume.
+    /// The probe set with each crop's tokens in reverse order: what undoes a point reflection of the volume.
     pub(super) fn reversed(&self) -> Self {
         let mut probe_set = self.clone();
         probe_set.tokens.par_chunks_mut(self.dim * self.grid()).zip(self.tokens.par_chunks(self.dim * self.grid())).for_each(

@@ -3,16 +3,16 @@
 use nalgebra::DMatrix;
 use ndarray::{Array2, ArrayView2};
 
-use super::TokenBank;
+use super::ProbeTokens;
 use super::variance::EQUAL;
 
 /// Singular values of the tokens, largest first, summing to 1; empty where all tokens are zero.
-pub(super) fn spectrum(probe_set: &TokenBank) -> Vec<f64> {
+pub(super) fn spectrum(probe_set: &ProbeTokens) -> Vec<f64> {
     normalised_singular_values(&rows(probe_set))
 }
 
 /// Singular values after each position's mean is taken off; `None` where nothing is left.
-pub(super) fn residual_spectrum(probe_set: &TokenBank) -> Option<Vec<f64>> {
+pub(super) fn residual_spectrum(probe_set: &ProbeTokens) -> Option<Vec<f64>> {
     let grid = probe_set.grid();
     let means = probe_set.sums(grid, |token| token % grid);
     let mut rows = rows(probe_set);
@@ -31,7 +31,7 @@ pub(super) fn effective_rank(spectrum: &[f64]) -> Option<f64> {
 }
 
 /// The tokens as a matrix in double precision, `[tokens, dim]`.
-pub(super) fn rows(probe_set: &TokenBank) -> Array2<f64> {
+pub(super) fn rows(probe_set: &ProbeTokens) -> Array2<f64> {
     let view =
         ArrayView2::from_shape((probe_set.len(), probe_set.dim), &probe_set.tokens).expect("a probe_set has as many numbers as it says");
     view.mapv(f64::from)

@@ -13,7 +13,7 @@ fn close(got: Option<f64>, expected: f64, tolerance: f64) -> bool {
 }
 
 /// A probe_set in which a token is `number(volume, crop, position, component)`.
-fn probe_set(volumes: usize, crops: usize, mut number: impl FnMut(usize, usize, usize, usize) -> f32) -> TokenBank {
+fn probe_set(volumes: usize, crops: usize, mut number: impl FnMut(usize, usize, usize, usize) -> f32) -> ProbeTokens {
     let mut tokens = Vec::new();
     for volume in 0..volumes {
         for crop in 0..crops {
@@ -22,7 +22,7 @@ fn probe_set(volumes: usize, crops: usize, mut number: impl FnMut(usize, usize, 
             }
         }
     }
-    TokenBank { volumes, crops, positions: GRID, dim: DIM, tokens }
+    ProbeTokens { volumes, crops, positions: GRID, dim: DIM, tokens }
 }
 
 /// Noise that is a function of its key.
@@ -30,7 +30,7 @@ fn noise(key: &str, a: usize, b: usize) -> f32 {
     stream(5, key, a as u64, b as u64).random_range(-1.0..1.0)
 }
 
-fn by_position(volumes: usize, crops: usize) -> TokenBank {
+fn by_position(volumes: usize, crops: usize) -> ProbeTokens {
     probe_set(volumes, crops, |_, _, position, component| noise("position", position, component))
 }
 
@@ -96,7 +96,7 @@ fn a_constant_encoder_leaks_no_nan() {
     assert_eq!(serde_json::from_str::<Collapse>(&text).unwrap().rankme, numbers.rankme);
 
     let broken = probe_set(4, 2, |_, _, _, _| f32::NAN);
-    let labelled = LabelledBank { labels: 1, shares: vec![0.5; broken.len()], tokens: broken.clone() };
+    let labelled = LabelledTokens { labels: 1, shares: vec![0.5; broken.len()], tokens: broken.clone() };
     assert_eq!(label_probe(&labelled, &labelled, &[2]), LabelProbe::default());
     assert_eq!(Collapse::measure(ProbeSets { original: &broken, turned: None, reflected: None }), Collapse::default());
     let zeros = Collapse::measure(ProbeSets { original: &probe_set(4, 1, |_, _, _, _| 0.0), turned: None, reflected: None });
@@ -113,7 +113,7 @@ fn the_effective_rank_counts_equal_directions() {
         assert!(close(numbers.rankme, rank as f64, 1e-3 * rank as f64), "{rank}: {:?}", numbers.rankme);
         assert!((numbers.spectrum[0] - 1.0 / rank as f64).abs() < 1e-4);
     }
-    let few = TokenBank { volumes: 2, crops: 1, positions: [1, 1, 2], dim: DIM, tokens: by_position(1, 1).tokens[..4 * DIM].to_vec() };
+    let few = ProbeTokens { volumes: 2, crops: 1, positions: [1, 1, 2], dim: DIM, tokens: by_position(1, 1).tokens[..4 * DIM].to_vec() };
     assert_eq!(Collapse::measure(ProbeSets { original: &few, turned: None, reflected: None }).spectrum.len(), 4);
 }
 
@@ -135,7 +135,7 @@ fn the_label_probe_tells_tokens_from_position() {
         let tokens = probe_set(volumes, 1, |volume, _, position, component| noise("label", (start + volume) * 27 + position, component));
         let share = |token: usize| if by_position { (token % 27) as f32 / 27.0 } else { 0.5 + 0.4 * tokens.tokens[token * DIM] };
         let shares = (0..tokens.len()).flat_map(|token| [share(token), 0.0]).collect();
-        LabelledBank { labels: 2, shares, tokens }
+        LabelledTokens { labels: 2, shares, tokens }
     };
     let probe = label_probe(&labelled(10, 0, false), &labelled(5, 10, false), &[1, 4, 10, 99]);
     assert_eq!(probe.tokens.keys().copied().collect::<Vec<_>>(), [1, 4, 10], "99 volumes there are not");

@@ -1,6 +1,6 @@
 //! How much of the tokens' variance is position, how much is volume, and what a token holds on to when its volume is turned.
 
-use super::TokenBank;
+use super::ProbeTokens;
 
 /// Squared distance from the mean, of tokens of length 1, below which tokens count as equal: far above the rounding of float32
 /// (1e-14), far below anything that an encoder tells apart.
@@ -16,7 +16,7 @@ pub(super) struct Shares {
 
 /// The shares of a probe_set's variance; `None` where there is none. For tokens without any structure the expectation of `position`
 /// is `(P - 1) / (nP - 1)`, about `1 / n` for n crops of P positions.
-pub(super) fn shares(probe_set: &TokenBank) -> Option<Shares> {
+pub(super) fn shares(probe_set: &ProbeTokens) -> Option<Shares> {
     let (samples, grid) = (probe_set.samples(), probe_set.grid());
     let mean = grand_mean(&[probe_set]);
     let deviation = |token: &[f32]| token.iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum::<f64>();
@@ -36,7 +36,7 @@ pub(super) fn shares(probe_set: &TokenBank) -> Option<Shares> {
 /// Mean cosine of tokens of different volumes at the same position, minus that at other positions. Tokens have length 1.
 ///
 /// A mean over pairs is the square of a sum less what should not be paired, so no pair is ever formed.
-pub(super) fn gap(probe_set: &TokenBank) -> Option<f64> {
+pub(super) fn gap(probe_set: &ProbeTokens) -> Option<f64> {
     let (volumes, crops, grid) = (probe_set.volumes, probe_set.crops, probe_set.grid());
     if volumes < 2 || grid < 2 || crops == 0 {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn gap(probe_set: &TokenBank) -> Option<f64> {
 /// Mean cosine of the tokens of two probe_sets, place by place, after their common mean is taken off.
 ///
 /// Tokens that are that mean have no direction and are left out; `None` if all are.
-pub(super) fn lock(probe_set: &TokenBank, other: &TokenBank) -> Option<f64> {
+pub(super) fn lock(probe_set: &ProbeTokens, other: &ProbeTokens) -> Option<f64> {
     let mean = grand_mean(&[probe_set, other]);
     let pairs = probe_set.tokens.chunks_exact(probe_set.dim).zip(other.tokens.chunks_exact(probe_set.dim));
     let cosines = pairs.filter_map(|(a, b)| {
@@ -70,12 +70,12 @@ pub(super) fn lock(probe_set: &TokenBank, other: &TokenBank) -> Option<f64> {
 }
 
 /// Mean squared distance of the tokens of two probe_sets, place by place.
-pub(super) fn alignment(probe_set: &TokenBank, other: &TokenBank) -> Option<f64> {
+pub(super) fn alignment(probe_set: &ProbeTokens, other: &ProbeTokens) -> Option<f64> {
     let squared: f64 = probe_set.tokens.iter().zip(&other.tokens).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
     (!probe_set.is_empty()).then(|| squared / probe_set.len() as f64)
 }
 
-fn grand_mean(probe_sets: &[&TokenBank]) -> Vec<f64> {
+fn grand_mean(probe_sets: &[&ProbeTokens]) -> Vec<f64> {
     let count: usize = probe_sets.iter().map(|probe_set| probe_set.len()).sum();
     let mut mean = vec![0.0; probe_sets[0].dim];
     for probe_set in probe_sets {

@@ -134,7 +134,7 @@ impl<'a> Pairing<'a> {
         Ok(paired)
     }
 
-    /// Cases of `channels` files each; `split` tells case and channel of an image file.
+    /// Cases of `channels` files each; `split` gives case and channel of an image file.
     fn cases(self, split: Split, channels: usize) -> Result<Paired, DataError> {
         let nothing = self.images.nothing();
         let mut labels: BTreeMap<String, PathBuf> = self.labels.files.iter().map(|file| (stem(file), file.clone())).collect();
