@@ -78,7 +78,16 @@ impl KeysWindow {
     }
 
     fn key_table(&mut self, ui: &mut Ui, keys: &mut KeyMap) {
-        ui.strong("Keys (click one to change it)");
+        ui.horizontal(|ui| {
+            ui.strong("Keys (click one to change it)");
+            if ui.button("Back to the defaults").clicked() {
+                keys.reset();
+                self.taken = None;
+            }
+        });
+        if let Some(taken) = &self.taken {
+            ui.label(RichText::new(taken).color(Palette::of(ui).caution()));
+        }
         Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
             for action in Action::all() {
                 ui.label(action.title());
@@ -90,13 +99,6 @@ impl KeysWindow {
                 ui.end_row();
             }
         });
-        if let Some(taken) = &self.taken {
-            ui.label(RichText::new(taken).color(Palette::of(ui).caution()));
-        }
-        if ui.button("Back to the defaults").clicked() {
-            keys.reset();
-            self.taken = None;
-        }
     }
 }
 

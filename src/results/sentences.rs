@@ -36,6 +36,12 @@ impl ExperimentResults {
         self.summary().into_iter().chain(kept).collect()
     }
 
+    /// The sentences that the headline leaves out: there are too many of them.
+    pub fn further(&self) -> Vec<String> {
+        let sentences = self.sentences();
+        if sentences.len() > MOST_SENTENCES { sentences } else { Vec::new() }
+    }
+
     /// What the comparisons show, a sentence each, and which arm is the best; without any, why there is none.
     pub fn sentences(&self) -> Vec<String> {
         let compared: Vec<String> = self.concluding().map(|own| self.sentence(own)).collect();

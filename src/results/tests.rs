@@ -297,16 +297,13 @@ fn encoders_are_compared_by_the_tokens_that_all_of_them_have() {
     let names: Vec<String> = results.encoders().into_iter().map(|(name, _)| name).collect();
     assert_eq!((results.tokens, names.join(" ")), (Tokens::Projected, "untrained constant noise simtrot_w no_rotate".to_owned()));
     let without = one_point(|arm, run| {
-        if arm == "no_rotate" {
+        let probed = run.stages.iter().find(|stage| stage.last_probe().is_some()).cloned();
+        if let Some(probed) = probed.filter(|_| arm == "no_rotate") {
             let record = |step, pair: CollapsePair| Record {
                 secs: 9.0,
-                event: Event::Probe {
-                    stage: run.stages[0].stage.clone(),
-                    step,
-                    collapse: Box::new(CollapsePair { projected: None, ..pair }),
-                },
+                event: Event::Probe { stage: probed.stage.clone(), step, collapse: Box::new(CollapsePair { projected: None, ..pair }) },
             };
-            let last = record(401, run.stages[0].last_probe().unwrap().clone());
+            let last = record(401, probed.last_probe().unwrap().clone());
             run.apply(&last);
         }
     });

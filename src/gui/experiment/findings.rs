@@ -29,6 +29,10 @@ pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> bool {
     let sentence = |ui: &mut Ui, text: RichText| drop(ui.add(Label::new(text).wrap()));
     card::title(ui, "What it shows");
     results.headline().into_iter().for_each(|text| sentence(ui, text.into()));
+    let further = results.further();
+    if !further.is_empty() {
+        ui.collapsing("Each comparison in words", |ui| further.into_iter().for_each(|text| sentence(ui, text.into())));
+    }
     let mut asked = false;
     if !results.pretrainings.is_empty() {
         ui.add_space(4.0);

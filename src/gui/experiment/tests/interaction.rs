@@ -103,6 +103,7 @@ fn a_click_on_a_cell_shows_its_settings_scores_and_curves() {
         return;
     }
     let mut harness = window(ThemeChoice::Light, |_, app| super::snapshots::grid(app, &synthetic::experiment(), synthetic::Until::End));
+    harness.set_size(eframe::egui::vec2(1280.0, 1400.0));
     harness.run_steps(3);
     harness.get_by_label_contains("label fraction 0.02, seed 1, simtrot_w: ").click();
     harness.run_steps(2);
@@ -136,8 +137,10 @@ fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
         let results = &look.results;
         results.sentence(results.shown().next().unwrap())
     });
+    click(&mut harness, "Each comparison in words");
+    harness.run_steps(30);
     harness.get_by_label(&sentence.unwrap());
-    harness.get_by_label("Per label fraction");
+    harness.get_by_label_contains("label fraction");
     click(&mut harness, "Write report");
     wait_until(&mut harness, "the report", |harness| !shown(harness).is_writing());
     for name in ["report.html", "report.md"] {

@@ -77,7 +77,7 @@ fn small_windows_and_large_letters_keep_room_for_everything() {
             harness.run_steps(4);
             let panes = &harness.state().segmentation.views.panes;
             assert!(panes.iter().all(|pane| pane.rect.height() > 0.2 * size.y && pane.rect.width() > 0.2 * size.x), "{panes:?}");
-            harness.get_by_label("Show Posterior");
+            harness.get_by_label("Show Anterior");
             let outside =
                 |rect: eframe::egui::Rect| rect.left() < 0.0 || rect.right() > size.x || rect.top() < 0.0 || rect.bottom() > size.y;
             for role in [Role::Button, Role::CheckBox, Role::Slider, Role::ComboBox, Role::SpinButton] {

@@ -284,6 +284,7 @@ fn labels_have_the_colours_of_the_user_of_a_table_or_of_their_numbers() {
         return;
     }
     let (mut harness, _folder, at) = with_image();
+    harness.set_size(eframe::egui::vec2(1280.0, 1100.0));
     let wide = ([6, 8, 30], [1.0; 3]);
     write(&at("wide.nii"), wide, shades);
     open_file(&mut harness, &at("wide.nii"));
