@@ -172,7 +172,7 @@ fn is_tensor_crate(name: &str) -> bool {
 }
 
 /// `nn/blocks.rs` is `nn::blocks`, `nn/mod.rs` is `nn`, the library's root is nothing.
-fn module_of(file: &str) -> Vec<String> {
+pub(crate) fn module_of(file: &str) -> Vec<String> {
     let stem = file.trim_end_matches(".rs");
     let parts = stem.split('/').filter(|part| !["mod", "lib"].contains(part));
     parts.map(str::to_owned).collect()
@@ -214,7 +214,7 @@ fn is_root(name: &str) -> bool {
 }
 
 /// Reads a path, or a tree of them in braces, and returns the place behind it.
-fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
+pub(crate) fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut path = prefix.to_vec();
     let text = |place: usize| tokens.get(place).map_or("", |token| token.text.as_str());
     loop {
@@ -248,7 +248,7 @@ fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Vec<
 }
 
 /// A path with `super`, `self` and the crate's own name resolved; `modules` is where it stands.
-fn from_root(path: &[String], modules: &[&str]) -> Vec<String> {
+pub(crate) fn from_root(path: &[String], modules: &[&str]) -> Vec<String> {
     let mut base: Vec<String> = match path[0].as_str() {
         "crate" | "simtrot" => Vec::new(),
         "super" | "self" => modules.iter().map(|&name| name.to_owned()).collect(),
@@ -265,13 +265,13 @@ fn from_root(path: &[String], modules: &[&str]) -> Vec<String> {
     base
 }
 
-struct Token {
-    text: String,
-    line: usize,
+pub(crate) struct Token {
+    pub(crate) text: String,
+    pub(crate) line: usize,
 }
 
 /// Names, `::` and single signs; comments, strings, characters and lifetimes left out.
-fn tokens(source: &str) -> Vec<Token> {
+pub(crate) fn tokens(source: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let (mut rest, mut line) = (source, 1);
     while let Some(first) = rest.chars().next() {
@@ -310,7 +310,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.expect("a folder entry").path();
