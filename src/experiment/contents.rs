@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{DataConfig, DataSource, RunConfig};
 use crate::digest::sha256;
+use crate::metrics::dataset_regions;
 use crate::protocol::checkpoints;
 use crate::volume::{Dataset, Split, SplitRecord, content};
 
@@ -75,6 +76,7 @@ impl Contents {
             self.opened.len() - 1
         });
         let (dataset, known) = self.opened[index].1.as_mut().map_err(|error| error.clone())?;
+        dataset_regions(dataset, &data.regions).map_err(|error| error.to_string())?;
         if data.skip_bad {
             // Which cases are usable is decided by what all of them hold; how they are split is a setting.
             let keys = dataset.cases.iter().map(|case| (&case.name, content::case_key(case).unwrap_or_default()));

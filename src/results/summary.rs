@@ -57,10 +57,12 @@ impl Summary {
                     done: own.progress == crate::experiment::Progress::Done,
                 })
                 .collect(),
+            // Also of arms that share their training with another: a script finds each by its name.
             test: results
-                .rows()
-                .filter(|(_, group)| group.done() > 0)
-                .map(|(_, group)| (group.title.clone(), scores(results, group)))
+                .groups
+                .iter()
+                .filter(|group| group.done() > 0)
+                .map(|group| (group.title.clone(), scores(results, group)))
                 .collect(),
             collapse: encoders.iter().map(|(name, pair)| (name.clone(), pair.seen().clone())).collect(),
             collapse_encoder: encoders.into_iter().map(|(name, pair)| (name, pair.encoder.clone())).collect(),

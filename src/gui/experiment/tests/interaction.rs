@@ -137,10 +137,10 @@ fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
         let results = &look.results;
         results.sentence(results.shown().next().unwrap())
     });
+    harness.get_by_label("Per label fraction");
     click(&mut harness, "Each comparison in words");
     harness.run_steps(30);
     harness.get_by_label(&sentence.unwrap());
-    harness.get_by_label_contains("label fraction");
     click(&mut harness, "Write report");
     wait_until(&mut harness, "the report", |harness| !shown(harness).is_writing());
     for name in ["report.html", "report.md"] {

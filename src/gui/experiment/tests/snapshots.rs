@@ -32,11 +32,16 @@ enum Size {
 }
 
 /// A snapshot of each theme and size.
-fn snapshots(name: &str, looks: &[(ThemeChoice, Size)], arrange: impl Fn(&mut App), settle: impl Fn(&mut Harness<'_, App>)) {
-    if !has_gpu() {
-        return;
-    }
+fn snapshots(
+    name: &str,
+    looks: &[(ThemeChoice, Size)],
+    arrange: impl Fn(&mut App),
+    settle: impl Fn(&mut Harness<'_, App>),
+) -> SnapshotResults {
     let mut results = SnapshotResults::new();
+    if !has_gpu() {
+        return results;
+    }
     for (theme, size) in looks {
         let mut harness = window(*theme, |_, app| arrange(app));
         let size_word = match size {
@@ -58,6 +63,7 @@ fn snapshots(name: &str, looks: &[(ThemeChoice, Size)], arrange: impl Fn(&mut Ap
         harness.snapshot(format!("experiment_{name}{size_word}_{theme}"));
         results.extend_harness(&mut harness);
     }
+    results
 }
 
 const DARK: (ThemeChoice, Size) = (ThemeChoice::Dark, Size::Normal);
@@ -119,16 +125,16 @@ fn a_checked_dataset_shows_every_case_and_what_is_wrong() {
 
 #[test]
 fn settings_show_what_they_need_and_what_would_fit() {
-    snapshots("fits", &[LIGHT, SMALL, TWICE], put_demo, |_| {});
+    let mut results = snapshots("fits", &[LIGHT, SMALL, TWICE], put_demo, |_| {});
     let too_large = |app: &mut App| {
         let mut form = form(Template::Demo);
         form.choose_network(Preset::NnformerSynapse);
         put_set_up(app, form, (DataSource::Demo, None), 3_120);
     };
-    snapshots("too_large", &[DARK], too_large, |harness| {
+    results.extend(snapshots("too_large", &[DARK], too_large, |harness| {
         harness.get_by_label("Use what fits: fine-tuning").scroll_to_me();
         harness.run_steps(8);
-    });
+    }));
 }
 
 #[test]
@@ -149,9 +155,9 @@ fn one_point_shows_progress_scores_and_curves() {
             app.workspace.put(fixture::open("demo", until, 0.0));
         }
     };
-    snapshots("midway", &[DARK, LIGHT], open(Until::Pretraining), |_| {});
-    snapshots("failed", &[DARK], open(Until::Failure), |_| {});
-    snapshots("finished", &[DARK, LIGHT, SMALL, TWICE], open(Until::End), |_| {});
+    let mut results = snapshots("midway", &[DARK, LIGHT], open(Until::Pretraining), |_| {});
+    results.extend(snapshots("failed", &[DARK], open(Until::Failure), |_| {}));
+    results.extend(snapshots("finished", &[DARK, LIGHT, SMALL, TWICE], open(Until::End), |_| {}));
 }
 
 #[test]
@@ -175,14 +181,14 @@ fn a_grid_shows_what_is_done_what_failed_and_what_it_finds() {
         app.experiment.table = Some((open.folder.root().to_owned(), GridTable::new(&open.experiment)));
         app.experiment.chosen = chosen;
     };
-    snapshots("grid", &[DARK, LIGHT, SMALL, TWICE], midway, |_| {});
+    let mut results = snapshots("grid", &[DARK, LIGHT, SMALL, TWICE], midway, |_| {});
     let findings = |app: &mut App| {
         grid(app, &synthetic::experiment(), synthetic::Until::Midway);
         app.experiment.tab = Tab::Findings;
     };
-    snapshots("findings", &[DARK, SMALL], findings, |_| {});
+    results.extend(snapshots("findings", &[DARK, SMALL], findings, |_| {}));
     let large = |app: &mut App| grid(app, &synthetic::large(), synthetic::Until::Midway);
-    snapshots("large", &[LIGHT], large, |_| {});
+    results.extend(snapshots("large", &[LIGHT], large, |_| {}));
 }
 
 #[test]
@@ -193,11 +199,11 @@ fn runs_are_listed_and_published_results_are_shown() {
         app.experiment.list = RunList::known(Path::new("/data/runs"), entries());
         (app.experiment.view, app.experiment.setup_hidden) = (View::List, true);
     };
-    snapshots("list", &[DARK, SMALL], list, |_| {});
+    let mut results = snapshots("list", &[DARK, SMALL], list, |_| {});
     let published = |app: &mut App| {
         let mut finished = Finished::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/studies/hippocampus_swin_unetr_long")).unwrap();
         finished.folder = "docs/studies/hippocampus_swin_unetr_long".into();
         (app.experiment.finished, app.experiment.view) = (Some(finished), View::Finished);
     };
-    snapshots("published", &[LIGHT], published, |_| {});
+    results.extend(snapshots("published", &[LIGHT], published, |_| {}));
 }
