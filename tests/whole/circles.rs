@@ -65,7 +65,9 @@ fn circles(sources: &[(String, String)]) -> Vec<Vec<String>> {
         .collect();
     let edges: BTreeMap<&str, BTreeSet<&str>> = files
         .iter()
-        .map(|(&name, file)| (name, file.needs.iter().filter_map(|path| definer(path, &known, &files, 0)).filter(|&to| to != name).collect()))
+        .map(|(&name, file)| {
+            (name, file.needs.iter().filter_map(|path| definer(path, &known, &files, 0)).filter(|&to| to != name).collect())
+        })
         .collect();
     let reach: BTreeMap<&str, BTreeSet<&str>> = edges.keys().map(|&name| (name, reachable(name, &edges))).collect();
     let groups: BTreeSet<Vec<String>> = reach
