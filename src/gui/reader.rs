@@ -120,14 +120,14 @@ impl Reader {
         let state = self.state.clone();
         self.stale = false;
         let (experiment, folder) = (experiment.clone(), folder.clone());
-        self.reading = Some(Background::start(ctx, move || read(&experiment, &folder, state, own)));
+        self.reading = Some(Background::start(ctx, move || read(&experiment, &folder, state.as_ref(), own)));
         None
     }
 }
 
-fn read(experiment: &Experiment, folder: &ExperimentFolder, before: Option<ExperimentState>, own: bool) -> News {
+fn read(experiment: &Experiment, folder: &ExperimentFolder, before: Option<&ExperimentState>, own: bool) -> News {
     let began = Instant::now();
-    let mut state = before.clone().unwrap_or_else(|| ExperimentState::new(experiment));
+    let mut state = before.cloned().unwrap_or_else(|| ExperimentState::new(experiment));
     state.refresh(experiment, folder);
     let (mut tokens, mut troubles) = (Vec::new(), Vec::new());
     for (training, run) in state.runs.iter().enumerate().filter_map(|(training, run)| Some((training, run.as_ref()?))) {

@@ -49,7 +49,7 @@ fn value(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor
         return host::conv(sources, weight, shape);
     }
     let [_, _, _, input, output] = weight.dims();
-    gather_product(joined(sources, 2), &shape.tables().forward, weight.reshape([TAPS * input, output]))
+    gather_product(joined(sources, 2), &shape.tables().forward, &weight.reshape([TAPS * input, output]))
 }
 
 /// Gradient of [`value`] with respect to the part of the weight that belongs to one source.
@@ -79,7 +79,7 @@ fn input_gradient(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, [from, i
     let weight = weight.swap_dims(1, 2);
     let parts = tables.classes.iter().map(|class| {
         let slab = weight.clone().select(0, class.kernel_taps.on(&device));
-        gather_product(grad.clone(), &class.index, slab.reshape([class.index.taps * output, input]))
+        gather_product(grad.clone(), &class.index, &slab.reshape([class.index.taps * output, input]))
     });
     let parts = joined(parts.collect(), 1);
     match &tables.places {
@@ -90,7 +90,7 @@ fn input_gradient(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, [from, i
 
 /// `source` `[batch, tokens, channels]`, `weight` `[taps * channels, out]` -> `[batch, rows, out]`:
 /// the rows of `index`, their tokens side by side, times `weight`.
-fn gather_product(source: Tensor<3>, index: &GatherIndex, weight: Tensor<2>) -> Tensor<3> {
+fn gather_product(source: Tensor<3>, index: &GatherIndex, weight: &Tensor<2>) -> Tensor<3> {
     if host::runs(&source) {
         return host::gather_product(source, index, weight);
     }

@@ -92,7 +92,10 @@ impl InputGradients {
 }
 
 /// The backward pass of one operation, on tensors without a graph.
-struct Step(Box<dyn FnOnce(DispatchTensor, &mut InputGradients) + Send>);
+struct Step(BackwardPass);
+
+/// From the gradient of the output to those of the inputs that are wanted.
+type BackwardPass = Box<dyn FnOnce(DispatchTensor, &mut InputGradients) + Send>;
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

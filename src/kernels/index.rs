@@ -31,6 +31,12 @@ pub(super) fn token(position: [Option<usize>; 3], grid: [usize; 3]) -> u32 {
 /// Values made once for each key and then shared.
 pub struct Cache<K, V>(Mutex<Option<HashMap<K, Arc<V>>>>);
 
+impl<K: Eq + Hash, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Eq + Hash, V> Cache<K, V> {
     /// An empty one.
     pub const fn new() -> Self {

@@ -34,7 +34,7 @@ where
             let inputs = std::array::from_fn(|input| slice(Tensor::from_dispatch(list[input].clone()), &chunk));
             out.put(&chunk, (work.forward)(&work.module, inputs, chunk.clone()));
         }
-        (out.whole(), move |grad, gradients: &mut InputGradients| work.backward(list, &grad, gradients))
+        (out.whole(), move |grad, gradients: &mut InputGradients| work.backward(&list, &grad, gradients))
     })
 }
 
@@ -53,7 +53,7 @@ impl<M: Module, F> Work<M, F> {
     }
 
     /// Runs chunk after chunk in a graph of its own, forward and backward. `list`: inputs, then parameters.
-    fn backward<const N: usize>(self, list: Vec<DispatchTensor>, grad: &Tensor<3>, gradients: &mut InputGradients)
+    fn backward<const N: usize>(self, list: &[DispatchTensor], grad: &Tensor<3>, gradients: &mut InputGradients)
     where
         F: Fn(&M, [Tensor<3>; N], Range<usize>) -> Tensor<3>,
     {

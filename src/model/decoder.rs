@@ -193,7 +193,7 @@ impl DecoderLevel {
     fn forward(&self, x: TokenGrid, skip: TokenGrid, pass: Pass) -> TokenGrid {
         match self {
             Self::Convolved(block) => block.forward(x, skip),
-            Self::Attended(level) => level.forward(x, &skip, pass),
+            Self::Attended(level) => level.forward(&x, &skip, pass),
         }
     }
 
@@ -243,7 +243,7 @@ impl Projection {
 }
 
 impl AttendedLevel {
-    fn forward(&self, coarse: TokenGrid, skip: &TokenGrid, pass: Pass) -> TokenGrid {
+    fn forward(&self, coarse: &TokenGrid, skip: &TokenGrid, pass: Pass) -> TokenGrid {
         let windows = |shift: usize| window_tables(skip.grid, [self.window; 3], [shift; 3], PositionIndex::NnFormer);
         let Upsample { norm, up } = &self.upsample;
         let up = up.forward(coarse.with(norm.forward(coarse.tokens.clone())));

@@ -108,9 +108,9 @@ impl ConvBlock {
         let out = x.strided(self.conv1.stride, axis(&self.conv1.weight, 4));
         let (map, maps) = (out.elements(), 2 + u64::from(self.conv3.is_some()));
         if self.recompute {
-            memory.recompute(maps * map, map, map)
+            memory.recompute(maps * map, map, map);
         } else {
-            memory.keep_all(maps * map, map)
+            memory.keep_all(maps * map, map);
         }
         memory.working = memory.working.max(WORKING_MAPS * map);
         out

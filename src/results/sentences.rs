@@ -157,7 +157,7 @@ impl ExperimentResults {
         let measured: Vec<&Pretraining> = self.pretrainings.iter().filter(|own| own.collapse.is_some()).collect();
         match measured.len() {
             0 => vec!["Collapse was not measured yet.".to_owned()],
-            ..=MOST_JUDGED => measured.into_iter().map(|own| self.judged(own)).collect(),
+            1..=MOST_JUDGED => measured.into_iter().map(|own| self.judged(own)).collect(),
             _ => self.judged_together(&measured),
         }
     }

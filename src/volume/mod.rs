@@ -4,8 +4,8 @@
 //! `[channel, D, H, W]` with D = k, H = j, W = i, as in [`crate::geometry`].
 //!
 //! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
-//! [`demo`] and [`synthetic`] cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
-//! scan under two names; [`split`] draws who trains.
+//! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
+//! scan under two names; `split` draws who trains.
 
 mod case;
 pub mod check;

@@ -109,7 +109,7 @@ fn definer<'a>(path: &[String], known: &BTreeMap<Vec<String>, &'a str>, files: &
 
 /// Reads the paths of one file; `module` is where it stands.
 fn read(module: &[String], source: &str, known: &BTreeMap<Vec<String>, &str>) -> File {
-    let tokens = without_tests(tokens(source));
+    let tokens = without_tests(&tokens(source));
     let text = |at: usize| tokens.get(at).map_or("", |token: &Token| token.text.as_str());
     let modules: Vec<&str> = module[1..].iter().map(String::as_str).collect();
     let mut file = File::default();
@@ -148,7 +148,7 @@ fn read(module: &[String], source: &str, known: &BTreeMap<Vec<String>, &str>) ->
 }
 
 /// Leaves out what stands behind `#[cfg(test)]`, up to the end of its block or line.
-fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
+fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -157,7 +157,7 @@ fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
             let mut depth = 0;
             while at < tokens.len() {
                 depth += i32::from(text(at) == "{") - i32::from(text(at) == "}");
-                let ends = (text(at) == "}" && depth == 0) || (text(at) == ";" && depth == 0);
+                let ends = depth == 0 && ["}", ";"].contains(&text(at));
                 at += 1;
                 if ends {
                     break;

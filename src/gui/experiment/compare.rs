@@ -29,7 +29,7 @@ pub(super) fn show(ui: &mut Ui, open: &[&OpenRun]) {
         let Some(results) = own.look.as_ref().map(|look| &look.results) else { continue };
         for group in &results.groups {
             let runs = || group.repeats.iter().filter_map(|repeat| own.run(repeat.training));
-            let loss = runs().filter_map(|run| run.stages_of(StageKind::Finetune).next()?.steps.last()).map(|step| step.loss).last();
+            let loss = runs().filter_map(|run| run.stages_of(StageKind::Finetune).next()?.steps.last()).map(|step| step.loss).next_back();
             let secs: f64 = runs().map(|run| run.secs).sum();
             let dice = spread(group.dice.as_ref(), Measure::Dice);
             let hd95 = group

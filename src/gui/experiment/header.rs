@@ -104,8 +104,8 @@ pub(super) fn show(ui: &mut Ui, open: &mut OpenRun, mut around: Surroundings<'_>
 fn last_saved(open: &OpenRun) -> Option<String> {
     let step = |stage: &StageState| stage.checkpoints.iter().map(|(step, ..)| *step).max();
     let live = || open.trainings().filter(|training| open.is_live(training.index));
-    let saved = live().filter_map(|training| Some((training.index, training.run.stages.iter().rev().find_map(step)?)));
-    saved.last().map(|(training, step)| format!("last saved: {} at step {step}", open.title(training)))
+    let mut saved = live().filter_map(|training| Some((training.index, training.run.stages.iter().rev().find_map(step)?)));
+    saved.next_back().map(|(training, step)| format!("last saved: {} at step {step}", open.title(training)))
 }
 
 /// Buttons of an experiment at work.

@@ -85,7 +85,7 @@ impl ViewerPanel {
     /// Closes one thing that lies over or above the slices, the newest kind first; then shows all views again.
     pub(super) fn close_one(&mut self) {
         let closed = self.offer.take().is_some() || self.notice.take().is_some() || (self.open.is_some() && self.failed.take().is_some());
-        if !closed && !self.open.as_mut().is_some_and(|case| case.notices.pop().is_some()) {
+        if !closed && self.open.as_mut().is_none_or(|case| case.notices.pop().is_none()) {
             self.views.show_all();
         }
     }

@@ -87,7 +87,7 @@ impl<T: Send + 'static> PathDialog<T> {
         suggested: PathBuf,
         write: impl Fn(&Path) -> Result<T, String> + Send + Sync + 'static,
     ) -> Self {
-        let text = suggested.display().to_string();
+        let text = suggested.into_os_string().to_string_lossy().into_owned();
         Self::begin(ctx, title.into(), PathKind::Save(name, ending), text, Arc::new(move |paths| write(&paths[0])))
     }
 

@@ -53,6 +53,9 @@ impl<'a> Column<'a> {
     }
 }
 
+/// Draws something into a cell.
+type Draw<'a> = Box<dyn FnOnce(&mut Ui) + 'a>;
+
 /// What stands in a cell.
 #[derive(Default)]
 pub(in crate::gui) struct Cell<'a> {
@@ -70,7 +73,7 @@ pub(in crate::gui) struct Cell<'a> {
     /// A square of a colour before the text.
     pub(in crate::gui) swatch: Option<Color32>,
     /// Draws the cell in place of the text.
-    pub(in crate::gui) draw: Option<Box<dyn FnOnce(&mut Ui) + 'a>>,
+    pub(in crate::gui) draw: Option<Draw<'a>>,
 }
 
 impl<'a, T: Into<Cow<'a, str>>> From<T> for Cell<'a> {

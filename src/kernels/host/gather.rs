@@ -48,7 +48,7 @@ impl Gathered<'_> {
 }
 
 /// `source` `[batch, tokens, channels]` by the rows of `index`, times `weight` `[taps * channels, out]` -> `[batch, rows, out]`.
-pub fn gather_product(source: Tensor<3>, index: &GatherIndex, weight: Tensor<2>) -> Tensor<3> {
+pub fn gather_product(source: Tensor<3>, index: &GatherIndex, weight: &Tensor<2>) -> Tensor<3> {
     let ([batch, tokens, channels], [_, output]) = (source.dims(), weight.dims());
     let source = contiguous(source);
     let gathered = Gathered { source: elements(&source), index, tokens, channels };

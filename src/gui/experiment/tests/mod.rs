@@ -100,7 +100,7 @@ fn troubled() -> CheckReport {
         let spacing_mm = [[5.0, 1.0, 2.5][index % 3], 0.703 + 0.01 * (index % 9) as f64, 0.703 + 0.01 * (index % 9) as f64];
         let image = ImageSummary { shape, spacing_mm, axes: "RAS".to_owned(), intensity: vec![[-1024.0, -48.0, 312.0]] };
         let labels = BTreeMap::from([(0, 60_000_000), (1, 2_400_000 + index as u64 * 1313), (2, 31_000 + index as u64 * 77)]);
-        let notes = if index % 13 == 0 { vec!["oblique, 4 degrees from the patient's axes".to_owned()] } else { Vec::new() };
+        let notes = if index.is_multiple_of(13) { vec!["oblique, 4 degrees from the patient's axes".to_owned()] } else { Vec::new() };
         CaseRow { name: format!("liver_{index}"), image: (index != 3).then_some(image), labels: (index % 8 != 7).then_some(labels), notes }
     };
     let problem =

@@ -172,7 +172,8 @@ fn labels_are_hidden_shown_alone_and_walked_through() {
         press(&mut harness, key);
         assert_eq!(inside(&harness), Some(class), "after the last label comes the first");
     }
-    let switches: [(Key, fn(&SliceSettings) -> bool); 7] = [
+    type Switch = (Key, fn(&SliceSettings) -> bool);
+    let switches: [Switch; 7] = [
         (Key::S, |s| s.shown),
         (Key::F, |s| s.fill),
         (Key::O, |s| s.outline),
