@@ -80,7 +80,7 @@ fn steps(app: &App) -> usize {
 }
 
 /// Steps of a training that does not end by itself.
-const MANY_STEPS: usize = 1 << 40;
+const MANY_STEPS: usize = 100_000_000;
 
 /// The wheel up through the volume and down again, one slice a frame, not all through it.
 fn wheel(frame: usize) -> Event {
