@@ -21,9 +21,10 @@ use crate::device::{DeviceChoice, open};
 use crate::geometry::{SignedPermutation, quantile};
 use crate::infer::predictor;
 use crate::infer::sliding_window::SlidingWindow;
+use crate::kernels::cells;
 use crate::metrics::{LabelPair, Region, score_case};
 use crate::model::{Pass, Segmenter, Task};
-use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from_host};
+use crate::objective::{Objective as _, TokenContrast, classes_from_host, deep_supervision};
 use crate::preprocess::resample_trilinear;
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
@@ -162,9 +163,9 @@ fn finetune_step(config: &RunConfig, device: &Device) -> Work {
     Box::new(move || {
         let model = network.take().expect("put back after each run");
         let classes = classes_from_host(&label, [2, depth, height, width], &device);
-        let loss = DiceCeConfig::nnunet().deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
-        let gradients = GradientsParams::from_grads(loss.loss.clone().backward(), &model);
-        assert!(loss.numbers().loss.is_finite());
+        let outcome = deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
+        let gradients = GradientsParams::from_grads(outcome.loss.clone().backward(), &model);
+        assert!(outcome.read().value.is_finite());
         let model = optimiser.step(model, gradients, lr);
         read_back(&model.devices());
         network = Some(model);
@@ -230,25 +231,15 @@ fn hd95_three_labels(_: &Device) -> Work {
     let shape = [128, 128, 64];
     let at = |d: usize, h: usize, w: usize| (d * shape[1] + h) * shape[2] + w;
     let mut truth = vec![0_u16; shape.iter().product()];
-    for (label, radius) in [(1, 28_i64), (2, 20), (3, 10)] {
-        for d in 0..shape[0] {
-            for h in 0..shape[1] {
-                for w in 0..shape[2] {
-                    let squares = [(d, 64), (h, 64), (w, 32)].map(|(x, centre): (usize, i64)| (x as i64 - centre).pow(2));
-                    if squares.iter().sum::<i64>() < radius * radius {
-                        truth[at(d, h, w)] = label;
-                    }
-                }
-            }
-        }
+    for [d, h, w] in cells(shape) {
+        let squares = [(d, 64), (h, 64), (w, 32)].map(|(x, centre): (usize, i64)| (x as i64 - centre).pow(2));
+        let distance = squares.iter().sum::<i64>();
+        let inside = [(1, 28_i64), (2, 20), (3, 10)].into_iter().filter(|(_, radius)| distance < radius * radius);
+        truth[at(d, h, w)] = inside.last().map_or(0, |(label, _)| label);
     }
     let mut prediction = truth.clone();
-    for d in 0..shape[0] {
-        for h in 0..shape[1] {
-            for w in 0..shape[2] {
-                prediction[at((d + 2) % shape[0], (h + shape[1] - 3) % shape[1], (w + 1) % shape[2])] = truth[at(d, h, w)];
-            }
-        }
+    for [d, h, w] in cells(shape) {
+        prediction[at((d + 2) % shape[0], (h + shape[1] - 3) % shape[1], (w + 1) % shape[2])] = truth[at(d, h, w)];
     }
     let regions: Vec<Region> = (1..=3).map(|label| Region { name: label.to_string(), labels: vec![label] }).collect();
     let config = EvaluateConfig { hd95_convention: Hd95Convention::DirectedMax, ..EvaluateConfig::default() };

@@ -4,13 +4,13 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::loss::number;
 use super::token_contrast::SHORTEST_TOKEN;
 use super::views::{Compared, features, halves};
-use super::{Loss, Objective, Setup, number};
+use super::{Loss, Objective, Setup};
 use crate::config::RunConfig;
 use crate::kernels::sum;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, TokenEncoder as _, parameters, update_parameters};
-use crate::nn::Initialiser;
+use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, parameters, update_parameters};
 use crate::sampling::ViewBatch;
 
 /// The trained heads, and the target.
@@ -41,11 +41,10 @@ struct Target {
 
 impl Objective for Bootstrap {
     fn init(setup: &Setup<'_>) -> Self {
-        let Setup { config, channels, encoder, device } = *setup;
+        let Setup { config, channels, device, .. } = *setup;
         let RunConfig { pretrain, seed, .. } = config;
-        let dim = encoder.dims().pop().expect("a network has a stage");
+        let (dim, init) = (setup.dim(), setup.init());
         let [hidden, output] = pretrain.projector.widths(dim);
-        let init = Initialiser::new(*seed, device);
         let projector = || Projector::with_batch_norm([dim, hidden, output], &init.at("projector"));
         let predictor = Projector::with_batch_norm([output, hidden, output], &init.at("predictor"));
         // Equal to the trained network before its first step: initial weights depend on seed and path alone. Built anew rather

@@ -1,91 +1,48 @@
-//! Soft Dice plus cross-entropy for segmentation, and its sum over the heads of deep supervision.
-//!
-//! [`DiceCeConfig::nnunet`] is the loss of nnU-Net and nnFormer (`DC_and_CE_loss`); the fields reach the variants of MONAI's
-//! `DiceLoss` and `DiceCELoss` as well.
+//! Soft Dice plus cross-entropy for segmentation, as nnU-Net and nnFormer have it (`DC_and_CE_loss`): batch Dice without background. And
+//! its sum over the heads of deep supervision.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::device::on_host;
+use super::dice_ce_kernel::{Evaluated, on_device, on_host};
+use super::loss::LossTensors;
 use crate::kernels::with_gradient;
 
-use super::dice_ce_kernel::{self as kernel, Evaluated};
-
-pub use super::dice_ce_kernel::DiceCeConfig;
-
-/// A segmentation loss in the graph, and its parts.
-#[derive(Debug)]
-pub struct DiceCeLoss {
-    /// The loss, `[1]`, in the graph of the logits.
-    pub loss: Tensor<1>,
-    parts: Tensor<1>,
-}
-
-/// The parts of a segmentation loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DiceCeNumbers {
-    /// The loss.
-    pub loss: f64,
-    /// Mean soft Dice, 1 at best.
-    pub soft_dice: f64,
-    /// Mean cross-entropy.
-    pub cross_entropy: f64,
-}
-
-impl DiceCeConfig {
-    /// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
-    pub fn loss(&self, logits: Tensor<5>, classes: &Tensor<4, Int>) -> DiceCeLoss {
-        let [batch, count, depth, height, width] = logits.dims();
-        assert_eq!(classes.dims(), [batch, depth, height, width], "the target must lie on the grid of the logits");
-        let plain = logits.clone().inner().reshape([batch, count, depth * height * width]);
-        let evaluated = if on_host(&plain.device()) {
-            kernel::classes_on_host(self, plain, classes)
-        } else {
-            kernel::classes_on_device(self, plain, classes)
-        };
-        Self::finish(logits, evaluated)
-    }
-
-    /// The loss of `logits` `[batch, region, D, H, W]` (a sigmoid each) against overlapping `regions` of the same shape, 0 or 1.
-    pub fn regions_loss(&self, logits: Tensor<5>, regions: Tensor<5>) -> DiceCeLoss {
-        let [batch, count, depth, height, width] = logits.dims();
-        assert_eq!(regions.dims(), logits.dims(), "the target must lie on the grid of the logits");
-        let flat = [batch, count, depth * height * width];
-        let evaluated = kernel::regions(self, logits.clone().inner().reshape(flat), regions.inner().reshape(flat));
-        Self::finish(logits, evaluated)
-    }
-
-    /// The sum over heads of falling resolution, `logits[0]` at that of `classes`, weighted by [`deep_supervision_weights`].
-    ///
-    /// Coarser heads see `classes` down-sampled by [`downsample`].
-    pub fn deep_supervision(&self, logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> DiceCeLoss {
-        let weights = deep_supervision_weights(logits.len());
-        let heads = logits.into_iter().zip(weights).map(|(logits, weight)| {
-            let [_, _, depth, height, width] = logits.dims();
-            let DiceCeLoss { loss, parts } = self.loss(logits, &downsample(classes.clone(), [depth, height, width]));
-            DiceCeLoss { loss: loss * weight, parts: parts * weight }
-        });
-        heads.reduce(|sum, head| DiceCeLoss { loss: sum.loss + head.loss, parts: sum.parts + head.parts }).expect("at least one head")
-    }
-
-    fn finish(logits: Tensor<5>, evaluated: Evaluated) -> DiceCeLoss {
-        let Evaluated { value, dice, cross_entropy, gradient } = evaluated;
-        let parts = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
-        if !logits.is_tracked() {
-            return DiceCeLoss { loss: value, parts };
-        }
+/// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
+///
+/// # Panics
+/// If the two do not lie on one grid.
+pub fn dice_ce(logits: Tensor<5>, classes: &Tensor<4, Int>) -> LossTensors {
+    let [batch, count, depth, height, width] = logits.dims();
+    assert_eq!(classes.dims(), [batch, depth, height, width], "the target must lie on the grid of the logits");
+    let plain = logits.clone().inner().reshape([batch, count, depth * height * width]);
+    let is_on_host = crate::device::on_host(&plain.device());
+    let Evaluated { value, dice, cross_entropy, gradient } = if is_on_host { on_host(plain, classes) } else { on_device(plain, classes) };
+    let numbers = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
+    let loss = if logits.is_tracked() {
         let gradient = gradient.reshape(logits.dims());
-        DiceCeLoss { loss: with_gradient(value, [(logits, gradient)]), parts }
-    }
+        with_gradient(value, [(logits, gradient)])
+    } else {
+        value
+    };
+    LossTensors { loss, numbers, parts: &["soft_dice", "cross_entropy"] }
 }
 
-impl DiceCeLoss {
-    /// The parts of the loss, in one read-back. Under deep supervision they are the weighted means over the heads.
-    pub fn numbers(&self) -> DiceCeNumbers {
-        let data = self.parts.to_data();
-        let mut numbers = data.iter::<f64>();
-        let mut next = || numbers.next().expect("three parts");
-        DiceCeNumbers { loss: next(), soft_dice: next(), cross_entropy: next() }
-    }
+/// The sum of [`dice_ce`] over heads of falling resolution, `logits[0]` at that of `classes`, weighted by [`deep_supervision_weights`];
+/// its parts are the weighted means over the heads.
+///
+/// Coarser heads see `classes` down-sampled by [`downsample`].
+///
+/// # Panics
+/// Without a head.
+pub fn deep_supervision(logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> LossTensors {
+    let weights = deep_supervision_weights(logits.len());
+    let heads = logits.into_iter().zip(weights).map(|(logits, weight)| {
+        let [_, _, depth, height, width] = logits.dims();
+        let head = dice_ce(logits, &downsample(classes.clone(), [depth, height, width]));
+        LossTensors { loss: head.loss * weight, numbers: head.numbers * weight, ..head }
+    });
+    let add = |sum: LossTensors, head: LossTensors| LossTensors { loss: sum.loss + head.loss, numbers: sum.numbers + head.numbers, ..head };
+    heads.reduce(add).expect("at least one head")
 }
 
 /// Weights of `heads` outputs, finest first: each half of the one before, summing to 1 (4/7, 2/7, 1/7 for three).

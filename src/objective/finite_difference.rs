@@ -26,15 +26,15 @@ pub(super) fn check<const D: usize>(input: &TensorData, stride: usize, loss: imp
     let gradient: Vec<f64> = leaf.grad(&loss(leaf.clone()).backward()).unwrap().into_data().iter().collect();
     let largest = gradient.iter().fold(0.0_f64, |largest, slope| largest.max(slope.abs()));
     assert!(largest > 0.0);
-    for place in (0..gradient.len()).step_by(stride) {
+    for index in (0..gradient.len()).step_by(stride) {
         let moved = |by: f32| {
             let mut data = input.clone();
-            data.as_mut_slice::<f32>().unwrap()[place] += by;
+            data.as_mut_slice::<f32>().unwrap()[index] += by;
             value(data)
         };
         let slope = (moved(STEP) - moved(-STEP)) / (2.0 * f64::from(STEP));
         let rounding = 2e-7 * value(input.clone()).abs() / f64::from(STEP);
         let allowed = TOLERANCE * largest + rounding;
-        assert!((slope - gradient[place]).abs() < allowed, "{place}: slope {slope}, gradient {}", gradient[place]);
+        assert!((slope - gradient[index]).abs() < allowed, "{index}: slope {slope}, gradient {}", gradient[index]);
     }
 }

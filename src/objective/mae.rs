@@ -7,7 +7,7 @@ use super::masked_voxels::mean_square;
 use super::views::{device_of, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
-use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, Initialiser, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
+use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
 
 /// Hidden width of a block's perceptron over its width.
@@ -20,7 +20,7 @@ pub struct Mae {
     pub embed: Linear,
     /// Stands where a patch is hidden, `[1, 1, dim]`.
     pub mask_token: Param<Tensor<3>>,
-    /// Code of each place, `[1, tokens, dim]`.
+    /// Code of each position, `[1, tokens, dim]`.
     pub position: Param<Tensor<3>>,
     /// Transformer blocks.
     pub blocks: Vec<Block<GlobalAttention>>,
@@ -36,13 +36,12 @@ impl Objective for Mae {
     fn init(setup: &Setup<'_>) -> Self {
         let settings = &setup.config.pretrain;
         let (stride, decoder) = (setup.encoder.total_stride(), &settings.mae);
-        let init = Initialiser::new(setup.config.seed, setup.device).at("mae");
+        let init = setup.init().at("mae");
         let grid: [usize; 3] = std::array::from_fn(|axis| settings.crop_size[axis] / stride[axis]);
-        let encoder_dim = setup.encoder.dims().pop().expect("a network has a stage");
         let attention = AttentionConfig { dim: decoder.dim, heads: decoder.heads, window: [1; 3], qkv_bias: true };
         let block = BlockConfig { attention, hidden: MLP_RATIO * decoder.dim, drop_path: 0.0, recompute: false };
         Self {
-            embed: Linear::init(encoder_dim, decoder.dim, true, &init.at("embed")),
+            embed: Linear::init(setup.dim(), decoder.dim, true, &init.at("embed")),
             mask_token: init.truncated_normal("mask_token", [1, 1, decoder.dim]),
             position: init.truncated_normal("position", [1, grid.iter().product(), decoder.dim]),
             blocks: (0..decoder.depth).map(|index| Block::<GlobalAttention>::init(&block, &init.at("blocks").at(index))).collect(),
@@ -65,7 +64,7 @@ impl Objective for Mae {
 }
 
 impl Mae {
-    /// `seen` `[batch, kept, encoder dim]` -> predicted voxels `[batch, channel, depth, height, width]`. `rows` tells, for each
+    /// `seen` `[batch, kept, encoder dim]` -> predicted voxels `[batch, channel, depth, height, width]`. `rows` holds, for each
     /// token of each volume, its row among the `kept` visible ones with the mask token behind them.
     fn decode(&self, seen: Tensor<3>, rows: &[i32]) -> Tensor<5> {
         let tokens = self.embed.forward(seen);

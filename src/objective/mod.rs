@@ -9,6 +9,7 @@ mod bootstrap;
 mod dice_ce_kernel;
 #[cfg(test)]
 mod finite_difference;
+mod loss;
 mod mae;
 mod rcr;
 mod simclr;
@@ -27,11 +28,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{PretextTask, RunConfig, pretext_tasks};
-use crate::model::{Encoder, NamedWeights, Pass};
+use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
+use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
 pub use bootstrap::{Bootstrap, byol_loss, ema_update};
-pub use dice_ce::{DiceCeConfig, classes_from_host};
+pub use dice_ce::{classes_from_host, deep_supervision};
+pub use loss::{Loss, LossTensors};
 pub use mae::Mae;
 pub use rcr::Rcr;
 pub use simclr::SimClr;
@@ -53,48 +56,16 @@ pub struct Setup<'a> {
     pub device: &'a Device,
 }
 
-/// The outcome of one batch.
-#[derive(Debug)]
-pub struct Loss {
-    /// The loss, `[1]`, in the graph of what is trained.
-    pub loss: Tensor<1>,
-    /// Its value.
-    pub value: f64,
-    /// What it is made of, and what else tells how the task goes, by name.
-    pub parts: Vec<(&'static str, f64)>,
-}
-
-impl Loss {
-    /// A loss that has no parts.
-    fn alone(loss: Tensor<1>) -> Self {
-        let value = number(&loss);
-        Self { loss, value, parts: Vec::new() }
+impl Setup<'_> {
+    /// Numbers of a token of the encoder's last stage.
+    fn dim(&self) -> usize {
+        self.encoder.dims().pop().expect("a network has a stage")
     }
-}
 
-impl From<token_contrast::TokenContrastLoss> for Loss {
-    fn from(contrast: token_contrast::TokenContrastLoss) -> Self {
-        let read = contrast.numbers();
-        let parts = vec![
-            ("positive_similarity", read.positive_similarity),
-            ("negative_similarity", read.negative_similarity),
-            ("wrong_volume", read.wrong_volume),
-        ];
-        Self { loss: contrast.loss, value: read.loss, parts }
+    /// Initial weights of the run's seed.
+    fn init(&self) -> Initialiser<'_> {
+        Initialiser::new(self.config.seed, self.device)
     }
-}
-
-impl From<dice_ce::DiceCeLoss> for Loss {
-    fn from(segmentation: dice_ce::DiceCeLoss) -> Self {
-        let read = segmentation.numbers();
-        let parts = vec![("soft_dice", read.soft_dice), ("cross_entropy", read.cross_entropy)];
-        Self { loss: segmentation.loss, value: read.loss, parts }
-    }
-}
-
-/// The value of a tensor of one number.
-fn number(tensor: &Tensor<1>) -> f64 {
-    tensor.to_data().iter::<f64>().next().expect("one number")
 }
 
 /// A pretext task: what it asks of an encoder, and the heads that it trains beside it.

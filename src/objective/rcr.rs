@@ -1,4 +1,4 @@
-//! RCR, the pre-training of Swin UNETR (arXiv:2111.14791): which quarter a volume was turned by, which volume it is, and what
+//! RCR, the pre-training of Swin UNETR (arXiv:2111.14791): by which quarter a volume was rotated, which volume it is, and what
 //! was cut out of it. The three losses count alike.
 
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
+use super::loss::number;
 use super::masked_voxels::mean_absolute;
 use super::token_contrast::TokenContrast;
 use super::views::{device_of, features, halves, pooled, volume};
-use super::{Loss, Objective, Setup, number};
+use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
 use crate::kernels::mean;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
-use crate::nn::{ExpandVoxels, Initialiser, Linear, TokenGrid};
+use crate::nn::{ExpandVoxels, Linear, TokenGrid};
 use crate::sampling::ViewBatch;
 use crate::sampling::rotation::quarter_turns;
 
@@ -33,12 +34,11 @@ pub struct Rcr {
 
 impl Objective for Rcr {
     fn init(setup: &Setup<'_>) -> Self {
-        let (seed, settings) = (setup.config.seed, &setup.config.pretrain);
-        let init = Initialiser::new(seed, setup.device).at("rcr");
-        let dim = setup.encoder.dims().pop().expect("a network has a stage");
+        let settings = &setup.config.pretrain;
+        let (dim, init) = (setup.dim(), setup.init().at("rcr"));
         Self {
             rotation: Linear::init(dim, quarter_turns().len(), true, &init.at("rotation")),
-            projector: Projector::init(&settings.projector, dim, &Initialiser::new(seed, setup.device).at("projector")),
+            projector: Projector::init(&settings.projector, dim, &setup.init().at("projector")),
             reconstruction: ExpandVoxels::init(dim, setup.channels, setup.encoder.total_stride(), &init.at("reconstruction")),
             contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
         }
@@ -49,7 +49,7 @@ impl Objective for Rcr {
         let volumes = pooled(features.clone());
 
         let scores = self.rotation.forward(volumes.clone().unsqueeze_dim::<3>(1)).squeeze_dim::<2>(1);
-        let (rotation, right) = cross_entropy(scores, turns(batch));
+        let (rotation, right) = cross_entropy(scores, quarters_of(batch));
 
         let [first, second] = halves(self.projector.forward(volumes.unsqueeze_dim(1)));
         let contrast = self.contrast.forward(first, second);
@@ -71,11 +71,11 @@ impl Objective for Rcr {
     }
 }
 
-/// By how many quarters each volume was turned, view after view.
-fn turns(batch: &ViewBatch) -> Vec<usize> {
+/// By how many quarters each volume was rotated, view after view.
+fn quarters_of(batch: &ViewBatch) -> Vec<usize> {
     let quarters = quarter_turns();
     let elements = batch.views.iter().flat_map(|view| &view.elements);
-    elements.map(|element| quarters.iter().position(|quarter| quarter == element).expect("turned by quarters")).collect()
+    elements.map(|element| quarters.iter().position(|quarter| quarter == element).expect("rotated by quarters")).collect()
 }
 
 /// Mean cross-entropy of `scores` `[samples, classes]`, and the share of samples whose class scores highest.

@@ -8,8 +8,7 @@ use super::token_contrast::TokenContrast;
 use super::views::{Compared, features, halves};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
-use crate::nn::Initialiser;
+use crate::model::{Encoder, NamedWeights, Pass, Projector};
 use crate::sampling::ViewBatch;
 
 /// A projector, and the contrast of what it makes of whole volumes. A mean needs no restoring.
@@ -24,9 +23,8 @@ pub struct SimClr {
 impl Objective for SimClr {
     fn init(setup: &Setup<'_>) -> Self {
         let settings = &setup.config.pretrain;
-        let dim = setup.encoder.dims().pop().expect("a network has a stage");
         Self {
-            projector: Projector::init(&settings.projector, dim, &Initialiser::new(setup.config.seed, setup.device).at("projector")),
+            projector: Projector::init(&settings.projector, setup.dim(), &setup.init().at("projector")),
             // A volume is a single token, so that eq. 1 is the loss of SimCLR: other volumes count once.
             contrast: Arc::new(TokenContrast::new(settings.temperature, 1.0, Weighting::Term)),
         }
@@ -35,7 +33,7 @@ impl Objective for SimClr {
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
         let volumes = Compared::Volumes.of(features(encoder, batch, pass), batch);
         let [first, second] = halves(self.projector.forward(volumes));
-        self.contrast.forward(first, second).into()
+        self.contrast.forward(first, second).read()
     }
 }
 

@@ -1,4 +1,4 @@
-//! SimMIM (arXiv:2111.09886): the voxels of hidden cells, predicted from the last feature map of any encoder.
+//! SimMIM (arXiv:2111.09886): the voxels of masked cells, predicted from the last feature map of any encoder.
 
 use burn::module::Module;
 
@@ -6,7 +6,7 @@ use super::masked_voxels::mean_absolute;
 use super::views::{device_of, features, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
-use crate::nn::{Initialiser, ShuffleVoxels, TokenGrid};
+use crate::nn::{ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
 
 /// A 1x1x1 convolution to as many channels as a token has voxels, and a pixel shuffle.
@@ -18,16 +18,15 @@ pub struct SimMim {
 
 impl Objective for SimMim {
     fn init(setup: &Setup<'_>) -> Self {
-        let dim = setup.encoder.dims().pop().expect("a network has a stage");
-        let init = Initialiser::new(setup.config.seed, setup.device).at("simmim.head");
-        Self { head: ShuffleVoxels::init(dim, setup.channels, setup.encoder.total_stride(), &init) }
+        let init = setup.init().at("simmim.head");
+        Self { head: ShuffleVoxels::init(setup.dim(), setup.channels, setup.encoder.total_stride(), &init) }
     }
 
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
         let predicted = self.head.forward(TokenGrid::from_volume(features(encoder, batch, pass)));
         let device = device_of(encoder);
-        let [truth, hidden] = [&batch.views[0].clean, &batch.masked_voxels(0)].map(|values| volume(values, batch, &device));
-        Loss::alone(mean_absolute(predicted, truth, hidden))
+        let [truth, masked] = [&batch.views[0].clean, &batch.masked_voxels(0)].map(|values| volume(values, batch, &device));
+        Loss::alone(mean_absolute(predicted, truth, masked))
     }
 }
 

@@ -11,7 +11,6 @@ use super::views::{halves, restored, stage_features};
 use super::{Loss, Objective, Setup};
 use crate::config::PretrainConfig;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize, TokenEncoder as _};
-use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
 /// Names of the stages' losses among the parts, stage 1 the finest.
@@ -33,7 +32,7 @@ pub struct SimTrot {
 impl Objective for SimTrot {
     fn init(setup: &Setup<'_>) -> Self {
         let settings = &setup.config.pretrain;
-        let init = Initialiser::new(setup.config.seed, setup.device);
+        let init = setup.init();
         let mut dims = setup.encoder.dims().into_iter().rev().take(settings.token_stages);
         let dim = dims.next().expect("a network has a stage");
         let (projector, finer) = (init.at("projector"), init.at("finer"));
@@ -54,7 +53,7 @@ impl Objective for SimTrot {
         let each = used.into_iter().rev().zip(projectors).zip(self.contrasts.iter());
         let losses = each.map(|((features, projector), contrast)| {
             let [first, second] = halves(projector.forward(restored(features, batch)));
-            Loss::from(contrast.forward(first, second))
+            contrast.forward(first, second).read()
         });
         mean_over_stages(losses.collect(), count)
     }

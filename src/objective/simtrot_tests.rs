@@ -33,18 +33,19 @@ fn network(config: &RunConfig) -> (Encoder, SimTrot) {
     (encoder, objective)
 }
 
-/// One turn of each volume in the second view.
-fn turns() -> [SignedPermutation; VOLUMES] {
+/// One rotation of each volume in the second view.
+fn rotations() -> [SignedPermutation; VOLUMES] {
     [SignedPermutation::rot90(1, [0, 2]).then(SignedPermutation::flip([false, true, false])), SignedPermutation::rot90(3, [1, 2])]
 }
 
-/// Two volumes of noise, upright, and other noise, turned; or the same noise, turned.
+/// Two volumes of noise as they are, and other noise, rotated; or the same noise, rotated.
 fn batch(same: bool) -> ViewBatch {
     let mut rng = stream(5, "test", 0, 0);
     let mut noise = || -> Vec<f32> { (0..VOLUMES * EDGE.pow(3)).map(|_| f32::from(rng.random_range(-50_i8..50))).collect() };
     let first = noise();
     let second = if same { first.clone() } else { noise() };
-    let turned = second.chunks_exact(EDGE.pow(3)).zip(turns()).flat_map(|(volume, turn)| turn.apply(volume, 1, [EDGE; 3])).collect();
+    let rotated =
+        second.chunks_exact(EDGE.pow(3)).zip(rotations()).flat_map(|(volume, rotation)| rotation.apply(volume, 1, [EDGE; 3])).collect();
     let view = |voxels: Vec<f32>, elements: [SignedPermutation; VOLUMES]| View {
         clean: voxels.clone(),
         voxels,
@@ -54,7 +55,7 @@ fn batch(same: bool) -> ViewBatch {
     ViewBatch {
         step: 0,
         shape: [VOLUMES, 1, EDGE, EDGE, EDGE],
-        views: vec![view(first, [SignedPermutation::IDENTITY; VOLUMES]), view(turned, turns())],
+        views: vec![view(first, [SignedPermutation::IDENTITY; VOLUMES]), view(rotated, rotations())],
         mask_grid: MaskGrid::new([EDGE; 3], [8; 3]).unwrap(),
         cases: vec!["a".to_owned(), "b".to_owned()],
     }
@@ -123,19 +124,19 @@ fn the_loss_is_the_mean_of_each_stage_s_own() {
     assert_eq!(parts(&both)["loss_stage_2"], single.value);
     assert_eq!(parts(&both)["positive_similarity"], parts(&single)["positive_similarity"]);
 
-    // The first stage by hand: each volume's tokens turned back as a volume would be.
+    // The first stage by hand: each volume's tokens rotated back as a volume would be.
     let batch = batch(false);
     let features = stage_features(&encoder, &batch, Pass::EVALUATION).swap_remove(0);
     let [count, dim, depth, height, width] = features.dims();
     let grid = [depth, height, width];
     assert_eq!((count, dim, grid), (2 * VOLUMES, 48, [4; 3]));
     let values: Vec<f32> = features.into_data().try_into_vec().unwrap();
-    let upright = values.chunks_exact(dim * 64).enumerate().flat_map(|(index, map)| {
-        let turn = if index < VOLUMES { SignedPermutation::IDENTITY } else { turns()[index - VOLUMES] };
-        turn.inverse().apply(map, dim, turn.shape(grid))
+    let restored = values.chunks_exact(dim * 64).enumerate().flat_map(|(index, map)| {
+        let rotation = if index < VOLUMES { SignedPermutation::IDENTITY } else { rotations()[index - VOLUMES] };
+        rotation.inverse().apply(map, dim, rotation.shape(grid))
     });
-    let upright = Tensor::<3>::from_data(TensorData::new(upright.collect::<Vec<f32>>(), [count, dim, 64]), &Device::flex().autodiff());
-    let projected: Vec<f32> = objective.finer[0].forward(upright.swap_dims(1, 2)).into_data().try_into_vec().unwrap();
+    let restored = Tensor::<3>::from_data(TensorData::new(restored.collect::<Vec<f32>>(), [count, dim, 64]), &Device::flex().autodiff());
+    let projected: Vec<f32> = objective.finer[0].forward(restored.swap_dims(1, 2)).into_data().try_into_vec().unwrap();
     let token = |token: &[f32]| token.iter().map(|&value| f64::from(value)).collect();
     let tokens: Vec<Vec<Vec<f64>>> = projected.chunks_exact(64 * 16).map(|volume| volume.chunks_exact(16).map(token).collect()).collect();
     let expected = by_hand(&tokens, &two.pretrain);

@@ -5,7 +5,7 @@
 //! over all other tokens. Eq. 3 counts the tokens of the anchor's position in OTHER volumes `w` times: `ln w` is added to
 //! their logits. The reading of the paper's index sets is the one under which `w = 1` is eq. 1.
 //!
-//! The loss itself does not show positional collapse (its floor hardly differs); [`TokenContrastNumbers`] says where the
+//! The loss itself does not show positional collapse (its floor hardly differs); its parts say where the
 //! nearest tokens lie, and `metrics::collapse` measures it.
 
 use std::sync::Mutex;
@@ -16,10 +16,16 @@ use crate::config::Weighting;
 use crate::device::on_host;
 use crate::kernels::with_gradient;
 
+use super::loss::LossTensors;
 use super::token_contrast_kernel::{self as kernel, Contrast, Plan, Scales};
 
 /// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
 pub const SHORTEST_TOKEN: f64 = 1e-8;
+
+/// What a step looks like from outside: the mean cosine of an anchor and its positive; that of an anchor and a token that is neither
+/// itself nor its positive, 0 where there is none; the share of anchors whose nearest token of the other view has the right position but
+/// the wrong volume.
+const PARTS: [&str; 3] = ["positive_similarity", "negative_similarity", "wrong_volume"];
 
 /// Token-level contrast between two views.
 #[derive(Debug)]
@@ -27,27 +33,6 @@ pub struct TokenContrast {
     scales: Scales,
     /// What depends on the shape of the batch alone, for the last shape seen.
     plan: Mutex<Option<Plan>>,
-}
-
-/// The loss in the graph, and what it saw.
-#[derive(Debug)]
-pub struct TokenContrastLoss {
-    /// The loss, `[1]`, in the graph of the tokens.
-    pub loss: Tensor<1>,
-    numbers: Tensor<1>,
-}
-
-/// What a step of token contrast looks like from outside.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TokenContrastNumbers {
-    /// The loss.
-    pub loss: f64,
-    /// Mean cosine of an anchor and its positive.
-    pub positive_similarity: f64,
-    /// Mean cosine of an anchor and a token that is neither itself nor its positive; 0 where there is none.
-    pub negative_similarity: f64,
-    /// Share of anchors whose nearest token of the other view has the right position but the wrong volume.
-    pub wrong_volume: f64,
 }
 
 impl TokenContrast {
@@ -59,8 +44,8 @@ impl TokenContrast {
 
     /// The loss of two views' projected tokens, each `[batch, tokens, dim]`, not yet normalised.
     ///
-    /// Token `n` of both must be the same position of the same volume: restore a turned view first.
-    pub fn forward(&self, z: Tensor<3>, z_hat: Tensor<3>) -> TokenContrastLoss {
+    /// Token `n` of both must be the same position of the same volume: restore a rotated view first.
+    pub fn forward(&self, z: Tensor<3>, z_hat: Tensor<3>) -> LossTensors {
         let [batch, tokens, dim] = z.dims();
         let anchors = 2 * batch * tokens;
         let (rows, inverse_norm) = normalise(Tensor::cat(vec![z.clone().inner(), z_hat.clone().inner()], 0).reshape([anchors, dim]));
@@ -77,23 +62,14 @@ impl TokenContrast {
             kernel::on_device(&rows, cached.insert(plan), scales, wants_gradient)
         };
 
-        let Some(gradient) = gradient else { return TokenContrastLoss { loss: value, numbers } };
+        let parts = &PARTS;
+        let Some(gradient) = gradient else { return LossTensors { loss: value, numbers, parts } };
         let gradient = through_normalisation(gradient, rows, inverse_norm);
         let [first, second] = [0, 1].map(|view| {
             let half = anchors / 2;
             gradient.clone().narrow(0, view * half, half).reshape([batch, tokens, dim])
         });
-        TokenContrastLoss { loss: with_gradient(value, [(z, first), (z_hat, second)]), numbers }
-    }
-}
-
-impl TokenContrastLoss {
-    /// The numbers of the step, in one read-back.
-    pub fn numbers(&self) -> TokenContrastNumbers {
-        let data = self.numbers.to_data();
-        let mut numbers = data.iter::<f64>();
-        let mut next = || numbers.next().expect("four numbers");
-        TokenContrastNumbers { loss: next(), positive_similarity: next(), negative_similarity: next(), wrong_volume: next() }
+        LossTensors { loss: with_gradient(value, [(z, first), (z_hat, second)]), numbers, parts }
     }
 }
 

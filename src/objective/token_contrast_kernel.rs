@@ -5,7 +5,7 @@
 //! Cosines are symmetric, so that with respect to the rows it is `(P + P' - 2E) rows / (M tau)`: one more matrix product.
 //! `P'[i,j] = exp(A[i,j] - lse[j])` needs no transposition and, `lse[j]` being at least `A[i,j]`, cannot overflow.
 //!
-//! An anchor's loss is taken as `ln(1 + e^d)`, `d` telling how far the other tokens together are ahead of its positive: as a difference
+//! An anchor's loss is taken as `ln(1 + e^d)`, `d` saying how far the other tokens together are ahead of its positive: as a difference
 //! of a log-sum and a logit, each as large as `1 / tau`, a small loss would keep few digits. So is `1 - P` of a positive, `1 / (1 + e^-d)`.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -133,15 +133,15 @@ impl Plan {
             });
         }
         let half = rows / 2;
-        let places = |first: usize, last: usize| Tensor::<1, Int>::arange(first as i64..last as i64, device).reshape([last - first, 1]);
+        let range = |first: usize, last: usize| Tensor::<1, Int>::arange(first as i64..last as i64, device).reshape([last - first, 1]);
         let matrix = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [rows, rows]), device);
         Self {
             shape,
             mask: matrix(mask),
             factors: (factor != 1.0).then(|| matrix(factors)),
-            own: places(0, half),
-            columns: places(0, rows).reshape([1, rows]),
-            positives: Tensor::cat(vec![places(half, rows), places(0, half)], 0),
+            own: range(0, half),
+            columns: range(0, rows).reshape([1, rows]),
+            positives: Tensor::cat(vec![range(half, rows), range(0, half)], 0),
         }
     }
 
@@ -251,7 +251,7 @@ fn scan(row: usize, cells: &mut [f32], shape: Shape, scales: Scales) -> Anchor {
     let half = cells.len() / 2;
     let other_view = if row < half { half..2 * half } else { 0..half };
     let nearest = largest(&cells[other_view.clone()]);
-    let nearest = cells[other_view.clone()].iter().position(|&cosine| cosine == nearest).map(|place| place + other_view.start);
+    let nearest = cells[other_view.clone()].iter().position(|&cosine| cosine == nearest).map(|index| index + other_view.start);
     let wrong_volume = nearest.is_some_and(|nearest| nearest != shape.positive(row) && nearest % shape.tokens == row % shape.tokens);
 
     let positive = cells[shape.positive(row)];

@@ -33,7 +33,7 @@ pub(super) fn features(encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Tens
     stage_features(encoder, batch, pass).pop().expect("a network has a stage")
 }
 
-/// The tokens of a stage, each view's turns undone on the stage's own grid: `[views * batch, tokens, dim]`.
+/// The tokens of a stage, each view's rotations undone on the stage's own grid: `[views * batch, tokens, dim]`.
 pub(super) fn restored(features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
     let [volumes, dim, depth, height, width] = features.dims();
     let tokens = depth * height * width;
@@ -52,7 +52,7 @@ pub(super) fn restored(features: Tensor<5>, batch: &ViewBatch) -> Tensor<3> {
     Tensor::cat(views.collect(), 0)
 }
 
-/// The tokens of one view alone, its turns undone, `[batch, tokens, dim]`, and the token grid along D,H,W.
+/// The tokens of one view alone, its rotations undone, `[batch, tokens, dim]`, and the token grid along D,H,W.
 pub fn restored_view(encoder: &Encoder, batch: &ViewBatch, view: usize, pass: Pass) -> (Tensor<3>, [usize; 3]) {
     let alone = ViewBatch { views: vec![batch.views[view].clone()], ..batch.clone() };
     let features = features(encoder, &alone, pass);
@@ -60,7 +60,7 @@ pub fn restored_view(encoder: &Encoder, batch: &ViewBatch, view: usize, pass: Pa
     (restored(features, &alone), [depth, height, width])
 }
 
-/// The mean over all places of a feature map: `[volumes, dim, d, h, w]` -> `[volumes, dim]`.
+/// The mean over all positions of a feature map: `[volumes, dim, d, h, w]` -> `[volumes, dim]`.
 pub fn pooled(features: Tensor<5>) -> Tensor<2> {
     let [volumes, dim, depth, height, width] = features.dims();
     mean_axis(features.reshape([volumes, dim, depth * height * width]), 2).reshape([volumes, dim])

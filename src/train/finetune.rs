@@ -12,7 +12,7 @@ use super::transfer::{load_all, transfer_encoder};
 use super::{CaseSet, Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
-use crate::objective::{DiceCeConfig, Loss, classes_from_host};
+use crate::objective::{Loss, classes_from_host, deep_supervision};
 use crate::protocol::{Event, StageKind};
 use crate::sampling::{CaseOrder, LabelledBatch, LabelledPlan, SamplingError};
 
@@ -106,7 +106,7 @@ impl TrainingTask for Validated<'_> {
         let [volumes, _, depth, height, width] = batch.shape;
         let image = Tensor::<5>::from_data(TensorData::new(batch.image, batch.shape), &device);
         let classes = classes_from_host(&batch.label, [volumes, depth, height, width], &device);
-        (DiceCeConfig::nnunet().deep_supervision(network.forward(image, pass), &classes).into(), batch.cases)
+        (deep_supervision(network.forward(image, pass), &classes).read(), batch.cases)
     }
 
     fn measure_every(&self) -> Option<usize> {
