@@ -79,9 +79,9 @@ pub enum ExchangeError {
         /// What there is.
         known: String,
     },
-    /// The shapes do not tell enough.
+    /// The shapes do not say enough.
     #[error("{}: {what} cannot be read off its shapes; {remedy}", path.display())]
-    Untold {
+    Undetermined {
         /// The file.
         path: PathBuf,
         /// What is not known.

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution as _, StandardNormal};
 
 use super::ExchangeError;
+use super::metadata::crop_size;
 use crate::model::{HostTensor, Pass, TokenEncoder as _};
 use crate::protocol::StageKind;
 use crate::random::stream;
@@ -21,8 +22,7 @@ pub(super) fn compute(
     device: &Device,
 ) -> Result<BTreeMap<String, HostTensor>, ExchangeError> {
     let info = &checkpoint.info;
-    let crop_size = if kind == StageKind::Finetune { info.config.finetune.crop_size } else { info.config.pretrain.crop_size };
-    let [depth, height, width] = crop_size;
+    let [depth, height, width] = crop_size(&info.config, kind);
     let shape = [1, info.dataset.channels.len(), depth, height, width];
     let mut random = stream(info.config.seed, "example", 0, 0);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| StandardNormal.sample(&mut random)).collect();

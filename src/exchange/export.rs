@@ -98,18 +98,18 @@ pub fn export(job: &ExportJob) -> Result<Exported, ExchangeError> {
             weights = weights.into_iter().map(|(name, entry)| (name[prefix.len()..].to_owned(), entry)).collect();
         }
     }
-    let recipe = ExportMetadata::of(info, kind, job.format);
-    write(&job.out, &weights, &recipe)?;
+    let metadata = ExportMetadata::of(info, kind, job.format);
+    write(&job.out, &weights, &metadata)?;
     if let Some(path) = &job.example {
         let tensors = example::compute(&checkpoint, &place, kind, &Device::flex())?;
-        write(path, &tensors.iter().map(|(name, tensor)| (name.clone(), Entry::of(tensor))).collect(), &recipe)?;
+        write(path, &tensors.iter().map(|(name, tensor)| (name.clone(), Entry::of(tensor))).collect(), &metadata)?;
     }
     let left_out = rest.into_iter().map(|(name, _)| name.clone()).collect();
     Ok(Exported { tensors: weights.len(), left_out, added: weights.len() - own, note })
 }
 
-fn write(path: &Path, tensors: &BTreeMap<String, Entry>, recipe: &ExportMetadata) -> Result<(), ExchangeError> {
-    let bytes = safetensors::serialize(tensors, Some(recipe.header())).expect("whole tensors and a short header");
+fn write(path: &Path, tensors: &BTreeMap<String, Entry>, metadata: &ExportMetadata) -> Result<(), ExchangeError> {
+    let bytes = safetensors::serialize(tensors, Some(metadata.header())).expect("whole tensors and a short header");
     atomic_file::write(path, &bytes).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })
 }
 

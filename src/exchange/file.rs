@@ -32,7 +32,7 @@ pub(super) struct WeightsFile {
     /// Every tensor by its name: the keys that lead to it, joined by dots.
     pub(super) tensors: BTreeMap<String, Stored>,
     /// What one of simtrot's own exports says of itself in its header.
-    pub(super) recipe: Option<String>,
+    pub(super) metadata: Option<String>,
     /// The file that the tensors are read from, where it is not the one at `path`.
     _copy: Option<TempPath>,
 }
@@ -55,11 +55,11 @@ impl WeightsFile {
     pub(super) fn open(path: &Path) -> Result<Self, ExchangeError> {
         let io = |cause| ExchangeError::Io { path: path.to_owned(), cause };
         let sha256 = sha256_of_file(path).map_err(io)?;
-        let Listed { container, tensors, recipe, copy } = if is_safetensors(path).map_err(io)? { safetensors(path)? } else { torch(path)? };
-        if tensors.is_empty() {
-            return Err(ExchangeError::NoWeights { path: path.to_owned(), cause: "it holds no tensor".to_owned() });
+        let file = if is_safetensors(path).map_err(io)? { safetensors(path, sha256)? } else { torch(path, sha256)? };
+        if file.tensors.is_empty() {
+            return Err(ExchangeError::NoWeights { path: file.path, cause: "it holds no tensor".to_owned() });
         }
-        Ok(Self { path: path.to_owned(), container, sha256, tensors, recipe, _copy: copy })
+        Ok(file)
     }
 
     /// A tensor's values as float32.
@@ -100,31 +100,23 @@ fn is_safetensors(path: &Path) -> std::io::Result<bool> {
     Ok(length.is_some_and(|length| length < 100_000_000) && start.get(8) == Some(&b'{'))
 }
 
-/// What a file holds.
-struct Listed {
-    container: &'static str,
-    tensors: BTreeMap<String, Stored>,
-    recipe: Option<String>,
-    copy: Option<TempPath>,
-}
-
-fn safetensors(path: &Path) -> Result<Listed, ExchangeError> {
+fn safetensors(path: &Path, sha256: String) -> Result<WeightsFile, ExchangeError> {
     let bytes = std::fs::read(path).map_err(|cause| ExchangeError::Io { path: path.to_owned(), cause })?;
-    let (header, metadata) =
+    let (length, header) =
         SafeTensors::read_metadata(&bytes).map_err(|error| ExchangeError::NoWeights { path: path.to_owned(), cause: error.to_string() })?;
-    let recipe = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA).cloned());
+    let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA).cloned());
     // Offsets count from the end of the header, which its own length precedes.
-    let start = size_of::<u64>() + header;
+    let start = size_of::<u64>() + length;
     let bytes = Arc::new(bytes);
-    let tensors = metadata.tensors().into_iter().map(|(name, info)| {
+    let tensors = header.tensors().into_iter().map(|(name, info)| {
         let (from, to) = info.data_offsets;
         let values = Values::Within(Arc::clone(&bytes), start + from..start + to);
         (name, Stored { shape: info.shape.clone(), element: info.dtype, values })
     });
-    Ok(Listed { container: "safetensors", tensors: tensors.collect(), recipe, copy: None })
+    Ok(WeightsFile { path: path.to_owned(), container: "safetensors", sha256, tensors: tensors.collect(), metadata, _copy: None })
 }
 
-fn torch(path: &Path) -> Result<Listed, ExchangeError> {
+fn torch(path: &Path, sha256: String) -> Result<WeightsFile, ExchangeError> {
     let io = |cause| ExchangeError::Io { path: path.to_owned(), cause };
     let mut copy = None;
     let mut reader = PytorchReader::new(path);
@@ -162,5 +154,5 @@ fn torch(path: &Path) -> Result<Listed, ExchangeError> {
         };
         (name, Stored { shape: tensor.shape().to_vec(), element, values: Values::Torch(tensor) })
     });
-    Ok(Listed { container, tensors: tensors.collect(), recipe: None, copy })
+    Ok(WeightsFile { path: path.to_owned(), container, sha256, tensors: tensors.collect(), metadata: None, _copy: copy })
 }

@@ -3,27 +3,27 @@
 use std::path::Path;
 
 use super::file::WeightsFile;
+use super::imported::Imported;
 use super::metadata::ExportMetadata;
 use super::source::{ImportJob, Source};
-use super::taken::Taken;
 use super::{ExchangeError, ImportReport};
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, Optimiser, Origin};
 
-/// Imports a file: writes a checkpoint that `finetune --from`, `infer` and `probe` take, and tells what became of every tensor.
+/// Imports a file: writes a checkpoint that `finetune --from`, `infer` and `probe` take, and reports what became of every tensor.
 ///
 /// # Errors
-/// A file without weights or damaged, a network that cannot be told, an encoder that is not complete or would be taken in part,
+/// A file without weights or damaged, a network that cannot be determined, an encoder that is not complete or would be taken in part,
 /// a place that is taken.
 pub fn import(job: &ImportJob) -> Result<ImportReport, ExchangeError> {
-    refuse_taken(&job.out, job.overwrite)?;
+    refuse_occupied(&job.out, job.overwrite)?;
     let file = WeightsFile::open(&job.file)?;
-    let recipe = ExportMetadata::read(&file)?;
-    let source = Source::find(job, &file, recipe.as_ref())?;
+    let metadata = ExportMetadata::read(&file)?;
+    let source = Source::find(job, &file, metadata.as_ref())?;
     let network = source.describe(job)?;
-    let taken = Taken::from(job, &source, &network)?;
-    let differences = taken.differences(&source, &network)?;
-    let (mut report, weights) = taken.account(&source, &network);
+    let imported = Imported::load(job, &source, &network)?;
+    let differences = imported.differences(&source, &network)?;
+    let (mut report, weights) = imported.account(&source, &network);
     if !report.missing.is_empty() || !report.mismatched.is_empty() {
         return Err(ExchangeError::Incomplete { report: Box::new(report) });
     }
@@ -42,7 +42,7 @@ pub fn import(job: &ImportJob) -> Result<ImportReport, ExchangeError> {
 }
 
 /// A checkpoint, or nothing, may stand where the new one goes.
-fn refuse_taken(out: &Path, overwrite: bool) -> Result<(), ExchangeError> {
+fn refuse_occupied(out: &Path, overwrite: bool) -> Result<(), ExchangeError> {
     let is_empty = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
     match overwrite {
         _ if !out.exists() || is_empty => Ok(()),

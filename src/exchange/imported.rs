@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::adapt;
 use super::error::ExchangeError;
 use super::format::{self, Crops, Extra, Table};
-use super::metadata::ExportMetadata;
+use super::metadata::{ExportMetadata, crop_size};
 use super::report::{ImportReport, Left};
 use super::source::{ImportJob, Network, Source};
 use crate::config::ModelConfig;
@@ -16,7 +16,7 @@ use crate::protocol::StageKind;
 use crate::train::{CheckpointInfo, untrained};
 
 /// The part of a network that was taken from a file.
-pub(super) struct Taken {
+pub(super) struct Imported {
     kind: StageKind,
     tensors: BTreeMap<String, HostTensor>,
     loaded: LoadReport,
@@ -33,18 +33,18 @@ const RESAMPLED: [&str; 2] = ["window_size", "crop_size in patches"];
 /// How far a table that simtrot computes may lie from the file's.
 const COMPUTED_TOLERANCE: f32 = 1e-5;
 
-impl Taken {
+impl Imported {
     /// The largest part that is complete: the whole network, or an encoder with the heads it was trained with, or the encoder.
     ///
     /// An encoder that is not complete is handed out as it is.
-    pub(super) fn from(job: &ImportJob, source: &Source<'_>, network: &Network) -> Result<Self, ExchangeError> {
+    pub(super) fn load(job: &ImportJob, source: &Source<'_>, network: &Network) -> Result<Self, ExchangeError> {
         let device = Device::flex();
         let (config, channels) = (&network.config, network.dataset.channels.len());
         let from = |kind| Attempt { job, source, network, kind };
         let larger = if source.is_whole() {
             let task = Task { channels, classes: network.dataset.labels.len(), crop_size: config.finetune.crop_size };
             Some(from(StageKind::Finetune).load(Segmenter::init(&config.model, &task, config.seed, &device))?)
-        } else if source.recipe.is_some_and(ExportMetadata::has_own_names) {
+        } else if source.metadata.is_some_and(ExportMetadata::has_own_names) {
             Some(from(StageKind::Pretrain).load(untrained(&network.info(StageKind::Pretrain), &device))?)
         } else {
             None
@@ -72,14 +72,14 @@ impl Taken {
     /// What of the file's encoder is left behind or computes otherwise, adaptations apart: settings with both values, and tensors.
     pub(super) fn differences(&self, source: &Source<'_>, network: &Network) -> Result<Vec<String>, ExchangeError> {
         let config = &network.config;
-        let crop_size = if self.kind == StageKind::Finetune { config.finetune.crop_size } else { config.pretrain.crop_size };
+        let crop_size = crop_size(config, self.kind);
         let settings = source.differences(&config.model, crop_size).into_iter();
         let settings = settings.filter(|difference| !(self.resampled && RESAMPLED.iter().any(|name| difference.key.ends_with(name))));
         let settings: Vec<String> = settings.map(|difference| difference.tell(["in the file", "as the flags say"])).collect();
         let left = self.left_of_encoder(source, &config.model, crop_size)?;
-        // Shapes that fit tell of no difference by themselves: a ratio of widths may be rounded.
-        let told = source.recipe.is_some() || !left.is_empty();
-        Ok(settings.into_iter().filter(|_| told).chain(left).collect())
+        // Shapes that fit show no difference by themselves: a ratio of widths may be rounded.
+        let shown = source.metadata.is_some() || !left.is_empty();
+        Ok(settings.into_iter().filter(|_| shown).chain(left).collect())
     }
 
     /// The encoder's tensors that the network has no place for, unless they are what it computes.
@@ -163,7 +163,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Reads what `module` has room for, adapts it, and tries it on.
-    fn load<M: NamedWeights>(self, module: M) -> Result<Taken, ExchangeError> {
+    fn load<M: NamedWeights>(self, module: M) -> Result<Imported, ExchangeError> {
         let Source { file, found, .. } = self.source;
         let (module, nothing) = load_named(module, &BTreeMap::new());
         let wanted: BTreeSet<String> = nothing.missing.into_iter().collect();
@@ -172,7 +172,7 @@ impl Attempt<'_> {
         let mut tensors = read.collect::<Result<_, ExchangeError>>()?;
         let (adapted, resampled) = self.adapt(&mut tensors)?;
         let (_, loaded) = load_named(module, &tensors);
-        Ok(Taken { kind: self.kind, tensors, loaded, adapted, resampled, rest: None })
+        Ok(Imported { kind: self.kind, tensors, loaded, adapted, resampled, rest: None })
     }
 
     /// Adapts tensors where that was asked for, and says what was done, and whether position tables were among them.
@@ -193,9 +193,9 @@ impl Attempt<'_> {
             }
         }
         if job.adapt_position {
-            let to = if kind == StageKind::Finetune { network.config.finetune.crop_size } else { network.config.pretrain.crop_size };
-            // A header tells the file's crop, which the number of rows alone may not.
-            let known = source.recipe.map(ExportMetadata::crop_size).filter(|&from| from != to);
+            let to = crop_size(&network.config, kind);
+            // A header gives the file's crop, which the number of rows alone may not.
+            let known = source.metadata.map(ExportMetadata::crop_size).filter(|&from| from != to);
             let tables = format.tables(&source.shapes, &network.config.model, Crops { from: job.position_crop.or(known), to });
             for Table { name, from, to } in tables.map_err(ExchangeError::Refused)? {
                 let Some(tensor) = tensors.get_mut(&name) else { continue };

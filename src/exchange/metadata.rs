@@ -38,6 +38,11 @@ pub(super) struct ExportMetadata {
     pub(super) dataset: DatasetInfo,
 }
 
+/// Voxels along D,H,W of the crops of a kind of training.
+pub(super) fn crop_size(config: &RunConfig, kind: StageKind) -> [usize; 3] {
+    if kind == StageKind::Finetune { config.finetune.crop_size } else { config.pretrain.crop_size }
+}
+
 impl ExportMetadata {
     /// Of a checkpoint.
     pub(super) fn of(info: &CheckpointInfo, kind: StageKind, format: Format) -> Self {
@@ -55,7 +60,7 @@ impl ExportMetadata {
                 cause: format!("its header was written by another version of simtrot ({error}); export the checkpoint anew"),
             })
         };
-        file.recipe.as_ref().map(parse).transpose()
+        file.metadata.as_ref().map(parse).transpose()
     }
 
     /// Whether the tensors have simtrot's own names.
@@ -70,7 +75,7 @@ impl ExportMetadata {
 
     /// Voxels along D,H,W of the crops that the network was built for.
     pub(super) fn crop_size(&self) -> [usize; 3] {
-        if self.is_whole() { self.config.finetune.crop_size } else { self.config.pretrain.crop_size }
+        crop_size(&self.config, self.kind)
     }
 
     /// As a header's entries.

@@ -1,5 +1,5 @@
 //! Weights in and out: files that other programs wrote become checkpoints, checkpoints become files that they read,
-//! and a checkpoint tells where it came from.
+//! and a checkpoint says where it came from.
 //!
 //! A file is read (`file`), the network in it found by its names (`names`) and its hyper-parameters by its shapes
 //! (`format`), tensors are adapted where asked (`adapt`), and every one of them is accounted for (`report`).
@@ -12,12 +12,12 @@ mod export;
 mod file;
 mod format;
 mod import;
+mod imported;
 mod metadata;
 mod names;
 mod report;
 mod show;
 mod source;
-mod taken;
 
 pub use error::ExchangeError;
 pub use export::{ExportJob, Exported, export};

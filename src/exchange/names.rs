@@ -23,7 +23,7 @@ const NO_WEIGHTS: &[(&str, &str)] = &[
 ];
 
 /// A network found in a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// What stands in front of the encoder's names.
     pub(super) prefix: String,
@@ -46,14 +46,7 @@ impl Found {
         let prefixes: Vec<&str> = names.filter_map(|name| before(name, &|rest| format.current(rest) == format.names().landmark)).collect();
         let second = |prefix: &str| prefix.split('.').any(|part| SECOND.iter().any(|word| part.to_lowercase().contains(word)));
         let prefix = prefixes.iter().min_by_key(|prefix| (second(prefix), prefix.len(), **prefix))?;
-        let mut found = Self {
-            prefix: (*prefix).to_owned(),
-            root: root(&file.tensors, prefix, format),
-            tensors: BTreeMap::new(),
-            older_names: false,
-            no_weights: Vec::new(),
-            outside: Vec::new(),
-        };
+        let mut found = Self { prefix: (*prefix).to_owned(), root: root(&file.tensors, prefix, format), ..Self::default() };
         for name in file.tensors.keys() {
             found.sort(name, &prefixes, format);
         }
@@ -62,17 +55,11 @@ impl Found {
 
     /// The tensors of one of simtrot's own exports, which have simtrot's names.
     pub(super) fn own(file: &WeightsFile, prefix: &str) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-            root: Some(String::new()),
-            tensors: file.tensors.keys().map(|name| (name.clone(), name.clone())).collect(),
-            older_names: false,
-            no_weights: Vec::new(),
-            outside: Vec::new(),
-        }
+        let tensors = file.tensors.keys().map(|name| (name.clone(), name.clone())).collect();
+        Self { prefix: prefix.to_owned(), root: Some(String::new()), tensors, ..Self::default() }
     }
 
-    /// Finds the place of one tensor.
+    /// Sorts one tensor in.
     fn sort(&mut self, name: &str, prefixes: &[&str], format: &dyn StateDictFormat) {
         // A bare encoder's prefix is empty, so that every name begins with it: the longest is a tensor's own.
         let owner = prefixes.iter().filter(|prefix| name.starts_with(**prefix)).max_by_key(|prefix| prefix.len());

@@ -13,7 +13,7 @@ use crate::config::{RunConfig, differing_settings};
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, CheckpointInfo};
 
-/// What a checkpoint tells of itself.
+/// What a checkpoint says of itself.
 #[derive(Debug, Serialize)]
 pub struct Page {
     /// Its folder.

@@ -1,4 +1,4 @@
-//! Which network a file holds: found by its names, told by its header, a preset or its shapes.
+//! Which network a file holds: found by its names, described by its header, a preset or its shapes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use super::names::Found;
 use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
 use crate::train::DatasetInfo;
 
-/// What to import, and what the file does not tell.
+/// What to import, and what the file does not say.
 #[derive(Clone, Debug, Default)]
 pub struct ImportJob {
     /// The file.
     pub file: PathBuf,
     /// Its backbone, as configs name it; none: whichever is found.
     pub backbone: Option<String>,
-    /// A published size; none: as the shapes tell.
+    /// A published size; none: as the shapes say.
     pub preset: Option<String>,
     /// The checkpoint's folder.
     pub out: PathBuf,
@@ -30,7 +30,7 @@ pub struct ImportJob {
     pub adapt_stem: Option<usize>,
     /// Resample position tables to the checkpoint's crop or windows.
     pub adapt_position: bool,
-    /// The crop that the file's position table is of, where its size does not tell.
+    /// The crop that the file's position table is of, where its size does not say.
     pub position_crop: Option<[usize; 3]>,
     /// `key=value` settings of the checkpoint.
     pub settings: Vec<String>,
@@ -43,7 +43,7 @@ pub(super) struct Source<'a> {
     pub(super) like: ModelConfig,
     pub(super) found: Found,
     pub(super) shapes: Shapes,
-    pub(super) recipe: Option<&'a ExportMetadata>,
+    pub(super) metadata: Option<&'a ExportMetadata>,
 }
 
 /// What the network is, and whence that is known.
@@ -59,7 +59,7 @@ pub(super) struct Network {
 
 impl<'a> Source<'a> {
     /// Looks for the backbone asked for, or for any.
-    pub(super) fn find(job: &ImportJob, file: &'a WeightsFile, recipe: Option<&'a ExportMetadata>) -> Result<Self, ExchangeError> {
+    pub(super) fn find(job: &ImportJob, file: &'a WeightsFile, metadata: Option<&'a ExportMetadata>) -> Result<Self, ExchangeError> {
         let known = backbones();
         let asked = job.backbone.as_ref().map(|given| {
             let unknown =
@@ -67,8 +67,8 @@ impl<'a> Source<'a> {
             known.get(given).ok_or_else(unknown)
         });
         let asked = asked.transpose()?;
-        if let Some(recipe) = recipe {
-            return Self::with_recipe(file, recipe, asked);
+        if let Some(metadata) = metadata {
+            return Self::with_metadata(file, metadata, asked);
         }
         if let Some(asked) = asked.filter(|asked| format::of(asked).is_none()) {
             let (path, title) = (file.path.display(), asked.backbone().title());
@@ -90,27 +90,27 @@ impl<'a> Source<'a> {
     }
 
     /// One of simtrot's own exports.
-    fn with_recipe(file: &'a WeightsFile, recipe: &'a ExportMetadata, asked: Option<&ModelConfig>) -> Result<Self, ExchangeError> {
-        let model = &recipe.config.model;
+    fn with_metadata(file: &'a WeightsFile, metadata: &'a ExportMetadata, asked: Option<&ModelConfig>) -> Result<Self, ExchangeError> {
+        let model = &metadata.config.model;
         if asked.is_some_and(|asked| asked.key() != model.key()) {
             let cause = format!("its header says that it holds {}; leave --backbone out", model.key());
             return Err(ExchangeError::Contradiction { path: file.path.clone(), cause });
         }
         let found = match format::of(model) {
-            Some(format) if !recipe.has_own_names() => Found::look(file, format),
+            Some(format) if !metadata.has_own_names() => Found::look(file, format),
             _ => Some(Found::own(file, format::prefix(model))),
         };
         let lost = || ExchangeError::Contradiction {
             path: file.path.clone(),
             cause: format!("its header says that it holds {}, and no tensor is called so; export the checkpoint anew", model.key()),
         };
-        Ok(Self::of(file, model, found.ok_or_else(lost)?, Some(recipe)))
+        Ok(Self::of(file, model, found.ok_or_else(lost)?, Some(metadata)))
     }
 
-    fn of(file: &'a WeightsFile, like: &ModelConfig, found: Found, recipe: Option<&'a ExportMetadata>) -> Self {
+    fn of(file: &'a WeightsFile, like: &ModelConfig, found: Found, metadata: Option<&'a ExportMetadata>) -> Self {
         let tensors = found.tensors.iter().map(|(own, name)| (own.clone(), file.tensors[name].shape.clone())).collect();
         let shapes = Shapes { tensors, older_names: found.older_names };
-        Self { file, like: like.clone(), found, shapes, recipe }
+        Self { file, like: like.clone(), found, shapes, metadata }
     }
 
     /// How other programs write this backbone's weights.
@@ -120,17 +120,17 @@ impl<'a> Source<'a> {
 
     /// Whether the file is said or seen to hold a whole network, and not an encoder alone.
     pub(super) fn is_whole(&self) -> bool {
-        match self.recipe {
-            Some(recipe) => recipe.is_whole(),
+        match self.metadata {
+            Some(metadata) => metadata.is_whole(),
             None => self.found.root.is_some(),
         }
     }
 
     /// The network's config and data, from the export's own header, a preset, or the shapes.
     pub(super) fn describe(&self, job: &ImportJob) -> Result<Network, ExchangeError> {
-        let mut network = match (self.recipe, self.format()) {
-            (Some(recipe), _) => self.told_by(recipe, job)?,
-            (None, Some(format)) => self.told_by_shapes(format, job)?,
+        let mut network = match (self.metadata, self.format()) {
+            (Some(metadata), _) => self.from_header(metadata, job)?,
+            (None, Some(format)) => self.from_shapes(format, job)?,
             (None, None) => unreachable!("a network is found by its format"),
         };
         if let Some(channels) = job.adapt_stem {
@@ -139,19 +139,19 @@ impl<'a> Source<'a> {
         Ok(network)
     }
 
-    fn told_by(&self, recipe: &ExportMetadata, job: &ImportJob) -> Result<Network, ExchangeError> {
-        if let Some(preset) = self.preset(job)?.filter(|&preset| ModelConfig::Preset(preset).resolve() != recipe.config.model) {
+    fn from_header(&self, metadata: &ExportMetadata, job: &ImportJob) -> Result<Network, ExchangeError> {
+        if let Some(preset) = self.preset(job)?.filter(|&preset| ModelConfig::Preset(preset).resolve() != metadata.config.model) {
             let cause = format!("its header names another size than {preset}; leave --preset out");
             return Err(ExchangeError::Contradiction { path: self.file.path.clone(), cause });
         }
         let crop_size = job.crop_size.map(|crop_size| (crop_size, crop_size));
-        let crops = crop_size.unwrap_or((recipe.config.pretrain.crop_size, recipe.config.finetune.crop_size));
-        let config = self.checked(recipe.config.clone(), crops, job)?;
-        let size = format!("as its header says, written by simtrot {}", recipe.version);
-        Ok(Network { config, dataset: recipe.dataset.clone(), step: recipe.step, size, notes: Vec::new() })
+        let crops = crop_size.unwrap_or((metadata.config.pretrain.crop_size, metadata.config.finetune.crop_size));
+        let config = self.checked(metadata.config.clone(), crops, job)?;
+        let size = format!("as its header says, written by simtrot {}", metadata.version);
+        Ok(Network { config, dataset: metadata.dataset.clone(), step: metadata.step, size, notes: Vec::new() })
     }
 
-    fn told_by_shapes(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<Network, ExchangeError> {
+    fn from_shapes(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<Network, ExchangeError> {
         let fits = |&preset: &Preset| {
             let model = ModelConfig::Preset(preset).resolve();
             format.read(&self.shapes, &model).is_some_and(|read| read == model)
@@ -165,11 +165,11 @@ impl<'a> Source<'a> {
             }
             None => (self.read(format, job)?, "read off its shapes".to_owned()),
         };
-        let assumed = format.assume(&self.shapes, &mut model).into_iter().filter(|(parameter, _)| !self.is_said(job, parameter));
+        let assumed = format.assume(&self.shapes, &mut model).into_iter().filter(|(parameter, _)| !self.is_set(job, parameter));
         let notes = assumed.map(|(_, note)| note).collect();
         let crop_size = job.crop_size.or_else(|| format.crop_size(&self.shapes, recognised)).ok_or_else(|| {
             let remedy = format!("say it with --crop D,H,W, or name a size with --preset: {}", list(self.presets()));
-            self.untold("the crop it was trained on, which it depends on,".to_owned(), remedy)
+            self.undetermined("the crop it was trained on, which it depends on,".to_owned(), remedy)
         })?;
         let config = RunConfig { name: "imported".to_owned(), model, ..RunConfig::default() };
         let config = self.checked(config, (crop_size, crop_size), job)?;
@@ -183,18 +183,19 @@ impl<'a> Source<'a> {
         Ok(Network { config, dataset, step: 0, size, notes })
     }
 
-    /// The size as the shapes tell it, the rest as the settings will say.
+    /// The size as the shapes say it, the rest as the settings will say.
     fn read(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<ModelConfig, ExchangeError> {
         let presets = list(self.presets());
         let model = format.read(&self.shapes, &self.like);
-        let model = model.ok_or_else(|| self.untold("the network's size".to_owned(), format!("name one with --preset: {presets}")))?;
-        let unsaid = format.untold(&self.shapes).into_iter().filter(|parameter| !self.is_said(job, parameter));
-        let unsaid: Vec<String> = unsaid.map(|parameter| self.setting(parameter)).collect();
-        if unsaid.is_empty() {
+        let model =
+            model.ok_or_else(|| self.undetermined("the network's size".to_owned(), format!("name one with --preset: {presets}")))?;
+        let unset = format.undetermined(&self.shapes).into_iter().filter(|parameter| !self.is_set(job, parameter));
+        let unset: Vec<String> = unset.map(|parameter| self.setting(parameter)).collect();
+        if unset.is_empty() {
             return Ok(model);
         }
-        let settings: Vec<_> = unsaid.iter().map(|key| format!("--set {key}=...")).collect();
-        Err(self.untold(list(&unsaid), format!("say {}, or name a size with --preset: {presets}", settings.join(" "))))
+        let settings: Vec<_> = unset.iter().map(|key| format!("--set {key}=...")).collect();
+        Err(self.undetermined(list(&unset), format!("say {}, or name a size with --preset: {presets}", settings.join(" "))))
     }
 
     /// The key in configs of one of the network's hyper-parameters.
@@ -203,7 +204,7 @@ impl<'a> Source<'a> {
     }
 
     /// Whether the settings say a hyper-parameter.
-    fn is_said(&self, job: &ImportJob, parameter: &str) -> bool {
+    fn is_set(&self, job: &ImportJob, parameter: &str) -> bool {
         job.settings.iter().any(|setting| setting.split('=').next() == Some(&self.setting(parameter)))
     }
 
@@ -225,17 +226,17 @@ impl<'a> Source<'a> {
     }
 
     /// The settings in which the encoder of the file computes otherwise than that of `model` on crops of `crop_size`, as far as
-    /// its header or its shapes tell.
+    /// its header or its shapes say.
     pub(super) fn differences(&self, model: &ModelConfig, crop_size: [usize; 3]) -> Vec<EncoderDifference> {
-        let own = match self.recipe {
-            Some(recipe) => Some((recipe.config.model.clone(), recipe.crop_size())),
+        let own = match self.metadata {
+            Some(metadata) => Some((metadata.config.model.clone(), metadata.crop_size())),
             None => self.format().and_then(|format| Some((format.read(&self.shapes, model)?, crop_size))),
         };
         own.map_or_else(Vec::new, |(own, crop)| ModelConfig::encoder_differences([(&own, crop), (model, crop_size)]))
     }
 
-    fn untold(&self, what: String, remedy: String) -> ExchangeError {
-        ExchangeError::Untold { path: self.file.path.clone(), what, remedy }
+    fn undetermined(&self, what: String, remedy: String) -> ExchangeError {
+        ExchangeError::Undetermined { path: self.file.path.clone(), what, remedy }
     }
 
     /// The preset asked for, named with the backbone in front or without.

@@ -258,7 +258,7 @@ fn an_encoder_is_taken_in_whole_or_not_at_all() {
         words.iter().for_each(|word| assert!(error.contains(word), "no {word:?} in: {error}"));
         assert!(!out.exists(), "a refused import leaves nothing behind");
     };
-    // The shapes tell otherwise than the flags.
+    // The shapes say otherwise than the flags.
     let one_head = "model.unetr.num_heads=1";
     let vit = file("vit_bfloat16.pt");
     refused(&vit, &[one_head, "model.unetr.num_layers=4"], &["model.unetr.num_layers is 12 in the file and 4", "blocks.11."]);
@@ -293,7 +293,7 @@ fn an_encoder_is_taken_in_whole_or_not_at_all() {
 fn an_export_comes_back_with_the_settings_of_its_header_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    for (preset, setting, told) in [
+    for (preset, setting, expected) in [
         (Preset::UnetrSmall, "model.unetr.num_heads=3", "num_heads is 6 in the file and 3"),
         (Preset::NnformerSmall, "model.nnformer.patch_size=[2,4,4]", "patch_size is [4,4,4] in the file and [2,4,4]"),
         (Preset::SwinUnetrSmall, "model.swin_unetr.merging=paper", "merging is \"merging\" in the file and \"paper\""),
@@ -305,10 +305,10 @@ fn an_export_comes_back_with_the_settings_of_its_header_or_not_at_all() {
         checkpoint.save(folder.path(), "first").unwrap();
         give(&at("first"), Format::Safetensors, &file).unwrap();
         let error = take(&file, &at("second"), None, &[setting]).expect_err(setting).to_string();
-        assert!(error.contains(told) && error.contains("nothing is written") && !at("second").exists(), "{error}");
+        assert!(error.contains(expected) && error.contains("nothing is written") && !at("second").exists(), "{error}");
         std::fs::remove_file(&file).unwrap();
     }
-    // A table of another grid with as many places: the header tells, so that it is refused, or resampled where that is asked for.
+    // A table of another grid with as many places: the header says which, so that it is refused, or resampled where that is asked for.
     fresh(Preset::UnetrSmall, StageKind::Pretrain).save(folder.path(), "first").unwrap();
     give(&at("first"), Format::Monai, &at("file")).unwrap();
     let job = ImportJob { file: at("file"), out: at("second"), crop_size: Some([16, 32, 64]), ..ImportJob::default() };

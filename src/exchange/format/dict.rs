@@ -1,4 +1,4 @@
-//! How the weights of a backbone are written by its reference, and what their shapes tell of the network.
+//! How the weights of a backbone are written by its reference, and what their shapes say of the network.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,6 +23,11 @@ impl Shapes {
     /// Length of an axis of a tensor.
     pub(in crate::exchange) fn axis(&self, name: &str, axis: usize) -> Option<usize> {
         self.tensors.get(name)?.get(axis).copied()
+    }
+
+    /// Rows of a matrix over its columns: how much wider a layer's output is than its input.
+    pub(in crate::exchange) fn ratio(&self, name: &str) -> Option<f64> {
+        Some(self.axis(name, 0)? as f64 / self.axis(name, 1)? as f64)
     }
 
     /// Lengths of a kernel's axes D,H,W.
@@ -50,7 +55,7 @@ pub(super) fn edge_of(rows: usize) -> Option<usize> {
     (1..=64).find(|edge| (2 * edge - 1_usize).pow(3) == rows)
 }
 
-/// A table with a row for each place of a grid, to be resampled to another.
+/// A table with a row for each cell of a grid, to be resampled to another.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::exchange) struct Table {
     pub(in crate::exchange) name: String,
@@ -99,13 +104,15 @@ pub(in crate::exchange) trait StateDictFormat: Sync {
         Cow::Borrowed(name)
     }
 
-    /// `like` with every hyper-parameter that the shapes tell put in its place; none if they are no such network's.
+    /// `like` with every hyper-parameter that the shapes give put in its place; none if they are no such network's.
     fn read(&self, shapes: &Shapes, like: &ModelConfig) -> Option<ModelConfig>;
 
-    /// Hyper-parameters that must be said, because no shape tells them.
-    fn untold(&self, shapes: &Shapes) -> Vec<&'static str>;
+    /// Hyper-parameters that must be said, because no shape gives them.
+    fn undetermined(&self, _shapes: &Shapes) -> Vec<&'static str> {
+        Vec::new()
+    }
 
-    /// Sets hyper-parameters that have a usual value and that no shape tells: their names, and what was assumed.
+    /// Sets hyper-parameters that have a usual value and that no shape gives: their names, and what was assumed.
     fn assume(&self, _shapes: &Shapes, _model: &mut ModelConfig) -> Vec<(&'static str, String)> {
         Vec::new()
     }
@@ -114,7 +121,9 @@ pub(in crate::exchange) trait StateDictFormat: Sync {
     fn crop_size(&self, shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]>;
 
     /// Image channels.
-    fn channels(&self, shapes: &Shapes, model: &ModelConfig) -> Option<usize>;
+    fn channels(&self, shapes: &Shapes, _model: &ModelConfig) -> Option<usize> {
+        shapes.axis(self.names().stem[0], 1)
+    }
 
     /// Classes of the segmentation, background included; none for an encoder alone.
     fn classes(&self, shapes: &Shapes) -> Option<usize> {

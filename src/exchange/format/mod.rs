@@ -1,4 +1,4 @@
-//! What the files of each backbone look like: names, what their shapes tell of the network, and what they do not.
+//! What the files of each backbone look like: names, what their shapes say of the network, and what they do not.
 
 mod dict;
 mod nnformer;

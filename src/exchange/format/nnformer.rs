@@ -33,8 +33,7 @@ impl StateDictFormat for NnFormer {
         config.depths = stages.clone().map(|stage| shapes.count(&format!("model_down.layers.{stage}.blocks."), 0)).collect();
         config.num_heads = stages.clone().map(|stage| shapes.axis(&table(first(stage)), 1)).collect::<Option<_>>()?;
         config.window_size = stages.map(|stage| shapes.window(&table(first(stage)))).collect::<Option<_>>()?;
-        let hidden = format!("{}.mlp.fc1.weight", first(0));
-        config.mlp_ratio = shapes.axis(&hidden, 0)? as f64 / shapes.axis(&hidden, 1)? as f64;
+        config.mlp_ratio = shapes.ratio(&format!("{}.mlp.fc1.weight", first(0)))?;
         config.qkv_bias = shapes.has(&format!("{}.attn.qkv.bias", first(0)));
         if shapes.has(HEAD) {
             let levels = shapes.count("decoder.layers.", 0);
@@ -50,17 +49,13 @@ impl StateDictFormat for NnFormer {
         Some(ModelConfig::Nnformer(config))
     }
 
-    fn untold(&self, shapes: &Shapes) -> Vec<&'static str> {
+    fn undetermined(&self, shapes: &Shapes) -> Vec<&'static str> {
         if shapes.has(HEAD) { Vec::new() } else { vec!["patch_size"] }
     }
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         // Windows shrink with the token grids of the training crop, and shrunken windows are not shifted.
         Some(preset?.crop_size())
-    }
-
-    fn channels(&self, shapes: &Shapes, _model: &ModelConfig) -> Option<usize> {
-        shapes.axis(STEM, 1)
     }
 
     fn tables(&self, _shapes: &Shapes, _model: &ModelConfig, _crops: Crops) -> Result<Vec<Table>, String> {

@@ -57,15 +57,10 @@ impl StateDictFormat for SwinUnetr {
         if shapes.axis(&table(0), 0)? != table_rows(config.window_size) {
             config.window_size = [shapes.window(&table(0))?; 3];
         }
-        let hidden = format!("{}.mlp.linear1.weight", first_block(0));
-        config.mlp_ratio = shapes.axis(&hidden, 0)? as f64 / shapes.axis(&hidden, 1)? as f64;
+        config.mlp_ratio = shapes.ratio(&format!("{}.mlp.linear1.weight", first_block(0)))?;
         config.qkv_bias = shapes.has(&format!("{}.attn.qkv.bias", first_block(0)));
         config.use_v2 = shapes.has("swinViT.layers1c.0.layer.conv1.conv.weight");
         Some(ModelConfig::SwinUnetr(config))
-    }
-
-    fn untold(&self, _shapes: &Shapes) -> Vec<&'static str> {
-        Vec::new()
     }
 
     fn assume(&self, shapes: &Shapes, model: &mut ModelConfig) -> Vec<(&'static str, String)> {
@@ -79,18 +74,14 @@ impl StateDictFormat for SwinUnetr {
         let normalize = config.normalize;
         *model = ModelConfig::SwinUnetr(config);
         vec![
-            ("merging", format!("no shape tells the order of the patch merging; assumed is {said}")),
-            ("normalize", format!("no shape tells whether feature maps are normalised; assumed is MONAI's default, normalize={normalize}")),
+            ("merging", format!("no shape shows the order of the patch merging; assumed is {said}")),
+            ("normalize", format!("no shape shows whether feature maps are normalised; assumed is MONAI's default, normalize={normalize}")),
         ]
     }
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         // Nothing in the network depends on it; most published weights were trained on 96 voxels.
         Some(preset.map_or([96; 3], Preset::crop_size))
-    }
-
-    fn channels(&self, shapes: &Shapes, _model: &ModelConfig) -> Option<usize> {
-        shapes.axis(STEM, 1)
     }
 
     fn tables(&self, shapes: &Shapes, model: &ModelConfig, _crops: Crops) -> Result<Vec<Table>, String> {

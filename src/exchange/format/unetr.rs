@@ -56,9 +56,9 @@ impl StateDictFormat for Unetr {
         Some(ModelConfig::Unetr(config))
     }
 
-    fn untold(&self, shapes: &Shapes) -> Vec<&'static str> {
+    fn undetermined(&self, shapes: &Shapes) -> Vec<&'static str> {
         let patch = shapes.has(CONVOLUTION) || shapes.has(LAST_LEVEL);
-        [(true, "num_heads"), (!patch, "patch_size")].into_iter().filter_map(|(untold, name)| untold.then_some(name)).collect()
+        [(true, "num_heads"), (!patch, "patch_size")].into_iter().filter_map(|(undetermined, name)| undetermined.then_some(name)).collect()
     }
 
     fn crop_size(&self, shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
