@@ -16,6 +16,7 @@ mod program;
 mod report;
 mod stages;
 mod sums;
+mod terminal;
 mod transfer;
 #[cfg(feature = "gui")]
 mod window;
