@@ -1,4 +1,4 @@
-//! Every colour of the program, light and dark: reports and the window share them. The first hues are those of Okabe and Ito, told apart by colour-blind
+//! Every colour of the program, light and dark: reports and the window share them. The first hues are those of Okabe and Ito, distinguishable to colour-blind
 //! readers as well (<https://jfly.uni-koeln.de/color/>), darkened or lightened where a background asks for contrast.
 
 /// A colour on a light and on a dark page, `0xRRGGBB`.
@@ -86,6 +86,15 @@ pub const NOT_FINITE: u32 = 0x8B1FB8;
 /// Around a volume's slices: dark, as reading rooms are, and not quite the black of air.
 pub const AROUND: u32 = 0x101418;
 
+/// Colour of a value from 0 to 1 on a heat map; what is no number takes the lower end.
+pub fn heat(value: f32) -> u32 {
+    let last = HEAT.len() - 1;
+    let place = if value.is_finite() { value.clamp(0.0, 1.0) * last as f32 } else { 0.0 };
+    let (below, share) = (place as usize, place.fract());
+    let ends = [below, (below + 1).min(last)].map(|stop| HEAT[stop].to_be_bytes().map(f32::from));
+    u32::from_be_bytes(std::array::from_fn(|channel| ((1.0 - share) * ends[0][channel] + share * ends[1][channel]).round() as u8))
+}
+
 /// Colour of a label by its number, wherever labels are drawn. Numbers above 128 begin again with the first colour.
 pub fn label(number: u32) -> u32 {
     LABELS[number.saturating_sub(1) as usize % LABELS.len()]
@@ -93,7 +102,13 @@ pub fn label(number: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use super::*;
+
+    #[test]
+    fn heat_runs_from_one_end_of_the_scale_to_the_other() {
+        assert_eq!([0.0, 0.125, 1.0, 7.0, f32::NAN].map(heat), [HEAT[0], HEAT[1], HEAT[8], HEAT[8], HEAT[0]]);
+        assert_eq!(heat(0.0625), 0x46_17_68, "half way between two stops");
+    }
 
     /// CIE L*a*b* of an sRGB colour, under D65.
     fn lab(rgb: u32) -> [f64; 3] {
@@ -109,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_colours_of_64_labels_are_told_apart_from_one_another_and_from_grey() {
+    fn the_colours_of_64_labels_are_distinct_from_one_another_and_from_grey() {
         let colours: Vec<[f64; 3]> = (1..=64).map(|number| lab(label(number))).collect();
         for (index, [l, a, b]) in colours.iter().enumerate() {
             assert!(a.hypot(*b) > 25.0, "label {} is nearly grey", index + 1);

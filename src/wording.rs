@@ -1,6 +1,8 @@
 //! Numbers and lists as people read them: terminal, report and window print the same ones.
 
-use crate::metrics::{Interval, Measure};
+use std::borrow::Borrow;
+
+use crate::metrics::{Interval, Metric};
 
 /// Decimals of Dice and of the collapse numbers.
 const SHARE_DECIMALS: usize = 3;
@@ -27,10 +29,10 @@ pub(crate) fn signed_share(value: f64) -> String {
 }
 
 /// `+0.012`, `+0.003` and `+0.021`: a difference and the ends of its interval, with the decimals that show on which side of zero it lies.
-pub(crate) fn difference(interval: &Interval, measure: Measure) -> [String; 3] {
-    let decimals = interval.decimals(match measure {
-        Measure::Dice => SHARE_DECIMALS,
-        Measure::Hd95 => DISTANCE_DECIMALS,
+pub(crate) fn difference(interval: &Interval, metric: Metric) -> [String; 3] {
+    let decimals = interval.decimals(match metric {
+        Metric::Dice => SHARE_DECIMALS,
+        Metric::Hd95 => DISTANCE_DECIMALS,
     });
     [interval.mean, interval.low, interval.high].map(|value| format!("{value:+.decimals$}"))
 }
@@ -45,11 +47,11 @@ pub(crate) fn or_nothing(value: Option<f64>, word: fn(f64) -> String) -> String 
     value.map_or_else(|| NOTHING.to_owned(), word)
 }
 
-/// How the numbers of a measure are written.
-pub(crate) fn word(measure: Measure) -> fn(f64) -> String {
-    match measure {
-        Measure::Dice => share,
-        Measure::Hd95 => distance,
+/// How the numbers of a metric are written.
+pub(crate) fn word(metric: Metric) -> fn(f64) -> String {
+    match metric {
+        Metric::Dice => share,
+        Metric::Hd95 => distance,
     }
 }
 
@@ -88,17 +90,6 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
-/// Each word once, in the order in which it came first.
-pub(crate) fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut known: Vec<String> = Vec::new();
-    for word in words {
-        if !known.iter().any(|other| other == word) {
-            known.push(word.to_owned());
-        }
-    }
-    known
-}
-
 /// The text with a capital letter in front.
 pub(crate) fn sentence(text: &str) -> String {
     let mut rest = text.chars();
@@ -106,11 +97,11 @@ pub(crate) fn sentence(text: &str) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(crate) fn list(words: &[String]) -> String {
+pub(crate) fn list<S: Borrow<str>>(words: &[S]) -> String {
     match words {
         [] => String::new(),
-        [only] => only.clone(),
-        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+        [only] => only.borrow().to_owned(),
+        [head @ .., last] => format!("{} and {}", head.join(", "), last.borrow()),
     }
 }
 

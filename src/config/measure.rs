@@ -96,11 +96,11 @@ impl DistanceUnit {
 }
 
 impl Hd95Convention {
-    /// Which distances the percentile is of.
-    pub fn words(self) -> &'static str {
+    /// Which distances the percentile is of, and who computes it so.
+    pub fn sentence(self) -> &'static str {
         match self {
-            Self::Pooled => "pooled surface distances",
-            Self::DirectedMax => "the larger of the two directed percentiles",
+            Self::Pooled => "95th percentile of the pooled surface distances, as nnU-Net and medpy compute it",
+            Self::DirectedMax => "the larger of the two directed 95th percentiles, as MONAI computes it",
         }
     }
 }

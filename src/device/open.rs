@@ -1,7 +1,7 @@
 //! From a choice to a device that has proved to compute.
 //!
 //! Burn is given the very adapter chosen, as a wgpu device of ours: its own selection goes by kind and
-//! could not tell two alike apart. All limits and features that the adapter has are requested, since
+//! cannot distinguish two alike. All limits and features that the adapter has are requested, since
 //! wgpu's defaults stop at 128 MiB for a tensor.
 
 use std::sync::Mutex;

@@ -83,21 +83,17 @@ impl DeviceCheck {
             DeviceError::Wrong { .. } => Verdict::Wrong,
             _ => Verdict::Fails,
         };
-        let problem = Some(error.to_string());
-        Self { choice: choice.clone(), verdict, problem, operations: Vec::new(), speed: None, notes: Vec::new() }
+        Self { problem: Some(error.to_string()), ..Self::new(choice, verdict) }
+    }
+
+    fn new(choice: &DeviceChoice, verdict: Verdict) -> Self {
+        Self { choice: choice.clone(), verdict, problem: None, operations: Vec::new(), speed: None, notes: Vec::new() }
     }
 }
 
 fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
     let opened = open(choice)?;
-    let mut check = DeviceCheck {
-        choice: choice.clone(),
-        verdict: Verdict::Works,
-        problem: None,
-        operations: Vec::new(),
-        speed: None,
-        notes: opened.description.notes,
-    };
+    let mut check = DeviceCheck { notes: opened.description.notes, ..DeviceCheck::new(choice, Verdict::Works) };
     for operation in &operations() {
         let compared = match opened.description.kind {
             DeviceKind::Cpu => slope_difference(operation, &opened.device).map(|difference| (difference, SLOPE_TOLERANCE)),

@@ -28,7 +28,7 @@ pub enum Isolation {
 }
 
 impl Isolation {
-    /// Processes of this program called as `simtrot doctor --only gpu:0`; threads, if it cannot tell where it lies.
+    /// Processes of this program called as `simtrot doctor --only gpu:0`; threads, if it does not know where it lies.
     pub fn own_program() -> Self {
         let arguments = ["doctor", "--only"].map(str::to_owned).to_vec();
         std::env::current_exe().map_or(Self::Thread, |program| Self::Process { program, arguments })

@@ -17,18 +17,18 @@ pub struct Region {
 
 /// Two label maps on one grid, `[D, H, W]` row-major.
 #[derive(Clone, Copy, Debug)]
-pub struct LabelPair<'a, T, P> {
+pub struct LabelPair<'a> {
     /// The reference.
-    pub truth: &'a [T],
+    pub truth: &'a [u16],
     /// What is scored.
-    pub prediction: &'a [P],
+    pub prediction: &'a [u16],
     /// Voxels along D,H,W.
     pub shape: [usize; 3],
     /// Voxel size along D,H,W.
     pub spacing_mm: [f64; 3],
 }
 
-impl<'a> LabelPair<'a, u16, u16> {
+impl<'a> LabelPair<'a> {
     /// The two maps on the truth's grid.
     pub fn of(truth: &'a LabelMap, prediction: &'a LabelMap) -> Self {
         Self { truth: &truth.voxels, prediction: &prediction.voxels, shape: truth.grid.shape, spacing_mm: truth.grid.spacing_mm() }
@@ -81,7 +81,7 @@ pub struct Tally {
 /// Which of at most [`MEMBERSHIP_BITS`] regions each label value belongs to.
 pub(super) struct Membership(Vec<u64>);
 
-/// Regions that one [`Membership`] tells apart.
+/// Regions that one [`Membership`] distinguishes.
 const MEMBERSHIP_BITS: usize = 64;
 
 impl Membership {
@@ -95,8 +95,8 @@ impl Membership {
     }
 
     /// The set of regions of a label value, one bit each.
-    pub(super) fn of(&self, label: impl Into<u16>) -> u64 {
-        self.0[usize::from(label.into())]
+    pub(super) fn of(&self, label: u16) -> u64 {
+        self.0[usize::from(label)]
     }
 }
 
@@ -104,11 +104,7 @@ impl Membership {
 ///
 /// # Panics
 /// If the label maps do not have the shape they state.
-pub fn tally<T, P>(pair: &LabelPair<T, P>, regions: &[Region]) -> Vec<Tally>
-where
-    T: Copy + Into<u16> + Sync,
-    P: Copy + Into<u16> + Sync,
-{
+pub fn tally(pair: &LabelPair, regions: &[Region]) -> Vec<Tally> {
     let [depth, height, width] = pair.shape;
     assert_eq!((pair.truth.len(), pair.prediction.len()), (depth * height * width, depth * height * width), "label maps off shape");
     let tallies = regions.chunks(MEMBERSHIP_BITS).flat_map(|regions| {
@@ -146,19 +142,17 @@ impl Default for Tally {
 }
 
 impl Tally {
-    fn add(&mut self, place: [usize; 3], truth: bool, prediction: bool) {
-        let Counts { true_positive, false_positive, false_negative } = &mut self.counts;
-        *true_positive += u64::from(truth && prediction);
-        *false_positive += u64::from(!truth);
-        *false_negative += u64::from(!prediction);
-        self.bounds.include(place, place);
+    fn add(&mut self, voxel: [usize; 3], truth: bool, prediction: bool) {
+        self.counts.true_positive += u64::from(truth && prediction);
+        self.counts.false_positive += u64::from(!truth);
+        self.counts.false_negative += u64::from(!prediction);
+        self.bounds.include(voxel, voxel);
     }
 
     fn merge(&mut self, other: &Self) {
-        let Counts { true_positive, false_positive, false_negative } = other.counts;
-        self.counts.true_positive += true_positive;
-        self.counts.false_positive += false_positive;
-        self.counts.false_negative += false_negative;
+        self.counts.true_positive += other.counts.true_positive;
+        self.counts.false_positive += other.counts.false_positive;
+        self.counts.false_negative += other.counts.false_negative;
         self.bounds = self.bounds.union(&other.bounds);
     }
 }
@@ -171,7 +165,7 @@ mod tests {
     fn a_union_counts_confusion_of_its_labels_as_right() {
         let region = |name: &str, labels: &[u16]| Region { name: name.into(), labels: labels.into() };
         let regions = [region("one", &[1]), region("both", &[1, 2]), region("none", &[9])];
-        let (truth, prediction) = ([0_u8, 1, 1, 2, 0, 0], [0_u16, 1, 2, 1, 2, 0]);
+        let (truth, prediction) = ([0, 1, 1, 2, 0, 0], [0, 1, 2, 1, 2, 0]);
         let pair = LabelPair { truth: &truth, prediction: &prediction, shape: [1, 2, 3], spacing_mm: [1.0; 3] };
         let tallies = tally(&pair, &regions);
         let counts = |true_positive, false_positive, false_negative| Counts { true_positive, false_positive, false_negative };

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::counts::{Counts, LabelPair, Region};
 use super::regions::{EvaluateError, regions};
 use super::score::{CaseScore, score_case};
-use super::summary::{Bootstrap, Interval, summarise};
+use super::summary::{Bootstrap, Interval, RegionSummary, summarise};
 use super::table::csv;
 use crate::config::{EvaluateConfig, RunConfig};
 use crate::geometry::SignedPermutation;
@@ -192,23 +192,20 @@ impl Evaluation {
             Some(interval) => [format!("{:.4}", interval.mean), format!("{:.4} to {:.4}", interval.low, interval.high)],
             None => ["none".to_owned(), String::new()],
         };
-        for region in &summary.regions {
-            let cases = region.dice.map_or(0, |interval| interval.cases).to_string();
-            let [dice, dice_range] = cells(region.dice);
-            let [hd95, hd95_range] = cells(region.hd95);
-            table.add_row([region.region.clone(), cases, dice, dice_range, hd95, hd95_range, region.missing_in_one.to_string()]);
+        let missing_in_one = summary.regions.iter().map(|region| region.missing_in_one).sum();
+        let mean = RegionSummary { region: "mean".to_owned(), dice: summary.dice, hd95: summary.hd95, missing_in_one };
+        for RegionSummary { region, dice, hd95, missing_in_one } in summary.regions.into_iter().chain([mean]) {
+            let cases = dice.map_or(0, |interval| interval.cases).to_string();
+            let ([dice, dice_range], [hd95, hd95_range]) = (cells(dice), cells(hd95));
+            table.add_row([region, cases, dice, dice_range, hd95, hd95_range, missing_in_one.to_string()]);
         }
-        let ([dice, dice_range], [hd95, hd95_range]) = (cells(summary.dice), cells(summary.hd95));
-        let missing_in_one: usize = summary.regions.iter().map(|region| region.missing_in_one).sum();
-        let cases = summary.dice.map_or(0, |interval| interval.cases).to_string();
-        table.add_row(["mean".to_owned(), cases, dice, dice_range, hd95, hd95_range, missing_in_one.to_string()]);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         format!(
             "{table}\nHD95 in {} ({}). Missing in one: in truth or segmentation only; counted as Dice 0 and the volume's diagonal.",
             self.config.distance_unit.word(),
-            self.config.hd95_convention.words()
+            self.config.hd95_convention.sentence()
         )
     }
 

@@ -16,6 +16,6 @@ mod table;
 pub use collapse::Collapse;
 pub use counts::{Counts, LabelPair, Region};
 pub use regions::{EvaluateError, dataset_regions};
-pub use score::{CaseScore, Measure, score_case};
-pub use summary::{Bootstrap, Interval, RegionSummary, paired_difference, summarise};
+pub use score::{CaseScore, Metric, mean, score_case};
+pub use summary::{Bootstrap, Interval, RegionSummary, distinct, summarise};
 pub use table::csv;

@@ -35,14 +35,31 @@ pub const LEAST_DICE: f64 = 0.05;
 
 /// What is measured of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub enum Metric {
     /// Overlap, higher is better.
     Dice,
     /// Distance, lower is better.
     Hd95,
 }
 
-impl Measure {
+/// The mean; none of nothing.
+pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.into_iter().fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+impl Metric {
+    /// Both, in the order in which they are shown.
+    pub const ALL: [Self; 2] = [Self::Dice, Self::Hd95];
+
+    /// In names of fields and columns.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Dice => "dice",
+            Self::Hd95 => "hd95",
+        }
+    }
+
     /// The number of one region.
     pub fn of(self, score: &CaseScore) -> Option<f64> {
         match self {
@@ -53,9 +70,7 @@ impl Measure {
 
     /// Mean over the labels of a case; None where every label is absent from truth and prediction.
     pub fn of_case(self, scores: &[CaseScore]) -> Option<f64> {
-        let values = scores.iter().filter_map(|score| self.of(score));
-        let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-        (count > 0).then(|| sum / count as f64)
+        mean(scores.iter().filter_map(|score| self.of(score)))
     }
 
     /// Whether a difference of `value` is an improvement.
@@ -86,11 +101,7 @@ impl CaseScore {
 ///
 /// # Panics
 /// If the label maps do not have the shape they state.
-pub fn score_case<T, P>(case: &str, pair: &LabelPair<T, P>, regions: &[Region], config: &EvaluateConfig) -> Vec<CaseScore>
-where
-    T: Copy + Into<u16> + Sync,
-    P: Copy + Into<u16> + Sync,
-{
+pub fn score_case(case: &str, pair: &LabelPair, regions: &[Region], config: &EvaluateConfig) -> Vec<CaseScore> {
     let spacing = match config.distance_unit {
         DistanceUnit::Mm => pair.spacing_mm,
         DistanceUnit::Voxels => [1.0; 3],
@@ -121,8 +132,8 @@ mod tests {
     #[test]
     fn an_empty_mask_is_scored_by_the_rules() {
         let regions: Vec<Region> = (1..=3).map(|label| Region { name: label.to_string(), labels: vec![label] }).collect();
-        let truth = [1_u8, 1, 0, 0, 2, 0, 0, 0];
-        let prediction = [0_u16, 1, 0, 0, 0, 0, 0, 0];
+        let truth = [1, 1, 0, 0, 2, 0, 0, 0];
+        let prediction = [0, 1, 0, 0, 0, 0, 0, 0];
         let pair = LabelPair { truth: &truth, prediction: &prediction, shape: [2, 2, 2], spacing_mm: [3.0, 1.0, 1.5] };
         let mut config = EvaluateConfig::default();
         let scores = score_case("a", &pair, &regions, &config);

@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::score::CaseScore;
+use super::score::{CaseScore, Metric, mean};
 use crate::geometry::quantile;
 use crate::random::stream;
 
@@ -50,7 +50,7 @@ impl Interval {
 }
 
 /// The scores of one region over all cases.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegionSummary {
     /// The label, or union of labels.
     pub region: String,
@@ -60,12 +60,10 @@ pub struct RegionSummary {
     pub hd95: Option<Interval>,
     /// Cases with the region in one of truth and prediction only (Dice 0, HD95 the volume's diagonal).
     pub missing_in_one: usize,
-    /// Cases with the region in neither, left out.
-    pub absent: usize,
 }
 
 /// The scores of all cases.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// In the order of the scores.
     pub regions: Vec<RegionSummary>,
@@ -86,121 +84,82 @@ pub struct Bootstrap {
 
 /// Means and intervals of `scores`, of any number of cases with the same regions each.
 pub fn summarise(scores: &[CaseScore], bootstrap: Bootstrap) -> Summary {
-    let names = distinct(scores, |score| &score.region);
-    let [dice, hd95] = [|score: &CaseScore| score.dice, |score: &CaseScore| score.hd95]
-        .map(|number| Table::new(scores, &names, number).intervals(bootstrap));
-    let regions = names.iter().zip(dice.regions.into_iter().zip(hd95.regions)).map(|(&region, (dice, hd95))| {
-        let of_region = || scores.iter().filter(|score| score.region == *region);
-        let absent = of_region().filter(|score| score.dice.is_none()).count();
-        RegionSummary {
-            region: region.clone(),
-            dice,
-            hd95,
-            missing_in_one: of_region().filter(|score| score.missing_in_one).count(),
-            absent,
-        }
-    });
-    Summary { regions: regions.collect(), dice: dice.overall, hd95: hd95.overall }
-}
-
-/// The mean difference of `number`, `ours - theirs`, over cases that both scored; the regions' mean comes last as `None`.
-///
-/// Cases are resampled in pairs, so that the interval is that of the difference and not of two unrelated means.
-pub fn paired_difference(
-    ours: &[CaseScore],
-    theirs: &[CaseScore],
-    number: impl Fn(&CaseScore) -> Option<f64>,
-    bootstrap: Bootstrap,
-) -> Vec<(Option<String>, Option<Interval>)> {
-    let names = distinct(ours, |score| &score.region);
-    let difference = |score: &CaseScore| {
-        let other = theirs.iter().find(|other| other.case == score.case && other.region == score.region)?;
-        Some(number(score)? - number(other)?)
-    };
-    let Intervals { regions, overall } = Table::new(ours, &names, difference).intervals(bootstrap);
-    let regions = names.into_iter().map(|name| Some(name.clone())).zip(regions);
-    regions.chain([(None, overall)]).collect()
-}
-
-/// The distinct names, in the order of their first appearance.
-fn distinct(scores: &[CaseScore], name: fn(&CaseScore) -> &String) -> Vec<&String> {
-    let mut names: Vec<&String> = Vec::new();
-    for name in scores.iter().map(name) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// One number for each case (row) and region (column).
-struct Table {
-    rows: Vec<Vec<Option<f64>>>,
-    regions: usize,
-}
-
-/// Intervals for each region and for the mean over regions.
-struct Intervals {
-    regions: Vec<Option<Interval>>,
-    overall: Option<Interval>,
-}
-
-impl Table {
-    fn new(scores: &[CaseScore], regions: &[&String], number: impl Fn(&CaseScore) -> Option<f64>) -> Self {
-        let cases = distinct(scores, |score| &score.case);
-        let mut rows = vec![vec![None; regions.len()]; cases.len()];
+    let names = distinct(scores.iter().map(|score| &score.region));
+    let cases = distinct(scores.iter().map(|score| &score.case));
+    let [mut dice, mut hd95] = Metric::ALL.map(|metric| {
+        let mut rows = vec![vec![None; names.len()]; cases.len()];
         for score in scores {
             let row = cases.iter().position(|case| **case == score.case);
-            let column = regions.iter().position(|region| **region == score.region);
+            let column = names.iter().position(|region| **region == score.region);
             if let (Some(row), Some(column)) = (row, column) {
-                rows[row][column] = number(score);
+                rows[row][column] = metric.of(score);
             }
         }
-        Self { rows, regions: regions.len() }
-    }
+        bootstrap.intervals(&rows, names.len())
+    });
+    let overall = [dice.pop(), hd95.pop()].map(Option::flatten);
+    let regions = names.into_iter().zip(dice.into_iter().zip(hd95)).map(|(region, (dice, hd95))| {
+        let missing_in_one = scores.iter().filter(|score| score.region == *region && score.missing_in_one).count();
+        RegionSummary { region: region.clone(), dice, hd95, missing_in_one }
+    });
+    Summary { regions: regions.collect(), dice: overall[0], hd95: overall[1] }
+}
 
-    /// Means over the drawn cases: of each region, then of the cases' own means over the regions that they have.
-    fn means(&self, drawn: impl Iterator<Item = usize>) -> Vec<Option<f64>> {
-        let mut sums = vec![(0.0, 0_usize); self.regions + 1];
-        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
-        for row in drawn {
-            let row = &self.rows[row];
-            let of_case = mean(row.iter().flatten().fold((0.0, 0), |(sum, count), value| (sum + value, count + 1)));
-            for ((sum, count), value) in sums.iter_mut().zip(row.iter().chain([&of_case])) {
-                *sum += value.unwrap_or(0.0);
-                *count += usize::from(value.is_some());
-            }
+/// Each value once, in the order in which it came first.
+pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut known = Vec::new();
+    for value in values {
+        if !known.contains(&value) {
+            known.push(value);
         }
-        sums.into_iter().map(mean).collect()
+    }
+    known
+}
+
+impl Bootstrap {
+    /// The mean of `values`, one for each case, and its interval; none without a case.
+    ///
+    /// Given the differences of two arms case by case, the interval is that of the difference and not of two unrelated means.
+    pub fn interval(self, values: impl IntoIterator<Item = f64>) -> Option<Interval> {
+        let rows: Vec<_> = values.into_iter().map(|value| vec![Some(value)]).collect();
+        self.intervals(&rows, 1).pop().flatten()
     }
 
-    fn intervals(&self, bootstrap: Bootstrap) -> Intervals {
-        let cases = self.rows.len();
-        let means = self.means(0..cases);
-        let resampled: Vec<_> = (0..bootstrap.resamples as u64)
+    /// The interval of each of so many `regions` over cases (rows), and, last, that of the cases' means over their regions.
+    fn intervals(self, rows: &[Vec<Option<f64>>], regions: usize) -> Vec<Option<Interval>> {
+        let cases = rows.len();
+        let resampled: Vec<_> = (0..self.resamples as u64)
             .into_par_iter()
             .map(|resample| {
-                let mut draws = stream(bootstrap.seed, "bootstrap", resample, 0);
-                self.means((0..cases).map(|_| draws.random_range(0..cases)))
+                let mut draws = stream(self.seed, "bootstrap", resample, 0);
+                means(rows, regions, (0..cases).map(|_| draws.random_range(0..cases)))
             })
             .collect();
-        let has = |row: &&Vec<Option<f64>>, place: usize| row.get(place).map_or(row.iter().any(Option::is_some), Option::is_some);
-        let mut intervals: Vec<_> = means
-            .into_iter()
-            .enumerate()
-            .map(|(place, mean)| {
-                let mut values: Vec<f64> = resampled.iter().filter_map(|means| means[place]).collect();
-                mean.map(|mean| Interval {
-                    mean,
-                    low: quantile(&mut values, TAIL).unwrap_or(mean),
-                    high: quantile(&mut values, 1.0 - TAIL).unwrap_or(mean),
-                    cases: self.rows.iter().filter(|row| has(row, place)).count(),
-                })
+        let has = |row: &&Vec<Option<f64>>, region: usize| row.get(region).map_or(row.iter().any(Option::is_some), Option::is_some);
+        let interval = |(region, mean): (usize, Option<f64>)| {
+            let mut values: Vec<f64> = resampled.iter().filter_map(|means| means[region]).collect();
+            mean.map(|mean| Interval {
+                mean,
+                low: quantile(&mut values, TAIL).unwrap_or(mean),
+                high: quantile(&mut values, 1.0 - TAIL).unwrap_or(mean),
+                cases: rows.iter().filter(|row| has(row, region)).count(),
             })
-            .collect();
-        let overall = intervals.pop().flatten();
-        Intervals { regions: intervals, overall }
+        };
+        means(rows, regions, 0..cases).into_iter().enumerate().map(interval).collect()
     }
+}
+
+/// Means over the drawn cases: of each region, then of the cases' own means over the regions that they have.
+fn means(rows: &[Vec<Option<f64>>], regions: usize, drawn: impl Iterator<Item = usize>) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0_usize); regions + 1];
+    for row in drawn.map(|case| &rows[case]) {
+        let of_case = mean(row.iter().flatten().copied());
+        for ((sum, count), value) in sums.iter_mut().zip(row.iter().chain([&of_case])) {
+            *sum += value.unwrap_or(0.0);
+            *count += usize::from(value.is_some());
+        }
+    }
+    sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / count as f64)).collect()
 }
 
 #[cfg(test)]
@@ -233,8 +192,8 @@ mod tests {
         let summary = summarise(&[&scores[..], &others].concat(), BOOTSTRAP);
         let [a, b] = &summary.regions[..] else { panic!("two regions") };
         assert!((a.dice.unwrap().mean - 0.6).abs() < 1e-12);
-        assert_eq!((a.dice.unwrap().cases, a.absent, a.missing_in_one), (2, 1, 0));
-        assert_eq!((b.dice.unwrap().cases, b.absent, b.missing_in_one), (1, 2, 1));
+        assert_eq!((a.dice.unwrap().cases, a.missing_in_one), (2, 0));
+        assert_eq!((b.dice.unwrap().cases, b.missing_in_one), (1, 1));
         assert!((summary.dice.unwrap().mean - 0.475).abs() < 1e-12, "each case weighs the same");
         assert_eq!(summary.dice.unwrap().cases, 2);
     }
@@ -251,14 +210,9 @@ mod tests {
 
     #[test]
     fn pairing_removes_what_cases_have_in_common() {
-        let theirs: Vec<_> = (0..20).map(|case| score(case, "a", Some(f64::from(case as u32) / 40.0))).collect();
-        let ours: Vec<_> = theirs.iter().map(|theirs| CaseScore { dice: theirs.dice.map(|dice| dice + 0.1), ..theirs.clone() }).collect();
-        let differences = paired_difference(&ours, &theirs, |score| score.dice, BOOTSTRAP);
-        for (_, interval) in &differences {
-            let Interval { mean, low, high, cases } = interval.unwrap();
-            assert!([mean, low, high].iter().all(|value| (value - 0.1).abs() < 1e-9));
-            assert_eq!(cases, 20);
-        }
-        assert_eq!((differences[0].0.as_deref(), differences[1].0.as_deref()), (Some("a"), None));
+        let theirs: Vec<f64> = (0..20).map(|case| f64::from(case) / 40.0).collect();
+        let Interval { mean, low, high, cases } = BOOTSTRAP.interval(theirs.iter().map(|theirs| (theirs + 0.1) - theirs)).unwrap();
+        assert!([mean, low, high].iter().all(|value| (value - 0.1).abs() < 1e-9));
+        assert_eq!(cases, 20);
     }
 }

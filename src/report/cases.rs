@@ -10,7 +10,7 @@ use super::picture::{Outline, Slice};
 use super::view::View;
 use crate::config::{Intensity, NonFinite, RunConfig};
 use crate::geometry::{Convention, Plane, PlaneGeometry, WindowLevel};
-use crate::metrics::{CaseScore, Measure};
+use crate::metrics::{CaseScore, Metric};
 use crate::palette;
 use crate::results::{Group, Repeat};
 use crate::volume::{self, Dataset, Grid, LabelMap, Volume, grid_fault, nifti};
@@ -156,7 +156,7 @@ fn explained(config: &RunConfig, dataset: &Dataset, labels: &[(u16, String)], le
 /// Best, median and worst case of an arm, each case once.
 fn chosen<'a>(arm: &Segmented<'a>) -> Vec<(&'static str, &'a str)> {
     let mut cases: Vec<(f64, &str)> =
-        arm.cases.iter().filter_map(|(case, scores)| Some((Measure::Dice.of_case(scores)?, case.as_str()))).collect();
+        arm.cases.iter().filter_map(|(case, scores)| Some((Metric::Dice.of_case(scores)?, case.as_str()))).collect();
     cases.sort_by(|a, b| b.0.total_cmp(&a.0));
     match cases.as_slice() {
         [] => Vec::new(),
@@ -250,13 +250,13 @@ impl Shown<'_> {
             p.note { (cut.slice.plane.plane.title()) ", slice " (cut.index + 1) " of " (cut.slice.plane.slices) }
             div.scroll { table.panels {
                 thead { tr { th {} th { "truth" } @for name in arms { th { (name) } } } }
-                tbody { @for (place, (name, row)) in rows.iter().enumerate() { tr {
+                tbody { @for (index, (name, row)) in rows.iter().enumerate() { tr {
                     th scope="row" { (name) }
-                    td { @if place == 0 { (self.truth_first(&cut)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
+                    td { @if index == 0 { (self.truth_first(&cut)) } @else { (cut.slice.again(&self.outlines(&cut.slice, &cut.truth, None))) } }
                     @for arm in row { td { @if let Some(arm) = arm {
                         @let prediction = prediction(arm, self.case, &self.truth.grid);
                         (self.segmented(&cut, prediction.as_ref()))
-                        small { "Dice " (or_nothing(arm.cases.get(self.case).and_then(|scores| Measure::Dice.of_case(scores)), share)) }
+                        small { "Dice " (or_nothing(arm.cases.get(self.case).and_then(|scores| Metric::Dice.of_case(scores)), share)) }
                     } } }
                 } } }
             } }
@@ -313,7 +313,7 @@ fn width_mm(plane: &PlaneGeometry) -> f64 {
 fn case_dice(arm: &Segmented, case: &str) -> Markup {
     let Some(scores) = arm.cases.get(case) else { return html! { "not scored" } };
     html! {
-        strong { (or_nothing(Measure::Dice.of_case(scores), share)) }
+        strong { (or_nothing(Metric::Dice.of_case(scores), share)) }
         @for score in scores { small { (score.region) " " (or_nothing(score.dice, share)) } }
     }
 }

@@ -9,13 +9,13 @@ use super::{collapse, figures, table};
 use crate::protocol::{StageKind, StageState};
 use crate::results::Group;
 use crate::results::curves::{Quantity, averaged, smoothed};
-use crate::results::table::{Cell, Column, Table};
-use crate::wording::{NOTHING, duration};
+use crate::results::table::{Cell, Column, Columns};
+use crate::wording::{duration, or_nothing};
 
 /// Points kept of a mean over repeats: an experiment's page holds many lines.
 const MOST_POINTS: usize = 120;
 
-/// A training over its repeats, and the place of its colour.
+/// A training over its repeats, and the index of its colour.
 struct Series<'a> {
     colour: usize,
     stages: Vec<&'a StageState>,
@@ -70,7 +70,7 @@ fn finetuning(view: &View) -> Markup {
     html! { @if drawn.iter().any(|(_, series)| !series.is_empty()) {
         h3 { "Fine-tuning" }
         (figures::key(view))
-        @for (place, series) in &drawn { @if !series.is_empty() { (plots(series, place, view.results.is_one_point())) } }
+        @for (point, series) in &drawn { @if !series.is_empty() { (plots(series, point, view.results.is_one_point())) } }
         p.note { "The loss is what a network makes of its own labelled cases, not of new ones." }
     } }
 }
@@ -86,24 +86,24 @@ fn at_point<'a>(view: &View<'a>, levels: &[usize]) -> Vec<Series<'a>> {
 }
 
 /// A plot for each quantity; of a grid, what is looked at seldom is folded away or left out.
-fn plots(series: &[Series], place: &str, all: bool) -> Markup {
+fn plots(series: &[Series], point: &str, all: bool) -> Markup {
     let recorded = Quantity::recorded(series.iter().flat_map(|own| own.stages.iter().copied()));
     let (first, others): (Vec<_>, Vec<_>) =
         recorded.into_iter().partition(|quantity| all || matches!(quantity, Quantity::Loss | Quantity::Validation));
-    let figure = |quantity: &Quantity| plot(quantity, series, place).figure();
+    let figure = |quantity: &Quantity| plot(quantity, series, point).figure();
     html! {
         div.plots { @for quantity in &first { (figure(quantity)) } }
-        @if !others.is_empty() && place.is_empty() {
+        @if !others.is_empty() && point.is_empty() {
             details { summary { "Other quantities over the steps" } div.plots { @for quantity in &others { (figure(quantity)) } } }
         }
     }
 }
 
-fn plot(quantity: &Quantity, series: &[Series], place: &str) -> Plot {
+fn plot(quantity: &Quantity, series: &[Series], point: &str) -> Plot {
     // Faint lines first: no running mean is hidden behind another's noise.
     let (faint, bold): (Vec<Line>, Vec<Line>) =
         series.iter().flat_map(|own| lines(quantity, own)).partition(|line| line.stroke == Stroke::Faint);
-    let title = if place.is_empty() { quantity.title() } else { format!("{}: {place}", quantity.title()) };
+    let title = if point.is_empty() { quantity.title() } else { format!("{}: {point}", quantity.title()) };
     let lines = faint.into_iter().chain(bold).collect();
     Plot { title, x: "optimiser step".to_owned(), y: quantity.title(), lines, ..Plot::default() }
 }
@@ -126,22 +126,18 @@ fn lines(quantity: &Quantity, series: &Series) -> Vec<Line> {
 fn times(view: &View) -> Markup {
     let resident = |stage: &StageState| stage.steps.iter().filter_map(|step| step.resident_mib).reduce(f64::max);
     let rows = view.runs().flat_map(|(training, run)| run.stages.iter().map(move |stage| (training, stage)));
-    let rows: Vec<Vec<Cell>> = rows
-        .map(|(training, stage)| {
-            let before = stage.done_before;
-            let resumed = if before > 0 { format!(", {before} of them before it was resumed") } else { String::new() };
-            vec![
-                Cell::text(view.title(training)),
-                Cell::text(stage.stage.to_string()),
-                Cell::text(format!("{} of {}{resumed}", stage.done, stage.total)),
-                Cell::text(stage.secs.map_or_else(|| "not finished".to_owned(), duration)),
-                Cell::text(resident(stage).map_or_else(|| NOTHING.to_owned(), |mib| format!("{mib:.0} MiB"))),
-            ]
-        })
-        .collect();
-    let columns = ["training", "part", "done", "time", "most memory"].map(Column::words).to_vec();
+    let rows: Vec<(usize, &StageState)> = rows.collect();
+    let mut table = Columns::over(&rows);
+    table.add(Column::words("training"), |&(training, _)| Cell::text(view.title(training)));
+    table.add(Column::words("part"), |(_, stage)| Cell::text(stage.stage.to_string()));
+    table.add(Column::words("done"), |(_, StageState { done, total, done_before, .. })| {
+        let resumed = if *done_before > 0 { format!(", {done_before} of them before it was resumed") } else { String::new() };
+        Cell::text(format!("{done} of {total}{resumed}"))
+    });
+    table.add(Column::words("time"), |(_, stage)| Cell::text(stage.secs.map_or_else(|| "not finished".to_owned(), duration)));
+    table.add(Column::words("most memory"), |(_, stage)| Cell::text(or_nothing(resident(stage), |mib| format!("{mib:.0} MiB"))));
     html! { @if !rows.is_empty() {
-        details { summary { "Time of each training" } (table::html(&Table { columns, rows, best: None }, "results", None)) }
+        details { summary { "Time of each training" } (table::html(&table.table, "results", None)) }
         p.note { (duration(view.results.secs)) " of computing in all." }
     } }
 }

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::colours::{swatch, tone};
 use super::plot::{Line, Plot, Stroke};
 use super::view::View;
-use crate::metrics::Measure;
-use crate::results::{MEASURES, PerAxis, Purpose, TokenMetric};
+use crate::metrics::Metric;
+use crate::results::{PerAxis, Purpose, TokenMetric};
 
 /// The section; nothing of an experiment of one point, whose table shows it all.
 pub(super) fn section(view: &View) -> Markup {
@@ -37,7 +37,7 @@ fn along_axes(view: &View) -> Markup {
         h3 { "Along " (results.names.axes[axis].name) }
         (key(view))
         @for along in results.per_axis(axis) {
-            div.plots { @for measure in MEASURES { (plot_along(view, &along, measure).figure()) } }
+            div.plots { @for metric in Metric::ALL { (plot_along(view, &along, metric).figure()) } }
         }
         p.note {
             "Mean over " (results.evidence()) "; upright lines: standard deviation over " (results.names.repeat)
@@ -47,12 +47,12 @@ fn along_axes(view: &View) -> Markup {
 }
 
 /// A line for each arm over the levels of an axis.
-fn plot_along(view: &View, along: &PerAxis, measure: Measure) -> Plot {
+fn plot_along(view: &View, along: &PerAxis, metric: Metric) -> Plot {
     let axis = &view.results.names.axes[along.axis];
     let mut lines = Vec::new();
     for line in &along.lines {
         let tone = tone(line.arm);
-        let points = line.of(measure);
+        let points = line.of(metric);
         for (x, spread) in &points {
             if let Some(reach) = spread.reach() {
                 lines.push(Line { points: vec![(*x, spread.mean - reach), (*x, spread.mean + reach)], tone, stroke: Stroke::Thin });
@@ -60,7 +60,7 @@ fn plot_along(view: &View, along: &PerAxis, measure: Measure) -> Plot {
         }
         lines.push(Line { points: points.iter().map(|(x, spread)| (*x, spread.mean)).collect(), tone, stroke: Stroke::Marked });
     }
-    let name = view.results.measure_title(measure);
+    let name = view.results.metric_title(metric);
     Plot {
         title: if along.fixed.is_empty() { name.clone() } else { format!("{name}: {}", along.fixed) },
         x: axis.name.clone(),

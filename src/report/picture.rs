@@ -65,10 +65,10 @@ fn edges([rows, columns]: [usize; 2], marked: impl Fn(usize) -> bool) -> String 
 /// Stretches of 1..=`length` for which `holds`, as edges counted from 0.
 fn runs(length: usize, holds: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     let mut runs: Vec<(usize, usize)> = Vec::new();
-    for place in (1..=length).filter(|&place| holds(place)) {
-        match runs.last_mut().filter(|run| run.1 == place - 1) {
-            Some(run) => run.1 = place,
-            None => runs.push((place - 1, place)),
+    for at in (1..=length).filter(|&at| holds(at)) {
+        match runs.last_mut().filter(|run| run.1 == at - 1) {
+            Some(run) => run.1 = at,
+            None => runs.push((at - 1, at)),
         }
     }
     runs
@@ -121,11 +121,11 @@ impl Slice {
         let letter_mm = LETTERS / self.pixels_per_mm;
         let edges = &self.plane.letters;
         let (near, half) = (0.75 * letter_mm, 0.5);
-        let places =
+        let positions =
             [(near, half * height_mm), (width_mm - near, half * height_mm), (half * width_mm, near), (half * width_mm, height_mm - near)];
         html! {
             g.letters font-size=(letter_mm) stroke-width=(0.2 * letter_mm) {
-                @for (letter, (x, y)) in [edges.left, edges.right, edges.top, edges.bottom].into_iter().zip(places) {
+                @for (letter, (x, y)) in [edges.left, edges.right, edges.top, edges.bottom].into_iter().zip(positions) {
                     text x=(x) y=(y) { (letter) }
                 }
             }

@@ -1,29 +1,18 @@
 //! Dice and HD95: a row for each group, the paired differences from training from scratch, and every case.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 
 use super::strip::Scale;
 use super::table::{self, Drawings};
 use super::view::View;
-use crate::config::{EvaluateConfig, Hd95Convention};
-use crate::metrics::Measure;
-use crate::results::table::{Cell, Column, Table};
-use crate::results::{Group, MEASURES};
+use crate::metrics::Metric;
+use crate::results::Group;
+use crate::results::table::{Cell, Column, Columns};
 use crate::volume::natural;
 use crate::wording::{distance, or_nothing, share, signed_share};
 
 /// Groups of which every case is shown; more are too wide to be read.
 const MOST_GROUPS: usize = 12;
-
-/// The convention of HD95 in words.
-pub(super) fn convention(config: &EvaluateConfig) -> &'static str {
-    match config.hd95_convention {
-        Hd95Convention::Pooled => "95th percentile of the pooled surface distances, as nnU-Net and medpy compute it",
-        Hd95Convention::DirectedMax => "the larger of the two directed 95th percentiles, as MONAI computes it",
-    }
-}
 
 /// The sections of scores and of differences.
 pub(super) fn sections(view: &View) -> Markup {
@@ -56,7 +45,7 @@ fn repeats_drawn(view: &View) -> Option<Drawings> {
     let scale = Scale::covering(view.results.rows().flat_map(|(_, group)| dice(group)))?;
     let row = |group: &Group| group.dice.map_or_else(|| html! {}, |mean| scale.dots(mean.mean, &dice(group), group.arm));
     let rows = view.results.known_rows().map(|(_, group)| row(group)).collect();
-    Some(Drawings { behind: view.results.measure_title(Measure::Dice), scale: scale.drawn(share), rows })
+    Some(Drawings { behind: view.results.metric_title(Metric::Dice), scale: scale.drawn(share), rows })
 }
 
 /// Dice differences beside zero.
@@ -95,7 +84,7 @@ pub(super) fn explained(view: &View) -> String {
         results.evidence(),
         base.evaluate.bootstrap,
         base.seed,
-        convention(&base.evaluate),
+        base.evaluate.hd95_convention.sentence(),
     )
 }
 
@@ -117,17 +106,16 @@ fn every_case(view: &View) -> Markup {
     if groups.is_empty() || groups.len() > MOST_GROUPS {
         return html! { @if !groups.is_empty() { p.note { "The scores of every case stand in each training's metrics.csv." } } };
     }
-    let scored: Vec<_> = groups.iter().map(|group| MEASURES.map(|measure| group.by_case(measure))).collect();
-    let mut cases: Vec<&str> = scored.iter().flat_map(|[dice, _]| dice.keys().copied()).collect();
+    let mut cases: Vec<&str> = groups.iter().flat_map(|group| group.by_case(Metric::Dice).into_keys()).collect();
     cases.sort_by(|a, b| natural(a, b));
     cases.dedup();
-    let row = |case: &&str| {
-        let cell = |[dice, hd95]: &[BTreeMap<&str, f64>; 2]| {
+    let mut table = Columns::over(&cases);
+    table.add(Column::words("case"), |case| Cell::text(*case));
+    for group in groups {
+        let [dice, hd95] = Metric::ALL.map(|metric| group.by_case(metric));
+        table.add(Column::numbers(&group.title), |case| {
             Cell::text(or_nothing(dice.get(case).copied(), share)).note(or_nothing(hd95.get(case).copied(), distance))
-        };
-        std::iter::once(Cell::text(*case)).chain(scored.iter().map(cell)).collect()
-    };
-    let columns = std::iter::once(Column::words("case")).chain(groups.iter().map(|group| Column::numbers(&group.title))).collect();
-    let table = Table { columns, rows: cases.iter().map(row).collect(), best: None };
-    html! { details { summary { "Every case: mean Dice, and HD95 below it" } (table::html(&table, "results", None)) } }
+        });
+    }
+    html! { details { summary { "Every case: mean Dice, and HD95 below it" } (table::html(&table.table, "results", None)) } }
 }

@@ -1,14 +1,15 @@
 //! What it takes to judge and to repeat an experiment: settings, environment, notices, splits, checkpoints, transfers, definitions, sources.
 //! What trainings have in common is shown once.
 
+use std::path::PathBuf;
+
 use maud::{Markup, html};
 
-use super::scores;
 use super::table::{self, escaped};
 use super::view::View;
 use crate::config::DataSource;
 use crate::protocol::{Environment, SPLIT, Severity, StageKind, TransferReport};
-use crate::results::table::{Cell, Column, Table};
+use crate::results::table::{Cell, Column, Columns};
 use crate::volume::Split;
 use crate::wording::{count, list};
 
@@ -60,13 +61,9 @@ fn shared<T: PartialEq>(values: impl Iterator<Item = (String, T)>) -> Shared<T> 
     found
 }
 
-/// Who has a value; nothing where all have it.
-fn whose<T>(names: &[String], all: &Shared<T>) -> String {
-    match names {
-        _ if all.len() == 1 => String::new(),
-        names if names.len() > MOST_NAMED => format!("{} and others, {}", names[0], count(names.len(), "training")),
-        names => list(names),
-    }
+/// A few trainings by name; of many the first, and how many there are.
+fn named(names: &[String]) -> String {
+    if names.len() > MOST_NAMED { format!("{} and others, {}", names[0], count(names.len(), "training")) } else { list(names) }
 }
 
 fn environments(view: &View) -> Markup {
@@ -79,7 +76,7 @@ fn environments(view: &View) -> Markup {
         h3 { "Environment" }
         @if all.is_empty() { p.absent { "Nothing was recorded yet." } }
         @for (environment, names) in &all {
-            @if all.len() > 1 { h4 { (whose(names, &all)) } }
+            @if all.len() > 1 { h4 { (named(names)) } }
             dl.facts { @for (name, value) in facts(environment) { dt { (name) } dd { (value) } } }
         }
         @if let Some(begun) = begun { p.note { "Begun " (begun) "." } }
@@ -110,7 +107,7 @@ fn notices(view: &View) -> Markup {
             li.warning[*severity == Severity::Warning] {
                 @if *severity == Severity::Warning { strong { "Warning: " } }
                 (text)
-                @if names.len() < trainings { small { (whose(names, &vec![((), Vec::new()); 2])) } }
+                @if names.len() < trainings { small { (named(names)) } }
             }
         } }
         @if left_out > 0 { p { (count(left_out, "notice")) " in between stand in the trainings' events.jsonl alone." } }
@@ -127,7 +124,7 @@ fn splits(view: &View) -> Markup {
         h3 { "Split" }
         @if all.is_empty() { p.absent { "No training has begun, so that no split was drawn." } }
         @for (split, names) in all.iter().take(MOST) {
-            @if all.len() > 1 { h4 { (whose(names, &all)) } }
+            @if all.len() > 1 { h4 { (named(names)) } }
             @match split {
                 Err(cause) => p.absent { (SPLIT) " could not be read: " (cause) "." },
                 Ok(Split { pretrain, finetune, validation, test }) => {
@@ -147,7 +144,7 @@ fn more(number: usize) -> Markup {
 
 /// The latest checkpoint of each folder: earlier ones were replaced by it.
 fn checkpoints(view: &View) -> Markup {
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut rows: Vec<(usize, PathBuf, usize, bool)> = Vec::new();
     for (training, run) in view.runs() {
         let mut latest: Vec<&(usize, String, bool)> = Vec::new();
         for written in run.stages.iter().flat_map(|stage| &stage.checkpoints) {
@@ -158,18 +155,17 @@ fn checkpoints(view: &View) -> Markup {
         }
         let folder = view.training(training);
         let folder = folder.root().strip_prefix(view.folder.root()).unwrap_or(folder.root()).to_owned();
-        rows.extend(latest.into_iter().map(|(step, path, is_best)| {
-            let kind = if *is_best { "best" } else { "last" };
-            [view.title(training).to_owned(), folder.join(path).display().to_string(), step.to_string(), kind.to_owned()]
-                .map(Cell::text)
-                .to_vec()
-        }));
+        rows.extend(latest.into_iter().map(|(step, path, is_best)| (training, folder.join(path), *step, *is_best)));
     }
-    let columns = ["training", "folder", "steps done", "kind"].map(Column::words).to_vec();
+    let mut table = Columns::over(&rows);
+    table.add(Column::words("training"), |row| Cell::text(view.title(row.0)));
+    table.add(Column::words("folder"), |row| Cell::text(row.1.display().to_string()));
+    table.add(Column::words("steps done"), |row| Cell::text(row.2.to_string()));
+    table.add(Column::words("kind"), |row| Cell::text(if row.3 { "best" } else { "last" }));
     html! {
         h3 { "Checkpoints" }
         @if rows.is_empty() { p { "None was written." } } @else {
-            details { summary { (count(rows.len(), "checkpoint")) } (table::html(&Table { columns, rows, best: None }, "results", None)) }
+            details { summary { (count(rows.len(), "checkpoint")) } (table::html(&table.table, "results", None)) }
         }
     }
 }
@@ -183,7 +179,7 @@ fn transfers(view: &View) -> Markup {
     html! { @if !all.is_empty() {
         h3 { "Encoders that fine-tuning starts from" }
         @for (TransferReport { matched, missing, skipped }, names) in all.iter().take(MOST) {
-            p { (list(&names[..names.len().min(MOST_NAMED)])) @if names.len() > MOST_NAMED { " and others" } ": " (count(matched.len(), "tensor")) " matched, " (missing.len()) " missing, " (skipped.len()) " skipped." }
+            p { (named(names)) ": " (count(matched.len(), "tensor")) " matched, " (missing.len()) " missing, " (skipped.len()) " skipped." }
             @for (name, meaning, tensors) in [
                 ("Matched", "loaded", matched),
                 ("Missing", "in the network, not in the checkpoint: freshly initialised", missing),
@@ -213,7 +209,7 @@ fn definitions(view: &View) -> Markup {
             }
             dt { "HD95" }
             dd {
-                (scores::convention(&base.evaluate)) ", in " (base.evaluate.distance_unit.word()) ". Absent from both: left out. Missing in one: \
+                (base.evaluate.hd95_convention.sentence()) ", in " (base.evaluate.distance_unit.word()) ". Absent from both: left out. Missing in one: \
                 the diagonal of the volume, and counted."
             }
             dt { "Means" }

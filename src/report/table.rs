@@ -17,17 +17,17 @@ pub(super) struct Drawings {
 
 /// A table on the page; the class chooses its looks.
 pub(super) fn html(table: &Table, class: &str, drawings: Option<&Drawings>) -> Markup {
-    let drawn = |place: usize| drawings.filter(|drawings| drawings.behind == table.columns[place].name);
+    let drawn = |at: usize| drawings.filter(|drawings| drawings.behind == table.columns[at].name);
     html! {
         div.scroll { table class=(class) {
-            thead { tr { @for (place, column) in table.columns.iter().enumerate() {
+            thead { tr { @for (at, column) in table.columns.iter().enumerate() {
                 th.left[!column.is_number] title=[Some(&column.meaning).filter(|meaning| !meaning.is_empty())] { (column.name) }
-                @if let Some(drawings) = drawn(place) { th.left { (drawings.scale) } }
+                @if let Some(drawings) = drawn(at) { th.left { (drawings.scale) } }
             } } }
             tbody { @for (index, row) in table.rows.iter().enumerate() { tr.best[table.best == Some(index)] {
-                @for (place, (cell, column)) in row.iter().zip(&table.columns).enumerate() {
-                    @if place == 0 { th scope="row" { (cell_html(cell)) } } @else { td.left[!column.is_number] { (cell_html(cell)) } }
-                    @if let Some(drawings) = drawn(place) { td.left { (drawings.rows[index]) } }
+                @for (at, (cell, column)) in row.iter().zip(&table.columns).enumerate() {
+                    @if at == 0 { th scope="row" { (cell_html(cell)) } } @else { td.left[!column.is_number] { (cell_html(cell)) } }
+                    @if let Some(drawings) = drawn(at) { td.left { (drawings.rows[index]) } }
                 }
             } } }
         } }

@@ -41,13 +41,13 @@ fn page_and_markdown_print_the_numbers_that_the_experiment_shows() {
     let results = &files.results;
     let (page, markdown) = (files.read("report.html"), files.read("report.md"));
     for group in &results.groups {
-        let text = spread(group.dice.as_ref(), crate::metrics::Measure::Dice);
+        let text = spread(group.dice.as_ref(), crate::metrics::Metric::Dice);
         assert!(text.contains(" ± "), "{text}");
         assert!(page.contains(&format!("<strong>{text}</strong>")) && markdown.contains(&format!("**{text}**")), "{}: {text}", group.title);
     }
     for comparison in results.shown() {
         let dice = comparison.dice.as_ref().unwrap();
-        let [mean, low, high] = difference(&dice.interval, dice.measure);
+        let [mean, low, high] = difference(&dice.interval, dice.metric);
         assert!(page.contains(&format!("<strong>{mean}</strong><small>[{low}, {high}]</small>")), "{mean}");
         assert!(markdown.contains(&format!("**{mean}** {}", escaped(&format!("[{low}, {high}]")))), "{mean}");
     }

@@ -1,4 +1,4 @@
-//! Token maps of several pre-trainings side by side: how alike places are across volumes, and the plane in which tokens spread most.
+//! Token maps of several pre-trainings side by side: how alike positions are across volumes, and the plane in which tokens spread most.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::colours::hex;
 use super::picture::png_data;
 use super::view::View;
 use crate::metrics::collapse::TokenMaps;
-use crate::palette::{HEAT, SERIES};
+use crate::palette::{SERIES, heat};
 use crate::protocol::{RunFolder, RunFolderError, Stage, TokenPreview};
 use crate::results::{REFERENCES, Tokens};
 
@@ -75,8 +75,12 @@ fn maps(read: Result<Option<TokenPreview>, RunFolderError>) -> Made {
 }
 
 fn heat_map(maps: &TokenMaps, name: &str) -> Markup {
-    let pixels: Vec<[u8; 3]> = maps.similarity.iter().map(|&cosine| heat((cosine + 1.0) / 2.0)).collect();
-    let data = png_data([maps.places.len(); 2], &pixels);
+    let colour = |&cosine: &f32| {
+        let [_, rgb @ ..] = heat((cosine + 1.0) / 2.0).to_be_bytes();
+        rgb
+    };
+    let pixels: Vec<[u8; 3]> = maps.similarity.iter().map(colour).collect();
+    let data = png_data([maps.positions.len(); 2], &pixels);
     html! {
         svg viewBox={ "0 0 " (SIDE) " " (SIDE) } style={ "width:" (SIDE) "px" } role="img" aria-label={ "similarity of positions, " (name) } {
             image width=(SIDE) height=(SIDE) href=(data) {}
@@ -84,29 +88,16 @@ fn heat_map(maps: &TokenMaps, name: &str) -> Markup {
     }
 }
 
-/// The colour of a value from 0 to 1.
-fn heat(value: f32) -> [u8; 3] {
-    // In this order a value that is no number takes the lower end.
-    let value = if value.is_finite() { f64::from(value) } else { 0.0 };
-    let place = value.clamp(0.0, 1.0) * (HEAT.len() - 1) as f64;
-    let below = (place as usize).min(HEAT.len() - 2);
-    let share = place - below as f64;
-    [16, 8, 0].map(|shift| {
-        let channel = |colour: u32| f64::from((colour >> shift) & 0xFF);
-        (channel(HEAT[below]) * (1.0 - share) + channel(HEAT[below + 1]) * share).round() as u8
-    })
-}
-
 fn scatter(maps: &TokenMaps, preview: &TokenPreview, name: &str) -> Markup {
     let extent = maps.plane.iter().flatten().fold(f64::MIN_POSITIVE, |most, value| most.max(value.abs()));
     let step = maps.plane.len().div_ceil(MOST_POINTS).max(1);
-    let place = |value: f64| SIDE / 2.0 + value / extent * (SIDE / 2.0 - 6.0);
+    let at = |value: f64| SIDE / 2.0 + value / extent * (SIDE / 2.0 - 6.0);
     let volumes = (0..preview.cases.len()).map(|volume| {
         let mut path = String::new();
         let own = volume * maps.tokens..(volume + 1) * maps.tokens;
         for [x, y] in maps.plane[own].iter().step_by(step) {
             // A line of no length with round ends is a dot.
-            let _ = write!(path, "M{:.1} {:.1}h0", place(*x), SIDE - place(*y));
+            let _ = write!(path, "M{:.1} {:.1}h0", at(*x), SIDE - at(*y));
         }
         (SERIES[volume % SERIES.len()].light, path)
     });
@@ -150,12 +141,5 @@ mod tests {
         let paths: Vec<&str> = page.split("<path").skip(1).collect();
         assert_eq!((paths.iter().map(|path| path.matches("h0").count()).sum::<usize>(), paths.len()), (24, 3));
         assert!(page.contains("No tokens were kept.") && page.contains("lost"));
-    }
-
-    #[test]
-    fn colours_run_from_one_end_of_the_scale_to_the_other() {
-        let end = |colour: u32| [16, 8, 0].map(|shift| ((colour >> shift) & 0xFF) as u8);
-        assert_eq!((heat(0.0), heat(1.0), heat(f32::NAN)), (end(HEAT[0]), end(HEAT[8]), end(HEAT[0])));
-        assert_eq!(heat(0.125), end(HEAT[1]));
     }
 }

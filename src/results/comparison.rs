@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::group::{Group, Repeat, bootstrap, whole};
-use super::pretraining::mean;
+use super::group::{Group, Repeat, bootstrap};
 use crate::config::RunConfig;
 use crate::experiment::Experiment;
 use crate::metrics::score::LEAST_DICE;
-use crate::metrics::{CaseScore, Interval, Measure, paired_difference};
+use crate::metrics::{CaseScore, Interval, Metric, mean};
 
 /// A group held against one from scratch.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +40,7 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paired {
     /// What was measured.
-    pub measure: Measure,
+    pub metric: Metric,
     /// Means of group and reference over the cases that both have.
     pub means: [f64; 2],
     /// Mean difference over cases, each the mean over the repeats that both have, with its case-bootstrap interval.
@@ -79,14 +78,14 @@ impl Paired {
             (_, false) => Reading::Open,
             (..=1, true) => Reading::Once,
             (repeats, true) if self.agreeing() < repeats => Reading::Split,
-            _ if self.measure.improves(self.interval.mean) => Reading::Better,
+            _ if self.metric.improves(self.interval.mean) => Reading::Better,
             _ => Reading::Worse,
         }
     }
 
     /// What it shows, in a cell of a table.
     pub fn words(&self) -> &'static str {
-        match (self.reading(), self.measure.improves(self.interval.mean)) {
+        match (self.reading(), self.metric.improves(self.interval.mean)) {
             (Reading::Better, _) => "better",
             (Reading::Worse, _) => "worse",
             (Reading::Open, _) => "no difference shown",
@@ -98,11 +97,11 @@ impl Paired {
 }
 
 impl Comparison {
-    /// The difference of a measure.
-    pub fn of(&self, measure: Measure) -> Option<&Paired> {
-        match measure {
-            Measure::Dice => self.dice.as_ref(),
-            Measure::Hd95 => self.hd95.as_ref(),
+    /// The difference of a metric.
+    pub fn of(&self, metric: Metric) -> Option<&Paired> {
+        match metric {
+            Metric::Dice => self.dice.as_ref(),
+            Metric::Hd95 => self.hd95.as_ref(),
         }
     }
 }
@@ -123,8 +122,8 @@ pub(super) fn comparisons(experiment: &Experiment, groups: &[Group]) -> Vec<Comp
     let of = |(index, group)| references(experiment, groups, group, index).into_iter().map(move |reference| (index, group, reference));
     let all = groups.iter().enumerate().flat_map(of);
     all.map(|(group, own, (reference, role))| {
-        let paired = |measure| paired(experiment, own, &groups[reference], measure);
-        Comparison { group, reference, role, dice: paired(Measure::Dice), hd95: paired(Measure::Hd95) }
+        let paired = |metric| paired(experiment, own, &groups[reference], metric);
+        Comparison { group, reference, role, dice: paired(Metric::Dice), hd95: paired(Metric::Hd95) }
     })
     .collect()
 }
@@ -169,33 +168,26 @@ fn on_the_same(experiment: &Experiment, ours: &Group, theirs: &Group) -> bool {
 }
 
 /// `ours` minus `theirs`: the same case in the same repeat.
-fn paired(experiment: &Experiment, ours: &Group, theirs: &Group, measure: Measure) -> Option<Paired> {
+fn paired(experiment: &Experiment, ours: &Group, theirs: &Group, metric: Metric) -> Option<Paired> {
     let mut by_case: BTreeMap<&String, Vec<[f64; 2]>> = BTreeMap::new();
     let mut by_repeat = Vec::new();
     for repeat in &ours.repeats {
         let Some(other) = theirs.repeats.iter().find(|other| other.key == repeat.key) else { continue };
-        let pair =
-            |(case, scores): (_, &Vec<CaseScore>)| Some((case, [measure.of_case(scores)?, measure.of_case(other.scores.get(case)?)?]));
+        let pair = |(case, scores): (_, &Vec<CaseScore>)| Some((case, [metric.of_case(scores)?, metric.of_case(other.scores.get(case)?)?]));
         let pairs: Vec<(&String, [f64; 2])> = repeat.scores.iter().filter_map(pair).collect();
         by_repeat.extend(mean(pairs.iter().map(|(_, [ours, theirs])| ours - theirs)).map(|difference| (repeat.title.clone(), difference)));
         for (case, pair) in pairs {
             by_case.entry(case).or_default().push(pair);
         }
     }
-    let side = |place: usize| -> Vec<CaseScore> {
-        by_case.iter().filter_map(|(case, pairs)| Some(whole(case, mean(pairs.iter().map(|pair| pair[place]))?))).collect()
-    };
-    let sides = [side(0), side(1)];
-    let (_, interval) = paired_difference(&sides[0], &sides[1], |score| score.dice, bootstrap(experiment)).pop()?;
-    let values = |side: &[CaseScore]| side.iter().filter_map(|score| score.dice).collect::<Vec<_>>();
-    let [own, other] = [values(&sides[0]), values(&sides[1])];
-    let differences = || own.iter().zip(&other).map(|(own, other)| own - other).filter(|difference| *difference != 0.0);
-    let better = differences().filter(|difference| measure.improves(*difference)).count();
+    let of_case = |pairs: Vec<[f64; 2]>| Some([mean(pairs.iter().map(|pair| pair[0]))?, mean(pairs.iter().map(|pair| pair[1]))?]);
+    let cases: Vec<[f64; 2]> = by_case.into_values().filter_map(of_case).collect();
+    let differences = || cases.iter().map(|[ours, theirs]| ours - theirs);
     Some(Paired {
-        measure,
-        means: [mean(own.iter().copied())?, mean(other.iter().copied())?],
-        interval: interval?,
-        better_worse: [better, differences().count() - better],
+        metric,
+        means: [mean(cases.iter().map(|case| case[0]))?, mean(cases.iter().map(|case| case[1]))?],
+        interval: bootstrap(experiment).interval(differences())?,
+        better_worse: [1.0, -1.0].map(|sign| differences().filter(|difference| metric.improves(sign * difference)).count()),
         by_repeat,
     })
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Names;
-use super::pretraining::{Pretraining, mean, mean_pair, untrained_of};
+use super::pretraining::{Pretraining, mean_pair, untrained_of};
 use crate::config::DistanceUnit;
 use crate::experiment::{Cell, Experiment, ExperimentState, Progress};
-use crate::metrics::{Bootstrap, CaseScore, Measure, summarise};
+use crate::metrics::{Bootstrap, CaseScore, Metric, distinct, mean};
 use crate::protocol::{CollapsePair, StageKind};
 use crate::wording::{NOTHING, word};
 
@@ -26,7 +26,7 @@ pub struct Group {
     pub name: String,
     /// Levels and arm in words: `mask ratio 0.5, simtrot_w`.
     pub title: String,
-    /// Its pre-training, by its place among [`super::ExperimentResults::pretrainings`]; none: from scratch.
+    /// Its pre-training, by its index among [`super::ExperimentResults::pretrainings`]; none: from scratch.
     pub pretraining: Option<usize>,
     /// What that is called by its authors.
     pub task: Option<&'static str>,
@@ -94,9 +94,9 @@ impl Spread {
 }
 
 /// `0.812 ± 0.004`: a mean over cases, and the deviation (of two repeats half the range) of the repeats' own means.
-pub fn spread(spread: Option<&Spread>, measure: Measure) -> String {
+pub fn spread(spread: Option<&Spread>, metric: Metric) -> String {
     let Some(spread) = spread else { return NOTHING.to_owned() };
-    let word = word(measure);
+    let word = word(metric);
     spread.reach().map_or_else(|| word(spread.mean), |reach| format!("{} ± {}", word(spread.mean), word(reach)))
 }
 
@@ -106,11 +106,11 @@ impl Group {
         self.repeats.iter().filter(|repeat| repeat.done).count()
     }
 
-    /// The mean of a measure.
-    pub fn mean(&self, measure: Measure) -> Option<&Spread> {
-        match measure {
-            Measure::Dice => self.dice.as_ref(),
-            Measure::Hd95 => self.hd95.as_ref(),
+    /// The mean of a metric.
+    pub fn mean(&self, metric: Metric) -> Option<&Spread> {
+        match metric {
+            Metric::Dice => self.dice.as_ref(),
+            Metric::Hd95 => self.hd95.as_ref(),
         }
     }
 
@@ -119,9 +119,9 @@ impl Group {
         self.collapse.as_ref()?.encoder.label_probe_r2.get(&volumes).copied()
     }
 
-    /// Each case with the mean of a measure over repeats.
-    pub fn by_case(&self, measure: Measure) -> BTreeMap<&str, f64> {
-        self.over_repeats(|scores| measure.of_case(scores))
+    /// Each case with the mean of a metric over repeats.
+    pub fn by_case(&self, metric: Metric) -> BTreeMap<&str, f64> {
+        self.over_repeats(|scores| metric.of_case(scores))
     }
 
     fn over_repeats(&self, number: impl Fn(&[CaseScore]) -> Option<f64>) -> BTreeMap<&str, f64> {
@@ -150,8 +150,7 @@ impl Group {
         let centre = mean(of_repeats.iter().copied())?;
         let squares: f64 = of_repeats.iter().map(|value| (value - centre).powi(2)).sum();
         let extreme = |pick: fn(f64, f64) -> f64| of_repeats.iter().copied().reduce(pick);
-        let cases = || by_case.iter().map(|(case, value)| whole(case, *value)).collect::<Vec<_>>();
-        let interval = bootstrap.and_then(|bootstrap| summarise(&cases(), bootstrap).dice);
+        let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(by_case.values().copied()));
         Some(Spread {
             mean: mean(by_case.values().copied())?,
             interval: interval.map(|interval| [interval.low, interval.high]),
@@ -159,12 +158,6 @@ impl Group {
             range: extreme(f64::min).zip(extreme(f64::max)).filter(|_| of_repeats.len() > 1).map(|(low, high)| [low, high]),
         })
     }
-}
-
-/// A number of a case as the one score of the case: what is resampled.
-pub(super) fn whole(case: &str, value: f64) -> CaseScore {
-    let region = String::new();
-    CaseScore { case: case.to_owned(), region, dice: Some(value), hd95: None, truth_voxels: 0, predicted_voxels: 0, missing_in_one: false }
 }
 
 /// How the experiment's intervals are drawn.
@@ -182,13 +175,8 @@ fn scores<'a>(experiment: &Experiment, state: &'a ExperimentState, cell: &Cell) 
 
 /// Names of labels and regions, in the order in which they were scored.
 pub(super) fn labels(experiment: &Experiment, state: &ExperimentState) -> Vec<String> {
-    let mut labels: Vec<String> = Vec::new();
-    for score in experiment.cells.iter().filter_map(|cell| scores(experiment, state, cell)).flat_map(|scores| scores.values().flatten()) {
-        if !labels.contains(&score.region) {
-            labels.push(score.region.clone());
-        }
-    }
-    labels
+    let scored = experiment.cells.iter().filter_map(|cell| scores(experiment, state, cell)).flat_map(|scores| scores.values().flatten());
+    distinct(scored.map(|score| &score.region)).into_iter().cloned().collect()
 }
 
 /// All groups, in the order of their first cell.
@@ -200,13 +188,13 @@ pub(super) fn groups(
     labels: &[String],
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for (index, cell) in experiment.cells.iter().enumerate() {
+    for (number, cell) in experiment.cells.iter().enumerate() {
         let levels = names.levels_of(cell);
-        let place = groups.iter().position(|group| group.levels == levels && group.arm == cell.arm).unwrap_or_else(|| {
+        let index = groups.iter().position(|group| group.levels == levels && group.arm == cell.arm).unwrap_or_else(|| {
             groups.push(begun(experiment, names, cell, levels));
             groups.len() - 1
         });
-        groups[place].repeats.push(repeat(experiment, state, names, index));
+        groups[index].repeats.push(repeat(experiment, state, names, number));
     }
     for index in 0..groups.len() {
         let trainings = |group: &Group| group.repeats.iter().map(|repeat| repeat.training).collect::<Vec<_>>();
@@ -247,18 +235,18 @@ fn repeat(experiment: &Experiment, state: &ExperimentState, names: &Names, index
         key: axes.map(|(axis, _)| cell.point[axis]).collect(),
         title: names.repeat_of(experiment, cell),
         done: scores.is_some(),
-        dice: scores.and_then(|scores| mean(scores.values().filter_map(|scores| Measure::Dice.of_case(scores)))),
+        dice: scores.and_then(|scores| mean(scores.values().filter_map(|scores| Metric::Dice.of_case(scores)))),
         scores: scores.cloned().unwrap_or_default(),
     }
 }
 
 /// Means of a group whose repeats are known.
 fn fill(group: &mut Group, labels: &[String], bootstrap: Bootstrap) {
-    let of_label = |label: &String, measure: Measure| {
-        group.spread(|scores| scores.iter().find(|score| score.region == *label).and_then(|score| measure.of(score)), None)
+    let of_label = |label: &String, metric: Metric| {
+        group.spread(|scores| scores.iter().find(|score| score.region == *label).and_then(|score| metric.of(score)), None)
     };
-    let [dice, hd95] = [Measure::Dice, Measure::Hd95].map(|measure| group.spread(|scores| measure.of_case(scores), Some(bootstrap)));
-    let by_label = labels.iter().map(|label| [Measure::Dice, Measure::Hd95].map(|measure| of_label(label, measure))).collect();
+    let [dice, hd95] = Metric::ALL.map(|metric| group.spread(|scores| metric.of_case(scores), Some(bootstrap)));
+    let by_label = labels.iter().map(|label| Metric::ALL.map(|metric| of_label(label, metric))).collect();
     let scored = || group.repeats.iter().flat_map(|repeat| &repeat.scores);
     let pairs = |counts: fn(&CaseScore) -> bool| scored().flat_map(|(_, scores)| scores).filter(|score| counts(score)).count();
     let cases = group.test_cases().len();
@@ -269,9 +257,9 @@ fn fill(group: &mut Group, labels: &[String], bootstrap: Bootstrap) {
 
 fn name_levels(groups: &mut [Group], names: &Names) {
     for index in 0..groups.len() {
-        let level = |(place, level): (usize, &usize)| {
-            let any = groups.iter().any(|other| other.same_as == Some(index) && other.levels[place] != *level);
-            if any { ANY.to_owned() } else { names.axes[place].levels[*level].clone() }
+        let level = |(axis, level): (usize, &usize)| {
+            let any = groups.iter().any(|other| other.same_as == Some(index) && other.levels[axis] != *level);
+            if any { ANY.to_owned() } else { names.axes[axis].levels[*level].clone() }
         };
         let level_names = groups[index].levels.iter().enumerate().map(level).collect();
         groups[index].level_names = level_names;

@@ -4,6 +4,7 @@
 //! `names` says what is called how, `training`, `pretraining` and `group` hold the numbers, `comparison` the differences, `sentences` puts
 //! them into words. `tokens` and `settings` explain collapse numbers and settings, `curves` says what is plotted over steps.
 
+mod assessment;
 mod comparison;
 pub mod curves;
 mod group;
@@ -24,12 +25,13 @@ use std::collections::BTreeSet;
 
 use crate::config::DistanceUnit;
 use crate::experiment::{Experiment, ExperimentState, Progress, Tally};
-use crate::metrics::Measure;
 use crate::metrics::collapse::Collapse;
 use crate::metrics::score::LEAST_DICE;
+use crate::metrics::{Metric, distinct};
 use crate::protocol::{CollapsePair, StageKind};
-use crate::wording::{distinct, share};
+use crate::wording::share;
 
+pub use assessment::Assessment;
 pub use comparison::{Comparison, Paired, Reading, Role};
 pub use group::{Group, Repeat, Spread, spread};
 pub use names::{ArmNames, AxisNames, Names};
@@ -38,9 +40,6 @@ pub use pretraining::{Pretraining, REFERENCES};
 pub use summary::Summary;
 pub use tokens::{Purpose, TokenMetric, Tokens, token_metrics};
 pub use training::TrainingResult;
-
-/// Both measures of a segmentation, in the order in which they are shown.
-pub const MEASURES: [Measure; 2] = [Measure::Dice, Measure::Hd95];
 
 /// Everything that an experiment shows so far. Of a cell that is not done nothing is counted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,7 +65,7 @@ pub struct ExperimentResults {
     /// Devices and versions that the trainings were made with, each once.
     pub made_with: Vec<String>,
     /// Networks of the trainings, each once.
-    pub networks: Vec<String>,
+    pub networks: Vec<&'static str>,
     /// The only point's group with the highest mean Dice, where one can be named.
     best: Option<usize>,
     /// Whether the demo's few cases are all that was tested.
@@ -104,7 +103,7 @@ impl ExperimentResults {
         }
     }
 
-    /// Groups with trainings of their own, with their places among [`Self::groups`].
+    /// Groups with trainings of their own, with their indices among [`Self::groups`].
     pub fn rows(&self) -> impl Iterator<Item = (usize, &Group)> {
         self.groups.iter().enumerate().filter(|(_, group)| group.same_as.is_none())
     }
@@ -118,13 +117,7 @@ impl ExperimentResults {
 
     /// Distinct levels of the groups, in their order: the points of the grid without repeats.
     pub fn points(&self) -> Vec<Vec<usize>> {
-        let mut points: Vec<Vec<usize>> = Vec::new();
-        for group in &self.groups {
-            if !points.contains(&group.levels) {
-                points.push(group.levels.clone());
-            }
-        }
-        points
+        distinct(self.groups.iter().map(|group| group.levels.clone()))
     }
 
     /// Whether there is one point alone: its arms are all that is compared.
@@ -150,19 +143,19 @@ impl ExperimentResults {
         self.groups.iter().all(|group| group.unit == unit).then_some(unit)
     }
 
-    /// What a measure is called, with its unit.
-    pub fn measure_title(&self, measure: Measure) -> String {
-        match (measure, self.unit()) {
-            (Measure::Dice, _) => "Dice".to_owned(),
-            (Measure::Hd95, Some(unit)) => format!("HD95, {}", unit.word()),
-            (Measure::Hd95, None) => "HD95".to_owned(),
+    /// What a metric is called, with its unit.
+    pub fn metric_title(&self, metric: Metric) -> String {
+        match (metric, self.unit()) {
+            (Metric::Dice, _) => "Dice".to_owned(),
+            (Metric::Hd95, Some(unit)) => format!("HD95, {}", unit.word()),
+            (Metric::Hd95, None) => "HD95".to_owned(),
         }
     }
 
     /// `0.812 ± 0.004`: the mean of a group, with the unit where the title has none.
-    pub fn mean_text(&self, group: &Group, measure: Measure) -> String {
-        let text = spread(group.mean(measure), measure);
-        let own = measure == Measure::Hd95 && group.hd95.is_some() && self.unit().is_none();
+    pub fn mean_text(&self, group: &Group, metric: Metric) -> String {
+        let text = spread(group.mean(metric), metric);
+        let own = metric == Metric::Hd95 && group.hd95.is_some() && self.unit().is_none();
         if own { format!("{text} {}", group.unit.word()) } else { text }
     }
 
@@ -185,10 +178,10 @@ impl ExperimentResults {
     /// The references, each once, and every pre-training that has measured its tokens: the rows of a table.
     pub fn encoders(&self) -> Vec<(String, &CollapsePair)> {
         let mut found: Vec<(String, &CollapsePair)> = Vec::new();
-        for (place, reference) in REFERENCES.into_iter().enumerate() {
+        for (index, reference) in REFERENCES.into_iter().enumerate() {
             // Networks differ in their untrained encoders: each is named by the first pre-training that starts from it.
             for own in &self.pretrainings {
-                let Some(pair) = &own.references[place] else { continue };
+                let Some(pair) = &own.references[index] else { continue };
                 if !found.iter().any(|(_, known)| *known == pair) {
                     let first = !found.iter().any(|(name, _)| name == reference);
                     found.push((if first { reference.to_owned() } else { format!("{reference}, {}", own.name) }, pair));

@@ -95,7 +95,7 @@ impl Names {
         axes.map(|(index, axis)| format!("{} {}", axis.name, experiment.level(cell, index))).collect::<Vec<_>>().join(", ")
     }
 
-    /// A training in words: the levels that all of its cells share, and its arm. `axes` says which axes tell trainings apart here.
+    /// A training in words: the levels that all of its cells share, and its arm. `axes` says which axes distinguish trainings here.
     pub fn training(experiment: &Experiment, training: usize, axes: impl Fn(usize) -> bool) -> String {
         joined([Self::shared_levels(experiment, training, axes), experiment.trainings[training].arm.clone()])
     }
@@ -104,11 +104,11 @@ impl Names {
     pub(super) fn shared_levels(experiment: &Experiment, training: usize, axes: impl Fn(usize) -> bool) -> String {
         let cells: Vec<&Cell> = experiment.cells_of(training).collect();
         let Some((first, others)) = cells.split_first() else { return String::new() };
-        let tells = |axis: &usize| {
+        let distinguishes = |axis: &usize| {
             axes(*axis) && experiment.levels[*axis].len() > 1 && others.iter().all(|cell| cell.point[*axis] == first.point[*axis])
         };
         let level = |axis: usize| format!("{} {}", experiment.config.axes[axis].name, experiment.level(first, axis));
-        (0..experiment.levels.len()).filter(tells).map(level).collect::<Vec<_>>().join(", ")
+        (0..experiment.levels.len()).filter(distinguishes).map(level).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ExperimentResults;
 use super::group::{Group, Spread};
-use crate::metrics::Measure;
+use crate::metrics::{Metric, distinct};
 
 /// Arms stand this far apart at one level, so that their spreads do not hide one another.
 const APART: f64 = 0.06;
@@ -10,7 +10,7 @@ const APART: f64 = 0.06;
 /// The groups along one axis, the levels of all others held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PerAxis {
-    /// The axis, by its place among [`super::Names::axes`].
+    /// The axis, by its index among [`super::Names::axes`].
     pub axis: usize,
     /// The other axes' levels in words; empty where there is no other axis.
     pub fixed: String,
@@ -28,28 +28,26 @@ pub struct ArmLine {
 }
 
 impl ArmLine {
-    /// Levels with the means of a measure, in their order.
-    pub fn of(&self, measure: Measure) -> Vec<(f64, Spread)> {
-        let index = usize::from(measure != Measure::Dice);
+    /// Levels with the means of a metric, in their order.
+    pub fn of(&self, metric: Metric) -> Vec<(f64, Spread)> {
+        let index = usize::from(metric != Metric::Dice);
         self.points.iter().filter_map(|(x, means)| Some((*x, means[index]?))).collect()
     }
 }
 
 impl ExperimentResults {
-    /// Axes (places among [`super::Names::axes`]) with at least two levels, all of which are numbers.
+    /// Axes (indices among [`super::Names::axes`]) with at least two levels, all of which are numbers.
     pub fn counting_axes(&self) -> Vec<usize> {
         (0..self.names.axes.len()).filter(|&axis| self.names.axes[axis].counts).collect()
     }
 
     /// The groups along an axis, once for each combination of the other axes' levels.
     pub fn per_axis(&self, axis: usize) -> Vec<PerAxis> {
-        let mut found: Vec<Vec<usize>> = Vec::new();
-        for mut levels in self.points() {
+        let others_of = |mut levels: Vec<usize>| {
             levels[axis] = 0;
-            if !found.contains(&levels) {
-                found.push(levels);
-            }
-        }
+            levels
+        };
+        let found = distinct(self.points().into_iter().map(others_of));
         let fixed = |levels: &Vec<usize>| {
             let others = self.names.axes.iter().zip(levels).enumerate().filter(|&(other, _)| other != axis);
             others.map(|(_, (own, &level))| format!("{} {}", own.name, own.levels[level])).collect::<Vec<_>>().join(", ")

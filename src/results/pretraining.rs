@@ -1,6 +1,6 @@
 //! Pre-trainings over their repeats: what became of their tokens, beside the untrained encoder and inputs without content.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::names::Names;
 use super::tokens::Tokens;
@@ -12,7 +12,7 @@ use crate::protocol::{CollapsePair, RunState, StageKind};
 /// A pre-training over its repeats.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pretraining {
-    /// Levels and arm, as far as they tell it from the others.
+    /// Levels and arm, as far as they distinguish it from the others.
     pub name: String,
     /// What it is called by its authors.
     pub task: &'static str,
@@ -38,12 +38,12 @@ impl Pretraining {
         let mut points: BTreeMap<(Vec<usize>, usize), usize> = BTreeMap::new();
         for (cell, training) in experiment.cells.iter().filter_map(|cell| Some((cell, cell.pretrained?))) {
             let known = found.iter().position(|trainings| trainings.contains(&training));
-            let place = *points.entry((names.levels_of(cell), cell.arm)).or_insert_with(|| known.unwrap_or(found.len()));
-            if place == found.len() {
+            let index = *points.entry((names.levels_of(cell), cell.arm)).or_insert_with(|| known.unwrap_or(found.len()));
+            if index == found.len() {
                 found.push(Vec::new());
             }
             if known.is_none() {
-                found[place].push(training);
+                found[index].push(training);
             }
         }
         let alone = of_kind(experiment, StageKind::Pretrain).filter(|&training| experiment.cells_of(training).next().is_none());
@@ -85,7 +85,7 @@ impl Pretraining {
     }
 }
 
-/// The trainings of a kind, by their places among all.
+/// The trainings of a kind, by their indices among all.
 fn of_kind(experiment: &Experiment, kind: StageKind) -> impl Iterator<Item = usize> {
     (0..experiment.trainings.len()).filter(move |&training| experiment.trainings[training].kind == kind)
 }
@@ -115,47 +115,9 @@ pub(super) fn untrained_of<'a>(experiment: &Experiment, state: &'a ExperimentSta
     cell.pretrained.and_then(of).or_else(|| alike(true)).or_else(|| alike(false))
 }
 
-/// The mean; none of nothing.
-pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.into_iter().fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
-}
-
 /// Means of collapse numbers; of projected tokens only where all have them.
 pub(super) fn mean_pair(pairs: &[&CollapsePair]) -> Option<CollapsePair> {
     let projected: Option<Vec<&Collapse>> = pairs.iter().map(|pair| pair.projected.as_ref()).collect();
     let encoder: Vec<&Collapse> = pairs.iter().map(|pair| &pair.encoder).collect();
-    (!pairs.is_empty()).then(|| CollapsePair { projected: projected.map(|all| mean_collapse(&all)), encoder: mean_collapse(&encoder) })
-}
-
-fn mean_collapse(all: &[&Collapse]) -> Collapse {
-    if let [only] = all {
-        return (*only).clone();
-    }
-    let of = |value: fn(&Collapse) -> Option<f64>| mean(all.iter().filter_map(|own| value(own)).filter(|value| value.is_finite()));
-    let by_number = |values: fn(&Collapse) -> &BTreeMap<usize, f64>| {
-        let numbers: BTreeSet<usize> = all.iter().flat_map(|own| values(own).keys().copied()).collect();
-        let mean_of = |n: usize| Some((n, mean(all.iter().filter_map(|own| values(own).get(&n).copied()))?));
-        numbers.into_iter().filter_map(mean_of).collect()
-    };
-    let values = all.iter().map(|own| own.spectrum.len()).min().unwrap_or(0);
-    Collapse {
-        eta2: of(|c| c.eta2),
-        eta2_turned: of(|c| c.eta2_turned),
-        volume_share: of(|c| c.volume_share),
-        remainder_share: of(|c| c.remainder_share),
-        gap: of(|c| c.gap),
-        index_lock: of(|c| c.index_lock),
-        anatomy_lock: of(|c| c.anatomy_lock),
-        label_probe_r2: by_number(|c| &c.label_probe_r2),
-        label_probe_r2_position: by_number(|c| &c.label_probe_r2_position),
-        rankme: of(|c| c.rankme),
-        residual_rankme: of(|c| c.residual_rankme),
-        position_probe_r2: of(|c| c.position_probe_r2),
-        content_probe_accuracy: of(|c| c.content_probe_accuracy),
-        alignment: of(|c| c.alignment),
-        uniformity: of(|c| c.uniformity),
-        retrieval_wrong_volume: of(|c| c.retrieval_wrong_volume),
-        spectrum: (0..values).filter_map(|index| mean(all.iter().map(|own| own.spectrum[index]))).collect(),
-    }
+    (!pairs.is_empty()).then(|| CollapsePair { projected: projected.map(|all| Collapse::mean(&all)), encoder: Collapse::mean(&encoder) })
 }

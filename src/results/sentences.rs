@@ -6,8 +6,8 @@ use super::ExperimentResults;
 use super::comparison::{Comparison, Paired, Reading, Role};
 use super::group::Group;
 use super::pretraining::Pretraining;
-use crate::metrics::Measure;
 use crate::metrics::collapse::{Judgement, Verdict};
+use crate::metrics::{Metric, distinct};
 use crate::wording::{count, difference, duration, list, or_nothing, share};
 
 /// What a group without pre-training is called in a sentence.
@@ -21,7 +21,7 @@ const FEW_CASES: usize = 30;
 
 /// What is said of encoders with the same verdict.
 const VERDICTS: [(Option<Verdict>, &str); 5] = [
-    (Some(Verdict::Collapsed), "Collapsed: a token shows where it lies in the array, not what it sees"),
+    (Some(Verdict::Collapsed), "Collapsed: a token shows its position in the array, not what it sees"),
     (Some(Verdict::PartlyBound), "Partly position-bound: the position decides much of a token, or holds it more than the anatomy does"),
     (Some(Verdict::Healthy), "Healthy: the position decides less than half of a token"),
     (Some(Verdict::Untrained), "Not trained yet: no different from the untrained encoder"),
@@ -66,7 +66,7 @@ impl ExperimentResults {
             return format!("{against}{point}{subject} and {other} have no test case of the same {} in common yet.", self.names.repeat);
         };
         let [one, two] = dice.means.map(share);
-        let [mean, low, high] = difference(&dice.interval, Measure::Dice);
+        let [mean, low, high] = difference(&dice.interval, Metric::Dice);
         let range = format!("95 % interval {low} to {high} over {}", count(dice.interval.cases, self.names.subject));
         let meaning = self.meaning(dice, [&subject, &other]);
         format!("{against}{point}{subject} reaches a mean Dice of {one}, {other} {two}: a difference of {mean} ({range}{meaning}")
@@ -168,10 +168,10 @@ impl ExperimentResults {
         let Some(Judgement { verdict, sentence }) = own.judgement(self.tokens) else {
             return format!("{}: no verdict, since rotated volumes were not measured or gave no finite number.", own.name);
         };
-        let [turned, index, anatomy, untrained] =
+        let [rotated, index, anatomy, untrained] =
             [now.eta2_turned, now.index_lock, now.anatomy_lock, before.eta2_turned].map(|value| or_nothing(value, share));
         format!(
-            "{} is {}. {sentence} eta2 turned {turned} (untrained {untrained}), index lock {index}, anatomy lock {anatomy}.",
+            "{} is {}. {sentence} eta2 turned {rotated} (untrained {untrained}), index lock {index}, anatomy lock {anatomy}.",
             own.name,
             verdict.word()
         )
@@ -179,8 +179,8 @@ impl ExperimentResults {
 
     fn judged_together(&self, measured: &[&Pretraining]) -> Vec<String> {
         let name = |own: &Pretraining| {
-            let turned = |pair: Option<&'_ super::CollapsePair>| pair.and_then(|pair| self.seen(pair).eta2_turned);
-            let [now, before] = [turned(own.collapse.as_ref()), turned(own.untrained())].map(|value| or_nothing(value, share));
+            let rotated = |pair: Option<&'_ super::CollapsePair>| pair.and_then(|pair| self.seen(pair).eta2_turned);
+            let [now, before] = [rotated(own.collapse.as_ref()), rotated(own.untrained())].map(|value| or_nothing(value, share));
             format!("{} ({now}, untrained {before})", own.name)
         };
         let of = |verdict: Option<Verdict>| {
@@ -267,7 +267,7 @@ impl ExperimentResults {
 
     /// `nnFormer, pre-trained by SimTROT-W; 5 of 5 trainings done, 2 min 05 s of computing on CPU (cpu), simtrot 0.1.0`.
     pub fn status(&self) -> String {
-        let tasks = crate::wording::distinct(self.pretrainings.iter().map(|own| own.task));
+        let tasks = distinct(self.pretrainings.iter().map(|own| own.task));
         let pretrained = if tasks.is_empty() { String::new() } else { format!(", pre-trained by {}", list(&tasks)) };
         let on = if self.made_with.is_empty() { String::new() } else { format!(" on {}", list(&self.made_with)) };
         let (done, all) = (self.tally.done, count(self.trainings.len(), "training"));

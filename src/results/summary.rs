@@ -72,9 +72,9 @@ impl Summary {
 
 fn scores(results: &ExperimentResults, group: &Group) -> ArmScores {
     let mean = |spread: Option<Spread>| spread.map(|spread| spread.mean);
-    let by_label = |measure: usize| {
+    let by_label = |metric: usize| {
         let named = results.labels.iter().zip(&group.by_label);
-        named.filter_map(|(label, spreads)| Some((label.clone(), spreads[measure]?.mean))).collect()
+        named.filter_map(|(label, spreads)| Some((label.clone(), spreads[metric]?.mean))).collect()
     };
     ArmScores {
         dice_mean: mean(group.dice),

@@ -45,6 +45,11 @@ impl Column {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// A column of words that has the same name in a CSV file.
+    pub fn field(name: &str) -> Self {
+        Self::words(name).fields([name])
+    }
+
     /// A column of numbers.
     pub fn numbers(name: impl Into<String>) -> Self {
         Self { is_number: true, ..Self::words(name) }
@@ -102,13 +107,13 @@ impl Cell {
     #[must_use]
     pub fn values(self, values: impl IntoIterator<Item = Option<f64>>) -> Self {
         let written = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        self.fields(values.into_iter().map(written).collect())
+        self.fields(values.into_iter().map(written))
     }
 
     /// The same with words for a CSV file.
     #[must_use]
-    pub fn fields(self, fields: Vec<String>) -> Self {
-        Self { fields, ..self }
+    pub fn fields<S: Into<String>>(self, fields: impl IntoIterator<Item = S>) -> Self {
+        Self { fields: fields.into_iter().map(Into::into).collect(), ..self }
     }
 
     /// The same with one more field in a CSV file.
@@ -116,6 +121,26 @@ impl Cell {
     pub fn and_field(mut self, field: &str) -> Self {
         self.fields.push(field.to_owned());
         self
+    }
+}
+
+/// A table that grows by columns, each with what stands in it for each of `rows`.
+pub struct Columns<'a, R> {
+    rows: &'a [R],
+    /// The table so far.
+    pub table: Table,
+}
+
+impl<'a, R> Columns<'a, R> {
+    /// Without a column yet.
+    pub fn over(rows: &'a [R]) -> Self {
+        Self { rows, table: Table { rows: vec![Vec::new(); rows.len()], ..Table::default() } }
+    }
+
+    /// Adds a column at the right.
+    pub fn add(&mut self, column: Column, cell: impl Fn(&R) -> Cell) {
+        self.table.columns.push(column);
+        self.table.rows.iter_mut().zip(self.rows).for_each(|(cells, row)| cells.push(cell(row)));
     }
 }
 

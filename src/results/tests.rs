@@ -38,13 +38,13 @@ fn experiment(text: &str) -> Experiment {
 /// A fine-tuning that is tested to its end.
 fn tested(experiment: &Experiment, cell: &Cell, scores: Scores) -> RunState {
     let mut run = RunState::default();
-    let mut tell = |event: Event| run.apply(&Record { secs: 1.0, event });
+    let mut send = |event: Event| run.apply(&Record { secs: 1.0, event });
     let stage = Stage { kind: StageKind::Test, arm: String::new() };
-    tell(Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
-    for place in 0..CASES {
-        let dice = Some(scores(&experiment.arms()[cell.arm].name, &cell.point, place));
+    send(Event::StageStarted { stage: stage.clone(), total: CASES, done: 0 });
+    for number in 0..CASES {
+        let dice = Some(scores(&experiment.arms()[cell.arm].name, &cell.point, number));
         let score = CaseScore {
-            case: format!("case_{place:02}"),
+            case: format!("case_{number:02}"),
             region: "organ".to_owned(),
             dice,
             hd95: dice.map(|dice| 10.0 * (1.0 - dice)),
@@ -52,10 +52,10 @@ fn tested(experiment: &Experiment, cell: &Cell, scores: Scores) -> RunState {
             predicted_voxels: 9,
             missing_in_one: false,
         };
-        tell(Event::Scored { stage: stage.clone(), case: score.case.clone(), scores: vec![score] });
-        tell(Event::Progress { stage: stage.clone(), done: place + 1, total: CASES });
+        send(Event::Scored { stage: stage.clone(), case: score.case.clone(), scores: vec![score] });
+        send(Event::Progress { stage: stage.clone(), done: number + 1, total: CASES });
     }
-    tell(Event::StageFinished { stage, secs: 1.0 });
+    send(Event::StageFinished { stage, secs: 1.0 });
     run
 }
 
@@ -126,7 +126,7 @@ fn groups_are_means_over_repeats_and_controls_are_paired_by_case() {
 #[test]
 fn no_winner_where_seeds_disagree_or_there_is_but_one() {
     // Every case gains, but one seed of three loses.
-    let told = |text: &str| {
+    let shown = |text: &str| {
         let experiment = experiment(text);
         let results = results(&experiment, &|arm, point, case| {
             let gain = if point[1] == 2 { -0.01 } else { 0.05 };
@@ -134,14 +134,14 @@ fn no_winner_where_seeds_disagree_or_there_is_but_one() {
         });
         (of(&results, "mask ratio 0.25, simtrot_w", Role::Control).clone(), results.sentences().join("\n"), results.caveat())
     };
-    let (paired, sentences, _) = told(TEXT);
+    let (paired, sentences, _) = shown(TEXT);
     assert!(paired.interval.excludes_zero());
     assert_eq!((paired.reading(), paired.agreeing()), (Reading::Split, 2));
     assert!(
         sentences.contains("2 of 3 seeds agree): the interval excludes zero, but the seeds disagree, so that nothing is concluded"),
         "{sentences}"
     );
-    let (paired, sentences, caveat) = told(&TEXT.replace(r#"["0", "1", "2"]"#, r#"["0"]"#));
+    let (paired, sentences, caveat) = shown(&TEXT.replace(r#"["0", "1", "2"]"#, r#"["0"]"#));
     assert!(paired.interval.excludes_zero());
     assert_eq!(paired.reading(), Reading::Once);
     assert!(
@@ -187,8 +187,8 @@ fn the_strongest_from_scratch_had_the_same_labels_and_may_stand_elsewhere() {
 #[test]
 fn of_an_unfinished_cell_nothing_is_counted() {
     let experiment = synthetic::experiment();
-    let place = tempfile::tempdir().unwrap();
-    let state = synthetic::state(&experiment, Until::Midway, &ExperimentFolder::new(place.path()));
+    let folder = tempfile::tempdir().unwrap();
+    let state = synthetic::state(&experiment, Until::Midway, &ExperimentFolder::new(folder.path()));
     let results = ExperimentResults::new(&experiment, &state);
     let done: usize = results.rows().map(|(_, group)| group.done()).sum();
     let tested = experiment.cells.iter().filter(|cell| state.progress(&experiment, cell.finetuned) == Progress::Done).count();
@@ -204,8 +204,8 @@ fn of_an_unfinished_cell_nothing_is_counted() {
 #[test]
 fn pretrainings_are_named_by_what_tells_them_apart() {
     let experiment = synthetic::large();
-    let place = tempfile::tempdir().unwrap();
-    let state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(place.path()));
+    let folder = tempfile::tempdir().unwrap();
+    let state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(folder.path()));
     let results = ExperimentResults::new(&experiment, &state);
     let names: Vec<String> = results.pretrainings.iter().map(|own| own.name.clone()).collect();
     assert_eq!(names, ["mask ratio 0.25", "mask ratio 0.5", "mask ratio 0.75", "mask ratio 0.85"], "labels do not matter to pre-training");
@@ -217,8 +217,8 @@ fn pretrainings_are_named_by_what_tells_them_apart() {
 /// One point at its end, with a change made to each training's record.
 fn one_point(change: impl Fn(&str, &mut RunState)) -> ExperimentResults {
     let experiment = synthetic::one_point();
-    let place = tempfile::tempdir().unwrap();
-    let mut state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(place.path()));
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = synthetic::state(&experiment, Until::End, &ExperimentFolder::new(folder.path()));
     for (plan, run) in experiment.trainings.iter().zip(&mut state.runs) {
         change(&plan.arm, std::sync::Arc::make_mut(run.as_mut().unwrap()));
     }
@@ -281,13 +281,13 @@ fn distances_have_the_unit_that_they_were_measured_in() {
     };
     for (settings, unit) in [("", "mm"), ("evaluate: (distance_unit: voxels)", "voxels")] {
         let results = measured(settings);
-        assert_eq!(results.measure_title(Measure::Hd95), format!("HD95, {unit}"));
+        assert_eq!(results.metric_title(Metric::Hd95), format!("HD95, {unit}"));
         assert!(Summary::new(&results).test.values().all(|own| own.unit.word() == unit));
     }
     let mixed = TEXT.replace("(name: \"scratch\")", "(name: \"scratch\", set: [\"evaluate.distance_unit=voxels\"])");
     let results = results(&experiment(&mixed), &|_, _, case| 0.7 + hard(case));
-    let texts: Vec<String> = results.rows().map(|(_, group)| results.mean_text(group, Measure::Hd95)).collect();
-    assert_eq!(results.measure_title(Measure::Hd95), "HD95");
+    let texts: Vec<String> = results.rows().map(|(_, group)| results.mean_text(group, Metric::Hd95)).collect();
+    assert_eq!(results.metric_title(Metric::Hd95), "HD95");
     assert!(texts.iter().any(|text| text.ends_with(" voxels")) && texts.iter().any(|text| text.ends_with(" mm")), "{texts:?}");
 }
 

@@ -1,5 +1,6 @@
 //! Collapse numbers: of which tokens they are, what each is called, what it means and which way is healthy.
 
+use super::table::{Cell, Column};
 use crate::metrics::collapse::{Collapse, TokenMaps};
 use crate::protocol::{CollapsePair, TokenPreview, TokenSet};
 use crate::wording::{NOTHING, fixed};
@@ -147,6 +148,16 @@ impl TokenMetric {
     /// A value in words; a dash without one.
     pub fn text(&self, value: Option<f64>) -> String {
         value.map_or_else(|| NOTHING.to_owned(), |value| fixed(value, self.decimals))
+    }
+
+    /// Its column of a table.
+    pub(super) fn column(&self) -> Column {
+        Column::numbers(&self.name).meaning(self.meaning).fields([&self.key])
+    }
+
+    /// A value in a cell of that column.
+    pub(super) fn cell(&self, value: Option<f64>) -> Cell {
+        Cell::text(self.text(value)).values([value])
     }
 
     /// Whether it lies between 0 and 1.

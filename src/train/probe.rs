@@ -160,7 +160,7 @@ impl Probe {
                     |tokens: &ProbeTokens, probe_set: &ProbeSet| Some(self.labelled(tokens.clone(), probe_set.label_shares()?));
                 Some((with_shares(part(fitting)?, self.fitting.as_ref()?)?, with_shares(original, &self.probe_set)?))
             });
-            let measured = Collapse::measure(collapse::ProbeSets { original, turned: part(&turned_bank), reflected: part(&reflected) });
+            let measured = Collapse::measure(collapse::ProbeSets { original, rotated: part(&turned_bank), reflected: part(&reflected) });
             Some(match labels {
                 Some((fit, test)) => measured.with_labels(label_probe(&fit, &test, &self.label_volumes)),
                 None => measured,

@@ -75,10 +75,10 @@ impl Place {
 fn the_grid_is_told_before_anything_is_made() {
     let place = Place::new(EXPERIMENT);
     let output = place.work(&["--dry-run"]).output().unwrap();
-    let told = text(&output);
-    assert!(output.status.success(), "{told}");
+    let printed = text(&output);
+    assert!(output.status.success(), "{printed}");
     // Four pre-trainings, four fine-tunings from them, and two from scratch for each seed: the twin, and one under AdamW.
-    assert!(told.contains("12 cells, 4 pre-trainings and 8 fine-tunings"), "{told}");
+    assert!(printed.contains("12 cells, 4 pre-trainings and 8 fine-tunings"), "{printed}");
     assert!(!place.out().exists());
     let some = text(&place.work(&["--dry-run", "--only", "arm=scratch", "--only", "seed=1"]).output().unwrap());
     assert!(some.contains("2 cells, 0 pre-trainings and 1 fine-tuning "), "{some}");
@@ -91,8 +91,8 @@ fn the_grid_is_told_before_anything_is_made() {
 fn a_plan_measures_a_few_steps_and_keeps_nothing() {
     let place = Place::new(EXPERIMENT);
     let output = crate::simtrot(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
-    let told = text(&output);
-    assert!(output.status.success() && told.contains("Time: about") && told.contains("Disk: about"), "{told}");
+    let printed = text(&output);
+    assert!(output.status.success() && printed.contains("Time: about") && printed.contains("Disk: about"), "{printed}");
     assert!(!place.out().exists());
 }
 
@@ -130,15 +130,15 @@ fn a_killed_experiment_goes_on_with_what_is_missing() {
 }
 
 /// What a finished experiment leaves: one page that stands alone, Markdown, tables, and the same conclusions in the terminal.
-fn concluded(place: &Place, told: &str) {
+fn concluded(place: &Place, printed: &str) {
     let read = |name: &str| std::fs::read_to_string(place.out().join(name)).unwrap();
     let page = read("report.html");
     assert!(super::report::stands_alone(&page) > 300);
-    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = printed.split_whitespace().collect::<Vec<_>>().join(" ");
     for sentence in ["SimTROT-W reaches a mean Dice of", ", training from scratch ", "2 test cases, 2 seeds"] {
-        assert!(page.contains(sentence) && read("report.md").contains(sentence), "{sentence}: {told}");
+        assert!(page.contains(sentence) && read("report.md").contains(sentence), "{sentence}: {printed}");
     }
-    assert!(told.contains("SimTROT-W reaches a mean Dice of") && told.contains("report.html"), "{told}");
+    assert!(printed.contains("SimTROT-W reaches a mean Dice of") && printed.contains("report.html"), "{printed}");
     // Token maps of both pre-trainings and of the untrained encoder, and the cases as both arms segmented them, in both points.
     assert!(page.contains("similarity of positions, untrained") && page.contains("similarity of positions, mask 0.75"), "no token maps");
     assert!(page.matches("slice\"").count() >= 2 * 3, "no segmentations");
@@ -156,8 +156,8 @@ fn concluded(place: &Place, told: &str) {
 #[test]
 fn the_demo_is_an_experiment_of_one_point() {
     let output = run(&["demo", "--dry-run"]).output().unwrap();
-    let told = text(&output);
-    assert!(output.status.success() && told.contains("demo: 4 arms, 2 pre-trainings and 4 fine-tunings"), "{told}");
+    let printed = text(&output);
+    assert!(output.status.success() && printed.contains("demo: 4 arms, 2 pre-trainings and 4 fine-tunings"), "{printed}");
 }
 
 #[test]
@@ -171,10 +171,10 @@ fn a_failure_is_told_and_stops_nothing_else() {
     );
     let place = Place::new(&failing);
     let output = place.work(&[]).output().unwrap();
-    let told = text(&output);
-    assert_eq!(output.status.code(), Some(2), "bad input: {told}");
-    assert!(told.contains("no/such/folder") && told.contains("left out"), "{told}");
-    assert_eq!(place.finished().len(), 2 + 4, "all of the level that is there: {told}");
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(2), "bad input: {printed}");
+    assert!(printed.contains("no/such/folder") && printed.contains("left out"), "{printed}");
+    assert_eq!(place.finished().len(), 2 + 4, "all of the level that is there: {printed}");
     let status = text(&crate::simtrot(&["status", &place.out().display().to_string()]).output().unwrap());
     assert!(status.contains("failed"), "{status}");
 }

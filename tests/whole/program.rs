@@ -141,7 +141,7 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     let mut in_voxels = simtrot(&["evaluate", "--set", "evaluate.distance_unit=voxels", "--truth"]);
     in_voxels.arg(&predictions).arg("--prediction").arg(&predictions).arg("--out").arg(at("scores in voxels"));
     let told = succeed(in_voxels);
-    assert!(told.contains("HD95 in voxels (pooled surface distances)"), "{told}");
+    assert!(told.contains("HD95 in voxels (95th percentile of the pooled surface distances"), "{told}");
     let own: Value = serde_json::from_slice(&std::fs::read(at("scores in voxels/summary.json")).unwrap()).unwrap();
     assert_eq!((&own["test"]["unit"], &scores["test"]["unit"]), (&Value::from("voxels"), &Value::from("mm")));
     let table = std::fs::read_to_string(at("scores in voxels/metrics.csv")).unwrap();

@@ -54,7 +54,7 @@ pub(super) fn show(
 }
 
 fn table(maps: &TokenMaps, grid: [usize; 3]) -> String {
-    let names: Vec<String> = maps.places.iter().map(|&token| position_name(token, grid)).collect();
+    let names: Vec<String> = maps.positions.iter().map(|&token| position_name(token, grid)).collect();
     let titles: Vec<String> = std::iter::once("position".to_owned()).chain(names.iter().cloned()).collect();
     let rows = maps.similarity.chunks(names.len()).zip(&names);
     csv(&titles, rows.map(|(row, name)| std::iter::once(name.clone()).chain(row.iter().map(f32::to_string)).collect()))
@@ -62,7 +62,7 @@ fn table(maps: &TokenMaps, grid: [usize; 3]) -> String {
 
 fn draw(ui: &mut Ui, texture: &mut Option<TextureHandle>, (maps, grid): (&TokenMaps, [usize; 3]), marked: Option<usize>) -> Option<usize> {
     let scale = Scale::of(maps);
-    let count = maps.places.len();
+    let count = maps.positions.len();
     let texture = texture.get_or_insert_with(|| {
         let pixels = maps.similarity.iter().map(|&cosine| heat_colour(scale.share(cosine))).collect();
         ui.ctx().load_texture("cross-volume similarity", ColorImage::new([count, count], pixels), TextureOptions::NEAREST)
@@ -81,25 +81,25 @@ fn draw(ui: &mut Ui, texture: &mut Option<TextureHandle>, (maps, grid): (&TokenM
         map.contains(at).then(|| [share.y, share.x].map(|share| ((share * count as f32) as usize).min(count - 1)))
     };
     if let Some([row, column]) = response.hover_pos().and_then(cell) {
-        let [from, to] = [row, column].map(|index| position_name(maps.places[index], grid));
+        let [from, to] = [row, column].map(|index| position_name(maps.positions[index], grid));
         let what = if row == column { "the same position" } else { "another position" };
         let cosine = maps.similarity[row * count + column];
         response.show_tooltip_text(format!("{from} and {to} ({what}) of different volumes\nmean cosine {cosine:.3}"));
     }
-    response.clicked().then(|| held_at(ui, &response)).flatten().and_then(cell).map(|[row, _]| maps.places[row])
+    response.clicked().then(|| held_at(ui, &response)).flatten().and_then(cell).map(|[row, _]| maps.positions[row])
 }
 
 /// Borders of slices, the marked position, the names of the axes.
 fn frame(ui: &Ui, map: Rect, (maps, [_, h, w]): (&TokenMaps, [usize; 3]), marked: Option<usize>) {
     let painter = ui.painter();
-    let at = |index: usize| index as f32 / maps.places.len() as f32 * map.width();
+    let at = |index: usize| index as f32 / maps.positions.len() as f32 * map.width();
     let faint = Stroke::new(1.0, Color32::from_white_alpha(40));
-    let is_border = |index: &usize| maps.places[*index] / (h * w) != maps.places[*index - 1] / (h * w);
-    for index in (1..maps.places.len()).filter(is_border) {
+    let is_border = |index: &usize| maps.positions[*index] / (h * w) != maps.positions[*index - 1] / (h * w);
+    for index in (1..maps.positions.len()).filter(is_border) {
         painter.hline(map.x_range(), map.top() + at(index), faint);
         painter.vline(map.left() + at(index), map.y_range(), faint);
     }
-    if let Some(row) = marked.and_then(|token| maps.places.iter().position(|&place| place == token)) {
+    if let Some(row) = marked.and_then(|token| maps.positions.iter().position(|&place| place == token)) {
         let bands = [
             Rect::from_x_y_ranges(map.x_range(), map.top() + at(row)..=map.top() + at(row + 1)),
             Rect::from_x_y_ranges(map.left() + at(row)..=map.left() + at(row + 1), map.y_range()),

@@ -21,11 +21,10 @@ use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, UiBuilder, vec
 
 use super::{OpenRun, Panel, Workspace};
 use crate::protocol::{RunState, Stage, StageKind};
-use crate::results::Tokens;
+use crate::results::{Assessment, Tokens};
 use curves::Curves;
 use encoders::{Encoder, encoders, settings};
 use maps::Maps;
-use verdict::VerdictCard;
 
 /// Width of the verdict and the numbers: a share of the window, within bounds.
 const LEFT: (f32, f32, f32) = (0.38, 380.0, 452.0);
@@ -82,7 +81,7 @@ pub struct CollapsePanel {
     tokens: Option<Tokens>,
     curves: Curves,
     maps: Maps,
-    verdict: Option<(VerdictKey, VerdictCard)>,
+    verdict: Option<(VerdictKey, Assessment)>,
 }
 
 /// What decides the verdict: run, encoder, tokens, number of measurements.
@@ -97,7 +96,7 @@ impl CollapsePanel {
         let encoders = encoders(run);
         let Some(shown) = self.shown(&encoders).filter(|encoder| encoder.now().is_some()) else {
             let (sentence, advice) = unmeasured(run.state(), run.is_at_work() || run.is_watched());
-            return explained(ui, &VerdictCard::unmeasured(sentence, advice));
+            return explained(ui, &Assessment::unmeasured(sentence, advice));
         };
         let tokens = self.tokens_of(shown);
         let verdict = self.verdict(run, shown, tokens);
@@ -108,7 +107,7 @@ impl CollapsePanel {
         let side = |rect| UiBuilder::new().max_rect(rect).layout(Layout::top_down(Align::Min));
         let left = egui::Rect::from_x_y_ranges(whole.left()..=middle, whole.y_range());
         ScrollArea::vertical().id_salt("numbers").show(&mut ui.new_child(side(left)), |ui| {
-            verdict.show(ui, Some(&shown.moment(tokens)));
+            verdict::show(ui, &verdict, Some(&shown.moment(tokens)));
             numbers::show(ui, shown, tokens);
         });
         let right = egui::Rect::from_x_y_ranges(middle + 14.0..=whole.right(), whole.y_range());
@@ -166,12 +165,12 @@ impl CollapsePanel {
     }
 
     /// The verdict, read anew with each measurement.
-    fn verdict(&mut self, run: &OpenRun, encoder: &Encoder<'_>, tokens: Tokens) -> VerdictCard {
+    fn verdict(&mut self, run: &OpenRun, encoder: &Encoder<'_>, tokens: Tokens) -> Assessment {
         let stage = &encoder.stage.stage;
         let key = (run.folder.root().to_owned(), stage.clone(), tokens, encoder.stage.probes.told());
         if self.verdict.as_ref().is_none_or(|(known, _)| *known != key) {
             let [now, untrained] = [encoder.now(), encoder.untrained()].map(|pair| pair.and_then(|pair| tokens.numbers(pair)).cloned());
-            let card = VerdictCard::new(&now.unwrap_or_default(), &untrained.unwrap_or_default(), &settings(run, stage));
+            let card = Assessment::new(&now.unwrap_or_default(), &untrained.unwrap_or_default(), &settings(run, stage));
             self.verdict = Some((key, card));
         }
         self.verdict.as_ref().map(|(_, card)| card.clone()).expect("it was read just now")
@@ -211,7 +210,7 @@ impl CollapsePanel {
 }
 
 fn nothing_open(ui: &mut Ui, panel: &mut Panel) {
-    explained(ui, &VerdictCard::unmeasured("No run is open.", "start one in the Run panel, or open the folder of one that has ended."));
+    explained(ui, &Assessment::unmeasured("No run is open.", "start one in the Run panel, or open the folder of one that has ended."));
     ui.add_space(10.0);
     if ui.button("Go to Run").clicked() {
         *panel = Panel::Experiment;
@@ -219,10 +218,10 @@ fn nothing_open(ui: &mut Ui, panel: &mut Panel) {
 }
 
 /// The card of a run without numbers, and what the panel is for.
-fn explained(ui: &mut Ui, card: &VerdictCard) {
+fn explained(ui: &mut Ui, card: &Assessment) {
     ui.add_space(8.0);
     ui.allocate_ui_with_layout(vec2(EXPLAINED.min(ui.available_width()), 0.0), Layout::top_down(Align::Min), |ui| {
-        card.show(ui, None);
+        verdict::show(ui, card, None);
         ui.add_space(12.0);
         ui.strong("What this panel is for");
         for paragraph in PURPOSE {

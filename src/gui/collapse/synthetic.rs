@@ -96,7 +96,7 @@ fn measured(mix: Mix, dim: usize) -> Collapse {
     let original = probe_set(mix, dim, 0, |_, index| index);
     let probe_sets = ProbeSets {
         original: &original,
-        turned: Some(&probe_set(mix, dim, 1, turned)),
+        rotated: Some(&probe_set(mix, dim, 1, turned)),
         reflected: Some(&probe_set(mix, dim, 2, |_, index| TOKENS - 1 - index)),
     };
     let mut numbers = Collapse::measure(probe_sets);

@@ -4,7 +4,7 @@ use eframe::egui::Ui;
 
 use crate::gui::OpenRun;
 use crate::gui::widgets::{Cell, Column, Table, Width, card};
-use crate::metrics::Measure;
+use crate::metrics::Metric;
 use crate::protocol::StageKind;
 use crate::results::settings::compared;
 use crate::results::spread;
@@ -31,11 +31,11 @@ pub(super) fn show(ui: &mut Ui, open: &[&OpenRun]) {
             let runs = || group.repeats.iter().filter_map(|repeat| own.run(repeat.training));
             let loss = runs().filter_map(|run| run.stages_of(StageKind::Finetune).next()?.steps.last()).map(|step| step.loss).next_back();
             let secs: f64 = runs().map(|run| run.secs).sum();
-            let dice = spread(group.dice.as_ref(), Measure::Dice);
+            let dice = spread(group.dice.as_ref(), Metric::Dice);
             let hd95 = group
                 .hd95
                 .as_ref()
-                .map_or_else(|| NOTHING.to_owned(), |hd95| format!("{} {}", spread(Some(hd95), Measure::Hd95), group.unit.word()));
+                .map_or_else(|| NOTHING.to_owned(), |hd95| format!("{} {}", spread(Some(hd95), Metric::Hd95), group.unit.word()));
             let loss = loss.map_or_else(|| NOTHING.to_owned(), |loss| format!("{loss:.3}"));
             rows.push([own.name().to_owned(), group.title.clone(), dice, hd95, group.cases.to_string(), loss, duration(secs)]);
         }

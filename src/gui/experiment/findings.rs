@@ -8,7 +8,7 @@ use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 use super::details::verdict;
 use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Look, Series, Table, Width, card, legend};
 use crate::gui::{OpenRun, Palette};
-use crate::metrics::Measure;
+use crate::metrics::Metric;
 use crate::results::{self, ExperimentResults, PerAxis};
 
 /// Height of a plot along an axis, and its least width, in points.
@@ -90,13 +90,12 @@ pub(super) fn per_axis(ui: &mut Ui, results: &ExperimentResults) {
             let entries = arms.iter().map(|(name, colour)| LegendEntry { name, colour: *colour, style: LineStyle::Solid, hidden: false });
             legend(ui, &entries.collect::<Vec<_>>(), false);
             let lines = results.per_axis(axis).into_iter();
-            let plots: Vec<(PerAxis, Measure)> =
-                lines.flat_map(|lines| [Measure::Dice, Measure::Hd95].map(|measure| (lines.clone(), measure))).collect();
+            let plots: Vec<(PerAxis, Metric)> = lines.flat_map(|lines| Metric::ALL.map(|metric| (lines.clone(), metric))).collect();
             let columns = ((ui.available_width() / PLOT.1) as usize).clamp(1, plots.len().clamp(1, 4));
             for row in plots.chunks(columns) {
                 ui.columns(columns, |columns| {
-                    for (column, (lines, measure)) in columns.iter_mut().zip(row) {
-                        plot(column, results, lines, *measure);
+                    for (column, (lines, metric)) in columns.iter_mut().zip(row) {
+                        plot(column, results, lines, *metric);
                     }
                 });
             }
@@ -107,9 +106,9 @@ pub(super) fn per_axis(ui: &mut Ui, results: &ExperimentResults) {
     }
 }
 
-fn plot(ui: &mut Ui, results: &ExperimentResults, lines: &PerAxis, measure: Measure) {
+fn plot(ui: &mut Ui, results: &ExperimentResults, lines: &PerAxis, metric: Metric) {
     let palette = Palette::of(ui);
-    let measured = results.measure_title(measure);
+    let measured = results.metric_title(metric);
     let axis = &results.names.axes[lines.axis];
     let title = match lines.fixed.as_str() {
         "" => format!("{measured} per {}", axis.name),
@@ -118,7 +117,7 @@ fn plot(ui: &mut Ui, results: &ExperimentResults, lines: &PerAxis, measure: Meas
     let meaning = format!("Mean {measured} of each arm at each level of {}", axis.name);
     let mut series = Vec::new();
     for line in &lines.lines {
-        let (name, colour, points) = (results.names.arms[line.arm].name.as_str(), palette.series(line.arm), line.of(measure));
+        let (name, colour, points) = (results.names.arms[line.arm].name.as_str(), palette.series(line.arm), line.of(metric));
         let at = |shift: f64| {
             points.iter().map(|(x, own)| PlotPoint::new(*x, own.mean + shift * own.reach().unwrap_or(0.0))).collect::<Vec<_>>()
         };

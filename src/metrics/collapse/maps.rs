@@ -1,20 +1,20 @@
-//! What is seen of tokens: how alike places are across volumes, and the plane in which tokens spread most. Plain numbers.
+//! What is seen of tokens: how alike positions are across volumes, and the plane in which tokens spread most. Plain numbers.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-/// Places of the heat map: more than pixels, and a product that takes long.
-const MOST_PLACES: usize = 512;
+/// Positions of the heat map: more than pixels, and a product that takes long.
+const MOST_POSITIONS: usize = 512;
 /// Rounds of power iteration; what has not settled by then differs in nothing that is seen.
 const ROUNDS: usize = 200;
 
 /// Maps of the tokens of a few volumes.
 #[derive(Clone, Debug)]
 pub struct TokenMaps {
-    /// Token places that the heat map shows, by their number in the grid.
-    pub places: Vec<usize>,
-    /// Mean cosine of a token at the row's place and one at the column's place in another volume, `[places, places]`.
+    /// Token positions that the heat map shows, by their number in the grid.
+    pub positions: Vec<usize>,
+    /// Mean cosine of a token at the row's position and one at the column's position in another volume, `[positions, positions]`.
     pub similarity: Vec<f32>,
-    /// Each token's place in the plane in which tokens spread most, `[volume, token]`.
+    /// Where each token lies in the plane in which tokens spread most, `[volume, token]`.
     pub plane: Vec<[f64; 2]>,
     /// Share of the tokens' variance along each direction of the plane.
     pub explained: [f64; 2],
@@ -44,9 +44,9 @@ impl TokenMaps {
                 row /= length;
             }
         }
-        let (places, similarity) = similarity(&unit, tokens);
+        let (positions, similarity) = similarity(&unit, tokens);
         let (plane, explained) = plane(&unit);
-        Ok(Self { places, similarity, plane, explained, unit, tokens })
+        Ok(Self { positions, similarity, plane, explained, unit, tokens })
     }
 
     /// Cosine of one token and all of a volume.
@@ -63,14 +63,14 @@ impl TokenMaps {
     }
 }
 
-/// Mean cosine by pairs of places, over all pairs of different volumes. The mean over pairs is a product of sums less the products
+/// Mean cosine by pairs of positions, over all pairs of different volumes. The mean over pairs is a product of sums less the products
 /// within volumes, so that no pair is ever formed.
 fn similarity(unit: &Array2<f32>, tokens: usize) -> (Vec<usize>, Vec<f32>) {
     let volumes = unit.nrows() / tokens;
-    let shown = tokens.min(MOST_PLACES);
-    let places: Vec<usize> = (0..shown).map(|row| row * tokens / shown).collect();
+    let shown = tokens.min(MOST_POSITIONS);
+    let positions: Vec<usize> = (0..shown).map(|row| row * tokens / shown).collect();
     let of_volume = |volume: usize| {
-        let rows: Vec<usize> = places.iter().map(|place| volume * tokens + place).collect();
+        let rows: Vec<usize> = positions.iter().map(|position| volume * tokens + position).collect();
         unit.select(Axis(0), &rows)
     };
     let mut sums = Array2::<f32>::zeros((shown, unit.ncols()));
@@ -82,7 +82,7 @@ fn similarity(unit: &Array2<f32>, tokens: usize) -> (Vec<usize>, Vec<f32>) {
     }
     let pairs = (volumes * (volumes - 1)).max(1) as f32;
     let mean = (sums.dot(&sums.t()) - within) / pairs;
-    (places, mean.into_iter().collect())
+    (positions, mean.into_iter().collect())
 }
 
 /// Every token in the plane of the two first principal components, and the share of variance along each.
@@ -142,8 +142,8 @@ mod tests {
     const TOKENS: usize = 64;
     const DIM: usize = 16;
 
-    /// Tokens that are a function of their place to the share `place`, of their volume and chance otherwise.
-    fn synthetic(place: f32) -> Vec<f32> {
+    /// Tokens that are a function of their position to the share `position`, of their volume and chance otherwise.
+    fn synthetic(position: f32) -> Vec<f32> {
         let draw = |purpose: &str, key: usize| {
             let mut draws = stream(5, purpose, key as u64, 0);
             // Unequal directions, so that there is a first and a second.
@@ -151,20 +151,20 @@ mod tests {
         };
         let token = |volume: usize, token: usize| {
             let (common, own) = (draw("place", token), draw("own", volume * TOKENS + token));
-            common.into_iter().zip(own).map(move |(common, own)| place * common + (1.0 - place) * own).collect::<Vec<_>>()
+            common.into_iter().zip(own).map(move |(common, own)| position * common + (1.0 - position) * own).collect::<Vec<_>>()
         };
-        (0..VOLUMES).flat_map(|volume| (0..TOKENS).flat_map(move |place| token(volume, place))).collect()
+        (0..VOLUMES).flat_map(|volume| (0..TOKENS).flat_map(move |position| token(volume, position))).collect()
     }
 
-    fn maps(place: f32) -> TokenMaps {
-        TokenMaps::of(&synthetic(place), TOKENS, DIM).unwrap()
+    fn maps(position: f32) -> TokenMaps {
+        TokenMaps::of(&synthetic(position), TOKENS, DIM).unwrap()
     }
 
     #[test]
     fn a_collapsed_encoder_has_a_bright_diagonal_and_a_healthy_one_does_not() {
-        let diagonal = |place| {
-            let maps = maps(place);
-            let count = maps.places.len();
+        let diagonal = |position| {
+            let maps = maps(position);
+            let count = maps.positions.len();
             let mean = |on_diagonal: bool| {
                 let cells = maps.similarity.iter().enumerate().filter(|(cell, _)| (cell / count == cell % count) == on_diagonal);
                 let values: Vec<f32> = cells.map(|(_, value)| *value).collect();
@@ -181,9 +181,9 @@ mod tests {
         let maps = maps(0.5);
         for (row, column) in [(0, 0), (3, 3), (5, 60), (60, 5)] {
             let pairs = (0..VOLUMES).flat_map(|a| (0..VOLUMES).map(move |b| (a, b))).filter(|(a, b)| a != b);
-            let cosines: Vec<f32> = pairs.map(|(a, b)| maps.likeness((a, maps.places[row]), b)[maps.places[column]]).collect();
+            let cosines: Vec<f32> = pairs.map(|(a, b)| maps.likeness((a, maps.positions[row]), b)[maps.positions[column]]).collect();
             let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
-            assert!((maps.similarity[row * maps.places.len() + column] - mean).abs() < 1e-5);
+            assert!((maps.similarity[row * maps.positions.len() + column] - mean).abs() < 1e-5);
         }
     }
 
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_cannot_be_mapped_are_told_why() {
+    fn tokens_that_cannot_be_mapped_are_refused_with_the_reason() {
         let mut values = synthetic(0.5);
         assert!(TokenMaps::of(&values[1..], TOKENS, DIM).unwrap_err().contains("incomplete"));
         values[7] = f32::NAN;

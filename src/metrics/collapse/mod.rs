@@ -12,9 +12,11 @@ mod spectrum;
 mod variance;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use super::score::mean;
 
 pub use maps::TokenMaps;
 pub use probe::{LabelProbe, label_probe};
@@ -31,7 +33,7 @@ pub struct Collapse {
     /// Share of token variance explained by grid position; 1: a token is a function of its position alone. Anatomy is aligned
     /// across patients, so that it stays high in healthy encoders (0.8).
     pub eta2: Option<f64>,
-    /// The same after each volume was turned by an element of its own, not restored: no anatomy is aligned, what is left is the
+    /// The same after each volume was rotated by an element of its own, not restored: no anatomy is aligned, what is left is the
     /// array index. The headline: untrained 0.10, collapsed 0.996, cured 0.47.
     pub eta2_turned: Option<f64>,
     /// Share of token variance explained by the crop (two-way analysis of variance).
@@ -85,13 +87,13 @@ fn finite(probe_set: &ProbeTokens) -> Option<ProbeTokens> {
     whole.then(|| probe_set.normalised())
 }
 
-/// The tokens of one encoder for the same crops, once as they are and once after they were turned.
+/// The tokens of one encoder for the same crops, once as they are and once after they were rotated.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeSets<'a> {
     /// As they are.
     pub original: &'a ProbeTokens,
-    /// Each volume turned by an admissible element of its own, tokens not restored.
-    pub turned: Option<&'a ProbeTokens>,
+    /// Each volume rotated by an admissible element of its own, tokens not restored.
+    pub rotated: Option<&'a ProbeTokens>,
     /// Each volume reversed along all three axes, tokens not restored.
     pub reflected: Option<&'a ProbeTokens>,
 }
@@ -102,8 +104,8 @@ impl Collapse {
     /// # Panics
     /// If a probe_set does not hold as many numbers as it says, or the probe_sets differ in shape.
     pub fn measure(probe_sets: ProbeSets) -> Self {
-        let ProbeSets { original, turned, reflected } = probe_sets;
-        let all = [Some(original), turned, reflected];
+        let ProbeSets { original, rotated, reflected } = probe_sets;
+        let all = [Some(original), rotated, reflected];
         for probe_set in all.iter().flatten() {
             assert_eq!(probe_set.tokens.len(), probe_set.len() * probe_set.dim, "a probe_set holds [volumes, crops, positions, dim]");
             let shape = |probe_set: &ProbeTokens| (probe_set.volumes, probe_set.crops, probe_set.positions, probe_set.dim);
@@ -120,7 +122,7 @@ impl Collapse {
         let neighbours = neighbours::neighbours(probe_set);
         Self {
             eta2: shares.map(|shares| shares.position),
-            eta2_turned: turned.and_then(|turned| variance::shares(&turned.normalised())).map(|shares| shares.position),
+            eta2_turned: rotated.and_then(|rotated| variance::shares(&rotated.normalised())).map(|shares| shares.position),
             volume_share: shares.map(|shares| shares.volume),
             remainder_share: shares.map(|shares| shares.remainder),
             gap: variance::gap(probe_set),
@@ -138,6 +140,39 @@ impl Collapse {
         }
     }
 
+    /// Means of several measurements, number by number, over those that have it.
+    pub fn mean(all: &[&Self]) -> Self {
+        if let [only] = all {
+            return (*only).clone();
+        }
+        let of = |value: fn(&Self) -> Option<f64>| mean(all.iter().filter_map(|own| value(own)).filter(|value| value.is_finite()));
+        let by_number = |values: fn(&Self) -> &BTreeMap<usize, f64>| {
+            let numbers: BTreeSet<usize> = all.iter().flat_map(|own| values(own).keys().copied()).collect();
+            let mean_of = |n: usize| Some((n, mean(all.iter().filter_map(|own| values(own).get(&n).copied()))?));
+            numbers.into_iter().filter_map(mean_of).collect()
+        };
+        let values = all.iter().map(|own| own.spectrum.len()).min().unwrap_or(0);
+        Self {
+            eta2: of(|c| c.eta2),
+            eta2_turned: of(|c| c.eta2_turned),
+            volume_share: of(|c| c.volume_share),
+            remainder_share: of(|c| c.remainder_share),
+            gap: of(|c| c.gap),
+            index_lock: of(|c| c.index_lock),
+            anatomy_lock: of(|c| c.anatomy_lock),
+            label_probe_r2: by_number(|c| &c.label_probe_r2),
+            label_probe_r2_position: by_number(|c| &c.label_probe_r2_position),
+            rankme: of(|c| c.rankme),
+            residual_rankme: of(|c| c.residual_rankme),
+            position_probe_r2: of(|c| c.position_probe_r2),
+            content_probe_accuracy: of(|c| c.content_probe_accuracy),
+            alignment: of(|c| c.alignment),
+            uniformity: of(|c| c.uniformity),
+            retrieval_wrong_volume: of(|c| c.retrieval_wrong_volume),
+            spectrum: (0..values).filter_map(|index| mean(all.iter().map(|own| own.spectrum[index]))).collect(),
+        }
+    }
+
     /// The numbers with those of the label probe.
     #[must_use]
     pub fn with_labels(self, probe: LabelProbe) -> Self {
@@ -149,7 +184,7 @@ impl Collapse {
 mod tests;
 
 /// Maps keyed by numbers, written with the numbers as words: JSON knows no other keys, and a record that is read through
-/// serde's buffer (tagged or flattened) does not turn them back by itself.
+/// serde's buffer (tagged or flattened) does not convert them back by itself.
 mod by_number {
     use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ pub(super) struct Neighbours {
     /// Log of the mean `exp(-2 |a - b|²)` over pairs (Wang and Isola, ICML 2020).
     pub uniformity: f64,
     /// Share of tokens whose nearest token has their position in another volume. Other crops of the token's own volume, which
-    /// may show the same place, are passed over.
+    /// may show the same anatomy, are passed over.
     pub wrong_volume: f64,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn neighbours(probe_set: &ProbeTokens) -> Option<Neighbours> {
     Some(Neighbours { uniformity: (potential / pairs).ln(), wrong_volume: wrong as f64 / count as f64 })
 }
 
-/// The largest of `cosines[range]` and its place, if it is larger than `best`.
+/// The largest of `cosines[range]` and its index, if it is larger than `best`.
 fn nearest(cosines: &[f32], range: Range<usize>, best: (f32, usize)) -> (f32, usize) {
     let start = range.start;
     let top = cosines[range.clone()].iter().fold(best.0, |top, &cosine| if cosine > top { cosine } else { top });

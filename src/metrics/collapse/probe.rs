@@ -31,9 +31,9 @@ pub(super) fn content_accuracy(probe_set: &ProbeTokens) -> Option<f64> {
     let [_, height, width] = probe_set.positions;
     let fit = |token: usize| {
         let position = probe_set.position(token);
-        let place = position / (height * width) + position / width % height + position % width;
+        let diagonal = position / (height * width) + position / width % height + position % width;
         let crop = token / probe_set.grid() % probe_set.crops;
-        if probe_set.crops > 1 { crop.is_multiple_of(2) } else { place.is_multiple_of(2) }
+        if probe_set.crops > 1 { crop.is_multiple_of(2) } else { diagonal.is_multiple_of(2) }
     };
     let [fitted, tested] = split(probe_set.len(), fit)?;
     let volumes = Array2::from_shape_fn((probe_set.len(), probe_set.volumes), |(token, volume)| {
@@ -101,8 +101,8 @@ pub fn label_probe(train: &LabelledTokens, test: &LabelledTokens, sizes: &[usize
 
             let position = |token: usize| token % train.tokens.grid();
             let table = choose_table(&halves, &centred, train.tokens.grid(), position) + &mean;
-            let places: Vec<usize> = (0..test.tokens.len()).map(|token| test.tokens.position(token)).collect();
-            let predicted = table.select(Axis(0), &places);
+            let positions: Vec<usize> = (0..test.tokens.len()).map(|token| test.tokens.position(token)).collect();
+            let predicted = table.select(Axis(0), &positions);
             probe.position.extend(r2(&y_test, &predicted).map(|r2| (size, r2)));
         }
     }

@@ -37,8 +37,8 @@ fn by_position(volumes: usize, crops: usize) -> ProbeTokens {
 #[test]
 fn tokens_by_position_alone_are_collapsed() {
     let probe_set = by_position(8, 2);
-    // Whatever the volume is turned by, such an encoder gives the same tokens.
-    let numbers = Collapse::measure(ProbeSets { original: &probe_set, turned: Some(&probe_set), reflected: Some(&probe_set) });
+    // However the volume is rotated, such an encoder gives the same tokens.
+    let numbers = Collapse::measure(ProbeSets { original: &probe_set, rotated: Some(&probe_set), reflected: Some(&probe_set) });
     for eta2 in [numbers.eta2, numbers.eta2_turned, numbers.index_lock, numbers.retrieval_wrong_volume] {
         assert!(close(eta2, 1.0, 1e-9), "{numbers:?}");
     }
@@ -52,7 +52,7 @@ fn tokens_by_position_alone_are_collapsed() {
 #[test]
 fn tokens_by_content_alone_are_healthy() {
     let original = probe_set(8, 2, |volume, _, _, component| noise("content", volume, component));
-    let numbers = Collapse::measure(ProbeSets { original: &original, turned: Some(&original), reflected: Some(&original) });
+    let numbers = Collapse::measure(ProbeSets { original: &original, rotated: Some(&original), reflected: Some(&original) });
     assert!(close(numbers.eta2, 0.0, 1e-9) && close(numbers.volume_share, 1.0, 1e-9) && close(numbers.eta2_turned, 0.0, 1e-9));
     assert!(close(numbers.gap, 0.0, 1e-9) && close(numbers.content_probe_accuracy, 1.0, 1e-9) && close(numbers.alignment, 0.0, 1e-9));
     assert!(numbers.position_probe_r2.unwrap().abs() < 1e-6, "{numbers:?}");
@@ -62,7 +62,7 @@ fn tokens_by_content_alone_are_healthy() {
 fn anatomy_is_found_again_in_the_reflected_volume() {
     let original = probe_set(6, 1, |volume, _, position, component| noise("anatomy", volume * 27 + position, component));
     let reflected = probe_set(6, 1, |volume, _, position, component| noise("anatomy", volume * 27 + 26 - position, component));
-    let numbers = Collapse::measure(ProbeSets { original: &original, turned: Some(&original), reflected: Some(&reflected) });
+    let numbers = Collapse::measure(ProbeSets { original: &original, rotated: Some(&original), reflected: Some(&reflected) });
     assert!(close(numbers.anatomy_lock, 1.0, 1e-6) && close(numbers.alignment, 0.0, 1e-9));
     assert!(numbers.index_lock.unwrap().abs() < 0.15, "{numbers:?}");
     assert_eq!(verdict(&numbers, &Collapse::default()).unwrap().verdict, Verdict::Healthy);
@@ -72,7 +72,7 @@ fn anatomy_is_found_again_in_the_reflected_volume() {
 #[test]
 fn noise_explains_as_much_as_its_degrees_of_freedom() {
     let original = probe_set(20, 1, |volume, _, position, component| noise("noise", volume * 27 + position, component));
-    let numbers = Collapse::measure(ProbeSets { original: &original, turned: None, reflected: None });
+    let numbers = Collapse::measure(ProbeSets { original: &original, rotated: None, reflected: None });
     let all = (20 * 27 - 1) as f64;
     assert!(close(numbers.eta2, 26.0 / all, 0.012), "{numbers:?}");
     assert!(close(numbers.volume_share, 19.0 / all, 0.012));
@@ -84,7 +84,7 @@ fn noise_explains_as_much_as_its_degrees_of_freedom() {
 #[test]
 fn a_constant_encoder_leaks_no_nan() {
     let original = probe_set(4, 2, |_, _, _, component| component as f32 + 1.0);
-    let numbers = Collapse::measure(ProbeSets { original: &original, turned: Some(&original), reflected: Some(&original) });
+    let numbers = Collapse::measure(ProbeSets { original: &original, rotated: Some(&original), reflected: Some(&original) });
     for none in [numbers.eta2, numbers.eta2_turned, numbers.volume_share, numbers.index_lock, numbers.anatomy_lock, numbers.residual_rankme]
     {
         assert_eq!(none, None);
@@ -98,8 +98,8 @@ fn a_constant_encoder_leaks_no_nan() {
     let broken = probe_set(4, 2, |_, _, _, _| f32::NAN);
     let labelled = LabelledTokens { labels: 1, shares: vec![0.5; broken.len()], tokens: broken.clone() };
     assert_eq!(label_probe(&labelled, &labelled, &[2]), LabelProbe::default());
-    assert_eq!(Collapse::measure(ProbeSets { original: &broken, turned: None, reflected: None }), Collapse::default());
-    let zeros = Collapse::measure(ProbeSets { original: &probe_set(4, 1, |_, _, _, _| 0.0), turned: None, reflected: None });
+    assert_eq!(Collapse::measure(ProbeSets { original: &broken, rotated: None, reflected: None }), Collapse::default());
+    let zeros = Collapse::measure(ProbeSets { original: &probe_set(4, 1, |_, _, _, _| 0.0), rotated: None, reflected: None });
     assert_eq!((zeros.eta2, zeros.rankme, zeros.spectrum.len()), (None, None, 0));
     assert_eq!(verdict(&zeros, &zeros).unwrap().verdict, Verdict::Collapsed);
 }
@@ -109,12 +109,12 @@ fn a_constant_encoder_leaks_no_nan() {
 fn the_effective_rank_counts_equal_directions() {
     for rank in [1, 3, 9] {
         let original = probe_set(6, 1, |_, _, position, component| f32::from(u8::from(component == position % rank)));
-        let numbers = Collapse::measure(ProbeSets { original: &original, turned: None, reflected: None });
+        let numbers = Collapse::measure(ProbeSets { original: &original, rotated: None, reflected: None });
         assert!(close(numbers.rankme, rank as f64, 1e-3 * rank as f64), "{rank}: {:?}", numbers.rankme);
         assert!((numbers.spectrum[0] - 1.0 / rank as f64).abs() < 1e-4);
     }
     let few = ProbeTokens { volumes: 2, crops: 1, positions: [1, 1, 2], dim: DIM, tokens: by_position(1, 1).tokens[..4 * DIM].to_vec() };
-    assert_eq!(Collapse::measure(ProbeSets { original: &few, turned: None, reflected: None }).spectrum.len(), 4);
+    assert_eq!(Collapse::measure(ProbeSets { original: &few, rotated: None, reflected: None }).spectrum.len(), 4);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn coordinates_are_read_off_where_they_are_written() {
         1..=3 => 0.1 * [position / 9, position / 3 % 3, position % 3][component - 1] as f32,
         _ => 0.01 * noise("else", volume * 27 + position, component),
     });
-    let numbers = Collapse::measure(ProbeSets { original: &original, turned: None, reflected: None });
+    let numbers = Collapse::measure(ProbeSets { original: &original, rotated: None, reflected: None });
     assert!(numbers.position_probe_r2.unwrap() > 0.95, "{numbers:?}");
 }
 
@@ -151,7 +151,7 @@ fn the_label_probe_tells_tokens_from_position() {
 fn gap_and_rank_alone_are_those_of_the_whole_measurement() {
     let original =
         probe_set(4, 1, |volume, _, position, component| noise("mixed", volume, component) + 0.5 * noise("place", position, component));
-    let numbers = Collapse::measure(ProbeSets { original: &original, turned: None, reflected: None });
+    let numbers = Collapse::measure(ProbeSets { original: &original, rotated: None, reflected: None });
     assert!(numbers.gap.is_some() && gap(&original) == numbers.gap && rankme(&original) == numbers.rankme);
     let mut broken = original;
     broken.tokens[5] = f32::NAN;

@@ -1,9 +1,9 @@
-//! How much of the tokens' variance is position, how much is volume, and what a token holds on to when its volume is turned.
+//! How much of the tokens' variance is position, how much is volume, and what a token holds on to when its volume is rotated.
 
 use super::ProbeTokens;
 
 /// Squared distance from the mean, of tokens of length 1, below which tokens count as equal: far above the rounding of float32
-/// (1e-14), far below anything that an encoder tells apart.
+/// (1e-14), far below anything that an encoder distinguishes.
 pub(super) const EQUAL: f64 = 1e-12;
 
 /// Two-way analysis of variance of tokens by position and crop; the three sum to 1.
@@ -51,7 +51,7 @@ pub(super) fn gap(probe_set: &ProbeTokens) -> Option<f64> {
     Some(same - other)
 }
 
-/// Mean cosine of the tokens of two probe_sets, place by place, after their common mean is taken off.
+/// Mean cosine of the tokens of two probe_sets, token by token, after their common mean is taken off.
 ///
 /// Tokens that are that mean have no direction and are left out; `None` if all are.
 pub(super) fn lock(probe_set: &ProbeTokens, other: &ProbeTokens) -> Option<f64> {
@@ -65,11 +65,10 @@ pub(super) fn lock(probe_set: &ProbeTokens, other: &ProbeTokens) -> Option<f64> 
         }
         (length_a > EQUAL && length_b > EQUAL).then(|| dot / (length_a * length_b).sqrt())
     });
-    let (sum, count) = cosines.fold((0.0, 0), |(sum, count), cosine| (sum + cosine, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+    crate::metrics::mean(cosines)
 }
 
-/// Mean squared distance of the tokens of two probe_sets, place by place.
+/// Mean squared distance of the tokens of two probe_sets, token by token.
 pub(super) fn alignment(probe_set: &ProbeTokens, other: &ProbeTokens) -> Option<f64> {
     let squared: f64 = probe_set.tokens.iter().zip(&other.tokens).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum();
     (!probe_set.is_empty()).then(|| squared / probe_set.len() as f64)

@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::Collapse;
 
-/// Below this share of a token that its place decides (`eta2_turned`), health; below this index lock as well.
+/// Below this share of a token that its position decides (`eta2_turned`), health; below this index lock as well.
 pub const HEALTHY_BELOW: f64 = 0.5;
 /// From this share on, collapse, unless tokens follow the anatomy all the same.
 pub const COLLAPSED_FROM: f64 = 0.8;
-/// From this index lock on, tokens are bound to their place if they follow the anatomy less.
+/// From this index lock on, tokens are bound to their position if they follow the anatomy less.
 pub const BOUND_LOCK: f64 = 0.2;
 /// Below this anatomy lock, tokens hardly follow the anatomy.
 pub const WEAK_LOCK: f64 = 0.3;
-/// Up to so much beside the untrained encoder, the place's share and the index lock are no different from it. 400 steps of MAE moved them
+/// Up to so much beside the untrained encoder, the position's share and the index lock are no different from it. 400 steps of MAE moved them
 /// by 0.001, of SimMIM by 0.03; those of the tasks that compare tokens or vectors by more.
-pub const SAME_PLACE: f64 = 0.05;
+pub const SAME_POSITION: f64 = 0.05;
 /// The same of the anatomy lock, which rises first: MAE moved it by 0.003, SimMIM by 0.07, RCR by 0.15, SimTROT by 0.95.
 pub const SAME_ANATOMY: f64 = 0.1;
 
 /// The thresholds, and what they were calibrated on.
-pub const THRESHOLDS: &str = "Thresholds: healthy while the place decides less than 0.5 of a token (eta2 turned) and the index lock is below \
+pub const THRESHOLDS: &str = "Thresholds: healthy while the position decides less than 0.5 of a token (eta2 turned) and the index lock is below \
      0.5, or below 0.2 where the anatomy lock is no higher; collapsed from 0.8 on, unless tokens follow the anatomy; between them partly \
      position-bound. Not trained yet: eta2 turned and index lock within 0.05, and anatomy lock within 0.1, of the untrained network. \
      Calibrated with SimTROT on nnFormer and hippocampus crops, where eta2 turned was 0.10 untrained, 0.996 collapsed, 0.55 half cured \
@@ -33,9 +33,9 @@ pub const THRESHOLDS: &str = "Thresholds: healthy while the place decides less t
 pub enum Verdict {
     /// No different from the untrained encoder.
     Untrained,
-    /// The place decides the lesser part of a token.
+    /// The position decides the lesser part of a token.
     Healthy,
-    /// The place decides much of a token, or tokens stick to it rather than follow the anatomy.
+    /// The position decides much of a token, or tokens keep to it rather than follow the anatomy.
     PartlyBound,
     /// Tokens follow their index only, or are all equal.
     Collapsed,
@@ -67,7 +67,7 @@ pub struct Judgement {
 
 /// Judges an encoder beside its untrained self, by `eta2_turned` and the pair of locks.
 ///
-/// `None` if the probe_set of turned volumes was not measured, or the encoder gave no finite numbers.
+/// `None` if the probe set of rotated volumes was not measured, or the encoder gave no finite numbers.
 pub fn verdict(collapse: &Collapse, untrained: &Collapse) -> Option<Judgement> {
     let judged = |verdict, sentence: String| Some(Judgement { verdict, sentence });
     // Tokens that differ have a variance, and so its shares; uniformity is there for any tokens.
@@ -75,48 +75,49 @@ pub fn verdict(collapse: &Collapse, untrained: &Collapse) -> Option<Judgement> {
     if constant {
         return judged(Verdict::Collapsed, "Every token is the same, whatever is in the image.".to_owned());
     }
-    let turned = collapse.eta2_turned?;
+    let eta2 = collapse.eta2_turned?;
     let locks = collapse.index_lock.zip(collapse.anatomy_lock);
-    let percent = 100.0 * turned;
-    let place = format!("The place in the crop decides {percent:.0} % of a token");
+    let percent = 100.0 * eta2;
+    let position = format!("The position in the crop decides {percent:.0} % of a token");
     if is_untrained(collapse, untrained) {
         return judged(
             Verdict::Untrained,
-            format!("{place}, as in the untrained network: training has changed nothing that is measured here."),
+            format!("{position}, as in the untrained network: training has changed nothing that is measured here."),
         );
     }
     let follows_anatomy = locks.is_some_and(|(index, anatomy)| anatomy > index);
-    if turned >= COLLAPSED_FROM && !follows_anatomy {
-        let sentence = format!("The place in the crop alone decides {percent:.0} % of a token: what is in the image hardly counts.");
+    if eta2 >= COLLAPSED_FROM && !follows_anatomy {
+        let sentence = format!("The position in the crop alone decides {percent:.0} % of a token: what is in the image hardly counts.");
         return judged(Verdict::Collapsed, sentence);
     }
     let (index, anatomy) = locks.unwrap_or((0.0, 1.0));
-    if turned >= HEALTHY_BELOW || index >= HEALTHY_BELOW {
+    if eta2 >= HEALTHY_BELOW || index >= HEALTHY_BELOW {
         let beside = if follows_anatomy { ", though tokens follow the anatomy as well" } else { "" };
-        return judged(Verdict::PartlyBound, format!("{place}{beside}."));
+        return judged(Verdict::PartlyBound, format!("{position}{beside}."));
     }
     if index >= BOUND_LOCK && !follows_anatomy {
-        let sentence =
-            format!("{place}, and tokens stick to their place (index lock {index:.2}) more than they follow the anatomy ({anatomy:.2}).");
+        let sentence = format!(
+            "{position}, and tokens keep to their position (index lock {index:.2}) more than they follow the anatomy ({anatomy:.2})."
+        );
         return judged(Verdict::PartlyBound, sentence);
     }
     let sentence = match locks {
-        None => format!("{place}."),
-        Some(_) if anatomy < WEAK_LOCK => format!("{place}; tokens hardly follow the anatomy yet (anatomy lock {anatomy:.2})."),
-        Some(_) => format!("{place}; tokens follow what is in the image."),
+        None => format!("{position}."),
+        Some(_) if anatomy < WEAK_LOCK => format!("{position}; tokens hardly follow the anatomy yet (anatomy lock {anatomy:.2})."),
+        Some(_) => format!("{position}; tokens follow what is in the image."),
     };
     judged(Verdict::Healthy, sentence)
 }
 
-/// Whether none of the three numbers tells the encoder from its untrained self.
+/// Whether none of the three numbers distinguishes the encoder from its untrained self.
 fn is_untrained(collapse: &Collapse, untrained: &Collapse) -> bool {
     let near = |value: fn(&Collapse) -> Option<f64>, allowed: f64| match (value(collapse), value(untrained)) {
         (Some(now), Some(before)) => (now - before).abs() <= allowed,
         (now, before) => now == before,
     };
     untrained.eta2_turned.is_some()
-        && near(|c| c.eta2_turned, SAME_PLACE)
-        && near(|c| c.index_lock, SAME_PLACE)
+        && near(|c| c.eta2_turned, SAME_POSITION)
+        && near(|c| c.index_lock, SAME_POSITION)
         && near(|c| c.anatomy_lock, SAME_ANATOMY)
 }
 
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_half_bound_to_the_place_is_not_healthy() {
+    fn more_than_half_bound_to_the_position_is_not_healthy() {
         let judged = verdict(&measured([0.528, 0.516, 0.924]), &measured(UNTRAINED)).unwrap();
         assert!(judged.verdict == Verdict::PartlyBound && judged.sentence.contains("53 %"), "{judged:?}");
         assert_eq!(word([0.855, 0.816, 0.829], [0.198, 0.170, -0.026]), Verdict::PartlyBound);
@@ -182,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn the_thresholds_told_are_those_of_the_verdict() {
-        let word = |turned: f64| word([turned, 0.05, 0.05], UNTRAINED);
+    fn the_thresholds_printed_are_those_of_the_verdict() {
+        let word = |eta2: f64| word([eta2, 0.05, 0.05], UNTRAINED);
         assert_eq!(
             [word(0.49), word(0.5), word(0.79), word(0.8)],
             [Verdict::Healthy, Verdict::PartlyBound, Verdict::PartlyBound, Verdict::Collapsed]
         );
-        for threshold in [HEALTHY_BELOW, COLLAPSED_FROM, BOUND_LOCK, SAME_PLACE, SAME_ANATOMY] {
-            assert!(THRESHOLDS.contains(&threshold.to_string()), "{threshold} is not told");
+        for threshold in [HEALTHY_BELOW, COLLAPSED_FROM, BOUND_LOCK, SAME_POSITION, SAME_ANATOMY] {
+            assert!(THRESHOLDS.contains(&threshold.to_string()), "{threshold} is not printed");
         }
     }
 

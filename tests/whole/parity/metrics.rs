@@ -83,7 +83,7 @@ pub fn run(entry: &Entry) -> Outcomes {
 }
 
 /// The column's number for each region, without the rules for empty masks, which the table does not know.
-fn ours(pair: &LabelPair<u16, u16>, regions: &[Region], column: &Column) -> Vec<Option<f64>> {
+fn ours(pair: &LabelPair, regions: &[Region], column: &Column) -> Vec<Option<f64>> {
     let unit = match column {
         Column::Dice => DistanceUnit::Mm,
         Column::Hd95(_, unit) | Column::Hausdorff(unit) => *unit,

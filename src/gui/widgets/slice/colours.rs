@@ -98,9 +98,5 @@ impl Difference {
 
 /// Colour of a value from 0 to 1 on a heat map.
 pub fn heat_colour(value: f32) -> Color32 {
-    let last = palette::HEAT.len() - 1;
-    let place = value.clamp(0.0, 1.0) * last as f32;
-    let (below, part) = (place.floor(), place.fract());
-    let [a, b] = [below as usize, (below as usize + 1).min(last)].map(|stop| colour(palette::HEAT[stop]));
-    a.lerp_to_gamma(b, part)
+    colour(palette::heat(value))
 }
