@@ -1,18 +1,17 @@
-//! What users ask of the panel: opening, segmenting, saving, with the question before a segmentation is lost.
+//! What users ask of the panel, and how it is done; with the question before a segmentation is lost.
 
 use std::path::{Path, PathBuf};
 
 use eframe::egui::{Context, Grid, ViewportCommand};
 
+use super::ViewerPanel;
 use super::case::Notice;
 use super::cases::arms;
 use super::dropped::{Dropped, Sorted, dropped, sort};
 use super::image::{ImageRequest, read};
 use super::layer::{Kind, SEGMENTED};
 use super::profile::SliceProfile;
-use super::requests::{Choice, PanelAction, Picked};
-use super::segmenting::named;
-use super::{Pending, ViewerPanel};
+use super::segmenting::{Offered, named};
 use crate::config::DataSource;
 use crate::gui::widgets::{Answer, PathDialog, PathKind, Reply, modal, question};
 use crate::gui::{Background, Workspace};
@@ -20,10 +19,85 @@ use crate::gui::{Background, Workspace};
 /// What dialogs call volumes, and the endings of their files.
 const VOLUMES: (&str, &[&str]) = ("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
 
-/// A folder that is what was asked for, else why not.
-fn checked(folder: &Path, fits: fn(&Dropped) -> bool, what: &str) -> Result<PathBuf, String> {
-    let found = dropped(&[folder.to_owned()]);
-    if fits(&found) { Ok(folder.to_owned()) } else { Err(format!("{} is not {what}", folder.display())) }
+/// What a user asks for, by a button, a menu, a dialog or dropped files.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Request {
+    /// Ask for the path of something.
+    Browse(Browse),
+    /// Open an image, with label maps over it.
+    Open(Box<ImageRequest>),
+    /// Open what failed once more.
+    Again,
+    /// List the cases of a dataset.
+    List(DataSource),
+    /// List the demo's cases, and open the first with a truth.
+    Demo,
+    /// Lay label maps over the open image.
+    LayOver(Vec<PathBuf>),
+    /// Segment the open case.
+    Segment(Offered),
+    /// Ask where to save the segmentation.
+    Save,
+    /// Note that the segmentation was written to this file.
+    Saved(PathBuf),
+    /// Take the segmentation off.
+    Discard,
+    /// Close the window.
+    Close,
+}
+
+/// What a path is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Browse {
+    /// Files of an image.
+    Image,
+    /// Label maps of the open image.
+    Labels,
+    /// A dataset's folder.
+    Dataset,
+    /// A checkpoint's or a run's folder.
+    Checkpoint,
+}
+
+impl Request {
+    /// Open image files, one with all channels or one for each, with label maps over them.
+    pub(super) fn open(images: &[PathBuf], labels: Vec<PathBuf>) -> Self {
+        Self::Open(Box::new(ImageRequest::files(images, labels)))
+    }
+}
+
+impl Browse {
+    fn dialog(self, ctx: &Context) -> PathDialog<Request> {
+        let (kind, endings) = VOLUMES;
+        let folder = |title: &str, fits: fn(&Dropped) -> bool, what: &'static str, request: fn(PathBuf) -> Request| {
+            PathDialog::new(ctx, (title, PathKind::Folder), move |folder| {
+                let found = dropped(&[folder.to_owned()]);
+                if fits(&found) { Ok(request(folder.to_owned())) } else { Err(format!("{} is not {what}", folder.display())) }
+            })
+        };
+        match self {
+            Self::Image => {
+                let title = "Open an image: one file, or one for each channel";
+                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::open(files, Vec::new())))
+            }
+            Self::Labels => {
+                let title = "Open label maps of the open image";
+                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::LayOver(files.to_vec())))
+            }
+            Self::Dataset => folder(
+                "Open a dataset: the folder with dataset.json or imagesTr",
+                |found| matches!(found, Dropped::Dataset(_)),
+                "the folder of a dataset: it holds neither dataset.json nor imagesTr",
+                |folder| Request::List(DataSource::Dataset(folder)),
+            ),
+            Self::Checkpoint => folder(
+                "Segment with: the folder of a run or a checkpoint",
+                |found| matches!(found, Dropped::Run(_) | Dropped::Checkpoint(_)),
+                "the folder of a run or of a checkpoint",
+                |folder| Request::Segment((named(&folder), folder)),
+            ),
+        }
+    }
 }
 
 impl ViewerPanel {
@@ -33,22 +107,23 @@ impl ViewerPanel {
         let Some(case) = dataset.cases.get(index) else { return };
         let arms = self.list.run(workspace).map(|run| (run, arms(run.state())));
         let request = ImageRequest::case(dataset, case, arms.as_ref().map(|(run, arms)| (*run, arms.as_slice())));
-        self.ask_or_do(ctx, PanelAction::Open(Box::new(request)), workspace);
+        self.request(ctx, Request::Open(Box::new(request)), workspace);
     }
 
     /// Opens image files, one with all channels or one for each, with label maps over them.
     pub fn open_files(&mut self, ctx: &Context, (images, labels): (&[PathBuf], Vec<PathBuf>), workspace: &Workspace) {
         if !images.is_empty() {
-            self.ask_or_do(ctx, PanelAction::Open(Box::new(ImageRequest::files(images, labels))), workspace);
+            self.request(ctx, Request::open(images, labels), workspace);
         }
     }
 
     /// Does it, unless a segmentation would be lost; then the user is asked first.
-    pub(super) fn ask_or_do(&mut self, ctx: &Context, action: PanelAction, workspace: &Workspace) {
-        if self.would_lose() {
-            self.pending = Some(Pending { action, saving: false });
+    pub(super) fn request(&mut self, ctx: &Context, request: Request, workspace: &Workspace) {
+        let replaces = matches!(request, Request::Open(_) | Request::Again | Request::Segment(_) | Request::Discard | Request::Close);
+        if replaces && self.would_lose() {
+            self.pending = Some(request);
         } else {
-            self.execute(ctx, action, workspace);
+            self.execute(ctx, request, workspace);
         }
     }
 
@@ -59,31 +134,56 @@ impl ViewerPanel {
 
     /// Asks what is to become of the segmentation, and closes the window then.
     pub fn ask_before_closing(&mut self) {
-        self.pending.get_or_insert(Pending { action: PanelAction::Close, saving: false });
+        if self.pending.is_none() {
+            (self.pending, self.dialog) = (Some(Request::Close), None);
+        }
     }
 
-    fn execute(&mut self, ctx: &Context, action: PanelAction, workspace: &Workspace) {
-        match action {
-            PanelAction::Open(request) => self.read(ctx, *request, workspace),
-            PanelAction::Segment(_) if self.reading.is_some() => {
+    fn execute(&mut self, ctx: &Context, request: Request, workspace: &Workspace) {
+        match request {
+            Request::Browse(what) => self.dialog = Some(what.dialog(ctx)),
+            Request::Open(request) => self.read(ctx, *request, workspace),
+            Request::Again => {
+                if let Some((request, _)) = self.failed.take() {
+                    self.read(ctx, request, workspace);
+                }
+            }
+            Request::List(source) => self.list.list(ctx, source),
+            Request::Demo => {
+                self.list.list(ctx, DataSource::Demo);
+                self.open_first = true;
+            }
+            Request::LayOver(files) => {
+                if let Some(case) = &mut self.open {
+                    files.into_iter().for_each(|file| case.add_file(ctx, file));
+                }
+            }
+            Request::Segment(_) if self.reading.is_some() => {
                 self.notice = Some("Another volume is being read; segment it when it is there.".to_owned());
             }
-            PanelAction::Segment(offered) => {
+            Request::Segment(offered) => {
                 let Some(case) = &mut self.open else { return };
                 self.segmenting.start(case, offered, workspace);
                 self.views.shown = Some(SEGMENTED.to_owned());
                 self.profile = SliceProfile::default();
             }
-            PanelAction::Close => {
-                self.segmenting.discard();
-                ctx.send_viewport_cmd(ViewportCommand::Close);
+            Request::Save => self.save_segmentation(ctx),
+            Request::Saved(file) => {
+                self.segmenting.was_saved(&file);
+                if let Some(pending) = self.pending.take() {
+                    self.execute(ctx, pending, workspace);
+                }
             }
-            PanelAction::Discard => {
+            Request::Discard => {
                 self.segmenting.discard();
                 self.profile = SliceProfile::default();
                 if let Some(case) = &mut self.open {
                     case.layers.retain(|layer| layer.kind != Kind::Segmented);
                 }
+            }
+            Request::Close => {
+                self.segmenting.discard();
+                ctx.send_viewport_cmd(ViewportCommand::Close);
             }
         }
     }
@@ -100,54 +200,12 @@ impl ViewerPanel {
         self.reading = Some((request, Background::start(ctx, move || read(&asked, &gpu))));
     }
 
-    /// Obeys a button of the empty panel or of the menu.
-    pub(super) fn choose(&mut self, ctx: &Context, choice: Choice, workspace: &Workspace) {
-        self.notice = None;
-        let (kind, endings) = VOLUMES;
-        let dialog = match choice {
-            Choice::Image => {
-                let title = "Open an image: one file, or one for each channel";
-                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Picked::Images(files.to_vec())))
-            }
-            Choice::Labels => {
-                let title = "Open label maps of the open image";
-                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Picked::Labels(files.to_vec())))
-            }
-            Choice::Dataset => {
-                let is_dataset = |found: &Dropped| matches!(found, Dropped::Dataset(_));
-                let look = move |folder: &Path| {
-                    checked(folder, is_dataset, "the folder of a dataset: it holds neither dataset.json nor imagesTr").map(Picked::Dataset)
-                };
-                PathDialog::new(ctx, ("Open a dataset: the folder with dataset.json or imagesTr", PathKind::Folder), look)
-            }
-            Choice::Checkpoint => {
-                let has_weights = |found: &Dropped| matches!(found, Dropped::Run(_) | Dropped::Checkpoint(_));
-                let look =
-                    move |folder: &Path| checked(folder, has_weights, "the folder of a run or of a checkpoint").map(Picked::Checkpoint);
-                PathDialog::new(ctx, ("Segment with: the folder of a run or a checkpoint", PathKind::Folder), look)
-            }
-            Choice::Demo => {
-                self.list.list(ctx, DataSource::Demo);
-                self.open_first = true;
-                return;
-            }
-            Choice::Recent(file) => return self.open_files(ctx, (&[file], Vec::new()), workspace),
-            Choice::Again => {
-                if let Some((request, _)) = self.failed.clone() {
-                    self.ask_or_do(ctx, PanelAction::Open(Box::new(request)), workspace);
-                }
-                return;
-            }
-        };
-        self.dialog = Some(dialog);
-    }
-
     /// Asks where to, and saves the segmentation there.
-    pub(super) fn save_segmentation(&mut self, ctx: &Context) {
+    fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
         let suggested = case.folder().join(format!("{}_segmented.nii.gz", case.title));
-        let write = move |file: &Path| write(file).map(|()| Picked::Saved(file.to_owned()));
+        let write = move |file: &Path| write(file).map(|()| Request::Saved(file.to_owned()));
         self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "NIfTI", "nii.gz"), suggested, write));
     }
 
@@ -156,24 +214,17 @@ impl ViewerPanel {
         let Some(answer) = self.dialog.as_mut().and_then(|dialog| dialog.show(ctx)) else { return };
         self.dialog = None;
         match answer {
-            Answer::Chosen(Picked::Images(files)) => self.open_files(ctx, (&files, Vec::new()), workspace),
-            Answer::Chosen(Picked::Labels(files)) => files.into_iter().for_each(|file| self.lay_over(ctx, file)),
-            Answer::Chosen(Picked::Dataset(folder)) => self.list.list(ctx, DataSource::Dataset(folder)),
-            Answer::Chosen(Picked::Checkpoint(folder)) => self.ask_or_do(ctx, PanelAction::Segment((named(&folder), folder)), workspace),
-            Answer::Chosen(Picked::Saved(file)) => {
-                self.segmenting.was_saved(&file);
-                if let Some(pending) = self.pending.take() {
-                    self.execute(ctx, pending.action, workspace);
-                }
-            }
+            Answer::Chosen(request) => self.request(ctx, request, workspace),
             // Nothing was saved, and nothing is lost.
             Answer::Cancelled => self.pending = None,
         }
     }
 
-    /// Asks before a segmentation is lost.
+    /// Asks before a segmentation is lost, unless it is being saved.
     pub(super) fn ask_about_segmentation(&mut self, ctx: &Context, workspace: &Workspace) {
-        let Some(pending) = self.pending.as_mut().filter(|pending| !pending.saving) else { return };
+        if self.pending.is_none() || self.dialog.is_some() {
+            return;
+        }
         let save = Reply::new("Save as NIfTI...", Some(true));
         let (go_on, cancel) = (Reply::new("Go on without it", Some(false)), Reply::new("Cancel", None));
         let (words, replies) = if self.segmenting.is_unsaved() {
@@ -185,13 +236,10 @@ impl ViewerPanel {
             (("The segmentation is not finished", "It would be stopped, and what there is of it lost."), vec![go_on, cancel])
         };
         match question(ctx, "unsaved segmentation", words, &replies) {
-            Some(Some(true)) => {
-                pending.saving = true;
-                self.save_segmentation(ctx);
-            }
+            Some(Some(true)) => self.save_segmentation(ctx),
             Some(Some(false)) => {
                 if let Some(pending) = self.pending.take() {
-                    self.execute(ctx, pending.action, workspace);
+                    self.execute(ctx, pending, workspace);
                 }
             }
             Some(None) => self.pending = None,
@@ -205,7 +253,7 @@ impl ViewerPanel {
         match dropped(paths) {
             Dropped::Volumes(files) if files.len() == 1 && self.open.is_none() => self.open_files(ctx, (&files, Vec::new()), workspace),
             Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
-            Dropped::Dataset(folder) => self.list.list(ctx, DataSource::Dataset(folder)),
+            Dropped::Dataset(folder) => self.request(ctx, Request::List(DataSource::Dataset(folder)), workspace),
             Dropped::Unknown(path) => {
                 let text = "is neither a NIfTI file (.nii, .nii.gz, .hdr with .img) nor the folder of a dataset, a run or a checkpoint";
                 self.notice = Some(format!("{} {text}.", path.display()));
@@ -234,13 +282,12 @@ impl ViewerPanel {
         } else if let Some((request, _)) = &mut self.reading {
             self.notice = Some(format!("Taken for label maps of {}, which is being read.", request.title));
             request.overlays.extend(labels);
-        } else if self.open.is_some() {
+        } else if let Some(case) = &mut self.open {
             for file in labels {
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                self.lay_over(ctx, file.clone());
-                if let Some(case) = &mut self.open {
-                    case.notices.push(Notice { text: format!("{name} was taken for a label map."), taken_for_labels: Some(file) });
-                }
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                let text = format!("{name} was taken for a label map.");
+                case.add_file(ctx, file.clone());
+                case.notices.push(Notice { text, taken_for_labels: Some(file) });
             }
         } else {
             self.notice = Some("Label maps lie over an image: open their image first, or one of them by itself.".to_owned());
@@ -271,13 +318,6 @@ impl ViewerPanel {
             self.take_sorted(ctx, sorted, workspace);
         } else if cancel || escaped {
             self.unclear = None;
-        }
-    }
-
-    /// Puts a label map over the open image.
-    fn lay_over(&mut self, ctx: &Context, file: PathBuf) {
-        if let Some(case) = &mut self.open {
-            case.add_file(ctx, file);
         }
     }
 }

@@ -2,9 +2,8 @@
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `requests` are what users ask for, `actions` does
-//! it, `panel` lays
-//! everything out with `toolbar` and `notices`.
+//! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `actions` are what users ask for and how it is done,
+//! `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
@@ -23,7 +22,6 @@ mod panel;
 mod picture;
 mod profile;
 mod readout;
-mod requests;
 mod resample;
 mod segmenting;
 #[cfg(test)]
@@ -33,6 +31,7 @@ mod views;
 
 use eframe::egui::Context;
 
+use self::actions::Request;
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
@@ -40,7 +39,6 @@ use self::image::{ImageRequest, ReadImage};
 use self::layer::Kind;
 use self::picture::PictureDialog;
 use self::profile::SliceProfile;
-use self::requests::{PanelAction, Picked};
 use self::segmenting::Segmenting;
 use self::views::Views;
 use super::widgets::PathDialog;
@@ -60,25 +58,18 @@ pub struct ViewerPanel {
     profile: SliceProfile,
     segmenting: Segmenting,
     picture: PictureDialog,
-    dialog: Option<PathDialog<Picked>>,
+    dialog: Option<PathDialog<Request>>,
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
     unclear: Option<Sorted>,
     /// A folder that was dropped, and what can be done with it.
     offer: Option<Dropped>,
     /// What waits for the user's answer about a segmentation that is not saved.
-    pending: Option<Pending>,
+    pending: Option<Request>,
     /// Open the first case with a truth as soon as the list is there.
     open_first: bool,
     /// What could not be done with a file or folder; what is about the open volume is kept with it.
     notice: Option<String>,
-}
-
-/// An action that would lose a segmentation.
-struct Pending {
-    action: PanelAction,
-    /// The user chose to save first.
-    saving: bool,
 }
 
 impl ViewerPanel {

@@ -3,45 +3,39 @@
 use eframe::egui::{Button, Label, RichText, Ui};
 
 use super::ViewerPanel;
+use super::actions::Request;
 use super::dropped::Dropped;
-use super::requests::{Choice, PanelAction};
-use super::segmenting::{Request, named};
+use super::segmenting::named;
 use crate::gui::{Palette, Workspace};
 
 impl ViewerPanel {
     /// What is going on: a segmentation, an opening that failed, a dropped folder, notices.
     pub(super) fn notices(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        let ctx = ui.ctx().clone();
+        let mut asked = Vec::new();
         if let Some(case) = self.open.as_ref().filter(|_| self.segmenting.has_news()) {
-            match self.segmenting.show(ui, case) {
-                Some(Request::Save) => self.save_segmentation(&ctx),
-                Some(Request::Discard) => self.ask_or_do(&ctx, PanelAction::Discard, workspace),
-                Some(Request::Dismiss) | None => {}
-            }
+            asked.extend(self.segmenting.show(ui, case));
         }
-        self.failed_opening(ui, workspace);
-        self.offered_folder(ui, workspace);
-        if self.notice.as_ref().is_some_and(|notice| line(ui, notice, None)) {
+        asked.extend(self.failed_opening(ui));
+        asked.extend(self.offered_folder(ui, workspace));
+        if self.notice.as_ref().is_some_and(|notice| line(ui, notice, false)[0]) {
             self.notice = None;
         }
-        let Some(case) = &mut self.open else { return };
-        let mut image = None;
-        case.notices.retain(|notice| {
-            let mut asked = false;
-            let dismissed = line(ui, &notice.text, notice.taken_for_labels.is_some().then_some(&mut asked));
-            if asked {
-                image.clone_from(&notice.taken_for_labels);
-            }
-            !dismissed
-        });
-        if let Some(image) = image {
-            self.open_files(&ctx, (&[image], Vec::new()), workspace);
+        if let Some(case) = &mut self.open {
+            case.notices.retain(|notice| {
+                let file = &notice.taken_for_labels;
+                let [dismissed, as_image] = line(ui, &notice.text, file.is_some());
+                asked.extend(file.iter().filter(|_| as_image).map(|file| Request::open(std::slice::from_ref(file), Vec::new())));
+                !dismissed
+            });
+        }
+        for request in asked {
+            self.request(&ui.ctx().clone(), request, workspace);
         }
     }
 
     /// Without an open volume the whole panel says so.
-    fn failed_opening(&mut self, ui: &mut Ui, workspace: &Workspace) {
-        let Some((request, cause)) = self.failed.as_ref().filter(|_| self.open.is_some()) else { return };
+    fn failed_opening(&mut self, ui: &mut Ui) -> Option<Request> {
+        let (request, cause) = self.failed.as_ref().filter(|_| self.open.is_some())?;
         let text = format!("{} was not opened: {cause}", request.title);
         let (mut again, mut dismissed) = (false, false);
         ui.horizontal_wrapped(|ui| {
@@ -50,36 +44,36 @@ impl ViewerPanel {
             ui.add(Label::new(RichText::new(text).color(Palette::of(ui).bad())).wrap());
         });
         if again {
-            self.choose(&ui.ctx().clone(), Choice::Again, workspace);
+            self.notice = None;
         } else if dismissed {
             self.failed = None;
         }
+        again.then_some(Request::Again)
     }
 
-    fn offered_folder(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+    fn offered_folder(&mut self, ui: &mut Ui, workspace: &mut Workspace) -> Option<Request> {
         let (folder, run) = match &self.offer {
             Some(Dropped::Run(folder)) => (folder.clone(), true),
             Some(Dropped::Checkpoint(folder)) => (folder.clone(), false),
-            _ => return,
+            _ => return None,
         };
-        let ctx = ui.ctx().clone();
         let name = named(&folder);
-        ui.horizontal_wrapped(|ui| {
-            ui.label(format!("{name} is {}.", if run { "a run" } else { "a checkpoint" })).on_hover_text(folder.display().to_string());
-            if run && ui.button("Open the run").clicked() {
-                workspace.open_run(&ctx, &folder);
-                self.offer = None;
-            }
-            let ready = self.open.is_some() && !self.segmenting.is_running();
-            let segment = ui.add_enabled(ready, Button::new("Segment this volume with it"));
-            if segment.on_disabled_hover_text("Open a volume first").clicked() {
-                self.offer = None;
-                self.ask_or_do(&ctx, PanelAction::Segment((name, folder)), workspace);
-            }
-            if ui.button("Cancel").clicked() {
-                self.offer = None;
-            }
-        });
+        let [open, segment, cancel] = ui
+            .horizontal_wrapped(|ui| {
+                ui.label(format!("{name} is {}.", if run { "a run" } else { "a checkpoint" })).on_hover_text(folder.display().to_string());
+                let open = run && ui.button("Open the run").clicked();
+                let ready = self.open.is_some() && !self.segmenting.is_running();
+                let segment = ui.add_enabled(ready, Button::new("Segment this volume with it"));
+                [open, segment.on_disabled_hover_text("Open a volume first").clicked(), ui.button("Cancel").clicked()]
+            })
+            .inner;
+        if open {
+            workspace.open_run(ui.ctx(), &folder);
+        }
+        if open || segment || cancel {
+            self.offer = None;
+        }
+        segment.then_some(Request::Segment((name, folder)))
     }
 
     /// Closes one thing that lies over or above the slices, the newest kind first; then shows all views again.
@@ -91,15 +85,13 @@ impl ViewerPanel {
     }
 }
 
-/// Draws a notice; whether it is dismissed. `as_image`: whether its file is to be opened as an image instead.
-fn line(ui: &mut Ui, text: &str, as_image: Option<&mut bool>) -> bool {
+/// Draws a notice; whether it is dismissed, and whether its file is to be opened as an image, which `offers_image` offers.
+fn line(ui: &mut Ui, text: &str, offers_image: bool) -> [bool; 2] {
     ui.horizontal(|ui| {
         let dismissed = ui.small_button("Dismiss").clicked();
-        if let Some(asked) = as_image {
-            *asked = ui.small_button("Open it as an image instead").clicked();
-        }
+        let as_image = offers_image && ui.small_button("Open it as an image instead").clicked();
         ui.add(Label::new(text).truncate()).on_hover_text(text);
-        dismissed
+        [dismissed, as_image]
     })
     .inner
 }

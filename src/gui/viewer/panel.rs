@@ -5,11 +5,11 @@ use eframe::egui::{
     UiBuilder, vec2,
 };
 
+use super::actions::{Browse, Request};
 use super::cases::Asked;
 use super::image::method_title;
 use super::layer::described;
 use super::profile::Target;
-use super::requests::{Choice, PanelAction};
 use super::segmenting::offered;
 use super::views::aside_width;
 use super::{OpenCase, ViewerPanel, Views, labels, readout, toolbar};
@@ -58,27 +58,32 @@ impl ViewerPanel {
     fn without_volume(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         self.notices(ui, workspace);
         let reading = self.reading.as_ref().map(|(request, _)| request.title.as_str());
-        let choice = if let Some(title) = reading.or(self.sorting.as_ref().map(|_| "the dropped files")) {
+        let request = if let Some(title) = reading.or(self.sorting.as_ref().map(|_| "the dropped files")) {
             welcome::page(ui, &format!("Reading {title}"), "The window stays usable meanwhile.", |_| None)
         } else if let Some((request, cause)) = &self.failed {
             welcome::page(ui, &format!("{} cannot be shown", request.title), "", |ui| {
                 ui.add(Label::new(RichText::new(cause).color(Palette::of(ui).bad())).wrap());
                 ui.add_space(8.0);
                 let again = ui.button("Try again").clicked() || ui.input(|input| input.key_pressed(Key::F5));
-                let other = ui.button("Open another...").clicked().then_some(Choice::Image);
-                again.then_some(Choice::Again).or(other)
+                let other = ui.button("Open another...").clicked().then_some(Request::Browse(Browse::Image));
+                again.then_some(Request::Again).or(other)
             })
         } else {
-            let listed = self.list.is_there();
-            let sentence = if listed {
+            let sentence = if self.list.is_there() {
                 "Choose a case from the list, drop a NIfTI file here, or open one."
             } else {
                 "Drop a NIfTI image here (.nii or .nii.gz), open one, or begin with a demo case. A label map dropped on an open volume lies over it."
             };
             welcome::page(ui, "Open a volume", sentence, |ui| first_choice(ui, workspace))
         };
-        if let Some(choice) = choice {
-            self.choose(&ui.ctx().clone(), choice, workspace);
+        self.chosen(ui, request, workspace);
+    }
+
+    /// Does what a button of the empty panel or of a menu asks for; what went wrong before is settled then.
+    fn chosen(&mut self, ui: &Ui, request: Option<Request>, workspace: &Workspace) {
+        if let Some(request) = request {
+            self.notice = None;
+            self.request(&ui.ctx().clone(), request, workspace);
         }
     }
 
@@ -129,36 +134,32 @@ impl ViewerPanel {
     }
 
     fn open_menu(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        let mut choice = None;
+        let mut chosen = None;
         let menu = ui.menu_button("Open", |ui| {
-            for (title, means) in [
-                ("Volume...", Choice::Image),
-                ("Labels for this volume...", Choice::Labels),
-                ("Dataset...", Choice::Dataset),
-                ("Demo cases", Choice::Demo),
+            for (title, request) in [
+                ("Volume...", Request::Browse(Browse::Image)),
+                ("Labels for this volume...", Request::Browse(Browse::Labels)),
+                ("Dataset...", Request::Browse(Browse::Dataset)),
+                ("Demo cases", Request::Demo),
             ] {
                 if ui.button(title).clicked() {
-                    choice = Some(means);
+                    chosen = Some(request);
                 }
             }
             if !workspace.settings.recent_volumes.is_empty() {
                 ui.separator();
-                let recent = welcome::recent(ui, "Opened last", &workspace.settings.recent_volumes);
-                choice = recent.map(Choice::Recent).or(choice.take());
+                chosen = recent(ui, workspace).or(chosen.take());
             }
-            if choice.is_some() {
+            if chosen.is_some() {
                 ui.close();
             }
         });
         menu.response.on_hover_text("Volumes, label maps, datasets; files can be dropped on the window as well");
-        if let Some(choice) = choice {
-            self.choose(&ui.ctx().clone(), choice, workspace);
-        }
+        self.chosen(ui, chosen, workspace);
     }
 
     fn segment_menu(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let mut chosen = None;
-        let mut folder = false;
         ui.add_enabled_ui(!self.segmenting.is_running(), |ui| {
             let menu = ui.menu_button("Segment", |ui| {
                 let offered = offered(workspace);
@@ -167,23 +168,19 @@ impl ViewerPanel {
                 }
                 for offer in offered {
                     if ui.button(&offer.0).on_hover_text(offer.1.display().to_string()).clicked() {
-                        chosen = Some(offer);
+                        chosen = Some(Request::Segment(offer));
                     }
                 }
-                folder = ui.button("Choose a checkpoint...").on_hover_text("The folder of a run or of a checkpoint").clicked();
-                if chosen.is_some() || folder {
+                if ui.button("Choose a checkpoint...").on_hover_text("The folder of a run or of a checkpoint").clicked() {
+                    chosen = Some(Request::Browse(Browse::Checkpoint));
+                }
+                if chosen.is_some() {
                     ui.close();
                 }
             });
             menu.response.on_hover_text("Segment the open volume with a trained network");
         });
-        let ctx = ui.ctx().clone();
-        if let Some(offer) = chosen {
-            self.ask_or_do(&ctx, PanelAction::Segment(offer), workspace);
-        }
-        if folder {
-            self.choose(&ctx, Choice::Checkpoint, workspace);
-        }
+        self.chosen(ui, chosen, workspace);
     }
 
     fn foot(&mut self, ui: &mut Ui) {
@@ -265,16 +262,22 @@ impl ViewerPanel {
     }
 }
 
-fn first_choice(ui: &mut Ui, workspace: &Workspace) -> Option<Choice> {
-    let choice = |sign, title, sentence, means| welcome::Choice { sign, title, sentence, means };
+fn first_choice(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
+    let browse = |sign, title, sentence, what| welcome::Choice { sign, title, sentence, means: Request::Browse(what) };
+    let demo = "MRI of a hippocampus, from the cases inside the program.";
     let choices = [
-        choice(Sign::Slices, "Open a volume ...", "A NIfTI or Analyze image, or one file for each channel.", Choice::Image),
-        choice(Sign::Curve, "Open a dataset ...", "A folder with dataset.json or imagesTr: its cases become a list.", Choice::Dataset),
-        choice(Sign::Play, "Demo case", "MRI of a hippocampus, from the cases inside the program.", Choice::Demo),
+        browse(Sign::Slices, "Open a volume ...", "A NIfTI or Analyze image, or one file for each channel.", Browse::Image),
+        browse(Sign::Curve, "Open a dataset ...", "A folder with dataset.json or imagesTr: its cases become a list.", Browse::Dataset),
+        welcome::Choice { sign: Sign::Play, title: "Demo case", sentence: demo, means: Request::Demo },
     ];
     let chosen = welcome::choices(ui, &choices);
     ui.add_space(20.0);
-    welcome::recent(ui, "Opened last", &workspace.settings.recent_volumes).map(Choice::Recent).or(chosen)
+    recent(ui, workspace).or(chosen)
+}
+
+/// The volumes opened last, as links.
+fn recent(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
+    welcome::recent(ui, "Opened last", &workspace.settings.recent_volumes).map(|file| Request::open(&[file], Vec::new()))
 }
 
 /// The label table, with the histogram and what is known of the image below it.

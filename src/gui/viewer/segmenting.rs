@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use eframe::egui::{Button, Context, Label, ProgressBar, RichText, Ui};
 
+use super::actions::Request;
 use super::case::OpenCase;
 use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use crate::gui::{FollowedJob, Palette, Workspace};
@@ -135,7 +136,7 @@ impl Segmenting {
         }
     }
 
-    /// Draws what is going on, or nothing; what the user wants with it.
+    /// Draws what is going on, or nothing; what the user asks for then.
     pub(super) fn show(&mut self, ui: &mut Ui, case: &OpenCase) -> Option<Request> {
         let mut request = None;
         ui.horizontal(|ui| {
@@ -152,8 +153,9 @@ impl Segmenting {
                     ui.add(Label::new(text).wrap());
                 }
                 _ => {
-                    request = self.outcome(ui);
-                    if request == Some(Request::Dismiss) {
+                    let dismissed;
+                    (request, dismissed) = self.outcome(ui);
+                    if dismissed {
                         *self = Self::default();
                     }
                 }
@@ -165,25 +167,22 @@ impl Segmenting {
         request
     }
 
-    /// What there is to say and to do once no job is at work.
-    fn outcome(&self, ui: &mut Ui) -> Option<Request> {
+    /// What there is to say and to do once no job is at work, and whether it is dismissed.
+    fn outcome(&self, ui: &mut Ui) -> (Option<Request>, bool) {
         let palette = Palette::of(ui);
         let Some(result) = self.result.as_ref().filter(|result| result.complete) else {
             let text = if self.result.is_some() { "what is shown is a part of the segmentation" } else { "nothing was segmented yet" };
             ui.colored_label(palette.caution(), format!("Stopped: {text}."));
-            return ui.button("Discard").clicked().then_some(Request::Discard);
+            return (ui.button("Discard").clicked().then_some(Request::Discard), false);
         };
         ui.label(RichText::new(format!("Segmented by {}", result.with)).strong());
         if result.unsaved {
             ui.colored_label(palette.caution(), "not saved");
         }
         let save = ui.button("Save as NIfTI...").on_hover_text("On the scanner's own grid, with its header").clicked();
-        let last = if result.unsaved {
-            ui.button("Discard").on_hover_text("Take the segmentation off the volume").clicked().then_some(Request::Discard)
-        } else {
-            ui.small_button("Dismiss").clicked().then_some(Request::Dismiss)
-        };
-        save.then_some(Request::Save).or(last)
+        let discard = result.unsaved && ui.button("Discard").on_hover_text("Take the segmentation off the volume").clicked();
+        let dismissed = !result.unsaved && ui.small_button("Dismiss").clicked();
+        (save.then_some(Request::Save).or(discard.then_some(Request::Discard)), dismissed)
     }
 
     /// Whether [`Self::show`] draws anything.
@@ -211,17 +210,6 @@ impl Segmenting {
             write_labels(file, &LabelMap { grid: grid.clone(), voxels }, &header).map_err(|error| error.to_string())
         })
     }
-}
-
-/// What the user wants with a segmentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
-    /// Write it to a file.
-    Save,
-    /// Take it off the volume.
-    Discard,
-    /// Keep it on the volume and say no more of it.
-    Dismiss,
 }
 
 fn progress(ui: &mut Ui, work: &mut Work) {

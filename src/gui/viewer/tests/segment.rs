@@ -12,8 +12,8 @@ use crate::device::DeviceChoice;
 use crate::gui::ThemeChoice;
 use crate::gui::testing::{FakeWorker, fake_worker, has_gpu};
 use crate::gui::viewer::ViewerPanel;
+use crate::gui::viewer::actions::Request;
 use crate::gui::viewer::layer::{Kind, SEGMENTED};
-use crate::gui::viewer::requests::PanelAction;
 use crate::protocol::{Command, Environment, Event, Outcome, Preview, RunFolder, SegmentationPreview, Stage, StageKind};
 use crate::volume::{Dataset, LabelMap, demo, nifti};
 use crate::worker::{self, Job, TrainingJob};
@@ -165,7 +165,7 @@ fn the_real_worker_segments_the_open_volume() {
     harness.get_by_label_contains("synthetic_002").click();
     until(&mut harness, "the case", ViewerPanel::is_settled);
     let app = harness.state_mut();
-    app.segmentation.ask_or_do(&ctx, PanelAction::Segment(("tiny".to_owned(), run.root().to_owned())), &app.workspace);
+    app.segmentation.request(&ctx, Request::Segment(("tiny".to_owned(), run.root().to_owned())), &app.workspace);
     until(&mut harness, "the segmentation", |panel| !panel.segmenting.is_running() && panel.is_settled());
     assert!(harness.state().segmentation.segmenting.is_unsaved(), "the last labels arrived");
     assert_eq!(segmented(&harness).unwrap().len(), SHAPE.iter().product::<usize>());
