@@ -30,6 +30,16 @@ pub(super) fn has_gpu() -> bool {
     found
 }
 
+/// Ends a test where there is no adapter to draw with.
+macro_rules! needs_gpu {
+    () => {
+        if !crate::gui::testing::has_gpu() {
+            return;
+        }
+    };
+}
+pub(super) use needs_gpu;
+
 /// A window in one light, on `arrange`d content.
 pub(super) fn window(theme: ThemeChoice, arrange: impl FnOnce(&egui::Context, &mut App)) -> Harness<'static, App> {
     let gpu = create_render_state(default_wgpu_setup(), egui_wgpu_options());

@@ -98,7 +98,7 @@ impl Patch {
         let cell = cell(preview);
         let style = Style { window: uploaded.window, colours: &self.colours, settings: &settings.slices, convention: settings.convention };
         let heat = self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_similarity);
-        let tokens = Some(TokenOverlay { cell, marked: &marked });
+        let tokens = Some(TokenOverlay { marked: &marked, ..TokenOverlay::new(cell) });
         let scene = Scene { heat, tokens, ..Scene::new(&uploaded.grid, &uploaded.image, style) };
         let (mut clicked, mut window) = (None, None);
         for ((view, plane), height) in self.views.iter_mut().zip([Plane::Axial, Plane::Coronal]).zip(heights) {

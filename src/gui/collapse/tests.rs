@@ -9,7 +9,7 @@ use egui_kittest::{Harness, SnapshotResults};
 
 use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
-use crate::gui::testing::{THEMES, click_at, has_gpu, save_by_menu, small_windows, window};
+use crate::gui::testing::{THEMES, click_at, needs_gpu, save_by_menu, small_windows, window};
 use crate::gui::{App, ThemeChoice};
 use crate::protocol::{CollapsePair, Event, Record, Severity};
 
@@ -53,9 +53,7 @@ fn choose(harness: &mut Harness<'static, App>, volume: usize, token: usize) {
 
 #[test]
 fn the_panel_in_its_states() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut results = SnapshotResults::new();
     for (theme, name) in THEMES {
         let mut harness = window(theme, |_, app| app.workspace.settings.panel = Panel::Collapse);
@@ -78,18 +76,14 @@ fn the_panel_in_its_states() {
 
 #[test]
 fn the_panel_fits_small_windows() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, run(Kind::PartlyBound, true));
     small_windows(&mut harness, "collapse");
 }
 
 #[test]
 fn a_verdict_says_in_a_word_what_the_numbers_mean() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     for (kind, word, advice) in [
         (Kind::Healthy, "Healthy", "Go on"),
         (Kind::PartlyBound, "Partly position-bound", "turn rotation on (pretrain"),
@@ -107,9 +101,7 @@ fn a_verdict_says_in_a_word_what_the_numbers_mean() {
 
 #[test]
 fn a_run_without_numbers_says_why() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let begins = |stage| Event::StageStarted { stage, total: 10, done: 0 };
     let finetune = Stage { kind: StageKind::Finetune, arm: String::new() };
     let text = "collapse is not measured: fewer than two cases are held out".to_owned();
@@ -127,9 +119,7 @@ fn a_run_without_numbers_says_why() {
 
 #[test]
 fn a_token_chosen_in_a_map_is_marked_in_all() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, run(Kind::Healthy, false));
     assert_eq!(harness.state().collapse.maps.chosen, None);
     let place = |harness: &Harness<'_, App>, label: &str, at: fn(egui::Rect) -> Pos2| at(harness.get_by_label_contains(label).rect());
@@ -159,9 +149,7 @@ fn a_token_chosen_in_a_map_is_marked_in_all() {
 
 #[test]
 fn encoders_and_tokens_can_be_chosen() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, run(Kind::Collapsed, true));
     harness.get_by_label("Healthy");
     harness.get_by_role_and_label(egui::accesskit::Role::Button, "plain").click();
@@ -185,9 +173,7 @@ fn encoders_and_tokens_can_be_chosen() {
 
 #[test]
 fn numbers_and_maps_arrive_while_a_run_is_at_work() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, OpenRun::of_record("runs/live", config(), RunState::default()));
     let arrive = |harness: &mut Harness<'static, App>, events: &[Event]| {
         let run = harness.state_mut().workspace.shown_mut().unwrap();
@@ -210,9 +196,7 @@ fn numbers_and_maps_arrive_while_a_run_is_at_work() {
 
 #[test]
 fn every_plot_and_table_can_be_saved() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, run(Kind::Healthy, false));
     let folder = tempfile::tempdir().unwrap();
     for menu in ["Save Numbers", "Save Singular values of the tokens", "Save Are positions alike across volumes?"] {

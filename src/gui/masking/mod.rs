@@ -1,10 +1,9 @@
 //! What masking does to a volume, and to the contrast.
 //!
-//! `source` reads a case and draws the views of a pre-training step, `volumes` puts them on the GPU, `panes` shows them side by side with
-//! what `overlay` draws over them; `sweep` has the worker try every mask ratio on a checkpoint, and `curve` draws what comes of it.
+//! `source` reads a case and draws the views of a pre-training step, `volumes` puts them on the GPU, `panes` shows them side by side;
+//! `sweep` has the worker try every mask ratio on a checkpoint, and `curve` draws what comes of it.
 
 mod curve;
-mod overlay;
 mod panes;
 mod source;
 mod sweep;

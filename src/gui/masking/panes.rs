@@ -5,11 +5,8 @@ use std::sync::Arc;
 use eframe::egui::{Label, RichText, Sense, Ui, UiBuilder, vec2};
 use eframe::egui_wgpu::RenderState;
 
-use super::overlay::Overlay;
 use super::volumes::{Content, Masked, Shown, mask, of_channel, upload};
-use crate::gui::widgets::slice::{
-    Cursor, LabelColours, Plane, PlaneGeometry, Scene, SliceSettings, SliceView, Style, TokenOverlay, WindowLevel,
-};
+use crate::gui::widgets::slice::{Cursor, LabelColours, Plane, Scene, SliceSettings, SliceView, Style, TokenOverlay, WindowLevel};
 use crate::gui::{Background, Settings};
 use crate::worker::views::DrawnViews;
 
@@ -111,15 +108,16 @@ impl Panes {
 
     fn pane(&mut self, ui: &mut Ui, index: usize, drawn: &DrawnViews, settings: &Settings) {
         let (shown, view) = (&self.shown[index], &mut self.views[index]);
-        let (rect, plane, rotation) = (ui.max_rect(), self.plane.unwrap_or(Plane::Axial), shown.content.rotation(drawn));
+        let (plane, rotation) = (self.plane.unwrap_or(Plane::Axial), shown.content.rotation(drawn));
         view.rotated = !rotation.is_identity();
         let cell = if shown.mask.is_empty() { rotation.shape(drawn.token) } else { drawn.cell };
         // A mean of a patch has no neighbours to blend with.
         let slices = SliceSettings { linear: settings.slices.linear && shown.content != Content::Restored, ..settings.slices.clone() };
         let window = self.window.unwrap_or(WindowLevel { low: 0.0, high: 1.0 });
         let style = Style { window, colours: &self.colours, settings: &slices, convention: settings.convention };
-        let tokens = Some(TokenOverlay { cell, marked: &[] });
-        let scene = Scene { tokens, ..Scene::new(&shown.grid, &shown.image, style) };
+        let numbers: &[u32] = if shown.mask.is_empty() { &shown.numbers } else { &[] };
+        let tokens = TokenOverlay { numbers, masked: &shown.mask, ..TokenOverlay::new(cell) };
+        let scene = Scene { tokens: Some(tokens), ..Scene::new(&shown.grid, &shown.image, style) };
         // The rotated view has a crosshair of its own, on the same anatomy or the same slice.
         let follows = view.rotated && !self.same_slice;
         let voxel = self.cursor.voxel;
@@ -135,14 +133,6 @@ impl Panes {
         }
         let auto = || seen.auto_window.then(|| WindowLevel::auto(of_channel(&drawn.original, drawn, self.channel_shown)));
         self.window = seen.window.or_else(auto).or(self.window);
-        let geometry = PlaneGeometry::new(&shown.grid, plane, settings.convention);
-        let slice = cursor.voxel[geometry.through];
-        let overlay = Overlay { rect, view: &self.views[index], geometry: &geometry, slice, shape: shown.grid.shape, cell };
-        if shown.mask.is_empty() {
-            overlay.numbers(ui, &shown.numbers);
-        } else {
-            overlay.hatch(ui, &shown.mask);
-        }
     }
 
     /// Which pane is shown alone.

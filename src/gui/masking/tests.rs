@@ -9,7 +9,7 @@ use egui_kittest::{Harness, SnapshotResults};
 use super::*;
 use crate::config::{Arm, RunConfig, SyntheticConfig};
 use crate::device::DeviceChoice;
-use crate::gui::testing::{THEMES, click_at, fake_worker, has_gpu, small_windows, window};
+use crate::gui::testing::{THEMES, click_at, fake_worker, needs_gpu, small_windows, window};
 use crate::gui::{App, FollowedJob, OpenRun, Panel, Settings, ThemeChoice};
 use crate::metrics::score::CaseScore;
 use crate::protocol::{Command, Event, MaskPoint, Outcome, Record, RunFolder, RunState};
@@ -93,9 +93,7 @@ fn points(draws: usize) -> Vec<MaskPoint> {
 
 #[test]
 fn the_panel_in_its_states() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut results = SnapshotResults::new();
     for (theme, name) in THEMES {
         let mut harness = opened(theme, |_| {});
@@ -127,9 +125,7 @@ fn the_panel_in_its_states() {
 
 #[test]
 fn the_panel_fits_small_windows_also_with_a_task_of_one_view() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, |app| {
         let mut run = run("simmim", 0.6, 0.8);
         run.config.pretrain.task = crate::config::PretextTask::Simmim;
@@ -141,9 +137,7 @@ fn the_panel_fits_small_windows_also_with_a_task_of_one_view() {
 
 #[test]
 fn panes_are_linked_and_one_can_be_shown_alone() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, |_| {});
     let rotated = harness.get_by_label_contains("rotated slice").rect();
     let before = harness.state().mask_ratio.panes.cursor.voxel;
@@ -167,9 +161,7 @@ fn panes_are_linked_and_one_can_be_shown_alone() {
 
 #[test]
 fn the_slider_masks_cells_and_another_draw_shows_others() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, |_| {});
     assert_eq!(harness.state().mask_ratio.state().0, 48, "the demo masks 0.75 of 64 cells");
     let slider = harness.get_by_role(egui::accesskit::Role::Slider).rect();
@@ -190,9 +182,7 @@ fn the_slider_masks_cells_and_another_draw_shows_others() {
 
 #[test]
 fn the_curve_can_be_stopped_and_says_why_it_failed() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (handle, worker) = fake_worker();
     let mut harness = opened(ThemeChoice::Dark, |app| {
         app.workspace.put(run("demo", 0.75, 0.86));
@@ -224,9 +214,7 @@ fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
 
 #[test]
 fn dice_appears_where_runs_differ_in_their_mask_ratio() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let harness = opened(ThemeChoice::Dark, |app| app.workspace.put(run("demo", 0.75, 0.86)));
     assert!(harness.state().mask_ratio.sweep.dice_ratios().is_empty());
     let harness = opened(ThemeChoice::Dark, |app| {
@@ -242,9 +230,7 @@ fn dice_appears_where_runs_differ_in_their_mask_ratio() {
 
 #[test]
 fn the_worker_computes_the_curve_of_a_run_s_checkpoint() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let settings = [
         "model.preset=nnformer_small",

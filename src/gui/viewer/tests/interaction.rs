@@ -4,7 +4,7 @@ use eframe::egui::{Event, Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
 
 use super::{Window, case, case_mut, demo_case, drag, middle, open_file, panel, until, wheel, with_run};
-use crate::gui::testing::has_gpu;
+use crate::gui::testing::needs_gpu;
 use crate::gui::viewer::picture::{Options, Shot};
 use crate::gui::viewer::views::Arrangement;
 use crate::gui::viewer::{ViewerPanel, readout};
@@ -28,9 +28,7 @@ fn framings(harness: &Window) -> Vec<Framing> {
 
 #[test]
 fn wheel_and_drag_move_the_crosshair_and_the_window() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = demo_case(ThemeChoice::Dark);
     let before = case(&harness).cursor.voxel;
     let at = middle(&harness, 0);
@@ -63,9 +61,7 @@ fn wheel_and_drag_move_the_crosshair_and_the_window() {
 
 #[test]
 fn a_click_within_one_frame_chooses_a_slice_of_the_profile_and_an_end_of_the_window() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = demo_case(ThemeChoice::Dark);
     let quick = |harness: &mut Window, at| {
         let button = |pressed| Event::PointerButton { pos: at, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE };
@@ -85,9 +81,7 @@ fn a_click_within_one_frame_chooses_a_slice_of_the_profile_and_an_end_of_the_win
 
 #[test]
 fn planes_zoom_together_about_the_crosshair_until_they_are_unlinked() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = demo_case(ThemeChoice::Dark);
     let zooms = |harness: &Window| framings(harness).iter().map(|framing| framing.zoom).collect::<Vec<_>>();
     let at = middle(&harness, 1) + vec2(30.0, 12.0);
@@ -115,9 +109,7 @@ fn planes_zoom_together_about_the_crosshair_until_they_are_unlinked() {
 
 #[test]
 fn views_of_all_methods_share_crosshair_zoom_and_window() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 1);
     click(&mut harness, "Compare");
     until(&mut harness, "the methods", ViewerPanel::is_settled);
@@ -151,9 +143,7 @@ fn views_of_all_methods_share_crosshair_zoom_and_window() {
 
 #[test]
 fn labels_are_hidden_shown_alone_and_walked_through() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = demo_case(ThemeChoice::Dark);
     for (button, visible) in [
         ("Show Anterior", [false, true]),
@@ -194,9 +184,7 @@ fn labels_are_hidden_shown_alone_and_walked_through() {
 
 #[test]
 fn the_crosshair_can_be_hidden_by_its_button() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = demo_case(ThemeChoice::Dark);
     let lines = |harness: &mut Window| {
         harness.remove_cursor();
@@ -216,9 +204,7 @@ fn the_crosshair_can_be_hidden_by_its_button() {
 
 #[test]
 fn the_list_is_sorted_worst_first_and_stepped_through() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, names, _folder) = with_run(ThemeChoice::Dark, 0);
     let tops = |harness: &Window| [0, 1, 2].map(|index: usize| harness.get_all_by_label(&names[index]).next().expect("a row").rect().top());
     click(&mut harness, "Worst first");
@@ -237,9 +223,7 @@ fn the_list_is_sorted_worst_first_and_stepped_through() {
 
 #[test]
 fn the_profile_leads_to_the_worst_slice() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 1);
     until(&mut harness, "the count", |panel| panel.profile.worst().is_some());
     press(&mut harness, Key::X);
@@ -256,9 +240,7 @@ fn the_profile_leads_to_the_worst_slice() {
 
 #[test]
 fn a_view_becomes_a_picture_of_any_size() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _, folder) = with_run(ThemeChoice::Dark, 1);
     press(&mut harness, Key::E);
     let app = harness.state();
@@ -290,9 +272,7 @@ fn a_view_becomes_a_picture_of_any_size() {
 
 #[test]
 fn the_key_shows_a_view_alone_and_it_and_escape_show_all_again() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = demo_case(ThemeChoice::Dark);
     for back in [Key::M, Key::Escape] {
         let at = middle(&harness, 1);
@@ -311,9 +291,7 @@ fn the_key_shows_a_view_alone_and_it_and_escape_show_all_again() {
 
 #[test]
 fn channels_keep_windows_of_their_own() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let scan = demo::dataset().cases[0].images[0].read().unwrap();
     let mut volume = scan.volume.clone();

@@ -8,7 +8,7 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::{Window, demo_case, open_file, panel, shades, until, with_run, write};
 use crate::gui::ThemeChoice;
-use crate::gui::testing::has_gpu;
+use crate::gui::testing::needs_gpu;
 use crate::gui::viewer::ViewerPanel;
 use crate::gui::viewer::views::Arrangement;
 use crate::gui::widgets::slice::Plane;
@@ -41,9 +41,7 @@ fn alone() -> Window {
 
 #[test]
 fn the_panel_in_its_states() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let run = || with_run(ThemeChoice::Light, 2).0;
     let states: [(&str, Window, Vec2, Option<Key>); 6] = [
         ("viewer_empty_dark", with_recent(ThemeChoice::Dark), vec2(1440.0, 900.0), None),
@@ -66,9 +64,7 @@ fn the_panel_in_its_states() {
 
 #[test]
 fn small_windows_and_large_letters_keep_room_for_everything() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     // The smallest window, and 1600 x 1000 pixels at 200 %.
     for size in [vec2(900.0, 600.0), vec2(800.0, 500.0)] {
         for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
@@ -91,9 +87,7 @@ fn small_windows_and_large_letters_keep_room_for_everything() {
 
 #[test]
 fn a_file_that_cannot_be_read_says_why_and_what_to_do() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = with_recent(ThemeChoice::Light);
     harness.get_by_label("case_0007.nii.gz").click();
     until(&mut harness, "the refusal", |panel| panel.failed.is_some());

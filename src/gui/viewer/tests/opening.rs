@@ -8,7 +8,7 @@ use egui_kittest::kittest::Queryable as _;
 use super::{Window, case, demo_case, drop_files, labelled, middle, mistaken, open_file, panel, shades, until, wheel, with_run, write};
 use crate::config::DataSource;
 use crate::gui::ThemeChoice;
-use crate::gui::testing::has_gpu;
+use crate::gui::testing::needs_gpu;
 use crate::gui::viewer::layer::Kind;
 use crate::gui::viewer::views::Arrangement;
 use crate::gui::viewer::{ViewerPanel, readout};
@@ -45,9 +45,7 @@ fn open_is(harness: &Window, title: &str, layers: usize) {
 
 #[test]
 fn an_opening_that_fails_leaves_the_volume_its_labels_and_the_toolbar() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, folder, at) = with_image();
     lay_over(&mut harness, &at("labels.nii"), 1);
     assert_eq!(harness.state().segmentation.views.shown.as_deref(), Some("labels"));
@@ -85,9 +83,7 @@ fn an_opening_that_fails_leaves_the_volume_its_labels_and_the_toolbar() {
 
 #[test]
 fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, folder, at) = with_image();
     let answer = |harness: &mut Window, [menu, entry]: [&str; 2], path: &str| {
         harness.get_by_label(menu).click();
@@ -117,9 +113,7 @@ fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
 
 #[test]
 fn notices_go_with_the_volume_that_they_are_about() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _folder, at) = with_image();
     let broken = |[d, h, w]: [usize; 3]| match (d, h, w) {
         (1, 2, 3..=6) => f32::NAN,
@@ -145,9 +139,7 @@ fn notices_go_with_the_volume_that_they_are_about() {
 
 #[test]
 fn a_label_map_of_another_grid_lies_where_it_is_in_the_patient() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _folder, at) = with_image();
     // Half as fine: 3 x 4 x 5 voxels of 6 x 2 x 2 mm, of which two carry label 7 and one, in the corner, label 2.
     let coarse = |[d, h, w]: [usize; 3]| match (d, h, w) {
@@ -178,9 +170,7 @@ fn a_label_map_of_another_grid_lies_where_it_is_in_the_patient() {
 
 #[test]
 fn what_may_be_an_image_or_a_label_map_is_asked() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _folder, at) = with_image();
     write(&at("empty.nii"), GRID, |_| 0.0);
     write(&at("other.nii"), GRID, |at| shades(at) * 2.0);
@@ -201,9 +191,7 @@ fn what_may_be_an_image_or_a_label_map_is_asked() {
 
 #[test]
 fn dropped_things_are_told_apart_and_offered() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let dataset = demo::dataset();
@@ -233,9 +221,7 @@ fn dropped_things_are_told_apart_and_offered() {
 
 #[test]
 fn a_volume_of_one_slice_fills_a_pane_and_has_nothing_to_scroll() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _folder, at) = with_image();
     for (name, shape, plane) in [
         ("axial.nii", [1, 8, 10], Some(Plane::Axial)),
@@ -263,9 +249,7 @@ fn a_volume_of_one_slice_fills_a_pane_and_has_nothing_to_scroll() {
 
 #[test]
 fn every_press_for_the_next_case_counts() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let names = labelled(&demo::dataset());
     let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 0);
     let all: Vec<String> = harness.state().segmentation.list.dataset().unwrap().cases.iter().map(|case| case.name.clone()).collect();
@@ -280,9 +264,7 @@ fn every_press_for_the_next_case_counts() {
 
 #[test]
 fn labels_have_the_colours_of_the_user_of_a_table_or_of_their_numbers() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, _folder, at) = with_image();
     harness.set_size(eframe::egui::vec2(1280.0, 1100.0));
     let wide = ([6, 8, 30], [1.0; 3]);

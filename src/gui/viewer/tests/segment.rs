@@ -10,7 +10,7 @@ use super::{Window, case, demo_case, mistaken, panel, until};
 use crate::config::{DataSource, ModelConfig, RunConfig, SyntheticConfig, UnetConfig};
 use crate::device::DeviceChoice;
 use crate::gui::ThemeChoice;
-use crate::gui::testing::{FakeWorker, fake_worker, has_gpu};
+use crate::gui::testing::{FakeWorker, fake_worker, needs_gpu};
 use crate::gui::viewer::ViewerPanel;
 use crate::gui::viewer::actions::Request;
 use crate::gui::viewer::layer::{Kind, SEGMENTED};
@@ -56,9 +56,7 @@ fn segmented(harness: &Window) -> Option<Vec<u8>> {
 
 #[test]
 fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, worker, whole) = segmenting();
     let first = part(&whole, 20);
     worker.previews.send(Preview::Segmentation(Arc::new(first.clone()))).unwrap();
@@ -111,9 +109,7 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
 
 #[test]
 fn a_segmentation_can_be_stopped_and_a_failure_says_why() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, worker, whole) = segmenting();
     worker.previews.send(Preview::Segmentation(Arc::new(part(&whole, 9)))).unwrap();
     until(&mut harness, "the first tiles", |panel| panel.open.as_ref().unwrap().layers[1].labels().is_some());
@@ -139,9 +135,7 @@ const SHAPE: [usize; 3] = [12, 20, 18];
 
 #[test]
 fn the_real_worker_segments_the_open_volume() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let synthetic = SyntheticConfig { cases: 4, shape: SHAPE, channels: 1, labels: 2 };
     let unet =

@@ -81,13 +81,24 @@ impl Cursor {
     }
 }
 
-/// Which token belongs to which voxels.
+/// Which token belongs to which voxels, and what is drawn over tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenOverlay<'a> {
     /// Voxels of one token along D,H,W; the first begins at the volume's first voxel.
     pub cell: [usize; 3],
     /// Tokens to mark, by their index along D,H,W in the token grid.
     pub marked: &'a [[usize; 3]],
+    /// A number for each token, row-major; empty: none has one.
+    pub numbers: &'a [u32],
+    /// Which tokens are masked, row-major; empty: none is.
+    pub masked: &'a [bool],
+}
+
+impl TokenOverlay<'_> {
+    /// Borders alone.
+    pub fn new(cell: [usize; 3]) -> Self {
+        Self { cell, marked: &[], numbers: &[], masked: &[] }
+    }
 }
 
 /// How voxels become colours.

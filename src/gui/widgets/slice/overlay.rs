@@ -1,9 +1,10 @@
-//! What lies over a slice: crosshair, letters, scale, borders of tokens. Readable on any background.
+//! What lies over a slice: crosshair, letters, scale; of tokens their borders and numbers, and which are masked. Readable on any background.
 
-use eframe::egui::{Align2, Color32, FontId, Painter, Pos2, Rangef, Rect, Sense, Shape, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
+use eframe::egui::{Align2, Color32, FontId, Painter, Pos2, Rangef, Rect, Sense, Shape, Stroke, StrokeKind, TextStyle, Ui, vec2};
 
 use super::input::Laid;
 use super::{Cursor, Plane, Scene, TokenOverlay};
+use crate::geometry::unravel;
 use crate::gui::theme::colour;
 use crate::gui::{Convention, Palette};
 use crate::palette;
@@ -20,6 +21,10 @@ const SCALE_SHARE: f64 = 0.28;
 const NARROW: f32 = 230.0;
 /// Fewest points between two borders of tokens that are still drawn.
 const TOKEN_POINTS: f32 = 3.0;
+/// Least edge of a token, in points, that its number is written into.
+const NUMBERED: f32 = 22.0;
+/// Distance of the lines across a masked token, in points.
+const HATCH: f32 = 9.0;
 
 /// What is drawn over a slice.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +43,9 @@ pub(super) fn draw(ui: &Ui, scene: &Scene<'_>, laid: &Laid<'_>, cursor: Cursor, 
     let rect = laid.pane.rect;
     let painter = ui.painter_at(rect);
     let (slice, at) = laid.pane.geometry.place(cursor.voxel.map(|index| index as f64));
-    if let Some(tokens) = &scene.tokens {
-        draw_tokens(&painter, laid, scene, tokens, slice as usize);
+    let tokens = scene.tokens.map(|tokens| Tokens { tokens, laid, shape: scene.grid.shape, slice: slice as usize });
+    if let Some(tokens) = &tokens {
+        tokens.borders(&painter);
     }
     if overlay.crosshair {
         crosshair(&painter, laid, laid.point(at), overlay.letters && !overlay.rotated);
@@ -49,6 +55,10 @@ pub(super) fn draw(ui: &Ui, scene: &Scene<'_>, laid: &Laid<'_>, cursor: Cursor, 
     }
     if overlay.focused {
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, Palette::of(ui).series(0)), StrokeKind::Inside);
+    }
+    if let Some(tokens) = &tokens {
+        tokens.numbers(&painter, &TextStyle::Small.resolve(ui.style()));
+        tokens.hatch(&painter);
     }
 }
 
@@ -159,39 +169,98 @@ fn round_length(mm: f64) -> f64 {
     (length * 1e6).round() / 1e6
 }
 
-/// Borders of tokens, and frames around those that are marked and lie on the slice.
-fn draw_tokens(painter: &Painter, laid: &Laid<'_>, scene: &Scene<'_>, tokens: &TokenOverlay<'_>, slice: usize) {
-    let geometry = laid.pane.geometry;
-    let shape = scene.grid.shape;
-    let border = |axis: usize, cell: usize| ((cell * tokens.cell[axis]).min(shape[axis]) as f64) - 0.5;
-    // Both ends of a side on the screen, whichever way its index runs.
-    let on_screen = |voxel: [f64; 3]| laid.point(geometry.place(voxel).1);
-    let (first, last) = (on_screen([-0.5; 3]), on_screen(shape.map(|voxels| voxels as f64 - 0.5)));
-    let whole = Rect::from_two_pos(first, last);
-    let line = Stroke::new(1.0, Color32::from_white_alpha(70));
-    for (side, &axis) in geometry.axes.iter().enumerate() {
-        let cells = shape[axis].div_ceil(tokens.cell[axis].max(1));
-        let span = if side == 0 { whole.width() } else { whole.height() };
-        if span < TOKEN_POINTS * cells as f32 {
-            continue;
-        }
-        painter.extend((0..=cells).map(|cell| {
-            let mut voxel = [0.0; 3];
-            voxel[axis] = border(axis, cell);
-            let point = on_screen(voxel);
-            let ends = if side == 0 {
-                [pos2(point.x, whole.top()), pos2(point.x, whole.bottom())]
-            } else {
-                [pos2(whole.left(), point.y), pos2(whole.right(), point.y)]
-            };
-            Shape::line_segment(ends, line)
-        }));
+/// The tokens of a volume of `shape`, over one slice of it.
+struct Tokens<'a> {
+    tokens: TokenOverlay<'a>,
+    laid: &'a Laid<'a>,
+    shape: [usize; 3],
+    slice: usize,
+}
+
+impl Tokens<'_> {
+    /// Where a token begins along an axis, in voxels.
+    fn border(&self, axis: usize, token: usize) -> f64 {
+        ((token * self.tokens.cell[axis]).min(self.shape[axis]) as f64) - 0.5
     }
-    for cell in tokens.marked.iter().filter(|cell| cell[geometry.through] == slice / tokens.cell[geometry.through].max(1)) {
-        let corner = |step: usize| on_screen([0, 1, 2].map(|axis: usize| border(axis, cell[axis] + step)));
-        let frame = Rect::from_two_pos(corner(0), corner(1));
-        painter.rect_stroke(frame, 0.0, Stroke::new(4.0, Color32::BLACK), StrokeKind::Middle);
-        painter.rect_stroke(frame, 0.0, Stroke::new(2.0, colour(palette::LABELS[0])), StrokeKind::Middle);
+
+    fn on_screen(&self, voxel: [f64; 3]) -> Pos2 {
+        self.laid.point(self.laid.pane.geometry.place(voxel).1)
+    }
+
+    /// Where a token lies on the screen.
+    fn rect(&self, token: [usize; 3]) -> Rect {
+        let corner = |step: usize| self.on_screen([0, 1, 2].map(|axis: usize| self.border(axis, token[axis] + step)));
+        Rect::from_two_pos(corner(0), corner(1))
+    }
+
+    /// Whether the slice cuts a token.
+    fn is_cut(&self, token: [usize; 3]) -> bool {
+        let through = self.laid.pane.geometry.through;
+        token[through] == self.slice / self.tokens.cell[through].max(1)
+    }
+
+    /// The whole tokens that the slice cuts: number in the grid, and where they lie on the screen.
+    fn cut(&self) -> impl Iterator<Item = (usize, Rect)> {
+        let grid = [0, 1, 2].map(|axis: usize| self.shape[axis] / self.tokens.cell[axis].max(1));
+        let tokens = (0..grid.iter().product()).map(move |index| (index, unravel(index, grid)));
+        tokens.filter(move |&(_, token)| self.is_cut(token)).map(move |(index, token)| (index, self.rect(token)))
+    }
+
+    /// Borders of tokens, and frames around those that are marked and lie on the slice.
+    fn borders(&self, painter: &Painter) {
+        let geometry = self.laid.pane.geometry;
+        // Both ends of a side on the screen, whichever way its index runs.
+        let (first, last) = (self.on_screen([-0.5; 3]), self.on_screen(self.shape.map(|voxels| voxels as f64 - 0.5)));
+        let whole = Rect::from_two_pos(first, last);
+        let line = Stroke::new(1.0, Color32::from_white_alpha(70));
+        for (side, &axis) in geometry.axes.iter().enumerate() {
+            let tokens = self.shape[axis].div_ceil(self.tokens.cell[axis].max(1));
+            let span = if side == 0 { whole.width() } else { whole.height() };
+            if span < TOKEN_POINTS * tokens as f32 {
+                continue;
+            }
+            for token in 0..=tokens {
+                let mut voxel = [0.0; 3];
+                voxel[axis] = self.border(axis, token);
+                let point = self.on_screen(voxel);
+                if side == 0 {
+                    painter.vline(point.x, whole.y_range(), line);
+                } else {
+                    painter.hline(whole.x_range(), point.y, line);
+                }
+            }
+        }
+        for frame in self.tokens.marked.iter().filter(|token| self.is_cut(**token)).map(|token| self.rect(*token)) {
+            painter.rect_stroke(frame, 0.0, Stroke::new(4.0, Color32::BLACK), StrokeKind::Middle);
+            painter.rect_stroke(frame, 0.0, Stroke::new(2.0, colour(palette::LABELS[0])), StrokeKind::Middle);
+        }
+    }
+
+    /// A number in the middle of each token.
+    fn numbers(&self, painter: &Painter, font: &FontId) {
+        for (token, rect) in self.cut().filter(|(_, rect)| rect.width().min(rect.height()) >= NUMBERED) {
+            let Some(number) = self.tokens.numbers.get(token) else { continue };
+            for (shift, colour) in [(vec2(1.0, 1.0), Color32::BLACK), (vec2(0.0, 0.0), Color32::WHITE)] {
+                painter.text(rect.center() + shift, Align2::CENTER_CENTER, number.to_string(), font.clone(), colour);
+            }
+        }
+    }
+
+    /// Lines across each masked token, and a frame around it.
+    fn hatch(&self, painter: &Painter) {
+        let stroke = Stroke::new(1.0, Palette::label(0).gamma_multiply(0.55));
+        for (_, rect) in self.cut().filter(|(token, _)| self.tokens.masked.get(*token) == Some(&true)) {
+            let inner = rect.shrink(1.5);
+            painter.rect_stroke(inner, 0.0, stroke, StrokeKind::Inside);
+            let lines = ((inner.width() + inner.height()) / HATCH) as usize;
+            painter.extend((1..=lines).map(|line| {
+                let offset = line as f32 * HATCH;
+                // From the upper edge (or the right one) down to the left edge (or the lower one).
+                let from = vec2(offset.min(inner.width()), (offset - inner.width()).max(0.0));
+                let to = vec2((offset - inner.height()).max(0.0), offset.min(inner.height()));
+                Shape::line_segment([inner.min + from, inner.min + to], stroke)
+            }));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One pane that shows a plane of a scene.
 
-use eframe::egui::{Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo};
+use eframe::egui::{Rect, Response, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
 use super::input::{Input, Pane, Pressed};
@@ -108,11 +108,6 @@ impl SliceView {
         let look = Box::new(Look::new(&drawn, &scene.style, &layers));
         let paint = Paint { look, rect: pane.rect, target: scene.image.0.target, textures, slot: self.slot.clone() };
         ui.painter().add(Callback::new_paint_callback(pane.rect, paint));
-    }
-
-    /// The point of the screen where a place in D,H,W is shown in the pane that fills `rect`, whichever slice it lies on.
-    pub fn point(&self, ui: &Ui, rect: Rect, geometry: &PlaneGeometry, voxel: [f64; 3]) -> Pos2 {
-        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point() }.laid(&self.framing).point(geometry.place(voxel).1)
     }
 
     /// "axial slice 23 of 60, crosshair at R 17.6  P 35.3  S 12.1".

@@ -8,7 +8,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use egui_kittest::wgpu::WgpuTestRenderer;
 
 use super::{Phantom, gpu};
-use crate::gui::testing::has_gpu;
+use crate::gui::testing::needs_gpu;
 use crate::gui::widgets::slice::{Cursor, Framing, Plane, PlaneGeometry, Scene, SliceView, VolumeTexture};
 use crate::gui::{Convention, KeyMap};
 
@@ -124,9 +124,7 @@ fn play(harness: &mut Window, events: Vec<Event>, at_once: bool) {
 
 #[test]
 fn wheel_and_keys_move_the_crosshair_within_one_frame_as_within_many() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = linked();
     let notches = |parts: &[f32]| parts.iter().map(|&up| wheel(MouseWheelUnit::Line, up, Modifiers::NONE)).collect::<Vec<_>>();
     let (none, shift) = (Modifiers::NONE, Modifiers::SHIFT);
@@ -165,9 +163,7 @@ fn wheel_and_keys_move_the_crosshair_within_one_frame_as_within_many() {
 
 #[test]
 fn the_crosshair_follows_the_pressed_pointer_and_links_the_views() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = linked();
     for at_once in [true, false] {
         let [first, second] = [[7, 5, 15], [7, 17, 4]];
@@ -203,9 +199,7 @@ fn the_crosshair_follows_the_pressed_pointer_and_links_the_views() {
 
 #[test]
 fn the_focused_view_takes_keys_where_the_pointer_is_over_none() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = linked();
     play(&mut harness, click(pane(2).center()), false);
     let [d, h, w] = harness.state().cursor.voxel;
@@ -221,9 +215,7 @@ fn the_focused_view_takes_keys_where_the_pointer_is_over_none() {
 
 #[test]
 fn zoom_keeps_what_is_under_the_pointer_and_pan_moves_it() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = linked();
     for at_once in [true, false] {
         let cursor = harness.state().cursor;
@@ -249,9 +241,7 @@ fn zoom_keeps_what_is_under_the_pointer_and_pan_moves_it() {
 
 #[test]
 fn ctrl_drags_the_window_and_two_clicks_maximise() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = linked();
     let cursor = harness.state().cursor;
     let from = pane(1).center();

@@ -5,7 +5,7 @@ use egui_kittest::wgpu::WgpuTestRenderer;
 use egui_kittest::{Harness, SnapshotOptions};
 
 use super::gpu;
-use crate::gui::testing::has_gpu;
+use crate::gui::testing::needs_gpu;
 use crate::gui::widgets::slice::texture::Upload;
 use crate::gui::widgets::slice::{
     Cursor, LabelColours, Plane, Scene, SliceSettings, SliceView, Style, TokenOverlay, VolumeTexture, WindowLevel,
@@ -15,9 +15,7 @@ use crate::volume::demo;
 
 #[test]
 fn three_views_of_a_demo_case() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let gpu = gpu();
     let dataset = demo::dataset();
     let case = dataset.cases.iter().find(|case| case.label.is_some()).expect("a case with labels");
@@ -55,7 +53,7 @@ fn three_views_of_a_demo_case() {
                     labels: Some(&labels),
                     truth: lower.then_some(&right),
                     heat: (index == 5).then_some(&heat),
-                    tokens: (index == 5).then_some(TokenOverlay { cell: [8; 3], marked: &marked }),
+                    tokens: (index == 5).then_some(TokenOverlay { marked: &marked, ..TokenOverlay::new([8; 3]) }),
                     ..Scene::new(
                         &volume.grid,
                         if index == 1 { &coarse } else { &image },

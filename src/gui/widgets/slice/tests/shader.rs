@@ -13,7 +13,7 @@ use egui_kittest::wgpu::WgpuTestRenderer;
 use super::reference::{HostScene, Picture, draw_on_host};
 use super::{Phantom, gpu};
 use crate::gui::Convention;
-use crate::gui::testing::has_gpu;
+use crate::gui::testing::needs_gpu;
 use crate::gui::widgets::slice::input::Pane;
 use crate::gui::widgets::slice::look::Look;
 use crate::gui::widgets::slice::texture::Upload;
@@ -97,7 +97,7 @@ impl Drawing {
     }
 
     fn tokens(&self) -> Option<TokenOverlay<'_>> {
-        self.token.map(|cell| TokenOverlay { cell, marked: &[] })
+        self.token.map(TokenOverlay::new)
     }
 
     /// Pixels of the host, then of the GPU.
@@ -180,9 +180,7 @@ fn compare(what: &str, drawing: &Drawing, gpu: RenderState, tolerance: u8) {
 
 #[test]
 fn the_gpu_draws_what_the_reference_draws() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (axial, coronal, sagittal) = (|| Drawing::of(Plane::Axial), || Drawing::of(Plane::Coronal), || Drawing::of(Plane::Sagittal));
     let zoomed = Framing { zoom: 3.3, centre: Some([6.2, 7.7]) };
     let small = |zoom| Framing { zoom, centre: None };
@@ -221,9 +219,7 @@ fn the_gpu_draws_what_the_reference_draws() {
 
 #[test]
 fn a_volume_beyond_the_limit_is_drawn_in_blocks() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     // 14 x 24 x 19 within 10: blocks of 2 x 3 x 2 voxels.
     let [reduced, mut whole] =
         [(); 2].map(|()| Drawing { limit: 10, ..Drawing::of(Plane::Axial).settings(|settings| settings.linear = false) });
