@@ -1,7 +1,11 @@
-//! How much of a slice a view shows, and where its places lie in the view.
+//! How much of a slice a view shows, and where its places lie in the view and on the screen.
+
+use eframe::egui::{Pos2, Rect, pos2};
 
 use super::PlaneGeometry;
 
+/// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
+pub(super) const MARGIN: f64 = 6.0;
 /// How far one can zoom.
 const ZOOM_RANGE: (f64, f64) = (0.25, 100.0);
 
@@ -74,5 +78,47 @@ impl Placement {
     /// The point of the view, in pixels, where a place on the slice is shown.
     pub fn pixel(&self, at: [f64; 2]) -> [f64; 2] {
         [0, 1].map(|side: usize| (at[side] - self.first[side]) / self.step[side])
+    }
+}
+
+/// A pane with a slice in it.
+#[derive(Clone, Copy)]
+pub(super) struct Pane<'a> {
+    pub(super) geometry: &'a PlaneGeometry,
+    /// In points.
+    pub(super) rect: Rect,
+    pub(super) pixels_per_point: f32,
+    pub(super) framing: Framing,
+}
+
+impl Pane<'_> {
+    /// A point of the screen in pixels.
+    fn pixels(&self, point: Pos2) -> [f64; 2] {
+        [point.x, point.y].map(|points| f64::from(points * self.pixels_per_point))
+    }
+
+    /// Its upper left corner, in whole pixels of the frame.
+    fn corner(&self) -> [f64; 2] {
+        self.pixels(self.rect.min).map(f64::round)
+    }
+
+    /// How the slice lies in it.
+    pub(super) fn placement(&self) -> Placement {
+        let (corner, end) = (self.corner(), self.pixels(self.rect.max).map(f64::round));
+        let pixels = [0, 1].map(|side: usize| (end[side] - corner[side]).max(1.0));
+        self.framing.placement(self.geometry, pixels, MARGIN * f64::from(self.pixels_per_point))
+    }
+
+    /// The place on the slice under a point of the screen.
+    pub(super) fn at(&self, point: Pos2) -> [f64; 2] {
+        let (corner, pixel) = (self.corner(), self.pixels(point));
+        self.placement().at([0, 1].map(|side: usize| pixel[side] - corner[side]))
+    }
+
+    /// The point of the screen where a place on the slice is shown.
+    pub(super) fn point(&self, at: [f64; 2]) -> Pos2 {
+        let (corner, pixel) = (self.corner(), self.placement().pixel(at));
+        let [x, y] = [0, 1].map(|side: usize| ((pixel[side] + corner[side]) / f64::from(self.pixels_per_point)) as f32);
+        pos2(x, y)
     }
 }

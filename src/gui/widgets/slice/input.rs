@@ -1,9 +1,9 @@
 //! What mouse and keys do in a pane: the habits of ITK-SNAP and 3D Slicer.
 
-use eframe::egui::{Event, EventFilter, Id, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2, pos2};
+use eframe::egui::{Event, EventFilter, Id, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
 
-use super::view::{MARGIN, SliceResponse};
-use super::{Cursor, Framing, Placement, PlaneGeometry, SliceView, WindowLevel};
+use super::framing::Pane;
+use super::{Cursor, Framing, PlaneGeometry, WindowLevel};
 use crate::gui::keys::take_presses;
 use crate::gui::widgets::pointer::reaches;
 use crate::gui::{Action, KeyMap};
@@ -36,7 +36,7 @@ enum Gesture {
 
 /// A gesture under way.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pressed {
+struct Pressed {
     gesture: Gesture,
     button: PointerButton,
     /// Where the pointer was last.
@@ -56,72 +56,48 @@ impl Pressed {
     }
 }
 
-/// Where a pane lies.
-#[derive(Clone, Copy)]
-pub(super) struct Pane<'a> {
-    pub(super) geometry: &'a PlaneGeometry,
-    /// In points.
-    pub(super) rect: Rect,
-    pub(super) pixels_per_point: f32,
+/// What happened in a pane.
+pub struct SliceResponse {
+    /// As of any widget.
+    pub response: Response,
+    /// D,H,W of the voxel under the pointer.
+    pub hovered: Option<[usize; 3]>,
+    /// D,H,W of the voxel that was clicked.
+    pub clicked: Option<[usize; 3]>,
+    /// A new window, while it is dragged.
+    pub window: Option<WindowLevel>,
+    /// Asks for the automatic window.
+    pub auto_window: bool,
+    /// Asks to be shown alone, or among the others again.
+    pub maximise: bool,
 }
 
-/// A pane with its slice in it.
-#[derive(Clone, Copy)]
-pub(super) struct Laid<'a> {
-    pub(super) pane: Pane<'a>,
-    pub(super) placement: Placement,
-}
-
-impl<'a> Pane<'a> {
-    /// Its upper left corner, in whole pixels of the frame.
-    fn corner(&self) -> [f64; 2] {
-        [self.rect.min.x, self.rect.min.y].map(|points| f64::from((points * self.pixels_per_point).round()))
-    }
-
-    pub(super) fn laid(&self, framing: &Framing) -> Laid<'a> {
-        let end = [self.rect.max.x, self.rect.max.y].map(|points| f64::from((points * self.pixels_per_point).round()));
-        let corner = self.corner();
-        let pixels = [0, 1].map(|side: usize| (end[side] - corner[side]).max(1.0));
-        let margin = MARGIN * f64::from(self.pixels_per_point);
-        Laid { pane: *self, placement: framing.placement(self.geometry, pixels, margin) }
-    }
-}
-
-impl Laid<'_> {
-    /// The place on the slice under a point of the screen.
-    pub(super) fn at(&self, point: Pos2) -> [f64; 2] {
-        let corner = self.pane.corner();
-        let pixel = [point.x, point.y].map(|points| f64::from(points * self.pane.pixels_per_point));
-        self.placement.at([0, 1].map(|side: usize| pixel[side] - corner[side]))
-    }
-
-    /// The point of the screen where a place on the slice is shown.
-    pub(super) fn point(&self, at: [f64; 2]) -> Pos2 {
-        let corner = self.pane.corner();
-        let pixel = self.placement.pixel(at);
-        let [x, y] = [0, 1].map(|side: usize| ((pixel[side] + corner[side]) / f64::from(self.pane.pixels_per_point)) as f32);
-        pos2(x, y)
-    }
-}
-
-/// A frame's input, and what it changes besides the framing.
-pub(super) struct Input<'a> {
+/// A frame's input, and what it changes.
+pub(super) struct Input<'a, 'p> {
     pub(super) ui: &'a Ui,
-    pub(super) pane: Pane<'a>,
+    pub(super) pane: &'a mut Pane<'p>,
     pub(super) window: WindowLevel,
     pub(super) keys: &'a KeyMap,
     pub(super) cursor: &'a mut Cursor,
     pub(super) seen: &'a mut SliceResponse,
 }
 
-impl SliceView {
-    pub(super) fn handle(&mut self, input: &mut Input<'_>) {
+/// What the mouse is doing to a pane.
+#[derive(Default)]
+pub(super) struct Mouse {
+    pressed: Option<Pressed>,
+    /// Parts of notches that the wheel has made since the last slice.
+    pub(super) wheel: f32,
+}
+
+impl Mouse {
+    pub(super) fn handle(&mut self, input: &mut Input<'_, '_>) {
         self.pointer(input);
         if input.seen.response.hovered() {
             self.wheel(input);
         }
         if input.takes_keys() {
-            self.keys(input);
+            Self::keys(input);
         }
         if input.seen.response.has_focus() {
             let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
@@ -130,7 +106,7 @@ impl SliceView {
     }
 
     /// Follows the frame's events one by one: a press and its release may both lie in it, and the keys held then not be held at its end.
-    fn pointer(&mut self, input: &mut Input<'_>) {
+    fn pointer(&mut self, input: &mut Input<'_, '_>) {
         let (modifiers, any_down) = input.ui.input(|input| (input.modifiers, input.pointer.any_down()));
         if input.seen.response.double_clicked() {
             input.seen.auto_window = modifiers.command || modifiers.ctrl;
@@ -164,27 +140,31 @@ impl SliceView {
     }
 
     /// Does what the gesture under way does when the pointer comes to a point.
-    fn follow(&mut self, input: &mut Input<'_>, point: Pos2) {
+    fn follow(&mut self, input: &mut Input<'_, '_>, point: Pos2) {
         let Some(pressed) = &mut self.pressed else { return };
         let delta = point - pressed.at;
         pressed.at = point;
-        let (geometry, laid) = (input.pane.geometry, input.pane.laid(&self.framing));
+        let geometry = input.pane.geometry;
         match pressed.gesture {
             Gesture::Crosshair => {
                 let slice = input.cursor.voxel[geometry.through];
-                input.cursor.voxel = nearest(geometry, slice, laid.at(point).map(f64::round));
+                input.cursor.voxel = nearest(geometry, slice, input.pane.at(point).map(f64::round));
             }
             _ if delta == Vec2::ZERO => {}
             Gesture::Window => input.seen.window = Some(dragged(input.seen.window.unwrap_or(input.window), delta)),
-            Gesture::Pan => self.framing.look_at(geometry, laid.at(input.pane.rect.center() - delta)),
+            Gesture::Pan => {
+                let centre = input.pane.at(input.pane.rect.center() - delta);
+                input.pane.framing.look_at(geometry, centre);
+            }
             Gesture::Zoom(about) => {
-                let zoom = self.framing.zoom * (f64::from(-delta.y) / ZOOM_POINTS).exp();
-                self.framing.zoom_to(geometry, laid.at(about), zoom);
+                let zoom = input.pane.framing.zoom * (f64::from(-delta.y) / ZOOM_POINTS).exp();
+                let about = input.pane.at(about);
+                input.pane.framing.zoom_to(geometry, about, zoom);
             }
         }
     }
 
-    fn wheel(&mut self, input: &mut Input<'_>) {
+    fn wheel(&mut self, input: &mut Input<'_, '_>) {
         let (events, pointer) = input.ui.input(|input| (input.events.clone(), input.pointer.hover_pos()));
         let geometry = input.pane.geometry;
         for event in events {
@@ -204,13 +184,14 @@ impl SliceView {
                 Event::Zoom(factor) => f64::from(factor),
                 _ => continue,
             };
-            let about = input.pane.laid(&self.framing).at(pointer.unwrap_or(input.pane.rect.center()));
-            self.framing.zoom_to(geometry, about, self.framing.zoom * factor);
+            let about = input.pane.at(pointer.unwrap_or(input.pane.rect.center()));
+            let zoom = input.pane.framing.zoom * factor;
+            input.pane.framing.zoom_to(geometry, about, zoom);
         }
     }
 
     /// Obeys every press of the frame, in their order.
-    fn keys(&mut self, input: &mut Input<'_>) {
+    fn keys(input: &mut Input<'_, '_>) {
         let arrows = [(Key::ArrowLeft, [-1, 0]), (Key::ArrowRight, [1, 0]), (Key::ArrowUp, [0, -1]), (Key::ArrowDown, [0, 1])];
         let meaning = |key, modifiers: Modifiers| {
             if let Some(action) = input.keys.meant(key, modifiers, &[Action::SliceUp, Action::SliceDown, Action::ResetView]) {
@@ -225,7 +206,7 @@ impl SliceView {
             match action {
                 Action::SliceUp => scroll(geometry, input.cursor, 1),
                 Action::SliceDown => scroll(geometry, input.cursor, -1),
-                Action::ResetView => self.framing = Framing::default(),
+                Action::ResetView => input.pane.framing = Framing::default(),
                 _ => {
                     let (slice, at) = geometry.place(input.cursor.voxel.map(|index| index as f64));
                     input.cursor.voxel = nearest(geometry, slice as usize, [at[0] + across as f64, at[1] + down as f64]);
@@ -235,7 +216,7 @@ impl SliceView {
     }
 }
 
-impl Input<'_> {
+impl Input<'_, '_> {
     /// Whether a pane takes the frame's keys: the one under the pointer, or the focused one where the pointer is over none.
     fn takes_keys(&self) -> bool {
         /// The frame in which a pane last was under the pointer.

@@ -7,13 +7,13 @@
 mod colours;
 mod framing;
 mod input;
-mod look;
 mod overlay;
 mod paint;
 mod presets;
 #[cfg(test)]
 mod tests;
 mod texture;
+mod uniforms;
 mod view;
 
 use serde::{Deserialize, Serialize};
@@ -21,9 +21,10 @@ use serde::{Deserialize, Serialize};
 pub use crate::geometry::{Plane, PlaneGeometry, WindowLevel, world_letters};
 pub use colours::{Difference, LABELS, LabelColour, LabelColours, heat_colour};
 pub use framing::{Framing, Placement};
+pub use input::SliceResponse;
 pub use presets::{PresetRange, WindowPreset};
 pub use texture::VolumeTexture;
-pub use view::{SliceResponse, SliceView};
+pub use view::SliceView;
 
 use crate::geometry::{Convention, Grid};
 

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Align2, Color32, FontId, Painter, Pos2, Rangef, Rect, Sense, Shape, Stroke, StrokeKind, TextStyle, Ui, vec2};
 
-use super::input::Laid;
+use super::framing::Pane;
 use super::{Cursor, Plane, Scene, TokenOverlay};
 use crate::geometry::unravel;
 use crate::gui::theme::colour;
@@ -39,19 +39,19 @@ pub(super) struct Overlay {
 }
 
 /// Draws it all.
-pub(super) fn draw(ui: &Ui, scene: &Scene<'_>, laid: &Laid<'_>, cursor: Cursor, overlay: Overlay) {
-    let rect = laid.pane.rect;
+pub(super) fn draw(ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor, overlay: Overlay) {
+    let rect = pane.rect;
     let painter = ui.painter_at(rect);
-    let (slice, at) = laid.pane.geometry.place(cursor.voxel.map(|index| index as f64));
-    let tokens = scene.tokens.map(|tokens| Tokens { tokens, laid, shape: scene.grid.shape, slice: slice as usize });
+    let (slice, at) = pane.geometry.place(cursor.voxel.map(|index| index as f64));
+    let tokens = scene.tokens.map(|tokens| Tokens { tokens, pane, shape: scene.grid.shape, slice: slice as usize });
     if let Some(tokens) = &tokens {
         tokens.borders(&painter);
     }
     if overlay.crosshair {
-        crosshair(&painter, laid, laid.point(at), overlay.letters && !overlay.rotated);
+        crosshair(&painter, pane, pane.point(at), overlay.letters && !overlay.rotated);
     }
     if overlay.letters {
-        captions(ui, scene, laid, slice as usize, overlay.rotated);
+        captions(ui, scene, pane, slice as usize, overlay.rotated);
     }
     if overlay.focused {
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, Palette::of(ui).series(0)), StrokeKind::Inside);
@@ -63,13 +63,13 @@ pub(super) fn draw(ui: &Ui, scene: &Scene<'_>, laid: &Laid<'_>, cursor: Cursor, 
 }
 
 /// Sides of the patient, plane, number of the slice, convention, scale.
-fn captions(ui: &Ui, scene: &Scene<'_>, laid: &Laid<'_>, slice: usize, rotated: bool) {
-    let (rect, geometry) = (laid.pane.rect, laid.pane.geometry);
+fn captions(ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, slice: usize, rotated: bool) {
+    let (rect, geometry) = (pane.rect, pane.geometry);
     let painter = ui.painter_at(rect);
     let text = Outlined { painter: &painter, font: TextStyle::Body.resolve(ui.style()) };
     let small = Outlined { painter: &painter, font: TextStyle::Small.resolve(ui.style()) };
     if !rotated {
-        letters(&text, rect, laid);
+        letters(&text, rect, pane);
     }
     let title = if rotated { "Rotated" } else { geometry.plane.title() };
     // A narrow pane has no room for the plane's name beside the letter on its upper edge; its letters show the plane as well.
@@ -89,7 +89,7 @@ fn captions(ui: &Ui, scene: &Scene<'_>, laid: &Laid<'_>, slice: usize, rotated: 
         let place = small.coloured(line, Align2::LEFT_TOP, &format!("blocks of {w} x {h} x {d}"), colour(palette::CAUTION.dark));
         ui.interact(place, ui.scope_id().with(("notice", geometry.plane.title())), Sense::hover()).on_hover_text(notice);
     }
-    scale_bar(&small, rect, laid);
+    scale_bar(&small, rect, pane);
 }
 
 /// Text that is read on black and on white.
@@ -114,8 +114,8 @@ impl Outlined<'_> {
     }
 }
 
-fn letters(text: &Outlined<'_>, rect: Rect, laid: &Laid<'_>) {
-    let letters = laid.pane.geometry.letters;
+fn letters(text: &Outlined<'_>, rect: Rect, pane: &Pane<'_>) {
+    let letters = pane.geometry.letters;
     let inner = rect.shrink(EDGE);
     for (letter, place, anchor) in [
         (letters.left, inner.left_center(), Align2::LEFT_CENTER),
@@ -128,8 +128,8 @@ fn letters(text: &Outlined<'_>, rect: Rect, laid: &Laid<'_>) {
 }
 
 /// Thin lines on a dark seam, open in the middle, and ending before a letter that they would strike through.
-fn crosshair(painter: &Painter, laid: &Laid<'_>, middle: Pos2, lettered: bool) {
-    let rect = laid.pane.rect;
+fn crosshair(painter: &Painter, pane: &Pane<'_>, middle: Pos2, lettered: bool) {
+    let rect = pane.rect;
     let (x, y) = (painter.round_to_pixel_center(middle.x), painter.round_to_pixel_center(middle.y));
     let kept = |aside: f32| if lettered && aside.abs() < LETTER / 2.0 { LETTER + EDGE } else { 0.0 };
     let across = rect.x_range().shrink(kept(y - rect.center().y));
@@ -144,8 +144,8 @@ fn crosshair(painter: &Painter, laid: &Laid<'_>, middle: Pos2, lettered: bool) {
     }
 }
 
-fn scale_bar(text: &Outlined<'_>, rect: Rect, laid: &Laid<'_>) {
-    let points_per_mm = 1.0 / (laid.placement.mm_per_pixel * f64::from(laid.pane.pixels_per_point));
+fn scale_bar(text: &Outlined<'_>, rect: Rect, pane: &Pane<'_>) {
+    let points_per_mm = 1.0 / (pane.placement().mm_per_pixel * f64::from(pane.pixels_per_point));
     let mm = round_length(f64::from(rect.width()) * SCALE_SHARE / points_per_mm);
     let length = (mm * points_per_mm) as f32;
     let end = rect.right_bottom() - vec2(EDGE + 4.0, EDGE + 4.0);
@@ -172,7 +172,7 @@ fn round_length(mm: f64) -> f64 {
 /// The tokens of a volume of `shape`, over one slice of it.
 struct Tokens<'a> {
     tokens: TokenOverlay<'a>,
-    laid: &'a Laid<'a>,
+    pane: &'a Pane<'a>,
     shape: [usize; 3],
     slice: usize,
 }
@@ -184,7 +184,7 @@ impl Tokens<'_> {
     }
 
     fn on_screen(&self, voxel: [f64; 3]) -> Pos2 {
-        self.laid.point(self.laid.pane.geometry.place(voxel).1)
+        self.pane.point(self.pane.geometry.place(voxel).1)
     }
 
     /// Where a token lies on the screen.
@@ -195,7 +195,7 @@ impl Tokens<'_> {
 
     /// Whether the slice cuts a token.
     fn is_cut(&self, token: [usize; 3]) -> bool {
-        let through = self.laid.pane.geometry.through;
+        let through = self.pane.geometry.through;
         token[through] == self.slice / self.tokens.cell[through].max(1)
     }
 
@@ -208,7 +208,7 @@ impl Tokens<'_> {
 
     /// Borders of tokens, and frames around those that are marked and lie on the slice.
     fn borders(&self, painter: &Painter) {
-        let geometry = self.laid.pane.geometry;
+        let geometry = self.pane.geometry;
         // Both ends of a side on the screen, whichever way its index runs.
         let (first, last) = (self.on_screen([-0.5; 3]), self.on_screen(self.shape.map(|voxels| voxels as f64 - 0.5)));
         let whole = Rect::from_two_pos(first, last);

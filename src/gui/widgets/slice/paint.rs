@@ -7,8 +7,8 @@ use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
 use eframe::wgpu::{self, TextureFormat};
 use eframe::{egui, epaint};
 
-use super::look::Look;
 use super::texture::Stored;
+use super::uniforms::Uniforms;
 
 /// Image, labels, truth and heat map of a view, as the shader binds them.
 pub(super) type Textures = [Option<Arc<Stored>>; 4];
@@ -27,7 +27,7 @@ struct Bound {
 
 /// One view in one frame.
 pub(super) struct Paint {
-    pub(super) look: Box<Look>,
+    pub(super) uniforms: Box<Uniforms>,
     /// Where the view lies, in points.
     pub(super) rect: egui::Rect,
     pub(super) textures: Textures,
@@ -51,8 +51,8 @@ impl CallbackTrait for Paint {
         let bound = slot.take().filter(|bound| bound.textures.iter().map(texture).eq(self.textures.iter().map(texture)));
         let bound = slot.insert(bound.unwrap_or_else(|| shared.bind(device, self)));
         let corner = [self.rect.min.x, self.rect.min.y].map(|points| (points * screen.pixels_per_point).round());
-        let look = Look { pane: corner, ..*self.look };
-        queue.write_buffer(&bound.uniform, 0, bytemuck::bytes_of(&look));
+        let uniforms = Uniforms { pane: corner, ..*self.uniforms };
+        queue.write_buffer(&bound.uniform, 0, bytemuck::bytes_of(&uniforms));
         Vec::new()
     }
 
@@ -130,7 +130,7 @@ impl Shared {
         let layout = self.pipeline(device, paint.target).get_bind_group_layout(0);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("slice"),
-            size: size_of::<Look>() as u64,
+            size: size_of::<Uniforms>() as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use eframe::egui_wgpu::RenderState;
 use eframe::wgpu;
 
-use super::look::{NOT_FINITE, drawable};
+use super::uniforms::{NOT_FINITE, drawable};
 
 /// Bytes that are on their way to the GPU at once.
 const SLAB: usize = 32 << 20;

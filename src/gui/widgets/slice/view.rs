@@ -1,18 +1,16 @@
 //! One pane that shows a plane of a scene.
 
-use eframe::egui::{Rect, Response, Role, Sense, Ui, WidgetInfo};
+use eframe::egui::{Rect, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
-use super::input::{Input, Pane, Pressed};
-use super::look::{Drawn, Layers, Look, heat_scale};
+use super::framing::Pane;
+use super::input::{Input, Mouse, SliceResponse};
 use super::overlay::{self, Overlay};
 use super::paint::{Paint, Slot};
-use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, WindowLevel, world_letters};
+use super::uniforms::{Drawn, Layers, Uniforms, heat_scale};
+use super::{Cursor, Framing, Plane, PlaneGeometry, Scene, world_letters};
 use crate::gui::KeyMap;
 use crate::gui::widgets::pointer::held_at;
-
-/// Points kept free around the whole slice, so that its outermost voxels are seen to be that.
-pub(super) const MARGIN: f64 = 6.0;
 
 /// One pane: how much of the slice it shows, and what the mouse is doing to it.
 #[derive(Default)]
@@ -21,26 +19,8 @@ pub struct SliceView {
     pub framing: Framing,
     /// The volume was rotated away from the patient: its sides have no letters.
     pub rotated: bool,
-    pub(super) pressed: Option<Pressed>,
-    /// Parts of notches that the wheel has made since the last slice.
-    pub(super) wheel: f32,
-    pub(super) slot: Slot,
-}
-
-/// What happened in a pane.
-pub struct SliceResponse {
-    /// As of any widget.
-    pub response: Response,
-    /// D,H,W of the voxel under the pointer.
-    pub hovered: Option<[usize; 3]>,
-    /// D,H,W of the voxel that was clicked.
-    pub clicked: Option<[usize; 3]>,
-    /// A new window, while it is dragged.
-    pub window: Option<WindowLevel>,
-    /// Asks for the automatic window.
-    pub auto_window: bool,
-    /// Asks to be shown alone, or among the others again.
-    pub maximise: bool,
+    pub(super) mouse: Mouse,
+    slot: Slot,
 }
 
 impl SliceView {
@@ -54,9 +34,10 @@ impl SliceView {
             *index = (*index).min(voxels.saturating_sub(1));
         }
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
-        let pane = Pane { geometry: &geometry, rect: response.rect, pixels_per_point: ui.pixels_per_point() };
+        let mut pane = self.pane(ui, &geometry, response.rect);
         let mut seen = SliceResponse { response, hovered: None, clicked: None, window: None, auto_window: false, maximise: false };
-        self.handle(&mut Input { ui, pane, window: scene.style.window, keys, cursor, seen: &mut seen });
+        self.mouse.handle(&mut Input { ui, pane: &mut pane, window: scene.style.window, keys, cursor, seen: &mut seen });
+        self.framing = pane.framing;
         seen.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.accessible_name(scene, &geometry, *cursor)));
         if ui.is_rect_visible(pane.rect) {
             let overlay = Overlay {
@@ -67,8 +48,7 @@ impl SliceView {
             };
             self.draw(ui, scene, (&pane, *cursor), overlay);
         }
-        let laid = pane.laid(&self.framing);
-        let under = |point| geometry.voxel_at(cursor.voxel[geometry.through], laid.at(point));
+        let under = |point| geometry.voxel_at(cursor.voxel[geometry.through], pane.at(point));
         seen.hovered = seen.response.hover_pos().and_then(under);
         seen.clicked = seen.response.clicked().then(|| held_at(ui, &seen.response)).flatten().and_then(under);
         seen
@@ -83,30 +63,32 @@ impl SliceView {
         [letters, crosshair]: [bool; 2],
     ) {
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
-        let pane = Pane { geometry: &geometry, rect, pixels_per_point: ui.pixels_per_point() };
         let view = Self { framing, ..Self::default() };
-        view.draw(ui, scene, (&pane, cursor), Overlay { crosshair, letters, focused: false, rotated: false });
+        view.draw(ui, scene, (&view.pane(ui, &geometry, rect), cursor), Overlay { crosshair, letters, focused: false, rotated: false });
+    }
+
+    pub(super) fn pane<'a>(&self, ui: &Ui, geometry: &'a PlaneGeometry, rect: Rect) -> Pane<'a> {
+        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point(), framing: self.framing }
     }
 
     fn draw(&self, ui: &Ui, scene: &Scene<'_>, (pane, cursor): (&Pane<'_>, Cursor), overlay: Overlay) {
         if pane.geometry.slices > 0 {
             self.paint(ui, scene, pane, cursor);
-            overlay::draw(ui, scene, &pane.laid(&self.framing), cursor, overlay);
+            overlay::draw(ui, scene, pane, cursor, overlay);
         }
     }
 
     pub(super) fn paint(&self, ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor) {
         let slice = cursor.voxel[pane.geometry.through];
-        let placement = pane.laid(&self.framing).placement;
-        let drawn = Drawn { geometry: pane.geometry, slice, placement, pixels_per_point: pane.pixels_per_point };
+        let drawn = Drawn { geometry: pane.geometry, slice, placement: pane.placement(), pixels_per_point: pane.pixels_per_point };
         let textures = [Some(scene.image), scene.labels, scene.truth, scene.heat].map(|texture| texture.map(|texture| texture.0.clone()));
         let [image, labels, truth, heat] = &textures;
         let layers = Layers {
             steps: [image, labels, truth].map(|texture| texture.as_ref().map(|stored| stored.step)),
             heat: heat.as_ref().map(|heat| heat_scale(heat.shape, scene.grid.shape, scene.tokens.map(|tokens| tokens.cell))),
         };
-        let look = Box::new(Look::new(&drawn, &scene.style, &layers));
-        let paint = Paint { look, rect: pane.rect, target: scene.image.0.target, textures, slot: self.slot.clone() };
+        let uniforms = Box::new(Uniforms::new(&drawn, &scene.style, &layers));
+        let paint = Paint { uniforms, rect: pane.rect, target: scene.image.0.target, textures, slot: self.slot.clone() };
         ui.painter().add(Callback::new_paint_callback(pane.rect, paint));
     }
 

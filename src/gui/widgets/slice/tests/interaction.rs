@@ -153,7 +153,7 @@ fn wheel_and_keys_move_the_crosshair_within_one_frame_as_within_many() {
     for (row, (index, events, expected)) in table.into_iter().enumerate() {
         for at_once in [true, false] {
             harness.state_mut().cursor = Cursor::middle([14, 24, 19]);
-            harness.state_mut().views[index].wheel = 0.0;
+            harness.state_mut().views[index].mouse.wheel = 0.0;
             harness.hover_at(pane(index).center());
             play(&mut harness, events.clone(), at_once);
             assert_eq!(harness.state().cursor.voxel, expected, "row {row}, at once: {at_once}");

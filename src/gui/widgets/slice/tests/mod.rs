@@ -1,10 +1,10 @@
 //! Tests of the slice engine as a whole.
 
 mod interaction;
-mod look;
 mod orientation;
 mod reference;
 mod shader;
+mod snapshot;
 
 use eframe::egui_wgpu::{RenderState, RendererOptions};
 use egui_kittest::wgpu::{create_render_state, default_wgpu_setup};

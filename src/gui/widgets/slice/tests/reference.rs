@@ -3,7 +3,9 @@
 use eframe::egui::{Color32, ColorImage};
 use rayon::prelude::*;
 
-use crate::gui::widgets::slice::look::{DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, Look, NOT_FINITE, OUTLINE, drawable, heat_scale};
+use crate::gui::widgets::slice::uniforms::{
+    DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, NOT_FINITE, OUTLINE, Uniforms, drawable, heat_scale,
+};
 use crate::gui::widgets::slice::{Framing, Plane, PlaneGeometry, Scene};
 
 /// `1 / sqrt(2)`, as the shader has it.
@@ -47,7 +49,7 @@ pub(super) fn draw_on_host(scene: &HostScene<'_>, picture: &Picture) -> ColorIma
         steps: [Some([1; 3]), scene.labels.map(|_| [1; 3]), scene.truth.map(|_| [1; 3])],
         heat: scene.heat.map(|(_, grid)| heat_scale(grid, scene.grid.shape, token)),
     };
-    let canvas = Canvas { look: Look::new(&drawn, &scene.style, &layers), scene };
+    let canvas = Canvas { uniforms: Uniforms::new(&drawn, &scene.style, &layers), scene };
     let [width, height] = picture.pixels;
     let mut pixels = vec![Color32::BLACK; width * height];
     pixels.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, line)| {
@@ -61,22 +63,22 @@ pub(super) fn draw_on_host(scene: &HostScene<'_>, picture: &Picture) -> ColorIma
 }
 
 struct Canvas<'a> {
-    look: Look,
+    uniforms: Uniforms,
     scene: &'a HostScene<'a>,
 }
 
 impl Canvas<'_> {
     fn place(&self, pixel: [f32; 2]) -> [f32; 2] {
-        [0, 1].map(|side: usize| self.look.first[side] + pixel[side] * self.look.step[side])
+        [0, 1].map(|side: usize| self.uniforms.first[side] + pixel[side] * self.uniforms.step[side])
     }
 
     fn inside(&self, at: [f32; 2]) -> bool {
-        [0, 1].iter().all(|&side: &usize| at[side] >= -0.5 && at[side] < self.look.size[side] - 0.5)
+        [0, 1].iter().all(|&side: &usize| at[side] >= -0.5 && at[side] < self.uniforms.size[side] - 0.5)
     }
 
     /// W,H,D, as in the shader.
     fn voxel(&self, at: [f32; 2]) -> [f32; 3] {
-        [0, 1, 2].map(|axis: usize| self.look.corner[axis] + at[0] * self.look.across[axis] + at[1] * self.look.down[axis])
+        [0, 1, 2].map(|axis: usize| self.uniforms.corner[axis] + at[0] * self.uniforms.across[axis] + at[1] * self.uniforms.down[axis])
     }
 
     /// Index of the voxel at x,y,z in `[D, H, W]` of `shape`; outside it, of the nearest.
@@ -103,7 +105,7 @@ impl Canvas<'_> {
         }
         let here = self.voxel(at);
         let axis_of = |way: [f32; 4]| (0..3).find(|&axis| way[axis] != 0.0).expect("a way along one axis");
-        let (across, down) = (axis_of(self.look.across), axis_of(self.look.down));
+        let (across, down) = (axis_of(self.uniforms.across), axis_of(self.uniforms.down));
         let mut low = here.map(|value| (value + 0.5).floor());
         let parts = [across, down].map(|axis| {
             low[axis] = here[axis].floor();
@@ -121,14 +123,14 @@ impl Canvas<'_> {
     }
 
     fn intensity(&self, at: [f32; 2]) -> f32 {
-        let look = &self.look;
+        let uniforms = &self.uniforms;
         let own = self.own(at);
-        if !has(look, LINEAR) || own >= NOT_FINITE {
+        if !has(uniforms, LINEAR) || own >= NOT_FINITE {
             return own;
         }
-        let taps = look.step.map(|voxels| voxels.ceil().clamp(1.0, MOST_TAPS));
+        let taps = uniforms.step.map(|voxels| voxels.ceil().clamp(1.0, MOST_TAPS));
         let counts = taps.map(|taps| taps as usize);
-        let part = |side: usize, tap: usize| ((tap as f32 + 0.5) / taps[side] - 0.5) * look.step[side];
+        let part = |side: usize, tap: usize| ((tap as f32 + 0.5) / taps[side] - 0.5) * uniforms.step[side];
         let places = (0..counts[1]).flat_map(|row| (0..counts[0]).map(move |column| [part(0, column), part(1, row)]));
         let values = places.map(|[across, down]| self.interpolated([at[0] + across, at[1] + down])).filter(|&value| value < NOT_FINITE);
         let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
@@ -136,7 +138,7 @@ impl Canvas<'_> {
     }
 
     fn shown(&self, label: u8) -> u8 {
-        if self.look.labels[usize::from(label)][3] > 0.5 { label } else { 0 }
+        if self.uniforms.labels[usize::from(label)][3] > 0.5 { label } else { 0 }
     }
 
     fn class_at(&self, pixel: [f32; 2]) -> u8 {
@@ -144,7 +146,7 @@ impl Canvas<'_> {
         let Some(labels) = self.scene.labels.filter(|_| self.inside(at)) else { return 0 };
         let index = Self::index(self.scene.grid.shape, self.voxel(at).map(|value| value + 0.5));
         let label = self.shown(labels[index]);
-        let Some(truth) = self.scene.truth.filter(|_| has(&self.look, DIFFERENCE)) else { return label };
+        let Some(truth) = self.scene.truth.filter(|_| has(&self.uniforms, DIFFERENCE)) else { return label };
         match self.shown(truth[index]) {
             right if right == label => u8::from(label != 0),
             _ if label == 0 => 2,
@@ -154,12 +156,12 @@ impl Canvas<'_> {
 
     fn class_colour(&self, class: u8) -> [f32; 3] {
         let class = usize::from(class);
-        let [r, g, b, _] = if has(&self.look, DIFFERENCE) { self.look.difference[class - 1] } else { self.look.labels[class] };
+        let [r, g, b, _] = if has(&self.uniforms, DIFFERENCE) { self.uniforms.difference[class - 1] } else { self.uniforms.labels[class] };
         [r, g, b]
     }
 
     fn on_edge(&self, [x, y]: [f32; 2], class: u8) -> bool {
-        let far = self.look.outline;
+        let far = self.uniforms.outline;
         let near = far * DIAGONAL;
         let around = [(far, 0.0), (-far, 0.0), (0.0, far), (0.0, -far), (near, near), (-near, -near), (near, -near), (-near, near)];
         around.iter().any(|&(right, below)| self.class_at([x + right, y + below]) != class)
@@ -168,36 +170,36 @@ impl Canvas<'_> {
     fn with_heat(&self, grey: [f32; 3], at: [f32; 2]) -> [f32; 3] {
         let Some((values, grid)) = self.scene.heat else { return grey };
         let here = self.voxel(at);
-        let cell = [0, 1, 2].map(|axis: usize| (here[axis] + 0.5) * self.look.heat_scale[axis]);
+        let cell = [0, 1, 2].map(|axis: usize| (here[axis] + 0.5) * self.uniforms.heat_scale[axis]);
         let value = values[Self::index(grid, cell)];
         if value.is_nan() {
             return grey;
         }
-        let stop = value.clamp(0.0, 1.0) * (self.look.ramp.len() - 2) as f32;
+        let stop = value.clamp(0.0, 1.0) * (self.uniforms.ramp.len() - 2) as f32;
         let (below, part) = (stop.floor() as usize, stop.fract());
         [0, 1, 2].map(|channel: usize| {
-            let hue = mix(self.look.ramp[below][channel], self.look.ramp[below + 1][channel], part);
-            mix(grey[channel], hue, self.look.heat[0])
+            let hue = mix(self.uniforms.ramp[below][channel], self.uniforms.ramp[below + 1][channel], part);
+            mix(grey[channel], hue, self.uniforms.heat[0])
         })
     }
 
     fn colour(&self, pixel: [f32; 2]) -> [f32; 3] {
         let at = self.place(pixel);
         if !self.inside(at) {
-            let [r, g, b, _] = self.look.around;
+            let [r, g, b, _] = self.uniforms.around;
             return [r, g, b];
         }
-        let look = &self.look;
+        let uniforms = &self.uniforms;
         let value = self.intensity(at);
-        let mut rgb = [((value - look.low) * look.per_width).clamp(0.0, 1.0); 3];
+        let mut rgb = [((value - uniforms.low) * uniforms.per_width).clamp(0.0, 1.0); 3];
         if value >= NOT_FINITE {
-            let [r, g, b, _] = look.not_finite;
+            let [r, g, b, _] = uniforms.not_finite;
             rgb = [r, g, b];
         }
-        if has(look, HEAT) {
+        if has(uniforms, HEAT) {
             rgb = self.with_heat(rgb, at);
         }
-        if !has(look, FILL) && !has(look, OUTLINE) {
+        if !has(uniforms, FILL) && !has(uniforms, OUTLINE) {
             return rgb;
         }
         let class = self.class_at(pixel);
@@ -205,18 +207,18 @@ impl Canvas<'_> {
             return rgb;
         }
         let hue = self.class_colour(class);
-        if has(look, OUTLINE) && self.on_edge(pixel, class) {
+        if has(uniforms, OUTLINE) && self.on_edge(pixel, class) {
             return hue;
         }
-        if has(look, FILL) {
-            rgb = [0, 1, 2].map(|channel: usize| mix(rgb[channel], hue[channel], look.opacity));
+        if has(uniforms, FILL) {
+            rgb = [0, 1, 2].map(|channel: usize| mix(rgb[channel], hue[channel], uniforms.opacity));
         }
         rgb
     }
 }
 
-fn has(look: &Look, flag: u32) -> bool {
-    look.flags[0] & flag != 0
+fn has(uniforms: &Uniforms, flag: u32) -> bool {
+    uniforms.flags[0] & flag != 0
 }
 
 fn mix(a: f32, b: f32, part: f32) -> f32 {

@@ -14,10 +14,9 @@ use super::reference::{HostScene, Picture, draw_on_host};
 use super::{Phantom, gpu};
 use crate::gui::Convention;
 use crate::gui::testing::needs_gpu;
-use crate::gui::widgets::slice::input::Pane;
-use crate::gui::widgets::slice::look::Look;
+use crate::gui::widgets::slice::framing::MARGIN;
 use crate::gui::widgets::slice::texture::Upload;
-use crate::gui::widgets::slice::view::MARGIN;
+use crate::gui::widgets::slice::uniforms::Uniforms;
 use crate::gui::widgets::slice::{
     Cursor, Framing, LabelColours, Plane, PlaneGeometry, Scene, SliceSettings, SliceView, Style, TokenOverlay, VolumeTexture, WindowLevel,
 };
@@ -40,9 +39,12 @@ fn naga_accepts_the_shader_and_finds_what_the_program_asks_for() {
     assert_eq!(names, ["cover", "gamma_target", "linear_target"]);
     let (_, view) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("View")).expect("the uniform block");
     let naga::TypeInner::Struct { members, span } = &view.inner else { panic!("View is a struct") };
-    assert_eq!(*span as usize, size_of::<Look>());
+    assert_eq!(*span as usize, size_of::<Uniforms>());
     let offset = |name: &str| members.iter().find(|member| member.name.as_deref() == Some(name)).expect(name).offset as usize;
-    assert_eq!(["flags", "ramp", "labels"].map(offset), [offset_of!(Look, flags), offset_of!(Look, ramp), offset_of!(Look, labels)]);
+    assert_eq!(
+        ["flags", "ramp", "labels"].map(offset),
+        [offset_of!(Uniforms, flags), offset_of!(Uniforms, ramp), offset_of!(Uniforms, labels)]
+    );
 }
 
 /// What is compared.
@@ -152,7 +154,7 @@ impl Drawing {
                 let geometry = PlaneGeometry::new(&phantom.grid, self.plane, self.convention);
                 let mut cursor = Cursor::default();
                 cursor.voxel[geometry.through] = SLICE;
-                view.paint(ui, &scene, &Pane { geometry: &geometry, rect: PLACE, pixels_per_point: ui.pixels_per_point() }, cursor);
+                view.paint(ui, &scene, &view.pane(ui, &geometry, PLACE), cursor);
             });
         let frame = harness.render().expect("the frame is drawn");
         (frame.width() as usize, frame.into_raw())

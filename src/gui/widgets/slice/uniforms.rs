@@ -35,7 +35,7 @@ const HEAT_OPACITY: f32 = 0.55;
 /// The uniform block; see the shader for what its fields mean.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Look {
+pub(super) struct Uniforms {
     pub(super) first: [f32; 2],
     pub(super) step: [f32; 2],
     pub(super) size: [f32; 2],
@@ -84,7 +84,7 @@ pub(super) fn heat_scale(grid: [usize; 3], shape: [usize; 3], token: Option<[usi
     token.map_or_else(stretched, |cell| cell.map(|voxels| 1.0 / voxels.max(1) as f32))
 }
 
-impl Look {
+impl Uniforms {
     pub(super) fn new(drawn: &Drawn<'_>, style: &Style<'_>, layers: &Layers) -> Self {
         let geometry = drawn.geometry;
         let corner = geometry.voxel(drawn.slice, [0.0, 0.0]);
