@@ -49,7 +49,7 @@ struct View {
 @group(0) @binding(3) var truth: texture_3d<u32>;
 @group(0) @binding(4) var heat: texture_3d<f32>;
 
-// Bits of `View.flags.x`, as in src/gui/widgets/slice/look.rs.
+// Bits of `View.flags.x`, as in src/gui/widgets/slice/uniforms.rs.
 const LINEAR: u32 = 1u;
 const FILL: u32 = 2u;
 const OUTLINE: u32 = 4u;

@@ -12,7 +12,7 @@ use super::image::{Channel, ImageRequest, ReadImage, method_file, method_title};
 use super::layer::{BackgroundImage, Kind, Labels, Layer};
 use crate::geometry::{Grid, ravel};
 use crate::gui::theme::colour;
-use crate::gui::widgets::slice::{Cursor, LabelColours, WindowLevel};
+use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLevel};
 use crate::gui::{Background, OpenRun};
 use crate::protocol::StageKind;
 use crate::volume::VolumeSource;
@@ -175,10 +175,11 @@ impl OpenCase {
         self.of_kind(Kind::Truth)?.labels()
     }
 
-    /// The layer to show first: a prediction to look at, else the truth.
-    pub(super) fn first_layer(&self) -> Option<usize> {
-        let method = self.layers.iter().position(|layer| layer.kind != Kind::Truth);
-        method.or_else(|| (!self.layers.is_empty()).then_some(0))
+    /// The labels of a layer, and of the truth that they differ from, as the GPU has them.
+    pub(super) fn overlay(&self, title: Option<&str>) -> [Option<VolumeTexture>; 2] {
+        let layer = self.layer(title);
+        let truth = layer.filter(|layer| layer.kind != Kind::Truth).and(self.truth_labels());
+        [layer.and_then(Layer::labels), truth].map(|labels| labels.map(|labels| labels.texture.clone()))
     }
 
     /// Puts a file's label map over the open image as soon as it is read.

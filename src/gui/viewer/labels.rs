@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer};
+use super::views::Views;
 use crate::gui::Settings;
 use crate::gui::widgets::card::problem;
 use crate::gui::widgets::slice::Difference;
@@ -16,8 +17,8 @@ use crate::gui::widgets::{Cell, Column, Table, Width};
 const ROW: f32 = 24.0;
 
 /// Draws the table of the shown layer, and obeys its buttons.
-pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, shown: Option<usize>, settings: &mut Settings) {
-    let Some(layer) = shown.and_then(|index| case.layers.get(index)) else {
+pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, views: &Views, settings: &mut Settings) {
+    let Some(layer) = views.shown_layer(case) else {
         ui.weak("No labels. Drop a label map on the volume, or segment it with a checkpoint.");
         return;
     };
@@ -116,8 +117,8 @@ fn rows(case: &OpenCase, layer: &Layer, settings: &Settings) -> Vec<Row> {
 }
 
 /// Crosshair to the centre of the next or previous label that the layer has, after the one under the crosshair.
-pub(super) fn step(case: &mut OpenCase, shown: Option<usize>, forwards: bool) {
-    let Some(layer) = shown.and_then(|index| case.layers.get(index)) else { return };
+pub(super) fn step(case: &mut OpenCase, views: &Views, forwards: bool) {
+    let Some(layer) = views.shown_layer(case) else { return };
     let Some(labels) = layer.labels() else { return };
     let centre = |class: u8| labels.statistics.get(usize::from(class)).and_then(|statistics| statistics.centre);
     let there: Vec<(u8, [usize; 3])> = case.classes.in_order().into_iter().filter_map(|class| Some((class, centre(class)?))).collect();

@@ -36,7 +36,7 @@ use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
 use self::image::{ImageRequest, ReadImage};
-use self::layer::Kind;
+use self::layer::{Kind, Layer};
 use self::picture::PictureDialog;
 use self::profile::SliceProfile;
 use self::segmenting::Segmenting;
@@ -107,9 +107,8 @@ impl ViewerPanel {
             case.find_methods(run);
         }
         case.want_channel(ctx);
-        for index in self.views.wanted(case) {
-            case.layers[index].want(ctx, &case.background);
-        }
+        let wanted = self.views.wanted(case);
+        case.layers.iter_mut().filter(|layer| wanted.contains(&layer.title)).for_each(|layer| layer.want(ctx, &case.background));
         match self.views.shown_layer(case) {
             Some(layer) => self.profile.update(case, layer, self.views.arrangement.plane()),
             None => self.profile = SliceProfile::default(),
@@ -124,7 +123,8 @@ impl ViewerPanel {
             !due || layer.agreement().is_some()
         });
         let here = self.reading.is_none() && self.sorting.is_none() && self.list.settled() && !case.is_reading();
-        here && self.views.wanted(case).iter().all(|&index| case.layers[index].is_settled()) && counted && case.channel_now().is_some()
+        let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
+        here && read && counted && case.channel_now().is_some()
     }
 
     /// D,H,W of the crosshair in the open volume.

@@ -124,11 +124,11 @@ impl ViewerPanel {
             }
             toolbar::convention(ui, &mut workspace.settings);
             if let Some(case) = self.open.as_mut().filter(|_| narrow) {
-                toolbar::looks_menu(ui, case, &mut workspace.settings);
+                toolbar::display_menu(ui, case, &mut workspace.settings);
             }
         });
         if let Some(case) = self.open.as_mut().filter(|_| !narrow) {
-            ui.horizontal_wrapped(|ui| toolbar::looks(ui, case, &mut workspace.settings));
+            ui.horizontal_wrapped(|ui| toolbar::display(ui, case, &mut workspace.settings));
         }
         self.notices(ui, workspace);
     }
@@ -186,8 +186,7 @@ impl ViewerPanel {
     fn foot(&mut self, ui: &mut Ui) {
         let Some(case) = &mut self.open else { return };
         let plane = self.views.arrangement.plane();
-        let layer = self.views.shown_layer(case).and_then(|index| case.layers.get(index));
-        match self.profile.show(ui, case, layer, plane) {
+        match self.profile.show(ui, case, self.views.shown_layer(case), plane) {
             Some(Target::Slice(slice)) => Views::go_to(case, plane, slice),
             Some(Target::Worst(slice)) => self.go_to_worst(slice),
             None => {}
@@ -234,16 +233,14 @@ impl ViewerPanel {
             match (action, self.profile.worst()) {
                 (Action::WorstSlice, Some(slice)) => self.go_to_worst(slice),
                 (Action::WorstSlice, None) => {}
-                _ => labels::step(case, self.views.shown_layer(case), action == Action::NextLabel),
+                _ => labels::step(case, &self.views, action == Action::NextLabel),
             }
         }
     }
 
     fn go_to_worst(&mut self, slice: usize) {
         let Some(case) = &mut self.open else { return };
-        if let Some(layer) = self.views.shown_layer(case) {
-            Views::go_to_error(case, layer, self.views.arrangement.plane(), slice);
-        }
+        self.views.go_to_error(case, self.views.arrangement.plane(), slice);
     }
 
     /// What happens to files that are over the window.
@@ -282,7 +279,6 @@ fn recent(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
 
 /// The label table, with the histogram and what is known of the image below it.
 fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, workspace: &mut Workspace) {
-    let shown = views.shown_layer(case);
     let (whole, width) = (ui.available_height(), ui.available_width());
     // In the smallest window the labels need all of it.
     let histogram = if whole < LOW / 1.5 { 0.0 } else { (whole * HISTOGRAM.1).max(HISTOGRAM.0) };
@@ -291,14 +287,14 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, workspace: &mut Worksp
     let (rect, _) = ui.allocate_exact_size(room, egui::Sense::hover());
     let mut table = ui.new_child(UiBuilder::new().id_salt("label table").max_rect(rect));
     table.set_clip_rect(ui.clip_rect().intersect(rect));
-    if let Some(layer) = shown.and_then(|index| case.layers.get(index)) {
+    if let Some(layer) = views.shown_layer(case) {
         one_line(&mut table, RichText::new(format!("Labels: {}", layer.title)).strong());
         if let Some(own) = layer.labels().and_then(|labels| labels.own.as_ref()) {
             let note = RichText::new(&own.note).small().color(Palette::of(ui).caution());
             table.add(Label::new(note).wrap());
         }
     }
-    labels::show(&mut table, case, shown, &mut workspace.settings);
+    labels::show(&mut table, case, views, &mut workspace.settings);
     for line in lines {
         one_line(ui, RichText::new(&line).small().weak());
     }

@@ -7,7 +7,6 @@ use eframe::egui::{Align2, Button, Color32, ColorImage, ComboBox, Context, Pos2,
 use eframe::egui_wgpu::RenderState;
 
 use super::case::OpenCase;
-use super::layer::Kind;
 use super::views::{Arrangement, Pane, TITLE, Views, column_text};
 use crate::atomic_file;
 use crate::gui::widgets::save::png_bytes;
@@ -161,13 +160,12 @@ impl Shot {
     pub(super) fn new(case: &OpenCase, views: &Views, settings: &Settings, options: Options) -> Option<Self> {
         let bounds = bounds(views, options);
         let shown = |pane: &Pane| {
-            let layer = case.layer(pane.layer.as_deref());
-            let truth = layer.filter(|layer| layer.kind != Kind::Truth).and(case.truth_labels());
+            let [labels, truth] = case.overlay(pane.layer.as_deref());
             ShotPane {
                 pane: Pane { rect: pane.rect.translate(-bounds.min.to_vec2()), ..pane.clone() },
                 title: column_text(case, pane.layer.as_deref()),
-                labels: layer.and_then(|layer| layer.labels()).map(|labels| labels.texture.clone()),
-                truth: truth.map(|labels| labels.texture.clone()),
+                labels,
+                truth,
             }
         };
         let panes: Vec<ShotPane> = chosen(views, options).map(shown).collect();

@@ -24,7 +24,7 @@ pub(super) struct SliceProfile {
 
 #[derive(Clone, PartialEq)]
 struct Made {
-    layer: usize,
+    layer: String,
     plane: Plane,
     visible: Vec<bool>,
     counted: bool,
@@ -37,10 +37,10 @@ impl SliceProfile {
     }
 
     /// Takes in what has changed. `layer` is the layer shown.
-    pub(super) fn update(&mut self, case: &OpenCase, layer: usize, plane: Plane) {
-        let agreement = case.layers.get(layer).and_then(Layer::agreement);
+    pub(super) fn update(&mut self, case: &OpenCase, layer: &Layer, plane: Plane) {
+        let agreement = layer.agreement();
         let visible: Vec<bool> = (0..case.classes.len()).map(|class| case.colours.get(class as u8).visible).collect();
-        let made = Made { layer, plane, visible, counted: agreement.is_some() };
+        let made = Made { layer: layer.title.clone(), plane, visible, counted: agreement.is_some() };
         if self.made_of.as_ref() == Some(&made) {
             return;
         }

@@ -6,7 +6,7 @@ use eframe::egui::{Button, ComboBox, DragValue, PopupCloseBehavior, Role, Slider
 use super::case::OpenCase;
 use super::layer::Kind;
 use super::views::{Arrangement, Views};
-use crate::gui::widgets::slice::{Plane, WindowLevel, WindowPreset};
+use crate::gui::widgets::slice::{Plane, SliceSettings, WindowLevel, WindowPreset};
 use crate::gui::{Action, Convention, Settings};
 
 /// Step of the keys that make labels more or less opaque.
@@ -40,7 +40,7 @@ fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
         ui.weak("no labels");
         return;
     };
-    let title = case.layers[shown].title.clone();
+    let title = shown.title.clone();
     let combo = ComboBox::from_id_salt("shown labels").width(130.0).truncate().selected_text(&title);
     let response = combo.show_ui(ui, |ui| {
         for layer in &case.layers {
@@ -114,14 +114,14 @@ fn lasting_menu(title: String) -> MenuButton<'static> {
     MenuButton::new(title).config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside))
 }
 
-/// The controls of [`looks`] in a menu.
-pub(super) fn looks_menu(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
-    let (response, _) = lasting_menu("Display".to_owned()).ui(ui, |ui| looks(ui, case, settings));
+/// The controls of [`display`] in a menu.
+pub(super) fn display_menu(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
+    let (response, _) = lasting_menu("Display".to_owned()).ui(ui, |ui| display(ui, case, settings));
     response.on_hover_text("Window, interpolation, crosshair, zoom, looks of labels");
 }
 
-/// Window and level, channel, interpolation; then the labels' looks.
-pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
+/// Window and level, channel, interpolation; then how labels are drawn.
+pub(super) fn display(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
     window(ui, case, settings);
     if case.channels.len() > 1 {
         let title = case.channels[case.channel].clone();
@@ -134,37 +134,51 @@ pub(super) fn looks(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings) {
         let response = response.response.on_hover_text("Which channel of the image is shown");
         response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Channel {title}")));
     }
-    let keys = settings.keys.clone();
-    let hint = |text: &str, action| format!("{text} ({})", keys.hint(action));
-    let slices = &mut settings.slices;
-    let text = hint("Linear interpolation between voxels, or each voxel a rectangle", Action::ToggleInterpolation);
-    toggle(ui, (&mut slices.linear, true), "Smooth", &text);
-    toggle(ui, (&mut slices.crosshair, true), "Crosshair", &hint("Show or hide the crosshair", Action::ToggleCrosshair));
-    let text = hint("Zoom all planes together, or each by itself", Action::ToggleLinkedZoom);
-    toggle(ui, (&mut slices.linked_zoom, true), "Link zoom", &text);
+    switch(ui, settings, Action::ToggleInterpolation, true);
+    switch(ui, settings, Action::ToggleCrosshair, true);
+    switch(ui, settings, Action::ToggleLinkedZoom, true);
     ui.separator();
     // Each by itself and not in a group: a group would not be broken into lines where the window is narrow.
     let labelled = !case.layers.is_empty();
-    toggle(ui, (&mut slices.shown, labelled), "Labels", &hint("Show or hide labels", Action::ToggleLabels));
-    toggle(ui, (&mut slices.fill, labelled), "Fill", &hint("Fill labels", Action::ToggleFill));
-    let keys = format!("{}, {}", keys.hint(Action::OpacityDown), keys.hint(Action::OpacityUp));
+    switch(ui, settings, Action::ToggleLabels, labelled);
+    switch(ui, settings, Action::ToggleFill, labelled);
+    let keys = [Action::OpacityDown, Action::OpacityUp].map(|action| settings.keys.hint(action)).join(", ");
+    let slices = &mut settings.slices;
     ui.spacing_mut().slider_width = 90.0;
     let opacity = format!("Opacity of filled labels: {:.0} % ({keys})", slices.opacity * 100.0);
     let slider = Slider::new(&mut slices.opacity, 0.0..=1.0).show_value(false);
     let response = ui.add_enabled(labelled && slices.fill, slider).on_hover_text(opacity);
     response.widget_info(|| WidgetInfo::slider(true, f64::from(slices.opacity), "Opacity of labels"));
-    toggle(ui, (&mut slices.outline, labelled), "Outline", &hint("Outline labels", Action::ToggleOutline));
+    switch(ui, settings, Action::ToggleOutline, labelled);
+    let slices = &mut settings.slices;
     let width = DragValue::new(&mut slices.outline_width).range(0.5..=WIDEST).speed(0.05).fixed_decimals(1).suffix(" px");
     let response = ui.add_enabled(labelled && slices.outline, width).on_hover_text("Width of outlines");
     response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Width of outlines"));
     let comparable = case.of_kind(Kind::Truth).is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
-    let text = hint("Differences from the truth: missed, false and agreed voxels", Action::ToggleDifference);
-    toggle(ui, (&mut slices.difference, comparable), "Differences", &text);
+    switch(ui, settings, Action::ToggleDifference, comparable);
 }
 
-/// A switch, and whether it can be switched.
-fn toggle(ui: &mut Ui, (value, enabled): (&mut bool, bool), title: &str, hint: &str) {
-    let button = Button::selectable(*value, title).wrap_mode(TextWrapMode::Extend);
+/// A switch of how slices are drawn: its key, its title, what it does, and what it switches.
+type Switch = (Action, &'static str, &'static str, fn(&mut SliceSettings) -> &mut bool);
+
+const SWITCHES: [Switch; 7] = [
+    (Action::ToggleInterpolation, "Smooth", "Linear interpolation between voxels, or each voxel a rectangle", |slices| &mut slices.linear),
+    (Action::ToggleCrosshair, "Crosshair", "Show or hide the crosshair", |slices| &mut slices.crosshair),
+    (Action::ToggleLinkedZoom, "Link zoom", "Zoom all planes together, or each by itself", |slices| &mut slices.linked_zoom),
+    (Action::ToggleLabels, "Labels", "Show or hide labels", |slices| &mut slices.shown),
+    (Action::ToggleFill, "Fill", "Fill labels", |slices| &mut slices.fill),
+    (Action::ToggleOutline, "Outline", "Outline labels", |slices| &mut slices.outline),
+    (Action::ToggleDifference, "Differences", "Differences from the truth: missed, false and agreed voxels", |slices| {
+        &mut slices.difference
+    }),
+];
+
+/// Draws the switch of a key, and whether it can be switched.
+fn switch(ui: &mut Ui, settings: &mut Settings, action: Action, enabled: bool) {
+    let Some((_, title, hint, value)) = SWITCHES.iter().find(|(key, ..)| *key == action) else { return };
+    let hint = format!("{hint} ({})", settings.keys.hint(action));
+    let value = value(&mut settings.slices);
+    let button = Button::selectable(*value, *title).wrap_mode(TextWrapMode::Extend);
     if ui.add_enabled(enabled, button).on_hover_text(hint).clicked() {
         *value = !*value;
     }
@@ -204,43 +218,21 @@ fn window(ui: &mut Ui, case: &mut OpenCase, settings: &Settings) {
 
 /// Obeys the keys that change how slices are drawn.
 pub(super) fn keys(ui: &Ui, case: &mut OpenCase, settings: &mut Settings) {
-    let actions = [
-        Action::AutoWindow,
-        Action::OpacityDown,
-        Action::OpacityUp,
-        Action::ToggleLabels,
-        Action::ToggleFill,
-        Action::ToggleOutline,
-        Action::ToggleDifference,
-        Action::ToggleInterpolation,
-        Action::ToggleCrosshair,
-        Action::ToggleLinkedZoom,
-        Action::ToggleConvention,
-    ];
+    let others = [Action::AutoWindow, Action::OpacityDown, Action::OpacityUp, Action::ToggleConvention];
+    let actions: Vec<Action> = SWITCHES.iter().map(|(action, ..)| *action).chain(others).collect();
     for action in settings.keys.pressed(ui, &actions) {
-        let slices = &mut settings.slices;
-        let toggled = match action {
-            Action::AutoWindow => {
-                case.set_window(None);
-                continue;
-            }
-            Action::OpacityDown | Action::OpacityUp => {
-                let step = if action == Action::OpacityUp { OPACITY_STEP } else { -OPACITY_STEP };
-                slices.opacity = (slices.opacity + step).clamp(0.0, 1.0);
-                continue;
-            }
-            Action::ToggleLabels => &mut slices.shown,
-            Action::ToggleFill => &mut slices.fill,
-            Action::ToggleOutline => &mut slices.outline,
-            Action::ToggleDifference => &mut slices.difference,
-            Action::ToggleInterpolation => &mut slices.linear,
-            Action::ToggleCrosshair => &mut slices.crosshair,
-            Action::ToggleLinkedZoom => &mut slices.linked_zoom,
+        let opacity = &mut settings.slices.opacity;
+        match action {
+            Action::AutoWindow => case.set_window(None),
+            Action::OpacityDown => *opacity = (*opacity - OPACITY_STEP).clamp(0.0, 1.0),
+            Action::OpacityUp => *opacity = (*opacity + OPACITY_STEP).clamp(0.0, 1.0),
+            Action::ToggleConvention => switch_convention(settings),
             _ => {
-                switch_convention(settings);
-                continue;
+                for (.., value) in SWITCHES.iter().filter(|(key, ..)| *key == action) {
+                    let value = value(&mut settings.slices);
+                    *value = !*value;
+                }
             }
-        };
-        *toggled = !*toggled;
+        }
     }
 }

@@ -85,7 +85,8 @@ pub(super) struct Views {
     /// Whether the user chose what is compared; otherwise everything is.
     pub(super) chosen: bool,
     framings: [Framing; 3],
-    columns: Vec<[SliceView; 3]>,
+    /// One for each pane.
+    views: Vec<SliceView>,
     /// The panes of the last frame.
     pub(super) panes: Vec<Pane>,
     /// The voxel under the pointer in the last frame.
@@ -110,28 +111,25 @@ impl Views {
         self.flat = only_plane(grid).is_some();
     }
 
-    /// The layer in panes that show one, and of which the table is: the user's choice, else the case's first.
-    pub(super) fn shown_layer(&self, case: &OpenCase) -> Option<usize> {
-        let chosen = self.shown.as_ref().and_then(|title| case.layers.iter().position(|layer| layer.title == *title));
-        let Some(_) = self.arrangement.compared() else { return chosen.or_else(|| case.first_layer()) };
+    /// The layer in panes that show one, and of which the table is: the user's choice, else a prediction, else the truth.
+    pub(super) fn shown_layer<'a>(&self, case: &'a OpenCase) -> Option<&'a Layer> {
         // The table is of something that can be seen.
-        let columns = self.compared_layers(case);
-        let method = || columns.iter().copied().find(|&index| case.layers[index].kind != Kind::Truth);
-        chosen.filter(|index| columns.contains(index)).or_else(method).or_else(|| columns.first().copied())
+        let mut seen = if self.arrangement.compared().is_some() { self.compared_layers(case) } else { case.layers.iter().collect() };
+        seen.sort_by_key(|layer| (self.shown.as_ref() != Some(&layer.title), layer.kind == Kind::Truth));
+        seen.first().copied()
     }
 
     /// The layers that are compared, truth first.
-    pub(super) fn compared_layers(&self, case: &OpenCase) -> Vec<usize> {
-        let wanted = |layer: &Layer| !self.chosen || self.compared.contains(&layer.title);
-        let found = case.layers.iter().enumerate().filter(|(_, layer)| wanted(layer)).map(|(index, _)| index);
-        found.take(MOST_COLUMNS).collect()
+    pub(super) fn compared_layers<'a>(&self, case: &'a OpenCase) -> Vec<&'a Layer> {
+        let wanted = |layer: &&Layer| !self.chosen || self.compared.contains(&layer.title);
+        case.layers.iter().filter(wanted).take(MOST_COLUMNS).collect()
     }
 
-    /// The layers that have to be read for what is shown.
-    pub(super) fn wanted(&self, case: &OpenCase) -> Vec<usize> {
-        let truth = case.layers.iter().position(|layer| layer.kind == Kind::Truth);
-        let shown = if self.arrangement.compared().is_some() { self.compared_layers(case) } else { Vec::new() };
-        truth.into_iter().chain(self.shown_layer(case)).chain(shown).collect()
+    /// Titles of the layers that have to be read for what is shown.
+    pub(super) fn wanted(&self, case: &OpenCase) -> Vec<String> {
+        let compared = if self.arrangement.compared().is_some() { self.compared_layers(case) } else { Vec::new() };
+        let wanted = case.of_kind(Kind::Truth).into_iter().chain(self.shown_layer(case)).chain(compared);
+        wanted.map(|layer| layer.title.clone()).collect()
     }
 
     /// Shows a plane alone, or everything again.
@@ -160,20 +158,20 @@ impl Views {
         ui.allocate_rect(whole, Sense::hover());
         self.hovered = None;
         let mut panes: Vec<Pane> = Vec::new();
-        let shown = self.shown_layer(case);
+        let shown = || self.shown_layer(case).map(|layer| layer.title.clone());
         let mut aside = None;
         match self.arrangement {
             Arrangement::All => {
                 let quarter = |column: f32, row: f32| cell(whole, [2, 2], [column, row]);
                 for (plane, rect) in Plane::ALL.into_iter().zip([quarter(0.0, 0.0), quarter(0.0, 1.0), quarter(1.0, 0.0)]) {
-                    panes.push(self.pane(rect, plane, title(case, shown), false));
+                    panes.push(self.pane(rect, plane, shown(), false));
                 }
                 aside = Some(quarter(1.0, 1.0));
             }
             Arrangement::Alone(plane) => {
                 let split = whole.right() - aside_width(whole.width());
                 let (left, right) = whole.split_left_right_at_x(split);
-                panes.push(self.pane(left, plane, title(case, shown), false));
+                panes.push(self.pane(left, plane, shown(), false));
                 aside = Some(right);
             }
             Arrangement::Compare(_) | Arrangement::CompareAll => self.lay_comparison(whole, case, &mut panes),
@@ -182,15 +180,13 @@ impl Views {
             self.draw(ui, case, (pane, index), settings);
         }
         // What was dragged in one pane is what all show from the next frame on.
-        for (pane, known) in panes.iter_mut().map(|pane| (pane.plane, &mut pane.framing)) {
-            *known = self.framings[index(pane)];
-        }
+        panes.iter_mut().for_each(|pane| pane.framing = self.framings[pane.plane as usize]);
         self.panes = panes;
         aside
     }
 
     fn pane(&self, rect: Rect, plane: Plane, layer: Option<String>, titled: bool) -> Pane {
-        Pane { rect, plane, layer, framing: self.framings[index(plane)], titled }
+        Pane { rect, plane, layer, framing: self.framings[plane as usize], titled }
     }
 
     fn lay_comparison(&self, whole: Rect, case: &OpenCase, panes: &mut Vec<Pane>) {
@@ -198,10 +194,10 @@ impl Views {
         let layers = self.compared_layers(case);
         let columns = layers.len().max(1);
         let below = Rect::from_min_max(pos2(whole.left(), whole.top() + TITLE), whole.max);
-        for (column, layer) in layers.iter().map(|&index| Some(index)).chain(layers.is_empty().then_some(None)).enumerate() {
+        for column in 0..columns {
             for (row, &plane) in planes.iter().enumerate() {
                 let rect = cell(below, [columns, planes.len()], [column as f32, row as f32]);
-                panes.push(self.pane(rect, plane, title(case, layer), row == 0));
+                panes.push(self.pane(rect, plane, layers.get(column).map(|layer| layer.title.clone()), row == 0));
             }
         }
     }
@@ -209,19 +205,17 @@ impl Views {
     fn draw(&mut self, ui: &mut Ui, case: &mut OpenCase, (pane, number): (&Pane, usize), settings: &Settings) {
         let Some(image) = case.channel_now().map(|channel| channel.texture.clone()) else { return };
         if pane.titled {
-            let chosen = self.shown_layer(case).and_then(|index| case.layers.get(index)).map(|layer| &layer.title) == pane.layer.as_ref();
+            let chosen = self.shown_layer(case).map(|layer| &layer.title) == pane.layer.as_ref();
             column_title(ui, case, pane, chosen);
         }
-        while self.columns.len() <= number {
-            self.columns.push(Default::default());
+        if self.views.len() <= number {
+            self.views.push(SliceView::default());
         }
-        let plane = index(pane.plane);
+        let plane = pane.plane as usize;
         let framing = self.framings[plane];
-        let view = &mut self.columns[number][plane];
+        let view = &mut self.views[number];
         view.framing = framing;
-        let layer = case.layer(pane.layer.as_deref());
-        let labels = layer.and_then(Layer::labels).map(|labels| labels.texture.clone());
-        let truth = layer.filter(|layer| layer.kind != Kind::Truth).and(case.truth_labels()).map(|labels| labels.texture.clone());
+        let [labels, truth] = case.overlay(pane.layer.as_deref());
         let style = Style { window: case.window(), colours: &case.colours, settings: &settings.slices, convention: settings.convention };
         let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), ..Scene::new(case.grid(), &image, style) };
         let mut cursor = case.cursor;
@@ -259,7 +253,7 @@ impl Views {
 
     /// Gives the other planes the zoom of one; what is under the crosshair stays where it is in their views.
     fn link_zoom(&mut self, case: &OpenCase, convention: Convention, (zoomed, framing): (usize, Framing)) {
-        for (plane, other) in Plane::ALL.into_iter().zip(&mut self.framings).filter(|(plane, _)| index(*plane) != zoomed) {
+        for (plane, other) in Plane::ALL.into_iter().zip(&mut self.framings).filter(|(plane, _)| *plane as usize != zoomed) {
             if framing == Framing::default() {
                 *other = framing;
                 continue;
@@ -276,11 +270,11 @@ impl Views {
         case.cursor.voxel[geometry.through] = slice.min(geometry.slices.saturating_sub(1));
     }
 
-    /// Crosshair into the middle of what a layer has wrong on a slice.
-    pub(super) fn go_to_error(case: &mut OpenCase, layer: usize, plane: Plane, slice: usize) {
+    /// Crosshair into the middle of what the shown layer has wrong on a slice.
+    pub(super) fn go_to_error(&self, case: &mut OpenCase, plane: Plane, slice: usize) {
         Self::go_to(case, plane, slice);
         let geometry = PlaneGeometry::new(case.grid(), plane, Convention::default());
-        let (Some(found), Some(truth)) = (case.layers.get(layer), case.of_kind(Kind::Truth)) else { return };
+        let (Some(found), Some(truth)) = (self.shown_layer(case), case.of_kind(Kind::Truth)) else { return };
         let places = (0..geometry.size[1]).flat_map(|down| (0..geometry.size[0]).map(move |across| [across as f64, down as f64]));
         let is_wrong = |at: &[f64; 2]| {
             let voxel = geometry.voxel(slice, *at).map(|index| index as usize);
@@ -306,19 +300,6 @@ fn only_plane(grid: &Grid) -> Option<Plane> {
 /// Width of the labels beside slices, of the room that both have.
 pub(super) fn aside_width(room: f32) -> f32 {
     (room * ASIDE.0).clamp(ASIDE.1, ASIDE.2).min(room / 2.0)
-}
-
-/// Index of a plane in lists of three.
-fn index(plane: Plane) -> usize {
-    match plane {
-        Plane::Axial => 0,
-        Plane::Coronal => 1,
-        Plane::Sagittal => 2,
-    }
-}
-
-fn title(case: &OpenCase, layer: Option<usize>) -> Option<String> {
-    layer.and_then(|index| case.layers.get(index)).map(|layer| layer.title.clone())
 }
 
 /// One cell of a grid of panes. All are equally large, so that neighbours show the same zoom.
