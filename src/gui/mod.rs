@@ -27,7 +27,6 @@ mod settings;
 mod testing;
 mod theme;
 pub mod viewer;
-#[allow(dead_code, unused_imports, reason = "panels move to these widgets one by one")]
 mod widgets;
 mod work;
 mod workspace;

@@ -5,6 +5,7 @@ use eframe::egui::{
     WidgetInfo, epaint::TextShape, pos2, vec2,
 };
 
+use crate::geometry::unravel;
 use crate::gui::widgets::pointer::held_at;
 use crate::gui::widgets::slice::heat_colour;
 use crate::gui::widgets::{card, csv, save};
@@ -20,6 +21,13 @@ const STEPS: usize = 64;
 pub(super) const TITLE: &str = "Are positions alike across volumes?";
 const MEANING: &str = "Mean cosine of a token at the row's position and one at the column's position in another volume. A bright diagonal: \
      tokens of the same position are alike whatever the image shows - collapse.";
+
+/// A token: its volume among those shown, its position's number in the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chosen {
+    pub(super) volume: usize,
+    pub(super) token: usize,
+}
 
 /// The colours' scale of cosines: from the lowest, in tenths, to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,8 +46,9 @@ impl Scale {
 }
 
 /// The name of a position on the token grid.
-pub(super) fn position_name(token: usize, [_, h, w]: [usize; 3]) -> String {
-    format!("D{} H{} W{}", token / (h * w), token / w % h, token % w)
+pub(super) fn position_name(token: usize, grid: [usize; 3]) -> String {
+    let [d, h, w] = unravel(token, grid);
+    format!("D{d} H{h} W{w}")
 }
 
 /// Draws the map, whose picture is kept in `texture`; returns the token position of a clicked row.
@@ -90,11 +99,11 @@ fn draw(ui: &mut Ui, texture: &mut Option<TextureHandle>, (maps, grid): (&TokenM
 }
 
 /// Borders of slices, the marked position, the names of the axes.
-fn frame(ui: &Ui, map: Rect, (maps, [_, h, w]): (&TokenMaps, [usize; 3]), marked: Option<usize>) {
+fn frame(ui: &Ui, map: Rect, (maps, grid): (&TokenMaps, [usize; 3]), marked: Option<usize>) {
     let painter = ui.painter();
     let at = |index: usize| index as f32 / maps.positions.len() as f32 * map.width();
     let faint = Stroke::new(1.0, Color32::from_white_alpha(40));
-    let is_border = |index: &usize| maps.positions[*index] / (h * w) != maps.positions[*index - 1] / (h * w);
+    let is_border = |index: &usize| unravel(maps.positions[*index], grid)[0] != unravel(maps.positions[*index - 1], grid)[0];
     for index in (1..maps.positions.len()).filter(is_border) {
         painter.hline(map.x_range(), map.top() + at(index), faint);
         painter.vline(map.left() + at(index), map.y_range(), faint);

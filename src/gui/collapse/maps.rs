@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use eframe::egui::{RichText, TextureHandle, Ui};
 
+use super::heat_map::{self, Chosen};
 use super::patch::Patch;
 use super::scatter::Scatter;
-use super::{Chosen, heat_map};
 use crate::gui::widgets::card;
 use crate::gui::{Background, Palette, Workspace};
 use crate::metrics::collapse::TokenMaps;

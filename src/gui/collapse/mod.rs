@@ -65,13 +65,6 @@ enum Piece {
     Patch,
 }
 
-/// A token: its volume among those shown, its position's number in the grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Chosen {
-    volume: usize,
-    token: usize,
-}
-
 /// The panel.
 #[derive(Default)]
 pub struct CollapsePanel {

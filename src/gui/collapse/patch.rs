@@ -5,8 +5,8 @@ use std::sync::Arc;
 use eframe::egui::{self, RichText, Ui, UiBuilder, vec2};
 use eframe::egui_wgpu::RenderState;
 
-use super::Chosen;
-use super::heat_map::{Scale, position_name};
+use super::heat_map::{Chosen, Scale, position_name};
+use crate::geometry::{ravel, unravel};
 use crate::gui::widgets::slice::{Cursor, LabelColours, Plane, Scene, SliceView, Style, TokenOverlay, VolumeTexture, WindowLevel};
 use crate::gui::{Palette, Settings};
 use crate::metrics::collapse::TokenMaps;
@@ -54,7 +54,7 @@ impl Patch {
 
     /// Shows a token that was chosen elsewhere.
     pub(super) fn look_at(&mut self, chosen: Chosen, preview: &TokenPreview) {
-        let (position, cell) = (position(chosen, preview), cell(preview));
+        let (position, cell) = (unravel(chosen.token, preview.grid), cell(preview));
         self.volume = chosen.volume;
         self.cursor.voxel = std::array::from_fn(|axis| position[axis] * cell[axis] + cell[axis] / 2);
     }
@@ -94,7 +94,7 @@ impl Patch {
         self.upload(gpu, preview);
         self.paint(gpu, (maps, preview), chosen);
         let uploaded = self.uploaded.as_mut()?;
-        let marked: Vec<[usize; 3]> = chosen.map(|chosen| position(chosen, preview)).into_iter().collect();
+        let marked: Vec<[usize; 3]> = chosen.map(|chosen| unravel(chosen.token, preview.grid)).into_iter().collect();
         let cell = cell(preview);
         let style = Style { window: uploaded.window, colours: &self.colours, settings: &settings.slices, convention: settings.convention };
         let heat = self.painted.as_ref().map(|painted| &painted.heat).filter(|_| !self.hide_similarity);
@@ -111,8 +111,8 @@ impl Patch {
         }
         uploaded.window = window.unwrap_or(uploaded.window);
         clicked.map(|voxel| {
-            let [d, h, w]: [usize; 3] = std::array::from_fn(|axis| (voxel[axis] / cell[axis]).min(preview.grid[axis] - 1));
-            Chosen { volume: self.volume, token: (d * preview.grid[1] + h) * preview.grid[2] + w }
+            let token = std::array::from_fn(|axis| (voxel[axis] / cell[axis]).min(preview.grid[axis] - 1));
+            Chosen { volume: self.volume, token: ravel(token, preview.grid) }
         })
     }
 
@@ -189,12 +189,6 @@ fn mean_cosines(maps: &TokenMaps, preview: &TokenPreview, chosen: Chosen) -> [f3
     }
     let count = (preview.cases.len() - 1).max(1) as f32;
     [same / count, other / count]
-}
-
-/// Where a token lies on the grid.
-fn position(Chosen { token, .. }: Chosen, preview: &TokenPreview) -> [usize; 3] {
-    let [_, h, w] = preview.grid;
-    [token / (h * w), token / w % h, token % w]
 }
 
 /// Voxels of a token.

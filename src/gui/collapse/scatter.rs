@@ -3,8 +3,7 @@
 use eframe::egui::{Color32, Grid, Pos2, Rect, RichText, Role, Sense, Shape, Stroke, Ui, WidgetInfo, vec2};
 use egui_plot::{MarkerShape, PlotPoint, PlotTransform};
 
-use super::Chosen;
-use super::heat_map::position_name;
+use super::heat_map::{Chosen, position_name};
 use crate::gui::Palette;
 use crate::gui::widgets::pointer::held_at;
 use crate::gui::widgets::slice::heat_colour;

@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::config::{Arm, RunConfig};
+use crate::geometry::{ravel, unravel};
 use crate::metrics::collapse::{Collapse, ProbeSets, ProbeTokens};
 use crate::protocol::{CollapsePair, Environment, Event, Outcome, Record, RunState, Stage, StageKind, StepNumbers, TokenPreview, TokenSet};
 use crate::random::stream;
@@ -58,7 +59,7 @@ fn field(key: &str, a: usize, b: usize) -> f32 {
 
 /// A vector that changes slowly over the token grid.
 fn smooth(key: &str, volume: usize, token: usize) -> [f32; DIM] {
-    let place = [token / 16, token / 4 % 4, token % 4].map(|index| index as f32 / 4.0);
+    let place = unravel(token, GRID).map(|index| index as f32 / 4.0);
     std::array::from_fn(|component| {
         let wave = |axis: usize| field(key, volume * DIM + component, axis) * 3.0 * place[axis];
         (wave(0) + wave(1) + wave(2) + 3.0 * field(key, volume * DIM + component, 3)).sin()
@@ -85,11 +86,11 @@ fn probe_set(Mix([place, anatomy, own, noise]): Mix, dim: usize, grain: usize, t
 
 /// A turn of its own for each volume: axes exchanged and mirrored.
 fn turned(volume: usize, index: usize) -> usize {
-    let at = [index / 16, index / 4 % 4, index % 4];
+    let at = unravel(index, GRID);
     let order = [[1, 2, 0], [2, 1, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2], [0, 1, 2]][volume % 6];
     let flips = (volume * 5 + 3) % 8;
     let to: [usize; 3] = std::array::from_fn(|axis| if flips >> axis & 1 == 1 { 3 - at[order[axis]] } else { at[order[axis]] });
-    (to[0] * 4 + to[1]) * 4 + to[2]
+    ravel(to, GRID)
 }
 
 fn measured(mix: Mix, dim: usize) -> Collapse {
@@ -150,13 +151,8 @@ pub(super) fn preview(kind: Kind, step: usize) -> TokenPreview {
 /// The middle of a volume, zero around it.
 fn middle(grid: &Grid, voxels: &[f32]) -> Vec<f32> {
     let from = |axis: usize, index: usize| (index + grid.shape[axis] / 2).checked_sub(EDGE / 2).filter(|&at| at < grid.shape[axis]);
-    let places = (0..EDGE.pow(3)).map(|voxel| [voxel / EDGE.pow(2), voxel / EDGE % EDGE, voxel % EDGE]);
-    places
-        .map(|[d, h, w]| match (from(0, d), from(1, h), from(2, w)) {
-            (Some(d), Some(h), Some(w)) => voxels[(d * grid.shape[1] + h) * grid.shape[2] + w],
-            _ => 0.0,
-        })
-        .collect()
+    let value = |[d, h, w]: [usize; 3]| Some(voxels[ravel([from(0, d)?, from(1, h)?, from(2, w)?], grid.shape)]);
+    (0..EDGE.pow(3)).map(|voxel| value(unravel(voxel, [EDGE; 3])).unwrap_or(0.0)).collect()
 }
 
 /// A pre-training stage of an arm.

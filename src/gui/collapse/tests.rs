@@ -7,6 +7,7 @@ use eframe::egui::{Pos2, pos2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
 
+use super::heat_map::Chosen;
 use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
 use crate::gui::testing::{THEMES, click_at, needs_gpu, save_by_menu, small_windows, window};

@@ -1,4 +1,4 @@
-//! What users ask of the panel, and how it is done; with the question before a segmentation is lost.
+//! How the panel does what users ask, with the question before a segmentation is lost.
 
 use std::path::{Path, PathBuf};
 
@@ -11,94 +11,10 @@ use super::dropped::{Dropped, Sorted, dropped, sort};
 use super::image::{ImageRequest, read};
 use super::layer::{Kind, SEGMENTED};
 use super::profile::SliceProfile;
-use super::segmenting::{Offered, named};
+use super::requests::Request;
 use crate::config::DataSource;
-use crate::gui::widgets::{Answer, PathDialog, PathKind, Reply, modal, question};
+use crate::gui::widgets::{Answer, PathDialog, Reply, modal, question};
 use crate::gui::{Background, Workspace};
-
-/// What dialogs call volumes, and the endings of their files.
-const VOLUMES: (&str, &[&str]) = ("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
-
-/// What a user asks for, by a button, a menu, a dialog or dropped files.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Request {
-    /// Ask for the path of something.
-    Browse(Browse),
-    /// Open an image, with label maps over it.
-    Open(Box<ImageRequest>),
-    /// Open what failed once more.
-    Again,
-    /// List the cases of a dataset.
-    List(DataSource),
-    /// List the demo's cases, and open the first with a truth.
-    Demo,
-    /// Lay label maps over the open image.
-    LayOver(Vec<PathBuf>),
-    /// Segment the open case.
-    Segment(Offered),
-    /// Ask where to save the segmentation.
-    Save,
-    /// Note that the segmentation was written to this file.
-    Saved(PathBuf),
-    /// Take the segmentation off.
-    Discard,
-    /// Close the window.
-    Close,
-}
-
-/// What a path is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Browse {
-    /// Files of an image.
-    Image,
-    /// Label maps of the open image.
-    Labels,
-    /// A dataset's folder.
-    Dataset,
-    /// A checkpoint's or a run's folder.
-    Checkpoint,
-}
-
-impl Request {
-    /// Open image files, one with all channels or one for each, with label maps over them.
-    pub(super) fn open(images: &[PathBuf], labels: Vec<PathBuf>) -> Self {
-        Self::Open(Box::new(ImageRequest::files(images, labels)))
-    }
-}
-
-impl Browse {
-    fn dialog(self, ctx: &Context) -> PathDialog<Request> {
-        let (kind, endings) = VOLUMES;
-        let folder = |title: &str, fits: fn(&Dropped) -> bool, what: &'static str, request: fn(PathBuf) -> Request| {
-            PathDialog::new(ctx, (title, PathKind::Folder), move |folder| {
-                let found = dropped(&[folder.to_owned()]);
-                if fits(&found) { Ok(request(folder.to_owned())) } else { Err(format!("{} is not {what}", folder.display())) }
-            })
-        };
-        match self {
-            Self::Image => {
-                let title = "Open an image: one file, or one for each channel";
-                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::open(files, Vec::new())))
-            }
-            Self::Labels => {
-                let title = "Open label maps of the open image";
-                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::LayOver(files.to_vec())))
-            }
-            Self::Dataset => folder(
-                "Open a dataset: the folder with dataset.json or imagesTr",
-                |found| matches!(found, Dropped::Dataset(_)),
-                "the folder of a dataset: it holds neither dataset.json nor imagesTr",
-                |folder| Request::List(DataSource::Dataset(folder)),
-            ),
-            Self::Checkpoint => folder(
-                "Segment with: the folder of a run or a checkpoint",
-                |found| matches!(found, Dropped::Run(_) | Dropped::Checkpoint(_)),
-                "the folder of a run or of a checkpoint",
-                |folder| Request::Segment((named(&folder), folder)),
-            ),
-        }
-    }
-}
 
 impl ViewerPanel {
     /// Opens a case of the list.

@@ -151,8 +151,7 @@ mod tests {
         let (labels, shape) = ring();
         let counted = label_statistics(&labels, shape, [1.0; 3], 4);
         assert_eq!((counted[1].voxels, counted[2].voxels, counted[3]), (16, 1, ClassStatistics::default()));
-        let [d, h, w] = counted[1].centre.unwrap();
-        assert_eq!(labels[(d * 5 + h) * 6 + w], 1);
+        assert_eq!(labels[crate::geometry::ravel(counted[1].centre.unwrap(), shape)], 1);
         assert_eq!(counted[2].centre, Some([0, 0, 5]));
         // Rows four times as far apart as columns: the nearest ring voxel is in the middle row now.
         assert_eq!(label_statistics(&labels, shape, [1.0, 4.0, 1.0], 4)[1].centre, Some([0, 2, 0]));

@@ -2,8 +2,8 @@
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `actions` are what users ask for and how it is done,
-//! `panel` lays everything out with `toolbar` and `notices`.
+//! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `requests` are what users ask for, `actions` does
+//! it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
@@ -22,6 +22,7 @@ mod panel;
 mod picture;
 mod profile;
 mod readout;
+mod requests;
 mod resample;
 mod segmenting;
 #[cfg(test)]
@@ -31,7 +32,6 @@ mod views;
 
 use eframe::egui::Context;
 
-use self::actions::Request;
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
@@ -39,6 +39,7 @@ use self::image::{ImageRequest, ReadImage};
 use self::layer::{Kind, Layer};
 use self::picture::PictureDialog;
 use self::profile::SliceProfile;
+use self::requests::Request;
 use self::segmenting::Segmenting;
 use self::views::Views;
 use super::widgets::PathDialog;

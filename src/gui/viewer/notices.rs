@@ -3,9 +3,8 @@
 use eframe::egui::{Button, Label, RichText, Ui};
 
 use super::ViewerPanel;
-use super::actions::Request;
 use super::dropped::Dropped;
-use super::segmenting::named;
+use super::requests::{Request, named};
 use crate::gui::{Palette, Workspace};
 
 impl ViewerPanel {

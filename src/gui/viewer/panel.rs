@@ -5,12 +5,11 @@ use eframe::egui::{
     UiBuilder, vec2,
 };
 
-use super::actions::{Browse, Request};
 use super::cases::Asked;
 use super::image::method_title;
 use super::layer::described;
 use super::profile::Target;
-use super::segmenting::offered;
+use super::requests::{Browse, Request, offered};
 use super::views::aside_width;
 use super::{OpenCase, ViewerPanel, Views, labels, readout, toolbar};
 use crate::gui::widgets::card::one_line;

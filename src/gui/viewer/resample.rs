@@ -3,7 +3,7 @@
 use nalgebra::{Matrix4, Vector4};
 use rayon::prelude::*;
 
-use crate::geometry::unravel;
+use crate::geometry::{ravel, unravel};
 use crate::volume::{Grid, LabelMap};
 
 /// Voxels that a thread takes at a time.
@@ -51,8 +51,7 @@ fn voxel(matrix: &Matrix4<f64>, [d, h, w]: [usize; 3], shape: [usize; 3]) -> Opt
         let nearest = value.round();
         (nearest >= 0.0 && nearest < voxels as f64).then_some(nearest as usize)
     };
-    let (w, h, d) = (whole(ijk.x, width)?, whole(ijk.y, height)?, whole(ijk.z, depth)?);
-    Some((d * height + h) * width + w)
+    Some(ravel([whole(ijk.z, depth)?, whole(ijk.y, height)?, whole(ijk.x, width)?], shape))
 }
 
 #[cfg(test)]
@@ -63,8 +62,7 @@ mod tests {
     fn labels_stand_where_they_are_in_the_patient_however_they_are_stored() {
         let grid = Grid::axis_aligned([3, 4, 5], [2.0, 1.0, 1.0]);
         let mut map = LabelMap { voxels: vec![0; grid.len()], grid: grid.clone() };
-        let at = |[d, h, w]: [usize; 3]| (d * 4 + h) * 5 + w;
-        (map.voxels[at([1, 2, 3])], map.voxels[at([0, 0, 0])]) = (7, 300);
+        (map.voxels[ravel([1, 2, 3], grid.shape)], map.voxels[0]) = (7, 300);
         // The same voxels, i stored from left to right.
         let mut flipped = LabelMap { voxels: map.voxels.chunks(5).flat_map(|row| row.iter().rev().copied()).collect(), ..map.clone() };
         flipped.grid.world_from_voxel[0] = [-1.0, 0.0, 0.0, 4.0];

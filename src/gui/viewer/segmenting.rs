@@ -1,16 +1,16 @@
 //! Segmenting the open volume with a checkpoint: the worker's job, tiles as they arrive, and the result until it is saved.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use eframe::egui::{Button, Context, Label, ProgressBar, RichText, Ui};
 
-use super::actions::Request;
 use super::case::OpenCase;
 use super::layer::{Kind, Layer, SEGMENTED, from_values};
+use super::requests::{Offered, Request};
 use crate::gui::{FollowedJob, Palette, Workspace};
-use crate::protocol::{Outcome, Preview, SegmentationPreview, StageKind, StageState};
+use crate::protocol::{Outcome, Preview, SegmentationPreview};
 use crate::volume::nifti::write_labels;
 use crate::volume::{CaseFiles, LabelMap, SourceHeader};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
@@ -45,27 +45,6 @@ struct Segmentation {
     /// Whether all windows are in it.
     complete: bool,
     unsaved: bool,
-}
-
-/// A checkpoint that can segment: its name for the menu, and its folder.
-pub(super) type Offered = (String, PathBuf);
-
-/// The fine-tuned checkpoints of the shown run.
-pub(super) fn offered(workspace: &Workspace) -> Vec<Offered> {
-    let Some(run) = workspace.shown() else { return Vec::new() };
-    let name = &run.state().name;
-    let offer = |stage: &StageState| match stage.stage.arm.as_str() {
-        "" => (name.clone(), run.folder.root().to_owned()),
-        arm => (format!("{name}: {arm}"), run.training_folder(&stage.stage).root().to_owned()),
-    };
-    run.state().stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty()).map(offer).collect()
-}
-
-/// What the path of a checkpoint's folder says of it.
-pub(super) fn named(folder: &Path) -> String {
-    let parts: Vec<_> = folder.iter().map(|part| part.to_string_lossy()).collect();
-    let name = parts.iter().rfind(|part| !["last", "best", "checkpoints"].contains(&part.as_ref()));
-    name.map_or_else(|| folder.display().to_string(), ToString::to_string)
 }
 
 impl Segmenting {

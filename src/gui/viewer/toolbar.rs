@@ -74,16 +74,12 @@ fn comparison(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     let menu = lasting_menu(format!("{columns} of {} columns", case.layers.len()));
     let (response, _) = menu.ui(ui, |ui| {
         for layer in &case.layers {
-            let mut on = !views.chosen || views.compared.contains(&layer.title);
+            let mut on = views.compares(layer);
             if ui.checkbox(&mut on, &layer.title).changed() {
-                if !views.chosen {
-                    views.chosen = true;
-                    views.compared = case.layers.iter().map(|layer| layer.title.clone()).collect();
-                }
-                views.compared.retain(|title| *title != layer.title);
-                if on {
-                    views.compared.push(layer.title.clone());
-                }
+                let all = || case.layers.iter().map(|layer| layer.title.clone()).collect();
+                let compared = views.compared.get_or_insert_with(all);
+                compared.retain(|title| *title != layer.title);
+                compared.extend(on.then(|| layer.title.clone()));
             }
         }
     });

@@ -80,10 +80,8 @@ pub(super) struct Views {
     flat: bool,
     /// Title of the layer in panes that show one.
     pub(super) shown: Option<String>,
-    /// Titles of the layers that are compared, in no order.
-    pub(super) compared: Vec<String>,
-    /// Whether the user chose what is compared; otherwise everything is.
-    pub(super) chosen: bool,
+    /// Titles of the layers that the user chose to compare, in no order; none: all are compared.
+    pub(super) compared: Option<Vec<String>>,
     framings: [Framing; 3],
     /// One for each pane.
     views: Vec<SliceView>,
@@ -119,10 +117,14 @@ impl Views {
         seen.first().copied()
     }
 
+    /// Whether a layer is among those that are compared.
+    pub(super) fn compares(&self, layer: &Layer) -> bool {
+        self.compared.as_ref().is_none_or(|titles| titles.contains(&layer.title))
+    }
+
     /// The layers that are compared, truth first.
     pub(super) fn compared_layers<'a>(&self, case: &'a OpenCase) -> Vec<&'a Layer> {
-        let wanted = |layer: &&Layer| !self.chosen || self.compared.contains(&layer.title);
-        case.layers.iter().filter(wanted).take(MOST_COLUMNS).collect()
+        case.layers.iter().filter(|layer| self.compares(layer)).take(MOST_COLUMNS).collect()
     }
 
     /// Titles of the layers that have to be read for what is shown.

@@ -34,7 +34,7 @@ pub(in crate::gui) fn legend(ui: &mut Ui, entries: &[LegendEntry<'_>], can_hide:
 }
 
 /// A piece of a line, for a legend.
-pub(in crate::gui) fn line_sample(ui: &mut Ui, colour: Color32, style: LineStyle) {
+fn line_sample(ui: &mut Ui, colour: Color32, style: LineStyle) {
     let (rect, _) = ui.allocate_exact_size(vec2(24.0, 10.0), Sense::hover());
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.2, colour);

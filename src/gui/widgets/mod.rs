@@ -22,7 +22,7 @@ pub(in crate::gui) mod welcome;
 pub(in crate::gui) use axis::Axis;
 pub use background::Background;
 pub(in crate::gui) use dialog::{Answer, PathDialog, PathKind};
-pub(in crate::gui) use legend::{LegendEntry, legend, line_sample};
+pub(in crate::gui) use legend::{LegendEntry, legend};
 pub(in crate::gui) use plot::{Chart, Look, Series};
 pub(in crate::gui) use question::{Reply, modal, question};
 pub(in crate::gui) use table::{Cell, Column, Sort, Table, Width, csv};

@@ -103,7 +103,6 @@ pub(in crate::gui) struct Table<'a> {
     sort: Option<&'a mut Sort>,
     row_height: f32,
     scrolls: bool,
-    headed: bool,
     heading: Option<&'a str>,
     /// Whether rows can be clicked, and the one that is the chosen one.
     marked: Option<Option<usize>>,
@@ -112,7 +111,7 @@ pub(in crate::gui) struct Table<'a> {
 impl<'a> Table<'a> {
     /// A table; `title` names its file and is unique in its panel.
     pub(in crate::gui) fn new(title: &'a str, columns: Vec<Column<'a>>) -> Self {
-        Self { title, columns, sort: None, row_height: ROW, scrolls: false, headed: true, heading: None, marked: None }
+        Self { title, columns, sort: None, row_height: ROW, scrolls: false, heading: None, marked: None }
     }
 
     /// Shows the title, explained by `meaning`, and the menu that saves.
@@ -128,11 +127,6 @@ impl<'a> Table<'a> {
     /// Scrolls up and down by itself, as tall as there is room.
     pub(in crate::gui) fn scrolling(self) -> Self {
         Self { scrolls: true, ..self }
-    }
-
-    /// Without the titles of columns, below a table that has them.
-    pub(in crate::gui) fn without_titles(self) -> Self {
-        Self { headed: false, ..self }
     }
 
     /// Rows of another height than one line's.
@@ -191,12 +185,8 @@ impl<'a> Table<'a> {
                     }
                 });
             };
-            if self.headed {
-                let sort = &mut self.sort;
-                table.header(ROW, |mut row| columns.iter().enumerate().for_each(|column| title(&mut row, column, sort))).body(body);
-            } else {
-                table.body(body);
-            }
+            let sort = &mut self.sort;
+            table.header(ROW, |mut row| columns.iter().enumerate().for_each(|column| title(&mut row, column, sort))).body(body);
         });
         clicked
     }

@@ -58,16 +58,6 @@ pub(in crate::gui) fn number(value: f64) -> String {
     trimmed(&format!("{value:.decimals$}"))
 }
 
-/// At most four intervals along an axis of egui_plot.
-pub(in crate::gui) fn few(input: &egui_plot::GridInput) -> Vec<GridMark> {
-    marks(input.bounds, 4.0)
-}
-
-/// The axis's numbers stand at every one of the marks.
-pub(in crate::gui) fn axis(hints: egui_plot::AxisHints<'_>) -> egui_plot::AxisHints<'_> {
-    hints.label_spacing(eframe::egui::Rangef::new(8.0, 14.0)).formatter(|mark, _| tick(mark.value, mark.step_size))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

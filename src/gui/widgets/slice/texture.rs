@@ -9,6 +9,7 @@ use eframe::egui_wgpu::RenderState;
 use eframe::wgpu;
 
 use super::uniforms::{NOT_FINITE, drawable};
+use crate::geometry::ravel;
 
 /// Bytes that are on their way to the GPU at once.
 const SLAB: usize = 32 << 20;
@@ -199,8 +200,8 @@ impl<T: Copy> Block<'_, T> {
         first..(first + self.step[axis]).min(self.shape[axis])
     }
 
-    fn voxel(&self, [d, h, w]: [usize; 3]) -> T {
-        self.voxels[(d * self.shape[1] + h) * self.shape[2] + w]
+    fn voxel(&self, at: [usize; 3]) -> T {
+        self.voxels[ravel(at, self.shape)]
     }
 }
 

@@ -4,7 +4,7 @@ use eframe::egui::ColorImage;
 
 use super::oblique;
 use super::reference::{HostScene, Picture, draw_on_host};
-use crate::geometry::{Grid, SignedPermutation, unravel};
+use crate::geometry::{Grid, SignedPermutation, ravel, unravel};
 use crate::gui::Convention;
 use crate::gui::widgets::slice::{Framing, LabelColours, Plane, PlaneGeometry, SliceSettings, Style, WindowLevel, world_letters};
 
@@ -109,8 +109,7 @@ fn letters_and_readout_are_right_in_all_48_orientations() {
                 let readout = world_letters(&grid, voxel.map(|index| index as f64));
                 assert_eq!(readout, expected);
                 assert!(readout.contains(&format!("{letter} ")), "{readout} lies on side {letter}");
-                let [d, h, w] = voxel;
-                assert_eq!(labels[(d * grid.shape[1] + h) * grid.shape[2] + w], mark(outermost));
+                assert_eq!(labels[ravel(voxel, grid.shape)], mark(outermost));
                 seen += 1;
             }
             goes_there_and_back(&geometry, slice);

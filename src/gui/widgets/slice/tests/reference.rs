@@ -3,6 +3,7 @@
 use eframe::egui::{Color32, ColorImage};
 use rayon::prelude::*;
 
+use crate::geometry::ravel;
 use crate::gui::widgets::slice::uniforms::{
     DIFFERENCE, Drawn, FILL, HEAT, LINEAR, Layers, NOT_FINITE, OUTLINE, Uniforms, drawable, heat_scale,
 };
@@ -85,7 +86,7 @@ impl Canvas<'_> {
     fn index(shape: [usize; 3], xyz: [f32; 3]) -> usize {
         let [depth, height, width] = shape;
         let whole = |value: f32, count: usize| (value.floor().max(0.0) as usize).min(count - 1);
-        (whole(xyz[2], depth) * height + whole(xyz[1], height)) * width + whole(xyz[0], width)
+        ravel([whole(xyz[2], depth), whole(xyz[1], height), whole(xyz[0], width)], shape)
     }
 
     fn load(&self, texel: [f32; 3]) -> f32 {

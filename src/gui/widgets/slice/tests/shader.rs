@@ -12,6 +12,7 @@ use egui_kittest::wgpu::WgpuTestRenderer;
 
 use super::reference::{HostScene, Picture, draw_on_host};
 use super::{Phantom, gpu};
+use crate::geometry::{ravel, unravel};
 use crate::gui::Convention;
 use crate::gui::testing::needs_gpu;
 use crate::gui::widgets::slice::framing::MARGIN;
@@ -226,17 +227,16 @@ fn a_volume_beyond_the_limit_is_drawn_in_blocks() {
     let [reduced, mut whole] =
         [(); 2].map(|()| Drawing { limit: 10, ..Drawing::of(Plane::Axial).settings(|settings| settings.linear = false) });
     let (shape, step) = (reduced.phantom.grid.shape, [2, 3, 2]);
-    let at = |[d, h, w]: [usize; 3]| (d * shape[1] + h) * shape[2] + w;
     for index in 0..reduced.phantom.image.len() {
-        let voxel = crate::geometry::unravel(index, shape);
+        let voxel = unravel(index, shape);
         let range = |axis: usize| {
             let first = voxel[axis] / step[axis] * step[axis];
             first..(first + step[axis]).min(shape[axis])
         };
-        let block: Vec<usize> = range(0).flat_map(|d| range(1).flat_map(move |h| range(2).map(move |w| at([d, h, w])))).collect();
+        let block: Vec<usize> = range(0).flat_map(|d| range(1).flat_map(move |h| range(2).map(move |w| ravel([d, h, w], shape)))).collect();
         let sum: f32 = block.iter().map(|&voxel| reduced.phantom.image[voxel]).sum();
         whole.phantom.image[index] = sum / block.len() as f32;
-        let middle = at([0, 1, 2].map(|axis| range(axis).start + range(axis).len() / 2));
+        let middle = ravel([0, 1, 2].map(|axis| range(axis).start + range(axis).len() / 2), shape);
         whole.phantom.labels[index] = reduced.phantom.labels[middle];
     }
     let (_, device) = reduced.both(gpu());
