@@ -120,7 +120,7 @@ impl ViewerPanel {
     fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
-        let suggested = case.folder().join(format!("{}_segmented.nii.gz", case.title));
+        let suggested = case.folder().join(format!("{}_segmented.nii.gz", case.request.title));
         let write = move |file: &Path| write(file).map(|()| Request::Saved(file.to_owned()));
         self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "NIfTI", "nii.gz"), suggested, write));
     }

@@ -34,13 +34,10 @@ impl From<String> for Notice {
 
 /// The open case.
 pub(super) struct OpenCase {
-    pub(super) title: String,
-    /// The image's files.
-    pub(super) images: Vec<VolumeSource>,
+    /// What was asked for.
+    pub(super) request: ImageRequest,
     /// What the user should know of it, until dismissed.
     pub(super) notices: Vec<Notice>,
-    /// Whether it is a case of the list.
-    pub(super) listed: bool,
     pub(super) background: BackgroundImage,
     /// Names of the channels.
     pub(super) channels: Vec<String>,
@@ -59,20 +56,17 @@ pub(super) struct OpenCase {
 
 impl OpenCase {
     /// A case whose image has been read.
-    pub(super) fn new(wanted: &ImageRequest, image: ReadImage, gpu: RenderState) -> Self {
+    pub(super) fn new(request: ImageRequest, image: ReadImage, gpu: RenderState) -> Self {
         let ReadImage { scan, first, methods, notices } = image;
         let count = scan.volume.channels;
-        let named = |index: usize| wanted.channels.get(index).cloned().unwrap_or_else(|| format!("channel {index}"));
-        let classes = Classes::new(&wanted.labels);
+        let named = |index: usize| request.channels.get(index).cloned().unwrap_or_else(|| format!("channel {index}"));
+        let classes = Classes::new(&request.labels);
         let mut read: Vec<_> = (0..count).map(|_| None).collect();
         read[0] = Some(Background::Done(first));
-        let truth = wanted.truth.clone().map(|source| Layer::new("truth", Kind::Truth, Some(source)));
+        let truth = request.truth.clone().map(|source| Layer::new("truth", Kind::Truth, Some(source)));
         let methods = methods.into_iter().map(|(arm, file)| Layer::new(arm, Kind::Method, Some(VolumeSource::File(file))));
         Self {
-            title: wanted.title.clone(),
-            images: wanted.images.clone(),
             notices: notices.into_iter().map(Notice::from).collect(),
-            listed: wanted.listed,
             channels: (0..count).map(named).collect(),
             channel: 0,
             read,
@@ -82,6 +76,7 @@ impl OpenCase {
             colours: LabelColours::default(),
             background: BackgroundImage { scan, classes: Arc::new(Mutex::new(classes.clone())), gpu },
             classes,
+            request,
         }
     }
 
@@ -195,11 +190,11 @@ impl OpenCase {
 
     /// Predictions that a run has made of the case since it was opened become layers.
     pub(super) fn find_methods(&mut self, run: &OpenRun) {
-        for stage in run.state().stages_of(StageKind::Test).filter(|stage| stage.scores.contains_key(&self.title)) {
+        for stage in run.state().stages_of(StageKind::Test).filter(|stage| stage.scores.contains_key(&self.request.title)) {
             let arm = &stage.stage.arm;
             let title = method_title(arm);
             if self.layers.iter().all(|layer| layer.kind != Kind::Method || layer.title != title) {
-                let source = VolumeSource::File(method_file(run, arm, &self.title));
+                let source = VolumeSource::File(method_file(run, arm, &self.request.title));
                 self.layers.push(Layer::new(title, Kind::Method, Some(source)));
             }
         }

@@ -104,7 +104,7 @@ impl ViewerPanel {
         }
         let Some(case) = &mut self.open else { return };
         case.recolour(&workspace.settings.label_colours);
-        if let Some(run) = self.list.run(workspace).filter(|_| case.listed) {
+        if let Some(run) = self.list.run(workspace).filter(|_| case.request.listed) {
             case.find_methods(run);
         }
         case.want_channel(ctx);
@@ -136,14 +136,13 @@ impl ViewerPanel {
     /// The listed case that is open or was asked for last: the one that the next comes after.
     fn current_case(&self) -> Option<&str> {
         let asked = self.reading.as_ref().map(|(request, _)| request).or(self.failed.as_ref().map(|(request, _)| request));
-        let open = self.open.as_ref().map(|case| (case.listed, case.title.as_str()));
-        let (listed, title) = asked.map(|request| (request.listed, request.title.as_str())).or(open)?;
-        listed.then_some(title)
+        let last = asked.or(self.open.as_ref().map(|case| &case.request))?;
+        last.listed.then_some(last.title.as_str())
     }
 
     /// Shows an image that has arrived; one that could not be read leaves everything as it is.
     fn poll_image(&mut self, ctx: &Context, workspace: &mut Workspace) {
-        let Some((request, mut work)) = self.reading.take() else { return };
+        let Some((mut request, mut work)) = self.reading.take() else { return };
         if !work.poll() {
             self.reading = Some((request, work));
             return;
@@ -157,8 +156,9 @@ impl ViewerPanel {
         if let (false, Some(VolumeSource::File(file))) = (request.listed, request.images.first()) {
             workspace.settings.remember_volume(file);
         }
-        let mut case = Box::new(OpenCase::new(&request, image, gpu));
-        request.overlays.into_iter().for_each(|file| case.add_file(ctx, file));
+        let overlays = std::mem::take(&mut request.overlays);
+        let mut case = Box::new(OpenCase::new(request, image, gpu));
+        overlays.into_iter().for_each(|file| case.add_file(ctx, file));
         self.segmenting.discard();
         self.profile = SliceProfile::default();
         self.views.reset(case.grid());

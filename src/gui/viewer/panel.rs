@@ -88,7 +88,7 @@ impl ViewerPanel {
 
     fn cases(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let width = workspace.settings.layout.size(CASES.0, CASES.1);
-        let open = self.open.as_ref().filter(|case| case.listed).map(|case| case.title.clone());
+        let open = self.open.as_ref().filter(|case| case.request.listed).map(|case| case.request.title.clone());
         let shown = Panel::left(CASES.0).default_size(width).size_range(150.0..=420.0).show(ui, |ui| {
             // The panel keeps its width, whatever its rows need.
             ui.set_min_width(ui.available_width());

@@ -67,7 +67,7 @@ impl PictureDialog {
             let ([save, close], escaped) = modal(ctx, "picture", |ui| self.ask(ui, views));
             self.open = !close && !escaped;
             if save && let Some(shot) = Shot::new(case, views, settings, self.options) {
-                let suggested = case.folder().join(format!("{}.png", case.title));
+                let suggested = case.folder().join(format!("{}.png", case.request.title));
                 let write = move |file: &Path| shot.save(file).map(|()| file.to_owned());
                 self.saving = Some(PathDialog::save(ctx, ("Save the picture", "PNG", "png"), suggested, write));
             }
@@ -185,7 +185,7 @@ impl Shot {
             convention: settings.convention,
             cursor: case.cursor,
             panes,
-            title: case.title.clone(),
+            title: case.request.title.clone(),
             legend: labels.filter(|_| own).chain(differences).collect(),
             size: size(views, options),
             options,

@@ -72,7 +72,7 @@ impl Segmenting {
 
     /// Starts segmenting the open case.
     pub(super) fn start(&mut self, case: &mut OpenCase, (with, folder): Offered, workspace: &Workspace) {
-        let source = CaseFiles { name: case.title.clone(), images: case.images.clone(), label: None, fold: None };
+        let source = CaseFiles { name: case.request.title.clone(), images: case.request.images.clone(), label: None, fold: None };
         let input = InferInput::Case(Box::new(source));
         let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, settings: Vec::new() };
         self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()));
@@ -128,7 +128,7 @@ impl Segmenting {
                         request = (begun || self.result.is_none()).then_some(Request::Discard);
                         self.work = None;
                     }
-                    let text = RichText::new(format!("{} was not segmented: {message}", case.title)).color(palette.bad());
+                    let text = RichText::new(format!("{} was not segmented: {message}", case.request.title)).color(palette.bad());
                     ui.add(Label::new(text).wrap());
                 }
                 _ => {

@@ -211,7 +211,7 @@ fn the_list_is_sorted_worst_first_and_stepped_through() {
     // The open case is the best of the three: before it comes the second.
     press(&mut harness, Key::P);
     until(&mut harness, "the case before", ViewerPanel::is_settled);
-    assert_eq!(case(&harness).title, names[1]);
+    assert_eq!(case(&harness).request.title, names[1]);
     harness.get_by_label("0.500");
     let [best, second, worst] = tops(&harness);
     assert!(worst < second && second < best);

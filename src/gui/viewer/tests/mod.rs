@@ -57,7 +57,7 @@ fn shades([d, h, w]: [usize; 3]) -> f32 {
 fn open_file(harness: &mut Window, file: &Path) {
     drop_files(harness, &[file]);
     let title = crate::volume::nifti::stem(file);
-    until(harness, "the volume", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.title == title));
+    until(harness, "the volume", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title == title));
 }
 
 /// Steps until `done` says so: files are read on threads of their own.

@@ -40,7 +40,7 @@ fn lay_over(harness: &mut Window, file: &Path, layers: usize) {
 }
 
 fn open_is(harness: &Window, title: &str, layers: usize) {
-    assert_eq!((case(harness).title.as_str(), case(harness).layers.len()), (title, layers));
+    assert_eq!((case(harness).request.title.as_str(), case(harness).layers.len()), (title, layers));
 }
 
 #[test]
@@ -76,7 +76,9 @@ fn an_opening_that_fails_leaves_the_volume_its_labels_and_the_toolbar() {
     // What was a wrong path may be right later, with the labels that were to lie over it.
     std::fs::copy(at("image.nii"), at("gone.nii")).unwrap();
     harness.get_by_label("Try again").click();
-    until(&mut harness, "the other volume", |panel| panel.open.as_ref().is_some_and(|case| case.title == "gone") && panel.is_settled());
+    until(&mut harness, "the other volume", |panel| {
+        panel.open.as_ref().is_some_and(|case| case.request.title == "gone") && panel.is_settled()
+    });
     open_is(&harness, "gone", 1);
     assert!(harness.query_by_label_contains("was not opened").is_none());
 }
@@ -150,7 +152,7 @@ fn a_label_map_of_another_grid_lies_where_it_is_in_the_patient() {
     write(&at("coarse.nii"), ([3, 4, 5], [6.0, 2.0, 2.0]), coarse);
     lay_over(&mut harness, &at("coarse.nii"), 1);
     let open = case(&harness);
-    assert_eq!((open.title.as_str(), open.layers[0].kind), ("image", Kind::File));
+    assert_eq!((open.request.title.as_str(), open.layers[0].kind), ("image", Kind::File));
     let value = |voxel| open.class_at(&open.layers[0], voxel).map(|class| open.classes.value(class));
     // A voxel of the image at 6, 2, 4 mm from the first: voxel 2, 2, 4 of the image and 1, 1, 2 of the map.
     assert_eq!([[2, 2, 4], [2, 2, 6], [0, 0, 0], [4, 2, 4]].map(value), [Some(7), Some(7), Some(2), Some(0)]);
@@ -207,7 +209,7 @@ fn dropped_things_are_told_apart_and_offered() {
     assert!(layer.agreement().unwrap().whole(1).unwrap() < 1.0);
     // Another image's labels are of another grid: shown where they are in the patient, and said to be.
     lay_over(&mut harness, &at(&format!("{}.nii.gz", names[1])), 3);
-    assert_eq!(case(&harness).title, names[0]);
+    assert_eq!(case(&harness).request.title, names[0]);
     harness.get_by_label_contains("Shown resampled to the nearest voxel from its own grid of ");
     drop_files(&mut harness, &[&at("notes.txt")]);
     harness.run_steps(2);
@@ -258,7 +260,7 @@ fn every_press_for_the_next_case_counts() {
     harness.input_mut().events.extend([press(true), press(false), press(true), press(false)]);
     harness.step();
     until(&mut harness, "the case after the next", |panel| {
-        panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.title == all[first + 2])
+        panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title == all[first + 2])
     });
 }
 

@@ -29,10 +29,10 @@ fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
     worker.tell(0.0, Event::Started { schema: 1, name: "infer".into(), environment: Environment::default(), classes: Vec::new() });
     worker.tell(0.1, Event::StageStarted { stage, total: 1, done: 0 });
     let dataset = demo::dataset();
-    let loaded = dataset.load(dataset.case(&case(&harness).title).unwrap(), Default::default()).unwrap();
+    let loaded = dataset.load(dataset.case(&case(&harness).request.title).unwrap(), Default::default()).unwrap();
     let labels = mistaken(&loaded.label.unwrap(), 1, false);
     let preview = SegmentationPreview {
-        case: case(&harness).title.clone(),
+        case: case(&harness).request.title.clone(),
         done: 1,
         windows: 1,
         labels,
@@ -99,11 +99,13 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     harness.get_by_label("Cancel").click();
     harness.run_steps(3);
     assert!(harness.state().segmentation.segmenting.is_unsaved() && segmented(&harness).is_some());
-    let before = case(&harness).title.clone();
+    let before = case(&harness).request.title.clone();
     harness.key_press(eframe::egui::Key::N);
     harness.run_steps(3);
     harness.get_by_label("Go on without it").click();
-    until(&mut harness, "the next case", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.title != before));
+    until(&mut harness, "the next case", |panel| {
+        panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title != before)
+    });
     assert!(segmented(&harness).is_none());
 }
 
