@@ -1,4 +1,4 @@
-//! Shape and place of a voxel grid.
+//! Shape and position of a voxel grid.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct Grid {
 }
 
 impl fmt::Display for Grid {
-    /// Size, voxel size, axes and place, so that two grids can be distinguished.
+    /// Size, voxel size, axes and position, so that two grids can be distinguished.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([d, h, w], [z, y, x]) = (self.shape, self.spacing_mm());
         let [right, anterior, superior] = self.world_mm([0.0; 3]);

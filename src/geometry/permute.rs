@@ -69,9 +69,9 @@ impl Permute {
         match self.w_axis {
             // W stays the fastest axis: whole rows, forwards or backwards.
             2 => {
-                let places = planes.flat_map(|i| (0..h.count).map(move |j| d.offset(i) + h.offset(j)));
-                for (row, place) in result.chunks_exact_mut(w.count).zip(places) {
-                    let source = &source[place..place + w.count];
+                let starts = planes.flat_map(|i| (0..h.count).map(move |j| d.offset(i) + h.offset(j)));
+                for (row, start) in result.chunks_exact_mut(w.count).zip(starts) {
+                    let source = &source[start..start + w.count];
                     if w.backwards {
                         row.iter_mut().zip(source.iter().rev()).for_each(|(to, from)| *to = *from);
                     } else {

@@ -120,7 +120,7 @@ impl PlaneGeometry {
         }
     }
 
-    /// D,H,W of a place on a slice; `at` counts voxels across and down from the centre of the first, in parts of voxels.
+    /// D,H,W of a position on a slice; `at` counts voxels across and down from the centre of the first, in parts of voxels.
     pub fn voxel(&self, slice: usize, at: [f64; 2]) -> [f64; 3] {
         let mut voxel = [0.0; 3];
         voxel[self.through] = slice as f64;
@@ -130,8 +130,8 @@ impl PlaneGeometry {
         voxel
     }
 
-    /// Slice and place on it of a point in D,H,W: the inverse of [`Self::voxel`].
-    pub fn place(&self, voxel: [f64; 3]) -> (f64, [f64; 2]) {
+    /// Slice and position on it of a point in D,H,W: the inverse of [`Self::voxel`].
+    pub fn position(&self, voxel: [f64; 3]) -> (f64, [f64; 2]) {
         let at = [0, 1].map(|side: usize| {
             let index = voxel[self.axes[side]];
             if self.falls[side] { self.size[side] as f64 - 1.0 - index } else { index }
@@ -139,7 +139,7 @@ impl PlaneGeometry {
         (voxel[self.through], at)
     }
 
-    /// The voxel that a place on a slice lies in; none outside the volume.
+    /// The voxel that a position on a slice lies in; none outside the volume.
     pub fn voxel_at(&self, slice: usize, at: [f64; 2]) -> Option<[usize; 3]> {
         let whole = at.map(|value| (value + 0.5).floor());
         let inside = [0, 1].iter().all(|&side: &usize| whole[side] >= 0.0 && whole[side] < self.size[side] as f64);
@@ -180,7 +180,7 @@ impl PlaneGeometry {
     }
 }
 
-/// A point's place in the patient with letters, in mm: "R 17.6  P 35.3  S 12.1".
+/// A point's position in the patient with letters, in mm: "R 17.6  P 35.3  S 12.1".
 pub fn world_letters(grid: &Grid, voxel: [f64; 3]) -> String {
     let [d, h, w] = voxel;
     let mm = grid.world_mm([w, h, d]);

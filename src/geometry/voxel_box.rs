@@ -74,7 +74,7 @@ impl VoxelBox {
         Self { start: from_fn(|axis| self.start[axis].min(other.start[axis])), end: from_fn(|axis| self.end[axis].max(other.end[axis])) }
     }
 
-    /// The grid of the voxels inside, on the same places of the patient as in `grid`.
+    /// The grid of the voxels inside, on the same positions of the patient as in `grid`.
     pub fn grid(&self, grid: &Grid) -> Grid {
         let [d, h, w] = self.start.map(|n| n as f64);
         let mut world_from_voxel = grid.world_from_voxel;

@@ -139,7 +139,7 @@ fn lines<'a>(
         let probes = if stage.stage.kind == StageKind::Probe { &stage.probes[stage.probes.len() - 1..] } else { &stage.probes[..] };
         let every = probes.len().div_ceil(MOST_POINTS).max(1);
         let last = probes.len() - 1;
-        let kept = probes.iter().enumerate().filter(|(place, _)| place % every == 0 || *place == last);
+        let kept = probes.iter().enumerate().filter(|(index, _)| index % every == 0 || *index == last);
         let value = |collapse: &Collapse| read(collapse).filter(|value| value.is_finite());
         let points = kept.filter_map(|(_, (step, pair))| Some(PlotPoint::new(*step as f64, value(tokens.numbers(pair)?)?)));
         let name = if what.is_empty() { encoder.title.clone() } else { format!("{}, {what}", encoder.title) };

@@ -108,7 +108,7 @@ fn frame(ui: &Ui, map: Rect, (maps, grid): (&TokenMaps, [usize; 3]), marked: Opt
         painter.hline(map.x_range(), map.top() + at(index), faint);
         painter.vline(map.left() + at(index), map.y_range(), faint);
     }
-    if let Some(row) = marked.and_then(|token| maps.positions.iter().position(|&place| place == token)) {
+    if let Some(row) = marked.and_then(|token| maps.positions.iter().position(|&position| position == token)) {
         let bands = [
             Rect::from_x_y_ranges(map.x_range(), map.top() + at(row)..=map.top() + at(row + 1)),
             Rect::from_x_y_ranges(map.left() + at(row)..=map.left() + at(row + 1), map.y_range()),

@@ -48,11 +48,11 @@ pub(super) fn show(ui: &mut Ui, encoder: &Encoder<'_>, tokens: Tokens) {
                 hover: format!("{} ({})\n{}", metric.plain, metric.name, metric.meaning).into(),
                 ..Cell::default()
             },
-            (Ok(metric), place) => Cell {
-                text: metric.text(numbers[place - 1].and_then(|numbers| metric.value(numbers))).into(),
+            (Ok(metric), column) => Cell {
+                text: metric.text(numbers[column - 1].and_then(|numbers| metric.value(numbers))).into(),
                 hover: metric.name.clone().into(),
-                strong: place == 1,
-                weak: place > 1,
+                strong: column == 1,
+                weak: column > 1,
                 ..Cell::default()
             },
         },

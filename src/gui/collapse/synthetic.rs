@@ -1,4 +1,4 @@
-//! Encoders that are known to be healthy, partly position-bound or collapsed: tokens made of a code of their place, of the anatomy there, and of
+//! Encoders that are known to be healthy, partly position-bound or collapsed: tokens made of a code of their position, of the anatomy there, and of
 //! the volume's own, measured as any other.
 
 use std::sync::{Arc, OnceLock};
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Collapsed,
 }
 
-/// How much of a token is its place's code, the anatomy, the volume's own, and noise.
+/// How much of a token is its position's code, the anatomy, the volume's own, and noise.
 #[derive(Clone, Copy)]
 struct Mix([f32; 4]);
 
@@ -59,33 +59,33 @@ fn field(key: &str, a: usize, b: usize) -> f32 {
 
 /// A vector that changes slowly over the token grid.
 fn smooth(key: &str, volume: usize, token: usize) -> [f32; DIM] {
-    let place = unravel(token, GRID).map(|index| index as f32 / 4.0);
+    let position = unravel(token, GRID).map(|index| index as f32 / 4.0);
     std::array::from_fn(|component| {
-        let wave = |axis: usize| field(key, volume * DIM + component, axis) * 3.0 * place[axis];
+        let wave = |axis: usize| field(key, volume * DIM + component, axis) * 3.0 * position[axis];
         (wave(0) + wave(1) + wave(2) + 3.0 * field(key, volume * DIM + component, 3)).sin()
     })
 }
 
-/// The tokens of every volume, each turned by `turn` of its number: the token of an index sees the anatomy of `turn(volume, index)`.
+/// The tokens of every volume, each rotated by `rotate` of its number: the token of an index sees the anatomy of `rotate(volume, index)`.
 /// Noise is new in each, by `grain`.
-fn probe_set(Mix([place, anatomy, own, noise]): Mix, dim: usize, grain: usize, turn: impl Fn(usize, usize) -> usize) -> ProbeTokens {
+fn probe_set(Mix([position, anatomy, own, noise]): Mix, dim: usize, grain: usize, rotate: impl Fn(usize, usize) -> usize) -> ProbeTokens {
     let mut tokens = Vec::with_capacity(VOLUMES * TOKENS * dim);
     for volume in 0..VOLUMES {
         for index in 0..TOKENS {
-            let seen = turn(volume, index);
+            let seen = rotate(volume, index);
             let (shared, alone) = (smooth("anatomy", 0, seen), smooth("own", volume, seen));
             tokens.extend((0..dim).map(|component| {
                 let code = field("code", index, component);
                 let noise = noise * field("grain", (grain * VOLUMES + volume) * TOKENS + index, component);
-                place * code + anatomy * shared[component] + own * alone[component] + noise
+                position * code + anatomy * shared[component] + own * alone[component] + noise
             }));
         }
     }
     ProbeTokens { volumes: VOLUMES, crops: 1, positions: GRID, dim, tokens }
 }
 
-/// A turn of its own for each volume: axes exchanged and mirrored.
-fn turned(volume: usize, index: usize) -> usize {
+/// A rotation of its own for each volume: axes exchanged and mirrored.
+fn rotated(volume: usize, index: usize) -> usize {
     let at = unravel(index, GRID);
     let order = [[1, 2, 0], [2, 1, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2], [0, 1, 2]][volume % 6];
     let flips = (volume * 5 + 3) % 8;
@@ -97,7 +97,7 @@ fn measured(mix: Mix, dim: usize) -> Collapse {
     let original = probe_set(mix, dim, 0, |_, index| index);
     let probe_sets = ProbeSets {
         original: &original,
-        rotated: Some(&probe_set(mix, dim, 1, turned)),
+        rotated: Some(&probe_set(mix, dim, 1, rotated)),
         reflected: Some(&probe_set(mix, dim, 2, |_, index| TOKENS - 1 - index)),
     };
     let mut numbers = Collapse::measure(probe_sets);
@@ -108,9 +108,9 @@ fn measured(mix: Mix, dim: usize) -> Collapse {
 }
 
 fn pair(mix: Mix) -> CollapsePair {
-    let Mix([place, anatomy, own, noise]) = mix;
-    // Before the projector, place decides a little less.
-    CollapsePair { projected: Some(measured(mix, 16)), encoder: measured(Mix([place * 0.8, anatomy, own, noise]), DIM) }
+    let Mix([position, anatomy, own, noise]) = mix;
+    // Before the projector, position decides a little less.
+    CollapsePair { projected: Some(measured(mix, 16)), encoder: measured(Mix([position * 0.8, anatomy, own, noise]), DIM) }
 }
 
 /// Measurements of an encoder on its way, measured once for all tests.
@@ -170,7 +170,7 @@ pub(super) fn config() -> RunConfig {
     config
 }
 
-/// What a run told whose arms went these ways, each over 400 steps.
+/// What a run reported whose arms went these ways, each over 400 steps.
 pub(super) fn records(arms: &[(&str, Kind)]) -> Vec<Event> {
     let mut events =
         vec![Event::Started { schema: 1, name: "hippocampus".to_owned(), environment: Environment::default(), classes: Vec::new() }];

@@ -123,10 +123,10 @@ fn a_token_chosen_in_a_map_is_marked_in_all() {
     needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, run(Kind::Healthy, false));
     assert_eq!(harness.state().collapse.maps.chosen, None);
-    let place = |harness: &Harness<'_, App>, label: &str, at: fn(egui::Rect) -> Pos2| at(harness.get_by_label_contains(label).rect());
+    let point_of = |harness: &Harness<'_, App>, label: &str, at: fn(egui::Rect) -> Pos2| at(harness.get_by_label_contains(label).rect());
     // The heat map: 64 rows and columns; row 22 is position D1 H1 W2.
     let row =
-        place(&harness, "How alike positions are", |map| pos2(map.left() + map.width() * 0.7, map.top() + map.height() * 22.5 / 64.0));
+        point_of(&harness, "How alike positions are", |map| pos2(map.left() + map.width() * 0.7, map.top() + map.height() * 22.5 / 64.0));
     click_at(&mut harness, row);
     let maps = &harness.state().collapse.maps;
     assert_eq!(maps.chosen, Some(Chosen { volume: 0, token: 22 }));
@@ -139,7 +139,7 @@ fn a_token_chosen_in_a_map_is_marked_in_all() {
         ("Tokens in the plane in which", (|map| map.center() + vec2(12.0, -8.0)) as fn(egui::Rect) -> Pos2),
         ("axial slice", |slice| slice.center() + vec2(-20.0, 30.0)),
     ] {
-        let at = place(&harness, label, at);
+        let at = point_of(&harness, label, at);
         click_at(&mut harness, at);
         let maps = &harness.state().collapse.maps;
         assert!(maps.chosen.is_some() && maps.chosen != before, "{label}: {:?}", maps.chosen);

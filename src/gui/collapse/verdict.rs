@@ -43,10 +43,10 @@ pub(super) fn show(ui: &mut Ui, assessment: &Assessment, measured: Option<&str>)
 }
 
 /// A shape of its own for each verdict: a tick, a triangle with a bar, a cross, a ring with dots.
-fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, ground: Color32) -> Vec<Shape> {
+fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, background: Color32) -> Vec<Shape> {
     let (centre, radius) = (rect.center(), rect.width() / 2.0);
     let at = |x: f32, y: f32| centre + vec2(x, y) * radius;
-    let line = |points: Vec<Pos2>| Shape::line(points, Stroke::new(radius * 0.2, ground));
+    let line = |points: Vec<Pos2>| Shape::line(points, Stroke::new(radius * 0.2, background));
     match verdict {
         Some(Verdict::Healthy) => {
             vec![Shape::circle_filled(centre, radius * 0.95, colour), line(vec![at(-0.45, 0.05), at(-0.12, 0.38), at(0.48, -0.34)])]
@@ -54,7 +54,7 @@ fn symbol(verdict: Option<Verdict>, rect: Rect, colour: Color32, ground: Color32
         Some(Verdict::PartlyBound) => {
             let triangle = vec![at(0.0, -0.95), at(0.98, 0.82), at(-0.98, 0.82)];
             let bar = line(vec![at(0.0, -0.35), at(0.0, 0.28)]);
-            vec![Shape::convex_polygon(triangle, colour, Stroke::NONE), bar, Shape::circle_filled(at(0.0, 0.56), radius * 0.12, ground)]
+            vec![Shape::convex_polygon(triangle, colour, Stroke::NONE), bar, Shape::circle_filled(at(0.0, 0.56), radius * 0.12, background)]
         }
         Some(Verdict::Collapsed) => {
             let corner = |corner: u8| {

@@ -155,6 +155,6 @@ pub(super) fn arms(run: &OpenRun) -> Vec<&Arm> {
 pub(super) fn checkpoints(workspace: &Workspace) -> Vec<(Stage, PathBuf)> {
     let Some(run) = workspace.shown() else { return Vec::new() };
     let stages = run.state().stages_of(StageKind::Pretrain).filter(|stage| !stage.checkpoints.is_empty());
-    let place = |stage: &Stage| run.training_folder(stage).checkpoints();
-    stages.map(|stage| (stage.stage.clone(), place(&stage.stage).join("last"))).collect()
+    let folder = |stage: &Stage| run.training_folder(stage).checkpoints();
+    stages.map(|stage| (stage.stage.clone(), folder(&stage.stage).join("last"))).collect()
 }

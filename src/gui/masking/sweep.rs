@@ -122,8 +122,8 @@ impl Sweep {
 
     fn choose(&mut self, ui: &mut Ui, checkpoint: Option<&Path>) {
         if ui.button("Another checkpoint ...").clicked() {
-            let look = |path: &Path| exchange::show(path).map(|_| path.to_owned()).map_err(|error| error.to_string());
-            self.dialog = Some(PathDialog::new(ui.ctx(), ("Folder of a checkpoint or a run", PathKind::Folder), look));
+            let read = |path: &Path| exchange::show(path).map(|_| path.to_owned()).map_err(|error| error.to_string());
+            self.dialog = Some(PathDialog::new(ui.ctx(), ("Folder of a checkpoint or a run", PathKind::Folder), read));
         }
         if self.folder.is_some() && ui.button("The run's own").clicked() {
             self.folder = None;

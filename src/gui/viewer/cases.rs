@@ -48,7 +48,7 @@ pub(super) struct CaseList {
 /// One case of the list.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
-    /// Place in the dataset.
+    /// Index in the dataset.
     index: usize,
     name: String,
     /// Whether it has a label map.
@@ -61,7 +61,7 @@ struct Row {
 
 /// What the user asked for.
 pub(super) enum Asked {
-    /// Open the case at this place of the dataset.
+    /// Open the case at this index of the dataset.
     Open(usize),
     /// Look at the predictions of this arm.
     Arm(String),
@@ -143,7 +143,7 @@ impl CaseList {
         self.dataset.is_some() || self.arriving.is_some()
     }
 
-    /// The place in the dataset of the case after or before the one called `name`, in the order shown.
+    /// The index in the dataset of the case after or before the one called `name`, in the order shown.
     pub(super) fn neighbour(&self, name: &str, forwards: bool) -> Option<usize> {
         let at = self.rows.iter().position(|row| row.name == name);
         let next = match (at, forwards) {
@@ -201,7 +201,7 @@ impl CaseList {
         }
     }
 
-    /// Draws the rows, with scores in `unit` if there are any; the place in the dataset of one that was clicked.
+    /// Draws the rows, with scores in `unit` if there are any; the index in the dataset of one that was clicked.
     fn table(&mut self, ui: &mut Ui, unit: Option<&str>, open: Option<&str>) -> Option<usize> {
         let mut columns = vec![Column::new("Case", "Name of the case: a click opens it. Sort by name", Width::Rest(60.0))];
         if let Some(unit) = unit {

@@ -1,4 +1,4 @@
-//! The label values of an open case as class indices of one byte, shared by all its label maps, with what is known of their looks.
+//! The label values of an open case as class indices of one byte, shared by all its label maps, with how each is drawn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -211,8 +211,8 @@ impl Shot {
         let style = Style { window: self.window, colours: &self.colours, settings: &self.settings, convention: self.convention };
         for ShotPane { pane, title, labels, truth } in &self.panes {
             let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), ..Scene::new(&self.scan.volume.grid, &self.image, style) };
-            let place = (pane.plane, pane.framing, pane.rect);
-            SliceView::picture(ui, place, &scene, self.cursor, [self.options.letters, self.options.crosshair]);
+            let part = (pane.plane, pane.framing, pane.rect);
+            SliceView::picture(ui, part, &scene, self.cursor, [self.options.letters, self.options.crosshair]);
             if captions && pane.titled {
                 text(ui, pane.rect.center_top() - vec2(0.0, TITLE / 2.0), Align2::CENTER_CENTER, title);
             }
@@ -230,8 +230,8 @@ impl Shot {
         };
         if let Some(free) = self.free_quarter() {
             text(ui, free.min + vec2(16.0, 14.0), Align2::LEFT_TOP, &self.title);
-            let places = (0..).map(|index| free.min + vec2(16.0, 50.0 + index as f32 * 20.0)).take_while(|at| at.y + 14.0 < free.bottom());
-            for (entry, at) in self.legend.iter().zip(places) {
+            let points = (0..).map(|index| free.min + vec2(16.0, 50.0 + index as f32 * 20.0)).take_while(|at| at.y + 14.0 < free.bottom());
+            for (entry, at) in self.legend.iter().zip(points) {
                 row(at, entry);
             }
         } else {

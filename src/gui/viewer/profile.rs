@@ -107,9 +107,9 @@ impl SliceProfile {
         painter.vline(left(now) + width / 2.0, rect.y_range(), Stroke::new(1.5, ui.visuals().strong_text_color()));
         if let Some(why) = missing {
             let galley = painter.layout_no_wrap(why.to_owned(), font, weak);
-            let place = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
-            painter.rect_filled(place.expand(4.0), 2.0, ui.visuals().extreme_bg_color);
-            painter.galley(place.min, galley, weak);
+            let under = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
+            painter.rect_filled(under.expand(4.0), 2.0, ui.visuals().extreme_bg_color);
+            painter.galley(under.min, galley, weak);
         }
         let slice_at = |at: Pos2| (((at.x - rect.left()).max(0.0) / width) as usize).min(count - 1);
         let asked = held_at(ui, &response).map(slice_at);

@@ -1,4 +1,4 @@
-//! What lies under the pointer: place in the patient, voxel index, intensities, labels.
+//! What lies under the pointer: position in the patient, voxel index, intensities, labels.
 
 use std::fmt::Write as _;
 

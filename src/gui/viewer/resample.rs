@@ -17,7 +17,7 @@ pub(super) struct Resampled {
     pub(super) outside: f64,
 }
 
-/// Shows `map` on the grid `onto`. None where a grid spans nothing, so that places have no index.
+/// Shows `map` on the grid `onto`. None where a grid spans nothing, so that positions have no index.
 pub(super) fn nearest(map: &LabelMap, onto: &Grid) -> Option<Resampled> {
     let map_from_onto = between(&map.grid, onto)?;
     let onto_from_map = between(onto, &map.grid)?;

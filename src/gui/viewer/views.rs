@@ -261,7 +261,7 @@ impl Views {
                 continue;
             }
             let geometry = PlaneGeometry::new(case.grid(), plane, convention);
-            let (_, at) = geometry.place(case.cursor.voxel.map(|index| index as f64));
+            let (_, at) = geometry.position(case.cursor.voxel.map(|index| index as f64));
             other.zoom_to(&geometry, at, framing.zoom);
         }
     }
@@ -277,12 +277,12 @@ impl Views {
         Self::go_to(case, plane, slice);
         let geometry = PlaneGeometry::new(case.grid(), plane, Convention::default());
         let (Some(found), Some(truth)) = (self.shown_layer(case), case.of_kind(Kind::Truth)) else { return };
-        let places = (0..geometry.size[1]).flat_map(|down| (0..geometry.size[0]).map(move |across| [across as f64, down as f64]));
+        let positions = (0..geometry.size[1]).flat_map(|down| (0..geometry.size[0]).map(move |across| [across as f64, down as f64]));
         let is_wrong = |at: &[f64; 2]| {
             let voxel = geometry.voxel(slice, *at).map(|index| index as usize);
             case.class_at(found, voxel) != case.class_at(truth, voxel)
         };
-        let wrong: Vec<[f64; 2]> = places.filter(is_wrong).collect();
+        let wrong: Vec<[f64; 2]> = positions.filter(is_wrong).collect();
         let mean = [0, 1].map(|side: usize| wrong.iter().map(|at| at[side]).sum::<f64>() / wrong.len().max(1) as f64);
         let distance =
             |at: &[f64; 2]| [0, 1].map(|side: usize| ((at[side] - mean[side]) * geometry.spacing_mm[side]).powi(2)).iter().sum::<f64>();

@@ -11,7 +11,7 @@ pub(super) enum Scale {
     Linear,
     /// Points hold powers of ten.
     Log10,
-    /// Points hold places in a list of names.
+    /// Points hold indices into a list of names.
     Names(Vec<String>),
     /// Without numbers.
     Bare,
@@ -78,7 +78,7 @@ impl Axis {
 
     pub(super) fn marks(&self, bounds: (f64, f64), most: f64) -> Vec<GridMark> {
         match &self.scale {
-            Scale::Names(names) => (0..names.len()).map(|place| GridMark { value: place as f64, step_size: 1.0 }).collect(),
+            Scale::Names(names) => (0..names.len()).map(|index| GridMark { value: index as f64, step_size: 1.0 }).collect(),
             Scale::Log10 => ticks::log_marks(bounds, most),
             Scale::Linear | Scale::Bare => ticks::marks(bounds, most),
         }

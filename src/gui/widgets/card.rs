@@ -8,7 +8,7 @@ use crate::protocol::Severity;
 /// Opacity of quiet text: its contrast stays above 4.5 in both lights.
 const QUIET: f32 = 0.78;
 
-/// Content on a quiet ground with a thin border, as wide as there is room.
+/// Content on a quiet background with a thin border, as wide as there is room.
 pub(in crate::gui) fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
     let visuals = ui.visuals();
     let frame = Frame::new()
@@ -99,7 +99,7 @@ pub(in crate::gui) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egu
     }
 }
 
-/// The ground of a text field on a card.
+/// The background of a text field on a card.
 pub(in crate::gui) fn field_ground(ui: &Ui) -> egui::Color32 {
     let visuals = ui.visuals();
     if visuals.dark_mode { visuals.extreme_bg_color } else { visuals.faint_bg_color }

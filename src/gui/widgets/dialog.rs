@@ -62,22 +62,22 @@ pub(in crate::gui) enum Answer<T> {
 }
 
 impl<T: Send + 'static> PathDialog<T> {
-    /// Opens the desktop's dialog, if there is one, and the field behind it. `look` reads what was chosen.
+    /// Opens the desktop's dialog, if there is one, and the field behind it. `read` reads what was chosen.
     pub(in crate::gui) fn new(
         ctx: &Context,
         (title, kind): (impl Into<String>, PathKind),
-        look: impl Fn(&Path) -> Result<T, String> + Send + Sync + 'static,
+        read: impl Fn(&Path) -> Result<T, String> + Send + Sync + 'static,
     ) -> Self {
-        Self::begin(ctx, title.into(), kind, String::new(), Arc::new(move |paths| look(&paths[0])))
+        Self::begin(ctx, title.into(), kind, String::new(), Arc::new(move |paths| read(&paths[0])))
     }
 
     /// The same for several files.
     pub(in crate::gui) fn several(
         ctx: &Context,
         (title, name, endings): (impl Into<String>, &'static str, &'static [&'static str]),
-        look: impl Fn(&[PathBuf]) -> Result<T, String> + Send + Sync + 'static,
+        read: impl Fn(&[PathBuf]) -> Result<T, String> + Send + Sync + 'static,
     ) -> Self {
-        Self::begin(ctx, title.into(), PathKind::Files(name, endings), String::new(), Arc::new(look))
+        Self::begin(ctx, title.into(), PathKind::Files(name, endings), String::new(), Arc::new(read))
     }
 
     /// Asks where to save, `suggested` at first; `write` saves there.

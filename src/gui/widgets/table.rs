@@ -173,11 +173,11 @@ impl<'a> Table<'a> {
                 body.rows(height, rows, |mut row| {
                     let index = row.index();
                     row.set_selected(marked == Some(Some(index)));
-                    for (place, column) in columns.iter().enumerate() {
+                    for (number, column) in columns.iter().enumerate() {
                         row.col(|ui| {
                             // Text that can be selected would take the row's clicks.
                             ui.style_mut().interaction.selectable_labels &= marked.is_none();
-                            draw(ui, column, cell(index, place));
+                            draw(ui, column, cell(index, number));
                         });
                     }
                     if row.response().clicked() {
@@ -193,7 +193,7 @@ impl<'a> Table<'a> {
 }
 
 /// A column's title, which sorts where the table is sortable.
-fn title(row: &mut TableRow<'_, '_>, (place, column): (usize, &Column<'_>), sort: &mut Option<&mut Sort>) {
+fn title(row: &mut TableRow<'_, '_>, (number, column): (usize, &Column<'_>), sort: &mut Option<&mut Sort>) {
     row.col(|ui| {
         align(ui, column.numbers, |ui| {
             let Some(sort) = sort else {
@@ -201,14 +201,14 @@ fn title(row: &mut TableRow<'_, '_>, (place, column): (usize, &Column<'_>), sort
                 card::one_line(ui, text).on_hover_text(column.meaning.as_ref());
                 return;
             };
-            let mark = match (sort.column == place, sort.descending) {
+            let mark = match (sort.column == number, sort.descending) {
                 (false, _) => "",
                 (true, false) => " ^",
                 (true, true) => " v",
             };
             let text = RichText::new(format!("{}{mark}", column.title)).small().strong();
             if ui.add(Button::new(text).frame(false)).on_hover_text(column.meaning.as_ref()).clicked() {
-                sort.clicked(place);
+                sort.clicked(number);
             }
         });
     });

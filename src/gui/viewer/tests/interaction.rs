@@ -39,8 +39,8 @@ fn the_window_is_dragged_and_the_crosshair_follows_the_pointer_with_shift() {
     assert_eq!(case(&harness).window(), auto, "and the key takes it back");
 
     // With Shift no button is needed.
-    for place in [at, at - vec2(30.0, 0.0)] {
-        harness.event_modifiers(Event::PointerMoved(place), Modifiers::SHIFT);
+    for point in [at, at - vec2(30.0, 0.0)] {
+        harness.event_modifiers(Event::PointerMoved(point), Modifiers::SHIFT);
         harness.run_steps(2);
     }
     assert_eq!(Some(case(&harness).cursor.voxel), harness.state().segmentation.views.hovered);
@@ -118,7 +118,7 @@ fn views_of_all_methods_share_crosshair_zoom_and_window() {
     harness.run_steps(2);
     let hovered = harness.state().segmentation.views.hovered.expect("the pointer is over the third view");
     assert_eq!(case(&harness).cursor.voxel, hovered);
-    // The same place of the first view is the same voxel.
+    // The same point of the first view is the same voxel.
     let views = &harness.state().segmentation.views;
     let across = third + (views.panes[0].rect.min - views.panes[2].rect.min);
     harness.hover_at(across);
@@ -241,7 +241,7 @@ fn a_view_becomes_a_picture_of_any_size() {
     let bare = draw(plain);
     let pane = panel.views.panes[0].rect;
     assert_eq!(bare.size, [pane.width().round() as usize, pane.height().round() as usize]);
-    let outlined = bare.pixels.iter().filter(|pixel| **pixel == Difference::Missed.colour()).count();
+    let outlined = bare.pixels.iter().filter(|pixel| **pixel == Difference::FalseNegative.colour()).count();
     assert!(outlined > 20, "{outlined} pixels outline what was missed");
     assert_eq!(draw(Options { scale: 2, ..plain }).size, bare.size.map(|pixels| 2 * pixels));
     for (options, most) in [(Options { letters: true, ..plain }, 20), (Options { crosshair: true, ..plain }, 20)] {

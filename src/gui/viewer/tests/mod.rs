@@ -1,9 +1,9 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
 mod interaction;
-mod looks;
 mod opening;
 mod segment;
+mod states;
 
 use std::path::Path;
 use std::time::Duration;
@@ -140,7 +140,7 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
     (run, names)
 }
 
-/// A window on such a run, with the case of that place open.
+/// A window on such a run, with the case of that index open.
 fn with_run(theme: ThemeChoice, index: usize) -> (Window, Vec<String>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let (run, names) = run_with_predictions(folder.path());
@@ -166,7 +166,7 @@ fn wheel(harness: &mut Window, at: Pos2, notches: f32, modifiers: Modifiers) {
     harness.run_steps(2);
 }
 
-/// Presses the left button at one place, moves to another, and lets go.
+/// Presses the left button at one point, moves to another, and lets go.
 fn drag(harness: &mut Window, from: Pos2, to: Pos2, modifiers: Modifiers) {
     harness.hover_at(from);
     harness.step();

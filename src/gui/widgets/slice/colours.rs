@@ -9,7 +9,7 @@ use crate::palette;
 /// Labels that a table holds, background among them.
 pub const LABELS: usize = 256;
 
-/// One label's looks.
+/// How one label is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabelColour {
     /// Its colour, opaque.
@@ -25,18 +25,18 @@ pub struct LabelColours {
 }
 
 impl Default for LabelColours {
-    /// All visible, in the palette's colours, as if each label's number were its place.
+    /// All visible, in the palette's colours, as if each label's number were its index.
     fn default() -> Self {
-        let entry = |place: usize| match place {
+        let entry = |label: usize| match label {
             0 => LabelColour { colour: Color32::BLACK, visible: false },
-            place => LabelColour { colour: Palette::label(place as u32), visible: true },
+            label => LabelColour { colour: Palette::label(label as u32), visible: true },
         };
         Self { entries: Box::new(std::array::from_fn(entry)) }
     }
 }
 
 impl LabelColours {
-    /// A label's looks.
+    /// How a label is drawn.
     pub fn get(&self, label: u8) -> LabelColour {
         self.entries[usize::from(label)]
     }
@@ -68,21 +68,21 @@ pub enum Difference {
     /// Prediction and truth name the same label.
     Agreed,
     /// The truth has a label and the prediction none.
-    Missed,
+    FalseNegative,
     /// The prediction has a label, and the truth none or another.
-    False,
+    FalsePositive,
 }
 
 impl Difference {
     /// All, in the order in which the drawing counts them.
-    pub const ALL: [Self; 3] = [Self::Agreed, Self::Missed, Self::False];
+    pub const ALL: [Self; 3] = [Self::Agreed, Self::FalseNegative, Self::FalsePositive];
 
     /// As a legend says it.
     pub fn title(self) -> &'static str {
         match self {
             Self::Agreed => "agreed",
-            Self::Missed => "missed",
-            Self::False => "false",
+            Self::FalseNegative => "missed",
+            Self::FalsePositive => "false",
         }
     }
 
@@ -90,8 +90,8 @@ impl Difference {
     pub fn colour(self) -> Color32 {
         colour(match self {
             Self::Agreed => palette::AGREED,
-            Self::Missed => palette::MISSED,
-            Self::False => palette::FALSE,
+            Self::FalseNegative => palette::MISSED,
+            Self::FalsePositive => palette::FALSE,
         })
     }
 }

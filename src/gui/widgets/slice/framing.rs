@@ -1,4 +1,4 @@
-//! How much of a slice a view shows, and where its places lie in the view and on the screen.
+//! How much of a slice a view shows, and where its positions lie in the view and on the screen.
 
 use eframe::egui::{Pos2, Rect, pos2};
 
@@ -14,7 +14,7 @@ const ZOOM_RANGE: (f64, f64) = (0.25, 100.0);
 pub struct Framing {
     /// Magnification; 1 shows the whole slice.
     pub zoom: f64,
-    /// The place in the view's middle, in voxels across and down; none: the slice's middle.
+    /// The position in the view's middle, in voxels across and down; none: the slice's middle.
     pub centre: Option<[f64; 2]>,
 }
 
@@ -36,12 +36,12 @@ impl Framing {
         Placement { first, step, mm_per_pixel }
     }
 
-    /// The place in the view's middle.
+    /// The position in the view's middle.
     pub(super) fn middle(&self, geometry: &PlaneGeometry) -> [f64; 2] {
         self.centre.unwrap_or(geometry.size.map(|size| (size as f64 - 1.0) / 2.0))
     }
 
-    /// Magnifies to `zoom`, within bounds; the place `about` stays where it is in the view.
+    /// Magnifies to `zoom`, within bounds; the position `about` stays where it is in the view.
     pub fn zoom_to(&mut self, geometry: &PlaneGeometry, about: [f64; 2], zoom: f64) {
         let zoom = zoom.clamp(ZOOM_RANGE.0, ZOOM_RANGE.1);
         if zoom == self.zoom {
@@ -52,7 +52,7 @@ impl Framing {
         self.look_at(geometry, [0, 1].map(|side: usize| about[side] + (middle[side] - about[side]) / factor));
     }
 
-    /// Puts a place on the slice into the middle; places outside it are moved to its edge, so that it cannot get lost.
+    /// Puts a position on the slice into the middle; positions outside it are moved to its edge, so that it cannot get lost.
     pub(super) fn look_at(&mut self, geometry: &PlaneGeometry, centre: [f64; 2]) {
         self.centre = Some([0, 1].map(|side: usize| centre[side].clamp(-0.5, geometry.size[side] as f64 - 0.5)));
     }
@@ -61,7 +61,7 @@ impl Framing {
 /// A slice laid into a view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
-    /// Place at the view's upper left corner, in voxels across and down.
+    /// Position at the view's upper left corner, in voxels across and down.
     pub first: [f64; 2],
     /// Voxels for each pixel across and down.
     pub step: [f64; 2],
@@ -70,12 +70,12 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// The place on the slice under a point of the view, in pixels from its upper left corner.
+    /// The position on the slice under a point of the view, in pixels from its upper left corner.
     pub fn at(&self, pixel: [f64; 2]) -> [f64; 2] {
         [0, 1].map(|side: usize| self.first[side] + pixel[side] * self.step[side])
     }
 
-    /// The point of the view, in pixels, where a place on the slice is shown.
+    /// The point of the view, in pixels, where a position on the slice is shown.
     pub fn pixel(&self, at: [f64; 2]) -> [f64; 2] {
         [0, 1].map(|side: usize| (at[side] - self.first[side]) / self.step[side])
     }
@@ -109,13 +109,13 @@ impl Pane<'_> {
         self.framing.placement(self.geometry, pixels, MARGIN * f64::from(self.pixels_per_point))
     }
 
-    /// The place on the slice under a point of the screen.
+    /// The position on the slice under a point of the screen.
     pub(super) fn at(&self, point: Pos2) -> [f64; 2] {
         let (corner, pixel) = (self.corner(), self.pixels(point));
         self.placement().at([0, 1].map(|side: usize| pixel[side] - corner[side]))
     }
 
-    /// The point of the screen where a place on the slice is shown.
+    /// The point of the screen where a position on the slice is shown.
     pub(super) fn point(&self, at: [f64; 2]) -> Pos2 {
         let (corner, pixel) = (self.corner(), self.placement().pixel(at));
         let [x, y] = [0, 1].map(|side: usize| ((pixel[side] + corner[side]) / f64::from(self.pixels_per_point)) as f32);

@@ -208,7 +208,7 @@ impl Mouse {
                 Action::SliceDown => scroll(geometry, input.cursor, -1),
                 Action::ResetView => input.pane.framing = Framing::default(),
                 _ => {
-                    let (slice, at) = geometry.place(input.cursor.voxel.map(|index| index as f64));
+                    let (slice, at) = geometry.position(input.cursor.voxel.map(|index| index as f64));
                     input.cursor.voxel = nearest(geometry, slice as usize, [at[0] + across as f64, at[1] + down as f64]);
                 }
             }
@@ -237,7 +237,7 @@ fn dragged(window: WindowLevel, delta: Vec2) -> WindowLevel {
     WindowLevel::around(window.level() - delta.y * WINDOW_SPEED * window.width(), width)
 }
 
-/// The voxel of a slice nearest to a place: beyond the edge the crosshair stays on it.
+/// The voxel of a slice nearest to a position: beyond the edge the crosshair stays on it.
 fn nearest(geometry: &PlaneGeometry, slice: usize, at: [f64; 2]) -> [usize; 3] {
     let inside = [0, 1].map(|side: usize| at[side].clamp(0.0, geometry.size[side].saturating_sub(1) as f64));
     geometry.voxel(slice, inside).map(|index| index as usize)

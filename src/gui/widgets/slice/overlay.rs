@@ -42,7 +42,7 @@ pub(super) struct Overlay {
 pub(super) fn draw(ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, cursor: Cursor, overlay: Overlay) {
     let rect = pane.rect;
     let painter = ui.painter_at(rect);
-    let (slice, at) = pane.geometry.place(cursor.voxel.map(|index| index as f64));
+    let (slice, at) = pane.geometry.position(cursor.voxel.map(|index| index as f64));
     let tokens = scene.tokens.map(|tokens| Tokens { tokens, pane, shape: scene.grid.shape, slice: slice as usize });
     if let Some(tokens) = &tokens {
         tokens.borders(&painter);
@@ -86,8 +86,8 @@ fn captions(ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, slice: usize, rotated: 
     }
     if let Some(notice) = scene.image.notice() {
         let [d, h, w] = scene.image.0.step;
-        let place = small.coloured(line, Align2::LEFT_TOP, &format!("blocks of {w} x {h} x {d}"), colour(palette::CAUTION.dark));
-        ui.interact(place, ui.scope_id().with(("notice", geometry.plane.title())), Sense::hover()).on_hover_text(notice);
+        let position = small.coloured(line, Align2::LEFT_TOP, &format!("blocks of {w} x {h} x {d}"), colour(palette::CAUTION.dark));
+        ui.interact(position, ui.scope_id().with(("notice", geometry.plane.title())), Sense::hover()).on_hover_text(notice);
     }
     scale_bar(&small, rect, pane);
 }
@@ -99,13 +99,13 @@ struct Outlined<'a> {
 }
 
 impl Outlined<'_> {
-    fn show(&self, place: Pos2, anchor: Align2, text: &str) -> Rect {
-        self.coloured(place, anchor, text, Color32::WHITE)
+    fn show(&self, position: Pos2, anchor: Align2, text: &str) -> Rect {
+        self.coloured(position, anchor, text, Color32::WHITE)
     }
 
-    fn coloured(&self, place: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
+    fn coloured(&self, position: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
         let galley = self.painter.layout_no_wrap(text.to_owned(), self.font.clone(), colour);
-        let rect = anchor.anchor_size(place, galley.size());
+        let rect = anchor.anchor_size(position, galley.size());
         for (x, y) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-0.7, -0.7), (0.7, 0.7), (0.7, -0.7), (-0.7, 0.7)] {
             self.painter.galley_with_override_text_color(rect.min + vec2(x, y), galley.clone(), Color32::BLACK);
         }
@@ -117,13 +117,13 @@ impl Outlined<'_> {
 fn letters(text: &Outlined<'_>, rect: Rect, pane: &Pane<'_>) {
     let letters = pane.geometry.letters;
     let inner = rect.shrink(EDGE);
-    for (letter, place, anchor) in [
+    for (letter, position, anchor) in [
         (letters.left, inner.left_center(), Align2::LEFT_CENTER),
         (letters.right, inner.right_center(), Align2::RIGHT_CENTER),
         (letters.top, inner.center_top(), Align2::CENTER_TOP),
         (letters.bottom, inner.center_bottom(), Align2::CENTER_BOTTOM),
     ] {
-        text.show(place, anchor, letter.encode_utf8(&mut [0; 4]));
+        text.show(position, anchor, letter.encode_utf8(&mut [0; 4]));
     }
 }
 
@@ -184,7 +184,7 @@ impl Tokens<'_> {
     }
 
     fn on_screen(&self, voxel: [f64; 3]) -> Pos2 {
-        self.pane.point(self.pane.geometry.place(voxel).1)
+        self.pane.point(self.pane.geometry.position(voxel).1)
     }
 
     /// Where a token lies on the screen.

@@ -207,8 +207,8 @@ impl<T: Copy> Block<'_, T> {
 
 /// Of the voxels that are finite, if any is.
 fn mean(block: &Block<'_, f32>) -> f32 {
-    let places = block.range(0).flat_map(|d| block.range(1).flat_map(move |h| block.range(2).map(move |w| [d, h, w])));
-    let finite = places.map(|at| block.voxel(at)).filter(|&value| value < NOT_FINITE);
+    let voxels = block.range(0).flat_map(|d| block.range(1).flat_map(move |h| block.range(2).map(move |w| [d, h, w])));
+    let finite = voxels.map(|at| block.voxel(at)).filter(|&value| value < NOT_FINITE);
     let (sum, count) = finite.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     if count > 0.0 { sum / count } else { NOT_FINITE }
 }

@@ -98,7 +98,7 @@ impl SliceView {
         if self.rotated {
             return format!("rotated slice {slice} of {slices}");
         }
-        let place = world_letters(scene.grid, cursor.voxel.map(|index| index as f64));
-        format!("{} slice {slice} of {slices}, crosshair at {place}", geometry.plane.title().to_lowercase())
+        let position = world_letters(scene.grid, cursor.voxel.map(|index| index as f64));
+        format!("{} slice {slice} of {slices}, crosshair at {position}", geometry.plane.title().to_lowercase())
     }
 }

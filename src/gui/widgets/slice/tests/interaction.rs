@@ -78,7 +78,7 @@ fn point_of(harness: &Window, index: usize, voxel: [usize; 3]) -> Pos2 {
     let linked = harness.state();
     let geometry = PlaneGeometry::new(&linked.phantom.grid, Plane::ALL[index], Convention::Radiological);
     let placement = linked.views[index].framing.placement(&geometry, [200.0, 200.0], 6.0);
-    let [x, y] = placement.pixel(geometry.place(voxel.map(|index| index as f64)).1);
+    let [x, y] = placement.pixel(geometry.position(voxel.map(|index| index as f64)).1);
     pane(index).min + vec2(x as f32, y as f32)
 }
 

@@ -17,7 +17,7 @@ fn gpu() -> RenderState {
     create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE)
 }
 
-/// A volume with an oblique place, unequal spacing, three nested labels and a truth that lies aside.
+/// A volume with an oblique position, unequal spacing, three nested labels and a truth that lies aside.
 struct Phantom {
     grid: Grid,
     image: Vec<f32>,
@@ -37,7 +37,7 @@ impl Phantom {
             let part = |index: usize, middle: f64, voxels: usize| ((index as f64 - middle) / voxels as f64).powi(2);
             (part(d, centre[0], shape[0]) + part(h, centre[1], shape[1]) + part(w, centre[2], shape[2])).sqrt()
         };
-        let label = |radius: f64| [0.18, 0.3, 0.42].iter().position(|&limit| radius < limit).map_or(0, |place| 3 - place as u8);
+        let label = |radius: f64| [0.18, 0.3, 0.42].iter().position(|&limit| radius < limit).map_or(0, |index| 3 - index as u8);
         let voxels = || (0..grid.len()).map(|index| crate::geometry::unravel(index, shape));
         Self {
             image: voxels().map(|at| (1000.0 * (6.0 * ball(at, [5.0, 9.0, 8.0])).sin()) as f32 + (at[2] % 3) as f32 * 60.0).collect(),

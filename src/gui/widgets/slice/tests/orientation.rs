@@ -44,7 +44,7 @@ fn mark(index: [usize; 3]) -> u8 {
         let depth = if far { SIZE[axis] - 1 - index[axis] } else { index[axis] };
         depth < 3 && (0..3).filter(|&other| other != axis).all(|other| index[other].abs_diff(SIZE[other] / 2) <= 1)
     };
-    MARKS.iter().position(|&(_, axis, far)| lies_in(axis, far)).map_or(0, |place| place as u8 + 1)
+    MARKS.iter().position(|&(_, axis, far)| lies_in(axis, far)).map_or(0, |index| index as u8 + 1)
 }
 
 /// The letter of the mark that is met first on a line of pixels.
@@ -118,10 +118,10 @@ fn letters_and_readout_are_right_in_all_48_orientations() {
     assert_eq!(seen, 48 * 6 * 4);
 }
 
-/// Going up moves towards head, front and right, and a place survives the way to its voxel and back.
+/// Going up moves towards head, front and right, and a position survives the way to its voxel and back.
 fn goes_there_and_back(geometry: &PlaneGeometry, slice: usize) {
     let voxel = geometry.voxel(slice, [1.25, 3.5]);
-    let (back, at) = geometry.place(voxel);
+    let (back, at) = geometry.position(voxel);
     assert_eq!((back, at), (slice as f64, [1.25, 3.5]));
 }
 

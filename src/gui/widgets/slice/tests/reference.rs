@@ -69,7 +69,7 @@ struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    fn place(&self, pixel: [f32; 2]) -> [f32; 2] {
+    fn position(&self, pixel: [f32; 2]) -> [f32; 2] {
         [0, 1].map(|side: usize| self.uniforms.first[side] + pixel[side] * self.uniforms.step[side])
     }
 
@@ -93,7 +93,7 @@ impl Canvas<'_> {
         drawable(self.scene.image[Self::index(self.scene.grid.shape, texel)])
     }
 
-    /// The voxel that a place lies in.
+    /// The voxel that a position lies in.
     fn own(&self, at: [f32; 2]) -> f32 {
         self.load(self.voxel(at).map(|value| value + 0.5))
     }
@@ -132,8 +132,8 @@ impl Canvas<'_> {
         let taps = uniforms.step.map(|voxels| voxels.ceil().clamp(1.0, MOST_TAPS));
         let counts = taps.map(|taps| taps as usize);
         let part = |side: usize, tap: usize| ((tap as f32 + 0.5) / taps[side] - 0.5) * uniforms.step[side];
-        let places = (0..counts[1]).flat_map(|row| (0..counts[0]).map(move |column| [part(0, column), part(1, row)]));
-        let values = places.map(|[across, down]| self.interpolated([at[0] + across, at[1] + down])).filter(|&value| value < NOT_FINITE);
+        let positions = (0..counts[1]).flat_map(|row| (0..counts[0]).map(move |column| [part(0, column), part(1, row)]));
+        let values = positions.map(|[across, down]| self.interpolated([at[0] + across, at[1] + down])).filter(|&value| value < NOT_FINITE);
         let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
         if count > 0.0 { sum / count } else { own }
     }
@@ -143,7 +143,7 @@ impl Canvas<'_> {
     }
 
     fn class_at(&self, pixel: [f32; 2]) -> u8 {
-        let at = self.place(pixel);
+        let at = self.position(pixel);
         let Some(labels) = self.scene.labels.filter(|_| self.inside(at)) else { return 0 };
         let index = Self::index(self.scene.grid.shape, self.voxel(at).map(|value| value + 0.5));
         let label = self.shown(labels[index]);
@@ -185,7 +185,7 @@ impl Canvas<'_> {
     }
 
     fn colour(&self, pixel: [f32; 2]) -> [f32; 3] {
-        let at = self.place(pixel);
+        let at = self.position(pixel);
         if !self.inside(at) {
             let [r, g, b, _] = self.uniforms.around;
             return [r, g, b];

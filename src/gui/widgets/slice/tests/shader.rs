@@ -28,7 +28,7 @@ const ROUNDING: u8 = 1;
 /// Encoding to sRGB and back adds another.
 const SRGB_ROUNDING: u8 = 2;
 /// Where a view lies in the frame, in points: not at its corner, and with a part of a pixel at some scales.
-const PLACE: Rect = Rect { min: pos2(13.0, 7.0), max: pos2(233.0, 184.0) };
+const PANE: Rect = Rect { min: pos2(13.0, 7.0), max: pos2(233.0, 184.0) };
 
 #[test]
 fn naga_accepts_the_shader_and_finds_what_the_program_asks_for() {
@@ -106,7 +106,7 @@ impl Drawing {
     /// Pixels of the host, then of the GPU.
     fn both(&self, gpu: RenderState) -> (Vec<[u8; 3]>, Vec<[u8; 3]>) {
         let [x, y, right, bottom] =
-            [PLACE.min.x, PLACE.min.y, PLACE.max.x, PLACE.max.y].map(|points| (points * self.pixels_per_point).round() as usize);
+            [PANE.min.x, PANE.min.y, PANE.max.x, PANE.max.y].map(|points| (points * self.pixels_per_point).round() as usize);
         let (width, frame) = self.on_gpu(gpu);
         let on_gpu = (y..bottom).flat_map(|row| (x..right).map(move |column| 4 * (row * width + column)));
         let on_gpu = on_gpu.map(|byte| {
@@ -155,7 +155,7 @@ impl Drawing {
                 let geometry = PlaneGeometry::new(&phantom.grid, self.plane, self.convention);
                 let mut cursor = Cursor::default();
                 cursor.voxel[geometry.through] = SLICE;
-                view.paint(ui, &scene, &view.pane(ui, &geometry, PLACE), cursor);
+                view.paint(ui, &scene, &view.pane(ui, &geometry, PANE), cursor);
             });
         let frame = harness.render().expect("the frame is drawn");
         (frame.width() as usize, frame.into_raw())
