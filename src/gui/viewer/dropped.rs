@@ -91,9 +91,9 @@ pub(super) fn sort(mut files: Vec<PathBuf>) -> Result<Sorted, String> {
 fn what_is_dropped_is_known_by_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    for (folder_name, file) in [("run", "config.ron"), ("run", "checkpoint.json"), ("best", "checkpoint.json"), ("data", "dataset.json")] {
-        std::fs::create_dir_all(at(folder_name)).unwrap();
-        std::fs::write(at(folder_name).join(file), "{}").unwrap();
+    for (within, file) in [("run", "config.ron"), ("run", "checkpoint.json"), ("best", "checkpoint.json"), ("data", "dataset.json")] {
+        std::fs::create_dir_all(at(within)).unwrap();
+        std::fs::write(at(within).join(file), "{}").unwrap();
     }
     ["c.img", "c.hdr"].iter().for_each(|file| std::fs::write(at(file), "").unwrap());
     for (paths, expected) in [
