@@ -5,7 +5,7 @@ use egui_plot::{LineStyle, PlotPoint};
 
 use super::encoders::Encoder;
 use crate::gui::Palette;
-use crate::gui::widgets::{Axis, Chart, LegendEntry, Look, Series};
+use crate::gui::widgets::{Axis, Chart, LegendEntry, Series, SeriesKind};
 use crate::metrics::collapse::{COLLAPSED_FROM, Collapse, HEALTHY_BELOW, THRESHOLDS};
 use crate::protocol::StageKind;
 use crate::results::{TokenMetric, Tokens, token_metrics};
@@ -113,7 +113,7 @@ pub(super) fn spectrum(ui: &mut Ui, height: f32, encoders: &[&Encoder<'_>], toke
         name: name.into(),
         colour,
         points: points.into(),
-        look: Look::Line(style),
+        kind: SeriesKind::Line(style),
     });
     Chart::new("Singular values of the tokens", meaning, height, [Axis::new("direction"), Axis::log10("")]).series(series).show(ui);
 }
@@ -143,7 +143,7 @@ fn lines<'a>(
         let value = |collapse: &Collapse| read(collapse).filter(|value| value.is_finite());
         let points = kept.filter_map(|(_, (step, pair))| Some(PlotPoint::new(*step as f64, value(tokens.numbers(pair)?)?)));
         let name = if what.is_empty() { encoder.title.clone() } else { format!("{}, {what}", encoder.title) };
-        Series { name: name.into(), colour: palette.series(index), points: points.collect(), look: Look::Line(style) }
+        Series { name: name.into(), colour: palette.series(index), points: points.collect(), kind: SeriesKind::Line(style) }
     })
 }
 

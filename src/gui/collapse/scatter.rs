@@ -7,7 +7,7 @@ use super::heat_map::{Chosen, position_name};
 use crate::gui::Palette;
 use crate::gui::widgets::pointer::held_at;
 use crate::gui::widgets::slice::heat_colour;
-use crate::gui::widgets::{Axis, Chart, Look, Series};
+use crate::gui::widgets::{Axis, Chart, Series, SeriesKind};
 use crate::metrics::collapse::TokenMaps;
 use crate::protocol::TokenPreview;
 
@@ -47,7 +47,7 @@ impl Scatter {
                 name: name.into(),
                 colour,
                 points: points.into(),
-                look: Look::Rings(radius),
+                kind: SeriesKind::Rings(radius),
             };
             let peers = (0..preview.cases.len()).map(at).collect();
             chart = chart.series([ring("same position", peers, 6.0), ring("selected", vec![at(volume)], 10.0)]);
@@ -91,8 +91,8 @@ impl Scatter {
         groups.into_iter().enumerate().map(move |(group, points)| {
             let (volume, band) = (group / colours, group % colours);
             let colour = if colours == 1 { palette.series(volume) } else { position_colour((band as f32 + 0.5) / colours as f32, dark) };
-            let look = Look::Marks(SHAPES[volume % SHAPES.len()], 3.6);
-            Series { name: preview.cases[volume].as_str().into(), colour, points: points.into(), look }
+            let kind = SeriesKind::Marks(SHAPES[volume % SHAPES.len()], 3.6);
+            Series { name: preview.cases[volume].as_str().into(), colour, points: points.into(), kind }
         })
     }
 

@@ -7,7 +7,7 @@ use eframe::egui::{Color32, Ui};
 use egui_plot::LineStyle;
 
 use super::series::{Key, LineCache};
-use crate::gui::widgets::{Axis, Chart, LegendEntry, Look, Series, card, legend};
+use crate::gui::widgets::{Axis, Chart, LegendEntry, Series, SeriesKind, card, legend};
 use crate::gui::{OpenRun, OpenTraining, Palette};
 use crate::protocol::{StageKind, StageState};
 use crate::results::curves::Quantity;
@@ -119,9 +119,10 @@ impl Curves {
         let lines: Vec<_> = shown.filter_map(|trace| Some((trace, self.cache.get(&trace.key)?.get(quantity)?))).collect();
         // Faint lines first: no running mean is hidden behind another's noise.
         let raw = lines.iter().filter(|_| !self.raw_hidden);
-        let raw = raw.map(|(trace, line)| Series::line(trace.name.as_str(), trace.colour, &line.raw).look(Look::Faint));
-        let bold =
-            lines.iter().map(|(trace, line)| Series::line(trace.name.as_str(), trace.colour, &line.bold).look(Look::Line(trace.style)));
+        let raw = raw.map(|(trace, line)| Series::line(trace.name.as_str(), trace.colour, &line.raw).kind(SeriesKind::Faint));
+        let bold = lines
+            .iter()
+            .map(|(trace, line)| Series::line(trace.name.as_str(), trace.colour, &line.bold).kind(SeriesKind::Line(trace.style)));
         let axes = [Axis::new("step").include([0.0, last]), Axis::new("")];
         let chart = Chart::new(quantity.title(), quantity.meaning(), PLOT.0, axes).linked("curves of an experiment");
         chart.series(raw.chain(bold)).show(ui);

@@ -6,7 +6,7 @@ use eframe::egui::{Align, Label, Layout, RichText, Ui};
 use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 
 use super::details::verdict;
-use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Look, Series, Table, Width, card, legend};
+use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Series, SeriesKind, Table, Width, card, legend};
 use crate::gui::{OpenRun, Palette};
 use crate::metrics::Metric;
 use crate::results::{self, ExperimentResults, PerAxis};
@@ -121,10 +121,10 @@ fn plot(ui: &mut Ui, results: &ExperimentResults, lines: &PerAxis, metric: Metri
         let at = |shift: f64| {
             points.iter().map(|(x, own)| PlotPoint::new(*x, own.mean + shift * own.reach().unwrap_or(0.0))).collect::<Vec<_>>()
         };
-        let make = |points, look| Series { name: name.into(), colour, points: Cow::Owned(points), look };
-        series.push(make(at(-1.0), Look::Bars(Cow::Owned(at(1.0)))));
-        series.push(make(at(0.0), Look::Line(LineStyle::Solid)));
-        series.push(make(at(0.0), Look::Marks(MarkerShape::Circle, 4.0)));
+        let make = |points, kind| Series { name: name.into(), colour, points: Cow::Owned(points), kind };
+        series.push(make(at(-1.0), SeriesKind::Bars(Cow::Owned(at(1.0)))));
+        series.push(make(at(0.0), SeriesKind::Line(LineStyle::Solid)));
+        series.push(make(at(0.0), SeriesKind::Marks(MarkerShape::Circle, 4.0)));
     }
     Chart::new(title, meaning, PLOT.0, [Axis::names(&axis.name, axis.levels.clone()), Axis::new("")]).series(series).show(ui);
 }

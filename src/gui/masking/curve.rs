@@ -6,7 +6,7 @@ use eframe::egui::{RichText, Ui};
 use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 
 use crate::config::DataSource;
-use crate::gui::widgets::{Axis, Chart, LegendEntry, Look, Series, legend};
+use crate::gui::widgets::{Axis, Chart, LegendEntry, Series, SeriesKind, legend};
 use crate::gui::{Palette, Workspace};
 use crate::protocol::{MaskPoint, StageKind, mean_dice};
 
@@ -103,8 +103,8 @@ fn plot(ui: &mut Ui, &(name, meaning, value): &Metric, points: &[MaskPoint], hei
     }
     let colour = Palette::of(ui).series(0);
     let series = [
-        Series::line("lowest to highest draw", colour, &line.low).look(Look::Area(line.high.as_slice().into())),
-        Series::line("draw", colour, &line.draws).look(Look::Dots),
+        Series::line("lowest to highest draw", colour, &line.low).kind(SeriesKind::Area(line.high.as_slice().into())),
+        Series::line("draw", colour, &line.draws).kind(SeriesKind::Dots),
         Series::line("mean", colour, &line.mean),
     ];
     over_ratios(ui, (name, meaning), height, own).series(series).show(ui);
@@ -114,7 +114,7 @@ fn plot(ui: &mut Ui, &(name, meaning, value): &Metric, points: &[MaskPoint], hei
 fn over_ratios<'a>(ui: &Ui, (name, meaning): (&'a str, &'a str), height: f32, own: Option<f64>) -> Chart<'a> {
     let chart = Chart::new(name, meaning, height, [Axis::new("mask ratio").include([0.0, 1.0]), Axis::new("")]);
     match own {
-        Some(own) => chart.upright("this run", own, Palette::of(ui).reference()),
+        Some(own) => chart.vertical("this run", own, Palette::of(ui).reference()),
         None => chart,
     }
 }
@@ -175,7 +175,7 @@ impl Dice {
             name: name.as_str().into(),
             colour,
             points: vec![PlotPoint::new(*ratio, *dice)].into(),
-            look: Look::Marks(MarkerShape::Diamond, 5.0),
+            kind: SeriesKind::Marks(MarkerShape::Diamond, 5.0),
         });
         over_ratios(ui, ("Test Dice of open runs", DICE), height, own).series(series).show(ui);
     }

@@ -23,6 +23,6 @@ pub(in crate::gui) use axis::Axis;
 pub use background::Background;
 pub(in crate::gui) use dialog::{Answer, PathDialog, PathKind};
 pub(in crate::gui) use legend::{LegendEntry, legend};
-pub(in crate::gui) use plot::{Chart, Look, Series};
+pub(in crate::gui) use plot::{Chart, Series, SeriesKind};
 pub(in crate::gui) use question::{Reply, modal, question};
 pub(in crate::gui) use table::{Cell, Column, Sort, Table, Width, csv};

@@ -24,7 +24,7 @@ const BAND: f32 = 0.13;
 
 /// How a series is drawn.
 #[derive(Clone, Debug)]
-pub(in crate::gui) enum Look<'a> {
+pub(in crate::gui) enum SeriesKind<'a> {
     /// A line; one point alone is a dot.
     Line(LineStyle),
     /// A thin, pale line behind the others, without a name of its own.
@@ -37,7 +37,7 @@ pub(in crate::gui) enum Look<'a> {
     Dots,
     /// The area up to these points, above each of the series' own.
     Area(Cow<'a, [PlotPoint]>),
-    /// An upright line from each point to that above it.
+    /// A vertical line from each point to that above it.
     Bars(Cow<'a, [PlotPoint]>),
 }
 
@@ -48,18 +48,18 @@ pub(in crate::gui) struct Series<'a> {
     pub(in crate::gui) name: Cow<'a, str>,
     pub(in crate::gui) colour: Color32,
     pub(in crate::gui) points: Cow<'a, [PlotPoint]>,
-    pub(in crate::gui) look: Look<'a>,
+    pub(in crate::gui) kind: SeriesKind<'a>,
 }
 
 impl<'a> Series<'a> {
     /// A solid line through points that are kept elsewhere.
     pub(in crate::gui) fn line(name: impl Into<Cow<'a, str>>, colour: Color32, points: &'a [PlotPoint]) -> Self {
-        Self { name: name.into(), colour, points: Cow::Borrowed(points), look: Look::Line(LineStyle::Solid) }
+        Self { name: name.into(), colour, points: Cow::Borrowed(points), kind: SeriesKind::Line(LineStyle::Solid) }
     }
 
     /// Drawn in another way.
-    pub(in crate::gui) fn look(self, look: Look<'a>) -> Self {
-        Self { look, ..self }
+    pub(in crate::gui) fn kind(self, kind: SeriesKind<'a>) -> Self {
+        Self { kind, ..self }
     }
 
     fn points(&self) -> PlotPoints<'_> {
@@ -69,31 +69,33 @@ impl<'a> Series<'a> {
     fn draw<'s>(&'s self, plot: &mut PlotUi<'s>) {
         let marks = |shape, radius| Points::new(self.name.as_ref(), self.points()).shape(shape).radius(radius);
         let line = || Line::new(self.name.as_ref(), self.points());
-        match &self.look {
-            Look::Line(style) => {
+        match &self.kind {
+            SeriesKind::Line(style) => {
                 if self.points.len() == 1 {
                     plot.points(marks(MarkerShape::Circle, 4.0).color(self.colour));
                 }
                 plot.line(line().color(self.colour).width(2.0).style(*style));
             }
-            Look::Faint => {
+            SeriesKind::Faint => {
                 let line = Line::new("", self.points()).color(self.colour.gamma_multiply(FAINT)).width(1.0);
                 plot.line(line.allow_hover(false).allow_band(false).id(("faint", &self.name)));
             }
-            Look::Marks(shape, radius) => plot.points(marks(*shape, *radius).color(self.colour)),
-            Look::Rings(radius) => plot.points(marks(MarkerShape::Circle, *radius).filled(false).color(self.colour).allow_hover(false)),
-            Look::Dots => {
+            SeriesKind::Marks(shape, radius) => plot.points(marks(*shape, *radius).color(self.colour)),
+            SeriesKind::Rings(radius) => {
+                plot.points(marks(MarkerShape::Circle, *radius).filled(false).color(self.colour).allow_hover(false))
+            }
+            SeriesKind::Dots => {
                 plot.points(marks(MarkerShape::Circle, 1.6).color(self.colour.gamma_multiply(0.7)).allow_hover(false));
             }
-            Look::Area(upper) if self.points.len() > 1 => {
+            SeriesKind::Area(upper) if self.points.len() > 1 => {
                 let column = |points: &[PlotPoint], value: fn(&PlotPoint) -> f64| points.iter().map(value).collect::<Vec<_>>();
                 let (xs, low, high) =
                     (column(&self.points, |point| point.x), column(&self.points, |point| point.y), column(upper, |point| point.y));
                 let area = FilledArea::new(self.name.as_ref(), &xs, &low, &high).fill_color(self.colour.gamma_multiply(FAINT));
                 plot.add(area.allow_hover(false));
             }
-            Look::Area(_) => {}
-            Look::Bars(upper) => {
+            SeriesKind::Area(_) => {}
+            SeriesKind::Bars(upper) => {
                 for (low, high) in self.points.iter().zip(upper.iter()) {
                     let ends = PlotPoints::from(vec![[low.x, low.y], [high.x, high.y]]);
                     plot.line(Line::new("", ends).color(self.colour.gamma_multiply(0.7)).width(1.2).allow_hover(false));
@@ -110,7 +112,7 @@ pub(in crate::gui) struct Chart<'a> {
     height: f32,
     axes: [Axis; 2],
     series: Vec<Series<'a>>,
-    /// Name, value, colour, style; upright where `true`.
+    /// Name, value, colour, style; vertical where `true`.
     references: Vec<(&'a str, f64, Color32, LineStyle, bool)>,
     /// Name, range of y, colour.
     bands: Vec<(String, std::ops::RangeInclusive<f64>, Color32)>,
@@ -137,8 +139,8 @@ impl<'a> Chart<'a> {
         self
     }
 
-    /// Adds an upright line at a value of x.
-    pub(in crate::gui) fn upright(mut self, name: &'a str, x: f64, colour: Color32) -> Self {
+    /// Adds a vertical line at a value of x.
+    pub(in crate::gui) fn vertical(mut self, name: &'a str, x: f64, colour: Color32) -> Self {
         self.references.push((name, x, colour, LineStyle::Dashed { length: 6.0 }, true));
         self
     }
@@ -213,8 +215,8 @@ impl<'a> Chart<'a> {
         }
         plot.show(ui, |plot| {
             self.draw_bands(plot);
-            for (name, value, colour, style, upright) in &self.references {
-                if *upright {
+            for (name, value, colour, style, vertical) in &self.references {
+                if *vertical {
                     plot.vline(VLine::new(*name, *value).color(*colour).width(1.5).style(*style).allow_hover(false));
                 } else {
                     plot.hline(HLine::new(*name, *value).color(*colour).width(1.3).style(*style).allow_hover(false));
@@ -251,7 +253,7 @@ impl<'a> Chart<'a> {
         let x_word = |value: f64| format!("{} {}", x.label, x.word(value, None)).trim_start().to_owned();
         match at {
             HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position } if self.linked.is_some() => {
-                let lines = self.series.iter().filter(|series| matches!(series.look, Look::Line(_)));
+                let lines = self.series.iter().filter(|series| matches!(series.kind, SeriesKind::Line(_)));
                 let found: Vec<_> = lines.filter_map(|series| Some((nearest(&series.points, position.x)?, &series.name))).collect();
                 let values: Vec<String> = found.iter().map(|(point, name)| format!("{name}: {}", y.word(point.y, None))).collect();
                 Some(format!("{}\n{}", x_word(found.first()?.0.x), values.join("\n")))
@@ -269,11 +271,11 @@ impl<'a> Chart<'a> {
         let or = |label: &str, otherwise: &str| if label.is_empty() { otherwise.to_owned() } else { label.to_owned() };
         let titles = ["series".to_owned(), or(&x.label, "x"), or(&y.label, &self.title), "up to".to_owned()];
         let rows = self.series.iter().flat_map(|series| {
-            let upper = match &series.look {
-                Look::Area(upper) | Look::Bars(upper) => Some(upper),
+            let upper = match &series.kind {
+                SeriesKind::Area(upper) | SeriesKind::Bars(upper) => Some(upper),
                 _ => None,
             };
-            let kind = if matches!(series.look, Look::Faint) { ", every step" } else { "" };
+            let kind = if matches!(series.kind, SeriesKind::Faint) { ", every step" } else { "" };
             series.points.iter().enumerate().map(move |(index, point)| {
                 let to = upper.and_then(|upper| upper.get(index)).map(|upper| y.exact(upper.y)).unwrap_or_default();
                 vec![format!("{}{kind}", series.name), x.exact(point.x), y.exact(point.y), to]
