@@ -44,18 +44,12 @@ impl<T: Send + 'static> Background<T> {
 
     /// The result, if it is there.
     pub fn get(&self) -> Option<&T> {
-        match self {
-            Self::Done(result) => Some(result),
-            Self::Working(_) | Self::Lost => None,
-        }
+        if let Self::Done(result) = self { Some(result) } else { None }
     }
 
     /// Takes the result, if it is there.
     pub fn take(self) -> Option<T> {
-        match self {
-            Self::Done(result) => Some(result),
-            Self::Working(_) | Self::Lost => None,
-        }
+        if let Self::Done(result) = self { Some(result) } else { None }
     }
 
     /// Whether the work goes on.
