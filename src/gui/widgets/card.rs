@@ -3,7 +3,6 @@
 use eframe::egui::{self, Frame, Grid, Label, Margin, Rect, RichText, Ui, vec2};
 
 use crate::gui::Palette;
-use crate::protocol::Severity;
 
 /// Opacity of quiet text: its contrast stays above 4.5 in both lights.
 const QUIET: f32 = 0.78;
@@ -46,18 +45,6 @@ pub(in crate::gui) fn title(ui: &mut Ui, text: &str) {
 /// A title of a table or plot; what it means shows on hover.
 pub(in crate::gui) fn heading(ui: &mut Ui, text: &str, meaning: &str) {
     ui.add(Label::new(RichText::new(text).strong()).truncate()).on_hover_text(meaning);
-}
-
-/// A line that says what went wrong or is worth knowing, in the colour of its severity. True where it was dismissed.
-pub(in crate::gui) fn notice(ui: &mut Ui, severity: Severity, text: &str) -> bool {
-    let palette = Palette::of(ui);
-    let colour = if severity == Severity::Warning { palette.bad() } else { palette.reference() };
-    ui.horizontal_wrapped(|ui| {
-        let dismissed = ui.small_button("Dismiss").clicked();
-        ui.label(RichText::new(text).color(colour));
-        dismissed
-    })
-    .inner
 }
 
 /// Text beside what matters: quieter, and still read without effort.

@@ -19,10 +19,9 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 pub use crate::geometry::{Plane, PlaneGeometry, WindowLevel, world_letters};
-pub use colours::{Difference, LABELS, LabelColour, LabelColours, heat_colour};
+pub use colours::{Difference, LabelColours, heat_colour};
 pub use framing::{Framing, Placement};
-pub use input::SliceResponse;
-pub use presets::{PresetRange, WindowPreset};
+pub use presets::WindowPreset;
 pub use texture::VolumeTexture;
 pub use view::SliceView;
 

@@ -20,7 +20,7 @@ pub struct SliceView {
     /// The volume was rotated away from the patient: its sides have no letters.
     pub rotated: bool,
     pub(super) mouse: Mouse,
-    slot: Slot,
+    pub(super) slot: Slot,
 }
 
 impl SliceView {
