@@ -11,7 +11,7 @@ use crate::random::stream;
 use crate::volume::{Grid, demo};
 use rand::RngExt as _;
 
-/// Token grid of the made-up encoders.
+/// Token grid of the synthetic encoders.
 const GRID: [usize; 3] = [4, 4, 4];
 const TOKENS: usize = 64;
 const DIM: usize = 24;
@@ -114,9 +114,9 @@ fn pair(mix: Mix) -> CollapsePair {
 }
 
 /// Measurements of an encoder on its way, measured once for all tests.
-fn course(kind: Kind) -> &'static [CollapsePair] {
-    static COURSES: [OnceLock<Vec<CollapsePair>>; 3] = [const { OnceLock::new() }; 3];
-    COURSES[kind as usize].get_or_init(|| {
+fn measurements(kind: Kind) -> &'static [CollapsePair] {
+    static MEASUREMENTS: [OnceLock<Vec<CollapsePair>>; 3] = [const { OnceLock::new() }; 3];
+    MEASUREMENTS[kind as usize].get_or_init(|| {
         // Quick at first, then slower.
         let share = |probe: usize| 1.0 - (-(probe as f32) * 0.9).exp();
         (0..=PROBES).map(|probe| pair(kind.after(share(probe)))).collect()
@@ -190,7 +190,7 @@ pub(super) fn records(arms: &[(&str, Kind)]) -> Vec<Event> {
                 let numbers = StepNumbers { step, loss: 4.0 - 0.05 * probe as f64, ..StepNumbers::default() };
                 events.push(Event::Step { stage: stage.clone(), numbers });
             }
-            let collapse = Box::new(course(kind)[probe].clone());
+            let collapse = Box::new(measurements(kind)[probe].clone());
             events.push(Event::Probe { stage: stage.clone(), step, collapse });
         }
         events.push(Event::StageFinished { stage, secs: 60.0 });

@@ -3,7 +3,7 @@
 use eframe::egui::{Event, Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
 
-use super::{Window, case, case_mut, demo_case, drag, middle, open_file, panel, until, wheel, with_run};
+use super::{Window, case, case_mut, click, demo_case, drag, middle, open_file, panel, press, until, wheel, with_run};
 use crate::gui::testing::needs_gpu;
 use crate::gui::viewer::picture::{Options, Shot};
 use crate::gui::viewer::views::Arrangement;
@@ -11,16 +11,6 @@ use crate::gui::viewer::{ViewerPanel, readout};
 use crate::gui::widgets::slice::{Difference, Framing, Plane, SliceSettings, WindowLevel};
 use crate::gui::{Convention, ThemeChoice};
 use crate::volume::{demo, nifti};
-
-fn press(harness: &mut Window, key: Key) {
-    harness.key_press(key);
-    harness.run_steps(2);
-}
-
-fn click(harness: &mut Window, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(2);
-}
 
 fn framings(harness: &Window) -> Vec<Framing> {
     harness.state().segmentation.views.panes.iter().map(|pane| pane.framing).collect()

@@ -8,7 +8,7 @@ mod states;
 use std::path::Path;
 use std::time::Duration;
 
-use eframe::egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Role, TouchPhase, vec2};
+use eframe::egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Role, TouchPhase, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
@@ -58,6 +58,16 @@ fn open_file(harness: &mut Window, file: &Path) {
     drop_files(harness, &[file]);
     let title = crate::volume::nifti::stem(file);
     until(harness, "the volume", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title == title));
+}
+
+fn press(harness: &mut Window, key: Key) {
+    harness.key_press(key);
+    harness.run_steps(3);
+}
+
+fn click(harness: &mut Window, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(3);
 }
 
 /// Steps until `done` says so: files are read on threads of their own.

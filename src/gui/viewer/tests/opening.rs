@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{Event, Key, Modifiers, Role};
 use egui_kittest::kittest::Queryable as _;
 
-use super::{Window, case, demo_case, drop_files, labelled, middle, mistaken, open_file, panel, shades, until, wheel, with_run, write};
+use super::{
+    Window, case, click, demo_case, drop_files, labelled, middle, mistaken, open_file, panel, press, shades, until, wheel, with_run, write,
+};
 use crate::config::DataSource;
 use crate::gui::ThemeChoice;
 use crate::gui::testing::needs_gpu;
@@ -69,8 +71,7 @@ fn an_opening_that_fails_leaves_the_volume_its_labels_and_the_toolbar() {
     until(&mut harness, "the other refusal", |panel| list(panel).is_some_and(|notice| notice.contains("/nowhere/at/all")));
     assert!(!harness.state().segmentation.list.is_there());
     // Escape closes what is said of it, one after the other.
-    harness.key_press(Key::Escape);
-    harness.run_steps(2);
+    press(&mut harness, Key::Escape);
     assert!(harness.state().segmentation.notice.is_none() && harness.state().segmentation.failed.is_some());
 
     // What was a wrong path may be right later, with the labels that were to lie over it.
@@ -88,16 +89,13 @@ fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
     needs_gpu!();
     let (mut harness, folder, at) = with_image();
     let answer = |harness: &mut Window, [menu, entry]: [&str; 2], path: &str| {
-        harness.get_by_label(menu).click();
-        harness.run_steps(2);
-        harness.get_by_label(entry).click();
-        harness.run_steps(2);
+        click(harness, menu);
+        click(harness, entry);
         let field = harness.query_all_by_role(Role::TextInput).last().expect("the dialog's field");
         field.focus();
         field.type_text(path);
         harness.run_steps(2);
-        harness.key_press(Key::Enter);
-        harness.run_steps(2);
+        press(harness, Key::Enter);
     };
     answer(&mut harness, ["Open", "Labels for this volume..."], &at("labels.nii").display().to_string());
     until(&mut harness, "the labels", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.layers.len() == 1));
@@ -107,8 +105,7 @@ fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     harness.get_by_label_contains("is not the folder of a run or of a checkpoint");
-    harness.key_press(Key::Escape);
-    harness.run_steps(2);
+    press(&mut harness, Key::Escape);
     assert!(harness.state().segmentation.dialog.is_none());
     open_is(&harness, "image", 1);
 }
@@ -240,8 +237,7 @@ fn a_volume_of_one_slice_fills_a_pane_and_has_nothing_to_scroll() {
         let before = case(&harness).cursor;
         let at = middle(&harness, 0);
         wheel(&mut harness, at, 3.0, Modifiers::NONE);
-        harness.key_press(Key::PageDown);
-        harness.run_steps(2);
+        press(&mut harness, Key::PageDown);
         assert_eq!(case(&harness).cursor, before, "{name}");
     }
     write(&at("thick.nii"), ([4, 8, 10], [3.0, 1.0, 2.0]), shades);
@@ -307,8 +303,7 @@ fn labels_have_the_colours_of_the_user_of_a_table_or_of_their_numbers() {
     harness.ctx.set_missing_glyph_policy(eframe::egui::MissingGlyphPolicy::Tofu);
     harness.get_by_label("Show Left kidney").click_secondary();
     harness.run_steps(3);
-    harness.get_by_label("Back to its usual colour").click();
-    harness.run_steps(2);
+    click(&mut harness, "Back to its usual colour");
     assert_eq!(colour(&harness, 300), 0x0A_14_1E);
     assert!(harness.state().workspace.settings.label_colours.is_empty());
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use eframe::egui::{ViewportCommand, ViewportEvent};
+use eframe::egui::{Key, ViewportCommand, ViewportEvent};
 use egui_kittest::kittest::Queryable as _;
 
-use super::{Window, case, demo_case, mistaken, panel, until};
+use super::{Window, case, click, demo_case, mistaken, panel, press, until};
 use crate::config::{DataSource, ModelConfig, RunConfig, SyntheticConfig, UnetConfig};
 use crate::device::DeviceChoice;
 use crate::gui::ThemeChoice;
@@ -65,7 +65,7 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     let classes = segmented(&harness).unwrap();
     assert!(classes.iter().zip(&first.labels.voxels).all(|(&class, &value)| u16::from(class) == value));
     harness.set_size(eframe::egui::vec2(1100.0, 700.0));
-    harness.key_press(eframe::egui::Key::Period);
+    harness.key_press(Key::Period);
     harness.run_steps(4);
     harness.snapshot("viewer_segmenting_dark");
 
@@ -90,18 +90,14 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     assert!(commands(&harness).contains(&ViewportCommand::CancelClose));
     harness.run_steps(2);
     harness.get_by_label("The segmentation is not saved");
-    harness.get_by_label("Cancel").click();
-    harness.run_steps(3);
+    click(&mut harness, "Cancel");
     // Another case would lose it: the user is asked.
-    harness.key_press(eframe::egui::Key::N);
-    harness.run_steps(3);
+    press(&mut harness, Key::N);
     harness.get_by_label("The segmentation is not saved");
-    harness.get_by_label("Cancel").click();
-    harness.run_steps(3);
+    click(&mut harness, "Cancel");
     assert!(harness.state().segmentation.segmenting.is_unsaved() && segmented(&harness).is_some());
     let before = case(&harness).request.title.clone();
-    harness.key_press(eframe::egui::Key::N);
-    harness.run_steps(3);
+    press(&mut harness, Key::N);
     harness.get_by_label("Go on without it").click();
     until(&mut harness, "the next case", |panel| {
         panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title != before)
@@ -115,14 +111,12 @@ fn a_segmentation_can_be_stopped_and_a_failure_says_why() {
     let (mut harness, worker, whole) = segmenting();
     worker.previews.send(Preview::Segmentation(Arc::new(part(&whole, 9)))).unwrap();
     until(&mut harness, "the first tiles", |panel| panel.open.as_ref().unwrap().layers[1].labels().is_some());
-    harness.get_by_label("Stop").click();
-    harness.run_steps(3);
+    click(&mut harness, "Stop");
     assert_eq!(worker.commands(), [Command::Stop]);
     worker.tell(1.0, Event::Finished { outcome: Outcome::Stopped });
     harness.run_steps(3);
     harness.get_by_label_contains("a part of the segmentation");
-    harness.get_by_label("Discard").click();
-    harness.run_steps(3);
+    click(&mut harness, "Discard");
     assert!(segmented(&harness).is_none());
 
     let (mut harness, worker, _) = segmenting();

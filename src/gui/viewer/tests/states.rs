@@ -6,7 +6,7 @@ use eframe::egui::{Key, Role, Vec2, vec2};
 use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
 
-use super::{Window, demo_case, open_file, panel, shades, until, with_run, write};
+use super::{Window, click, demo_case, open_file, panel, shades, until, with_run, write};
 use crate::gui::ThemeChoice;
 use crate::gui::testing::needs_gpu;
 use crate::gui::viewer::ViewerPanel;
@@ -25,8 +25,7 @@ fn with_recent(theme: ThemeChoice) -> Window {
 
 fn compared() -> Window {
     let (mut harness, _, _folder) = with_run(ThemeChoice::Dark, 2);
-    harness.get_by_label("Compare").click();
-    harness.run_steps(2);
+    click(&mut harness, "Compare");
     until(&mut harness, "the methods", ViewerPanel::is_settled);
     assert_eq!(super::case(&harness).layers.len(), 3);
     harness.key_press(Key::E);
