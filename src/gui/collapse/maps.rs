@@ -21,7 +21,7 @@ type Made = (Arc<TokenPreview>, Tokens, Result<TokenMaps, &'static str>);
 /// Maps of the newest tokens that were asked for.
 #[derive(Default)]
 pub(super) struct Maps {
-    making: Option<Background<Made>>,
+    pub(super) making: Option<Background<Made>>,
     made: Option<Made>,
     heat: Option<TextureHandle>,
     pub(super) chosen: Option<Chosen>,
@@ -109,12 +109,6 @@ impl Maps {
         };
         ui.strong(title);
         ui.label(RichText::new(reason).color(Palette::of(ui).reference()));
-    }
-
-    /// Whether a thread is at work.
-    #[cfg(test)]
-    pub(super) fn is_making(&self) -> bool {
-        self.making.is_some()
     }
 }
 

@@ -36,10 +36,10 @@ struct Painted {
 #[derive(Default)]
 pub(super) struct Patch {
     /// Whose crop is shown.
-    volume: usize,
+    pub(super) volume: usize,
     channel: usize,
     hide_similarity: bool,
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
     views: [SliceView; 2],
     uploaded: Option<Uploaded>,
     painted: Option<Painted>,
@@ -170,12 +170,6 @@ impl Patch {
             let (case, name) = (&preview.cases[*volume], position_name(*token, preview.grid));
             ui.label(RichText::new(format!("Most similar in {case}: {name}, {relation}, {cosine:.2}.")).color(colour));
         }
-    }
-
-    /// The volume whose crop is shown, and where its crosshair stands.
-    #[cfg(test)]
-    pub(super) fn shown_at(&self) -> (usize, [usize; 3]) {
-        (self.volume, self.cursor.voxel)
     }
 }
 

@@ -36,7 +36,7 @@ fn opened(theme: ThemeChoice, run: OpenRun) -> Harness<'static, App> {
 fn settle(harness: &mut Harness<'static, App>) {
     for _ in 0..500 {
         harness.step();
-        if !harness.state().collapse.maps.is_making() {
+        if harness.state().collapse.maps.making.is_none() {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -121,7 +121,7 @@ fn a_token_chosen_in_a_map_is_marked_in_all() {
     click_at(&mut harness, row);
     let maps = &harness.state().collapse.maps;
     assert_eq!(maps.chosen, Some(Chosen { volume: 0, token: 22 }));
-    assert_eq!(maps.patch.shown_at(), (0, [12, 12, 20]), "the crosshair stands in the middle of its patch");
+    assert_eq!((maps.patch.volume, maps.patch.cursor.voxel), (0, [12, 12, 20]), "the crosshair stands in the middle of its patch");
     harness.get_by_label_contains("Position D1 H1 W2 of");
 
     // The map of tokens: the token nearest to the pointer. A slice: the token of the position.
@@ -134,7 +134,7 @@ fn a_token_chosen_in_a_map_is_marked_in_all() {
         click_at(&mut harness, at);
         let maps = &harness.state().collapse.maps;
         assert!(maps.chosen.is_some() && maps.chosen != before, "{label}: {:?}", maps.chosen);
-        assert_eq!(maps.patch.shown_at().0, maps.chosen.unwrap().volume);
+        assert_eq!(maps.patch.volume, maps.chosen.unwrap().volume);
         before = maps.chosen;
     }
 }

@@ -139,7 +139,7 @@ pub(super) fn key(ui: &mut Ui, own: Option<f64>, about: &str) {
 pub(super) struct Dice {
     key: (usize, usize, String),
     /// Ratio, Dice, run and arm.
-    points: Vec<(f64, f64, String)>,
+    pub(super) points: Vec<(f64, f64, String)>,
 }
 
 impl Dice {
@@ -178,12 +178,6 @@ impl Dice {
             kind: SeriesKind::Marks(MarkerShape::Diamond, 5.0),
         });
         over_ratios(ui, ("Test Dice of open runs", DICE), height, own).series(series).show(ui);
-    }
-
-    /// Ratios with a Dice.
-    #[cfg(test)]
-    pub(super) fn ratios(&self) -> Vec<f64> {
-        self.points.iter().map(|(ratio, ..)| *ratio).collect()
     }
 }
 

@@ -213,10 +213,4 @@ impl MaskRatioPanel {
             }
         }
     }
-
-    /// Masked cells of the masked view, and whether the views are those that are wanted.
-    #[cfg(test)]
-    fn state(&self) -> (usize, bool) {
-        (self.panes.masked(), self.source.is_settled(self.wanted))
-    }
 }

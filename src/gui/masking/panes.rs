@@ -30,7 +30,7 @@ pub(super) struct Panes {
     channel_shown: usize,
     colours: LabelColours,
     /// The pane that is shown alone.
-    alone: Option<usize>,
+    pub(super) alone: Option<usize>,
 }
 
 impl Panes {
@@ -133,12 +133,6 @@ impl Panes {
         }
         let auto = || seen.auto_window.then(|| WindowLevel::auto(of_channel(&drawn.original, drawn, self.channel_shown)));
         self.window = seen.window.or_else(auto).or(self.window);
-    }
-
-    /// Which pane is shown alone.
-    #[cfg(test)]
-    pub(super) fn alone(&self) -> Option<usize> {
-        self.alone
     }
 
     /// Masked cells of the first view.

@@ -18,10 +18,10 @@ const MEANING: &str = "Takes a checkpoint as it is, masks volumes at every ratio
 
 /// The job, its curve, and what it is about.
 pub(super) struct Sweep {
-    job: Option<FollowedJob>,
+    pub(super) job: Option<FollowedJob>,
     /// The checkpoint that the curve is of.
-    about: String,
-    dice: Dice,
+    pub(super) about: String,
+    pub(super) dice: Dice,
     /// Draws at each ratio.
     draws: usize,
     /// A checkpoint in place of the shown run's.
@@ -144,21 +144,5 @@ impl Sweep {
             }
             Some(Outcome::Completed) | None => {}
         }
-    }
-
-    /// Follows a job that a test plays.
-    #[cfg(test)]
-    pub(super) fn follow(&mut self, job: FollowedJob, about: &str) {
-        (self.job, self.about) = (Some(job), about.to_owned());
-    }
-
-    #[cfg(test)]
-    pub(super) fn job(&self) -> Option<&FollowedJob> {
-        self.job.as_ref()
-    }
-
-    #[cfg(test)]
-    pub(super) fn dice_ratios(&self) -> Vec<f64> {
-        self.dice.ratios()
     }
 }

@@ -20,7 +20,8 @@ fn settle(harness: &mut Harness<'static, App>) {
     let began = Instant::now();
     loop {
         harness.step();
-        if harness.state().mask_ratio.state().1 {
+        let panel = &harness.state().mask_ratio;
+        if panel.source.is_settled(panel.wanted) {
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(60), "the case is not there");
@@ -105,7 +106,8 @@ fn the_panel_in_its_states() {
             app.workspace.put(run("half_masked", 0.5, 0.83));
             app.workspace.put(run("demo", 0.75, 0.861));
             app.mask_ratio.ratio = Some(0.4);
-            app.mask_ratio.sweep.follow(FollowedJob::new(handle), "runs/demo/arms/pretrain_simtrot_w/checkpoints/last");
+            app.mask_ratio.sweep.job = Some(FollowedJob::new(handle));
+            app.mask_ratio.sweep.about = "runs/demo/arms/pretrain_simtrot_w/checkpoints/last".to_owned();
         });
         let stage = Stage { kind: StageKind::MaskRatios, arm: String::new() };
         worker.tell(0.0, Event::StageStarted { stage: stage.clone(), total: 60, done: 0 });
@@ -155,7 +157,7 @@ fn panes_are_linked_and_one_can_be_shown_alone() {
         harness.input_mut().events.push(egui::Event::PointerButton { pos: rotated.center(), button, pressed, modifiers });
     }
     harness.run_steps(3);
-    assert_eq!(harness.state().mask_ratio.panes.alone(), Some(2));
+    assert_eq!(harness.state().mask_ratio.panes.alone, Some(2));
     assert!(harness.query_by_label("Original").is_none());
 }
 
@@ -163,12 +165,12 @@ fn panes_are_linked_and_one_can_be_shown_alone() {
 fn the_slider_masks_cells_and_another_draw_shows_others() {
     needs_gpu!();
     let mut harness = opened(ThemeChoice::Dark, |_| {});
-    assert_eq!(harness.state().mask_ratio.state().0, 48, "the demo masks 0.75 of 64 cells");
+    assert_eq!(harness.state().mask_ratio.panes.masked(), 48, "the demo masks 0.75 of 64 cells");
     let slider = harness.get_by_role(egui::accesskit::Role::Slider).rect();
     let at = egui::pos2(slider.left() + slider.width() * 0.1, slider.center().y);
     click_at(&mut harness, at);
     let ratio = harness.state().mask_ratio.ratio.unwrap();
-    let (masked, _) = harness.state().mask_ratio.state();
+    let masked = harness.state().mask_ratio.panes.masked();
     assert!(ratio < 0.3 && masked == (ratio * 64.0).floor() as usize, "{ratio}: {masked}");
     harness.get_by_label_contains(&format!("{masked} of 64 cells"));
 
@@ -177,7 +179,7 @@ fn the_slider_masks_cells_and_another_draw_shows_others() {
     settle(&mut harness);
     let after = harness.state().mask_ratio.source.drawn().unwrap().clone();
     assert!(after.draw == before.draw + 1 && after.original != before.original);
-    assert_eq!(harness.state().mask_ratio.state().0, masked, "the ratio stays");
+    assert_eq!(harness.state().mask_ratio.panes.masked(), masked, "the ratio stays");
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn the_curve_can_be_stopped_and_says_why_it_failed() {
     let (handle, worker) = fake_worker();
     let mut harness = opened(ThemeChoice::Dark, |app| {
         app.workspace.put(run("demo", 0.75, 0.86));
-        app.mask_ratio.sweep.follow(FollowedJob::new(handle), "runs/demo");
+        app.mask_ratio.sweep.job = Some(FollowedJob::new(handle));
     });
     harness.get_by_label("Stop the curve").click();
     harness.run_steps(3);
@@ -216,7 +218,7 @@ fn a_run_that_pre_trains_by_itself_is_shown_with_its_own_settings() {
 fn dice_appears_where_runs_differ_in_their_mask_ratio() {
     needs_gpu!();
     let harness = opened(ThemeChoice::Dark, |app| app.workspace.put(run("demo", 0.75, 0.86)));
-    assert!(harness.state().mask_ratio.sweep.dice_ratios().is_empty());
+    assert!(harness.state().mask_ratio.sweep.dice.points.is_empty());
     let harness = opened(ThemeChoice::Dark, |app| {
         app.workspace.put(run("half", 0.5, 0.83));
         app.workspace.put(run("demo", 0.75, 0.86));
@@ -224,7 +226,8 @@ fn dice_appears_where_runs_differ_in_their_mask_ratio() {
         other.config.data.source = DataSource::Synthetic(SyntheticConfig::default());
         app.workspace.runs.push(other);
     });
-    assert_eq!(harness.state().mask_ratio.sweep.dice_ratios(), [0.5, 0.75]);
+    let ratios: Vec<f64> = harness.state().mask_ratio.sweep.dice.points.iter().map(|point| point.0).collect();
+    assert_eq!(ratios, [0.5, 0.75]);
     harness.get_by_label("Test Dice of open runs");
 }
 
@@ -261,12 +264,12 @@ fn the_worker_computes_the_curve_of_a_run_s_checkpoint() {
         harness.step();
     }
     harness.get_by_label("Stop the curve").click();
-    while harness.state().mask_ratio.sweep.job().is_some_and(FollowedJob::is_running) {
+    while harness.state().mask_ratio.sweep.job.as_ref().is_some_and(FollowedJob::is_running) {
         assert!(began.elapsed() < Duration::from_secs(120), "the job does not end");
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
     }
-    let outcome = harness.state().mask_ratio.sweep.job().unwrap().state.outcome.clone();
+    let outcome = harness.state().mask_ratio.sweep.job.as_ref().unwrap().state.outcome.clone();
     assert!(matches!(outcome, Some(Outcome::Stopped | Outcome::Completed)), "{outcome:?}");
     assert!(harness.state().mask_ratio.sweep.points().iter().all(|point| point.loss.is_finite()));
 }
