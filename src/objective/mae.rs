@@ -3,8 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::masked_voxels::mean_square;
-use super::views::{device_of, volume};
+use super::views::{device_of, masked_mean, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
 use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
@@ -59,7 +58,7 @@ impl Objective for Mae {
         let visible = Tensor::from_data(TensorData::new(order.visible, [batch.shape[0], order.kept]), &device);
         let seen = encoder.encode_visible(clean.clone(), visible).expect("MAE is refused on encoders that need every patch");
         let predicted = self.decode(seen, &order.rows);
-        Loss::alone(mean_square(predicted, clean, volume(&batch.masked_voxels(0), batch, &device)))
+        Loss::alone(masked_mean((predicted - clean).square(), volume(&batch.masked_voxels(0), batch, &device)))
     }
 }
 

@@ -21,7 +21,6 @@ mod token_contrast_kernel;
 mod views;
 
 pub mod dice_ce;
-pub mod masked_voxels;
 pub mod token_contrast;
 
 use burn::module::Module;

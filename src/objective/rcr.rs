@@ -8,9 +8,8 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 use super::loss::number;
-use super::masked_voxels::mean_absolute;
 use super::token_contrast::TokenContrast;
-use super::views::{device_of, features, halves, pooled, volume};
+use super::views::{device_of, features, halves, masked_mean, pooled, volume};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
 use crate::kernels::mean;
@@ -57,8 +56,9 @@ impl Objective for Rcr {
         let predicted = self.reconstruction.forward(TokenGrid::from_volume(features));
         let device = device_of(encoder);
         let all = |values: [&[f32]; 2]| Tensor::cat(values.map(|values| volume(values, batch, &device)).to_vec(), 0);
+        let truth = all([&batch.views[0].clean, &batch.views[1].clean]);
         let [first, second] = [0, 1].map(|view| batch.masked_voxels(view));
-        let reconstruction = mean_absolute(predicted, all([&batch.views[0].clean, &batch.views[1].clean]), all([&first, &second]));
+        let reconstruction = masked_mean((predicted - truth).abs(), all([&first, &second]));
 
         let parts = vec![
             ("rotation", number(&rotation)),

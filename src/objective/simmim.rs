@@ -2,8 +2,7 @@
 
 use burn::module::Module;
 
-use super::masked_voxels::mean_absolute;
-use super::views::{device_of, features, volume};
+use super::views::{device_of, features, masked_mean, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
 use crate::nn::{ShuffleVoxels, TokenGrid};
@@ -26,7 +25,7 @@ impl Objective for SimMim {
         let predicted = self.head.forward(TokenGrid::from_volume(features(encoder, batch, pass)));
         let device = device_of(encoder);
         let [truth, masked] = [&batch.views[0].clean, &batch.masked_voxels(0)].map(|values| volume(values, batch, &device));
-        Loss::alone(mean_absolute(predicted, truth, masked))
+        Loss::alone(masked_mean((predicted - truth).abs(), masked))
     }
 }
 

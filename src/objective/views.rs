@@ -4,7 +4,7 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::PretextTask;
-use crate::kernels::mean_axis;
+use crate::kernels::{mean_axis, sum};
 use crate::model::{Encoder, Pass, TokenEncoder as _};
 use crate::sampling::ViewBatch;
 
@@ -64,6 +64,14 @@ pub fn restored_view(encoder: &Encoder, batch: &ViewBatch, view: usize, pass: Pa
 pub fn pooled(features: Tensor<5>) -> Tensor<2> {
     let [volumes, dim, depth, height, width] = features.dims();
     mean_axis(features.reshape([volumes, dim, depth * height * width]), 2).reshape([volumes, dim])
+}
+
+/// Mean of `error` over the masked voxels, `[1]`; `masked` is of the same shape, 1 or 0.
+pub(super) fn masked_mean(error: Tensor<5>, masked: Tensor<5>) -> Tensor<1> {
+    let count = sum(masked.clone()).clamp_min(1.0);
+    // What lies in sight is left out rather than multiplied by 0: it may be anything.
+    let in_sight = masked.equal_elem(0.0);
+    sum(error.mask_fill(in_sight, 0.0)) / count
 }
 
 /// What a loss compares.

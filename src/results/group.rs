@@ -14,7 +14,7 @@ use crate::wording::{NOTHING, word};
 const ANY: &str = "any";
 
 /// An arm at a point of the grid, over its repeats.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// The level on each of [`Names::axes`].
     pub levels: Vec<usize>,
@@ -55,7 +55,7 @@ pub struct Group {
 }
 
 /// A cell as one of several alike.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Repeat {
     /// Index of the cell.
     pub cell: usize,
@@ -87,6 +87,23 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// Mean over cases of each case's mean over repeats; the repeats of folds have cases of their own, which are pooled by it.
+    fn of(repeats: &[Repeat], number: impl Fn(&[CaseScore]) -> Option<f64>, bootstrap: Option<Bootstrap>) -> Option<Self> {
+        let by_case = over_repeats(repeats, &number);
+        let of_repeats: Vec<f64> =
+            repeats.iter().filter_map(|repeat| mean(repeat.scores.values().filter_map(|scores| number(scores)))).collect();
+        let centre = mean(of_repeats.iter().copied())?;
+        let squares: f64 = of_repeats.iter().map(|value| (value - centre).powi(2)).sum();
+        let extreme = |pick: fn(f64, f64) -> f64| of_repeats.iter().copied().reduce(pick);
+        let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(by_case.values().copied()));
+        Some(Self {
+            mean: mean(by_case.values().copied())?,
+            interval: interval.map(|interval| [interval.low, interval.high]),
+            deviation: (of_repeats.len() > 2).then(|| (squares / (of_repeats.len() - 1) as f64).sqrt()),
+            range: extreme(f64::min).zip(extreme(f64::max)).filter(|_| of_repeats.len() > 1).map(|(low, high)| [low, high]),
+        })
+    }
+
     /// One standard deviation, or half of the range, whichever there is.
     pub fn reach(&self) -> Option<f64> {
         self.deviation.or_else(|| self.range.map(|[low, high]| (high - low) / 2.0))
@@ -121,15 +138,7 @@ impl Group {
 
     /// Each case with the mean of a metric over repeats.
     pub fn by_case(&self, metric: Metric) -> BTreeMap<&str, f64> {
-        self.over_repeats(|scores| metric.of_case(scores))
-    }
-
-    fn over_repeats(&self, number: impl Fn(&[CaseScore]) -> Option<f64>) -> BTreeMap<&str, f64> {
-        let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for (case, scores) in self.repeats.iter().flat_map(|repeat| &repeat.scores) {
-            values.entry(case).or_default().extend(number(scores));
-        }
-        values.into_iter().filter_map(|(case, values)| Some((case, mean(values)?))).collect()
+        over_repeats(&self.repeats, |scores| metric.of_case(scores))
     }
 
     /// Whether its training starts from random weights.
@@ -140,23 +149,6 @@ impl Group {
     /// The cases that it was tested on.
     pub fn test_cases(&self) -> BTreeSet<&str> {
         self.repeats.iter().flat_map(|repeat| repeat.scores.keys().map(String::as_str)).collect()
-    }
-
-    /// Mean over cases of each case's mean over repeats; the repeats of folds have cases of their own, which are pooled by it.
-    fn spread(&self, number: impl Fn(&[CaseScore]) -> Option<f64>, bootstrap: Option<Bootstrap>) -> Option<Spread> {
-        let by_case = self.over_repeats(&number);
-        let of_repeats: Vec<f64> =
-            self.repeats.iter().filter_map(|repeat| mean(repeat.scores.values().filter_map(|scores| number(scores)))).collect();
-        let centre = mean(of_repeats.iter().copied())?;
-        let squares: f64 = of_repeats.iter().map(|value| (value - centre).powi(2)).sum();
-        let extreme = |pick: fn(f64, f64) -> f64| of_repeats.iter().copied().reduce(pick);
-        let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(by_case.values().copied()));
-        Some(Spread {
-            mean: mean(by_case.values().copied())?,
-            interval: interval.map(|interval| [interval.low, interval.high]),
-            deviation: (of_repeats.len() > 2).then(|| (squares / (of_repeats.len() - 1) as f64).sqrt()),
-            range: extreme(f64::min).zip(extreme(f64::max)).filter(|_| of_repeats.len() > 1).map(|(low, high)| [low, high]),
-        })
     }
 }
 
@@ -187,42 +179,50 @@ pub(super) fn groups(
     pretrainings: &[Pretraining],
     labels: &[String],
 ) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (number, cell) in experiment.cells.iter().enumerate() {
-        let levels = names.levels_of(cell);
-        let index = groups.iter().position(|group| group.levels == levels && group.arm == cell.arm).unwrap_or_else(|| {
-            groups.push(begun(experiment, names, cell, levels));
-            groups.len() - 1
-        });
-        groups[index].repeats.push(repeat(experiment, state, names, number));
+    let mut found: Vec<(Vec<usize>, usize, Vec<Repeat>)> = Vec::new();
+    for (index, cell) in experiment.cells.iter().enumerate() {
+        let (levels, repeat) = (names.levels_of(cell), repeat(experiment, state, names, index));
+        match found.iter_mut().find(|(known, arm, _)| *known == levels && *arm == cell.arm) {
+            Some((.., repeats)) => repeats.push(repeat),
+            None => found.push((levels, cell.arm, vec![repeat])),
+        }
     }
-    for index in 0..groups.len() {
-        let trainings = |group: &Group| group.repeats.iter().map(|repeat| repeat.training).collect::<Vec<_>>();
-        let same_as = (0..index).find(|&other| trainings(&groups[other]) == trainings(&groups[index]));
-        let group = &mut groups[index];
-        group.same_as = same_as;
-        fill(group, labels, bootstrap(experiment));
-        let cells = group.repeats.iter().map(|repeat| &experiment.cells[repeat.cell]);
-        let before: Vec<_> = cells.clone().filter_map(|cell| untrained_of(experiment, state, cell)).collect();
-        group.untrained = mean_pair(&before);
-        let starts = cells.clone().find_map(|cell| cell.pretrained);
-        group.pretraining = starts.and_then(|start| pretrainings.iter().position(|own| own.trainings.contains(&start)));
-        group.task = group.pretraining.map(|own| pretrainings[own].task).or(names.arms[group.arm].task);
-        group.collapse = group.pretraining.map_or_else(|| group.untrained.clone(), |own| pretrainings[own].collapse.clone());
+    let trainings = |repeats: &[Repeat]| repeats.iter().map(|repeat| repeat.training).collect::<Vec<_>>();
+    let mut groups: Vec<Group> = Vec::new();
+    for (levels, arm, repeats) in found {
+        let cells = || repeats.iter().map(|repeat| &experiment.cells[repeat.cell]);
+        let untrained = mean_pair(&cells().filter_map(|cell| untrained_of(experiment, state, cell)).collect::<Vec<_>>());
+        let start = cells().find_map(|cell| cell.pretrained);
+        let pretraining = start.and_then(|start| pretrainings.iter().position(|own| own.trainings.contains(&start)));
+        let own = pretraining.map(|own| &pretrainings[own]);
+        let spread = |metric: Metric| Spread::of(&repeats, |scores| metric.of_case(scores), Some(bootstrap(experiment)));
+        let of_label = |label: &String, metric: Metric| {
+            Spread::of(&repeats, |scores| scores.iter().find(|score| score.region == *label).and_then(|score| metric.of(score)), None)
+        };
+        let scored = || repeats.iter().flat_map(|repeat| repeat.scores.values().flatten());
+        groups.push(Group {
+            title: names.group(&levels, arm),
+            levels,
+            level_names: Vec::new(),
+            arm,
+            name: names.arms[arm].name.clone(),
+            pretraining,
+            task: own.map(|own| own.task).or(names.arms[arm].task),
+            unit: experiment.trainings[repeats[0].training].config.evaluate.distance_unit,
+            same_as: groups.iter().position(|other| trainings(&other.repeats) == trainings(&repeats)),
+            dice: spread(Metric::Dice),
+            hd95: spread(Metric::Hd95),
+            by_label: labels.iter().map(|label| Metric::ALL.map(|metric| of_label(label, metric))).collect(),
+            cases: repeats.iter().flat_map(|repeat| repeat.scores.keys()).collect::<BTreeSet<_>>().len(),
+            missing_in_one: scored().filter(|score| score.missing_in_one).count(),
+            absent: scored().filter(|score| score.dice.is_none()).count(),
+            collapse: own.map_or_else(|| untrained.clone(), |own| own.collapse.clone()),
+            untrained,
+            repeats,
+        });
     }
     name_levels(&mut groups, names);
     groups
-}
-
-fn begun(experiment: &Experiment, names: &Names, cell: &Cell, levels: Vec<usize>) -> Group {
-    Group {
-        title: names.group(&levels, cell.arm),
-        levels,
-        arm: cell.arm,
-        name: names.arms[cell.arm].name.clone(),
-        unit: experiment.trainings[cell.finetuned].config.evaluate.distance_unit,
-        ..Group::default()
-    }
 }
 
 fn repeat(experiment: &Experiment, state: &ExperimentState, names: &Names, index: usize) -> Repeat {
@@ -240,19 +240,13 @@ fn repeat(experiment: &Experiment, state: &ExperimentState, names: &Names, index
     }
 }
 
-/// Means of a group whose repeats are known.
-fn fill(group: &mut Group, labels: &[String], bootstrap: Bootstrap) {
-    let of_label = |label: &String, metric: Metric| {
-        group.spread(|scores| scores.iter().find(|score| score.region == *label).and_then(|score| metric.of(score)), None)
-    };
-    let [dice, hd95] = Metric::ALL.map(|metric| group.spread(|scores| metric.of_case(scores), Some(bootstrap)));
-    let by_label = labels.iter().map(|label| Metric::ALL.map(|metric| of_label(label, metric))).collect();
-    let scored = || group.repeats.iter().flat_map(|repeat| &repeat.scores);
-    let pairs = |counts: fn(&CaseScore) -> bool| scored().flat_map(|(_, scores)| scores).filter(|score| counts(score)).count();
-    let cases = group.test_cases().len();
-    let (missing_in_one, absent) = (pairs(|score| score.missing_in_one), pairs(|score| score.dice.is_none()));
-    (group.cases, group.missing_in_one, group.absent) = (cases, missing_in_one, absent);
-    (group.dice, group.hd95, group.by_label) = (dice, hd95, by_label);
+/// Each case with the mean of a number over repeats.
+fn over_repeats(repeats: &[Repeat], number: impl Fn(&[CaseScore]) -> Option<f64>) -> BTreeMap<&str, f64> {
+    let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (case, scores) in repeats.iter().flat_map(|repeat| &repeat.scores) {
+        values.entry(case).or_default().extend(number(scores));
+    }
+    values.into_iter().filter_map(|(case, values)| Some((case, mean(values)?))).collect()
 }
 
 fn name_levels(groups: &mut [Group], names: &Names) {

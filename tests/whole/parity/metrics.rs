@@ -106,7 +106,8 @@ fn ours(pair: &LabelPair, regions: &[Region], column: &Column) -> Vec<Option<f64
                     let present = tally.counts.truth() + tally.counts.predicted() > 0;
                     let [truth, prediction] =
                         [pair.truth, pair.prediction].map(|labels| present.then(|| mask(labels, &tally.bounds, region)));
-                    surface_distances(&truth?, &prediction?, spacing).map(|distances| distances.largest())
+                    let distances = surface_distances(&truth?, &prediction?, spacing)?;
+                    distances.from_truth.into_iter().chain(distances.from_prediction).reduce(f64::max)
                 })
                 .collect()
         }
