@@ -234,8 +234,8 @@ fn hd95_three_labels(_: &Device) -> Work {
     for [d, h, w] in cells(shape) {
         let squares = [(d, 64), (h, 64), (w, 32)].map(|(x, centre): (usize, i64)| (x as i64 - centre).pow(2));
         let distance = squares.iter().sum::<i64>();
-        let inside = [(1, 28_i64), (2, 20), (3, 10)].into_iter().filter(|(_, radius)| distance < radius * radius);
-        truth[at(d, h, w)] = inside.last().map_or(0, |(label, _)| label);
+        let innermost = [(3, 10_i64), (2, 20), (1, 28)].into_iter().find(|(_, radius)| distance < radius * radius);
+        truth[at(d, h, w)] = innermost.map_or(0, |(label, _)| label);
     }
     let mut prediction = truth.clone();
     for [d, h, w] in cells(shape) {

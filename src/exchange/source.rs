@@ -129,8 +129,8 @@ impl<'a> Source<'a> {
     /// The network's config and data, from the export's own header, a preset, or the shapes.
     pub(super) fn describe(&self, job: &ImportJob) -> Result<Network, ExchangeError> {
         let mut network = match (self.metadata, self.format()) {
-            (Some(metadata), _) => self.from_header(metadata, job)?,
-            (None, Some(format)) => self.from_shapes(format, job)?,
+            (Some(metadata), _) => self.by_header(metadata, job)?,
+            (None, Some(format)) => self.by_shapes(format, job)?,
             (None, None) => unreachable!("a network is found by its format"),
         };
         if let Some(channels) = job.adapt_stem {
@@ -139,7 +139,7 @@ impl<'a> Source<'a> {
         Ok(network)
     }
 
-    fn from_header(&self, metadata: &ExportMetadata, job: &ImportJob) -> Result<Network, ExchangeError> {
+    fn by_header(&self, metadata: &ExportMetadata, job: &ImportJob) -> Result<Network, ExchangeError> {
         if let Some(preset) = self.preset(job)?.filter(|&preset| ModelConfig::Preset(preset).resolve() != metadata.config.model) {
             let cause = format!("its header names another size than {preset}; leave --preset out");
             return Err(ExchangeError::Contradiction { path: self.file.path.clone(), cause });
@@ -151,7 +151,7 @@ impl<'a> Source<'a> {
         Ok(Network { config, dataset: metadata.dataset.clone(), step: metadata.step, size, notes: Vec::new() })
     }
 
-    fn from_shapes(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<Network, ExchangeError> {
+    fn by_shapes(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<Network, ExchangeError> {
         let fits = |&preset: &Preset| {
             let model = ModelConfig::Preset(preset).resolve();
             format.read(&self.shapes, &model).is_some_and(|read| read == model)
