@@ -1,6 +1,7 @@
 //! Numbers and lists as people read them: terminal, report and window print the same ones.
 
 use std::borrow::Borrow;
+use std::path::Path;
 
 use crate::metrics::{Interval, Metric};
 
@@ -94,6 +95,11 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// The name of a file or folder, without the folders that it lies in.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// `a`, `a and b`, `a, b and c`.

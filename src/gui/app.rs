@@ -11,59 +11,37 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Align, CentralPanel, Layout, RichText, ScrollArea, Ui};
 use eframe::egui_wgpu::RenderState;
-use serde::{Deserialize, Serialize};
 
 use super::collapse::CollapsePanel;
 use super::experiment::{ExperimentPanel, status};
 use super::keys_window::KeysWindow;
 use super::masking::MaskRatioPanel;
 use super::viewer::ViewerPanel;
+use super::widgets::card;
 use super::widgets::save::Saving;
-use super::{Left, OpenRun, Opening, Palette, Settings, ThemeChoice, Workspace, theme};
+use super::{Left, OpenRun, Palette, Panel, Settings, ThemeChoice, Workspace, theme};
 use crate::device::DeviceChoice;
 use crate::experiment::Tally;
 use crate::protocol::Severity;
+use crate::worker::ExperimentJob;
 use closing::Closing;
 
 /// Time that changed settings wait before they are written: sliders change them at each frame.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// A panel of the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Panel {
-    /// Set-up, progress, scores, comparison.
-    #[default]
-    Experiment,
-    /// Is the representation collapsing?
-    Collapse,
-    /// What masking does to a volume, and to the loss.
-    MaskRatio,
-    /// Slices, labels, comparison.
-    Segmentation,
-}
-
-impl Panel {
-    /// In the order of the bar.
-    pub(super) const ALL: [Self; 4] = [Self::Experiment, Self::Collapse, Self::MaskRatio, Self::Segmentation];
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Collapse => "Collapse",
-            Self::MaskRatio => "Mask ratio",
-            Self::Segmentation => "Segmentation",
-            Self::Experiment => "Experiment",
-        }
-    }
-
-    fn purpose(self) -> &'static str {
-        match self {
-            Self::Collapse => "Does a token tell what it sees, or only where it lies?",
-            Self::MaskRatio => "What masking does to a volume, and to the contrast",
-            Self::Segmentation => "Look at volumes and labels, compare with the truth, segment",
-            Self::Experiment => "Choose data and settings, train, follow and compare: one point, or a grid that answers a question",
-        }
-    }
+/// What the window opens on.
+pub enum Opening {
+    /// An empty workspace.
+    Workspace,
+    /// An experiment to work on.
+    Experiment(Box<ExperimentJob>),
+    /// A volume to look at.
+    Volume {
+        /// Its file.
+        image: PathBuf,
+        /// Label maps to lay over it.
+        labels: Vec<PathBuf>,
+    },
 }
 
 /// The window's content.
@@ -215,21 +193,8 @@ impl App {
     }
 
     fn troubles(&mut self, ui: &mut Ui) {
-        let palette = Palette::of(ui);
         ScrollArea::vertical().max_height(120.0).show(ui, |ui| {
-            let mut dismissed = None;
-            for (index, (severity, text)) in self.workspace.troubles.iter().enumerate() {
-                ui.horizontal_wrapped(|ui| {
-                    let colour = if *severity == Severity::Warning { palette.bad() } else { palette.reference() };
-                    if ui.small_button("Dismiss").clicked() {
-                        dismissed = Some(index);
-                    }
-                    ui.label(RichText::new(text).color(colour));
-                });
-            }
-            if let Some(index) = dismissed {
-                self.workspace.troubles.remove(index);
-            }
+            self.workspace.troubles.retain(|(severity, text)| !card::notice(ui, *severity, text));
         });
     }
 
@@ -286,15 +251,14 @@ impl eframe::App for App {
         }
         let opened_on = self.opened_on.take();
         let opened = self.workspace.runs.iter().find(|open| Some(open.folder.root()) == opened_on.as_deref());
-        let tally = opened.map(|open| open.known.tally(&open.experiment, &(0..open.experiment.trainings.len()).collect::<Vec<_>>()));
+        let tally = opened.map(OpenRun::tally);
         let leaving = self.closing == Closing::Leaving;
         // Closed in spite of the question, by the system: what can be saved is saved.
         let left = self.workspace.at_work_mut().and_then(|open| {
             if !leaving {
                 let _ = open.stop();
             }
-            let (handle, job) = open.release()?;
-            Some(Left { handle, job: Box::new(job) })
+            open.release()
         });
         if let Some(sender) = &self.left {
             let _ = sender.try_send((left, tally));

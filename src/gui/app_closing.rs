@@ -2,12 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use eframe::egui::{self, Id, Modal, ViewportCommand};
+use eframe::egui::{self, ViewportCommand};
 
 use super::App;
-use crate::gui::open::close;
+use crate::gui::widgets::{Reply, modal, question};
 use crate::gui::{OpenRun, Panel};
 use crate::stop_signal;
+
+/// What the answers mean.
+const CHOICE: &str = "Stopping finishes the step and saves; it can be resumed later. Without a window the run goes on in the background of \
+     this program until it is done.";
 
 /// What is asked before the window closes on a running job.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,40 +76,34 @@ impl App {
             }
             return;
         };
-        let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
-            ui.set_max_width(420.0);
-            if self.closing == Closing::Stopping {
+        if self.closing == Closing::Stopping {
+            modal(ctx, "closing", |ui| {
                 ui.heading("Stopping");
                 ui.horizontal(|ui| {
                     ui.spinner();
                     ui.label("The step under way is finished and saved; then the window closes.");
                 });
-                return;
-            }
-            ui.heading(format!("{name} is still at work"));
-            ui.label(
-                "Stopping finishes the step and saves; it can be resumed later. Without a window the run goes on in the background of this \
-                 program until it is done.",
-            );
-            ui.add_space(8.0);
-            ui.horizontal_wrapped(|ui| {
-                if ui.button("Stop and save").clicked() {
-                    if let Some(Err(trouble)) = self.workspace.at_work_mut().map(OpenRun::stop) {
-                        self.workspace.trouble(trouble);
-                    }
-                    self.closing = Closing::Stopping;
-                }
-                if ui.button("Keep running without a window").clicked() {
-                    self.closing = Closing::Leaving;
-                    close(ctx);
-                }
-                if ui.button("Cancel").clicked() {
-                    self.closing = Closing::No;
-                }
             });
-        });
-        if modal.should_close() && self.closing == Closing::Asking {
-            self.closing = Closing::No;
+            return;
+        }
+        let replies = [
+            Reply::new("Stop and save", Closing::Stopping),
+            Reply::new("Keep running without a window", Closing::Leaving),
+            Reply::new("Cancel", Closing::No),
+        ];
+        let Some(reply) = question(ctx, "closing", (&format!("{name} is still at work"), CHOICE), &replies) else { return };
+        self.closing = reply;
+        if reply == Closing::Leaving {
+            close(ctx);
+        } else if reply == Closing::Stopping
+            && let Some(Err(trouble)) = self.workspace.at_work_mut().map(OpenRun::stop)
+        {
+            self.workspace.trouble(trouble);
         }
     }
+}
+
+/// Asks the platform to close the window.
+fn close(ctx: &egui::Context) {
+    ctx.send_viewport_cmd(ViewportCommand::Close);
 }

@@ -6,7 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::*;
 use crate::experiment::{ExperimentEvent, ExperimentFolder, Finish, synthetic};
-use crate::gui::testing::{FakeExperiment, has_gpu, window};
+use crate::gui::testing::{FakeExperiment, click, needs_gpu, wait_for, wait_until, window};
 use crate::gui::{Action, OpenRun};
 use crate::protocol::Command;
 
@@ -21,12 +21,7 @@ fn at_work() -> (Harness<'static, App>, FakeExperiment, tempfile::TempDir) {
         let job = open.job(1);
         app.workspace.start(open, job);
     });
-    let started = (0..500).any(|_| {
-        harness.step();
-        std::thread::sleep(Duration::from_millis(5));
-        harness.state().workspace.at_work().is_some_and(|open| !open.is_starting())
-    });
-    assert!(started, "the experiment is started");
+    wait_until(&mut harness, "the start", |harness| harness.state().workspace.at_work().is_some_and(|open| !open.is_starting()));
     (harness, worker.unwrap(), folder)
 }
 
@@ -36,52 +31,40 @@ fn ask_to_close(harness: &mut Harness<'_, App>) {
     harness.run_steps(2);
 }
 
-fn close_was_cancelled(harness: &Harness<'_, App>) -> bool {
-    harness.output().viewport_output.values().any(|output| output.commands.contains(&ViewportCommand::CancelClose))
+fn commanded(harness: &Harness<'_, App>, command: &ViewportCommand) -> bool {
+    harness.output().viewport_output.values().any(|output| output.commands.contains(command))
 }
 
 #[test]
 fn a_window_with_a_running_job_asks_before_it_closes() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, worker, _folder) = at_work();
     harness.run_steps(2);
     let id = harness.ctx.viewport_id();
     harness.input_mut().viewports.entry(id).or_default().events.push(ViewportEvent::Close);
     harness.step();
-    assert!(close_was_cancelled(&harness), "the window stays");
+    assert!(commanded(&harness, &ViewportCommand::CancelClose), "the window stays");
     harness.run_steps(2);
     harness.get_by_label_contains("hippocampus_labels is still at work");
-    harness.get_by_label("Cancel").click();
-    harness.run_steps(2);
+    click(&mut harness, "Cancel");
     assert!(harness.query_by_label("Cancel").is_none() && worker.commands().is_empty());
 
     ask_to_close(&mut harness);
-    harness.get_by_label("Stop and save").click();
-    harness.run_steps(2);
+    click(&mut harness, "Stop and save");
     assert_eq!(worker.commands(), [Command::Stop]);
     worker.tell(ExperimentEvent::Finished(Finish::default()));
-    let closed = (0..500).any(|_| {
-        harness.step();
-        std::thread::sleep(Duration::from_millis(5));
-        harness.output().viewport_output.values().any(|output| output.commands.contains(&ViewportCommand::Close))
-    });
-    assert!(closed, "it closes once the job has stopped");
+    wait_until(&mut harness, "closing, once the job has stopped", |harness| commanded(harness, &ViewportCommand::Close));
 }
 
 #[test]
 fn a_job_goes_on_without_its_window_when_the_user_says_so() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let (mut harness, worker, _folder) = at_work();
     let (sender, left) = std::sync::mpsc::sync_channel(1);
     harness.state_mut().hand_over_to(sender);
     harness.run_steps(2);
     ask_to_close(&mut harness);
-    harness.get_by_label("Keep running without a window").click();
-    harness.run_steps(2);
+    click(&mut harness, "Keep running without a window");
     let mut app = harness.into_state();
     eframe::App::on_exit(&mut app);
     let (left, _) = left.try_recv().unwrap();
@@ -94,9 +77,7 @@ fn a_job_goes_on_without_its_window_when_the_user_says_so() {
 
 #[test]
 fn keys_are_listed_and_can_be_changed() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     // The runs folder shows through beside the list: one that is the same on every machine.
     let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.settings.runs_folder = Some("/data/runs".into()));
     harness.key_press(Key::Questionmark);
@@ -109,13 +90,11 @@ fn keys_are_listed_and_can_be_changed() {
     harness.run_steps(2);
     assert_eq!(harness.state().workspace.settings.keys.key(Action::ResetView), Key::Z);
     assert!(harness.query_by_label_contains("was taken by").is_none());
-    harness.get_by_label("Z").click();
-    harness.run_steps(2);
+    click(&mut harness, "Z");
     harness.key_press(Key::M);
     harness.run_steps(2);
     harness.get_by_label_contains("M was taken by \"Show one view alone, or all\", which is now on Z");
-    harness.get_by_label("Back to the defaults").click();
-    harness.run_steps(2);
+    click(&mut harness, "Back to the defaults");
     assert_eq!(harness.state().workspace.settings.keys.key(Action::ResetView), Key::R);
     harness.key_press(Key::Escape);
     harness.run_steps(3);
@@ -124,19 +103,11 @@ fn keys_are_listed_and_can_be_changed() {
 
 #[test]
 fn a_trouble_stays_at_the_foot_until_it_is_dismissed() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = window(ThemeChoice::Light, |ctx, app| {
-        app.workspace.open_run(ctx, std::path::Path::new("/nowhere/at/all"));
+        app.workspace.open_run(ctx, std::path::Path::new("/nowhere/at/all"), false);
     });
-    let shown = (0..200).any(|_| {
-        harness.step();
-        std::thread::sleep(Duration::from_millis(5));
-        harness.query_by_label_contains("/nowhere/at/all").is_some()
-    });
-    assert!(shown, "a run that is not there is told of");
-    harness.get_by_label("Dismiss").click();
-    harness.run_steps(2);
+    wait_for(&mut harness, "/nowhere/at/all");
+    click(&mut harness, "Dismiss");
     assert!(harness.state().workspace.troubles.is_empty());
 }

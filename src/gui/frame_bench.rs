@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use eframe::egui::{self, Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, pos2, vec2};
-use eframe::egui_wgpu::{RenderState, RendererOptions, ScreenDescriptor};
+use eframe::egui_wgpu::{RenderState, RendererOptions};
 use eframe::wgpu;
 
+use super::widgets::offscreen;
 use super::{App, OpenRun, Opening, Panel, Settings, open};
 use crate::bench::Timing;
 use crate::config::{ExperimentConfig, RunConfig, Training};
@@ -75,7 +76,7 @@ pub fn window_frame(runs: usize) -> anyhow::Result<Timing> {
 
 /// Optimiser steps that the training has made.
 fn steps(app: &App) -> usize {
-    let stages = app.workspace.runs.iter().flat_map(|run| &run.state().stages);
+    let stages = app.workspace.runs.iter().flat_map(OpenRun::stages);
     stages.filter(|stage| stage.total == MANY_STEPS).map(|stage| stage.done).sum()
 }
 
@@ -103,7 +104,7 @@ fn write_case(folder: &Path) -> anyhow::Result<[PathBuf; 2]> {
 struct Window {
     ctx: egui::Context,
     gpu: RenderState,
-    target: wgpu::TextureView,
+    target: wgpu::Texture,
     app: App,
     began: Instant,
 }
@@ -115,20 +116,10 @@ impl Window {
         let gpu = pollster::block_on(RenderState::create(&graphics, &instance, None, RendererOptions::default()))
             .context("no adapter draws a window here")?;
         eprintln!("drawn by {}", gpu.adapter.get_info().name);
-        let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("frame"),
-            size: wgpu::Extent3d { width: PIXELS[0], height: PIXELS[1], depth_or_array_layers: 1 },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: gpu.target_format,
-            usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
-            view_formats: &[],
-        });
+        let target = offscreen::target(&gpu, PIXELS);
         let ctx = egui::Context::default();
         let settings = Settings { panel: Panel::Segmentation, ..Settings::default() };
         let app = App::new(&ctx, settings, Some(gpu.clone()), DeviceChoice::Cpu);
-        let target = target.create_view(&wgpu::TextureViewDescriptor::default());
         Ok(Self { ctx, gpu, target, app, began: Instant::now() })
     }
 
@@ -181,37 +172,11 @@ impl Window {
             ..RawInput::default()
         };
         let began = thread_seconds();
-        let mut output = self.ctx.run_ui(input, |ui| self.app.show(ui));
-        let primitives = self.ctx.tessellate(std::mem::take(&mut output.shapes), output.pixels_per_point);
-        let RenderState { device, queue, .. } = &self.gpu;
-        let mut renderer = self.gpu.renderer.write();
-        for (id, images) in output.textures_delta.set.drain() {
-            images.iter().for_each(|image| renderer.update_texture(device, queue, id, image));
-        }
-        let screen = ScreenDescriptor { size_in_pixels: PIXELS, pixels_per_point: output.pixels_per_point };
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut commands = renderer.update_buffers(device, queue, &mut encoder, &primitives, &screen);
-        let mut pass = encoder
-            .begin_render_pass(&wgpu::RenderPassDescriptor {
-                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &self.target,
-                    resolve_target: None,
-                    ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::BLACK), store: wgpu::StoreOp::Store },
-                    depth_slice: None,
-                })],
-                ..wgpu::RenderPassDescriptor::default()
-            })
-            .forget_lifetime();
-        renderer.render(&mut pass, &primitives, &screen);
-        drop(pass);
-        commands.push(encoder.finish());
-        let submitted = queue.submit(commands);
-        for id in output.textures_delta.free.drain() {
-            renderer.free_texture(&id);
-        }
+        let output = self.ctx.run_ui(input, |ui| self.app.show(ui));
+        let submitted = offscreen::paint(&self.gpu, &mut self.gpu.renderer.write(), (&self.ctx, output), &self.target, |_| {});
         let spent = thread_seconds() - began;
         // As a window waits for its surface; not the thread's work.
-        let _ = device.poll(wgpu::PollType::Wait { submission_index: Some(submitted), timeout: None });
+        let _ = self.gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submitted), timeout: None });
         spent
     }
 }

@@ -5,51 +5,30 @@ use std::collections::BTreeMap;
 use eframe::egui::{Event, Key, Modifiers, Ui};
 use serde::{Deserialize, Serialize};
 
-/// Something that a key does.
+/// Something that a key does, as [`ACTIONS`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Shows the keys.
     Help,
-    /// One slice up (towards head, front or right) in the view under the pointer.
     SliceUp,
-    /// One slice down.
     SliceDown,
-    /// Zoom and pan back to the whole slice.
     ResetView,
-    /// Shows the view under the pointer alone, or all again.
     Maximise,
-    /// Window and level of the whole volume's percentiles.
     AutoWindow,
-    /// Labels more transparent.
     OpacityDown,
-    /// Labels more opaque.
     OpacityUp,
-    /// Labels shown or hidden.
     ToggleLabels,
-    /// Filled labels or none.
     ToggleFill,
-    /// Outlined labels or none.
     ToggleOutline,
-    /// Crosshair to the next label's centre.
     NextLabel,
-    /// Crosshair to the label's before.
     PreviousLabel,
-    /// The slice with the worst Dice.
     WorstSlice,
-    /// The next case of the list.
     NextCase,
-    /// The case before.
     PreviousCase,
-    /// Label colours or differences from the truth.
     ToggleDifference,
-    /// Nearest voxel or linear interpolation.
     ToggleInterpolation,
-    /// The crosshair shown or hidden.
     ToggleCrosshair,
-    /// The planes zoom together, or each by itself.
     ToggleLinkedZoom,
-    /// Patient's right or left on the left of the screen.
     ToggleConvention,
 }
 

@@ -7,39 +7,40 @@
 //! `app` holds the four panels ([`experiment`], [`collapse`], [`masking`], [`viewer`]); they share the `workspace`, where experiments lie, and draw volumes through `widgets::slice`.
 
 mod app;
-
-pub mod collapse;
+mod collapse;
 mod event_loop;
-pub mod experiment;
+mod experiment;
 mod file_url;
 mod frame_bench;
 mod job;
 mod keys;
 mod keys_window;
-pub mod masking;
+mod masking;
 mod open;
 mod open_experiment;
 mod outlive;
-mod point;
+mod panel;
 mod reader;
 mod settings;
 #[cfg(test)]
 mod testing;
 mod theme;
-pub mod viewer;
+mod viewer;
 mod widgets;
 mod work;
 mod workspace;
 
-pub use crate::geometry::Convention;
-pub use app::{App, Panel};
+pub(crate) use crate::geometry::Convention;
+pub(crate) use app::App;
+pub use app::Opening;
 pub use frame_bench::{PIECE as FRAME_PIECE, window_frame};
-pub use job::FollowedJob;
-pub use keys::{Action, KeyMap};
-pub use open::{Left, NoWindow, Opening, open};
-pub use open_experiment::{OpenRun, OpenTraining};
-pub use reader::Look;
-pub use settings::{Layout, Settings};
-pub use theme::{Palette, ThemeChoice};
-pub use widgets::Background;
-pub use workspace::Workspace;
+pub(crate) use job::FollowedJob;
+pub(crate) use keys::{Action, KeyMap};
+pub use open::{NoWindow, open};
+pub(crate) use open_experiment::{OpenRun, OpenTraining};
+pub use outlive::Left;
+pub(crate) use panel::Panel;
+pub(crate) use settings::Settings;
+pub(crate) use theme::{Palette, ThemeChoice};
+pub(crate) use widgets::Background;
+pub(crate) use workspace::Workspace;

@@ -2,21 +2,19 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use eframe::egui::ViewportBuilder;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup};
-use eframe::{NativeOptions, egui, wgpu};
+use eframe::{NativeOptions, wgpu};
 
 use super::event_loop::run_native;
 use super::outlive::{GoOn, guard, rescue};
-use super::{App, Settings};
+use super::{App, Left, Opening, Settings};
 use crate::device::DeviceChoice;
 use crate::experiment::Tally;
-use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// Size of the window at its first opening, in points.
 const FIRST_SIZE: [f32; 2] = [1440.0, 900.0];
@@ -25,29 +23,6 @@ const LEAST_SIZE: [f32; 2] = [900.0, 560.0];
 
 /// Drawn from `assets/icon.svg`.
 const ICON: &[u8] = include_bytes!("../../assets/icon.png");
-
-/// What the window opens on.
-pub enum Opening {
-    /// An empty workspace.
-    Workspace,
-    /// An experiment to work on.
-    Experiment(Box<ExperimentJob>),
-    /// A volume to look at.
-    Volume {
-        /// Its file.
-        image: PathBuf,
-        /// Label maps to lay over it.
-        labels: Vec<PathBuf>,
-    },
-}
-
-/// The experiment that goes on although its window was closed.
-pub struct Left {
-    /// The worker.
-    pub handle: ExperimentHandle,
-    /// What it works on.
-    pub job: Box<ExperimentJob>,
-}
 
 /// There is no window, or none any more.
 #[derive(Debug, thiserror::Error)]
@@ -139,9 +114,4 @@ fn display() -> Result<(), NoWindow> {
         return Err(NoWindow::NoDisplay("neither DISPLAY nor WAYLAND_DISPLAY is set".to_owned()));
     }
     Ok(())
-}
-
-/// Asks the platform to close the window.
-pub(super) fn close(ctx: &egui::Context) {
-    ctx.send_viewport_cmd(egui::ViewportCommand::Close);
 }

@@ -3,24 +3,23 @@
 //! Events of this window's own worker are folded as they come. Everything else is read beside the window from the folder, whose
 //! records hold the same events: results, time left, tokens, and what another program does to it meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::TryRecvError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use eframe::egui;
 
 use super::Background;
 use super::file_url::file_url;
-use super::outlive::{Held, hold};
-use super::point::Point;
+use super::job::drain;
+use super::outlive::{Held, Left, hold};
 use super::reader::{Look, Reader};
 use super::work::Work;
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
-use crate::experiment::{Experiment, ExperimentEvent, ExperimentFolder, ExperimentFolderError, ExperimentState, Progress, TrainingPlan};
-use crate::protocol::{Command, RunFolder, RunState, Stage, StageKind, TokenPreview};
+use crate::experiment::{Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, Progress, Tally, TrainingPlan};
+use crate::protocol::{Command, RunFolder, RunState, Stage, StageKind, StageState, TokenPreview};
 use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// How often a window with an experiment at work looks for news.
@@ -31,11 +30,8 @@ const EVENTS_PER_FRAME: usize = 512;
 /// Sets an experiment to work; tests put theirs in the worker's place.
 pub(super) type Starter = Arc<dyn Fn(ExperimentJob, DeviceChoice) -> Result<ExperimentHandle, ExperimentFolderError> + Send + Sync>;
 
-/// An experiment that is to be worked on, or is about to be.
-enum Start {
-    Wanted(ExperimentJob, DeviceChoice),
-    Begun(ExperimentJob, Background<Result<ExperimentHandle, ExperimentFolderError>>),
-}
+/// An experiment that is to be worked on, where, and the call of its worker once that has begun.
+type Start = (ExperimentJob, DeviceChoice, Option<Background<Result<ExperimentHandle, ExperimentFolderError>>>);
 
 /// An experiment on the workspace.
 pub struct OpenRun {
@@ -55,8 +51,8 @@ pub struct OpenRun {
     pub troubles: Vec<String>,
     /// What is known of its trainings.
     pub known: ExperimentState,
-    /// The point of its grid that the other panels show.
-    point: Point,
+    /// The trainings at the point of its grid that the other panels show.
+    point: Vec<usize>,
     all_tokens: BTreeMap<usize, Arc<TokenPreview>>,
     pub(super) reader: Reader,
     work: Option<Work>,
@@ -82,7 +78,7 @@ impl OpenRun {
         let report = Some(folder.report_path()).filter(|path| path.is_file());
         let mut open = Self {
             known: ExperimentState::new(&experiment),
-            point: Point::default(),
+            point: Vec::new(),
             config: experiment.config.base().clone(),
             experiment: Arc::new(experiment),
             folder,
@@ -96,30 +92,48 @@ impl OpenRun {
             start: None,
             writing: None,
         };
-        open.choose_point(open.experiment.cells.first().map(|cell| cell.point.clone()).unwrap_or_default());
+        open.choose_point(&open.experiment.cells.first().map(|cell| cell.point.clone()).unwrap_or_default());
         open
     }
 
-    /// Shows another point of the grid in the other panels.
-    pub fn choose_point(&mut self, levels: Vec<usize>) {
-        self.point = Point::new(&self.experiment, levels);
-        self.config = self.point.config(&self.experiment);
-        self.merge();
+    /// Shows another point of the grid in the other panels: all trainings, where an experiment has no cells.
+    pub fn choose_point(&mut self, levels: &[usize]) {
+        let experiment = &self.experiment;
+        let here = |training: &usize| {
+            let mut cells = experiment.cells_of(*training).peekable();
+            cells.peek().is_none() || cells.any(|cell| cell.point == levels)
+        };
+        self.point = (0..experiment.trainings.len()).filter(here).collect();
+        let settings = levels.iter().enumerate().flat_map(|(axis, &level)| experiment.levels[axis][level].set.clone());
+        let base = experiment.config.base();
+        self.config = base.with_overrides(&settings.collect::<Vec<_>>()).unwrap_or_else(|_| base.clone());
+        self.gather_tokens();
     }
 
-    fn merge(&mut self) {
-        self.tokens = self.point.merge(&self.experiment.config.name, &self.known, &self.all_tokens);
+    fn gather_tokens(&mut self) {
+        let tokens = self.point.iter().filter_map(|training| self.all_tokens.get(training));
+        self.tokens = tokens.map(|seen| (seen.stage.clone(), seen.clone())).collect();
     }
 
-    /// What is known of the trainings at the point that the other panels show, as one record; each stage bears its arm's name.
-    pub fn state(&self) -> &RunState {
-        &self.point.state
+    /// What is known of the trainings at the point that the other panels show.
+    pub fn records(&self) -> impl Iterator<Item = &RunState> {
+        self.point.iter().filter_map(|&training| self.run(training))
+    }
+
+    /// Their stages one after the other; each bears its arm's name.
+    pub fn stages(&self) -> impl Iterator<Item = &StageState> {
+        self.records().flat_map(|run| &run.stages)
+    }
+
+    /// Those of one kind.
+    pub fn stages_of(&self, kind: StageKind) -> impl Iterator<Item = &StageState> {
+        self.stages().filter(move |stage| stage.stage.kind == kind)
     }
 
     /// The folder of a stage's training.
     pub fn training_folder(&self, stage: &Stage) -> RunFolder {
         let kind = if stage.kind == StageKind::Pretrain { StageKind::Pretrain } else { StageKind::Finetune };
-        let mut plans = self.point.trainings.iter().map(|&training| &self.experiment.trainings[training]);
+        let mut plans = self.point.iter().filter_map(|&training| self.experiment.trainings.get(training));
         let plan = plans.find(|plan| plan.kind == kind && plan.arm == stage.arm);
         plan.map_or_else(|| RunFolder::new(self.folder.root()), |plan| self.folder.training(plan))
     }
@@ -137,9 +151,7 @@ impl OpenRun {
     #[cfg(test)]
     pub(super) fn replayed(experiment: Experiment, folder: ExperimentFolder, known: ExperimentState) -> Self {
         let look = Look::new(&experiment, &known, &folder, true);
-        let mut open = Self { look: Some(look), reader: Reader::known(), known, ..Self::new(experiment, folder) };
-        open.merge();
-        open
+        Self { look: Some(look), reader: Reader::known(), known, ..Self::new(experiment, folder) }
     }
 
     /// A run of these settings with this record, for tests of the panels that look at one run at a time.
@@ -148,14 +160,20 @@ impl OpenRun {
         let experiment = Experiment::outline(crate::config::ExperimentConfig::of_run(config.clone())).expect("the config is sound");
         let known = ExperimentState::new(&experiment);
         let mut open = Self::replayed(experiment, ExperimentFolder::new(folder), known);
-        (open.config, open.point.state) = (config, state);
+        open.config = config;
+        // Settings without arms have no training.
+        open.known.runs.resize(open.known.runs.len().max(1), None);
+        if open.point.is_empty() {
+            open.point = vec![0];
+        }
+        *open.state_mut() = state;
         open
     }
 
     /// The record of the point, for tests that go on with it.
     #[cfg(test)]
     pub(super) fn state_mut(&mut self) -> &mut RunState {
-        &mut self.point.state
+        Arc::make_mut(self.known.runs[0].get_or_insert_default())
     }
 
     /// Its name.
@@ -184,6 +202,11 @@ impl OpenRun {
         self.known.progress(&self.experiment, training)
     }
 
+    /// How many of its trainings are how far.
+    pub fn tally(&self) -> Tally {
+        self.known.tally(&self.experiment, &(0..self.experiment.trainings.len()).collect::<Vec<_>>())
+    }
+
     /// Whether this window's worker trains it now.
     pub fn is_live(&self, training: usize) -> bool {
         self.work.as_ref().is_some_and(|work| work.live.contains(&training))
@@ -203,7 +226,7 @@ impl OpenRun {
             self.all_tokens.extend(news.tokens);
             self.troubles.extend(news.troubles.into_iter().filter(|trouble| !self.troubles.contains(trouble)).collect::<Vec<_>>());
             self.look = Some(news.look);
-            self.merge();
+            self.gather_tokens();
             if let Some(work) = self.work.as_mut().filter(|_| !self.reader.is_stale()) {
                 for training in work.ended.drain(..) {
                     work.live.remove(&training);
@@ -228,32 +251,25 @@ impl OpenRun {
 
     /// Calls the worker where that is wanted. The lock says whether somebody works on the experiment: it is not asked meanwhile.
     fn begin(&mut self, ctx: &egui::Context, starter: &Starter) {
-        match self.start.take() {
-            Some(Start::Wanted(job, device)) if self.reader.is_idle() => {
-                let (starter, wanted) = (starter.clone(), job.clone());
-                self.start = Some(Start::Begun(job, Background::start(ctx, move || starter(wanted, device))));
-            }
-            Some(Start::Begun(job, mut starting)) => {
-                if !starting.poll() {
-                    self.start = Some(Start::Begun(job, starting));
-                    return;
-                }
-                self.reader.wake();
-                let internal = || "the experiment could not be started: an internal error; try again".to_owned();
-                match starting.take().ok_or_else(internal).and_then(|handle| handle.map_err(|error| error.to_string())) {
-                    Ok(handle) => self.follow(job, handle),
-                    Err(trouble) => self.troubles.push(trouble),
-                }
-            }
-            start => self.start = start,
+        let Some((job, device, calling)) = &mut self.start else { return };
+        if calling.is_none() && self.reader.is_idle() {
+            let (starter, job, device) = (starter.clone(), job.clone(), device.clone());
+            *calling = Some(Background::start(ctx, move || starter(job, device)));
         }
-    }
-
-    fn follow(&mut self, job: ExperimentJob, handle: ExperimentHandle) {
-        let handle = Held::new(handle);
-        hold(&handle, &job);
-        let (live, ended, waiting) = (BTreeSet::new(), Vec::new(), Vec::new());
-        self.work = Some(Work { job, handle, live, ended, heard: Instant::now(), paused: false, stopping: false, waiting });
+        if !calling.as_mut().is_some_and(Background::poll) {
+            return;
+        }
+        self.reader.wake();
+        let Some((job, _, Some(calling))) = self.start.take() else { return };
+        let internal = || "the experiment could not be started: an internal error; try again".to_owned();
+        match calling.take().ok_or_else(internal).and_then(|handle| handle.map_err(|error| error.to_string())) {
+            Ok(handle) => {
+                let handle = Held::new(handle);
+                hold(&handle, &job);
+                self.work = Some(Work::new(job, handle));
+            }
+            Err(trouble) => self.troubles.push(trouble),
+        }
     }
 
     fn listen(&mut self, ctx: &egui::Context) {
@@ -262,25 +278,11 @@ impl OpenRun {
         let held = work.handle.clone();
         let guard = held.get();
         let Some(handle) = guard.as_ref() else { return };
-        let mut ended = false;
-        for _ in 0..EVENTS_PER_FRAME {
-            match handle.events.try_recv() {
-                Ok(event) => {
-                    if let ExperimentEvent::Record { training, record } = &event {
-                        self.point.apply(*training, record);
-                    }
-                    ended |= work.take(&event, &mut self.known, &mut self.reader);
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    ended = true;
-                    break;
-                }
-            }
-        }
+        let mut finished = false;
+        let gone = drain(&handle.events, EVENTS_PER_FRAME, |event| finished |= work.take(&event, &mut self.known, &mut self.reader));
         drop(guard);
         work.send_waiting();
-        if ended && self.work.take().is_some() {
+        if (gone || finished) && self.work.take().is_some() {
             // The folder says how far it is; after a fault of the program as well.
             if held.take().is_some_and(|handle| handle.join.join().is_err()) {
                 self.troubles.push("the worker ended by a fault of the program; what was saved is intact: resume the run".to_owned());
@@ -292,7 +294,7 @@ impl OpenRun {
 
     /// Asks to work on it: on all that is missing, or on what a command line asked for.
     pub(super) fn start(&mut self, job: ExperimentJob, device: DeviceChoice) {
-        self.start = Some(Start::Wanted(job, device));
+        self.start = Some((job, device, None));
     }
 
     /// All that is missing of it, so many trainings at once.
@@ -368,9 +370,7 @@ impl OpenRun {
     /// # Errors
     /// The request cannot be left in the folder.
     pub fn stop(&mut self) -> Result<(), String> {
-        if matches!(self.start, Some(Start::Wanted(..))) {
-            self.start = None;
-        }
+        self.start.take_if(|(.., calling)| calling.is_none());
         if let Some(work) = &mut self.work {
             (work.stopping, work.paused) = (true, false);
             work.send(Command::Stop);
@@ -383,7 +383,7 @@ impl OpenRun {
     }
 
     /// Hands the experiment at work to somebody else.
-    pub(super) fn release(&mut self) -> Option<(ExperimentHandle, ExperimentJob)> {
+    pub(super) fn release(&mut self) -> Option<Left> {
         let mut work = self.work.take()?;
         if work.paused {
             work.waiting.push(Command::Resume);
@@ -392,6 +392,6 @@ impl OpenRun {
         for command in work.waiting.drain(..) {
             let _ = handle.commands.send(command);
         }
-        Some((handle, work.job))
+        Some(Left { handle, job: Box::new(work.job) })
     }
 }

@@ -7,41 +7,43 @@ use std::cell::RefCell;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Left;
 use crate::protocol::Command;
 use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// Said on stderr when a job loses its window.
 const GONE: &str = "the window is gone, with its display or with what draws on it; the work goes on here, and Ctrl-C stops and saves it";
 
-/// A worker's handle, in the hands of the panel that follows it until somebody takes it.
-pub(super) struct Held<H>(Arc<Mutex<Option<H>>>);
-
-impl<H> Clone for Held<H> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
+/// The experiment that goes on although its window was closed.
+pub struct Left {
+    /// The worker.
+    pub handle: ExperimentHandle,
+    /// What it works on.
+    pub job: Box<ExperimentJob>,
 }
 
-impl<H> Held<H> {
-    pub(super) fn new(handle: H) -> Self {
+/// A worker's handle, in the hands of the panel that follows it until somebody takes it.
+#[derive(Clone)]
+pub(super) struct Held(Arc<Mutex<Option<ExperimentHandle>>>);
+
+impl Held {
+    pub(super) fn new(handle: ExperimentHandle) -> Self {
         Self(Arc::new(Mutex::new(Some(handle))))
     }
 
     /// Looks at the handle; none where it was taken. One thread has to do with it, so that nobody waits.
-    pub(super) fn get(&self) -> MutexGuard<'_, Option<H>> {
+    pub(super) fn get(&self) -> MutexGuard<'_, Option<ExperimentHandle>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the handle; nobody has it afterwards.
-    pub(super) fn take(&self) -> Option<H> {
+    pub(super) fn take(&self) -> Option<ExperimentHandle> {
         self.get().take()
     }
 }
 
 /// What can be left behind: one piece of work at a time.
 struct AtWork {
-    handle: Held<ExperimentHandle>,
+    handle: Held,
     job: Box<ExperimentJob>,
 }
 
@@ -78,7 +80,7 @@ impl Drop for Watch {
 }
 
 /// Notes what is at work, in place of what was before.
-pub(super) fn hold(handle: &Held<ExperimentHandle>, job: &ExperimentJob) {
+pub(super) fn hold(handle: &Held, job: &ExperimentJob) {
     let work = AtWork { handle: handle.clone(), job: Box::new(job.clone()) };
     WATCH.with(|watch| watch.at_work.replace(Some(work)));
 }

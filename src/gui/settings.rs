@@ -127,24 +127,10 @@ impl Settings {
         atomic_file::write(path, text.as_bytes())
             .map_err(|error| format!("the window's settings could not be kept in {}: {error}", path.display()))
     }
-
-    /// Puts a run on top of the recent ones.
-    pub fn remember_run(&mut self, path: &Path) {
-        remember(&mut self.recent_runs, path);
-    }
-
-    /// Puts a dataset on top of the recent ones.
-    pub fn remember_dataset(&mut self, path: &Path) {
-        remember(&mut self.recent_datasets, path);
-    }
-
-    /// Puts a volume on top of the recent ones.
-    pub fn remember_volume(&mut self, path: &Path) {
-        remember(&mut self.recent_volumes, path);
-    }
 }
 
-fn remember(list: &mut Vec<PathBuf>, path: &Path) {
+/// Puts a path on top of a list of recent ones.
+pub(super) fn remember(list: &mut Vec<PathBuf>, path: &Path) {
     // The folder that the program is started from changes between sessions.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     list.retain(|known| *known != path);
@@ -163,8 +149,8 @@ mod tests {
         let mut settings = Settings { convention: Convention::Neurological, zoom: 1.5, ..Settings::default() };
         settings.label_colours.insert(70, [1, 2, 3]);
         settings.layout.keep("run.left", 311.6);
-        (0..10).for_each(|run| settings.remember_run(&folder.path().join(format!("run{run}"))));
-        settings.remember_run(&folder.path().join("run5"));
+        (0..10).for_each(|run| remember(&mut settings.recent_runs, &folder.path().join(format!("run{run}"))));
+        remember(&mut settings.recent_runs, &folder.path().join("run5"));
         assert_eq!(settings.recent_runs.len(), RECENT);
         assert!(settings.recent_runs[0].ends_with("run5") && settings.recent_runs[1].ends_with("run9"));
         assert_eq!((settings.layout.size("run.left", 1.0), settings.layout.size("run.right", 1.0)), (312.0, 1.0));

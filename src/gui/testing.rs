@@ -1,8 +1,10 @@
 //! A window without a screen, for tests: drawn by the software adapter where there is one.
 
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use eframe::egui;
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_kittest::{Harness, SnapshotOptions};
 
@@ -62,18 +64,6 @@ fn egui_wgpu_options() -> eframe::egui_wgpu::RendererOptions {
     eframe::egui_wgpu::RendererOptions::PREDICTABLE
 }
 
-#[test]
-fn an_empty_window_opens_on_every_panel() {
-    if !has_gpu() {
-        return;
-    }
-    for panel in super::Panel::ALL {
-        let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.settings.panel = panel);
-        harness.run_steps(2);
-        harness.render().expect("the window is drawn");
-    }
-}
-
 /// Both themes, and what their snapshots are called.
 pub(super) const THEMES: [(ThemeChoice, &str); 2] = [(ThemeChoice::Dark, "dark"), (ThemeChoice::Light, "light")];
 
@@ -105,8 +95,6 @@ pub(super) fn click_at(harness: &mut Harness<'static, App>, pos: egui::Pos2) {
 
 /// Saves what a menu names, by the menu's entry, in a folder; returns the file's bytes.
 pub(super) fn save_by_menu(harness: &mut Harness<'static, App>, (menu, entry): (&str, &str), folder: &std::path::Path) -> Vec<u8> {
-    use egui_kittest::kittest::Queryable as _;
-
     harness.state_mut().saving.save_in(folder);
     for label in [menu, entry] {
         harness.get_by_label(label).click();
@@ -119,7 +107,7 @@ pub(super) fn save_by_menu(harness: &mut Harness<'static, App>, (menu, entry): (
         if harness.query_by_label("Cancel").is_none() {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     harness.run_steps(2);
     harness.get_by_label_contains("Saved as");
@@ -131,28 +119,48 @@ pub(super) fn save_by_menu(harness: &mut Harness<'static, App>, (menu, entry): (
     bytes
 }
 
-/// The worker's side of a job whose events a test makes up.
-pub(super) struct FakeWorker {
-    events: std::sync::mpsc::SyncSender<Record>,
+/// Draws frames until a text is there.
+pub(super) fn wait_for(harness: &mut Harness<'_, App>, text: &str) {
+    wait_until(harness, text, |harness| harness.query_all_by_label_contains(text).next().is_some());
+}
+
+/// Draws frames until something holds.
+pub(super) fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harness<'_, App>) -> bool) {
+    let began = Instant::now();
+    while !holds(harness) {
+        let workspace = &harness.state().workspace;
+        let own: Vec<&String> = workspace.runs.iter().flat_map(|open| &open.troubles).collect();
+        assert!(began.elapsed() < Duration::from_secs(60), "{what:?} never came; troubles: {:?} {own:?}", workspace.troubles);
+        std::thread::sleep(Duration::from_millis(10));
+        harness.step();
+    }
+}
+
+/// Clicks what has a name.
+pub(super) fn click(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(2);
+}
+
+/// The worker's side of what a test makes up.
+pub(super) struct Fake<E, P> {
+    events: SyncSender<E>,
     /// Previews to the window.
-    pub(super) previews: std::sync::mpsc::SyncSender<Preview>,
-    commands: std::sync::mpsc::Receiver<Command>,
+    pub(super) previews: SyncSender<P>,
+    commands: Receiver<Command>,
 }
 
-/// A job that does what a test says.
-pub(super) fn fake_worker() -> (RunHandle, FakeWorker) {
-    let (event_sender, events) = sync_channel(4096);
-    let (preview_sender, previews) = sync_channel(16);
-    let (commands, command_receiver) = sync_channel(16);
-    let join = std::thread::spawn(|| Outcome::Completed);
-    let worker = FakeWorker { events: event_sender, previews: preview_sender, commands: command_receiver };
-    (RunHandle { events, previews, commands, join }, worker)
-}
+/// That of a job.
+pub(super) type FakeWorker = Fake<Record, Preview>;
+/// That of an experiment.
+pub(super) type FakeExperiment = Fake<ExperimentEvent, (usize, Preview)>;
 
-impl FakeWorker {
-    /// Sends an event of a moment.
-    pub(super) fn tell(&self, secs: f64, event: Event) {
-        self.events.send(Record { secs, event }).expect("the window listens");
+impl<E, P> Fake<E, P> {
+    /// With the window's ends.
+    fn new() -> (Self, Receiver<E>, Receiver<P>, SyncSender<Command>) {
+        let ((events, window_events), (previews, window_previews), (window_commands, commands)) =
+            (sync_channel(4096), sync_channel(16), sync_channel(16));
+        (Self { events, previews, commands }, window_events, window_previews, window_commands)
     }
 
     /// The commands since the last look.
@@ -161,21 +169,24 @@ impl FakeWorker {
     }
 }
 
-/// The worker's side of an experiment whose events a test makes up.
-pub(super) struct FakeExperiment {
-    events: std::sync::mpsc::SyncSender<ExperimentEvent>,
-    _previews: std::sync::mpsc::SyncSender<(usize, Preview)>,
-    commands: std::sync::mpsc::Receiver<Command>,
+/// A job that does what a test says.
+pub(super) fn fake_worker() -> (RunHandle, FakeWorker) {
+    let (worker, events, previews, commands) = Fake::new();
+    (RunHandle { events, previews, commands, join: std::thread::spawn(|| Outcome::Completed) }, worker)
+}
+
+impl FakeWorker {
+    /// Sends an event of a moment.
+    pub(super) fn tell(&self, secs: f64, event: Event) {
+        self.events.send(Record { secs, event }).expect("the window listens");
+    }
 }
 
 /// A made-up experiment that does what a test says.
 pub(super) fn fake_experiment() -> (ExperimentHandle, ExperimentJob, FakeExperiment) {
-    let (event_sender, events) = sync_channel(4096);
-    let (preview_sender, previews) = sync_channel(16);
-    let (commands, command_receiver) = sync_channel(16);
+    let (worker, events, previews, commands) = Fake::new();
     let handle = ExperimentHandle { events, previews, commands, join: std::thread::spawn(Finish::default) };
-    let job = ExperimentJob::new(synthetic::experiment(), ExperimentFolder::new("/data/runs/hippocampus_labels"));
-    (handle, job, FakeExperiment { events: event_sender, _previews: preview_sender, commands: command_receiver })
+    (handle, ExperimentJob::new(synthetic::experiment(), ExperimentFolder::new("/data/runs/hippocampus_labels")), worker)
 }
 
 impl FakeExperiment {
@@ -189,10 +200,5 @@ impl FakeExperiment {
 
     pub(super) fn tell(&self, event: ExperimentEvent) {
         self.events.send(event).expect("the window listens");
-    }
-
-    /// The commands since the last look.
-    pub(super) fn commands(&self) -> Vec<Command> {
-        self.commands.try_iter().collect()
     }
 }

@@ -1,6 +1,6 @@
 //! How the window looks: colours in both lights, spacing, text sizes.
 
-use eframe::egui::{self, Color32, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
+use eframe::egui::{self, Color32, CornerRadius, FontId, Margin, TextStyle, Visuals, vec2};
 
 use crate::metrics::collapse::Verdict;
 use crate::palette::{self, Tone};
@@ -85,8 +85,8 @@ pub(super) fn colour(rgb: u32) -> Color32 {
 
 /// Puts the program's look on the window.
 pub(super) fn install(ctx: &egui::Context) {
-    ctx.set_visuals_of(egui::Theme::Dark, dark());
-    ctx.set_visuals_of(egui::Theme::Light, light());
+    ctx.set_visuals_of(egui::Theme::Dark, visuals(true));
+    ctx.set_visuals_of(egui::Theme::Light, visuals(false));
     ctx.all_styles_mut(|style| {
         style.spacing.item_spacing = vec2(8.0, 6.0);
         style.spacing.button_padding = vec2(8.0, 4.0);
@@ -117,51 +117,34 @@ pub(super) fn follow(ctx: &egui::Context, choice: ThemeChoice, zoom: f32) {
     }
 }
 
-fn dark() -> Visuals {
-    let mut visuals = Visuals::dark();
-    visuals.panel_fill = colour(0x16191E);
-    visuals.window_fill = colour(0x1E2228);
-    visuals.extreme_bg_color = colour(0x0D0F12);
-    visuals.faint_bg_color = colour(0x1E2228);
-    visuals.selection.bg_fill = colour(0x1F5F86);
-    visuals.selection.stroke = Stroke::new(1.0, colour(0xEAF6FD));
-    visuals.hyperlink_color = colour(0x56B4E9);
-    visuals.widgets.noninteractive.fg_stroke.color = colour(0xC5CCD6);
-    visuals.widgets.noninteractive.bg_stroke.color = colour(0x2C323B);
-    visuals.widgets.inactive.fg_stroke.color = colour(0xDCE2EA);
-    visuals.widgets.inactive.weak_bg_fill = colour(0x2A3038);
-    visuals.widgets.inactive.bg_fill = colour(0x343B45);
-    visuals.widgets.hovered.weak_bg_fill = colour(0x38414C);
-    visuals.widgets.open.weak_bg_fill = colour(0x262C34);
-    visuals.warn_fg_color = colour(palette::CAUTION.dark);
-    visuals.error_fg_color = colour(palette::BAD.dark);
-    rounded(visuals)
-}
-
-fn light() -> Visuals {
-    let mut visuals = Visuals::light();
-    visuals.panel_fill = colour(0xF6F7F9);
-    visuals.window_fill = colour(0xFFFFFF);
-    visuals.extreme_bg_color = colour(0xFFFFFF);
-    visuals.faint_bg_color = colour(0xECEEF1);
-    visuals.selection.bg_fill = colour(0xBFE0F5);
-    visuals.selection.stroke = Stroke::new(1.0, colour(0x08364F));
-    visuals.hyperlink_color = colour(0x0072B2);
-    visuals.widgets.noninteractive.fg_stroke.color = colour(0x2B323C);
-    visuals.widgets.noninteractive.bg_stroke.color = colour(0xD5DAE1);
-    visuals.widgets.inactive.fg_stroke.color = colour(0x2B323C);
-    visuals.widgets.inactive.weak_bg_fill = colour(0xE3E7EC);
-    visuals.widgets.inactive.bg_fill = colour(0xD5DAE1);
-    visuals.warn_fg_color = colour(palette::CAUTION.light);
-    visuals.error_fg_color = colour(palette::BAD.light);
-    rounded(visuals)
-}
-
-fn rounded(mut visuals: Visuals) -> Visuals {
-    let corner = CornerRadius::same(4);
+/// Visuals in one light.
+fn visuals(is_dark: bool) -> Visuals {
+    let mut visuals = if is_dark { Visuals::dark() } else { Visuals::light() };
     let widgets = &mut visuals.widgets;
+    for (part, dark, light) in [
+        (&mut visuals.panel_fill, 0x16191E, 0xF6F7F9),
+        (&mut visuals.window_fill, 0x1E2228, 0xFFFFFF),
+        (&mut visuals.extreme_bg_color, 0x0D0F12, 0xFFFFFF),
+        (&mut visuals.faint_bg_color, 0x1E2228, 0xECEEF1),
+        (&mut visuals.selection.bg_fill, 0x1F5F86, 0xBFE0F5),
+        (&mut visuals.selection.stroke.color, 0xEAF6FD, 0x08364F),
+        (&mut visuals.hyperlink_color, 0x56B4E9, 0x0072B2),
+        (&mut widgets.noninteractive.fg_stroke.color, 0xC5CCD6, 0x2B323C),
+        (&mut widgets.noninteractive.bg_stroke.color, 0x2C323B, 0xD5DAE1),
+        (&mut widgets.inactive.fg_stroke.color, 0xDCE2EA, 0x2B323C),
+        (&mut widgets.inactive.weak_bg_fill, 0x2A3038, 0xE3E7EC),
+        (&mut widgets.inactive.bg_fill, 0x343B45, 0xD5DAE1),
+        (&mut visuals.warn_fg_color, palette::CAUTION.dark, palette::CAUTION.light),
+        (&mut visuals.error_fg_color, palette::BAD.dark, palette::BAD.light),
+    ] {
+        *part = colour(if is_dark { dark } else { light });
+    }
+    if is_dark {
+        widgets.hovered.weak_bg_fill = colour(0x38414C);
+        widgets.open.weak_bg_fill = colour(0x262C34);
+    }
     for widget in [&mut widgets.noninteractive, &mut widgets.inactive, &mut widgets.hovered, &mut widgets.active, &mut widgets.open] {
-        widget.corner_radius = corner;
+        widget.corner_radius = CornerRadius::same(4);
     }
     visuals.window_corner_radius = CornerRadius::same(8);
     visuals.menu_corner_radius = CornerRadius::same(6);

@@ -8,12 +8,12 @@ use super::outlive::Held;
 use super::reader::Reader;
 use crate::experiment::{ExperimentEvent, ExperimentState};
 use crate::protocol::{Command, Event};
-use crate::worker::{ExperimentHandle, ExperimentJob};
+use crate::worker::ExperimentJob;
 
 /// An experiment at work in this window.
 pub(super) struct Work {
     pub(super) job: ExperimentJob,
-    pub(super) handle: Held<ExperimentHandle>,
+    pub(super) handle: Held,
     /// Trainings under way.
     pub(super) live: BTreeSet<usize>,
     /// Those that ended and whose records were not read since: until then the worker's word stands.
@@ -26,6 +26,12 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// Just begun.
+    pub(super) fn new(job: ExperimentJob, handle: Held) -> Self {
+        let (live, ended, waiting) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Self { job, handle, live, ended, heard: Instant::now(), paused: false, stopping: false, waiting }
+    }
+
     /// Folds one event; true at the last.
     pub(super) fn take(&mut self, event: &ExperimentEvent, state: &mut ExperimentState, reader: &mut Reader) -> bool {
         self.heard = Instant::now();

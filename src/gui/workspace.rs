@@ -7,6 +7,7 @@ use eframe::egui::{self, ComboBox};
 use eframe::egui_wgpu::RenderState;
 
 use super::open_experiment::Starter;
+use super::settings::remember;
 use super::{Background, OpenRun, Settings};
 use crate::device::DeviceChoice;
 use crate::protocol::Severity;
@@ -51,7 +52,7 @@ impl Workspace {
                     self.start(open, job);
                 }
                 Some(Ok(open)) => {
-                    self.settings.remember_run(open.folder.root());
+                    remember(&mut self.settings.recent_runs, open.folder.root());
                     self.put(open);
                 }
                 Some(Err(trouble)) => self.trouble(trouble),
@@ -78,22 +79,13 @@ impl Workspace {
 
     /// Works on an experiment, and shows it.
     pub fn start(&mut self, mut open: OpenRun, job: ExperimentJob) {
-        self.settings.remember_run(open.folder.root());
+        remember(&mut self.settings.recent_runs, open.folder.root());
         open.start(job, self.device.clone());
         self.put(open);
     }
 
-    /// Reads an experiment's folder, and shows it when it is read.
-    pub fn open_run(&mut self, ctx: &egui::Context, folder: &Path) {
-        self.begin_opening(ctx, folder, false);
-    }
-
-    /// The same, and goes on with what is missing of it.
-    pub fn resume(&mut self, ctx: &egui::Context, folder: &Path) {
-        self.begin_opening(ctx, folder, true);
-    }
-
-    fn begin_opening(&mut self, ctx: &egui::Context, folder: &Path, at_once: bool) {
+    /// Reads an experiment's folder, and shows it when it is read; `at_once`: goes on with what is missing of it as well.
+    pub fn open_run(&mut self, ctx: &egui::Context, folder: &Path, at_once: bool) {
         let same = |open: &OpenRun| std::path::absolute(open.folder.root()).ok() == std::path::absolute(folder).ok();
         if let Some(index) = self.runs.iter().position(|open| open.is_at_work() && same(open)) {
             self.shown = index;

@@ -1,7 +1,5 @@
 //! The encoders of an open run: what was measured of each, and its references.
 
-use std::collections::BTreeMap;
-
 use crate::config::PretrainConfig;
 use crate::gui::OpenRun;
 use crate::protocol::{CollapsePair, Stage, StageKind, StageState};
@@ -12,7 +10,7 @@ pub(super) struct Encoder<'a> {
     /// What it is called among the others of its run.
     pub(super) title: String,
     pub(super) stage: &'a StageState,
-    baselines: &'a BTreeMap<String, CollapsePair>,
+    run: &'a OpenRun,
 }
 
 impl<'a> Encoder<'a> {
@@ -29,7 +27,7 @@ impl<'a> Encoder<'a> {
 
     /// A reference of the run: `untrained`, `constant` or `noise`.
     pub(super) fn baseline(&self, name: &str) -> Option<&'a CollapsePair> {
-        self.baselines.get(name)
+        self.run.records().find_map(|run| run.baselines.get(name))
     }
 
     /// When the newest measurement was made, and of which tokens.
@@ -45,10 +43,9 @@ impl<'a> Encoder<'a> {
 
 /// The encoders of a run, in the order in which their trainings began.
 pub(super) fn encoders(run: &OpenRun) -> Vec<Encoder<'_>> {
-    let state = run.state();
-    let measuring = state.stages.iter().filter(|stage| matches!(stage.stage.kind, StageKind::Pretrain | StageKind::Probe));
+    let measuring = run.stages().filter(|stage| matches!(stage.stage.kind, StageKind::Pretrain | StageKind::Probe));
     let title = |stage: &Stage| if stage.arm.is_empty() { stage.to_string() } else { stage.arm.clone() };
-    measuring.map(|stage| Encoder { title: title(&stage.stage), stage, baselines: &state.baselines }).collect()
+    measuring.map(|stage| Encoder { title: title(&stage.stage), stage, run }).collect()
 }
 
 /// The pre-training settings of an encoder.

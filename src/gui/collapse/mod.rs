@@ -20,7 +20,7 @@ mod verdict;
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, UiBuilder, vec2};
 
 use super::{OpenRun, Panel, Workspace};
-use crate::protocol::{RunState, Stage, StageKind};
+use crate::protocol::{Stage, StageKind};
 use crate::results::{Assessment, Tokens};
 use curves::Curves;
 use encoders::{Encoder, encoders, settings};
@@ -88,7 +88,7 @@ impl CollapsePanel {
         let Some(run) = workspace.shown() else { return nothing_open(ui, &mut workspace.settings.panel) };
         let encoders = encoders(run);
         let Some(shown) = self.shown(&encoders).filter(|encoder| encoder.now().is_some()) else {
-            let (sentence, advice) = unmeasured(run.state(), run.is_at_work() || run.is_watched());
+            let (sentence, advice) = unmeasured(run, run.is_at_work() || run.is_watched());
             return explained(ui, &Assessment::unmeasured(sentence, advice));
         };
         let tokens = self.tokens_of(shown);
@@ -224,9 +224,9 @@ fn explained(ui: &mut Ui, card: &Assessment) {
 }
 
 /// Why nothing was measured, and what to do.
-fn unmeasured(state: &RunState, running: bool) -> (String, &'static str) {
-    let has = |kinds: &[StageKind]| state.stages.iter().any(|stage| kinds.contains(&stage.stage.kind));
-    if let Some((_, text)) = state.notices.iter().find(|(_, text)| text.contains("collapse is not measured")) {
+fn unmeasured(run: &OpenRun, running: bool) -> (String, &'static str) {
+    let has = |kinds: &[StageKind]| run.stages().any(|stage| kinds.contains(&stage.stage.kind));
+    if let Some((_, text)) = run.records().flat_map(|own| &own.notices).find(|(_, text)| text.contains("collapse is not measured")) {
         return (text.clone(), "hold out at least two cases (data.split), and start the run again.");
     }
     let (sentence, advice) = if has(&[StageKind::Finetune]) && !has(&[StageKind::Pretrain, StageKind::Probe]) {

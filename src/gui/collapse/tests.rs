@@ -12,7 +12,7 @@ use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
 use crate::gui::testing::{THEMES, click_at, needs_gpu, save_by_menu, small_windows, window};
 use crate::gui::{App, ThemeChoice};
-use crate::protocol::{CollapsePair, Event, Record, Severity};
+use crate::protocol::{CollapsePair, Event, Record, RunState, Severity};
 
 /// A replayed run whose first arm went one way, with its tokens; the second, if asked for, is healthy.
 fn run(kind: Kind, two_arms: bool) -> OpenRun {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{self, Button, Panel, RichText, Ui};
 
 use super::choose::Ask;
-use super::{ExperimentPanel, View, header};
+use super::{ExperimentPanel, View, compare, header};
 use crate::gui::widgets::card;
+use crate::gui::widgets::welcome::recent_menu;
 use crate::gui::{OpenRun, Palette, Workspace};
 
 impl ExperimentPanel {
@@ -50,11 +51,8 @@ impl ExperimentPanel {
                 self.choices.ask(ui.ctx(), Ask::Config);
             }
             ui.separator();
-            for path in &workspace.settings.recent_runs {
-                let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-                if ui.button(name.as_ref()).on_hover_text(path.display().to_string()).clicked() {
-                    self.choices.sort(ui.ctx(), std::slice::from_ref(path));
-                }
+            if let Some(path) = recent_menu(ui, &workspace.settings.recent_runs) {
+                self.choices.sort(ui.ctx(), &[path]);
             }
         });
         menu.response.on_hover_text("Shows a run from its folder, or published results");
@@ -91,12 +89,13 @@ impl ExperimentPanel {
         }
     }
 
-    /// The other experiments that are drawn over this one; ticks choose them.
-    pub(super) fn others<'a>(&mut self, ui: &mut Ui, workspace: &'a Workspace) -> Vec<&'a OpenRun> {
-        let (shown, all) = (workspace.shown, workspace.runs.iter().enumerate());
-        let others: Vec<&OpenRun> = all.filter(|(index, _)| *index != shown).map(|(_, open)| open).collect();
+    /// The experiment that is shown, and the others that are drawn over it, which ticks choose; their numbers side by side.
+    pub(super) fn compared<'a>(&mut self, ui: &mut Ui, workspace: &'a Workspace) -> Vec<&'a OpenRun> {
+        let mut all: Vec<&OpenRun> = workspace.shown().into_iter().collect();
+        let others = workspace.runs.iter().enumerate().filter(|(index, _)| *index != workspace.shown);
+        let others: Vec<&OpenRun> = others.map(|(_, open)| open).collect();
         if others.is_empty() {
-            return others;
+            return all;
         }
         ui.horizontal_wrapped(|ui| {
             ui.label("Compare with");
@@ -110,7 +109,12 @@ impl ExperimentPanel {
                 }
             }
         });
-        others.into_iter().filter(|other| self.compared.contains(other.folder.root())).collect()
+        all.extend(others.into_iter().filter(|other| self.compared.contains(other.folder.root())));
+        if all.len() > 1 {
+            card::card(ui, |ui| compare::show(ui, &all));
+            ui.add_space(6.0);
+        }
+        all
     }
 }
 

@@ -2,6 +2,7 @@
 
 use eframe::egui::{Align, Button, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
+use super::request::Request;
 use super::status::Status;
 use crate::experiment::Experiment;
 use crate::gui::widgets::{Cell, Column, Table, Width, card};
@@ -42,17 +43,6 @@ impl Chosen {
     }
 }
 
-/// What the details ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
-    /// Show the curves of what is chosen.
-    Curves,
-    /// Show the tokens of a pre-training in the Collapse panel.
-    Collapse,
-    /// Put the details away.
-    Close,
-}
-
 /// Draws the details.
 pub(super) fn show(ui: &mut Ui, open: &OpenRun, chosen: Chosen) -> Option<Request> {
     let mut request = None;
@@ -65,7 +55,7 @@ pub(super) fn show(ui: &mut Ui, open: &OpenRun, chosen: Chosen) -> Option<Reques
                     let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
                     close.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Close the details"));
                     if close.on_hover_text("Close the details").clicked() {
-                        request = Some(Request::Close);
+                        request = Some(Request::CloseDetails);
                     }
                 });
             });
@@ -117,7 +107,8 @@ fn block(ui: &mut Ui, open: &OpenRun, training: usize) -> Option<Request> {
     ui.horizontal(|ui| {
         let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
         status.sign(ui, rect.center(), 5.5);
-        let word = if matches!(status, Status::Done(_)) { "done".to_owned() } else { status.word() };
+        let [word, _] = status.words();
+        let word = if matches!(status, Status::Done(_)) { "done" } else { &word };
         ui.label(RichText::new(word).strong().color(status.colour(Palette::of(ui))));
         if let Some(secs) = known.map(|known| known.secs).filter(|secs| *secs > 0.0) {
             ui.label(card::quiet(ui, duration(secs)));

@@ -6,7 +6,8 @@ use eframe::egui::{Align, Label, Layout, RichText, Ui};
 use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 
 use super::details::verdict;
-use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Series, SeriesKind, Table, Width, card, legend};
+use super::request::Request;
+use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Series, SeriesKind, Sort, Table, Width, card, legend};
 use crate::gui::{OpenRun, Palette};
 use crate::metrics::Metric;
 use crate::results::{self, ExperimentResults, PerAxis};
@@ -20,11 +21,11 @@ const SWATCH: f32 = 24.0;
 /// Verdicts that stand by themselves; of more, sentences say which have which.
 const VERDICTS: usize = 4;
 
-/// The conclusions in words, and the verdicts. True where the tokens behind a verdict are asked for.
-pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> bool {
+/// The conclusions in words, and the verdicts, whose tokens can be asked for.
+pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> Option<Request> {
     let Some(results) = open.look.as_ref().map(|look| &look.results) else {
         card::note(ui, "The experiment is being read.");
-        return false;
+        return None;
     };
     let sentence = |ui: &mut Ui, text: RichText| drop(ui.add(Label::new(text).wrap()));
     card::title(ui, "What it shows");
@@ -33,13 +34,14 @@ pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> bool {
     if !further.is_empty() {
         ui.collapsing("Each comparison in words", |ui| further.into_iter().for_each(|text| sentence(ui, text.into())));
     }
-    let mut asked = false;
+    let mut asked = None;
     if !results.pretrainings.is_empty() {
         ui.add_space(4.0);
         ui.horizontal(|ui| {
             card::title(ui, "Representation");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                asked = ui.button("Open Collapse").on_hover_text("The numbers, maps and time lines behind the verdict").clicked();
+                let button = ui.button("Open Collapse").on_hover_text("The numbers, maps and time lines behind the verdict");
+                asked = button.clicked().then_some(Request::Collapse);
             });
         });
         let judged = || results.pretrainings.iter().filter_map(|own| Some((own, own.judgement(results.tokens)?)));
@@ -55,8 +57,8 @@ pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> bool {
     asked
 }
 
-/// A table of the results, as terminal and report have it.
-pub(super) fn table(ui: &mut Ui, (title, meaning): (&str, &str), table: &results::table::Table) {
+/// A table of the results, as terminal and report have it; sortable where `sort` says how it is sorted.
+pub(super) fn table(ui: &mut Ui, (title, meaning): (&str, &str), table: &results::table::Table, sort: Option<&mut Sort>) {
     let palette = Palette::of(ui);
     let columns = table.columns.iter().enumerate().map(|(place, column)| {
         let texts = table.rows.iter().flat_map(|row| [row[place].text.as_str(), row[place].note.as_str()]).chain([column.name.as_str()]);
@@ -68,6 +70,7 @@ pub(super) fn table(ui: &mut Ui, (title, meaning): (&str, &str), table: &results
     let shown = Table::new(title, columns.collect()).heading(meaning);
     let noted = table.rows.iter().flatten().any(|cell| !cell.note.is_empty());
     let shown = if noted { shown.row_height(38.0) } else { shown };
+    let shown = if let Some(sort) = sort { shown.sortable(sort) } else { shown };
     shown.show(ui, table.rows.len(), |row, column| {
         let cell = &table.rows[row][column];
         Cell {

@@ -4,18 +4,16 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{RichText, ScrollArea, Ui};
 
-use crate::gui::widgets::{Column, Sort, Table, Width, card};
+use super::findings;
+use crate::gui::widgets::{Sort, card};
+use crate::results::table::{Cell, Column, Table};
 use crate::text_file;
-use crate::wording::sentence;
-
-/// Width of a column in points: at least, and at most.
-const WIDTHS: [f32; 2] = [56.0, 260.0];
+use crate::wording::{file_name, sentence};
 
 /// A table of a CSV file.
 struct Sheet {
     name: String,
-    titles: Vec<String>,
-    rows: Vec<Vec<String>>,
+    table: Table,
     sort: Sort,
     /// By which column the rows are sorted; none: as in the file.
     sorted: Option<Sort>,
@@ -60,19 +58,25 @@ impl Finished {
         let mut sheets = Vec::new();
         for path in files(folder, "csv") {
             let mut reader = csv::Reader::from_path(&path).map_err(|error| fault(&path, &error))?;
-            let titles = reader.headers().map_err(|error| fault(&path, &error))?.iter().map(str::to_owned).collect();
-            let rows = reader.records().map(|row| row.map(|row| row.iter().map(shortened).collect()));
-            let rows = rows.collect::<Result<Vec<Vec<String>>, _>>().map_err(|error| fault(&path, &error))?;
+            let titles = reader.headers().map_err(|error| fault(&path, &error))?.clone();
+            let rows = reader.records().map(|row| row.map(|row| row.iter().map(|text| Cell::text(shortened(text))).collect()));
+            let rows = rows.collect::<Result<Vec<Vec<Cell>>, _>>().map_err(|error| fault(&path, &error))?;
+            let columns = titles.iter().enumerate().map(|(place, title)| {
+                let title = title.replace('_', " ");
+                let is_number = rows.iter().all(|row| row[place].text.is_empty() || row[place].text.parse::<f64>().is_ok());
+                let column = if is_number { Column::numbers(&title) } else { Column::words(&title) };
+                column.meaning(format!("The column {title} of the file. Sort by it"))
+            });
+            let table = Table { columns: columns.collect(), rows, best: None };
             let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', " ");
-            let sort = Sort { column: usize::MAX, descending: false };
-            sheets.push(Sheet { name: sentence(&name), titles, rows, sort, sorted: None });
+            sheets.push(Sheet { name: sentence(&name), table, sort: Sort { column: usize::MAX, descending: false }, sorted: None });
         }
         Ok(Self { folder: folder.to_owned(), texts, sheets })
     }
 
     /// Its name: the folder's.
     pub(super) fn name(&self) -> String {
-        self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned()
+        file_name(&self.folder)
     }
 
     /// Draws texts and tables below one another.
@@ -100,28 +104,15 @@ impl Finished {
 
 impl Sheet {
     fn show(&mut self, ui: &mut Ui) {
-        if self.sorted != Some(self.sort) && self.sort.column < self.titles.len() {
-            let Sort { column, descending } = self.sort;
-            let key = |row: &Vec<String>| row.get(column).cloned().unwrap_or_default();
-            self.rows.sort_by(|a, b| crate::volume::natural(&key(a), &key(b)));
+        let Sort { column, descending } = self.sort;
+        if self.sorted != Some(self.sort) && column < self.table.columns.len() {
+            self.table.rows.sort_by(|a, b| crate::volume::natural(&a[column].text, &b[column].text));
             if descending {
-                self.rows.reverse();
+                self.table.rows.reverse();
             }
             self.sorted = Some(self.sort);
         }
-        let (titles, rows) = (&self.titles, &self.rows);
-        let columns = titles.iter().enumerate().map(|(place, title)| {
-            let texts = rows.iter().filter_map(|row| row.get(place)).chain([title]).map(String::as_str);
-            let width = Width::fit(texts, WIDTHS[0], WIDTHS[1]);
-            let title = title.replace('_', " ");
-            let is_number = rows.iter().filter_map(|row| row.get(place)).all(|text| text.is_empty() || text.parse::<f64>().is_ok());
-            let meaning = format!("The column {title} of the file. Sort by it");
-            if is_number { Column::numbers(title, meaning, width) } else { Column::new(title, meaning, width) }
-        });
-        let table = Table::new(&self.name, columns.collect()).heading("A table of the folder, as its CSV file holds it");
-        table
-            .sortable(&mut self.sort)
-            .show(ui, rows.len(), |row, column| rows[row].get(column).map(String::as_str).unwrap_or_default().into());
+        findings::table(ui, (&self.name, "A table of the folder, as its CSV file holds it"), &self.table, Some(&mut self.sort));
     }
 }
 
@@ -145,7 +136,7 @@ mod tests {
         let mut known = 0;
         for entry in std::fs::read_dir(studies).unwrap().flatten().filter(|entry| is_at(&entry.path())) {
             let finished = Finished::read(&entry.path()).unwrap();
-            assert!(finished.sheets.iter().all(|sheet| !sheet.rows.is_empty()), "{}", finished.name());
+            assert!(finished.sheets.iter().all(|sheet| !sheet.table.rows.is_empty()), "{}", finished.name());
             known += 1;
         }
         assert!(known > 0);

@@ -61,12 +61,12 @@ fn pretrainings(ui: &mut Ui, open: &OpenRun, table: &GridTable, (chosen, clicked
 
 /// A chip with its hover text; whether it was clicked.
 fn field(ui: &mut Ui, size: egui::Vec2, status: &Status, name: &str, chosen: bool) -> bool {
-    let response = chip(ui, size, status, (&status.word(), name), chosen);
+    let response = chip(ui, size, status, name, chosen);
     let clicked = response.clicked();
     response.on_hover_ui(|ui| {
         ui.set_max_width(380.0);
         ui.strong(name);
-        ui.label(status.sentence());
+        ui.label(&status.words()[1]);
     });
     clicked
 }
@@ -95,13 +95,13 @@ fn cells(ui: &mut Ui, open: &OpenRun, table: &GridTable, (chosen, clicked): (Opt
             return Cell { strong: true, ..table.rows[row][column].as_str().into() };
         };
         let known: Vec<Option<usize>> = (0..repeats).map(|repeat| table.cell(row, arm, repeat)).collect();
-        let words: Vec<String> = known.iter().map(|cell| cell.map_or_else(String::new, |cell| status(cell).word())).collect();
+        let words: Vec<String> = known.iter().map(|cell| cell.map_or(Status::Absent, status).words()[0].clone()).collect();
         let pressed = &pressed;
         let draw = move |ui: &mut Ui| {
             ui.spacing_mut().item_spacing.x = GAP;
             for cell in known {
                 let Some(cell) = cell else {
-                    chip(ui, vec2(width, CHIP.y), &Status::Absent, ("", "no cell"), false).on_hover_text("Not part of this experiment");
+                    chip(ui, vec2(width, CHIP.y), &Status::Absent, "no cell", false).on_hover_text("Not part of this experiment");
                     continue;
                 };
                 let (this, title) = (Chosen::Cell(cell), open.experiment.title(&open.experiment.cells[cell]));

@@ -1,5 +1,7 @@
 //! How a grid of any number of axes becomes a table: points down, arms across, repeats of the same experiment side by side.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::experiment::{Cell, Experiment};
 use crate::protocol::StageKind;
 use crate::results::Names;
@@ -19,7 +21,7 @@ pub(super) struct GridTable {
     /// Names of the arms.
     pub(super) arms: Vec<String>,
     /// The cell of each row, arm and repeat.
-    cells: Vec<Option<usize>>,
+    cells: BTreeMap<(usize, usize, usize), usize>,
     /// Trainings that pre-train, with what tells them apart.
     pub(super) pretrainings: Vec<(usize, String)>,
 }
@@ -36,21 +38,14 @@ impl GridTable {
             repeating.clear();
         }
         let at = |cell: &Cell, axes: &[usize]| axes.iter().map(|&axis| cell.point[axis]).collect::<Vec<usize>>();
-        let (mut rows, mut columns): (Vec<Vec<usize>>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
-        for cell in &experiment.cells {
-            rows.push(at(cell, &row_axes));
-            columns.push(at(cell, &repeating));
-        }
-        for list in [&mut rows, &mut columns] {
-            list.sort();
-            list.dedup();
-        }
-        let mut cells = vec![None; rows.len() * arms.len() * columns.len()];
-        for (index, cell) in experiment.cells.iter().enumerate() {
-            let place = |list: &[Vec<usize>], key: Vec<usize>| list.iter().position(|known| *known == key).unwrap_or(0);
-            let (row, column) = (place(&rows, at(cell, &row_axes)), place(&columns, at(cell, &repeating)));
-            cells[(row * arms.len() + cell.arm) * columns.len() + column] = Some(index);
-        }
+        let [rows, columns] =
+            [&row_axes, &repeating].map(|axes| experiment.cells.iter().map(|cell| at(cell, axes)).collect::<BTreeSet<_>>());
+        let place = |list: &BTreeSet<Vec<usize>>, key: Vec<usize>| list.iter().position(|known| *known == key).unwrap_or(0);
+        let placed = experiment.cells.iter().enumerate().map(|(index, cell)| {
+            let row = place(&rows, at(cell, &row_axes));
+            ((row, cell.arm, place(&columns, at(cell, &repeating))), index)
+        });
+        let cells = placed.collect();
         let level = |axis: usize, level: usize| experiment.levels[axis][level].name.clone();
         let row_names = rows.iter().map(|row| row_axes.iter().zip(row).map(|(&axis, &at)| level(axis, at)).collect());
         let repeat_names = columns.iter().map(|column| {
@@ -70,7 +65,7 @@ impl GridTable {
 
     /// The cell at a place; none where that point is not part of the experiment.
     pub(super) fn cell(&self, row: usize, arm: usize, repeat: usize) -> Option<usize> {
-        self.cells.get((row * self.arms.len() + arm) * self.repeats.len() + repeat).copied().flatten()
+        self.cells.get(&(row, arm, repeat)).copied()
     }
 }
 

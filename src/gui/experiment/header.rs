@@ -2,9 +2,10 @@
 
 use eframe::egui::{self, Align, Button, Color32, DragValue, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
+use super::request::Request;
 use super::setup::device_list;
-use super::status::tally;
 use crate::device::DeviceChoice;
+use crate::experiment::{Progress, Tally};
 use crate::gui::file_url::file_url;
 use crate::gui::widgets::card;
 use crate::gui::{OpenRun, Palette};
@@ -14,21 +15,6 @@ use crate::worker::AvailableDevice;
 
 /// Height of the bar in points.
 const BAR: f32 = 10.0;
-
-/// What the header asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Request {
-    /// Make what is missing.
-    Start,
-    /// Finish the steps under way, save, end.
-    Stop,
-    /// Compute elsewhere.
-    Device(DeviceChoice),
-    /// The report, as it stands.
-    Report,
-    /// Set up another experiment with the settings of this one.
-    Another,
-}
 
 /// What the header needs besides the experiment.
 pub(super) struct Surroundings<'a> {
@@ -49,7 +35,7 @@ pub(super) fn word(open: &OpenRun, palette: Palette) -> (&'static str, Color32) 
             _ => ("at work", palette.good()),
         };
     }
-    let [done, begun, failed, waiting] = tally(open).1;
+    let Tally { done, begun, failed, waiting } = open.tally();
     match (open.is_watched(), open.look.is_some()) {
         (true, _) => ("at work in another program", palette.good()),
         (_, false) => ("reading ...", palette.caution()),
@@ -130,7 +116,7 @@ fn transport(ui: &mut Ui, open: &mut OpenRun) -> Option<Request> {
 /// Buttons of one that is not at work here.
 fn beginning(ui: &mut Ui, open: &OpenRun, around: &mut Surroundings<'_>) -> Option<Request> {
     let mut request = None;
-    let [done, begun, failed, waiting] = tally(open).1;
+    let Tally { done, begun, failed, waiting } = open.tally();
     if open.is_watched() {
         let hint = "The program that works on it finishes its step, saves, and ends; it can be resumed later";
         return ui.button("Ask it to stop").on_hover_text(hint).clicked().then_some(Request::Stop);
@@ -170,8 +156,14 @@ fn beginning(ui: &mut Ui, open: &OpenRun, around: &mut Surroundings<'_>) -> Opti
 /// A bar in the colours of the grid, and what it means.
 fn progress(ui: &mut Ui, open: &OpenRun, at_once: usize) {
     let palette = Palette::of(ui);
-    let (share, [done, begun, failed, waiting]) = tally(open);
+    let Tally { done, begun, failed, waiting } = open.tally();
     let all = open.experiment.trainings.len().max(1) as f32;
+    let of_training = |training| match open.progress(training) {
+        Progress::Done => 1.0,
+        Progress::Begun { done, total } => done as f32 / total.max(1) as f32,
+        Progress::Failed { .. } | Progress::Waiting => 0.0,
+    };
+    let share = (0..open.experiment.trainings.len()).map(of_training).fold(0.0, |sum, share| sum + share) / all;
     let live = open.is_at_work() || open.is_watched();
     let under_way = if live { palette.series(0) } else { palette.caution() };
     let whole = done as f32 / all;
@@ -204,8 +196,7 @@ fn progress(ui: &mut Ui, open: &OpenRun, at_once: usize) {
 fn still(open: &OpenRun, at_once: usize) -> String {
     let Some(look) = &open.look else { return String::new() };
     let estimate = &look.estimate;
-    let [_, begun, failed, waiting] = tally(open).1;
-    if begun + failed + waiting == 0 {
+    if open.tally().done == open.experiment.trainings.len() {
         return estimate.disk_bytes.map_or_else(String::new, |size| format!("{} on disk", bytes(size)));
     }
     let mut words = match estimate.secs_left {

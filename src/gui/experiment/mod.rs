@@ -17,6 +17,7 @@ mod header;
 mod overview;
 mod page;
 mod progress;
+mod request;
 mod series;
 mod setup;
 mod status;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
+use super::settings::remember;
 use super::widgets::{Background, card};
 use super::{OpenRun, Workspace};
 use crate::config::DataSource;
@@ -39,8 +41,9 @@ use details::Chosen;
 use finished::Finished;
 use grid_table::GridTable;
 use overview::RunList;
+use request::Request;
 use setup::{Decision, Devices, Form, Setup, Template};
-use welcome::{First, Shipped};
+use welcome::Shipped;
 
 pub(in crate::gui) use choose::source_of;
 pub(in crate::gui) use page::status;
@@ -121,7 +124,7 @@ impl ExperimentPanel {
                 workspace.start(open, job);
                 self.view = View::Open;
             }
-            Some(Decision::Resume(folder)) => workspace.resume(ctx, &folder),
+            Some(Decision::Resume(folder)) => workspace.open_run(ctx, &folder, true),
             Some(Decision::Refused(trouble)) => workspace.trouble(trouble),
         }
         if workspace.runs.len() > self.known_open {
@@ -140,18 +143,16 @@ impl ExperimentPanel {
         self.devices.get_or_insert_with(|| setup::find_devices(&ctx)).poll();
         if self.setup.is_none() && workspace.runs.is_empty() && self.finished.is_none() {
             let runs = runs_folder(workspace);
-            let first = welcome::show(ui, &workspace.settings, &mut self.shipped, (&mut self.list, &runs));
-            return self.begin_with(&ctx, first, workspace);
+            let asked = welcome::show(ui, &workspace.settings, &mut self.shipped, (&mut self.list, &runs));
+            return self.execute(&ctx, asked, workspace);
         }
         self.bar(ui, workspace);
         if let (Some(setup), Some(devices)) = (self.setup.as_mut().filter(|_| !self.setup_hidden), &self.devices) {
             let frame = Frame::new().inner_margin(Margin { right: 8, ..Margin::ZERO });
             let width = SETUP.min(ui.available_width() * 0.45);
             let panel = Panel::left("setup").exact_size(width).resizable(false).show_separator_line(false).frame(frame);
-            let request = panel.show(ui, |ui| setup.show(ui, devices, workspace)).inner;
-            if let Some(request) = request {
-                self.execute(&ctx, request, workspace);
-            }
+            let asked = panel.show(ui, |ui| setup.show(ui, devices, workspace)).inner;
+            self.execute(&ctx, asked, workspace);
         }
         egui::CentralPanel::no_frame().show(ui, |ui| self.right(ui, workspace));
     }
@@ -161,21 +162,39 @@ impl ExperimentPanel {
         self.choices.sort(ctx, paths);
     }
 
-    fn begin_with(&mut self, ctx: &egui::Context, first: Option<First>, workspace: &mut Workspace) {
-        match first {
-            Some(First::Demo) => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
-            Some(First::Ask(ask)) => self.choices.ask(ctx, ask),
-            Some(First::Path(path)) => self.choices.sort(ctx, &[path]),
-            None => {}
-        }
-    }
-
-    fn execute(&mut self, ctx: &egui::Context, request: setup::Request, workspace: &mut Workspace) {
+    fn execute(&mut self, ctx: &egui::Context, request: Option<Request>, workspace: &mut Workspace) {
+        let Some(request) = request else { return };
         match request {
-            setup::Request::Ask(ask) => self.choices.ask(ctx, ask),
-            setup::Request::Recent(path) => self.choices.sort(ctx, &[path]),
-            setup::Request::Demo => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
-            setup::Request::Cases => self.view = View::Cases,
+            Request::Ask(ask) => self.choices.ask(ctx, ask),
+            Request::Path(path) => self.choices.sort(ctx, &[path]),
+            Request::Demo => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
+            Request::Cases => self.view = View::Cases,
+            Request::Restart(template) => {
+                if let Some(setup) = &mut self.setup {
+                    setup.restart(ctx, template, false, workspace);
+                }
+            }
+            Request::Device(device) => workspace.device = device,
+            Request::Another => self.set_up_like_shown(ctx, workspace),
+            Request::Curves => {
+                self.curves.follow_choice();
+                self.tab = Tab::Curves;
+            }
+            Request::Collapse => workspace.settings.panel = super::Panel::Collapse,
+            Request::CloseDetails => self.chosen = None,
+            Request::Stop => {
+                if let Some(Err(trouble)) = workspace.shown_mut().map(OpenRun::stop) {
+                    workspace.trouble(trouble);
+                }
+            }
+            Request::Start | Request::Report => {
+                let device = workspace.device.clone();
+                match workspace.shown_mut() {
+                    Some(open) if request == Request::Start => open.start(open.job(self.at_once), device),
+                    Some(open) => open.write_report(ctx, true),
+                    None => {}
+                }
+            }
         }
     }
 
@@ -185,11 +204,11 @@ impl ExperimentPanel {
             Found::Images(_) => {}
             Found::Experiment(folder) => {
                 self.view = View::Open;
-                workspace.open_run(ctx, &folder);
+                workspace.open_run(ctx, &folder, false);
             }
             Found::Finished(folder) => self.reading = Some(Background::start(ctx, move || Finished::read(&folder))),
             Found::Dataset(path, source) => {
-                workspace.settings.remember_dataset(&path);
+                remember(&mut workspace.settings.recent_datasets, &path);
                 self.open_dataset(ctx, source, Template::Defaults, workspace);
             }
             Found::Config(path, missing) => match &mut self.setup {

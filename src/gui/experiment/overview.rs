@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 use eframe::egui::{TextEdit, Ui};
 
 use crate::config::{DataSource, ExperimentConfig};
-use crate::experiment::{ExperimentFolder, ExperimentState, Progress};
+use crate::experiment::{ExperimentFolder, ExperimentState};
 use crate::gui::widgets::{Background, Cell, Column, Sort, Table, Width, card};
-use crate::wording::{NOTHING, count, share};
+use crate::wording::{NOTHING, count, file_name, share};
 
 /// The folder is read again after so long, while it is looked at.
 const EVERY: Duration = Duration::from_secs(20);
@@ -112,13 +112,11 @@ fn entry(folder: &ExperimentFolder) -> Entry {
     let dataset = ExperimentConfig::load(&folder.config_path()).map(|config| match &config.base().data.source {
         DataSource::Demo => "demo".to_owned(),
         DataSource::Synthetic(_) => "random volumes".to_owned(),
-        DataSource::Dataset(path) | DataSource::Folders { images: path, .. } => {
-            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-        }
+        DataSource::Dataset(path) | DataSource::Folders { images: path, .. } => file_name(path),
     });
     let changed = std::fs::metadata(folder.root()).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     let date = jiff::Timestamp::try_from(changed).map_or_else(|_| String::new(), |date| date.strftime("%Y-%m-%d %H:%M").to_string());
-    let name = folder.root().file_name().unwrap_or(folder.root().as_os_str()).to_string_lossy().into_owned();
+    let name = file_name(folder.root());
     let cells =
         [name, date, state_of(folder), dataset.unwrap_or_else(|_| NOTHING.to_owned()), dice.map_or_else(|| NOTHING.to_owned(), share)];
     Entry { folder: folder.root().to_owned(), cells }
@@ -134,8 +132,7 @@ pub(super) fn state_of(folder: &ExperimentFolder) -> String {
     let all: Vec<usize> = (0..experiment.trainings.len()).collect();
     let tally = state.tally(&experiment, &all);
     let done = format!("{} of {} done", tally.done, count(all.len(), "training"));
-    let failed = all.iter().any(|&training| matches!(state.progress(&experiment, training), Progress::Failed { .. }));
-    match (folder.busy().is_some(), failed) {
+    match (folder.busy().is_some(), tally.failed > 0) {
         (true, _) => format!("at work, {done}"),
         (_, true) => format!("failed, {done}"),
         _ if tally.done == all.len() => "completed".to_owned(),

@@ -3,8 +3,8 @@
 use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
 use super::grid_table::GridTable;
-use super::status::tally;
-use super::{ExperimentPanel, Tab, compare, details, findings, grid, header, progress};
+use super::request::Request;
+use super::{ExperimentPanel, Tab, details, findings, grid, header, progress};
 use crate::gui::widgets::{Background, card};
 use crate::gui::{OpenRun, Palette, Workspace};
 use crate::wording::count;
@@ -26,46 +26,22 @@ impl ExperimentPanel {
         let around = header::Surroundings { devices, device: &device, other_at_work: other_at_work.as_deref(), at_once: &mut self.at_once };
         let frame = Frame::new().inner_margin(Margin { bottom: 6, ..Margin::ZERO });
         let panel = Panel::top("experiment header").show_separator_line(false).frame(frame);
-        let request = panel.show(ui, |ui| card::card(ui, |ui| header::show(ui, open, around))).inner;
+        let asked = panel.show(ui, |ui| card::card(ui, |ui| header::show(ui, open, around))).inner;
         let is_grid = !open.experiment.is_one_point();
-        self.command(&ctx, request, workspace);
-        match is_grid {
-            true => self.grid(ui, workspace),
-            false => self.page(ui, workspace),
-        }
-    }
-
-    fn command(&mut self, ctx: &egui::Context, request: Option<header::Request>, workspace: &mut Workspace) {
-        let device = workspace.device.clone();
-        let Some(open) = workspace.shown_mut() else { return };
-        match request {
-            None => {}
-            Some(header::Request::Start) => open.start(open.job(self.at_once), device),
-            Some(header::Request::Stop) => {
-                if let Err(trouble) = open.stop() {
-                    workspace.trouble(trouble);
-                }
-            }
-            Some(header::Request::Report) => open.write_report(ctx, true),
-            Some(header::Request::Device(device)) => workspace.device = device,
-            Some(header::Request::Another) => self.set_up_like_shown(ctx, workspace),
-        }
+        self.execute(&ctx, asked, workspace);
+        let asked = if is_grid { self.grid(ui, workspace) } else { self.page(ui, workspace) };
+        self.execute(&ctx, asked, workspace);
     }
 
     /// An experiment of one point, on one page.
-    fn page(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        let mut collapse = false;
+    fn page(&mut self, ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
+        let mut asked = None;
         ScrollArea::vertical().id_salt("page").auto_shrink([false, false]).show(ui, |ui| {
             // The bar floats: beside the cards, not over their edges.
             ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
             let Some(open) = workspace.shown() else { return };
             progress::failures(ui, open);
-            let others = self.others(ui, workspace);
-            let all: Vec<&OpenRun> = std::iter::once(open).chain(others).collect();
-            if all.len() > 1 {
-                card::card(ui, |ui| compare::show(ui, &all));
-                ui.add_space(6.0);
-            }
+            let all = self.compared(ui, workspace);
             let left = |ui: &mut Ui| {
                 card::card(ui, |ui| progress::show(ui, open));
                 if progress::has_notices(open) {
@@ -77,25 +53,23 @@ impl ExperimentPanel {
             if ui.available_width() >= TWO_COLUMNS {
                 ui.columns_const(|[one, other]| {
                     left(one);
-                    collapse = right(other);
+                    asked = right(other);
                 });
             } else {
                 left(ui);
                 ui.add_space(6.0);
-                collapse = right(ui);
+                asked = right(ui);
             }
             scores(ui, open);
             ui.add_space(6.0);
             card::card(ui, |ui| self.curves.show(ui, &all, &[]));
         });
-        if collapse {
-            workspace.settings.panel = crate::gui::Panel::Collapse;
-        }
+        asked
     }
 
     /// A grid, behind tabs.
-    fn grid(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        let Some(open) = workspace.shown() else { return };
+    fn grid(&mut self, ui: &mut Ui, workspace: &mut Workspace) -> Option<Request> {
+        let open = workspace.shown()?;
         if self.table.as_ref().is_none_or(|(folder, _)| folder != open.folder.root()) {
             (self.table, self.chosen) = (Some((open.folder.root().to_owned(), GridTable::new(&open.experiment))), None);
         }
@@ -108,54 +82,37 @@ impl ExperimentPanel {
                 ui.selectable_value(&mut self.tab, tab, word).on_hover_text(hint);
             }
         });
-        let (mut request, chosen_before) = (None, self.chosen);
+        let (mut asked, chosen_before) = (None, self.chosen);
         if let Some(chosen) = self.chosen.filter(|_| self.tab == Tab::Grid) {
             let frame = Frame::new().inner_margin(Margin { left: 8, ..Margin::ZERO });
             let panel = Panel::right("experiment details").exact_size(DETAILS).resizable(false).show_separator_line(false).frame(frame);
-            request = panel.show(ui, |ui| details::show(ui, open, chosen)).inner;
+            asked = panel.show(ui, |ui| details::show(ui, open, chosen)).inner;
         }
-        let mut collapse = false;
         ScrollArea::vertical().id_salt("grid").auto_shrink([false, false]).show(ui, |ui| {
             ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
             match (self.tab, &self.table) {
                 (Tab::Grid, Some((_, table))) => grid::show(ui, open, table, &mut self.chosen),
                 (Tab::Grid, None) => {}
-                (Tab::Findings, _) => collapse = self.findings(ui, workspace),
+                (Tab::Findings, _) => asked = self.findings(ui, workspace),
                 (Tab::Curves, _) => {
                     let chosen = self.chosen.map_or_else(Vec::new, |chosen| chosen.trainings(open));
                     card::card(ui, |ui| self.curves.show(ui, &[open], &chosen));
                 }
             }
         });
-        match request {
-            Some(details::Request::Close) => self.chosen = None,
-            Some(details::Request::Curves) => {
-                self.curves.follow_choice();
-                self.tab = Tab::Curves;
-            }
-            Some(details::Request::Collapse) => collapse = true,
-            None => {}
-        }
         if self.chosen != chosen_before
             && let Some(open) = workspace.shown_mut()
             && let Some(point) = self.chosen.and_then(|chosen| chosen.point(&open.experiment))
         {
-            open.choose_point(point);
+            open.choose_point(&point);
         }
-        if collapse {
-            workspace.settings.panel = crate::gui::Panel::Collapse;
-        }
+        asked
     }
 
     /// Conclusions, comparisons, plots and numbers below one another.
-    fn findings(&mut self, ui: &mut Ui, workspace: &Workspace) -> bool {
-        let Some(open) = workspace.shown() else { return false };
-        let others = self.others(ui, workspace);
-        if !others.is_empty() {
-            let all: Vec<&OpenRun> = std::iter::once(open).chain(others).collect();
-            card::card(ui, |ui| compare::show(ui, &all));
-            ui.add_space(6.0);
-        }
+    fn findings(&mut self, ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
+        let open = workspace.shown()?;
+        self.compared(ui, workspace);
         let asked = card::card(ui, |ui| findings::conclusions(ui, open));
         let Some(results) = open.look.as_ref().map(|look| &look.results) else { return asked };
         ui.add_space(6.0);
@@ -175,7 +132,7 @@ pub(in crate::gui) fn status(open: &OpenRun, palette: Palette) -> (String, &'sta
         .and_then(|training| open.run(training)?.stages.last())
         .map(|part| format!("{} {} of {}", part.stage, part.done, part.total));
     let part = if open.experiment.is_one_point() { part } else { None };
-    let text = part.unwrap_or_else(|| format!("{} of {}", tally(open).1[0], count(open.experiment.trainings.len(), "training")));
+    let text = part.unwrap_or_else(|| format!("{} of {}", open.tally().done, count(open.experiment.trainings.len(), "training")));
     (format!("{}: {text}", open.name()), word, colour)
 }
 
@@ -188,6 +145,6 @@ fn scores(ui: &mut Ui, open: &OpenRun) {
     ];
     for (title, table) in titles.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
         ui.add_space(6.0);
-        card::card(ui, |ui| findings::table(ui, title, table));
+        card::card(ui, |ui| findings::table(ui, title, table, None));
     }
 }

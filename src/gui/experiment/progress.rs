@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use eframe::egui::{Align, CollapsingHeader, Layout, RichText, Ui, vec2};
 
-use super::status::tally;
 use crate::experiment::Progress;
 use crate::gui::widgets::card;
 use crate::gui::{OpenRun, Palette};
@@ -115,7 +114,7 @@ fn line(ui: &mut Ui, row: &Row, names: f32) {
 
 /// Trainings that failed, each with its cause, and what to do.
 pub(super) fn failures(ui: &mut Ui, open: &OpenRun) {
-    if tally(open).1[2] == 0 {
+    if open.tally().failed == 0 {
         return;
     }
     card::loud_card(ui, Palette::of(ui).bad(), "The run failed", |ui| {

@@ -60,37 +60,26 @@ impl Status {
         }
     }
 
-    /// In a few letters.
-    pub(super) fn word(&self) -> String {
+    /// In a few letters, and in a sentence.
+    pub(super) fn words(&self) -> [String; 2] {
         let percent = |share: &f32| format!("{:.0} %", (100.0 * share).floor());
         match self {
-            Self::Waiting => "waiting".to_owned(),
-            Self::Before(share) => format!("pre {}", percent(share)),
-            Self::Running("test", share) => format!("test {}", percent(share)),
-            Self::Running(_, share) => format!("at {}", percent(share)),
-            Self::Held(share) => format!("held {}", percent(share)),
-            Self::Done(number) => number.clone(),
-            Self::Failed(_) => "failed".to_owned(),
-            Self::Blocked(_) => "left out".to_owned(),
-            Self::Absent => String::new(),
-        }
-    }
-
-    /// In a sentence.
-    pub(super) fn sentence(&self) -> String {
-        let percent = |share: &f32| format!("{:.0} %", (100.0 * share).floor());
-        match self {
-            Self::Waiting => "Waiting for its turn.".to_owned(),
-            Self::Before(share) => format!("Its pre-training is under way: {} done.", percent(share)),
-            Self::Running("test", share) => format!("The test cases are being segmented: {} done.", percent(share)),
-            Self::Running(_, share) => format!("Training: {} done.", percent(share)),
-            Self::Held(share) => {
-                format!("Begun, {} done; it goes on from its last checkpoint when the experiment goes on.", percent(share))
+            Self::Waiting => ["waiting", "Waiting for its turn."].map(str::to_owned),
+            Self::Before(share) => [format!("pre {}", percent(share)), format!("Its pre-training is under way: {} done.", percent(share))],
+            Self::Running("test", share) => {
+                [format!("test {}", percent(share)), format!("The test cases are being segmented: {} done.", percent(share))]
             }
-            Self::Done(number) => format!("Done: {number}."),
-            Self::Failed(cause) => format!("Failed: {cause}"),
-            Self::Blocked(cause) => format!("Left out, because the pre-training that it starts from failed: {cause}"),
-            Self::Absent => "Not part of this experiment.".to_owned(),
+            Self::Running(_, share) => [format!("at {}", percent(share)), format!("Training: {} done.", percent(share))],
+            Self::Held(share) => [
+                format!("held {}", percent(share)),
+                format!("Begun, {} done; it goes on from its last checkpoint when the experiment goes on.", percent(share)),
+            ],
+            Self::Done(number) => [number.clone(), format!("Done: {number}.")],
+            Self::Failed(cause) => ["failed".to_owned(), format!("Failed: {cause}")],
+            Self::Blocked(cause) => {
+                ["left out".to_owned(), format!("Left out, because the pre-training that it starts from failed: {cause}")]
+            }
+            Self::Absent => ["", "Not part of this experiment."].map(str::to_owned),
         }
     }
 
@@ -132,22 +121,6 @@ impl Status {
     }
 }
 
-/// Share of all trainings that is done, and the numbers of those done, begun, failed, waiting.
-pub(super) fn tally(open: &OpenRun) -> (f32, [usize; 4]) {
-    let (mut done, mut tally) = (0.0, [0; 4]);
-    for training in 0..open.experiment.trainings.len() {
-        let (share, place) = match open.progress(training) {
-            Progress::Done => (1.0, 0),
-            Progress::Begun { done, total } => (done as f32 / total.max(1) as f32, 1),
-            Progress::Failed { .. } => (0.0, 2),
-            Progress::Waiting => (0.0, 3),
-        };
-        done += share;
-        tally[place] += 1;
-    }
-    (done / open.experiment.trainings.len().max(1) as f32, tally)
-}
-
 /// A share of a disc, from the top clockwise.
 fn pie(ui: &Ui, (centre, radius): (Pos2, f32), share: f32, colour: Color32) {
     let parts = (24.0 * share.clamp(0.0, 1.0)).round() as usize;
@@ -162,9 +135,10 @@ fn pie(ui: &Ui, (centre, radius): (Pos2, f32), share: f32, colour: Color32) {
 }
 
 /// A small field with sign and word, to click on. `name` is what screen readers are told before the state.
-pub(super) fn chip(ui: &mut Ui, size: Vec2, status: &Status, (text, name): (&str, &str), chosen: bool) -> Response {
+pub(super) fn chip(ui: &mut Ui, size: Vec2, status: &Status, name: &str, chosen: bool) -> Response {
+    let [text, sentence] = status.words();
     let (rect, response) = ui.allocate_exact_size(size, if *status == Status::Absent { Sense::hover() } else { Sense::click() });
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{name}: {}", status.sentence())));
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, format!("{name}: {sentence}")));
     if !ui.is_rect_visible(rect) {
         return response;
     }
@@ -190,7 +164,7 @@ pub(super) fn chip(ui: &mut Ui, size: Vec2, status: &Status, (text, name): (&str
         _ => TextStyle::Small.resolve(ui.style()),
     };
     let room = Rect::from_min_max(pos2(rect.left() + 20.0, rect.top()), rect.max);
-    let galley = ui.painter().layout_no_wrap(text.to_owned(), font, ink);
+    let galley = ui.painter().layout_no_wrap(text, font, ink);
     let place = pos2(room.left(), room.center().y - galley.size().y / 2.0);
     ui.painter().with_clip_rect(room.intersect(ui.clip_rect())).galley(place, galley, ink);
     response

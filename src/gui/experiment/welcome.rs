@@ -6,6 +6,7 @@ use eframe::egui::{Grid, RichText, Ui};
 
 use super::choose::Ask;
 use super::overview::RunList;
+use super::request::Request;
 use crate::config::ExperimentConfig;
 use crate::experiment::Experiment;
 use crate::gui::Settings;
@@ -15,17 +16,6 @@ use crate::wording::count;
 
 /// Where the experiments lie that come with the program, beside the folder that it was started from.
 const SHIPPED: &str = "configs/experiments";
-
-/// What a first choice asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum First {
-    /// The embedded demo.
-    Demo,
-    /// A dialog.
-    Ask(Ask),
-    /// Something of a list: a dataset, an experiment's folder or config.
-    Path(PathBuf),
-}
 
 /// An experiment that comes with the program.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +33,7 @@ pub(super) struct Entry {
 pub(super) struct Shipped(pub(super) Option<Background<Vec<Entry>>>);
 
 /// Draws the first screen.
-pub(super) fn show(ui: &mut Ui, settings: &Settings, shipped: &mut Shipped, (list, runs): (&mut RunList, &Path)) -> Option<First> {
+pub(super) fn show(ui: &mut Ui, settings: &Settings, shipped: &mut Shipped, (list, runs): (&mut RunList, &Path)) -> Option<Request> {
     let sentence = "Pre-train, fine-tune and inspect 3D segmentation networks. Data never leaves this computer.";
     page(ui, "What would you like to do?", sentence, |ui| {
         let mut first = choices(
@@ -53,19 +43,19 @@ pub(super) fn show(ui: &mut Ui, settings: &Settings, shipped: &mut Shipped, (lis
                     sign: Sign::Play,
                     title: "Try the demo",
                     sentence: "Forty small MRI volumes of the hippocampus are built in; a comparison of four trainings takes a CPU some minutes.",
-                    means: First::Demo,
+                    means: Request::Demo,
                 },
                 Choice {
                     sign: Sign::Slices,
                     title: "Open a dataset",
                     sentence: "Choose a folder in Decathlon, nnU-Net or MONAI form, or of plain NIfTI files. Every case is checked first.",
-                    means: First::Ask(Ask::DatasetFolder),
+                    means: Request::Ask(Ask::DatasetFolder),
                 },
                 Choice {
                     sign: Sign::Curve,
                     title: "Open a run",
                     sentence: "Look at a finished run again, with the same curves and scores, or go on with an interrupted one.",
-                    means: First::Ask(Ask::Experiment),
+                    means: Request::Ask(Ask::Experiment),
                 },
             ],
         );
@@ -78,21 +68,21 @@ pub(super) fn show(ui: &mut Ui, settings: &Settings, shipped: &mut Shipped, (lis
                 ("A config ...", Ask::Config),
             ] {
                 if ui.link(text).clicked() {
-                    first = Some(First::Ask(ask));
+                    first = Some(Request::Ask(ask));
                 }
             }
         });
         ui.add_space(16.0);
-        first = recent(ui, "Recent datasets", &settings.recent_datasets).map(First::Path).or(first.take());
+        first = recent(ui, "Recent datasets", &settings.recent_datasets).map(Request::Path).or(first.take());
         ui.add_space(12.0);
-        first = list.show(ui, runs).map(First::Path).or(first.take());
+        first = list.show(ui, runs).map(Request::Path).or(first.take());
         ui.add_space(12.0);
         first.or(shipped.show(ui))
     })
 }
 
 impl Shipped {
-    fn show(&mut self, ui: &mut Ui) -> Option<First> {
+    fn show(&mut self, ui: &mut Ui) -> Option<Request> {
         let ctx = ui.ctx().clone();
         let work = self.0.get_or_insert_with(|| Background::start(&ctx, || find(Path::new(SHIPPED))));
         work.poll();
@@ -109,7 +99,7 @@ impl Shipped {
         Grid::new("shipped experiments").num_columns(3).striped(true).spacing([18.0, 5.0]).show(ui, |ui| {
             for entry in entries {
                 if ui.link(&entry.name).on_hover_text(entry.path.display().to_string()).clicked() {
-                    first = Some(First::Path(entry.path.clone()));
+                    first = Some(Request::Path(entry.path.clone()));
                 }
                 ui.label(&entry.title);
                 ui.label(card::quiet(ui, format!("{}, {}", count(entry.cells, "cell"), count(entry.trainings, "training"))).small());

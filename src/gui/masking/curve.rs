@@ -145,7 +145,7 @@ pub(super) struct Dice {
 impl Dice {
     /// Gathers what the open runs on a dataset have measured; nothing where all have the same mask ratio.
     pub(super) fn refresh(&mut self, workspace: &Workspace, data: &DataSource) {
-        let scored = workspace.runs.iter().flat_map(|run| run.state().stages_of(StageKind::Test)).map(|stage| stage.scores.len()).sum();
+        let scored = workspace.runs.iter().flat_map(|run| run.stages_of(StageKind::Test)).map(|stage| stage.scores.len()).sum();
         let key = (workspace.runs.len(), scored, format!("{data:?}"));
         if self.key == key {
             return;
@@ -153,7 +153,7 @@ impl Dice {
         self.key = key;
         self.points.clear();
         for run in workspace.runs.iter().filter(|run| run.config.data.source == *data) {
-            for stage in run.state().stages_of(StageKind::Test) {
+            for stage in run.stages_of(StageKind::Test) {
                 let arm = run.config.arms.finetune.iter().find(|arm| arm.name == stage.stage.arm);
                 let from = arm.and_then(|arm| arm.from.as_ref());
                 let pretraining = run.config.arms.pretrain.iter().find(|arm| Some(&arm.name) == from);

@@ -82,7 +82,7 @@ impl MaskRatioPanel {
     /// The settings that are shown.
     fn setting(&mut self, workspace: &Workspace) -> Arc<Setting> {
         let run = workspace.shown();
-        let stages = run.map_or(0, |run| run.state().stages.len());
+        let stages = run.map_or(0, |run| run.stages().count());
         let key = (run.map(|run| run.folder.root().to_owned()), stages, self.arm.clone(), self.data.clone());
         if let Some((known, setting)) = &self.setting
             && *known == key
@@ -204,7 +204,7 @@ impl MaskRatioPanel {
     pub fn take_dropped(&mut self, ctx: &egui::Context, paths: &[PathBuf], workspace: &mut Workspace) {
         for path in paths {
             if path.join("config.ron").is_file() {
-                workspace.open_run(ctx, path);
+                workspace.open_run(ctx, path, false);
             } else if path.join("checkpoint.json").is_file() {
                 self.sweep.folder = Some(path.clone());
             } else {

@@ -146,7 +146,7 @@ impl Source {
 
 /// The pre-training arms that a run compares; none where it pre-trains by itself, whatever its settings would compare.
 pub(super) fn arms(run: &OpenRun) -> Vec<&Arm> {
-    let began = |arm: &&Arm| run.state().stages_of(StageKind::Pretrain).any(|stage| stage.stage.arm == arm.name);
+    let began = |arm: &&Arm| run.stages_of(StageKind::Pretrain).any(|stage| stage.stage.arm == arm.name);
     let all = &run.config.arms.pretrain;
     if all.iter().any(|arm| began(&arm)) { all.iter().collect() } else { Vec::new() }
 }
@@ -154,7 +154,7 @@ pub(super) fn arms(run: &OpenRun) -> Vec<&Arm> {
 /// Pre-training arms of the shown run that have a checkpoint, and where it lies.
 pub(super) fn checkpoints(workspace: &Workspace) -> Vec<(Stage, PathBuf)> {
     let Some(run) = workspace.shown() else { return Vec::new() };
-    let stages = run.state().stages_of(StageKind::Pretrain).filter(|stage| !stage.checkpoints.is_empty());
+    let stages = run.stages_of(StageKind::Pretrain).filter(|stage| !stage.checkpoints.is_empty());
     let folder = |stage: &Stage| run.training_folder(stage).checkpoints();
     stages.map(|stage| (stage.stage.clone(), folder(&stage.stage).join("last"))).collect()
 }

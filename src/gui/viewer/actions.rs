@@ -21,7 +21,7 @@ impl ViewerPanel {
     pub(super) fn open_listed(&mut self, ctx: &Context, index: usize, workspace: &Workspace) {
         let Some(dataset) = self.list.dataset() else { return };
         let Some(case) = dataset.cases.get(index) else { return };
-        let arms = self.list.run(workspace).map(|run| (run, arms(run.state())));
+        let arms = self.list.run(workspace).map(|run| (run, arms(run)));
         let request = ImageRequest::case(dataset, case, arms.as_ref().map(|(run, arms)| (*run, arms.as_slice())));
         self.request(ctx, Request::Open(Box::new(request)), workspace);
     }

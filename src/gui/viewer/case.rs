@@ -190,7 +190,7 @@ impl OpenCase {
 
     /// Predictions that a run has made of the case since it was opened become layers.
     pub(super) fn find_methods(&mut self, run: &OpenRun) {
-        for stage in run.state().stages_of(StageKind::Test).filter(|stage| stage.scores.contains_key(&self.request.title)) {
+        for stage in run.stages_of(StageKind::Test).filter(|stage| stage.scores.contains_key(&self.request.title)) {
             let arm = &stage.stage.arm;
             let title = method_title(arm);
             if self.layers.iter().all(|layer| layer.kind != Kind::Method || layer.title != title) {

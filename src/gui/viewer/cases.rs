@@ -10,7 +10,7 @@ use crate::gui::widgets::card::one_line;
 use crate::gui::widgets::{Cell, Column, Sort, Table, Width};
 use crate::gui::{Background, OpenRun, Workspace};
 use crate::metrics::CaseScore;
-use crate::protocol::{RunState, StageKind};
+use crate::protocol::{StageKind, StageState};
 use crate::volume::{CaseFiles, DataError, Dataset};
 
 /// Width of a column of numbers in points.
@@ -99,17 +99,18 @@ impl CaseList {
     }
 
     fn list_rows(&mut self, workspace: &Workspace) {
-        let state = self.run(workspace).map(OpenRun::state);
-        let known = state.map(arms).unwrap_or_default();
+        let run = self.run(workspace);
+        let known = run.map(arms).unwrap_or_default();
         if !known.contains(&self.arm) {
             self.arm = known.first().cloned().unwrap_or_default();
         }
-        let scored = state.map_or(0, |state| state.stages.iter().map(|stage| stage.scores.len()).sum());
+        let scored = run.map_or(0, |run| run.stages().map(|stage| stage.scores.len()).sum());
         let made = (self.filter.clone(), self.sort, self.arm.clone(), scored);
         if self.made_of.as_ref() != Some(&made)
             && let Some(dataset) = &self.dataset
         {
-            self.rows = rows(dataset, state.map(|state| (state, self.arm.as_str())), &self.filter, self.sort);
+            let stage = run.and_then(|run| run.stages_of(StageKind::Test).find(|stage| stage.stage.arm == self.arm));
+            self.rows = rows(dataset, stage, &self.filter, self.sort);
             self.made_of = Some(made);
         }
     }
@@ -162,9 +163,9 @@ impl CaseList {
         let run = self.run(workspace);
         one_line(ui, RichText::new(&self.dataset.as_ref()?.name).strong());
         if let Some(run) = run {
-            one_line(ui, RichText::new(format!("run {}", run.state().name)).small().weak());
+            one_line(ui, RichText::new(format!("run {}", run.name())).small().weak());
         }
-        let known = run.map(|run| arms(run.state())).unwrap_or_default();
+        let known = run.map(arms).unwrap_or_default();
         let unit = run.map_or("mm", |run| run.config.distance_unit(&self.arm).word());
         let edit = TextEdit::singleline(&mut self.filter).hint_text("Filter by name").desired_width(f32::INFINITY);
         let response = ui.add(edit).on_hover_text("Only cases whose name holds this");
@@ -237,14 +238,14 @@ impl CaseList {
 }
 
 /// The arms whose predictions a run has scored or is scoring, in their order.
-pub(super) fn arms(state: &RunState) -> Vec<String> {
-    state.stages_of(StageKind::Test).map(|stage| stage.stage.arm.clone()).collect()
+pub(super) fn arms(run: &OpenRun) -> Vec<String> {
+    run.stages_of(StageKind::Test).map(|stage| stage.stage.arm.clone()).collect()
 }
 
-/// Cases whose name holds `filter`, with the scores of `arm`, sorted. Cases without a score come last either way.
-fn rows(dataset: &Dataset, state: Option<(&RunState, &str)>, filter: &str, sort: Sort) -> Vec<Row> {
+/// Cases whose name holds `filter`, with the scores of a test, sorted. Cases without a score come last either way.
+fn rows(dataset: &Dataset, test: Option<&StageState>, filter: &str, sort: Sort) -> Vec<Row> {
     let filter = filter.trim().to_lowercase();
-    let scored = state.and_then(|(state, arm)| state.stage(StageKind::Test, arm)).map(|stage| &stage.scores);
+    let scored = test.map(|stage| &stage.scores);
     let row = |(index, case): (usize, &CaseFiles)| {
         let scores = scored.and_then(|scores| scores.get(&case.name));
         let of = |value: fn(&CaseScore) -> Option<f64>| scores.and_then(|scores| mean(scores.iter().filter_map(value)));
@@ -270,7 +271,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Event, Record, Stage};
+    use crate::protocol::{Event, Record, RunState, Stage};
     use crate::volume::demo;
 
     #[test]
@@ -293,13 +294,13 @@ mod tests {
             (HD95, true, vec![7, 1, 3, 0]),
             (0, true, vec![names.len() - 1]),
         ] {
-            let rows = rows(&dataset, Some((&state, "a")), "", Sort { column, descending });
+            let rows = rows(&dataset, state.stage(StageKind::Test, "a"), "", Sort { column, descending });
             assert_eq!(rows.len(), names.len());
             assert_eq!(rows.iter().take(first.len()).map(|row| row.index).collect::<Vec<_>>(), first, "{column} {descending}");
         }
         let by_dice = Sort { column: DICE, descending: false };
-        let found = rows(&dataset, Some((&state, "a")), &names[1].to_uppercase(), by_dice);
+        let found = rows(&dataset, state.stage(StageKind::Test, "a"), &names[1].to_uppercase(), by_dice);
         assert_eq!((found.len(), found[0].dice), (1, Some(0.25)));
-        assert!(rows(&dataset, Some((&state, "other")), "", by_dice).iter().all(|row| row.dice.is_none()));
+        assert!(rows(&dataset, state.stage(StageKind::Test, "other"), "", by_dice).iter().all(|row| row.dice.is_none()));
     }
 }

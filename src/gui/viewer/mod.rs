@@ -42,6 +42,7 @@ use self::profile::SliceProfile;
 use self::requests::Request;
 use self::segmenting::Segmenting;
 use self::views::Views;
+use super::settings::remember;
 use super::widgets::PathDialog;
 use super::{Background, Workspace};
 use crate::volume::VolumeSource;
@@ -154,7 +155,7 @@ impl ViewerPanel {
             (Ok(_), None) => return,
         };
         if let (false, Some(VolumeSource::File(file))) = (request.listed, request.images.first()) {
-            workspace.settings.remember_volume(file);
+            remember(&mut workspace.settings.recent_volumes, file);
         }
         let overlays = std::mem::take(&mut request.overlays);
         let mut case = Box::new(OpenCase::new(request, image, gpu));

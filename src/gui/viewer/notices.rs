@@ -67,7 +67,7 @@ impl ViewerPanel {
             })
             .inner;
         if open {
-            workspace.open_run(ui.ctx(), &folder);
+            workspace.open_run(ui.ctx(), &folder, false);
         }
         if open || segment || cancel {
             self.offer = None;

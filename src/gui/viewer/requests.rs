@@ -102,12 +102,12 @@ pub(super) type Offered = (String, PathBuf);
 /// The fine-tuned checkpoints of the shown run.
 pub(super) fn offered(workspace: &Workspace) -> Vec<Offered> {
     let Some(run) = workspace.shown() else { return Vec::new() };
-    let name = &run.state().name;
+    let name = run.name();
     let offer = |stage: &StageState| match stage.stage.arm.as_str() {
-        "" => (name.clone(), run.folder.root().to_owned()),
+        "" => (name.to_owned(), run.folder.root().to_owned()),
         arm => (format!("{name}: {arm}"), run.training_folder(&stage.stage).root().to_owned()),
     };
-    run.state().stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty()).map(offer).collect()
+    run.stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty()).map(offer).collect()
 }
 
 /// What the path of a checkpoint's folder says of it.

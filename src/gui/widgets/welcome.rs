@@ -8,6 +8,7 @@ use eframe::egui::{
 
 use super::card;
 use crate::gui::Palette;
+use crate::wording::file_name;
 
 /// Width of the page in points, where there is room for it.
 const WIDTH: f32 = 880.0;
@@ -121,9 +122,8 @@ pub(in crate::gui) fn recent(ui: &mut Ui, title: &str, paths: &[PathBuf]) -> Opt
         card::note(ui, "None yet.");
     }
     for path in paths {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         ui.horizontal(|ui| {
-            if ui.link(name.as_ref()).on_hover_text(path.display().to_string()).clicked() {
+            if ui.link(file_name(path)).on_hover_text(path.display().to_string()).clicked() {
                 chosen = Some(path.clone());
             }
             let parent = path.parent().map(|parent| parent.display().to_string()).unwrap_or_default();
@@ -132,4 +132,10 @@ pub(in crate::gui) fn recent(ui: &mut Ui, title: &str, paths: &[PathBuf]) -> Opt
         });
     }
     chosen
+}
+
+/// The same as the entries of a menu.
+pub(in crate::gui) fn recent_menu(ui: &mut Ui, paths: &[PathBuf]) -> Option<PathBuf> {
+    let mut entry = |path: &&PathBuf| ui.button(file_name(path)).on_hover_text(path.display().to_string()).clicked();
+    paths.iter().filter(&mut entry).last().cloned()
 }

@@ -9,7 +9,7 @@ use crate::gui::Palette;
 use crate::gui::widgets::{Cell, Column, Sort, Table, Width, card};
 use crate::volume::check::{CaseRow, CheckReport, image_cells, label_cell};
 use crate::volume::natural;
-use crate::wording::{count, sentence};
+use crate::wording::{count, file_name, sentence};
 
 /// Two small lines of text, and three where columns are narrow, in points.
 const TROUBLE_HEIGHTS: [f32; 2] = [34.0, 48.0];
@@ -65,7 +65,7 @@ impl CaseTable {
             report.rows.iter().map(|row| line(row, &foreground, problems.get(row.name.as_str()).unwrap_or(&none))).collect();
         let trouble = |problem: &crate::volume::Problem| {
             let (file, fault) = (&problem.error.file, &problem.error.fault);
-            let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+            let name = file_name(file);
             [problem.case.clone().unwrap_or_default(), name, fault.to_string(), fault.remedy().to_owned(), file.display().to_string()]
         };
         let mut troubles: Vec<[String; 5]> = report.problems.iter().map(trouble).collect();

@@ -11,10 +11,10 @@ use crate::config::DataSource;
 use crate::gui::widgets::Background;
 use crate::volume::Dataset;
 use crate::volume::check::{self, CheckReport};
-use crate::wording::count;
+use crate::wording::{count, file_name};
 
 /// An open dataset.
-pub(in crate::gui::experiment) struct OpenData {
+pub(in crate::gui) struct OpenData {
     source: DataSource,
     /// Cases checked, and cases in all; 0 before the dataset is open.
     progress: Arc<[AtomicUsize; 2]>,
@@ -23,7 +23,7 @@ pub(in crate::gui::experiment) struct OpenData {
 
 impl OpenData {
     /// Opens a dataset and checks every case.
-    pub(in crate::gui::experiment) fn open(ctx: &egui::Context, source: DataSource) -> Self {
+    pub(in crate::gui) fn open(ctx: &egui::Context, source: DataSource) -> Self {
         let progress = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
         let (counts, place, waker) = (Arc::clone(&progress), source.clone(), ctx.clone());
         let check = Background::start(ctx, move || {
@@ -41,7 +41,7 @@ impl OpenData {
 
     /// A dataset whose check is known; none: it goes on for ever. For tests.
     #[cfg(test)]
-    pub(in crate::gui::experiment) fn known(source: DataSource, report: Option<CheckReport>) -> Self {
+    pub(in crate::gui) fn known(source: DataSource, report: Option<CheckReport>) -> Self {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         std::mem::forget(sender);
         let check = match report {
@@ -52,7 +52,7 @@ impl OpenData {
     }
 
     /// As settings name it.
-    pub(in crate::gui::experiment) fn source(&self) -> &DataSource {
+    pub(in crate::gui) fn source(&self) -> &DataSource {
         &self.source
     }
 
@@ -62,7 +62,7 @@ impl OpenData {
     }
 
     /// What the check found, once it is done and the dataset could be opened.
-    pub(in crate::gui::experiment) fn report(&self) -> Option<&CheckReport> {
+    pub(in crate::gui) fn report(&self) -> Option<&CheckReport> {
         self.check.get().and_then(|result| result.as_ref().ok()).map(|(report, _)| report)
     }
 
@@ -88,14 +88,14 @@ impl OpenData {
     }
 
     /// Its name: the list's, or that of its folder.
-    pub(in crate::gui::experiment) fn name(&self) -> String {
+    pub(in crate::gui) fn name(&self) -> String {
         let place = match (&self.source, self.place()) {
             (DataSource::Demo, _) => return "Demo: hippocampus, MRI".to_owned(),
             (_, None) => return "Random volumes".to_owned(),
             (_, Some(place)) => place,
         };
         let listed = self.report().map(|report| report.name.clone()).filter(|name| !name.is_empty());
-        listed.unwrap_or_else(|| place.file_name().unwrap_or(place.as_os_str()).to_string_lossy().into_owned())
+        listed.unwrap_or_else(|| file_name(place))
     }
 
     /// Where it lies on disk.

@@ -17,7 +17,7 @@ const MIB: f64 = (1 << 20) as f64;
 
 /// What was asked, and the answer.
 #[derive(Default)]
-pub(in crate::gui::experiment) struct Estimate {
+pub(in crate::gui) struct Estimate {
     /// What the newest answer is about, and the answer.
     answer: Option<(Question, Result<Plan, String>)>,
     work: Option<(Question, Background<Result<Plan, String>>)>,
@@ -31,7 +31,7 @@ type Question = (u64, DeviceChoice);
 impl Estimate {
     /// An answer that is known, for tests.
     #[cfg(test)]
-    pub(in crate::gui::experiment) fn known(form: &Form, device: &DeviceChoice, answer: Plan) -> Self {
+    pub(in crate::gui) fn known(form: &Form, device: &DeviceChoice, answer: Plan) -> Self {
         Self { answer: Some(((form.revision(), device.clone()), Ok(answer))), ..Self::default() }
     }
 

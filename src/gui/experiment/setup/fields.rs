@@ -1,14 +1,14 @@
 //! The controls of the settings: what matters in sight, the rest folded away. Each names the setting that it changes.
 
-use eframe::egui::{CollapsingHeader, ComboBox, DragValue, RichText, Slider, SliderClamping, TextEdit, Ui};
+use eframe::egui::{Button, CollapsingHeader, ComboBox, DragValue, RichText, Slider, SliderClamping, TextEdit, Ui};
 
 use super::form::{Form, Work};
-use super::place::device_list;
 use super::template::{Size, Template};
 use crate::config::{Arm, Intensity, ModelConfig, OptimiserConfig, Preset, PretextTask, ScheduleConfig, SplitConfig};
 use crate::device::DeviceChoice;
 use crate::gui::Palette;
 use crate::gui::experiment::choose::Ask;
+use crate::gui::experiment::request::Request;
 use crate::gui::widgets::card::{self, form as grid, row};
 use crate::gui::widgets::ticks::number;
 use crate::protocol::StageKind;
@@ -25,17 +25,6 @@ const WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=50.0;
 /// The trainings, with the keys of their settings.
 const PARTS: [(StageKind, &str, &str); 2] =
     [(StageKind::Pretrain, "pretrain", "Pre-training"), (StageKind::Finetune, "finetune", "Fine-tuning")];
-
-/// What the controls ask the panel to do.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Request {
-    /// Open a dialog.
-    Ask(Ask),
-    /// Begin anew with other settings.
-    Restart(Template),
-    /// Compute elsewhere.
-    Device(DeviceChoice),
-}
 
 /// A setting as a control shows it: name, key, explanation.
 type Setting<'a> = (&'a str, &'a str, &'a str);
@@ -85,7 +74,7 @@ pub(super) fn show(
         });
         any(ui, form, other);
     });
-    request
+    request.or(place(ui, form))
 }
 
 /// What is wrong with a setting, if anything is.
@@ -124,21 +113,43 @@ fn words(ui: &mut Ui, chosen: usize, words: &[(&str, &str)]) -> Option<usize> {
     .inner
 }
 
+/// A list that opens on a click: whether each entry is the chosen one, its text, its explanation, and what choosing it means.
+fn list<T>(ui: &mut Ui, id: &str, chosen: &str, entries: impl IntoIterator<Item = (bool, String, String, T)>) -> Option<T> {
+    let mut clicked = None;
+    let list = ComboBox::from_id_salt(id).width(BOX).truncate().selected_text(chosen);
+    let list = list.show_ui(ui, |ui| {
+        for (is_chosen, text, hint, means) in entries {
+            let entry = ui.selectable_label(is_chosen, text);
+            let entry = if hint.is_empty() { entry } else { entry.on_hover_text(hint) };
+            if entry.clicked() {
+                clicked = Some(means);
+            }
+        }
+    });
+    list.response.on_hover_text(chosen);
+    clicked
+}
+
+/// The devices of the machine; a choice, where one was made.
+pub(in crate::gui) fn device_list(ui: &mut Ui, devices: &[AvailableDevice], device: &DeviceChoice) -> Option<DeviceChoice> {
+    let name = |known: &AvailableDevice| if known.software { format!("{}: software, slow", known.name) } else { known.name.clone() };
+    let current = devices.iter().find(|known| known.choice == *device).map_or_else(|| device.to_string(), name);
+    let entries = devices.iter().map(|known| {
+        let hint = if known.software { "The CPU imitates this GPU: slower than the CPU itself" } else { "" };
+        (known.choice == *device, name(known), hint.to_owned(), known.choice.clone())
+    });
+    list(ui, "device", &current, entries)
+}
+
 fn begin_with(ui: &mut Ui, form: &Form) -> Option<Request> {
     let mut request = None;
     row(ui, "Start from", "A set of settings to begin with; what you change afterwards departs from it", |ui| {
-        ComboBox::from_id_salt("template").width(BOX).truncate().selected_text(form.template().words().0).show_ui(ui, |ui| {
-            for template in Template::SHIPPED {
-                let (title, purpose) = template.words();
-                if ui.selectable_label(*form.template() == template, title).on_hover_text(purpose).clicked() {
-                    request = Some(Request::Restart(template));
-                }
-            }
-            ui.separator();
-            if ui.selectable_label(false, "From a file ...").on_hover_text("A config in RON, with or without axes").clicked() {
-                request = Some(Request::Ask(Ask::Config));
-            }
-        });
+        let entry = |template: Template| {
+            let (title, purpose) = template.words();
+            (*form.template() == template, title, purpose, Request::Restart(template))
+        };
+        let file = (false, "From a file ...".to_owned(), "A config in RON, with or without axes".to_owned(), Request::Ask(Ask::Config));
+        request = list(ui, "template", &form.template().words().0, Template::SHIPPED.map(entry).into_iter().chain([file]));
     });
     request
 }
@@ -202,13 +213,10 @@ fn network(ui: &mut Ui, form: &mut Form) {
     row(ui, "Network", "Backbone and size. Another size brings the crop that it was published with", |ui| {
         let current = form.preset();
         let text = current.map_or_else(|| format!("{}, sizes of its own", form.config().model.backbone().title()), title);
-        ComboBox::from_id_salt("network").width(BOX).truncate().selected_text(text).show_ui(ui, |ui| {
-            for &preset in Preset::ALL {
-                if ui.selectable_label(current == Some(preset), title(preset)).clicked() {
-                    form.choose_network(preset);
-                }
-            }
-        });
+        let entries = Preset::ALL.iter().map(|&preset| (current == Some(preset), title(preset), String::new(), preset));
+        if let Some(preset) = list(ui, "network", &text, entries) {
+            form.choose_network(preset);
+        }
         wrong(ui, form, "model");
     });
 }
@@ -216,13 +224,10 @@ fn network(ui: &mut Ui, form: &mut Form) {
 fn pretext(ui: &mut Ui, form: &mut Form) {
     let (task, weight) = (form.config().pretrain.task, form.config().pretrain.weight);
     row(ui, "Pretext task", "What pre-training asks of the network", |ui| {
-        ComboBox::from_id_salt("task").width(BOX).selected_text(task.title(weight)).show_ui(ui, |ui| {
-            for other in PretextTask::ALL {
-                if ui.selectable_label(task == other, other.title(weight)).clicked() {
-                    form.set("pretrain.task", other);
-                }
-            }
-        });
+        let entries = PretextTask::ALL.into_iter().map(|other| (task == other, other.title(weight).to_owned(), String::new(), other));
+        if let Some(other) = list(ui, "task", task.title(weight), entries) {
+            form.set("pretrain.task", other);
+        }
         wrong(ui, form, "pretrain.task");
     });
     let ratio = ("Mask ratio", "pretrain.mask_ratio", "Share of mask cells hidden in the masked view; 0 switches masking off");
@@ -363,4 +368,28 @@ fn any(ui: &mut Ui, form: &mut Form, other: &mut String) {
     if let Some(refused) = form.refusal() {
         card::problem(ui, &format!("{}: {}", refused.key, refused.message));
     }
+}
+
+/// Name and folder of the experiment.
+fn place(ui: &mut Ui, form: &mut Form) -> Option<Request> {
+    let mut asked = None;
+    grid(ui, "place", |ui| {
+        row(ui, "Name", "Names the experiment and its folder: letters, digits, '-', '_' or '.'", |ui| {
+            let mut name = form.config().name.clone();
+            if ui.add(TextEdit::singleline(&mut name).desired_width(BOX).background_color(card::field_ground(ui))).changed() {
+                form.set("name", &name);
+            }
+            wrong(ui, form, "name");
+        });
+        row(ui, "Kept in", "The folder in which the experiment's own folder is made", |ui| {
+            ui.horizontal(|ui| {
+                if ui.add(Button::new("Change ...").small()).on_hover_text("Choose another folder").clicked() {
+                    asked = Some(Request::Ask(Ask::Parent));
+                }
+                let parent = form.parent.display().to_string();
+                card::one_line(ui, RichText::new(parent.as_str()).small()).on_hover_text(parent.as_str());
+            });
+        });
+    });
+    asked
 }

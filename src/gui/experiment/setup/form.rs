@@ -15,7 +15,7 @@ use crate::volume::check::CheckReport;
 
 /// What is done of a config.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::gui::experiment) enum Work {
+pub(in crate::gui) enum Work {
     /// Every arm at every point: pre-train, fine-tune, test.
     #[default]
     Compare,
@@ -38,7 +38,7 @@ impl Work {
 
 /// An experiment that is being set up.
 #[derive(Clone, Debug)]
-pub(in crate::gui::experiment) struct Form {
+pub(in crate::gui) struct Form {
     /// The settings that are varied.
     config: RunConfig,
     /// The same as a tree, for controls that name their setting.
@@ -53,11 +53,11 @@ pub(in crate::gui::experiment) struct Form {
     revision: u64,
     /// Whether the user gave the experiment its name.
     named: bool,
-    pub(in crate::gui::experiment) work: Work,
+    pub(in crate::gui) work: Work,
     /// Fine-tuning alone: the checkpoint whose encoder to start from; none: from scratch.
-    pub(in crate::gui::experiment) from: Option<PathBuf>,
+    pub(in crate::gui) from: Option<PathBuf>,
     /// The folder in which the experiment's own is made.
-    pub(in crate::gui::experiment) parent: PathBuf,
+    pub(in crate::gui) parent: PathBuf,
 }
 
 impl Form {
@@ -65,7 +65,7 @@ impl Form {
     ///
     /// # Errors
     /// A file that cannot be read or understood.
-    pub(in crate::gui::experiment) fn new(template: Template, source: Option<DataSource>) -> Result<Self, ConfigError> {
+    pub(in crate::gui) fn new(template: Template, source: Option<DataSource>) -> Result<Self, ConfigError> {
         let grid = template.load()?;
         let parent = std::path::absolute("runs").unwrap_or_else(|_| PathBuf::from("runs"));
         let mut form = Self::of(grid, template, parent);
@@ -76,7 +76,7 @@ impl Form {
     }
 
     /// The settings of another experiment, under a name of its own.
-    pub(in crate::gui::experiment) fn like(config: &ExperimentConfig, parent: &Path) -> Self {
+    pub(in crate::gui) fn like(config: &ExperimentConfig, parent: &Path) -> Self {
         let name = format!("{}_2", config.name);
         let base = Base::Run(Box::new(RunConfig { name: name.clone(), ..config.base().clone() }));
         Self::of(ExperimentConfig { name, base, ..config.clone() }, Template::Other(config.name.clone()), parent.to_owned())
@@ -96,7 +96,7 @@ impl Form {
     ///
     /// # Errors
     /// A file that cannot be read or understood; nothing is changed then.
-    pub(in crate::gui::experiment) fn restart(&mut self, template: Template, keep_data: bool) -> Result<(), ConfigError> {
+    pub(in crate::gui) fn restart(&mut self, template: Template, keep_data: bool) -> Result<(), ConfigError> {
         let source = (keep_data || !matches!(template, Template::File(_))).then(|| self.config.data.source.clone());
         let fresh = Self::new(template, source)?;
         let (parent, revision, work, from) = (self.parent.clone(), self.revision, self.work, self.from.clone());
@@ -106,12 +106,12 @@ impl Form {
     }
 
     /// The settings as they stand; they may have [`Self::problems`].
-    pub(in crate::gui::experiment) fn config(&self) -> &RunConfig {
+    pub(in crate::gui) fn config(&self) -> &RunConfig {
         &self.config
     }
 
     /// The experiment as it stands: the settings with its axes.
-    pub(in crate::gui::experiment) fn experiment(&self) -> ExperimentConfig {
+    pub(in crate::gui) fn experiment(&self) -> ExperimentConfig {
         ExperimentConfig { name: self.config.name.clone(), base: Base::Run(Box::new(self.config.clone())), ..self.grid.clone() }
     }
 
@@ -126,7 +126,7 @@ impl Form {
     }
 
     /// Where the settings began.
-    pub(in crate::gui::experiment) fn template(&self) -> &Template {
+    pub(in crate::gui) fn template(&self) -> &Template {
         &self.template
     }
 
@@ -147,7 +147,7 @@ impl Form {
     }
 
     /// Changes one setting, as `--set KEY=VALUE` would.
-    pub(in crate::gui::experiment) fn set(&mut self, key: &str, value: impl Serialize) {
+    pub(in crate::gui) fn set(&mut self, key: &str, value: impl Serialize) {
         let value = serde_json::to_string(&value).expect("plain data becomes JSON");
         self.set_text(&format!("{key}={value}"));
     }
@@ -179,7 +179,7 @@ impl Form {
     }
 
     /// Trains on another dataset. A split that names the cases of the old one gives way to a random one.
-    pub(in crate::gui::experiment) fn take_source(&mut self, source: DataSource) {
+    pub(in crate::gui) fn take_source(&mut self, source: DataSource) {
         let data = &mut self.config.data;
         if data.source == source {
             return;
@@ -196,7 +196,7 @@ impl Form {
     }
 
     /// Learns what the dataset holds: settings that nobody chose follow it.
-    pub(in crate::gui::experiment) fn learn(&mut self, report: &CheckReport) {
+    pub(in crate::gui) fn learn(&mut self, report: &CheckReport) {
         let data = &mut self.config.data;
         if self.template == Template::Defaults {
             if !self.named {
@@ -221,7 +221,7 @@ impl Form {
     }
 
     /// Chooses a named network. One of another size brings the crop that it was published with.
-    pub(in crate::gui::experiment) fn choose_network(&mut self, preset: Preset) {
+    pub(in crate::gui) fn choose_network(&mut self, preset: Preset) {
         let resized = self.preset().is_none_or(|current| Size::of(current) != Size::of(preset));
         self.config.model = ModelConfig::Preset(preset);
         if resized {
@@ -278,7 +278,7 @@ impl Form {
     }
 
     /// Where the experiment will be kept.
-    pub(in crate::gui::experiment) fn folder(&self) -> PathBuf {
+    pub(in crate::gui) fn folder(&self) -> PathBuf {
         self.parent.join(&self.config.name)
     }
 

@@ -8,16 +8,15 @@ mod dataset;
 mod estimate;
 mod fields;
 mod form;
-mod place;
 mod start;
 mod template;
-
-use std::path::PathBuf;
 
 use eframe::egui::{self, Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui, vec2};
 
 use super::choose::Ask;
+use super::request::Request;
 use crate::config::DataSource;
+use crate::gui::widgets::welcome::recent_menu;
 use crate::gui::widgets::{Background, card};
 use crate::gui::{Palette, Workspace};
 use crate::wording::count;
@@ -26,10 +25,10 @@ use dataset::headline;
 
 pub(super) use dataset::OpenData;
 pub(super) use estimate::Estimate;
+pub(super) use fields::device_list;
 pub(super) use form::Form;
 #[cfg(test)]
 pub(super) use form::Work;
-pub(super) use place::device_list;
 pub(super) use start::{Decision, Starting};
 pub(super) use template::Template;
 
@@ -44,19 +43,6 @@ pub(super) struct Setup {
     pub(super) starting: Starting,
     /// The text under edit in "any other setting".
     other: String,
-}
-
-/// What the left side asks the panel to do.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Request {
-    /// Open a dialog.
-    Ask(Ask),
-    /// Open a dataset of the recent list.
-    Recent(PathBuf),
-    /// Open the embedded demo.
-    Demo,
-    /// Show the check of the dataset.
-    Cases,
 }
 
 impl Setup {
@@ -100,7 +86,7 @@ impl Setup {
     }
 
     /// The left side.
-    pub(super) fn show(&mut self, ui: &mut Ui, devices: &Devices, workspace: &mut Workspace) -> Option<Request> {
+    pub(super) fn show(&mut self, ui: &mut Ui, devices: &Devices, workspace: &Workspace) -> Option<Request> {
         let mut request = None;
         let frame = Frame::new().inner_margin(Margin { top: 6, ..Margin::ZERO });
         Panel::bottom("start").show_separator_line(false).frame(frame).show(ui, |ui| self.start(ui, workspace));
@@ -108,20 +94,11 @@ impl Setup {
             request = card::card(ui, |ui| self.dataset(ui, workspace));
             ui.add_space(6.0);
             let (known, trouble) = devices.get().map_or((&[][..], None), |(devices, trouble)| (devices.as_slice(), trouble.as_deref()));
-            let asked = card::card(ui, |ui| {
-                let asked = fields::show(ui, &mut self.form, &mut self.other, (known, &workspace.device));
-                let elsewhere = place::place(ui, &mut self.form);
-                asked.or(elsewhere.then_some(fields::Request::Ask(Ask::Parent)))
-            });
+            let asked = card::card(ui, |ui| fields::show(ui, &mut self.form, &mut self.other, (known, &workspace.device)));
             if let Some(trouble) = trouble {
                 card::note(ui, trouble);
             }
-            match asked {
-                None => {}
-                Some(fields::Request::Ask(ask)) => request = Some(Request::Ask(ask)),
-                Some(fields::Request::Restart(template)) => self.restart(ui.ctx(), template, false, workspace),
-                Some(fields::Request::Device(device)) => workspace.device = device,
-            }
+            request = asked.or(request.take());
             ui.add_space(6.0);
             card::card(ui, |ui| self.estimate.show(ui, &mut self.form, &workspace.device));
         });
@@ -236,15 +213,9 @@ fn open_menu(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
         ("Images and labels in two folders ...", Request::Ask(Ask::TwoFolders)),
         ("The embedded demo", Request::Demo),
     ];
-    let mut request = asked.into_iter().filter(|(text, _)| ui.button(*text).clicked()).map(|(_, request)| request).last();
+    let request = asked.into_iter().filter(|(text, _)| ui.button(*text).clicked()).map(|(_, request)| request).last();
     if !workspace.settings.recent_datasets.is_empty() {
         ui.separator();
     }
-    for place in &workspace.settings.recent_datasets {
-        let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
-        if ui.button(name.as_ref()).on_hover_text(place.display().to_string()).clicked() {
-            request = Some(Request::Recent(place.clone()));
-        }
-    }
-    request
+    recent_menu(ui, &workspace.settings.recent_datasets).map(Request::Path).or(request)
 }

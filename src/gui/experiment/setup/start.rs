@@ -15,7 +15,7 @@ const NAMES_TRIED: usize = 1000;
 
 /// A start under way.
 #[derive(Default)]
-pub(in crate::gui::experiment) enum Starting {
+pub(in crate::gui) enum Starting {
     /// None.
     #[default]
     No,
@@ -26,7 +26,7 @@ pub(in crate::gui::experiment) enum Starting {
 }
 
 /// What was laid out, and what lies where it is to be kept.
-pub(in crate::gui::experiment) struct Found {
+pub(in crate::gui) struct Found {
     folder: ExperimentFolder,
     experiment: Result<Experiment, String>,
     /// The experiment that is there: how far it is.
@@ -36,7 +36,7 @@ pub(in crate::gui::experiment) struct Found {
 }
 
 /// What is to be done.
-pub(in crate::gui::experiment) enum Decision {
+pub(in crate::gui) enum Decision {
     /// Make this experiment, in place of what is there.
     Start { experiment: Box<Experiment>, folder: ExperimentFolder },
     /// Go on with the one that is there, by its own settings.
@@ -93,7 +93,7 @@ impl Starting {
 
     /// A question that is known, for tests.
     #[cfg(test)]
-    pub(in crate::gui::experiment) fn asking(form: &Form, earlier: &str, free_name: &str) -> Self {
+    pub(in crate::gui) fn asking(form: &Form, earlier: &str, free_name: &str) -> Self {
         let folder = ExperimentFolder::new(form.folder());
         let (earlier, free_name) = (Some(earlier.to_owned()), Some(free_name.to_owned()));
         Self::Asking { found: Box::new(Found { folder, experiment: Err(String::new()), earlier, free_name }), deleting: false }

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, ExperimentConfig, Preset, RunConfig};
+use crate::wording::file_name;
 
 /// The mask ratio for a small set of cases, as in `configs/hippocampus/simtrot_w.ron`.
 const SMALL_MASK_RATIO: f64 = 0.25;
 
 /// Where the settings began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::gui::experiment) enum Template {
+pub(in crate::gui) enum Template {
     /// The program's defaults: a small network that trains on a CPU.
     Defaults,
     /// What `simtrot demo` does.
@@ -65,7 +66,7 @@ impl Template {
     }
 
     /// Whether it is made for the embedded cases.
-    pub(in crate::gui::experiment) fn is_demo(&self) -> bool {
+    pub(in crate::gui) fn is_demo(&self) -> bool {
         matches!(self, Self::Demo | Self::DemoPretext)
     }
 
@@ -73,9 +74,7 @@ impl Template {
     pub(super) fn words(&self) -> (String, String) {
         match (self, self.shipped()) {
             (_, Some((title, purpose, ..))) => (title.to_owned(), purpose.to_owned()),
-            (Self::File(path), _) => {
-                (path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), path.display().to_string())
-            }
+            (Self::File(path), _) => (file_name(path), path.display().to_string()),
             (Self::Other(name), _) => (format!("As in {name}"), format!("The settings of {name}")),
             _ => Default::default(),
         }

@@ -10,7 +10,7 @@ use super::super::overview::{Entry, RunList};
 use super::super::setup::Template;
 use super::{View, click, form, put_demo, put_set_up, set_up, troubled, wait_for, wait_until};
 use crate::config::{DataSource, Preset};
-use crate::gui::testing::{has_gpu, window};
+use crate::gui::testing::{needs_gpu, window};
 use crate::gui::{App, ThemeChoice};
 
 fn drop_in(harness: &mut Harness<'_, App>, path: &Path) {
@@ -24,9 +24,7 @@ fn can_start(harness: &Harness<'_, App>) -> bool {
 
 #[test]
 fn a_wrong_folder_or_file_is_named_and_what_is_open_stays_open() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::create_dir_all(at("empty")).unwrap();
@@ -57,9 +55,7 @@ fn a_wrong_folder_or_file_is_named_and_what_is_open_stays_open() {
 
 #[test]
 fn start_waits_for_the_check_and_until_the_cases_that_cannot_be_used_are_left_out() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let source = DataSource::Dataset("/data/Task03_Liver".into());
     for report in [None, Some(troubled())] {
         let checked = report.is_some();
@@ -79,9 +75,7 @@ fn start_waits_for_the_check_and_until_the_cases_that_cannot_be_used_are_left_ou
 
 #[test]
 fn what_fits_is_applied_by_a_click() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = window(ThemeChoice::Dark, |_, app| {
         let mut form = form(Template::Demo);
         form.choose_network(Preset::NnformerSynapse);
@@ -98,9 +92,7 @@ fn what_fits_is_applied_by_a_click() {
 
 #[test]
 fn a_path_is_typed_where_the_desktop_has_no_dialog() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.nii.gz"), "").unwrap();
     let mut harness = window(ThemeChoice::Dark, |_, _| {});
@@ -119,9 +111,7 @@ fn a_path_is_typed_where_the_desktop_has_no_dialog() {
 
 #[test]
 fn runs_are_listed_searched_and_opened_and_published_results_are_shown() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/studies");
     let published =
         std::fs::read_dir(studies).unwrap().flatten().map(|entry| entry.path()).find(|path| super::super::finished::is_at(path)).unwrap();
@@ -154,9 +144,7 @@ fn runs_are_listed_searched_and_opened_and_published_results_are_shown() {
 
 #[test]
 fn files_over_the_window_are_welcomed() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = window(ThemeChoice::Dark, |_, app| put_demo(app));
     harness.run_steps(2);
     let plain = harness.render().unwrap();

@@ -10,7 +10,7 @@ use super::super::{Tab, View};
 use super::fixture::{self, Until};
 use super::{click, set_up, wait_for, wait_until, with_devices};
 use crate::experiment::{ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Tally, synthetic};
-use crate::gui::testing::{FakeExperiment, has_gpu, window};
+use crate::gui::testing::{FakeExperiment, needs_gpu, window};
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::protocol::{Command, Event, Outcome, Record, RunFolder, StepNumbers};
 
@@ -44,9 +44,7 @@ fn finished(stopped: bool) -> ExperimentEvent {
 
 #[test]
 fn an_experiment_is_started_followed_saved_paused_and_stopped() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let (mut harness, worker) = untouched(folder.path());
     start(&mut harness);
@@ -82,9 +80,7 @@ fn an_experiment_is_started_followed_saved_paused_and_stopped() {
 
 #[test]
 fn a_worker_that_is_gone_is_a_failure_and_its_work_can_be_resumed() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let (mut harness, worker) = untouched(folder.path());
     start(&mut harness);
@@ -99,9 +95,7 @@ fn a_worker_that_is_gone_is_a_failure_and_its_work_can_be_resumed() {
 
 #[test]
 fn a_click_on_a_cell_shows_its_settings_scores_and_curves() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = window(ThemeChoice::Light, |_, app| super::snapshots::grid(app, &synthetic::experiment(), synthetic::Until::End));
     harness.set_size(eframe::egui::vec2(1280.0, 1400.0));
     harness.run_steps(3);
@@ -122,9 +116,7 @@ fn a_click_on_a_cell_shows_its_settings_scores_and_curves() {
 
 #[test]
 fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_owned();
     let mut harness = window(ThemeChoice::Light, move |_, app| {
@@ -150,9 +142,7 @@ fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
 
 #[test]
 fn a_closed_experiment_leaves_the_workspace_and_the_comparison() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = window(ThemeChoice::Dark, |_, app| {
         for name in ["first", "second"] {
             app.workspace.put(fixture::open(name, Until::End, 0.0));
@@ -172,9 +162,7 @@ fn a_closed_experiment_leaves_the_workspace_and_the_comparison() {
 
 #[test]
 fn another_run_is_set_up_like_the_one_that_is_shown() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.put(fixture::open("demo", Until::End, 0.0)));
     harness.run_steps(3);
     click(&mut harness, "Settings as new run");
@@ -202,9 +190,7 @@ fn write(folder: &ExperimentFolder, share: f64) -> Vec<(RunFolder, String)> {
 
 #[test]
 fn a_dropped_experiment_of_another_program_is_followed_and_asked_to_stop() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let place = tempfile::tempdir().unwrap();
     let folder = ExperimentFolder::new(place.path().join("kept"));
     let rest = write(&folder, 0.5);

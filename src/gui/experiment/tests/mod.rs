@@ -8,15 +8,14 @@ mod snapshots;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
 
 use super::View;
 use super::setup::{Estimate, Form, OpenData, Setup, Template};
 use crate::config::DataSource;
 use crate::device::DeviceChoice;
+use crate::gui::testing::{click, wait_for, wait_until};
 use crate::gui::{App, Background};
 use crate::plan::{Smaller, plan};
 use crate::volume::check::{CaseRow, CheckReport, ImageSummary};
@@ -24,29 +23,6 @@ use crate::volume::{Dataset, Fault, Problem, check};
 use crate::worker::AvailableDevice;
 
 const MIB: u64 = 1 << 20;
-
-/// Draws frames until a text is there.
-fn wait_for(harness: &mut Harness<'_, App>, text: &str) {
-    wait_until(harness, text, |harness| harness.query_all_by_label_contains(text).next().is_some());
-}
-
-/// Draws frames until something holds.
-fn wait_until(harness: &mut Harness<'_, App>, what: &str, holds: impl Fn(&Harness<'_, App>) -> bool) {
-    let began = Instant::now();
-    while !holds(harness) {
-        let workspace = &harness.state().workspace;
-        let own: Vec<&String> = workspace.runs.iter().flat_map(|open| &open.troubles).collect();
-        assert!(began.elapsed() < Duration::from_secs(60), "{what:?} never came; troubles: {:?} {own:?}", workspace.troubles);
-        std::thread::sleep(Duration::from_millis(10));
-        harness.step();
-    }
-}
-
-/// Clicks what has a name.
-fn click(harness: &mut Harness<'_, App>, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(2);
-}
 
 fn set_up<'a>(harness: &'a Harness<'_, App>) -> &'a Setup {
     harness.state().experiment.setup.as_ref().expect("it is set up")

@@ -12,7 +12,7 @@ use crate::config::{
     Arm, ArmsConfig, DataSource, ModelConfig, NnFormerConfig, OptimiserConfig, PretextTask, Rotate, RunConfig, SplitConfig, SyntheticConfig,
 };
 use crate::experiment::ExperimentFolder;
-use crate::gui::testing::{has_gpu, window};
+use crate::gui::testing::{needs_gpu, window};
 use crate::gui::{App, OpenRun, ThemeChoice};
 
 /// A run of seconds: a few steps of a tiny network on made-up volumes.
@@ -75,9 +75,7 @@ fn wait_for_end(harness: &mut Harness<'_, App>) {
 
 #[test]
 fn a_slider_changes_the_training_that_is_started() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let mut harness = about_to_start(folder.path(), &tiny("sliders"), Work::Pretrain);
     let slider = harness.get_all_by_label("Mask ratio").find(|node| node.value().is_some()).expect("a slider");
@@ -96,9 +94,7 @@ fn a_slider_changes_the_training_that_is_started() {
 
 #[test]
 fn the_real_worker_pauses_stops_and_resumes_and_its_folder_shows_the_same_numbers() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let mut config = tiny("whole");
     config.pretrain.steps = 100_000;
@@ -127,7 +123,7 @@ fn the_real_worker_pauses_stops_and_resumes_and_its_folder_shows_the_same_number
     wait_for_end(&mut harness);
     // A window of its own that opens the folder shows what this one does.
     let place = folder.path().join("whole");
-    let mut other = window(ThemeChoice::Light, move |ctx, app| app.workspace.open_run(ctx, &place));
+    let mut other = window(ThemeChoice::Light, move |ctx, app| app.workspace.open_run(ctx, &place, false));
     wait_for(&mut other, "incomplete");
     let same = |harness: &Harness<'_, App>, other: &Harness<'_, App>| {
         let (here, there) = (shown(harness).unwrap(), shown(other).unwrap());
@@ -138,9 +134,7 @@ fn the_real_worker_pauses_stops_and_resumes_and_its_folder_shows_the_same_number
 
 #[test]
 fn a_run_that_is_there_is_never_replaced_unasked() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let mut harness = about_to_start(folder.path(), &tiny("twice"), Work::Pretrain);
     click(&mut harness, "Start");
@@ -182,9 +176,7 @@ fn a_run_that_is_there_is_never_replaced_unasked() {
 
 #[test]
 fn the_plan_follows_the_settings() {
-    if !has_gpu() {
-        return;
-    }
+    needs_gpu!();
     let folder = tempfile::tempdir().unwrap();
     let mut harness = about_to_start(folder.path(), &tiny("plan"), Work::Pretrain);
     let needed = |harness: &Harness<'_, App>| {
