@@ -2,7 +2,7 @@
 
 use eframe::egui::Ui;
 
-use super::findings::table;
+use super::table;
 use crate::gui::OpenRun;
 use crate::gui::widgets::card;
 use crate::metrics::Metric;
@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, open: &[&OpenRun]) {
     ];
     let groups = |own: &'_ &OpenRun| own.look.iter().flat_map(|look| &look.results.groups).map(|group| row(own, group)).collect::<Vec<_>>();
     let numbers = Table { columns, rows: open.iter().flat_map(groups).collect(), best: None };
-    table(ui, ("Runs side by side", "The final numbers of every arm"), &numbers, None);
+    table::show(ui, ("Runs side by side", "The final numbers of every arm"), &numbers, None);
     let configs: Vec<_> = open.iter().map(|own| own.experiment.config.base()).collect();
     let differing = compared(&configs);
     if differing.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, open: &[&OpenRun]) {
     let columns = std::iter::once(Column::words("Setting").meaning("A setting in which the experiments differ")).chain(own).collect();
     let rows = differing.into_iter().map(|setting| std::iter::once(setting.name).chain(setting.values).map(Cell::text).collect());
     let title = ("Settings that differ", "What was set otherwise; all other settings are the same");
-    table(ui, title, &Table { columns, rows: rows.collect(), best: None }, None);
+    table::show(ui, title, &Table { columns, rows: rows.collect(), best: None }, None);
 }
 
 /// What came out of a group of an experiment.

@@ -7,17 +7,13 @@ use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 
 use super::details::verdict;
 use super::request::Request;
-use crate::gui::widgets::{Axis, Cell, Chart, Column, LegendEntry, Series, SeriesKind, Sort, Table, Width, card, legend};
+use crate::gui::widgets::{Axis, Chart, LegendEntry, Series, SeriesKind, card, legend};
 use crate::gui::{OpenRun, Palette};
 use crate::metrics::Metric;
 use crate::results::{self, ExperimentResults, PerAxis};
 
 /// Height of a plot along an axis, and its least width, in points.
 const PLOT: (f32, f32) = (200.0, 340.0);
-/// Least and greatest width of a column of a table, in points.
-const COLUMN: (f32, f32) = (52.0, 240.0);
-/// Room for a square in the colour of a series, in points.
-const SWATCH: f32 = 24.0;
 /// Verdicts that stand by themselves; of more, sentences say which have which.
 const VERDICTS: usize = 4;
 
@@ -55,31 +51,6 @@ pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> Option<Request> {
     let caution = Palette::of(ui).caution();
     results.missing().into_iter().chain([results.caveat()]).for_each(|text| sentence(ui, RichText::new(text).small().color(caution)));
     asked
-}
-
-/// A table of the results, as terminal and report have it; sortable where `sort` says how it is sorted.
-pub(super) fn table(ui: &mut Ui, (title, meaning): (&str, &str), table: &results::table::Table, sort: Option<&mut Sort>) {
-    let palette = Palette::of(ui);
-    let columns = table.columns.iter().enumerate().map(|(place, column)| {
-        let texts = table.rows.iter().flat_map(|row| [row[place].text.as_str(), row[place].note.as_str()]).chain([column.name.as_str()]);
-        let swatch = if table.rows.iter().any(|row| row[place].series.is_some()) { SWATCH } else { 0.0 };
-        let width = Width::fit(texts, COLUMN.0 + swatch, COLUMN.1);
-        let meaning = if column.meaning.is_empty() { &column.name } else { &column.meaning };
-        if column.is_number { Column::numbers(&column.name, meaning, width) } else { Column::new(&column.name, meaning, width) }
-    });
-    let shown = Table::new(title, columns.collect()).heading(meaning);
-    let noted = table.rows.iter().flatten().any(|cell| !cell.note.is_empty());
-    let shown = if noted { shown.row_height(38.0) } else { shown };
-    let shown = if let Some(sort) = sort { shown.sortable(sort) } else { shown };
-    shown.show(ui, table.rows.len(), |row, column| {
-        let cell = &table.rows[row][column];
-        Cell {
-            note: cell.note.as_str().into(),
-            strong: cell.is_strong || table.best == Some(row),
-            swatch: cell.series.map(|series| palette.series(series)),
-            ..cell.text.as_str().into()
-        }
-    });
 }
 
 /// A card for each axis whose levels are numbers: a line for each arm, with the spread of its repeats.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{RichText, ScrollArea, Ui};
 
-use super::findings;
+use super::table;
 use crate::gui::widgets::{Sort, card};
 use crate::results::table::{Cell, Column, Table};
 use crate::text_file;
@@ -112,7 +112,7 @@ impl Sheet {
             }
             self.sorted = Some(self.sort);
         }
-        findings::table(ui, (&self.name, "A table of the folder, as its CSV file holds it"), &self.table, Some(&mut self.sort));
+        table::show(ui, (&self.name, "A table of the folder, as its CSV file holds it"), &self.table, Some(&mut self.sort));
     }
 }
 

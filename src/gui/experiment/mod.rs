@@ -21,6 +21,7 @@ mod request;
 mod series;
 mod setup;
 mod status;
+mod table;
 #[cfg(test)]
 mod tests;
 mod welcome;

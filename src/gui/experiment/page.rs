@@ -4,7 +4,7 @@ use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
 use super::grid_table::GridTable;
 use super::request::Request;
-use super::{ExperimentPanel, Tab, details, findings, grid, header, progress};
+use super::{ExperimentPanel, Tab, details, findings, grid, header, progress, table};
 use crate::gui::widgets::{Background, card};
 use crate::gui::{OpenRun, Palette, Workspace};
 use crate::wording::count;
@@ -143,8 +143,8 @@ fn scores(ui: &mut Ui, open: &OpenRun) {
         (("Scores on the test cases", "Means over the test cases; ±: standard deviation over repeats"), scores),
         (("Each comparison", "Differences case by case, with their 95 % intervals, and what they show"), comparisons),
     ];
-    for (title, table) in titles.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
+    for (title, rows) in titles.into_iter().filter(|(_, table)| !table.rows.is_empty()) {
         ui.add_space(6.0);
-        card::card(ui, |ui| findings::table(ui, title, table, None));
+        card::card(ui, |ui| table::show(ui, title, rows, None));
     }
 }
