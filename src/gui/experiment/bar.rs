@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{self, Button, Panel, RichText, Ui};
+use eframe::egui::{self, Panel, Ui};
 
 use super::choose::Ask;
 use super::{ExperimentPanel, View, compare, header};
@@ -129,7 +129,5 @@ fn tab(ui: &mut Ui, (name, path): (&str, &str), (word, colour): (&str, egui::Col
 }
 
 fn close(ui: &mut Ui, name: &str) -> bool {
-    let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
-    close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Close {name}")));
-    close.on_hover_text(format!("Close {name}; its folder stays")).clicked()
+    card::close_button(ui, &format!("Close {name}"), &format!("Close {name}; its folder stays"))
 }

@@ -1,6 +1,6 @@
 //! What is chosen in the grid, in full: settings, times, scores, why it failed and what to do.
 
-use eframe::egui::{Align, Button, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
+use eframe::egui::{Label, RichText, Sense, Ui, vec2};
 
 use super::request::Request;
 use super::status::Status;
@@ -45,20 +45,12 @@ impl Chosen {
 
 /// Draws the details.
 pub(super) fn show(ui: &mut Ui, open: &OpenRun, chosen: Chosen) -> Option<Request> {
-    let mut request = None;
-    ScrollArea::vertical().id_salt("details").auto_shrink([false, false]).show(ui, |ui| {
-        ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+    card::column(ui, "details", |ui| {
+        let mut request = None;
         card::card(ui, |ui| {
-            ui.horizontal(|ui| {
-                card::title(ui, if matches!(chosen, Chosen::Cell(_)) { "Cell" } else { "Pre-training" });
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
-                    close.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Close the details"));
-                    if close.on_hover_text("Close the details").clicked() {
-                        request = Some(Request::CloseDetails);
-                    }
-                });
-            });
+            let title = if matches!(chosen, Chosen::Cell(_)) { "Cell" } else { "Pre-training" };
+            let close = |ui: &mut Ui| card::close_button(ui, "Close the details", "Close the details");
+            request = card::sides(ui, |ui| card::title(ui, title), close).then_some(Request::CloseDetails);
             match chosen {
                 Chosen::Cell(index) => place(ui, open, index),
                 Chosen::Training(training) => {
@@ -72,8 +64,8 @@ pub(super) fn show(ui: &mut Ui, open: &OpenRun, chosen: Chosen) -> Option<Reques
             ui.add_space(6.0);
             request = card::card(ui, |ui| block(ui, open, training)).or(request.take());
         }
-    });
-    request
+        request
+    })
 }
 
 /// Where a cell lies in the grid, and what that sets.

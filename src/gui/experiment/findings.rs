@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use eframe::egui::{Align, Label, Layout, RichText, Ui};
+use eframe::egui::{Label, RichText, Ui};
 use egui_plot::{LineStyle, MarkerShape, PlotPoint};
 
 use super::details::verdict;
@@ -33,13 +33,9 @@ pub(super) fn conclusions(ui: &mut Ui, open: &OpenRun) -> Option<Request> {
     let mut asked = None;
     if !results.pretrainings.is_empty() {
         ui.add_space(4.0);
-        ui.horizontal(|ui| {
-            card::title(ui, "Representation");
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let button = ui.button("Open Collapse").on_hover_text("The numbers, maps and time lines behind the verdict");
-                asked = button.clicked().then_some(Request::Collapse);
-            });
-        });
+        let button =
+            |ui: &mut Ui| ui.button("Open Collapse").on_hover_text("The numbers, maps and time lines behind the verdict").clicked();
+        asked = card::sides(ui, |ui| card::title(ui, "Representation"), button).then_some(Request::Collapse);
         let judged = || results.pretrainings.iter().filter_map(|own| Some((own, own.judgement(results.tokens)?)));
         if results.pretrainings.len() <= VERDICTS && judged().next().is_some() {
             judged().for_each(|(own, judgement)| verdict(ui, &own.name, &judgement));

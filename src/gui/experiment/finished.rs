@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{RichText, ScrollArea, Ui};
+use eframe::egui::{RichText, Ui};
 
 use super::table;
 use crate::gui::widgets::{Sort, card};
@@ -81,8 +81,7 @@ impl Finished {
 
     /// Draws texts and tables below one another.
     pub(super) fn show(&mut self, ui: &mut Ui) {
-        ScrollArea::vertical().id_salt("published results").auto_shrink([false, false]).show(ui, |ui| {
-            ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+        card::column(ui, "published results", |ui| {
             card::card(ui, |ui| {
                 ui.label(RichText::new(self.name()).heading().strong());
                 let place = card::quiet(ui, format!("Published results in {}; the trainings are not there", self.folder.display())).small();

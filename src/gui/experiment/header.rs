@@ -1,6 +1,6 @@
 //! Above everything else: which experiment, how far, what can be done with it.
 
-use eframe::egui::{self, Align, Button, Color32, DragValue, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, vec2};
+use eframe::egui::{self, Button, Color32, DragValue, Rect, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
 use super::request::Request;
 use super::setup::device_list;
@@ -186,10 +186,7 @@ fn progress(ui: &mut Ui, open: &OpenRun, at_once: usize) {
         ui.painter().rect_filled(piece, 3.0_f32.min(piece.width() / 2.0), colour);
         left = right;
     }
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(words).small());
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| card::note(ui, still(open, at_once)));
-    });
+    card::sides(ui, |ui| drop(ui.label(RichText::new(words).small())), |ui| card::note(ui, still(open, at_once)));
 }
 
 /// Time and disk that are still needed.

@@ -1,6 +1,6 @@
 //! An open experiment: for one point a page, for a grid its parts behind tabs.
 
-use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
+use eframe::egui::{self, Frame, Margin, Panel, Ui};
 
 use super::grid_table::GridTable;
 use super::request::Request;
@@ -36,9 +36,7 @@ impl ExperimentPanel {
     /// An experiment of one point, on one page.
     fn page(&mut self, ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
         let mut asked = None;
-        ScrollArea::vertical().id_salt("page").auto_shrink([false, false]).show(ui, |ui| {
-            // The bar floats: beside the cards, not over their edges.
-            ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+        card::column(ui, "page", |ui| {
             let Some(open) = workspace.shown() else { return };
             progress::failures(ui, open);
             let all = self.compared(ui, workspace);
@@ -88,16 +86,13 @@ impl ExperimentPanel {
             let panel = Panel::right("experiment details").exact_size(DETAILS).resizable(false).show_separator_line(false).frame(frame);
             asked = panel.show(ui, |ui| details::show(ui, open, chosen)).inner;
         }
-        ScrollArea::vertical().id_salt("grid").auto_shrink([false, false]).show(ui, |ui| {
-            ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
-            match (self.tab, &self.table) {
-                (Tab::Grid, Some((_, table))) => grid::show(ui, open, table, &mut self.chosen),
-                (Tab::Grid, None) => {}
-                (Tab::Findings, _) => asked = self.findings(ui, workspace),
-                (Tab::Curves, _) => {
-                    let chosen = self.chosen.map_or_else(Vec::new, |chosen| chosen.trainings(open));
-                    card::card(ui, |ui| self.curves.show(ui, &[open], &chosen));
-                }
+        card::column(ui, "grid", |ui| match (self.tab, &self.table) {
+            (Tab::Grid, Some((_, table))) => grid::show(ui, open, table, &mut self.chosen),
+            (Tab::Grid, None) => {}
+            (Tab::Findings, _) => asked = self.findings(ui, workspace),
+            (Tab::Curves, _) => {
+                let chosen = self.chosen.map_or_else(Vec::new, |chosen| chosen.trainings(open));
+                card::card(ui, |ui| self.curves.show(ui, &[open], &chosen));
             }
         });
         if self.chosen != chosen_before

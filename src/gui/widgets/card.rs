@@ -1,6 +1,6 @@
 //! How panels lay out text and controls: cards, titles, notes, forms, bars, notices.
 
-use eframe::egui::{self, Frame, Grid, Label, Margin, Rect, RichText, Ui, vec2};
+use eframe::egui::{self, Align, Button, Frame, Grid, Label, Layout, Margin, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
 
 use crate::gui::Palette;
 
@@ -40,6 +40,32 @@ pub(in crate::gui) fn loud_card<R>(ui: &mut Ui, colour: egui::Color32, headline:
 /// A card's title.
 pub(in crate::gui) fn title(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).strong().size(15.0));
+}
+
+/// A row with something at its begin and at its end.
+pub(in crate::gui) fn sides<R>(ui: &mut Ui, left: impl FnOnce(&mut Ui), right: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.horizontal(|ui| {
+        left(ui);
+        ui.with_layout(Layout::right_to_left(Align::Center), right).inner
+    })
+    .inner
+}
+
+/// A small button that closes something; `name` is what screen readers are told. True where it was clicked.
+pub(in crate::gui) fn close_button(ui: &mut Ui, name: &str, hover: &str) -> bool {
+    let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
+    close.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
+    close.on_hover_text(hover).clicked()
+}
+
+/// Cards below one another, which scroll: the bar floats beside them, not over their edges.
+pub(in crate::gui) fn column<R>(ui: &mut Ui, id: &str, cards: impl FnOnce(&mut Ui) -> R) -> R {
+    let area = ScrollArea::vertical().id_salt(id).auto_shrink([false, false]);
+    area.show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - ui.spacing().scroll.bar_width);
+        cards(ui)
+    })
+    .inner
 }
 
 /// A title of a table or plot; what it means shows on hover.

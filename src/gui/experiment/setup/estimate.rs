@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align, Layout, RichText, Ui, vec2};
+use eframe::egui::{self, RichText, Ui, vec2};
 
 use super::form::Form;
 use crate::device::DeviceChoice;
@@ -66,14 +66,9 @@ impl Estimate {
     /// What the trainings will need. A button applies what would fit.
     pub(super) fn show(&self, ui: &mut Ui, form: &mut Form, device: &DeviceChoice) {
         let current = self.is_current(&(form.revision(), device.clone()));
-        ui.horizontal(|ui| {
-            card::title(ui, "Memory");
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if !current && form.problems().is_empty() {
-                    card::note(ui, "working it out ...");
-                }
-            });
-        });
+        let waits = !current && form.problems().is_empty();
+        let note = |ui: &mut Ui| waits.then(|| card::note(ui, "working it out ..."));
+        card::sides(ui, |ui| card::title(ui, "Memory"), note);
         match &self.answer {
             _ if !form.problems().is_empty() => card::note(ui, "Worked out once the settings above are in order."),
             None => {}
@@ -115,10 +110,7 @@ fn step_needs(ui: &mut Ui, name: &str, step: &StepPlan, plan: &Plan) -> Option<S
         (None, None) => (0.0, format!("{needed:.0} MiB")),
     };
     let (bar, ink) = if step.fits { (palette.good(), ui.visuals().strong_text_color()) } else { (palette.bad(), palette.bad()) };
-    ui.horizontal(|ui| {
-        ui.label(name);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(RichText::new(text).strong().color(ink)));
-    });
+    card::sides(ui, |ui| drop(ui.label(name)), |ui| ui.label(RichText::new(text).strong().color(ink)));
     card::bar(ui, vec2(ui.available_width(), 6.0), share as f32, bar, &format!("Memory of {name}"));
     card::note(ui, format!("{tokens} tokens a crop, {parameters:.1} million parameters"));
     if step.fits {

@@ -11,7 +11,7 @@ mod form;
 mod start;
 mod template;
 
-use eframe::egui::{self, Align, Button, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Button, Frame, Margin, Panel, RichText, ScrollArea, Ui, vec2};
 
 use super::choose::Ask;
 use super::request::Request;
@@ -107,16 +107,14 @@ impl Setup {
 
     fn dataset(&mut self, ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
         let mut request = None;
-        ui.horizontal(|ui| {
-            card::title(ui, "Data");
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let menu = ui.menu_button("Open ...", |ui| request = open_menu(ui, workspace));
-                menu.response.on_hover_text("Another dataset");
-                if self.data.report().is_some() && ui.button("Cases").on_hover_text("Shows the check of every case").clicked() {
-                    request = Some(Request::Cases);
-                }
-            });
-        });
+        let buttons = |ui: &mut Ui| {
+            let menu = ui.menu_button("Open ...", |ui| request = open_menu(ui, workspace));
+            menu.response.on_hover_text("Another dataset");
+            if self.data.report().is_some() && ui.button("Cases").on_hover_text("Shows the check of every case").clicked() {
+                request = Some(Request::Cases);
+            }
+        };
+        card::sides(ui, |ui| card::title(ui, "Data"), buttons);
         let name = card::one_line(ui, RichText::new(self.data.name()).strong());
         if let Some(place) = self.data.place() {
             name.on_hover_text(place.display().to_string());
