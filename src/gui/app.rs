@@ -169,11 +169,8 @@ impl App {
             ui.add_space(2.0);
             ui.label(RichText::new("simtrot").strong().size(16.0));
             ui.separator();
-            for panel in Panel::ALL {
-                let chosen = self.workspace.settings.panel == panel;
-                if ui.selectable_label(chosen, panel.title()).on_hover_text(panel.purpose()).clicked() {
-                    self.workspace.settings.panel = panel;
-                }
+            for (panel, title, purpose) in Panel::ALL {
+                ui.selectable_value(&mut self.workspace.settings.panel, panel, title).on_hover_text(purpose);
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("?").on_hover_text("Keys and mouse (?)").clicked() {

@@ -18,26 +18,15 @@ pub enum Panel {
 }
 
 impl Panel {
-    /// In the order of the bar.
-    pub(super) const ALL: [Self; 4] = [Self::Experiment, Self::Collapse, Self::MaskRatio, Self::Segmentation];
-
-    /// Its name in the bar.
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::Collapse => "Collapse",
-            Self::MaskRatio => "Mask ratio",
-            Self::Segmentation => "Segmentation",
-            Self::Experiment => "Experiment",
-        }
-    }
-
-    /// What it is for, in a sentence.
-    pub(super) fn purpose(self) -> &'static str {
-        match self {
-            Self::Collapse => "Does a token tell what it sees, or only where it lies?",
-            Self::MaskRatio => "What masking does to a volume, and to the contrast",
-            Self::Segmentation => "Look at volumes and labels, compare with the truth, segment",
-            Self::Experiment => "Choose data and settings, train, follow and compare: one point, or a grid that answers a question",
-        }
-    }
+    /// In the order of the bar, each with its name and what it is for.
+    pub(super) const ALL: [(Self, &str, &str); 4] = [
+        (
+            Self::Experiment,
+            "Experiment",
+            "Choose data and settings, train, follow and compare: one point, or a grid that answers a question",
+        ),
+        (Self::Collapse, "Collapse", "Does a token tell what it sees, or only where it lies?"),
+        (Self::MaskRatio, "Mask ratio", "What masking does to a volume, and to the contrast"),
+        (Self::Segmentation, "Segmentation", "Look at volumes and labels, compare with the truth, segment"),
+    ];
 }

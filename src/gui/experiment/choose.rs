@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui;
 
-use super::finished;
+use super::finished::{self, Finished};
 use crate::config::{DataSource, ExperimentConfig};
 use crate::exchange;
 use crate::experiment::{ExperimentFolder, FolderContent};
@@ -19,8 +19,8 @@ pub(super) enum Chosen {
     Dataset(PathBuf, DataSource),
     /// The folder of an experiment.
     Experiment(PathBuf),
-    /// The folder of published results, without trainings.
-    Finished(PathBuf),
+    /// Published results, without trainings.
+    Finished(Box<Finished>),
     /// A file of settings, and why the dataset that it names cannot be opened, if it cannot.
     Config(PathBuf, Option<String>),
     /// The folder in which experiments are made.
@@ -143,7 +143,7 @@ fn sort(path: &Path) -> Result<Chosen, String> {
     if matches!(content, FolderContent::Experiment { .. }) && path.join("trainings").exists() || around.is_some() {
         Ok(Chosen::Experiment(around.unwrap_or(path).to_owned()))
     } else if finished::is_at(path) {
-        Ok(Chosen::Finished(path.to_owned()))
+        Finished::read(path).map(|finished| Chosen::Finished(Box::new(finished)))
     } else if path.extension().is_some_and(|extension| extension == "ron") {
         config(path)
     } else {
@@ -201,7 +201,7 @@ mod tests {
             std::fs::write(at(name), text).unwrap();
         }
         let sort = |name: &str| sort(&at(name));
-        assert_eq!(sort("finished"), Ok(Chosen::Finished(at("finished"))));
+        assert_eq!(sort("finished"), Finished::read(&at("finished")).map(|finished| Chosen::Finished(Box::new(finished))));
         assert_eq!(["own.ron", "grid.ron"].map(sort), ["own.ron", "grid.ron"].map(|name| Ok(Chosen::Config(at(name), None))));
         assert_eq!(sort("bare"), Ok(Chosen::Dataset(at("bare"), DataSource::Folders { images: at("bare"), labels: None })));
         assert_eq!(sort("listed"), Ok(Chosen::Dataset(at("listed"), DataSource::Dataset(at("listed")))));

@@ -11,6 +11,7 @@ use crate::text_file;
 use crate::wording::{file_name, sentence};
 
 /// A table of a CSV file.
+#[derive(Clone, Debug, PartialEq)]
 struct Sheet {
     name: String,
     table: Table,
@@ -20,6 +21,7 @@ struct Sheet {
 }
 
 /// The results of an experiment whose trainings are not there.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Finished {
     pub(super) folder: PathBuf,
     /// Headings and paragraphs of its Markdown, or the question of its config.

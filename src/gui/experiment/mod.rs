@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
 use super::settings::remember;
-use super::widgets::{Background, card};
+use super::widgets::card;
 use super::{OpenRun, Workspace};
 use crate::config::DataSource;
 use crate::worker::ExperimentJob;
@@ -87,7 +87,6 @@ pub struct ExperimentPanel {
     tab: Tab,
     choices: Choices,
     finished: Option<Finished>,
-    reading: Option<Background<Result<Finished, String>>>,
     list: RunList,
     shipped: Shipped,
     devices: Option<Devices>,
@@ -109,13 +108,6 @@ impl ExperimentPanel {
     pub fn refresh(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
         for chosen in self.choices.poll() {
             self.take(ctx, chosen, workspace);
-        }
-        if self.reading.as_mut().is_some_and(Background::poll) {
-            match self.reading.take().and_then(Background::take) {
-                Some(Ok(finished)) => (self.finished, self.view) = (Some(finished), View::Finished),
-                Some(Err(trouble)) => workspace.trouble(trouble),
-                None => workspace.trouble("the results could not be read: an internal error; open them again"),
-            }
         }
         match self.setup.as_mut().and_then(|setup| setup.poll(ctx, workspace)) {
             None => {}
@@ -207,7 +199,7 @@ impl ExperimentPanel {
                 self.view = View::Open;
                 workspace.open_run(ctx, &folder, false);
             }
-            Found::Finished(folder) => self.reading = Some(Background::start(ctx, move || Finished::read(&folder))),
+            Found::Finished(finished) => (self.finished, self.view) = (Some(*finished), View::Finished),
             Found::Dataset(path, source) => {
                 remember(&mut workspace.settings.recent_datasets, &path);
                 self.open_dataset(ctx, source, Template::Defaults, workspace);
