@@ -131,7 +131,8 @@ impl Choices {
     /// What has been chosen since the last frame.
     pub(super) fn poll(&mut self) -> Vec<Chosen> {
         let done: Vec<Background<Vec<Chosen>>> = self.pending.extract_if(.., Background::poll).collect();
-        done.into_iter().flat_map(|work| work.take().unwrap_or_default()).collect()
+        let lost = || vec![Chosen::Wrong("what was chosen could not be read: an internal error; open it again".to_owned())];
+        done.into_iter().flat_map(|work| work.take().unwrap_or_else(lost)).collect()
     }
 }
 
