@@ -4,7 +4,8 @@
 //! owns its device, the window its own. Nothing here waits: files are read and plans made on threads of their own
 //! (`background`), and a frame draws what has arrived by then.
 //!
-//! `app` holds the four panels ([`experiment`], [`collapse`], [`masking`], [`viewer`]); they share the `workspace`, where experiments lie, and draw volumes through `widgets::slice`.
+//! `app` holds the four panels (`experiment`, `collapse`, `masking`, `viewer`); they share the `workspace`, where experiments lie, and
+//! draw volumes through `widgets::slice`.
 
 mod app;
 mod collapse;
