@@ -3,6 +3,7 @@
 use eframe::egui::{self, Align, Button, Frame, Grid, Label, Layout, Margin, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
 
 use crate::gui::Palette;
+use crate::protocol::Severity;
 
 /// Opacity of quiet text: its contrast stays above 4.5 in both lights.
 const QUIET: f32 = 0.78;
@@ -73,6 +74,18 @@ pub(in crate::gui) fn heading(ui: &mut Ui, text: &str, meaning: &str) {
     ui.add(Label::new(RichText::new(text).strong()).truncate()).on_hover_text(meaning);
 }
 
+/// A line that says what went wrong or is worth knowing, in the colour of its severity. True where it was dismissed.
+pub(in crate::gui) fn notice(ui: &mut Ui, severity: Severity, text: &str) -> bool {
+    let palette = Palette::of(ui);
+    let colour = if severity == Severity::Warning { palette.bad() } else { palette.reference() };
+    ui.horizontal_wrapped(|ui| {
+        let dismissed = ui.small_button("Dismiss").clicked();
+        ui.label(RichText::new(text).color(colour));
+        dismissed
+    })
+    .inner
+}
+
 /// Text beside what matters: quieter, and still read without effort.
 pub(in crate::gui) fn quiet(ui: &Ui, text: impl Into<String>) -> RichText {
     RichText::new(text).color(ui.visuals().text_color().gamma_multiply(QUIET))
@@ -100,7 +113,7 @@ pub(in crate::gui) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egu
     let share = share.clamp(0.0, 1.0);
     let (rect, response) = ui.allocate_exact_size(size, egui::Sense::hover());
     response.widget_info(|| {
-        let mut info = egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, name);
+        let mut info = WidgetInfo::labeled(Role::ProgressIndicator, true, name);
         info.value = Some(f64::from(share * 100.0).round());
         info
     });
