@@ -1,7 +1,6 @@
 //! The panel as a user sees it, on encoders that are known.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use eframe::egui::{Pos2, pos2};
 use egui_kittest::kittest::Queryable as _;
@@ -10,7 +9,7 @@ use egui_kittest::{Harness, SnapshotResults};
 use super::heat_map::Chosen;
 use super::synthetic::{Kind, config, preview, records, stage, state};
 use super::*;
-use crate::gui::testing::{THEMES, click_at, needs_gpu, save_by_menu, small_windows, window};
+use crate::gui::testing::{THEMES, click_at, needs_gpu, save_by_menu, small_windows, wait_until, window};
 use crate::gui::{App, ThemeChoice};
 use crate::protocol::{CollapsePair, Event, Record, RunState, Severity};
 
@@ -34,13 +33,8 @@ fn opened(theme: ThemeChoice, run: OpenRun) -> Harness<'static, App> {
 
 /// Draws until no map is being made.
 fn settle(harness: &mut Harness<'static, App>) {
-    for _ in 0..500 {
-        harness.step();
-        if harness.state().collapse.maps.making.is_none() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    harness.step();
+    wait_until(harness, "the maps", |harness| harness.state().collapse.maps.making.is_none());
     harness.run_steps(3);
 }
 

@@ -1,7 +1,5 @@
 //! The panel on the demo's cases, with synthetic curves and one that the worker computes.
 
-use std::time::{Duration, Instant};
-
 use eframe::egui;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
@@ -9,7 +7,7 @@ use egui_kittest::{Harness, SnapshotResults};
 use super::*;
 use crate::config::{Arm, RunConfig, SyntheticConfig};
 use crate::device::DeviceChoice;
-use crate::gui::testing::{THEMES, click_at, fake_worker, needs_gpu, small_windows, window};
+use crate::gui::testing::{THEMES, click_at, fake_worker, needs_gpu, small_windows, wait_until, window};
 use crate::gui::{App, FollowedJob, OpenRun, Panel, Settings, ThemeChoice};
 use crate::metrics::score::CaseScore;
 use crate::protocol::{Command, Event, MaskPoint, Outcome, Record, RunFolder, RunState};
@@ -17,16 +15,11 @@ use crate::worker::{Job, TrainingJob, spawn};
 
 /// Draws until the case is there.
 fn settle(harness: &mut Harness<'static, App>) {
-    let began = Instant::now();
-    loop {
-        harness.step();
+    harness.step();
+    wait_until(harness, "the case", |harness| {
         let panel = &harness.state().mask_ratio;
-        if panel.source.is_settled(panel.wanted) {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "the case is not there");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        panel.source.is_settled(panel.wanted)
+    });
     harness.run_steps(3);
 }
 
@@ -257,18 +250,10 @@ fn the_worker_computes_the_curve_of_a_run_s_checkpoint() {
     let state = run.replay().unwrap();
     let mut harness = opened(ThemeChoice::Dark, |app| app.workspace.put(OpenRun::of_record(run.root(), config, state)));
     harness.get_by_label("Compute the curve").click();
-    let began = Instant::now();
-    while harness.state().mask_ratio.sweep.points().len() < 3 {
-        assert!(began.elapsed() < Duration::from_secs(60), "no points arrive");
-        std::thread::sleep(Duration::from_millis(20));
-        harness.step();
-    }
+    wait_until(&mut harness, "points", |harness| harness.state().mask_ratio.sweep.points().len() >= 3);
     harness.get_by_label("Stop the curve").click();
-    while harness.state().mask_ratio.sweep.job.as_ref().is_some_and(FollowedJob::is_running) {
-        assert!(began.elapsed() < Duration::from_secs(120), "the job does not end");
-        std::thread::sleep(Duration::from_millis(20));
-        harness.step();
-    }
+    harness.step();
+    wait_until(&mut harness, "the end", |harness| !harness.state().mask_ratio.sweep.job.as_ref().is_some_and(FollowedJob::is_running));
     let outcome = harness.state().mask_ratio.sweep.job.as_ref().unwrap().state.outcome.clone();
     assert!(matches!(outcome, Some(Outcome::Stopped | Outcome::Completed)), "{outcome:?}");
     assert!(harness.state().mask_ratio.sweep.points().iter().all(|point| point.loss.is_finite()));

@@ -6,7 +6,6 @@ mod segment;
 mod states;
 
 use std::path::Path;
-use std::time::Duration;
 
 use eframe::egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Role, TouchPhase, vec2};
 use egui_kittest::Harness;
@@ -14,7 +13,7 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::{OpenCase, ViewerPanel};
 use crate::config::{DataSource, RunConfig};
-use crate::gui::testing::window;
+use crate::gui::testing::{click, wait_until, window};
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::metrics::CaseScore;
 use crate::protocol::{Environment, Event as WorkerEvent, Record, RunState, Stage, StageKind};
@@ -65,22 +64,11 @@ fn press(harness: &mut Window, key: Key) {
     harness.run_steps(3);
 }
 
-fn click(harness: &mut Window, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(3);
-}
-
 /// Steps until `done` says so: files are read on threads of their own.
 fn until(harness: &mut Window, what: &str, done: impl Fn(&ViewerPanel) -> bool) {
-    for _ in 0..2000 {
-        harness.step();
-        if done(&harness.state().segmentation) {
-            harness.run_steps(2);
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{what} did not happen");
+    harness.step();
+    wait_until(harness, what, |harness| done(&harness.state().segmentation));
+    harness.run_steps(2);
 }
 
 fn case(harness: &Window) -> &OpenCase {
