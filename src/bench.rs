@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_demo_is_the_small_preset_with_the_paper_s_optimiser() {
-        assert_eq!(demo().model.resolve(), ModelConfig::Nnformer(NnFormerConfig::small()));
+        assert_eq!(demo().model.resolve(), ModelConfig::Nnformer(NnFormerConfig::default()));
         assert_eq!(demo().pretrain.optimiser, OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 });
     }
 }

@@ -5,45 +5,34 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
+use super::check::{Checker, Settings as _, settings};
 use super::groups::Groups;
 
-/// The dataset of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// Where the volumes are.
-    pub source: DataSource,
-    /// Which cases train, validate and test.
-    pub split: SplitConfig,
-    /// Which cases are of one patient: a pattern of case names such as `"{patient}_{scan}"`, or a list of names for each patient.
-    /// All scans of a patient stay on one side of every split and fold. None: each case is a patient's only one.
-    pub groups: Option<Groups>,
-    /// Decides which cases test, validate and make the folds. None: the run's `seed`. Fixed, trainings with other seeds
-    /// keep their test cases, while `seed` still decides which labelled cases a `label_fraction` takes.
-    pub split_seed: Option<u64>,
-    /// Leaves the test cases out altogether and scores the validation cases in their place, at the end only: for choosing
-    /// settings without a look at the test cases. Nothing is validated on the way, so no best checkpoint is chosen by the
-    /// cases that are scored.
-    pub hold_back_test: bool,
-    /// Share of the labelled training cases that fine-tuning may use: the first k of a seeded order.
-    pub label_fraction: LabelFraction,
-    /// Unions of label values reported together, for example `"WT": [1, 2, 3]`.
-    pub regions: BTreeMap<String, Vec<u32>>,
-    /// From scanner grid to network input.
-    pub preprocess: PreprocessConfig,
-    /// Go on without cases that `simtrot check` finds unusable (named in the run).
-    pub skip_bad: bool,
-}
-
-/// A share in (0, 1]; a type of its own so that its default is 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LabelFraction(pub f64);
-
-impl Default for LabelFraction {
-    fn default() -> Self {
-        Self(1.0)
+settings! {
+    /// The dataset of a run.
+    pub struct DataConfig {
+        /// Where the volumes are.
+        source: DataSource = DataSource::default();
+        /// Which cases train, validate and test.
+        split: SplitConfig = SplitConfig::default();
+        /// Which cases are of one patient: a pattern of case names such as `"{patient}_{scan}"`, or a list of names for each patient.
+        /// All scans of a patient stay on one side of every split and fold. None: each case is a patient's only one.
+        groups: Option<Groups> = None;
+        /// Decides which cases test, validate and make the folds. None: the run's `seed`. Fixed, trainings with other seeds
+        /// keep their test cases, while `seed` still decides which labelled cases a `label_fraction` takes.
+        split_seed: Option<u64> = None;
+        /// Leaves the test cases out altogether and scores the validation cases in their place, at the end only: for choosing
+        /// settings without a look at the test cases. Nothing is validated on the way, so no best checkpoint is chosen by the
+        /// cases that are scored.
+        hold_back_test: bool = false;
+        /// Share of the labelled training cases that fine-tuning may use, above 0 and up to 1: the first k of a seeded order.
+        label_fraction: f64 = 1.0;
+        /// Unions of label values reported together, for example `"WT": [1, 2, 3]`.
+        regions: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        /// From scanner grid to network input.
+        preprocess: PreprocessConfig = PreprocessConfig::default();
+        /// Go on without cases that `simtrot check` finds unusable (named in the run).
+        skip_bad: bool = false;
     }
 }
 
@@ -67,23 +56,17 @@ pub enum DataSource {
     Synthetic(SyntheticConfig),
 }
 
-/// Shape of synthetic volumes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SyntheticConfig {
-    /// Number of cases.
-    pub cases: usize,
-    /// Voxels along D,H,W.
-    pub shape: [usize; 3],
-    /// Image channels.
-    pub channels: usize,
-    /// Labels besides background.
-    pub labels: usize,
-}
-
-impl Default for SyntheticConfig {
-    fn default() -> Self {
-        Self { cases: 8, shape: [48, 48, 48], channels: 1, labels: 2 }
+settings! {
+    /// Shape of synthetic volumes.
+    pub struct SyntheticConfig {
+        /// Number of cases.
+        cases: usize = 8;
+        /// Voxels along D,H,W.
+        shape: [usize; 3] = [48, 48, 48];
+        /// Image channels.
+        channels: usize = 1;
+        /// Labels besides background.
+        labels: usize = 2;
     }
 }
 
@@ -127,24 +110,18 @@ impl Default for SplitConfig {
     }
 }
 
-/// From scanner grid to network input. Volumes are reoriented to RAS first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PreprocessConfig {
-    /// Voxel size to resample to, in mm along D,H,W (S,A,R after orientation). None: as scanned.
-    pub spacing_mm: Option<[f64; 3]>,
-    /// Intensity normalisation.
-    pub intensity: Intensity,
-    /// Cut away the empty border: keep the bounding box of voxels above zero after CT scaling,
-    /// or above the volume's minimum for MRI.
-    pub crop_foreground: bool,
-    /// What happens to image voxels that are NaN or infinite. In label maps they are always refused.
-    pub non_finite: NonFinite,
-}
-
-impl Default for PreprocessConfig {
-    fn default() -> Self {
-        Self { spacing_mm: None, intensity: Intensity::default(), crop_foreground: true, non_finite: NonFinite::default() }
+settings! {
+    /// From scanner grid to network input. Volumes are reoriented to RAS first.
+    pub struct PreprocessConfig {
+        /// Voxel size to resample to, in mm along D,H,W (S,A,R after orientation). None: as scanned.
+        spacing_mm: Option<[f64; 3]> = None, in 0.05..=20.0;
+        /// Intensity normalisation.
+        intensity: Intensity = Intensity::default();
+        /// Cut away the empty border: keep the bounding box of voxels above zero after CT scaling,
+        /// or above the volume's minimum for MRI.
+        crop_foreground: bool = true;
+        /// What happens to image voxels that are NaN or infinite. In label maps they are always refused.
+        non_finite: NonFinite = NonFinite::Refuse;
     }
 }
 
@@ -193,7 +170,7 @@ impl Default for Intensity {
 
 impl DataConfig {
     pub(super) fn check(&self, checker: &mut Checker) {
-        let LabelFraction(fraction) = self.label_fraction;
+        let fraction = self.label_fraction;
         checker.require(
             "data.label_fraction",
             fraction > 0.0 && fraction <= 1.0,
@@ -201,8 +178,8 @@ impl DataConfig {
         );
         match self.split {
             SplitConfig::HoldOut { test, validation } => {
-                checker.range("data.split.test", test, 0.0..=0.95);
-                checker.range("data.split.validation", validation, 0.0..=0.95);
+                checker.within("data.split.test", &test, 0.0..=0.95);
+                checker.within("data.split.validation", &validation, 0.0..=0.95);
                 checker.require(
                     "data.split",
                     test + validation < 1.0,
@@ -210,7 +187,7 @@ impl DataConfig {
                 );
             }
             SplitConfig::Folds { folds, fold } => {
-                checker.range("data.split.folds", folds, 2..=100);
+                checker.within("data.split.folds", &folds, 2..=100);
                 checker.require("data.split.fold", fold < folds, format_args!("is {fold}; allowed is 0 to {}", folds.saturating_sub(1)));
             }
             SplitConfig::Demo => {
@@ -222,11 +199,7 @@ impl DataConfig {
             groups.check(checker);
         }
         self.check_held_back(checker);
-        if let Some(spacing_mm) = self.preprocess.spacing_mm {
-            for spacing in spacing_mm {
-                checker.range("data.preprocess.spacing_mm", spacing, 0.05..=20.0);
-            }
-        }
+        self.preprocess.check_ranges("data.preprocess", checker);
         if let NonFinite::Replace(value) = self.preprocess.non_finite {
             checker.require(
                 "data.preprocess.non_finite",

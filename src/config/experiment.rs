@@ -143,8 +143,7 @@ impl ExperimentConfig {
         let experiment = Self { base: Base::Run(Box::new(with_adamw_control(base))), set: Vec::new(), arms: None, ..experiment };
         let mut checker = Checker::default();
         experiment.check(&mut checker);
-        let problems: Vec<_> = checker.into_problems().into_iter().map(|problem| (line_of(text, &problem.key), problem)).collect();
-        if problems.is_empty() { Ok(experiment) } else { Err(ConfigError::Range { origin: origin.to_owned(), problems }) }
+        ConfigError::unless_sound(checker.into_problems(), origin, text).map(|()| experiment)
     }
 
     /// The experiment of one point that a run with arms is.
@@ -169,7 +168,7 @@ impl ExperimentConfig {
     /// A setting that does not exist, or a value out of range.
     pub fn with_overrides(self, settings: &[String]) -> Result<Self, ConfigError> {
         let base = self.base().with_overrides(settings)?;
-        // Of a run's own config the name is the run's, which may tell the pretext task.
+        // Of a run's own config the name is the run's, which may name the pretext task.
         let name = if self.name == self.base().name { base.name.clone() } else { self.name };
         Ok(Self { name, base: Base::Run(Box::new(with_adamw_control(base))), ..self })
     }
@@ -191,28 +190,17 @@ impl ExperimentConfig {
     }
 
     fn check(&self, checker: &mut Checker) {
-        let plain =
-            !self.name.is_empty() && !self.name.starts_with('.') && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
-        checker.require("name", plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));
-        for (index, axis) in self.axes.iter().enumerate() {
+        checker.folder_name(&self.name);
+        checker.distinct("axes", self.axes.iter().map(|axis| &axis.name), |name| format!("axis {name:?} stands twice"));
+        for axis in &self.axes {
             let Axis { name, key, values, .. } = axis;
             let levels = axis.all_levels();
             checker.require("axes", !name.is_empty() && name != "arm", format_args!("axis {name:?} needs a name other than \"arm\""));
-            checker.require(
-                "axes",
-                !self.axes[..index].iter().any(|other| other.name == *name),
-                format_args!("axis {name:?} stands twice"),
-            );
             checker.require("axes", !levels.is_empty(), format_args!("axis {name:?} has no level: give key and values, or levels"));
             checker.require("axes", values.is_empty() == key.is_empty(), format_args!("axis {name:?}: key and values go together"));
-            for (place, level) in levels.iter().enumerate() {
-                checker.require("axes", !level.name.is_empty(), format_args!("axis {name:?} has a level without a name"));
-                checker.require(
-                    "axes",
-                    !levels[..place].iter().any(|other| other.name == level.name),
-                    format_args!("axis {name:?} has the level {:?} twice", level.name),
-                );
-            }
+            let names = || levels.iter().map(|level| &level.name);
+            checker.require("axes", !names().any(String::is_empty), format_args!("axis {name:?} has a level without a name"));
+            checker.distinct("axes", names(), |level| format!("axis {name:?} has the level {level:?} twice"));
         }
         for (axis, level) in self.points.iter().flatten() {
             let known = self

@@ -1,112 +1,64 @@
 //! Supervised training of the whole network.
 
-use serde::{Deserialize, Serialize};
-
-use super::check::Checker;
+use super::check::{Checker, Settings as _, settings};
 use super::{OptimiserConfig, ScheduleConfig};
 
-/// Fine-tuning, from scratch or from a pre-trained encoder (METHOD: "Fine-tuning and evaluation").
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FinetuneConfig {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Crops of one batch.
-    pub batch: usize,
-    /// Batches whose gradients are added before one optimiser step.
-    pub accumulate: usize,
-    /// Voxels of a crop along D,H,W.
-    pub crop_size: [usize; 3],
-    /// Share of crops that are centred on a foreground voxel.
-    pub foreground_share: f64,
-    /// Random changes of a training crop.
-    pub augment: AugmentConfig,
-    /// Step rule.
-    pub optimiser: OptimiserConfig,
-    /// Learning rate over the steps.
-    pub schedule: ScheduleConfig,
-    /// The encoder's learning rate as a multiple of the network's, at every step. Weight decay is scaled with it, as in a
-    /// parameter group of PyTorch. Holds from scratch too.
-    pub encoder_lr: f64,
-    /// First steps in which only the rest of the network trains, and the encoder stays as it is: the gradient's norm and clipping
-    /// are those of what moves. Holds from scratch too.
-    pub freeze_encoder: usize,
-    /// Gradients are scaled down to this global L2 norm.
-    pub clip_norm: Option<f64>,
-    /// Steps between validations (only with validation cases).
-    pub validate_every: usize,
-    /// Steps between saves of `checkpoints/last`; 0: by minutes only.
-    pub checkpoint_every: usize,
-    /// Minutes between saves of `checkpoints/last`; 0: by steps only.
-    pub checkpoint_minutes: f64,
-}
-
-/// Random changes of a labelled crop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AugmentConfig {
-    /// Probability of a mirror on each axis D,H,W.
-    pub flip_p: [f64; 3],
-    /// Probability of scaling `v * (1 + f)`, f from -`scale` to `scale`.
-    pub scale_p: f64,
-    /// Largest scaling.
-    pub scale: f64,
-    /// Probability of shifting `v + o`, o from -`shift` to `shift`.
-    pub shift_p: f64,
-    /// Largest shift.
-    pub shift: f64,
-}
-
-impl Default for AugmentConfig {
-    fn default() -> Self {
-        Self { flip_p: [0.5, 0.5, 0.5], scale_p: 0.5, scale: 0.1, shift_p: 0.5, shift: 0.1 }
+settings! {
+    /// Fine-tuning, from scratch or from a pre-trained encoder (METHOD: "Fine-tuning and evaluation").
+    pub struct FinetuneConfig {
+        /// Optimiser steps.
+        steps: usize = 1000, in 1..=100_000_000;
+        /// Crops of one batch.
+        batch: usize = 2, in 1..=1024;
+        /// Batches whose gradients are added before one optimiser step.
+        accumulate: usize = 1, in 1..=1024;
+        /// Voxels of a crop along D,H,W.
+        crop_size: [usize; 3] = [32, 32, 32], in 4..=1024;
+        /// Share of crops that are centred on a foreground voxel.
+        foreground_share: f64 = 0.33, in 0.0..=1.0;
+        /// Random changes of a training crop.
+        augment: AugmentConfig = AugmentConfig::default();
+        /// Step rule.
+        optimiser: OptimiserConfig = OptimiserConfig::Sgd { lr: 0.01, momentum: 0.99, weight_decay: 3e-5 };
+        /// Learning rate over the steps.
+        schedule: ScheduleConfig = ScheduleConfig::Poly { power: 0.9 };
+        /// The encoder's learning rate as a multiple of the network's, at every step. Weight decay is scaled with it, as in a
+        /// parameter group of PyTorch. Holds from scratch too.
+        encoder_lr: f64 = 1.0, in 0.0..=100.0;
+        /// First steps in which only the rest of the network trains, and the encoder stays as it is: the gradient's norm and clipping
+        /// are those of what moves. Holds from scratch too.
+        freeze_encoder: usize = 0, in 0..=100_000_000;
+        /// Gradients are scaled down to this global L2 norm.
+        clip_norm: Option<f64> = Some(12.0), in 1e-6..=1e6;
+        /// Steps between validations (only with validation cases).
+        validate_every: usize = 250, in 1..=100_000_000;
+        /// Steps between saves of `checkpoints/last`; 0: by minutes only.
+        checkpoint_every: usize = 250;
+        /// Minutes between saves of `checkpoints/last`; 0: by steps only.
+        checkpoint_minutes: f64 = 10.0, in 0.0..=100_000.0;
     }
 }
 
-impl Default for FinetuneConfig {
-    fn default() -> Self {
-        Self {
-            steps: 1000,
-            batch: 2,
-            accumulate: 1,
-            crop_size: [32, 32, 32],
-            foreground_share: 0.33,
-            augment: AugmentConfig::default(),
-            optimiser: OptimiserConfig::Sgd { lr: 0.01, momentum: 0.99, weight_decay: 3e-5 },
-            schedule: ScheduleConfig::Poly { power: 0.9 },
-            encoder_lr: 1.0,
-            freeze_encoder: 0,
-            clip_norm: Some(12.0),
-            validate_every: 250,
-            checkpoint_every: 250,
-            checkpoint_minutes: 10.0,
-        }
+settings! {
+    /// Random changes of a labelled crop.
+    pub struct AugmentConfig {
+        /// Probability of a mirror on each axis D,H,W.
+        flip_p: [f64; 3] = [0.5, 0.5, 0.5], in 0.0..=1.0;
+        /// Probability of scaling `v * (1 + f)`, f from -`scale` to `scale`.
+        scale_p: f64 = 0.5, in 0.0..=1.0;
+        /// Largest scaling.
+        scale: f64 = 0.1, in 0.0..=10.0;
+        /// Probability of shifting `v + o`, o from -`shift` to `shift`.
+        shift_p: f64 = 0.5, in 0.0..=1.0;
+        /// Largest shift.
+        shift: f64 = 0.1, in 0.0..=10.0;
     }
 }
 
 impl FinetuneConfig {
     pub(super) fn check(&self, checker: &mut Checker) {
-        checker.range("finetune.steps", self.steps, 1..=100_000_000);
-        checker.range("finetune.batch", self.batch, 1..=1024);
-        checker.range("finetune.accumulate", self.accumulate, 1..=1024);
-        for edge in self.crop_size {
-            checker.range("finetune.crop_size", edge, 4..=1024);
-        }
-        checker.range("finetune.foreground_share", self.foreground_share, 0.0..=1.0);
-        let AugmentConfig { flip_p, scale_p, scale, shift_p, shift } = self.augment;
-        for p in flip_p.into_iter().chain([scale_p, shift_p]) {
-            checker.range("finetune.augment", p, 0.0..=1.0);
-        }
-        for size in [scale, shift] {
-            checker.range("finetune.augment", size, 0.0..=10.0);
-        }
-        if let Some(clip) = self.clip_norm {
-            checker.range("finetune.clip_norm", clip, 1e-6..=1e6);
-        }
-        checker.range("finetune.validate_every", self.validate_every, 1..=100_000_000);
-        checker.range("finetune.checkpoint_minutes", self.checkpoint_minutes, 0.0..=100_000.0);
+        self.check_ranges("finetune", checker);
+        self.augment.check_ranges("finetune.augment", checker);
         self.optimiser.check("finetune.optimiser", checker);
-        checker.range("finetune.encoder_lr", self.encoder_lr, 0.0..=100.0);
-        checker.range("finetune.freeze_encoder", self.freeze_encoder, 0..=100_000_000);
     }
 }

@@ -79,13 +79,7 @@ impl Groups {
                 let wrong = parts(pattern).err().unwrap_or_default();
                 checker.require("data.groups", wrong.is_empty(), format_args!("is the pattern {pattern:?}, which {wrong}"));
             }
-            Self::Lists(lists) => {
-                let mut names: Vec<&String> = lists.iter().flatten().collect();
-                names.sort();
-                for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
-                    checker.require("data.groups", false, format_args!("names {:?} twice", pair[0]));
-                }
-            }
+            Self::Lists(lists) => checker.distinct("data.groups", lists.iter().flatten(), |name| format!("names {name:?} twice")),
         }
     }
 }

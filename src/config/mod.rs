@@ -9,13 +9,13 @@ mod differences;
 mod experiment;
 mod finetune;
 mod groups;
-mod measure;
 mod model;
 mod naming;
 mod optimise;
 mod parse;
 mod pretext;
 mod pretrain;
+mod scoring;
 mod unused;
 
 use std::path::PathBuf;
@@ -23,12 +23,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
-pub use data::{DataConfig, DataSource, Intensity, LabelFraction, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
+use check::{Settings as _, settings};
+pub use data::{DataConfig, DataSource, Intensity, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use differences::differing_settings;
 pub use experiment::{Axis, Base, ExperimentConfig, Level, Training};
 pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use groups::{Groups, patient};
-pub use measure::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 pub(crate) use model::backbones;
 pub use model::{
     BackboneConfig, EncoderDifference, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig,
@@ -39,31 +39,32 @@ pub use parse::ConfigError;
 pub(crate) use pretext::pretext_tasks;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
+pub use scoring::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
 
-/// Everything that decides a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunConfig {
-    /// Names the run's folder.
-    pub name: String,
-    /// Every random draw of the host is keyed by it.
-    pub seed: u64,
-    /// Volumes, split, preprocessing.
-    pub data: DataConfig,
-    /// The network.
-    pub model: ModelConfig,
-    /// Training without labels.
-    pub pretrain: PretrainConfig,
-    /// Training with labels.
-    pub finetune: FinetuneConfig,
-    /// Collapse metrics.
-    pub probe: ProbeConfig,
-    /// Sliding window.
-    pub infer: InferConfig,
-    /// Dice and HD95.
-    pub evaluate: EvaluateConfig,
-    /// What `run` trains and compares.
-    pub arms: ArmsConfig,
+settings! {
+    /// Everything that decides a run.
+    pub struct RunConfig {
+        /// Names the run's folder.
+        name: String = "run".to_owned();
+        /// Every random draw of the host is keyed by it.
+        seed: u64 = 0;
+        /// Volumes, split, preprocessing.
+        data: DataConfig = DataConfig::default();
+        /// The network.
+        model: ModelConfig = ModelConfig::default();
+        /// Training without labels.
+        pretrain: PretrainConfig = PretrainConfig::default();
+        /// Training with labels.
+        finetune: FinetuneConfig = FinetuneConfig::default();
+        /// Collapse metrics.
+        probe: ProbeConfig = ProbeConfig::default();
+        /// Sliding window.
+        infer: InferConfig = InferConfig::default();
+        /// Dice and HD95.
+        evaluate: EvaluateConfig = EvaluateConfig::default();
+        /// What `run` trains and compares.
+        arms: ArmsConfig = ArmsConfig::default();
+    }
 }
 
 /// What `run` trains and compares, each arm a departure from the config around it.
@@ -90,23 +91,6 @@ pub struct Arm {
     pub set: Vec<String>,
 }
 
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            name: "run".to_owned(),
-            seed: 0,
-            data: DataConfig::default(),
-            model: ModelConfig::default(),
-            pretrain: PretrainConfig::default(),
-            finetune: FinetuneConfig::default(),
-            probe: ProbeConfig::default(),
-            infer: InferConfig::default(),
-            evaluate: EvaluateConfig::default(),
-            arms: ArmsConfig::default(),
-        }
-    }
-}
-
 impl Default for ArmsConfig {
     /// SimTROT-W beside its from-scratch control.
     fn default() -> Self {
@@ -123,18 +107,17 @@ impl RunConfig {
         backbone.check(&mut checker);
         self.pretrain.check(&mut checker);
         self.finetune.check(&mut checker);
-        self.probe.check(&mut checker);
-        self.infer.check(&mut checker);
-        self.evaluate.check(&mut checker);
+        self.probe.check_ranges("probe", &mut checker);
+        self.infer.check_ranges("infer", &mut checker);
+        self.evaluate.check_ranges("evaluate", &mut checker);
         self.arms.check(&mut checker);
         for (key, crop_size) in [("pretrain.crop_size", self.pretrain.crop_size), ("finetune.crop_size", self.finetune.crop_size)] {
             backbone.check_crop(key, crop_size, &mut checker);
         }
         let stride = backbone.total_stride();
-        let fits = self.pretrain.crop_size.iter().zip(stride).all(|(crop, stride)| crop % stride == 0);
         checker.require(
             "pretrain.crop_size",
-            fits,
+            (0..3).all(|axis| self.pretrain.crop_size[axis].is_multiple_of(stride[axis])),
             format_args!(
                 "is {:?}; each must be a multiple of {stride:?}, the voxels of one token of the last stage",
                 self.pretrain.crop_size
@@ -142,9 +125,7 @@ impl RunConfig {
         );
         self.pretrain.check_task(backbone.as_ref(), &mut checker);
         self.pretrain.check_stages(backbone.as_ref(), &mut checker);
-        let name_is_plain =
-            !self.name.is_empty() && self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !self.name.starts_with('.');
-        checker.require("name", name_is_plain, format_args!("{:?} must be letters, digits, '-', '_' or '.'", self.name));
+        checker.folder_name(&self.name);
         checker.into_problems()
     }
 
@@ -182,7 +163,7 @@ impl RunConfig {
                 (Ok(config), Some((name, source))) => {
                     let places = [format!("in {name:?}, whose encoder it would start from,"), "here".to_owned()];
                     for difference in source.encoder_differences(&config) {
-                        refuse("arms.finetune", arm, difference.tell([&places[0], &places[1]]));
+                        refuse("arms.finetune", arm, difference.describe([&places[0], &places[1]]));
                     }
                 }
                 (Ok(_), None) => {}
@@ -219,11 +200,10 @@ impl RunConfig {
 impl ArmsConfig {
     fn check(&self, checker: &mut Checker) {
         for (key, arms) in [("arms.pretrain", &self.pretrain), ("arms.finetune", &self.finetune)] {
-            for (index, arm) in arms.iter().enumerate() {
+            checker.distinct(key, arms.iter().map(|arm| &arm.name), |name| format!("arm name {name:?} stands twice"));
+            for arm in arms {
                 let plain = !arm.name.is_empty() && arm.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
                 checker.require(key, plain, format_args!("arm name {:?} must be letters, digits, '_' or '-'", arm.name));
-                let twice = arms[..index].iter().any(|other| other.name == arm.name);
-                checker.require(key, !twice, format_args!("arm name {:?} stands twice", arm.name));
             }
         }
         for arm in &self.pretrain {

@@ -29,7 +29,7 @@ impl RunConfig {
     }
 
     /// With names that state the pretext task of `before` stating this one's. Other names stay.
-    pub(super) fn called_by_task(mut self, before: &Self) -> Self {
+    pub(super) fn renamed_by_task(mut self, before: &Self) -> Self {
         let (old, new) = (before.pretrain.arm_name(), self.pretrain.arm_name());
         let arms = || self.arms.pretrain.iter().chain(&self.arms.finetune);
         let sets_itself = |arm: &Arm| arm.set.iter().any(|set| set.starts_with("pretrain.task") || set.starts_with("pretrain.weight"));

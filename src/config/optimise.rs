@@ -72,12 +72,12 @@ impl OptimiserConfig {
     pub(super) fn check(&self, key: &str, checker: &mut Checker) {
         let (lr, decay) = match *self {
             Self::Sgd { lr, momentum, weight_decay } => {
-                checker.range(&format!("{key}.momentum"), momentum, 0.0..=0.9999);
+                checker.within(&format!("{key}.momentum"), &momentum, 0.0..=0.9999);
                 (lr, weight_decay)
             }
             Self::AdamW { lr, weight_decay } => (lr, weight_decay),
         };
-        checker.range(&format!("{key}.lr"), lr, 1e-8..=10.0);
-        checker.range(&format!("{key}.weight_decay"), decay, 0.0..=1.0);
+        checker.within(&format!("{key}.lr"), &lr, 1e-8..=10.0);
+        checker.within(&format!("{key}.weight_decay"), &decay, 0.0..=1.0);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ConfigProblem, Rotate, RunConfig};
+use super::{ConfigProblem, RunConfig};
 
 /// Why a config was refused.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         message: String,
     },
+}
+
+impl ConfigError {
+    /// Refuses a config with problems, each named with the line of `text` on which its key stands.
+    pub(super) fn unless_sound(problems: Vec<ConfigProblem>, origin: &str, text: &str) -> Result<(), Self> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let problems = problems.into_iter().map(|problem| (line_of(text, &problem.key), problem)).collect();
+        Err(Self::Range { origin: origin.to_owned(), problems })
+    }
 }
 
 /// Parses a RON text, ranges unchecked; `origin` names it in errors.
@@ -130,7 +141,7 @@ impl RunConfig {
     /// # Errors
     /// All of [`RunConfig::pretraining_problems`].
     pub fn check_pretraining(&self) -> Result<(), ConfigError> {
-        self.refused_for(self.pretraining_problems())
+        ConfigError::unless_sound(self.pretraining_problems(), &self.name, "")
     }
 
     /// Checks what the arms make of the config and of `pretraining`, as in [`RunConfig::arm_problems`].
@@ -138,12 +149,7 @@ impl RunConfig {
     /// # Errors
     /// All that is found.
     pub fn check_arms(&self, pretraining: &Self) -> Result<(), ConfigError> {
-        self.refused_for(self.arm_problems(pretraining))
-    }
-
-    fn refused_for(&self, problems: Vec<ConfigProblem>) -> Result<(), ConfigError> {
-        let problems: Vec<_> = problems.into_iter().map(|problem| (None, problem)).collect();
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Range { origin: self.name.clone(), problems }) }
+        ConfigError::unless_sound(self.arm_problems(pretraining), &self.name, "")
     }
 
     /// Lays one `key=value` setting over the config without checking ranges: a form is allowed to be wrong while it is filled in.
@@ -151,7 +157,7 @@ impl RunConfig {
     /// # Errors
     /// An unknown key or a wrong type.
     pub fn with_override(&self, setting: &str) -> Result<Self, ConfigError> {
-        Ok(self.with_setting(setting)?.called_by_task(self))
+        Ok(self.with_setting(setting)?.renamed_by_task(self))
     }
 
     /// The same, with every name as it is.
@@ -175,8 +181,7 @@ impl RunConfig {
     }
 
     fn checked(self, origin: &str, text: &str) -> Result<Self, ConfigError> {
-        let problems: Vec<_> = self.problems().into_iter().map(|problem| (line_of(text, &problem.key), problem)).collect();
-        if problems.is_empty() { Ok(self) } else { Err(ConfigError::Range { origin: origin.to_owned(), problems }) }
+        ConfigError::unless_sound(self.problems(), origin, text).map(|()| self)
     }
 }
 
@@ -211,31 +216,10 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     Some(text[..offset].matches('\n').count() + 1)
 }
 
-/// Accepts `off`, `in_plane`, `full`, and `true`/`false` for full/off.
-pub(super) fn rotate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rotate, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Word {
-        #[serde(alias = "Off", alias = "false", alias = "none")]
-        Off,
-        #[serde(alias = "InPlane")]
-        InPlane,
-        #[serde(alias = "Full", alias = "true")]
-        Full,
-    }
-    Word::deserialize(deserializer)
-        .map(|word| match word {
-            Word::Off => Rotate::Off,
-            Word::InPlane => Rotate::InPlane,
-            Word::Full => Rotate::Full,
-        })
-        .map_err(|error| D::Error::custom(format!("rotate is off, in_plane or full: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Arm, DataSource, ModelConfig, Preset};
+    use crate::config::{Arm, DataSource, ModelConfig, Preset, Rotate};
 
     #[test]
     fn a_experiment_is_sent_to_its_command() {
@@ -273,7 +257,7 @@ mod tests {
         assert_eq!(set("pretrain.rotate=off").unwrap().pretrain.rotate, Rotate::Off);
         assert_eq!(set("pretrain.rotate=Off").unwrap().pretrain.rotate, Rotate::Off);
         assert_eq!(set("pretrain.rotate=false").unwrap().pretrain.rotate, Rotate::Off);
-        assert_eq!(set("data.label_fraction=0.5").unwrap().data.label_fraction.0, 0.5);
+        assert_eq!(set("data.label_fraction=0.5").unwrap().data.label_fraction, 0.5);
         assert_eq!(set("seed=7").unwrap().seed, 7);
         assert_eq!(set("model={\"preset\":\"nnformer_tumour\"}").unwrap().model, ModelConfig::Preset(Preset::NnformerTumour));
         assert_eq!(set("data.source={\"dataset\":\"d\"}").unwrap().data.source, DataSource::Dataset("d".into()));

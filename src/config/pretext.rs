@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
+use super::check::settings;
 
 /// Every pretext task of the paper's comparison (METHOD: "Losses"), once. In order: its variant of [`PretextTask`], its objective
 /// (a type of `objective`), and what the rest of the program asks of it ([`TaskFacts`]).
@@ -103,7 +103,7 @@ macro_rules! define_tasks {
 pretext_tasks!(define_tasks);
 
 impl PretextTask {
-    /// The name in text; `weight` tells SimTROT from SimTROT-W.
+    /// The name in text; `weight` decides between SimTROT and SimTROT-W.
     pub fn title(self, weight: f64) -> &'static str {
         if self == Self::Simtrot && weight != 1.0 { "SimTROT-W" } else { self.facts().title }
     }
@@ -119,13 +119,13 @@ impl PretextTask {
     }
 
     /// Whether `pretrain.rotate` decides how its second view is rotated.
-    pub fn turns_as_set(self) -> bool {
+    pub fn rotates_as_set(self) -> bool {
         self.views() == TaskViews::MaskedAndRotated
     }
 
     /// Whether the task predicts what masking hides, and so asks for something hidden.
     pub fn predicts_hidden(self) -> bool {
-        !self.turns_as_set()
+        !self.rotates_as_set()
     }
 
     /// Who described the task first; none for those of the SimTROT paper.
@@ -153,30 +153,24 @@ pub enum Weighting {
     Logit,
 }
 
-/// The MLP between tokens and loss: `C -> hidden -> output`, thrown away after pre-training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProjectorConfig {
-    /// Hidden width. None: twice the token dimension.
-    pub hidden: Option<usize>,
-    /// Output width. None: the token dimension.
-    pub output: Option<usize>,
-    /// Between the two layers. B-TROT and BYOL take a batch norm and a ReLU there instead.
-    pub activation: Activation,
-    /// Also a ReLU after the last layer, as the released code has it: forces similarities above 0.
-    pub relu_output: bool,
+settings! {
+    /// The MLP between tokens and loss: `C -> hidden -> output`, thrown away after pre-training.
+    pub struct ProjectorConfig {
+        /// Hidden width. None: twice the token dimension.
+        hidden: Option<usize> = None;
+        /// Output width. None: the token dimension.
+        output: Option<usize> = None;
+        /// Between the two layers. B-TROT and BYOL take a batch norm and a ReLU there instead.
+        activation: Activation = Activation::Relu;
+        /// Also a ReLU after the last layer, as the released code has it: forces similarities above 0.
+        relu_output: bool = false;
+    }
 }
 
 impl ProjectorConfig {
     /// Hidden and output width for tokens of `dim` channels.
     pub fn widths(&self, dim: usize) -> [usize; 2] {
         [self.hidden.unwrap_or(2 * dim), self.output.unwrap_or(dim)]
-    }
-}
-
-impl Default for ProjectorConfig {
-    fn default() -> Self {
-        Self { hidden: None, output: None, activation: Activation::Relu, relu_output: false }
     }
 }
 
@@ -190,28 +184,14 @@ pub enum Activation {
     Gelu,
 }
 
-/// MAE's decoder, much lighter than its encoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MaeConfig {
-    /// Channels of a token in the decoder.
-    pub dim: usize,
-    /// Transformer blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub heads: usize,
-}
-
-impl Default for MaeConfig {
-    fn default() -> Self {
-        Self { dim: 96, depth: 2, heads: 3 }
-    }
-}
-
-impl MaeConfig {
-    pub(super) fn check(&self, checker: &mut Checker) {
-        checker.range("pretrain.mae.depth", self.depth, 1..=64);
-        checker.range("pretrain.mae.dim", self.dim, 1..=4096);
-        checker.heads("pretrain.mae.heads", "", self.heads, self.dim);
+settings! {
+    /// MAE's decoder, much lighter than its encoder.
+    pub struct MaeConfig {
+        /// Channels of a token in the decoder.
+        dim: usize = 96, in 1..=4096;
+        /// Transformer blocks.
+        depth: usize = 2, in 1..=64;
+        /// Attention heads.
+        heads: usize = 3;
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
+use super::check::{Checker, Settings as _, settings};
 use super::model::BackboneConfig;
 use super::pretext::{MaeConfig, PretextTask, ProjectorConfig, Weighting};
 use super::{OptimiserConfig, ScheduleConfig};
@@ -15,127 +15,94 @@ pub fn hidden_cells(ratio: f64, cells: usize) -> usize {
     (ratio * cells as f64).floor() as usize
 }
 
-/// Pre-training without labels, by default by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
-///
-/// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PretrainConfig {
-    /// What the network is asked.
-    pub task: PretextTask,
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Volumes of one batch, all from different cases.
-    pub batch: usize,
-    /// Batches whose gradients are added before one optimiser step.
-    pub accumulate: usize,
-    /// Voxels of a crop along D,H,W.
-    pub crop_size: [usize; 3],
-    /// Intensity changes, drawn for each view.
-    pub texture: TextureConfig,
-    /// Share of mask cells hidden in the masked view; 0 switches masking off. RCR cuts out cells of both views.
-    pub mask_ratio: f64,
-    /// Voxels of a mask cell along D,H,W. None: one token of the last stage.
-    pub mask_patch: Option<[usize; 3]>,
-    /// Which turns the other view takes; off switches rotation off.
-    #[serde(deserialize_with = "super::parse::rotate")]
-    pub rotate: Rotate,
-    /// w of eq. 3: how often a token of the same position in another volume counts; 1 is eq. 1.
-    pub weight: f64,
-    /// How `weight` enters the contrast.
-    pub weighting: Weighting,
-    /// Temperature tau of the similarities (SimTROT, SimCLR, RCR).
-    pub temperature: f64,
-    /// The contrast is taken on the tokens of the last so many encoder stages, by a projector for each, and averaged (SimTROT).
-    /// 1 is the paper's.
-    pub token_stages: usize,
-    /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL).
-    pub target_momentum: f64,
-    /// MAE's decoder.
-    pub mae: MaeConfig,
-    /// The MLP between tokens, or whole volumes, and loss.
-    pub projector: ProjectorConfig,
-    /// Step rule.
-    pub optimiser: OptimiserConfig,
-    /// Learning rate over the steps.
-    pub schedule: ScheduleConfig,
-    /// Gradients are scaled down to this global L2 norm.
-    pub clip_norm: Option<f64>,
-    /// Steps between collapse measurements.
-    pub probe_every: usize,
-    /// Steps between saves of `checkpoints/last`; 0: by minutes only.
-    pub checkpoint_every: usize,
-    /// Minutes between saves of `checkpoints/last`; 0: by steps only.
-    pub checkpoint_minutes: f64,
+settings! {
+    /// Pre-training without labels, by default by token-level contrast with rotate-and-restore (METHOD: "one pre-training step").
+    ///
+    /// The paper's ablation switches are values: `mask_ratio: 0`, `rotate: off`, `weight: 1`.
+    pub struct PretrainConfig {
+        /// What the network is asked.
+        task: PretextTask = PretextTask::Simtrot;
+        /// Optimiser steps.
+        steps: usize = 1000, in 1..=100_000_000;
+        /// Volumes of one batch, all from different cases.
+        batch: usize = 2, in 1..=1024;
+        /// Batches whose gradients are added before one optimiser step.
+        accumulate: usize = 1, in 1..=1024;
+        /// Voxels of a crop along D,H,W.
+        crop_size: [usize; 3] = [32, 32, 32], in 4..=1024;
+        /// Intensity changes, drawn for each view.
+        texture: TextureConfig = TextureConfig::default();
+        /// Share of mask cells hidden in the masked view; 0 switches masking off. RCR cuts out cells of both views.
+        mask_ratio: f64 = 0.75, in 0.0..=0.99;
+        /// Voxels of a mask cell along D,H,W. None: one token of the last stage.
+        mask_patch: Option<[usize; 3]> = None;
+        /// How the other view is rotated; off switches rotation off.
+        rotate: Rotate = Rotate::Full;
+        /// w of eq. 3: how often a token of the same position in another volume counts; 1 is eq. 1.
+        weight: f64 = 5.0, in 1e-3..=1e4;
+        /// How `weight` enters the contrast.
+        weighting: Weighting = Weighting::Term;
+        /// Temperature tau of the similarities (SimTROT, SimCLR, RCR).
+        temperature: f64 = 0.5, in 1e-3..=100.0;
+        /// The contrast is taken on the tokens of the last so many encoder stages, by a projector for each, and averaged (SimTROT).
+        /// 1 is the paper's.
+        token_stages: usize = 1;
+        /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL).
+        target_momentum: f64 = 0.99, in 0.0..=1.0;
+        /// MAE's decoder.
+        mae: MaeConfig = MaeConfig::default();
+        /// The MLP between tokens, or whole volumes, and loss.
+        projector: ProjectorConfig = ProjectorConfig::default();
+        /// Step rule.
+        optimiser: OptimiserConfig = OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 };
+        /// Learning rate over the steps.
+        schedule: ScheduleConfig = ScheduleConfig::Constant;
+        /// Gradients are scaled down to this global L2 norm.
+        clip_norm: Option<f64> = Some(12.0), in 1e-6..=1e6;
+        /// Steps between collapse measurements.
+        probe_every: usize = 200, in 1..=100_000_000;
+        /// Steps between saves of `checkpoints/last`; 0: by minutes only.
+        checkpoint_every: usize = 200;
+        /// Minutes between saves of `checkpoints/last`; 0: by steps only.
+        checkpoint_minutes: f64 = 10.0, in 0.0..=100_000.0;
+    }
 }
 
-/// The group from which a view's turn is drawn.
+settings! {
+    /// Ranges of the intensity changes of a view (METHOD, step 2).
+    pub struct TextureConfig {
+        /// Probability of Gaussian noise.
+        noise_p: f64 = 0.5, in 0.0..=1.0;
+        /// Its standard deviation is drawn from 0 to this.
+        noise_std: f64 = 0.1, in 0.0..=10.0;
+        /// Probability of Gibbs (ringing) noise.
+        gibbs_p: f64 = 0.5, in 0.0..=1.0;
+        /// Its alpha is drawn from 0 to this, at most 1.
+        gibbs_alpha: f64 = 1.0, in 0.0..=1.0;
+        /// Probability of scaling `v * (1 + f)`.
+        scale_p: f64 = 0.1, in 0.0..=1.0;
+        /// f is drawn from -this to this.
+        scale: f64 = 0.1, in 0.0..=10.0;
+        /// Probability of shifting `v + o`.
+        shift_p: f64 = 0.1, in 0.0..=1.0;
+        /// o is drawn from -this to this.
+        shift: f64 = 0.1, in 0.0..=10.0;
+    }
+}
+
+/// The group from which a view's rotation is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rotate {
-    /// No turn: the ablation.
+    /// No rotation: the ablation.
+    #[serde(alias = "Off", alias = "false", alias = "none")]
     Off,
-    /// The paper's: four turns in the H,W plane times flips.
+    /// The paper's: four rotations in the H,W plane times flips.
+    #[serde(alias = "InPlane")]
     InPlane,
     /// All signed axis permutations that keep crop and token grid: up to 48.
+    #[serde(alias = "Full", alias = "true")]
     Full,
-}
-
-/// Ranges of the intensity changes of a view (METHOD, step 2).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TextureConfig {
-    /// Probability of Gaussian noise.
-    pub noise_p: f64,
-    /// Its standard deviation is drawn from 0 to this.
-    pub noise_std: f64,
-    /// Probability of Gibbs (ringing) noise.
-    pub gibbs_p: f64,
-    /// Its alpha is drawn from 0 to this, at most 1.
-    pub gibbs_alpha: f64,
-    /// Probability of scaling `v * (1 + f)`.
-    pub scale_p: f64,
-    /// f is drawn from -this to this.
-    pub scale: f64,
-    /// Probability of shifting `v + o`.
-    pub shift_p: f64,
-    /// o is drawn from -this to this.
-    pub shift: f64,
-}
-
-impl Default for TextureConfig {
-    fn default() -> Self {
-        Self { noise_p: 0.5, noise_std: 0.1, gibbs_p: 0.5, gibbs_alpha: 1.0, scale_p: 0.1, scale: 0.1, shift_p: 0.1, shift: 0.1 }
-    }
-}
-
-impl Default for PretrainConfig {
-    fn default() -> Self {
-        Self {
-            task: PretextTask::Simtrot,
-            steps: 1000,
-            batch: 2,
-            accumulate: 1,
-            crop_size: [32, 32, 32],
-            texture: TextureConfig::default(),
-            mask_ratio: 0.75,
-            mask_patch: None,
-            rotate: Rotate::Full,
-            weight: 5.0,
-            weighting: Weighting::Term,
-            temperature: 0.5,
-            token_stages: 1,
-            target_momentum: 0.99,
-            mae: MaeConfig::default(),
-            projector: ProjectorConfig::default(),
-            optimiser: OptimiserConfig::Sgd { lr: 1e-4, momentum: 0.99, weight_decay: 0.0 },
-            schedule: ScheduleConfig::Constant,
-            clip_norm: Some(12.0),
-            probe_every: 200,
-            checkpoint_every: 200,
-            checkpoint_minutes: 10.0,
-        }
-    }
 }
 
 impl PretrainConfig {
@@ -169,7 +136,7 @@ impl PretrainConfig {
         checker.require(
             "pretrain.crop_size",
             self.task != PretextTask::Rcr || height == width,
-            format_args!("is {:?}; RCR turns crops by quarters in the H,W plane: make the last two numbers equal", self.crop_size),
+            format_args!("is {:?}; RCR rotates crops by quarters in the H,W plane: make the last two numbers equal", self.crop_size),
         );
     }
 
@@ -203,11 +170,11 @@ impl PretrainConfig {
         );
     }
 
-    /// Refuses a contrast of several stages that the task does not have, that turns would scramble, or that is too large.
+    /// Refuses a contrast of several stages that the task does not have, that rotations would scramble, or that is too large.
     pub(super) fn check_stages(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
         let key = "pretrain.token_stages";
         let strides = backbone.stage_strides();
-        checker.range(key, self.token_stages, 1..=strides.len().max(1));
+        checker.within(key, &self.token_stages, 1..=strides.len().max(1));
         if self.token_stages == 1 || !(1..=strides.len()).contains(&self.token_stages) {
             return;
         }
@@ -230,15 +197,15 @@ impl PretrainConfig {
         let before = finer.len() + 1 - self.token_stages;
         for (stage, stride) in finer.iter().enumerate().skip(before) {
             let alike = |sizes: &[usize; 3], [a, b]: [usize; 2]| sizes[a] == sizes[b];
-            // Turns exchange axes on which crop, first patch and last tokens agree; flips keep every axis.
+            // Rotations exchange axes on which crop, first patch and last tokens agree; flips keep every axis.
             let exchanged = |&&axes: &&[usize; 2]| [&self.crop_size, &strides[0], last].into_iter().all(|sizes| alike(sizes, axes));
             let fits = axes.iter().filter(exchanged).all(|&axes| alike(stride, axes));
             checker.require(
                 key,
                 fits,
                 format_args!(
-                    "takes in stage {}, whose tokens are {stride:?} voxels: turns that exchange axes of the last stage would scramble \
-                     them. Take fewer stages, or set pretrain.rotate to off, or to in_plane, which leaves D alone",
+                    "takes in stage {}, whose tokens are {stride:?} voxels: rotations that exchange axes of the last stage would \
+                     scramble them. Take fewer stages, or set pretrain.rotate to off, or to in_plane, which leaves D alone",
                     stage + 1
                 ),
             );
@@ -257,36 +224,15 @@ impl PretrainConfig {
     }
 
     pub(super) fn check(&self, checker: &mut Checker) {
-        checker.range("pretrain.steps", self.steps, 1..=100_000_000);
-        checker.range("pretrain.batch", self.batch, 1..=1024);
-        checker.range("pretrain.accumulate", self.accumulate, 1..=1024);
-        for edge in self.crop_size {
-            checker.range("pretrain.crop_size", edge, 4..=1024);
-        }
-        checker.range("pretrain.mask_ratio", self.mask_ratio, 0.0..=0.99);
-        checker.range("pretrain.weight", self.weight, 1e-3..=1e4);
-        checker.range("pretrain.temperature", self.temperature, 1e-3..=100.0);
-        checker.range("pretrain.target_momentum", self.target_momentum, 0.0..=1.0);
-        self.mae.check(checker);
-        checker.range("pretrain.probe_every", self.probe_every, 1..=100_000_000);
+        self.check_ranges("pretrain", checker);
+        self.texture.check_ranges("pretrain.texture", checker);
+        self.mae.check_ranges("pretrain.mae", checker);
+        checker.heads("pretrain.mae.heads", "", self.mae.heads, self.mae.dim);
+        self.optimiser.check("pretrain.optimiser", checker);
         if let Some(patch) = self.mask_patch {
-            let fits = patch.iter().zip(self.crop_size).all(|(&cell, crop)| cell > 0 && crop % cell == 0);
+            let fits = (0..3).all(|axis| patch[axis] > 0 && self.crop_size[axis].is_multiple_of(patch[axis]));
             checker.require("pretrain.mask_patch", fits, format_args!("{patch:?} does not divide crop_size {:?}", self.crop_size));
         }
-        let TextureConfig { noise_p, noise_std, gibbs_p, gibbs_alpha, scale_p, scale, shift_p, shift } = self.texture;
-        for (name, p) in
-            [("noise_p", noise_p), ("gibbs_p", gibbs_p), ("scale_p", scale_p), ("shift_p", shift_p), ("gibbs_alpha", gibbs_alpha)]
-        {
-            checker.range(&format!("pretrain.texture.{name}"), p, 0.0..=1.0);
-        }
-        for (name, size) in [("noise_std", noise_std), ("scale", scale), ("shift", shift)] {
-            checker.range(&format!("pretrain.texture.{name}"), size, 0.0..=10.0);
-        }
-        if let Some(clip) = self.clip_norm {
-            checker.range("pretrain.clip_norm", clip, 1e-6..=1e6);
-        }
-        checker.range("pretrain.checkpoint_minutes", self.checkpoint_minutes, 0.0..=100_000.0);
-        self.optimiser.check("pretrain.optimiser", checker);
     }
 }
 

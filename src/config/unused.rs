@@ -16,7 +16,7 @@ impl PretrainConfig {
             ("pretrain.temperature", self.temperature != default.temperature, reads("temperature")),
             ("pretrain.target_momentum", self.target_momentum != default.target_momentum, reads("target_momentum")),
             ("pretrain.mae", self.mae != default.mae, reads("mae")),
-            ("pretrain.rotate", self.rotate != default.rotate, self.task.turns_as_set()),
+            ("pretrain.rotate", self.rotate != default.rotate, self.task.rotates_as_set()),
             ("pretrain.texture", self.texture != default.texture, facts.views != TaskViews::Masked),
             ("pretrain.mask_patch", self.mask_patch != default.mask_patch, self.mask_ratio > 0.0),
             ("pretrain.projector", (projector.hidden, projector.output) != (plain.hidden, plain.output), reads("projector")),

@@ -75,7 +75,7 @@ impl Imported {
         let crop_size = crop_size(config, self.kind);
         let settings = source.differences(&config.model, crop_size).into_iter();
         let settings = settings.filter(|difference| !(self.resampled && RESAMPLED.iter().any(|name| difference.key.ends_with(name))));
-        let settings: Vec<String> = settings.map(|difference| difference.tell(["in the file", "as the flags say"])).collect();
+        let settings: Vec<String> = settings.map(|difference| difference.describe(["in the file", "as the flags say"])).collect();
         let left = self.left_of_encoder(source, &config.model, crop_size)?;
         // Shapes that fit show no difference by themselves: a ratio of widths may be rounded.
         let shown = source.metadata.is_some() || !left.is_empty();

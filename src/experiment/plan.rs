@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::contents::{Content, Contents};
-use crate::config::{Arm, ArmsConfig, ConfigError, ExperimentConfig, LabelFraction, Level, RunConfig};
+use crate::config::{Arm, ArmsConfig, ConfigError, ExperimentConfig, Level, RunConfig};
 use crate::digest::sha256;
 use crate::protocol::{Stage, StageKind, TRAINING_VERSION};
 
@@ -262,7 +262,7 @@ impl TrainingPlan {
         config.arms = ArmsConfig { pretrain: Vec::new(), finetune: Vec::new() };
         if kind == StageKind::Pretrain {
             // Which labels fine-tuning may use is nothing to a training without labels; its label probe is fitted on all of them.
-            config.data.label_fraction = LabelFraction::default();
+            config.data.label_fraction = 1.0;
         }
         let (data, source) = contents.map_or_else(Default::default, |contents| {
             let source = arm.checkpoint.as_ref().map(|checkpoint| contents.checkpoint(checkpoint));

@@ -90,7 +90,7 @@ fn weights(model: &ModelConfig) -> BTreeMap<String, HostTensor> {
 #[test]
 fn nnformer_starts_with_normal_position_tables_and_all_else_as_pytorch() {
     for deep_supervision in [true, false] {
-        let config = NnFormerConfig { deep_supervision, ..NnFormerConfig::small() };
+        let config = NnFormerConfig { deep_supervision, ..NnFormerConfig::default() };
         let weights = weights(&ModelConfig::Nnformer(config));
         for name in ["model_down.layers.1.blocks.1.mlp.fc2.bias", "decoder.layers.0.blocks.0.attn.kv.weight", "final.0.up.bias"] {
             assert!(weights.contains_key(name), "{name}");
@@ -101,7 +101,7 @@ fn nnformer_starts_with_normal_position_tables_and_all_else_as_pytorch() {
 
 #[test]
 fn unetr_starts_with_a_normal_position_code_and_all_else_as_pytorch() {
-    let config = UnetrConfig { qkv_bias: true, ..UnetrConfig::small() };
+    let config = UnetrConfig { qkv_bias: true, ..UnetrConfig::default() };
     assert_drawn(&weights(&ModelConfig::Unetr(config.clone())), &["position_embeddings"], pytorch);
 
     let mut perceptron = weights(&ModelConfig::Unetr(UnetrConfig { projection: PatchProjection::Perceptron, ..config }));
@@ -114,7 +114,7 @@ fn unetr_starts_with_a_normal_position_code_and_all_else_as_pytorch() {
 #[test]
 fn swin_unetr_starts_with_normal_position_tables_and_all_else_as_pytorch() {
     for use_v2 in [false, true] {
-        let weights = weights(&ModelConfig::SwinUnetr(SwinUnetrConfig { use_v2, ..SwinUnetrConfig::small() }));
+        let weights = weights(&ModelConfig::SwinUnetr(SwinUnetrConfig { use_v2, ..SwinUnetrConfig::default() }));
         assert_eq!(weights.contains_key("swinViT.layers2c.0.layer.conv1.conv.weight"), use_v2);
         assert_drawn(&weights, &["relative_position_bias_table"], pytorch);
     }
@@ -123,7 +123,7 @@ fn swin_unetr_starts_with_normal_position_tables_and_all_else_as_pytorch() {
 #[test]
 fn the_u_net_starts_as_nnu_net() {
     for deep_supervision in [true, false] {
-        assert_drawn(&weights(&ModelConfig::Unet(UnetConfig { deep_supervision, ..UnetConfig::small() })), &[], he);
+        assert_drawn(&weights(&ModelConfig::Unet(UnetConfig { deep_supervision, ..UnetConfig::default() })), &[], he);
     }
 }
 
@@ -132,7 +132,7 @@ fn weights_that_the_reference_draws_otherwise_are_found() {
     let drawn = |model: ModelConfig, normal: &'static [&'static str], layer: fn(f64, bool) -> Drawn| {
         std::panic::catch_unwind(move || assert_drawn(&weights(&model), normal, layer)).is_ok()
     };
-    let (nnformer, unet) = (ModelConfig::Nnformer(NnFormerConfig::small()), ModelConfig::Unet(UnetConfig::small()));
+    let (nnformer, unet) = (ModelConfig::Nnformer(NnFormerConfig::default()), ModelConfig::Unet(UnetConfig::default()));
     assert!(drawn(nnformer.clone(), &["relative_position_bias_table"], pytorch));
     assert!(!drawn(nnformer.clone(), &["relative_position_bias_table", "fc1.weight"], pytorch));
     assert!(!drawn(nnformer, &["relative_position_bias_table"], |fan_in, is_weight| pytorch(1.1 * fan_in, is_weight)));

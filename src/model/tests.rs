@@ -64,7 +64,7 @@ fn cases() -> [Case; 5] {
 }
 
 fn nnformer() -> NnFormerConfig {
-    NnFormerConfig { embed_dim: 12, num_heads: vec![2, 3], window_size: vec![3, 4], drop_path_rate: 0.5, ..NnFormerConfig::small() }
+    NnFormerConfig { embed_dim: 12, num_heads: vec![2, 3], window_size: vec![3, 4], drop_path_rate: 0.5, ..NnFormerConfig::default() }
 }
 
 fn swin() -> SwinUnetrConfig {
@@ -76,12 +76,12 @@ fn swin() -> SwinUnetrConfig {
         drop_path_rate: 0.5,
         merging: MergingOrder::Paper,
         use_v2: true,
-        ..SwinUnetrConfig::small()
+        ..SwinUnetrConfig::default()
     }
 }
 
 fn unet() -> UnetConfig {
-    UnetConfig { features: vec![3, 5, 6], strides: vec![[1; 3], [1, 2, 2], [2; 3]], blocks: vec![1, 2, 1], ..UnetConfig::small() }
+    UnetConfig { features: vec![3, 5, 6], strides: vec![[1; 3], [1, 2, 2], [2; 3]], blocks: vec![1, 2, 1], ..UnetConfig::default() }
 }
 
 fn unetr() -> UnetrConfig {
@@ -92,7 +92,7 @@ fn unetr() -> UnetrConfig {
         num_heads: 3,
         num_layers: 4,
         feature_size: 3,
-        ..UnetrConfig::small()
+        ..UnetrConfig::default()
     }
 }
 

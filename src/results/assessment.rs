@@ -51,7 +51,7 @@ impl Assessment {
 /// What may help, never what is set already. Rotation was the cure in the method's calibration; a weight of 5 changed nothing that
 /// could be measured; the less was masked, the less of a token its position decided.
 fn advice(verdict: Verdict, config: &PretrainConfig) -> String {
-    let rotates = config.task.turns_as_set();
+    let rotates = config.task.rotates_as_set();
     match verdict {
         Verdict::Untrained => {
             "train on, and look again later. If the run has ended, take more steps (pretrain.steps) or a larger learning rate \

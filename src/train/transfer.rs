@@ -22,7 +22,7 @@ pub fn transfer_encoder(
     let [then, now] = [(&checkpoint.info.config.model, checkpoint.info.crop_size()), (&config.model, config.finetune.crop_size)];
     let unlike = ModelConfig::encoder_differences([then, now]);
     if !unlike.is_empty() {
-        return Err(refuse(unlike.iter().map(|difference| difference.tell(["in the checkpoint", "in the config"])).collect()));
+        return Err(refuse(unlike.iter().map(|difference| difference.describe(["in the checkpoint", "in the config"])).collect()));
     }
     let prefix = network.encoder.prefix();
     let is_encoder = |name: &String| name.starts_with(prefix);

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom as _;
 
 use super::together::Together;
 use super::{DataError, DataErrors, Dataset, Fault, Split, demo};
-use crate::config::{DataConfig, LabelFraction, SplitConfig};
+use crate::config::{DataConfig, SplitConfig};
 use crate::random::stream;
 
 impl Split {
@@ -56,10 +56,9 @@ impl Split {
         if config.hold_back_test {
             split = split.without_test(dataset, &together)?;
         }
-        let LabelFraction(fraction) = config.label_fraction;
         split.finetune.sort();
         split.finetune = shuffled(split.finetune, seed, "label fraction");
-        let keep = ((fraction * split.finetune.len() as f64).round() as usize).max(1);
+        let keep = ((config.label_fraction * split.finetune.len() as f64).round() as usize).max(1);
         split.finetune.truncate(keep);
         Ok(split)
     }
@@ -194,7 +193,7 @@ mod tests {
     }
 
     fn draw(dataset: &Dataset, split: SplitConfig, fraction: f64, seed: u64) -> Result<Split, DataErrors> {
-        let config = DataConfig { split, label_fraction: LabelFraction(fraction), ..DataConfig::default() };
+        let config = DataConfig { split, label_fraction: fraction, ..DataConfig::default() };
         Split::draw(dataset, &config, seed)
     }
 
@@ -219,7 +218,7 @@ mod tests {
     fn a_split_seed_keeps_the_held_out_cases_and_leaves_the_label_fraction_to_the_seed() {
         let dataset = dataset(25, 0);
         let draw = |split: SplitConfig, split_seed, seed| {
-            let config = DataConfig { split, split_seed, label_fraction: LabelFraction(0.3), ..DataConfig::default() };
+            let config = DataConfig { split, split_seed, label_fraction: 0.3, ..DataConfig::default() };
             Split::draw(&dataset, &config, seed).expect("a split")
         };
         for split in [SplitConfig::HoldOut { test: 0.2, validation: 0.2 }, SplitConfig::Folds { folds: 4, fold: 1 }] {

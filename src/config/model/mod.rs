@@ -8,9 +8,9 @@ mod unet;
 mod unetr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::check::Checker;
+use super::check::{Checker, Settings, settings};
 use super::differences::differing_settings;
 pub use nnformer::NnFormerConfig;
 pub use swin_unetr::{MergingOrder, SwinUnetrConfig};
@@ -29,7 +29,7 @@ macro_rules! backbones {
                 /// nnFormer as published for brain tumours (crop 128x128x128, four channels).
                 NnformerTumour: tumour,
                 /// nnFormer with two stages for crops of 32³: trains on a CPU in minutes.
-                NnformerSmall: small,
+                NnformerSmall: default,
             }
             /// UNETR (arXiv:2103.10504): a plain vision transformer and a convolutional decoder.
             Unetr(UnetrConfig), UnetrEncoder, {
@@ -38,7 +38,7 @@ macro_rules! backbones {
                 /// UNETR as published, for brain tumours (crop 128x128x128, four channels).
                 UnetrTumour: tumour,
                 /// UNETR with eight blocks for crops of 32³: trains on a CPU in minutes.
-                UnetrSmall: small,
+                UnetrSmall: default,
             }
             /// Swin UNETR (arXiv:2201.01266) and its v2: windowed attention in the encoder, a convolutional decoder.
             SwinUnetr(SwinUnetrConfig), SwinUnetrEncoder, {
@@ -47,7 +47,7 @@ macro_rules! backbones {
                 /// Swin UNETR as published for brain tumours (crop 128x128x128, four channels).
                 SwinUnetrTumour: tumour,
                 /// Swin UNETR with two stages for crops of 32³: trains on a CPU in minutes.
-                SwinUnetrSmall: small,
+                SwinUnetrSmall: default,
             }
             /// A U-Net with residual encoder: the field's convolutional baseline.
             Unet(UnetConfig), UnetEncoder, {
@@ -56,14 +56,14 @@ macro_rules! backbones {
                 /// U-Net for brain tumours (crop 128x128x128, four channels).
                 UnetTumour: tumour,
                 /// U-Net with four stages for crops of 32³: trains on a CPU in minutes.
-                UnetSmall: small,
+                UnetSmall: default,
             }
         }
     };
 }
 pub(crate) use backbones;
 
-/// What every backbone's hyper-parameters tell.
+/// What the program asks of every backbone's hyper-parameters.
 pub trait BackboneConfig {
     /// The name in text, as its authors write it.
     fn title(&self) -> &'static str;
@@ -71,20 +71,27 @@ pub trait BackboneConfig {
     /// Who described it first.
     fn source(&self) -> &'static str;
 
-    /// Voxels of one token of the first stage, D,H,W.
-    fn patch_size(&self) -> [usize; 3];
-
-    /// Voxels of one token of the last stage, D,H,W: sizes are padded to multiples of it.
-    fn total_stride(&self) -> [usize; 3];
-
-    /// Voxels of one token of each stage, D,H,W, finest first: from [`Self::patch_size`] to [`Self::total_stride`].
+    /// Voxels of one token of each stage, D,H,W, finest first.
     fn stage_strides(&self) -> Vec<[usize; 3]>;
 
-    /// What decides which numbers the encoder computes, as a map: every such hyper-parameter under its name, and for an encoder
-    /// that is tied to crops of `crop_size` voxels what it takes of them. The rest (decoder, regularisation, memory) is left out.
-    ///
-    /// Weights may only move between encoders whose maps are equal: not every difference shows in a tensor's shape.
-    fn encoder_settings(&self, crop_size: [usize; 3]) -> Value;
+    /// Voxels of one token of the first stage, D,H,W.
+    fn patch_size(&self) -> [usize; 3] {
+        self.stage_strides().first().copied().unwrap_or([1; 3])
+    }
+
+    /// Voxels of one token of the last stage, D,H,W: sizes are padded to multiples of it.
+    fn total_stride(&self) -> [usize; 3] {
+        self.stage_strides().last().copied().unwrap_or([1; 3])
+    }
+
+    /// Names of the hyper-parameters that don't decide which numbers the encoder computes: those of decoder, regularisation and
+    /// memory. Weights may only move between encoders that agree in all others: not every difference shows in a tensor's shape.
+    fn beyond_encoder(&self) -> &'static [&'static str];
+
+    /// What an encoder that is tied to crops of `crop_size` voxels, D,H,W, takes of them: a name and the numbers.
+    fn crop_setting(&self, _crop_size: [usize; 3]) -> Option<(&'static str, [usize; 3])> {
+        None
+    }
 
     /// Whether the encoder can do with some of the patches alone, which MAE asks of it.
     fn takes_visible_patches(&self) -> bool {
@@ -108,7 +115,7 @@ mod published_crop {
         [128; 3]
     }
 
-    pub(super) fn small() -> [usize; 3] {
+    pub(super) fn default() -> [usize; 3] {
         [32; 3]
     }
 }
@@ -122,7 +129,7 @@ fn refuse_single_token(network: &impl BackboneConfig, key: &str, crop_size: [usi
         key,
         (0..3).any(|axis| crop_size[axis] > stride[axis]),
         format_args!(
-            "is {crop_size:?}, which the network turns into a single token of {stride:?} voxels: nothing is left to normalise over. \
+            "is {crop_size:?}, which the network makes a single token of {stride:?} voxels: nothing is left to normalise over. \
              {longer:?} would do, or fewer stages"
         ),
     );
@@ -192,7 +199,7 @@ pub struct EncoderDifference {
 
 impl EncoderDifference {
     /// In words, with the `places` where the two values stand: `in the checkpoint`, `in the config`.
-    pub fn tell(&self, places: [&str; 2]) -> String {
+    pub fn describe(&self, places: [&str; 2]) -> String {
         let Self { key, values: [one, other] } = self;
         format!("{key} is {one} {} and {other} {}", places[0], places[1])
     }
@@ -206,16 +213,16 @@ impl ModelConfig {
 
     /// `name value` of each hyper-parameter.
     pub fn hyper_parameters(&self) -> String {
-        let parameters = self.tree().1;
-        let parameters = parameters.as_object().expect("an enum of structs becomes a map of maps");
-        parameters.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        self.tree().1.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
     }
 
     /// The backbone's name and its hyper-parameters by name.
-    fn tree(&self) -> (String, Value) {
-        let tree = serde_json::to_value(self.resolve()).expect("plain data becomes JSON");
-        let Value::Object(tree) = tree else { unreachable!("an enum of structs becomes a map") };
-        tree.into_iter().next().expect("a map of one key")
+    fn tree(&self) -> (String, Map<String, Value>) {
+        let tree: Map<String, Value> = serde_json::to_value(self.resolve()).and_then(serde_json::from_value).expect("a struct by its name");
+        match tree.into_iter().next() {
+            Some((name, Value::Object(parameters))) => (name, parameters),
+            _ => unreachable!("an enum of structs becomes a map of one map"),
+        }
     }
 
     /// The settings in which the encoders of two models compute differently, each model with the crop, D,H,W, that it is built for.
@@ -225,9 +232,11 @@ impl ModelConfig {
             let values = [one, other].map(|(model, _)| model.backbone().title().to_owned());
             return vec![EncoderDifference { key: "model".to_owned(), values }];
         }
-        let [one, other] = [one, other].map(|(model, crop_size)| match model.backbone().encoder_settings(crop_size) {
-            Value::Object(settings) => settings,
-            _ => unreachable!("settings by name"),
+        let [one, other] = [one, other].map(|(model, crop_size)| {
+            let (backbone, (_, mut settings)) = (model.backbone(), model.tree());
+            settings.retain(|name, _| !backbone.beyond_encoder().contains(&name.as_str()));
+            settings.extend(backbone.crop_setting(crop_size).map(|(name, size)| (name.to_owned(), size.as_slice().into())));
+            settings
         });
         let difference = |(name, values): (String, [&Value; 2])| EncoderDifference {
             key: format!("model.{key}.{name}"),

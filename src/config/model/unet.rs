@@ -1,55 +1,36 @@
 //! Hyper-parameters of the residual-encoder U-Net.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use super::{BackboneConfig, Checker, Settings as _, refuse_single_token, settings};
 
-use super::{BackboneConfig, Checker, refuse_single_token};
-
-/// The field's convolutional baseline: a U-Net whose encoder is made of residual blocks (after nnU-Net's residual encoder
-/// presets, arXiv:2404.09556), instance norm, leaky ReLU and deep supervision. Lists have one entry for each stage, finest first.
-///
-/// Channel and class counts are not here: they come from the dataset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct UnetConfig {
-    /// Channels of each stage.
-    pub features: Vec<usize>,
-    /// Step of each stage's first convolution along D,H,W, 1 or 2 each; the first stage's is 1.
-    pub strides: Vec<[usize; 3]>,
-    /// Residual blocks of each encoder stage. A decoder stage has one plain block.
-    pub blocks: Vec<usize>,
-    /// Predict at every decoder stage (losses weighted 1, 1/2, 1/4, ... over their sum) instead of the finest alone.
-    pub deep_supervision: bool,
-    /// Recompute activations block by block in the backward pass instead of keeping them:
-    /// less memory, about a third more time.
-    pub recompute: bool,
-}
-
-impl Default for UnetConfig {
-    fn default() -> Self {
-        Self::small()
+settings! {
+    /// The field's convolutional baseline: a U-Net whose encoder is made of residual blocks (after nnU-Net's residual encoder
+    /// presets, arXiv:2404.09556), instance norm, leaky ReLU and deep supervision. Lists have one entry for each stage, finest first. The
+    /// default is for 32³ crops: 64 tokens of 96 channels.
+    ///
+    /// Channel and class counts are not here: they come from the dataset.
+    pub struct UnetConfig {
+        /// Channels of each stage.
+        features: Vec<usize> = vec![12, 24, 48, 96], in 1..=4096;
+        /// Step of each stage's first convolution along D,H,W, 1 or 2 each; the first stage's is 1.
+        strides: Vec<[usize; 3]> = vec![[1; 3], [2; 3], [2; 3], [2; 3]];
+        /// Residual blocks of each encoder stage. A decoder stage has one plain block.
+        blocks: Vec<usize> = vec![1, 2, 2, 2], in 1..=64;
+        /// Predict at every decoder stage (losses weighted 1, 1/2, 1/4, ... over their sum) instead of the finest alone.
+        deep_supervision: bool = true;
+        /// Recompute activations block by block in the backward pass instead of keeping them:
+        /// less memory, about a third more time.
+        recompute: bool = false;
     }
 }
 
 impl UnetConfig {
-    /// For 32³ crops: 64 tokens of 96 channels.
-    pub fn small() -> Self {
-        Self {
-            features: vec![12, 24, 48, 96],
-            strides: vec![[1; 3], [2; 3], [2; 3], [2; 3]],
-            blocks: vec![1, 2, 2, 2],
-            deep_supervision: true,
-            recompute: false,
-        }
-    }
-
     /// For Synapse multi-organ CT (crop 64x128x128, slices of 3 mm): nnU-Net's rule of halving the finer axes first.
     pub fn synapse() -> Self {
         Self {
             features: vec![32, 64, 128, 256, 320, 320],
             strides: vec![[1; 3], [1, 2, 2], [2; 3], [2; 3], [2; 3], [2; 3]],
             blocks: vec![1, 3, 4, 6, 6, 6],
-            ..Self::small()
+            ..Self::default()
         }
     }
 
@@ -73,31 +54,20 @@ impl BackboneConfig for UnetConfig {
         "Isensee et al.: nnU-Net Revisited: A Call for Rigorous Validation in 3D Medical Image Segmentation, arXiv:2404.09556."
     }
 
-    fn patch_size(&self) -> [usize; 3] {
-        self.stride_at(0)
-    }
-
-    fn total_stride(&self) -> [usize; 3] {
-        self.stride_at(self.strides.len())
-    }
-
     fn stage_strides(&self) -> Vec<[usize; 3]> {
         (0..self.strides.len()).map(|stage| self.stride_at(stage)).collect()
     }
 
-    fn encoder_settings(&self, _crop_size: [usize; 3]) -> Value {
-        // Every field by name: a new one has to say here whether it changes what the encoder computes.
-        let Self { features, strides, blocks, deep_supervision: _, recompute: _ } = self;
-        json!({"features": features, "strides": strides, "blocks": blocks})
+    fn beyond_encoder(&self) -> &'static [&'static str] {
+        &["deep_supervision", "recompute"]
     }
 
     fn check(&self, checker: &mut Checker) {
         let stages = self.features.len();
-        checker.range("model.features", stages, 2..=8);
+        self.check_ranges("model", checker);
+        checker.within("model.features", &stages, 2..=8);
         checker.entries("model.strides", self.strides.len(), stages, "features");
         checker.entries("model.blocks", self.blocks.len(), stages, "features");
-        checker.each("model.features", &self.features, 1..=4096);
-        checker.each("model.blocks", &self.blocks, 1..=64);
         for (stage, step) in self.strides.iter().enumerate() {
             let fits = if stage == 0 { *step == [1; 3] } else { step.iter().all(|edge| (1..=2).contains(edge)) };
             checker.require(

@@ -135,7 +135,7 @@ fn encoder_on(entry: &Entry, device: &Device) -> Computed {
         projection: PatchProjection::Conv,
         position: PositionCode::Sinusoid,
         qkv_bias: hyper["qkv_bias"].as_bool().expect("qkv_bias"),
-        ..UnetrConfig::small()
+        ..UnetrConfig::default()
     };
     let task = Task { channels: count("in_chans"), classes: 2, crop_size: cube_or_triple(&hyper["img"]) };
     let encoder = loaded(entry, config.encoder(&task, &Initialiser::new(1, device)), &encoder_weights(&host(entry.weights())));

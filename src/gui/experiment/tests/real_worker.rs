@@ -25,7 +25,7 @@ fn tiny(name: &str) -> RunConfig {
         depths: vec![1, 1],
         num_heads: vec![1, 2],
         window_size: vec![2, 2],
-        ..NnFormerConfig::small()
+        ..NnFormerConfig::default()
     });
     (config.pretrain.crop_size, config.finetune.crop_size) = ([16; 3], [16; 3]);
     (config.pretrain.steps, config.finetune.steps) = (1, 2);
