@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub fn key(case: &CaseFiles, label_values: &[u32], channels: usize, config: &Pre
 pub fn load(folder: &Path, key: &str, of: &CaseFiles) -> Option<Case> {
     let mut file = File::open(path(folder, key)).ok()?;
     let length = file.metadata().ok()?.len();
-    let mut case = read(&mut file, length, &of.name).ok()?;
+    let mut case = read(&mut file, length, &of.name)?;
     // The same content may have lain in another folder when the entry was written.
     for note in &mut case.notes {
         let now = of.images.iter().chain(&of.label).map(VolumeSource::file).find(|now| now.file_name() == note.file.file_name());
@@ -89,33 +89,28 @@ fn path(folder: &Path, key: &str) -> PathBuf {
     folder.join(format!("{key}.case"))
 }
 
-fn read(file: &mut impl Read, length: u64, name: &str) -> io::Result<Case> {
-    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-    let mut version = [0; VERSION.len()];
-    let mut size = [0; 8];
-    file.read_exact(&mut version)?;
-    file.read_exact(&mut size)?;
-    let size = u64::from_le_bytes(size);
-    if version != VERSION || size > length {
-        return Err(broken("another format"));
+fn read(file: &mut impl Read, length: u64, name: &str) -> Option<Case> {
+    let mut bytes = |count: usize| {
+        let mut bytes = vec![0; count];
+        file.read_exact(&mut bytes).ok().map(|()| bytes)
+    };
+    if bytes(VERSION.len())? != VERSION {
+        return None;
     }
-    let mut header = vec![0; size as usize];
-    file.read_exact(&mut header)?;
-    let Header { grid, channels, labelled, preprocess_record, notes } = ron::de::from_bytes(&header).map_err(io::Error::other)?;
-    let voxels = channels * grid.len();
+    let size = u64::from_le_bytes(bytes(8)?.try_into().ok()?);
+    if size > length {
+        return None;
+    }
+    let Header { grid, channels, labelled, preprocess_record, notes } = ron::de::from_bytes(&bytes(size as usize)?).ok()?;
+    let count = channels * grid.len();
     let labels = if labelled { grid.len() } else { 0 };
-    if (VERSION.len() + 8) as u64 + size + (4 * voxels + labels) as u64 != length {
-        return Err(broken("another length"));
+    if (VERSION.len() + 8) as u64 + size + (4 * count + labels) as u64 != length {
+        return None;
     }
-    let mut values = Vec::with_capacity(voxels);
-    let mut block = vec![0; 4 * BLOCK];
-    while values.len() < voxels {
-        let block = &mut block[..4 * BLOCK.min(voxels - values.len())];
-        file.read_exact(block)?;
-        values.extend(block.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+    let mut voxels = Vec::with_capacity(count);
+    while voxels.len() < count {
+        voxels.extend(bytes(4 * BLOCK.min(count - voxels.len()))?.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
     }
-    let mut label = vec![0; labels];
-    file.read_exact(&mut label)?;
-    let image = Volume { channels, grid, voxels: values };
-    Ok(Case { name: name.to_owned(), image, label: labelled.then_some(label), preprocess_record, notes })
+    let label = if labelled { Some(bytes(labels)?) } else { None };
+    Some(Case { name: name.to_owned(), image: Volume { channels, grid, voxels }, label, preprocess_record, notes })
 }

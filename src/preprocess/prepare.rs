@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::cache;
 use super::case::{Case, prepare_one};
 use crate::config::PreprocessConfig;
-use crate::volume::{CaseFiles, DataErrors, Dataset, Fault};
+use crate::volume::{CaseFiles, DataErrors, Dataset};
 
 /// Prepares cases of a dataset in parallel, in the order of `names`.
 ///
@@ -49,23 +49,14 @@ pub fn prepare_while(
         if !watch(done.load(Ordering::Relaxed), names.len()) {
             return Ok(None);
         }
-        let unknown = || Fault::UnknownCase { name: name.clone(), list: "the cases to prepare".to_owned(), near: Vec::new() };
-        let case = dataset.case(name).ok_or_else(|| DataErrors::from(unknown().at(Path::new(&dataset.name))))?;
+        let case = dataset.case(name).ok_or_else(|| dataset.fault(dataset.unknown(name, "the cases to prepare")))?;
         let prepared = prepare_cached(dataset, case, &label_values, config, cache);
         watch(done.fetch_add(1, Ordering::Relaxed) + 1, names.len());
         prepared.map(Some)
     };
     let results: Vec<Result<Option<Case>, DataErrors>> = names.par_iter().map(one).collect();
-    let mut cases = Vec::with_capacity(names.len());
-    let (mut errors, mut stopped) = (Vec::new(), false);
-    for result in results {
-        match result {
-            Ok(Some(case)) => cases.push(case),
-            Ok(None) => stopped = true,
-            Err(DataErrors(found)) => errors.extend(found),
-        }
-    }
-    DataErrors::or(errors, (!stopped).then_some(cases))
+    // Without one of them there is no result.
+    Ok(DataErrors::gather(results)?.into_iter().collect())
 }
 
 fn prepare_cached(

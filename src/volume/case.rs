@@ -41,23 +41,10 @@ pub(super) struct Examined {
 }
 
 impl CaseFiles {
-    /// Reads the case.
-    ///
-    /// `channels`: how many the image must have (none: any); `known`: the label values it may hold (none: any);
-    /// `non_finite`: what happens to image voxels that are NaN or infinite.
-    ///
-    /// # Errors
-    /// Everything wrong with its files, at once.
-    pub fn load(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
-        let Examined { image, label, errors } = self.examine(channels, known, non_finite);
-        match image {
-            Some(image) if errors.is_empty() => Ok(LoadedCase { image, label: label.map(|label| label.map) }),
-            _ => Err(DataErrors(errors)),
-        }
-    }
-
-    pub(super) fn examine(&self, channels: Option<usize>, known: Option<&[u32]>, non_finite: NonFinite) -> Examined {
-        let (mut image, mut errors) = read_images(&self.images, channels, Some(non_finite));
+    /// Reads the case; `channels`: how many its image must have; `known`: the label values it may hold; `non_finite`: what happens to image
+    /// voxels that are NaN or infinite.
+    pub(super) fn examine(&self, channels: usize, known: &[u32], non_finite: NonFinite) -> Examined {
+        let (mut image, mut errors) = read_images(&self.images, Some(channels), Some(non_finite));
         let mut label = None;
         match self.label.as_ref().map(VolumeSource::read) {
             None => {}
@@ -65,7 +52,7 @@ impl CaseFiles {
             Some(Ok(scan)) => {
                 let misplaced = image.as_ref().and_then(|image| grid_fault(&scan.volume.grid, &image.volume.grid, &image.file));
                 errors.extend(misplaced.map(|fault| fault.at(&scan.file)));
-                match labels::from_scan(scan, known) {
+                match labels::from_scan(scan, Some(known)) {
                     Err(faults) => errors.extend(faults),
                     Ok(counted) => {
                         image.iter_mut().for_each(|image| image.notes.extend_from_slice(&counted.notes));
@@ -86,12 +73,13 @@ impl CaseFiles {
 
 /// Reads an image outside any dataset: one file with all channels, or one for each channel in order.
 ///
-/// `non_finite`: what happens to voxels that are NaN or infinite; none: they are kept, and counted in the scan's notes.
+/// `channels`: how many it must have (none: any); `non_finite`: what happens to voxels that are NaN or infinite; none: they are kept, and
+/// counted in the scan's notes.
 ///
 /// # Errors
 /// Everything wrong with the files, at once.
-pub fn load_image(images: &[VolumeSource], non_finite: Option<NonFinite>) -> Result<Scan, DataErrors> {
-    match read_images(images, None, non_finite) {
+pub fn load_image(images: &[VolumeSource], channels: Option<usize>, non_finite: Option<NonFinite>) -> Result<Scan, DataErrors> {
+    match read_images(images, channels, non_finite) {
         (Some(scan), errors) if errors.is_empty() => Ok(scan),
         (None, errors) if errors.is_empty() => Err(Fault::Missing.at(Path::new("the case's image")).into()),
         (_, errors) => Err(DataErrors(errors)),

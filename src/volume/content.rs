@@ -75,11 +75,7 @@ pub fn case_key(case: &CaseFiles) -> Result<String, DataError> {
 /// # Errors
 /// Files that cannot be read, all at once.
 pub fn case_keys(cases: &[&CaseFiles]) -> Result<Vec<String>, DataErrors> {
-    let (keys, errors): (Vec<_>, Vec<_>) = cases.par_iter().map(|case| case_key(case)).partition_map(|key| match key {
-        Ok(key) => rayon::iter::Either::Left(key),
-        Err(error) => rayon::iter::Either::Right(error),
-    });
-    DataErrors::or(errors, keys)
+    DataErrors::gather(cases.par_iter().map(|case| case_key(case)).collect::<Vec<_>>())
 }
 
 /// Key of a case's image alone, channel by channel and without its headers, so that one scan under two names is found

@@ -1,10 +1,12 @@
 //! Cases with their channels and labels.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CaseFiles, DataError, DataErrors, LoadedCase, Note};
+use super::case::Examined;
+use super::{CaseFiles, DataError, DataErrors, Fault, LoadedCase, Note};
 use crate::config::NonFinite;
 
 /// Names suggested for one that doesn't exist.
@@ -57,12 +59,20 @@ impl Dataset {
         self.cases.iter().find(|case| case.name == name)
     }
 
-    /// Case names most like `name`, by edit distance, unless more than half of it differs.
-    pub fn near(&self, name: &str) -> Vec<String> {
+    /// A fault of the dataset as a whole.
+    pub(crate) fn fault(&self, fault: Fault) -> DataError {
+        fault.at(Path::new(&self.name))
+    }
+
+    /// The fault of a name that no case has; `place` says where it stands. Names the cases most like it by edit distance, unless more
+    /// than half of it differs.
+    pub(crate) fn unknown(&self, name: &str, place: &str) -> Fault {
         let mut ranked: Vec<(usize, &str)> = self.cases.iter().map(|case| (edit_distance(name, &case.name), case.name.as_str())).collect();
         ranked.sort_unstable();
         let close = ranked.into_iter().filter(|&(distance, _)| 2 * distance <= name.chars().count());
-        close.take(SUGGESTED).map(|(_, name)| name.to_owned()).collect()
+        let near: Vec<&str> = close.take(SUGGESTED).map(|(_, name)| name).collect();
+        let hint = if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
+        Fault::UnknownCase(format!("{name:?} (named in {place}){hint}"))
     }
 
     /// This dataset without some cases, for example those that a check found unusable.
@@ -77,11 +87,18 @@ impl Dataset {
     /// # Errors
     /// What is wrong with its listing and its files, at once.
     pub fn load(&self, case: &CaseFiles, non_finite: NonFinite) -> Result<LoadedCase, DataErrors> {
-        let listing: Vec<DataError> = self.findings_of(&case.name).cloned().collect();
-        match case.load(Some(self.channels.len()), Some(&self.label_values()), non_finite) {
-            Err(DataErrors(errors)) => Err(DataErrors([listing, errors].concat())),
-            Ok(loaded) => DataErrors::or(listing, loaded),
+        match self.examine(case, non_finite) {
+            Examined { image: Some(image), label, errors } if errors.is_empty() => {
+                Ok(LoadedCase { image, label: label.map(|label| label.map) })
+            }
+            Examined { errors, .. } => Err(DataErrors(errors)),
         }
+    }
+
+    /// Reads a case as far as that goes, with what is wrong with its listing and its files.
+    pub(super) fn examine(&self, case: &CaseFiles, non_finite: NonFinite) -> Examined {
+        let examined = case.examine(self.channels.len(), &self.label_values(), non_finite);
+        Examined { errors: self.findings_of(&case.name).cloned().chain(examined.errors).collect(), ..examined }
     }
 
     /// What is wrong with the listing of a case.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
-use super::datalist::Naming;
+use super::datalist::described;
 use super::split::Split;
 use super::{CaseFiles, Dataset, VolumeSource};
 use crate::digest::sha256;
@@ -30,7 +30,7 @@ pub fn licence() -> &'static str {
 /// The embedded cases as a dataset.
 pub fn dataset() -> Dataset {
     let json = serde_json::from_str(text("dataset.json")).expect("the embedded dataset.json is JSON");
-    let naming = Naming::of(&json, Path::new("demo/dataset.json"), "demo").expect("the embedded dataset.json can be read");
+    let described = described(&json, Path::new("demo/dataset.json"), "demo").expect("the embedded dataset.json can be read");
     let mut names = ranked();
     names.sort_unstable();
     let case = |name: &str| CaseFiles {
@@ -39,9 +39,7 @@ pub fn dataset() -> Dataset {
         label: source("labelsTr", name),
         fold: None,
     };
-    let Naming { name, channels, labels, regions, notes } = naming;
-    let cases = names.into_iter().map(case).collect();
-    Dataset { name, channels, labels: labels.unwrap_or_default(), regions, cases, notes, findings: Vec::new() }
+    Dataset { cases: names.into_iter().map(case).collect(), ..described }
 }
 
 /// The demo's own split; see the module for its rule.

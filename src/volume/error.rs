@@ -1,7 +1,7 @@
 //! What can be wrong with data: in which file, what was found, which rule it breaks, what to do.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -43,6 +43,18 @@ impl DataErrors {
     /// `value`, unless `errors` holds any.
     pub(crate) fn or<T>(errors: Vec<DataError>, value: T) -> Result<T, Self> {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+
+    /// The values of all results in their order, or the errors of all of them.
+    pub(crate) fn gather<T, E: Into<Self>>(results: impl IntoIterator<Item = Result<T, E>>) -> Result<Vec<T>, Self> {
+        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(error) => errors.extend(error.into().0),
+            }
+        }
+        Self::or(errors, values)
     }
 }
 
@@ -111,25 +123,15 @@ pub enum Fault {
     /// Another file of which only the ending differs.
     #[error("lies beside {}, whose name differs in the ending only", .0.display())]
     SameName(PathBuf),
-    /// Two inputs whose segmentations would be one file.
-    #[error("would get the same segmentation as {}: {name}.nii.gz", other.display())]
-    SameOutput {
-        /// The other input.
-        other: PathBuf,
-        /// What both are called.
-        name: String,
-    },
-    /// Files numbered as channels that are not exactly those of a network.
+    /// Two inputs whose segmentations would be one file: the other one, and that file's name.
+    #[error("would get the same segmentation as {}: {}", .0.display(), .1)]
+    SameOutput(PathBuf, String),
+    /// Files numbered as channels that are not exactly those of a network of so many; with the other files of the case, if any.
     #[error(
-        "{} no whole case: a case's files hold one channel each and end in _0000 to _{:04}, for the network has {channels} channels",
-        if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) }, channels - 1
+        "{} no whole case: a case's files hold one channel each and end in _0000 to _{:04}, for the network has {} channels",
+        .0, .1 - 1, .1
     )]
-    ChannelFiles {
-        /// Names of the other files of the same case.
-        others: Vec<String>,
-        /// The network's.
-        channels: usize,
-    },
+    ChannelFiles(String, usize),
     /// Two files of a case with different shapes.
     #[error("is {found:?} voxels (D,H,W), but {} is {expected:?}", other.display())]
     Shape {
@@ -195,22 +197,18 @@ pub enum Fault {
         /// Its only value.
         value: f64,
     },
-    /// A case name that the dataset doesn't have.
-    #[error(
-        "has no case {name:?} (named in {list}){}",
-        if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) }
-    )]
-    UnknownCase {
-        /// As written.
-        name: String,
-        /// The config key that names it.
-        list: String,
-        /// The most similar case names.
-        near: Vec<String>,
-    },
+    /// A case name that the dataset doesn't have, where it stands, and the most similar ones.
+    #[error("has no case {0}")]
+    UnknownCase(String),
     /// A split that cannot be drawn, and which rule it breaks.
     #[error("cannot be split: {0}")]
     Split(String),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
 }
 
 impl Fault {
@@ -235,8 +233,8 @@ impl Fault {
             Self::Outside(..) => "Move the file into the dataset's folder, or the list to a folder above both",
             Self::ListedTwice(..) => "Keep one entry; a case in two lists would be trained and tested on",
             Self::SameName(..) => "Keep one of the two: which one is meant cannot be told",
-            Self::SameOutput { .. } => "Segment them in two calls, each with a folder of its own (--out)",
-            Self::ChannelFiles { .. } => "Give all channels of each case, or use a network of as many channels as the files hold",
+            Self::SameOutput(..) => "Segment them in two calls, each with a folder of its own (--out)",
+            Self::ChannelFiles(..) => "Give all channels of each case, or use a network of as many channels as the files hold",
             Self::Shape { .. } => "Resample one onto the other's grid; they must share it voxel for voxel",
             Self::Place { .. } => "If the voxels do correspond, copy the image's affine to this file; if not, resample it",
             Self::Channels { .. } => "Give every case the dataset's channels, in its order; label maps have one",
@@ -246,7 +244,7 @@ impl Fault {
                 "Replace such voxels in the source, usually by the background's intensity; those of images also by `data.preprocess.non_finite`"
             }
             Self::Constant { .. } => "Leave the case out; an image without contrast teaches nothing",
-            Self::UnknownCase { .. } => "Correct the name; `simtrot check` lists all cases",
+            Self::UnknownCase(..) => "Correct the name; `simtrot check` lists all cases",
             Self::Split(..) => "Change `data.split` in the config",
         }
     }

@@ -1,6 +1,5 @@
 //! What a person should know about a file though nothing is wrong with it: something assumed, left out or replaced.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -33,26 +32,22 @@ impl fmt::Display for Note {
 
 /// The notes as lines: files with the same note share one, which names the first few of them and counts the rest.
 pub fn lines<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<String> {
-    let mut texts: Vec<&str> = Vec::new();
-    let mut files_of: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
-    for note in notes {
-        let files = files_of.entry(&note.text).or_default();
-        if files.is_empty() {
-            texts.push(&note.text);
-        }
-        if !files.contains(&note.file.as_path()) {
-            files.push(&note.file);
+    let mut files_of: Vec<(&str, Vec<String>)> = Vec::new();
+    for Note { file, text } in notes {
+        let file = file.display().to_string();
+        match files_of.iter_mut().find(|(other, _)| other == text) {
+            Some((_, files)) if files.contains(&file) => {}
+            Some((_, files)) => files.push(file),
+            None => files_of.push((text, vec![file])),
         }
     }
-    let line = |text: &&str| {
-        let files = &files_of[text];
-        let mut named = files.iter().take(NAMED).map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
-        if files.len() > NAMED {
-            named.push_str(&format!(" and {} more", files.len() - NAMED));
-        }
-        format!("{named}: {text}")
-    };
-    texts.iter().map(line).collect()
+    files_of.iter().map(|(text, files)| format!("{}: {text}", first_of(files, NAMED))).collect()
+}
+
+/// The first few of many names, and how many more there are: `a, b, c and 2 more`.
+pub(super) fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
+    let named = names.iter().take(most).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if names.len() > most { format!("{named} and {} more", names.len() - most) } else { named }
 }
 
 #[cfg(test)]

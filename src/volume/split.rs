@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::note::first_of;
 use super::{CaseFiles, DataErrors, Dataset, content};
 use crate::digest::sha256;
 
@@ -87,16 +88,12 @@ impl SplitRecord {
 
     /// In what the data depart from what they were at the time of `then`, in words; none where in nothing.
     pub fn change_since(&self, then: &Self) -> Option<String> {
-        let without = |ours: &Self, theirs: &Self| {
-            let names = ours.content.keys().filter(|name| !theirs.content.contains_key(*name));
-            names.cloned().collect::<Vec<_>>()
-        };
-        let same_name = self.content.iter().filter_map(|(name, key)| Some((name, key, then.content.get(name)?)));
-        let other: Vec<String> = same_name.filter(|(_, now, then)| now != then).map(|(name, ..)| name.clone()).collect();
-        let parts = [
-            (without(then, self), "no longer in the split"),
-            (without(self, then), "new in the split"),
-            (other, "of another content under the same name"),
+        let (now, then_held) = (&self.content, &then.content);
+        let differs = |(name, key): &(&String, &String)| then_held.get(*name).is_some_and(|then| then != *key);
+        let parts: [(Vec<&String>, &str); 3] = [
+            (then_held.keys().filter(|name| !now.contains_key(*name)).collect(), "no longer in the split"),
+            (now.keys().filter(|name| !then_held.contains_key(*name)).collect(), "new in the split"),
+            (now.iter().filter(differs).map(|(name, _)| name).collect(), "of another content under the same name"),
         ];
         let changed: Vec<String> =
             parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| changed_text(names, what)).collect();
@@ -111,11 +108,9 @@ impl SplitRecord {
 }
 
 /// `3 cases are new in the split (a, b, c)`.
-fn changed_text(names: &[String], what: &str) -> String {
-    let (count, named) = (names.len(), names[..names.len().min(NAMED)].join(", "));
-    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
-    let cases = if count == 1 { "case is" } else { "cases are" };
-    format!("{count} {cases} {what} ({named}{more})")
+fn changed_text(names: &[&String], what: &str) -> String {
+    let cases = if names.len() == 1 { "case is" } else { "cases are" };
+    format!("{} {cases} {what} ({})", names.len(), first_of(names, NAMED))
 }
 
 #[cfg(test)]

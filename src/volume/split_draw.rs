@@ -1,7 +1,6 @@
 //! Draws which cases pre-train, fine-tune, validate and test.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rand::seq::SliceRandom as _;
 
@@ -32,7 +31,7 @@ impl Split {
                 DataErrors::or(split.parted(dataset, &together), split)?
             }
             SplitConfig::Lists { pretrain, finetune, validation, test } => {
-                let [pretrain, finetune, validation, test] = [pretrain, finetune, validation, test].map(Clone::clone);
+                let [pretrain, finetune, validation, test] = [pretrain, finetune, validation, test].map(Vec::clone);
                 let split = Self { pretrain, finetune, validation, test };
                 split.check_lists(dataset, &together)?;
                 split
@@ -42,7 +41,7 @@ impl Split {
                 let order = shuffled(together.sets(&labelled), split_seed, "hold-out");
                 if order.len() == 1 && labelled.len() > 1 && test + validation > 0.0 {
                     let cause = "all labelled cases are one image or scans of one patient, so that none can be held out from the others";
-                    return Err(Fault::Split(cause.to_owned()).at(Path::new(&dataset.name)).into());
+                    return Err(dataset.fault(Fault::Split(cause.to_owned())).into());
                 }
                 let mut rest = order.as_slice();
                 let [test, validation] = [*test, *validation].map(|share| held_out(&mut rest, count(share)));
@@ -80,7 +79,7 @@ impl Split {
         let Self { mut pretrain, finetune, validation: test, .. } = self;
         if test.is_empty() {
             let cause = "the test cases are held back (data.hold_back_test) and there are no validation cases to score instead";
-            return Err(Fault::Split(cause.to_owned()).at(Path::new(&dataset.name)).into());
+            return Err(dataset.fault(Fault::Split(cause.to_owned())).into());
         }
         pretrain.retain(|name| !together.with(name).iter().any(|other| test.contains(other)));
         Ok(Self { pretrain, finetune, validation: Vec::new(), test })
@@ -94,7 +93,7 @@ impl Split {
                 let parted = together.with(name).iter().filter(|mate| *mate != name && others.contains(mate));
                 errors.extend(parted.map(|mate| {
                     let cause = format!("{name:?} stands in {held} and {mate:?} in {other}; they are one image or scans of one patient");
-                    Fault::Split(cause).at(Path::new(&dataset.name))
+                    dataset.fault(Fault::Split(cause))
                 }));
             }
         }
@@ -102,14 +101,13 @@ impl Split {
     }
 
     fn check_lists(&self, dataset: &Dataset, together: &Together) -> Result<(), DataErrors> {
-        let place = Path::new(&dataset.name);
         let mut faults = Vec::new();
         for (list, names) in self.lists() {
             let mut seen = BTreeSet::new();
             for name in names {
                 let list = format!("data.split.lists.{list}");
                 match dataset.case(name) {
-                    None => faults.push(Fault::UnknownCase { name: name.clone(), list, near: dataset.near(name) }),
+                    None => faults.push(dataset.unknown(name, &list)),
                     Some(case) if case.label.is_none() && !list.ends_with("pretrain") => {
                         faults.push(Fault::Split(format!("{list} names {name:?}, which has no label")));
                     }
@@ -122,7 +120,7 @@ impl Split {
             let shared = others.iter().filter(|name| names.contains(name));
             faults.extend(shared.map(|name| Fault::Split(format!("{name:?} stands in both {other} and {held}"))));
         }
-        let errors = faults.into_iter().map(|fault| fault.at(place)).chain(self.parted(dataset, together)).collect();
+        let errors = faults.into_iter().map(|fault| dataset.fault(fault)).chain(self.parted(dataset, together)).collect();
         DataErrors::or(errors, ())
     }
 }
@@ -147,7 +145,7 @@ fn fold_of(
     (folds, fold): (usize, usize),
     seed: u64,
 ) -> Result<(Vec<String>, Vec<String>), DataErrors> {
-    let refuse = |cause: String| DataErrors::from(Fault::Split(cause).at(Path::new(&dataset.name)));
+    let refuse = |cause: String| DataErrors::from(dataset.fault(Fault::Split(cause)));
     if sets.len() < folds {
         return Err(refuse(format!("{folds} folds need as many labelled cases that may be parted; there are {}", sets.len())));
     }

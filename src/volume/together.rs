@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{CaseFiles, DataError, DataErrors, Dataset, Fault, Note, content};
+use super::note::first_of;
+use super::{CaseFiles, DataErrors, Dataset, Fault, Note, content};
 use crate::config::{DataConfig, Groups, patient};
 
 /// Names that a message gives of many.
@@ -86,17 +87,10 @@ pub fn equal_images(cases: &[CaseFiles]) -> Vec<Vec<String>> {
 /// What is to be said of a case whose image others of its set hold too.
 pub(super) fn equal_text(case: &str, set: &[String]) -> String {
     let others: Vec<&str> = set.iter().map(String::as_str).filter(|other| *other != case).collect();
-    format!("holds the same image as {}; no split parts them", named(&others))
-}
-
-/// The first few of many names, and how many more there are.
-fn named(names: &[&str]) -> String {
-    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
-    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+    format!("holds the same image as {}; no split parts them", first_of(&others, SHOWN))
 }
 
 fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<Vec<Vec<String>>, DataErrors> {
-    let place = Path::new(&dataset.name);
     match groups {
         Groups::Pattern(pattern) => {
             let mut of_patient: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -110,14 +104,13 @@ fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<V
             if others.is_empty() {
                 return Ok(of_patient.into_values().collect());
             }
-            let cause = format!("data.groups: the pattern {pattern:?} does not fit the names {}", named(&others));
-            Err(Fault::Split(cause).at(place).into())
+            let cause = format!("data.groups: the pattern {pattern:?} does not fit the names {}", first_of(&others, SHOWN));
+            Err(dataset.fault(Fault::Split(cause)).into())
         }
         Groups::Lists(lists) => {
             let known = |name: &&String| dataset.case(name).is_some();
             let unknown = lists.iter().flatten().filter(|name| !some_left_out && !known(name));
-            let fault = |name: &String| Fault::UnknownCase { name: name.clone(), list: "data.groups".to_owned(), near: dataset.near(name) };
-            let errors: Vec<DataError> = unknown.map(|name| fault(name).at(place)).collect();
+            let errors = unknown.map(|name| dataset.fault(dataset.unknown(name, "data.groups"))).collect();
             let lists = lists.iter().map(|list| list.iter().filter(known).cloned().collect()).collect();
             DataErrors::or(errors, lists)
         }

@@ -17,7 +17,7 @@ use crate::preprocess::{self, Case};
 use crate::protocol::{Event, Preview, RunFolderError, SegmentationPreview, Severity, Stage, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
-use crate::volume::{CaseFiles, DataErrors};
+use crate::volume::{CaseFiles, DataErrors, LoadedCase, load_image};
 
 /// Volumes to segment.
 #[derive(Clone, Debug)]
@@ -131,8 +131,9 @@ impl Work<'_> {
         let info = &self.checkpoint.info.dataset;
         let values: Vec<u32> = info.labels.keys().copied().collect();
         let preprocess = &self.config.data.preprocess;
-        let loaded = source.load(Some(info.channels.len()), None, preprocess.non_finite).map_err(CaseError::Input)?;
-        self.recorder.notes(&loaded.image.notes);
+        let image = load_image(&source.images, Some(info.channels.len()), Some(preprocess.non_finite)).map_err(CaseError::Input)?;
+        self.recorder.notes(&image.notes);
+        let loaded = LoadedCase { image, label: None };
         let case = preprocess::prepare_one(&source.name, loaded, &values, preprocess).map_err(|error| CaseError::Input(error.into()))?;
         let mut show = Show { case: &case, labels: &info.labels, values: &values, recorder: self.recorder, next: Instant::now() };
         let mut watch = |done, windows, found: &[u8]| {

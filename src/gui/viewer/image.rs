@@ -128,7 +128,7 @@ pub(super) fn read(wanted: &ImageRequest, gpu: &RenderState) -> Result<ReadImage
     if let Some(gone) = gone {
         return Err(format!("{} is not there any more. Bring it back, or open another file", gone.display()));
     }
-    let scan = load_image(&wanted.images, None).map_err(|errors| errors.to_string())?;
+    let scan = load_image(&wanted.images, None, None).map_err(|errors| errors.to_string())?;
     let methods = wanted.methods.iter().filter(|(_, file)| file.is_file()).cloned().collect();
     let mut notices = lines(&scan.notes);
     notices.extend(not_finite(&scan));

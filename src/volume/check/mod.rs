@@ -120,9 +120,7 @@ impl CheckReport {
 type Checked = (CaseRow, Vec<Problem>, Vec<Note>);
 
 fn inspect_case(dataset: &Dataset, case: &CaseFiles, non_finite: NonFinite) -> Checked {
-    let mut errors: Vec<_> = dataset.findings_of(&case.name).cloned().collect();
-    let Examined { image, label, errors: found } = case.examine(Some(dataset.channels.len()), Some(&dataset.label_values()), non_finite);
-    errors.extend(found);
+    let Examined { image, label, mut errors } = dataset.examine(case, non_finite);
     let mut row = CaseRow { name: case.name.clone(), image: None, labels: label.map(|label| label.voxels_of), notes: Vec::new() };
     let mut of_files = Vec::new();
     if let Some(Scan { file, volume, notes, .. }) = image {

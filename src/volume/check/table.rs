@@ -31,14 +31,10 @@ impl fmt::Display for CheckReport {
             writeln!(f, "note: {line}")?;
         }
         if self.problems.is_empty() {
-            let doubled = self.equal_images.len();
-            return match doubled {
+            return match self.equal_images.len() {
                 0 => write!(f, "no problems"),
-                _ => write!(
-                    f,
-                    "every case can be used, but {doubled} image{} there more than once",
-                    if doubled == 1 { " is" } else { "s are" }
-                ),
+                1 => write!(f, "every case can be used, but 1 image is there more than once"),
+                many => write!(f, "every case can be used, but {many} images are there more than once"),
             };
         }
         write!(f, "{} problems; unusable cases: {}", self.problems.len(), self.unusable().len())?;
@@ -115,9 +111,9 @@ fn wrapped(title: &str, items: &[String]) -> String {
 /// Shape, voxel size, letters, intensities of the first channel.
 pub(crate) fn image_cells(image: &ImageSummary) -> [String; 4] {
     let [d, h, w] = image.shape;
-    let spacing = image.spacing_mm.map(|mm| number(mm, 3));
+    let spacing = image.spacing_mm.map(|mm| number(mm));
     let spacing = if spacing[0] == spacing[1] && spacing[1] == spacing[2] { spacing[0].clone() } else { spacing.join(" x ") };
-    let intensity = image.intensity.first().map(|values| values.map(|v| number(f64::from(v), 3)).join(" / ")).unwrap_or_default();
+    let intensity = image.intensity.first().map(|values| values.map(|v| number(f64::from(v))).join(" / ")).unwrap_or_default();
     [format!("{d} x {h} x {w}"), spacing, image.axes.clone(), intensity]
 }
 
@@ -132,16 +128,16 @@ pub(crate) fn label_cell(row: &CaseRow, foreground: &[u32]) -> String {
     format!("{} in {} labels", present.clone().map(|(_, voxels)| voxels).sum::<u64>(), present.count())
 }
 
-/// A number to so many digits, in powers of ten if long.
-fn number(value: f64, digits: usize) -> String {
+/// A number to three digits, in powers of ten if long.
+fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
     let magnitude = value.abs().log10().floor();
     if !(-3.0..5.0).contains(&magnitude) {
-        return format!("{value:.*e}", digits - 1);
+        return format!("{value:.2e}");
     }
-    let decimals = (digits as f64 - 1.0 - magnitude).max(0.0) as usize;
+    let decimals = (2.0 - magnitude).max(0.0) as usize;
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -161,6 +157,6 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         let values = [0.0, 1.0, 0.82912, 2.4713, -175.0, 1_712_345.0, 0.00012];
-        assert_eq!(values.map(|value| number(value, 3)), ["0", "1", "0.829", "2.47", "-175", "1.71e6", "1.20e-4"]);
+        assert_eq!(values.map(|value| number(value)), ["0", "1", "0.829", "2.47", "-175", "1.71e6", "1.20e-4"]);
     }
 }

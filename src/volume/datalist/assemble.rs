@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::naming::{self, Naming};
+use super::naming;
 use crate::volume::dataset::Problem;
 use crate::volume::{CaseFiles, DataError, Dataset, Fault, VolumeSource};
 
@@ -23,28 +23,29 @@ pub(super) struct Listed {
 
 /// Makes a dataset of listed cases: unique names, each case once, channels and labels as named or as found.
 ///
-/// `place` is the list or folder, for messages.
-pub(super) fn assemble(place: &Path, naming: Naming, listed: Vec<Listed>) -> Result<Dataset, DataError> {
+/// `described` is what its list says of it; `place` is the list or folder, for messages.
+pub(super) fn assemble(place: &Path, described: Dataset, listed: Vec<Listed>) -> Result<Dataset, DataError> {
     if listed.is_empty() {
         return Err(Fault::List("it names no case".to_owned()).at(place));
     }
-    let Naming { name, mut channels, labels, regions, notes } = naming;
     let (mut cases, findings) = unique(listed);
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    if channels.is_empty() {
-        channels = found_channels(&cases);
+    let mut dataset = Dataset { cases, findings, ..described };
+    if dataset.channels.is_empty() {
+        dataset.channels = found_channels(&dataset.cases);
     }
-    let mut labels = labels.unwrap_or_else(|| found_labels(&cases));
-    labels.entry(0).or_insert_with(|| "background".to_owned());
-    let largest = labels.last_key_value().map_or(0, |(&value, _)| value);
-    if labels.len() > MOST_CLASSES || largest > u32::from(u16::MAX) {
-        let cause = format!("{} label values up to {largest}; allowed are {MOST_CLASSES} values up to 65535", labels.len());
+    if dataset.labels.is_empty() {
+        dataset.labels = found_labels(&dataset.cases);
+    }
+    let largest = dataset.labels.last_key_value().map_or(0, |(&value, _)| value);
+    if dataset.labels.len() > MOST_CLASSES || largest > u32::from(u16::MAX) {
+        let cause = format!("{} label values up to {largest}; allowed are {MOST_CLASSES} values up to 65535", dataset.labels.len());
         return Err(Fault::List(cause).at(place));
     }
-    Ok(Dataset { name, channels, labels, regions, cases, findings, notes })
+    Ok(dataset)
 }
 
-/// Joins entries of the same image into one case, and tells apart different images of one name by their folders.
+/// Joins entries of the same image into one case, and names different images of one name after their folders.
 fn unique(listed: Vec<Listed>) -> (Vec<CaseFiles>, Vec<Problem>) {
     let mut findings = Vec::new();
     let mut of_image: BTreeMap<PathBuf, usize> = BTreeMap::new();
@@ -101,8 +102,9 @@ fn found_channels(cases: &[CaseFiles]) -> Vec<String> {
     (0..count.unwrap_or(1)).map(|channel| format!("channel {channel}")).collect()
 }
 
-/// All values in the label maps. Reads every one of them, since one file alone may lack a label.
+/// The background and all values in the label maps. Reads every one of them, since one file alone may lack a label.
 fn found_labels(cases: &[CaseFiles]) -> BTreeMap<u32, String> {
-    let values: BTreeSet<u32> = cases.par_iter().flat_map_iter(|case| case.label_values().into_keys()).collect();
+    let mut values: BTreeSet<u32> = cases.par_iter().flat_map_iter(|case| case.label_values().into_keys()).collect();
+    values.insert(0);
     values.into_iter().map(|value| (value, naming::default_label(value))).collect()
 }

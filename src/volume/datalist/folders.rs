@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use super::assemble::{Listed, assemble};
 use super::listing::{self, Listing};
-use super::naming::{Naming, channel_suffix, count_note};
+use super::naming::{channel_suffix, count_note, of_folder};
 use crate::volume::dataset::Problem;
 use crate::volume::nifti::{ending, stem};
 use crate::volume::{DataError, Dataset, Fault, Note};
 
 /// nnU-Net v2: channels and labels from `dataset.json`, cases from `imagesTr`, `labelsTr` and `imagesTs`.
-pub fn nnunet(list: &Path, root: &Path, json: &Value, naming: Naming) -> Result<Dataset, DataError> {
+pub fn nnunet(list: &Path, root: &Path, json: &Value, described: Dataset) -> Result<Dataset, DataError> {
     if let Some(other) = json["file_ending"].as_str().filter(|&other| ending(&format!("x{other}")) != Some(other)) {
         return Err(Fault::Unsupported(format!("files that end in {other:?} (`file_ending`)")).at(list));
     }
-    let channels = naming.channels.len();
+    let channels = described.channels.len();
     if channels == 0 {
         return Err(Fault::List("it has neither a list `training` nor `channel_names`".to_owned()).at(list));
     }
     let folder_cases = |images: &str, labels: &str, labels_must_be: bool| {
-        Pairing::new(&root.join(images), Some(&root.join(labels)), labels_must_be)?.cases(numbered, channels)
+        Ok::<_, DataError>(Pairing::new(&root.join(images), Some(&root.join(labels)), labels_must_be)?.cases(Some(channels)))
     };
     let mut paired = folder_cases("imagesTr", "labelsTr", true)?;
     paired.notes.extend(count_note(list, json, "numTraining", paired.listed.len()));
@@ -31,20 +31,20 @@ pub fn nnunet(list: &Path, root: &Path, json: &Value, naming: Naming) -> Result<
         paired.notes.extend(count_note(list, json, "numTest", tested.listed.len()));
         paired.extend(tested);
     }
-    paired.into_dataset(list, naming)
+    paired.into_dataset(list, described)
 }
 
 /// `imagesTr`, `labelsTr` and perhaps `imagesTs` without a list.
 pub fn decathlon(root: &Path) -> Result<Dataset, DataError> {
     let labels = root.join("labelsTr");
-    let mut paired = Pairing::new(&root.join("imagesTr"), Some(&labels), labels.is_dir())?.detect()?;
+    let mut paired = Pairing::new(&root.join("imagesTr"), Some(&labels), labels.is_dir())?.detect();
     let tested = root.join("imagesTs");
     if tested.is_dir() {
-        let tested = Pairing::new(&tested, Some(&root.join("labelsTs")), false)?.detect()?;
+        let tested = Pairing::new(&tested, Some(&root.join("labelsTs")), false)?.detect();
         // Label maps without an image may be kept of test cases, whose images are not handed out.
         paired.extend(Paired { strays: Vec::new(), ..tested });
     }
-    paired.into_dataset(root, Naming::of_folder(root))
+    paired.into_dataset(root, of_folder(root))
 }
 
 /// Two plain folders with equal file names. Images without a label are for pre-training.
@@ -52,7 +52,7 @@ pub fn pair(images: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> 
     if let Some(labels) = labels {
         listing::volumes(labels)?;
     }
-    Pairing::new(images, labels, false)?.detect()?.into_dataset(images, Naming::of_folder(images))
+    Pairing::new(images, labels, false)?.detect().into_dataset(images, of_folder(images))
 }
 
 /// What a folder of images and one of labels came to.
@@ -71,29 +71,16 @@ impl Paired {
         self.notes.extend(other.notes);
     }
 
-    fn into_dataset(self, place: &Path, naming: Naming) -> Result<Dataset, DataError> {
+    fn into_dataset(self, place: &Path, described: Dataset) -> Result<Dataset, DataError> {
         if self.listed.is_empty() {
             let stray = self.strays.into_iter().next().map(|stray| stray.error);
             return Err(stray.unwrap_or_else(|| Fault::List(self.nothing).at(place)));
         }
-        let mut dataset = assemble(place, naming, self.listed)?;
+        let mut dataset = assemble(place, described, self.listed)?;
         dataset.findings.extend(self.strays);
         dataset.notes.extend(self.notes);
         Ok(dataset)
     }
-}
-
-/// Case and channel of an image file; none: its name says neither.
-type Split = fn(&Path) -> Option<(String, usize)>;
-
-/// Names that end in a channel number, `case_0000`.
-fn numbered(file: &Path) -> Option<(String, usize)> {
-    channel_suffix(&stem(file)).map(|(case, channel)| (case.to_owned(), channel))
-}
-
-/// Names that are the case's own.
-fn plain(file: &Path) -> Option<(String, usize)> {
-    Some((stem(file), 0))
 }
 
 /// A folder of images beside a folder of labels.
@@ -115,7 +102,7 @@ impl<'a> Pairing<'a> {
 
     /// Pairs the files. Four digits at the end of every name are channel numbers if they start at 0000 for each case, no
     /// label map carries them too, and there is a label map or a second case to show it; else they are part of the name.
-    fn detect(self) -> Result<Paired, DataError> {
+    fn detect(self) -> Paired {
         let stems: Vec<String> = self.images.files.iter().map(|file| stem(file)).collect();
         let labels: BTreeSet<String> = self.labels.files.iter().map(|file| stem(file)).collect();
         let suffixes: Option<Vec<_>> = stems.iter().map(|stem| channel_suffix(stem)).collect();
@@ -126,22 +113,27 @@ impl<'a> Pairing<'a> {
             (shown && suffixes.iter().all(|&(case, _)| firsts.contains(case))).then_some(count)
         });
         let folder = self.folder;
-        let mut paired = self.cases(if count.is_some() { numbered } else { plain }, count.unwrap_or(1))?;
+        let mut paired = self.cases(count);
         if let Some(last) = count.map(|count| count - 1).filter(|&last| last > 0) {
             let text = format!("_0000 to _{last:04} at the end of its file names are taken for the {} channels of each case", last + 1);
             paired.notes.push(Note::new(folder, text));
         }
-        Ok(paired)
+        paired
     }
 
-    /// Cases of `channels` files each; `split` gives case and channel of an image file.
-    fn cases(self, split: Split, channels: usize) -> Result<Paired, DataError> {
+    /// Cases of `channels` files each, whose names end in the channel's number; none: of one file each, named as the case.
+    fn cases(self, channels: Option<usize>) -> Paired {
         let nothing = self.images.nothing();
+        let case_of = |file: &Path| match (channels, stem(file)) {
+            (None, stem) => Some((stem, 0)),
+            (Some(_), stem) => channel_suffix(&stem).map(|(case, channel)| (case.to_owned(), channel)),
+        };
+        let channels = channels.unwrap_or(1);
         let mut labels: BTreeMap<String, PathBuf> = self.labels.files.iter().map(|file| (stem(file), file.clone())).collect();
         let mut found: BTreeMap<String, BTreeMap<usize, PathBuf>> = BTreeMap::new();
         let mut strays = Vec::new();
         for file in &self.images.files {
-            match split(file) {
+            match case_of(file) {
                 Some((case, channel)) if channel < channels => {
                     found.entry(case).or_default().insert(channel, file.clone());
                 }
@@ -173,6 +165,6 @@ impl<'a> Pairing<'a> {
             let expected = self.folder.join(file.file_name().unwrap_or_default()).display().to_string();
             Problem { case: None, error: Fault::Unpaired { missing: "image".to_owned(), expected }.at(&file) }
         }));
-        Ok(Paired { listed, strays, notes: [self.images.left_out, self.labels.left_out].concat(), nothing })
+        Paired { listed, strays, notes: [self.images.left_out, self.labels.left_out].concat(), nothing }
     }
 }

@@ -49,7 +49,7 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     found.cases.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in found.cases.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         let [other, file] = [&pair[0], &pair[1]].map(|case| case.images[0].file().into_owned());
-        errors.push(Fault::SameOutput { other, name: pair[0].name.clone() }.at(&file));
+        errors.push(Fault::SameOutput(other, format!("{}.nii.gz", pair[0].name)).at(&file));
     }
     DataErrors::or(errors, found)
 }
@@ -82,8 +82,9 @@ impl Inputs {
             if complete {
                 self.add_case(case, files, channels);
             } else {
-                let others = files[1..].iter().map(|file| file.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
-                self.errors.push(Fault::ChannelFiles { others, channels }.at(&files[0]));
+                let others: Vec<_> = files[1..].iter().map(|file| file.file_name().unwrap_or_default().to_string_lossy()).collect();
+                let files_are = if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) };
+                self.errors.push(Fault::ChannelFiles(files_are, channels).at(&files[0]));
             }
         }
     }

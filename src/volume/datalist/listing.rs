@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::volume::nifti::{ending, stem};
+use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
 
 /// Endings of files that lie beside volumes and that nobody takes for one: not worth a word.
@@ -29,7 +30,7 @@ pub struct Listing {
 /// # Errors
 /// A folder that cannot be read.
 pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
-    let unreadable = |error: std::io::Error| Fault::Unreadable(error.to_string()).at(folder);
+    let unreadable = |error| Fault::from(error).at(folder);
     let mut listing = Listing::default();
     let mut of_stem: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -56,15 +57,9 @@ pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
 impl Listing {
     /// What a folder without a volume holds, for a message.
     pub fn nothing(&self) -> String {
-        let mut text = "it holds no .nii, .nii.gz or .hdr file".to_owned();
-        for (index, note) in self.left_out.iter().take(SHOWN).enumerate() {
-            let name = note.file.file_name().unwrap_or_default().to_string_lossy();
-            text.push_str(&format!("{}{name}", if index == 0 { ", but what cannot be read: " } else { ", " }));
-        }
-        if self.left_out.len() > SHOWN {
-            text.push_str(&format!(" and {} more", self.left_out.len() - SHOWN));
-        }
-        text
+        let names: Vec<_> = self.left_out.iter().filter_map(|note| Some(note.file.file_name()?.to_string_lossy())).collect();
+        let but = if names.is_empty() { "" } else { ", but what cannot be read: " };
+        format!("it holds no .nii, .nii.gz or .hdr file{but}{}", first_of(&names, SHOWN))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::assemble::{Listed, assemble};
 use super::folders;
-use super::naming::{Naming, case_name, count_note};
+use super::naming::{case_name, count_note, described};
 use crate::text_file;
 use crate::volume::nifti::{ending, stem};
 use crate::volume::{DataError, Dataset, Fault, Note};
@@ -22,11 +22,11 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
         return Err(Fault::List("it is not a JSON object with lists of cases".to_owned()).at(list));
     }
     let root = list.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::Unreadable(error.to_string()).at(root))?;
+    let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::from(error).at(root))?;
     let fallback = whole_root.file_name().unwrap_or_default().to_string_lossy();
-    let naming = Naming::of(&json, list, &fallback)?;
+    let described = described(&json, list, &fallback)?;
     if LISTS.iter().all(|key| json[key].is_null()) {
-        return folders::nnunet(list, root, &json, naming);
+        return folders::nnunet(list, root, &json, described);
     }
     let reader = ListReader { list, root, whole_root: &whole_root };
     let mut listed = Vec::new();
@@ -45,7 +45,7 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
     let counts =
         [("numTraining", counted(&["training"])), ("numValidation", counted(&["validation"])), ("numTest", counted(&["testing", "test"]))];
     let notes: Vec<Note> = counts.into_iter().filter_map(|(key, found)| count_note(list, &json, key, found)).collect();
-    let mut dataset = assemble(list, naming, listed)?;
+    let mut dataset = assemble(list, described, listed)?;
     dataset.notes.extend(notes);
     Ok(dataset)
 }
@@ -57,7 +57,7 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
 pub fn read(list: &Path) -> Result<Value, DataError> {
     let text = text_file::read(list).map_err(|error| match error.kind() {
         ErrorKind::InvalidData => Fault::List(error.to_string()).at(list),
-        _ => Fault::Unreadable(error.to_string()).at(list),
+        _ => Fault::from(error).at(list),
     })?;
     serde_json::from_str(&text).map_err(|error| Fault::List(error.to_string()).at(list))
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::synthetic::Part;
 use super::{CaseFiles, DataError, Dataset, Fault, Regions, VolumeSource, demo};
 use crate::config::{DataSource, SyntheticConfig};
-pub(super) use naming::Naming;
+pub(super) use naming::described;
 
 impl Dataset {
     /// Opens the dataset that a config names.
@@ -69,13 +69,12 @@ pub fn source_at(path: &Path) -> DataSource {
 pub fn regions_beside(labels: &Path) -> Result<Option<(PathBuf, Regions)>, DataError> {
     let mut lists = [Some(labels), labels.parent()].into_iter().flatten().map(|folder| folder.join("dataset.json"));
     let Some(list) = lists.find(|list| list.is_file()) else { return Ok(None) };
-    let Naming { regions, .. } = Naming::of(&lists::read(&list)?, &list, "")?;
+    let Dataset { regions, .. } = described(&lists::read(&list)?, &list, "")?;
     Ok((!regions.is_empty()).then_some((list, regions)))
 }
 
 fn open_path(path: &Path) -> Result<Dataset, DataError> {
-    let unreadable = |error: std::io::Error| Fault::Unreadable(error.to_string()).at(path);
-    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+    if !std::fs::metadata(path).map_err(|error| Fault::from(error).at(path))?.is_dir() {
         return lists::open(path);
     }
     let list = path.join("dataset.json");

@@ -6,99 +6,81 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::volume::nifti::{ending, stem};
-use crate::volume::{DataError, Fault, Note};
+use crate::volume::{DataError, Dataset, Fault, Note, Regions};
 
 /// Keys of a list that are read, or describe the dataset to people and other programs.
 const KEYS: &str = "name description reference licence license release relase version author authors creator citation doi url contact \
                     remarks data_source converted_by overwrite_image_reader_writer tensorImageSize modality channel_names labels \
                     regions_class_order file_ending numTraining numValidation numTest training validation testing test unlabeled";
 
-/// Names of a dataset, as far as its list gives them.
-#[derive(Default)]
-pub struct Naming {
-    /// Of the dataset.
-    pub name: String,
-    /// In order; empty: not said.
-    pub channels: Vec<String>,
-    /// None: not said.
-    pub labels: Option<BTreeMap<u32, String>>,
-    /// Unions of label values, by name.
-    pub regions: BTreeMap<String, Vec<u32>>,
-    /// What is worth knowing about the list.
-    pub notes: Vec<Note>,
+/// A dataset without cases, as far as its list describes it: `name`, `modality` or `channel_names`, and `labels` (each empty where it isn't
+/// said), regions, and what is worth knowing about the list. `fallback` names a dataset without a name.
+pub fn described(json: &Value, list: &Path, fallback: &str) -> Result<Dataset, DataError> {
+    let refuse = |cause| Fault::List(cause).at(list);
+    let name = json["name"].as_str().unwrap_or(fallback).to_owned();
+    let mut dataset = Dataset { name, channels: channels(json).map_err(refuse)?, ..Dataset::default() };
+    match &json["labels"] {
+        Value::Null => {}
+        Value::Object(labels) => (dataset.labels, dataset.regions) = labels_and_regions(labels).map_err(refuse)?,
+        other => return Err(refuse(format!("`labels` is {other}; expected {{\"0\": \"background\", ..}}"))),
+    }
+    dataset.notes = unused_keys(json, list)?;
+    dataset.notes.extend(region_note(&dataset.regions, json).map(|text| Note::new(list, text)));
+    Ok(dataset)
 }
 
-impl Naming {
-    /// Reads `name`, `modality` or `channel_names`, and `labels` of a list; `fallback` names a dataset without a name.
-    pub fn of(json: &Value, list: &Path, fallback: &str) -> Result<Self, DataError> {
-        let name = json["name"].as_str().unwrap_or(fallback).to_owned();
-        let channels = channels(json).map_err(|cause| Fault::List(cause).at(list))?;
-        let mut naming = Self { name, channels, ..Self::default() };
-        match &json["labels"] {
-            Value::Null => {}
-            Value::Object(labels) => naming.take_labels(labels).map_err(|cause| Fault::List(cause).at(list))?,
-            other => return Err(Fault::List(format!("`labels` is {other}; expected {{\"0\": \"background\", ..}}")).at(list)),
-        }
-        naming.notes = unused_keys(json, list)?;
-        naming.notes.extend(naming.region_note(json).map(|text| Note::new(list, text)));
-        Ok(naming)
-    }
+/// The same of a folder without a list: its own name.
+pub fn of_folder(folder: &Path) -> Dataset {
+    Dataset { name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), ..Dataset::default() }
+}
 
-    /// Of a folder without a list: its own name.
-    pub fn of_folder(folder: &Path) -> Self {
-        Self { name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), ..Self::default() }
+/// What becomes of region labels, which other programs train on.
+fn region_note(regions: &Regions, json: &Value) -> Option<String> {
+    let order = !json["regions_class_order"].is_null();
+    if regions.is_empty() {
+        return order.then(|| "`regions_class_order` is not used: no label is a list of values".to_owned());
     }
+    let order = if order { ", so that `regions_class_order` is not used" } else { "" };
+    let regions = shown_regions(regions);
+    Some(format!("the regions {regions} are scored unless data.regions names others; networks learn the single labels{order}"))
+}
 
-    /// What becomes of region labels, which other programs train on.
-    fn region_note(&self, json: &Value) -> Option<String> {
-        let order = !json["regions_class_order"].is_null();
-        if self.regions.is_empty() {
-            return order.then(|| "`regions_class_order` is not used: no label is a list of values".to_owned());
-        }
-        let order = if order { ", so that `regions_class_order` is not used" } else { "" };
-        let regions = shown_regions(&self.regions);
-        Some(format!("the regions {regions} are scored unless data.regions names others; networks learn the single labels{order}"))
-    }
-
-    /// Both forms: number -> name (Decathlon) and name -> number or list of numbers (nnU-Net v2). Where one label is a list,
-    /// all labels but the background are regions.
-    fn take_labels(&mut self, labels: &Map<String, Value>) -> Result<(), String> {
-        let mut named = BTreeMap::new();
-        for (key, value) in labels {
-            match (key.parse::<u32>(), value) {
-                (Ok(number), Value::String(name)) => {
-                    named.insert(number, name.clone());
-                }
-                _ if key == "ignore" => {
-                    return Err("the label `ignore` is not supported: partly annotated cases would be trained on as background".to_owned());
-                }
-                (_, Value::Array(numbers)) => {
-                    let numbers: Option<Vec<u32>> = numbers.iter().map(label_number).collect();
-                    let numbers = numbers.ok_or_else(|| format!("`labels.{key}` is {value}; expected whole numbers"))?;
-                    self.regions.insert(key.clone(), numbers);
-                }
-                _ => {
-                    let number = label_number(value).ok_or_else(|| format!("`labels.{key}` is {value}; expected a whole number"))?;
-                    if let Some(other) = named.insert(number, key.clone()) {
-                        return Err(format!("`labels` gives the value {number} to both {other:?} and {key:?}"));
-                    }
+/// Both forms: number -> name (Decathlon) and name -> number or list of numbers (nnU-Net v2). Where one label is a list,
+/// all labels but the background are regions.
+fn labels_and_regions(labels: &Map<String, Value>) -> Result<(BTreeMap<u32, String>, Regions), String> {
+    let (mut named, mut regions) = (BTreeMap::new(), Regions::new());
+    for (key, value) in labels {
+        match (key.parse::<u32>(), value) {
+            (Ok(number), Value::String(name)) => {
+                named.insert(number, name.clone());
+            }
+            _ if key == "ignore" => {
+                return Err("the label `ignore` is not supported: partly annotated cases would be trained on as background".to_owned());
+            }
+            (_, Value::Array(numbers)) => {
+                let numbers: Option<Vec<u32>> = numbers.iter().map(label_number).collect();
+                let numbers = numbers.ok_or_else(|| format!("`labels.{key}` is {value}; expected whole numbers"))?;
+                regions.insert(key.clone(), numbers);
+            }
+            _ => {
+                let number = label_number(value).ok_or_else(|| format!("`labels.{key}` is {value}; expected a whole number"))?;
+                if let Some(other) = named.insert(number, key.clone()) {
+                    return Err(format!("`labels` gives the value {number} to both {other:?} and {key:?}"));
                 }
             }
         }
-        if !self.regions.is_empty() {
-            let single = named.iter().filter(|&(&number, _)| number != 0);
-            self.regions.extend(single.map(|(&number, name)| (name.clone(), vec![number])));
-        }
-        for &number in self.regions.values().flatten() {
-            named.entry(number).or_insert_with(|| default_label(number));
-        }
-        self.labels = Some(named);
-        Ok(())
     }
+    if !regions.is_empty() {
+        regions.extend(named.iter().filter(|&(&number, _)| number != 0).map(|(&number, name)| (name.clone(), vec![number])));
+    }
+    for &number in regions.values().flatten().chain(&[0]) {
+        named.entry(number).or_insert_with(|| default_label(number));
+    }
+    Ok((named, regions))
 }
 
 /// Regions as a sentence names them: `core (2, 3), whole (1, 2, 3)`.
-pub fn shown_regions(regions: &BTreeMap<String, Vec<u32>>) -> String {
+pub fn shown_regions(regions: &Regions) -> String {
     let region = |(name, labels): (&String, &Vec<u32>)| {
         let labels: Vec<String> = labels.iter().map(u32::to_string).collect();
         format!("{name} ({})", labels.join(", "))
@@ -215,16 +197,16 @@ mod tests {
         let list = Path::new("dataset.json");
         let by_number = json!({ "modality": {"0": "CT"}, "labels": {"0": "background", "52": "aorta"} });
         let by_name = json!({ "channel_names": {"0": "CT"}, "labels": {"background": 0, "aorta": 52} });
-        let [a, b] = [by_number, by_name].map(|json| Naming::of(&json, list, "x").expect("a plain list"));
+        let [a, b] = [by_number, by_name].map(|json| described(&json, list, "x").expect("a plain list"));
         assert_eq!(a.labels, b.labels);
         assert_eq!(a.channels, b.channels);
-        assert_eq!(a.labels.map(|labels| labels.into_keys().collect::<Vec<_>>()), Some(vec![0, 52]));
+        assert_eq!(a.label_values(), [0, 52]);
         let regions = json!({ "labels": {"background": 0, "whole": [1, 2], "core": 2} });
-        let regions = Naming::of(&regions, list, "x").expect("regions");
+        let regions = described(&regions, list, "x").expect("regions");
         assert_eq!(regions.regions["whole"], [1, 2]);
-        assert_eq!(regions.labels.map(|labels| labels[&1].clone()), Some("label 1".to_owned()));
-        assert!(Naming::of(&json!({ "labels": {"a": 1, "b": 1} }), list, "x").is_err());
-        assert!(Naming::of(&json!({ "labels": {"ignore": 3} }), list, "x").is_err());
+        assert_eq!(regions.labels[&1], "label 1");
+        assert!(described(&json!({ "labels": {"a": 1, "b": 1} }), list, "x").is_err());
+        assert!(described(&json!({ "labels": {"ignore": 3} }), list, "x").is_err());
     }
 
     #[test]

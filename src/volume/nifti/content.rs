@@ -52,8 +52,7 @@ impl<R: Read> Content<R> {
     /// # Errors
     /// A file that cannot be read.
     pub fn new(source: R, stored: u64) -> Result<Self, Fault> {
-        let peeked = peek(BufReader::with_capacity(BUFFER, source));
-        let (compressed, source) = peeked.map_err(|error| Fault::Unreadable(error.to_string()))?;
+        let (compressed, source) = peek(BufReader::with_capacity(BUFFER, source))?;
         let source = if compressed { Source::Member(Box::new(GzDecoder::new(source))) } else { Source::Plain(source) };
         Ok(Self { source, stored, taken: 0, members: 1 })
     }
@@ -116,7 +115,7 @@ impl<R: Read> Content<R> {
         let Source::Behind(mut source) = self.source else { return Ok(None) };
         let (mut bytes, mut padding) = (0, true);
         loop {
-            let block = source.fill_buf().map_err(|error| Fault::Unreadable(error.to_string()))?;
+            let block = source.fill_buf()?;
             if block.is_empty() {
                 return Ok((!padding).then(|| format!("{bytes} bytes behind the gzip stream are left out")));
             }

@@ -105,7 +105,7 @@ impl SourceHeader {
         let world_from_voxel = place::world_from_voxel(&fields, [w, h, d], &mut Vec::new());
         let moved_mm = world_from_voxel
             .map_or(f64::INFINITY, |world_from_voxel| Grid { shape: grid.shape, world_from_voxel }.corner_distance_mm(grid));
-        let loses = "its place is told in 64-bit numbers; a segmentation of it is written as NIfTI-1, in 32-bit ones";
+        let loses = "its place is stored in 64-bit numbers; a segmentation of it is written as NIfTI-1, in 32-bit ones";
         match moved_mm {
             0.0 => None,
             small if small < MOVED_MM => Some(loses.to_owned()),

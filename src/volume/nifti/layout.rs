@@ -1,15 +1,16 @@
 //! What a header says about the bytes behind it: checked, since files can be damaged or hostile.
 
-use nifti::{NiftiHeader, NiftiType};
+use nifti::{Endianness, NiftiHeader, NiftiType};
 
 use super::fields::{Fields, Format, header_fault};
+use super::header::SourceHeader;
 use super::place;
 use crate::volume::{Fault, Grid};
 
 /// Most voxels along an axis of what is read, since a segmentation of it must fit a NIfTI-1 header.
 const LONGEST: i64 = i16::MAX as i64;
 
-/// Grid, channels and how voxels are stored.
+/// What a header says: grid, channels, how voxels are stored, and the header of what is written of them.
 pub(super) struct Layout {
     pub grid: Grid,
     pub channels: usize,
@@ -17,27 +18,27 @@ pub(super) struct Layout {
     pub datatype: NiftiType,
     /// Bytes from the begin of the file with the voxels to the first of them.
     pub offset: u64,
-    /// Slope and intercept; None if values are stored as they are.
-    pub scale: Option<(f64, f64)>,
+    pub endianness: Endianness,
+    /// Slope and intercept.
+    pub scale: (f64, f64),
+    pub is_analyze: bool,
+    pub header: SourceHeader,
     /// What had to be assumed.
     pub notes: Vec<String>,
 }
 
 impl Layout {
-    /// Checks every field that reading depends on. `header_length`: bytes of the header.
-    pub fn of(fields: &Fields, header_length: usize) -> Result<Self, Fault> {
+    /// Checks every field that reading depends on; `bytes` are the header's.
+    pub fn of(fields: &Fields, bytes: &[u8]) -> Result<Self, Fault> {
         let (size, channels) = sizes(fields)?;
         let [w, h, d] = size;
         let mut notes = Vec::new();
         let world_from_voxel = place::world_from_voxel(fields, size, &mut notes)?;
-        Ok(Self {
-            grid: Grid { shape: [d, h, w], world_from_voxel },
-            channels,
-            datatype: real_valued(fields)?,
-            offset: offset(fields, header_length)?,
-            scale: scale(fields),
-            notes,
-        })
+        let grid = Grid { shape: [d, h, w], world_from_voxel };
+        let (datatype, offset) = (real_valued(fields)?, offset(fields, bytes.len())?);
+        let header = SourceHeader::of(fields, bytes, &grid, &mut notes);
+        let (endianness, is_analyze) = (fields.endianness, fields.format == Format::Analyze);
+        Ok(Self { grid, channels, datatype, offset, endianness, scale: scale(fields), is_analyze, header, notes })
     }
 }
 
@@ -99,7 +100,7 @@ fn offset(fields: &Fields, header_length: usize) -> Result<u64, Fault> {
     }
 }
 
-fn scale(fields: &Fields) -> Option<(f64, f64)> {
+fn scale(fields: &Fields) -> (f64, f64) {
     let (slope, inter) = (fields.scl_slope, if fields.scl_inter.is_finite() { fields.scl_inter } else { 0.0 });
-    (slope.is_finite() && slope != 0.0 && (slope, inter) != (1.0, 0.0)).then_some((slope, inter))
+    if slope.is_finite() && slope != 0.0 { (slope, inter) } else { (1.0, 0.0) }
 }

@@ -9,11 +9,10 @@ pub const ENDINGS: [&str; 6] = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr",
 ///
 /// None: no such ending, or nothing before it.
 pub fn ending(file_name: &str) -> Option<&str> {
-    let length = ENDINGS.iter().map(|ending| ending.len()).find(|&length| {
-        let at = file_name.len().checked_sub(length).filter(|&at| at > 0);
-        at.and_then(|at| file_name.get(at..)).is_some_and(|end| ENDINGS.iter().any(|ending| end.eq_ignore_ascii_case(ending)))
-    });
-    length.map(|length| &file_name[file_name.len() - length..])
+    ENDINGS.iter().find_map(|ending| {
+        let at = file_name.len().checked_sub(ending.len()).filter(|&at| at > 0)?;
+        file_name.get(at..).filter(|end| end.eq_ignore_ascii_case(ending))
+    })
 }
 
 /// A file's name without its folder and such an ending. Both files of a pair have the same.

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use nifti::{Endianness, InMemNiftiVolume, IntoNdArray as _};
+use nifti::{InMemNiftiVolume, IntoNdArray as _};
 
 use super::content::Content;
-use super::fields::{Fields, Format};
+use super::fields::Fields;
 use super::header::SourceHeader;
 use super::layout::Layout;
 use super::name::stem;
@@ -36,13 +36,14 @@ pub struct Scan {
 /// # Errors
 /// A file that cannot be opened, one of a pair without the other, or what [`read_from`] refuses.
 pub fn read(file: &Path) -> Result<Scan, DataError> {
-    match files(file)?.as_slice() {
-        [header, voxels] => read_pair(file, header, voxels),
-        _ => {
-            let (source, length) = open(file)?;
-            read_from(file, source, length)
-        }
+    let files = files(file)?;
+    let (mut layout, content) = open_header(&files)?;
+    let [header_file, voxel_file] = files.as_slice() else { return scan(layout, file, content).map_err(|fault| fault.at(file)) };
+    let matrix = header_file.with_file_name(format!("{}.mat", stem(header_file)));
+    if layout.is_analyze && matrix.exists() {
+        layout.notes.push(format!("the place that SPM wrote beside it is not read ({})", matrix.display()));
     }
+    scan(layout, file, open(voxel_file)?).map_err(|fault| fault.at(voxel_file))
 }
 
 /// Reads a NIfTI file of `length` bytes (compressed or not) from `source`; `file` names it in messages.
@@ -52,35 +53,8 @@ pub fn read(file: &Path) -> Result<Scan, DataError> {
 /// # Errors
 /// Not NIfTI, a header beyond reason, a length that falls short of the header's promise, a broken gzip stream.
 pub fn read_from(file: &Path, source: impl Read, length: u64) -> Result<Scan, DataError> {
-    let parsed = Content::new(source, length).and_then(|mut content| {
-        let header = Header::read(&mut content, false)?;
-        header.scan(file, content)
-    });
+    let parsed = Content::new(source, length).and_then(|mut content| scan(layout(&mut content, false)?, file, content));
     parsed.map_err(|fault| fault.at(file))
-}
-
-/// `file` is the one of the two that names the pair.
-fn read_pair(file: &Path, header_file: &Path, voxel_file: &Path) -> Result<Scan, DataError> {
-    let (source, length) = open(header_file)?;
-    let header = Content::new(source, length).and_then(|mut content| Header::read(&mut content, true));
-    let mut header = header.map_err(|fault| fault.at(header_file))?;
-    let matrix = header_file.with_file_name(format!("{}.mat", stem(header_file)));
-    if header.fields.format == Format::Analyze && matrix.exists() {
-        header.layout.notes.push(format!("the place that SPM wrote beside it is not read ({})", matrix.display()));
-    }
-    let (source, length) = open(voxel_file)?;
-    let scan = Content::new(source, length).and_then(|content| header.scan(file, content));
-    scan.map_err(|fault| fault.at(voxel_file))
-}
-
-fn open(file: &Path) -> Result<(File, u64), DataError> {
-    let unreadable = |error: io::Error| match error.kind() {
-        ErrorKind::NotFound => Fault::Missing.at(file),
-        _ => Fault::Unreadable(error.to_string()).at(file),
-    };
-    let source = File::open(file).map_err(unreadable)?;
-    let length = source.metadata().map_err(unreadable)?.len();
-    Ok((source, length))
 }
 
 /// How many channels an image has, by its header alone.
@@ -88,51 +62,49 @@ fn open(file: &Path) -> Result<(File, u64), DataError> {
 /// # Errors
 /// As of [`read`], as far as the header shows.
 pub fn channels(file: &Path) -> Result<usize, DataError> {
-    let parts = files(file)?;
-    let (source, length) = open(&parts[0])?;
-    let header = Content::new(source, length).and_then(|mut content| Header::read(&mut content, parts.len() > 1));
-    header.map(|header| header.layout.channels).map_err(|fault| fault.at(&parts[0]))
+    open_header(&files(file)?).map(|(layout, _)| layout.channels)
 }
 
-/// A header that has been read and checked.
-struct Header {
-    fields: Fields,
-    layout: Layout,
-    source: SourceHeader,
+/// The header of an image by its files, and what follows in the header's file.
+fn open_header(files: &[PathBuf]) -> Result<(Layout, Content<File>), DataError> {
+    let mut content = open(&files[0])?;
+    let layout = layout(&mut content, files.len() > 1).map_err(|fault| fault.at(&files[0]))?;
+    Ok((layout, content))
 }
 
-impl Header {
-    fn read<R: Read>(content: &mut Content<R>, pair: bool) -> Result<Self, Fault> {
-        let mut bytes = content.take_bytes(4)?;
-        if let Some(&first) = bytes.first_chunk() {
-            let (length, _) = Fields::length(first)?;
-            bytes.extend(content.take_bytes(length - 4)?);
-        }
-        let fields = Fields::parse(&bytes, pair)?;
-        let mut layout = Layout::of(&fields, bytes.len())?;
-        let source = SourceHeader::of(&fields, &bytes, &layout.grid, &mut layout.notes);
-        Ok(Self { fields, layout, source })
+fn open(file: &Path) -> Result<Content<File>, DataError> {
+    let fault = |error: io::Error| if error.kind() == ErrorKind::NotFound { Fault::Missing } else { error.into() };
+    let source = File::open(file).and_then(|source| Ok((source.metadata()?.len(), source))).map_err(fault);
+    source.and_then(|(length, source)| Content::new(source, length)).map_err(|fault| fault.at(file))
+}
+
+/// Reads and checks a header.
+fn layout<R: Read>(content: &mut Content<R>, pair: bool) -> Result<Layout, Fault> {
+    let mut bytes = content.take_bytes(4)?;
+    if let Some(&first) = bytes.first_chunk() {
+        let (length, _) = Fields::length(first)?;
+        bytes.extend(content.take_bytes(length - 4)?);
     }
-
-    /// Reads the voxels: the rest of the header's own file, or another one from its begin.
-    fn scan<R: Read>(self, file: &Path, mut content: Content<R>) -> Result<Scan, Fault> {
-        let Self { fields, layout, source } = self;
-        let values = layout.grid.shape.iter().fold(layout.channels as u128, |all, &n| all * n as u128);
-        let promised = values * layout.datatype.size_of() as u128 + u128::from(layout.offset);
-        let (most, held) = content.most();
-        let Some(promised) = u64::try_from(promised).ok().filter(|&promised| promised <= most) else {
-            return Err(Fault::Length { promised: u64::try_from(promised).unwrap_or(u64::MAX), held });
-        };
-        content.skip(layout.offset - content.taken())?;
-        let voxels = voxels(&mut content, &layout, fields.endianness, promised)?;
-        let Layout { grid, channels, mut notes, .. } = layout;
-        notes.extend(content.end()?);
-        let notes = notes.into_iter().map(|text| Note::new(file, text)).collect();
-        Ok(Scan { file: file.to_owned(), volume: Volume { channels, grid, voxels }, header: source, notes })
-    }
+    Layout::of(&Fields::parse(&bytes, pair)?, &bytes)
 }
 
-fn voxels<R: Read>(content: &mut Content<R>, layout: &Layout, endianness: Endianness, promised: u64) -> Result<Vec<f32>, Fault> {
+/// Reads the voxels: the rest of the header's own file, or another one from its begin.
+fn scan<R: Read>(layout: Layout, file: &Path, mut content: Content<R>) -> Result<Scan, Fault> {
+    let values = layout.grid.shape.iter().fold(layout.channels as u128, |all, &n| all * n as u128);
+    let promised = values * layout.datatype.size_of() as u128 + u128::from(layout.offset);
+    let (most, held) = content.most();
+    let Some(promised) = u64::try_from(promised).ok().filter(|&promised| promised <= most) else {
+        return Err(Fault::Length { promised: u64::try_from(promised).unwrap_or(u64::MAX), held });
+    };
+    content.skip(layout.offset - content.taken())?;
+    let voxels = voxels(&mut content, &layout, promised)?;
+    let Layout { grid, channels, header, mut notes, .. } = layout;
+    notes.extend(content.end()?);
+    let notes = notes.into_iter().map(|text| Note::new(file, text)).collect();
+    Ok(Scan { file: file.to_owned(), volume: Volume { channels, grid, voxels }, header, notes })
+}
+
+fn voxels<R: Read>(content: &mut Content<R>, layout: &Layout, promised: u64) -> Result<Vec<f32>, Fault> {
     let values = layout.channels * layout.grid.len();
     let mut voxels: Vec<f32> = Vec::new();
     // A header may lie within what a gzip stream could hold: memory beyond a multiple of the file is taken as data come.
@@ -145,18 +117,18 @@ fn voxels<R: Read>(content: &mut Content<R>, layout: &Layout, endianness: Endian
         if block.len() < length {
             return Err(Fault::Length { promised, held: content.taken().to_string() });
         }
-        decode(block, next, layout, endianness, &mut voxels);
+        decode(block, next, layout, &mut voxels);
     }
     voxels.shrink_to_fit();
     Ok(voxels)
 }
 
 /// Appends the `count` values of a block, scaled in f64, which holds every datatype up to 53 bits.
-fn decode(block: Vec<u8>, count: u16, layout: &Layout, endianness: Endianness, voxels: &mut Vec<f32>) {
-    let values = InMemNiftiVolume::from_raw_fields([1, count, 1, 1, 1, 1, 1, 1], layout.datatype, 0.0, 0.0, block, endianness)
+fn decode(block: Vec<u8>, count: u16, layout: &Layout, voxels: &mut Vec<f32>) {
+    let values = InMemNiftiVolume::from_raw_fields([1, count, 1, 1, 1, 1, 1, 1], layout.datatype, 0.0, 0.0, block, layout.endianness)
         .and_then(|volume| volume.into_ndarray::<f64>())
         .expect("as many bytes as `count` real-valued voxels take");
     let (values, _) = values.into_raw_vec_and_offset();
-    let (slope, inter) = layout.scale.unwrap_or((1.0, 0.0));
+    let (slope, inter) = layout.scale;
     voxels.extend(values.iter().map(|&value| (value * slope + inter) as f32));
 }

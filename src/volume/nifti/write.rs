@@ -25,9 +25,9 @@ const BLOCK: usize = 1 << 14;
 pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
     let small = labels.voxels.iter().all(|&value| value <= u16::from(u8::MAX));
     let header = source.with_voxels(labels.grid.shape, 1, if small { NiftiType::Uint8 } else { NiftiType::Uint16 });
-    write_file(file, &header, |out| match small {
-        true => write_numbers(out, &header, &labels.voxels, |value| [value as u8]),
-        false => write_numbers(out, &header, &labels.voxels, u16::to_le_bytes),
+    write_file(file, |out| match small {
+        true => write(out, &header, &labels.voxels, |value| [value as u8]),
+        false => write(out, &header, &labels.voxels, u16::to_le_bytes),
     })
 }
 
@@ -36,48 +36,44 @@ pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Re
 /// # Errors
 /// A file that cannot be written.
 pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<(), DataError> {
-    let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
-    write_file(file, &header, |out| write_numbers(out, &header, &volume.voxels, f32::to_le_bytes))
+    write_file(file, |out| write_floats(out, volume, source))
 }
 
 /// A float32 `.nii` file in memory.
 pub fn to_bytes(volume: &Volume, source: &SourceHeader) -> Vec<u8> {
-    let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
     let mut bytes = Vec::with_capacity(FIRST_VOXEL + 4 * volume.voxels.len());
-    write_head(&mut bytes, &header)
-        .and_then(|()| write_numbers(&mut bytes, &header, &volume.voxels, f32::to_le_bytes))
-        .expect("writing to memory does not fail");
+    write_floats(&mut bytes, volume, source).expect("writing to memory does not fail");
     bytes
 }
 
-fn write_file(file: &Path, header: &SourceHeader, voxels: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
+fn write_file(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DataError> {
     let compress = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     let write = atomic_file::write_with(file, |out| {
         if !compress {
-            write_head(out, header)?;
-            return voxels(out);
+            return content(out);
         }
         let mut packed = GzEncoder::new(out, Compression::default());
-        write_head(&mut packed, header)?;
-        voxels(&mut packed)?;
+        content(&mut packed)?;
         packed.finish().map(drop)
     });
     write.map_err(|error| Fault::Unwritable(error.to_string()).at(file))
 }
 
-/// The header and the four bytes that say that no extensions follow.
-fn write_head(out: &mut dyn Write, header: &SourceHeader) -> io::Result<()> {
-    out.write_all(header.as_bytes())?;
-    out.write_all(&[0; FIRST_VOXEL - LENGTH])
+fn write_floats(out: &mut dyn Write, volume: &Volume, source: &SourceHeader) -> io::Result<()> {
+    let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
+    write(out, &header, &volume.voxels, f32::to_le_bytes)
 }
 
-fn write_numbers<T: Copy, const BYTES: usize>(
+/// Header, the four bytes that say that no extensions follow, and voxels in the header's byte order.
+fn write<T: Copy, const BYTES: usize>(
     out: &mut dyn Write,
     header: &SourceHeader,
-    values: &[T],
+    voxels: &[T],
     to_le: fn(T) -> [u8; BYTES],
 ) -> io::Result<()> {
-    for block in values.chunks(BLOCK) {
+    out.write_all(header.as_bytes())?;
+    out.write_all(&[0; FIRST_VOXEL - LENGTH])?;
+    for block in voxels.chunks(BLOCK) {
         let bytes: Vec<u8> = match header.endianness() {
             Endianness::Little => block.iter().flat_map(|&value| to_le(value)).collect(),
             Endianness::Big => block.iter().flat_map(|&value| to_le(value).into_iter().rev()).collect(),
