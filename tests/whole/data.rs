@@ -9,64 +9,15 @@ use simtrot::config::{DataConfig, DataSource, Intensity, NonFinite, PreprocessCo
 use simtrot::infer::export::write_segmentation;
 use simtrot::preprocess::{Case, prepare, prepare_one};
 use simtrot::volume::check::{CheckReport, inspect};
-use simtrot::volume::nifti::{write_labels, write_volume};
-use simtrot::volume::{
-    DataErrors, Dataset, Fault, Grid, LabelMap, LoadedCase, SourceHeader, Split, Volume, VolumeSource, load_image, nifti,
-};
-use tempfile::TempDir;
+use simtrot::volume::{DataErrors, Dataset, Fault, LoadedCase, Split, VolumeSource, load_image, nifti};
+
+use crate::volumes::Folder;
 
 const SHAPE: [usize; 3] = [5, 6, 7];
 
-/// A folder that files are made in.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn json(&self, name: &str, value: &serde_json::Value) -> PathBuf {
-        std::fs::write(self.path(name), value.to_string()).expect("a writable folder");
-        self.path(name)
-    }
-
-    fn image(&self, name: &str) {
-        self.image_with(name, &grid(SHAPE), 1, |index| (index * 37 % 101) as f32);
-    }
-
-    fn image_with(&self, name: &str, grid: &Grid, channels: usize, value: impl Fn(usize) -> f32) {
-        let voxels = (0..channels * grid.len()).map(value).collect();
-        let volume = Volume { channels, grid: grid.clone(), voxels };
-        write_volume(&self.path(name), &volume, &SourceHeader::for_grid(grid)).expect("a writable folder");
-    }
-
-    fn label(&self, name: &str) {
-        self.label_with(name, &grid(SHAPE), |index| (index % 3) as u16);
-    }
-
-    fn label_with(&self, name: &str, grid: &Grid, value: impl Fn(usize) -> u16) {
-        let labels = LabelMap { grid: grid.clone(), voxels: (0..grid.len()).map(value).collect() };
-        write_labels(&self.path(name), &labels, &SourceHeader::for_grid(grid)).expect("a writable folder");
-    }
-
-    /// Rewrites an uncompressed file.
-    fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = std::fs::read(self.path(name)).expect("a file made before");
-        change(&mut bytes);
-        std::fs::write(self.path(name), bytes).expect("a writable folder");
-    }
-
-    fn open(&self) -> Dataset {
-        Dataset::open(&DataSource::Dataset(self.0.path().to_owned())).expect("a dataset")
-    }
-}
-
-fn grid(shape: [usize; 3]) -> Grid {
-    Grid::axis_aligned(shape, [2.0, 1.0, 0.5])
+/// Three labels in turn.
+fn label(folder: &Folder, name: &str) {
+    folder.labels_with(name, &folder.grid, |index| (index % 3) as u16);
 }
 
 fn names(dataset: &Dataset) -> Vec<&str> {
@@ -75,26 +26,26 @@ fn names(dataset: &Dataset) -> Vec<&str> {
 
 /// A Decathlon folder in which each case but `good` has one thing wrong with it.
 fn troubled() -> (Folder, Dataset) {
-    let folder = Folder::new();
+    let folder = Folder::new(SHAPE);
     let cases =
         ["good", "missing", "shape", "place", "channels", "unknown", "fraction", "nan", "constant", "cut", "header", "twice", "text"];
     for case in cases {
-        folder.image(&format!("imagesTr/{case}.nii"));
-        folder.label(&format!("labelsTr/{case}.nii.gz"));
+        folder.image(&format!("imagesTr/{case}.nii"), 0, 1);
+        label(&folder, &format!("labelsTr/{case}.nii.gz"));
     }
-    std::fs::remove_file(folder.path("labelsTr/missing.nii.gz")).expect("a file made before");
-    folder.label_with("labelsTr/shape.nii.gz", &grid([5, 7, 6]), |_| 1);
-    let mut moved = grid(SHAPE);
+    std::fs::remove_file(folder.at("labelsTr/missing.nii.gz")).expect("a file made before");
+    folder.labels_with("labelsTr/shape.nii.gz", &Folder::new([5, 7, 6]).grid, |_| 1);
+    let mut moved = folder.grid.clone();
     moved.world_from_voxel[0][3] = 0.06;
-    folder.label_with("labelsTr/place.nii.gz", &moved, |_| 1);
-    folder.image_with("imagesTr/channels.nii", &grid(SHAPE), 2, |index| index as f32);
-    folder.label_with("labelsTr/unknown.nii.gz", &grid(SHAPE), |index| if index == 9 { 77 } else { 0 });
-    folder.image_with("labelsTr/fraction.nii.gz", &grid(SHAPE), 1, |index| if index == 50 { 1.5 } else { 1.0 });
-    folder.image_with("imagesTr/nan.nii", &grid(SHAPE), 1, |index| if index > 200 { f32::NAN } else { index as f32 });
-    folder.image_with("imagesTr/constant.nii", &grid(SHAPE), 1, |_| 4.0);
+    folder.labels_with("labelsTr/place.nii.gz", &moved, |_| 1);
+    folder.image_with("imagesTr/channels.nii", &folder.grid, 2, |index| index as f32);
+    folder.labels_with("labelsTr/unknown.nii.gz", &folder.grid, |index| if index == 9 { 77 } else { 0 });
+    folder.image_with("labelsTr/fraction.nii.gz", &folder.grid, 1, |index| if index == 50 { 1.5 } else { 1.0 });
+    folder.image_with("imagesTr/nan.nii", &folder.grid, 1, |index| if index > 200 { f32::NAN } else { index as f32 });
+    folder.image_with("imagesTr/constant.nii", &folder.grid, 1, |_| 4.0);
     folder.damage("labelsTr/cut.nii.gz", |bytes| bytes.truncate(bytes.len() - 12));
     folder.damage("imagesTr/header.nii", |bytes| bytes[42..44].copy_from_slice(&(-7_i16).to_le_bytes()));
-    std::fs::write(folder.path("imagesTr/text.nii"), "not a volume at all").expect("a writable folder");
+    folder.text("imagesTr/text.nii", "not a volume at all");
     let entry = |case: &&str| json!({ "image": format!("./imagesTr/{case}.nii"), "label": format!("./labelsTr/{case}.nii.gz") });
     let mut training: Vec<_> = cases.iter().map(entry).collect();
     training.push(json!({ "image": "./imagesTr/../../elsewhere/outside.nii", "label": "./labelsTr/good.nii.gz" }));
@@ -105,8 +56,8 @@ fn troubled() -> (Folder, Dataset) {
         "training": training,
         "test": ["./imagesTr/twice.nii"],
     });
-    folder.json("dataset.json", &list);
-    let dataset = folder.open();
+    folder.text("dataset.json", list.to_string());
+    let dataset = folder.dataset();
     (folder, dataset)
 }
 
@@ -177,12 +128,12 @@ fn the_report_fits_a_terminal_and_survives_json() {
 
 #[test]
 fn a_sheared_grid_is_noted_and_accepted() {
-    let folder = Folder::new();
-    let mut sheared = grid(SHAPE);
+    let folder = Folder::new(SHAPE);
+    let mut sheared = folder.grid.clone();
     sheared.world_from_voxel[0][1] = 0.2;
     folder.image_with("imagesTr/one.nii.gz", &sheared, 1, |index| index as f32);
-    folder.label_with("labelsTr/one.nii.gz", &sheared, |index| u16::from(index > 99));
-    let dataset = folder.open();
+    folder.labels_with("labelsTr/one.nii.gz", &sheared, |index| u16::from(index > 99));
+    let dataset = folder.dataset();
     let report = inspect(&dataset, Default::default(), &|_, _| ());
     assert_eq!(report.problems, []);
     assert!(report.rows[0].notes[0].contains("right angles"), "{report}");
@@ -193,24 +144,24 @@ fn a_sheared_grid_is_noted_and_accepted() {
 
 #[test]
 fn nnunet_folders_are_paired_by_their_suffixes() {
-    let folder = Folder::new();
+    let folder = Folder::new(SHAPE);
     for case in ["a_001", "b_002"] {
-        folder.image(&format!("imagesTr/{case}_0000.nii.gz"));
-        folder.image(&format!("imagesTr/{case}_0001.nii.gz"));
-        folder.label(&format!("labelsTr/{case}.nii.gz"));
+        folder.image(&format!("imagesTr/{case}_0000.nii.gz"), 0, 1);
+        folder.image(&format!("imagesTr/{case}_0001.nii.gz"), 0, 1);
+        label(&folder, &format!("labelsTr/{case}.nii.gz"));
     }
-    folder.image("imagesTr/half_0000.nii.gz");
-    folder.image("imagesTs/new_0000.nii.gz");
-    folder.image("imagesTs/new_0001.nii.gz");
-    folder.label("labelsTr/stray.nii.gz");
+    folder.image("imagesTr/half_0000.nii.gz", 0, 1);
+    folder.image("imagesTs/new_0000.nii.gz", 0, 1);
+    folder.image("imagesTs/new_0001.nii.gz", 0, 1);
+    label(&folder, "labelsTr/stray.nii.gz");
     let list = json!({
         "channel_names": { "0": "T1", "1": "T2" },
         "labels": { "background": 0, "first": 1, "second": 2 },
         "numTraining": 2,
         "file_ending": ".nii.gz",
     });
-    folder.json("dataset.json", &list);
-    let dataset = folder.open();
+    folder.text("dataset.json", list.to_string());
+    let dataset = folder.dataset();
     assert_eq!(names(&dataset), ["a_001", "b_002", "half", "new"]);
     assert_eq!(dataset.channels, ["T1", "T2"]);
     assert_eq!(dataset.label_values(), [0, 1, 2]);
@@ -229,16 +180,17 @@ fn nnunet_folders_are_paired_by_their_suffixes() {
 
 #[test]
 fn monai_lists_have_folds_and_one_file_for_each_channel() {
-    let folder = Folder::new();
+    let folder = Folder::new(SHAPE);
     let mut training = Vec::new();
     for number in 0..4 {
         let files = ["flair", "t1"].map(|channel| format!("P{number}/P{number}_{channel}.nii.gz"));
-        files.iter().for_each(|file| folder.image_with(file, &grid(SHAPE), 1, |index| ((index + number) * 37 % 101) as f32));
-        folder.label(&format!("P{number}/P{number}_seg.nii.gz"));
+        files.iter().for_each(|file| folder.image_with(file, &folder.grid, 1, |index| ((index + number) * 37 % 101) as f32));
+        label(&folder, &format!("P{number}/P{number}_seg.nii.gz"));
         training.push(json!({ "image": files, "label": format!("P{number}/P{number}_seg.nii.gz"), "fold": number % 2 }));
     }
-    folder.image("unseen/scan.nii.gz");
-    let list = folder.json("brats.json", &json!({ "training": training, "testing": [{ "image": "unseen/scan.nii.gz" }] }));
+    folder.image("unseen/scan.nii.gz", 0, 1);
+    let list = json!({ "training": training, "testing": [{ "image": "unseen/scan.nii.gz" }] });
+    let list = folder.text("brats.json", list.to_string());
     let dataset = Dataset::open(&DataSource::Dataset(list)).expect("a MONAI list");
     assert_eq!(names(&dataset), ["P0", "P1", "P2", "P3", "scan"]);
     assert_eq!(dataset.channels.len(), 2);
@@ -251,13 +203,13 @@ fn monai_lists_have_folds_and_one_file_for_each_channel() {
 
 #[test]
 fn two_folders_make_a_dataset_and_labels_may_lack() {
-    let folder = Folder::new();
+    let folder = Folder::new(SHAPE);
     for case in ["scan_0000", "scan_0001", "scan_0002"] {
-        folder.image(&format!("images/{case}.nii.gz"));
+        folder.image(&format!("images/{case}.nii.gz"), 0, 1);
     }
-    folder.image("images/._scan_0000.nii.gz");
-    folder.label_with("labels/scan_0001.nii", &grid(SHAPE), |index| if index == 3 { 52 } else { 0 });
-    let source = DataSource::Folders { images: folder.path("images"), labels: Some(folder.path("labels")) };
+    folder.image("images/._scan_0000.nii.gz", 0, 1);
+    folder.labels_with("labels/scan_0001.nii", &folder.grid, |index| if index == 3 { 52 } else { 0 });
+    let source = DataSource::Folders { images: folder.at("images"), labels: Some(folder.at("labels")) };
     let dataset = Dataset::open(&source).expect("two folders");
     assert_eq!(names(&dataset), ["scan_0000", "scan_0001", "scan_0002"], "a label tells that the digits number cases");
     assert_eq!(dataset.label_values(), [0, 52]);
@@ -269,18 +221,18 @@ fn two_folders_make_a_dataset_and_labels_may_lack() {
 
 #[test]
 fn what_is_no_dataset_is_refused_with_its_reason() {
-    let folder = Folder::new();
+    let folder = Folder::new(SHAPE);
     let refuse = |list: serde_json::Value| {
-        let list = folder.json("list.json", &list);
+        let list = folder.text("list.json", list.to_string());
         Dataset::open(&DataSource::Dataset(list)).expect_err("no dataset").to_string()
     };
     assert!(refuse(json!([1, 2])).contains("JSON object"));
     assert!(refuse(json!({ "training": [] })).contains("names no case"));
     assert!(refuse(json!({ "training": [{ "image": 5 }] })).contains("`training[0].image` is 5"));
     assert!(refuse(json!({ "labels": { "0": "background" } })).contains("training"));
-    let empty = Dataset::open(&DataSource::Dataset(folder.path(""))).expect_err("an empty folder");
+    let empty = Dataset::open(&DataSource::Dataset(folder.at(""))).expect_err("an empty folder");
     assert!(empty.to_string().contains("dataset.json"), "{empty}");
-    assert!(Dataset::open(&DataSource::Dataset(folder.path("nowhere"))).is_err());
+    assert!(Dataset::open(&DataSource::Dataset(folder.at("nowhere"))).is_err());
 }
 
 /// Prepares one case and tells whether the cache answered: it does without the file's voxels.
@@ -290,11 +242,11 @@ fn prepared(dataset: &Dataset, config: &PreprocessConfig, cache: &Path) -> Case 
 
 #[test]
 fn a_second_run_reads_the_cache_and_a_change_does_not() {
-    let folder = Folder::new();
-    folder.image("imagesTr/one.nii.gz");
-    folder.label("labelsTr/one.nii.gz");
-    let dataset = folder.open();
-    let cache = folder.path("cache");
+    let folder = Folder::new(SHAPE);
+    folder.image("imagesTr/one.nii.gz", 0, 1);
+    label(&folder, "labelsTr/one.nii.gz");
+    let dataset = folder.dataset();
+    let cache = folder.at("cache");
     let entries = || {
         let mut entries: Vec<PathBuf> = std::fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path()).collect();
         entries.sort();
@@ -320,8 +272,8 @@ fn a_second_run_reads_the_cache_and_a_change_does_not() {
     let other = PreprocessConfig { intensity: Intensity::CT, ..config.clone() };
     assert_ne!(prepared(&dataset, &other, &cache).image, first.image);
     assert_eq!(entries().len(), 2, "another setting, another entry");
-    folder.label_with("labelsTr/one.nii.gz", &grid(SHAPE), |index| (index % 2) as u16);
-    let dataset = folder.open();
+    folder.labels_with("labelsTr/one.nii.gz", &folder.grid, |index| (index % 2) as u16);
+    let dataset = folder.dataset();
     assert_ne!(prepared(&dataset, &config, &cache).label, first.label);
     assert_eq!(entries().len(), 3, "another file, another entry");
 }
@@ -334,10 +286,10 @@ fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
     assert_eq!([split.pretrain.len(), split.finetune.len(), split.test.len()], [28, 10, 12]);
     let report = inspect(&dataset, Default::default(), &|_, _| ());
     assert_eq!(report.problems, [], "{report}");
-    let folder = Folder::new();
+    let folder = Folder::new(SHAPE);
     for case in prepare(&dataset, &split.test, &config.preprocess, None, &|_, _| ()).expect("good cases") {
         let loaded = dataset.load(dataset.case(&case.name).expect("a test case"), Default::default()).expect("a good case");
-        let file = folder.path(&format!("{}.nii.gz", case.name));
+        let file = folder.at(&format!("{}.nii.gz", case.name));
         let label = case.label.expect("test cases have labels");
         write_segmentation(&file, label, &case.preprocess_record, &dataset.label_values()).expect("a writable folder");
         let written = nifti::read(&file).expect("our own file");
@@ -350,17 +302,17 @@ fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
 
 #[test]
 fn an_image_outside_any_dataset_is_prepared_alike() {
-    let folder = Folder::new();
-    folder.image("t1.nii.gz");
-    folder.image("t2.nii.gz");
+    let folder = Folder::new(SHAPE);
+    folder.image("t1.nii.gz", 0, 1);
+    folder.image("t2.nii.gz", 0, 1);
     let load = |names: &[&str]| {
-        let images: Vec<_> = names.iter().map(|name| VolumeSource::File(folder.path(name))).collect();
-        load_image(&images, Some(NonFinite::Refuse))
+        let images: Vec<_> = names.iter().map(|name| VolumeSource::File(folder.at(name))).collect();
+        load_image(&images, None, Some(NonFinite::Refuse))
     };
     let image = load(&["t1.nii.gz", "t2.nii.gz"]).expect("two channels");
     let case = prepare_one("new", LoadedCase { image, label: None }, &[0, 1], &PreprocessConfig::default()).expect("no label");
     assert_eq!((case.image.channels, case.label), (2, None));
-    folder.image_with("t2.nii.gz", &grid([5, 6, 6]), 1, |index| index as f32);
+    folder.image_with("t2.nii.gz", &Folder::new([5, 6, 6]).grid, 1, |index| index as f32);
     let DataErrors(errors) = load(&["t1.nii.gz", "t2.nii.gz", "t3.nii.gz"]).expect_err("two faults");
     assert!(matches!(errors.as_slice(), [first, second] if matches!(first.fault, Fault::Shape { .. }) && second.fault == Fault::Missing));
 }
@@ -369,11 +321,11 @@ fn an_image_outside_any_dataset_is_prepared_alike() {
 fn synthetic_cases_are_prepared_and_cached_like_files() {
     let dataset =
         Dataset::open(&DataSource::Synthetic(SyntheticConfig { shape: [10, 12, 14], ..SyntheticConfig::default() })).expect("synthetic");
-    let cache = Folder::new();
+    let cache = Folder::new(SHAPE);
     let all: Vec<String> = names(&dataset).into_iter().map(str::to_owned).collect();
-    let run = || prepare(&dataset, &all, &PreprocessConfig::default(), Some(cache.0.path()), &|_, _| ()).expect("good cases");
+    let run = || prepare(&dataset, &all, &PreprocessConfig::default(), Some(&cache.at("")), &|_, _| ()).expect("good cases");
     let first = run();
     assert_eq!(first.len(), 8);
     assert_eq!(run(), first);
-    assert_eq!(std::fs::read_dir(cache.0.path()).expect("a cache").count(), 8);
+    assert_eq!(std::fs::read_dir(cache.at("")).expect("a cache").count(), 8);
 }

@@ -3,60 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use simtrot::config::{DataConfig, DataSource, Groups, RunConfig, SplitConfig};
+use simtrot::config::{DataConfig, Groups, RunConfig, SplitConfig};
 use simtrot::geometry::SignedPermutation;
 use simtrot::metrics::evaluation;
 use simtrot::volume::check::inspect;
-use simtrot::volume::nifti::{self, write_labels, write_volume};
-use simtrot::volume::{Dataset, Grid, LabelMap, SourceHeader, Split, Volume};
-use tempfile::TempDir;
+use simtrot::volume::{Dataset, LabelMap, Split, nifti};
 
 use crate::simtrot;
+use crate::volumes::Folder;
 
 const SHAPE: [usize; 3] = [16, 18, 20];
-
-/// A folder that volumes are made in.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str, text: impl AsRef<[u8]>) {
-        std::fs::create_dir_all(self.at(name).parent().expect("a folder")).expect("a writable folder");
-        std::fs::write(self.at(name), text).expect("a writable folder");
-    }
-
-    /// An image; `content` tells one from another.
-    fn image(&self, name: &str, content: usize, channels: usize) {
-        let grid = grid();
-        let voxels = (0..channels * grid.len()).map(|index| ((index * 37 + content * 1009) % 101) as f32).collect();
-        let volume = Volume { channels, grid: grid.clone(), voxels };
-        write_volume(&self.at(name), &volume, &SourceHeader::for_grid(&grid)).expect("a writable folder");
-    }
-
-    /// A box of label 1 with some of label 2 and 3 in it.
-    fn labels(&self, name: &str) {
-        self.map(name, &truth());
-    }
-
-    fn map(&self, name: &str, map: &LabelMap) {
-        write_labels(&self.at(name), map, &SourceHeader::for_grid(&map.grid)).expect("a writable folder");
-    }
-
-    fn dataset(&self) -> Dataset {
-        Dataset::open(&DataSource::Dataset(self.0.path().to_owned())).expect("a dataset")
-    }
-}
-
-fn grid() -> Grid {
-    Grid::axis_aligned(SHAPE, [2.0, 1.0, 0.5])
-}
 
 fn truth() -> LabelMap {
     let label = |index: usize| {
@@ -64,7 +20,8 @@ fn truth() -> LabelMap {
         let inside = (4..12).contains(&d) && (3..13).contains(&h) && (5..15).contains(&w);
         if inside { 1 + u16::from(d > 6) + u16::from(d > 6 && w > 9) } else { 0 }
     };
-    LabelMap { grid: grid(), voxels: (0..grid().len()).map(label).collect() }
+    let grid = Folder::new(SHAPE).grid;
+    LabelMap { voxels: (0..grid.len()).map(label).collect(), grid }
 }
 
 /// The same anatomy with its axes in another order and direction.
@@ -91,21 +48,21 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-fn evaluated(place: &Place) -> (Option<i32>, String) {
+fn evaluated(place: &Folder) -> (Option<i32>, String) {
     called(&["evaluate", "--truth", path(&place.at("truth")), "--prediction", path(&place.at("found"))])
 }
 
 #[test]
 fn the_same_anatomy_scores_as_itself_however_its_axes_are_stored() {
-    let place = Place::new();
+    let place = Folder::new(SHAPE);
     let turns = [
         SignedPermutation::flip([false, true, true]),
         SignedPermutation::new([2, 0, 1], [false; 3]).expect("an order of the axes"),
         SignedPermutation::new([1, 0, 2], [true, false, true]).expect("an order of the axes"),
     ];
     for (number, turn) in turns.into_iter().enumerate() {
-        place.labels(&format!("truth/case_{number}.nii.gz"));
-        place.map(&format!("found/case_{number}.nii.gz"), &turned(&truth(), turn));
+        place.labels(&format!("truth/case_{number}.nii.gz"), &truth());
+        place.labels(&format!("found/case_{number}.nii.gz"), &turned(&truth(), turn));
     }
     let (code, text) = evaluated(&place);
     assert_eq!(code, Some(0), "{text}");
@@ -118,17 +75,17 @@ fn the_same_anatomy_scores_as_itself_however_its_axes_are_stored() {
 
 #[test]
 fn segmentations_on_another_grid_are_refused_all_at_once_with_both_grids() {
-    let place = Place::new();
+    let place = Folder::new(SHAPE);
     let mut moved = truth();
     moved.grid.world_from_voxel[2][3] = 10.0;
     let mut wider = truth();
     wider.grid.world_from_voxel[0][0] = 0.75;
     for case in ["good", "moved", "wider", "broken"] {
-        place.labels(&format!("truth/{case}.nii.gz"));
+        place.labels(&format!("truth/{case}.nii.gz"), &truth());
     }
-    place.labels("found/good.nii.gz");
-    place.map("found/moved.nii.gz", &moved);
-    place.map("found/wider.nii", &wider);
+    place.labels("found/good.nii.gz", &truth());
+    place.labels("found/moved.nii.gz", &moved);
+    place.labels("found/wider.nii", &wider);
     place.text("found/broken.nii.gz", "no volume");
     let (code, text) = evaluated(&place);
     assert_eq!(code, Some(2), "{text}");
@@ -143,21 +100,21 @@ fn segmentations_on_another_grid_are_refused_all_at_once_with_both_grids() {
     assert!(!text.contains("good:"), "{text}");
 
     // A tenth of a voxel is rounding, as it is between an image and its label map.
-    let place = Place::new();
+    let place = Folder::new(SHAPE);
     let mut rounded = truth();
     rounded.grid.world_from_voxel[2][3] = 0.04;
-    place.labels("truth/case.nii.gz");
-    place.map("found/case.nii.gz", &rounded);
+    place.labels("truth/case.nii.gz", &truth());
+    place.labels("found/case.nii.gz", &rounded);
     assert_eq!(evaluated(&place).0, Some(0));
 }
 
 #[test]
 fn evaluation_lists_folders_as_every_command_does() {
-    let place = Place::new();
-    for (truth, found) in [("A.NII.GZ", "A.nii"), ("b.Nii", "b.nii.gz"), ("c.nii.GZ", "c.nii.GZ")] {
-        place.labels(&format!("truth/{truth}"));
-        place.labels(&format!("found/{found}"));
-        place.text(&format!("truth/._{truth}"), "a Mac's");
+    let place = Folder::new(SHAPE);
+    for (labelled, found) in [("A.NII.GZ", "A.nii"), ("b.Nii", "b.nii.gz"), ("c.nii.GZ", "c.nii.GZ")] {
+        place.labels(&format!("truth/{labelled}"), &truth());
+        place.labels(&format!("found/{found}"), &truth());
+        place.text(&format!("truth/._{labelled}"), "a Mac's");
     }
     let config = RunConfig::default();
     let table = evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs").table();
@@ -168,21 +125,21 @@ fn evaluation_lists_folders_as_every_command_does() {
     let evaluation = evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs");
     assert!(evaluation.notes.iter().any(|note| note.file.ends_with("d.nrrd")), "{:?}", evaluation.notes);
     for extra in ["truth/only_true.nii.gz", "found/only_found.nii.gz", "found/second.nii.gz"] {
-        place.labels(extra);
+        place.labels(extra, &truth());
     }
     let refused = || evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect_err("unpaired").to_string();
     let text = refused();
     assert!(["only_true", "only_found", "second"].iter().all(|name| text.contains(name)), "both sides at once: {text}");
-    place.labels("found/A.nii.gz");
+    place.labels("found/A.nii.gz", &truth());
     assert!(refused().contains("Keep one"), "{}", refused());
 }
 
 #[test]
 fn a_check_takes_endings_in_any_case_and_names_what_it_leaves_out() {
-    let place = Place::new();
+    let place = Folder::new(SHAPE);
     for (content, name) in ["SCAN_A.NII.GZ", "scan_b.Nii", "scan_c.nii.gz"].into_iter().enumerate() {
         place.image(&format!("imagesTr/{name}"), content, 1);
-        place.labels(&format!("labelsTr/{name}"));
+        place.labels(&format!("labelsTr/{name}"), &truth());
     }
     for left_out in ["scan_d.mha", "scan_e.nrrd", "slice_1.dcm", "slice_2.dcm"] {
         place.text(&format!("imagesTr/{left_out}"), "another format");
@@ -193,11 +150,11 @@ fn a_check_takes_endings_in_any_case_and_names_what_it_leaves_out() {
 }
 
 /// An nnU-Net dataset of two cases with a list of its own.
-fn listed(list: &Value) -> Place {
-    let place = Place::new();
+fn listed(list: &Value) -> Folder {
+    let place = Folder::new(SHAPE);
     for case in ["c_1", "c_2"] {
         place.image(&format!("imagesTr/{case}_0000.nii.gz"), case.len() + usize::from(case == "c_2"), 1);
-        place.labels(&format!("labelsTr/{case}.nii.gz"));
+        place.labels(&format!("labelsTr/{case}.nii.gz"), &truth());
     }
     place.text("dataset.json", list.to_string());
     place
@@ -233,7 +190,7 @@ fn lists_are_read_with_a_byte_order_mark_and_what_is_wrong_with_them_is_named() 
 }
 
 /// A training of seconds on a dataset.
-fn tiny(place: &Place, source: &str, more: &str) -> PathBuf {
+fn tiny(place: &Folder, source: &str, more: &str) -> PathBuf {
     place.text(
         "tiny.ron",
         format!(
@@ -270,7 +227,7 @@ fn the_regions_of_a_dataset_are_scored_shown_and_said() {
 
 #[test]
 fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
-    let place = Place::new();
+    let place = Folder::new(SHAPE);
     let config =
         tiny(&place, "synthetic((cases: 3, shape: (16, 16, 16), channels: 1, labels: 2))", "split: hold_out(test: 0.34, validation: 0)");
     let net = place.at("net");
@@ -328,7 +285,7 @@ fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
 
 #[test]
 fn one_channel_files_are_never_joined_into_a_case_that_they_do_not_complete() {
-    let place = Place::new();
+    let place = Folder::new(SHAPE);
     let config =
         tiny(&place, "synthetic((cases: 3, shape: (16, 16, 16), channels: 4, labels: 1))", "split: hold_out(test: 0.34, validation: 0)");
     let net = place.at("net");
@@ -350,18 +307,18 @@ fn one_channel_files_are_never_joined_into_a_case_that_they_do_not_complete() {
     expect(&["infer", "--checkpoint", path(&net), path(&place.at("whole")), "--out", path(&out)], 0, &[]);
     assert!(out.join("p.nii.gz").exists() && out.join("q_0003.nii.gz").exists());
     let made = nifti::read(&out.join("p.nii.gz")).expect("our own file");
-    assert_eq!(made.volume.grid, grid());
+    assert_eq!(made.volume.grid, place.grid);
 }
 
 /// Twelve scans: two of each of six patients; the first of patient 0 and of patient 5 are one image.
-fn patients() -> Place {
-    let place = Place::new();
+fn patients() -> Folder {
+    let place = Folder::new(SHAPE);
     for number in 0..12 {
         let (patient, scan) = (number / 2, number % 2);
         let content = if number == 10 { 0 } else { number };
         let ending = if number == 10 { "nii" } else { "nii.gz" };
         place.image(&format!("imagesTr/p{patient}_{scan}.{ending}"), content, 1);
-        place.labels(&format!("labelsTr/p{patient}_{scan}.nii.gz"));
+        place.labels(&format!("labelsTr/p{patient}_{scan}.nii.gz"), &truth());
     }
     place
 }

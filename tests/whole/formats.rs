@@ -1,28 +1,22 @@
 //! Files that are odd and can be read: as the library reads them, and as `simtrot check` tells of them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use simtrot::config::{DataSource, NonFinite, PreprocessConfig, RunConfig};
+use simtrot::config::{NonFinite, PreprocessConfig, RunConfig};
 use simtrot::preprocess::prepare;
 use simtrot::volume::check::inspect;
-use simtrot::volume::nifti::{to_bytes, write_volume};
-use simtrot::volume::{DataErrors, Dataset, Fault, Grid, Note, SourceHeader, Volume, VolumeSource, load_image};
-use tempfile::TempDir;
+use simtrot::volume::{DataErrors, Dataset, Fault, Note, VolumeSource, load_image};
+
+use crate::simtrot;
+use crate::volumes::Folder;
 
 const SHAPE: [usize; 3] = [5, 6, 7];
 
-fn volume(value: impl Fn(usize) -> f32) -> Volume {
-    let grid = Grid::axis_aligned(SHAPE, [2.0, 1.0, 0.5]);
-    Volume { channels: 1, voxels: (0..grid.len()).map(value).collect(), grid }
-}
-
 /// A folder with `imagesTr/one.nii.gz`, and its dataset.
-fn one_image(value: impl Fn(usize) -> f32) -> (TempDir, PathBuf, Dataset) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (file, volume) = (folder.path().join("imagesTr/one.nii.gz"), volume(value));
-    write_volume(&file, &volume, &SourceHeader::for_grid(&volume.grid)).expect("a writable folder");
-    let dataset = Dataset::open(&DataSource::Dataset(folder.path().to_owned())).expect("a dataset");
+fn one_image(value: impl Fn(usize) -> f32) -> (Folder, PathBuf, Dataset) {
+    let folder = Folder::new(SHAPE);
+    folder.image_with("imagesTr/one.nii.gz", &folder.grid, 1, value);
+    let (file, dataset) = (folder.at("imagesTr/one.nii.gz"), folder.dataset());
     (folder, file, dataset)
 }
 
@@ -40,9 +34,9 @@ fn voxels_that_are_nan_or_infinite_are_refused_or_replaced_as_the_settings_say_a
     };
     let DataErrors(refused) = prepare_with(NonFinite::Refuse, None).expect_err("three such voxels");
     assert!(matches!(refused[0].fault, Fault::NotFinite { voxels: 3, at: [0, 2, 6] }), "{refused:?}");
-    assert!(load_image(&[VolumeSource::File(file.clone())], Some(NonFinite::Refuse)).is_err());
+    assert!(load_image(&[VolumeSource::File(file.clone())], None, Some(NonFinite::Refuse)).is_err());
 
-    let cache = folder.path().join("cache");
+    let cache = folder.at("cache");
     for attempt in ["made", "from the cache"] {
         let case = prepare_with(NonFinite::Replace(-7.0), Some(&cache)).expect("replaced").remove(0);
         let lowest = case.image.voxels.iter().copied().fold(f32::INFINITY, f32::min);
@@ -50,7 +44,7 @@ fn voxels_that_are_nan_or_infinite_are_refused_or_replaced_as_the_settings_say_a
         let [note] = case.notes.as_slice() else { panic!("{attempt}: {:?}", case.notes) };
         assert!(note.file == file && note.text.contains("3 voxels") && note.text.contains("replaced by -7"), "{attempt}: {note}");
     }
-    let shown = load_image(&[VolumeSource::File(file)], None).expect("a file to look at");
+    let shown = load_image(&[VolumeSource::File(file)], None, None).expect("a file to look at");
     assert_eq!(shown.volume.voxels.iter().filter(|value| !value.is_finite()).count(), 3);
     assert!(shown.notes[0].text.contains("3 voxels"), "{:?}", shown.notes);
 
@@ -78,9 +72,10 @@ fn a_note_on_a_listing_is_shown_and_makes_nothing_unusable() {
 
 #[test]
 fn a_check_of_odd_files_tells_of_each_and_ends_well() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let volume = volume(|index| (index * 37 % 101) as f32);
-    let good = to_bytes(&volume, &SourceHeader::for_grid(&volume.grid));
+    let folder = Folder::new(SHAPE);
+    folder.image("good.nii", 0, 1);
+    let good = std::fs::read(folder.at("good.nii")).expect("a file made before");
+    std::fs::remove_file(folder.at("good.nii")).expect("a file made before");
     let changed = |at: usize, bytes: &[u8]| {
         let mut file = good.clone();
         file[at..at + bytes.len()].copy_from_slice(bytes);
@@ -100,10 +95,9 @@ fn a_check_of_odd_files_tells_of_each_and_ends_well() {
         ("flat.nii", flat[..352 + 4 * 42].to_vec(), None),
     ];
     for (name, bytes, _) in &files {
-        std::fs::write(folder.path().join(name), bytes).expect("a writable folder");
+        folder.text(name, bytes);
     }
-    let mut check = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    let output = check.args(["--no-gui", "check"]).arg(folder.path()).stdin(Stdio::null()).output().expect("the program starts");
+    let output = simtrot(&["check"]).arg(folder.at("")).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let row = |name: &str| text.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("no {name}: {text}"));

@@ -18,6 +18,7 @@ mod stages;
 mod sums;
 mod terminal;
 mod transfer;
+mod volumes;
 #[cfg(feature = "gui")]
 mod window;
 mod writer;

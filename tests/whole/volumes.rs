@@ -1,0 +1,66 @@
+//! A folder in which tests make volumes, lists and texts.
+
+use std::path::PathBuf;
+
+use simtrot::config::DataSource;
+use simtrot::volume::nifti::{write_labels, write_volume};
+use simtrot::volume::{Dataset, Grid, LabelMap, SourceHeader, Volume};
+use tempfile::TempDir;
+
+/// Spacing of what is made, mm along D,H,W.
+const SPACING_MM: [f64; 3] = [2.0, 1.0, 0.5];
+
+/// A folder that goes with its test; names of files are relative to it, and folders in them are made.
+pub struct Folder {
+    place: TempDir,
+    /// Of images and label maps for which no other is given.
+    pub grid: Grid,
+}
+
+impl Folder {
+    /// An empty folder for volumes of so many voxels along D,H,W.
+    pub fn new(shape: [usize; 3]) -> Self {
+        Self { place: tempfile::tempdir().expect("a temporary folder"), grid: Grid::axis_aligned(shape, SPACING_MM) }
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    pub fn text(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        std::fs::create_dir_all(self.at(name).parent().expect("a folder")).expect("a writable folder");
+        std::fs::write(self.at(name), text).expect("a writable folder");
+        self.at(name)
+    }
+
+    /// An image; `content` tells one from another.
+    pub fn image(&self, name: &str, content: usize, channels: usize) {
+        self.image_with(name, &self.grid, channels, |index| ((index * 37 + content * 1009) % 101) as f32);
+    }
+
+    pub fn image_with(&self, name: &str, grid: &Grid, channels: usize, value: impl Fn(usize) -> f32) {
+        let voxels = (0..channels * grid.len()).map(value).collect();
+        let volume = Volume { channels, grid: grid.clone(), voxels };
+        write_volume(&self.at(name), &volume, &SourceHeader::for_grid(grid)).expect("a writable folder");
+    }
+
+    pub fn labels_with(&self, name: &str, grid: &Grid, value: impl Fn(usize) -> u16) {
+        self.labels(name, &LabelMap { grid: grid.clone(), voxels: (0..grid.len()).map(value).collect() });
+    }
+
+    pub fn labels(&self, name: &str, map: &LabelMap) {
+        write_labels(&self.at(name), map, &SourceHeader::for_grid(&map.grid)).expect("a writable folder");
+    }
+
+    /// Rewrites a file.
+    pub fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = std::fs::read(self.at(name)).expect("a file made before");
+        change(&mut bytes);
+        self.text(name, bytes);
+    }
+
+    /// The folder as a dataset.
+    pub fn dataset(&self) -> Dataset {
+        Dataset::open(&DataSource::Dataset(self.at(""))).expect("a dataset")
+    }
+}
