@@ -44,7 +44,7 @@ pub struct Timing {
 }
 
 /// A piece of work: made once, run many times; each run reads its result back.
-type Work = Box<dyn FnMut()>;
+pub type Work = Box<dyn FnMut()>;
 
 /// A name, and how its piece is made on a device.
 type Piece = (&'static str, fn(&Device) -> Work);
@@ -150,7 +150,8 @@ fn tensor<const D: usize>(purpose: &str, shape: [usize; D], device: &Device) -> 
     Tensor::from_data(TensorData::new(normal(purpose, shape.iter().product()), shape), device)
 }
 
-fn finetune_step(config: &RunConfig, device: &Device) -> Work {
+/// A step on two crops of noise in one channel with three classes, through network, loss and back.
+pub fn finetune_step(config: &RunConfig, device: &Device) -> Work {
     let device = device.clone().autodiff();
     let labels = (0..3).map(|label| (label, label.to_string())).collect();
     let dataset = DatasetInfo { name: "bench".to_owned(), channels: vec!["MRI".to_owned()], labels };
@@ -173,7 +174,7 @@ fn finetune_step(config: &RunConfig, device: &Device) -> Work {
 }
 
 /// The two views of two volumes of noise, the second view rotated by a quarter, through network, loss and back.
-fn pretrain_step(config: &RunConfig, device: &Device) -> Work {
+pub fn pretrain_step(config: &RunConfig, device: &Device) -> Work {
     let device = device.clone().autodiff();
     let mut training = Some(Pretraining::init(config, 1, &device));
     let (mut optimiser, rate) = (Optimiser::new(config.pretrain.optimiser), config.pretrain.optimiser.base_lr());

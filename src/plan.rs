@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::RunConfig;
+use crate::config::{OptimiserConfig, PretextTask, RunConfig, TaskViews};
 use crate::device::{self, DeviceChoice};
-use crate::model::{Attention, ModelPlan, Task, plan as plan_model};
-use crate::objective::FinerContrast;
+use crate::model::{Attention, ModelPlan, StepSize, Task, plan as plan_model};
+use crate::objective::ContrastSize;
 use crate::volume::Dataset;
 
 /// Share of the free memory that a plan may take: the system and the prepared volumes need the rest.
@@ -112,22 +112,30 @@ impl Room {
 
 impl StepPlan {
     fn new(config: &RunConfig, dataset: &Dataset, kind: Kind, room: Room) -> Self {
-        let (batch, accumulate, crop_size) = match kind {
-            Kind::Pretrain => (config.pretrain.batch, config.pretrain.accumulate, config.pretrain.crop_size),
-            Kind::Finetune => (config.finetune.batch, config.finetune.accumulate, config.finetune.crop_size),
+        let (pretrain, finetune) = (&config.pretrain, &config.finetune);
+        let (batch, accumulate, crop_size, optimiser) = match kind {
+            Kind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size, pretrain.optimiser),
+            Kind::Finetune => (finetune.batch, finetune.accumulate, finetune.crop_size, finetune.optimiser),
         };
+        let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
+        let on_host = room.binding_bytes.is_none();
         let look = |batch: usize, crop_size: [usize; 3]| {
             let task = Task { channels: dataset.channels.len(), classes: dataset.class_count(), crop_size };
-            let mut model = plan_model(&config.model, &task, batch);
-            let bytes = match kind {
-                Kind::Pretrain if config.pretrain.task.has_target() => model.pretrain_bytes + model.encoder_bytes(),
-                Kind::Pretrain => {
-                    let contrast = FinerContrast::of(&config.pretrain, &model.stages, batch, room.binding_bytes.is_none());
-                    model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
-                    model.pretrain_bytes + contrast.bytes
-                }
-                Kind::Finetune => model.finetune_bytes,
+            let (views, decoded) = match kind {
+                Kind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
+                Kind::Pretrain => (2, false),
+                Kind::Finetune => (1, true),
             };
+            let mut model = plan_model(&config.model, &task, StepSize { volumes: views * batch, decoded, on_host });
+            // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
+            let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
+            let mut loss_bytes = 0;
+            if !decoded && pretrain.task == PretextTask::Simtrot {
+                let contrast = ContrastSize::of(pretrain, &model.stages, batch, on_host);
+                model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
+                loss_bytes = contrast.bytes;
+            }
+            let bytes = model.step_bytes(loss_bytes, 1 + further);
             let fits = room.admits(bytes, model.largest_buffer_bytes);
             (model, bytes, fits)
         };
@@ -221,7 +229,7 @@ impl fmt::Display for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DataSource, ModelConfig, Preset, SyntheticConfig};
+    use crate::config::{DataSource, ModelConfig, Preset, PretrainConfig, SyntheticConfig};
 
     fn step(room: Room) -> StepPlan {
         let mut config = RunConfig { model: ModelConfig::Preset(Preset::NnformerSynapse), ..RunConfig::default() };
@@ -231,9 +239,10 @@ mod tests {
         StepPlan::new(&config, &dataset, Kind::Finetune, room)
     }
 
-    /// nnFormer's first stage has 8³ tokens of 48 channels for such crops: 2 * 2 * 512 of both views in a batch of two.
+    /// nnFormer's last stage has 4³ tokens of 96 channels for such crops, the one before 8³ of 48: twice 2 * 64 and 2 * 512 for both
+    /// views in a batch of two.
     #[test]
-    fn tokens_of_finer_stages_are_counted() {
+    fn the_contrast_of_every_stage_is_counted() {
         let mut config = RunConfig::default();
         config.data.source = DataSource::Synthetic(SyntheticConfig::default());
         let dataset = Dataset::open(&config.data.source).unwrap();
@@ -241,12 +250,19 @@ mod tests {
             config.pretrain.token_stages = token_stages;
             StepPlan::new(&config, &dataset, Kind::Pretrain, Room { free_bytes: None, binding_bytes })
         };
-        let tokens = 2 * 2 * 512;
-        let kept = 4 * tokens * (48 + 2 * 96 + 2 * 48);
-        assert_eq!(step(2, None).bytes - step(1, None).bytes, kept + 4 * tokens * tokens);
+        let last = step(1, None);
+        assert_eq!(last.model.stages.iter().map(|stage| stage.grid).collect::<Vec<_>>(), [[8; 3], [4; 3]]);
+        let tokens = [2 * 2 * 64, 2 * 2 * 512];
+        let kept = [tokens[0] * (96 + 2 * 192 + 2 * 96), tokens[1] * (48 + 2 * 96 + 2 * 48)];
+        let contrast =
+            |stages| ContrastSize::of(&PretrainConfig { token_stages: stages, ..PretrainConfig::default() }, &last.model.stages, 2, true);
+        assert_eq!(contrast(1).bytes, 4 * (kept[0] + tokens[0] * tokens[0]));
+        assert_eq!(contrast(2).bytes, 4 * (kept[0] + kept[1] + tokens[1] * tokens[1]));
+        let held = |step: &StepPlan, bytes| step.model.peak_bytes.max(step.model.kept_bytes + bytes);
+        assert_eq!(step(2, None).bytes - last.bytes, held(&last, contrast(2).bytes) - held(&last, contrast(1).bytes));
         let on_device = [1, 2].map(|stages| step(stages, Some(u64::MAX)));
-        assert!(on_device[1].bytes - on_device[0].bytes > kept + 4 * 4 * tokens * tokens, "tensor operations hold several matrices");
-        assert!(on_device[1].model.largest_buffer_bytes >= 4 * tokens * tokens);
+        assert!(on_device[1].bytes - on_device[0].bytes > 4 * tokens[1] * tokens[1], "tensor operations hold several matrices");
+        assert!(on_device[1].model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use super::ExchangeError;
 use super::metadata::crop_size;
-use crate::model::{HostTensor, Pass, TokenEncoder as _};
+use crate::model::{HostTensor, Pass};
 use crate::protocol::StageKind;
 use crate::random::stream;
 use crate::train::{Checkpoint, load_encoder, load_segmenter};

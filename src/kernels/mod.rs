@@ -39,6 +39,6 @@ pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};
 pub use merge_tables::MergeTables;
-pub use recompute::recompute;
+pub use recompute::{recompute, samples_at_once};
 pub use sums::{mean, mean_axis, sum, sum_axis};
 pub use window_tables::{MASKED, WindowTables};

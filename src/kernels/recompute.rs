@@ -38,6 +38,11 @@ where
     })
 }
 
+/// Samples of `batch` that are worked on at once, if the largest intermediate of one has `widest` elements.
+pub fn samples_at_once(widest: usize, batch: usize) -> usize {
+    (CHUNK_ELEMENTS / widest).clamp(1, batch)
+}
+
 /// A module without graph, and what is done with it.
 struct Work<M, F> {
     module: M,
@@ -48,7 +53,7 @@ struct Work<M, F> {
 
 impl<M: Module, F> Work<M, F> {
     fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<M, F> {
-        let (batch, samples) = (self.batch, (CHUNK_ELEMENTS / self.widest).clamp(1, self.batch));
+        let (batch, samples) = (self.batch, samples_at_once(self.widest, self.batch));
         (0..batch).step_by(samples).map(move |first| first..(first + samples).min(batch))
     }
 

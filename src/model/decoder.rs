@@ -153,8 +153,8 @@ impl Decoder {
         levels
     }
 
-    /// Adds what a forward pass keeps for the backward pass; elements of all heads' logits.
-    pub fn kept(&self, volume: Extent, mut stages: Vec<Extent>, memory: &mut Memory) -> u64 {
+    /// Adds what levels and heads, and the loss behind them, hold.
+    pub fn kept(&self, volume: Extent, mut stages: Vec<Extent>, memory: &mut Memory) {
         if self.levels.len() == stages.len() {
             stages.insert(0, volume);
         }
@@ -169,7 +169,12 @@ impl Decoder {
         if levels.is_empty() {
             levels.push(x);
         }
-        self.heads.iter().zip(levels.iter().rev()).map(|(head, tokens)| head.logits(*tokens)).sum()
+        for (head, tokens) in self.heads.iter().zip(levels.iter().rev()) {
+            let logits = head.logits(*tokens);
+            // The loss keeps its gradient; on its way are the logits, the same class by class, and the labels.
+            memory.keep(logits);
+            memory.work(2 * logits + tokens.elements());
+        }
     }
 }
 

@@ -5,9 +5,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::backbone::{Attention, Backbone, Task, TokenEncoder};
 use super::decoder::{AttendedLevel, Decoder, DecoderLevel, Head, Upsample};
 use super::names::Renames;
-use super::network::{Attention, Backbone, Task, TokenEncoder};
 use super::size::padded_size;
 use crate::config::{BackboneConfig as _, NnFormerConfig};
 use crate::nn::{

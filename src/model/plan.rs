@@ -1,25 +1,33 @@
 //! What a network will need, worked out on the host before anything is allocated: it is built without values and walked.
 //!
-//! The counts of parameters are exact. The memory of a step is an estimate: what the blocks keep for the backward pass
-//! ([`Memory`]), plus weights, optimiser state and working space.
+//! The counts of parameters are exact. The memory of a step is an estimate: what the blocks hold ([`Memory`]), plus weights and what
+//! the optimiser keeps of them.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::network::{Attention, Backbone as _, Network, Task, TokenEncoder as _};
+use super::backbone::{Attention, Backbone as _, Task};
+use super::segmenter::Segmenter;
 use crate::config::ModelConfig;
-use crate::kernels::GATHERED_ELEMENTS;
 use crate::nn::{Extent, Initialiser, Memory};
 
 /// Bytes of a float32.
 const FLOAT: u64 = 4;
 
-/// Tensors of the logits' size that a segmentation loss keeps besides them: probabilities, one-hot labels, and products of both.
-const LOSS_TENSORS: u64 = 4;
+/// Tensors as large as a window attention's scores that exist on a GPU at once: attention, its gradient, and the scores'.
+const DEVICE_SCORES: u64 = 3;
 
-/// Copies of the weights that live through a step: the weights and their momentum. Gradients appear as activations go.
-const WEIGHT_COPIES: u64 = 2;
+/// What passes the network at once.
+#[derive(Clone, Copy, Debug)]
+pub struct StepSize {
+    /// Volumes: in pre-training every view of each volume of a batch.
+    pub volumes: usize,
+    /// Whether they pass the decoder, and a segmentation loss behind it, as well.
+    pub decoded: bool,
+    /// Whether in host memory, or on another device.
+    pub on_host: bool,
+}
 
 /// What a network needs for crops of one size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,13 +36,15 @@ pub struct ModelPlan {
     pub padded_crop: [usize; 3],
     /// Encoder stages, finest first.
     pub stages: Vec<StageSize>,
-    /// Trainable numbers.
+    /// Trainable numbers of the whole network.
     pub parameters: ParameterCounts,
-    /// Peak of a pre-training step: two views of each volume of a batch through the encoder.
-    pub pretrain_bytes: u64,
-    /// Peak of a fine-tuning step: a batch through the whole network.
-    pub finetune_bytes: u64,
-    /// The largest single tensor on a device, which must fit into one of its buffers.
+    /// The weights that the step trains, once.
+    pub weight_bytes: u64,
+    /// Kept at the end of the forward pass.
+    pub kept_bytes: u64,
+    /// Most that is kept, and worked on, at once in the backward pass.
+    pub peak_bytes: u64,
+    /// The largest single tensor on the device, which must fit into one of its buffers.
     pub largest_buffer_bytes: u64,
 }
 
@@ -68,50 +78,44 @@ impl ParameterCounts {
 }
 
 impl ModelPlan {
-    /// The encoder's weights, once.
-    pub fn encoder_bytes(&self) -> u64 {
-        FLOAT * self.parameters.encoder
+    /// Peak of a step with a loss that holds `loss_bytes` between forward and backward pass, if `copies` of the weights live all
+    /// through it. Gradients appear as activations go.
+    pub fn step_bytes(&self, loss_bytes: u64, copies: u64) -> u64 {
+        copies * self.weight_bytes + self.peak_bytes.max(self.kept_bytes + loss_bytes).max(self.weight_bytes)
     }
 }
 
-/// The plan of `config` for batches of `batch` crops.
-pub fn plan(config: &ModelConfig, task: &Task, batch: usize) -> ModelPlan {
-    let device = Device::flex();
-    let init = Initialiser::sizes_only(&device);
-    let Network { encoder, decoder } = Network { encoder: config.encoder(task, &init), decoder: config.decoder(task, &init) };
+/// The plan of `config` for steps of one size.
+pub fn plan(config: &ModelConfig, task: &Task, size: StepSize) -> ModelPlan {
+    let Segmenter { encoder, decoder } = Segmenter::build(config, task, &Initialiser::sizes_only(&Device::flex()));
     let volume = Extent { grid: encoder.padded_size(task.crop_size), dim: task.channels };
-
-    let (mut alone, mut whole) = (Memory::default(), Memory::default());
-    alone.keep(volume.elements());
-    whole.keep(volume.elements());
-    encoder.kept(volume, false, &mut alone);
-    let extents = encoder.kept(volume, true, &mut whole);
-    let stages = extents.iter().enumerate().map(|(stage, &Extent { grid, dim })| {
-        let attention = config.attention(stage, grid);
-        StageSize { grid, dim, attention }
-    });
-    let stages: Vec<StageSize> = stages.collect();
-    let logits = decoder.kept(volume, extents, &mut whole);
-
+    let mut memory = Memory::new(size.volumes, size.on_host);
+    memory.keep(volume.elements());
+    let extents = encoder.kept(volume, size.decoded, &mut memory);
+    let of_stage = |(stage, &Extent { grid, dim })| StageSize { grid, dim, attention: config.attention(stage, grid) };
+    let stages: Vec<StageSize> = extents.iter().enumerate().map(of_stage).collect();
+    if size.decoded {
+        decoder.kept(volume, extents, &mut memory);
+    }
+    if !size.on_host {
+        memory.pass(size.volumes as u64 * scores(&stages), DEVICE_SCORES);
+    }
     let (of_encoder, of_decoder, of_heads) = (Count::of(&encoder), Count::of(&decoder), Count::of(&decoder.heads));
     let parameters = ParameterCounts { encoder: of_encoder.total, decoder: of_decoder.total - of_heads.total, heads: of_heads.total };
-    let batch = batch as u64;
-    let of_batch = [whole.largest, scores(&stages), volume.count() * task.channels.max(task.classes) as u64].map(|largest| batch * largest);
-    let alone_on_device = [of_encoder.largest, of_decoder.largest, GATHERED_ELEMENTS as u64];
-    let held = |memory: Memory, passes: u64| batch * (passes * memory.kept + memory.working) + memory.recomputed;
+    let (trained, widest) = if size.decoded {
+        (parameters.total(), of_encoder.largest.max(of_decoder.largest))
+    } else {
+        (parameters.encoder, of_encoder.largest)
+    };
     ModelPlan {
         padded_crop: volume.grid,
         stages,
         parameters,
-        pretrain_bytes: step_bytes(parameters.encoder, held(alone, 2)),
-        finetune_bytes: step_bytes(parameters.total(), held(whole, 1) + batch * (1 + LOSS_TENSORS) * logits),
-        largest_buffer_bytes: FLOAT * of_batch.into_iter().chain(alone_on_device).max().unwrap_or_default(),
+        weight_bytes: FLOAT * trained,
+        kept_bytes: FLOAT * memory.kept(),
+        peak_bytes: FLOAT * memory.peak(),
+        largest_buffer_bytes: FLOAT * memory.largest().max(widest),
     }
-}
-
-/// Peak of a step, from the counts of trainable numbers and of the activations at the end of the forward pass.
-fn step_bytes(parameters: u64, activations: u64) -> u64 {
-    FLOAT * (WEIGHT_COPIES * parameters + activations.max(parameters))
 }
 
 /// Scores of all windows of a stage, which a GPU holds at once: those of the largest stage.
@@ -160,7 +164,7 @@ mod tests {
         let task = Task { channels: 3, classes: 5, crop_size: [32; 3] };
         for &preset in Preset::ALL.iter().filter(|preset| preset.to_string().ends_with("small")) {
             let config = ModelConfig::Preset(preset);
-            let parameters = plan(&config, &task, 1).parameters;
+            let parameters = plan(&config, &task, StepSize { volumes: 1, decoded: true, on_host: true }).parameters;
             let network = Segmenter::init(&config, &task, 0, &Device::flex());
             assert_eq!(parameters.encoder, Encoder::init(&config, &task, 0, &Device::flex()).num_params() as u64, "{preset}");
             assert_eq!(parameters.heads, network.decoder.heads.num_params() as u64, "{preset}");
@@ -190,11 +194,10 @@ mod tests {
                 ModelConfig::Nnformer(config) => ModelConfig::Nnformer(crate::config::NnFormerConfig { recompute: false, ..config }),
                 other => other,
             };
-            let plan = plan(&config, &task, 2);
-            for (step, estimated, measured) in
-                [("pre-training", plan.pretrain_bytes, pretrain), ("fine-tuning", plan.finetune_bytes, Some(finetune))]
-            {
-                let ratio = measured.map_or(1.0, |measured| estimated as f64 / measured as f64);
+            for (step, volumes, decoded, measured) in [("pre-training", 4, false, pretrain), ("fine-tuning", 2, true, Some(finetune))] {
+                let Some(measured) = measured else { continue };
+                let estimated = plan(&config, &task, StepSize { volumes, decoded, on_host: true }).step_bytes(0, 2);
+                let ratio = estimated as f64 / measured as f64;
                 assert!((0.8..1.2).contains(&ratio), "{preset}, {step}: {estimated} estimated, {measured:?} measured, ratio {ratio}");
             }
         }

@@ -5,9 +5,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::backbone::{Attention, Backbone, Task, TokenEncoder};
 use super::decoder::{Decoder, DecoderLevel, Head, SkipPath};
 use super::names::{MONAI_CONVOLUTIONS, Renames};
-use super::network::{Attention, Backbone, Task, TokenEncoder};
 use super::size::{padded_size, zero_pad};
 use crate::config::{BackboneConfig as _, SwinUnetrConfig};
 use crate::nn::{

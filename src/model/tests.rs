@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 
-use super::{Encoder, HostTensor, Pass, Segmenter, Task, TokenEncoder as _, export_gradients, export_named, load_named};
+use super::{Encoder, HostTensor, Pass, Segmenter, Task, export_gradients, export_named, load_named};
 use crate::config::{MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, SwinUnetrConfig, UnetConfig, UnetrConfig};
 use crate::random::stream;
 

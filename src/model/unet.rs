@@ -5,9 +5,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::backbone::{Attention, Backbone, Task, TokenEncoder};
 use super::decoder::{Decoder, DecoderLevel, Head};
 use super::names::Renames;
-use super::network::{Attention, Backbone, Task, TokenEncoder};
 use crate::config::{BackboneConfig as _, UnetConfig};
 use crate::nn::{ConvBlock, Extent, Initialiser, Memory, Pass, PointConv, Scheme, TokenGrid, UpBlock};
 

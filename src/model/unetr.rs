@@ -6,9 +6,9 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
+use super::backbone::{Attention, Backbone, Task, TokenEncoder};
 use super::decoder::{ConvolvedStep, Decoder, DecoderLevel, Head, PlainStep, Projection, ProjectionStep, SkipPath};
 use super::names::{MONAI_CONVOLUTIONS, Renames};
-use super::network::{Attention, Backbone, Task, TokenEncoder};
 use crate::config::UnetrConfig;
 use crate::nn::{
     AttentionConfig, Block, BlockConfig, ConvBlock, ExpandTokens, Extent, GlobalAttention, Initialiser, LayerNorm, Memory, Pass,

@@ -38,7 +38,7 @@ pub struct GlobalAttention {
     /// `dim -> dim`.
     pub proj: Linear,
     #[module(skip)]
-    heads: usize,
+    pub(super) heads: usize,
 }
 
 /// Sizes of an attention.

@@ -28,7 +28,7 @@ pub use expand::{ExpandTokens, ExpandVoxels, ShuffleVoxels};
 pub use init::{Initialiser, Scheme};
 pub use layer_norm::{LayerNorm, normalise};
 pub use linear::{Linear, Mlp};
-pub use memory::{Extent, Memory};
+pub use memory::{AttentionMemory, Extent, Memory};
 pub use patch_embed::{PatchEmbed, StemHalf};
 pub use patch_merging::{PatchMerging, TokenMerging, merge_tables};
 pub use patch_tokens::{PatchMap, PatchTokens, PatchTokensConfig, PositionTable, sinusoids};

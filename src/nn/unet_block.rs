@@ -21,7 +21,7 @@ pub struct ConvBlock {
     pub conv3: Option<PointConv>,
     /// Adds its input (or what `conv3` makes of it) before the last activation.
     #[module(skip)]
-    residual: bool,
+    pub(super) residual: bool,
     /// Keep nothing but the input for the backward pass, and compute the rest again.
     #[module(skip)]
     pub(super) recompute: bool,

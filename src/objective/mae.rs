@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::views::{device_of, masked_mean, volume};
 use super::{Loss, Objective, Setup};
-use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
+use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
 

@@ -27,7 +27,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{PretextTask, RunConfig, pretext_tasks};
-use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
+use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
@@ -38,7 +38,7 @@ pub use mae::Mae;
 pub use rcr::Rcr;
 pub use simclr::SimClr;
 pub use simmim::SimMim;
-pub use simtrot::{FinerContrast, SimTrot};
+pub use simtrot::{ContrastSize, SimTrot};
 pub use token_contrast::TokenContrast;
 pub use views::{pooled, restored_view};
 

@@ -13,7 +13,7 @@ use super::views::{device_of, features, halves, masked_mean, pooled, volume};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
 use crate::kernels::mean;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, TokenEncoder as _};
+use crate::model::{Encoder, NamedWeights, Pass, Projector};
 use crate::nn::{ExpandVoxels, Linear, TokenGrid};
 use crate::sampling::ViewBatch;
 use crate::sampling::rotation::quarter_turns;

@@ -4,7 +4,7 @@ use burn::module::Module;
 
 use super::views::{device_of, features, masked_mean, volume};
 use super::{Loss, Objective, Setup};
-use crate::model::{Encoder, NamedWeights, Pass, TokenEncoder as _};
+use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::{ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
 

@@ -10,7 +10,7 @@ use super::token_contrast::TokenContrast;
 use super::views::{halves, restored, stage_features};
 use super::{Loss, Objective, Setup};
 use crate::config::PretrainConfig;
-use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize, TokenEncoder as _};
+use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize};
 use crate::sampling::ViewBatch;
 
 /// Names of the stages' losses among the parts, stage 1 the finest.
@@ -79,17 +79,16 @@ fn mean_over_stages(losses: Vec<Loss>, count: usize) -> Loss {
 
 impl NamedWeights for SimTrot {}
 
-/// What the contrast of the stages before the last adds to the memory of a pre-training step; the last stage's few tokens do
-/// not show beside the encoder.
+/// What the contrast adds to the memory of a pre-training step at the end of the forward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FinerContrast {
+pub struct ContrastSize {
     /// Tokens and projections kept for the backward pass, and the largest stage's similarities.
     pub bytes: u64,
-    /// Its largest tensor that a device has to bind.
+    /// Its largest tensor.
     pub largest_buffer_bytes: u64,
 }
 
-impl FinerContrast {
+impl ContrastSize {
     /// Matrices as large as the similarities that tensor operations hold at once: mask, logits, and the terms of the gradient.
     const DEVICE_MATRICES: u64 = 6;
 
@@ -99,7 +98,7 @@ impl FinerContrast {
         // The host writes logits and gradient into the one matrix.
         let matrices = if on_host { 1 } else { Self::DEVICE_MATRICES };
         let (mut kept, mut largest) = (0, 0);
-        for stage in stages.iter().rev().take(settings.token_stages).skip(1) {
+        for stage in stages.iter().rev().take(settings.token_stages) {
             let tokens = 2 * batch as u64 * stage.grid.iter().product::<usize>() as u64;
             let [hidden, output] = settings.projector.widths(stage.dim);
             // The restored tokens, the hidden layer before and after its activation, the output and its gradient.

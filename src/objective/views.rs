@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::PretextTask;
 use crate::kernels::{mean_axis, sum};
-use crate::model::{Encoder, Pass, TokenEncoder as _};
+use crate::model::{Encoder, Pass};
 use crate::sampling::ViewBatch;
 
 /// Where an encoder lies.

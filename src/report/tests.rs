@@ -140,7 +140,9 @@ fn one_point_shows_all_that_its_trainings_have_recorded() {
         assert!(page.contains(words), "{words}");
     }
     // Every number of every encoder, references included; and no RON but in the settings.
-    for (name, pair) in files.results.encoders() {
+    let encoders = files.results.encoders();
+    assert!(encoders.len() > 2, "{} encoders", encoders.len());
+    for (name, pair) in encoders {
         for metric in files.results.token_metrics() {
             for value in crate::results::Tokens::ALL.into_iter().filter_map(|tokens| metric.of(tokens, pair)) {
                 assert!(page.contains(&format!(">{}<", metric.text(Some(value)))), "{name}: {} {value}", metric.name);

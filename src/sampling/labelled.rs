@@ -5,9 +5,9 @@ use rand::{Rng, RngExt as _};
 use crate::config::{AugmentConfig, FinetuneConfig};
 use crate::random::stream;
 
+use super::case::channels;
 use super::crop;
-use super::source::channels;
-use super::{SamplingError, Source, loader, texture};
+use super::{SamplingError, TrainingCase, loader, texture};
 use crate::geometry::{SignedPermutation, VoxelBox};
 
 /// What is drawn in every fine-tuning step.
@@ -40,39 +40,39 @@ impl LabelledPlan {
         Self { seed, crop: config.crop_size, foreground_share: config.foreground_share, augment: config.augment.clone() }
     }
 
-    /// The crops of `step`, one for each of `sources` (see [`super::CaseOrder`]).
+    /// The crops of `step`, one for each of `cases` (see [`super::CaseOrder`]).
     ///
     /// Each is centred on a foreground voxel with a chance of `foreground_share`, else at a random place; a case
     /// without foreground is always cut at random.
     ///
     /// # Errors
     /// A case without label map; cases whose channels differ.
-    pub fn batch(&self, sources: &[Source<'_>], step: u64) -> Result<LabelledBatch, SamplingError> {
+    pub fn batch(&self, cases: &[&TrainingCase], step: u64) -> Result<LabelledBatch, SamplingError> {
         let size = self.crop;
-        let channels = channels(sources)?;
+        let channels = channels(cases)?;
         let voxels: usize = size.iter().product();
         let mut batch = LabelledBatch {
             step,
-            shape: [sources.len(), channels, size[0], size[1], size[2]],
-            image: vec![0.0; sources.len() * channels * voxels],
-            label: vec![0; sources.len() * voxels],
-            cases: sources.iter().map(|source| source.name.to_owned()).collect(),
+            shape: [cases.len(), channels, size[0], size[1], size[2]],
+            image: vec![0.0; cases.len() * channels * voxels],
+            label: vec![0; cases.len() * voxels],
+            cases: cases.iter().map(|own| own.case.name.clone()).collect(),
         };
         let crops = batch.image.chunks_exact_mut(channels * voxels).zip(batch.label.chunks_exact_mut(voxels));
-        for ((source, (image, label)), slot) in sources.iter().zip(crops).zip(0..) {
-            loader::working_on(source.name);
-            let shape = source.image.grid.shape;
-            let crop = self.place(source, &mut stream(self.seed, "finetune.crop", step, slot));
-            crop.cut_padded(&source.image.voxels, shape, source.index.background(), image);
-            crop.cut_padded(source.require_label()?, shape, &[0], label);
+        for ((own, (image, label)), slot) in cases.iter().zip(crops).zip(0..) {
+            loader::working_on(&own.case.name);
+            let shape = own.case.image.grid.shape;
+            let crop = self.place(own, &mut stream(self.seed, "finetune.crop", step, slot));
+            crop.cut_padded(&own.case.image.voxels, shape, own.background(), image);
+            crop.cut_padded(own.require_label()?, shape, &[0], label);
             self.augment(image, label, &mut stream(self.seed, "finetune.augment", step, slot));
         }
         Ok(batch)
     }
 
-    fn place(&self, source: &Source<'_>, rng: &mut impl Rng) -> VoxelBox {
-        let shape = source.image.grid.shape;
-        let foreground = if rng.random_bool(self.foreground_share) { source.index.draw_foreground(rng) } else { None };
+    fn place(&self, own: &TrainingCase, rng: &mut impl Rng) -> VoxelBox {
+        let shape = own.case.image.grid.shape;
+        let foreground = if rng.random_bool(self.foreground_share) { own.draw_foreground(rng) } else { None };
         match foreground {
             Some(voxel) => crop::around(voxel, shape, self.crop),
             None => crop::random(shape, self.crop, rng),
@@ -102,7 +102,7 @@ impl LabelledPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::source::tests::TestCase;
+    use crate::sampling::case::tests::of;
 
     fn config(foreground_share: f64) -> FinetuneConfig {
         FinetuneConfig { crop_size: [4, 6, 8], foreground_share, ..FinetuneConfig::default() }
@@ -110,15 +110,14 @@ mod tests {
 
     #[test]
     fn images_and_labels_are_cut_and_mirrored_together() {
-        let mut case = TestCase::new(0, [9, 11, 10], 2);
         // A label that can be read off the image, whatever was cut and mirrored.
-        case.label = Some((0..990).map(|voxel| (voxel % 251) as u8).collect());
-        case.image.voxels = (0..1980).map(|voxel| ((voxel % 990) % 251) as f32).collect();
+        let label = (0..990).map(|voxel| (voxel % 251) as u8).collect();
+        let case = of(0, [9, 11, 10], (0..1980).map(|voxel| ((voxel % 990) % 251) as f32).collect(), Some(label));
         let augment = AugmentConfig { flip_p: [0.5; 3], scale_p: 0.0, shift_p: 0.0, ..AugmentConfig::default() };
         let plan = LabelledPlan::new(&FinetuneConfig { augment, ..config(0.5) }, 0);
         let mut ascending = 0;
         for step in 0..40 {
-            let batch = plan.batch(&[case.source(), case.source()], step).unwrap();
+            let batch = plan.batch(&[&case, &case], step).unwrap();
             assert_eq!(batch.shape, [2, 2, 4, 6, 8]);
             for (image, label) in batch.image.chunks_exact(384).zip(batch.label.chunks_exact(192)) {
                 let read: Vec<_> = image.iter().map(|&value| value as u8).collect();
@@ -131,19 +130,17 @@ mod tests {
 
     #[test]
     fn foreground_crops_hold_foreground() {
-        let mut case = TestCase::new(0, [30, 30, 30], 1);
         let mut label = vec![0; 27_000];
         label[29 * 900 + 3 * 30 + 14] = 7;
-        case.index = super::super::CaseIndex::new(&case.image, Some(&label));
-        case.label = Some(label);
+        let case = |label| of(0, [30; 3], vec![1.0; 27_000], label);
+        let labelled = case(Some(label));
         let hits = |share| {
             let plan = LabelledPlan::new(&config(share), 0);
-            (0..100).filter(|&step| plan.batch(&[case.source()], step).unwrap().label.contains(&7)).count()
+            (0..100).filter(|&step| plan.batch(&[&labelled], step).unwrap().label.contains(&7)).count()
         };
         assert_eq!(hits(1.0), 100);
         assert!(hits(0.5) > 35 && hits(0.5) < 65 && hits(0.0) < 10);
-        case.label = None;
-        let error = LabelledPlan::new(&config(0.0), 0).batch(&[case.source()], 0).unwrap_err();
+        let error = LabelledPlan::new(&config(0.0), 0).batch(&[&case(None)], 0).unwrap_err();
         assert_eq!(error, SamplingError::NoLabel { case: "case_0".to_owned() });
     }
 }

@@ -1,6 +1,6 @@
 //! From prepared cases to batches: crop, texture, mask, rotate; prepared by threads ahead of the device.
 //!
-//! Host data only, no tensors. In the order in which data flows: [`Source`] (a prepared case) and [`CaseOrder`] (which
+//! Host data only, no tensors. In the order in which data flows: [`TrainingCase`] (a prepared case) and [`CaseOrder`] (which
 //! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`rotation`] -> [`ViewBatch`] (pre-training) or
 //! [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops on which collapse is
 //! measured.
@@ -8,6 +8,7 @@
 //! A batch is a pure function of (config, cases, seed, step): neither the number of loader threads nor a resumed run
 //! changes it.
 
+mod case;
 pub mod crop;
 mod labelled;
 mod loader;
@@ -15,18 +16,17 @@ pub mod mask;
 mod order;
 mod probe_set;
 pub mod rotation;
-mod source;
 pub mod texture;
 mod view;
 
 use thiserror::Error;
 
+pub use case::{CaseSet, TrainingCase, chosen};
 pub use labelled::{LabelledBatch, LabelledPlan};
 pub use loader::{Loader, LoaderError, working_on};
 pub use order::CaseOrder;
 pub use probe_set::{ProbeInput, ProbePlan, ProbeSet};
 pub use rotation::TokenFrame;
-pub use source::{CaseIndex, Source};
 pub use view::{View, ViewBatch, ViewPlan};
 
 /// Why no batch can be made.

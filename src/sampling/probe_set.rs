@@ -9,10 +9,10 @@ use rand_distr::StandardNormal;
 use crate::config::{ProbeConfig, Rotate};
 use crate::random::stream;
 
+use super::case::channels;
 use super::crop;
 use super::rotation::{self, TokenFrame};
-use super::source::channels;
-use super::{SamplingError, Source};
+use super::{SamplingError, TrainingCase};
 use crate::geometry::{SignedPermutation, VoxelBox};
 
 /// What a probe set is made of.
@@ -59,35 +59,35 @@ pub struct ProbeSet {
 }
 
 impl ProbeSet {
-    /// Cuts `crops` crops from each of the first `volumes` of `sources`. Label shares are kept if all of them have labels.
+    /// Cuts `crops` crops from each of the first `volumes` of `cases`. Label shares are kept if all of them have labels.
     ///
     /// # Errors
     /// No case; cases whose channels differ; a crop that tokens do not fill evenly.
     ///
     /// # Panics
     /// If a label map holds a class that the plan does not count.
-    pub fn new(plan: &ProbePlan, sources: &[Source<'_>]) -> Result<Self, SamplingError> {
+    pub fn new(plan: &ProbePlan, cases: &[&TrainingCase]) -> Result<Self, SamplingError> {
         let &ProbePlan { ref config, frame, classes, seed } = plan;
-        let sources = &sources[..sources.len().min(config.volumes)];
+        let cases = &cases[..cases.len().min(config.volumes)];
         let admissible = frame.admissible(Rotate::Full)?;
         let mut probe_set = Self {
             seed,
             frame,
-            channels: channels(sources)?,
-            cases: sources.iter().map(|source| source.name.to_owned()).collect(),
-            spacing_mm: sources.iter().map(|source| source.image.grid.spacing_mm()).collect(),
+            channels: channels(cases)?,
+            cases: cases.iter().map(|own| own.case.name.clone()).collect(),
+            spacing_mm: cases.iter().map(|own| own.case.image.grid.spacing_mm()).collect(),
             volumes: Vec::new(),
             crops: Vec::new(),
             rotations: Vec::new(),
             classes,
-            label_shares: sources.iter().all(|source| source.label.is_some()).then(Vec::new),
+            label_shares: cases.iter().all(|own| own.case.label.is_some()).then(Vec::new),
         };
-        for (volume, source) in sources.iter().enumerate() {
+        for (volume, own) in cases.iter().enumerate() {
             for crop in 0..config.crops {
                 let draw = |purpose: &str| stream(seed, purpose, volume as u64, crop as u64);
-                let shape = source.image.grid.shape;
+                let shape = own.case.image.grid.shape;
                 let place = crop::jittered(shape, frame.crop, config.jitter, &mut draw("probe.crop"));
-                probe_set.push(&place, source);
+                probe_set.push(&place, own);
                 probe_set.volumes.push(volume);
                 probe_set.rotations.push(rotation::draw(&admissible, &mut draw("probe.turn")));
             }
@@ -95,12 +95,12 @@ impl ProbeSet {
         Ok(probe_set)
     }
 
-    fn push(&mut self, place: &VoxelBox, source: &Source<'_>) {
-        let shape = source.image.grid.shape;
+    fn push(&mut self, place: &VoxelBox, own: &TrainingCase) {
+        let shape = own.case.image.grid.shape;
         let first = self.crops.len();
         self.crops.resize(first + self.channels * place.len(), 0.0);
-        place.cut_padded(&source.image.voxels, shape, source.index.background(), &mut self.crops[first..]);
-        if let (Some(shares), Some(label)) = (&mut self.label_shares, source.label) {
+        place.cut_padded(&own.case.image.voxels, shape, own.background(), &mut self.crops[first..]);
+        if let (Some(shares), Some(label)) = (&mut self.label_shares, &own.case.label) {
             let mut crop = vec![0; place.len()];
             place.cut_padded(label, shape, &[0], &mut crop);
             shares.extend(label_shares(&crop, &self.frame, self.classes));
@@ -204,22 +204,21 @@ fn label_shares(label: &[u8], frame: &TokenFrame, classes: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::source::tests::TestCase;
+    use crate::sampling::case::tests::{distinct, of};
 
     fn plan() -> ProbePlan {
         let config = ProbeConfig { volumes: 3, crops: 2, jitter: 3, ..ProbeConfig::default() };
         ProbePlan { config, frame: TokenFrame { crop: [8, 8, 8], patch: [2, 2, 2], stride: [4, 4, 4] }, classes: 3, seed: 5 }
     }
 
-    fn cases() -> Vec<TestCase> {
-        (0..4).map(|n| TestCase::new(n, [9, 8, 10], 2)).collect()
+    fn cases() -> [TrainingCase; 4] {
+        std::array::from_fn(|n| distinct(n, [9, 8, 10], 2))
     }
 
     #[test]
     fn a_probe_set_is_fixed_and_its_inputs_are_the_same_crops() {
         let cases = cases();
-        let sources: Vec<_> = cases.iter().map(TestCase::source).collect();
-        let (probe_set, again) = (ProbeSet::new(&plan(), &sources).unwrap(), ProbeSet::new(&plan(), &sources).unwrap());
+        let [probe_set, again] = [(); 2].map(|()| ProbeSet::new(&plan(), &cases.each_ref()).unwrap());
         assert_eq!(probe_set.shape(), [6, 2, 8, 8, 8]);
         assert_eq!((probe_set.volumes(), probe_set.cases().len()), ([0, 0, 1, 1, 2, 2].as_slice(), 3));
         for crop in 0..probe_set.len() {
@@ -245,8 +244,7 @@ mod tests {
     fn label_shares_count_each_block() {
         let mut cases = cases();
         let plan = ProbePlan { config: ProbeConfig { jitter: 0, ..plan().config }, ..plan() };
-        let sources: Vec<_> = cases.iter().map(TestCase::source).collect();
-        let probe_set = ProbeSet::new(&plan, &sources).unwrap();
+        let probe_set = ProbeSet::new(&plan, &cases.each_ref()).unwrap();
         let shares = probe_set.label_shares().unwrap();
         assert_eq!(shares.len(), 6 * 8 * 3);
         assert!(shares.chunks_exact(3).all(|token| (token.iter().sum::<f32>() - 1.0).abs() < 1e-6));
@@ -265,8 +263,7 @@ mod tests {
             assert_eq!(shares[token * 3..][..3], expected, "token {token}");
         }
 
-        cases[1].label = None;
-        let sources: Vec<_> = cases.iter().map(TestCase::source).collect();
-        assert!(ProbeSet::new(&plan, &sources).unwrap().label_shares().is_none());
+        cases[1] = of(1, [9, 8, 10], vec![1.0; 2 * 720], None);
+        assert!(ProbeSet::new(&plan, &cases.each_ref()).unwrap().label_shares().is_none());
     }
 }

@@ -6,12 +6,12 @@
 use rand::RngExt as _;
 use rand_distr::StandardNormal;
 
+use super::case::channels;
 use super::crop;
 use super::mask::{FILL_STD, MaskGrid};
 use super::rotation::{self, TokenFrame, quarter_turns, restore_rows};
-use super::source::channels;
 use super::texture::Texture;
-use super::{SamplingError, Source, loader};
+use super::{SamplingError, TrainingCase, loader};
 use crate::config::{PretrainConfig, TaskViews, TextureConfig};
 use crate::geometry::SignedPermutation;
 use crate::random::stream;
@@ -147,27 +147,28 @@ impl ViewPlan {
         &self.frame
     }
 
-    /// The views of `step`, one volume of the batch for each of `sources` (see [`super::CaseOrder`]).
+    /// The views of `step`, one volume of the batch for each of `cases` (see [`super::CaseOrder`]).
     ///
     /// # Errors
     /// Cases whose channels differ.
-    pub fn batch(&self, sources: &[Source<'_>], step: u64) -> Result<ViewBatch, SamplingError> {
+    pub fn batch(&self, cases: &[&TrainingCase], step: u64) -> Result<ViewBatch, SamplingError> {
         let [depth, height, width] = self.frame.crop;
-        let channels = channels(sources)?;
+        let channels = channels(cases)?;
         let mut voxels = vec![0.0; channels * depth * height * width];
-        let room = sources.len() * voxels.len();
+        let room = cases.len() * voxels.len();
         let mut views: Vec<View> = self.specs.iter().map(|_| View { voxels: Vec::with_capacity(room), ..View::default() }).collect();
-        for (source, slot) in sources.iter().zip(0..) {
-            loader::working_on(source.name);
-            let shape = source.image.grid.shape;
+        for (own, slot) in cases.iter().zip(0..) {
+            loader::working_on(&own.case.name);
+            let shape = own.case.image.grid.shape;
             let crop = crop::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
-            crop.cut_padded(&source.image.voxels, shape, source.index.background(), &mut voxels);
+            crop.cut_padded(&own.case.image.voxels, shape, own.background(), &mut voxels);
             for (spec, view) in self.specs.iter().zip(&mut views) {
                 self.add(spec, &voxels, (step, slot), view);
             }
         }
-        let cases = sources.iter().map(|source| source.name.to_owned()).collect();
-        Ok(ViewBatch { step, shape: [sources.len(), channels, depth, height, width], views, mask_grid: self.mask, cases })
+        let shape = [cases.len(), channels, depth, height, width];
+        let cases = cases.iter().map(|own| own.case.name.clone()).collect();
+        Ok(ViewBatch { step, shape, views, mask_grid: self.mask, cases })
     }
 
     /// Adds one volume, `crop`, to a view.
@@ -206,8 +207,8 @@ mod tests {
     use super::*;
     use crate::config::PretextTask;
     use crate::config::Rotate;
-    use crate::sampling::CaseOrder;
-    use crate::sampling::source::tests::TestCase;
+    use crate::sampling::case::tests::distinct;
+    use crate::sampling::{CaseOrder, CaseSet, chosen};
 
     const QUIET: TextureConfig =
         TextureConfig { noise_p: 0.0, noise_std: 0.0, gibbs_p: 0.0, gibbs_alpha: 0.0, scale_p: 0.0, scale: 0.0, shift_p: 0.0, shift: 0.0 };
@@ -218,12 +219,12 @@ mod tests {
 
     #[test]
     fn without_texture_the_views_are_one_crop_masked_and_rotated() {
-        let cases: Vec<_> = (0..3).map(|n| TestCase::new(n, [10, 12, 7], 2)).collect();
-        let sources: Vec<_> = cases.iter().map(TestCase::source).collect();
+        let cases = [0, 1, 2].map(|n| distinct(n, [10, 12, 7], 2));
+        let cases = cases.each_ref();
         let plan = ViewPlan::new(&PretrainConfig { texture: QUIET, ..config() }, [2, 2, 2], [4, 4, 4], 11).unwrap();
         let mut rotations = std::collections::BTreeSet::new();
         for step in 0..20 {
-            let batch = plan.batch(&sources, step).unwrap();
+            let batch = plan.batch(&cases, step).unwrap();
             assert_eq!(batch.shape, [3, 2, 8, 8, 8]);
             assert_eq!(batch.cases, ["case_0", "case_1", "case_2"]);
             assert_eq!(
@@ -247,11 +248,10 @@ mod tests {
 
     #[test]
     fn a_step_is_the_same_whenever_it_is_made_and_unlike_others() {
-        let cases: Vec<_> = (0..4).map(|n| TestCase::new(n, [12, 12, 12], 1)).collect();
+        let cases: CaseSet = (0..4).map(|n| distinct(n, [12, 12, 12], 1).into()).collect();
         let make = |step| {
             let plan = ViewPlan::new(&config(), [2, 2, 2], [4, 4, 4], 1).unwrap();
-            let chosen = CaseOrder::distinct(1, cases.len(), 2).unwrap().cases(step);
-            plan.batch(&chosen.iter().map(|&case| cases[case].source()).collect::<Vec<_>>(), step).unwrap()
+            plan.batch(&chosen(&cases, &CaseOrder::distinct(1, cases.len(), 2).unwrap().cases(step)), step).unwrap()
         };
         assert_eq!(make(7), make(7));
         let (one, other) = (make(0), make(2));
@@ -267,9 +267,9 @@ mod tests {
 
     #[test]
     fn switches_leave_parts_out() {
-        let cases = [TestCase::new(0, [9, 9, 9], 1)];
+        let case = distinct(0, [9, 9, 9], 1);
         let off = PretrainConfig { texture: QUIET, mask_ratio: 0.0, rotate: Rotate::Off, crop_size: [9, 8, 8], ..config() };
-        let batch = ViewPlan::new(&off, [2, 2, 2], [4, 4, 4], 0).unwrap().batch(&[cases[0].source()], 3).unwrap();
+        let batch = ViewPlan::new(&off, [2, 2, 2], [4, 4, 4], 0).unwrap().batch(&[&case], 3).unwrap();
         assert_eq!(batch.views[0].voxels, batch.views[1].voxels);
         let uneven = PretrainConfig { mask_ratio: 0.5, ..off };
         assert!(matches!(ViewPlan::new(&uneven, [2, 2, 2], [4, 4, 4], 0), Err(SamplingError::MaskCells { .. })));
@@ -277,9 +277,10 @@ mod tests {
 
     #[test]
     fn tasks_that_predict_voxels_read_the_crop_as_it_was() {
-        let cases = [TestCase::new(0, [10, 12, 12], 2), TestCase::new(1, [9, 12, 14], 2)];
-        let sources = cases.each_ref().map(TestCase::source);
-        let make = |task| ViewPlan::new(&PretrainConfig { task, ..config() }, [2, 2, 2], [4, 4, 4], 5).unwrap().batch(&sources, 2).unwrap();
+        let cases = [distinct(0, [10, 12, 12], 2), distinct(1, [9, 12, 14], 2)];
+        let make = |task| {
+            ViewPlan::new(&PretrainConfig { task, ..config() }, [2, 2, 2], [4, 4, 4], 5).unwrap().batch(&cases.each_ref(), 2).unwrap()
+        };
         let (simmim, rcr) = (make(PretextTask::Simmim), make(PretextTask::Rcr));
         assert_eq!((simmim.views.len(), rcr.views.len()), (1, 2));
         let hidden = simmim.masked_voxels(0);
@@ -300,9 +301,9 @@ mod tests {
 
     #[test]
     fn cases_with_other_channels_are_named() {
-        let cases = [TestCase::new(0, [9, 9, 9], 1), TestCase::new(1, [9, 9, 9], 2)];
+        let cases = [distinct(0, [9, 9, 9], 1), distinct(1, [9, 9, 9], 2)];
         let plan = ViewPlan::new(&config(), [2, 2, 2], [4, 4, 4], 0).unwrap();
-        let error = plan.batch(&[cases[0].source(), cases[1].source()], 0).unwrap_err().to_string();
+        let error = plan.batch(&cases.each_ref(), 0).unwrap_err().to_string();
         assert!(error.contains("case_1: 2 channels") && error.contains("case_0 has 1"), "{error}");
     }
 }

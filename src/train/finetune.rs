@@ -5,16 +5,15 @@ use std::path::Path;
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::cases::sources;
 use super::session::{Ending, Obey, Session, TrainError};
 use super::training_loop::{Parents, RunContext, TrainingLoop, TrainingTask};
 use super::transfer::{load_all, transfer_encoder};
-use super::{CaseSet, Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
+use super::{Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{Loss, classes_from_host, deep_supervision};
 use crate::protocol::{Event, StageKind};
-use crate::sampling::{CaseOrder, LabelledBatch, LabelledPlan, SamplingError};
+use crate::sampling::{CaseOrder, CaseSet, LabelledBatch, LabelledPlan, SamplingError, chosen};
 
 /// Measures a network on the validation cases; asks before each window.
 pub type Validate<'a> = dyn Fn(&Segmenter, &mut Obey<'_>) -> Result<f64, TrainError> + 'a;
@@ -86,7 +85,7 @@ fn batches(work: &Finetune<'_>) -> Result<impl Fn(u64) -> Result<LabelledBatch, 
     let order = CaseOrder::repeating(config.seed, work.cases.len(), settings.batch)?;
     let plan = LabelledPlan::new(settings, config.seed);
     let cases = work.cases.clone();
-    Ok(move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step))
+    Ok(move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
 /// A fine-tuning whose best network is that of the highest Dice on the validation cases. Without them there is no best: a

@@ -1,14 +1,13 @@
 //! What a mask ratio does to a trained encoder's views: the pretext task's loss without a step, and how the masked view's
 //! tokens lie.
 
-use super::cases::sources;
-use super::{CaseSet, TrainError};
+use super::TrainError;
 use crate::config::RunConfig;
 use crate::metrics::collapse::{ProbeTokens, gap, rankme};
-use crate::model::{Encoder, Pass, TokenEncoder as _};
+use crate::model::{Encoder, Pass};
 use crate::objective::{Objective as _, Pretext, restored_view};
 use crate::protocol::MaskPoint;
-use crate::sampling::{ViewBatch, ViewPlan};
+use crate::sampling::{CaseSet, ViewBatch, ViewPlan, chosen};
 
 /// A pre-trained network, and the volumes on which mask ratios are tried.
 pub struct MaskTrial<'a> {
@@ -40,7 +39,7 @@ impl MaskTrial<'_> {
         let mut settings = config.pretrain.clone();
         settings.mask_ratio = mask_ratio;
         let plan = ViewPlan::new(&settings, config.model.backbone().patch_size(), encoder.total_stride(), config.seed)?;
-        let batch = plan.batch(&sources(cases, &draws[draw]), draw as u64)?;
+        let batch = plan.batch(&chosen(cases, &draws[draw]), draw as u64)?;
         let is_asked_to_hide = mask_ratio > 0.0 || settings.task.predicts_hidden();
         if is_asked_to_hide && !batch.views[0].mask.contains(&true) {
             return Ok(None);

@@ -1,6 +1,5 @@
 //! The training loops, optimisers, schedules, checkpoints and transfer.
 
-mod cases;
 mod checkpoint;
 mod finetune;
 pub mod gradients;
@@ -17,7 +16,6 @@ mod transfer;
 
 /// Version of the code in this folder, and of all that decides what it ends with; raised as its own comment says.
 pub use crate::protocol::TRAINING_VERSION;
-pub use cases::{CaseSet, TrainingCase};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin, changed_settings};
 pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};
 pub use gradients::clip_grad_norm;

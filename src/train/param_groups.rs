@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::config::FinetuneConfig;
-use crate::model::{Segmenter, TokenEncoder as _, parameters_below};
+use crate::model::{Segmenter, parameters_below};
 
 /// Which parameters are the encoder's, and how they move. The default moves all alike.
 #[derive(Clone, Debug)]

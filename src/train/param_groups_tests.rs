@@ -10,9 +10,8 @@ use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, RunConfig,
 use crate::model::{HostTensor, Pass, Task, export_gradients, export_named};
 use crate::preprocess::prepare;
 use crate::protocol::{Stage, StageKind};
-use crate::train::{
-    CaseSet, Checkpoint, Control, DatasetInfo, Ending, Finetune, Optimiser, Session, TrainingCase, clip_grad_norm, finetune, init_segmenter,
-};
+use crate::sampling::{CaseSet, TrainingCase};
+use crate::train::{Checkpoint, Control, DatasetInfo, Ending, Finetune, Optimiser, Session, clip_grad_norm, finetune, init_segmenter};
 use crate::volume::Dataset;
 
 /// A network of two numbers.

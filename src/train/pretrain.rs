@@ -5,16 +5,15 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::cases::sources;
 use super::session::{Ending, Session, TrainError};
 use super::training_loop::{Parents, RunContext, TrainingLoop, TrainingTask};
 use super::transfer::load_all;
-use super::{CaseSet, Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Probe};
+use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Probe};
 use crate::config::RunConfig;
-use crate::model::{Encoder, NamedWeights, Pass, Task, TokenEncoder as _, load_named};
+use crate::model::{Encoder, NamedWeights, Pass, Task, load_named};
 use crate::objective::{Loss, Objective as _, Pretext, Setup};
 use crate::protocol::{Event, StageKind};
-use crate::sampling::{CaseOrder, SamplingError, ViewBatch, ViewPlan};
+use crate::sampling::{CaseOrder, CaseSet, SamplingError, ViewBatch, ViewPlan, chosen};
 
 /// What is trained: the encoder, and the pretext task's heads that are thrown away after.
 #[derive(Module, Debug)]
@@ -109,7 +108,7 @@ fn batches(work: &Pretrain<'_>) -> Result<impl Fn(u64) -> Result<ViewBatch, Samp
     let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
     let plan = ViewPlan::new(settings, backbone.patch_size(), backbone.total_stride(), config.seed)?;
     let cases = work.cases.clone();
-    Ok(move |micro_step| plan.batch(&sources(&cases, &order.cases(micro_step)), micro_step))
+    Ok(move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
 /// A pre-training whose collapse is measured on the probe set, and the baselines while the encoder is untrained.

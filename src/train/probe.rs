@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::cases::sources;
-use super::{CaseSet, Obey, TrainError};
+use super::{Obey, TrainError};
 use crate::config::ProbeConfig;
 use crate::metrics::collapse::{self, Collapse, LabelledTokens, ProbeTokens, label_probe};
-use crate::model::{Encoder, Pass, TokenEncoder as _};
+use crate::model::{Encoder, Pass};
 use crate::objective::{Objective as _, Pretext};
 use crate::protocol::{CollapsePair, Stage, TokenPreview, TokenSet};
-use crate::sampling::TokenFrame;
-use crate::sampling::{ProbeInput, ProbePlan, ProbeSet, SamplingError};
+use crate::sampling::{CaseSet, ProbeInput, ProbePlan, ProbeSet, SamplingError, TokenFrame, TrainingCase};
 
 /// Crops encoded at once: enough to keep a device busy, few enough for a small one.
 const CROPS_AT_ONCE: usize = 4;
@@ -65,8 +63,8 @@ impl Probe {
     /// Cases whose channels differ, or a crop that tokens do not fill evenly.
     pub fn new(config: &ProbeConfig, frame: TokenFrame, data: &ProbeData, seed: u64) -> Result<Self, SamplingError> {
         let probe_set = |config: ProbeConfig, cases: &CaseSet, seed: u64| {
-            let all: Vec<usize> = (0..cases.len()).collect();
-            ProbeSet::new(&ProbePlan { config, frame, classes: data.classes, seed }, &sources(cases, &all))
+            let cases: Vec<&TrainingCase> = cases.iter().map(|case| &**case).collect();
+            ProbeSet::new(&ProbePlan { config, frame, classes: data.classes, seed }, &cases)
         };
         let most = config.label_volumes.iter().copied().filter(|&count| count <= data.labelled.len()).max();
         // Another seed: the probe is not to be fitted on crops at the very places where it is tested.

@@ -12,7 +12,7 @@ use crate::config::{DataSource, ModelConfig, PretextTask, RunConfig, SyntheticCo
 use crate::model::{Segmenter, export_named};
 use crate::preprocess::prepare;
 use crate::protocol::{Event, Record, RunState, Stage, StageKind};
-use crate::sampling::TokenFrame;
+use crate::sampling::{CaseSet, TokenFrame, TrainingCase};
 use crate::volume::Dataset;
 
 const STEPS: usize = 5;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Checkpoint, CheckpointError};
 use crate::config::{ModelConfig, RunConfig};
-use crate::model::{HostTensor, LoadReport, NamedWeights, Segmenter, TokenEncoder as _, export_named, load_named};
+use crate::model::{HostTensor, LoadReport, NamedWeights, Segmenter, export_named, load_named};
 use crate::protocol::TransferReport;
 
 /// `network`, built for fine-tuning with `config`, with the encoder of the checkpoint at `from`, what became of each tensor, and the checkpoint's ancestry.

@@ -7,8 +7,8 @@ use super::{JobError, Recorder, TrainingJob};
 use crate::config::{PreprocessConfig, RunConfig};
 use crate::preprocess;
 use crate::protocol::{Event, SPLIT, Severity, Stage, StageKind, checkpoints};
-use crate::sampling::TokenFrame;
-use crate::train::{CaseSet, DatasetInfo, Probe, ProbeData, TrainingCase};
+use crate::sampling::{CaseSet, TokenFrame, TrainingCase};
+use crate::train::{DatasetInfo, Probe, ProbeData};
 use crate::volume::{Dataset, Split, SplitRecord, Together};
 
 /// Cases named in a notice; the others are counted.

@@ -8,8 +8,8 @@ use super::{Ended, JobError, Recorder};
 use crate::config::{DataSource, RunConfig};
 use crate::device::Opened;
 use crate::protocol::{Event, Severity, Stage, StageKind};
-use crate::sampling::CaseOrder;
-use crate::train::{CaseSet, Checkpoint, CheckpointError, MaskTrial, load_encoder};
+use crate::sampling::{CaseOrder, CaseSet};
+use crate::train::{Checkpoint, CheckpointError, MaskTrial, load_encoder};
 use crate::volume::Dataset;
 
 /// A checkpoint, volumes, and the mask ratios to try on them.

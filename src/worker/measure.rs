@@ -13,7 +13,8 @@ use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
 use crate::model::Segmenter;
 use crate::preprocess::Case;
 use crate::protocol::{Event, RunState, Stage, StageKind, StageState};
-use crate::train::{CaseSet, Checkpoint, TrainError, Validate, load_segmenter};
+use crate::sampling::CaseSet;
+use crate::train::{Checkpoint, TrainError, Validate, load_segmenter};
 use crate::volume::{Dataset, natural, nifti};
 
 /// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.

@@ -15,11 +15,9 @@ use crate::config::{DataSource, PretextTask, RunConfig, TextureConfig, hidden_ce
 use crate::geometry::SignedPermutation;
 use crate::preprocess;
 use crate::random::stream;
-use crate::sampling::TokenFrame;
 use crate::sampling::mask::{FILL_STD, MaskGrid};
 use crate::sampling::rotation::restore_rows;
-use crate::sampling::{SamplingError, ViewPlan};
-use crate::train::TrainingCase;
+use crate::sampling::{SamplingError, TokenFrame, TrainingCase, ViewPlan};
 use crate::volume::Dataset;
 
 /// No change of intensities.
@@ -132,8 +130,7 @@ impl CaseViews {
     /// # Panics
     /// Never: a single case agrees with itself about its channels.
     pub fn draw(&self, draw: u64, texture: bool) -> DrawnViews {
-        let source = [self.case.source()];
-        let look = |plan: &ViewPlan| plan.batch(&source, draw).expect("a single case has as many channels as itself");
+        let look = |plan: &ViewPlan| plan.batch(&[&*self.case], draw).expect("a single case has as many channels as itself");
         let plain = look(&self.quiet);
         let [_, channels, ..] = plain.shape;
         let upright =

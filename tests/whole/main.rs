@@ -10,6 +10,7 @@ mod fixtures;
 mod folders;
 mod formats;
 mod imports;
+mod memory;
 mod parity;
 mod pretext;
 mod program;

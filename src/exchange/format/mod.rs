@@ -8,7 +8,7 @@ mod unetr;
 use burn::tensor::Device;
 
 use crate::config::ModelConfig;
-use crate::model::{Backbone as _, Task, TokenEncoder as _};
+use crate::model::{Backbone as _, Task};
 use crate::nn::Initialiser;
 pub(super) use dict::{Crops, Extra, Shapes, StateDictFormat, Table};
 

@@ -1,23 +1,13 @@
 //! Swin UNETR against MONAI and the older copy in SimTROT's repository: feature maps, logits, gradients.
 
-use std::collections::BTreeMap;
-
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde_json::Value;
-use simtrot::config::{MergingOrder, SwinUnetrConfig};
-use simtrot::model::{
-    Backbone as _, HostTensor, NamedWeights, Network, Pass, SwinUnetrEncoder, Task, TokenEncoder as _, export_gradients, export_named,
-    load_named,
-};
-use simtrot::nn::Initialiser;
+use simtrot::config::{MergingOrder, ModelConfig, SwinUnetrConfig};
+use simtrot::model::{Encoder, NamedWeights, Pass, Segmenter, Task, export_named, load_named};
 
 use super::Outcomes;
-use crate::fixtures::{Array, Entry, list, triple};
-
-/// A GPU adds in another order and fuses multiplications with additions: its own rounding differs from the
-/// reference's by several times what the reference's float32 run differs from its float64 run.
-const GPU_SLACK: f64 = 4.0;
+use super::networks::{Computed, host, input, logits, on_devices, values, wanted};
+use crate::fixtures::{Entry, list, triple};
 
 pub fn applies(entry: &Entry) -> bool {
     let reference = entry.manifest["reference"].as_str().unwrap_or_default();
@@ -25,38 +15,23 @@ pub fn applies(entry: &Entry) -> bool {
 }
 
 pub fn run(entry: &Entry) -> Outcomes {
-    simtrot::device::for_tests()
-        .iter()
-        .flat_map(|(name, device)| run_on(entry, if *name == "cpu" { 1.0 } else { GPU_SLACK }, device))
-        .collect()
+    on_devices(entry, compute)
 }
 
-fn run_on(entry: &Entry, slack: f64, device: &Device) -> Outcomes {
-    let device = device.clone().autodiff();
-    let input = entry.shared("input_from", "input.x");
-    let volume = Tensor::<5>::from_data(TensorData::new(input.values.clone(), input.shape.clone()), &device).require_grad();
-    let (config, task) = (config(entry.hyper()), task(entry.hyper(), &input.shape));
-    let wanted: Vec<&String> = entry.tensors.keys().filter(|name| name.starts_with("expected.") || name.starts_with("grad.")).collect();
-    let whole = wanted.iter().any(|name| name.contains("logits") || name.contains("grad"));
-
-    let mut got = BTreeMap::new();
-    let encoder = load(entry, config.encoder(&task, &Initialiser::new(1, &device)), &config);
-    feature_maps(&encoder, &config, &volume, &mut got);
-    if whole {
-        logits(&load(entry, Network::build(&config, &task, 1, &device), &config), &volume, &mut got);
+fn compute(entry: &Entry, device: &Device) -> Computed {
+    let (volume, config) = (input(entry, device), config(entry.hyper()));
+    let (task, model) = (task(entry.hyper(), &volume.dims()), ModelConfig::SwinUnetr(config.clone()));
+    let mut got = Computed::new();
+    feature_maps(&load(entry, Encoder::init(&model, &task, 1, device), &config), &config, &volume, &mut got);
+    if wanted(entry).any(|name| name.contains("logits") || name.contains("grad")) {
+        logits(&load(entry, Segmenter::init(&model, &task, 1, device), &config), &volume, &mut got);
     }
-    wanted
-        .into_iter()
-        .map(|name| match got.get(name) {
-            Some(values) => entry.compare(name, values, slack),
-            None => Err(format!("{}: {name} is not computed", entry.name)),
-        })
-        .collect()
+    got
 }
 
 /// `module` with the entry's weights: all of its parameters, and nothing of its own is left over.
 fn load<M: NamedWeights>(entry: &Entry, module: M, config: &SwinUnetrConfig) -> M {
-    let weights = entry.all_weights().into_iter().map(|(name, Array { shape, values })| (name, HostTensor { shape, values })).collect();
+    let weights = host(entry.all_weights());
     let (module, report) = load_named(module, &weights);
     assert!(report.missing.is_empty() && report.mismatched.is_empty(), "{}: weights do not fit:\n{report}", entry.name);
     let exported = export_named(&module);
@@ -71,31 +46,15 @@ fn load<M: NamedWeights>(entry: &Entry, module: M, config: &SwinUnetrConfig) -> 
 }
 
 /// `hidden_K` as configured, `hidden_K_raw` and `hidden_K_norm`.
-fn feature_maps(encoder: &SwinUnetrEncoder, config: &SwinUnetrConfig, volume: &Tensor<5>, got: &mut BTreeMap<String, Vec<f32>>) {
+fn feature_maps(encoder: &Encoder, config: &SwinUnetrConfig, volume: &Tensor<5>, got: &mut Computed) {
+    let dims = encoder.dims();
+    let Encoder::SwinUnetr(encoder) = encoder else { panic!("a Swin UNETR") };
     for (suffix, normalize) in [("", config.normalize), ("_raw", false), ("_norm", true)] {
         for (level, state) in encoder.hidden_states(volume.clone(), normalize, Pass::EVALUATION).into_iter().enumerate() {
-            assert_eq!(state.tokens.dims()[2], encoder.dims()[level]);
+            assert_eq!(state.tokens.dims()[2], dims[level]);
             got.insert(format!("expected.hidden_{level}{suffix}"), values(state.into_volume()));
         }
     }
-}
-
-/// Logits, the loss that weights them, and its gradients.
-fn logits(network: &Network<SwinUnetrEncoder>, volume: &Tensor<5>, got: &mut BTreeMap<String, Vec<f32>>) {
-    let logits = network.forward(volume.clone(), Pass::EVALUATION).remove(0);
-    got.insert("expected.logits".to_owned(), values(logits.clone()));
-    let weighting: Vec<f32> = (0..logits.shape().num_elements()).map(|i| (((i as u64 * 7919) % 1009) as f32) / 504.0 - 1.0).collect();
-    let weighting = Tensor::<5>::from_data(TensorData::new(weighting, logits.dims()), &logits.device());
-    let loss = (logits * weighting).mean();
-    got.insert("expected.grad_loss".to_owned(), values(loss.clone()));
-    let mut gradients = loss.backward();
-    got.insert("grad.input.x".to_owned(), values(volume.grad(&gradients).expect("the input's gradient")));
-    let gradients = export_gradients(network, &GradientsParams::from_module(&mut gradients, network));
-    got.extend(gradients.into_iter().map(|(name, tensor)| (format!("grad.{name}"), tensor.values)));
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("float32")
 }
 
 /// An entry may leave out what has MONAI's default.

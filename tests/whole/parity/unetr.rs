@@ -1,27 +1,17 @@
 //! UNETR against MONAI's, and its transformer against the one of the paper's released code: hidden states, tokens,
 //! logits, gradients.
 
-use std::collections::BTreeMap;
-
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use serde_json::Value;
-use simtrot::config::{PatchProjection, PositionCode, UnetrConfig};
-use simtrot::model::{Backbone as _, HostTensor, NamedWeights, Network, Pass, Task, VitStates, export_gradients, export_named, load_named};
-use simtrot::nn::Initialiser;
+use simtrot::config::{ModelConfig, PatchProjection, PositionCode, UnetrConfig};
+use simtrot::model::{Encoder, HostTensor, Pass, Segmenter, Task, UnetrEncoder, VitStates};
 
 use super::Outcomes;
-use crate::fixtures::{Array, Entry, triple};
-
-/// A GPU adds in another order and fuses multiplications with additions: its own rounding differs from the
-/// reference's by several times what the reference's float32 run differs from its float64 run.
-const GPU_SLACK: f64 = 4.0;
+use super::networks::{Computed, Weights, host, input, loaded, logits, on_devices, values};
+use crate::fixtures::{Entry, triple};
 
 /// MONAI's blocks hold a layer norm for cross-attention, which UNETR never runs.
 const UNUSED: &str = ".norm_cross_attn.";
-
-type Weights = BTreeMap<String, HostTensor>;
-type Computed = BTreeMap<String, Vec<f32>>;
 
 /// MONAI's UNETR, or one assembled from its blocks.
 pub fn is_network(entry: &Entry) -> bool {
@@ -45,45 +35,26 @@ pub fn encoder(entry: &Entry) -> Outcomes {
     on_devices(entry, encoder_on)
 }
 
-fn on_devices(entry: &Entry, compute: fn(&Entry, &Device) -> Computed) -> Outcomes {
-    let outcomes = |(name, device): &(&str, Device)| {
-        let slack = if *name == "cpu" { 1.0 } else { GPU_SLACK };
-        let got = compute(entry, &device.clone().autodiff());
-        let wanted = entry.tensors.keys().filter(|name| name.starts_with("expected.") || name.starts_with("grad."));
-        let compare = |name: &String| match got.get(name) {
-            Some(values) => entry.compare(name, values, slack),
-            None => Err(format!("{}: {name} is not computed", entry.name)),
-        };
-        wanted.map(compare).collect::<Outcomes>()
-    };
-    simtrot::device::for_tests().iter().flat_map(outcomes).collect()
-}
-
 fn network_on(entry: &Entry, device: &Device) -> Computed {
     let hyper = entry.hyper();
     assert!(hyper.get("norm_name").is_none_or(|norm| norm == "instance"), "{}: only instance norm is built", entry.name);
     let (config, task) = (network_config(hyper), network_task(hyper));
     let mut weights = host(entry.weights());
     weights.retain(|name, _| !name.contains(UNUSED));
-    let network = loaded(entry, Network::build(&config, &task, 1, device), &weights);
+    let network = loaded(entry, Segmenter::init(&ModelConfig::Unetr(config), &task, 1, device), &weights);
 
     let volume = input(entry, device);
     let mut got = Computed::new();
-    let VitStates { hidden, tokens } = network.encoder.states(volume.clone(), Pass::EVALUATION);
+    let VitStates { hidden, tokens } = unetr(&network.encoder).states(volume.clone(), Pass::EVALUATION);
     got.insert("expected.vit_hidden".to_owned(), hidden.into_iter().flat_map(values).collect());
     got.insert("expected.vit_tokens".to_owned(), values(tokens));
-    let logits = network.forward(volume.clone(), Pass::EVALUATION).remove(0);
-    got.insert("expected.logits".to_owned(), values(logits.clone()));
-
-    let weighting: Vec<f32> = (0..logits.shape().num_elements()).map(|i| (((i as u64 * 7919) % 1009) as f32) / 504.0 - 1.0).collect();
-    let weighting = Tensor::<5>::from_data(TensorData::new(weighting, logits.dims()), device);
-    let loss = (logits * weighting).mean();
-    got.insert("expected.grad_loss".to_owned(), values(loss.clone()));
-    let mut gradients = loss.backward();
-    got.insert("grad.input.x".to_owned(), values(volume.grad(&gradients).expect("the input's gradient")));
-    let gradients = export_gradients(&network, &GradientsParams::from_module(&mut gradients, &network));
-    got.extend(gradients.into_iter().map(|(name, tensor)| (format!("grad.{name}"), tensor.values)));
+    logits(&network, &volume, &mut got);
     got
+}
+
+fn unetr(encoder: &Encoder) -> &UnetrEncoder {
+    let Encoder::Unetr(encoder) = encoder else { panic!("a UNETR") };
+    encoder
 }
 
 fn network_config(hyper: &Value) -> UnetrConfig {
@@ -138,7 +109,9 @@ fn encoder_on(entry: &Entry, device: &Device) -> Computed {
         ..UnetrConfig::default()
     };
     let task = Task { channels: count("in_chans"), classes: 2, crop_size: cube_or_triple(&hyper["img"]) };
-    let encoder = loaded(entry, config.encoder(&task, &Initialiser::new(1, device)), &encoder_weights(&host(entry.weights())));
+    let encoder = Encoder::init(&ModelConfig::Unetr(config), &task, 1, device);
+    let encoder = loaded(entry, encoder, &encoder_weights(&host(entry.weights())));
+    let encoder = unetr(&encoder);
     let volume = input(entry, device);
     let VitStates { hidden, tokens } = encoder.states(volume.clone(), Pass::EVALUATION);
     Computed::from([
@@ -169,26 +142,4 @@ fn encoder_weights(weights: &Weights) -> Weights {
         }
     }
     ours
-}
-
-/// `network` with `weights`, which must be all it has, and must come out as they went in.
-fn loaded<N: NamedWeights>(entry: &Entry, network: N, weights: &Weights) -> N {
-    let (network, report) = load_named(network, weights);
-    let complete = report.missing.is_empty() && report.skipped.is_empty() && report.mismatched.is_empty();
-    assert!(complete, "{}: the network's parameters are not the reference's:\n{report}", entry.name);
-    assert_eq!(&export_named(&network), weights, "{}: weights change on their way through the network", entry.name);
-    network
-}
-
-fn host(weights: BTreeMap<String, Array>) -> Weights {
-    weights.into_iter().map(|(name, Array { shape, values })| (name, HostTensor { shape, values })).collect()
-}
-
-fn input(entry: &Entry, device: &Device) -> Tensor<5> {
-    let Array { shape, values } = entry.tensor("input.x").clone();
-    Tensor::<5>::from_data(TensorData::new(values, shape), device).require_grad()
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("float32")
 }

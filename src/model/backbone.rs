@@ -1,10 +1,10 @@
-//! What every U-shaped network is: an encoder, and the decoder that takes its stages. A backbone tells how both are built.
+//! What every backbone is: hyper-parameters that build an encoder and the decoder that takes its stages, and that encoder.
 
-use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{Device, Int, Tensor};
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
 
 use super::decoder::Decoder;
-use super::names::{NamedWeights, Renames, renamed};
+use super::names::Renames;
 use super::size::{padded_size, zero_pad};
 use crate::nn::{Extent, Initialiser, Memory, Pass, TokenGrid};
 
@@ -22,7 +22,7 @@ pub struct Task {
 /// Hyper-parameters that build a network.
 pub trait Backbone {
     /// Its encoder.
-    type Encoder: TokenEncoder + Module;
+    type Encoder: Module;
 
     /// The encoder with the initial weights of `init`, the root of a network.
     fn encoder(&self, task: &Task, init: &Initialiser<'_>) -> Self::Encoder;
@@ -90,48 +90,5 @@ pub trait TokenEncoder {
     /// None where an encoder cannot leave patches out: windows and convolutions need the whole grid.
     fn encode_visible(&self, _volume: Tensor<5>, _visible: Tensor<2, Int>) -> Option<Tensor<3>> {
         None
-    }
-}
-
-/// A network that segments.
-#[derive(Module, Debug)]
-pub struct Network<E: Module> {
-    /// Volume to tokens.
-    pub encoder: E,
-    /// Tokens to logits.
-    pub decoder: Decoder,
-}
-
-impl<E: TokenEncoder + Module> Network<E> {
-    /// With the initial weights of `seed`, on `device`; its encoder equals bit by bit the one that is built alone.
-    pub fn build(config: &impl Backbone<Encoder = E>, task: &Task, seed: u64, device: &Device) -> Self {
-        let init = Initialiser::new(seed, device);
-        Self { encoder: config.encoder(task, &init), decoder: config.decoder(task, &init) }
-    }
-
-    /// `[batch, channel, depth, height, width]` of any size -> logits `[batch, class, ...]` of each head, full resolution first.
-    ///
-    /// A volume is zero-padded at the high end as the encoder asks, and the logits are cropped back: those of a coarser head to the
-    /// size divided by its stride, rounded up.
-    ///
-    /// # Panics
-    /// If the volume is larger than an encoder with a position code for each place was built for.
-    pub fn forward(&self, volume: Tensor<5>, pass: Pass) -> Vec<Tensor<5>> {
-        let [_, _, depth, height, width] = volume.dims();
-        let volume = self.encoder.pad(volume);
-        let stages = self.encoder.stages(volume.clone(), pass);
-        self.decoder.forward(volume, stages, [depth, height, width], pass)
-    }
-}
-
-impl<E: TokenEncoder + Module> NamedWeights for E {
-    fn reference_name(&self, path: &[String]) -> String {
-        renamed(std::iter::once("encoder").chain(path.iter().map(String::as_str)), &self.renames())
-    }
-}
-
-impl<E: TokenEncoder + Module + ModuleDisplay> NamedWeights for Network<E> {
-    fn reference_name(&self, path: &[String]) -> String {
-        renamed(path.iter().map(String::as_str), &self.encoder.renames())
     }
 }
