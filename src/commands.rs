@@ -1,5 +1,6 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
+mod conclude;
 mod look;
 mod options;
 mod tools;

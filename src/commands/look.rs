@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code};
-use super::train::{find, mention_others, write_report};
+use super::conclude::{mention_others, write_report};
+use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
+use super::train::find;
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
-use crate::worker::{ExperimentJob, attach, spawn_experiment};
+use crate::worker::{ExperimentJob, spawn_experiment};
 use crate::{plan, terminal};
 
 /// Steps of a trial: the first is slower than the others, the median of three is not.
@@ -103,8 +104,8 @@ pub(super) fn follow(place: &Path, options: &Options) -> Result<u8, CliError> {
         if let Some(busy) = training.busy().filter(|_| !options.quiet) {
             terminal::remark(busy);
         }
-        let (handle, state) = attach(&training).map_err(|error| CliError::Input(error.to_string()))?;
-        return Ok(exit_code(&terminal::watch(handle, state, options.quiet)));
+        let outcome = terminal::watch_training(&training, options.quiet).map_err(|error| CliError::Input(error.to_string()))?;
+        return Ok(exit_code(&outcome));
     }
     let folder = ExperimentFolder::new(place);
     let experiment = folder.read()?;
@@ -116,7 +117,7 @@ pub(super) fn follow(place: &Path, options: &Options) -> Result<u8, CliError> {
         let state = ExperimentState::read(&experiment, &folder);
         terminal::print(terminal::experiment_summary(&experiment, &state, &folder.report_path()));
     }
-    Ok(super::options::finish_code(finish))
+    Ok(finish_code(finish))
 }
 
 /// Asks the program that writes into a folder to save and stop.

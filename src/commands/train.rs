@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use super::options::{CliError, Options, finish_code};
+use super::conclude::follow;
+use super::options::{CliError, Options};
 use super::window;
 use crate::cli::{RunArgs, SettingArgs, TrainArgs};
 use crate::config::{ExperimentConfig, RunConfig, Training};
 use crate::device::DeviceChoice;
-use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, FolderContent, TrainingPlan};
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentFolderError, FolderContent, TrainingPlan};
 use crate::protocol::StageKind;
-use crate::wording::{bytes, count};
-use crate::worker::{ExperimentHandle, ExperimentJob, require_begun, spawn_experiment};
-use crate::{plan, report, terminal};
+use crate::wording::bytes;
+use crate::worker::{ExperimentJob, require_begun, spawn_experiment};
+use crate::{plan, terminal};
 
 /// The demo's settings, as in the repository's `configs/demo.ron`.
 const DEMO: &str = include_str!("../../configs/demo.ron");
@@ -112,46 +113,6 @@ fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
         return window::follow_experiment(job, options);
     }
     follow(spawn_experiment(job.clone(), options.device.clone())?, &job, options)
-}
-
-/// Follows an experiment at work to its end, and prints what came out.
-pub(super) fn follow(handle: ExperimentHandle, job: &ExperimentJob, options: &Options) -> Result<u8, CliError> {
-    let ExperimentJob { experiment, folder, trainings, .. } = job;
-    let finish = terminal::follow_experiment(handle, experiment, trainings, options.quiet);
-    let state = ExperimentState::read(experiment, folder);
-    if state.runs.iter().any(Option::is_some) {
-        write_report(folder, experiment, &state, options)?;
-    }
-    if !options.quiet {
-        mention_others(folder, experiment);
-    }
-    Ok(finish_code(finish))
-}
-
-/// Writes report, summary and tables into the experiment's folder, and prints the summary.
-pub(super) fn write_report(
-    folder: &ExperimentFolder,
-    experiment: &Experiment,
-    state: &ExperimentState,
-    options: &Options,
-) -> Result<(), CliError> {
-    let report = report::write(folder, experiment, state)?;
-    if !options.quiet {
-        terminal::print(terminal::experiment_summary(experiment, state, &report));
-    }
-    Ok(())
-}
-
-/// Says that finished trainings lie in the folder which are not those of the experiment as it is now.
-pub(super) fn mention_others(folder: &ExperimentFolder, experiment: &Experiment) {
-    let others = folder.others(experiment).len();
-    if others > 0 {
-        terminal::print(format_args!(
-            "The folder also holds {} of other settings, other data or another version of the program; they are left as they are and \
-             count for nothing here.",
-            count(others, "training")
-        ));
-    }
 }
 
 /// Refuses more trainings at once than the device has room for.

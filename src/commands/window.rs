@@ -48,5 +48,5 @@ fn show(opening: Opening, options: &Options) -> Result<u8, CliError> {
 
 /// Follows in the terminal what a window left.
 fn go_on(left: Left, options: &Options) -> Result<u8, CliError> {
-    super::train::follow(left.handle, &left.job, options)
+    super::conclude::follow(left.handle, &left.job, options)
 }

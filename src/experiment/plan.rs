@@ -285,7 +285,7 @@ impl TrainingPlan {
 
     /// Optimiser steps in all.
     pub fn steps(&self) -> usize {
-        if self.kind == StageKind::Pretrain { self.config.pretrain.steps } else { self.config.finetune.steps }
+        self.kind.steps(&self.config)
     }
 }
 

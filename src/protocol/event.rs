@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Environment;
+use crate::config::RunConfig;
 use crate::metrics::collapse::Collapse;
 use crate::metrics::score::CaseScore;
 
@@ -39,6 +40,13 @@ pub enum StageKind {
     MaskRatios,
 }
 
+impl StageKind {
+    /// Optimiser steps of a training of this kind: a pre-training, or else a fine-tuning.
+    pub fn steps(self, config: &RunConfig) -> usize {
+        if self == Self::Pretrain { config.pretrain.steps } else { config.finetune.steps }
+    }
+}
+
 /// A part of a job: what is done, and for which arm of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stage {
@@ -46,6 +54,13 @@ pub struct Stage {
     pub kind: StageKind,
     /// The arm; empty where there is only one.
     pub arm: String,
+}
+
+impl From<StageKind> for Stage {
+    /// The stage of a job that has no arms.
+    fn from(kind: StageKind) -> Self {
+        Self { kind, arm: String::new() }
+    }
 }
 
 impl std::fmt::Display for Stage {

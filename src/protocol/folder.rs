@@ -150,9 +150,20 @@ impl RunFolder {
         self.root.join("checkpoints")
     }
 
-    /// `predictions/ARM/`, or `predictions/` where there is no arm.
-    pub fn predictions(&self, arm: &str) -> PathBuf {
-        self.root.join("predictions").join(arm)
+    /// `predictions/`: the segmentations of the test cases.
+    pub fn predictions(&self) -> PathBuf {
+        self.root.join("predictions")
+    }
+
+    /// Removes `predictions/`, if it is there.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_predictions(&self) -> Result<(), RunFolderError> {
+        match std::fs::remove_dir_all(self.predictions()) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(RunFolderError::Io { path: self.predictions(), cause }),
+            _ => Ok(()),
+        }
     }
 
     /// `tokens/STAGE.safetensors`: the tokens that a stage measured last.

@@ -1,6 +1,6 @@
 //! What can be wrong with a training's folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::folder_lock::{Busy, LockError};
@@ -39,6 +39,13 @@ pub enum RunFolderError {
     /// The run's own config no longer passes.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+impl RunFolderError {
+    /// Makes an error of what the file system says of a path.
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + Copy {
+        move |cause| Self::Io { path: path.to_owned(), cause }
+    }
 }
 
 impl From<LockError> for RunFolderError {

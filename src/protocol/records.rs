@@ -36,6 +36,10 @@ impl RecordReader {
 
     fn lines_since(&mut self, take: &mut dyn FnMut(Record)) -> std::io::Result<()> {
         let mut file = File::open(&self.path)?;
+        if file.metadata()?.len() < self.offset {
+            // It was begun anew.
+            *self = Self::new(self.path.clone());
+        }
         file.seek(SeekFrom::Start(self.offset))?;
         let mut file = BufReader::new(file);
         let mut line = Vec::new();

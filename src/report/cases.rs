@@ -126,7 +126,7 @@ fn shown_cases(view: &View) -> Markup {
 fn segmented<'a>(view: &View, group: &'a Group) -> Option<Segmented<'a>> {
     let Repeat { training, scores, .. } = group.repeats.iter().find(|repeat| repeat.done)?;
     let name = if view.results.is_one_point() { &group.name } else { &group.title };
-    Some(Segmented { name, predictions: view.training(*training).predictions(""), cases: scores })
+    Some(Segmented { name, predictions: view.training(*training).predictions(), cases: scores })
 }
 
 /// Value and name of each label, background left out.

@@ -166,7 +166,7 @@ fn pictures_show_the_cases_of_the_dataset_and_name_what_is_missing() {
     for plan in experiment.trainings.iter().filter(|plan| plan.kind == StageKind::Finetune && plan.arm != "scratch_adamw") {
         for name in &synthetic::cases(&experiment) {
             let case = dataset.load(dataset.case(name).unwrap(), NonFinite::default()).unwrap();
-            let path = folder.training(plan).predictions("").join(format!("{name}.nii.gz"));
+            let path = folder.training(plan).predictions().join(format!("{name}.nii.gz"));
             nifti::write_labels(&path, &case.label.unwrap(), &case.image.header).unwrap();
         }
     }

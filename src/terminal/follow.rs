@@ -3,26 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 
-use super::lines::Pace;
+use super::job::{JobView, style, timed};
 use super::progress;
-use super::screen::{POLL_INTERVAL, STOPPING};
 use super::status::{mean_dice, tally_words};
-use crate::experiment::{Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish};
-use crate::protocol::{Command, Event, Outcome, Record, RunState, Severity, StageKind, StageState};
+use crate::experiment::{Experiment, ExperimentEvent, Finish};
+use crate::protocol::{Command, Event, Outcome, Record, StageKind, StageState};
 use crate::stop_signal;
-use crate::wording::{clock, duration, printable, share};
+use crate::wording::{duration, share};
 use crate::worker::ExperimentHandle;
+
+/// How long to wait for an event before looking for an interrupt again.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Said at the first interrupt.
+pub(super) const STOPPING: &str = "stopping: the step under way is finished and saved; press Ctrl-C again to end at once";
 
 /// Follows an experiment to its end. Ctrl-C stops and saves; a second one ends the process at once.
 pub fn follow_experiment(handle: ExperimentHandle, experiment: &Experiment, trainings: &[usize], quiet: bool) -> Finish {
     // Nobody looks at previews here: without their receiver nothing waits for it.
     let ExperimentHandle { events, commands, join, previews } = handle;
     drop(previews);
-    let mut screen = Screen::new(experiment, trainings.len(), quiet);
+    let mut screen = ExperimentScreen::new(experiment, trainings.len(), quiet);
     if let Err(reason) = stop_signal::listen() {
         screen.print(&format!("warning: Ctrl-C will end the program without saving the step under way: {reason}"));
     }
@@ -46,63 +51,21 @@ pub fn follow_experiment(handle: ExperimentHandle, experiment: &Experiment, trai
     finish
 }
 
-/// The same for an experiment that another program works on: an interrupt ends the looking, and leaves the work alone.
-pub fn watch_experiment(folder: &ExperimentFolder, experiment: &Experiment, quiet: bool) -> Finish {
-    let all: Vec<usize> = (0..experiment.trainings.len()).collect();
-    let mut screen = Screen::new(experiment, all.len(), quiet);
-    let mut state = ExperimentState::read(experiment, folder);
-    let outcome = |state: &ExperimentState, training: usize| state.runs[training].as_ref().and_then(|run| run.outcome.clone());
-    let mut reported: BTreeSet<usize> = all.iter().copied().filter(|&training| outcome(&state, training).is_some()).collect();
-    screen.show(&ExperimentEvent::Opened { done: reported.len() });
-    let mut busy = true;
-    while busy {
-        // Asked first: what ends while its record is read is seen at the last look.
-        busy = folder.busy().is_some();
-        if busy {
-            std::thread::sleep(POLL_INTERVAL);
-        }
-        state.refresh(experiment, folder);
-        for &training in &all {
-            match outcome(&state, training) {
-                Some(outcome) if reported.insert(training) => {
-                    screen.active.entry(training).or_default().state = (**state.runs[training].as_ref().expect("it has an end")).clone();
-                    screen.show(&ExperimentEvent::Ended { training, outcome });
-                }
-                // One that failed or was stopped is at work again.
-                None if state.runs[training].is_some() => drop(reported.remove(&training)),
-                _ => {}
-            }
-        }
-    }
-    let stopped = all.iter().any(|&training| outcome(&state, training) == Some(Outcome::Stopped));
-    let finish = Finish { tally: state.tally(experiment, &all), stopped, bad_input: false };
-    screen.finish(finish);
-    finish
-}
-
-/// A training under way, as it is shown.
-#[derive(Default)]
-struct Active {
-    bar: Option<ProgressBar>,
-    state: RunState,
-    pace: Pace,
-}
-
 /// Where an experiment's events are shown.
-struct Screen<'a> {
+pub(super) struct ExperimentScreen<'a> {
     experiment: &'a Experiment,
     began: Instant,
     all: MultiProgress,
     /// None where lines are printed.
     overall: Option<ProgressBar>,
-    active: BTreeMap<usize, Active>,
+    active: BTreeMap<usize, JobView>,
     /// What was said already: what concerns all trainings is said once.
     said: BTreeSet<String>,
     quiet: bool,
 }
 
-impl<'a> Screen<'a> {
-    fn new(experiment: &'a Experiment, wanted: usize, quiet: bool) -> Self {
+impl<'a> ExperimentScreen<'a> {
+    pub(super) fn new(experiment: &'a Experiment, wanted: usize, quiet: bool) -> Self {
         let all = MultiProgress::new();
         let overall = (std::io::stderr().is_terminal() && !quiet).then(|| all.add(ProgressBar::new(wanted as u64)));
         if let Some(bar) = &overall {
@@ -114,10 +77,9 @@ impl<'a> Screen<'a> {
 
     /// A line with the time since the work began; a terminal that is gone is no reason to stop training.
     fn print(&self, text: &str) {
-        let at = clock(self.began.elapsed().as_secs_f64());
-        let text = printable(text).replace('\n', "\n          ");
+        let text = timed(self.began.elapsed().as_secs_f64(), text);
         self.all.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{at}  {text}");
+            let _ = writeln!(std::io::stderr(), "{text}");
         });
     }
 
@@ -129,7 +91,7 @@ impl<'a> Screen<'a> {
         format!(" ({})", levels.collect::<Vec<_>>().join(", "))
     }
 
-    fn show(&mut self, event: &ExperimentEvent) {
+    pub(super) fn show(&mut self, event: &ExperimentEvent) {
         match event {
             ExperimentEvent::Opened { done } => {
                 if let Some(bar) = &self.overall {
@@ -142,7 +104,7 @@ impl<'a> Screen<'a> {
                     bar.set_style(style("  {prefix} {bar:24.cyan/dim} {pos}/{len}  {msg}"));
                 }
                 let state = state.as_ref().map(|state| (**state).clone()).unwrap_or_default();
-                self.active.insert(*training, Active { bar, state, pace: Pace::default() });
+                self.active.insert(*training, JobView::new(bar, state));
             }
             ExperimentEvent::Reused { training, from, .. } => {
                 self.count();
@@ -168,50 +130,33 @@ impl<'a> Screen<'a> {
     }
 
     fn record(&mut self, training: usize, record: &Record) {
-        let point = self.point(training);
+        let (point, quiet) = (self.point(training), self.quiet);
         let Some(active) = self.active.get_mut(&training) else { return };
-        active.state.apply(record);
-        let state = &active.state;
-        let known = |stage: &crate::protocol::Stage| state.stage(stage.kind, &stage.arm);
+        let line = active.take(record, quiet, &point);
+        let known = |stage: &crate::protocol::Stage| active.state.stage(stage.kind, &stage.arm);
         let line = match &record.event {
-            Event::Notice { severity, text } => {
-                let warns = *severity == Severity::Warning;
-                ((warns || !self.quiet) && self.said.insert(text.clone())).then(|| progress::notice(*severity, text))
-            }
-            _ if self.quiet => None,
-            Event::Started { environment, .. } => {
-                let text = progress::started(&self.experiment.config.name, environment);
-                self.said.insert(text.clone()).then_some(text)
-            }
-            Event::StageStarted { stage, done, .. } => {
-                active.pace.begin(stage, *done, record.secs);
-                let trains = matches!(stage.kind, StageKind::Pretrain | StageKind::Finetune);
-                known(stage).filter(|_| trains).map(|stage| progress::began(stage, &point))
+            // Said by `ended`.
+            Event::Finished { .. } => None,
+            _ if quiet => line,
+            Event::Started { environment, .. } => Some(progress::started(&self.experiment.config.name, environment)),
+            Event::StageStarted { stage, .. } if matches!(stage.kind, StageKind::Pretrain | StageKind::Finetune) => {
+                known(stage).map(|stage| progress::began(stage, &point))
             }
             Event::Transfer { stage, from, report } => {
                 Some(progress::transfer(stage, from, report, self.experiment.trainings[training].checkpoint.is_some()))
             }
-            Event::StageFinished { stage, secs } => known(stage).map(|stage| progress::ended(stage, *secs, &point)),
-            Event::Progress { stage, .. } | Event::Step { stage, .. } | Event::Scored { stage, .. } if active.bar.is_none() => {
-                let stage = known(stage);
-                stage.filter(|stage| active.pace.is_due(stage, state.secs)).map(|stage| progress::so_far(stage, state.secs, &point))
-            }
-            _ => None,
+            _ => line,
         };
-        if let (Some(bar), Some(under_way)) = (&active.bar, state.stages.last()) {
-            bar.set_length(under_way.total as u64);
-            bar.set_position(under_way.done as u64);
-            bar.set_prefix(format!("{}{point}", under_way.stage));
-            bar.set_message(progress::details(under_way, state.secs));
-        }
-        if let Some(line) = line {
+        // What concerns all trainings is said once.
+        let of_all = matches!(record.event, Event::Started { .. } | Event::Notice { .. });
+        if let Some(line) = line.filter(|line| !of_all || self.said.insert(line.clone())) {
             self.print(&line);
         }
     }
 
     fn ended(&mut self, training: usize, outcome: &Outcome) {
         // One whose data changed fails before it begins.
-        let Active { bar, state, .. } = self.active.remove(&training).unwrap_or_default();
+        let JobView { bar, state, .. } = self.active.remove(&training).unwrap_or_default();
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
@@ -231,7 +176,7 @@ impl<'a> Screen<'a> {
         }
     }
 
-    fn finish(&self, finish: Finish) {
+    pub(super) fn finish(&self, finish: Finish) {
         if let Some(bar) = &self.overall {
             bar.finish_and_clear();
         }
@@ -244,8 +189,4 @@ impl<'a> Screen<'a> {
             self.print(&format!("{}, after {took}", tally_words(finish.tally)));
         }
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is well formed").progress_chars("━╸─")
 }

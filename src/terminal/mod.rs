@@ -2,13 +2,12 @@
 //!
 //! It folds the worker's events and reads nothing else, as the window and the report do.
 
-mod bars;
 mod follow;
-mod lines;
+mod job;
 mod progress;
-mod screen;
 mod status;
 mod summary;
+mod watch;
 
 use std::io::{IsTerminal as _, Write};
 use std::sync::mpsc::{RecvTimeoutError, TrySendError};
@@ -16,13 +15,12 @@ use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use crate::protocol::{Command, Event, Outcome, Record, RunState};
 use crate::stop_signal;
 use crate::worker::RunHandle;
-use bars::Bars;
-use lines::Lines;
-use screen::{POLL_INTERVAL, STOPPING, Screen};
+use job::JobScreen;
 
-pub use follow::{follow_experiment, watch_experiment};
+pub use follow::follow_experiment;
 pub use status::{experiment_estimate, experiment_plan, experiment_status};
 pub use summary::{experiment_summary, probe_summary};
+pub use watch::{watch_experiment, watch_training};
 
 /// Prints a result on stdout. A reader that has seen enough (`simtrot ... | head`) is no reason to fail.
 pub fn print(text: impl std::fmt::Display) {
@@ -42,63 +40,43 @@ pub fn follow(handle: RunHandle, quiet: bool) -> (Outcome, RunState) {
     if let Err(reason) = stop_signal::listen() {
         remark(format_args!("warning: Ctrl-C will end the job without saving: {reason}"));
     }
-    on_screen(quiet, |screen| drive(handle, RunState::default(), screen, &stop_signal::asked))
+    let mut out = std::io::stderr();
+    let bar = out.is_terminal() && !quiet;
+    drive(handle, JobScreen::new(&mut out, bar, quiet, RunState::default()), &stop_signal::asked)
 }
 
 /// The same as plain lines without control characters, written to `out`.
 pub fn follow_plainly(handle: RunHandle, quiet: bool, out: &mut dyn Write) -> (Outcome, RunState) {
-    drive(handle, RunState::default(), &mut Lines::new(out, quiet), &stop_signal::asked)
-}
-
-/// The same for a job of another program, known up to `state`: an interrupt ends the looking, and leaves the job alone.
-pub fn watch(handle: RunHandle, state: RunState, quiet: bool) -> Outcome {
-    on_screen(quiet, |screen| drive(handle, state, screen, &|| false)).0
-}
-
-fn on_screen<T>(quiet: bool, show: impl FnOnce(&mut dyn Screen) -> T) -> T {
-    match quiet || !std::io::stderr().is_terminal() {
-        true => show(&mut Lines::new(&mut std::io::stderr(), quiet)),
-        false => show(&mut Bars::default()),
-    }
+    drive(handle, JobScreen::new(out, false, quiet, RunState::default()), &stop_signal::asked)
 }
 
 /// Drains events until the job has ended; passes a request to stop on, once.
-fn drive(handle: RunHandle, mut state: RunState, screen: &mut dyn Screen, stop_wanted: &dyn Fn() -> bool) -> (Outcome, RunState) {
+fn drive(handle: RunHandle, mut screen: JobScreen<'_>, stop_wanted: &dyn Fn() -> bool) -> (Outcome, RunState) {
     // Nobody looks at previews here: without their receiver the worker does not wait for it.
     let RunHandle { events, previews, commands, join } = handle;
     drop(previews);
-    if let Some(stage) = state.stages.iter().rev().find(|stage| stage.secs.is_none() && state.outcome.is_none()) {
-        // Taken over midway: the stage under way is one that begins here.
-        let event = Event::StageStarted { stage: stage.stage.clone(), total: stage.total, done: stage.done };
-        screen.show(&Record { secs: state.secs, event }, &state);
-    }
     let (mut announced, mut sent) = (false, false);
-    while state.outcome.is_none() {
+    while screen.job.state.outcome.is_none() {
         if !sent && stop_wanted() {
             if !announced {
-                screen.print(STOPPING);
+                screen.print(follow::STOPPING);
                 announced = true;
             }
             // A full queue is tried again at the next turn; a closed one means that the job is ending anyway.
             sent = !matches!(commands.try_send(Command::Stop), Err(TrySendError::Full(_)));
         }
-        match events.recv_timeout(POLL_INTERVAL) {
-            Ok(record) => take(&record, &mut state, screen),
+        match events.recv_timeout(follow::POLL_INTERVAL) {
+            Ok(record) => screen.show(&record),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     drop((events, commands));
     let outcome = join.join().unwrap_or_else(|panic| Outcome::Failed { message: panic_message(panic.as_ref()), bad_input: false });
-    if state.outcome.is_none() {
-        take(&Record { secs: state.secs, event: Event::Finished { outcome: outcome.clone() } }, &mut state, screen);
+    if screen.job.state.outcome.is_none() {
+        screen.show(&Record { secs: screen.job.state.secs, event: Event::Finished { outcome: outcome.clone() } });
     }
-    (outcome, state)
-}
-
-fn take(record: &Record, state: &mut RunState, screen: &mut dyn Screen) {
-    state.apply(record);
-    screen.show(record, state);
+    (outcome, screen.job.state)
 }
 
 /// What a thread said when it panicked.
@@ -131,7 +109,7 @@ mod tests {
             Outcome::Stopped
         });
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, false), &|| true);
+        let (outcome, state) = drive(handle, JobScreen::new(&mut out, false, false, RunState::default()), &|| true);
         assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches("stopping").count(), 1, "{text}");
@@ -141,7 +119,7 @@ mod tests {
     fn a_panic_of_the_worker_is_a_failure_with_its_message() {
         let handle = worker(|_, _| panic!("lost the thread"));
         let mut out = Vec::new();
-        let (outcome, state) = drive(handle, RunState::default(), &mut Lines::new(&mut out, true), &|| false);
+        let (outcome, state) = drive(handle, JobScreen::new(&mut out, false, true, RunState::default()), &|| false);
         assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
         assert_eq!(state.outcome, Some(outcome));
         assert!(String::from_utf8(out).unwrap().contains("lost the thread"));

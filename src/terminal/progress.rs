@@ -1,24 +1,12 @@
 //! The words in which progress is reported; bars and plain lines share them.
 
-use crate::protocol::{Environment, Event, Outcome, RunState, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
+use crate::protocol::{Environment, Outcome, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
 use crate::wording::{count, duration};
 
 /// Steps whose mean loss is reported, so that one lucky batch is not the headline: a share of them, but no more than ...
 const RECENT_SHARE: f64 = 0.05;
 /// ... so many.
 const RECENT_MOST: usize = 100;
-
-/// The line of an event that has one of its own.
-pub(super) fn line(event: &Event, state: &RunState) -> Option<String> {
-    match event {
-        Event::Started { name, environment, .. } => Some(started(name, environment)),
-        Event::Notice { severity, text } => Some(notice(*severity, text)),
-        Event::StageFinished { stage, secs } => state.stage(stage.kind, &stage.arm).map(|stage| ended(stage, *secs, "")),
-        Event::Transfer { stage, from, report } => Some(transfer(stage, from, report, false)),
-        Event::Finished { outcome } => Some(finished(outcome, state.secs)),
-        _ => None,
-    }
-}
 
 /// What a stage counts.
 fn unit(kind: StageKind) -> &'static str {
@@ -70,7 +58,7 @@ pub(super) fn ended(stage: &StageState, secs: f64, point: &str) -> String {
 }
 
 /// How a job ended, for a person.
-fn finished(outcome: &Outcome, secs: f64) -> String {
+pub(super) fn finished(outcome: &Outcome, secs: f64) -> String {
     match outcome {
         Outcome::Completed => format!("done in {}", duration(secs)),
         Outcome::Stopped => format!("stopped after {}; what was done is saved", duration(secs)),

@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{Loss, classes_from_host, deep_supervision};
 use crate::protocol::{Event, StageKind};
-use crate::sampling::{CaseOrder, CaseSet, LabelledBatch, LabelledPlan, SamplingError, chosen};
+use crate::sampling::{CaseOrder, CaseSet, LabelledBatch, LabelledPlan, chosen};
 
 /// Measures a network on the validation cases; asks before each window.
 pub type Validate<'a> = dyn Fn(&Segmenter, &mut Obey<'_>) -> Result<f64, TrainError> + 'a;
@@ -50,11 +50,11 @@ pub fn load_segmenter(checkpoint: &Checkpoint, place: &Path, device: &Device) ->
     load_all(init_segmenter(&checkpoint.info.config, &checkpoint.info.dataset, device), checkpoint, place)
 }
 
-/// Trains until the last step or a stop, and hands back the network.
+/// Trains until the last step or a stop.
 ///
 /// # Errors
 /// Loss or gradient that is no number, a batch that cannot be drawn, a checkpoint that cannot be written or read.
-pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter, Ending), TrainError> {
+pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, TrainError> {
     let &Finetune { config, dataset, from, .. } = work;
     let device = session.device.clone().autodiff();
     let mut transferred = None;
@@ -71,33 +71,21 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<(Segmenter
     let context = RunContext { session, config, dataset, cases: work.cases.len() };
     let mut training = TrainingLoop::begin(context, (&config.finetune).into(), fresh, start)?;
     training.param_groups = ParamGroups::of(&training.model, &config.finetune);
-    let batches = batches(work)?;
+    let order = CaseOrder::repeating(config.seed, work.cases.len(), config.finetune.batch)?;
+    let plan = LabelledPlan::new(&config.finetune, config.seed);
     training.announce();
     if let (Some(report), Some(from)) = (transferred, training.parents.places.first()) {
         session.emit(Event::Transfer { stage: session.stage.clone(), from: from.clone(), report });
     }
-    training.run(&Validated { session, work }, batches)
-}
-
-/// Makes the batch of a micro-step.
-fn batches(work: &Finetune<'_>) -> Result<impl Fn(u64) -> Result<LabelledBatch, SamplingError> + Send + Sync + use<>, TrainError> {
-    let (config, settings) = (work.config, &work.config.finetune);
-    let order = CaseOrder::repeating(config.seed, work.cases.len(), settings.batch)?;
-    let plan = LabelledPlan::new(settings, config.seed);
     let cases = work.cases.clone();
-    Ok(move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
+    training.run(work, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
-/// A fine-tuning whose best network is that of the highest Dice on the validation cases. Without them there is no best: a
-/// training loss would choose the most overfitted.
-struct Validated<'a> {
-    session: &'a Session<'a>,
-    work: &'a Finetune<'a>,
-}
-
-impl TrainingTask for Validated<'_> {
+impl TrainingTask for Finetune<'_> {
     type Model = Segmenter;
     type Batch = LabelledBatch;
+    /// The best network is that of the highest Dice on the validation cases. Without them there is none: a training loss would choose the
+    /// most overfitted.
     const BEST_BY_LOSS: bool = false;
 
     fn forward_loss(&self, network: &Segmenter, batch: LabelledBatch, pass: Pass) -> (Loss, Vec<String>) {
@@ -109,13 +97,14 @@ impl TrainingTask for Validated<'_> {
     }
 
     fn measure_every(&self) -> Option<usize> {
-        self.work.validate.map(|_| self.work.config.finetune.validate_every)
+        self.validate.map(|_| self.config.finetune.validate_every)
     }
 
     fn measure(&self, training: &mut TrainingLoop<'_, Segmenter>) -> Result<(), TrainError> {
-        let Some(validate) = self.work.validate else { return Ok(()) };
+        let Some(validate) = self.validate else { return Ok(()) };
         let dice_mean = validate(&training.model.valid(), &mut || training.obey())?;
-        self.session.emit(Event::Validation { stage: self.session.stage.clone(), step: training.step, dice_mean });
+        let session = training.session();
+        session.emit(Event::Validation { stage: session.stage.clone(), step: training.step, dice_mean });
         training.choose(dice_mean, f64::gt)
     }
 }

@@ -164,7 +164,7 @@ fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
             control: &|| Control::Continue,
         };
         let work = Finetune { config, dataset: &info, cases: cases.clone(), from: None, validate: None };
-        let (_, ending) = finetune(&session, &work).unwrap();
+        let ending = finetune(&session, &work).unwrap();
         assert_eq!(ending == Ending::Completed, sessions[..=index].iter().sum::<usize>() == STEPS);
     }
     Checkpoint::last(folder).unwrap().expect("a checkpoint")

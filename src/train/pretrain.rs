@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 use crate::model::{Encoder, NamedWeights, Pass, Task, load_named};
 use crate::objective::{Loss, Objective as _, Pretext, Setup};
 use crate::protocol::{Event, StageKind};
-use crate::sampling::{CaseOrder, CaseSet, SamplingError, ViewBatch, ViewPlan, chosen};
+use crate::sampling::{CaseOrder, CaseSet, ViewBatch, ViewPlan, chosen};
 
 /// What is trained: the encoder, and the pretext task's heads that are thrown away after.
 #[derive(Module, Debug)]
@@ -86,38 +86,26 @@ pub fn load_encoder(checkpoint: &Checkpoint, place: &Path, device: &Device) -> R
     }
 }
 
-/// Pre-trains until the last step or a stop, and hands back the encoder with its heads.
+/// Pre-trains until the last step or a stop.
 ///
 /// # Errors
 /// Loss or gradient that is no number, a batch that cannot be drawn, a checkpoint that cannot be written or read.
-pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<(Pretraining, Ending), TrainError> {
+pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<Ending, TrainError> {
     let &Pretrain { config, dataset, .. } = work;
+    let (settings, backbone) = (&config.pretrain, config.model.backbone());
     let fresh = Pretraining::init(config, dataset.channels.len(), &session.device.clone().autodiff());
     let context = RunContext { session, config, dataset, cases: work.cases.len() };
-    let mut training = TrainingLoop::begin(context, (&config.pretrain).into(), fresh, |fresh| Ok((fresh, Parents::default())))?;
-    let batches = batches(work)?;
+    let mut training = TrainingLoop::begin(context, settings.into(), fresh, |fresh| Ok((fresh, Parents::default())))?;
+    let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
+    let plan = ViewPlan::new(settings, backbone.patch_size(), backbone.total_stride(), config.seed)?;
     training.announce();
     // The untrained encoder is what later probes are read against.
     training.unmeasured |= training.step == 0;
-    training.run(&Probed { session, work }, batches)
-}
-
-/// Makes the batch of a micro-step.
-fn batches(work: &Pretrain<'_>) -> Result<impl Fn(u64) -> Result<ViewBatch, SamplingError> + Send + Sync + use<>, TrainError> {
-    let (config, settings, backbone) = (work.config, &work.config.pretrain, work.config.model.backbone());
-    let order = CaseOrder::distinct(config.seed, work.cases.len(), settings.batch)?;
-    let plan = ViewPlan::new(settings, backbone.patch_size(), backbone.total_stride(), config.seed)?;
     let cases = work.cases.clone();
-    Ok(move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
+    training.run(work, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
-/// A pre-training whose collapse is measured on the probe set, and the baselines while the encoder is untrained.
-struct Probed<'a> {
-    session: &'a Session<'a>,
-    work: &'a Pretrain<'a>,
-}
-
-impl TrainingTask for Probed<'_> {
+impl TrainingTask for Pretrain<'_> {
     type Model = Pretraining;
     type Batch = ViewBatch;
     const BEST_BY_LOSS: bool = true;
@@ -131,11 +119,12 @@ impl TrainingTask for Probed<'_> {
     }
 
     fn measure_every(&self) -> Option<usize> {
-        self.work.probe.map(|_| self.work.config.pretrain.probe_every)
+        self.probe.map(|_| self.config.pretrain.probe_every)
     }
 
+    /// Measures collapse on the probe set, and the baselines while the encoder is untrained.
     fn measure(&self, training: &mut TrainingLoop<'_, Pretraining>) -> Result<(), TrainError> {
-        let (Some(probe), session) = (self.work.probe, self.session) else { return Ok(()) };
+        let (Some(probe), session) = (self.probe, training.session()) else { return Ok(()) };
         let (encoder, pretext) = (training.model.encoder.valid(), training.model.pretext.valid());
         let probed = probe.measure(&encoder, Some(&pretext), &mut || training.obey())?;
         (session.show)(probe.preview(&probed, &session.stage, training.step));

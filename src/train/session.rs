@@ -45,6 +45,8 @@ pub type Obey<'a> = dyn FnMut() -> Result<(), TrainError> + 'a;
 pub enum Ending {
     /// All steps done.
     Completed,
+    /// Ended by [`Session::max_steps`]; the checkpoint is saved.
+    CutShort,
     /// Ended early on request; the checkpoint is saved.
     Stopped,
 }

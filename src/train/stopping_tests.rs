@@ -104,7 +104,7 @@ impl Training {
             let frame = TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() };
             let data = ProbeData { held_out: cases.clone(), labelled: cases.clone(), classes: 2 };
             let probe = Probe::new(&config.probe, frame, &data, 0).unwrap();
-            return pretrain(&session, &Pretrain { config, dataset, cases, probe: Some(&probe) }).unwrap().1;
+            return pretrain(&session, &Pretrain { config, dataset, cases, probe: Some(&probe) }).unwrap();
         }
         let validate = |network: &Segmenter, obey: &mut Obey<'_>| {
             (0..3).try_for_each(|_| obey())?;
@@ -112,7 +112,7 @@ impl Training {
             let sum: f32 = export_named(network).values().flat_map(|tensor| &tensor.values).sum();
             Ok(f64::from(sum).sin())
         };
-        finetune(&session, &Finetune { config, dataset, cases, from: None, validate: Some(&validate) }).unwrap().1
+        finetune(&session, &Finetune { config, dataset, cases, from: None, validate: Some(&validate) }).unwrap()
     }
 
     fn result(&self) -> Result {

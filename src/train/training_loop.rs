@@ -11,7 +11,7 @@ use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Optimiser,
 use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
 use crate::model::{NamedWeights, Pass, export_named};
 use crate::objective::Loss;
-use crate::protocol::{Event, Severity, StageKind, StepNumbers};
+use crate::protocol::{Event, Severity, StepNumbers};
 use crate::sampling::{Loader, SamplingError};
 
 /// Threads that prepare batches ahead of the device.
@@ -125,8 +125,8 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             }
             Some(checkpoint) => {
                 let place = session.checkpoints.join("last");
-                checkpoint.require_same_settings(config, &place)?;
-                require_as_long(session, &checkpoint.info, schedule.steps)?;
+                checkpoint.info.require_same_training(config, &place)?;
+                mention_other_length(session, &checkpoint.info, schedule.steps);
                 let model = load_all(model, &checkpoint, &place)?;
                 let optimiser = Optimiser::from_bytes(schedule.optimiser, &checkpoint.optimiser, &model).map_err(CheckpointError::from)?;
                 (model, optimiser, checkpoint.info)
@@ -149,6 +149,11 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         })
     }
 
+    /// Whose training it is.
+    pub(super) fn session(&self) -> &'a Session<'a> {
+        self.context.session
+    }
+
     /// Emits `StageStarted`.
     pub(super) fn announce(&self) {
         let RunContext { session, .. } = self.context;
@@ -160,7 +165,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         mut self,
         task: &T,
         batch: impl Fn(u64) -> Result<T::Batch, SamplingError> + Send + Sync + 'static,
-    ) -> Result<(M, Ending), TrainError> {
+    ) -> Result<Ending, TrainError> {
         let per_step = self.schedule.accumulate as u64;
         let ahead = self.last.saturating_sub(self.step) as u64 * per_step;
         let mut batches = Loader::new(self.step as u64 * per_step, ahead, LOADER_THREADS, batch);
@@ -179,8 +184,11 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             }
             stopped = stopped || is_stop(self.measure(task))?;
         }
-        let ending = if self.step == self.schedule.steps && !stopped { Ending::Completed } else { Ending::Stopped };
-        Ok((self.model, ending))
+        Ok(match self.step == self.schedule.steps {
+            _ if stopped => Ending::Stopped,
+            true => Ending::Completed,
+            false => Ending::CutShort,
+        })
     }
 
     /// One optimiser step: the training after it, and its loss.
@@ -314,15 +322,9 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
     }
 }
 
-/// Refuses to go on to fewer steps than are done, and emits what more steps than planned mean.
-fn require_as_long(session: &Session<'_>, info: &CheckpointInfo, steps: usize) -> Result<(), TrainError> {
-    let (stage, done) = (&session.stage, info.step);
-    if done > steps {
-        return Err(TrainError::Data(format!(
-            "{stage}: {done} steps are done and the settings ask for {steps}; ask for at least {done}, or start a new run"
-        )));
-    }
-    let planned = if info.kind == StageKind::Pretrain { info.config.pretrain.steps } else { info.config.finetune.steps };
+/// Emits what another number of steps than planned means.
+fn mention_other_length(session: &Session<'_>, info: &CheckpointInfo, steps: usize) {
+    let (stage, done, planned) = (&session.stage, info.step, info.kind.steps(&info.config));
     if planned != steps && done > 0 {
         let text = format!(
             "{stage}: its first {done} steps were made for a training of {planned}; a schedule of learning rates that depends on the \
@@ -330,7 +332,6 @@ fn require_as_long(session: &Session<'_>, info: &CheckpointInfo, steps: usize) -
         );
         session.emit(Event::Notice { severity: Severity::Info, text });
     }
-    Ok(())
 }
 
 /// Whether a piece of work was ended by the front end; another error stays one.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{JobError, Recorder, TrainingJob};
+use super::error::JobError;
+use super::recorder::Recorder;
+use super::training_job::TrainingJob;
 use crate::config::{PreprocessConfig, RunConfig};
 use crate::preprocess;
-use crate::protocol::{Event, SPLIT, Severity, Stage, StageKind, checkpoints};
+use crate::protocol::{SPLIT, Severity, Stage, StageKind, checkpoints};
 use crate::sampling::{CaseSet, TokenFrame, TrainingCase};
 use crate::train::{DatasetInfo, Probe, ProbeData};
 use crate::volume::{Dataset, Split, SplitRecord, Together};
@@ -178,25 +180,23 @@ pub(super) fn prepare(
     (config, arm): (&PreprocessConfig, &str),
     recorder: &Recorder,
 ) -> Result<Vec<Arc<TrainingCase>>, JobError> {
-    let stage = Stage { kind: StageKind::Prepare, arm: arm.to_owned() };
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total: names.len(), done: 0 });
-    let began = std::time::Instant::now();
+    let under_way = recorder.begin(Stage { kind: StageKind::Prepare, arm: arm.to_owned() }, names.len(), 0);
     let (sender, questions) = std::sync::mpsc::channel();
     let cases = std::thread::scope(|scope| {
         let work = scope.spawn(move || {
             let ask = Mutex::new(sender);
             let cache = crate::folders::cache().join("volumes");
-            preprocess::prepare_while(dataset, names, config, Some(&cache), &|done, total| {
+            preprocess::prepare_while(dataset, names, config, Some(&cache), &|done, _| {
                 let (sender, answer) = std::sync::mpsc::channel();
                 // The receiver only goes away with this scope.
-                let _ = ask.lock().expect("no thread panics while it asks").send((done, total, sender));
+                let _ = ask.lock().expect("no thread panics while it asks").send((done, sender));
                 answer.recv().unwrap_or(false)
             })
         });
         let mut reported = 0;
-        for (done, total, answer) in questions {
+        for (done, answer) in questions {
             if done > reported {
-                recorder.emit(Event::Progress { stage: stage.clone(), done, total });
+                under_way.progress(done);
                 reported = done;
             }
             // No case is begun while the job is paused: its thread waits for the answer.
@@ -206,6 +206,6 @@ pub(super) fn prepare(
     })?
     .ok_or(JobError::Stopped)?;
     recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
-    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
+    under_way.finish();
     Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
 }

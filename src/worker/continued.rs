@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::JobError;
 use super::cases::TrainingData;
+use super::error::JobError;
 use super::training::{is_of_another_source, obstacle, recorded_split};
 use crate::experiment::{Experiment, ExperimentFolder, TrainingPlan};
 use crate::protocol::{RunFolder, RunFolderError, StageKind};
@@ -29,7 +29,7 @@ fn why_not(training: &RunFolder, plan: &TrainingPlan, from: Option<&Path>) -> Re
     let Some(split) = recorded_split(training)? else {
         return Err(RunFolderError::Nothing(training.root().to_owned()).into());
     };
-    if let Some(obstacle) = obstacle(training, plan.kind, &plan.config)? {
+    if let Some(obstacle) = obstacle(training, &plan.config)? {
         return Ok(Some(obstacle));
     }
     let root = training.root().display();

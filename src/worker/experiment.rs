@@ -12,9 +12,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::cases::CaseStore;
+use super::continued::rename_fewer_steps;
+use super::handle::{COMMAND_QUEUE, PREVIEW_QUEUE, RunHandle};
+use super::job::{Job, panicked, spawn_within};
 use super::outbox::Outbox;
 use super::training::is_of_another_source;
-use super::{Job, RunHandle, Start, TrainingJob, continued, spawn_within};
+use super::training_job::{Start, TrainingJob};
 use crate::device::DeviceChoice;
 use crate::experiment::{
     Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentFolderError, ExperimentState, Finish, Progress,
@@ -25,9 +28,6 @@ use crate::stop_signal::{self, JobGuard};
 
 /// Events that may wait for a front end before droppable ones are dropped; of the others any number may.
 const EVENT_QUEUE: usize = 4096;
-
-/// Previews that may wait for a front end: it wants the newest, and they are large.
-const PREVIEW_QUEUE: usize = 4;
 
 /// How long to wait when no training has an event.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -84,7 +84,7 @@ pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<Expe
     }
     let lock = job.folder.begin(&job.experiment, job.overwrite)?;
     let (sender, events) = sync_channel(EVENT_QUEUE);
-    let (commands, receiver) = sync_channel(super::COMMAND_QUEUE);
+    let (commands, receiver) = sync_channel(COMMAND_QUEUE);
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let guard = JobGuard::begin();
     let work = move || {
@@ -171,7 +171,7 @@ impl ExperimentRunner {
                 idle = false;
                 let (training, handle) = active.remove(index);
                 self.pass_on(training, &handle);
-                let outcome = handle.join.join().unwrap_or_else(|panic| super::panicked(panic.as_ref()));
+                let outcome = handle.join.join().unwrap_or_else(|panic| panicked(panic.as_ref()));
                 bad_input &= !matches!(outcome, Outcome::Failed { bad_input: false, .. });
                 // Cut short by `max_steps`, it is no source for another.
                 if outcome == Outcome::Completed && folder.is_done(&experiment.trainings[training]) {
@@ -251,7 +251,7 @@ impl ExperimentRunner {
         let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
         let from: Option<PathBuf> = source.or_else(|| plan.checkpoint.clone());
         if experiment.is_one_point() && !place.root().exists() {
-            continued::rename_fewer_steps(folder, experiment, plan, from.as_deref());
+            rename_fewer_steps(folder, experiment, plan, from.as_deref());
         }
         let start = match place.content() {
             // Begun from an encoder that is another by now, it would be no training of this experiment; what cannot be read fails in the job.

@@ -4,6 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::protocol::{Command, Record};
 use crate::config::{DataSource, ModelConfig, RunConfig, SplitConfig, SyntheticConfig, UnetConfig};
 use crate::protocol::{Event, RunFolder, StageKind};
 

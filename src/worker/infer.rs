@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::error::{JobError, is_of_input};
 use super::measure::segment;
+use super::recorder::Recorder;
 use super::segmented::Segmented;
-use super::{Ended, JobError, Recorder};
 use crate::config::RunConfig;
 use crate::device::Opened;
 use crate::folder_lock::{FolderLock, LockError};
 use crate::infer::export::{to_source, write_segmentation};
 use crate::model::Segmenter;
 use crate::preprocess::{self, Case};
-use crate::protocol::{Event, Preview, RunFolderError, SegmentationPreview, Severity, Stage, StageKind};
+use crate::protocol::{Preview, RunFolderError, SegmentationPreview, Severity, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
 use crate::volume::{CaseFiles, DataErrors, LoadedCase, load_image};
@@ -49,7 +50,7 @@ const PREVIEW_EVERY_SECS: f64 = 0.3;
 /// A preview is made only after this many times the seconds that the last one took: looking must not slow the work down.
 const PREVIEW_PATIENCE: f64 = 10.0;
 
-pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Result<Ended, JobError> {
+pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Result<(), JobError> {
     let place = Checkpoint::locate(&job.checkpoint)?;
     let checkpoint = Checkpoint::open(&place)?;
     let config = checkpoint.info.config.with_overrides(&job.settings)?;
@@ -81,24 +82,24 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
             format!("{} of {given} inputs cannot be segmented; the others are, and the causes follow", bad.len()),
         );
     }
-    let stage = Stage { kind: StageKind::Infer, arm: String::new() };
-    let began = Instant::now();
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total: there + missing.len(), done: there });
+    let under_way = recorder.begin(StageKind::Infer.into(), there + missing.len(), there);
     let work = Work { job, config: &config, network: &network, checkpoint: &checkpoint, opened, recorder };
     for (done, source) in missing.iter().enumerate() {
         match work.case(source, made.as_mut()) {
-            Ok(Ended::Completed | Ended::CutShort) => {}
-            Ok(Ended::Stopped) => {
-                bad.iter().for_each(|error| recorder.notice(Severity::Warning, error.to_string()));
-                return Ok(Ended::Stopped);
+            Ok(()) => {}
+            // The next case may be better.
+            Err(JobError::Data(errors)) if is_of_input(&errors) => bad.extend(errors.0),
+            Err(error) => {
+                if matches!(error, JobError::Stopped) {
+                    bad.iter().for_each(|error| recorder.notice(Severity::Warning, error.to_string()));
+                }
+                return Err(error);
             }
-            Err(CaseError::Input(DataErrors(errors))) => bad.extend(errors),
-            Err(CaseError::Other(error)) => return Err(error),
         }
-        recorder.emit(Event::Progress { stage: stage.clone(), done: there + done + 1, total: there + missing.len() });
+        under_way.progress(there + done + 1);
     }
-    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
-    Ok(DataErrors::or(bad, Ended::Completed)?)
+    under_way.finish();
+    Ok(DataErrors::or(bad, ())?)
 }
 
 /// What all cases are segmented with.
@@ -111,30 +112,16 @@ struct Work<'a> {
     recorder: &'a Recorder,
 }
 
-/// Why a case has no segmentation.
-enum CaseError {
-    /// Its files; the next case may be better.
-    Input(DataErrors),
-    /// The device or the disk.
-    Other(JobError),
-}
-
-impl<E: Into<JobError>> From<E> for CaseError {
-    fn from(error: E) -> Self {
-        Self::Other(error.into())
-    }
-}
-
 impl Work<'_> {
     /// Segments one case, and writes it, or shows it where it isn't written.
-    fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<Ended, CaseError> {
+    fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<(), JobError> {
         let info = &self.checkpoint.info.dataset;
         let values: Vec<u32> = info.labels.keys().copied().collect();
         let preprocess = &self.config.data.preprocess;
-        let image = load_image(&source.images, Some(info.channels.len()), Some(preprocess.non_finite)).map_err(CaseError::Input)?;
+        let image = load_image(&source.images, Some(info.channels.len()), Some(preprocess.non_finite))?;
         self.recorder.notes(&image.notes);
         let loaded = LoadedCase { image, label: None };
-        let case = preprocess::prepare_one(&source.name, loaded, &values, preprocess).map_err(|error| CaseError::Input(error.into()))?;
+        let case = preprocess::prepare_one(&source.name, loaded, &values, preprocess)?;
         let mut show = Show { case: &case, labels: &info.labels, values: &values, recorder: self.recorder, next: Instant::now() };
         let mut watch = |done, windows, found: &[u8]| {
             if self.job.out.is_none() {
@@ -143,7 +130,7 @@ impl Work<'_> {
             self.recorder.goes_on()
         };
         let Some(classes) = segment(self.network, &case, (self.config, values.len()), &self.opened.device, &mut watch)? else {
-            return Ok(Ended::Stopped);
+            return Err(JobError::Stopped);
         };
         match made {
             Some(made) => {
@@ -152,7 +139,7 @@ impl Work<'_> {
             }
             None => show.complete(classes),
         }
-        Ok(Ended::Completed)
+        Ok(())
     }
 }
 
@@ -196,7 +183,7 @@ impl Show<'_> {
 
 /// Keeps other programs from writing segmentations into the same folder.
 fn lock(out: &Path) -> Result<FolderLock, JobError> {
-    std::fs::create_dir_all(out).map_err(|cause| RunFolderError::Io { path: out.to_owned(), cause })?;
+    std::fs::create_dir_all(out).map_err(RunFolderError::io(out))?;
     FolderLock::take(out).map_err(|error| match error {
         LockError::Busy(busy) => {
             JobError::Input(format!("{busy}; wait until it has ended, or stop it with `simtrot stop {}`", out.display()))

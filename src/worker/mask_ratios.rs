@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::cases::prepare;
-use super::{Ended, JobError, Recorder};
+use super::error::JobError;
+use super::recorder::Recorder;
 use crate::config::{DataSource, RunConfig};
 use crate::device::Opened;
-use crate::protocol::{Event, Severity, Stage, StageKind};
+use crate::protocol::{Event, Severity, StageKind};
 use crate::sampling::{CaseOrder, CaseSet};
 use crate::train::{Checkpoint, CheckpointError, MaskTrial, load_encoder};
 use crate::volume::Dataset;
@@ -34,7 +35,7 @@ impl MaskRatiosJob {
     }
 }
 
-pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recorder) -> Result<Ended, JobError> {
+pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recorder) -> Result<(), JobError> {
     if let Some(ratio) = job.ratios.iter().find(|ratio| !(0.0..1.0).contains(*ratio)) {
         return Err(JobError::Input(format!("a mask ratio of {ratio} was asked for; allowed is 0 to below 1")));
     }
@@ -51,18 +52,13 @@ pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recor
     let (cases, draws) = cases(&dataset, &config, job.draws, recorder)?;
     let trial = MaskTrial { config: &config, cases: &cases, draws: &draws, encoder: &encoder, pretext: &pretext };
 
-    let stage = Stage { kind: StageKind::MaskRatios, arm: String::new() };
-    let total = job.ratios.len() * job.draws;
-    let began = std::time::Instant::now();
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total, done: 0 });
+    let under_way = recorder.begin(StageKind::MaskRatios.into(), job.ratios.len() * job.draws, 0);
     // Draw by draw, so that the whole curve is there early and its spread grows.
     let points = (0..job.draws).flat_map(|draw| job.ratios.iter().map(move |&ratio| (draw, ratio)));
     for (done, (draw, mask_ratio)) in points.enumerate() {
-        if !recorder.goes_on() {
-            return Ok(Ended::Stopped);
-        }
+        recorder.obey()?;
         match trial.point(mask_ratio, draw)? {
-            Some(point) => recorder.emit(Event::MaskPoint { stage: stage.clone(), point }),
+            Some(point) => recorder.emit(Event::MaskPoint { stage: under_way.stage.clone(), point }),
             None if draw == 0 => {
                 let (task, settings) = (config.pretrain.task, &config.pretrain);
                 let cells = settings.mask_cells(config.model.backbone().total_stride()).unwrap_or_default();
@@ -76,10 +72,10 @@ pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recor
             }
             None => {}
         }
-        recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total });
+        under_way.progress(done + 1);
     }
-    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
-    Ok(Ended::Completed)
+    under_way.finish();
+    Ok(())
 }
 
 /// Prepares the cases that the draws take, and no others; beside them, which of them each draw takes.

@@ -1,18 +1,19 @@
 //! Segmenting and scoring: the test cases of a run, and the validation cases on the way.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{Ended, JobError, Recorder};
+use super::error::JobError;
+use super::recorder::Recorder;
+use super::training_job::TrainingJob;
 use crate::config::RunConfig;
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
 use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
 use crate::model::Segmenter;
 use crate::preprocess::Case;
-use crate::protocol::{Event, RunState, Stage, StageKind, StageState};
+use crate::protocol::{Event, RunFolder, Stage, StageKind, StageState};
 use crate::sampling::CaseSet;
 use crate::train::{Checkpoint, TrainError, Validate, load_segmenter};
 use crate::volume::{Dataset, natural, nifti};
@@ -23,10 +24,8 @@ const WINDOW_BATCH: usize = 2;
 /// Where a test runs and writes.
 pub(super) struct TestContext<'a> {
     pub(super) config: &'a RunConfig,
-    /// Where the training saves.
-    pub(super) checkpoints: &'a Path,
-    /// Where the segmentations go.
-    pub(super) predictions: &'a Path,
+    /// Where the training saves, and the segmentations go.
+    pub(super) folder: &'a RunFolder,
     pub(super) device: &'a Device,
     pub(super) recorder: &'a Recorder,
 }
@@ -55,33 +54,32 @@ pub(super) fn segment(
 
 /// Segments the test cases with the training's last checkpoint (the best where validation chose one), writes them on their own grids
 /// and scores them.
-pub(super) fn test(stage: &Stage, dataset: &Dataset, cases: &CaseSet, context: &TestContext<'_>) -> Result<Ended, JobError> {
-    let &TestContext { config, checkpoints, predictions, device, recorder } = context;
-    let began_secs = recorder.secs();
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total: cases.len(), done: 0 });
+pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &TestContext<'_>) -> Result<(), JobError> {
+    let &TestContext { config, folder, device, recorder } = context;
+    let under_way = recorder.begin(stage.clone(), cases.len(), 0);
     // A test cut off begins anew, and no segmentation of an earlier network may stand beside its own.
-    super::training::remove(predictions)?;
-    let found = Checkpoint::locate(checkpoints)?;
+    folder.remove_predictions()?;
+    let found = Checkpoint::locate(&folder.checkpoints())?;
     let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
     let values = dataset.label_values();
     let regions = dataset_regions(dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
-            return Ok(Ended::Stopped);
+            return Err(JobError::Stopped);
         };
         let prediction = crate::infer::export::to_source(classes, &case.preprocess_record, &values);
-        let path = predictions.join(format!("{}.nii.gz", case.name));
+        let path = folder.predictions().join(format!("{}.nii.gz", case.name));
         nifti::write_labels(&path, &prediction, &case.preprocess_record.header)?;
         let source = dataset.case(&case.name).expect("the split names cases of the dataset");
         if let Some(truth) = dataset.load(source, config.data.preprocess.non_finite)?.label {
             let scores = score_case(&case.name, &LabelPair::of(&truth, &prediction), &regions, &config.evaluate);
             recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
         }
-        recorder.emit(Event::Progress { stage: stage.clone(), done: done + 1, total: cases.len() });
+        under_way.progress(done + 1);
     }
-    recorder.emit(Event::StageFinished { stage: stage.clone(), secs: recorder.secs() - began_secs });
-    Ok(Ended::Completed)
+    under_way.finish();
+    Ok(())
 }
 
 /// Mean Dice over validation cases and classes, on the prepared grids; no validator without labelled validation cases.
@@ -117,13 +115,14 @@ pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a R
     }))
 }
 
-/// `metrics.csv` of everything scored so far.
-pub(super) fn metrics_csv(config: &RunConfig, state: &RunState) -> Vec<u8> {
+/// Writes `metrics.csv` of the test cases scored so far: a fine-tuning's, since a pre-training has none.
+pub(super) fn write_metrics(job: &TrainingJob, recorder: &Recorder) -> Result<(), JobError> {
+    let state = recorder.state();
     let rows = state.stages_of(StageKind::Test).flat_map(|stage| {
-        let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));
+        let (arm, unit) = (stage.stage.arm.as_str(), job.config.distance_unit(&stage.stage.arm));
         in_order(stage).map(move |score| (arm, unit, score))
     });
-    crate::metrics::csv(rows)
+    Ok(job.folder.write("metrics.csv", &crate::metrics::csv(rows))?)
 }
 
 /// The scores of a test, case 2 before case 10.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::cases::prepare_all;
-use super::{Ended, JobError, Recorder};
+use super::cases::{frame, prepare_all};
+use super::error::JobError;
+use super::recorder::Recorder;
 use crate::config::DataSource;
 use crate::device::Opened;
-use crate::protocol::Severity;
-use crate::protocol::{Event, Stage, StageKind};
+use crate::protocol::{Event, Severity, StageKind};
 use crate::train::{Checkpoint, Probe, ProbeData, TrainError, load_encoder, untrained};
 use crate::volume::Dataset;
 
@@ -23,7 +23,7 @@ pub struct ProbeJob {
     pub settings: Vec<String>,
 }
 
-pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Result<Ended, JobError> {
+pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Result<(), JobError> {
     let place = Checkpoint::locate(&job.checkpoint)?;
     let checkpoint = Checkpoint::open(&place)?;
     let config = checkpoint.info.config.with_overrides(&job.settings)?;
@@ -44,16 +44,13 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     let held_out: Vec<_> =
         if rest.len() + unlabelled.len() >= 2 { rest.iter().chain(&unlabelled).cloned().collect() } else { cases.clone() };
     let data = ProbeData { held_out: Arc::from(held_out), labelled: Arc::from(fit.to_vec()), classes: dataset.class_count() };
-    let frame = super::cases::frame(&config);
-    let probe = Probe::new(&config.probe, frame, &data, config.seed)?;
+    let probe = Probe::new(&config.probe, frame(&config), &data, config.seed)?;
 
-    let stage = Stage { kind: StageKind::Probe, arm: String::new() };
-    let began = std::time::Instant::now();
-    recorder.emit(Event::StageStarted { stage: stage.clone(), total: 1, done: 0 });
+    let under_way = recorder.begin(StageKind::Probe.into(), 1, 0);
     let (encoder, pretext) = load_encoder(&checkpoint, &place, &opened.device)?;
     let mut obey = || if recorder.goes_on() { Ok(()) } else { Err(TrainError::Stopped) };
     let probed = probe.measure(&encoder, pretext.as_ref(), &mut obey)?;
-    recorder.show_tokens(probe.preview(&probed, &stage, checkpoint.info.step), None);
+    recorder.show_tokens(probe.preview(&probed, &under_way.stage, checkpoint.info.step), None);
     let collapse = Box::new(probed.collapse);
     let fresh = untrained(&checkpoint.info, &opened.device);
     let fresh_pretext = pretext.as_ref().map(|_| &fresh.pretext);
@@ -68,8 +65,8 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
     for (name, collapse) in probe.baselines(&fresh.encoder, fresh_pretext, &mut obey)? {
         recorder.emit(Event::Baseline { name: name.to_owned(), collapse: Box::new(collapse) });
     }
-    recorder.emit(Event::Probe { stage: stage.clone(), step: checkpoint.info.step, collapse });
-    recorder.emit(Event::Progress { stage: stage.clone(), done: 1, total: 1 });
-    recorder.emit(Event::StageFinished { stage, secs: began.elapsed().as_secs_f64() });
-    Ok(Ended::Completed)
+    recorder.emit(Event::Probe { stage: under_way.stage.clone(), step: checkpoint.info.step, collapse });
+    under_way.progress(1);
+    under_way.finish();
+    Ok(())
 }

@@ -1,50 +1,17 @@
 //! One training: a pre-training, or a fine-tuning with its test, in a folder of its own; begun, or gone on with exactly.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::cases::{CaseStore, Prepared, TrainingData};
-use super::measure::{TestContext, test, validator};
-use super::{Ended, JobError, Recorder, Start};
+use super::error::JobError;
+use super::measure::{TestContext, test, validator, write_metrics};
+use super::recorder::Recorder;
+use super::training_job::{Start, TrainingJob};
 use crate::config::RunConfig;
 use crate::device::Opened;
 use crate::protocol::{Event, RunFolder, RunFolderError, SPLIT, Severity, Stage, StageKind, TRAINING_VERSION};
-use crate::train::{Checkpoint, CheckpointError, Control, Ending, Finetune, Pretrain, Session, changed_settings, finetune, pretrain};
+use crate::train::{Checkpoint, Ending, Finetune, Pretrain, Session, TrainError, finetune, pretrain};
 use crate::volume::SplitRecord;
-
-/// A training to make, or to go on with.
-#[derive(Clone, Debug)]
-pub struct TrainingJob {
-    /// `Pretrain` or `Finetune`.
-    pub kind: StageKind,
-    /// The arm that it is for.
-    pub arm: String,
-    /// Its settings.
-    pub config: RunConfig,
-    /// Where it is kept.
-    pub folder: RunFolder,
-    /// Fine-tuning: the checkpoint whose encoder it starts from; none: from scratch.
-    pub from: Option<PathBuf>,
-    /// What to do with a training that is already there.
-    pub start: Start,
-    /// End after so many steps.
-    pub max_steps: Option<usize>,
-}
-
-impl TrainingJob {
-    /// A training from scratch, for no arm by name, in a folder that is new.
-    pub fn new(kind: StageKind, config: RunConfig, folder: RunFolder) -> Self {
-        Self { kind, arm: String::new(), config, folder, from: None, start: Start::Fresh, max_steps: None }
-    }
-
-    /// A stage of this training.
-    pub(super) fn stage(&self, kind: StageKind) -> Stage {
-        Stage { kind, arm: self.arm.clone() }
-    }
-
-    fn steps(&self) -> usize {
-        if self.kind == StageKind::Pretrain { self.config.pretrain.steps } else { self.config.finetune.steps }
-    }
-}
 
 /// A training under way: what to make, on what, and where its events go.
 struct JobContext<'a> {
@@ -54,16 +21,19 @@ struct JobContext<'a> {
 }
 
 /// Makes what is missing of a training.
-pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder, store: &CaseStore) -> Result<Ended, JobError> {
+pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder, store: &CaseStore) -> Result<(), JobError> {
     let context = JobContext { job, opened, recorder };
     if job.kind == StageKind::Pretrain {
         job.config.check_pretraining()?;
     }
     let data = context.begin()?;
     let prepared = data.prepare(job, recorder, store)?;
-    let ended = if job.kind == StageKind::Pretrain { context.pretrain(&data, &prepared) } else { context.finetune(&data, &prepared) }?;
-    recorder.write_metrics(&job.folder, &job.config)?;
-    Ok(ended)
+    if job.kind == StageKind::Pretrain {
+        return context.pretrain(&data, &prepared);
+    }
+    let outcome = context.finetune(&data, &prepared);
+    write_metrics(job, recorder)?;
+    outcome
 }
 
 impl JobContext<'_> {
@@ -90,9 +60,8 @@ impl JobContext<'_> {
     /// Adopts what may change when a training goes on: the scores of test cases rest on how they are segmented and scored.
     fn go_on(&self, then: &RunConfig) -> Result<(), JobError> {
         let &Self { job: TrainingJob { config, folder, kind, .. }, recorder, .. } = self;
-        let io = |path: PathBuf| move |cause| RunFolderError::Io { path, cause };
-        crate::atomic_file::remove_leftovers(folder.root()).map_err(io(folder.root().to_owned()))?;
-        Checkpoint::remove_leftovers(&folder.checkpoints()).map_err(io(folder.checkpoints()))?;
+        crate::atomic_file::remove_leftovers(folder.root()).map_err(RunFolderError::io(folder.root()))?;
+        Checkpoint::remove_leftovers(&folder.checkpoints()).map_err(RunFolderError::io(&folder.checkpoints()))?;
         if *kind == StageKind::Finetune && (&then.infer, &then.evaluate) != (&config.infer, &config.evaluate) {
             self.void_test("test cases are segmented or scored by other settings now")?;
         }
@@ -104,17 +73,17 @@ impl JobContext<'_> {
         Ok(folder.write("config.ron", config.resolved().to_ron().as_bytes())?)
     }
 
-    fn pretrain(&self, data: &TrainingData, prepared: &Prepared) -> Result<Ended, JobError> {
+    fn pretrain(&self, data: &TrainingData, prepared: &Prepared) -> Result<(), JobError> {
         let config = &self.job.config;
         if self.is_finished(&self.job.stage(StageKind::Pretrain), config.pretrain.steps) {
-            return Ok(Ended::Completed);
+            return Ok(());
         }
         let probe = data.probe(config, prepared, self.recorder)?;
         let task = Pretrain { config, dataset: &data.info(), cases: prepared.pretrain.clone(), probe: probe.as_ref() };
-        self.run(|session| Ok(pretrain(session, &task)?.1))
+        self.run(|session| pretrain(session, &task)).map(drop)
     }
 
-    fn finetune(&self, data: &TrainingData, prepared: &Prepared) -> Result<Ended, JobError> {
+    fn finetune(&self, data: &TrainingData, prepared: &Prepared) -> Result<(), JobError> {
         let &Self { job, opened, recorder } = self;
         let TrainingJob { config, folder, from, .. } = job;
         if !self.is_finished(&job.stage(StageKind::Finetune), config.finetune.steps) {
@@ -122,22 +91,19 @@ impl JobContext<'_> {
             let validate = validator(&data.dataset, &prepared.validation, config, &opened.device);
             let (dataset, cases) = (&data.info(), prepared.finetune.clone());
             let task = Finetune { config, dataset, cases, from: from.as_deref(), validate: validate.as_deref() };
-            let ended = self.run(|session| Ok(finetune(session, &task)?.1))?;
-            if ended != Ended::Completed {
-                return Ok(ended);
+            if self.run(|session| finetune(session, &task))? != Ending::Completed {
+                return Ok(());
             }
         }
         let stage = job.stage(StageKind::Test);
         if self.is_finished(&stage, prepared.test.len()) {
-            return Ok(Ended::Completed);
+            return Ok(());
         }
-        let (checkpoints, predictions) = (&folder.checkpoints(), &folder.predictions(""));
-        let context = TestContext { config, checkpoints, predictions, device: &opened.device, recorder };
-        test(&stage, &data.dataset, &prepared.test, &context)
+        test(stage, &data.dataset, &prepared.test, &TestContext { config, folder, device: &opened.device, recorder })
     }
 
-    /// Runs the training stage.
-    fn run(&self, train: impl FnOnce(&Session<'_>) -> Result<Ending, JobError>) -> Result<Ended, JobError> {
+    /// Runs the training stage, to its last step or to that of `max_steps`.
+    fn run(&self, train: impl FnOnce(&Session<'_>) -> Result<Ending, TrainError>) -> Result<Ending, JobError> {
         let &Self { job, opened, recorder } = self;
         let stage = job.stage(job.kind);
         let session = Session {
@@ -152,12 +118,12 @@ impl JobContext<'_> {
         };
         let began_secs = recorder.secs();
         let ending = train(&session)?;
-        if ending == Ending::Stopped && recorder.control() == Control::Stop {
-            return Ok(Ended::Stopped);
+        if ending == Ending::Stopped {
+            return Err(JobError::Stopped);
         }
         recorder.emit(Event::StageFinished { stage: stage.clone(), secs: recorder.secs() - began_secs });
         if ending == Ending::Completed {
-            return Ok(Ended::Completed);
+            return Ok(ending);
         }
         let done = recorder.state().stage(stage.kind, &stage.arm).map_or(0, |stage| stage.done);
         let text = format!(
@@ -165,21 +131,21 @@ impl JobContext<'_> {
             job.steps()
         );
         recorder.notice(Severity::Warning, text);
-        Ok(Ended::CutShort)
+        Ok(ending)
     }
 
     /// Forgets the test of an earlier session, on disk and in the record, and says why.
     fn void_test(&self, why: &str) -> Result<(), JobError> {
         let &Self { job, recorder, .. } = self;
-        let (stage, files) = (job.stage(StageKind::Test), job.folder.predictions(""));
+        let stage = job.stage(StageKind::Test);
         let known = recorder.state().stage(stage.kind, &stage.arm).is_some();
-        if known || files.exists() {
-            recorder.emit(Event::Voided { stage: stage.clone() });
-            remove(&files)?;
-            recorder.notice(Severity::Info, format!("made anew: {stage}; {why}"));
-            recorder.write_metrics(&job.folder, &job.config)?;
+        if !known && !job.folder.predictions().exists() {
+            return Ok(());
         }
-        Ok(())
+        recorder.emit(Event::Voided { stage: stage.clone() });
+        job.folder.remove_predictions()?;
+        recorder.notice(Severity::Info, format!("made anew: {stage}; {why}"));
+        write_metrics(job, recorder)
     }
 
     /// Whether all `total` units of a stage are done: a training that goes on may ask for more than it did before.
@@ -197,7 +163,7 @@ fn require_same(job: &TrainingJob, data: &TrainingData) -> Result<RunConfig, Job
         return Err(RunFolderError::Nothing(folder.root().to_owned()).into());
     }
     let then = folder.config()?;
-    if let Some(obstacle) = obstacle(folder, job.kind, &job.config)? {
+    if let Some(obstacle) = obstacle(folder, &job.config)? {
         return Err(obstacle);
     }
     if let Some(then) = recorded_split(folder)?
@@ -212,17 +178,10 @@ fn require_same(job: &TrainingJob, data: &TrainingData) -> Result<RunConfig, Job
 }
 
 /// Why what is saved of a training cannot go on under these settings, its data apart; none where it can, or where nothing is saved.
-pub(super) fn obstacle(folder: &RunFolder, kind: StageKind, config: &RunConfig) -> Result<Option<JobError>, JobError> {
+pub(super) fn obstacle(folder: &RunFolder, config: &RunConfig) -> Result<Option<JobError>, JobError> {
     let Some(saved) = Checkpoint::last_info(&folder.checkpoints())? else { return Ok(None) };
-    let path = folder.checkpoints().join("last");
-    let keys = changed_settings(&saved.config, config);
-    if !keys.is_empty() {
-        return Ok(Some(CheckpointError::Settings { path, keys: keys.join(", ") }.into()));
-    }
-    let asked = if kind == StageKind::Pretrain { config.pretrain.steps } else { config.finetune.steps };
-    if saved.step > asked {
-        let text = format!("{}: {} steps are done, and {asked} are asked for; ask for as many, or start anew", path.display(), saved.step);
-        return Ok(Some(JobError::Input(text)));
+    if let Err(refusal) = saved.require_same_training(config, &folder.checkpoints().join("last")) {
+        return Ok(Some(refusal.into()));
     }
     let program = folder.environment()?;
     if program.training != TRAINING_VERSION {
@@ -262,13 +221,4 @@ pub(super) fn is_of_another_source(folder: &RunFolder, from: Option<&Path>) -> R
     // A source that is gone decides nothing: its encoder was loaded before the first step.
     let Some(place) = from.and_then(|from| Checkpoint::locate(from).ok()) else { return Ok(false) };
     Ok(saved.parent_sha256 != Some(Checkpoint::weights_sha256(&place)?))
-}
-
-/// Removes a file or a folder with all that it holds, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), RunFolderError> {
-    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    match removed {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(RunFolderError::Io { path: path.to_owned(), cause }),
-        _ => Ok(()),
-    }
 }

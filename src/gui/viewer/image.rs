@@ -76,7 +76,7 @@ pub(super) fn method_title(arm: &str) -> &str {
 /// Where the prediction of an arm for a case lies.
 pub(super) fn method_file(run: &OpenRun, arm: &str, case: &str) -> PathBuf {
     let folder = run.training_folder(&Stage { kind: StageKind::Finetune, arm: arm.to_owned() });
-    folder.predictions("").join(format!("{case}.nii.gz"))
+    folder.predictions().join(format!("{case}.nii.gz"))
 }
 
 /// What reading an image gives.

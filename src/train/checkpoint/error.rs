@@ -71,6 +71,16 @@ pub enum CheckpointError {
         /// Which keys differ.
         keys: String,
     },
+    /// More steps are done than are asked for.
+    #[error("{}: {done} steps are done, and {asked} are asked for; ask for as many, or start anew", path.display())]
+    Steps {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Done.
+        done: usize,
+        /// Asked for.
+        asked: usize,
+    },
 }
 
 impl CheckpointError {

@@ -1,10 +1,12 @@
 //! What a checkpoint says of itself, and with which settings a training may go on from it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::error::CheckpointError;
 use crate::config::{RunConfig, differing_settings};
 use crate::protocol::{SCHEMA, StageKind};
 
@@ -82,6 +84,19 @@ impl CheckpointInfo {
             cases: None,
             origin: None,
         }
+    }
+
+    /// Checks that a training by `config` may go on from this checkpoint, which lies at `place`: only lengths, saving, scoring and the
+    /// place of the data may have changed, and no more steps may be done than are asked for.
+    ///
+    /// # Errors
+    /// Names the settings that differ, or the steps.
+    pub fn require_same_training(&self, config: &RunConfig, place: &Path) -> Result<(), CheckpointError> {
+        let (path, keys, asked) = (place.to_owned(), changed_settings(&self.config, config), self.kind.steps(config));
+        if !keys.is_empty() {
+            return Err(CheckpointError::Settings { path, keys: keys.join(", ") });
+        }
+        if self.step > asked { Err(CheckpointError::Steps { path, done: self.step, asked }) } else { Ok(()) }
     }
 
     /// As `checkpoint.json`.

@@ -7,7 +7,6 @@ mod info;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::RunConfig;
 use crate::model::{HostTensor, WeightsError, read_weights, write_weights};
 use crate::protocol::SCHEMA;
 use crate::protocol::checkpoints::{self, CHECKPOINT_INFO as INFO, CHECKPOINT_WEIGHTS as WEIGHTS, LAST_CHECKPOINT as LAST};
@@ -173,20 +172,12 @@ impl Checkpoint {
             Err(CheckpointError::Info { path, cause: format!("format {} instead of {SCHEMA}", info.schema) })
         }
     }
-
-    /// Checks that `config` may go on from this checkpoint: only lengths and saving may have changed.
-    ///
-    /// # Errors
-    /// Names the settings that differ.
-    pub fn require_same_settings(&self, config: &RunConfig, place: &Path) -> Result<(), CheckpointError> {
-        let keys = changed_settings(&self.info.config, config);
-        if keys.is_empty() { Ok(()) } else { Err(CheckpointError::Settings { path: place.to_owned(), keys: keys.join(", ") }) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RunConfig;
 
     fn checkpoint(step: usize) -> Checkpoint {
         let weights = BTreeMap::from([("a".to_owned(), HostTensor { shape: vec![2], values: vec![step as f32, 2.0] })]);

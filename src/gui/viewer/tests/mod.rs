@@ -120,7 +120,7 @@ fn run_with_predictions(root: &Path) -> (OpenRun, Vec<String>) {
         for (index, name) in names.iter().enumerate() {
             let case = dataset.load(dataset.case(name).unwrap(), Default::default()).unwrap();
             let found = mistaken(&case.label.unwrap(), index * worse, worse == 2);
-            let file = run.training_folder(&stage).predictions("").join(format!("{name}.nii.gz"));
+            let file = run.training_folder(&stage).predictions().join(format!("{name}.nii.gz"));
             write_labels(&file, &found, &case.image.header).unwrap();
             let score = CaseScore {
                 case: name.clone(),

@@ -9,12 +9,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::outbox::Outbox;
-use super::{JobError, Start};
+use super::error::JobError;
+use super::training_job::Start;
 use crate::config::RunConfig;
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::folder_lock::FolderLock;
 use crate::protocol::{
-    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, TRAINING_VERSION,
+    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Stage, TRAINING_VERSION,
     TokenPreview,
 };
 use crate::stop_signal;
@@ -27,10 +28,18 @@ const NOTES_SHOWN: usize = 20;
 /// How often a paused job looks for a signal or for a request that was left in its folder.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The worker's ear and mouth.
+/// Emits events and takes commands in for a job.
 pub(super) struct Recorder {
     inner: RefCell<Inner>,
     commands: Receiver<Command>,
+}
+
+/// A stage under way: emits how far it is.
+pub(super) struct StageProgress<'a> {
+    recorder: &'a Recorder,
+    pub(super) stage: Stage,
+    total: usize,
+    began_secs: f64,
 }
 
 struct Inner {
@@ -99,7 +108,7 @@ impl Recorder {
         self.inner.borrow_mut().lock = Some(lock);
     }
 
-    /// Tells that the job began, on what.
+    /// Emits `Started` with the environment.
     pub(super) fn start(&self, name: &str, device: &DeviceDescription, classes: Vec<String>) -> Environment {
         let environment = environment(device);
         self.emit(Event::Started { schema: SCHEMA, name: name.to_owned(), environment: environment.clone(), classes });
@@ -226,6 +235,17 @@ impl Recorder {
         inner.stop_seen
     }
 
+    /// Emits `StageStarted`.
+    pub(super) fn begin(&self, stage: Stage, total: usize, done: usize) -> StageProgress<'_> {
+        self.emit(Event::StageStarted { stage: stage.clone(), total, done });
+        StageProgress { recorder: self, stage, total, began_secs: self.secs() }
+    }
+
+    /// Ends the job where somebody asks for it and there is nothing to save; holds while paused.
+    pub(super) fn obey(&self) -> Result<(), JobError> {
+        if self.goes_on() { Ok(()) } else { Err(JobError::Stopped) }
+    }
+
     /// Whether to go on, where there is nothing to save; holds while paused.
     pub(super) fn goes_on(&self) -> bool {
         loop {
@@ -241,10 +261,18 @@ impl Recorder {
     pub(super) fn state(&self) -> Ref<'_, RunState> {
         Ref::map(self.inner.borrow(), |inner| &inner.state)
     }
+}
 
-    /// Writes `metrics.csv` of what is known so far.
-    pub(super) fn write_metrics(&self, folder: &RunFolder, config: &RunConfig) -> Result<(), JobError> {
-        Ok(folder.write("metrics.csv", &super::measure::metrics_csv(config, &self.state()))?)
+impl StageProgress<'_> {
+    /// Emits `Progress`.
+    pub(super) fn progress(&self, done: usize) {
+        self.recorder.emit(Event::Progress { stage: self.stage.clone(), done, total: self.total });
+    }
+
+    /// Emits `StageFinished`.
+    pub(super) fn finish(self) {
+        let secs = self.recorder.secs() - self.began_secs;
+        self.recorder.emit(Event::StageFinished { stage: self.stage, secs });
     }
 }
 
