@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::contents::{Content, Contents};
+use super::key::key;
 use crate::config::{Arm, ArmsConfig, ConfigError, ExperimentConfig, Level, RunConfig};
-use crate::digest::sha256;
-use crate::protocol::{Stage, StageKind, TRAINING_VERSION};
-
-/// What the arms are called beside the experiment's own axes.
-const ARM: &str = "arm";
+use crate::protocol::{Stage, StageKind};
 
 /// Hexadecimal digits of a training's key in folder names.
 const KEY_DIGITS: usize = 10;
@@ -65,33 +60,6 @@ pub struct TrainingPlan {
     pub checkpoint: Option<PathBuf>,
     /// Why its data, or the checkpoint, cannot be read now.
     pub trouble: Option<String>,
-}
-
-/// Which cells are wanted: a level of an axis, or an arm.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Only {
-    /// Name of the axis, or `arm`.
-    pub axis: String,
-    /// Name of the level.
-    pub level: String,
-}
-
-/// An [`Only`] that fits no experiment.
-#[derive(Debug, thiserror::Error)]
-#[error("--only {axis}={level}: {reason}")]
-pub struct OnlyError {
-    axis: String,
-    level: String,
-    reason: String,
-}
-
-impl std::str::FromStr for Only {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (axis, level) = text.split_once('=').ok_or("expected AXIS=VALUE, for example seed=0 or arm=scratch")?;
-        Ok(Self { axis: axis.trim().to_owned(), level: level.trim().to_owned() })
-    }
 }
 
 impl Experiment {
@@ -204,33 +172,6 @@ impl Experiment {
         self.levels.iter().all(|levels| levels.len() == 1)
     }
 
-    /// Cells that all of `only` want; several levels of one axis are alternatives.
-    ///
-    /// # Errors
-    /// An axis or level that the experiment does not have.
-    pub fn wanted(&self, only: &[Only]) -> Result<Vec<usize>, OnlyError> {
-        for Only { axis, level } in only {
-            let refuse = |reason: String| OnlyError { axis: axis.clone(), level: level.clone(), reason };
-            let known: Vec<&str> = match self.config.axes.iter().position(|known| known.name == *axis) {
-                Some(index) => self.levels[index].iter().map(|level| level.name.as_str()).collect(),
-                None if axis == ARM => self.arms().iter().map(|arm| arm.name.as_str()).collect(),
-                None => {
-                    let axes: Vec<&str> = self.config.axes.iter().map(|axis| axis.name.as_str()).chain([ARM]).collect();
-                    return Err(refuse(format!("no axis of that name; there are: {}", axes.join(", "))));
-                }
-            };
-            if !known.contains(&level.as_str()) {
-                return Err(refuse(format!("no level of that name; there are: {}", known.join(", "))));
-            }
-        }
-        let has = |cell: &Cell, wanted: &Only| match self.config.axes.iter().position(|axis| axis.name == wanted.axis) {
-            Some(axis) => self.level(cell, axis) == wanted.level,
-            None => self.arms()[cell.arm].name == wanted.level,
-        };
-        let chosen = |cell: &Cell| only.iter().all(|one| only.iter().any(|other| other.axis == one.axis && has(cell, other)));
-        Ok((0..self.cells.len()).filter(|&cell| chosen(&self.cells[cell])).collect())
-    }
-
     /// The trainings behind some cells, in order.
     pub fn trainings_behind(&self, cells: &[usize]) -> Vec<usize> {
         let mut trainings: Vec<usize> =
@@ -238,14 +179,6 @@ impl Experiment {
         trainings.sort_unstable();
         trainings.dedup();
         trainings
-    }
-
-    /// The trainings that `only` wants: those behind its cells, or all where it is empty.
-    ///
-    /// # Errors
-    /// As [`Experiment::wanted`].
-    pub fn chosen(&self, only: &[Only]) -> Result<Vec<usize>, OnlyError> {
-        Ok(if only.is_empty() { (0..self.trainings.len()).collect() } else { self.trainings_behind(&self.wanted(only)?) })
     }
 
     /// Cells that a training serves.
@@ -296,58 +229,12 @@ fn explained(arm: &Arm, trouble: String) -> String {
     if settings.is_empty() { trouble } else { format!("arm {} ({}): {trouble}", arm.name, settings.join(", ")) }
 }
 
-/// A digest of all that decides a training's result: its settings, the version of the code that trains, the data (by their content where
-/// it is known, so that the place of the same data does not count), and what it starts from: the key of a training, or the digest of a
-/// checkpoint's weights.
-///
-/// Only departures from the defaults count, so that a setting added by a later version leaves finished trainings valid.
-fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&str>) -> String {
-    let idle: &[&str] = match kind {
-        StageKind::Pretrain => &["name", "arms", "finetune", "infer", "evaluate"],
-        _ => &["name", "arms", "pretrain", "probe"],
-    };
-    let tree = |config: &RunConfig| serde_json::to_value(config).expect("a config has no type that JSON cannot hold");
-    let mut departures = departures(tree(config), &tree(&RunConfig::default().resolved())).unwrap_or_default();
-    if let Value::Object(map) = &mut departures {
-        map.retain(|key, _| !idle.contains(&key.as_str()));
-        for part in ["pretrain", "finetune"] {
-            if let Some(Value::Object(settings)) = map.get_mut(part) {
-                settings.retain(|key, _| !["checkpoint_every", "checkpoint_minutes"].contains(&key.as_str()));
-            }
-        }
-        if let Some(Value::Object(settings)) = map.get_mut("data").filter(|_| data.is_some()) {
-            settings.remove("source");
-        }
-        map.retain(|_, value| value.as_object().is_none_or(|map| !map.is_empty()));
-    }
-    let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
-    sha256(format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}"))
-}
-
-/// What of `value` differs from `default`; none where nothing does.
-fn departures(value: Value, default: &Value) -> Option<Value> {
-    match (value, default) {
-        (Value::Object(map), Value::Object(defaults)) => {
-            let own = map.into_iter().filter_map(|(key, value)| {
-                let departure = match defaults.get(&key) {
-                    Some(default) => departures(value, default)?,
-                    None => value,
-                };
-                Some((key, departure))
-            });
-            let own: serde_json::Map<_, _> = own.collect();
-            // Another variant of an enum without a field that departs is no default either.
-            (!own.is_empty()).then_some(Value::Object(own))
-        }
-        (value, default) => (value != *default).then_some(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::experiment::Only;
 
     fn experiment(text: &str) -> Experiment {
         Experiment::new(ExperimentConfig::from_ron(text, "s.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
@@ -404,17 +291,6 @@ mod tests {
         assert!(only(&["msk=0.5"]).unwrap_err().to_string().contains("labels, mask, seed, arm"));
         let cells = only(&["seed=1", "arm=scratch", "mask=0.5"]).unwrap();
         assert_eq!(experiment.trainings_behind(&cells).len(), 2, "two label fractions, nothing pre-trained");
-    }
-
-    #[test]
-    fn the_key_counts_departures_from_the_defaults_only() {
-        let own = |text: &str| RunConfig::from_ron(text, "x").unwrap().resolved();
-        let of = |text: &str| key(StageKind::Finetune, &own(text), None, None);
-        assert_eq!(of("(name: \"a\")"), of("(name: \"b\", pretrain: (steps: 3), finetune: (steps: 1000))"));
-        assert_ne!(of("(seed: 1)"), of("()"));
-        assert_ne!(of("(data: (split: hold_out(test: 0.2, validation: 0.0)))"), of("(data: (split: folds(folds: 5, fold: 0)))"));
-        assert_ne!(key(StageKind::Finetune, &own("()"), None, Some("1")), of("()"));
-        assert_ne!(key(StageKind::Finetune, &own("()"), Some("1"), None), of("()"));
     }
 
     #[test]
