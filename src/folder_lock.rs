@@ -101,6 +101,27 @@ impl FolderLock {
         Ok(lock)
     }
 
+    /// Removes everything in the folder but the lock, and `last` after all else: half a removal still leaves a folder that is known by it.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn clear(&self, last: &Path) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if is_lock_file(&entry.file_name()) || entry.path() == last {
+                continue;
+            }
+            match entry.file_type()?.is_dir() {
+                true => std::fs::remove_dir_all(entry.path())?,
+                false => std::fs::remove_file(entry.path())?,
+            }
+        }
+        match std::fs::remove_file(last) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether somebody has asked the holder to stop.
     pub fn stop_requested(&self) -> bool {
         self.folder.join(STOP).exists()

@@ -3,8 +3,8 @@
 use crate::config::ConfigError;
 use crate::device::DeviceChoice;
 use crate::exchange::ExchangeError;
-use crate::experiment::{ExperimentFolderError, Finish, OnlyError};
-use crate::protocol::Outcome;
+use crate::experiment::{Finish, OnlyError};
+use crate::protocol::{FolderError, Outcome};
 use crate::report::ReportError;
 use crate::terminal;
 
@@ -59,8 +59,8 @@ impl From<ReportError> for CliError {
     }
 }
 
-impl From<ExperimentFolderError> for CliError {
-    fn from(error: ExperimentFolderError) -> Self {
+impl From<FolderError> for CliError {
+    fn from(error: FolderError) -> Self {
         if error.is_of_the_disk() { Self::Failure(error.to_string()) } else { Self::Input(error.to_string()) }
     }
 }

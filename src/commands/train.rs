@@ -8,8 +8,8 @@ use super::window;
 use crate::cli::{RunArgs, SettingArgs, TrainArgs};
 use crate::config::{ExperimentConfig, RunConfig, Training};
 use crate::device::DeviceChoice;
-use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentFolderError, FolderContent, TrainingPlan};
-use crate::protocol::StageKind;
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, FolderContent, TrainingPlan};
+use crate::protocol::{FolderError, StageKind};
 use crate::wording::bytes;
 use crate::worker::{ExperimentJob, require_begun, spawn_experiment};
 use crate::{plan, terminal};
@@ -79,11 +79,11 @@ fn begun_from(folder: &ExperimentFolder) -> Option<std::path::PathBuf> {
 /// Makes an experiment in a folder that is new, or that is to be gone on with or replaced.
 fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs, options: &Options) -> Result<u8, CliError> {
     if let Some(busy) = folder.busy() {
-        return Err(ExperimentFolderError::Busy(busy).into());
+        return Err(FolderError::Busy(busy).into());
     }
     match folder.content() {
         FolderContent::Experiment { saved: true } if !arguments.resume && !arguments.overwrite => {
-            return Err(ExperimentFolderError::Occupied(folder.root().to_owned()).into());
+            return Err(FolderError::Occupied(folder.root().to_owned()).into());
         }
         FolderContent::Nothing if arguments.resume => {
             return Err(CliError::Input(format!("{} holds no run to resume; leave --resume away to start one", folder.root().display())));

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Contents, Experiment, TrainingPlan};
 use crate::atomic_file;
-use crate::config::{ConfigError, ExperimentConfig};
-use crate::folder_lock::{Busy, FolderLock, LockError, is_lock_file};
+use crate::config::ExperimentConfig;
+use crate::folder_lock::{Busy, FolderLock, is_lock_file};
 use crate::protocol::checkpoints::TRAININGS;
-use crate::protocol::{RunFolder, StageKind};
+use crate::protocol::{FolderError, RunFolder, StageKind};
 
 /// Where an experiment of a name goes when no folder is given.
 const DEFAULT_PARENT: &str = "runs";
@@ -45,63 +45,6 @@ pub enum FolderContent {
     Old,
     /// Files that are no experiment's: they are never deleted.
     Foreign,
-}
-
-/// What can be wrong with an experiment's folder.
-#[derive(Debug, thiserror::Error)]
-pub enum ExperimentFolderError {
-    /// Files that are no experiment's are there.
-    #[error("{} holds files that are no experiment of simtrot; name another folder with --out", .0.display())]
-    Foreign(PathBuf),
-    /// An older program wrote it.
-    #[error(
-        "{} holds a run or a study of an older simtrot, which kept its trainings in another layout: it can be neither gone on with nor \
-         reported. Its checkpoints can be used by their own path; name another folder with --out to make the experiment anew",
-        .0.display()
-    )]
-    Old(PathBuf),
-    /// A training's own folder.
-    #[error("{} holds one training of an experiment; name the experiment's folder, two above it", .0.display())]
-    Training(PathBuf),
-    /// Not an experiment.
-    #[error("{} holds no experiment: there is no config.ron; name the folder that `simtrot run CONFIG.ron` wrote", .0.display())]
-    Nothing(PathBuf),
-    /// One is there already.
-    #[error("{} already holds an experiment; go on with it by --resume, replace it by --overwrite, or name another folder with --out", .0.display())]
-    Occupied(PathBuf),
-    /// Another program works on it.
-    #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
-    Busy(Busy),
-    /// A training cannot be made.
-    #[error("{0}")]
-    Trouble(String),
-    /// Reading or writing failed.
-    #[error("{path}: {cause}", path = path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// `config.ron` does not pass.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
-impl From<LockError> for ExperimentFolderError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::Busy(busy) => Self::Busy(busy),
-            LockError::Io { path, cause } => Self::Io { path, cause },
-        }
-    }
-}
-
-impl ExperimentFolderError {
-    /// Whether the disk is at fault rather than what was asked for.
-    pub fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Io { .. })
-    }
 }
 
 impl ExperimentFolder {
@@ -164,12 +107,12 @@ impl ExperimentFolder {
     }
 
     /// Refuses a folder in which no experiment can be begun or gone on with.
-    fn require_ours(&self) -> Result<(), ExperimentFolderError> {
+    fn require_ours(&self) -> Result<(), FolderError> {
         match self.content() {
             FolderContent::Nothing | FolderContent::Experiment { .. } => Ok(()),
-            FolderContent::Training => Err(ExperimentFolderError::Training(self.root.clone())),
-            FolderContent::Old => Err(ExperimentFolderError::Old(self.root.clone())),
-            FolderContent::Foreign => Err(ExperimentFolderError::Foreign(self.root.clone())),
+            FolderContent::Training => Err(FolderError::Training(self.root.clone())),
+            FolderContent::Old => Err(FolderError::Old(self.root.clone())),
+            FolderContent::Foreign => Err(FolderError::Foreign(self.root.clone())),
         }
     }
 
@@ -177,39 +120,21 @@ impl ExperimentFolder {
     ///
     /// # Errors
     /// Foreign files, another program at work, or a folder that cannot be written.
-    pub fn begin(&self, experiment: &Experiment, overwrite: bool) -> Result<FolderLock, ExperimentFolderError> {
+    pub fn begin(&self, experiment: &Experiment, overwrite: bool) -> Result<FolderLock, FolderError> {
         self.require_ours()?;
-        let io = |cause| ExperimentFolderError::Io { path: self.root.clone(), cause };
+        let io = FolderError::io(&self.root);
         std::fs::create_dir_all(&self.root).map_err(io)?;
         let lock = FolderLock::take(&self.root)?;
         // What was there before the lock may be another's by now.
         self.require_ours()?;
         if overwrite {
-            self.clear().map_err(io)?;
+            lock.clear(&self.config_path()).map_err(io)?;
         }
         self.write(CONFIG, experiment.config.to_ron().as_bytes())?;
         self.write(CONTENTS, &serde_json::to_vec_pretty(&experiment.contents).expect("plain data becomes JSON"))?;
         atomic_file::remove_leftovers(&self.root).map_err(io)?;
         self.remove_half_copies().map_err(io)?;
         Ok(lock)
-    }
-
-    /// Removes everything but the lock; the config last, so that half a removal still leaves an experiment's folder.
-    fn clear(&self) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(&self.root)? {
-            let entry = entry?;
-            if is_lock_file(&entry.file_name()) || entry.path() == self.config_path() {
-                continue;
-            }
-            match entry.file_type()?.is_dir() {
-                true => std::fs::remove_dir_all(entry.path())?,
-                false => std::fs::remove_file(entry.path())?,
-            }
-        }
-        match std::fs::remove_file(self.config_path()) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause),
-            _ => Ok(()),
-        }
     }
 
     /// The program that works on the experiment right now.
@@ -221,10 +146,10 @@ impl ExperimentFolder {
     ///
     /// # Errors
     /// There is none, or its `config.ron` no longer passes.
-    pub fn read(&self) -> Result<Experiment, ExperimentFolderError> {
+    pub fn read(&self) -> Result<Experiment, FolderError> {
         self.require_ours()?;
         if !self.holds_experiment() {
-            return Err(ExperimentFolderError::Nothing(self.root.clone()));
+            return Err(FolderError::NoExperiment(self.root.clone()));
         }
         Ok(Experiment::new(ExperimentConfig::load(&self.config_path())?, self.contents())?)
     }
@@ -265,7 +190,7 @@ impl ExperimentFolder {
     ///
     /// # Errors
     /// Writing failed.
-    pub fn write_failures(&self, failures: &BTreeMap<String, String>) -> Result<(), ExperimentFolderError> {
+    pub fn write_failures(&self, failures: &BTreeMap<String, String>) -> Result<(), FolderError> {
         let text = serde_json::to_vec_pretty(failures).expect("plain data becomes JSON");
         self.write(FAILURES, &text).map(|_| ())
     }
@@ -274,12 +199,10 @@ impl ExperimentFolder {
     ///
     /// # Errors
     /// Writing failed.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, ExperimentFolderError> {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, FolderError> {
         let path = self.root.join(name);
-        match atomic_file::write(&path, bytes) {
-            Ok(()) => Ok(path),
-            Err(cause) => Err(ExperimentFolderError::Io { path, cause }),
-        }
+        atomic_file::write(&path, bytes).map_err(FolderError::io(&path))?;
+        Ok(path)
     }
 }
 
@@ -328,14 +251,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let experiment = Experiment::new(ExperimentConfig::of_run(RunConfig::default()), Contents::default()).unwrap();
         let folder = ExperimentFolder::new(place.path().join("s"));
-        assert!(matches!(folder.read(), Err(ExperimentFolderError::Nothing(_))));
+        assert!(matches!(folder.read(), Err(FolderError::NoExperiment(_))));
         let lock = folder.begin(&experiment, false).unwrap();
-        assert!(matches!(folder.begin(&experiment, true), Err(ExperimentFolderError::Busy(_))) && folder.busy().is_some());
+        assert!(matches!(folder.begin(&experiment, true), Err(FolderError::Busy(_))) && folder.busy().is_some());
         drop(lock);
         assert!(folder.busy().is_none());
         assert!(folder.begin(&experiment, true).is_ok());
         assert_eq!(folder.read().unwrap().trainings, experiment.trainings);
         std::fs::write(place.path().join("thesis.txt"), "mine").unwrap();
-        assert!(matches!(ExperimentFolder::new(place.path()).begin(&experiment, true), Err(ExperimentFolderError::Foreign(_))));
+        assert!(matches!(ExperimentFolder::new(place.path()).begin(&experiment, true), Err(FolderError::Foreign(_))));
     }
 }

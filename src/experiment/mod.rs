@@ -17,7 +17,7 @@ pub(crate) mod synthetic;
 pub use contents::Contents;
 pub use estimate::Estimate;
 pub use event::{ExperimentEvent, Finish, Tally};
-pub use folder::{ExperimentFolder, ExperimentFolderError, FolderContent};
+pub use folder::{ExperimentFolder, FolderContent};
 pub use only::{Only, OnlyError};
 pub use plan::{Cell, Experiment, TrainingPlan};
 pub use progress::{ExperimentState, Progress};

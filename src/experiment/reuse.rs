@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::is_finished;
-use super::{ExperimentFolder, ExperimentFolderError, TrainingPlan};
-use crate::protocol::RunFolder;
+use super::{ExperimentFolder, TrainingPlan};
+use crate::protocol::{FolderError, RunFolder};
 
 /// Begins the names of copies that are not whole yet.
 const COPYING: &str = ".copying-";
@@ -19,10 +19,10 @@ impl ExperimentFolder {
     ///
     /// # Errors
     /// Copying failed; what was copied by then is removed.
-    pub fn reuse(&self, plan: &TrainingPlan) -> Result<Option<PathBuf>, ExperimentFolderError> {
+    pub fn reuse(&self, plan: &TrainingPlan) -> Result<Option<PathBuf>, FolderError> {
         let Some(found) = self.find_same(plan) else { return Ok(None) };
         let own = self.training(plan);
-        let io = |cause| ExperimentFolderError::Io { path: own.root().to_owned(), cause };
+        let io = FolderError::io(own.root());
         // Half a copy must not look like a training: it gets its name when it is whole.
         std::fs::create_dir_all(self.trainings()).map_err(io)?;
         let copy = tempfile::Builder::new().prefix(COPYING).tempdir_in(self.trainings()).map_err(io)?;

@@ -18,8 +18,8 @@ use super::reader::{Look, Reader};
 use super::work::Work;
 use crate::config::RunConfig;
 use crate::device::DeviceChoice;
-use crate::experiment::{Experiment, ExperimentFolder, ExperimentFolderError, ExperimentState, Progress, Tally, TrainingPlan};
-use crate::protocol::{Command, RunFolder, RunState, Stage, StageKind, StageState, TokenPreview};
+use crate::experiment::{Experiment, ExperimentFolder, ExperimentState, Progress, Tally, TrainingPlan};
+use crate::protocol::{Command, FolderError, RunFolder, RunState, Stage, StageKind, StageState, TokenPreview};
 use crate::worker::{ExperimentHandle, ExperimentJob};
 
 /// How often a window with an experiment at work looks for news.
@@ -28,10 +28,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const EVENTS_PER_FRAME: usize = 512;
 
 /// Sets an experiment to work; tests put theirs in the worker's place.
-pub(super) type Starter = Arc<dyn Fn(ExperimentJob, DeviceChoice) -> Result<ExperimentHandle, ExperimentFolderError> + Send + Sync>;
+pub(super) type Starter = Arc<dyn Fn(ExperimentJob, DeviceChoice) -> Result<ExperimentHandle, FolderError> + Send + Sync>;
 
 /// An experiment that is to be worked on, where, and the call of its worker once that has begun.
-type Start = (ExperimentJob, DeviceChoice, Option<Background<Result<ExperimentHandle, ExperimentFolderError>>>);
+type Start = (ExperimentJob, DeviceChoice, Option<Background<Result<ExperimentHandle, FolderError>>>);
 
 /// An experiment on the workspace.
 pub struct OpenRun {

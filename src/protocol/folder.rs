@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Environment, RecordReader, RunFolderError, RunState, Stage, TokenPreview};
+use super::{Environment, FolderError, RecordReader, RunState, Stage, TokenPreview};
 use crate::atomic_file;
 use crate::config::RunConfig;
 use crate::folder_lock::{Busy, FolderLock, is_lock_file};
@@ -13,28 +13,11 @@ pub struct RunFolder {
     root: PathBuf,
 }
 
-/// What lies where a run is to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Nothing, or an empty folder.
-    Nothing,
-    /// A run.
-    Run {
-        /// Whether it has saved anything: a run that ended before its first checkpoint holds nothing to lose.
-        saved: bool,
-    },
-    /// Files that are no run's: they are never deleted.
-    Foreign,
-}
-
 /// The split of a training, with the content of its cases ([`crate::volume::SplitRecord`]): a file of its folder.
 pub const SPLIT: &str = "split.json";
 
 /// What a run ran on: a file of its folder.
 const ENVIRONMENT: &str = "environment.json";
-
-/// Where a run of a name goes when no folder is given.
-const DEFAULT_PARENT: &str = "runs";
 
 impl RunFolder {
     /// The folder at `root`, which need not exist yet.
@@ -42,45 +25,31 @@ impl RunFolder {
         Self { root: root.into() }
     }
 
-    /// `out`, or `runs/NAME`.
-    pub fn named(out: Option<&Path>, name: &str) -> Self {
-        Self::new(out.map_or_else(|| Path::new(DEFAULT_PARENT).join(name), Path::to_owned))
-    }
-
-    /// Makes the folder ready for a new run, and keeps other programs out while the lock lives.
+    /// Makes the folder ready for a new training, and keeps other programs out while the lock lives.
     ///
     /// # Errors
-    /// A run or foreign files are there, or another program is at work there. With `overwrite` a run there is removed; foreign
-    /// files never are. A run that ended before its first checkpoint holds nothing to lose and makes way.
-    pub fn create(&self, overwrite: bool) -> Result<FolderLock, RunFolderError> {
-        let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
-        if self.content()? == Content::Foreign {
-            return Err(RunFolderError::Foreign(self.root.clone()));
-        }
+    /// A training or foreign files are there, or another program is at work there. With `overwrite` a training there is removed; foreign
+    /// files never are. One that ended before its first checkpoint holds nothing to lose and makes way.
+    pub fn create(&self, overwrite: bool) -> Result<FolderLock, FolderError> {
+        let io = FolderError::io(&self.root);
+        self.require_ours()?;
         std::fs::create_dir_all(&self.root).map_err(io)?;
         let lock = FolderLock::take(&self.root)?;
         // What was there before the lock may be another's by now.
-        match self.content()? {
-            Content::Nothing => Ok(lock),
-            Content::Run { saved } if overwrite || !saved => self.clear().map(|()| lock).map_err(io),
-            Content::Run { .. } => Err(RunFolderError::Occupied(self.root.clone())),
-            Content::Foreign => Err(RunFolderError::Foreign(self.root.clone())),
+        self.require_ours()?;
+        if self.has_saved() && !overwrite {
+            return Err(FolderError::Occupied(self.root.clone()));
         }
+        lock.clear(&self.config_path()).map_err(io)?;
+        Ok(lock)
     }
 
-    /// Removes everything but the lock; the config last, so that half a removal still leaves a run's folder.
-    fn clear(&self) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(&self.root)? {
-            let entry = entry?;
-            if is_lock_file(&entry.file_name()) || entry.path() == self.config_path() {
-                continue;
-            }
-            match entry.file_type()?.is_dir() {
-                true => std::fs::remove_dir_all(entry.path())?,
-                false => std::fs::remove_file(entry.path())?,
-            }
-        }
-        std::fs::remove_file(self.config_path())
+    /// Refuses a folder with files of others.
+    fn require_ours(&self) -> Result<(), FolderError> {
+        let is_content = |entry: std::io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| !is_lock_file(&entry.file_name()));
+        let foreign =
+            !self.holds_run() && self.root.exists() && std::fs::read_dir(&self.root).map_err(FolderError::io(&self.root))?.any(is_content);
+        if foreign { Err(FolderError::Foreign(self.root.clone())) } else { Ok(()) }
     }
 
     /// The program that writes into the folder right now.
@@ -92,37 +61,21 @@ impl RunFolder {
     ///
     /// # Errors
     /// One does.
-    pub fn require_free(&self) -> Result<(), RunFolderError> {
-        self.busy().map_or(Ok(()), |busy| Err(RunFolderError::Busy(busy)))
-    }
-
-    /// What lies there.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn content(&self) -> Result<Content, RunFolderError> {
-        let io = |cause| RunFolderError::Io { path: self.root.clone(), cause };
-        let is_content = |entry: std::io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| !is_lock_file(&entry.file_name()));
-        let empty = !self.root.exists() || !std::fs::read_dir(&self.root).map_err(io)?.any(is_content);
-        Ok(match (empty, self.holds_run()) {
-            (true, _) => Content::Nothing,
-            (false, true) => Content::Run { saved: self.holds_training() },
-            (false, false) => Content::Foreign,
-        })
+    pub fn require_free(&self) -> Result<(), FolderError> {
+        self.busy().map_or(Ok(()), |busy| Err(FolderError::Busy(busy)))
     }
 
     /// Checks that there is a run to go on with, and keeps other programs out while the lock lives.
     ///
     /// # Errors
     /// There is none, or another program is at work on it.
-    pub fn resume(&self) -> Result<FolderLock, RunFolderError> {
-        if self.holds_run() { Ok(FolderLock::take(&self.root)?) } else { Err(RunFolderError::Nothing(self.root.clone())) }
+    pub fn resume(&self) -> Result<FolderLock, FolderError> {
+        if self.holds_run() { Ok(FolderLock::take(&self.root)?) } else { Err(FolderError::Nothing(self.root.clone())) }
     }
 
-    fn holds_training(&self) -> bool {
-        let arms = std::fs::read_dir(self.root.join("arms")).into_iter().flatten().flatten();
-        let trained = arms.map(|arm| Self::new(arm.path())).chain([self.clone()]).any(|training| training.checkpoints().exists());
-        trained || self.root.join("predictions").exists()
+    /// Whether a training lies there that has saved something.
+    pub fn has_saved(&self) -> bool {
+        self.holds_run() && self.checkpoints().exists()
     }
 
     /// Whether a run lies there.
@@ -159,9 +112,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// It cannot be removed.
-    pub fn remove_predictions(&self) -> Result<(), RunFolderError> {
+    pub fn remove_predictions(&self) -> Result<(), FolderError> {
         match std::fs::remove_dir_all(self.predictions()) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(RunFolderError::Io { path: self.predictions(), cause }),
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(FolderError::Io { path: self.predictions(), cause }),
             _ => Ok(()),
         }
     }
@@ -180,11 +133,11 @@ impl RunFolder {
     ///
     /// # Errors
     /// Writing failed.
-    pub fn write_tokens(&self, tokens: &TokenPreview) -> Result<(), RunFolderError> {
+    pub fn write_tokens(&self, tokens: &TokenPreview) -> Result<(), FolderError> {
         let bytes = tokens.to_safetensors();
         let untrained = (tokens.step == 0).then(|| self.untrained_tokens_path(&tokens.stage));
         for path in [self.tokens_path(&tokens.stage)].into_iter().chain(untrained) {
-            atomic_file::write(&path, &bytes).map_err(|cause| RunFolderError::Io { path, cause })?;
+            atomic_file::write(&path, &bytes).map_err(FolderError::io(&path))?;
         }
         Ok(())
     }
@@ -193,7 +146,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file is there but cannot be read, or holds something else.
-    pub fn read_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, RunFolderError> {
+    pub fn read_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, FolderError> {
         read_tokens(self.tokens_path(stage))
     }
 
@@ -201,25 +154,15 @@ impl RunFolder {
     ///
     /// # Errors
     /// As [`RunFolder::read_tokens`].
-    pub fn read_untrained_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, RunFolderError> {
+    pub fn read_untrained_tokens(&self, stage: &Stage) -> Result<Option<TokenPreview>, FolderError> {
         read_tokens(self.untrained_tokens_path(stage))
-    }
-
-    /// `report.html`.
-    pub fn report_path(&self) -> PathBuf {
-        self.root.join("report.html")
-    }
-
-    /// The folder of one arm's training inside a comparison.
-    pub fn arm(&self, stage: &Stage) -> Self {
-        Self::new(self.root.join("arms").join(stage_name(stage)))
     }
 
     /// Keeps what the run runs on.
     ///
     /// # Errors
     /// Writing failed.
-    pub fn write_environment(&self, environment: &Environment) -> Result<(), RunFolderError> {
+    pub fn write_environment(&self, environment: &Environment) -> Result<(), FolderError> {
         self.write(ENVIRONMENT, &serde_json::to_vec_pretty(environment).expect("plain data becomes JSON"))
     }
 
@@ -227,17 +170,17 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file is missing or holds something else.
-    pub fn environment(&self) -> Result<Environment, RunFolderError> {
+    pub fn environment(&self) -> Result<Environment, FolderError> {
         let path = self.root.join(ENVIRONMENT);
-        let text = std::fs::read(&path).map_err(|cause| RunFolderError::Io { path: path.clone(), cause })?;
-        serde_json::from_slice(&text).map_err(|error| RunFolderError::Content { path, cause: error.to_string() })
+        let text = std::fs::read(&path).map_err(FolderError::io(&path))?;
+        serde_json::from_slice(&text).map_err(|error| FolderError::Content { path, cause: error.to_string() })
     }
 
     /// Reads the run's config.
     ///
     /// # Errors
     /// Missing or invalid.
-    pub fn config(&self) -> Result<RunConfig, RunFolderError> {
+    pub fn config(&self) -> Result<RunConfig, FolderError> {
         Ok(RunConfig::load(&self.config_path())?)
     }
 
@@ -245,7 +188,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file is missing, cannot be read, or holds something else.
-    pub fn replay(&self) -> Result<RunState, RunFolderError> {
+    pub fn replay(&self) -> Result<RunState, FolderError> {
         Ok(self.replay_so_far()?.0)
     }
 
@@ -253,12 +196,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// As [`RunFolder::replay`].
-    pub fn replay_so_far(&self) -> Result<(RunState, RecordReader), RunFolderError> {
+    pub fn replay_so_far(&self) -> Result<(RunState, RecordReader), FolderError> {
         let mut state = RunState::default();
         let mut reader = RecordReader::new(self.events_path());
         reader.read(&mut |record| state.apply(&record))?;
         if reader.found_nothing() {
-            return Err(RunFolderError::Content { path: self.events_path(), cause: "line 1 is no event".to_owned() });
+            return Err(FolderError::Content { path: self.events_path(), cause: "line 1 is no event".to_owned() });
         }
         Ok((state, reader))
     }
@@ -267,17 +210,17 @@ impl RunFolder {
     ///
     /// # Errors
     /// Writing failed.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RunFolderError> {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         let path = self.root.join(name);
-        atomic_file::write(&path, bytes).map_err(|cause| RunFolderError::Io { path, cause })
+        atomic_file::write(&path, bytes).map_err(FolderError::io(&path))
     }
 }
 
-fn read_tokens(path: PathBuf) -> Result<Option<TokenPreview>, RunFolderError> {
+fn read_tokens(path: PathBuf) -> Result<Option<TokenPreview>, FolderError> {
     match std::fs::read(&path) {
-        Ok(bytes) => TokenPreview::from_safetensors(&bytes).map(Some).map_err(|cause| RunFolderError::Content { path, cause }),
+        Ok(bytes) => TokenPreview::from_safetensors(&bytes).map(Some).map_err(|cause| FolderError::Content { path, cause }),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(RunFolderError::Io { path, cause }),
+        Err(cause) => Err(FolderError::Io { path, cause }),
     }
 }
 

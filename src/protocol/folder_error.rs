@@ -1,25 +1,44 @@
-//! What can be wrong with a training's folder.
+//! What can be wrong with the folder of an experiment or of a training.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::folder_lock::{Busy, LockError};
 
-/// What can be wrong with a run's folder.
+/// What can be wrong with the folder of an experiment or of a training.
 #[derive(Debug, thiserror::Error)]
-pub enum RunFolderError {
-    /// A run is already there.
-    #[error("{} already holds a run; go on with it by --resume, replace it by --overwrite, or name another folder with --out", .0.display())]
+pub enum FolderError {
+    /// One is already there.
+    #[error(
+        "{} already holds an experiment or a training; go on with it by --resume, replace it by --overwrite, or name another folder with --out",
+        .0.display()
+    )]
     Occupied(PathBuf),
-    /// Files that are not a run's are there; they are never deleted.
-    #[error("{} holds files that are no run of simtrot; name another folder with --out", .0.display())]
+    /// Files that are neither's are there; they are never deleted.
+    #[error("{} holds files that are no experiment of simtrot; name another folder with --out", .0.display())]
     Foreign(PathBuf),
-    /// Another program writes there.
-    #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
-    Busy(Busy),
+    /// An older program wrote it.
+    #[error(
+        "{} holds a run or a study of an older simtrot, which kept its trainings in another layout: it can be neither gone on with nor \
+         reported. Its checkpoints can be used by their own path; name another folder with --out to make the experiment anew",
+        .0.display()
+    )]
+    Old(PathBuf),
+    /// A training's own folder where an experiment's is wanted.
+    #[error("{} holds one training of an experiment; name the experiment's folder, two above it", .0.display())]
+    Training(PathBuf),
+    /// Not an experiment.
+    #[error("{} holds no experiment: there is no config.ron; name the folder that `simtrot run CONFIG.ron` wrote", .0.display())]
+    NoExperiment(PathBuf),
     /// Nothing to resume.
     #[error("{} holds no run to resume; leave --resume away to start one", .0.display())]
     Nothing(PathBuf),
+    /// Another program writes there.
+    #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
+    Busy(Busy),
+    /// A training cannot be made.
+    #[error("{0}")]
+    Trouble(String),
     /// Reading or writing failed.
     #[error("{path}: {cause}", path = path.display())]
     Io {
@@ -36,19 +55,24 @@ pub enum RunFolderError {
         /// What is wrong.
         cause: String,
     },
-    /// The run's own config no longer passes.
+    /// `config.ron` does not pass.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
-impl RunFolderError {
+impl FolderError {
     /// Makes an error of what the file system says of a path.
-    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + Copy {
+    pub fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + Copy {
         move |cause| Self::Io { path: path.to_owned(), cause }
+    }
+
+    /// Whether the disk is at fault rather than what was asked for.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { .. })
     }
 }
 
-impl From<LockError> for RunFolderError {
+impl From<LockError> for FolderError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Busy(busy) => Self::Busy(busy),

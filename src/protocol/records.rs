@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-use super::{Event, Record, RunFolderError, Severity};
+use super::{Event, FolderError, Record, Severity};
 
 /// How each record begins.
 const BEGINNING: &[u8] = b"{\"at_secs\":";
@@ -30,8 +30,8 @@ impl RecordReader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn read(&mut self, take: &mut dyn FnMut(Record)) -> Result<(), RunFolderError> {
-        self.lines_since(take).map_err(|cause| RunFolderError::Io { path: self.path.clone(), cause })
+    pub fn read(&mut self, take: &mut dyn FnMut(Record)) -> Result<(), FolderError> {
+        self.lines_since(take).map_err(|cause| FolderError::Io { path: self.path.clone(), cause })
     }
 
     fn lines_since(&mut self, take: &mut dyn FnMut(Record)) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use super::picture::png_data;
 use super::view::View;
 use crate::metrics::collapse::TokenMaps;
 use crate::palette::{SERIES, heat};
-use crate::protocol::{RunFolder, RunFolderError, Stage, TokenPreview};
+use crate::protocol::{FolderError, RunFolder, Stage, TokenPreview};
 use crate::results::{REFERENCES, Tokens};
 
 /// Width and height of a map on the page, in pixels.
@@ -27,7 +27,7 @@ pub(super) fn of_pretrainings(view: &View) -> Markup {
     let all = &view.results.pretrainings;
     let begun: Vec<(&str, usize)> =
         all.iter().map(|own| (own.name.as_str(), own.trainings[0])).filter(|own| view.state.runs[own.1].is_some()).collect();
-    let read = |training: usize, read: fn(&RunFolder, &Stage) -> Result<Option<TokenPreview>, RunFolderError>| {
+    let read = |training: usize, read: fn(&RunFolder, &Stage) -> Result<Option<TokenPreview>, FolderError>| {
         maps(read(&view.training(training), &view.experiment.trainings[training].stage()))
     };
     let untrained =
@@ -67,7 +67,7 @@ fn figure(mapped: &[(&str, Made)]) -> Markup {
     }
 }
 
-fn maps(read: Result<Option<TokenPreview>, RunFolderError>) -> Made {
+fn maps(read: Result<Option<TokenPreview>, FolderError>) -> Made {
     let preview = read.map_err(|error| error.to_string())?.ok_or("No tokens were kept.")?;
     let tokens = if preview.projected.is_some() { Tokens::Projected } else { Tokens::Encoder };
     let maps = tokens.maps(&preview).map_err(|why| format!("No map: {why}."))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::follow::ExperimentScreen;
 use super::job::JobScreen;
 use crate::experiment::{Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish};
-use crate::protocol::{Event, Outcome, Record, RecordReader, RunFolder, RunFolderError, RunState};
+use crate::protocol::{Event, FolderError, Outcome, Record, RecordReader, RunFolder, RunState};
 
 /// How often records are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// There is no training whose record can be read.
-pub fn watch_training(folder: &RunFolder, quiet: bool) -> Result<Outcome, RunFolderError> {
+pub fn watch_training(folder: &RunFolder, quiet: bool) -> Result<Outcome, FolderError> {
     // Asked first: a training that ends while its record is read has told so in it.
     let busy = folder.busy().is_some();
     let (mut state, mut reader) = folder.replay_so_far()?;
@@ -81,8 +81,7 @@ struct Watched {
 impl Watched {
     fn new(folder: &RunFolder) -> Self {
         let at_work = folder.busy().is_some();
-        let (state, reader) =
-            folder.replay_so_far().unwrap_or_else(|_| (RunState::default(), RecordReader::new(folder.events_path())));
+        let (state, reader) = folder.replay_so_far().unwrap_or_else(|_| (RunState::default(), RecordReader::new(folder.events_path())));
         Self { reader, state, at_work, shown: false }
     }
 

@@ -6,7 +6,7 @@ use super::cases::TrainingData;
 use super::error::JobError;
 use super::training::{is_of_another_source, obstacle, recorded_split};
 use crate::experiment::{Experiment, ExperimentFolder, TrainingPlan};
-use crate::protocol::{RunFolder, RunFolderError, StageKind};
+use crate::protocol::{FolderError, RunFolder, StageKind};
 
 /// Gives the training of the folder that can go on as `plan` its name, if there is one.
 pub(super) fn rename_fewer_steps(folder: &ExperimentFolder, experiment: &Experiment, plan: &TrainingPlan, from: Option<&Path>) {
@@ -27,7 +27,7 @@ fn is_of_kind(training: &RunFolder, kind: StageKind) -> bool {
 /// Why a training cannot go on as `plan`; none where it can. One that has saved nothing has nothing to go on with.
 fn why_not(training: &RunFolder, plan: &TrainingPlan, from: Option<&Path>) -> Result<Option<JobError>, JobError> {
     let Some(split) = recorded_split(training)? else {
-        return Err(RunFolderError::Nothing(training.root().to_owned()).into());
+        return Err(FolderError::Nothing(training.root().to_owned()).into());
     };
     if let Some(obstacle) = obstacle(training, &plan.config)? {
         return Ok(Some(obstacle));
@@ -53,7 +53,7 @@ pub fn require_begun(folder: &ExperimentFolder, experiment: &Experiment) -> Resu
         return Ok(());
     }
     let mut reasons = made.iter().map(|made| why_not(made, plan, plan.checkpoint.as_deref()).unwrap_or_else(Some));
-    let nothing = || RunFolderError::Nothing(folder.root().to_owned()).to_string();
+    let nothing = || FolderError::Nothing(folder.root().to_owned()).to_string();
     let Some(first) = reasons.next() else { return Err(nothing()) };
     match first {
         Some(_) if reasons.any(|reason| reason.is_none()) => Ok(()),

@@ -1,7 +1,7 @@
 //! Why a job failed, and whose fault it was.
 
 use crate::device::DeviceError;
-use crate::protocol::RunFolderError;
+use crate::protocol::FolderError;
 use crate::train::{CheckpointError, TrainError};
 use crate::volume::{DataError, DataErrors, Fault};
 
@@ -13,7 +13,7 @@ pub(super) enum JobError {
     #[error(transparent)]
     Data(#[from] DataErrors),
     #[error(transparent)]
-    Folder(#[from] RunFolderError),
+    Folder(#[from] FolderError),
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
@@ -55,7 +55,7 @@ impl JobError {
         match self {
             Self::Config(_) | Self::Input(_) | Self::Evaluate(_) => true,
             Self::Data(errors) => is_of_input(errors),
-            Self::Folder(error) => !matches!(error, RunFolderError::Io { .. }),
+            Self::Folder(error) => !matches!(error, FolderError::Io { .. }),
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
             Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,

@@ -19,11 +19,9 @@ use super::outbox::Outbox;
 use super::training::is_of_another_source;
 use super::training_job::{Start, TrainingJob};
 use crate::device::DeviceChoice;
-use crate::experiment::{
-    Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentFolderError, ExperimentState, Finish, Progress,
-};
+use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, FolderError, Progress};
 use crate::folder_lock::FolderLock;
-use crate::protocol::{Command, Content, Outcome, Preview};
+use crate::protocol::{Command, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
 
 /// Events that may wait for a front end before droppable ones are dropped; of the others any number may.
@@ -78,9 +76,9 @@ pub struct ExperimentHandle {
 ///
 /// # Panics
 /// If the system has no thread to give.
-pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, ExperimentFolderError> {
+pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, FolderError> {
     if let Some(trouble) = trouble(&job) {
-        return Err(job.folder.busy().map_or(ExperimentFolderError::Trouble(trouble), ExperimentFolderError::Busy));
+        return Err(job.folder.busy().map_or(FolderError::Trouble(trouble), FolderError::Busy));
     }
     let lock = job.folder.begin(&job.experiment, job.overwrite)?;
     let (sender, events) = sync_channel(EVENT_QUEUE);
@@ -253,12 +251,12 @@ impl ExperimentRunner {
         if experiment.is_one_point() && !place.root().exists() {
             rename_fewer_steps(folder, experiment, plan, from.as_deref());
         }
-        let start = match place.content() {
+        let start = match place.has_saved() {
             // Begun from an encoder that is another by now, it would be no training of this experiment; what cannot be read fails in the job.
-            Ok(Content::Run { saved: true }) if is_of_another_source(&place, from.as_deref()).unwrap_or(false) => Start::Overwrite,
-            Ok(Content::Run { saved: true }) => Start::Resume,
+            true if is_of_another_source(&place, from.as_deref()).unwrap_or(false) => Start::Overwrite,
+            true => Start::Resume,
             // One that ended before its first checkpoint holds nothing to lose, and makes way.
-            _ => Start::Fresh,
+            false => Start::Fresh,
         };
         if self.failures.borrow_mut().remove(&plan.name).is_some() {
             self.keep_failures();

@@ -4,8 +4,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::protocol::{Command, Record};
 use crate::config::{DataSource, ModelConfig, RunConfig, SplitConfig, SyntheticConfig, UnetConfig};
+use crate::protocol::{Command, Record};
 use crate::protocol::{Event, RunFolder, StageKind};
 
 /// How long to wait for what takes seconds.

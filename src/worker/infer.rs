@@ -15,7 +15,7 @@ use crate::folder_lock::{FolderLock, LockError};
 use crate::infer::export::{to_source, write_segmentation};
 use crate::model::Segmenter;
 use crate::preprocess::{self, Case};
-use crate::protocol::{Preview, RunFolderError, SegmentationPreview, Severity, StageKind};
+use crate::protocol::{FolderError, Preview, SegmentationPreview, Severity, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
 use crate::volume::{CaseFiles, DataErrors, LoadedCase, load_image};
@@ -183,11 +183,11 @@ impl Show<'_> {
 
 /// Keeps other programs from writing segmentations into the same folder.
 fn lock(out: &Path) -> Result<FolderLock, JobError> {
-    std::fs::create_dir_all(out).map_err(RunFolderError::io(out))?;
+    std::fs::create_dir_all(out).map_err(FolderError::io(out))?;
     FolderLock::take(out).map_err(|error| match error {
         LockError::Busy(busy) => {
             JobError::Input(format!("{busy}; wait until it has ended, or stop it with `simtrot stop {}`", out.display()))
         }
-        LockError::Io { path, cause } => RunFolderError::Io { path, cause }.into(),
+        LockError::Io { path, cause } => FolderError::Io { path, cause }.into(),
     })
 }

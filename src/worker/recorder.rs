@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::outbox::Outbox;
 use super::error::JobError;
+use super::outbox::Outbox;
 use super::training_job::Start;
 use crate::config::RunConfig;
 use crate::device::{DeviceDescription, DeviceKind};
 use crate::folder_lock::FolderLock;
 use crate::protocol::{
-    Command, Environment, Event, Outcome, Preview, Record, RunFolder, RunFolderError, RunState, SCHEMA, Severity, Stage, TRAINING_VERSION,
+    Command, Environment, Event, FolderError, Outcome, Preview, Record, RunFolder, RunState, SCHEMA, Severity, Stage, TRAINING_VERSION,
     TokenPreview,
 };
 use crate::stop_signal;
@@ -58,7 +58,7 @@ struct Inner {
     paused: bool,
     stop_seen: bool,
     /// Why the record cannot be written: the job ends, since what it did would be known to nobody.
-    failure: Option<RunFolderError>,
+    failure: Option<FolderError>,
 }
 
 impl Recorder {
@@ -82,7 +82,7 @@ impl Recorder {
 
     /// Opens the run's folder and its record: a new one, or at the end of what an earlier session left.
     pub(super) fn open_run(&self, folder: &RunFolder, start: Start, config: &RunConfig) -> Result<(), JobError> {
-        let io = |cause| RunFolderError::Io { path: folder.events_path(), cause };
+        let io = |cause| FolderError::Io { path: folder.events_path(), cause };
         self.inner.borrow_mut().events_path = Some(folder.events_path());
         match start {
             Start::Resume => {
@@ -156,13 +156,13 @@ impl Recorder {
             && let Err(cause) = file.write_all(&line)
         {
             (inner.file, inner.stop_seen) = (None, true);
-            inner.failure = inner.events_path.clone().map(|path| RunFolderError::Io { path, cause });
+            inner.failure = inner.events_path.clone().map(|path| FolderError::Io { path, cause });
         }
         inner.front_end.send(record, droppable);
     }
 
     /// Why the record could not be written, if it could not.
-    pub(super) fn failure(&self) -> Option<RunFolderError> {
+    pub(super) fn failure(&self) -> Option<FolderError> {
         self.inner.borrow_mut().failure.take()
     }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::JobError;
 use crate::config::RunConfig;
-use crate::protocol::RunFolderError;
+use crate::protocol::FolderError;
 use crate::volume::{CaseFiles, DataError, Fault, content};
 use crate::{atomic_file, digest};
 
@@ -29,7 +29,7 @@ impl Segmented {
     /// # Errors
     /// Weights that cannot be read.
     pub(super) fn open(folder: &Path, weights: &Path, config: &RunConfig) -> Result<Self, JobError> {
-        let bytes = std::fs::read(weights).map_err(RunFolderError::io(weights))?;
+        let bytes = std::fs::read(weights).map_err(FolderError::io(weights))?;
         let settings = format!("{:?}", (&config.infer, config.finetune.crop_size, &config.data.preprocess));
         let network = digest::finish(Sha256::new().chain_update(bytes).chain_update(settings));
         // A record that cannot be read claims nothing: what lies there is then not replaced.

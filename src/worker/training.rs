@@ -9,7 +9,7 @@ use super::recorder::Recorder;
 use super::training_job::{Start, TrainingJob};
 use crate::config::RunConfig;
 use crate::device::Opened;
-use crate::protocol::{Event, RunFolder, RunFolderError, SPLIT, Severity, Stage, StageKind, TRAINING_VERSION};
+use crate::protocol::{Event, FolderError, RunFolder, SPLIT, Severity, Stage, StageKind, TRAINING_VERSION};
 use crate::train::{Checkpoint, Ending, Finetune, Pretrain, Session, TrainError, finetune, pretrain};
 use crate::volume::SplitRecord;
 
@@ -60,8 +60,8 @@ impl JobContext<'_> {
     /// Adopts what may change when a training goes on: the scores of test cases rest on how they are segmented and scored.
     fn go_on(&self, then: &RunConfig) -> Result<(), JobError> {
         let &Self { job: TrainingJob { config, folder, kind, .. }, recorder, .. } = self;
-        crate::atomic_file::remove_leftovers(folder.root()).map_err(RunFolderError::io(folder.root()))?;
-        Checkpoint::remove_leftovers(&folder.checkpoints()).map_err(RunFolderError::io(&folder.checkpoints()))?;
+        crate::atomic_file::remove_leftovers(folder.root()).map_err(FolderError::io(folder.root()))?;
+        Checkpoint::remove_leftovers(&folder.checkpoints()).map_err(FolderError::io(&folder.checkpoints()))?;
         if *kind == StageKind::Finetune && (&then.infer, &then.evaluate) != (&config.infer, &config.evaluate) {
             self.void_test("test cases are segmented or scored by other settings now")?;
         }
@@ -160,7 +160,7 @@ impl JobContext<'_> {
 fn require_same(job: &TrainingJob, data: &TrainingData) -> Result<RunConfig, JobError> {
     let folder = &job.folder;
     if !folder.holds_run() {
-        return Err(RunFolderError::Nothing(folder.root().to_owned()).into());
+        return Err(FolderError::Nothing(folder.root().to_owned()).into());
     }
     let then = folder.config()?;
     if let Some(obstacle) = obstacle(folder, &job.config)? {
@@ -202,16 +202,16 @@ pub(super) fn recorded_split(folder: &RunFolder) -> Result<Option<SplitRecord>, 
     match std::fs::read(&path) {
         Ok(text) => {
             let record = serde_json::from_slice(&text);
-            Ok(Some(record.map_err(|error| RunFolderError::Content { path, cause: error.to_string() })?))
+            Ok(Some(record.map_err(|error| FolderError::Content { path, cause: error.to_string() })?))
         }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
             if Checkpoint::last_info(&folder.checkpoints())?.is_none() {
                 return Ok(None);
             }
             let cause = "it is missing, so that nobody can tell whether the data are those that the training began with".to_owned();
-            Err(RunFolderError::Content { path, cause }.into())
+            Err(FolderError::Content { path, cause }.into())
         }
-        Err(cause) => Err(RunFolderError::Io { path, cause }.into()),
+        Err(cause) => Err(FolderError::Io { path, cause }.into()),
     }
 }
 

@@ -6,9 +6,10 @@ use eframe::egui;
 
 use super::form::{Form, Work};
 use crate::config::{ExperimentConfig, Training};
-use crate::experiment::{Experiment, ExperimentFolder, ExperimentFolderError, FolderContent};
+use crate::experiment::{Experiment, ExperimentFolder, FolderContent};
 use crate::gui::experiment::overview;
 use crate::gui::widgets::{Background, Reply, question};
+use crate::protocol::FolderError;
 
 /// Most numbers that are tried behind a name.
 const NAMES_TRIED: usize = 1000;
@@ -62,10 +63,10 @@ impl Found {
         let parent = path.parent().map(Path::to_owned).unwrap_or_default();
         let free_name = (2..NAMES_TRIED).map(|number| format!("{}_{number}", config.name)).find(|name| !parent.join(name).exists());
         let refused = match folder.content() {
-            FolderContent::Nothing | FolderContent::Experiment { .. } => folder.busy().map(ExperimentFolderError::Busy),
-            FolderContent::Training => Some(ExperimentFolderError::Training(path)),
-            FolderContent::Old => Some(ExperimentFolderError::Old(path)),
-            FolderContent::Foreign => Some(ExperimentFolderError::Foreign(path)),
+            FolderContent::Nothing | FolderContent::Experiment { .. } => folder.busy().map(FolderError::Busy),
+            FolderContent::Training => Some(FolderError::Training(path)),
+            FolderContent::Old => Some(FolderError::Old(path)),
+            FolderContent::Foreign => Some(FolderError::Foreign(path)),
         };
         let earlier = (folder.content() == FolderContent::Experiment { saved: true }).then(|| overview::state_of(&folder));
         let experiment = refused.map_or_else(|| lay_out(config, work, from, &folder), |error| Err(error.to_string()));
