@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::device::DeviceChoice;
-use crate::exchange::Format;
+use crate::exchange::{ExportJob, ImportJob};
 use crate::experiment::Only;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
@@ -128,9 +128,16 @@ pub enum Command {
         set: Vec<String>,
     },
     /// Turn weights of PyTorch or safetensors into a checkpoint, and tell what became of every tensor.
-    Import(ImportArgs),
+    Import {
+        /// What, and how.
+        #[command(flatten)]
+        job: ImportJob,
+        /// Write what became of every tensor as JSON too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Write a checkpoint's weights as one safetensors file.
-    Export(ExportArgs),
+    Export(ExportJob),
     /// Follow an experiment or a training that another program makes, without touching it; Ctrl-C ends the looking, not the work.
     Follow {
         /// Its folder.
@@ -190,7 +197,11 @@ pub struct TrainArgs {
     /// Replace what is in the folder.
     #[arg(long)]
     pub overwrite: bool,
-    /// How it is made.
+    /// End each training after N more optimiser steps, saved as if stopped by hand: schedules stay those of the full length, and nothing
+    /// that rests on it is made before it goes on.
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<usize>,
+    /// Its settings.
     #[command(flatten)]
     pub settings: SettingArgs,
 }
@@ -198,10 +209,6 @@ pub struct TrainArgs {
 /// Settings on the command line.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SettingArgs {
-    /// End each training after so many steps, as if stopped by hand: schedules stay those of the full length, and nothing that rests on
-    /// a training that is cut short is made before it goes on.
-    #[arg(long, value_name = "N")]
-    pub max_steps: Option<usize>,
     /// Go on without cases that `simtrot check` finds unusable, and say so.
     #[arg(long)]
     pub skip_bad: bool,
@@ -215,21 +222,22 @@ pub struct SettingArgs {
 pub struct RunArgs {
     /// The config (RON), the folder of an experiment, or the word `demo`. What is done stays, what is missing is made.
     pub config: PathBuf,
-    /// Where.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
-    #[arg(long, value_name = "AXIS=LEVEL")]
-    pub only: Vec<Only>,
-    /// Trainings at the same time, on a device with room for them.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub jobs: usize,
+    /// Where, and which part.
+    #[command(flatten)]
+    pub part: PartArgs,
     /// List the trainings and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// How it is made.
-    #[command(flatten)]
-    pub settings: SettingArgs,
+    /// End each training of the run (not the run as a whole) after N more optimiser steps, saved as if stopped by hand: schedules stay
+    /// those of the full length, and what starts from it is left out until a later `run` has finished it.
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<usize>,
+    /// Refused with the reason: `run` goes on by itself.
+    #[arg(long, hide = true)]
+    pub resume: bool,
+    /// Refused with the reason: `run` replaces nothing.
+    #[arg(long, hide = true)]
+    pub overwrite: bool,
 }
 
 /// Which experiment, and which part of it.
@@ -241,77 +249,12 @@ pub struct PartArgs {
     /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
     #[arg(long, value_name = "AXIS=LEVEL")]
     pub only: Vec<Only>,
-    /// Trainings at the same time, for the time that all of them take.
+    /// Trainings at the same time, on a device with room for them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
-    /// Change a setting, for example pretrain.mask_ratio=0.5.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-}
-
-/// What `import` takes.
-#[derive(Clone, Debug, Args)]
-pub struct ImportArgs {
-    /// A .pt, .pth, .model or .safetensors file; what it holds counts, not what its name ends in.
-    pub file: PathBuf,
-    /// Its backbone, as configs name it; by default whichever is found in it.
-    #[arg(long, value_name = "NAME")]
-    pub backbone: Option<String>,
-    /// A published size of the backbone; by default the size is read off the shapes.
-    #[arg(long, value_name = "NAME")]
-    pub preset: Option<String>,
-    /// The checkpoint's folder.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Replace a checkpoint that is already there.
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Voxels of the crop that the network is for, where file and preset do not tell.
-    #[arg(long, value_name = "D,H,W", value_parser = triple)]
-    pub crop: Option<[usize; 3]>,
-    /// Change the stem to N image channels: each takes the sum of the old ones divided by N.
-    #[arg(long, value_name = "N")]
-    pub adapt_stem: Option<usize>,
-    /// Resample position tables to the crop or window of the checkpoint; D,H,W is the crop that a UNETR's table was trained for.
-    #[arg(long, value_name = "D,H,W", value_parser = triple, num_args = 0..=1, require_equals = true)]
-    pub adapt_position: Option<Option<[usize; 3]>>,
-    /// Write what became of every tensor as JSON too.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Settings of the checkpoint, for example data.preprocess.spacing_mm=[1.5,1.5,1.5].
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-}
-
-/// What `export` takes.
-#[derive(Clone, Debug, Args)]
-pub struct ExportArgs {
-    /// Checkpoint folder (or folder of a training).
-    pub checkpoint: PathBuf,
-    /// Whose names the tensors get: simtrot's, or those that the reference's load_state_dict takes.
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub format: Format,
-    /// The file to write.
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// The encoder alone.
-    #[arg(long)]
-    pub encoder_only: bool,
-    /// Also write an input and what the network makes of it, to check the weights wherever they are loaded.
-    #[arg(long, value_name = "FILE")]
-    pub example: Option<PathBuf>,
-    /// Replace files that are already there.
-    #[arg(long)]
-    pub overwrite: bool,
-}
-
-/// Three whole numbers.
-fn triple(text: &str) -> Result<[usize; 3], String> {
-    let numbers: Result<Vec<usize>, _> = text.split([',', 'x']).map(|part| part.trim().parse()).collect();
-    numbers
-        .ok()
-        .and_then(|numbers| numbers.try_into().ok())
-        .ok_or_else(|| "expected three whole numbers, for example 64,128,128".to_owned())
+    /// Its settings.
+    #[command(flatten)]
+    pub settings: SettingArgs,
 }
 
 /// What `bench` takes.

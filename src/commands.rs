@@ -50,7 +50,7 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Finetune { config, from, train } => train::one(&config, Training::Finetune { from }, &train, options),
         Command::Plan { config, part, dry_run } => look::plan(&config, &part, dry_run, options),
         Command::Status { experiment, part } => look::status(&experiment, &part),
-        Command::Report { experiment, out } => look::report(&experiment, out.as_deref(), options),
+        Command::Report { experiment, out } => look::report(&experiment, out, options),
         Command::Follow { folder } => look::follow(&folder, options),
         Command::Stop { folder } => look::stop(&folder),
         Command::Infer { checkpoint, input, out, overwrite, set } => {
@@ -61,8 +61,8 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
             tools::probe(ProbeJob { checkpoint, data: tools::source(&data), settings: set }, json.as_deref(), options)
         }
         Command::View { image, labels } => view::view(image, labels, options),
-        Command::Import(arguments) => tools::import(arguments),
-        Command::Export(arguments) => tools::export(arguments, options),
+        Command::Import { job, json } => tools::import(&job, json.as_deref()),
+        Command::Export(job) => tools::export(&job, options),
         Command::Show { checkpoint, json } => tools::show(&checkpoint, json.as_deref()),
         Command::Check { data, json } => tools::check_data(&data, json.as_deref(), options),
         Command::Doctor { only: Some(device), .. } => Ok(tools::examine_device(&device)),

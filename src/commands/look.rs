@@ -1,6 +1,6 @@
 //! `plan`, `status`, `report`, `follow`, `stop`: looking at an experiment, before, while and after it is made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
 use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
@@ -17,7 +17,7 @@ const TRIAL_STEPS: usize = 3;
 
 /// Prints trainings, memory, time and disk.
 pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Options) -> Result<u8, CliError> {
-    let (folder, experiment) = find(path, part.out.as_deref(), &part.set)?;
+    let (folder, experiment) = find(path, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
     if !print_memory(&experiment, &trainings, options)? {
@@ -72,7 +72,7 @@ fn print_memory(experiment: &Experiment, trainings: &[usize], options: &Options)
 
 /// Prints the grid with what is done, under way, failed, missing.
 pub(super) fn status(path: &Path, part: &PartArgs) -> Result<u8, CliError> {
-    let (folder, experiment) = find(path, part.out.as_deref(), &part.set)?;
+    let (folder, experiment) = find(path, part)?;
     let (cells, trainings) = (experiment.wanted(&part.only)?, experiment.chosen(&part.only)?);
     let state = ExperimentState::read(&experiment, &folder);
     terminal::print(terminal::experiment_status(&experiment, &state, &cells, &trainings));
@@ -87,8 +87,8 @@ pub(super) fn status(path: &Path, part: &PartArgs) -> Result<u8, CliError> {
 }
 
 /// Writes the report of what is done.
-pub(super) fn report(path: &Path, out: Option<&Path>, options: &Options) -> Result<u8, CliError> {
-    let (folder, experiment) = find(path, out, &[])?;
+pub(super) fn report(path: &Path, out: Option<PathBuf>, options: &Options) -> Result<u8, CliError> {
+    let (folder, experiment) = find(path, &PartArgs { out, ..PartArgs::default() })?;
     if !folder.holds_experiment() {
         folder.read()?;
     }

@@ -29,23 +29,17 @@ pub(super) enum CliError {
     Failure(String),
 }
 
-impl From<ConfigError> for CliError {
-    fn from(error: ConfigError) -> Self {
-        Self::Input(error.to_string())
-    }
+/// Errors of what was asked for.
+macro_rules! bad_input {
+    ($($error:ty)+) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Input(error.to_string())
+            }
+        }
+    )+};
 }
-
-impl From<ExchangeError> for CliError {
-    fn from(error: ExchangeError) -> Self {
-        Self::Input(error.to_string())
-    }
-}
-
-impl From<OnlyError> for CliError {
-    fn from(error: OnlyError) -> Self {
-        Self::Input(error.to_string())
-    }
-}
+bad_input!(ConfigError ExchangeError OnlyError);
 
 impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::options::{BAD_INPUT, CliError, FAILED, Options, exit_code};
 use crate::bench::{self, Timing};
-use crate::cli::{BenchArgs, ExportArgs, ImportArgs};
+use crate::cli::BenchArgs;
 use crate::config::{DataSource, DistanceUnit, RunConfig};
 use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::metrics::CaseScore;
 use crate::metrics::evaluation::{self, Evaluation};
-use crate::protocol::{ArmScores, Outcome, RunState, SUMMARY_SCHEMA};
+use crate::protocol::{ArmScores, Outcome, ProbeSummary, RunState, SUMMARY_SCHEMA};
 use crate::volume::{Dataset, check, datalist, note};
 use crate::worker::{self, InferJob, Job, ProbeJob};
 use crate::{doctor, terminal};
@@ -69,46 +71,28 @@ pub(super) fn probe(job: ProbeJob, json: Option<&Path>, options: &Options) -> Re
     let (outcome, state) = follow(Job::Probe(job), options);
     if outcome == Outcome::Completed {
         terminal::print(terminal::probe_summary(&state));
-        if let Some(path) = json {
-            let summary = crate::protocol::ProbeSummary::new(&state);
-            write(path, &serde_json::to_vec_pretty(&summary).expect("plain data becomes JSON"))?;
-        }
+        write_json(json, &ProbeSummary::new(&state))?;
     }
     Ok(exit_code(&outcome))
 }
 
-pub(super) fn import(arguments: ImportArgs) -> Result<u8, CliError> {
-    let ImportArgs { file, backbone, preset, out, overwrite, crop, adapt_stem, adapt_position, json, set } = arguments;
-    let job = ImportJob {
-        file,
-        backbone,
-        preset,
-        out,
-        overwrite,
-        crop_size: crop,
-        adapt_stem,
-        adapt_position: adapt_position.is_some(),
-        position_crop: adapt_position.flatten(),
-        settings: set,
-    };
-    let outcome = exchange::import(&job);
+pub(super) fn import(job: &ImportJob, json: Option<&Path>) -> Result<u8, CliError> {
+    let outcome = exchange::import(job);
     // A refused import is told in full as well.
     let report = match &outcome {
         Ok(report) => Some(report),
         Err(ExchangeError::Incomplete { report }) => Some(&**report),
         Err(_) => None,
     };
-    if let (Some(report), Some(path)) = (report, &json) {
-        write(path, &serde_json::to_vec_pretty(report).expect("plain data becomes JSON"))?;
+    if let Some(report) = report {
+        write_json(json, report)?;
     }
     terminal::print(outcome?);
     Ok(0)
 }
 
-pub(super) fn export(arguments: ExportArgs, options: &Options) -> Result<u8, CliError> {
-    let ExportArgs { checkpoint, format, out, encoder_only, example, overwrite } = arguments;
-    let job = ExportJob { checkpoint, format, out, encoder_only, example, overwrite };
-    let exported = exchange::export(&job)?;
+pub(super) fn export(job: &ExportJob, options: &Options) -> Result<u8, CliError> {
+    let exported = exchange::export(job)?;
     if !options.quiet {
         terminal::print(format_args!("{}: {exported}", job.out.display()));
     }
@@ -118,9 +102,7 @@ pub(super) fn export(arguments: ExportArgs, options: &Options) -> Result<u8, Cli
 pub(super) fn show(checkpoint: &Path, json: Option<&Path>) -> Result<u8, CliError> {
     let page = exchange::show(checkpoint)?;
     terminal::print(&page);
-    if let Some(path) = json {
-        write(path, &serde_json::to_vec_pretty(&page).expect("plain data becomes JSON"))?;
-    }
+    write_json(json, &page)?;
     Ok(0)
 }
 
@@ -139,18 +121,14 @@ pub(super) fn check_data(data: &Path, json: Option<&Path>, options: &Options) ->
     let report = check::inspect(&dataset, Default::default(), &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
     terminal::print(&report);
-    if let Some(path) = json {
-        write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
-    }
+    write_json(json, &report)?;
     Ok(if report.problems.is_empty() { 0 } else { BAD_INPUT })
 }
 
 pub(super) fn examine(json: Option<&Path>) -> Result<u8, CliError> {
     let report = doctor::examine(&doctor::Isolation::own_program());
     terminal::print(&report);
-    if let Some(path) = json {
-        write(path, &serde_json::to_vec_pretty(&report).expect("plain data becomes JSON"))?;
-    }
+    write_json(json, &report)?;
     Ok(if report.is_fit() { 0 } else { FAILED })
 }
 
@@ -171,12 +149,15 @@ pub(super) fn time(arguments: &BenchArgs, options: &Options) -> Result<u8, CliEr
             bench::run_all(&passed_on, tell)?
         }
     };
-    let text = serde_json::to_string_pretty(&results).expect("plain data becomes JSON");
-    if let Some(path) = &arguments.json {
-        write(path, text.as_bytes())?;
-    }
-    terminal::print(&text);
+    write_json(arguments.json.as_deref(), &results)?;
+    terminal::print(serde_json::to_string_pretty(&results).expect("plain data becomes JSON"));
     Ok(0)
+}
+
+/// Writes what is printed as JSON too, where asked for.
+fn write_json(path: Option<&Path>, value: &impl Serialize) -> Result<(), CliError> {
+    let text = || serde_json::to_vec_pretty(value).expect("plain data becomes JSON");
+    path.map_or(Ok(()), |path| write(path, &text()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {

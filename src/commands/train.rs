@@ -5,7 +5,7 @@ use std::path::Path;
 use super::conclude::follow;
 use super::options::{CliError, Options};
 use super::window;
-use crate::cli::{RunArgs, SettingArgs, TrainArgs};
+use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
 use crate::config::{ExperimentConfig, RunConfig, Training};
 use crate::device::DeviceChoice;
 use crate::experiment::{Estimate, Experiment, ExperimentFolder, FolderContent, TrainingPlan};
@@ -21,14 +21,15 @@ const DEMO: &str = include_str!("../../configs/demo.ron");
 const DEMO_WORD: &str = "demo";
 
 /// The folder and the experiment that a path means: a config, the folder of an experiment, or the demo by its name.
-pub(super) fn find(path: &Path, out: Option<&Path>, set: &[String]) -> Result<(ExperimentFolder, Experiment), CliError> {
+pub(super) fn find(path: &Path, part: &PartArgs) -> Result<(ExperimentFolder, Experiment), CliError> {
+    let set = &settings(&part.settings);
     if path.is_dir() {
         let folder = ExperimentFolder::new(path);
         let experiment = folder.read()?;
         return Ok((folder, Experiment::new(experiment.config.with_overrides(set)?, experiment.contents)?));
     }
     let config = if path == Path::new(DEMO_WORD) && !path.exists() { demo_config()? } else { ExperimentConfig::load(path)? };
-    lay_out(config.with_overrides(set)?, out)
+    lay_out(config.with_overrides(set)?, part.out.as_deref())
 }
 
 fn demo_config() -> Result<ExperimentConfig, CliError> {
@@ -90,22 +91,28 @@ fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs
         }
         _ => {}
     }
-    let (max_steps, overwrite) = (arguments.settings.max_steps, arguments.overwrite);
+    let &TrainArgs { max_steps, overwrite, .. } = arguments;
     make(ExperimentJob { max_steps, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 /// Makes what is missing of any config.
 pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError> {
-    let RunArgs { config, out, only, jobs, dry_run, settings: own } = arguments;
-    let (folder, experiment) = find(config, out.as_deref(), &settings(own))?;
-    let trainings = experiment.chosen(only)?;
-    if *dry_run {
-        terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(only)?, &trainings));
+    let &RunArgs { ref config, ref part, dry_run, max_steps, resume, overwrite } = arguments;
+    if resume {
+        return Err(CliError::Input("`run` always goes on with what is in its folder: leave --resume away".to_owned()));
+    }
+    if overwrite {
+        let next = "leave --overwrite away; to make all anew, name another folder with --out, or remove this one";
+        return Err(CliError::Input(format!("`run` makes what is missing and replaces nothing that is done: {next}")));
+    }
+    let (folder, experiment) = find(config, part)?;
+    let trainings = experiment.chosen(&part.only)?;
+    if dry_run {
+        terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings));
         return Ok(0);
     }
-    require_room(&experiment, &trainings, *jobs, &options.device)?;
-    let (at_once, max_steps) = (*jobs, own.max_steps);
-    make(ExperimentJob { trainings, at_once, max_steps, ..ExperimentJob::new(experiment, folder) }, options)
+    require_room(&experiment, &trainings, part.jobs, &options.device)?;
+    make(ExperimentJob { trainings, at_once: part.jobs, max_steps, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {

@@ -17,19 +17,24 @@ use crate::protocol::StageKind;
 use crate::train::Checkpoint;
 
 /// What to export.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct ExportJob {
-    /// Checkpoint folder, or a run's.
+    /// Checkpoint folder (or folder of a training).
     pub checkpoint: PathBuf,
-    /// Whose names.
+    /// Whose names the tensors get: simtrot's, or those that the reference's load_state_dict takes.
+    #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Format,
     /// The file to write.
+    #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Leave the decoder out.
+    /// The encoder alone.
+    #[arg(long)]
     pub encoder_only: bool,
-    /// Also write a file with an input and what the network makes of it.
+    /// Also write an input and what the network makes of it, to check the weights wherever they are loaded.
+    #[arg(long, value_name = "FILE")]
     pub example: Option<PathBuf>,
-    /// Replace files that are there.
+    /// Replace files that are already there.
+    #[arg(long)]
     pub overwrite: bool,
 }
 

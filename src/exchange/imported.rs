@@ -179,7 +179,7 @@ impl Attempt<'_> {
     fn adapt(self, tensors: &mut BTreeMap<String, HostTensor>) -> Result<(Vec<String>, bool), ExchangeError> {
         let Self { job, source, network, kind } = self;
         let (mut done, mut resampled) = (Vec::new(), false);
-        let asked = job.adapt_stem.is_some() || job.adapt_position;
+        let asked = job.adapt_stem.is_some() || job.adapt_position.is_some();
         let Some(format) = source.format() else {
             let refusal = format!("{}: nothing of this backbone can be adapted", source.file.path.display());
             return if asked { Err(ExchangeError::Refused(refusal)) } else { Ok((done, resampled)) };
@@ -192,11 +192,11 @@ impl Attempt<'_> {
                 done.push(format!("{name}: {channels} -> {wanted} image channels, each the sum of the old ones divided by {wanted}"));
             }
         }
-        if job.adapt_position {
+        if let Some(position_crop) = job.adapt_position {
             let to = crop_size(&network.config, kind);
             // A header gives the file's crop, which the number of rows alone may not.
             let known = source.metadata.map(ExportMetadata::crop_size).filter(|&from| from != to);
-            let tables = format.tables(&source.shapes, &network.config.model, Crops { from: job.position_crop.or(known), to });
+            let tables = format.tables(&source.shapes, &network.config.model, Crops { from: position_crop.or(known), to });
             for Table { name, from, to } in tables.map_err(ExchangeError::Refused)? {
                 let Some(tensor) = tensors.get_mut(&name) else { continue };
                 *tensor = adapt::table(tensor, from, to);

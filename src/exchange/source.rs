@@ -12,28 +12,43 @@ use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
 use crate::train::DatasetInfo;
 
 /// What to import, and what the file does not say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct ImportJob {
-    /// The file.
+    /// A .pt, .pth, .model or .safetensors file; what it holds counts, not what its name ends in.
     pub file: PathBuf,
-    /// Its backbone, as configs name it; none: whichever is found.
+    /// Its backbone, as configs name it; by default whichever is found in it.
+    #[arg(long, value_name = "NAME")]
     pub backbone: Option<String>,
-    /// A published size; none: as the shapes say.
+    /// A published size of the backbone; by default the size is read off the shapes.
+    #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// The checkpoint's folder.
+    #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Replace a checkpoint that is there.
+    /// Replace a checkpoint that is already there.
+    #[arg(long)]
     pub overwrite: bool,
-    /// Voxels of the crop, D,H,W, that the checkpoint is for.
+    /// Voxels of the crop that the network is for, where file and preset do not say.
+    #[arg(long = "crop", value_name = "D,H,W", value_parser = triple)]
     pub crop_size: Option<[usize; 3]>,
-    /// Change the stem to so many image channels.
+    /// Change the stem to N image channels: each takes the sum of the old ones divided by N.
+    #[arg(long, value_name = "N")]
     pub adapt_stem: Option<usize>,
-    /// Resample position tables to the checkpoint's crop or windows.
-    pub adapt_position: bool,
-    /// The crop that the file's position table is of, where its size does not say.
-    pub position_crop: Option<[usize; 3]>,
-    /// `key=value` settings of the checkpoint.
+    /// Resample position tables to the crop or window of the checkpoint; D,H,W is the crop that a UNETR's table was trained for.
+    #[arg(long, value_name = "D,H,W", value_parser = triple, num_args = 0..=1, require_equals = true)]
+    pub adapt_position: Option<Option<[usize; 3]>>,
+    /// Settings of the checkpoint, for example data.preprocess.spacing_mm=[1.5,1.5,1.5].
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+}
+
+/// Three whole numbers.
+fn triple(text: &str) -> Result<[usize; 3], String> {
+    let numbers: Result<Vec<usize>, _> = text.split([',', 'x']).map(|part| part.trim().parse()).collect();
+    numbers
+        .ok()
+        .and_then(|numbers| numbers.try_into().ok())
+        .ok_or_else(|| "expected three whole numbers, for example 64,128,128".to_owned())
 }
 
 /// A network found in a file.

@@ -233,9 +233,9 @@ fn stems_and_tables_change_only_where_asked() {
         ImportJob { file: file("vit_bfloat16.pt"), out, settings: vec!["model.unetr.num_heads=1".to_owned()], ..ImportJob::default() };
     let crop_size = Some([16, 32, 48]);
     assert!(matches!(import(&ImportJob { crop_size, ..job.clone() }), Err(ExchangeError::Incomplete { .. })));
-    let unsaid = import(&ImportJob { crop_size, adapt_position: true, ..job.clone() }).unwrap_err().to_string();
+    let unsaid = import(&ImportJob { crop_size, adapt_position: Some(None), ..job.clone() }).unwrap_err().to_string();
     assert!(unsaid.contains("--adapt-position=D,H,W"), "{unsaid}");
-    let adapted = ImportJob { crop_size, adapt_position: true, position_crop: Some([32; 3]), adapt_stem: Some(4), ..job.clone() };
+    let adapted = ImportJob { crop_size, adapt_position: Some(Some([32; 3])), adapt_stem: Some(4), ..job.clone() };
     let report = import(&adapted).unwrap();
     assert_eq!(report.adapted.len(), 2, "{report}");
     let Checkpoint { info, weights, .. } = Checkpoint::open(&job.out).unwrap();
@@ -314,7 +314,7 @@ fn an_export_comes_back_with_the_settings_of_its_header_or_not_at_all() {
     let job = ImportJob { file: at("file"), out: at("second"), crop_size: Some([16, 32, 64]), ..ImportJob::default() };
     let error = import(&job).unwrap_err().to_string();
     assert!(error.contains("is [4,4,4] in the file and [2,4,8] as the flags say"), "{error}");
-    let report = import(&ImportJob { adapt_position: true, ..job }).unwrap();
+    let report = import(&ImportJob { adapt_position: Some(None), ..job }).unwrap();
     assert!(report.adapted.len() == 1 && report.adapted[0].contains("from [4, 4, 4] to [2, 4, 8]"), "{report}");
 
     // The table that a fixed position code stands for in MONAI's file is the one that is computed here.

@@ -158,6 +158,11 @@ fn the_demo_is_an_experiment_of_one_point() {
     let output = run(&["demo", "--dry-run"]).output().unwrap();
     let printed = text(&output);
     assert!(output.status.success() && printed.contains("demo: 4 arms, 2 pre-trainings and 4 fine-tunings"), "{printed}");
+    // `run` goes on by itself and replaces nothing: a flag of other commands is refused with the reason.
+    for (flag, reason) in [("--resume", "always goes on"), ("--overwrite", "replaces nothing")] {
+        let refused = run(&["demo", "--dry-run", flag]).output().unwrap();
+        assert!(refused.status.code() == Some(2) && text(&refused).contains(reason), "{}", text(&refused));
+    }
 }
 
 #[test]
