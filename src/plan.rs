@@ -2,39 +2,36 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::config::{OptimiserConfig, PretextTask, RunConfig, TaskViews};
+use crate::config::{DataSource, OptimiserConfig, PretextTask, RunConfig, TaskViews};
 use crate::device::{self, DeviceChoice};
 use crate::model::{Attention, ModelPlan, StepSize, Task, plan as plan_model};
 use crate::objective::ContrastSize;
+use crate::protocol::StageKind;
 use crate::volume::Dataset;
 
 /// Share of the free memory that a plan may take: the system and the prepared volumes need the rest.
 const USABLE_SHARE: f64 = 0.9;
 
-/// The plan of a run on a device.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The plan of some trainings on a device.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Name of the run.
-    pub name: String,
     /// Name of the device.
     pub device: String,
-    /// What pre-training asks of the network, as its authors name it.
-    pub pretext: String,
     /// Free memory, in bytes, where the system tells. A GPU's own memory is not told by its driver.
     pub free_bytes: Option<u64>,
     /// Largest tensor that the adapter can bind, in bytes; none on the CPU.
     pub binding_bytes: Option<u64>,
-    /// The pre-training step.
-    pub pretrain: StepPlan,
-    /// The fine-tuning step.
-    pub finetune: StepPlan,
+    /// Each kind of step once, in the order of the trainings.
+    pub steps: Vec<StepPlan>,
 }
 
 /// One kind of training step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepPlan {
+    /// `Pretrain` or `Finetune`.
+    pub kind: StageKind,
+    /// What pre-training asks of the network, as its authors name it; none for fine-tuning.
+    pub pretext: Option<String>,
     /// Volumes of a batch.
     pub batch: usize,
     /// Voxels of a crop along D,H,W.
@@ -50,7 +47,7 @@ pub struct StepPlan {
 }
 
 /// A smaller step that fits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Smaller {
     /// Volumes of a batch.
     pub batch: usize,
@@ -60,13 +57,6 @@ pub struct Smaller {
     pub crop_size: [usize; 3],
 }
 
-/// Which step is planned.
-#[derive(Clone, Copy)]
-enum Kind {
-    Pretrain,
-    Finetune,
-}
-
 /// What the device offers.
 #[derive(Clone, Copy)]
 struct Room {
@@ -74,33 +64,38 @@ struct Room {
     binding_bytes: Option<u64>,
 }
 
-/// Plans a config on a device.
+/// Plans trainings on a device: of each, whether it pre-trains or fine-tunes, and its settings.
 ///
 /// # Errors
 /// A dataset or a device that cannot be opened: channels, classes and limits come from them.
-pub fn plan(config: &RunConfig, choice: &DeviceChoice) -> anyhow::Result<Plan> {
-    let dataset = Dataset::open(&config.data.source).map_err(|error| {
-        anyhow::anyhow!(
-            "{error}. Channels and labels come from the dataset; to plan without it, make one up: \
-             --set 'data.source={{\"synthetic\":{{\"channels\":1,\"labels\":8}}}}' --set 'data.split={{\"hold_out\":{{\"test\":0.2,\"validation\":0}}}}'"
-        )
-    })?;
+pub fn plan(trainings: &[(StageKind, &RunConfig)], choice: &DeviceChoice) -> anyhow::Result<Plan> {
+    let mut opened: Vec<(&DataSource, Dataset)> = Vec::new();
+    for (_, config) in trainings {
+        let source = &config.data.source;
+        if opened.iter().all(|(known, _)| *known != source) {
+            opened.push((source, Dataset::open(source).map_err(|error| {
+                anyhow::anyhow!(
+                    "{error}. Channels and labels come from the dataset; to plan without it, make one up: \
+                     --set 'data.source={{\"synthetic\":{{\"channels\":1,\"labels\":8}}}}' --set 'data.split={{\"hold_out\":{{\"test\":0.2,\"validation\":0}}}}'"
+                )
+            })?));
+        }
+    }
     let description = device::open(choice)?.description;
     let free_bytes = description.adapter.is_none().then(device::memory::available_mib).flatten();
     let room = Room {
         free_bytes: free_bytes.map(|mib| (mib * f64::from(1 << 20)) as u64),
         binding_bytes: description.adapter.as_ref().map(|adapter| adapter.max_binding_bytes),
     };
-    let step = |kind: Kind| StepPlan::new(config, &dataset, kind, room);
-    Ok(Plan {
-        name: config.name.clone(),
-        device: description.name.clone(),
-        pretext: config.pretrain.task.title(config.pretrain.weight).to_owned(),
-        free_bytes: room.free_bytes,
-        binding_bytes: room.binding_bytes,
-        pretrain: step(Kind::Pretrain),
-        finetune: step(Kind::Finetune),
-    })
+    let mut steps = Vec::new();
+    for &(kind, config) in trainings {
+        let (_, dataset) = opened.iter().find(|(source, _)| **source == config.data.source).expect("every source was opened");
+        let step = StepPlan::new(config, dataset, kind, room);
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    Ok(Plan { device: description.name, free_bytes: room.free_bytes, binding_bytes: room.binding_bytes, steps })
 }
 
 impl Room {
@@ -111,20 +106,20 @@ impl Room {
 }
 
 impl StepPlan {
-    fn new(config: &RunConfig, dataset: &Dataset, kind: Kind, room: Room) -> Self {
+    fn new(config: &RunConfig, dataset: &Dataset, kind: StageKind, room: Room) -> Self {
         let (pretrain, finetune) = (&config.pretrain, &config.finetune);
         let (batch, accumulate, crop_size, optimiser) = match kind {
-            Kind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size, pretrain.optimiser),
-            Kind::Finetune => (finetune.batch, finetune.accumulate, finetune.crop_size, finetune.optimiser),
+            StageKind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size, pretrain.optimiser),
+            _ => (finetune.batch, finetune.accumulate, finetune.crop_size, finetune.optimiser),
         };
         let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
         let on_host = room.binding_bytes.is_none();
         let look = |batch: usize, crop_size: [usize; 3]| {
             let task = Task { channels: dataset.channels.len(), classes: dataset.class_count(), crop_size };
             let (views, decoded) = match kind {
-                Kind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
-                Kind::Pretrain => (2, false),
-                Kind::Finetune => (1, true),
+                StageKind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
+                StageKind::Pretrain => (2, false),
+                _ => (1, true),
             };
             let mut model = plan_model(&config.model, &task, StepSize { volumes: views * batch, decoded, on_host });
             // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
@@ -144,13 +139,14 @@ impl StepPlan {
             None
         } else {
             // Contrast lives on other volumes of the batch: pre-training keeps two as long as it can.
-            let least = if matches!(kind, Kind::Pretrain) { batch.min(2) } else { 1 };
+            let least = if kind == StageKind::Pretrain { batch.min(2) } else { 1 };
             let batches = (least..=batch).rev().map(|smaller| (smaller, crop_size));
             let crops = shrinking(crop_size, config.model.backbone().total_stride()).map(|crop_size| (least, crop_size));
             let found = batches.chain(crops).find(|&(batch, crop_size)| look(batch, crop_size).2);
             found.map(|(smaller, crop_size)| Smaller { batch: smaller, accumulate: (accumulate * batch).div_ceil(smaller), crop_size })
         };
-        Self { batch, crop_size, model, bytes, instead, fits }
+        let pretext = (kind == StageKind::Pretrain).then(|| config.pretrain.task.title(config.pretrain.weight).to_owned());
+        Self { kind, pretext, batch, crop_size, model, bytes, instead, fits }
     }
 }
 
@@ -166,9 +162,9 @@ fn shrinking(crop: [usize; 3], stride: [usize; 3]) -> impl Iterator<Item = [usiz
 }
 
 impl Plan {
-    /// Whether both steps fit.
+    /// Whether every step fits.
     pub fn fits(&self) -> bool {
-        self.pretrain.fits && self.finetune.fits
+        self.steps.iter().all(|step| step.fits)
     }
 }
 
@@ -180,42 +176,47 @@ fn by(sizes: [usize; 3]) -> String {
     sizes.map(|size| size.to_string()).join("x")
 }
 
+impl fmt::Display for StepPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pretext {
+            Some(pretext) => write!(f, "pre-training by {pretext}")?,
+            None => write!(f, "fine-tuning")?,
+        }
+        writeln!(f, ": batch {}, crop {} (D,H,W)", self.batch, by(self.crop_size))?;
+        for (index, stage) in self.model.stages.iter().enumerate() {
+            let grid = by(stage.grid);
+            let tokens: usize = stage.grid.iter().product();
+            write!(f, "  stage {}: {grid} = {tokens} tokens of {}", index + 1, stage.dim)?;
+            if let Some(Attention { heads, window, shift }) = stage.attention {
+                write!(f, ", {heads} heads, window {}", by(window))?;
+                if shift != [0; 3] {
+                    write!(f, ", shifted by {}", by(shift))?;
+                }
+            }
+            writeln!(f)?;
+        }
+        let parameters = self.model.parameters;
+        let (encoder, decoder, heads) = (parameters.encoder, parameters.decoder, parameters.heads);
+        match self.kind {
+            StageKind::Pretrain => writeln!(f, "  parameters of the encoder: {encoder}")?,
+            _ => writeln!(f, "  parameters: {} (encoder {encoder}, decoder {decoder}, heads {heads})", parameters.total())?,
+        }
+        writeln!(f, "  a step needs about {}, its largest tensor {}", mib(self.bytes), mib(self.model.largest_buffer_bytes))?;
+        match &self.instead {
+            _ if self.fits => Ok(()),
+            Some(Smaller { batch, accumulate, crop_size }) => {
+                let crop_size = crop_size.map(|n| n.to_string()).join(", ");
+                writeln!(f, "  DOES NOT FIT. This would: batch: {batch}, accumulate: {accumulate}, crop_size: ({crop_size})")
+            }
+            None => writeln!(f, "  DOES NOT FIT. Not even one crop of one token would: choose a smaller model or another device"),
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} on {}", self.name, self.device)?;
-        let pretraining = format!("pre-training by {}", self.pretext);
-        for (name, step) in [(pretraining.as_str(), &self.pretrain), ("fine-tuning", &self.finetune)] {
-            writeln!(f, "\n{name}: batch {}, crop {} (D,H,W)", step.batch, by(step.crop_size))?;
-            for (index, stage) in step.model.stages.iter().enumerate() {
-                let grid = by(stage.grid);
-                let tokens: usize = stage.grid.iter().product();
-                write!(f, "  stage {}: {grid} = {tokens} tokens of {}", index + 1, stage.dim)?;
-                if let Some(Attention { heads, window, shift }) = stage.attention {
-                    write!(f, ", {heads} heads, window {}", by(window))?;
-                    if shift != [0; 3] {
-                        write!(f, ", shifted by {}", by(shift))?;
-                    }
-                }
-                writeln!(f)?;
-            }
-            writeln!(f, "  a step needs about {}, its largest tensor {}", mib(step.bytes), mib(step.model.largest_buffer_bytes))?;
-            if !step.fits {
-                write!(f, "  DOES NOT FIT. ")?;
-                match &step.instead {
-                    Some(Smaller { batch, accumulate, crop_size }) => {
-                        writeln!(
-                            f,
-                            "This would: batch: {batch}, accumulate: {accumulate}, crop_size: ({})",
-                            crop_size.map(|n| n.to_string()).join(", ")
-                        )?;
-                    }
-                    None => writeln!(f, "Not even one crop of one token would: choose a smaller model or another device")?,
-                }
-            }
-        }
-        let parameters = self.finetune.model.parameters;
-        let (encoder, decoder, heads) = (parameters.encoder, parameters.decoder, parameters.heads);
-        write!(f, "\nparameters: {} (encoder {encoder}, decoder {decoder}, heads {heads})", parameters.total())?;
+        writeln!(f, "On {}", self.device)?;
+        self.steps.iter().try_for_each(|step| write!(f, "\n{step}"))?;
         if let Some(free) = self.free_bytes {
             write!(f, "\nfree memory: {}", mib(free))?;
         }
@@ -229,14 +230,14 @@ impl fmt::Display for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DataSource, ModelConfig, Preset, PretrainConfig, SyntheticConfig};
+    use crate::config::{ModelConfig, Preset, PretrainConfig, SyntheticConfig};
 
     fn step(room: Room) -> StepPlan {
         let mut config = RunConfig { model: ModelConfig::Preset(Preset::NnformerSynapse), ..RunConfig::default() };
         config.data.source = DataSource::Synthetic(SyntheticConfig::default());
         config.finetune.crop_size = [64, 128, 128];
         let dataset = Dataset::open(&config.data.source).unwrap();
-        StepPlan::new(&config, &dataset, Kind::Finetune, room)
+        StepPlan::new(&config, &dataset, StageKind::Finetune, room)
     }
 
     /// nnFormer's last stage has 4³ tokens of 96 channels for such crops, the one before 8³ of 48: twice 2 * 64 and 2 * 512 for both
@@ -248,7 +249,7 @@ mod tests {
         let dataset = Dataset::open(&config.data.source).unwrap();
         let mut step = |token_stages, binding_bytes| {
             config.pretrain.token_stages = token_stages;
-            StepPlan::new(&config, &dataset, Kind::Pretrain, Room { free_bytes: None, binding_bytes })
+            StepPlan::new(&config, &dataset, StageKind::Pretrain, Room { free_bytes: None, binding_bytes })
         };
         let last = step(1, None);
         assert_eq!(last.model.stages.iter().map(|stage| stage.grid).collect::<Vec<_>>(), [[8; 3], [4; 3]]);
@@ -277,5 +278,17 @@ mod tests {
         let smaller = narrow.instead.expect("a smaller crop");
         assert!(smaller.crop_size.iter().product::<usize>() < open.crop_size.iter().product::<usize>());
         assert!(step(Room { free_bytes: Some(1000), binding_bytes: None }).instead.is_none());
+    }
+
+    #[test]
+    fn each_kind_of_step_is_told_once_and_what_holds_for_all_at_the_end() {
+        let mut config = RunConfig::default();
+        config.data.source = DataSource::Synthetic(SyntheticConfig::default());
+        let coarse = RunConfig { seed: 7, ..config.clone() };
+        let trainings = [(StageKind::Pretrain, &config), (StageKind::Finetune, &config), (StageKind::Finetune, &coarse)];
+        let plan = plan(&trainings, &DeviceChoice::Cpu).unwrap();
+        let text = plan.to_string();
+        assert_eq!((plan.steps.len(), text.matches("fine-tuning: batch").count()), (2, 1), "a seed costs nothing: {text}");
+        assert!(text.matches("Memory is an estimate").count() == 1 && text.matches("free memory").count() <= 1, "{text}");
     }
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
 use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
-use super::train::find;
+use super::train::{find, memory};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
+use crate::terminal;
 use crate::worker::{ExperimentJob, spawn_experiment};
-use crate::{plan, terminal};
 
 /// Steps of a trial: the first is slower than the others, the median of three is not.
 const TRIAL_STEPS: usize = 3;
@@ -20,7 +20,9 @@ pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Option
     let (folder, experiment) = find(path, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
-    if !print_memory(&experiment, &trainings, options)? {
+    let needs = memory(&experiment, &trainings, &options.device)?;
+    terminal::print(format_args!("{needs}\n"));
+    if !needs.fits() {
         return Ok(BAD_INPUT);
     }
     let state = ExperimentState::read(&experiment, &folder);
@@ -52,22 +54,6 @@ pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Option
     } else {
         0
     })
-}
-
-/// Prints shapes, parameters and memory of each kind of training; false where one does not fit.
-fn print_memory(experiment: &Experiment, trainings: &[usize], options: &Options) -> Result<bool, CliError> {
-    let (mut printed, mut fits) = (Vec::new(), true);
-    for training in Estimate::one_of_each(experiment, trainings) {
-        let planned = plan::plan(&experiment.trainings[training].config, &options.device);
-        let planned = planned.map_err(|error| CliError::Input(format!("{error:#}")))?;
-        let named = plan::Plan { name: experiment.config.name.clone(), ..planned };
-        if !printed.contains(&named) {
-            terminal::print(format_args!("{named}\n"));
-            fits &= named.fits();
-            printed.push(named);
-        }
-    }
-    Ok(fits)
 }
 
 /// Prints the grid with what is done, under way, failed, missing.

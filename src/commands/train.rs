@@ -8,11 +8,12 @@ use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
 use crate::config::{ExperimentConfig, RunConfig, Training};
 use crate::device::DeviceChoice;
-use crate::experiment::{Estimate, Experiment, ExperimentFolder, FolderContent, TrainingPlan};
-use crate::protocol::{FolderError, StageKind};
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, FolderContent};
+use crate::plan::{Plan, plan};
+use crate::protocol::FolderError;
+use crate::terminal;
 use crate::wording::bytes;
 use crate::worker::{ExperimentJob, require_begun, spawn_experiment};
-use crate::{plan, terminal};
 
 /// The demo's settings, as in the repository's `configs/demo.ron`.
 const DEMO: &str = include_str!("../../configs/demo.ron");
@@ -122,29 +123,33 @@ fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
     follow(spawn_experiment(job.clone(), options.device.clone())?, &job, options)
 }
 
+/// Shapes, parameters and memory of each kind of training.
+pub(super) fn memory(experiment: &Experiment, trainings: &[usize], device: &DeviceChoice) -> Result<Plan, CliError> {
+    let kinds = Estimate::one_of_each(experiment, trainings).into_iter().map(|training| &experiment.trainings[training]);
+    let kinds: Vec<_> = kinds.map(|training| (training.kind, &training.config)).collect();
+    plan(&kinds, device).map_err(|error| CliError::Input(format!("{error:#}")))
+}
+
 /// Refuses more trainings at once than the device has room for.
 fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, device: &DeviceChoice) -> Result<(), CliError> {
     if jobs <= 1 {
         return Ok(());
     }
-    for training in Estimate::one_of_each(experiment, trainings) {
-        let TrainingPlan { kind, config, .. } = &experiment.trainings[training];
-        let plan = plan::plan(config, device).map_err(|error| CliError::Input(format!("{error:#}")))?;
-        if plan.binding_bytes.is_some() {
-            return Err(CliError::Input(format!(
-                "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \
-                 leave --jobs away, or add --device cpu"
-            )));
-        }
-        let each = if *kind == StageKind::Pretrain { plan.pretrain.bytes } else { plan.finetune.bytes };
-        if let Some(free) = plan.free_bytes.filter(|&free| each * jobs as u64 > free) {
-            return Err(CliError::Input(format!(
-                "--jobs {jobs}: trainings of {} each do not fit into the {} that are free; --jobs {} does",
-                bytes(each),
-                bytes(free),
-                (free / each.max(1)).max(1)
-            )));
-        }
+    let plan = memory(experiment, trainings, device)?;
+    if plan.binding_bytes.is_some() {
+        return Err(CliError::Input(format!(
+            "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \
+             leave --jobs away, or add --device cpu"
+        )));
     }
-    Ok(())
+    let each = plan.steps.iter().map(|step| step.bytes).max().unwrap_or(0);
+    match plan.free_bytes.filter(|&free| each * jobs as u64 > free) {
+        None => Ok(()),
+        Some(free) => Err(CliError::Input(format!(
+            "--jobs {jobs}: trainings of {} each do not fit into the {} that are free; --jobs {} does",
+            bytes(each),
+            bytes(free),
+            (free / each.max(1)).max(1)
+        ))),
+    }
 }

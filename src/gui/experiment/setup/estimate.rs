@@ -55,7 +55,8 @@ impl Estimate {
             ctx.request_repaint_after(SETTLE);
         } else if self.work.is_none() && form.problems().is_empty() {
             let (config, device) = (form.config().clone(), device.clone());
-            self.work = Some((question, Background::start(ctx, move || plan(&config, &device).map_err(|error| format!("{error:#}")))));
+            let trainings = move || plan(&[(StageKind::Pretrain, &config), (StageKind::Finetune, &config)], &device);
+            self.work = Some((question, Background::start(ctx, move || trainings().map_err(|error| format!("{error:#}")))));
         }
     }
 
@@ -74,12 +75,10 @@ impl Estimate {
             None => {}
             Some((_, Err(message))) => card::problem(ui, message),
             Some((_, Ok(plan))) => {
-                let steps = [
-                    (StageKind::Pretrain, "Pre-training", "pretrain", &plan.pretrain),
-                    (StageKind::Finetune, "Fine-tuning", "finetune", &plan.finetune),
-                ];
                 let work = form.work;
-                for (_, name, key, step) in steps.into_iter().filter(|(kind, ..)| work.includes(*kind)) {
+                for step in plan.steps.iter().filter(|step| work.includes(step.kind)) {
+                    let (name, key) =
+                        if step.kind == StageKind::Pretrain { ("Pre-training", "pretrain") } else { ("Fine-tuning", "finetune") };
                     if let Some(smaller) = step_needs(ui, name, step, plan) {
                         form.set(&format!("{key}.batch"), smaller.batch);
                         form.set(&format!("{key}.accumulate"), smaller.accumulate);

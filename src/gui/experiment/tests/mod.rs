@@ -18,6 +18,7 @@ use crate::device::DeviceChoice;
 use crate::gui::testing::{click, wait_for, wait_until};
 use crate::gui::{App, Background};
 use crate::plan::{Smaller, plan};
+use crate::protocol::StageKind;
 use crate::volume::check::{CaseRow, CheckReport, ImageSummary};
 use crate::volume::{Dataset, Fault, Problem, check};
 use crate::worker::AvailableDevice;
@@ -51,9 +52,9 @@ fn put_set_up(app: &mut App, form: Form, (source, report): (DataSource, Option<C
     // What the plan says does not depend on the dataset's files here.
     let mut planned = form.clone();
     planned.take_source(DataSource::Demo);
-    let mut answer = plan(planned.config(), &DeviceChoice::Cpu).unwrap();
+    let mut answer = plan(&[(StageKind::Pretrain, planned.config()), (StageKind::Finetune, planned.config())], &DeviceChoice::Cpu).unwrap();
     (answer.device, answer.free_bytes) = ("Ryzen 7 7840U".to_owned(), Some(free_mib * MIB));
-    for step in [&mut answer.pretrain, &mut answer.finetune] {
+    for step in &mut answer.steps {
         step.fits = step.bytes <= free_mib * MIB;
         step.instead = (!step.fits).then_some(Smaller { batch: 1, accumulate: 2, crop_size: step.crop_size });
     }
