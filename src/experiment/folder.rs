@@ -8,7 +8,7 @@ use crate::atomic_file;
 use crate::config::ExperimentConfig;
 use crate::folder_lock::{Busy, FolderLock, is_lock_file};
 use crate::protocol::checkpoints::TRAININGS;
-use crate::protocol::{FolderError, RunFolder, StageKind};
+use crate::protocol::{FolderError, RunFolder};
 
 /// Where an experiment of a name goes when no folder is given.
 const DEFAULT_PARENT: &str = "runs";
@@ -208,9 +208,7 @@ impl ExperimentFolder {
 
 /// Whether a training's folder, whoever's it is, holds one that is done to its end.
 pub(super) fn is_finished(training: &RunFolder) -> bool {
-    let is_pretraining = training.root().file_name().is_some_and(|name| name.to_string_lossy().starts_with("pretrain-"));
-    let kind = if is_pretraining { StageKind::Pretrain } else { StageKind::Finetune };
-    training.replay().is_ok_and(|run| run.is_done(kind))
+    training.replay().is_ok_and(|run| run.is_done(training.kind()))
 }
 
 #[cfg(test)]

@@ -144,8 +144,7 @@ impl Experiment {
         let source = after.map(|after| self.trainings[after].key()).or(source.digest.as_deref());
         let key = key(plan.kind, &plan.config, plan.data.as_deref(), source);
         *known.entry(key.clone()).or_insert_with(|| {
-            let kind = if plan.kind == StageKind::Pretrain { "pretrain" } else { "finetune" };
-            let name = format!("{kind}-{}-{}", plan.arm, &key[..KEY_DIGITS]);
+            let name = format!("{}-{}-{}", plan.kind, plan.arm, &key[..KEY_DIGITS]);
             self.trainings.push(TrainingPlan { config: RunConfig { name: name.clone(), ..plan.config }, name, after, ..plan });
             self.trainings.len() - 1
         })

@@ -40,6 +40,20 @@ pub enum StageKind {
     MaskRatios,
 }
 
+impl std::fmt::Display for StageKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Prepare => "prepare",
+            Self::Pretrain => "pretrain",
+            Self::Finetune => "finetune",
+            Self::Test => "test",
+            Self::Infer => "infer",
+            Self::Probe => "probe",
+            Self::MaskRatios => "mask ratios",
+        })
+    }
+}
+
 impl StageKind {
     /// Optimiser steps of a training of this kind: a pre-training, or else a fine-tuning.
     pub fn steps(self, config: &RunConfig) -> usize {
@@ -65,16 +79,8 @@ impl From<StageKind> for Stage {
 
 impl std::fmt::Display for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match self.kind {
-            StageKind::Prepare => "prepare",
-            StageKind::Pretrain => "pretrain",
-            StageKind::Finetune => "finetune",
-            StageKind::Test => "test",
-            StageKind::Infer => "infer",
-            StageKind::Probe => "probe",
-            StageKind::MaskRatios => "mask ratios",
-        };
-        if self.arm.is_empty() { f.write_str(kind) } else { write!(f, "{kind} {}", self.arm) }
+        let Self { kind, arm } = self;
+        if arm.is_empty() { write!(f, "{kind}") } else { write!(f, "{kind} {arm}") }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Environment, FolderError, RecordReader, RunState, Stage, TokenPreview};
+use super::{Environment, FolderError, RecordReader, RunState, Stage, StageKind, TokenPreview};
 use crate::atomic_file;
 use crate::config::RunConfig;
 use crate::folder_lock::{Busy, FolderLock, is_lock_file};
@@ -81,6 +81,12 @@ impl RunFolder {
     /// Whether a run lies there.
     pub fn holds_run(&self) -> bool {
         self.config_path().is_file()
+    }
+
+    /// Whether it is named as a pre-training, or as a fine-tuning.
+    pub fn kind(&self) -> StageKind {
+        let pretrains = self.root.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pretrain-"));
+        if pretrains { StageKind::Pretrain } else { StageKind::Finetune }
     }
 
     /// The folder itself.

@@ -5,11 +5,6 @@ use crate::experiment::{Estimate, Experiment, ExperimentState, Progress, Tally};
 use crate::protocol::{RunState, StageKind};
 use crate::wording::{bytes, count, duration, or_nothing, share};
 
-/// What a training's kind is called.
-pub(super) fn kind_word(kind: StageKind) -> &'static str {
-    if kind == StageKind::Pretrain { "pretrain" } else { "finetune" }
-}
-
 /// Cells and trainings of an experiment, shared ones with how many cells they serve.
 pub fn experiment_plan(experiment: &Experiment, cells: &[usize], stages: &[usize]) -> String {
     let of_kind = |kind: StageKind| stages.iter().filter(|&&training| experiment.trainings[training].kind == kind).count();
@@ -20,7 +15,7 @@ pub fn experiment_plan(experiment: &Experiment, cells: &[usize], stages: &[usize
         let shared = if served.len() > 1 { format!("{what}, and {} more", served.len() - 1) } else { what };
         let from = plan.after.map(|after| experiment.trainings[after].name.clone());
         let from = from.or_else(|| plan.checkpoint.as_ref().map(|path| path.display().to_string())).unwrap_or_else(|| "-".to_owned());
-        vec![format!("{} for {shared}", kind_word(plan.kind)), plan.steps().to_string(), plan.name.clone(), from]
+        vec![format!("{} for {shared}", plan.kind), plan.steps().to_string(), plan.name.clone(), from]
     });
     let header = ["training", "steps", "folder", "starts from"].map(str::to_owned).to_vec();
     let head = format!(

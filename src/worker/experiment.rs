@@ -7,16 +7,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use super::cases::CaseStore;
-use super::continued::rename_fewer_steps;
-use super::handle::{COMMAND_QUEUE, PREVIEW_QUEUE, RunHandle};
+use super::continued::{is_of_another_source, rename_fewer_steps};
+use super::handle::{COMMAND_QUEUE, ExperimentHandle, PREVIEW_QUEUE, RunHandle};
 use super::job::{Job, panicked, spawn_within};
 use super::outbox::Outbox;
-use super::training::is_of_another_source;
 use super::training_job::{Start, TrainingJob};
 use crate::device::DeviceChoice;
 use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, FolderError, Progress};
@@ -53,20 +51,6 @@ impl ExperimentJob {
         let trainings = (0..experiment.trainings.len()).collect();
         Self { experiment, folder, trainings, at_once: 1, max_steps: None, overwrite: false }
     }
-}
-
-/// An experiment at work as a front end holds it.
-pub struct ExperimentHandle {
-    /// What happens, to [`ExperimentEvent::Finished`]. Events that [`crate::protocol::Event::may_be_dropped`] are dropped while a front end
-    /// lags; all others arrive.
-    pub events: Receiver<ExperimentEvent>,
-    /// Something to look at, with the index of its training; dropped while a front end lags.
-    pub previews: Receiver<(usize, Preview)>,
-    /// `Stop` saves the trainings under way and starts no more; the others go to each training under way. A front end that drops it has the
-    /// experiment saved and stopped.
-    pub commands: SyncSender<Command>,
-    /// Joins after `Finished`.
-    pub join: JoinHandle<Finish>,
 }
 
 /// Starts working on an experiment: what is done stays, what is missing is made.

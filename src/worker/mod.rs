@@ -20,8 +20,8 @@ pub mod views;
 
 pub use available::{AvailableDevice, available_devices};
 pub use continued::require_begun;
-pub use experiment::{ExperimentHandle, ExperimentJob, spawn_experiment};
-pub use handle::RunHandle;
+pub use experiment::{ExperimentJob, spawn_experiment};
+pub use handle::{ExperimentHandle, Handle, RunHandle};
 pub use infer::{InferInput, InferJob};
 pub use job::{Job, spawn};
 pub use mask_ratios::MaskRatiosJob;

@@ -1,17 +1,14 @@
 //! One training: a pre-training, or a fine-tuning with its test, in a folder of its own; begun, or gone on with exactly.
 
-use std::path::Path;
-
 use super::cases::{CaseStore, Prepared, TrainingData};
+use super::continued::{require_same_data, require_same_settings};
 use super::error::JobError;
 use super::measure::{TestContext, test, validator, write_metrics};
 use super::recorder::Recorder;
 use super::training_job::{Start, TrainingJob};
-use crate::config::RunConfig;
 use crate::device::Opened;
-use crate::protocol::{Event, FolderError, RunFolder, SPLIT, Severity, Stage, StageKind, TRAINING_VERSION};
+use crate::protocol::{Event, FolderError, SPLIT, Severity, Stage, StageKind};
 use crate::train::{Checkpoint, Ending, Finetune, Pretrain, Session, TrainError, finetune, pretrain};
-use crate::volume::SplitRecord;
 
 /// A training under way: what to make, on what, and where its events go.
 struct JobContext<'a> {
@@ -42,15 +39,15 @@ impl JobContext<'_> {
         let &Self { job, opened, recorder } = self;
         // A dataset that cannot be used leaves no folder behind.
         let data = TrainingData::open(&job.config)?;
-        let then = match job.start {
-            Start::Resume => Some(require_same(job, &data)?),
-            Start::Fresh | Start::Overwrite => None,
-        };
+        if job.start == Start::Resume {
+            require_same_settings(&job.folder, &job.config)?;
+            require_same_data(&job.folder, &data)?;
+        }
         recorder.open_run(&job.folder, job.start, &job.config)?;
         let environment = recorder.start(&job.config.name, &opened.description, data.classes());
         job.folder.write_environment(&environment)?;
-        if let Some(then) = then {
-            self.go_on(&then)?;
+        if job.start == Start::Resume {
+            self.go_on()?;
         }
         job.folder.write(SPLIT, &serde_json::to_vec_pretty(&data.record).expect("plain data becomes JSON"))?;
         data.announce(job, recorder);
@@ -58,8 +55,9 @@ impl JobContext<'_> {
     }
 
     /// Adopts what may change when a training goes on: the scores of test cases rest on how they are segmented and scored.
-    fn go_on(&self, then: &RunConfig) -> Result<(), JobError> {
+    fn go_on(&self) -> Result<(), JobError> {
         let &Self { job: TrainingJob { config, folder, kind, .. }, recorder, .. } = self;
+        let then = folder.config()?;
         crate::atomic_file::remove_leftovers(folder.root()).map_err(FolderError::io(folder.root()))?;
         Checkpoint::remove_leftovers(&folder.checkpoints()).map_err(FolderError::io(&folder.checkpoints()))?;
         if *kind == StageKind::Finetune && (&then.infer, &then.evaluate) != (&config.infer, &config.evaluate) {
@@ -153,72 +151,4 @@ impl JobContext<'_> {
         let state = self.recorder.state();
         state.stage(stage.kind, &stage.arm).is_some_and(|stage| stage.secs.is_some() && stage.done == total)
     }
-}
-
-/// The settings that a training began with. It goes on only with the same ones, as far as they decide what is trained, over the same data,
-/// and by a program that trains as the one did that began it.
-fn require_same(job: &TrainingJob, data: &TrainingData) -> Result<RunConfig, JobError> {
-    let folder = &job.folder;
-    if !folder.holds_run() {
-        return Err(FolderError::Nothing(folder.root().to_owned()).into());
-    }
-    let then = folder.config()?;
-    if let Some(obstacle) = obstacle(folder, &job.config)? {
-        return Err(obstacle);
-    }
-    if let Some(then) = recorded_split(folder)?
-        && let Some(change) = data.record.change_since(&then)
-    {
-        return Err(JobError::Input(format!(
-            "{}: the data are not those that this training began with: {change}. Put them back to go on with it, or start a new one",
-            folder.root().join(SPLIT).display()
-        )));
-    }
-    Ok(then)
-}
-
-/// Why what is saved of a training cannot go on under these settings, its data apart; none where it can, or where nothing is saved.
-pub(super) fn obstacle(folder: &RunFolder, config: &RunConfig) -> Result<Option<JobError>, JobError> {
-    let Some(saved) = Checkpoint::last_info(&folder.checkpoints())? else { return Ok(None) };
-    if let Err(refusal) = saved.require_same_training(config, &folder.checkpoints().join("last")) {
-        return Ok(Some(refusal.into()));
-    }
-    let program = folder.environment()?;
-    if program.training != TRAINING_VERSION {
-        return Ok(Some(JobError::Input(format!(
-            "{} was begun by simtrot {} (commit {}), which trains otherwise than this program: one training of both would be neither. \
-             Start a new one, or go on with that program",
-            folder.root().display(),
-            program.version,
-            program.commit
-        ))));
-    }
-    Ok(None)
-}
-
-/// The split that a training was recorded with; none before it began.
-pub(super) fn recorded_split(folder: &RunFolder) -> Result<Option<SplitRecord>, JobError> {
-    let path = folder.root().join(SPLIT);
-    match std::fs::read(&path) {
-        Ok(text) => {
-            let record = serde_json::from_slice(&text);
-            Ok(Some(record.map_err(|error| FolderError::Content { path, cause: error.to_string() })?))
-        }
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            if Checkpoint::last_info(&folder.checkpoints())?.is_none() {
-                return Ok(None);
-            }
-            let cause = "it is missing, so that nobody can tell whether the data are those that the training began with".to_owned();
-            Err(FolderError::Content { path, cause }.into())
-        }
-        Err(cause) => Err(FolderError::Io { path, cause }.into()),
-    }
-}
-
-/// Whether what is saved of a training started from other weights than its source holds now.
-pub(super) fn is_of_another_source(folder: &RunFolder, from: Option<&Path>) -> Result<bool, JobError> {
-    let Some(saved) = Checkpoint::last_info(&folder.checkpoints())? else { return Ok(false) };
-    // A source that is gone decides nothing: its encoder was loaded before the first step.
-    let Some(place) = from.and_then(|from| Checkpoint::locate(from).ok()) else { return Ok(false) };
-    Ok(saved.parent_sha256 != Some(Checkpoint::weights_sha256(&place)?))
 }
