@@ -45,11 +45,6 @@ pub fn follow(handle: RunHandle, quiet: bool) -> (Outcome, RunState) {
     drive(handle, JobScreen::new(&mut out, bar, quiet, RunState::default()), &stop_signal::asked)
 }
 
-/// The same as plain lines without control characters, written to `out`.
-pub fn follow_plainly(handle: RunHandle, quiet: bool, out: &mut dyn Write) -> (Outcome, RunState) {
-    drive(handle, JobScreen::new(out, false, quiet, RunState::default()), &stop_signal::asked)
-}
-
 /// Drains events until the job has ended; passes a request to stop on, once.
 fn drive(handle: RunHandle, mut screen: JobScreen<'_>, stop_wanted: &dyn Fn() -> bool) -> (Outcome, RunState) {
     // Nobody looks at previews here: without their receiver the worker does not wait for it.
@@ -89,6 +84,8 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
+    use crate::experiment::synthetic;
+    use crate::protocol::StageKind;
 
     /// A worker that runs `body` with its ends of both channels.
     fn worker(
@@ -97,6 +94,49 @@ mod tests {
         let (event_sender, events) = sync_channel(4);
         let (commands, command_receiver) = sync_channel(1);
         RunHandle { events, previews: sync_channel(1).1, commands, join: std::thread::spawn(move || body(event_sender, command_receiver)) }
+    }
+
+    /// What is printed of a worker, and how it ended.
+    fn followed(handle: RunHandle, quiet: bool, stop: bool) -> (String, Outcome, RunState) {
+        let mut out = Vec::new();
+        let (outcome, state) = drive(handle, JobScreen::new(&mut out, false, quiet, RunState::default()), &|| stop);
+        (String::from_utf8(out).unwrap(), outcome, state)
+    }
+
+    /// A worker that tells a made-up fine-tuning of 600 steps, so many times as slow.
+    fn fine_tuning(slower: f64, end: Outcome) -> RunHandle {
+        let experiment = synthetic::one_point();
+        let training = experiment.trainings.iter().position(|plan| plan.kind == StageKind::Finetune && plan.after.is_none()).unwrap();
+        let mut records = synthetic::records(&experiment, training, 1.0);
+        records.last_mut().unwrap().event = Event::Finished { outcome: end.clone() };
+        worker(move |events, _| {
+            records.into_iter().for_each(|record| events.send(Record { secs: slower * record.secs, ..record }).unwrap());
+            end
+        })
+    }
+
+    #[test]
+    fn a_job_is_followed_in_few_plain_lines() {
+        for slower in [1.0, 6.0] {
+            let (text, outcome, state) = followed(fine_tuning(slower, Outcome::Completed), false, false);
+            assert_eq!((outcome, &state.outcome), (Outcome::Completed, &Some(Outcome::Completed)));
+            assert!(text.lines().count() <= 20 && !text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+            for words in ["warning: a synthetic warning", "finetune scratch: 600 steps", "test scratch: ", "done in"] {
+                assert!(text.contains(words), "no {words:?} in {text}");
+            }
+            assert!(text.lines().any(|line| line.contains(" %)  loss ") && line.ends_with(" left")), "no progress in {text}");
+        }
+    }
+
+    #[test]
+    fn a_quiet_terminal_tells_warnings_and_failures_only() {
+        let failed = Outcome::Failed { message: "the device was lost".into(), bad_input: false };
+        let (text, ..) = followed(fine_tuning(1.0, failed), true, false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            matches!(&lines[..], [warning, failure] if warning.contains("warning: ") && failure.contains("error: the device")),
+            "{text}"
+        );
     }
 
     #[test]
@@ -108,20 +148,17 @@ mod tests {
             assert!(commands.recv().is_err(), "a second command came");
             Outcome::Stopped
         });
-        let mut out = Vec::new();
-        let (outcome, state) = drive(handle, JobScreen::new(&mut out, false, false, RunState::default()), &|| true);
+        let (text, outcome, state) = followed(handle, false, true);
         assert_eq!((outcome, state.outcome), (Outcome::Stopped, Some(Outcome::Stopped)));
-        let text = String::from_utf8(out).unwrap();
         assert_eq!(text.matches("stopping").count(), 1, "{text}");
     }
 
     #[test]
     fn a_panic_of_the_worker_is_a_failure_with_its_message() {
         let handle = worker(|_, _| panic!("lost the thread"));
-        let mut out = Vec::new();
-        let (outcome, state) = drive(handle, JobScreen::new(&mut out, false, true, RunState::default()), &|| false);
+        let (text, outcome, state) = followed(handle, true, false);
         assert!(matches!(&outcome, Outcome::Failed { message, bad_input: false } if message.contains("lost the thread")));
         assert_eq!(state.outcome, Some(outcome));
-        assert!(String::from_utf8(out).unwrap().contains("lost the thread"));
+        assert!(text.contains("lost the thread"));
     }
 }
