@@ -2,51 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar};
 
 use super::job::{JobView, style, timed};
 use super::progress;
+use super::screen::{Screen, drain};
 use super::status::{mean_dice, tally_words};
 use crate::experiment::{Experiment, ExperimentEvent, Finish};
-use crate::protocol::{Command, Event, Outcome, Record, StageKind, StageState};
-use crate::stop_signal;
+use crate::protocol::{Event, Outcome, Record, StageKind, StageState};
 use crate::wording::{duration, share};
 use crate::worker::ExperimentHandle;
 
-/// How long to wait for an event before looking for an interrupt again.
-pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Said at the first interrupt.
-pub(super) const STOPPING: &str = "stopping: the step under way is finished and saved; press Ctrl-C again to end at once";
-
 /// Follows an experiment to its end. Ctrl-C stops and saves; a second one ends the process at once.
 pub fn follow_experiment(handle: ExperimentHandle, experiment: &Experiment, trainings: &[usize], quiet: bool) -> Finish {
-    // Nobody looks at previews here: without their receiver nothing waits for it.
-    let ExperimentHandle { events, commands, join, previews } = handle;
-    drop(previews);
     let mut screen = ExperimentScreen::new(experiment, trainings.len(), quiet);
-    if let Err(reason) = stop_signal::listen() {
-        screen.print(&format!("warning: Ctrl-C will end the program without saving the step under way: {reason}"));
-    }
-    let (mut asked, mut ended) = (false, None);
-    while ended.is_none() {
-        if !asked && stop_signal::asked() {
-            screen.print(STOPPING);
-            asked = commands.try_send(Command::Stop).is_ok();
-        }
-        match events.recv_timeout(POLL_INTERVAL) {
-            Ok(ExperimentEvent::Finished(finish)) => ended = Some(finish),
-            Ok(event) => screen.show(&event),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    drop((events, commands));
-    let joined = join.join().unwrap_or_default();
-    let finish = ended.unwrap_or(joined);
+    let finish = drain(handle, &mut screen).unwrap_or_default();
     screen.finish(finish);
     finish
 }
@@ -64,34 +36,8 @@ pub(super) struct ExperimentScreen<'a> {
     quiet: bool,
 }
 
-impl<'a> ExperimentScreen<'a> {
-    pub(super) fn new(experiment: &'a Experiment, wanted: usize, quiet: bool) -> Self {
-        let all = MultiProgress::new();
-        let overall = (std::io::stderr().is_terminal() && !quiet).then(|| all.add(ProgressBar::new(wanted as u64)));
-        if let Some(bar) = &overall {
-            bar.set_style(style("{prefix} {bar:24.cyan/dim} {pos}/{len} trainings  {elapsed} so far"));
-            bar.set_prefix(experiment.config.name.clone());
-        }
-        Self { experiment, began: Instant::now(), all, overall, active: BTreeMap::new(), said: BTreeSet::new(), quiet }
-    }
-
-    /// A line with the time since the work began; a terminal that is gone is no reason to stop training.
-    fn print(&self, text: &str) {
-        let text = timed(self.began.elapsed().as_secs_f64(), text);
-        self.all.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        });
-    }
-
-    /// The point of the grid that a training is for.
-    fn point(&self, training: usize) -> String {
-        let axes = &self.experiment.config.axes;
-        let Some(cell) = self.experiment.cells_of(training).next().filter(|_| !axes.is_empty()) else { return String::new() };
-        let levels = axes.iter().enumerate().map(|(index, axis)| format!("{} {}", axis.name, self.experiment.level(cell, index)));
-        format!(" ({})", levels.collect::<Vec<_>>().join(", "))
-    }
-
-    pub(super) fn show(&mut self, event: &ExperimentEvent) {
+impl Screen<ExperimentEvent> for ExperimentScreen<'_> {
+    fn show(&mut self, event: &ExperimentEvent) {
         match event {
             ExperimentEvent::Opened { done } => {
                 if let Some(bar) = &self.overall {
@@ -121,6 +67,34 @@ impl<'a> ExperimentScreen<'a> {
             }
             ExperimentEvent::Finished(_) => {}
         }
+    }
+
+    /// A line with the time since the work began; a terminal that is gone is no reason to stop training.
+    fn print(&mut self, text: &str) {
+        let text = timed(self.began.elapsed().as_secs_f64(), text);
+        self.all.suspend(|| {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        });
+    }
+}
+
+impl<'a> ExperimentScreen<'a> {
+    pub(super) fn new(experiment: &'a Experiment, wanted: usize, quiet: bool) -> Self {
+        let all = MultiProgress::new();
+        let overall = (std::io::stderr().is_terminal() && !quiet).then(|| all.add(ProgressBar::new(wanted as u64)));
+        if let Some(bar) = &overall {
+            bar.set_style(style("{prefix} {bar:24.cyan/dim} {pos}/{len} trainings  {elapsed} so far"));
+            bar.set_prefix(experiment.config.name.clone());
+        }
+        Self { experiment, began: Instant::now(), all, overall, active: BTreeMap::new(), said: BTreeSet::new(), quiet }
+    }
+
+    /// The point of the grid that a training is for.
+    fn point(&self, training: usize) -> String {
+        let axes = &self.experiment.config.axes;
+        let Some(cell) = self.experiment.cells_of(training).next().filter(|_| !axes.is_empty()) else { return String::new() };
+        let levels = axes.iter().enumerate().map(|(index, axis)| format!("{} {}", axis.name, self.experiment.level(cell, index)));
+        format!(" ({})", levels.collect::<Vec<_>>().join(", "))
     }
 
     fn count(&self) {
@@ -176,7 +150,7 @@ impl<'a> ExperimentScreen<'a> {
         }
     }
 
-    pub(super) fn finish(&self, finish: Finish) {
+    pub(super) fn finish(&mut self, finish: Finish) {
         if let Some(bar) = &self.overall {
             bar.finish_and_clear();
         }

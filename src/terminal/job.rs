@@ -5,6 +5,7 @@ use std::io::Write;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::progress;
+use super::screen::Screen;
 use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageState};
 use crate::wording::{clock, printable};
 
@@ -105,9 +106,10 @@ impl<'a> JobScreen<'a> {
         let bar = bar.then(|| ProgressBar::new(1).with_style(style("{prefix} {bar:24.cyan/dim} {pos}/{len}  {wide_msg}")));
         Self { job: JobView::new(bar, state), quiet, out }
     }
+}
 
-    /// Shows what a record brings.
-    pub(super) fn show(&mut self, record: &Record) {
+impl Screen<Record> for JobScreen<'_> {
+    fn show(&mut self, record: &Record) {
         let line = self.job.take(record, self.quiet, "");
         if let Some(bar) = self.job.bar.as_ref().filter(|_| matches!(record.event, Event::Finished { .. })) {
             bar.finish_and_clear();
@@ -117,8 +119,8 @@ impl<'a> JobScreen<'a> {
         }
     }
 
-    /// Shows a line that is no event. A terminal or pipe that is gone is no reason to stop the job.
-    pub(super) fn print(&mut self, text: &str) {
+    fn print(&mut self, text: &str) {
+        // A terminal or pipe that is gone is no reason to stop the job.
         let print = || {
             let _ = writeln!(self.out, "{text}");
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::follow::ExperimentScreen;
 use super::job::JobScreen;
+use super::screen::Screen as _;
 use crate::experiment::{Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish};
 use crate::protocol::{Event, FolderError, Outcome, Record, RecordReader, RunFolder, RunState};
 
