@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use super::{Stage, TokenPreview, TokenSet};
@@ -20,30 +21,6 @@ struct Description {
     spacing_mm: Vec<[f64; 3]>,
 }
 
-/// Numbers as the file takes them: little-endian, one block at a time.
-struct Array<'a> {
-    shape: Vec<usize>,
-    values: &'a [f32],
-}
-
-impl View for Array<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.values.len() * 4
-    }
-}
-
 impl TokenPreview {
     /// The preview as the content of a safetensors file: `voxels`, `encoder`, and `projected` where there are such tokens.
     ///
@@ -51,13 +28,17 @@ impl TokenPreview {
     /// If an array does not hold as many numbers as the preview says.
     pub fn to_safetensors(&self) -> Vec<u8> {
         let Self { stage, step, cases, channels, crop: [depth, height, width], spacing_mm, grid: [d, h, w], voxels, .. } = self;
-        let tokens = |set: &'_ TokenSet| vec![cases.len(), *d, *h, *w, set.dim];
-        let mut arrays = vec![("voxels", Array { shape: vec![cases.len(), *channels, *depth, *height, *width], values: voxels })];
-        arrays.push(("encoder", Array { shape: tokens(&self.encoder), values: &self.encoder.values }));
-        arrays.extend(self.projected.as_ref().map(|set| ("projected", Array { shape: tokens(set), values: &set.values })));
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let tokens = |name, set: &TokenSet| (name, vec![cases.len(), *d, *h, *w, set.dim], bytes(&set.values));
+        let mut arrays = vec![("voxels", vec![cases.len(), *channels, *depth, *height, *width], bytes(voxels))];
+        arrays.push(tokens("encoder", &self.encoder));
+        arrays.extend(self.projected.as_ref().map(|set| tokens("projected", set)));
+        let views = arrays.iter().map(|(name, shape, bytes)| {
+            (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("arrays hold what their shapes say"))
+        });
         let description = Description { stage: stage.clone(), step: *step, cases: cases.clone(), spacing_mm: spacing_mm.clone() };
         let text = serde_json::to_string(&description).expect("plain data becomes JSON");
-        safetensors::serialize(arrays, Some(HashMap::from([(KEY.to_owned(), text)]))).expect("arrays hold what their shapes say")
+        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)]))).expect("a short header")
     }
 
     /// Reads what [`Self::to_safetensors`] made.

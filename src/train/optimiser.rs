@@ -4,13 +4,13 @@
 //! builds alike, so that a run resumes exactly where it stopped. Burn's own optimisers key by an id drawn at random; besides,
 //! their bias correction is in single precision, and their clipping is for each parameter alone.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 
 use super::gradients::flattened;
 use super::step_rule::Moments;
@@ -92,14 +92,23 @@ impl Optimiser {
 
     /// The whole state as a safetensors file: `first.PATH`, for AdamW `second.PATH`, `steps.PATH`; the rule in its header.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut entries: Vec<(String, Numbers)> = vec![("steps".to_owned(), Numbers::count(self.steps))];
+        let numbers = |name: String, tensor: &Tensor<1>| {
+            let data = tensor.to_data();
+            let values = data.as_slice::<f32>().expect("moments are f32");
+            (name, Dtype::F32, values.len(), values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+        };
+        let count = |name: String, count: u64| (name, Dtype::U64, 1, count.to_le_bytes().to_vec());
+        let mut entries = vec![count("steps".to_owned(), self.steps)];
         for (path, Moments { first, second, steps }) in &self.moments {
-            entries.push((format!("first.{path}"), Numbers::of(first)));
-            entries.extend(second.iter().map(|second| (format!("second.{path}"), Numbers::of(second))));
-            entries.push((format!("steps.{path}"), Numbers::count(*steps)));
+            entries.push(numbers(format!("first.{path}"), first));
+            entries.extend(second.iter().map(|second| numbers(format!("second.{path}"), second)));
+            entries.push(count(format!("steps.{path}"), *steps));
         }
+        let views = entries.iter().map(|(name, dtype, length, bytes)| {
+            (name, TensorView::new(*dtype, vec![*length], bytes).expect("as many bytes as numbers take"))
+        });
         let header = HashMap::from([("rule".to_owned(), rule(&self.config).to_owned())]);
-        safetensors::serialize(entries, Some(header)).expect("names are distinct and lengths fit")
+        safetensors::serialize(views, Some(header)).expect("names are distinct and lengths fit")
     }
 
     /// The optimiser saved by [`Optimiser::to_bytes`], for a module built anew.
@@ -162,43 +171,6 @@ fn count(file: &SafeTensors, entry: &str) -> Result<u64, OptimiserError> {
     let view = file.tensor(entry).ok().filter(|view| view.dtype() == Dtype::U64);
     let count = view.and_then(|view| view.data().first_chunk().map(|&word| u64::from_le_bytes(word)));
     count.ok_or_else(|| OptimiserError::Entry { entry: entry.to_owned() })
-}
-
-/// A list of numbers as safetensors writes it.
-struct Numbers {
-    dtype: Dtype,
-    shape: [usize; 1],
-    bytes: Vec<u8>,
-}
-
-impl Numbers {
-    fn of(tensor: &Tensor<1>) -> Self {
-        let data = tensor.to_data();
-        let values = data.as_slice::<f32>().expect("moments are f32");
-        Self { dtype: Dtype::F32, shape: [values.len()], bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
-    }
-
-    fn count(count: u64) -> Self {
-        Self { dtype: Dtype::U64, shape: [1], bytes: count.to_le_bytes().to_vec() }
-    }
-}
-
-impl View for Numbers {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 #[cfg(test)]
