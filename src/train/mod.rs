@@ -11,6 +11,8 @@ mod probe;
 pub mod schedule;
 mod session;
 mod step_rule;
+#[cfg(test)]
+pub(crate) mod testing;
 mod training_loop;
 mod transfer;
 

@@ -6,13 +6,11 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, TensorData};
 
 use super::*;
-use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, RunConfig, SyntheticConfig, UnetConfig};
+use crate::config::{ModelConfig, OptimiserConfig, Preset, RunConfig};
 use crate::model::{HostTensor, Pass, Task, export_gradients, export_named};
-use crate::preprocess::prepare;
 use crate::protocol::{Stage, StageKind};
-use crate::sampling::{CaseSet, TrainingCase};
-use crate::train::{Checkpoint, Control, DatasetInfo, Ending, Finetune, Optimiser, Session, clip_grad_norm, finetune, init_segmenter};
-use crate::volume::Dataset;
+use crate::train::testing::{prepared, tiny};
+use crate::train::{Checkpoint, Control, Ending, Finetune, Optimiser, Session, clip_grad_norm, finetune, init_segmenter};
 
 /// A network of two numbers.
 #[derive(Module, Debug)]
@@ -132,13 +130,9 @@ const STEPS: usize = 5;
 const FROZEN: usize = 3;
 
 fn config() -> RunConfig {
-    let mut config = RunConfig::default();
-    config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 3, shape: [12; 3], channels: 1, labels: 1 });
-    let unet =
-        UnetConfig { features: vec![4, 8], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: true, recompute: false };
-    config.model = ModelConfig::Unet(unet);
+    let mut config = tiny(3, 12);
     let settings = &mut config.finetune;
-    (settings.steps, settings.crop_size, settings.checkpoint_every) = (STEPS, [8; 3], 1);
+    (settings.steps, settings.checkpoint_every) = (STEPS, 1);
     settings.optimiser = OptimiserConfig::AdamW { lr: 0.01, weight_decay: 0.1 };
     (settings.encoder_lr, settings.freeze_encoder) = (0.5, FROZEN);
     assert_eq!(config.problems(), []);
@@ -147,11 +141,7 @@ fn config() -> RunConfig {
 
 /// Trains in `folder`, so many steps a session.
 fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
-    let dataset = Dataset::open(&config.data.source).unwrap();
-    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
-    let cases = prepare(&dataset, &names, &config.data.preprocess, None, &|_, _| {}).unwrap();
-    let cases: CaseSet = cases.into_iter().map(|case| TrainingCase::new(case).into()).collect();
-    let info = dataset_info();
+    let (cases, info) = prepared(config);
     for (index, &steps) in sessions.iter().enumerate() {
         let session = Session {
             stage: Stage { kind: StageKind::Finetune, arm: String::new() },
@@ -170,15 +160,10 @@ fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
     Checkpoint::last(folder).unwrap().expect("a checkpoint")
 }
 
-fn dataset_info() -> DatasetInfo {
-    let labels = BTreeMap::from([(0, "background".to_owned()), (1, "one".to_owned())]);
-    DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels }
-}
-
 #[test]
 fn a_frozen_encoder_stays_to_the_bit_then_trains_and_resumes_exactly() {
     let config = config();
-    let network = init_segmenter(&config, &dataset_info(), &Device::flex());
+    let network = init_segmenter(&config, &prepared(&config).1, &Device::flex());
     let untrained = export_named(&network);
     let moved = |weights: &BTreeMap<String, HostTensor>| -> [usize; 2] {
         let differs =

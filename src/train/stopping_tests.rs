@@ -1,29 +1,26 @@
 //! Wherever a training is stopped, it goes on to what an unbroken one comes to; and what is asked for is done at once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
 
 use super::session::Obey;
+use super::testing::{prepared, tiny};
 use super::*;
-use crate::config::{DataSource, ModelConfig, PretextTask, RunConfig, SyntheticConfig, UnetConfig};
+use crate::config::{PretextTask, RunConfig};
 use crate::model::{Segmenter, export_named};
-use crate::preprocess::prepare;
 use crate::protocol::{Event, Record, RunState, Stage, StageKind};
-use crate::sampling::{CaseSet, TokenFrame, TrainingCase};
-use crate::volume::Dataset;
+use crate::sampling::{CaseSet, TokenFrame};
 
 const STEPS: usize = 5;
 
 /// A network of a thousand weights on made-up volumes, measured at steps 2, 4 and 5, and saved at step 3.
 fn config(kind: StageKind) -> RunConfig {
-    let mut config = RunConfig::default();
-    config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 4, shape: [16; 3], channels: 1, labels: 1 });
+    let mut config = tiny(4, 16);
     let settings = match kind {
         StageKind::Pretrain => {
-            config.pretrain.task = PretextTask::Simtrot;
+            (config.model, config.pretrain.task) = (RunConfig::default().model, PretextTask::Simtrot);
             [
                 "model.preset=nnformer_small",
                 "pretrain.steps=5",
@@ -38,18 +35,7 @@ fn config(kind: StageKind) -> RunConfig {
             .map(str::to_owned)
             .to_vec()
         }
-        _ => {
-            let unet = UnetConfig {
-                features: vec![4, 8],
-                strides: vec![[1; 3], [2; 3]],
-                blocks: vec![1, 1],
-                deep_supervision: true,
-                recompute: false,
-            };
-            config.model = ModelConfig::Unet(unet);
-            config.finetune.crop_size = [8; 3];
-            ["finetune.steps=5", "finetune.validate_every=2", "finetune.checkpoint_every=3"].map(str::to_owned).to_vec()
-        }
+        _ => ["finetune.steps=5", "finetune.validate_every=2", "finetune.checkpoint_every=3"].map(str::to_owned).to_vec(),
     };
     config.with_overrides(&settings).unwrap()
 }
@@ -76,12 +62,7 @@ struct Training {
 impl Training {
     fn new(kind: StageKind) -> Self {
         let config = config(kind);
-        let dataset = Dataset::open(&config.data.source).unwrap();
-        let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
-        let cases = prepare(&dataset, &names, &config.data.preprocess, None, &|_, _| {}).unwrap();
-        let cases = cases.into_iter().map(|case| TrainingCase::new(case).into()).collect();
-        let labels = BTreeMap::from([(0, "background".to_owned()), (1, "one".to_owned())]);
-        let info = DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels };
+        let (cases, info) = prepared(&config);
         Self { config, kind, cases, info, folder: tempfile::tempdir().unwrap(), told: RefCell::default() }
     }
 

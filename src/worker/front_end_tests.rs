@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{DataSource, ModelConfig, RunConfig, SplitConfig, SyntheticConfig, UnetConfig};
+use crate::config::SplitConfig;
 use crate::protocol::{Command, Record};
 use crate::protocol::{Event, RunFolder, StageKind};
 
@@ -13,13 +13,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(240);
 
 /// A fine-tuning of a thousand weights that saves after each step.
 fn training(place: &std::path::Path, steps: usize) -> TrainingJob {
-    let mut config = RunConfig::default();
-    config.data.source = DataSource::Synthetic(SyntheticConfig { cases: 4, shape: [12; 3], channels: 1, labels: 1 });
+    let mut config = crate::train::testing::tiny(4, 12);
     config.data.split = SplitConfig::HoldOut { test: 0.25, validation: 0.0 };
-    let unet =
-        UnetConfig { features: vec![2, 4], strides: vec![[1; 3], [2; 3]], blocks: vec![1, 1], deep_supervision: false, recompute: false };
-    config.model = ModelConfig::Unet(unet);
-    (config.finetune.steps, config.finetune.crop_size, config.finetune.checkpoint_every) = (steps, [8; 3], 1);
+    (config.finetune.steps, config.finetune.checkpoint_every) = (steps, 1);
     config.evaluate.bootstrap = 100;
     assert_eq!(config.problems(), []);
     TrainingJob::new(StageKind::Finetune, config, RunFolder::new(place.join("run")))
