@@ -48,8 +48,9 @@ pub(super) fn spawn_within(job: Job, device: DeviceChoice, at_once: usize, store
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let guard = JobGuard::begin();
     let work = move || {
-        let recorder = Recorder::new(sender, preview_sender, receiver);
-        let work = || execute(&job, &device, &recorder, &store);
+        let mut recorder = Recorder::new(sender, preview_sender, receiver);
+        // Borrowed as mutable, it may go to another thread.
+        let mut work = || execute(&job, &device, &mut recorder, &store);
         let result = catch_unwind(AssertUnwindSafe(|| match at_once {
             0 | 1 => work(),
             _ => own_threads(at_once).install(work),
@@ -81,7 +82,7 @@ fn own_threads(at_once: usize) -> rayon::ThreadPool {
     pool.build().expect("the system has a thread to give")
 }
 
-fn execute(job: &Job, device: &DeviceChoice, recorder: &Recorder, store: &CaseStore) -> Result<(), JobError> {
+fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder, store: &CaseStore) -> Result<(), JobError> {
     if let Job::Train(job) = job {
         job.folder.require_free()?;
     }
