@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
+
+use crate::text;
 
 /// A grid of two mask ratios and two seeds on made-up volumes, small enough to train in seconds.
 const EXPERIMENT: &str = r#"(
@@ -30,10 +32,6 @@ fn run(arguments: &[&str]) -> Command {
     let mut command = crate::simtrot(&["run"]);
     command.args(arguments);
     command
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A folder with the experiment's config, and where its results go.

@@ -32,15 +32,12 @@ fn turned(map: &LabelMap, turn: SignedPermutation) -> LabelMap {
 /// Exit code, stdout and stderr.
 fn called(arguments: &[&str]) -> (Option<i32>, String) {
     let output = simtrot(arguments).output().expect("the program starts");
-    (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+    (output.status.code(), crate::text(&output))
 }
 
 fn expect(arguments: &[&str], code: i32, words: &[&str]) -> String {
-    let (found, text) = called(arguments);
-    assert_eq!(found, Some(code), "{arguments:?}\n{text}");
-    for word in words {
-        assert!(text.contains(word), "no {word:?} in\n{text}");
-    }
+    let text = crate::ends(simtrot(arguments), code);
+    words.iter().for_each(|word| assert!(text.contains(word), "no {word:?} in\n{text}"));
     text
 }
 

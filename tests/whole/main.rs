@@ -24,7 +24,7 @@ mod volumes;
 mod window;
 mod writer;
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A call of the program in the terminal, on the CPU, with a cache that is not the user's.
 fn simtrot(arguments: &[&str]) -> Command {
@@ -32,6 +32,29 @@ fn simtrot(arguments: &[&str]) -> Command {
     command.args(["--no-gui", "--device", "cpu"]).args(arguments).stdin(Stdio::null());
     command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
     command
+}
+
+/// What a call printed, on both streams.
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs a call that must end with an exit code, and hands back what it printed.
+fn ends(mut command: Command, code: i32) -> String {
+    let output = command.output().expect("the program starts");
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text
+}
+
+fn succeed(command: Command) -> String {
+    ends(command, 0)
+}
+
+/// Runs a call that must be refused with some words.
+fn refused(command: Command, code: i32, words: &[&str]) {
+    let text = ends(command, code);
+    words.iter().for_each(|word| assert!(text.contains(word), "no {word:?} in: {text}"));
 }
 
 /// The folders of an experiment's trainings whose names begin so, in their order.

@@ -1,9 +1,11 @@
 //! Every backbone with every pretext task, from one config line each: a step, or the refusal that says why not.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use simtrot::config::{Preset, PretextTask, RunConfig};
+
+use crate::{simtrot, text};
 
 /// Made-up volumes of the small presets' size, and as little around the step as there can be.
 const SETTINGS: &[&str] = &[
@@ -16,17 +18,12 @@ const SETTINGS: &[&str] = &[
 ];
 
 fn pretrain(config: &Path, out: &Path, settings: &[&str], more: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simtrot"));
-    command.args(["--no-gui", "--device", "cpu", "pretrain"]).arg(config).arg("--out").arg(out).stdin(Stdio::null());
-    command.env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
+    let mut command = simtrot(&["pretrain"]);
+    command.arg(config).arg("--out").arg(out);
     for setting in SETTINGS.iter().chain(settings) {
         command.args(["--set", setting]);
     }
     command.args(more).output().expect("the program starts")
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{simtrot, trainings};
+use crate::{refused, simtrot, succeed, trainings};
 
 /// The demo's config, cut down to seconds.
 const SMALL: &[&str] =
@@ -29,22 +29,6 @@ fn training(kind: &str, out: &Path, more: &[&str]) -> Command {
 
 fn run(mut command: Command) -> Output {
     command.output().expect("the program starts")
-}
-
-fn succeed(command: Command) -> String {
-    let output = run(command);
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{}\n{text}", output.status);
-    text
-}
-
-fn refused(command: Command, code: i32, words: &[&str]) {
-    let output = run(command);
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    for word in words {
-        assert!(text.contains(word), "no {word:?} in: {text}");
-    }
 }
 
 /// Every safetensors file of a checkpoint by name.

@@ -70,12 +70,9 @@ impl Place {
     }
 }
 
-/// Runs to an exit code, and hands back what was told.
-fn ends(mut command: Command, code: i32) -> String {
-    let output = command.output().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Runs to an exit code, and hands back what was told, in one line.
+fn ends(command: Command, code: i32) -> String {
+    crate::ends(command, code).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn read(path: &Path) -> Vec<u8> {

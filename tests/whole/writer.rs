@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::simtrot;
+use crate::{refused, simtrot, succeed, text};
 
 /// Made-up scans and a small network: steps of some hundredths of a second, and a validation of seconds.
 const CONFIG: &str = r#"(
@@ -67,23 +67,6 @@ impl Place {
     }
 }
 
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn refused(mut command: Command, words: &[&str]) {
-    let output = command.output().unwrap();
-    let text = text(&output);
-    assert_eq!(output.status.code(), Some(2), "{text}");
-    words.iter().for_each(|word| assert!(text.contains(word), "no {word:?} in: {text}"));
-}
-
-fn succeed(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    text(&output)
-}
-
 fn wait(mut until: impl FnMut() -> bool) {
     let began = Instant::now();
     while !until() {
@@ -127,7 +110,7 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
         assert!(succeed(place.call("stop", "out")).contains(&process));
         assert_eq!(first.wait().unwrap().code(), Some(130));
         assert!(place.events("out").lines().last().unwrap().contains("stopped"));
-        refused(place.call("stop", "out"), &["nothing to stop"]);
+        refused(place.call("stop", "out"), 2, &["nothing to stop"]);
         // Nobody has the folder now.
         let mut next = place.start(&mut place.train(kind, "out", if kind == "run" { &[] } else { &["--resume"] }), "out", "\"started\"");
         next.kill().unwrap();
@@ -138,7 +121,7 @@ fn a_second_program_is_refused_by_name_whatever_its_flags_and_may_ask_the_first_
 #[test]
 fn a_run_is_followed_without_being_touched_and_the_follower_ends_as_it_does() {
     let place = Place::new();
-    refused(place.call("follow", "out"), &["holds no experiment"]);
+    refused(place.call("follow", "out"), 2, &["holds no experiment"]);
     let mut first = place.start(&mut place.train("finetune", "out", &[]), "out", "\"step\"");
     let follower = place.call("follow", "out").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(1));
@@ -161,7 +144,7 @@ fn a_killed_run_stands_in_nobodys_way_and_the_line_that_it_was_writing_is_mended
     let mut first = place.start(&mut place.train("finetune", "out", &settings), "out", "\"checkpoint\"");
     first.kill().unwrap();
     first.wait().unwrap();
-    refused(place.call("stop", "out"), &["nothing to stop"]);
+    refused(place.call("stop", "out"), 2, &["nothing to stop"]);
     let record = || crate::training(&place.at("out"), "finetune").join("events.jsonl");
     let events = record();
     let whole = std::fs::read_to_string(&events).unwrap();
@@ -296,7 +279,7 @@ fn segmentations_and_experiments_have_one_writer_as_well() {
     assert!(first.try_wait().unwrap().is_none(), "it ended too early");
     let mut second = infer();
     second.arg("--overwrite");
-    refused(second, &["is being written by process", "simtrot stop"]);
+    refused(second, 2, &["is being written by process", "simtrot stop"]);
     succeed(place.call("stop", "out"));
     assert_eq!(first.wait().unwrap().code(), Some(130));
     assert!(names(&place.at("out")).len() < 200);
@@ -312,10 +295,10 @@ fn segmentations_and_experiments_have_one_writer_as_well() {
     let mut first = experiment().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let stage = || crate::trainings(&place.at("experiment"), "finetune").into_iter().next();
     wait(|| stage().is_some_and(|stage| std::fs::read_to_string(stage.join("events.jsonl")).is_ok_and(|text| text.contains("\"step\""))));
-    refused(experiment(), &["is being written by process", "simtrot follow", "simtrot stop"]);
+    refused(experiment(), 2, &["is being written by process", "simtrot follow", "simtrot stop"]);
     let mut stray = simtrot(&["finetune"]);
     stray.arg(place.at("small.ron")).arg("--overwrite").arg("--out").arg(stage().unwrap());
-    refused(stray, &["is being written by process"]);
+    refused(stray, 2, &["is being written by process"]);
     succeed(place.call("stop", "experiment"));
     assert_eq!(first.wait().unwrap().code(), Some(130));
     assert!(stage().unwrap().join("checkpoints/last/weights.safetensors").is_file(), "what was done is saved");
