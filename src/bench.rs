@@ -2,7 +2,6 @@
 //! is its own. Names and shapes are those of the comparison with PyTorch and MONAI, as far as the pieces exist.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -222,7 +221,7 @@ fn swin_unetr_sliding_window(device: &Device) -> Work {
     let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, blending: Blending::Gaussian, mirror: false }, roi, 1);
     let device = device.clone();
     Box::new(move || {
-        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _, _| ControlFlow::Continue(()));
+        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _, _| true);
         assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::ops::ControlFlow;
 
 use thiserror::Error;
 
@@ -107,8 +106,8 @@ pub enum SlidingWindowError {
 }
 
 /// Windows predicted so far, windows in all, and the classes found so far (`[D, H, W]`, 0 where none is yet; empty where logits
-/// are asked for): and the way to stop.
-pub type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> ControlFlow<()> + 'a;
+/// are asked for): whether to go on.
+pub type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> bool + 'a;
 
 /// The network: windows `[batch, channel, D, H, W]` and that shape, to logits `[batch, class, D, H, W]`.
 pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + 'a;
@@ -244,7 +243,7 @@ impl SlidingWindow {
         let [depth, height, width] = self.roi;
         let mut once =
             |inputs: &[f32]| {
-                if (run.watch)(done, windows).is_break() {
+                if !(run.watch)(done, windows) {
                     return Err(SlidingWindowError::Stopped { next: done + 1, windows });
                 }
                 let logits = (run.predict)(inputs, [batch, channels, depth, height, width])
@@ -271,7 +270,7 @@ impl SlidingWindow {
 /// What a walk over the windows calls.
 struct Run<'a, 'b> {
     predict: &'a mut Predict<'b>,
-    watch: &'a mut (dyn FnMut(usize, usize) -> ControlFlow<()> + 'b),
+    watch: &'a mut (dyn FnMut(usize, usize) -> bool + 'b),
     finished: &'a mut dyn FnMut(Line<'_>),
 }
 

@@ -30,8 +30,8 @@ fn predict(inputs: &[f32], [batch, channels, d, h, w]: [usize; 5]) -> Result<Vec
     Ok(logits)
 }
 
-fn go(_: usize, _: usize, _: &[u8]) -> ControlFlow<()> {
-    ControlFlow::Continue(())
+fn go(_: usize, _: usize, _: &[u8]) -> bool {
+    true
 }
 
 /// Sums over the whole padded volume, then cropped back: the definition.
@@ -97,9 +97,7 @@ fn memory_is_bounded_by_a_window_along_d() {
         peak = peak.max(line.held_values());
         lines += 1;
     };
-    window
-        .slide(&image, CLASSES, &mut Run { predict: &mut predict, watch: &mut |_, _| ControlFlow::Continue(()), finished: &mut finished })
-        .unwrap();
+    window.slide(&image, CLASSES, &mut Run { predict: &mut predict, watch: &mut |_, _| true, finished: &mut finished }).unwrap();
     assert_eq!((lines, peak), (40 * 6, (CLASSES + 1) * 4 * 6 * 5));
 }
 
@@ -123,7 +121,7 @@ fn it_can_be_stopped_and_says_what_fails() {
     let mut calls = Vec::new();
     let mut stop = |done, total, _: &[u8]| {
         calls.push((done, total));
-        if done == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        done != 2
     };
     let error = window.segment(&image, CLASSES, &mut predict, &mut stop).unwrap_err();
     assert_eq!((error.to_string().as_str(), calls), ("stopped before window 3 of 4", vec![(0, 4), (2, 4)]));

@@ -1,7 +1,5 @@
 //! Segmenting and scoring: the test cases of a run, and the validation cases on the way.
 
-use std::ops::ControlFlow;
-
 use burn::tensor::Device;
 
 use super::error::JobError;
@@ -9,7 +7,7 @@ use super::recorder::Recorder;
 use super::training_job::TrainingJob;
 use crate::config::RunConfig;
 use crate::infer::predictor;
-use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError};
+use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError, Watch};
 use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
 use crate::model::Segmenter;
 use crate::preprocess::Case;
@@ -30,9 +28,6 @@ pub(super) struct TestContext<'a> {
     pub(super) recorder: &'a Recorder,
 }
 
-/// Called before each window: windows done, windows in all, classes so far. It tells whether to go on.
-pub(super) type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> bool + 'a;
-
 /// The class of each voxel of a prepared case; None when `watch` asks to stop.
 pub(super) fn segment(
     network: &Segmenter,
@@ -42,10 +37,7 @@ pub(super) fn segment(
     watch: &mut Watch<'_>,
 ) -> Result<Option<Vec<u8>>, SlidingWindowError> {
     let window = SlidingWindow::new(&config.infer, config.finetune.crop_size, WINDOW_BATCH);
-    let mut predict = predictor(network, device);
-    let mut watch =
-        |done, windows, found: &[u8]| if watch(done, windows, found) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-    match window.segment(&case.image, classes, &mut predict, &mut watch) {
+    match window.segment(&case.image, classes, &mut predictor(network, device), watch) {
         Ok(segmentation) => Ok(Some(segmentation)),
         Err(SlidingWindowError::Stopped { .. }) => Ok(None),
         Err(error) => Err(error),

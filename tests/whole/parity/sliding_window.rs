@@ -1,7 +1,6 @@
 //! Parity of sliding-window inference with MONAI. Host data: the predictor is the entry's convolution, written out.
 
 use std::error::Error;
-use std::ops::ControlFlow;
 
 use simtrot::config::{Blending, InferConfig};
 use simtrot::infer::sliding_window::{Outside, SlidingWindow};
@@ -41,7 +40,7 @@ pub fn run(entry: &Entry) -> Outcomes {
             let mut logits = Vec::new();
             for voxels in image.values.chunks_exact(image.values.len() / images) {
                 let volume = Volume { channels, grid: Grid::axis_aligned(shape, [1.0; 3]), voxels: voxels.to_vec() };
-                let mut go_on = |_: usize, _: usize, _: &[u8]| ControlFlow::Continue(());
+                let mut go_on = |_: usize, _: usize, _: &[u8]| true;
                 logits.extend(window.blend(&volume, bias.values.len(), &mut predict, &mut go_on).expect("the windows fit"));
             }
             outcomes.push(entry.compare(&format!("expected.{name}.{blending}"), &logits, 1.0));
