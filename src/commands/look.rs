@@ -6,7 +6,7 @@ use super::conclude::{mention_others, write_report};
 use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
 use super::train::{find, memory};
 use crate::cli::PartArgs;
-use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, Finish};
+use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
 use crate::terminal;

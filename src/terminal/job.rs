@@ -121,7 +121,7 @@ impl Screen<Record> for JobScreen<'_> {
 
     fn print(&mut self, text: &str) {
         // A terminal or pipe that is gone is no reason to stop the job.
-        let print = || {
+        let mut print = || {
             let _ = writeln!(self.out, "{text}");
         };
         match &self.job.bar {

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::*;
 use crate::device::for_tests;
+use crate::train::testing::by_hand;
 
 const SGD: OptimiserConfig = OptimiserConfig::Sgd { lr: 0.01, momentum: 0.99, weight_decay: 3e-5 };
 const ADAM_W: OptimiserConfig = OptimiserConfig::AdamW { lr: 0.01, weight_decay: 0.1 };
@@ -90,37 +91,27 @@ struct Vector {
     x: Param<Tensor<1>>,
 }
 
-/// `torch.optim.AdamW(lr=0.01, weight_decay=0.1)` by hand in double precision: from 1 and -2 with gradients 0.5 and -3, then 0.1
-/// and 4. After one step the bias-corrected ratio is the gradient's sign, whatever its size.
+/// `torch.optim.SGD` and `torch.optim.AdamW(lr=0.01, weight_decay=0.1)`: from 1 and -2 with gradients 0.5 and -3, then 0.1 and 4. After one
+/// step of AdamW the bias-corrected ratio is the gradient's sign, whatever its size.
 #[test]
-fn adam_w_takes_the_steps_of_torch() {
-    let after = |x: f64, gradients: [f64; 2]| {
-        let (mut x, mut first, mut second) = (x, 0.0, 0.0);
-        let mut values = Vec::new();
-        for (step, gradient) in (1..).zip(gradients) {
-            x -= 0.01 * 0.1 * x;
-            first = 0.9 * first + 0.1 * gradient;
-            second = 0.999 * second + 0.001 * gradient * gradient;
-            let (mean, square): (f64, f64) = (first / (1.0 - 0.9_f64.powi(step)), second / (1.0 - 0.999_f64.powi(step)));
-            x -= 0.01 * mean / (square.sqrt() + 1e-8);
-            values.push(x);
-        }
-        values
-    };
-    let expected = [after(1.0, [0.5, 0.1]), after(-2.0, [-3.0, 4.0])];
-    assert!((expected[0][0] - (1.0 - 0.001 - 0.01)).abs() < 1e-9 && (expected[1][0] - (-2.0 + 0.002 + 0.01)).abs() < 1e-9);
+fn both_rules_take_the_steps_of_torch() {
+    let by_hand = |rule| [by_hand(rule, 0.01, 1.0, [0.5, 0.1]), by_hand(rule, 0.01, -2.0, [-3.0, 4.0])];
+    let adam_w = by_hand(ADAM_W);
+    assert!((adam_w[0][0] - (1.0 - 0.001 - 0.01)).abs() < 1e-9 && (adam_w[1][0] - (-2.0 + 0.002 + 0.01)).abs() < 1e-9);
     for (name, device) in for_tests() {
-        let device = device.autodiff();
-        let x = Tensor::<1>::from_floats([1.0, -2.0], &device).require_grad();
-        let mut vector = Vector { x: Param::from_tensor(x) };
-        let mut optimiser = Optimiser::new(ADAM_W);
-        for (step, gradient) in [[0.5_f32, -3.0], [0.1, 4.0]].into_iter().enumerate() {
-            let mut gradients = GradientsParams::new();
-            gradients.register(vector.x.id, Tensor::<1>::from_floats(gradient, &device.clone().inner()));
-            vector = optimiser.step(vector, gradients, 0.01);
-            assert!(vector.x.val().is_require_grad());
-            for (got, expected) in vector.x.val().into_data().iter::<f64>().zip(&expected) {
-                assert!((got - expected[step]).abs() < 3e-7, "{name}: {got} is not {}", expected[step]);
+        for rule in [SGD, ADAM_W] {
+            let (device, expected) = (device.clone().autodiff(), by_hand(rule));
+            let x = Tensor::<1>::from_floats([1.0, -2.0], &device).require_grad();
+            let mut vector = Vector { x: Param::from_tensor(x) };
+            let mut optimiser = Optimiser::new(rule);
+            for (step, gradient) in [[0.5_f32, -3.0], [0.1, 4.0]].into_iter().enumerate() {
+                let mut gradients = GradientsParams::new();
+                gradients.register(vector.x.id, Tensor::<1>::from_floats(gradient, &device.clone().inner()));
+                vector = optimiser.step(vector, gradients, 0.01);
+                assert!(vector.x.val().is_require_grad());
+                for (got, expected) in vector.x.val().into_data().iter::<f64>().zip(&expected) {
+                    assert!((got - expected[step]).abs() < 3e-7, "{name}, {rule:?}: {got} is not {}", expected[step]);
+                }
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Trainings of seconds on made-up volumes.
+//! Trainings of seconds on made-up volumes, and the optimisers' rules written out.
 
 use std::collections::BTreeMap;
 
 use super::DatasetInfo;
-use crate::config::{DataSource, ModelConfig, RunConfig, SyntheticConfig, UnetConfig};
+use crate::config::{DataSource, ModelConfig, OptimiserConfig, RunConfig, SyntheticConfig, UnetConfig};
 use crate::preprocess::prepare;
 use crate::sampling::{CaseSet, TrainingCase};
 use crate::volume::Dataset;
@@ -26,4 +26,30 @@ pub(super) fn prepared(config: &RunConfig) -> (CaseSet, DatasetInfo) {
     let labels = BTreeMap::from([(0, "background".to_owned()), (1, "one".to_owned())]);
     let info = DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels };
     (cases.into_iter().map(|case| TrainingCase::new(case).into()).collect(), info)
+}
+
+/// Where a rule takes a number from `x` along each gradient at rate `lr`, in double precision, as PyTorch defines the rule.
+pub(super) fn by_hand(rule: OptimiserConfig, lr: f64, mut x: f64, gradients: [f64; 2]) -> [f64; 2] {
+    let (mut first, mut second) = (0.0, 0.0);
+    let mut step = 0;
+    gradients.map(|gradient| {
+        step += 1;
+        match rule {
+            // Nesterov: g = gradient + decay x, m = momentum m + g, x -= lr (g + momentum m).
+            OptimiserConfig::Sgd { momentum, weight_decay, .. } => {
+                let gradient = gradient + weight_decay * x;
+                first = momentum * first + gradient;
+                x -= lr * (gradient + momentum * first);
+            }
+            // Decoupled decay, scaled with the rate: x -= lr decay x, then Adam's step.
+            OptimiserConfig::AdamW { weight_decay, .. } => {
+                x -= lr * weight_decay * x;
+                first = 0.9 * first + 0.1 * gradient;
+                second = 0.999 * second + 0.001 * gradient * gradient;
+                let (mean, square): (f64, f64) = (first / (1.0 - 0.9_f64.powi(step)), second / (1.0 - 0.999_f64.powi(step)));
+                x -= lr * mean / (square.sqrt() + 1e-8);
+            }
+        }
+        x
+    })
 }

@@ -17,9 +17,9 @@ use super::job::{Job, panicked, spawn_within};
 use super::outbox::Outbox;
 use super::training_job::{Start, TrainingJob};
 use crate::device::DeviceChoice;
-use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, FolderError, Progress};
+use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Progress};
 use crate::folder_lock::FolderLock;
-use crate::protocol::{Command, Outcome, Preview};
+use crate::protocol::{Command, FolderError, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
 
 /// Events that may wait for a front end before droppable ones are dropped; of the others any number may.

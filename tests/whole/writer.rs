@@ -1,7 +1,7 @@
 //! One folder, one writer: refused by name, followed, asked to stop; and what signals and crashes leave.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
