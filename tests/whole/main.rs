@@ -17,7 +17,6 @@ mod program;
 mod report;
 mod stages;
 mod sums;
-mod terminal;
 mod transfer;
 mod volumes;
 #[cfg(feature = "gui")]
