@@ -8,7 +8,7 @@ use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
 use crate::config::{ExperimentConfig, RunConfig, Training};
 use crate::device::DeviceChoice;
-use crate::experiment::{Estimate, Experiment, ExperimentFolder, FolderContent};
+use crate::experiment::{Experiment, ExperimentFolder, FolderContent};
 use crate::plan::{Plan, plan};
 use crate::protocol::FolderError;
 use crate::terminal;
@@ -125,9 +125,9 @@ fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
 
 /// Shapes, parameters and memory of each kind of training.
 pub(super) fn memory(experiment: &Experiment, trainings: &[usize], device: &DeviceChoice) -> Result<Plan, CliError> {
-    let kinds = Estimate::one_of_each(experiment, trainings).into_iter().map(|training| &experiment.trainings[training]);
-    let kinds: Vec<_> = kinds.map(|training| (training.kind, &training.config)).collect();
-    plan(&kinds, device).map_err(|error| CliError::Input(format!("{error:#}")))
+    let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
+    let trainings: Vec<_> = plans.map(|training| (training.kind, &training.config)).collect();
+    plan(&trainings, device).map_err(|error| CliError::Input(format!("{error:#}")))
 }
 
 /// Refuses more trainings at once than the device has room for.

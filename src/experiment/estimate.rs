@@ -87,20 +87,10 @@ impl Estimate {
     pub fn unmeasured(experiment: &Experiment, state: &ExperimentState, trainings: &[usize]) -> Vec<usize> {
         let measured =
             |training: usize| state.runs[training].as_ref().is_some_and(|run| run.stages.iter().any(|stage| !stage.steps.is_empty()));
-        let known = (0..experiment.trainings.len())
+        let mut known: Vec<Class> = (0..experiment.trainings.len())
             .filter(|&training| measured(training))
             .map(|training| class(&experiment.trainings[training]))
             .collect();
-        Self::one_of_other(experiment, trainings, known)
-    }
-
-    /// One training of each class among `trainings`.
-    pub fn one_of_each(experiment: &Experiment, trainings: &[usize]) -> Vec<usize> {
-        Self::one_of_other(experiment, trainings, Vec::new())
-    }
-
-    /// One training of each class among `trainings` that is not known yet.
-    fn one_of_other(experiment: &Experiment, trainings: &[usize], mut known: Vec<Class>) -> Vec<usize> {
         let mut trial = Vec::new();
         for &training in trainings {
             let class = class(&experiment.trainings[training]);
