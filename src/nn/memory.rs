@@ -102,10 +102,10 @@ impl Memory {
         let chunk = samples_at_once(widest as usize, self.samples as usize);
         let mut own = Self::new(chunk, self.on_host);
         block(&mut own);
-        self.keep(output);
         // The gradient of the result outlives the block's own backward pass; those of the inputs are gathered up if there are several parts.
         let gathered = if chunk < self.samples as usize { self.samples * inputs } else { 0 };
         self.peak = self.peak.max(self.kept + self.samples * output + gathered + own.peak());
+        self.keep(output);
         self.largest = self.largest.max(own.largest);
     }
 }
@@ -181,8 +181,12 @@ impl ConvBlock {
             memory.gather(x.count(), x.dim.max(out.dim));
             memory.gather(out.count(), out.dim);
             let convolved = self.conv3.is_some();
-            if self.residual {
-                // The gradients of shortcut and first convolution, and what they make of the input's: each alone, then their sum.
+            if self.residual && self.conv1.stride != [1; 3] {
+                // The gradients of shortcut and first convolution, and of the input: the convolution's; the shortcut's as zeros, and
+                // spread over them; the sum of both.
+                memory.work(2 * map + 4 * input);
+            } else if self.residual {
+                // The same, each alone, then their sum.
                 memory.work((2 * map + input).max(map + 2 * input));
             } else {
                 memory.work(map + input);
