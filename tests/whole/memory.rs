@@ -13,7 +13,8 @@ use simtrot::config::{
 };
 use simtrot::device::{DeviceChoice, memory, open};
 
-/// How far the estimate may lie from the peak, as a share of it.
+/// How far the estimate may lie from the peak, as a share of it. Most lie within a tenth; UNETR's recomputed pre-training is estimated
+/// at 0.81 of its 13 MiB, of which weights, momentum and gradients are most: gradients are not added to what the last blocks hold.
 const TOLERANCE: f64 = 0.2;
 
 /// Says in the environment of the process which step it measures: network, kind, recomputation.
