@@ -141,18 +141,18 @@ mod tests {
 
     use super::*;
     use crate::config::PretrainConfig;
-    use crate::sampling::source::tests::TestCase;
+    use crate::sampling::case::tests::distinct;
     use crate::sampling::{CaseOrder, SamplingError, ViewBatch, ViewPlan};
 
     fn batches(threads: usize, first: u64, steps: u64) -> Vec<ViewBatch> {
-        let cases: Vec<_> = (0..5).map(|n| TestCase::new(n, [12, 9, 10], 1)).collect();
+        let cases: Vec<_> = (0..5).map(|n| distinct(n, [12, 9, 10], 1)).collect();
         let config = PretrainConfig { crop_size: [8, 8, 8], ..PretrainConfig::default() };
         let plan = ViewPlan::new(&config, [2, 2, 2], [4, 4, 4], 3).unwrap();
         let order = CaseOrder::distinct(3, cases.len(), 2).unwrap();
         let mut loader = Loader::new(first, steps, threads, move |step| {
             // Later steps are often ready earlier.
             std::thread::sleep(Duration::from_micros(step * 7919 % 1000));
-            plan.batch(&order.cases(step).iter().map(|&case| cases[case].source()).collect::<Vec<_>>(), step)
+            plan.batch(&order.cases(step).iter().map(|&case| &cases[case]).collect::<Vec<_>>(), step)
         });
         let mut made = Vec::new();
         while let Some(result) = loader.next() {
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn a_panic_surfaces_with_the_case_at_work() {
-        let case = TestCase::new(3, [12, 9, 10], 1);
+        let case = distinct(3, [12, 9, 10], 1);
         let mut loader: Loader<(), SamplingError> = Loader::new(0, 10, 2, move |step| {
-            working_on(&case.name);
+            working_on(&case.case.name);
             assert!(step != 1, "step {step} is broken");
             Ok(())
         });

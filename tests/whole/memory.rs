@@ -12,6 +12,8 @@ use simtrot::config::{
     DataSource, ModelConfig, NnFormerConfig, ProjectorConfig, RunConfig, SwinUnetrConfig, SyntheticConfig, UnetConfig, UnetrConfig,
 };
 use simtrot::device::{DeviceChoice, memory, open};
+use simtrot::plan::plan;
+use simtrot::protocol::StageKind;
 
 /// How far the estimate may lie from the peak, as a share of it. Most lie within a tenth; UNETR's recomputed pre-training is estimated
 /// at 0.81 of its 13 MiB, of which weights, momentum and gradients are most: gradients are not added to what the last blocks hold.
@@ -21,15 +23,14 @@ const TOLERANCE: f64 = 0.2;
 const STEP: &str = "SIMTROT_MEASURED_STEP";
 
 const NETWORKS: [&str; 4] = ["nnformer", "swin_unetr", "unetr", "unet"];
-const KINDS: [&str; 2] = ["pretrain", "finetune"];
 
 /// Networks and crops for which the step, and not the program around it, decides the peak.
 fn config(network: &str, recompute: bool, edge: usize) -> RunConfig {
     let model = match network {
-        "nnformer" => ModelConfig::Nnformer(NnFormerConfig { recompute, ..NnFormerConfig::small() }),
-        "swin_unetr" => ModelConfig::SwinUnetr(SwinUnetrConfig { recompute, ..SwinUnetrConfig::small() }),
-        "unetr" => ModelConfig::Unetr(UnetrConfig { recompute, ..UnetrConfig::small() }),
-        _ => ModelConfig::Unet(UnetConfig { recompute, ..UnetConfig::small() }),
+        "nnformer" => ModelConfig::Nnformer(NnFormerConfig { recompute, ..NnFormerConfig::default() }),
+        "swin_unetr" => ModelConfig::SwinUnetr(SwinUnetrConfig { recompute, ..SwinUnetrConfig::default() }),
+        "unetr" => ModelConfig::Unetr(UnetrConfig { recompute, ..UnetrConfig::default() }),
+        _ => ModelConfig::Unet(UnetConfig { recompute, ..UnetConfig::default() }),
     };
     let mut config = RunConfig { model, ..RunConfig::default() };
     config.data.source = DataSource::Synthetic(SyntheticConfig { channels: 1, labels: 2, ..SyntheticConfig::default() });
@@ -86,8 +87,10 @@ fn a_step_needs_what_its_plan_says_within_a_fifth() {
     let mut wrong = 0;
     for network in NETWORKS {
         for recompute in [false, true] {
-            let plan = simtrot::plan::plan(&config(network, recompute, EDGE), &DeviceChoice::Cpu).expect("a synthetic dataset opens");
-            for (kind, step) in KINDS.into_iter().zip([&plan.pretrain, &plan.finetune]) {
+            let config = config(network, recompute, EDGE);
+            let plan = plan(&[(StageKind::Pretrain, &config), (StageKind::Finetune, &config)], &DeviceChoice::Cpu);
+            for step in plan.expect("a synthetic dataset opens").steps {
+                let kind = step.kind;
                 let name = format!("{network} {kind} {recompute}");
                 let [estimated, largest] = [step.bytes, step.model.largest_buffer_bytes].map(|bytes| bytes as f64 / f64::from(1 << 20));
                 let measured = peak(&name);

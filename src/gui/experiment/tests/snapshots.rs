@@ -19,7 +19,7 @@ use super::{form, put_demo, put_set_up, troubled, wait_for, with_devices};
 use crate::config::{DataSource, Preset};
 use crate::experiment::{Experiment, ExperimentFolder, synthetic};
 use crate::gui::testing::{has_gpu, window};
-use crate::gui::{App, Background, ThemeChoice};
+use crate::gui::{App, Background, OpenRun, ThemeChoice};
 
 /// The window in points, and pixels for each.
 #[derive(Clone, Copy)]
