@@ -48,7 +48,7 @@ pub(super) fn segment(
 /// and scores them.
 pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &TestContext<'_>) -> Result<(), JobError> {
     let &TestContext { config, folder, device, recorder } = context;
-    let under_way = recorder.begin(stage.clone(), cases.len(), 0);
+    let under_way = recorder.begin(stage, cases.len(), 0);
     // A test cut off begins anew, and no segmentation of an earlier network may stand beside its own.
     folder.remove_predictions()?;
     let found = Checkpoint::locate(&folder.checkpoints())?;
@@ -66,7 +66,7 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &T
         let source = dataset.case(&case.name).expect("the split names cases of the dataset");
         if let Some(truth) = dataset.load(source, config.data.preprocess.non_finite)?.label {
             let scores = score_case(&case.name, &LabelPair::of(&truth, &prediction), &regions, &config.evaluate);
-            recorder.emit(Event::Scored { stage: stage.clone(), case: case.name.clone(), scores });
+            recorder.emit(Event::Scored { stage: under_way.stage.clone(), case: case.name.clone(), scores });
         }
         under_way.progress(done + 1);
     }
