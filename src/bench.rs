@@ -23,7 +23,7 @@ use crate::infer::sliding_window::SlidingWindow;
 use crate::kernels::cells;
 use crate::metrics::{LabelPair, Region, score_case};
 use crate::model::{Pass, Segmenter, Task};
-use crate::objective::{Objective as _, TokenContrast, classes_from_host, deep_supervision};
+use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from_host};
 use crate::preprocess::resample_trilinear;
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
@@ -163,7 +163,7 @@ pub fn finetune_step(config: &RunConfig, device: &Device) -> Work {
     Box::new(move || {
         let model = network.take().expect("put back after each run");
         let classes = classes_from_host(&label, [2, depth, height, width], &device);
-        let outcome = deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
+        let outcome = DiceCeConfig::nnunet().deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
         let gradients = GradientsParams::from_grads(outcome.loss.clone().backward(), &model);
         assert!(outcome.read().value.is_finite());
         let model = optimiser.step(model, gradients, lr);

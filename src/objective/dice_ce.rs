@@ -1,48 +1,68 @@
-//! Soft Dice plus cross-entropy for segmentation, as nnU-Net and nnFormer have it (`DC_and_CE_loss`): batch Dice without background. And
-//! its sum over the heads of deep supervision.
+//! Soft Dice plus cross-entropy for segmentation, and its sum over the heads of deep supervision.
+//!
+//! [`DiceCeConfig::nnunet`] is the loss of nnU-Net and nnFormer (`DC_and_CE_loss`); the fields reach the variants of MONAI's
+//! `DiceLoss` and `DiceCELoss` as well.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::dice_ce_kernel::{Evaluated, on_device, on_host};
-use super::loss::LossTensors;
+use crate::device::on_host;
 use crate::kernels::with_gradient;
 
-/// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
-///
-/// # Panics
-/// If the two do not lie on one grid.
-pub fn dice_ce(logits: Tensor<5>, classes: &Tensor<4, Int>) -> LossTensors {
-    let [batch, count, depth, height, width] = logits.dims();
-    assert_eq!(classes.dims(), [batch, depth, height, width], "the target must lie on the grid of the logits");
-    let plain = logits.clone().inner().reshape([batch, count, depth * height * width]);
-    let is_on_host = crate::device::on_host(&plain.device());
-    let Evaluated { value, dice, cross_entropy, gradient } = if is_on_host { on_host(plain, classes) } else { on_device(plain, classes) };
-    let numbers = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
-    let loss = if logits.is_tracked() {
-        let gradient = gradient.reshape(logits.dims());
-        with_gradient(value, [(logits, gradient)])
-    } else {
-        value
-    };
-    LossTensors { loss, numbers, parts: &["soft_dice", "cross_entropy"] }
-}
+use super::dice_ce_kernel::{self as kernel, Evaluated};
+use super::loss::LossTensors;
 
-/// The sum of [`dice_ce`] over heads of falling resolution, `logits[0]` at that of `classes`, weighted by [`deep_supervision_weights`];
-/// its parts are the weighted means over the heads.
-///
-/// Coarser heads see `classes` down-sampled by [`downsample`].
-///
-/// # Panics
-/// Without a head.
-pub fn deep_supervision(logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> LossTensors {
-    let weights = deep_supervision_weights(logits.len());
-    let heads = logits.into_iter().zip(weights).map(|(logits, weight)| {
-        let [_, _, depth, height, width] = logits.dims();
-        let head = dice_ce(logits, &downsample(classes.clone(), [depth, height, width]));
-        LossTensors { loss: head.loss * weight, numbers: head.numbers * weight, ..head }
-    });
-    let add = |sum: LossTensors, head: LossTensors| LossTensors { loss: sum.loss + head.loss, numbers: sum.numbers + head.numbers, ..head };
-    heads.reduce(add).expect("at least one head")
+pub use super::dice_ce_kernel::DiceCeConfig;
+
+impl DiceCeConfig {
+    /// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
+    pub fn loss(&self, logits: Tensor<5>, classes: &Tensor<4, Int>) -> LossTensors {
+        let [batch, count, depth, height, width] = logits.dims();
+        assert_eq!(classes.dims(), [batch, depth, height, width], "the target must lie on the grid of the logits");
+        let plain = logits.clone().inner().reshape([batch, count, depth * height * width]);
+        let evaluated = if on_host(&plain.device()) {
+            kernel::classes_on_host(self, plain, classes)
+        } else {
+            kernel::classes_on_device(self, plain, classes)
+        };
+        Self::finish(logits, evaluated)
+    }
+
+    /// The loss of `logits` `[batch, region, D, H, W]` (a sigmoid each) against overlapping `regions` of the same shape, 0 or 1.
+    pub fn regions_loss(&self, logits: Tensor<5>, regions: Tensor<5>) -> LossTensors {
+        let [batch, count, depth, height, width] = logits.dims();
+        assert_eq!(regions.dims(), logits.dims(), "the target must lie on the grid of the logits");
+        let flat = [batch, count, depth * height * width];
+        let evaluated = kernel::regions(self, logits.clone().inner().reshape(flat), regions.inner().reshape(flat));
+        Self::finish(logits, evaluated)
+    }
+
+    /// The sum over heads of falling resolution, `logits[0]` at that of `classes`, weighted by [`deep_supervision_weights`];
+    /// its parts are the weighted means over the heads.
+    ///
+    /// Coarser heads see `classes` down-sampled by [`downsample`].
+    pub fn deep_supervision(&self, logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> LossTensors {
+        let weights = deep_supervision_weights(logits.len());
+        let heads = logits.into_iter().zip(weights).map(|(logits, weight)| {
+            let [_, _, depth, height, width] = logits.dims();
+            let head = self.loss(logits, &downsample(classes.clone(), [depth, height, width]));
+            LossTensors { loss: head.loss * weight, numbers: head.numbers * weight, ..head }
+        });
+        let add =
+            |sum: LossTensors, head: LossTensors| LossTensors { loss: sum.loss + head.loss, numbers: sum.numbers + head.numbers, ..head };
+        heads.reduce(add).expect("at least one head")
+    }
+
+    fn finish(logits: Tensor<5>, evaluated: Evaluated) -> LossTensors {
+        let Evaluated { value, dice, cross_entropy, gradient } = evaluated;
+        let numbers = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
+        let loss = if logits.is_tracked() {
+            let gradient = gradient.reshape(logits.dims());
+            with_gradient(value, [(logits, gradient)])
+        } else {
+            value
+        };
+        LossTensors { loss, numbers, parts: &["soft_dice", "cross_entropy"] }
+    }
 }
 
 /// Weights of `heads` outputs, finest first: each half of the one before, summing to 1 (4/7, 2/7, 1/7 for three).

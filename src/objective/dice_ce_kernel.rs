@@ -1,12 +1,12 @@
-//! Value and gradient of nnU-Net's soft Dice plus cross-entropy, as two fused passes on the host or as tensor operations.
+//! Value and gradient of soft Dice plus cross-entropy, as two fused passes on the host or as tensor operations.
 //!
-//! With `p` the prediction, `t` the target (0 or 1), overlaps `o = sum p t` and sizes `u = sum p + sum t` over the whole batch, a Dice is
-//! `(2 o + a) / (u + b)`. Its derivative by `p` is `alpha t - beta` with `alpha = 2 / (u + b)` and `beta = Dice / (u + b)`; softmax takes
-//! it on to the logits.
+//! With `p` the prediction, `t` the target (0 or 1), overlaps `o = sum p t` and sizes `u = sum (p or p^2) + sum t`, a Dice is
+//! `(2 o + a) / (u + b)`. Its derivative by `p` is `alpha t - beta (1 or 2p)` with `alpha = 2 / (u + b)` and
+//! `beta = Dice / (u + b)`; softmax or sigmoid take it on to the logits.
 //!
 //! Near a perfect prediction nothing is left of a loss that is a difference of numbers near 1. Hence what a Dice lacks is summed itself,
-//! `1 - Dice = (sum |p - t| + b - a) / (u + b)`, cross-entropy is `ln(1 + e^d)`, `d` saying how far the other classes together are ahead
-//! of the right one, and `1 - p` of the right class is `1 / (1 + e^-d)`.
+//! `1 - Dice = (sum (|p - t| or (p - t)^2) + b - a) / (u + b)`, cross-entropy is `ln(1 + e^d)`, `d` telling how far the other classes
+//! together are ahead of the right one, and `1 - p` of the right class is `1 / (1 + e^-d)`.
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use rayon::prelude::*;
@@ -15,16 +15,57 @@ use super::simd::{LANES, exp, sum as sum_of};
 use super::softplus::softplus;
 use crate::kernels::{mean, sum, sum_axis};
 
-/// `a`: added to the numerator `2 * overlap`.
-const SMOOTH_NUMERATOR: f64 = 1e-5;
-/// `b`: added to the denominator.
-const SMOOTH_DENOMINATOR: f64 = 1e-5 + 1e-8;
-/// Classes that the Dice part leaves out: background. It counts in the cross-entropy.
-const SKIPPED: usize = 1;
+/// Which soft Dice, and how it is mixed with cross-entropy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DiceCeConfig {
+    /// Overlaps are summed over the batch before the ratio is taken, instead of one Dice for each volume.
+    pub batch_dice: bool,
+    /// Class 0 counts in the Dice part. It always counts in the cross-entropy.
+    pub include_background: bool,
+    /// The denominator holds squared predictions.
+    pub squared_prediction: bool,
+    /// Added to the numerator `2 * overlap`.
+    pub smooth_numerator: f64,
+    /// Added to the denominator `predicted + true`.
+    pub smooth_denominator: f64,
+    /// The Dice part is `1 - Dice` (MONAI) instead of `-Dice` (nnU-Net, so that its loss can be negative).
+    pub one_minus: bool,
+    /// Factor of the Dice part.
+    pub dice_weight: f64,
+    /// Factor of the cross-entropy; binary cross-entropy for overlapping regions.
+    pub ce_weight: f64,
+}
+
+impl Default for DiceCeConfig {
+    fn default() -> Self {
+        Self::nnunet()
+    }
+}
+
+impl DiceCeConfig {
+    /// nnU-Net's and nnFormer's: batch Dice without background, smoothed by 1e-5 (the denominator by another 1e-8).
+    pub fn nnunet() -> Self {
+        Self {
+            batch_dice: true,
+            include_background: false,
+            squared_prediction: false,
+            smooth_numerator: 1e-5,
+            smooth_denominator: 1e-5 + 1e-8,
+            one_minus: false,
+            dice_weight: 1.0,
+            ce_weight: 1.0,
+        }
+    }
+
+    /// By how much the loss of a perfect prediction lies below 0.
+    fn best_dice_part(&self) -> f64 {
+        if self.one_minus { 0.0 } else { self.dice_weight }
+    }
+}
 
 /// Outcome of one evaluation, without graph.
 pub(super) struct Evaluated {
-    /// The loss: cross-entropy minus the mean Dice, `[1]`.
+    /// The loss, `[1]`.
     pub value: Tensor<1>,
     /// Mean Dice, `[1]`.
     pub dice: Tensor<1>,
@@ -37,8 +78,44 @@ pub(super) struct Evaluated {
 /// Stands for minus infinity in a logit that is to be left out; finite, since GPU compilers may assume finite numbers.
 const LEFT_OUT: f32 = -1e9;
 
+/// A prediction beside its target, each `[batch, class, voxel]`.
+struct Compared {
+    prediction: Tensor<3>,
+    /// 0 or 1.
+    target: Tensor<3>,
+    /// `prediction - target`, with the digits that the difference of the two would lose.
+    error: Tensor<3>,
+    /// Mean cross-entropy, `[1]`.
+    cross_entropy: Tensor<1>,
+}
+
+/// What the mean Dice lacks of 1, `[1]`, and the derivative of the Dice part of the loss by the prediction, `[batch, class, voxel]`.
+fn dice_on_device(config: &DiceCeConfig, compared: &Compared) -> (Tensor<1>, Tensor<3>) {
+    let Compared { prediction, target, error, .. } = compared;
+    let [batch, classes, _] = prediction.dims();
+    let skipped = usize::from(!config.include_background);
+    let over = |values: Tensor<3>| {
+        let sums = sum_axis(values, 2);
+        if config.batch_dice { sums.sum_dim(0) } else { sums }
+    };
+    let raised = |values: Tensor<3>| if config.squared_prediction { values.square() } else { values.abs() };
+    let size = over(raised(prediction.clone()) + target.clone()) + config.smooth_denominator;
+    let lacking = (over(raised(error.clone())) + (config.smooth_denominator - config.smooth_numerator)) / size.clone();
+
+    let volumes = if config.batch_dice { 1 } else { batch };
+    let share = 1.0 / (volumes * (classes - skipped)) as f64;
+    let counted = lacking.clone().slice([0..volumes, skipped..classes]);
+    let mut shares = vec![(-config.dice_weight * share) as f32; classes];
+    shares[..skipped].fill(0.0);
+    let shares = Tensor::<1>::from_data(TensorData::new(shares, [classes]), &prediction.device()).reshape([1, classes, 1]);
+    let alpha = size.clone().recip() * 2.0 * shares.clone();
+    let beta = (-lacking + 1.0) / size * shares;
+    let slope = if config.squared_prediction { prediction.clone() * beta * 2.0 } else { beta };
+    (sum(counted) * share, target.clone() * alpha - slope)
+}
+
 /// Softmax against class indices `[batch, D, H, W]`, by tensor operations.
-pub(super) fn on_device(logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
+pub(super) fn classes_on_device(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
     let [batch, count, voxels] = logits.dims();
     let whole = [batch, count, voxels];
     let class = Tensor::<1, Int>::arange(0..count as i64, &logits.device()).reshape([1, count, 1]);
@@ -52,33 +129,40 @@ pub(super) fn on_device(logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluate
     let ahead = (top - own) + total.clone().log();
     let missing = activation::sigmoid(ahead.clone());
     let wrong = terms * (missing.clone() / total);
-    let prediction = wrong.clone().mask_where(right.clone(), activation::sigmoid(-ahead.clone()).expand(whole));
-    // `prediction - target`, with the digits that the difference of the two would lose.
-    let error = wrong.mask_where(right.clone(), -missing.expand(whole));
-    let cross_entropy = mean(softplus(ahead));
-    let (lacking, slope) = dice_on_device(prediction.clone(), right.float(), error.clone());
-    let projected = (prediction.clone() * slope.clone()).sum_dim(1);
-    let gradient = prediction * (slope - projected) + error * (1.0 / (batch * voxels) as f64);
-    // The small parts are brought together first: what is left of them beside the 1 of `-Dice` is rounded once.
-    let value = lacking.clone() + cross_entropy.clone() - 1.0;
-    Evaluated { value, dice: -lacking + 1.0, cross_entropy, gradient }
+    let compared = Compared {
+        prediction: wrong.clone().mask_where(right.clone(), activation::sigmoid(-ahead.clone()).expand(whole)),
+        error: wrong.mask_where(right.clone(), -missing.expand(whole)),
+        target: right.float(),
+        cross_entropy: mean(softplus(ahead)),
+    };
+    let (lacking, slope) = dice_on_device(config, &compared);
+    let projected = (compared.prediction.clone() * slope.clone()).sum_dim(1);
+    let samples = (batch * voxels) as f64;
+    let gradient = compared.prediction * (slope - projected) + compared.error * (config.ce_weight / samples);
+    evaluated(config, lacking, compared.cross_entropy, gradient)
 }
 
-/// What the mean Dice lacks of 1, `[1]`, and the derivative of minus the mean Dice by the prediction, `[batch, class, voxel]`.
-fn dice_on_device(prediction: Tensor<3>, target: Tensor<3>, error: Tensor<3>) -> (Tensor<1>, Tensor<3>) {
-    let [_, classes, _] = prediction.dims();
-    let device = prediction.device();
-    let over = |values: Tensor<3>| sum_axis(values, 2).sum_dim(0);
-    let size = over(prediction + target.clone()) + SMOOTH_DENOMINATOR;
-    let lacking = (over(error.abs()) + (SMOOTH_DENOMINATOR - SMOOTH_NUMERATOR)) / size.clone();
-    let share = 1.0 / (classes - SKIPPED) as f64;
-    let counted = lacking.clone().slice([0..1, SKIPPED..classes]);
-    let mut shares = vec![-share as f32; classes];
-    shares[..SKIPPED].fill(0.0);
-    let shares = Tensor::<1>::from_data(TensorData::new(shares, [classes]), &device).reshape([1, classes, 1]);
-    let alpha = size.clone().recip() * 2.0 * shares.clone();
-    let beta = (-lacking + 1.0) / size * shares;
-    (sum(counted) * share, target * alpha - beta)
+/// Sigmoids against regions of the same shape, by tensor operations.
+pub(super) fn regions(config: &DiceCeConfig, logits: Tensor<3>, target: Tensor<3>) -> Evaluated {
+    let samples = logits.shape().num_elements() as f64;
+    let side = target.clone() * -2.0 + 1.0;
+    let ahead = logits.clone() * side.clone();
+    let compared = Compared {
+        prediction: activation::sigmoid(logits),
+        error: activation::sigmoid(ahead.clone()) * side,
+        target,
+        cross_entropy: mean(softplus(ahead)),
+    };
+    let (lacking, slope) = dice_on_device(config, &compared);
+    let Compared { prediction, error, cross_entropy, .. } = compared;
+    let gradient = (prediction.clone() - prediction.square()) * slope + error * (config.ce_weight / samples);
+    evaluated(config, lacking, cross_entropy, gradient)
+}
+
+/// The small parts are brought together first: what is left of them beside the 1 of nnU-Net's `-Dice` is rounded once.
+fn evaluated(config: &DiceCeConfig, lacking: Tensor<1>, cross_entropy: Tensor<1>, gradient: Tensor<3>) -> Evaluated {
+    let value = lacking.clone() * config.dice_weight + cross_entropy.clone() * config.ce_weight - config.best_dice_part();
+    Evaluated { value, dice: -lacking + 1.0, cross_entropy, gradient }
 }
 
 /// Voxels that one task handles at a time; with their classes they should stay in the first-level cache.
@@ -86,6 +170,7 @@ const BLOCK: usize = 1024;
 
 /// A run of voxels of one volume.
 struct Block<'a> {
+    volume: usize,
     /// One row for each class.
     rows: Vec<&'a mut [f32]>,
     target: &'a [u32],
@@ -94,13 +179,13 @@ struct Block<'a> {
 /// Sums over voxels for one class.
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    /// Of `|p - t|`.
+    /// Of `|p - t|` or its square.
     lacking: f64,
-    /// Of the prediction and the target.
+    /// Of the prediction (or its square) and the target.
     size: f64,
 }
 
-/// Derivative of minus the mean Dice: `alpha t - beta`.
+/// Derivative of the Dice part of the loss: `alpha t - beta (1 or 2p)`.
 #[derive(Clone, Copy, Default)]
 struct Slope {
     alpha: f32,
@@ -108,7 +193,7 @@ struct Slope {
 }
 
 /// Softmax against class indices `[batch, D, H, W]`, in host memory: logits become predictions, then the gradient.
-pub(super) fn on_host(logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
+pub(super) fn classes_on_host(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
     let [batch, count, voxels] = logits.dims();
     let device = logits.device();
     let target: Vec<u32> = classes.to_data().iter::<i64>().map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect();
@@ -117,46 +202,52 @@ pub(super) fn on_host(logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated 
     let cells = data.as_mut_slice::<f32>().expect("logits are f32");
 
     let mut blocks = blocks(cells, &target, count, voxels);
-    let outcomes: Vec<(f64, Vec<Sums>)> = blocks.par_iter_mut().map(predict).collect();
-    let mut sums = vec![Sums::default(); count];
-    for (_, parts) in &outcomes {
-        for (sum, part) in sums.iter_mut().zip(parts) {
+    let outcomes: Vec<(f64, Vec<Sums>)> = blocks.par_iter_mut().map(|block| predict(block, config.squared_prediction)).collect();
+    let volumes = if config.batch_dice { 1 } else { batch };
+    let mut sums = vec![vec![Sums::default(); count]; volumes];
+    for (block, (_, parts)) in blocks.iter().zip(&outcomes) {
+        for (sum, part) in sums[block.volume % volumes].iter_mut().zip(parts) {
             sum.lacking += part.lacking;
             sum.size += part.size;
         }
     }
     let samples = (batch * voxels) as f64;
     let cross_entropy = outcomes.iter().map(|(entropy, _)| entropy).sum::<f64>() / samples;
-    let (lacking, slopes) = dice_on_host(&sums);
-    let pull = (1.0 / samples) as f32;
-    blocks.par_iter_mut().for_each(|block| differentiate(block, &slopes, pull));
+    let (lacking, slopes) = dice_on_host(config, &sums);
+    let pull = (config.ce_weight / samples) as f32;
+    blocks.par_iter_mut().for_each(|block| differentiate(block, &slopes[block.volume % volumes], pull, config.squared_prediction));
 
-    let numbers = [lacking + cross_entropy - 1.0, 1.0 - lacking, cross_entropy];
-    let [value, dice, cross_entropy] = numbers.map(|number| Tensor::from_data([number as f32], &device));
+    let value = lacking * config.dice_weight + cross_entropy * config.ce_weight - config.best_dice_part();
+    let [value, dice, cross_entropy] = [value, 1.0 - lacking, cross_entropy].map(|number| Tensor::from_data([number as f32], &device));
     Evaluated { value, dice, cross_entropy, gradient: Tensor::from_data(data, &device) }
 }
 
-/// What the mean Dice lacks of 1, and the slope of each class.
-fn dice_on_host(sums: &[Sums]) -> (f64, Vec<Slope>) {
-    let share = 1.0 / (sums.len() - SKIPPED) as f64;
+/// What the mean Dice lacks of 1, and its slopes, for each volume (one where the batch counts as one) and class.
+fn dice_on_host(config: &DiceCeConfig, sums: &[Vec<Sums>]) -> (f64, Vec<Vec<Slope>>) {
+    let skipped = usize::from(!config.include_background);
+    let counted: usize = sums.iter().map(|classes| classes.len() - skipped).sum();
+    let share = 1.0 / counted as f64;
     let mut mean = 0.0;
-    let counted = sums[SKIPPED..].iter().map(|sums| {
-        let size = sums.size + SMOOTH_DENOMINATOR;
-        let lacking = (sums.lacking + (SMOOTH_DENOMINATOR - SMOOTH_NUMERATOR)) / size;
+    let mut slope = |(class, sums): (usize, &Sums)| {
+        if class < skipped {
+            return Slope::default();
+        }
+        let size = sums.size + config.smooth_denominator;
+        let lacking = (sums.lacking + (config.smooth_denominator - config.smooth_numerator)) / size;
         mean += lacking * share;
-        let factor = -share / size;
+        let factor = -config.dice_weight * share / size;
         Slope { alpha: (2.0 * factor) as f32, beta: ((1.0 - lacking) * factor) as f32 }
-    });
-    let slopes = std::iter::repeat_n(Slope::default(), SKIPPED).chain(counted).collect();
+    };
+    let slopes = sums.iter().map(|classes| classes.iter().enumerate().map(&mut slope).collect()).collect();
     (mean, slopes)
 }
 
 /// Cuts `[batch, class, voxel]` into blocks that hold all classes of a run of voxels.
 fn blocks<'a>(cells: &'a mut [f32], target: &'a [u32], classes: usize, voxels: usize) -> Vec<Block<'a>> {
     let mut blocks = Vec::with_capacity(target.len().div_ceil(BLOCK));
-    for (cells, target) in cells.chunks_exact_mut(classes * voxels).zip(target.chunks_exact(voxels)) {
+    for (volume, (cells, target)) in cells.chunks_exact_mut(classes * voxels).zip(target.chunks_exact(voxels)).enumerate() {
         let first = blocks.len();
-        blocks.extend(target.chunks(BLOCK).map(|target| Block { rows: Vec::with_capacity(classes), target }));
+        blocks.extend(target.chunks(BLOCK).map(|target| Block { volume, rows: Vec::with_capacity(classes), target }));
         for row in cells.chunks_exact_mut(voxels) {
             blocks[first..].iter_mut().zip(row.chunks_mut(BLOCK)).for_each(|(block, row)| block.rows.push(row));
         }
@@ -168,8 +259,8 @@ fn blocks<'a>(cells: &'a mut [f32], target: &'a [u32], classes: usize, voxels: u
 const AHEAD_MOST: f32 = 80.0;
 
 /// Logits to softmax predictions; the block's summed cross-entropy and its sums for each class.
-fn predict(block: &mut Block) -> (f64, Vec<Sums>) {
-    let Block { rows, target } = block;
+fn predict(block: &mut Block, squared: bool) -> (f64, Vec<Sums>) {
+    let Block { rows, target, .. } = block;
     let (mut top, mut others) = ([f32::NEG_INFINITY; BLOCK], [0.0_f32; BLOCK]);
     for row in rows.iter() {
         for (top, &logit) in top.iter_mut().zip(&**row) {
@@ -197,20 +288,22 @@ fn predict(block: &mut Block) -> (f64, Vec<Sums>) {
 
     let sums = (0_u32..).zip(rows.iter_mut()).map(|(class, row)| {
         row.iter_mut().zip(&inverse).for_each(|(value, inverse)| *value *= inverse);
-        let (lacking, count) = lacking(row, &missing, (target, class));
-        Sums { lacking: f64::from(lacking), size: f64::from(sum_of(row, |value| value)) + f64::from(count) }
+        let (lacking, count) = lacking(row, &missing, (target, class), squared);
+        let predicted = if squared { sum_of(row, |value| value * value) } else { sum_of(row, |value| value) };
+        Sums { lacking: f64::from(lacking), size: f64::from(predicted) + f64::from(count) }
     });
     (entropy, sums.collect())
 }
 
-/// Sum of `|p - t|`, `missing` being `1 - p` of each voxel's own class, and how many voxels the class has.
-fn lacking(prediction: &[f32], missing: &[f32], (target, class): (&[u32], u32)) -> (f32, u32) {
+/// Sum of `|p - t|` or its square, `missing` being `1 - p` of each voxel's own class, and how many voxels the class has.
+fn lacking(prediction: &[f32], missing: &[f32], (target, class): (&[u32], u32), squared: bool) -> (f32, u32) {
     let (mut sums, mut counts) = ([0.0_f32; LANES], [0_u32; LANES]);
     let blocks = prediction.chunks(LANES).zip(missing.chunks(LANES)).zip(target.chunks(LANES));
     for ((prediction, missing), target) in blocks {
         let lanes = sums.iter_mut().zip(&mut counts).zip(prediction).zip(missing).zip(target);
         for ((((sum, count), &value), &missing), &target) in lanes {
-            *sum += if target == class { missing } else { value };
+            let error = if target == class { missing } else { value };
+            *sum += if squared { error * error } else { error };
             *count += u32::from(target == class);
         }
     }
@@ -218,18 +311,20 @@ fn lacking(prediction: &[f32], missing: &[f32], (target, class): (&[u32], u32)) 
 }
 
 /// Predictions to the gradient with respect to the logits.
-fn differentiate(block: &mut Block, slopes: &[Slope], pull: f32) {
+fn differentiate(block: &mut Block, slopes: &[Slope], pull: f32, squared: bool) {
     let mut projected = [0.0_f32; BLOCK];
-    let slope_at = |Slope { alpha, beta }: Slope, hit: bool| (if hit { alpha } else { 0.0 }) - beta;
+    let slope_at = |Slope { alpha, beta }: Slope, value: f32, hit: bool| {
+        (if hit { alpha } else { 0.0 }) - if squared { 2.0 * beta * value } else { beta }
+    };
     for ((class, row), &slope) in (0_u32..).zip(&block.rows).zip(slopes) {
         for ((&value, &target), projected) in row.iter().zip(block.target).zip(&mut projected) {
-            *projected += value * slope_at(slope, target == class);
+            *projected += value * slope_at(slope, value, target == class);
         }
     }
     for ((class, row), &slope) in (0_u32..).zip(&mut block.rows).zip(slopes) {
         for ((value, &target), &projected) in row.iter_mut().zip(block.target).zip(&projected) {
             let hit = target == class;
-            *value = *value * (slope_at(slope, hit) - projected) + (*value - if hit { 1.0 } else { 0.0 }) * pull;
+            *value = *value * (slope_at(slope, *value, hit) - projected) + (*value - if hit { 1.0 } else { 0.0 }) * pull;
         }
     }
 }

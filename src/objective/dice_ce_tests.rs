@@ -3,6 +3,21 @@ use burn::tensor::{Device, TensorData};
 use super::super::finite_difference::{check, noise};
 use super::*;
 
+const VARIANTS: [DiceCeConfig; 2] = [
+    NNUNET,
+    DiceCeConfig { batch_dice: false, include_background: true, squared_prediction: true, one_minus: true, ce_weight: 0.5, ..NNUNET },
+];
+const NNUNET: DiceCeConfig = DiceCeConfig {
+    batch_dice: true,
+    include_background: false,
+    squared_prediction: false,
+    smooth_numerator: 1e-5,
+    smooth_denominator: 1e-5 + 1e-8,
+    one_minus: false,
+    dice_weight: 1.0,
+    ce_weight: 1.0,
+};
+
 fn target(shape: [usize; 4], count: u8) -> Tensor<4, Int> {
     let classes: Vec<u8> = (0..shape.iter().product::<usize>()).map(|i| (i * 7 / 3) as u8 % count).collect();
     classes_from_host(&classes, shape, &Device::flex())
@@ -11,27 +26,43 @@ fn target(shape: [usize; 4], count: u8) -> Tensor<4, Int> {
 #[test]
 fn gradient_matches_finite_differences() {
     let target = target([2, 2, 3, 2], 3);
-    check(&noise([2, 3, 2, 3, 2], "logits"), 4, |logits| dice_ce(logits, &target).loss);
+    for config in VARIANTS {
+        check(&noise([2, 3, 2, 3, 2], "logits"), 4, |logits| config.loss(logits, &target).loss);
+    }
+}
+
+#[test]
+fn gradient_of_regions_matches_finite_differences() {
+    let regions = noise([2, 3, 2, 3, 2], "regions");
+    let regions: Vec<f32> = regions.iter::<f32>().map(|draw| f32::from(u8::from(draw > 0.0))).collect();
+    let regions = TensorData::new(regions, [2, 3, 2, 3, 2]);
+    for config in VARIANTS {
+        let regions = Tensor::<5>::from_data(regions.clone(), &Device::flex());
+        check(&noise([2, 3, 2, 3, 2], "logits"), 4, |logits| config.regions_loss(logits, regions.clone()).loss);
+    }
 }
 
 /// The fused passes against the tensor operations, on more than one block of voxels.
 #[test]
 fn the_fused_passes_compute_the_tensor_operations() {
     let target = target([2, 9, 13, 17], 4);
-    let logits = Tensor::<3>::from_data(noise([2, 4, 9 * 13 * 17], "logits"), &Device::flex()) * 9.0;
-    let reference = on_device(logits.clone(), &target);
-    let fused = on_host(logits, &target);
-    let close = |a: TensorData, b: TensorData, tolerance: f64| a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() < tolerance);
-    assert!(close(reference.dice.into_data(), fused.dice.into_data(), 1e-6));
-    assert!(close(reference.cross_entropy.into_data(), fused.cross_entropy.into_data(), 1e-5));
-    assert!(close(reference.gradient.into_data(), fused.gradient.into_data(), 1e-9));
+    for config in VARIANTS {
+        let logits = Tensor::<3>::from_data(noise([2, 4, 9 * 13 * 17], "logits"), &Device::flex()) * 9.0;
+        let reference = kernel::classes_on_device(&config, logits.clone(), &target);
+        let fused = kernel::classes_on_host(&config, logits, &target);
+        let close =
+            |a: TensorData, b: TensorData, tolerance: f64| a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() < tolerance);
+        assert!(close(reference.dice.into_data(), fused.dice.into_data(), 1e-6));
+        assert!(close(reference.cross_entropy.into_data(), fused.cross_entropy.into_data(), 1e-5));
+        assert!(close(reference.gradient.into_data(), fused.gradient.into_data(), 1e-9));
+    }
 }
 
 #[test]
 fn a_perfect_prediction_reaches_the_floor() {
     let target = target([1, 4, 4, 4], 3);
     let one_hot = target.clone().reshape([1, 1, 4, 4, 4]).equal(Tensor::<1, Int>::arange(0..3, &Device::flex()).reshape([1, 3, 1, 1, 1]));
-    let loss = dice_ce(one_hot.float() * 50.0, &target).read();
+    let loss = DiceCeConfig::nnunet().loss(one_hot.float() * 50.0, &target).read();
     let [soft_dice, cross_entropy] = ["soft_dice", "cross_entropy"].map(|part| loss.part(part).unwrap());
     assert!((loss.value + 1.0).abs() < 1e-5 && (soft_dice - 1.0).abs() < 1e-5 && cross_entropy < 1e-6, "{loss:?}");
 }
@@ -64,10 +95,12 @@ fn nearly_right(shape: [usize; 5], lead: f32) -> (TensorData, Vec<u8>) {
     (logits, classes)
 }
 
-/// Soft Dice and cross-entropy in double precision, by their definition but for `1 - p`, which is the sum over the other classes.
-fn in_double(logits: &TensorData, classes: &[u8], [count, voxels]: [usize; 2]) -> [f64; 2] {
+/// The loss in double precision, by its definition but for `1 - p`, which is the sum over the other classes.
+fn in_double(config: &DiceCeConfig, logits: &TensorData, classes: &[u8], [batch, count, voxels]: [usize; 3]) -> f64 {
     let logits: Vec<f64> = logits.iter().collect();
-    let (mut lacking, mut size, mut entropy) = (vec![0.0; count], vec![0.0; count], 0.0);
+    let volumes = if config.batch_dice { 1 } else { batch };
+    let (mut lacking, mut size) = (vec![0.0; volumes * count], vec![0.0; volumes * count]);
+    let mut entropy = 0.0;
     for (place, &right) in classes.iter().enumerate() {
         let (volume, voxel) = (place / voxels, place % voxels);
         let at = |class: usize| logits[(volume * count + class) * voxels + voxel];
@@ -77,28 +110,39 @@ fn in_double(logits: &TensorData, classes: &[u8], [count, voxels]: [usize; 2]) -
         for class in 0..count {
             let hit = class == usize::from(right);
             let p = at(class).exp() / total;
-            lacking[class] += if hit { missing } else { p };
-            size[class] += p + f64::from(u8::from(hit));
+            let error = if hit { missing } else { p };
+            let raised = |value: f64| if config.squared_prediction { value * value } else { value };
+            let sum = volume % volumes * count + class;
+            lacking[sum] += raised(error);
+            size[sum] += raised(p) + f64::from(u8::from(hit));
         }
     }
-    // Smoothed by 1e-5 above and by another 1e-8 below; background left out.
-    let lacks = |class: usize| (lacking[class] + 1e-8) / (size[class] + 1e-5 + 1e-8);
-    let mean = (1..count).map(lacks).sum::<f64>() / (count - 1) as f64;
-    [1.0 - mean, entropy / classes.len() as f64]
+    let counted: Vec<usize> = (0..volumes * count).filter(|sum| config.include_background || sum % count > 0).collect();
+    let lacks =
+        |&sum: &usize| (lacking[sum] + config.smooth_denominator - config.smooth_numerator) / (size[sum] + config.smooth_denominator);
+    let mean = counted.iter().map(lacks).sum::<f64>() / counted.len() as f64;
+    config.dice_weight * (mean - if config.one_minus { 0.0 } else { 1.0 }) + config.ce_weight * entropy / classes.len() as f64
 }
 
 #[test]
 fn a_small_loss_keeps_its_digits_on_every_device() {
+    let monai = DiceCeConfig { one_minus: true, ..NNUNET };
+    let configs = [
+        DiceCeConfig { dice_weight: 0.0, ..NNUNET },
+        DiceCeConfig { ce_weight: 0.0, ..monai },
+        monai,
+        DiceCeConfig { batch_dice: false, include_background: true, squared_prediction: true, ..monai },
+    ];
     let shape = [2, 4, 8, 8, 12];
     for (name, device) in crate::device::for_tests() {
         for lead in [9.0, 13.0, 17.0] {
             let (logits, classes) = nearly_right(shape, lead);
             let target = classes_from_host(&classes, [2, 8, 8, 12], &device);
-            let [dice, entropy] = in_double(&logits, &classes, [4, 8 * 8 * 12]);
-            let found = dice_ce(Tensor::from_data(logits, &device), &target).read();
-            let [soft_dice, cross_entropy] = ["soft_dice", "cross_entropy"].map(|part| found.part(part).unwrap());
-            assert!((cross_entropy / entropy - 1.0).abs() < 3e-6, "{name}, lead {lead}: {cross_entropy:e} instead of {entropy:e}");
-            assert!((soft_dice - dice).abs() < 1e-7, "{name}, lead {lead}: {soft_dice} instead of {dice}");
+            for config in configs {
+                let expected = in_double(&config, &logits, &classes, [2, 4, 8 * 8 * 12]);
+                let found = config.loss(Tensor::from_data(logits.clone(), &device), &target).read().value;
+                assert!((found / expected - 1.0).abs() < 3e-6, "{name}, lead {lead}, {config:?}: {found:e} instead of {expected:e}");
+            }
         }
     }
 }
@@ -107,15 +151,14 @@ fn a_small_loss_keeps_its_digits_on_every_device() {
 fn the_dice_of_two_million_voxels_counts_them_all() {
     let shape = [1, 2, 128, 128, 128];
     let voxels = 128 * 128 * 128;
+    let config = DiceCeConfig { one_minus: true, ..NNUNET };
     for (name, device) in crate::device::for_tests() {
-        // Class 1 everywhere at one and the same probability p: the Dice is 2 p / (p + 1), the cross-entropy -ln p.
+        // Class 1 everywhere at one and the same probability p: 1 - Dice is (1 - p) / (p + 1), the cross-entropy -ln p.
         let logits = Tensor::<5>::zeros(shape, &device).slice_fill([0..1, 1..2], 2.0);
         let target = classes_from_host(&vec![1; voxels], [1, 128, 128, 128], &device);
         let p = 1.0 / (1.0 + (-2.0_f64).exp());
-        let found = dice_ce(logits, &target).read();
-        for (part, expected) in [("soft_dice", 2.0 * p / (1.0 + p)), ("cross_entropy", -p.ln())] {
-            let found = found.part(part).unwrap();
-            assert!((found / expected - 1.0).abs() < 3e-6, "{name}: {part} {found} instead of {expected}");
-        }
+        let expected = (1.0 - p) / (1.0 + p) - p.ln();
+        let found = config.loss(logits, &target).read().value;
+        assert!((found / expected - 1.0).abs() < 3e-6, "{name}: {found} instead of {expected}");
     }
 }

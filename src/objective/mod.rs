@@ -32,7 +32,7 @@ use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
 
 pub use bootstrap::{Bootstrap, byol_loss, ema_update};
-pub use dice_ce::{classes_from_host, deep_supervision};
+pub use dice_ce::{DiceCeConfig, classes_from_host};
 pub use loss::{Loss, LossTensors};
 pub use mae::Mae;
 pub use rcr::Rcr;

@@ -11,7 +11,7 @@ use super::transfer::{load_all, transfer_encoder};
 use super::{Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
-use crate::objective::{Loss, classes_from_host, deep_supervision};
+use crate::objective::{DiceCeConfig, Loss, classes_from_host};
 use crate::protocol::{Event, StageKind};
 use crate::sampling::{CaseOrder, CaseSet, LabelledBatch, LabelledPlan, chosen};
 
@@ -93,7 +93,7 @@ impl TrainingTask for Finetune<'_> {
         let [volumes, _, depth, height, width] = batch.shape;
         let image = Tensor::<5>::from_data(TensorData::new(batch.image, batch.shape), &device);
         let classes = classes_from_host(&batch.label, [volumes, depth, height, width], &device);
-        (deep_supervision(network.forward(image, pass), &classes).read(), batch.cases)
+        (DiceCeConfig::nnunet().deep_supervision(network.forward(image, pass), &classes).read(), batch.cases)
     }
 
     fn measure_every(&self) -> Option<usize> {

@@ -1,12 +1,12 @@
-//! Losses and their gradients against the paper's equations and nnU-Net, in double precision.
+//! Losses and their gradients against the paper's equations and MONAI / nnU-Net, in double precision.
 
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use simtrot::config::Weighting;
 use simtrot::device::for_tests;
 use simtrot::geometry::SignedPermutation;
 use simtrot::objective::byol_loss;
-use simtrot::objective::dice_ce::{classes_from_host, deep_supervision, deep_supervision_weights, dice_ce, downsample};
+use simtrot::objective::dice_ce::{DiceCeConfig, classes_from_host, deep_supervision_weights, downsample};
 use simtrot::objective::pooled;
 use simtrot::objective::token_contrast::TokenContrast;
 
@@ -164,14 +164,16 @@ pub fn is_segmentation(entry: &Entry) -> bool {
 }
 
 pub fn segmentation(entry: &Entry) -> Outcomes {
-    let options = &entry.hyper()["dc_ce"];
-    assert!(options["softmax"] == true && options["batch_dice"] == true && options["do_bg"] == false, "nnU-Net's loss of classes");
-    assert_eq!(["smooth", "extra_denominator_eps", "weight_dice", "weight_ce"].map(|name| number(&options[name])), [1e-5, 1e-8, 1.0, 1.0]);
     let mut outcomes = Outcomes::new();
     for (name, device) in for_tests() {
         let device = device.autodiff();
-        heads(entry, name, &device, &mut outcomes);
-        degenerate_targets(entry, name, &device, &mut outcomes);
+        let config = nnunet(&entry.hyper()["dc_ce"]);
+        heads(entry, &config, name, &device, &mut outcomes);
+        degenerate_targets(entry, &config, name, &device, &mut outcomes);
+        let variants = entry.hyper()["monai"].as_object().expect("MONAI variants by name");
+        for (variant, options) in variants {
+            monai(entry, (variant, options.as_object().expect("options")), name, &device, &mut outcomes);
+        }
     }
     let weights: Vec<f32> =
         entry.hyper()["deep_supervision_weights"].as_array().expect("a list").iter().map(|weight| number(weight) as f32).collect();
@@ -184,6 +186,23 @@ fn number(value: &Value) -> f64 {
     value.as_f64().expect("a number")
 }
 
+fn nnunet(options: &Value) -> DiceCeConfig {
+    assert_eq!(options["softmax"], true, "nnU-Net's loss of classes has a softmax");
+    let config = DiceCeConfig {
+        batch_dice: options["batch_dice"] == true,
+        include_background: options["do_bg"] == true,
+        smooth_numerator: number(&options["smooth"]),
+        smooth_denominator: number(&options["smooth"]) + number(&options["extra_denominator_eps"]),
+        dice_weight: number(&options["weight_dice"]),
+        ce_weight: number(&options["weight_ce"]),
+        ..DiceCeConfig::nnunet()
+    };
+    if config.batch_dice && !config.include_background && number(&options["smooth"]) == 1e-5 {
+        assert_eq!(config, DiceCeConfig::nnunet());
+    }
+    config
+}
+
 fn classes(array: &Array, device: &Device) -> Tensor<4, Int> {
     let [batch, _, depth, height, width] = array.shape[..] else { panic!("a target is [B,1,D,H,W]") };
     let classes: Vec<u8> = array.values.iter().map(|&class| class as u8).collect();
@@ -191,7 +210,7 @@ fn classes(array: &Array, device: &Device) -> Tensor<4, Int> {
 }
 
 /// The heads of deep supervision: each loss, their weighted sum, its gradients, and our own down-sampled targets.
-fn heads(entry: &Entry, name: &str, device: &Device, outcomes: &mut Outcomes) {
+fn heads(entry: &Entry, config: &DiceCeConfig, name: &str, device: &Device, outcomes: &mut Outcomes) {
     let count = (0..).take_while(|head| entry.tensors.contains_key(&format!("input.logits_{head}"))).count();
     let logits: Vec<Tensor<5>> =
         (0..count).map(|head| tensor(entry.tensor(&format!("input.logits_{head}")), device).require_grad()).collect();
@@ -202,10 +221,10 @@ fn heads(entry: &Entry, name: &str, device: &Device, outcomes: &mut Outcomes) {
         let [_, depth, height, width] = target.dims();
         let own: Vec<f32> = downsample(finest.clone(), [depth, height, width]).to_data().iter::<f32>().collect();
         outcomes.push(compare(&format!("{}: down-sampled target_{head}", entry.name), &own, &given.values, 0.0, 0.0));
-        let loss = dice_ce(logits.clone(), &target);
+        let loss = config.loss(logits.clone(), &target);
         outcomes.push(entry.compare(&format!("expected.dc_ce_{head}"), &host(&loss.loss), slack(name)));
     }
-    let total = deep_supervision(logits.clone(), &finest);
+    let total = config.deep_supervision(logits.clone(), &finest);
     outcomes.push(entry.compare("expected.deep_supervision_total", &host(&total.loss), slack(name)));
     let gradients = total.loss.backward();
     for (head, logits) in logits.iter().enumerate() {
@@ -213,7 +232,7 @@ fn heads(entry: &Entry, name: &str, device: &Device, outcomes: &mut Outcomes) {
     }
 }
 
-fn degenerate_targets(entry: &Entry, name: &str, device: &Device, outcomes: &mut Outcomes) {
+fn degenerate_targets(entry: &Entry, config: &DiceCeConfig, name: &str, device: &Device, outcomes: &mut Outcomes) {
     let logits: Tensor<5> = tensor(entry.tensor("input.logits_0"), device);
     let target = entry.tensor("input.target_0");
     let last = (logits.dims()[1] - 1) as f32;
@@ -222,7 +241,40 @@ fn degenerate_targets(entry: &Entry, name: &str, device: &Device, outcomes: &mut
     let mut last_absent = target.clone();
     last_absent.values.iter_mut().filter(|class| **class == last).for_each(|class| *class = 0.0);
     for (key, target) in [("all_background", background), ("last_class_absent", last_absent)] {
-        let loss = dice_ce(logits.clone(), &classes(&target, device)).loss;
+        let loss = config.loss(logits.clone(), &classes(&target, device)).loss;
         outcomes.push(entry.compare(&format!("expected.dc_ce_0_{key}"), &host(&loss), slack(name)));
     }
+}
+
+/// MONAI's `DiceLoss` and, where the variant's name says so, `DiceCELoss`, from its keyword arguments.
+fn monai(entry: &Entry, (variant, options): (&str, &Map<String, Value>), name: &str, device: &Device, outcomes: &mut Outcomes) {
+    let known = ["to_onehot_y", "softmax", "sigmoid", "squared_pred", "smooth_nr", "smooth_dr", "include_background", "batch"];
+    let known = [&known[..], &["lambda_dice", "lambda_ce"]].concat();
+    if let Some(option) = options.keys().find(|option| !known.contains(&option.as_str())) {
+        outcomes.push(Err(format!("{}: {variant}: {option} is not offered", entry.name)));
+        return;
+    }
+    let flag = |name: &str, default: bool| options.get(name).map_or(default, |value| value == true);
+    let size = |name: &str, default: f64| options.get(name).map_or(default, number);
+    let config = DiceCeConfig {
+        batch_dice: flag("batch", false),
+        include_background: flag("include_background", true),
+        squared_prediction: flag("squared_pred", false),
+        smooth_numerator: size("smooth_nr", 1e-5),
+        smooth_denominator: size("smooth_dr", 1e-5),
+        one_minus: true,
+        dice_weight: size("lambda_dice", 1.0),
+        ce_weight: if variant.starts_with("dice_ce") { size("lambda_ce", 1.0) } else { 0.0 },
+    };
+    let multilabel = flag("sigmoid", false);
+    let input = if multilabel { "multilabel_logits" } else { "logits_0" };
+    let logits = tensor::<5>(entry.tensor(&format!("input.{input}")), device).require_grad();
+    let loss = if multilabel {
+        config.regions_loss(logits.clone(), tensor(entry.tensor("input.multilabel_target"), device))
+    } else {
+        config.loss(logits.clone(), &classes(entry.tensor("input.target_0"), device))
+    };
+    outcomes.push(entry.compare(&format!("expected.monai_{variant}"), &host(&loss.loss), slack(name)));
+    let gradients = loss.loss.backward();
+    outcomes.push(entry.compare(&format!("grad.monai_{variant}.{input}"), &gradient(&logits, &gradients), slack(name)));
 }
