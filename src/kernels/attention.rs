@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, activation};
 
+use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::host;
 use super::linear::{column_sums, rows};
 use super::sums::over_rows;
 use super::window_tables::WindowTables;
+use super::{gpu, host};
 
 /// Softmax attention of each window's tokens among themselves.
 ///
@@ -20,11 +21,20 @@ use super::window_tables::WindowTables;
 pub fn window_attention(qkv: Tensor<3>, padding: Tensor<1>, table: Tensor<2>, tables: &Arc<WindowTables>) -> Tensor<3> {
     custom_gradient((qkv, padding, table), |(qkv, padding, table)| {
         let inputs = (qkv, padding, table);
-        let out = if host::runs(&inputs.0) { host::attention(inputs.clone(), tables) } else { value(inputs.clone(), tables) };
+        let body = bodies(&inputs.0);
+        let on_gpu = if body == Bodies::Gpu { gpu::window_attention(&inputs, tables) } else { None };
+        let out = match &on_gpu {
+            Some(attended) => attended.out.clone(),
+            None if body == Bodies::Host => host::attention(inputs.clone(), tables),
+            None => value(inputs.clone(), tables),
+        };
         let tables = Arc::clone(tables);
         let backward = move |grad: Tensor<3>, into: &mut InputGradients| {
-            let found =
-                if host::runs(&grad) { host::attention_gradients(inputs, &tables, grad) } else { gradients(inputs, &tables, &grad) };
+            let found = match on_gpu {
+                Some(attended) => gpu::window_attention_gradients(&inputs, attended, &tables, grad),
+                None if body == Bodies::Host => host::attention_gradients(inputs, &tables, grad),
+                None => gradients(inputs, &tables, &grad),
+            };
             into.put(0, || found.0);
             into.put(1, || found.1);
             into.put(2, || found.2);

@@ -9,7 +9,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::attention;
-use super::index::{Index, PADDING};
+use super::index::{Index, PADDING, cells};
 use super::window_tables::WindowTables;
 use super::{
     ConvShape, MergeTables, add_bias, concat_neighbours, conv3d, gelu, global_attention, instance_norm, instance_norm_add, layer_norm,
@@ -75,13 +75,22 @@ fn instance_norms(cases: &mut Vec<Case>) {
     // 6 channels share a block of 48 places, 5 have one of 80, neither of which divides the 7777 tokens of a task or its rest.
     for (count, channels, slope) in [(19, 5, None), (40_003, 6, Some(0.01)), (7777, 32, Some(0.2))] {
         let (shape, factor) = ([2, count, channels], f64::from(slope.unwrap_or(1.0)));
-        case!(cases, "instance norm", [x: shape], instance_norm(x + 3.0, slope), leaky_relu(normalised::<3>(x + 3.0, 1), factor));
+        case!(
+            cases, "instance norm", [x: shape],
+            instance_norm(off_zero(x) + 3.0, slope),
+            leaky_relu(normalised::<3>(off_zero(x) + 3.0, 1), factor)
+        );
         case!(
             cases, "instance norm, sum", [x: shape, shortcut: shape],
-            instance_norm_add(x, shortcut, slope),
-            leaky_relu(normalised::<3>(x, 1) + shortcut, factor)
+            instance_norm_add(off_zero(x), shortcut * 0.2, slope),
+            leaky_relu(normalised::<3>(off_zero(x), 1) + shortcut * 0.2, factor)
         );
     }
+}
+
+/// Values that are as often positive as negative, and at least a half: normalised, none lies so near to 0 that rounding decides its slope.
+fn off_zero<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() + x.sign() * 0.5
 }
 
 /// Mean 0 and variance 1 over `axis`.
@@ -152,6 +161,19 @@ fn attentions(cases: &mut Vec<Case>) {
             attention::value((qkv, padding, table), &again)
         );
     }
+    // Windows as networks cut them: padded, shifted, positions by relative offset; one that several cubes of a GPU share.
+    for ([grid, window, shift], heads, head_dim) in
+        [([[5, 4, 7], [2, 4, 3], [1, 0, 1]], 3, 4), ([[7, 8, 5], [7, 7, 5], [0; 3]], 1, 20), ([[6, 6, 6], [6, 6, 6], [0; 3]], 2, 5)]
+    {
+        let rows = window.map(|tokens: usize| 2 * tokens - 1).iter().product::<usize>();
+        let tables = Arc::new(WindowTables::new([grid, window, shift], relative_positions(window), rows));
+        let (again, dim, tokens) = (Arc::clone(&tables), heads * head_dim, grid.iter().product());
+        case!(
+            cases, "window attention", [qkv: [2, tokens, 3 * dim], padding: [3 * dim], table: [rows, heads]],
+            window_attention(qkv, padding, table, &tables),
+            attention::value((qkv, padding, table), &again)
+        );
+    }
     // More scores of a head than one parallel task holds, rows that are no multiple of a vector.
     case!(cases, "global attention", [qkv: [2, 131, 30]], global_attention(qkv, 2), {
         let split = qkv.reshape([2, 131, 3, 2, 5]).permute([2, 0, 3, 1, 4]);
@@ -159,6 +181,14 @@ fn attentions(cases: &mut Vec<Case>) {
         let scores: Tensor<4> = query.matmul(key.transpose()) * 5.0_f64.powf(-0.5);
         softmax(scores, 3).matmul(value).swap_dims(1, 2)
     });
+}
+
+/// Table row of each pair of a window's tokens, query by key: their offset along each axis.
+fn relative_positions(window: [usize; 3]) -> Vec<u32> {
+    let row = |query: [usize; 3], key: [usize; 3]| {
+        (0..3).fold(0, |row, axis| row * (2 * window[axis] - 1) + query[axis] + window[axis] - 1 - key[axis]) as u32
+    };
+    cells(window).flat_map(|query| cells(window).map(move |key| row(query, key))).collect()
 }
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {

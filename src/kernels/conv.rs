@@ -3,12 +3,13 @@
 use burn::backend::DispatchTensor;
 use burn::tensor::{Tensor, s};
 
+use super::bodies::{Bodies, bodies};
 use super::conv_tables::{ConvShape, GatherIndex, TAPS};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::host;
 use super::index::GATHERED_ELEMENTS;
 use super::linear::with_bias;
 use super::sums::product_over_rows;
+use super::{gpu, host};
 
 /// `sources` `[batch, tokens, channels]`, whose channels lie one after the other without ever being brought together,
 /// `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.
@@ -45,8 +46,10 @@ fn joined<const D: usize>(mut parts: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
 
 /// Convolution of `sources`, which lie one after the other along the input channels of `weight`.
 fn value(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
-    if host::runs(&weight) {
-        return host::conv(sources, weight, shape);
+    match bodies(&weight) {
+        Bodies::Host => return host::conv(sources, weight, shape),
+        Bodies::Gpu => return gpu::conv(sources, weight, shape),
+        Bodies::Reference => {}
     }
     let [_, _, _, input, output] = weight.dims();
     gather_product(joined(sources, 2), &shape.tables().forward, &weight.reshape([TAPS * input, output]))
@@ -54,8 +57,10 @@ fn value(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor
 
 /// Gradient of [`value`] with respect to the part of the weight that belongs to one source.
 fn weight_gradient(source: Tensor<3>, grad: Tensor<3>, shape: ConvShape) -> Tensor<5> {
-    if host::runs(&grad) {
-        return host::conv_weight_gradient(source, grad, shape);
+    match bodies(&grad) {
+        Bodies::Host => return host::conv_weight_gradient(source, grad, shape),
+        Bodies::Gpu => return gpu::conv_weight_gradient(source, grad, shape),
+        Bodies::Reference => {}
     }
     let (input, [batch, _, output]) = (channels(&source), grad.dims());
     let mut sum: Option<Tensor<2>> = None;
@@ -69,8 +74,10 @@ fn weight_gradient(source: Tensor<3>, grad: Tensor<3>, shape: ConvShape) -> Tens
 
 /// Gradient of [`value`] with respect to the source on the input channels `from..from + input`.
 fn input_gradient(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, [from, input]: [usize; 2]) -> Tensor<3> {
-    if host::runs(&grad) && shape.stride == [1; 3] {
-        return host::conv_input_gradient(weight, grad, shape, [from, input]);
+    match bodies(&grad) {
+        Bodies::Host if shape.stride == [1; 3] => return host::conv_input_gradient(weight, grad, shape, [from, input]),
+        Bodies::Gpu => return gpu::conv_input_gradient(weight, grad, shape, [from, input]),
+        Bodies::Host | Bodies::Reference => {}
     }
     let [_, _, _, inputs, output] = weight.dims();
     let (device, tables) = (grad.device(), shape.tables());
@@ -91,7 +98,7 @@ fn input_gradient(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, [from, i
 /// `source` `[batch, tokens, channels]`, `weight` `[taps * channels, out]` -> `[batch, rows, out]`:
 /// the rows of `index`, their tokens side by side, times `weight`.
 fn gather_product(source: Tensor<3>, index: &GatherIndex, weight: &Tensor<2>) -> Tensor<3> {
-    if host::runs(&source) {
+    if bodies(&source) == Bodies::Host {
         return host::gather_product(source, index, weight);
     }
     let ([batch, _, _], [_, output]) = (source.dims(), weight.dims());

@@ -4,8 +4,9 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use burn::tensor::Tensor;
 
+use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::host;
+use super::{gpu, host};
 
 /// `x Φ(x)`, with the error function itself and not its tanh approximation.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -13,16 +14,23 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 fn value<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if host::runs(&x) { host::gelu(x) } else { x.clone() * cdf(x) }
+    match bodies(&x) {
+        Bodies::Host => host::gelu(x),
+        Bodies::Gpu => gpu::gelu(x),
+        Bodies::Reference => x.clone() * cdf(x),
+    }
 }
 
 /// `grad (Φ(x) + x φ(x))`.
 fn gradient<const D: usize>(x: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
-    if host::runs(&x) {
-        return host::gelu_gradient(x, grad);
+    match bodies(&x) {
+        Bodies::Host => host::gelu_gradient(x, grad),
+        Bodies::Gpu => gpu::gelu_gradient(x, grad),
+        Bodies::Reference => {
+            let density = (x.clone().square() * -0.5).exp() * (2.0 * PI).sqrt().recip();
+            grad * (cdf(x.clone()) + x * density)
+        }
     }
-    let density = (x.clone().square() * -0.5).exp() * (2.0 * PI).sqrt().recip();
-    grad * (cdf(x.clone()) + x * density)
 }
 
 /// `Φ(x)`, the standard normal distribution's cumulative density.

@@ -4,8 +4,9 @@
 
 use burn::tensor::{Tensor, activation, s};
 
+use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::host;
+use super::{gpu, host};
 
 /// Softmax attention among the tokens of each sample, scores scaled by `head_dim^-0.5`.
 ///
@@ -13,10 +14,24 @@ use super::host;
 /// Returns `[batch, tokens, dim]`.
 pub fn global_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     custom_gradient((qkv,), |(qkv,)| {
-        let [query, key, value] = split(&qkv, heads);
-        let out = join(attend(query, key).matmul(value));
-        (out, move |grad: Tensor<3>, gradients: &mut InputGradients| gradients.put(0, || gradient(&qkv, heads, &grad)))
+        let on_gpu = if bodies(&qkv) == Bodies::Gpu { gpu::global_attention(&qkv, heads) } else { None };
+        let out = match &on_gpu {
+            Some(attended) => attended.out.clone(),
+            None => value(&qkv, heads),
+        };
+        let backward = move |grad: Tensor<3>, gradients: &mut InputGradients| {
+            gradients.put(0, || match on_gpu {
+                Some(attended) => gpu::global_attention_gradient(&qkv, heads, attended, grad),
+                None => gradient(&qkv, heads, &grad),
+            });
+        };
+        (out, backward)
     })
+}
+
+fn value(qkv: &Tensor<3>, heads: usize) -> Tensor<3> {
+    let [query, key, value] = split(qkv, heads);
+    join(attend(query, key).matmul(value))
 }
 
 fn gradient(qkv: &Tensor<3>, heads: usize, grad: &Tensor<3>) -> Tensor<3> {
@@ -55,12 +70,12 @@ fn scale(query: &Tensor<4>) -> f32 {
 fn attend(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     let scale = scale(&query);
     let scores = query.matmul(key.transpose());
-    if host::runs(&scores) { host::scaled_softmax(scores, scale) } else { activation::softmax(scores * scale, 3) }
+    if bodies(&scores) == Bodies::Host { host::scaled_softmax(scores, scale) } else { activation::softmax(scores * scale, 3) }
 }
 
 /// What the scores change by: `scale * attention * (grad - sum(attention * grad))`.
 fn softmax_gradient(attention: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
-    if host::runs(&attention) {
+    if bodies(&attention) == Bodies::Host {
         return host::scaled_softmax_gradient(attention, grad, scale);
     }
     let weighted = grad * attention.clone();

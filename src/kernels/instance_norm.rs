@@ -6,7 +6,9 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::leaky_relu;
 
+use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
+use super::gpu;
 use super::host::{self, EPSILON};
 use super::sums::mean_over_rows;
 
@@ -52,8 +54,10 @@ fn activation(slope: Option<f32>) -> f32 {
 /// `activation((x - mean) / sqrt(variance + 1e-5) + shortcut)`, and the factor that brought the variance to 1,
 /// `[batch, 1, channels]`.
 fn value(x: Tensor<3>, shortcut: Option<Tensor<3>>, slope: f32) -> (Tensor<3>, Tensor<3>) {
-    if host::runs(&x) {
-        return host::instance_norm(x, shortcut, slope);
+    match bodies(&x) {
+        Bodies::Host => return host::instance_norm(x, shortcut, slope),
+        Bodies::Gpu => return gpu::instance_norm(x, shortcut, slope),
+        Bodies::Reference => {}
     }
     let centred = x.clone() - mean_over_rows(x);
     let factor = (mean_over_rows(centred.clone().square()) + EPSILON).sqrt().recip();
@@ -72,8 +76,10 @@ fn gradients(
     grad: Tensor<3>,
     slope: f32,
 ) -> (Tensor<3>, Option<Tensor<3>>) {
-    if host::runs(&out) {
-        return host::instance_norm_gradients((out, factor), shortcut, grad, slope);
+    match bodies(&out) {
+        Bodies::Host => return host::instance_norm_gradients((out, factor), shortcut, grad, slope),
+        Bodies::Gpu => return gpu::instance_norm_gradients((out, factor), shortcut, grad, slope),
+        Bodies::Reference => {}
     }
     let below = out.clone().lower_elem(0.0);
     let grad = grad.clone().mask_where(below, grad * slope);

@@ -2,9 +2,10 @@
 
 use burn::tensor::Tensor;
 
+use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::host;
 use super::sums::{over_rows, product_over_rows};
+use super::{gpu, host};
 
 /// `x W + b`: `x` `[..., in]`, `weight` `[in, out]`, `bias` `[out]` -> `[..., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
@@ -24,7 +25,7 @@ pub fn add_bias<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
     custom_gradient((x, bias), |(x, bias)| {
         let shape = x.dims();
         let rows_of_x = rows(x);
-        let out = if host::runs(&rows_of_x) { host::add_bias(rows_of_x, bias) } else { rows_of_x + bias.unsqueeze() };
+        let out = if bodies(&rows_of_x) == Bodies::Host { host::add_bias(rows_of_x, bias) } else { rows_of_x + bias.unsqueeze() };
         let backward = |grad: Tensor<D>, gradients: &mut InputGradients| {
             gradients.put(1, || column_sums(rows(grad.clone())));
             gradients.put(0, || grad);
@@ -50,11 +51,14 @@ pub(super) fn rows<const D: usize>(x: Tensor<D>) -> Tensor<2> {
 
 /// Sum over the rows of `[rows, columns]`, `[columns]`: the gradient of a bias.
 pub(super) fn column_sums(rows: Tensor<2>) -> Tensor<1> {
-    if host::runs(&rows) {
-        return host::column_sums(rows);
+    match bodies(&rows) {
+        Bodies::Host => host::column_sums(rows),
+        Bodies::Gpu => gpu::column_sums(rows),
+        Bodies::Reference => {
+            let [_, columns] = rows.dims();
+            over_rows(rows.unsqueeze()).reshape([columns])
+        }
     }
-    let [_, columns] = rows.dims();
-    over_rows(rows.unsqueeze()).reshape([columns])
 }
 
 /// `x` `[..., in]` times `weight` `[in, out]`.

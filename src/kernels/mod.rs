@@ -1,12 +1,13 @@
 //! Operations that the tensor library lacks or does slowly, with hand-written backward passes.
 //!
 //! Each file holds one operation: its function on tensors, its reference body in the tensor library's own operations
-//! (forward and backward: the specification, and what a GPU runs), and the choice between that and the CPU's body in `host`.
+//! (forward and backward: the specification), and the choice between that, the CPU's body in `host` and the GPU's in `gpu`.
 //! [`custom_gradient`] enters an operation into the autodiff graph, once for all of them; [`recompute`] makes one operation
 //! of any module, which keeps nothing but its inputs. Tables of rows are made once for each geometry and kept on the device
 //! (`index`). [`cases`] lists every operation with a stock equivalent: the tests and the doctor run them on each device.
 
 mod attention;
+mod bodies;
 pub mod cases;
 mod concat_neighbours;
 mod conv;
@@ -28,6 +29,7 @@ mod tests;
 mod window_tables;
 
 pub use attention::window_attention;
+pub use bodies::with_references;
 pub use concat_neighbours::concat_neighbours;
 pub use conv::conv3d;
 pub use conv_tables::ConvShape;

@@ -6,8 +6,9 @@
 
 use burn::tensor::{Tensor, s};
 
+use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::host;
+use super::{gpu, host};
 
 /// Rows that are added up one after the other. Rounding errors of one sign add up as well: the fewer, the smaller.
 const BLOCK: usize = 16;
@@ -43,13 +44,19 @@ pub fn mean_axis<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 fn middle(x: Tensor<3>) -> Tensor<3> {
     custom_gradient((x,), |(x,)| {
         let shape = x.dims();
-        let out = if host::runs(&x) { host::sum_rows(x) } else { over_rows(x) };
+        let out = match bodies(&x) {
+            Bodies::Host => host::sum_rows(x),
+            Bodies::Gpu | Bodies::Reference => over_rows(x),
+        };
         (out, move |grad: Tensor<3>, gradients: &mut InputGradients| gradients.put(0, || grad.expand(shape)))
     })
 }
 
 /// `[batch, rows, columns]` -> `[batch, 1, columns]`.
 pub(super) fn over_rows(x: Tensor<3>) -> Tensor<3> {
+    if bodies(&x) == Bodies::Gpu {
+        return gpu::sum_rows(x);
+    }
     let [batch, rows, columns] = x.dims();
     let blocks = rows / BLOCK;
     if blocks < 2 {

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;
 
 use super::cases::cases;
-use super::host::with_references;
+use super::with_references;
 use super::{gelu, linear, recompute, with_gradient};
 use crate::device::for_tests;
 use crate::random::stream;

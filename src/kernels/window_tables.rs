@@ -1,9 +1,10 @@
 //! Which token sits where in which attention window: padding, cyclic shift, partition and mask as tables.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::gpu::GpuWindows;
 use super::index::{Index, OnDevices, PADDING, cells, token};
 
 /// Added to the attention score of two tokens that only the cyclic shift brought together.
@@ -26,6 +27,7 @@ pub struct WindowTables {
     /// The places that hold padding.
     pub(super) padded: Index,
     mask: OnDevices<Tensor<5>>,
+    gpu: OnDevices<Option<Arc<GpuWindows>>>,
     pairs_of_row: OnceLock<Index>,
 }
 
@@ -71,6 +73,7 @@ impl WindowTables {
             bias_rows,
             padded: Index::new(padded, places),
             mask: OnDevices::new(),
+            gpu: OnDevices::new(),
             pairs_of_row: OnceLock::new(),
         }
     }
@@ -92,6 +95,11 @@ impl WindowTables {
         let shape = [1, self.windows(), 1, self.window_tokens, self.window_tokens];
         let mask = |device: &Device| Tensor::from_data(TensorData::new(self.mask(), shape), device);
         (!self.mask_groups.is_empty()).then(|| self.mask.get(device, mask))
+    }
+
+    /// The tables for the bodies on a GPU, if those can do these windows.
+    pub(super) fn on_gpu(&self, device: &Device) -> Option<Arc<GpuWindows>> {
+        self.gpu.get(device, |device| GpuWindows::new(self, device))
     }
 
     /// For each of `rows` rows of the bias table the pairs that use it, [`PADDING`] up to the longest list.

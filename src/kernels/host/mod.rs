@@ -25,7 +25,5 @@ pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
 pub(super) use softmax::{scaled_softmax, scaled_softmax_gradient};
 pub(super) use sums::sum_rows;
-#[cfg(test)]
-pub(super) use tensor::with_references;
-pub(super) use tensor::{EPSILON, runs};
+pub(super) use tensor::EPSILON;
 pub(super) use weight_gradient::conv_weight_gradient;

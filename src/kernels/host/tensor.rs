@@ -4,8 +4,6 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::device::on_host;
-
 /// Added to every variance, as in every reference.
 pub(in crate::kernels) const EPSILON: f32 = 1e-5;
 
@@ -14,29 +12,6 @@ pub(super) const TASK_ELEMENTS: usize = 16 << 10;
 
 /// A tensor in host memory.
 pub(super) type HostTensor = FloatTensor<Flex>;
-
-#[cfg(test)]
-thread_local! {
-    static REFERENCES: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Whether the bodies in this folder take `x`; elsewhere, the references do.
-pub(in crate::kernels) fn runs<const D: usize>(x: &Tensor<D>) -> bool {
-    #[cfg(test)]
-    if REFERENCES.get() {
-        return false;
-    }
-    on_host(&x.device())
-}
-
-/// Runs `work` with the references in place of the bodies in this folder.
-#[cfg(test)]
-pub(in crate::kernels) fn with_references<T>(work: impl FnOnce() -> T) -> T {
-    REFERENCES.set(true);
-    let out = work();
-    REFERENCES.set(false);
-    out
-}
 
 /// The same tensor, row-major; a part of its buffer perhaps.
 pub(super) fn contiguous<const D: usize>(tensor: Tensor<D>) -> HostTensor {

@@ -1,0 +1,157 @@
+//! The gradient of the position table: first by pair of places over the windows, then by table row over its pairs.
+
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+
+use super::kernel::{AttentionPlan, WindowExtents, code_at, group_at, token_at, vector_at, vector_or_zero};
+use crate::kernels::gpu::launch::{UNITS, position, sum_of_vector};
+use crate::kernels::window_tables::MASKED;
+
+/// Pairs along an edge of a cube's tile of pairs.
+pub(super) const TILE: usize = 32;
+
+/// By pair: the scores' gradients summed over the windows `split, split + splits, ..`, `[splits, heads, tokens, tokens]`. A cube of 256 units has a tile of pairs, each unit four.
+#[cube(launch)]
+pub(super) fn bias_gradient_kernel<N: Size>(
+    qkv: &[Vector<f32, N>],
+    padding: &[Vector<f32, N>],
+    table: &[f32],
+    index: &[u32],
+    grad: &[Vector<f32, N>],
+    statistics: &[f32],
+    pairs: &mut [f32],
+    e: WindowExtents,
+    splits: u32,
+    #[comptime] plan: AttentionPlan,
+) {
+    let vectors = comptime!(plan.vectors);
+    let tiles = (e.tokens + comptime!(TILE as u32 - 1)) / comptime!(TILE as u32);
+    let first_query = CUBE_POS_X % tiles * comptime!(TILE as u32);
+    let first_key = CUBE_POS_X / tiles * comptime!(TILE as u32);
+    let head = CUBE_POS_Y;
+    let split = CUBE_POS_Z;
+    let dim = e.heads * vectors as u32;
+    let column = head * vectors as u32;
+
+    let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
+    let mut grads = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
+    let mut keys = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
+    let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
+    let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * TILE));
+    let mut known = Shared::<[f32]>::new_slice(comptime!(2 * TILE));
+    let unit = UNIT_POS as usize;
+    let own_query = unit / 16;
+    let own_key = unit % 16;
+
+    let mut sums = Array::<f32>::new(4usize);
+    let mut bias = Array::<f32>::new(4usize);
+    #[unroll]
+    for pair in 0..4 {
+        sums[pair] = 0.0f32;
+        let query = min(first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32), e.tokens - 1);
+        let key = min(first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32), e.tokens - 1);
+        bias[pair] = table[((code_at(index, &e, query, plan) + e.offset - code_at(index, &e, key, plan)) * e.heads + head) as usize];
+    }
+    let mut window = split;
+    while window < e.all {
+        let sample = window / e.windows;
+        let first = window % e.windows * e.tokens;
+        sync_cube();
+        let mut at = unit;
+        while at < comptime!(TILE * vectors) {
+            let v = (at % vectors) as u32;
+            let query = min(first_query + (at / vectors) as u32, e.tokens - 1);
+            let token = token_at(index, first, query, plan);
+            let row = vector_at::<N>(qkv, padding, &e, sample, token, 3 * dim, column + v, plan);
+            queries[at] = row * Vector::<f32, N>::new(e.scale);
+            grads[at] = vector_or_zero::<N>(grad, &e, sample, token, dim, column + v);
+            let key = min(first_key + (at / vectors) as u32, e.tokens - 1);
+            let token = token_at(index, first, key, plan);
+            keys[at] = vector_at::<N>(qkv, padding, &e, sample, token, 3 * dim, dim + column + v, plan);
+            values[at] = vector_at::<N>(qkv, padding, &e, sample, token, 3 * dim, 2 * dim + column + v, plan);
+            at += UNITS as usize;
+        }
+        if unit < comptime!(TILE) {
+            let query = min(first_query + unit as u32, e.tokens - 1);
+            let key = min(first_key + unit as u32, e.tokens - 1);
+            marks[unit] = group_at(index, &e, first, query, plan);
+            marks[comptime!(TILE) + unit] = group_at(index, &e, first, key, plan);
+            let from = (((window * e.heads + head) * e.tokens + query) * 2) as usize;
+            known[2 * unit] = statistics[from];
+            known[2 * unit + 1] = statistics[from + 1];
+        }
+        sync_cube();
+        let mut products = Array::<Vector<f32, N>>::new(4usize);
+        let mut changes = Array::<Vector<f32, N>>::new(4usize);
+        #[unroll]
+        for pair in 0..4 {
+            products[pair] = Vector::<f32, N>::new(0.0f32);
+            changes[pair] = Vector::<f32, N>::new(0.0f32);
+        }
+        #[unroll]
+        for v in 0..vectors {
+            #[unroll]
+            for q in 0..2 {
+                let query = queries[(own_query + comptime!(q * 16)) * vectors + v];
+                let out_grad = grads[(own_query + comptime!(q * 16)) * vectors + v];
+                #[unroll]
+                for k in 0..2 {
+                    let pair = comptime!(q * 2 + k);
+                    products[pair] = fma(query, keys[(own_key + comptime!(k * 16)) * vectors + v], products[pair]);
+                    changes[pair] = fma(out_grad, values[(own_key + comptime!(k * 16)) * vectors + v], changes[pair]);
+                }
+            }
+        }
+        #[unroll]
+        for pair in 0..4 {
+            let query = own_query + comptime!(pair / 2 * 16);
+            let mut score = sum_of_vector::<N>(products[pair]) + bias[pair];
+            if comptime!(plan.masked) {
+                if marks[query] != marks[own_key + comptime!(TILE + pair % 2 * 16)] {
+                    score += MASKED;
+                }
+            }
+            let share = (score - known[2 * query]).exp();
+            sums[pair] = sums[pair] + share * (sum_of_vector::<N>(changes[pair]) - known[2 * query + 1]);
+        }
+        window += splits;
+    }
+    #[unroll]
+    for pair in 0..4 {
+        let query = first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32);
+        let key = first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32);
+        if query < e.tokens && key < e.tokens {
+            pairs[((((split * e.heads + head) * e.tokens) + query) * e.tokens + key) as usize] = sums[pair];
+        }
+    }
+}
+
+/// Sums of pairs by table row; `pairs_of_row` lists `longest` pairs of each row, `square` in place of none.
+#[cube(launch)]
+pub(super) fn table_gradient_kernel(
+    pairs: &[f32],
+    pairs_of_row: &[u32],
+    table: &mut [f32],
+    total: u32,
+    heads: u32,
+    longest: u32,
+    square: u32,
+    splits: u32,
+) {
+    let at = position();
+    if at < total {
+        let row = at / heads;
+        let head = at % heads;
+        let mut sum = 0.0f32;
+        for split in 0..splits {
+            let from = (split * heads + head) * square;
+            for member in 0..longest {
+                let pair = pairs_of_row[(row * longest + member) as usize];
+                if pair < square {
+                    sum += pairs[(from + pair) as usize];
+                }
+            }
+        }
+        table[at as usize] = sum;
+    }
+}

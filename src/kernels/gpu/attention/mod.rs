@@ -1,0 +1,299 @@
+//! Attention on a GPU: scores live in registers, keys and values pass through shared memory, tables stay on the device.
+//!
+//! Backward, the scores are computed again from the softmax's sums (as in FlashAttention, Dao et al. 2022, algorithm 4): by query, by
+//! key, and by pair of a window's places over all windows, for the position table. No pass adds atomically.
+
+mod bias_gradient;
+mod kernel;
+mod key_gradient;
+mod query_gradient;
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::launch::{SHARED_BYTES, UNITS, buffer, cubes_for, empty, reshaped, spread, table, tensor, vector_size};
+use super::sums::sum_over_rows;
+use crate::kernels::index::PADDING;
+use crate::kernels::window_tables::WindowTables;
+use bias_gradient::{TILE, bias_gradient_kernel, table_gradient_kernel};
+use kernel::{AttentionPlan, WindowExtentsLaunch, attention_kernel};
+use key_gradient::key_gradient_kernel;
+use query_gradient::{projected_kernel, query_gradient_kernel};
+
+/// The tables of windows as the kernels read them.
+#[derive(Debug)]
+pub(in crate::kernels) struct GpuWindows {
+    /// See [`kernel::token_at`].
+    index: Tensor<1, Int>,
+    /// Table row of a pair: the query's code and this minus the key's.
+    offset: u32,
+}
+
+impl GpuWindows {
+    /// `None` where the table row of a pair is no difference of what its two places give.
+    pub(in crate::kernels) fn new(tables: &WindowTables, device: &Device) -> Option<Arc<Self>> {
+        let tokens = tables.window_tokens;
+        let offset = tables.bias_rows[0];
+        let codes: Vec<u32> = (0..tokens).map(|query| tables.bias_rows[query * tokens].wrapping_sub(offset)).collect();
+        let row = |query: usize, key: usize| codes[query].wrapping_add(offset).wrapping_sub(codes[key]);
+        if !tables.bias_rows.iter().enumerate().all(|(pair, &own)| own == row(pair / tokens, pair % tokens)) {
+            return None;
+        }
+        let mut padded = tables.token_to_window.len() as u32..;
+        let token = |&token: &u32| if token == PADDING { padded.next().expect("no end") } else { token };
+        let mut index: Vec<u32> = tables.window_to_token.iter().map(token).collect();
+        index.extend(codes);
+        index.extend(tables.mask_groups.iter().map(|&group| u32::from(group)));
+        let index: Vec<i32> = index.into_iter().map(u32::cast_signed).collect();
+        let length = index.len();
+        Some(Arc::new(Self { index: Tensor::from_data(TensorData::new(index, [length]), device), offset }))
+    }
+}
+
+/// What the backward pass needs of a forward one.
+#[derive(Clone, Debug)]
+pub(in crate::kernels) struct Attended {
+    /// `[batch, tokens, dim]`.
+    pub out: Tensor<3>,
+    /// By window, head and query the logarithm of the softmax's sum, and a free place.
+    statistics: Tensor<1>,
+}
+
+/// Queries, keys and values `[batch, tokens, 3 dim]`, the row of padded places `[3 dim]`, the position table `[rows, heads]`.
+type WindowInputs = (Tensor<3>, Tensor<1>, Tensor<2>);
+
+/// One attention: its sizes, and its inputs in GPU memory.
+struct Call {
+    batch: usize,
+    count: usize,
+    heads: usize,
+    head_dim: usize,
+    windows: usize,
+    tokens: usize,
+    padded: usize,
+    offset: u32,
+    plan: AttentionPlan,
+    /// `qkv`, `padding`, `table`, `index`: where there are none, `qkv` once more, which is not read then.
+    inputs: [CubeTensor; 4],
+}
+
+/// Attention within windows; `None` where its tables or sizes are not what the kernels can do.
+pub(in crate::kernels) fn window_attention(inputs: &WindowInputs, tables: &WindowTables) -> Option<Attended> {
+    Call::of_windows(inputs, tables).map(|call| call.run())
+}
+
+/// Gradients of [`window_attention`] with respect to its inputs.
+pub(in crate::kernels) fn window_attention_gradients(
+    inputs: &WindowInputs,
+    attended: Attended,
+    tables: &WindowTables,
+    grad: Tensor<3>,
+) -> WindowInputs {
+    let call = Call::of_windows(inputs, tables).expect("what ran forward runs backward");
+    let [table_rows, heads] = inputs.2.dims();
+    let width = 3 * heads * call.head_dim;
+    let grad = buffer(grad);
+    let (gradient, statistics) = call.input_gradients(attended, &grad);
+    let of_table = call.table_gradient(&grad, statistics, tables, table_rows);
+    let gradient: Tensor<3> = tensor(gradient);
+    if call.padded == 0 {
+        return (gradient.clone(), Tensor::zeros([width], &gradient.device()), of_table);
+    }
+    let rows = buffer(gradient.clone().narrow(1, call.count, call.padded));
+    let of_padding = tensor(reshaped(sum_over_rows(rows, [1, call.batch * call.padded, width]), [width]));
+    (gradient.narrow(1, 0, call.count), of_padding, of_table)
+}
+
+/// Attention of all tokens of a sample, `qkv` `[batch, tokens, 3 dim]`; `None` where a head is too wide for the kernels.
+pub(in crate::kernels) fn global_attention(qkv: &Tensor<3>, heads: usize) -> Option<Attended> {
+    Call::of_samples(qkv, heads).map(|call| call.run())
+}
+
+/// The gradient of [`global_attention`].
+pub(in crate::kernels) fn global_attention_gradient(qkv: &Tensor<3>, heads: usize, attended: Attended, grad: Tensor<3>) -> Tensor<3> {
+    let call = Call::of_samples(qkv, heads).expect("what ran forward runs backward");
+    tensor(call.input_gradients(attended, &buffer(grad)).0)
+}
+
+impl Call {
+    fn of_windows((qkv, padding, bias): &WindowInputs, tables: &WindowTables) -> Option<Self> {
+        let on = tables.on_gpu(&qkv.device())?;
+        let ([batch, count, width], [table_rows, heads]) = (qkv.dims(), bias.dims());
+        let (head_dim, tokens) = (width / 3 / heads, tables.window_tokens);
+        let plan = AttentionPlan::new(tokens, head_dim, table_rows, true, !tables.mask_groups.is_empty())?;
+        let inputs = [buffer(qkv.clone()), buffer(padding.clone()), buffer(bias.clone()), table(on.index.clone())];
+        let (windows, padded) = (tables.windows(), tables.padded.len());
+        Some(Self { batch, count, heads, head_dim, windows, tokens, padded, offset: on.offset, plan, inputs })
+    }
+
+    fn of_samples(qkv: &Tensor<3>, heads: usize) -> Option<Self> {
+        let [batch, count, width] = qkv.dims();
+        let head_dim = width / 3 / heads;
+        let plan = AttentionPlan::new(count, head_dim, 0, false, false)?;
+        let qkv = buffer(qkv.clone());
+        let inputs = [qkv.clone(), qkv.clone(), qkv.clone(), qkv];
+        Some(Self { batch, count, heads, head_dim, windows: 1, tokens: count, padded: 0, offset: 0, plan, inputs })
+    }
+
+    fn extents(&self) -> WindowExtentsLaunch {
+        let [windows, all, tokens, count, heads, padded] =
+            [self.windows, self.batch * self.windows, self.tokens, self.count, self.heads, self.padded].map(|size| size as u32);
+        WindowExtentsLaunch::new(windows, all, tokens, count, heads, self.offset, padded, (self.head_dim as f32).powf(-0.5))
+    }
+
+    /// Cubes and units of a pass by query or by key.
+    fn cubes(&self) -> (CubeCount, CubeDim) {
+        let [x, y] = spread(self.batch * self.windows * self.heads);
+        let blocks = self.tokens.div_ceil(self.plan.units * self.plan.each);
+        (CubeCount::Static(x, y, blocks as u32), CubeDim::new_1d(self.plan.units as u32))
+    }
+
+    /// The inputs as arguments of a launch.
+    fn arguments(&self) -> [BufferArg; 4] {
+        self.inputs.each_ref().map(|input| input.clone().into_buffer_arg())
+    }
+
+    fn vector_size(&self) -> usize {
+        vector_size(&[self.head_dim])
+    }
+
+    fn run(&self) -> Attended {
+        let like = &self.inputs[0];
+        let out = empty(like, [self.batch, self.count, self.heads * self.head_dim]);
+        let statistics = empty(like, [self.batch * self.windows * self.heads * self.tokens * 2]);
+        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
+        attention_kernel::launch(
+            &like.client,
+            cubes,
+            units,
+            self.vector_size(),
+            qkv,
+            padding,
+            bias,
+            index,
+            out.clone().into_buffer_arg(),
+            statistics.clone().into_buffer_arg(),
+            self.extents(),
+            self.plan,
+        );
+        Attended { out: tensor(out), statistics: tensor(statistics) }
+    }
+
+    /// Gradients with respect to `qkv`, `[batch, tokens and padded places, 3 dim]`, and the statistics with both places filled.
+    fn input_gradients(&self, attended: Attended, grad: &CubeTensor) -> (CubeTensor, CubeTensor) {
+        let like = &self.inputs[0];
+        let (out, statistics) = (buffer(attended.out), buffer(attended.statistics));
+        let total = self.batch * self.windows * self.heads * self.tokens;
+        let [_, _, _, index] = self.arguments();
+        projected_kernel::launch(
+            &like.client,
+            cubes_for(total),
+            CubeDim::new_1d(UNITS),
+            self.vector_size(),
+            out.into_buffer_arg(),
+            grad.clone().into_buffer_arg(),
+            index,
+            statistics.clone().into_buffer_arg(),
+            self.extents(),
+            self.plan,
+        );
+        let gradient = empty(like, [self.batch, self.count + self.padded, 3 * self.heads * self.head_dim]);
+        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
+        query_gradient_kernel::launch(
+            &like.client,
+            cubes,
+            units,
+            self.vector_size(),
+            qkv,
+            padding,
+            bias,
+            index,
+            grad.clone().into_buffer_arg(),
+            statistics.clone().into_buffer_arg(),
+            gradient.clone().into_buffer_arg(),
+            self.extents(),
+            self.plan,
+        );
+        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
+        key_gradient_kernel::launch(
+            &like.client,
+            cubes,
+            units,
+            self.vector_size(),
+            qkv,
+            padding,
+            bias,
+            index,
+            grad.clone().into_buffer_arg(),
+            statistics.clone().into_buffer_arg(),
+            gradient.clone().into_buffer_arg(),
+            self.extents(),
+            self.plan,
+        );
+        (gradient, statistics)
+    }
+
+    fn table_gradient(&self, grad: &CubeTensor, statistics: CubeTensor, tables: &WindowTables, rows: usize) -> Tensor<2> {
+        let like = &self.inputs[0];
+        let tiles = self.tokens.div_ceil(TILE);
+        let splits = (1024 / (tiles * tiles * self.heads)).clamp(1, self.batch * self.windows).min(16);
+        let square = self.tokens * self.tokens;
+        let pairs = empty(like, [splits * self.heads * square]);
+        let [qkv, padding, bias, index] = self.arguments();
+        bias_gradient_kernel::launch(
+            &like.client,
+            CubeCount::Static((tiles * tiles) as u32, self.heads as u32, splits as u32),
+            CubeDim::new_1d(UNITS),
+            self.vector_size(),
+            qkv,
+            padding,
+            bias,
+            index,
+            grad.clone().into_buffer_arg(),
+            statistics.into_buffer_arg(),
+            pairs.clone().into_buffer_arg(),
+            self.extents(),
+            splits as u32,
+            self.plan,
+        );
+        let pairs_of_row = tables.pairs_of_row(rows);
+        let of_table = empty(like, [rows, self.heads]);
+        let total = rows * self.heads;
+        table_gradient_kernel::launch(
+            &like.client,
+            cubes_for(total),
+            CubeDim::new_1d(UNITS),
+            pairs.into_buffer_arg(),
+            table(pairs_of_row.on(&tensor::<2>(of_table.clone()).device())).into_buffer_arg(),
+            of_table.clone().into_buffer_arg(),
+            total as u32,
+            self.heads as u32,
+            (pairs_of_row.len() / rows) as u32,
+            square as u32,
+            splits as u32,
+        );
+        tensor(of_table)
+    }
+}
+
+impl AttentionPlan {
+    /// For windows of `tokens` tokens; `None` where shared memory does not hold what the kernels need.
+    fn new(tokens: usize, head_dim: usize, table: usize, windowed: bool, masked: bool) -> Option<Self> {
+        /// Numbers that the kernel by key keeps of a query beside its rows.
+        const BESIDE: usize = 4;
+        let vectors = head_dim / vector_size(&[head_dim]);
+        let bytes = |block: usize| 4 * (block * (2 * head_dim + BESIDE) + table.max(1));
+        let block = [64, 32, 16, 8].into_iter().find(|&block| bytes(block) <= SHARED_BYTES)?;
+        if table > 0 && 4 * TILE * (4 * head_dim + BESIDE) > SHARED_BYTES {
+            return None;
+        }
+        // Two queries a unit share the keys' loads, where both fit the registers.
+        let each = if tokens >= 192 && head_dim <= 16 { 2 } else { 1 };
+        let cubes = tokens.div_ceil(each * UNITS as usize);
+        let units = tokens.div_ceil(each * cubes).next_multiple_of(32);
+        Some(Self { vectors, block, units, each, table, windowed, masked })
+    }
+}

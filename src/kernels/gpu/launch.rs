@@ -1,0 +1,87 @@
+//! What every launch needs: tensors as buffers and back, new buffers, and how many cubes of units to start.
+
+use burn::backend::ops::FloatTensorOps as _;
+use burn::tensor::{Int, Shape, Tensor};
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::tensor::CubeTensor;
+use burn_wgpu::CubeBackend;
+
+/// Units that a cube may have on every device.
+pub(super) const UNITS: u32 = 256;
+
+/// Memory that the units of a cube may share on every device, bytes (Metal, DirectX 12 and llvmpipe stop at 32 KiB).
+pub(super) const SHARED_BYTES: usize = 32 << 10;
+
+/// The same tensor in GPU memory, row-major without gaps.
+pub(super) fn buffer<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+    burn_cubecl::kernel::into_contiguous(tensor.try_into_primitive::<CubeBackend>().expect("a tensor in GPU memory"))
+}
+
+/// A table of indices in GPU memory.
+pub(super) fn table(indices: Tensor<1, Int>) -> CubeTensor {
+    burn_cubecl::kernel::into_contiguous(indices.try_into_primitive::<CubeBackend>().expect("a tensor in GPU memory"))
+}
+
+/// The inverse of [`buffer`].
+pub(super) fn tensor<const D: usize>(buffer: CubeTensor) -> Tensor<D> {
+    Tensor::from_primitive::<CubeBackend>(buffer)
+}
+
+/// A buffer of the same elements in another shape.
+pub(super) fn reshaped(buffer: CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    CubeTensor::new_contiguous(buffer.client, buffer.device, shape.into(), buffer.handle, buffer.dtype)
+}
+
+/// Floats on the device of `like`, not yet written.
+pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    let (shape, client) = (shape.into(), like.client.clone());
+    let handle = client.empty(shape.num_elements() * like.dtype.size());
+    CubeTensor::new_contiguous(client, like.device.clone(), shape, handle, like.dtype)
+}
+
+/// Zeros on the device of `like`.
+pub(super) fn zeros(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    CubeBackend::float_zeros(shape.into(), &like.device, like.dtype.into())
+}
+
+/// The last axis of a buffer, and the number of its rows.
+pub(super) fn rows_and_columns(buffer: &CubeTensor) -> [usize; 2] {
+    let shape = buffer.meta.shape();
+    let columns = shape[shape.num_dims() - 1];
+    [shape.num_elements() / columns.max(1), columns]
+}
+
+/// Elements of a vector, such that whole vectors make up each of these lengths.
+pub(super) fn vector_size(lengths: &[usize]) -> usize {
+    if lengths.iter().all(|length| length.is_multiple_of(4)) { 4 } else { 1 }
+}
+
+/// `count` cubes along two axes, each below the limit of 65,535; up to a row of them too many.
+pub(super) fn spread(count: usize) -> [u32; 2] {
+    let rows = count.div_ceil(32768).max(1);
+    [count.div_ceil(rows) as u32, rows as u32]
+}
+
+/// Cubes of [`UNITS`] units, one unit for each of `total` [`position`]s and a few more.
+pub(super) fn cubes_for(total: usize) -> CubeCount {
+    let [x, y] = spread(total.div_ceil(UNITS as usize));
+    CubeCount::Static(x, y, 1)
+}
+
+/// The number of a unit among all that [`cubes_for`] starts.
+#[cube]
+pub(super) fn position() -> u32 {
+    (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * UNITS + UNIT_POS
+}
+
+/// Sum over the elements of a vector.
+#[cube]
+pub(super) fn sum_of_vector<N: Size>(vector: Vector<f32, N>) -> f32 {
+    let mut sum = vector.extract(0usize);
+    #[unroll]
+    for element in 1..N::value() {
+        sum += vector.extract(element);
+    }
+    sum
+}

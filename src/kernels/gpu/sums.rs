@@ -1,0 +1,65 @@
+//! Sums over rows on a GPU: in parts of a fixed number, which are added in order.
+
+use burn::tensor::Tensor;
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::launch::{UNITS, buffer, cubes_for, empty, position, reshaped, tensor, vector_size};
+
+/// Rows that a unit adds up one after the other. Rounding errors of one sign add up as well: the fewer, the smaller.
+const ROWS: usize = 32;
+
+/// `[batch, rows, vectors]` -> `[batch, parts, vectors]`: part `p` is the sum of the rows `p, p + parts, ..`.
+#[cube(launch)]
+fn sum_rows_kernel<N: Size>(x: &[Vector<f32, N>], out: &mut [Vector<f32, N>], total: u32, rows: u32, vectors: u32, parts: u32) {
+    let at = position();
+    if at < total {
+        let column = at % vectors;
+        let part = at / vectors % parts;
+        let from = at / vectors / parts * rows;
+        let mut sum = Vector::<f32, N>::new(0.0f32);
+        let mut row = part;
+        while row < rows {
+            sum += x[((from + row) * vectors + column) as usize];
+            row += parts;
+        }
+        out[at as usize] = sum;
+    }
+}
+
+/// Parts that a sum over `rows` rows is made in.
+pub(super) fn parts_of(rows: usize) -> usize {
+    rows.div_ceil(ROWS).max(1)
+}
+
+/// `[batch, rows, columns]` summed over the rows, `[batch, 1, columns]`.
+pub(super) fn sum_over_rows(x: CubeTensor, [batch, mut rows, columns]: [usize; 3]) -> CubeTensor {
+    let (mut x, size) = (x, vector_size(&[columns]));
+    let vectors = columns / size;
+    loop {
+        let parts = parts_of(rows);
+        let out = empty(&x, [batch, parts, columns]);
+        let total = batch * parts * vectors;
+        let sizes = [total, rows, vectors, parts].map(|size| size as u32);
+        let (client, units) = (out.client.clone(), CubeDim::new_1d(UNITS));
+        let (from, to) = (x.into_buffer_arg(), out.clone().into_buffer_arg());
+        sum_rows_kernel::launch(&client, cubes_for(total), units, size, from, to, sizes[0], sizes[1], sizes[2], sizes[3]);
+        if parts == 1 {
+            return out;
+        }
+        (x, rows) = (out, parts);
+    }
+}
+
+/// `[batch, rows, columns]` -> `[batch, 1, columns]`.
+pub(in crate::kernels) fn sum_rows(x: Tensor<3>) -> Tensor<3> {
+    let shape = x.dims();
+    tensor(sum_over_rows(buffer(x), shape))
+}
+
+/// `[rows, columns]` -> `[columns]`.
+pub(in crate::kernels) fn column_sums(x: Tensor<2>) -> Tensor<1> {
+    let [rows, columns] = x.dims();
+    tensor(reshaped(sum_over_rows(buffer(x), [1, rows, columns]), [columns]))
+}
