@@ -82,7 +82,7 @@ impl<'a> Series<'a> {
             }
             SeriesKind::Marks(shape, radius) => plot.points(marks(*shape, *radius).color(self.colour)),
             SeriesKind::Rings(radius) => {
-                plot.points(marks(MarkerShape::Circle, *radius).filled(false).color(self.colour).allow_hover(false))
+                plot.points(marks(MarkerShape::Circle, *radius).filled(false).color(self.colour).allow_hover(false));
             }
             SeriesKind::Dots => {
                 plot.points(marks(MarkerShape::Circle, 1.6).color(self.colour.gamma_multiply(0.7)).allow_hover(false));

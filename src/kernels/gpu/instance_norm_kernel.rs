@@ -63,7 +63,7 @@ pub(super) fn statistics_kernel<N: Size>(
         let mut squares = Vector::<f32, N>::new(0.0f32);
         let mut count = 0.0f32;
         for split in 0..splits {
-            let own = f32::cast_from((rows - split + splits - 1) / splits);
+            let own = f32::cast_from((rows - split).div_ceil(splits));
             let from = (sample * splits + split) * 2 * vectors + v;
             let delta = parts[from as usize] - mean;
             let all = count + own;

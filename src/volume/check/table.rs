@@ -111,7 +111,7 @@ fn wrapped(title: &str, items: &[String]) -> String {
 /// Shape, voxel size, letters, intensities of the first channel.
 pub(crate) fn image_cells(image: &ImageSummary) -> [String; 4] {
     let [d, h, w] = image.shape;
-    let spacing = image.spacing_mm.map(|mm| number(mm));
+    let spacing = image.spacing_mm.map(number);
     let spacing = if spacing[0] == spacing[1] && spacing[1] == spacing[2] { spacing[0].clone() } else { spacing.join(" x ") };
     let intensity = image.intensity.first().map(|values| values.map(|v| number(f64::from(v))).join(" / ")).unwrap_or_default();
     [format!("{d} x {h} x {w}"), spacing, image.axes.clone(), intensity]
@@ -157,6 +157,6 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         let values = [0.0, 1.0, 0.82912, 2.4713, -175.0, 1_712_345.0, 0.00012];
-        assert_eq!(values.map(|value| number(value)), ["0", "1", "0.829", "2.47", "-175", "1.71e6", "1.20e-4"]);
+        assert_eq!(values.map(number), ["0", "1", "0.829", "2.47", "-175", "1.71e6", "1.20e-4"]);
     }
 }

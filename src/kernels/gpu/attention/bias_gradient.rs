@@ -112,7 +112,7 @@ pub(super) fn bias_gradient_kernel<N: Size>(
                 }
             }
             let share = (score - known[2 * query]).exp();
-            sums[pair] = sums[pair] + share * (sum_of_vector::<N>(changes[pair]) - known[2 * query + 1]);
+            sums[pair] += share * (sum_of_vector::<N>(changes[pair]) - known[2 * query + 1]);
         }
         window += splits;
     }

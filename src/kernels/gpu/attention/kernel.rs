@@ -257,15 +257,15 @@ pub(super) fn attention_kernel<N: Size>(
                 if score > most[own] {
                     let shrink = (most[own] - score).exp();
                     most[own] = score;
-                    total[own] = total[own] * shrink;
+                    total[own] *= shrink;
                     #[unroll]
                     for v in 0..vectors {
                         let at = comptime!(own * vectors + v);
-                        sums[at] = sums[at] * Vector::<f32, N>::new(shrink);
+                        sums[at] *= Vector::<f32, N>::new(shrink);
                     }
                 }
                 let share = (score - most[own]).exp();
-                total[own] = total[own] + share;
+                total[own] += share;
                 #[unroll]
                 for v in 0..vectors {
                     let at = comptime!(own * vectors + v);
