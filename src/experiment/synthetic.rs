@@ -34,64 +34,79 @@ const TEXT: &str = r#"(
     ],
 )"#;
 
+const ONE_POINT: &str = r#"(
+    name: "NAME",
+    seed: SEED,
+    data: (split: demo),
+    pretrain: (steps: 400),
+    finetune: (steps: 600),
+    arms: (
+        pretrain: [(name: "simtrot_w"), (name: "no_rotate", set: ["pretrain.rotate=off"])],
+        finetune: [
+            (name: "scratch"),
+            (name: "simtrot_w", from: "simtrot_w"),
+            (name: "no_rotate", from: "no_rotate"),
+            (name: "scratch_adamw", set: ["finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":3e-5}}"]),
+        ],
+    ),
+)"#;
+
 /// How far the made-up experiment is.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Until {
+    /// In the middle of its second pre-training.
+    Pretraining,
     /// In the middle of its second seed; a fine-tuning failed.
     Midway,
+    /// A fine-tuning failed, all else is done.
+    Failure,
     /// The end.
     End,
 }
 
+fn of(text: &str) -> Experiment {
+    Experiment::new(ExperimentConfig::from_ron(text, "made_up.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+}
+
 pub(crate) fn experiment() -> Experiment {
-    Experiment::new(ExperimentConfig::from_ron(TEXT, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+    of(TEXT)
 }
 
 /// One point: pre-trained twice, fine-tuned from both and from scratch, on the demo.
 pub(crate) fn one_point() -> Experiment {
-    let run = r#"(
-        name: "demo",
-        data: (split: demo),
-        pretrain: (steps: 400),
-        finetune: (steps: 600),
-        arms: (
-            pretrain: [(name: "simtrot_w"), (name: "no_rotate", set: ["pretrain.rotate=off"])],
-            finetune: [
-                (name: "scratch"),
-                (name: "simtrot_w", from: "simtrot_w"),
-                (name: "no_rotate", from: "no_rotate"),
-                (name: "scratch_adamw", set: ["finetune.optimiser={\"adam_w\":{\"lr\":1e-3,\"weight_decay\":3e-5}}"]),
-            ],
-        ),
-    )"#;
-    Experiment::new(ExperimentConfig::from_ron(run, "demo.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+    one_point_of("demo", 0)
+}
+
+/// The same under another name; other seeds end with other numbers.
+pub(crate) fn one_point_of(name: &str, seed: u64) -> Experiment {
+    of(&ONE_POINT.replace("NAME", name).replace("SEED", &seed.to_string()))
 }
 
 /// A grid of more than a hundred cells.
 pub(crate) fn large() -> Experiment {
-    let more = TEXT.replace(
+    of(&TEXT.replace(
         "(name: \"seed\"",
         "(name: \"mask ratio\", key: \"pretrain.mask_ratio\", values: [\"0.25\", \"0.5\", \"0.75\", \"0.85\"]), (name: \"seed\"",
-    );
-    Experiment::new(ExperimentConfig::from_ron(&more, "labels.ron", Path::new("")).unwrap(), Contents::default()).unwrap()
+    ))
 }
 
 /// The states of all trainings.
 pub(crate) fn state(experiment: &Experiment, until: Until, folder: &ExperimentFolder) -> ExperimentState {
-    let half = experiment.trainings.len() / 2;
-    let runs = (0..experiment.trainings.len()).map(|training| {
-        let share = match until {
-            Until::End => 1.0,
-            Until::Midway if training < half => 1.0,
-            Until::Midway if training == half => 0.6,
-            Until::Midway => return None,
-        };
-        Some(run(experiment, training, share))
+    let count = experiment.trainings.len();
+    // All before the training under way are done, but for the one that failed.
+    let (under_way, failed) = match until {
+        Until::Pretraining => (1, None),
+        Until::Midway => (count / 2, Some(count / 2 - 2)),
+        Until::Failure => (count, Some(count - 2)),
+        Until::End => (count, None),
+    };
+    let runs = (0..count).map(|training| match training {
+        _ if failed == Some(training) => Some(run(experiment, training, 0.3)),
+        _ if training < under_way => Some(run(experiment, training, 1.0)),
+        _ => (training == under_way).then(|| run(experiment, training, 0.6)),
     });
-    let mut runs: Vec<Option<Arc<RunState>>> = runs.collect();
-    if until == Until::Midway {
-        let failed = half - 2;
-        runs[failed] = Some(run(experiment, failed, 0.3));
+    let runs: Vec<Option<Arc<RunState>>> = runs.collect();
+    if let Some(failed) = failed {
         let message = "data/imagesTr/hippocampus_204.nii.gz: the file ends after 31 of 64 KiB; copy it again from its source".to_owned();
         folder.write_failures(&[(experiment.trainings[failed].name.clone(), message)].into()).unwrap();
     }
@@ -119,7 +134,7 @@ fn run(experiment: &Experiment, training: usize, share: f64) -> Arc<RunState> {
 pub(crate) fn records(experiment: &Experiment, training: usize, share: f64) -> Vec<Record> {
     let plan = &experiment.trainings[training];
     let cell = experiment.cells_of(training).next().unwrap();
-    let seed = cell.point.last().map_or(0.0, |&seed| seed as f64);
+    let seed = plan.config.seed as f64;
     let mut records = Vec::new();
     let mut emit = |secs: f64, event: Event| records.push(Record { secs, event });
     let environment =
@@ -134,26 +149,32 @@ pub(crate) fn records(experiment: &Experiment, training: usize, share: f64) -> V
     }
     emit(0.5, Event::StageStarted { stage: training.clone(), total: steps, done: 0 });
     let done = (share * steps as f64) as usize;
-    for step in 1..=done {
-        let parts = [("cross_entropy".to_owned(), 0.4)].into();
-        let numbers = StepNumbers { step, step_secs: 0.5, loss: 1.0, parts, lr: 0.01, grad_norm: 2.0, ..StepNumbers::default() };
-        emit(0.5 * step as f64, Event::Step { stage: training.clone(), numbers });
-    }
     let end = 0.5 * done as f64;
-    if plan.kind == StageKind::Pretrain {
-        let probe = |step, level| Event::Probe { stage: training.clone(), step, collapse: Box::new(collapse(level)) };
+    let pretrains = plan.kind == StageKind::Pretrain;
+    let reached = if plan.arm == "no_rotate" { 0.98 } else { 0.3 + 0.05 * noise(seed, 1.0) };
+    let probe = |step, level| Event::Probe { stage: training.clone(), step, collapse: Box::new(collapse(level)) };
+    if pretrains {
         for (name, level) in [("untrained", 0.0), ("constant", 0.9), ("noise", 0.05)] {
             emit(0.5, Event::Baseline { name: name.into(), collapse: Box::new(collapse(level)) });
         }
-        emit(1.0, probe(0, 0.0));
-        emit(end, probe(done, if plan.arm == "no_rotate" { 0.98 } else { 0.3 + 0.05 * noise(seed, 1.0) }));
+        emit(0.5, probe(0, 0.0));
+    }
+    for step in 1..=done {
+        let (secs, time) = (0.5 * step as f64, step as f64 / steps as f64);
+        emit(secs, Event::Step { stage: training.clone(), numbers: numbers(pretrains, (step, time), (reached, seed)) });
+        if pretrains && (step == done || step % 100 == 0) {
+            emit(secs, probe(step, if step == done { reached } else { reached * time }));
+        } else if !pretrains && step % 150 == 0 {
+            let dice_mean = 0.75 + if plan.after.is_some() { 0.06 } else { 0.0 } - 0.4 * (-4.0 * time).exp() + 0.01 * seed;
+            emit(secs, Event::Validation { stage: training.clone(), step, dice_mean });
+        }
     }
     emit(end, Event::Checkpoint { stage: training.clone(), step: done, path: "checkpoints/last".into(), best: false });
     if share < 1.0 {
         return records;
     }
     emit(end, Event::StageFinished { stage: training, secs: end });
-    if plan.kind == StageKind::Finetune {
+    if !pretrains {
         let mean = mean_dice(cell.point.first().map_or(LABELS.len() - 1, |&level| level), &experiment.arms()[cell.arm].name);
         let cases = cases(experiment);
         let stage = Stage { kind: StageKind::Test, arm: plan.arm.clone() };
@@ -166,6 +187,27 @@ pub(crate) fn records(experiment: &Experiment, training: usize, share: f64) -> V
     }
     emit(end + CASES as f64, Event::Finished { outcome: Outcome::Completed });
     records
+}
+
+/// Of a step at some share of a training's time.
+fn numbers(pretrains: bool, (step, time): (usize, f64), (reached, seed): (f64, f64)) -> StepNumbers {
+    let jitter = |key: f64| noise(step as f64, seed + key);
+    let course = if pretrains { 3.6 - 2.1 * reached * (1.0 - (-4.0 * time).exp()) } else { 0.18 + 1.3 * (-5.0 * time).exp() };
+    let loss = course + 0.09 * jitter(0.0);
+    let parts = match pretrains {
+        true => vec![("positive_similarity", (0.2 + reached * time).min(0.99) + 0.02 * jitter(3.0))],
+        false => vec![("cross_entropy", 0.45 * loss), ("dice", 0.55 * loss)],
+    };
+    StepNumbers {
+        step,
+        loss,
+        parts: parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        lr: if pretrains { 1e-4 } else { 0.01 * (1.0 - time).max(0.0).powf(0.9) },
+        grad_norm: 2.0 + 0.6 * jitter(1.0),
+        step_secs: 0.5,
+        volumes_per_sec: 4.0 + 0.3 * jitter(2.0),
+        resident_mib: Some(612.0 + (step as f64).sqrt()),
+    }
 }
 
 fn mean_dice(level: usize, arm: &str) -> f64 {

@@ -7,9 +7,10 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::super::status::Status;
 use super::super::{Tab, View};
-use super::fixture::{self, Until};
+use super::fixture;
 use super::{click, set_up, wait_for, wait_until, with_devices};
-use crate::experiment::{ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Tally, synthetic};
+use crate::experiment::synthetic::{self, Until};
+use crate::experiment::{ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Tally};
 use crate::gui::testing::{FakeExperiment, needs_gpu, window};
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::protocol::{Command, Event, Outcome, Record, RunFolder, StepNumbers};
@@ -96,7 +97,7 @@ fn a_worker_that_is_gone_is_a_failure_and_its_work_can_be_resumed() {
 #[test]
 fn a_click_on_a_cell_shows_its_settings_scores_and_curves() {
     needs_gpu!();
-    let mut harness = window(ThemeChoice::Light, |_, app| super::snapshots::grid(app, &synthetic::experiment(), synthetic::Until::End));
+    let mut harness = window(ThemeChoice::Light, |_, app| super::snapshots::put(app, &synthetic::experiment(), Until::End));
     harness.set_size(eframe::egui::vec2(1280.0, 1400.0));
     harness.run_steps(3);
     harness.get_by_label_contains("label fraction 0.02, seed 1, simtrot_w: ").click();
@@ -120,7 +121,7 @@ fn findings_hold_a_sentence_for_each_comparison_and_the_report_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_owned();
     let mut harness = window(ThemeChoice::Light, move |_, app| {
-        super::snapshots::grid(app, &synthetic::experiment(), synthetic::Until::End);
+        super::snapshots::put(app, &synthetic::experiment(), Until::End);
         app.workspace.runs[0].folder = ExperimentFolder::new(place);
     });
     harness.run_steps(3);
@@ -145,7 +146,7 @@ fn a_closed_experiment_leaves_the_workspace_and_the_comparison() {
     needs_gpu!();
     let mut harness = window(ThemeChoice::Dark, |_, app| {
         for name in ["first", "second"] {
-            app.workspace.put(fixture::open(name, Until::End, 0.0));
+            app.workspace.put(fixture::finished(name, 0));
         }
         app.workspace.runs[0].troubles.push("tokens.bin of the first run is torn".to_owned());
     });
@@ -163,7 +164,7 @@ fn a_closed_experiment_leaves_the_workspace_and_the_comparison() {
 #[test]
 fn another_run_is_set_up_like_the_one_that_is_shown() {
     needs_gpu!();
-    let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.put(fixture::open("demo", Until::End, 0.0)));
+    let mut harness = window(ThemeChoice::Dark, |_, app| app.workspace.put(fixture::finished("demo", 0)));
     harness.run_steps(3);
     click(&mut harness, "Settings as new run");
     let form = &set_up(&harness).form;
@@ -175,12 +176,12 @@ fn another_run_is_set_up_like_the_one_that_is_shown() {
 
 /// Writes an experiment with some of its records; the lines that were left out of each.
 fn write(folder: &ExperimentFolder, share: f64) -> Vec<(RunFolder, String)> {
-    let experiment = fixture::experiment("kept");
+    let experiment = synthetic::one_point_of("kept", 0);
     drop(folder.begin(&experiment, false).unwrap());
     let write = |training: usize| {
         let run = folder.training(&experiment.trainings[training]);
         let lines: Vec<String> =
-            fixture::records(&experiment, training, 1.0, 0.0).iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+            synthetic::records(&experiment, training, 1.0).iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
         let (before, _) = lines.split_at((share * lines.len() as f64) as usize);
         run.write("events.jsonl", before.concat().as_bytes()).unwrap();
         (run, lines.concat())
@@ -194,7 +195,7 @@ fn a_dropped_experiment_of_another_program_is_followed_and_asked_to_stop() {
     let place = tempfile::tempdir().unwrap();
     let folder = ExperimentFolder::new(place.path().join("kept"));
     let rest = write(&folder, 0.5);
-    let lock = folder.begin(&fixture::experiment("kept"), false).unwrap();
+    let lock = folder.begin(&synthetic::one_point_of("kept", 0), false).unwrap();
     let mut harness = window(ThemeChoice::Dark, |_, _| {});
     let ctx = harness.ctx.clone();
     harness.state_mut().experiment.take_dropped(&ctx, &[folder.root().to_owned()]);

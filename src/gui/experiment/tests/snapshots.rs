@@ -14,12 +14,13 @@ use super::super::setup::{Starting, Template};
 use super::super::status::Status;
 use super::super::welcome::{self, Shipped};
 use super::super::{Tab, View};
-use super::fixture::{self, Until};
+use super::fixture;
 use super::{form, put_demo, put_set_up, troubled, wait_for, with_devices};
 use crate::config::{DataSource, Preset};
-use crate::experiment::{Experiment, ExperimentFolder, synthetic};
+use crate::experiment::Experiment;
+use crate::experiment::synthetic::{self, Until};
 use crate::gui::testing::{has_gpu, window};
-use crate::gui::{App, Background, OpenRun, ThemeChoice};
+use crate::gui::{App, Background, ThemeChoice};
 
 /// The window in points, and pixels for each.
 #[derive(Clone, Copy)]
@@ -71,12 +72,10 @@ const LIGHT: (ThemeChoice, Size) = (ThemeChoice::Light, Size::Normal);
 const SMALL: (ThemeChoice, Size) = (ThemeChoice::Dark, Size::Small);
 const TWICE: (ThemeChoice, Size) = (ThemeChoice::Light, Size::Twice);
 
-/// A made-up grid, open in a folder that is the same on every machine.
-pub(super) fn grid(app: &mut App, experiment: &Experiment, until: synthetic::Until) {
+/// Shows a made-up experiment.
+pub(super) fn put(app: &mut App, experiment: &Experiment, until: Until) {
     with_devices(app);
-    let place = tempfile::tempdir().unwrap();
-    let state = synthetic::state(experiment, until, &ExperimentFolder::new(place.path()));
-    app.workspace.put(OpenRun::replayed(experiment.clone(), fixture::folder("hippocampus_labels"), state));
+    app.workspace.put(fixture::open(experiment, until));
 }
 
 fn entries() -> Vec<Entry> {
@@ -149,23 +148,22 @@ fn a_run_that_is_there_is_asked_about() {
 
 #[test]
 fn one_point_shows_progress_scores_and_curves() {
-    let open = |until| {
-        move |app: &mut App| {
-            with_devices(app);
-            app.workspace.put(fixture::open("demo", until, 0.0));
-        }
-    };
+    let open = |until| move |app: &mut App| put(app, &synthetic::one_point(), until);
     let mut results = snapshots("midway", &[DARK, LIGHT], open(Until::Pretraining), |_| {});
     results.extend(snapshots("failed", &[DARK], open(Until::Failure), |_| {}));
-    results.extend(snapshots("finished", &[DARK, LIGHT, SMALL, TWICE], open(Until::End), |_| {}));
+    let finished = |app: &mut App| {
+        with_devices(app);
+        app.workspace.put(fixture::finished("demo", 0));
+    };
+    results.extend(snapshots("finished", &[DARK, LIGHT, SMALL, TWICE], finished, |_| {}));
 }
 
 #[test]
 fn two_runs_lie_over_one_another() {
     let arrange = |app: &mut App| {
         with_devices(app);
-        app.workspace.put(fixture::open("seed_1", Until::End, 1.0));
-        app.workspace.put(fixture::open("seed_0", Until::End, 0.0));
+        app.workspace.put(fixture::finished("seed_1", 1));
+        app.workspace.put(fixture::finished("seed_0", 0));
         app.experiment.compared = app.workspace.runs.iter().map(|open| open.folder.root().to_owned()).collect();
     };
     snapshots("compared", &[LIGHT], arrange, |harness| wait_for(harness, "Runs side by side"));
@@ -174,7 +172,7 @@ fn two_runs_lie_over_one_another() {
 #[test]
 fn a_grid_shows_what_is_done_what_failed_and_what_it_finds() {
     let midway = |app: &mut App| {
-        grid(app, &synthetic::experiment(), synthetic::Until::Midway);
+        put(app, &synthetic::experiment(), Until::Midway);
         let open = app.workspace.shown().unwrap();
         let failed = |cell: &usize| matches!(Status::of_cell(open, *cell), Status::Failed(_));
         let chosen = (0..open.experiment.cells.len()).find(failed).map(Chosen::Cell);
@@ -183,11 +181,11 @@ fn a_grid_shows_what_is_done_what_failed_and_what_it_finds() {
     };
     let mut results = snapshots("grid", &[DARK, LIGHT, SMALL, TWICE], midway, |_| {});
     let findings = |app: &mut App| {
-        grid(app, &synthetic::experiment(), synthetic::Until::Midway);
+        put(app, &synthetic::experiment(), Until::Midway);
         app.experiment.tab = Tab::Findings;
     };
     results.extend(snapshots("findings", &[DARK, SMALL], findings, |_| {}));
-    let large = |app: &mut App| grid(app, &synthetic::large(), synthetic::Until::Midway);
+    let large = |app: &mut App| put(app, &synthetic::large(), Until::Midway);
     results.extend(snapshots("large", &[LIGHT], large, |_| {}));
 }
 
