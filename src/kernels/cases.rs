@@ -77,20 +77,21 @@ fn instance_norms(cases: &mut Vec<Case>) {
         let (shape, factor) = ([2, count, channels], f64::from(slope.unwrap_or(1.0)));
         case!(
             cases, "instance norm", [x: shape],
-            instance_norm(off_zero(x) + 3.0, slope),
-            leaky_relu(normalised::<3>(off_zero(x) + 3.0, 1), factor)
+            instance_norm(off_kink(x, slope) + 3.0, slope),
+            leaky_relu(normalised::<3>(off_kink(x, slope) + 3.0, 1), factor)
         );
         case!(
             cases, "instance norm, sum", [x: shape, shortcut: shape],
-            instance_norm_add(off_zero(x), shortcut * 0.2, slope),
-            leaky_relu(normalised::<3>(off_zero(x), 1) + shortcut * 0.2, factor)
+            instance_norm_add(off_kink(x, slope), shortcut * 0.2, slope),
+            leaky_relu(normalised::<3>(off_kink(x, slope), 1) + shortcut * 0.2, factor)
         );
     }
 }
 
-/// Values that are as often positive as negative, and at least a half: normalised, none lies so near to 0 that rounding decides its slope.
-fn off_zero<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() + x.sign() * 0.5
+/// Where an activation has a kink at 0, values that are at least a half on either side: normalised, none lies so near to it that
+/// rounding decides its slope.
+fn off_kink<const D: usize>(x: Tensor<D>, slope: Option<f32>) -> Tensor<D> {
+    if slope.is_some() { x.clone() + x.sign() * 0.5 } else { x }
 }
 
 /// Mean 0 and variance 1 over `axis`.

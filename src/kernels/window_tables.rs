@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::gpu::GpuWindows;
 use super::index::{Index, OnDevices, PADDING, cells, token};
 
 /// Added to the attention score of two tokens that only the cyclic shift brought together.
@@ -27,7 +26,7 @@ pub struct WindowTables {
     /// The places that hold padding.
     pub(super) padded: Index,
     mask: OnDevices<Tensor<5>>,
-    gpu: OnDevices<Option<Arc<GpuWindows>>>,
+    gpu: OnDevices<Option<Arc<GpuIndex>>>,
     pairs_of_row: OnceLock<Index>,
 }
 
@@ -98,8 +97,8 @@ impl WindowTables {
     }
 
     /// The tables for the bodies on a GPU, if those can do these windows.
-    pub(super) fn on_gpu(&self, device: &Device) -> Option<Arc<GpuWindows>> {
-        self.gpu.get(device, |device| GpuWindows::new(self, device))
+    pub(super) fn on_gpu(&self, device: &Device) -> Option<Arc<GpuIndex>> {
+        self.gpu.get(device, |device| GpuIndex::new(self, device))
     }
 
     /// For each of `rows` rows of the bias table the pairs that use it, [`PADDING`] up to the longest list.
@@ -113,6 +112,36 @@ impl WindowTables {
             of_row.iter_mut().for_each(|pairs| pairs.resize(most, PADDING));
             Index::new(of_row.concat(), self.bias_rows.len())
         })
+    }
+}
+
+/// The tables as the bodies on a GPU read them.
+#[derive(Debug)]
+pub(super) struct GpuIndex {
+    /// `[places]` tokens, the padded ones numbered behind the last, `[tokens of a window]` codes, and `[places]` mask groups, if any.
+    pub(super) index: Tensor<1, Int>,
+    /// Table row of a pair: the query's code and this minus the key's.
+    pub(super) offset: u32,
+}
+
+impl GpuIndex {
+    /// `None` where the table row of a pair is no difference of what its two places give.
+    fn new(tables: &WindowTables, device: &Device) -> Option<Arc<Self>> {
+        let tokens = tables.window_tokens;
+        let offset = tables.bias_rows[0];
+        let codes: Vec<u32> = (0..tokens).map(|query| tables.bias_rows[query * tokens].wrapping_sub(offset)).collect();
+        let row = |query: usize, key: usize| codes[query].wrapping_add(offset).wrapping_sub(codes[key]);
+        if !tables.bias_rows.iter().enumerate().all(|(pair, &own)| own == row(pair / tokens, pair % tokens)) {
+            return None;
+        }
+        let mut padded = tables.token_to_window.len() as u32..;
+        let token = |&token: &u32| if token == PADDING { padded.next().expect("no end") } else { token };
+        let mut index: Vec<u32> = tables.window_to_token.iter().map(token).collect();
+        index.extend(codes);
+        index.extend(tables.mask_groups.iter().map(|&group| u32::from(group)));
+        let index: Vec<i32> = index.into_iter().map(u32::cast_signed).collect();
+        let length = index.len();
+        Some(Arc::new(Self { index: Tensor::from_data(TensorData::new(index, [length]), device), offset }))
     }
 }
 

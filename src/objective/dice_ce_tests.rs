@@ -1,7 +1,7 @@
 use burn::tensor::{Device, TensorData};
 
-use super::super::finite_difference::{check, noise};
 use super::*;
+use crate::objective::finite_difference::{check, noise};
 
 const VARIANTS: [DiceCeConfig; 2] = [
     NNUNET,

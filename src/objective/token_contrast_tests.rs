@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, TensorData};
 
-use super::super::finite_difference::{check, noise};
 use super::*;
+use crate::objective::finite_difference::{check, noise};
 
 /// The loss with its parts, and the bits of the gradient of the first view.
 fn contrast(weight: f64, z: &TensorData, z_hat: &TensorData) -> (f64, BTreeMap<&'static str, f64>, Vec<u32>) {

@@ -22,7 +22,7 @@ mod layer_norm;
 mod sums;
 mod weight_gradient;
 
-pub(super) use attention::{GpuWindows, global_attention, global_attention_gradient, window_attention, window_attention_gradients};
+pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};
 pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient};
 pub(super) use conv::{conv, conv_input_gradient};
 pub(super) use gelu::{gelu, gelu_gradient};

@@ -88,8 +88,7 @@ fn a_worker_that_is_gone_is_a_failure_and_its_work_can_be_resumed() {
     worker.tell(ExperimentEvent::Began { training: 0, state: None });
     let message = "the device was lost".to_owned();
     worker.tell(ExperimentEvent::Ended { training: 0, outcome: Outcome::Failed { message: message.clone(), bad_input: false } });
-    harness.run_steps(2);
-    assert_eq!(shown(&harness).known.failures[0].as_ref(), Some(&message));
+    wait_until(&mut harness, "the failure", |harness| shown(harness).known.failures[0].as_ref() == Some(&message));
     drop(worker);
     wait_until(&mut harness, "the end", |harness| !harness.state().workspace.is_at_work());
 }

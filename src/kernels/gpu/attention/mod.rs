@@ -8,50 +8,17 @@ mod kernel;
 mod key_gradient;
 mod query_gradient;
 
-use std::sync::Arc;
-
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{SHARED_BYTES, UNITS, buffer, cubes_for, empty, reshaped, spread, table, tensor, vector_size};
 use super::sums::sum_over_rows;
-use crate::kernels::index::PADDING;
 use crate::kernels::window_tables::WindowTables;
 use bias_gradient::{TILE, bias_gradient_kernel, table_gradient_kernel};
 use kernel::{AttentionPlan, WindowExtentsLaunch, attention_kernel};
 use key_gradient::key_gradient_kernel;
 use query_gradient::{projected_kernel, query_gradient_kernel};
-
-/// The tables of windows as the kernels read them.
-#[derive(Debug)]
-pub(in crate::kernels) struct GpuWindows {
-    /// See [`kernel::token_at`].
-    index: Tensor<1, Int>,
-    /// Table row of a pair: the query's code and this minus the key's.
-    offset: u32,
-}
-
-impl GpuWindows {
-    /// `None` where the table row of a pair is no difference of what its two places give.
-    pub(in crate::kernels) fn new(tables: &WindowTables, device: &Device) -> Option<Arc<Self>> {
-        let tokens = tables.window_tokens;
-        let offset = tables.bias_rows[0];
-        let codes: Vec<u32> = (0..tokens).map(|query| tables.bias_rows[query * tokens].wrapping_sub(offset)).collect();
-        let row = |query: usize, key: usize| codes[query].wrapping_add(offset).wrapping_sub(codes[key]);
-        if !tables.bias_rows.iter().enumerate().all(|(pair, &own)| own == row(pair / tokens, pair % tokens)) {
-            return None;
-        }
-        let mut padded = tables.token_to_window.len() as u32..;
-        let token = |&token: &u32| if token == PADDING { padded.next().expect("no end") } else { token };
-        let mut index: Vec<u32> = tables.window_to_token.iter().map(token).collect();
-        index.extend(codes);
-        index.extend(tables.mask_groups.iter().map(|&group| u32::from(group)));
-        let index: Vec<i32> = index.into_iter().map(u32::cast_signed).collect();
-        let length = index.len();
-        Some(Arc::new(Self { index: Tensor::from_data(TensorData::new(index, [length]), device), offset }))
-    }
-}
 
 /// What the backward pass needs of a forward one.
 #[derive(Clone, Debug)]
