@@ -1,7 +1,6 @@
 //! Numbers and lists as people read them: terminal, report and window print the same ones.
 
 use std::borrow::Borrow;
-use std::path::Path;
 
 use crate::metrics::{Interval, Metric};
 
@@ -98,7 +97,8 @@ pub(crate) fn sentence(text: &str) -> String {
 }
 
 /// The name of a file or folder, without the folders that it lies in.
-pub(crate) fn file_name(path: &Path) -> String {
+#[cfg(feature = "gui")]
+pub(crate) fn file_name(path: &std::path::Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
