@@ -1,6 +1,6 @@
 //! What a training step holds in memory, worked out from sizes alone.
 //!
-//! Each block tells, in the order of its forward pass, what it keeps for the backward pass besides its input, which whoever made it
+//! Each block says, in the order of its forward pass, what it keeps for the backward pass besides its input, which whoever made it
 //! counts, and between these what its backward pass holds at that place: the gradients that lie on the way, and what they are made of.
 //! The backward pass goes the same way back and frees what it has passed, so that at any place it holds what was kept up to there.
 
@@ -97,7 +97,7 @@ impl Memory {
     }
 
     /// A block that keeps nothing but its result, of `output`, and is computed again from its inputs, of `inputs`, some samples at a
-    /// time: as many as `widest` elements of its largest tensor allow. `block` tells what it would hold.
+    /// time: as many as `widest` elements of its largest tensor allow. `block` says what it would hold.
     fn recompute(&mut self, [inputs, widest, output]: [u64; 3], block: impl FnOnce(&mut Self)) {
         let chunk = samples_at_once(widest as usize, self.samples as usize);
         let mut own = Self::new(chunk, self.on_host);

@@ -77,7 +77,7 @@ mod tests {
         (String::from_utf8(out).unwrap(), outcome, state)
     }
 
-    /// A worker that tells a made-up fine-tuning of 600 steps, so many times as slow.
+    /// A worker that emits a made-up fine-tuning of 600 steps, so many times as slow.
     fn fine_tuning(slower: f64, end: Outcome) -> RunHandle {
         let experiment = synthetic::one_point();
         let training = experiment.trainings.iter().position(|plan| plan.kind == StageKind::Finetune && plan.after.is_none()).unwrap();

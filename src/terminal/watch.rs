@@ -13,15 +13,15 @@ use crate::protocol::{Event, FolderError, Outcome, Record, RecordReader, RunFold
 /// How often records are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Follows a training to its end, and tells how it ended.
+/// Follows a training to its end, and says how it ended.
 ///
 /// # Errors
 /// There is no training whose record can be read.
 pub fn watch_training(folder: &RunFolder, quiet: bool) -> Result<Outcome, FolderError> {
-    // Asked first: a training that ends while its record is read has told so in it.
+    // Asked first: a training that ends while its record is read has written so in it.
     let busy = folder.busy().is_some();
     let (mut state, mut reader) = folder.replay_so_far()?;
-    // How an earlier session ended, where this one has told nothing yet.
+    // How an earlier session ended, where this one has written nothing yet.
     let ended = state.outcome.take().filter(|_| !busy);
     let (mut out, bar) = (std::io::stderr(), std::io::stderr().is_terminal() && !quiet);
     let mut screen = JobScreen::new(&mut out, bar, quiet, state);
@@ -34,14 +34,14 @@ pub fn watch_training(folder: &RunFolder, quiet: bool) -> Result<Outcome, Folder
             std::thread::sleep(LOOK_EVERY);
         }
     }
-    let told = screen.job.state.outcome.clone();
-    let outcome = told.clone().or(ended).unwrap_or_else(|| Outcome::Failed {
+    let recorded = screen.job.state.outcome.clone();
+    let outcome = recorded.clone().or(ended).unwrap_or_else(|| Outcome::Failed {
         message: "the program that made the training ended without a last word; what was saved is intact, and the same command goes on \
                   (pretrain, finetune, demo: with --resume)"
             .to_owned(),
         bad_input: false,
     });
-    if told.is_none() {
+    if recorded.is_none() {
         screen.show(&Record { secs: screen.job.state.secs, event: Event::Finished { outcome: outcome.clone() } });
     }
     Ok(outcome)
@@ -149,7 +149,7 @@ mod tests {
         write!(file, "{}", line(Event::Finished { outcome: Outcome::Completed })).unwrap();
         assert_eq!(follower.join().unwrap(), Outcome::Completed);
         drop(lock);
-        assert_eq!(watch_training(&folder, true).unwrap(), Outcome::Completed, "one that has ended is told to have");
+        assert_eq!(watch_training(&folder, true).unwrap(), Outcome::Completed, "one that has ended is reported to have");
         std::fs::write(folder.events_path(), notice("first")).unwrap();
         let killed = watch_training(&folder, true).unwrap();
         assert!(matches!(&killed, Outcome::Failed { message, .. } if message.contains("--resume")), "{killed:?}");

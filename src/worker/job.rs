@@ -1,4 +1,4 @@
-//! A job on a thread of its own: the device is opened, the work done, and whatever ends it is told.
+//! A job on a thread of its own: the device is opened, the work done, and whatever ends it is reported.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;

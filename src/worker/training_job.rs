@@ -1,4 +1,4 @@
-//! What a worker is told of one training.
+//! What a worker is given of one training.
 
 use std::path::PathBuf;
 

@@ -14,7 +14,6 @@ use crate::wording::{NOTHING, duration};
 
 /// Draws both tables.
 pub(super) fn show(ui: &mut Ui, open: &[&OpenRun]) {
-    card::title(ui, "Runs side by side");
     let columns = vec![
         Column::words("Run").meaning("The experiment"),
         Column::words("Arm").meaning("What was trained, and at which point of the grid"),

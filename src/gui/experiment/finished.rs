@@ -12,7 +12,7 @@ use crate::wording::{file_name, sentence};
 
 /// A table of a CSV file.
 #[derive(Clone, Debug, PartialEq)]
-struct Sheet {
+struct ShownTable {
     name: String,
     table: Table,
     sort: Sort,
@@ -26,7 +26,7 @@ pub(super) struct Finished {
     pub(super) folder: PathBuf,
     /// Headings and paragraphs of its Markdown, or the question of its config.
     texts: Vec<String>,
-    sheets: Vec<Sheet>,
+    tables: Vec<ShownTable>,
 }
 
 /// Whether such results lie in a folder.
@@ -57,7 +57,7 @@ impl Finished {
             let paragraphs = text.split("\n\n").map(str::trim).filter(|text| !text.is_empty() && !text.starts_with('|'));
             texts.extend(paragraphs.map(str::to_owned));
         }
-        let mut sheets = Vec::new();
+        let mut tables = Vec::new();
         for path in files(folder, "csv") {
             let mut reader = csv::Reader::from_path(&path).map_err(|error| fault(&path, &error))?;
             let titles = reader.headers().map_err(|error| fault(&path, &error))?.clone();
@@ -71,9 +71,9 @@ impl Finished {
             });
             let table = Table { columns: columns.collect(), rows, best: None };
             let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', " ");
-            sheets.push(Sheet { name: sentence(&name), table, sort: Sort { column: usize::MAX, descending: false }, sorted: None });
+            tables.push(ShownTable { name: sentence(&name), table, sort: Sort { column: usize::MAX, descending: false }, sorted: None });
         }
-        Ok(Self { folder: folder.to_owned(), texts, sheets })
+        Ok(Self { folder: folder.to_owned(), texts, tables })
     }
 
     /// Its name: the folder's.
@@ -95,15 +95,15 @@ impl Finished {
                     }
                 }
             });
-            for sheet in &mut self.sheets {
+            for table in &mut self.tables {
                 ui.add_space(6.0);
-                card::card(ui, |ui| sheet.show(ui));
+                card::card(ui, |ui| table.show(ui));
             }
         });
     }
 }
 
-impl Sheet {
+impl ShownTable {
     fn show(&mut self, ui: &mut Ui) {
         let Sort { column, descending } = self.sort;
         if self.sorted != Some(self.sort) && column < self.table.columns.len() {
@@ -137,7 +137,7 @@ mod tests {
         let mut known = 0;
         for entry in std::fs::read_dir(studies).unwrap().flatten().filter(|entry| is_at(&entry.path())) {
             let finished = Finished::read(&entry.path()).unwrap();
-            assert!(finished.sheets.iter().all(|sheet| !sheet.table.rows.is_empty()), "{}", finished.name());
+            assert!(finished.tables.iter().all(|shown| !shown.table.rows.is_empty()), "{}", finished.name());
             known += 1;
         }
         assert!(known > 0);

@@ -52,7 +52,7 @@ pub(in crate::gui) fn sides<R>(ui: &mut Ui, left: impl FnOnce(&mut Ui), right: i
     .inner
 }
 
-/// A small button that closes something; `name` is what screen readers are told. True where it was clicked.
+/// A small button that closes something; `name` is what screen readers say. True where it was clicked.
 pub(in crate::gui) fn close_button(ui: &mut Ui, name: &str, hover: &str) -> bool {
     let close = ui.add(Button::new(RichText::new("x").small()).frame(false));
     close.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));

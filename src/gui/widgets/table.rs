@@ -11,8 +11,9 @@ use super::{card, save};
 const ROW: f32 = 22.0;
 /// How far a cell may flow over others, in points.
 const SPAN: f32 = 300.0;
-/// Width of a letter in points, about.
+/// Width of a letter in points, about, and what a column has beside its letters.
 const LETTER: f32 = 7.4;
+const MARGIN: f32 = 14.0;
 
 /// How wide a column is, in points.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,7 @@ pub(in crate::gui) enum Width {
 impl Width {
     /// Room for the longest of some texts, within `least` and `most` points.
     pub(in crate::gui) fn fit<'a>(texts: impl Iterator<Item = &'a str>, least: f32, most: f32) -> Self {
-        Self::Exact(texts.map(|text| text.chars().count() as f32 * LETTER).fold(0.0, f32::max).clamp(least, most))
+        Self::Exact(texts.map(|text| text.chars().count() as f32 * LETTER + MARGIN).fold(0.0, f32::max).clamp(least, most))
     }
 }
 
@@ -254,7 +255,7 @@ fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
             explain(card::one_line(ui, text));
             return;
         }
-        ui.vertical(|ui| {
+        ui.with_layout(Layout::top_down(if column.numbers { Align::Max } else { Align::Min }), |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             explain(card::one_line(ui, text));
             explain(ui.add(Label::new(RichText::new(cell.note.as_ref()).small().weak()).truncate()));
