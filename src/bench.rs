@@ -1,6 +1,8 @@
 //! Times the pieces of work that training and inference consist of, each in a process of its own so that peak memory
 //! is its own. Names and shapes are those of the comparison with PyTorch and MONAI, as far as the pieces exist.
 
+mod operations;
+
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -30,6 +32,8 @@ use crate::sampling::mask::MaskGrid;
 use crate::sampling::{View, ViewBatch};
 use crate::train::{DatasetInfo, Optimiser, Pretraining, init_segmenter};
 use crate::volume::{Grid, Volume};
+
+pub use operations::{OperationTiming, time_operations};
 
 /// One piece's times and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,8 +169,8 @@ pub fn finetune_step(config: &RunConfig, device: &Device) -> Work {
         let classes = classes_from_host(&label, [2, depth, height, width], &device);
         let outcome = DiceCeConfig::nnunet().deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
         let gradients = GradientsParams::from_grads(outcome.loss.clone().backward(), &model);
-        assert!(outcome.read().value.is_finite());
         let model = optimiser.step(model, gradients, lr);
+        assert!(outcome.numbers().value.is_finite());
         read_back(&model.devices());
         network = Some(model);
     })
@@ -186,9 +190,9 @@ pub fn pretrain_step(config: &RunConfig, device: &Device) -> Work {
     Box::new(move || {
         let model = training.take().expect("put back after each run");
         let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
-        let gradients = GradientsParams::from_grads(outcome.loss.backward(), &model);
-        assert!(outcome.value.is_finite());
+        let gradients = GradientsParams::from_grads(outcome.loss.clone().backward(), &model);
         let model = optimiser.step(model, gradients, rate);
+        assert!(outcome.numbers().value.is_finite());
         read_back(&model.devices());
         training = Some(model);
     })

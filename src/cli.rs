@@ -263,7 +263,10 @@ pub struct BenchArgs {
     /// Write the results as JSON: {name: {median_s, min_s, peak_rss_mib}}.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// One piece of work only. `window_frame`, the processor's time for a frame of the window while a training runs, is timed
+    /// Time the operations that steps consist of instead, by this device's own kernels and by the tensor library's operations.
+    #[arg(long)]
+    pub operations: bool,
+    /// One piece of work only; with --operations those whose name contains it. `window_frame`, the processor's time for a frame of the window while a training runs, is timed
     /// only when it is asked for: it needs an adapter that draws.
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,

@@ -136,6 +136,23 @@ pub(super) fn time(arguments: &BenchArgs, options: &Options) -> Result<u8, CliEr
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| CliError::Failure(error.to_string()))?;
     }
+    if arguments.operations {
+        terminal::print(format_args!(
+            "{:58} {:>19} {:>19} {:>13} {:>10}",
+            "seconds forward + backward", "tensor library", "own", "ratio", "difference"
+        ));
+        let results = bench::time_operations(&options.device, arguments.only.as_deref().unwrap_or_default(), arguments.runs, |timing| {
+            let ([forward, backward], [own_forward, own_backward]) = (timing.reference_s, timing.own_s);
+            terminal::print(format_args!(
+                "{:58} {forward:8.4} + {backward:8.4} {own_forward:8.4} + {own_backward:8.4} {:5.1} + {:5.1} {:10.1e}",
+                timing.name,
+                forward / own_forward,
+                backward / own_backward,
+                timing.difference
+            ));
+        })?;
+        return write_json(arguments.json.as_deref(), &results).map(|()| 0);
+    }
     let results: BTreeMap<String, Timing> = match &arguments.only {
         #[cfg(feature = "gui")]
         Some(name) if name == crate::gui::FRAME_PIECE => BTreeMap::from([(name.clone(), crate::gui::window_frame(arguments.runs)?)]),

@@ -12,7 +12,7 @@ thread_local! {
 
 /// Where the body of an operation is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bodies {
+pub(crate) enum Bodies {
     /// In `host`.
     Host,
     /// In `gpu`.
@@ -22,7 +22,7 @@ pub(super) enum Bodies {
 }
 
 /// The bodies for operations on `x`.
-pub(super) fn bodies<const D: usize>(x: &Tensor<D>) -> Bodies {
+pub(crate) fn bodies<const D: usize>(x: &Tensor<D>) -> Bodies {
     match (REFERENCES.get(), on_host(&x.device())) {
         (true, _) => Bodies::Reference,
         (false, true) => Bodies::Host,

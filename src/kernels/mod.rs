@@ -22,6 +22,7 @@ mod instance_norm;
 mod layer_norm;
 mod linear;
 mod merge_tables;
+mod optimiser;
 mod recompute;
 mod sums;
 #[cfg(test)]
@@ -30,17 +31,21 @@ mod window_tables;
 
 pub use attention::window_attention;
 pub use bodies::with_references;
+pub(crate) use bodies::{Bodies, bodies};
 pub use concat_neighbours::concat_neighbours;
 pub use conv::conv3d;
 pub use conv_tables::ConvShape;
 pub use custom_gradient::{InputGradients, Inputs, custom_gradient, with_gradient};
 pub use gelu::gelu;
 pub use global_attention::global_attention;
+/// For losses, whose other bodies stand with them.
+pub(crate) use gpu::{Pairs, class_gradient, class_sums, contrast_gradient, contrast_rows};
 pub use index::{Cache, GATHERED_ELEMENTS, Index, PADDING, cells};
 pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};
 pub use merge_tables::MergeTables;
+pub use optimiser::{AdamW, NORM_EPSILON, Sgd, clipping, moving_average};
 pub use recompute::{recompute, samples_at_once};
 pub use sums::{mean, mean_axis, sum, sum_axis};
 pub use window_tables::{MASKED, WindowTables};

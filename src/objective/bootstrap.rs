@@ -4,12 +4,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::loss::number;
 use super::token_contrast::SHORTEST_TOKEN;
 use super::views::{Compared, features, halves};
 use super::{Loss, Objective, Setup};
 use crate::config::RunConfig;
-use crate::kernels::sum;
+use crate::kernels::{moving_average, sum};
 use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, parameters, update_parameters};
 use crate::sampling::ViewBatch;
 
@@ -66,8 +65,8 @@ impl Objective for Bootstrap {
         let [t_first, t_second] = halves(target.projector.valid().forward(of_target));
         // Both directions: each view's prediction against the other's target.
         let loss = (byol_loss(p_first, t_second) + byol_loss(p_second, t_first)) / 2.0;
-        let value = number(&loss);
-        Loss { loss, value, parts: vec![("positive_similarity", 1.0 - value / 2.0)] }
+        let similarity = loss.clone() / -2.0 + 1.0;
+        Loss::of(loss, [("positive_similarity", similarity)])
     }
 
     fn after_step(self, encoder: &Encoder) -> Self {
@@ -114,7 +113,7 @@ pub fn ema_update<M: Module>(target: M, online: &M, momentum: f64) -> M {
     let target = update_parameters(target, |path, _, value| {
         let (own, online) = online.next().expect("a target has the parameters of the network it follows");
         assert_eq!(own, path, "a target is built as the network it follows");
-        value * momentum + online * (1.0 - momentum)
+        moving_average(value, online, momentum)
     });
     assert!(online.next().is_none(), "a target has the parameters of the network it follows");
     target

@@ -5,30 +5,24 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::device::on_host;
 use crate::kernels::with_gradient;
 
 use super::dice_ce_kernel::{self as kernel, Evaluated};
-use super::loss::LossTensors;
+use super::loss::Loss;
 
 pub use super::dice_ce_kernel::DiceCeConfig;
 
 impl DiceCeConfig {
     /// The loss of `logits` `[batch, class, D, H, W]` (softmax over classes) against `classes` `[batch, D, H, W]`.
-    pub fn loss(&self, logits: Tensor<5>, classes: &Tensor<4, Int>) -> LossTensors {
+    pub fn loss(&self, logits: Tensor<5>, classes: &Tensor<4, Int>) -> Loss {
         let [batch, count, depth, height, width] = logits.dims();
         assert_eq!(classes.dims(), [batch, depth, height, width], "the target must lie on the grid of the logits");
         let plain = logits.clone().inner().reshape([batch, count, depth * height * width]);
-        let evaluated = if on_host(&plain.device()) {
-            kernel::classes_on_host(self, plain, classes)
-        } else {
-            kernel::classes_on_device(self, plain, classes)
-        };
-        Self::finish(logits, evaluated)
+        Self::finish(logits, kernel::classes(self, plain, classes))
     }
 
     /// The loss of `logits` `[batch, region, D, H, W]` (a sigmoid each) against overlapping `regions` of the same shape, 0 or 1.
-    pub fn regions_loss(&self, logits: Tensor<5>, regions: Tensor<5>) -> LossTensors {
+    pub fn regions_loss(&self, logits: Tensor<5>, regions: Tensor<5>) -> Loss {
         let [batch, count, depth, height, width] = logits.dims();
         assert_eq!(regions.dims(), logits.dims(), "the target must lie on the grid of the logits");
         let flat = [batch, count, depth * height * width];
@@ -40,19 +34,18 @@ impl DiceCeConfig {
     /// its parts are the weighted means over the heads.
     ///
     /// Coarser heads see `classes` down-sampled by [`downsample`].
-    pub fn deep_supervision(&self, logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> LossTensors {
+    pub fn deep_supervision(&self, logits: Vec<Tensor<5>>, classes: &Tensor<4, Int>) -> Loss {
         let weights = deep_supervision_weights(logits.len());
         let heads = logits.into_iter().zip(weights).map(|(logits, weight)| {
             let [_, _, depth, height, width] = logits.dims();
             let head = self.loss(logits, &downsample(classes.clone(), [depth, height, width]));
-            LossTensors { loss: head.loss * weight, numbers: head.numbers * weight, ..head }
+            Loss { loss: head.loss * weight, numbers: head.numbers * weight, ..head }
         });
-        let add =
-            |sum: LossTensors, head: LossTensors| LossTensors { loss: sum.loss + head.loss, numbers: sum.numbers + head.numbers, ..head };
+        let add = |sum: Loss, head: Loss| Loss { loss: sum.loss + head.loss, numbers: sum.numbers + head.numbers, ..head };
         heads.reduce(add).expect("at least one head")
     }
 
-    fn finish(logits: Tensor<5>, evaluated: Evaluated) -> LossTensors {
+    fn finish(logits: Tensor<5>, evaluated: Evaluated) -> Loss {
         let Evaluated { value, dice, cross_entropy, gradient } = evaluated;
         let numbers = Tensor::cat(vec![value.clone(), dice, cross_entropy], 0);
         let loss = if logits.is_tracked() {
@@ -61,7 +54,7 @@ impl DiceCeConfig {
         } else {
             value
         };
-        LossTensors { loss, numbers, parts: &["soft_dice", "cross_entropy"] }
+        Loss { loss, numbers, parts: vec!["soft_dice", "cross_entropy"] }
     }
 }
 

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::simd::{LANES, exp, sum as sum_of};
 use super::softplus::softplus;
-use crate::kernels::{mean, sum, sum_axis};
+use crate::kernels::{Bodies, bodies, class_gradient, class_sums, mean, sum, sum_axis};
 
 /// Which soft Dice, and how it is mixed with cross-entropy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +64,7 @@ impl DiceCeConfig {
 }
 
 /// Outcome of one evaluation, without graph.
+#[derive(Debug)]
 pub(super) struct Evaluated {
     /// The loss, `[1]`.
     pub value: Tensor<1>,
@@ -89,33 +90,71 @@ struct Compared {
     cross_entropy: Tensor<1>,
 }
 
-/// What the mean Dice lacks of 1, `[1]`, and the derivative of the Dice part of the loss by the prediction, `[batch, class, voxel]`.
-fn dice_on_device(config: &DiceCeConfig, compared: &Compared) -> (Tensor<1>, Tensor<3>) {
-    let Compared { prediction, target, error, .. } = compared;
-    let [batch, classes, _] = prediction.dims();
+/// What the Dice of each class makes of its sums over voxels.
+struct ClassDice {
+    /// What the mean Dice lacks of 1, `[1]`.
+    lacking: Tensor<1>,
+    /// The derivative of the Dice part of the loss by a prediction is `alpha t - beta (1 or 2p)`; `[volumes, class]`.
+    alpha: Tensor<2>,
+    beta: Tensor<2>,
+}
+
+/// From the sums over voxels of `|p - t|` or its square, and of the prediction (or its square) and the target, each `[batch, class]`.
+fn class_dice(config: &DiceCeConfig, [lacking, size]: [Tensor<2>; 2]) -> ClassDice {
+    let [batch, classes] = size.dims();
     let skipped = usize::from(!config.include_background);
-    let over = |values: Tensor<3>| {
-        let sums = sum_axis(values, 2);
-        if config.batch_dice { sums.sum_dim(0) } else { sums }
-    };
-    let raised = |values: Tensor<3>| if config.squared_prediction { values.square() } else { values.abs() };
-    let size = over(raised(prediction.clone()) + target.clone()) + config.smooth_denominator;
-    let lacking = (over(raised(error.clone())) + (config.smooth_denominator - config.smooth_numerator)) / size.clone();
+    let over = |sums: Tensor<2>| if config.batch_dice { sums.sum_dim(0) } else { sums };
+    let size = over(size) + config.smooth_denominator;
+    let lacking = (over(lacking) + (config.smooth_denominator - config.smooth_numerator)) / size.clone();
 
     let volumes = if config.batch_dice { 1 } else { batch };
     let share = 1.0 / (volumes * (classes - skipped)) as f64;
     let counted = lacking.clone().slice([0..volumes, skipped..classes]);
     let mut shares = vec![(-config.dice_weight * share) as f32; classes];
     shares[..skipped].fill(0.0);
-    let shares = Tensor::<1>::from_data(TensorData::new(shares, [classes]), &prediction.device()).reshape([1, classes, 1]);
+    let shares = Tensor::<1>::from_data(TensorData::new(shares, [classes]), &size.device()).reshape([1, classes]);
     let alpha = size.clone().recip() * 2.0 * shares.clone();
     let beta = (-lacking + 1.0) / size * shares;
-    let slope = if config.squared_prediction { prediction.clone() * beta * 2.0 } else { beta };
-    (sum(counted) * share, target.clone() * alpha - slope)
+    ClassDice { lacking: sum(counted) * share, alpha, beta }
 }
 
-/// Softmax against class indices `[batch, D, H, W]`, by tensor operations.
-pub(super) fn classes_on_device(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
+/// What the mean Dice lacks of 1, `[1]`, and the derivative of the Dice part of the loss by the prediction, `[batch, class, voxel]`.
+fn dice_on_device(config: &DiceCeConfig, compared: &Compared) -> (Tensor<1>, Tensor<3>) {
+    let Compared { prediction, target, error, .. } = compared;
+    let [batch, classes, _] = prediction.dims();
+    let over = |values: Tensor<3>| sum_axis(values, 2).reshape([batch, classes]);
+    let raised = |values: Tensor<3>| if config.squared_prediction { values.square() } else { values.abs() };
+    let sums = [over(raised(error.clone())), over(raised(prediction.clone()) + target.clone())];
+    let ClassDice { lacking, alpha, beta } = class_dice(config, sums);
+    let [alpha, beta] = [alpha, beta].map(|slopes| slopes.unsqueeze_dim::<3>(2));
+    let slope = if config.squared_prediction { prediction.clone() * beta * 2.0 } else { beta };
+    (lacking, target.clone() * alpha - slope)
+}
+
+/// Softmax of `logits` `[batch, class, voxel]` against class indices `[batch, D, H, W]`.
+pub(super) fn classes(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
+    let body = match bodies(&logits) {
+        Bodies::Host => classes_on_host,
+        Bodies::Gpu => classes_on_gpu,
+        Bodies::Reference => classes_by_tensor_operations,
+    };
+    body(config, logits, classes)
+}
+
+/// The same on a GPU: two passes over the logits.
+fn classes_on_gpu(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
+    let [batch, count, voxels] = logits.dims();
+    let (labels, samples) = (classes.clone().inner().reshape([batch * voxels]), (batch * voxels) as f64);
+    let sums = class_sums(logits.clone(), labels.clone(), config.squared_prediction);
+    let of_classes = [0, count].map(|first| sums.clone().narrow(1, first, count));
+    let ClassDice { lacking, alpha, beta } = class_dice(config, of_classes);
+    let cross_entropy = sum(sums.narrow(1, 2 * count, 1)) / samples;
+    let gradient = class_gradient(logits, labels, [alpha, beta], config.ce_weight / samples, config.squared_prediction);
+    evaluated(config, lacking, cross_entropy, gradient)
+}
+
+/// The same by tensor operations.
+fn classes_by_tensor_operations(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
     let [batch, count, voxels] = logits.dims();
     let whole = [batch, count, voxels];
     let class = Tensor::<1, Int>::arange(0..count as i64, &logits.device()).reshape([1, count, 1]);
@@ -192,8 +231,8 @@ struct Slope {
     beta: f32,
 }
 
-/// Softmax against class indices `[batch, D, H, W]`, in host memory: logits become predictions, then the gradient.
-pub(super) fn classes_on_host(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
+/// The same in host memory: logits become predictions, then the gradient.
+fn classes_on_host(config: &DiceCeConfig, logits: Tensor<3>, classes: &Tensor<4, Int>) -> Evaluated {
     let [batch, count, voxels] = logits.dims();
     let device = logits.device();
     let target: Vec<u32> = classes.to_data().iter::<i64>().map(|class| u32::try_from(class).unwrap_or(u32::MAX)).collect();

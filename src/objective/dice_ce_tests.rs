@@ -1,6 +1,7 @@
 use burn::tensor::{Device, TensorData};
 
 use super::*;
+use crate::kernels::with_references;
 use crate::objective::finite_difference::{check, noise};
 
 const VARIANTS: [DiceCeConfig; 2] = [
@@ -42,19 +43,22 @@ fn gradient_of_regions_matches_finite_differences() {
     }
 }
 
-/// The fused passes against the tensor operations, on more than one block of voxels.
+/// The fused bodies against the tensor operations, on more than one block of voxels.
 #[test]
-fn the_fused_passes_compute_the_tensor_operations() {
-    let target = target([2, 9, 13, 17], 4);
-    for config in VARIANTS {
-        let logits = Tensor::<3>::from_data(noise([2, 4, 9 * 13 * 17], "logits"), &Device::flex()) * 9.0;
-        let reference = kernel::classes_on_device(&config, logits.clone(), &target);
-        let fused = kernel::classes_on_host(&config, logits, &target);
-        let close =
-            |a: TensorData, b: TensorData, tolerance: f64| a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() < tolerance);
-        assert!(close(reference.dice.into_data(), fused.dice.into_data(), 1e-6));
-        assert!(close(reference.cross_entropy.into_data(), fused.cross_entropy.into_data(), 1e-5));
-        assert!(close(reference.gradient.into_data(), fused.gradient.into_data(), 1e-9));
+fn every_body_computes_the_tensor_operations() {
+    for (name, device) in crate::device::for_tests() {
+        let target = target([2, 9, 13, 17], 4).to_device(&device);
+        for config in VARIANTS {
+            let logits = Tensor::<3>::from_data(noise([2, 4, 9 * 13 * 17], "logits"), &device) * 9.0;
+            let fused = kernel::classes(&config, logits.clone(), &target);
+            let reference = with_references(|| kernel::classes(&config, logits, &target));
+            let close =
+                |a: TensorData, b: TensorData, tolerance: f64| a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() < tolerance);
+            assert!(close(reference.value.into_data(), fused.value.into_data(), 1e-5), "{name}, {config:?}");
+            assert!(close(reference.dice.into_data(), fused.dice.into_data(), 1e-6), "{name}, {config:?}");
+            assert!(close(reference.cross_entropy.into_data(), fused.cross_entropy.into_data(), 1e-5), "{name}, {config:?}");
+            assert!(close(reference.gradient.into_data(), fused.gradient.into_data(), 1e-9), "{name}, {config:?}");
+        }
     }
 }
 
@@ -62,7 +66,7 @@ fn the_fused_passes_compute_the_tensor_operations() {
 fn a_perfect_prediction_reaches_the_floor() {
     let target = target([1, 4, 4, 4], 3);
     let one_hot = target.clone().reshape([1, 1, 4, 4, 4]).equal(Tensor::<1, Int>::arange(0..3, &Device::flex()).reshape([1, 3, 1, 1, 1]));
-    let loss = DiceCeConfig::nnunet().loss(one_hot.float() * 50.0, &target).read();
+    let loss = DiceCeConfig::nnunet().loss(one_hot.float() * 50.0, &target).numbers();
     let [soft_dice, cross_entropy] = ["soft_dice", "cross_entropy"].map(|part| loss.part(part).unwrap());
     assert!((loss.value + 1.0).abs() < 1e-5 && (soft_dice - 1.0).abs() < 1e-5 && cross_entropy < 1e-6, "{loss:?}");
 }
@@ -140,7 +144,7 @@ fn a_small_loss_keeps_its_digits_on_every_device() {
             let target = classes_from_host(&classes, [2, 8, 8, 12], &device);
             for config in configs {
                 let expected = in_double(&config, &logits, &classes, [2, 4, 8 * 8 * 12]);
-                let found = config.loss(Tensor::from_data(logits.clone(), &device), &target).read().value;
+                let found = config.loss(Tensor::from_data(logits.clone(), &device), &target).numbers().value;
                 assert!((found / expected - 1.0).abs() < 3e-6, "{name}, lead {lead}, {config:?}: {found:e} instead of {expected:e}");
             }
         }
@@ -158,7 +162,7 @@ fn the_dice_of_two_million_voxels_counts_them_all() {
         let target = classes_from_host(&vec![1; voxels], [1, 128, 128, 128], &device);
         let p = 1.0 / (1.0 + (-2.0_f64).exp());
         let expected = (1.0 - p) / (1.0 + p) - p.ln();
-        let found = config.loss(logits, &target).read().value;
+        let found = config.loss(logits, &target).numbers().value;
         assert!((found / expected - 1.0).abs() < 3e-6, "{name}: {found} instead of {expected}");
     }
 }

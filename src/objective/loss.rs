@@ -2,56 +2,57 @@
 
 use burn::tensor::Tensor;
 
-/// The outcome of one batch.
+/// The loss of one batch, all of it still on its device.
 #[derive(Debug)]
 pub struct Loss {
     /// The loss, `[1]`, in the graph of what is trained.
     pub loss: Tensor<1>,
+    /// Its value and those of its parts, without graph, `[1 + parts]`.
+    pub(super) numbers: Tensor<1>,
+    /// Names of the parts: what the loss is made of, and what else says how the task goes.
+    pub(super) parts: Vec<&'static str>,
+}
+
+/// The numbers of a loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossNumbers {
     /// Its value.
     pub value: f64,
-    /// What it is made of, and what else says how the task goes, by name.
+    /// Its parts, by name.
     pub parts: Vec<(&'static str, f64)>,
 }
 
-/// A loss whose numbers still lie on its device.
-#[derive(Debug)]
-pub struct LossTensors {
-    /// The loss, `[1]`, in the graph of what is trained.
-    pub loss: Tensor<1>,
-    /// Its value and those of its parts, without graph.
-    pub(super) numbers: Tensor<1>,
-    /// Names of the parts.
-    pub(super) parts: &'static [&'static str],
+impl Loss {
+    /// A loss and its parts, `[1]` each.
+    pub(super) fn of<const N: usize>(loss: Tensor<1>, parts: [(&'static str, Tensor<1>); N]) -> Self {
+        let (names, values): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let numbers = std::iter::once(loss.clone()).chain(values).map(Tensor::inner).collect();
+        Self { loss, numbers: Tensor::cat(numbers, 0), parts: names }
+    }
+
+    /// Its numbers, still on the device, and their names; the loss itself has none.
+    pub fn unread(&self) -> (Tensor<1>, Vec<&'static str>) {
+        (self.numbers.clone(), self.parts.clone())
+    }
+
+    /// Its numbers, in one read-back that waits for the device.
+    pub fn numbers(&self) -> LossNumbers {
+        LossNumbers::new(self.numbers.to_data().iter::<f64>(), &self.parts)
+    }
 }
 
-impl Loss {
-    /// A loss that has no parts.
-    pub(super) fn alone(loss: Tensor<1>) -> Self {
-        let value = number(&loss);
-        Self { loss, value, parts: Vec::new() }
+impl LossNumbers {
+    /// From the values of [`Loss::unread`].
+    ///
+    /// # Panics
+    /// If there is no value.
+    pub fn new(mut values: impl Iterator<Item = f64>, parts: &[&'static str]) -> Self {
+        let value = values.next().expect("a loss has a value");
+        Self { value, parts: parts.iter().copied().zip(values).collect() }
     }
 
     /// The value of one of its parts.
     pub fn part(&self, name: &str) -> Option<f64> {
         self.parts.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
-}
-
-impl LossTensors {
-    /// With its numbers, in one read-back.
-    ///
-    /// # Panics
-    /// Never: there is a number for the loss and each of its parts.
-    pub fn read(self) -> Loss {
-        let data = self.numbers.into_data();
-        let mut numbers = data.iter::<f64>();
-        let value = numbers.next().expect("a loss has a value");
-        let parts = self.parts.iter().copied().zip(numbers).collect();
-        Loss { loss: self.loss, value, parts }
-    }
-}
-
-/// The value of a tensor of one number.
-pub(super) fn number(tensor: &Tensor<1>) -> f64 {
-    tensor.to_data().iter::<f64>().next().expect("one number")
 }

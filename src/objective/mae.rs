@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::views::{device_of, masked_mean, volume};
+use super::views::{device_of, hidden, masked_mean, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
@@ -58,7 +58,7 @@ impl Objective for Mae {
         let visible = Tensor::from_data(TensorData::new(order.visible, [batch.shape[0], order.kept]), &device);
         let seen = encoder.encode_visible(clean.clone(), visible).expect("MAE is refused on encoders that need every patch");
         let predicted = self.decode(seen, &order.rows);
-        Loss::alone(masked_mean((predicted - clean).square(), volume(&batch.masked_voxels(0), batch, &device)))
+        Loss::of(masked_mean((predicted - clean).square(), hidden(view, batch, &device)), [])
     }
 }
 

@@ -33,7 +33,7 @@ use crate::sampling::ViewBatch;
 
 pub use bootstrap::{Bootstrap, byol_loss, ema_update};
 pub use dice_ce::{DiceCeConfig, classes_from_host};
-pub use loss::{Loss, LossTensors};
+pub use loss::{Loss, LossNumbers};
 pub use mae::Mae;
 pub use rcr::Rcr;
 pub use simclr::SimClr;

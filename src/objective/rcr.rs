@@ -7,16 +7,15 @@ use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
-use super::loss::number;
 use super::token_contrast::TokenContrast;
-use super::views::{device_of, features, halves, masked_mean, pooled, volume};
+use super::views::{device_of, features, halves, hidden, masked_mean, pooled, volume};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
 use crate::kernels::mean;
 use crate::model::{Encoder, NamedWeights, Pass, Projector};
 use crate::nn::{ExpandVoxels, Linear, TokenGrid};
-use crate::sampling::ViewBatch;
 use crate::sampling::rotation::quarter_turns;
+use crate::sampling::{View, ViewBatch};
 
 /// A head for each of the three.
 #[derive(Module, Debug)]
@@ -55,19 +54,17 @@ impl Objective for Rcr {
 
         let predicted = self.reconstruction.forward(TokenGrid::from_volume(features));
         let device = device_of(encoder);
-        let all = |values: [&[f32]; 2]| Tensor::cat(values.map(|values| volume(values, batch, &device)).to_vec(), 0);
-        let truth = all([&batch.views[0].clean, &batch.views[1].clean]);
-        let [first, second] = [0, 1].map(|view| batch.masked_voxels(view));
-        let reconstruction = masked_mean((predicted - truth).abs(), all([&first, &second]));
+        let all = |of_view: &dyn Fn(&View) -> Tensor<5>| Tensor::cat(batch.views.iter().map(of_view).collect(), 0);
+        let truth = all(&|view| volume(&view.clean, batch, &device));
+        let reconstruction = masked_mean((predicted - truth).abs(), all(&|view| hidden(view, batch, &device)));
 
-        let parts = vec![
-            ("rotation", number(&rotation)),
+        let parts = [
+            ("rotation", rotation.clone()),
             ("rotation_accuracy", right),
-            ("contrast", number(&contrast.loss)),
-            ("reconstruction", number(&reconstruction)),
+            ("contrast", contrast.loss.clone()),
+            ("reconstruction", reconstruction.clone()),
         ];
-        let loss = rotation + contrast.loss + reconstruction;
-        Loss { value: number(&loss), loss, parts }
+        Loss::of(rotation + contrast.loss + reconstruction, parts)
     }
 }
 
@@ -79,14 +76,14 @@ fn quarters_of(batch: &ViewBatch) -> Vec<usize> {
 }
 
 /// Mean cross-entropy of `scores` `[samples, classes]`, and the share of samples whose class scores highest.
-fn cross_entropy(scores: Tensor<2>, classes: Vec<usize>) -> (Tensor<1>, f64) {
+fn cross_entropy(scores: Tensor<2>, classes: Vec<usize>) -> (Tensor<1>, Tensor<1>) {
     let device = scores.device();
     let samples = classes.len();
     let classes: Vec<i64> = classes.into_iter().map(|class| class as i64).collect();
     let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &device).reshape([samples, 1]);
     let right = mean(scores.clone().inner().argmax(1).equal(classes.clone()).float());
     let loss = -mean(log_softmax(scores, 1).gather(1, classes));
-    (loss, number(&right))
+    (loss, right)
 }
 
 impl NamedWeights for Rcr {}

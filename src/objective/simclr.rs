@@ -33,7 +33,7 @@ impl Objective for SimClr {
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
         let volumes = Compared::Volumes.of(features(encoder, batch, pass), batch);
         let [first, second] = halves(self.projector.forward(volumes));
-        self.contrast.forward(first, second).read()
+        self.contrast.forward(first, second)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::views::{device_of, features, masked_mean, volume};
+use super::views::{device_of, features, hidden, masked_mean, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::{ShuffleVoxels, TokenGrid};
@@ -24,8 +24,9 @@ impl Objective for SimMim {
     fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
         let predicted = self.head.forward(TokenGrid::from_volume(features(encoder, batch, pass)));
         let device = device_of(encoder);
-        let [truth, masked] = [&batch.views[0].clean, &batch.masked_voxels(0)].map(|values| volume(values, batch, &device));
-        Loss::alone(masked_mean((predicted - truth).abs(), masked))
+        let view = &batch.views[0];
+        let truth = volume(&view.clean, batch, &device);
+        Loss::of(masked_mean((predicted - truth).abs(), hidden(view, batch, &device)), [])
     }
 }
 

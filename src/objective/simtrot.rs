@@ -53,7 +53,7 @@ impl Objective for SimTrot {
         let each = used.into_iter().rev().zip(projectors).zip(self.contrasts.iter());
         let losses = each.map(|((features, projector), contrast)| {
             let [first, second] = halves(projector.forward(restored(features, batch)));
-            contrast.forward(first, second).read()
+            contrast.forward(first, second)
         });
         mean_over_stages(losses.collect(), count)
     }
@@ -65,16 +65,23 @@ impl Objective for SimTrot {
 
 /// The mean of the losses of the last stages of `count`, the last stage's first: its parts, and where there are several, each loss.
 fn mean_over_stages(losses: Vec<Loss>, count: usize) -> Loss {
-    let share = 1.0 / losses.len() as f64;
-    let values: Vec<f64> = losses.iter().map(|loss| loss.value).collect();
-    let add = |sum: Loss, next: Loss| Loss { loss: sum.loss + next.loss, value: sum.value + next.value, parts: sum.parts };
-    let mut sum = losses.into_iter().reduce(add).expect("the contrast is taken on a stage");
-    if values.len() > 1 {
-        let names = STAGE_LOSSES.iter().take(count).rev();
-        sum.parts.extend(names.copied().zip(values));
-        sum = Loss { loss: sum.loss * share, value: sum.value * share, parts: sum.parts };
+    let (stages, mut losses) = (losses.len(), losses.into_iter());
+    let last = losses.next().expect("the contrast is taken on a stage");
+    if stages == 1 {
+        return last;
     }
-    sum
+    let value = |loss: &Loss| loss.numbers.clone().narrow(0, 0, 1);
+    let mut sum = last.loss.clone();
+    let mut values = vec![value(&last)];
+    for loss in losses {
+        values.push(value(&loss));
+        sum = sum + loss.loss;
+    }
+    let loss = sum / stages as f64;
+    let parts = last.numbers.clone().narrow(0, 1, last.parts.len());
+    let numbers = [vec![loss.clone().inner(), parts], values].concat();
+    let names = STAGE_LOSSES.iter().take(count).rev().take(stages).copied();
+    Loss { loss, numbers: Tensor::cat(numbers, 0), parts: last.parts.into_iter().chain(names).collect() }
 }
 
 impl NamedWeights for SimTrot {}

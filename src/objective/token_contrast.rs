@@ -8,16 +8,13 @@
 //! The loss itself does not show positional collapse (its floor hardly differs); its parts say where the
 //! nearest tokens lie, and `metrics::collapse` measures it.
 
-use std::sync::Mutex;
-
 use burn::tensor::Tensor;
 
 use crate::config::Weighting;
-use crate::device::on_host;
 use crate::kernels::with_gradient;
 
-use super::loss::LossTensors;
-use super::token_contrast_kernel::{self as kernel, Contrast, Plan, Scales};
+use super::loss::Loss;
+use super::token_contrast_kernel::{self as kernel, Contrast, Scales};
 
 /// Tokens shorter than this count as zero: they are divided by it, not by their length, and get no gradient.
 pub const SHORTEST_TOKEN: f64 = 1e-8;
@@ -31,45 +28,35 @@ const PARTS: [&str; 3] = ["positive_similarity", "negative_similarity", "wrong_v
 #[derive(Debug)]
 pub struct TokenContrast {
     scales: Scales,
-    /// What depends on the shape of the batch alone, for the last shape seen.
-    plan: Mutex<Option<Plan>>,
 }
 
 impl TokenContrast {
     /// Contrast at `temperature` tau, in which same-position tokens of other volumes count `weight` (w) times, or what
     /// `weighting` makes of `weight`.
     pub fn new(temperature: f64, weight: f64, weighting: Weighting) -> Self {
-        Self { scales: Scales { temperature, weight, weighting }, plan: Mutex::new(None) }
+        Self { scales: Scales { temperature, weight, weighting } }
     }
 
     /// The loss of two views' projected tokens, each `[batch, tokens, dim]`, not yet normalised.
     ///
     /// Token `n` of both must be the same position of the same volume: restore a rotated view first.
-    pub fn forward(&self, z: Tensor<3>, z_hat: Tensor<3>) -> LossTensors {
+    pub fn forward(&self, z: Tensor<3>, z_hat: Tensor<3>) -> Loss {
         let [batch, tokens, dim] = z.dims();
         let anchors = 2 * batch * tokens;
         let (rows, inverse_norm) = normalise(Tensor::cat(vec![z.clone().inner(), z_hat.clone().inner()], 0).reshape([anchors, dim]));
         let wants_gradient = z.is_tracked() || z_hat.is_tracked();
 
         let shape = kernel::Shape { batch, tokens };
-        let scales = self.scales;
-        let Contrast { value, gradient, numbers } = if on_host(&rows.device()) {
-            kernel::on_host(&rows, shape, scales, wants_gradient)
-        } else {
-            let mut cached = self.plan.lock().expect("no thread panics while it holds the plan");
-            let fitting = cached.take().filter(|plan| plan.fits(shape, &rows.device()));
-            let plan = fitting.unwrap_or_else(|| Plan::new(shape, scales, &rows.device()));
-            kernel::on_device(&rows, cached.insert(plan), scales, wants_gradient)
-        };
+        let Contrast { value, gradient, numbers } = kernel::contrast(&rows, shape, self.scales, wants_gradient);
 
-        let parts = &PARTS;
-        let Some(gradient) = gradient else { return LossTensors { loss: value, numbers, parts } };
+        let parts = PARTS.to_vec();
+        let Some(gradient) = gradient else { return Loss { loss: value, numbers, parts } };
         let gradient = through_normalisation(gradient, rows, inverse_norm);
         let [first, second] = [0, 1].map(|view| {
             let half = anchors / 2;
             gradient.clone().narrow(0, view * half, half).reshape([batch, tokens, dim])
         });
-        LossTensors { loss: with_gradient(value, [(z, first), (z_hat, second)]), numbers, parts }
+        Loss { loss: with_gradient(value, [(z, first), (z_hat, second)]), numbers, parts }
     }
 }
 

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::simd::{exp, largest, sum};
 use super::softplus::{above_largest, softplus, softplus_of};
 use crate::config::Weighting;
-use crate::kernels;
+use crate::kernels::{self, Bodies, bodies};
 
 /// Stands for minus infinity in the logit of a token with itself; finite, since GPU compilers may assume finite numbers.
 const SELF_LOGIT: f32 = -1e9;
@@ -56,6 +56,7 @@ impl Scales {
 }
 
 /// Outcome of one evaluation, without graph.
+#[derive(Debug)]
 pub(super) struct Contrast {
     /// The loss, `[1]`.
     pub value: Tensor<1>,
@@ -67,8 +68,7 @@ pub(super) struct Contrast {
 
 /// Constants of one batch shape on a device.
 #[derive(Debug)]
-pub(super) struct Plan {
-    shape: Shape,
+struct Plan {
     /// Added to the logits: the bonus of marked pairs, [`SELF_LOGIT`] on the diagonal; `[rows, rows]`.
     mask: Tensor<2>,
     /// Multiplied with the cosines before; none where all would be 1.
@@ -120,7 +120,7 @@ impl Shape {
 }
 
 impl Plan {
-    pub(super) fn new(shape: Shape, scales: Scales, device: &Device) -> Self {
+    fn new(shape: Shape, scales: Scales, device: &Device) -> Self {
         let rows = shape.rows();
         let Marking { factor, bonus } = scales.marking();
         let (mut mask, mut factors) = (vec![0.0_f32; rows * rows], vec![1.0_f32; rows * rows]);
@@ -136,7 +136,6 @@ impl Plan {
         let range = |first: usize, last: usize| Tensor::<1, Int>::arange(first as i64..last as i64, device).reshape([last - first, 1]);
         let matrix = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [rows, rows]), device);
         Self {
-            shape,
             mask: matrix(mask),
             factors: (factor != 1.0).then(|| matrix(factors)),
             own: range(0, half),
@@ -144,16 +143,39 @@ impl Plan {
             positives: Tensor::cat(vec![range(half, rows), range(0, half)], 0),
         }
     }
+}
 
-    pub(super) fn fits(&self, shape: Shape, device: &Device) -> bool {
-        self.shape == shape && self.mask.device() == *device
-    }
+/// Contrast of `rows` `[rows, dim]`, each of length 1.
+pub(super) fn contrast(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_gradient: bool) -> Contrast {
+    let body = match bodies(rows) {
+        Bodies::Host => on_host,
+        Bodies::Gpu => on_gpu,
+        Bodies::Reference => by_tensor_operations,
+    };
+    body(rows, shape, scales, wants_gradient)
+}
+
+/// Contrast of `rows` `[rows, dim]` on a GPU: the matrix of cosines, and the gradient in its place.
+fn on_gpu(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_gradient: bool) -> Contrast {
+    let count = shape.rows() as f64;
+    let Marking { factor, bonus } = scales.marking();
+    let by_position = scales.weighting == Weighting::Term;
+    let pairs = kernels::Pairs { tokens: shape.tokens, scale: (1.0 / scales.temperature) as f32, factor, bonus, by_position };
+    let cosines = rows.clone().matmul(rows.clone().transpose());
+    let anchors = kernels::contrast_rows(cosines.clone(), &pairs);
+    let sums = kernels::sum_axis(anchors.clone(), 0).reshape([6]);
+    let shares =
+        Tensor::<1>::from_data([1.0 / count, 1.0 / count, 1.0 / shape.negatives(), 1.0 / count].map(|share| share as f32), &rows.device());
+    let numbers = sums.narrow(0, 0, 4) * shares;
+    let gradient =
+        wants_gradient.then(|| kernels::contrast_gradient(cosines, anchors, &pairs).matmul(rows.clone()) / (count * scales.temperature));
+    Contrast { value: numbers.clone().narrow(0, 0, 1), gradient, numbers }
 }
 
 /// Contrast of `rows` `[rows, dim]` by tensor operations.
-pub(super) fn on_device(rows: &Tensor<2>, plan: &Plan, scales: Scales, wants_gradient: bool) -> Contrast {
-    let Shape { tokens, .. } = plan.shape;
-    let (count, half) = (plan.shape.rows(), plan.shape.rows() / 2);
+fn by_tensor_operations(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_gradient: bool) -> Contrast {
+    let (tokens, count, half) = (shape.tokens, shape.rows(), shape.rows() / 2);
+    let plan = Plan::new(shape, scales, &rows.device());
     let cosines = rows.clone().matmul(rows.clone().transpose());
 
     let cross = cosines.clone().slice([0..half, half..count]);
@@ -169,7 +191,7 @@ pub(super) fn on_device(rows: &Tensor<2>, plan: &Plan, scales: Scales, wants_gra
     let [first, second] = [0, half].map(|start| rows.clone().narrow(0, start, half));
     let positive = kernels::sum(first * second) * 2.0;
     let together = kernels::sum(kernels::sum_axis(rows.clone(), 0).square()) - kernels::sum(rows.clone().square());
-    let negative = (together - positive.clone()) / plan.shape.negatives();
+    let negative = (together - positive.clone()) / shape.negatives();
 
     let scaled = cosines / scales.temperature;
     let scaled = plan.factors.clone().map_or_else(|| scaled.clone(), |factors| scaled.clone() * factors);
@@ -207,7 +229,7 @@ struct Anchor {
 }
 
 /// Contrast of `rows` `[rows, dim]` by two passes over the matrix of cosines in host memory.
-pub(super) fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_gradient: bool) -> Contrast {
+fn on_host(rows: &Tensor<2>, shape: Shape, scales: Scales, wants_gradient: bool) -> Contrast {
     let (count, device) = (shape.rows(), rows.device());
     let mut matrix = rows.clone().matmul(rows.clone().transpose()).into_data();
     let cells = matrix.as_mut_slice::<f32>().expect("cosines are f32");

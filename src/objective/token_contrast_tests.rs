@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, TensorData};
 
 use super::*;
+use crate::kernels::with_references;
 use crate::objective::finite_difference::{check, noise};
 
 /// The loss with its parts, and the bits of the gradient of the first view.
@@ -11,7 +12,7 @@ fn contrast(weight: f64, z: &TensorData, z_hat: &TensorData) -> (f64, BTreeMap<&
     let z = Tensor::<3>::from_data(z.clone(), &device).require_grad();
     let loss = TokenContrast::new(0.5, weight, Weighting::Term).forward(z.clone(), Tensor::from_data(z_hat.clone(), &device));
     let gradients = loss.loss.clone().backward();
-    let read = loss.read();
+    let read = loss.numbers();
     let gradient = z.grad(&gradients).unwrap().into_data().iter::<f32>().map(f32::to_bits).collect();
     (read.value, read.parts.into_iter().collect(), gradient)
 }
@@ -76,23 +77,31 @@ fn a_token_of_zeros_costs_nothing_and_moves_nowhere() {
     assert!(gradient[..3].iter().all(|&bits| f32::from_bits(bits) == 0.0));
 }
 
-/// The fused loop against the tensor operations, which are its specification; tau small enough to overflow a bare `exp`.
+/// The fused bodies against the tensor operations, which are their specification; tau small enough to overflow a bare `exp`.
 #[test]
-fn the_fused_loop_computes_the_tensor_operations() {
-    let shape = kernel::Shape { batch: 3, tokens: 9 };
-    let (rows, _) = normalise(Tensor::from_data(noise([54, 5], "rows"), &Device::flex()));
-    for (temperature, weight, weighting) in [(0.5, 5.0, Weighting::Term), (0.005, 100.0, Weighting::Term), (0.5, 5.0, Weighting::Logit)] {
-        let scales = Scales { temperature, weight, weighting };
-        let plan = Plan::new(shape, scales, &rows.device());
-        let reference = kernel::on_device(&rows, &plan, scales, true);
-        let fused = kernel::on_host(&rows, shape, scales, true);
-        // A logit of 1 / tau is exact to 6e-8 of it, and so is its exponential.
-        let tolerance = 1e-6 + 2e-7 / scales.temperature;
-        let close =
-            |a: TensorData, b: TensorData| a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()));
-        assert!(close(reference.numbers.into_data(), fused.numbers.into_data()));
-        assert!(close(reference.value.into_data(), fused.value.into_data()));
-        assert!(close(reference.gradient.unwrap().into_data(), fused.gradient.unwrap().into_data()));
+fn every_body_computes_the_tensor_operations() {
+    for (name, device) in crate::device::for_tests() {
+        for shape in [kernel::Shape { batch: 3, tokens: 9 }, kernel::Shape { batch: 1, tokens: 1 }, kernel::Shape { batch: 2, tokens: 100 }]
+        {
+            let anchors = 2 * shape.batch * shape.tokens;
+            let (rows, _) = normalise(Tensor::from_data(noise([anchors, 5], "rows"), &device));
+            for (temperature, weight, weighting) in
+                [(0.5, 5.0, Weighting::Term), (0.005, 100.0, Weighting::Term), (0.5, 5.0, Weighting::Logit)]
+            {
+                let scales = Scales { temperature, weight, weighting };
+                let fused = kernel::contrast(&rows, shape, scales, true);
+                let reference = with_references(|| kernel::contrast(&rows, shape, scales, true));
+                // A logit of 1 / tau is exact to 6e-8 of it, and so is its exponential.
+                let tolerance = 1e-6 + 2e-7 / scales.temperature;
+                let close = |a: TensorData, b: TensorData| {
+                    a.iter::<f64>().zip(b.iter::<f64>()).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()))
+                };
+                let what = format!("{name}, {shape:?}, {scales:?}");
+                assert!(close(reference.numbers.clone().into_data(), fused.numbers.clone().into_data()), "{what}: {reference:?} {fused:?}");
+                assert!(close(reference.value.into_data(), fused.value.into_data()), "{what}");
+                assert!(close(reference.gradient.unwrap().into_data(), fused.gradient.unwrap().into_data()), "{what}");
+            }
+        }
     }
 }
 
@@ -123,7 +132,7 @@ fn a_small_loss_keeps_its_digits_on_every_device() {
     assert!(expected < 0.1, "{expected}");
     for (name, device) in crate::device::for_tests() {
         let z = Tensor::<3>::from_data(z.clone(), &device);
-        let found = TokenContrast::new(tau, 1.0, Weighting::Term).forward(z.clone(), z).read().value;
+        let found = TokenContrast::new(tau, 1.0, Weighting::Term).forward(z.clone(), z).numbers().value;
         assert!((found / expected - 1.0).abs() < 1e-5, "{name}: {found:e} instead of {expected:e}");
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::config::PretextTask;
 use crate::kernels::{mean_axis, sum};
 use crate::model::{Encoder, Pass};
-use crate::sampling::ViewBatch;
+use crate::sampling::{View, ViewBatch};
 
 /// Where an encoder lies.
 pub(super) fn device_of(encoder: &Encoder) -> Device {
@@ -16,6 +16,18 @@ pub(super) fn device_of(encoder: &Encoder) -> Device {
 /// Values `[batch, channel, depth, height, width]` of a view.
 pub(super) fn volume(values: &[f32], batch: &ViewBatch, device: &Device) -> Tensor<5> {
     Tensor::from_data(TensorData::new(values.to_vec(), batch.shape), device)
+}
+
+/// 1 in the hidden voxels of a view and 0 elsewhere, `[batch, channel, depth, height, width]`. The device gets one flag a cell.
+pub(super) fn hidden(view: &View, batch: &ViewBatch, device: &Device) -> Tensor<5> {
+    if view.mask.is_empty() {
+        return Tensor::zeros(batch.shape, device);
+    }
+    let [volumes, channels, ..] = batch.shape;
+    let ([d, h, w], [pd, ph, pw]) = (batch.mask_grid.cells(), batch.mask_grid.patch());
+    let flags: Vec<f32> = view.mask.iter().map(|&hidden| f32::from(u8::from(hidden))).collect();
+    let flags = Tensor::<8>::from_data(TensorData::new(flags, [volumes, 1, d, 1, h, 1, w, 1]), device);
+    flags.expand([volumes, channels, d, pd, h, ph, w, pw]).reshape(batch.shape)
 }
 
 /// All views through the encoder, one after the other in the batch: the feature map of each stage, `[views * batch, dim, d, h, w]`,

@@ -34,6 +34,11 @@ impl MaskGrid {
         self.cells
     }
 
+    /// Voxels of a cell along D,H,W.
+    pub fn patch(&self) -> [usize; 3] {
+        self.patch
+    }
+
     /// Number of cells.
     pub fn count(&self) -> usize {
         self.cells.iter().product()

@@ -73,6 +73,7 @@ impl View {
     }
 }
 
+#[cfg(test)]
 impl ViewBatch {
     /// 1 in the hidden voxels of view `view` and 0 elsewhere, shaped as its voxels.
     pub fn masked_voxels(&self, view: usize) -> Vec<f32> {

@@ -7,21 +7,46 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::device::on_host;
-use crate::kernels::sum;
+use crate::kernels::{NORM_EPSILON, clipping};
 
-/// What `torch.nn.utils.clip_grad_norm_` adds to the norm before it divides by it.
-const NORM_EPSILON: f64 = 1e-6;
+/// The L2 norm of all gradients together, before they are clipped.
+#[derive(Clone, Debug)]
+pub enum GradientNorm {
+    /// On the host, where the gradients are clipped already.
+    Known(f64),
+    /// On their device, with the factor that the optimiser's step clips them by: `[2]`, see [`clipping`].
+    Unread(Tensor<1>),
+}
 
-/// The global L2 norm of all gradients of `module`; above `max_norm` they are scaled down to it.
+impl GradientNorm {
+    /// The norm; waits for the device that it lies on.
+    ///
+    /// # Panics
+    /// Never: there are two numbers.
+    pub fn value(&self) -> f64 {
+        match self {
+            Self::Known(norm) => *norm,
+            Self::Unread(numbers) => numbers.to_data().iter::<f64>().next().expect("a norm and a factor"),
+        }
+    }
+
+    /// Norm and factor, where they lie on a device.
+    pub(super) fn unread(&self) -> Option<&Tensor<1>> {
+        if let Self::Unread(numbers) = self { Some(numbers) } else { None }
+    }
+}
+
+/// The global L2 norm of all gradients of `module`, which all lie on one device; above `max_norm` they are scaled down to it, on the host
+/// at once, elsewhere in [`Optimiser::step_at`](super::Optimiser::step_at).
 ///
-/// The same as `torch.nn.utils.clip_grad_norm_`, with one exception: gradients with a NaN or infinite norm are left alone.
-/// The norm returned is that before clipping, so the caller sees NaN and infinity and must not step on them.
-pub fn clip_grad_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: Option<f64>) -> f64 {
+/// The same as `torch.nn.utils.clip_grad_norm_`. The norm is that before clipping, so the caller sees NaN and infinity: what comes of a
+/// step along such gradients is to be thrown away.
+pub fn clip_grad_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max_norm: Option<f64>) -> GradientNorm {
     let (mut on_the_host, mut elsewhere) = (0.0, Vec::new());
     let square = |gradient: Tensor<1>| {
         let device = gradient.device();
         if !on_host(&device) {
-            elsewhere.push(sum(gradient.clone().square()));
+            elsewhere.push(gradient.clone());
             return gradient;
         }
         let data = gradient.into_data();
@@ -29,16 +54,17 @@ pub fn clip_grad_norm<M: Module>(module: &M, gradients: &mut GradientsParams, ma
         Tensor::from_data(data, &device)
     };
     module.visit(&mut EachGradient { gradients, update: square });
-    // One read-back for all parameters of another device.
-    let elsewhere: f64 = if elsewhere.is_empty() { 0.0 } else { Tensor::cat(elsewhere, 0).into_data().iter::<f64>().sum() };
-    let norm = (on_the_host + elsewhere).sqrt();
+    if !elsewhere.is_empty() {
+        return GradientNorm::Unread(clipping(&elsewhere, max_norm));
+    }
+    let norm = on_the_host.sqrt();
     if let Some(max_norm) = max_norm.filter(|_| norm.is_finite()) {
         let factor = max_norm / (norm + NORM_EPSILON);
         if factor < 1.0 {
             module.visit(&mut EachGradient { gradients, update: |gradient| gradient * factor });
         }
     }
-    norm
+    GradientNorm::Known(norm)
 }
 
 /// Replaces each gradient of a module by what `update` makes of it.
@@ -123,9 +149,9 @@ mod tests {
     fn the_norm_is_that_of_all_parameters_together() {
         let pair = pair();
         let mut together = gradients(&pair, [1.0, 2.0], [2.0, 4.0]);
-        assert_eq!(clip_grad_norm(&pair, &mut together, Some(10.0)), 5.0);
+        assert_eq!(clip_grad_norm(&pair, &mut together, Some(10.0)).value(), 5.0);
         assert_eq!(values(&pair, &together), [1.0, 2.0, 2.0, 4.0]);
-        assert_eq!(clip_grad_norm(&pair, &mut together, Some(0.5)), 5.0);
+        assert_eq!(clip_grad_norm(&pair, &mut together, Some(0.5)).value(), 5.0);
         let factor = 0.5 / (5.0 + 1e-6);
         let expected = [1.0, 2.0, 2.0, 4.0].map(|value| (value * factor) as f32);
         values(&pair, &together).iter().zip(expected).for_each(|(got, expected)| assert!((got - expected).abs() < 1e-7));
@@ -135,10 +161,10 @@ mod tests {
     fn a_norm_that_is_no_number_is_returned_and_changes_nothing() {
         let pair = pair();
         let mut broken = gradients(&pair, [1.0, f32::INFINITY], [2.0, 4.0]);
-        assert_eq!(clip_grad_norm(&pair, &mut broken, Some(0.5)), f64::INFINITY);
+        assert_eq!(clip_grad_norm(&pair, &mut broken, Some(0.5)).value(), f64::INFINITY);
         assert_eq!(values(&pair, &broken), [1.0, f32::INFINITY, 2.0, 4.0]);
         let mut broken = gradients(&pair, [1.0, f32::NAN], [2.0, 4.0]);
-        assert!(clip_grad_norm(&pair, &mut broken, Some(0.5)).is_nan());
+        assert!(clip_grad_norm(&pair, &mut broken, Some(0.5)).value().is_nan());
     }
 
     #[test]
@@ -152,7 +178,7 @@ mod tests {
             let norms = [(); 2].map(|()| {
                 let mut gradients = GradientsParams::new();
                 gradients.register(long.a.id, Tensor::<1>::full([count], 0.1, &device));
-                clip_grad_norm(&long, &mut gradients, None)
+                clip_grad_norm(&long, &mut gradients, None).value()
             });
             let expected = f64::from(0.1_f32) * (count as f64).sqrt();
             assert!((norms[0] / expected - 1.0).abs() < 1e-6, "{name}: {} instead of {expected}", norms[0]);

@@ -45,13 +45,13 @@ impl MaskTrial<'_> {
             return Ok(None);
         }
         let probe_set = masked_tokens(encoder, pretext, &batch);
-        let loss = pretext.loss(encoder, &batch, Pass::EVALUATION);
-        let compared = loss.parts.iter().find(|(name, _)| *name == "positive_similarity").filter(|_| probe_set.projected);
+        let loss = pretext.loss(encoder, &batch, Pass::EVALUATION).numbers();
+        let compared = loss.part("positive_similarity").filter(|_| probe_set.projected);
         Ok(Some(MaskPoint {
             mask_ratio,
             draw,
             loss: loss.value,
-            positive_similarity: compared.map(|(_, value)| *value),
+            positive_similarity: compared,
             gap: gap(&probe_set.tokens),
             rankme: rankme(&probe_set.tokens),
         }))

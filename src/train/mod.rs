@@ -20,7 +20,7 @@ mod transfer;
 pub use crate::protocol::TRAINING_VERSION;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Origin, changed_settings};
 pub use finetune::{Finetune, Validate, finetune, init_segmenter, load_segmenter};
-pub use gradients::clip_grad_norm;
+pub use gradients::{GradientNorm, clip_grad_norm};
 pub use mask_ratios::MaskTrial;
 pub use optimiser::{Optimiser, OptimiserError};
 pub use param_groups::ParamGroups;
@@ -30,6 +30,8 @@ pub use schedule::lr;
 pub use session::{Control, Ending, Obey, Session, TrainError};
 pub use transfer::transfer_encoder;
 
+#[cfg(test)]
+mod device_tests;
 #[cfg(test)]
 #[path = "stopping_tests.rs"]
 mod stopping_tests;

@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::gradients::flattened;
+use super::gradients::{GradientNorm, flattened};
 use super::step_rule::Moments;
 use crate::config::OptimiserConfig;
 use crate::model::{parameters, update_parameters};
@@ -70,18 +70,26 @@ impl Optimiser {
 
     /// The module after one step along `gradients` at rate `lr`. A parameter without a gradient stays as it is.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, lr: f64) -> M {
-        self.step_at(module, gradients, &|_| lr)
+        self.step_at(module, gradients, None, &|_| lr)
     }
 
-    /// The same with a rate for each parameter.
-    pub fn step_at<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: &dyn Fn(ParamId) -> f64) -> M {
+    /// The same with a rate for each parameter, along gradients that are still to be clipped where `norm` says so.
+    pub fn step_at<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientsParams,
+        norm: Option<&GradientNorm>,
+        rate: &dyn Fn(ParamId) -> f64,
+    ) -> M {
         self.steps += 1;
+        let clipping = norm.and_then(GradientNorm::unread);
         let mut gradients = flattened(&module, gradients);
         update_parameters(module, |path, id, value| {
-            // Moved rather than cloned throughout: a tensor with one owner is updated in place.
             let Some(gradient) = gradients.remove(&id) else { return value };
-            let moments = self.moments.entry(path.to_owned()).or_insert_with(|| Moments::new(&self.config, &value));
-            moments.step(&self.config, rate(id), value, gradient)
+            let moments = self.moments.remove(path).unwrap_or_else(|| Moments::new(&self.config, &value));
+            let (value, moments) = moments.step(&self.config, rate(id), value, gradient, clipping);
+            self.moments.insert(path.to_owned(), moments);
+            value
         })
     }
 

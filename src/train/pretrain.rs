@@ -142,4 +142,4 @@ impl TrainingTask for Pretrain<'_> {
 
 #[cfg(test)]
 #[path = "pretrain_tests.rs"]
-mod tests;
+pub(super) mod tests;

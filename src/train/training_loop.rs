@@ -4,18 +4,23 @@
 use std::time::Instant;
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, Tensor};
 
 use super::session::{Control, Ending, Session, TrainError};
 use super::transfer::load_all;
-use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Optimiser, ParamGroups, clip_grad_norm, lr};
+use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, GradientNorm, Optimiser, ParamGroups, clip_grad_norm, lr};
 use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
+use crate::device::on_host;
 use crate::model::{NamedWeights, Pass, export_named};
-use crate::objective::Loss;
+use crate::objective::{Loss, LossNumbers};
 use crate::protocol::{Event, Severity, StepNumbers};
 use crate::sampling::{Loader, SamplingError};
 
-/// Threads that prepare batches ahead of the device.
+/// Threads that prepare batches where the host's own cores make the step.
 const LOADER_THREADS: usize = 2;
+
+/// The most that prepare batches for another device: each holds up to three of them.
+const MOST_LOADER_THREADS: usize = 8;
 
 /// What differs between pre-training and fine-tuning.
 pub(super) trait TrainingTask {
@@ -168,7 +173,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
     ) -> Result<Ending, TrainError> {
         let per_step = self.schedule.accumulate as u64;
         let ahead = self.last.saturating_sub(self.step) as u64 * per_step;
-        let mut batches = Loader::new(self.step as u64 * per_step, ahead, LOADER_THREADS, batch);
+        let mut batches = Loader::new(self.step as u64 * per_step, ahead, loader_threads(&self.context.session.device), batch);
         // An earlier session may have been stopped during its last measurement.
         let mut stopped = is_stop(self.measure(task))?;
         while self.step < self.last && !stopped {
@@ -202,7 +207,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let rate = lr(&schedule.schedule, schedule.optimiser.base_lr(), self.step, schedule.steps);
         let mut numbers = StepNumbers { step: self.step + 1, lr: rate, ..StepNumbers::default() };
         let mut gradients = GradientsAccumulator::new();
-        let mut cases = Vec::new();
+        let (mut cases, mut losses) = (Vec::new(), Vec::new());
         let share = 1.0 / schedule.accumulate as f64;
         let held = self.param_groups.held(&self.model, self.step);
         let model = held.as_ref().unwrap_or(&self.model);
@@ -210,19 +215,26 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             let (micro_step, batch) =
                 batches.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
             let (outcome, own_cases) = task.forward_loss(model, batch, Pass::training(config.seed, micro_step, 0));
-            numbers.loss += outcome.value * share;
-            for (name, value) in outcome.parts {
-                *numbers.parts.entry(name.to_owned()).or_default() += value * share;
-            }
+            losses.push(outcome.unread());
             gradients.accumulate(model, GradientsParams::from_grads((outcome.loss * share).backward(), model));
             cases.extend(own_cases);
         }
         let mut gradients = gradients.grads();
-        numbers.grad_norm = clip_grad_norm(model, &mut gradients, schedule.clip_norm);
-        self.require_finite(&numbers, &cases)?;
+        let norm = clip_grad_norm(model, &mut gradients, schedule.clip_norm);
         // It shares its values with the model, which is updated in place where nothing else holds them.
         drop(held);
-        self.model = task.after_step(self.optimiser.step_at(self.model, gradients, &|parameter| self.param_groups.rate(parameter, rate)));
+        let rate_of = |parameter| self.param_groups.rate(parameter, rate);
+        self.model = task.after_step(self.optimiser.step_at(self.model, gradients, Some(&norm), &rate_of));
+        let (losses, norm) = read_numbers(losses, norm);
+        numbers.grad_norm = norm;
+        for LossNumbers { value, parts } in losses {
+            numbers.loss += value * share;
+            for (name, value) in parts {
+                *numbers.parts.entry(name.to_owned()).or_default() += value * share;
+            }
+        }
+        // A step along what is no number is thrown away with all of this training.
+        self.require_finite(&numbers, &cases)?;
         self.step += 1;
         let loss = numbers.loss;
         numbers.step_secs = began.elapsed().as_secs_f64();
@@ -320,6 +332,21 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             Err(TrainError::NonFinite { what, value, step: numbers.step, cases: cases.to_vec(), last_good })
         })
     }
+}
+
+/// Threads that prepare batches ahead of `device`; what they make does not depend on their number.
+fn loader_threads(device: &Device) -> usize {
+    if on_host(device) { LOADER_THREADS } else { rayon::current_num_threads().clamp(LOADER_THREADS, MOST_LOADER_THREADS) }
+}
+
+/// Reads the losses of a step and the norm of its gradients, all at once and last: the device is waited for a single time.
+fn read_numbers(losses: Vec<(Tensor<1>, Vec<&'static str>)>, norm: GradientNorm) -> (Vec<LossNumbers>, f64) {
+    let (tensors, names): (Vec<_>, Vec<_>) = losses.into_iter().unzip();
+    let data = Tensor::cat(tensors.into_iter().chain(norm.unread().cloned()).collect(), 0).into_data();
+    let mut values = data.iter::<f64>();
+    let losses = names.into_iter().map(|names| LossNumbers::new(values.by_ref().take(1 + names.len()), &names)).collect();
+    let norm = if let GradientNorm::Known(norm) = norm { norm } else { values.next().expect("a norm behind the losses") };
+    (losses, norm)
 }
 
 /// Emits what another number of steps than planned means.

@@ -75,6 +75,25 @@ pub(super) fn position() -> u32 {
     (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * UNITS + UNIT_POS
 }
 
+/// Sum of `own` over the [`UNITS`] units of a cube, in a fixed order, for all of them; `memory` has a place for each.
+#[cube]
+pub(super) fn cube_sum(memory: &mut Shared<[f32]>, own: f32) -> f32 {
+    let unit = UNIT_POS as usize;
+    sync_cube();
+    memory[unit] = own;
+    #[unroll]
+    for level in 0..8 {
+        let half = comptime!(128usize >> level);
+        sync_cube();
+        if unit < half {
+            let other = memory[unit + half];
+            memory[unit] += other;
+        }
+    }
+    sync_cube();
+    memory[0]
+}
+
 /// Sum over the elements of a vector.
 #[cube]
 pub(super) fn sum_of_vector<N: Size>(vector: Vector<f32, N>) -> f32 {

@@ -11,7 +11,9 @@
 #![allow(clippy::collapsible_if, reason = "what a kernel's compiler decides stays apart from what its units decide")]
 
 mod attention;
+mod class_sums;
 mod concat_neighbours;
+mod contrast;
 mod conv;
 mod conv_kernel;
 mod gelu;
@@ -19,14 +21,19 @@ mod instance_norm;
 mod instance_norm_kernel;
 mod launch;
 mod layer_norm;
+mod optimiser;
+mod softplus;
 mod sums;
 mod weight_gradient;
 
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};
+pub(crate) use class_sums::{class_gradient, class_sums};
 pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient};
+pub(crate) use contrast::{Pairs, contrast_gradient, contrast_rows};
 pub(super) use conv::{conv, conv_input_gradient};
 pub(super) use gelu::{gelu, gelu_gradient};
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use layer_norm::{layer_norm, layer_norm_gradients};
+pub(super) use optimiser::{adam_w, clipping, moving_average, sgd};
 pub(super) use sums::{column_sums, sum_rows};
 pub(super) use weight_gradient::conv_weight_gradient;

@@ -8,6 +8,7 @@ mod concat_neighbours;
 mod conv;
 mod gather;
 mod instance_norm;
+mod optimiser;
 mod product;
 mod rows;
 mod simd;
@@ -22,6 +23,7 @@ pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient
 pub(super) use conv::{conv, conv_input_gradient};
 pub(super) use gather::gather_product;
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
+pub(super) use optimiser::{adam_w, sgd};
 pub(super) use rows::{add_bias, column_sums, gelu, gelu_gradient, layer_norm, layer_norm_gradients};
 pub(super) use softmax::{scaled_softmax, scaled_softmax_gradient};
 pub(super) use sums::sum_rows;

@@ -57,8 +57,8 @@ pub fn run(entry: &Entry) -> Outcomes {
                 let x = model.x.val();
                 let loss = (x.clone() * a.clone().matmul(x.clone())).sum() * 0.5 - (x * b.clone()).sum();
                 let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
-                clip_grad_norm(&model, &mut gradients, clip);
-                model = optimiser.step(model, gradients, rate);
+                let norm = clip_grad_norm(&model, &mut gradients, clip);
+                model = optimiser.step_at(model, gradients, Some(&norm), &|_| rate);
                 values.extend(model.x.val().into_data().iter::<f32>());
                 momentum.extend(optimiser.momentum()["x"].iter::<f32>());
             }
