@@ -127,6 +127,15 @@ fn convolutions(cases: &mut Vec<Case>) {
             convolved(Tensor::cat(vec![x, y], 2), w, shape)
         );
     }
+    // Channels in vectors on both sides, the last block of them not full.
+    for stride in [[1; 3], [2; 3]] {
+        let shape = ConvShape { grid: [3, 9, 10], stride };
+        case!(
+            cases, "convolution of two", [x: [2, 270, 24], y: [2, 270, 8], w: [3, 3, 3, 32, 52]],
+            conv3d([x, y], w, None, shape),
+            convolved(Tensor::cat(vec![x, y], 2), w, shape)
+        );
+    }
 }
 
 fn convolved(tokens: Tensor<3>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
@@ -163,9 +172,12 @@ fn attentions(cases: &mut Vec<Case>) {
         );
     }
     // Windows as networks cut them: padded, shifted, positions by relative offset; one that several cubes of a GPU share.
-    for ([grid, window, shift], heads, head_dim) in
-        [([[5, 4, 7], [2, 4, 3], [1, 0, 1]], 3, 4), ([[7, 8, 5], [7, 7, 5], [0; 3]], 1, 20), ([[6, 6, 6], [6, 6, 6], [0; 3]], 2, 5)]
-    {
+    for ([grid, window, shift], heads, head_dim) in [
+        ([[5, 4, 7], [2, 4, 3], [1, 0, 1]], 3, 4),
+        ([[7, 8, 5], [7, 7, 5], [0; 3]], 1, 20),
+        ([[6, 6, 6], [6, 6, 6], [0; 3]], 2, 5),
+        ([[8, 7, 7], [7, 7, 7], [3, 0, 0]], 1, 16),
+    ] {
         let rows = window.map(|tokens: usize| 2 * tokens - 1).iter().product::<usize>();
         let tables = Arc::new(WindowTables::new([grid, window, shift], relative_positions(window), rows));
         let (again, dim, tokens) = (Arc::clone(&tables), heads * head_dim, grid.iter().product());

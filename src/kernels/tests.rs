@@ -1,6 +1,8 @@
 //! Every operation against stock operations, values and gradients, on every device: the CPU's bodies, the references on the CPU,
 //! and whatever runs on a GPU.
 
+mod translation;
+
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt as _;

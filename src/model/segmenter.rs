@@ -26,7 +26,7 @@ impl Segmenter {
     }
 
     /// The same with the initial weights of `init`, the root of a network.
-    pub(super) fn build(config: &ModelConfig, task: &Task, init: &Initialiser<'_>) -> Self {
+    pub(crate) fn build(config: &ModelConfig, task: &Task, init: &Initialiser<'_>) -> Self {
         Self { encoder: config.encoder(task, init), decoder: config.decoder(task, init) }
     }
 

@@ -8,7 +8,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::conv_kernel::{ConvExtentsLaunch, ConvPlan, Taps, conv_kernel, transpose_weight_kernel};
-use super::launch::{SHARED_BYTES, UNITS, buffer, cubes_for, empty, reshaped, spread, tensor, vector_size, zeros};
+use super::launch::{DISPATCH_WORK, SHARED_BYTES, UNITS, Work, buffer, cubes_for, empty, reshaped, tensor, vector_size, zeros};
 use super::sums::sum_over_rows;
 use crate::kernels::conv_tables::ConvShape;
 use crate::kernels::index::cells;
@@ -16,106 +16,138 @@ use crate::kernels::index::cells;
 /// Cubes that keep a GPU busy.
 pub(super) const BUSY: usize = 512;
 
-/// One convolution of a launch.
-struct Launch<'a> {
-    /// One source or two, whose channels lie one after the other.
-    sources: &'a [CubeTensor],
-    channels: &'a [usize],
-    /// `[.. taps .., in, out]`.
-    weight: &'a CubeTensor,
+/// The sizes of one convolution.
+pub(super) struct Launch {
+    batch: usize,
+    /// Channels of its sources, one or two, which lie one after the other.
+    channels: Vec<usize>,
     output: usize,
     /// Input tokens, output tokens of this launch, and those of the tensor that holds them, along D,H,W.
     grids: [[usize; 3]; 3],
-    stride: [usize; 3],
-    taps: Taps,
+    plan: ConvPlan,
+    /// Blocks of output channels.
+    blocks: usize,
+    /// Parts that the sums over the input channels are made in.
+    splits: usize,
 }
 
 /// `sources` `[batch, tokens, channels]`, one or two, `weight` `[3, 3, 3, in, out]` -> `[batch, output tokens, out]`.
 pub(in crate::kernels) fn conv(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
+    conv_within(sources, weight, shape, DISPATCH_WORK)
+}
+
+/// The same in dispatches of `most` operations.
+pub(super) fn conv_within(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape, most: u64) -> Tensor<3> {
     let [batch, _, _] = sources[0].dims();
-    let channels: Vec<usize> = sources.iter().map(|source| source.dims()[2]).collect();
+    let channels = sources.iter().map(|source| source.dims()[2]).collect();
     let [_, _, _, _, output] = weight.dims();
     let sources: Vec<CubeTensor> = sources.into_iter().map(buffer).collect();
-    tensor(convolve(&sources, &channels, &buffer(weight), [batch, output], shape))
-}
-
-fn convolve(sources: &[CubeTensor], channels: &[usize], weight: &CubeTensor, [batch, output]: [usize; 2], shape: ConvShape) -> CubeTensor {
-    let out = shape.output();
-    let launch = Launch { sources, channels, weight, output, grids: [shape.grid, out, out], stride: shape.stride, taps: Taps::ALL };
-    let (plan, blocks) = launch.plan();
-    // Small grids have many channels: their sums are made in parts, so that there are cubes enough.
-    let (_, boxes) = extents(shape.grid, out, out, plan.tile, batch);
-    let chunks = channels.iter().sum::<usize>() / vector_size(channels);
-    let splits = (BUSY / 2 / (boxes * blocks)).clamp(1, 16).min(chunks.div_ceil(4));
-    let tokens = out.iter().product::<usize>();
-    let parts = empty(&sources[0], [splits, batch * tokens * output]);
-    launch.run(&parts, batch, splits);
-    let sum = if splits == 1 { parts } else { sum_over_rows(parts, [1, splits, batch * tokens * output]) };
-    reshaped(sum, [batch, tokens, output])
-}
-
-impl Launch<'_> {
-    /// How the tokens are cut into boxes, and the blocks of output channels.
-    fn plan(&self) -> (ConvPlan, usize) {
-        let size = vector_size(&[self.output]);
-        let vectors = self.output / size;
-        let plan = ConvPlan::new(self.grids[1], self.stride, vector_size(self.channels), [size, vectors], self.taps);
-        (plan, vectors.div_ceil(plan.groups))
-    }
-
-    /// Writes `splits` parts of the sum into `result`.
-    fn run(&self, result: &CubeTensor, batch: usize, splits: usize) {
-        let (plan, blocks) = self.plan();
-        let [grid, out, full] = self.grids;
-        let (extents, boxes) = extents(grid, out, full, plan.tile, batch);
-        let (input_size, output_size) = (vector_size(self.channels), vector_size(&[self.output]));
-        let [x, z] = spread(boxes);
-        let first = self.sources[0].clone();
-        let second = self.sources.get(1).unwrap_or(&first).clone();
-        conv_kernel::launch(
-            &result.client.clone(),
-            CubeCount::Static(x, (blocks * splits) as u32, z),
-            CubeDim::new_1d((plan.tile[0] * plan.tile[1] * plan.groups) as u32),
-            input_size,
-            output_size,
-            first.into_buffer_arg(),
-            second.into_buffer_arg(),
-            self.weight.clone().into_buffer_arg(),
-            result.clone().into_buffer_arg(),
-            extents,
-            (self.channels[0] / input_size) as u32,
-            (self.channels.get(1).copied().unwrap_or(0) / input_size) as u32,
-            (self.output / output_size) as u32,
-            splits as u32,
-            plan,
-        );
-    }
+    tensor(Launch::whole(batch, channels, output, shape).convolve(&sources, &buffer(weight), most))
 }
 
 /// Gradient with respect to the source on the input channels `from..from + input`.
 pub(in crate::kernels) fn conv_input_gradient(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, inputs: [usize; 2]) -> Tensor<3> {
+    input_gradient_within(weight, grad, shape, inputs, DISPATCH_WORK)
+}
+
+/// The same in dispatches of `most` operations.
+pub(super) fn input_gradient_within(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, inputs: [usize; 2], most: u64) -> Tensor<3> {
     let ([batch, _, output], [_, input]) = (grad.dims(), inputs);
     let whole = shape.stride == [1; 3];
     let weight = transposed(weight, inputs, whole);
-    let grad = buffer(grad);
+    let grad = [buffer(grad)];
     if whole {
-        return tensor(convolve(&[grad], &[output], &weight, [batch, input], shape));
+        return tensor(Launch::whole(batch, vec![output], input, shape).convolve(&grad, &weight, most));
     }
-    let (grid, out) = (shape.grid, shape.output());
-    // Tokens that share a position modulo the stride meet the same places of the kernel: a small convolution each.
-    let classes: Vec<Option<Taps>> = cells(shape.stride).map(|at| Taps::reaching(at, shape.stride)).collect();
-    let result_shape = [batch, grid.iter().product(), input];
-    let result = if classes.contains(&None) { zeros(&grad, result_shape) } else { empty(&grad, result_shape) };
-    for taps in classes.into_iter().flatten() {
-        let own: [usize; 3] = std::array::from_fn(|axis| grid[axis].saturating_sub(taps.at[axis]).div_ceil(shape.stride[axis]));
-        if !own.contains(&0) {
-            let (sources, channels) = ([grad.clone()], [output]);
-            let grids = [out, own, grid];
-            Launch { sources: &sources, channels: &channels, weight: &weight, output: input, grids, stride: [1; 3], taps }
-                .run(&result, batch, 1);
-        }
+    let result_shape = [batch, shape.grid.iter().product(), input];
+    // A stride beyond the kernel leaves some tokens unread.
+    let result = if shape.stride.iter().any(|&step| step > 3) { zeros(&grad[0], result_shape) } else { empty(&grad[0], result_shape) };
+    for launch in Launch::of_classes(batch, output, input, shape) {
+        launch.run(&grad, &weight, &result, most);
     }
     tensor(result)
+}
+
+impl Launch {
+    fn new(batch: usize, output: usize, channels: Vec<usize>, grids: [[usize; 3]; 3], stride: [usize; 3], taps: Taps) -> Self {
+        let size = vector_size(&[output]);
+        let vectors = output / size;
+        let plan = ConvPlan::new(grids[1], stride, vector_size(&channels), [size, vectors], taps);
+        Self { batch, channels, output, grids, plan, blocks: vectors.div_ceil(plan.groups), splits: 1 }
+    }
+
+    /// A convolution of the whole grid.
+    pub(super) fn whole(batch: usize, channels: Vec<usize>, output: usize, shape: ConvShape) -> Self {
+        let out = shape.output();
+        let launch = Self::new(batch, output, channels, [shape.grid, out, out], shape.stride, Taps::ALL);
+        // Small grids have many channels: their sums are made in parts, so that there are cubes enough.
+        let splits = (BUSY / 2 / (launch.boxes() * launch.blocks)).clamp(1, 16).min(launch.chunks().div_ceil(4));
+        Self { splits, ..launch }
+    }
+
+    /// The gradient of `channels` to `input` channels of a strided convolution: tokens that share a position modulo the stride meet the
+    /// same places of the kernel, a small convolution each.
+    pub(super) fn of_classes(batch: usize, channels: usize, input: usize, shape: ConvShape) -> impl Iterator<Item = Self> {
+        let (grid, out, stride) = (shape.grid, shape.output(), shape.stride);
+        cells(stride).filter_map(move |at| Taps::reaching(at, stride)).filter_map(move |taps| {
+            let own: [usize; 3] = std::array::from_fn(|axis| grid[axis].saturating_sub(taps.at[axis]).div_ceil(stride[axis]));
+            (!own.contains(&0)).then(|| Self::new(batch, input, vec![channels], [out, own, grid], [1; 3], taps))
+        })
+    }
+
+    fn boxes(&self) -> usize {
+        boxes_of(self.grids[1], self.plan.tile, self.batch)
+    }
+
+    /// Vectors of input channels.
+    fn chunks(&self) -> usize {
+        self.channels.iter().sum::<usize>() / vector_size(&self.channels)
+    }
+
+    /// What it computes.
+    pub(super) fn work(&self) -> Work {
+        let taps: usize = self.plan.taps.count.iter().product();
+        let tokens: usize = self.plan.tile.iter().product();
+        let input = self.chunks().div_ceil(self.splits) * vector_size(&self.channels);
+        let output = self.plan.groups * vector_size(&[self.output]);
+        Work { cubes: self.boxes() * self.blocks * self.splits, of_cube: (2 * taps * tokens * input * output) as u64 }
+    }
+
+    /// The result, `[batch, tokens, out]`.
+    fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, most: u64) -> CubeTensor {
+        let tokens = self.grids[1].iter().product::<usize>();
+        let parts = empty(&sources[0], [self.splits, self.batch * tokens * self.output]);
+        self.run(sources, weight, &parts, most);
+        let sum = if self.splits == 1 { parts } else { sum_over_rows(parts, [1, self.splits, self.batch * tokens * self.output]) };
+        reshaped(sum, [self.batch, tokens, self.output])
+    }
+
+    /// Writes the parts of the sums into `result`; `weight` is `[.. places .., in, out]`.
+    fn run(&self, sources: &[CubeTensor], weight: &CubeTensor, result: &CubeTensor, most: u64) {
+        let [grid, out, full] = self.grids;
+        let (input_size, output_size) = (vector_size(&self.channels), vector_size(&[self.output]));
+        let [first, second] = [&sources[0], sources.last().expect("a source")];
+        for (cubes, range) in self.work().dispatches(most) {
+            conv_kernel::launch(
+                &result.client,
+                cubes,
+                CubeDim::new_1d((self.plan.tile[0] * self.plan.tile[1] * self.plan.groups) as u32),
+                input_size,
+                output_size,
+                first.clone().into_buffer_arg(),
+                second.clone().into_buffer_arg(),
+                weight.clone().into_buffer_arg(),
+                result.clone().into_buffer_arg(),
+                range,
+                extents(grid, out, full, self.plan.tile, self.batch),
+                (self.channels[0] / input_size) as u32,
+                (self.channels.get(1).copied().unwrap_or(0) / input_size) as u32,
+                (self.output / output_size) as u32,
+                self.splits as u32,
+                self.plan,
+            );
+        }
+    }
 }
 
 /// `weight` with input and output channels exchanged, the inputs `from..from + input` alone; its places in reverse order if `reverse`.
@@ -138,17 +170,19 @@ fn transposed(weight: Tensor<5>, [from, input]: [usize; 2], reverse: bool) -> Cu
     result
 }
 
-/// The extents of a launch whose boxes are `tile` output tokens, and the number of boxes.
-pub(super) fn extents(grid: [usize; 3], out: [usize; 3], full: [usize; 3], tile: [usize; 3], batch: usize) -> (ConvExtentsLaunch, usize) {
-    let boxes: [usize; 3] = std::array::from_fn(|axis| out[axis].div_ceil(tile[axis]));
-    let all = batch * boxes.iter().product::<usize>();
+/// Boxes of `tile` output tokens in all samples.
+pub(super) fn boxes_of(out: [usize; 3], tile: [usize; 3], batch: usize) -> usize {
+    batch * (0..3).map(|axis| out[axis].div_ceil(tile[axis])).product::<usize>()
+}
+
+/// The extents of a launch whose boxes are `tile` output tokens.
+pub(super) fn extents(grid: [usize; 3], out: [usize; 3], full: [usize; 3], tile: [usize; 3], batch: usize) -> ConvExtentsLaunch {
+    let all = boxes_of(out, tile, batch) as u32;
+    let [boxes_d, boxes_h, boxes_w] = std::array::from_fn(|axis| out[axis].div_ceil(tile[axis]) as u32);
     let [grid_d, grid_h, grid_w] = grid.map(|n| n as u32);
     let [out_d, out_h, out_w] = out.map(|n| n as u32);
-    let [boxes_d, boxes_h, boxes_w] = boxes.map(|n| n as u32);
     let [full_d, full_h, full_w] = full.map(|n| n as u32);
-    let extents =
-        ConvExtentsLaunch::new(grid_d, grid_h, grid_w, out_d, out_h, out_w, boxes_d, boxes_h, boxes_w, all as u32, full_d, full_h, full_w);
-    (extents, all)
+    ConvExtentsLaunch::new(grid_d, grid_h, grid_w, out_d, out_h, out_w, boxes_d, boxes_h, boxes_w, all, full_d, full_h, full_w)
 }
 
 /// Tokens that boxes of this size cover, over the tokens there are.

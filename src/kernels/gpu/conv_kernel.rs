@@ -7,7 +7,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::position;
+use super::launch::{CubeRange, cube_number, position};
 
 /// What the compiler knows of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,7 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     second: &[Vector<f32, NI>],
     weight: &[Vector<f32, NO>],
     output: &mut [Vector<f32, NO>],
+    range: CubeRange,
     e: ConvExtents,
     first_vectors: u32,
     second_vectors: u32,
@@ -113,10 +114,12 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     let own_h = own % strips_h;
     let own_d = own / strips_h;
 
-    let part = CUBE_POS_X + CUBE_POS_Z * CUBE_COUNT_X;
-    if part >= e.boxes {
+    let cube = cube_number(&range);
+    if cube >= range.end {
         terminate!();
     }
+    let part = cube % e.boxes;
+    let block = cube / e.boxes;
     let box_w = part % e.boxes_w;
     let rest = part / e.boxes_w;
     let box_h = rest % e.boxes_h;
@@ -126,8 +129,8 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     let from_d = box_d * strips_d as u32;
     let from_h = box_h * strips_h as u32;
     let from_w = box_w * strip as u32;
-    let split = CUBE_POS_Y % splits;
-    let first_group = CUBE_POS_Y / splits * groups as u32;
+    let split = block % splits;
+    let first_group = block / splits * groups as u32;
 
     let mut sums = Array::<Vector<f32, NO>>::new(strip);
     #[unroll]

@@ -1,4 +1,6 @@
-//! What every launch needs: tensors as buffers and back, new buffers, and how many cubes of units to start.
+//! What every launch needs: tensors as buffers and back, new buffers, how many cubes of units to start, and in how many dispatches.
+
+use std::ops::Range;
 
 use burn::backend::ops::FloatTensorOps as _;
 use burn::tensor::{Int, Shape, Tensor};
@@ -12,6 +14,9 @@ pub(super) const UNITS: u32 = 256;
 
 /// Memory that the units of a cube may share on every device, bytes (Metal, DirectX 12 and llvmpipe stop at 32 KiB).
 pub(super) const SHARED_BYTES: usize = 32 << 10;
+
+/// Floating-point operations of a dispatch at most: Windows ends one that takes 2 s, and these take 0.2 s at 60 % of 5 TFLOP/s.
+pub(super) const DISPATCH_WORK: u64 = 600_000_000_000;
 
 /// The same tensor in GPU memory, row-major without gaps.
 pub(super) fn buffer<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
@@ -61,6 +66,45 @@ pub(super) fn vector_size(lengths: &[usize]) -> usize {
 pub(super) fn spread(count: usize) -> [u32; 2] {
     let rows = count.div_ceil(32768).max(1);
     [count.div_ceil(rows) as u32, rows as u32]
+}
+
+/// What the cubes of a long launch compute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    /// How many there are.
+    pub cubes: usize,
+    /// Floating-point operations of one of them.
+    pub of_cube: u64,
+}
+
+/// The cubes of one dispatch of a launch: `first` to before `end`.
+#[derive(CubeLaunch, CubeType, Clone, Copy)]
+pub(super) struct CubeRange {
+    pub first: u32,
+    pub end: u32,
+}
+
+impl Work {
+    /// The dispatches of `most` operations each, or of a single cube: as few as can be, and none much smaller than the others.
+    pub(super) fn ranges(self, most: u64) -> impl Iterator<Item = Range<usize>> {
+        let pieces = self.cubes.div_ceil((most / self.of_cube).max(1) as usize);
+        let size = self.cubes.div_ceil(pieces);
+        (0..self.cubes).step_by(size).map(move |first| first..self.cubes.min(first + size))
+    }
+
+    /// The same as a launch takes them; the kernel asks for its [`cube_number`].
+    pub(super) fn dispatches(self, most: u64) -> impl Iterator<Item = (CubeCount, CubeRangeLaunch)> {
+        self.ranges(most).map(|range| {
+            let [x, y] = spread(range.len());
+            (CubeCount::Static(x, y, 1), CubeRangeLaunch::new(range.start as u32, range.end as u32))
+        })
+    }
+}
+
+/// The number of a cube among all of its launch; `range.end` and more for those that [`spread`] adds.
+#[cube]
+pub(super) fn cube_number(range: &CubeRange) -> u32 {
+    range.first + CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X
 }
 
 /// Cubes of [`UNITS`] units, one unit for each of `total` [`position`]s and a few more.

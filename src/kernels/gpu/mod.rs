@@ -1,8 +1,8 @@
 //! Bodies of the operations on a GPU, in CubeCL: the same source becomes WGSL, SPIR-V or MSL.
 //!
 //! They keep to what every adapter offers: cubes (workgroups) of 256 units, 32 KiB of shared memory, eight buffers a kernel, no loop
-//! of 65,535 rounds in a unit, no atomics. Long sums are made in parts of a fixed number, added in a fixed order, so that a training
-//! gives the same bits each time.
+//! of 65,535 rounds in a unit, no atomics, and no dispatch so long that Windows ends it (`launch::DISPATCH_WORK`). Long sums are made in
+//! parts of a fixed number, added in a fixed order, so that a training gives the same bits each time.
 //!
 //! To add one: write `gpu/OPERATION.rs` with the function of the same name and signature as in `host`, and call it in the operation's
 //! file beside `host`'s. No other file changes: the backward pass is entered into the graph by the operation, and `tests` compares
@@ -24,6 +24,8 @@ mod layer_norm;
 mod optimiser;
 mod softplus;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod weight_gradient;
 
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};

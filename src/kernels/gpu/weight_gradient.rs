@@ -7,9 +7,9 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::conv::{BUSY, extents, waste};
+use super::conv::{BUSY, boxes_of, extents, waste};
 use super::conv_kernel::ConvExtents;
-use super::launch::{SHARED_BYTES, buffer, empty, reshaped, tensor, vector_size};
+use super::launch::{CubeRange, DISPATCH_WORK, SHARED_BYTES, Work, buffer, cube_number, empty, reshaped, tensor, vector_size};
 use super::sums::sum_over_rows;
 use crate::kernels::conv_tables::ConvShape;
 
@@ -60,6 +60,7 @@ fn weight_gradient_kernel<NI: Size, NO: Size>(
     source: &[Vector<f32, NI>],
     grad: &[Vector<f32, NO>],
     parts: &mut [Vector<f32, NO>],
+    range: CubeRange,
     e: ConvExtents,
     input_vectors: u32,
     output_vectors: u32,
@@ -87,9 +88,14 @@ fn weight_gradient_kernel<NI: Size, NO: Size>(
     let place = rest / in_groups;
     let place_d = place / 3;
     let place_h = place % 3;
-    let first_in = (CUBE_POS_Y % input_blocks) * in_groups as u32;
-    let first_out = (CUBE_POS_Y / input_blocks) * out_groups as u32;
-    let split = CUBE_POS_X;
+    let cube = cube_number(&range);
+    if cube >= range.end {
+        terminate!();
+    }
+    let split = cube % splits;
+    let block = cube / splits;
+    let first_in = block % input_blocks * in_groups as u32;
+    let first_out = block / input_blocks * out_groups as u32;
 
     let mut sums = Array::<Vector<f32, NO>>::new(comptime!(3 * ni));
     #[unroll]
@@ -185,34 +191,67 @@ fn weight_gradient_kernel<NI: Size, NO: Size>(
     }
 }
 
+/// The sizes of a launch.
+pub(super) struct GradientLaunch {
+    plan: GradientPlan,
+    /// Channels of a vector and vectors, in and out.
+    vectors: [[usize; 2]; 2],
+    /// Blocks of input and of output channels.
+    blocks: [usize; 2],
+    boxes: usize,
+    /// Parts that the sums over the boxes are made in.
+    splits: usize,
+}
+
+impl GradientLaunch {
+    /// Of a convolution with so many channels in and out.
+    pub(super) fn of(batch: usize, channels: [usize; 2], shape: ConvShape) -> Self {
+        let out = shape.output();
+        let vectors = channels.map(|channels| [vector_size(&[channels]), channels / vector_size(&[channels])]);
+        let plan = GradientPlan::of(out, shape.stride, vectors[0], vectors[1]);
+        let blocks: [usize; 2] = std::array::from_fn(|side| vectors[side][1].div_ceil(plan.groups[side]));
+        let boxes = boxes_of(out, plan.tile, batch);
+        Self { plan, vectors, blocks, boxes, splits: (BUSY / (blocks[0] * blocks[1])).clamp(1, boxes) }
+    }
+
+    /// What it computes.
+    pub(super) fn work(&self) -> Work {
+        let channels: usize = (0..2).map(|side| self.plan.groups[side] * self.vectors[side][0]).product();
+        let tokens = self.plan.tile.iter().product::<usize>() * self.boxes.div_ceil(self.splits);
+        Work { cubes: self.splits * self.blocks[0] * self.blocks[1], of_cube: (2 * 27 * channels * tokens) as u64 }
+    }
+}
+
 /// Gradient of a convolution of `source` `[batch, tokens, in]` with respect to its weight, `[3, 3, 3, in, out]`.
 pub(in crate::kernels) fn conv_weight_gradient(source: Tensor<3>, grad: Tensor<3>, shape: ConvShape) -> Tensor<5> {
+    weight_gradient_within(source, grad, shape, DISPATCH_WORK)
+}
+
+/// The same in dispatches of `most` operations.
+pub(super) fn weight_gradient_within(source: Tensor<3>, grad: Tensor<3>, shape: ConvShape, most: u64) -> Tensor<5> {
     let ([batch, _, input], [_, _, output]) = (source.dims(), grad.dims());
+    let launch = GradientLaunch::of(batch, [input, output], shape);
+    let ([input_vectors, output_vectors], [in_groups, out_groups]) = (launch.vectors, launch.plan.groups);
     let (source, grad) = (buffer(source), buffer(grad));
-    let (input_size, output_size) = (vector_size(&[input]), vector_size(&[output]));
-    let (input_vectors, output_vectors) = (input / input_size, output / output_size);
-    let out = shape.output();
-    let plan = GradientPlan::of(out, shape.stride, [input_size, input_vectors], [output_size, output_vectors]);
-    let [in_groups, out_groups] = plan.groups;
-    let (extents, boxes) = extents(shape.grid, out, out, plan.tile, batch);
-    let (input_blocks, output_blocks) = (input_vectors.div_ceil(in_groups), output_vectors.div_ceil(out_groups));
-    let splits = (BUSY / (input_blocks * output_blocks)).clamp(1, boxes);
-    let parts = empty(&source, [splits, 27 * input * output]);
-    weight_gradient_kernel::launch(
-        &source.client.clone(),
-        CubeCount::Static(splits as u32, (input_blocks * output_blocks) as u32, 1),
-        CubeDim::new_1d((9 * in_groups * out_groups) as u32),
-        input_size,
-        output_size,
-        source.into_buffer_arg(),
-        grad.into_buffer_arg(),
-        parts.clone().into_buffer_arg(),
-        extents,
-        input_vectors as u32,
-        output_vectors as u32,
-        input_blocks as u32,
-        splits as u32,
-        plan,
-    );
-    tensor(reshaped(sum_over_rows(parts, [1, splits, 27 * input * output]), [3, 3, 3, input, output]))
+    let parts = empty(&source, [launch.splits, 27 * input * output]);
+    for (cubes, range) in launch.work().dispatches(most) {
+        weight_gradient_kernel::launch(
+            &source.client,
+            cubes,
+            CubeDim::new_1d((9 * in_groups * out_groups) as u32),
+            input_vectors[0],
+            output_vectors[0],
+            source.clone().into_buffer_arg(),
+            grad.clone().into_buffer_arg(),
+            parts.clone().into_buffer_arg(),
+            range,
+            extents(shape.grid, shape.output(), shape.output(), launch.plan.tile, batch),
+            input_vectors[1] as u32,
+            output_vectors[1] as u32,
+            launch.blocks[0] as u32,
+            launch.splits as u32,
+            launch.plan,
+        );
+    }
+    tensor(reshaped(sum_over_rows(parts, [1, launch.splits, 27 * input * output]), [3, 3, 3, input, output]))
 }

@@ -264,3 +264,32 @@ impl AttentionPlan {
         Some(Self { vectors, block, units, each, table, windowed, masked })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::gpu::launch::DISPATCH_WORK;
+    use crate::kernels::gpu::tests::{BATCH, published};
+    use crate::model::{StepSize, plan};
+
+    /// Counts the pass by key, which multiplies four rows a pair: no other has more, nor has the one by pair of places.
+    #[test]
+    fn no_attention_of_a_published_network_is_a_long_dispatch() {
+        for (preset, config, task) in published() {
+            for stage in plan(&config, &task, StepSize { volumes: BATCH, decoded: true, on_host: false }).stages {
+                let Some(attention) = stage.attention else { continue };
+                let (tokens, head_dim) = (attention.window.iter().product::<usize>(), stage.dim / attention.heads);
+                let windows: usize = (0..3).map(|axis| stage.grid[axis].div_ceil(attention.window[axis])).product();
+                let rows = attention.window.iter().map(|edge| 2 * edge - 1).product();
+                let Some(plan) =
+                    AttentionPlan::new(tokens, head_dim, rows, true, true).or(AttentionPlan::new(tokens, head_dim, 0, false, false))
+                else {
+                    panic!("{preset}: no plan for {stage:?}")
+                };
+                let keys = tokens.next_multiple_of(plan.units * plan.each);
+                let work = (BATCH * windows * attention.heads * keys * tokens * 4 * 2 * head_dim) as u64;
+                assert!(work > 0 && work <= DISPATCH_WORK, "{preset}: {work} operations at {stage:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The kernels in the shading languages of systems that the tests do not run on: naga must make HLSL (DirectX 12) and MSL (Metal) of
+//! the WGSL that CubeCL writes, within the limits that every adapter has.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use burn_cubecl::cubecl::config::compilation::CompilationLogLevel;
+use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
+use include_dir::{Dir, include_dir};
+use naga::AddressSpace;
+
+use super::outcome;
+use crate::device::for_tests;
+use crate::kernels::cases::cases;
+
+/// Says in the environment of the process where it logs the kernels.
+const LOG: &str = "SIMTROT_KERNEL_LOG";
+
+static SOURCES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/kernels/gpu");
+
+/// Names of the kernels, from the sources.
+fn kernels(sources: &Dir<'_>) -> BTreeSet<String> {
+    let texts = sources.files().filter_map(|file| file.contents_utf8());
+    let functions = texts.flat_map(|text| text.split("#[cube(launch)]").skip(1)).filter_map(|function| function.split("fn ").nth(1));
+    let names = functions.filter_map(|function| function.split(['<', '(']).next()).map(str::to_owned);
+    names.chain(sources.dirs().flat_map(kernels)).collect()
+}
+
+/// Names and sources of the program's own kernels in a log of CubeCL's.
+fn logged(log: &str) -> Vec<(&str, &str)> {
+    let of_kernel = |text| {
+        let (_, name) = str::split_once(text, "name: simtrot::")?;
+        let (_, source) = text.split_once("```wgsl\n")?;
+        // The function's module, before the type that CubeCL makes of it.
+        let name = name.split(['<', '\n']).next()?.rsplit("::").nth(1)?;
+        Some((name, source.split("\n```").next()?))
+    };
+    log.split("[START_KERNEL_COMPILATION]").filter_map(of_kernel).collect()
+}
+
+#[test]
+#[ignore = "started by the test below, in a process of its own"]
+fn every_case_runs_on_the_gpu() {
+    let mut config = CubeClRuntimeConfig::default();
+    let logger = &mut config.compilation.logger;
+    (logger.level, logger.file) = (CompilationLogLevel::Full, Some(std::env::var_os(LOG).expect("where to log").into()));
+    CubeClRuntimeConfig::set(config);
+    for (_, device) in for_tests().into_iter().skip(1) {
+        for case in cases() {
+            outcome(&case.inputs, &device, &case.run);
+        }
+    }
+    // A thread of its own writes the log.
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+#[test]
+fn naga_translates_every_kernel_to_hlsl_and_msl() {
+    if for_tests().len() == 1 {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("kernels.log");
+    run_cases(&log);
+    let log = std::fs::read_to_string(log).unwrap();
+    let logged = logged(&log);
+    let missing: Vec<String> = kernels(&SOURCES).into_iter().filter(|kernel| logged.iter().all(|(name, _)| name != kernel)).collect();
+    assert!(missing.is_empty(), "no case runs {missing:?}");
+    for (name, source) in logged {
+        translate(source).unwrap_or_else(|problem| panic!("{name}: {problem}\n{source}"));
+    }
+}
+
+fn run_cases(log: &Path) {
+    let mut child = Command::new(std::env::current_exe().expect("this program has a file"));
+    child.args(["--exact", concat!(module_path!(), "::every_case_runs_on_the_gpu").split_once("::").unwrap().1]);
+    let output = child.args(["--ignored", "--test-threads=1"]).env(LOG, log).stdin(Stdio::null()).output().expect("this program starts");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// The same WGSL as both languages, by the naga of each.
+fn translate(source: &str) -> Result<(), String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+    let info = validator.validate(&module).map_err(|error| error.emit_to_string(source))?;
+    keep_limits(&module)?;
+    for shader_model in [naga::back::hlsl::ShaderModel::V5_1, naga::back::hlsl::ShaderModel::V6_0] {
+        let options = naga::back::hlsl::Options { shader_model, fake_missing_bindings: true, ..Default::default() };
+        let (mut hlsl, pipeline) = (String::new(), naga::back::hlsl::PipelineOptions::default());
+        let mut writer = naga::back::hlsl::Writer::new(&mut hlsl, &options, &pipeline);
+        let written = writer.write(&module, &info, None).map_err(|error| error.to_string())?;
+        written.entry_point_names.into_iter().try_for_each(|name| name.map(drop).map_err(|error| error.to_string()))?;
+    }
+    metal::translate(source)
+}
+
+/// Limits of WebGPU, which every adapter reaches: storage buffers, shared memory, units of a cube.
+fn keep_limits(module: &naga::Module) -> Result<(), String> {
+    let globals = || module.global_variables.iter().map(|(_, global)| global);
+    let buffers = globals().filter(|global| matches!(global.space, AddressSpace::Storage { .. })).count();
+    let shared = globals().filter(|global| global.space == AddressSpace::WorkGroup);
+    let shared: u32 = shared.map(|global| module.types[global.ty].inner.size(module.to_ctx())).sum();
+    let units: u32 = module.entry_points.iter().flat_map(|entry| entry.workgroup_size).product();
+    let kept = buffers <= 8 && shared <= 32 << 10 && (1..=256).contains(&units);
+    if kept { Ok(()) } else { Err(format!("{buffers} buffers, {shared} bytes of shared memory, {units} units")) }
+}
+
+mod metal {
+    use naga_for_metal::back::msl::{Options, PipelineOptions, write_string};
+    use naga_for_metal::front::wgsl::parse_str;
+    use naga_for_metal::valid::{Capabilities, ValidationFlags, Validator};
+
+    pub(super) fn translate(source: &str) -> Result<(), String> {
+        let module = parse_str(source).map_err(|error| error.emit_to_string(source))?;
+        let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+        let info = info.map_err(|error| error.emit_to_string(source))?;
+        let options = Options { lang_version: (2, 0), fake_missing_bindings: true, ..Default::default() };
+        let (_, written) = write_string(&module, &info, &options, &PipelineOptions::default()).map_err(|error| error.to_string())?;
+        written.entry_point_names.into_iter().try_for_each(|name| name.map(drop).map_err(|error| error.to_string()))
+    }
+}
