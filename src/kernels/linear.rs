@@ -65,5 +65,7 @@ pub(super) fn column_sums(rows: Tensor<2>) -> Tensor<1> {
 fn product<const D: usize>(x: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
     let mut shape = x.dims();
     shape[D - 1] = weight.dims()[1];
-    rows(x).matmul(weight).reshape(shape)
+    let x = rows(x);
+    let out = if bodies(&x) == Bodies::Gpu { gpu::product(x, weight) } else { x.matmul(weight) };
+    out.reshape(shape)
 }

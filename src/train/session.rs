@@ -68,6 +68,16 @@ pub enum TrainError {
         /// Step and folder of the checkpoint before.
         last_good: Option<(usize, PathBuf)>,
     },
+    /// An operation failed on the device.
+    #[error("the device failed at step {step}, on {cases}: {reason}. `simtrot plan` says what a step needs and what would fit", cases = cases.join(", "))]
+    Device {
+        /// The step, from 1.
+        step: usize,
+        /// Cases of the batch.
+        cases: Vec<String>,
+        /// The driver's words.
+        reason: String,
+    },
     /// Too little to train on.
     #[error("{0}")]
     Data(String),

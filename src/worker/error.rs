@@ -59,7 +59,7 @@ impl JobError {
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
             Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
-            Self::Train(TrainError::Stopped) | Self::Segment(_) | Self::Stopped => false,
+            Self::Train(TrainError::Stopped | TrainError::Device { .. }) | Self::Segment(_) | Self::Stopped => false,
         }
     }
 }

@@ -76,6 +76,11 @@ impl Launch {
         Self { batch, channels, output, grids, plan, blocks: vectors.div_ceil(plan.groups), splits: 1 }
     }
 
+    /// A linear map of each token of a grid.
+    pub(super) fn single(output: usize, channels: Vec<usize>, grid: [usize; 3]) -> Self {
+        Self::new(1, output, channels, [grid; 3], [1; 3], Taps::ONE)
+    }
+
     /// A convolution of the whole grid.
     pub(super) fn whole(batch: usize, channels: Vec<usize>, output: usize, shape: ConvShape) -> Self {
         let out = shape.output();
@@ -114,7 +119,7 @@ impl Launch {
     }
 
     /// The result, `[batch, tokens, out]`.
-    fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, most: u64) -> CubeTensor {
+    pub(super) fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, most: u64) -> CubeTensor {
         let tokens = self.grids[1].iter().product::<usize>();
         let parts = empty(&sources[0], [self.splits, self.batch * tokens * self.output]);
         self.run(sources, weight, &parts, most);

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use burn::tensor::{Device, Int, Tensor};
 use burn_cubecl::cubecl::config::compilation::CompilationLogLevel;
 use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
 use include_dir::{Dir, include_dir};
 use naga::AddressSpace;
 
-use super::outcome;
+use super::{draw, outcome};
 use crate::device::for_tests;
 use crate::kernels::cases::cases;
+use crate::kernels::{AdamW, Pairs, Sgd, class_gradient, class_sums, clipping, contrast_gradient, contrast_rows, moving_average};
 
 /// Says in the environment of the process where it logs the kernels.
 const LOG: &str = "SIMTROT_KERNEL_LOG";
@@ -51,9 +53,35 @@ fn every_case_runs_on_the_gpu() {
         for case in cases() {
             outcome(&case.inputs, &device, &case.run);
         }
+        run_optimisers(&device);
+        run_losses(&device);
     }
     // A thread of its own writes the log.
     std::thread::sleep(Duration::from_secs(1));
+}
+
+fn run_optimisers(device: &Device) {
+    for count in [16, 17] {
+        let x = || draw("optimiser", count, device);
+        let clipping = clipping(&[x(), x()], Some(0.5));
+        Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.0 }.step([x(), x()], x(), Some(&clipping));
+        AdamW::new(0.1, 0.0, 1).step([x(), x(), x()], x(), Some(&clipping));
+        moving_average(x(), x(), 0.9);
+    }
+}
+
+fn run_losses(device: &Device) {
+    let logits = draw("logits", 2 * 3 * 5, device).reshape([2, 3, 5]);
+    let labels = Tensor::<1, Int>::zeros([10], device);
+    for squared in [false, true] {
+        let slopes = class_sums(logits.clone(), labels.clone(), squared).narrow(1, 0, 3);
+        class_gradient(logits.clone(), labels.clone(), [slopes.clone(), slopes], 1.0, squared);
+    }
+    for by_position in [false, true] {
+        let pairs = Pairs { tokens: 2, scale: 2.0, factor: 1.0, bonus: 1.0, by_position };
+        let cosines = draw("cosines", 64, device).reshape([8, 8]);
+        contrast_gradient(cosines.clone(), contrast_rows(cosines, &pairs), &pairs);
+    }
 }
 
 #[test]
