@@ -31,7 +31,7 @@ pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use groups::{Groups, patient};
 pub(crate) use model::backbones;
 pub use model::{
-    BackboneConfig, EncoderDifference, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig,
+    BackboneConfig, EncoderDifference, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, PublishedTask, SwinUnetrConfig,
     UnetConfig, UnetrConfig,
 };
 pub use optimise::{OptimiserConfig, ScheduleConfig};

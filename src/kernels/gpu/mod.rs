@@ -22,6 +22,7 @@ mod layer_norm;
 mod sums;
 mod weight_gradient;
 
+pub use attention::gpu_attends;
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};
 pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient};
 pub(super) use conv::{conv, conv_input_gradient};
@@ -30,3 +31,4 @@ pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use layer_norm::{layer_norm, layer_norm_gradients};
 pub(super) use sums::{column_sums, sum_rows};
 pub(super) use weight_gradient::conv_weight_gradient;
+pub use weight_gradient::gpu_parts_of_weight_gradient;

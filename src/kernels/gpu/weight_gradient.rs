@@ -8,7 +8,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
 use super::conv::{BUSY, extents, waste};
-use super::conv_kernel::ConvExtents;
+use super::conv_kernel::{ConvExtents, ConvExtentsLaunch};
 use super::launch::{SHARED_BYTES, buffer, empty, reshaped, tensor, vector_size};
 use super::sums::sum_over_rows;
 use crate::kernels::conv_tables::ConvShape;
@@ -185,18 +185,41 @@ fn weight_gradient_kernel<NI: Size, NO: Size>(
     }
 }
 
+/// How a weight gradient is cut.
+struct Cut {
+    plan: GradientPlan,
+    extents: ConvExtentsLaunch,
+    /// Blocks of input and of output channels.
+    blocks: [usize; 2],
+    /// Parts of the sum over the tokens.
+    splits: usize,
+}
+
+impl Cut {
+    fn new(shape: ConvShape, batch: usize, [input, output]: [usize; 2]) -> Self {
+        let (input_size, output_size) = (vector_size(&[input]), vector_size(&[output]));
+        let vectors = [input / input_size, output / output_size];
+        let out = shape.output();
+        let plan = GradientPlan::of(out, shape.stride, [input_size, vectors[0]], [output_size, vectors[1]]);
+        let (extents, boxes) = extents(shape.grid, out, out, plan.tile, batch);
+        let blocks: [usize; 2] = std::array::from_fn(|side| vectors[side].div_ceil(plan.groups[side]));
+        let splits = (BUSY / (blocks[0] * blocks[1])).clamp(1, boxes);
+        Self { plan, extents, blocks, splits }
+    }
+}
+
+/// Elements of the parts that a GPU sums the weight gradient of a convolution from, of `[in, out]` channels.
+pub fn gpu_parts_of_weight_gradient(batch: usize, channels: [usize; 2], shape: ConvShape) -> usize {
+    Cut::new(shape, batch, channels).splits * 27 * channels[0] * channels[1]
+}
+
 /// Gradient of a convolution of `source` `[batch, tokens, in]` with respect to its weight, `[3, 3, 3, in, out]`.
 pub(in crate::kernels) fn conv_weight_gradient(source: Tensor<3>, grad: Tensor<3>, shape: ConvShape) -> Tensor<5> {
     let ([batch, _, input], [_, _, output]) = (source.dims(), grad.dims());
     let (source, grad) = (buffer(source), buffer(grad));
     let (input_size, output_size) = (vector_size(&[input]), vector_size(&[output]));
-    let (input_vectors, output_vectors) = (input / input_size, output / output_size);
-    let out = shape.output();
-    let plan = GradientPlan::of(out, shape.stride, [input_size, input_vectors], [output_size, output_vectors]);
+    let Cut { plan, extents, blocks: [input_blocks, output_blocks], splits } = Cut::new(shape, batch, [input, output]);
     let [in_groups, out_groups] = plan.groups;
-    let (extents, boxes) = extents(shape.grid, out, out, plan.tile, batch);
-    let (input_blocks, output_blocks) = (input_vectors.div_ceil(in_groups), output_vectors.div_ceil(out_groups));
-    let splits = (BUSY / (input_blocks * output_blocks)).clamp(1, boxes);
     let parts = empty(&source, [splits, 27 * input * output]);
     weight_gradient_kernel::launch(
         &source.client.clone(),
@@ -208,8 +231,8 @@ pub(in crate::kernels) fn conv_weight_gradient(source: Tensor<3>, grad: Tensor<3
         grad.into_buffer_arg(),
         parts.clone().into_buffer_arg(),
         extents,
-        input_vectors as u32,
-        output_vectors as u32,
+        (input / input_size) as u32,
+        (output / output_size) as u32,
         input_blocks as u32,
         splits as u32,
         plan,

@@ -85,7 +85,7 @@ impl Estimate {
                         form.set(&format!("{key}.crop_size"), smaller.crop_size);
                     }
                 }
-                card::note(ui, format!("An estimate, for {}.", plan.device));
+                card::note(ui, format!("An estimate, for {}. {}", plan.device, plan.untold().unwrap_or_default()).trim_end());
             }
         }
     }
