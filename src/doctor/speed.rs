@@ -107,7 +107,7 @@ fn gflops(pieces: impl IntoIterator<Item = Piece>, device: &Device) -> Result<f6
             let gradients = sum(run(&leaves)).backward();
             // One value read back waits for all that was asked of the device before, without the cost of moving it.
             let last = leaves.last().and_then(|leaf| leaf.grad(&gradients)).ok_or("an input got no gradient")?;
-            last.slice([0..1]).try_into_scalar::<f32>().map(drop).map_err(|error| error.to_string())
+            last.narrow(0, 0, 1).try_into_scalar::<f32>().map(drop).map_err(|error| error.to_string())
         })?;
         found = 3.0 * 2.0 * multiplications as f64 / took.as_secs_f64() / 1e9;
         if took >= ENOUGH {

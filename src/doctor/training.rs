@@ -72,7 +72,9 @@ impl fmt::Display for NetworkCheck {
         let needs = format!("{}, largest tensor {}", size(self.bytes), size(self.largest_buffer_bytes));
         write!(f, "{:18}  {:15}  ", self.preset.to_string(), by(*batch, *crop_size))?;
         match &self.instead {
-            _ if self.fits => write!(f, "fits: {needs:34}  about {seconds:.2} s a step"),
+            // What starting kernels takes is not estimated, and decides here.
+            _ if self.fits && *seconds < 0.1 => write!(f, "fits: {needs:34}  less than 1 s a step"),
+            _ if self.fits => write!(f, "fits: {needs:34}  about {seconds:.1} s a step"),
             Some(Smaller { batch, crop_size, .. }) => write!(f, "too large: {needs}; {} fits", by(*batch, *crop_size)),
             None => write!(f, "too large: {needs}; nothing smaller fits"),
         }
@@ -107,7 +109,8 @@ mod tests {
         assert!(wide.networks[0].preset == Preset::NnformerSmall && wide.networks.iter().all(|network| network.fits), "{wide}");
         let (network, text) = line(&wide, Preset::SwinUnetrTumour);
         assert!(text.starts_with("swin_unetr_tumour   2 x 128x128x128  fits: ") && text.ends_with(" s a step"), "{text}");
-        assert!(text.contains(&format!("about {:.2} s a step", network.seconds)));
+        assert!(text.contains(&format!("about {:.1} s a step", network.seconds)));
+        assert!(line(&wide, Preset::NnformerSmall).1.ends_with("less than 1 s a step"));
         assert!(wide.to_string().contains("compare with the card's") && wide.to_string().contains("A tensor may have 2.0 GiB."));
 
         let tight = training(Room { free_bytes: Some(6 * GIB), binding_bytes: None }, &SPEED);
