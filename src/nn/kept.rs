@@ -133,7 +133,6 @@ impl ConvBlock {
         let out = x.strided(self.conv1.stride, axis(&self.conv1.weight, 4));
         let (input, map) = (x.elements(), out.elements());
         let inside = |memory: &mut Memory| {
-            let convolved = self.conv3.is_some();
             if let Some(shortcut) = &self.conv3 {
                 memory.compute(Arithmetic::linear(size(&shortcut.weight) * out.count()));
             }
@@ -149,7 +148,7 @@ impl ConvBlock {
                 memory.work(map + input);
             }
             memory.keep(map);
-            if convolved {
+            if self.conv3.is_some() {
                 memory.keep(map);
             }
             memory.convolve(out, out, [1; 3]);

@@ -6,7 +6,7 @@
 //! the gradients of the weights behind it.
 //!
 //! Host and GPU hold the same but for what `on_host` is asked about: the host stores the scores of a global attention, a GPU the sums of
-//! every softmax; and a GPU makes the gradients of weights in parts. Below a few MiB nothing is counted.
+//! every softmax; and a GPU makes the gradients of weights in parts. What takes a few MiB whatever the crop is not counted.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
