@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::config::{DataSource, OptimiserConfig, PretextTask, RunConfig, TaskViews};
-use crate::device::{self, DeviceChoice};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, PretextTask, PublishedTask, RunConfig, TaskViews};
+use crate::device::{self, AdapterDescription, DeviceChoice, DeviceDescription};
 use crate::model::{Attention, ModelPlan, StepSize, Task, plan as plan_model};
 use crate::objective::ContrastSize;
 use crate::protocol::StageKind;
@@ -17,9 +19,9 @@ const USABLE_SHARE: f64 = 0.9;
 pub struct Plan {
     /// Name of the device.
     pub device: String,
-    /// Free memory, in bytes, where the system tells. A GPU's own memory is not told by its driver.
+    /// As [`Room::free_bytes`].
     pub free_bytes: Option<u64>,
-    /// Largest tensor that the adapter can bind, in bytes; none on the CPU.
+    /// As [`Room::binding_bytes`].
     pub binding_bytes: Option<u64>,
     /// Each kind of step once, in the order of the trainings.
     pub steps: Vec<StepPlan>,
@@ -47,7 +49,7 @@ pub struct StepPlan {
 }
 
 /// A smaller step that fits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Smaller {
     /// Volumes of a batch.
     pub batch: usize,
@@ -57,11 +59,13 @@ pub struct Smaller {
     pub crop_size: [usize; 3],
 }
 
-/// What the device offers.
-#[derive(Clone, Copy)]
-struct Room {
-    free_bytes: Option<u64>,
-    binding_bytes: Option<u64>,
+/// What a device offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// Free memory, in bytes, where the system tells. A GPU's own memory is not told by its driver.
+    pub free_bytes: Option<u64>,
+    /// Largest tensor that the adapter can bind, in bytes; none on the CPU.
+    pub binding_bytes: Option<u64>,
 }
 
 /// Plans trainings on a device: of each, whether it pre-trains or fine-tunes, and its settings.
@@ -82,15 +86,11 @@ pub fn plan(trainings: &[(StageKind, &RunConfig)], choice: &DeviceChoice) -> any
         }
     }
     let description = device::open(choice)?.description;
-    let free_bytes = description.adapter.is_none().then(device::memory::available_mib).flatten();
-    let room = Room {
-        free_bytes: free_bytes.map(|mib| (mib * f64::from(1 << 20)) as u64),
-        binding_bytes: description.adapter.as_ref().map(|adapter| adapter.max_binding_bytes),
-    };
+    let room = Room::of(&description);
     let mut steps = Vec::new();
     for &(kind, config) in trainings {
         let (_, dataset) = opened.iter().find(|(source, _)| **source == config.data.source).expect("every source was opened");
-        let step = StepPlan::new(config, dataset, kind, room);
+        let step = StepPlan::new(config, dataset.channels.len(), dataset.class_count(), kind, room);
         if !steps.contains(&step) {
             steps.push(step);
         }
@@ -98,7 +98,34 @@ pub fn plan(trainings: &[(StageKind, &RunConfig)], choice: &DeviceChoice) -> any
     Ok(Plan { device: description.name, free_bytes: room.free_bytes, binding_bytes: room.binding_bytes, steps })
 }
 
+/// The plan of fine-tuning a published network with the settings of a new config, on crops and data as it was published for.
+pub fn plan_preset(preset: Preset, room: Room) -> StepPlan {
+    let PublishedTask { crop_size, channels, classes } = preset.task();
+    let mut config = RunConfig { model: ModelConfig::Preset(preset), ..RunConfig::default() };
+    config.finetune.crop_size = crop_size;
+    StepPlan::new(&config, channels, classes, StageKind::Finetune, room)
+}
+
 impl Room {
+    /// What `device` offers now. Software and integrated GPUs take the computer's memory.
+    pub fn of(device: &DeviceDescription) -> Self {
+        let shared = device.adapter.as_ref().is_none_or(AdapterDescription::shares_memory);
+        let free_mib = shared.then(device::memory::available_mib).flatten();
+        Self {
+            free_bytes: free_mib.map(|mib| (mib * f64::from(1 << 20)) as u64),
+            binding_bytes: device.adapter.as_ref().map(|adapter| adapter.max_binding_bytes),
+        }
+    }
+
+    /// What the user has to compare, where nobody tells how much memory is free.
+    pub fn untold(self) -> Option<&'static str> {
+        match (self.free_bytes, self.binding_bytes) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some("The driver does not tell how much memory is free: compare with the card's."),
+            (None, None) => Some("The system does not tell how much memory is free: compare with the computer's."),
+        }
+    }
+
     fn admits(self, bytes: u64, buffer: u64) -> bool {
         self.free_bytes.is_none_or(|free| bytes as f64 <= USABLE_SHARE * free as f64)
             && self.binding_bytes.is_none_or(|most| buffer <= most)
@@ -106,7 +133,7 @@ impl Room {
 }
 
 impl StepPlan {
-    fn new(config: &RunConfig, dataset: &Dataset, kind: StageKind, room: Room) -> Self {
+    fn new(config: &RunConfig, channels: usize, classes: usize, kind: StageKind, room: Room) -> Self {
         let (pretrain, finetune) = (&config.pretrain, &config.finetune);
         let (batch, accumulate, crop_size, optimiser) = match kind {
             StageKind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size, pretrain.optimiser),
@@ -115,7 +142,7 @@ impl StepPlan {
         let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
         let on_host = room.binding_bytes.is_none();
         let look = |batch: usize, crop_size: [usize; 3]| {
-            let task = Task { channels: dataset.channels.len(), classes: dataset.class_count(), crop_size };
+            let task = Task { channels, classes, crop_size };
             let (views, decoded) = match kind {
                 StageKind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
                 StageKind::Pretrain => (2, false),
@@ -126,7 +153,7 @@ impl StepPlan {
             let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
             let mut loss_bytes = 0;
             if !decoded && pretrain.task == PretextTask::Simtrot {
-                let contrast = ContrastSize::of(pretrain, &model.stages, batch, on_host);
+                let contrast = ContrastSize::of(pretrain, &model.stages, batch);
                 model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
                 loss_bytes = contrast.bytes;
             }
@@ -165,6 +192,11 @@ impl Plan {
     /// Whether every step fits.
     pub fn fits(&self) -> bool {
         self.steps.iter().all(|step| step.fits)
+    }
+
+    /// As [`Room::untold`].
+    pub fn untold(&self) -> Option<&'static str> {
+        Room { free_bytes: self.free_bytes, binding_bytes: self.binding_bytes }.untold()
     }
 }
 
@@ -220,6 +252,9 @@ impl fmt::Display for Plan {
         if let Some(free) = self.free_bytes {
             write!(f, "\nfree memory: {}", mib(free))?;
         }
+        if let Some(untold) = self.untold() {
+            write!(f, "\n{untold}")?;
+        }
         if let Some(most) = self.binding_bytes {
             write!(f, "\nlargest tensor that the adapter binds: {}", mib(most))?;
         }
@@ -237,7 +272,7 @@ mod tests {
         config.data.source = DataSource::Synthetic(SyntheticConfig::default());
         config.finetune.crop_size = [64, 128, 128];
         let dataset = Dataset::open(&config.data.source).unwrap();
-        StepPlan::new(&config, &dataset, StageKind::Finetune, room)
+        StepPlan::new(&config, dataset.channels.len(), dataset.class_count(), StageKind::Finetune, room)
     }
 
     /// nnFormer's last stage has 4³ tokens of 96 channels for such crops, the one before 8³ of 48: twice 2 * 64 and 2 * 512 for both
@@ -247,23 +282,23 @@ mod tests {
         let mut config = RunConfig::default();
         config.data.source = DataSource::Synthetic(SyntheticConfig::default());
         let dataset = Dataset::open(&config.data.source).unwrap();
-        let mut step = |token_stages, binding_bytes| {
+        let mut step = |token_stages| {
             config.pretrain.token_stages = token_stages;
-            StepPlan::new(&config, &dataset, StageKind::Pretrain, Room { free_bytes: None, binding_bytes })
+            let room = Room { free_bytes: None, binding_bytes: None };
+            StepPlan::new(&config, dataset.channels.len(), dataset.class_count(), StageKind::Pretrain, room)
         };
-        let last = step(1, None);
+        let last = step(1);
         assert_eq!(last.model.stages.iter().map(|stage| stage.grid).collect::<Vec<_>>(), [[8; 3], [4; 3]]);
         let tokens = [2 * 2 * 64, 2 * 2 * 512];
         let kept = [tokens[0] * (96 + 2 * 192 + 2 * 96), tokens[1] * (48 + 2 * 96 + 2 * 48)];
         let contrast =
-            |stages| ContrastSize::of(&PretrainConfig { token_stages: stages, ..PretrainConfig::default() }, &last.model.stages, 2, true);
+            |stages| ContrastSize::of(&PretrainConfig { token_stages: stages, ..PretrainConfig::default() }, &last.model.stages, 2);
         assert_eq!(contrast(1).bytes, 4 * (kept[0] + tokens[0] * tokens[0]));
         assert_eq!(contrast(2).bytes, 4 * (kept[0] + kept[1] + tokens[1] * tokens[1]));
         let held = |step: &StepPlan, bytes| step.model.peak_bytes.max(step.model.kept_bytes + bytes);
-        assert_eq!(step(2, None).bytes - last.bytes, held(&last, contrast(2).bytes) - held(&last, contrast(1).bytes));
-        let on_device = [1, 2].map(|stages| step(stages, Some(u64::MAX)));
-        assert!(on_device[1].bytes - on_device[0].bytes > 4 * tokens[1] * tokens[1], "tensor operations hold several matrices");
-        assert!(on_device[1].model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
+        let both = step(2);
+        assert_eq!(both.bytes - last.bytes, held(&last, contrast(2).bytes) - held(&last, contrast(1).bytes));
+        assert!(both.model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
     }
 
     #[test]
@@ -278,6 +313,25 @@ mod tests {
         let smaller = narrow.instead.expect("a smaller crop");
         assert!(smaller.crop_size.iter().product::<usize>() < open.crop_size.iter().product::<usize>());
         assert!(step(Room { free_bytes: Some(1000), binding_bytes: None }).instead.is_none());
+    }
+
+    #[test]
+    fn memory_is_known_where_it_is_the_computers_and_else_the_user_is_told_to_compare() {
+        use crate::device::AdapterKind::{Discrete, Integrated, Software, Unknown, Virtual};
+        let cpu = DeviceDescription::cpu();
+        let room = |kind| {
+            let adapter = AdapterDescription { kind, max_binding_bytes: 7, ..AdapterDescription::default() };
+            Room::of(&DeviceDescription { adapter: Some(adapter), ..cpu.clone() })
+        };
+        let told = device::memory::available_mib().is_some();
+        for (kind, shared) in [(Integrated, true), (Software, true), (Discrete, false), (Virtual, false), (Unknown, false)] {
+            let room = room(kind);
+            assert_eq!((room.free_bytes.is_some(), room.binding_bytes), (shared && told, Some(7)), "{kind}");
+            assert_eq!(room.untold().is_some_and(|sentence| sentence.contains("the card's")), !(shared && told), "{kind}");
+        }
+        let unknown = Plan { device: "a card".to_owned(), free_bytes: None, binding_bytes: Some(7), steps: Vec::new() };
+        assert!(unknown.to_string().contains("compare with the card's"));
+        assert_eq!(Plan { free_bytes: Some(7), ..unknown }.untold(), None);
     }
 
     #[test]

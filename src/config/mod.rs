@@ -31,8 +31,8 @@ pub use finetune::{AugmentConfig, FinetuneConfig};
 pub use groups::{Groups, patient};
 pub(crate) use model::backbones;
 pub use model::{
-    BackboneConfig, EncoderDifference, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, SwinUnetrConfig,
-    UnetConfig, UnetrConfig,
+    BackboneConfig, EncoderDifference, MergingOrder, ModelConfig, NnFormerConfig, PatchProjection, PositionCode, Preset, PublishedTask,
+    SwinUnetrConfig, UnetConfig, UnetrConfig,
 };
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::ConfigError;

@@ -75,6 +75,11 @@ impl AdapterDescription {
         self.kind == AdapterKind::Software
     }
 
+    /// Whether its memory is the computer's, of which the system tells how much is free.
+    pub fn shares_memory(&self) -> bool {
+        matches!(self.kind, AdapterKind::Integrated | AdapterKind::Software)
+    }
+
     /// Whether its name, driver or backend contains `part`, capitals ignored.
     pub(super) fn is_called(&self, part: &str) -> bool {
         let part = part.to_lowercase();

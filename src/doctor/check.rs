@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::{Operation, operations};
 use super::speed::{Speed, measure};
+use super::training::{TrainingCheck, training};
 use crate::device::{DeviceChoice, DeviceError, DeviceKind, bounded, open};
+use crate::plan::Room;
 
 /// Largest difference allowed between a GPU's values and the CPU's, relative to the largest value of the tensor.
 ///
@@ -20,7 +22,7 @@ pub const GPU_TOLERANCE: f64 = 1e-4;
 /// Measured over a step of about 1 % of the inputs' size, where rounding in float32 and curvature make about 1e-3 each.
 pub const SLOPE_TOLERANCE: f64 = 1e-2;
 
-/// How long all operations and the speed of one device may take: a software adapter needs a few seconds to compile.
+/// How long all operations and the speed of one device may take: a software adapter needs half a minute, most of it to compile.
 pub(super) const CHECK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Step along the gradient, relative to the root mean square of the inputs, which is 1.
@@ -39,6 +41,8 @@ pub struct DeviceCheck {
     pub operations: Vec<OperationCheck>,
     /// Its speed, unless it is not fit.
     pub speed: Option<Speed>,
+    /// What it can train, unless it is not fit.
+    pub training: Option<TrainingCheck>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -87,12 +91,14 @@ impl DeviceCheck {
     }
 
     fn new(choice: &DeviceChoice, verdict: Verdict) -> Self {
-        Self { choice: choice.clone(), verdict, problem: None, operations: Vec::new(), speed: None, notes: Vec::new() }
+        Self { choice: choice.clone(), verdict, problem: None, operations: Vec::new(), speed: None, training: None, notes: Vec::new() }
     }
 }
 
 fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
     let opened = open(choice)?;
+    // Before anything else takes memory.
+    let room = Room::of(&opened.description);
     let mut check = DeviceCheck { notes: opened.description.notes, ..DeviceCheck::new(choice, Verdict::Works) };
     for operation in &operations() {
         let compared = match opened.description.kind {
@@ -116,8 +122,9 @@ fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
         check.operations.push(OperationCheck { name: operation.name.to_owned(), difference, tolerance });
     }
     if check.verdict == Verdict::Works {
-        let software = opened.description.adapter.is_some_and(|adapter| adapter.is_software());
-        check.speed = Some(measure(&opened.device, software).map_err(|reason| DeviceError::Failed { reason })?);
+        let speed = measure(&opened.device).map_err(|reason| DeviceError::Failed { reason })?;
+        check.speed = Some(speed);
+        check.training = Some(training(room, &speed));
     }
     Ok(check)
 }

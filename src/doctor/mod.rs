@@ -3,12 +3,16 @@
 //! Every device runs the operations that the networks lean on, forward and backward (`operation`);
 //! the CPU is held against finite differences, the GPUs against the CPU. A device that fails, miscalculates,
 //! hangs or takes its process down with it gets its verdict and does not stop the others ([`Isolation`]).
+//!
+//! One that works is timed at the work of training (`speed`), from which and from the plan of each published network follow what it can
+//! train, and how fast (`training`).
 
 mod check;
 mod isolation;
 mod operation;
 mod report;
 mod speed;
+mod training;
 
 use std::path::PathBuf;
 
@@ -17,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{DeviceCheck, GPU_TOLERANCE, OperationCheck, SLOPE_TOLERANCE, Verdict, check_device};
 pub use isolation::Isolation;
 pub use speed::Speed;
+pub use training::{NetworkCheck, TrainingCheck};
 
 use crate::device::{AdapterDescription, DeviceChoice, DeviceDescription};
 use crate::{device, folders};

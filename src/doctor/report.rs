@@ -24,15 +24,30 @@ impl fmt::Display for DoctorReport {
         } else if self.adapters.is_empty() {
             writeln!(f, "  {}", crate::device::DeviceError::NoAdapter)?;
         }
-        writeln!(f, "\n{:8} {:8} {:>10}  {:>10}  {:>18}", "device", "verdict", "difference", "pass", "matrix product")?;
+        let head = ["difference", "pass", "convolution", "linear", "attention"].map(|title| format!("{title:>11}")).join("  ");
+        writeln!(f, "\n{:8} {:8} {head}", "device", "verdict")?;
         for device in &self.devices {
             write!(f, "{device}")?;
         }
         writeln!(
             f,
             "\ndifference: the largest, relative to the largest value, of outputs and gradients from the CPU's ({GPU_TOLERANCE:.0e} allowed);\n\
-             on the CPU itself, of the gradients' slope from the one measured ({SLOPE_TOLERANCE:.0e} allowed)"
-        )
+             on the CPU itself, of the gradients' slope from the one measured ({SLOPE_TOLERANCE:.0e} allowed)\n\
+             convolution, linear, attention: speed of training's own work, in GFLOP/s"
+        )?;
+        for DeviceCheck { choice, training, .. } in &self.devices {
+            if let Some(training) = training {
+                write!(f, "\nFine-tuning on {choice}, crops x voxels at a time\n{training}")?;
+            }
+        }
+        if self.devices.iter().any(|device| device.training.is_some()) {
+            writeln!(
+                f,
+                "\nMemory is an estimate. So is time: what a step has to compute over the speed measured above; small networks take longer,\n\
+                 since starting a kernel takes as long as its work. `simtrot plan CONFIG` measures it."
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -41,11 +56,11 @@ impl fmt::Display for DeviceCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let worst = self.operations.iter().map(|operation| operation.difference).reduce(f64::max);
         let worst = worst.map_or_else(|| "-".to_owned(), |worst| format!("{worst:.1e}"));
-        write!(f, "{:8} {:8} {worst:>10}", self.choice.to_string(), self.verdict.to_string())?;
+        write!(f, "{:8} {:8} {worst:>11}", self.choice.to_string(), self.verdict.to_string())?;
         match &self.speed {
             Some(speed) => {
-                let product = format!("{:.1} GFLOP/s ({}³)", speed.product_gflops, speed.product_size);
-                writeln!(f, "  {:>7.1} ms  {product:>18}", speed.pass_millis)?;
+                let speeds = speed.gflops().map(|gflops| format!("{gflops:>11.1}")).join("  ");
+                writeln!(f, "  {:>8.1} ms  {speeds}", speed.pass_millis)?;
             }
             None => writeln!(f)?,
         }

@@ -6,10 +6,12 @@ use burn::tensor::{Tensor, s};
 use super::bodies::{Bodies, bodies};
 use super::conv_tables::{ConvShape, GatherIndex, TAPS};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::index::GATHERED_ELEMENTS;
 use super::linear::with_bias;
 use super::sums::product_over_rows;
 use super::{gpu, host};
+
+/// Elements of a gathered matrix that the reference holds at a time.
+const GATHERED_ELEMENTS: usize = 16 << 20;
 
 /// `sources` `[batch, tokens, channels]`, whose channels lie one after the other without ever being brought together,
 /// `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.

@@ -11,9 +11,6 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// A row that holds padding instead of a token.
 pub const PADDING: u32 = u32::MAX;
 
-/// Elements of a gathered matrix that an operation holds at a time on a GPU, where each buffer has a limit.
-pub const GATHERED_ELEMENTS: usize = 16 << 20;
-
 /// All index triples below `counts`, row-major.
 pub fn cells(counts: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     let [depth, height, width] = counts;

@@ -40,7 +40,8 @@ pub use gelu::gelu;
 pub use global_attention::global_attention;
 /// For losses, whose other bodies stand with them.
 pub(crate) use gpu::{Pairs, class_gradient, class_sums, contrast_gradient, contrast_rows};
-pub use index::{Cache, GATHERED_ELEMENTS, Index, PADDING, cells};
+pub use gpu::{gpu_attends, gpu_parts_of_weight_gradient};
+pub use index::{Cache, Index, PADDING, cells};
 pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};

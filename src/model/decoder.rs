@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 
 use super::size::crop;
 use crate::nn::{
-    Block, ConvBlock, ExpandTokens, ExpandVoxels, Extent, LayerNorm, Memory, Pass, PointConv, PositionIndex, SkipAttention, TokenGrid,
-    UpBlock, WindowAttention, window_tables,
+    Arithmetic, Block, ConvBlock, ExpandTokens, ExpandVoxels, Extent, LayerNorm, Memory, Pass, PointConv, PositionIndex, SkipAttention,
+    TokenGrid, UpBlock, WindowAttention, window_tables,
 };
 
 /// A decoder.
@@ -171,6 +171,7 @@ impl Decoder {
         }
         for (head, tokens) in self.heads.iter().zip(levels.iter().rev()) {
             let logits = head.logits(*tokens);
+            memory.compute(Arithmetic::linear(logits * tokens.dim as u64));
             // The loss keeps its gradient; on its way are the logits, the same class by class, and the labels.
             memory.keep(logits);
             memory.work(2 * logits + tokens.elements());
@@ -265,7 +266,7 @@ impl AttendedLevel {
         up.kept(normed, memory);
         // The skip passes the first norm as well.
         memory.keep(skip.elements());
-        self.cross.kept(skip, memory);
-        self.blocks.iter().fold(skip, |x, block| block.kept(x, memory))
+        self.cross.kept(skip, [self.window; 3], memory);
+        self.blocks.iter().fold(skip, |x, block| block.kept(x, [self.window; 3], memory))
     }
 }

@@ -148,7 +148,7 @@ impl TokenEncoder for NnFormerEncoder {
         let mut x = self.patch_embed.kept(volume, memory);
         let mut skips = Vec::with_capacity(self.layers.len());
         for (index, (stage, norm)) in self.layers.iter().zip(&self.norms).enumerate() {
-            x = stage.blocks.iter().fold(x, |x, block| block.kept(x, memory));
+            x = stage.blocks.iter().fold(x, |x, block| block.kept(x, [stage.window; 3], memory));
             if decoded || index + 1 == self.layers.len() {
                 norm.kept(x, memory);
             }

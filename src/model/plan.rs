@@ -3,20 +3,16 @@
 //! The counts of parameters are exact. The memory of a step is an estimate: what the blocks hold ([`Memory`]), plus weights and what
 //! the optimiser keeps of them.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::backbone::{Attention, Backbone as _, Task};
 use super::segmenter::Segmenter;
 use crate::config::ModelConfig;
-use crate::nn::{Extent, Initialiser, Memory};
+use crate::nn::{Arithmetic, Extent, Initialiser, Memory, Weights};
 
 /// Bytes of a float32.
 const FLOAT: u64 = 4;
-
-/// Tensors as large as a window attention's scores that exist on a GPU at once: attention, its gradient, and the scores'.
-const DEVICE_SCORES: u64 = 3;
 
 /// What passes the network at once.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +38,14 @@ pub struct ModelPlan {
     pub weight_bytes: u64,
     /// Kept at the end of the forward pass.
     pub kept_bytes: u64,
-    /// Most that is kept, and worked on, at once in the backward pass.
+    /// Most that is kept, worked on, and found of the weights' gradients at once in the backward pass.
     pub peak_bytes: u64,
     /// The largest single tensor on the device, which must fit into one of its buffers.
     pub largest_buffer_bytes: u64,
+    /// What the forward pass computes.
+    pub forward: Arithmetic,
+    /// What forward and backward pass compute, recomputed blocks once more.
+    pub step: Arithmetic,
 }
 
 /// One stage on such a crop.
@@ -79,7 +79,7 @@ impl ParameterCounts {
 
 impl ModelPlan {
     /// Peak of a step with a loss that holds `loss_bytes` between forward and backward pass, if `copies` of the weights live all
-    /// through it. Gradients appear as activations go.
+    /// through it. The gradients are part of the backward pass's peak: they appear as activations go.
     pub fn step_bytes(&self, loss_bytes: u64, copies: u64) -> u64 {
         copies * self.weight_bytes + self.peak_bytes.max(self.kept_bytes + loss_bytes).max(self.weight_bytes)
     }
@@ -97,10 +97,7 @@ pub fn plan(config: &ModelConfig, task: &Task, size: StepSize) -> ModelPlan {
     if size.decoded {
         decoder.kept(volume, extents, &mut memory);
     }
-    if !size.on_host {
-        memory.pass(size.volumes as u64 * scores(&stages), DEVICE_SCORES);
-    }
-    let (of_encoder, of_decoder, of_heads) = (Count::of(&encoder), Count::of(&decoder), Count::of(&decoder.heads));
+    let (of_encoder, of_decoder, of_heads) = (Weights::of(&encoder), Weights::of(&decoder), Weights::of(&decoder.heads));
     let parameters = ParameterCounts { encoder: of_encoder.total, decoder: of_decoder.total - of_heads.total, heads: of_heads.total };
     let (trained, widest) = if size.decoded {
         (parameters.total(), of_encoder.largest.max(of_decoder.largest))
@@ -115,39 +112,8 @@ pub fn plan(config: &ModelConfig, task: &Task, size: StepSize) -> ModelPlan {
         kept_bytes: FLOAT * memory.kept(),
         peak_bytes: FLOAT * memory.peak(),
         largest_buffer_bytes: FLOAT * memory.largest().max(widest),
-    }
-}
-
-/// Scores of all windows of a stage, which a GPU holds at once: those of the largest stage.
-fn scores(stages: &[StageSize]) -> u64 {
-    let of_stage = |stage: &StageSize| {
-        let Attention { heads, window, .. } = stage.attention?;
-        let windows: u64 = (0..3).map(|axis| stage.grid[axis].div_ceil(window[axis]) as u64).product();
-        Some(windows * heads as u64 * (window.iter().product::<usize>() as u64).pow(2))
-    };
-    stages.iter().filter_map(of_stage).max().unwrap_or_default()
-}
-
-/// Numbers of parameters that need have no values.
-#[derive(Default)]
-struct Count {
-    total: u64,
-    largest: u64,
-}
-
-impl Count {
-    fn of(module: &impl Module) -> Self {
-        let mut count = Self::default();
-        module.visit(&mut count);
-        count
-    }
-}
-
-impl ModuleVisitor for Count {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let elements = param.lazy_shape().num_elements() as u64;
-        self.total += elements;
-        self.largest = self.largest.max(elements);
+        forward: memory.forward(),
+        step: memory.step(),
     }
 }
 
@@ -156,7 +122,7 @@ mod tests {
     use burn::module::Module as _;
 
     use super::*;
-    use crate::config::Preset;
+    use crate::config::{Preset, SwinUnetrConfig};
     use crate::model::{Encoder, Segmenter};
 
     #[test]
@@ -185,6 +151,48 @@ mod tests {
 
     const SYNAPSE: Task = Task { channels: 1, classes: 9, crop_size: [64, 128, 128] };
     const TUMOUR: Task = Task { channels: 4, classes: 4, crop_size: [128, 128, 128] };
+
+    /// GFLOP of a forward pass of two volumes, counted by hand: 3x3x3 convolutions as twice 27 times the channels of both sides for each
+    /// token, attention as four times tokens, window and channels, linear maps as twice their weights. Of Swin UNETR's linear maps those
+    /// on 64³ are 14.7 in blocks and mergings, 6.0 in shortcuts, 3.5 in transposed convolutions and 0.2 at both ends.
+    #[test]
+    fn arithmetic_of_published_sizes_is_what_was_counted_by_hand() {
+        let swin = ModelConfig::Preset(Preset::SwinUnetrTumour);
+        let cases = [
+            (&swin, Task { channels: 1, classes: 3, crop_size: [64; 3] }, [338.0, 24.4, 19.0]),
+            (&swin, TUMOUR, [2734.0, 198.7, 128.0]),
+            (&ModelConfig::Preset(Preset::NnformerSynapse), Task { classes: 14, ..SYNAPSE }, [385.0, 449.0, 23.0]),
+        ];
+        for (config, task, counted) in cases {
+            let plan = plan(config, &task, StepSize { volumes: 2, decoded: true, on_host: true });
+            let found = [plan.forward.convolution, plan.forward.linear, plan.forward.attention].map(|operations| operations as f64 / 1e9);
+            for (found, counted) in found.into_iter().zip(counted) {
+                assert!((found / counted - 1.0).abs() < 0.03, "{task:?}: {found} instead of {counted}");
+            }
+            // Backward two products for each; Swin UNETR computes all but embedding and head once more.
+            let passes = plan.step.convolution as f64 / plan.forward.convolution as f64;
+            assert_eq!(passes, if config == &swin { 4.0 } else { 3.0 });
+        }
+    }
+
+    #[test]
+    fn a_gpu_stores_the_scores_of_no_published_network() {
+        for (preset, task, ..) in MEASURED {
+            let config = ModelConfig::Preset(preset);
+            let [host, gpu] = [true, false].map(|on_host| plan(&config, &task, StepSize { volumes: 2, decoded: true, on_host }));
+            let ratio = gpu.peak_bytes as f64 / host.peak_bytes as f64;
+            assert!((0.8..1.2).contains(&ratio), "{preset}: {ratio} of the host's");
+            assert!(gpu.largest_buffer_bytes < 1 << 30, "{preset}: {}", gpu.largest_buffer_bytes);
+        }
+        // A head wider than the kernels take has scores again.
+        let widest = |num_heads| {
+            let config = SwinUnetrConfig { feature_size: 96, num_heads, ..SwinUnetrConfig::tumour() };
+            let model = ModelConfig::SwinUnetr(config);
+            plan(&model, &TUMOUR, StepSize { volumes: 2, decoded: false, on_host: false }).largest_buffer_bytes
+        };
+        let [narrow, wide] = [vec![3, 6, 12, 24], vec![1, 6, 12, 24]].map(widest);
+        assert!(wide > narrow, "{wide} and {narrow}");
+    }
 
     #[test]
     fn memory_of_published_sizes_is_estimated_within_a_fifth_of_what_was_measured() {

@@ -144,7 +144,8 @@ impl TokenEncoder for SwinUnetrEncoder {
         let mut states = vec![x];
         for stage in &self.stages {
             x = stage.residual.as_ref().map_or(x, |residual| residual.kept(x, memory));
-            x = stage.blocks.iter().fold(x, |x, block| block.kept(x, memory));
+            let (window, _) = clamped_window(x.grid, stage.window, false);
+            x = stage.blocks.iter().fold(x, |x, block| block.kept(x, window, memory));
             x = stage.downsample.kept(x, memory);
             states.push(x);
         }

@@ -138,7 +138,7 @@ impl TokenEncoder for UnetrEncoder {
 
     fn kept(&self, volume: Extent, _decoded: bool, memory: &mut Memory) -> Vec<Extent> {
         let x = self.patch_embedding.kept(volume, memory);
-        let x = self.blocks.iter().fold(x, |x, block| block.kept(x, memory));
+        let x = self.blocks.iter().fold(x, |x, block| block.kept(x, x.grid, memory));
         let x = self.norm.kept(x, memory);
         // The feature map made of the tokens.
         memory.keep(x.elements());

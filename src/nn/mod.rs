@@ -3,12 +3,14 @@
 //! Everything between the stem and the heads is a channels-last token sequence `[batch, tokens, dim]`,
 //! tokens row-major over D,H,W.
 
+mod arithmetic;
 mod attention;
 mod block;
 mod conv;
 mod drop_path;
 mod expand;
 mod init;
+mod kept;
 mod layer_norm;
 mod linear;
 mod memory;
@@ -20,15 +22,17 @@ mod unet_block;
 mod window;
 
 pub use crate::kernels::gelu;
+pub use arithmetic::Arithmetic;
 pub use attention::{AttentionConfig, GlobalAttention, SkipAttention, WindowAttention};
 pub use block::{Block, BlockConfig};
 pub use conv::{Conv3d, PatchConv, PointConv};
 pub use drop_path::{DropPath, Pass};
 pub use expand::{ExpandTokens, ExpandVoxels, ShuffleVoxels};
 pub use init::{Initialiser, Scheme};
+pub use kept::AttentionSize;
 pub use layer_norm::{LayerNorm, normalise};
 pub use linear::{Linear, Mlp};
-pub use memory::{AttentionMemory, Extent, Memory};
+pub use memory::{Extent, Memory, Weights};
 pub use patch_embed::{PatchEmbed, StemHalf};
 pub use patch_merging::{PatchMerging, TokenMerging, merge_tables};
 pub use patch_tokens::{PatchMap, PatchTokens, PatchTokensConfig, PositionTable, sinusoids};

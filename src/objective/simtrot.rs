@@ -96,14 +96,9 @@ pub struct ContrastSize {
 }
 
 impl ContrastSize {
-    /// Matrices as large as the similarities that tensor operations hold at once: mask, logits, and the terms of the gradient.
-    const DEVICE_MATRICES: u64 = 6;
-
-    /// For a batch of `batch` crops whose encoder has the stages `stages`, on the host or on another device.
-    pub fn of(settings: &PretrainConfig, stages: &[StageSize], batch: usize, on_host: bool) -> Self {
+    /// For a batch of `batch` crops whose encoder has the stages `stages`. Logits and gradient are written into the one matrix.
+    pub fn of(settings: &PretrainConfig, stages: &[StageSize], batch: usize) -> Self {
         const FLOAT: u64 = 4;
-        // The host writes logits and gradient into the one matrix.
-        let matrices = if on_host { 1 } else { Self::DEVICE_MATRICES };
         let (mut kept, mut largest) = (0, 0);
         for stage in stages.iter().rev().take(settings.token_stages) {
             let tokens = 2 * batch as u64 * stage.grid.iter().product::<usize>() as u64;
@@ -112,7 +107,7 @@ impl ContrastSize {
             kept += tokens * (stage.dim + 2 * hidden + 2 * output) as u64;
             largest = largest.max(tokens * tokens);
         }
-        Self { bytes: FLOAT * (kept + matrices * largest), largest_buffer_bytes: FLOAT * largest }
+        Self { bytes: FLOAT * (kept + largest), largest_buffer_bytes: FLOAT * largest }
     }
 }
 

@@ -16,7 +16,9 @@ fn every_device_of_this_machine_computes_what_the_cpu_does() {
     }
     for device in &report.devices {
         assert_eq!(device.verdict, Verdict::Works, "{device:?}");
-        assert!(!device.operations.is_empty() && device.speed.is_some(), "{device:?}");
+        assert!(!device.operations.is_empty(), "{device:?}");
+        assert!(device.speed.is_some_and(|speed| speed.gflops().iter().all(|&gflops| gflops > 0.0 && gflops.is_finite())), "{device:?}");
+        assert!(device.training.as_ref().is_some_and(|training| training.networks[0].fits), "{device:?}");
     }
     assert!(report.is_fit());
 

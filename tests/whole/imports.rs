@@ -71,7 +71,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "train",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "exchange",          tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "plan",              tensors: true,  imports: &["PLAIN", "COMPUTING"] },
-    Layer { module: "doctor",            tensors: true,  imports: &["PLAIN", "COMPUTING"] },
+    Layer { module: "doctor",            tensors: true,  imports: &["PLAIN", "COMPUTING", "plan"] },
     Layer { module: "bench",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "worker",            tensors: true,  imports: &["PLAIN", "COMPUTING", "plan", "doctor", "bench"] },
     Layer { module: "report",            tensors: false, imports: &["PLAIN"] },

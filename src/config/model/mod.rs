@@ -105,18 +105,34 @@ pub trait BackboneConfig {
     fn check_crop(&self, _key: &str, _crop_size: [usize; 3], _checker: &mut Checker) {}
 }
 
-/// Training crops by the name of a size.
-mod published_crop {
-    pub(super) fn synapse() -> [usize; 3] {
-        [64, 128, 128]
+/// What a published size was trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedTask {
+    /// Voxels of a training crop along D,H,W.
+    pub crop_size: [usize; 3],
+    /// Channels of an image.
+    pub channels: usize,
+    /// Classes, background included.
+    pub classes: usize,
+}
+
+/// Tasks by the name of a size.
+mod published {
+    use super::PublishedTask;
+
+    /// CT of the abdomen, eight organs.
+    pub(super) fn synapse() -> PublishedTask {
+        PublishedTask { crop_size: [64, 128, 128], channels: 1, classes: 9 }
     }
 
-    pub(super) fn tumour() -> [usize; 3] {
-        [128; 3]
+    /// Brain MRI, three tissues.
+    pub(super) fn tumour() -> PublishedTask {
+        PublishedTask { crop_size: [128; 3], channels: 4, classes: 4 }
     }
 
-    pub(super) fn default() -> [usize; 3] {
-        [32; 3]
+    /// The demo's: hippocampus in MRI, two parts.
+    pub(super) fn default() -> PublishedTask {
+        PublishedTask { crop_size: [32; 3], channels: 1, classes: 3 }
     }
 }
 
@@ -159,10 +175,10 @@ macro_rules! define_configs {
             /// All of them, backbone by backbone.
             pub const ALL: &[Self] = &[$($(Self::$preset,)+)+];
 
-            /// The training crop that it was published with, D,H,W.
-            pub fn crop_size(self) -> [usize; 3] {
+            /// What it was published for.
+            pub fn task(self) -> PublishedTask {
                 match self {
-                    $($(Self::$preset => published_crop::$make(),)+)+
+                    $($(Self::$preset => published::$make(),)+)+
                 }
             }
         }

@@ -55,7 +55,7 @@ impl StateDictFormat for NnFormer {
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         // Windows shrink with the token grids of the training crop, and shrunken windows are not shifted.
-        Some(preset?.crop_size())
+        Some(preset?.task().crop_size)
     }
 
     fn tables(&self, _shapes: &Shapes, _model: &ModelConfig, _crops: Crops) -> Result<Vec<Table>, String> {

@@ -81,7 +81,7 @@ impl StateDictFormat for SwinUnetr {
 
     fn crop_size(&self, _shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         // Nothing in the network depends on it; most published weights were trained on 96 voxels.
-        Some(preset.map_or([96; 3], Preset::crop_size))
+        Some(preset.map_or([96; 3], |preset| preset.task().crop_size))
     }
 
     fn tables(&self, shapes: &Shapes, model: &ModelConfig, _crops: Crops) -> Result<Vec<Table>, String> {

@@ -63,7 +63,7 @@ impl StateDictFormat for Unetr {
 
     fn crop_size(&self, shapes: &Shapes, preset: Option<Preset>) -> Option<[usize; 3]> {
         let preset = preset?;
-        let crop_size = preset.crop_size();
+        let crop_size = preset.task().crop_size;
         // The same network was trained on crops of other sizes as well, and has then a table for other grids.
         let tokens: usize = config(&ModelConfig::Preset(preset)).grid(crop_size).iter().product();
         (shapes.axis(POSITION, 1) == Some(tokens)).then_some(crop_size)

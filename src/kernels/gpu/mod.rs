@@ -29,6 +29,7 @@ mod sums;
 mod tests;
 mod weight_gradient;
 
+pub use attention::gpu_attends;
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};
 pub(crate) use class_sums::{class_gradient, class_sums};
 pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient};
@@ -41,3 +42,4 @@ pub(super) use linear::product;
 pub(super) use optimiser::{adam_w, clipping, moving_average, sgd};
 pub(super) use sums::{column_sums, sum_rows};
 pub(super) use weight_gradient::conv_weight_gradient;
+pub use weight_gradient::gpu_parts_of_weight_gradient;

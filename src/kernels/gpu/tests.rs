@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use super::conv::{Launch, conv_within, input_gradient_within};
 use super::launch::{DISPATCH_WORK, Work};
 use super::weight_gradient::{GradientLaunch, weight_gradient_within};
-use crate::config::{ModelConfig, Preset};
+use crate::config::{ModelConfig, Preset, PublishedTask};
 use crate::device::for_tests;
 use crate::kernels::ConvShape;
 use crate::model::{Segmenter, Task};
@@ -19,7 +19,10 @@ pub(super) const BATCH: usize = 2;
 
 /// Every published network and what it is built for.
 pub(super) fn published() -> impl Iterator<Item = (Preset, ModelConfig, Task)> {
-    let task = |preset: Preset| Task { channels: 4, classes: 9, crop_size: preset.crop_size() };
+    let task = |preset: Preset| {
+        let PublishedTask { channels, classes, crop_size } = preset.task();
+        Task { channels, classes, crop_size }
+    };
     Preset::ALL.iter().map(move |&preset| (preset, ModelConfig::Preset(preset).resolve(), task(preset)))
 }
 

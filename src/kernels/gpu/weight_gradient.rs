@@ -255,3 +255,8 @@ pub(super) fn weight_gradient_within(source: Tensor<3>, grad: Tensor<3>, shape: 
     }
     tensor(reshaped(sum_over_rows(parts, [1, launch.splits, 27 * input * output]), [3, 3, 3, input, output]))
 }
+
+/// Elements of the parts that a GPU sums the weight gradient of a convolution from, of `[in, out]` channels.
+pub fn gpu_parts_of_weight_gradient(batch: usize, channels: [usize; 2], shape: ConvShape) -> usize {
+    GradientLaunch::of(batch, channels, shape).splits * 27 * channels[0] * channels[1]
+}

@@ -85,7 +85,7 @@ impl Estimate {
                         form.set(&format!("{key}.crop_size"), smaller.crop_size);
                     }
                 }
-                card::note(ui, format!("An estimate, for {}.", plan.device));
+                card::note(ui, format!("An estimate, for {}. {}", plan.device, plan.untold().unwrap_or_default()).trim_end());
             }
         }
     }
@@ -98,15 +98,15 @@ fn step_needs(ui: &mut Ui, name: &str, step: &StepPlan, plan: &Plan) -> Option<S
     let parameters = step.model.parameters.total() as f64 / 1e6;
     let needed = step.bytes as f64 / MIB;
     let (share, text) = match (plan.free_bytes, plan.binding_bytes) {
-        (Some(free), _) => {
+        (Some(free), most) if most.is_none_or(|most| step.model.largest_buffer_bytes <= most) => {
             let free = free as f64 / MIB;
             (needed / free, format!("{needed:.0} of {free:.0} MiB free"))
         }
-        (None, Some(most)) => {
+        (_, Some(most)) => {
             let (largest, most) = (step.model.largest_buffer_bytes as f64 / MIB, most as f64 / MIB);
             (largest / most, format!("{needed:.0} MiB; largest tensor {largest:.0} of {most:.0} MiB"))
         }
-        (None, None) => (0.0, format!("{needed:.0} MiB")),
+        (_, None) => (0.0, format!("{needed:.0} MiB")),
     };
     let (bar, ink) = if step.fits { (palette.good(), ui.visuals().strong_text_color()) } else { (palette.bad(), palette.bad()) };
     card::sides(ui, |ui| drop(ui.label(name)), |ui| ui.label(RichText::new(text).strong().color(ink)));

@@ -85,6 +85,11 @@ pub(in crate::kernels) fn global_attention_gradient(qkv: &Tensor<3>, heads: usiz
     tensor(call.input_gradients(attended, &buffer(grad)).0)
 }
 
+/// Whether a GPU has a kernel for heads of `head_dim` channels with a position table of `table` rows, none being 0.
+pub fn gpu_attends(head_dim: usize, table: usize) -> bool {
+    AttentionPlan::new(1, head_dim, table, table > 0, false).is_some()
+}
+
 impl Call {
     fn of_windows((qkv, padding, bias): &WindowInputs, tables: &WindowTables) -> Option<Self> {
         let on = tables.on_gpu(&qkv.device())?;
