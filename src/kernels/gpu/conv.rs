@@ -69,7 +69,7 @@ pub(super) fn input_gradient_within(weight: Tensor<5>, grad: Tensor<3>, shape: C
 }
 
 impl Launch {
-    fn new(batch: usize, output: usize, channels: Vec<usize>, grids: [[usize; 3]; 3], stride: [usize; 3], taps: Taps) -> Self {
+    fn new([batch, output]: [usize; 2], channels: Vec<usize>, grids: [[usize; 3]; 3], stride: [usize; 3], taps: Taps) -> Self {
         let size = vector_size(&[output]);
         let vectors = output / size;
         let plan = ConvPlan::new(grids[1], stride, vector_size(&channels), [size, vectors], taps);
@@ -84,7 +84,7 @@ impl Launch {
     /// A convolution of the whole grid.
     pub(super) fn whole(batch: usize, channels: Vec<usize>, output: usize, shape: ConvShape) -> Self {
         let out = shape.output();
-        let launch = Self::new(batch, output, channels, [shape.grid, out, out], shape.stride, Taps::ALL);
+        let launch = Self::new([batch, output], channels, [shape.grid, out, out], shape.stride, Taps::ALL);
         // Small grids have many channels: their sums are made in parts, so that there are cubes enough.
         let splits = (BUSY / 2 / (launch.boxes() * launch.blocks)).clamp(1, 16).min(launch.chunks().div_ceil(4));
         Self { splits, ..launch }
@@ -96,7 +96,7 @@ impl Launch {
         let (grid, out, stride) = (shape.grid, shape.output(), shape.stride);
         cells(stride).filter_map(move |at| Taps::reaching(at, stride)).filter_map(move |taps| {
             let own: [usize; 3] = std::array::from_fn(|axis| grid[axis].saturating_sub(taps.at[axis]).div_ceil(stride[axis]));
-            (!own.contains(&0)).then(|| Self::new(batch, input, vec![channels], [out, own, grid], [1; 3], taps))
+            (!own.contains(&0)).then(|| Self::new([batch, input], vec![channels], [out, own, grid], [1; 3], taps))
         })
     }
 
