@@ -63,7 +63,9 @@ pub fn cases() -> Vec<Case> {
         x.matmul(w.unsqueeze()) + b.unsqueeze()
     );
     case!(cases, "bias", [x: [3, 7, 5, 2], b: [2]], add_bias::<4>(x, b), x + b.unsqueeze());
+    // Columns that several rows share the units of a cube with, and more than that.
     case!(cases, "sum over an axis", [x: [3, 700, 2]], sum_axis::<3>(x, 1), x.sum_dim(1));
+    case!(cases, "sum over an axis", [x: [2, 70, 131]], sum_axis::<3>(x, 1), x.sum_dim(1));
     instance_norms(&mut cases);
     convolutions(&mut cases);
     merging(&mut cases);

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, s};
 use super::bodies::{Bodies, bodies};
 use super::conv_tables::{ConvShape, GatherIndex, TAPS};
 use super::custom_gradient::{InputGradients, custom_gradient};
-use super::linear::with_bias;
+use super::linear::{column_sums, rows, with_bias};
 use super::sums::product_over_rows;
 use super::{gpu, host};
 
@@ -16,14 +16,22 @@ const GATHERED_ELEMENTS: usize = 16 << 20;
 /// `sources` `[batch, tokens, channels]`, whose channels lie one after the other without ever being brought together,
 /// `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.
 pub fn conv3d<const N: usize>(sources: [Tensor<3>; N], weight: Tensor<5>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<3> {
-    let inputs: Vec<DispatchTensor> = sources.map(Tensor::into_dispatch).into_iter().chain([weight.into_dispatch()]).collect();
+    // A GPU's kernel adds the bias in passing.
+    let (own_bias, bias) = if bodies(&weight) == Bodies::Gpu { (bias, None) } else { (None, bias) };
+    let inputs = sources.map(Tensor::into_dispatch).into_iter().chain([weight.into_dispatch()]);
+    let inputs: Vec<DispatchTensor> = inputs.chain(own_bias.map(Tensor::into_dispatch)).collect();
     let out = custom_gradient(inputs, |inputs| {
         let sources: [Tensor<3>; N] = std::array::from_fn(|source| Tensor::from_dispatch(inputs[source].clone()));
         let weight = Tensor::<5>::from_dispatch(inputs[N].clone());
+        let bias = inputs.get(N + 1).map(|bias| Tensor::<1>::from_dispatch(bias.clone()));
         drop(inputs);
-        let out = value(sources.clone().into(), weight.clone(), shape);
+        let is_biased = bias.is_some();
+        let out = value(sources.clone().into(), weight.clone(), bias, shape);
         let backward = move |grad: Tensor<3>, gradients: &mut InputGradients| {
             let widths = sources.each_ref().map(channels);
+            if is_biased {
+                gradients.put(N + 1, || column_sums(rows(grad.clone())));
+            }
             gradients.put(N, || joined(sources.map(|source| weight_gradient(source, grad.clone(), shape)).into(), 3));
             let mut from = 0;
             for (source, width) in widths.into_iter().enumerate() {
@@ -46,11 +54,11 @@ fn joined<const D: usize>(mut parts: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
     if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, axis) }
 }
 
-/// Convolution of `sources`, which lie one after the other along the input channels of `weight`.
-fn value(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
+/// Convolution of `sources`, which lie one after the other along the input channels of `weight`; the bias is a GPU's alone.
+fn value(sources: Vec<Tensor<3>>, weight: Tensor<5>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<3> {
     match bodies(&weight) {
         Bodies::Host => return host::conv(sources, weight, shape),
-        Bodies::Gpu => return gpu::conv(sources, weight, shape),
+        Bodies::Gpu => return gpu::conv(sources, weight, bias, shape),
         Bodies::Reference => {}
     }
     let [_, _, _, input, output] = weight.dims();

@@ -65,7 +65,5 @@ pub(super) fn column_sums(rows: Tensor<2>) -> Tensor<1> {
 fn product<const D: usize>(x: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
     let mut shape = x.dims();
     shape[D - 1] = weight.dims()[1];
-    let x = rows(x);
-    let out = if bodies(&x) == Bodies::Gpu { gpu::product(x, weight) } else { x.matmul(weight) };
-    out.reshape(shape)
+    rows(x).matmul(weight).reshape(shape)
 }

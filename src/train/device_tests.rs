@@ -48,17 +48,18 @@ fn pretraining(task: PretextTask, device: &Device) -> Course {
 }
 
 fn finetuning(preset: &str, device: &Device) -> Course {
-    const EDGE: usize = 32;
+    /// Small, since a software GPU takes long: some networks halve each axis four times.
+    const CROP: [usize; 3] = [16, 16, 32];
     let device = device.clone().autodiff();
     let config = RunConfig::default();
-    let config = config.with_overrides(&[format!("model.preset={preset}"), format!("finetune.crop_size=[{EDGE},{EDGE},{EDGE}]")]).unwrap();
+    let config = config.with_overrides(&[format!("model.preset={preset}"), "finetune.crop_size=[16,16,32]".to_owned()]).unwrap();
     let labels = (0..3).map(|label| (label, label.to_string())).collect();
     let info = DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels };
-    let voxels = EDGE.pow(3);
-    let classes: Vec<u8> = (0..voxels).map(|voxel| (voxel / 5 % EDGE / 12) as u8).collect();
+    let voxels: usize = CROP.iter().product();
+    let classes: Vec<u8> = (0..voxels).map(|voxel| (voxel / 5 % 32 / 12) as u8).collect();
     let values: Vec<f32> = classes.iter().enumerate().map(|(voxel, &class)| f32::from(class) + (voxel * 7 % 13) as f32 / 13.0).collect();
-    let image = Tensor::<5>::from_data(TensorData::new(values, [1, 1, EDGE, EDGE, EDGE]), &device);
-    let classes = classes_from_host(&classes, [1, EDGE, EDGE, EDGE], &device);
+    let image = Tensor::<5>::from_data(TensorData::new(values, [1, 1, CROP[0], CROP[1], CROP[2]]), &device);
+    let classes = classes_from_host(&classes, [1, CROP[0], CROP[1], CROP[2]], &device);
     let loss = |network: &crate::model::Segmenter| {
         DiceCeConfig::nnunet().deep_supervision(network.forward(image.clone(), Pass::EVALUATION), &classes)
     };

@@ -31,18 +31,18 @@ pub(super) struct Launch {
     splits: usize,
 }
 
-/// `sources` `[batch, tokens, channels]`, one or two, `weight` `[3, 3, 3, in, out]` -> `[batch, output tokens, out]`.
-pub(in crate::kernels) fn conv(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape) -> Tensor<3> {
-    conv_within(sources, weight, shape, DISPATCH_WORK)
+/// `sources` `[batch, tokens, channels]`, one or two, `weight` `[3, 3, 3, in, out]`, `bias` `[out]` -> `[batch, output tokens, out]`.
+pub(in crate::kernels) fn conv(sources: Vec<Tensor<3>>, weight: Tensor<5>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<3> {
+    conv_within(sources, weight, bias, shape, DISPATCH_WORK)
 }
 
 /// The same in dispatches of `most` operations.
-pub(super) fn conv_within(sources: Vec<Tensor<3>>, weight: Tensor<5>, shape: ConvShape, most: u64) -> Tensor<3> {
+pub(super) fn conv_within(sources: Vec<Tensor<3>>, weight: Tensor<5>, bias: Option<Tensor<1>>, shape: ConvShape, most: u64) -> Tensor<3> {
     let [batch, _, _] = sources[0].dims();
     let channels = sources.iter().map(|source| source.dims()[2]).collect();
     let [_, _, _, _, output] = weight.dims();
     let sources: Vec<CubeTensor> = sources.into_iter().map(buffer).collect();
-    tensor(Launch::whole(batch, channels, output, shape).convolve(&sources, &buffer(weight), most))
+    tensor(Launch::whole(batch, channels, output, shape).convolve(&sources, &buffer(weight), bias.map(buffer).as_ref(), most))
 }
 
 /// Gradient with respect to the source on the input channels `from..from + input`.
@@ -57,13 +57,13 @@ pub(super) fn input_gradient_within(weight: Tensor<5>, grad: Tensor<3>, shape: C
     let weight = transposed(weight, inputs, whole);
     let grad = [buffer(grad)];
     if whole {
-        return tensor(Launch::whole(batch, vec![output], input, shape).convolve(&grad, &weight, most));
+        return tensor(Launch::whole(batch, vec![output], input, shape).convolve(&grad, &weight, None, most));
     }
     let result_shape = [batch, shape.grid.iter().product(), input];
     // A stride beyond the kernel leaves some tokens unread.
     let result = if shape.stride.iter().any(|&step| step > 3) { zeros(&grad[0], result_shape) } else { empty(&grad[0], result_shape) };
     for launch in Launch::of_classes(batch, output, input, shape) {
-        launch.run(&grad, &weight, &result, most);
+        launch.run(&grad, &weight, None, &result, most);
     }
     tensor(result)
 }
@@ -74,11 +74,6 @@ impl Launch {
         let vectors = output / size;
         let plan = ConvPlan::new(grids[1], stride, vector_size(&channels), [size, vectors], taps);
         Self { batch, channels, output, grids, plan, blocks: vectors.div_ceil(plan.groups), splits: 1 }
-    }
-
-    /// A linear map of each token of a grid.
-    pub(super) fn single(output: usize, channels: Vec<usize>, grid: [usize; 3]) -> Self {
-        Self::new(1, output, channels, [grid; 3], [1; 3], Taps::ONE)
     }
 
     /// A convolution of the whole grid.
@@ -119,16 +114,16 @@ impl Launch {
     }
 
     /// The result, `[batch, tokens, out]`.
-    pub(super) fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, most: u64) -> CubeTensor {
+    fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, bias: Option<&CubeTensor>, most: u64) -> CubeTensor {
         let tokens = self.grids[1].iter().product::<usize>();
         let parts = empty(&sources[0], [self.splits, self.batch * tokens * self.output]);
-        self.run(sources, weight, &parts, most);
+        self.run(sources, weight, bias, &parts, most);
         let sum = if self.splits == 1 { parts } else { sum_over_rows(parts, [1, self.splits, self.batch * tokens * self.output]) };
         reshaped(sum, [self.batch, tokens, self.output])
     }
 
     /// Writes the parts of the sums into `result`; `weight` is `[.. places .., in, out]`.
-    fn run(&self, sources: &[CubeTensor], weight: &CubeTensor, result: &CubeTensor, most: u64) {
+    fn run(&self, sources: &[CubeTensor], weight: &CubeTensor, bias: Option<&CubeTensor>, result: &CubeTensor, most: u64) {
         let [grid, out, full] = self.grids;
         let (input_size, output_size) = (vector_size(&self.channels), vector_size(&[self.output]));
         let [first, second] = [&sources[0], sources.last().expect("a source")];
@@ -142,6 +137,7 @@ impl Launch {
                 first.clone().into_buffer_arg(),
                 second.clone().into_buffer_arg(),
                 weight.clone().into_buffer_arg(),
+                bias.unwrap_or(weight).clone().into_buffer_arg(),
                 result.clone().into_buffer_arg(),
                 range,
                 extents(grid, out, full, self.plan.tile, self.batch),
@@ -150,6 +146,7 @@ impl Launch {
                 (self.output / output_size) as u32,
                 self.splits as u32,
                 self.plan,
+                bias.is_some(),
             );
         }
     }

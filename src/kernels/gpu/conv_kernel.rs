@@ -80,6 +80,7 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     first: &[Vector<f32, NI>],
     second: &[Vector<f32, NI>],
     weight: &[Vector<f32, NO>],
+    bias: &[Vector<f32, NO>],
     output: &mut [Vector<f32, NO>],
     range: CubeRange,
     e: ConvExtents,
@@ -88,6 +89,7 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     output_vectors: u32,
     splits: u32,
     #[comptime] plan: ConvPlan,
+    #[comptime] biased: bool,
 ) {
     let [strips_d, strips_h, strip] = comptime!(plan.tile);
     let [step_d, step_h, step_w] = comptime!(plan.stride);
@@ -132,10 +134,16 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     let split = block % splits;
     let first_group = block / splits * groups as u32;
 
+    let mut start = Vector::<f32, NO>::new(0.0f32);
+    if comptime!(biased) {
+        if split == 0u32 && first_group + (group as u32) < output_vectors {
+            start = bias[(first_group + group as u32) as usize];
+        }
+    }
     let mut sums = Array::<Vector<f32, NO>>::new(strip);
     #[unroll]
     for token in 0..strip {
-        sums[token] = Vector::new(0.0f32);
+        sums[token] = start;
     }
 
     let chunks = first_vectors + second_vectors;

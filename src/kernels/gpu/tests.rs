@@ -91,9 +91,10 @@ fn a_convolution_in_many_dispatches_has_the_same_bits_as_in_one() {
             };
             let [x, y] = [first, second].map(|channels| Tensor::<3>::from_data(draw("source", &[BATCH, inputs, channels]), &device));
             let weight = Tensor::<5>::from_data(draw("weight", &[3, 3, 3, first + second, output]), &device);
+            let bias = Tensor::<1>::from_data(draw("bias", &[output]), &device);
             let grad = Tensor::<3>::from_data(draw("gradient", &[BATCH, outputs, output]), &device);
             let results = |most: u64| {
-                let forward = conv_within(vec![x.clone(), y.clone()], weight.clone(), shape, most).into_data();
+                let forward = conv_within(vec![x.clone(), y.clone()], weight.clone(), Some(bias.clone()), shape, most).into_data();
                 let of_input = input_gradient_within(weight.clone(), grad.clone(), shape, [first, second], most).into_data();
                 let of_weight = weight_gradient_within(x.clone(), grad.clone(), shape, most).into_data();
                 [forward, of_input, of_weight]
