@@ -234,9 +234,8 @@ fn look(dataset: &Dataset, case: &CaseFiles, place: u64) -> Result<Seen, DataErr
     let mut ml = BTreeMap::new();
     if let Some(label) = &label {
         // nnU-Net takes the same voxels of all channels; the same draw does so here.
-        let inside = |((voxels, _), _): ((&[f32], &f32), u64)| {
-            sample(voxels, |index| label.voxels[index] != 0, &mut draw("configure.labels", 0))
-        };
+        let inside =
+            |((voxels, _), _): ((&[f32], &f32), u64)| sample(voxels, |index| label.voxels[index] != 0, &mut draw("configure.labels", 0));
         labels = channels().map(inside).collect();
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
         label.voxels.iter().filter(|&&value| value != 0).for_each(|&value| *counts.entry(value).or_default() += 1);

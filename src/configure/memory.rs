@@ -7,15 +7,8 @@ use crate::wording;
 const USUAL: u64 = 8 << 30;
 
 /// Units in the order in which their ends are tried.
-const UNITS: [(&str, f64); 7] = [
-    ("KiB", 1024.0),
-    ("MiB", 1_048_576.0),
-    ("GiB", 1_073_741_824.0),
-    ("TiB", 1_099_511_627_776.0),
-    ("MB", 1e6),
-    ("GB", 1e9),
-    ("TB", 1e12),
-];
+const UNITS: [(&str, f64); 7] =
+    [("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("TiB", 1_099_511_627_776.0), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
 
 /// An amount of memory as a person writes it, `8GiB` or `7.5 GB`, in bytes.
 ///

@@ -61,7 +61,7 @@ impl Network {
     ///
     /// # Errors
     /// The smallest one, where none fits.
-    pub fn largest(spacing_mm: [f64; 3], median: [f64; 3], fits: impl Fn(&Self) -> bool) -> Result<Self, Self> {
+    pub fn largest(spacing_mm: [f64; 3], median: [f64; 3], mut fits: impl FnMut(&Self) -> bool) -> Result<Self, Self> {
         let edge_mm = FIRST_EDGE * spacing_mm.iter().product::<f64>().cbrt();
         let mut network = Self::new(spacing_mm, from_fn(|axis| (edge_mm / spacing_mm[axis]).round().min(median[axis].round()) as usize));
         while !fits(&network) {
@@ -99,7 +99,12 @@ impl Network {
             let middle = (low + high).div_ceil(2);
             if fits(middle) { low = middle } else { high = middle - 1 }
         }
-        Batch { crops: low, limit: if low < most { Limit::Memory } else if share < LEAST_BATCH { Limit::Least } else { Limit::Dataset } }
+        let limit = match low < most {
+            true => Limit::Memory,
+            false if share < LEAST_BATCH => Limit::Least,
+            false => Limit::Dataset,
+        };
+        Batch { crops: low, limit }
     }
 }
 

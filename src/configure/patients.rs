@@ -79,11 +79,13 @@ pub fn fold_choice(fingerprint: &Fingerprint, patients: &Patients) -> (Choice, u
     if patients.labelled < 2 {
         let who = if labelled.len() > patients.labelled { "one patient's cases have" } else { "one case has" };
         let who = if labelled.is_empty() { "no case has" } else { who };
-        return (choice(&SplitConfig::HoldOut { test: 0.0, validation: 0.0 }, format!("{who} a label map: none can be held out to test")), 0);
+        let split = SplitConfig::HoldOut { test: 0.0, validation: 0.0 };
+        return (choice(&split, format!("{who} a label map: none can be held out to test")), 0);
     }
     let folds = patients.labelled.min(FOLDS);
     let tested = labelled.len().div_ceil(folds);
-    let whose = if patients.labelled < labelled.len() { format!(" of {}, never parted,", count(patients.labelled, "patient")) } else { String::new() };
+    let parted = patients.labelled < labelled.len();
+    let whose = if parted { format!(" of {}, never parted,", count(patients.labelled, "patient")) } else { String::new() };
     let reason = format!(
         "the first of {folds} folds{}: about {tested} of {} labelled cases{whose} test. For all folds make data.split.folds.fold an axis of \
          an experiment",

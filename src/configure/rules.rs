@@ -95,13 +95,14 @@ pub fn choose(
     };
     let median = median_shape(&planned.iter().map(resampled).collect::<Vec<_>>());
     let training = Training::on(room.binding_bytes.is_some());
-    let planned_for = Volumes { spacing_mm: target.spacing_mm, median, cases: planned.len(), pretrained: if pretrains { volumes } else { 0 } };
+    let planned_for =
+        Volumes { spacing_mm: target.spacing_mm, median, cases: planned.len(), pretrained: if pretrains { volumes } else { 0 } };
     let sizes = Sizes::plan(&training.config(), &fingerprint, &planned_for, room)?;
 
     let mut choices = data_choices(&fingerprint, source, request, &patients);
     choices.push(split);
     choices.extend(preparation(&fingerprint, &target, &planned));
-    choices.push(sizes.model_choice(&target));
+    choices.push(sizes.model_choice());
     choices.extend(pretraining(&sizes, volumes, training.on_gpu, &target));
     choices.extend(sizes.finetune_choices(&median));
     choices.extend(finetuning(&fingerprint, &training));

@@ -3,7 +3,6 @@
 use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
 use super::network::{Batch, LEAST_BATCH, Limit, Network};
-use super::spacing::TargetSpacing;
 use super::text::Choice;
 use crate::config::{BackboneConfig as _, ModelConfig, Preset, RunConfig};
 use crate::model::ModelPlan;
@@ -99,12 +98,12 @@ impl Sizes {
     }
 
     /// The network with its reason.
-    pub fn model_choice(&self, target: &TargetSpacing) -> Choice {
-        let stages = self.network.model.features.len();
+    pub fn model_choice(&self) -> Choice {
         let mut reason = format!(
-            "a U-Net by nnU-Net's rules: {stages} stages, each of which halves the axes that have 8 voxels or more and voxels less than twice \
-             as long as the finest ({}). A step takes about {}",
-            if target.spacing_mm.iter().all(|&mm| mm == target.spacing_mm[0]) { "here all alike at first" } else { "here they differ" },
+            "a U-Net by nnU-Net's rules: an axis is halved while it has 8 voxels or more, no longer than twice the finest, which makes {} \
+             stages and tokens of {} voxels. A step takes about {}",
+            self.network.model.features.len(),
+            by(self.network.model.total_stride()),
             bytes(self.bytes)
         );
         for (preset, needed) in &self.others {
@@ -145,7 +144,11 @@ impl PretrainSizes {
 
     /// Why such crops.
     pub fn crop_reason(&self, network: &Network) -> String {
-        let reason = if self.crop_size == network.crop_size { "as in fine-tuning" } else { "smaller than in fine-tuning, so that two views of two fit" };
+        let reason = if self.crop_size == network.crop_size {
+            "as in fine-tuning"
+        } else {
+            "smaller than in fine-tuning, so that two views of two fit"
+        };
         reason.to_owned()
     }
 }

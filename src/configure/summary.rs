@@ -40,10 +40,8 @@ fn table<const N: usize>(header: Option<[&str; N]>, rows: impl Iterator<Item = [
 fn facts(fingerprint: &Fingerprint) -> Vec<(String, String)> {
     let Fingerprint { name, channels, classes, cases, unusable } = fingerprint;
     let labelled = fingerprint.labelled();
-    let mut facts = vec![(
-        name.clone(),
-        format!("{}: {labelled} with a label map, {} without", count(cases.len(), "case"), cases.len() - labelled),
-    )];
+    let mut facts =
+        vec![(name.clone(), format!("{}: {labelled} with a label map, {} without", count(cases.len(), "case"), cases.len() - labelled))];
     if !unusable.is_empty() {
         facts.push(("left out".to_owned(), format!("{} that cannot be used: {}", count(unusable.len(), "case"), list(unusable))));
     }
