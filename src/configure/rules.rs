@@ -253,7 +253,10 @@ fn pretraining(sizes: &Sizes, volumes: usize, on_gpu: bool, target: &TargetSpaci
     let epochs = PRETRAINING_EPOCHS * volumes / pretrain.batch;
     let (steps, reason) = if on_gpu {
         let steps = epochs.clamp(PRETRAINING_STEPS, STEPS_ON_GPU);
-        (steps, format!("the paper's {PRETRAINING_EPOCHS} epochs of {volumes} volumes, but {PRETRAINING_STEPS} to {STEPS_ON_GPU}"))
+        (
+            steps,
+            format!("the paper's {PRETRAINING_EPOCHS} epochs of {volumes} volumes, kept to {PRETRAINING_STEPS} to {STEPS_ON_GPU} steps"),
+        )
     } else {
         (PRETRAINING_STEPS, "a starting point for a CPU; `simtrot plan` measures how long it takes".to_owned())
     };
@@ -283,7 +286,7 @@ fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
         ("nnU-Net's 1000 epochs of 250 batches", "nnU-Net's step rule")
     } else {
         let long = "a starting point for a CPU, on which nnU-Net's 250000 take too long; `simtrot plan` measures how long it takes";
-        (long, "AdamW, which learns faster than nnU-Net's SGD in a short training")
+        (long, "AdamW: in a training as short as this nnU-Net's SGD lies behind it (the demo compares them)")
     };
     let pairs = opposites(&fingerprint.classes);
     let flip_p = pairs.map(|pair| if pair.is_some() { 0.0 } else { 0.5 });

@@ -4,11 +4,11 @@ use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
 use super::network::{Batch, LEAST_BATCH, Limit, Network};
 use super::text::Choice;
-use crate::config::{BackboneConfig as _, ModelConfig, Preset, RunConfig};
+use crate::config::{BackboneConfig as _, ModelConfig, Preset, RunConfig, UnetConfig, value_to_ron};
 use crate::model::ModelPlan;
 use crate::plan::{Room, Step, shrinking};
 use crate::protocol::StageKind;
-use crate::wording::bytes;
+use crate::wording::{bytes, list};
 
 /// Other networks that are named where they fit.
 const OTHERS: [Preset; 2] = [Preset::NnformerSmall, Preset::SwinUnetrSmall];
@@ -97,20 +97,23 @@ impl Sizes {
         Ok(Self { network: network.clone(), batch, accumulate, bytes: needed, pretrain: pretrain.flatten(), others })
     }
 
-    /// The network with its reason.
+    /// The network with its reason, and others that would fit in its place.
     pub fn model_choice(&self) -> Choice {
+        let UnetConfig { features, strides, blocks, .. } = &self.network.model;
         let mut reason = format!(
-            "a U-Net by nnU-Net's rules: an axis is halved while it has 8 voxels or more, no longer than twice the finest, which makes {} \
-             stages and tokens of {} voxels. A step takes about {}",
-            self.network.model.features.len(),
+            "a U-Net by nnU-Net's rules: an axis is halved while it has 8 voxels or more, less than twice as long as the finest, which makes \
+             {} stages and tokens of {} voxels. A step takes about {}",
+            features.len(),
             by(self.network.model.total_stride()),
             bytes(self.bytes)
         );
-        for (preset, needed) in &self.others {
-            let set = format!("--set 'model={{\"preset\":\"{preset}\"}}'");
-            reason += &format!(". {} fits too, with {}: {set}", ModelConfig::Preset(*preset).backbone().title(), bytes(*needed));
+        if !self.others.is_empty() {
+            let other = |(preset, needed): &(Preset, u64)| format!("preset({preset}), {}", bytes(*needed));
+            reason += &format!(". In its place would fit {}", list(&self.others.iter().map(other).collect::<Vec<_>>()));
         }
-        Choice::new("model", &ModelConfig::Unet(self.network.model.clone()), reason)
+        let [features, blocks] = [features, blocks].map(value_to_ron);
+        let value = format!("unet((features: {features}, strides: {}, blocks: {blocks}))", value_to_ron(strides));
+        Choice { key: "model", value, reason }
     }
 
     /// Batch and crop of fine-tuning with their reasons; `median` are the voxels of the median volume.

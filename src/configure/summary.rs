@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use comfy_table::{Cell, ContentArrangement, Table, TableComponent, presets};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets};
 
 use super::fingerprint::{Channel, Fingerprint, Intensities, Modality};
 use super::rules::Configuration;
@@ -12,13 +12,20 @@ use crate::geometry::quantile;
 use crate::volume::check::number;
 use crate::wording::{count, list, printable};
 
+/// Most columns of a value in the table of choices: the reasons take what is left.
+const VALUE_WIDTH: u16 = 30;
+
 impl fmt::Display for Configuration {
     /// The dataset's fingerprint, each choice with its reason, and what to look at.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = facts(&self.fingerprint).into_iter().chain([("memory".to_owned(), self.memory.clone())]);
         writeln!(f, "{}\n", table(None, found.map(|(what, value)| [what, value])))?;
         let chosen = self.choices.iter().map(|choice| [choice.key.to_owned(), choice.value.clone(), choice.reason.clone()]);
-        write!(f, "{}", table(Some(["setting", "value", "why"]), chosen))?;
+        let mut choices = table(Some(["setting", "value", "why"]), chosen);
+        if let Some(value) = choices.column_mut(1) {
+            value.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(VALUE_WIDTH)));
+        }
+        write!(f, "{choices}")?;
         self.hints.iter().flat_map(|hint| wrapped(&format!("LOOK: {hint}"), WIDTH)).try_for_each(|line| write!(f, "\n{line}"))
     }
 }
