@@ -84,6 +84,14 @@ fn open(source: &DataSource) -> Result<Dataset, CliError> {
 
 /// Makes a config, writes it to `file`, and prints what was found and chosen.
 fn make((dataset, source): (&Dataset, &DataSource), request: &Request, file: &Path, options: &Options) -> Result<(), CliError> {
+    let path = match source {
+        DataSource::Dataset(path) | DataSource::Folders { images: path, .. } => Some(path),
+        _ => None,
+    };
+    if let Some(path) = path.filter(|path| path.to_str().is_none()) {
+        let path = path.display();
+        return Err(CliError::Input(format!("{path}: the path is no Unicode text, which a config cannot hold: rename it")));
+    }
     let bar = case_bar("reading", dataset.cases.len(), options);
     let made = configure::configure((dataset, source), request, &options.device, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();

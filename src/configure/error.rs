@@ -33,11 +33,11 @@ pub enum ConfigureError {
         cause: String,
     },
     /// Not even the smallest network fits.
-    #[error("not even one crop of {crop_size:?} voxels fits: it takes {}, and {} were planned for; --memory plans for more", bytes(*needed), bytes(*planned))]
+    #[error("not even the smallest crops fit, {crop_size:?} voxels: a step takes {}, and {} were planned for; --memory plans for more", bytes(*needed), bytes(*planned))]
     Memory {
-        /// Its crop, D,H,W.
+        /// Its crops, D,H,W.
         crop_size: [usize; 3],
-        /// Bytes that it takes.
+        /// Bytes that its step takes.
         needed: u64,
         /// Bytes that there are.
         planned: u64,

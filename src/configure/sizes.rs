@@ -71,6 +71,8 @@ impl Sizes {
         let (mut config, crop_size) = (with(network), network.crop_size);
         let (batch, accumulate) = match &found {
             Ok(network) => (network.batch(median, cases, |crops| look(&config, kind, crops, crop_size).2), 1),
+            // Pre-training compares volumes: batches of one cannot be added up for it.
+            Err(_) if kind == StageKind::Pretrain => (Batch { crops: LEAST_BATCH, limit: Limit::Memory }, 1),
             Err(_) => (Batch { crops: 1, limit: Limit::Memory }, LEAST_BATCH),
         };
         config.finetune.accumulate = accumulate;
