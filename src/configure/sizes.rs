@@ -81,10 +81,10 @@ impl Sizes {
             return Err(ConfigureError::Memory { crop_size, needed, planned: room.free_bytes.unwrap_or_default() });
         }
         let stride = config.model.backbone().total_stride();
-        let crops = std::iter::once(crop_size).chain(shrinking(crop_size, stride)).filter(|&crop| crop != stride);
+        let mut crops = std::iter::once(crop_size).chain(shrinking(crop_size, stride)).filter(|&crop| crop != stride);
         let pretrain = (pretrained > 0).then(|| {
             let fit = |batch, crop_size| Some(look(&config, StageKind::Pretrain, batch, crop_size)).filter(|(_, _, fits)| *fits);
-            let crop_size = crops.into_iter().find(|&crop_size| fit(LEAST_BATCH, crop_size).is_some())?;
+            let crop_size = crops.find(|&crop_size| fit(LEAST_BATCH, crop_size).is_some())?;
             let most = batch.crops.clamp(LEAST_BATCH, pretrained);
             let (batch, bytes) = (LEAST_BATCH..=most).rev().find_map(|batch| Some((batch, fit(batch, crop_size)?.1)))?;
             Some(PretrainSizes { batch, crop_size, bytes })
