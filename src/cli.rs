@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::configure;
 use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
 use crate::experiment::Only;
@@ -31,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// The whole method on forty small brain scans inside the program, in minutes.
     Demo(TrainArgs),
+    /// Look at every case of a dataset, and write a config for it in which each setting stands below its reason, by nnU-Net's rules.
+    Configure(ConfigureArgs),
     /// Make what is missing of a config: every arm pre-trained, fine-tuned, tested, compared and reported, at every point of its axes.
     Run(RunArgs),
     /// Pre-train an encoder without labels.
@@ -217,10 +220,33 @@ pub struct SettingArgs {
     pub set: Vec<String>,
 }
 
+/// What `configure` takes.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigureArgs {
+    /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
+    pub data: PathBuf,
+    /// The config to write; NAME.ron by default, after the dataset.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Memory to plan for, for example 8GiB; without it what is free, but no more than 8 GiB, as nnU-Net does.
+    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+    pub memory: Option<u64>,
+    /// How case names name the patient, for example '{patient}_{scan}': scans of one stay on one side of the split.
+    #[arg(long, value_name = "PATTERN")]
+    pub groups: Option<String>,
+    /// Leave out cases that `simtrot check` finds unusable, and say so in the config.
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Replace the config that is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
 /// What `run` takes.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The config (RON), the folder of an experiment, or the word `demo`. What is done stays, what is missing is made.
+    /// The config (RON), the folder of an experiment, or the word `demo`. What is done stays, what is missing is made. Of a dataset's
+    /// folder or list a config is made first, as by `configure`, and written beside the experiment's folder.
     pub config: PathBuf,
     /// Where, and which part.
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Carries the command line out: builds jobs, follows them, prints what came out, chooses the exit code.
 
 mod conclude;
+mod configure;
 mod look;
 mod options;
 mod tools;
@@ -45,6 +46,7 @@ pub fn run(cli: Cli) -> ExitCode {
 fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
     match command {
         Command::Demo(arguments) => train::demo(&arguments, options),
+        Command::Configure(arguments) => configure::configure(&arguments, options),
         Command::Run(arguments) => train::run(&arguments, options),
         Command::Pretrain { config, train } => train::one(&config, Training::Pretrain, &train, options),
         Command::Finetune { config, from, train } => train::one(&config, Training::Finetune { from }, &train, options),

@@ -4,7 +4,7 @@
 //! [`geometry`] (grids, permutations, boxes) -> [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
-//! [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
+//! [`configure`] makes a config of a dataset. [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
 //! [`worker`] is the one thread that computes; `gui` (the window), [`terminal`] (the terminal) and [`report`] are its front ends.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
@@ -14,6 +14,7 @@ pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod configure;
 pub mod device;
 pub mod digest;
 pub mod doctor;

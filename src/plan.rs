@@ -132,36 +132,63 @@ impl Room {
     }
 }
 
+/// A kind of training step of a config, to be looked at in several sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// The settings; of batch and crop it knows nothing.
+    pub config: &'a RunConfig,
+    /// `Pretrain` or `Finetune`.
+    pub kind: StageKind,
+    /// Channels of an image.
+    pub channels: usize,
+    /// Classes, background included.
+    pub classes: usize,
+    /// Where it is to fit.
+    pub room: Room,
+}
+
+impl Step<'_> {
+    /// What batches of `batch` crops of `crop_size` voxels, D,H,W, ask for: the network, the estimated peak of memory in bytes, and
+    /// whether that fits.
+    pub fn look(&self, batch: usize, crop_size: [usize; 3]) -> (ModelPlan, u64, bool) {
+        let &Self { config, kind, channels, classes, room } = self;
+        let (pretrain, finetune) = (&config.pretrain, &config.finetune);
+        let (accumulate, optimiser) = match kind {
+            StageKind::Pretrain => (pretrain.accumulate, pretrain.optimiser),
+            _ => (finetune.accumulate, finetune.optimiser),
+        };
+        let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
+        let task = Task { channels, classes, crop_size };
+        let (views, decoded) = match kind {
+            StageKind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
+            StageKind::Pretrain => (2, false),
+            _ => (1, true),
+        };
+        let size = StepSize { volumes: views * batch, decoded, on_host: room.binding_bytes.is_none() };
+        let mut model = plan_model(&config.model, &task, size);
+        // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
+        let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
+        let mut loss_bytes = 0;
+        if !decoded && pretrain.task == PretextTask::Simtrot {
+            let contrast = ContrastSize::of(pretrain, &model.stages, batch);
+            model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
+            loss_bytes = contrast.bytes;
+        }
+        let bytes = model.step_bytes(loss_bytes, 1 + further);
+        let fits = room.admits(bytes, model.largest_buffer_bytes);
+        (model, bytes, fits)
+    }
+}
+
 impl StepPlan {
     fn new(config: &RunConfig, channels: usize, classes: usize, kind: StageKind, room: Room) -> Self {
         let (pretrain, finetune) = (&config.pretrain, &config.finetune);
-        let (batch, accumulate, crop_size, optimiser) = match kind {
-            StageKind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size, pretrain.optimiser),
-            _ => (finetune.batch, finetune.accumulate, finetune.crop_size, finetune.optimiser),
+        let (batch, accumulate, crop_size) = match kind {
+            StageKind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size),
+            _ => (finetune.batch, finetune.accumulate, finetune.crop_size),
         };
-        let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
-        let on_host = room.binding_bytes.is_none();
-        let look = |batch: usize, crop_size: [usize; 3]| {
-            let task = Task { channels, classes, crop_size };
-            let (views, decoded) = match kind {
-                StageKind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
-                StageKind::Pretrain => (2, false),
-                _ => (1, true),
-            };
-            let mut model = plan_model(&config.model, &task, StepSize { volumes: views * batch, decoded, on_host });
-            // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
-            let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
-            let mut loss_bytes = 0;
-            if !decoded && pretrain.task == PretextTask::Simtrot {
-                let contrast = ContrastSize::of(pretrain, &model.stages, batch);
-                model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
-                loss_bytes = contrast.bytes;
-            }
-            let bytes = model.step_bytes(loss_bytes, 1 + further);
-            let fits = room.admits(bytes, model.largest_buffer_bytes);
-            (model, bytes, fits)
-        };
-        let (model, bytes, fits) = look(batch, crop_size);
+        let step = Step { config, kind, channels, classes, room };
+        let (model, bytes, fits) = step.look(batch, crop_size);
         let instead = if fits {
             None
         } else {
@@ -169,7 +196,7 @@ impl StepPlan {
             let least = if kind == StageKind::Pretrain { batch.min(2) } else { 1 };
             let batches = (least..=batch).rev().map(|smaller| (smaller, crop_size));
             let crops = shrinking(crop_size, config.model.backbone().total_stride()).map(|crop_size| (least, crop_size));
-            let found = batches.chain(crops).find(|&(batch, crop_size)| look(batch, crop_size).2);
+            let found = batches.chain(crops).find(|&(batch, crop_size)| step.look(batch, crop_size).2);
             found.map(|(smaller, crop_size)| Smaller { batch: smaller, accumulate: (accumulate * batch).div_ceil(smaller), crop_size })
         };
         let pretext = (kind == StageKind::Pretrain).then(|| config.pretrain.task.title(config.pretrain.weight).to_owned());
@@ -178,7 +205,7 @@ impl StepPlan {
 }
 
 /// Ever smaller crops: the longest axis gives up one stride at a time, none falls below one.
-fn shrinking(crop: [usize; 3], stride: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+pub fn shrinking(crop: [usize; 3], stride: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     std::iter::successors(Some(crop), move |&crop| {
         let axis = (0..3).filter(|&axis| crop[axis] > stride[axis]).max_by_key(|&axis| crop[axis])?;
         let mut smaller = crop;

@@ -111,13 +111,18 @@ pub(super) fn source(data: &Path) -> DataSource {
     if data == Path::new("demo") && !data.exists() { DataSource::Demo } else { datalist::source_at(data) }
 }
 
+/// A bar of cases that are being read, where somebody looks.
+pub(super) fn case_bar(doing: &str, cases: usize, options: &Options) -> indicatif::ProgressBar {
+    let bar = std::io::stderr().is_terminal() && !options.quiet;
+    let bar = if bar { indicatif::ProgressBar::new(cases as u64) } else { indicatif::ProgressBar::hidden() };
+    let template = format!("{doing} {{bar:40}} {{pos}}/{{len}} cases, {{eta}} left");
+    bar.set_style(indicatif::ProgressStyle::with_template(&template).expect("the template is sound"));
+    bar
+}
+
 pub(super) fn check_data(data: &Path, json: Option<&Path>, options: &Options) -> Result<u8, CliError> {
     let dataset = Dataset::open(&source(data)).map_err(|error| CliError::Input(error.to_string()))?;
-    let bar = std::io::stderr().is_terminal() && !options.quiet;
-    let bar = if bar { indicatif::ProgressBar::new(dataset.cases.len() as u64) } else { indicatif::ProgressBar::hidden() };
-    bar.set_style(
-        indicatif::ProgressStyle::with_template("checking {bar:40} {pos}/{len} cases, {eta} left").expect("the template is sound"),
-    );
+    let bar = case_bar("checking", dataset.cases.len(), options);
     let report = check::inspect(&dataset, Default::default(), &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
     terminal::print(&report);
@@ -177,6 +182,6 @@ fn write_json(path: Option<&Path>, value: &impl Serialize) -> Result<(), CliErro
     path.map_or(Ok(()), |path| write(path, &text()))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     crate::atomic_file::write(path, bytes).map_err(|error| CliError::Failure(format!("{}: {error}", path.display())))
 }

@@ -35,7 +35,7 @@ pub use model::{
     SwinUnetrConfig, UnetConfig, UnetrConfig,
 };
 pub use optimise::{OptimiserConfig, ScheduleConfig};
-pub use parse::ConfigError;
+pub use parse::{ConfigError, value_to_ron};
 pub(crate) use pretext::pretext_tasks;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};

@@ -78,6 +78,13 @@ pub(super) fn to_ron<T: Serialize>(value: &T) -> String {
     options.to_string_pretty(value, pretty).expect("a config has no type that RON cannot hold") + "\n"
 }
 
+/// The text of one setting's value as it stands in a config, on one line.
+pub fn value_to_ron<T: Serialize>(value: &T) -> String {
+    let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+    let pretty = ron::ser::PrettyConfig::new().compact_arrays(true).compact_structs(true).compact_maps(true);
+    options.to_string_pretty(value, pretty).expect("a setting has no type that RON cannot hold")
+}
+
 fn describe(origin: &str, problems: &[(Option<usize>, ConfigProblem)]) -> String {
     let line = |(line, ConfigProblem { key, message }): &(Option<usize>, ConfigProblem)| match line {
         Some(line) => format!("{origin}:{line}: {key} {message}"),

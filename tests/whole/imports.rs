@@ -38,7 +38,7 @@ const PLAIN: &[&str] = &[
 const COMPUTING: &[&str] = &["device", "infer", "kernels", "model", "nn", "objective", "preprocess", "sampling", "train"];
 /// What a front end sees of the side that computes: the worker's handle, reports, and the name of a device.
 const REPORTED: &[&str] =
-    &["worker", "plan", "doctor", "bench", "exchange", "device::DeviceChoice", "device::ChoiceError", "device::memory"];
+    &["worker", "plan", "configure", "doctor", "bench", "exchange", "device::DeviceChoice", "device::ChoiceError", "device::memory"];
 
 /// Who may use what, lowest first. [`PLAIN`], [`COMPUTING`] and [`REPORTED`] stand for their lists.
 #[rustfmt::skip]
@@ -71,6 +71,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "train",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "exchange",          tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "plan",              tensors: true,  imports: &["PLAIN", "COMPUTING"] },
+    Layer { module: "configure",         tensors: false, imports: &["PLAIN", "COMPUTING", "plan"] },
     Layer { module: "doctor",            tensors: true,  imports: &["PLAIN", "COMPUTING", "plan"] },
     Layer { module: "bench",             tensors: true,  imports: &["PLAIN", "COMPUTING"] },
     Layer { module: "worker",            tensors: true,  imports: &["PLAIN", "COMPUTING", "plan", "doctor", "bench"] },

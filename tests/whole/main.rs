@@ -2,6 +2,7 @@
 
 mod circles;
 mod configs;
+mod configure;
 mod data;
 mod device;
 mod exchange;

@@ -19,6 +19,7 @@ use super::together::{equal_images, equal_text};
 use super::{CaseFiles, Dataset, Fault, Note, Scan, Volume};
 use crate::config::NonFinite;
 use crate::geometry::percentiles;
+pub(crate) use table::number;
 #[cfg(feature = "gui")]
 pub(crate) use table::{image_cells, label_cell};
 

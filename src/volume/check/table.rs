@@ -129,7 +129,7 @@ pub(crate) fn label_cell(row: &CaseRow, foreground: &[u32]) -> String {
 }
 
 /// A number to three digits, in powers of ten if long.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }

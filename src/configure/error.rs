@@ -1,0 +1,48 @@
+//! Why no config was made.
+
+use crate::config::ConfigError;
+use crate::device::DeviceError;
+use crate::volume::DataErrors;
+use crate::wording::bytes;
+
+/// Why no config was made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// Cases cannot be used.
+    #[error("{0}\n`simtrot check` shows every case; --skip-bad goes on without those that cannot be used")]
+    Data(DataErrors),
+    /// The device cannot be opened.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Nothing can be trained.
+    #[error("{name}: no case has a label map, and {cases} are too few to pre-train on (at least {least}): add label maps or images")]
+    NothingToTrain {
+        /// The dataset.
+        name: String,
+        /// Its usable cases, in words.
+        cases: String,
+        /// How many pre-training needs.
+        least: usize,
+    },
+    /// Names that the pattern does not fit, or no pattern.
+    #[error("--groups {pattern:?} {cause}")]
+    Groups {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Not even the smallest network fits.
+    #[error("not even the smallest crops fit, {crop_size:?} voxels: a step takes {}, and {} were planned for; --memory plans for more", bytes(*needed), bytes(*planned))]
+    Memory {
+        /// Its crops, D,H,W.
+        crop_size: [usize; 3],
+        /// Bytes that its step takes.
+        needed: u64,
+        /// Bytes that there are.
+        planned: u64,
+    },
+    /// The choices contradict each other.
+    #[error("the choices do not make a config, a fault of the program; please report it: {0}")]
+    Config(#[from] ConfigError),
+}

@@ -1,0 +1,68 @@
+//! How much memory a network may take.
+
+use crate::plan::Room;
+use crate::wording;
+
+/// What nnU-Net plans for unless it is told otherwise: a GPU of 8 GiB.
+const USUAL: u64 = 8 << 30;
+
+/// Units in the order in which their ends are tried.
+const UNITS: [(&str, f64); 7] =
+    [("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("TiB", 1_099_511_627_776.0), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
+
+/// An amount of memory as a person writes it, `8GiB` or `7.5 GB`, in bytes.
+///
+/// # Errors
+/// No number above zero with a unit behind it.
+pub fn parse(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_lowercase();
+    let read = |(unit, bytes): (&str, f64)| {
+        let number: f64 = lower.strip_suffix(&unit.to_lowercase())?.trim().parse().ok()?;
+        Some(number * bytes).filter(|bytes| bytes.is_finite() && *bytes >= 1.0)
+    };
+    let found = UNITS.into_iter().find_map(read);
+    found.map(|bytes| bytes as u64).ok_or_else(|| format!("{text:?} is no amount of memory: give a number with its unit, for example 8GiB"))
+}
+
+/// The room that is planned for on a device that offers `room`, and why: `given` bytes, or what is free, but no more than nnU-Net takes.
+pub fn budget(room: Room, given: Option<u64>) -> (Room, String) {
+    let bytes = wording::bytes;
+    let (planned, reason) = match (given, room.free_bytes) {
+        (Some(given), _) => (given, "as --memory says".to_owned()),
+        (None, Some(free)) if free <= USUAL => (free, "what is free now; --memory says otherwise".to_owned()),
+        (None, Some(free)) => (USUAL, format!("what nnU-Net plans for, of {} that are free; --memory says otherwise", bytes(free))),
+        (None, None) => (USUAL, "ASSUMED, as nnU-Net does: nobody tells how much is free; --memory says how much there is".to_owned()),
+    };
+    (Room { free_bytes: Some(planned), ..room }, format!("{}: {reason}", bytes(planned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_units() {
+        for (text, bytes) in [("8GiB", 8 << 30), ("8 gib", 8 << 30), ("1.5MiB", 3 << 19), ("8GB", 8_000_000_000)] {
+            assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+        for text in ["8", "GiB", "-1GiB", "0GiB", "NaNGiB", "8 bananas", ""] {
+            assert!(parse(text).unwrap_err().contains("8GiB"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_planned_for_is_given_or_free_or_said_to_be_assumed() {
+        let room = |free_bytes| Room { free_bytes, binding_bytes: Some(7) };
+        let cases = [
+            (Some(99 << 30), Some(1 << 30), 1 << 30, "--memory says"),
+            (Some(3 << 30), None, 3 << 30, "free now"),
+            (Some(99 << 30), None, 8 << 30, "99.00 GiB that are free"),
+            (None, None, 8 << 30, "ASSUMED"),
+        ];
+        for (free, given, planned, words) in cases {
+            let (found, reason) = budget(room(free), given);
+            assert_eq!((found.free_bytes, found.binding_bytes), (Some(planned), Some(7)));
+            assert!(reason.contains(words), "{reason}");
+        }
+    }
+}

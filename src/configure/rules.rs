@@ -1,0 +1,328 @@
+//! From a fingerprint and the memory of a device to the settings that follow, each with its reason.
+
+use super::error::ConfigureError;
+use super::fingerprint::{CaseShape, Fingerprint, Intensities, Modality};
+use super::mirror::opposites;
+use super::patients::{Patients, fold_choice};
+use super::sizes::{Sizes, Volumes};
+use super::spacing::{TargetSpacing, median_shape};
+use super::text::{Choice, config_text};
+use crate::config::{DataSource, Intensity, OptimiserConfig, PretrainConfig, Rotate, RunConfig, ScheduleConfig, value_to_ron};
+use crate::plan::Room;
+use crate::volume::check::number;
+use crate::wording::{count, list};
+
+/// Volumes that pre-training needs: of fewer there are too few others for a token to be told from.
+const LEAST_PRETRAINED: usize = 10;
+
+/// Fine-tuning steps on a GPU: nnU-Net's 1000 epochs of 250 batches.
+const STEPS_ON_GPU: usize = 250_000;
+/// Fine-tuning steps on the CPU.
+const STEPS_ON_CPU: usize = 5_000;
+/// Epochs of pre-training on a GPU: the paper's.
+const PRETRAINING_EPOCHS: usize = 1_000;
+/// Least steps of pre-training on a GPU, and all on the CPU.
+const PRETRAINING_STEPS: usize = 2_000;
+/// Measurements of collapse in a pre-training, about.
+const PROBES: usize = 50;
+
+/// How much longer along D than in plane voxels are before rotations leave D alone.
+const IN_PLANE: f64 = 2.0;
+
+/// What a person may say beside the dataset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The config's name; none: the dataset's.
+    pub name: Option<String>,
+    /// How case names are made up, as `data.groups`.
+    pub groups: Option<String>,
+    /// Bytes to plan for; none: what is free, but no more than nnU-Net takes.
+    pub memory: Option<u64>,
+    /// Leave out cases that cannot be used.
+    pub skip_bad: bool,
+}
+
+/// A config with what it was made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    /// What the dataset holds.
+    pub fingerprint: Fingerprint,
+    /// For how much memory was planned, and why.
+    pub memory: String,
+    /// The settings with their reasons, in the config's order.
+    pub choices: Vec<Choice>,
+    /// What a person should look at.
+    pub hints: Vec<String>,
+    /// The config's text.
+    pub text: String,
+    /// The settings that it means.
+    pub config: RunConfig,
+}
+
+/// The name of a config for a dataset, fit for a folder: small letters, digits and `_`.
+pub fn run_name(dataset: &str) -> String {
+    let plain: String = dataset.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let plain = plain.trim_matches('_');
+    if plain.is_empty() { "dataset".to_owned() } else { plain.to_owned() }
+}
+
+/// The config that follows from a fingerprint, for the memory of `room`; `memory` says in words how that was found.
+///
+/// # Errors
+/// A pattern of patients that fits no names, nothing to train, no memory for even the smallest network.
+pub fn choose(
+    fingerprint: Fingerprint,
+    source: &DataSource,
+    request: &Request,
+    (room, memory): (Room, String),
+) -> Result<Configuration, ConfigureError> {
+    let patients = Patients::of(&fingerprint, request.groups.as_deref())?;
+    let labelled = fingerprint.labelled();
+    let (split, tested) = fold_choice(&fingerprint, &patients);
+    let volumes = fingerprint.cases.len() - tested;
+    let pretrains = volumes >= LEAST_PRETRAINED;
+    if labelled == 0 && !pretrains {
+        let cases = count(fingerprint.cases.len(), "case");
+        return Err(ConfigureError::NothingToTrain { name: fingerprint.name, cases, least: LEAST_PRETRAINED });
+    }
+    // What is segmented decides; without labels what is there.
+    let planned: Vec<&CaseShape> = fingerprint.cases.iter().filter(|case| case.labelled || labelled == 0).collect();
+    let spacings: Vec<[f64; 3]> = planned.iter().map(|case| case.spacing_mm).collect();
+    let shapes: Vec<[usize; 3]> = planned.iter().map(|case| case.shape).collect();
+    let target = TargetSpacing::of(&spacings, &shapes);
+    let resampled = |case: &&CaseShape| {
+        [0, 1, 2].map(|axis| ((case.shape[axis] as f64 * case.spacing_mm[axis] / target.spacing_mm[axis]).round() as usize).max(1))
+    };
+    let median = median_shape(&planned.iter().map(resampled).collect::<Vec<_>>());
+    let training = Training::on(room.binding_bytes.is_some());
+    let planned_for =
+        Volumes { spacing_mm: target.spacing_mm, median, cases: planned.len(), pretrained: if pretrains { volumes } else { 0 } };
+    let sizes = Sizes::plan(&training.config(), &fingerprint, &planned_for, room)?;
+
+    let mut choices = data_choices(&fingerprint, source, request, &patients);
+    choices.push(split);
+    choices.extend(preparation(&fingerprint, &target, &planned));
+    choices.push(sizes.model_choice());
+    choices.extend(pretraining(&sizes, volumes, training.on_gpu, &target));
+    choices.extend(sizes.finetune_choices(&median));
+    choices.extend(finetuning(&fingerprint, &training));
+    choices.push(arms(labelled > 0, sizes.pretrain.is_some(), volumes));
+    let hints = [patients.hint(), hounsfield_hint(&fingerprint), absent_hint(&fingerprint)].into_iter().flatten().collect();
+
+    let header = format!(
+        "Made by `simtrot configure` {} from {} of {}, for {}. Each setting stands below its reason; what is not stated is a default. \
+         Lists of three are in D,H,W order, slices first. Change what you know better.",
+        crate::VERSION,
+        count(fingerprint.cases.len(), "case"),
+        fingerprint.name,
+        memory.split(':').next().unwrap_or_default()
+    );
+    let text = config_text(&header, &choices);
+    let config = RunConfig::from_ron(&text, "the config that was made")?;
+    config.check_arms(&config)?;
+    Ok(Configuration { fingerprint, memory, choices, hints, text, config })
+}
+
+/// How long is trained, and by which step rule.
+struct Training {
+    on_gpu: bool,
+    steps: usize,
+    optimiser: OptimiserConfig,
+    schedule: ScheduleConfig,
+}
+
+impl Training {
+    fn on(on_gpu: bool) -> Self {
+        let finetune = RunConfig::default().finetune;
+        if on_gpu {
+            return Self { on_gpu, steps: STEPS_ON_GPU, optimiser: finetune.optimiser, schedule: finetune.schedule };
+        }
+        let schedule = ScheduleConfig::warmup_cosine(STEPS_ON_CPU);
+        Self { on_gpu, steps: STEPS_ON_CPU, optimiser: OptimiserConfig::adam_w(3e-5), schedule }
+    }
+
+    /// A config with this step rule, to be planned with.
+    fn config(&self) -> RunConfig {
+        let mut config = RunConfig::default();
+        config.finetune.optimiser = self.optimiser;
+        config
+    }
+}
+
+fn data_choices(fingerprint: &Fingerprint, source: &DataSource, request: &Request, patients: &Patients) -> Vec<Choice> {
+    let (cases, labelled) = (fingerprint.cases.len(), fingerprint.labelled());
+    let name = request.name.as_deref().map_or_else(|| run_name(&fingerprint.name), run_name);
+    let mut choices = vec![
+        Choice::new("name", &name, "names the folder of results below runs/"),
+        Choice::new("data.source", source, format!("{}: {labelled} with a label map, {} without", count(cases, "case"), cases - labelled)),
+    ];
+    if !fingerprint.unusable.is_empty() {
+        let unusable = count(fingerprint.unusable.len(), "case");
+        let reason = format!("{unusable} cannot be used and are left out, as asked: {}", list(&fingerprint.unusable));
+        choices.push(Choice::new("data.skip_bad", &true, reason));
+    }
+    if let Some(pattern) = &request.groups {
+        let reason = format!("{} by the pattern given; all scans of one stay on one side of the split", count(patients.all, "patient"));
+        choices.push(Choice::new("data.groups", pattern, reason));
+    }
+    choices
+}
+
+/// Voxel size, intensity, border.
+fn preparation(fingerprint: &Fingerprint, target: &TargetSpacing, planned: &[&CaseShape]) -> [Choice; 3] {
+    let cases = count(planned.len(), if planned[0].labelled { "labelled case" } else { "case" });
+    let spacing = match target.thick {
+        None => format!("median of {cases} on each axis"),
+        Some(axis) => format!(
+            "median of {cases} on each axis, but {}: it is more than 3 times as coarse as the others and has less than a third of their \
+             voxels, so that its 10th percentile is taken (no finer than the others)",
+            ["D", "H", "W"][axis]
+        ),
+    };
+    let border = planned.iter().map(|case| case.border).sum::<f64>() / planned.len() as f64;
+    let border = format!("cuts the empty border away, {:.0} % of the voxels, as nnU-Net does", 100.0 * border);
+    let (intensity, reason) = intensity(fingerprint);
+    [
+        Choice::new("data.preprocess.spacing_mm", &Some(target.spacing_mm), spacing),
+        Choice::new("data.preprocess.intensity", &intensity, reason),
+        Choice::new("data.preprocess.crop_foreground", &true, border),
+    ]
+}
+
+fn intensity(fingerprint: &Fingerprint) -> (Intensity, String) {
+    let names: Vec<&str> = fingerprint.channels.iter().map(|channel| channel.name.as_str()).collect();
+    let names = list(&names);
+    match fingerprint.modality() {
+        Modality::Ct => {
+            let window = ct_window(fingerprint);
+            let inside: Option<Intensities> = fingerprint.channels.iter().find_map(|channel| channel.labels);
+            match (window, inside) {
+                (Some(window), Some(inside)) => {
+                    let reason = format!(
+                        "CT by the channel's name ({names}): clipped at the 0.5th and 99.5th percentile inside the labels, as nnU-Net does. \
+                         It then subtracts their mean ({}) and divides by their deviation ({}); here the window becomes 0 to 1",
+                        number(inside.mean),
+                        number(inside.deviation)
+                    );
+                    (window, reason)
+                }
+                _ => (Intensity::CT, format!("CT by the channel's name ({names}); no labels to take percentiles from: the paper's window")),
+            }
+        }
+        Modality::Mr => {
+            (Intensity::default(), format!("MR by the channel's name ({names}): each scan by its own mean and deviation, as nnU-Net does"))
+        }
+        Modality::Unknown => {
+            let reason = "not CT throughout by name, so that each scan goes by its own mean and deviation, as nnU-Net does";
+            (Intensity::default(), format!("the channels ({names}) are {reason}"))
+        }
+    }
+}
+
+/// The window from the lowest to the highest percentile inside the labels, in whole units; none without labels, or where it has no width.
+fn ct_window(fingerprint: &Fingerprint) -> Option<Intensity> {
+    let inside = || fingerprint.channels.iter().filter_map(|channel| channel.labels);
+    let low = inside().map(|channel| f64::from(channel.low).round()).reduce(f64::min)?;
+    let high = inside().map(|channel| f64::from(channel.high).round()).reduce(f64::max)?;
+    (low < high).then_some(Intensity::CtWindow { low, high })
+}
+
+/// What the intensities seem to be, where no name says so.
+fn hounsfield_hint(fingerprint: &Fingerprint) -> Option<String> {
+    let channel = fingerprint.channels.iter().find(|channel| channel.resembles_hounsfield())?;
+    let window = ct_window(fingerprint).unwrap_or(Intensity::CT);
+    Some(format!(
+        "{:?} runs from {} to {}, as Hounsfield units do, though it isn't called CT. If it is CT, set data.preprocess.intensity to {}",
+        channel.name,
+        number(f64::from(channel.body.low)),
+        number(f64::from(channel.body.high)),
+        value_to_ron(&window)
+    ))
+}
+
+fn absent_hint(fingerprint: &Fingerprint) -> Option<String> {
+    let absent = fingerprint.classes.iter().filter(|class| class.cases == 0).map(|class| class.name.as_str());
+    let absent: Vec<&str> = absent.collect();
+    (!absent.is_empty() && fingerprint.labelled() > 0).then(|| format!("no label map holds {}: it cannot be learned", list(&absent)))
+}
+
+fn pretraining(sizes: &Sizes, volumes: usize, on_gpu: bool, target: &TargetSpacing) -> Vec<Choice> {
+    let Some(pretrain) = sizes.pretrain else {
+        return vec![Choice::new("pretrain.crop_size", &sizes.network.crop_size, "as below; nothing is pre-trained")];
+    };
+    let epochs = PRETRAINING_EPOCHS * volumes / pretrain.batch;
+    let (steps, reason) = if on_gpu {
+        let steps = epochs.clamp(PRETRAINING_STEPS, STEPS_ON_GPU);
+        (
+            steps,
+            format!("the paper's {PRETRAINING_EPOCHS} epochs of {volumes} volumes, kept to {PRETRAINING_STEPS} to {STEPS_ON_GPU} steps"),
+        )
+    } else {
+        (PRETRAINING_STEPS, "a starting point for a CPU; `simtrot plan` measures how long it takes".to_owned())
+    };
+    let [depth, height, width] = target.spacing_mm;
+    let thick = depth >= IN_PLANE * height.min(width);
+    let (rotate, turned) = if thick {
+        (Rotate::InPlane, "voxels are at least twice as long along D as in plane: rotations leave D alone")
+    } else {
+        (Rotate::Full, "voxels are about as long on all axes: rotated about each")
+    };
+    vec![
+        Choice::new("pretrain.steps", &steps, reason),
+        Choice::new("pretrain.batch", &pretrain.batch, pretrain.batch_reason()),
+        Choice::new("pretrain.crop_size", &pretrain.crop_size, pretrain.crop_reason(&sizes.network)),
+        Choice::new("pretrain.rotate", &rotate, turned),
+        Choice::new("pretrain.probe_every", &(steps / PROBES).max(1), format!("collapse is measured about {PROBES} times")),
+    ]
+}
+
+/// All of fine-tuning but its sizes.
+fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
+    let Training { on_gpu, steps, optimiser, schedule } = training;
+    if fingerprint.labelled() == 0 {
+        return Vec::new();
+    }
+    let (long, rule) = if *on_gpu {
+        ("nnU-Net's 1000 epochs of 250 batches", "nnU-Net's step rule")
+    } else {
+        let long = "a starting point for a CPU, on which nnU-Net's 250000 take too long; `simtrot plan` measures how long it takes";
+        (long, "AdamW: in a training as short as this nnU-Net's SGD lies behind it (the demo compares them)")
+    };
+    let pairs = opposites(&fingerprint.classes);
+    let flip_p = pairs.map(|pair| if pair.is_some() { 0.0 } else { 0.5 });
+    let named: Vec<String> =
+        pairs.iter().zip(["D", "H", "W"]).filter_map(|(pair, axis)| pair.map(|[a, b]| format!("{axis} ({a}, {b})"))).collect();
+    let mirrored = match named.is_empty() {
+        true => "mirrored along every axis, as nnU-Net does: no two labels are each other's mirror image by name".to_owned(),
+        false => format!("not mirrored along {}: a mirrored scan would show the one label where the other is", list(&named)),
+    };
+    vec![
+        Choice::new("finetune.steps", steps, long),
+        Choice::new("finetune.foreground_share", &0.33, "a third of the crops hold a label in their middle, as nnU-Net's do"),
+        Choice::new("finetune.augment.flip_p", &flip_p, mirrored),
+        Choice::new("finetune.optimiser", optimiser, rule),
+        Choice::new("finetune.schedule", schedule, "the schedule that goes with it"),
+    ]
+}
+
+fn arms(finetunes: bool, pretrains: bool, volumes: usize) -> Choice {
+    let name = PretrainConfig::default().arm_name();
+    let pretrained = if pretrains { format!("(name: {name:?})") } else { String::new() };
+    let finetuned = match (finetunes, pretrains) {
+        (false, _) => String::new(),
+        (true, false) => "(name: \"scratch\")".to_owned(),
+        (true, true) => format!("(name: \"scratch\"), (name: {name:?}, from: {name:?})"),
+    };
+    let reason = match (finetunes, pretrains) {
+        (false, _) => format!("{volumes} volumes pre-train; nothing is labelled to fine-tune with"),
+        (true, true) => format!(
+            "{volumes} volumes pre-train without their labels, beside training from scratch: only the comparison shows whether it helps. \
+             `run` adds a control from scratch with AdamW where none is"
+        ),
+        (true, false) if volumes < LEAST_PRETRAINED => {
+            format!("from scratch alone: {} are too few to pre-train on, at least {LEAST_PRETRAINED} are needed", count(volumes, "volume"))
+        }
+        (true, false) => "from scratch alone: not even two crops of pre-training fit the memory".to_owned(),
+    };
+    Choice { key: "arms", value: format!("(pretrain: [{pretrained}], finetune: [{finetuned}])"), reason }
+}
