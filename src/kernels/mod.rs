@@ -38,6 +38,8 @@ pub use conv_tables::ConvShape;
 pub use custom_gradient::{InputGradients, Inputs, custom_gradient, with_gradient};
 pub use gelu::gelu;
 pub use global_attention::global_attention;
+#[cfg(test)]
+pub(crate) use gpu::{DISPATCH_WORK, Work, work_of_attention, work_of_convolution};
 /// For losses, whose other bodies stand with them.
 pub(crate) use gpu::{Pairs, class_gradient, class_sums, contrast_gradient, contrast_rows};
 pub use gpu::{gpu_attends, gpu_parts_of_weight_gradient};

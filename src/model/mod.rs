@@ -5,6 +5,8 @@
 
 mod backbone;
 mod decoder;
+#[cfg(test)]
+mod dispatch_tests;
 mod encoder;
 #[cfg(test)]
 pub(crate) mod initial_weights;

@@ -16,7 +16,7 @@ pub(super) const UNITS: u32 = 256;
 pub(super) const SHARED_BYTES: usize = 32 << 10;
 
 /// Floating-point operations of a dispatch at most: Windows ends one that takes 2 s, and these take 0.2 s at 60 % of 5 TFLOP/s.
-pub(super) const DISPATCH_WORK: u64 = 600_000_000_000;
+pub(crate) const DISPATCH_WORK: u64 = 600_000_000_000;
 
 /// The same tensor in GPU memory, row-major without gaps.
 pub(super) fn buffer<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
@@ -70,7 +70,7 @@ pub(super) fn spread(count: usize) -> [u32; 2] {
 
 /// What the cubes of a long launch compute.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Work {
+pub(crate) struct Work {
     /// How many there are.
     pub cubes: usize,
     /// Floating-point operations of one of them.
@@ -86,7 +86,7 @@ pub(super) struct CubeRange {
 
 impl Work {
     /// The dispatches of `most` operations each, or of a single cube: as few as can be, and none much smaller than the others.
-    pub(super) fn ranges(self, most: u64) -> impl Iterator<Item = Range<usize>> {
+    pub(crate) fn ranges(self, most: u64) -> impl Iterator<Item = Range<usize>> {
         let pieces = self.cubes.div_ceil((most / self.of_cube).max(1) as usize);
         let size = self.cubes.div_ceil(pieces);
         (0..self.cubes).step_by(size).map(move |first| first..self.cubes.min(first + size))

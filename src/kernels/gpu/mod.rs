@@ -41,3 +41,9 @@ pub(super) use optimiser::{adam_w, clipping, moving_average, sgd};
 pub(super) use sums::{column_sums, sum_rows};
 pub(super) use weight_gradient::conv_weight_gradient;
 pub use weight_gradient::gpu_parts_of_weight_gradient;
+#[cfg(test)]
+pub(crate) use {
+    attention::work_of_attention,
+    launch::{DISPATCH_WORK, Work},
+    tests::work_of_convolution,
+};

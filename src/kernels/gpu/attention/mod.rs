@@ -270,31 +270,10 @@ impl AttentionPlan {
     }
 }
 
+/// Operations of the longest pass over so many windows, heads included: that by key, which multiplies four rows a pair.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::gpu::launch::DISPATCH_WORK;
-    use crate::kernels::gpu::tests::{BATCH, published};
-    use crate::model::{StepSize, plan};
-
-    /// Counts the pass by key, which multiplies four rows a pair: no other has more, nor has the one by pair of places.
-    #[test]
-    fn no_attention_of_a_published_network_is_a_long_dispatch() {
-        for (preset, config, task) in published() {
-            for stage in plan(&config, &task, StepSize { volumes: BATCH, decoded: true, on_host: false }).stages {
-                let Some(attention) = stage.attention else { continue };
-                let (tokens, head_dim) = (attention.window.iter().product::<usize>(), stage.dim / attention.heads);
-                let windows: usize = (0..3).map(|axis| stage.grid[axis].div_ceil(attention.window[axis])).product();
-                let rows = attention.window.iter().map(|edge| 2 * edge - 1).product();
-                let Some(plan) =
-                    AttentionPlan::new(tokens, head_dim, rows, true, true).or(AttentionPlan::new(tokens, head_dim, 0, false, false))
-                else {
-                    panic!("{preset}: no plan for {stage:?}")
-                };
-                let keys = tokens.next_multiple_of(plan.units * plan.each);
-                let work = (BATCH * windows * attention.heads * keys * tokens * 4 * 2 * head_dim) as u64;
-                assert!(work > 0 && work <= DISPATCH_WORK, "{preset}: {work} operations at {stage:?}");
-            }
-        }
-    }
+pub(crate) fn work_of_attention(windows: usize, tokens: usize, head_dim: usize, rows: usize) -> u64 {
+    let windowed = AttentionPlan::new(tokens, head_dim, rows, true, true);
+    let plan = windowed.or(AttentionPlan::new(tokens, head_dim, 0, false, false)).expect("heads of published networks fit");
+    (windows * tokens.next_multiple_of(plan.units * plan.each) * tokens * 4 * 2 * head_dim) as u64
 }
