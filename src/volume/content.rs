@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CaseFiles, DataError, DataErrors, Scan, VolumeSource, nifti, synthetic};
+use super::{CaseFiles, DataError, DataErrors, Scan, VolumeSource, file as volume_file, synthetic};
 use crate::{digest, folders};
 
 /// Part of every key. Its number is raised whenever a key of the same content would be another.
@@ -111,7 +111,7 @@ fn of_scan(scan: &Scan) -> Content {
 /// Where the keys of an image as its files are now are remembered; none for one that cannot be looked at or has just changed.
 fn memory_of(file: &Path) -> Option<PathBuf> {
     let mut hash = Sha256::new_with_prefix(VERSION);
-    for part in nifti::files(file).ok()? {
+    for part in volume_file::files(file).ok()? {
         let path = std::fs::canonicalize(part).ok()?;
         let metadata = std::fs::metadata(&path).ok()?;
         let modified = metadata.modified().ok()?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::nifti::{ending, stem};
+use super::file::{ending, stem};
 
 /// Bytes beyond which a file is no table of labels.
 const LONGEST: u64 = 4 << 20;

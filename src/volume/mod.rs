@@ -3,10 +3,11 @@
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
 //! `[channel, D, H, W]` with D = k, H = j, W = i, as in [`crate::geometry`].
 //!
-//! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
+//! [`file`] reads and writes volumes, [`nifti`] those of its formats; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
 //! scan under two names; `split` draws who trains.
 
+mod affine;
 mod case;
 pub mod check;
 pub mod content;
@@ -14,6 +15,7 @@ pub mod datalist;
 mod dataset;
 pub mod demo;
 mod error;
+pub mod file;
 pub mod label_table;
 pub mod labels;
 pub mod nifti;

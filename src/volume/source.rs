@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::synthetic::{self, Part};
-use super::{DataError, Scan, SourceHeader, nifti};
+use super::{DataError, Scan, SourceHeader, file, nifti};
 use crate::config::SyntheticConfig;
 
 /// Where a volume's bytes come from.
@@ -43,10 +43,10 @@ impl VolumeSource {
     /// Reads or generates the volume.
     ///
     /// # Errors
-    /// See [`nifti::read`].
+    /// See [`file::read`].
     pub fn read(&self) -> Result<Scan, DataError> {
         match self {
-            Self::File(file) => nifti::read(file),
+            Self::File(path) => file::read(path),
             Self::Embedded { name, bytes } => nifti::read_from(Path::new(name), *bytes, bytes.len() as u64),
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);

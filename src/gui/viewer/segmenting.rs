@@ -11,7 +11,7 @@ use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use super::requests::{Offered, Request};
 use crate::gui::{FollowedJob, Palette, Workspace};
 use crate::protocol::{Outcome, Preview, SegmentationPreview};
-use crate::volume::nifti::write_labels;
+use crate::volume::file::write_labels;
 use crate::volume::{CaseFiles, LabelMap, SourceHeader};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
 

@@ -9,7 +9,7 @@ use super::assemble::{Listed, assemble};
 use super::listing::{self, Listing};
 use super::naming::{channel_suffix, count_note, of_folder};
 use crate::volume::dataset::Problem;
-use crate::volume::nifti::{ending, stem};
+use crate::volume::file::{ending, stem};
 use crate::volume::{DataError, Dataset, Fault, Note};
 
 /// nnU-Net v2: channels and labels from `dataset.json`, cases from `imagesTr`, `labelsTr` and `imagesTs`.

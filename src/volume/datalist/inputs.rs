@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::listing;
 use super::naming::channel_suffix;
-use crate::volume::nifti::{self, stem};
+use crate::volume::file::{self, stem};
 use crate::volume::{CaseFiles, DataError, DataErrors, Fault, Note, VolumeSource};
 
 /// What was given.
@@ -69,7 +69,7 @@ impl Inputs {
         for (stem, file) in stems.iter().zip(files) {
             match channel_suffix(stem) {
                 // Digits at the end of a name that holds all channels number something else.
-                Some((case, number)) if nifti::channels(file).ok() != Some(channels) => {
+                Some((case, number)) if file::channels(file).ok() != Some(channels) => {
                     parts.entry((file.parent(), case)).or_default().push((number, file.clone()));
                 }
                 _ => self.add_case(stem, vec![file.clone()], channels),
@@ -92,7 +92,7 @@ impl Inputs {
     /// Adds a case if the headers of its files fit.
     fn add_case(&mut self, name: &str, files: Vec<PathBuf>, channels: usize) {
         let expected = channels / files.len();
-        let wrong = |file: &PathBuf| match nifti::channels(file) {
+        let wrong = |file: &PathBuf| match file::channels(file) {
             Ok(found) if found == expected => None,
             Ok(found) => Some(Fault::Channels { found, expected }.at(file)),
             Err(error) => Some(error),
@@ -109,7 +109,7 @@ impl Inputs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volume::nifti::write_volume;
+    use crate::volume::file::write_volume;
     use crate::volume::{Grid, SourceHeader, Volume};
 
     /// A folder with a small volume of so many channels under each name.
