@@ -1,25 +1,58 @@
 //! Volumes in files: the one place where a file's ending chooses its format.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use super::{DataError, LabelMap, Scan, SourceHeader, Volume, nifti};
+use super::voxels::Scalar;
+use super::{DataError, LabelMap, Scan, SourceHeader, Volume, meta_image, nifti, nrrd};
 
 /// How a volume is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// NIfTI-1, NIfTI-2 and Analyze 7.5.
     Nifti,
+    /// NRRD, also with segments.
+    Nrrd,
+    /// MetaImage.
+    MetaImage,
 }
 
-/// Endings of files that can be read, in lower case; any case counts. `.hdr` and `.img` are the two files of one image.
-const ENDINGS: [(&str, Format); 6] = [
+/// Endings of files that can be read, in lower case; any case counts. `.hdr` and `.img` are the two files of one image; `.nhdr`
+/// and `.mhd` name a second file that holds the voxels.
+const ENDINGS: [(&str, Format); 11] = [
     (".nii.gz", Format::Nifti),
     (".hdr.gz", Format::Nifti),
     (".img.gz", Format::Nifti),
     (".nii", Format::Nifti),
     (".hdr", Format::Nifti),
     (".img", Format::Nifti),
+    (".seg.nrrd", Format::Nrrd),
+    (".nrrd", Format::Nrrd),
+    (".nhdr", Format::Nrrd),
+    (".mha", Format::MetaImage),
+    (".mhd", Format::MetaImage),
 ];
+
+impl Format {
+    /// The ending of what is written of a volume of this format.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Nifti => ".nii.gz",
+            Self::Nrrd => ".nrrd",
+            Self::MetaImage => ".mha",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Nifti, Self::Nrrd, Self::MetaImage];
+        let named = all.into_iter().find(|format| format.ending().trim_start_matches('.') == text.trim_start_matches('.').to_lowercase());
+        named.ok_or_else(|| format!("{text:?} is none of nii.gz, nrrd and mha"))
+    }
+}
 
 /// The format and the ending of a file name, as [`ending`].
 fn known(file_name: &str) -> Option<(&str, Format)> {
@@ -50,20 +83,36 @@ pub fn format(file: &Path) -> Format {
 /// The files that hold the image that one of them names, the header's first.
 ///
 /// # Errors
-/// One file of a pair without the other.
+/// One file of a pair without the other, a header that cannot be read.
 pub fn files(file: &Path) -> Result<Vec<PathBuf>, DataError> {
     match format(file) {
         Format::Nifti => nifti::files(file),
+        Format::Nrrd => nrrd::files(file),
+        Format::MetaImage => meta_image::files(file),
     }
+}
+
+/// The files that writing a volume to `file` makes: one, or a header and its voxels. None for a name of which nothing can be written.
+pub fn written(file: &Path) -> Option<Vec<PathBuf>> {
+    let data = match known(&file.file_name()?.to_string_lossy()).map(|(ending, format)| (ending.to_lowercase(), format))? {
+        (ending, Format::Nifti) if !ending.starts_with(".nii") => return None,
+        (ending, Format::Nrrd) if ending.starts_with(".seg") => return None,
+        (_, Format::Nifti) => None,
+        (_, Format::Nrrd) => nrrd::data_file(file),
+        (_, Format::MetaImage) => meta_image::data_file(file),
+    };
+    Some([file.to_owned()].into_iter().chain(data).collect())
 }
 
 /// Reads a volume.
 ///
 /// # Errors
-/// See [`nifti::read`].
+/// A file that cannot be read, whose header is beyond reason or of a form that is not supported, or that holds fewer voxels than promised.
 pub fn read(file: &Path) -> Result<Scan, DataError> {
     match format(file) {
         Format::Nifti => nifti::read(file),
+        Format::Nrrd => nrrd::read(file),
+        Format::MetaImage => meta_image::read(file),
     }
 }
 
@@ -74,6 +123,8 @@ pub fn read(file: &Path) -> Result<Scan, DataError> {
 pub fn channels(file: &Path) -> Result<usize, DataError> {
     match format(file) {
         Format::Nifti => nifti::channels(file),
+        Format::Nrrd => nrrd::channels(file),
+        Format::MetaImage => meta_image::channels(file),
     }
 }
 
@@ -85,19 +136,27 @@ pub fn channels(file: &Path) -> Result<usize, DataError> {
 /// # Errors
 /// A file that cannot be written.
 pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
+    let volume = || Volume { channels: 1, grid: labels.grid.clone(), voxels: labels.voxels.iter().map(|&label| label.into()).collect() };
     match format(file) {
         Format::Nifti => nifti::write_labels(file, labels, source),
+        Format::Nrrd | Format::MetaImage => write_volume(file, &volume(), source).map(drop),
     }
 }
 
-/// Writes intensities as float32; else as [`write_labels`].
+/// Writes intensities as the smallest type that holds each of them to the bit, float32 where they are no whole numbers, and returns its name; else as
+/// [`write_labels`].
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<(), DataError> {
+pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<&'static str, DataError> {
+    let Volume { channels, grid, voxels } = volume;
+    let scalar = Scalar::smallest(voxels);
     match format(file) {
-        Format::Nifti => nifti::write_volume(file, volume, source),
-    }
+        Format::Nifti => nifti::write_numbers(file, volume, source, scalar),
+        Format::Nrrd => nrrd::write(file, grid, *channels, scalar, voxels),
+        Format::MetaImage => meta_image::write(file, grid, *channels, scalar, voxels),
+    }?;
+    Ok(scalar.name())
 }
 
 #[cfg(test)]
@@ -116,6 +175,10 @@ mod tests {
             (".nii", None),
             (".nii.gz", None),
             ("ä.nii.gz", Some(".nii.gz")),
+            ("a.Seg.NRRD", Some(".Seg.NRRD")),
+            ("a.nhdr", Some(".nhdr")),
+            ("a.mha", Some(".mha")),
+            ("a.raw", None),
             ("niiä", None),
         ] {
             assert_eq!(ending(name), expected, "{name}");

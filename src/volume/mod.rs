@@ -18,14 +18,17 @@ mod error;
 pub mod file;
 pub mod label_table;
 pub mod labels;
+mod meta_image;
 pub mod nifti;
 pub mod note;
+mod nrrd;
 mod order;
 mod source;
 mod split;
 mod split_draw;
 mod synthetic;
 pub mod together;
+mod voxels;
 
 pub use crate::geometry::Grid;
 use crate::geometry::unravel;

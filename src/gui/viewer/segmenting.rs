@@ -74,7 +74,7 @@ impl Segmenting {
     pub(super) fn start(&mut self, case: &mut OpenCase, (with, folder): Offered, workspace: &Workspace) {
         let source = CaseFiles { name: case.request.title.clone(), images: case.request.images.clone(), label: None, fold: None };
         let input = InferInput::Case(Box::new(source));
-        let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, settings: Vec::new() };
+        let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, format: None, settings: Vec::new() };
         self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()));
     }
 

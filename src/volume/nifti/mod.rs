@@ -20,4 +20,5 @@ mod write;
 pub use header::SourceHeader;
 pub use pair::files;
 pub use read::{Scan, channels, read, read_from};
+pub(super) use write::write_numbers;
 pub use write::{to_bytes, write_labels, write_volume};
