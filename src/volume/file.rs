@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::voxels::Scalar;
-use super::{DataError, LabelMap, Scan, SourceHeader, Volume, meta_image, nifti, nrrd};
+use super::{DataError, LabelMap, Scan, SourceHeader, Volume, dicom, meta_image, nifti, nrrd};
 
 /// How a volume is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Format {
     Nrrd,
     /// MetaImage.
     MetaImage,
+    /// A DICOM file, or a folder with one series.
+    Dicom,
 }
 
 /// Endings of files that can be read, in lower case; any case counts. `.hdr` and `.img` are the two files of one image; `.nhdr`
@@ -37,7 +39,7 @@ impl Format {
     /// The ending of what is written of a volume of this format.
     pub fn ending(self) -> &'static str {
         match self {
-            Self::Nifti => ".nii.gz",
+            Self::Nifti | Self::Dicom => ".nii.gz",
             Self::Nrrd => ".nrrd",
             Self::MetaImage => ".mha",
         }
@@ -75,9 +77,15 @@ pub fn stem(file: &Path) -> String {
     name[..name.len() - ending(&name).map_or(0, str::len)].to_owned()
 }
 
-/// The format that a file's ending names. A file of any other name is taken for NIfTI, whose first bytes then decide.
+/// The format that a file's ending names. A folder, and a file of any other name that begins as such, is DICOM; the rest is taken for
+/// NIfTI, whose first bytes then decide.
 pub fn format(file: &Path) -> Format {
-    known(&file.file_name().unwrap_or_default().to_string_lossy()).map_or(Format::Nifti, |(_, format)| format)
+    match known(&file.file_name().unwrap_or_default().to_string_lossy()) {
+        Some((_, format)) if !file.is_dir() => format,
+        None if file.is_dir() || dicom::is_dicom(file) => Format::Dicom,
+        Some(_) => Format::Dicom,
+        None => Format::Nifti,
+    }
 }
 
 /// The files that hold the image that one of them names, the header's first.
@@ -89,6 +97,7 @@ pub fn files(file: &Path) -> Result<Vec<PathBuf>, DataError> {
         Format::Nifti => nifti::files(file),
         Format::Nrrd => nrrd::files(file),
         Format::MetaImage => meta_image::files(file),
+        Format::Dicom => dicom::files(file),
     }
 }
 
@@ -97,7 +106,7 @@ pub fn written(file: &Path) -> Option<Vec<PathBuf>> {
     let data = match known(&file.file_name()?.to_string_lossy()).map(|(ending, format)| (ending.to_lowercase(), format))? {
         (ending, Format::Nifti) if !ending.starts_with(".nii") => return None,
         (ending, Format::Nrrd) if ending.starts_with(".seg") => return None,
-        (_, Format::Nifti) => None,
+        (_, Format::Nifti | Format::Dicom) => None,
         (_, Format::Nrrd) => nrrd::data_file(file),
         (_, Format::MetaImage) => meta_image::data_file(file),
     };
@@ -113,6 +122,7 @@ pub fn read(file: &Path) -> Result<Scan, DataError> {
         Format::Nifti => nifti::read(file),
         Format::Nrrd => nrrd::read(file),
         Format::MetaImage => meta_image::read(file),
+        Format::Dicom => dicom::read(file, &dicom::files(file)?),
     }
 }
 
@@ -125,6 +135,7 @@ pub fn channels(file: &Path) -> Result<usize, DataError> {
         Format::Nifti => nifti::channels(file),
         Format::Nrrd => nrrd::channels(file),
         Format::MetaImage => meta_image::channels(file),
+        Format::Dicom => dicom::check(file, &dicom::files(file)?).map(|()| 1),
     }
 }
 
@@ -138,7 +149,7 @@ pub fn channels(file: &Path) -> Result<usize, DataError> {
 pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
     let volume = || Volume { channels: 1, grid: labels.grid.clone(), voxels: labels.voxels.iter().map(|&label| label.into()).collect() };
     match format(file) {
-        Format::Nifti => nifti::write_labels(file, labels, source),
+        Format::Nifti | Format::Dicom => nifti::write_labels(file, labels, source),
         Format::Nrrd | Format::MetaImage => write_volume(file, &volume(), source).map(drop),
     }
 }
@@ -152,7 +163,7 @@ pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Resu
     let Volume { channels, grid, voxels } = volume;
     let scalar = Scalar::smallest(voxels);
     match format(file) {
-        Format::Nifti => nifti::write_numbers(file, volume, source, scalar),
+        Format::Nifti | Format::Dicom => nifti::write_numbers(file, volume, source, scalar),
         Format::Nrrd => nrrd::write(file, grid, *channels, scalar, voxels),
         Format::MetaImage => meta_image::write(file, grid, *channels, scalar, voxels),
     }?;

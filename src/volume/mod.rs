@@ -14,6 +14,7 @@ pub mod content;
 pub mod datalist;
 mod dataset;
 pub mod demo;
+mod dicom;
 mod error;
 pub mod file;
 pub mod label_table;
