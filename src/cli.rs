@@ -85,7 +85,7 @@ pub enum Command {
         /// Checkpoint folder (or folder of a training).
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
-        /// Volumes (NIfTI, NRRD, MetaImage), or folders of them. For a network of several channels these may be files of their own, which end in
+        /// Volumes (NIfTI, NRRD, MetaImage), or folders of them or of DICOM series. For a network of several channels these may be files of their own, which end in
         /// _0000, _0001, ... Files that cannot be segmented are listed at the end; called again, what is missing is made.
         #[arg(required = true)]
         input: Vec<PathBuf>,
@@ -154,14 +154,14 @@ pub enum Command {
     },
     /// Look at a volume in the window, with label maps over it; those of another grid are shown resampled.
     View {
-        /// The image: NIfTI, NRRD or MetaImage.
+        /// The image: NIfTI, NRRD, MetaImage or the folder of a DICOM series.
         image: PathBuf,
         /// Label maps.
         labels: Vec<PathBuf>,
     },
     /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd. Nothing is overwritten.
     Convert {
-        /// The volume.
+        /// The volume, or the folder of a DICOM series.
         input: PathBuf,
         /// The file to write.
         out: PathBuf,

@@ -31,7 +31,14 @@ pub(super) fn assemble(place: &Path, described: Dataset, listed: Vec<Listed>) ->
     }
     let (mut cases, findings) = unique(listed);
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut dataset = Dataset { cases, findings, ..described };
+    complete(place, Dataset { cases, findings, ..described })
+}
+
+/// Gives a dataset the channels and labels that it doesn't name, as they are found in its files; `place` is its list or folder.
+///
+/// # Errors
+/// More than 256 classes.
+pub(super) fn complete(place: &Path, mut dataset: Dataset) -> Result<Dataset, DataError> {
     if dataset.channels.is_empty() {
         dataset.channels = found_channels(&dataset.cases);
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::listing;
 use super::naming::channel_suffix;
+use super::{listing, series};
+use crate::volume::dicom;
 use crate::volume::file::{self, stem};
 use crate::volume::{CaseFiles, DataError, DataErrors, Fault, Note, VolumeSource};
 
@@ -19,7 +20,8 @@ pub struct Inputs {
     pub notes: Vec<Note>,
 }
 
-/// Makes cases of files and folders for a network of so many channels. Only headers are read.
+/// Makes cases of files and folders for a network of so many channels. Only headers are read. A folder without volumes of another format is
+/// searched for DICOM series at any depth.
 ///
 /// For one channel each file is a case of its own name; where all files of a folder (or all those given one by one) end in
 /// `_0000`, that is nnU-Net's mark of the only channel and no part of the name. For several channels a file that holds all
@@ -35,7 +37,14 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     for folder in folders {
         match listing::volumes(folder) {
             Err(error) => errors.push(error),
-            Ok(listing) if listing.files.is_empty() => errors.push(Fault::List(listing.nothing()).at(folder)),
+            Ok(listing) if listing.files.is_empty() => match series::cases(folder) {
+                Err(error) => errors.push(error),
+                Ok((cases, _)) if cases.is_empty() => errors.push(Fault::List(listing.nothing()).at(folder)),
+                Ok((cases, notes)) => {
+                    found.notes.extend(notes);
+                    cases.into_iter().for_each(|(case, _)| found.add_series(case, channels));
+                }
+            },
             Ok(listing) => {
                 errors.extend(listing.doubled);
                 found.notes.extend(listing.left_out);
@@ -87,6 +96,16 @@ impl Inputs {
                 let files_are = if others.is_empty() { "is".to_owned() } else { format!("with {} is", others.join(", ")) };
                 self.errors.push(Fault::ChannelFiles(files_are, channels).at(&files[0]));
             }
+        }
+    }
+
+    /// Adds a DICOM series, which has one channel, if its headers make a volume.
+    fn add_series(&mut self, case: CaseFiles, channels: usize) {
+        let VolumeSource::Series { place, files } = &case.images[0] else { return };
+        let fits = if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place)) };
+        match fits {
+            Ok(()) => self.cases.push(case),
+            Err(error) => self.errors.push(error),
         }
     }
 

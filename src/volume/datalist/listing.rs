@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::volume::dicom::is_dicom;
 use crate::volume::file::{ending, stem};
 use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
@@ -28,7 +29,7 @@ pub struct Listing {
     pub left_out: Vec<Note>,
 }
 
-/// Lists the volumes of a folder. Nothing is opened.
+/// Lists the volumes of a folder. Nothing is opened but what has no ending of a volume.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -71,7 +72,7 @@ impl Listing {
     pub fn nothing(&self) -> String {
         let names: Vec<_> = self.left_out.iter().filter_map(|note| Some(note.file.file_name()?.to_string_lossy())).collect();
         let but = if names.is_empty() { "" } else { ", but what cannot be read: " };
-        format!("it holds no .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file{but}{}", first_of(&names, SHOWN))
+        format!("it holds no .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file and no DICOM series{but}{}", first_of(&names, SHOWN))
     }
 }
 
@@ -80,6 +81,9 @@ fn left_out(path: &Path) -> Option<Note> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     if path.is_dir() || extension.as_ref().is_some_and(|extension| NO_VOLUMES.contains(&extension.as_str())) {
         return None;
+    }
+    if is_dicom(path) {
+        return Some(Note::new(path, "is left out: DICOM beside volumes of other formats is not read; give it a folder of its own"));
     }
     let what = extension.map_or_else(|| "a name without ending".to_owned(), |extension| format!("the ending .{extension}"));
     Some(Note::new(path, format!("is left out: {what} cannot be read; convert it to .nii.gz")))

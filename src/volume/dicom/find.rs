@@ -93,7 +93,10 @@ enum Identity {
     /// No image; its modality.
     Other(String),
     /// One of a series, which is without files as yet.
-    Image { key: String, series: Series },
+    Image {
+        key: String,
+        series: Series,
+    },
 }
 
 fn identify(file: &Path) -> Result<Identity, Fault> {

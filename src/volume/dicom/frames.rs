@@ -45,6 +45,9 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
     let object = open_header(file)?;
     let count = |tag: Tag| object.get(tag).and_then(|element| element.to_int::<usize>().ok());
     let text = |tag: Tag| object.get(tag).and_then(|element| element.to_str().ok()).map(|text| text.trim().to_owned()).unwrap_or_default();
+    if text(tags::MODALITY) == "SEG" {
+        return Err(Fault::Dicom("it is a DICOM segmentation (SEG), which is not read".to_owned()));
+    }
     let colours = text(tags::PHOTOMETRIC_INTERPRETATION);
     if count(tags::SAMPLES_PER_PIXEL).unwrap_or(1) != 1 || !colours.starts_with("MONOCHROME") {
         return Err(Fault::Dicom(format!("it holds colours ({colours}), not intensities")));
@@ -58,14 +61,22 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
     }
     let frame = |frame: usize| {
         let needed = |group, tag, name: &str| {
-            of_frame(&object, frame, group, tag).ok_or_else(|| Fault::Dicom(format!("it has no place in space (no {name} of frame {})", frame + 1)))
+            of_frame(&object, frame, group, tag)
+                .ok_or_else(|| Fault::Dicom(format!("it has no place in space (no {name} of frame {})", frame + 1)))
         };
-        let orientation: [f64; 6] = floats(needed(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT, "Image Orientation (Patient)")?, "Image Orientation (Patient)")?;
+        let orientation: [f64; 6] = floats(
+            needed(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT, "Image Orientation (Patient)")?,
+            "Image Orientation (Patient)",
+        )?;
         let [a, b, c, d, e, f] = orientation;
         let directions = [[a, b, c], [d, e, f]];
         let dot = |[x, y]: [usize; 2]| (0..3).map(|axis| directions[x][axis] * directions[y][axis]).sum::<f64>();
         if (dot([0, 0]) - 1.0).abs() > COSINES || (dot([1, 1]) - 1.0).abs() > COSINES || dot([0, 1]).abs() > COSINES {
-            return Err(Fault::header("Image Orientation (Patient)", format_args!("{orientation:?}"), "two perpendicular directions of length 1"));
+            return Err(Fault::header(
+                "Image Orientation (Patient)",
+                format_args!("{orientation:?}"),
+                "two perpendicular directions of length 1",
+            ));
         }
         let [down, across] = floats(needed(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING, "Pixel Spacing")?, "Pixel Spacing")?;
         let number_of = |group, tag| of_frame(&object, frame, group, tag).and_then(|element| element.to_float64().ok());
@@ -74,14 +85,21 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
             number_of(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
         );
         if !slope.is_finite() || !intercept.is_finite() || slope == 0.0 {
-            return Err(Fault::header("Rescale Slope and Intercept", format_args!("{slope} and {intercept}"), "finite numbers, a slope other than 0"));
+            return Err(Fault::header(
+                "Rescale Slope and Intercept",
+                format_args!("{slope} and {intercept}"),
+                "finite numbers, a slope other than 0",
+            ));
         }
         Ok(Frame {
             file: number,
             number: frame,
             rows,
             columns,
-            position: floats(needed(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT, "Image Position (Patient)")?, "Image Position (Patient)")?,
+            position: floats(
+                needed(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT, "Image Position (Patient)")?,
+                "Image Position (Patient)",
+            )?,
             directions,
             spacing_mm: [across, down],
             slope,

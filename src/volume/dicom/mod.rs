@@ -53,9 +53,14 @@ struct Headers {
 }
 
 fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {
-    let read: Vec<Vec<Frame>> = DataErrors::gather(files.par_iter().enumerate().map(|(number, file)| {
-        frames::of_file(file, number).map_err(|fault| fault.at(file))
-    }).collect::<Vec<_>>()).map_err(|DataErrors(mut errors)| errors.remove(0))?;
+    let read: Vec<Vec<Frame>> = DataErrors::gather(
+        files
+            .par_iter()
+            .enumerate()
+            .map(|(number, file)| frames::of_file(file, number).map_err(|fault| fault.at(file)))
+            .collect::<Vec<_>>(),
+    )
+    .map_err(|DataErrors(mut errors)| errors.remove(0))?;
     stack::stack(read.into_iter().flatten().collect(), files).map_err(|fault| fault.at(place))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dicom_dictionary_std::uids;
 use dicom_object::OpenFileOptions;
 use dicom_pixeldata::{PixelDecoder as _, PixelRepresentation};
 
@@ -9,12 +10,18 @@ use super::find::dicom_fault;
 use super::frames::Frame;
 use crate::volume::Fault;
 
+/// Compressions for which there is no decoder.
+const JPEG_LS: [&str; 2] = [uids::JPEGLS_LOSSLESS, uids::JPEGLS_NEAR_LOSSLESS];
+
 /// Decodes a file, and writes each of its frames, by number, to its slice.
 ///
 /// # Errors
 /// A file that cannot be read, a compression that is not known, another number of pixels than the header promises.
 pub(super) fn decode(file: &Path, parts: Vec<(usize, &Frame, &mut [f32])>) -> Result<(), Fault> {
     let object = OpenFileOptions::new().open_file(file).map_err(|error| dicom_fault(&error))?;
+    if JPEG_LS.contains(&object.meta().transfer_syntax()) {
+        return Err(Fault::Dicom("it is compressed as JPEG-LS, which is not read".to_owned()));
+    }
     let decoded = object.decode_pixel_data().map_err(|error| dicom_fault(&error))?;
     let signed = decoded.pixel_representation() == PixelRepresentation::Signed;
     let (allocated, stored) = (u32::from(decoded.bits_allocated()), u32::from(decoded.bits_stored()));

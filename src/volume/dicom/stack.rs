@@ -59,10 +59,15 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
         let count = gaps.iter().filter(|&&gap| gap <= OFF_MM.max(REPEATED * usual)).count();
         return Err(Fault::RepeatedSlices(count, name(&frames[at]), name(&frames[at + 1])));
     }
-    let missing: Vec<String> = gaps.iter().enumerate().filter(|&(_, &gap)| gap > MISSING * usual).map(|(at, gap)| {
-        let between = format!("between {} and {}", name(&frames[at]), name(&frames[at + 1]));
-        format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
-    }).collect();
+    let missing: Vec<String> = gaps
+        .iter()
+        .enumerate()
+        .filter(|&(_, &gap)| gap > MISSING * usual)
+        .map(|(at, gap)| {
+            let between = format!("between {} and {}", name(&frames[at]), name(&frames[at + 1]));
+            format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
+        })
+        .collect();
     if !missing.is_empty() {
         let more = if missing.len() > SHOWN { format!(" and at {} more places", missing.len() - SHOWN) } else { String::new() };
         return Err(Fault::MissingSlices(missing[..missing.len().min(SHOWN)].join("; ") + &more));
@@ -75,12 +80,17 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
     }
     let mut notes = Vec::new();
     let off = |(at, frame): (usize, &Frame)| (Vector3::from(frame.position) - (first + step * at as f64)).norm();
-    let (worst, off_mm) = frames.iter().enumerate().map(|pair| (pair.0, off(pair))).fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
+    let (worst, off_mm) =
+        frames.iter().enumerate().map(|pair| (pair.0, off(pair))).fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
     if off_mm > OFF_SHARE * usual {
         return Err(Fault::UnevenSlices(name(&frames[worst]), off_mm, usual));
     }
     if off_mm > OFF_MM {
-        notes.push(format!("its slices are not quite even: {} lies {off_mm:.3} mm off; they are taken as {:.4} mm apart", name(&frames[worst]), step.norm()));
+        notes.push(format!(
+            "its slices are not quite even: {} lies {off_mm:.3} mm off; they are taken as {:.4} mm apart",
+            name(&frames[worst]),
+            step.norm()
+        ));
     }
     if let Some(thickness) = frames[0].thickness_mm.filter(|thickness| step.norm() > thickness * (1.0 + OFF_SHARE)) {
         notes.push(format!("its slices of {thickness} mm lie {:.2} mm apart: what lies in the gaps was not scanned", step.norm()));
@@ -124,12 +134,17 @@ fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
 fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
     let first = &frames[0];
     let [across, down] = first.spacing_mm;
-    let columns = [Vector3::from(first.directions[0]) * across, Vector3::from(first.directions[1]) * down, step, Vector3::from(first.position)];
+    let columns =
+        [Vector3::from(first.directions[0]) * across, Vector3::from(first.directions[1]) * down, step, Vector3::from(first.position)];
     // Zero has no sign.
     let row = |row: usize, sign: f64| columns.map(|column| sign * column[row] + 0.0);
     let rows = [row(0, -1.0), row(1, -1.0), row(2, 1.0)];
     if let Some(fault) = affine::fault_of_axes(&rows) {
-        return Err(Fault::header("Pixel Spacing and Image Position (Patient)", format_args!("what {fault}"), "three axes that span a volume"));
+        return Err(Fault::header(
+            "Pixel Spacing and Image Position (Patient)",
+            format_args!("what {fault}"),
+            "three axes that span a volume",
+        ));
     }
     affine::refuse_far(&rows, "Image Position (Patient)")?;
     Ok(Grid { shape: [frames.len(), first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
