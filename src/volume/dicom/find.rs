@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::is_dicom;
 use crate::digest;
-use crate::volume::{DataError, Fault, Note, natural};
+use crate::volume::{DataError, Fault, Note};
 
 /// Folders below one another that are searched.
 const DEEPEST: usize = 32;
@@ -65,7 +65,7 @@ pub(in crate::volume) fn find(folder: &Path) -> Result<Found, DataError> {
         }
     }
     found.series = of_key.into_values().collect();
-    found.series.sort_by(|a, b| natural(&a.name, &b.name));
+    found.series.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 

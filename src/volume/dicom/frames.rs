@@ -8,6 +8,7 @@ use dicom_object::{InMemDicomObject, Tag};
 
 use super::find::open_header;
 use crate::volume::Fault;
+use crate::volume::voxels::check_sizes;
 
 /// How far direction cosines may be from perpendicular vectors of length 1.
 const COSINES: f64 = 1e-3;
@@ -56,9 +57,6 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
         return Err(Fault::Dicom("its numbers become intensities by a table (Modality LUT Sequence), which is not read".to_owned()));
     }
     let [rows, columns] = [tags::ROWS, tags::COLUMNS].map(|tag| count(tag).unwrap_or(0));
-    if rows == 0 || columns == 0 {
-        return Err(Fault::header("its size (Rows, Columns)", format_args!("{rows} x {columns}"), "at least 1 x 1"));
-    }
     let frame = |frame: usize| {
         let needed = |group, tag, name: &str| {
             of_frame(&object, frame, group, tag)
@@ -109,7 +107,9 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
             lossy: text(tags::LOSSY_IMAGE_COMPRESSION) == "01",
         })
     };
-    (0..count(tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1)).map(frame).collect()
+    let frames = count(tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1);
+    check_sizes([columns, rows, frames], 1, "Columns, Rows and Number of Frames")?;
+    (0..frames).map(frame).collect()
 }
 
 /// An element of one frame: of its own functional group, of the one that all frames share, or of the whole file.

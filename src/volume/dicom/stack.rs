@@ -6,6 +6,7 @@ use nalgebra::Vector3;
 
 use super::Headers;
 use super::frames::Frame;
+use crate::volume::voxels::check_sizes;
 use crate::volume::{Fault, Grid, affine};
 
 /// Slices below which there is no volume.
@@ -146,6 +147,7 @@ fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
             "three axes that span a volume",
         ));
     }
+    check_sizes([first.columns, first.rows, frames.len()], 1, "its slices")?;
     affine::refuse_far(&rows, "Image Position (Patient)")?;
     Ok(Grid { shape: [frames.len(), first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
 }
