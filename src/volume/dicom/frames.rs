@@ -20,6 +20,8 @@ pub(super) struct Frame {
     pub file: usize,
     /// Which of that file's frames it is, from 0.
     pub number: usize,
+    /// SOP Instance UID of its file: equal in copies.
+    pub instance: String,
     pub rows: usize,
     pub columns: usize,
     /// L,P,S mm of the centre of its first pixel.
@@ -57,6 +59,7 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
         return Err(Fault::Dicom("its numbers become intensities by a table (Modality LUT Sequence), which is not read".to_owned()));
     }
     let [rows, columns] = [tags::ROWS, tags::COLUMNS].map(|tag| count(tag).unwrap_or(0));
+    let instance = text(tags::SOP_INSTANCE_UID);
     let frame = |frame: usize| {
         let needed = |group, tag, name: &str| {
             of_frame(&object, frame, group, tag)
@@ -92,6 +95,7 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
         Ok(Frame {
             file: number,
             number: frame,
+            instance: instance.clone(),
             rows,
             columns,
             position: floats(

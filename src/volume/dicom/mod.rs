@@ -85,7 +85,8 @@ pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataError> {
     for (frame, part) in frames.iter().zip(voxels.chunks_exact_mut(slice)) {
         of_file[frame.file].push((frame.number, frame, part));
     }
-    let decoded = files.par_iter().zip(of_file).map(|(file, parts)| pixels::decode(file, parts).map_err(|fault| fault.at(file)));
+    let used = files.par_iter().zip(of_file).filter(|(_, parts)| !parts.is_empty());
+    let decoded = used.map(|(file, parts)| pixels::decode(file, parts).map_err(|fault| fault.at(file)));
     DataErrors::gather(decoded.collect::<Vec<_>>()).map_err(|DataErrors(mut errors)| errors.remove(0))?;
     let notes = notes.into_iter().map(|text| Note::new(place, text)).collect();
     Ok(Scan { file: place.to_owned(), header: SourceHeader::for_grid(&grid), volume: Volume { channels: 1, grid, voxels }, notes })

@@ -1,5 +1,6 @@
 //! From slices in any order to an even stack, or the reason why they are none.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nalgebra::Vector3;
@@ -37,6 +38,18 @@ const SHOWN: usize = 3;
 /// # Errors
 /// Too few, of several sizes or orientations, several at one place, missing ones, uneven distances, a tilted gantry.
 pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
+    let mut notes = Vec::new();
+    let given = frames.len();
+    let mut seen = BTreeMap::new();
+    frames.retain(|frame| {
+        frame.instance.is_empty() || seen.insert((frame.instance.clone(), frame.number), frame.position) != Some(frame.position)
+    });
+    if frames.len() < given {
+        notes.push(format!(
+            "{} of its {given} images are copies of others (equal SOP Instance UID); they are left out",
+            given - frames.len()
+        ));
+    }
     refuse_mixed(&frames)?;
     if frames.len() < FEWEST {
         return Err(Fault::TooFewSlices(frames.len()));
@@ -79,7 +92,6 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
     if tilt >= TILT_DEGREES {
         return Err(Fault::GantryTilt(tilt));
     }
-    let mut notes = Vec::new();
     let off = |(at, frame): (usize, &Frame)| (Vector3::from(frame.position) - (first + step * at as f64)).norm();
     let (worst, off_mm) =
         frames.iter().enumerate().map(|pair| (pair.0, off(pair))).fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });

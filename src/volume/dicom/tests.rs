@@ -232,6 +232,11 @@ fn what_had_to_be_assumed_is_said() {
     said(|slice| slice.more.push((tags::SLICE_THICKNESS, VR::DS, "1.5")), "slices of 1.5 mm lie 2.00 mm apart");
     said(|slice| slice.more.push((tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME1")), "larger values are darker");
     said(|slice| slice.more.push((tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01")), "compressed with loss");
+    let mut copied = stack();
+    copied.push(copied[2].clone());
+    let scan = Folder::new(copied).scan();
+    is_the_stack(&scan);
+    assert!(notes(&scan).contains("1 of its 5 images are copies"), "{}", notes(&scan));
     said(|slice| slice.position[0] += if slice.number == 1 { 0.05 } else { 0.0 }, "lies 0.050 mm off");
 }
 
