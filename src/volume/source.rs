@@ -16,6 +16,8 @@ pub enum VolumeSource {
     Series {
         /// What messages call it: the folder that it was found in, and its name.
         place: PathBuf,
+        /// A digest of the patient, for all whose series stay together in every split.
+        patient: String,
         /// Its files.
         files: Vec<PathBuf>,
     },
@@ -54,7 +56,7 @@ impl VolumeSource {
     pub fn read(&self) -> Result<Scan, DataError> {
         match self {
             Self::File(path) => file::read(path),
-            Self::Series { place, files } => dicom::read(place, files),
+            Self::Series { place, files, .. } => dicom::read(place, files),
             Self::Embedded { name, bytes } => nifti::read_from(Path::new(name), *bytes, bytes.len() as u64),
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);

@@ -101,7 +101,7 @@ impl Inputs {
 
     /// Adds a DICOM series, which has one channel, if its headers make a volume.
     fn add_series(&mut self, case: CaseFiles, channels: usize) {
-        let VolumeSource::Series { place, files } = &case.images[0] else { return };
+        let VolumeSource::Series { place, files, .. } = &case.images[0] else { return };
         let fits = if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place)) };
         match fits {
             Ok(()) => self.cases.push(case),

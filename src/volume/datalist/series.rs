@@ -17,10 +17,10 @@ use crate::volume::{CaseFiles, DataError, Dataset, Fault, Note, VolumeSource};
 /// A folder that cannot be read, a DICOM file with a broken header.
 pub(super) fn cases(folder: &Path) -> Result<(Vec<(CaseFiles, String)>, Vec<Note>), DataError> {
     let found = dicom::find(folder)?;
-    let case = |Series { name, modality, files }: Series| {
+    let case = |Series { name, patient, modality, files }: Series| {
         let within = files.first().and_then(|file| file.parent()).unwrap_or(folder);
         let place = PathBuf::from(format!("{} (series {name})", within.display()));
-        (CaseFiles { name, images: vec![VolumeSource::Series { place, files }], label: None, fold: None }, modality)
+        (CaseFiles { name, images: vec![VolumeSource::Series { place, patient, files }], label: None, fold: None }, modality)
     };
     Ok((found.series.into_iter().map(case).collect(), found.notes))
 }

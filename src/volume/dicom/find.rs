@@ -29,6 +29,8 @@ const DIRECTORY: &str = "1.2.840.10008.1.3.10";
 pub(in crate::volume) struct Series {
     /// Its description and number, and a digest of whose it is: no name or date of a patient.
     pub name: String,
+    /// Digest of whose it is; where no patient is named, of the study.
+    pub patient: String,
     /// For example CT.
     pub modality: String,
     /// In no order that means anything.
@@ -112,12 +114,14 @@ fn identify(file: &Path) -> Result<Identity, Fault> {
     }
     let whose = [tags::PATIENT_ID, tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID].map(text);
     let key = digest::finish(Sha256::new_with_prefix(whose.join("\n")));
+    let known = whose.iter().find(|text| !text.is_empty()).map_or("", String::as_str);
+    let patient = digest::finish(Sha256::new_with_prefix(known));
     let words = [text(tags::SERIES_DESCRIPTION), text(tags::PROTOCOL_NAME), modality.clone()];
     let described = words.iter().map(|word| plain(word)).find(|word| !word.is_empty()).unwrap_or_else(|| "series".to_owned());
     let number = plain(&text(tags::SERIES_NUMBER));
     let parts = [described.as_str(), &number, &key[..DIGEST_DIGITS]];
     let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_");
-    Ok(Identity::Image { key, series: Series { name, modality, files: Vec::new() } })
+    Ok(Identity::Image { key, series: Series { name, patient, modality, files: Vec::new() } })
 }
 
 /// A word that can stand in a file's name.

@@ -9,11 +9,11 @@ use dicom_object::meta::FileMetaTableBuilder;
 use dicom_object::{InMemDicomObject, Tag};
 
 use super::find;
-use crate::config::DataSource;
+use crate::config::{DataConfig, DataSource};
 use crate::volume::datalist::inputs;
 use crate::volume::file::read;
 use crate::volume::nifti::write_labels;
-use crate::volume::{DataError, Dataset, Fault, LabelMap, Scan, SourceHeader};
+use crate::volume::{DataError, Dataset, Fault, LabelMap, Scan, SourceHeader, Together};
 
 /// One file of a series of slices of 2 rows and 3 columns, in sagittal planes: columns run to the back, rows downwards.
 #[derive(Clone)]
@@ -262,6 +262,21 @@ fn a_folder_becomes_cases_by_patient_and_series_without_their_names() {
     for secret in ["Doe^", "Jane", "Richard", "20210304"] {
         assert!(!everything.contains(secret), "{secret}");
     }
+
+    // The two series of one patient are one unit of every split; so are, here, all three, since their voxels are equal.
+    let mut other = stack();
+    other.iter_mut().for_each(|slice| (slice.patient, slice.pixels[0]) = ("Poe^Paula", 99));
+    other.iter().for_each(|slice| slice.write(&folder.at(&format!("c/{}", slice.number))));
+    let mut third = stack();
+    third.iter_mut().for_each(|slice| (slice.patient, slice.series, slice.pixels[0]) = ("Poe^Paula", "1.2.3.4", 98));
+    third.iter().for_each(|slice| slice.write(&folder.at(&format!("d/{}", slice.number))));
+    let five = Dataset::open(&DataSource::Dataset(folder.at(""))).expect("five series");
+    let together = Together::of(&five, &DataConfig::default()).expect("two units");
+    let all: Vec<String> = five.cases.iter().map(|case| case.name.clone()).collect();
+    let mut sizes: Vec<usize> = together.sets(&all).iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [2, 3]);
+    ["c", "d"].iter().for_each(|name| std::fs::remove_dir_all(folder.at(name)).expect("a folder made before"));
 
     let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
     let given = inputs::gather(&[folder.at("")], 1).expect("cases");
