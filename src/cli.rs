@@ -8,6 +8,7 @@ use crate::configure;
 use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
 use crate::experiment::Only;
+use crate::volume::file::Format;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
@@ -87,7 +88,7 @@ pub enum Command {
         /// Checkpoint folder (or folder of a training).
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
-        /// NIfTI files, or folders of them. For a network of several channels these may be files of their own, which end in
+        /// Volumes (NIfTI, NRRD, MetaImage), or folders of them or of DICOM series. For a network of several channels these may be files of their own, which end in
         /// _0000, _0001, ... Files that cannot be segmented are listed at the end; called again, what is missing is made.
         #[arg(required = true)]
         input: Vec<PathBuf>,
@@ -97,6 +98,9 @@ pub enum Command {
         /// Replace segmentations that are already there.
         #[arg(long)]
         overwrite: bool,
+        /// Write all segmentations as nii.gz, nrrd or mha; by default each in the format of its image.
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<Format>,
         /// Settings of the checkpoint's `infer` part to change, for example infer.mirror=true.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
@@ -121,7 +125,7 @@ pub enum Command {
         /// Checkpoint folder (or folder of a training).
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: PathBuf,
-        /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
+        /// Dataset: its JSON file, its folder, a folder of volumes, or the word `demo`.
         data: PathBuf,
         /// Write the numbers as JSON too.
         #[arg(long, value_name = "FILE")]
@@ -153,10 +157,17 @@ pub enum Command {
     },
     /// Look at a volume in the window, with label maps over it; those of another grid are shown resampled.
     View {
-        /// NIfTI file of the image.
+        /// The image: NIfTI, NRRD, MetaImage or the folder of a DICOM series.
         image: PathBuf,
-        /// NIfTI files of label maps.
+        /// Label maps.
         labels: Vec<PathBuf>,
+    },
+    /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd. Nothing is overwritten.
+    Convert {
+        /// The volume, or the folder of a DICOM series.
+        input: PathBuf,
+        /// The file to write.
+        out: PathBuf,
     },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {
@@ -168,7 +179,7 @@ pub enum Command {
     },
     /// List a dataset's cases and every problem in it. Exit code 2 when a case is unusable.
     Check {
-        /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
+        /// Dataset: its JSON file, its folder, a folder of volumes, or the word `demo`.
         data: PathBuf,
         /// Write rows and problems as JSON too.
         #[arg(long, value_name = "FILE")]

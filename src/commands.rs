@@ -2,6 +2,7 @@
 
 mod conclude;
 mod configure;
+mod convert;
 mod look;
 mod options;
 mod tools;
@@ -55,14 +56,16 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Report { experiment, out } => look::report(&experiment, out, options),
         Command::Follow { folder } => look::follow(&folder, options),
         Command::Stop { folder } => look::stop(&folder),
-        Command::Infer { checkpoint, input, out, overwrite, set } => {
-            tools::infer(InferJob { checkpoint, input: InferInput::Files(input), out: Some(out), overwrite, settings: set }, options)
-        }
+        Command::Infer { checkpoint, input, out, overwrite, format, set } => tools::infer(
+            InferJob { checkpoint, input: InferInput::Files(input), out: Some(out), overwrite, format, settings: set },
+            options,
+        ),
         Command::Evaluate { truth, prediction, out, set } => tools::evaluate_folders(&truth, &prediction, out.as_deref(), &set),
         Command::Probe { checkpoint, data, json, set } => {
             tools::probe(ProbeJob { checkpoint, data: tools::source(&data), settings: set }, json.as_deref(), options)
         }
         Command::View { image, labels } => view::view(image, labels, options),
+        Command::Convert { input, out } => convert::convert(&input, &out, options),
         Command::Import { job, json } => tools::import(&job, json.as_deref()),
         Command::Export(job) => tools::export(&job, options),
         Command::Show { checkpoint, json } => tools::show(&checkpoint, json.as_deref()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::options::{CliError, Options};
 use super::window;
 use crate::volume::labels::from_scan;
-use crate::volume::{DataError, DataErrors, Fault, nifti};
+use crate::volume::{DataError, DataErrors, Fault, file};
 
 /// Opens the window on volumes. What cannot be shown is reported here, before it opens.
 pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, options: &Options) -> Result<u8, CliError> {
@@ -13,7 +13,7 @@ pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, options: &Options) -> R
         [DataError { fault: Fault::Missing, .. }] => format!("{}: there is no such file. Check the path", file.display()),
         _ => DataErrors(errors).to_string(),
     };
-    let read = |file: &Path| nifti::read(file).map_err(|error| vec![error]);
+    let read = |path: &Path| file::read(path).map_err(|error| vec![error]);
     let mut faults = Vec::from_iter(read(&image).err().map(|errors| report(&image, errors)));
     faults.extend(labels.iter().filter_map(|file| Some(report(file, read(file).and_then(|scan| from_scan(scan, None)).err()?))));
     if !faults.is_empty() {

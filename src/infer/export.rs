@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::geometry::VoxelBox;
 use crate::preprocess::PreprocessRecord;
 use crate::preprocess::resample::Taps;
-use crate::volume::nifti::write_labels;
+use crate::volume::file::write_labels;
 use crate::volume::{DataError, LabelMap};
 
 /// Writes class indices of a prepared case as a segmentation of its source image: the source's shape, affine and

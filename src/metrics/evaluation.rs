@@ -19,7 +19,7 @@ use crate::geometry::SignedPermutation;
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
 use crate::volume::grid_fault;
-use crate::volume::{DataErrors, Grid, LabelMap, Note, datalist, labels, nifti};
+use crate::volume::{DataErrors, Grid, LabelMap, Note, datalist, file, labels};
 
 /// Pairs in memory at a time.
 const AT_ONCE: usize = 4;
@@ -107,7 +107,7 @@ fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), Eval
             return Err(EvaluateError::Folder { path: folder.to_owned(), cause: listing.nothing() });
         }
         DataErrors::or(listing.doubled, ())?;
-        let files: BTreeMap<String, PathBuf> = listing.files.into_iter().map(|file| (nifti::stem(&file), file)).collect();
+        let files: BTreeMap<String, PathBuf> = listing.files.into_iter().map(|path| (file::stem(&path), path)).collect();
         Ok((files, listing.left_out))
     };
     let ((true_files, mut notes), (mut found_files, more)) = (listed(truth)?, listed(prediction)?);
@@ -142,8 +142,8 @@ fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) ->
     Ok(Scored { scores: score_case(&pair.case, &maps, regions, config), labels, notes })
 }
 
-fn read(file: &Path) -> Result<(LabelMap, Vec<Note>), String> {
-    let scan = nifti::read(file).map_err(|error| error.to_string())?;
+fn read(path: &Path) -> Result<(LabelMap, Vec<Note>), String> {
+    let scan = file::read(path).map_err(|error| error.to_string())?;
     let counted = labels::from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
     Ok((counted.map, counted.notes))
 }

@@ -13,7 +13,7 @@ use crate::geometry::{Convention, Plane, PlaneGeometry, WindowLevel};
 use crate::metrics::{CaseScore, Metric};
 use crate::palette;
 use crate::results::{Group, Repeat};
-use crate::volume::{self, Dataset, Grid, LabelMap, Volume, grid_fault, nifti};
+use crate::volume::{self, Dataset, Grid, LabelMap, Volume, file, grid_fault};
 use crate::wording::{or_nothing, share};
 
 /// Rows of segmentations on a page.
@@ -180,7 +180,7 @@ fn prediction(arm: &Segmented<'_>, case: &str, truth: &Grid) -> Result<LabelMap,
     if !path.is_file() {
         return Err("No segmentation was kept.".to_owned());
     }
-    let scan = nifti::read(&path).map_err(|error| error.to_string())?;
+    let scan = file::read(&path).map_err(|error| error.to_string())?;
     let map =
         volume::labels::from_scan(scan, None).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))?.map;
     match grid_fault(&map.grid, truth, Path::new("the truth")) {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CaseFiles, DataError, DataErrors, Scan, VolumeSource, nifti, synthetic};
+use super::{CaseFiles, DataError, DataErrors, Scan, VolumeSource, file as volume_file, synthetic};
 use crate::{digest, folders};
 
 /// Part of every key. Its number is raised whenever a key of the same content would be another.
@@ -37,8 +37,12 @@ pub struct Content {
 /// A file that cannot be read.
 pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
     match source {
-        VolumeSource::File(file) => {
-            let memory = memory_of(file);
+        VolumeSource::File(_) | VolumeSource::Series { .. } => {
+            let files = match source {
+                VolumeSource::Series { files, .. } => Some(files.clone()),
+                _ => volume_file::files(&source.file()).ok(),
+            };
+            let memory = files.and_then(|files| memory_of(&files));
             if let Some(known) = memory.as_deref().and_then(recall) {
                 return Ok(known);
             }
@@ -109,9 +113,9 @@ fn of_scan(scan: &Scan) -> Content {
 }
 
 /// Where the keys of an image as its files are now are remembered; none for one that cannot be looked at or has just changed.
-fn memory_of(file: &Path) -> Option<PathBuf> {
+fn memory_of(files: &[PathBuf]) -> Option<PathBuf> {
     let mut hash = Sha256::new_with_prefix(VERSION);
-    for part in nifti::files(file).ok()? {
+    for part in files {
         let path = std::fs::canonicalize(part).ok()?;
         let metadata = std::fs::metadata(&path).ok()?;
         let modified = metadata.modified().ok()?;

@@ -74,13 +74,46 @@ pub enum Fault {
     /// No NIfTI file at all; what stands where the header should.
     #[error("is not a NIfTI file: {0}")]
     NotNifti(String),
-    /// A form of NIfTI that is not read.
+    /// A file that is not what its ending says: the format, and what stands where its header should.
+    #[error("is not a {0} file: {1}")]
+    NotOfFormat(String, String),
+    /// A segmentation whose segments may overlap, in so many layers.
+    #[error("holds segments in {0} layers, which may overlap; a label map gives each voxel one label")]
+    Layers(usize),
+    /// DICOM that cannot be read, in words.
+    #[error("cannot become a volume: {0}")]
+    Dicom(String),
+    /// A folder of which one series was expected: the names of those that it holds.
+    #[error("holds {} DICOM series: {}", .0.len(), .0.join(", "))]
+    SeveralSeries(Vec<String>),
+    /// A series of so few slices.
+    #[error("has {0} slices; a volume has at least 3, each at a place of its own")]
+    TooFewSlices(usize),
+    /// A series of several orientations or sizes, in words.
+    #[error("holds slices of several orientations or sizes: {0}")]
+    MixedSlices(String),
+    /// So many places of a series that hold more than one slice; two files of one place.
+    #[error("holds several slices at {0} places, for example {1} and {2}: times, echoes or acquisitions in one series")]
+    RepeatedSlices(usize, String, String),
+    /// Slices that a series lacks, and where.
+    #[error("lacks slices: {0}")]
+    MissingSlices(String),
+    /// Slices at uneven distances: a file, how far in mm it lies off, and the usual distance in mm.
+    #[error("has slices at uneven distances: {0} lies {1:.2} mm off an even stack of {2:.2} mm")]
+    UnevenSlices(String, f64, f64),
+    /// Slices that are shifted against each other; degrees of the tilt.
+    #[error("was scanned with a tilted gantry: the line through its slices leans {0:.1} degrees from their normal")]
+    GantryTilt(f64),
+    /// One label value under two names: the value, its name here, the other file, its name there.
+    #[error("names the segment of value {} {:?}, but {} names it {:?}", .0, .1, .2.display(), .3)]
+    SegmentNames(u32, String, PathBuf, String),
+    /// A form of NIfTI, NRRD or MetaImage that is not read.
     #[error("holds {0}, which is not supported")]
     Unsupported(String),
     /// A header field beyond reason.
     #[error("its header gives {field} as {found}; allowed is {rule}")]
     Header {
-        /// In words, with its name in the NIfTI standard behind.
+        /// In words, with its name in the format's standard behind.
         field: String,
         /// Its value.
         found: String,
@@ -95,8 +128,8 @@ pub enum Fault {
         /// What is there (for compressed files: what there can be at most, or what came out).
         held: String,
     },
-    /// A gzip stream that breaks off or is damaged.
-    #[error("its gzip stream is broken after {read} bytes of content: {cause}")]
+    /// A compressed stream that breaks off or is damaged.
+    #[error("its compressed content is broken after {read} bytes of content: {cause}")]
     Gzip {
         /// Uncompressed bytes before the break.
         read: u64,
@@ -212,6 +245,11 @@ impl From<io::Error> for Fault {
 }
 
 impl Fault {
+    /// A header field beyond reason; `field` names it in words, with its name in the format's standard behind.
+    pub(super) fn header(field: &str, found: impl fmt::Display, rule: &str) -> Self {
+        Self::Header { field: field.to_owned(), found: found.to_string(), rule: rule.to_owned() }
+    }
+
     /// The fault of a file.
     pub fn at(self, file: &Path) -> DataError {
         DataError { file: file.to_owned(), fault: self }
@@ -224,6 +262,17 @@ impl Fault {
             Self::Unwritable(..) => "Check the free space and the permissions of its folder",
             Self::Missing => "Bring the file back, or take the entry out of the list",
             Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
+            Self::NotOfFormat(..) => "Correct its ending, or save it again from its source as .nii.gz, .nrrd or .mha",
+            Self::Dicom(..) => "Export the series again as uncompressed DICOM images (Explicit VR Little Endian), or convert it to .nii.gz",
+            Self::SeveralSeries(..) => "Name the folder of one series, or sort the files into a folder for each",
+            Self::TooFewSlices(..) => "Name the folder that holds all slices of the series, and check that it was exported in full",
+            Self::MixedSlices(..) => "Export each orientation and size as a series of its own, localisers apart",
+            Self::RepeatedSlices(..) => "Export one time, echo or acquisition as a series of its own",
+            Self::MissingSlices(..) => "Export the series again in full; nothing is made up in between",
+            Self::UnevenSlices(..) => "Export the series again, or resample it to even distances first",
+            Self::GantryTilt(..) => "Correct the tilt first, for example with dcm2niix, which resamples such series",
+            Self::Layers(..) => "Export it as a label map without overlaps (3D Slicer: Export to files, file format NRRD or NIfTI)",
+            Self::SegmentNames(..) => "Give every segment one label value in all files, for example by a common colour table on export",
             Self::Unsupported(..) => "Save it again as a single NIfTI-1 file with real-valued voxels",
             Self::Header { .. } => "Write the file again from its source; the header is damaged",
             Self::Length { .. } => "Copy or convert the file again; it is cut short or its header is wrong",

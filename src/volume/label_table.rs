@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::nifti::{ending, stem};
+use super::file::{Format, ending, format, stem};
+use super::nrrd;
 
 /// Bytes beyond which a file is no table of labels.
 const LONGEST: u64 = 4 << 20;
@@ -60,12 +61,29 @@ impl LabelTable {
         Ok(Self { file: file.to_owned(), entries })
     }
 
-    /// The table that lies beside a volume: of the volume's own name, else the only one of its folder, unless that is named like another
+    /// The table of the segments that a volume's own header names, if any.
+    ///
+    /// # Errors
+    /// A header that cannot be read, in words.
+    pub fn within(volume: &Path) -> Result<Option<Self>, String> {
+        if format(volume) != Format::Nrrd {
+            return Ok(None);
+        }
+        let segments = nrrd::segments(volume).map_err(|error| error.to_string())?;
+        let entry = |(number, segment): (u32, nrrd::Segment)| (number, LabelEntry { name: Some(segment.name), colour: segment.colour });
+        let entries: BTreeMap<_, _> = segments.into_iter().filter(|&(number, _)| number != 0).map(entry).collect();
+        Ok((!entries.is_empty()).then(|| Self { file: volume.to_owned(), entries }))
+    }
+
+    /// The table of a volume: its own ([`Self::within`]), else one that lies beside it: of the volume's own name, else the only one of its folder, unless that is named like another
     /// volume there; else the same of the folder above, where that holds a `dataset.json`. A `.txt` file counts where it is such a table.
     ///
     /// # Errors
     /// A table that cannot be read, and several of which none is named like the volume, in words.
     pub fn beside(volume: &Path) -> Result<Option<Self>, String> {
+        if let Some(own) = Self::within(volume)? {
+            return Ok(Some(own));
+        }
         let Some(folder) = volume.parent() else { return Ok(None) };
         let found = Self::in_folder(folder, &stem(volume))?;
         let above = folder.parent().filter(|above| above.join("dataset.json").is_file());

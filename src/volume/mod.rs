@@ -3,27 +3,33 @@
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
 //! `[channel, D, H, W]` with D = k, H = j, W = i, as in [`crate::geometry`].
 //!
-//! [`nifti`] reads and writes files; [`datalist`] makes a [`Dataset`] of folders and lists, with
+//! [`file`] reads and writes volumes, [`nifti`] those of its formats; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
 //! scan under two names; `split` draws who trains.
 
+mod affine;
 mod case;
 pub mod check;
 pub mod content;
 pub mod datalist;
 mod dataset;
 pub mod demo;
+mod dicom;
 mod error;
+pub mod file;
 pub mod label_table;
 pub mod labels;
+mod meta_image;
 pub mod nifti;
 pub mod note;
+mod nrrd;
 mod order;
 mod source;
 mod split;
 mod split_draw;
 mod synthetic;
 pub mod together;
+mod voxels;
 
 pub use crate::geometry::Grid;
 use crate::geometry::unravel;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::synthetic::{self, Part};
-use super::{DataError, Scan, SourceHeader, nifti};
+use super::{DataError, Scan, SourceHeader, dicom, file, nifti};
 use crate::config::SyntheticConfig;
 
 /// Where a volume's bytes come from.
@@ -12,6 +12,15 @@ use crate::config::SyntheticConfig;
 pub enum VolumeSource {
     /// A file on disk.
     File(PathBuf),
+    /// The files of a DICOM series.
+    Series {
+        /// What messages call it: the folder that it was found in, and its name.
+        place: PathBuf,
+        /// A digest of the patient, for all whose series stay together in every split.
+        patient: String,
+        /// Its files.
+        files: Vec<PathBuf>,
+    },
     /// A file inside the program.
     Embedded {
         /// Its name, for messages.
@@ -34,7 +43,7 @@ impl VolumeSource {
     /// The file's path, or a name that says where else the volume comes from.
     pub fn file(&self) -> Cow<'_, Path> {
         match self {
-            Self::File(file) => Cow::Borrowed(file),
+            Self::File(file) | Self::Series { place: file, .. } => Cow::Borrowed(file),
             Self::Embedded { name, .. } => Cow::Borrowed(Path::new(name)),
             Self::Synthetic { case, part, .. } => Cow::Owned(format!("synthetic {part:?} {case}").to_lowercase().into()),
         }
@@ -43,10 +52,11 @@ impl VolumeSource {
     /// Reads or generates the volume.
     ///
     /// # Errors
-    /// See [`nifti::read`].
+    /// See [`file::read`].
     pub fn read(&self) -> Result<Scan, DataError> {
         match self {
-            Self::File(file) => nifti::read(file),
+            Self::File(path) => file::read(path),
+            Self::Series { place, files, .. } => dicom::read(place, files),
             Self::Embedded { name, bytes } => nifti::read_from(Path::new(name), *bytes, bytes.len() as u64),
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);

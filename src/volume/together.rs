@@ -1,4 +1,4 @@
-//! Cases that stay on one side of every split: scans of one patient (`data.groups`), and one scan under two names.
+//! Cases that stay on one side of every split: scans of one patient (`data.groups`, or as DICOM names it), and one scan under two names.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::note::first_of;
-use super::{CaseFiles, DataErrors, Dataset, Fault, Note, content};
+use super::{CaseFiles, DataErrors, Dataset, Fault, Note, VolumeSource, content};
 use crate::config::{DataConfig, Groups, patient};
 
 /// Names that a message gives of many.
@@ -22,7 +22,7 @@ pub struct Together {
 }
 
 impl Together {
-    /// Finds the patients that `data.groups` names and the images that are the same. Every image is read, or known from before.
+    /// Finds the patients that `data.groups` names, those of DICOM series, and the images that are the same. Every image is read, or known from before.
     ///
     /// # Errors
     /// Names that the pattern doesn't fit, or that the dataset doesn't have.
@@ -30,7 +30,13 @@ impl Together {
         let patients = config.groups.as_ref().map(|groups| patients(dataset, groups, config.skip_bad)).transpose()?;
         let equal = equal_images(&dataset.cases);
         let mut units: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for set in patients.unwrap_or_default().into_iter().chain(equal.iter().cloned()).filter(|set| set.len() > 1) {
+        for set in patients
+            .unwrap_or_default()
+            .into_iter()
+            .chain(patients_of_series(&dataset.cases))
+            .chain(equal.iter().cloned())
+            .filter(|set| set.len() > 1)
+        {
             // What any of them already stays with comes along.
             let mut whole: Vec<String> =
                 set.iter().flat_map(|name| units.get(name).cloned().unwrap_or_else(|| vec![name.clone()])).collect();
@@ -61,8 +67,10 @@ impl Together {
         let mut notes: Vec<Note> = self.equal.iter().map(note).collect();
         let own = dataset.cases.iter().filter(|case| self.with(&case.name).first() == Some(&case.name)).count();
         if self.units.len() > self.equal.iter().map(Vec::len).sum() {
-            let text =
-                format!("data.groups parts its {} cases into {own} groups; each stays on one side of the split", dataset.cases.len());
+            let text = format!(
+                "its {} cases are of {own} patients or groups (data.groups, DICOM); each stays on one side of the split",
+                dataset.cases.len()
+            );
             notes.push(Note::new(Path::new(&dataset.name), text));
         }
         notes
@@ -88,6 +96,17 @@ pub fn equal_images(cases: &[CaseFiles]) -> Vec<Vec<String>> {
 pub(super) fn equal_text(case: &str, set: &[String]) -> String {
     let others: Vec<&str> = set.iter().map(String::as_str).filter(|other| *other != case).collect();
     format!("holds the same image as {}; no split parts them", first_of(&others, SHOWN))
+}
+
+/// Cases of one patient, as the headers of DICOM series have it.
+fn patients_of_series(cases: &[CaseFiles]) -> Vec<Vec<String>> {
+    let mut of_patient: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for case in cases {
+        if let Some(VolumeSource::Series { patient, .. }) = case.images.first() {
+            of_patient.entry(patient).or_default().push(case.name.clone());
+        }
+    }
+    of_patient.into_values().collect()
 }
 
 fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<Vec<Vec<String>>, DataErrors> {

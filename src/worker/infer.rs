@@ -18,6 +18,7 @@ use crate::preprocess::{self, Case};
 use crate::protocol::{FolderError, Preview, SegmentationPreview, Severity, StageKind};
 use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
+use crate::volume::file::Format;
 use crate::volume::{CaseFiles, DataErrors, LoadedCase, load_image};
 
 /// Volumes to segment.
@@ -31,6 +32,8 @@ pub struct InferJob {
     pub out: Option<PathBuf>,
     /// Replace segmentations that are already there.
     pub overwrite: bool,
+    /// How segmentations are stored; none: each as its image is.
+    pub format: Option<Format>,
     /// `key=value` changes of the checkpoint's settings.
     pub settings: Vec<String>,
 }
@@ -38,7 +41,7 @@ pub struct InferJob {
 /// What to segment.
 #[derive(Clone, Debug)]
 pub enum InferInput {
-    /// NIfTI files, and folders of them.
+    /// Volumes, and folders of them.
     Files(Vec<PathBuf>),
     /// A case of a dataset; its truth is not looked at.
     Case(Box<CaseFiles>),
@@ -64,7 +67,7 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     if let Some(out) = &job.out {
         recorder.hold(lock(out)?);
     }
-    let mut made = job.out.as_ref().map(|out| Segmented::open(out, &Checkpoint::weights_file(&place), &config)).transpose()?;
+    let mut made = job.out.as_ref().map(|out| Segmented::open(out, &Checkpoint::weights_file(&place), &config, job.format)).transpose()?;
     let (there, missing) = match &made {
         Some(made) => made.part(cases, job.overwrite)?,
         None => (0, cases),

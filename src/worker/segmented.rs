@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::error::JobError;
 use crate::config::RunConfig;
 use crate::protocol::FolderError;
+use crate::volume::file::{self, Format};
 use crate::volume::{CaseFiles, DataError, Fault, content};
 use crate::{atomic_file, digest};
 
@@ -17,6 +18,8 @@ const FILE: &str = ".simtrot-segmentations.json";
 /// The segmentations in a folder that this program made.
 pub(super) struct Segmented {
     folder: PathBuf,
+    /// How they are stored; none: each as its image is.
+    format: Option<Format>,
     /// Key of the network and of every setting that decides a segmentation.
     network: String,
     /// Case -> key of its images and the network.
@@ -28,18 +31,19 @@ impl Segmented {
     ///
     /// # Errors
     /// Weights that cannot be read.
-    pub(super) fn open(folder: &Path, weights: &Path, config: &RunConfig) -> Result<Self, JobError> {
+    pub(super) fn open(folder: &Path, weights: &Path, config: &RunConfig, format: Option<Format>) -> Result<Self, JobError> {
         let bytes = std::fs::read(weights).map_err(FolderError::io(weights))?;
         let settings = format!("{:?}", (&config.infer, config.finetune.crop_size, &config.data.preprocess));
         let network = digest::finish(Sha256::new().chain_update(bytes).chain_update(settings));
         // A record that cannot be read claims nothing: what lies there is then not replaced.
         let made = std::fs::read(folder.join(FILE)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Ok(Self { folder: folder.to_owned(), network, made })
+        Ok(Self { folder: folder.to_owned(), format, network, made })
     }
 
     /// Where the segmentation of a case stands.
     pub(super) fn file(&self, case: &CaseFiles) -> PathBuf {
-        self.folder.join(format!("{}.nii.gz", case.name))
+        let own = || case.images.first().map_or(Format::Nifti, |image| file::format(&image.file()));
+        self.folder.join(format!("{}{}", case.name, self.format.unwrap_or_else(own).ending()))
     }
 
     /// How many of the cases are segmented already, and those that are not; with `overwrite`, none is and all are.

@@ -118,9 +118,9 @@ fn evaluation_lists_folders_as_every_command_does() {
     let cells: Vec<&str> = table.lines().find(|line| line.contains("label 1")).expect("label 1").split_whitespace().collect();
     assert_eq!(cells[2], "3", "{table}");
 
-    place.text("found/d.nrrd", "another format");
+    place.text("found/d.mgz", "another format");
     let evaluation = evaluation::folders(&place.at("truth"), &place.at("found"), &config).expect("three pairs");
-    assert!(evaluation.notes.iter().any(|note| note.file.ends_with("d.nrrd")), "{:?}", evaluation.notes);
+    assert!(evaluation.notes.iter().any(|note| note.file.ends_with("d.mgz")), "{:?}", evaluation.notes);
     for extra in ["truth/only_true.nii.gz", "found/only_found.nii.gz", "found/second.nii.gz"] {
         place.labels(extra, &truth());
     }
@@ -138,10 +138,10 @@ fn a_check_takes_endings_in_any_case_and_names_what_it_leaves_out() {
         place.image(&format!("imagesTr/{name}"), content, 1);
         place.labels(&format!("labelsTr/{name}"), &truth());
     }
-    for left_out in ["scan_d.mha", "scan_e.nrrd", "slice_1.dcm", "slice_2.dcm"] {
+    for left_out in ["scan_d.mgz", "scan_e.mnc", "slice_1.dcm", "slice_2.dcm"] {
         place.text(&format!("imagesTr/{left_out}"), "another format");
     }
-    expect(&["check", path(&place.at(""))], 0, &["3 cases, 3 with labels", "scan_d.mha", "scan_e.nrrd", "slice_1.dcm", "slice_2.dcm"]);
+    expect(&["check", path(&place.at(""))], 0, &["3 cases, 3 with labels", "scan_d.mgz", "scan_e.mnc", "slice_1.dcm", "slice_2.dcm"]);
     place.image("imagesTr/scan_c.nii", 99, 1);
     expect(&["check", path(&place.at(""))], 2, &["scan_c.nii.gz", "Keep one"]);
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use simtrot::config::{NonFinite, PreprocessConfig, RunConfig};
 use simtrot::preprocess::prepare;
 use simtrot::volume::check::inspect;
+use simtrot::volume::file;
 use simtrot::volume::{DataErrors, Dataset, Fault, Note, VolumeSource, load_image};
 
-use crate::simtrot;
 use crate::volumes::Folder;
+use crate::{refused, simtrot, succeed};
 
 const SHAPE: [usize; 3] = [5, 6, 7];
 
@@ -107,4 +108,33 @@ fn a_check_of_odd_files_tells_of_each_and_ends_well() {
         let told = |line: &str| line.starts_with("note: ") && line.contains(name) && note.is_some_and(|note| line.contains(note));
         assert_eq!(text.lines().any(told), note.is_some(), "{name}: {text}");
     }
+}
+
+#[test]
+fn a_volume_goes_through_every_format_unchanged_and_nothing_is_overwritten() {
+    let folder = Folder::new(SHAPE);
+    let source = crate::fixtures::folder().join("nifti_oblique_image.nii.gz");
+    let convert = |input: &Path, out: &str| {
+        let mut command = simtrot(&["convert"]);
+        command.arg(input).arg(folder.at(out));
+        command
+    };
+    let before = file::read(&source).expect("the fixture").volume;
+    let mut last = source.clone();
+    for name in ["a.nrrd", "b.mha", "c.nhdr", "d.mhd", "e.nii", "f.nii.gz"] {
+        assert!(succeed(convert(&last, name)).contains("stored as float32"));
+        let after = file::read(&folder.at(name)).expect("our own file").volume;
+        assert!(after.grid.shape == before.grid.shape && after.grid.corner_distance_mm(&before.grid) < 1e-6, "{name}: {}", after.grid);
+        assert!(after.voxels.iter().map(|value| value.to_bits()).eq(before.voxels.iter().map(|value| value.to_bits())), "{name}");
+        refused(convert(&last, name), 2, &[name, "already there"]);
+        last = folder.at(name);
+    }
+    std::fs::remove_file(folder.at("c.nhdr")).expect("a file made before");
+    refused(convert(&source, "c.nhdr"), 2, &["c.raw.gz", "already there"]);
+    for name in ["x.seg.nrrd", "x.hdr", "x.txt", "x"] {
+        refused(convert(&source, name), 2, &[name, "Choose .nii"]);
+        assert!(!folder.at(name).exists());
+    }
+    let labels = crate::fixtures::folder().join("nifti_oblique_label.nii.gz");
+    assert!(succeed(convert(&labels, "labels.mha")).contains("stored as uint8"));
 }

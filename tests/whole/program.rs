@@ -106,6 +106,16 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
     let made = simtrot::volume::nifti::read(&at("out").join("nifti_oblique_image.nii.gz")).unwrap();
     let given = simtrot::volume::nifti::read(&scan).unwrap();
     assert_eq!(made.volume.grid, given.volume.grid, "shape and affine are the scan's to the bit");
+    let nrrd = at("other.nrrd");
+    simtrot::volume::file::write_volume(&nrrd, &given.volume, &given.header).unwrap();
+    for (format, name) in [(&[][..], "other.nrrd"), (&["--format", "mha"], "other.mha")] {
+        let mut infer = simtrot(&["infer", "--checkpoint"]);
+        infer.arg(at("whole")).arg(&nrrd).arg("--out").arg(at("out")).args(format);
+        succeed(infer);
+        let other = simtrot::volume::file::read(&at("out").join(name)).unwrap();
+        assert!(other.volume.grid.corner_distance_mm(&given.volume.grid) < 1e-9, "{name}");
+        assert_eq!(other.volume.voxels, made.volume.voxels, "{name}: one image, one segmentation");
+    }
     let mut again = simtrot(&["infer", "--checkpoint"]);
     again.arg(at("whole")).arg(&scan).arg("--out").arg(at("out"));
     assert!(succeed(again).contains("already there"), "the same image by the same network is not segmented again");

@@ -171,7 +171,7 @@ impl ViewerPanel {
             Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
             Dropped::Dataset(folder) => self.request(ctx, Request::List(DataSource::Dataset(folder)), workspace),
             Dropped::Unknown(path) => {
-                let text = "is neither a NIfTI file (.nii, .nii.gz, .hdr with .img) nor the folder of a dataset, a run or a checkpoint";
+                let text = "is neither a volume (.nii, .nii.gz, .hdr with .img, .nrrd, .nhdr, .mha, .mhd) nor the folder of a dataset, a run or a checkpoint";
                 self.notice = Some(format!("{} {text}.", path.display()));
             }
             offer => self.offer = Some(offer),

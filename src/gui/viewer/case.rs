@@ -179,7 +179,7 @@ impl OpenCase {
 
     /// Puts a file's label map over the open image as soon as it is read.
     pub(super) fn add_file(&mut self, ctx: &Context, file: PathBuf) {
-        let stem = crate::volume::nifti::stem(&file);
+        let stem = crate::volume::file::stem(&file);
         // Titles are unique.
         let numbered = (2..).map(|number| format!("{stem} {number}"));
         let title = std::iter::once(stem.clone()).chain(numbered).find(|title| self.layer(Some(title)).is_none()).unwrap_or(stem);

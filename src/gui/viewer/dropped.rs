@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::content::{Content, content};
-use crate::volume::nifti;
+use crate::volume::file;
 
 /// What lies at paths that were dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Dropped {
 /// Looks what was dropped. A few looks at the disk, no reading.
 pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
     // Of a pair (.hdr and .img) the header's file stands for both.
-    let first = |path: &PathBuf| nifti::files(path).ok().and_then(|files| files.into_iter().next()).unwrap_or_else(|| path.clone());
+    let first = |path: &PathBuf| file::files(path).ok().and_then(|files| files.into_iter().next()).unwrap_or_else(|| path.clone());
     let mut volumes: Vec<PathBuf> = paths.iter().filter(|path| is_volume(path)).map(first).collect();
     volumes.sort();
     volumes.dedup();
@@ -43,7 +43,7 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
 
 fn is_volume(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    nifti::ending(&name).is_some() && !path.is_dir()
+    file::ending(&name).is_some() && !path.is_dir()
 }
 
 /// Dropped volumes, told apart.
@@ -76,11 +76,11 @@ pub(super) fn sort(mut files: Vec<PathBuf>) -> Result<Sorted, String> {
     files.sort();
     let mut sorted = Sorted::default();
     let mut faults = Vec::new();
-    for file in files {
-        match nifti::read(&file).map(|scan| content(&scan)) {
-            Ok(Content::Image) => sorted.images.push(file),
-            Ok(Content::Labels) => sorted.labels.push(file),
-            Ok(Content::Unclear) => sorted.unclear.push((file, true)),
+    for path in files {
+        match file::read(&path).map(|scan| content(&scan)) {
+            Ok(Content::Image) => sorted.images.push(path),
+            Ok(Content::Labels) => sorted.labels.push(path),
+            Ok(Content::Unclear) => sorted.unclear.push((path, true)),
             Err(error) => faults.push(error.to_string()),
         }
     }

@@ -13,7 +13,7 @@ use crate::gui::OpenRun;
 use crate::gui::widgets::slice::{VolumeTexture, WindowLevel, WindowPreset};
 use crate::protocol::{Stage, StageKind};
 use crate::volume::datalist::naming::case_name;
-use crate::volume::nifti::stem;
+use crate::volume::file::stem;
 use crate::volume::note::lines;
 use crate::volume::{CaseFiles, Dataset, Scan, VolumeSource, load_image};
 

@@ -69,9 +69,9 @@ impl ViewerPanel {
             })
         } else {
             let sentence = if self.list.is_there() {
-                "Choose a case from the list, drop a NIfTI file here, or open one."
+                "Choose a case from the list, drop a volume here, or open one."
             } else {
-                "Drop a NIfTI image here (.nii or .nii.gz), open one, or begin with a demo case. A label map dropped on an open volume lies over it."
+                "Drop an image here (NIfTI, NRRD or MetaImage), open one, or begin with a demo case. A label map dropped on an open volume lies over it."
             };
             welcome::page(ui, "Open a volume", sentence, |ui| first_choice(ui, workspace))
         };
@@ -262,7 +262,12 @@ fn first_choice(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
     let browse = |sign, title, sentence, what| welcome::Choice { sign, title, sentence, means: Request::Browse(what) };
     let demo = "MRI of a hippocampus, from the cases inside the program.";
     let choices = [
-        browse(Sign::Slices, "Open a volume ...", "A NIfTI or Analyze image, or one file for each channel.", Browse::Image),
+        browse(
+            Sign::Slices,
+            "Open a volume ...",
+            "A NIfTI, NRRD, MetaImage or Analyze image, or one file for each channel.",
+            Browse::Image,
+        ),
         browse(Sign::Curve, "Open a dataset ...", "A folder with dataset.json or imagesTr: its cases become a list.", Browse::Dataset),
         welcome::Choice { sign: Sign::Play, title: "Demo case", sentence: demo, means: Request::Demo },
     ];

@@ -12,7 +12,7 @@ use crate::gui::widgets::{PathDialog, PathKind};
 use crate::protocol::{StageKind, StageState};
 
 /// What dialogs call volumes, and the endings of their files.
-const VOLUMES: (&str, &[&str]) = ("NIfTI or Analyze", &["nii", "gz", "hdr", "img"]);
+const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd"]);
 
 /// What a user asks for, by a button, a menu, a dialog or dropped files.
 #[derive(Clone, Debug, PartialEq)]

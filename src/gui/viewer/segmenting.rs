@@ -11,7 +11,7 @@ use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use super::requests::{Offered, Request};
 use crate::gui::{FollowedJob, Palette, Workspace};
 use crate::protocol::{Outcome, Preview, SegmentationPreview};
-use crate::volume::nifti::write_labels;
+use crate::volume::file::write_labels;
 use crate::volume::{CaseFiles, LabelMap, SourceHeader};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
 
@@ -74,7 +74,7 @@ impl Segmenting {
     pub(super) fn start(&mut self, case: &mut OpenCase, (with, folder): Offered, workspace: &Workspace) {
         let source = CaseFiles { name: case.request.title.clone(), images: case.request.images.clone(), label: None, fold: None };
         let input = InferInput::Case(Box::new(source));
-        let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, settings: Vec::new() };
+        let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, format: None, settings: Vec::new() };
         self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()));
     }
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::naming;
 use crate::volume::dataset::Problem;
+use crate::volume::label_table::LabelTable;
 use crate::volume::{CaseFiles, DataError, Dataset, Fault, VolumeSource};
 
 /// Classes that a class index of one byte can tell apart.
@@ -30,12 +31,22 @@ pub(super) fn assemble(place: &Path, described: Dataset, listed: Vec<Listed>) ->
     }
     let (mut cases, findings) = unique(listed);
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut dataset = Dataset { cases, findings, ..described };
+    complete(place, Dataset { cases, findings, ..described })
+}
+
+/// Gives a dataset the channels and labels that it doesn't name, as they are found in its files; `place` is its list or folder.
+///
+/// # Errors
+/// More than 256 classes.
+pub(super) fn complete(place: &Path, mut dataset: Dataset) -> Result<Dataset, DataError> {
     if dataset.channels.is_empty() {
         dataset.channels = found_channels(&dataset.cases);
     }
+    let (names, mistaken) = segment_names(&dataset.cases, &dataset.labels, place);
+    dataset.findings.extend(mistaken);
     if dataset.labels.is_empty() {
         dataset.labels = found_labels(&dataset.cases);
+        dataset.labels.iter_mut().for_each(|(value, name)| *name = names.get(value).cloned().unwrap_or(std::mem::take(name)));
     }
     let largest = dataset.labels.last_key_value().map_or(0, |(&value, _)| value);
     if dataset.labels.len() > MOST_CLASSES || largest > u32::from(u16::MAX) {
@@ -90,6 +101,33 @@ fn unique(listed: Vec<Listed>) -> (Vec<CaseFiles>, Vec<Problem>) {
         cases.push(CaseFiles { name: entry.name, images, label: entry.label.map(VolumeSource::File), fold: entry.fold });
     }
     (cases, findings)
+}
+
+/// Names that label maps give to their values themselves, and the faults of those that give a value another name than the first one, or a name
+/// that the `list` gives to another value.
+fn segment_names(cases: &[CaseFiles], listed: &BTreeMap<u32, String>, list: &Path) -> (BTreeMap<u32, String>, Vec<Problem>) {
+    let same = |a: &str, b: &str| a.replace('_', " ").eq_ignore_ascii_case(&b.replace('_', " "));
+    let mut names: BTreeMap<u32, (String, PathBuf)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for case in cases {
+        let Some(VolumeSource::File(file)) = &case.label else { continue };
+        // Whoever reads the label map reports a header that cannot be read.
+        let Ok(Some(table)) = LabelTable::within(file) else { continue };
+        for (value, entry) in table.entries {
+            let Some(name) = entry.name else { continue };
+            let (first, other) = names.entry(value).or_insert_with(|| (name.clone(), file.clone()));
+            let mut refuse = |other: &Path, otherwise: &str| {
+                let fault = Fault::SegmentNames(value, name.clone(), other.to_owned(), otherwise.to_owned());
+                problems.push(Problem { case: Some(case.name.clone()), error: fault.at(file) });
+            };
+            if !same(first, &name) {
+                refuse(other, first);
+            } else if listed.iter().any(|(&number, label)| number != value && same(label, &name)) {
+                refuse(list, listed.get(&value).map_or("nothing", String::as_str));
+            }
+        }
+    }
+    (names.into_iter().map(|(value, (name, _))| (value, name)).collect(), problems)
 }
 
 /// Numbered channels, as many as the first readable case has.

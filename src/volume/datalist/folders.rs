@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::assemble::{Listed, assemble};
 use super::listing::{self, Listing};
 use super::naming::{channel_suffix, count_note, of_folder};
+use super::series;
 use crate::volume::dataset::Problem;
-use crate::volume::nifti::{ending, stem};
+use crate::volume::file::{ending, stem};
 use crate::volume::{DataError, Dataset, Fault, Note};
 
 /// nnU-Net v2: channels and labels from `dataset.json`, cases from `imagesTr`, `labelsTr` and `imagesTs`.
@@ -47,10 +48,13 @@ pub fn decathlon(root: &Path) -> Result<Dataset, DataError> {
     paired.into_dataset(root, of_folder(root))
 }
 
-/// Two plain folders with equal file names. Images without a label are for pre-training.
+/// Two plain folders with equal file names, or one of DICOM series and one of label maps called as they are. Images without a label are for pre-training.
 pub fn pair(images: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     if let Some(labels) = labels {
         listing::volumes(labels)?;
+    }
+    if let Some(dataset) = series::dataset(images, labels)? {
+        return Ok(dataset);
     }
     Pairing::new(images, labels, false)?.detect().into_dataset(images, of_folder(images))
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::listing;
 use super::naming::channel_suffix;
-use crate::volume::nifti::{self, stem};
+use super::{listing, series};
+use crate::volume::dicom;
+use crate::volume::file::{self, stem};
 use crate::volume::{CaseFiles, DataError, DataErrors, Fault, Note, VolumeSource};
 
 /// What was given.
@@ -19,7 +20,8 @@ pub struct Inputs {
     pub notes: Vec<Note>,
 }
 
-/// Makes cases of files and folders for a network of so many channels. Only headers are read.
+/// Makes cases of files and folders for a network of so many channels. Only headers are read. A folder without volumes of another format is
+/// searched for DICOM series at any depth.
 ///
 /// For one channel each file is a case of its own name; where all files of a folder (or all those given one by one) end in
 /// `_0000`, that is nnU-Net's mark of the only channel and no part of the name. For several channels a file that holds all
@@ -35,7 +37,14 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     for folder in folders {
         match listing::volumes(folder) {
             Err(error) => errors.push(error),
-            Ok(listing) if listing.files.is_empty() => errors.push(Fault::List(listing.nothing()).at(folder)),
+            Ok(listing) if listing.files.is_empty() => match series::cases(folder) {
+                Err(error) => errors.push(error),
+                Ok((cases, _)) if cases.is_empty() => errors.push(Fault::List(listing.nothing()).at(folder)),
+                Ok((cases, notes)) => {
+                    found.notes.extend(notes);
+                    cases.into_iter().for_each(|(case, _)| found.add_series(case, channels));
+                }
+            },
             Ok(listing) => {
                 errors.extend(listing.doubled);
                 found.notes.extend(listing.left_out);
@@ -48,8 +57,9 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     }
     found.cases.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in found.cases.windows(2).filter(|pair| pair[0].name == pair[1].name) {
-        let [other, file] = [&pair[0], &pair[1]].map(|case| case.images[0].file().into_owned());
-        errors.push(Fault::SameOutput(other, format!("{}.nii.gz", pair[0].name)).at(&file));
+        let [other, second] = [&pair[0], &pair[1]].map(|case| case.images[0].file().into_owned());
+        let written = format!("{}{}", pair[0].name, file::format(&second).ending());
+        errors.push(Fault::SameOutput(other, written).at(&second));
     }
     DataErrors::or(errors, found)
 }
@@ -69,7 +79,7 @@ impl Inputs {
         for (stem, file) in stems.iter().zip(files) {
             match channel_suffix(stem) {
                 // Digits at the end of a name that holds all channels number something else.
-                Some((case, number)) if nifti::channels(file).ok() != Some(channels) => {
+                Some((case, number)) if file::channels(file).ok() != Some(channels) => {
                     parts.entry((file.parent(), case)).or_default().push((number, file.clone()));
                 }
                 _ => self.add_case(stem, vec![file.clone()], channels),
@@ -89,10 +99,20 @@ impl Inputs {
         }
     }
 
+    /// Adds a DICOM series, which has one channel, if its headers make a volume.
+    fn add_series(&mut self, case: CaseFiles, channels: usize) {
+        let VolumeSource::Series { place, files, .. } = &case.images[0] else { return };
+        let fits = if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place)) };
+        match fits {
+            Ok(()) => self.cases.push(case),
+            Err(error) => self.errors.push(error),
+        }
+    }
+
     /// Adds a case if the headers of its files fit.
     fn add_case(&mut self, name: &str, files: Vec<PathBuf>, channels: usize) {
         let expected = channels / files.len();
-        let wrong = |file: &PathBuf| match nifti::channels(file) {
+        let wrong = |file: &PathBuf| match file::channels(file) {
             Ok(found) if found == expected => None,
             Ok(found) => Some(Fault::Channels { found, expected }.at(file)),
             Err(error) => Some(error),
@@ -109,7 +129,7 @@ impl Inputs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volume::nifti::write_volume;
+    use crate::volume::file::write_volume;
     use crate::volume::{Grid, SourceHeader, Volume};
 
     /// A folder with a small volume of so many channels under each name.

@@ -1,14 +1,18 @@
 //! What lies in a folder: the one rule for every place that takes volumes by their folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::volume::nifti::{ending, stem};
+use crate::volume::dicom::is_dicom;
+use crate::volume::file::{ending, stem};
 use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
 
 /// Endings of files that lie beside volumes and that nobody takes for one: not worth a word.
 const NO_VOLUMES: [&str; 14] = ["json", "jsonl", "csv", "tsv", "txt", "md", "html", "xml", "yaml", "yml", "ron", "log", "pkl", "pdf"];
+
+/// Endings of files of voxels whose header lies beside them under the same name.
+const VOXELS: [&str; 4] = [".raw", ".raw.gz", ".zraw", ".bin"];
 
 /// Names that a message gives of what a folder holds instead of volumes.
 const SHOWN: usize = 5;
@@ -25,7 +29,7 @@ pub struct Listing {
     pub left_out: Vec<Note>,
 }
 
-/// Lists the volumes of a folder. Nothing is opened.
+/// Lists the volumes of a folder. Nothing is opened but what has no ending of a volume.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -42,6 +46,15 @@ pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
             None => listing.left_out.extend(left_out(&path)),
         }
     }
+    let detached: BTreeSet<String> = of_stem
+        .iter()
+        .filter(|(_, files)| files.iter().any(|(ending, _)| [".nhdr", ".mhd"].contains(&ending.as_str())))
+        .map(|(stem, _)| stem.clone())
+        .collect();
+    listing.left_out.retain(|note| {
+        let name = note.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        !VOXELS.iter().any(|ending| name.strip_suffix(ending).is_some_and(|stem| detached.contains(stem)))
+    });
     listing.left_out.sort_by(|a, b| a.file.cmp(&b.file));
     for mut files in of_stem.into_values() {
         files.sort();
@@ -59,7 +72,7 @@ impl Listing {
     pub fn nothing(&self) -> String {
         let names: Vec<_> = self.left_out.iter().filter_map(|note| Some(note.file.file_name()?.to_string_lossy())).collect();
         let but = if names.is_empty() { "" } else { ", but what cannot be read: " };
-        format!("it holds no .nii, .nii.gz or .hdr file{but}{}", first_of(&names, SHOWN))
+        format!("it holds no .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd file and no DICOM series{but}{}", first_of(&names, SHOWN))
     }
 }
 
@@ -68,6 +81,9 @@ fn left_out(path: &Path) -> Option<Note> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     if path.is_dir() || extension.as_ref().is_some_and(|extension| NO_VOLUMES.contains(&extension.as_str())) {
         return None;
+    }
+    if is_dicom(path) {
+        return Some(Note::new(path, "is left out: DICOM beside volumes of other formats is not read; give it a folder of its own"));
     }
     let what = extension.map_or_else(|| "a name without ending".to_owned(), |extension| format!("the ending .{extension}"));
     Some(Note::new(path, format!("is left out: {what} cannot be read; convert it to .nii.gz")))
@@ -88,10 +104,26 @@ mod tests {
 
     #[test]
     fn endings_count_in_any_case_hidden_files_do_not_and_what_is_left_out_is_named() {
-        let names = ["b.Nii", "A.NII.GZ", "._A.nii.gz", "c.hdr", "c.img", "d.nii.GZ", "e.mha", "f.nrrd", "IM0001", "dataset.json", ".nii"];
+        let names = [
+            "b.Nii",
+            "A.NII.GZ",
+            "._A.nii.gz",
+            "c.hdr",
+            "c.img",
+            "d.nii.GZ",
+            "e.mha",
+            "f.nrrd",
+            "IM0001",
+            "dataset.json",
+            ".nii",
+            "g.mhd",
+            "g.zraw",
+            "h.raw",
+            "k.dcm",
+        ];
         let (files, doubled, left_out) = listed(&names);
-        assert_eq!(files, ["A.NII.GZ", "b.Nii", "c.hdr", "d.nii.GZ"]);
-        assert_eq!(left_out, ["IM0001", "e.mha", "f.nrrd"]);
+        assert_eq!(files, ["A.NII.GZ", "b.Nii", "c.hdr", "d.nii.GZ", "e.mha", "f.nrrd", "g.mhd"]);
+        assert_eq!(left_out, ["IM0001", "h.raw", "k.dcm"]);
         assert!(doubled.is_empty(), "a pair is one volume: {doubled:?}");
     }
 
@@ -110,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let nothing = || volumes(folder.path()).expect("a folder").nothing();
         assert!(!nothing().contains("but"));
-        (0..7).for_each(|number| std::fs::write(folder.path().join(format!("{number}.mha")), "x").expect("a writable folder"));
-        assert!(nothing().ends_with("0.mha, 1.mha, 2.mha, 3.mha, 4.mha and 2 more"), "{}", nothing());
+        (0..7).for_each(|number| std::fs::write(folder.path().join(format!("{number}.mgz")), "x").expect("a writable folder"));
+        assert!(nothing().ends_with("0.mgz, 1.mgz, 2.mgz, 3.mgz, 4.mgz and 2 more"), "{}", nothing());
     }
 }

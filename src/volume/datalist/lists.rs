@@ -9,7 +9,7 @@ use super::assemble::{Listed, assemble};
 use super::folders;
 use super::naming::{case_name, count_note, described};
 use crate::text_file;
-use crate::volume::nifti::{ending, stem};
+use crate::volume::file::{ending, stem};
 use crate::volume::{DataError, Dataset, Fault, Note};
 
 /// Keys under which lists of cases stand.

@@ -1,6 +1,7 @@
 //! From a folder, a list or a name to a [`Dataset`]: which cases there are, their channels and labels.
 //!
-//! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`, `listing.rs`), with
+//! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`, `listing.rs`), folders of DICOM
+//! series (`series.rs`), with
 //! what they say about channels and labels (`naming.rs`), and files given one by one (`inputs.rs`). Volumes are read only for what
 //! isn't said (`assemble.rs`). What is wrong with the listing goes to [`Dataset::findings`], for one look at all of it.
 
@@ -10,6 +11,7 @@ pub mod inputs;
 pub mod listing;
 mod lists;
 pub mod naming;
+mod series;
 
 use std::path::{Path, PathBuf};
 
@@ -83,6 +85,9 @@ fn open_path(path: &Path) -> Result<Dataset, DataError> {
     }
     if path.join("imagesTr").is_dir() {
         return folders::decathlon(path);
+    }
+    if let Some(dataset) = series::dataset(path, None)? {
+        return Ok(dataset);
     }
     let nothing = listing::volumes(path)?.nothing();
     let cause = format!("the folder holds neither dataset.json nor imagesTr, and {nothing}; name the JSON file, or use `folders`");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::volume::nifti::{ending, stem};
+use crate::volume::file::{ending, stem};
 use crate::volume::{DataError, Dataset, Fault, Note, Regions};
 
 /// Keys of a list that are read, or describe the dataset to people and other programs.

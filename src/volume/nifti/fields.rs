@@ -1,7 +1,6 @@
 //! The fields of a header that reading depends on, from NIfTI-1, NIfTI-2 and Analyze 7.5 in either byte order.
 
 use std::array::from_fn;
-use std::fmt::Display;
 
 use nifti::Endianness;
 use nifti::header::{MAGIC_CODE_NI1, MAGIC_CODE_NIP1};
@@ -46,11 +45,6 @@ pub(super) struct Fields {
     pub srow: [[f64; 4]; 3],
     /// The voxel at the origin of an Analyze file, from 1, as SPM writes it; zeros elsewhere.
     pub origin: [i16; 3],
-}
-
-/// A header field beyond reason; `field` names it in words, with its name in the standard behind.
-pub(super) fn header_fault(field: &str, found: impl Display, rule: &str) -> Fault {
-    Fault::Header { field: field.to_owned(), found: found.to_string(), rule: rule.to_owned() }
 }
 
 impl Fields {

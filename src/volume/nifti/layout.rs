@@ -2,7 +2,7 @@
 
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
-use super::fields::{Fields, Format, header_fault};
+use super::fields::{Fields, Format};
 use super::header::SourceHeader;
 use super::place;
 use crate::volume::{Fault, Grid};
@@ -46,7 +46,7 @@ impl Layout {
 fn sizes(fields: &Fields) -> Result<([usize; 3], usize), Fault> {
     let [rank, dims @ ..] = fields.dim;
     if !(2..=7).contains(&rank) {
-        return Err(header_fault("the number of axes (dim[0])", rank, "2 to 7 axes"));
+        return Err(Fault::header("the number of axes (dim[0])", rank, "2 to 7 axes"));
     }
     let mut sizes = [1_usize; 7];
     for (index, (size, dim)) in sizes.iter_mut().zip(dims).take(rank as usize).enumerate() {
@@ -62,13 +62,13 @@ fn sizes(fields: &Fields) -> Result<([usize; 3], usize), Fault> {
             } else {
                 "at least 1 (at most 32767, beyond which it reads as negative)"
             };
-            header_fault(&name, dim, rule)
+            Fault::header(&name, dim, rule)
         })?;
     }
     let [w, h, d, beyond @ ..] = sizes;
     let channels = beyond.iter().try_fold(1_usize, |all, &n| all.checked_mul(n)).filter(|&n| n <= 65_536);
     let channels =
-        channels.ok_or_else(|| header_fault("the number of channels (dim[4] to dim[7])", format_args!("{beyond:?}"), "at most 65536"))?;
+        channels.ok_or_else(|| Fault::header("the number of channels (dim[4] to dim[7])", format_args!("{beyond:?}"), "at most 65536"))?;
     Ok(([w, h, d], channels))
 }
 
@@ -82,7 +82,7 @@ fn real_valued(fields: &Fields) -> Result<NiftiType, Fault> {
         Some(NiftiType::Float128) => "128-bit voxels",
         Some(datatype) => return Ok(datatype),
         None if code == 1 => "one-bit voxels",
-        None => return Err(header_fault("the type of its voxels (datatype)", code, "a code of the NIfTI standard")),
+        None => return Err(Fault::header("the type of its voxels (datatype)", code, "a code of the NIfTI standard")),
     };
     Err(Fault::Unsupported(format!("{what} (datatype {code})")))
 }
@@ -95,7 +95,7 @@ fn offset(fields: &Fields, header_length: usize) -> Result<u64, Fault> {
         offset if offset >= first as f64 && offset < 2e9 && offset.fract() == 0.0 => Ok(offset as u64),
         offset => {
             let rule = if fields.single_file { format!("0 or a whole number from {first}") } else { "a whole number from 0".to_owned() };
-            Err(header_fault("the place of the first voxel (vox_offset)", offset, &rule))
+            Err(Fault::header("the place of the first voxel (vox_offset)", offset, &rule))
         }
     }
 }

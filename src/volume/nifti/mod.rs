@@ -1,7 +1,7 @@
 //! NIfTI-1, NIfTI-2 and Analyze 7.5 in, NIfTI-1 out: one file or two, compressed or not, any real-valued datatype, either
 //! byte order.
 //!
-//! Read in the order: file (`name.rs`, `pair.rs`, `content.rs`), header (`fields.rs`), its meaning (`layout.rs`, `place.rs`),
+//! Read in the order: file (`pair.rs`, `content.rs`), header (`fields.rs`), its meaning (`layout.rs`, `place.rs`),
 //! voxels (`read.rs`, which the `nifti` crate decodes). Headers are not believed: a file can be damaged or hostile, so
 //! sizes are checked against the file's length before memory is taken, and every fault is a typed error. What is odd and
 //! can be read is noted in the scan. What is written keeps the source's header.
@@ -10,7 +10,6 @@ mod content;
 mod fields;
 mod header;
 mod layout;
-mod name;
 mod pair;
 mod place;
 mod read;
@@ -19,7 +18,7 @@ mod tests;
 mod write;
 
 pub use header::SourceHeader;
-pub use name::{ENDINGS, ending, stem};
 pub use pair::files;
 pub use read::{Scan, channels, read, read_from};
+pub(super) use write::write_numbers;
 pub use write::{to_bytes, write_labels, write_volume};

@@ -3,25 +3,12 @@
 //! sform before qform before voxel sizes, as nibabel (and so MONAI) chooses. A form that is announced and holds nothing
 //! useful gives way to the next, with a note.
 
-use nalgebra::Matrix3;
-
-use super::fields::{Fields, Format, header_fault};
+use super::fields::{Fields, Format};
 use crate::volume::Fault;
-
-/// Rows of an affine from NIfTI index to space.
-type Rows = [[f64; 4]; 3];
-
-/// Volume of the box of three axes of length 1 below which they span a plane or less; headers are float32.
-const FLAT: f64 = 1e-4;
+use crate::volume::affine::{self, Rows};
 
 /// Squared length of a quaternion's three parts above which more than rounding makes it longer than 1.
 const LONGEST_QUATERNION: f64 = 1.0 + 1e-4;
-
-/// Coordinates of a scan in mm beyond which a header is damaged.
-const FARTHEST_MM: f64 = 1e6;
-
-/// Voxel edges in mm that are noted as odd: no clinical scan has them, a wrong unit does.
-const ODD_MM: [f64; 2] = [0.01, 50.0];
 
 /// Names of the voxel axes in messages.
 const AXES: [&str; 3] = ["i", "j", "k"];
@@ -36,9 +23,7 @@ pub(super) fn world_from_voxel(fields: &Fields, size: [usize; 3], notes: &mut Ve
     let unit_mm = unit_mm(fields, notes);
     let (rows, source) = form(fields, size, unit_mm, notes)?;
     let rows = rows.map(|row| row.map(|value| value * unit_mm));
-    if let Some(far) = rows.iter().flatten().find(|value| !value.is_finite() || value.abs() >= FARTHEST_MM) {
-        return Err(header_fault(source, format_args!("{far} mm in one place"), "coordinates below a million mm"));
-    }
+    affine::refuse_far(&rows, source)?;
     note_odd_sizes(fields, &rows, notes);
     Ok([rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]])
 }
@@ -58,13 +43,10 @@ fn unit_mm(fields: &Fields, notes: &mut Vec<String>) -> f64 {
 }
 
 fn note_odd_sizes(fields: &Fields, rows: &Rows, notes: &mut Vec<String>) {
-    let edges = [0, 1, 2].map(|axis| rows.iter().map(|row| row[axis].powi(2)).sum::<f64>().sqrt());
-    let microns = fields.xyzt_units & 7 == 3;
-    if edges.iter().any(|&edge| edge > ODD_MM[1] || edge < ODD_MM[0] && !microns) {
-        let [i, j, k] = edges.map(|edge| format!("{edge:.4}").trim_end_matches('0').trim_end_matches('.').to_owned());
+    if let Some(odd) = affine::odd_sizes(rows, fields.xyzt_units & 7 == 3) {
         let why =
             if fields.xyzt_units & 7 == 0 { "it names no unit of length and mm is assumed" } else { "its unit of length may be wrong" };
-        notes.push(format!("its voxels of {i} x {j} x {k} mm are odd for a scan: {why} (xyzt_units)"));
+        notes.push(format!("{odd}: {why} (xyzt_units)"));
     }
 }
 
@@ -72,7 +54,7 @@ fn note_odd_sizes(fields: &Fields, rows: &Rows, notes: &mut Vec<String>) {
 fn form(fields: &Fields, size: [usize; 3], unit_mm: f64, notes: &mut Vec<String>) -> Result<(Rows, &'static str), Fault> {
     let mut useless = Vec::new();
     if fields.sform_code > 0 {
-        match fault_of_sform(&fields.srow) {
+        match affine::fault_of_axes(&fields.srow) {
             None => return Ok((fields.srow, "the sform (srow_x, srow_y, srow_z)")),
             Some(fault) => useless.push(format!("its sform {fault}")),
         }
@@ -105,20 +87,6 @@ fn form(fields: &Fields, size: [usize; 3], unit_mm: f64, notes: &mut Vec<String>
     })
 }
 
-fn fault_of_sform(rows: &Rows) -> Option<&'static str> {
-    if rows.iter().flatten().any(|value| !value.is_finite()) {
-        return Some("holds NaN or infinite values");
-    }
-    let axes = Matrix3::from_fn(|row, column| rows[row][column]);
-    if axes == Matrix3::zeros() {
-        return Some("is empty");
-    }
-    // An axis of length zero becomes NaN, which is no volume either.
-    let unit = Matrix3::from_columns(&[0, 1, 2].map(|axis| axes.column(axis).normalize()));
-    let spanned = unit.determinant().abs();
-    (spanned.is_nan() || spanned <= FLAT).then_some("spans no volume")
-}
-
 /// `pixdim[1]` to `pixdim[3]`, in the header's unit.
 fn voxel_edges(fields: &Fields, unit_mm: f64, notes: &mut Vec<String>) -> Result<[f64; 3], Fault> {
     let mut edges = [0.0; 3];
@@ -126,7 +94,7 @@ fn voxel_edges(fields: &Fields, unit_mm: f64, notes: &mut Vec<String>) -> Result
         let name = format!("voxel size along {} (pixdim[{}])", AXES[axis], axis + 1);
         *edge = fields.pixdim[axis + 1].abs();
         if !edge.is_finite() {
-            return Err(header_fault(&format!("the {name}"), *edge, "a finite length"));
+            return Err(Fault::header(&format!("the {name}"), *edge, "a finite length"));
         }
         if *edge == 0.0 {
             notes.push(format!("its {name} is 0; taken as 1 mm"));

@@ -10,10 +10,8 @@ use nifti::{Endianness, NiftiType};
 use super::fields::LENGTH;
 use super::header::{FIRST_VOXEL, SourceHeader};
 use crate::atomic_file;
+use crate::volume::voxels::Scalar;
 use crate::volume::{DataError, Fault, LabelMap, Volume};
-
-/// Values converted at a time.
-const BLOCK: usize = 1 << 14;
 
 /// Writes a segmentation as the smallest integer type that holds its largest value, compressed if the name ends in `.gz`.
 ///
@@ -24,11 +22,9 @@ const BLOCK: usize = 1 << 14;
 /// A file that cannot be written.
 pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
     let small = labels.voxels.iter().all(|&value| value <= u16::from(u8::MAX));
-    let header = source.with_voxels(labels.grid.shape, 1, if small { NiftiType::Uint8 } else { NiftiType::Uint16 });
-    write_file(file, |out| match small {
-        true => write(out, &header, &labels.voxels, |value| [value as u8]),
-        false => write(out, &header, &labels.voxels, u16::to_le_bytes),
-    })
+    let scalar = if small { Scalar::Uint8 } else { Scalar::Uint16 };
+    let header = source.with_voxels(labels.grid.shape, 1, datatype(scalar));
+    write_file(file, |out| write(out, &header, scalar, labels.voxels.iter().map(|&label| f32::from(label))))
 }
 
 /// Writes intensities as float32, compressed if the name ends in `.gz`.
@@ -36,13 +32,21 @@ pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Re
 /// # Errors
 /// A file that cannot be written.
 pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<(), DataError> {
-    write_file(file, |out| write_floats(out, volume, source))
+    write_numbers(file, volume, source, Scalar::Float32)
+}
+
+/// Writes intensities as numbers of a type that holds them, compressed if the name ends in `.gz`.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(in crate::volume) fn write_numbers(file: &Path, volume: &Volume, source: &SourceHeader, scalar: Scalar) -> Result<(), DataError> {
+    write_file(file, |out| volume_to(out, volume, source, scalar))
 }
 
 /// A float32 `.nii` file in memory.
 pub fn to_bytes(volume: &Volume, source: &SourceHeader) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(FIRST_VOXEL + 4 * volume.voxels.len());
-    write_floats(&mut bytes, volume, source).expect("writing to memory does not fail");
+    volume_to(&mut bytes, volume, source, Scalar::Float32).expect("writing to memory does not fail");
     bytes
 }
 
@@ -59,26 +63,25 @@ fn write_file(file: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()
     write.map_err(|error| Fault::Unwritable(error.to_string()).at(file))
 }
 
-fn write_floats(out: &mut dyn Write, volume: &Volume, source: &SourceHeader) -> io::Result<()> {
-    let header = source.with_voxels(volume.grid.shape, volume.channels, NiftiType::Float32);
-    write(out, &header, &volume.voxels, f32::to_le_bytes)
+fn volume_to(out: &mut dyn Write, volume: &Volume, source: &SourceHeader, scalar: Scalar) -> io::Result<()> {
+    let header = source.with_voxels(volume.grid.shape, volume.channels, datatype(scalar));
+    write(out, &header, scalar, volume.voxels.iter().copied())
 }
 
 /// Header, the four bytes that say that no extensions follow, and voxels in the header's byte order.
-fn write<T: Copy, const BYTES: usize>(
-    out: &mut dyn Write,
-    header: &SourceHeader,
-    voxels: &[T],
-    to_le: fn(T) -> [u8; BYTES],
-) -> io::Result<()> {
+fn write(out: &mut dyn Write, header: &SourceHeader, scalar: Scalar, voxels: impl Iterator<Item = f32>) -> io::Result<()> {
     out.write_all(header.as_bytes())?;
     out.write_all(&[0; FIRST_VOXEL - LENGTH])?;
-    for block in voxels.chunks(BLOCK) {
-        let bytes: Vec<u8> = match header.endianness() {
-            Endianness::Little => block.iter().flat_map(|&value| to_le(value)).collect(),
-            Endianness::Big => block.iter().flat_map(|&value| to_le(value).into_iter().rev()).collect(),
-        };
-        out.write_all(&bytes)?;
+    scalar.write(out, voxels, header.endianness() == Endianness::Big)
+}
+
+/// NIfTI's name of a type that is written.
+fn datatype(scalar: Scalar) -> NiftiType {
+    match scalar {
+        Scalar::Uint8 => NiftiType::Uint8,
+        Scalar::Int16 => NiftiType::Int16,
+        Scalar::Uint16 => NiftiType::Uint16,
+        Scalar::Int32 => NiftiType::Int32,
+        _ => NiftiType::Float32,
     }
-    Ok(())
 }

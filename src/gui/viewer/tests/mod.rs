@@ -55,7 +55,7 @@ fn shades([d, h, w]: [usize; 3]) -> f32 {
 /// Opens a file and waits for it.
 fn open_file(harness: &mut Window, file: &Path) {
     drop_files(harness, &[file]);
-    let title = crate::volume::nifti::stem(file);
+    let title = crate::volume::file::stem(file);
     until(harness, "the volume", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title == title));
 }
 

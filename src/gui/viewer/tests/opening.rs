@@ -210,7 +210,7 @@ fn dropped_things_are_told_apart_and_offered() {
     harness.get_by_label_contains("Shown resampled to the nearest voxel from its own grid of ");
     drop_files(&mut harness, &[&at("notes.txt")]);
     harness.run_steps(2);
-    harness.get_by_label_contains("is neither a NIfTI file");
+    harness.get_by_label_contains("is neither a volume");
     std::fs::write(at("config.ron"), "()").unwrap();
     drop_files(&mut harness, &[folder.path()]);
     harness.run_steps(2);

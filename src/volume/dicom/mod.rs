@@ -1,0 +1,93 @@
+//! DICOM series in: single-frame slices or multi-frame files, compressed or not.
+//!
+//! Definition: DICOM PS3.3, Image Plane (C.7.6.2) and the functional groups of multi-frame images (C.7.6.16). Slices are sorted by where
+//! they lie along their normal, never by number or file name; what is no even stack of slices is refused, with the place of what is wrong.
+//! Nothing that names a patient leaves this module: a series is called by its description, its number and a digest.
+
+mod find;
+mod frames;
+mod pixels;
+mod stack;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+pub(super) use find::{Series, find};
+use frames::Frame;
+
+use super::{DataError, DataErrors, Fault, Grid, Note, Scan, SourceHeader, Volume};
+
+/// Whether a file is DICOM, by its first bytes.
+pub(super) fn is_dicom(file: &Path) -> bool {
+    let mut first = [0; 132];
+    File::open(file).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first[128..] == *b"DICM"
+}
+
+/// The files of a series: of the only one in a folder, or the file itself.
+///
+/// # Errors
+/// A folder without a series, or with several.
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = find(path)?;
+    match found.series.len() {
+        0 => Err(Fault::Dicom("the folder holds no DICOM image".to_owned()).at(path)),
+        1 => Ok(found.series.remove(0).files),
+        _ => Err(Fault::SeveralSeries(found.series.into_iter().map(|series| series.name).collect()).at(path)),
+    }
+}
+
+/// A series before its voxels are read.
+struct Headers {
+    /// From the lowest slice along the normal.
+    frames: Vec<Frame>,
+    grid: Grid,
+    notes: Vec<String>,
+}
+
+fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {
+    let read: Vec<Vec<Frame>> = DataErrors::gather(
+        files
+            .par_iter()
+            .enumerate()
+            .map(|(number, file)| frames::of_file(file, number).map_err(|fault| fault.at(file)))
+            .collect::<Vec<_>>(),
+    )
+    .map_err(|DataErrors(mut errors)| errors.remove(0))?;
+    stack::stack(read.into_iter().flatten().collect(), files).map_err(|fault| fault.at(place))
+}
+
+/// Checks what the headers of a series show; `place` names it in messages.
+///
+/// # Errors
+/// What is no even stack of slices.
+pub(super) fn check(place: &Path, files: &[PathBuf]) -> Result<(), DataError> {
+    headers(place, files).map(drop)
+}
+
+/// Reads a series into one volume; `place` names it in messages.
+///
+/// # Errors
+/// Files that cannot be read or decoded, what is no even stack of slices of intensities.
+pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataError> {
+    let Headers { frames, grid, notes } = headers(place, files)?;
+    let slice = grid.shape[1] * grid.shape[2];
+    let mut voxels = vec![0.0_f32; grid.len()];
+    // Which slice each frame of a file is.
+    let mut of_file: Vec<Vec<(usize, &Frame, &mut [f32])>> = files.iter().map(|_| Vec::new()).collect();
+    for (frame, part) in frames.iter().zip(voxels.chunks_exact_mut(slice)) {
+        of_file[frame.file].push((frame.number, frame, part));
+    }
+    let used = files.par_iter().zip(of_file).filter(|(_, parts)| !parts.is_empty());
+    let decoded = used.map(|(file, parts)| pixels::decode(file, parts).map_err(|fault| fault.at(file)));
+    DataErrors::gather(decoded.collect::<Vec<_>>()).map_err(|DataErrors(mut errors)| errors.remove(0))?;
+    let notes = notes.into_iter().map(|text| Note::new(place, text)).collect();
+    Ok(Scan { file: place.to_owned(), header: SourceHeader::for_grid(&grid), volume: Volume { channels: 1, grid, voxels }, notes })
+}

@@ -1,0 +1,165 @@
+//! From slices in any order to an even stack, or the reason why they are none.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use nalgebra::Vector3;
+
+use super::Headers;
+use super::frames::Frame;
+use crate::volume::voxels::check_sizes;
+use crate::volume::{Fault, Grid, affine};
+
+/// Slices below which there is no volume.
+const FEWEST: usize = 3;
+
+/// Directions and pixel sizes that differ by less are equal: headers round them.
+const EQUAL: f64 = 1e-3;
+
+/// Millimetres that a slice may lie off the even stack before it is said.
+const OFF_MM: f64 = 0.01;
+
+/// Share of the distance of slices that one may lie off the even stack.
+const OFF_SHARE: f64 = 0.05;
+
+/// Degrees between the line through the slices and their normal from which the gantry was tilted.
+const TILT_DEGREES: f64 = 0.2;
+
+/// Share of the usual distance up to which two slices lie at one place.
+const REPEATED: f64 = 0.05;
+/// Multiple of the usual distance from which slices are missing.
+const MISSING: f64 = 1.5;
+
+/// Gaps that a message names.
+const SHOWN: usize = 3;
+
+/// Sorts the slices along their normal.
+///
+/// # Errors
+/// Too few, of several sizes or orientations, several at one place, missing ones, uneven distances, a tilted gantry.
+pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
+    let mut notes = Vec::new();
+    let given = frames.len();
+    let mut seen = BTreeMap::new();
+    frames.retain(|frame| {
+        frame.instance.is_empty() || seen.insert((frame.instance.clone(), frame.number), frame.position) != Some(frame.position)
+    });
+    if frames.len() < given {
+        notes.push(format!(
+            "{} of its {given} images are copies of others (equal SOP Instance UID); they are left out",
+            given - frames.len()
+        ));
+    }
+    refuse_mixed(&frames)?;
+    if frames.len() < FEWEST {
+        return Err(Fault::TooFewSlices(frames.len()));
+    }
+    let [along_row, along_column] = frames[0].directions.map(Vector3::from);
+    let normal = along_row.cross(&along_column).normalize();
+    let height = |frame: &Frame| normal.dot(&Vector3::from(frame.position));
+    frames.sort_by(|a, b| height(a).total_cmp(&height(b)));
+    let heights: Vec<f64> = frames.iter().map(height).collect();
+    let gaps: Vec<f64> = heights.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut sorted = gaps.clone();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted[sorted.len() / 2];
+    let name = |frame: &Frame| {
+        let file = files[frame.file].file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if frame.number == 0 { file } else { format!("{file} (frame {})", frame.number + 1) }
+    };
+    // Seldom, but never all: the usual distance is then that of different places.
+    let repeated = gaps.iter().position(|&gap| gap <= OFF_MM.max(REPEATED * usual));
+    if let Some(at) = repeated {
+        let count = gaps.iter().filter(|&&gap| gap <= OFF_MM.max(REPEATED * usual)).count();
+        return Err(Fault::RepeatedSlices(count, name(&frames[at]), name(&frames[at + 1])));
+    }
+    let missing: Vec<String> = gaps
+        .iter()
+        .enumerate()
+        .filter(|&(_, &gap)| gap > MISSING * usual)
+        .map(|(at, gap)| {
+            let between = format!("between {} and {}", name(&frames[at]), name(&frames[at + 1]));
+            format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
+        })
+        .collect();
+    if !missing.is_empty() {
+        let more = if missing.len() > SHOWN { format!(" and at {} more places", missing.len() - SHOWN) } else { String::new() };
+        return Err(Fault::MissingSlices(missing[..missing.len().min(SHOWN)].join("; ") + &more));
+    }
+    let [first, last] = [&frames[0], &frames[frames.len() - 1]].map(|frame| Vector3::from(frame.position));
+    let step = (last - first) / (frames.len() - 1) as f64;
+    let tilt = step.normalize().cross(&normal).norm().asin().to_degrees();
+    if tilt >= TILT_DEGREES {
+        return Err(Fault::GantryTilt(tilt));
+    }
+    let off = |(at, frame): (usize, &Frame)| (Vector3::from(frame.position) - (first + step * at as f64)).norm();
+    let (worst, off_mm) =
+        frames.iter().enumerate().map(|pair| (pair.0, off(pair))).fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
+    if off_mm > OFF_SHARE * usual {
+        return Err(Fault::UnevenSlices(name(&frames[worst]), off_mm, usual));
+    }
+    if off_mm > OFF_MM {
+        notes.push(format!(
+            "its slices are not quite even: {} lies {off_mm:.3} mm off; they are taken as {:.4} mm apart",
+            name(&frames[worst]),
+            step.norm()
+        ));
+    }
+    if let Some(thickness) = frames[0].thickness_mm.filter(|thickness| step.norm() > thickness * (1.0 + OFF_SHARE)) {
+        notes.push(format!("its slices of {thickness} mm lie {:.2} mm apart: what lies in the gaps was not scanned", step.norm()));
+    }
+    if frames.iter().any(|frame| frame.inverted) {
+        notes.push("larger values are darker (MONOCHROME1); they are taken as they are stored".to_owned());
+    }
+    if frames.iter().any(|frame| frame.lossy) {
+        notes.push("it was once compressed with loss (Lossy Image Compression)".to_owned());
+    }
+    let grid = grid(&frames, step)?;
+    Ok(Headers { frames, grid, notes })
+}
+
+fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
+    let same = |a: &Frame, b: &Frame| {
+        let numbers = |frame: &Frame| [frame.directions[0].as_slice(), &frame.directions[1], &frame.spacing_mm].concat();
+        (a.rows, a.columns) == (b.rows, b.columns) && numbers(a).iter().zip(numbers(b)).all(|(a, b)| (a - b).abs() < EQUAL)
+    };
+    let mut kinds: Vec<(&Frame, usize)> = Vec::new();
+    for frame in frames {
+        match kinds.iter_mut().find(|(kind, _)| same(kind, frame)) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((frame, 1)),
+        }
+    }
+    if kinds.len() <= 1 {
+        return Ok(());
+    }
+    let shown = kinds.iter().take(SHOWN).map(|(frame, count)| {
+        let normal = Vector3::from(frame.directions[0]).cross(&Vector3::from(frame.directions[1]));
+        let plane = ["sagittal", "coronal", "axial"][normal.iamax()];
+        let [across, down] = frame.spacing_mm;
+        format!("{count} {plane} of {} x {} pixels of {across:.3} x {down:.3} mm", frame.columns, frame.rows)
+    });
+    let more = if kinds.len() > SHOWN { format!(" and {} kinds more", kinds.len() - SHOWN) } else { String::new() };
+    Err(Fault::MixedSlices(shown.collect::<Vec<_>>().join(", ") + &more))
+}
+
+/// The grid of sorted slices, `step` L,P,S mm from one to the next.
+fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
+    let first = &frames[0];
+    let [across, down] = first.spacing_mm;
+    let columns =
+        [Vector3::from(first.directions[0]) * across, Vector3::from(first.directions[1]) * down, step, Vector3::from(first.position)];
+    // Zero has no sign.
+    let row = |row: usize, sign: f64| columns.map(|column| sign * column[row] + 0.0);
+    let rows = [row(0, -1.0), row(1, -1.0), row(2, 1.0)];
+    if let Some(fault) = affine::fault_of_axes(&rows) {
+        return Err(Fault::header(
+            "Pixel Spacing and Image Position (Patient)",
+            format_args!("what {fault}"),
+            "three axes that span a volume",
+        ));
+    }
+    check_sizes([first.columns, first.rows, frames.len()], 1, "its slices")?;
+    affine::refuse_far(&rows, "Image Position (Patient)")?;
+    Ok(Grid { shape: [frames.len(), first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
+}
