@@ -17,6 +17,7 @@ pub mod demo;
 mod dicom;
 mod error;
 pub mod file;
+mod format;
 pub mod label_table;
 pub mod labels;
 mod meta_image;

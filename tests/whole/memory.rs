@@ -137,6 +137,7 @@ fn a_step_on_a_software_gpu_needs_what_its_plan_says() {
         println!("skipped: no software GPU is the best adapter here");
         return;
     }
-    let steps = [("swin_unetr", StageKind::Finetune), ("nnformer", StageKind::Pretrain)];
-    require(steps.map(|(network, kind)| compared(network, kind, false, &DeviceChoice::Gpu, &ON_GPU)));
+    // Of smaller steps the pages of the pools decide.
+    let networks = ["swin_unetr", "unetr", "unet"];
+    require(networks.map(|network| compared(network, StageKind::Finetune, false, &DeviceChoice::Gpu, &ON_GPU)));
 }

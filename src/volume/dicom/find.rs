@@ -1,6 +1,8 @@
 //! Which series a folder holds, at any depth.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
@@ -8,7 +10,6 @@ use dicom_object::{DefaultDicomObject, OpenFileOptions, Tag};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::is_dicom;
 use crate::digest;
 use crate::volume::{DataError, Fault, Note};
 
@@ -23,6 +24,12 @@ const LONGEST_NAME: usize = 40;
 
 /// The class of files that only list others.
 const DIRECTORY: &str = "1.2.840.10008.1.3.10";
+
+/// Whether a file is DICOM, by its first bytes.
+pub(in crate::volume) fn is_dicom(file: &Path) -> bool {
+    let mut first = [0; 132];
+    File::open(file).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first[128..] == *b"DICM"
+}
 
 /// One series: what becomes a case.
 #[derive(Clone, Debug, PartialEq)]

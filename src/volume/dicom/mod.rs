@@ -11,22 +11,15 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub(super) use find::{Series, find};
+pub(super) use find::{Series, find, is_dicom};
 use frames::Frame;
+use stack::Headers;
 
-use super::{DataError, DataErrors, Fault, Grid, Note, Scan, SourceHeader, Volume};
-
-/// Whether a file is DICOM, by its first bytes.
-pub(super) fn is_dicom(file: &Path) -> bool {
-    let mut first = [0; 132];
-    File::open(file).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first[128..] == *b"DICM"
-}
+use super::{DataError, DataErrors, Fault, Note, Scan, SourceHeader, Volume};
 
 /// The files of a series: of the only one in a folder, or the file itself.
 ///
@@ -42,14 +35,6 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
         1 => Ok(found.series.remove(0).files),
         _ => Err(Fault::SeveralSeries(found.series.into_iter().map(|series| series.name).collect()).at(path)),
     }
-}
-
-/// A series before its voxels are read.
-struct Headers {
-    /// From the lowest slice along the normal.
-    frames: Vec<Frame>,
-    grid: Grid,
-    notes: Vec<String>,
 }
 
 fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {

@@ -5,10 +5,17 @@ use std::path::PathBuf;
 
 use nalgebra::Vector3;
 
-use super::Headers;
 use super::frames::Frame;
 use crate::volume::voxels::check_sizes;
 use crate::volume::{Fault, Grid, affine};
+
+/// A series before its voxels are read.
+pub(super) struct Headers {
+    /// From the lowest slice along the normal.
+    pub frames: Vec<Frame>,
+    pub grid: Grid,
+    pub notes: Vec<String>,
+}
 
 /// Slices below which there is no volume.
 const FEWEST: usize = 3;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::volume::file::{ending, stem};
+use crate::volume::format::{ending, stem};
 use crate::volume::{DataError, Fault};
 
 /// The files that hold the image that one of them names: the file itself, or of a pair the header's and the voxels'.

@@ -11,7 +11,7 @@ use super::fields::Fields;
 use super::header::SourceHeader;
 use super::layout::Layout;
 use super::pair::files;
-use crate::volume::file::stem;
+use crate::volume::format::stem;
 use crate::volume::{DataError, Fault, Note, Volume};
 
 /// Voxels decoded at a time: few enough for the caches and for one axis of a NIfTI volume.

@@ -1,11 +1,12 @@
 //! The lines of a header, and what they say of the numbers behind them.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
-use super::place;
-use crate::volume::voxels::{Encoding, Scalar, Stored, check_sizes, header_lines};
-use crate::volume::{Fault, Grid};
+use crate::volume::voxels::{self, Encoding, Scalar, header_lines};
+use crate::volume::{DataError, Fault};
 
 /// Kinds of an axis of numbers that are no intensities.
 const NO_INTENSITIES: [&str; 6] = ["complex", "rgb-color", "hsv-color", "rgba-color", "3-color", "4-color"];
@@ -28,6 +29,16 @@ pub(super) struct Axes {
 }
 
 impl Header {
+    /// The header of a file, the file behind it, and how many bytes are left there.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or that does not begin with a header.
+    pub fn open(file: &Path) -> Result<(Self, BufReader<File>, u64), DataError> {
+        let (mut source, length) = voxels::open(file).map_err(|fault| fault.at(file))?;
+        let (header, read) = Self::read(&mut source).map_err(|fault| fault.at(file))?;
+        Ok((header, source, length - read))
+    }
+
     /// Reads a header; with the number of its bytes.
     ///
     /// # Errors
@@ -62,7 +73,7 @@ impl Header {
         self.fields.get(name).map(String::as_str)
     }
 
-    fn needed(&self, name: &str) -> Result<&str, Fault> {
+    pub fn needed(&self, name: &str) -> Result<&str, Fault> {
         self.field(name).ok_or_else(|| Fault::header(&format!("the field `{name}`"), "nothing", "a value"))
     }
 
@@ -99,54 +110,8 @@ impl Header {
         }
     }
 
-    /// What the header says of its numbers.
-    ///
-    /// # Errors
-    /// What is missing, beyond reason or not supported.
-    pub fn stored(&self) -> Result<Stored, Fault> {
-        let dimension: usize = self.needed("dimension")?.parse().unwrap_or(0);
-        if !(3..=4).contains(&dimension) {
-            return Err(Fault::Unsupported(format!(
-                "{} axes (`dimension`); three of space and one of channels are read",
-                self.needed("dimension")?
-            )));
-        }
-        let sizes = self.per_axis("sizes", dimension)?.ok_or_else(|| Fault::header("the field `sizes`", "nothing", "a value"))?;
-        let sizes: Option<Vec<usize>> = sizes.iter().map(|size| size.parse().ok()).collect();
-        let sizes = sizes.ok_or_else(|| Fault::header("`sizes`", format_args!("{:?}", self.field("sizes")), "whole numbers"))?;
-        let axes = self.axes(dimension)?;
-        let channels = axes.channels.map_or(1, |axis| sizes[axis]);
-        let size = axes.space.map(|axis| sizes[axis]);
-        check_sizes(size, channels, "`sizes`")?;
-        if channels > 1 && self.keys.keys().any(|key| key.starts_with("Segment0_")) {
-            return Err(Fault::Layers(channels));
-        }
-        let mut notes = Vec::new();
-        let world_from_voxel = place::world_from_voxel(self, dimension, &axes, &mut notes)?;
-        for name in ["oldmin", "oldmax"].into_iter().filter(|name| self.field(name).is_some()) {
-            notes.push(format!("its field `{name}` is not used: values are taken as they are stored"));
-        }
-        // A header of hostile sizes has no volume to count in.
-        let stride = axes.channels.map_or(1, |axis| sizes[..axis].iter().fold(1_usize, |all, &size| all.saturating_mul(size)));
-        let scalar = self.scalar()?;
-        let encoding = self.encoding()?;
-        if self.field("lineskip").is_some_and(|skip| skip != "0")
-            || self.data_file()?.is_none() && self.field("byteskip").is_some_and(|skip| skip != "0")
-        {
-            return Err(Fault::Unsupported("lines or bytes to skip (`line skip`, `byte skip`)".to_owned()));
-        }
-        let big_endian = match self.field("endian").map(str::to_ascii_lowercase).as_deref() {
-            Some("little") => false,
-            Some("big") => true,
-            None if scalar.size() == 1 || encoding == Encoding::Text => false,
-            other => return Err(Fault::header("the order of bytes (`endian`)", format_args!("{other:?}"), "little or big")),
-        };
-        let [w, h, d] = size;
-        Ok(Stored { grid: Grid { shape: [d, h, w], world_from_voxel }, channels, stride, scalar, big_endian, encoding, notes })
-    }
-
     /// Which axes run through space.
-    fn axes(&self, dimension: usize) -> Result<Axes, Fault> {
+    pub fn axes(&self, dimension: usize) -> Result<Axes, Fault> {
         let kinds = self.per_axis("kinds", dimension)?.unwrap_or_default();
         let kind = |axis: usize| kinds.get(axis).map_or_else(String::new, |kind| kind.to_ascii_lowercase());
         let is_spatial = |axis: usize| SPATIAL.contains(&kind(axis).as_str());
@@ -179,10 +144,10 @@ impl Header {
 
     /// The vector of each axis; none for one outside space.
     pub fn directions(&self) -> Result<Option<Vec<Option<[f64; 3]>>>, Fault> {
-        self.field("spacedirections").map(|text| vectors(text).ok_or_else(|| place::no_vectors("space directions", text))).transpose()
+        self.field("spacedirections").map(|text| vectors(text).ok_or_else(|| no_vectors("space directions", text))).transpose()
     }
 
-    fn scalar(&self) -> Result<Scalar, Fault> {
+    pub fn scalar(&self) -> Result<Scalar, Fault> {
         let name = self.needed("type")?.to_ascii_lowercase();
         Ok(match name.as_str() {
             "signed char" | "int8" | "int8_t" => Scalar::Int8,
@@ -200,7 +165,7 @@ impl Header {
         })
     }
 
-    fn encoding(&self) -> Result<Encoding, Fault> {
+    pub fn encoding(&self) -> Result<Encoding, Fault> {
         let name = self.needed("encoding")?.to_ascii_lowercase();
         match name.as_str() {
             "raw" => Ok(Encoding::Raw),
@@ -227,4 +192,8 @@ pub(super) fn vectors(text: &str) -> Option<Vec<Option<[f64; 3]>>> {
         }
     }
     Some(vectors)
+}
+
+pub(super) fn no_vectors(field: &str, text: &str) -> Fault {
+    Fault::header(&format!("`{field}`"), format_args!("{text:?}"), "vectors (a,b,c) of three numbers, or none for an axis outside space")
 }

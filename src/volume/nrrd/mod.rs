@@ -6,12 +6,11 @@
 mod header;
 mod place;
 mod segments;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 pub(super) use segments::{Segment, segments};
@@ -25,16 +24,16 @@ use super::{DataError, Fault, Scan, voxels};
 /// # Errors
 /// A file that cannot be read, a header beyond reason or of a form that is not supported, segments in layers, fewer voxels than promised.
 pub(super) fn read(file: &Path) -> Result<Scan, DataError> {
-    let (header, mut source, stored) = open(file)?;
-    let stored_as = header.stored().map_err(|fault| fault.at(file))?;
+    let (header, mut source, left) = Header::open(file)?;
+    let stored_as = stored::stored(&header).map_err(|fault| fault.at(file))?;
     let Some(name) = header.data_file().map_err(|fault| fault.at(file))? else {
-        return voxels::read(stored_as, file, &mut source, stored).map_err(|fault| fault.at(file));
+        return voxels::read(stored_as, file, &mut source, left).map_err(|fault| fault.at(file));
     };
     let beside = file.with_file_name(name);
-    let (mut source, stored) = open_file(&beside)?;
-    let skipped = header.skip(stored).map_err(|fault| fault.at(file))?;
+    let (mut source, length) = voxels::open(&beside).map_err(|fault| fault.at(&beside))?;
+    let skipped = header.skip(length).map_err(|fault| fault.at(file))?;
     std::io::Seek::seek(&mut source, std::io::SeekFrom::Start(skipped)).map_err(|error| Fault::from(error).at(&beside))?;
-    voxels::read(stored_as, file, &mut source, stored - skipped).map_err(|fault| fault.at(&beside))
+    voxels::read(stored_as, file, &mut source, length - skipped).map_err(|fault| fault.at(&beside))
 }
 
 /// How many channels a file has, by its header alone.
@@ -42,8 +41,8 @@ pub(super) fn read(file: &Path) -> Result<Scan, DataError> {
 /// # Errors
 /// As of [`read`], as far as the header shows.
 pub(super) fn channels(file: &Path) -> Result<usize, DataError> {
-    let (header, ..) = open(file)?;
-    header.stored().map(|stored| stored.channels).map_err(|fault| fault.at(file))
+    let (header, ..) = Header::open(file)?;
+    stored::stored(&header).map(|stored| stored.channels).map_err(|fault| fault.at(file))
 }
 
 /// The header's file and, where the voxels lie in another one, that.
@@ -51,18 +50,7 @@ pub(super) fn channels(file: &Path) -> Result<usize, DataError> {
 /// # Errors
 /// A header that cannot be read.
 pub(super) fn files(file: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let (header, ..) = open(file)?;
+    let (header, ..) = Header::open(file)?;
     let name = header.data_file().map_err(|fault| fault.at(file))?;
     Ok([file.to_owned()].into_iter().chain(name.map(|name| file.with_file_name(name))).collect())
-}
-
-fn open_file(file: &Path) -> Result<(BufReader<File>, u64), DataError> {
-    voxels::open(file).map_err(|fault| fault.at(file))
-}
-
-/// The header, the file behind it, and how many bytes are left there.
-fn open(file: &Path) -> Result<(Header, BufReader<File>, u64), DataError> {
-    let (mut source, length) = open_file(file)?;
-    let (header, read) = Header::read(&mut source).map_err(|fault| fault.at(file))?;
-    Ok((header, source, length - read))
 }

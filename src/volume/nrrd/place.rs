@@ -2,16 +2,12 @@
 
 use std::array::from_fn;
 
-use super::header::{Axes, Header, vectors};
+use super::header::{Axes, Header, no_vectors, vectors};
 use crate::volume::Fault;
 use crate::volume::affine::{self, Rows};
 
 /// Signs from L,P,S to R,A,S.
 const LPS: [f64; 3] = [-1.0, -1.0, 1.0];
-
-pub(super) fn no_vectors(field: &str, text: &str) -> Fault {
-    Fault::header(&format!("`{field}`"), format_args!("{text:?}"), "vectors (a,b,c) of three numbers, or none for an axis outside space")
-}
 
 /// RAS+ mm of a voxel centre from its index along the axes of space (rows of a 4x4 matrix); what had to be assumed goes to `notes`.
 ///

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::open;
+use super::header::Header;
 use crate::volume::DataError;
 
 /// What a segment without a colour is shown in.
@@ -23,7 +23,7 @@ pub(in crate::volume) struct Segment {
 /// # Errors
 /// A header that cannot be read.
 pub(in crate::volume) fn segments(file: &Path) -> Result<BTreeMap<u32, Segment>, DataError> {
-    let (header, ..) = open(file)?;
+    let (header, ..) = Header::open(file)?;
     let mut segments = BTreeMap::new();
     for number in 0.. {
         let value = |key: &str| header.keys.get(&format!("Segment{number}_{key}")).map(|value| value.trim());

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::atomic_file;
-use crate::volume::file::{ending, stem};
+use crate::volume::format::{ending, stem};
 use crate::volume::voxels::Scalar;
 use crate::volume::{DataError, Fault, Grid};
 
