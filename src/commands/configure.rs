@@ -66,7 +66,8 @@ pub(super) fn config_of(path: &Path, part: &PartArgs, dry_run: bool, options: &O
 /// The dataset that a path means, where it is neither a config nor the folder of an experiment.
 fn dataset_at(path: &Path) -> Result<Option<(DataSource, Dataset)>, CliError> {
     let is_list = path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    if !is_list && !(path.is_dir() && ExperimentFolder::new(path).content() == FolderContent::Foreign) {
+    let is_foreign = path.is_dir() && ExperimentFolder::new(path).content() == FolderContent::Foreign;
+    if !(is_list || is_foreign) {
         return Ok(None);
     }
     let source = source(path);

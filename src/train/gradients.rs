@@ -15,7 +15,7 @@ pub enum GradientNorm {
     /// On the host, where the gradients are clipped already.
     Known(f64),
     /// On their device, with the factor that the optimiser's step clips them by: `[2]`, see [`clipping`].
-    Unread(Tensor<1>),
+    Unread(Box<Tensor<1>>),
 }
 
 impl GradientNorm {
@@ -55,7 +55,7 @@ pub fn clip_grad_norm<M: Module>(module: &M, gradients: &mut GradientsParams, ma
     };
     module.visit(&mut EachGradient { gradients, update: square });
     if !elsewhere.is_empty() {
-        return GradientNorm::Unread(clipping(&elsewhere, max_norm));
+        return GradientNorm::Unread(Box::new(clipping(&elsewhere, max_norm)));
     }
     let norm = on_the_host.sqrt();
     if let Some(max_norm) = max_norm.filter(|_| norm.is_finite()) {

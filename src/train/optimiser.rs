@@ -87,7 +87,7 @@ impl Optimiser {
         update_parameters(module, |path, id, value| {
             let Some(gradient) = gradients.remove(&id) else { return value };
             let moments = self.moments.remove(path).unwrap_or_else(|| Moments::new(&self.config, &value));
-            let (value, moments) = moments.step(&self.config, rate(id), value, gradient, clipping);
+            let (value, moments) = moments.step(&self.config, rate(id), value, (gradient, clipping));
             self.moments.insert(path.to_owned(), moments);
             value
         })

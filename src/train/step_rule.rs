@@ -34,8 +34,7 @@ impl Moments {
         config: &OptimiserConfig,
         lr: f64,
         value: Tensor<1>,
-        gradient: Tensor<1>,
-        clipping: Option<&Tensor<1>>,
+        (gradient, clipping): (Tensor<1>, Option<&Tensor<1>>),
     ) -> (Tensor<1>, Self) {
         let Self { first, second, steps } = self;
         let steps = steps + 1;

@@ -226,7 +226,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let rate_of = |parameter| self.param_groups.rate(parameter, rate);
         self.model = task.after_step(self.optimiser.step_at(self.model, gradients, Some(&norm), &rate_of));
         let (losses, norm) =
-            read_numbers(losses, norm).map_err(|reason| TrainError::Device { step: numbers.step, cases: cases.clone(), reason })?;
+            read_numbers(losses, &norm).map_err(|reason| TrainError::Device { step: numbers.step, cases: cases.clone(), reason })?;
         numbers.grad_norm = norm;
         for LossNumbers { value, parts } in losses {
             numbers.loss += value * share;
@@ -341,13 +341,13 @@ fn loader_threads(device: &Device) -> usize {
 }
 
 /// Reads the losses of a step and the norm of its gradients, all at once and last: the device is waited for a single time.
-fn read_numbers(losses: Vec<(Tensor<1>, Vec<&'static str>)>, norm: GradientNorm) -> Result<(Vec<LossNumbers>, f64), String> {
+fn read_numbers(losses: Vec<(Tensor<1>, Vec<&'static str>)>, norm: &GradientNorm) -> Result<(Vec<LossNumbers>, f64), String> {
     let (tensors, names): (Vec<_>, Vec<_>) = losses.into_iter().unzip();
     let data = Tensor::cat(tensors.into_iter().chain(norm.unread().cloned()).collect(), 0);
     let data = data.try_into_data().map_err(|error| error.to_string())?;
     let mut values = data.iter::<f64>();
     let losses = names.into_iter().map(|names| LossNumbers::new(values.by_ref().take(1 + names.len()), &names)).collect();
-    let norm = if let GradientNorm::Known(norm) = norm { norm } else { values.next().expect("a norm behind the losses") };
+    let norm = if let GradientNorm::Known(norm) = norm { *norm } else { values.next().expect("a norm behind the losses") };
     Ok((losses, norm))
 }
 

@@ -63,7 +63,7 @@ pub(super) fn input_gradient_within(weight: Tensor<5>, grad: Tensor<3>, shape: C
     // A stride beyond the kernel leaves some tokens unread.
     let result = if shape.stride.iter().any(|&step| step > 3) { zeros(&grad[0], result_shape) } else { empty(&grad[0], result_shape) };
     for launch in Launch::of_classes(batch, output, input, shape) {
-        launch.run(&grad, &weight, None, &result, most);
+        launch.run(&grad, (&weight, None), &result, most);
     }
     tensor(result)
 }
@@ -117,13 +117,13 @@ impl Launch {
     fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, bias: Option<&CubeTensor>, most: u64) -> CubeTensor {
         let tokens = self.grids[1].iter().product::<usize>();
         let parts = empty(&sources[0], [self.splits, self.batch * tokens * self.output]);
-        self.run(sources, weight, bias, &parts, most);
+        self.run(sources, (weight, bias), &parts, most);
         let sum = if self.splits == 1 { parts } else { sum_over_rows(parts, [1, self.splits, self.batch * tokens * self.output]) };
         reshaped(sum, [self.batch, tokens, self.output])
     }
 
     /// Writes the parts of the sums into `result`; `weight` is `[.. places .., in, out]`.
-    fn run(&self, sources: &[CubeTensor], weight: &CubeTensor, bias: Option<&CubeTensor>, result: &CubeTensor, most: u64) {
+    fn run(&self, sources: &[CubeTensor], (weight, bias): (&CubeTensor, Option<&CubeTensor>), result: &CubeTensor, most: u64) {
         let [grid, out, full] = self.grids;
         let (input_size, output_size) = (vector_size(&self.channels), vector_size(&[self.output]));
         let [first, second] = [&sources[0], sources.last().expect("a source")];

@@ -11,11 +11,14 @@ use crate::volume::dicom::{self, Series};
 use crate::volume::file::stem;
 use crate::volume::{CaseFiles, DataError, Dataset, Fault, Note, VolumeSource};
 
+/// Cases, each with its modality, and notes.
+type SeriesCases = (Vec<(CaseFiles, String)>, Vec<Note>);
+
 /// The cases of a folder, at any depth, with what is left out of it.
 ///
 /// # Errors
 /// A folder that cannot be read, a DICOM file with a broken header.
-pub(super) fn cases(folder: &Path) -> Result<(Vec<(CaseFiles, String)>, Vec<Note>), DataError> {
+pub(super) fn cases(folder: &Path) -> Result<SeriesCases, DataError> {
     let found = dicom::find(folder)?;
     let case = |Series { name, patient, modality, files }: Series| {
         let within = files.first().and_then(|file| file.parent()).unwrap_or(folder);

@@ -58,6 +58,9 @@ fn notes(scan: &Scan) -> String {
     scan.notes.iter().map(|note| note.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
+/// What is replaced in a header, by what, and how that is refused.
+type Refused = (&'static str, &'static str, fn(&Fault) -> bool);
+
 #[test]
 fn positions_are_those_that_the_header_says_under_each_of_its_names() {
     let folder = Folder::new();
@@ -164,7 +167,7 @@ fn what_had_to_be_assumed_is_said_and_what_cannot_be_understood_is_refused() {
 
     let header = |fault: &Fault| matches!(fault, Fault::Header { .. });
     let unsupported = |fault: &Fault| matches!(fault, Fault::Unsupported(..));
-    let cases: [(&str, &str, fn(&Fault) -> bool); 12] = [
+    let cases: [Refused; 12] = [
         ("ObjectType = Image", "ObjectType = Tube", unsupported),
         ("NDims = 3", "NDims = 2", unsupported),
         ("DimSize = 2 3 4", "DimSize = 2 3", header),

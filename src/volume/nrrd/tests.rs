@@ -53,6 +53,9 @@ fn notes(scan: &Scan) -> String {
     scan.notes.iter().map(|note| note.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
+/// What is replaced in a header, by what, and how that is refused.
+type Refused = (&'static str, &'static str, fn(&Fault) -> bool);
+
 #[test]
 fn each_space_places_voxels_where_its_name_says() {
     let folder = Folder::new();
@@ -179,7 +182,7 @@ fn what_cannot_be_understood_is_refused() {
     assert_eq!(folder.scan(&good, &[0; 48]).volume.voxels, [0.0; 24]);
     let header = |fault: &Fault| matches!(fault, Fault::Header { .. });
     let unsupported = |fault: &Fault| matches!(fault, Fault::Unsupported(..));
-    let cases: [(&str, &str, fn(&Fault) -> bool); 19] = [
+    let cases: [Refused; 19] = [
         ("endian: little\n", "", header),
         ("type: short", "type: rational", header),
         ("type: short", "type: block", unsupported),
