@@ -3,7 +3,7 @@
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
 //! `[channel, D, H, W]` with D = k, H = j, W = i, as in [`crate::geometry`].
 //!
-//! [`file`] reads and writes volumes, [`nifti`] those of its formats; [`datalist`] makes a [`Dataset`] of folders and lists, with
+//! [`mod@file`] reads and writes volumes, [`nifti`] those of its formats; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
 //! scan under two names; `split` draws who trains.
 
