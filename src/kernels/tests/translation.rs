@@ -47,7 +47,8 @@ fn logged(log: &str) -> Vec<(&str, &str)> {
 fn every_case_runs_on_the_gpu() {
     let mut config = CubeClRuntimeConfig::default();
     let logger = &mut config.compilation.logger;
-    (logger.level, logger.file) = (CompilationLogLevel::Full, Some(std::env::var_os(LOG).expect("where to log").into()));
+    let log = std::env::var_os(LOG).expect("where to log");
+    (logger.level, logger.file) = (CompilationLogLevel::Full, Some(log.clone().into()));
     CubeClRuntimeConfig::set(config);
     for (_, device) in for_tests().into_iter().skip(1) {
         for case in cases() {
@@ -56,8 +57,19 @@ fn every_case_runs_on_the_gpu() {
         run_optimisers(&device);
         run_losses(&device);
     }
-    // A thread of its own writes the log.
-    std::thread::sleep(Duration::from_secs(1));
+    wait_for(Path::new(&log));
+}
+
+/// Until the log has not grown for a while: a thread of its own writes it, which a busy machine may keep waiting.
+fn wait_for(log: &Path) {
+    let length = || std::fs::metadata(log).map_or(0, |file| file.len());
+    let (mut before, mut still) = (length(), 0);
+    while still < 10 {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = length();
+        still = if now == before { still + 1 } else { 0 };
+        before = now;
+    }
 }
 
 fn run_optimisers(device: &Device) {
