@@ -211,6 +211,6 @@ impl Attempt<'_> {
 impl Network {
     /// As a checkpoint says it.
     pub(super) fn info(&self, kind: StageKind) -> CheckpointInfo {
-        CheckpointInfo::new(kind, self.step, &self.config, &self.dataset)
+        CheckpointInfo { convention: self.convention, ..CheckpointInfo::new(kind, self.step, &self.config, &self.dataset) }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ExchangeError;
 use super::file::{METADATA, WeightsFile};
 use crate::config::{DataConfig, RunConfig};
+use crate::infer::InputConvention;
 use crate::protocol::StageKind;
 use crate::train::{CheckpointInfo, DatasetInfo};
 
@@ -36,6 +37,9 @@ pub(super) struct ExportMetadata {
     pub(super) config: RunConfig,
     /// Channels and labels.
     pub(super) dataset: DatasetInfo,
+    /// How volumes are handed to the network.
+    #[serde(default, skip_serializing_if = "InputConvention::is_own")]
+    pub(super) convention: InputConvention,
 }
 
 /// Voxels along D,H,W of the crops of a kind of training.
@@ -49,7 +53,15 @@ impl ExportMetadata {
         let DataConfig { regions, preprocess, .. } = info.config.data.clone();
         let data = DataConfig { regions, preprocess, ..DataConfig::default() };
         let config = RunConfig { data, ..info.config.resolved() };
-        Self { version: crate::VERSION.to_owned(), format, kind, step: info.step, config, dataset: info.dataset.clone() }
+        Self {
+            version: crate::VERSION.to_owned(),
+            format,
+            kind,
+            step: info.step,
+            config,
+            dataset: info.dataset.clone(),
+            convention: info.convention,
+        }
     }
 
     /// From a file's header; none if another program wrote it.

@@ -9,6 +9,7 @@ use super::format::{self, Shapes, StateDictFormat};
 use super::metadata::ExportMetadata;
 use super::names::Found;
 use crate::config::{EncoderDifference, ModelConfig, Preset, RunConfig};
+use crate::infer::InputConvention;
 use crate::train::DatasetInfo;
 
 /// What to import, and what the file does not say.
@@ -66,6 +67,7 @@ pub(super) struct Network {
     pub(super) config: RunConfig,
     pub(super) dataset: DatasetInfo,
     pub(super) step: usize,
+    pub(super) convention: InputConvention,
     /// How the size is known.
     pub(super) size: String,
     /// What the user should know besides.
@@ -163,7 +165,8 @@ impl<'a> Source<'a> {
         let crops = crop_size.unwrap_or((metadata.config.pretrain.crop_size, metadata.config.finetune.crop_size));
         let config = self.checked(metadata.config.clone(), crops, job)?;
         let size = format!("as its header says, written by simtrot {}", metadata.version);
-        Ok(Network { config, dataset: metadata.dataset.clone(), step: metadata.step, size, notes: Vec::new() })
+        let (dataset, convention) = (metadata.dataset.clone(), metadata.convention);
+        Ok(Network { config, dataset, step: metadata.step, convention, size, notes: convention_note(convention) })
     }
 
     fn by_shapes(&self, format: &dyn StateDictFormat, job: &ImportJob) -> Result<Network, ExchangeError> {
@@ -181,7 +184,8 @@ impl<'a> Source<'a> {
             None => (self.read(format, job)?, "read off its shapes".to_owned()),
         };
         let assumed = format.assume(&self.shapes, &mut model).into_iter().filter(|(parameter, _)| !self.is_set(job, parameter));
-        let notes = assumed.map(|(_, note)| note).collect();
+        let convention = format.convention();
+        let notes = assumed.map(|(_, note)| note).chain(convention_note(convention)).collect();
         let crop_size = job.crop_size.or_else(|| format.crop_size(&self.shapes, recognised)).ok_or_else(|| {
             let remedy = format!("say it with --crop D,H,W, or name a size with --preset: {}", list(self.presets()));
             self.undetermined("the crop it was trained on, which it depends on,".to_owned(), remedy)
@@ -195,7 +199,7 @@ impl<'a> Source<'a> {
             channels: channel_names(format.channels(&self.shapes, &config.model).unwrap_or(1)),
             labels: (0..classes).map(|class| (class, label(class))).collect(),
         };
-        Ok(Network { config, dataset, step: 0, size, notes })
+        Ok(Network { config, dataset, step: 0, convention, size, notes })
     }
 
     /// The size as the shapes say it, the rest as the settings will say.
@@ -277,6 +281,13 @@ impl<'a> Source<'a> {
 /// Names for image channels of which only the number is known.
 fn channel_names(channels: usize) -> Vec<String> {
     (0..channels).map(|channel| format!("channel {channel}")).collect()
+}
+
+/// How volumes are handed to the network, where that is not as here.
+fn convention_note(convention: InputConvention) -> Vec<String> {
+    let note =
+        "volumes go to it as MONAI's loaders hand them over, axes R,A,S: so does the crop. Around a volume smaller than the crop stands 0";
+    if convention.is_own() { Vec::new() } else { vec![note.to_owned()] }
 }
 
 /// A model of each backbone by the backbone's name in configs.

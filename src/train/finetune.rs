@@ -12,7 +12,7 @@ use super::{Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
 use crate::config::RunConfig;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Loss, classes_from_host};
-use crate::protocol::{Event, StageKind};
+use crate::protocol::{Event, Severity, StageKind};
 use crate::sampling::{CaseOrder, CaseSet, LabelledBatch, LabelledPlan, chosen};
 
 /// Measures a network on the validation cases; asks before each window.
@@ -57,11 +57,13 @@ pub fn load_segmenter(checkpoint: &Checkpoint, place: &Path, device: &Device) ->
 pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, TrainError> {
     let &Finetune { config, dataset, from, .. } = work;
     let device = session.device.clone().autodiff();
-    let mut transferred = None;
+    let (mut transferred, mut foreign) = (None, false);
     let start = |fresh| match from {
         None => Ok((fresh, Parents::default())),
         Some(from) => {
-            let sha256 = Some(Checkpoint::weights_sha256(&Checkpoint::locate(from)?)?);
+            let place = Checkpoint::locate(from)?;
+            let sha256 = Some(Checkpoint::weights_sha256(&place)?);
+            foreign = !Checkpoint::read_info(&place)?.convention.is_own();
             let (network, report, places) = transfer_encoder(fresh, config, from)?;
             transferred = Some(report);
             Ok((network, Parents { places, sha256 }))
@@ -76,6 +78,11 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, Tr
     training.announce();
     if let (Some(report), Some(from)) = (transferred, training.parents.places.first()) {
         session.emit(Event::Transfer { stage: session.stage.clone(), from: from.clone(), report });
+        if foreign {
+            let text = "the encoder comes from MONAI, which hands volumes over with axes R,A,S; here they are S,A,R, slices first: it sees them \
+                        transposed, and learns so in fine-tuning";
+            session.emit(Event::Notice { severity: Severity::Info, text: text.to_owned() });
+        }
     }
     let cases = work.cases.clone();
     training.run(work, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{JobError, is_of_input};
-use super::measure::segment;
+use super::measure::Segmenting;
 use super::recorder::Recorder;
 use super::segmented::Segmented;
 use crate::config::RunConfig;
@@ -75,6 +75,10 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
 
     recorder.start("infer", &opened.description, labels.values().cloned().collect());
     recorder.notes(&notes);
+    if !checkpoint.info.convention.is_own() {
+        let text = "the network was imported from MONAI: volumes go to it with axes R,A,S, and 0 around one smaller than its window";
+        recorder.notice(Severity::Info, text);
+    }
     if there > 0 {
         let text = format!("{there} of {} segmentations are already there, of the same images by the same network", there + missing.len());
         recorder.notice(Severity::Info, format!("{text}; they stay as they are (--overwrite makes them anew)"));
@@ -132,7 +136,10 @@ impl Work<'_> {
             }
             self.recorder.goes_on()
         };
-        let Some(classes) = segment(self.network, &case, (self.config, values.len()), &self.opened.device, &mut watch)? else {
+        let &Self { network, config, checkpoint, opened, .. } = self;
+        let convention = checkpoint.info.convention;
+        let segmenting = Segmenting { network, config, classes: values.len(), convention, device: &opened.device };
+        let Some(classes) = segmenting.segment(&case, &mut watch)? else {
             return Err(JobError::Stopped);
         };
         match made {

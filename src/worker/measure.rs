@@ -6,8 +6,8 @@ use super::error::JobError;
 use super::recorder::Recorder;
 use super::training_job::TrainingJob;
 use crate::config::RunConfig;
-use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError, Watch};
+use crate::infer::{InputConvention, predictor};
 use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
 use crate::model::Segmenter;
 use crate::preprocess::Case;
@@ -28,19 +28,28 @@ pub(super) struct TestContext<'a> {
     pub(super) recorder: &'a Recorder,
 }
 
-/// The class of each voxel of a prepared case; None when `watch` asks to stop.
-pub(super) fn segment(
-    network: &Segmenter,
-    case: &Case,
-    (config, classes): (&RunConfig, usize),
-    device: &Device,
-    watch: &mut Watch<'_>,
-) -> Result<Option<Vec<u8>>, SlidingWindowError> {
-    let window = SlidingWindow::new(&config.infer, config.finetune.crop_size, WINDOW_BATCH);
-    match window.segment(&case.image, classes, &mut predictor(network, device), watch) {
-        Ok(segmentation) => Ok(Some(segmentation)),
-        Err(SlidingWindowError::Stopped { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// A network that segments prepared cases.
+pub(super) struct Segmenting<'a> {
+    pub(super) network: &'a Segmenter,
+    pub(super) config: &'a RunConfig,
+    pub(super) classes: usize,
+    /// How volumes are handed to the network.
+    pub(super) convention: InputConvention,
+    pub(super) device: &'a Device,
+}
+
+impl Segmenting<'_> {
+    /// The class of each voxel of a case; None when `watch` asks to stop.
+    pub(super) fn segment(&self, case: &Case, watch: &mut Watch<'_>) -> Result<Option<Vec<u8>>, SlidingWindowError> {
+        let &Self { network, config, classes, convention, device } = self;
+        // The crop is the network's own: its axes are those of the convention.
+        let roi = convention.axes().inverse().shape(config.finetune.crop_size);
+        let window = SlidingWindow { outside: convention.outside(), ..SlidingWindow::new(&config.infer, roi, WINDOW_BATCH) };
+        match window.segment(&case.image, classes, &mut predictor(network, convention, device), watch) {
+            Ok(segmentation) => Ok(Some(segmentation)),
+            Err(SlidingWindowError::Stopped { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -52,12 +61,14 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &T
     // A test cut off begins anew, and no segmentation of an earlier network may stand beside its own.
     folder.remove_predictions()?;
     let found = Checkpoint::locate(&folder.checkpoints())?;
-    let network = load_segmenter(&Checkpoint::open(&found)?, &found, device)?;
+    let checkpoint = Checkpoint::open(&found)?;
+    let network = load_segmenter(&checkpoint, &found, device)?;
     let values = dataset.label_values();
+    let segmenting = Segmenting { network: &network, config, classes: values.len(), convention: checkpoint.info.convention, device };
     let regions = dataset_regions(dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
         let case = &case.case;
-        let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
+        let Some(classes) = segmenting.segment(case, &mut |_, _, _| recorder.goes_on())? else {
             return Err(JobError::Stopped);
         };
         let prediction = crate::infer::export::to_source(classes, &case.preprocess_record, &values);
@@ -90,7 +101,9 @@ pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a R
                 answer = obey();
                 answer.is_ok()
             };
-            let found = segment(network, &case.case, (config, classes), device, &mut watch)
+            let segmenting = Segmenting { network, config, classes, convention: InputConvention::default(), device };
+            let found = segmenting
+                .segment(&case.case, &mut watch)
                 .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
             answer?;
             let found = found.expect("nothing else ends the windows early");

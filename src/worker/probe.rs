@@ -48,6 +48,9 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
 
     let under_way = recorder.begin(StageKind::Probe.into(), 1, 0);
     let (encoder, pretext) = load_encoder(&checkpoint, &place, &opened.device)?;
+    if !checkpoint.info.convention.is_own() {
+        recorder.notice(Severity::Warning, "the encoder comes from MONAI, which hands it axes R,A,S; here it is probed on S,A,R");
+    }
     let mut obey = || if recorder.goes_on() { Ok(()) } else { Err(TrainError::Stopped) };
     let probed = probe.measure(&encoder, pretext.as_ref(), &mut obey)?;
     recorder.show_tokens(probe.preview(&probed, &under_way.stage, checkpoint.info.step), None);

@@ -12,6 +12,7 @@ mod folders;
 mod formats;
 mod imports;
 mod memory;
+mod monai;
 mod parity;
 mod pretext;
 mod program;

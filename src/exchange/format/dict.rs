@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::{ModelConfig, Preset};
+use crate::infer::InputConvention;
 use crate::model::HostTensor;
 
 /// Shapes of a network's tensors by their names in simtrot.
@@ -98,6 +99,9 @@ pub(in crate::exchange) struct Names {
 pub(in crate::exchange) trait StateDictFormat: Sync {
     /// The tensors that it is known by.
     fn names(&self) -> &'static Names;
+
+    /// How its program hands volumes to the network.
+    fn convention(&self) -> InputConvention;
 
     /// Today's name of an encoder's tensor that an older file may call otherwise; both without the prefix.
     fn current<'a>(&self, name: &'a str) -> Cow<'a, str> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table, edge_of, index_tables};
 use crate::config::{ModelConfig, Preset};
+use crate::infer::InputConvention;
 use crate::model::HostTensor;
 use crate::nn::{PositionIndex, relative_position_index};
 
@@ -22,6 +23,11 @@ impl StateDictFormat for NnFormer {
             stem: &[STEM],
             head: (HEAD, 1),
         }
+    }
+
+    fn convention(&self) -> InputConvention {
+        // nnU-Net's loader, which nnFormer uses, hands slices first too, but mirrored as the file is.
+        InputConvention::Simtrot
     }
 
     fn read(&self, shapes: &Shapes, like: &ModelConfig) -> Option<ModelConfig> {

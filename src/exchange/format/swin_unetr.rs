@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table, index_tables};
 use crate::config::{MergingOrder, ModelConfig, Preset, SwinUnetrConfig};
+use crate::infer::InputConvention;
 use crate::model::HostTensor;
 use crate::nn::{PositionIndex, relative_position_index, table_rows};
 
@@ -44,6 +45,10 @@ impl StateDictFormat for SwinUnetr {
             Some((block, layer)) => Cow::Owned(format!("{block}.mlp.linear{layer}")),
             None => name,
         }
+    }
+
+    fn convention(&self) -> InputConvention {
+        InputConvention::Monai
     }
 
     fn read(&self, shapes: &Shapes, like: &ModelConfig) -> Option<ModelConfig> {

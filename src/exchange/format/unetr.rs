@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table};
 use crate::config::{ModelConfig, PatchProjection, PositionCode, Preset, UnetrConfig};
+use crate::infer::InputConvention;
 use crate::model::HostTensor;
 use crate::nn::sinusoids;
 
@@ -33,6 +34,10 @@ impl StateDictFormat for Unetr {
             stem: &[CONVOLUTION, PERCEPTRON, SKIP, "encoder1.layer.conv3.conv.weight"],
             head: (HEAD, 0),
         }
+    }
+
+    fn convention(&self) -> InputConvention {
+        InputConvention::Monai
     }
 
     fn read(&self, shapes: &Shapes, like: &ModelConfig) -> Option<ModelConfig> {

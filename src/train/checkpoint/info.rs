@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::CheckpointError;
 use crate::config::{RunConfig, differing_settings};
+use crate::infer::InputConvention;
 use crate::protocol::{SCHEMA, StageKind};
 
 /// What a checkpoint is of, and where it came from.
@@ -44,6 +45,9 @@ pub struct CheckpointInfo {
     /// How another program's file became this checkpoint; none for one that was trained here.
     #[serde(default)]
     pub origin: Option<Origin>,
+    /// How volumes are handed to its network.
+    #[serde(default, skip_serializing_if = "InputConvention::is_own")]
+    pub convention: InputConvention,
 }
 
 /// How another program's file became a checkpoint; the file itself is the first of the parents.
@@ -83,6 +87,7 @@ impl CheckpointInfo {
             parent_sha256: None,
             cases: None,
             origin: None,
+            convention: InputConvention::default(),
         }
     }
 
