@@ -58,7 +58,7 @@ pub enum Command {
     },
     /// Trainings, memory, time and disk that a config needs, before anything is made. Exit code 2 when it cannot fit.
     Plan {
-        /// The config (RON), the folder of an experiment, or the word `demo`.
+        /// The config (RON), the folder of an experiment, a dataset whose config `run` keeps, or the word `demo`.
         config: PathBuf,
         /// Where, and which part.
         #[command(flatten)]
@@ -69,7 +69,7 @@ pub enum Command {
     },
     /// How far an experiment is: what is done, under way, failed, missing.
     Status {
-        /// The folder of an experiment, or its config.
+        /// The folder of an experiment, its config, or a dataset whose config `run` keeps.
         experiment: PathBuf,
         /// Where, and which part.
         #[command(flatten)]
@@ -77,7 +77,7 @@ pub enum Command {
     },
     /// Write tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the experiment's folder.
     Report {
-        /// The folder of an experiment, or its config.
+        /// The folder of an experiment, its config, or a dataset whose config `run` keeps.
         experiment: PathBuf,
         /// Where.
         #[arg(long, value_name = "DIR")]
@@ -242,6 +242,9 @@ pub struct ConfigureArgs {
     /// Memory to plan for, for example 8GiB; without it what is free, but no more than 8 GiB, as nnU-Net does.
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
     pub memory: Option<u64>,
+    /// Time that all trainings and tests may take, for example 2h: steps are measured on the device, and no more are planned than fit.
+    #[arg(long, value_name = "TIME", value_parser = configure::time::parse)]
+    pub time: Option<f64>,
     /// How case names name the patient, for example '{patient}_{scan}': scans of one stay on one side of the split.
     #[arg(long, value_name = "PATTERN")]
     pub groups: Option<String>,

@@ -7,6 +7,7 @@ mod look;
 mod options;
 mod tools;
 mod train;
+mod trial;
 mod view;
 #[cfg(not(feature = "gui"))]
 #[path = "commands/no_window.rs"]

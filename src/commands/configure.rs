@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::options::{CliError, Options};
 use super::tools::{case_bar, source, write};
+use super::trial::{Trial, measure};
 use crate::cli::{ConfigureArgs, PartArgs};
-use crate::config::DataSource;
-use crate::configure::{self, ConfigureError, Request, run_name};
-use crate::experiment::{ExperimentFolder, FolderContent};
+use crate::config::{DataSource, ExperimentConfig};
+use crate::configure::time::Measured;
+use crate::configure::{Configuration, ConfigureError, Limits, Planner, Request, run_name};
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, FolderContent};
+use crate::protocol::StageKind;
 use crate::terminal;
 use crate::volume::Dataset;
 
@@ -23,7 +26,7 @@ impl From<ConfigureError> for CliError {
 
 /// Writes a config for a dataset.
 pub(super) fn configure(arguments: &ConfigureArgs, options: &Options) -> Result<u8, CliError> {
-    let ConfigureArgs { data, out, memory, groups, skip_bad, overwrite } = arguments;
+    let ConfigureArgs { data, out, memory, time, groups, skip_bad, overwrite } = arguments;
     let source = source(data);
     let dataset = open(&source)?;
     let file = out.clone().unwrap_or_else(|| PathBuf::from(run_name(&dataset.name)).with_extension("ron"));
@@ -32,35 +35,47 @@ pub(super) fn configure(arguments: &ConfigureArgs, options: &Options) -> Result<
         return Err(CliError::Input(format!("{file} is already there: name another with --out, or replace it with --overwrite")));
     }
     let name = out.as_ref().and_then(|out| out.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
-    let request = Request { name, groups: groups.clone(), memory: *memory, skip_bad: *skip_bad };
+    let request = Request { name, groups: groups.clone(), memory: *memory, time_secs: *time, skip_bad: *skip_bad };
     make((&dataset, &source), &request, &file, options)?;
     let file = file.display();
     terminal::print(format_args!("\n{file} is written. What it needs: simtrot plan {file}. To train: simtrot run {file}"));
     Ok(0)
 }
 
-/// The config that the argument of `run` means: itself, or, of a dataset, one beside the experiment's folder, which is made unless it is
-/// there already.
-pub(super) fn config_of(path: &Path, part: &PartArgs, dry_run: bool, options: &Options) -> Result<PathBuf, CliError> {
+/// The config that the argument of `run` means: itself, or, of a dataset, the one that is kept beside the experiment's folder, which is made
+/// unless it is there already.
+pub(super) fn config_of(path: &Path, part: &PartArgs, options: &Options) -> Result<PathBuf, CliError> {
     let Some((source, dataset)) = dataset_at(path)? else { return Ok(path.to_owned()) };
+    let file = kept(&dataset, part);
+    if file.exists() {
+        return kept_config(path, part);
+    }
+    let request = Request { skip_bad: part.settings.skip_bad, ..Request::default() };
+    make((&dataset, &source), &request, &file, options)?;
+    terminal::print(format_args!("\n{} is written, and goes on being used: change it, and run it, as any config\n", file.display()));
+    Ok(file)
+}
+
+/// The same for commands that only look: a dataset must have its config already.
+pub(super) fn kept_config(path: &Path, part: &PartArgs) -> Result<PathBuf, CliError> {
+    let Some((_, dataset)) = dataset_at(path)? else { return Ok(path.to_owned()) };
+    let file = kept(&dataset, part);
+    let (data, shown) = (path.display(), file.display());
+    if !file.exists() {
+        return Err(CliError::Input(format!(
+            "{data} is a dataset without a config: simtrot configure {data} --out {shown} writes one, and trains nothing"
+        )));
+    }
+    terminal::remark(format_args!("{data} is a dataset, whose config {shown} is there already and used as it is"));
+    Ok(file)
+}
+
+/// Where `run` keeps the config of a dataset: beside the experiment's folder.
+fn kept(dataset: &Dataset, part: &PartArgs) -> PathBuf {
     let folder = ExperimentFolder::named(part.out.as_deref(), &run_name(&dataset.name));
     let mut file: OsString = folder.root().into();
     file.push(".ron");
-    let file = PathBuf::from(file);
-    let shown = file.display();
-    if file.exists() {
-        terminal::remark(format_args!("{} is a dataset, whose config {shown} is there already and used as it is", path.display()));
-    } else if dry_run {
-        let data = path.display();
-        return Err(CliError::Input(format!(
-            "{data} is a dataset without a config: simtrot configure {data} writes one, and trains nothing"
-        )));
-    } else {
-        let request = Request { skip_bad: part.settings.skip_bad, ..Request::default() };
-        make((&dataset, &source), &request, &file, options)?;
-        terminal::print(format_args!("\n{shown} is written, and goes on being used: change it, and run it, as any config\n"));
-    }
-    Ok(file)
+    file.into()
 }
 
 /// The dataset that a path means, where it is neither a config nor the folder of an experiment.
@@ -83,6 +98,56 @@ fn open(source: &DataSource) -> Result<Dataset, CliError> {
     Dataset::open(source).map_err(|error| CliError::Input(error.to_string()))
 }
 
+/// How often steps are measured, at most: anew where the time asks for smaller crops.
+const TRIALS: usize = 3;
+
+/// The config whose steps fit the request's time, by steps that are measured; with smaller crops where those of the memory allow too few.
+fn within_time(planner: &Planner<'_>, options: &Options) -> Result<Configuration, CliError> {
+    let mut trial = planner.choose(&Limits::default())?;
+    let mut voxels = None;
+    let mut trials = 1;
+    loop {
+        let measured = Some(measure_steps(&trial, &planner.device, options)?);
+        let made = planner.choose(&Limits { measured, voxels });
+        let steps = match &made {
+            Ok(made) => made.config.finetune.steps,
+            Err(ConfigureError::Time { steps, .. }) => *steps,
+            Err(_) => return Ok(made?),
+        };
+        let Some(smaller) = trial.voxels_for_more(steps).filter(|_| trials < TRIALS) else { return Ok(made?) };
+        let next = planner.choose(&Limits { measured: None, voxels: Some(smaller) })?;
+        if next.config.finetune == trial.config.finetune {
+            return Ok(made?);
+        }
+        (trial, voxels, trials) = (next, Some(smaller), trials + 1);
+    }
+}
+
+/// A few steps of each kind of a config's trainings, measured on the device.
+fn measure_steps(trial: &Configuration, device: &str, options: &Options) -> Result<Measured, CliError> {
+    let experiment = Experiment::new(ExperimentConfig::of_run(trial.config.clone()), Default::default())?;
+    let all: Vec<usize> = (0..experiment.trainings.len()).collect();
+    let needed = Estimate::unmeasured(&experiment, &ExperimentState::new(&experiment), &all);
+    let Trial { state, finish, .. } = measure(&experiment, &needed, options)?;
+    let trainings = &experiment.trainings;
+    let of_kind = |kind| (0..trainings.len()).filter(move |&training| trainings[training].kind == kind);
+    // The slowest of a kind counts for all.
+    let secs = |kind| of_kind(kind).filter_map(|training| state.step_secs(training)).reduce(f64::max);
+    let measured = Measured {
+        pretrain_secs: secs(StageKind::Pretrain),
+        finetune_secs: secs(StageKind::Finetune),
+        pretrainings: of_kind(StageKind::Pretrain).count(),
+        finetunings: of_kind(StageKind::Finetune).count(),
+        place: format!("measured on {device} on {}", jiff::Timestamp::now().strftime("%Y-%m-%d")),
+    };
+    let missing = |kind, secs: Option<f64>| secs.is_none() && of_kind(kind).next().is_some();
+    if finish.stopped || missing(StageKind::Pretrain, measured.pretrain_secs) || missing(StageKind::Finetune, measured.finetune_secs) {
+        let cause = state.failures.iter().flatten().next().map_or_else(String::new, |cause| format!(": {cause}"));
+        return Err(CliError::Failure(format!("no steps were measured{cause}; without --time a config needs none")));
+    }
+    Ok(measured)
+}
+
 /// Makes a config, writes it to `file`, and prints what was found and chosen.
 fn make((dataset, source): (&Dataset, &DataSource), request: &Request, file: &Path, options: &Options) -> Result<(), CliError> {
     let path = match source {
@@ -94,9 +159,13 @@ fn make((dataset, source): (&Dataset, &DataSource), request: &Request, file: &Pa
         return Err(CliError::Input(format!("{path}: the path is no Unicode text, which a config cannot hold: rename it")));
     }
     let bar = case_bar("reading", dataset.cases.len(), options);
-    let made = configure::configure((dataset, source), request, &options.device, &|done, _| bar.set_position(done as u64));
+    let planner = Planner::read((dataset, source), request, &options.device, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
-    let made = made?;
+    let planner = planner?;
+    let made = match request.time_secs {
+        None => planner.choose(&Limits::default())?,
+        Some(_) => within_time(&planner, options)?,
+    };
     write(file, made.text.as_bytes())?;
     if !options.quiet {
         terminal::print(&made);

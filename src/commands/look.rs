@@ -3,21 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
+use super::configure::kept_config;
 use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
 use super::train::{find, memory};
+use super::trial::{Trial, measure};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
 use crate::terminal;
-use crate::worker::{ExperimentJob, spawn_experiment};
-
-/// Steps of a trial: the first is slower than the others, the median of three is not.
-const TRIAL_STEPS: usize = 3;
 
 /// Prints trainings, memory, time and disk.
 pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Options) -> Result<u8, CliError> {
-    let (folder, experiment) = find(path, part)?;
+    let (folder, experiment) = find(&kept_config(path, part)?, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
     let needs = memory(&experiment, &trainings, &options.device)?;
@@ -31,23 +29,10 @@ pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Option
         terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
         return Ok(0);
     }
-    let place = tempfile::tempdir().map_err(|error| CliError::Failure(error.to_string()))?;
-    let tried = ExperimentFolder::new(place.path().join("trial"));
-    // A step costs the same from whatever weights: in the trial, every training starts from scratch.
-    let mut scratch = experiment.clone();
-    for plan in &mut scratch.trainings {
-        (plan.after, plan.checkpoint) = (None, None);
-    }
-    let job = ExperimentJob { trainings: needed.clone(), max_steps: Some(TRIAL_STEPS), ..ExperimentJob::new(scratch, tried.clone()) };
-    if !options.quiet {
-        terminal::remark(format_args!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept"));
-    }
-    let handle = spawn_experiment(job, options.device.clone())?;
-    let Finish { tally, stopped, .. } = terminal::follow_experiment(handle, &experiment, &needed, true);
-    let measured = ExperimentState::read(&experiment, &tried);
-    let estimate = Estimate::from_trial(&experiment, &trainings, (&state, &folder), (&measured, &tried));
+    let Trial { state: measured, folder: tried, finish: Finish { tally, stopped, .. }, .. } = &measure(&experiment, &needed, options)?;
+    let estimate = Estimate::from_trial(&experiment, &trainings, (&state, &folder), (measured, tried));
     terminal::print(terminal::experiment_estimate(&estimate, part.jobs));
-    Ok(if stopped {
+    Ok(if *stopped {
         STOPPED
     } else if tally.failed > 0 {
         BAD_INPUT
@@ -58,7 +43,7 @@ pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Option
 
 /// Prints the grid with what is done, under way, failed, missing.
 pub(super) fn status(path: &Path, part: &PartArgs) -> Result<u8, CliError> {
-    let (folder, experiment) = find(path, part)?;
+    let (folder, experiment) = find(&kept_config(path, part)?, part)?;
     let (cells, trainings) = (experiment.wanted(&part.only)?, experiment.chosen(&part.only)?);
     let state = ExperimentState::read(&experiment, &folder);
     terminal::print(terminal::experiment_status(&experiment, &state, &cells, &trainings));
@@ -74,7 +59,8 @@ pub(super) fn status(path: &Path, part: &PartArgs) -> Result<u8, CliError> {
 
 /// Writes the report of what is done.
 pub(super) fn report(path: &Path, out: Option<PathBuf>, options: &Options) -> Result<u8, CliError> {
-    let (folder, experiment) = find(path, &PartArgs { out, ..PartArgs::default() })?;
+    let part = PartArgs { out, ..PartArgs::default() };
+    let (folder, experiment) = find(&kept_config(path, &part)?, &part)?;
     if !folder.holds_experiment() {
         folder.read()?;
     }

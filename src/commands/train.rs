@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::conclude::follow;
-use super::configure::config_of;
+use super::configure::{config_of, kept_config};
 use super::options::{CliError, Options};
 use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
@@ -107,7 +107,8 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
         let next = "leave --overwrite away; to make all anew, name another folder with --out, or remove this one";
         return Err(CliError::Input(format!("`run` makes what is missing and replaces nothing that is done: {next}")));
     }
-    let (folder, experiment) = find(&config_of(config, part, dry_run, options)?, part)?;
+    let config = if dry_run { kept_config(config, part)? } else { config_of(config, part, options)? };
+    let (folder, experiment) = find(&config, part)?;
     let trainings = experiment.chosen(&part.only)?;
     if dry_run {
         terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings));

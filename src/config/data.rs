@@ -117,7 +117,7 @@ settings! {
         spacing_mm: Option<[f64; 3]> = None, in 0.05..=20.0;
         /// Intensity normalisation.
         intensity: Intensity = Intensity::default();
-        /// Cut away the empty border: keep the bounding box of voxels above zero after CT scaling,
+        /// Cut away the empty border: keep the bounding box of voxels above the lower end of a CT's window,
         /// or above the volume's minimum for MRI.
         crop_foreground: bool = true;
         /// What happens to image voxels that are NaN or infinite. In label maps they are always refused.
@@ -147,6 +147,17 @@ pub enum Intensity {
         low: f64,
         /// Hounsfield units that become 1.
         high: f64,
+    },
+    /// CT: Hounsfield units clipped to `low` to `high`, less `mean`, over `deviation`: statistics of the dataset, as nnU-Net's `CTNormalization`.
+    CtStatistics {
+        /// Hounsfield units to which lower ones are raised.
+        low: f64,
+        /// Hounsfield units to which higher ones are lowered.
+        high: f64,
+        /// Hounsfield units that become 0.
+        mean: f64,
+        /// Hounsfield units that become 1 more.
+        deviation: f64,
     },
     /// MRI: each channel clipped at two percentiles, then zero mean and unit variance.
     ZScore {
@@ -210,6 +221,15 @@ impl DataConfig {
         match self.preprocess.intensity {
             Intensity::CtWindow { low, high } => {
                 checker.require("data.preprocess.intensity", low < high, format_args!("low {low} is not below high {high}"));
+            }
+            Intensity::CtStatistics { low, high, mean, deviation } => {
+                checker.require(
+                    "data.preprocess.intensity",
+                    low < high && mean.is_finite() && deviation.is_finite() && deviation > 0.0,
+                    format_args!(
+                        "low {low}, high {high}, mean {mean}, deviation {deviation}: allowed is low < high and a deviation above 0"
+                    ),
+                );
             }
             Intensity::ZScore { low_percentile: low, high_percentile: high } => {
                 checker.require(

@@ -42,6 +42,25 @@ pub enum ConfigureError {
         /// Bytes that there are.
         planned: u64,
     },
+    /// A time too short for any training.
+    #[error(
+        "{given} are too few: a step of {kind} takes {step_secs:.3} s, {place}, so that {steps} steps fit, and {least} are the least that are \
+         planned for. Give --time more, another --device, or fewer cases"
+    )]
+    Time {
+        /// The time, in words.
+        given: String,
+        /// The training that it is too short for.
+        kind: &'static str,
+        /// Steps that fit.
+        steps: usize,
+        /// Seconds of a step.
+        step_secs: f64,
+        /// Where and when it was measured.
+        place: String,
+        /// The least steps.
+        least: usize,
+    },
     /// The choices contradict each other.
     #[error("the choices do not make a config, a fault of the program; please report it: {0}")]
     Config(#[from] ConfigError),

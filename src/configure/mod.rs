@@ -16,10 +16,12 @@ mod sizes;
 pub mod spacing;
 mod summary;
 pub mod text;
+pub mod time;
+mod training;
 
 pub use error::ConfigureError;
 pub use fingerprint::Fingerprint;
-pub use rules::{Configuration, Request, choose, run_name};
+pub use rules::{Configuration, Limits, Request, choose, run_name};
 
 use crate::config::DataSource;
 use crate::device::{self, DeviceChoice};
@@ -37,7 +39,41 @@ pub fn configure(
     device: &DeviceChoice,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Configuration, ConfigureError> {
-    let budget = memory::budget(Room::of(&device::open(device)?.description), request.memory);
-    let fingerprint = Fingerprint::read(dataset, request.skip_bad, progress).map_err(ConfigureError::Data)?;
-    choose(fingerprint, source, request, budget)
+    Planner::read((dataset, source), request, device, progress)?.choose(&Limits::default())
+}
+
+/// What a dataset holds and a device offers, from which configs are made without another look.
+pub struct Planner<'a> {
+    fingerprint: Fingerprint,
+    source: &'a DataSource,
+    request: &'a Request,
+    budget: (Room, String),
+    /// Name of the device.
+    pub device: String,
+}
+
+impl<'a> Planner<'a> {
+    /// Reads every case, as [`configure`].
+    ///
+    /// # Errors
+    /// As [`configure`], but for what [`choose`] refuses.
+    pub fn read(
+        (dataset, source): (&Dataset, &'a DataSource),
+        request: &'a Request,
+        device: &DeviceChoice,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, ConfigureError> {
+        let description = device::open(device)?.description;
+        let budget = memory::budget(Room::of(&description), request.memory);
+        let fingerprint = Fingerprint::read(dataset, request.skip_bad, progress).map_err(ConfigureError::Data)?;
+        Ok(Self { fingerprint, source, request, budget, device: description.name })
+    }
+
+    /// The config within `limits`.
+    ///
+    /// # Errors
+    /// What [`choose`] refuses.
+    pub fn choose(&self, limits: &Limits) -> Result<Configuration, ConfigureError> {
+        choose(self.fingerprint.clone(), self.source, self.request, self.budget.clone(), limits)
+    }
 }

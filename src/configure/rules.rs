@@ -7,22 +7,16 @@ use super::patients::{Patients, fold_choice};
 use super::sizes::{Sizes, Volumes};
 use super::spacing::{TargetSpacing, median_shape};
 use super::text::{Choice, config_text};
-use crate::config::{DataSource, Intensity, OptimiserConfig, PretrainConfig, Rotate, RunConfig, ScheduleConfig, value_to_ron};
+use super::time::{self, Measured, SENSIBLE_STEPS, Test};
+use super::training::{Training, planned_rule};
+use crate::config::{DataSource, Intensity, PretrainConfig, Rotate, RunConfig, value_to_ron};
 use crate::plan::Room;
 use crate::volume::check::number;
-use crate::wording::{count, list};
+use crate::wording::{count, duration, list};
 
 /// Volumes that pre-training needs: of fewer there are too few others for a token to be told from.
 const LEAST_PRETRAINED: usize = 10;
 
-/// Fine-tuning steps on a GPU: nnU-Net's 1000 epochs of 250 batches.
-const STEPS_ON_GPU: usize = 250_000;
-/// Fine-tuning steps on the CPU.
-const STEPS_ON_CPU: usize = 5_000;
-/// Epochs of pre-training on a GPU: the paper's.
-const PRETRAINING_EPOCHS: usize = 1_000;
-/// Least steps of pre-training on a GPU, and all on the CPU.
-const PRETRAINING_STEPS: usize = 2_000;
 /// Measurements of collapse in a pre-training, about.
 const PROBES: usize = 50;
 
@@ -30,7 +24,7 @@ const PROBES: usize = 50;
 const IN_PLANE: f64 = 2.0;
 
 /// What a person may say beside the dataset.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     /// The config's name; none: the dataset's.
     pub name: Option<String>,
@@ -38,8 +32,19 @@ pub struct Request {
     pub groups: Option<String>,
     /// Bytes to plan for; none: what is free, but no more than nnU-Net takes.
     pub memory: Option<u64>,
+    /// Seconds that all trainings and tests may take; none: as long as they take.
+    pub time_secs: Option<f64>,
     /// Leave out cases that cannot be used.
     pub skip_bad: bool,
+}
+
+/// What a config must keep to beside the request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Steps that were measured, by which the request's time is divided; none: nothing was.
+    pub measured: Option<Measured>,
+    /// Voxels of a batch, so that enough steps fit the time; none: as many as fit the memory.
+    pub voxels: Option<usize>,
 }
 
 /// A config with what it was made from.
@@ -59,6 +64,16 @@ pub struct Configuration {
     pub config: RunConfig,
 }
 
+impl Configuration {
+    /// Voxels of a batch with which the time would allow enough steps of fine-tuning, where it allows `steps`; none where these are enough,
+    /// or nothing is fine-tuned.
+    pub fn voxels_for_more(&self, steps: usize) -> Option<usize> {
+        let finetune = &self.config.finetune;
+        let short = steps < SENSIBLE_STEPS && self.fingerprint.labelled() > 0;
+        short.then(|| time::sensible_voxels(steps, finetune.batch * finetune.accumulate, finetune.crop_size))
+    }
+}
+
 /// The name of a config for a dataset, fit for a folder: small letters, digits and `_`.
 pub fn run_name(dataset: &str) -> String {
     let plain: String = dataset.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
@@ -75,6 +90,7 @@ pub fn choose(
     source: &DataSource,
     request: &Request,
     (room, memory): (Room, String),
+    limits: &Limits,
 ) -> Result<Configuration, ConfigureError> {
     let patients = Patients::of(&fingerprint, request.groups.as_deref())?;
     let labelled = fingerprint.labelled();
@@ -94,59 +110,37 @@ pub fn choose(
         [0, 1, 2].map(|axis| ((case.shape[axis] as f64 * case.spacing_mm[axis] / target.spacing_mm[axis]).round() as usize).max(1))
     };
     let median = median_shape(&planned.iter().map(resampled).collect::<Vec<_>>());
-    let training = Training::on(room.binding_bytes.is_some());
-    let planned_for =
-        Volumes { spacing_mm: target.spacing_mm, median, cases: planned.len(), pretrained: if pretrains { volumes } else { 0 } };
-    let sizes = Sizes::plan(&training.config(), &fingerprint, &planned_for, room)?;
+    let on_gpu = room.binding_bytes.is_some();
+    let pretrained = if pretrains { volumes } else { 0 };
+    let most_voxels = limits.voxels;
+    let planned_for = Volumes { spacing_mm: target.spacing_mm, median, cases: planned.len(), pretrained, most_voxels };
+    let sizes = Sizes::plan(&planned_rule(on_gpu, request), &fingerprint, &planned_for, room)?;
+    let test = Test { cases: tested, median, crop_size: sizes.network.crop_size, batch: sizes.crops_of_step() };
+    let training = Training::plan((on_gpu, volumes), &sizes, &test, (request, limits))?;
 
     let mut choices = data_choices(&fingerprint, source, request, &patients);
     choices.push(split);
     choices.extend(preparation(&fingerprint, &target, &planned));
     choices.push(sizes.model_choice());
-    choices.extend(pretraining(&sizes, volumes, training.on_gpu, &target));
+    choices.extend(pretraining(&sizes, &training, &target));
     choices.extend(sizes.finetune_choices(&median));
     choices.extend(finetuning(&fingerprint, &training));
     choices.push(arms(labelled > 0, sizes.pretrain.is_some(), volumes));
-    let hints = [patients.hint(), hounsfield_hint(&fingerprint), absent_hint(&fingerprint)].into_iter().flatten().collect();
+    let hints = [patients.hint(), hounsfield_hint(&fingerprint), absent_hint(&fingerprint), training.hint].into_iter().flatten().collect();
 
+    let time = request.time_secs.map_or_else(String::new, |secs| format!(" and {}", duration(secs)));
     let header = format!(
         "Made by `simtrot configure` {} from {} of {}, for {}. Each setting stands below its reason; what is not stated is a default. \
          Lists of three are in D,H,W order, slices first. Change what you know better.",
         crate::VERSION,
         count(fingerprint.cases.len(), "case"),
         fingerprint.name,
-        memory.split(':').next().unwrap_or_default()
+        memory.split(':').next().unwrap_or_default().to_owned() + &time
     );
     let text = config_text(&header, &choices);
     let config = RunConfig::from_ron(&text, "the config that was made")?;
     config.check_arms(&config)?;
     Ok(Configuration { fingerprint, memory, choices, hints, text, config })
-}
-
-/// How long is trained, and by which step rule.
-struct Training {
-    on_gpu: bool,
-    steps: usize,
-    optimiser: OptimiserConfig,
-    schedule: ScheduleConfig,
-}
-
-impl Training {
-    fn on(on_gpu: bool) -> Self {
-        let finetune = RunConfig::default().finetune;
-        if on_gpu {
-            return Self { on_gpu, steps: STEPS_ON_GPU, optimiser: finetune.optimiser, schedule: finetune.schedule };
-        }
-        let schedule = ScheduleConfig::warmup_cosine(STEPS_ON_CPU);
-        Self { on_gpu, steps: STEPS_ON_CPU, optimiser: OptimiserConfig::adam_w(3e-5), schedule }
-    }
-
-    /// A config with this step rule, to be planned with.
-    fn config(&self) -> RunConfig {
-        let mut config = RunConfig::default();
-        config.finetune.optimiser = self.optimiser;
-        config
-    }
 }
 
 fn data_choices(fingerprint: &Fingerprint, source: &DataSource, request: &Request, patients: &Patients) -> Vec<Choice> {
@@ -193,22 +187,16 @@ fn intensity(fingerprint: &Fingerprint) -> (Intensity, String) {
     let names: Vec<&str> = fingerprint.channels.iter().map(|channel| channel.name.as_str()).collect();
     let names = list(&names);
     match fingerprint.modality() {
-        Modality::Ct => {
-            let window = ct_window(fingerprint);
-            let inside: Option<Intensities> = fingerprint.channels.iter().find_map(|channel| channel.labels);
-            match (window, inside) {
-                (Some(window), Some(inside)) => {
-                    let reason = format!(
-                        "CT by the channel's name ({names}): clipped at the 0.5th and 99.5th percentile inside the labels, as nnU-Net does. \
-                         It then subtracts their mean ({}) and divides by their deviation ({}); here the window becomes 0 to 1",
-                        number(inside.mean),
-                        number(inside.deviation)
-                    );
-                    (window, reason)
-                }
-                _ => (Intensity::CT, format!("CT by the channel's name ({names}); no labels to take percentiles from: the paper's window")),
+        Modality::Ct => match ct_statistics(fingerprint) {
+            Some(statistics) => {
+                let reason = format!(
+                    "CT by the channel's name ({names}): clipped at the 0.5th and 99.5th percentile inside the labels, less their mean, over \
+                         their deviation, as nnU-Net does"
+                );
+                (statistics, reason)
             }
-        }
+            None => (Intensity::CT, format!("CT by the channel's name ({names}); no labels to take percentiles from: the paper's window")),
+        },
         Modality::Mr => {
             (Intensity::default(), format!("MR by the channel's name ({names}): each scan by its own mean and deviation, as nnU-Net does"))
         }
@@ -219,24 +207,29 @@ fn intensity(fingerprint: &Fingerprint) -> (Intensity, String) {
     }
 }
 
-/// The window from the lowest to the highest percentile inside the labels, in whole units; none without labels, or where it has no width.
-fn ct_window(fingerprint: &Fingerprint) -> Option<Intensity> {
-    let inside = || fingerprint.channels.iter().filter_map(|channel| channel.labels);
-    let low = inside().map(|channel| f64::from(channel.low).round()).reduce(f64::min)?;
-    let high = inside().map(|channel| f64::from(channel.high).round()).reduce(f64::max)?;
-    (low < high).then_some(Intensity::CtWindow { low, high })
+/// Percentiles, mean and deviation inside the labels, of all channels alike, to a hundredth; none without labels, or where they have no width.
+fn ct_statistics(fingerprint: &Fingerprint) -> Option<Intensity> {
+    let inside: Vec<Intensities> = fingerprint.channels.iter().filter_map(|channel| channel.labels).collect();
+    let average = |of: fn(&Intensities) -> f64| inside.iter().map(of).sum::<f64>() / inside.len() as f64;
+    let round = |value: f64| (value * 100.0).round() / 100.0;
+    let low = inside.iter().map(|channel| round(f64::from(channel.low))).reduce(f64::min)?;
+    let high = inside.iter().map(|channel| round(f64::from(channel.high))).reduce(f64::max)?;
+    let mean = average(|channel| channel.mean);
+    let square = average(|channel| channel.mean.powi(2) + channel.deviation.powi(2));
+    let deviation = round((square - mean.powi(2)).max(0.0).sqrt());
+    (low < high && deviation > 0.0).then_some(Intensity::CtStatistics { low, high, mean: round(mean), deviation })
 }
 
 /// What the intensities seem to be, where no name says so.
 fn hounsfield_hint(fingerprint: &Fingerprint) -> Option<String> {
     let channel = fingerprint.channels.iter().find(|channel| channel.resembles_hounsfield())?;
-    let window = ct_window(fingerprint).unwrap_or(Intensity::CT);
+    let statistics = ct_statistics(fingerprint).unwrap_or(Intensity::CT);
     Some(format!(
         "{:?} runs from {} to {}, as Hounsfield units do, though it isn't called CT. If it is CT, set data.preprocess.intensity to {}",
         channel.name,
         number(f64::from(channel.body.low)),
         number(f64::from(channel.body.high)),
-        value_to_ron(&window)
+        value_to_ron(&statistics)
     ))
 }
 
@@ -246,20 +239,11 @@ fn absent_hint(fingerprint: &Fingerprint) -> Option<String> {
     (!absent.is_empty() && fingerprint.labelled() > 0).then(|| format!("no label map holds {}: it cannot be learned", list(&absent)))
 }
 
-fn pretraining(sizes: &Sizes, volumes: usize, on_gpu: bool, target: &TargetSpacing) -> Vec<Choice> {
+fn pretraining(sizes: &Sizes, training: &Training, target: &TargetSpacing) -> Vec<Choice> {
     let Some(pretrain) = sizes.pretrain else {
         return vec![Choice::new("pretrain.crop_size", &sizes.network.crop_size, "as below; nothing is pre-trained")];
     };
-    let epochs = PRETRAINING_EPOCHS * volumes / pretrain.batch;
-    let (steps, reason) = if on_gpu {
-        let steps = epochs.clamp(PRETRAINING_STEPS, STEPS_ON_GPU);
-        (
-            steps,
-            format!("the paper's {PRETRAINING_EPOCHS} epochs of {volumes} volumes, kept to {PRETRAINING_STEPS} to {STEPS_ON_GPU} steps"),
-        )
-    } else {
-        (PRETRAINING_STEPS, "a starting point for a CPU; `simtrot plan` measures how long it takes".to_owned())
-    };
+    let (steps, reason) = &training.pretrain;
     let [depth, height, width] = target.spacing_mm;
     let thick = depth >= IN_PLANE * height.min(width);
     let (rotate, turned) = if thick {
@@ -268,26 +252,20 @@ fn pretraining(sizes: &Sizes, volumes: usize, on_gpu: bool, target: &TargetSpaci
         (Rotate::Full, "voxels are about as long on all axes: rotated about each")
     };
     vec![
-        Choice::new("pretrain.steps", &steps, reason),
+        Choice::new("pretrain.steps", steps, reason.as_str()),
         Choice::new("pretrain.batch", &pretrain.batch, pretrain.batch_reason()),
         Choice::new("pretrain.crop_size", &pretrain.crop_size, pretrain.crop_reason(&sizes.network)),
         Choice::new("pretrain.rotate", &rotate, turned),
-        Choice::new("pretrain.probe_every", &(steps / PROBES).max(1), format!("collapse is measured about {PROBES} times")),
+        Choice::new("pretrain.probe_every", &(*steps / PROBES).max(1), format!("collapse is measured about {PROBES} times")),
     ]
 }
 
 /// All of fine-tuning but its sizes.
 fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
-    let Training { on_gpu, steps, optimiser, schedule } = training;
     if fingerprint.labelled() == 0 {
         return Vec::new();
     }
-    let (long, rule) = if *on_gpu {
-        ("nnU-Net's 1000 epochs of 250 batches", "nnU-Net's step rule")
-    } else {
-        let long = "a starting point for a CPU, on which nnU-Net's 250000 take too long; `simtrot plan` measures how long it takes";
-        (long, "AdamW: in a training as short as this nnU-Net's SGD lies behind it (the demo compares them)")
-    };
+    let (steps, long) = &training.finetune;
     let pairs = opposites(&fingerprint.classes);
     let flip_p = pairs.map(|pair| if pair.is_some() { 0.0 } else { 0.5 });
     let named: Vec<String> =
@@ -296,13 +274,13 @@ fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
         true => "mirrored along every axis, as nnU-Net does: no two labels are each other's mirror image by name".to_owned(),
         false => format!("not mirrored along {}: a mirrored scan would show the one label where the other is", list(&named)),
     };
-    vec![
-        Choice::new("finetune.steps", steps, long),
+    let steps = Choice::new("finetune.steps", steps, long.as_str());
+    let sampling = [
+        steps,
         Choice::new("finetune.foreground_share", &0.33, "a third of the crops hold a label in their middle, as nnU-Net's do"),
         Choice::new("finetune.augment.flip_p", &flip_p, mirrored),
-        Choice::new("finetune.optimiser", optimiser, rule),
-        Choice::new("finetune.schedule", schedule, "the schedule that goes with it"),
-    ]
+    ];
+    sampling.into_iter().chain(training.rule_choices()).collect()
 }
 
 fn arms(finetunes: bool, pretrains: bool, volumes: usize) -> Choice {

@@ -2,7 +2,7 @@
 
 use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
-use super::network::{Batch, LEAST_BATCH, Limit, Network};
+use super::network::{Batch, LEAST_BATCH, Limit, Network, voxels};
 use super::text::Choice;
 use crate::config::{BackboneConfig as _, ModelConfig, Preset, RunConfig, UnetConfig, value_to_ron};
 use crate::model::ModelPlan;
@@ -12,6 +12,9 @@ use crate::wording::{bytes, list};
 
 /// Other networks that are named where they fit.
 const OTHERS: [Preset; 2] = [Preset::NnformerSmall, Preset::SwinUnetrSmall];
+
+/// Voxels of a batch that the time never forbids: two of the smallest crops that a network takes.
+const LEAST_VOXELS: usize = LEAST_BATCH * 16 * 16 * 16;
 
 /// The volumes that are planned for.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ pub struct Volumes {
     pub cases: usize,
     /// How many pre-train; 0: nothing does.
     pub pretrained: usize,
+    /// Voxels of a batch, at most; none: as many as fit the memory.
+    pub most_voxels: Option<usize>,
 }
 
 /// What fits.
@@ -40,6 +45,8 @@ pub struct Sizes {
     pub pretrain: Option<PretrainSizes>,
     /// Names of other networks that fit, with the bytes of a step.
     others: Vec<(Preset, u64)>,
+    /// Whether the time keeps them smaller than the memory would.
+    timed: bool,
 }
 
 /// A pre-training that fits.
@@ -59,10 +66,11 @@ impl Sizes {
     /// # Errors
     /// Not even one of the smallest crops fits.
     pub fn plan(base: &RunConfig, fingerprint: &Fingerprint, volumes: &Volumes, room: Room) -> Result<Self, ConfigureError> {
-        let &Volumes { spacing_mm, median, cases, pretrained } = volumes;
+        let &Volumes { spacing_mm, median, cases, pretrained, most_voxels } = volumes;
         let (channels, classes) = (fingerprint.channels.len(), fingerprint.classes.len() + 1);
         let look = |config: &RunConfig, kind, batch, crop_size| -> (ModelPlan, u64, bool) {
-            Step { config, kind, channels, classes, room }.look(batch, crop_size)
+            let (plan, bytes, fits) = Step { config, kind, channels, classes, room }.look(batch, crop_size);
+            (plan, bytes, fits && most_voxels.is_none_or(|most| batch * voxels(crop_size) <= most.max(LEAST_VOXELS)))
         };
         let kind = if fingerprint.labelled() > 0 { StageKind::Finetune } else { StageKind::Pretrain };
         let with = |network: &Network| RunConfig { model: ModelConfig::Unet(network.model.clone()), ..base.clone() };
@@ -96,7 +104,13 @@ impl Sizes {
             (fits && config.problems().is_empty()).then_some((preset, bytes))
         };
         let others = OTHERS.into_iter().filter_map(other).collect();
-        Ok(Self { network: network.clone(), batch, accumulate, bytes: needed, pretrain: pretrain.flatten(), others })
+        let timed = most_voxels.is_some();
+        Ok(Self { network: network.clone(), batch, accumulate, bytes: needed, pretrain: pretrain.flatten(), others, timed })
+    }
+
+    /// Crops that a step of fine-tuning looks at.
+    pub fn crops_of_step(&self) -> usize {
+        self.batch.crops * self.accumulate
     }
 
     /// The network with its reason, and others that would fit in its place.
@@ -122,15 +136,17 @@ impl Sizes {
     pub fn finetune_choices(&self, median: &[f64; 3]) -> Vec<Choice> {
         let stride = self.network.model.total_stride();
         let limit = match (self.accumulate, self.batch.limit) {
+            (1, Limit::Memory) if self.timed => "as many crops as fit the memory and the time that were planned for",
             (1, Limit::Memory) => "as many crops as fit the memory that was planned for",
             (1, Limit::Dataset) => "crops of 5 % of the dataset's voxels: nnU-Net's limit, since more of them would be of little use",
             (1, Limit::Least) => "two at least, though the dataset is so small that they hold more than 5 % of its voxels",
             _ => "not even two of the smallest crops fit at once",
         };
         let crop = format!(
-            "no larger than the median volume ({}) but for whole steps of the last stage ({}), and small enough that two fit the memory",
+            "no larger than the median volume ({}) but for whole steps of the last stage ({}), and small enough that two fit the memory{}",
             by(median.map(|n| n.round() as usize)),
-            by(stride)
+            by(stride),
+            if self.timed { ", and enough steps the time" } else { "" }
         );
         let mut choices = vec![Choice::new("finetune.batch", &self.batch.crops, limit)];
         if self.accumulate > 1 {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Experiment, ExperimentEvent, ExperimentFolder, Tally};
+use crate::geometry::quantile;
 use crate::protocol::{Outcome, RunState, StageKind};
 
 /// How far a training is.
@@ -108,6 +109,12 @@ impl ExperimentState {
         }
         let under_way = run.stages.iter().rev().find(|stage| stage.stage.kind != StageKind::Prepare);
         under_way.map_or(Progress::Waiting, |stage| Progress::Begun { done: stage.done, total: stage.total })
+    }
+
+    /// Median of the seconds that a training's steps took, as far as they were recorded.
+    pub fn step_secs(&self, training: usize) -> Option<f64> {
+        let steps = self.runs[training].iter().flat_map(|run| run.stages.iter().flat_map(|stage| &stage.steps));
+        quantile(&mut steps.map(|numbers| numbers.step_secs).collect::<Vec<_>>(), 0.5)
     }
 
     /// How many of some trainings are how far.

@@ -80,8 +80,8 @@ pub fn orient(volume: Volume, orientation: SignedPermutation) -> Volume {
     Volume { channels: volume.channels, voxels: orientation.reorient(volume.voxels, volume.grid.shape), grid }
 }
 
-/// Normalises an image and finds the box of its foreground: after scaling above zero for CT, before it above the
-/// channel's minimum for MRI. An image without foreground is kept whole.
+/// Normalises an image and finds the box of its foreground: above the lower end of the window for CT, above the channel's minimum for MRI. An
+/// image without foreground is kept whole.
 pub fn scale_and_box(mut image: Volume, config: &PreprocessConfig) -> (Volume, VoxelBox) {
     let whole = VoxelBox::whole(image.grid.shape);
     let find = |image: &Volume, above: &[f32]| {
@@ -92,6 +92,11 @@ pub fn scale_and_box(mut image: Volume, config: &PreprocessConfig) -> (Volume, V
         Intensity::CtWindow { .. } => {
             intensity::normalise(&mut image, config.intensity);
             let crop = find(&image, &vec![0.0; image.channels]);
+            (image, crop)
+        }
+        Intensity::CtStatistics { low, .. } => {
+            let crop = find(&image, &vec![low as f32; image.channels]);
+            intensity::normalise(&mut image, config.intensity);
             (image, crop)
         }
         Intensity::ZScore { .. } => {

@@ -11,7 +11,7 @@ const EMPTY_SHARE: f64 = 0.25;
 
 /// Normalises every channel.
 ///
-/// CT: `low` to `high` become 0 to 1, clipped. MRI: clipped at two percentiles, then zero mean and unit variance,
+/// CT: `low` to `high` become 0 to 1, clipped; or clipped, less a mean, over a deviation. MRI: clipped at two percentiles, then zero mean and unit variance,
 /// with percentiles, mean and variance taken over the whole channel. Only if more than a quarter of it lies at exactly
 /// its minimum (skull-stripped and zero-padded volumes) are those voxels left out of the statistics, which would
 /// otherwise describe the empty border; they are then clipped and scaled like all others. A constant channel becomes 0.
@@ -21,6 +21,9 @@ pub fn normalise(volume: &mut Volume, intensity: Intensity) {
         Intensity::CtWindow { low, high } => {
             let width = high - low;
             volume.voxels.par_iter_mut().for_each(|value| *value = ((f64::from(*value) - low) / width).clamp(0.0, 1.0) as f32);
+        }
+        Intensity::CtStatistics { low, high, mean, deviation } => {
+            volume.voxels.par_iter_mut().for_each(|value| *value = ((f64::from(*value).clamp(low, high) - mean) / deviation) as f32);
         }
         Intensity::ZScore { low_percentile, high_percentile } => {
             volume.voxels.par_chunks_mut(size).for_each(|channel| z_score(channel, [low_percentile, high_percentile]));
@@ -80,6 +83,12 @@ mod tests {
         assert_eq!(alone, padded[..600]);
         assert_eq!(padded[600], padded[0], "background is clipped to the darkest anatomy");
         assert_eq!(normalised(vec![0.1; 50], Intensity::default()), vec![0.0; 50]);
+    }
+
+    #[test]
+    fn ct_goes_by_the_statistics_of_its_dataset() {
+        let statistics = Intensity::CtStatistics { low: -100.0, high: 300.0, mean: 100.0, deviation: 50.0 };
+        assert_eq!(normalised(vec![-1000.0, -100.0, 100.0, 125.0, 3000.0], statistics), [-4.0, -4.0, 0.0, 0.5, 4.0]);
     }
 
     #[test]

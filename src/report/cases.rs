@@ -192,14 +192,14 @@ fn prediction(arm: &Segmented<'_>, case: &str, truth: &Grid) -> Result<LabelMap,
 /// Grey levels: the CT window of the config, or the image's own percentiles.
 fn window(config: &RunConfig, image: &Volume) -> WindowLevel {
     match config.data.preprocess.intensity {
-        Intensity::CtWindow { low, high } => WindowLevel { low: low as f32, high: high as f32 },
+        Intensity::CtWindow { low, high } | Intensity::CtStatistics { low, high, .. } => WindowLevel { low: low as f32, high: high as f32 },
         Intensity::ZScore { .. } => WindowLevel::from_percentiles(&image.voxels[..image.grid.len()], TAIL),
     }
 }
 
 fn window_words(config: &RunConfig, dataset: &Dataset) -> String {
     let window = match config.data.preprocess.intensity {
-        Intensity::CtWindow { low, high } => format!("Window {low} to {high} HU."),
+        Intensity::CtWindow { low, high } | Intensity::CtStatistics { low, high, .. } => format!("Window {low} to {high} HU."),
         Intensity::ZScore { .. } => "Window: 0.5th to 99.5th percentile of the image.".to_owned(),
     };
     match dataset.channels.as_slice() {

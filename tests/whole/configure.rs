@@ -130,18 +130,18 @@ fn isotropic_mr_with_left_and_right_labels_is_pretrained_on_all_scans_and_not_mi
 /// less than a third of 40. The 10th percentile is half-way between 2.5 and 5. The median volume has 12 * 5 / 3.75 = 16 slices. Pixels are
 /// halved alone until 3.75 mm are less than twice 2 mm; then 16 > 8 > 4, 24 > 12 > 6 and 20 > 10 > 5.
 #[test]
-fn ct_with_thick_slices_takes_the_tenth_percentile_and_the_window_of_its_labels() {
+fn ct_with_thick_slices_takes_the_tenth_percentile_and_the_statistics_of_its_labels() {
     let mut spacings = [[5.0, 1.0, 1.0]; 6];
     spacings[4][0] = 2.5;
     let (source, made) = of(&dataset("CT", ["liver", "spleen"], [14, 50, 42], &spacings, 0));
-    let intensity = Intensity::CtWindow { low: 40.0, high: 60.0 };
+    let intensity = Intensity::CtStatistics { low: 40.0, high: 60.0, mean: 50.0, deviation: 10.0 };
     let preprocess = PreprocessConfig { spacing_mm: Some([3.75, 1.0, 1.0]), intensity, ..PreprocessConfig::default() };
     let strides = vec![[1; 3], [1, 2, 2], [2; 3], [2; 3]];
     let model = UnetConfig { features: vec![32, 64, 128, 256], strides, blocks: vec![1; 4], ..UnetConfig::default() };
     let expected = RunConfig { arms: scratch_alone(), ..expected(&source, 5, preprocess, model, [16, 48, 40]) };
     assert_eq!(made.config, expected);
     assert!(reason(&made, "data.preprocess.spacing_mm").contains("but D"));
-    assert!(reason(&made, "data.preprocess.intensity").contains("their mean (50"), "{}", reason(&made, "data.preprocess.intensity"));
+    assert!(reason(&made, "data.preprocess.intensity").contains("less their mean"), "{}", reason(&made, "data.preprocess.intensity"));
     assert!(reason(&made, "arms").contains("4 volumes are too few"), "{}", reason(&made, "arms"));
 }
 
@@ -159,7 +159,10 @@ fn what_looks_like_hounsfield_units_is_said_and_not_assumed() {
     let (_, made) = of(&dataset("scan", ["one", "two"], [18, 18, 18], &[[1.0; 3]; 4], 0));
     assert_eq!(made.config.data.preprocess.intensity, Intensity::default());
     let [hint] = &made.hints[..] else { panic!("{:?}", made.hints) };
-    assert!(hint.contains("as Hounsfield units do") && hint.contains("ct_window(low: 40.0, high: 60.0)"), "{hint}");
+    assert!(
+        hint.contains("as Hounsfield units do") && hint.contains("ct_statistics(low: 40.0, high: 60.0, mean: 50.0, deviation: 10.0)"),
+        "{hint}"
+    );
     assert!(made.to_string().contains("LOOK: "));
 }
 
@@ -265,8 +268,38 @@ fn run_of_a_dataset_writes_its_config_beside_the_runs_and_goes_on_with_it() {
     let told = succeed(call(&folder.at("dataset.json"), &["--dry-run"]));
     assert!(told.contains("is there already and used as it is"), "{told}");
     assert_eq!(std::fs::read_to_string(&config).unwrap(), own);
+    for words in [&["plan", "--dry-run"][..], &["status"]] {
+        let look = |out: &Path| {
+            let mut command = simtrot(words);
+            command.arg(folder.at("")).arg("--out").arg(out);
+            command
+        };
+        assert!(succeed(look(&out)).contains("is there already and used as it is"), "{words:?}");
+        refused(look(&place.path().join("other")), 2, &["is a dataset without a config", "other.ron"]);
+    }
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("letter.txt"), "no dataset").unwrap();
     let told = ends(call(elsewhere.path(), &[]), 2);
     assert!(!told.contains("is written"), "{told}");
+}
+
+/// Three volumes train from scratch alone. A step on two crops of 32 voxels, or of 16, takes more than a hundredth of a second anywhere.
+#[test]
+fn a_time_is_divided_by_steps_that_are_measured_and_one_too_short_is_refused() {
+    let folder = dataset("MRI", ["one", "two"], [34, 34, 34], &[[1.0; 3]; 3], 0);
+    let file = folder.at("timed.ron");
+    let call = |time: &str| {
+        let mut command = simtrot(&["configure"]);
+        command.arg(folder.at("")).arg("--out").arg(&file).args(["--memory", "2GiB", "--time", time, "--overwrite"]);
+        command
+    };
+    succeed(call("10d"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let config = RunConfig::from_ron(&text, "timed.ron").unwrap();
+    let words = text.split_whitespace().filter(|word| *word != "//").collect::<Vec<_>>().join(" ");
+    assert!(words.contains("s a step, measured on") && words.contains("10 d 0 h allow"), "{text}");
+    assert!((1000..=250_000).contains(&config.finetune.steps), "{text}");
+    assert_eq!(config.finetune.schedule, ScheduleConfig::warmup_cosine(config.finetune.steps));
+    refused(call("1s"), 2, &["1.0 s are too few", "measured on", "--time"]);
+    refused(call("soon"), 2, &["no amount of time"]);
 }

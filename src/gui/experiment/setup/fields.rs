@@ -326,8 +326,11 @@ fn data(ui: &mut Ui, form: &mut Form) {
     ui.end_row();
     row(ui, "Intensity", "How voxel values become network input", |ui| {
         let intensity = form.config().data.preprocess.intensity;
-        let kinds = [("CT window", "-175 to 250 HU become 0 to 1"), ("z-score", "MRI: clipped at percentiles, then mean 0 and variance 1")];
-        if let Some(place) = words(ui, usize::from(!matches!(intensity, Intensity::CtWindow { .. })), &kinds) {
+        let kinds = [
+            ("CT", "-175 to 250 HU become 0 to 1, unless the config has a window or statistics of its own"),
+            ("z-score", "MRI: clipped at percentiles, then mean 0 and variance 1"),
+        ];
+        if let Some(place) = words(ui, usize::from(matches!(intensity, Intensity::ZScore { .. })), &kinds) {
             form.set("data.preprocess.intensity", [Intensity::CT, Intensity::default()][place]);
         }
         wrong(ui, form, "data.preprocess");

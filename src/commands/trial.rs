@@ -1,0 +1,39 @@
+//! Steps of each kind of training, measured in a folder of which nothing is kept.
+
+use tempfile::TempDir;
+
+use super::options::{CliError, Options};
+use crate::experiment::{Experiment, ExperimentFolder, ExperimentState, Finish};
+use crate::terminal;
+use crate::worker::{ExperimentJob, spawn_experiment};
+
+/// Steps of a trial: the first is slower than the others, the median of three is not.
+const STEPS: usize = 3;
+
+/// What a trial left.
+pub(super) struct Trial {
+    /// What was measured of each training.
+    pub(super) state: ExperimentState,
+    /// Where; removed with the trial.
+    pub(super) folder: ExperimentFolder,
+    pub(super) finish: Finish,
+    _place: TempDir,
+}
+
+/// Makes a few steps of `trainings` of an experiment.
+pub(super) fn measure(experiment: &Experiment, trainings: &[usize], options: &Options) -> Result<Trial, CliError> {
+    let place = tempfile::tempdir().map_err(|error| CliError::Failure(error.to_string()))?;
+    let folder = ExperimentFolder::new(place.path().join("trial"));
+    // A step costs the same from whatever weights: in the trial, every training starts from scratch.
+    let mut scratch = experiment.clone();
+    for plan in &mut scratch.trainings {
+        (plan.after, plan.checkpoint) = (None, None);
+    }
+    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(STEPS), ..ExperimentJob::new(scratch, folder.clone()) };
+    if !options.quiet {
+        terminal::remark(format_args!("measuring {STEPS} steps of each kind; nothing of it is kept"));
+    }
+    let handle = spawn_experiment(job, options.device.clone())?;
+    let finish = terminal::follow_experiment(handle, experiment, trainings, true);
+    Ok(Trial { state: ExperimentState::read(experiment, &folder), folder, finish, _place: place })
+}

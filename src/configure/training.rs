@@ -1,0 +1,105 @@
+//! How long is trained, and by which step rule.
+
+use super::sizes::Sizes;
+use super::text::Choice;
+use super::time::{Allowed, LEAST_STEPS, Measured, SENSIBLE_STEPS, Test};
+use super::{ConfigureError, Limits, Request};
+use crate::config::{OptimiserConfig, RunConfig, ScheduleConfig};
+use crate::wording::duration;
+
+/// Fine-tuning steps on a GPU: nnU-Net's 1000 epochs of 250 batches.
+const STEPS_ON_GPU: usize = 250_000;
+/// Fine-tuning steps on the CPU.
+const STEPS_ON_CPU: usize = 5_000;
+/// Epochs of pre-training on a GPU: the paper's.
+const PRETRAINING_EPOCHS: usize = 1_000;
+/// Least steps of pre-training on a GPU, and all on the CPU.
+const PRETRAINING_STEPS: usize = 2_000;
+
+/// The step rule that memory is planned for.
+pub fn planned_rule(on_gpu: bool, request: &Request) -> RunConfig {
+    let mut config = RunConfig::default();
+    // The time decides the rule later: AdamW keeps more.
+    if !on_gpu || request.time_secs.is_some() {
+        config.finetune.optimiser = OptimiserConfig::adam_w(3e-5);
+    }
+    config
+}
+
+/// Steps of both kinds of training with their reasons, and the step rule of fine-tuning.
+pub struct Training {
+    /// Steps of a pre-training, and why.
+    pub pretrain: (usize, String),
+    /// Steps of a fine-tuning, and why.
+    pub finetune: (usize, String),
+    optimiser: OptimiserConfig,
+    schedule: ScheduleConfig,
+    rule: &'static str,
+    /// What the time does not allow.
+    pub hint: Option<String>,
+}
+
+impl Training {
+    /// On a GPU or a CPU, for `volumes` that pre-train, within the time that the request and the measured steps allow.
+    ///
+    /// # Errors
+    /// A time that allows no training.
+    pub fn plan(
+        (on_gpu, volumes): (bool, usize),
+        sizes: &Sizes,
+        test: &Test,
+        (request, limits): (&Request, &Limits),
+    ) -> Result<Self, ConfigureError> {
+        let batch = sizes.pretrain.map_or(1, |pretrain| pretrain.batch);
+        let epochs = (PRETRAINING_EPOCHS * volumes / batch).clamp(PRETRAINING_STEPS, STEPS_ON_GPU);
+        let (mut pretrain, mut finetune) = if on_gpu {
+            let paper = format!(
+                "the paper's {PRETRAINING_EPOCHS} epochs of {volumes} volumes, kept to {PRETRAINING_STEPS} to {STEPS_ON_GPU} steps"
+            );
+            ((epochs, paper), (STEPS_ON_GPU, "nnU-Net's 1000 epochs of 250 batches".to_owned()))
+        } else {
+            let start =
+                "a starting point for a CPU; `simtrot plan` measures how long it takes, and `configure --time` fits a time".to_owned();
+            let long = format!("{start}. nnU-Net's {STEPS_ON_GPU} take too long there");
+            ((PRETRAINING_STEPS, start), (STEPS_ON_CPU, long))
+        };
+        let mut hint = None;
+        if let (Some(secs), Some(measured)) = (request.time_secs, &limits.measured) {
+            let allowed = measured.divide(secs, test, [epochs, STEPS_ON_GPU]);
+            hint = check(measured, secs, &allowed)?;
+            pretrain = (allowed.pretrain, measured.pretrain_reason(secs));
+            finetune = (allowed.finetune, measured.finetune_reason(secs, &allowed));
+        }
+        let steps = finetune.0;
+        let usual = RunConfig::default().finetune;
+        let (optimiser, schedule, rule) = if on_gpu && steps == STEPS_ON_GPU {
+            (usual.optimiser, usual.schedule, "nnU-Net's step rule")
+        } else {
+            let rule = "AdamW: in a training much shorter than nnU-Net's its SGD lies behind it (the demo compares them)";
+            (OptimiserConfig::adam_w(3e-5), ScheduleConfig::warmup_cosine(steps), rule)
+        };
+        Ok(Self { pretrain, finetune, optimiser, schedule, rule, hint })
+    }
+
+    /// The step rule of fine-tuning with its reason.
+    pub fn rule_choices(&self) -> [Choice; 2] {
+        [
+            Choice::new("finetune.optimiser", &self.optimiser, self.rule),
+            Choice::new("finetune.schedule", &self.schedule, "the schedule that goes with it"),
+        ]
+    }
+}
+
+/// Refuses a time that allows no training, and says where it allows a short one only.
+fn check(measured: &Measured, secs: f64, allowed: &Allowed) -> Result<Option<String>, ConfigureError> {
+    let given = duration(secs);
+    let pretrain = measured.pretrain_secs.map(|step_secs| ("pre-training", step_secs, allowed.pretrain));
+    let finetune = measured.finetune_secs.map(|step_secs| ("fine-tuning", step_secs, allowed.finetune));
+    if let Some((kind, step_secs, steps)) = pretrain.into_iter().chain(finetune).find(|&(.., steps)| steps < LEAST_STEPS) {
+        return Err(ConfigureError::Time { given, kind, steps, step_secs, place: measured.place.clone(), least: LEAST_STEPS });
+    }
+    let short = finetune.filter(|&(.., steps)| steps < SENSIBLE_STEPS).map(|(_, _, steps)| {
+        format!("{given} allow {steps} steps of fine-tuning only: a first look, no result. Give more time, or another device")
+    });
+    Ok(short)
+}
