@@ -167,6 +167,11 @@ impl ExperimentPanel {
                     setup.restart(ctx, template, false, workspace);
                 }
             }
+            Request::Plan => {
+                if let Some(setup) = &mut self.setup {
+                    setup.plan(ctx, workspace.device.clone());
+                }
+            }
             Request::Device(device) => workspace.device = device,
             Request::Another => self.set_up_like_shown(ctx, workspace),
             Request::Curves => {

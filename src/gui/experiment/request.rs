@@ -19,6 +19,8 @@ pub(super) enum Request {
     Cases,
     /// The set-up anew with other settings.
     Restart(Template),
+    /// Settings planned from the cases of the dataset.
+    Plan,
     /// To compute elsewhere.
     Device(DeviceChoice),
     /// To make what is missing of the run.

@@ -105,6 +105,15 @@ impl Form {
         Ok(())
     }
 
+    /// Takes over what was planned from the cases of the dataset called `dataset`, in the same folder.
+    pub(in crate::gui) fn take_plan(&mut self, config: &RunConfig, dataset: &str) {
+        let grid = ExperimentConfig::of_run(config.clone());
+        let (parent, revision, from) = (self.parent.clone(), self.revision, self.from.clone());
+        let work = if config.arms.finetune.is_empty() { Work::Pretrain } else { Work::Compare };
+        *self = Self { revision, work, from, ..Self::of(grid, Template::Planned(dataset.to_owned()), parent) };
+        self.changed();
+    }
+
     /// The settings as they stand; they may have [`Self::problems`].
     pub(in crate::gui) fn config(&self) -> &RunConfig {
         &self.config

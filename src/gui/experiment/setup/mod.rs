@@ -1,13 +1,15 @@
 //! Setting an experiment up: the dataset, the settings, what they will need, and the button that starts.
 //!
 //! `form` holds the config under edit, which begins as a `template`; `fields` are its controls. The dataset is checked (`dataset`,
-//! `cases`) and the memory planned (`estimate`) beside the window; `start` looks at the folder and hands over.
+//! `cases`), settings for it are `planned` where asked for, and the memory is planned (`estimate`), all beside the window; `start` looks at the
+//! folder and hands over.
 
 mod cases;
 mod dataset;
 mod estimate;
 mod fields;
 mod form;
+mod planned;
 mod start;
 mod template;
 
@@ -16,12 +18,14 @@ use eframe::egui::{self, Button, Frame, Margin, Panel, RichText, ScrollArea, Ui,
 use super::choose::Ask;
 use super::request::Request;
 use crate::config::DataSource;
+use crate::device::DeviceChoice;
 use crate::gui::widgets::welcome::recent_menu;
 use crate::gui::widgets::{Background, card};
 use crate::gui::{Palette, Workspace};
 use crate::wording::count;
 use crate::worker::{AvailableDevice, available_devices};
 use dataset::headline;
+use planned::Planned;
 
 pub(super) use dataset::OpenData;
 pub(super) use estimate::Estimate;
@@ -41,6 +45,8 @@ pub(super) struct Setup {
     pub(super) data: OpenData,
     pub(super) estimate: Estimate,
     pub(super) starting: Starting,
+    /// Settings planned from the cases; none: nobody asked.
+    planned: Option<Planned>,
     /// The text under edit in "any other setting".
     other: String,
 }
@@ -54,17 +60,19 @@ impl Setup {
 
     /// Of its parts.
     pub(super) fn of(form: Form, data: OpenData, estimate: Estimate) -> Self {
-        Self { form, data, estimate, starting: Starting::No, other: String::new() }
+        Self { form, data, estimate, starting: Starting::No, planned: None, other: String::new() }
     }
 
     /// Opens another dataset, and keeps the settings.
     pub(super) fn open(&mut self, ctx: &egui::Context, source: DataSource) {
+        self.planned = None;
         self.form.take_source(source.clone());
         self.data = OpenData::open(ctx, source);
     }
 
     /// Begins anew with other settings; `keep_data`: on the same dataset, whatever they name.
     pub(super) fn restart(&mut self, ctx: &egui::Context, template: Template, keep_data: bool, workspace: &mut Workspace) {
+        self.planned = None;
         if let Err(error) = self.form.restart(template, keep_data) {
             workspace.trouble(error.to_string());
         } else if self.data.source() != &self.form.config().data.source {
@@ -74,12 +82,21 @@ impl Setup {
         }
     }
 
+    /// Plans settings from the cases of the dataset that is open, for a device.
+    pub(super) fn plan(&mut self, ctx: &egui::Context, device: DeviceChoice) {
+        let skip_bad = self.form.config().data.skip_bad;
+        self.planned = Some(Planned::begin(ctx, self.data.source().clone(), device, skip_bad));
+    }
+
     /// Takes in what was worked out beside the window.
     pub(super) fn poll(&mut self, ctx: &egui::Context, workspace: &Workspace) -> Option<Decision> {
         if self.data.poll()
             && let Some(report) = self.data.report()
         {
             self.form.learn(report);
+        }
+        if let Some(planned) = &mut self.planned {
+            planned.poll(&mut self.form);
         }
         self.estimate.poll(ctx, &self.form, &workspace.device);
         self.starting.poll(ctx, &mut self.form)
@@ -99,6 +116,10 @@ impl Setup {
                 card::note(ui, trouble);
             }
             request = asked.or(request.take());
+            if let Some(planned) = &self.planned {
+                ui.add_space(6.0);
+                card::card(ui, |ui| planned.show(ui));
+            }
             ui.add_space(6.0);
             card::card(ui, |ui| self.estimate.show(ui, &mut self.form, &workspace.device));
         });

@@ -27,6 +27,8 @@ pub(in crate::gui) enum Template {
     File(PathBuf),
     /// Another experiment.
     Other(String),
+    /// Planned from the cases of the dataset of that name.
+    Planned(String),
 }
 
 /// A template that comes with the program: title, purpose, file, text.
@@ -61,7 +63,7 @@ impl Template {
                 "The paper's setting for four MRI channels: needs a large GPU",
                 "configs/brats/nnformer_simtrot_w.ron"
             ),
-            Self::File(_) | Self::Other(_) => None,
+            Self::File(_) | Self::Other(_) | Self::Planned(_) => None,
         }
     }
 
@@ -76,6 +78,7 @@ impl Template {
             (_, Some((title, purpose, ..))) => (title.to_owned(), purpose.to_owned()),
             (Self::File(path), _) => (file_name(path), path.display().to_string()),
             (Self::Other(name), _) => (format!("As in {name}"), format!("The settings of {name}")),
+            (Self::Planned(name), _) => (format!("Planned for {name}"), "From what its cases hold, by nnU-Net's rules".to_owned()),
             _ => Default::default(),
         }
     }

@@ -7,9 +7,11 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::super::overview::{Entry, RunList};
+use super::super::request::Request;
 use super::super::setup::Template;
 use super::{View, click, form, put_demo, put_set_up, set_up, troubled, wait_for, wait_until};
 use crate::config::{DataSource, Preset};
+use crate::device::DeviceChoice;
 use crate::gui::testing::{needs_gpu, window};
 use crate::gui::{App, ThemeChoice};
 
@@ -71,6 +73,38 @@ fn start_waits_for_the_check_and_until_the_cases_that_cannot_be_used_are_left_ou
         click(&mut harness, "Go on without 3 unusable cases");
         assert!(can_start(&harness) && set_up(&harness).form.config().data.skip_bad);
     }
+}
+
+#[test]
+fn settings_are_planned_from_the_cases_and_say_why_or_what_is_wrong() {
+    needs_gpu!();
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        app.workspace.device = DeviceChoice::Cpu;
+        put_demo(app);
+    });
+    harness.run_steps(3);
+    plan(&mut harness);
+    wait_until(&mut harness, "the plan", |harness| matches!(set_up(harness).form.template(), Template::Planned(_)));
+    let config = set_up(&harness).form.config();
+    assert_eq!((&config.data.source, config.data.preprocess.spacing_mm), (&DataSource::Demo, Some([1.0; 3])));
+    harness.get_by_label("Why these settings").scroll_to_me();
+    harness.run_steps(10);
+    click(&mut harness, "Why these settings");
+    harness.run_steps(10);
+    harness.get_by_label_contains("data.preprocess.spacing_mm: ");
+
+    let nowhere = DataSource::Dataset("/nowhere/at/all".into());
+    let mut harness = window(ThemeChoice::Dark, move |_, app| put_set_up(app, form(Template::Demo), (nowhere, None), 11_240));
+    harness.run_steps(3);
+    plan(&mut harness);
+    wait_until(&mut harness, "the failure", |harness| harness.query_by_label_contains("/nowhere/at/all").is_some());
+    assert_eq!(set_up(&harness).form.template(), &Template::Demo, "the settings stay as they are");
+}
+
+fn plan(harness: &mut Harness<'_, App>) {
+    let ctx = harness.ctx.clone();
+    let App { experiment, workspace, .. } = harness.state_mut();
+    experiment.execute(&ctx, Some(Request::Plan), workspace);
 }
 
 #[test]
