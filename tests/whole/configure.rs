@@ -7,7 +7,8 @@ use simtrot::config::{
     Arm, ArmsConfig, AugmentConfig, DataConfig, DataSource, FinetuneConfig, Intensity, ModelConfig, OptimiserConfig, PreprocessConfig,
     PretrainConfig, Rotate, RunConfig, ScheduleConfig, SplitConfig, SyntheticConfig, UnetConfig,
 };
-use simtrot::configure::{Configuration, ConfigureError, Request, configure};
+use simtrot::configure::time::Measured;
+use simtrot::configure::{Configuration, ConfigureError, Limits, Planner, Request, configure};
 use simtrot::device::DeviceChoice;
 use simtrot::plan::{Room, Step};
 use simtrot::protocol::StageKind;
@@ -302,4 +303,36 @@ fn a_time_is_divided_by_steps_that_are_measured_and_one_too_short_is_refused() {
     assert_eq!(config.finetune.schedule, ScheduleConfig::warmup_cosine(config.finetune.steps));
     refused(call("1s"), 2, &["1.0 s are too few", "measured on", "--time"]);
     refused(call("soon"), 2, &["no amount of time"]);
+}
+
+/// 85 % of two hours are 6120 s: some 12 200 steps of half a second beside the test of two cases, some 200 of 30 s, some 50 of 120 s.
+#[test]
+fn a_time_decides_the_steps_and_where_they_are_few_the_crops() {
+    let config = SyntheticConfig { cases: 10, shape: [80, 72, 64], channels: 1, labels: 2 };
+    let source = DataSource::Synthetic(config);
+    let request = Request { memory: Some(PLENTY), time_secs: Some(7200.0), ..Request::default() };
+    let dataset = Dataset::open(&source).unwrap();
+    let planner = Planner::read((&dataset, &source), &request, &DeviceChoice::Cpu, &|_, _| ()).unwrap();
+    let within = |step_secs, voxels| {
+        let place = "measured on a made-up device".to_owned();
+        let measured = Measured { pretrain_secs: None, finetune_secs: Some(step_secs), pretrainings: 0, finetunings: 1, place };
+        planner.choose(&Limits { measured: Some(measured), voxels })
+    };
+    let enough = within(0.5, None).unwrap();
+    let steps = enough.config.finetune.steps;
+    assert!((12_000..=12_240).contains(&steps), "{steps}");
+    assert_eq!((enough.voxels_for_more(steps), enough.hints.len()), (None, 0));
+    assert!(reason(&enough, "finetune.steps").contains("0.500 s a step, measured on a made-up device: 2 h 00 min allow"));
+
+    let few = within(30.0, None).unwrap();
+    let steps = few.config.finetune.steps;
+    assert!((150..=204).contains(&steps) && few.hints.iter().any(|hint| hint.contains("a first look")), "{steps} {:?}", few.hints);
+    let size = |made: &Configuration| made.config.finetune.batch * made.config.finetune.crop_size.iter().product::<usize>();
+    let voxels = few.voxels_for_more(steps).unwrap();
+    let smaller = within(6.0, Some(voxels)).unwrap();
+    assert!(size(&smaller) <= voxels && size(&smaller) < size(&few), "{} of {voxels}", size(&smaller));
+    assert!(reason(&smaller, "finetune.crop_size").contains("enough steps the time"));
+
+    let error = within(120.0, None).unwrap_err().to_string();
+    assert!(error.contains("2 h 00 min are too few") && error.contains("120.000 s") && error.contains("--time"), "{error}");
 }
