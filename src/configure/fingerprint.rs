@@ -18,8 +18,10 @@ use crate::volume::{CaseFiles, DataErrors, Dataset, LoadedCase};
 /// Cases in memory at a time, at most.
 const AT_ONCE: usize = 8;
 
-/// Voxels of a case whose intensity counts, at most, for each channel.
-const SAMPLED: usize = 10_000;
+/// Voxels whose intensity counts, at most, for each channel of all cases together (nnU-Net takes ten times as many) ...
+const SAMPLED: usize = 10_000_000;
+/// ... but so many of each case however many there are.
+const SAMPLED_OF_EACH: usize = 10_000;
 
 /// Percentiles between which intensities are kept.
 const ENDS: [f64; 2] = [0.5, 99.5];
@@ -83,7 +85,7 @@ pub enum Modality {
     Unknown,
 }
 
-/// Intensities of at most 10 000 voxels of each case, drawn alike whenever they are drawn.
+/// Intensities of all voxels, or of so many of each case that memory holds them, drawn alike whenever they are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Intensities {
     /// The 0.5th percentile.
@@ -226,16 +228,18 @@ fn look(dataset: &Dataset, case: &CaseFiles, place: u64) -> Result<Seen, DataErr
     let spacing_mm = orientation.grid(grid).spacing_mm();
     let channels = || volume.iter_channels().zip(&minima).zip(0..);
     let draw = |purpose: &str, channel: u64| stream(channel, purpose, place, 0);
+    let most = (SAMPLED / dataset.cases.len().max(1)).max(SAMPLED_OF_EACH);
     let body = |((voxels, &least), channel): ((&[f32], &f32), u64)| {
-        sample(voxels, |index| voxels[index] > least, &mut draw("configure.body", channel))
+        sample(voxels, |index| voxels[index] > least, most, &mut draw("configure.body", channel))
     };
     let body = channels().map(body).collect();
     let mut labels = Vec::new();
     let mut ml = BTreeMap::new();
     if let Some(label) = &label {
         // nnU-Net takes the same voxels of all channels; the same draw does so here.
-        let inside =
-            |((voxels, _), _): ((&[f32], &f32), u64)| sample(voxels, |index| label.voxels[index] != 0, &mut draw("configure.labels", 0));
+        let inside = |((voxels, _), _): ((&[f32], &f32), u64)| {
+            sample(voxels, |index| label.voxels[index] != 0, most, &mut draw("configure.labels", 0))
+        };
         labels = channels().map(inside).collect();
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
         label.voxels.iter().filter(|&&value| value != 0).for_each(|&value| *counts.entry(value).or_default() += 1);
@@ -253,17 +257,17 @@ fn look(dataset: &Dataset, case: &CaseFiles, place: u64) -> Result<Seen, DataErr
     Ok(Seen { shape, body, labels, ml })
 }
 
-/// The values at the indices that count: all of them, or, where they are many, [`SAMPLED`] drawn with replacement as nnU-Net does.
-fn sample(values: &[f32], counts: impl Fn(usize) -> bool, rng: &mut impl Rng) -> Vec<f32> {
+/// The values at the indices that count: all of them, or, where they are more than `most`, so many drawn with replacement as nnU-Net does.
+fn sample(values: &[f32], counts: impl Fn(usize) -> bool, most: usize, rng: &mut impl Rng) -> Vec<f32> {
     let counted = || (0..values.len()).filter(|&index| counts(index));
     let found = counted().count();
-    if found <= SAMPLED {
+    if found <= most {
         return counted().map(|index| values[index]).collect();
     }
-    let mut ranks: Vec<usize> = (0..SAMPLED).map(|_| rng.random_range(0..found)).collect();
+    let mut ranks: Vec<usize> = (0..most).map(|_| rng.random_range(0..found)).collect();
     ranks.sort_unstable();
     let mut ranks = ranks.into_iter().peekable();
-    let mut sampled = Vec::with_capacity(SAMPLED);
+    let mut sampled = Vec::with_capacity(most);
     for (rank, index) in counted().enumerate() {
         while ranks.next_if_eq(&rank).is_some() {
             sampled.push(values[index]);
@@ -292,13 +296,13 @@ mod tests {
     #[test]
     fn many_voxels_are_sampled_alike_every_time_and_few_are_all_taken() {
         let values: Vec<f32> = (0..50_000).map(|value| value as f32).collect();
-        let odd = |rng_key: u64| sample(&values, |index| index % 2 == 1, &mut stream(0, "test", rng_key, 0));
+        let odd = |rng_key: u64| sample(&values, |index| index % 2 == 1, 10_000, &mut stream(0, "test", rng_key, 0));
         let (one, again, other) = (odd(1), odd(1), odd(2));
-        assert_eq!((one.len(), &one), (SAMPLED, &again));
+        assert_eq!((one.len(), &one), (10_000, &again));
         assert!(one != other && one.iter().all(|value| value % 2.0 == 1.0));
         let mean = Intensities::of(&one).unwrap().mean;
         assert!((mean - 25_000.0).abs() < 1000.0, "{mean}: the middle of all that count");
-        assert_eq!(sample(&values[..4], |index| index > 1, &mut stream(0, "test", 0, 0)), [2.0, 3.0]);
+        assert_eq!(sample(&values[..4], |index| index > 1, 10_000, &mut stream(0, "test", 0, 0)), [2.0, 3.0]);
     }
 
     #[test]
