@@ -5,6 +5,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::half::{self, HalfCheck};
 use super::operation::{Operation, operations};
 use super::speed::{Speed, measure};
 use super::training::{TrainingCheck, training};
@@ -43,6 +44,8 @@ pub struct DeviceCheck {
     pub speed: Option<Speed>,
     /// What it can train, unless it is not fit.
     pub training: Option<TrainingCheck>,
+    /// What half precision changes; none on the CPU, and where it is not fit.
+    pub half: Option<HalfCheck>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -91,7 +94,16 @@ impl DeviceCheck {
     }
 
     fn new(choice: &DeviceChoice, verdict: Verdict) -> Self {
-        Self { choice: choice.clone(), verdict, problem: None, operations: Vec::new(), speed: None, training: None, notes: Vec::new() }
+        Self {
+            choice: choice.clone(),
+            verdict,
+            problem: None,
+            operations: Vec::new(),
+            speed: None,
+            training: None,
+            half: None,
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -125,6 +137,7 @@ fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
         let speed = measure(&opened.device).map_err(|reason| DeviceError::Failed { reason })?;
         check.speed = Some(speed);
         check.training = Some(training(room, &speed));
+        check.half = (opened.description.kind == DeviceKind::Gpu).then(|| half::check(&opened.device));
     }
     Ok(check)
 }

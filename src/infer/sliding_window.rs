@@ -125,10 +125,23 @@ pub enum Logits {
     Awaited(Box<dyn FnOnce() -> Result<Vec<f32>, Fault>>),
 }
 
+impl Logits {
+    /// The logits, waited for.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn wait(self) -> Result<Vec<f32>, Fault> {
+        match self {
+            Self::Here(logits) => Ok(logits),
+            Self::Awaited(read) => read(),
+        }
+    }
+}
+
 impl SlidingWindow {
     /// With windows of `roi` voxels, `batch` at once.
     pub fn new(config: &InferConfig, roi: [usize; 3], batch: usize) -> Self {
-        let &InferConfig { overlap, blending, mirror } = config;
+        let &InferConfig { overlap, blending, mirror, .. } = config;
         Self { roi, overlap, blending, sigma_scale: 0.125, mirror, batch, outside: Outside::Background }
     }
 
@@ -309,10 +322,7 @@ impl Blender<'_> {
     fn blend(&mut self, pass: Pass<'_>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
         let Pass { starts, done, mirror, logits } = pass;
         let &mut Self { window, classes, windows, .. } = self;
-        let logits = match logits {
-            Logits::Here(logits) => logits,
-            Logits::Awaited(read) => read().map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?,
-        };
+        let logits = logits.wait().map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?;
         let (found, expected) = (logits.len(), starts.len() * classes * self.weights.len());
         if found != expected {
             return Err(SlidingWindowError::Logits { found, expected, windows: starts.len(), roi: window.roi, classes });

@@ -20,7 +20,7 @@ pub fn applies(entry: &Entry) -> bool {
 pub fn run(entry: &Entry) -> Outcomes {
     let hyper = entry.hyper();
     let number = |key: &str| hyper[key].as_f64().unwrap_or_else(|| panic!("{}: no number {key:?}", entry.name));
-    let config = InferConfig { overlap: number("overlap"), blending: Blending::Gaussian, mirror: false };
+    let config = InferConfig { overlap: number("overlap"), ..InferConfig::default() };
     let (sigma_scale, outside) = (number("sigma_scale"), Outside::Value(number("cval") as f32));
     let gaussian = SlidingWindow { sigma_scale, outside, ..SlidingWindow::new(&config, triple(&hyper["roi"]), 3) };
     let constant = SlidingWindow { blending: Blending::Constant, ..gaussian.clone() };
