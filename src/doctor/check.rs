@@ -10,6 +10,7 @@ use super::operation::{Operation, operations};
 use super::speed::{Speed, measure};
 use super::training::{TrainingCheck, training};
 use crate::device::{DeviceChoice, DeviceError, DeviceKind, bounded, open};
+use crate::kernels::first_failure;
 use crate::plan::Room;
 
 /// Largest difference allowed between a GPU's values and the CPU's, relative to the largest value of the tensor.
@@ -113,15 +114,15 @@ fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
     let room = Room::of(&opened.description);
     let mut check = DeviceCheck { notes: opened.description.notes, ..DeviceCheck::new(choice, Verdict::Works) };
     for operation in &operations() {
-        let compared = match opened.description.kind {
+        let (compared, failure) = first_failure(|| match opened.description.kind {
             DeviceKind::Cpu => slope_difference(operation, &opened.device).map(|difference| (difference, SLOPE_TOLERANCE)),
             DeviceKind::Gpu => difference_from_cpu(operation, &opened.device).map(|difference| (difference, GPU_TOLERANCE)),
-        };
+        });
         let (difference, tolerance) = match compared {
             Ok(compared) => compared,
             Err(reason) => {
                 check.verdict = Verdict::Fails;
-                check.problem = Some(format!("{}: {reason}", operation.name));
+                check.problem = Some(format!("{}: {}", operation.name, failure.unwrap_or(reason)));
                 return Ok(check);
             }
         };

@@ -107,7 +107,7 @@ mod tests {
     fn agreement_is_of_the_largest_logit_and_of_classes() {
         let full = [1.0, 2.0, -4.0, 0.0, 2.5, -4.0, 1.0, 0.0];
         let half = [1.0, 2.6, -4.0, 0.0, 2.5, -4.0, 1.0, 0.0];
-        // Two classes, four voxels: the second changes from class 0 to 0, and only by its logit.
+        // Two classes, four voxels: a logit of the second changes, not its class.
         assert_eq!(agreement(&full, &half, 2).1, 1.0);
         assert!((agreement(&full, &half, 2).0 - 0.15).abs() < 1e-6);
         let half = [3.0, 2.0, -4.0, 0.0, 2.5, -4.0, 1.0, 0.0];
@@ -123,7 +123,7 @@ mod tests {
             println!("half precision on {name}: {found}");
             match found {
                 HalfCheck::Absent => println!("skipped: no half precision here"),
-                HalfCheck::Works { difference, same_class, .. } => assert!(difference < 0.02 && same_class > 0.98, "{name}: {found}"),
+                HalfCheck::Works { difference, same_class, .. } => assert!(difference < 0.02 && same_class > 0.95, "{name}: {found}"),
                 HalfCheck::Fails(reason) => panic!("{name}: {reason}"),
             }
         }
