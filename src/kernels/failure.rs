@@ -110,7 +110,13 @@ fn reason_of_failure(tensor: &DispatchTensor) -> Option<String> {
         return None;
     }
     let tensor = tensor.try_into_primitive::<CubeBackend>().ok()?;
-    pollster::block_on(tensor.client.sync_buffers([&tensor.handle])).err().map(|error| error.to_string())
+    pollster::block_on(tensor.client.sync_buffers([&tensor.handle])).err().map(|error| innermost_cause(&error.to_string()).to_owned())
+}
+
+/// The last cause that an error of many lines names: before it stands what rested on it, behind it where in the library it happened.
+fn innermost_cause(text: &str) -> &str {
+    let cause = text.rsplit_once("Caused by:\n").map_or(text, |(_, cause)| cause);
+    cause.trim_start().lines().next().unwrap_or(text)
 }
 
 /// `conv3d` of `simtrot::kernels::conv::conv3d<2>::{{closure}}`.
@@ -140,6 +146,14 @@ mod tests {
         assert_eq!(conv3d::<2>().gradient().to_string(), "the gradient of conv3d");
         assert_eq!(function_of("simtrot::kernels::conv::conv3d<2>::{{closure}}::{{closure}}"), "conv3d");
         assert_eq!(function_of("somewhere::plain"), "plain");
+    }
+
+    #[test]
+    fn the_innermost_cause_is_told() {
+        let text = "Several failures\nCaused by:\n  Never written\n  hop\nCaused by:\n  can't allocate 7 bytes\nNo backtrace\nAsked at:\nNo backtrace";
+        assert_eq!(innermost_cause(text), "can't allocate 7 bytes");
+        assert_eq!(innermost_cause("lost"), "lost");
+        assert_eq!(innermost_cause(""), "");
     }
 
     #[test]
