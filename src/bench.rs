@@ -16,7 +16,8 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Blending, EvaluateConfig, Hd95Convention, InferConfig, ModelConfig, ProjectorConfig, RunConfig, SwinUnetrConfig, UnetrConfig, Weighting,
+    EvaluateConfig, Hd95Convention, InferConfig, ModelConfig, Precision, ProjectorConfig, RunConfig, SwinUnetrConfig, UnetrConfig,
+    Weighting,
 };
 use crate::device::{DeviceChoice, open};
 use crate::geometry::{SignedPermutation, quantile};
@@ -222,10 +223,10 @@ fn swin_unetr_sliding_window(device: &Device) -> Work {
     let network = Segmenter::init(&config.model, &Task { channels: 1, classes: 3, crop_size: roi }, config.seed, device);
     let grid = Grid::axis_aligned([96; 3], [1.0; 3]);
     let volume = Volume { channels: 1, voxels: normal("bench.volume", grid.len()), grid };
-    let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, blending: Blending::Gaussian, mirror: false }, roi, 1);
+    let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, ..InferConfig::default() }, roi, 1);
     let device = device.clone();
     Box::new(move || {
-        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _, _| true);
+        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device, Precision::Full), &mut |_, _, _| true);
         assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }

@@ -33,5 +33,7 @@ pub use transfer::transfer_encoder;
 #[cfg(test)]
 mod device_tests;
 #[cfg(test)]
+mod failure_tests;
+#[cfg(test)]
 #[path = "stopping_tests.rs"]
 mod stopping_tests;

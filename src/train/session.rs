@@ -69,13 +69,13 @@ pub enum TrainError {
         last_good: Option<(usize, PathBuf)>,
     },
     /// An operation failed on the device.
-    #[error("the device failed at step {step}, on {cases}: {reason}. `simtrot plan` says what a step needs and what would fit", cases = cases.join(", "))]
+    #[error("the device failed at step {step}{on}: {reason}. `simtrot plan` says what a step needs and what would fit", on = if cases.is_empty() { String::new() } else { format!(", on {}", cases.join(", ")) })]
     Device {
         /// The step, from 1.
         step: usize,
-        /// Cases of the batch.
+        /// Cases of the batch; none where it failed behind the gradients.
         cases: Vec<String>,
-        /// The driver's words.
+        /// The operation, where it is known, and the driver's words.
         reason: String,
     },
     /// Too little to train on.

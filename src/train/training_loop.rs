@@ -11,6 +11,7 @@ use super::transfer::load_all;
 use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, GradientNorm, Optimiser, ParamGroups, clip_grad_norm, lr};
 use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
 use crate::device::on_host;
+use crate::kernels::first_failure;
 use crate::model::{NamedWeights, Pass, export_named};
 use crate::objective::{Loss, LossNumbers};
 use crate::protocol::{Event, Severity, StepNumbers};
@@ -104,7 +105,8 @@ pub(super) struct TrainingLoop<'a, M> {
     context: RunContext<'a>,
     schedule: TrainingSchedule,
     optimiser: Optimiser,
-    /// The step at which this session ends.
+    /// The steps after which this session begins and ends.
+    first: usize,
     last: usize,
     /// The best of the figures by which `best` is chosen.
     best: Option<f64>,
@@ -148,6 +150,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             context,
             schedule,
             optimiser,
+            first: step,
             last,
             best,
             saved: ((step > 0).then_some(step), Instant::now()),
@@ -178,7 +181,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let mut stopped = is_stop(self.measure(task))?;
         while self.step < self.last && !stopped {
             let loss;
-            (self, loss) = self.optimiser_step(task, &mut batches)?;
+            (self, loss) = self.next_step(task, &mut batches)?;
             self.unmeasured = task.measure_every().is_some_and(|every| self.is_due(every));
             stopped = is_stop(self.obey())?;
             if T::BEST_BY_LOSS && self.is_due(self.schedule.checkpoint_every) {
@@ -194,6 +197,24 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             true => Ending::Completed,
             false => Ending::CutShort,
         })
+    }
+
+    /// [`Self::optimiser_step`]. What a device cannot do shows at the first one, which names the operation.
+    fn next_step<T: TrainingTask<Model = M>>(
+        self,
+        task: &T,
+        batches: &mut Loader<T::Batch, SamplingError>,
+    ) -> Result<(Self, f64), TrainError> {
+        if self.step > self.first {
+            return self.optimiser_step(task, batches);
+        }
+        let (number, (stepped, failure)) = (self.step + 1, first_failure(|| self.optimiser_step(task, batches)));
+        match (stepped, failure) {
+            (Err(TrainError::Device { step, cases, .. }), Some(reason)) => Err(TrainError::Device { step, cases, reason }),
+            // What the step leaves behind is not read before the next one.
+            (Ok(_), Some(reason)) => Err(TrainError::Device { step: number, cases: Vec::new(), reason }),
+            (stepped, _) => stepped,
+        }
     }
 
     /// One optimiser step: the training after it, and its loss.

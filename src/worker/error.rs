@@ -57,7 +57,7 @@ impl JobError {
             Self::Data(errors) => is_of_input(errors),
             Self::Folder(error) => !matches!(error, FolderError::Io { .. }),
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
-            Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
+            Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. } | DeviceError::NoHalf),
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
             Self::Train(TrainError::Stopped | TrainError::Device { .. }) | Self::Segment(_) | Self::Stopped => false,
         }

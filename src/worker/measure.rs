@@ -5,7 +5,8 @@ use burn::tensor::Device;
 use super::error::JobError;
 use super::recorder::Recorder;
 use super::training_job::TrainingJob;
-use crate::config::RunConfig;
+use crate::config::{Precision, RunConfig};
+use crate::device::{DeviceError, require_half};
 use crate::infer::predictor;
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError, Watch};
 use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
@@ -28,6 +29,11 @@ pub(super) struct TestContext<'a> {
     pub(super) recorder: &'a Recorder,
 }
 
+/// Refuses numbers to segment with that the device does not compute in.
+pub(super) fn require_precision(config: &RunConfig, device: &Device) -> Result<(), DeviceError> {
+    if config.infer.precision == Precision::Half { require_half(device) } else { Ok(()) }
+}
+
 /// The class of each voxel of a prepared case; None when `watch` asks to stop.
 pub(super) fn segment(
     network: &Segmenter,
@@ -37,7 +43,7 @@ pub(super) fn segment(
     watch: &mut Watch<'_>,
 ) -> Result<Option<Vec<u8>>, SlidingWindowError> {
     let window = SlidingWindow::new(&config.infer, config.finetune.crop_size, WINDOW_BATCH);
-    match window.segment(&case.image, classes, &mut predictor(network, device), watch) {
+    match window.segment(&case.image, classes, &mut predictor(network, device, config.infer.precision), watch) {
         Ok(segmentation) => Ok(Some(segmentation)),
         Err(SlidingWindowError::Stopped { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -3,7 +3,7 @@
 use super::cases::{CaseStore, Prepared, TrainingData};
 use super::continued::{require_same_data, require_same_settings};
 use super::error::JobError;
-use super::measure::{TestContext, test, validator, write_metrics};
+use super::measure::{TestContext, require_precision, test, validator, write_metrics};
 use super::recorder::Recorder;
 use super::training_job::{Start, TrainingJob};
 use crate::device::Opened;
@@ -20,8 +20,10 @@ struct JobContext<'a> {
 /// Makes what is missing of a training.
 pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder, store: &CaseStore) -> Result<(), JobError> {
     let context = JobContext { job, opened, recorder };
-    if job.kind == StageKind::Pretrain {
-        job.config.check_pretraining()?;
+    match job.kind {
+        StageKind::Pretrain => job.config.check_pretraining()?,
+        // Its cases are segmented when it has trained.
+        _ => require_precision(&job.config, &opened.device)?,
     }
     let data = context.begin()?;
     let prepared = data.prepare(job, recorder, store)?;
