@@ -270,9 +270,7 @@ impl Fault {
             Self::Unreadable(..) => "Check the path and its permissions",
             Self::Unwritable(..) => "Check the free space and the permissions of its folder",
             Self::DiskFull(..) => "Make room there, or name a folder on a larger disk by the environment variable SIMTROT_CACHE",
-            Self::PreparedLost(..) => {
-                "Start the same command again: the case is prepared anew, and the training goes on from its last checkpoint"
-            }
+            Self::PreparedLost(..) => "Start the same command again (pretrain, finetune, demo: with --resume); the case is prepared anew",
             Self::Changed => "Wait until nothing writes it any more, and start the same command again",
             Self::Missing => "Bring the file back, or take the entry out of the list",
             Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
