@@ -1,14 +1,14 @@
 //! Prepared cases on disk, each under a key of everything that decides it.
 //!
 //! The key is the SHA-256 of the case's content ([`content`]), the settings, the label values and this format's version, so that an
-//! entry never has to be invalidated: what has changed has another key. An entry is a line of text, its header's
-//! length, the header as RON (whose numbers come back to the last bit), float32 voxels and class indices, all
-//! little-endian, and the SHA-256 of all before it, as hexadecimal digits. The digest is held against the entry when it is opened, unless
-//! that is [`Remembered`] of the file as it is.
+//! entry never has to be invalidated: what has changed has another key. An entry is a line of text, float32 voxels and class indices, the
+//! header as RON (whose numbers come back to the last bit), its length, all little-endian, and the SHA-256 of all before it, as hexadecimal
+//! digits. The digest is held against the entry when it is opened, unless that is [`Remembered`] of the file as it is. Voxels always begin at
+//! the same byte: an entry that another program replaces by its own of the same content can go on being read.
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,12 @@ use crate::{atomic_file, digest};
 
 /// First line of an entry. Its number is raised whenever preparing gives other values or this layout changes.
 const VERSION: &[u8] = b"simtrot prepared case 4\n";
+
+/// Where an entry's voxels begin.
+const FIRST: u64 = VERSION.len() as u64;
+
+/// Bytes of the header's length.
+const SIZE: u64 = 8;
 
 /// What is remembered of an entry: its digest, which fits.
 const INTACT: &str = "simtrot prepared case intact";
@@ -45,33 +51,35 @@ pub fn key(case: &CaseFiles, label_values: &[u32], channels: usize, config: &Pre
 /// Opens the entry of a case; none if there is none or it isn't whole and as it was written.
 pub fn open(folder: &Path, key: &str, of: &CaseFiles) -> Option<PreparedCase> {
     let path = path(folder, key);
-    let mut file = BufReader::new(File::open(&path).ok()?);
-    let length = file.get_ref().metadata().ok()?.len();
-    if !is_intact(&path, length) {
-        return None;
-    }
-    let mut bytes = |count: usize| {
-        let mut bytes = vec![0; count];
-        file.read_exact(&mut bytes).ok().map(|()| bytes)
-    };
-    if bytes(VERSION.len())? != VERSION {
-        return None;
-    }
-    let size = u64::from_le_bytes(bytes(8)?.try_into().ok()?);
-    if size > length {
-        return None;
-    }
-    let mut header: Header = ron::de::from_bytes(&bytes(size as usize)?).ok()?;
-    let first = (VERSION.len() + 8) as u64 + size;
-    if first + header.voxel_bytes() + DIGEST != length {
-        return None;
-    }
+    let mut header = read_header(&path)?;
     // The same content may have lain in another folder when the entry was written.
     for note in &mut header.notes {
         let now = of.images.iter().chain(&of.label).map(VolumeSource::file).find(|now| now.file_name() == note.file.file_name());
         note.file = now.map_or_else(|| note.file.clone(), Cow::into_owned);
     }
-    Some(PreparedCase::new(of.name.clone(), header, Place::File(path, first)))
+    Some(PreparedCase::new(of.name.clone(), header, Place::File(path, FIRST)))
+}
+
+/// The header of an entry that is whole and as it was written.
+fn read_header(path: &Path) -> Option<Header> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    if !is_intact(path, length) {
+        return None;
+    }
+    let mut bytes = |from: u64, count: u64| {
+        let mut bytes = vec![0; usize::try_from(count).ok()?];
+        file.seek(SeekFrom::Start(from)).ok()?;
+        file.read_exact(&mut bytes).ok().map(|()| bytes)
+    };
+    if bytes(0, FIRST)? != VERSION {
+        return None;
+    }
+    let end = length.checked_sub(DIGEST + SIZE)?;
+    let size = u64::from_le_bytes(bytes(end, SIZE)?.try_into().ok()?);
+    let begin = end.checked_sub(size)?;
+    let header: Header = ron::de::from_bytes(&bytes(begin, size)?).ok()?;
+    (FIRST + header.voxel_bytes() == begin).then_some(header)
 }
 
 /// Writes an entry.
@@ -85,9 +93,9 @@ pub fn store(folder: &Path, key: &str, case: &Case) -> Result<PreparedCase, Data
     let write = atomic_file::write_with(&file, |out| {
         let mut out = Hashing { out, hash: Sha256::new() };
         out.write_all(VERSION)?;
-        out.write_all(&(text.len() as u64).to_le_bytes())?;
-        out.write_all(text.as_bytes())?;
         write_voxels(case, &mut out)?;
+        out.write_all(text.as_bytes())?;
+        out.write_all(&(text.len() as u64).to_le_bytes())?;
         let Hashing { out, hash } = out;
         out.write_all(digest::finish(hash).as_bytes())
     });
@@ -96,8 +104,7 @@ pub fn store(folder: &Path, key: &str, case: &Case) -> Result<PreparedCase, Data
     if let Some(memory) = Remembered::of(INTACT, std::slice::from_ref(&file), Duration::ZERO) {
         memory.keep(&true);
     }
-    let first = (VERSION.len() + 8 + text.len()) as u64;
-    Ok(PreparedCase::new(case.name.clone(), header, Place::File(file, first)))
+    Ok(PreparedCase::new(case.name.clone(), header, Place::File(file, FIRST)))
 }
 
 fn path(folder: &Path, key: &str) -> PathBuf {

@@ -91,6 +91,9 @@ impl fmt::Display for CaseNeeds {
         }
         write!(f, "\nmemory of the computer for cases read ahead: at most {}", bytes(*ahead_bytes))?;
         match memory {
+            Some(memory) if ahead_bytes > memory => {
+                write!(f, " (one batch is always made, were it more than the {} of --memory)", bytes(*memory))
+            }
             Some(memory) => write!(f, " (bound by --memory, by default half of what is free: {})", bytes(*memory)),
             None => write!(f, " (--memory bounds it)"),
         }
