@@ -4,27 +4,29 @@ use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
 use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
-use super::train::{find, memory};
+use super::train::{find, step_memory};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
 use crate::terminal;
-use crate::worker::{ExperimentJob, spawn_experiment};
+use crate::worker::{CaseNeeds, ExperimentJob, spawn_experiment};
 
 /// Steps of a trial: the first is slower than the others, the median of three is not.
 const TRIAL_STEPS: usize = 3;
 
 /// Prints trainings, memory, time and disk.
-pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Options) -> Result<u8, CliError> {
+pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_run: bool, options: &Options) -> Result<u8, CliError> {
     let (folder, experiment) = find(path, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
-    let needs = memory(&experiment, &trainings, &options.device)?;
+    let needs = step_memory(&experiment, &trainings, &options.device)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
         return Ok(BAD_INPUT);
     }
+    let cases = CaseNeeds::new(&experiment, &trainings, (part.jobs, needs.binding_bytes.is_none()), memory);
+    terminal::print(format_args!("{}\n", cases.map_err(CliError::Input)?));
     let state = ExperimentState::read(&experiment, &folder);
     let needed = Estimate::unmeasured(&experiment, &state, &trainings);
     if needed.is_empty() || dry_run {
@@ -38,7 +40,8 @@ pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Option
     for plan in &mut scratch.trainings {
         (plan.after, plan.checkpoint) = (None, None);
     }
-    let job = ExperimentJob { trainings: needed.clone(), max_steps: Some(TRIAL_STEPS), ..ExperimentJob::new(scratch, tried.clone()) };
+    let job =
+        ExperimentJob { trainings: needed.clone(), max_steps: Some(TRIAL_STEPS), memory, ..ExperimentJob::new(scratch, tried.clone()) };
     if !options.quiet {
         terminal::remark(format_args!("measuring {TRIAL_STEPS} steps of each kind; nothing of it is kept"));
     }

@@ -5,10 +5,11 @@ use rand::{Rng, RngExt as _};
 use crate::config::{AugmentConfig, FinetuneConfig};
 use crate::random::stream;
 
-use super::case::channels;
+use super::case::{channels, draw_foreground};
 use super::crop;
-use super::{SamplingError, TrainingCase, loader, texture};
+use super::{SamplingError, loader, texture};
 use crate::geometry::{SignedPermutation, VoxelBox};
+use crate::preprocess::PreparedCase;
 
 /// What is drawn in every fine-tuning step.
 #[derive(Clone, Debug)]
@@ -40,14 +41,19 @@ impl LabelledPlan {
         Self { seed, crop: config.crop_size, foreground_share: config.foreground_share, augment: config.augment.clone() }
     }
 
+    /// Bytes of a batch of so many crops of so many channels.
+    pub fn batch_bytes(&self, crops: usize, channels: usize) -> u64 {
+        (crops * self.crop.iter().product::<usize>() * (size_of::<f32>() * channels + 1)) as u64
+    }
+
     /// The crops of `step`, one for each of `cases` (see [`super::CaseOrder`]).
     ///
     /// Each is centred on a foreground voxel with a chance of `foreground_share`, else at a random place; a case
     /// without foreground is always cut at random.
     ///
     /// # Errors
-    /// A case without label map; cases whose channels differ.
-    pub fn batch(&self, cases: &[&TrainingCase], step: u64) -> Result<LabelledBatch, SamplingError> {
+    /// A case without label map, or that can no longer be read; cases whose channels differ.
+    pub fn batch(&self, cases: &[&PreparedCase], step: u64) -> Result<LabelledBatch, SamplingError> {
         let size = self.crop;
         let channels = channels(cases)?;
         let voxels: usize = size.iter().product();
@@ -56,27 +62,29 @@ impl LabelledPlan {
             shape: [cases.len(), channels, size[0], size[1], size[2]],
             image: vec![0.0; cases.len() * channels * voxels],
             label: vec![0; cases.len() * voxels],
-            cases: cases.iter().map(|own| own.case.name.clone()).collect(),
+            cases: cases.iter().map(|own| own.name().to_owned()).collect(),
         };
         let crops = batch.image.chunks_exact_mut(channels * voxels).zip(batch.label.chunks_exact_mut(voxels));
         for ((own, (image, label)), slot) in cases.iter().zip(crops).zip(0..) {
-            loader::working_on(&own.case.name);
-            let shape = own.case.image.grid.shape;
-            let crop = self.place(own, &mut stream(self.seed, "finetune.crop", step, slot));
-            crop.cut_padded(&own.case.image.voxels, shape, own.background(), image);
-            crop.cut_padded(own.require_label()?, shape, &[0], label);
+            loader::working_on(own.name());
+            if !own.is_labelled() {
+                return Err(SamplingError::NoLabel { case: own.name().to_owned() });
+            }
+            let crop = self.place(own, &mut stream(self.seed, "finetune.crop", step, slot))?;
+            own.cut_image(&crop, image)?;
+            own.cut_label(&crop, label)?;
             self.augment(image, label, &mut stream(self.seed, "finetune.augment", step, slot));
         }
         Ok(batch)
     }
 
-    fn place(&self, own: &TrainingCase, rng: &mut impl Rng) -> VoxelBox {
-        let shape = own.case.image.grid.shape;
-        let foreground = if rng.random_bool(self.foreground_share) { own.draw_foreground(rng) } else { None };
-        match foreground {
+    fn place(&self, own: &PreparedCase, rng: &mut impl Rng) -> Result<VoxelBox, SamplingError> {
+        let shape = own.grid().shape;
+        let foreground = if rng.random_bool(self.foreground_share) { draw_foreground(own, rng)? } else { None };
+        Ok(match foreground {
             Some(voxel) => crop::around(voxel, shape, self.crop),
             None => crop::random(shape, self.crop, rng),
-        }
+        })
     }
 
     fn augment(&self, image: &mut [f32], label: &mut [u8], rng: &mut impl Rng) {

@@ -77,8 +77,8 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, Tr
     if let (Some(report), Some(from)) = (transferred, training.parents.places.first()) {
         session.emit(Event::Transfer { stage: session.stage.clone(), from: from.clone(), report });
     }
-    let cases = work.cases.clone();
-    training.run(work, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
+    let (cases, batch_bytes) = (work.cases.clone(), plan.batch_bytes(config.finetune.batch, dataset.channels.len()));
+    training.run(work, batch_bytes, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
 impl TrainingTask for Finetune<'_> {

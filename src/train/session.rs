@@ -29,6 +29,9 @@ pub struct Session<'a> {
     pub resume: bool,
     /// End after so many steps of this session's training, as if stopped.
     pub max_steps: Option<usize>,
+    /// Bytes of memory that batches made ahead of the device may take; none: as many as the loader's threads can use. Results do not depend
+    /// on it.
+    pub memory: Option<u64>,
     /// Takes events.
     pub emit: &'a dyn Fn(Event),
     /// Takes the tokens of a probe, to be shown and kept.
@@ -81,6 +84,9 @@ pub enum TrainError {
     /// Too little to train on.
     #[error("{0}")]
     Data(String),
+    /// A prepared case could not be read.
+    #[error(transparent)]
+    Read(#[from] crate::volume::DataError),
     /// Drawing a batch failed.
     #[error("preparing a batch failed: {0}")]
     Sampling(#[from] crate::sampling::SamplingError),

@@ -4,8 +4,9 @@
 use std::time::Instant;
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
+use super::read_ahead::read_ahead;
 use super::session::{Control, Ending, Session, TrainError};
 use super::transfer::load_all;
 use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, GradientNorm, Optimiser, ParamGroups, clip_grad_norm, lr};
@@ -15,13 +16,8 @@ use crate::kernels::first_failure;
 use crate::model::{NamedWeights, Pass, export_named};
 use crate::objective::{Loss, LossNumbers};
 use crate::protocol::{Event, Severity, StepNumbers};
-use crate::sampling::{Loader, SamplingError};
-
-/// Threads that prepare batches where the host's own cores make the step.
-const LOADER_THREADS: usize = 2;
-
-/// The most that prepare batches for another device: each holds up to three of them.
-const MOST_LOADER_THREADS: usize = 8;
+use crate::sampling::{Loader, LoaderError, ReadAhead, SamplingError};
+use crate::wording;
 
 /// What differs between pre-training and fine-tuning.
 pub(super) trait TrainingTask {
@@ -168,15 +164,16 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         session.emit(Event::StageStarted { stage: session.stage.clone(), total: self.schedule.steps, done: self.step });
     }
 
-    /// Trains until the last step or a stop; `batch` makes the batch of a micro-step on the loader's threads.
+    /// Trains until the last step or a stop; `batch` makes the batch of a micro-step, of `batch_bytes`, on the loader's threads.
     pub(super) fn run<T: TrainingTask<Model = M>>(
         mut self,
         task: &T,
+        batch_bytes: u64,
         batch: impl Fn(u64) -> Result<T::Batch, SamplingError> + Send + Sync + 'static,
     ) -> Result<Ending, TrainError> {
         let per_step = self.schedule.accumulate as u64;
         let ahead = self.last.saturating_sub(self.step) as u64 * per_step;
-        let mut batches = Loader::new(self.step as u64 * per_step, ahead, loader_threads(&self.context.session.device), batch);
+        let mut batches = Loader::new(self.step as u64 * per_step, ahead, self.read_ahead(batch_bytes), batch);
         // An earlier session may have been stopped during its last measurement.
         let mut stopped = is_stop(self.measure(task))?;
         while self.step < self.last && !stopped {
@@ -217,6 +214,17 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         }
     }
 
+    /// How far batches are made ahead within the session's memory; says so where not even one has room.
+    fn read_ahead(&self, batch_bytes: u64) -> ReadAhead {
+        let session = self.context.session;
+        if let Some(memory) = session.memory.filter(|&memory| memory < batch_bytes) {
+            let [batch, memory] = [batch_bytes, memory].map(wording::bytes);
+            let text = format!("{}: a batch takes {batch}, more than the {memory} of --memory; one at a time is made ahead", session.stage);
+            session.emit(Event::Notice { severity: Severity::Warning, text });
+        }
+        read_ahead(on_host(&session.device), session.memory, batch_bytes)
+    }
+
     /// One optimiser step: the training after it, and its loss.
     fn optimiser_step<T: TrainingTask<Model = M>>(
         mut self,
@@ -233,8 +241,10 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let held = self.param_groups.held(&self.model, self.step);
         let model = held.as_ref().unwrap_or(&self.model);
         for _ in 0..schedule.accumulate {
-            let (micro_step, batch) =
-                batches.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
+            let (micro_step, batch) = batches.next().expect("a batch for each step").map_err(|error| match error {
+                LoaderError::Make { cause: SamplingError::Read(cause), .. } => TrainError::Read(cause),
+                error => TrainError::Data(error.to_string()),
+            })?;
             let (outcome, own_cases) = task.forward_loss(model, batch, Pass::training(config.seed, micro_step, 0));
             losses.push(outcome.unread());
             gradients.accumulate(model, GradientsParams::from_grads((outcome.loss * share).backward(), model));
@@ -354,11 +364,6 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             Err(TrainError::NonFinite { what, value, step: numbers.step, cases: cases.to_vec(), last_good })
         })
     }
-}
-
-/// Threads that prepare batches ahead of `device`; what they make does not depend on their number.
-fn loader_threads(device: &Device) -> usize {
-    if on_host(device) { LOADER_THREADS } else { rayon::current_num_threads().clamp(LOADER_THREADS, MOST_LOADER_THREADS) }
 }
 
 /// Reads the losses of a step and the norm of its gradients, all at once and last: the device is waited for a single time.

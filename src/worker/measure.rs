@@ -62,7 +62,7 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &T
     let values = dataset.label_values();
     let regions = dataset_regions(dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
-        let case = &case.case;
+        let case = &case.load()?;
         let Some(classes) = segment(&network, case, (config, values.len()), device, &mut |_, _, _| recorder.goes_on())? else {
             return Err(JobError::Stopped);
         };
@@ -82,22 +82,24 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &T
 
 /// Mean Dice over validation cases and classes, on the prepared grids; no validator without labelled validation cases.
 pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {
-    if cases.iter().all(|case| case.case.label.is_none()) {
+    if !cases.iter().any(|case| case.is_labelled()) {
         return None;
     }
     let classes = dataset.class_count();
     Some(Box::new(move |network, obey| {
         let (mut sum, mut count) = (0.0, 0_usize);
-        for case in cases.iter() {
-            let Some(truth) = &case.case.label else { continue };
+        for prepared in cases.iter().filter(|case| case.is_labelled()) {
+            // One at a time is in memory.
+            let case = prepared.load()?;
+            let truth = case.label.as_ref().expect("a labelled case");
             // Windows only know how to stop: why is told afterwards.
             let mut answer = Ok(());
             let mut watch = |_: usize, _: usize, _: &[u8]| {
                 answer = obey();
                 answer.is_ok()
             };
-            let found = segment(network, &case.case, (config, classes), device, &mut watch)
-                .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
+            let found = segment(network, &case, (config, classes), device, &mut watch)
+                .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.name)))?;
             answer?;
             let found = found.expect("nothing else ends the windows early");
             for class in 1..classes as u8 {
