@@ -13,6 +13,13 @@ use crate::wording::{bytes, list};
 /// Other networks that are named where they fit.
 const OTHERS: [Preset; 2] = [Preset::NnformerSmall, Preset::SwinUnetrSmall];
 
+/// Share of crops that hold a label in their middle.
+const FOREGROUND_SHARE: f64 = 0.33;
+
+/// Of crops that hold less of the median volume nnU-Net takes the Dice together: it plans a lower resolution for crops of less than a quarter,
+/// at which they hold that quarter, and drops it unless it halves the voxels.
+const BATCH_DICE_SHARE: f64 = 0.125;
+
 /// The volumes that are planned for.
 #[derive(Clone, Copy, Debug)]
 pub struct Volumes {
@@ -138,6 +145,33 @@ impl Sizes {
         }
         choices.push(Choice::new("finetune.crop_size", &self.network.crop_size, crop));
         choices
+    }
+
+    /// Which crops hold a label for sure, and over what the Dice is taken; `median` are the voxels of the median volume.
+    pub fn foreground_and_dice(&self, median: &[f64; 3]) -> [Choice; 3] {
+        let crops = self.batch.crops;
+        let others = (crops as f64 * (1.0 - FOREGROUND_SHARE)).round_ties_even() as usize;
+        let guaranteed = match crops {
+            1 => "a batch is one crop, which goes by chance".to_owned(),
+            _ => format!("{} of the {crops} crops of every batch, the last ones, as nnU-Net's", crops - others),
+        };
+        let share = self.network.crop_size.iter().product::<usize>() as f64 / median.iter().product::<f64>();
+        let batch_dice = share < BATCH_DICE_SHARE;
+        let dice = match batch_dice {
+            true => {
+                "crops hold less than an eighth of the median volume: where nnU-Net plans a lower resolution as well, it takes the Dice \
+                     of all crops of a batch together"
+            }
+            false => {
+                "the Dice is that of each crop, as nnU-Net's where it plans no lower resolution: crops hold an eighth of the median \
+                      volume or more"
+            }
+        };
+        [
+            Choice::new("finetune.foreground_share", &FOREGROUND_SHARE, "nnU-Net's share of crops that hold a label in their middle"),
+            Choice::new("finetune.foreground_in_each_batch", &(crops > 1), guaranteed),
+            Choice::new("finetune.batch_dice", &batch_dice, dice),
+        ]
     }
 }
 
