@@ -146,8 +146,22 @@ impl AugmentConfig {
 }
 
 impl FinetuneConfig {
+    /// How many crops of every batch, its last ones, are sure to be centred on a foreground voxel; none where each goes by chance.
+    pub fn foreground_crops(&self) -> Option<usize> {
+        let others = (self.batch as f64 * (1.0 - self.foreground_share)).round_ties_even() as usize;
+        (self.foreground_in_each_batch && self.batch > 1).then(|| self.batch.saturating_sub(others))
+    }
+
     pub(super) fn check(&self, checker: &mut Checker) {
         self.check_ranges("finetune", checker);
+        checker.require(
+            "finetune.foreground_in_each_batch",
+            self.foreground_crops() != Some(0) || self.foreground_share == 0.0,
+            format_args!(
+                "leaves no crop for foreground: {} of a batch of {} is less than half a crop. Raise foreground_share, or leave it to chance",
+                self.foreground_share, self.batch
+            ),
+        );
         self.augment.check("finetune.augment", checker);
         self.optimiser.check("finetune.optimiser", checker);
     }
@@ -155,7 +169,7 @@ impl FinetuneConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::AugmentConfig;
+    use super::{AugmentConfig, FinetuneConfig};
     use crate::config::RunConfig;
 
     #[test]
@@ -164,6 +178,18 @@ mod tests {
         let error = refused("finetune.augment.gamma=[1.5,0.7]");
         assert!(error.contains("finetune.augment.gamma") && error.contains("1.5 to 0.7"), "{error}");
         assert!(refused("finetune.augment.field_of_view=[0.0,1.0]").contains("finetune.augment.field_of_view"));
+    }
+
+    #[test]
+    fn the_last_crops_of_a_batch_are_rounded_as_nnu_net_s_and_never_none() {
+        let crops = |batch, foreground_share| {
+            FinetuneConfig { batch, foreground_share, foreground_in_each_batch: true, ..FinetuneConfig::default() }.foreground_crops()
+        };
+        assert_eq!([1, 2, 3, 4, 9].map(|batch| crops(batch, 0.33)), [None, Some(1), Some(1), Some(1), Some(3)]);
+        assert_eq!((crops(2, 1.0), crops(2, 0.0), FinetuneConfig::default().foreground_crops()), (Some(2), Some(0), None));
+        let set = ["finetune.foreground_in_each_batch=true", "finetune.foreground_share=0.2"].map(str::to_owned);
+        let error = RunConfig::default().with_overrides(&set).unwrap_err().to_string();
+        assert!(error.contains("foreground_in_each_batch") && error.contains("batch of 2"), "{error}");
     }
 
     #[test]

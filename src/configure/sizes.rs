@@ -4,7 +4,7 @@ use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
 use super::network::{Batch, LEAST_BATCH, Limit, Network};
 use super::text::Choice;
-use crate::config::{BackboneConfig as _, ModelConfig, Preset, RunConfig, UnetConfig, value_to_ron};
+use crate::config::{BackboneConfig as _, FinetuneConfig, ModelConfig, Preset, RunConfig, UnetConfig, value_to_ron};
 use crate::model::ModelPlan;
 use crate::plan::{Room, Step, shrinking};
 use crate::protocol::StageKind;
@@ -12,9 +12,6 @@ use crate::wording::{bytes, list};
 
 /// Other networks that are named where they fit.
 const OTHERS: [Preset; 2] = [Preset::NnformerSmall, Preset::SwinUnetrSmall];
-
-/// Share of crops that hold a label in their middle.
-const FOREGROUND_SHARE: f64 = 0.33;
 
 /// Of crops that hold less of the median volume nnU-Net takes the Dice together: it plans a lower resolution for crops of less than a quarter,
 /// at which they hold that quarter, and drops it unless it halves the voxels.
@@ -150,10 +147,10 @@ impl Sizes {
     /// Which crops hold a label for sure, and over what the Dice is taken; `median` are the voxels of the median volume.
     pub fn foreground_and_dice(&self, median: &[f64; 3]) -> [Choice; 3] {
         let crops = self.batch.crops;
-        let others = (crops as f64 * (1.0 - FOREGROUND_SHARE)).round_ties_even() as usize;
-        let guaranteed = match crops {
-            1 => "a batch is one crop, which goes by chance".to_owned(),
-            _ => format!("{} of the {crops} crops of every batch, the last ones, as nnU-Net's", crops - others),
+        let finetune = FinetuneConfig { batch: crops, foreground_in_each_batch: crops > 1, ..FinetuneConfig::default() };
+        let guaranteed = match finetune.foreground_crops() {
+            Some(sure) => format!("{sure} of the {crops} crops of every batch, the last, as nnU-Net's"),
+            None => "a batch is one crop, which goes by chance".to_owned(),
         };
         let share = self.network.crop_size.iter().product::<usize>() as f64 / median.iter().product::<f64>();
         let batch_dice = share < BATCH_DICE_SHARE;
@@ -168,8 +165,12 @@ impl Sizes {
             }
         };
         [
-            Choice::new("finetune.foreground_share", &FOREGROUND_SHARE, "nnU-Net's share of crops that hold a label in their middle"),
-            Choice::new("finetune.foreground_in_each_batch", &(crops > 1), guaranteed),
+            Choice::new(
+                "finetune.foreground_share",
+                &finetune.foreground_share,
+                "nnU-Net's share of crops that hold a label in their middle",
+            ),
+            Choice::new("finetune.foreground_in_each_batch", &finetune.foreground_in_each_batch, guaranteed),
             Choice::new("finetune.batch_dice", &batch_dice, dice),
         ]
     }

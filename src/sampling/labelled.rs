@@ -16,7 +16,7 @@ pub struct LabelledPlan {
     seed: u64,
     crop: [usize; 3],
     foreground_share: f64,
-    foreground_in_each_batch: bool,
+    foreground_crops: Option<usize>,
     augment: AugmentConfig,
 }
 
@@ -38,8 +38,8 @@ pub struct LabelledBatch {
 impl LabelledPlan {
     /// From a config that was checked.
     pub fn new(config: &FinetuneConfig, seed: u64) -> Self {
-        let &FinetuneConfig { crop_size, foreground_share, foreground_in_each_batch, ref augment, .. } = config;
-        Self { seed, crop: crop_size, foreground_share, foreground_in_each_batch, augment: augment.clone() }
+        let &FinetuneConfig { crop_size, foreground_share, ref augment, .. } = config;
+        Self { seed, crop: crop_size, foreground_share, foreground_crops: config.foreground_crops(), augment: augment.clone() }
     }
 
     /// The crops of `step`, one for each of `cases` (see [`super::CaseOrder`]).
@@ -85,10 +85,9 @@ impl LabelledPlan {
     /// Where the crop at `slot` of a batch of so many lies.
     fn place(&self, own: &TrainingCase, (slot, batch): (u64, usize), rng: &mut impl Rng) -> VoxelBox {
         let shape = own.case.image.grid.shape;
-        let on_foreground = if self.foreground_in_each_batch && batch > 1 {
-            slot >= (batch as f64 * (1.0 - self.foreground_share)).round_ties_even() as u64
-        } else {
-            rng.random_bool(self.foreground_share)
+        let on_foreground = match self.foreground_crops {
+            Some(crops) => slot as usize + crops >= batch,
+            None => rng.random_bool(self.foreground_share),
         };
         let foreground = if on_foreground { own.draw_foreground(rng) } else { None };
         match foreground {
@@ -160,7 +159,7 @@ mod tests {
         };
         assert_eq!(hits(1.0), 100);
         assert!(hits(0.5) > 35 && hits(0.5) < 65 && hits(0.0) < 10);
-        let in_each = LabelledPlan::new(&FinetuneConfig { foreground_in_each_batch: true, ..config(0.33) }, 0);
+        let in_each = LabelledPlan::new(&FinetuneConfig { batch: 3, foreground_in_each_batch: true, ..config(0.33) }, 0);
         let mut by_slot = [0; 3];
         for step in 0..100 {
             let batch = in_each.batch(&[&labelled; 3], step).unwrap();
