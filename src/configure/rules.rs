@@ -1,8 +1,8 @@
 //! From a fingerprint and the memory of a device to the settings that follow, each with its reason.
 
+use super::augment::augmentation;
 use super::error::ConfigureError;
 use super::fingerprint::{CaseShape, Fingerprint, Intensities, Modality};
-use super::mirror::opposites;
 use super::patients::{Patients, fold_choice};
 use super::sizes::{Sizes, Volumes};
 use super::spacing::{TargetSpacing, median_shape};
@@ -105,7 +105,7 @@ pub fn choose(
     choices.push(sizes.model_choice());
     choices.extend(pretraining(&sizes, volumes, training.on_gpu, &target));
     choices.extend(sizes.finetune_choices(&median));
-    choices.extend(finetuning(&fingerprint, &training));
+    choices.extend(finetuning(&fingerprint, &training, &sizes, &median));
     choices.push(arms(labelled > 0, sizes.pretrain.is_some(), volumes));
     let hints = [patients.hint(), hounsfield_hint(&fingerprint), absent_hint(&fingerprint)].into_iter().flatten().collect();
 
@@ -277,7 +277,7 @@ fn pretraining(sizes: &Sizes, volumes: usize, on_gpu: bool, target: &TargetSpaci
 }
 
 /// All of fine-tuning but its sizes.
-fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
+fn finetuning(fingerprint: &Fingerprint, training: &Training, sizes: &Sizes, median: &[f64; 3]) -> Vec<Choice> {
     let Training { on_gpu, steps, optimiser, schedule } = training;
     if fingerprint.labelled() == 0 {
         return Vec::new();
@@ -288,21 +288,12 @@ fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
         let long = "a starting point for a CPU, on which nnU-Net's 250000 take too long; `simtrot plan` measures how long it takes";
         (long, "AdamW: in a training as short as this nnU-Net's SGD lies behind it (the demo compares them)")
     };
-    let pairs = opposites(&fingerprint.classes);
-    let flip_p = pairs.map(|pair| if pair.is_some() { 0.0 } else { 0.5 });
-    let named: Vec<String> =
-        pairs.iter().zip(["D", "H", "W"]).filter_map(|(pair, axis)| pair.map(|[a, b]| format!("{axis} ({a}, {b})"))).collect();
-    let mirrored = match named.is_empty() {
-        true => "mirrored along every axis, as nnU-Net does: no two labels are each other's mirror image by name".to_owned(),
-        false => format!("not mirrored along {}: a mirrored scan would show the one label where the other is", list(&named)),
-    };
-    vec![
-        Choice::new("finetune.steps", steps, long),
-        Choice::new("finetune.foreground_share", &0.33, "a third of the crops hold a label in their middle, as nnU-Net's do"),
-        Choice::new("finetune.augment.flip_p", &flip_p, mirrored),
-        Choice::new("finetune.optimiser", optimiser, rule),
-        Choice::new("finetune.schedule", schedule, "the schedule that goes with it"),
-    ]
+    let mut choices = vec![Choice::new("finetune.steps", steps, long)];
+    choices.extend(sizes.foreground_and_dice(median));
+    choices.extend(augmentation(&fingerprint.classes, sizes.network.crop_size));
+    choices.push(Choice::new("finetune.optimiser", optimiser, rule));
+    choices.push(Choice::new("finetune.schedule", schedule, "the schedule that goes with it"));
+    choices
 }
 
 fn arms(finetunes: bool, pretrains: bool, volumes: usize) -> Choice {

@@ -1,21 +1,24 @@
 //! From prepared cases to batches: crop, texture, mask, rotate; prepared by threads ahead of the device.
 //!
 //! Host data only, no tensors. In the order in which data flows: [`CaseSet`] (prepared cases, on disk) and [`CaseOrder`] (which
-//! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`rotation`] -> [`ViewBatch`] (pre-training) or
-//! [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops on which collapse is
-//! measured.
+//! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`rotation`] -> [`ViewBatch`] (pre-training), or
+//! [`crop`] -> `spatial` -> `intensity` -> [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops
+//! on which collapse is measured.
 //!
 //! A batch is a pure function of (config, cases, seed, step): neither the number of loader threads, nor the memory they may take, nor a
 //! resumed run changes it.
 
 mod case;
 pub mod crop;
+mod intensity;
 mod labelled;
 mod loader;
 pub mod mask;
 mod order;
 mod probe_set;
+mod resolution;
 pub mod rotation;
+mod spatial;
 pub mod texture;
 mod view;
 

@@ -47,7 +47,7 @@ fn the_first_step_names_the_operation_that_the_device_cannot_do() {
     let most = opened.description.adapter.expect("a GPU is an adapter").max_binding_bytes;
     let task = TooLarge { columns: (most / 4 / ROWS as u64 + 1024) as usize };
     let config = tiny(2, 16);
-    let (cases, info) = prepared(&config);
+    let (cases, info) = prepared(&config, None);
     let folder = tempfile::tempdir().expect("a folder");
     let session = Session {
         stage: Stage { kind: StageKind::Finetune, arm: String::new() },
@@ -55,6 +55,7 @@ fn the_first_step_names_the_operation_that_the_device_cannot_do() {
         checkpoints: folder.path().to_owned(),
         resume: false,
         max_steps: None,
+        memory: None,
         emit: &|_| {},
         show: &|_| {},
         control: &|| Control::Continue,
@@ -63,7 +64,7 @@ fn the_first_step_names_the_operation_that_the_device_cannot_do() {
     let context = RunContext { session: &session, config: &config, dataset: &info, cases: cases.len() };
     let start = |network| Ok((network, Parents::default()));
     let training = TrainingLoop::begin(context, (&config.finetune).into(), network, start).expect("a new training");
-    let Err(error) = training.run(&task, |_| Ok(())) else { panic!("it was computed after all") };
+    let Err(error) = training.run(&task, 0, |_| Ok(())) else { panic!("it was computed after all") };
     let text = error.to_string();
     assert!(text.starts_with("the device failed at step 1, on case: in linear: "), "{text}");
 }

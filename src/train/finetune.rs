@@ -93,7 +93,8 @@ impl TrainingTask for Finetune<'_> {
         let [volumes, _, depth, height, width] = batch.shape;
         let image = Tensor::<5>::from_data(TensorData::new(batch.image, batch.shape), &device);
         let classes = classes_from_host(&batch.label, [volumes, depth, height, width], &device);
-        (DiceCeConfig::nnunet().deep_supervision(network.forward(image, pass), &classes), batch.cases)
+        let config = DiceCeConfig { batch_dice: self.config.finetune.batch_dice, ..DiceCeConfig::nnunet() };
+        (config.deep_supervision(network.forward(image, pass), &classes), batch.cases)
     }
 
     fn measure_every(&self) -> Option<usize> {

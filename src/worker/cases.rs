@@ -67,11 +67,12 @@ impl TrainingData {
     /// Says what of the data and settings a reader of the results should know.
     pub(super) fn announce(&self, job: &TrainingJob, recorder: &Recorder) {
         let settings = &job.config.pretrain;
-        let unused = if job.kind == StageKind::Pretrain { settings.unused() } else { Vec::new() };
+        let (unused, reason) = match job.kind {
+            StageKind::Pretrain => (settings.unused(), format!("not used by {}", settings.task.title(settings.weight))),
+            _ => (job.config.finetune.augment.unused(), "not used where the probability is 0".to_owned()),
+        };
         if !unused.is_empty() {
-            let task = settings.task.title(settings.weight);
-            let text = format!("{}: set, but not used by {task}: {}", job.stage(job.kind), unused.join(", "));
-            recorder.notice(Severity::Warning, text);
+            recorder.notice(Severity::Warning, format!("{}: set, but {reason}: {}", job.stage(job.kind), unused.join(", ")));
         }
         if job.config.data.hold_back_test {
             let text = format!(
