@@ -16,22 +16,23 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Blending, EvaluateConfig, Hd95Convention, InferConfig, ModelConfig, ProjectorConfig, RunConfig, SwinUnetrConfig, UnetrConfig, Weighting,
+    AugmentConfig, EvaluateConfig, Hd95Convention, InferConfig, ModelConfig, Precision, ProjectorConfig, RunConfig, SwinUnetrConfig,
+    UnetrConfig, Weighting,
 };
 use crate::device::{DeviceChoice, open};
-use crate::geometry::{SignedPermutation, quantile};
+use crate::geometry::{SignedPermutation, VoxelBox, quantile};
 use crate::infer::sliding_window::SlidingWindow;
 use crate::infer::{InputConvention, predictor};
 use crate::kernels::cells;
 use crate::metrics::{LabelPair, Region, score_case};
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from_host};
-use crate::preprocess::resample_trilinear;
+use crate::preprocess::{Case, PreparedCase, PreprocessRecord, resample_trilinear};
 use crate::random::stream;
 use crate::sampling::mask::MaskGrid;
-use crate::sampling::{View, ViewBatch};
+use crate::sampling::{LabelledPlan, View, ViewBatch};
 use crate::train::{DatasetInfo, Optimiser, Pretraining, init_segmenter};
-use crate::volume::{Grid, Volume};
+use crate::volume::{Grid, SourceHeader, Volume};
 
 pub use operations::{OperationTiming, time_operations};
 
@@ -62,6 +63,7 @@ const WORK: &[Piece] = &[
     ("swin_unetr_sliding_window", swin_unetr_sliding_window),
     ("token_contrastive_loss", token_contrastive_loss),
     ("hd95_three_labels", hd95_three_labels),
+    ("finetune_16_batches_nnunet_augmented", |_| augmented_batches(16)),
     ("resample_trilinear", resample),
 ];
 
@@ -222,10 +224,11 @@ fn swin_unetr_sliding_window(device: &Device) -> Work {
     let network = Segmenter::init(&config.model, &Task { channels: 1, classes: 3, crop_size: roi }, config.seed, device);
     let grid = Grid::axis_aligned([96; 3], [1.0; 3]);
     let volume = Volume { channels: 1, voxels: normal("bench.volume", grid.len()), grid };
-    let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, blending: Blending::Gaussian, mirror: false }, roi, 1);
+    let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, ..InferConfig::default() }, roi, 1);
     let device = device.clone();
     Box::new(move || {
-        let labels = sliding.segment(&volume, 3, &mut predictor(&network, InputConvention::default(), &device), &mut |_, _, _| true);
+        let network = &mut predictor(&network, &device, (Precision::Full, InputConvention::default()));
+        let labels = sliding.segment(&volume, 3, network, &mut |_, _, _| true);
         assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }
@@ -251,6 +254,32 @@ fn hd95_three_labels(_: &Device) -> Work {
         let pair = LabelPair { truth: &truth, prediction: &prediction, shape, spacing_mm: [1.0, 1.0, 2.0] };
         let scores = score_case("bench", &pair, &regions, &config);
         assert!(scores.iter().all(|score| score.hd95.is_some_and(f64::is_finite)));
+    })
+}
+
+/// So many batches of the demo's fine-tuning under nnU-Net's augmentation, made by the one thread that runs this: to be held against so
+/// many of the demo's steps.
+fn augmented_batches(batches: u64) -> Work {
+    let mut config = demo().finetune;
+    config.augment = AugmentConfig::nnunet(config.crop_size);
+    let plan = LabelledPlan::new(&config, 0);
+    // About a hippocampus of the demo.
+    let grid = Grid::axis_aligned([36, 50, 36], [1.0; 3]);
+    let preprocess_record = PreprocessRecord {
+        header: SourceHeader::for_grid(&grid),
+        source: grid.clone(),
+        orientation: SignedPermutation::IDENTITY,
+        resampling: None,
+        crop: VoxelBox::whole(grid.shape),
+    };
+    let label = (0..grid.len()).map(|voxel| (voxel / 7 % 3) as u8).collect();
+    let image = Volume { channels: 1, voxels: normal("bench.case", grid.len()), grid };
+    let case = PreparedCase::in_memory(&Case { name: "bench".to_owned(), image, label: Some(label), preprocess_record, notes: Vec::new() });
+    Box::new(move || {
+        for step in 0..batches {
+            let batch = plan.batch(&vec![&case; config.batch], step).expect("a case with labels");
+            assert!(batch.image.iter().all(|value| value.is_finite()));
+        }
     })
 }
 

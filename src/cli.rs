@@ -66,6 +66,9 @@ pub enum Command {
         /// List the trainings without measuring steps.
         #[arg(long)]
         dry_run: bool,
+        /// Memory that cases read ahead may take, as of `run`.
+        #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+        memory: Option<u64>,
     },
     /// How far an experiment is: what is done, under way, failed, missing.
     Status {
@@ -215,6 +218,10 @@ pub struct TrainArgs {
     /// that rests on it is made before it goes on.
     #[arg(long, value_name = "N")]
     pub max_steps: Option<usize>,
+    /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
+    /// Results do not depend on it.
+    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+    pub memory: Option<u64>,
     /// Its settings.
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -272,6 +279,10 @@ pub struct RunArgs {
     /// those of the full length, and what starts from it is left out until a later `run` has finished it.
     #[arg(long, value_name = "N")]
     pub max_steps: Option<usize>,
+    /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
+    /// Results do not depend on it.
+    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+    pub memory: Option<u64>,
     /// Refused with the reason: `run` goes on by itself.
     #[arg(long, hide = true)]
     pub resume: bool,

@@ -52,7 +52,7 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Run(arguments) => train::run(&arguments, options),
         Command::Pretrain { config, train } => train::one(&config, Training::Pretrain, &train, options),
         Command::Finetune { config, from, train } => train::one(&config, Training::Finetune { from }, &train, options),
-        Command::Plan { config, part, dry_run } => look::plan(&config, &part, dry_run, options),
+        Command::Plan { config, part, dry_run, memory } => look::plan(&config, (&part, memory), dry_run, options),
         Command::Status { experiment, part } => look::status(&experiment, &part),
         Command::Report { experiment, out } => look::report(&experiment, out, options),
         Command::Follow { folder } => look::follow(&folder, options),

@@ -11,7 +11,7 @@ use crate::objective::ContrastSize;
 use crate::protocol::StageKind;
 use crate::volume::Dataset;
 
-/// Share of the free memory that a plan may take: the system and the prepared volumes need the rest.
+/// Share of the free memory that a plan may take: the system and the cases that are read ahead need the rest.
 const USABLE_SHARE: f64 = 0.9;
 
 /// The plan of some trainings on a device.

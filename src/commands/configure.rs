@@ -128,7 +128,7 @@ fn measure_steps(trial: &Configuration, device: &str, options: &Options) -> Resu
     let experiment = Experiment::new(ExperimentConfig::of_run(trial.config.clone()), Default::default())?;
     let all: Vec<usize> = (0..experiment.trainings.len()).collect();
     let needed = Estimate::unmeasured(&experiment, &ExperimentState::new(&experiment), &all);
-    let Trial { state, finish, .. } = measure(&experiment, &needed, options)?;
+    let Trial { state, finish, .. } = measure(&experiment, &needed, None, options)?;
     let trainings = &experiment.trainings;
     let of_kind = |kind| (0..trainings.len()).filter(move |&training| trainings[training].kind == kind);
     // The slowest of a kind counts for all.

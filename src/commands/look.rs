@@ -5,31 +5,35 @@ use std::path::{Path, PathBuf};
 use super::conclude::{mention_others, write_report};
 use super::configure::kept_config;
 use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
-use super::train::{find, memory};
+use super::train::{find, step_memory};
 use super::trial::{Trial, measure};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
 use crate::terminal;
+use crate::worker::CaseNeeds;
 
 /// Prints trainings, memory, time and disk.
-pub(super) fn plan(path: &Path, part: &PartArgs, dry_run: bool, options: &Options) -> Result<u8, CliError> {
+pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_run: bool, options: &Options) -> Result<u8, CliError> {
     let (folder, experiment) = find(&kept_config(path, part)?, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
-    let needs = memory(&experiment, &trainings, &options.device)?;
+    let needs = step_memory(&experiment, &trainings, &options.device)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
         return Ok(BAD_INPUT);
     }
+    let cases = CaseNeeds::new(&experiment, &trainings, (part.jobs, needs.binding_bytes.is_none()), memory);
+    terminal::print(format_args!("{}\n", cases.map_err(CliError::Input)?));
     let state = ExperimentState::read(&experiment, &folder);
     let needed = Estimate::unmeasured(&experiment, &state, &trainings);
     if needed.is_empty() || dry_run {
         terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
         return Ok(0);
     }
-    let Trial { state: measured, folder: tried, finish: Finish { tally, stopped, .. }, .. } = &measure(&experiment, &needed, options)?;
+    let Trial { state: measured, folder: tried, finish: Finish { tally, stopped, .. }, .. } =
+        &measure(&experiment, &needed, memory, options)?;
     let estimate = Estimate::from_trial(&experiment, &trainings, (&state, &folder), (measured, tried));
     terminal::print(terminal::experiment_estimate(&estimate, part.jobs));
     Ok(if *stopped {

@@ -93,13 +93,13 @@ fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs
         }
         _ => {}
     }
-    let &TrainArgs { max_steps, overwrite, .. } = arguments;
-    make(ExperimentJob { max_steps, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
+    let &TrainArgs { max_steps, memory, overwrite, .. } = arguments;
+    make(ExperimentJob { max_steps, memory, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 /// Makes what is missing of any config.
 pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError> {
-    let &RunArgs { ref config, ref part, dry_run, max_steps, resume, overwrite } = arguments;
+    let &RunArgs { ref config, ref part, dry_run, max_steps, memory, resume, overwrite } = arguments;
     if resume {
         return Err(CliError::Input("`run` always goes on with what is in its folder: leave --resume away".to_owned()));
     }
@@ -115,7 +115,7 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
         return Ok(0);
     }
     require_room(&experiment, &trainings, part.jobs, &options.device)?;
-    make(ExperimentJob { trainings, at_once: part.jobs, max_steps, ..ExperimentJob::new(experiment, folder) }, options)
+    make(ExperimentJob { trainings, at_once: part.jobs, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
@@ -126,7 +126,7 @@ fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
 }
 
 /// Shapes, parameters and memory of each kind of training.
-pub(super) fn memory(experiment: &Experiment, trainings: &[usize], device: &DeviceChoice) -> Result<Plan, CliError> {
+pub(super) fn step_memory(experiment: &Experiment, trainings: &[usize], device: &DeviceChoice) -> Result<Plan, CliError> {
     let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
     let trainings: Vec<_> = plans.map(|training| (training.kind, &training.config)).collect();
     plan(&trainings, device).map_err(|error| CliError::Input(format!("{error:#}")))
@@ -137,7 +137,7 @@ fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, devic
     if jobs <= 1 {
         return Ok(());
     }
-    let plan = memory(experiment, trainings, device)?;
+    let plan = step_memory(experiment, trainings, device)?;
     if plan.binding_bytes.is_some() {
         return Err(CliError::Input(format!(
             "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \

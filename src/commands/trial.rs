@@ -20,8 +20,8 @@ pub(super) struct Trial {
     _place: TempDir,
 }
 
-/// Makes a few steps of `trainings` of an experiment.
-pub(super) fn measure(experiment: &Experiment, trainings: &[usize], options: &Options) -> Result<Trial, CliError> {
+/// Makes a few steps of `trainings` of an experiment; `memory` bounds what is read ahead.
+pub(super) fn measure(experiment: &Experiment, trainings: &[usize], memory: Option<u64>, options: &Options) -> Result<Trial, CliError> {
     let place = tempfile::tempdir().map_err(|error| CliError::Failure(error.to_string()))?;
     let folder = ExperimentFolder::new(place.path().join("trial"));
     // A step costs the same from whatever weights: in the trial, every training starts from scratch.
@@ -29,7 +29,8 @@ pub(super) fn measure(experiment: &Experiment, trainings: &[usize], options: &Op
     for plan in &mut scratch.trainings {
         (plan.after, plan.checkpoint) = (None, None);
     }
-    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(STEPS), ..ExperimentJob::new(scratch, folder.clone()) };
+    let trial = ExperimentJob::new(scratch, folder.clone());
+    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(STEPS), memory, ..trial };
     if !options.quiet {
         terminal::remark(format_args!("measuring {STEPS} steps of each kind; nothing of it is kept"));
     }

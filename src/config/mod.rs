@@ -39,7 +39,7 @@ pub use parse::{ConfigError, value_to_ron};
 pub(crate) use pretext::pretext_tasks;
 pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
-pub use scoring::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, ProbeConfig};
+pub use scoring::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, Precision, ProbeConfig};
 
 settings! {
     /// Everything that decides a run.

@@ -27,6 +27,8 @@ settings! {
         blending: Blending = Blending::Gaussian;
         /// Average over the eight mirror images.
         mirror: bool = false;
+        /// The numbers that a network segments with.
+        precision: Precision = Precision::Full;
     }
 }
 
@@ -50,6 +52,17 @@ pub enum Blending {
     Constant,
     /// A Gaussian, sigma an eighth of the window: the middle counts most.
     Gaussian,
+}
+
+/// The numbers that a network segments with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Float32, as it was trained.
+    #[default]
+    Full,
+    /// Weights and activations in float16, sums in float32: half the memory, on GPUs alone.
+    Half,
 }
 
 /// Which 95th percentile of surface distances is meant.

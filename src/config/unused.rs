@@ -1,6 +1,6 @@
 //! Settings that nothing reads: they are reported, so that nobody takes them for what was trained.
 
-use super::{PretrainConfig, TaskViews};
+use super::{AugmentConfig, PretrainConfig, TaskViews};
 
 impl PretrainConfig {
     /// Keys of the settings that depart from the defaults although the pretext task does not read them.
@@ -27,6 +27,35 @@ impl PretrainConfig {
     }
 }
 
+impl AugmentConfig {
+    /// Keys of the settings that depart from the defaults although the change that they describe is never made.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let default = Self::default();
+        let gamma_p = self.gamma_p.max(self.gamma_inverted_p);
+        let in_plane_p = self.rotation_p.max(self.field_of_view_p).max(self.low_resolution_p);
+        let settings = [
+            ("finetune.augment.scale", self.scale != default.scale, self.scale_p),
+            ("finetune.augment.shift", self.shift != default.shift, self.shift_p),
+            ("finetune.augment.in_plane", self.in_plane != default.in_plane, in_plane_p),
+            ("finetune.augment.rotation_deg", self.rotation_deg != default.rotation_deg, self.rotation_p),
+            ("finetune.augment.field_of_view", self.field_of_view != default.field_of_view, self.field_of_view_p),
+            ("finetune.augment.noise_std", self.noise_std != default.noise_std, self.noise_p),
+            ("finetune.augment.blur_channel_p", self.blur_channel_p != default.blur_channel_p, self.blur_p),
+            ("finetune.augment.blur_sigma", self.blur_sigma != default.blur_sigma, self.blur_p),
+            ("finetune.augment.brightness", self.brightness != default.brightness, self.brightness_p),
+            ("finetune.augment.contrast", self.contrast != default.contrast, self.contrast_p),
+            (
+                "finetune.augment.low_resolution_channel_p",
+                self.low_resolution_channel_p != default.low_resolution_channel_p,
+                self.low_resolution_p,
+            ),
+            ("finetune.augment.low_resolution", self.low_resolution != default.low_resolution, self.low_resolution_p),
+            ("finetune.augment.gamma", self.gamma != default.gamma, gamma_p),
+        ];
+        settings.into_iter().filter(|&(_, departs, p)| departs && p == 0.0).map(|(key, ..)| key).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::config::RunConfig;
@@ -46,5 +75,19 @@ mod tests {
             ["pretrain.rotate", "pretrain.texture", "pretrain.projector"]
         );
         assert_eq!(unused(&["pretrain.task=rcr", "pretrain.rotate=in_plane", "pretrain.texture.noise_std=0.2"]), ["pretrain.rotate"]);
+    }
+
+    #[test]
+    fn the_range_of_an_augmentation_that_is_never_made_is_named() {
+        let unused = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|set| format!("finetune.augment.{set}")).collect();
+            RunConfig::default().with_overrides(&set).unwrap().finetune.augment.unused()
+        };
+        assert_eq!(unused(&["scale=0.2", "rotation_p=0.1", "rotation_deg=15", "in_plane=true", "gamma_p=0.3", "gamma=[1.0,2.0]"]), [""; 0]);
+        assert_eq!(
+            unused(&["scale_p=0", "scale=0.2", "blur_sigma=[1.0,2.0]", "noise_std=0.3"]),
+            ["finetune.augment.scale", "finetune.augment.noise_std", "finetune.augment.blur_sigma"]
+        );
+        assert_eq!(unused(&["in_plane=true", "noise_p=0.1"]), ["finetune.augment.in_plane"]);
     }
 }

@@ -5,6 +5,7 @@
 //! learning-based biomedical image segmentation, Nature Methods 18, 2021, supplementary notes; `fingerprint_extractor.py`,
 //! `default_experiment_planner.py` and `network_topology.py` of nnunetv2), fitted to this program's networks and its estimate of memory.
 
+mod augment;
 mod error;
 pub mod fingerprint;
 pub mod memory;

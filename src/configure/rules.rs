@@ -1,8 +1,8 @@
 //! From a fingerprint and the memory of a device to the settings that follow, each with its reason.
 
+use super::augment::augmentation;
 use super::error::ConfigureError;
 use super::fingerprint::{CaseShape, Fingerprint, Intensities, Modality};
-use super::mirror::opposites;
 use super::patients::{Patients, fold_choice};
 use super::sizes::{Sizes, Volumes};
 use super::spacing::{TargetSpacing, median_shape};
@@ -124,7 +124,7 @@ pub fn choose(
     choices.push(sizes.model_choice());
     choices.extend(pretraining(&sizes, &training, &target));
     choices.extend(sizes.finetune_choices(&median));
-    choices.extend(finetuning(&fingerprint, &training));
+    choices.extend(finetuning(&fingerprint, &training, &sizes, &median));
     choices.push(arms(labelled > 0, sizes.pretrain.is_some(), volumes));
     let hints = [patients.hint(), hounsfield_hint(&fingerprint), absent_hint(&fingerprint), training.hint].into_iter().flatten().collect();
 
@@ -261,26 +261,16 @@ fn pretraining(sizes: &Sizes, training: &Training, target: &TargetSpacing) -> Ve
 }
 
 /// All of fine-tuning but its sizes.
-fn finetuning(fingerprint: &Fingerprint, training: &Training) -> Vec<Choice> {
+fn finetuning(fingerprint: &Fingerprint, training: &Training, sizes: &Sizes, median: &[f64; 3]) -> Vec<Choice> {
     if fingerprint.labelled() == 0 {
         return Vec::new();
     }
     let (steps, long) = &training.finetune;
-    let pairs = opposites(&fingerprint.classes);
-    let flip_p = pairs.map(|pair| if pair.is_some() { 0.0 } else { 0.5 });
-    let named: Vec<String> =
-        pairs.iter().zip(["D", "H", "W"]).filter_map(|(pair, axis)| pair.map(|[a, b]| format!("{axis} ({a}, {b})"))).collect();
-    let mirrored = match named.is_empty() {
-        true => "mirrored along every axis, as nnU-Net does: no two labels are each other's mirror image by name".to_owned(),
-        false => format!("not mirrored along {}: a mirrored scan would show the one label where the other is", list(&named)),
-    };
-    let steps = Choice::new("finetune.steps", steps, long.as_str());
-    let sampling = [
-        steps,
-        Choice::new("finetune.foreground_share", &0.33, "a third of the crops hold a label in their middle, as nnU-Net's do"),
-        Choice::new("finetune.augment.flip_p", &flip_p, mirrored),
-    ];
-    sampling.into_iter().chain(training.rule_choices()).collect()
+    let mut choices = vec![Choice::new("finetune.steps", steps, long.as_str())];
+    choices.extend(sizes.foreground_and_dice(median));
+    choices.extend(augmentation(&fingerprint.classes, sizes.network.crop_size));
+    choices.extend(training.rule_choices());
+    choices
 }
 
 fn arms(finetunes: bool, pretrains: bool, volumes: usize) -> Choice {

@@ -4,7 +4,7 @@ use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
 use super::network::{Batch, LEAST_BATCH, Limit, Network, voxels};
 use super::text::Choice;
-use crate::config::{BackboneConfig as _, ModelConfig, Preset, RunConfig, UnetConfig, value_to_ron};
+use crate::config::{BackboneConfig as _, FinetuneConfig, ModelConfig, Preset, RunConfig, UnetConfig, value_to_ron};
 use crate::model::ModelPlan;
 use crate::plan::{Room, Step, shrinking};
 use crate::protocol::StageKind;
@@ -15,6 +15,10 @@ const OTHERS: [Preset; 2] = [Preset::NnformerSmall, Preset::SwinUnetrSmall];
 
 /// Voxels of a batch that the time never forbids: two of the smallest crops that a network takes.
 const LEAST_VOXELS: usize = LEAST_BATCH * 16 * 16 * 16;
+
+/// Of crops that hold less of the median volume nnU-Net takes the Dice together: it plans a lower resolution for crops of less than a quarter,
+/// at which they hold that quarter, and drops it unless it halves the voxels.
+const BATCH_DICE_SHARE: f64 = 0.125;
 
 /// The volumes that are planned for.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +158,37 @@ impl Sizes {
         }
         choices.push(Choice::new("finetune.crop_size", &self.network.crop_size, crop));
         choices
+    }
+
+    /// Which crops hold a label for sure, and over what the Dice is taken; `median` are the voxels of the median volume.
+    pub fn foreground_and_dice(&self, median: &[f64; 3]) -> [Choice; 3] {
+        let crops = self.batch.crops;
+        let finetune = FinetuneConfig { batch: crops, foreground_in_each_batch: crops > 1, ..FinetuneConfig::default() };
+        let guaranteed = match finetune.foreground_crops() {
+            Some(sure) => format!("{sure} of the {crops} crops of every batch, the last, as nnU-Net's"),
+            None => "a batch is one crop, which goes by chance".to_owned(),
+        };
+        let share = self.network.crop_size.iter().product::<usize>() as f64 / median.iter().product::<f64>();
+        let batch_dice = share < BATCH_DICE_SHARE;
+        let dice = match batch_dice {
+            true => {
+                "crops hold less than an eighth of the median volume: where nnU-Net plans a lower resolution as well, it takes the Dice \
+                     of all crops of a batch together"
+            }
+            false => {
+                "the Dice is that of each crop, as nnU-Net's where it plans no lower resolution: crops hold an eighth of the median \
+                      volume or more"
+            }
+        };
+        [
+            Choice::new(
+                "finetune.foreground_share",
+                &finetune.foreground_share,
+                "nnU-Net's share of crops that hold a label in their middle",
+            ),
+            Choice::new("finetune.foreground_in_each_batch", &finetune.foreground_in_each_batch, guaranteed),
+            Choice::new("finetune.batch_dice", &batch_dice, dice),
+        ]
     }
 }
 

@@ -37,6 +37,12 @@ pub enum DeviceError {
         /// What is right.
         expected: String,
     },
+    /// It has no half precision.
+    #[error(
+        "infer.precision is half, which the CPU and GPUs without SHADER_F16 cannot compute in; set infer.precision=full, or choose a GPU \
+         for which `simtrot doctor` shows half precision"
+    )]
+    NoHalf,
     /// A driver did not answer in time.
     #[error("{what} took more than {seconds} s: the driver hangs; choose another device, update the driver or restart")]
     Silent {

@@ -15,6 +15,7 @@ mod description;
 mod error;
 pub mod memory;
 mod open;
+mod reading;
 
 use std::sync::OnceLock;
 
@@ -25,7 +26,8 @@ pub(crate) use bounded::bounded;
 pub use choice::{ChoiceError, DeviceChoice};
 pub use description::{AdapterDescription, AdapterKind, DeviceDescription, DeviceKind, simd};
 pub use error::DeviceError;
-pub use open::{Opened, open, wait};
+pub use open::{Opened, open, require_half, wait};
+pub use reading::start_reading;
 
 /// Whether tensors of `device` lie in host memory, where one fused loop beats a chain of tensor operations.
 pub fn on_host(device: &Device) -> bool {

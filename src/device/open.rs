@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use burn::tensor::wgpu::WgpuSetup;
-use burn::tensor::{Device, ExecutionError, Tensor};
+use burn::tensor::{DType, Device, ExecutionError, Tensor};
 
 use super::adapter::{Found, find, instance};
 use super::candidate::Candidate;
-use super::{AdapterDescription, DeviceChoice, DeviceDescription, DeviceError, bounded};
+use super::{AdapterDescription, DeviceChoice, DeviceDescription, DeviceError, bounded, on_host};
 
 /// How long a driver may take to hand out a device and to compile and run a first kernel.
 const OPENING_LIMIT: Duration = Duration::from_secs(60);
@@ -65,6 +65,14 @@ pub fn open(choice: &DeviceChoice) -> Result<Opened, DeviceError> {
         }
     }
     unreachable!("a choice without a candidate is refused, and `auto` ends with the CPU")
+}
+
+/// Whether kernels can read and write float16.
+///
+/// # Errors
+/// The CPU, and a GPU without `SHADER_F16`, which [`open`] asks for where it is there.
+pub fn require_half(device: &Device) -> Result<(), DeviceError> {
+    if !on_host(device) && device.supports_dtype(DType::F16) { Ok(()) } else { Err(DeviceError::NoHalf) }
 }
 
 /// Waits until the device has computed everything this thread asked of it.
@@ -150,6 +158,12 @@ mod tests {
         let opened = open(&DeviceChoice::Cpu).unwrap();
         assert_eq!((opened.device, opened.description.kind), (Device::flex(), DeviceKind::Cpu));
         assert!(opened.description.threads >= 1 && !opened.description.name.is_empty());
+    }
+
+    #[test]
+    fn half_precision_is_refused_on_the_cpu() {
+        let refused = require_half(&Device::flex()).unwrap_err().to_string();
+        assert!(refused.contains("infer.precision=full") && refused.contains("doctor"), "{refused}");
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::time::Duration;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::half::{self, HalfCheck};
 use super::operation::{Operation, operations};
 use super::speed::{Speed, measure};
 use super::training::{TrainingCheck, training};
 use crate::device::{DeviceChoice, DeviceError, DeviceKind, bounded, open};
+use crate::kernels::first_failure;
 use crate::plan::Room;
 
 /// Largest difference allowed between a GPU's values and the CPU's, relative to the largest value of the tensor.
@@ -43,6 +45,8 @@ pub struct DeviceCheck {
     pub speed: Option<Speed>,
     /// What it can train, unless it is not fit.
     pub training: Option<TrainingCheck>,
+    /// What half precision changes; none on the CPU, and where it is not fit.
+    pub half: Option<HalfCheck>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -91,7 +95,16 @@ impl DeviceCheck {
     }
 
     fn new(choice: &DeviceChoice, verdict: Verdict) -> Self {
-        Self { choice: choice.clone(), verdict, problem: None, operations: Vec::new(), speed: None, training: None, notes: Vec::new() }
+        Self {
+            choice: choice.clone(),
+            verdict,
+            problem: None,
+            operations: Vec::new(),
+            speed: None,
+            training: None,
+            half: None,
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -101,15 +114,15 @@ fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
     let room = Room::of(&opened.description);
     let mut check = DeviceCheck { notes: opened.description.notes, ..DeviceCheck::new(choice, Verdict::Works) };
     for operation in &operations() {
-        let compared = match opened.description.kind {
+        let (compared, failure) = first_failure(|| match opened.description.kind {
             DeviceKind::Cpu => slope_difference(operation, &opened.device).map(|difference| (difference, SLOPE_TOLERANCE)),
             DeviceKind::Gpu => difference_from_cpu(operation, &opened.device).map(|difference| (difference, GPU_TOLERANCE)),
-        };
+        });
         let (difference, tolerance) = match compared {
             Ok(compared) => compared,
             Err(reason) => {
                 check.verdict = Verdict::Fails;
-                check.problem = Some(format!("{}: {reason}", operation.name));
+                check.problem = Some(format!("{}: {}", operation.name, failure.unwrap_or(reason)));
                 return Ok(check);
             }
         };
@@ -125,6 +138,7 @@ fn run(choice: &DeviceChoice) -> Result<DeviceCheck, DeviceError> {
         let speed = measure(&opened.device).map_err(|reason| DeviceError::Failed { reason })?;
         check.speed = Some(speed);
         check.training = Some(training(room, &speed));
+        check.half = (opened.description.kind == DeviceKind::Gpu).then(|| half::check(&opened.device));
     }
     Ok(check)
 }

@@ -8,6 +8,7 @@
 //! train, and how fast (`training`).
 
 mod check;
+mod half;
 mod isolation;
 mod operation;
 mod report;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use check::{DeviceCheck, GPU_TOLERANCE, OperationCheck, SLOPE_TOLERANCE, Verdict, check_device};
+pub use half::HalfCheck;
 pub use isolation::Isolation;
 pub use speed::Speed;
 pub use training::{NetworkCheck, TrainingCheck};

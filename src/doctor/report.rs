@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::half::PRESET;
 use super::{DeviceCheck, DoctorReport, GPU_TOLERANCE, SLOPE_TOLERANCE, Verdict};
 
 impl fmt::Display for DoctorReport {
@@ -39,6 +40,16 @@ impl fmt::Display for DoctorReport {
             if let Some(training) = training {
                 write!(f, "\nFine-tuning on {choice}, crops x voxels at a time\n{training}")?;
             }
+        }
+        let halves: Vec<_> = self.devices.iter().filter_map(|device| Some((&device.choice, device.half.as_ref()?))).collect();
+        if !halves.is_empty() {
+            writeln!(
+                f,
+                "\nHalf precision (infer.precision=half) beside full, {PRESET} with initial weights; difference relative to the largest"
+            )?;
+        }
+        for (choice, half) in halves {
+            writeln!(f, "  {:8} {half}", choice.to_string())?;
         }
         if self.devices.iter().any(|device| device.training.is_some()) {
             writeln!(

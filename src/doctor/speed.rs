@@ -118,7 +118,7 @@ fn gflops(pieces: impl IntoIterator<Item = Piece>, device: &Device) -> Result<f6
 }
 
 /// The shortest of as many runs as fit into [`BUDGET`], after one that compiles and warms up.
-fn best_of(mut run: impl FnMut() -> Result<(), String>) -> Result<Duration, String> {
+pub(super) fn best_of(mut run: impl FnMut() -> Result<(), String>) -> Result<Duration, String> {
     run()?;
     let began = Instant::now();
     let mut best = Duration::MAX;

@@ -6,12 +6,23 @@ use crate::config::RunConfig;
 use crate::digest::sha256;
 use crate::protocol::{StageKind, TRAINING_VERSION};
 
+/// Networks with a setting that came after their trainings had keys, and that counts only where it is on: of a network that is not the
+/// default's every other setting counts.
+const LATER: [(&str, &str); 2] = [("unetr", "deep_supervision"), ("swin_unetr", "deep_supervision")];
+
 /// A digest of all that decides a training's result: its settings, the version of the code that trains, the data (by their content where
 /// it is known, so that the place of the same data does not count), and what it starts from: the key of a training, or the digest of a
 /// checkpoint's weights.
 ///
 /// Only departures from the defaults count, so that a setting added by a later version leaves finished trainings valid.
 pub(super) fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from: Option<&str>) -> String {
+    let settings = settings(kind, config, data.is_some());
+    let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
+    sha256(format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {settings}"))
+}
+
+/// The settings that count, as far as they depart from the defaults.
+fn settings(kind: StageKind, config: &RunConfig, data_is_known: bool) -> Value {
     let idle: &[&str] = match kind {
         StageKind::Pretrain => &["name", "arms", "finetune", "infer", "evaluate"],
         _ => &["name", "arms", "pretrain", "probe"],
@@ -25,13 +36,17 @@ pub(super) fn key(kind: StageKind, config: &RunConfig, data: Option<&str>, from:
                 settings.retain(|key, _| !["checkpoint_every", "checkpoint_minutes"].contains(&key.as_str()));
             }
         }
-        if let Some(Value::Object(settings)) = map.get_mut("data").filter(|_| data.is_some()) {
+        if let Some(Value::Object(settings)) = map.get_mut("data").filter(|_| data_is_known) {
             settings.remove("source");
+        }
+        for (network, setting) in LATER {
+            if let Some(Value::Object(settings)) = map.get_mut("model").and_then(|model| model.get_mut(network)) {
+                settings.retain(|key, value| key != setting || *value == Value::Bool(true));
+            }
         }
         map.retain(|_, value| value.as_object().is_none_or(|map| !map.is_empty()));
     }
-    let (from, data) = (from.unwrap_or("scratch"), data.unwrap_or("not known"));
-    sha256(format!("{kind:?} from {from} version {TRAINING_VERSION} data {data} {departures}"))
+    departures
 }
 
 /// What of `value` differs from `default`; none where nothing does.
@@ -66,5 +81,19 @@ mod tests {
         assert_ne!(of("(data: (split: hold_out(test: 0.2, validation: 0.0)))"), of("(data: (split: folds(folds: 5, fold: 0)))"));
         assert_ne!(key(StageKind::Finetune, &own("()"), None, Some("1")), of("()"));
         assert_ne!(key(StageKind::Finetune, &own("()"), Some("1"), None), of("()"));
+    }
+
+    #[test]
+    fn a_later_setting_of_a_network_counts_only_where_it_is_on() {
+        for (network, setting) in LATER {
+            let of = |text: &str| settings(StageKind::Finetune, &RunConfig::from_ron(text, "x").unwrap().resolved(), false);
+            let [plain, off, on] = ["", ": false", ": true"].map(|value| {
+                let set = if value.is_empty() { String::new() } else { format!("{setting}{value}") };
+                of(&format!("(model: {network}(({set})))"))
+            });
+            assert_eq!(plain, off);
+            assert!(plain["model"][network].get(setting).is_none() && plain["model"][network].get("feature_size").is_some(), "{plain}");
+            assert_eq!(on["model"][network][setting], Value::Bool(true));
+        }
     }
 }

@@ -1,33 +1,118 @@
 //! A network as the sliding window calls it: windows on the host in, logits on the host out.
 
-use std::error::Error;
-
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::convention::InputConvention;
+use super::sliding_window::{Fault, Logits};
+use crate::config::Precision;
+use crate::device::{on_host, require_half, start_reading};
+use crate::kernels::first_failure;
 use crate::model::{Pass, Segmenter};
 
-/// What a prediction gives: logits, or the device's reason.
-type Predicted = Result<Vec<f32>, Box<dyn Error + Send + Sync>>;
-
 /// Full-resolution logits of `network` for windows `[batch, channel, D, H, W]` of a prepared volume, whose axes are turned to those of
-/// the network's convention on the way in and back on the way out.
+/// the network's convention on the way in and back on the way out; those of a GPU are awaited.
 ///
-/// The closure's error is the device's: lost, or out of memory.
-pub fn predictor<'a>(
-    network: &'a Segmenter,
-    convention: InputConvention,
-    device: &'a Device,
-) -> impl FnMut(&[f32], [usize; 5]) -> Predicted + 'a {
+/// The closure's error is the device's: lost, or out of memory; in half precision also a device without it, and a logit beyond its range.
+pub fn predictor(
+    network: &Segmenter,
+    device: &Device,
+    (precision, convention): (Precision, InputConvention),
+) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> {
+    let (network, device) = (network.clone(), device.clone());
+    let (network, numbers) = match precision {
+        Precision::Full => (network, DType::F32),
+        Precision::Half => (network.in_half(), DType::F16),
+    };
     let axes = convention.axes();
+    let mut is_first = true;
     move |windows, [batch, channels, depth, height, width]| {
         let shape = [depth, height, width];
         let turned = axes.shape(shape);
         let [first, second, third] = turned;
+        let back = move |logits: Vec<f32>| axes.inverse().reorient(logits, turned);
+        if precision == Precision::Half {
+            require_half(&device)?;
+        }
         let windows = TensorData::new(axes.reorient(windows.to_vec(), shape), [batch, channels, first, second, third]);
-        let logits = network.forward(Tensor::<5>::from_data(windows, device), Pass::EVALUATION).swap_remove(0);
-        let data = logits.try_into_data().map_err(|error| format!("the device failed: {error}"))?;
-        let logits = data.try_into_vec::<f32>().map_err(|error| format!("the device returned no float32: {error:?}"))?;
-        Ok(axes.inverse().reorient(logits, turned))
+        let windows = Tensor::<5>::from_data(windows, &device).cast(numbers);
+        let forward = || network.forward(windows, Pass::EVALUATION).swap_remove(0).cast(DType::F32);
+        // What a device cannot do shows at the first windows, by its name.
+        let (logits, failure) = if std::mem::take(&mut is_first) { first_failure(forward) } else { (forward(), None) };
+        if let Some(failure) = failure {
+            return Err(format!("the device failed {failure}").into());
+        }
+        if on_host(&device) {
+            let data = logits.try_into_data().map_err(|error| format!("the device failed: {error}"))?;
+            return Ok(Logits::Here(back(values(data)?)));
+        }
+        let reading = start_reading(logits);
+        Ok(Logits::Awaited(Box::new(move || {
+            let logits = values(reading()?)?;
+            match precision {
+                Precision::Half if logits.iter().any(|logit| !logit.is_finite()) => {
+                    Err("half precision does not hold this network's numbers for this image; set infer.precision=full".into())
+                }
+                _ => Ok(back(logits)),
+            }
+        })))
+    }
+}
+
+fn values(logits: TensorData) -> Result<Vec<f32>, Fault> {
+    logits.try_into_vec::<f32>().map_err(|error| format!("the device returned no float32: {error:?}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt as _;
+
+    use super::*;
+    use crate::config::{ModelConfig, Preset};
+    use crate::device::for_tests;
+    use crate::model::Task;
+    use crate::random::stream;
+
+    /// A network with initial weights, and a window that it has to pad.
+    fn network(preset: Preset, device: &Device) -> (Segmenter, Vec<f32>, [usize; 5]) {
+        let task = preset.task();
+        let [depth, height, width] = task.crop_size;
+        let shape = [1, task.channels, depth - 1, height, width];
+        let mut draws = stream(5, "predict", 0, 0);
+        let window = (0..shape.iter().product()).map(|_| draws.random_range(-1.5..1.5)).collect();
+        let task = Task { channels: task.channels, classes: task.classes, crop_size: task.crop_size };
+        (Segmenter::init(&ModelConfig::Preset(preset), &task, 1, device), window, shape)
+    }
+
+    /// Rounding to eleven bits at each of some tens of layers.
+    #[test]
+    fn every_network_gives_the_same_logits_in_half_precision_within_two_percent() {
+        for (name, device) in for_tests().into_iter().skip(1) {
+            if require_half(&device).is_err() {
+                println!("skipped on {name}: no half precision here");
+                continue;
+            }
+            for preset in [Preset::NnformerSmall, Preset::SwinUnetrSmall, Preset::UnetrSmall, Preset::UnetSmall] {
+                let (network, window, shape) = network(preset, &device);
+                let [full, half] = [Precision::Full, Precision::Half].map(|precision| {
+                    let logits =
+                        predictor(&network, &device, (precision, InputConvention::default()))(&window, shape).and_then(Logits::wait);
+                    logits.unwrap_or_else(|error| panic!("{preset} on {name}: {error}"))
+                });
+                let largest = full.iter().fold(0.0_f32, |largest, logit| largest.max(logit.abs()));
+                let difference = full.iter().zip(&half).map(|(full, half)| (full - half).abs()).fold(0.0_f32, f32::max) / largest;
+                println!("{preset} on {name}: {difference:.1e}");
+                assert!(difference < 0.02 && difference > 0.0, "{preset} on {name}: {difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_cpu_refuses_half_precision() {
+        let device = Device::flex();
+        let (network, window, shape) = network(Preset::NnformerSmall, &device);
+        let Err(refused) = predictor(&network, &device, (Precision::Half, InputConvention::default()))(&window, shape) else {
+            panic!("it is not refused")
+        };
+        assert!(refused.to_string().contains("infer.precision=full"), "{refused}");
     }
 }

@@ -3,6 +3,8 @@
 //! Windows, weights and padding are those of MONAI's `sliding_window_inference`. Windows are walked along D first, so
 //! that only the rows between the oldest unfinished window and the newest need sums: what is finished is handed on and
 //! forgotten, and memory is classes x slab instead of classes x volume.
+//!
+//! A device that computes beside the host is given the next windows before the host blends the last ones.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -17,6 +19,9 @@ use crate::volume::Volume;
 
 /// The largest number of classes that a segmentation of bytes holds.
 const MOST_CLASSES: usize = 256;
+
+/// Why a network gave no logits.
+pub type Fault = Box<dyn Error + Send + Sync>;
 
 /// What stands around an image smaller than the window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,7 +62,7 @@ pub enum SlidingWindowError {
         /// Windows of the volume.
         windows: usize,
         /// Why.
-        cause: Box<dyn Error + Send + Sync>,
+        cause: Fault,
     },
     /// The callback asked to stop.
     #[error("stopped before window {next} of {windows}")]
@@ -106,16 +111,37 @@ pub enum SlidingWindowError {
 }
 
 /// Windows predicted so far, windows in all, and the classes found so far (`[D, H, W]`, 0 where none is yet; empty where logits
-/// are asked for): whether to go on.
+/// are asked for): whether to go on. The last windows of a device that computes beside the host are not blended yet.
 pub type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> bool + 'a;
 
 /// The network: windows `[batch, channel, D, H, W]` and that shape, to logits `[batch, class, D, H, W]`.
-pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + 'a;
+pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> + 'a;
+
+/// Logits of a batch of windows.
+pub enum Logits {
+    /// On the host.
+    Here(Vec<f32>),
+    /// On a device that computes beside the host: what waits for them. The network is called once more before.
+    Awaited(Box<dyn FnOnce() -> Result<Vec<f32>, Fault>>),
+}
+
+impl Logits {
+    /// The logits, waited for.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn wait(self) -> Result<Vec<f32>, Fault> {
+        match self {
+            Self::Here(logits) => Ok(logits),
+            Self::Awaited(read) => read(),
+        }
+    }
+}
 
 impl SlidingWindow {
     /// With windows of `roi` voxels, `batch` at once.
     pub fn new(config: &InferConfig, roi: [usize; 3], batch: usize) -> Self {
-        let &InferConfig { overlap, blending, mirror } = config;
+        let &InferConfig { overlap, blending, mirror, .. } = config;
         Self { roi, overlap, blending, sigma_scale: 0.125, mirror, batch, outside: Outside::Background }
     }
 
@@ -161,7 +187,7 @@ impl SlidingWindow {
             }
         };
         let mut watch = |done, windows| watch(done, windows, &segmentation.borrow());
-        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut arg_max })?;
+        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut arg_max, channels: image.channels })?;
         Ok(segmentation.into_inner())
     }
 
@@ -185,7 +211,8 @@ impl SlidingWindow {
                 logits[start..start + width].copy_from_slice(line.class(class));
             }
         };
-        self.slide(image, classes, &mut Run { predict, watch: &mut |done, windows| watch(done, windows, &[]), finished: &mut copy })?;
+        let mut watch = |done, windows| watch(done, windows, &[]);
+        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut copy, channels: image.channels })?;
         Ok(logits)
     }
 
@@ -214,56 +241,111 @@ impl SlidingWindow {
         };
         let weights = self.weights();
         let values = image.channels * weights.len();
-        let mut slab = Slab::new(classes, self.roi[0], &layout, shape);
         let mut inputs = vec![0.0; self.batch.min(windows) * values];
+        let slab = Slab::new(classes, self.roi[0], &layout, shape);
+        let mut blender = Blender { window: self, classes, windows, weights, slab, sum: Vec::new() };
+        let mut under_way: Option<Pass<'_>> = None;
         for (batch, starts) in layout.starts.chunks(self.batch).enumerate() {
             let inputs = &mut inputs[..starts.len() * values];
             for (input, start) in inputs.chunks_exact_mut(values).zip(starts) {
                 let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
                 VoxelBox::at(origin, self.roi).cut_padded(&image.voxels, shape, &outside, input);
             }
-            let request = Request { channels: image.channels, classes, done: batch * self.batch, windows };
-            let logits = self.predict(inputs, &request, run)?;
-            for (&start, logits) in starts.iter().zip(logits.chunks_exact(classes * weights.len())) {
-                slab.advance(start[0], run.finished);
-                slab.add(start, self.roi, logits, &weights);
+            for mirror in 0..self.mirrors() {
+                let logits = self.ask(inputs, mirror, [batch * self.batch, windows], run)?;
+                let last = under_way.replace(Pass { starts, done: batch * self.batch, mirror, logits });
+                let here = under_way.take_if(|pass| matches!(pass.logits, Logits::Here(_)));
+                for pass in last.into_iter().chain(here) {
+                    blender.blend(pass, run.finished)?;
+                }
             }
         }
-        slab.advance(layout.padded[0], run.finished);
+        if let Some(pass) = under_way {
+            blender.blend(pass, run.finished)?;
+        }
+        blender.slab.advance(layout.padded[0], run.finished);
         // Nothing is left to stop.
         let _ = (run.watch)(windows, windows);
         Ok(())
     }
 
-    /// Logits of a batch of windows, averaged over mirror images if asked for.
-    fn predict(&self, inputs: &[f32], request: &Request, run: &mut Run<'_, '_>) -> Result<Vec<f32>, SlidingWindowError> {
-        let &Request { channels, classes, done, windows } = request;
-        let voxels: usize = self.roi.iter().product();
-        let batch = inputs.len() / (channels * voxels);
+    /// Mirror images of a window that are averaged, the window itself first.
+    fn mirrors(&self) -> u8 {
+        if self.mirror { 8 } else { 1 }
+    }
+
+    /// Asks the network for the logits of a batch's mirror image number `mirror`, unless it is to stop. `done`: windows before these.
+    fn ask(&self, inputs: &[f32], mirror: u8, [done, windows]: [usize; 2], run: &mut Run<'_, '_>) -> Result<Logits, SlidingWindowError> {
+        if !(run.watch)(done, windows) {
+            return Err(SlidingWindowError::Stopped { next: done + 1, windows });
+        }
         let [depth, height, width] = self.roi;
-        let mut once =
-            |inputs: &[f32]| {
-                if !(run.watch)(done, windows) {
-                    return Err(SlidingWindowError::Stopped { next: done + 1, windows });
-                }
-                let logits = (run.predict)(inputs, [batch, channels, depth, height, width])
-                    .map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?;
-                let (found, expected) = (logits.len(), batch * classes * voxels);
-                let fits = found == expected;
-                if fits { Ok(logits) } else { Err(SlidingWindowError::Logits { found, expected, windows: batch, roi: self.roi, classes }) }
-            };
-        let mut sum = once(inputs)?;
-        if !self.mirror {
-            return Ok(sum);
+        let channels = run.channels;
+        let batch = inputs.len() / (channels * depth * height * width);
+        let shape = [batch, channels, depth, height, width];
+        let asked = match mirror {
+            0 => (run.predict)(inputs, shape),
+            mirror => (run.predict)(&flip(mirror).apply(inputs, batch * channels, self.roi), shape),
+        };
+        asked.map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })
+    }
+}
+
+/// The mirror image number `mirror`: a bit for each axis.
+fn flip(mirror: u8) -> SignedPermutation {
+    SignedPermutation::flip([mirror & 4 != 0, mirror & 2 != 0, mirror & 1 != 0])
+}
+
+/// One run of the network.
+struct Pass<'a> {
+    /// First voxels of its windows.
+    starts: &'a [[usize; 3]],
+    /// Windows before these.
+    done: usize,
+    mirror: u8,
+    logits: Logits,
+}
+
+/// Takes the runs of the network in their order.
+struct Blender<'a> {
+    window: &'a SlidingWindow,
+    classes: usize,
+    windows: usize,
+    weights: Vec<f32>,
+    slab: Slab,
+    /// Logits of the mirror images of a batch so far.
+    sum: Vec<f32>,
+}
+
+impl Blender<'_> {
+    /// Waits for the logits of a run, and blends the average over the mirror images once it is the last of a batch.
+    fn blend(&mut self, pass: Pass<'_>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
+        let Pass { starts, done, mirror, logits } = pass;
+        let &mut Self { window, classes, windows, .. } = self;
+        let logits = logits.wait().map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?;
+        let (found, expected) = (logits.len(), starts.len() * classes * self.weights.len());
+        if found != expected {
+            return Err(SlidingWindowError::Logits { found, expected, windows: starts.len(), roi: window.roi, classes });
         }
-        for bits in 1..8 {
-            let flip = SignedPermutation::flip([bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
-            let mirrored = once(&flip.apply(inputs, batch * channels, self.roi))?;
-            let restored = flip.apply(&mirrored, batch * classes, self.roi);
-            sum.iter_mut().zip(restored).for_each(|(sum, logit)| *sum += logit);
+        if mirror == 0 {
+            self.sum = logits;
+        } else {
+            let restored = flip(mirror).apply(&logits, starts.len() * classes, window.roi);
+            self.sum.iter_mut().zip(restored).for_each(|(sum, logit)| *sum += logit);
         }
-        sum.iter_mut().for_each(|sum| *sum /= 8.0);
-        Ok(sum)
+        if mirror + 1 < window.mirrors() {
+            return Ok(());
+        }
+        // Not kept while the next windows are predicted.
+        let mut sum = std::mem::take(&mut self.sum);
+        if window.mirror {
+            sum.iter_mut().for_each(|sum| *sum /= f32::from(window.mirrors()));
+        }
+        for (&start, logits) in starts.iter().zip(sum.chunks_exact(classes * self.weights.len())) {
+            self.slab.advance(start[0], finished);
+            self.slab.add(start, window.roi, logits, &self.weights);
+        }
+        Ok(())
     }
 }
 
@@ -272,14 +354,8 @@ struct Run<'a, 'b> {
     predict: &'a mut Predict<'b>,
     watch: &'a mut (dyn FnMut(usize, usize) -> bool + 'b),
     finished: &'a mut dyn FnMut(Line<'_>),
-}
-
-/// One batch of windows among all.
-struct Request {
+    /// Of the image.
     channels: usize,
-    classes: usize,
-    done: usize,
-    windows: usize,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Slabs against whole volumes, window places, mirrors, stops and refusals.
 
+use std::rc::Rc;
+
 use super::*;
 use crate::volume::Grid;
 
@@ -16,7 +18,7 @@ fn window(roi: [usize; 3]) -> SlidingWindow {
 }
 
 /// Logits that depend on the place in the window, so that blending matters.
-fn predict(inputs: &[f32], [batch, channels, d, h, w]: [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> {
+fn logits(inputs: &[f32], [batch, channels, d, h, w]: [usize; 5]) -> Vec<f32> {
     let voxels = d * h * w;
     let mut logits = vec![0.0; batch * CLASSES * voxels];
     for (b, logits) in logits.chunks_exact_mut(CLASSES * voxels).enumerate() {
@@ -27,7 +29,11 @@ fn predict(inputs: &[f32], [batch, channels, d, h, w]: [usize; 5]) -> Result<Vec
             }
         }
     }
-    Ok(logits)
+    logits
+}
+
+fn predict(inputs: &[f32], shape: [usize; 5]) -> Result<Logits, Fault> {
+    Ok(Logits::Here(logits(inputs, shape)))
 }
 
 fn go(_: usize, _: usize, _: &[u8]) -> bool {
@@ -48,7 +54,7 @@ fn whole_volume(window: &SlidingWindow, image: &Volume) -> Vec<f32> {
         let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
         let mut input = vec![0.0; image.channels * voxels];
         VoxelBox::at(origin, window.roi).cut_padded(&image.voxels, shape, &image.minima(), &mut input);
-        let logits = predict(&input, [1, image.channels, depth, height, width]).unwrap();
+        let logits = logits(&input, [1, image.channels, depth, height, width]);
         for v in 0..voxels {
             let place = [start[0] + v / (height * width), start[1] + v / width % height, start[2] + v % width];
             (0..CLASSES).for_each(|class| sums[at(class, place)] += logits[class * voxels + v] * weights[v]);
@@ -97,7 +103,8 @@ fn memory_is_bounded_by_a_window_along_d() {
         peak = peak.max(line.held_values());
         lines += 1;
     };
-    window.slide(&image, CLASSES, &mut Run { predict: &mut predict, watch: &mut |_, _| true, finished: &mut finished }).unwrap();
+    let mut run = Run { predict: &mut predict, watch: &mut |_, _| true, finished: &mut finished, channels: 1 };
+    window.slide(&image, CLASSES, &mut run).unwrap();
     assert_eq!((lines, peak), (40 * 6, (CLASSES + 1) * 4 * 6 * 5));
 }
 
@@ -105,12 +112,12 @@ fn memory_is_bounded_by_a_window_along_d() {
 fn mirror_images_are_averaged_in_place() {
     let image = image([9, 6, 7], 1);
     // Each voxel on its own: mirroring changes nothing.
-    let mut pointwise = |inputs: &[f32], _: [usize; 5]| Ok(inputs.to_vec());
+    let mut pointwise = |inputs: &[f32], _: [usize; 5]| Ok(Logits::Here(inputs.to_vec()));
     let mirrored = SlidingWindow { mirror: true, ..window([4, 4, 4]) };
     let blended = mirrored.blend(&image, 1, &mut pointwise, &mut go).unwrap();
     assert!(blended.iter().zip(&image.voxels).all(|(got, expected)| (got - expected).abs() < 1e-6));
     // A value of the place in the window alone: the average is the centre's.
-    let mut ramp = |_: &[f32], [batch, ..]: [usize; 5]| Ok((0..batch * 64).map(|v| (v % 64) as f32).collect());
+    let mut ramp = |_: &[f32], [batch, ..]: [usize; 5]| Ok(Logits::Here((0..batch * 64).map(|v| (v % 64) as f32).collect()));
     let blended = mirrored.blend(&image, 1, &mut ramp, &mut go).unwrap();
     assert!(blended.iter().all(|&value| (value - 31.5).abs() < 1e-4));
 }
@@ -125,7 +132,7 @@ fn it_can_be_stopped_and_says_what_fails() {
     };
     let error = window.segment(&image, CLASSES, &mut predict, &mut stop).unwrap_err();
     assert_eq!((error.to_string().as_str(), calls), ("stopped before window 3 of 4", vec![(0, 4), (2, 4)]));
-    let mut short = |_: &[f32], _: [usize; 5]| Ok(vec![0.0; 5]);
+    let mut short = |_: &[f32], _: [usize; 5]| Ok(Logits::Here(vec![0.0; 5]));
     let error = window.segment(&image, CLASSES, &mut short, &mut go).unwrap_err().to_string();
     assert!(error.contains("returned 5 logits") && error.contains("expected 384"), "{error}");
     let mut broken = |_: &[f32], _: [usize; 5]| Err("device lost".into());
@@ -135,4 +142,50 @@ fn it_can_be_stopped_and_says_what_fails() {
     assert!(refused(&window, 300).contains("1 to 256"));
     assert!(refused(&SlidingWindow { overlap: 1.0, ..window.clone() }, 3).contains("below 1"));
     assert!(refused(&SlidingWindow { batch: 0, ..window.clone() }, 3).contains("batch 0"));
+}
+
+/// What a device beside the host is asked and read, in order.
+type Calls = Rc<RefCell<Vec<&'static str>>>;
+
+/// A device that computes beside the host.
+fn beside(calls: &Calls) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> {
+    let calls = Rc::clone(calls);
+    move |inputs, shape| {
+        calls.borrow_mut().push("ask");
+        let (calls, logits) = (Rc::clone(&calls), logits(inputs, shape));
+        Ok(Logits::Awaited(Box::new(move || {
+            calls.borrow_mut().push("read");
+            Ok(logits)
+        })))
+    }
+}
+
+#[test]
+fn a_device_beside_the_host_has_its_next_windows_before_the_last_are_blended() {
+    let image = image([9, 6, 7], 2);
+    for (mirror, batch, runs) in [(false, 2, 4 * 2 * 3 / 2), (true, 2, 4 * 2 * 3 / 2 * 8), (false, 100, 1)] {
+        let window = SlidingWindow { mirror, batch, ..window([4, 4, 4]) };
+        let calls = Calls::default();
+        let blended = window.blend(&image, CLASSES, &mut beside(&calls), &mut go).unwrap();
+        assert_eq!(blended, window.blend(&image, CLASSES, &mut predict, &mut go).unwrap());
+        let mut expected = vec!["ask"];
+        (1..runs).for_each(|_| expected.extend(["ask", "read"]));
+        expected.push("read");
+        assert_eq!(*calls.borrow(), expected, "mirror {mirror}, batch {batch}");
+    }
+}
+
+#[test]
+fn a_device_beside_the_host_can_be_stopped_and_names_the_windows_that_fail() {
+    let (image, window, calls) = (image([9, 4, 4], 1), window([4, 4, 4]), Calls::default());
+    let error = window.segment(&image, CLASSES, &mut beside(&calls), &mut |done, _, _| done != 2).unwrap_err();
+    assert_eq!((error.to_string().as_str(), calls.borrow().as_slice()), ("stopped before window 3 of 4", ["ask"].as_slice()));
+    let mut asked = 0;
+    let mut broken = |inputs: &[f32], shape: [usize; 5]| {
+        asked += 1;
+        let answer: Result<Vec<f32>, Fault> = if asked == 2 { Err("device lost".into()) } else { Ok(logits(inputs, shape)) };
+        Ok(Logits::Awaited(Box::new(move || answer)))
+    };
+    let error = window.segment(&image, CLASSES, &mut broken, &mut go).unwrap_err().to_string();
+    assert_eq!(error, "window 3 of 4: device lost");
 }

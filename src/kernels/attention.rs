@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 
 use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
@@ -26,7 +26,7 @@ pub fn window_attention(qkv: Tensor<3>, padding: Tensor<1>, table: Tensor<2>, ta
         let out = match &on_gpu {
             Some(attended) => attended.out.clone(),
             None if body == Bodies::Host => host::attention(inputs.clone(), tables),
-            None => value(inputs.clone(), tables),
+            None => value_in_float32(inputs.clone(), tables),
         };
         let tables = Arc::clone(tables);
         let backward = move |grad: Tensor<3>, into: &mut InputGradients| {
@@ -93,6 +93,12 @@ pub(super) fn value(inputs: Inputs, tables: &WindowTables) -> Tensor<3> {
     let [batch, _, _] = inputs.0.dims();
     let Attended { value, attention, .. } = attend(inputs, tables);
     tables.token_to_window.gather(join([attention.matmul(value)], batch))
+}
+
+/// [`value`] of inputs of any precision: scores and their softmax need float32.
+fn value_in_float32((qkv, padding, table): Inputs, tables: &WindowTables) -> Tensor<3> {
+    let own = qkv.dtype();
+    value((qkv.cast(DType::F32), padding.cast(DType::F32), table.cast(DType::F32)), tables).cast(own)
 }
 
 /// Gradients with respect to the inputs of [`value`].

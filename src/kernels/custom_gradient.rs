@@ -14,6 +14,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, DispatchAutodiffContext,
 use burn::tensor::Tensor;
 use burn_wgpu::CubeBackend;
 
+use super::failure::Operation;
 use crate::device::on_host;
 
 /// The most inputs of an operation. A node of the graph has a fixed number of parents; constants fill up the rest.
@@ -39,18 +40,32 @@ pub struct InputGradients {
 ///
 /// # Panics
 /// With more than 16 inputs.
-pub fn custom_gradient<I: Inputs, const D: usize, G>(inputs: I, body: impl FnOnce(I) -> (Tensor<D>, G)) -> Tensor<D>
+pub fn custom_gradient<I: Inputs, const D: usize, G, F>(inputs: I, body: F) -> Tensor<D>
 where
+    F: FnOnce(I) -> (Tensor<D>, G),
     G: FnOnce(Tensor<D>, &mut InputGradients) + Send + 'static,
 {
     let inputs = inputs.into_list();
+    let operation = Operation::around::<F>();
+    let body = |inputs: Vec<DispatchTensor>| {
+        operation.begins(&inputs);
+        let (out, gradient) = body(I::from_list(inputs));
+        let out = out.into_dispatch();
+        operation.ends([&out]);
+        (out, gradient)
+    };
     if inputs.iter().all(|input| input.autodiff == DispatchAutodiffContext::Disabled) {
-        return body(I::from_list(inputs)).0;
+        return Tensor::from_dispatch(body(inputs).0);
     }
     let body = Box::new(|inputs| {
-        let (out, gradient) = body(I::from_list(inputs));
-        let step = Step(Box::new(move |grad, gradients| gradient(Tensor::from_dispatch(grad), gradients)));
-        (out.into_dispatch(), step)
+        let (out, gradient) = body(inputs);
+        let step = Step(Box::new(move |grad, gradients| {
+            let backward = operation.gradient();
+            backward.begins([&grad]);
+            gradient(Tensor::from_dispatch(grad), gradients);
+            backward.ends(gradients.found.iter().map(|(_, found)| found));
+        }));
+        (out, step)
     });
     let out = if on_host(&erased(inputs[0].clone()).device().inner()) {
         record::<Flex>(inputs, body)

@@ -2,7 +2,7 @@
 //!
 //! The scores of one call exist while it runs and are computed again in the backward pass.
 
-use burn::tensor::{Tensor, activation, s};
+use burn::tensor::{DType, Tensor, activation, s};
 
 use super::bodies::{Bodies, bodies};
 use super::custom_gradient::{InputGradients, custom_gradient};
@@ -17,7 +17,8 @@ pub fn global_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
         let on_gpu = if bodies(&qkv) == Bodies::Gpu { gpu::global_attention(&qkv, heads) } else { None };
         let out = match &on_gpu {
             Some(attended) => attended.out.clone(),
-            None => value(&qkv, heads),
+            // Scores and their softmax need float32.
+            None => value(&qkv.clone().cast(DType::F32), heads).cast(qkv.dtype()),
         };
         let backward = move |grad: Tensor<3>, gradients: &mut InputGradients| {
             gradients.put(0, || match on_gpu {

@@ -1,5 +1,6 @@
 //! A linear map over the last axis, and the bias that it shares with convolutions.
 
+use burn::backend::DispatchTensor;
 use burn::tensor::Tensor;
 
 use super::bodies::{Bodies, bodies};
@@ -9,15 +10,41 @@ use super::{gpu, host};
 
 /// `x W + b`: `x` `[..., in]`, `weight` `[in, out]`, `bias` `[out]` -> `[..., out]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    let out = custom_gradient((x, weight), |(x, weight)| {
-        let out = product(x.clone(), weight.clone());
-        let backward = move |grad: Tensor<D>, gradients: &mut InputGradients| {
-            gradients.put(0, || product(grad.clone(), weight.transpose()));
-            gradients.put(1, || product_over_rows(rows(x), rows(grad)));
+    let mut shape = x.dims();
+    shape[D - 1] = weight.dims()[1];
+    // A GPU's kernel adds the bias in passing.
+    let (own_bias, bias) = if bodies(&weight) == Bodies::Gpu { (bias, None) } else { (None, bias) };
+    let inputs = [rows(x).into_dispatch(), weight.into_dispatch()].into_iter().chain(own_bias.map(Tensor::into_dispatch));
+    let inputs: Vec<DispatchTensor> = inputs.collect();
+    let out = custom_gradient(inputs, |inputs| {
+        let [x, weight] = [0, 1].map(|input: usize| Tensor::<2>::from_dispatch(inputs[input].clone()));
+        let bias = inputs.get(2).map(|bias| Tensor::<1>::from_dispatch(bias.clone()));
+        drop(inputs);
+        let is_biased = bias.is_some();
+        let out = value(x.clone(), weight.clone(), bias);
+        let backward = move |grad: Tensor<2>, gradients: &mut InputGradients| {
+            if is_biased {
+                gradients.put(2, || column_sums(grad.clone()));
+            }
+            gradients.put(0, || input_gradient(weight, grad.clone()));
+            gradients.put(1, || weight_gradient(x, grad));
         };
         (out, backward)
     });
-    with_bias(out, bias)
+    with_bias(out.reshape(shape), bias)
+}
+
+/// `x` `[rows, in]` times `weight` `[in, out]`; the bias is a GPU's alone.
+fn value(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    if bodies(&x) == Bodies::Gpu { gpu::linear(x, weight, bias) } else { x.matmul(weight) }
+}
+
+fn input_gradient(weight: Tensor<2>, grad: Tensor<2>) -> Tensor<2> {
+    if bodies(&grad) == Bodies::Gpu { gpu::linear_input_gradient(weight, grad) } else { grad.matmul(weight.transpose()) }
+}
+
+fn weight_gradient(x: Tensor<2>, grad: Tensor<2>) -> Tensor<2> {
+    if bodies(&grad) == Bodies::Gpu { gpu::linear_weight_gradient(x, grad) } else { product_over_rows(x, grad) }
 }
 
 /// `x` `[..., columns]` plus `bias` `[columns]`.
@@ -59,11 +86,4 @@ pub(super) fn column_sums(rows: Tensor<2>) -> Tensor<1> {
             over_rows(rows.unsqueeze()).reshape([columns])
         }
     }
-}
-
-/// `x` `[..., in]` times `weight` `[in, out]`.
-fn product<const D: usize>(x: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
-    let mut shape = x.dims();
-    shape[D - 1] = weight.dims()[1];
-    rows(x).matmul(weight).reshape(shape)
 }

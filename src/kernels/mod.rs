@@ -13,6 +13,7 @@ mod concat_neighbours;
 mod conv;
 mod conv_tables;
 mod custom_gradient;
+mod failure;
 mod gelu;
 mod global_attention;
 mod gpu;
@@ -36,6 +37,7 @@ pub use concat_neighbours::concat_neighbours;
 pub use conv::conv3d;
 pub use conv_tables::ConvShape;
 pub use custom_gradient::{InputGradients, Inputs, custom_gradient, with_gradient};
+pub use failure::first_failure;
 pub use gelu::gelu;
 pub use global_attention::global_attention;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::bodies::{Bodies, bodies};
+use super::failure::observe_results;
 use super::sums::sum;
 use super::{gpu, host};
 
@@ -61,7 +62,7 @@ impl AdamW {
     pub fn step(&self, state: [Tensor<1>; 3], gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> [Tensor<1>; 3] {
         match bodies(&gradient) {
             Bodies::Host => host::adam_w(self, state, clipped(gradient, clipping)),
-            Bodies::Gpu => gpu::adam_w(self, state, gradient, clipping),
+            Bodies::Gpu => observed("adam_w", gpu::adam_w(self, state, gradient, clipping)),
             Bodies::Reference => {
                 let ([value, first, second], gradient) = (state, clipped(gradient, clipping));
                 let first = first * self.decay[0] + gradient.clone() * self.rest[0];
@@ -79,7 +80,7 @@ impl Sgd {
     pub fn step(self, state: [Tensor<1>; 2], gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> [Tensor<1>; 2] {
         match bodies(&gradient) {
             Bodies::Host => host::sgd(self, state, clipped(gradient, clipping)),
-            Bodies::Gpu => gpu::sgd(self, state, gradient, clipping),
+            Bodies::Gpu => observed("sgd", gpu::sgd(self, state, gradient, clipping)),
             Bodies::Reference => {
                 let [value, first] = state;
                 let gradient = clipped(gradient, clipping) + value.clone() * self.weight_decay;
@@ -88,6 +89,12 @@ impl Sgd {
             }
         }
     }
+}
+
+/// `results`, which no gradient passes.
+fn observed<const N: usize>(function: &'static str, results: [Tensor<1>; N]) -> [Tensor<1>; N] {
+    observe_results(function, &results);
+    results
 }
 
 fn clipped(gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> Tensor<1> {

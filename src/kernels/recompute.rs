@@ -136,7 +136,7 @@ impl ChunkAccumulator {
             return;
         }
         let [_, tokens, channels] = samples.dims();
-        let made = self.made.take().unwrap_or_else(|| Tensor::zeros([self.batch, tokens, channels], &samples.device()));
+        let made = self.made.take().unwrap_or_else(|| Tensor::zeros([self.batch, tokens, channels], (&samples.device(), samples.dtype())));
         self.made = Some(made.slice_assign([rows(chunk)], samples));
     }
 

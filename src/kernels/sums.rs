@@ -16,7 +16,7 @@ const BLOCK: usize = 16;
 /// Sum of all elements, `[1]`.
 pub fn sum<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let count = x.shape().num_elements();
-    middle(x.reshape([1, count, 1])).reshape([1])
+    sum_of_middle_axis(x.reshape([1, count, 1])).reshape([1])
 }
 
 /// Mean of all elements, `[1]`.
@@ -29,7 +29,7 @@ pub fn mean<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 pub fn sum_axis<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     let mut dims = x.dims();
     let [before, after] = [&dims[..axis], &dims[axis + 1..]].map(|axes| axes.iter().product::<usize>());
-    let sums = middle(x.reshape([before, dims[axis], after]));
+    let sums = sum_of_middle_axis(x.reshape([before, dims[axis], after]));
     dims[axis] = 1;
     sums.reshape(dims)
 }
@@ -41,7 +41,7 @@ pub fn mean_axis<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 }
 
 /// Sum over the middle axis.
-fn middle(x: Tensor<3>) -> Tensor<3> {
+fn sum_of_middle_axis(x: Tensor<3>) -> Tensor<3> {
     custom_gradient((x,), |(x,)| {
         let shape = x.dims();
         let out = match bodies(&x) {

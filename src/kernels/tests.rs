@@ -4,13 +4,13 @@
 mod translation;
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::RngExt as _;
 
 use super::cases::cases;
 use super::with_references;
-use super::{gelu, linear, recompute, with_gradient};
-use crate::device::for_tests;
+use super::{gelu, linear, recompute, sum, with_gradient};
+use crate::device::{for_tests, require_half};
 use crate::random::stream;
 
 /// Float32 sums of some hundred terms of size 1, taken in two orders.
@@ -53,6 +53,37 @@ fn operations_and_their_gradients_equal_stock_operations() {
                 assert_close(&format!("{}, inputs {:?}, {device}: {what}", case.name, case.inputs), found, wanted);
             }
         }
+    }
+}
+
+/// Results in float16, eleven bits, of float16 inputs and sums in float32.
+const HALF_TOLERANCE: f32 = 1e-2;
+
+#[test]
+fn operations_in_half_precision_equal_stock_operations_in_full() {
+    for (device, own) in for_tests().into_iter().skip(1).filter(|(_, device)| require_half(device).is_ok()) {
+        // The sums of losses and gradients are of float32 alone.
+        for case in cases().into_iter().filter(|case| case.name != "sum over an axis") {
+            let input = |(place, &length): (usize, &usize)| draw(&format!("input {place}"), length, &own).cast(DType::F16);
+            let inputs: Vec<Tensor<1>> = case.inputs.iter().enumerate().map(input).collect();
+            let rounded = |input: &Tensor<1>| Tensor::from_data(input.clone().cast(DType::F32).into_data(), &Device::flex());
+            let wanted = (case.stock)(&inputs.iter().map(rounded).collect::<Vec<_>>());
+            let found = (case.run)(&inputs);
+            assert_eq!(found.dtype(), DType::F16, "{}", case.name);
+            let [found, wanted] = [found.cast(DType::F32), wanted].map(|tensor| tensor.into_data().try_into_vec::<f32>().unwrap());
+            for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                let what = format!("{}, inputs {:?}, {device}, [{index}]", case.name, case.inputs);
+                assert!((found - wanted).abs() <= HALF_TOLERANCE * wanted.abs().max(1.0), "{what}: {found}, expected {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_operation_of_float32_alone_refuses_half_precision() {
+    for (name, device) in for_tests().into_iter().skip(1).filter(|(_, device)| require_half(device).is_ok()) {
+        let refused = std::panic::catch_unwind(|| sum(Tensor::<1>::ones([4], (&device, DType::F16))));
+        assert!(refused.is_err(), "{name}: it takes float16 for float32");
     }
 }
 

@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 
 use super::size::crop;
 use crate::nn::{
-    Arithmetic, Block, ConvBlock, ExpandTokens, ExpandVoxels, Extent, LayerNorm, Memory, Pass, PointConv, PositionIndex, SkipAttention,
-    TokenGrid, UpBlock, WindowAttention, window_tables,
+    Arithmetic, Block, ConvBlock, ExpandTokens, ExpandVoxels, Extent, Initialiser, LayerNorm, Memory, Pass, PointConv, PositionIndex,
+    SkipAttention, TokenGrid, UpBlock, WindowAttention, window_tables,
 };
 
 /// A decoder.
@@ -212,6 +212,16 @@ impl DecoderLevel {
 }
 
 impl Head {
+    /// Heads of `classes` in the layout of MONAI's networks, for decoder levels of so many `channels`, finest first: of all of them for deep
+    /// supervision, else of the finest alone. MONAI has the finest's, `out`; the others go by their own names.
+    pub fn of_levels(channels: impl Iterator<Item = usize>, deep_supervision: bool, classes: usize, init: &Initialiser<'_>) -> Vec<Self> {
+        let head = |(level, channels)| {
+            let init = if level == 0 { init.at("out") } else { init.at("heads").at(level) };
+            Self::Tokens(PointConv::init(channels, classes, [1; 3], &init))
+        };
+        channels.enumerate().take(if deep_supervision { usize::MAX } else { 1 }).map(head).collect()
+    }
+
     fn forward(&self, tokens: TokenGrid) -> Tensor<5> {
         match self {
             Self::Tokens(head) => head.forward(tokens).into_volume(),

@@ -101,7 +101,7 @@ fn nnformer_starts_with_normal_position_tables_and_all_else_as_pytorch() {
 
 #[test]
 fn unetr_starts_with_a_normal_position_code_and_all_else_as_pytorch() {
-    let config = UnetrConfig { qkv_bias: true, ..UnetrConfig::default() };
+    let config = UnetrConfig { qkv_bias: true, deep_supervision: true, ..UnetrConfig::default() };
     assert_drawn(&weights(&ModelConfig::Unetr(config.clone())), &["position_embeddings"], pytorch);
 
     let mut perceptron = weights(&ModelConfig::Unetr(UnetrConfig { projection: PatchProjection::Perceptron, ..config }));
@@ -114,7 +114,9 @@ fn unetr_starts_with_a_normal_position_code_and_all_else_as_pytorch() {
 #[test]
 fn swin_unetr_starts_with_normal_position_tables_and_all_else_as_pytorch() {
     for use_v2 in [false, true] {
-        let weights = weights(&ModelConfig::SwinUnetr(SwinUnetrConfig { use_v2, ..SwinUnetrConfig::default() }));
+        let config = SwinUnetrConfig { use_v2, deep_supervision: use_v2, ..SwinUnetrConfig::default() };
+        let weights = weights(&ModelConfig::SwinUnetr(config));
+        assert_eq!(weights.contains_key("decoder.heads.2.weight"), use_v2);
         assert_eq!(weights.contains_key("swinViT.layers2c.0.layer.conv1.conv.weight"), use_v2);
         assert_drawn(&weights, &["relative_position_bias_table"], pytorch);
     }

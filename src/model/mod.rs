@@ -8,6 +8,7 @@ mod decoder;
 #[cfg(test)]
 mod dispatch_tests;
 mod encoder;
+mod half;
 #[cfg(test)]
 pub(crate) mod initial_weights;
 mod names;

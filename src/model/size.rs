@@ -14,7 +14,7 @@ pub(super) fn zero_pad(volume: Tensor<5>, padded: [usize; 3]) -> Tensor<5> {
         return volume;
     }
     let [d, h, w] = padded;
-    let zeros = Tensor::zeros([batch, channels, d, h, w], &volume.device());
+    let zeros = Tensor::zeros([batch, channels, d, h, w], (&volume.device(), volume.dtype()));
     zeros.slice_assign([0..batch, 0..channels, 0..depth, 0..height, 0..width], volume)
 }
 

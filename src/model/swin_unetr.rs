@@ -11,8 +11,8 @@ use super::names::{MONAI_CONVOLUTIONS, Renames};
 use super::size::{padded_size, zero_pad};
 use crate::config::{BackboneConfig as _, SwinUnetrConfig};
 use crate::nn::{
-    AttentionConfig, Block, BlockConfig, ConvBlock, DropPath, Extent, Initialiser, Memory, Pass, PatchConv, PointConv, TokenGrid,
-    TokenMerging, UpBlock, WindowAttention, clamped_window, clamped_window_tables, normalise,
+    AttentionConfig, Block, BlockConfig, ConvBlock, DropPath, Extent, Initialiser, Memory, Pass, PatchConv, TokenGrid, TokenMerging,
+    UpBlock, WindowAttention, clamped_window, clamped_window_tables, normalise,
 };
 
 /// Swin UNETR's encoder.
@@ -83,7 +83,7 @@ impl Backbone for SwinUnetrConfig {
     /// A volume of a single stride has a last feature map of one token, which instance normalisation turns into zeros whatever it
     /// holds: MONAI refuses it, and so does the check of a training crop.
     fn decoder(&self, task: &Task, init: &Initialiser<'_>) -> Decoder {
-        let (head, init, stages) = (init.at("out"), init.at("decoder"), self.stages());
+        let (root, init, stages) = (init, init.at("decoder"), self.stages());
         let block = |input, output, init: &Initialiser<'_>| ConvBlock::residual(input, output, [1; 3], init).recomputed(self.recompute);
         let skips = (0..stages).map(|skip| {
             let (input, output) = if skip == 0 { (task.channels, self.dim(0)) } else { (self.dim(skip - 1), self.dim(skip - 1)) };
@@ -96,11 +96,12 @@ impl Backbone for SwinUnetrConfig {
             DecoderLevel::Convolved(block.recomputed(self.recompute))
         });
         let coarsest = self.dim(stages);
+        let channels = (0..=stages).map(|level| self.dim(level.saturating_sub(1)));
         Decoder {
             skips: skips.collect(),
             bottleneck: Some(block(coarsest, coarsest, &init.at("bottleneck"))),
             levels: levels.collect(),
-            heads: vec![Head::Tokens(PointConv::init(self.feature_size, task.classes, [1; 3], &head))],
+            heads: Head::of_levels(channels, self.deep_supervision, task.classes, root),
         }
     }
 

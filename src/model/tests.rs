@@ -31,7 +31,7 @@ fn cases() -> [Case; 5] {
         odd: [7, 30, 33],
         padded: [16, 32, 48],
         stages: &[[12, 2, 2, 3]; 4],
-        coarser: &[],
+        coarser: &[[7, 15, 17], [4, 8, 9], [2, 4, 5]],
     };
     [
         Case {
@@ -48,7 +48,7 @@ fn cases() -> [Case; 5] {
             odd: [5, 20, 30],
             padded: [8, 24, 32],
             stages: &[[6, 8, 12, 16], [12, 4, 6, 8], [24, 2, 3, 4]],
-            coarser: &[],
+            coarser: &[[5, 10, 15], [3, 5, 8]],
         },
         Case {
             model: ModelConfig::Unet(unet()),
@@ -76,6 +76,7 @@ fn swin() -> SwinUnetrConfig {
         drop_path_rate: 0.5,
         merging: MergingOrder::Paper,
         use_v2: true,
+        deep_supervision: true,
         ..SwinUnetrConfig::default()
     }
 }
@@ -92,6 +93,7 @@ fn unetr() -> UnetrConfig {
         num_heads: 3,
         num_layers: 4,
         feature_size: 3,
+        deep_supervision: true,
         ..UnetrConfig::default()
     }
 }

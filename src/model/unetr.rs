@@ -12,7 +12,7 @@ use super::names::{MONAI_CONVOLUTIONS, Renames};
 use crate::config::UnetrConfig;
 use crate::nn::{
     AttentionConfig, Block, BlockConfig, ConvBlock, ExpandTokens, Extent, GlobalAttention, Initialiser, LayerNorm, Memory, Pass,
-    PatchTokens, PatchTokensConfig, PointConv, TokenGrid, UpBlock,
+    PatchTokens, PatchTokensConfig, TokenGrid, UpBlock,
 };
 
 /// UNETR's encoder.
@@ -97,11 +97,13 @@ impl Backbone for UnetrConfig {
                 UpBlock::init(input, feature_size << level, factor, res_block, &level_name("decoder", level + 2)).recomputed(recompute),
             )
         });
+        let levels: Vec<DecoderLevel> = levels.collect();
+        let channels = (0..levels.len()).map(|level| feature_size << level);
         Decoder {
             skips: std::iter::once(voxels).chain(projections).collect(),
             bottleneck: None,
-            levels: levels.collect(),
-            heads: vec![Head::Tokens(PointConv::init(feature_size, task.classes, [1; 3], &init.at("out")))],
+            levels,
+            heads: Head::of_levels(channels, self.deep_supervision, task.classes, init),
         }
     }
 

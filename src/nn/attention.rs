@@ -94,7 +94,7 @@ impl SkipAttention {
     pub fn forward(&self, queries: Tensor<3>, skip: Tensor<3>, windows: &Arc<WindowTables>) -> Tensor<3> {
         let [_, _, dim] = queries.dims();
         // A padded query is zero, and its output is dropped; padded keys and values are the projection of zero.
-        let padding = Tensor::cat(vec![Tensor::zeros([dim], &queries.device()), self.kv.bias_or_zeros()], 0);
+        let padding = Tensor::cat(vec![Tensor::zeros([dim], (&queries.device(), queries.dtype())), self.kv.bias_or_zeros()], 0);
         let qkv = Tensor::cat(vec![queries, self.kv.forward(skip)], 2);
         self.proj.forward(kernels::window_attention(qkv, padding, self.relative_position_bias_table.val(), windows))
     }

@@ -37,7 +37,7 @@ impl ExpandTokens {
         let [batch, count, dim] = tokens.dims();
         let weight = self.weight.val();
         let [_, kd, kh, kw, output] = weight.dims();
-        let blocks = tokens.reshape([batch * count, dim]).matmul(weight.reshape([dim, kd * kh * kw * output]));
+        let blocks = kernels::linear(tokens, weight.reshape([dim, kd * kh * kw * output]), None);
         let fine = blocks.reshape([batch, d, h, w, kd, kh, kw, output]).permute([0, 1, 4, 2, 5, 3, 6, 7]);
         let fine = fine.reshape([batch, count * kd * kh * kw, output]);
         let tokens = match &self.bias {
@@ -73,11 +73,11 @@ impl ExpandVoxels {
     /// Tokens of `in` channels -> volume `[batch, out, depth, height, width]` finer by the kernel.
     pub fn forward(&self, input: TokenGrid) -> Tensor<5> {
         let TokenGrid { tokens, grid } = input;
-        let [batch, count, dim] = tokens.dims();
+        let [_, _, dim] = tokens.dims();
         let weight = self.weight.val();
         let [_, output, kd, kh, kw] = weight.dims();
-        let blocks = tokens.reshape([batch * count, dim]).matmul(weight.reshape([dim, output * kd * kh * kw]));
-        voxels_of(blocks.reshape([batch, count, output * kd * kh * kw]), grid, [kd, kh, kw]) + self.bias.val().reshape([1, output, 1, 1, 1])
+        let blocks = kernels::linear(tokens, weight.reshape([dim, output * kd * kh * kw]), None);
+        voxels_of(blocks, grid, [kd, kh, kw]) + self.bias.val().reshape([1, output, 1, 1, 1])
     }
 }
 

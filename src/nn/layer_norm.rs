@@ -30,6 +30,6 @@ impl LayerNorm {
 /// The same without weights, over the last axis. `[batch, tokens, dim]` -> the same.
 pub fn normalise(tokens: Tensor<3>) -> Tensor<3> {
     let [_, _, dim] = tokens.dims();
-    let device = tokens.device();
-    kernels::layer_norm(tokens, Tensor::ones([dim], &device), Tensor::zeros([dim], &device))
+    let like = (&tokens.device(), tokens.dtype());
+    kernels::layer_norm(tokens, Tensor::ones([dim], like), Tensor::zeros([dim], like))
 }

@@ -33,7 +33,7 @@ impl Linear {
             None => {
                 let weight = self.weight.val();
                 let [_, output] = weight.dims();
-                Tensor::zeros([output], &weight.device())
+                Tensor::zeros([output], (&weight.device(), weight.dtype()))
             }
         }
     }

@@ -104,7 +104,8 @@ impl PatchTokens {
 
     /// `[batch, channel, depth, height, width]` of the grid's size -> `[batch, tokens, dim]`.
     pub fn forward(&self, volume: Tensor<5>) -> Tensor<3> {
-        self.patch_embeddings.forward(self.patches(volume)) + self.position_embeddings.table()
+        let table = self.position_embeddings.table().cast(volume.dtype());
+        self.patch_embeddings.forward(self.patches(volume)) + table
     }
 
     /// The same for some of the patches alone: `visible` `[batch, kept]`, numbers of tokens -> `[batch, kept, dim]`.

@@ -62,6 +62,40 @@ fn every_body_computes_the_tensor_operations() {
     }
 }
 
+/// Two volumes of four voxels and one class beside the background: predicted 3/4 everywhere where two voxels hold it, and 1/4 where one
+/// does. Each alone has a Dice of 2 * 1.5 / (3 + 2) and 2 * 0.25 / (1 + 1), both together of 2 * 1.75 / (4 + 3).
+#[test]
+fn the_dice_of_a_batch_is_that_of_its_sums_and_the_gradient_goes_with_it() {
+    let odds = 3.0_f32.ln();
+    let logits = TensorData::new([[0.0; 4], [odds; 4], [0.0; 4], [-odds; 4]].concat(), [2, 2, 1, 2, 2]);
+    let labels = [1, 1, 0, 0, 0, 1, 0, 0];
+    let exact = DiceCeConfig { smooth_numerator: 0.0, smooth_denominator: 0.0, ce_weight: 0.0, ..NNUNET };
+    // (2 t - Dice) / size is the derivative of a Dice by a prediction, p (1 - p) = 3/16 that of each prediction by its logit.
+    let slope = |label: u8, dice: f32, size: f32| (2.0 * f32::from(label) - dice) / size * 3.0 / 16.0;
+    for (name, device) in crate::device::for_tests() {
+        let device = device.autodiff();
+        let target = classes_from_host(&labels, [2, 1, 2, 2], &device);
+        for (batch_dice, dice, of_volumes) in [(true, 0.5, [(0.5, 7.0); 2]), (false, 0.425, [(0.6, 2.0 * 5.0), (0.25, 2.0 * 2.0)])] {
+            let logits = Tensor::<5>::from_data(logits.clone(), &device).require_grad();
+            let loss = DiceCeConfig { batch_dice, ..exact }.loss(logits.clone(), &target);
+            let value = loss.numbers().value;
+            assert!((value + dice).abs() < 1e-5, "{name}, batch_dice {batch_dice}: {value} instead of -{dice}");
+            let gradient: Vec<f32> =
+                logits.grad(&loss.loss.backward()).expect("the loss depends on its logits").into_data().iter().collect();
+            for (voxel, &label) in labels.iter().enumerate() {
+                let (volume, place) = (voxel / 4, voxel % 4);
+                let (dice, size) = of_volumes[volume];
+                let expected = -slope(label, dice, size);
+                let [background, class] = [0, 1].map(|class| gradient[(2 * volume + class) * 4 + place]);
+                assert!(
+                    (class - expected).abs() < 1e-5 && (background + expected).abs() < 1e-5,
+                    "{name}, batch_dice {batch_dice}, voxel {voxel}: {background} and {class} instead of {expected} and its negative"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_perfect_prediction_reaches_the_floor() {
     let target = target([1, 4, 4, 4], 3);

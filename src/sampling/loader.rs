@@ -13,8 +13,34 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::panic_text::panic_text;
 
-/// Finished batches that wait for the device, for each thread; one more is in the making.
+/// Finished batches that wait for the device, for each thread, where memory allows it; one more is in the making.
 const QUEUED_PER_THREAD: usize = 2;
+
+/// How far threads work ahead of the device. What they make does not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadAhead {
+    /// Threads that make batches, at least one.
+    pub threads: usize,
+    /// Finished batches that wait, for each thread.
+    pub queued: usize,
+}
+
+impl ReadAhead {
+    /// At most `threads` threads, and as many batches of `batch_bytes` as fit into `memory` bytes, but not less than the one that is in the
+    /// making; without a bound, as many as threads can use.
+    pub fn within(threads: usize, memory: Option<u64>, batch_bytes: u64) -> Self {
+        let whole = (QUEUED_PER_THREAD + 1) * threads.max(1);
+        let batches = memory.map_or(whole, |memory| usize::try_from(memory / batch_bytes.max(1)).unwrap_or(whole).clamp(1, whole));
+        // More threads come before longer queues of each: they make batches faster.
+        let threads = threads.clamp(1, batches);
+        Self { threads, queued: (batches / threads - 1).min(QUEUED_PER_THREAD) }
+    }
+
+    /// Batches that are held at most, the one that the device works on left out.
+    pub fn batches(self) -> usize {
+        self.threads * (self.queued + 1)
+    }
+}
 
 thread_local! {
     /// The case that this thread works on, so that a panic can be laid at its door.
@@ -73,16 +99,16 @@ pub struct Loader<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Loader<T, E> {
-    /// Starts `threads` threads (at least one) that call `make` for each of `steps` steps from `first_step` on.
+    /// Starts threads that call `make` for each of `steps` steps from `first_step` on.
     ///
     /// # Panics
     /// If the system has no thread to give.
-    pub fn new(first_step: u64, steps: u64, threads: usize, make: impl Fn(u64) -> Result<T, E> + Send + Sync + 'static) -> Self {
+    pub fn new(first_step: u64, steps: u64, ahead: ReadAhead, make: impl Fn(u64) -> Result<T, E> + Send + Sync + 'static) -> Self {
         let (make, end) = (Arc::new(make), first_step + steps);
-        let stride = threads.max(1);
+        let stride = ahead.threads.max(1);
         let (mut queues, mut handles) = (Vec::new(), Vec::new());
         for first in (first_step..end).take(stride) {
-            let (sender, queue) = sync_channel(QUEUED_PER_THREAD);
+            let (sender, queue) = sync_channel(ahead.queued);
             let make = Arc::clone(&make);
             let own_steps = (first..end).step_by(stride);
             let thread = Builder::new().name(format!("loader {}", first - first_step)).spawn(move || fill(own_steps, &*make, &sender));
@@ -144,12 +170,12 @@ mod tests {
     use crate::sampling::case::tests::distinct;
     use crate::sampling::{CaseOrder, SamplingError, ViewBatch, ViewPlan};
 
-    fn batches(threads: usize, first: u64, steps: u64) -> Vec<ViewBatch> {
+    fn batches(ahead: ReadAhead, first: u64, steps: u64) -> Vec<ViewBatch> {
         let cases: Vec<_> = (0..5).map(|n| distinct(n, [12, 9, 10], 1)).collect();
         let config = PretrainConfig { crop_size: [8, 8, 8], ..PretrainConfig::default() };
         let plan = ViewPlan::new(&config, [2, 2, 2], [4, 4, 4], 3).unwrap();
         let order = CaseOrder::distinct(3, cases.len(), 2).unwrap();
-        let mut loader = Loader::new(first, steps, threads, move |step| {
+        let mut loader = Loader::new(first, steps, ahead, move |step| {
             // Later steps are often ready earlier.
             std::thread::sleep(Duration::from_micros(step * 7919 % 1000));
             plan.batch(&order.cases(step).iter().map(|&case| &cases[case]).collect::<Vec<_>>(), step)
@@ -165,20 +191,34 @@ mod tests {
 
     #[test]
     fn batches_are_bit_equal_for_any_number_of_threads_and_after_a_resume() {
-        let one = batches(1, 0, 23);
+        let full = |threads| ReadAhead::within(threads, None, 1);
+        let one = batches(full(1), 0, 23);
         assert_eq!(one.len(), 23);
-        assert_eq!(batches(2, 0, 23), one);
-        assert_eq!(batches(5, 0, 23), one);
-        assert_eq!(batches(3, 9, 14), one[9..]);
-        assert_eq!(batches(3, 9, 2), one[9..11]);
-        assert!(batches(3, 9, 0).is_empty());
+        assert_eq!(batches(full(2), 0, 23), one);
+        assert_eq!(batches(full(5), 0, 23), one);
+        assert_eq!(batches(full(3), 9, 14), one[9..]);
+        assert_eq!(batches(full(3), 9, 2), one[9..11]);
+        assert!(batches(full(3), 9, 0).is_empty());
+        for memory in [0, 1, 2, 5] {
+            assert_eq!(batches(ReadAhead::within(3, Some(memory), 1), 0, 23), one, "with {memory} batches in memory");
+        }
+    }
+
+    #[test]
+    fn no_more_batches_are_held_than_memory_allows() {
+        let within = |threads, memory| ReadAhead::within(threads, Some(memory), 10);
+        assert_eq!(ReadAhead::within(4, None, 10), ReadAhead { threads: 4, queued: QUEUED_PER_THREAD });
+        assert_eq!([within(4, u64::MAX).batches(), within(4, 119).batches(), within(4, 80).batches()], [12, 8, 8]);
+        assert_eq!(within(4, 35), ReadAhead { threads: 3, queued: 0 });
+        assert_eq!([within(4, 9), within(4, 0)], [ReadAhead { threads: 1, queued: 0 }; 2], "one is always made");
     }
 
     #[test]
     fn an_error_surfaces_in_its_turn_with_the_case() {
         let no_label = SamplingError::NoLabel { case: "case_7".to_owned() };
         let cause = no_label.clone();
-        let mut loader = Loader::new(0, 100, 3, move |step| if step == 5 { Err(cause.clone()) } else { Ok(step) });
+        let mut loader =
+            Loader::new(0, 100, ReadAhead::within(3, None, 1), move |step| if step == 5 { Err(cause.clone()) } else { Ok(step) });
         for step in 0..5 {
             assert_eq!(loader.next(), Some(Ok((step, step))));
         }
@@ -191,8 +231,8 @@ mod tests {
     #[test]
     fn a_panic_surfaces_with_the_case_at_work() {
         let case = distinct(3, [12, 9, 10], 1);
-        let mut loader: Loader<(), SamplingError> = Loader::new(0, 10, 2, move |step| {
-            working_on(&case.case.name);
+        let mut loader: Loader<(), SamplingError> = Loader::new(0, 10, ReadAhead::within(2, None, 1), move |step| {
+            working_on(case.name());
             assert!(step != 1, "step {step} is broken");
             Ok(())
         });
@@ -207,7 +247,7 @@ mod tests {
     fn the_queue_is_bounded_and_dropping_stops_the_threads() {
         let made = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&made);
-        let mut loader: Loader<u64, SamplingError> = Loader::new(0, u64::MAX, 2, move |step| {
+        let mut loader: Loader<u64, SamplingError> = Loader::new(0, u64::MAX, ReadAhead::within(2, None, 1), move |step| {
             counter.fetch_add(1, Ordering::SeqCst);
             Ok(step)
         });

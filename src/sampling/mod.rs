@@ -1,36 +1,41 @@
 //! From prepared cases to batches: crop, texture, mask, rotate; prepared by threads ahead of the device.
 //!
-//! Host data only, no tensors. In the order in which data flows: [`TrainingCase`] (a prepared case) and [`CaseOrder`] (which
-//! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`rotation`] -> [`ViewBatch`] (pre-training) or
-//! [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops on which collapse is
-//! measured.
+//! Host data only, no tensors. In the order in which data flows: [`CaseSet`] (prepared cases, on disk) and [`CaseOrder`] (which
+//! cases a step takes) -> [`crop`] -> [`texture`] -> [`mask`] or [`rotation`] -> [`ViewBatch`] (pre-training), or
+//! [`crop`] -> `spatial` -> `intensity` -> [`LabelledBatch`] (fine-tuning) -> [`Loader`] -> device. [`ProbeSet`] holds the fixed crops
+//! on which collapse is measured.
 //!
-//! A batch is a pure function of (config, cases, seed, step): neither the number of loader threads nor a resumed run
-//! changes it.
+//! A batch is a pure function of (config, cases, seed, step): neither the number of loader threads, nor the memory they may take, nor a
+//! resumed run changes it.
 
 mod case;
 pub mod crop;
+mod intensity;
 mod labelled;
 mod loader;
 pub mod mask;
 mod order;
 mod probe_set;
+mod resolution;
 pub mod rotation;
+mod spatial;
 pub mod texture;
 mod view;
 
 use thiserror::Error;
 
-pub use case::{CaseSet, TrainingCase, chosen};
+pub use case::{CaseSet, chosen};
 pub use labelled::{LabelledBatch, LabelledPlan};
-pub use loader::{Loader, LoaderError, working_on};
+pub use loader::{Loader, LoaderError, ReadAhead, working_on};
 pub use order::CaseOrder;
 pub use probe_set::{ProbeInput, ProbePlan, ProbeSet};
 pub use rotation::TokenFrame;
 pub use view::{View, ViewBatch, ViewPlan};
 
+use crate::volume::DataError;
+
 /// Why no batch can be made.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum SamplingError {
     /// Rotations that the token grid does not allow.
     #[error("pretrain.rotate: {0}")]
@@ -81,6 +86,9 @@ pub enum SamplingError {
         /// Its channels.
         expected: usize,
     },
+    /// A prepared case that can no longer be read.
+    #[error(transparent)]
+    Read(#[from] DataError),
     /// A case without the label map that fine-tuning needs.
     #[error("case {case} has no label map, which fine-tuning needs. Leave it to pre-training (data.split)")]
     NoLabel {

@@ -9,11 +9,12 @@ use rand_distr::StandardNormal;
 use crate::config::{ProbeConfig, Rotate};
 use crate::random::stream;
 
+use super::SamplingError;
 use super::case::channels;
 use super::crop;
 use super::rotation::{self, TokenFrame};
-use super::{SamplingError, TrainingCase};
 use crate::geometry::{SignedPermutation, VoxelBox};
+use crate::preprocess::PreparedCase;
 
 /// What a probe set is made of.
 #[derive(Clone, Debug)]
@@ -62,11 +63,11 @@ impl ProbeSet {
     /// Cuts `crops` crops from each of the first `volumes` of `cases`. Label shares are kept if all of them have labels.
     ///
     /// # Errors
-    /// No case; cases whose channels differ; a crop that tokens do not fill evenly.
+    /// No case; cases whose channels differ; one that can no longer be read; a crop that tokens do not fill evenly.
     ///
     /// # Panics
     /// If a label map holds a class that the plan does not count.
-    pub fn new(plan: &ProbePlan, cases: &[&TrainingCase]) -> Result<Self, SamplingError> {
+    pub fn new(plan: &ProbePlan, cases: &[&PreparedCase]) -> Result<Self, SamplingError> {
         let &ProbePlan { ref config, frame, classes, seed } = plan;
         let cases = &cases[..cases.len().min(config.volumes)];
         let admissible = frame.admissible(Rotate::Full)?;
@@ -74,20 +75,19 @@ impl ProbeSet {
             seed,
             frame,
             channels: channels(cases)?,
-            cases: cases.iter().map(|own| own.case.name.clone()).collect(),
-            spacing_mm: cases.iter().map(|own| own.case.image.grid.spacing_mm()).collect(),
+            cases: cases.iter().map(|own| own.name().to_owned()).collect(),
+            spacing_mm: cases.iter().map(|own| own.grid().spacing_mm()).collect(),
             volumes: Vec::new(),
             crops: Vec::new(),
             rotations: Vec::new(),
             classes,
-            label_shares: cases.iter().all(|own| own.case.label.is_some()).then(Vec::new),
+            label_shares: cases.iter().all(|own| own.is_labelled()).then(Vec::new),
         };
         for (volume, own) in cases.iter().enumerate() {
             for crop in 0..config.crops {
                 let draw = |purpose: &str| stream(seed, purpose, volume as u64, crop as u64);
-                let shape = own.case.image.grid.shape;
-                let place = crop::jittered(shape, frame.crop, config.jitter, &mut draw("probe.crop"));
-                probe_set.push(&place, own);
+                let place = crop::jittered(own.grid().shape, frame.crop, config.jitter, &mut draw("probe.crop"));
+                probe_set.push(&place, own)?;
                 probe_set.volumes.push(volume);
                 probe_set.rotations.push(rotation::draw(&admissible, &mut draw("probe.turn")));
             }
@@ -95,16 +95,16 @@ impl ProbeSet {
         Ok(probe_set)
     }
 
-    fn push(&mut self, place: &VoxelBox, own: &TrainingCase) {
-        let shape = own.case.image.grid.shape;
+    fn push(&mut self, place: &VoxelBox, own: &PreparedCase) -> Result<(), SamplingError> {
         let first = self.crops.len();
         self.crops.resize(first + self.channels * place.len(), 0.0);
-        place.cut_padded(&own.case.image.voxels, shape, own.background(), &mut self.crops[first..]);
-        if let (Some(shares), Some(label)) = (&mut self.label_shares, &own.case.label) {
+        own.cut_image(place, &mut self.crops[first..])?;
+        if let Some(shares) = &mut self.label_shares {
             let mut crop = vec![0; place.len()];
-            place.cut_padded(label, shape, &[0], &mut crop);
+            own.cut_label(place, &mut crop)?;
             shares.extend(label_shares(&crop, &self.frame, self.classes));
         }
+        Ok(())
     }
 
     /// Number of crops.
@@ -211,7 +211,7 @@ mod tests {
         ProbePlan { config, frame: TokenFrame { crop: [8, 8, 8], patch: [2, 2, 2], stride: [4, 4, 4] }, classes: 3, seed: 5 }
     }
 
-    fn cases() -> [TrainingCase; 4] {
+    fn cases() -> [PreparedCase; 4] {
         std::array::from_fn(|n| distinct(n, [9, 8, 10], 2))
     }
 

@@ -11,9 +11,10 @@ use super::crop;
 use super::mask::{FILL_STD, MaskGrid};
 use super::rotation::{self, TokenFrame, quarter_turns, restore_rows};
 use super::texture::Texture;
-use super::{SamplingError, TrainingCase, loader};
+use super::{SamplingError, loader};
 use crate::config::{PretrainConfig, TaskViews, TextureConfig};
 use crate::geometry::SignedPermutation;
+use crate::preprocess::PreparedCase;
 use crate::random::stream;
 
 /// What is drawn in every pre-training step; checked once, before the first.
@@ -148,27 +149,32 @@ impl ViewPlan {
         &self.frame
     }
 
+    /// Bytes of the views of so many crops of so many channels.
+    pub fn batch_bytes(&self, crops: usize, channels: usize) -> u64 {
+        let arrays: usize = self.specs.iter().map(|spec| 1 + usize::from(spec.clean)).sum();
+        (arrays * crops * channels * self.frame.crop.iter().product::<usize>() * size_of::<f32>()) as u64
+    }
+
     /// The views of `step`, one volume of the batch for each of `cases` (see [`super::CaseOrder`]).
     ///
     /// # Errors
-    /// Cases whose channels differ.
-    pub fn batch(&self, cases: &[&TrainingCase], step: u64) -> Result<ViewBatch, SamplingError> {
+    /// Cases whose channels differ, or one that can no longer be read.
+    pub fn batch(&self, cases: &[&PreparedCase], step: u64) -> Result<ViewBatch, SamplingError> {
         let [depth, height, width] = self.frame.crop;
         let channels = channels(cases)?;
         let mut voxels = vec![0.0; channels * depth * height * width];
         let room = cases.len() * voxels.len();
         let mut views: Vec<View> = self.specs.iter().map(|_| View { voxels: Vec::with_capacity(room), ..View::default() }).collect();
         for (own, slot) in cases.iter().zip(0..) {
-            loader::working_on(&own.case.name);
-            let shape = own.case.image.grid.shape;
-            let crop = crop::random(shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
-            crop.cut_padded(&own.case.image.voxels, shape, own.background(), &mut voxels);
+            loader::working_on(own.name());
+            let crop = crop::random(own.grid().shape, self.frame.crop, &mut stream(self.seed, "pretrain.crop", step, slot));
+            own.cut_image(&crop, &mut voxels)?;
             for (spec, view) in self.specs.iter().zip(&mut views) {
                 self.add(spec, &voxels, (step, slot), view);
             }
         }
         let shape = [cases.len(), channels, depth, height, width];
-        let cases = cases.iter().map(|own| own.case.name.clone()).collect();
+        let cases = cases.iter().map(|own| own.name().to_owned()).collect();
         Ok(ViewBatch { step, shape, views, mask_grid: self.mask, cases })
     }
 

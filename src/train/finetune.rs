@@ -84,8 +84,8 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, Tr
             session.emit(Event::Notice { severity: Severity::Info, text: text.to_owned() });
         }
     }
-    let cases = work.cases.clone();
-    training.run(work, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
+    let (cases, batch_bytes) = (work.cases.clone(), plan.batch_bytes(config.finetune.batch, dataset.channels.len()));
+    training.run(work, batch_bytes, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
 impl TrainingTask for Finetune<'_> {
@@ -100,7 +100,8 @@ impl TrainingTask for Finetune<'_> {
         let [volumes, _, depth, height, width] = batch.shape;
         let image = Tensor::<5>::from_data(TensorData::new(batch.image, batch.shape), &device);
         let classes = classes_from_host(&batch.label, [volumes, depth, height, width], &device);
-        (DiceCeConfig::nnunet().deep_supervision(network.forward(image, pass), &classes), batch.cases)
+        let config = DiceCeConfig { batch_dice: self.config.finetune.batch_dice, ..DiceCeConfig::nnunet() };
+        (config.deep_supervision(network.forward(image, pass), &classes), batch.cases)
     }
 
     fn measure_every(&self) -> Option<usize> {

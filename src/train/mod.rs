@@ -8,6 +8,7 @@ pub mod optimiser;
 mod param_groups;
 mod pretrain;
 mod probe;
+mod read_ahead;
 pub mod schedule;
 mod session;
 mod step_rule;
@@ -26,12 +27,15 @@ pub use optimiser::{Optimiser, OptimiserError};
 pub use param_groups::ParamGroups;
 pub use pretrain::{Pretrain, Pretraining, load_encoder, pretrain, untrained};
 pub use probe::{Probe, ProbeData, Probed};
+pub use read_ahead::ahead_bytes;
 pub use schedule::lr;
 pub use session::{Control, Ending, Obey, Session, TrainError};
 pub use transfer::transfer_encoder;
 
 #[cfg(test)]
 mod device_tests;
+#[cfg(test)]
+mod failure_tests;
 #[cfg(test)]
 #[path = "stopping_tests.rs"]
 mod stopping_tests;

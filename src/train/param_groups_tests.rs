@@ -116,7 +116,7 @@ fn config() -> RunConfig {
 
 /// Trains in `folder`, so many steps a session.
 fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
-    let (cases, info) = prepared(config);
+    let (cases, info) = prepared(config, None);
     for (index, &steps) in sessions.iter().enumerate() {
         let session = Session {
             stage: Stage { kind: StageKind::Finetune, arm: String::new() },
@@ -124,6 +124,7 @@ fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
             checkpoints: folder.to_owned(),
             resume: index > 0,
             max_steps: Some(steps),
+            memory: None,
             emit: &|_| {},
             show: &|_| {},
             control: &|| Control::Continue,
@@ -138,7 +139,7 @@ fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
 #[test]
 fn a_frozen_encoder_stays_to_the_bit_then_trains_and_resumes_exactly() {
     let config = config();
-    let network = init_segmenter(&config, &prepared(&config).1, &Device::flex());
+    let network = init_segmenter(&config, &prepared(&config, None).1, &Device::flex());
     let untrained = export_named(&network);
     let moved = |weights: &BTreeMap<String, HostTensor>| -> [usize; 2] {
         let differs =

@@ -101,8 +101,8 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<Ending, Tr
     training.announce();
     // The untrained encoder is what later probes are read against.
     training.unmeasured |= training.step == 0;
-    let cases = work.cases.clone();
-    training.run(work, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
+    let (cases, batch_bytes) = (work.cases.clone(), plan.batch_bytes(settings.batch, dataset.channels.len()));
+    training.run(work, batch_bytes, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
 impl TrainingTask for Pretrain<'_> {

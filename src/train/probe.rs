@@ -9,8 +9,9 @@ use crate::config::ProbeConfig;
 use crate::metrics::collapse::{self, Collapse, LabelledTokens, ProbeTokens, label_probe};
 use crate::model::{Encoder, Pass};
 use crate::objective::{Objective as _, Pretext};
+use crate::preprocess::PreparedCase;
 use crate::protocol::{CollapsePair, Stage, TokenPreview, TokenSet};
-use crate::sampling::{CaseSet, ProbeInput, ProbePlan, ProbeSet, SamplingError, TokenFrame, TrainingCase};
+use crate::sampling::{CaseSet, ProbeInput, ProbePlan, ProbeSet, SamplingError, TokenFrame};
 
 /// Crops encoded at once: enough to keep a device busy, few enough for a small one.
 const CROPS_AT_ONCE: usize = 4;
@@ -60,10 +61,10 @@ impl Probe {
     /// Cuts the crops.
     ///
     /// # Errors
-    /// Cases whose channels differ, or a crop that tokens do not fill evenly.
+    /// Cases whose channels differ, one that can no longer be read, or a crop that tokens do not fill evenly.
     pub fn new(config: &ProbeConfig, frame: TokenFrame, data: &ProbeData, seed: u64) -> Result<Self, SamplingError> {
         let probe_set = |config: ProbeConfig, cases: &CaseSet, seed: u64| {
-            let cases: Vec<&TrainingCase> = cases.iter().map(|case| &**case).collect();
+            let cases: Vec<&PreparedCase> = cases.iter().map(|case| &**case).collect();
             ProbeSet::new(&ProbePlan { config, frame, classes: data.classes, seed }, &cases)
         };
         let most = config.label_volumes.iter().copied().filter(|&count| count <= data.labelled.len()).max();

@@ -29,6 +29,9 @@ pub struct Session<'a> {
     pub resume: bool,
     /// End after so many steps of this session's training, as if stopped.
     pub max_steps: Option<usize>,
+    /// Bytes of memory that batches made ahead of the device may take; none: as many as the loader's threads can use. Results do not depend
+    /// on it.
+    pub memory: Option<u64>,
     /// Takes events.
     pub emit: &'a dyn Fn(Event),
     /// Takes the tokens of a probe, to be shown and kept.
@@ -69,18 +72,21 @@ pub enum TrainError {
         last_good: Option<(usize, PathBuf)>,
     },
     /// An operation failed on the device.
-    #[error("the device failed at step {step}, on {cases}: {reason}. `simtrot plan` says what a step needs and what would fit", cases = cases.join(", "))]
+    #[error("the device failed at step {step}{on}: {reason}. `simtrot plan` says what a step needs and what would fit", on = if cases.is_empty() { String::new() } else { format!(", on {}", cases.join(", ")) })]
     Device {
         /// The step, from 1.
         step: usize,
-        /// Cases of the batch.
+        /// Cases of the batch; none where it failed behind the gradients.
         cases: Vec<String>,
-        /// The driver's words.
+        /// The operation, where it is known, and the driver's words.
         reason: String,
     },
     /// Too little to train on.
     #[error("{0}")]
     Data(String),
+    /// A prepared case could not be read.
+    #[error(transparent)]
+    Read(#[from] crate::volume::DataError),
     /// Drawing a batch failed.
     #[error("preparing a batch failed: {0}")]
     Sampling(#[from] crate::sampling::SamplingError),

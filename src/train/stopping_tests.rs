@@ -56,14 +56,22 @@ struct Training {
     cases: CaseSet,
     info: DatasetInfo,
     folder: tempfile::TempDir,
+    memory: Option<u64>,
     told: RefCell<Vec<Event>>,
 }
 
 impl Training {
     fn new(kind: StageKind) -> Self {
         let config = config(kind);
-        let (cases, info) = prepared(&config);
-        Self { config, kind, cases, info, folder: tempfile::tempdir().unwrap(), told: RefCell::default() }
+        let (cases, info) = prepared(&config, None);
+        Self { config, kind, cases, info, folder: tempfile::tempdir().unwrap(), memory: None, told: RefCell::default() }
+    }
+
+    /// With cases on disk, and so many bytes for what is read of them ahead.
+    fn bounded(kind: StageKind, memory: u64) -> Self {
+        let training = Self::new(kind);
+        let (cases, _) = prepared(&training.config, Some(&training.folder.path().join("cases")));
+        Self { cases, memory: Some(memory), ..training }
     }
 
     /// One session; `answer` is what is wanted at the first, second, ... time that the training asks.
@@ -75,6 +83,7 @@ impl Training {
             checkpoints: self.folder.path().to_owned(),
             resume,
             max_steps: None,
+            memory: self.memory,
             emit: &|event| self.told.borrow_mut().push(event),
             show: &|_| {},
             control: &|| answer(asked.replace(asked.get() + 1)),
@@ -146,6 +155,21 @@ fn wherever_a_training_is_stopped_it_goes_on_to_what_an_unbroken_one_comes_to() 
             let ending = broken.session(true, &|_| Control::Continue);
             assert_eq!(ending, Ending::Completed, "{kind:?}, stopped at {stop_at}");
             assert_eq!(broken.result(), whole, "{kind:?}, stopped at {stop_at}");
+        }
+    }
+}
+
+#[test]
+fn cases_on_disk_and_any_bound_of_memory_give_the_same_bytes_as_cases_in_memory() {
+    for (kind, _) in kinds() {
+        let unbounded = Training::new(kind);
+        unbounded.session(false, &|_| Control::Continue);
+        for memory in [0, 200_000, u64::MAX] {
+            let bounded = Training::bounded(kind, memory);
+            bounded.session(false, &|_| Control::Continue);
+            assert_eq!(bounded.result(), unbounded.result(), "{kind:?} in {memory} bytes");
+            let told = bounded.told.borrow().iter().any(|event| matches!(event, Event::Notice { text, .. } if text.contains("--memory")));
+            assert_eq!(told, memory == 0, "what has no room is said");
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Trainings of seconds on made-up volumes, and the optimisers' rules written out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::DatasetInfo;
 use crate::config::{DataSource, ModelConfig, OptimiserConfig, RunConfig, SyntheticConfig, UnetConfig};
 use crate::preprocess::prepare;
-use crate::sampling::{CaseSet, TrainingCase};
+use crate::sampling::CaseSet;
 use crate::volume::Dataset;
 
 /// A fine-tuning of a network of a thousand weights on so many volumes of so many voxels along each edge.
@@ -18,14 +19,14 @@ pub(crate) fn tiny(cases: usize, edge: usize) -> RunConfig {
     config
 }
 
-/// The volumes of a config, and what they ask of the network.
-pub(super) fn prepared(config: &RunConfig) -> (CaseSet, DatasetInfo) {
+/// The volumes of a config, in a folder or in memory, and what they ask of the network.
+pub(super) fn prepared(config: &RunConfig, folder: Option<&Path>) -> (CaseSet, DatasetInfo) {
     let dataset = Dataset::open(&config.data.source).unwrap();
     let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
-    let cases = prepare(&dataset, &names, &config.data.preprocess, None, &|_, _| {}).unwrap();
+    let cases = prepare(&dataset, &names, &config.data.preprocess, folder, &|_, _| {}).unwrap();
     let labels = BTreeMap::from([(0, "background".to_owned()), (1, "one".to_owned())]);
     let info = DatasetInfo { name: "made up".to_owned(), channels: vec!["image".to_owned()], labels };
-    (cases.into_iter().map(|case| TrainingCase::new(case).into()).collect(), info)
+    (cases.into_iter().map(Into::into).collect(), info)
 }
 
 /// Where a rule takes a number from `x` along each gradient at rate `lr`, in double precision, as PyTorch defines the rule.

@@ -4,23 +4,20 @@
 use std::time::Instant;
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
+use super::read_ahead::read_ahead;
 use super::session::{Control, Ending, Session, TrainError};
 use super::transfer::load_all;
 use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, GradientNorm, Optimiser, ParamGroups, clip_grad_norm, lr};
 use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, ScheduleConfig};
 use crate::device::on_host;
+use crate::kernels::first_failure;
 use crate::model::{NamedWeights, Pass, export_named};
 use crate::objective::{Loss, LossNumbers};
 use crate::protocol::{Event, Severity, StepNumbers};
-use crate::sampling::{Loader, SamplingError};
-
-/// Threads that prepare batches where the host's own cores make the step.
-const LOADER_THREADS: usize = 2;
-
-/// The most that prepare batches for another device: each holds up to three of them.
-const MOST_LOADER_THREADS: usize = 8;
+use crate::sampling::{Loader, LoaderError, ReadAhead, SamplingError};
+use crate::wording;
 
 /// What differs between pre-training and fine-tuning.
 pub(super) trait TrainingTask {
@@ -104,7 +101,8 @@ pub(super) struct TrainingLoop<'a, M> {
     context: RunContext<'a>,
     schedule: TrainingSchedule,
     optimiser: Optimiser,
-    /// The step at which this session ends.
+    /// The steps after which this session begins and ends.
+    first: usize,
     last: usize,
     /// The best of the figures by which `best` is chosen.
     best: Option<f64>,
@@ -148,6 +146,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             context,
             schedule,
             optimiser,
+            first: step,
             last,
             best,
             saved: ((step > 0).then_some(step), Instant::now()),
@@ -165,20 +164,21 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         session.emit(Event::StageStarted { stage: session.stage.clone(), total: self.schedule.steps, done: self.step });
     }
 
-    /// Trains until the last step or a stop; `batch` makes the batch of a micro-step on the loader's threads.
+    /// Trains until the last step or a stop; `batch` makes the batch of a micro-step, of `batch_bytes`, on the loader's threads.
     pub(super) fn run<T: TrainingTask<Model = M>>(
         mut self,
         task: &T,
+        batch_bytes: u64,
         batch: impl Fn(u64) -> Result<T::Batch, SamplingError> + Send + Sync + 'static,
     ) -> Result<Ending, TrainError> {
         let per_step = self.schedule.accumulate as u64;
         let ahead = self.last.saturating_sub(self.step) as u64 * per_step;
-        let mut batches = Loader::new(self.step as u64 * per_step, ahead, loader_threads(&self.context.session.device), batch);
+        let mut batches = Loader::new(self.step as u64 * per_step, ahead, self.read_ahead(batch_bytes), batch);
         // An earlier session may have been stopped during its last measurement.
         let mut stopped = is_stop(self.measure(task))?;
         while self.step < self.last && !stopped {
             let loss;
-            (self, loss) = self.optimiser_step(task, &mut batches)?;
+            (self, loss) = self.next_step(task, &mut batches)?;
             self.unmeasured = task.measure_every().is_some_and(|every| self.is_due(every));
             stopped = is_stop(self.obey())?;
             if T::BEST_BY_LOSS && self.is_due(self.schedule.checkpoint_every) {
@@ -194,6 +194,35 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             true => Ending::Completed,
             false => Ending::CutShort,
         })
+    }
+
+    /// [`Self::optimiser_step`]. What a device cannot do shows at the first one, which names the operation.
+    fn next_step<T: TrainingTask<Model = M>>(
+        self,
+        task: &T,
+        batches: &mut Loader<T::Batch, SamplingError>,
+    ) -> Result<(Self, f64), TrainError> {
+        if self.step > self.first {
+            return self.optimiser_step(task, batches);
+        }
+        let (number, (stepped, failure)) = (self.step + 1, first_failure(|| self.optimiser_step(task, batches)));
+        match (stepped, failure) {
+            (Err(TrainError::Device { step, cases, .. }), Some(reason)) => Err(TrainError::Device { step, cases, reason }),
+            // What the step leaves behind is not read before the next one.
+            (Ok(_), Some(reason)) => Err(TrainError::Device { step: number, cases: Vec::new(), reason }),
+            (stepped, _) => stepped,
+        }
+    }
+
+    /// How far batches are made ahead within the session's memory; says so where not even one has room.
+    fn read_ahead(&self, batch_bytes: u64) -> ReadAhead {
+        let session = self.context.session;
+        if let Some(memory) = session.memory.filter(|&memory| memory < batch_bytes) {
+            let [batch, memory] = [batch_bytes, memory].map(wording::bytes);
+            let text = format!("{}: a batch takes {batch}, more than the {memory} of --memory; one at a time is made ahead", session.stage);
+            session.emit(Event::Notice { severity: Severity::Warning, text });
+        }
+        read_ahead(on_host(&session.device), session.memory, batch_bytes)
     }
 
     /// One optimiser step: the training after it, and its loss.
@@ -212,8 +241,10 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let held = self.param_groups.held(&self.model, self.step);
         let model = held.as_ref().unwrap_or(&self.model);
         for _ in 0..schedule.accumulate {
-            let (micro_step, batch) =
-                batches.next().expect("a batch for each step").map_err(|error| TrainError::Data(error.to_string()))?;
+            let (micro_step, batch) = batches.next().expect("a batch for each step").map_err(|error| match error {
+                LoaderError::Make { cause: SamplingError::Read(cause), .. } => TrainError::Read(cause),
+                error => TrainError::Data(error.to_string()),
+            })?;
             let (outcome, own_cases) = task.forward_loss(model, batch, Pass::training(config.seed, micro_step, 0));
             losses.push(outcome.unread());
             gradients.accumulate(model, GradientsParams::from_grads((outcome.loss * share).backward(), model));
@@ -333,11 +364,6 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             Err(TrainError::NonFinite { what, value, step: numbers.step, cases: cases.to_vec(), last_good })
         })
     }
-}
-
-/// Threads that prepare batches ahead of `device`; what they make does not depend on their number.
-fn loader_threads(device: &Device) -> usize {
-    if on_host(device) { LOADER_THREADS } else { rayon::current_num_threads().clamp(LOADER_THREADS, MOST_LOADER_THREADS) }
 }
 
 /// Reads the losses of a step and the norm of its gradients, all at once and last: the device is waited for a single time.

@@ -1,34 +1,30 @@
 //! Keys of what volumes hold: equal content has equal keys, wherever it lies, however it is named or compressed.
 //!
-//! A file is read once; its keys are remembered in the program's cache folder under its path, size and times, so that
-//! a large dataset isn't read again at each start.
-
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+//! A file is read once; its keys are [`Remembered`] as long as it stays as it is, so that a large dataset isn't read again at each start.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CaseFiles, DataError, DataErrors, Scan, VolumeSource, file as volume_file, synthetic};
-use crate::{digest, folders};
+use super::remembered::{Remembered, SETTLED};
+use super::{CaseFiles, DataError, DataErrors, Grid, Scan, VolumeSource, file as volume_file, synthetic};
+use crate::digest;
 
 /// Part of every key. Its number is raised whenever a key of the same content would be another.
 const VERSION: &str = "simtrot content 1";
 
-/// A file changed later than so long ago isn't remembered: the next change could leave the same size and time.
-const SETTLED: Duration = Duration::from_secs(2);
-
 /// Voxels hashed at a time.
 const BLOCK: usize = 1 << 14;
 
-/// Keys of one volume: SHA-256, as hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Keys of one volume (SHA-256, as hexadecimal digits), and where its voxels lie.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Content {
     /// Of its header, grid and voxels.
     pub whole: String,
     /// Of each channel's shape and voxels alone: equal for one scan whatever its header says.
     pub channels: Vec<String>,
+    /// Its grid, so that sizes are known without another look at the file.
+    pub grid: Grid,
 }
 
 /// What a volume holds, remembered or read.
@@ -42,13 +38,13 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
                 VolumeSource::Series { files, .. } => Some(files.clone()),
                 _ => volume_file::files(&source.file()).ok(),
             };
-            let memory = files.and_then(|files| memory_of(&files));
-            if let Some(known) = memory.as_deref().and_then(recall) {
+            let memory = files.and_then(|files| Remembered::of(VERSION, &files, SETTLED));
+            if let Some(known) = memory.as_ref().and_then(Remembered::recall) {
                 return Ok(known);
             }
             let content = of_scan(&source.read()?);
             if let Some(memory) = memory {
-                remember(&memory, &content);
+                memory.keep(&content);
             }
             Ok(content)
         }
@@ -56,7 +52,8 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
         // Settings and case number decide every voxel, so that nothing need be made.
         VolumeSource::Synthetic { config, .. } => {
             let whole = digest::finish(Sha256::new_with_prefix(format!("{VERSION} {} {source:?}", synthetic::VERSION)));
-            Ok(Content { channels: (0..config.channels).map(|channel| format!("{whole}/{channel}")).collect(), whole })
+            let channels = (0..config.channels).map(|channel| format!("{whole}/{channel}")).collect();
+            Ok(Content { whole, channels, grid: synthetic::grid(config) })
         }
     }
 }
@@ -109,45 +106,14 @@ fn of_scan(scan: &Scan) -> Content {
     whole.update(scan.header.as_bytes());
     whole.update(format!("{grid:?}"));
     channels.iter().for_each(|channel| whole.update(channel));
-    Content { whole: digest::finish(whole), channels }
-}
-
-/// Where the keys of an image as its files are now are remembered; none for one that cannot be looked at or has just changed.
-fn memory_of(files: &[PathBuf]) -> Option<PathBuf> {
-    let mut hash = Sha256::new_with_prefix(VERSION);
-    for part in files {
-        let path = std::fs::canonicalize(part).ok()?;
-        let metadata = std::fs::metadata(&path).ok()?;
-        let modified = metadata.modified().ok()?;
-        SystemTime::now().duration_since(modified).ok().filter(|&age| age > SETTLED)?;
-        hash.update(path.as_os_str().as_encoded_bytes());
-        hash.update(format!("\n{} {modified:?}", metadata.len()));
-        // A copy can keep the time of modification; the time of the last change of the entry is the system's own.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            hash.update(format!(" {} {}", metadata.ctime(), metadata.ctime_nsec()));
-        }
-    }
-    Some(folders::cache().join("contents").join(format!("{}.json", digest::finish(hash))))
-}
-
-fn recall(memory: &Path) -> Option<Content> {
-    serde_json::from_slice(&std::fs::read(memory).ok()?).ok()
-}
-
-/// Written without care for a crash: half a memory cannot be read and is made anew.
-fn remember(memory: &Path, content: &Content) {
-    let text = serde_json::to_vec(content).expect("plain data becomes JSON");
-    let written = memory.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(memory, text));
-    if let Err(error) = written {
-        // Only the next start will be slower.
-        tracing::warn!("{}: cannot be written: {error}", memory.display());
-    }
+    Content { whole: digest::finish(whole), channels, grid: grid.clone() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
     use super::*;
     use crate::volume::nifti::{write_labels, write_volume};
     use crate::volume::{Grid, LabelMap, SourceHeader, Volume};

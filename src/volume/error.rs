@@ -68,6 +68,15 @@ pub enum Fault {
     /// The operating system refused to write.
     #[error("cannot be written: {0}")]
     Unwritable(String),
+    /// Less space on the disk of a folder than prepared cases take at most: what is free, and what they take, in words.
+    #[error("has {0} free, and the cases that are to be prepared take up to {1}")]
+    DiskFull(String, String),
+    /// A prepared case that was there and is not as it was.
+    #[error("is a prepared case that can no longer be read: {0}")]
+    PreparedLost(String),
+    /// A file that is another after it was read than before.
+    #[error("changed while it was read")]
+    Changed,
     /// A file that is listed is not there.
     #[error("does not exist, though the dataset names it")]
     Missing,
@@ -260,6 +269,9 @@ impl Fault {
         match self {
             Self::Unreadable(..) => "Check the path and its permissions",
             Self::Unwritable(..) => "Check the free space and the permissions of its folder",
+            Self::DiskFull(..) => "Make room there, or name a folder on a larger disk by the environment variable SIMTROT_CACHE",
+            Self::PreparedLost(..) => "Start the same command again (pretrain, finetune, demo: with --resume); the case is prepared anew",
+            Self::Changed => "Wait until nothing writes it any more, and start the same command again",
             Self::Missing => "Bring the file back, or take the entry out of the list",
             Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
             Self::NotOfFormat(..) => "Correct its ending, or save it again from its source as .nii.gz, .nrrd or .mha",

@@ -5,7 +5,7 @@
 //!
 //! [`mod@file`] reads and writes volumes, [`nifti`] those of its formats; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
-//! scan under two names; `split` draws who trains.
+//! scan under two names, [`remembered`] what was read of files before; `split` draws who trains.
 
 mod affine;
 mod case;
@@ -25,6 +25,7 @@ pub mod nifti;
 pub mod note;
 mod nrrd;
 mod order;
+pub mod remembered;
 mod source;
 mod split;
 mod split_draw;

@@ -33,7 +33,7 @@ pub enum Part {
 
 /// The image or the label map (as one channel of label values) of a case, 1 mm voxels.
 pub(super) fn volume(config: &SyntheticConfig, case: usize, part: Part) -> Volume {
-    let grid = Grid::axis_aligned(config.shape, [1.0; 3]);
+    let grid = grid(config);
     let labels = labels(config, case);
     match part {
         Part::Label => Volume { channels: 1, grid, voxels: labels.iter().map(|&label| label as f32).collect() },
@@ -42,6 +42,11 @@ pub(super) fn volume(config: &SyntheticConfig, case: usize, part: Part) -> Volum
             Volume { channels: config.channels, voxels: (0..config.channels).flat_map(channel).collect(), grid }
         }
     }
+}
+
+/// The grid of every synthetic volume.
+pub(super) fn grid(config: &SyntheticConfig) -> Grid {
+    Grid::axis_aligned(config.shape, [1.0; 3])
 }
 
 /// One ellipsoid for each label; a later label covers an earlier one.

@@ -1,17 +1,20 @@
 //! A training's cases: opened, split, recorded, prepared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::error::JobError;
 use super::recorder::Recorder;
 use super::training_job::TrainingJob;
 use crate::config::{PreprocessConfig, RunConfig};
-use crate::preprocess;
+use crate::device::memory::available_mib;
+use crate::preprocess::{Needs, Preparation, PreparedCase};
 use crate::protocol::{SPLIT, Severity, Stage, StageKind, checkpoints};
-use crate::sampling::{CaseSet, TokenFrame, TrainingCase};
+use crate::sampling::{CaseSet, TokenFrame};
 use crate::train::{DatasetInfo, Probe, ProbeData};
 use crate::volume::{Dataset, Split, SplitRecord, Together};
+use crate::wording::{bytes, count};
 
 /// Cases named in a notice; the others are counted.
 const NAMED: usize = 8;
@@ -31,10 +34,6 @@ pub(super) struct Prepared {
     pub(super) validation: CaseSet,
     pub(super) test: CaseSet,
 }
-
-/// The prepared cases of an experiment's last training, for the next: trainings that see the same data prepare them once.
-#[derive(Clone, Default)]
-pub(super) struct CaseStore(Arc<Mutex<BTreeMap<String, Arc<TrainingCase>>>>);
 
 impl TrainingData {
     /// Opens the dataset of a config and draws its split; with `skip_bad`, without the cases that a check finds unusable.
@@ -68,11 +67,12 @@ impl TrainingData {
     /// Says what of the data and settings a reader of the results should know.
     pub(super) fn announce(&self, job: &TrainingJob, recorder: &Recorder) {
         let settings = &job.config.pretrain;
-        let unused = if job.kind == StageKind::Pretrain { settings.unused() } else { Vec::new() };
+        let (unused, reason) = match job.kind {
+            StageKind::Pretrain => (settings.unused(), format!("not used by {}", settings.task.title(settings.weight))),
+            _ => (job.config.finetune.augment.unused(), "not used where the probability is 0".to_owned()),
+        };
         if !unused.is_empty() {
-            let task = settings.task.title(settings.weight);
-            let text = format!("{}: set, but not used by {task}: {}", job.stage(job.kind), unused.join(", "));
-            recorder.notice(Severity::Warning, text);
+            recorder.notice(Severity::Warning, format!("{}: set, but {reason}: {}", job.stage(job.kind), unused.join(", ")));
         }
         if job.config.data.hold_back_test {
             let text = format!(
@@ -91,7 +91,7 @@ impl TrainingData {
     }
 
     /// Warns of test cases that the encoder has seen in its pre-training, where that is known.
-    fn warn_of_seen(&self, job: &TrainingJob, from: &std::path::Path, recorder: &Recorder) {
+    fn warn_of_seen(&self, job: &TrainingJob, from: &Path, recorder: &Recorder) {
         let source = || -> Option<SplitRecord> {
             let place = checkpoints::locate(from).ok()?;
             serde_json::from_slice(&std::fs::read(place.parent()?.parent()?.join(SPLIT)).ok()?).ok()
@@ -115,21 +115,14 @@ impl TrainingData {
         recorder.notice(Severity::Warning, text);
     }
 
-    /// Prepares the cases of the split; those of `store` are taken from it.
-    pub(super) fn prepare(&self, job: &TrainingJob, recorder: &Recorder, store: &CaseStore) -> Result<Prepared, JobError> {
-        let (Self { dataset, record, .. }, config) = (self, &job.config.data.preprocess);
-        let labels = &dataset.labels;
-        let key = |name: &String| format!("{name} {} {config:?} {labels:?} {}", record.content[name], dataset.channels.len());
-        let names: BTreeSet<&String> = record.split.cases().collect();
-        let mut cases = store.take(names.iter().map(|name| key(name)));
-        let missing: Vec<String> = names.iter().filter(|name| !cases.contains_key(&key(name))).map(|name| (*name).clone()).collect();
-        if !missing.is_empty() {
-            let made = prepare(dataset, &missing, (config, &job.arm), recorder)?;
-            cases.extend(made.into_iter().map(|case| (key(&case.case.name), case)));
-        }
-        store.put(&cases);
-        let set = |names: &[String]| names.iter().map(|name| cases[&key(name)].clone()).collect::<Vec<_>>().into();
-        let Split { pretrain, finetune, validation, test } = &record.split;
+    /// Opens the cases of the split; those that are not on disk yet are prepared.
+    pub(super) fn prepare(&self, job: &TrainingJob, recorder: &Recorder) -> Result<Prepared, JobError> {
+        let Self { dataset, record: SplitRecord { split, .. }, .. } = self;
+        let names: Vec<String> = split.cases().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        let opened = prepare(dataset, &names, (&job.config.data.preprocess, &job.arm), job.memory, recorder)?;
+        let cases: BTreeMap<&str, &Arc<PreparedCase>> = opened.iter().map(|case| (case.name(), case)).collect();
+        let set = |names: &[String]| names.iter().map(|name| cases[name.as_str()].clone()).collect::<Vec<_>>().into();
+        let Split { pretrain, finetune, validation, test } = split;
         Ok(Prepared { pretrain: set(pretrain), finetune: set(finetune), validation: set(validation), test: set(test) })
     }
 
@@ -148,45 +141,66 @@ impl TrainingData {
     }
 }
 
-impl CaseStore {
-    /// The cases of some keys, as far as they are there.
-    fn take(&self, keys: impl Iterator<Item = String>) -> BTreeMap<String, Arc<TrainingCase>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.filter_map(|key| Some((known.get(&key)?.clone(), key))).map(|(case, key)| (key, case)).collect()
-    }
-
-    /// Keeps some cases, in place of all before.
-    fn put(&self, cases: &BTreeMap<String, Arc<TrainingCase>>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cases);
-    }
-}
-
 /// How the network of a config cuts a pre-training crop into tokens.
 pub(super) fn frame(config: &RunConfig) -> TokenFrame {
     let network = config.model.backbone();
     TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() }
 }
 
-/// Prepares every case of a dataset.
-pub(super) fn prepare_all(dataset: &Dataset, config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<TrainingCase>>, JobError> {
-    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
-    prepare(dataset, &names, (&config.data.preprocess, ""), recorder)
+/// Half of the memory that is free: what reading ahead and preparing may take unless they are told otherwise. None where the system does
+/// not say what is free.
+pub(super) fn half_of_free() -> Option<u64> {
+    available_mib().map(|mib| (mib * f64::from(1 << 20)) as u64 / 2)
 }
 
-/// Prepares the named cases of a dataset, for an arm.
+/// Opens every case of a dataset, as [`prepare`].
+pub(super) fn prepare_all(dataset: &Dataset, config: &RunConfig, recorder: &Recorder) -> Result<Vec<Arc<PreparedCase>>, JobError> {
+    let names: Vec<String> = dataset.cases.iter().map(|case| case.name.clone()).collect();
+    prepare(dataset, &names, (&config.data.preprocess, ""), half_of_free(), recorder)
+}
+
+/// Opens the named cases of a dataset, for an arm; those that are not on disk yet are prepared, within `memory` bytes.
 pub(super) fn prepare(
     dataset: &Dataset,
     names: &[String],
     (config, arm): (&PreprocessConfig, &str),
+    memory: Option<u64>,
     recorder: &Recorder,
-) -> Result<Vec<Arc<TrainingCase>>, JobError> {
+) -> Result<Vec<Arc<PreparedCase>>, JobError> {
+    let folder = prepared_folder();
+    let preparation = Preparation { dataset, config, folder: Some(&folder), memory };
+    let mut cases = preparation.found(names);
+    let missing: Vec<String> = names.iter().filter(|name| !cases.contains_key(*name)).cloned().collect();
+    if !missing.is_empty() {
+        announce_needs(&preparation.needs(&missing), &folder, recorder)?;
+        let made = make(&preparation, &missing, arm, recorder)?;
+        cases.extend(made.into_iter().map(|case| (case.name().to_owned(), case)));
+    }
+    recorder.notes(dataset.notes.iter().chain(cases.values().flat_map(PreparedCase::notes)));
+    Ok(names.iter().filter_map(|name| cases.remove(name)).map(Arc::new).collect())
+}
+
+/// The folder of prepared cases.
+pub(super) fn prepared_folder() -> PathBuf {
+    crate::folders::cache().join("volumes")
+}
+
+/// Says what cases that are to be prepared take on the disk, and refuses what has no room there.
+fn announce_needs(needs: &Needs, folder: &Path, recorder: &Recorder) -> Result<(), JobError> {
+    let free = needs.require_room(folder)?.map_or_else(String::new, |free| format!(", where {} are free", bytes(free)));
+    let (cases, disk) = (count(needs.cases, "case"), bytes(needs.disk_bytes));
+    recorder.notice(Severity::Info, format!("{cases} to be prepared, up to {disk} on disk in {}{free}", folder.display()));
+    Ok(())
+}
+
+/// Prepares cases while a front end may hold or stop the job.
+fn make(preparation: &Preparation<'_>, names: &[String], arm: &str, recorder: &Recorder) -> Result<Vec<PreparedCase>, JobError> {
     let under_way = recorder.begin(Stage { kind: StageKind::Prepare, arm: arm.to_owned() }, names.len(), 0);
     let (sender, questions) = std::sync::mpsc::channel();
     let cases = std::thread::scope(|scope| {
         let work = scope.spawn(move || {
             let ask = Mutex::new(sender);
-            let cache = crate::folders::cache().join("volumes");
-            preprocess::prepare_while(dataset, names, config, Some(&cache), &|done, _| {
+            preparation.prepare_while(names, &|done, _| {
                 let (sender, answer) = std::sync::mpsc::channel();
                 // The receiver only goes away with this scope.
                 let _ = ask.lock().expect("no thread panics while it asks").send((done, sender));
@@ -205,7 +219,6 @@ pub(super) fn prepare(
         work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?
     .ok_or(JobError::Stopped)?;
-    recorder.notes(dataset.notes.iter().chain(cases.iter().flat_map(|case| &case.notes)));
     under_way.finish();
-    Ok(cases.into_iter().map(|case| Arc::new(TrainingCase::new(case))).collect())
+    Ok(cases)
 }

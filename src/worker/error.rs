@@ -45,7 +45,10 @@ impl From<DataError> for JobError {
 
 impl From<crate::sampling::SamplingError> for JobError {
     fn from(error: crate::sampling::SamplingError) -> Self {
-        Self::Input(error.to_string())
+        match error {
+            crate::sampling::SamplingError::Read(error) => error.into(),
+            error => Self::Input(error.to_string()),
+        }
     }
 }
 
@@ -57,14 +60,15 @@ impl JobError {
             Self::Data(errors) => is_of_input(errors),
             Self::Folder(error) => !matches!(error, FolderError::Io { .. }),
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
-            Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. }),
+            Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. } | DeviceError::NoHalf),
+            Self::Train(TrainError::Read(_) | TrainError::Sampling(crate::sampling::SamplingError::Read(_))) => false,
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
             Self::Train(TrainError::Stopped | TrainError::Device { .. }) | Self::Segment(_) | Self::Stopped => false,
         }
     }
 }
 
-/// Whether data errors are those of files that were given, not of one that could not be written.
+/// Whether data errors are those of files that were given, not of the program's own.
 pub(super) fn is_of_input(errors: &DataErrors) -> bool {
-    !errors.0.iter().any(|error| matches!(error.fault, Fault::Unwritable(..)))
+    !errors.0.iter().any(|error| matches!(error.fault, Fault::Unwritable(..) | Fault::DiskFull(..) | Fault::PreparedLost(..)))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use super::cases::CaseStore;
+use super::cases::half_of_free;
 use super::continued::{is_of_another_source, rename_fewer_steps};
 use super::handle::{COMMAND_QUEUE, ExperimentHandle, PREVIEW_QUEUE, RunHandle};
 use super::job::{Job, panicked, spawn_within};
@@ -41,6 +41,8 @@ pub struct ExperimentJob {
     pub at_once: usize,
     /// End each training after so many steps.
     pub max_steps: Option<usize>,
+    /// Bytes of memory that all trainings at work may take for cases read ahead; none: half of what is free. Results do not depend on it.
+    pub memory: Option<u64>,
     /// Make everything anew, in place of what lies in the folder.
     pub overwrite: bool,
 }
@@ -49,7 +51,7 @@ impl ExperimentJob {
     /// All that is missing of an experiment, one training at a time.
     pub fn new(experiment: Experiment, folder: ExperimentFolder) -> Self {
         let trainings = (0..experiment.trainings.len()).collect();
-        Self { experiment, folder, trainings, at_once: 1, max_steps: None, overwrite: false }
+        Self { experiment, folder, trainings, at_once: 1, max_steps: None, memory: None, overwrite: false }
     }
 }
 
@@ -74,7 +76,6 @@ pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<Expe
         let runner = ExperimentRunner {
             job,
             device,
-            store: CaseStore::default(),
             front_end: RefCell::new(Outbox::new(sender)),
             previews: RefCell::new(Outbox::new(preview_sender)),
             failures: RefCell::new(failures),
@@ -104,7 +105,6 @@ type Active = Vec<(usize, RunHandle)>;
 struct ExperimentRunner {
     job: ExperimentJob,
     device: DeviceChoice,
-    store: CaseStore,
     front_end: RefCell<Outbox<ExperimentEvent>>,
     previews: RefCell<Outbox<(usize, Preview)>>,
     failures: RefCell<BTreeMap<String, String>>,
@@ -227,7 +227,7 @@ impl ExperimentRunner {
     }
 
     fn start(&self, training: usize) -> RunHandle {
-        let ExperimentJob { experiment, folder, max_steps, at_once, .. } = &self.job;
+        let ExperimentJob { experiment, folder, max_steps, at_once, memory, .. } = &self.job;
         let plan = &experiment.trainings[training];
         let place = folder.training(plan);
         let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
@@ -248,8 +248,9 @@ impl ExperimentRunner {
         let state = (start == Start::Resume).then(|| place.replay().ok().map(Arc::new)).flatten();
         self.emit(ExperimentEvent::Began { training, state });
         let job = TrainingJob::new(plan.kind, plan.config.clone(), place);
-        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, ..job };
-        spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once, self.store.clone())
+        let memory = memory.or_else(half_of_free).map(|bytes| bytes / (*at_once).max(1) as u64);
+        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, memory, ..job };
+        spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once)
     }
 
     /// Notes and reports how a training ended.

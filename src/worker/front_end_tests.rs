@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::SplitConfig;
+use crate::config::{Precision, SplitConfig};
 use crate::protocol::{Command, Record};
 use crate::protocol::{Event, RunFolder, StageKind};
 
@@ -54,6 +54,18 @@ fn a_training_ends_although_nobody_reads_and_all_that_matters_is_read_later() {
         records.into_iter().map(|record| record.event).filter(|event| !event.may_be_dropped()).collect()
     };
     assert_eq!(matters(told), matters(recorded));
+}
+
+#[test]
+fn half_precision_is_refused_on_the_cpu_before_a_training_begins() {
+    let place = tempfile::tempdir().unwrap();
+    let mut training = training(place.path(), 1);
+    training.config.infer.precision = Precision::Half;
+    let handle = start(&training);
+    let outcome = handle.join.join().unwrap();
+    let Outcome::Failed { message, bad_input } = &outcome else { panic!("{outcome:?}") };
+    assert!(*bad_input && message.contains("infer.precision=full"), "{message}");
+    assert!(!training.folder.root().exists(), "it has begun");
 }
 
 #[test]

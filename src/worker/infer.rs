@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{JobError, is_of_input};
-use super::measure::Segmenting;
+use super::measure::{Segmenting, require_precision};
 use super::recorder::Recorder;
 use super::segmented::Segmented;
 use crate::config::RunConfig;
@@ -57,6 +57,7 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     let place = Checkpoint::locate(&job.checkpoint)?;
     let checkpoint = Checkpoint::open(&place)?;
     let config = checkpoint.info.config.with_overrides(&job.settings)?;
+    require_precision(&config, &opened.device)?;
     let network = load_segmenter(&checkpoint, &place, &opened.device)?;
     let labels = &checkpoint.info.dataset.labels;
     let Inputs { cases, errors: mut bad, notes } = match &job.input {

@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
 
-use super::cases::CaseStore;
 use super::error::JobError;
 use super::handle::{COMMAND_QUEUE, EVENT_QUEUE, PREVIEW_QUEUE, RunHandle};
 use super::infer::{InferJob, infer};
@@ -37,12 +36,12 @@ pub enum Job {
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn(job: Job, device: DeviceChoice) -> RunHandle {
-    spawn_within(job, device, 1, CaseStore::default())
+    spawn_within(job, device, 1)
 }
 
 /// The same for one of so many jobs at work at once: each has its share of the processor's threads to itself, since threads that
 /// serve several jobs cost more in waiting than they give.
-pub(super) fn spawn_within(job: Job, device: DeviceChoice, at_once: usize, store: CaseStore) -> RunHandle {
+pub(super) fn spawn_within(job: Job, device: DeviceChoice, at_once: usize) -> RunHandle {
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(COMMAND_QUEUE);
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
@@ -50,7 +49,7 @@ pub(super) fn spawn_within(job: Job, device: DeviceChoice, at_once: usize, store
     let work = move || {
         let mut recorder = Recorder::new(sender, preview_sender, receiver);
         // Borrowed as mutable, it may go to another thread.
-        let mut work = || execute(&job, &device, &mut recorder, &store);
+        let mut work = || execute(&job, &device, &mut recorder);
         let result = catch_unwind(AssertUnwindSafe(|| match at_once {
             0 | 1 => work(),
             _ => own_threads(at_once).install(work),
@@ -82,13 +81,13 @@ fn own_threads(at_once: usize) -> rayon::ThreadPool {
     pool.build().expect("the system has a thread to give")
 }
 
-fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder, store: &CaseStore) -> Result<(), JobError> {
+fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<(), JobError> {
     if let Job::Train(job) = job {
         job.folder.require_free()?;
     }
     let opened = crate::device::open(device)?;
     match job {
-        Job::Train(job) => train(job, &opened, recorder, store),
+        Job::Train(job) => train(job, &opened, recorder),
         Job::Infer(job) => infer(job, &opened, recorder),
         Job::Probe(job) => probe(job, &opened, recorder),
         Job::MaskRatios(job) => mask_ratios(job, &opened, recorder),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::cases::prepare;
+use super::cases::{half_of_free, prepare};
 use super::error::JobError;
 use super::recorder::Recorder;
 use crate::config::{DataSource, RunConfig};
@@ -87,7 +87,7 @@ fn cases(dataset: &Dataset, config: &RunConfig, draws: usize, recorder: &Recorde
         *case = used.partition_point(|known| known < case);
     }
     let names: Vec<String> = used.iter().map(|&case| dataset.cases[case].name.clone()).collect();
-    Ok((prepare(dataset, &names, (&config.data.preprocess, ""), recorder)?.into(), chosen))
+    Ok((prepare(dataset, &names, (&config.data.preprocess, ""), half_of_free(), recorder)?.into(), chosen))
 }
 
 #[cfg(test)]

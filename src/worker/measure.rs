@@ -5,7 +5,8 @@ use burn::tensor::Device;
 use super::error::JobError;
 use super::recorder::Recorder;
 use super::training_job::TrainingJob;
-use crate::config::RunConfig;
+use crate::config::{Precision, RunConfig};
+use crate::device::{DeviceError, require_half};
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError, Watch};
 use crate::infer::{InputConvention, predictor};
 use crate::metrics::{CaseScore, LabelPair, dataset_regions, score_case};
@@ -28,6 +29,11 @@ pub(super) struct TestContext<'a> {
     pub(super) recorder: &'a Recorder,
 }
 
+/// Refuses numbers to segment with that the device does not compute in.
+pub(super) fn require_precision(config: &RunConfig, device: &Device) -> Result<(), DeviceError> {
+    if config.infer.precision == Precision::Half { require_half(device) } else { Ok(()) }
+}
+
 /// A network that segments prepared cases.
 pub(super) struct Segmenting<'a> {
     pub(super) network: &'a Segmenter,
@@ -45,7 +51,7 @@ impl Segmenting<'_> {
         // The crop is the network's own: its axes are those of the convention.
         let roi = convention.axes().inverse().shape(config.finetune.crop_size);
         let window = SlidingWindow { outside: convention.outside(), ..SlidingWindow::new(&config.infer, roi, WINDOW_BATCH) };
-        match window.segment(&case.image, classes, &mut predictor(network, convention, device), watch) {
+        match window.segment(&case.image, classes, &mut predictor(network, device, (config.infer.precision, convention)), watch) {
             Ok(segmentation) => Ok(Some(segmentation)),
             Err(SlidingWindowError::Stopped { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -67,7 +73,7 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &T
     let segmenting = Segmenting { network: &network, config, classes: values.len(), convention: checkpoint.info.convention, device };
     let regions = dataset_regions(dataset, &config.data.regions)?;
     for (done, case) in cases.iter().enumerate() {
-        let case = &case.case;
+        let case = &case.load()?;
         let Some(classes) = segmenting.segment(case, &mut |_, _, _| recorder.goes_on())? else {
             return Err(JobError::Stopped);
         };
@@ -87,14 +93,16 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, cases: &CaseSet, context: &T
 
 /// Mean Dice over validation cases and classes, on the prepared grids; no validator without labelled validation cases.
 pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a RunConfig, device: &'a Device) -> Option<Box<Validate<'a>>> {
-    if cases.iter().all(|case| case.case.label.is_none()) {
+    if !cases.iter().any(|case| case.is_labelled()) {
         return None;
     }
     let classes = dataset.class_count();
     Some(Box::new(move |network, obey| {
         let (mut sum, mut count) = (0.0, 0_usize);
-        for case in cases.iter() {
-            let Some(truth) = &case.case.label else { continue };
+        for prepared in cases.iter().filter(|case| case.is_labelled()) {
+            // One at a time is in memory.
+            let case = prepared.load()?;
+            let truth = case.label.as_ref().expect("a labelled case");
             // Windows only know how to stop: why is told afterwards.
             let mut answer = Ok(());
             let mut watch = |_: usize, _: usize, _: &[u8]| {
@@ -102,9 +110,8 @@ pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a R
                 answer.is_ok()
             };
             let segmenting = Segmenting { network, config, classes, convention: InputConvention::default(), device };
-            let found = segmenting
-                .segment(&case.case, &mut watch)
-                .map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.case.name)))?;
+            let found =
+                segmenting.segment(&case, &mut watch).map_err(|error| TrainError::Data(format!("validation on {}: {error}", case.name)))?;
             answer?;
             let found = found.expect("nothing else ends the windows early");
             for class in 1..classes as u8 {

@@ -1,6 +1,7 @@
 //! The one thread that owns the device: takes a job, emits events, obeys commands.
 
 mod available;
+mod case_needs;
 mod cases;
 mod continued;
 mod error;
@@ -19,6 +20,7 @@ mod training_job;
 pub mod views;
 
 pub use available::{AvailableDevice, available_devices};
+pub use case_needs::CaseNeeds;
 pub use continued::require_begun;
 pub use experiment::{ExperimentJob, spawn_experiment};
 pub use handle::{ExperimentHandle, Handle, RunHandle};

@@ -38,7 +38,7 @@ pub(super) fn probe(job: &ProbeJob, opened: &Opened, recorder: &Recorder) -> Res
         )));
     }
     // Cases of the run's own training are looked at last: held-out volumes tell the truth.
-    let (labelled, unlabelled): (Vec<_>, Vec<_>) = cases.iter().cloned().partition(|case| case.case.label.is_some());
+    let (labelled, unlabelled): (Vec<_>, Vec<_>) = cases.iter().cloned().partition(|case| case.is_labelled());
     let fitted = if unlabelled.is_empty() { labelled.len() / 2 } else { labelled.len() };
     let (fit, rest) = labelled.split_at(fitted);
     let held_out: Vec<_> =

@@ -1,9 +1,9 @@
 //! One training: a pre-training, or a fine-tuning with its test, in a folder of its own; begun, or gone on with exactly.
 
-use super::cases::{CaseStore, Prepared, TrainingData};
+use super::cases::{Prepared, TrainingData};
 use super::continued::{require_same_data, require_same_settings};
 use super::error::JobError;
-use super::measure::{TestContext, test, validator, write_metrics};
+use super::measure::{TestContext, require_precision, test, validator, write_metrics};
 use super::recorder::Recorder;
 use super::training_job::{Start, TrainingJob};
 use crate::device::Opened;
@@ -18,13 +18,15 @@ struct JobContext<'a> {
 }
 
 /// Makes what is missing of a training.
-pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder, store: &CaseStore) -> Result<(), JobError> {
+pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder) -> Result<(), JobError> {
     let context = JobContext { job, opened, recorder };
-    if job.kind == StageKind::Pretrain {
-        job.config.check_pretraining()?;
+    match job.kind {
+        StageKind::Pretrain => job.config.check_pretraining()?,
+        // Its cases are segmented when it has trained.
+        _ => require_precision(&job.config, &opened.device)?,
     }
     let data = context.begin()?;
-    let prepared = data.prepare(job, recorder, store)?;
+    let prepared = data.prepare(job, recorder)?;
     if job.kind == StageKind::Pretrain {
         return context.pretrain(&data, &prepared);
     }
@@ -110,6 +112,7 @@ impl JobContext<'_> {
             checkpoints: job.folder.checkpoints(),
             resume: job.start == Start::Resume,
             max_steps: job.max_steps,
+            memory: job.memory,
             emit: &|event| recorder.emit(event),
             show: &|tokens| recorder.show_tokens(tokens, Some(&job.folder)),
             control: &|| recorder.control(),

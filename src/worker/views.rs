@@ -4,7 +4,6 @@
 //! turns a crop (milliseconds), [`DrawnViews::hide`] hides cells (a copy of the crop): fast enough to follow a slider.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use rand::RngExt as _;
 use rand::seq::index;
@@ -13,11 +12,11 @@ use rand_distr::StandardNormal;
 use super::cases::frame;
 use crate::config::{DataSource, PretextTask, RunConfig, TextureConfig, hidden_cells};
 use crate::geometry::SignedPermutation;
-use crate::preprocess;
+use crate::preprocess::{self, PreparedCase};
 use crate::random::stream;
 use crate::sampling::mask::{FILL_STD, MaskGrid};
 use crate::sampling::rotation::restore_rows;
-use crate::sampling::{SamplingError, TokenFrame, TrainingCase, ViewPlan};
+use crate::sampling::{SamplingError, TokenFrame, ViewPlan};
 use crate::volume::Dataset;
 
 /// No change of intensities.
@@ -26,7 +25,8 @@ const QUIET: TextureConfig =
 
 /// A prepared case, and how a run's pre-training looks at it.
 pub struct CaseViews {
-    case: Arc<TrainingCase>,
+    /// In memory.
+    case: PreparedCase,
     frame: TokenFrame,
     mask: MaskGrid,
     seed: u64,
@@ -101,10 +101,11 @@ impl CaseViews {
         let dataset = Dataset::open(data).map_err(|error| error.to_string())?;
         let prepared = preprocess::prepare(&dataset, &[case.to_owned()], &config.data.preprocess, cache, &|_, _| {});
         let case = prepared.map_err(|error| error.to_string())?.pop().expect("a case for each name");
-        Self::new(config, Arc::new(TrainingCase::new(case))).map_err(|error| error.to_string())
+        let case = case.load().map_err(|error| error.to_string())?;
+        Self::new(config, PreparedCase::in_memory(&case)).map_err(|error| error.to_string())
     }
 
-    fn new(config: &RunConfig, case: Arc<TrainingCase>) -> Result<Self, SamplingError> {
+    fn new(config: &RunConfig, case: PreparedCase) -> Result<Self, SamplingError> {
         let frame = frame(config);
         // Hiding comes later, in the order of one draw for all ratios.
         let mut settings = config.pretrain.clone();
@@ -128,9 +129,9 @@ impl CaseViews {
     /// the same with and without texture.
     ///
     /// # Panics
-    /// Never: a single case agrees with itself about its channels.
+    /// Never: a single case agrees with itself about its channels, and it is in memory.
     pub fn draw(&self, draw: u64, texture: bool) -> DrawnViews {
-        let look = |plan: &ViewPlan| plan.batch(&[&*self.case], draw).expect("a single case has as many channels as itself");
+        let look = |plan: &ViewPlan| plan.batch(&[&self.case], draw).expect("a single case has as many channels as itself");
         let plain = look(&self.quiet);
         let [_, channels, ..] = plain.shape;
         let upright =
@@ -150,11 +151,11 @@ impl CaseViews {
             }
         });
         DrawnViews {
-            case: self.case.case.name.clone(),
+            case: self.case.name().to_owned(),
             draw,
             channels,
             crop: self.frame.crop,
-            spacing_mm: self.case.case.image.grid.spacing_mm(),
+            spacing_mm: self.case.grid().spacing_mm(),
             token: self.frame.stride,
             cell: std::array::from_fn(|axis| self.frame.crop[axis] / self.mask.cells()[axis]),
             original,

@@ -88,6 +88,9 @@ fn expected(source: &DataSource, folds: usize, preprocess: PreprocessConfig, mod
         steps: 5000,
         batch: 2,
         crop_size,
+        foreground_in_each_batch: true,
+        augment: AugmentConfig::nnunet(crop_size),
+        batch_dice: false,
         optimiser: OptimiserConfig::AdamW { lr: 1e-3, weight_decay: 3e-5 },
         schedule: ScheduleConfig::WarmupCosine { warmup: 151 },
         ..FinetuneConfig::default()
@@ -117,7 +120,7 @@ fn isotropic_mr_with_left_and_right_labels_is_pretrained_on_all_scans_and_not_mi
     let model = UnetConfig { features: vec![32, 64, 128], strides, blocks: vec![1; 3], ..UnetConfig::default() };
     let mut expected = expected(&source, 5, preprocess, model, [20, 24, 24]);
     expected.pretrain = PretrainConfig { steps: 2000, rotate: Rotate::Full, probe_every: 40, ..expected.pretrain };
-    expected.finetune.augment = AugmentConfig { flip_p: [0.5, 0.5, 0.0], ..AugmentConfig::default() };
+    expected.finetune.augment.flip_p = [0.5, 0.5, 0.0];
     assert_eq!(made.config, expected);
     assert!(reason(&made, "arms").starts_with("11 volumes pre-train"), "{}", reason(&made, "arms"));
     assert!(reason(&made, "data.preprocess.crop_foreground").contains("23 %"), "10 560 of 13 728 voxels are no border");

@@ -108,8 +108,9 @@ fn preparing_gathers_all_errors_and_goes_on_without_bad_cases() {
     let unusable = inspect(&dataset, Default::default(), &|_, _| ()).unusable();
     let usable = dataset.without(&unusable);
     assert_eq!(names(&usable), ["good"]);
-    let cases = prepare(&usable, &["good".to_owned()], &config, None, &|_, _| ()).expect("a good case");
-    assert_eq!(cases[0].label.as_ref().map(Vec::len), Some(cases[0].image.grid.len()));
+    let case = prepare(&usable, &["good".to_owned()], &config, None, &|_, _| ()).expect("a good case").remove(0);
+    let case = case.load().expect("a case that is there");
+    assert_eq!(case.label.as_ref().map(Vec::len), Some(case.image.grid.len()));
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn a_sheared_grid_is_noted_and_accepted() {
     assert!(report.rows[0].notes[0].contains("right angles"), "{report}");
     let config = PreprocessConfig { spacing_mm: Some([1.0; 3]), ..PreprocessConfig::default() };
     let case = prepare(&dataset, &["one".to_owned()], &config, None, &|_, _| ()).expect("a good case").remove(0);
-    assert!((case.image.grid.shear() - sheared.shear()).abs() < 1e-6, "the axes are not turned");
+    assert!((case.grid().shear() - sheared.shear()).abs() < 1e-6, "the axes are not turned");
 }
 
 #[test]
@@ -216,7 +217,8 @@ fn two_folders_make_a_dataset_and_labels_may_lack() {
     assert_eq!(dataset.findings, []);
     let config = PreprocessConfig { crop_foreground: false, ..PreprocessConfig::default() };
     let case = prepare(&dataset, &["scan_0001".to_owned()], &config, None, &|_, _| ()).expect("a good case").remove(0);
-    assert_eq!(case.label.expect("a label").iter().filter(|&&class| class == 1).count(), 1, "52 is class 1");
+    let label = case.load().expect("a case that is there").label.expect("a label");
+    assert_eq!(label.iter().filter(|&&class| class == 1).count(), 1, "52 is class 1");
 }
 
 #[test]
@@ -235,9 +237,13 @@ fn what_is_no_dataset_is_refused_with_its_reason() {
     assert!(Dataset::open(&DataSource::Dataset(folder.at("nowhere"))).is_err());
 }
 
-/// Prepares one case and tells whether the cache answered: it does without the file's voxels.
+/// Prepares one case, or takes it from the cache.
 fn prepared(dataset: &Dataset, config: &PreprocessConfig, cache: &Path) -> Case {
-    prepare(dataset, &["one".to_owned()], config, Some(cache), &|_, _| ()).expect("a good case").remove(0)
+    prepare(dataset, &["one".to_owned()], config, Some(cache), &|_, _| ())
+        .expect("a good case")
+        .remove(0)
+        .load()
+        .expect("a case that is there")
 }
 
 #[test]
@@ -257,17 +263,22 @@ fn a_second_run_reads_the_cache_and_a_change_does_not() {
     assert_eq!(prepared(&dataset, &config, &cache), first);
     let [entry] = entries().try_into().expect("one entry");
 
-    // A mark in the entry shows that the second run reads it.
+    // An entry of long ago that is taken keeps its time.
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let written = || std::fs::metadata(&entry).and_then(|entry| entry.modified()).expect("an entry");
+    let age = || std::fs::File::options().append(true).open(&entry).and_then(|entry| entry.set_modified(long_ago)).expect("an entry");
+    age();
+    let aged = written();
+    assert_eq!((prepared(&dataset, &config, &cache), written()), (first.clone(), aged));
+    // One that is changed by a bit, or cut short, is made anew.
     let whole = std::fs::read(&entry).expect("an entry");
     let mut marked = whole.clone();
-    let last = marked.len() - 1;
-    marked[last] ^= 1;
-    std::fs::write(&entry, &marked).expect("a writable cache");
-    assert_ne!(prepared(&dataset, &config, &cache).label, first.label);
-    // One that is cut short is made anew.
-    std::fs::write(&entry, &whole[..last]).expect("a writable cache");
-    assert_eq!(prepared(&dataset, &config, &cache), first);
-    assert_eq!(std::fs::read(&entry).expect("an entry"), whole);
+    marked[whole.len() / 2] ^= 1;
+    for damaged in [&marked, &whole[..whole.len() - 1], &[]] {
+        std::fs::write(&entry, damaged).expect("a writable cache");
+        assert_eq!(prepared(&dataset, &config, &cache), first);
+        assert!(std::fs::read(&entry).expect("an entry") == whole, "{} bytes of {} were taken", damaged.len(), whole.len());
+    }
 
     let other = PreprocessConfig { intensity: Intensity::CT, ..config.clone() };
     assert_ne!(prepared(&dataset, &other, &cache).image, first.image);
@@ -288,6 +299,7 @@ fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
     assert_eq!(report.problems, [], "{report}");
     let folder = Folder::new(SHAPE);
     for case in prepare(&dataset, &split.test, &config.preprocess, None, &|_, _| ()).expect("good cases") {
+        let case = case.load().expect("a case that is there");
         let loaded = dataset.load(dataset.case(&case.name).expect("a test case"), Default::default()).expect("a good case");
         let file = folder.at(&format!("{}.nii.gz", case.name));
         let label = case.label.expect("test cases have labels");
@@ -323,7 +335,10 @@ fn synthetic_cases_are_prepared_and_cached_like_files() {
         Dataset::open(&DataSource::Synthetic(SyntheticConfig { shape: [10, 12, 14], ..SyntheticConfig::default() })).expect("synthetic");
     let cache = Folder::new(SHAPE);
     let all: Vec<String> = names(&dataset).into_iter().map(str::to_owned).collect();
-    let run = || prepare(&dataset, &all, &PreprocessConfig::default(), Some(&cache.at("")), &|_, _| ()).expect("good cases");
+    let run = || {
+        let cases = prepare(&dataset, &all, &PreprocessConfig::default(), Some(&cache.at("")), &|_, _| ()).expect("good cases");
+        cases.iter().map(|case| case.load().expect("a case that is there")).collect::<Vec<_>>()
+    };
     let first = run();
     assert_eq!(first.len(), 8);
     assert_eq!(run(), first);

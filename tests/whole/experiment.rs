@@ -91,6 +91,7 @@ fn a_plan_measures_a_few_steps_and_keeps_nothing() {
     let output = crate::simtrot(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
     let printed = text(&output);
     assert!(output.status.success() && printed.contains("Time: about") && printed.contains("Disk: about"), "{printed}");
+    assert!(printed.contains("6 cases, ") && printed.contains("for cases read ahead: at most"), "{printed}");
     assert!(!place.out().exists());
 }
 

@@ -39,7 +39,7 @@ fn voxels_that_are_nan_or_infinite_are_refused_or_replaced_as_the_settings_say_a
 
     let cache = folder.at("cache");
     for attempt in ["made", "from the cache"] {
-        let case = prepare_with(NonFinite::Replace(-7.0), Some(&cache)).expect("replaced").remove(0);
+        let case = prepare_with(NonFinite::Replace(-7.0), Some(&cache)).expect("replaced").remove(0).load().expect("a case that is there");
         let lowest = case.image.voxels.iter().copied().fold(f32::INFINITY, f32::min);
         assert!(lowest.is_finite() && case.image.voxels.iter().filter(|&&value| value == lowest).count() >= 3, "{attempt}");
         let [note] = case.notes.as_slice() else { panic!("{attempt}: {:?}", case.notes) };

@@ -56,10 +56,14 @@ fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, broken, other) = (folder.path().join("a/whole"), folder.path().join("b/broken"), folder.path().join("c/other"));
     let steps = ["--set", "pretrain.steps=5"];
-    succeed(training("pretrain", &whole, &steps));
-    succeed(training("pretrain", &broken, &[&steps[..], &["--max-steps", "2"]].concat()));
+    let mut first = training("pretrain", &whole, &steps);
+    first.env("SIMTROT_CACHE", folder.path().join("cache"));
+    let told = succeed(first);
+    assert!(told.contains("cases to be prepared, up to"), "the size on disk is said before: {told}");
+    let told = succeed(training("pretrain", &broken, &[&steps[..], &["--max-steps", "2", "--memory", "1KiB"]].concat()));
+    assert!(told.contains("more than the 1.00 KiB of --memory"), "{told}");
     assert!(tensors(&last(&whole)) != tensors(&last(&broken)), "two steps are not five");
-    succeed(training("pretrain", &broken, &[&steps[..], &["--resume"]].concat()));
+    succeed(training("pretrain", &broken, &[&steps[..], &["--resume", "--memory", "1TB"]].concat()));
     assert_same_weights(&whole, &broken);
     succeed(training("pretrain", &broken, &["--set", "pretrain.steps=7", "--resume"]));
     let longer: Value = serde_json::from_slice(&std::fs::read(last(&broken).join("checkpoint.json")).unwrap()).unwrap();

@@ -88,7 +88,15 @@ fn a_position_code_is_refused_on_another_grid_with_as_many_places() {
 #[test]
 fn what_leaves_the_encoder_alone_may_differ() {
     for (preset, settings) in [
-        (Preset::UnetrSmall, &["model.unetr.feature_size=4", "model.unetr.conv_block=false", "model.unetr.res_block=false"][..]),
+        (
+            Preset::UnetrSmall,
+            &[
+                "model.unetr.feature_size=4",
+                "model.unetr.conv_block=false",
+                "model.unetr.res_block=false",
+                "model.unetr.deep_supervision=true",
+            ][..],
+        ),
         (
             Preset::NnformerSmall,
             &[
@@ -101,7 +109,12 @@ fn what_leaves_the_encoder_alone_may_differ() {
         ),
         (
             Preset::SwinUnetrSmall,
-            &["model.swin_unetr.drop_path_rate=0.1", "model.swin_unetr.recompute=true", "finetune.crop_size=[32,32,64]"],
+            &[
+                "model.swin_unetr.drop_path_rate=0.1",
+                "model.swin_unetr.deep_supervision=true",
+                "model.swin_unetr.recompute=true",
+                "finetune.crop_size=[32,32,64]",
+            ],
         ),
         (Preset::UnetSmall, &["model.unet.deep_supervision=false", "finetune.crop_size=[32,32,64]"]),
     ] {

@@ -33,6 +33,8 @@ settings! {
         merging: MergingOrder = MergingOrder::Merging;
         /// Swin UNETR v2 (arXiv:2308.05785): a residual convolution block in front of each stage.
         use_v2: bool = false;
+        /// Predict at every decoder level (losses weighted 1, 1/2, 1/4, ... over their sum) instead of the finest alone, as published.
+        deep_supervision: bool = false;
         /// Recompute activations block by block in the backward pass instead of keeping them:
         /// less memory, about a third more time.
         recompute: bool = false;
@@ -97,7 +99,7 @@ impl BackboneConfig for SwinUnetrConfig {
     }
 
     fn beyond_encoder(&self) -> &'static [&'static str] {
-        &["drop_path_rate", "recompute"]
+        &["drop_path_rate", "deep_supervision", "recompute"]
     }
 
     fn check(&self, checker: &mut Checker) {

@@ -35,6 +35,8 @@ settings! {
         conv_block: bool = true;
         /// Convolution blocks with a shortcut.
         res_block: bool = true;
+        /// Predict at every decoder level (losses weighted 8/15, 4/15, 2/15, 1/15) instead of the finest alone, as published.
+        deep_supervision: bool = false;
         /// Recompute activations block by block in the backward pass instead of keeping them:
         /// less memory, about a third more time.
         recompute: bool = false;
@@ -111,7 +113,7 @@ impl BackboneConfig for UnetrConfig {
     }
 
     fn beyond_encoder(&self) -> &'static [&'static str] {
-        &["feature_size", "conv_block", "res_block", "recompute"]
+        &["feature_size", "conv_block", "res_block", "deep_supervision", "recompute"]
     }
 
     fn crop_setting(&self, crop_size: [usize; 3]) -> Option<(&'static str, [usize; 3])> {

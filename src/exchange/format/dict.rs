@@ -7,6 +7,10 @@ use crate::config::{ModelConfig, Preset};
 use crate::infer::InputConvention;
 use crate::model::HostTensor;
 
+/// What MONAI's classes lack beside a network with deep supervision.
+pub(super) const COARSER_HEADS: &str = "MONAI's class has one head, `out`: the heads of deep supervision (decoder.heads.*) have no place there, and \
+     load_state_dict takes the file with strict=False. They only trained; predictions are the same without them";
+
 /// Shapes of a network's tensors by their names in simtrot.
 pub(in crate::exchange) struct Shapes {
     /// Length of each axis.

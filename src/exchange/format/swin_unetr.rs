@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table, index_tables};
+use super::dict::{COARSER_HEADS, Crops, Extra, Names, Shapes, StateDictFormat, Table, index_tables};
 use crate::config::{MergingOrder, ModelConfig, Preset, SwinUnetrConfig};
 use crate::infer::InputConvention;
 use crate::model::HostTensor;
@@ -116,8 +116,10 @@ impl StateDictFormat for SwinUnetr {
                 "these weights merge patches in the order of MONAI before 1.5: since then its class computes otherwise".to_owned(),
             );
         }
-        (whole && (depth != height || height != width)).then(|| {
-            "MONAI's SwinUNETR class takes cubic patches; for this network build it from SwinTransformer and Unetr blocks".to_owned()
-        })
+        if whole && (depth != height || height != width) {
+            let class = "MONAI's SwinUNETR class takes cubic patches; for this network build it from SwinTransformer and Unetr blocks";
+            return Some(class.to_owned());
+        }
+        (whole && config.deep_supervision).then(|| COARSER_HEADS.to_owned())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dict::{Crops, Extra, Names, Shapes, StateDictFormat, Table};
+use super::dict::{COARSER_HEADS, Crops, Extra, Names, Shapes, StateDictFormat, Table};
 use crate::config::{ModelConfig, PatchProjection, PositionCode, Preset, UnetrConfig};
 use crate::infer::InputConvention;
 use crate::model::HostTensor;
@@ -113,10 +113,11 @@ impl StateDictFormat for Unetr {
 
     fn beyond(&self, model: &ModelConfig, whole: bool) -> Option<String> {
         let config = config(model);
-        let fixed = whole && (config.patch_size != [16; 3] || config.num_layers != 12);
-        fixed.then(|| {
-            "MONAI's UNETR class has patches of 16x16x16 and 12 blocks; for this network build it from MONAI's ViT and Unetr blocks"
-                .to_owned()
-        })
+        if whole && (config.patch_size != [16; 3] || config.num_layers != 12) {
+            let class =
+                "MONAI's UNETR class has patches of 16x16x16 and 12 blocks; for this network build it from MONAI's ViT and Unetr blocks";
+            return Some(class.to_owned());
+        }
+        (whole && config.deep_supervision).then(|| COARSER_HEADS.to_owned())
     }
 }

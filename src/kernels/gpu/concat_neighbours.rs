@@ -4,19 +4,20 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::{UNITS, buffer, cubes_for, empty, position, table, tensor, vector_size};
+use super::launch::{UNITS, buffer, cubes_for, element, empty, numbers, position, table, tensor, vector_size};
 use crate::kernels::merge_tables::MergeTables;
 
 /// `x` `[batch, tokens, vectors]` -> `out` `[batch, places, vectors]`: the token of each place, zeros where it has none.
 #[cube(launch)]
-fn gather_kernel<N: Size>(
-    x: &[Vector<f32, N>],
+fn gather_kernel<F: Float, N: Size>(
+    x: &[Vector<F, N>],
     sources: &[u32],
-    out: &mut [Vector<f32, N>],
+    out: &mut [Vector<F, N>],
     total: u32,
     places: u32,
     tokens: u32,
     vectors: u32,
+    #[define(F)] _element: ElemType,
 ) {
     let at = position();
     if at < total {
@@ -24,9 +25,9 @@ fn gather_kernel<N: Size>(
         let source = sources[(place % places) as usize];
         let mut value = Vector::<f32, N>::new(0.0f32);
         if source < tokens {
-            value = x[((place / places * tokens + source) * vectors + at % vectors) as usize];
+            value = Vector::<f32, N>::cast_from(x[((place / places * tokens + source) * vectors + at % vectors) as usize]);
         }
-        out[at as usize] = value;
+        out[at as usize] = Vector::<F, N>::cast_from(value);
     }
 }
 
@@ -63,8 +64,8 @@ fn gather_uses_kernel<N: Size>(
 pub(in crate::kernels) fn concat_neighbours(x: Tensor<3>, tables: &MergeTables) -> Tensor<3> {
     let ([batch, tokens, dim], places) = (x.dims(), tables.sources.len());
     let sources = table(tables.sources.on(&x.device()));
-    let (x, size) = (buffer(x), vector_size(&[dim]));
-    let out = empty(&x, [batch, tables.merged(), tables.parts * dim]);
+    let (x, size) = (numbers(x), vector_size(&[dim]));
+    let (out, element) = (empty(&x, [batch, tables.merged(), tables.parts * dim]), element(&x));
     let total = batch * places * dim / size;
     gather_kernel::launch(
         &out.client.clone(),
@@ -78,6 +79,7 @@ pub(in crate::kernels) fn concat_neighbours(x: Tensor<3>, tables: &MergeTables) 
         places as u32,
         tokens as u32,
         (dim / size) as u32,
+        element,
     );
     tensor(out)
 }

@@ -8,7 +8,9 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::conv_kernel::{ConvExtentsLaunch, ConvPlan, Taps, conv_kernel, transpose_weight_kernel};
-use super::launch::{DISPATCH_WORK, SHARED_BYTES, UNITS, Work, buffer, cubes_for, empty, reshaped, tensor, vector_size, zeros};
+use super::launch::{
+    DISPATCH_WORK, SHARED_BYTES, UNITS, Work, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, tensor, vector_size, zeros,
+};
 use super::sums::sum_over_rows;
 use crate::kernels::conv_tables::ConvShape;
 use crate::kernels::index::cells;
@@ -41,8 +43,8 @@ pub(super) fn conv_within(sources: Vec<Tensor<3>>, weight: Tensor<5>, bias: Opti
     let [batch, _, _] = sources[0].dims();
     let channels = sources.iter().map(|source| source.dims()[2]).collect();
     let [_, _, _, _, output] = weight.dims();
-    let sources: Vec<CubeTensor> = sources.into_iter().map(buffer).collect();
-    tensor(Launch::whole(batch, channels, output, shape).convolve(&sources, &buffer(weight), bias.map(buffer).as_ref(), most))
+    let sources: Vec<CubeTensor> = sources.into_iter().map(numbers).collect();
+    tensor(Launch::whole(batch, channels, output, shape).convolve(&sources, &numbers(weight), bias.map(numbers).as_ref(), most))
 }
 
 /// Gradient with respect to the source on the input channels `from..from + input`.
@@ -116,10 +118,16 @@ impl Launch {
     /// The result, `[batch, tokens, out]`.
     fn convolve(&self, sources: &[CubeTensor], weight: &CubeTensor, bias: Option<&CubeTensor>, most: u64) -> CubeTensor {
         let tokens = self.grids[1].iter().product::<usize>();
-        let parts = empty(&sources[0], [self.splits, self.batch * tokens * self.output]);
+        let (like, length) = (&sources[0], self.batch * tokens * self.output);
+        if self.splits == 1 {
+            let result = empty(like, [self.batch, tokens, self.output]);
+            self.run(sources, (weight, bias), &result, most);
+            return result;
+        }
+        let parts = empty_sums(like, [self.splits, length]);
         self.run(sources, (weight, bias), &parts, most);
-        let sum = if self.splits == 1 { parts } else { sum_over_rows(parts, [1, self.splits, self.batch * tokens * self.output]) };
-        reshaped(sum, [self.batch, tokens, self.output])
+        let sum = sum_over_rows(parts, [1, self.splits, length]);
+        burn_cubecl::kernel::cast(reshaped(sum, [self.batch, tokens, self.output]), like.dtype)
     }
 
     /// Writes the parts of the sums into `result`; `weight` is `[.. places .., in, out]`.
@@ -147,6 +155,7 @@ impl Launch {
                 self.splits as u32,
                 self.plan,
                 bias.is_some(),
+                [element(first), element(result)],
             );
         }
     }

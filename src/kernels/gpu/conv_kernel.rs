@@ -76,12 +76,12 @@ pub(super) struct ConvExtents {
 }
 
 #[cube(launch)]
-pub(super) fn conv_kernel<NI: Size, NO: Size>(
-    first: &[Vector<f32, NI>],
-    second: &[Vector<f32, NI>],
-    weight: &[Vector<f32, NO>],
-    bias: &[Vector<f32, NO>],
-    output: &mut [Vector<f32, NO>],
+pub(super) fn conv_kernel<F: Float, O: Float, NI: Size, NO: Size>(
+    first: &[Vector<F, NI>],
+    second: &[Vector<F, NI>],
+    weight: &[Vector<F, NO>],
+    bias: &[Vector<F, NO>],
+    output: &mut [Vector<O, NO>],
     range: CubeRange,
     e: ConvExtents,
     first_vectors: u32,
@@ -90,6 +90,7 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     splits: u32,
     #[comptime] plan: ConvPlan,
     #[comptime] biased: bool,
+    #[define(F, O)] _elements: [ElemType; 2],
 ) {
     let [strips_d, strips_h, strip] = comptime!(plan.tile);
     let [step_d, step_h, step_w] = comptime!(plan.stride);
@@ -137,7 +138,7 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
     let mut start = Vector::<f32, NO>::new(0.0f32);
     if comptime!(biased) {
         if split == 0u32 && first_group + (group as u32) < output_vectors {
-            start = bias[(first_group + group as u32) as usize];
+            start = Vector::<f32, NO>::cast_from(bias[(first_group + group as u32) as usize]);
         }
     }
     let mut sums = Array::<Vector<f32, NO>>::new(strip);
@@ -164,9 +165,9 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
             if z > 0 && z <= e.grid_d && y > 0 && y <= e.grid_h && x > 0 && x <= e.grid_w {
                 let token = ((sample * e.grid_d + z - 1) * e.grid_h + y - 1) * e.grid_w + x - 1;
                 if chunk < first_vectors {
-                    value = first[(token * first_vectors + chunk) as usize];
+                    value = Vector::<f32, NI>::cast_from(first[(token * first_vectors + chunk) as usize]);
                 } else {
-                    value = second[(token * second_vectors + chunk - first_vectors) as usize];
+                    value = Vector::<f32, NI>::cast_from(second[(token * second_vectors + chunk - first_vectors) as usize]);
                 }
             }
             inputs[at] = value;
@@ -185,7 +186,7 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
             let mut value = Vector::<f32, NO>::new(0.0f32);
             if first_group + place_group < output_vectors {
                 let row = place * input_channels + chunk * ni as u32 + channel;
-                value = weight[(row * output_vectors + first_group + place_group) as usize];
+                value = Vector::<f32, NO>::cast_from(weight[(row * output_vectors + first_group + place_group) as usize]);
             }
             places[at] = value;
             at += units;
@@ -226,7 +227,8 @@ pub(super) fn conv_kernel<NI: Size, NO: Size>(
         for token in 0..strip {
             let w = from_w + token as u32;
             if w < e.out_w {
-                output[((row + w * spread_w as u32 + at_w as u32) * output_vectors + vector) as usize] = sums[token];
+                let at = (row + w * spread_w as u32 + at_w as u32) * output_vectors + vector;
+                output[at as usize] = Vector::<O, NO>::cast_from(sums[token]);
             }
         }
     }

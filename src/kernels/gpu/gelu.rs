@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::{UNITS, buffer, cubes_for, empty, position, tensor, vector_size};
+use super::launch::{UNITS, buffer, cubes_for, element, empty, numbers, position, tensor, vector_size};
 
 /// `1 / sqrt(2 pi)`.
 const DENSITY_AT_ZERO: f32 = 0.398_942_3;
@@ -18,11 +18,11 @@ fn cdf<N: Size>(x: Vector<f32, N>) -> Vector<f32, N> {
 }
 
 #[cube(launch)]
-fn gelu_kernel<N: Size>(x: &[Vector<f32, N>], out: &mut [Vector<f32, N>], total: u32) {
+fn gelu_kernel<F: Float, N: Size>(x: &[Vector<F, N>], out: &mut [Vector<F, N>], total: u32, #[define(F)] _element: ElemType) {
     let at = position();
     if at < total {
-        let x = x[at as usize];
-        out[at as usize] = x * cdf::<N>(x);
+        let x = Vector::<f32, N>::cast_from(x[at as usize]);
+        out[at as usize] = Vector::<F, N>::cast_from(x * cdf::<N>(x));
     }
 }
 
@@ -39,11 +39,11 @@ fn gelu_gradient_kernel<N: Size>(x: &[Vector<f32, N>], grad: &[Vector<f32, N>], 
 /// `x Φ(x)`.
 pub(in crate::kernels) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let count = x.shape().num_elements();
-    let (x, size) = (buffer(x), vector_size(&[count]));
+    let (x, size) = (numbers(x), vector_size(&[count]));
     let out = empty(&x, x.meta.shape().clone());
-    let total = count / size;
+    let (total, element) = (count / size, element(&x));
     let (client, cubes, units) = (out.client.clone(), cubes_for(total), CubeDim::new_1d(UNITS));
-    gelu_kernel::launch(&client, cubes, units, size, x.into_buffer_arg(), out.clone().into_buffer_arg(), total as u32);
+    gelu_kernel::launch(&client, cubes, units, size, x.into_buffer_arg(), out.clone().into_buffer_arg(), total as u32, element);
     tensor(out)
 }
 

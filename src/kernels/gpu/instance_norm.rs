@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl::prelude::*;
 
 use super::instance_norm_kernel::{moments_kernel, norm_gradient_kernel, norm_sums_kernel, normed_kernel, statistics_kernel};
-use super::launch::{UNITS, buffer, cubes_for, empty, tensor, vector_size};
+use super::launch::{UNITS, buffer, cubes_for, element, empty, empty_sums, numbers, tensor, vector_size};
 use super::sums::sum_over_rows;
 use crate::kernels::host::EPSILON;
 
@@ -17,12 +17,12 @@ fn parts_of(rows: usize, vectors: usize) -> usize {
 /// `[batch, 1, channels]`.
 pub(in crate::kernels) fn instance_norm(x: Tensor<3>, shortcut: Option<Tensor<3>>, slope: f32) -> (Tensor<3>, Tensor<3>) {
     let [batch, rows, channels] = x.dims();
-    let (x, shortcut, size) = (buffer(x), shortcut.map(buffer), vector_size(&[channels]));
+    let (x, shortcut, size) = (numbers(x), shortcut.map(numbers), vector_size(&[channels]));
     let vectors = channels / size;
     let splits = parts_of(rows, vectors * batch);
-    let (client, units) = (x.client.clone(), CubeDim::new_1d(UNITS));
+    let (client, units, element) = (x.client.clone(), CubeDim::new_1d(UNITS), element(&x));
     let sizes = [batch, rows, vectors, splits].map(|size| size as u32);
-    let parts = empty(&x, [batch, splits, 2, channels]);
+    let parts = empty_sums(&x, [batch, splits, 2, channels]);
     moments_kernel::launch(
         &client,
         cubes_for(vectors * splits * batch),
@@ -34,8 +34,9 @@ pub(in crate::kernels) fn instance_norm(x: Tensor<3>, shortcut: Option<Tensor<3>
         sizes[1],
         sizes[2],
         sizes[3],
+        element,
     );
-    let [mean, factor] = [(); 2].map(|()| empty(&x, [batch, 1, channels]));
+    let [mean, factor] = [(); 2].map(|()| empty_sums(&x, [batch, 1, channels]));
     statistics_kernel::launch(
         &client,
         cubes_for(vectors * batch),
@@ -67,6 +68,7 @@ pub(in crate::kernels) fn instance_norm(x: Tensor<3>, shortcut: Option<Tensor<3>
         sizes[2],
         slope,
         shortcut.is_some(),
+        element,
     );
     (tensor(out), tensor(factor))
 }

@@ -10,13 +10,14 @@ use super::launch::position;
 
 /// By channel and part of the rows: mean, and sum of squares around it. `[batch, splits, 2, vectors]`.
 #[cube(launch)]
-pub(super) fn moments_kernel<N: Size>(
-    x: &[Vector<f32, N>],
+pub(super) fn moments_kernel<F: Float, N: Size>(
+    x: &[Vector<F, N>],
     parts: &mut [Vector<f32, N>],
     batch: u32,
     rows: u32,
     vectors: u32,
     splits: u32,
+    #[define(F)] _element: ElemType,
 ) {
     let at = position();
     if at < vectors * splits * batch {
@@ -24,13 +25,13 @@ pub(super) fn moments_kernel<N: Size>(
         let split = at / vectors % splits;
         let sample = at / vectors / splits;
         let from = sample * rows;
-        let shift = x[((from + split) * vectors + v) as usize];
+        let shift = Vector::<f32, N>::cast_from(x[((from + split) * vectors + v) as usize]);
         let mut sum = Vector::<f32, N>::new(0.0f32);
         let mut squares = Vector::<f32, N>::new(0.0f32);
         let mut count = 0u32;
         let mut row = split;
         while row < rows {
-            let value = x[((from + row) * vectors + v) as usize] - shift;
+            let value = Vector::<f32, N>::cast_from(x[((from + row) * vectors + v) as usize]) - shift;
             sum += value;
             squares = fma(value, value, squares);
             count += 1;
@@ -78,27 +79,29 @@ pub(super) fn statistics_kernel<N: Size>(
 }
 
 #[cube(launch)]
-pub(super) fn normed_kernel<N: Size>(
-    x: &[Vector<f32, N>],
-    shortcut: &[Vector<f32, N>],
+pub(super) fn normed_kernel<F: Float, N: Size>(
+    x: &[Vector<F, N>],
+    shortcut: &[Vector<F, N>],
     mean: &[Vector<f32, N>],
     factor: &[Vector<f32, N>],
-    out: &mut [Vector<f32, N>],
+    out: &mut [Vector<F, N>],
     total: u32,
     rows: u32,
     vectors: u32,
     slope: f32,
     #[comptime] added: bool,
+    #[define(F)] _element: ElemType,
 ) {
     let at = position();
     if at < total {
         let channel = (at / vectors / rows * vectors + at % vectors) as usize;
-        let mut value = (x[at as usize] - mean[channel]) * factor[channel];
+        let mut value = (Vector::<f32, N>::cast_from(x[at as usize]) - mean[channel]) * factor[channel];
         if comptime!(added) {
-            value += shortcut[at as usize];
+            value += Vector::<f32, N>::cast_from(shortcut[at as usize]);
         }
         let low = value * Vector::<f32, N>::new(slope);
-        out[at as usize] = select_many(value.greater_equal(&Vector::<f32, N>::new(0.0f32)), value, low);
+        let value = select_many(value.greater_equal(&Vector::<f32, N>::new(0.0f32)), value, low);
+        out[at as usize] = Vector::<F, N>::cast_from(value);
     }
 }
 

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::{Int, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor};
 use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::ir::FloatKind;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 use burn_wgpu::CubeBackend;
@@ -19,8 +20,26 @@ pub(super) const SHARED_BYTES: usize = 32 << 10;
 pub(crate) const DISPATCH_WORK: u64 = 600_000_000_000;
 
 /// The same tensor in GPU memory, row-major without gaps.
+///
+/// # Panics
+/// If its numbers are no float32: the kernel would take them for such.
 pub(super) fn buffer<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+    assert_eq!(tensor.dtype(), DType::F32, "an operation on float32 alone");
+    numbers(tensor)
+}
+
+/// The same for a kernel that takes float16 as well.
+pub(super) fn numbers<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
     burn_cubecl::kernel::into_contiguous(tensor.try_into_primitive::<CubeBackend>().expect("a tensor in GPU memory"))
+}
+
+/// What a kernel reads and writes; it computes in float32.
+pub(super) fn element(buffer: &CubeTensor) -> ElemType {
+    ElemType::Float(match buffer.dtype {
+        DType::F32 => FloatKind::F32,
+        DType::F16 => FloatKind::F16,
+        other => panic!("{other:?} where float32 or float16 is computed"),
+    })
 }
 
 /// A table of indices in GPU memory.
@@ -38,11 +57,20 @@ pub(super) fn reshaped(buffer: CubeTensor, shape: impl Into<Shape>) -> CubeTenso
     CubeTensor::new_contiguous(buffer.client, buffer.device, shape.into(), buffer.handle, buffer.dtype)
 }
 
-/// Floats on the device of `like`, not yet written.
+/// Numbers as those of `like`, and on its device, not yet written.
 pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    empty_of(like, shape, like.dtype)
+}
+
+/// Float32 on the device of `like`, not yet written: sums, and what is made of them.
+pub(super) fn empty_sums(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    empty_of(like, shape, DType::F32)
+}
+
+fn empty_of(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     let (shape, client) = (shape.into(), like.client.clone());
-    let handle = client.empty(shape.num_elements() * like.dtype.size());
-    CubeTensor::new_contiguous(client, like.device.clone(), shape, handle, like.dtype)
+    let handle = client.empty(shape.num_elements() * dtype.size());
+    CubeTensor::new_contiguous(client, like.device.clone(), shape, handle, dtype)
 }
 
 /// Zeros on the device of `like`.

@@ -4,7 +4,9 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::{UNITS, buffer, cubes_for, empty, position, reshaped, rows_and_columns, spread, sum_of_vector, tensor, vector_size};
+use super::launch::{
+    UNITS, buffer, cubes_for, element, empty, numbers, position, reshaped, rows_and_columns, spread, sum_of_vector, tensor, vector_size,
+};
 use super::sums::{parts_of, sum_over_rows};
 use crate::kernels::host::EPSILON;
 
@@ -25,15 +27,16 @@ fn team_sum(memory: &mut Shared<[f32]>, own: f32, member: u32, #[comptime] team:
 }
 
 #[cube(launch)]
-fn layer_norm_kernel<N: Size>(
-    x: &[Vector<f32, N>],
-    weight: &[Vector<f32, N>],
-    bias: &[Vector<f32, N>],
-    out: &mut [Vector<f32, N>],
+fn layer_norm_kernel<F: Float, N: Size>(
+    x: &[Vector<F, N>],
+    weight: &[Vector<F, N>],
+    bias: &[Vector<F, N>],
+    out: &mut [Vector<F, N>],
     rows: u32,
     vectors: u32,
     epsilon: f32,
     #[comptime] team: u32,
+    #[define(F)] _element: ElemType,
 ) {
     let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
     let member = UNIT_POS % team;
@@ -44,14 +47,14 @@ fn layer_norm_kernel<N: Size>(
     let mut sum = Vector::<f32, N>::new(0.0f32);
     let mut v = member;
     while v < vectors {
-        sum += x[(from + v) as usize];
+        sum += Vector::<f32, N>::cast_from(x[(from + v) as usize]);
         v += team;
     }
     let mean = team_sum(&mut memory, sum_of_vector::<N>(sum), member, team) / width;
     let mut squares = Vector::<f32, N>::new(0.0f32);
     let mut v = member;
     while v < vectors {
-        let centred = x[(from + v) as usize] - Vector::<f32, N>::new(mean);
+        let centred = Vector::<f32, N>::cast_from(x[(from + v) as usize]) - Vector::<f32, N>::new(mean);
         squares = fma(centred, centred, squares);
         v += team;
     }
@@ -60,8 +63,10 @@ fn layer_norm_kernel<N: Size>(
     if live {
         let mut v = member;
         while v < vectors {
-            let normal = (x[(from + v) as usize] - Vector::<f32, N>::new(mean)) * Vector::<f32, N>::new(factor);
-            out[(from + v) as usize] = fma(normal, weight[v as usize], bias[v as usize]);
+            let normal =
+                (Vector::<f32, N>::cast_from(x[(from + v) as usize]) - Vector::<f32, N>::new(mean)) * Vector::<f32, N>::new(factor);
+            let (scale, offset) = (Vector::<f32, N>::cast_from(weight[v as usize]), Vector::<f32, N>::cast_from(bias[v as usize]));
+            out[(from + v) as usize] = Vector::<F, N>::cast_from(fma(normal, scale, offset));
             v += team;
         }
     }
@@ -170,11 +175,11 @@ fn cubes_of(rows: usize, team: u32) -> CubeCount {
 
 /// `(x - mean) / sqrt(variance + 1e-5) * weight + bias`, statistics over the last axis.
 pub(in crate::kernels) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>) -> Tensor<D> {
-    let (x, weight, bias) = (buffer(x), buffer(weight), buffer(bias));
+    let (x, weight, bias) = (numbers(x), numbers(weight), numbers(bias));
     let [rows, columns] = rows_and_columns(&x);
     let size = vector_size(&[columns]);
     let team = team_of(columns / size);
-    let out = empty(&x, x.meta.shape().clone());
+    let (out, element) = (empty(&x, x.meta.shape().clone()), element(&x));
     layer_norm_kernel::launch(
         &out.client.clone(),
         cubes_of(rows, team),
@@ -188,6 +193,7 @@ pub(in crate::kernels) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tenso
         (columns / size) as u32,
         EPSILON,
         team,
+        element,
     );
     tensor(out)
 }

@@ -3,6 +3,7 @@
 //! They keep to what every adapter offers: cubes (workgroups) of 256 units, 32 KiB of shared memory, eight buffers a kernel, no loop
 //! of 65,535 rounds in a unit, no atomics, and no dispatch so long that Windows ends it (`launch::DISPATCH_WORK`). Long sums are made in
 //! parts of a fixed number, added in a fixed order, so that a training gives the same bits each time.
+//! Forward kernels of networks read and write float32 or float16, and compute in float32; all others are of float32 alone.
 //!
 //! To add one: write `gpu/OPERATION.rs` with the function of the same name and signature as in `host`, and call it in the operation's
 //! file beside `host`'s. No other file changes: the backward pass is entered into the graph by the operation, and `tests` compares
@@ -21,6 +22,7 @@ mod instance_norm;
 mod instance_norm_kernel;
 mod launch;
 mod layer_norm;
+mod linear;
 mod optimiser;
 mod softplus;
 mod sums;
@@ -37,6 +39,7 @@ pub(super) use conv::{conv, conv_input_gradient};
 pub(super) use gelu::{gelu, gelu_gradient};
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use layer_norm::{layer_norm, layer_norm_gradients};
+pub(super) use linear::{linear, linear_input_gradient, linear_weight_gradient};
 pub(super) use optimiser::{adam_w, clipping, moving_average, sgd};
 pub(super) use sums::{column_sums, sum_rows};
 pub(super) use weight_gradient::conv_weight_gradient;

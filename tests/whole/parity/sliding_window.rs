@@ -1,9 +1,7 @@
 //! Parity of sliding-window inference with MONAI. Host data: the predictor is the entry's convolution, written out.
 
-use std::error::Error;
-
 use simtrot::config::{Blending, InferConfig};
-use simtrot::infer::sliding_window::{Outside, SlidingWindow};
+use simtrot::infer::sliding_window::{Fault, Logits, Outside, SlidingWindow};
 use simtrot::volume::{Grid, Volume};
 
 use super::Outcomes;
@@ -22,7 +20,7 @@ pub fn applies(entry: &Entry) -> bool {
 pub fn run(entry: &Entry) -> Outcomes {
     let hyper = entry.hyper();
     let number = |key: &str| hyper[key].as_f64().unwrap_or_else(|| panic!("{}: no number {key:?}", entry.name));
-    let config = InferConfig { overlap: number("overlap"), blending: Blending::Gaussian, mirror: false };
+    let config = InferConfig { overlap: number("overlap"), ..InferConfig::default() };
     let (sigma_scale, outside) = (number("sigma_scale"), Outside::Value(number("cval") as f32));
     let gaussian = SlidingWindow { sigma_scale, outside, ..SlidingWindow::new(&config, triple(&hyper["roi"]), 3) };
     let constant = SlidingWindow { blending: Blending::Constant, ..gaussian.clone() };
@@ -35,8 +33,7 @@ pub fn run(entry: &Entry) -> Outcomes {
         outcomes.push(compare(&format!("{}: {name} window starts", entry.name), &starts, expected, 0.0, 0.0));
         let (weight, bias) = (entry.tensor("weights.weight"), entry.tensor("weights.bias"));
         for (blending, window) in [("constant", &constant), ("gaussian", &gaussian)] {
-            let mut predict =
-                |inputs: &[f32], shape: [usize; 5]| Ok::<_, Box<dyn Error + Send + Sync>>(convolve(inputs, shape, weight, bias));
+            let mut predict = |inputs: &[f32], shape: [usize; 5]| Ok::<_, Fault>(Logits::Here(convolve(inputs, shape, weight, bias)));
             let mut logits = Vec::new();
             for voxels in image.values.chunks_exact(image.values.len() / images) {
                 let volume = Volume { channels, grid: Grid::axis_aligned(shape, [1.0; 3]), voxels: voxels.to_vec() };

@@ -76,6 +76,7 @@ fn config(hyper: &Value) -> SwinUnetrConfig {
             other => panic!("no patch merging {other:?}"),
         },
         use_v2: hyper["use_v2"].as_bool().unwrap_or(false),
+        deep_supervision: false,
         recompute: false,
         depths,
     }

@@ -76,6 +76,7 @@ fn network_config(hyper: &Value) -> UnetrConfig {
         qkv_bias: flag("qkv_bias", false),
         conv_block: flag("conv_block", true),
         res_block: flag("res_block", true),
+        deep_supervision: false,
         recompute: false,
     }
 }

@@ -62,13 +62,13 @@ pub(super) fn bias_gradient_kernel<N: Size>(
             let v = (at % vectors) as u32;
             let query = min(first_query + (at / vectors) as u32, e.tokens - 1);
             let token = token_at(index, first, query, plan);
-            let row = vector_at::<N>(qkv, padding, &e, sample, token, 3 * dim, column + v, plan);
+            let row = vector_at::<f32, N>(qkv, padding, &e, sample, token, 3 * dim, column + v, plan);
             queries[at] = row * Vector::<f32, N>::new(e.scale);
             grads[at] = vector_or_zero::<N>(grad, &e, sample, token, dim, column + v);
             let key = min(first_key + (at / vectors) as u32, e.tokens - 1);
             let token = token_at(index, first, key, plan);
-            keys[at] = vector_at::<N>(qkv, padding, &e, sample, token, 3 * dim, dim + column + v, plan);
-            values[at] = vector_at::<N>(qkv, padding, &e, sample, token, 3 * dim, 2 * dim + column + v, plan);
+            keys[at] = vector_at::<f32, N>(qkv, padding, &e, sample, token, 3 * dim, dim + column + v, plan);
+            values[at] = vector_at::<f32, N>(qkv, padding, &e, sample, token, 3 * dim, 2 * dim + column + v, plan);
             at += UNITS as usize;
         }
         if unit < comptime!(TILE) {

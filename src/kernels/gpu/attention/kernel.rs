@@ -82,9 +82,9 @@ pub(super) fn group_at(index: &[u32], e: &WindowExtents, first: u32, place: u32,
 
 /// A vector of the row of a token, or of the row `padding` behind the last one.
 #[cube]
-pub(super) fn vector_at<N: Size>(
-    rows: &[Vector<f32, N>],
-    padding: &[Vector<f32, N>],
+pub(super) fn vector_at<F: Float, N: Size>(
+    rows: &[Vector<F, N>],
+    padding: &[Vector<F, N>],
     e: &WindowExtents,
     sample: u32,
     token: u32,
@@ -94,9 +94,9 @@ pub(super) fn vector_at<N: Size>(
 ) -> Vector<f32, N> {
     let mut value = Vector::<f32, N>::new(0.0f32);
     if token < e.count {
-        value = rows[((sample * e.count + token) * width + column) as usize];
+        value = Vector::<f32, N>::cast_from(rows[((sample * e.count + token) * width + column) as usize]);
     } else if comptime!(plan.windowed) {
-        value = padding[column as usize];
+        value = Vector::<f32, N>::cast_from(padding[column as usize]);
     }
     value
 }
@@ -136,10 +136,10 @@ pub(super) fn product_of_rows<N: Size>(
 
 /// The head's column of the position table, for all units of a cube.
 #[cube]
-pub(super) fn load_biases(biases: &mut Shared<[f32]>, table: &[f32], heads: u32, head: u32, #[comptime] plan: AttentionPlan) {
+pub(super) fn load_biases<F: Float>(biases: &mut Shared<[f32]>, table: &[F], heads: u32, head: u32, #[comptime] plan: AttentionPlan) {
     let mut at = UNIT_POS as usize;
     while at < plan.table {
-        biases[at] = table[at * heads as usize + head as usize];
+        biases[at] = f32::cast_from(table[at * heads as usize + head as usize]);
         at += plan.units;
     }
 }
@@ -169,15 +169,16 @@ pub(super) fn pair_bias(
 /// The attention's result by token, and by window, head and query the logarithm of the softmax's sum, at every second place of
 /// `statistics`.
 #[cube(launch)]
-pub(super) fn attention_kernel<N: Size>(
-    qkv: &[Vector<f32, N>],
-    padding: &[Vector<f32, N>],
-    table: &[f32],
+pub(super) fn attention_kernel<F: Float, N: Size>(
+    qkv: &[Vector<F, N>],
+    padding: &[Vector<F, N>],
+    table: &[F],
     index: &[u32],
-    output: &mut [Vector<f32, N>],
+    output: &mut [Vector<F, N>],
     statistics: &mut [f32],
     e: WindowExtents,
     #[comptime] plan: AttentionPlan,
+    #[define(F)] _element: ElemType,
 ) {
     let vectors = comptime!(plan.vectors);
     let block = comptime!(plan.block);
@@ -198,7 +199,7 @@ pub(super) fn attention_kernel<N: Size>(
     let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(block * vectors));
     let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * block));
     let mut biases = Shared::<[f32]>::new_slice(comptime!(plan.table.max(1)));
-    load_biases(&mut biases, table, e.heads, head, plan);
+    load_biases::<F>(&mut biases, table, e.heads, head, plan);
 
     let mut query = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut sums = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
@@ -217,7 +218,7 @@ pub(super) fn attention_kernel<N: Size>(
         total[own] = 0.0f32;
         #[unroll]
         for v in 0..vectors {
-            let value = vector_at::<N>(qkv, padding, &e, sample, token[own], 3 * dim, column + v as u32, plan);
+            let value = vector_at::<F, N>(qkv, padding, &e, sample, token[own], 3 * dim, column + v as u32, plan);
             query[comptime!(own * vectors + v)] = value * Vector::<f32, N>::new(e.scale);
             sums[comptime!(own * vectors + v)] = Vector::<f32, N>::new(0.0f32);
         }
@@ -231,8 +232,8 @@ pub(super) fn attention_kernel<N: Size>(
         while at < here as usize * vectors {
             let v = (at % vectors) as u32;
             let key = token_at(index, first, start + (at / vectors) as u32, plan);
-            keys[at] = vector_at::<N>(qkv, padding, &e, sample, key, 3 * dim, dim + column + v, plan);
-            values[at] = vector_at::<N>(qkv, padding, &e, sample, key, 3 * dim, 2 * dim + column + v, plan);
+            keys[at] = vector_at::<F, N>(qkv, padding, &e, sample, key, 3 * dim, dim + column + v, plan);
+            values[at] = vector_at::<F, N>(qkv, padding, &e, sample, key, 3 * dim, 2 * dim + column + v, plan);
             at += units;
         }
         let mut at = UNIT_POS as usize;
@@ -285,7 +286,7 @@ pub(super) fn attention_kernel<N: Size>(
                 #[unroll]
                 for v in 0..vectors {
                     let at = (sample * e.count + token[own]) * dim + column + v as u32;
-                    output[at as usize] = sums[comptime!(own * vectors + v)] * factor;
+                    output[at as usize] = Vector::<F, N>::cast_from(sums[comptime!(own * vectors + v)] * factor);
                 }
             }
         }

@@ -40,7 +40,7 @@ pub(super) fn key_gradient_kernel<N: Size>(
     let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * block));
     let mut known = Shared::<[f32]>::new_slice(comptime!(2 * block));
     let mut biases = Shared::<[f32]>::new_slice(comptime!(plan.table.max(1)));
-    load_biases(&mut biases, table, e.heads, head, plan);
+    load_biases::<f32>(&mut biases, table, e.heads, head, plan);
 
     let mut key = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut value = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
@@ -58,8 +58,8 @@ pub(super) fn key_gradient_kernel<N: Size>(
         #[unroll]
         for v in 0..vectors {
             let at = comptime!(own * vectors + v);
-            key[at] = vector_at::<N>(qkv, padding, &e, sample, token[own], 3 * dim, dim + column + v as u32, plan);
-            value[at] = vector_at::<N>(qkv, padding, &e, sample, token[own], 3 * dim, 2 * dim + column + v as u32, plan);
+            key[at] = vector_at::<f32, N>(qkv, padding, &e, sample, token[own], 3 * dim, dim + column + v as u32, plan);
+            value[at] = vector_at::<f32, N>(qkv, padding, &e, sample, token[own], 3 * dim, 2 * dim + column + v as u32, plan);
             key_sums[at] = Vector::<f32, N>::new(0.0f32);
             value_sums[at] = Vector::<f32, N>::new(0.0f32);
         }
@@ -73,7 +73,7 @@ pub(super) fn key_gradient_kernel<N: Size>(
         while at < here as usize * vectors {
             let v = (at % vectors) as u32;
             let query = token_at(index, first, start + (at / vectors) as u32, plan);
-            let row = vector_at::<N>(qkv, padding, &e, sample, query, 3 * dim, column + v, plan);
+            let row = vector_at::<f32, N>(qkv, padding, &e, sample, query, 3 * dim, column + v, plan);
             queries[at] = row * Vector::<f32, N>::new(e.scale);
             grads[at] = vector_or_zero::<N>(grad, &e, sample, query, dim, column + v);
             at += units;

@@ -12,7 +12,9 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{SHARED_BYTES, UNITS, buffer, cubes_for, empty, reshaped, spread, table, tensor, vector_size};
+use super::launch::{
+    SHARED_BYTES, UNITS, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, spread, table, tensor, vector_size,
+};
 use super::sums::sum_over_rows;
 use crate::kernels::window_tables::WindowTables;
 use bias_gradient::{TILE, bias_gradient_kernel, table_gradient_kernel};
@@ -96,7 +98,7 @@ impl Call {
         let ([batch, count, width], [table_rows, heads]) = (qkv.dims(), bias.dims());
         let (head_dim, tokens) = (width / 3 / heads, tables.window_tokens);
         let plan = AttentionPlan::new(tokens, head_dim, table_rows, true, !tables.mask_groups.is_empty())?;
-        let inputs = [buffer(qkv.clone()), buffer(padding.clone()), buffer(bias.clone()), table(on.index.clone())];
+        let inputs = [numbers(qkv.clone()), numbers(padding.clone()), numbers(bias.clone()), table(on.index.clone())];
         let (windows, padded) = (tables.windows(), tables.padded.len());
         Some(Self { batch, count, heads, head_dim, windows, tokens, padded, offset: on.offset, plan, inputs })
     }
@@ -105,7 +107,7 @@ impl Call {
         let [batch, count, width] = qkv.dims();
         let head_dim = width / 3 / heads;
         let plan = AttentionPlan::new(count, head_dim, 0, false, false)?;
-        let qkv = buffer(qkv.clone());
+        let qkv = numbers(qkv.clone());
         let inputs = [qkv.clone(), qkv.clone(), qkv.clone(), qkv];
         Some(Self { batch, count, heads, head_dim, windows: 1, tokens: count, padded: 0, offset: 0, plan, inputs })
     }
@@ -135,7 +137,7 @@ impl Call {
     fn run(&self) -> Attended {
         let like = &self.inputs[0];
         let out = empty(like, [self.batch, self.count, self.heads * self.head_dim]);
-        let statistics = empty(like, [self.batch * self.windows * self.heads * self.tokens * 2]);
+        let statistics = empty_sums(like, [self.batch * self.windows * self.heads * self.tokens * 2]);
         let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
         attention_kernel::launch(
             &like.client,
@@ -150,6 +152,7 @@ impl Call {
             statistics.clone().into_buffer_arg(),
             self.extents(),
             self.plan,
+            element(like),
         );
         Attended { out: tensor(out), statistics: tensor(statistics) }
     }

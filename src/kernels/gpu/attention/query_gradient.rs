@@ -69,7 +69,7 @@ pub(super) fn query_gradient_kernel<N: Size>(
     let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(block * vectors));
     let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * block));
     let mut biases = Shared::<[f32]>::new_slice(comptime!(plan.table.max(1)));
-    load_biases(&mut biases, table, e.heads, head, plan);
+    load_biases::<f32>(&mut biases, table, e.heads, head, plan);
 
     let mut query = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut out_grad = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
@@ -91,7 +91,7 @@ pub(super) fn query_gradient_kernel<N: Size>(
         #[unroll]
         for v in 0..vectors {
             let at = comptime!(own * vectors + v);
-            let value = vector_at::<N>(qkv, padding, &e, sample, token[own], 3 * dim, column + v as u32, plan);
+            let value = vector_at::<f32, N>(qkv, padding, &e, sample, token[own], 3 * dim, column + v as u32, plan);
             query[at] = value * Vector::<f32, N>::new(e.scale);
             out_grad[at] = vector_or_zero::<N>(grad, &e, sample, token[own], dim, column + v as u32);
             sums[at] = Vector::<f32, N>::new(0.0f32);
@@ -106,8 +106,8 @@ pub(super) fn query_gradient_kernel<N: Size>(
         while at < here as usize * vectors {
             let v = (at % vectors) as u32;
             let key = token_at(index, first, start + (at / vectors) as u32, plan);
-            keys[at] = vector_at::<N>(qkv, padding, &e, sample, key, 3 * dim, dim + column + v, plan);
-            values[at] = vector_at::<N>(qkv, padding, &e, sample, key, 3 * dim, 2 * dim + column + v, plan);
+            keys[at] = vector_at::<f32, N>(qkv, padding, &e, sample, key, 3 * dim, dim + column + v, plan);
+            values[at] = vector_at::<f32, N>(qkv, padding, &e, sample, key, 3 * dim, 2 * dim + column + v, plan);
             at += units;
         }
         let mut at = UNIT_POS as usize;
