@@ -225,7 +225,7 @@ fn swin_unetr_sliding_window(device: &Device) -> Work {
     let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, blending: Blending::Gaussian, mirror: false }, roi, 1);
     let device = device.clone();
     Box::new(move || {
-        let labels = sliding.segment(&volume, 3, &mut predictor(&network, &device), &mut |_, _, _| true);
+        let labels = sliding.segment(&volume, 3, &mut predictor(std::slice::from_ref(&network), &device), &mut |_, _, _| true);
         assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }

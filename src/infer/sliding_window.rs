@@ -38,8 +38,8 @@ pub struct SlidingWindow {
     pub blending: Blending,
     /// Standard deviation of the Gaussian weights, in window edges.
     pub sigma_scale: f64,
-    /// Average over the eight mirror images.
-    pub mirror: bool,
+    /// Axes D,H,W along which the window is mirrored: logits are averaged over all mirror images.
+    pub mirror: [bool; 3],
     /// Windows predicted at once.
     pub batch: usize,
     /// Around an image smaller than the window, which then lies in the middle (extra voxel at the end).
@@ -113,10 +113,10 @@ pub type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> bool + 'a;
 pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + 'a;
 
 impl SlidingWindow {
-    /// With windows of `roi` voxels, `batch` at once.
+    /// With windows of `roi` voxels, `batch` at once; mirrored along every axis if asked for.
     pub fn new(config: &InferConfig, roi: [usize; 3], batch: usize) -> Self {
         let &InferConfig { overlap, blending, mirror } = config;
-        Self { roi, overlap, blending, sigma_scale: 0.125, mirror, batch, outside: Outside::Background }
+        Self { roi, overlap, blending, sigma_scale: 0.125, mirror: [mirror; 3], batch, outside: Outside::Background }
     }
 
     /// First voxels of the windows of an image of `shape`, padded to at least `roi`; D slowest.
@@ -145,23 +145,17 @@ impl SlidingWindow {
         predict: &mut Predict<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<u8>, SlidingWindowError> {
+        check_classes(classes)?;
         let [_, height, width] = image.grid.shape;
         // Lines are filled in and looked at in turn, by two callbacks.
         let segmentation = RefCell::new(vec![0; image.grid.len()]);
         let mut best = vec![0.0; width];
-        let mut arg_max = |line: Line<'_>| {
+        let mut finished = |line: Line<'_>| {
             let voxels = &mut segmentation.borrow_mut()[(line.depth * height + line.height) * width..][..width];
-            best.copy_from_slice(line.class(0));
-            for class in 1..classes {
-                for ((voxel, best), &logit) in voxels.iter_mut().zip(&mut best).zip(line.class(class)) {
-                    if logit > *best {
-                        (*voxel, *best) = (class as u8, logit);
-                    }
-                }
-            }
+            arg_max((0..classes).map(|class| line.class(class)), &mut best, voxels);
         };
         let mut watch = |done, windows| watch(done, windows, &segmentation.borrow());
-        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut arg_max })?;
+        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut finished })?;
         Ok(segmentation.into_inner())
     }
 
@@ -176,6 +170,7 @@ impl SlidingWindow {
         predict: &mut Predict<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<f32>, SlidingWindowError> {
+        check_classes(classes)?;
         let [_, height, width] = image.grid.shape;
         let voxels = image.grid.len();
         let mut logits = vec![0.0; classes * voxels];
@@ -189,10 +184,7 @@ impl SlidingWindow {
         Ok(logits)
     }
 
-    fn check(&self, shape: [usize; 3], classes: usize) -> Result<(), SlidingWindowError> {
-        if !(1..=MOST_CLASSES).contains(&classes) {
-            return Err(SlidingWindowError::Classes { classes });
-        }
+    fn check(&self, shape: [usize; 3]) -> Result<(), SlidingWindowError> {
         if !(0.0..1.0).contains(&self.overlap) {
             return Err(SlidingWindowError::Overlap { overlap: self.overlap });
         }
@@ -202,10 +194,11 @@ impl SlidingWindow {
         Ok(())
     }
 
-    /// Predicts all windows and hands on each line of voxels as soon as no window is left that touches it.
-    fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
+    /// Predicts all windows and hands on each line of voxels as soon as no window is left that touches it. `classes` counts those of
+    /// all networks together.
+    pub(super) fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
         let shape = image.grid.shape;
-        self.check(shape, classes)?;
+        self.check(shape)?;
         let layout = Windows::new(self.roi, self.overlap, shape);
         let windows = layout.starts.len();
         let outside = match self.outside {
@@ -253,25 +246,48 @@ impl SlidingWindow {
                 if fits { Ok(logits) } else { Err(SlidingWindowError::Logits { found, expected, windows: batch, roi: self.roi, classes }) }
             };
         let mut sum = once(inputs)?;
-        if !self.mirror {
-            return Ok(sum);
-        }
-        for bits in 1..8 {
-            let flip = SignedPermutation::flip([bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
+        let images = mirror_images(self.mirror);
+        for &flip in &images[1..] {
+            let flip = SignedPermutation::flip(flip);
             let mirrored = once(&flip.apply(inputs, batch * channels, self.roi))?;
             let restored = flip.apply(&mirrored, batch * classes, self.roi);
             sum.iter_mut().zip(restored).for_each(|(sum, logit)| *sum += logit);
         }
-        sum.iter_mut().for_each(|sum| *sum /= 8.0);
+        if images.len() > 1 {
+            sum.iter_mut().for_each(|sum| *sum /= images.len() as f32);
+        }
         Ok(sum)
     }
 }
 
+/// Which axes each mirror image flips, the image itself first.
+fn mirror_images(axes: [bool; 3]) -> Vec<[bool; 3]> {
+    let flips = (0..8).map(|bits| [bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
+    flips.filter(|flips| (0..3).all(|axis| axes[axis] || !flips[axis])).collect()
+}
+
+/// Refuses numbers of classes that a segmentation of bytes does not hold.
+pub(super) fn check_classes(classes: usize) -> Result<(), SlidingWindowError> {
+    if (1..=MOST_CLASSES).contains(&classes) { Ok(()) } else { Err(SlidingWindowError::Classes { classes }) }
+}
+
+/// The class of the largest value of each voxel of a line, of equal ones the first; `best` is scratch of the line's length, `voxels` are 0.
+pub(super) fn arg_max<'a>(mut classes: impl Iterator<Item = &'a [f32]>, best: &mut [f32], voxels: &mut [u8]) {
+    best.copy_from_slice(classes.next().expect("at least one class"));
+    for (class, values) in (1..=u8::MAX).zip(classes) {
+        for ((voxel, best), &value) in voxels.iter_mut().zip(&mut *best).zip(values) {
+            if value > *best {
+                (*voxel, *best) = (class, value);
+            }
+        }
+    }
+}
+
 /// What a walk over the windows calls.
-struct Run<'a, 'b> {
-    predict: &'a mut Predict<'b>,
-    watch: &'a mut (dyn FnMut(usize, usize) -> bool + 'b),
-    finished: &'a mut dyn FnMut(Line<'_>),
+pub(super) struct Run<'a, 'b> {
+    pub predict: &'a mut Predict<'b>,
+    pub watch: &'a mut (dyn FnMut(usize, usize) -> bool + 'b),
+    pub finished: &'a mut dyn FnMut(Line<'_>),
 }
 
 /// One batch of windows among all.
