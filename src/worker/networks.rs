@@ -16,6 +16,7 @@ use crate::protocol::Severity;
 use crate::protocol::checkpoints::read_postprocessing;
 use crate::train::{Checkpoint, CheckpointError, DatasetInfo, load_segmenter};
 use crate::volume::LabelMap;
+use crate::wording::count;
 
 /// Networks that segment together.
 pub(super) struct Networks {
@@ -90,7 +91,7 @@ impl Networks {
         }
         let label = |rule: &LabelRule| {
             let name = self.dataset.labels.get(&u32::from(rule.label)).cloned().unwrap_or_else(|| rule.label.to_string());
-            format!("{name} (mean Dice {:.4} instead of {:.4}, {} cases)", rule.dice_largest, rule.dice, rule.cases)
+            format!("{name} (mean Dice {:.4} instead of {:.4}, {})", rule.dice_largest, rule.dice, count(rule.cases, "case"))
         };
         let labels = kept.iter().map(label).collect::<Vec<_>>().join(", ");
         let cases = self.measured.iter().map(|own| own.measured_on.as_str()).collect::<Vec<_>>().join("; ");

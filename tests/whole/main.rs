@@ -3,6 +3,7 @@
 mod circles;
 mod configs;
 mod configure;
+mod cross_validation;
 mod data;
 mod device;
 mod exchange;
