@@ -18,6 +18,9 @@ use crate::{atomic_file, digest};
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
 const FILE: &str = ".simtrot-segmentations.json";
 
+/// Folder of entropy maps, below that of the segmentations.
+pub const ENTROPY_FOLDER: &str = "entropy";
+
 /// What is written of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Product {
@@ -32,7 +35,7 @@ impl Product {
         match self {
             Self::Segmentation => "",
             Self::Probabilities => "probabilities",
-            Self::Entropy => "entropy",
+            Self::Entropy => ENTROPY_FOLDER,
         }
     }
 }
