@@ -107,6 +107,8 @@ mod tests {
     use crate::config::InferConfig;
     use crate::volume::Grid;
 
+    type Answer = Result<Vec<f32>, Box<dyn Error + Send + Sync>>;
+
     const CLASSES: usize = 3;
     const SHAPE: [usize; 3] = [7, 5, 6];
 
@@ -121,7 +123,7 @@ mod tests {
     }
 
     /// Networks by their numbers, their logits behind one another.
-    fn networks(which: &[usize]) -> impl FnMut(&[f32], [usize; 5]) -> Result<Vec<f32>, Box<dyn Error + Send + Sync>> + '_ {
+    fn networks(which: &[usize]) -> impl FnMut(&[f32], [usize; 5]) -> Answer + '_ {
         move |inputs, [batch, ..]| {
             let voxels = inputs.len() / batch;
             let of = |window: &'_ [f32], network: usize| {

@@ -41,11 +41,12 @@ mod tests {
         let sided = config(&["infer.mirror=true", "finetune.augment.flip_p=[0.5,0.5,0]"]);
         let none = config(&["infer.mirror=true", "finetune.augment.flip_p=[0,0,0]"]);
         let unasked = config(&["finetune.augment.flip_p=[0,0,0]"]);
-        assert_eq!((mirror_axes(&[all.clone()]), mirror_note(&[all.clone()])), ([true; 3], None));
-        assert_eq!((mirror_axes(&[unasked.clone()]), mirror_note(&[unasked])), ([false; 3], None));
+        let alone = |config: &RunConfig| (mirror_axes(std::slice::from_ref(config)), mirror_note(std::slice::from_ref(config)));
+        assert_eq!(alone(&all), ([true; 3], None));
+        assert_eq!(alone(&unasked), ([false; 3], None));
         assert_eq!(mirror_axes(&[all, sided.clone()]), [true, true, false], "what one network does not know, no network is shown");
-        let note = mirror_note(&[sided]).unwrap();
+        let note = alone(&sided).1.unwrap();
         assert!(note.contains("mirrored along D, H only") && note.contains("along W the training"), "{note}");
-        assert!(mirror_note(&[none]).unwrap().contains("nothing is mirrored; along D, H, W"));
+        assert!(alone(&none).1.unwrap().contains("nothing is mirrored; along D, H, W"));
     }
 }

@@ -17,6 +17,7 @@ use crate::protocol::{Event, RunFolder, Severity, Stage, StageKind, StageState};
 use crate::sampling::CaseSet;
 use crate::train::{Checkpoint, TrainError, Validate, load_segmenter};
 use crate::volume::{Dataset, LabelMap, natural, nifti};
+use crate::wording::count;
 
 /// Windows predicted at once: two keep a device busier than one and stay far below a training step's memory.
 const WINDOW_BATCH: usize = 2;
@@ -123,6 +124,10 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, prepared: &Prepared, context
     let measured_on = match measured_on {
         Some(cases) => cases,
         None => {
+            if !prepared.validation.is_empty() {
+                let cases = count(prepared.validation.len(), "validation case");
+                recorder.notice(Severity::Info, format!("segmenting {cases} to find of which labels to keep the largest component alone"));
+            }
             for case in prepared.validation.iter() {
                 let segmented = tested.segment(&case.case)?;
                 let truth = tested.truth(&case.case)?;
