@@ -140,7 +140,8 @@ fn require_alike((first, dataset, config): Trained<'_>, (other, own_dataset, own
         return Ok(());
     }
     Err(format!(
-        "{} does not go with {}: {}. Networks segment together only where these are equal; name checkpoints of one arm's folds or seeds",
+        "{} does not go with {}: {}. Networks segment together only where these are equal: name checkpoints of one arm's folds or seeds; \
+         `infer` settings are made equal by --set",
         other.display(),
         first.display(),
         differences.join("; ")
