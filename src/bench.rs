@@ -227,8 +227,9 @@ fn swin_unetr_sliding_window(device: &Device) -> Work {
     let sliding = SlidingWindow::new(&InferConfig { overlap: 0.5, ..InferConfig::default() }, roi, 1);
     let device = device.clone();
     Box::new(move || {
-        let network = &mut predictor(&network, &device, (Precision::Full, InputConvention::default()));
-        let labels = sliding.segment(&volume, 3, network, &mut |_, _, _| true);
+        let calls = (Precision::Full, InputConvention::default());
+        let mut predict = predictor(std::slice::from_ref(&network), &device, calls);
+        let labels = sliding.segment(&volume, 3, &mut predict, &mut |_, _, _| true);
         assert!(labels.is_ok_and(|labels| labels.len() == volume.grid.len()));
     })
 }

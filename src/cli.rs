@@ -86,28 +86,8 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Segment volumes with a fine-tuned checkpoint, on their own grid.
-    Infer {
-        /// Checkpoint folder (or folder of a training).
-        #[arg(long, value_name = "CHECKPOINT")]
-        checkpoint: PathBuf,
-        /// Volumes (NIfTI, NRRD, MetaImage), or folders of them or of DICOM series. For a network of several channels these may be files of their own, which end in
-        /// _0000, _0001, ... Files that cannot be segmented are listed at the end; called again, what is missing is made.
-        #[arg(required = true)]
-        input: Vec<PathBuf>,
-        /// Folder for the segmentations.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        /// Replace segmentations that are already there.
-        #[arg(long)]
-        overwrite: bool,
-        /// Write all segmentations as nii.gz, nrrd or mha; by default each in the format of its image.
-        #[arg(long, value_name = "FORMAT")]
-        format: Option<Format>,
-        /// Settings of the checkpoint's `infer` part to change, for example infer.mirror=true.
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        set: Vec<String>,
-    },
+    /// Segment volumes with one or more fine-tuned checkpoints, on their own grid.
+    Infer(InferArgs),
     /// Score segmentations against truth: Dice and HD95 for each case and label.
     Evaluate {
         /// Folder of true label maps.
@@ -306,6 +286,40 @@ pub struct PartArgs {
     /// Its settings.
     #[command(flatten)]
     pub settings: SettingArgs,
+}
+
+/// What `infer` takes.
+#[derive(Clone, Debug, Args)]
+pub struct InferArgs {
+    /// Checkpoint folder, or folder of a training. Given several times, the probabilities of the networks are averaged; the folder of an
+    /// experiment stands for all folds and seeds of its arm.
+    #[arg(long = "checkpoint", value_name = "CHECKPOINT", required = true)]
+    pub checkpoints: Vec<PathBuf>,
+    /// Which trainings of an experiment's folder: an arm or a level of an axis, for example arm=scratch or fold=0. Levels of one axis add up.
+    #[arg(long, value_name = "AXIS=LEVEL")]
+    pub only: Vec<Only>,
+    /// Volumes (NIfTI, NRRD, MetaImage), or folders of them or of DICOM series. For a network of several channels these may be files of their own, which end in
+    /// _0000, _0001, ... Files that cannot be segmented are listed at the end; called again, what is missing is made.
+    #[arg(required = true)]
+    pub input: Vec<PathBuf>,
+    /// Folder for the segmentations.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace segmentations that are already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Write all segmentations as nii.gz, nrrd or mha; by default each in the format of its image.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Write how sure the networks are, too: probabilities/CASE, a float32 channel for each class, and entropy/CASE in nats.
+    #[arg(long)]
+    pub probabilities: bool,
+    /// Keep segmentations as the networks make them, also where the largest component of a label alone was nearer the truth in held-out cases.
+    #[arg(long)]
+    pub no_postprocessing: bool,
+    /// Settings of the checkpoint's `infer` part to change, for example infer.mirror=true.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// What `bench` takes.

@@ -3,6 +3,7 @@
 mod conclude;
 mod configure;
 mod convert;
+mod infer;
 mod look;
 mod options;
 mod tools;
@@ -22,7 +23,7 @@ use clap::CommandFactory as _;
 use crate::cli::{Cli, Command};
 use crate::config::Training;
 use crate::stop_signal;
-use crate::worker::{InferInput, InferJob, ProbeJob};
+use crate::worker::ProbeJob;
 use options::{BAD_INPUT, CliError, Options};
 
 /// Runs the program.
@@ -57,10 +58,7 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Report { experiment, out } => look::report(&experiment, out, options),
         Command::Follow { folder } => look::follow(&folder, options),
         Command::Stop { folder } => look::stop(&folder),
-        Command::Infer { checkpoint, input, out, overwrite, format, set } => tools::infer(
-            InferJob { checkpoint, input: InferInput::Files(input), out: Some(out), overwrite, format, settings: set },
-            options,
-        ),
+        Command::Infer(arguments) => infer::infer(arguments, options),
         Command::Evaluate { truth, prediction, out, set } => tools::evaluate_folders(&truth, &prediction, out.as_deref(), &set),
         Command::Probe { checkpoint, data, json, set } => {
             tools::probe(ProbeJob { checkpoint, data: tools::source(&data), settings: set }, json.as_deref(), options)

@@ -1,4 +1,4 @@
-//! Commands beside the trainings: segmenting, scoring, probing, weights in and out, checks of data, devices and speed.
+//! Commands beside the trainings: scoring, probing, weights in and out, checks of data, devices and speed.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -15,11 +15,11 @@ use crate::metrics::CaseScore;
 use crate::metrics::evaluation::{self, Evaluation};
 use crate::protocol::{ArmScores, Outcome, ProbeSummary, RunState, SUMMARY_SCHEMA};
 use crate::volume::{Dataset, check, datalist, note};
-use crate::worker::{self, InferJob, Job, ProbeJob};
+use crate::worker::{self, Job, ProbeJob};
 use crate::{doctor, terminal};
 
 /// Follows a job in the terminal.
-fn follow(job: Job, options: &Options) -> (Outcome, RunState) {
+pub(super) fn follow(job: Job, options: &Options) -> (Outcome, RunState) {
     terminal::follow(worker::spawn(job, options.device.clone()), options.quiet)
 }
 
@@ -27,16 +27,6 @@ fn follow(job: Job, options: &Options) -> (Outcome, RunState) {
 pub(super) fn examine_device(device: &crate::device::DeviceChoice) -> u8 {
     terminal::print(serde_json::to_string(&doctor::check_device(device)).expect("plain data becomes JSON"));
     0
-}
-
-pub(super) fn infer(job: InferJob, options: &Options) -> Result<u8, CliError> {
-    let out = job.out.clone().unwrap_or_default();
-    let (outcome, state) = follow(Job::Infer(job), options);
-    if outcome == Outcome::Completed && !options.quiet {
-        let written = state.stages.last().map_or(0, |stage| stage.done);
-        terminal::print(format_args!("{written} segmentation{} in {}", if written == 1 { "" } else { "s" }, out.display()));
-    }
-    Ok(exit_code(&outcome))
 }
 
 pub(super) fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[String]) -> Result<u8, CliError> {

@@ -59,7 +59,7 @@ fn compare(device: &Device) -> Result<HalfCheck, String> {
     let bound = 3.0_f32.sqrt();
     let image: Vec<f32> = (0..shape.iter().product()).map(|_| random.random_range(-bound..bound)).collect();
     let measure = |precision| {
-        let mut predict = predictor(&network, device, (precision, InputConvention::default()));
+        let mut predict = predictor(std::slice::from_ref(&network), device, (precision, InputConvention::default()));
         let mut logits = Vec::new();
         let took = best_of(|| {
             logits = predict(&image, shape).and_then(Logits::wait).map_err(|error| error.to_string())?;

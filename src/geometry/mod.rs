@@ -5,8 +5,9 @@
 //!
 //! [`Grid`] places voxels in the patient; [`SignedPermutation`] reorders and mirrors axes, which is how volumes are reoriented
 //! ([`SignedPermutation::to_ras`]) and views rotated; [`VoxelBox`] cuts and pastes sub-volumes; [`PlaneGeometry`] lays
-//! anatomical slices; [`WindowLevel`] maps intensities to grey; [`quantile`] and [`percentiles`] are NumPy's.
+//! anatomical slices; [`keep_largest`] clears stray components; [`WindowLevel`] maps intensities to grey; [`quantile`] and [`percentiles`] are NumPy's.
 
+mod components;
 mod grid;
 mod index;
 mod orientation;
@@ -17,6 +18,7 @@ mod quantile;
 mod voxel_box;
 mod window;
 
+pub use components::keep_largest;
 pub use grid::Grid;
 pub use index::{ravel, strides, unravel};
 #[cfg(test)]

@@ -34,11 +34,7 @@ pub fn to_source(classes: Vec<u8>, record: &PreprocessRecord, label_values: &[u3
     let whole = record.crop.paste(classes, shape, 0);
     let oriented = match &record.resampling {
         None => whole,
-        Some(plan) => {
-            let to = plan.from;
-            let taps = [0, 1, 2].map(|axis| Taps::new(plan.axes[axis].inverse(), shape[axis], to[axis]));
-            strongest_class(&whole, shape, &taps)
-        }
+        Some(plan) => strongest_class(&whole, shape, &plan.taps_back()),
     };
     let voxels = record.orientation.inverse().reorient(oriented, record.oriented_shape());
     let value = |class: u8| u16::try_from(label_values[usize::from(class)]).expect("label values are at most 65535");

@@ -9,19 +9,20 @@ use crate::device::{on_host, require_half, start_reading};
 use crate::kernels::first_failure;
 use crate::model::{Pass, Segmenter};
 
-/// Full-resolution logits of `network` for windows `[batch, channel, D, H, W]` of a prepared volume, whose axes are turned to those of
-/// the network's convention on the way in and back on the way out; those of a GPU are awaited.
+/// Full-resolution logits of `networks` for windows `[batch, channel, D, H, W]` of a prepared volume, whose axes are turned to those of
+/// the networks' convention on the way in and back on the way out: those of each network behind the one before,
+/// `[batch, network, class, D, H, W]`. Those of a GPU are awaited.
 ///
 /// The closure's error is the device's: lost, or out of memory; in half precision also a device without it, and a logit beyond its range.
 pub fn predictor(
-    network: &Segmenter,
+    networks: &[Segmenter],
     device: &Device,
     (precision, convention): (Precision, InputConvention),
-) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> {
-    let (network, device) = (network.clone(), device.clone());
-    let (network, numbers) = match precision {
-        Precision::Full => (network, DType::F32),
-        Precision::Half => (network.in_half(), DType::F16),
+) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> + use<> {
+    let device = device.clone();
+    let (networks, numbers) = match precision {
+        Precision::Full => (networks.to_vec(), DType::F32),
+        Precision::Half => (networks.iter().cloned().map(Segmenter::in_half).collect(), DType::F16),
     };
     let axes = convention.axes();
     let mut is_first = true;
@@ -35,7 +36,11 @@ pub fn predictor(
         }
         let windows = TensorData::new(axes.reorient(windows.to_vec(), shape), [batch, channels, first, second, third]);
         let windows = Tensor::<5>::from_data(windows, &device).cast(numbers);
-        let forward = || network.forward(windows, Pass::EVALUATION).swap_remove(0).cast(DType::F32);
+        let forward = || {
+            let mut logits: Vec<Tensor<5>> =
+                networks.iter().map(|network| network.forward(windows.clone(), Pass::EVALUATION).swap_remove(0)).collect();
+            if logits.len() == 1 { logits.swap_remove(0) } else { Tensor::cat(logits, 1) }.cast(DType::F32)
+        };
         // What a device cannot do shows at the first windows, by its name.
         let (logits, failure) = if std::mem::take(&mut is_first) { first_failure(forward) } else { (forward(), None) };
         if let Some(failure) = failure {
@@ -94,8 +99,9 @@ mod tests {
             for preset in [Preset::NnformerSmall, Preset::SwinUnetrSmall, Preset::UnetrSmall, Preset::UnetSmall] {
                 let (network, window, shape) = network(preset, &device);
                 let [full, half] = [Precision::Full, Precision::Half].map(|precision| {
-                    let logits =
-                        predictor(&network, &device, (precision, InputConvention::default()))(&window, shape).and_then(Logits::wait);
+                    let predicted =
+                        predictor(std::slice::from_ref(&network), &device, (precision, InputConvention::default()))(&window, shape);
+                    let logits = predicted.and_then(Logits::wait);
                     logits.unwrap_or_else(|error| panic!("{preset} on {name}: {error}"))
                 });
                 let largest = full.iter().fold(0.0_f32, |largest, logit| largest.max(logit.abs()));
@@ -110,9 +116,8 @@ mod tests {
     fn the_cpu_refuses_half_precision() {
         let device = Device::flex();
         let (network, window, shape) = network(Preset::NnformerSmall, &device);
-        let Err(refused) = predictor(&network, &device, (Precision::Half, InputConvention::default()))(&window, shape) else {
-            panic!("it is not refused")
-        };
+        let half = (Precision::Half, InputConvention::default());
+        let Err(refused) = predictor(std::slice::from_ref(&network), &device, half)(&window, shape) else { panic!("it is not refused") };
         assert!(refused.to_string().contains("infer.precision=full"), "{refused}");
     }
 }

@@ -43,8 +43,8 @@ pub struct SlidingWindow {
     pub blending: Blending,
     /// Standard deviation of the Gaussian weights, in window edges.
     pub sigma_scale: f64,
-    /// Average over the eight mirror images.
-    pub mirror: bool,
+    /// Axes D,H,W along which the window is mirrored: logits are averaged over all mirror images.
+    pub mirror: [bool; 3],
     /// Windows predicted at once.
     pub batch: usize,
     /// Around an image smaller than the window, which then lies in the middle (extra voxel at the end).
@@ -139,10 +139,10 @@ impl Logits {
 }
 
 impl SlidingWindow {
-    /// With windows of `roi` voxels, `batch` at once.
+    /// With windows of `roi` voxels, `batch` at once; mirrored along every axis if asked for.
     pub fn new(config: &InferConfig, roi: [usize; 3], batch: usize) -> Self {
         let &InferConfig { overlap, blending, mirror, .. } = config;
-        Self { roi, overlap, blending, sigma_scale: 0.125, mirror, batch, outside: Outside::Background }
+        Self { roi, overlap, blending, sigma_scale: 0.125, mirror: [mirror; 3], batch, outside: Outside::Background }
     }
 
     /// First voxels of the windows of an image of `shape`, padded to at least `roi`; D slowest.
@@ -171,23 +171,17 @@ impl SlidingWindow {
         predict: &mut Predict<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<u8>, SlidingWindowError> {
+        check_classes(classes)?;
         let [_, height, width] = image.grid.shape;
         // Lines are filled in and looked at in turn, by two callbacks.
         let segmentation = RefCell::new(vec![0; image.grid.len()]);
         let mut best = vec![0.0; width];
-        let mut arg_max = |line: Line<'_>| {
+        let mut finished = |line: Line<'_>| {
             let voxels = &mut segmentation.borrow_mut()[(line.depth * height + line.height) * width..][..width];
-            best.copy_from_slice(line.class(0));
-            for class in 1..classes {
-                for ((voxel, best), &logit) in voxels.iter_mut().zip(&mut best).zip(line.class(class)) {
-                    if logit > *best {
-                        (*voxel, *best) = (class as u8, logit);
-                    }
-                }
-            }
+            arg_max((0..classes).map(|class| line.class(class)), &mut best, voxels);
         };
         let mut watch = |done, windows| watch(done, windows, &segmentation.borrow());
-        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut arg_max, channels: image.channels })?;
+        self.slide(image, classes, &mut Run { predict, watch: &mut watch, finished: &mut finished, channels: image.channels })?;
         Ok(segmentation.into_inner())
     }
 
@@ -202,6 +196,7 @@ impl SlidingWindow {
         predict: &mut Predict<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<f32>, SlidingWindowError> {
+        check_classes(classes)?;
         let [_, height, width] = image.grid.shape;
         let voxels = image.grid.len();
         let mut logits = vec![0.0; classes * voxels];
@@ -216,10 +211,7 @@ impl SlidingWindow {
         Ok(logits)
     }
 
-    fn check(&self, shape: [usize; 3], classes: usize) -> Result<(), SlidingWindowError> {
-        if !(1..=MOST_CLASSES).contains(&classes) {
-            return Err(SlidingWindowError::Classes { classes });
-        }
+    fn check(&self, shape: [usize; 3]) -> Result<(), SlidingWindowError> {
         if !(0.0..1.0).contains(&self.overlap) {
             return Err(SlidingWindowError::Overlap { overlap: self.overlap });
         }
@@ -229,10 +221,11 @@ impl SlidingWindow {
         Ok(())
     }
 
-    /// Predicts all windows and hands on each line of voxels as soon as no window is left that touches it.
-    fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
+    /// Predicts all windows and hands on each line of voxels as soon as no window is left that touches it. `classes` counts those of
+    /// all networks together.
+    pub(super) fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
         let shape = image.grid.shape;
-        self.check(shape, classes)?;
+        self.check(shape)?;
         let layout = Windows::new(self.roi, self.overlap, shape);
         let windows = layout.starts.len();
         let outside = match self.outside {
@@ -243,7 +236,8 @@ impl SlidingWindow {
         let values = image.channels * weights.len();
         let mut inputs = vec![0.0; self.batch.min(windows) * values];
         let slab = Slab::new(classes, self.roi[0], &layout, shape);
-        let mut blender = Blender { window: self, classes, windows, weights, slab, sum: Vec::new() };
+        let mirrors = mirror_images(self.mirror);
+        let mut blender = Blender { window: self, classes, windows, mirrors: &mirrors, weights, slab, sum: Vec::new() };
         let mut under_way: Option<Pass<'_>> = None;
         for (batch, starts) in layout.starts.chunks(self.batch).enumerate() {
             let inputs = &mut inputs[..starts.len() * values];
@@ -251,7 +245,7 @@ impl SlidingWindow {
                 let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
                 VoxelBox::at(origin, self.roi).cut_padded(&image.voxels, shape, &outside, input);
             }
-            for mirror in 0..self.mirrors() {
+            for &mirror in &mirrors {
                 let logits = self.ask(inputs, mirror, [batch * self.batch, windows], run)?;
                 let last = under_way.replace(Pass { starts, done: batch * self.batch, mirror, logits });
                 let here = under_way.take_if(|pass| matches!(pass.logits, Logits::Here(_)));
@@ -269,13 +263,14 @@ impl SlidingWindow {
         Ok(())
     }
 
-    /// Mirror images of a window that are averaged, the window itself first.
-    fn mirrors(&self) -> u8 {
-        if self.mirror { 8 } else { 1 }
-    }
-
-    /// Asks the network for the logits of a batch's mirror image number `mirror`, unless it is to stop. `done`: windows before these.
-    fn ask(&self, inputs: &[f32], mirror: u8, [done, windows]: [usize; 2], run: &mut Run<'_, '_>) -> Result<Logits, SlidingWindowError> {
+    /// Asks the network for the logits of a batch, mirrored along some axes, unless it is to stop. `done`: windows before these.
+    fn ask(
+        &self,
+        inputs: &[f32],
+        mirror: [bool; 3],
+        [done, windows]: [usize; 2],
+        run: &mut Run<'_, '_>,
+    ) -> Result<Logits, SlidingWindowError> {
         if !(run.watch)(done, windows) {
             return Err(SlidingWindowError::Stopped { next: done + 1, windows });
         }
@@ -283,17 +278,13 @@ impl SlidingWindow {
         let channels = run.channels;
         let batch = inputs.len() / (channels * depth * height * width);
         let shape = [batch, channels, depth, height, width];
-        let asked = match mirror {
-            0 => (run.predict)(inputs, shape),
-            mirror => (run.predict)(&flip(mirror).apply(inputs, batch * channels, self.roi), shape),
+        let asked = if mirror == [false; 3] {
+            (run.predict)(inputs, shape)
+        } else {
+            (run.predict)(&SignedPermutation::flip(mirror).apply(inputs, batch * channels, self.roi), shape)
         };
         asked.map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })
     }
-}
-
-/// The mirror image number `mirror`: a bit for each axis.
-fn flip(mirror: u8) -> SignedPermutation {
-    SignedPermutation::flip([mirror & 4 != 0, mirror & 2 != 0, mirror & 1 != 0])
 }
 
 /// One run of the network.
@@ -302,7 +293,8 @@ struct Pass<'a> {
     starts: &'a [[usize; 3]],
     /// Windows before these.
     done: usize,
-    mirror: u8,
+    /// Axes along which they are mirrored.
+    mirror: [bool; 3],
     logits: Logits,
 }
 
@@ -311,6 +303,8 @@ struct Blender<'a> {
     window: &'a SlidingWindow,
     classes: usize,
     windows: usize,
+    /// Mirror images of a window that are averaged, the window itself first.
+    mirrors: &'a [[bool; 3]],
     weights: Vec<f32>,
     slab: Slab,
     /// Logits of the mirror images of a batch so far.
@@ -321,25 +315,25 @@ impl Blender<'_> {
     /// Waits for the logits of a run, and blends the average over the mirror images once it is the last of a batch.
     fn blend(&mut self, pass: Pass<'_>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
         let Pass { starts, done, mirror, logits } = pass;
-        let &mut Self { window, classes, windows, .. } = self;
+        let &mut Self { window, classes, windows, mirrors, .. } = self;
         let logits = logits.wait().map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?;
         let (found, expected) = (logits.len(), starts.len() * classes * self.weights.len());
         if found != expected {
             return Err(SlidingWindowError::Logits { found, expected, windows: starts.len(), roi: window.roi, classes });
         }
-        if mirror == 0 {
+        if mirror == [false; 3] {
             self.sum = logits;
         } else {
-            let restored = flip(mirror).apply(&logits, starts.len() * classes, window.roi);
+            let restored = SignedPermutation::flip(mirror).apply(&logits, starts.len() * classes, window.roi);
             self.sum.iter_mut().zip(restored).for_each(|(sum, logit)| *sum += logit);
         }
-        if mirror + 1 < window.mirrors() {
+        if mirrors.last() != Some(&mirror) {
             return Ok(());
         }
         // Not kept while the next windows are predicted.
         let mut sum = std::mem::take(&mut self.sum);
-        if window.mirror {
-            sum.iter_mut().for_each(|sum| *sum /= f32::from(window.mirrors()));
+        if mirrors.len() > 1 {
+            sum.iter_mut().for_each(|sum| *sum /= mirrors.len() as f32);
         }
         for (&start, logits) in starts.iter().zip(sum.chunks_exact(classes * self.weights.len())) {
             self.slab.advance(start[0], finished);
@@ -349,13 +343,36 @@ impl Blender<'_> {
     }
 }
 
+/// Which axes each mirror image flips, the image itself first.
+fn mirror_images(axes: [bool; 3]) -> Vec<[bool; 3]> {
+    let flips = (0..8).map(|bits| [bits & 4 != 0, bits & 2 != 0, bits & 1 != 0]);
+    flips.filter(|flips| (0..3).all(|axis| axes[axis] || !flips[axis])).collect()
+}
+
+/// Refuses numbers of classes that a segmentation of bytes does not hold.
+pub(super) fn check_classes(classes: usize) -> Result<(), SlidingWindowError> {
+    if (1..=MOST_CLASSES).contains(&classes) { Ok(()) } else { Err(SlidingWindowError::Classes { classes }) }
+}
+
+/// The class of the largest value of each voxel of a line, of equal ones the first; `best` is scratch of the line's length, `voxels` are 0.
+pub(super) fn arg_max<'a>(mut classes: impl Iterator<Item = &'a [f32]>, best: &mut [f32], voxels: &mut [u8]) {
+    best.copy_from_slice(classes.next().expect("at least one class"));
+    for (class, values) in (1..=u8::MAX).zip(classes) {
+        for ((voxel, best), &value) in voxels.iter_mut().zip(&mut *best).zip(values) {
+            if value > *best {
+                (*voxel, *best) = (class, value);
+            }
+        }
+    }
+}
+
 /// What a walk over the windows calls.
-struct Run<'a, 'b> {
-    predict: &'a mut Predict<'b>,
-    watch: &'a mut (dyn FnMut(usize, usize) -> bool + 'b),
-    finished: &'a mut dyn FnMut(Line<'_>),
+pub(super) struct Run<'a, 'b> {
+    pub predict: &'a mut Predict<'b>,
+    pub watch: &'a mut (dyn FnMut(usize, usize) -> bool + 'b),
+    pub finished: &'a mut dyn FnMut(Line<'_>),
     /// Of the image.
-    channels: usize,
+    pub channels: usize,
 }
 
 #[cfg(test)]

@@ -113,13 +113,34 @@ fn mirror_images_are_averaged_in_place() {
     let image = image([9, 6, 7], 1);
     // Each voxel on its own: mirroring changes nothing.
     let mut pointwise = |inputs: &[f32], _: [usize; 5]| Ok(Logits::Here(inputs.to_vec()));
-    let mirrored = SlidingWindow { mirror: true, ..window([4, 4, 4]) };
+    let mirrored = SlidingWindow { mirror: [true; 3], ..window([4, 4, 4]) };
     let blended = mirrored.blend(&image, 1, &mut pointwise, &mut go).unwrap();
     assert!(blended.iter().zip(&image.voxels).all(|(got, expected)| (got - expected).abs() < 1e-6));
     // A value of the place in the window alone: the average is the centre's.
     let mut ramp = |_: &[f32], [batch, ..]: [usize; 5]| Ok(Logits::Here((0..batch * 64).map(|v| (v % 64) as f32).collect()));
     let blended = mirrored.blend(&image, 1, &mut ramp, &mut go).unwrap();
     assert!(blended.iter().all(|&value| (value - 31.5).abs() < 1e-4));
+}
+
+#[test]
+fn only_axes_that_may_be_mirrored_are() {
+    let image = image([4, 4, 4], 1);
+    let mut ramp = |_: &[f32], _: [usize; 5]| Ok(Logits::Here((0..64).map(|v| v as f32).collect()));
+    for mirror in [[true, true, false], [false, true, false], [false; 3]] {
+        let window = SlidingWindow { mirror, batch: 1, ..window([4, 4, 4]) };
+        let mut runs = 0;
+        let mut count = |_: usize, _: usize, _: &[u8]| {
+            runs += 1;
+            true
+        };
+        let blended = window.blend(&image, 1, &mut ramp, &mut count).unwrap();
+        assert_eq!(runs, (1 << mirror.iter().filter(|&&axis| axis).count()) + 1, "and once at the end");
+        for (index, value) in blended.into_iter().enumerate() {
+            let places = crate::geometry::unravel(index, [4, 4, 4]).map(|place| place as f32);
+            let [d, h, w] = [0, 1, 2].map(|axis| if mirror[axis] { 1.5 } else { places[axis] });
+            assert!((value - (16.0 * d + 4.0 * h + w)).abs() < 1e-4, "{mirror:?} {index}: {value}");
+        }
+    }
 }
 
 #[test]
@@ -164,7 +185,7 @@ fn beside(calls: &Calls) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fau
 fn a_device_beside_the_host_has_its_next_windows_before_the_last_are_blended() {
     let image = image([9, 6, 7], 2);
     for (mirror, batch, runs) in [(false, 2, 4 * 2 * 3 / 2), (true, 2, 4 * 2 * 3 / 2 * 8), (false, 100, 1)] {
-        let window = SlidingWindow { mirror, batch, ..window([4, 4, 4]) };
+        let window = SlidingWindow { mirror: [mirror; 3], batch, ..window([4, 4, 4]) };
         let calls = Calls::default();
         let blended = window.blend(&image, CLASSES, &mut beside(&calls), &mut go).unwrap();
         assert_eq!(blended, window.blend(&image, CLASSES, &mut predict, &mut go).unwrap());

@@ -1,12 +1,13 @@
 //! Scores: counts for each case and label first, means last. Host-side numbers only, no tensors.
 //!
 //! [`counts`] and [`surface`] look at voxels, [`score`] makes of them what is reported of a case, [`summary`] the means with
-//! their intervals. [`collapse`] looks at tokens.
+//! their intervals. `postprocessing` finds of which labels to keep the largest component. [`collapse`] looks at tokens.
 
 pub mod collapse;
 pub mod counts;
 mod distance_transform;
 pub mod evaluation;
+mod postprocessing;
 mod regions;
 pub mod score;
 pub mod summary;
@@ -15,6 +16,7 @@ mod table;
 
 pub use collapse::Collapse;
 pub use counts::{Counts, LabelPair, Region};
+pub use postprocessing::{LabelRule, Postprocessing, Trial, try_largest};
 pub use regions::{EvaluateError, dataset_regions};
 pub use score::{CaseScore, Metric, mean, score_case};
 pub use summary::{Bootstrap, Interval, RegionSummary, distinct, summarise};

@@ -105,6 +105,18 @@ impl Resampling {
         resampled
     }
 
+    /// One channel `[D, H, W]` of the new grid on the old one.
+    pub fn trilinear_back(&self, voxels: &[f32]) -> Vec<f32> {
+        let mut resampled = vec![0.0; size_of_grid(self.from)];
+        trilinear(voxels, self.grid.shape, &self.taps_back(), &mut resampled);
+        resampled
+    }
+
+    /// Neighbours on the new grid of each position of the old one.
+    pub fn taps_back(&self) -> [Taps; 3] {
+        [0, 1, 2].map(|axis| Taps::new(self.axes[axis].inverse(), self.grid.shape[axis], self.from[axis]))
+    }
+
     /// Class indices `[D, H, W]` on the new grid; a place exactly between two voxels takes the even index.
     pub fn nearest(&self, voxels: &[u8]) -> Vec<u8> {
         let [_, height, width] = self.from;

@@ -1,15 +1,21 @@
-//! Where checkpoints lie, and a digest of their weights: what can be said of them without their tensors.
+//! Where checkpoints lie, a digest of their weights, and how their segmentations are post-processed: what can be said of them without their
+//! tensors.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{SCHEMA, StageKind};
+use super::{FolderError, SCHEMA, StageKind};
+use crate::atomic_file;
+use crate::metrics::Postprocessing;
 
 /// What a checkpoint tells of itself: a file of its folder.
 pub const CHECKPOINT_INFO: &str = "checkpoint.json";
 /// Its weights.
 pub const CHECKPOINT_WEIGHTS: &str = "weights.safetensors";
+/// Of which labels the largest component alone is kept, with the figures that led to it: a file of its folder, so that it goes when the
+/// weights do.
+const POSTPROCESSING: &str = "postprocessing.json";
 /// Names of the last checkpoint: its own, and where it steps aside for an instant while the next takes its place.
 pub const LAST_CHECKPOINT: [&str; 2] = ["last", ".last.old"];
 /// The trainings of an experiment's folder.
@@ -75,4 +81,27 @@ fn find(path: &Path) -> Option<PathBuf> {
 /// They cannot be read.
 pub fn weights_sha256(place: &Path) -> std::io::Result<String> {
     crate::digest::sha256_of_file(&place.join(CHECKPOINT_WEIGHTS))
+}
+
+/// Keeps what was measured of the segmentations of the checkpoint at `place`.
+///
+/// # Errors
+/// Writing failed.
+pub fn write_postprocessing(place: &Path, measured: &Postprocessing) -> Result<(), FolderError> {
+    let path = place.join(POSTPROCESSING);
+    let text = serde_json::to_vec_pretty(measured).expect("plain data becomes JSON");
+    atomic_file::write(&path, &text).map_err(FolderError::io(&path))
+}
+
+/// What was measured of the segmentations of the checkpoint at `place`; none where nothing was.
+///
+/// # Errors
+/// The file is there but cannot be read, or holds something else.
+pub fn read_postprocessing(place: &Path) -> Result<Option<Postprocessing>, FolderError> {
+    let path = place.join(POSTPROCESSING);
+    match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| FolderError::Content { path, cause: error.to_string() }),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(FolderError::Io { path, cause }),
+    }
 }

@@ -124,6 +124,39 @@ fn groups_are_means_over_repeats_and_controls_are_paired_by_case() {
 }
 
 #[test]
+fn over_the_folds_of_a_cross_validation_each_case_counts_once() {
+    let folds = TEXT
+        .replace("base: run(())", "base: run((data: (split: folds(folds: 5, fold: 0))))")
+        .replace(r#"(name: "mask ratio", key: "pretrain.mask_ratio", values: ["0.25", "0.75"]),"#, "")
+        .replace(
+            r#"(name: "seed", key: "seed", values: ["0", "1", "2"])"#,
+            r#"(name: "fold", key: "data.split.folds.fold", values: ["0", "1", "2", "3", "4"])"#,
+        );
+    let experiment = experiment(&folds);
+    // Four folds of three cases and one of eight, which is the worst.
+    let fold_of = |case: usize| (case / 3).min(4);
+    let score = |case: usize| if fold_of(case) == 4 { 0.5 } else { 0.8 } + hard(case);
+    let mut runs = vec![None; experiment.trainings.len()];
+    for cell in &experiment.cells {
+        let mut run = tested(&experiment, cell, &|_, _, case| score(case));
+        let own = |case: &String| (0..CASES).any(|number| *case == format!("case_{number:02}") && fold_of(number) == cell.point[0]);
+        run.stages.iter_mut().for_each(|stage| stage.scores.retain(|case, _| own(case)));
+        runs[cell.finetuned] = Some(std::sync::Arc::new(run));
+    }
+    let results = ExperimentResults::new(&experiment, &ExperimentState::of(runs));
+    assert_eq!(results.names.repeat, "fold");
+    let group = results.groups.iter().find(|group| group.title == "scratch").unwrap();
+    assert_eq!((group.done(), group.cases, group.repeats[4].scores.len()), (5, CASES, 8));
+    let dice = group.dice.unwrap();
+    let mean = (0..CASES).map(score).sum::<f64>() / CASES as f64;
+    let of_folds = group.repeats.iter().filter_map(|repeat| repeat.dice).sum::<f64>() / 5.0;
+    assert!((dice.mean - mean).abs() < 1e-12 && (of_folds - mean).abs() > 0.03, "{dice:?} over cases, {of_folds} over folds");
+    let [low, high] = dice.interval.unwrap();
+    assert!(low < mean - 0.03 && mean + 0.03 < high, "resampled are the {CASES} cases, not the folds: {dice:?}");
+    assert_eq!(Summary::new(&results).test["scratch"].cases, CASES);
+}
+
+#[test]
 fn no_winner_where_seeds_disagree_or_there_is_but_one() {
     // Every case gains, but one seed of three loses.
     let shown = |text: &str| {

@@ -90,12 +90,24 @@ pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Re
 /// # Errors
 /// A file that cannot be written.
 pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<&'static str, DataError> {
+    let scalar = Scalar::smallest(&volume.voxels);
+    write_numbers(file, volume, source, scalar)?;
+    Ok(scalar.name())
+}
+
+/// Writes numbers as float32, also where all of them are whole; else as [`write_labels`].
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_float32(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<(), DataError> {
+    write_numbers(file, volume, source, Scalar::Float32)
+}
+
+fn write_numbers(file: &Path, volume: &Volume, source: &SourceHeader, scalar: Scalar) -> Result<(), DataError> {
     let Volume { channels, grid, voxels } = volume;
-    let scalar = Scalar::smallest(voxels);
     match format(file) {
         Format::Nifti | Format::Dicom => nifti::write_numbers(file, volume, source, scalar),
         Format::Nrrd => nrrd::write(file, grid, *channels, scalar, voxels),
         Format::MetaImage => meta_image::write(file, grid, *channels, scalar, voxels),
-    }?;
-    Ok(scalar.name())
+    }
 }

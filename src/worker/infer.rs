@@ -1,51 +1,26 @@
 //! Segmenting volumes outside any dataset.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{JobError, is_of_input};
-use super::measure::{Segmenting, require_precision};
+use super::infer_job::{InferInput, InferJob};
+use super::measure::Predicted;
+use super::networks::{Networks, postprocess};
 use super::recorder::Recorder;
-use super::segmented::Segmented;
-use crate::config::RunConfig;
+use super::segmented::{Product, Segmented};
 use crate::device::Opened;
 use crate::folder_lock::{FolderLock, LockError};
-use crate::infer::export::{to_source, write_segmentation};
-use crate::model::Segmenter;
+use crate::infer::export::to_source;
+use crate::infer::{entropy, probabilities_to_source};
+use crate::metrics::LabelRule;
 use crate::preprocess::{self, Case};
 use crate::protocol::{FolderError, Preview, SegmentationPreview, Severity, StageKind};
-use crate::train::{Checkpoint, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
-use crate::volume::file::Format;
-use crate::volume::{CaseFiles, DataErrors, LoadedCase, load_image};
-
-/// Volumes to segment.
-#[derive(Clone, Debug)]
-pub struct InferJob {
-    /// Checkpoint folder, or a run's.
-    pub checkpoint: PathBuf,
-    /// What to segment.
-    pub input: InferInput,
-    /// Folder for the segmentations; none: they are shown as previews, the last of each case complete, and not written.
-    pub out: Option<PathBuf>,
-    /// Replace segmentations that are already there.
-    pub overwrite: bool,
-    /// How segmentations are stored; none: each as its image is.
-    pub format: Option<Format>,
-    /// `key=value` changes of the checkpoint's settings.
-    pub settings: Vec<String>,
-}
-
-/// What to segment.
-#[derive(Clone, Debug)]
-pub enum InferInput {
-    /// Volumes, and folders of them.
-    Files(Vec<PathBuf>),
-    /// A case of a dataset; its truth is not looked at.
-    Case(Box<CaseFiles>),
-}
+use crate::volume::file::{write_float32, write_labels};
+use crate::volume::{CaseFiles, DataErrors, LabelMap, LoadedCase, load_image};
 
 /// Seconds between two previews, at least.
 const PREVIEW_EVERY_SECS: f64 = 0.3;
@@ -54,21 +29,18 @@ const PREVIEW_EVERY_SECS: f64 = 0.3;
 const PREVIEW_PATIENCE: f64 = 10.0;
 
 pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Result<(), JobError> {
-    let place = Checkpoint::locate(&job.checkpoint)?;
-    let checkpoint = Checkpoint::open(&place)?;
-    let config = checkpoint.info.config.with_overrides(&job.settings)?;
-    require_precision(&config, &opened.device)?;
-    let network = load_segmenter(&checkpoint, &place, &opened.device)?;
-    let labels = &checkpoint.info.dataset.labels;
+    let networks = Networks::open(&job.checkpoints, &job.settings, &opened.device)?;
+    let (labels, channels) = (&networks.dataset.labels, networks.dataset.channels.len());
+    let kept = if job.postprocess { networks.kept_largest() } else { Vec::new() };
     let Inputs { cases, errors: mut bad, notes } = match &job.input {
-        InferInput::Files(files) => inputs::gather(files, checkpoint.info.dataset.channels.len())?,
+        InferInput::Files(files) => inputs::gather(files, channels)?,
         InferInput::Case(case) => Inputs { cases: vec![CaseFiles { label: None, ..(**case).clone() }], ..Inputs::default() },
     };
     let given = cases.len() + bad.len();
     if let Some(out) = &job.out {
         recorder.hold(lock(out)?);
     }
-    let mut made = job.out.as_ref().map(|out| Segmented::open(out, &Checkpoint::weights_file(&place), &config, job.format)).transpose()?;
+    let mut made = job.out.as_ref().map(|out| Segmented::open(out, &networks, &kept, job)).transpose()?;
     let (there, missing) = match &made {
         Some(made) => made.part(cases, job.overwrite)?,
         None => (0, cases),
@@ -76,12 +48,13 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
 
     recorder.start("infer", &opened.description, labels.values().cloned().collect());
     recorder.notes(&notes);
-    if !checkpoint.info.convention.is_own() {
-        let text = "the network was imported from MONAI: volumes go to it with axes R,A,S, and 0 around one smaller than its window";
-        recorder.notice(Severity::Info, text);
-    }
+    networks.announce(&kept, recorder);
     if there > 0 {
-        let text = format!("{there} of {} segmentations are already there, of the same images by the same network", there + missing.len());
+        let text = format!(
+            "{there} of {} segmentations are already there, of the same images by the same network{}",
+            if networks.places.len() > 1 { "s" } else { "" },
+            there + missing.len()
+        );
         recorder.notice(Severity::Info, format!("{text}; they stay as they are (--overwrite makes them anew)"));
     }
     if !bad.is_empty() && !missing.is_empty() {
@@ -91,7 +64,7 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
         );
     }
     let under_way = recorder.begin(StageKind::Infer.into(), there + missing.len(), there);
-    let work = Work { job, config: &config, network: &network, checkpoint: &checkpoint, opened, recorder };
+    let work = Work { job, networks: &networks, kept: &kept, opened, recorder };
     for (done, source) in missing.iter().enumerate() {
         match work.case(source, made.as_mut()) {
             Ok(()) => {}
@@ -113,9 +86,9 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
 /// What all cases are segmented with.
 struct Work<'a> {
     job: &'a InferJob,
-    config: &'a RunConfig,
-    network: &'a Segmenter,
-    checkpoint: &'a Checkpoint,
+    networks: &'a Networks,
+    /// Of which labels the largest component alone is kept.
+    kept: &'a [LabelRule],
     opened: &'a Opened,
     recorder: &'a Recorder,
 }
@@ -123,9 +96,9 @@ struct Work<'a> {
 impl Work<'_> {
     /// Segments one case, and writes it, or shows it where it isn't written.
     fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<(), JobError> {
-        let info = &self.checkpoint.info.dataset;
+        let (info, config) = (&self.networks.dataset, self.networks.config());
         let values: Vec<u32> = info.labels.keys().copied().collect();
-        let preprocess = &self.config.data.preprocess;
+        let preprocess = &config.data.preprocess;
         let image = load_image(&source.images, Some(info.channels.len()), Some(preprocess.non_finite))?;
         self.recorder.notes(&image.notes);
         let loaded = LoadedCase { image, label: None };
@@ -137,20 +110,30 @@ impl Work<'_> {
             }
             self.recorder.goes_on()
         };
-        let &Self { network, config, checkpoint, opened, .. } = self;
-        let convention = checkpoint.info.convention;
-        let segmenting = Segmenting { network, config, classes: values.len(), convention, device: &opened.device };
-        let Some(classes) = segmenting.segment(&case, &mut watch)? else {
-            return Err(JobError::Stopped);
+        let predicted = Predicted {
+            networks: &self.networks.segmenters,
+            config,
+            mirror: self.networks.mirror(),
+            convention: self.networks.convention,
+            classes: values.len(),
+            probabilities: self.job.probabilities && made.is_some(),
+            device: &self.opened.device,
         };
-        match made {
-            Some(made) => {
-                made.note(source)?;
-                write_segmentation(&made.file(source), classes, &case.preprocess_record, &values)?;
-            }
-            None => show.complete(classes),
+        let Some(found) = predicted.of(&case, &mut watch)? else { return Err(JobError::Stopped) };
+        let mut labels = to_source(found.classes, &case.preprocess_record, &values);
+        postprocess(&mut labels, self.kept);
+        let Some(made) = made else {
+            show.complete(labels);
+            return Ok(());
+        };
+        made.note(source)?;
+        let header = &case.preprocess_record.header;
+        if let Some(probabilities) = found.probabilities {
+            let probabilities = probabilities_to_source(probabilities, &case.preprocess_record);
+            write_float32(&made.file(source, Product::Entropy), &entropy(&probabilities), header)?;
+            write_float32(&made.file(source, Product::Probabilities), &probabilities, header)?;
         }
-        Ok(())
+        Ok(write_labels(&made.file(source, Product::Segmentation), &labels, header)?)
     }
 }
 
@@ -169,24 +152,24 @@ impl Show<'_> {
         if began < self.next {
             return;
         }
-        self.recorder.preview(self.preview(done, windows, classes.to_vec()));
+        let labels = to_source(classes.to_vec(), &self.case.preprocess_record, self.values);
+        self.recorder.preview(self.preview(done, windows, labels));
         let pause_secs = (began.elapsed().as_secs_f64() * PREVIEW_PATIENCE).max(PREVIEW_EVERY_SECS);
         self.next = Instant::now() + Duration::from_secs_f64(pause_secs);
     }
 
-    fn complete(&self, classes: Vec<u8>) {
+    fn complete(&self, labels: LabelMap) {
         // How many windows there were no longer matters: all of them are in.
-        self.recorder.last_preview(self.preview(1, 1, classes));
+        self.recorder.last_preview(self.preview(1, 1, labels));
     }
 
-    fn preview(&self, done: usize, windows: usize, classes: Vec<u8>) -> Preview {
-        let preprocess_record = &self.case.preprocess_record;
+    fn preview(&self, done: usize, windows: usize, labels: LabelMap) -> Preview {
         Preview::Segmentation(Arc::new(SegmentationPreview {
             case: self.case.name.clone(),
             done,
             windows,
-            labels: to_source(classes, preprocess_record, self.values),
-            header: preprocess_record.header.clone(),
+            labels,
+            header: self.case.preprocess_record.header.clone(),
             names: self.labels.clone(),
         }))
     }

@@ -5,7 +5,8 @@ use std::sync::mpsc::sync_channel;
 
 use super::error::JobError;
 use super::handle::{COMMAND_QUEUE, EVENT_QUEUE, PREVIEW_QUEUE, RunHandle};
-use super::infer::{InferJob, infer};
+use super::infer::infer;
+use super::infer_job::InferJob;
 use super::mask_ratios::{MaskRatiosJob, mask_ratios};
 use super::probe::{ProbeJob, probe};
 use super::recorder::Recorder;

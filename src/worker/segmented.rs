@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::JobError;
-use crate::config::RunConfig;
+use super::infer_job::InferJob;
+use super::networks::Networks;
+use crate::metrics::LabelRule;
 use crate::protocol::FolderError;
+use crate::train::Checkpoint;
 use crate::volume::file::{self, Format};
 use crate::volume::{CaseFiles, DataError, Fault, content};
 use crate::{atomic_file, digest};
@@ -15,14 +18,38 @@ use crate::{atomic_file, digest};
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
 const FILE: &str = ".simtrot-segmentations.json";
 
+/// Folder of entropy maps, below that of the segmentations.
+pub const ENTROPY_FOLDER: &str = "entropy";
+
+/// What is written of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Product {
+    Segmentation,
+    Probabilities,
+    Entropy,
+}
+
+impl Product {
+    /// Its folder below that of the segmentations, so that these can be scored as they are.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Segmentation => "",
+            Self::Probabilities => "probabilities",
+            Self::Entropy => ENTROPY_FOLDER,
+        }
+    }
+}
+
 /// The segmentations in a folder that this program made.
 pub(super) struct Segmented {
     folder: PathBuf,
     /// How they are stored; none: each as its image is.
     format: Option<Format>,
-    /// Key of the network and of every setting that decides a segmentation.
+    /// What is wanted of each case.
+    products: &'static [Product],
+    /// Key of the networks and of every setting that decides a segmentation.
     network: String,
-    /// Case -> key of its images and the network.
+    /// Product and case -> key of the case's images and the networks.
     made: BTreeMap<String, String>,
 }
 
@@ -31,19 +58,36 @@ impl Segmented {
     ///
     /// # Errors
     /// Weights that cannot be read.
-    pub(super) fn open(folder: &Path, weights: &Path, config: &RunConfig, format: Option<Format>) -> Result<Self, JobError> {
-        let bytes = std::fs::read(weights).map_err(FolderError::io(weights))?;
-        let settings = format!("{:?}", (&config.infer, config.finetune.crop_size, &config.data.preprocess));
-        let network = digest::finish(Sha256::new().chain_update(bytes).chain_update(settings));
+    pub(super) fn open(folder: &Path, networks: &Networks, kept: &[LabelRule], job: &InferJob) -> Result<Self, JobError> {
+        let mut network = Sha256::new();
+        for place in &networks.places {
+            let weights = Checkpoint::weights_file(place);
+            network.update(std::fs::read(&weights).map_err(FolderError::io(&weights))?);
+        }
+        let config = networks.config();
+        network.update(format!("{:?}", (&config.infer, config.finetune.crop_size, &config.data.preprocess)));
+        if config.infer.mirror && networks.mirror() != [true; 3] {
+            network.update(format!("mirrored {:?}", networks.mirror()));
+        }
+        if !kept.is_empty() {
+            network.update(format!("largest of {:?}", kept.iter().map(|rule| rule.label).collect::<Vec<_>>()));
+        }
         // A record that cannot be read claims nothing: what lies there is then not replaced.
         let made = std::fs::read(folder.join(FILE)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Ok(Self { folder: folder.to_owned(), format, network, made })
+        let products: &[Product] =
+            if job.probabilities { &[Product::Segmentation, Product::Probabilities, Product::Entropy] } else { &[Product::Segmentation] };
+        Ok(Self { folder: folder.to_owned(), format: job.format, products, network: digest::finish(network), made })
     }
 
-    /// Where the segmentation of a case stands.
-    pub(super) fn file(&self, case: &CaseFiles) -> PathBuf {
+    /// Where what is written of a case stands.
+    pub(super) fn file(&self, case: &CaseFiles, product: Product) -> PathBuf {
         let own = || case.images.first().map_or(Format::Nifti, |image| file::format(&image.file()));
-        self.folder.join(format!("{}{}", case.name, self.format.unwrap_or_else(own).ending()))
+        self.folder.join(product.folder()).join(format!("{}{}", case.name, self.format.unwrap_or_else(own).ending()))
+    }
+
+    /// What a product of a case is called in the record.
+    fn recorded(case: &CaseFiles, product: Product) -> String {
+        Path::new(product.folder()).join(&case.name).to_string_lossy().into_owned()
     }
 
     /// How many of the cases are segmented already, and those that are not; with `overwrite`, none is and all are.
@@ -51,15 +95,29 @@ impl Segmented {
     /// # Errors
     /// Files that are there and aren't known to be these cases' segmentations by this network.
     pub(super) fn part(&self, cases: Vec<CaseFiles>, overwrite: bool) -> Result<(usize, Vec<CaseFiles>), JobError> {
-        let (there, mut missing): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| !overwrite && self.file(case).exists());
-        let mut known = 0;
-        let mut others = Vec::new();
-        for case in there {
-            match self.key(&case) {
-                Ok(key) if self.made.get(&case.name) == Some(&key) => known += 1,
-                Ok(_) => others.push(self.file(&case).display().to_string()),
-                // What is wrong with the image is told when its turn comes.
-                Err(_) => missing.push(case),
+        if overwrite {
+            return Ok((0, cases));
+        }
+        let (mut known, mut missing, mut others) = (0, Vec::new(), Vec::new());
+        for case in cases {
+            let there: Vec<Product> = self.products.iter().copied().filter(|&product| self.file(&case, product).exists()).collect();
+            if there.is_empty() {
+                missing.push(case);
+                continue;
+            }
+            // What is wrong with the image is told when its turn comes.
+            let Ok(key) = self.key(&case) else {
+                missing.push(case);
+                continue;
+            };
+            let foreign = there.iter().filter(|&&product| self.made.get(&Self::recorded(&case, product)) != Some(&key));
+            let foreign: Vec<String> = foreign.map(|&product| self.file(&case, product).display().to_string()).collect();
+            if !foreign.is_empty() {
+                others.extend(foreign);
+            } else if there.len() == self.products.len() {
+                known += 1;
+            } else {
+                missing.push(case);
             }
         }
         if others.is_empty() {
@@ -72,13 +130,14 @@ impl Segmented {
         )))
     }
 
-    /// Records that the segmentation of a case is about to be written. It appears whole or not at all, so that from now on a file
+    /// Records that what is wanted of a case is about to be written. Each file appears whole or not at all, so that from now on a file
     /// of that name is this one.
     ///
     /// # Errors
     /// Images that cannot be read, a folder that cannot be written.
     pub(super) fn note(&mut self, case: &CaseFiles) -> Result<(), DataError> {
-        self.made.insert(case.name.clone(), self.key(case)?);
+        let key = self.key(case)?;
+        self.made.extend(self.products.iter().map(|&product| (Self::recorded(case, product), key.clone())));
         let file = self.folder.join(FILE);
         let text = serde_json::to_vec_pretty(&self.made).expect("plain data becomes JSON");
         atomic_file::write(&file, &text).map_err(|error| Fault::Unwritable(error.to_string()).at(&file))

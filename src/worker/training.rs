@@ -99,7 +99,7 @@ impl JobContext<'_> {
         if self.is_finished(&stage, prepared.test.len()) {
             return Ok(());
         }
-        test(stage, &data.dataset, &prepared.test, &TestContext { config, folder, device: &opened.device, recorder })
+        test(stage, &data.dataset, prepared, &TestContext { config, folder, device: &opened.device, recorder })
     }
 
     /// Runs the training stage, to its last step or to that of `max_steps`.

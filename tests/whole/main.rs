@@ -4,6 +4,7 @@ mod case_memory;
 mod circles;
 mod configs;
 mod configure;
+mod cross_validation;
 mod data;
 mod device;
 mod exchange;

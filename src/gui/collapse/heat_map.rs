@@ -8,15 +8,13 @@ use eframe::egui::{
 use crate::geometry::unravel;
 use crate::gui::widgets::pointer::held_at;
 use crate::gui::widgets::slice::heat_colour;
-use crate::gui::widgets::{card, csv, save};
+use crate::gui::widgets::{card, colour_bar, csv, save};
 use crate::metrics::collapse::TokenMaps;
 
 /// Width of the colour bar, of the room for its numbers and for an axis's name, in points.
 const BAR: f32 = 10.0;
 const NUMBERS: f32 = 34.0;
 const AXIS: f32 = 15.0;
-/// Steps of the colour bar.
-const STEPS: usize = 64;
 
 pub(super) const TITLE: &str = "Are positions alike across volumes?";
 const MEANING: &str = "Mean cosine of a token at the row's position and one at the column's position in another volume. A bright diagonal: \
@@ -84,7 +82,9 @@ fn draw(ui: &mut Ui, texture: &mut Option<TextureHandle>, (maps, grid): (&TokenM
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     ui.painter().image(texture.id(), map, Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)), Color32::WHITE);
     frame(ui, map, (maps, grid), marked);
-    colour_bar(ui, Rect::from_min_size(map.right_top() + vec2(8.0, 0.0), vec2(BAR, edge)), scale);
+    let bar = Rect::from_min_size(map.right_top() + vec2(8.0, 0.0), vec2(BAR, edge));
+    let looks = (TextStyle::Small.resolve(ui.style()), ui.visuals().text_color());
+    colour_bar(ui.painter(), bar, [scale.0, (scale.0 + 1.0) / 2.0, 1.0], looks);
     let cell = |at: Pos2| {
         let share = (at - map.min) / map.size();
         map.contains(at).then(|| [share.y, share.x].map(|share| ((share * count as f32) as usize).min(count - 1)))
@@ -123,24 +123,4 @@ fn frame(ui: &Ui, map: Rect, (maps, grid): (&TokenMaps, [usize; 3]), marked: Opt
     let galley = painter.layout_no_wrap("token position".to_owned(), font, colour);
     let foot = pos2(map.left() - 2.0 - galley.size().y, map.center().y + galley.size().x / 2.0);
     painter.add(Shape::Text(TextShape::new(foot, galley, colour).with_angle(-std::f32::consts::FRAC_PI_2)));
-}
-
-/// The colours from low to high, with their numbers.
-fn colour_bar(ui: &Ui, bar: Rect, scale: Scale) {
-    let painter = ui.painter();
-    let step = bar.height() / STEPS as f32;
-    for index in 0..STEPS {
-        let top = bar.bottom() - step * (index + 1) as f32;
-        let rect = Rect::from_min_size(pos2(bar.left(), top), vec2(bar.width(), step + 0.5));
-        painter.rect_filled(rect, 0.0, heat_colour((index as f32 + 0.5) / STEPS as f32));
-    }
-    let (font, colour) = (TextStyle::Small.resolve(ui.style()), ui.visuals().text_color());
-    let numbers = [
-        (bar.right_top(), Align2::LEFT_TOP, 1.0),
-        (bar.right_center(), Align2::LEFT_CENTER, (scale.0 + 1.0) / 2.0),
-        (bar.right_bottom(), Align2::LEFT_BOTTOM, scale.0),
-    ];
-    for (at, anchor, value) in numbers {
-        painter.text(at + vec2(4.0, 0.0), anchor, format!("{value:.2}"), font.clone(), colour);
-    }
 }

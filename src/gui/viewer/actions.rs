@@ -74,6 +74,11 @@ impl ViewerPanel {
                     files.into_iter().for_each(|file| case.add_file(ctx, file));
                 }
             }
+            Request::LayMap(file) => {
+                if let Some(case) = &mut self.open {
+                    case.add_map(ctx, file);
+                }
+            }
             Request::Segment(_) if self.reading.is_some() => {
                 self.notice = Some("Another volume is being read; segment it when it is there.".to_owned());
             }
@@ -191,19 +196,25 @@ impl ViewerPanel {
         }
     }
 
-    /// Opens images and lays label maps over them, or over the open image.
-    fn take_sorted(&mut self, ctx: &Context, Sorted { images, labels, .. }: Sorted, workspace: &Workspace) {
+    /// Opens images and lays label maps and an entropy map over them, or over the open image.
+    fn take_sorted(&mut self, ctx: &Context, Sorted { images, labels, maps, .. }: Sorted, workspace: &Workspace) {
         if !images.is_empty() {
-            self.open_files(ctx, (&images, labels), workspace);
+            self.open_files(ctx, (&images, [labels, maps].concat()), workspace);
         } else if let Some((request, _)) = &mut self.reading {
-            self.notice = Some(format!("Taken for label maps of {}, which is being read.", request.title));
-            request.overlays.extend(labels);
+            self.notice = Some(format!("Taken for label maps or maps of {}, which is being read.", request.title));
+            request.overlays.extend(labels.into_iter().chain(maps));
         } else if let Some(case) = &mut self.open {
             for file in labels {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
                 let text = format!("{name} was taken for a label map.");
                 case.add_file(ctx, file.clone());
                 case.notices.push(Notice { text, taken_for_labels: Some(file) });
+            }
+            if maps.len() > 1 {
+                case.notices.push("One map is shown at a time: the last of those dropped.".to_owned().into());
+            }
+            if let Some(file) = maps.into_iter().last() {
+                case.add_map(ctx, file);
             }
         } else {
             self.notice = Some("Label maps lie over an image: open their image first, or one of them by itself.".to_owned());

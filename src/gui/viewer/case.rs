@@ -10,6 +10,7 @@ use eframe::egui_wgpu::RenderState;
 use super::classes::{Classes, snapshot};
 use super::image::{Channel, ImageRequest, ReadImage, method_file, method_title};
 use super::layer::{BackgroundImage, Kind, Labels, Layer};
+use super::map::{HeatMap, MapLayer, is_entropy};
 use crate::geometry::{Grid, ravel};
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLevel};
@@ -47,6 +48,8 @@ pub(super) struct OpenCase {
     windows: Vec<Option<WindowLevel>>,
     /// Its label maps: truth first.
     pub(super) layers: Vec<Layer>,
+    /// Numbers over the image, such as entropy.
+    pub(super) map: Option<MapLayer>,
     pub(super) cursor: Cursor,
     /// Colours and visibility of the classes.
     pub(super) colours: LabelColours,
@@ -72,6 +75,7 @@ impl OpenCase {
             read,
             windows: vec![None; count],
             layers: truth.into_iter().chain(methods).collect(),
+            map: None,
             cursor: Cursor::middle(scan.volume.grid.shape),
             colours: LabelColours::default(),
             background: BackgroundImage { scan, classes: Arc::new(Mutex::new(classes.clone())), gpu },
@@ -85,6 +89,10 @@ impl OpenCase {
     pub(super) fn poll(&mut self, ctx: &Context, growing: bool) -> Option<String> {
         for channel in self.read.iter_mut().flatten() {
             channel.poll();
+        }
+        if let Some(cause) = self.map.as_mut().and_then(MapLayer::poll) {
+            self.notices.push(cause.into());
+            self.map = None;
         }
         let mut arrived = false;
         let mut laid_over = None;
@@ -177,8 +185,21 @@ impl OpenCase {
         [layer.and_then(Layer::labels), truth].map(|labels| labels.map(|labels| labels.texture.clone()))
     }
 
-    /// Puts a file's label map over the open image as soon as it is read.
+    /// The map over the image, where one is shown.
+    pub(super) fn shown_map(&self) -> Option<&HeatMap> {
+        self.map.as_ref().filter(|map| map.shown)?.map()
+    }
+
+    /// Puts numbers over the open image, in place of those before.
+    pub(super) fn add_map(&mut self, ctx: &Context, file: PathBuf) {
+        self.map = Some(MapLayer::read(ctx, file, &self.background));
+    }
+
+    /// Puts a file's label map over the open image as soon as it is read; an entropy map as colours.
     pub(super) fn add_file(&mut self, ctx: &Context, file: PathBuf) {
+        if is_entropy(&file) {
+            return self.add_map(ctx, file);
+        }
         let stem = crate::volume::file::stem(&file);
         // Titles are unique.
         let numbered = (2..).map(|number| format!("{stem} {number}"));
@@ -212,6 +233,8 @@ impl OpenCase {
 
     /// Whether a label map or a channel is still on its way.
     pub(super) fn is_reading(&self) -> bool {
-        self.layers.iter().any(Layer::is_reading) || self.read.iter().flatten().any(Background::is_working)
+        self.map.as_ref().is_some_and(MapLayer::is_reading)
+            || self.layers.iter().any(Layer::is_reading)
+            || self.read.iter().flatten().any(Background::is_working)
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::content::{Content, content};
+use super::map::is_entropy;
 use crate::volume::file;
 
 /// What lies at paths that were dropped.
@@ -53,6 +54,8 @@ pub(super) struct Sorted {
     pub(super) images: Vec<PathBuf>,
     /// Label maps.
     pub(super) labels: Vec<PathBuf>,
+    /// Entropy maps.
+    pub(super) maps: Vec<PathBuf>,
     /// What may be either, and whether the user takes it for a label map.
     pub(super) unclear: Vec<(PathBuf, bool)>,
 }
@@ -78,6 +81,7 @@ pub(super) fn sort(mut files: Vec<PathBuf>) -> Result<Sorted, String> {
     let mut faults = Vec::new();
     for path in files {
         match file::read(&path).map(|scan| content(&scan)) {
+            Ok(Content::Image | Content::Unclear) if is_entropy(&path) => sorted.maps.push(path),
             Ok(Content::Image) => sorted.images.push(path),
             Ok(Content::Labels) => sorted.labels.push(path),
             Ok(Content::Unclear) => sorted.unclear.push((path, true)),

@@ -1,7 +1,7 @@
 //! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
-//! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
+//! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `requests` are what users ask for, `actions` does
 //! it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
@@ -17,6 +17,7 @@ mod image;
 mod label_statistics;
 mod labels;
 mod layer;
+mod map;
 mod notices;
 mod panel;
 mod picture;

@@ -138,6 +138,7 @@ impl ViewerPanel {
             for (title, request) in [
                 ("Volume...", Request::Browse(Browse::Image)),
                 ("Labels for this volume...", Request::Browse(Browse::Labels)),
+                ("Map for this volume...", Request::Browse(Browse::Map)),
                 ("Dataset...", Request::Browse(Browse::Dataset)),
                 ("Demo cases", Request::Demo),
             ] {

@@ -7,6 +7,7 @@ use eframe::egui::{Align2, Button, Color32, ColorImage, ComboBox, Context, Pos2,
 use eframe::egui_wgpu::RenderState;
 
 use super::case::OpenCase;
+use super::map::HeatMap;
 use super::views::{Arrangement, Pane, TITLE, Views, column_text};
 use crate::atomic_file;
 use crate::gui::widgets::save::png_bytes;
@@ -140,6 +141,7 @@ pub(super) struct Shot {
     convention: Convention,
     cursor: Cursor,
     panes: Vec<ShotPane>,
+    map: Option<HeatMap>,
     title: String,
     /// What the colours mean.
     legend: Vec<(String, Color32)>,
@@ -185,6 +187,7 @@ impl Shot {
             convention: settings.convention,
             cursor: case.cursor,
             panes,
+            map: case.shown_map().cloned(),
             title: case.request.title.clone(),
             legend: labels.filter(|_| own).chain(differences).collect(),
             size: size(views, options),
@@ -210,9 +213,14 @@ impl Shot {
         let captions = self.options.letters && self.options.pane.is_none();
         let style = Style { window: self.window, colours: &self.colours, settings: &self.settings, convention: self.convention };
         for ShotPane { pane, title, labels, truth } in &self.panes {
-            let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), ..Scene::new(&self.scan.volume.grid, &self.image, style) };
+            let heat = self.map.as_ref().map(|map| &map.texture);
+            let image = Scene::new(&self.scan.volume.grid, &self.image, style);
+            let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), heat, ..image };
             let part = (pane.plane, pane.framing, pane.rect);
             SliceView::picture(ui, part, &scene, self.cursor, [self.options.letters, self.options.crosshair]);
+            if let Some(map) = self.map.as_ref().filter(|_| self.options.letters) {
+                map.draw_scale(ui, pane.rect);
+            }
             if captions && pane.titled {
                 text(ui, pane.rect.center_top() - vec2(0.0, TITLE / 2.0), Align2::CENTER_CENTER, title);
             }

@@ -25,6 +25,11 @@ pub(super) fn text(case: &OpenCase, voxel: [usize; 3]) -> String {
         let shown = case.intensities(voxel).nth(case.channel).unwrap_or_default();
         let _ = write!(text, "    shown channel {}", number(shown));
     }
+    if let Some(map) = case.shown_map()
+        && let Some(value) = map.value(voxel, case.grid().shape)
+    {
+        let _ = write!(text, "    {}: {}", map.title, number(value));
+    }
     for layer in &case.layers {
         if let Some(class) = case.class_at(layer, voxel) {
             let title = if layer.kind == Kind::Truth { "truth" } else { &layer.title };

@@ -29,6 +29,8 @@ pub(super) enum Request {
     Demo,
     /// Lay label maps over the open image.
     LayOver(Vec<PathBuf>),
+    /// Lay numbers over the open image as colours.
+    LayMap(PathBuf),
     /// Segment the open case.
     Segment(Offered),
     /// Ask where to save the segmentation.
@@ -48,6 +50,8 @@ pub(super) enum Browse {
     Image,
     /// Label maps of the open image.
     Labels,
+    /// Numbers on the open image's grid.
+    Map,
     /// A dataset's folder.
     Dataset,
     /// A checkpoint's or a run's folder.
@@ -79,6 +83,10 @@ impl Browse {
             Self::Labels => {
                 let title = "Open label maps of the open image";
                 PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::LayOver(files.to_vec())))
+            }
+            Self::Map => {
+                let title = "Open a map of the open image: one number for each voxel, such as entropy";
+                PathDialog::new(ctx, (title, PathKind::File(kind, endings)), |file| Ok(Request::LayMap(file.to_owned())))
             }
             Self::Dataset => folder(
                 "Open a dataset: the folder with dataset.json or imagesTr",

@@ -74,8 +74,7 @@ impl Segmenting {
     pub(super) fn start(&mut self, case: &mut OpenCase, (with, folder): Offered, workspace: &Workspace) {
         let source = CaseFiles { name: case.request.title.clone(), images: case.request.images.clone(), label: None, fold: None };
         let input = InferInput::Case(Box::new(source));
-        let job = InferJob { checkpoint: folder, input, out: None, overwrite: false, format: None, settings: Vec::new() };
-        self.follow(case, with, worker::spawn(Job::Infer(job), workspace.device.clone()));
+        self.follow(case, with, worker::spawn(Job::Infer(InferJob::shown(folder, input)), workspace.device.clone()));
     }
 
     /// Follows a worker that segments the open case. A segmentation that is there stays until labels of the new one arrive.

@@ -152,6 +152,21 @@ pub(super) fn display(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings)
     response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Width of outlines"));
     let comparable = case.of_kind(Kind::Truth).is_some() && case.layers.iter().any(|layer| layer.kind != Kind::Truth);
     switch(ui, settings, Action::ToggleDifference, comparable);
+    map(ui, case);
+}
+
+/// Shows, hides or takes off the map over the image, where there is one.
+fn map(ui: &mut Ui, case: &mut OpenCase) {
+    let Some(layer) = &mut case.map else { return };
+    let Some((title, hint)) = layer.map().map(|map| (map.title.clone(), map.hint())) else {
+        ui.weak("Reading the map ...");
+        return;
+    };
+    ui.separator();
+    ui.checkbox(&mut layer.shown, title).on_hover_text(hint);
+    if ui.small_button("Take off").on_hover_text("Take the map off the image").clicked() {
+        case.map = None;
+    }
 }
 
 /// A switch of how slices are drawn: its key, its title, what it does, and what it switches.

@@ -219,11 +219,16 @@ impl Views {
         view.framing = framing;
         let [labels, truth] = case.overlay(pane.layer.as_deref());
         let style = Style { window: case.window(), colours: &case.colours, settings: &settings.slices, convention: settings.convention };
-        let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), ..Scene::new(case.grid(), &image, style) };
+        let map = case.shown_map().cloned();
+        let heat = map.as_ref().map(|map| &map.texture);
+        let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), heat, ..Scene::new(case.grid(), &image, style) };
         let mut cursor = case.cursor;
         let mut inner = ui.new_child(UiBuilder::new().id_salt(("pane", number)).max_rect(pane.rect));
         inner.set_clip_rect(pane.rect.intersect(ui.clip_rect()));
         let response = view.show(&mut inner, pane.plane, &scene, (&mut cursor, &settings.keys));
+        if let Some(map) = &map {
+            map.draw_scale(&inner, pane.rect);
+        }
         let seen = view.framing;
         // With Shift the crosshair follows the pointer through all views; a press with Shift pans.
         let follows = |input: &InputState| input.modifiers.shift && !input.pointer.any_down() && input.pointer.delta() != Vec2::ZERO;

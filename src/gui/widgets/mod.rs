@@ -7,6 +7,7 @@
 mod axis;
 mod background;
 pub(in crate::gui) mod card;
+mod colour_bar;
 mod dialog;
 mod legend;
 pub(in crate::gui) mod offscreen;
@@ -21,6 +22,7 @@ pub(in crate::gui) mod welcome;
 
 pub(in crate::gui) use axis::Axis;
 pub use background::Background;
+pub(in crate::gui) use colour_bar::colour_bar;
 pub(in crate::gui) use dialog::{Answer, PathDialog, PathKind};
 pub(in crate::gui) use legend::{LegendEntry, legend};
 pub(in crate::gui) use plot::{Chart, Series, SeriesKind};

@@ -95,7 +95,7 @@ fn linear_kernel<NI: Size, NO: Size>(
 
 /// `x` `[rows, in]` transposed times `grad` `[rows, out]`, in parts of the rows `split, split + splits, ..`: `[splits, in, out]`.
 #[cube(launch)]
-fn weight_gradient_kernel<NI: Size, NO: Size>(
+fn linear_gradient_kernel<NI: Size, NO: Size>(
     x: &[Vector<f32, NI>],
     grad: &[Vector<f32, NO>],
     parts: &mut [Vector<f32, NO>],
@@ -245,7 +245,7 @@ pub(in crate::kernels) fn linear_weight_gradient(x: Tensor<2>, grad: Tensor<2>) 
     let parts = empty(&x, [splits, input * output]);
     let work = work_of(splits * tiles, 2 * rows.div_ceil(splits) * inputs * ni * outputs * no);
     for (cubes, range) in work.dispatches(DISPATCH_WORK) {
-        weight_gradient_kernel::launch(
+        linear_gradient_kernel::launch(
             &parts.client,
             cubes,
             CubeDim::new_1d(UNITS),

@@ -168,6 +168,25 @@ fn a_label_map_of_another_grid_lies_where_it_is_in_the_patient() {
 }
 
 #[test]
+fn an_entropy_map_lies_over_the_image_as_colours_with_their_scale() {
+    needs_gpu!();
+    let (mut harness, _folder, at) = with_image();
+    write(&at("entropy/image.nii"), GRID, |[d, h, w]| if (d, h, w) == (3, 4, 5) { 0.75 } else { 0.1 * d as f32 });
+    drop_files(&mut harness, &[&at("entropy/image.nii")]);
+    until(&mut harness, "the map", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.shown_map().is_some()));
+    open_is(&harness, "image", 0);
+    let text = readout::text(case(&harness), [3, 4, 5]);
+    assert!(text.contains("entropy, nats: 0.7500"), "{text}");
+    click(&mut harness, "entropy, nats");
+    assert!(case(&harness).map.is_some() && case(&harness).shown_map().is_none(), "hidden, not gone");
+    // Of another grid it is refused, and what was there makes way.
+    write(&at("entropy/other.nii"), ([3, 4, 5], [6.0, 2.0, 2.0]), |_| 0.5);
+    drop_files(&mut harness, &[&at("entropy/other.nii")]);
+    until(&mut harness, "the refusal", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.map.is_none()));
+    harness.get_by_label_contains("other.nii does not lie over the image: ");
+}
+
+#[test]
 fn what_may_be_an_image_or_a_label_map_is_asked() {
     needs_gpu!();
     let (mut harness, _folder, at) = with_image();
