@@ -149,9 +149,8 @@ fn begin_with(ui: &mut Ui, form: &Form) -> Option<Request> {
             (*form.template() == template, title, purpose, Request::Restart(template))
         };
         let file = (false, "From a file ...".to_owned(), "A config in RON, with or without axes".to_owned(), Request::Ask(Ask::Config));
-        let planned = matches!(form.template(), Template::Planned(_));
         let hint = "Reads every case, and plans voxel size, network, crops and steps by nnU-Net's rules".to_owned();
-        let plan = (planned, "Planned from the cases".to_owned(), hint, Request::Plan);
+        let plan = (matches!(form.template(), Template::Planned(_)), "Planned from the cases".to_owned(), hint, Request::Plan);
         request = list(ui, "template", &form.template().words().0, Template::SHIPPED.map(entry).into_iter().chain([plan, file]));
     });
     request
