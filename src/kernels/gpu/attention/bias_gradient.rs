@@ -76,7 +76,7 @@ pub(super) fn bias_gradient_kernel<N: Size>(
             let key = min(first_key + unit as u32, e.tokens - 1);
             marks[unit] = group_at(index, &e, first, query, plan);
             marks[comptime!(TILE) + unit] = group_at(index, &e, first, key, plan);
-            let from = (((window * e.heads + head) * e.tokens + query) * 2) as usize;
+            let from = (e.known + ((window * e.heads + head) * e.tokens + query) * 2) as usize;
             known[2 * unit] = statistics[from];
             known[2 * unit + 1] = statistics[from + 1];
         }
@@ -126,7 +126,7 @@ pub(super) fn bias_gradient_kernel<N: Size>(
     }
 }
 
-/// Sums of pairs by table row; `pairs_of_row` lists `longest` pairs of each row, `square` in place of none.
+/// Sums of pairs `[heads, tokens, tokens]` by table row; `pairs_of_row` lists `longest` pairs of each row, `square` in place of none.
 #[cube(launch)]
 pub(super) fn table_gradient_kernel(
     pairs: &[f32],
@@ -136,20 +136,16 @@ pub(super) fn table_gradient_kernel(
     heads: u32,
     longest: u32,
     square: u32,
-    splits: u32,
 ) {
     let at = position();
     if at < total {
         let row = at / heads;
-        let head = at % heads;
+        let from = at % heads * square;
         let mut sum = 0.0f32;
-        for split in 0..splits {
-            let from = (split * heads + head) * square;
-            for member in 0..longest {
-                let pair = pairs_of_row[(row * longest + member) as usize];
-                if pair < square {
-                    sum += pairs[(from + pair) as usize];
-                }
+        for member in 0..longest {
+            let pair = pairs_of_row[(row * longest + member) as usize];
+            if pair < square {
+                sum += pairs[(from + pair) as usize];
             }
         }
         table[at as usize] = sum;

@@ -26,6 +26,8 @@ pub(super) struct AttentionPlan {
     pub windowed: bool,
     /// Whether tokens attend to their mask group alone.
     pub masked: bool,
+    /// Tokens of a window, if the pass by query adds up the gradients of its pairs for the table; otherwise 0.
+    pub pairs: usize,
 }
 
 /// The extents of an attention.
@@ -46,6 +48,8 @@ pub(super) struct WindowExtents {
     pub padded: u32,
     /// Of the scores.
     pub scale: f32,
+    /// Where the statistics begin that the backward passes read.
+    pub known: u32,
 }
 
 /// The token at place `place` of a window whose first place is `first`; the number of tokens and more for a padded place.
@@ -166,8 +170,7 @@ pub(super) fn pair_bias(
     bias
 }
 
-/// The attention's result by token, and by window, head and query the logarithm of the softmax's sum, at every second place of
-/// `statistics`.
+/// The attention's result by token, and by window, head and query the logarithm of the softmax's sum.
 #[cube(launch)]
 pub(super) fn attention_kernel<F: Float, N: Size>(
     qkv: &[Vector<F, N>],
@@ -280,7 +283,7 @@ pub(super) fn attention_kernel<F: Float, N: Size>(
     for own in 0..each {
         let place = CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32);
         if place < e.tokens {
-            statistics[(((window * e.heads + head) * e.tokens + place) * 2) as usize] = most[own] + total[own].ln();
+            statistics[((window * e.heads + head) * e.tokens + place) as usize] = most[own] + total[own].ln();
             if token[own] < e.count {
                 let factor = Vector::<f32, N>::new(1.0f32 / total[own]);
                 #[unroll]

@@ -82,7 +82,7 @@ pub(super) fn key_gradient_kernel<N: Size>(
         while at < here as usize {
             marks[at] = code_at(index, &e, start + at as u32, plan) + e.offset;
             marks[block + at] = group_at(index, &e, first, start + at as u32, plan);
-            let from = (((window * e.heads + head) * e.tokens + start) as usize + at) * 2;
+            let from = e.known as usize + (((window * e.heads + head) * e.tokens + start) as usize + at) * 2;
             known[2 * at] = statistics[from];
             known[2 * at + 1] = statistics[from + 1];
             at += units;

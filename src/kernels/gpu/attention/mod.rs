@@ -1,7 +1,8 @@
 //! Attention on a GPU: scores live in registers, keys and values pass through shared memory, tables stay on the device.
 //!
 //! Backward, the scores are computed again from the softmax's sums (as in FlashAttention, Dao et al. 2022, algorithm 4): by query, by
-//! key, and by pair of a window's places over all windows, for the position table. No pass adds atomically.
+//! key, and by pair of a window's places over all windows, for the position table; of small windows the pass by query adds up the pairs as
+//! well. No pass adds atomically.
 
 mod bias_gradient;
 mod kernel;
@@ -22,12 +23,15 @@ use kernel::{AttentionPlan, WindowExtentsLaunch, attention_kernel};
 use key_gradient::key_gradient_kernel;
 use query_gradient::{projected_kernel, query_gradient_kernel};
 
+/// Cubes that keep a GPU busy.
+const BUSY: usize = 512;
+
 /// What the backward pass needs of a forward one.
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct Attended {
     /// `[batch, tokens, dim]`.
     pub out: Tensor<3>,
-    /// By window, head and query the logarithm of the softmax's sum, and a free place.
+    /// By window, head and query the logarithm of the softmax's sum.
     statistics: Tensor<1>,
 }
 
@@ -65,8 +69,8 @@ pub(in crate::kernels) fn window_attention_gradients(
     let [table_rows, heads] = inputs.2.dims();
     let width = 3 * heads * call.head_dim;
     let grad = buffer(grad);
-    let (gradient, statistics) = call.input_gradients(attended, &grad);
-    let of_table = call.table_gradient(&grad, statistics, tables, table_rows);
+    let (gradient, known) = call.input_gradients(attended, &grad);
+    let of_table = call.table_gradient(&grad, known, tables, table_rows);
     let gradient: Tensor<3> = tensor(gradient);
     if call.padded == 0 {
         return (gradient.clone(), Tensor::zeros([width], &gradient.device()), of_table);
@@ -115,12 +119,25 @@ impl Call {
     fn extents(&self) -> WindowExtentsLaunch {
         let [windows, all, tokens, count, heads, padded] =
             [self.windows, self.batch * self.windows, self.tokens, self.count, self.heads, self.padded].map(|size| size as u32);
-        WindowExtentsLaunch::new(windows, all, tokens, count, heads, self.offset, padded, (self.head_dim as f32).powf(-0.5))
+        let (scale, known) = ((self.head_dim as f32).powf(-0.5), self.splits() * self.pairs());
+        WindowExtentsLaunch::new(windows, all, tokens, count, heads, self.offset, padded, scale, known as u32)
     }
 
-    /// Cubes and units of a pass by query or by key.
-    fn cubes(&self) -> (CubeCount, CubeDim) {
-        let [x, y] = spread(self.batch * self.windows * self.heads);
+    /// Parts that the pass by query adds the gradients of pairs up in.
+    fn splits(&self) -> usize {
+        let all = self.batch * self.windows;
+        // No unit takes more than 256 windows.
+        (BUSY / self.heads).clamp(1, all).max(all.div_ceil(256))
+    }
+
+    /// Pairs of all heads that the pass by query adds up.
+    fn pairs(&self) -> usize {
+        self.heads * self.plan.pairs * self.plan.pairs
+    }
+
+    /// Cubes and units of a pass by query or by key, for so many windows at a time.
+    fn cubes(&self, windows: usize) -> (CubeCount, CubeDim) {
+        let [x, y] = spread(windows * self.heads);
         let blocks = self.tokens.div_ceil(self.plan.units * self.plan.each);
         (CubeCount::Static(x, y, blocks as u32), CubeDim::new_1d(self.plan.units as u32))
     }
@@ -138,7 +155,7 @@ impl Call {
         let like = &self.inputs[0];
         let out = empty(like, [self.batch, self.count, self.heads * self.head_dim]);
         let statistics = empty_sums(like, [self.batch * self.windows * self.heads * self.tokens * 2]);
-        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
+        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(self.batch * self.windows), self.arguments());
         attention_kernel::launch(
             &like.client,
             cubes,
@@ -157,11 +174,14 @@ impl Call {
         Attended { out: tensor(out), statistics: tensor(statistics) }
     }
 
-    /// Gradients with respect to `qkv`, `[batch, tokens and padded places, 3 dim]`, and the statistics with both places filled.
+    /// Gradients with respect to `qkv`, `[batch, tokens and padded places, 3 dim]`, and what is known behind the gradients by pair, if there
+    /// are any.
     fn input_gradients(&self, attended: Attended, grad: &CubeTensor) -> (CubeTensor, CubeTensor) {
         let like = &self.inputs[0];
         let (out, statistics) = (buffer(attended.out), buffer(attended.statistics));
-        let total = self.batch * self.windows * self.heads * self.tokens;
+        let all = self.batch * self.windows;
+        let total = all * self.heads * self.tokens;
+        let known = empty(like, [self.splits() * self.pairs() + total * 2]);
         let [_, _, _, index] = self.arguments();
         projected_kernel::launch(
             &like.client,
@@ -171,12 +191,14 @@ impl Call {
             out.into_buffer_arg(),
             grad.clone().into_buffer_arg(),
             index,
-            statistics.clone().into_buffer_arg(),
+            statistics.into_buffer_arg(),
+            known.clone().into_buffer_arg(),
             self.extents(),
             self.plan,
         );
         let gradient = empty(like, [self.batch, self.count + self.padded, 3 * self.heads * self.head_dim]);
-        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
+        let splits = if self.plan.pairs > 0 { self.splits() } else { all };
+        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(splits), self.arguments());
         query_gradient_kernel::launch(
             &like.client,
             cubes,
@@ -187,12 +209,13 @@ impl Call {
             bias,
             index,
             grad.clone().into_buffer_arg(),
-            statistics.clone().into_buffer_arg(),
+            known.clone().into_buffer_arg(),
             gradient.clone().into_buffer_arg(),
             self.extents(),
+            splits as u32,
             self.plan,
         );
-        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(), self.arguments());
+        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(all), self.arguments());
         key_gradient_kernel::launch(
             &like.client,
             cubes,
@@ -203,37 +226,19 @@ impl Call {
             bias,
             index,
             grad.clone().into_buffer_arg(),
-            statistics.clone().into_buffer_arg(),
+            known.clone().into_buffer_arg(),
             gradient.clone().into_buffer_arg(),
             self.extents(),
             self.plan,
         );
-        (gradient, statistics)
+        (gradient, known)
     }
 
-    fn table_gradient(&self, grad: &CubeTensor, statistics: CubeTensor, tables: &WindowTables, rows: usize) -> Tensor<2> {
+    fn table_gradient(&self, grad: &CubeTensor, known: CubeTensor, tables: &WindowTables, rows: usize) -> Tensor<2> {
         let like = &self.inputs[0];
-        let tiles = self.tokens.div_ceil(TILE);
-        let splits = (1024 / (tiles * tiles * self.heads)).clamp(1, self.batch * self.windows).min(16);
         let square = self.tokens * self.tokens;
-        let pairs = empty(like, [splits * self.heads * square]);
-        let [qkv, padding, bias, index] = self.arguments();
-        bias_gradient_kernel::launch(
-            &like.client,
-            CubeCount::Static((tiles * tiles) as u32, self.heads as u32, splits as u32),
-            CubeDim::new_1d(UNITS),
-            self.vector_size(),
-            qkv,
-            padding,
-            bias,
-            index,
-            grad.clone().into_buffer_arg(),
-            statistics.into_buffer_arg(),
-            pairs.clone().into_buffer_arg(),
-            self.extents(),
-            splits as u32,
-            self.plan,
-        );
+        let (pairs, splits) = if self.plan.pairs > 0 { (known, self.splits()) } else { self.pair_gradients(grad, known) };
+        let pairs = sum_over_rows(reshaped(pairs, [splits, self.heads * square]), [1, splits, self.heads * square]);
         let pairs_of_row = tables.pairs_of_row(rows);
         let of_table = empty(like, [rows, self.heads]);
         let total = rows * self.heads;
@@ -248,9 +253,34 @@ impl Call {
             self.heads as u32,
             (pairs_of_row.len() / rows) as u32,
             square as u32,
-            splits as u32,
         );
         tensor(of_table)
+    }
+
+    /// The scores' gradients by pair in parts, `[splits, heads, tokens, tokens]`, and their number.
+    fn pair_gradients(&self, grad: &CubeTensor, known: CubeTensor) -> (CubeTensor, usize) {
+        let like = &self.inputs[0];
+        let tiles = self.tokens.div_ceil(TILE);
+        let splits = (1024 / (tiles * tiles * self.heads)).clamp(1, self.batch * self.windows).min(16);
+        let pairs = empty(like, [splits, self.heads * self.tokens * self.tokens]);
+        let [qkv, padding, bias, index] = self.arguments();
+        bias_gradient_kernel::launch(
+            &like.client,
+            CubeCount::Static((tiles * tiles) as u32, self.heads as u32, splits as u32),
+            CubeDim::new_1d(UNITS),
+            self.vector_size(),
+            qkv,
+            padding,
+            bias,
+            index,
+            grad.clone().into_buffer_arg(),
+            known.into_buffer_arg(),
+            pairs.clone().into_buffer_arg(),
+            self.extents(),
+            splits as u32,
+            self.plan,
+        );
+        (pairs, splits)
     }
 }
 
@@ -259,8 +289,12 @@ impl AttentionPlan {
     fn new(tokens: usize, head_dim: usize, table: usize, windowed: bool, masked: bool) -> Option<Self> {
         /// Numbers that the kernel by key keeps of a query beside its rows.
         const BESIDE: usize = 4;
+        /// Tokens of a window whose pairs shared memory holds beside them.
+        const SMALL: usize = 64;
         let vectors = head_dim / vector_size(&[head_dim]);
-        let bytes = |block: usize| 4 * (block * (2 * head_dim + BESIDE) + table.max(1));
+        let pairs = if table > 0 && tokens <= SMALL { tokens } else { 0 };
+        let beside = table.max(1) + pairs * tokens.next_multiple_of(32);
+        let bytes = |block: usize| 4 * (block * (2 * head_dim + BESIDE) + beside);
         let block = [64, 32, 16, 8].into_iter().find(|&block| bytes(block) <= SHARED_BYTES)?;
         if table > 0 && 4 * TILE * (4 * head_dim + BESIDE) > SHARED_BYTES {
             return None;
@@ -269,7 +303,7 @@ impl AttentionPlan {
         let each = if tokens >= 192 && head_dim <= 16 { 2 } else { 1 };
         let cubes = tokens.div_ceil(each * UNITS as usize);
         let units = tokens.div_ceil(each * cubes).next_multiple_of(32);
-        Some(Self { vectors, block, units, each, table, windowed, masked })
+        Some(Self { vectors, block, units, each, table, windowed, masked, pairs })
     }
 }
 
