@@ -98,7 +98,8 @@ pub enum Command {
         /// Replace segmentations that are already there.
         #[arg(long)]
         overwrite: bool,
-        /// Write all segmentations as nii.gz, nrrd or mha; by default each in the format of its image.
+        /// Write all segmentations as nii.gz, nrrd, seg.nrrd (with the labels' names), mha or dcm (DICOM SEG, of DICOM series alone); by default each in
+        /// the format of its image.
         #[arg(long, value_name = "FORMAT")]
         format: Option<Format>,
         /// Settings of the checkpoint's `infer` part to change, for example infer.mirror=true.
@@ -162,12 +163,16 @@ pub enum Command {
         /// Label maps.
         labels: Vec<PathBuf>,
     },
-    /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd. Nothing is overwritten.
+    /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd; a label map also as .seg.nrrd or
+    /// .dcm (DICOM SEG). Nothing is overwritten.
     Convert {
-        /// The volume, or the folder of a DICOM series.
+        /// The volume, a DICOM segmentation, or the folder of a DICOM series.
         input: PathBuf,
         /// The file to write.
         out: PathBuf,
+        /// The folder of the DICOM series that a label map is of: what a .dcm file refers to.
+        #[arg(long, value_name = "SERIES")]
+        like: Option<PathBuf>,
     },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {

@@ -80,6 +80,21 @@ pub enum Fault {
     /// A segmentation whose segments may overlap, in so many layers.
     #[error("holds segments in {0} layers, which may overlap; a label map gives each voxel one label")]
     Layers(usize),
+    /// A segmentation whose segments overlap: two of them, and in how many voxels.
+    #[error("holds segments that overlap: {0:?} and {1:?} in {2} voxels; a label map gives each voxel one label")]
+    Overlap(String, String, usize),
+    /// A DICOM segmentation that is no label map, in words.
+    #[error("is a DICOM segmentation (SEG) that cannot become a label map: {0}")]
+    Segmentation(String),
+    /// A segmentation that cannot be written as DICOM, and why.
+    #[error("cannot be written as a DICOM segmentation (SEG): {0}")]
+    NoSegmentation(String),
+    /// Intensities in a format that holds segments alone.
+    #[error("cannot hold intensities: a file of this ending holds segments alone")]
+    NoVolume,
+    /// DICOM contours.
+    #[error("holds contours of structures (RTSTRUCT), which are not read")]
+    Contours,
     /// DICOM that cannot be read, in words.
     #[error("cannot become a volume: {0}")]
     Dicom(String),
@@ -271,6 +286,13 @@ impl Fault {
             Self::MissingSlices(..) => "Export the series again in full; nothing is made up in between",
             Self::UnevenSlices(..) => "Export the series again, or resample it to even distances first",
             Self::GantryTilt(..) => "Correct the tilt first, for example with dcm2niix, which resamples such series",
+            Self::Overlap(..) => "Leave one of the two out, or export it as a label map without overlaps",
+            Self::Segmentation(..) => "Export it again as a binary segmentation, or as a label map in NIfTI or NRRD",
+            Self::NoSegmentation(..) => "Choose another format, for example `--format nii.gz` or a name that ends in .nii.gz",
+            Self::NoVolume => "Choose another ending, for example .nii.gz",
+            Self::Contours => {
+                "Convert them to DICOM SEG or to a label map first, for example with 3D Slicer (extension SlicerRT) or plastimatch"
+            }
             Self::Layers(..) => "Export it as a label map without overlaps (3D Slicer: Export to files, file format NRRD or NIfTI)",
             Self::SegmentNames(..) => "Give every segment one label value in all files, for example by a common colour table on export",
             Self::Unsupported(..) => "Save it again as a single NIfTI-1 file with real-valued voxels",

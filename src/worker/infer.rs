@@ -1,6 +1,5 @@
 //! Segmenting volumes outside any dataset.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,14 +11,15 @@ use super::segmented::Segmented;
 use crate::config::RunConfig;
 use crate::device::Opened;
 use crate::folder_lock::{FolderLock, LockError};
-use crate::infer::export::{to_source, write_segmentation};
+use crate::infer::export::to_source;
 use crate::model::Segmenter;
 use crate::preprocess::{self, Case};
 use crate::protocol::{FolderError, Preview, SegmentationPreview, Severity, StageKind};
-use crate::train::{Checkpoint, load_segmenter};
+use crate::train::{Checkpoint, DatasetInfo, load_segmenter};
 use crate::volume::datalist::inputs::{self, Inputs};
 use crate::volume::file::Format;
-use crate::volume::{CaseFiles, DataErrors, LoadedCase, load_image};
+use crate::volume::segmentation::{self, Subject};
+use crate::volume::{CaseFiles, DataErrors, LabelMap, LoadedCase, Note, SourceHeader, load_image, segment};
 
 /// Volumes to segment.
 #[derive(Clone, Debug)]
@@ -118,6 +118,9 @@ struct Work<'a> {
 impl Work<'_> {
     /// Segments one case, and writes it, or shows it where it isn't written.
     fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<(), JobError> {
+        if let Some(made) = &made {
+            segmentation::check(&made.file(source), &source.images)?;
+        }
         let info = &self.checkpoint.info.dataset;
         let values: Vec<u32> = info.labels.keys().copied().collect();
         let preprocess = &self.config.data.preprocess;
@@ -125,7 +128,7 @@ impl Work<'_> {
         self.recorder.notes(&image.notes);
         let loaded = LoadedCase { image, label: None };
         let case = preprocess::prepare_one(&source.name, loaded, &values, preprocess)?;
-        let mut show = Show { case: &case, labels: &info.labels, values: &values, recorder: self.recorder, next: Instant::now() };
+        let mut show = Show { case: &case, info, values: &values, recorder: self.recorder, next: Instant::now() };
         let mut watch = |done, windows, found: &[u8]| {
             if self.job.out.is_none() {
                 show.so_far(done, windows, found);
@@ -138,10 +141,28 @@ impl Work<'_> {
         match made {
             Some(made) => {
                 made.note(source)?;
-                write_segmentation(&made.file(source), classes, &case.preprocess_record, &values)?;
+                self.write(
+                    source,
+                    &made.file(source),
+                    &to_source(classes, &case.preprocess_record, &values),
+                    &case.preprocess_record.header,
+                )?;
             }
             None => show.complete(classes),
         }
+        Ok(())
+    }
+
+    /// Writes the segmentation of a case; an empty one is said.
+    fn write(&self, source: &CaseFiles, file: &Path, labels: &LabelMap, header: &SourceHeader) -> Result<(), JobError> {
+        let info = &self.checkpoint.info.dataset;
+        let segments = segment::named(&info.labels);
+        let subject = Subject { header, images: &source.images, segments: &segments, dataset: &info.name };
+        let mut notes = segmentation::write(file, labels, &subject)?;
+        if labels.voxels.iter().all(|&label| label == 0) {
+            notes.push(Note::new(file, "is an empty segmentation: the network found none of its labels there"));
+        }
+        self.recorder.notes(&notes);
         Ok(())
     }
 }
@@ -149,7 +170,7 @@ impl Work<'_> {
 /// Shows a segmentation while windows arrive.
 struct Show<'a> {
     case: &'a Case,
-    labels: &'a BTreeMap<u32, String>,
+    info: &'a DatasetInfo,
     values: &'a [u32],
     recorder: &'a Recorder,
     next: Instant,
@@ -179,7 +200,8 @@ impl Show<'_> {
             windows,
             labels: to_source(classes, preprocess_record, self.values),
             header: preprocess_record.header.clone(),
-            names: self.labels.clone(),
+            dataset: self.info.name.clone(),
+            names: self.info.labels.clone(),
         }))
     }
 }

@@ -131,7 +131,9 @@ fn a_volume_goes_through_every_format_unchanged_and_nothing_is_overwritten() {
     }
     std::fs::remove_file(folder.at("c.nhdr")).expect("a file made before");
     refused(convert(&source, "c.nhdr"), 2, &["c.raw.gz", "already there"]);
-    for name in ["x.seg.nrrd", "x.hdr", "x.txt", "x"] {
+    refused(convert(&source, "x.seg.nrrd"), 2, &["broken label values"]);
+    refused(convert(&source, "x.dcm"), 2, &["x.dcm", "--like"]);
+    for name in ["x.hdr", "x.txt", "x"] {
         refused(convert(&source, name), 2, &[name, "Choose .nii"]);
         assert!(!folder.at(name).exists());
     }

@@ -15,6 +15,7 @@ use super::requests::Request;
 use crate::config::DataSource;
 use crate::gui::widgets::{Answer, PathDialog, Reply, modal, question};
 use crate::gui::{Background, Workspace};
+use crate::volume::file::{self, Format};
 
 impl ViewerPanel {
     /// Opens a case of the list.
@@ -84,8 +85,8 @@ impl ViewerPanel {
                 self.profile = SliceProfile::default();
             }
             Request::Save => self.save_segmentation(ctx),
-            Request::Saved(file) => {
-                self.segmenting.was_saved(&file);
+            Request::Saved(sentence) => {
+                self.segmenting.was_saved(sentence);
                 if let Some(pending) = self.pending.take() {
                     self.execute(ctx, pending, workspace);
                 }
@@ -120,9 +121,17 @@ impl ViewerPanel {
     fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
-        let suggested = case.folder().join(format!("{}_segmented.nii.gz", case.request.title));
-        let write = move |file: &Path| write(file).map(|()| Request::Saved(file.to_owned()));
-        self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "NIfTI", "nii.gz"), suggested, write));
+        let own = case.request.images.first().map_or(Format::Nifti, |image| file::format(&image.file()));
+        // A series is a whole folder of its own.
+        let endings: &[&str] = match own {
+            Format::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+            Format::Nrrd | Format::SegNrrd => &["nrrd", "seg.nrrd", "nii.gz", "nii", "mha"],
+            Format::MetaImage => &["mha", "nii.gz", "nii", "nrrd", "seg.nrrd"],
+            Format::Nifti => &["nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+        };
+        let suggested = case.folder().join(format!("{}_segmented.{}", case.request.title, endings[0]));
+        let write = move |file: &Path| write(file).map(Request::Saved);
+        self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "Volumes", endings), suggested, write));
     }
 
     /// Draws the open dialog, and does what its answer asks for.
@@ -141,11 +150,11 @@ impl ViewerPanel {
         if self.pending.is_none() || self.dialog.is_some() {
             return;
         }
-        let save = Reply::new("Save as NIfTI...", Some(true));
+        let save = Reply::new("Save as...", Some(true));
         let (go_on, cancel) = (Reply::new("Go on without it", Some(false)), Reply::new("Cancel", None));
         let (words, replies) = if self.segmenting.is_unsaved() {
             (
-                ("The segmentation is not saved", "It would be lost. Save it as a NIfTI file first, or go on without it."),
+                ("The segmentation is not saved", "It would be lost. Save it to a file first, or go on without it."),
                 vec![save, go_on, cancel],
             )
         } else {

@@ -33,8 +33,8 @@ pub(super) enum Request {
     Segment(Offered),
     /// Ask where to save the segmentation.
     Save,
-    /// Note that the segmentation was written to this file.
-    Saved(PathBuf),
+    /// Note that the segmentation was written, as this sentence says.
+    Saved(String),
     /// Take the segmentation off.
     Discard,
     /// Close the window.

@@ -55,7 +55,7 @@ pub(super) fn dataset(folder: &Path, labels: Option<&Path>) -> Result<Option<Dat
     };
     dataset.cases = found.into_iter().map(|(case, _)| case).collect();
     if let Some(labels) = labels {
-        let listing = listing::volumes(labels)?;
+        let listing = listing::label_maps(labels)?;
         let mut maps: BTreeMap<String, PathBuf> = listing.files.into_iter().map(|file| (stem(&file), file)).collect();
         for case in &mut dataset.cases {
             case.label = maps.remove(&case.name).map(VolumeSource::File);

@@ -1,4 +1,4 @@
-//! DICOM series in: single-frame slices or multi-frame files, compressed or not.
+//! DICOM series in: single-frame slices or multi-frame files, compressed or not; segmentations ([`segmentation`]) in and out.
 //!
 //! Definition: DICOM PS3.3, Image Plane (C.7.6.2) and the functional groups of multi-frame images (C.7.6.16). Slices are sorted by where
 //! they lie along their normal, never by number or file name; what is no even stack of slices is refused, with the place of what is wrong.
@@ -7,6 +7,7 @@
 mod find;
 mod frames;
 mod pixels;
+pub(super) mod segmentation;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use rayon::prelude::*;
 
 pub(super) use find::{Series, find, is_dicom};
 use frames::Frame;
-use stack::Headers;
+use stack::{Headers, headers};
 
 use super::{DataError, DataErrors, Fault, Note, Scan, SourceHeader, Volume};
 
@@ -35,18 +36,6 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
         1 => Ok(found.series.remove(0).files),
         _ => Err(Fault::SeveralSeries(found.series.into_iter().map(|series| series.name).collect()).at(path)),
     }
-}
-
-fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {
-    let read: Vec<Vec<Frame>> = DataErrors::gather(
-        files
-            .par_iter()
-            .enumerate()
-            .map(|(number, file)| frames::of_file(file, number).map_err(|fault| fault.at(file)))
-            .collect::<Vec<_>>(),
-    )
-    .map_err(|DataErrors(mut errors)| errors.remove(0))?;
-    stack::stack(read.into_iter().flatten().collect(), files).map_err(|fault| fault.at(place))
 }
 
 /// Checks what the headers of a series show; `place` names it in messages.

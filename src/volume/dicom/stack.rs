@@ -1,13 +1,14 @@
 //! From slices in any order to an even stack, or the reason why they are none.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nalgebra::Vector3;
+use rayon::prelude::*;
 
-use super::frames::Frame;
+use super::frames::{self, Frame};
 use crate::volume::voxels::check_sizes;
-use crate::volume::{Fault, Grid, affine};
+use crate::volume::{DataError, DataErrors, Fault, Grid, affine};
 
 /// A series before its voxels are read.
 pub(super) struct Headers {
@@ -24,13 +25,13 @@ const FEWEST: usize = 3;
 const EQUAL: f64 = 1e-3;
 
 /// Millimetres that a slice may lie off the even stack before it is said.
-const OFF_MM: f64 = 0.01;
+pub(super) const OFF_MM: f64 = 0.01;
 
 /// Share of the distance of slices that one may lie off the even stack.
-const OFF_SHARE: f64 = 0.05;
+pub(super) const OFF_SHARE: f64 = 0.05;
 
 /// Degrees between the line through the slices and their normal from which the gantry was tilted.
-const TILT_DEGREES: f64 = 0.2;
+pub(super) const TILT_DEGREES: f64 = 0.2;
 
 /// Share of the usual distance up to which two slices lie at one place.
 const REPEATED: f64 = 0.05;
@@ -40,11 +41,27 @@ const MISSING: f64 = 1.5;
 /// Gaps that a message names.
 const SHOWN: usize = 3;
 
+/// The headers of a series' files; `place` names it in messages.
+///
+/// # Errors
+/// Broken headers, and what is no even stack of slices.
+pub(super) fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {
+    let read: Vec<Vec<Frame>> = DataErrors::gather(
+        files
+            .par_iter()
+            .enumerate()
+            .map(|(number, file)| frames::of_file(file, number).map_err(|fault| fault.at(file)))
+            .collect::<Vec<_>>(),
+    )
+    .map_err(|DataErrors(mut errors)| errors.remove(0))?;
+    stack(read.into_iter().flatten().collect(), files).map_err(|fault| fault.at(place))
+}
+
 /// Sorts the slices along their normal.
 ///
 /// # Errors
 /// Too few, of several sizes or orientations, several at one place, missing ones, uneven distances, a tilted gantry.
-pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
+fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
     let mut notes = Vec::new();
     let given = frames.len();
     let mut seen = BTreeMap::new();
@@ -121,11 +138,12 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
     if frames.iter().any(|frame| frame.lossy) {
         notes.push("it was once compressed with loss (Lossy Image Compression)".to_owned());
     }
-    let grid = grid(&frames, step)?;
+    let grid = grid(&frames[0], frames.len(), step)?;
     Ok(Headers { frames, grid, notes })
 }
 
-fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
+/// Refuses frames of several sizes or orientations.
+pub(super) fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
     let same = |a: &Frame, b: &Frame| {
         let numbers = |frame: &Frame| [frame.directions[0].as_slice(), &frame.directions[1], &frame.spacing_mm].concat();
         (a.rows, a.columns) == (b.rows, b.columns) && numbers(a).iter().zip(numbers(b)).all(|(a, b)| (a - b).abs() < EQUAL)
@@ -150,9 +168,11 @@ fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
     Err(Fault::MixedSlices(shown.collect::<Vec<_>>().join(", ") + &more))
 }
 
-/// The grid of sorted slices, `step` L,P,S mm from one to the next.
-fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
-    let first = &frames[0];
+/// The grid of so many slices from the `first` on, `step` L,P,S mm from one to the next.
+///
+/// # Errors
+/// Axes that span no volume, sizes and places beyond reason.
+pub(super) fn grid(first: &Frame, slices: usize, step: Vector3<f64>) -> Result<Grid, Fault> {
     let [across, down] = first.spacing_mm;
     let columns =
         [Vector3::from(first.directions[0]) * across, Vector3::from(first.directions[1]) * down, step, Vector3::from(first.position)];
@@ -166,7 +186,7 @@ fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
             "three axes that span a volume",
         ));
     }
-    check_sizes([first.columns, first.rows, frames.len()], 1, "its slices")?;
+    check_sizes([first.columns, first.rows, slices], 1, "its slices")?;
     affine::refuse_far(&rows, "Image Position (Patient)")?;
-    Ok(Grid { shape: [frames.len(), first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
+    Ok(Grid { shape: [slices, first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
 }

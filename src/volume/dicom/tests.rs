@@ -17,7 +17,7 @@ use crate::volume::{DataError, Dataset, Fault, LabelMap, Scan, SourceHeader, Tog
 
 /// One file of a series of slices of 2 rows and 3 columns, in sagittal planes: columns run to the back, rows downwards.
 #[derive(Clone)]
-struct Slice {
+pub(super) struct Slice {
     series: &'static str,
     patient: &'static str,
     number: usize,
@@ -28,7 +28,7 @@ struct Slice {
     intercept: f64,
     /// Six for each frame.
     pixels: Vec<i16>,
-    more: Vec<(Tag, VR, &'static str)>,
+    pub(super) more: Vec<(Tag, VR, &'static str)>,
 }
 
 impl Slice {
@@ -97,27 +97,27 @@ impl Slice {
     }
 }
 
-fn save(object: InMemDicomObject, file: &Path) {
+pub(super) fn save(object: InMemDicomObject, file: &Path) {
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("a writable folder");
     let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
     object.with_meta(meta).expect("a complete object").write_to_file(file).expect("a writable folder");
 }
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
     /// A folder with these slices; their names say nothing of their order.
-    fn new(slices: impl IntoIterator<Item = Slice>) -> Self {
+    pub(super) fn new(slices: impl IntoIterator<Item = Slice>) -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         slices.into_iter().enumerate().for_each(|(at, slice)| slice.write(&folder.at(&format!("deep/IM{}", (at * 7 + 3) % 10))));
         folder
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn scan(&self) -> Scan {
+    pub(super) fn scan(&self) -> Scan {
         read(self.0.path()).expect("a good series")
     }
 
@@ -127,7 +127,7 @@ impl Folder {
     }
 }
 
-fn stack() -> Vec<Slice> {
+pub(super) fn stack() -> Vec<Slice> {
     (0..4).map(Slice::new).collect()
 }
 
