@@ -46,7 +46,7 @@ impl CaseFiles {
         let mut label = None;
         match self.label.as_ref().map(VolumeSource::read) {
             None => {}
-            Some(Err(error)) => errors.push(error),
+            Some(Err(found)) => errors.extend(found.0),
             Some(Ok(mut scan)) => {
                 // The frames of a DICOM segmentation need not say how far its image goes on beyond them.
                 if let (Some(image), Format::Dicom) = (&image, file::format(&scan.file)) {
@@ -96,8 +96,8 @@ fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Op
     for source in sources {
         let mut scan = match source.read() {
             Ok(scan) => scan,
-            Err(error) => {
-                errors.push(error);
+            Err(found) => {
+                errors.extend(found.0);
                 continue;
             }
         };

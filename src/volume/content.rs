@@ -46,13 +46,13 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
             if let Some(known) = memory.as_deref().and_then(recall) {
                 return Ok(known);
             }
-            let content = of_scan(&source.read()?);
+            let content = of_scan(&source.read().map_err(DataErrors::into_first)?);
             if let Some(memory) = memory {
                 remember(&memory, &content);
             }
             Ok(content)
         }
-        VolumeSource::Embedded { .. } => Ok(of_scan(&source.read()?)),
+        VolumeSource::Embedded { .. } => Ok(of_scan(&source.read().map_err(DataErrors::into_first)?)),
         // Settings and case number decide every voxel, so that nothing need be made.
         VolumeSource::Synthetic { config, .. } => {
             let whole = digest::finish(Sha256::new_with_prefix(format!("{VERSION} {} {source:?}", synthetic::VERSION)));

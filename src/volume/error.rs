@@ -45,6 +45,28 @@ impl DataErrors {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
     }
 
+    /// The first of them, where one alone can be told.
+    pub(super) fn into_first(mut self) -> DataError {
+        self.0.remove(0)
+    }
+
+    /// Files of one fault as the first of them and a count, that of the folder or series `place`.
+    pub(super) fn with_equal_ones_counted(self, place: &Path) -> Self {
+        let mut kinds: Vec<(DataError, usize)> = Vec::new();
+        for error in self.0 {
+            match kinds.iter_mut().find(|(first, _)| first.fault == error.fault) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((error, 1)),
+            }
+        }
+        let counted = |(first, count): (DataError, usize)| {
+            let name = first.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let more = (count > 1).then(|| Fault::Alike(count - 1, name, first.fault.to_string()).at(place));
+            std::iter::once(first).chain(more)
+        };
+        Self(kinds.into_iter().flat_map(counted).collect())
+    }
+
     /// The values of all results in their order, or the errors of all of them.
     pub(crate) fn gather<T, E: Into<Self>>(results: impl IntoIterator<Item = Result<T, E>>) -> Result<Vec<T>, Self> {
         let (mut values, mut errors) = (Vec::new(), Vec::new());
@@ -101,6 +123,9 @@ pub enum Fault {
     /// A folder of which one series was expected: the names of those that it holds.
     #[error("holds {} DICOM series: {}", .0.len(), .0.join(", "))]
     SeveralSeries(Vec<String>),
+    /// So many more files with the fault of one: that file, and the fault in words.
+    #[error("holds {0} more files like {1}, which {2}")]
+    Alike(usize, String, String),
     /// A series of so few slices.
     #[error("has {0} slices; a volume has at least 3, each at a place of its own")]
     TooFewSlices(usize),
@@ -279,6 +304,7 @@ impl Fault {
             Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
             Self::NotOfFormat(..) => "Correct its ending, or save it again from its source as .nii.gz, .nrrd or .mha",
             Self::Dicom(..) => "Export the series again as uncompressed DICOM images (Explicit VR Little Endian), or convert it to .nii.gz",
+            Self::Alike(..) => "See that file: its remedy is theirs",
             Self::SeveralSeries(..) => "Name the folder of one series, or sort the files into a folder for each",
             Self::TooFewSlices(..) => "Name the folder that holds all slices of the series, and check that it was exported in full",
             Self::MixedSlices(..) => "Export each orientation and size as a series of its own, localisers apart",

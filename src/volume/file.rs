@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::format::known;
 pub use super::format::{Format, asked, ending, stem};
 use super::voxels::Scalar;
-use super::{DataError, Fault, Scan, SourceHeader, Volume, dicom, meta_image, nifti, nrrd};
+use super::{DataError, DataErrors, Fault, Scan, SourceHeader, Volume, dicom, meta_image, nifti, nrrd};
 
 /// The format that a file's ending names. A folder, and a file of any other name that begins as such, is DICOM; the rest is taken for
 /// NIfTI, whose first bytes then decide.
@@ -53,7 +53,7 @@ pub fn read(file: &Path) -> Result<Scan, DataError> {
         Format::Nrrd | Format::SegNrrd => nrrd::read(file),
         Format::MetaImage => meta_image::read(file),
         Format::Dicom if dicom::segmentation::is_segmentation(file) => dicom::segmentation::read(file),
-        Format::Dicom => dicom::read(file, &dicom::files(file)?),
+        Format::Dicom => dicom::read(file, &dicom::files(file)?).map_err(DataErrors::into_first),
     }
 }
 
@@ -66,7 +66,7 @@ pub fn channels(file: &Path) -> Result<usize, DataError> {
         Format::Nifti => nifti::channels(file),
         Format::Nrrd | Format::SegNrrd => nrrd::channels(file),
         Format::MetaImage => meta_image::channels(file),
-        Format::Dicom => dicom::check(file, &dicom::files(file)?).map(|()| 1),
+        Format::Dicom => dicom::check(file, &dicom::files(file)?).map(|()| 1).map_err(DataErrors::into_first),
     }
 }
 

@@ -102,10 +102,11 @@ impl Inputs {
     /// Adds a DICOM series, which has one channel, if its headers make a volume.
     fn add_series(&mut self, case: CaseFiles, channels: usize) {
         let VolumeSource::Series { place, files, .. } = &case.images[0] else { return };
-        let fits = if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place)) };
+        let fits =
+            if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place).into()) };
         match fits {
             Ok(()) => self.cases.push(case),
-            Err(error) => self.errors.push(error),
+            Err(DataErrors(errors)) => self.errors.extend(errors),
         }
     }
 

@@ -41,16 +41,16 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// Checks what the headers of a series show; `place` names it in messages.
 ///
 /// # Errors
-/// What is no even stack of slices.
-pub(super) fn check(place: &Path, files: &[PathBuf]) -> Result<(), DataError> {
+/// Everything that makes it no even stack of slices.
+pub(super) fn check(place: &Path, files: &[PathBuf]) -> Result<(), DataErrors> {
     headers(place, files).map(drop)
 }
 
 /// Reads a series into one volume; `place` names it in messages.
 ///
 /// # Errors
-/// Files that cannot be read or decoded, what is no even stack of slices of intensities.
-pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataError> {
+/// Everything wrong with it: files that cannot be read or decoded, what is no even stack of slices of intensities.
+pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataErrors> {
     let Headers { frames, grid, notes } = headers(place, files)?;
     let slice = grid.shape[1] * grid.shape[2];
     let mut voxels = vec![0.0_f32; grid.len()];
@@ -61,7 +61,7 @@ pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataError> {
     }
     let used = files.par_iter().zip(of_file).filter(|(_, parts)| !parts.is_empty());
     let decoded = used.map(|(file, parts)| pixels::decode(file, parts).map_err(|fault| fault.at(file)));
-    DataErrors::gather(decoded.collect::<Vec<_>>()).map_err(|DataErrors(mut errors)| errors.remove(0))?;
+    DataErrors::gather(decoded.collect::<Vec<_>>()).map_err(|errors| errors.with_equal_ones_counted(place))?;
     let notes = notes.into_iter().map(|text| Note::new(place, text)).collect();
     Ok(Scan { file: place.to_owned(), header: SourceHeader::for_grid(&grid), volume: Volume { channels: 1, grid, voxels }, notes })
 }

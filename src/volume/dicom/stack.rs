@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::frames::{self, Frame};
 use crate::volume::voxels::check_sizes;
-use crate::volume::{DataError, DataErrors, Fault, Grid, affine};
+use crate::volume::{DataErrors, Fault, Grid, affine};
 
 /// A series before its voxels are read.
 pub(super) struct Headers {
@@ -44,24 +44,20 @@ const SHOWN: usize = 3;
 /// The headers of a series' files; `place` names it in messages.
 ///
 /// # Errors
-/// Broken headers, and what is no even stack of slices.
-pub(super) fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {
-    let read: Vec<Vec<Frame>> = DataErrors::gather(
-        files
-            .par_iter()
-            .enumerate()
-            .map(|(number, file)| frames::of_file(file, number).map_err(|fault| fault.at(file)))
-            .collect::<Vec<_>>(),
-    )
-    .map_err(|DataErrors(mut errors)| errors.remove(0))?;
-    stack(read.into_iter().flatten().collect(), files).map_err(|fault| fault.at(place))
+/// Everything that shows: broken headers, and, where there are none, what is no even stack of slices.
+pub(super) fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataErrors> {
+    let of_file = |(number, file): (usize, &PathBuf)| frames::of_file(file, number).map_err(|fault| fault.at(file));
+    let read = DataErrors::gather(files.par_iter().enumerate().map(of_file).collect::<Vec<_>>());
+    let read = read.map_err(|errors| errors.with_equal_ones_counted(place))?;
+    stack(read.into_iter().flatten().collect(), files)
+        .map_err(|faults| DataErrors(faults.into_iter().map(|fault| fault.at(place)).collect()))
 }
 
 /// Sorts the slices along their normal.
 ///
 /// # Errors
-/// Too few, of several sizes or orientations, several at one place, missing ones, uneven distances, a tilted gantry.
-fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
+/// Too few, or of several sizes or orientations; else several at one place, and missing ones; else uneven distances, and a tilted gantry.
+fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Vec<Fault>> {
     let mut notes = Vec::new();
     let given = frames.len();
     let mut seen = BTreeMap::new();
@@ -74,9 +70,9 @@ fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
             given - frames.len()
         ));
     }
-    refuse_mixed(&frames)?;
+    refuse_mixed(&frames).map_err(|fault| vec![fault])?;
     if frames.len() < FEWEST {
-        return Err(Fault::TooFewSlices(frames.len()));
+        return Err(vec![Fault::TooFewSlices(frames.len())]);
     }
     let [along_row, along_column] = frames[0].directions.map(Vector3::from);
     let normal = along_row.cross(&along_column).normalize();
@@ -91,41 +87,26 @@ fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
         let file = files[frame.file].file_name().unwrap_or_default().to_string_lossy().into_owned();
         if frame.number == 0 { file } else { format!("{file} (frame {})", frame.number + 1) }
     };
-    // Seldom, but never all: the usual distance is then that of different places.
-    let repeated = gaps.iter().position(|&gap| gap <= OFF_MM.max(REPEATED * usual));
-    if let Some(at) = repeated {
-        let count = gaps.iter().filter(|&&gap| gap <= OFF_MM.max(REPEATED * usual)).count();
-        return Err(Fault::RepeatedSlices(count, name(&frames[at]), name(&frames[at + 1])));
-    }
-    let missing: Vec<String> = gaps
-        .iter()
-        .enumerate()
-        .filter(|&(_, &gap)| gap > MISSING * usual)
-        .map(|(at, gap)| {
-            let between = format!("between {} and {}", name(&frames[at]), name(&frames[at + 1]));
-            format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
-        })
-        .collect();
-    if !missing.is_empty() {
-        let more = if missing.len() > SHOWN { format!(" and at {} more places", missing.len() - SHOWN) } else { String::new() };
-        return Err(Fault::MissingSlices(missing[..missing.len().min(SHOWN)].join("; ") + &more));
+    let names: Vec<String> = frames.iter().map(name).collect();
+    let faults = Vec::from_iter(repeated(&gaps, usual, &names).into_iter().chain(missing(&gaps, usual, &names)));
+    if !faults.is_empty() {
+        return Err(faults);
     }
     let [first, last] = [&frames[0], &frames[frames.len() - 1]].map(|frame| Vector3::from(frame.position));
     let step = (last - first) / (frames.len() - 1) as f64;
     let tilt = step.normalize().cross(&normal).norm().asin().to_degrees();
-    if tilt >= TILT_DEGREES {
-        return Err(Fault::GantryTilt(tilt));
-    }
     let off = |(at, frame): (usize, &Frame)| (Vector3::from(frame.position) - (first + step * at as f64)).norm();
     let (worst, off_mm) =
         frames.iter().enumerate().map(|pair| (pair.0, off(pair))).fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
-    if off_mm > OFF_SHARE * usual {
-        return Err(Fault::UnevenSlices(name(&frames[worst]), off_mm, usual));
+    let tilted = (tilt >= TILT_DEGREES).then_some(Fault::GantryTilt(tilt));
+    let uneven = (off_mm > OFF_SHARE * usual).then(|| Fault::UnevenSlices(names[worst].clone(), off_mm, usual));
+    if tilted.is_some() || uneven.is_some() {
+        return Err(tilted.into_iter().chain(uneven).collect());
     }
     if off_mm > OFF_MM {
         notes.push(format!(
             "its slices are not quite even: {} lies {off_mm:.3} mm off; they are taken as {:.4} mm apart",
-            name(&frames[worst]),
+            names[worst],
             step.norm()
         ));
     }
@@ -138,8 +119,29 @@ fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
     if frames.iter().any(|frame| frame.lossy) {
         notes.push("it was once compressed with loss (Lossy Image Compression)".to_owned());
     }
-    let grid = grid(&frames[0], frames.len(), step)?;
+    let grid = grid(&frames[0], frames.len(), step).map_err(|fault| vec![fault])?;
     Ok(Headers { frames, grid, notes })
+}
+
+/// Places that hold more than one of the slices with such `gaps`. Seldom, but never all: the usual distance is then that of different places.
+fn repeated(gaps: &[f64], usual: f64, names: &[String]) -> Option<Fault> {
+    let is_one = |gap: f64| gap <= OFF_MM.max(REPEATED * usual);
+    let at = gaps.iter().position(|&gap| is_one(gap))?;
+    let count = gaps.iter().filter(|&&gap| is_one(gap)).count();
+    Some(Fault::RepeatedSlices(count, names[at].clone(), names[at + 1].clone()))
+}
+
+/// Gaps that slices are missing from.
+fn missing(gaps: &[f64], usual: f64, names: &[String]) -> Option<Fault> {
+    let wide = gaps.iter().enumerate().filter(|&(_, &gap)| gap > MISSING * usual);
+    let missing: Vec<String> = wide
+        .map(|(at, gap)| {
+            let between = format!("between {} and {}", names[at], names[at + 1]);
+            format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
+        })
+        .collect();
+    let more = if missing.len() > SHOWN { format!(" and at {} more places", missing.len() - SHOWN) } else { String::new() };
+    (!missing.is_empty()).then(|| Fault::MissingSlices(missing[..missing.len().min(SHOWN)].join("; ") + &more))
 }
 
 /// Refuses frames of several sizes or orientations.

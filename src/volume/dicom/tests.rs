@@ -13,7 +13,7 @@ use crate::config::{DataConfig, DataSource};
 use crate::volume::datalist::inputs;
 use crate::volume::file::read;
 use crate::volume::nifti::write_labels;
-use crate::volume::{DataError, Dataset, Fault, LabelMap, Scan, SourceHeader, Together};
+use crate::volume::{DataError, DataErrors, Dataset, Fault, LabelMap, Scan, SourceHeader, Together};
 
 /// One file of a series of slices of 2 rows and 3 columns, in sagittal planes: columns run to the back, rows downwards.
 #[derive(Clone)]
@@ -219,6 +219,33 @@ fn what_is_no_even_stack_is_refused_with_its_place() {
     assert!(matches!(with(|slices| slices[0].pixels.truncate(5)), Fault::Length { .. } | Fault::Dicom(_)));
     assert!(matches!(with(|slices| slices[5].series = "1.2.3.9"), Fault::SeveralSeries(names) if names.len() == 2));
     assert!(matches!(Folder::new([]).fault(), Fault::Dicom(_)));
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_series_is_told_at_once() {
+    let all = |change: fn(&mut Vec<Slice>)| {
+        let mut slices: Vec<Slice> = (0..6).map(Slice::new).collect();
+        change(&mut slices);
+        let folder = Folder::new(slices);
+        let dataset = Dataset::open(&DataSource::Dataset(folder.at(""))).expect("a series");
+        let DataErrors(errors) = dataset.cases[0].images[0].read().expect_err("no volume");
+        errors.into_iter().map(|error| error.fault).collect::<Vec<_>>()
+    };
+    let faults = all(|slices| {
+        slices.remove(2);
+        slices[4].position[0] = slices[3].position[0];
+    });
+    assert!(matches!(&faults[..], [Fault::RepeatedSlices(1, ..), Fault::MissingSlices(_)]), "{faults:?}");
+    let faults = all(|slices| {
+        (0..6).for_each(|at| slices[at].position[2] += 0.5 * at as f64);
+        slices[2].position[0] += 0.3;
+    });
+    assert!(matches!(&faults[..], [Fault::GantryTilt(_), Fault::UnevenSlices(..)]), "{faults:?}");
+    let faults = all(|slices| {
+        (0..4).for_each(|at| slices[at].slope = 0.0);
+        slices[5].orientation = [1.0; 6];
+    });
+    assert!(matches!(&faults[..], [Fault::Header { .. }, Fault::Alike(3, ..), Fault::Header { .. }]), "{faults:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::atomic_file;
 use crate::volume::dicom::find::{dicom_fault, open_header};
 use crate::volume::dicom::stack::{Headers, headers};
 use crate::volume::segment::Segments;
-use crate::volume::{DataError, Fault, LabelMap, Note, aligned};
+use crate::volume::{DataError, DataErrors, Fault, LabelMap, Note, aligned};
 
 /// What a segmentation belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub(in crate::volume) struct Belonging<'a> {
 /// # Errors
 /// A series that is none, or that lacks what a segmentation must refer to; labels on another grid; a file that cannot be written.
 pub(in crate::volume) fn write(file: &Path, labels: &LabelMap, belonging: &Belonging<'_>) -> Result<Vec<Note>, DataError> {
-    let series = headers(belonging.place, belonging.files)?;
+    let series = headers(belonging.place, belonging.files).map_err(DataErrors::into_first)?;
     let (map, _) = aligned(labels.clone(), &series.grid, belonging.place).map_err(|fault| fault.at(file))?;
     let (described, mut notes) = described(&map.voxels, belonging.segments, belonging.dataset);
     if described.is_empty() {
