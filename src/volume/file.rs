@@ -66,7 +66,7 @@ pub fn channels(file: &Path) -> Result<usize, DataError> {
         Format::Nifti => nifti::channels(file),
         Format::Nrrd | Format::SegNrrd => nrrd::channels(file),
         Format::MetaImage => meta_image::channels(file),
-        Format::Dicom => dicom::check(file, &dicom::files(file)?).map(|()| 1).map_err(DataErrors::into_first),
+        Format::Dicom => dicom::grid(file, &dicom::files(file)?).map(|_| 1).map_err(DataErrors::into_first),
     }
 }
 

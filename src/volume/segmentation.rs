@@ -41,6 +41,11 @@ pub fn write(file: &Path, labels: &LabelMap, subject: &Subject<'_>) -> Result<Ve
     Ok(Vec::new())
 }
 
+/// Whether a file is a DICOM segmentation, by its first bytes.
+pub fn is_dicom_segmentation(file: &Path) -> bool {
+    segmentation::is_segmentation(file)
+}
+
 /// Whether a segmentation of such an image can be written to a file of such a name.
 ///
 /// # Errors

@@ -60,6 +60,7 @@ impl ViewerPanel {
         match request {
             Request::Browse(what) => self.dialog = Some(what.dialog(ctx)),
             Request::Open(request) => self.read(ctx, *request, workspace),
+            Request::Series(folder) => self.series.look(ctx, &folder),
             Request::Again => {
                 if let Some((request, _)) = self.failed.take() {
                     self.read(ctx, request, workspace);
@@ -179,8 +180,9 @@ impl ViewerPanel {
             Dropped::Volumes(files) if files.len() == 1 && self.open.is_none() => self.open_files(ctx, (&files, Vec::new()), workspace),
             Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
             Dropped::Dataset(folder) => self.request(ctx, Request::List(DataSource::Dataset(folder)), workspace),
+            Dropped::Folder(folder) => self.series.look(ctx, &folder),
             Dropped::Unknown(path) => {
-                let text = "is neither a volume (.nii, .nii.gz, .hdr with .img, .nrrd, .nhdr, .mha, .mhd) nor the folder of a dataset, a run or a checkpoint";
+                let text = "is neither a volume (.nii, .nii.gz, .hdr with .img, .nrrd, .nhdr, .mha, .mhd, DICOM) nor the folder of a dataset, a run or a checkpoint";
                 self.notice = Some(format!("{} {text}.", path.display()));
             }
             offer => self.offer = Some(offer),

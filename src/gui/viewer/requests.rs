@@ -12,7 +12,7 @@ use crate::gui::widgets::{PathDialog, PathKind};
 use crate::protocol::{StageKind, StageState};
 
 /// What dialogs call volumes, and the endings of their files.
-const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd"]);
+const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm"]);
 
 /// What a user asks for, by a button, a menu, a dialog or dropped files.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub(super) enum Request {
     Browse(Browse),
     /// Open an image, with label maps over it.
     Open(Box<ImageRequest>),
+    /// Look for the DICOM series of a folder.
+    Series(PathBuf),
     /// Open what failed once more.
     Again,
     /// List the cases of a dataset.
@@ -48,6 +50,8 @@ pub(super) enum Browse {
     Image,
     /// Label maps of the open image.
     Labels,
+    /// The folder of a DICOM series, or of several.
+    Series,
     /// A dataset's folder.
     Dataset,
     /// A checkpoint's or a run's folder.
@@ -80,6 +84,9 @@ impl Browse {
                 let title = "Open label maps of the open image";
                 PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::LayOver(files.to_vec())))
             }
+            Self::Series => PathDialog::new(ctx, ("Open a DICOM series: its folder, or one of several", PathKind::Folder), |folder| {
+                Ok(Request::Series(folder.to_owned()))
+            }),
             Self::Dataset => folder(
                 "Open a dataset: the folder with dataset.json or imagesTr",
                 |found| matches!(found, Dropped::Dataset(_)),

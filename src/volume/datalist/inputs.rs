@@ -102,8 +102,11 @@ impl Inputs {
     /// Adds a DICOM series, which has one channel, if its headers make a volume.
     fn add_series(&mut self, case: CaseFiles, channels: usize) {
         let VolumeSource::Series { place, files, .. } = &case.images[0] else { return };
-        let fits =
-            if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place).into()) };
+        let fits = if channels == 1 {
+            dicom::grid(place, files).map(drop)
+        } else {
+            Err(Fault::Channels { found: 1, expected: channels }.at(place).into())
+        };
         match fits {
             Ok(()) => self.cases.push(case),
             Err(DataErrors(errors)) => self.errors.extend(errors),

@@ -20,7 +20,7 @@ pub(super) use find::{Series, find, is_dicom};
 use frames::Frame;
 use stack::{Headers, headers};
 
-use super::{DataError, DataErrors, Fault, Note, Scan, SourceHeader, Volume};
+use super::{DataError, DataErrors, Fault, Grid, Note, Scan, SourceHeader, Volume};
 
 /// The files of a series: of the only one in a folder, or the file itself.
 ///
@@ -38,12 +38,12 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     }
 }
 
-/// Checks what the headers of a series show; `place` names it in messages.
+/// Where the voxels of a series lie, by its headers; `place` names it in messages.
 ///
 /// # Errors
 /// Everything that makes it no even stack of slices.
-pub(super) fn check(place: &Path, files: &[PathBuf]) -> Result<(), DataErrors> {
-    headers(place, files).map(drop)
+pub(super) fn grid(place: &Path, files: &[PathBuf]) -> Result<Grid, DataErrors> {
+    headers(place, files).map(|headers| headers.grid)
 }
 
 /// Reads a series into one volume; `place` names it in messages.
