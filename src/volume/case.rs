@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::aligned::{fill, grid_fault};
-use super::file::{self, Format};
+use super::file::Format;
 use super::labels::{self, CountedLabels};
 use super::{DataError, DataErrors, Fault, LabelMap, Note, Scan, VolumeSource};
 use crate::config::NonFinite;
@@ -49,7 +49,7 @@ impl CaseFiles {
             Some(Err(found)) => errors.extend(found.0),
             Some(Ok(mut scan)) => {
                 // The frames of a DICOM segmentation need not say how far its image goes on beyond them.
-                if let (Some(image), Format::Dicom) = (&image, file::format(&scan.file)) {
+                if let (Some(image), Some(Format::Dicom)) = (&image, self.label.as_ref().map(VolumeSource::format)) {
                     let filled = fill(&mut scan.volume.voxels, &mut scan.volume.grid, &image.volume.grid);
                     scan.notes.extend(filled.map(|text| Note::new(&scan.file, text)));
                 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::file::Format;
 use super::synthetic::{self, Part};
 use super::{DataErrors, Scan, SourceHeader, dicom, file, nifti};
 use crate::config::SyntheticConfig;
@@ -46,6 +47,15 @@ impl VolumeSource {
             Self::File(file) | Self::Series { place: file, .. } => Cow::Borrowed(file),
             Self::Embedded { name, .. } => Cow::Borrowed(Path::new(name)),
             Self::Synthetic { case, part, .. } => Cow::Owned(format!("synthetic {part:?} {case}").to_lowercase().into()),
+        }
+    }
+
+    /// How it is stored; what is in no file counts as NIfTI.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::File(path) => file::format(path),
+            Self::Series { .. } => Format::Dicom,
+            Self::Embedded { .. } | Self::Synthetic { .. } => Format::Nifti,
         }
     }
 

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::error::JobError;
 use crate::config::RunConfig;
 use crate::protocol::FolderError;
-use crate::volume::file::{self, Format};
-use crate::volume::{CaseFiles, DataError, Fault, content};
+use crate::volume::file::Format;
+use crate::volume::{CaseFiles, DataError, Fault, VolumeSource, content};
 use crate::{atomic_file, digest};
 
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
@@ -42,7 +42,7 @@ impl Segmented {
 
     /// Where the segmentation of a case stands.
     pub(super) fn file(&self, case: &CaseFiles) -> PathBuf {
-        let own = || case.images.first().map_or(Format::Nifti, |image| file::format(&image.file()));
+        let own = || case.images.first().map_or(Format::Nifti, VolumeSource::format);
         self.folder.join(format!("{}{}", case.name, self.format.unwrap_or_else(own).ending()))
     }
 

@@ -15,7 +15,8 @@ use super::requests::Request;
 use crate::config::DataSource;
 use crate::gui::widgets::{Answer, PathDialog, Reply, modal, question};
 use crate::gui::{Background, Workspace};
-use crate::volume::file::{self, Format};
+use crate::volume::VolumeSource;
+use crate::volume::file::Format;
 
 impl ViewerPanel {
     /// Opens a case of the list.
@@ -122,7 +123,7 @@ impl ViewerPanel {
     fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
-        let own = case.request.images.first().map_or(Format::Nifti, |image| file::format(&image.file()));
+        let own = case.request.images.first().map_or(Format::Nifti, VolumeSource::format);
         // A series is a whole folder of its own.
         let endings: &[&str] = match own {
             Format::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
@@ -199,6 +200,22 @@ impl ViewerPanel {
             Some(Ok(sorted)) => self.unclear = Some(sorted),
             Some(Err(why)) => self.notice = Some(why),
             None => self.notice = Some("Reading the dropped files ended by a fault of the program; try again.".to_owned()),
+        }
+    }
+
+    /// Takes in which DICOM series a folder holds, and opens a single one.
+    pub(super) fn poll_series(&mut self, ctx: &Context, workspace: &Workspace) {
+        match self.series.poll() {
+            Ok(Some(request)) => self.request(ctx, request, workspace),
+            Ok(None) => {}
+            Err(why) => self.notice = Some(why),
+        }
+    }
+
+    /// Asks which of several series is meant.
+    pub(super) fn choose_series(&mut self, ctx: &Context, workspace: &Workspace) {
+        if let Some(request) = self.series.choose(ctx) {
+            self.request(ctx, request, workspace);
         }
     }
 

@@ -12,7 +12,7 @@ use super::label_statistics::{Agreement, ClassStatistics, label_statistics};
 use super::resample::nearest;
 use crate::gui::Background;
 use crate::gui::widgets::slice::VolumeTexture;
-use crate::volume::file::{Format, format};
+use crate::volume::file::Format;
 use crate::volume::label_table::LabelTable;
 use crate::volume::labels::{CountedLabels, from_scan};
 use crate::volume::note::lines;
@@ -171,8 +171,7 @@ impl Layer {
 fn read(source: &VolumeSource, image: &BackgroundImage, resampled: bool) -> Result<Labels, String> {
     let mut scan = source.read().map_err(|error| error.to_string())?;
     let whole = &image.scan.volume.grid;
-    let is_dicom = matches!(source, VolumeSource::File(file) if format(file) == Format::Dicom);
-    let filled = is_dicom.then(|| fill(&mut scan.volume.voxels, &mut scan.volume.grid, whole)).flatten();
+    let filled = (source.format() == Format::Dicom).then(|| fill(&mut scan.volume.voxels, &mut scan.volume.grid, whole)).flatten();
     scan.notes.extend(filled.map(|text| Note::new(&scan.file, text)));
     let fault = grid_fault(&scan.volume.grid, &image.scan.volume.grid, &image.scan.file);
     if let Some(fault) = fault.clone().filter(|_| !resampled) {

@@ -4,21 +4,23 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{Button, Context, Label, RichText, ScrollArea, Ui};
 
-use super::ViewerPanel;
 use super::image::ImageRequest;
 use super::layer::described;
 use super::requests::Request;
 use crate::gui::widgets::modal;
-use crate::gui::{Background, Palette, Workspace};
+use crate::gui::{Background, Palette};
 use crate::volume::datalist::{FoundSeries, series_in};
 
 /// Height of the list of series, where the window has room for it, in points.
 const HEIGHT: f32 = 360.0;
 
+/// What a folder holds, as soon as it is known.
+type Look = Background<Result<Vec<FoundSeries>, String>>;
+
 /// The series of a folder that is looked through, or from which the user has to choose.
 #[derive(Default)]
 pub(super) struct SeriesChoice {
-    looking: Option<(PathBuf, Background<Result<Vec<FoundSeries>, String>>)>,
+    looking: Option<(PathBuf, Look)>,
     /// Empty: nothing to choose from.
     pub(super) found: Vec<FoundSeries>,
 }
@@ -35,49 +37,46 @@ impl SeriesChoice {
     pub(super) fn folder(&self) -> Option<&Path> {
         self.looking.as_ref().map(|(folder, _)| folder.as_path())
     }
-}
 
-impl ViewerPanel {
-    /// Takes in which series a folder holds: a single one that can be used is opened, else the user chooses.
-    pub(super) fn poll_series(&mut self, ctx: &Context, workspace: &Workspace) {
-        if !self.series.looking.as_mut().is_some_and(|(_, look)| look.poll()) {
-            return;
-        }
-        let Some((folder, look)) = self.series.looking.take() else { return };
-        match look.take() {
-            Some(Ok(found)) if found.is_empty() => {
+    /// Takes in which series a folder holds: a single one that can be used is to be opened, else the user chooses.
+    ///
+    /// # Errors
+    /// A folder without any, or that cannot be read, as a sentence.
+    pub(super) fn poll(&mut self) -> Result<Option<Request>, String> {
+        let Some((folder, look)) = self.looking.take_if(|(_, look)| look.poll()) else { return Ok(None) };
+        let ended = || Err(format!("Looking through {} ended by a fault of the program; try again.", folder.display()));
+        let found = look.take().unwrap_or_else(ended)?;
+        match found.as_slice() {
+            [] => {
                 let text = "holds no DICOM image, and is not the folder of a dataset, a run or a checkpoint";
-                self.notice = Some(format!("{} {text}.", folder.display()));
+                Err(format!("{} {text}.", folder.display()))
             }
-            Some(Ok(found)) => match found.as_slice() {
-                [FoundSeries { grid: Ok(_), .. }] => self.request(ctx, open(&found[0]), workspace),
-                _ => self.series.found = found,
-            },
-            Some(Err(why)) => self.notice = Some(why),
-            None => self.notice = Some(format!("Looking through {} ended by a fault of the program; try again.", folder.display())),
+            [only] if only.grid.is_ok() => Ok(Some(open(only))),
+            _ => {
+                self.found = found;
+                Ok(None)
+            }
         }
     }
 
-    /// Lists the series that were found, and opens the one that is chosen.
-    pub(super) fn choose_series(&mut self, ctx: &Context, workspace: &Workspace) {
-        if self.series.found.is_empty() {
-            return;
+    /// Lists the series that were found; the opening of the one that is chosen.
+    pub(super) fn choose(&mut self, ctx: &Context) -> Option<Request> {
+        if self.found.is_empty() {
+            return None;
         }
         let room = HEIGHT.min(ctx.content_rect().height() - 160.0);
         let ((chosen, cancel), escaped) = modal(ctx, "choose a series", |ui| {
             ui.heading("Which series?");
             ui.add_space(4.0);
             let rows = ScrollArea::vertical().max_height(room);
-            let chosen = rows.show(ui, |ui| self.series.found.iter().filter(|series| row(ui, series)).last().map(open)).inner;
+            let chosen = rows.show(ui, |ui| self.found.iter().filter(|series| row(ui, series)).last().map(open)).inner;
             ui.add_space(8.0);
             (chosen, ui.button("Cancel").clicked())
         });
         if chosen.is_some() || cancel || escaped {
-            self.series.found.clear();
+            self.found.clear();
         }
-        if let Some(request) = chosen {
-            self.request(ctx, request, workspace);
-        }
+        chosen
     }
 }
 

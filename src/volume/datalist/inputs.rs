@@ -58,7 +58,7 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     found.cases.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in found.cases.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         let [other, second] = [&pair[0], &pair[1]].map(|case| case.images[0].file().into_owned());
-        let written = format!("{}{}", pair[0].name, file::format(&second).ending());
+        let written = format!("{}{}", pair[0].name, pair[1].images[0].format().ending());
         errors.push(Fault::SameOutput(other, written).at(&second));
     }
     DataErrors::or(errors, found)
