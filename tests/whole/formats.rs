@@ -160,11 +160,25 @@ fn a_label_map_becomes_a_segmentation_of_its_dicom_series_and_scores_as_itself()
     let labels = folder.at("truth/a.nii.gz").display().to_string();
     refused(convert("truth/a.nii.gz", "b.dcm", &["--like", &labels]), 2, &["must belong to a DICOM series"]);
 
-    let mut evaluate = simtrot(&["evaluate"]);
-    evaluate.arg("--truth").arg(folder.at("truth")).arg("--prediction").arg(folder.at("seg"));
-    let text = succeed(evaluate);
-    let perfect = |label: &str| text.lines().any(|line| line.trim_start().starts_with(label) && line.contains("1.0000"));
-    assert!(perfect("label 1") && perfect("label 5") && text.contains("it is reoriented"), "{text}");
+    let evaluate = |prediction: &str| {
+        let mut command = simtrot(&["evaluate"]);
+        command.arg("--truth").arg(folder.at("truth")).arg("--prediction").arg(folder.at(prediction));
+        command
+    };
+    let perfect = |text: &str, label: &str| text.lines().any(|line| line.trim_start().starts_with(label) && line.contains("1.0000"));
+    let text = succeed(evaluate("seg"));
+    assert!(perfect(&text, "label 1") && perfect(&text, "label 5") && text.contains("it is reoriented"), "{text}");
+    // Of a series without its first slice and its last the segmentation is a part of the truth's grid.
+    folder.series("part");
+    ["part/IM0", "part/IM4"].iter().for_each(|file| std::fs::remove_file(folder.at(file)).expect("a file made before"));
+    let mut part = folder.grid.clone();
+    (part.shape[0], part.world_from_voxel[2][3]) = (3, 2.0);
+    folder.labels_with("part.nii.gz", &part, |index| [0, 1, 1, 5][(index + 42) % 4]);
+    let series = folder.at("part").display().to_string();
+    succeed(convert("part.nii.gz", "parts/a.dcm", &["--like", &series]));
+    let text = succeed(evaluate("parts"));
+    assert!(perfect(&text, "label 1") && perfect(&text, "label 5") && text.contains("the others are taken as background"), "{text}");
+
     succeed(convert("seg/a.dcm", "back.seg.nrrd", &[]));
     let text = succeed(convert("back.seg.nrrd", "back.nrrd", &[]));
     assert!(text.contains("1 label 1, 5 label 5; .seg.nrrd keeps them"), "{text}");
