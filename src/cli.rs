@@ -145,12 +145,16 @@ pub enum Command {
         /// Label maps.
         labels: Vec<PathBuf>,
     },
-    /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd. Nothing is overwritten.
+    /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd; a label map also as .seg.nrrd or
+    /// .dcm (DICOM SEG). Nothing is overwritten.
     Convert {
-        /// The volume, or the folder of a DICOM series.
+        /// The volume, a DICOM segmentation, or the folder of a DICOM series.
         input: PathBuf,
         /// The file to write.
         out: PathBuf,
+        /// The folder of the DICOM series that a label map is of: what a .dcm file refers to.
+        #[arg(long, value_name = "SERIES")]
+        like: Option<PathBuf>,
     },
     /// Where a checkpoint comes from: network, data, settings, program, parents.
     Show {
@@ -308,7 +312,8 @@ pub struct InferArgs {
     /// Replace segmentations that are already there.
     #[arg(long)]
     pub overwrite: bool,
-    /// Write all segmentations as nii.gz, nrrd or mha; by default each in the format of its image.
+    /// Write all segmentations as nii.gz, nrrd, seg.nrrd (with the labels' names), mha or dcm (DICOM SEG, of DICOM series alone); by default each in
+    /// the format of its image.
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
     /// Write how sure the networks are, too: probabilities/CASE, a float32 channel for each class, and entropy/CASE in nats.

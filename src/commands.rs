@@ -64,7 +64,7 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
             tools::probe(ProbeJob { checkpoint, data: tools::source(&data), settings: set }, json.as_deref(), options)
         }
         Command::View { image, labels } => view::view(image, labels, options),
-        Command::Convert { input, out } => convert::convert(&input, &out, options),
+        Command::Convert { input, out, like } => convert::convert(&input, &out, like, options),
         Command::Import { job, json } => tools::import(&job, json.as_deref()),
         Command::Export(job) => tools::export(&job, options),
         Command::Show { checkpoint, json } => tools::show(&checkpoint, json.as_deref()),

@@ -1,20 +1,23 @@
 //! `simtrot convert`: a volume in another format.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::options::{CliError, Options};
 use crate::terminal;
-use crate::volume::label_table::LabelTable;
-use crate::volume::{file, note};
+use crate::volume::file::{self, Format};
+use crate::volume::label_table::{LabelEntry, LabelTable};
+use crate::volume::segment::{Segment, Segments};
+use crate::volume::segmentation::{self, Subject};
+use crate::volume::{DataErrors, Fault, Note, Scan, VolumeSource, labels, note};
 
 /// Axes whose cosine is larger are said to be sheared: programs that take directions for a rotation misplace them.
 const SHEARED: f64 = 1e-3;
 
-/// Writes a volume to a file of another ending, and prints what was assumed and what is lost.
-pub(super) fn convert(input: &Path, out: &Path, options: &Options) -> Result<u8, CliError> {
+/// Writes a volume to a file of another ending, and prints what was assumed and what is lost. `like`: the DICOM series that a segmentation is of.
+pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: &Options) -> Result<u8, CliError> {
     let refuse = |cause: &str| Err(CliError::Input(format!("{}: {cause}", out.display())));
     let Some(files) = file::written(out) else {
-        return refuse("cannot be written under this ending. Choose .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd");
+        return refuse("cannot be written under this ending. Choose .nii, .nii.gz, .nrrd, .seg.nrrd, .nhdr, .mha, .mhd or .dcm");
     };
     if let Some(there) = files.iter().find(|file| file.exists()) {
         return refuse(&format!(
@@ -22,23 +25,61 @@ pub(super) fn convert(input: &Path, out: &Path, options: &Options) -> Result<u8,
             there.display()
         ));
     }
+    let asked = file::asked(out);
+    match (asked, &like) {
+        (Some(Format::Dicom), None) => {
+            return refuse("a DICOM segmentation belongs to a DICOM series. Name its folder with --like SERIES, or choose another ending");
+        }
+        (Some(Format::Dicom), Some(_)) | (_, None) => {}
+        (_, Some(_)) => return refuse("--like names the series of a DICOM segmentation; leave it out, or choose the ending .dcm"),
+    }
     let scan = file::read(input).map_err(|error| CliError::Input(error.to_string()))?;
     let table = LabelTable::within(input).map_err(CliError::Input)?;
-    let scalar = file::write_volume(out, &scan.volume, &scan.header).map_err(|error| CliError::Failure(error.to_string()))?;
-    for line in note::lines(&scan.notes) {
+    let mut notes = scan.notes.clone();
+    let (channels, grid) = (scan.volume.channels, scan.volume.grid.clone());
+    let stored = match asked {
+        Some(Format::Dicom | Format::SegNrrd) => {
+            notes.extend(write_labels(scan, table, out, like)?);
+            "segments".to_owned()
+        }
+        _ => {
+            notes.extend(table.map(|table| unnamed(&table, out)));
+            file::write_volume(out, &scan.volume, &scan.header).map_err(|error| CliError::Failure(error.to_string()))?.to_owned()
+        }
+    };
+    for line in note::lines(&notes) {
         terminal::print(format_args!("note: {line}"));
     }
-    if let Some(table) = table {
-        let names: Vec<String> =
-            table.entries.iter().map(|(value, entry)| format!("{value} {}", entry.name.as_deref().unwrap_or("without a name"))).collect();
-        terminal::print(format_args!("note: names of segments are not written into {}: {}", out.display(), names.join(", ")));
-    }
-    if scan.volume.grid.shear() > SHEARED {
+    if grid.shear() > SHEARED {
         terminal::print(format_args!("note: its axes are not at right angles; programs that expect that refuse or misplace it"));
     }
     if !options.quiet {
-        let channels = if scan.volume.channels == 1 { String::new() } else { format!("{} channels of ", scan.volume.channels) };
-        terminal::print(format_args!("{}: {channels}{}, stored as {scalar}", out.display(), scan.volume.grid));
+        let channels = if channels == 1 { String::new() } else { format!("{channels} channels of ") };
+        terminal::print(format_args!("{}: {channels}{grid}, stored as {stored}", out.display()));
     }
     Ok(0)
+}
+
+/// Writes a label map with the names and colours that its file gives its values, as far as it does.
+fn write_labels(scan: Scan, table: Option<LabelTable>, out: &Path, like: Option<PathBuf>) -> Result<Vec<Note>, CliError> {
+    let header = scan.header.clone();
+    let counted = labels::from_scan(scan, None).map_err(|errors| CliError::Input(DataErrors(errors).to_string()))?;
+    let entries = table.map(|table| table.entries).unwrap_or_default();
+    let named = |(value, entry): (u32, LabelEntry)| {
+        (value, Segment { name: entry.name.unwrap_or_else(|| format!("label {value}")), colour: entry.colour })
+    };
+    let segments: Segments = entries.into_iter().map(named).collect();
+    let images: Vec<VolumeSource> = like.into_iter().map(VolumeSource::File).collect();
+    let subject = Subject { header: &header, images: &images, segments: &segments, dataset: "" };
+    segmentation::write(out, &counted.map, &subject).map_err(|error| match error.fault {
+        Fault::Unwritable(_) => CliError::Failure(error.to_string()),
+        _ => CliError::Input(error.to_string()),
+    })
+}
+
+/// The note on names that a format has no place for.
+fn unnamed(table: &LabelTable, out: &Path) -> Note {
+    let names: Vec<String> =
+        table.entries.iter().map(|(value, entry)| format!("{value} {}", entry.name.as_deref().unwrap_or("without a name"))).collect();
+    Note::new(out, format!("names of segments are not written into it: {}; .seg.nrrd keeps them", names.join(", ")))
 }

@@ -6,24 +6,13 @@
 //! number of classes.
 
 use std::ops::Range;
-use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::geometry::VoxelBox;
 use crate::preprocess::PreprocessRecord;
 use crate::preprocess::resample::Taps;
-use crate::volume::file::write_labels;
-use crate::volume::{DataError, LabelMap};
-
-/// Writes class indices of a prepared case as a segmentation of its source image: the source's shape, affine and
-/// header to the bit.
-///
-/// # Errors
-/// A file that cannot be written.
-pub fn write_segmentation(file: &Path, classes: Vec<u8>, record: &PreprocessRecord, label_values: &[u32]) -> Result<(), DataError> {
-    write_labels(file, &to_source(classes, record, label_values), &record.header)
-}
+use crate::volume::LabelMap;
 
 /// Class indices on the prepared grid (`[D, H, W]`) as label values on the scanner's grid.
 ///
@@ -155,7 +144,7 @@ mod tests {
             let back = there_and_back(&case, None);
             assert_eq!(back, truth, "from {}", grid.axis_codes());
             let file = folder.path().join("back.nii.gz");
-            write_labels(&file, &back, &case.image.header).expect("a writable folder");
+            nifti::write_labels(&file, &back, &case.image.header).expect("a writable folder");
             let read = nifti::read(&file).expect("our own file");
             assert_eq!(read.header.as_bytes()[76..108], case.image.header.as_bytes()[76..108], "pixdim");
             assert_eq!(read.header.as_bytes()[252..344], case.image.header.as_bytes()[252..344], "qform and sform");

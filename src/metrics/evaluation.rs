@@ -15,11 +15,10 @@ use super::score::{CaseScore, score_case};
 use super::summary::{Bootstrap, Interval, RegionSummary, summarise};
 use super::table::csv;
 use crate::config::{EvaluateConfig, RunConfig};
-use crate::geometry::SignedPermutation;
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
-use crate::volume::grid_fault;
-use crate::volume::{DataErrors, Grid, LabelMap, Note, datalist, file, labels};
+use crate::volume::file::{self, Format};
+use crate::volume::{DataErrors, Grid, LabelMap, Note, aligned, datalist, fill, labels};
 
 /// Pairs in memory at a time.
 const AT_ONCE: usize = 4;
@@ -102,7 +101,7 @@ pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Ev
 /// The files of both folders by name. All that lack a partner are named, of either side.
 fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), EvaluateError> {
     let listed = |folder: &Path| {
-        let listing = listing::volumes(folder).map_err(DataErrors::from)?;
+        let listing = listing::label_maps(folder).map_err(DataErrors::from)?;
         if listing.files.is_empty() {
             return Err(EvaluateError::Folder { path: folder.to_owned(), cause: listing.nothing() });
         }
@@ -126,7 +125,9 @@ fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), Eval
 
 /// Reads and scores a pair; what is wrong with it, as a sentence.
 fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) -> Result<Scored, String> {
-    let ((truth, mut notes), (found, more)) = (read(&pair.truth)?, read(&pair.prediction)?);
+    let ((mut truth, mut notes), (mut found, more)) = (read(&pair.truth)?, read(&pair.prediction)?);
+    notes.extend(filled(&mut truth, &pair.truth, &found.grid));
+    notes.extend(filled(&mut found, &pair.prediction, &truth.grid));
     let (found, reoriented) = on_grid_of(&truth.grid, found, pair)?;
     notes.extend(more.into_iter().chain(reoriented));
     let labels: BTreeSet<u32> = truth.voxels.iter().chain(&found.voxels).map(|&value| u32::from(value)).collect();
@@ -148,26 +149,23 @@ fn read(path: &Path) -> Result<(LabelMap, Vec<Note>), String> {
     Ok((counted.map, counted.notes))
 }
 
+/// Fills a DICOM segmentation up to the whole grid of the other map: its frames need not say how far its image goes on beyond them.
+fn filled(map: &mut LabelMap, path: &Path, whole: &Grid) -> Option<Note> {
+    let fills = file::format(path) == Format::Dicom;
+    fills.then(|| fill(&mut map.voxels, &mut map.grid, whole)).flatten().map(|text| Note::new(path, text))
+}
+
 /// The segmentation with its axes as the truth's, which must then have its grid.
 fn on_grid_of(truth: &Grid, found: LabelMap, pair: &Pair) -> Result<(LabelMap, Option<Note>), String> {
-    let rotation = SignedPermutation::between(&found.grid, truth).unwrap_or(SignedPermutation::IDENTITY);
-    if let Some(fault) = grid_fault(&rotation.grid(&found.grid), truth, &pair.truth) {
-        return Err(format!(
-            "{}: the segmentation lies on {}; the truth on {}. It {fault}. Export it on the scan's own grid",
-            pair.case, found.grid, truth
-        ));
-    }
-    if rotation.is_identity() {
-        return Ok((found, None));
-    }
-    let text = format!(
-        "its axes run {}, those of the truth {}; it is reoriented to them, voxel for voxel",
-        found.grid.axis_codes(),
-        truth.axis_codes()
-    );
-    let shape = found.grid.shape;
-    let reoriented = LabelMap { grid: rotation.grid(&found.grid), voxels: rotation.reorient(found.voxels, shape) };
-    Ok((reoriented, Some(Note::new(&pair.prediction, text))))
+    let own = found.grid.clone();
+    let (found, turned) = aligned(found, truth, &pair.truth).map_err(|fault| {
+        format!("{}: the segmentation lies on {own}; the truth on {truth}. It {fault}. Export it on the scan's own grid", pair.case)
+    })?;
+    let text = || {
+        let axes = [&own, truth].map(Grid::axis_codes);
+        format!("its axes run {}, those of the truth {}; it is reoriented to them, voxel for voxel", axes[0], axes[1])
+    };
+    Ok((found, turned.then(|| Note::new(&pair.prediction, text()))))
 }
 
 fn named_labels<'a>(values: impl IntoIterator<Item = &'a u32>) -> BTreeMap<u32, String> {

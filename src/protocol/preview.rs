@@ -61,6 +61,8 @@ pub struct SegmentationPreview {
     pub labels: LabelMap,
     /// Header of the image, for saving the segmentation beside it.
     pub header: SourceHeader,
+    /// What the dataset is called that the names are of.
+    pub dataset: String,
     /// Names of the label values, background included.
     pub names: std::collections::BTreeMap<u32, String>,
 }

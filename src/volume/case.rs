@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::aligned::{fill, grid_fault};
+use super::file::Format;
 use super::labels::{self, CountedLabels};
-use super::{DataError, DataErrors, Fault, Grid, LabelMap, Note, Scan, VolumeSource};
+use super::{DataError, DataErrors, Fault, LabelMap, Note, Scan, VolumeSource};
 use crate::config::NonFinite;
-
-/// Share of the smallest voxel edge by which corners of one case's files may lie apart: headers are float32, and
-/// tools round them differently.
-const PLACE_TOLERANCE: f64 = 0.1;
 
 /// One case of a dataset, not yet read.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +46,13 @@ impl CaseFiles {
         let mut label = None;
         match self.label.as_ref().map(VolumeSource::read) {
             None => {}
-            Some(Err(error)) => errors.push(error),
-            Some(Ok(scan)) => {
+            Some(Err(found)) => errors.extend(found.0),
+            Some(Ok(mut scan)) => {
+                // The frames of a DICOM segmentation need not say how far its image goes on beyond them.
+                if let (Some(image), Some(Format::Dicom)) = (&image, self.label.as_ref().map(VolumeSource::format)) {
+                    let filled = fill(&mut scan.volume.voxels, &mut scan.volume.grid, &image.volume.grid);
+                    scan.notes.extend(filled.map(|text| Note::new(&scan.file, text)));
+                }
                 let misplaced = image.as_ref().and_then(|image| grid_fault(&scan.volume.grid, &image.volume.grid, &image.file));
                 errors.extend(misplaced.map(|fault| fault.at(&scan.file)));
                 match labels::from_scan(scan, Some(known)) {
@@ -93,8 +96,8 @@ fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Op
     for source in sources {
         let mut scan = match source.read() {
             Ok(scan) => scan,
-            Err(error) => {
-                errors.push(error);
+            Err(found) => {
+                errors.extend(found.0);
                 continue;
             }
         };
@@ -138,15 +141,4 @@ fn handle_non_finite(scan: &mut Scan, rule: Option<NonFinite>) -> Option<Fault> 
     };
     scan.notes.push(Note::new(&scan.file, note));
     None
-}
-
-/// Whether a grid departs from the `expected` one, that of the file `other`, in shape, or in place beyond rounding.
-pub(crate) fn grid_fault(grid: &Grid, expected: &Grid, other: &Path) -> Option<Fault> {
-    let other = other.to_owned();
-    if grid.shape != expected.shape {
-        return Some(Fault::Shape { found: grid.shape, expected: expected.shape, other });
-    }
-    let tolerance_mm = PLACE_TOLERANCE * expected.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
-    let distance_mm = expected.corner_distance_mm(grid);
-    (distance_mm > tolerance_mm).then_some(Fault::Place { distance_mm, tolerance_mm, other })
 }

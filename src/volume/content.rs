@@ -42,13 +42,13 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
             if let Some(known) = memory.as_ref().and_then(Remembered::recall) {
                 return Ok(known);
             }
-            let content = of_scan(&source.read()?);
+            let content = of_scan(&source.read().map_err(DataErrors::into_first)?);
             if let Some(memory) = memory {
                 memory.keep(&content);
             }
             Ok(content)
         }
-        VolumeSource::Embedded { .. } => Ok(of_scan(&source.read()?)),
+        VolumeSource::Embedded { .. } => Ok(of_scan(&source.read().map_err(DataErrors::into_first)?)),
         // Settings and case number decide every voxel, so that nothing need be made.
         VolumeSource::Synthetic { config, .. } => {
             let whole = digest::finish(Sha256::new_with_prefix(format!("{VERSION} {} {source:?}", synthetic::VERSION)));

@@ -45,6 +45,28 @@ impl DataErrors {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
     }
 
+    /// The first of them, where one alone can be told.
+    pub(super) fn into_first(mut self) -> DataError {
+        self.0.remove(0)
+    }
+
+    /// Files of one fault as the first of them and a count, that of the folder or series `place`.
+    pub(super) fn with_equal_ones_counted(self, place: &Path) -> Self {
+        let mut kinds: Vec<(DataError, usize)> = Vec::new();
+        for error in self.0 {
+            match kinds.iter_mut().find(|(first, _)| first.fault == error.fault) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((error, 1)),
+            }
+        }
+        let counted = |(first, count): (DataError, usize)| {
+            let name = first.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let more = (count > 1).then(|| Fault::Alike(count - 1, name, first.fault.to_string()).at(place));
+            std::iter::once(first).chain(more)
+        };
+        Self(kinds.into_iter().flat_map(counted).collect())
+    }
+
     /// The values of all results in their order, or the errors of all of them.
     pub(crate) fn gather<T, E: Into<Self>>(results: impl IntoIterator<Item = Result<T, E>>) -> Result<Vec<T>, Self> {
         let (mut values, mut errors) = (Vec::new(), Vec::new());
@@ -89,12 +111,30 @@ pub enum Fault {
     /// A segmentation whose segments may overlap, in so many layers.
     #[error("holds segments in {0} layers, which may overlap; a label map gives each voxel one label")]
     Layers(usize),
+    /// A segmentation whose segments overlap: two of them, and in how many voxels.
+    #[error("holds segments that overlap: {0:?} and {1:?} in {2} voxels; a label map gives each voxel one label")]
+    Overlap(String, String, usize),
+    /// A DICOM segmentation that is no label map, in words.
+    #[error("is a DICOM segmentation (SEG) that cannot become a label map: {0}")]
+    Segmentation(String),
+    /// A segmentation that cannot be written as DICOM, and why.
+    #[error("cannot be written as a DICOM segmentation (SEG): {0}")]
+    NoSegmentation(String),
+    /// Intensities in a format that holds segments alone.
+    #[error("cannot hold intensities: a file of this ending holds segments alone")]
+    NoVolume,
+    /// DICOM contours.
+    #[error("holds contours of structures (RTSTRUCT), which are not read")]
+    Contours,
     /// DICOM that cannot be read, in words.
     #[error("cannot become a volume: {0}")]
     Dicom(String),
     /// A folder of which one series was expected: the names of those that it holds.
     #[error("holds {} DICOM series: {}", .0.len(), .0.join(", "))]
     SeveralSeries(Vec<String>),
+    /// So many more files with the fault of one: that file, and the fault in words.
+    #[error("holds {0} more files like {1}, which {2}")]
+    Alike(usize, String, String),
     /// A series of so few slices.
     #[error("has {0} slices; a volume has at least 3, each at a place of its own")]
     TooFewSlices(usize),
@@ -276,6 +316,7 @@ impl Fault {
             Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
             Self::NotOfFormat(..) => "Correct its ending, or save it again from its source as .nii.gz, .nrrd or .mha",
             Self::Dicom(..) => "Export the series again as uncompressed DICOM images (Explicit VR Little Endian), or convert it to .nii.gz",
+            Self::Alike(..) => "See that file: its remedy is theirs",
             Self::SeveralSeries(..) => "Name the folder of one series, or sort the files into a folder for each",
             Self::TooFewSlices(..) => "Name the folder that holds all slices of the series, and check that it was exported in full",
             Self::MixedSlices(..) => "Export each orientation and size as a series of its own, localisers apart",
@@ -283,6 +324,13 @@ impl Fault {
             Self::MissingSlices(..) => "Export the series again in full; nothing is made up in between",
             Self::UnevenSlices(..) => "Export the series again, or resample it to even distances first",
             Self::GantryTilt(..) => "Correct the tilt first, for example with dcm2niix, which resamples such series",
+            Self::Overlap(..) => "Leave one of the two out, or export it as a label map without overlaps",
+            Self::Segmentation(..) => "Export it again as a binary segmentation, or as a label map in NIfTI or NRRD",
+            Self::NoSegmentation(..) => "Choose another format, for example `--format nii.gz` or a name that ends in .nii.gz",
+            Self::NoVolume => "Choose another ending, for example .nii.gz",
+            Self::Contours => {
+                "Convert them to DICOM SEG or to a label map first, for example with 3D Slicer (extension SlicerRT) or plastimatch"
+            }
             Self::Layers(..) => "Export it as a label map without overlaps (3D Slicer: Export to files, file format NRRD or NIfTI)",
             Self::SegmentNames(..) => "Give every segment one label value in all files, for example by a common colour table on export",
             Self::Unsupported(..) => "Save it again as a single NIfTI-1 file with real-valued voxels",

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::format::known;
-pub use super::format::{Format, ending, stem};
+pub use super::format::{Format, asked, ending, stem};
 use super::voxels::Scalar;
-use super::{DataError, LabelMap, Scan, SourceHeader, Volume, dicom, meta_image, nifti, nrrd};
+use super::{DataError, DataErrors, Fault, Scan, SourceHeader, Volume, dicom, meta_image, nifti, nrrd};
 
 /// The format that a file's ending names. A folder, and a file of any other name that begins as such, is DICOM; the rest is taken for
 /// NIfTI, whose first bytes then decide.
@@ -25,7 +25,7 @@ pub fn format(file: &Path) -> Format {
 pub fn files(file: &Path) -> Result<Vec<PathBuf>, DataError> {
     match format(file) {
         Format::Nifti => nifti::files(file),
-        Format::Nrrd => nrrd::files(file),
+        Format::Nrrd | Format::SegNrrd => nrrd::files(file),
         Format::MetaImage => meta_image::files(file),
         Format::Dicom => dicom::files(file),
     }
@@ -33,12 +33,12 @@ pub fn files(file: &Path) -> Result<Vec<PathBuf>, DataError> {
 
 /// The files that writing a volume to `file` makes: one, or a header and its voxels. None for a name of which nothing can be written.
 pub fn written(file: &Path) -> Option<Vec<PathBuf>> {
-    let data = match known(&file.file_name()?.to_string_lossy()).map(|(ending, format)| (ending.to_lowercase(), format))? {
-        (ending, Format::Nifti) if !ending.starts_with(".nii") => return None,
-        (ending, Format::Nrrd) if ending.starts_with(".seg") => return None,
-        (_, Format::Nifti | Format::Dicom) => None,
-        (_, Format::Nrrd) => nrrd::data_file(file),
-        (_, Format::MetaImage) => meta_image::data_file(file),
+    let name = file.file_name()?.to_string_lossy();
+    let data = match asked(file)? {
+        Format::Nifti if !ending(&name).is_some_and(|ending| ending.to_lowercase().starts_with(".nii")) => return None,
+        Format::Nifti | Format::SegNrrd | Format::Dicom => None,
+        Format::Nrrd => nrrd::data_file(file),
+        Format::MetaImage => meta_image::data_file(file),
     };
     Some([file.to_owned()].into_iter().chain(data).collect())
 }
@@ -50,9 +50,10 @@ pub fn written(file: &Path) -> Option<Vec<PathBuf>> {
 pub fn read(file: &Path) -> Result<Scan, DataError> {
     match format(file) {
         Format::Nifti => nifti::read(file),
-        Format::Nrrd => nrrd::read(file),
+        Format::Nrrd | Format::SegNrrd => nrrd::read(file),
         Format::MetaImage => meta_image::read(file),
-        Format::Dicom => dicom::read(file, &dicom::files(file)?),
+        Format::Dicom if dicom::segmentation::is_segmentation(file) => dicom::segmentation::read(file),
+        Format::Dicom => dicom::read(file, &dicom::files(file)?).map_err(DataErrors::into_first),
     }
 }
 
@@ -63,32 +64,19 @@ pub fn read(file: &Path) -> Result<Scan, DataError> {
 pub fn channels(file: &Path) -> Result<usize, DataError> {
     match format(file) {
         Format::Nifti => nifti::channels(file),
-        Format::Nrrd => nrrd::channels(file),
+        Format::Nrrd | Format::SegNrrd => nrrd::channels(file),
         Format::MetaImage => meta_image::channels(file),
-        Format::Dicom => dicom::check(file, &dicom::files(file)?).map(|()| 1),
+        Format::Dicom => dicom::grid(file, &dicom::files(file)?).map(|_| 1).map_err(DataErrors::into_first),
     }
 }
 
-/// Writes a segmentation in the format of the file's ending, as the smallest integer type that holds its largest value. The file appears
-/// whole or not at all.
+/// Writes intensities, or labels without names, in the format of the file's ending, as the smallest type that holds each of them to the bit, float32
+/// where they are no whole numbers, and returns its name. The file appears whole or not at all.
 ///
-/// `source` is the header of the scan that it belongs to: NIfTI keeps it to the bit, other formats take the grid of `labels`.
-///
-/// # Errors
-/// A file that cannot be written.
-pub fn write_labels(file: &Path, labels: &LabelMap, source: &SourceHeader) -> Result<(), DataError> {
-    let volume = || Volume { channels: 1, grid: labels.grid.clone(), voxels: labels.voxels.iter().map(|&label| label.into()).collect() };
-    match format(file) {
-        Format::Nifti | Format::Dicom => nifti::write_labels(file, labels, source),
-        Format::Nrrd | Format::MetaImage => write_volume(file, &volume(), source).map(drop),
-    }
-}
-
-/// Writes intensities as the smallest type that holds each of them to the bit, float32 where they are no whole numbers, and returns its name; else as
-/// [`write_labels`].
+/// `source` is the header of the scan that they belong to: NIfTI keeps it to the bit, other formats take the grid of `volume`.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// A file that cannot be written; one of segments alone ([`super::segmentation::write`]).
 pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Result<&'static str, DataError> {
     let scalar = Scalar::smallest(&volume.voxels);
     write_numbers(file, volume, source, scalar)?;
@@ -105,9 +93,10 @@ pub fn write_float32(file: &Path, volume: &Volume, source: &SourceHeader) -> Res
 
 fn write_numbers(file: &Path, volume: &Volume, source: &SourceHeader, scalar: Scalar) -> Result<(), DataError> {
     let Volume { channels, grid, voxels } = volume;
-    match format(file) {
-        Format::Nifti | Format::Dicom => nifti::write_numbers(file, volume, source, scalar),
-        Format::Nrrd => nrrd::write(file, grid, *channels, scalar, voxels),
-        Format::MetaImage => meta_image::write(file, grid, *channels, scalar, voxels),
+    match asked(file) {
+        Some(Format::Nifti) | None => nifti::write_numbers(file, volume, source, scalar),
+        Some(Format::Nrrd) => nrrd::write(file, grid, *channels, scalar, voxels),
+        Some(Format::MetaImage) => meta_image::write(file, grid, *channels, scalar, voxels),
+        Some(Format::SegNrrd | Format::Dicom) => Err(Fault::NoVolume.at(file)),
     }
 }

@@ -8,11 +8,13 @@ use std::str::FromStr;
 pub enum Format {
     /// NIfTI-1, NIfTI-2 and Analyze 7.5.
     Nifti,
-    /// NRRD, also with segments.
+    /// NRRD.
     Nrrd,
+    /// NRRD with named segments, of 3D Slicer.
+    SegNrrd,
     /// MetaImage.
     MetaImage,
-    /// A DICOM file, or a folder with one series.
+    /// A DICOM file, or a folder with one series. What is written of it is a segmentation (SEG).
     Dicom,
 }
 
@@ -25,20 +27,25 @@ const ENDINGS: [(&str, Format); 11] = [
     (".nii", Format::Nifti),
     (".hdr", Format::Nifti),
     (".img", Format::Nifti),
-    (".seg.nrrd", Format::Nrrd),
+    (".seg.nrrd", Format::SegNrrd),
     (".nrrd", Format::Nrrd),
     (".nhdr", Format::Nrrd),
     (".mha", Format::MetaImage),
     (".mhd", Format::MetaImage),
 ];
 
+/// The usual ending of DICOM files. It alone makes none: many have no ending at all, and their first bytes decide.
+const DICOM: &str = ".dcm";
+
 impl Format {
     /// The ending of what is written of a volume of this format.
     pub fn ending(self) -> &'static str {
         match self {
-            Self::Nifti | Self::Dicom => ".nii.gz",
+            Self::Nifti => ".nii.gz",
             Self::Nrrd => ".nrrd",
+            Self::SegNrrd => ".seg.nrrd",
             Self::MetaImage => ".mha",
+            Self::Dicom => DICOM,
         }
     }
 }
@@ -47,9 +54,9 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Nifti, Self::Nrrd, Self::MetaImage];
+        let all = [Self::Nifti, Self::Nrrd, Self::SegNrrd, Self::MetaImage, Self::Dicom];
         let named = all.into_iter().find(|format| format.ending().trim_start_matches('.') == text.trim_start_matches('.').to_lowercase());
-        named.ok_or_else(|| format!("{text:?} is none of nii.gz, nrrd and mha"))
+        named.ok_or_else(|| format!("{text:?} is none of nii.gz, nrrd, seg.nrrd, mha and dcm"))
     }
 }
 
@@ -68,10 +75,21 @@ pub fn ending(file_name: &str) -> Option<&str> {
     known(file_name).map(|(ending, _)| ending)
 }
 
-/// A file's name without its folder and such an ending. Both files of a pair have the same.
+/// The format that the name of a file to be written asks for; none for another ending.
+pub fn asked(file: &Path) -> Option<Format> {
+    let name = file.file_name()?.to_string_lossy();
+    known(&name).map(|(_, format)| format).or_else(|| dicom_ending(&name).map(|_| Format::Dicom))
+}
+
+fn dicom_ending(file_name: &str) -> Option<&str> {
+    let at = file_name.len().checked_sub(DICOM.len()).filter(|&at| at > 0)?;
+    file_name.get(at..).filter(|end| end.eq_ignore_ascii_case(DICOM))
+}
+
+/// A file's name without its folder and such an ending, or that of DICOM. Both files of a pair have the same.
 pub fn stem(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    name[..name.len() - ending(&name).map_or(0, str::len)].to_owned()
+    name[..name.len() - ending(&name).or_else(|| dicom_ending(&name)).map_or(0, str::len)].to_owned()
 }
 
 #[cfg(test)]
@@ -99,6 +117,7 @@ mod tests {
             assert_eq!(ending(name), expected, "{name}");
         }
         assert_eq!(stem(Path::new("x/SCAN.NII.GZ")), "SCAN");
+        assert_eq!([stem(Path::new("IM.7.DCM")), stem(Path::new(".dcm"))], ["IM.7", ".dcm"]);
         assert_eq!([stem(Path::new("p.hdr")), stem(Path::new("p.img.gz")), stem(Path::new("notes.txt"))], ["p", "p", "notes.txt"]);
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::file::{Format, ending, format, stem};
-use super::nrrd;
+use super::segment::Segment;
+use super::{dicom, nrrd};
 
 /// Bytes beyond which a file is no table of labels.
 const LONGEST: u64 = 4 << 20;
@@ -66,11 +67,13 @@ impl LabelTable {
     /// # Errors
     /// A header that cannot be read, in words.
     pub fn within(volume: &Path) -> Result<Option<Self>, String> {
-        if format(volume) != Format::Nrrd {
-            return Ok(None);
-        }
-        let segments = nrrd::segments(volume).map_err(|error| error.to_string())?;
-        let entry = |(number, segment): (u32, nrrd::Segment)| (number, LabelEntry { name: Some(segment.name), colour: segment.colour });
+        let segments = match format(volume) {
+            Format::Nrrd | Format::SegNrrd => nrrd::segments(volume),
+            Format::Dicom if dicom::segmentation::is_segmentation(volume) => dicom::segmentation::segments(volume),
+            _ => return Ok(None),
+        };
+        let segments = segments.map_err(|error| error.to_string())?;
+        let entry = |(number, segment): (u32, Segment)| (number, LabelEntry { name: Some(segment.name), colour: segment.colour });
         let entries: BTreeMap<_, _> = segments.into_iter().filter(|&(number, _)| number != 0).map(entry).collect();
         Ok((!entries.is_empty()).then(|| Self { file: volume.to_owned(), entries }))
     }

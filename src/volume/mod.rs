@@ -3,11 +3,12 @@
 //! Voxels lie as in a NIfTI file: its first axis (i) fastest. Read row by row that is the array order
 //! `[channel, D, H, W]` with D = k, H = j, W = i, as in [`crate::geometry`].
 //!
-//! [`mod@file`] reads and writes volumes, [`nifti`] those of its formats; [`datalist`] makes a [`Dataset`] of folders and lists, with
+//! [`mod@file`] reads and writes volumes, [`nifti`] those of its formats, [`segmentation`] writes what a network made of them; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
 //! scan under two names, [`remembered`] what was read of files before; `split` draws who trains.
 
 mod affine;
+mod aligned;
 mod case;
 pub mod check;
 pub mod content;
@@ -26,6 +27,8 @@ pub mod note;
 mod nrrd;
 mod order;
 pub mod remembered;
+pub mod segment;
+pub mod segmentation;
 mod source;
 mod split;
 mod split_draw;
@@ -35,7 +38,7 @@ mod voxels;
 
 pub use crate::geometry::Grid;
 use crate::geometry::unravel;
-pub(crate) use case::grid_fault;
+pub(crate) use aligned::{aligned, fill, grid_fault};
 pub use case::{CaseFiles, LoadedCase, load_image};
 pub use dataset::{Dataset, Problem, Regions};
 pub use error::{DataError, DataErrors, Fault};
@@ -88,4 +91,10 @@ pub struct LabelMap {
     pub grid: Grid,
     /// Label values, `[D, H, W]` row-major; 0 is background.
     pub voxels: Vec<u16>,
+}
+
+impl From<LabelMap> for Volume {
+    fn from(LabelMap { grid, voxels }: LabelMap) -> Self {
+        Self { channels: 1, voxels: voxels.into_iter().map(f32::from).collect(), grid }
+    }
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::file::Format;
 use super::synthetic::{self, Part};
-use super::{DataError, Scan, SourceHeader, dicom, file, nifti};
+use super::{DataErrors, Scan, SourceHeader, dicom, file, nifti};
 use crate::config::SyntheticConfig;
 
 /// Where a volume's bytes come from.
@@ -49,15 +50,24 @@ impl VolumeSource {
         }
     }
 
+    /// How it is stored; what is in no file counts as NIfTI.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::File(path) => file::format(path),
+            Self::Series { .. } => Format::Dicom,
+            Self::Embedded { .. } | Self::Synthetic { .. } => Format::Nifti,
+        }
+    }
+
     /// Reads or generates the volume.
     ///
     /// # Errors
-    /// See [`file::read`].
-    pub fn read(&self) -> Result<Scan, DataError> {
+    /// See [`file::read`]; of a DICOM series everything that is wrong with it.
+    pub fn read(&self) -> Result<Scan, DataErrors> {
         match self {
-            Self::File(path) => file::read(path),
+            Self::File(path) => file::read(path).map_err(DataErrors::from),
             Self::Series { place, files, .. } => dicom::read(place, files),
-            Self::Embedded { name, bytes } => nifti::read_from(Path::new(name), *bytes, bytes.len() as u64),
+            Self::Embedded { name, bytes } => Ok(nifti::read_from(Path::new(name), *bytes, bytes.len() as u64)?),
             Self::Synthetic { config, case, part } => {
                 let volume = synthetic::volume(config, *case, *part);
                 Ok(Scan { file: self.file().into_owned(), header: SourceHeader::for_grid(&volume.grid), volume, notes: Vec::new() })

@@ -1,6 +1,5 @@
 //! Segmenting volumes outside any dataset.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +17,11 @@ use crate::infer::{entropy, probabilities_to_source};
 use crate::metrics::LabelRule;
 use crate::preprocess::{self, Case};
 use crate::protocol::{FolderError, Preview, SegmentationPreview, Severity, StageKind};
+use crate::train::DatasetInfo;
 use crate::volume::datalist::inputs::{self, Inputs};
-use crate::volume::file::{write_float32, write_labels};
-use crate::volume::{CaseFiles, DataErrors, LabelMap, LoadedCase, load_image};
+use crate::volume::file::write_float32;
+use crate::volume::segmentation::{self, Subject};
+use crate::volume::{CaseFiles, DataErrors, LabelMap, LoadedCase, Note, SourceHeader, load_image, segment};
 
 /// Seconds between two previews, at least.
 const PREVIEW_EVERY_SECS: f64 = 0.3;
@@ -96,6 +97,9 @@ struct Work<'a> {
 impl Work<'_> {
     /// Segments one case, and writes it, or shows it where it isn't written.
     fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<(), JobError> {
+        if let Some(made) = &made {
+            segmentation::check(&made.file(source, Product::Segmentation), &source.images)?;
+        }
         let (info, config) = (&self.networks.dataset, self.networks.config());
         let values: Vec<u32> = info.labels.keys().copied().collect();
         let preprocess = &config.data.preprocess;
@@ -103,7 +107,7 @@ impl Work<'_> {
         self.recorder.notes(&image.notes);
         let loaded = LoadedCase { image, label: None };
         let case = preprocess::prepare_one(&source.name, loaded, &values, preprocess)?;
-        let mut show = Show { case: &case, labels: &info.labels, values: &values, recorder: self.recorder, next: Instant::now() };
+        let mut show = Show { case: &case, info, values: &values, recorder: self.recorder, next: Instant::now() };
         let mut watch = |done, windows, found: &[u8]| {
             if self.job.out.is_none() {
                 show.so_far(done, windows, found);
@@ -133,14 +137,27 @@ impl Work<'_> {
             write_float32(&made.file(source, Product::Entropy), &entropy(&probabilities), header)?;
             write_float32(&made.file(source, Product::Probabilities), &probabilities, header)?;
         }
-        Ok(write_labels(&made.file(source, Product::Segmentation), &labels, header)?)
+        self.write(source, &made.file(source, Product::Segmentation), &labels, header)
+    }
+
+    /// Writes the segmentation of a case; an empty one is said.
+    fn write(&self, source: &CaseFiles, file: &Path, labels: &LabelMap, header: &SourceHeader) -> Result<(), JobError> {
+        let info = &self.networks.dataset;
+        let segments = segment::named(&info.labels);
+        let subject = Subject { header, images: &source.images, segments: &segments, dataset: &info.name };
+        let mut notes = segmentation::write(file, labels, &subject)?;
+        if labels.voxels.iter().all(|&label| label == 0) {
+            notes.push(Note::new(file, "is an empty segmentation: the network found none of its labels there"));
+        }
+        self.recorder.notes(&notes);
+        Ok(())
     }
 }
 
 /// Shows a segmentation while windows arrive.
 struct Show<'a> {
     case: &'a Case,
-    labels: &'a BTreeMap<u32, String>,
+    info: &'a DatasetInfo,
     values: &'a [u32],
     recorder: &'a Recorder,
     next: Instant,
@@ -170,7 +187,8 @@ impl Show<'_> {
             windows,
             labels,
             header: self.case.preprocess_record.header.clone(),
-            names: self.labels.clone(),
+            dataset: self.info.name.clone(),
+            names: self.info.labels.clone(),
         }))
     }
 }

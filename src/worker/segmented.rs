@@ -11,8 +11,8 @@ use super::networks::Networks;
 use crate::metrics::LabelRule;
 use crate::protocol::FolderError;
 use crate::train::Checkpoint;
-use crate::volume::file::{self, Format};
-use crate::volume::{CaseFiles, DataError, Fault, content};
+use crate::volume::file::Format;
+use crate::volume::{CaseFiles, DataError, Fault, VolumeSource, content};
 use crate::{atomic_file, digest};
 
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
@@ -79,10 +79,15 @@ impl Segmented {
         Ok(Self { folder: folder.to_owned(), format: job.format, products, network: digest::finish(network), made })
     }
 
-    /// Where what is written of a case stands.
+    /// Where what is written of a case stands. Numbers are written as NIfTI or NRRD where the segmentation's format holds segments alone.
     pub(super) fn file(&self, case: &CaseFiles, product: Product) -> PathBuf {
-        let own = || case.images.first().map_or(Format::Nifti, |image| file::format(&image.file()));
-        self.folder.join(product.folder()).join(format!("{}{}", case.name, self.format.unwrap_or_else(own).ending()))
+        let own = || case.images.first().map_or(Format::Nifti, VolumeSource::format);
+        let format = match (product, self.format.unwrap_or_else(own)) {
+            (Product::Probabilities | Product::Entropy, Format::Dicom) => Format::Nifti,
+            (Product::Probabilities | Product::Entropy, Format::SegNrrd) => Format::Nrrd,
+            (_, format) => format,
+        };
+        self.folder.join(product.folder()).join(format!("{}{}", case.name, format.ending()))
     }
 
     /// What a product of a case is called in the record.

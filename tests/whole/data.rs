@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 use simtrot::config::{DataConfig, DataSource, Intensity, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
-use simtrot::infer::export::write_segmentation;
+use simtrot::infer::export::to_source;
 use simtrot::preprocess::{Case, prepare, prepare_one};
 use simtrot::volume::check::{CheckReport, inspect};
 use simtrot::volume::{DataErrors, Dataset, Fault, LoadedCase, Split, VolumeSource, load_image, nifti};
@@ -303,7 +303,8 @@ fn the_demo_goes_the_whole_way_to_a_written_segmentation() {
         let loaded = dataset.load(dataset.case(&case.name).expect("a test case"), Default::default()).expect("a good case");
         let file = folder.at(&format!("{}.nii.gz", case.name));
         let label = case.label.expect("test cases have labels");
-        write_segmentation(&file, label, &case.preprocess_record, &dataset.label_values()).expect("a writable folder");
+        let record = &case.preprocess_record;
+        nifti::write_labels(&file, &to_source(label, record, &dataset.label_values()), &record.header).expect("a writable folder");
         let written = nifti::read(&file).expect("our own file");
         assert_eq!(written.volume.grid, loaded.image.volume.grid);
         let truth = loaded.label.expect("test cases have labels");

@@ -131,10 +131,57 @@ fn a_volume_goes_through_every_format_unchanged_and_nothing_is_overwritten() {
     }
     std::fs::remove_file(folder.at("c.nhdr")).expect("a file made before");
     refused(convert(&source, "c.nhdr"), 2, &["c.raw.gz", "already there"]);
-    for name in ["x.seg.nrrd", "x.hdr", "x.txt", "x"] {
+    refused(convert(&source, "x.seg.nrrd"), 2, &["broken label values"]);
+    refused(convert(&source, "x.dcm"), 2, &["x.dcm", "--like"]);
+    for name in ["x.hdr", "x.txt", "x"] {
         refused(convert(&source, name), 2, &[name, "Choose .nii"]);
         assert!(!folder.at(name).exists());
     }
     let labels = crate::fixtures::folder().join("nifti_oblique_label.nii.gz");
     assert!(succeed(convert(&labels, "labels.mha")).contains("stored as uint8"));
+}
+
+#[test]
+fn a_label_map_becomes_a_segmentation_of_its_dicom_series_and_scores_as_itself() {
+    let folder = Folder::new(SHAPE);
+    folder.series("ct");
+    // The first slice and the last are empty, and so is none of the others.
+    folder.labels_with("truth/a.nii.gz", &folder.grid, |index| if (42..168).contains(&index) { [0, 1, 1, 5][index % 4] } else { 0 });
+    let convert = |input: &str, out: &str, more: &[&str]| {
+        let mut command = simtrot(&["convert"]);
+        command.arg(folder.at(input)).arg(folder.at(out)).args(more);
+        command
+    };
+    let series = folder.at("ct").display().to_string();
+    let text = succeed(convert("truth/a.nii.gz", "seg/a.dcm", &["--like", &series]));
+    assert!(text.contains("stored as segments") && text.contains("label 1, label 5: coded as Tissue"), "{text}");
+    refused(convert("truth/a.nii.gz", "seg/a.dcm", &["--like", &series]), 2, &["already there"]);
+    refused(convert("truth/a.nii.gz", "b.nii.gz", &["--like", &series]), 2, &["--like"]);
+    let labels = folder.at("truth/a.nii.gz").display().to_string();
+    refused(convert("truth/a.nii.gz", "b.dcm", &["--like", &labels]), 2, &["must belong to a DICOM series"]);
+
+    let evaluate = |prediction: &str| {
+        let mut command = simtrot(&["evaluate"]);
+        command.arg("--truth").arg(folder.at("truth")).arg("--prediction").arg(folder.at(prediction));
+        command
+    };
+    let perfect = |text: &str, label: &str| text.lines().any(|line| line.trim_start().starts_with(label) && line.contains("1.0000"));
+    let text = succeed(evaluate("seg"));
+    assert!(perfect(&text, "label 1") && perfect(&text, "label 5") && text.contains("it is reoriented"), "{text}");
+    // Of a series without its first slice and its last the segmentation is a part of the truth's grid.
+    folder.series("part");
+    ["part/IM0", "part/IM4"].iter().for_each(|file| std::fs::remove_file(folder.at(file)).expect("a file made before"));
+    let mut part = folder.grid.clone();
+    (part.shape[0], part.world_from_voxel[2][3]) = (3, 2.0);
+    folder.labels_with("part.nii.gz", &part, |index| [0, 1, 1, 5][(index + 42) % 4]);
+    let series = folder.at("part").display().to_string();
+    succeed(convert("part.nii.gz", "parts/a.dcm", &["--like", &series]));
+    let text = succeed(evaluate("parts"));
+    assert!(perfect(&text, "label 1") && perfect(&text, "label 5") && text.contains("the others are taken as background"), "{text}");
+
+    succeed(convert("seg/a.dcm", "back.seg.nrrd", &[]));
+    let text = succeed(convert("back.seg.nrrd", "back.nrrd", &[]));
+    assert!(text.contains("1 label 1, 5 label 5; .seg.nrrd keeps them"), "{text}");
+    let voxels = ["seg/a.dcm", "back.nrrd"].map(|name| file::read(&folder.at(name)).expect("our own file").volume);
+    assert_eq!(voxels[0], voxels[1]);
 }

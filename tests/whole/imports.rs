@@ -54,7 +54,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "stop_signal",       tensors: false, imports: &[] },
     Layer { module: "text_file",         tensors: false, imports: &[] },
     Layer { module: "config",            tensors: false, imports: &["text_file"] },
-    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "digest", "folders", "geometry", "random", "text_file"] },
+    Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "digest", "folders", "geometry", "palette", "random", "text_file"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "geometry", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "digest", "folder_lock", "metrics", "volume"] },
     Layer { module: "wording",           tensors: false, imports: &["metrics", "protocol"] },

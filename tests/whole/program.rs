@@ -120,6 +120,18 @@ fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans
         assert!(other.volume.grid.corner_distance_mm(&given.volume.grid) < 1e-9, "{name}");
         assert_eq!(other.volume.voxels, made.volume.voxels, "{name}: one image, one segmentation");
     }
+    let volumes = crate::volumes::Folder::new([20, 24, 28]);
+    volumes.series("ct");
+    let mut infer = simtrot(&["infer", "--checkpoint"]);
+    infer.arg(at("whole")).arg(volumes.at("ct")).arg("--out").arg(at("dicom"));
+    succeed(infer);
+    let written: Vec<_> = std::fs::read_dir(at("dicom")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let found = written.iter().find(|file| file.extension().is_some_and(|ending| ending == "dcm")).expect("a DICOM segmentation");
+    let series = simtrot::volume::file::read(&volumes.at("ct")).unwrap().volume.grid;
+    assert_eq!(simtrot::volume::file::read(found).unwrap().volume.grid, series, "the first slice and the last are in it");
+    let mut no_series = simtrot(&["infer", "--format", "dcm", "--checkpoint"]);
+    no_series.arg(at("whole")).arg(&scan).arg("--out").arg(at("dicom"));
+    refused(no_series, 2, &["must belong to a DICOM series", "--format nii.gz"]);
     let mut again = simtrot(&["infer", "--checkpoint"]);
     again.arg(at("whole")).arg(&scan).arg("--out").arg(at("out"));
     assert!(succeed(again).contains("already there"), "the same image by the same network is not segmented again");

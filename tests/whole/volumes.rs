@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use dicom_object::meta::FileMetaTableBuilder;
 use simtrot::config::DataSource;
 use simtrot::volume::nifti::{write_labels, write_volume};
 use simtrot::volume::{Dataset, Grid, LabelMap, SourceHeader, Volume};
@@ -50,6 +54,46 @@ impl Folder {
 
     pub fn labels(&self, name: &str, map: &LabelMap) {
         write_labels(&self.at(name), map, &SourceHeader::for_grid(&map.grid)).expect("a writable folder");
+    }
+
+    /// A DICOM series of axial slices where the folder's own grid lies, whose columns run to the left and rows to the back.
+    pub fn series(&self, name: &str) {
+        std::fs::create_dir_all(self.at(name)).expect("a writable folder");
+        let ([slices, rows, columns], [apart, down, across]) = (self.grid.shape, SPACING_MM);
+        let corner = [-across * (columns - 1) as f64, -down * (rows - 1) as f64];
+        for slice in 0..slices {
+            let mut object = InMemDicomObject::new_empty();
+            for (tag, vr, value) in [
+                (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
+                (tags::SOP_INSTANCE_UID, VR::UI, format!("1.2.3.4.{slice}")),
+                (tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3".to_owned()),
+                (tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.4".to_owned()),
+                (tags::PATIENT_ID, VR::LO, "somebody".to_owned()),
+                (tags::MODALITY, VR::CS, "CT".to_owned()),
+                (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".to_owned()),
+                (tags::IMAGE_POSITION_PATIENT, VR::DS, format!("{}\\{}\\{}", corner[0], corner[1], apart * slice as f64)),
+                (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0".to_owned()),
+                (tags::PIXEL_SPACING, VR::DS, format!("{down}\\{across}")),
+            ] {
+                object.put_str(tag, vr, value);
+            }
+            for (tag, value) in [
+                (tags::ROWS, rows),
+                (tags::COLUMNS, columns),
+                (tags::SAMPLES_PER_PIXEL, 1),
+                (tags::BITS_ALLOCATED, 16),
+                (tags::BITS_STORED, 16),
+                (tags::HIGH_BIT, 15),
+                (tags::PIXEL_REPRESENTATION, 0),
+            ] {
+                object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value as u16)));
+            }
+            let pixels = (0..rows * columns).map(|pixel| ((pixel * 37 + slice * 11) % 101) as u16).collect();
+            object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels)));
+            let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+            let whole = object.with_meta(meta).expect("a complete object");
+            whole.write_to_file(self.at(name).join(format!("IM{slice}"))).expect("a writable folder");
+        }
     }
 
     /// Rewrites a file.

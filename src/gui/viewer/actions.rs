@@ -15,6 +15,8 @@ use super::requests::Request;
 use crate::config::DataSource;
 use crate::gui::widgets::{Answer, PathDialog, Reply, modal, question};
 use crate::gui::{Background, Workspace};
+use crate::volume::VolumeSource;
+use crate::volume::file::Format;
 
 impl ViewerPanel {
     /// Opens a case of the list.
@@ -59,6 +61,7 @@ impl ViewerPanel {
         match request {
             Request::Browse(what) => self.dialog = Some(what.dialog(ctx)),
             Request::Open(request) => self.read(ctx, *request, workspace),
+            Request::Series(folder) => self.series.look(ctx, &folder),
             Request::Again => {
                 if let Some((request, _)) = self.failed.take() {
                     self.read(ctx, request, workspace);
@@ -89,8 +92,8 @@ impl ViewerPanel {
                 self.profile = SliceProfile::default();
             }
             Request::Save => self.save_segmentation(ctx),
-            Request::Saved(file) => {
-                self.segmenting.was_saved(&file);
+            Request::Saved(sentence) => {
+                self.segmenting.was_saved(sentence);
                 if let Some(pending) = self.pending.take() {
                     self.execute(ctx, pending, workspace);
                 }
@@ -125,9 +128,17 @@ impl ViewerPanel {
     fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
-        let suggested = case.folder().join(format!("{}_segmented.nii.gz", case.request.title));
-        let write = move |file: &Path| write(file).map(|()| Request::Saved(file.to_owned()));
-        self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "NIfTI", "nii.gz"), suggested, write));
+        let own = case.request.images.first().map_or(Format::Nifti, VolumeSource::format);
+        // A series is a whole folder of its own.
+        let endings: &[&str] = match own {
+            Format::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+            Format::Nrrd | Format::SegNrrd => &["nrrd", "seg.nrrd", "nii.gz", "nii", "mha"],
+            Format::MetaImage => &["mha", "nii.gz", "nii", "nrrd", "seg.nrrd"],
+            Format::Nifti => &["nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+        };
+        let suggested = case.folder().join(format!("{}_segmented.{}", case.request.title, endings[0]));
+        let write = move |file: &Path| write(file).map(Request::Saved);
+        self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "Volumes", endings), suggested, write));
     }
 
     /// Draws the open dialog, and does what its answer asks for.
@@ -146,11 +157,11 @@ impl ViewerPanel {
         if self.pending.is_none() || self.dialog.is_some() {
             return;
         }
-        let save = Reply::new("Save as NIfTI...", Some(true));
+        let save = Reply::new("Save as...", Some(true));
         let (go_on, cancel) = (Reply::new("Go on without it", Some(false)), Reply::new("Cancel", None));
         let (words, replies) = if self.segmenting.is_unsaved() {
             (
-                ("The segmentation is not saved", "It would be lost. Save it as a NIfTI file first, or go on without it."),
+                ("The segmentation is not saved", "It would be lost. Save it to a file first, or go on without it."),
                 vec![save, go_on, cancel],
             )
         } else {
@@ -175,8 +186,9 @@ impl ViewerPanel {
             Dropped::Volumes(files) if files.len() == 1 && self.open.is_none() => self.open_files(ctx, (&files, Vec::new()), workspace),
             Dropped::Volumes(files) => self.sorting = Some(Background::start(ctx, move || sort(files))),
             Dropped::Dataset(folder) => self.request(ctx, Request::List(DataSource::Dataset(folder)), workspace),
+            Dropped::Folder(folder) => self.series.look(ctx, &folder),
             Dropped::Unknown(path) => {
-                let text = "is neither a volume (.nii, .nii.gz, .hdr with .img, .nrrd, .nhdr, .mha, .mhd) nor the folder of a dataset, a run or a checkpoint";
+                let text = "is neither a volume (.nii, .nii.gz, .hdr with .img, .nrrd, .nhdr, .mha, .mhd, DICOM) nor the folder of a dataset, a run or a checkpoint";
                 self.notice = Some(format!("{} {text}.", path.display()));
             }
             offer => self.offer = Some(offer),
@@ -193,6 +205,22 @@ impl ViewerPanel {
             Some(Ok(sorted)) => self.unclear = Some(sorted),
             Some(Err(why)) => self.notice = Some(why),
             None => self.notice = Some("Reading the dropped files ended by a fault of the program; try again.".to_owned()),
+        }
+    }
+
+    /// Takes in which DICOM series a folder holds, and opens a single one.
+    pub(super) fn poll_series(&mut self, ctx: &Context, workspace: &Workspace) {
+        match self.series.poll() {
+            Ok(Some(request)) => self.request(ctx, request, workspace),
+            Ok(None) => {}
+            Err(why) => self.notice = Some(why),
+        }
+    }
+
+    /// Asks which of several series is meant.
+    pub(super) fn choose_series(&mut self, ctx: &Context, workspace: &Workspace) {
+        if let Some(request) = self.series.choose(ctx) {
+            self.request(ctx, request, workspace);
         }
     }
 

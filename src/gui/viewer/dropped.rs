@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::content::{Content, content};
 use super::map::is_entropy;
-use crate::volume::file;
+use crate::volume::file::{self, Format, format};
+use crate::volume::segmentation::is_dicom_segmentation;
 
 /// What lies at paths that were dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) enum Dropped {
     /// A dataset, or its list.
     Dataset(PathBuf),
     Volumes(Vec<PathBuf>),
+    /// A folder that may hold DICOM series.
+    Folder(PathBuf),
     /// None of these.
     Unknown(PathBuf),
 }
@@ -30,6 +33,11 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
         return Dropped::Volumes(volumes);
     }
     let Some(first) = paths.first().cloned() else { return Dropped::Volumes(Vec::new()) };
+    if first.is_file() && format(&first) == Format::Dicom {
+        // A file alone may hold all slices; several are slices of what lies in their folder.
+        let folder = first.parent().map(Path::to_owned).unwrap_or_default();
+        return if paths.len() == 1 { Dropped::Volumes(vec![first]) } else { Dropped::Folder(folder) };
+    }
     let holds = |names: &[&str]| names.iter().any(|name| first.join(name).exists());
     if holds(&["config.ron"]) {
         Dropped::Run(first)
@@ -37,6 +45,8 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
         Dropped::Checkpoint(first)
     } else if holds(&["dataset.json", "imagesTr"]) || first.extension().is_some_and(|extension| extension == "json") {
         Dropped::Dataset(first)
+    } else if first.is_dir() {
+        Dropped::Folder(first)
     } else {
         Dropped::Unknown(first)
     }
@@ -44,7 +54,7 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
 
 fn is_volume(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    file::ending(&name).is_some() && !path.is_dir()
+    (file::ending(&name).is_some() || is_dicom_segmentation(path)) && !path.is_dir()
 }
 
 /// Dropped volumes, told apart.
@@ -99,6 +109,8 @@ fn what_is_dropped_is_known_by_what_it_holds() {
         std::fs::create_dir_all(at(within)).unwrap();
         std::fs::write(at(within).join(file), "{}").unwrap();
     }
+    std::fs::create_dir(at("scans")).unwrap();
+    (["IM1", "IM2"].iter()).for_each(|name| std::fs::write(at("scans").join(name), [&[0; 128][..], b"DICM"].concat()).unwrap());
     ["c.img", "c.hdr"].iter().for_each(|file| std::fs::write(at(file), "").unwrap());
     for (paths, expected) in [
         (vec![at("run")], Dropped::Run(at("run"))),
@@ -106,6 +118,9 @@ fn what_is_dropped_is_known_by_what_it_holds() {
         (vec![folder.path().to_owned()], Dropped::Checkpoint(folder.path().to_owned())),
         (vec![at("data")], Dropped::Dataset(at("data"))),
         (vec![at("x.txt")], Dropped::Unknown(at("x.txt"))),
+        (vec![at("scans")], Dropped::Folder(at("scans"))),
+        (vec![at("scans/IM1")], Dropped::Volumes(vec![at("scans/IM1")])),
+        (vec![at("scans/IM1"), at("scans/IM2")], Dropped::Folder(at("scans"))),
         (vec![at("a.nii"), at("notes.txt"), at("B.NII.gz")], Dropped::Volumes(vec![at("B.NII.gz"), at("a.nii")])),
         // Two files of one image.
         (vec![at("c.img"), at("c.hdr")], Dropped::Volumes(vec![at("c.hdr")])),

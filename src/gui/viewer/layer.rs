@@ -12,11 +12,11 @@ use super::label_statistics::{Agreement, ClassStatistics, label_statistics};
 use super::resample::nearest;
 use crate::gui::Background;
 use crate::gui::widgets::slice::VolumeTexture;
-use crate::volume::grid_fault;
+use crate::volume::file::Format;
 use crate::volume::label_table::LabelTable;
 use crate::volume::labels::{CountedLabels, from_scan};
 use crate::volume::note::lines;
-use crate::volume::{DataErrors, Grid, Scan, VolumeSource};
+use crate::volume::{DataErrors, Grid, Note, Scan, VolumeSource, fill, grid_fault};
 
 /// What a label map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +169,10 @@ impl Layer {
 
 /// Reads a label map; one of another grid than the image's is `resampled` or refused.
 fn read(source: &VolumeSource, image: &BackgroundImage, resampled: bool) -> Result<Labels, String> {
-    let scan = source.read().map_err(|error| error.to_string())?;
+    let mut scan = source.read().map_err(|error| error.to_string())?;
+    let whole = &image.scan.volume.grid;
+    let filled = (source.format() == Format::Dicom).then(|| fill(&mut scan.volume.voxels, &mut scan.volume.grid, whole)).flatten();
+    scan.notes.extend(filled.map(|text| Note::new(&scan.file, text)));
     let fault = grid_fault(&scan.volume.grid, &image.scan.volume.grid, &image.scan.file);
     if let Some(fault) = fault.clone().filter(|_| !resampled) {
         return Err(fault.at(&scan.file).to_string());

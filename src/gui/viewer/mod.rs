@@ -2,7 +2,7 @@
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen. `dropped` and `content` tell images from label maps. `requests` are what users ask for, `actions` does
+//! `picture` saves what is seen. `dropped` and `content` tell images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
 //! it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
@@ -26,6 +26,7 @@ mod readout;
 mod requests;
 mod resample;
 mod segmenting;
+mod series;
 #[cfg(test)]
 mod tests;
 mod toolbar;
@@ -42,6 +43,7 @@ use self::picture::PictureDialog;
 use self::profile::SliceProfile;
 use self::requests::Request;
 use self::segmenting::Segmenting;
+use self::series::SeriesChoice;
 use self::views::Views;
 use super::settings::remember;
 use super::widgets::PathDialog;
@@ -65,6 +67,8 @@ pub struct ViewerPanel {
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
     unclear: Option<Sorted>,
+    /// The DICOM series of a folder, from which the user has to choose.
+    series: SeriesChoice,
     /// A folder that was dropped, and what can be done with it.
     offer: Option<Dropped>,
     /// What waits for the user's answer about a segmentation that is not saved.
@@ -95,6 +99,7 @@ impl ViewerPanel {
         self.refresh(ctx);
         self.poll_image(ctx, workspace);
         self.poll_sorting(ctx, workspace);
+        self.poll_series(ctx, workspace);
         if self.open_first
             && self.list.settled()
             && let Some(dataset) = self.list.dataset()
@@ -125,7 +130,8 @@ impl ViewerPanel {
             let due = layer.labels().is_some() && layer.kind != Kind::Truth && case.truth_labels().is_some();
             !due || layer.agreement().is_some()
         });
-        let here = self.reading.is_none() && self.sorting.is_none() && self.list.settled() && !case.is_reading();
+        let here =
+            self.reading.is_none() && self.sorting.is_none() && self.series.folder().is_none() && self.list.settled() && !case.is_reading();
         let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
         here && read && counted && case.channel_now().is_some()
     }

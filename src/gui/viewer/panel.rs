@@ -49,6 +49,7 @@ impl ViewerPanel {
         }
         self.ask_about_segmentation(&ctx, workspace);
         self.ask_what_they_are(&ctx, workspace);
+        self.choose_series(&ctx, workspace);
         self.show_dialog(&ctx, workspace);
         self.hint_drop(ui);
     }
@@ -57,7 +58,9 @@ impl ViewerPanel {
     fn without_volume(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         self.notices(ui, workspace);
         let reading = self.reading.as_ref().map(|(request, _)| request.title.as_str());
-        let request = if let Some(title) = reading.or(self.sorting.as_ref().map(|_| "the dropped files")) {
+        let request = if let Some(title) =
+            reading.or(self.sorting.as_ref().map(|_| "the dropped files").or(self.series.folder().map(|_| "the folder")))
+        {
             welcome::page(ui, &format!("Reading {title}"), "The window stays usable meanwhile.", |_| None)
         } else if let Some((request, cause)) = &self.failed {
             welcome::page(ui, &format!("{} cannot be shown", request.title), "", |ui| {
@@ -137,6 +140,7 @@ impl ViewerPanel {
         let menu = ui.menu_button("Open", |ui| {
             for (title, request) in [
                 ("Volume...", Request::Browse(Browse::Image)),
+                ("DICOM series...", Request::Browse(Browse::Series)),
                 ("Labels for this volume...", Request::Browse(Browse::Labels)),
                 ("Map for this volume...", Request::Browse(Browse::Map)),
                 ("Dataset...", Request::Browse(Browse::Dataset)),

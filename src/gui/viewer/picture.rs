@@ -70,7 +70,7 @@ impl PictureDialog {
             if save && let Some(shot) = Shot::new(case, views, settings, self.options) {
                 let suggested = case.folder().join(format!("{}.png", case.request.title));
                 let write = move |file: &Path| shot.save(file).map(|()| file.to_owned());
-                self.saving = Some(PathDialog::save(ctx, ("Save the picture", "PNG", "png"), suggested, write));
+                self.saving = Some(PathDialog::save(ctx, ("Save the picture", "PNG", &["png"]), suggested, write));
             }
         }
         None

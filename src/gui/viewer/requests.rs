@@ -12,7 +12,7 @@ use crate::gui::widgets::{PathDialog, PathKind};
 use crate::protocol::{StageKind, StageState};
 
 /// What dialogs call volumes, and the endings of their files.
-const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd"]);
+const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm"]);
 
 /// What a user asks for, by a button, a menu, a dialog or dropped files.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub(super) enum Request {
     Browse(Browse),
     /// Open an image, with label maps over it.
     Open(Box<ImageRequest>),
+    /// Look for the DICOM series of a folder.
+    Series(PathBuf),
     /// Open what failed once more.
     Again,
     /// List the cases of a dataset.
@@ -35,8 +37,8 @@ pub(super) enum Request {
     Segment(Offered),
     /// Ask where to save the segmentation.
     Save,
-    /// Note that the segmentation was written to this file.
-    Saved(PathBuf),
+    /// Note that the segmentation was written, as this sentence says.
+    Saved(String),
     /// Take the segmentation off.
     Discard,
     /// Close the window.
@@ -52,6 +54,8 @@ pub(super) enum Browse {
     Labels,
     /// Numbers on the open image's grid.
     Map,
+    /// The folder of a DICOM series, or of several.
+    Series,
     /// A dataset's folder.
     Dataset,
     /// A checkpoint's or a run's folder.
@@ -88,6 +92,9 @@ impl Browse {
                 let title = "Open a map of the open image: one number for each voxel, such as entropy";
                 PathDialog::new(ctx, (title, PathKind::File(kind, endings)), |file| Ok(Request::LayMap(file.to_owned())))
             }
+            Self::Series => PathDialog::new(ctx, ("Open a DICOM series: its folder, or one of several", PathKind::Folder), |folder| {
+                Ok(Request::Series(folder.to_owned()))
+            }),
             Self::Dataset => folder(
                 "Open a dataset: the folder with dataset.json or imagesTr",
                 |found| matches!(found, Dropped::Dataset(_)),

@@ -11,8 +11,9 @@ use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use super::requests::{Offered, Request};
 use crate::gui::{FollowedJob, Palette, Workspace};
 use crate::protocol::{Outcome, Preview, SegmentationPreview};
-use crate::volume::file::write_labels;
-use crate::volume::{CaseFiles, LabelMap, SourceHeader};
+use crate::volume::segment::{Segment, Segments};
+use crate::volume::segmentation::{self, Subject};
+use crate::volume::{CaseFiles, LabelMap, SourceHeader, file};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
 
 /// The segmentation of the open case: on its way, or waiting to be saved.
@@ -42,6 +43,8 @@ struct Work {
 struct Segmentation {
     with: String,
     header: SourceHeader,
+    /// What the dataset is called that its names are of.
+    dataset: String,
     /// Whether all windows are in it.
     complete: bool,
     unsaved: bool,
@@ -109,7 +112,8 @@ impl Segmenting {
         });
         if started {
             let (complete, header) = (newest.done == newest.windows, newest.header.clone());
-            self.result = Some(Segmentation { with: work.with.clone(), header, complete, unsaved: true });
+            let (with, dataset) = (work.with.clone(), newest.dataset.clone());
+            self.result = Some(Segmentation { with, header, dataset, complete, unsaved: true });
             (work.begun, work.newest) = (true, None);
         }
     }
@@ -157,7 +161,10 @@ impl Segmenting {
         if result.unsaved {
             ui.colored_label(palette.caution(), "not saved");
         }
-        let save = ui.button("Save as NIfTI...").on_hover_text("On the scanner's own grid, with its header").clicked();
+        let save = ui
+            .button("Save as...")
+            .on_hover_text("On the scanner's own grid: NIfTI, NRRD, MetaImage, or DICOM where the image is a DICOM series")
+            .clicked();
         let discard = result.unsaved && ui.button("Discard").on_hover_text("Take the segmentation off the volume").clicked();
         let dismissed = !result.unsaved && ui.small_button("Dismiss").clicked();
         (save.then_some(Request::Save).or(discard.then_some(Request::Discard)), dismissed)
@@ -168,26 +175,40 @@ impl Segmenting {
         self.work.is_some() || self.result.is_some()
     }
 
-    /// The segmentation was written to a file.
-    pub(super) fn was_saved(&mut self, file: &Path) {
+    /// The segmentation was written to a file, as `sentence` says.
+    pub(super) fn was_saved(&mut self, sentence: String) {
         if let Some(result) = &mut self.result {
             result.unsaved = false;
         }
-        self.saved = Some(format!("Saved as {}", file.display()));
+        self.saved = Some(sentence);
     }
 
-    /// What writes the segmentation to a file: its label values under the image's own header.
-    pub(super) fn writer(&self, case: &OpenCase) -> Option<impl Fn(&Path) -> Result<(), String> + Send + Sync + 'static> {
-        let header = self.result.as_ref()?.header.clone();
+    /// What writes the segmentation to a file: its label values under the image's own header. It returns a sentence on what was saved.
+    pub(super) fn writer(&self, case: &OpenCase) -> Option<impl Fn(&Path) -> Result<String, String> + Send + Sync + 'static> {
+        let Segmentation { header, dataset, .. } = self.result.as_ref()?;
+        let (header, dataset, images) = (header.clone(), dataset.clone(), case.request.images.clone());
+        let segments: Segments = case.classes.in_order().into_iter().map(|class| segment(case, class)).collect();
         let labels = case.of_kind(Kind::Segmented)?.labels()?.classes.clone();
         let values: BTreeMap<u8, u16> =
             (0..=u8::MAX).take(case.classes.len()).map(|class| (class, case.classes.value(class) as u16)).collect();
         let grid = case.grid().clone();
         Some(move |file: &Path| {
             let voxels = labels.iter().map(|class| values.get(class).copied().unwrap_or(0)).collect();
-            write_labels(file, &LabelMap { grid: grid.clone(), voxels }, &header).map_err(|error| error.to_string())
+            if file::written(file).is_none() {
+                return Err(format!("{}: choose an ending among .nii.gz, .nii, .nrrd, .seg.nrrd, .mha and .dcm", file.display()));
+            }
+            let subject = Subject { header: &header, images: &images, segments: &segments, dataset: &dataset };
+            let notes = segmentation::write(file, &LabelMap { grid: grid.clone(), voxels }, &subject).map_err(|error| error.to_string())?;
+            let notes: String = notes.into_iter().map(|note| format!(". Note: {}", note.text)).collect();
+            Ok(format!("Saved as {}{notes}", file.display()))
         })
     }
+}
+
+/// What a class is called and shown in, by its label value.
+fn segment(case: &OpenCase, class: u8) -> (u32, Segment) {
+    let [red, green, blue, _] = case.colours.get(class).colour.to_array();
+    (case.classes.value(class), Segment { name: case.classes.name(class).to_owned(), colour: [red, green, blue] })
 }
 
 fn progress(ui: &mut Ui, work: &mut Work) {

@@ -30,8 +30,8 @@ pub(in crate::gui) enum PathKind {
     File(&'static str, &'static [&'static str]),
     /// One such file or several, typed with `;` between them.
     Files(&'static str, &'static [&'static str]),
-    /// A new file with this ending, and what such files are called.
-    Save(&'static str, &'static str),
+    /// A new file with one of these endings, the first of which stands for none, and what such files are called.
+    Save(&'static str, &'static [&'static str]),
 }
 
 /// Opens or saves what was chosen, on a thread of its own: what it is, or what is wrong with it.
@@ -83,12 +83,12 @@ impl<T: Send + 'static> PathDialog<T> {
     /// Asks where to save, `suggested` at first; `write` saves there.
     pub(in crate::gui) fn save(
         ctx: &Context,
-        (title, name, ending): (impl Into<String>, &'static str, &'static str),
+        (title, name, endings): (impl Into<String>, &'static str, &'static [&'static str]),
         suggested: PathBuf,
         write: impl Fn(&Path) -> Result<T, String> + Send + Sync + 'static,
     ) -> Self {
         let text = suggested.into_os_string().to_string_lossy().into_owned();
-        Self::begin(ctx, title.into(), PathKind::Save(name, ending), text, Arc::new(move |paths| write(&paths[0])))
+        Self::begin(ctx, title.into(), PathKind::Save(name, endings), text, Arc::new(move |paths| write(&paths[0])))
     }
 
     fn begin(ctx: &Context, title: String, kind: PathKind, text: String, execute: Execute<T>) -> Self {
@@ -109,10 +109,10 @@ impl<T: Send + 'static> PathDialog<T> {
                 PathKind::Folder => one(dialog.pick_folder()),
                 PathKind::File(name, endings) => one(dialog.add_filter(name, endings).pick_file()),
                 PathKind::Files(name, endings) => dialog.add_filter(name, endings).pick_files(),
-                PathKind::Save(name, ending) => {
+                PathKind::Save(name, endings) => {
                     let folder = text.parent().unwrap_or(Path::new("."));
                     let file = text.file_name().unwrap_or_default().to_string_lossy();
-                    one(dialog.add_filter(name, &[ending]).set_directory(folder).set_file_name(file).save_file())
+                    one(dialog.add_filter(name, endings).set_directory(folder).set_file_name(file).save_file())
                 }
             }
         };
@@ -202,9 +202,9 @@ impl<T: Send + 'static> PathDialog<T> {
             PathKind::File(..) | PathKind::Files(..) => {
                 paths.iter().find(|path| !path.is_file()).map(|path| format!("{} is no file that can be read", path.display()))
             }
-            PathKind::Save(_, ending) => {
+            PathKind::Save(_, endings) => {
                 for path in paths.iter_mut().filter(|path| path.extension().is_none()) {
-                    path.set_extension(ending);
+                    path.set_extension(endings[0]);
                 }
                 let there = paths.iter().find(|path| path.exists() && self.replaces.as_ref() != Some(path)).cloned();
                 let message = there.as_ref().map(|path| format!("{} is there already. Save once more to replace it.", path.display()));

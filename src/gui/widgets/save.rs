@@ -81,13 +81,13 @@ impl Saving {
             && let Some((name, request)) = requests.into_iter().next()
         {
             match request {
-                Request::Csv(text) => self.ask(ctx, (&name, "CSV", "csv"), text.into_bytes()),
+                Request::Csv(text) => self.ask(ctx, (&name, "CSV", &["csv"]), text.into_bytes()),
                 Request::Png(rect) => self.capture(ctx, name, rect),
             }
         }
         if let Some((name, receiver)) = self.picture.take() {
             match receiver.try_recv() {
-                Ok(image) => self.ask(ctx, (&name, "PNG", "png"), png_bytes(&image)),
+                Ok(image) => self.ask(ctx, (&name, "PNG", &["png"]), png_bytes(&image)),
                 Err(std::sync::mpsc::TryRecvError::Empty) => self.picture = Some((name, receiver)),
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => {}
             }
@@ -117,13 +117,13 @@ impl Saving {
         self.picture = Some((name, receiver));
     }
 
-    fn ask(&mut self, ctx: &Context, (name, kind, ending): (&str, &'static str, &'static str), bytes: Vec<u8>) {
+    fn ask(&mut self, ctx: &Context, (name, kind, endings): (&str, &'static str, &'static [&'static str]), bytes: Vec<u8>) {
         let folder = self.folder.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
         let write = move |file: &std::path::Path| {
             atomic_file::write(file, &bytes).map(|()| file.to_owned()).map_err(|error| format!("{}: {error}", file.display()))
         };
         self.dialog =
-            Some(PathDialog::save(ctx, (format!("Save as {kind}"), kind, ending), folder.join(format!("{name}.{ending}")), write));
+            Some(PathDialog::save(ctx, (format!("Save as {kind}"), kind, endings), folder.join(format!("{name}.{}", endings[0])), write));
     }
 }
 

@@ -185,7 +185,7 @@ fn work_of(units: usize, of_unit: usize) -> Work {
 
 /// `x` `[rows, in]`, `weight` `[in, out]`, `bias` `[out]` -> `[rows, out]`.
 pub(in crate::kernels) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    tensor(product(buffer(x), &buffer(weight), bias.map(buffer).as_ref()))
+    tensor(product(&buffer(x), &buffer(weight), bias.map(buffer).as_ref()))
 }
 
 /// Gradient with respect to `x`: `grad` `[rows, out]`, `weight` `[in, out]` -> `[rows, in]`.
@@ -202,14 +202,14 @@ pub(in crate::kernels) fn linear_input_gradient(weight: Tensor<2>, grad: Tensor<
         input as u32,
         output as u32,
     );
-    tensor(product(buffer(grad), &transposed, None))
+    tensor(product(&buffer(grad), &transposed, None))
 }
 
-fn product(x: CubeTensor, weight: &CubeTensor, bias: Option<&CubeTensor>) -> CubeTensor {
-    let ([rows, input], [_, output]) = (rows_and_columns(&x), rows_and_columns(weight));
+fn product(x: &CubeTensor, weight: &CubeTensor, bias: Option<&CubeTensor>) -> CubeTensor {
+    let ([rows, input], [_, output]) = (rows_and_columns(x), rows_and_columns(weight));
     let [ni, no] = [input, output].map(|channels| vector_size(&[channels]));
     let [vectors, blocks] = blocks_of(output / no, 3);
-    let out = empty(&x, [rows, output]);
+    let out = empty(x, [rows, output]);
     let work = work_of(rows.div_ceil(ROWS) * blocks, 2 * ROWS * input * vectors * no);
     for (cubes, range) in work.dispatches(DISPATCH_WORK) {
         linear_kernel::launch(

@@ -51,7 +51,7 @@ pub fn decathlon(root: &Path) -> Result<Dataset, DataError> {
 /// Two plain folders with equal file names, or one of DICOM series and one of label maps called as they are. Images without a label are for pre-training.
 pub fn pair(images: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     if let Some(labels) = labels {
-        listing::volumes(labels)?;
+        listing::label_maps(labels)?;
     }
     if let Some(dataset) = series::dataset(images, labels)? {
         return Ok(dataset);
@@ -100,7 +100,7 @@ struct Pairing<'a> {
 impl<'a> Pairing<'a> {
     fn new(folder: &'a Path, labels_folder: Option<&'a Path>, labels_must_be: bool) -> Result<Self, DataError> {
         let images = listing::volumes(folder)?;
-        let labels = labels_folder.filter(|folder| folder.is_dir()).map(listing::volumes).transpose()?.unwrap_or_default();
+        let labels = labels_folder.filter(|folder| folder.is_dir()).map(listing::label_maps).transpose()?.unwrap_or_default();
         Ok(Self { folder, images, labels_folder, labels, labels_must_be })
     }
 

@@ -58,7 +58,7 @@ pub fn gather(inputs: &[PathBuf], channels: usize) -> Result<Inputs, DataErrors>
     found.cases.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in found.cases.windows(2).filter(|pair| pair[0].name == pair[1].name) {
         let [other, second] = [&pair[0], &pair[1]].map(|case| case.images[0].file().into_owned());
-        let written = format!("{}{}", pair[0].name, file::format(&second).ending());
+        let written = format!("{}{}", pair[0].name, pair[1].images[0].format().ending());
         errors.push(Fault::SameOutput(other, written).at(&second));
     }
     DataErrors::or(errors, found)
@@ -102,10 +102,14 @@ impl Inputs {
     /// Adds a DICOM series, which has one channel, if its headers make a volume.
     fn add_series(&mut self, case: CaseFiles, channels: usize) {
         let VolumeSource::Series { place, files, .. } = &case.images[0] else { return };
-        let fits = if channels == 1 { dicom::check(place, files) } else { Err(Fault::Channels { found: 1, expected: channels }.at(place)) };
+        let fits = if channels == 1 {
+            dicom::grid(place, files).map(drop)
+        } else {
+            Err(Fault::Channels { found: 1, expected: channels }.at(place).into())
+        };
         match fits {
             Ok(()) => self.cases.push(case),
-            Err(error) => self.errors.push(error),
+            Err(DataErrors(errors)) => self.errors.extend(errors),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::volume::dicom::is_dicom;
+use crate::volume::dicom::segmentation::is_segmentation;
 use crate::volume::file::{ending, stem};
 use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
@@ -34,6 +35,19 @@ pub struct Listing {
 /// # Errors
 /// A folder that cannot be read.
 pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
+    list(folder, &|_| false)
+}
+
+/// Lists the label maps of a folder: its volumes, and DICOM segmentations, which stand one in a file.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn label_maps(folder: &Path) -> Result<Listing, DataError> {
+    list(folder, &is_segmentation)
+}
+
+/// The volumes of a folder, and what else `is_one`.
+fn list(folder: &Path, is_one: &dyn Fn(&Path) -> bool) -> Result<Listing, DataError> {
     let unreadable = |error| Fault::from(error).at(folder);
     let mut listing = Listing::default();
     let mut of_stem: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
@@ -43,6 +57,7 @@ pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
         match ending(&name) {
             _ if name.starts_with('.') => {}
             Some(ending) => of_stem.entry(stem(&path)).or_default().push((ending.to_lowercase(), path)),
+            None if is_one(&path) => of_stem.entry(stem(&path)).or_default().push((String::new(), path)),
             None => listing.left_out.extend(left_out(&path)),
         }
     }

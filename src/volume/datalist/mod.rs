@@ -19,6 +19,7 @@ use super::synthetic::Part;
 use super::{CaseFiles, DataError, Dataset, Fault, Regions, VolumeSource, demo};
 use crate::config::{DataSource, SyntheticConfig};
 pub(super) use naming::described;
+pub use series::{FoundSeries, series_in};
 
 impl Dataset {
     /// Opens the dataset that a config names.

@@ -9,7 +9,7 @@ use super::naming::of_folder;
 use crate::volume::dataset::Problem;
 use crate::volume::dicom::{self, Series};
 use crate::volume::file::stem;
-use crate::volume::{CaseFiles, DataError, Dataset, Fault, Note, VolumeSource};
+use crate::volume::{CaseFiles, DataError, DataErrors, Dataset, Fault, Grid, Note, VolumeSource};
 
 /// Cases, each with its modality, and notes.
 type SeriesCases = (Vec<(CaseFiles, String)>, Vec<Note>);
@@ -26,6 +26,34 @@ pub(super) fn cases(folder: &Path) -> Result<SeriesCases, DataError> {
         (CaseFiles { name, images: vec![VolumeSource::Series { place, patient, files }], label: None, fold: None }, modality)
     };
     Ok((found.series.into_iter().map(case).collect(), found.notes))
+}
+
+/// A DICOM series of a folder, and whether it can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundSeries {
+    /// The series as a case of one channel.
+    pub case: CaseFiles,
+    /// For example CT; may be empty.
+    pub modality: String,
+    /// How many files it has.
+    pub files: usize,
+    /// Where its voxels lie, or everything that its headers show to be wrong with it.
+    pub grid: Result<Grid, DataErrors>,
+}
+
+/// The DICOM series of a folder, at any depth. Only headers are read.
+///
+/// # Errors
+/// A folder that cannot be read, a DICOM file with a broken header.
+pub fn series_in(folder: &Path) -> Result<Vec<FoundSeries>, DataError> {
+    let looked = |(case, modality): (CaseFiles, String)| {
+        let (files, grid) = match &case.images[0] {
+            VolumeSource::Series { place, files, .. } => (files.len(), dicom::grid(place, files)),
+            _ => unreachable!("cases of series are series"),
+        };
+        FoundSeries { case, modality, files, grid }
+    };
+    Ok(cases(folder)?.0.into_iter().map(looked).collect())
 }
 
 /// The dataset of a folder's series, with the label maps that are called as they are; none for a folder that holds volumes of another
@@ -55,7 +83,7 @@ pub(super) fn dataset(folder: &Path, labels: Option<&Path>) -> Result<Option<Dat
     };
     dataset.cases = found.into_iter().map(|(case, _)| case).collect();
     if let Some(labels) = labels {
-        let listing = listing::volumes(labels)?;
+        let listing = listing::label_maps(labels)?;
         let mut maps: BTreeMap<String, PathBuf> = listing.files.into_iter().map(|file| (stem(&file), file)).collect();
         for case in &mut dataset.cases {
             case.label = maps.remove(&case.name).map(VolumeSource::File);

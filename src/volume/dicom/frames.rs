@@ -20,6 +20,10 @@ pub(super) struct Frame {
     pub file: usize,
     /// Which of that file's frames it is, from 0.
     pub number: usize,
+    /// How many frames that file holds.
+    pub of: usize,
+    /// SOP Class UID of its file.
+    pub class: String,
     /// SOP Instance UID of its file: equal in copies.
     pub instance: String,
     pub rows: usize,
@@ -46,11 +50,20 @@ pub(super) struct Frame {
 /// A broken header, no place in space, colours, values by a table.
 pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
     let object = open_header(file)?;
-    let count = |tag: Tag| object.get(tag).and_then(|element| element.to_int::<usize>().ok());
-    let text = |tag: Tag| object.get(tag).and_then(|element| element.to_str().ok()).map(|text| text.trim().to_owned()).unwrap_or_default();
-    if text(tags::MODALITY) == "SEG" {
-        return Err(Fault::Dicom("it is a DICOM segmentation (SEG), which is not read".to_owned()));
+    match text(&object, tags::MODALITY).as_str() {
+        "SEG" => Err(Fault::Dicom("it is a DICOM segmentation (SEG): a label map, no image".to_owned())),
+        "RTSTRUCT" => Err(Fault::Contours),
+        _ => of_object(&object, number),
     }
+}
+
+/// The frames of a file's data set, as [`of_file`].
+///
+/// # Errors
+/// As of [`of_file`].
+pub(super) fn of_object(object: &InMemDicomObject, number: usize) -> Result<Vec<Frame>, Fault> {
+    let count = |tag: Tag| object.get(tag).and_then(|element| element.to_int::<usize>().ok());
+    let text = |tag: Tag| text(object, tag);
     let colours = text(tags::PHOTOMETRIC_INTERPRETATION);
     if count(tags::SAMPLES_PER_PIXEL).unwrap_or(1) != 1 || !colours.starts_with("MONOCHROME") {
         return Err(Fault::Dicom(format!("it holds colours ({colours}), not intensities")));
@@ -59,10 +72,11 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
         return Err(Fault::Dicom("its numbers become intensities by a table (Modality LUT Sequence), which is not read".to_owned()));
     }
     let [rows, columns] = [tags::ROWS, tags::COLUMNS].map(|tag| count(tag).unwrap_or(0));
-    let instance = text(tags::SOP_INSTANCE_UID);
+    let [class, instance] = [tags::SOP_CLASS_UID, tags::SOP_INSTANCE_UID].map(|tag| text(tag).trim_end_matches('\0').to_owned());
+    let frames = count(tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1);
     let frame = |frame: usize| {
         let needed = |group, tag, name: &str| {
-            of_frame(&object, frame, group, tag)
+            of_frame(object, frame, group, tag)
                 .ok_or_else(|| Fault::Dicom(format!("it has no place in space (no {name} of frame {})", frame + 1)))
         };
         let orientation: [f64; 6] = floats(
@@ -80,7 +94,7 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
             ));
         }
         let [down, across] = floats(needed(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING, "Pixel Spacing")?, "Pixel Spacing")?;
-        let number_of = |group, tag| of_frame(&object, frame, group, tag).and_then(|element| element.to_float64().ok());
+        let number_of = |group, tag| of_frame(object, frame, group, tag).and_then(|element| element.to_float64().ok());
         let (slope, intercept) = (
             number_of(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_SLOPE).unwrap_or(1.0),
             number_of(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
@@ -95,6 +109,8 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
         Ok(Frame {
             file: number,
             number: frame,
+            of: frames,
+            class: class.clone(),
             instance: instance.clone(),
             rows,
             columns,
@@ -111,17 +127,21 @@ pub(super) fn of_file(file: &Path, number: usize) -> Result<Vec<Frame>, Fault> {
             lossy: text(tags::LOSSY_IMAGE_COMPRESSION) == "01",
         })
     };
-    let frames = count(tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1);
     check_sizes([columns, rows, frames], 1, "Columns, Rows and Number of Frames")?;
     (0..frames).map(frame).collect()
 }
 
 /// An element of one frame: of its own functional group, of the one that all frames share, or of the whole file.
-fn of_frame(object: &InMemDicomObject, frame: usize, group: Tag, tag: Tag) -> Option<&InMemElement> {
+pub(super) fn of_frame(object: &InMemDicomObject, frame: usize, group: Tag, tag: Tag) -> Option<&InMemElement> {
     let item = |sequence: Tag, number: usize| object.get(sequence)?.items()?.get(number);
     let own = item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frame);
     let shared = item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0);
     own.into_iter().chain(shared).find_map(|groups| groups.get(group)?.items()?.first()?.get(tag)).or_else(|| object.get(tag))
+}
+
+/// An element's text without spaces around it; empty where there is none.
+pub(super) fn text(object: &InMemDicomObject, tag: Tag) -> String {
+    object.get(tag).and_then(|element| element.to_str().ok()).map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 fn floats<const COUNT: usize>(element: &InMemElement, name: &str) -> Result<[f64; COUNT], Fault> {

@@ -1,4 +1,4 @@
-//! DICOM series in: single-frame slices or multi-frame files, compressed or not.
+//! DICOM series in: single-frame slices or multi-frame files, compressed or not; segmentations ([`segmentation`]) in and out.
 //!
 //! Definition: DICOM PS3.3, Image Plane (C.7.6.2) and the functional groups of multi-frame images (C.7.6.16). Slices are sorted by where
 //! they lie along their normal, never by number or file name; what is no even stack of slices is refused, with the place of what is wrong.
@@ -7,6 +7,7 @@
 mod find;
 mod frames;
 mod pixels;
+pub(super) mod segmentation;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,9 @@ use rayon::prelude::*;
 
 pub(super) use find::{Series, find, is_dicom};
 use frames::Frame;
-use stack::Headers;
+use stack::{Headers, headers};
 
-use super::{DataError, DataErrors, Fault, Note, Scan, SourceHeader, Volume};
+use super::{DataError, DataErrors, Fault, Grid, Note, Scan, SourceHeader, Volume};
 
 /// The files of a series: of the only one in a folder, or the file itself.
 ///
@@ -37,31 +38,19 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     }
 }
 
-fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataError> {
-    let read: Vec<Vec<Frame>> = DataErrors::gather(
-        files
-            .par_iter()
-            .enumerate()
-            .map(|(number, file)| frames::of_file(file, number).map_err(|fault| fault.at(file)))
-            .collect::<Vec<_>>(),
-    )
-    .map_err(|DataErrors(mut errors)| errors.remove(0))?;
-    stack::stack(read.into_iter().flatten().collect(), files).map_err(|fault| fault.at(place))
-}
-
-/// Checks what the headers of a series show; `place` names it in messages.
+/// Where the voxels of a series lie, by its headers; `place` names it in messages.
 ///
 /// # Errors
-/// What is no even stack of slices.
-pub(super) fn check(place: &Path, files: &[PathBuf]) -> Result<(), DataError> {
-    headers(place, files).map(drop)
+/// Everything that makes it no even stack of slices.
+pub(super) fn grid(place: &Path, files: &[PathBuf]) -> Result<Grid, DataErrors> {
+    headers(place, files).map(|headers| headers.grid)
 }
 
 /// Reads a series into one volume; `place` names it in messages.
 ///
 /// # Errors
-/// Files that cannot be read or decoded, what is no even stack of slices of intensities.
-pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataError> {
+/// Everything wrong with it: files that cannot be read or decoded, what is no even stack of slices of intensities.
+pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataErrors> {
     let Headers { frames, grid, notes } = headers(place, files)?;
     let slice = grid.shape[1] * grid.shape[2];
     let mut voxels = vec![0.0_f32; grid.len()];
@@ -72,7 +61,7 @@ pub(super) fn read(place: &Path, files: &[PathBuf]) -> Result<Scan, DataError> {
     }
     let used = files.par_iter().zip(of_file).filter(|(_, parts)| !parts.is_empty());
     let decoded = used.map(|(file, parts)| pixels::decode(file, parts).map_err(|fault| fault.at(file)));
-    DataErrors::gather(decoded.collect::<Vec<_>>()).map_err(|DataErrors(mut errors)| errors.remove(0))?;
+    DataErrors::gather(decoded.collect::<Vec<_>>()).map_err(|errors| errors.with_equal_ones_counted(place))?;
     let notes = notes.into_iter().map(|text| Note::new(place, text)).collect();
     Ok(Scan { file: place.to_owned(), header: SourceHeader::for_grid(&grid), volume: Volume { channels: 1, grid, voxels }, notes })
 }

@@ -1,13 +1,14 @@
 //! From slices in any order to an even stack, or the reason why they are none.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nalgebra::Vector3;
+use rayon::prelude::*;
 
-use super::frames::Frame;
+use super::frames::{self, Frame};
 use crate::volume::voxels::check_sizes;
-use crate::volume::{Fault, Grid, affine};
+use crate::volume::{DataErrors, Fault, Grid, affine};
 
 /// A series before its voxels are read.
 pub(super) struct Headers {
@@ -24,13 +25,13 @@ const FEWEST: usize = 3;
 const EQUAL: f64 = 1e-3;
 
 /// Millimetres that a slice may lie off the even stack before it is said.
-const OFF_MM: f64 = 0.01;
+pub(super) const OFF_MM: f64 = 0.01;
 
 /// Share of the distance of slices that one may lie off the even stack.
-const OFF_SHARE: f64 = 0.05;
+pub(super) const OFF_SHARE: f64 = 0.05;
 
 /// Degrees between the line through the slices and their normal from which the gantry was tilted.
-const TILT_DEGREES: f64 = 0.2;
+pub(super) const TILT_DEGREES: f64 = 0.2;
 
 /// Share of the usual distance up to which two slices lie at one place.
 const REPEATED: f64 = 0.05;
@@ -40,11 +41,23 @@ const MISSING: f64 = 1.5;
 /// Gaps that a message names.
 const SHOWN: usize = 3;
 
+/// The headers of a series' files; `place` names it in messages.
+///
+/// # Errors
+/// Everything that shows: broken headers, and, where there are none, what is no even stack of slices.
+pub(super) fn headers(place: &Path, files: &[PathBuf]) -> Result<Headers, DataErrors> {
+    let of_file = |(number, file): (usize, &PathBuf)| frames::of_file(file, number).map_err(|fault| fault.at(file));
+    let read = DataErrors::gather(files.par_iter().enumerate().map(of_file).collect::<Vec<_>>());
+    let read = read.map_err(|errors| errors.with_equal_ones_counted(place))?;
+    stack(read.into_iter().flatten().collect(), files)
+        .map_err(|faults| DataErrors(faults.into_iter().map(|fault| fault.at(place)).collect()))
+}
+
 /// Sorts the slices along their normal.
 ///
 /// # Errors
-/// Too few, of several sizes or orientations, several at one place, missing ones, uneven distances, a tilted gantry.
-pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Fault> {
+/// Too few, or of several sizes or orientations; else several at one place, and missing ones; else uneven distances, and a tilted gantry.
+fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers, Vec<Fault>> {
     let mut notes = Vec::new();
     let given = frames.len();
     let mut seen = BTreeMap::new();
@@ -57,9 +70,9 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
             given - frames.len()
         ));
     }
-    refuse_mixed(&frames)?;
+    refuse_mixed(&frames).map_err(|fault| vec![fault])?;
     if frames.len() < FEWEST {
-        return Err(Fault::TooFewSlices(frames.len()));
+        return Err(vec![Fault::TooFewSlices(frames.len())]);
     }
     let [along_row, along_column] = frames[0].directions.map(Vector3::from);
     let normal = along_row.cross(&along_column).normalize();
@@ -74,41 +87,26 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
         let file = files[frame.file].file_name().unwrap_or_default().to_string_lossy().into_owned();
         if frame.number == 0 { file } else { format!("{file} (frame {})", frame.number + 1) }
     };
-    // Seldom, but never all: the usual distance is then that of different places.
-    let repeated = gaps.iter().position(|&gap| gap <= OFF_MM.max(REPEATED * usual));
-    if let Some(at) = repeated {
-        let count = gaps.iter().filter(|&&gap| gap <= OFF_MM.max(REPEATED * usual)).count();
-        return Err(Fault::RepeatedSlices(count, name(&frames[at]), name(&frames[at + 1])));
-    }
-    let missing: Vec<String> = gaps
-        .iter()
-        .enumerate()
-        .filter(|&(_, &gap)| gap > MISSING * usual)
-        .map(|(at, gap)| {
-            let between = format!("between {} and {}", name(&frames[at]), name(&frames[at + 1]));
-            format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
-        })
-        .collect();
-    if !missing.is_empty() {
-        let more = if missing.len() > SHOWN { format!(" and at {} more places", missing.len() - SHOWN) } else { String::new() };
-        return Err(Fault::MissingSlices(missing[..missing.len().min(SHOWN)].join("; ") + &more));
+    let names: Vec<String> = frames.iter().map(name).collect();
+    let faults = Vec::from_iter(repeated(&gaps, usual, &names).into_iter().chain(missing(&gaps, usual, &names)));
+    if !faults.is_empty() {
+        return Err(faults);
     }
     let [first, last] = [&frames[0], &frames[frames.len() - 1]].map(|frame| Vector3::from(frame.position));
     let step = (last - first) / (frames.len() - 1) as f64;
     let tilt = step.normalize().cross(&normal).norm().asin().to_degrees();
-    if tilt >= TILT_DEGREES {
-        return Err(Fault::GantryTilt(tilt));
-    }
     let off = |(at, frame): (usize, &Frame)| (Vector3::from(frame.position) - (first + step * at as f64)).norm();
     let (worst, off_mm) =
         frames.iter().enumerate().map(|pair| (pair.0, off(pair))).fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
-    if off_mm > OFF_SHARE * usual {
-        return Err(Fault::UnevenSlices(name(&frames[worst]), off_mm, usual));
+    let tilted = (tilt >= TILT_DEGREES).then_some(Fault::GantryTilt(tilt));
+    let uneven = (off_mm > OFF_SHARE * usual).then(|| Fault::UnevenSlices(names[worst].clone(), off_mm, usual));
+    if tilted.is_some() || uneven.is_some() {
+        return Err(tilted.into_iter().chain(uneven).collect());
     }
     if off_mm > OFF_MM {
         notes.push(format!(
             "its slices are not quite even: {} lies {off_mm:.3} mm off; they are taken as {:.4} mm apart",
-            name(&frames[worst]),
+            names[worst],
             step.norm()
         ));
     }
@@ -121,11 +119,33 @@ pub(super) fn stack(mut frames: Vec<Frame>, files: &[PathBuf]) -> Result<Headers
     if frames.iter().any(|frame| frame.lossy) {
         notes.push("it was once compressed with loss (Lossy Image Compression)".to_owned());
     }
-    let grid = grid(&frames, step)?;
+    let grid = grid(&frames[0], frames.len(), step).map_err(|fault| vec![fault])?;
     Ok(Headers { frames, grid, notes })
 }
 
-fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
+/// Places that hold more than one of the slices with such `gaps`. Seldom, but never all: the usual distance is then that of different places.
+fn repeated(gaps: &[f64], usual: f64, names: &[String]) -> Option<Fault> {
+    let is_one = |gap: f64| gap <= OFF_MM.max(REPEATED * usual);
+    let at = gaps.iter().position(|&gap| is_one(gap))?;
+    let count = gaps.iter().filter(|&&gap| is_one(gap)).count();
+    Some(Fault::RepeatedSlices(count, names[at].clone(), names[at + 1].clone()))
+}
+
+/// Gaps that slices are missing from.
+fn missing(gaps: &[f64], usual: f64, names: &[String]) -> Option<Fault> {
+    let wide = gaps.iter().enumerate().filter(|&(_, &gap)| gap > MISSING * usual);
+    let missing: Vec<String> = wide
+        .map(|(at, gap)| {
+            let between = format!("between {} and {}", names[at], names[at + 1]);
+            format!("{} {between}, which lie {gap:.2} mm apart instead of {usual:.2}", (gap / usual).round() as usize - 1)
+        })
+        .collect();
+    let more = if missing.len() > SHOWN { format!(" and at {} more places", missing.len() - SHOWN) } else { String::new() };
+    (!missing.is_empty()).then(|| Fault::MissingSlices(missing[..missing.len().min(SHOWN)].join("; ") + &more))
+}
+
+/// Refuses frames of several sizes or orientations.
+pub(super) fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
     let same = |a: &Frame, b: &Frame| {
         let numbers = |frame: &Frame| [frame.directions[0].as_slice(), &frame.directions[1], &frame.spacing_mm].concat();
         (a.rows, a.columns) == (b.rows, b.columns) && numbers(a).iter().zip(numbers(b)).all(|(a, b)| (a - b).abs() < EQUAL)
@@ -150,9 +170,11 @@ fn refuse_mixed(frames: &[Frame]) -> Result<(), Fault> {
     Err(Fault::MixedSlices(shown.collect::<Vec<_>>().join(", ") + &more))
 }
 
-/// The grid of sorted slices, `step` L,P,S mm from one to the next.
-fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
-    let first = &frames[0];
+/// The grid of so many slices from the `first` on, `step` L,P,S mm from one to the next.
+///
+/// # Errors
+/// Axes that span no volume, sizes and places beyond reason.
+pub(super) fn grid(first: &Frame, slices: usize, step: Vector3<f64>) -> Result<Grid, Fault> {
     let [across, down] = first.spacing_mm;
     let columns =
         [Vector3::from(first.directions[0]) * across, Vector3::from(first.directions[1]) * down, step, Vector3::from(first.position)];
@@ -166,7 +188,7 @@ fn grid(frames: &[Frame], step: Vector3<f64>) -> Result<Grid, Fault> {
             "three axes that span a volume",
         ));
     }
-    check_sizes([first.columns, first.rows, frames.len()], 1, "its slices")?;
+    check_sizes([first.columns, first.rows, slices], 1, "its slices")?;
     affine::refuse_far(&rows, "Image Position (Patient)")?;
-    Ok(Grid { shape: [frames.len(), first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
+    Ok(Grid { shape: [slices, first.rows, first.columns], world_from_voxel: [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]] })
 }

@@ -13,11 +13,11 @@ use crate::config::{DataConfig, DataSource};
 use crate::volume::datalist::inputs;
 use crate::volume::file::read;
 use crate::volume::nifti::write_labels;
-use crate::volume::{DataError, Dataset, Fault, LabelMap, Scan, SourceHeader, Together};
+use crate::volume::{DataError, DataErrors, Dataset, Fault, LabelMap, Scan, SourceHeader, Together};
 
 /// One file of a series of slices of 2 rows and 3 columns, in sagittal planes: columns run to the back, rows downwards.
 #[derive(Clone)]
-struct Slice {
+pub(super) struct Slice {
     series: &'static str,
     patient: &'static str,
     number: usize,
@@ -28,7 +28,7 @@ struct Slice {
     intercept: f64,
     /// Six for each frame.
     pixels: Vec<i16>,
-    more: Vec<(Tag, VR, &'static str)>,
+    pub(super) more: Vec<(Tag, VR, &'static str)>,
 }
 
 impl Slice {
@@ -97,27 +97,27 @@ impl Slice {
     }
 }
 
-fn save(object: InMemDicomObject, file: &Path) {
+pub(super) fn save(object: InMemDicomObject, file: &Path) {
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("a writable folder");
     let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
     object.with_meta(meta).expect("a complete object").write_to_file(file).expect("a writable folder");
 }
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
     /// A folder with these slices; their names say nothing of their order.
-    fn new(slices: impl IntoIterator<Item = Slice>) -> Self {
+    pub(super) fn new(slices: impl IntoIterator<Item = Slice>) -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         slices.into_iter().enumerate().for_each(|(at, slice)| slice.write(&folder.at(&format!("deep/IM{}", (at * 7 + 3) % 10))));
         folder
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn scan(&self) -> Scan {
+    pub(super) fn scan(&self) -> Scan {
         read(self.0.path()).expect("a good series")
     }
 
@@ -127,7 +127,7 @@ impl Folder {
     }
 }
 
-fn stack() -> Vec<Slice> {
+pub(super) fn stack() -> Vec<Slice> {
     (0..4).map(Slice::new).collect()
 }
 
@@ -219,6 +219,33 @@ fn what_is_no_even_stack_is_refused_with_its_place() {
     assert!(matches!(with(|slices| slices[0].pixels.truncate(5)), Fault::Length { .. } | Fault::Dicom(_)));
     assert!(matches!(with(|slices| slices[5].series = "1.2.3.9"), Fault::SeveralSeries(names) if names.len() == 2));
     assert!(matches!(Folder::new([]).fault(), Fault::Dicom(_)));
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_series_is_told_at_once() {
+    let all = |change: fn(&mut Vec<Slice>)| {
+        let mut slices: Vec<Slice> = (0..6).map(Slice::new).collect();
+        change(&mut slices);
+        let folder = Folder::new(slices);
+        let dataset = Dataset::open(&DataSource::Dataset(folder.at(""))).expect("a series");
+        let DataErrors(errors) = dataset.cases[0].images[0].read().expect_err("no volume");
+        errors.into_iter().map(|error| error.fault).collect::<Vec<_>>()
+    };
+    let faults = all(|slices| {
+        slices.remove(2);
+        slices[4].position[0] = slices[3].position[0];
+    });
+    assert!(matches!(&faults[..], [Fault::RepeatedSlices(1, ..), Fault::MissingSlices(_)]), "{faults:?}");
+    let faults = all(|slices| {
+        (0..6).for_each(|at| slices[at].position[2] += 0.5 * at as f64);
+        slices[2].position[0] += 0.3;
+    });
+    assert!(matches!(&faults[..], [Fault::GantryTilt(_), Fault::UnevenSlices(..)]), "{faults:?}");
+    let faults = all(|slices| {
+        (0..4).for_each(|at| slices[at].slope = 0.0);
+        slices[5].orientation = [1.0; 6];
+    });
+    assert!(matches!(&faults[..], [Fault::Header { .. }, Fault::Alike(3, ..), Fault::Header { .. }]), "{faults:?}");
 }
 
 #[test]

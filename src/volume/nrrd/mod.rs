@@ -13,8 +13,8 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-pub(super) use segments::{Segment, segments};
-pub(super) use write::{data_file, write};
+pub(super) use segments::segments;
+pub(super) use write::{data_file, write, write_segments};
 
 use self::header::Header;
 use super::{DataError, Fault, Scan, voxels};

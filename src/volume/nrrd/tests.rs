@@ -1,5 +1,6 @@
 //! Against headers made by hand, whose positions are computed by hand, and against files that lie.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::config::DataSource;
-use crate::volume::file::{read, write_labels, write_volume};
+use crate::volume::file::{read, write_volume};
+use crate::volume::label_table::LabelTable;
+use crate::volume::segment::{self, Segments};
+use crate::volume::segmentation::{self, Subject};
 use crate::volume::{Dataset, Fault, Grid, LabelMap, Scan, SourceHeader, Volume};
 
 /// A header of a grid of 2 x 3 x 4 voxels (i, j, k) with oblique signs: without type, endian, encoding and space.
@@ -256,8 +260,23 @@ fn what_is_written_reads_the_same_to_the_bit() {
     assert!(folder.0.path().join("b.raw.gz").is_file());
     let labels = LabelMap { grid: grid.clone(), voxels: (0..24).map(|label| 1000 * label).collect() };
     let file = folder.0.path().join("labels.nrrd");
-    write_labels(&file, &labels, &header).expect("a writable folder");
-    assert_eq!(read(&file).expect("our own file").volume.voxels, labels.voxels.iter().map(|&label| f32::from(label)).collect::<Vec<_>>());
+    let write = |file: &Path, segments: &Segments| {
+        let subject = Subject { header: &header, images: &[], segments, dataset: "" };
+        assert_eq!(segmentation::write(file, &labels, &subject), Ok(Vec::new()));
+        let expected: Vec<f32> = labels.voxels.iter().map(|&label| f32::from(label)).collect();
+        assert_eq!(read(file).expect("our own file").volume.voxels, expected);
+    };
+    let segments =
+        segment::named(&BTreeMap::from([(0, "background".to_owned()), (1000, "left \\ lung".to_owned()), (7, "absent".to_owned())]));
+    write(&file, &segments);
+    assert_eq!(LabelTable::within(&file), Ok(None), "a plain file has no place for names");
+    let named = folder.0.path().join("labels.seg.nrrd");
+    write(&named, &segments);
+    let table = LabelTable::within(&named).expect("our own file").expect("names");
+    let entry = |value: u32| table.entries.get(&value).map(|entry| (entry.name.clone().unwrap_or_default(), entry.colour));
+    assert_eq!(entry(1000), segments.get(&1000).map(|segment| (segment.name.clone(), segment.colour)));
+    assert_eq!(entry(7).expect("named, though it does not occur").0, "absent");
+    assert_eq!((entry(23_000).expect("it occurs").0.as_str(), entry(0)), ("label 23000", None));
 }
 
 /// A label map of two segments under these names.

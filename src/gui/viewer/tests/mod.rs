@@ -3,6 +3,7 @@
 mod interaction;
 mod opening;
 mod segment;
+mod series;
 mod states;
 
 use std::path::Path;

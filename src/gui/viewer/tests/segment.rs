@@ -37,6 +37,7 @@ fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
         windows: 1,
         labels,
         header: loaded.image.header,
+        dataset: String::new(),
         names: BTreeMap::from([(0, "background".into()), (1, "Anterior".into()), (2, "Posterior".into())]),
     };
     (harness, worker, preview)
@@ -72,7 +73,7 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     worker.previews.send(Preview::Segmentation(Arc::new(whole.clone()))).unwrap();
     worker.tell(1.0, Event::Finished { outcome: Outcome::Completed });
     until(&mut harness, "the whole", |panel| panel.is_settled() && panel.segmenting.is_unsaved() && !panel.segmenting.is_running());
-    harness.get_by_label("Save as NIfTI...");
+    harness.get_by_label("Save as...");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("segmented.nii.gz");
     let save = harness.state().segmentation.segmenting.writer(case(&harness)).unwrap();
