@@ -12,6 +12,7 @@ pub mod memory;
 mod mirror;
 pub mod network;
 mod patients;
+mod request;
 pub mod rules;
 mod sizes;
 pub mod spacing;
@@ -22,7 +23,8 @@ mod training;
 
 pub use error::ConfigureError;
 pub use fingerprint::Fingerprint;
-pub use rules::{Configuration, Limits, Request, choose, run_name};
+pub use request::{Limits, Request};
+pub use rules::{Configuration, choose, run_name};
 
 use crate::config::DataSource;
 use crate::device::{self, DeviceChoice};

@@ -4,10 +4,11 @@ use super::augment::augmentation;
 use super::error::ConfigureError;
 use super::fingerprint::{CaseShape, Fingerprint, Intensities, Modality};
 use super::patients::{Patients, fold_choice};
+use super::request::{Limits, Request};
 use super::sizes::{Sizes, Volumes};
 use super::spacing::{TargetSpacing, median_shape};
 use super::text::{Choice, config_text};
-use super::time::{self, Measured, SENSIBLE_STEPS, Test};
+use super::time::{self, SENSIBLE_STEPS, Test};
 use super::training::{Training, planned_rule};
 use crate::config::{DataSource, Intensity, PretrainConfig, Rotate, RunConfig, value_to_ron};
 use crate::plan::Room;
@@ -22,30 +23,6 @@ const PROBES: usize = 50;
 
 /// How much longer along D than in plane voxels are before rotations leave D alone.
 const IN_PLANE: f64 = 2.0;
-
-/// What a person may say beside the dataset.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Request {
-    /// The config's name; none: the dataset's.
-    pub name: Option<String>,
-    /// How case names are made up, as `data.groups`.
-    pub groups: Option<String>,
-    /// Bytes to plan for; none: what is free, but no more than nnU-Net takes.
-    pub memory: Option<u64>,
-    /// Seconds that all trainings and tests may take; none: as long as they take.
-    pub time_secs: Option<f64>,
-    /// Leave out cases that cannot be used.
-    pub skip_bad: bool,
-}
-
-/// What a config must keep to beside the request.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Limits {
-    /// Steps that were measured, by which the request's time is divided; none: nothing was.
-    pub measured: Option<Measured>,
-    /// Voxels of a batch, so that enough steps fit the time; none: as many as fit the memory.
-    pub voxels: Option<usize>,
-}
 
 /// A config with what it was made from.
 #[derive(Clone, Debug, PartialEq)]

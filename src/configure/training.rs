@@ -1,9 +1,10 @@
 //! How long is trained, and by which step rule.
 
+use super::error::ConfigureError;
+use super::request::{Limits, Request};
 use super::sizes::Sizes;
 use super::text::Choice;
 use super::time::{Allowed, LEAST_STEPS, Measured, SENSIBLE_STEPS, Test};
-use super::{ConfigureError, Limits, Request};
 use crate::config::{OptimiserConfig, RunConfig, ScheduleConfig};
 use crate::wording::duration;
 
