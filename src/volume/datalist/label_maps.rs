@@ -146,8 +146,11 @@ mod tests {
         object.with_meta(meta).expect("a complete object").write_to_file(file).expect("a writable folder");
     }
 
-    /// The label map of each series, and what is wrong, by case and file, of a folder with such files, of which segmentations refer to a series.
-    fn found(files: &[(&str, Option<&str>)]) -> (Vec<Option<String>>, Vec<(Option<String>, String, Fault)>) {
+    /// What is wrong with a label map: the case, its file's name, the fault.
+    type Wrong = (Option<String>, String, Fault);
+
+    /// The label map of each series, and what is wrong, of a folder with such files, of which segmentations refer to a series.
+    fn found(files: &[(&str, Option<&str>)]) -> (Vec<Option<String>>, Vec<Wrong>) {
         let folder = tempfile::tempdir().expect("a folder");
         for &(name, refers_to) in files {
             let file = folder.path().join(name);
