@@ -166,8 +166,11 @@ pub enum Command {
     },
     /// List a dataset's cases and every problem in it. Exit code 2 when a case is unusable.
     Check {
-        /// Dataset: its JSON file, its folder, a folder of volumes, or the word `demo`.
+        /// Dataset: its JSON file, its folder, a folder of volumes or DICOM series, or the word `demo`.
         data: PathBuf,
+        /// Folder of the label maps, where DATA is a folder of images; called as for `configure`.
+        #[arg(long, value_name = "DIR")]
+        labels: Option<PathBuf>,
         /// Write rows and problems as JSON too.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -225,8 +228,12 @@ pub struct SettingArgs {
 /// What `configure` takes.
 #[derive(Clone, Debug, Args)]
 pub struct ConfigureArgs {
-    /// Dataset: its JSON file, its folder, a folder of NIfTI files, or the word `demo`.
+    /// Dataset: its JSON file, its folder, a folder of volumes or DICOM series, or the word `demo`.
     pub data: PathBuf,
+    /// Folder of the label maps, where DATA is a folder of images: files called as the images, or, of DICOM series, as the case or as a folder
+    /// that holds that series alone, or DICOM segmentations that refer to it.
+    #[arg(long, value_name = "DIR")]
+    pub labels: Option<PathBuf>,
     /// The config to write; NAME.ron by default, after the dataset.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -61,14 +61,14 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Infer(arguments) => infer::infer(arguments, options),
         Command::Evaluate { truth, prediction, out, set } => tools::evaluate_folders(&truth, &prediction, out.as_deref(), &set),
         Command::Probe { checkpoint, data, json, set } => {
-            tools::probe(ProbeJob { checkpoint, data: tools::source(&data), settings: set }, json.as_deref(), options)
+            tools::probe(ProbeJob { checkpoint, data: tools::source(&data, None), settings: set }, json.as_deref(), options)
         }
         Command::View { image, labels } => view::view(image, labels, options),
         Command::Convert { input, out, like } => convert::convert(&input, &out, like, options),
         Command::Import { job, json } => tools::import(&job, json.as_deref()),
         Command::Export(job) => tools::export(&job, options),
         Command::Show { checkpoint, json } => tools::show(&checkpoint, json.as_deref()),
-        Command::Check { data, json } => tools::check_data(&data, json.as_deref(), options),
+        Command::Check { data, labels, json } => tools::check_data(&tools::source(&data, labels.as_deref()), json.as_deref(), options),
         Command::Doctor { only: Some(device), .. } => Ok(tools::examine_device(&device)),
         Command::Doctor { json, only: None } => tools::examine(json.as_deref()),
         Command::Bench(arguments) => tools::time(&arguments, options),

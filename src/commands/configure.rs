@@ -26,8 +26,8 @@ impl From<ConfigureError> for CliError {
 
 /// Writes a config for a dataset.
 pub(super) fn configure(arguments: &ConfigureArgs, options: &Options) -> Result<u8, CliError> {
-    let ConfigureArgs { data, out, memory, time, groups, skip_bad, overwrite } = arguments;
-    let source = source(data);
+    let ConfigureArgs { data, labels, out, memory, time, groups, skip_bad, overwrite } = arguments;
+    let source = source(data, labels.as_deref());
     let dataset = open(&source)?;
     let file = out.clone().unwrap_or_else(|| PathBuf::from(run_name(&dataset.name)).with_extension("ron"));
     if file.exists() && !overwrite {
@@ -85,7 +85,7 @@ fn dataset_at(path: &Path) -> Result<Option<(DataSource, Dataset)>, CliError> {
     if !(is_list || is_foreign) {
         return Ok(None);
     }
-    let source = source(path);
+    let source = source(path, None);
     match open(&source) {
         Ok(dataset) => Ok(Some((source, dataset))),
         // A folder of something else is refused as no experiment.
@@ -150,11 +150,12 @@ fn measure_steps(trial: &Configuration, device: &str, options: &Options) -> Resu
 
 /// Makes a config, writes it to `file`, and prints what was found and chosen.
 fn make((dataset, source): (&Dataset, &DataSource), request: &Request, file: &Path, options: &Options) -> Result<(), CliError> {
-    let path = match source {
-        DataSource::Dataset(path) | DataSource::Folders { images: path, .. } => Some(path),
-        _ => None,
+    let paths = match source {
+        DataSource::Dataset(path) => [Some(path), None],
+        DataSource::Folders { images, labels } => [Some(images), labels.as_ref()],
+        _ => [None, None],
     };
-    if let Some(path) = path.filter(|path| path.to_str().is_none()) {
+    if let Some(path) = paths.into_iter().flatten().find(|path| path.to_str().is_none()) {
         let path = path.display();
         return Err(CliError::Input(format!("{path}: the path is no Unicode text, which a config cannot hold: rename it")));
     }
@@ -167,6 +168,9 @@ fn make((dataset, source): (&Dataset, &DataSource), request: &Request, file: &Pa
         Some(_) => within_time(&planner, options)?,
     };
     write(file, made.text.as_bytes())?;
+    for stray in dataset.strays() {
+        terminal::remark(format_args!("left out (--skip-bad): {stray}"));
+    }
     if !options.quiet {
         terminal::print(&made);
     }

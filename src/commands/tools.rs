@@ -96,9 +96,13 @@ pub(super) fn show(checkpoint: &Path, json: Option<&Path>) -> Result<u8, CliErro
     Ok(0)
 }
 
-/// The dataset that a word or path on the command line means.
-pub(super) fn source(data: &Path) -> DataSource {
-    if data == Path::new("demo") && !data.exists() { DataSource::Demo } else { datalist::source_at(data) }
+/// The dataset that a word or path on the command line means, with the folder of its label maps where one is named.
+pub(super) fn source(data: &Path, labels: Option<&Path>) -> DataSource {
+    match labels {
+        Some(labels) => DataSource::Folders { images: data.to_owned(), labels: Some(labels.to_owned()) },
+        None if data == Path::new("demo") && !data.exists() => DataSource::Demo,
+        None => datalist::source_at(data),
+    }
 }
 
 /// A bar of cases that are being read, where somebody looks.
@@ -110,8 +114,8 @@ pub(super) fn case_bar(doing: &str, cases: usize, options: &Options) -> indicati
     bar
 }
 
-pub(super) fn check_data(data: &Path, json: Option<&Path>, options: &Options) -> Result<u8, CliError> {
-    let dataset = Dataset::open(&source(data)).map_err(|error| CliError::Input(error.to_string()))?;
+pub(super) fn check_data(source: &DataSource, json: Option<&Path>, options: &Options) -> Result<u8, CliError> {
+    let dataset = Dataset::open(source).map_err(|error| CliError::Input(error.to_string()))?;
     let bar = case_bar("checking", dataset.cases.len(), options);
     let report = check::inspect(&dataset, Default::default(), &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();

@@ -13,7 +13,7 @@ use crate::config::NonFinite;
 use crate::geometry::{SignedPermutation, VoxelBox, percentiles};
 use crate::preprocess::foreground::bounding_box;
 use crate::random::stream;
-use crate::volume::{CaseFiles, DataErrors, Dataset, LoadedCase};
+use crate::volume::{CaseFiles, DataError, DataErrors, Dataset, LoadedCase};
 
 /// Cases in memory at a time, at most.
 const AT_ONCE: usize = 8;
@@ -126,7 +126,7 @@ impl Fingerprint {
     /// Reads every case once, a few at a time. `progress` is called with (cases done, cases in all), from several threads.
     ///
     /// # Errors
-    /// Everything wrong with cases that cannot be used, unless `skip_bad`: then they are left out.
+    /// Everything wrong with cases that cannot be used, and files that belong to none, unless `skip_bad`: then they are left out.
     pub fn read(dataset: &Dataset, skip_bad: bool, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Self, DataErrors> {
         let done = AtomicUsize::new(0);
         let case = |(place, case): (usize, &CaseFiles)| {
@@ -137,7 +137,8 @@ impl Fingerprint {
         let threads = available_parallelism().map_or(1, NonZero::get).min(AT_ONCE);
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a few threads can be started");
         let read: Vec<_> = pool.install(|| dataset.cases.par_iter().enumerate().map(case).collect());
-        let (mut seen, mut unusable, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut seen, mut unusable) = (Vec::new(), Vec::new());
+        let mut errors: Vec<DataError> = dataset.strays().cloned().collect();
         for (name, result) in read {
             match result {
                 Ok(case) => seen.push(case),

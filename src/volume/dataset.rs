@@ -101,6 +101,11 @@ impl Dataset {
         Examined { errors: self.findings_of(&case.name).cloned().chain(examined.errors).collect(), ..examined }
     }
 
+    /// What is wrong with files that belong to no case.
+    pub fn strays(&self) -> impl Iterator<Item = &DataError> {
+        self.findings.iter().filter(|problem| problem.case.is_none()).map(|problem| &problem.error)
+    }
+
     /// What is wrong with the listing of a case.
     pub fn findings_of(&self, case: &str) -> impl Iterator<Item = &DataError> {
         self.findings.iter().filter(move |problem| problem.case.as_deref() == Some(case)).map(|problem| &problem.error)

@@ -196,6 +196,15 @@ pub enum Fault {
         /// Where it was looked for.
         expected: String,
     },
+    /// A label map of no DICOM series of a folder, and which of these have a label map, in words.
+    #[error("is of no DICOM series in {}: {}", .0.display(), .1)]
+    NoSeriesLabelled(PathBuf, String),
+    /// A label map that may be of several DICOM series: their names.
+    #[error("may be of any of several DICOM series, by what it is called and what it refers to: {0}")]
+    SeveralSeriesLabelled(String),
+    /// A second label map of one DICOM series: its name, and the other label map.
+    #[error("is a label map of {}, and so is {}", .0, .1.display())]
+    SecondLabelMap(String, PathBuf),
     /// A listed path that leaves the dataset's folder.
     #[error("lies outside the dataset's folder {}", .0.display())]
     Outside(PathBuf),
@@ -339,6 +348,11 @@ impl Fault {
             Self::Gzip { .. } => "Copy or download the file again",
             Self::List(..) => "Correct the list; a Decathlon, nnU-Net v2 or MONAI list, or two folders, can be read",
             Self::Unpaired { .. } => "Add the missing file, or take this one out",
+            Self::NoSeriesLabelled(..) => {
+                "Call it as its case (`simtrot check` lists all), or as a folder that holds no other series, or take it out"
+            }
+            Self::SeveralSeriesLabelled(..) => "Call it as the one that it is of",
+            Self::SecondLabelMap(..) => "Keep one of the two: which one is meant cannot be told",
             Self::Outside(..) => "Move the file into the dataset's folder, or the list to a folder above both",
             Self::ListedTwice(..) => "Keep one entry; a case in two lists would be trained and tested on",
             Self::SameName(..) => "Keep one of the two: which one is meant cannot be told",

@@ -13,7 +13,7 @@ use crate::preprocess::{Needs, Preparation, PreparedCase};
 use crate::protocol::{SPLIT, Severity, Stage, StageKind, checkpoints};
 use crate::sampling::{CaseSet, TokenFrame};
 use crate::train::{DatasetInfo, Probe, ProbeData};
-use crate::volume::{Dataset, Split, SplitRecord, Together};
+use crate::volume::{DataError, Dataset, Note, Split, SplitRecord, Together};
 use crate::wording::{bytes, count};
 
 /// Cases named in a notice; the others are counted.
@@ -45,6 +45,10 @@ impl TrainingData {
             let report = crate::volume::check::inspect(&dataset, data.preprocess.non_finite, &|_, _| {});
             left_out = report.problems.iter().map(|problem| problem.error.to_string()).collect();
             dataset = dataset.without(&report.unusable());
+        } else {
+            let stray = |error: &DataError| Note::new(&error.file, format!("is not used, for it {}", error.fault));
+            let strays: Vec<Note> = dataset.strays().map(stray).collect();
+            dataset.notes.extend(strays);
         }
         dataset.notes.extend(Together::of(&dataset, data)?.notes(&dataset));
         let split = Split::draw(&dataset, data, config.seed)?;

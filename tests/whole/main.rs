@@ -2,6 +2,7 @@
 
 mod case_memory;
 mod circles;
+mod clinic;
 mod configs;
 mod configure;
 mod cross_validation;

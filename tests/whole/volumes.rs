@@ -58,6 +58,11 @@ impl Folder {
 
     /// A DICOM series of axial slices where the folder's own grid lies, whose columns run to the left and rows to the back.
     pub fn series(&self, name: &str) {
+        self.series_of(name, "somebody", 0);
+    }
+
+    /// The same of a patient; `content` tells one image from another.
+    pub fn series_of(&self, name: &str, patient: &str, content: usize) {
         std::fs::create_dir_all(self.at(name)).expect("a writable folder");
         let ([slices, rows, columns], [apart, down, across]) = (self.grid.shape, SPACING_MM);
         let corner = [-across * (columns - 1) as f64, -down * (rows - 1) as f64];
@@ -68,7 +73,7 @@ impl Folder {
                 (tags::SOP_INSTANCE_UID, VR::UI, format!("1.2.3.4.{slice}")),
                 (tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3".to_owned()),
                 (tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.4".to_owned()),
-                (tags::PATIENT_ID, VR::LO, "somebody".to_owned()),
+                (tags::PATIENT_ID, VR::LO, patient.to_owned()),
                 (tags::MODALITY, VR::CS, "CT".to_owned()),
                 (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".to_owned()),
                 (tags::IMAGE_POSITION_PATIENT, VR::DS, format!("{}\\{}\\{}", corner[0], corner[1], apart * slice as f64)),
@@ -88,7 +93,7 @@ impl Folder {
             ] {
                 object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value as u16)));
             }
-            let pixels = (0..rows * columns).map(|pixel| ((pixel * 37 + slice * 11) % 101) as u16).collect();
+            let pixels = (0..rows * columns).map(|pixel| ((pixel * 37 + slice * 11 + content * 29) % 101) as u16).collect();
             object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels)));
             let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
             let whole = object.with_meta(meta).expect("a complete object");

@@ -35,8 +35,11 @@ pub fn nnunet(list: &Path, root: &Path, json: &Value, described: Dataset) -> Res
     paired.into_dataset(list, described)
 }
 
-/// `imagesTr`, `labelsTr` and perhaps `imagesTs` without a list.
+/// `imagesTr`, `labelsTr` and perhaps `imagesTs` without a list, of volumes or of DICOM series.
 pub fn decathlon(root: &Path) -> Result<Dataset, DataError> {
+    if let Some(dataset) = series::decathlon(root)? {
+        return Ok(dataset);
+    }
     let labels = root.join("labelsTr");
     let mut paired = Pairing::new(&root.join("imagesTr"), Some(&labels), labels.is_dir())?.detect();
     let tested = root.join("imagesTs");
@@ -48,7 +51,7 @@ pub fn decathlon(root: &Path) -> Result<Dataset, DataError> {
     paired.into_dataset(root, of_folder(root))
 }
 
-/// Two plain folders with equal file names, or one of DICOM series and one of label maps called as they are. Images without a label are for pre-training.
+/// Two plain folders with equal file names, or one of DICOM series and one of label maps of them. Images without a label are for pre-training.
 pub fn pair(images: &Path, labels: Option<&Path>) -> Result<Dataset, DataError> {
     if let Some(labels) = labels {
         listing::label_maps(labels)?;

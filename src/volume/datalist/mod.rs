@@ -1,13 +1,14 @@
 //! From a folder, a list or a name to a [`Dataset`]: which cases there are, their channels and labels.
 //!
 //! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`, `listing.rs`), folders of DICOM
-//! series (`series.rs`), with
+//! series (`series.rs`) with the label maps that are of them (`label_maps.rs`), with
 //! what they say about channels and labels (`naming.rs`), and files given one by one (`inputs.rs`). Volumes are read only for what
 //! isn't said (`assemble.rs`). What is wrong with the listing goes to [`Dataset::findings`], for one look at all of it.
 
 mod assemble;
 mod folders;
 pub mod inputs;
+mod label_maps;
 pub mod listing;
 mod lists;
 pub mod naming;

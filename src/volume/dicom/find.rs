@@ -40,6 +40,8 @@ pub(in crate::volume) struct Series {
     pub patient: String,
     /// For example CT.
     pub modality: String,
+    /// Series Instance UID: what segmentations of it refer to.
+    pub identifier: String,
     /// In no order that means anything.
     pub files: Vec<PathBuf>,
 }
@@ -128,7 +130,8 @@ fn identify(file: &Path) -> Result<Identity, Fault> {
     let number = plain(&text(tags::SERIES_NUMBER));
     let parts = [described.as_str(), &number, &key[..DIGEST_DIGITS]];
     let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_");
-    Ok(Identity::Image { key, series: Series { name, patient, modality, files: Vec::new() } })
+    let identifier = whose[2].trim_end_matches('\0').to_owned();
+    Ok(Identity::Image { key, series: Series { name, patient, modality, identifier, files: Vec::new() } })
 }
 
 /// A word that can stand in a file's name.

@@ -321,8 +321,43 @@ fn a_folder_becomes_cases_by_patient_and_series_without_their_names() {
     assert_eq!(labelled.cases.iter().map(|case| case.label.is_some()).collect::<Vec<_>>(), [true, false, false]);
     assert!(labelled.load(&labelled.cases[0], Default::default()).is_ok(), "the label map lies on the series' grid");
     assert!(
-        matches!(&labelled.findings[..], [problem] if matches!(problem.error.fault, Fault::Unpaired { .. })),
+        matches!(&labelled.findings[..], [problem] if matches!(problem.error.fault, Fault::NoSeriesLabelled(..))),
         "{:?}",
         labelled.findings
     );
+}
+
+#[test]
+fn series_in_images_tr_are_the_labelled_cases_and_those_in_images_ts_the_others() {
+    let folder = Folder::new([]);
+    let write = |at: &str, patient: &'static str| {
+        stack().into_iter().for_each(|slice| Slice { patient, ..slice.clone() }.write(&folder.at(&format!("{at}/{}.dcm", slice.number))));
+    };
+    write("imagesTr/ANNA/ct", "Doe^Jane");
+    write("imagesTr/BERT", "Roe^Richard");
+    write("imagesTs/CARL", "Poe^Paula");
+    let grid = read(&folder.at("imagesTr/BERT")).expect("a good series").volume.grid;
+    let map = LabelMap { voxels: (0..24).map(|at| at % 2).collect(), grid: grid.clone() };
+    let label = |name: &str| write_labels(&folder.at(name), &map, &SourceHeader::for_grid(&grid)).expect("a writable folder");
+    label("labelsTr/ANNA.nii.gz");
+    // The truth of a test case whose image is not handed out.
+    label("labelsTs/DORA.nii.gz");
+    let open = || Dataset::open(&DataSource::Dataset(folder.at("")));
+    let dataset = open().expect("three series");
+    let labelled: Vec<&str> = dataset.cases.iter().filter(|case| case.label.is_some()).map(|case| case.name.as_str()).collect();
+    assert_eq!((dataset.cases.len(), labelled.len(), dataset.channels.join(" ")), (3, 1, "CT".to_owned()));
+    assert!(dataset.load(dataset.case(labelled[0]).expect("a case"), Default::default()).is_ok_and(|case| case.label.is_some()));
+    let [missing] = &dataset.findings[..] else { panic!("{:?}", dataset.findings) };
+    assert!(matches!(&missing.error.fault, Fault::Unpaired { missing, .. } if missing == "label"), "{missing:?}");
+    assert!(missing.error.file.to_string_lossy().contains("BERT"), "{missing:?}");
+
+    label("labelsTr/BERT.nii.gz");
+    write("imagesTs/again", "Doe^Jane");
+    let dataset = open().expect("three series, one of them twice");
+    assert_eq!(dataset.cases.len(), 3);
+    assert!(matches!(&dataset.findings[..], [problem] if matches!(problem.error.fault, Fault::ListedTwice(2)) && problem.case.is_some()));
+
+    label("imagesTs/volume.nii.gz");
+    let fault = open().expect_err("series, and volumes of another format").fault;
+    assert!(matches!(&fault, Fault::List(cause) if cause.contains("imagesTr")), "{fault}");
 }

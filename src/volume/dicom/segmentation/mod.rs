@@ -21,5 +21,5 @@ mod tests;
 mod value;
 mod write;
 
-pub(in crate::volume) use read::{is_segmentation, read, segments};
+pub(in crate::volume) use read::{is_segmentation, read, referenced, segments};
 pub(in crate::volume) use write::{Belonging, write};

@@ -1,6 +1,6 @@
 //! Segmentations in: binary ones without overlaps, as a label map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use dicom_dictionary_std::{tags, uids};
@@ -42,6 +42,14 @@ pub(in crate::volume) fn is_segmentation(file: &Path) -> bool {
 pub(in crate::volume) fn segments(file: &Path) -> Result<Segments, DataError> {
     let described = open_header(file).and_then(|object| described(&object)).map_err(|fault| fault.at(file))?;
     Ok(described.into_values().map(|described| (u32::from(described.value), described.segment)).collect())
+}
+
+/// Series Instance UIDs that a file refers to; none of a header that cannot be read, which whoever reads the label map reports.
+pub(in crate::volume) fn referenced(file: &Path) -> BTreeSet<String> {
+    let Ok(object) = open_header(file) else { return BTreeSet::new() };
+    let items = object.get(tags::REFERENCED_SERIES_SEQUENCE).and_then(InMemElement::items).unwrap_or_default();
+    let identifiers = items.iter().map(|item| text(item, tags::SERIES_INSTANCE_UID).trim_end_matches('\0').to_owned());
+    identifiers.filter(|identifier| !identifier.is_empty()).collect()
 }
 
 /// Reads a segmentation as a label map: where no segment is, the background. Its grid runs from the first to the last slice that holds a

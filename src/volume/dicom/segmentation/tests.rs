@@ -8,7 +8,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, InMemDicomObject, OpenFileOptions, Tag};
 use jiff::Timestamp;
 
-use super::{Belonging, write};
+use super::{Belonging, referenced, write};
 use crate::config::DataSource;
 use crate::volume::dicom::files;
 use crate::volume::dicom::tests::{Folder, Slice, save, stack};
@@ -81,6 +81,7 @@ fn labels_become_bits_that_refer_to_their_slices_and_come_back() {
     let series = item(&object, tags::REFERENCED_SERIES_SEQUENCE);
     assert_eq!(text(series, tags::SERIES_INSTANCE_UID), "1.2.3.1");
     assert_eq!(series.get(tags::REFERENCED_INSTANCE_SEQUENCE).and_then(|element| element.items()).map(<[_]>::len), Some(4));
+    assert_eq!(referenced(&file).into_iter().collect::<Vec<_>>(), ["1.2.3.1"]);
     let whose = [tags::PATIENT_NAME, tags::STUDY_INSTANCE_UID, tags::STUDY_DATE, tags::CONTENT_DATE].map(|tag| text(&object, tag));
     assert_eq!(whose, ["Doe^Jane", "1.2.3", "20210304", "20231114"]);
 
