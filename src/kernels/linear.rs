@@ -23,11 +23,19 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
         let is_biased = bias.is_some();
         let out = value(x.clone(), weight.clone(), bias);
         let backward = move |grad: Tensor<2>, gradients: &mut InputGradients| {
+            gradients.put(0, || input_gradient(weight, grad.clone()));
+            if bodies(&grad) == Bodies::Gpu && gradients.wants(1) {
+                let (of_weight, of_bias) = gpu::linear_gradients(x, grad);
+                gradients.put(1, || of_weight);
+                if is_biased {
+                    gradients.put(2, of_bias);
+                }
+                return;
+            }
             if is_biased {
                 gradients.put(2, || column_sums(grad.clone()));
             }
-            gradients.put(0, || input_gradient(weight, grad.clone()));
-            gradients.put(1, || weight_gradient(x, grad));
+            gradients.put(1, || product_over_rows(x, grad));
         };
         (out, backward)
     });
@@ -41,10 +49,6 @@ fn value(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> 
 
 fn input_gradient(weight: Tensor<2>, grad: Tensor<2>) -> Tensor<2> {
     if bodies(&grad) == Bodies::Gpu { gpu::linear_input_gradient(weight, grad) } else { grad.matmul(weight.transpose()) }
-}
-
-fn weight_gradient(x: Tensor<2>, grad: Tensor<2>) -> Tensor<2> {
-    if bodies(&grad) == Bodies::Gpu { gpu::linear_weight_gradient(x, grad) } else { product_over_rows(x, grad) }
 }
 
 /// `x` `[..., columns]` plus `bias` `[columns]`.

@@ -139,7 +139,7 @@ impl Launch {
             conv_kernel::launch(
                 &result.client,
                 cubes,
-                CubeDim::new_1d((self.plan.tile[0] * self.plan.tile[1] * self.plan.groups) as u32),
+                CubeDim::new_1d((self.plan.tile[0] * self.plan.tile[1] * self.plan.groups / self.plan.each) as u32),
                 input_size,
                 output_size,
                 first.clone().into_buffer_arg(),
@@ -207,12 +207,13 @@ impl ConvPlan {
         // As few blocks of channels as fit, all of the same size.
         let most = 12.min(UNITS as usize / 8);
         let groups = vectors.div_ceil(vectors.div_ceil(most));
+        let each = if groups.is_multiple_of(2) { 2 } else { 1 };
         let mut best = None;
         for strip in [8, 4] {
             for strips_h in [1, 2, 4, 8] {
                 for strips_d in [1, 2, 4, 8] {
                     let tile = [strips_d, strips_h, strip];
-                    let units = strips_d * strips_h * groups;
+                    let units = strips_d * strips_h * groups / each;
                     let halo: usize = (0..3).map(|axis| (tile[axis] - 1) * stride[axis] + taps.count[axis]).product();
                     let places: usize = taps.count.iter().product();
                     let shared = (halo * ni + places * ni * groups * no) * 4;
@@ -232,6 +233,6 @@ impl ConvPlan {
             }
         }
         let (_, tile) = best.expect("the smallest box fits");
-        Self { tile, groups, stride, taps }
+        Self { tile, groups, each, stride, taps }
     }
 }

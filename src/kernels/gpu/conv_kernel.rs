@@ -2,7 +2,7 @@
 //!
 //! A cube of units makes a box of output tokens times a block of output channels. For each few input channels it loads the box's
 //! inputs with their halo once, and the 27 places' weights, into shared memory; each unit then makes a strip of tokens along W times
-//! one vector of channels from registers.
+//! a few vectors of channels from registers.
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
@@ -16,6 +16,8 @@ pub(super) struct ConvPlan {
     pub tile: [usize; 3],
     /// Vectors of output channels of a cube.
     pub groups: usize,
+    /// Of them, those of a unit.
+    pub each: usize,
     /// Step along D,H,W.
     pub stride: [usize; 3],
     /// Which places of the kernel, and where they lie.
@@ -95,6 +97,8 @@ pub(super) fn conv_kernel<F: Float, O: Float, NI: Size, NO: Size>(
     let [strips_d, strips_h, strip] = comptime!(plan.tile);
     let [step_d, step_h, step_w] = comptime!(plan.stride);
     let groups = comptime!(plan.groups);
+    let each = comptime!(plan.each);
+    let columns = comptime!(groups / each);
     let ni = NI::value();
     let [taps_d, taps_h, taps_w] = comptime!(plan.taps.count);
     let [first_d, first_h, first_w] = comptime!(plan.taps.first);
@@ -105,15 +109,15 @@ pub(super) fn conv_kernel<F: Float, O: Float, NI: Size, NO: Size>(
     let halo_h = comptime!((strips_h - 1) * step_h + taps_h);
     let halo_w = comptime!((strip - 1) * step_w + taps_w);
     let halo = comptime!(((strips_d - 1) * step_d + taps_d) * halo_h * halo_w);
-    let units = comptime!(strips_d * strips_h * groups);
+    let units = comptime!(strips_d * strips_h * columns);
     let weights = comptime!(taps_d * taps_h * taps_w * ni * groups);
 
     let mut inputs = Shared::<[Vector<f32, NI>]>::new_slice(halo);
     let mut places = Shared::<[Vector<f32, NO>]>::new_slice(weights);
 
     let unit = UNIT_POS as usize;
-    let group = unit % groups;
-    let own = unit / groups;
+    let group = unit % columns;
+    let own = unit / columns;
     let own_h = own % strips_h;
     let own_d = own / strips_h;
 
@@ -135,16 +139,20 @@ pub(super) fn conv_kernel<F: Float, O: Float, NI: Size, NO: Size>(
     let split = block % splits;
     let first_group = block / splits * groups as u32;
 
-    let mut start = Vector::<f32, NO>::new(0.0f32);
-    if comptime!(biased) {
-        if split == 0u32 && first_group + (group as u32) < output_vectors {
-            start = Vector::<f32, NO>::cast_from(bias[(first_group + group as u32) as usize]);
-        }
-    }
-    let mut sums = Array::<Vector<f32, NO>>::new(strip);
+    let mut sums = Array::<Vector<f32, NO>>::new(comptime!(each * strip));
     #[unroll]
-    for token in 0..strip {
-        sums[token] = start;
+    for vector in 0..each {
+        let mut start = Vector::<f32, NO>::new(0.0f32);
+        if comptime!(biased) {
+            let at = first_group + group as u32 + comptime!((vector * columns) as u32);
+            if split == 0u32 && at < output_vectors {
+                start = Vector::<f32, NO>::cast_from(bias[at as usize]);
+            }
+        }
+        #[unroll]
+        for token in 0..strip {
+            sums[comptime!(vector * strip + token)] = start;
+        }
     }
 
     let chunks = first_vectors + second_vectors;
@@ -204,11 +212,15 @@ pub(super) fn conv_kernel<F: Float, O: Float, NI: Size, NO: Size>(
             for tap in 0..taps_w {
                 #[unroll]
                 for channel in 0..ni {
-                    let factor = places[start + comptime!((tap * ni + channel) * groups)];
                     #[unroll]
-                    for token in 0..strip {
-                        let value = inputs_of_row[comptime!(token * step_w + tap)].extract(channel);
-                        sums[token] = fma(Vector::<f32, NO>::new(value), factor, sums[token]);
+                    for vector in 0..each {
+                        let factor = places[start + comptime!((tap * ni + channel) * groups + vector * columns)];
+                        #[unroll]
+                        for token in 0..strip {
+                            let value = inputs_of_row[comptime!(token * step_w + tap)].extract(channel);
+                            let at = comptime!(vector * strip + token);
+                            sums[at] = fma(Vector::<f32, NO>::new(value), factor, sums[at]);
+                        }
                     }
                 }
             }
@@ -217,18 +229,23 @@ pub(super) fn conv_kernel<F: Float, O: Float, NI: Size, NO: Size>(
 
     let d = from_d + own_d as u32;
     let h = from_h + own_h as u32;
-    let vector = first_group + group as u32;
-    if d < e.out_d && h < e.out_h && vector < output_vectors {
+    if d < e.out_d && h < e.out_h {
         let samples = e.boxes / (e.boxes_d * e.boxes_h * e.boxes_w);
         let row =
             (((split * samples + sample) * e.full_d + d * spread_d as u32 + at_d as u32) * e.full_h + h * spread_h as u32 + at_h as u32)
                 * e.full_w;
         #[unroll]
-        for token in 0..strip {
-            let w = from_w + token as u32;
-            if w < e.out_w {
-                let at = (row + w * spread_w as u32 + at_w as u32) * output_vectors + vector;
-                output[at as usize] = Vector::<O, NO>::cast_from(sums[token]);
+        for vector in 0..each {
+            let column = first_group + group as u32 + comptime!((vector * columns) as u32);
+            if column < output_vectors {
+                #[unroll]
+                for token in 0..strip {
+                    let w = from_w + token as u32;
+                    if w < e.out_w {
+                        let at = (row + w * spread_w as u32 + at_w as u32) * output_vectors + column;
+                        output[at as usize] = Vector::<O, NO>::cast_from(sums[comptime!(vector * strip + token)]);
+                    }
+                }
             }
         }
     }

@@ -9,7 +9,8 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{
-    CubeRange, DISPATCH_WORK, UNITS, Work, buffer, cube_number, cubes_for, empty, position, reshaped, rows_and_columns, tensor, vector_size,
+    CubeRange, DISPATCH_WORK, UNITS, Work, buffer, cube_number, cubes_for, element, empty, numbers, position, reshaped, rows_and_columns,
+    tensor, vector_size,
 };
 use super::sums::sum_over_rows;
 
@@ -24,11 +25,11 @@ const LEAST_ROWS: usize = 64;
 
 /// `x` `[rows, in]` times `weight` `[in, out]`, plus `bias` `[out]`.
 #[cube(launch)]
-fn linear_kernel<NI: Size, NO: Size>(
-    x: &[Vector<f32, NI>],
-    weight: &[Vector<f32, NO>],
-    bias: &[Vector<f32, NO>],
-    out: &mut [Vector<f32, NO>],
+fn linear_kernel<F: Float, NI: Size, NO: Size>(
+    x: &[Vector<F, NI>],
+    weight: &[Vector<F, NO>],
+    bias: &[Vector<F, NO>],
+    out: &mut [Vector<F, NO>],
     range: CubeRange,
     rows: u32,
     input_vectors: u32,
@@ -36,6 +37,7 @@ fn linear_kernel<NI: Size, NO: Size>(
     blocks: u32,
     #[comptime] vectors: usize,
     #[comptime] biased: bool,
+    #[define(F)] _element: ElemType,
 ) {
     let cube = cube_number(&range);
     if cube >= range.end {
@@ -52,7 +54,7 @@ fn linear_kernel<NI: Size, NO: Size>(
     for vector in 0..vectors {
         let mut start = Vector::<f32, NO>::new(0.0f32);
         if comptime!(biased) {
-            start = bias[min(first + vector as u32, output_vectors - 1) as usize];
+            start = Vector::<f32, NO>::cast_from(bias[min(first + vector as u32, output_vectors - 1) as usize]);
         }
         #[unroll]
         for row in 0..ROWS {
@@ -63,14 +65,15 @@ fn linear_kernel<NI: Size, NO: Size>(
         let mut own = Array::<Vector<f32, NI>>::new(ROWS);
         #[unroll]
         for row in 0..ROWS {
-            own[row] = x[(min(first_row + row as u32, rows - 1) * input_vectors + chunk) as usize];
+            let at = min(first_row + row as u32, rows - 1) * input_vectors + chunk;
+            own[row] = Vector::<f32, NI>::cast_from(x[at as usize]);
         }
         #[unroll]
         for channel in 0..NI::value() {
             let from = (chunk * NI::value() as u32 + channel as u32) * output_vectors;
             #[unroll]
             for vector in 0..vectors {
-                let factor = weight[(from + min(first + vector as u32, output_vectors - 1)) as usize];
+                let factor = Vector::<f32, NO>::cast_from(weight[(from + min(first + vector as u32, output_vectors - 1)) as usize]);
                 #[unroll]
                 for row in 0..ROWS {
                     let at = comptime!(row * vectors + vector);
@@ -85,20 +88,22 @@ fn linear_kernel<NI: Size, NO: Size>(
             #[unroll]
             for vector in 0..vectors {
                 if first + (vector as u32) < output_vectors {
-                    out[((first_row + row as u32) * output_vectors + first + vector as u32) as usize] =
-                        sums[comptime!(row * vectors + vector)];
+                    let at = (first_row + row as u32) * output_vectors + first + vector as u32;
+                    out[at as usize] = Vector::<F, NO>::cast_from(sums[comptime!(row * vectors + vector)]);
                 }
             }
         }
     }
 }
 
-/// `x` `[rows, in]` transposed times `grad` `[rows, out]`, in parts of the rows `split, split + splits, ..`: `[splits, in, out]`.
+/// `x` `[rows, in]` transposed times `grad` `[rows, out]`, in parts of the rows `split, split + splits, ..`: `[splits, in, out]`; and the sums of
+/// `grad` alone in the same parts, `[splits, out]`.
 #[cube(launch)]
 fn linear_gradient_kernel<NI: Size, NO: Size>(
     x: &[Vector<f32, NI>],
     grad: &[Vector<f32, NO>],
     parts: &mut [Vector<f32, NO>],
+    sums_of_grad: &mut [Vector<f32, NO>],
     range: CubeRange,
     rows: u32,
     input_vectors: u32,
@@ -126,12 +131,18 @@ fn linear_gradient_kernel<NI: Size, NO: Size>(
     for at in 0..comptime!(inputs * ni * outputs) {
         sums[at] = Vector::new(0.0f32);
     }
+    let mut totals = Array::<Vector<f32, NO>>::new(outputs);
+    #[unroll]
+    for vector in 0..outputs {
+        totals[vector] = Vector::new(0.0f32);
+    }
     let mut row = split;
     while row < rows {
         let mut factors = Array::<Vector<f32, NO>>::new(outputs);
         #[unroll]
         for vector in 0..outputs {
             factors[vector] = grad[(row * output_vectors + min(first_out + vector as u32, output_vectors - 1)) as usize];
+            totals[vector] += factors[vector];
         }
         #[unroll]
         for input in 0..inputs {
@@ -146,6 +157,14 @@ fn linear_gradient_kernel<NI: Size, NO: Size>(
             }
         }
         row += splits;
+    }
+    if first_in == 0u32 {
+        #[unroll]
+        for vector in 0..outputs {
+            if first_out + (vector as u32) < output_vectors {
+                sums_of_grad[(split * output_vectors + first_out + vector as u32) as usize] = totals[vector];
+            }
+        }
     }
     #[unroll]
     for input in 0..inputs {
@@ -185,7 +204,7 @@ fn work_of(units: usize, of_unit: usize) -> Work {
 
 /// `x` `[rows, in]`, `weight` `[in, out]`, `bias` `[out]` -> `[rows, out]`.
 pub(in crate::kernels) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    tensor(product(&buffer(x), &buffer(weight), bias.map(buffer).as_ref()))
+    tensor(product(&numbers(x), &numbers(weight), bias.map(numbers).as_ref()))
 }
 
 /// Gradient with respect to `x`: `grad` `[rows, out]`, `weight` `[in, out]` -> `[rows, in]`.
@@ -229,20 +248,21 @@ fn product(x: &CubeTensor, weight: &CubeTensor, bias: Option<&CubeTensor>) -> Cu
             blocks as u32,
             vectors,
             bias.is_some(),
+            element(x),
         );
     }
     out
 }
 
-/// Gradient with respect to the weight: `x` `[rows, in]`, `grad` `[rows, out]` -> `[in, out]`.
-pub(in crate::kernels) fn linear_weight_gradient(x: Tensor<2>, grad: Tensor<2>) -> Tensor<2> {
+/// Gradients with respect to weight and bias: `x` `[rows, in]`, `grad` `[rows, out]` -> `[in, out]`, `[out]`.
+pub(in crate::kernels) fn linear_gradients(x: Tensor<2>, grad: Tensor<2>) -> (Tensor<2>, impl FnOnce() -> Tensor<1>) {
     let (x, grad) = (buffer(x), buffer(grad));
     let ([rows, input], [_, output]) = (rows_and_columns(&x), rows_and_columns(&grad));
     let [ni, no] = [input, output].map(|channels| vector_size(&[channels]));
     let [[inputs, blocks_in], [outputs, blocks_out]] = [blocks_of(input / ni, 2), blocks_of(output / no, 3)];
     let tiles = blocks_in * blocks_out;
     let splits = BUSY.div_ceil(tiles).clamp(1, rows.div_ceil(LEAST_ROWS).max(1)).max(rows.div_ceil(1 << 15));
-    let parts = empty(&x, [splits, input * output]);
+    let (parts, sums_of_grad) = (empty(&x, [splits, input * output]), empty(&x, [splits, output]));
     let work = work_of(splits * tiles, 2 * rows.div_ceil(splits) * inputs * ni * outputs * no);
     for (cubes, range) in work.dispatches(DISPATCH_WORK) {
         linear_gradient_kernel::launch(
@@ -254,6 +274,7 @@ pub(in crate::kernels) fn linear_weight_gradient(x: Tensor<2>, grad: Tensor<2>) 
             x.clone().into_buffer_arg(),
             grad.clone().into_buffer_arg(),
             parts.clone().into_buffer_arg(),
+            sums_of_grad.clone().into_buffer_arg(),
             range,
             rows as u32,
             (input / ni) as u32,
@@ -264,5 +285,6 @@ pub(in crate::kernels) fn linear_weight_gradient(x: Tensor<2>, grad: Tensor<2>) 
             [inputs, outputs],
         );
     }
-    tensor(reshaped(sum_over_rows(parts, [1, splits, input * output]), [input, output]))
+    let of_bias = move || tensor(reshaped(sum_over_rows(sums_of_grad, [1, splits, output]), [output]));
+    (tensor(reshaped(sum_over_rows(parts, [1, splits, input * output]), [input, output])), of_bias)
 }

@@ -39,7 +39,7 @@ pub(super) use conv::{conv, conv_input_gradient};
 pub(super) use gelu::{gelu, gelu_gradient};
 pub(super) use instance_norm::{instance_norm, instance_norm_gradients};
 pub(super) use layer_norm::{layer_norm, layer_norm_gradients};
-pub(super) use linear::{linear, linear_input_gradient, linear_weight_gradient};
+pub(super) use linear::{linear, linear_gradients, linear_input_gradient};
 pub(super) use optimiser::{adam_w, clipping, moving_average, sgd};
 pub(super) use sums::{column_sums, sum_rows};
 pub(super) use weight_gradient::conv_weight_gradient;
