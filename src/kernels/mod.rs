@@ -44,7 +44,7 @@ pub use global_attention::global_attention;
 pub(crate) use gpu::{DISPATCH_WORK, Work, work_of_attention, work_of_convolution};
 /// For losses, whose other bodies stand with them.
 pub(crate) use gpu::{Pairs, class_gradient, class_sums, contrast_gradient, contrast_rows};
-pub use gpu::{gpu_attends, gpu_parts_of_weight_gradient};
+pub use gpu::{gpu_attends, gpu_parts_of_pairs, gpu_parts_of_weight_gradient};
 pub use index::{Cache, Index, PADDING, cells};
 pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;

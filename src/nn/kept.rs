@@ -94,11 +94,11 @@ impl<A: Module + ModuleDisplay + AttentionSize> Block<A> {
             memory.work(2 * scores + 8 * token);
             if table.is_some() {
                 // The gradient of each pair of a window's places; beside it all of these but one order.
-                memory.sum_parts(heads as u64 * window_tokens.pow(2), 5 * token);
+                memory.sum_pairs([places / window_tokens, window_tokens, heads as u64].map(|size| size as usize), 5 * token);
             }
             memory.keep(token);
             if !memory.on_host() {
-                memory.keep(2 * heads as u64 * places);
+                memory.keep(heads as u64 * places);
             }
             memory.keep(token);
             memory.keep(token);

@@ -12,7 +12,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::Arithmetic;
-use crate::kernels::{ConvShape, gpu_parts_of_weight_gradient, samples_at_once};
+use crate::kernels::{ConvShape, gpu_parts_of_pairs, gpu_parts_of_weight_gradient, samples_at_once};
 
 /// Sizes of a token sequence of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,12 @@ impl Memory {
             self.peak = self.peak.max(self.kept + parts + self.samples * work);
             self.largest = self.largest.max(parts);
         }
+    }
+
+    /// A GPU sums the gradient of a position table from those of the pairs of so many windows a sample, and holds `work` a sample beside them.
+    pub(super) fn sum_pairs(&mut self, [windows, tokens, heads]: [usize; 3], work: u64) {
+        let parts = gpu_parts_of_pairs(self.samples as usize * windows, tokens, heads);
+        self.sum_parts(parts as u64, work);
     }
 
     /// A 3x3x3 convolution from `x` to `out`, of whose result the backward pass has the gradient.

@@ -53,8 +53,8 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     if there > 0 {
         let text = format!(
             "{there} of {} segmentations are already there, of the same images by the same network{}",
+            there + missing.len(),
             if networks.places.len() > 1 { "s" } else { "" },
-            there + missing.len()
         );
         recorder.notice(Severity::Info, format!("{text}; they stay as they are (--overwrite makes them anew)"));
     }

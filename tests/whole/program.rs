@@ -212,7 +212,7 @@ fn weights_leave_come_back_and_go_on_and_say_where_they_come_from() {
     let info = at("encoder").join("checkpoint.json");
     let text = std::fs::read_to_string(&info).unwrap();
     std::fs::write(&info, text.replacen('{', "{\"convention\": \"monai\",", 1)).unwrap();
-    let told = succeed(training("finetune", &at("turned"), &["--set", "finetune.steps=1", "--from", &encoder]));
+    let told = succeed(training("finetune", &at("turned"), &["--set", "finetune.steps=2", "--from", &encoder]));
     assert!(told.contains("axes R,A,S"), "{told}");
     let mut probe = simtrot(&["probe", "--set", "probe.volumes=3", "--set", "probe.crops=1", "--checkpoint"]);
     probe.arg(&encoder).arg("demo").args(["--set", "probe.label_volumes=[2]"]);

@@ -30,8 +30,8 @@ mod sums;
 mod tests;
 mod weight_gradient;
 
-pub use attention::gpu_attends;
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};
+pub use attention::{gpu_attends, gpu_parts_of_pairs};
 pub(crate) use class_sums::{class_gradient, class_sums};
 pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient};
 pub(crate) use contrast::{Pairs, contrast_gradient, contrast_rows};

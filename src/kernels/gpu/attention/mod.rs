@@ -26,6 +26,9 @@ use query_gradient::{projected_kernel, query_gradient_kernel};
 /// Cubes that keep a GPU busy.
 const BUSY: usize = 512;
 
+/// Tokens of a window whose pairs shared memory holds beside all else.
+const SMALL: usize = 64;
+
 /// What the backward pass needs of a forward one.
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct Attended {
@@ -96,6 +99,21 @@ pub fn gpu_attends(head_dim: usize, table: usize) -> bool {
     AttentionPlan::new(1, head_dim, table, table > 0, false).is_some()
 }
 
+/// Elements of the gradients by pair that the position table's is summed from, of so many windows.
+pub fn gpu_parts_of_pairs(windows: usize, tokens: usize, heads: usize) -> usize {
+    splits_of(windows, tokens, heads) * heads * tokens * tokens
+}
+
+/// Parts that the gradients of pairs are added up in: of small windows by as many cubes as keep a GPU busy, of large ones by as many tiles.
+fn splits_of(windows: usize, tokens: usize, heads: usize) -> usize {
+    if tokens <= SMALL {
+        // No unit takes more than 256 windows.
+        return (BUSY / heads).clamp(1, windows).max(windows.div_ceil(256));
+    }
+    let tiles = tokens.div_ceil(TILE);
+    (2 * BUSY / (tiles * tiles * heads)).clamp(1, windows).min(16)
+}
+
 impl Call {
     fn of_windows((qkv, padding, bias): &WindowInputs, tables: &WindowTables) -> Option<Self> {
         let on = tables.on_gpu(&qkv.device())?;
@@ -123,11 +141,9 @@ impl Call {
         WindowExtentsLaunch::new(windows, all, tokens, count, heads, self.offset, padded, scale, known as u32)
     }
 
-    /// Parts that the pass by query adds the gradients of pairs up in.
+    /// Parts that the gradients of pairs are added up in.
     fn splits(&self) -> usize {
-        let all = self.batch * self.windows;
-        // No unit takes more than 256 windows.
-        (BUSY / self.heads).clamp(1, all).max(all.div_ceil(256))
+        splits_of(self.batch * self.windows, self.tokens, self.heads)
     }
 
     /// Pairs of all heads that the pass by query adds up.
@@ -237,7 +253,8 @@ impl Call {
     fn table_gradient(&self, grad: &CubeTensor, known: CubeTensor, tables: &WindowTables, rows: usize) -> Tensor<2> {
         let like = &self.inputs[0];
         let square = self.tokens * self.tokens;
-        let (pairs, splits) = if self.plan.pairs > 0 { (known, self.splits()) } else { self.pair_gradients(grad, known) };
+        let splits = self.splits();
+        let pairs = if self.plan.pairs > 0 { known } else { self.pair_gradients(grad, known) };
         let pairs = sum_over_rows(reshaped(pairs, [splits, self.heads * square]), [1, splits, self.heads * square]);
         let pairs_of_row = tables.pairs_of_row(rows);
         let of_table = empty(like, [rows, self.heads]);
@@ -257,11 +274,10 @@ impl Call {
         tensor(of_table)
     }
 
-    /// The scores' gradients by pair in parts, `[splits, heads, tokens, tokens]`, and their number.
-    fn pair_gradients(&self, grad: &CubeTensor, known: CubeTensor) -> (CubeTensor, usize) {
+    /// The scores' gradients by pair in parts, `[splits, heads, tokens, tokens]`.
+    fn pair_gradients(&self, grad: &CubeTensor, known: CubeTensor) -> CubeTensor {
         let like = &self.inputs[0];
-        let tiles = self.tokens.div_ceil(TILE);
-        let splits = (1024 / (tiles * tiles * self.heads)).clamp(1, self.batch * self.windows).min(16);
+        let (tiles, splits) = (self.tokens.div_ceil(TILE), self.splits());
         let pairs = empty(like, [splits, self.heads * self.tokens * self.tokens]);
         let [qkv, padding, bias, index] = self.arguments();
         bias_gradient_kernel::launch(
@@ -280,7 +296,7 @@ impl Call {
             splits as u32,
             self.plan,
         );
-        (pairs, splits)
+        pairs
     }
 }
 
@@ -289,8 +305,6 @@ impl AttentionPlan {
     fn new(tokens: usize, head_dim: usize, table: usize, windowed: bool, masked: bool) -> Option<Self> {
         /// Numbers that the kernel by key keeps of a query beside its rows.
         const BESIDE: usize = 4;
-        /// Tokens of a window whose pairs shared memory holds beside them.
-        const SMALL: usize = 64;
         let vectors = head_dim / vector_size(&[head_dim]);
         let pairs = if table > 0 && tokens <= SMALL { tokens } else { 0 };
         let beside = table.max(1) + pairs * tokens.next_multiple_of(32);
