@@ -155,6 +155,9 @@ pub(super) fn time(arguments: &BenchArgs, options: &Options) -> Result<u8, CliEr
     let results: BTreeMap<String, Timing> = match &arguments.only {
         #[cfg(feature = "gui")]
         Some(name) if name == crate::gui::FRAME_PIECE => BTreeMap::from([(name.clone(), crate::gui::window_frame(arguments.runs)?)]),
+        Some(name) if bench::names().all(|known| known != name) => {
+            return Err(CliError::Input(format!("no piece of work {name:?}; there are {}", bench::names().collect::<Vec<_>>().join(", "))));
+        }
         Some(name) => BTreeMap::from([(name.clone(), bench::run_here(name, arguments.runs, &options.device)?)]),
         None => {
             let mut passed_on = vec!["--runs".to_owned(), arguments.runs.to_string(), "--device".to_owned(), options.device.to_string()];

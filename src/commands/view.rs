@@ -15,7 +15,11 @@ pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, options: &Options) -> R
     };
     let read = |path: &Path| file::read(path).map_err(|error| vec![error]);
     let mut faults = Vec::from_iter(read(&image).err().map(|errors| report(&image, errors)));
-    faults.extend(labels.iter().filter_map(|file| Some(report(file, read(file).and_then(|scan| from_scan(scan, None)).err()?))));
+    faults.extend(labels.iter().filter_map(|file| {
+        // A map of numbers is held against the image where it is laid over it.
+        let read = if file::is_entropy(file) { read(file).map(drop) } else { read(file).and_then(|scan| from_scan(scan, None)).map(drop) };
+        Some(report(file, read.err()?))
+    }));
     if !faults.is_empty() {
         return Err(CliError::Input(faults.join("\n")));
     }

@@ -18,6 +18,14 @@ pub fn format(file: &Path) -> Format {
     }
 }
 
+/// Folder of entropy maps, below that of the segmentations.
+pub const ENTROPY_FOLDER: &str = "entropy";
+
+/// Whether a file is an entropy map of a segmentation, by its folder.
+pub fn is_entropy(file: &Path) -> bool {
+    file.parent().and_then(Path::file_name).is_some_and(|folder| folder == ENTROPY_FOLDER)
+}
+
 /// The files that hold the image that one of them names, the header's first.
 ///
 /// # Errors

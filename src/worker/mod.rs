@@ -30,5 +30,4 @@ pub use infer_job::{InferInput, InferJob};
 pub use job::{Job, spawn};
 pub use mask_ratios::MaskRatiosJob;
 pub use probe::ProbeJob;
-pub use segmented::ENTROPY_FOLDER;
 pub use training_job::{Start, TrainingJob};

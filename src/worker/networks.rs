@@ -34,12 +34,24 @@ pub(super) struct Networks {
     measured: Vec<Postprocessing>,
 }
 
+/// Refuses settings that no segmentation uses.
+fn require_used(settings: &[String]) -> Result<(), JobError> {
+    const USED: [&str; 3] = ["infer.", "data.preprocess.", "finetune.crop_size"];
+    match settings.iter().find(|setting| !USED.iter().any(|used| setting.trim_start().starts_with(used))) {
+        None => Ok(()),
+        Some(setting) => {
+            Err(JobError::Input(format!("--set {setting}: a segmentation does not use it; it uses what begins with {}", USED.join(", "))))
+        }
+    }
+}
+
 impl Networks {
     /// Reads the networks of `checkpoints`, with `settings` (`key=value`) laid over theirs.
     ///
     /// # Errors
     /// A checkpoint that cannot be read, that is no fine-tuned network, that is named twice, or that does not go with the first one.
     pub(super) fn open(checkpoints: &[PathBuf], settings: &[String], device: &burn::tensor::Device) -> Result<Self, JobError> {
+        require_used(settings)?;
         let places = checkpoints.iter().map(|path| Checkpoint::locate(path)).collect::<Result<Vec<_>, CheckpointError>>()?;
         let mut networks = Self {
             segmenters: Vec::new(),

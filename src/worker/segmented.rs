@@ -1,6 +1,6 @@
 //! Which segmentations in a folder were made of which images by which network, so that a call that was cut off goes on where it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -11,15 +11,12 @@ use super::networks::Networks;
 use crate::metrics::LabelRule;
 use crate::protocol::FolderError;
 use crate::train::Checkpoint;
-use crate::volume::file::Format;
+use crate::volume::file::{ENTROPY_FOLDER, Format};
 use crate::volume::{CaseFiles, DataError, Fault, VolumeSource, content};
 use crate::{atomic_file, digest};
 
 /// The record beside the segmentations; hidden, so that no listing takes notice of it.
 const FILE: &str = ".simtrot-segmentations.json";
-
-/// Folder of entropy maps, below that of the segmentations.
-pub const ENTROPY_FOLDER: &str = "entropy";
 
 /// What is written of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +97,7 @@ impl Segmented {
     /// # Errors
     /// Files that are there and aren't known to be these cases' segmentations by this network.
     pub(super) fn part(&self, cases: Vec<CaseFiles>, overwrite: bool) -> Result<(usize, Vec<CaseFiles>), JobError> {
+        self.spare_images(&cases)?;
         if overwrite {
             return Ok((0, cases));
         }
@@ -133,6 +131,19 @@ impl Segmented {
             "already there, and {of}: {}; replace with --overwrite, or name another folder with --out",
             others.join(", ")
         )))
+    }
+
+    /// Refuses to write over the images themselves, whatever their paths are called.
+    fn spare_images(&self, cases: &[CaseFiles]) -> Result<(), JobError> {
+        let whole = |path: &Path| path.canonicalize().ok();
+        let images: BTreeSet<PathBuf> = cases.iter().flat_map(|case| &case.images).filter_map(|image| whole(&image.file())).collect();
+        let written = cases.iter().flat_map(|case| self.products.iter().map(|&product| self.file(case, product)));
+        let hit: Vec<String> =
+            written.filter(|file| whole(file).is_some_and(|file| images.contains(&file))).map(|file| file.display().to_string()).collect();
+        if hit.is_empty() {
+            return Ok(());
+        }
+        Err(JobError::Input(format!("{}: the segmentation would replace the image itself; name another folder with --out", hit.join(", "))))
     }
 
     /// Records that what is wanted of a case is about to be written. Each file appears whole or not at all, so that from now on a file

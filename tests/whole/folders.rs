@@ -271,6 +271,17 @@ fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
     assert!(std::fs::read(out.join("new.nii.gz")).expect("a file") == held);
     infer(&["--overwrite"], 0, &[]);
 
+    // Nothing replaces the image itself, whatever it is asked for.
+    place.image("own/scan.nii.gz", 8, 1);
+    let own = place.at("own");
+    let scan = std::fs::read(own.join("scan.nii.gz")).expect("a file made before");
+    for more in [&[][..], &["--overwrite"]] {
+        let arguments = ["infer", "--checkpoint", path(&net), path(&own), "--out", path(&own)];
+        expect(&[&arguments[..], more].concat(), 2, &["would replace the image itself", "--out"]);
+    }
+    assert!(std::fs::read(own.join("scan.nii.gz")).expect("a file") == scan);
+    infer(&["--set", "finetune.steps=3"], 2, &["finetune.steps=3", "does not use it"]);
+
     let two = place.at("other");
     std::fs::create_dir_all(&two).expect("a writable folder");
     std::fs::copy(place.at("scans/good.nii"), two.join("good.nii")).expect("a writable folder");

@@ -70,9 +70,13 @@ fn view_tells_what_cannot_be_shown_before_the_window_opens() {
     let several = view(&["cut.nii.gz", "labels.nii.gz", "image.nii.gz"]);
     assert!(several.contains("cut.nii.gz") && several.contains("image.nii.gz") && several.contains("7.5"), "{several}");
     assert!(!several.contains("labels.nii.gz"), "{several}");
-    // All is well but for the display.
-    let shown = view(&["image.nii.gz", "labels.nii.gz"]);
-    assert!(shown.lines().count() == 1 && shown.contains("DISPLAY"), "{shown}");
+    // All is well but for the display; an entropy map is no label map.
+    std::fs::create_dir(at("entropy")).unwrap();
+    write("entropy/image.nii.gz", 0.25);
+    for beside in ["labels.nii.gz", "entropy/image.nii.gz"] {
+        let shown = view(&["image.nii.gz", beside]);
+        assert!(shown.lines().count() == 1 && shown.contains("DISPLAY"), "{shown}");
+    }
 }
 
 /// The screen as Xvfb keeps it: a file in the format of xwd(1), all header fields big-endian, 32 bits a pixel.

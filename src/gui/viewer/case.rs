@@ -10,13 +10,14 @@ use eframe::egui_wgpu::RenderState;
 use super::classes::{Classes, snapshot};
 use super::image::{Channel, ImageRequest, ReadImage, method_file, method_title};
 use super::layer::{BackgroundImage, Kind, Labels, Layer};
-use super::map::{HeatMap, MapLayer, is_entropy};
+use super::map::{HeatMap, MapLayer};
 use crate::geometry::{Grid, ravel};
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLevel};
 use crate::gui::{Background, OpenRun};
 use crate::protocol::StageKind;
 use crate::volume::VolumeSource;
+use crate::volume::file::is_entropy;
 
 /// Something that the user should know of the open volume.
 #[derive(Clone, Debug, PartialEq, Eq)]

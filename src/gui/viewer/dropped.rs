@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::content::{Content, content};
-use super::map::is_entropy;
-use crate::volume::file::{self, Format, format};
+use crate::volume::file::{self, Format, format, is_entropy};
 use crate::volume::segmentation::is_dicom_segmentation;
 
 /// What lies at paths that were dropped.

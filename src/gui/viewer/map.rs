@@ -10,8 +10,8 @@ use crate::geometry::ravel;
 use crate::gui::Background;
 use crate::gui::widgets::colour_bar;
 use crate::gui::widgets::slice::VolumeTexture;
-use crate::volume::{file, grid_fault};
-use crate::worker::ENTROPY_FOLDER;
+use crate::volume::file::{self, is_entropy};
+use crate::volume::grid_fault;
 
 /// Share of the scale below which nothing is painted, so that the image stays as it is where there is nothing to see.
 const LEAST_SHARE: f32 = 0.02;
@@ -36,11 +36,6 @@ pub(super) struct MapLayer {
     file: PathBuf,
     work: Background<Result<HeatMap, String>>,
     pub(super) shown: bool,
-}
-
-/// Whether a file is an entropy map that `infer` wrote, by its folder.
-pub(super) fn is_entropy(file: &Path) -> bool {
-    file.parent().and_then(Path::file_name).is_some_and(|folder| folder == ENTROPY_FOLDER)
 }
 
 impl MapLayer {
