@@ -12,13 +12,18 @@ use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
 use crate::terminal;
-use crate::worker::CaseNeeds;
+use crate::worker::{CaseNeeds, unused_settings};
 
 /// Prints trainings, memory, time and disk.
 pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_run: bool, options: &Options) -> Result<u8, CliError> {
     let (folder, experiment) = find(&kept_config(path, part)?, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
+    for plan in trainings.iter().map(|&training| &experiment.trainings[training]) {
+        if let Some(unused) = unused_settings(plan.kind, &plan.config) {
+            terminal::remark(format_args!("warning: {}: {unused}", plan.stage()));
+        }
+    }
     let needs = step_memory(&experiment, &trainings, &options.device)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
