@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
 use super::configure::kept_config;
-use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
+use super::options::{BAD_INPUT, CliError, Options, exit_code, finish_code};
 use super::train::{find, step_memory};
-use super::trial::{Trial, measure};
+use super::trial::{STEPS, Trial, measure};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
@@ -37,17 +37,14 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
         terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
         return Ok(0);
     }
-    let Trial { state: measured, folder: tried, finish: Finish { tally, stopped, .. }, .. } =
-        &measure(&experiment, &needed, memory, options)?;
+    if !options.quiet {
+        terminal::remark(format_args!("measuring {STEPS} steps of each kind; nothing of it is kept"));
+    }
+    let Trial { state: measured, folder: tried, finish: Finish { tally, .. }, .. } =
+        &measure(&experiment, (&needed, STEPS), memory, options)?;
     let estimate = Estimate::from_trial(&experiment, &trainings, (&state, &folder), (measured, tried));
     terminal::print(terminal::experiment_estimate(&estimate, part.jobs));
-    Ok(if *stopped {
-        STOPPED
-    } else if tally.failed > 0 {
-        BAD_INPUT
-    } else {
-        0
-    })
+    Ok(if tally.failed > 0 { BAD_INPUT } else { 0 })
 }
 
 /// Prints the grid with what is done, under way, failed, missing.
