@@ -1,5 +1,6 @@
 //! `plan`, `status`, `report`, `follow`, `stop`: looking at an experiment, before, while and after it is made.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
@@ -19,11 +20,10 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
     let (folder, experiment) = find(&kept_config(path, part)?, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
-    for plan in trainings.iter().map(|&training| &experiment.trainings[training]) {
-        if let Some(unused) = unused_settings(plan.kind, &plan.config) {
-            terminal::remark(format_args!("warning: {}: {unused}", plan.stage()));
-        }
-    }
+    let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
+    let unused = plans.filter_map(|plan| Some(format!("warning: {}: {}", plan.stage(), unused_settings(plan.kind, &plan.config)?)));
+    // Points of a grid mostly share them.
+    unused.collect::<BTreeSet<_>>().iter().for_each(terminal::remark);
     let needs = step_memory(&experiment, &trainings, &options.device)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
