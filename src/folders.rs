@@ -41,6 +41,19 @@ pub fn free_mib(folder: &Path) -> Option<u64> {
     }
 }
 
+/// Tries whether `folder`, which need not exist yet, can be written; leaves nothing there.
+///
+/// # Errors
+/// What the system says against it.
+pub fn require_writable(folder: &Path) -> std::io::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    match folder.ancestors().find(|folder| folder.exists()) {
+        Some(place) if place.is_dir() => tempfile::tempfile_in(place).map(drop),
+        Some(place) => Err(std::io::Error::other(format!("{} is a file", place.display()))),
+        None => Err(std::io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Begins the program anew with a runtime folder, where the system has named none: Vulkan's drivers look for a Wayland session there,
 /// and complain on the terminal about a variable that is not set. Returns where there is one already, and where that cannot be done.
 ///
@@ -91,5 +104,16 @@ mod tests {
         let missing = parent.path().join("not/yet");
         assert_eq!(free_mib(&missing).is_some(), cfg!(unix));
         assert!(!cache().as_os_str().is_empty());
+    }
+
+    #[test]
+    fn a_folder_yet_to_be_made_can_be_written_and_one_below_a_file_cannot() {
+        let parent = tempfile::tempdir().unwrap();
+        let missing = parent.path().join("not/yet");
+        assert!(require_writable(&missing).is_ok() && !missing.exists());
+        let file = parent.path().join("file");
+        std::fs::write(&file, "no folder").unwrap();
+        let error = require_writable(&file.join("volumes")).unwrap_err().to_string();
+        assert!(error.contains("file is a file"), "{error}");
     }
 }

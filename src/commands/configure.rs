@@ -1,11 +1,12 @@
 //! `configure`, and `run` of a dataset: a config is made of what the cases hold, written, and shown with its reasons.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::options::{CliError, Options};
 use super::tools::{case_bar, source, write};
-use super::trial::{Trial, measure};
+use super::trial::{STEPS, Trial, measure};
 use crate::cli::{ConfigureArgs, PartArgs};
 use crate::config::{DataSource, ExperimentConfig};
 use crate::configure::time::Measured;
@@ -101,13 +102,32 @@ fn open(source: &DataSource) -> Result<Dataset, CliError> {
 /// How often steps are measured, at most: anew where the time asks for smaller crops.
 const TRIALS: usize = 3;
 
+/// Share of the time that measuring may take, about ...
+const MEASURING_SHARE: f64 = 0.1;
+/// ... and seconds, at most.
+const MEASURING_SECS: f64 = 120.0;
+/// Kinds of training that are measured one by one, at most: pre-training, and fine-tuning with and without it.
+const KINDS: f64 = 3.0;
+
 /// The config whose steps fit the request's time, by steps that are measured; with smaller crops where those of the memory allow too few.
-fn within_time(planner: &Planner<'_>, options: &Options) -> Result<Configuration, CliError> {
+fn within_time(planner: &Planner<'_>, secs: f64, options: &Options) -> Result<Configuration, CliError> {
+    let share_secs = (MEASURING_SHARE * secs).min(MEASURING_SECS) / KINDS;
+    if !options.quiet {
+        terminal::remark("measuring steps of each kind; nothing of them is kept");
+    }
     let mut trial = planner.choose(&Limits::default())?;
+    // A step under way cannot be cut short: on a processor the smallest crops tell first which take too long.
+    let least = planner.choose(&Limits { measured: None, voxels: Some(0) }).ok().filter(|_| planner.is_on_host());
+    let quick = match &least {
+        Some(least) => Some((measure_steps((least, 0.0), &planner.device, options)?, least.step_voxels())),
+        None => None,
+    };
     let mut voxels = None;
     let mut trials = 1;
     loop {
-        let measured = Some(measure_steps(&trial, &planner.device, options)?);
+        let measurable = measurable(planner, &trial, quick.as_ref(), share_secs);
+        let measured = measure_steps((&measurable, share_secs), &planner.device, options)?;
+        let measured = Some(measured.on_voxels(measurable.step_voxels(), trial.step_voxels()));
         let made = planner.choose(&Limits { measured, voxels });
         let steps = match &made {
             Ok(made) => made.config.finetune.steps,
@@ -123,29 +143,60 @@ fn within_time(planner: &Planner<'_>, options: &Options) -> Result<Configuration
     }
 }
 
-/// A few steps of each kind of a config's trainings, measured on the device.
-fn measure_steps(trial: &Configuration, device: &str, options: &Options) -> Result<Measured, CliError> {
-    let experiment = Experiment::new(ExperimentConfig::of_run(trial.config.clone()), Default::default())?;
-    let all: Vec<usize> = (0..experiment.trainings.len()).collect();
-    let needed = Estimate::unmeasured(&experiment, &ExperimentState::new(&experiment), &all);
-    let Trial { state, finish, .. } = measure(&experiment, &needed, None, options)?;
-    let trainings = &experiment.trainings;
-    let of_kind = |kind| (0..trainings.len()).filter(move |&training| trainings[training].kind == kind);
-    // The slowest of a kind counts for all.
-    let secs = |kind| of_kind(kind).filter_map(|training| state.step_secs(training)).reduce(f64::max);
-    let measured = Measured {
-        pretrain_secs: secs(StageKind::Pretrain),
-        finetune_secs: secs(StageKind::Finetune),
-        pretrainings: of_kind(StageKind::Pretrain).count(),
-        finetunings: of_kind(StageKind::Finetune).count(),
-        place: format!("measured on {device} on {}", jiff::Timestamp::now().strftime("%Y-%m-%d")),
-    };
-    let missing = |kind, secs: Option<f64>| secs.is_none() && of_kind(kind).next().is_some();
-    if finish.stopped || missing(StageKind::Pretrain, measured.pretrain_secs) || missing(StageKind::Finetune, measured.finetune_secs) {
-        let cause = state.failures.iter().flatten().next().map_or_else(String::new, |cause| format!(": {cause}"));
-        return Err(CliError::Failure(format!("no steps were measured{cause}; without --time a config needs none")));
+/// The config that is measured for `trial`: itself, or, where the smallest crops tell that a step of it takes longer than `share_secs`, one
+/// with smaller crops that makes the same kinds of training.
+fn measurable(planner: &Planner<'_>, trial: &Configuration, quick: Option<&(Measured, [usize; 2])>, share_secs: f64) -> Configuration {
+    let Some((least, least_voxels)) = quick else { return trial.clone() };
+    let wanted = trial.step_voxels();
+    let expected = least.clone().on_voxels(*least_voxels, wanted);
+    let slowest = expected.slowest_secs();
+    if slowest <= share_secs {
+        return trial.clone();
     }
-    Ok(measured)
+    let made = [expected.pretrain_secs, expected.finetune_secs].into_iter().zip(wanted).filter(|(secs, _)| secs.is_some());
+    let most = made.map(|(_, voxels)| voxels).max().unwrap_or_default();
+    let voxels = most as f64 * share_secs / slowest;
+    let smaller = planner.choose(&Limits { measured: None, voxels: Some(voxels as usize) }).ok();
+    smaller.filter(|smaller| smaller.config.arms == trial.config.arms).unwrap_or_else(|| trial.clone())
+}
+
+/// Steps of each kind of a config's trainings, measured on the device: one, and a few more where those fit `share_secs`.
+fn measure_steps((trial, share_secs): (&Configuration, f64), device: &str, options: &Options) -> Result<Measured, CliError> {
+    let experiment = Experiment::new(ExperimentConfig::of_run(trial.config.clone()), Default::default())?;
+    let trainings = &experiment.trainings;
+    let all: Vec<usize> = (0..trainings.len()).collect();
+    let mut slowest = BTreeMap::new();
+    for training in Estimate::unmeasured(&experiment, &ExperimentState::new(&experiment), &all) {
+        let mut step_secs = 0.0;
+        for steps in [1, STEPS] {
+            if step_secs * steps as f64 > share_secs {
+                break;
+            }
+            let Trial { state, .. } = measure(&experiment, (&[training], steps), None, options)?;
+            let Some(secs) = state.step_secs(training) else {
+                let cause = state.failures.iter().flatten().next().map_or_else(String::new, |cause| format!(": {cause}"));
+                return Err(CliError::Failure(format!("no steps were measured{cause}; without --time a config needs none")));
+            };
+            step_secs = secs;
+        }
+        let plan = &trainings[training];
+        if !options.quiet {
+            let crop_size =
+                if plan.kind == StageKind::Pretrain { trial.config.pretrain.crop_size } else { trial.config.finetune.crop_size };
+            terminal::remark(format_args!("{}: {step_secs:.2} s a step, on crops of {crop_size:?} voxels", plan.stage()));
+        }
+        // The slowest of a kind counts for all.
+        let of_kind: &mut f64 = slowest.entry(plan.kind).or_default();
+        *of_kind = of_kind.max(step_secs);
+    }
+    let number = |kind| trainings.iter().filter(|plan| plan.kind == kind).count();
+    Ok(Measured {
+        pretrain_secs: slowest.get(&StageKind::Pretrain).copied(),
+        finetune_secs: slowest.get(&StageKind::Finetune).copied(),
+        pretrainings: number(StageKind::Pretrain),
+        finetunings: number(StageKind::Finetune),
+        place: format!("measured on {device} on {}", jiff::Timestamp::now().strftime("%Y-%m-%d")),
+    })
 }
 
 /// Makes a config, writes it to `file`, and prints what was found and chosen.
@@ -165,7 +216,7 @@ fn make((dataset, source): (&Dataset, &DataSource), request: &Request, file: &Pa
     let planner = planner?;
     let made = match request.time_secs {
         None => planner.choose(&Limits::default())?,
-        Some(_) => within_time(&planner, options)?,
+        Some(secs) => within_time(&planner, secs, options)?,
     };
     write(file, made.text.as_bytes())?;
     for stray in dataset.strays() {

@@ -1,24 +1,29 @@
 //! `plan`, `status`, `report`, `follow`, `stop`: looking at an experiment, before, while and after it is made.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::conclude::{mention_others, write_report};
 use super::configure::kept_config;
-use super::options::{BAD_INPUT, CliError, Options, STOPPED, exit_code, finish_code};
+use super::options::{BAD_INPUT, CliError, Options, exit_code, finish_code};
 use super::train::{find, step_memory};
-use super::trial::{Trial, measure};
+use super::trial::{STEPS, Trial, measure};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
 use crate::protocol::RunFolder;
 use crate::terminal;
-use crate::worker::CaseNeeds;
+use crate::worker::{CaseNeeds, unused_settings};
 
 /// Prints trainings, memory, time and disk.
 pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_run: bool, options: &Options) -> Result<u8, CliError> {
     let (folder, experiment) = find(&kept_config(path, part)?, part)?;
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
+    let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
+    let unused = plans.filter_map(|plan| Some(format!("warning: {}: {}", plan.stage(), unused_settings(plan.kind, &plan.config)?)));
+    // Points of a grid mostly share them.
+    unused.collect::<BTreeSet<_>>().iter().for_each(terminal::remark);
     let needs = step_memory(&experiment, &trainings, &options.device)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
@@ -32,17 +37,14 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
         terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
         return Ok(0);
     }
-    let Trial { state: measured, folder: tried, finish: Finish { tally, stopped, .. }, .. } =
-        &measure(&experiment, &needed, memory, options)?;
+    if !options.quiet {
+        terminal::remark(format_args!("measuring {STEPS} steps of each kind; nothing of it is kept"));
+    }
+    let Trial { state: measured, folder: tried, finish: Finish { tally, .. }, .. } =
+        &measure(&experiment, (&needed, STEPS), memory, options)?;
     let estimate = Estimate::from_trial(&experiment, &trainings, (&state, &folder), (measured, tried));
     terminal::print(terminal::experiment_estimate(&estimate, part.jobs));
-    Ok(if *stopped {
-        STOPPED
-    } else if tally.failed > 0 {
-        BAD_INPUT
-    } else {
-        0
-    })
+    Ok(if tally.failed > 0 { BAD_INPUT } else { 0 })
 }
 
 /// Prints the grid with what is done, under way, failed, missing.

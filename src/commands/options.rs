@@ -27,6 +27,8 @@ pub(super) enum CliError {
     Input(String),
     /// The program or the device.
     Failure(String),
+    /// No fault: the user stopped it.
+    Stopped,
 }
 
 /// Errors of what was asked for.
@@ -65,6 +67,10 @@ pub(super) fn code_of(result: Result<u8, CliError>) -> u8 {
         Ok(code) => return code,
         Err(CliError::Input(message)) => (message, BAD_INPUT),
         Err(CliError::Failure(message)) => (message, FAILED),
+        Err(CliError::Stopped) => {
+            terminal::remark("stopped; nothing is written");
+            return STOPPED;
+        }
     };
     terminal::remark(format_args!("error: {message}"));
     code

@@ -8,7 +8,7 @@ use crate::terminal;
 use crate::worker::{ExperimentJob, spawn_experiment};
 
 /// Steps of a trial: the first is slower than the others, the median of three is not.
-const STEPS: usize = 3;
+pub(super) const STEPS: usize = 3;
 
 /// What a trial left.
 pub(super) struct Trial {
@@ -20,8 +20,16 @@ pub(super) struct Trial {
     _place: TempDir,
 }
 
-/// Makes a few steps of `trainings` of an experiment; `memory` bounds what is read ahead.
-pub(super) fn measure(experiment: &Experiment, trainings: &[usize], memory: Option<u64>, options: &Options) -> Result<Trial, CliError> {
+/// Makes a few `steps` of `trainings` of an experiment; `memory` bounds what is read ahead.
+///
+/// # Errors
+/// No folder for it, or a stop by the user.
+pub(super) fn measure(
+    experiment: &Experiment,
+    (trainings, steps): (&[usize], usize),
+    memory: Option<u64>,
+    options: &Options,
+) -> Result<Trial, CliError> {
     let place = tempfile::tempdir().map_err(|error| CliError::Failure(error.to_string()))?;
     let folder = ExperimentFolder::new(place.path().join("trial"));
     // A step costs the same from whatever weights: in the trial, every training starts from scratch.
@@ -30,11 +38,11 @@ pub(super) fn measure(experiment: &Experiment, trainings: &[usize], memory: Opti
         (plan.after, plan.checkpoint) = (None, None);
     }
     let trial = ExperimentJob::new(scratch, folder.clone());
-    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(STEPS), memory, ..trial };
-    if !options.quiet {
-        terminal::remark(format_args!("measuring {STEPS} steps of each kind; nothing of it is kept"));
-    }
+    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(steps), memory, ..trial };
     let handle = spawn_experiment(job, options.device.clone())?;
-    let finish = terminal::follow_experiment(handle, experiment, trainings, true);
+    let finish = terminal::follow_trial(handle, experiment, options.quiet);
+    if finish.stopped {
+        return Err(CliError::Stopped);
+    }
     Ok(Trial { state: ExperimentState::read(experiment, &folder), folder, finish, _place: place })
 }

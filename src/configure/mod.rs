@@ -72,6 +72,11 @@ impl<'a> Planner<'a> {
         Ok(Self { fingerprint, source, request, budget, device: description.name })
     }
 
+    /// Whether the trainings are made on the computer's own processor.
+    pub fn is_on_host(&self) -> bool {
+        self.budget.0.binding_bytes.is_none()
+    }
+
     /// The config within `limits`.
     ///
     /// # Errors

@@ -42,6 +42,13 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// Voxels that a step of pre-training and one of fine-tuning look at.
+    pub fn step_voxels(&self) -> [usize; 2] {
+        let RunConfig { pretrain, finetune, .. } = &self.config;
+        let volume = |size: [usize; 3]| size.iter().product::<usize>();
+        [pretrain.batch * volume(pretrain.crop_size), finetune.batch * finetune.accumulate * volume(finetune.crop_size)]
+    }
+
     /// Voxels of a batch with which the time would allow enough steps of fine-tuning, where it allows `steps`; none where these are enough,
     /// or nothing is fine-tuned.
     pub fn voxels_for_more(&self, steps: usize) -> Option<usize> {

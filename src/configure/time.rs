@@ -77,6 +77,19 @@ pub struct Allowed {
 }
 
 impl Measured {
+    /// Seconds of the slower kind of step.
+    pub fn slowest_secs(&self) -> f64 {
+        self.pretrain_secs.into_iter().chain(self.finetune_secs).fold(0.0, f64::max)
+    }
+
+    /// What steps on `wanted` voxels of pre-training and fine-tuning take, where steps on `made` were measured: their time grows with them.
+    pub fn on_voxels(self, made: [usize; 2], wanted: [usize; 2]) -> Self {
+        let scaled = |secs: Option<f64>, kind: usize| secs.map(|secs| secs * wanted[kind] as f64 / made[kind].max(1) as f64);
+        let (pretrain_secs, finetune_secs) = (scaled(self.pretrain_secs, 0), scaled(self.finetune_secs, 1));
+        let place = if made == wanted { self.place } else { format!("{}, on smaller crops", self.place) };
+        Self { pretrain_secs, finetune_secs, place, ..self }
+    }
+
     /// The steps that `secs` allow: a third of the time pre-trains, up to `most` steps of each kind, and the rest is fine-tuned and tested.
     pub fn divide(&self, secs: f64, test: &Test, [most_pretrain, most_finetune]: [usize; 2]) -> Allowed {
         let usable = USABLE_SHARE * secs;
@@ -168,6 +181,15 @@ mod tests {
         let alone = measured(Some(2.0), None).divide(1000.0, &TEST, [10_000, 10_000]);
         assert_eq!((alone.pretrain, alone.finetune, alone.test_secs), (425, 0, 0.0));
         assert_eq!(measured(None, Some(1.0)).divide(1000.0, &TEST, [10_000, 10_000]).pretrain, 0);
+    }
+
+    #[test]
+    fn a_step_grows_with_its_voxels() {
+        let small = measured(Some(2.0), Some(1.0));
+        assert_eq!(small.clone().on_voxels([10, 20], [10, 20]), small);
+        let large = small.on_voxels([10, 20], [20, 100]);
+        assert_eq!((large.pretrain_secs, large.finetune_secs, large.slowest_secs()), (Some(4.0), Some(5.0), 5.0));
+        assert!(large.place.ends_with("on smaller crops"), "{}", large.place);
     }
 
     #[test]

@@ -168,11 +168,14 @@ impl Preparation<'_> {
 }
 
 impl Needs {
-    /// Refuses what does not fit on the disk of a folder; else says what is free there, where the system tells.
+    /// Refuses a folder that cannot be written, and what does not fit on its disk; else says what is free there, where the system tells.
     ///
     /// # Errors
-    /// Less space than the cases take.
+    /// A folder that cannot be written though cases are to be prepared, or less space than they take.
     pub fn require_room(&self, folder: &Path) -> Result<Option<u64>, DataError> {
+        if self.cases > 0 {
+            folders::require_writable(folder).map_err(|cause| Fault::NoCache(cause.to_string()).at(folder))?;
+        }
         self.require_within(folders::free_mib(folder).map(|mib| mib << 20), folder)
     }
 

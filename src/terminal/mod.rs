@@ -8,6 +8,7 @@ mod progress;
 mod screen;
 mod status;
 mod summary;
+mod trial;
 mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -20,6 +21,7 @@ use screen::{Screen as _, drain};
 pub use follow::follow_experiment;
 pub use status::{experiment_estimate, experiment_plan, experiment_status};
 pub use summary::{experiment_summary, probe_summary};
+pub use trial::follow_trial;
 pub use watch::{watch_experiment, watch_training};
 
 /// Prints a result on stdout. A reader that has seen enough (`simtrot ... | head`) is no reason to fail.

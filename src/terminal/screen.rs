@@ -16,6 +16,11 @@ pub(super) trait Screen<Event> {
 
     /// Shows a line that is no event.
     fn print(&mut self, text: &str);
+
+    /// What a stop waits for.
+    fn stopping(&self) -> &'static str {
+        "stopping: the step under way is finished and saved; press Ctrl-C again to end at once"
+    }
 }
 
 /// Shows events until the work has ended. Who works looks for an interrupt itself and saves; here it is only answered.
@@ -29,7 +34,8 @@ pub(super) fn drain<Event, Seen, End>(handle: Handle<Event, Seen, End>, screen: 
     let mut answered = false;
     loop {
         if !answered && stop_signal::asked() {
-            screen.print("stopping: the step under way is finished and saved; press Ctrl-C again to end at once");
+            let text = screen.stopping();
+            screen.print(text);
             answered = true;
         }
         match events.recv_timeout(POLL_INTERVAL) {

@@ -93,6 +93,9 @@ pub enum Fault {
     /// Less space on the disk of a folder than prepared cases take at most: what is free, and what they take, in words.
     #[error("has {0} free, and the cases that are to be prepared take up to {1}")]
     DiskFull(String, String),
+    /// A folder for prepared cases that cannot be written, and why.
+    #[error("the cache folder cannot be written: {0}")]
+    NoCache(String),
     /// A prepared case that was there and is not as it was.
     #[error("is a prepared case that can no longer be read: {0}")]
     PreparedLost(String),
@@ -319,6 +322,7 @@ impl Fault {
             Self::Unreadable(..) => "Check the path and its permissions",
             Self::Unwritable(..) => "Check the free space and the permissions of its folder",
             Self::DiskFull(..) => "Make room there, or name a folder on a larger disk by the environment variable SIMTROT_CACHE",
+            Self::NoCache(..) => "The environment variable SIMTROT_CACHE names another folder",
             Self::PreparedLost(..) => "Start the same command again (pretrain, finetune, demo: with --resume); the case is prepared anew",
             Self::Changed => "Wait until nothing writes it any more, and start the same command again",
             Self::Missing => "Bring the file back, or take the entry out of the list",

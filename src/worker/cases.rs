@@ -70,13 +70,8 @@ impl TrainingData {
 
     /// Says what of the data and settings a reader of the results should know.
     pub(super) fn announce(&self, job: &TrainingJob, recorder: &Recorder) {
-        let settings = &job.config.pretrain;
-        let (unused, reason) = match job.kind {
-            StageKind::Pretrain => (settings.unused(), format!("not used by {}", settings.task.title(settings.weight))),
-            _ => (job.config.finetune.augment.unused(), "not used where the probability is 0".to_owned()),
-        };
-        if !unused.is_empty() {
-            recorder.notice(Severity::Warning, format!("{}: set, but {reason}: {}", job.stage(job.kind), unused.join(", ")));
+        if let Some(unused) = unused_settings(job.kind, &job.config) {
+            recorder.notice(Severity::Warning, format!("{}: {unused}", job.stage(job.kind)));
         }
         if job.config.data.hold_back_test {
             let text = format!(
@@ -143,6 +138,16 @@ impl TrainingData {
         let data = ProbeData { held_out: held_out.clone(), labelled: prepared.finetune.clone(), classes };
         Ok(Some(Probe::new(&config.probe, frame(config), &data, config.seed)?))
     }
+}
+
+/// Settings of a kind of training that depart from the defaults although it does not read them, in words; none where there are none.
+pub fn unused_settings(kind: StageKind, config: &RunConfig) -> Option<String> {
+    let settings = &config.pretrain;
+    let (unused, reason) = match kind {
+        StageKind::Pretrain => (settings.unused(), format!("not used by {}", settings.task.title(settings.weight))),
+        _ => (config.finetune.augment.unused(), "not used where the probability is 0".to_owned()),
+    };
+    (!unused.is_empty()).then(|| format!("set, but {reason}: {}", unused.join(", ")))
 }
 
 /// How the network of a config cuts a pre-training crop into tokens.

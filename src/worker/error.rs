@@ -70,5 +70,7 @@ impl JobError {
 
 /// Whether data errors are those of files that were given, not of the program's own.
 pub(super) fn is_of_input(errors: &DataErrors) -> bool {
-    !errors.0.iter().any(|error| matches!(error.fault, Fault::Unwritable(..) | Fault::DiskFull(..) | Fault::PreparedLost(..)))
+    let of_the_disk =
+        |fault: &Fault| matches!(fault, Fault::Unwritable(..) | Fault::DiskFull(..) | Fault::NoCache(..) | Fault::PreparedLost(..));
+    !errors.0.iter().any(|error| of_the_disk(&error.fault))
 }

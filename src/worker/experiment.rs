@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use super::cases::half_of_free;
+use super::case_needs::CaseNeeds;
+use super::cases::{half_of_free, prepared_folder};
 use super::continued::{is_of_another_source, rename_fewer_steps};
 use super::handle::{COMMAND_QUEUE, ExperimentHandle, PREVIEW_QUEUE, RunHandle};
 use super::job::{Job, panicked, spawn_within};
@@ -19,6 +20,7 @@ use super::training_job::{Start, TrainingJob};
 use crate::device::DeviceChoice;
 use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Progress};
 use crate::folder_lock::FolderLock;
+use crate::folders;
 use crate::protocol::{Command, FolderError, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
 
@@ -58,12 +60,12 @@ impl ExperimentJob {
 /// Starts working on an experiment: what is done stays, what is missing is made.
 ///
 /// # Errors
-/// The folder is another's, in use, or cannot be written; the data of an experiment of one point cannot be used.
+/// The folder is another's, in use, or cannot be written; the data of an experiment of one point cannot be used; no case can be prepared.
 ///
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, FolderError> {
-    if let Some(trouble) = trouble(&job) {
+    if let Some(trouble) = trouble(&job).or_else(|| cache_trouble(&job)) {
         return Err(job.folder.busy().map_or(FolderError::Trouble(trouble), FolderError::Busy));
     }
     let lock = job.folder.begin(&job.experiment, job.overwrite)?;
@@ -87,6 +89,14 @@ pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<Expe
     };
     let join = std::thread::Builder::new().name("experiment".to_owned()).spawn(work).expect("the system has a thread to give");
     Ok(ExperimentHandle { events, previews, commands, join })
+}
+
+/// Why no case can be prepared, where any has to be: all trainings would fail of it one by one.
+fn cache_trouble(job: &ExperimentJob) -> Option<String> {
+    let ExperimentJob { experiment, folder, trainings, at_once, memory, .. } = job;
+    folders::require_writable(&prepared_folder()).err()?;
+    let missing = trainings.iter().copied().filter(|&training| !folder.is_done(&experiment.trainings[training]));
+    CaseNeeds::new(experiment, &missing.collect::<Vec<_>>(), (*at_once, true), *memory).err()
 }
 
 /// Why an experiment of one point cannot be made as a whole: the data of a training that is not begun cannot be used. Of a grid the other

@@ -297,7 +297,8 @@ fn a_time_is_divided_by_steps_that_are_measured_and_one_too_short_is_refused() {
         command.arg(folder.at("")).arg("--out").arg(&file).args(["--memory", "2GiB", "--time", time, "--overwrite"]);
         command
     };
-    succeed(call("10d"));
+    let told = succeed(call("10d"));
+    assert!(told.contains("fine-tuning") && told.contains("s a step, on crops of ["), "{told}");
     let text = std::fs::read_to_string(&file).unwrap();
     let config = RunConfig::from_ron(&text, "timed.ron").unwrap();
     let words = text.split_whitespace().filter(|word| *word != "//").collect::<Vec<_>>().join(" ");

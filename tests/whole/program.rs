@@ -85,6 +85,26 @@ fn a_resumed_pretraining_equals_an_unbroken_one_to_the_bit() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_is_refused_once_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, cache) = (folder.path().join("out"), folder.path().join("cache"));
+    std::fs::write(&cache, "no folder").unwrap();
+    let mut call = simtrot(&["run"]);
+    call.arg(config()).arg("--out").arg(&out).env("SIMTROT_CACHE", &cache);
+    let told = crate::ends(call, 2);
+    assert_eq!(told.matches("cache folder cannot be written").count(), 1, "{told}");
+    assert!(told.contains("SIMTROT_CACHE names another folder") && !out.exists(), "{told}");
+}
+
+#[test]
+fn a_plan_names_settings_that_nothing_reads() {
+    let mut call = simtrot(&["plan", "--dry-run"]);
+    call.arg(config()).args(["--set", "finetune.augment.rotation_p=0", "--set", "finetune.augment.rotation_deg=15"]);
+    let told = succeed(call);
+    assert!(told.contains("set, but not used where the probability is 0: finetune.augment.rotation_deg"), "{told}");
+}
+
+#[test]
 fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans_own_grid() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

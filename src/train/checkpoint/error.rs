@@ -22,7 +22,8 @@ pub enum CheckpointError {
     },
     /// A new checkpoint could not be written.
     #[error(
-        "{path}: {cause}; the checkpoint before it is kept. Free space on that disk or check it, then --resume goes on from there",
+        "{path}: {cause}; an earlier checkpoint, if there is one, is kept. Free space on that disk or check it; then the same command goes on from \
+         there (pretrain, finetune, demo: with --resume)",
         path = path.display()
     )]
     Save {
