@@ -91,7 +91,7 @@ pub fn write_volume(file: &Path, volume: &Volume, source: &SourceHeader) -> Resu
     Ok(scalar.name())
 }
 
-/// Writes numbers as float32, also where all of them are whole; else as [`write_labels`].
+/// Writes numbers as float32, also where all of them are whole; else as [`write_volume`].
 ///
 /// # Errors
 /// A file that cannot be written.
