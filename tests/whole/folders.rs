@@ -281,7 +281,6 @@ fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
     }
     assert!(std::fs::read(own.join("scan.nii.gz")).expect("a file") == scan);
     infer(&["--set", "finetune.steps=3"], 2, &["finetune.steps=3", "does not use it"]);
-
     let two = place.at("other");
     std::fs::create_dir_all(&two).expect("a writable folder");
     std::fs::copy(place.at("scans/good.nii"), two.join("good.nii")).expect("a writable folder");

@@ -18,6 +18,9 @@ use crate::kernels::index::cells;
 /// Cubes that keep a GPU busy.
 pub(super) const BUSY: usize = 512;
 
+/// Output tokens below which a grid is small.
+const SMALL: usize = 2048;
+
 /// The sizes of one convolution.
 pub(super) struct Launch {
     batch: usize,
@@ -207,7 +210,8 @@ impl ConvPlan {
         // As few blocks of channels as fit, all of the same size.
         let most = 12.min(UNITS as usize / 8);
         let groups = vectors.div_ceil(vectors.div_ceil(most));
-        let each = if groups.is_multiple_of(2) { 2 } else { 1 };
+        // Two vectors a unit share the loads of the inputs; of small grids that would leave too few units.
+        let each = if groups.is_multiple_of(2) && out.iter().product::<usize>() >= SMALL { 2 } else { 1 };
         let mut best = None;
         for strip in [8, 4] {
             for strips_h in [1, 2, 4, 8] {
