@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub struct OperationTiming {
     pub reference_s: [f64; 2],
     /// By the device's own body.
     pub own_s: [f64; 2],
+    /// By the tensor library's operation of the same name, where it has one and is timed.
+    pub library_s: Option<[f64; 2]>,
     /// Largest difference between the two among outputs and gradients, relative to the largest value of the tensor.
     pub difference: f64,
 }
@@ -33,6 +36,8 @@ struct Operation {
     name: String,
     inputs: Vec<usize>,
     run: Function,
+    /// The same by one operation of the tensor library.
+    library: Option<Function>,
 }
 
 /// Times every operation whose name contains `only` on a device, the least of `runs` runs each.
@@ -50,42 +55,42 @@ pub fn time_operations(
     for operation in operations(&device).into_iter().filter(|operation| operation.name.contains(only)) {
         let inputs: Vec<Tensor<1>> =
             operation.inputs.iter().enumerate().map(|(index, &count)| tensor(&format!("bench.{index}"), [count], &device)).collect();
-        let own = operation.run(&inputs, &device, runs)?;
-        let reference = with_references(|| operation.run(&inputs, &device, runs))?;
+        let own = times(&operation.run, &inputs, &device, runs)?;
+        let reference = with_references(|| times(&operation.run, &inputs, &device, runs))?;
+        let library = operation.library.map(|function| times(&function, &inputs, &device, runs)).transpose()?;
         let difference = own.1.iter().zip(&reference.1).map(|(own, reference)| relative_difference(own, reference)).fold(0.0, f64::max);
-        let timing = OperationTiming { name: operation.name, reference_s: reference.0, own_s: own.0, difference };
+        let library_s = library.map(|(secs, _)| secs);
+        let timing = OperationTiming { name: operation.name, reference_s: reference.0, own_s: own.0, library_s, difference };
         report(&timing);
         timings.push(timing);
     }
     Ok(timings)
 }
 
-impl Operation {
-    /// Least seconds forward and backward; output and gradients.
-    fn run(&self, inputs: &[Tensor<1>], device: &Device, runs: usize) -> anyhow::Result<([f64; 2], Vec<Vec<f32>>)> {
-        let (mut least, mut values) = ([f64::INFINITY; 2], Vec::new());
-        // The first run compiles.
-        for run in 0..=runs {
-            let leaves: Vec<Tensor<1>> = inputs.iter().map(|input| input.clone().detach().require_grad()).collect();
-            let plain = leaves.iter().map(|leaf| leaf.clone().inner()).collect::<Vec<_>>();
-            let began = Instant::now();
-            drop((self.run)(&plain));
-            wait(device)?;
-            let forward = began.elapsed().as_secs_f64();
-            let began = Instant::now();
-            let out = (self.run)(&leaves);
-            let gradients = out.clone().sum().backward();
-            wait(device)?;
-            let both = began.elapsed().as_secs_f64();
-            if run == 0 {
-                let of_leaves = leaves.iter().map(|leaf| leaf.grad(&gradients).expect("every input has a gradient"));
-                values = std::iter::once(out.inner()).chain(of_leaves).map(|tensor| tensor.into_data().iter().collect()).collect();
-            } else {
-                least = [least[0].min(forward), least[1].min((both - forward).max(0.0))];
-            }
+/// Least seconds of a function forward and backward; its output and gradients.
+fn times(function: &Function, inputs: &[Tensor<1>], device: &Device, runs: usize) -> anyhow::Result<([f64; 2], Vec<Vec<f32>>)> {
+    let (mut least, mut values) = ([f64::INFINITY; 2], Vec::new());
+    // The first run compiles.
+    for run in 0..=runs {
+        let leaves: Vec<Tensor<1>> = inputs.iter().map(|input| input.clone().detach().require_grad()).collect();
+        let plain = leaves.iter().map(|leaf| leaf.clone().inner()).collect::<Vec<_>>();
+        let began = Instant::now();
+        drop(function(&plain));
+        wait(device)?;
+        let forward = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let out = function(&leaves);
+        let gradients = out.clone().sum().backward();
+        wait(device)?;
+        let both = began.elapsed().as_secs_f64();
+        if run == 0 {
+            let of_leaves = leaves.iter().map(|leaf| leaf.grad(&gradients).expect("every input has a gradient"));
+            values = std::iter::once(out.inner()).chain(of_leaves).map(|tensor| tensor.into_data().iter().collect()).collect();
+        } else {
+            least = [least[0].min(forward), least[1].min((both - forward).max(0.0))];
         }
-        Ok((least, values))
     }
+    Ok((least, values))
 }
 
 fn relative_difference(found: &[f32], expected: &[f32]) -> f64 {
@@ -97,19 +102,28 @@ fn relative_difference(found: &[f32], expected: &[f32]) -> f64 {
 /// The operations at sizes that the networks have.
 fn operations(device: &Device) -> Vec<Operation> {
     let mut operations = Vec::new();
-    let mut add = |name: String, inputs: Vec<usize>, run: Function| operations.push(Operation { name, inputs, run });
     for (edge, stride, input, output) in
         [(32, 1, 24, 24), (16, 1, 48, 48), (64, 1, 12, 12), (64, 1, 1, 24), (8, 1, 96, 96), (32, 2, 24, 48), (16, 2, 48, 96)]
     {
         let (tokens, shape) = (edge * edge * edge, ConvShape { grid: [edge; 3], stride: [stride; 3] });
-        add(
-            format!("convolution {input}->{output}, 2x{edge}^3, stride {stride}"),
-            vec![2 * tokens * input, 27 * input * output],
+        // On larger grids the library's takes minutes on a GPU in software.
+        let library = (stride == 1 && input == output && (16..=32).contains(&edge)).then(|| -> Function {
+            let options = ConvOptions::new([1; 3], [1; 3], [1; 3], 1);
             Box::new(move |x| {
+                let (x, weight) = (x[0].clone().reshape([2, input, edge, edge, edge]), x[1].clone().reshape([output, input, 3, 3, 3]));
+                flat::<5>(burn::tensor::module::conv3d(x, weight, None, options.clone()))
+            })
+        });
+        operations.push(Operation {
+            name: format!("convolution {input}->{output}, 2x{edge}^3, stride {stride}"),
+            inputs: vec![2 * tokens * input, 27 * input * output],
+            run: Box::new(move |x| {
                 flat(conv3d([x[0].clone().reshape([2, tokens, input])], x[1].clone().reshape([3, 3, 3, input, output]), None, shape))
             }),
-        );
+            library,
+        });
     }
+    let mut add = |name: String, inputs: Vec<usize>, run: Function| operations.push(Operation { name, inputs, run, library: None });
     for (edge, window, heads, head_dim) in [(16, 7, 3, 16), (16, 7, 3, 4), (16, 4, 6, 32)] {
         let (tokens, dim) = (edge * edge * edge, heads * head_dim);
         let rows = table_rows([window; 3]);

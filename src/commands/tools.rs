@@ -149,6 +149,15 @@ pub(super) fn time(arguments: &BenchArgs, options: &Options) -> Result<u8, CliEr
                 backward / own_backward,
                 timing.difference
             ));
+            if let Some([forward, backward]) = timing.library_s {
+                terminal::print(format_args!(
+                    "{:58} {forward:8.4} + {backward:8.4} {:>19} {:5.1} + {:5.1}",
+                    "  by the tensor library's own convolution",
+                    "",
+                    forward / own_forward,
+                    backward / own_backward
+                ));
+            }
         })?;
         return write_json(arguments.json.as_deref(), &results).map(|()| 0);
     }
