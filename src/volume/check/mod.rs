@@ -115,6 +115,12 @@ impl CheckReport {
     pub fn unusable(&self) -> BTreeSet<String> {
         self.problems.iter().filter_map(|problem| problem.case.clone()).collect()
     }
+
+    /// Files with a problem that belong to no case.
+    #[cfg(feature = "gui")]
+    pub fn strays(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.case.is_none()).count()
+    }
 }
 
 /// A case's row, its problems, and what is worth knowing about its files.
