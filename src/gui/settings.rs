@@ -181,7 +181,7 @@ mod tests {
         // As programs wrote it that kept the images' folder alone.
         let text = std::fs::read_to_string(&file).unwrap();
         let (head, tail) = text.split_once("    label_folders: {").unwrap();
-        let tail = tail.split_once("},\n").unwrap().1;
+        let tail = tail.split_once("},").unwrap().1;
         std::fs::write(&file, [head, tail].concat()).unwrap();
         let older = Settings { label_folders: BTreeMap::new(), ..settings.clone() };
         assert_eq!(Settings::load_from(&file), (older, None));

@@ -84,7 +84,10 @@ impl Postprocessing {
         let mut kinds: Vec<(&str, Vec<Option<usize>>)> = Vec::new();
         for own in measured {
             let text = own.measured_on.as_str();
-            let fold = text.strip_prefix("fold ").and_then(|rest| rest.split_once(" of ")).and_then(|(fold, folds)| Some((fold.parse::<usize>().ok()?, folds)));
+            let fold = text
+                .strip_prefix("fold ")
+                .and_then(|rest| rest.split_once(" of "))
+                .and_then(|(fold, folds)| Some((fold.parse::<usize>().ok()?, folds)));
             let (kind, fold) = fold.map_or((text, None), |(fold, folds)| (folds, Some(fold)));
             match kinds.iter_mut().find(|(known, folds)| *known == kind && folds[0].is_some() == fold.is_some()) {
                 Some((_, folds)) => folds.push(fold),

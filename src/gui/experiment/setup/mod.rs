@@ -153,7 +153,9 @@ impl Setup {
             ui.label(RichText::new(headline(report)).color(colour));
             let mut skip = self.form.config().data.skip_bad;
             let bad = left_out(report);
-            if !bad.is_empty() && ui.checkbox(&mut skip, format!("Go on without {bad}")).on_hover_text("They are named in the run").changed() {
+            if !bad.is_empty()
+                && ui.checkbox(&mut skip, format!("Go on without {bad}")).on_hover_text("They are named in the run").changed()
+            {
                 self.form.set("data.skip_bad", skip);
             }
         }
