@@ -67,7 +67,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
         /// Memory that cases read ahead may take, as of `run`.
-        #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+        #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
         memory: Option<u64>,
     },
     /// How far an experiment is: what is done, under way, failed, missing.
@@ -207,7 +207,7 @@ pub struct TrainArgs {
     pub max_steps: Option<usize>,
     /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
     /// Results do not depend on it.
-    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
     pub memory: Option<u64>,
     /// Its settings.
     #[command(flatten)]
@@ -237,7 +237,7 @@ pub struct ConfigureArgs {
     /// The config to write; NAME.ron by default, after the dataset.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Memory to plan for, for example 8GiB; without it what is free, but no more than 8 GiB, as nnU-Net does.
+    /// Memory to plan for, for example 8GiB, also that of another machine; without it what is free, but no more than 8 GiB, as nnU-Net does.
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
     pub memory: Option<u64>,
     /// Time that all trainings and tests may take, for example 2h: steps are measured on the device, and no more are planned than fit.
@@ -272,7 +272,7 @@ pub struct RunArgs {
     pub max_steps: Option<usize>,
     /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
     /// Results do not depend on it.
-    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
     pub memory: Option<u64>,
     /// Refused with the reason: `run` goes on by itself.
     #[arg(long, hide = true)]

@@ -1,10 +1,14 @@
-//! Ctrl-C, SIGTERM, SIGHUP and log-out: the first asks the jobs at work to save and end, the second ends the process at once.
+//! Ctrl-C, SIGTERM, SIGHUP and log-out: the first asks the jobs at work to save and end, a later one ends the process at once.
+//!
+//! One that comes within a moment of the first is the same request: `timeout` signals the program and then its whole group, and a terminal that
+//! closes sends SIGHUP and SIGTERM. Which signal it was the handler is not told.
 //!
 //! Jobs look at [`asked`] once for each step, window and case, whichever front end follows them, or none.
 
+use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Exit status of a process that its user ended.
 const ENDED_BY_USER: i32 = 130;
@@ -12,8 +16,14 @@ const ENDED_BY_USER: i32 = 130;
 /// How often [`wait_for_jobs`] looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Signals so soon after the first one ask for nothing else: at a terminal, where a person may press Ctrl-C twice to end at once ...
+const SAME_PRESS: Duration = Duration::from_millis(500);
+/// ... and elsewhere, where other programs send them.
+const SAME_REQUEST: Duration = Duration::from_secs(2);
+
 static JOBS: AtomicUsize = AtomicUsize::new(0);
-static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+/// When the first signal came.
+static FIRST: OnceLock<Instant> = OnceLock::new();
 static LISTENING: OnceLock<Result<(), String>> = OnceLock::new();
 
 /// A job at work. While one lives, the first signal asks it to save and end; without any, a signal ends the process.
@@ -46,7 +56,7 @@ pub fn listen() -> Result<(), String> {
 
 /// Whether a signal has asked the process to end.
 pub fn asked() -> bool {
-    SIGNALS.load(Ordering::SeqCst) > 0
+    FIRST.get().is_some()
 }
 
 /// Waits until no job is at work, whoever followed it: until then the process must not end.
@@ -77,8 +87,27 @@ pub fn respect_nohup() {
 }
 
 fn on_signal() {
-    let earlier = SIGNALS.fetch_add(1, Ordering::SeqCst);
-    if earlier > 0 || JOBS.load(Ordering::SeqCst) == 0 {
+    let now = Instant::now();
+    let first = *FIRST.get_or_init(|| now);
+    let is_terminal = std::io::stdin().is_terminal();
+    if JOBS.load(Ordering::SeqCst) == 0 || is_another_request(now.saturating_duration_since(first), is_terminal) {
         std::process::exit(ENDED_BY_USER);
+    }
+}
+
+/// Whether a signal so long after the first is more than its echo.
+fn is_another_request(since_first: Duration, is_terminal: bool) -> bool {
+    since_first >= if is_terminal { SAME_PRESS } else { SAME_REQUEST }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_of_the_first_signal_ends_nothing_and_a_later_one_does() {
+        let after = |is_terminal| [0, 1, 499, 500, 1999, 2000].map(|millis| is_another_request(Duration::from_millis(millis), is_terminal));
+        assert_eq!(after(true), [false, false, false, true, true, true], "a person");
+        assert_eq!(after(false), [false, false, false, false, false, true], "a program");
     }
 }

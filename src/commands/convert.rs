@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::options::{CliError, Options};
 use crate::terminal;
 use crate::volume::file::{self, Format};
+use crate::volume::image_or_labels::{Content, content};
 use crate::volume::label_table::{LabelEntry, LabelTable};
 use crate::volume::segment::{Segment, Segments};
 use crate::volume::segmentation::{self, Subject};
@@ -60,10 +61,21 @@ pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: 
     Ok(0)
 }
 
-/// Writes a label map with the names and colours that its file gives its values, as far as it does.
+/// Writes a label map with the names and colours that its file gives its values, as far as it does. An image is refused: its intensities
+/// would become segments.
 fn write_labels(scan: Scan, table: Option<LabelTable>, out: &Path, like: Option<PathBuf>) -> Result<Vec<Note>, CliError> {
-    let header = scan.header.clone();
+    let (header, file) = (scan.header.clone(), scan.file.clone());
+    let is_image = table.is_none() && content(&scan) == Content::Image;
     let counted = labels::from_scan(scan, None).map_err(|errors| CliError::Input(DataErrors(errors).to_string()))?;
+    if is_image {
+        return Err(CliError::Input(format!(
+            "{}: looks like an image, not like a label map: it holds {} different values, scattered over the voxels. {} holds segments alone: name \
+             the label map of this image instead, or choose .nii.gz, .nrrd or .mha for the image itself",
+            file.display(),
+            counted.voxels_of.len(),
+            out.display()
+        )));
+    }
     let entries = table.map(|table| table.entries).unwrap_or_default();
     let named = |(value, entry): (u32, LabelEntry)| {
         (value, Segment { name: entry.name.unwrap_or_else(|| format!("label {value}")), colour: entry.colour })

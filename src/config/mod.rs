@@ -69,11 +69,11 @@ settings! {
 
 /// What `run` trains and compares, each arm a departure from the config around it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "naming::StatedArms")]
 pub struct ArmsConfig {
-    /// Pre-trainings, in order.
+    /// Pre-trainings, in order. Where fine-tunings alone are named: those that they start from, each by the settings around it.
     pub pretrain: Vec<Arm>,
-    /// Fine-tunings, in order.
+    /// Fine-tunings, in order. Where pre-trainings alone are named: one from scratch, and one from each of these.
     pub finetune: Vec<Arm>,
 }
 

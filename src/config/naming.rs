@@ -1,5 +1,7 @@
 //! Arms and runs are called by their pretext task: where the task changes, the names that state the old one follow.
 
+use serde::Deserialize;
+
 use super::parse::line_of;
 use super::{Arm, ArmsConfig, PretextTask, PretrainConfig, RunConfig};
 
@@ -11,11 +13,50 @@ impl PretrainConfig {
     }
 }
 
+impl Arm {
+    fn named(name: &str, from: Option<&str>) -> Self {
+        Self { name: name.to_owned(), from: from.map(str::to_owned), ..Self::default() }
+    }
+}
+
 impl ArmsConfig {
     /// A pretext task beside training from scratch: the arms of settings that name none.
     pub(super) fn beside_scratch(name: &str) -> Self {
-        let arm = |name: &str, from: Option<&str>| Arm { name: name.to_owned(), from: from.map(str::to_owned), ..Arm::default() };
-        Self { pretrain: vec![arm(name, None)], finetune: vec![arm("scratch", None), arm(name, Some(name))] }
+        let pretrain = vec![Arm::named(name, None)];
+        Self { finetune: from_scratch_and(&pretrain), pretrain }
+    }
+}
+
+/// A fine-tuning from scratch, and one from each pre-training.
+fn from_scratch_and(pretrain: &[Arm]) -> Vec<Arm> {
+    let from_each = pretrain.iter().map(|arm| Arm::named(&arm.name, Some(&arm.name)));
+    std::iter::once(Arm::named("scratch", None)).chain(from_each).collect()
+}
+
+/// The arms as a config states them: either list may be left out.
+#[derive(Default, Deserialize)]
+#[serde(rename = "ArmsConfig", default, deny_unknown_fields)]
+pub(super) struct StatedArms {
+    pretrain: Option<Vec<Arm>>,
+    finetune: Option<Vec<Arm>>,
+}
+
+impl From<StatedArms> for ArmsConfig {
+    fn from(StatedArms { pretrain, finetune }: StatedArms) -> Self {
+        match (pretrain, finetune) {
+            (None, None) => Self::default(),
+            (Some(pretrain), None) => Self { finetune: from_scratch_and(&pretrain), pretrain },
+            (Some(pretrain), Some(finetune)) => Self { pretrain, finetune },
+            (None, Some(finetune)) => {
+                let mut pretrain: Vec<Arm> = Vec::new();
+                for from in finetune.iter().filter_map(|arm| arm.from.as_deref()) {
+                    if !pretrain.iter().any(|arm| arm.name == from) {
+                        pretrain.push(Arm::named(from, None));
+                    }
+                }
+                Self { pretrain, finetune }
+            }
+        }
     }
 }
 
@@ -90,6 +131,21 @@ mod tests {
         assert_eq!(names(&stated.arms.pretrain), [("mine", None)]);
         let changed = stated.with_overrides(&["pretrain.task=byol".to_owned()]).unwrap();
         assert_eq!(names(&changed.arms.pretrain), [("mine", None)]);
+    }
+
+    #[test]
+    fn fine_tunings_alone_pretrain_what_they_start_from_and_pretrainings_alone_are_fine_tuned_beside_scratch() {
+        let arms = |text: &str| RunConfig::from_ron(&format!("(pretrain: (task: byol), arms: ({text}))"), "text").unwrap().arms;
+        let alone = arms("finetune: [(name: \"scratch\")]");
+        assert_eq!((names(&alone.pretrain), names(&alone.finetune)), (vec![], vec![("scratch", None)]), "nothing pre-trains unasked");
+        let pretrained = arms("finetune: [(name: \"a\", from: \"byol\"), (name: \"b\", from: \"byol\", set: [\"seed=1\"])]");
+        assert_eq!(names(&pretrained.pretrain), [("byol", None)]);
+        let pretrainings = arms("pretrain: [(name: \"p\"), (name: \"q\", set: [\"pretrain.rotate=off\"])]");
+        assert_eq!(names(&pretrainings.finetune), [("scratch", None), ("p", Some("p")), ("q", Some("q"))]);
+        let asked = arms("pretrain: [(name: \"p\")], finetune: []");
+        assert_eq!((names(&asked.pretrain), asked.finetune.len()), (vec![("p", None)], 0), "for its collapse numbers");
+        let set = RunConfig::default().with_overrides(&[r#"arms={"finetune":[{"name":"scratch"}]}"#.to_owned()]).unwrap();
+        assert_eq!(set.arms, alone);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::{ConfigProblem, RunConfig};
 
+/// What no variant of a setting is called.
+const NO_VARIANT: &str = "?";
+
 /// Why a config was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -177,14 +180,42 @@ impl RunConfig {
         let candidates = serde_json::from_str(text).ok().into_iter().chain([word]);
         let mut first_error = None;
         for value in candidates {
-            let mut tree = serde_json::to_value(self).expect("a config has no type that JSON cannot hold");
-            *find(&mut tree, key).map_err(&refuse)? = value;
-            match serde_json::from_value(tree) {
+            match self.with_value(key, value).map_err(&refuse)? {
                 Ok(config) => return Ok(config),
-                Err(error) => first_error = first_error.or(Some(error.to_string())),
+                Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        Err(refuse(first_error.unwrap_or_default()))
+        let (error, forms) = (first_error.unwrap_or_default(), self.forms(key));
+        Err(refuse(if forms.is_empty() { error } else { format!("{error}. It is one of: {}", forms.join(", ")) }))
+    }
+
+    /// The config with a value in the place of a key, or why it cannot stand there; an error where there is no such place.
+    fn with_value(&self, key: &str, value: Value) -> Result<Result<Self, String>, String> {
+        let mut tree = serde_json::to_value(self).expect("a config has no type that JSON cannot hold");
+        *find(&mut tree, key)? = value;
+        Ok(serde_json::from_value(tree).map_err(|error| error.to_string()))
+    }
+
+    /// What a setting that is one of several words or forms may be, as it is written in a call; nothing for another setting.
+    fn forms(&self, key: &str) -> Vec<String> {
+        let with = |value: Value| self.with_value(key, value).unwrap_or_else(Err);
+        // What is no variant is refused with those that there are.
+        let known = with(NO_VARIANT.into()).err().unwrap_or_default();
+        let known = known.strip_prefix("unknown variant").and_then(|rest| rest.split_once("expected")).map_or("", |(_, known)| known);
+        let mut words: Vec<Self> = Vec::new();
+        let form = |variant: &str| match with(variant.into()) {
+            // Another spelling of one that is there already.
+            Ok(config) if words.contains(&config) => None,
+            Ok(config) => {
+                words.push(config);
+                Some(variant.to_owned())
+            }
+            Err(_) => {
+                let is_number = with(serde_json::json!({ variant: NO_VARIANT })).is_err_and(|error| error.ends_with("expected f64"));
+                Some(format!("{{\"{variant}\": {}}}", if is_number { "NUMBER" } else { "..." }))
+            }
+        };
+        known.split('`').skip(1).step_by(2).filter_map(form).collect()
     }
 
     fn checked(self, origin: &str, text: &str) -> Result<Self, ConfigError> {
@@ -277,6 +308,20 @@ mod tests {
             let error = set(bad).unwrap_err().to_string();
             assert!(error.contains(word), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_form_is_refused_with_the_forms_that_there_are() {
+        let refused = |text: &str| RunConfig::default().with_overrides(&[text.to_owned()]).unwrap_err().to_string();
+        for text in ["data.preprocess.non_finite=0", "data.preprocess.non_finite=replace", "data.preprocess.non_finite=zero"] {
+            let error = refused(text);
+            assert!(error.ends_with(r#"It is one of: refuse, {"replace": NUMBER}"#), "{error}");
+        }
+        let error = refused("finetune.optimiser=adamw");
+        assert!(error.ends_with(r#"It is one of: {"sgd": ...}, {"adam_w": ...}"#), "{error}");
+        let error = refused("pretrain.rotate=sideways");
+        assert!(error.ends_with("It is one of: off, in_plane, full"), "each once, whatever else it may be called: {error}");
+        assert!(!refused("pretrain.batch=two").contains("one of:"));
     }
 
     #[test]

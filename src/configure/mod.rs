@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, ConfigureError> {
         let description = device::open(device)?.description;
-        let budget = memory::budget(Room::of(&description), request.memory);
+        let budget = memory::budget(Room::of(&description), request.memory, memory::installed());
         let fingerprint = Fingerprint::read(dataset, request.skip_bad, progress).map_err(ConfigureError::Data)?;
         Ok(Self { fingerprint, source, request, budget, device: description.name })
     }

@@ -24,6 +24,14 @@ pub fn peak_mib() -> Option<f64> {
     None
 }
 
+/// Memory that the machine has.
+pub fn installed_mib() -> Option<f64> {
+    #[cfg(target_os = "linux")]
+    return field("/proc/meminfo", "MemTotal:");
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Memory that new programs can have without swapping.
 pub fn available_mib() -> Option<f64> {
     #[cfg(target_os = "linux")]
@@ -50,6 +58,11 @@ fn field(table: &str, field: &str) -> Option<f64> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_available_than_there_is() {
+        assert!(available_mib().unwrap() < installed_mib().unwrap());
+    }
 
     #[test]
     fn a_large_buffer_is_seen_and_the_peak_remembers_it() {

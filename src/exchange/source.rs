@@ -29,7 +29,7 @@ pub struct ImportJob {
     /// Replace a checkpoint that is already there.
     #[arg(long)]
     pub overwrite: bool,
-    /// Voxels of the crop that the network is for, where file and preset do not say.
+    /// Voxels of the crop that the network is for, where file and preset do not say, as of a UNETR of no published size.
     #[arg(long = "crop", value_name = "D,H,W", value_parser = triple)]
     pub crop_size: Option<[usize; 3]>,
     /// Change the stem to N image channels: each takes the sum of the old ones divided by N.
@@ -38,7 +38,8 @@ pub struct ImportJob {
     /// Resample position tables to the crop or window of the checkpoint; D,H,W is the crop that a UNETR's table was trained for.
     #[arg(long, value_name = "D,H,W", value_parser = triple, num_args = 0..=1, require_equals = true)]
     pub adapt_position: Option<Option<[usize; 3]>>,
-    /// Settings of the checkpoint, for example data.preprocess.spacing_mm=[1.5,1.5,1.5].
+    /// Settings of the checkpoint, for example data.preprocess.spacing_mm=[1.5,1.5,1.5], and of the network what no shape tells, for example
+    /// model.unetr.num_heads=12.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
 }
@@ -209,12 +210,16 @@ impl<'a> Source<'a> {
         let model =
             model.ok_or_else(|| self.undetermined("the network's size".to_owned(), format!("name one with --preset: {presets}")))?;
         let unset = format.undetermined(&self.shapes).into_iter().filter(|parameter| !self.is_set(job, parameter));
-        let unset: Vec<String> = unset.map(|parameter| self.setting(parameter)).collect();
+        let mut unset: Vec<String> = unset.map(|parameter| self.setting(parameter)).collect();
         if unset.is_empty() {
             return Ok(model);
         }
-        let settings: Vec<_> = unset.iter().map(|key| format!("--set {key}=...")).collect();
-        Err(self.undetermined(list(&unset), format!("say {}, or name a size with --preset: {presets}", settings.join(" "))))
+        let mut said: Vec<String> = unset.iter().map(|key| format!("--set {key}=...")).collect();
+        if job.crop_size.is_none() && format.crop_size(&self.shapes, None).is_none() {
+            unset.push("the crop it was trained on".to_owned());
+            said.push("--crop D,H,W".to_owned());
+        }
+        Err(self.undetermined(list(&unset), format!("say {}, or name a size with --preset: {presets}", said.join(" "))))
     }
 
     /// The key in configs of one of the network's hyper-parameters.

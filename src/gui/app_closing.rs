@@ -81,7 +81,7 @@ impl App {
                 ui.heading("Stopping");
                 ui.horizontal(|ui| {
                     ui.spinner();
-                    ui.label("The step under way is finished and saved; then the window closes.");
+                    ui.label("What is under way is finished and saved; then the window closes.");
                 });
             });
             return;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::theme::ThemeChoice;
 use super::{KeyMap, Panel};
+use crate::config::DataSource;
 use crate::geometry::Convention;
 use crate::{atomic_file, folders};
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub layout: Layout,
     /// Datasets opened last, newest first.
     pub recent_datasets: Vec<PathBuf>,
+    /// Folders of label maps, of those of these datasets that are a folder of images beside one.
+    pub label_folders: BTreeMap<PathBuf, PathBuf>,
     /// Runs opened last, newest first.
     pub recent_runs: Vec<PathBuf>,
     /// Where runs are made.
@@ -79,6 +82,7 @@ impl Default for Settings {
             window_size: None,
             layout: Layout::default(),
             recent_datasets: Vec::new(),
+            label_folders: BTreeMap::new(),
             recent_runs: Vec::new(),
             runs_folder: None,
             recent_volumes: Vec::new(),
@@ -114,6 +118,21 @@ impl Settings {
         }
     }
 
+    /// Puts a dataset on top of the recent ones, with the folder of its label maps where it has one of its own.
+    pub(super) fn remember_dataset(&mut self, path: &Path, source: &DataSource) {
+        remember(&mut self.recent_datasets, path);
+        let labels = match source {
+            DataSource::Folders { labels, .. } => labels.as_ref(),
+            _ => None,
+        };
+        let (dataset, folders) = (&self.recent_datasets[0], &mut self.label_folders);
+        match labels {
+            Some(labels) => folders.insert(dataset.clone(), absolute(labels)),
+            None => folders.remove(dataset),
+        };
+        folders.retain(|images, _| self.recent_datasets.contains(images));
+    }
+
     /// Writes them, atomically.
     ///
     /// # Errors
@@ -131,16 +150,48 @@ impl Settings {
 
 /// Puts a path on top of a list of recent ones.
 pub(super) fn remember(list: &mut Vec<PathBuf>, path: &Path) {
-    // The folder that the program is started from changes between sessions.
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = absolute(path);
     list.retain(|known| *known != path);
     list.insert(0, path);
     list.truncate(RECENT);
 }
 
+/// The folder that the program is started from changes between sessions.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dataset_of_two_folders_is_remembered_with_both_and_older_files_have_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pair = |images: &str, labels: Option<&str>| DataSource::Folders { images: at(images), labels: labels.map(at) };
+        let mut settings = Settings::default();
+        settings.remember_dataset(&at("scans"), &pair("scans", Some("labels")));
+        settings.remember_dataset(&at("bare"), &pair("bare", None));
+        settings.remember_dataset(&at("listed"), &DataSource::Dataset(at("listed")));
+        assert_eq!((settings.recent_datasets.len(), &settings.label_folders), (3, &[(at("scans"), at("labels"))].into()));
+        let file = at(FILE);
+        settings.store_to(&file).unwrap();
+        assert_eq!(Settings::load_from(&file), (settings.clone(), None));
+        // As programs wrote it that kept the images' folder alone.
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (head, tail) = text.split_once("    label_folders: {").unwrap();
+        let tail = tail.split_once("},").unwrap().1;
+        std::fs::write(&file, [head, tail].concat()).unwrap();
+        let older = Settings { label_folders: BTreeMap::new(), ..settings.clone() };
+        assert_eq!(Settings::load_from(&file), (older, None));
+
+        settings.remember_dataset(&at("scans"), &pair("scans", None));
+        assert!(settings.label_folders.is_empty(), "opened again without label maps");
+        settings.remember_dataset(&at("scans"), &pair("scans", Some("labels")));
+        (0..RECENT).for_each(|other| settings.remember_dataset(&at(&format!("other{other}")), &DataSource::Demo));
+        assert!(settings.label_folders.is_empty(), "what is not listed any more is forgotten");
+    }
 
     #[test]
     fn settings_survive_and_unreadable_ones_are_kept_aside() {

@@ -74,6 +74,40 @@ impl Postprocessing {
         Self { measured_on, rules: rules(&trials), trials }
     }
 
+    /// The test cases of a fold of `folds`, in words.
+    pub fn of_fold(fold: usize, folds: usize) -> String {
+        format!("fold {fold} of {folds}, which it did not train on")
+    }
+
+    /// Which cases several networks were measured on, in words: those of a cross-validation's folds, and equal ones, once with their number.
+    pub fn pooled_on(measured: &[Self]) -> String {
+        let mut kinds: Vec<(&str, Vec<Option<usize>>)> = Vec::new();
+        for own in measured {
+            let text = own.measured_on.as_str();
+            let fold = text
+                .strip_prefix("fold ")
+                .and_then(|rest| rest.split_once(" of "))
+                .and_then(|(fold, folds)| Some((fold.parse::<usize>().ok()?, folds)));
+            let (kind, fold) = fold.map_or((text, None), |(fold, folds)| (folds, Some(fold)));
+            match kinds.iter_mut().find(|(known, folds)| *known == kind && folds[0].is_some() == fold.is_some()) {
+                Some((_, folds)) => folds.push(fold),
+                None => kinds.push((kind, vec![fold])),
+            }
+        }
+        let words = |(kind, folds): (&str, Vec<Option<usize>>)| match (folds[0], folds.len()) {
+            (None, 1) => kind.to_owned(),
+            (None, networks) => format!("{kind}, of {networks} networks"),
+            (Some(fold), 1) => format!("fold {fold} of {kind}"),
+            (Some(_), networks) => {
+                let of = kind.split(',').next().unwrap_or(kind);
+                let distinct = folds.into_iter().collect::<BTreeSet<_>>().len();
+                let plural = if networks > distinct { "s" } else { "" };
+                format!("{distinct} of {of} folds, each by the network{plural} that did not train on it")
+            }
+        };
+        kinds.into_iter().map(words).collect::<Vec<_>>().join("; ")
+    }
+
     /// The rules by what was measured for several networks together: of the folds of a cross-validation, each case once.
     pub fn pooled(measured: &[Self]) -> Vec<LabelRule> {
         rules(measured.iter().flat_map(|own| &own.trials))
@@ -122,6 +156,20 @@ mod tests {
         let found = Postprocessing::new("case a".to_owned(), trials());
         let kept: Vec<(u16, bool)> = found.rules.iter().map(|rule| (rule.label, rule.keep_largest)).collect();
         assert_eq!(kept, [(1, true), (2, false), (3, false)], "no gain, no change");
+    }
+
+    #[test]
+    fn cases_of_many_networks_are_said_once_with_their_number() {
+        let on = |texts: &[String]| {
+            Postprocessing::pooled_on(&texts.iter().map(|text| Postprocessing::new(text.clone(), Vec::new())).collect::<Vec<_>>())
+        };
+        let fold = |fold| Postprocessing::of_fold(fold, 5);
+        let own = "its validation cases".to_owned();
+        assert_eq!(on(&[fold(3)]), "fold 3 of 5, which it did not train on");
+        assert_eq!(on(&(0..5).map(fold).collect::<Vec<_>>()), "5 of 5 folds, each by the network that did not train on it");
+        let of_seeds = [fold(0), fold(2), fold(0), own.clone()];
+        assert_eq!(on(&of_seeds), "2 of 5 folds, each by the networks that did not train on it; its validation cases");
+        assert_eq!(on(&[own.clone(), own]), "its validation cases, of 2 networks");
     }
 
     #[test]

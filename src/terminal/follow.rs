@@ -69,6 +69,13 @@ impl Screen<ExperimentEvent> for ExperimentScreen<'_> {
         }
     }
 
+    /// That of all trainings at work.
+    fn under_way(&self) -> Option<StageKind> {
+        let mut kinds = self.active.values().map(JobView::under_way);
+        let first = kinds.next().flatten();
+        first.filter(|_| kinds.all(|kind| kind == first))
+    }
+
     /// A line with the time since the work began; a terminal that is gone is no reason to stop training.
     fn print(&mut self, text: &str) {
         let text = timed(self.began.elapsed().as_secs_f64(), text);

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::progress;
 use super::screen::Screen;
-use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageState};
+use crate::protocol::{Event, Outcome, Record, RunState, Severity, Stage, StageKind, StageState};
 use crate::wording::{clock, printable};
 
 /// Between two lines of a stage at least this share of its work is done ...
@@ -57,6 +57,11 @@ impl JobView {
         let under_way = state.stages.iter().rev().find(|stage| stage.secs.is_none() && state.outcome.is_none());
         let pace = under_way.map(|stage| Pace { stage: Some(stage.stage.clone()), done: stage.done, secs: state.secs });
         Self { bar, pace: pace.unwrap_or_default(), state }
+    }
+
+    /// The kind of its stage under way.
+    pub(super) fn under_way(&self) -> Option<StageKind> {
+        self.state.stages.iter().rev().find(|stage| stage.secs.is_none()).map(|stage| stage.stage.kind)
     }
 
     /// Takes an event in, and hands back the line that it is worth; with `quiet`, of warnings and failures only. `point` is where in the grid.
@@ -117,6 +122,10 @@ impl Screen<Record> for JobScreen<'_> {
         if let Some(line) = line {
             self.print(&timed(record.secs, &line));
         }
+    }
+
+    fn under_way(&self) -> Option<StageKind> {
+        self.job.under_way()
     }
 
     fn print(&mut self, text: &str) {

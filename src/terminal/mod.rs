@@ -92,6 +92,30 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_is_answered_in_the_words_of_the_work_under_way() {
+        let mut out = Vec::new();
+        let mut screen = JobScreen::new(&mut out, false, true, RunState::default());
+        let mut after = |event| {
+            screen.show(&Record { secs: 0.0, event });
+            (screen.under_way(), screen.stopping())
+        };
+        let begin = |kind: StageKind| Event::StageStarted { stage: kind.into(), total: 3, done: 0 };
+        for (kind, words) in [
+            (StageKind::Infer, "segmentations that are written stay"),
+            (StageKind::Prepare, "the cases under way"),
+            (StageKind::Probe, "nothing of the measurement is kept"),
+            (StageKind::Test, "the test begins anew"),
+            (StageKind::Pretrain, "the step under way is finished and saved"),
+        ] {
+            let (under_way, told) = after(begin(kind));
+            assert_eq!(under_way, Some(kind));
+            assert!(told.contains(words) && told.contains("step") == (kind == StageKind::Pretrain), "{kind}: {told}");
+            let (between, told) = after(Event::StageFinished { stage: kind.into(), secs: 1.0 });
+            assert!(between.is_none() && !told.contains("step"), "{told}");
+        }
+    }
+
+    #[test]
     fn a_job_is_followed_in_few_plain_lines() {
         for slower in [1.0, 6.0] {
             let (text, outcome, state) = followed(fine_tuning(slower, Outcome::Completed), false);

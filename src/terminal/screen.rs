@@ -3,6 +3,7 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use crate::protocol::StageKind;
 use crate::stop_signal;
 use crate::worker::Handle;
 
@@ -17,9 +18,21 @@ pub(super) trait Screen<Event> {
     /// Shows a line that is no event.
     fn print(&mut self, text: &str);
 
-    /// What a stop waits for.
+    /// The kind of stage under way, where that is one.
+    fn under_way(&self) -> Option<StageKind>;
+
+    /// What a stop waits for, and what becomes of the work.
     fn stopping(&self) -> &'static str {
-        "stopping: the step under way is finished and saved; press Ctrl-C again to end at once"
+        match self.under_way() {
+            Some(StageKind::Pretrain | StageKind::Finetune) => "the step under way is finished and saved",
+            Some(StageKind::Prepare) => "the cases under way are prepared and kept",
+            Some(StageKind::Test) => "the window under way is finished; the test begins anew when the training is gone on with",
+            Some(StageKind::Infer) => {
+                "the window under way is finished; segmentations that are written stay, and the same command makes the others"
+            }
+            Some(StageKind::Probe | StageKind::MaskRatios) => "the crop under way is finished; nothing of the measurement is kept",
+            None => "what is under way is finished, and saved where it can be gone on with",
+        }
     }
 }
 
@@ -34,8 +47,8 @@ pub(super) fn drain<Event, Seen, End>(handle: Handle<Event, Seen, End>, screen: 
     let mut answered = false;
     loop {
         if !answered && stop_signal::asked() {
-            let text = screen.stopping();
-            screen.print(text);
+            let text = format!("stopping: {}; press Ctrl-C again to end at once", screen.stopping());
+            screen.print(&text);
             answered = true;
         }
         match events.recv_timeout(POLL_INTERVAL) {

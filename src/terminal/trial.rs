@@ -33,7 +33,14 @@ impl Screen<ExperimentEvent> for TrialScreen<'_> {
         self.screen.print(text);
     }
 
+    fn under_way(&self) -> Option<StageKind> {
+        self.screen.under_way()
+    }
+
     fn stopping(&self) -> &'static str {
-        "stopping after the step under way; press Ctrl-C again to end at once"
+        match self.under_way() {
+            Some(StageKind::Prepare) => "the cases under way are prepared and kept",
+            _ => "the step under way is finished; nothing of what was measured is kept",
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::aligned::{fill, grid_fault};
 use super::file::Format;
 use super::labels::{self, CountedLabels};
-use super::{DataError, DataErrors, Fault, LabelMap, Note, Scan, VolumeSource};
+use super::{DataError, DataErrors, Fault, LabelMap, Note, Scan, Volume, VolumeSource};
 use crate::config::NonFinite;
 
 /// One case of a dataset, not yet read.
@@ -76,8 +76,8 @@ impl CaseFiles {
 
 /// Reads an image outside any dataset: one file with all channels, or one for each channel in order.
 ///
-/// `channels`: how many it must have (none: any); `non_finite`: what happens to voxels that are NaN or infinite; none: they are kept, and
-/// counted in the scan's notes.
+/// `channels`: how many it must have (none: any); `non_finite`: what happens to voxels that are NaN or infinite; none: the image is looked at
+/// alone, so that they are kept, and counted in the scan's notes, and a channel may be of one value throughout.
 ///
 /// # Errors
 /// Everything wrong with the files, at once.
@@ -91,7 +91,7 @@ pub fn load_image(images: &[VolumeSource], channels: Option<usize>, non_finite: 
 
 /// Reads the channels of an image into one scan. With errors, what is left of it (for the summary) or none.
 fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Option<NonFinite>) -> (Option<Scan>, Vec<DataError>) {
-    let mut errors = Vec::new();
+    let (mut errors, mut constant) = (Vec::new(), Vec::new());
     let mut whole: Option<Scan> = None;
     for source in sources {
         let mut scan = match source.read() {
@@ -102,6 +102,10 @@ fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Op
             }
         };
         let mut faults = Vec::from_iter(handle_non_finite(&mut scan, non_finite));
+        if non_finite.is_some() {
+            let before = whole.as_ref().map_or(0, |whole| whole.volume.channels);
+            constant.extend(constant_channels(&scan.volume, before).map(|fault| fault.at(&scan.file)));
+        }
         if sources.len() > 1 && scan.volume.channels != 1 {
             faults.push(Fault::Channels { found: scan.volume.channels, expected: 1 });
         }
@@ -123,7 +127,18 @@ fn read_images(sources: &[VolumeSource], channels: Option<usize>, non_finite: Op
     {
         errors.push(Fault::Channels { found: scan.volume.channels, expected }.at(&scan.file));
     }
+    errors.extend(constant);
     (whole, errors)
+}
+
+/// Faults of the channels whose finite voxels are all of one value; `before`: channels of the case in files before this one.
+fn constant_channels(volume: &Volume, before: usize) -> impl Iterator<Item = Fault> {
+    let only = |voxels: &[f32]| {
+        let mut finite = voxels.iter().copied().filter(|value| value.is_finite());
+        let first = finite.next()?;
+        finite.all(|value| value == first).then_some(f64::from(first))
+    };
+    volume.iter_channels().zip(before..).filter_map(move |(voxels, channel)| Some(Fault::Constant { channel, value: only(voxels)? }))
 }
 
 /// Refuses, replaces or keeps voxels that are NaN or infinite; what isn't refused is noted.

@@ -370,7 +370,7 @@ impl Fault {
             Self::NotFinite { .. } => {
                 "Replace such voxels in the source, usually by the background's intensity; those of images also by `data.preprocess.non_finite`"
             }
-            Self::Constant { .. } => "Leave the case out; an image without contrast teaches nothing",
+            Self::Constant { .. } => "Leave the case out: an image without contrast teaches nothing, and nothing in it can be segmented",
             Self::UnknownCase(..) => "Correct the name; `simtrot check` lists all cases",
             Self::Split(..) => "Change `data.split` in the config",
         }

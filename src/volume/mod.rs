@@ -5,7 +5,7 @@
 //!
 //! [`mod@file`] reads and writes volumes, [`nifti`] those of its formats, [`segmentation`] writes what a network made of them; [`datalist`] makes a [`Dataset`] of folders and lists, with
 //! [`demo`] and `synthetic` cases besides; [`check`] looks for everything wrong with one, [`content`] knows one
-//! scan under two names, [`remembered`] what was read of files before; `split` draws who trains.
+//! scan under two names, [`image_or_labels`] an image from a label map, [`remembered`] what was read of files before; `split` draws who trains.
 
 mod affine;
 mod aligned;
@@ -19,6 +19,7 @@ mod dicom;
 mod error;
 pub mod file;
 mod format;
+pub mod image_or_labels;
 pub mod label_table;
 pub mod labels;
 mod meta_image;

@@ -9,7 +9,7 @@ use super::infer_job::{InferInput, InferJob};
 use super::measure::Predicted;
 use super::networks::{Networks, postprocess};
 use super::recorder::Recorder;
-use super::segmented::{Product, Segmented};
+use super::segmented::{self, Product, Segmented};
 use crate::device::Opened;
 use crate::folder_lock::{FolderLock, LockError};
 use crate::infer::export::to_source;
@@ -33,12 +33,19 @@ pub(super) fn infer(job: &InferJob, opened: &Opened, recorder: &Recorder) -> Res
     let networks = Networks::open(&job.checkpoints, &job.settings, &opened.device)?;
     let (labels, channels) = (&networks.dataset.labels, networks.dataset.channels.len());
     let kept = if job.postprocess { networks.kept_largest() } else { Vec::new() };
-    let Inputs { cases, errors: mut bad, notes } = match &job.input {
+    let Inputs { mut cases, errors: mut bad, notes } = match &job.input {
         InferInput::Files(files) => inputs::gather(files, channels)?,
         InferInput::Case(case) => Inputs { cases: vec![CaseFiles { label: None, ..(**case).clone() }], ..Inputs::default() },
     };
     let given = cases.len() + bad.len();
     if let Some(out) = &job.out {
+        cases.retain(|case| {
+            let file = segmented::place((out, job.format), case, Product::Segmentation);
+            segmentation::check(&file, &case.images).map_err(|error| bad.push(error)).is_ok()
+        });
+        if cases.is_empty() {
+            return Err(DataErrors(bad).into());
+        }
         recorder.hold(lock(out)?);
     }
     let mut made = job.out.as_ref().map(|out| Segmented::open(out, &networks, &kept, job)).transpose()?;
@@ -97,9 +104,6 @@ struct Work<'a> {
 impl Work<'_> {
     /// Segments one case, and writes it, or shows it where it isn't written.
     fn case(&self, source: &CaseFiles, made: Option<&mut Segmented>) -> Result<(), JobError> {
-        if let Some(made) = &made {
-            segmentation::check(&made.file(source, Product::Segmentation), &source.images)?;
-        }
         let (info, config) = (&self.networks.dataset, self.networks.config());
         let values: Vec<u32> = info.labels.keys().copied().collect();
         let preprocess = &config.data.preprocess;

@@ -158,7 +158,7 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, prepared: &Prepared, context
 /// Where the test cases of a training serve to choose settings: which they are, in words. A test set is left to measure.
 fn cross_validated(config: &RunConfig) -> Option<String> {
     match config.data.split {
-        SplitConfig::Folds { folds, fold } => Some(format!("fold {fold} of {folds}, which it did not train on")),
+        SplitConfig::Folds { folds, fold } => Some(Postprocessing::of_fold(fold, folds)),
         _ if config.data.hold_back_test => Some("its validation cases".to_owned()),
         _ => None,
     }

@@ -125,7 +125,7 @@ impl Networks {
             format!("{name} (mean Dice {:.4} instead of {:.4}, {})", rule.dice_largest, rule.dice, count(rule.cases, "case"))
         };
         let labels = kept.iter().map(label).collect::<Vec<_>>().join(", ");
-        let cases = self.measured.iter().map(|own| own.measured_on.as_str()).collect::<Vec<_>>().join("; ");
+        let cases = Postprocessing::pooled_on(&self.measured);
         let of = match (self.measured.len(), self.places.len()) {
             (measured, all) if measured < all => format!(" of {measured} of the {all} networks"),
             _ => String::new(),

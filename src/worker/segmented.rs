@@ -37,6 +37,18 @@ impl Product {
     }
 }
 
+/// Where what is written of a case stands in a folder, in a format, or in that of its image. Numbers are written as NIfTI or NRRD where the
+/// segmentation's format holds segments alone.
+pub(super) fn place((folder, format): (&Path, Option<Format>), case: &CaseFiles, product: Product) -> PathBuf {
+    let own = || case.images.first().map_or(Format::Nifti, VolumeSource::format);
+    let format = match (product, format.unwrap_or_else(own)) {
+        (Product::Probabilities | Product::Entropy, Format::Dicom) => Format::Nifti,
+        (Product::Probabilities | Product::Entropy, Format::SegNrrd) => Format::Nrrd,
+        (_, format) => format,
+    };
+    folder.join(product.folder()).join(format!("{}{}", case.name, format.ending()))
+}
+
 /// The segmentations in a folder that this program made.
 pub(super) struct Segmented {
     folder: PathBuf,
@@ -76,15 +88,9 @@ impl Segmented {
         Ok(Self { folder: folder.to_owned(), format: job.format, products, network: digest::finish(network), made })
     }
 
-    /// Where what is written of a case stands. Numbers are written as NIfTI or NRRD where the segmentation's format holds segments alone.
+    /// Where what is written of a case stands.
     pub(super) fn file(&self, case: &CaseFiles, product: Product) -> PathBuf {
-        let own = || case.images.first().map_or(Format::Nifti, VolumeSource::format);
-        let format = match (product, self.format.unwrap_or_else(own)) {
-            (Product::Probabilities | Product::Entropy, Format::Dicom) => Format::Nifti,
-            (Product::Probabilities | Product::Entropy, Format::SegNrrd) => Format::Nrrd,
-            (_, format) => format,
-        };
-        self.folder.join(product.folder()).join(format!("{}{}", case.name, format.ending()))
+        place((&self.folder, self.format), case, product)
     }
 
     /// What a product of a case is called in the record.

@@ -97,7 +97,10 @@ fn what_a_file_does_not_tell_is_asked_for() {
     };
     refused("nnformer_trainer.model", None, &[], &["--crop", "nnformer_synapse"]);
     refused("nnformer_encoder_legacy.pth", Some([16; 3]), &[], &["--set model.nnformer.patch_size=", "--preset"]);
-    refused("vit_bfloat16.pt", Some([32; 3]), &[], &["--set model.unetr.num_heads="]);
+    refused("vit_bfloat16.pt", Some([32; 3]), &[], &["--set model.unetr.num_heads=..., or name"]);
+    refused("vit_bfloat16.pt", None, &[], &["--set model.unetr.num_heads=... --crop D,H,W, or name"]);
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/weights.md")).unwrap();
+    assert!(docs.contains("--set model.unetr.num_heads=12 --crop 96,96,96"), "what a UNETR needs stands where `import` is explained");
     refused(
         "vit_bfloat16.pt",
         Some([48; 3]),

@@ -229,12 +229,12 @@ fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
         tiny(&place, "synthetic((cases: 3, shape: (16, 16, 16), channels: 1, labels: 2))", "split: hold_out(test: 0.34, validation: 0)");
     let net = place.at("net");
     expect(&["finetune", path(&config), "--out", path(&net)], 0, &[]);
-    for (name, content) in [("word_0001.nii.gz", 1), ("word_0007.NII.GZ", 2), ("good.nii", 3)] {
+    for (name, content) in [("word_0001.nii.gz", 1), ("word_0007.NII.GZ", 2), ("good.nii", 3), ("cut.nii.gz", 5)] {
         place.image(&format!("scans/{name}"), content, 1);
     }
     place.image("scans/two.nii.gz", 4, 2);
+    place.image_with("scans/flat.nii.gz", &place.grid, 1, |_| 0.0);
     place.text("scans/text.nii", "no volume");
-    place.image("scans/cut.nii.gz", 5, 1);
     let cut = std::fs::read(place.at("scans/cut.nii.gz")).expect("a file made before");
     place.text("scans/cut.nii.gz", &cut[..cut.len() - 20]);
     let (scans, out) = (place.at("scans"), place.at("out"));
@@ -242,7 +242,7 @@ fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
         let arguments = ["infer", "--checkpoint", path(&net), path(&scans), "--out", path(&out)];
         expect(&[&arguments[..], more].concat(), code, words)
     };
-    infer(&[], 2, &["two.nii.gz", "text.nii", "cut.nii.gz"]);
+    infer(&[], 2, &["two.nii.gz", "text.nii", "cut.nii.gz", "flat.nii.gz: channel 0 is 0 everywhere"]);
     let made = || {
         let mut names: Vec<String> = std::fs::read_dir(&out)
             .expect("a folder")
@@ -255,7 +255,7 @@ fn inference_goes_past_bad_files_tells_all_causes_and_takes_up_where_it_was() {
     assert_eq!(made(), ["good.nii.gz", "word_0001.nii.gz", "word_0007.nii.gz"]);
     let before = std::fs::metadata(out.join("good.nii.gz")).expect("a file").modified().expect("a time");
 
-    for bad in ["two.nii.gz", "text.nii", "cut.nii.gz"] {
+    for bad in ["two.nii.gz", "text.nii", "cut.nii.gz", "flat.nii.gz"] {
         std::fs::remove_file(place.at("scans").join(bad)).expect("a file made before");
     }
     place.image("scans/new.nii.gz", 6, 1);

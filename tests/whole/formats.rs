@@ -160,6 +160,13 @@ fn a_label_map_becomes_a_segmentation_of_its_dicom_series_and_scores_as_itself()
     let labels = folder.at("truth/a.nii.gz").display().to_string();
     refused(convert("truth/a.nii.gz", "b.dcm", &["--like", &labels]), 2, &["must belong to a DICOM series"]);
 
+    // Whole numbers that neighbours do not share are an image's.
+    folder.labels_with("image.nii.gz", &folder.grid, |index| (index * 37 % 211) as u16);
+    for (name, like) in [("image.dcm", vec!["--like", series.as_str()]), ("image.seg.nrrd", vec![])] {
+        refused(convert("image.nii.gz", name, &like), 2, &["image.nii.gz", "looks like an image", "name the label map"]);
+        assert!(!folder.at(name).exists());
+    }
+
     let evaluate = |prediction: &str| {
         let mut command = simtrot(&["evaluate"]);
         command.arg("--truth").arg(folder.at("truth")).arg("--prediction").arg(folder.at(prediction));

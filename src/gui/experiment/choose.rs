@@ -123,6 +123,11 @@ impl Choices {
         self.begin(ctx, move || paths.iter().map(|path| sort(path)).collect());
     }
 
+    /// Looks at a recent dataset of two folders.
+    pub(super) fn pair(&mut self, ctx: &egui::Context, images: PathBuf, labels: PathBuf) {
+        self.begin(ctx, move || vec![two_folders(&images, Some(labels))]);
+    }
+
     fn begin(&mut self, ctx: &egui::Context, look: impl FnOnce() -> Vec<Result<Chosen, String>> + Send + 'static) {
         let work = move || look().into_iter().map(|chosen| chosen.unwrap_or_else(Chosen::Wrong)).collect();
         self.pending.push(Background::start(ctx, work));

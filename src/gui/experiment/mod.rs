@@ -31,7 +31,6 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{self, Frame, Margin, Panel, ScrollArea, Ui};
 
-use super::settings::remember;
 use super::widgets::card;
 use super::{OpenRun, Workspace};
 use crate::config::DataSource;
@@ -159,7 +158,10 @@ impl ExperimentPanel {
         let Some(request) = request else { return };
         match request {
             Request::Ask(ask) => self.choices.ask(ctx, ask),
-            Request::Path(path) => self.choices.sort(ctx, &[path]),
+            Request::Path(path) => match workspace.settings.label_folders.get(&path) {
+                Some(labels) => self.choices.pair(ctx, path, labels.clone()),
+                None => self.choices.sort(ctx, &[path]),
+            },
             Request::Demo => self.open_dataset(ctx, DataSource::Demo, Template::Demo, workspace),
             Request::Cases => self.view = View::Cases,
             Request::Restart(template) => {
@@ -206,7 +208,7 @@ impl ExperimentPanel {
             }
             Found::Finished(finished) => (self.finished, self.view) = (Some(*finished), View::Finished),
             Found::Dataset(path, source) => {
-                remember(&mut workspace.settings.recent_datasets, &path);
+                workspace.settings.remember_dataset(&path, &source);
                 self.open_dataset(ctx, source, Template::Defaults, workspace);
             }
             Found::Config(path, missing) => match &mut self.setup {

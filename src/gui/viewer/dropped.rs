@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::content::{Content, content};
 use crate::volume::file::{self, Format, format, is_entropy};
+use crate::volume::image_or_labels::{Content, content};
 use crate::volume::segmentation::is_dicom_segmentation;
 
 /// What lies at paths that were dropped.

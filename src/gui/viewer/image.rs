@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use eframe::egui_wgpu::RenderState;
 
-use super::content::{Content, content};
 use super::histogram::Histogram;
 use super::layer::SEGMENTED;
 use crate::gui::OpenRun;
@@ -14,6 +13,7 @@ use crate::gui::widgets::slice::{VolumeTexture, WindowLevel, WindowPreset};
 use crate::protocol::{Stage, StageKind};
 use crate::volume::datalist::naming::case_name;
 use crate::volume::file::stem;
+use crate::volume::image_or_labels::{Content, content};
 use crate::volume::note::lines;
 use crate::volume::{CaseFiles, Dataset, Scan, VolumeSource, load_image};
 

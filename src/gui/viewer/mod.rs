@@ -2,7 +2,7 @@
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen. `dropped` and `content` tell images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
+//! `picture` saves what is seen. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
 //! it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
@@ -10,7 +10,6 @@ mod actions;
 mod case;
 mod cases;
 mod classes;
-mod content;
 mod dropped;
 mod histogram;
 mod image;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::case::Examined;
 use super::dataset::Problem;
 use super::together::{equal_images, equal_text};
-use super::{CaseFiles, Dataset, Fault, Note, Scan, Volume};
+use super::{CaseFiles, Dataset, Note, Scan, Volume};
 use crate::config::NonFinite;
 use crate::geometry::percentiles;
 pub(crate) use table::number;
@@ -115,23 +115,24 @@ impl CheckReport {
     pub fn unusable(&self) -> BTreeSet<String> {
         self.problems.iter().filter_map(|problem| problem.case.clone()).collect()
     }
+
+    /// Files with a problem that belong to no case.
+    #[cfg(feature = "gui")]
+    pub fn strays(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.case.is_none()).count()
+    }
 }
 
 /// A case's row, its problems, and what is worth knowing about its files.
 type Checked = (CaseRow, Vec<Problem>, Vec<Note>);
 
 fn inspect_case(dataset: &Dataset, case: &CaseFiles, non_finite: NonFinite) -> Checked {
-    let Examined { image, label, mut errors } = dataset.examine(case, non_finite);
+    let Examined { image, label, errors } = dataset.examine(case, non_finite);
     let mut row = CaseRow { name: case.name.clone(), image: None, labels: label.map(|label| label.voxels_of), notes: Vec::new() };
     let mut of_files = Vec::new();
-    if let Some(Scan { file, volume, notes, .. }) = image {
+    if let Some(Scan { volume, notes, .. }) = image {
         of_files = notes;
         let intensity: Vec<[f32; 3]> = volume.iter_channels().map(|channel| percentiles(channel, PERCENTILES)).collect();
-        for (channel, voxels) in volume.iter_channels().enumerate() {
-            if let Some(value) = constant(voxels) {
-                errors.push(Fault::Constant { channel, value: f64::from(value) }.at(&file));
-            }
-        }
         row.notes.extend(place_notes(&volume));
         let grid = &volume.grid;
         row.image = Some(ImageSummary { shape: grid.shape, spacing_mm: grid.spacing_mm(), axes: grid.axis_codes(), intensity });
@@ -142,13 +143,6 @@ fn inspect_case(dataset: &Dataset, case: &CaseFiles, non_finite: NonFinite) -> C
     }
     let problem = |error| Problem { case: Some(case.name.clone()), error };
     (row, errors.into_iter().map(problem).collect(), of_files)
-}
-
-/// The only finite value of a channel.
-fn constant(voxels: &[f32]) -> Option<f32> {
-    let mut finite = voxels.iter().copied().filter(|value| value.is_finite());
-    let first = finite.next()?;
-    finite.all(|value| value == first).then_some(first)
 }
 
 fn place_notes(volume: &Volume) -> Option<String> {

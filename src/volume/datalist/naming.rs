@@ -29,9 +29,11 @@ pub fn described(json: &Value, list: &Path, fallback: &str) -> Result<Dataset, D
     Ok(dataset)
 }
 
-/// The same of a folder without a list: its own name.
+/// The same of a folder without a list: its own name, also where the path to it is `.` or ends in `..`.
 pub fn of_folder(folder: &Path) -> Dataset {
-    Dataset { name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), ..Dataset::default() }
+    let whole = || folder.canonicalize().unwrap_or_default();
+    let name = folder.file_name().map_or_else(|| whole().file_name().unwrap_or_default().to_owned(), ToOwned::to_owned);
+    Dataset { name: name.to_string_lossy().into_owned(), ..Dataset::default() }
 }
 
 /// What becomes of region labels, which other programs train on.
@@ -191,6 +193,14 @@ pub fn qualified(name: &str, image: Option<&Path>) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_folder_has_its_name_whatever_the_path_to_it() {
+        let own = std::env::current_dir().and_then(std::fs::canonicalize).expect("a folder to work in");
+        let own = own.file_name().expect("not the root").to_string_lossy();
+        assert_eq!([".", "./", "src/.."].map(|path| of_folder(Path::new(path)).name), [own.as_ref(); 3]);
+        assert_eq!(["src", "src/", "src/.", "gone/data"].map(|path| of_folder(Path::new(path)).name), ["src", "src", "src", "data"]);
+    }
 
     #[test]
     fn both_forms_of_labels_mean_the_same() {

@@ -11,7 +11,7 @@ use crate::config::DataSource;
 use crate::gui::widgets::Background;
 use crate::volume::Dataset;
 use crate::volume::check::{self, CheckReport};
-use crate::wording::{count, file_name};
+use crate::wording::{count, file_name, list};
 
 /// An open dataset.
 pub(in crate::gui) struct OpenData {
@@ -105,6 +105,13 @@ impl OpenData {
             DataSource::Demo | DataSource::Synthetic(_) => None,
         }
     }
+}
+
+/// `3 unusable cases and 1 file of no case`: what `data.skip_bad` goes on without; empty where that is nothing.
+pub(super) fn left_out(report: &CheckReport) -> String {
+    let kinds = [(report.unusable().len(), "unusable case", ""), (report.strays(), "file", " of no case")];
+    let words = kinds.into_iter().filter(|&(number, ..)| number > 0).map(|(number, unit, of)| format!("{}{of}", count(number, unit)));
+    list(&words.collect::<Vec<_>>())
 }
 
 /// `40 cases, 22 labelled, no problems`.

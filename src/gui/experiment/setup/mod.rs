@@ -24,7 +24,7 @@ use crate::gui::widgets::{Background, card};
 use crate::gui::{Palette, Workspace};
 use crate::wording::count;
 use crate::worker::{AvailableDevice, available_devices};
-use dataset::headline;
+use dataset::{headline, left_out};
 use planned::Planned;
 
 pub(super) use dataset::OpenData;
@@ -152,9 +152,10 @@ impl Setup {
             let colour = if report.problems.is_empty() { palette.good() } else { palette.bad() };
             ui.label(RichText::new(headline(report)).color(colour));
             let mut skip = self.form.config().data.skip_bad;
-            let unusable = report.unusable().len();
-            let text = format!("Go on without {}", count(unusable, "unusable case"));
-            if unusable > 0 && ui.checkbox(&mut skip, text).on_hover_text("They are named in the run").changed() {
+            let bad = left_out(report);
+            if !bad.is_empty()
+                && ui.checkbox(&mut skip, format!("Go on without {bad}")).on_hover_text("They are named in the run").changed()
+            {
                 self.form.set("data.skip_bad", skip);
             }
         }

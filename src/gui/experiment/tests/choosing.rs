@@ -14,6 +14,8 @@ use crate::config::{DataSource, Preset};
 use crate::device::DeviceChoice;
 use crate::gui::testing::{needs_gpu, window};
 use crate::gui::{App, ThemeChoice};
+use crate::volume::check::CheckReport;
+use crate::volume::{Fault, Problem};
 
 fn drop_in(harness: &mut Harness<'_, App>, path: &Path) {
     let ctx = harness.ctx.clone();
@@ -71,6 +73,24 @@ fn start_waits_for_the_check_and_until_the_cases_that_cannot_be_used_are_left_ou
         }
         harness.get_by_label_contains("3 cases cannot be used");
         click(&mut harness, "Go on without 3 unusable cases");
+        assert!(can_start(&harness) && set_up(&harness).form.config().data.skip_bad);
+    }
+}
+
+#[test]
+fn label_maps_of_no_case_are_left_out_by_the_same_tick() {
+    needs_gpu!();
+    let stray = |name: &str| Problem { case: None, error: Fault::SeveralSeriesLabelled("T1_1, T1_2".to_owned()).at(Path::new(name)) };
+    for (cases, text) in [(true, "Go on without 3 unusable cases and 2 files of no case"), (false, "Go on without 2 files of no case")] {
+        let report = troubled();
+        let found = if cases { report.problems } else { Vec::new() };
+        let problems = found.into_iter().chain(["BERT.nii.gz", "t1.nii.gz"].map(stray)).collect();
+        let report = CheckReport { problems, ..troubled() };
+        let source = DataSource::Dataset("/data/Task03_Liver".into());
+        let mut harness = window(ThemeChoice::Dark, move |_, app| put_set_up(app, form(Template::Demo), (source, Some(report)), 11_240));
+        harness.run_steps(3);
+        assert_eq!(can_start(&harness), !cases, "files of no case alone are said and not used, as by `simtrot run`");
+        click(&mut harness, text);
         assert!(can_start(&harness) && set_up(&harness).form.config().data.skip_bad);
     }
 }
@@ -141,6 +161,26 @@ fn a_path_is_typed_where_the_desktop_has_no_dialog() {
     click(&mut harness, "Open");
     wait_until(&mut harness, "the dataset", |harness| harness.state().experiment.setup.is_some());
     assert_eq!(set_up(&harness).data.source(), &DataSource::Folders { images: folder.path().to_owned(), labels: None });
+}
+
+#[test]
+fn a_recent_dataset_of_two_folders_opens_with_its_label_maps() {
+    needs_gpu!();
+    let folder = tempfile::tempdir().unwrap();
+    let [images, labels] = ["images", "labels"].map(|name| folder.path().join(name));
+    for folder in [&images, &labels] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("a.nii.gz"), "").unwrap();
+    }
+    let source = DataSource::Folders { images: images.clone(), labels: Some(labels) };
+    let mut harness = window(ThemeChoice::Dark, |_, _| {});
+    harness.run_steps(2);
+    let ctx = harness.ctx.clone();
+    let App { experiment, workspace, .. } = harness.state_mut();
+    workspace.settings.remember_dataset(&images, &source);
+    experiment.execute(&ctx, Some(Request::Path(images)), workspace);
+    wait_until(&mut harness, "the dataset", |harness| harness.state().experiment.setup.is_some());
+    assert_eq!(set_up(&harness).data.source(), &source);
 }
 
 #[test]

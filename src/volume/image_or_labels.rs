@@ -1,7 +1,7 @@
 //! Whether a file holds an image or a label map, as far as its voxels say.
 
-use crate::volume::Scan;
-use crate::volume::labels::label_of;
+use super::Scan;
+use super::labels::label_of;
 
 /// Share of equal neighbours inside labels from which whole numbers lie in patches, as labels do; and below which they do not.
 const PATCHES: (f64, f64) = (0.8, 0.3);
@@ -10,7 +10,7 @@ const MOST_LABELS: usize = 256;
 
 /// What a volume's voxels look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub enum Content {
     /// Several channels, fractions, negative or scattered values.
     Image,
     /// Few whole numbers, in patches.
@@ -20,7 +20,7 @@ pub(super) enum Content {
 }
 
 /// Looks at every voxel.
-pub(super) fn content(scan: &Scan) -> Content {
+pub fn content(scan: &Scan) -> Content {
     let volume = &scan.volume;
     if volume.channels != 1 {
         return Content::Image;
