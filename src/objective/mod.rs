@@ -37,7 +37,7 @@ pub use loss::{Loss, LossNumbers};
 pub use mae::Mae;
 pub use rcr::Rcr;
 pub use simclr::SimClr;
-pub use simmim::SimMim;
+pub use simmim::{ReconstructionSize, SimMim};
 pub use simtrot::{ContrastSize, SimTrot};
 pub use token_contrast::TokenContrast;
 pub use views::{pooled, restored_view};
