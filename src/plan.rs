@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, PretextTask, PublishedTask, RunConfig, TaskViews};
 use crate::device::{self, AdapterDescription, DeviceChoice, DeviceDescription};
 use crate::model::{Attention, ModelPlan, StepSize, Task, plan as plan_model};
-use crate::objective::ContrastSize;
+use crate::objective::{ContrastSize, ReconstructionSize};
 use crate::protocol::StageKind;
 use crate::volume::Dataset;
 
@@ -174,6 +174,12 @@ impl Step<'_> {
             model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
             loss_bytes = contrast.bytes;
         }
+        if !decoded && pretrain.reconstructs() {
+            let reconstruction = ReconstructionSize::of(&model, channels, batch);
+            model.largest_buffer_bytes = model.largest_buffer_bytes.max(reconstruction.largest_buffer_bytes);
+            model.weight_bytes += reconstruction.weight_bytes;
+            loss_bytes += reconstruction.bytes;
+        }
         let bytes = model.step_bytes(loss_bytes, 1 + further);
         let fits = room.admits(bytes, model.largest_buffer_bytes);
         (model, bytes, fits)
@@ -326,6 +332,19 @@ mod tests {
         let both = step(2);
         assert_eq!(both.bytes - last.bytes, held(&last, contrast(2).bytes) - held(&last, contrast(1).bytes));
         assert!(both.model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
+    }
+
+    #[test]
+    fn hidden_voxels_beside_the_contrast_are_counted() {
+        let look = |reconstruction_weight| {
+            let pretrain = PretrainConfig { reconstruction_weight, ..PretrainConfig::default() };
+            let (config, room) = (RunConfig { pretrain, ..RunConfig::default() }, Room { free_bytes: None, binding_bytes: None });
+            Step { config: &config, kind: StageKind::Pretrain, channels: 1, classes: 0, room }.look(2, [32; 3])
+        };
+        let ((plain, ..), (both, bytes, _)) = (look(0.0), look(0.1));
+        let (contrast, added) = (ContrastSize::of(&PretrainConfig::default(), &plain.stages, 2), ReconstructionSize::of(&plain, 1, 2));
+        assert_eq!(both.weight_bytes, plain.weight_bytes + added.weight_bytes);
+        assert_eq!(bytes, both.step_bytes(contrast.bytes + added.bytes, 2), "the weights, and what SGD keeps of them");
     }
 
     #[test]

@@ -12,7 +12,7 @@ macro_rules! pretext_tasks {
             /// Token-level contrast with rotate-and-restore: SimTROT (`weight: 1`, eq. 1) or SimTROT-W (`weight` above 1, eq. 3).
             Simtrot: SimTrot {
                 title: "SimTROT", views: TaskViews::MaskedAndRotated, has_target: false, source: None,
-                reads: &["weight", "weighting", "token_stages", "temperature", "projector", "activation"],
+                reads: &["weight", "weighting", "token_stages", "rotation_code", "reconstruction_weight", "temperature", "projector", "activation"],
             }
             /// Token-level agreement with a slowly moving copy of the network, with rotate-and-restore (eq. 2).
             BTrot: Bootstrap {

@@ -47,6 +47,12 @@ settings! {
         /// The contrast is taken on the tokens of the last so many encoder stages, by a projector for each, and averaged (SimTROT).
         /// 1 is the paper's.
         token_stages: usize = 1;
+        /// Tells the projector how a view was rotated, by a learned vector for each rotation, so that tokens may keep which way up their
+        /// blocks lay (SimTROT). Off is the paper's.
+        rotation_code: bool = false;
+        /// The masked view's hidden voxels are predicted from its tokens as well, as by SimMIM, and their mean absolute error times this
+        /// is added to the contrast (SimTROT). 0 is the paper's: the contrast alone.
+        reconstruction_weight: f64 = 0.0, in 0.0..=1e4;
         /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL).
         target_momentum: f64 = 0.99, in 0.0..=1.0;
         /// MAE's decoder.
@@ -106,6 +112,16 @@ pub enum Rotate {
 }
 
 impl PretrainConfig {
+    /// Whether hidden voxels are predicted beside SimTROT's contrast.
+    pub fn reconstructs(&self) -> bool {
+        self.task == PretextTask::Simtrot && self.reconstruction_weight > 0.0
+    }
+
+    /// Whether something predicts what masking hides, and so asks for something hidden: the task, or what is beside its contrast.
+    pub fn predicts_hidden(&self) -> bool {
+        self.task.predicts_hidden() || self.reconstructs()
+    }
+
     /// Refuses a task that this backbone or these views cannot serve.
     pub(super) fn check_task(&self, backbone: &dyn BackboneConfig, checker: &mut Checker) {
         let title = self.task.title(self.weight);
@@ -125,13 +141,12 @@ impl PretrainConfig {
                 format_args!("MAE hides whole patches of {:?} voxels; leave mask_patch out", backbone.total_stride()),
             );
         }
-        if self.task.predicts_hidden() {
-            checker.require(
-                "pretrain.mask_ratio",
-                self.mask_ratio > 0.0,
-                format_args!("is 0, and {title} predicts what is hidden: allowed is above 0 to 0.99"),
-            );
-        }
+        let predicts = if self.reconstructs() { "pretrain.reconstruction_weight" } else { title };
+        checker.require(
+            "pretrain.mask_ratio",
+            self.mask_ratio > 0.0 || !self.predicts_hidden(),
+            format_args!("is 0, and {predicts} asks for what is hidden: allowed is above 0 to 0.99"),
+        );
         let [_, height, width] = self.crop_size;
         checker.require(
             "pretrain.crop_size",
@@ -153,7 +168,7 @@ impl PretrainConfig {
         let ratio = self.mask_ratio;
         let Some(cells) = self.mask_cells(backbone.total_stride()).filter(|_| ratio > 0.0) else { return };
         let cell = self.mask_patch.unwrap_or_else(|| backbone.total_stride());
-        let off = if self.task.predicts_hidden() { "" } else { ", or 0, which switches masking off" };
+        let off = if self.predicts_hidden() { "" } else { ", or 0, which switches masking off" };
         // Rounded up, so that the number that is named hides a cell.
         let least = (1e4 / cells as f64).ceil() / 1e4;
         let remedy = match cells {
@@ -264,6 +279,19 @@ mod tests {
             }
             assert_eq!(with(0.0).is_empty(), !task.predicts_hidden(), "0 switches masking off where nothing hidden is predicted: {task}");
         }
+    }
+
+    #[test]
+    fn hidden_voxels_beside_the_contrast_ask_for_a_mask() {
+        let [weight, unmasked, thin] = ["pretrain.reconstruction_weight=0.5", "pretrain.mask_ratio=0", "pretrain.mask_ratio=0.01"];
+        assert_eq!(problems(&[weight]), "");
+        assert_eq!(problems(&[weight, unmasked, "pretrain.task=b_trot"]), "", "which does not read it");
+        let error = problems(&[weight, unmasked]);
+        assert!(error.contains("is 0, and pretrain.reconstruction_weight asks for what is hidden"), "{error}");
+        let error = problems(&[weight, thin]);
+        assert!(error.contains("hides none") && !error.contains("switches masking off"), "{error}");
+        let error = problems(&["pretrain.reconstruction_weight=-1"]);
+        assert!(error.contains("pretrain.reconstruction_weight") && error.contains("is -1; allowed is 0 to 10000"), "{error}");
     }
 
     #[test]

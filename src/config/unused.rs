@@ -1,6 +1,6 @@
 //! Settings that nothing reads: they are reported, so that nobody takes them for what was trained.
 
-use super::{AugmentConfig, PretrainConfig, TaskViews};
+use super::{AugmentConfig, PretrainConfig, Rotate, TaskViews};
 
 impl PretrainConfig {
     /// Keys of the settings that depart from the defaults although the pretext task does not read them.
@@ -13,6 +13,9 @@ impl PretrainConfig {
             ("pretrain.weight", self.weight != default.weight, reads("weight") && self.batch > 1),
             ("pretrain.weighting", self.weighting != default.weighting, reads("weighting")),
             ("pretrain.token_stages", self.token_stages != default.token_stages, reads("token_stages")),
+            // Upright views have no code.
+            ("pretrain.rotation_code", self.rotation_code, reads("rotation_code") && self.rotate != Rotate::Off),
+            ("pretrain.reconstruction_weight", self.reconstruction_weight != 0.0, reads("reconstruction_weight")),
             ("pretrain.temperature", self.temperature != default.temperature, reads("temperature")),
             ("pretrain.target_momentum", self.target_momentum != default.target_momentum, reads("target_momentum")),
             ("pretrain.mae", self.mae != default.mae, reads("mae")),
@@ -70,6 +73,10 @@ mod tests {
         assert_eq!(unused(&["pretrain.weight=3", "pretrain.temperature=0.1", "pretrain.rotate=off"]), [""; 0]);
         assert_eq!(unused(&["pretrain.task=b_trot", "pretrain.weight=3", "pretrain.target_momentum=0.9"]), ["pretrain.weight"]);
         assert_eq!(unused(&["pretrain.batch=1", "pretrain.weight=3"]), ["pretrain.weight"]);
+        let further = ["pretrain.rotation_code=true", "pretrain.reconstruction_weight=0.5"];
+        assert_eq!(unused(&further), [""; 0]);
+        assert_eq!(unused(&[further[0], "pretrain.rotate=off"]), ["pretrain.rotation_code"]);
+        assert_eq!(unused(&[further[0], further[1], "pretrain.task=b_trot"]), ["pretrain.rotation_code", "pretrain.reconstruction_weight"]);
         assert_eq!(
             unused(&["pretrain.task=simmim", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2", "pretrain.projector.hidden=8"]),
             ["pretrain.rotate", "pretrain.texture", "pretrain.projector"]

@@ -78,6 +78,9 @@ mod tests {
         let of = |text: &str| key(StageKind::Finetune, &own(text), None, None);
         assert_eq!(of("(name: \"a\")"), of("(name: \"b\", pretrain: (steps: 3), finetune: (steps: 1000))"));
         assert_ne!(of("(seed: 1)"), of("()"));
+        let pretraining = |text: &str| key(StageKind::Pretrain, &own(text), None, None);
+        assert_eq!(pretraining("(pretrain: (rotation_code: false, reconstruction_weight: 0.0))"), pretraining("()"));
+        assert_ne!(pretraining("(pretrain: (rotation_code: true))"), pretraining("()"));
         assert_ne!(of("(data: (split: hold_out(test: 0.2, validation: 0.0)))"), of("(data: (split: folds(folds: 5, fold: 0)))"));
         assert_ne!(key(StageKind::Finetune, &own("()"), None, Some("1")), of("()"));
         assert_ne!(key(StageKind::Finetune, &own("()"), Some("1"), None), of("()"));

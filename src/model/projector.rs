@@ -51,12 +51,20 @@ impl Projector {
 
     /// `[batch, tokens, input]` -> `[batch, tokens, output]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.forward_shifted(tokens, None)
+    }
+
+    /// The same with a volume's `shift`, `[batch, 1, hidden]`, added to the hidden layer of each of its tokens before the activation.
+    pub fn forward_shifted(&self, tokens: Tensor<3>, shift: Option<Tensor<3>>) -> Tensor<3> {
         let mut hidden = self.fc1.forward(tokens);
         if let (Some(scale), Some(shift)) = (&self.scale, &self.shift) {
             let [batch, count, width] = hidden.dims();
             // A batch norm is an instance norm of the whole batch taken as one sample.
             let normal = instance_norm(hidden.reshape([1, batch * count, width]), None);
             hidden = (normal * scale.val().unsqueeze() + shift.val().unsqueeze()).reshape([batch, count, width]);
+        }
+        if let Some(shift) = shift {
+            hidden = hidden + shift;
         }
         let hidden = match self.activation {
             Activation::Relu => relu(hidden),

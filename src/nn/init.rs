@@ -13,8 +13,9 @@
 //! | Swin UNETR, v1 and v2 | [`Scheme::PyTorch`] | relative position tables: truncated normal | MONAI 1.6.1 `nets/swin_unetr.py`: `WindowAttention.__init__` |
 //! | U-Net | [`Scheme::He`] | | nnU-Net's `dynamic_network_architectures`: `ResidualEncoderUNet.initialize`, `InitWeights_He(1e-2)`; MONAI's `DynUNet.initialize_weights` is the same |
 //! | projectors, predictors | [`Scheme::PyTorch`] | batch norm: scale 1, shift 0 | `nn.Linear`, `nn.BatchNorm1d` in SimTROT's released code, SimCLR and BYOL |
+//! | SimTROT's rotation codes | | 0 | ours: the projector starts as one that is not told of rotations |
 //! | MAE's decoder | [`Scheme::PyTorch`] | mask token and position code: truncated normal | MONAI 1.6.1 `nets/masked_autoencoder_vit.py`: `_init_weights` |
-//! | SimMIM's head | [`Scheme::PyTorch`] | | microsoft/SimMIM `models/simmim.py`: `nn.Conv2d(kernel_size=1)`, `nn.PixelShuffle` |
+//! | SimMIM's head, SimTROT's for hidden voxels | [`Scheme::PyTorch`] | | microsoft/SimMIM `models/simmim.py`: `nn.Conv2d(kernel_size=1)`, `nn.PixelShuffle` |
 //! | RCR's heads | [`Scheme::PyTorch`] | | Project-MONAI/research-contributions `SwinUNETR/Pretrain/models/ssl_head.py` (`large_kernel_deconv`) |
 //!
 //! Layer norms start with scale 1 and shift 0 everywhere; instance norms have no parameters.

@@ -12,6 +12,7 @@ mod finite_difference;
 mod loss;
 mod mae;
 mod rcr;
+mod rotation_code;
 mod simclr;
 mod simd;
 mod simmim;
@@ -27,6 +28,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{PretextTask, RunConfig, pretext_tasks};
+use crate::geometry::SignedPermutation;
 use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::Initialiser;
 use crate::sampling::ViewBatch;
@@ -36,8 +38,9 @@ pub use dice_ce::{DiceCeConfig, classes_from_host};
 pub use loss::{Loss, LossNumbers};
 pub use mae::Mae;
 pub use rcr::Rcr;
+pub use rotation_code::RotationCode;
 pub use simclr::SimClr;
-pub use simmim::SimMim;
+pub use simmim::{ReconstructionSize, SimMim};
 pub use simtrot::{ContrastSize, SimTrot};
 pub use token_contrast::TokenContrast;
 pub use views::{pooled, restored_view};
@@ -85,6 +88,11 @@ pub trait Objective: NamedWeights {
     fn project(&self, _tokens: Tensor<3>) -> Option<Tensor<3>> {
         None
     }
+
+    /// The same for volumes that were rotated, each by its own of `rotations`, where the heads are told of it.
+    fn project_rotated(&self, tokens: Tensor<3>, _rotations: &[SignedPermutation]) -> Option<Tensor<3>> {
+        self.project(tokens)
+    }
 }
 
 macro_rules! define_pretext {
@@ -118,6 +126,12 @@ macro_rules! define_pretext {
             fn project(&self, tokens: Tensor<3>) -> Option<Tensor<3>> {
                 match self {
                     $(Self::$task(objective) => objective.project(tokens),)+
+                }
+            }
+
+            fn project_rotated(&self, tokens: Tensor<3>, rotations: &[SignedPermutation]) -> Option<Tensor<3>> {
+                match self {
+                    $(Self::$task(objective) => objective.project_rotated(tokens, rotations),)+
                 }
             }
         }

@@ -1,5 +1,8 @@
 //! SimTROT and SimTROT-W: token-level contrast with rotate-and-restore (eq. 1 and 3), on the last stage of the encoder or on
 //! several.
+//!
+//! Two settings that are off by default go beyond the paper: the projectors may be told how each volume was rotated ([`RotationCode`]), and
+//! the masked view's hidden voxels may be predicted from the same tokens, as by [`SimMim`].
 
 use std::sync::Arc;
 
@@ -8,8 +11,9 @@ use burn::tensor::Tensor;
 
 use super::token_contrast::TokenContrast;
 use super::views::{halves, restored, stage_features};
-use super::{Loss, Objective, Setup};
+use super::{Loss, Objective, RotationCode, Setup, SimMim};
 use crate::config::PretrainConfig;
+use crate::geometry::SignedPermutation;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize};
 use crate::sampling::ViewBatch;
 
@@ -24,6 +28,13 @@ pub struct SimTrot {
     pub projector: Projector,
     /// The same for the stages before, from the last but one on.
     pub finer: Vec<Projector>,
+    /// What tells the projectors of rotations, the last stage's first; empty where they are not told.
+    pub rotation_codes: Vec<RotationCode>,
+    /// Predicts the masked view's hidden voxels; none where the contrast is all.
+    pub reconstruction: Option<SimMim>,
+    /// What their error counts beside the contrast.
+    #[module(skip)]
+    reconstruction_weight: f64,
     /// One a stage, the last stage's first: each remembers the shape of its own tokens.
     #[module(skip)]
     contrasts: Arc<[TokenContrast]>,
@@ -34,12 +45,17 @@ impl Objective for SimTrot {
         let settings = &setup.config.pretrain;
         let init = setup.init();
         let mut dims = setup.encoder.dims().into_iter().rev().take(settings.token_stages);
+        let (projector, finer, codes) = (init.at("projector"), init.at("finer"), init.at("rotation_codes"));
+        let code = |(index, dim)| RotationCode::init(settings.projector.widths(dim)[0], &codes.at(index));
+        let rotation_codes = if settings.rotation_code { dims.clone().enumerate().map(code).collect() } else { Vec::new() };
         let dim = dims.next().expect("a network has a stage");
-        let (projector, finer) = (init.at("projector"), init.at("finer"));
         let contrast = |_| TokenContrast::new(settings.temperature, settings.weight, settings.weighting);
         Self {
             projector: Projector::init(&settings.projector, dim, &projector),
             finer: dims.enumerate().map(|(index, dim)| Projector::init(&settings.projector, dim, &finer.at(index))).collect(),
+            rotation_codes,
+            reconstruction: settings.reconstructs().then(|| SimMim::init(setup)),
+            reconstruction_weight: settings.reconstruction_weight,
             contrasts: (0..settings.token_stages).map(contrast).collect(),
         }
     }
@@ -49,17 +65,33 @@ impl Objective for SimTrot {
         let count = stages.len();
         let used = stages.split_off(count - self.contrasts.len());
         drop(stages);
-        let projectors = std::iter::once(&self.projector).chain(&self.finer);
+        let error = self
+            .reconstruction
+            .as_ref()
+            .zip(used.last())
+            .map(|(reconstruction, features)| reconstruction.error(features.clone().narrow(0, 0, batch.shape[0]), batch));
+        let rotations: Vec<SignedPermutation> = batch.views.iter().flat_map(|view| view.elements.iter().copied()).collect();
+        let projectors = std::iter::once(&self.projector).chain(&self.finer).enumerate();
         let each = used.into_iter().rev().zip(projectors).zip(self.contrasts.iter());
-        let losses = each.map(|((features, projector), contrast)| {
-            let [first, second] = halves(projector.forward(restored(features, batch)));
+        let losses = each.map(|((features, (index, projector)), contrast)| {
+            let code = self.rotation_codes.get(index).map(|code| code.forward(&rotations));
+            let [first, second] = halves(projector.forward_shifted(restored(features, batch), code));
             contrast.forward(first, second)
         });
-        mean_over_stages(losses.collect(), count)
+        let contrast = mean_over_stages(losses.collect(), count);
+        match error {
+            None => contrast,
+            Some(error) => with_reconstruction(contrast, error, self.reconstruction_weight),
+        }
     }
 
     fn project(&self, tokens: Tensor<3>) -> Option<Tensor<3>> {
         Some(self.projector.forward(tokens))
+    }
+
+    fn project_rotated(&self, tokens: Tensor<3>, rotations: &[SignedPermutation]) -> Option<Tensor<3>> {
+        let code = self.rotation_codes.first().map(|code| code.forward(rotations));
+        Some(self.projector.forward_shifted(tokens, code))
     }
 }
 
@@ -82,6 +114,14 @@ fn mean_over_stages(losses: Vec<Loss>, count: usize) -> Loss {
     let numbers = [vec![loss.clone().inner(), parts], values].concat();
     let names = STAGE_LOSSES.iter().take(count).rev().take(stages).copied();
     Loss { loss, numbers: Tensor::cat(numbers, 0), parts: last.parts.into_iter().chain(names).collect() }
+}
+
+/// The contrast plus `weight` times the `error` of the hidden voxels: both are parts, with the contrast's own between them.
+fn with_reconstruction(contrast: Loss, error: Tensor<1>, weight: f64) -> Loss {
+    let loss = contrast.loss + error.clone() * weight;
+    let numbers = Tensor::cat(vec![loss.clone().inner(), contrast.numbers, error.inner()], 0);
+    let parts = ["contrast"].into_iter().chain(contrast.parts).chain(["reconstruction"]).collect();
+    Loss { loss, numbers, parts }
 }
 
 impl NamedWeights for SimTrot {}

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use super::*;
 use crate::config::{ModelConfig, Preset, ProjectorConfig, RunConfig};
 use crate::geometry::SignedPermutation;
-use crate::model::{Task, export_gradients, export_named};
+use crate::model::{HostTensor, Task, export_gradients, export_named};
 use crate::objective::views::volume;
 use crate::random::stream;
 use crate::sampling::View;
@@ -161,4 +161,103 @@ fn the_gradient_reaches_what_the_first_stage_alone_uses() {
     assert!(fresh.iter().all(|(_, gradient)| gradient.values.iter().any(|value| *value != 0.0)), "{fresh:?}");
     let shared = one.iter().filter(|(name, gradient)| two[*name] != **gradient).count();
     assert!(shared > one.len() / 2, "and changes what both stages use: {shared} of {}", one.len());
+}
+
+/// The gradients of encoder and heads on a batch, by name; SimTROT's own heads' under `heads.`.
+fn gradients(encoder: &Encoder, objective: &SimTrot, batch: &ViewBatch) -> BTreeMap<String, HostTensor> {
+    let mut gradients = objective.loss(encoder, batch, Pass::EVALUATION).loss.backward();
+    let of_encoder = export_gradients(encoder, &GradientsParams::from_module(&mut gradients, encoder));
+    let of_heads = export_gradients(objective, &GradientsParams::from_module(&mut gradients, objective));
+    of_encoder.into_iter().chain(of_heads.into_iter().map(|(name, gradient)| (format!("heads.{name}"), gradient))).collect()
+}
+
+#[test]
+fn a_projector_that_is_told_of_rotations_starts_as_one_that_is_not() {
+    let plain = config(Preset::NnformerSmall, 2);
+    let mut told = plain.clone();
+    told.pretrain.rotation_code = true;
+    let [(encoder, plain), (_, told)] = [plain, told].map(|config| network(&config));
+    let (before, batch) = (export_named(&plain), batch(false));
+    let mut own = export_named(&told);
+    let codes: Vec<HostTensor> = (0..2).map(|stage| own.remove(&format!("rotation_codes.{stage}.codes.weight")).unwrap()).collect();
+    assert!(codes.iter().all(|codes| codes.shape == [24, 47] && codes.values.iter().all(|value| *value == 0.0)));
+    assert_eq!(own, before, "all other heads are those of the plain projector");
+
+    assert_eq!(loss(&encoder, &told).numbers(), loss(&encoder, &plain).numbers());
+    let mut found = gradients(&encoder, &told, &batch);
+    found.retain(|name, _| !name.starts_with("heads.rotation_codes"));
+    assert_eq!(found, gradients(&encoder, &plain, &batch));
+}
+
+#[test]
+fn a_rotation_s_code_gets_its_gradient_through_views_that_were_rotated_by_it() {
+    let mut config = config(Preset::NnformerSmall, 1);
+    config.pretrain.rotation_code = true;
+    let (encoder, objective) = network(&config);
+    // The exported layout is PyTorch's, `[hidden, 47]`; the identity is left out.
+    let reached = |batch: &ViewBatch| -> Vec<SignedPermutation> {
+        let codes = gradients(&encoder, &objective, batch).remove("heads.rotation_codes.0.codes.weight").unwrap();
+        let is_reached = |column: usize| codes.values.iter().skip(column).step_by(47).any(|value| *value != 0.0);
+        let all = SignedPermutation::all().into_iter().skip(1).enumerate();
+        all.filter(|(column, _)| is_reached(*column)).map(|(_, rotation)| rotation).collect()
+    };
+    let rotated = batch(false);
+    let mut upright = rotated.clone();
+    upright.views[1].elements = vec![SignedPermutation::IDENTITY; VOLUMES];
+    let mut drawn = rotations();
+    drawn.sort_unstable();
+    assert_eq!(reached(&rotated), drawn);
+    assert_eq!(reached(&upright), []);
+}
+
+#[test]
+fn the_loss_is_the_contrast_and_so_much_of_the_error_of_hidden_voxels() {
+    const WEIGHT: f64 = 0.7;
+    let plain = config(Preset::NnformerSmall, 1);
+    let mut both = plain.clone();
+    both.pretrain.reconstruction_weight = WEIGHT;
+    let ((encoder, objective), (_, plain)) = (network(&both), network(&plain));
+    let mut batch = batch(false);
+    // Some of the eight cells of each volume are hidden; what lies in sight, and in the other view, may be anything.
+    batch.views[0].mask = (0..VOLUMES * 8).map(|cell| cell % 3 == 0).collect();
+    let hidden = batch.masked_voxels(0);
+    let mut rng = stream(6, "test", 0, 0);
+    batch.views[0].clean = hidden.iter().map(|&hidden| if hidden == 0.0 { 1e6 } else { rng.random_range(-2.0..2.0) }).collect();
+    batch.views[1].clean = vec![f32::NAN; hidden.len()];
+
+    // Voxel by voxel: the row of the head's weights for its place in the block of 8 voxels an edge, times the block's token.
+    let features = stage_features(&encoder, &batch, Pass::EVALUATION).pop().unwrap();
+    let [_, dim, grid, ..] = features.dims();
+    assert_eq!((dim, grid), (96, 2));
+    let features: Vec<f32> = features.into_data().try_into_vec().unwrap();
+    let head = &objective.reconstruction.as_ref().unwrap().head.linear;
+    let weights: Vec<f32> = head.weight.val().into_data().try_into_vec().unwrap();
+    let biases: Vec<f32> = head.bias.as_ref().unwrap().val().into_data().try_into_vec().unwrap();
+    let error = |voxel: usize| {
+        let (volume, inside) = (voxel / EDGE.pow(3), voxel % EDGE.pow(3));
+        let place = [inside / (EDGE * EDGE), inside / EDGE % EDGE, inside % EDGE];
+        let [token, own] = [place.map(|at| at / 8), place.map(|at| at % 8)];
+        let (token, own) = ((token[0] * 2 + token[1]) * 2 + token[2], (own[0] * 8 + own[1]) * 8 + own[2]);
+        let product = |channel: usize| f64::from(features[(volume * dim + channel) * 8 + token]) * f64::from(weights[channel * 512 + own]);
+        let predicted = (0..dim).map(product).sum::<f64>() + f64::from(biases[own]);
+        (predicted - f64::from(batch.views[0].clean[voxel])).abs()
+    };
+    let errors: Vec<f64> = (0..hidden.len()).filter(|&voxel| hidden[voxel] == 1.0).map(error).collect();
+    assert_eq!(errors.len(), 6 * 512);
+    let expected = errors.iter().sum::<f64>() / errors.len() as f64;
+
+    let contrast = plain.loss(&encoder, &batch, Pass::EVALUATION).numbers();
+    let total = objective.loss(&encoder, &batch, Pass::EVALUATION);
+    let found = total.numbers();
+    let error = found.part("reconstruction").unwrap();
+    assert!((error / expected - 1.0).abs() < 1e-5, "{error} is not {expected}");
+    assert_eq!(found.part("contrast"), Some(contrast.value));
+    assert!((found.value / (contrast.value + WEIGHT * expected) - 1.0).abs() < 1e-5, "{found:?}");
+    assert_eq!(found.parts[1..=contrast.parts.len()], contrast.parts, "the contrast's own parts stay");
+    assert_eq!(total.loss.into_scalar::<f64>(), found.value);
+
+    let [of_both, of_plain] = [&objective, &plain].map(|objective| gradients(&encoder, objective, &batch));
+    assert!(of_both.keys().filter(|name| !of_plain.contains_key(*name)).all(|name| name.starts_with("heads.reconstruction.head")));
+    let changed = of_plain.iter().filter(|(name, gradient)| of_both[*name] != **gradient).count();
+    assert!(changed > of_plain.len() / 2, "it changes what the encoder learns: {changed} of {}", of_plain.len());
 }

@@ -1,7 +1,8 @@
 //! The views of a pre-training step (METHOD: "One pre-training step", steps 1 to 4).
 //!
 //! A task says what is done to each view: SimTROT, B-TROT, SimCLR and BYOL hide cells of the first and rotate the second; SimMIM
-//! and MAE have one view with hidden cells and read the crop as it was; RCR rotates two and cuts cells out of both.
+//! and MAE have one view with hidden cells and read the crop as it was, which SimTROT does where it predicts hidden voxels too; RCR
+//! rotates two and cuts cells out of both.
 
 use rand::RngExt as _;
 use rand_distr::StandardNormal;
@@ -102,7 +103,8 @@ impl ViewSpec {
         Ok(match config.task.views() {
             TaskViews::MaskedAndRotated => {
                 let rotation = Some(("pretrain.rotate", TokenFrame { crop, patch, stride }.admissible(config.rotate)?));
-                vec![Self::MASKED, Self { texture: Some("pretrain.texture.rotated"), hide: None, rotation, clean: false }]
+                let masked = Self { clean: config.reconstructs(), ..Self::MASKED };
+                vec![masked, Self { texture: Some("pretrain.texture.rotated"), hide: None, rotation, clean: false }]
             }
             // What is to be predicted are the voxels themselves: texture would ask for noise.
             TaskViews::Masked => vec![Self { texture: None, clean: true, ..Self::MASKED }],
@@ -304,6 +306,21 @@ mod tests {
         let flat = PretrainConfig { task: PretextTask::Rcr, crop_size: [8, 8, 12], ..config() };
         let refusal = ViewPlan::new(&flat, [2, 2, 2], [4, 4, 4], 5).unwrap_err().to_string();
         assert!(refusal.contains("[8, 8, 12]"), "{refusal}");
+    }
+
+    #[test]
+    fn the_contrast_s_views_stay_as_they_are_where_hidden_voxels_are_predicted_too() {
+        let case = distinct(0, [10, 12, 12], 2);
+        let make = |task, reconstruction_weight| {
+            let config = PretrainConfig { task, reconstruction_weight, ..config() };
+            ViewPlan::new(&config, [2, 2, 2], [4, 4, 4], 5).unwrap().batch(&[&case], 2).unwrap()
+        };
+        let (plain, mut both, simmim) = (make(PretextTask::Simtrot, 0.0), make(PretextTask::Simtrot, 0.5), make(PretextTask::Simmim, 0.5));
+        assert_eq!(make(PretextTask::BTrot, 0.5), plain, "no other task reads it");
+        assert_eq!(both.views[0].clean, simmim.views[0].clean, "without texture, nothing hidden");
+        assert_eq!(both.views[0].mask, simmim.views[0].mask);
+        both.views[0].clean.clear();
+        assert_eq!(both, plain);
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl MaskTrial<'_> {
         settings.mask_ratio = mask_ratio;
         let plan = ViewPlan::new(&settings, config.model.backbone().patch_size(), encoder.total_stride(), config.seed)?;
         let batch = plan.batch(&chosen(cases, &draws[draw]), draw as u64)?;
-        let is_asked_to_hide = mask_ratio > 0.0 || settings.task.predicts_hidden();
+        let is_asked_to_hide = mask_ratio > 0.0 || settings.predicts_hidden();
         if is_asked_to_hide && !batch.views[0].mask.contains(&true) {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Obey, TrainError};
 use crate::config::ProbeConfig;
+use crate::geometry::SignedPermutation;
 use crate::metrics::collapse::{self, Collapse, LabelledTokens, ProbeTokens, label_probe};
 use crate::model::{Encoder, Pass};
 use crate::objective::{Objective as _, Pretext};
@@ -144,14 +145,15 @@ impl Probe {
         let frame = self.probe_set.frame();
         let values = self.probe_set.shape()[1..].iter().product::<usize>();
         let channels = values / frame.crop.iter().product::<usize>();
-        let turned = |element: crate::geometry::SignedPermutation, crop: &[f32]| element.apply(crop, channels, frame.crop);
-        let mut through = |probe_set: &ProbeSet, make: &dyn Fn(usize) -> Vec<f32>| self.encode(probe_set, network, make, obey);
-        let upright = through(&self.probe_set, &|crop| input(&self.probe_set, crop))?;
-        let turned_bank = through(&self.probe_set, &|crop| turned(self.probe_set.rotations()[crop], &input(&self.probe_set, crop)))?;
-        let reflected =
-            through(&self.probe_set, &|crop| turned(crate::geometry::SignedPermutation::POINT_REFLECTION, &input(&self.probe_set, crop)))?;
+        let mut through = |probe_set: &ProbeSet, rotation: &dyn Fn(usize) -> SignedPermutation| {
+            let make = |crop: usize| (rotation(crop), rotation(crop).apply(&input(probe_set, crop), channels, frame.crop));
+            self.encode(probe_set, network, &make, obey)
+        };
+        let upright = through(&self.probe_set, &|_| SignedPermutation::IDENTITY)?;
+        let turned_bank = through(&self.probe_set, &|crop| self.probe_set.rotations()[crop])?;
+        let reflected = through(&self.probe_set, &|_| SignedPermutation::POINT_REFLECTION)?;
         let fitting =
-            self.fitting.as_ref().filter(|_| labelled).map(|probe_set| through(probe_set, &|crop| input(probe_set, crop))).transpose()?;
+            self.fitting.as_ref().filter(|_| labelled).map(|probe_set| through(probe_set, &|_| SignedPermutation::IDENTITY)).transpose()?;
         let pick = |part: fn(&ProbeSets) -> Option<&ProbeTokens>| {
             let original = part(&upright)?;
             let labels = fitting.as_ref().and_then(|fitting| {
@@ -181,7 +183,7 @@ impl Probe {
         &self,
         probe_set: &ProbeSet,
         (encoder, pretext): (&Encoder, Option<&Pretext>),
-        make: &dyn Fn(usize) -> Vec<f32>,
+        make: &dyn Fn(usize) -> (SignedPermutation, Vec<f32>),
         obey: &mut Obey<'_>,
     ) -> Result<ProbeSets, TrainError> {
         let device = device_of(encoder);
@@ -192,12 +194,13 @@ impl Probe {
             obey()?;
             let crops = first..(first + CROPS_AT_ONCE).min(samples);
             let shape = [crops.len(), channels, depth, height, width];
-            let volume = Tensor::<5>::from_data(TensorData::new(crops.flat_map(make).collect::<Vec<f32>>(), shape), &device);
+            let (rotations, voxels): (Vec<SignedPermutation>, Vec<Vec<f32>>) = crops.map(make).unzip();
+            let volume = Tensor::<5>::from_data(TensorData::new(voxels.concat(), shape), &device);
             let features = encoder.encode(volume, Pass::EVALUATION).pop().expect("a network has a stage");
             let [batch, dim, d, h, w] = features.dims();
             positions = [d, h, w];
             let tokens = features.reshape([batch, dim, d * h * w]).swap_dims(1, 2);
-            if let Some(seen) = pretext.and_then(|pretext| pretext.project(tokens.clone())) {
+            if let Some(seen) = pretext.and_then(|pretext| pretext.project_rotated(tokens.clone(), &rotations)) {
                 projected_dim = Some(seen.dims()[2]);
                 projected.extend(host(seen));
             }

@@ -62,7 +62,7 @@ pub(super) fn mask_ratios(job: &MaskRatiosJob, opened: &Opened, recorder: &Recor
             None if draw == 0 => {
                 let (task, settings) = (config.pretrain.task, &config.pretrain);
                 let cells = settings.mask_cells(config.model.backbone().total_stride()).unwrap_or_default();
-                let why = if task.predicts_hidden() {
+                let why = if settings.predicts_hidden() {
                     format!(": {} predicts what is hidden", task.title(settings.weight))
                 } else {
                     String::new()

@@ -60,10 +60,13 @@ fn every_task_resumes_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("default.ron");
     std::fs::write(&config, "(pretrain: (steps: 3))").unwrap();
-    for task in PretextTask::ALL {
-        let preset = if task == PretextTask::Mae { "unetr_small" } else { "nnformer_small" };
-        let [model, task_setting] = [format!("model.preset={preset}"), format!("pretrain.task={task}")];
-        let settings = [model.as_str(), &task_setting];
+    let further = ["pretrain.rotation_code=true", "pretrain.reconstruction_weight=0.5"];
+    let tasks = PretextTask::ALL.map(|task| (task.to_string(), format!("pretrain.task={task}"), &further[..0]));
+    let with_further = ("simtrot_further".to_owned(), "pretrain.task=simtrot".to_owned(), &further[..]);
+    for (task, task_setting, more) in tasks.into_iter().chain([with_further]) {
+        let preset = if task == "mae" { "unetr_small" } else { "nnformer_small" };
+        let model = format!("model.preset={preset}");
+        let settings = [&[model.as_str(), &task_setting], more].concat();
         let [whole, broken] = ["whole", "broken"].map(|name| folder.path().join(format!("{name}_{task}")));
         assert!(pretrain(&config, &whole, &settings, &[]).status.success(), "{task}");
         assert!(pretrain(&config, &broken, &settings, &["--max-steps", "1"]).status.success(), "{task}");
