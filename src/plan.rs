@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, PretextTask, PublishedTask, RunConfig, TaskViews};
+use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, PretextTask, PublishedTask, RunConfig};
 use crate::device::{self, AdapterDescription, DeviceChoice, DeviceDescription};
 use crate::model::{Attention, ModelPlan, StepSize, Task, plan as plan_model};
 use crate::objective::ContrastSize;
@@ -160,21 +160,20 @@ impl Step<'_> {
         let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
         let task = Task { channels, classes, crop_size };
         let (views, decoded) = match kind {
-            StageKind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
-            StageKind::Pretrain => (2, false),
+            StageKind::Pretrain => (pretrain.task.trained_views(), false),
             _ => (1, true),
         };
         let size = StepSize { volumes: views * batch, decoded, on_host: room.binding_bytes.is_none() };
         let mut model = plan_model(&config.model, &task, size);
         // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
         let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
-        let mut loss_bytes = 0;
-        if !decoded && pretrain.task == PretextTask::Simtrot {
-            let contrast = ContrastSize::of(pretrain, &model.stages, batch);
-            model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
-            loss_bytes = contrast.bytes;
-        }
-        let bytes = model.step_bytes(loss_bytes, 1 + further);
+        let contrast = match (pretrain.task, model.stages.last()) {
+            (PretextTask::Simtrot, _) if !decoded => ContrastSize::of(pretrain, &model.stages, batch),
+            (PretextTask::Ibot, Some(last)) if !decoded => ContrastSize::of_prototypes(pretrain, last, batch),
+            _ => ContrastSize::default(),
+        };
+        model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
+        let bytes = model.step_bytes(contrast.bytes, 1 + further);
         let fits = room.admits(bytes, model.largest_buffer_bytes);
         (model, bytes, fits)
     }
@@ -326,6 +325,24 @@ mod tests {
         let both = step(2);
         assert_eq!(both.bytes - last.bytes, held(&last, contrast(2).bytes) - held(&last, contrast(1).bytes));
         assert!(both.model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
+    }
+
+    /// One view in a batch of two: 2 * 64 tokens of 96 channels.
+    #[test]
+    fn a_single_trained_view_and_its_prototypes_are_counted() {
+        let step = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            let config = RunConfig::default().with_overrides(&settings).unwrap();
+            let size = ContrastSize::of_prototypes;
+            let step = StepPlan::new(&config, 1, 2, StageKind::Pretrain, Room { free_bytes: None, binding_bytes: None });
+            (size(&config.pretrain, step.model.stages.last().unwrap(), 2).bytes, step)
+        };
+        let (few, ibot) = step(&["pretrain.task=ibot"]);
+        let (many, wide) = step(&["pretrain.task=ibot", "pretrain.ibot.prototypes=32768"]);
+        let (_, b_trot) = step(&["pretrain.task=b_trot"]);
+        assert_eq!((few, many), (4 * 128 * (96 + 2 * 192 + 2 * 96 + 6 * 256), 4 * 128 * (96 + 2 * 192 + 2 * 96 + 6 * 32_768)));
+        assert!(ibot.model.kept_bytes < b_trot.model.kept_bytes, "the target's view keeps nothing");
+        assert!(wide.bytes > ibot.bytes && wide.model.largest_buffer_bytes >= 4 * 128 * 32_768, "{wide:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ impl PretrainConfig {
             ("pretrain.token_stages", self.token_stages != default.token_stages, reads("token_stages")),
             ("pretrain.temperature", self.temperature != default.temperature, reads("temperature")),
             ("pretrain.target_momentum", self.target_momentum != default.target_momentum, reads("target_momentum")),
+            ("pretrain.ibot", self.ibot != default.ibot, reads("ibot")),
             ("pretrain.mae", self.mae != default.mae, reads("mae")),
             ("pretrain.rotate", self.rotate != default.rotate, self.task.rotates_as_set()),
             ("pretrain.texture", self.texture != default.texture, facts.views != TaskViews::Masked),
@@ -70,6 +71,9 @@ mod tests {
         assert_eq!(unused(&["pretrain.weight=3", "pretrain.temperature=0.1", "pretrain.rotate=off"]), [""; 0]);
         assert_eq!(unused(&["pretrain.task=b_trot", "pretrain.weight=3", "pretrain.target_momentum=0.9"]), ["pretrain.weight"]);
         assert_eq!(unused(&["pretrain.batch=1", "pretrain.weight=3"]), ["pretrain.weight"]);
+        assert_eq!(unused(&["pretrain.ibot.prototypes=64"]), ["pretrain.ibot"]);
+        let ibot = ["pretrain.task=ibot", "pretrain.ibot.prototypes=64", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2"];
+        assert_eq!(unused(&ibot), [""; 0]);
         assert_eq!(
             unused(&["pretrain.task=simmim", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2", "pretrain.projector.hidden=8"]),
             ["pretrain.rotate", "pretrain.texture", "pretrain.projector"]

@@ -15,6 +15,7 @@
 //! | projectors, predictors | [`Scheme::PyTorch`] | batch norm: scale 1, shift 0 | `nn.Linear`, `nn.BatchNorm1d` in SimTROT's released code, SimCLR and BYOL |
 //! | MAE's decoder | [`Scheme::PyTorch`] | mask token and position code: truncated normal | MONAI 1.6.1 `nets/masked_autoencoder_vit.py`: `_init_weights` |
 //! | SimMIM's head | [`Scheme::PyTorch`] | | microsoft/SimMIM `models/simmim.py`: `nn.Conv2d(kernel_size=1)`, `nn.PixelShuffle` |
+//! | iBOT's prototypes | [`Scheme::PyTorch`] | centre: 0 | bytedance/ibot `models/head.py`: `DINOHead`'s last layer, whose length does not count; its layers before that are truncated normal, here the projector of every task |
 //! | RCR's heads | [`Scheme::PyTorch`] | | Project-MONAI/research-contributions `SwinUNETR/Pretrain/models/ssl_head.py` (`large_kernel_deconv`) |
 //!
 //! Layer norms start with scale 1 and shift 0 everywhere; instance norms have no parameters.

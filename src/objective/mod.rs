@@ -9,6 +9,7 @@ mod bootstrap;
 mod dice_ce_kernel;
 #[cfg(test)]
 mod finite_difference;
+mod ibot;
 mod loss;
 mod mae;
 mod rcr;
@@ -33,6 +34,7 @@ use crate::sampling::ViewBatch;
 
 pub use bootstrap::{Bootstrap, byol_loss, ema_update};
 pub use dice_ce::{DiceCeConfig, classes_from_host};
+pub use ibot::Ibot;
 pub use loss::{Loss, LossNumbers};
 pub use mae::Mae;
 pub use rcr::Rcr;
@@ -161,7 +163,7 @@ mod tests {
         for task in PretextTask::ALL {
             let heads = heads(task, if task == PretextTask::Simtrot { &["pretrain.token_stages=2"] } else { &[] });
             assert!(heads.len() >= 2, "{task}");
-            // The target of B-TROT and BYOL holds a copy of the encoder.
+            // The target of B-TROT, BYOL and iBOT holds a copy of the encoder.
             assert_drawn(&heads, &["relative_position_bias_table", "mask_token", "position"], pytorch);
         }
     }

@@ -8,7 +8,7 @@ use crate::config::RunConfig;
 const LEFT_OUT: [&str; 2] = ["name", "arms"];
 
 /// What parts of keys and values are called.
-const WORDS: [(&str, &str); 20] = [
+const WORDS: [(&str, &str); 21] = [
     ("pretrain", "pre-training"),
     ("finetune", "fine-tuning"),
     ("infer", "inference"),
@@ -26,6 +26,7 @@ const WORDS: [(&str, &str); 20] = [
     ("simmim", "SimMIM"),
     ("mae", "MAE"),
     ("rcr", "RCR"),
+    ("ibot", "iBOT"),
     ("unetr", "UNETR"),
     ("swin_unetr", "Swin UNETR"),
     ("nnformer", "nnFormer"),
