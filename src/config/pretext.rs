@@ -50,8 +50,8 @@ macro_rules! pretext_tasks {
                 source: Some("Tang et al.: Self-Supervised Pre-Training of Swin Transformers for 3D Medical Image Analysis, arXiv:2111.14791."),
                 reads: &["temperature", "projector", "activation"],
             }
-            /// Hidden tokens told from the rest as a slowly moving copy tells them in sight, by a distribution over prototypes
-            /// (arXiv:2111.07832); its loss on masked tokens alone.
+            /// Hidden tokens get the distribution over prototypes that a slowly moving copy gives them in sight (arXiv:2111.07832); its
+            /// loss on masked tokens alone.
             Ibot: Ibot {
                 title: "iBOT", views: TaskViews::MaskedAndRotated, has_target: true,
                 source: Some("Zhou et al.: iBOT: Image BERT Pre-Training with Online Tokenizer, arXiv:2111.07832; its loss on masked tokens."),

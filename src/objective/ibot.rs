@@ -143,7 +143,7 @@ fn select_rows(x: Tensor<2>, rows: &[i32]) -> Tensor<2> {
     x.select(0, rows)
 }
 
-/// The cross-entropy of the target's distributions and the student's, mean over the rows (iBOT, eq. 2): softmax of
+/// The cross-entropy of the target's distributions and the student's, mean over the rows (iBOT, section 3.1, and `iBOTLoss` of bytedance/ibot): softmax of
 /// `(target - centre) / target_temperature`, and of `student / student_temperature`. `student` and `target`, without graph, are
 /// `[rows, prototypes]`, `centre` is `[prototypes]`.
 ///
