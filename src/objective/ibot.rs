@@ -3,7 +3,7 @@
 //!
 //! The copy's answer is sharpened, so that it decides, and centred, so that not all tokens get the same one (DINO, arXiv:2104.14294).
 //! As in every task that compares, the view in sight has intensities and a rotation of its own, which is undone: a position in the crop
-//! alone does not give the answer away. With `pretrain.rotate: off` both views lie alike, as in the paper.
+//! alone does not give the answer away. The paper's copy sees the very view of which parts are hidden.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
