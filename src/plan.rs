@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, PretextTask, PublishedTask, RunConfig, TaskViews};
+use crate::config::{DataSource, ModelConfig, OptimiserConfig, Preset, PublishedTask, RunConfig};
 use crate::device::{self, AdapterDescription, DeviceChoice, DeviceDescription};
 use crate::model::{Attention, ModelPlan, StepSize, Task, plan as plan_model};
-use crate::objective::{ContrastSize, ReconstructionSize};
+use crate::objective::LossSize;
 use crate::protocol::StageKind;
 use crate::volume::Dataset;
 
@@ -60,7 +60,7 @@ pub struct Smaller {
 }
 
 /// What a device offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Room {
     /// Free memory, in bytes, where the system tells. A GPU's own memory is not told by its driver.
     pub free_bytes: Option<u64>,
@@ -160,27 +160,17 @@ impl Step<'_> {
         let moments = if matches!(optimiser, OptimiserConfig::AdamW { .. }) { 2 } else { 1 };
         let task = Task { channels, classes, crop_size };
         let (views, decoded) = match kind {
-            StageKind::Pretrain if pretrain.task.views() == TaskViews::Masked => (1, false),
-            StageKind::Pretrain => (2, false),
+            StageKind::Pretrain => (pretrain.task.trained_views(), false),
             _ => (1, true),
         };
         let size = StepSize { volumes: views * batch, decoded, on_host: room.binding_bytes.is_none() };
         let mut model = plan_model(&config.model, &task, size);
         // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
         let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
-        let mut loss_bytes = 0;
-        if !decoded && pretrain.task == PretextTask::Simtrot {
-            let contrast = ContrastSize::of(pretrain, &model.stages, batch);
-            model.largest_buffer_bytes = model.largest_buffer_bytes.max(contrast.largest_buffer_bytes);
-            loss_bytes = contrast.bytes;
-        }
-        if !decoded && pretrain.reconstructs() {
-            let reconstruction = ReconstructionSize::of(&model, channels, batch);
-            model.largest_buffer_bytes = model.largest_buffer_bytes.max(reconstruction.largest_buffer_bytes);
-            model.weight_bytes += reconstruction.weight_bytes;
-            loss_bytes += reconstruction.bytes;
-        }
-        let bytes = model.step_bytes(loss_bytes, 1 + further);
+        let loss = if decoded { LossSize::default() } else { LossSize::of(pretrain, &model, channels, batch) };
+        model.largest_buffer_bytes = model.largest_buffer_bytes.max(loss.largest_buffer_bytes);
+        model.weight_bytes += loss.weight_bytes;
+        let bytes = model.step_bytes(loss.bytes, 1 + further);
         let fits = room.admits(bytes, model.largest_buffer_bytes);
         (model, bytes, fits)
     }
@@ -317,7 +307,7 @@ mod tests {
         let dataset = Dataset::open(&config.data.source).unwrap();
         let mut step = |token_stages| {
             config.pretrain.token_stages = token_stages;
-            let room = Room { free_bytes: None, binding_bytes: None };
+            let room = Room::default();
             StepPlan::new(&config, dataset.channels.len(), dataset.class_count(), StageKind::Pretrain, room)
         };
         let last = step(1);
@@ -325,7 +315,7 @@ mod tests {
         let tokens = [2 * 2 * 64, 2 * 2 * 512];
         let kept = [tokens[0] * (96 + 2 * 192 + 2 * 96), tokens[1] * (48 + 2 * 96 + 2 * 48)];
         let contrast =
-            |stages| ContrastSize::of(&PretrainConfig { token_stages: stages, ..PretrainConfig::default() }, &last.model.stages, 2);
+            |stages| LossSize::of_contrast(&PretrainConfig { token_stages: stages, ..PretrainConfig::default() }, &last.model.stages, 2);
         assert_eq!(contrast(1).bytes, 4 * (kept[0] + tokens[0] * tokens[0]));
         assert_eq!(contrast(2).bytes, 4 * (kept[0] + kept[1] + tokens[1] * tokens[1]));
         let held = |step: &StepPlan, bytes| step.model.peak_bytes.max(step.model.kept_bytes + bytes);
@@ -334,22 +324,40 @@ mod tests {
         assert!(both.model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
     }
 
+    /// One view in a batch of two: 2 * 64 tokens of 96 channels.
+    #[test]
+    fn a_single_trained_view_and_its_prototypes_are_counted() {
+        let step = |settings: &[&str]| {
+            let config =
+                RunConfig::default().with_overrides(&settings.iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>()).unwrap();
+            let step = StepPlan::new(&config, 1, 2, StageKind::Pretrain, Room::default());
+            (LossSize::of_prototypes(&config.pretrain, step.model.stages.last().unwrap(), 2).bytes, step)
+        };
+        let (few, ibot) = step(&["pretrain.task=ibot"]);
+        let (many, wide) = step(&["pretrain.task=ibot", "pretrain.ibot.prototypes=32768"]);
+        let (_, b_trot) = step(&["pretrain.task=b_trot"]);
+        assert_eq!((few, many), (4 * 128 * (96 + 2 * 192 + 2 * 96 + 6 * 256), 4 * 128 * (96 + 2 * 192 + 2 * 96 + 6 * 32_768)));
+        assert!(ibot.model.kept_bytes < b_trot.model.kept_bytes, "the target's view keeps nothing");
+        assert!(wide.bytes > ibot.bytes && wide.model.largest_buffer_bytes >= 4 * 128 * 32_768, "{wide:?}");
+    }
+
     #[test]
     fn hidden_voxels_beside_the_contrast_are_counted() {
         let look = |reconstruction_weight| {
             let pretrain = PretrainConfig { reconstruction_weight, ..PretrainConfig::default() };
-            let (config, room) = (RunConfig { pretrain, ..RunConfig::default() }, Room { free_bytes: None, binding_bytes: None });
-            Step { config: &config, kind: StageKind::Pretrain, channels: 1, classes: 0, room }.look(2, [32; 3])
+            let config = &RunConfig { pretrain, ..RunConfig::default() };
+            Step { config, kind: StageKind::Pretrain, channels: 1, classes: 0, room: Room::default() }.look(2, [32; 3])
         };
         let ((plain, ..), (both, bytes, _)) = (look(0.0), look(0.1));
-        let (contrast, added) = (ContrastSize::of(&PretrainConfig::default(), &plain.stages, 2), ReconstructionSize::of(&plain, 1, 2));
+        let added = LossSize::of_hidden_voxels(&plain, 1, 2);
+        let held = LossSize::of_contrast(&PretrainConfig::default(), &plain.stages, 2).bytes + added.bytes;
         assert_eq!(both.weight_bytes, plain.weight_bytes + added.weight_bytes);
-        assert_eq!(bytes, both.step_bytes(contrast.bytes + added.bytes, 2), "the weights, and what SGD keeps of them");
+        assert_eq!(bytes, both.step_bytes(held, 2), "the weights, and what SGD keeps of them");
     }
 
     #[test]
     fn what_does_not_fit_comes_with_what_would() {
-        let open = step(Room { free_bytes: None, binding_bytes: None });
+        let open = step(Room::default());
         assert!(open.fits && open.instead.is_none());
         let tight = step(Room { free_bytes: Some(open.bytes), binding_bytes: None });
         let smaller = tight.instead.expect("one volume instead of two");

@@ -11,9 +11,9 @@ use super::trial::{STEPS, Trial, measure};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
 use crate::folder_lock::Busy;
-use crate::protocol::RunFolder;
+use crate::protocol::{RunFolder, StageKind};
 use crate::terminal;
-use crate::worker::{CaseNeeds, unused_settings};
+use crate::worker::{CaseNeeds, slowed_scratch, unused_settings};
 
 /// Prints trainings, memory, time and disk.
 pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_run: bool, options: &Options) -> Result<u8, CliError> {
@@ -21,9 +21,14 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
     let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
-    let unused = plans.filter_map(|plan| Some(format!("warning: {}: {}", plan.stage(), unused_settings(plan.kind, &plan.config)?)));
+    let remarks = plans.flat_map(|plan| {
+        let is_scratch = plan.kind == StageKind::Finetune && plan.after.is_none() && plan.checkpoint.is_none();
+        let unused = unused_settings(plan.kind, &plan.config).map(|text| format!("warning: {}: {text}", plan.stage()));
+        let slowed = is_scratch.then(|| slowed_scratch(&plan.config)).flatten().map(|text| format!("note: {}: {text}", plan.stage()));
+        unused.into_iter().chain(slowed)
+    });
     // Points of a grid mostly share them.
-    unused.collect::<BTreeSet<_>>().iter().for_each(terminal::remark);
+    remarks.collect::<BTreeSet<_>>().iter().for_each(terminal::remark);
     let needs = step_memory(&experiment, &trainings, &options.device)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {

@@ -31,6 +31,9 @@ settings! {
         /// The encoder's learning rate as a multiple of the network's, at every step. Weight decay is scaled with it, as in a
         /// parameter group of PyTorch. Holds from scratch too.
         encoder_lr: f64 = 1.0, in 0.0..=100.0;
+        /// The learning rate of each stage of the encoder as a multiple of the next one's; the last stage has `encoder_lr`. 1: all alike.
+        /// Holds from scratch too.
+        encoder_lr_decay: f64 = 1.0, in 0.0..=1.0;
         /// First steps in which only the rest of the network trains, and the encoder stays as it is: the gradient's norm and clipping
         /// are those of what moves. Holds from scratch too.
         freeze_encoder: usize = 0, in 0..=100_000_000;
@@ -99,6 +102,18 @@ settings! {
         gamma_p: f64 = 0.0, in 0.0..=1.0;
         /// Exponent of both gammas, drawn as the factor of the brightness.
         gamma: [f64; 2] = [0.7, 1.5], in 0.01..=10.0;
+    }
+}
+
+impl FinetuneConfig {
+    /// Keys of the settings by which the encoder moves otherwise than the rest of the network.
+    pub fn of_encoder(&self) -> Vec<&'static str> {
+        let settings = [
+            ("finetune.encoder_lr", self.encoder_lr != 1.0),
+            ("finetune.encoder_lr_decay", self.encoder_lr_decay != 1.0),
+            ("finetune.freeze_encoder", self.freeze_encoder > 0),
+        ];
+        settings.into_iter().filter(|&(_, is_set)| is_set).map(|(key, _)| key).collect()
     }
 }
 

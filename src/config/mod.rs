@@ -37,7 +37,7 @@ pub use model::{
 pub use optimise::{OptimiserConfig, ScheduleConfig};
 pub use parse::{ConfigError, value_to_ron};
 pub(crate) use pretext::pretext_tasks;
-pub use pretext::{Activation, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
+pub use pretext::{Activation, IbotConfig, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
 pub use scoring::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, Precision, ProbeConfig};
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::settings;
 
-/// Every pretext task of the paper's comparison (METHOD: "Losses"), once. In order: its variant of [`PretextTask`], its objective
+/// Every pretext task, once; but for the last they are the paper's comparison (METHOD: "Losses"). In order: its variant of [`PretextTask`], its objective
 /// (a type of `objective`), and what the rest of the program asks of it ([`TaskFacts`]).
 macro_rules! pretext_tasks {
     ($define:ident) => {
@@ -50,6 +50,13 @@ macro_rules! pretext_tasks {
                 source: Some("Tang et al.: Self-Supervised Pre-Training of Swin Transformers for 3D Medical Image Analysis, arXiv:2111.14791."),
                 reads: &["temperature", "projector", "activation"],
             }
+            /// Hidden tokens get the distribution over prototypes that a slowly moving copy gives them in sight (arXiv:2111.07832); its
+            /// loss on masked tokens alone.
+            Ibot: Ibot {
+                title: "iBOT", views: TaskViews::MaskedAndRotated, has_target: true,
+                source: Some("Zhou et al.: iBOT: Image BERT Pre-Training with Online Tokenizer, arXiv:2111.07832; its loss on masked tokens."),
+                reads: &["target_momentum", "ibot", "projector", "activation"],
+            }
         }
     };
 }
@@ -89,7 +96,7 @@ macro_rules! define_tasks {
         }
 
         impl PretextTask {
-            /// All of them, in the order of the paper's tables.
+            /// All of them: the paper's in the order of its tables, then others.
             pub const ALL: [Self; [$(stringify!($task)),+].len()] = [$(Self::$task),+];
 
             pub(super) fn facts(self) -> TaskFacts {
@@ -125,7 +132,12 @@ impl PretextTask {
 
     /// Whether the task predicts what masking hides, and so asks for something hidden.
     pub fn predicts_hidden(self) -> bool {
-        !self.rotates_as_set()
+        self == Self::Ibot || !self.rotates_as_set()
+    }
+
+    /// Views of a crop that the trained encoder sees; the target of iBOT alone sees the other one.
+    pub fn trained_views(self) -> usize {
+        if self == Self::Ibot || self.views() == TaskViews::Masked { 1 } else { 2 }
     }
 
     /// Who described the task first; none for those of the SimTROT paper.
@@ -182,6 +194,21 @@ pub enum Activation {
     Relu,
     /// x * Phi(x), exact.
     Gelu,
+}
+
+settings! {
+    /// iBOT's distributions over prototypes. The defaults are DINO's (arXiv:2104.14294, section 3.2 and `main_dino.py`), but for the
+    /// number of prototypes: 8192 in iBOT, for a million images.
+    pub struct IbotConfig {
+        /// Prototypes that a token is compared with.
+        prototypes: usize = 256, in 2..=32_768;
+        /// Temperature of the trained network's distributions.
+        student_temperature: f64 = 0.1, in 1e-3..=100.0;
+        /// Temperature of the target's; below the student's it sharpens.
+        target_temperature: f64 = 0.04, in 1e-3..=100.0;
+        /// What the running mean of the target's logits, which is subtracted from them, keeps of itself at each step; 1 leaves it at 0.
+        centre_momentum: f64 = 0.9, in 0.0..=1.0;
+    }
 }
 
 settings! {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Checker, Settings as _, settings};
 use super::model::BackboneConfig;
-use super::pretext::{MaeConfig, PretextTask, ProjectorConfig, Weighting};
+use super::pretext::{IbotConfig, MaeConfig, PretextTask, ProjectorConfig, Weighting};
 use super::{OptimiserConfig, ScheduleConfig};
 
 /// Tokens of both views that may be compared with each other at a stage before the last: 4 GiB of similarities.
@@ -53,8 +53,10 @@ settings! {
         /// The masked view's hidden voxels are predicted from its tokens as well, as by SimMIM, and their mean absolute error times this
         /// is added to the contrast (SimTROT). 0 is the paper's: the contrast alone.
         reconstruction_weight: f64 = 0.0, in 0.0..=1e4;
-        /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL).
+        /// What the slowly moving copy keeps of itself at each step (B-TROT, BYOL, iBOT).
         target_momentum: f64 = 0.99, in 0.0..=1.0;
+        /// iBOT's prototypes, temperatures and centre.
+        ibot: IbotConfig = IbotConfig::default();
         /// MAE's decoder.
         mae: MaeConfig = MaeConfig::default();
         /// The MLP between tokens, or whole volumes, and loss.
@@ -141,6 +143,15 @@ impl PretrainConfig {
                 format_args!("MAE hides whole patches of {:?} voxels; leave mask_patch out", backbone.total_stride()),
             );
         }
+        if self.task == PretextTask::Ibot {
+            let token = backbone.total_stride();
+            let is_whole = |patch: [usize; 3]| (0..3).all(|axis| patch[axis].is_multiple_of(token[axis]));
+            checker.require(
+                "pretrain.mask_patch",
+                self.mask_patch.is_none_or(is_whole),
+                format_args!("iBOT hides whole tokens of {token:?} voxels: take a multiple of that, or leave mask_patch out"),
+            );
+        }
         let predicts = if self.reconstructs() { "pretrain.reconstruction_weight" } else { title };
         checker.require(
             "pretrain.mask_ratio",
@@ -200,7 +211,11 @@ impl PretrainConfig {
                 "is {}, and {} {}: allowed is 1",
                 self.token_stages,
                 self.task.title(self.weight),
-                if self.task == PretextTask::BTrot { "has targets for the last stage alone" } else { "contrasts no tokens" }
+                if matches!(self.task, PretextTask::BTrot | PretextTask::Ibot) {
+                    "has targets for the last stage alone"
+                } else {
+                    "contrasts no tokens"
+                }
             ),
         );
         let axes: &[[usize; 2]] = match self.rotate {
@@ -241,6 +256,7 @@ impl PretrainConfig {
     pub(super) fn check(&self, checker: &mut Checker) {
         self.check_ranges("pretrain", checker);
         self.texture.check_ranges("pretrain.texture", checker);
+        self.ibot.check_ranges("pretrain.ibot", checker);
         self.mae.check_ranges("pretrain.mae", checker);
         checker.heads("pretrain.mae.heads", "", self.mae.heads, self.mae.dim);
         self.optimiser.check("pretrain.optimiser", checker);

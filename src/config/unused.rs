@@ -18,6 +18,7 @@ impl PretrainConfig {
             ("pretrain.reconstruction_weight", self.reconstruction_weight != 0.0, reads("reconstruction_weight")),
             ("pretrain.temperature", self.temperature != default.temperature, reads("temperature")),
             ("pretrain.target_momentum", self.target_momentum != default.target_momentum, reads("target_momentum")),
+            ("pretrain.ibot", self.ibot != default.ibot, reads("ibot")),
             ("pretrain.mae", self.mae != default.mae, reads("mae")),
             ("pretrain.rotate", self.rotate != default.rotate, self.task.rotates_as_set()),
             ("pretrain.texture", self.texture != default.texture, facts.views != TaskViews::Masked),
@@ -77,6 +78,9 @@ mod tests {
         assert_eq!(unused(&further), [""; 0]);
         assert_eq!(unused(&[further[0], "pretrain.rotate=off"]), ["pretrain.rotation_code"]);
         assert_eq!(unused(&[further[0], further[1], "pretrain.task=b_trot"]), ["pretrain.rotation_code", "pretrain.reconstruction_weight"]);
+        assert_eq!(unused(&["pretrain.ibot.prototypes=64"]), ["pretrain.ibot"]);
+        let ibot = ["pretrain.task=ibot", "pretrain.ibot.prototypes=64", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2"];
+        assert_eq!(unused(&ibot), [""; 0]);
         assert_eq!(
             unused(&["pretrain.task=simmim", "pretrain.rotate=off", "pretrain.texture.noise_std=0.2", "pretrain.projector.hidden=8"]),
             ["pretrain.rotate", "pretrain.texture", "pretrain.projector"]

@@ -57,6 +57,12 @@ pub trait TokenEncoder {
     /// Channels of each stage, finest first.
     fn dims(&self) -> Vec<usize>;
 
+    /// The stage (0 = finest) of the parameter to which the fields `path` of the encoder lead: the number behind the first of them. What
+    /// cuts a volume into tokens goes with the first stage.
+    fn stage_of(&self, path: &[String]) -> usize {
+        path.get(1).and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
     /// What the reference's names of the encoder's parameters begin with, alone and inside the whole network.
     fn prefix(&self) -> &'static str;
 

@@ -73,7 +73,7 @@ pub(crate) fn assert_drawn(weights: &BTreeMap<String, HostTensor>, normal: &[&st
         let drawn = match (field, weights.get(&format!("{module}.weight"))) {
             _ if normal.iter().any(|end| name.ends_with(end)) => Drawn::Normal(0.02),
             ("scale", _) => Drawn::Constant(1.0),
-            ("shift", _) => Drawn::Constant(0.0),
+            ("shift" | "centre", _) => Drawn::Constant(0.0),
             (_, Some(weight)) if weight.shape.len() == 1 => Drawn::Constant(if field == "weight" { 1.0 } else { 0.0 }),
             (_, Some(weight)) => layer(weight.shape[1..].iter().product::<usize>() as f64, field == "weight"),
             (_, None) => panic!("{name}: what the reference draws it from is not said"),

@@ -40,5 +40,5 @@ pub use size::padded_size;
 pub use swin_unetr::SwinUnetrEncoder;
 pub use unet::UnetEncoder;
 pub use unetr::{UnetrEncoder, VitStates};
-pub use weights::{HostTensor, LoadReport, Mismatch, export_gradients, export_named, load_named, parameters_below};
+pub use weights::{HostTensor, LoadReport, Mismatch, export_gradients, export_named, load_named, parameter_paths};
 pub use weights_file::{WeightsError, read_weights, write_weights};

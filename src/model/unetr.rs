@@ -171,6 +171,16 @@ impl TokenEncoder for UnetrEncoder {
         vec![self.dim; self.skip_blocks.len() + 1]
     }
 
+    /// Blocks go with the skip that they lead to, those behind the last skip and the norm with the final tokens.
+    fn stage_of(&self, path: &[String]) -> usize {
+        let before = |block: usize| self.skip_blocks.iter().filter(|&&skip| skip < block).count();
+        match path {
+            [field, number, ..] if field == "blocks" => number.parse().map_or(0, before),
+            [field, ..] if field == "norm" => self.skip_blocks.len(),
+            _ => 0,
+        }
+    }
+
     fn prefix(&self) -> &'static str {
         "vit."
     }

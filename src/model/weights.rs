@@ -3,7 +3,7 @@
 //! A module keeps its parameters in the layout that computes fastest; the type that holds a parameter decides how
 //! the reference lays it out. Names are a matter of the backbone ([`NamedWeights`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -55,11 +55,11 @@ pub fn export_gradients(module: &impl NamedWeights, gradients: &GradientsParams)
     Walk::over(module, Some(gradients)).tensors
 }
 
-/// The parameters whose reference names begin with `prefix`.
-pub fn parameters_below(module: &impl NamedWeights, prefix: &str) -> HashSet<ParamId> {
+/// The names of the fields that lead to each parameter.
+pub fn parameter_paths(module: &impl NamedWeights) -> HashMap<ParamId, Vec<String>> {
     // Values are not asked for: none is copied to the host.
     let slots = Walk::over(module, Some(&GradientsParams::new())).slots;
-    slots.into_iter().filter(|(_, slot)| slot.name.starts_with(prefix)).map(|(id, _)| id).collect()
+    slots.into_iter().map(|(id, slot)| (id, slot.path)).collect()
 }
 
 /// `module` with the tensors whose name and shape fit, and what became of each.
@@ -73,9 +73,10 @@ pub fn load_named<M: NamedWeights>(module: M, tensors: &BTreeMap<String, HostTen
     (module, report)
 }
 
-/// A parameter's name, and how its axes lie in the reference.
+/// A parameter's name and path, and how its axes lie in the reference.
 struct Slot {
     name: String,
+    path: Vec<String>,
     /// Axis of the module's tensor for each axis of the reference's; empty: the same.
     axes: &'static [usize],
 }
@@ -158,7 +159,8 @@ impl<'a, M: NamedWeights> Walk<'a, M> {
 impl<M: NamedWeights> ModuleVisitor for Walk<'_, M> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let (Some(field), Some(container)) = (self.path.last(), self.containers.last()) else { return };
-        let slot = Slot { name: self.module.reference_name(&self.path), axes: Slot::axes(container, field) };
+        let axes = Slot::axes(container, field);
+        let slot = Slot { name: self.module.reference_name(&self.path), path: self.path.clone(), axes };
         let value = match self.gradients {
             None => Some(param.val().into_data()),
             Some(gradients) => gradients.get::<D>(param.id).map(Tensor::into_data),

@@ -16,6 +16,7 @@
 //! | SimTROT's rotation codes | | 0 | ours: the projector starts as one that is not told of rotations |
 //! | MAE's decoder | [`Scheme::PyTorch`] | mask token and position code: truncated normal | MONAI 1.6.1 `nets/masked_autoencoder_vit.py`: `_init_weights` |
 //! | SimMIM's head, SimTROT's for hidden voxels | [`Scheme::PyTorch`] | | microsoft/SimMIM `models/simmim.py`: `nn.Conv2d(kernel_size=1)`, `nn.PixelShuffle` |
+//! | iBOT's prototypes | [`Scheme::PyTorch`] | centre: 0 | bytedance/ibot `models/head.py`: `DINOHead`'s last layer, whose length does not count; its layers before that are truncated normal, here the projector of every task |
 //! | RCR's heads | [`Scheme::PyTorch`] | | Project-MONAI/research-contributions `SwinUNETR/Pretrain/models/ssl_head.py` (`large_kernel_deconv`) |
 //!
 //! Layer norms start with scale 1 and shift 0 everywhere; instance norms have no parameters.

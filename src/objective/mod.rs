@@ -9,6 +9,7 @@ mod bootstrap;
 mod dice_ce_kernel;
 #[cfg(test)]
 mod finite_difference;
+mod ibot;
 mod loss;
 mod mae;
 mod rcr;
@@ -17,6 +18,7 @@ mod simclr;
 mod simd;
 mod simmim;
 mod simtrot;
+mod size;
 mod softplus;
 mod token_contrast_kernel;
 mod views;
@@ -35,13 +37,15 @@ use crate::sampling::ViewBatch;
 
 pub use bootstrap::{Bootstrap, byol_loss, ema_update};
 pub use dice_ce::{DiceCeConfig, classes_from_host};
+pub use ibot::Ibot;
 pub use loss::{Loss, LossNumbers};
 pub use mae::Mae;
 pub use rcr::Rcr;
 pub use rotation_code::RotationCode;
 pub use simclr::SimClr;
-pub use simmim::{ReconstructionSize, SimMim};
-pub use simtrot::{ContrastSize, SimTrot};
+pub use simmim::SimMim;
+pub use simtrot::SimTrot;
+pub use size::LossSize;
 pub use token_contrast::TokenContrast;
 pub use views::{pooled, restored_view};
 
@@ -175,7 +179,7 @@ mod tests {
         for task in PretextTask::ALL {
             let heads = heads(task, if task == PretextTask::Simtrot { &["pretrain.token_stages=2"] } else { &[] });
             assert!(heads.len() >= 2, "{task}");
-            // The target of B-TROT and BYOL holds a copy of the encoder.
+            // The target of B-TROT, BYOL and iBOT holds a copy of the encoder.
             assert_drawn(&heads, &["relative_position_bias_table", "mask_token", "position"], pytorch);
         }
     }

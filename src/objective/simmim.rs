@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::size::LossSize;
 use super::views::{features, hidden, masked_mean, volume};
 use super::{Loss, Objective, Setup};
 use crate::model::{Encoder, ModelPlan, NamedWeights, Pass};
@@ -41,20 +42,9 @@ impl SimMim {
 
 impl NamedWeights for SimMim {}
 
-/// What predicting hidden voxels beside another loss adds to the memory of a pre-training step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReconstructionSize {
-    /// The head's weights, once.
-    pub weight_bytes: u64,
-    /// What is held at the end of the forward pass.
-    pub bytes: u64,
-    /// The largest tensor.
-    pub largest_buffer_bytes: u64,
-}
-
-impl ReconstructionSize {
-    /// For a batch of `batch` crops of `channels` channels, as `model` cuts them into tokens.
-    pub fn of(model: &ModelPlan, channels: usize, batch: usize) -> Self {
+impl LossSize {
+    /// That of predicting hidden voxels beside another loss, for a batch of `batch` crops of `channels` channels, as `model` cuts them into tokens.
+    pub fn of_hidden_voxels(model: &ModelPlan, channels: usize, batch: usize) -> Self {
         const FLOAT: u64 = 4;
         let count = |sizes: [usize; 3]| sizes.into_iter().product::<usize>() as u64;
         let last = model.stages.last().expect("a network has a stage");
@@ -77,10 +67,9 @@ mod tests {
     fn the_head_and_what_it_keeps_of_one_view_are_counted() {
         let task = Task { channels: 2, classes: 0, crop_size: [32; 3] };
         let step = StepSize { volumes: 6, decoded: false, on_host: true };
-        let size = ReconstructionSize::of(&plan(&ModelConfig::Preset(Preset::NnformerSmall), &task, step), 2, 3);
+        let size = LossSize::of_hidden_voxels(&plan(&ModelConfig::Preset(Preset::NnformerSmall), &task, step), 2, 3);
         let (weights, voxels) = (97 * 2 * 512, 3 * 2 * 32_u64.pow(3));
-        let expected =
-            ReconstructionSize { weight_bytes: 4 * weights, bytes: 4 * (3 * 64 * 96 + 5 * voxels), largest_buffer_bytes: 4 * voxels };
+        let expected = LossSize { weight_bytes: 4 * weights, bytes: 4 * (3 * 64 * 96 + 5 * voxels), largest_buffer_bytes: 4 * voxels };
         assert_eq!(size, expected);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::size::LossSize;
 use super::token_contrast::TokenContrast;
 use super::views::{halves, restored, stage_features};
 use super::{Loss, Objective, RotationCode, Setup, SimMim};
@@ -126,18 +127,10 @@ fn with_reconstruction(contrast: Loss, error: Tensor<1>, weight: f64) -> Loss {
 
 impl NamedWeights for SimTrot {}
 
-/// What the contrast adds to the memory of a pre-training step at the end of the forward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ContrastSize {
-    /// Tokens and projections kept for the backward pass, and the largest stage's similarities.
-    pub bytes: u64,
-    /// Its largest tensor.
-    pub largest_buffer_bytes: u64,
-}
-
-impl ContrastSize {
-    /// For a batch of `batch` crops whose encoder has the stages `stages`. Logits and gradient are written into the one matrix.
-    pub fn of(settings: &PretrainConfig, stages: &[StageSize], batch: usize) -> Self {
+impl LossSize {
+    /// The contrast's, for a batch of `batch` crops whose encoder has the stages `stages`: tokens and projections kept for the backward pass, and
+    /// the largest stage's similarities. Logits and gradient are written into the one matrix.
+    pub fn of_contrast(settings: &PretrainConfig, stages: &[StageSize], batch: usize) -> Self {
         const FLOAT: u64 = 4;
         let (mut kept, mut largest) = (0, 0);
         for stage in stages.iter().rev().take(settings.token_stages) {
@@ -147,7 +140,7 @@ impl ContrastSize {
             kept += tokens * (stage.dim + 2 * hidden + 2 * output) as u64;
             largest = largest.max(tokens * tokens);
         }
-        Self { bytes: FLOAT * (kept + largest), largest_buffer_bytes: FLOAT * largest }
+        Self { weight_bytes: 0, bytes: FLOAT * (kept + largest), largest_buffer_bytes: FLOAT * largest }
     }
 }
 

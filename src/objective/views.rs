@@ -30,6 +30,19 @@ pub(super) fn hidden(view: &View, batch: &ViewBatch, device: &Device) -> Tensor<
     flags.expand([volumes, channels, d, pd, h, ph, w, pw]).reshape(batch.shape)
 }
 
+/// Numbers of the hidden tokens of a view among all of its batch, `[batch * tokens]`, on a token grid whose tokens lie in one cell each.
+pub(super) fn hidden_rows(view: &View, batch: &ViewBatch, grid: [usize; 3]) -> Vec<i32> {
+    let cells = batch.mask_grid.cells();
+    let (tokens, cells_each) = (grid.iter().product::<usize>(), batch.mask_grid.count());
+    let is_hidden = |&row: &usize| {
+        let (volume, token) = (row / tokens, row % tokens);
+        let at = [token / (grid[1] * grid[2]), token / grid[2] % grid[1], token % grid[2]];
+        let [d, h, w]: [usize; 3] = std::array::from_fn(|axis| at[axis] * cells[axis] / grid[axis]);
+        view.mask[volume * cells_each + (d * cells[1] + h) * cells[2] + w]
+    };
+    (0..batch.shape[0] * tokens).filter(is_hidden).map(|row| row as i32).collect()
+}
+
 /// All views through the encoder, one after the other in the batch: the feature map of each stage, `[views * batch, dim, d, h, w]`,
 /// finest first.
 ///

@@ -8,7 +8,7 @@ use crate::config::RunConfig;
 const LEFT_OUT: [&str; 2] = ["name", "arms"];
 
 /// What parts of keys and values are called.
-const WORDS: [(&str, &str); 20] = [
+const WORDS: [(&str, &str); 22] = [
     ("pretrain", "pre-training"),
     ("finetune", "fine-tuning"),
     ("infer", "inference"),
@@ -16,6 +16,7 @@ const WORDS: [(&str, &str); 20] = [
     ("model", "network"),
     ("lr", "learning rate"),
     ("encoder_lr", "encoder learning rate"),
+    ("encoder_lr_decay", "encoder learning rate decay"),
     ("hd95_convention", "HD95 convention"),
     ("adam_w", "AdamW"),
     ("sgd", "SGD"),
@@ -26,6 +27,7 @@ const WORDS: [(&str, &str); 20] = [
     ("simmim", "SimMIM"),
     ("mae", "MAE"),
     ("rcr", "RCR"),
+    ("ibot", "iBOT"),
     ("unetr", "UNETR"),
     ("swin_unetr", "Swin UNETR"),
     ("nnformer", "nnFormer"),

@@ -1,6 +1,6 @@
 //! The views of a pre-training step (METHOD: "One pre-training step", steps 1 to 4).
 //!
-//! A task says what is done to each view: SimTROT, B-TROT, SimCLR and BYOL hide cells of the first and rotate the second; SimMIM
+//! A task says what is done to each view: SimTROT, B-TROT, SimCLR, BYOL and iBOT hide cells of the first and rotate the second; SimMIM
 //! and MAE have one view with hidden cells and read the crop as it was, which SimTROT does where it predicts hidden voxels too; RCR
 //! rotates two and cuts cells out of both.
 

@@ -1,37 +1,36 @@
 //! How the encoder moves beside the rest of a network: at a rate of its own, and only after the first steps.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::config::FinetuneConfig;
-use crate::model::{Segmenter, parameters_below};
+use crate::model::{Segmenter, parameter_paths};
 
 /// Which parameters are the encoder's, and how they move. The default moves all alike.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ParamGroups {
-    encoder: HashSet<ParamId>,
-    factor: f64,
+    /// The encoder's, each with what multiplies its learning rate.
+    encoder: HashMap<ParamId, f64>,
     frozen_steps: usize,
 }
 
-impl Default for ParamGroups {
-    fn default() -> Self {
-        Self { encoder: HashSet::new(), factor: 1.0, frozen_steps: 0 }
-    }
-}
-
 impl ParamGroups {
-    /// That of a fine-tuning: `encoder_lr` and `freeze_encoder` of its settings.
+    /// That of a fine-tuning: `encoder_lr`, `encoder_lr_decay` and `freeze_encoder` of its settings.
     pub fn of(network: &Segmenter, settings: &FinetuneConfig) -> Self {
-        let encoder = parameters_below(network, network.encoder.prefix());
-        Self { encoder, factor: settings.encoder_lr, frozen_steps: settings.freeze_encoder }
+        let encoder = &network.encoder;
+        let stages: HashMap<ParamId, usize> =
+            parameter_paths(encoder).into_iter().map(|(id, path)| (id, encoder.stage_of(&path))).collect();
+        let last = stages.values().copied().max().unwrap_or(0);
+        let factor = |stage: usize| settings.encoder_lr * settings.encoder_lr_decay.powi((last - stage) as i32);
+        let encoder = stages.into_iter().map(|(id, stage)| (id, factor(stage))).collect();
+        Self { encoder, frozen_steps: settings.freeze_encoder }
     }
 
     /// The learning rate of a parameter where that of the step is `lr`.
     pub fn rate(&self, parameter: ParamId, lr: f64) -> f64 {
-        if self.encoder.contains(&parameter) { lr * self.factor } else { lr }
+        self.encoder.get(&parameter).map_or(lr, |factor| lr * factor)
     }
 
     /// The module to find the gradients of step `step` (from 0) with, where that is not the module itself: while the encoder
@@ -43,11 +42,11 @@ impl ParamGroups {
 }
 
 /// Takes parameters out of the graph.
-struct Hold<'a>(&'a HashSet<ParamId>);
+struct Hold<'a>(&'a HashMap<ParamId, f64>);
 
 impl ModuleMapper for Hold<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.0.contains(&param.id) { param.set_require_grad(false) } else { param }
+        if self.0.contains_key(&param.id) { param.set_require_grad(false) } else { param }
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, TensorData};
 
 use super::*;
 use crate::config::{ModelConfig, OptimiserConfig, Preset, RunConfig};
-use crate::model::{HostTensor, Pass, Task, export_gradients, export_named};
+use crate::model::{HostTensor, Pass, Task, export_gradients, export_named, parameter_paths};
 use crate::protocol::{Stage, StageKind};
 use crate::train::testing::{by_hand, prepared, tiny};
 use crate::train::{Checkpoint, Control, Ending, Finetune, Optimiser, Session, clip_grad_norm, finetune, init_segmenter};
@@ -31,7 +31,7 @@ impl Two {
 }
 
 fn param_groups(two: &Two, factor: f64, frozen_steps: usize) -> ParamGroups {
-    ParamGroups { encoder: HashSet::from([two.encoder.id]), factor, frozen_steps }
+    ParamGroups { encoder: HashMap::from([(two.encoder.id, factor)]), frozen_steps }
 }
 
 /// Both numbers begin at 2 with the gradients 0.5, then 1.5, at lr 0.1, and the encoder has a quarter of it.
@@ -78,6 +78,56 @@ fn a_frozen_encoder_takes_no_part_in_norm_and_step_and_has_no_moments() {
     assert!(two.encoder.val().is_require_grad(), "the network itself stays trainable");
 }
 
+/// Fields of the encoder of each small network, with how many stages lie behind them.
+const STAGES: [(Preset, &[(&str, i32)]); 4] = [
+    (Preset::NnformerSmall, &[("patch_embed", 1), ("layers.0", 1), ("norms.0", 1), ("layers.1", 0), ("norms.1", 0)]),
+    (Preset::SwinUnetrSmall, &[("patch_embed", 1), ("stages.0", 1), ("stages.1", 0)]),
+    // Skips leave its eight blocks behind the third, the fifth and the seventh.
+    (
+        Preset::UnetrSmall,
+        &[
+            ("patch_embedding", 3),
+            ("blocks.0", 3),
+            ("blocks.1", 3),
+            ("blocks.2", 3),
+            ("blocks.3", 2),
+            ("blocks.4", 2),
+            ("blocks.5", 1),
+            ("blocks.6", 1),
+            ("blocks.7", 0),
+            ("norm", 0),
+        ],
+    ),
+    (Preset::UnetSmall, &[("stages.0", 3), ("stages.1", 2), ("stages.2", 1), ("stages.3", 0)]),
+];
+
+#[test]
+fn every_stage_of_every_encoder_learns_slower_than_the_next_and_the_rest_as_ever() {
+    let task = Task { channels: 1, classes: 3, crop_size: [16; 3] };
+    let settings = FinetuneConfig { encoder_lr: 0.5, encoder_lr_decay: 0.25, ..FinetuneConfig::default() };
+    for (preset, stages) in STAGES {
+        let network = Segmenter::init(&ModelConfig::Preset(preset), &task, 3, &Device::flex());
+        let [decayed, plain] = [&settings, &FinetuneConfig::default()].map(|settings| ParamGroups::of(&network, settings));
+        let mut seen = vec![0; stages.len()];
+        let mut others = 0;
+        for (id, path) in parameter_paths(&network) {
+            let rate = decayed.rate(id, 0.1);
+            assert_eq!(plain.rate(id, 0.1), 0.1, "{preset}: {path:?}");
+            if path[0] != "encoder" {
+                others += 1;
+                assert_eq!(rate, 0.1, "{preset}: {path:?}");
+                continue;
+            }
+            let own = path[1..].join(".");
+            let stage = stages.iter().position(|(fields, _)| own.starts_with(&format!("{fields}.")));
+            let stage = stage.unwrap_or_else(|| panic!("{preset}: {own} is of no stage"));
+            seen[stage] += 1;
+            assert_eq!(rate, 0.1 * (0.5 * 0.25_f64.powi(stages[stage].1)), "{preset}: {own}");
+        }
+        assert!(others > 0 && seen.iter().all(|&count| count > 0), "{preset}: {seen:?}");
+    }
+}
+
 #[test]
 fn leaving_the_encoder_out_of_the_graph_changes_no_other_gradient() {
     let device = Device::flex().autodiff();
@@ -85,7 +135,7 @@ fn leaving_the_encoder_out_of_the_graph_changes_no_other_gradient() {
     let image: Vec<f32> = (0..16 * 16 * 16).map(|voxel| (voxel as f32 * 0.37).sin()).collect();
     for preset in [Preset::NnformerSmall, Preset::SwinUnetrSmall, Preset::UnetrSmall, Preset::UnetSmall] {
         let network = Segmenter::init(&ModelConfig::Preset(preset), &task, 3, &device);
-        let param_groups = ParamGroups { encoder: parameters_below(&network, network.encoder.prefix()), factor: 1.0, frozen_steps: 1 };
+        let param_groups = ParamGroups::of(&network, &FinetuneConfig { freeze_encoder: 1, ..FinetuneConfig::default() });
         let gradients = |network: &Segmenter| {
             let image = Tensor::<5>::from_data(TensorData::new(image.clone(), [1, 1, 16, 16, 16]), &device);
             let heads = network.forward(image, Pass::training(1, 0, 0));
@@ -161,5 +211,8 @@ fn a_frozen_encoder_stays_to_the_bit_then_trains_and_resumes_exactly() {
     let mut slower = config.clone();
     slower.finetune.encoder_lr = 0.25;
     let slower = train(&slower, at().path(), &[STEPS]);
+    let mut decayed = config.clone();
+    decayed.finetune.encoder_lr_decay = 0.5;
+    assert!(train(&decayed, at().path(), &[STEPS]).weights != whole.weights, "the first of the two stages learns slower");
     assert!(slower.weights != whole.weights, "the encoder's rate decides its step");
 }

@@ -161,6 +161,11 @@ fn hidden_patches_reach_mae_s_loss_as_truth_alone() {
 fn the_loss_of_every_task_falls_on_a_fixed_batch() {
     for task in PretextTask::ALL {
         let (mut model, batch) = (fresh(task), batch(task));
+        // The centre of iBOT's targets sets out from 0, and its loss rises until that has come to rest.
+        for _ in 0..if task == PretextTask::Ibot { 40 } else { 0 } {
+            loss(&model, &batch);
+            model = model.after_step();
+        }
         let mut optimiser = Optimiser::new(OptimiserConfig::AdamW { lr: 3e-3, weight_decay: 0.0 });
         let first = loss(&model, &batch);
         for _ in 0..12 {
@@ -209,7 +214,7 @@ fn every_backbone_takes_a_step_on_the_tokens_of_several_stages() {
 
 #[test]
 fn a_target_follows_slowly_and_is_saved() {
-    for task in [PretextTask::BTrot, PretextTask::Byol] {
+    for task in [PretextTask::BTrot, PretextTask::Byol, PretextTask::Ibot] {
         let model = fresh(task);
         let before = export_named(&model);
         let name = |name: &str| format!("target.{name}");
@@ -228,6 +233,48 @@ fn a_target_follows_slowly_and_is_saved() {
         });
         assert!((of_target / of_online / 0.01 - 1.0).abs() < 0.05, "{task}: {of_online} online, {of_target} in the target");
     }
+}
+
+/// After steps that move nothing the batch's mean logits `m` are the same each time: the centre is 0.1 m, then 0.9 * 0.1 m + 0.1 m.
+#[test]
+fn the_centre_follows_the_mean_logits_of_every_step_and_of_no_measurement() {
+    let batch = batch(PretextTask::Ibot);
+    let centre = |model: &Pretraining| export_named(model)["target.centre"].values.clone();
+    let model = fresh(PretextTask::Ibot);
+    assert!(centre(&model).iter().all(|value| *value == 0.0));
+    let near = |found: &[f32], expected: &[f32], factor: f32| {
+        assert_eq!(found.len(), 256);
+        assert!(found.iter().zip(expected).all(|(found, expected)| (found - factor * expected).abs() < 1e-5), "{found:?}, {expected:?}");
+    };
+    loss(&model, &batch);
+    let model = model.after_step();
+    let once = centre(&model);
+    assert!(once.iter().any(|value| value.abs() > 0.01) && once.iter().all(|value| value.abs() <= 0.1), "cosines: {once:?}");
+    // Batches whose gradients are added up count as one; a network that is only looked at is no step.
+    loss(&model, &batch);
+    loss(&model, &batch);
+    loss(&model.valid(), &batch);
+    let model = model.after_step();
+    near(&centre(&model), &once, 1.9);
+    let model = model.after_step();
+    near(&centre(&model), &once, 1.9);
+}
+
+/// What lies in sight of the student is asked for nowhere: the mask alone decides which tokens are compared.
+#[test]
+fn ibot_compares_hidden_tokens_alone() {
+    let (model, whole) = (fresh(PretextTask::Ibot), batch(PretextTask::Ibot));
+    let of = |hidden: &[usize]| {
+        let mut batch = whole.clone();
+        // The voxels stay as they are.
+        batch.views[0].mask = (0..16).map(|cell| hidden.contains(&cell)).collect();
+        loss(&model, &batch)
+    };
+    let each: Vec<f64> = (0..16).map(|cell| of(&[cell])).collect();
+    assert!(each.windows(2).any(|pair| (pair[0] - pair[1]).abs() > 1e-4), "tokens differ: {each:?}");
+    let some = [1, 4, 11];
+    let mean = some.iter().map(|&cell| each[cell]).sum::<f64>() / 3.0;
+    assert!((of(&some) / mean - 1.0).abs() < 1e-5, "{} instead of {mean}", of(&some));
 }
 
 #[test]

@@ -84,8 +84,13 @@ impl TrainingData {
         for problem in &self.left_out {
             recorder.notice(Severity::Warning, format!("left out (--skip-bad): {problem}"));
         }
-        if let Some(from) = &job.from {
-            self.warn_of_seen(job, from, recorder);
+        match &job.from {
+            Some(from) => self.warn_of_seen(job, from, recorder),
+            None if job.kind == StageKind::Finetune => {
+                let slowed = slowed_scratch(&job.config).map(|text| format!("{}: {text}", job.stage(job.kind)));
+                slowed.into_iter().for_each(|text| recorder.notice(Severity::Info, text));
+            }
+            None => {}
         }
     }
 
@@ -148,6 +153,18 @@ pub fn unused_settings(kind: StageKind, config: &RunConfig) -> Option<String> {
         _ => (config.finetune.augment.unused(), "not used where the probability is 0".to_owned()),
     };
     (!unused.is_empty()).then(|| format!("set, but {reason}: {}", unused.join(", ")))
+}
+
+/// That a fine-tuning from scratch treats its encoder as one that was pre-trained, in words; none where it does not.
+pub fn slowed_scratch(config: &RunConfig) -> Option<String> {
+    let settings = config.finetune.of_encoder();
+    (!settings.is_empty()).then(|| {
+        format!(
+            "its encoder, not pre-trained, moves by {}: as a control it has the settings of what it is compared with, not the best of its own. \
+             To train it plainly, set them in the arms that start from an encoder",
+            settings.join(", ")
+        )
+    })
 }
 
 /// How the network of a config cuts a pre-training crop into tokens.

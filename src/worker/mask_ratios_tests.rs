@@ -104,7 +104,7 @@ fn tokens_of_a_probe_are_shown_and_kept_and_the_what_if_curve_is_made_of_every_p
 
 #[test]
 fn every_kind_of_task_gives_the_numbers_that_it_has() {
-    for task in [PretextTask::BTrot, PretextTask::Byol, PretextTask::Mae, PretextTask::Rcr] {
+    for task in [PretextTask::BTrot, PretextTask::Byol, PretextTask::Mae, PretextTask::Rcr, PretextTask::Ibot] {
         let folder = tempfile::tempdir().unwrap();
         pretrain(task, folder.path());
         let (state, _, outcome) = follow(spawn(Job::MaskRatios(job(folder.path(), &[0.0, 0.1, 0.75], 1)), DeviceChoice::Cpu));

@@ -23,7 +23,7 @@ pub mod views;
 
 pub use available::{AvailableDevice, available_devices};
 pub use case_needs::CaseNeeds;
-pub use cases::unused_settings;
+pub use cases::{slowed_scratch, unused_settings};
 pub use continued::require_begun;
 pub use experiment::{ExperimentJob, spawn_experiment};
 pub use handle::{ExperimentHandle, Handle, RunHandle};

@@ -105,6 +105,15 @@ fn a_plan_names_settings_that_nothing_reads() {
 }
 
 #[test]
+fn a_plan_names_arms_from_scratch_whose_encoder_moves_as_a_pre_trained_one() {
+    let mut call = simtrot(&["plan", "--dry-run"]);
+    call.arg(config()).args(["--set", "finetune.encoder_lr_decay=0.5"]);
+    let told = succeed(call);
+    let notes: Vec<&str> = told.lines().filter(|line| line.contains("not pre-trained, moves by finetune.encoder_lr_decay:")).collect();
+    assert!(!notes.is_empty() && notes.iter().all(|line| line.starts_with("note: finetune scratch")), "{told}");
+}
+
+#[test]
 fn finetuning_resumes_to_the_bit_takes_an_encoder_over_and_segments_on_the_scans_own_grid() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

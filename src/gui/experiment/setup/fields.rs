@@ -252,7 +252,7 @@ fn pretext(ui: &mut Ui, form: &mut Form) {
     ];
     let hint = "Rotations of the other view, undone before the comparison. Without them token positions give the answer away";
     row(ui, "Rotate", hint, |ui| {
-        ui.add_enabled_ui(matches!(task, PretextTask::Simtrot | PretextTask::BTrot), |ui| {
+        ui.add_enabled_ui(matches!(task, PretextTask::Simtrot | PretextTask::BTrot | PretextTask::Ibot), |ui| {
             let chosen = ROTATE.iter().position(|(value, _)| form.value("pretrain.rotate") == value).unwrap_or(ROTATE.len());
             if let Some(place) = words(ui, chosen, &ROTATE.map(|(_, words)| words)) {
                 form.set("pretrain.rotate", ROTATE[place].0);
