@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn the_norm_is_that_of_many_gradients_together() {
+        for (name, device) in for_tests() {
+            let gradients: Vec<Tensor<1>> = COUNTS.iter().zip(0..).map(|(&count, number)| noise(count, number, &device)).collect();
+            let squares =
+                gradients.iter().flat_map(|gradient| gradient.to_data().iter::<f64>().map(|value| value * value).collect::<Vec<_>>());
+            let expected = squares.sum::<f64>().sqrt();
+            let found: Vec<f64> = clipping(&gradients, Some(0.5)).into_data().iter().collect();
+            assert!((found[0] / expected - 1.0).abs() < 1e-6, "{name}: {} instead of {expected}", found[0]);
+            assert!((found[1] * (expected + 1e-6) / 0.5 - 1.0).abs() < 1e-6, "{name}: {}", found[1]);
+        }
+    }
+
+    #[test]
     fn nothing_takes_no_step() {
         assert!(Sgd::step(Vec::new(), None).is_empty() && AdamW::step(Vec::new(), None).is_empty());
         assert!(moving_average(Vec::new(), 0.9).is_empty());

@@ -14,8 +14,8 @@ use crate::kernels::optimiser::{AdamW, NORM_EPSILON, ParameterStep, Sgd};
 /// Vectors that a unit updates: on a software GPU it goes through the lines of the launch's other tensors once for all of these.
 const UPDATED: usize = 4;
 
-/// Gradients of a launch of the norm: as many buffers as every adapter binds, less the result and the launch's numbers.
-const GRADIENTS: usize = 6;
+/// Vectors that a unit adds the squares of.
+const ADDED: usize = 16;
 
 #[derive(CubeLaunch, CubeType)]
 struct SgdParameter<N: Size> {
@@ -117,56 +117,34 @@ fn moving_average_kernel<N: Size>(followers: &mut Sequence<Follower<N>>, momentu
     }
 }
 
-/// A cube's share of a sum of squares.
-#[cube]
-fn squares_of<N: Size>(x: &[Vector<f32, N>], total: u32) -> f32 {
-    let mut squares = Vector::<f32, N>::new(0.0f32);
-    let mut at = CUBE_POS_X * UNITS + UNIT_POS;
-    while at < total {
-        let value = x[at as usize];
-        squares = fma(value, value, squares);
-        at += CUBE_COUNT_X * UNITS;
-    }
-    sum_of_vector::<N>(squares)
+#[derive(CubeLaunch, CubeType)]
+struct Gradient<N: Size> {
+    values: Box<[Vector<f32, N>]>,
+    span: Span,
 }
 
-/// Partial sums of the squares of up to six gradients, those of each along the first axis of the cubes.
+/// Partial sums of the squares of several gradients, one of each of the launch's `cubes`; the first is the part `first`.
 #[cube(launch)]
-fn squares_kernel<N: Size>(
-    a: &[Vector<f32, N>],
-    b: &[Vector<f32, N>],
-    c: &[Vector<f32, N>],
-    d: &[Vector<f32, N>],
-    e: &[Vector<f32, N>],
-    f: &[Vector<f32, N>],
-    parts: &mut [f32],
-    first: u32,
-    total_a: u32,
-    total_b: u32,
-    total_c: u32,
-    total_d: u32,
-    total_e: u32,
-    total_f: u32,
-) {
-    let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
-    let which = CUBE_POS_Y;
-    let mut own = 0.0f32;
-    if which == 0u32 {
-        own = squares_of::<N>(a, total_a);
-    } else if which == 1u32 {
-        own = squares_of::<N>(b, total_b);
-    } else if which == 2u32 {
-        own = squares_of::<N>(c, total_c);
-    } else if which == 3u32 {
-        own = squares_of::<N>(d, total_d);
-    } else if which == 4u32 {
-        own = squares_of::<N>(e, total_e);
-    } else if which == 5u32 {
-        own = squares_of::<N>(f, total_f);
+fn squares_kernel<N: Size>(gradients: &Sequence<Gradient<N>>, parts: &mut [f32], first: u32, cubes: u32) {
+    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    if cube >= cubes {
+        terminate!();
     }
-    let sum = cube_sum(&mut memory, own);
+    let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
+    let mut squares = Vector::<f32, N>::new(0.0f32);
+    #[unroll]
+    for index in 0..gradients.len() {
+        let gradient = gradients.index(index);
+        let mut unit = first_vector(&gradient.span);
+        while unit < gradient.span.vectors {
+            let value = gradient.values[unit as usize];
+            squares = fma(value, value, squares);
+            unit += gradient.span.cubes * UNITS;
+        }
+    }
+    let sum = cube_sum(&mut memory, sum_of_vector::<N>(squares));
     if UNIT_POS == 0u32 {
-        parts[(first + which * CUBE_COUNT_X + CUBE_POS_X) as usize] = sum;
+        parts[(first + cube) as usize] = sum;
     }
 }
 
@@ -261,44 +239,24 @@ pub(in crate::kernels) fn moving_average(pairs: Vec<[Tensor<1>; 2]>, momentum: f
 /// See [`crate::kernels::clipping`].
 pub(in crate::kernels) fn clipping(gradients: &[Tensor<1>], max_norm: Option<f64>) -> Tensor<1> {
     let gradients: Vec<CubeTensor> = gradients.iter().cloned().map(buffer).collect();
-    // Those that whole vectors make up together.
-    let (whole, odd): (Vec<_>, Vec<_>) = gradients.iter().partition(|gradient| count(gradient).is_multiple_of(4));
-    let launches: Vec<(&[&CubeTensor], usize)> =
-        [(&whole, 4), (&odd, 1)].into_iter().flat_map(|(group, size)| group.chunks(GRADIENTS).map(move |group| (group, size))).collect();
-    let cubes_of = |group: &[&CubeTensor], size: usize| {
-        let longest = group.iter().map(|gradient| count(gradient) / size).max().unwrap_or(0);
-        longest.div_ceil(16 * UNITS as usize).clamp(1, 4096)
-    };
-    let parts_of = |&(group, size): &(&[&CubeTensor], usize)| group.len() * cubes_of(group, size);
-    let all: usize = launches.iter().map(parts_of).sum();
     let like = &gradients[0];
+    let most = tensors_of_launch(like.client.properties().hardware.max_bindings, 1, 1);
+    let launches = launches(&gradients, count, most, ADDED);
+    let all = launches.iter().map(|launch| launch.cubes as usize).sum();
     let parts = empty(like, [all]);
     let mut first = 0;
     for launch in &launches {
-        let &(group, size) = launch;
-        let total = |index: usize| group.get(index).map_or(0, |gradient| count(gradient) / size) as u32;
-        let argument = |index: usize| (*group.get(index).unwrap_or(&group[0])).clone().into_buffer_arg();
         squares_kernel::launch(
             &like.client,
-            CubeCount::Static(cubes_of(group, size) as u32, group.len() as u32, 1),
+            launch.cube_count(),
             CubeDim::new_1d(UNITS),
-            size,
-            argument(0),
-            argument(1),
-            argument(2),
-            argument(3),
-            argument(4),
-            argument(5),
+            launch.size,
+            launch.arguments(|gradient, span| GradientLaunch::new(gradient.clone().into_buffer_arg(), span)),
             parts.clone().into_buffer_arg(),
-            first as u32,
-            total(0),
-            total(1),
-            total(2),
-            total(3),
-            total(4),
-            total(5),
+            first,
+            launch.cubes,
         );
-        first += parts_of(launch);
+        first += launch.cubes;
     }
     let squares = sum_over_rows(parts, [1, all, 1]);
     let out = empty(like, [2]);
