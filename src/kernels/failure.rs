@@ -88,8 +88,8 @@ impl fmt::Display for Operation {
 }
 
 /// Looks at the results of `work` that has no [`Operation`].
-pub(super) fn observe_results<const N: usize>(function: &'static str, results: &[Tensor<1>; N]) {
-    let results = results.each_ref().map(|result| result.clone().into_dispatch());
+pub(super) fn observe_results(function: &'static str, results: &[Tensor<1>]) {
+    let results: Vec<DispatchTensor> = results.iter().map(|result| result.clone().into_dispatch()).collect();
     Operation { function, is_gradient: false }.ends(&results);
 }
 

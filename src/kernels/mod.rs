@@ -50,7 +50,7 @@ pub use instance_norm::{instance_norm, instance_norm_add};
 pub use layer_norm::layer_norm;
 pub use linear::{add_bias, linear};
 pub use merge_tables::MergeTables;
-pub use optimiser::{AdamW, NORM_EPSILON, Sgd, clipping, moving_average};
+pub use optimiser::{AdamW, NORM_EPSILON, ParameterStep, Sgd, clipping, moving_average};
 pub use recompute::{recompute, samples_at_once};
 pub use sums::{mean, mean_axis, sum, sum_axis};
 pub use window_tables::{MASKED, WindowTables};

@@ -1,5 +1,5 @@
-//! The arithmetic of an optimiser's step for one parameter, and of what stands beside it: the clipping of gradients and the moving
-//! average of a target. On a GPU nothing of it waits for the host.
+//! The arithmetic of an optimiser's step, and of what stands beside it: the clipping of gradients and the moving average of a target.
+//! On a GPU nothing of it waits for the host, and a launch takes several parameters.
 
 use burn::tensor::Tensor;
 
@@ -44,6 +44,17 @@ pub struct AdamW {
     pub(super) epsilon: f32,
 }
 
+/// A parameter about to take a step.
+#[derive(Clone, Debug)]
+pub struct ParameterStep<R, const N: usize> {
+    /// How far it goes.
+    pub rule: R,
+    /// Its value and moments, flattened. What nothing else holds is updated in place.
+    pub state: [Tensor<1>; N],
+    /// Its gradient, flattened.
+    pub gradient: Tensor<1>,
+}
+
 impl AdamW {
     /// The step number `steps`, from 1, at learning rate `lr`. Numbers near 1 are taken apart in double precision.
     pub fn new(lr: f64, weight_decay: f64, steps: u64) -> Self {
@@ -58,50 +69,56 @@ impl AdamW {
         }
     }
 
-    /// Value and the two moments, all flattened, after a step along `gradient`; see [`Sgd::step`].
-    pub fn step(&self, state: [Tensor<1>; 3], gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> [Tensor<1>; 3] {
-        match bodies(&gradient) {
-            Bodies::Host => host::adam_w(self, state, clipped(gradient, clipping)),
-            Bodies::Gpu => observed("adam_w", gpu::adam_w(self, state, gradient, clipping)),
-            Bodies::Reference => {
-                let ([value, first, second], gradient) = (state, clipped(gradient, clipping));
-                let first = first * self.decay[0] + gradient.clone() * self.rest[0];
-                let second = second * self.decay[1] + gradient.square() * self.rest[1];
-                let step = first.clone() / (second.clone().sqrt() * self.root_scale + self.epsilon) * self.rate;
-                [value * self.keep - step, first, second]
-            }
+    /// Value and the two moments of each parameter after its step; see [`Sgd::step`].
+    pub fn step(steps: Vec<ParameterStep<Self, 3>>, clipping: Option<&Tensor<1>>) -> Vec<[Tensor<1>; 3]> {
+        match steps.first().map(|step| bodies(&step.gradient)) {
+            None => Vec::new(),
+            Some(Bodies::Host) => one_by_one(steps, clipping, |rule, state, gradient| host::adam_w(&rule, state, gradient)),
+            Some(Bodies::Gpu) => observed("adam_w", gpu::adam_w(steps, clipping)),
+            Some(Bodies::Reference) => one_by_one(steps, clipping, |rule, [value, first, second], gradient| {
+                let first = first * rule.decay[0] + gradient.clone() * rule.rest[0];
+                let second = second * rule.decay[1] + gradient.square() * rule.rest[1];
+                let step = first.clone() / (second.clone().sqrt() * rule.root_scale + rule.epsilon) * rule.rate;
+                [value * rule.keep - step, first, second]
+            }),
         }
     }
 }
 
 impl Sgd {
-    /// Value and momentum, both flattened, after a step along `gradient`. Tensors that nothing else holds are updated in place.
-    /// The gradient is scaled by what [`clipping`] found, if given.
-    pub fn step(self, state: [Tensor<1>; 2], gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> [Tensor<1>; 2] {
-        match bodies(&gradient) {
-            Bodies::Host => host::sgd(self, state, clipped(gradient, clipping)),
-            Bodies::Gpu => observed("sgd", gpu::sgd(self, state, gradient, clipping)),
-            Bodies::Reference => {
-                let [value, first] = state;
-                let gradient = clipped(gradient, clipping) + value.clone() * self.weight_decay;
-                let first = first * self.momentum + gradient.clone();
-                [value - (gradient + first.clone() * self.momentum) * self.lr, first]
-            }
+    /// Value and momentum of each parameter after its step, in their order; all lie on one device. The gradients are scaled by what
+    /// [`clipping`] found, if given.
+    pub fn step(steps: Vec<ParameterStep<Self, 2>>, clipping: Option<&Tensor<1>>) -> Vec<[Tensor<1>; 2]> {
+        match steps.first().map(|step| bodies(&step.gradient)) {
+            None => Vec::new(),
+            Some(Bodies::Host) => one_by_one(steps, clipping, host::sgd),
+            Some(Bodies::Gpu) => observed("sgd", gpu::sgd(steps, clipping)),
+            Some(Bodies::Reference) => one_by_one(steps, clipping, |rule, [value, first], gradient| {
+                let gradient = gradient + value.clone() * rule.weight_decay;
+                let first = first * rule.momentum + gradient.clone();
+                [value - (gradient + first.clone() * rule.momentum) * rule.lr, first]
+            }),
         }
     }
 }
 
-/// `results`, which no gradient passes.
-fn observed<const N: usize>(function: &'static str, results: [Tensor<1>; N]) -> [Tensor<1>; N] {
-    observe_results(function, &results);
-    results
-}
-
-fn clipped(gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> Tensor<1> {
-    match clipping {
+/// What `body` makes of each step, whose gradient it is given clipped.
+fn one_by_one<R, const N: usize>(
+    steps: Vec<ParameterStep<R, N>>,
+    clipping: Option<&Tensor<1>>,
+    body: impl Fn(R, [Tensor<1>; N], Tensor<1>) -> [Tensor<1>; N],
+) -> Vec<[Tensor<1>; N]> {
+    let clipped = |gradient: Tensor<1>| match clipping {
         Some(clipping) => gradient * clipping.clone().narrow(0, 1, 1),
         None => gradient,
-    }
+    };
+    steps.into_iter().map(|ParameterStep { rule, state, gradient }| body(rule, state, clipped(gradient))).collect()
+}
+
+/// `results`, which no gradient passes.
+fn observed<const N: usize>(function: &'static str, results: Vec<[Tensor<1>; N]>) -> Vec<[Tensor<1>; N]> {
+    observe_results(function, results.as_flattened());
+    results
 }
 
 /// The L2 norm of all `gradients` (at least one, flattened) together, and the factor that brings it down to `max_norm` if it is larger,
@@ -119,11 +136,15 @@ pub fn clipping(gradients: &[Tensor<1>], max_norm: Option<f64>) -> Tensor<1> {
     Tensor::cat(vec![norm, factor], 0)
 }
 
-/// `momentum * target + (1 - momentum) * online`, both flattened; `target` is updated in place where nothing else holds it.
-pub fn moving_average(target: Tensor<1>, online: Tensor<1>, momentum: f64) -> Tensor<1> {
-    match bodies(&target) {
-        Bodies::Gpu => gpu::moving_average(target, online, momentum),
-        Bodies::Host | Bodies::Reference => target * momentum + online * (1.0 - momentum),
+/// `momentum * target + (1 - momentum) * online` for each pair of a target and what it follows, flattened; all lie on one device. A
+/// target that nothing else holds is updated in place.
+pub fn moving_average(pairs: Vec<[Tensor<1>; 2]>, momentum: f64) -> Vec<Tensor<1>> {
+    match pairs.first().map(|[target, _]| bodies(target)) {
+        None => Vec::new(),
+        Some(Bodies::Gpu) => gpu::moving_average(pairs, momentum),
+        Some(Bodies::Host | Bodies::Reference) => {
+            pairs.into_iter().map(|[target, online]| target * momentum + online * (1.0 - momentum)).collect()
+        }
     }
 }
 
@@ -162,15 +183,83 @@ mod tests {
                     let sgd = Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.01 };
                     let adam_w = AdamW::new(0.1, 0.01, 3);
                     let of = |[value, first, second]: [Tensor<1>; 3]| {
-                        let [a, b] = sgd.step([value.clone(), first.clone()], gradients[0].clone(), Some(&scale));
-                        let [c, d, e] = adam_w.step([value.clone(), first.clone(), second], gradients[0].clone(), None);
-                        [a, b, c, d, e, moving_average(value, first, 0.99)]
+                        let gradient = || gradients[0].clone();
+                        let sgd = ParameterStep { rule: sgd, state: [value.clone(), first.clone()], gradient: gradient() };
+                        let state = [value.clone(), first.clone(), second];
+                        let adam_w = ParameterStep { rule: adam_w, state, gradient: gradient() };
+                        let after = Sgd::step(vec![sgd], Some(&scale)).into_iter().flatten();
+                        let after = after.chain(AdamW::step(vec![adam_w], None).into_iter().flatten());
+                        after.chain(moving_average(vec![[value, first]], 0.99)).collect::<Vec<_>>()
                     };
                     let (found, expected) = (of(state()), with_references(|| of(state())));
+                    assert_eq!(found.len(), 6, "{name}: {count}");
                     found.into_iter().zip(expected).for_each(|(found, expected)| near(found, expected, &format!("{name}: {count}")));
                 }
             }
         }
+    }
+
+    /// More of either kind than a launch takes, of one cube and of several, a multiple of four and not.
+    const COUNTS: [usize; 24] = [1, 4, 7, 40_000, 8, 3, 1027, 5, 4096, 12, 2, 6000, 9, 16, 5003, 11, 4100, 64, 13, 20, 1024, 15, 48, 17];
+
+    #[test]
+    fn parameters_step_together_as_each_alone() {
+        for (name, device) in for_tests() {
+            let draw = |index: usize, number: u64| noise(COUNTS[index], 8 * index as u64 + number, &device);
+            let sgd = |index: usize| {
+                let rule = Sgd { lr: 0.01 * (index + 1) as f64, momentum: 0.9, weight_decay: 0.01 };
+                ParameterStep { rule, state: [draw(index, 0), draw(index, 1)], gradient: draw(index, 3) }
+            };
+            let adam_w = |index: usize| {
+                let rule = AdamW::new(0.01 * (index + 1) as f64, 0.01, 1 + index as u64);
+                ParameterStep { rule, state: [draw(index, 0), draw(index, 1), draw(index, 2).abs()], gradient: draw(index, 3) }
+            };
+            let pair = |index: usize| [draw(index, 0), draw(index, 1)];
+            let scale = Tensor::<1>::from_floats([4.0, 0.25], &device);
+            let all = 0..COUNTS.len();
+            for clipping in [None, Some(&scale)] {
+                let together = Sgd::step(all.clone().map(sgd).collect(), clipping);
+                let alone = all.clone().map(|index| Sgd::step(vec![sgd(index)], clipping).remove(0));
+                assert_alike(together.into_iter().zip(alone), &format!("{name}: SGD"));
+                let together = AdamW::step(all.clone().map(adam_w).collect(), clipping);
+                let alone = all.clone().map(|index| AdamW::step(vec![adam_w(index)], clipping).remove(0));
+                assert_alike(together.into_iter().zip(alone), &format!("{name}: AdamW"));
+            }
+            let together = moving_average(all.clone().map(pair).collect(), 0.9).into_iter().map(|target| [target]);
+            let alone = all.clone().map(|index| [moving_average(vec![pair(index)], 0.9).remove(0)]);
+            assert_alike(together.zip(alone), &format!("{name}: moving average"));
+        }
+    }
+
+    fn assert_alike<const N: usize>(pairs: impl Iterator<Item = ([Tensor<1>; N], [Tensor<1>; N])>, what: &str) {
+        let mut compared = 0;
+        for (together, alone) in pairs {
+            for (together, alone) in together.into_iter().zip(alone) {
+                assert_eq!(together.dims(), [COUNTS[compared / N]], "{what}");
+                assert_eq!(together.into_data(), alone.into_data(), "{what}: parameter {}", compared / N);
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, N * COUNTS.len(), "{what}");
+    }
+
+    #[test]
+    fn the_norm_is_that_of_many_gradients_together() {
+        for (name, device) in for_tests() {
+            let gradients: Vec<Tensor<1>> = COUNTS.iter().zip(0..).map(|(&count, number)| noise(count, number, &device)).collect();
+            let squares =
+                gradients.iter().flat_map(|gradient| gradient.to_data().iter::<f64>().map(|value| value * value).collect::<Vec<_>>());
+            let expected = squares.sum::<f64>().sqrt();
+            let found: Vec<f64> = clipping(&gradients, Some(0.5)).into_data().iter().collect();
+            assert!((found[0] / expected - 1.0).abs() < 1e-6, "{name}: {} instead of {expected}", found[0]);
+            assert!((found[1] * (expected + 1e-6) / 0.5 - 1.0).abs() < 1e-6, "{name}: {}", found[1]);
+        }
+    }
+
+    #[test]
+    fn nothing_takes_no_step() {
+        assert!(Sgd::step(Vec::new(), None).is_empty() && AdamW::step(Vec::new(), None).is_empty());
+        assert!(moving_average(Vec::new(), 0.9).is_empty());
     }
 
     #[test]
@@ -179,9 +268,14 @@ mod tests {
             let held = noise(1024, 0, &device);
             let before = held.to_data();
             let rule = Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.0 };
-            let [after, _] = rule.step([held.clone(), held.zeros_like()], noise(1024, 1, &device), None);
+            let step =
+                |value: Tensor<1>| ParameterStep { rule, state: [value.clone(), value.zeros_like()], gradient: noise(1024, 1, &device) };
+            let after = Sgd::step(vec![step(noise(1024, 2, &device)), step(held.clone()), step(noise(1024, 3, &device))], None);
+            let averages =
+                moving_average(vec![[noise(1024, 4, &device), noise(1024, 5, &device)], [held.clone(), noise(1024, 6, &device)]], 0.5);
             assert_eq!(held.into_data(), before, "{name}");
-            assert_ne!(after.into_data(), before, "{name}");
+            assert_ne!(after[1][0].to_data(), before, "{name}");
+            assert_ne!(averages[1].to_data(), before, "{name}");
         }
     }
 }

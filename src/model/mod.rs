@@ -32,7 +32,7 @@ pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use names::{NamedWeights, Renames};
 pub use nnformer::NnFormerEncoder;
-pub use parameters::{parameters, update_parameters};
+pub use parameters::{Parameter, parameters, update_parameters};
 pub use plan::{ModelPlan, ParameterCounts, StageSize, StepSize, plan};
 pub use projector::Projector;
 pub use segmenter::Segmenter;

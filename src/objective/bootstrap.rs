@@ -109,14 +109,12 @@ pub fn byol_loss(prediction: Tensor<3>, target: Tensor<3>) -> Tensor<1> {
 /// # Panics
 /// If the two are not built alike.
 pub fn ema_update<M: Module>(target: M, online: &M, momentum: f64) -> M {
-    let mut online = parameters(online).into_iter();
-    let target = update_parameters(target, |path, _, value| {
-        let (own, online) = online.next().expect("a target has the parameters of the network it follows");
-        assert_eq!(own, path, "a target is built as the network it follows");
-        moving_average(value, online, momentum)
-    });
-    assert!(online.next().is_none(), "a target has the parameters of the network it follows");
-    target
+    let online = parameters(online);
+    update_parameters(target, |targets| {
+        let built_alike = targets.iter().map(|target| &target.path).eq(online.iter().map(|(path, _)| path));
+        assert!(built_alike, "a target has the parameters of the network it follows");
+        moving_average(targets.into_iter().zip(online).map(|(target, (_, online))| [target.value, online]).collect(), momentum)
+    })
 }
 
 #[cfg(test)]

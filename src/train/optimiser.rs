@@ -13,9 +13,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::gradients::{GradientNorm, flattened};
-use super::step_rule::Moments;
+use super::step_rule::{Moments, Step, take_steps};
 use crate::config::OptimiserConfig;
-use crate::model::{parameters, update_parameters};
+use crate::model::{Parameter, parameters, update_parameters};
 
 /// An optimiser and all it remembers.
 #[derive(Clone, Debug)]
@@ -84,12 +84,21 @@ impl Optimiser {
         self.steps += 1;
         let clipping = norm.and_then(GradientNorm::unread);
         let mut gradients = flattened(&module, gradients);
-        update_parameters(module, |path, id, value| {
-            let Some(gradient) = gradients.remove(&id) else { return value };
-            let moments = self.moments.remove(path).unwrap_or_else(|| Moments::new(&self.config, &value));
-            let (value, moments) = moments.step(&self.config, rate(id), value, (gradient, clipping));
-            self.moments.insert(path.to_owned(), moments);
-            value
+        update_parameters(module, |parameters| {
+            let (mut paths, mut steps) = (Vec::new(), Vec::new());
+            let start = |Parameter { path, id, value }: Parameter| {
+                let Some(gradient) = gradients.remove(&id) else { return Some(value) };
+                let moments = self.moments.remove(&path).unwrap_or_else(|| Moments::new(&self.config, &value));
+                paths.push(path);
+                steps.push(Step { lr: rate(id), value, moments, gradient });
+                None
+            };
+            let kept: Vec<Option<Tensor<1>>> = parameters.into_iter().map(start).collect();
+            let mut stepped = paths.into_iter().zip(take_steps(&self.config, steps, clipping)).map(|(path, (value, moments))| {
+                self.moments.insert(path, moments);
+                value
+            });
+            kept.into_iter().map(|value| value.unwrap_or_else(|| stepped.next().expect("a value of each step"))).collect()
         })
     }
 

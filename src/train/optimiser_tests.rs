@@ -130,3 +130,38 @@ fn a_parameter_of_many_chunks_is_updated_throughout() {
     let expected = 1.0 - 0.5 * (gradient + 0.99 * gradient);
     assert!(vector.x.val().into_data().iter::<f32>().all(|value| (value - expected).abs() < 1e-6));
 }
+
+/// From no momentum, and without decay, a parameter moves by `lr * (1 + momentum)` times its gradient.
+#[test]
+fn each_parameter_steps_along_its_own_gradient_at_its_own_rate() {
+    for (name, device) in for_tests() {
+        let module = net(&device.clone().autodiff());
+        let (before, unused) = (numbers(&module), module.unused.clone());
+        let ids: Vec<ParamId> = module.layers.iter().flat_map(|layer| [layer.weight.id, layer.bias.as_ref().unwrap().id]).collect();
+        let number = |id| 1.0 + ids.iter().position(|&known| known == id).unwrap() as f64;
+        let mut gradients = GradientsParams::new();
+        for layer in &module.layers {
+            let bias = layer.bias.as_ref().unwrap().id;
+            gradients.register(layer.weight.id, Tensor::<2>::full([3, 3], number(layer.weight.id), &device));
+            gradients.register(bias, Tensor::<1>::full([3], number(bias), &device));
+        }
+        let mut optimiser = Optimiser::new(OptimiserConfig::Sgd { lr: 0.1, momentum: 0.5, weight_decay: 0.0 });
+        let module = optimiser.step_at(module, gradients, None, &|id| 0.01 * number(id));
+        for (place, (before, after)) in before.iter().zip(numbers(&module)).enumerate() {
+            let number = (place + 1) as f64;
+            let moved = 0.01 * number * 1.5 * number;
+            assert_eq!(before.len(), after.len());
+            before.iter().zip(after).for_each(|(before, after)| assert!((before - moved - after).abs() < 1e-6, "{name}: {place}"));
+        }
+        let weight = |layer: &Option<Linear>| layer.as_ref().unwrap().weight.val();
+        assert_eq!(weight(&module.unused).into_data(), weight(&unused).into_data(), "{name}");
+        assert!(module.layers[0].weight.val().is_require_grad() && weight(&module.unused).is_require_grad(), "{name}");
+        assert_eq!(optimiser.momentum().len(), 4, "{name}");
+    }
+}
+
+/// Weight and bias of each layer.
+fn numbers(net: &Net) -> Vec<Vec<f64>> {
+    let of = |layer: &Linear| [layer.weight.val().into_data(), layer.bias.as_ref().unwrap().val().into_data()];
+    net.layers.iter().flat_map(of).map(|data| data.iter::<f64>().collect()).collect()
+}

@@ -1,8 +1,9 @@
 //! Bodies of the operations on a GPU, in CubeCL: the same source becomes WGSL, SPIR-V or MSL.
 //!
-//! They keep to what every adapter offers: cubes (workgroups) of 256 units, 32 KiB of shared memory, eight buffers a kernel, no loop
-//! of 65,535 rounds in a unit, no atomics, and no dispatch so long that Windows ends it (`launch::DISPATCH_WORK`). Long sums are made in
-//! parts of a fixed number, added in a fixed order, so that a training gives the same bits each time.
+//! They keep to what every adapter offers: cubes (workgroups) of 256 units, 32 KiB of shared memory, eight buffers a kernel (an
+//! optimiser's takes more parameters at once where the adapter binds more), no loop of 65,535 rounds in a unit, no atomics, and no
+//! dispatch so long that Windows ends it (`launch::DISPATCH_WORK`). Long sums are made in parts of a fixed number, added in a fixed
+//! order, so that a training gives the same bits each time.
 //! Forward kernels of networks read and write float32 or float16, and compute in float32; all others are of float32 alone.
 //!
 //! To add one: write `gpu/OPERATION.rs` with the function of the same name and signature as in `host`, and call it in the operation's
@@ -23,6 +24,7 @@ mod instance_norm_kernel;
 mod launch;
 mod layer_norm;
 mod linear;
+mod many_tensors;
 mod optimiser;
 mod softplus;
 mod sums;

@@ -1,4 +1,4 @@
-//! Optimiser steps on a GPU: one launch updates a parameter's value and moments in place. The norm of all gradients takes a few
+//! Optimiser steps on a GPU: a launch updates values and moments of several parameters in place. The norm of all gradients takes a few
 //! launches, and the factor that it clips them by stays on the device.
 
 use burn::tensor::Tensor;
@@ -6,48 +6,54 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{UNITS, buffer, cube_sum, cubes_for, empty, position, sum_of_vector, tensor, vector_size};
+use super::launch::{UNITS, buffer, cube_sum, empty, sum_of_vector, tensor};
+use super::many_tensors::{Launch, Span, first_vector, launches, tensors_of_launch};
 use super::sums::sum_over_rows;
-use crate::kernels::optimiser::{AdamW, NORM_EPSILON, Sgd};
+use crate::kernels::optimiser::{AdamW, NORM_EPSILON, ParameterStep, Sgd};
 
-/// Gradients of a launch of the norm: as many buffers as every adapter binds, less the result and the launch's numbers.
-const GRADIENTS: usize = 6;
+/// Vectors that a unit updates: on a software GPU it goes through the lines of the launch's other tensors once for all of these.
+const UPDATED: usize = 4;
 
-#[cube(launch)]
-fn sgd_kernel<N: Size>(
-    value: &mut [Vector<f32, N>],
-    first: &mut [Vector<f32, N>],
-    gradient: &[Vector<f32, N>],
-    clipping: &[f32],
-    total: u32,
+/// Vectors that a unit adds the squares of.
+const ADDED: usize = 16;
+
+#[derive(CubeLaunch, CubeType)]
+struct SgdParameter<N: Size> {
+    value: Box<[Vector<f32, N>]>,
+    first: Box<[Vector<f32, N>]>,
+    gradient: Box<[Vector<f32, N>]>,
+    span: Span,
     lr: f32,
     momentum: f32,
     decay: f32,
-    #[comptime] clips: bool,
-) {
-    let unit = position();
-    if unit < total {
-        let at = unit as usize;
-        let old = value[at];
-        let mut step = gradient[at];
-        if comptime!(clips) {
-            step *= Vector::<f32, N>::new(clipping[1]);
-        }
-        step = fma(old, Vector::<f32, N>::new(decay), step);
-        let kept = fma(first[at], Vector::<f32, N>::new(momentum), step);
-        first[at] = kept;
-        value[at] = old - fma(kept, Vector::<f32, N>::new(momentum), step) * Vector::<f32, N>::new(lr);
-    }
 }
 
 #[cube(launch)]
-fn adam_w_kernel<N: Size>(
-    value: &mut [Vector<f32, N>],
-    first: &mut [Vector<f32, N>],
-    second: &mut [Vector<f32, N>],
-    gradient: &[Vector<f32, N>],
-    clipping: &[f32],
-    total: u32,
+fn sgd_kernel<N: Size>(parameters: &mut Sequence<SgdParameter<N>>, clipping: &[f32], #[comptime] clips: bool) {
+    #[unroll]
+    for index in 0..parameters.len() {
+        let parameter = parameters.index_mut(index);
+        let mut unit = first_vector(&parameter.span);
+        while unit < parameter.span.vectors {
+            let at = unit as usize;
+            let old = parameter.value[at];
+            let step = clipped::<N>(parameter.gradient[at], clipping, clips);
+            let step = fma(old, Vector::<f32, N>::new(parameter.decay), step);
+            let kept = fma(parameter.first[at], Vector::<f32, N>::new(parameter.momentum), step);
+            parameter.first[at] = kept;
+            parameter.value[at] = old - fma(kept, Vector::<f32, N>::new(parameter.momentum), step) * Vector::<f32, N>::new(parameter.lr);
+            unit += parameter.span.cubes * UNITS;
+        }
+    }
+}
+
+#[derive(CubeLaunch, CubeType)]
+struct AdamWParameter<N: Size> {
+    value: Box<[Vector<f32, N>]>,
+    first: Box<[Vector<f32, N>]>,
+    second: Box<[Vector<f32, N>]>,
+    gradient: Box<[Vector<f32, N>]>,
+    span: Span,
     keep: f32,
     rate: f32,
     root_scale: f32,
@@ -56,83 +62,89 @@ fn adam_w_kernel<N: Size>(
     beta_2: f32,
     rest_2: f32,
     epsilon: f32,
-    #[comptime] clips: bool,
-) {
-    let unit = position();
-    if unit < total {
-        let at = unit as usize;
-        let mut step = gradient[at];
-        if comptime!(clips) {
-            step *= Vector::<f32, N>::new(clipping[1]);
+}
+
+#[cube(launch)]
+fn adam_w_kernel<N: Size>(parameters: &mut Sequence<AdamWParameter<N>>, clipping: &[f32], #[comptime] clips: bool) {
+    #[unroll]
+    for index in 0..parameters.len() {
+        let parameter = parameters.index_mut(index);
+        let mut unit = first_vector(&parameter.span);
+        while unit < parameter.span.vectors {
+            let at = unit as usize;
+            let step = clipped::<N>(parameter.gradient[at], clipping, clips);
+            let mean = parameter.first[at] * Vector::<f32, N>::new(parameter.beta_1) + step * Vector::<f32, N>::new(parameter.rest_1);
+            let square =
+                parameter.second[at] * Vector::<f32, N>::new(parameter.beta_2) + step * step * Vector::<f32, N>::new(parameter.rest_2);
+            parameter.first[at] = mean;
+            parameter.second[at] = square;
+            let scale = Vector::<f32, N>::new(parameter.root_scale);
+            let root = fma(square.sqrt(), scale, Vector::<f32, N>::new(parameter.epsilon));
+            parameter.value[at] =
+                parameter.value[at] * Vector::<f32, N>::new(parameter.keep) - mean * Vector::<f32, N>::new(parameter.rate) / root;
+            unit += parameter.span.cubes * UNITS;
         }
-        let mean = first[at] * Vector::<f32, N>::new(beta_1) + step * Vector::<f32, N>::new(rest_1);
-        let square = second[at] * Vector::<f32, N>::new(beta_2) + step * step * Vector::<f32, N>::new(rest_2);
-        first[at] = mean;
-        second[at] = square;
-        let root = fma(square.sqrt(), Vector::<f32, N>::new(root_scale), Vector::<f32, N>::new(epsilon));
-        value[at] = value[at] * Vector::<f32, N>::new(keep) - mean * Vector::<f32, N>::new(rate) / root;
     }
 }
 
-#[cube(launch)]
-fn moving_average_kernel<N: Size>(target: &mut [Vector<f32, N>], online: &[Vector<f32, N>], total: u32, momentum: f32, rest: f32) {
-    let unit = position();
-    if unit < total {
-        let at = unit as usize;
-        target[at] = target[at] * Vector::<f32, N>::new(momentum) + online[at] * Vector::<f32, N>::new(rest);
-    }
-}
-
-/// A cube's share of a sum of squares.
 #[cube]
-fn squares_of<N: Size>(x: &[Vector<f32, N>], total: u32) -> f32 {
-    let mut squares = Vector::<f32, N>::new(0.0f32);
-    let mut at = CUBE_POS_X * UNITS + UNIT_POS;
-    while at < total {
-        let value = x[at as usize];
-        squares = fma(value, value, squares);
-        at += CUBE_COUNT_X * UNITS;
+fn clipped<N: Size>(gradient: Vector<f32, N>, clipping: &[f32], #[comptime] clips: bool) -> Vector<f32, N> {
+    let mut step = gradient;
+    if comptime!(clips) {
+        step *= Vector::<f32, N>::new(clipping[1]);
     }
-    sum_of_vector::<N>(squares)
+    step
 }
 
-/// Partial sums of the squares of up to six gradients, those of each along the first axis of the cubes.
+#[derive(CubeLaunch, CubeType)]
+struct Follower<N: Size> {
+    target: Box<[Vector<f32, N>]>,
+    online: Box<[Vector<f32, N>]>,
+    span: Span,
+}
+
 #[cube(launch)]
-fn squares_kernel<N: Size>(
-    a: &[Vector<f32, N>],
-    b: &[Vector<f32, N>],
-    c: &[Vector<f32, N>],
-    d: &[Vector<f32, N>],
-    e: &[Vector<f32, N>],
-    f: &[Vector<f32, N>],
-    parts: &mut [f32],
-    first: u32,
-    total_a: u32,
-    total_b: u32,
-    total_c: u32,
-    total_d: u32,
-    total_e: u32,
-    total_f: u32,
-) {
-    let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
-    let which = CUBE_POS_Y;
-    let mut own = 0.0f32;
-    if which == 0u32 {
-        own = squares_of::<N>(a, total_a);
-    } else if which == 1u32 {
-        own = squares_of::<N>(b, total_b);
-    } else if which == 2u32 {
-        own = squares_of::<N>(c, total_c);
-    } else if which == 3u32 {
-        own = squares_of::<N>(d, total_d);
-    } else if which == 4u32 {
-        own = squares_of::<N>(e, total_e);
-    } else if which == 5u32 {
-        own = squares_of::<N>(f, total_f);
+fn moving_average_kernel<N: Size>(followers: &mut Sequence<Follower<N>>, momentum: f32, rest: f32) {
+    #[unroll]
+    for index in 0..followers.len() {
+        let follower = followers.index_mut(index);
+        let mut unit = first_vector(&follower.span);
+        while unit < follower.span.vectors {
+            let at = unit as usize;
+            follower.target[at] = follower.target[at] * Vector::<f32, N>::new(momentum) + follower.online[at] * Vector::<f32, N>::new(rest);
+            unit += follower.span.cubes * UNITS;
+        }
     }
-    let sum = cube_sum(&mut memory, own);
+}
+
+#[derive(CubeLaunch, CubeType)]
+struct Gradient<N: Size> {
+    values: Box<[Vector<f32, N>]>,
+    span: Span,
+}
+
+/// Partial sums of the squares of several gradients, one of each of the launch's `cubes`; the first is the part `first`.
+#[cube(launch)]
+fn squares_kernel<N: Size>(gradients: &Sequence<Gradient<N>>, parts: &mut [f32], first: u32, cubes: u32) {
+    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    if cube >= cubes {
+        terminate!();
+    }
+    let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
+    let mut squares = Vector::<f32, N>::new(0.0f32);
+    #[unroll]
+    for index in 0..gradients.len() {
+        let gradient = gradients.index(index);
+        let mut unit = first_vector(&gradient.span);
+        while unit < gradient.span.vectors {
+            let value = gradient.values[unit as usize];
+            squares = fma(value, value, squares);
+            unit += gradient.span.cubes * UNITS;
+        }
+    }
+    let sum = cube_sum(&mut memory, sum_of_vector::<N>(squares));
     if UNIT_POS == 0u32 {
-        parts[(first + which * CUBE_COUNT_X + CUBE_POS_X) as usize] = sum;
+        parts[(first + cube) as usize] = sum;
     }
 }
 
@@ -154,124 +166,97 @@ fn own(tensor: Tensor<1>) -> CubeTensor {
     if buffer.can_mut() { buffer } else { buffer.copy() }
 }
 
-/// See [`Sgd::step`].
-pub(in crate::kernels) fn sgd(
-    rule: Sgd,
-    [value, first]: [Tensor<1>; 2],
-    gradient: Tensor<1>,
+/// Numbers of a flattened tensor.
+fn count(tensor: &CubeTensor) -> usize {
+    tensor.meta.shape().num_elements()
+}
+
+/// A [`ParameterStep`] in GPU memory.
+struct Parameter<R, const N: usize> {
+    rule: R,
+    state: [CubeTensor; N],
+    gradient: CubeTensor,
+}
+
+/// All parameters after their steps, which `take` takes for those of a launch; it is given the clipping's numbers, or others where
+/// nothing is clipped.
+fn updated<R, const N: usize>(
+    steps: Vec<ParameterStep<R, N>>,
     clipping: Option<&Tensor<1>>,
-) -> [Tensor<1>; 2] {
-    let count = gradient.shape().num_elements();
-    let (value, first, gradient, size) = (own(value), own(first), buffer(gradient), vector_size(&[count]));
-    let scale = clipping.map_or_else(|| gradient.clone(), |clipping| buffer(clipping.clone()));
-    let [lr, momentum, decay] = [rule.lr, rule.momentum, rule.weight_decay].map(|number| number as f32);
-    sgd_kernel::launch(
-        &value.client.clone(),
-        cubes_for(count / size),
-        CubeDim::new_1d(UNITS),
-        size,
-        value.clone().into_buffer_arg(),
-        first.clone().into_buffer_arg(),
-        gradient.into_buffer_arg(),
-        scale.into_buffer_arg(),
-        (count / size) as u32,
-        lr,
-        momentum,
-        decay,
-        clipping.is_some(),
-    );
-    [tensor(value), tensor(first)]
+    take: impl Fn(&Client, &Launch<'_, Parameter<R, N>>, BufferArg),
+) -> Vec<[Tensor<1>; N]> {
+    let in_memory = |step: ParameterStep<R, N>| Parameter { rule: step.rule, state: step.state.map(own), gradient: buffer(step.gradient) };
+    let parameters: Vec<Parameter<R, N>> = steps.into_iter().map(in_memory).collect();
+    let like = &parameters[0].gradient;
+    let scale = clipping.map_or_else(|| like.clone(), |clipping| buffer(clipping.clone()));
+    let most = tensors_of_launch(like.client.properties().hardware.max_bindings, N + 1, 1);
+    for launch in launches(&parameters, |parameter| count(&parameter.gradient), most, UPDATED) {
+        take(&like.client, &launch, scale.clone().into_buffer_arg());
+    }
+    parameters.into_iter().map(|parameter| parameter.state.map(tensor)).collect()
+}
+
+/// See [`Sgd::step`].
+pub(in crate::kernels) fn sgd(steps: Vec<ParameterStep<Sgd, 2>>, clipping: Option<&Tensor<1>>) -> Vec<[Tensor<1>; 2]> {
+    updated(steps, clipping, |client, launch, scale| {
+        let parameters = launch.arguments(|Parameter { rule, state: [value, first], gradient }, span| {
+            let [value, first, gradient] = [value, first, gradient].map(|buffer| buffer.clone().into_buffer_arg());
+            let [lr, momentum, decay] = [rule.lr, rule.momentum, rule.weight_decay].map(|number| number as f32);
+            SgdParameterLaunch::new(value, first, gradient, span, lr, momentum, decay)
+        });
+        sgd_kernel::launch(client, launch.cube_count(), CubeDim::new_1d(UNITS), launch.size, parameters, scale, clipping.is_some());
+    })
 }
 
 /// See [`AdamW::step`].
-pub(in crate::kernels) fn adam_w(rule: &AdamW, state: [Tensor<1>; 3], gradient: Tensor<1>, clipping: Option<&Tensor<1>>) -> [Tensor<1>; 3] {
-    let count = gradient.shape().num_elements();
-    let ([value, first, second], gradient, size) = (state.map(own), buffer(gradient), vector_size(&[count]));
-    let scale = clipping.map_or_else(|| gradient.clone(), |clipping| buffer(clipping.clone()));
-    adam_w_kernel::launch(
-        &value.client.clone(),
-        cubes_for(count / size),
-        CubeDim::new_1d(UNITS),
-        size,
-        value.clone().into_buffer_arg(),
-        first.clone().into_buffer_arg(),
-        second.clone().into_buffer_arg(),
-        gradient.into_buffer_arg(),
-        scale.into_buffer_arg(),
-        (count / size) as u32,
-        rule.keep,
-        rule.rate,
-        rule.root_scale,
-        rule.decay[0],
-        rule.rest[0],
-        rule.decay[1],
-        rule.rest[1],
-        rule.epsilon,
-        clipping.is_some(),
-    );
-    [value, first, second].map(tensor)
+pub(in crate::kernels) fn adam_w(steps: Vec<ParameterStep<AdamW, 3>>, clipping: Option<&Tensor<1>>) -> Vec<[Tensor<1>; 3]> {
+    updated(steps, clipping, |client, launch, scale| {
+        let parameters = launch.arguments(|Parameter { rule, state: [value, first, second], gradient }, span| {
+            let buffers = [value, first, second, gradient].map(|buffer| buffer.clone().into_buffer_arg());
+            let [value, first, second, gradient] = buffers;
+            let &AdamW { keep, rate, root_scale, decay: [beta_1, beta_2], rest: [rest_1, rest_2], epsilon } = rule;
+            AdamWParameterLaunch::new(value, first, second, gradient, span, keep, rate, root_scale, beta_1, rest_1, beta_2, rest_2, epsilon)
+        });
+        adam_w_kernel::launch(client, launch.cube_count(), CubeDim::new_1d(UNITS), launch.size, parameters, scale, clipping.is_some());
+    })
 }
 
 /// See [`crate::kernels::moving_average`].
-pub(in crate::kernels) fn moving_average(target: Tensor<1>, online: Tensor<1>, momentum: f64) -> Tensor<1> {
-    let count = target.shape().num_elements();
-    let (target, online, size) = (own(target), buffer(online), vector_size(&[count]));
-    moving_average_kernel::launch(
-        &target.client.clone(),
-        cubes_for(count / size),
-        CubeDim::new_1d(UNITS),
-        size,
-        target.clone().into_buffer_arg(),
-        online.into_buffer_arg(),
-        (count / size) as u32,
-        momentum as f32,
-        (1.0 - momentum) as f32,
-    );
-    tensor(target)
+pub(in crate::kernels) fn moving_average(pairs: Vec<[Tensor<1>; 2]>, momentum: f64) -> Vec<Tensor<1>> {
+    let pairs: Vec<[CubeTensor; 2]> = pairs.into_iter().map(|[target, online]| [own(target), buffer(online)]).collect();
+    let client = &pairs[0][0].client;
+    let most = tensors_of_launch(client.properties().hardware.max_bindings, 2, 0);
+    for launch in launches(&pairs, |[target, _]| count(target), most, UPDATED) {
+        let followers = launch.arguments(|[target, online], span| {
+            FollowerLaunch::new(target.clone().into_buffer_arg(), online.clone().into_buffer_arg(), span)
+        });
+        let (momentum, rest) = (momentum as f32, (1.0 - momentum) as f32);
+        moving_average_kernel::launch(client, launch.cube_count(), CubeDim::new_1d(UNITS), launch.size, followers, momentum, rest);
+    }
+    pairs.into_iter().map(|[target, _]| tensor(target)).collect()
 }
 
 /// See [`crate::kernels::clipping`].
 pub(in crate::kernels) fn clipping(gradients: &[Tensor<1>], max_norm: Option<f64>) -> Tensor<1> {
     let gradients: Vec<CubeTensor> = gradients.iter().cloned().map(buffer).collect();
-    let count = |gradient: &CubeTensor| gradient.meta.shape().num_elements();
-    // Those that whole vectors make up together.
-    let (whole, odd): (Vec<_>, Vec<_>) = gradients.iter().partition(|gradient| count(gradient).is_multiple_of(4));
-    let launches: Vec<(&[&CubeTensor], usize)> =
-        [(&whole, 4), (&odd, 1)].into_iter().flat_map(|(group, size)| group.chunks(GRADIENTS).map(move |group| (group, size))).collect();
-    let cubes_of = |group: &[&CubeTensor], size: usize| {
-        let longest = group.iter().map(|gradient| count(gradient) / size).max().unwrap_or(0);
-        longest.div_ceil(16 * UNITS as usize).clamp(1, 4096)
-    };
-    let parts_of = |&(group, size): &(&[&CubeTensor], usize)| group.len() * cubes_of(group, size);
-    let all: usize = launches.iter().map(parts_of).sum();
     let like = &gradients[0];
+    let most = tensors_of_launch(like.client.properties().hardware.max_bindings, 1, 1);
+    let launches = launches(&gradients, count, most, ADDED);
+    let all = launches.iter().map(|launch| launch.cubes as usize).sum();
     let parts = empty(like, [all]);
     let mut first = 0;
     for launch in &launches {
-        let &(group, size) = launch;
-        let total = |index: usize| group.get(index).map_or(0, |gradient| count(gradient) / size) as u32;
-        let argument = |index: usize| (*group.get(index).unwrap_or(&group[0])).clone().into_buffer_arg();
         squares_kernel::launch(
             &like.client,
-            CubeCount::Static(cubes_of(group, size) as u32, group.len() as u32, 1),
+            launch.cube_count(),
             CubeDim::new_1d(UNITS),
-            size,
-            argument(0),
-            argument(1),
-            argument(2),
-            argument(3),
-            argument(4),
-            argument(5),
+            launch.size,
+            launch.arguments(|gradient, span| GradientLaunch::new(gradient.clone().into_buffer_arg(), span)),
             parts.clone().into_buffer_arg(),
-            first as u32,
-            total(0),
-            total(1),
-            total(2),
-            total(3),
-            total(4),
-            total(5),
+            first,
+            launch.cubes,
         );
-        first += parts_of(launch);
+        first += launch.cubes;
     }
     let squares = sum_over_rows(parts, [1, all, 1]);
     let out = empty(like, [2]);

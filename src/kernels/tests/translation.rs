@@ -15,7 +15,9 @@ use naga::AddressSpace;
 use super::{draw, outcome};
 use crate::device::for_tests;
 use crate::kernels::cases::cases;
-use crate::kernels::{AdamW, Pairs, Sgd, class_gradient, class_sums, clipping, contrast_gradient, contrast_rows, moving_average};
+use crate::kernels::{
+    AdamW, Pairs, ParameterStep, Sgd, class_gradient, class_sums, clipping, contrast_gradient, contrast_rows, moving_average,
+};
 
 /// Says in the environment of the process where it logs the kernels.
 const LOG: &str = "SIMTROT_KERNEL_LOG";
@@ -76,9 +78,11 @@ fn run_optimisers(device: &Device) {
     for count in [16, 17] {
         let x = || draw("optimiser", count, device);
         let clipping = clipping(&[x(), x()], Some(0.5));
-        Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.0 }.step([x(), x()], x(), Some(&clipping));
-        AdamW::new(0.1, 0.0, 1).step([x(), x(), x()], x(), Some(&clipping));
-        moving_average(x(), x(), 0.9);
+        let sgd = || ParameterStep { rule: Sgd { lr: 0.1, momentum: 0.9, weight_decay: 0.0 }, state: [x(), x()], gradient: x() };
+        Sgd::step(vec![sgd(), sgd()], Some(&clipping));
+        let adam_w = ParameterStep { rule: AdamW::new(0.1, 0.0, 1), state: [x(), x(), x()], gradient: x() };
+        AdamW::step(vec![adam_w], Some(&clipping));
+        moving_average(vec![[x(), x()], [x(), x()]], 0.9);
     }
 }
 
