@@ -6,7 +6,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use crate::kernels::gpu::launch::sum_of_vector;
+use crate::kernels::gpu::launch::{cube_position, sum_of_vector};
 use crate::kernels::window_tables::MASKED;
 
 /// What the compiler knows of an attention.
@@ -290,7 +290,7 @@ pub(super) fn attention_kernel<F: Float, N: Size>(
     let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
     let each = comptime!(plan.each);
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    let cube = cube_position();
     if cube >= a.e.all * a.e.heads {
         terminate!();
     }

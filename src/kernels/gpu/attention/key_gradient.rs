@@ -4,6 +4,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
 use super::kernel::{Attention, pair_bias, product_of_rows, row_of};
+use crate::kernels::gpu::launch::cube_position;
 
 /// The gradients of keys and values, into the second and last third of each token's row of `gradient`, padded places behind the tokens.
 #[cube(launch)]
@@ -16,7 +17,7 @@ pub(super) fn key_gradient_kernel<N: Size>(
     let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
     let each = comptime!(plan.each);
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    let cube = cube_position();
     if cube >= a.e.all * a.e.heads {
         terminate!();
     }

@@ -14,17 +14,14 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{
-    SHARED_BYTES, UNITS, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, spread, table, tensor, vector_size,
+    BUSY, SHARED_BYTES, UNITS, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, spread, table, tensor, vector_size,
 };
-use super::sums::sum_over_rows;
+use super::sums::{sum_of_parts, sum_over_rows};
 use crate::kernels::window_tables::WindowTables;
 use bias_gradient::{TILE, bias_gradient_kernel, table_gradient_kernel};
 use kernel::{AttentionLaunch, AttentionPlan, WindowExtentsLaunch, attention_kernel};
 use key_gradient::key_gradient_kernel;
 use query_gradient::{projected_kernel, query_gradient_kernel};
-
-/// Cubes that keep a GPU busy.
-const BUSY: usize = 512;
 
 /// Tokens of a window whose pairs shared memory holds beside all else.
 const SMALL: usize = 64;
@@ -78,8 +75,7 @@ pub(in crate::kernels) fn window_attention_gradients(
     if call.padded == 0 {
         return (gradient.clone(), Tensor::zeros([width], &gradient.device()), of_table);
     }
-    let rows = buffer(gradient.clone().narrow(1, call.count, call.padded));
-    let of_padding = tensor(reshaped(sum_over_rows(rows, [1, call.batch * call.padded, width]), [width]));
+    let of_padding = sum_of_parts(buffer(gradient.clone().narrow(1, call.count, call.padded)), [width]);
     (gradient.narrow(1, 0, call.count), of_padding, of_table)
 }
 

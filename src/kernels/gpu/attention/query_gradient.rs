@@ -4,7 +4,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
 use super::kernel::{Attention, AttentionPlan, WindowExtents, pair_bias, product_of_rows, row_of, token_at};
-use crate::kernels::gpu::launch::{position, sum_of_vector};
+use crate::kernels::gpu::launch::{cube_position, position, sum_of_vector};
 
 /// By window, head and query what the backward passes know: the logarithm of the softmax's sum, and the sum over the keys of share times
 /// gradient of the share, which is the product of the result and its gradient.
@@ -52,7 +52,7 @@ pub(super) fn query_gradient_kernel<N: Size>(
     let vectors = comptime!(plan.vectors);
     let units = comptime!(plan.units);
     let each = comptime!(plan.each);
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    let cube = cube_position();
     if cube >= splits * a.e.heads {
         terminate!();
     }
