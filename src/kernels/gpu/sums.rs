@@ -96,20 +96,8 @@ pub(super) fn sum_over_rows(x: CubeTensor, [batch, mut rows, columns]: [usize; 3
         if lanes == 1 {
             sum_rows_kernel::launch(&client, cubes_for(total), units, size, from, to, sizes[0], sizes[1], sizes[2], sizes[3]);
         } else {
-            let count = batch * parts;
-            sum_lanes_kernel::launch(
-                &client,
-                cubes(count),
-                units,
-                size,
-                from,
-                to,
-                count as u32,
-                sizes[1],
-                sizes[2],
-                sizes[3],
-                lanes as u32,
-            );
+            let (cubes, count) = (cubes(batch * parts), (batch * parts) as u32);
+            sum_lanes_kernel::launch(&client, cubes, units, size, from, to, count, sizes[1], sizes[2], sizes[3], lanes as u32);
         }
         if parts == 1 {
             return out;
