@@ -13,7 +13,7 @@ pub(super) const TILE: usize = 32;
 /// By pair: the scores' gradients summed over the windows `split, split + splits, ..`, `[splits, heads, tokens, tokens]`. A cube of 256 units has a tile of pairs, each unit four.
 #[cube(launch)]
 pub(super) fn bias_gradient_kernel<N: Size>(
-    a: Attention<f32, N>,
+    a: &Attention<f32, N>,
     grad: &[Vector<f32, N>],
     statistics: &[f32],
     pairs: &mut [f32],

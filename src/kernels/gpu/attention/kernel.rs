@@ -282,7 +282,7 @@ pub(super) fn pair_bias(
 /// The attention's result by token, and by window, head and query the logarithm of the softmax's sum.
 #[cube(launch)]
 pub(super) fn attention_kernel<F: Float, N: Size>(
-    a: Attention<F, N>,
+    a: &Attention<F, N>,
     output: &mut [Vector<F, N>],
     statistics: &mut [f32],
     #[define(F)] _element: ElemType,

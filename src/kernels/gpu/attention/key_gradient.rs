@@ -9,7 +9,7 @@ use crate::kernels::gpu::launch::cube_position;
 /// The gradients of keys and values, into the second and last third of each token's row of `gradient`, padded places behind the tokens.
 #[cube(launch)]
 pub(super) fn key_gradient_kernel<N: Size>(
-    a: Attention<f32, N>,
+    a: &Attention<f32, N>,
     grad: &[Vector<f32, N>],
     statistics: &[f32],
     gradient: &mut [Vector<f32, N>],

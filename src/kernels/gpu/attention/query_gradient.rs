@@ -42,7 +42,7 @@ pub(super) fn projected_kernel<N: Size>(
 /// heads, tokens, tokens]`.
 #[cube(launch)]
 pub(super) fn query_gradient_kernel<N: Size>(
-    a: Attention<f32, N>,
+    a: &Attention<f32, N>,
     grad: &[Vector<f32, N>],
     known: &mut [f32],
     gradient: &mut [Vector<f32, N>],
