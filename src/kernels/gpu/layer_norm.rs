@@ -30,7 +30,7 @@ fn team_member<N: Size>(rows: u32, vectors: u32, #[comptime] team: u32) -> TeamM
     TeamMember { member: UNIT_POS % team, row, from, width }
 }
 
-/// Sum of `own` over the units of a row and the elements of a vector, in a fixed order, by element of the row, for all units.
+/// Sum of what the units of a row have, in a fixed order, over the elements of the row: for all of them.
 #[cube]
 fn team_mean<N: Size>(memory: &mut Shared<[f32]>, own: Vector<f32, N>, m: &TeamMember, #[comptime] team: u32) -> f32 {
     let own = sum_of_vector::<N>(own);
