@@ -7,7 +7,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::RngExt as _;
 
-use super::cases::cases;
+use super::cases::{Case, cases};
 use super::with_references;
 use super::{gelu, linear, recompute, sum, with_gradient};
 use crate::device::{for_tests, require_half};
@@ -59,18 +59,27 @@ fn operations_and_their_gradients_equal_stock_operations() {
 /// Results in float16, eleven bits, of float16 inputs and sums in float32.
 const HALF_TOLERANCE: f32 = 1e-2;
 
+/// Whether an operation takes float16: the sums of losses and gradients are of float32 alone.
+fn has_half(case: &Case) -> bool {
+    case.name != "sum over an axis"
+}
+
+/// Result of a case's operation in half precision and in stock operations, of the same float16 inputs.
+fn half_outcome(case: &Case, device: &Device) -> [Vec<f32>; 2] {
+    let input = |(place, &length): (usize, &usize)| draw(&format!("input {place}"), length, device).cast(DType::F16);
+    let inputs: Vec<Tensor<1>> = case.inputs.iter().enumerate().map(input).collect();
+    let rounded = |input: &Tensor<1>| Tensor::from_data(input.clone().cast(DType::F32).into_data(), &Device::flex());
+    let wanted = (case.stock)(&inputs.iter().map(rounded).collect::<Vec<_>>());
+    let found = (case.run)(&inputs);
+    assert_eq!(found.dtype(), DType::F16, "{}", case.name);
+    [found.cast(DType::F32), wanted].map(|tensor| tensor.into_data().try_into_vec::<f32>().unwrap())
+}
+
 #[test]
 fn operations_in_half_precision_equal_stock_operations_in_full() {
     for (device, own) in for_tests().into_iter().skip(1).filter(|(_, device)| require_half(device).is_ok()) {
-        // The sums of losses and gradients are of float32 alone.
-        for case in cases().into_iter().filter(|case| case.name != "sum over an axis") {
-            let input = |(place, &length): (usize, &usize)| draw(&format!("input {place}"), length, &own).cast(DType::F16);
-            let inputs: Vec<Tensor<1>> = case.inputs.iter().enumerate().map(input).collect();
-            let rounded = |input: &Tensor<1>| Tensor::from_data(input.clone().cast(DType::F32).into_data(), &Device::flex());
-            let wanted = (case.stock)(&inputs.iter().map(rounded).collect::<Vec<_>>());
-            let found = (case.run)(&inputs);
-            assert_eq!(found.dtype(), DType::F16, "{}", case.name);
-            let [found, wanted] = [found.cast(DType::F32), wanted].map(|tensor| tensor.into_data().try_into_vec::<f32>().unwrap());
+        for case in cases().into_iter().filter(has_half) {
+            let [found, wanted] = half_outcome(&case, &own);
             for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
                 let what = format!("{}, inputs {:?}, {device}, [{index}]", case.name, case.inputs);
                 assert!((found - wanted).abs() <= HALF_TOLERANCE * wanted.abs().max(1.0), "{what}: {found}, expected {wanted}");

@@ -5,8 +5,8 @@ use burn::tensor::{Int, Tensor};
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::{UNITS, buffer, cube_sum, cubes_for, empty, position, spread, table, tensor};
-use super::softplus::{sigmoid, softplus};
+use super::launch::{UNITS, buffer, cube_position, cube_sum, cubes, cubes_for, empty, position, table, tensor};
+use super::softplus::{LEFT_OUT, sigmoid, softplus};
 use super::sums::sum_over_rows;
 
 /// Voxels of a unit.
@@ -24,9 +24,6 @@ struct VoxelSoftmax {
     /// What the prediction of the right class lacks of 1.
     pub missing: f32,
 }
-
-/// Stands for minus infinity; finite, since a driver's compiler may assume finite numbers.
-const LEFT_OUT: f32 = -1e9;
 
 /// The softmax of the voxel whose logit of class 0 is `logits[from]`.
 #[cube]
@@ -61,7 +58,7 @@ fn class_sums_kernel(
     tiles: u32,
     #[comptime] squared: bool,
 ) {
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    let cube = cube_position();
     if cube >= batch * tiles {
         terminate!();
     }
@@ -197,10 +194,9 @@ pub(crate) fn class_sums(logits: Tensor<3>, labels: Tensor<1, Int>, squared: boo
     let columns = 2 * classes + 1;
     let (logits, labels) = (buffer(logits), table(labels));
     let parts = empty(&logits, [batch, tiles, columns]);
-    let [x, y] = spread(batch * tiles);
     class_sums_kernel::launch(
         &parts.client.clone(),
-        CubeCount::Static(x, y, 1),
+        cubes(batch * tiles),
         CubeDim::new_1d(UNITS),
         logits.into_buffer_arg(),
         labels.into_buffer_arg(),

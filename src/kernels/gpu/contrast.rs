@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::{UNITS, buffer, cube_sum, cubes_for, empty, position, spread, tensor};
-use super::softplus::{above_largest, sigmoid, softplus};
+use super::launch::{UNITS, buffer, cube_position, cube_sum, cubes, cubes_for, empty, position, tensor};
+use super::softplus::{LEFT_OUT, above_largest, sigmoid, softplus};
 
 /// Numbers of an anchor: its loss, the cosine of its positive, the sum of the others, whether its nearest token of the other view is
 /// another volume's of the same position (1 or 0), the logarithm of its softmax's sum, and what its positive lacks of 1.
@@ -26,9 +26,6 @@ pub(crate) struct Pairs {
     /// Whether pairs of one position in different volumes are marked, or those half a view apart.
     pub by_position: bool,
 }
-
-/// Stands for minus infinity; finite, since a driver's compiler may assume finite numbers.
-const LEFT_OUT: f32 = -1e9;
 
 /// The sizes of a contrast.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
@@ -69,7 +66,7 @@ fn logit_of(e: &PairsOf, cosine: f32, row: u32, other: u32, #[comptime] by_posit
 /// A cube has a row.
 #[cube(launch)]
 fn contrast_rows_kernel(cosines: &[f32], out: &mut [f32], e: PairsOf, #[comptime] by_position: bool) {
-    let row = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
+    let row = cube_position();
     if row >= e.rows {
         terminate!();
     }
@@ -183,10 +180,9 @@ pub(crate) fn contrast_rows(cosines: Tensor<2>, pairs: &Pairs) -> Tensor<2> {
     let [rows, _] = cosines.dims();
     let cosines = buffer(cosines);
     let out = empty(&cosines, [rows, ANCHOR_NUMBERS]);
-    let [x, y] = spread(rows);
     contrast_rows_kernel::launch(
         &out.client.clone(),
-        CubeCount::Static(x, y, 1),
+        cubes(rows),
         CubeDim::new_1d(UNITS),
         cosines.into_buffer_arg(),
         out.clone().into_buffer_arg(),

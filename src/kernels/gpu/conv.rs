@@ -7,16 +7,14 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::conv_kernel::{ConvExtentsLaunch, ConvPlan, Taps, conv_kernel, transpose_weight_kernel};
+use super::conv_kernel::{ConvExtentsLaunch, ConvPlan, Taps, conv_kernel};
 use super::launch::{
-    DISPATCH_WORK, SHARED_BYTES, UNITS, Work, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, tensor, vector_size, zeros,
+    BUSY, DISPATCH_WORK, SHARED_BYTES, UNITS, Work, buffer, element, empty, empty_sums, numbers, reshaped, tensor, vector_size, zeros,
 };
 use super::sums::sum_over_rows;
+use super::transpose::transposed;
 use crate::kernels::conv_tables::ConvShape;
 use crate::kernels::index::cells;
-
-/// Cubes that keep a GPU busy.
-pub(super) const BUSY: usize = 512;
 
 /// Output tokens below which a grid is small.
 const SMALL: usize = 2048;
@@ -57,9 +55,9 @@ pub(in crate::kernels) fn conv_input_gradient(weight: Tensor<5>, grad: Tensor<3>
 
 /// The same in dispatches of `most` operations.
 pub(super) fn input_gradient_within(weight: Tensor<5>, grad: Tensor<3>, shape: ConvShape, inputs: [usize; 2], most: u64) -> Tensor<3> {
-    let ([batch, _, output], [_, input]) = (grad.dims(), inputs);
+    let ([batch, _, output], [_, input], [_, _, _, all, _]) = (grad.dims(), inputs, weight.dims());
     let whole = shape.stride == [1; 3];
-    let weight = transposed(weight, inputs, whole);
+    let weight = transposed(buffer(weight), [27, all, output], inputs, whole);
     let grad = [buffer(grad)];
     if whole {
         return tensor(Launch::whole(batch, vec![output], input, shape).convolve(&grad, &weight, None, most));
@@ -162,26 +160,6 @@ impl Launch {
             );
         }
     }
-}
-
-/// `weight` with input and output channels exchanged, the inputs `from..from + input` alone; its places in reverse order if `reverse`.
-fn transposed(weight: Tensor<5>, [from, input]: [usize; 2], reverse: bool) -> CubeTensor {
-    let [_, _, _, inputs, output] = weight.dims();
-    let weight = buffer(weight);
-    let result = empty(&weight, [27, output, input]);
-    transpose_weight_kernel::launch(
-        &result.client.clone(),
-        cubes_for(27 * output * input),
-        CubeDim::new_1d(UNITS),
-        weight.into_buffer_arg(),
-        result.clone().into_buffer_arg(),
-        inputs as u32,
-        output as u32,
-        from as u32,
-        input as u32,
-        reverse,
-    );
-    result
 }
 
 /// Boxes of `tile` output tokens in all samples.

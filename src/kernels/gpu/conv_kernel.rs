@@ -7,7 +7,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::launch::{CubeRange, cube_number, position};
+use super::launch::{CubeRange, cube_number};
 
 /// What the compiler knows of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -259,28 +259,4 @@ fn place_of(index: u32, #[comptime] first: usize, #[comptime] back: usize) -> u3
         place = first as u32 - index * back as u32;
     }
     place
-}
-
-/// `[27, inputs, out]` -> `[27, out, input]`, the places in reverse order if `reverse`.
-#[cube(launch)]
-pub(super) fn transpose_weight_kernel(
-    weight: &[f32],
-    transposed: &mut [f32],
-    inputs: u32,
-    out: u32,
-    from: u32,
-    input: u32,
-    #[comptime] reverse: bool,
-) {
-    let at = position();
-    if at < 27 * out * input {
-        let channel = at % input;
-        let rest = at / input;
-        let output = rest % out;
-        let mut place = rest / out;
-        if comptime!(reverse) {
-            place = 26 - place;
-        }
-        transposed[at as usize] = weight[((place * inputs + from + channel) * out + output) as usize];
-    }
 }

@@ -16,6 +16,9 @@ pub(super) const UNITS: u32 = 256;
 /// Memory that the units of a cube may share on every device, bytes (Metal, DirectX 12 and llvmpipe stop at 32 KiB).
 pub(super) const SHARED_BYTES: usize = 32 << 10;
 
+/// Cubes that keep a GPU busy.
+pub(super) const BUSY: usize = 512;
+
 /// Floating-point operations of a dispatch at most: Windows ends one that takes 2 s, and these take 0.2 s at 60 % of 5 TFLOP/s.
 pub(crate) const DISPATCH_WORK: u64 = 600_000_000_000;
 
@@ -96,6 +99,18 @@ pub(super) fn spread(count: usize) -> [u32; 2] {
     [count.div_ceil(rows) as u32, rows as u32]
 }
 
+/// The same as a launch takes them; the kernel asks for its [`cube_position`].
+pub(super) fn cubes(count: usize) -> CubeCount {
+    let [x, y] = spread(count);
+    CubeCount::Static(x, y, 1)
+}
+
+/// The number of a cube among all that [`spread`] gives.
+#[cube]
+pub(super) fn cube_position() -> u32 {
+    CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X
+}
+
 /// What the cubes of a long launch compute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
@@ -122,29 +137,25 @@ impl Work {
 
     /// The same as a launch takes them; the kernel asks for its [`cube_number`].
     pub(super) fn dispatches(self, most: u64) -> impl Iterator<Item = (CubeCount, CubeRangeLaunch)> {
-        self.ranges(most).map(|range| {
-            let [x, y] = spread(range.len());
-            (CubeCount::Static(x, y, 1), CubeRangeLaunch::new(range.start as u32, range.end as u32))
-        })
+        self.ranges(most).map(|range| (cubes(range.len()), CubeRangeLaunch::new(range.start as u32, range.end as u32)))
     }
 }
 
 /// The number of a cube among all of its launch; `range.end` and more for those that [`spread`] adds.
 #[cube]
 pub(super) fn cube_number(range: &CubeRange) -> u32 {
-    range.first + CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X
+    range.first + cube_position()
 }
 
 /// Cubes of [`UNITS`] units, one unit for each of `total` [`position`]s and a few more.
 pub(super) fn cubes_for(total: usize) -> CubeCount {
-    let [x, y] = spread(total.div_ceil(UNITS as usize));
-    CubeCount::Static(x, y, 1)
+    cubes(total.div_ceil(UNITS as usize))
 }
 
 /// The number of a unit among all that [`cubes_for`] starts.
 #[cube]
 pub(super) fn position() -> u32 {
-    (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * UNITS + UNIT_POS
+    cube_position() * UNITS + UNIT_POS
 }
 
 /// Sum of `own` over the [`UNITS`] units of a cube, in a fixed order, for all of them; `memory` has a place for each.

@@ -5,25 +5,58 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
 use super::launch::{
-    UNITS, buffer, cubes_for, element, empty, numbers, position, reshaped, rows_and_columns, spread, sum_of_vector, tensor, vector_size,
+    UNITS, buffer, cube_position, cubes, cubes_for, element, empty, numbers, position, reshaped, rows_and_columns, sum_of_vector, tensor,
+    vector_size,
 };
 use super::sums::{parts_of, sum_over_rows};
 use crate::kernels::host::EPSILON;
 
-/// Sum of `own` over the `team` units of a row, in a fixed order, for all of them.
+/// Where a unit is in the team that has a row.
+#[derive(CubeType, Clone, Copy)]
+struct TeamMember {
+    pub member: u32,
+    /// Of all rows; more than there are in the last cubes.
+    pub row: u32,
+    /// The first vector of the row, or of the last one.
+    pub from: u32,
+    /// Elements of the row.
+    pub width: f32,
+}
+
 #[cube]
-fn team_sum(memory: &mut Shared<[f32]>, own: f32, member: u32, #[comptime] team: u32) -> f32 {
+fn team_member<N: Size>(rows: u32, vectors: u32, #[comptime] team: u32) -> TeamMember {
+    let row = cube_position() * comptime!(UNITS / team) + UNIT_POS / team;
+    let (from, width) = (min(row, rows - 1) * vectors, f32::cast_from(vectors * N::value() as u32));
+    TeamMember { member: UNIT_POS % team, row, from, width }
+}
+
+/// Sum of what the units of a row have, in a fixed order, over the elements of the row: for all of them.
+#[cube]
+fn team_mean<N: Size>(memory: &mut Shared<[f32]>, own: Vector<f32, N>, m: &TeamMember, #[comptime] team: u32) -> f32 {
+    let own = sum_of_vector::<N>(own);
     let unit = UNIT_POS as usize;
     sync_cube();
     memory[unit] = own;
     sync_cube();
     let mut sum = 0.0f32;
-    let first = unit - member as usize;
+    let first = unit - m.member as usize;
     #[unroll]
     for other in 0..team {
         sum += memory[first + other as usize];
     }
-    sum
+    sum / m.width
+}
+
+/// The mean of a row.
+#[cube]
+fn row_mean<F: Float, N: Size>(memory: &mut Shared<[f32]>, x: &[Vector<F, N>], vectors: u32, m: &TeamMember, #[comptime] team: u32) -> f32 {
+    let mut sum = Vector::<f32, N>::new(0.0f32);
+    let mut v = m.member;
+    while v < vectors {
+        sum += Vector::<f32, N>::cast_from(x[(m.from + v) as usize]);
+        v += team;
+    }
+    team_mean::<N>(memory, sum, m, team)
 }
 
 #[cube(launch)]
@@ -39,34 +72,23 @@ fn layer_norm_kernel<F: Float, N: Size>(
     #[define(F)] _element: ElemType,
 ) {
     let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
-    let member = UNIT_POS % team;
-    let row = (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * comptime!(UNITS / team) + UNIT_POS / team;
-    let live = row < rows;
-    let from = min(row, rows - 1) * vectors;
-    let width = f32::cast_from(vectors * N::value() as u32);
-    let mut sum = Vector::<f32, N>::new(0.0f32);
-    let mut v = member;
-    while v < vectors {
-        sum += Vector::<f32, N>::cast_from(x[(from + v) as usize]);
-        v += team;
-    }
-    let mean = team_sum(&mut memory, sum_of_vector::<N>(sum), member, team) / width;
+    let m = team_member::<N>(rows, vectors, team);
+    let mean = row_mean::<F, N>(&mut memory, x, vectors, &m, team);
     let mut squares = Vector::<f32, N>::new(0.0f32);
-    let mut v = member;
+    let mut v = m.member;
     while v < vectors {
-        let centred = Vector::<f32, N>::cast_from(x[(from + v) as usize]) - Vector::<f32, N>::new(mean);
+        let centred = Vector::<f32, N>::cast_from(x[(m.from + v) as usize]) - Vector::<f32, N>::new(mean);
         squares = fma(centred, centred, squares);
         v += team;
     }
-    let variance = team_sum(&mut memory, sum_of_vector::<N>(squares), member, team) / width;
-    let factor = 1.0f32 / (variance + epsilon).sqrt();
-    if live {
-        let mut v = member;
+    let factor = 1.0f32 / (team_mean::<N>(&mut memory, squares, &m, team) + epsilon).sqrt();
+    if m.row < rows {
+        let mut v = m.member;
         while v < vectors {
             let normal =
-                (Vector::<f32, N>::cast_from(x[(from + v) as usize]) - Vector::<f32, N>::new(mean)) * Vector::<f32, N>::new(factor);
+                (Vector::<f32, N>::cast_from(x[(m.from + v) as usize]) - Vector::<f32, N>::new(mean)) * Vector::<f32, N>::new(factor);
             let (scale, offset) = (Vector::<f32, N>::cast_from(weight[v as usize]), Vector::<f32, N>::cast_from(bias[v as usize]));
-            out[(from + v) as usize] = Vector::<F, N>::cast_from(fma(normal, scale, offset));
+            out[(m.from + v) as usize] = Vector::<F, N>::cast_from(fma(normal, scale, offset));
             v += team;
         }
     }
@@ -86,46 +108,35 @@ fn layer_norm_gradient_kernel<N: Size>(
     #[comptime] team: u32,
 ) {
     let mut memory = Shared::<[f32]>::new_slice(comptime!(UNITS as usize));
-    let member = UNIT_POS % team;
-    let row = (CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X) * comptime!(UNITS / team) + UNIT_POS / team;
-    let live = row < rows;
-    let from = min(row, rows - 1) * vectors;
-    let width = f32::cast_from(vectors * N::value() as u32);
-    let mut sum = Vector::<f32, N>::new(0.0f32);
-    let mut v = member;
-    while v < vectors {
-        sum += x[(from + v) as usize];
-        v += team;
-    }
-    let mean = team_sum(&mut memory, sum_of_vector::<N>(sum), member, team) / width;
+    let m = team_member::<N>(rows, vectors, team);
+    let mean = row_mean::<f32, N>(&mut memory, x, vectors, &m, team);
     let mut squares = Vector::<f32, N>::new(0.0f32);
     let mut scaled = Vector::<f32, N>::new(0.0f32);
     let mut product = Vector::<f32, N>::new(0.0f32);
-    let mut v = member;
+    let mut v = m.member;
     while v < vectors {
-        let centred = x[(from + v) as usize] - Vector::<f32, N>::new(mean);
+        let centred = x[(m.from + v) as usize] - Vector::<f32, N>::new(mean);
         squares = fma(centred, centred, squares);
-        let g = grad[(from + v) as usize] * weight[v as usize];
+        let g = grad[(m.from + v) as usize] * weight[v as usize];
         scaled += g;
         product = fma(g, centred, product);
         v += team;
     }
-    let variance = team_sum(&mut memory, sum_of_vector::<N>(squares), member, team) / width;
-    let factor = 1.0f32 / (variance + epsilon).sqrt();
-    let scaled = team_sum(&mut memory, sum_of_vector::<N>(scaled), member, team) / width;
-    let projected = team_sum(&mut memory, sum_of_vector::<N>(product), member, team) / width * factor;
-    if live {
-        let mut v = member;
+    let factor = 1.0f32 / (team_mean::<N>(&mut memory, squares, &m, team) + epsilon).sqrt();
+    let scaled = team_mean::<N>(&mut memory, scaled, &m, team);
+    let projected = team_mean::<N>(&mut memory, product, &m, team) * factor;
+    if m.row < rows {
+        let mut v = m.member;
         while v < vectors {
-            let normal = (x[(from + v) as usize] - Vector::<f32, N>::new(mean)) * Vector::<f32, N>::new(factor);
-            let g = grad[(from + v) as usize] * weight[v as usize];
+            let normal = (x[(m.from + v) as usize] - Vector::<f32, N>::new(mean)) * Vector::<f32, N>::new(factor);
+            let g = grad[(m.from + v) as usize] * weight[v as usize];
             let orthogonal = g - Vector::<f32, N>::new(scaled) - normal * Vector::<f32, N>::new(projected);
-            out[(from + v) as usize] = orthogonal * Vector::<f32, N>::new(factor);
+            out[(m.from + v) as usize] = orthogonal * Vector::<f32, N>::new(factor);
             v += team;
         }
-        if member == 0u32 {
-            statistics[(row * 2) as usize] = mean;
-            statistics[(row * 2 + 1) as usize] = factor;
+        if m.member == 0u32 {
+            statistics[(m.row * 2) as usize] = mean;
+            statistics[(m.row * 2 + 1) as usize] = factor;
         }
     }
 }
@@ -162,15 +173,10 @@ fn layer_norm_parameters_kernel<N: Size>(
     }
 }
 
-/// Units that share a row of so many vectors.
-fn team_of(vectors: usize) -> u32 {
-    (vectors.div_ceil(2).next_power_of_two() as u32).clamp(1, 32)
-}
-
-/// Cubes for so many rows, a team for each.
-fn cubes_of(rows: usize, team: u32) -> CubeCount {
-    let [x, y] = spread(rows.div_ceil((UNITS / team) as usize));
-    CubeCount::Static(x, y, 1)
+/// Units that share a row of so many vectors, and the cubes for so many rows.
+fn teams(rows: usize, vectors: usize) -> (u32, CubeCount) {
+    let team = (vectors.div_ceil(2).next_power_of_two() as u32).clamp(1, 32);
+    (team, cubes(rows.div_ceil((UNITS / team) as usize)))
 }
 
 /// `(x - mean) / sqrt(variance + 1e-5) * weight + bias`, statistics over the last axis.
@@ -178,11 +184,11 @@ pub(in crate::kernels) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tenso
     let (x, weight, bias) = (numbers(x), numbers(weight), numbers(bias));
     let [rows, columns] = rows_and_columns(&x);
     let size = vector_size(&[columns]);
-    let team = team_of(columns / size);
+    let (team, cubes) = teams(rows, columns / size);
     let (out, element) = (empty(&x, x.meta.shape().clone()), element(&x));
     layer_norm_kernel::launch(
         &out.client.clone(),
-        cubes_of(rows, team),
+        cubes,
         CubeDim::new_1d(UNITS),
         size,
         x.into_buffer_arg(),
@@ -208,11 +214,11 @@ pub(in crate::kernels) fn layer_norm_gradients<const D: usize>(
     let [rows, columns] = rows_and_columns(&x);
     let size = vector_size(&[columns]);
     let vectors = columns / size;
-    let team = team_of(vectors);
+    let (team, cubes) = teams(rows, vectors);
     let (out, statistics) = (empty(&x, x.meta.shape().clone()), empty(&x, [rows, 2]));
     layer_norm_gradient_kernel::launch(
         &out.client.clone(),
-        cubes_of(rows, team),
+        cubes,
         CubeDim::new_1d(UNITS),
         size,
         x.clone().into_buffer_arg(),

@@ -9,10 +9,10 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{
-    CubeRange, DISPATCH_WORK, UNITS, Work, buffer, cube_number, cubes_for, element, empty, numbers, position, reshaped, rows_and_columns,
-    tensor, vector_size,
+    CubeRange, DISPATCH_WORK, UNITS, Work, buffer, cube_number, element, empty, numbers, rows_and_columns, tensor, vector_size,
 };
-use super::sums::sum_over_rows;
+use super::sums::sum_of_parts;
+use super::transpose::transposed;
 
 /// Rows of a unit.
 const ROWS: usize = 8;
@@ -182,15 +182,6 @@ fn linear_gradient_kernel<NI: Size, NO: Size>(
     }
 }
 
-/// `[rows, columns]` -> `[columns, rows]`, of a weight.
-#[cube(launch)]
-fn transpose_kernel(weight: &[f32], out: &mut [f32], rows: u32, columns: u32) {
-    let at = position();
-    if at < rows * columns {
-        out[at as usize] = weight[(at % rows * columns + at / rows) as usize];
-    }
-}
-
 /// As few equal blocks of at most `most` vectors as there can be: vectors of each, blocks.
 fn blocks_of(vectors: usize, most: usize) -> [usize; 2] {
     let size = vectors.div_ceil(vectors.div_ceil(most));
@@ -210,18 +201,8 @@ pub(in crate::kernels) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<T
 /// Gradient with respect to `x`: `grad` `[rows, out]`, `weight` `[in, out]` -> `[rows, in]`.
 pub(in crate::kernels) fn linear_input_gradient(weight: Tensor<2>, grad: Tensor<2>) -> Tensor<2> {
     let [input, output] = weight.dims();
-    let weight = buffer(weight);
-    let transposed = empty(&weight, [output, input]);
-    transpose_kernel::launch(
-        &transposed.client.clone(),
-        cubes_for(input * output),
-        CubeDim::new_1d(UNITS),
-        weight.into_buffer_arg(),
-        transposed.clone().into_buffer_arg(),
-        input as u32,
-        output as u32,
-    );
-    tensor(product(&buffer(grad), &transposed, None))
+    let weight = transposed(buffer(weight), [1, input, output], [0, input], false);
+    tensor(product(&buffer(grad), &weight, None))
 }
 
 fn product(x: &CubeTensor, weight: &CubeTensor, bias: Option<&CubeTensor>) -> CubeTensor {
@@ -285,6 +266,5 @@ pub(in crate::kernels) fn linear_gradients(x: Tensor<2>, grad: Tensor<2>) -> (Te
             [inputs, outputs],
         );
     }
-    let of_bias = move || tensor(reshaped(sum_over_rows(sums_of_grad, [1, splits, output]), [output]));
-    (tensor(reshaped(sum_over_rows(parts, [1, splits, input * output]), [input, output])), of_bias)
+    (sum_of_parts(parts, [input, output]), move || sum_of_parts(sums_of_grad, [output]))
 }

@@ -30,6 +30,7 @@ mod softplus;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod transpose;
 mod weight_gradient;
 
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};

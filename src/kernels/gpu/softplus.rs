@@ -3,6 +3,9 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
+/// Stands for minus infinity; finite, since a driver's compiler may assume finite numbers.
+pub(super) const LEFT_OUT: f32 = -1e9;
+
 /// `ln(1 + x)` for `x` in 0..=1, as `2 artanh(x / (2 + x))` by its series: a GPU's logarithm of `1 + x` has lost the digits of a small
 /// `x`. To 2e-9 of it.
 #[cube]

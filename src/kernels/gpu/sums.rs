@@ -5,7 +5,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{UNITS, buffer, cubes_for, empty, position, reshaped, spread, tensor, vector_size};
+use super::launch::{UNITS, buffer, cube_position, cubes, cubes_for, empty, position, reshaped, tensor, vector_size};
 
 /// Rows that a unit adds up one after the other. Rounding errors of one sign add up as well: the fewer, the smaller.
 const ROWS: usize = 32;
@@ -33,14 +33,14 @@ fn sum_rows_kernel<N: Size>(x: &[Vector<f32, N>], out: &mut [Vector<f32, N>], to
 fn sum_lanes_kernel<N: Size>(
     x: &[Vector<f32, N>],
     out: &mut [Vector<f32, N>],
-    cubes: u32,
+    total: u32,
     rows: u32,
     vectors: u32,
     parts: u32,
     #[comptime] lanes: u32,
 ) {
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
-    if cube >= cubes {
+    let cube = cube_position();
+    if cube >= total {
         terminate!();
     }
     let mut memory = Shared::<[Vector<f32, N>]>::new_slice(comptime!(UNITS as usize));
@@ -96,9 +96,7 @@ pub(super) fn sum_over_rows(x: CubeTensor, [batch, mut rows, columns]: [usize; 3
         if lanes == 1 {
             sum_rows_kernel::launch(&client, cubes_for(total), units, size, from, to, sizes[0], sizes[1], sizes[2], sizes[3]);
         } else {
-            let [x, y] = spread(batch * parts);
-            let cubes = CubeCount::Static(x, y, 1);
-            let count = (batch * parts) as u32;
+            let (cubes, count) = (cubes(batch * parts), (batch * parts) as u32);
             sum_lanes_kernel::launch(&client, cubes, units, size, from, to, count, sizes[1], sizes[2], sizes[3], lanes as u32);
         }
         if parts == 1 {
@@ -106,6 +104,13 @@ pub(super) fn sum_over_rows(x: CubeTensor, [batch, mut rows, columns]: [usize; 3
         }
         (x, rows) = (out, parts);
     }
+}
+
+/// The sum of the tensors of this shape that a buffer holds one after the other.
+pub(super) fn sum_of_parts<const D: usize>(parts: CubeTensor, shape: [usize; D]) -> Tensor<D> {
+    let length = shape.iter().product();
+    let count = parts.meta.shape().num_elements() / length;
+    tensor(reshaped(sum_over_rows(parts, [1, count, length]), shape))
 }
 
 /// `[batch, rows, columns]` -> `[batch, 1, columns]`.
@@ -116,6 +121,6 @@ pub(in crate::kernels) fn sum_rows(x: Tensor<3>) -> Tensor<3> {
 
 /// `[rows, columns]` -> `[columns]`.
 pub(in crate::kernels) fn column_sums(x: Tensor<2>) -> Tensor<1> {
-    let [rows, columns] = x.dims();
-    tensor(reshaped(sum_over_rows(buffer(x), [1, rows, columns]), [columns]))
+    let [_, columns] = x.dims();
+    sum_of_parts(buffer(x), [columns])
 }

@@ -7,10 +7,10 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::conv::{BUSY, boxes_of, extents, waste};
+use super::conv::{boxes_of, extents, waste};
 use super::conv_kernel::ConvExtents;
-use super::launch::{CubeRange, DISPATCH_WORK, SHARED_BYTES, Work, buffer, cube_number, empty, reshaped, tensor, vector_size};
-use super::sums::sum_over_rows;
+use super::launch::{BUSY, CubeRange, DISPATCH_WORK, SHARED_BYTES, Work, buffer, cube_number, empty, vector_size};
+use super::sums::sum_of_parts;
 use crate::kernels::conv_tables::ConvShape;
 
 /// What the compiler knows of a weight gradient.
@@ -253,7 +253,7 @@ pub(super) fn weight_gradient_within(source: Tensor<3>, grad: Tensor<3>, shape: 
             launch.plan,
         );
     }
-    tensor(reshaped(sum_over_rows(parts, [1, launch.splits, 27 * input * output]), [3, 3, 3, input, output]))
+    sum_of_parts(parts, [3, 3, 3, input, output])
 }
 
 /// Elements of the parts that a GPU sums the weight gradient of a convolution from, of `[in, out]` channels.

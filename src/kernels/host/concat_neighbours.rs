@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::tensor::{TASK_ELEMENTS, contiguous, elements, tensor};
+use super::tensor::{contiguous, elements, task_rows, tensor};
 use crate::kernels::index::PADDING;
 use crate::kernels::merge_tables::MergeTables;
 
@@ -13,7 +13,7 @@ pub fn concat_neighbours(x: Tensor<3>, tables: &MergeTables) -> Tensor<3> {
     let x = contiguous(x);
     let (tokens, places) = (elements(&x), tables.sources.len());
     let mut out = vec![0.0; batch * places * dim];
-    let task = (TASK_ELEMENTS / dim).max(1);
+    let task = task_rows(dim);
     out.par_chunks_mut(task * dim).enumerate().for_each(|(index, out)| {
         for (place, out) in (index * task..).zip(out.chunks_exact_mut(dim)) {
             let token = tables.sources[place % places];
@@ -33,7 +33,7 @@ pub fn concat_neighbours_gradient(grad: Tensor<3>, tables: &MergeTables) -> Tens
     let (dim, count, places) = (width / tables.parts, first.len(), tables.sources.len());
     let grad = elements(&grad);
     let mut out = vec![0.0; batch * count * dim];
-    let task = (TASK_ELEMENTS / dim).max(1);
+    let task = task_rows(dim);
     out.par_chunks_mut(task * dim).enumerate().for_each(|(index, out)| {
         for (token, out) in (index * task..).zip(out.chunks_exact_mut(dim)) {
             let (first, second) = (first[token % count], second[token % count]);

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::simd::{normal, sum, vectorised};
-use super::tensor::{EPSILON, TASK_ELEMENTS, alone, changed, contiguous, elements, tensor};
+use super::tensor::{EPSILON, TASK_ELEMENTS, alone, changed, contiguous, elements, task_rows, tensor};
 
 /// Rows whose contributions to a sum over rows are added up first.
 const SUM_ROWS: usize = 256;
@@ -72,7 +72,7 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<
     let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
     let (weight, bias) = (elements(&weight), elements(&bias));
     let mut out = vec![0.0; elements(&x).len()];
-    let task = (TASK_ELEMENTS / weight.len()).max(1) * weight.len();
+    let task = task_rows(weight.len()) * weight.len();
     let tasks = out.par_chunks_mut(task).zip(elements(&x).par_chunks(task));
     tasks.for_each(|(out, x)| layer_norm_task(out, x, weight, bias));
     tensor(out, shape)
@@ -164,7 +164,7 @@ vectorised! {
 pub fn add_bias(rows: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let (mut rows, bias) = (alone(rows), contiguous(bias));
     let bias = elements(&bias);
-    let task = (TASK_ELEMENTS / bias.len()).max(1) * bias.len();
+    let task = task_rows(bias.len()) * bias.len();
     rows.storage_mut::<f32>().par_chunks_mut(task).for_each(|rows| add_bias_task(rows, bias));
     changed(rows)
 }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::simd::{exp, sum, vectorised};
-use super::tensor::{TASK_ELEMENTS, alone, changed, contiguous, elements};
+use super::tensor::{alone, changed, contiguous, elements, task_rows};
 
 /// A score so far below the row's largest has the weight 0. Its own, 1e-33, would be lost beside 1 in any sum, and become a number
 /// below the normal ones in products, which cost a hundred times others: masked pairs of a shifted window have such scores.
@@ -63,16 +63,11 @@ vectorised! {
     }
 }
 
-/// Elements of the rows of one task.
-fn task(columns: usize) -> usize {
-    (TASK_ELEMENTS / columns).max(1) * columns
-}
-
 /// Softmax of `scale * scores` over the last axis, in place where no one else holds `scores`.
 pub fn scaled_softmax(scores: Tensor<4>, scale: f32) -> Tensor<4> {
     let [_, _, _, columns] = scores.dims();
     let mut scores = alone(scores);
-    scores.storage_mut::<f32>().par_chunks_mut(task(columns)).for_each(|rows| scaled_softmax_task(rows, columns, scale));
+    scores.storage_mut::<f32>().par_chunks_mut(task_rows(columns) * columns).for_each(|rows| scaled_softmax_task(rows, columns, scale));
     changed(scores)
 }
 
@@ -80,7 +75,8 @@ pub fn scaled_softmax(scores: Tensor<4>, scale: f32) -> Tensor<4> {
 pub fn scaled_softmax_gradient(attention: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
     let [_, _, _, columns] = grad.dims();
     let (attention, mut grad) = (contiguous(attention), alone(grad));
-    let tasks = grad.storage_mut::<f32>().par_chunks_mut(task(columns)).zip(elements(&attention).par_chunks(task(columns)));
+    let task = task_rows(columns) * columns;
+    let tasks = grad.storage_mut::<f32>().par_chunks_mut(task).zip(elements(&attention).par_chunks(task));
     tasks.for_each(|(gradient, attention)| scaled_softmax_gradient_task(gradient, attention, columns, scale));
     changed(grad)
 }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::simd::vectorised;
-use super::tensor::{TASK_ELEMENTS, contiguous, elements, tensor};
+use super::tensor::{contiguous, elements, task_rows, tensor};
 
 /// Numbers of one column added up side by side.
 const STRANDS: usize = 8;
@@ -36,7 +36,7 @@ pub fn sum_rows(x: Tensor<3>) -> Tensor<3> {
     let [batch, rows, columns] = x.dims();
     let x = contiguous(x);
     // What the tasks found is added in order.
-    let task = (TASK_ELEMENTS / columns.max(1)).max(1) * columns;
+    let task = task_rows(columns) * columns;
     let sample = |rows: &[f32]| -> Vec<f32> {
         if rows.len() <= task {
             return sums(rows, columns).into_iter().map(|sum| sum as f32).collect();

@@ -10,6 +10,11 @@ pub(in crate::kernels) const EPSILON: f32 = 1e-5;
 /// Elements of one parallel task of a pass that reads its numbers once.
 pub(super) const TASK_ELEMENTS: usize = 16 << 10;
 
+/// Rows of `columns` elements of such a task.
+pub(super) fn task_rows(columns: usize) -> usize {
+    (TASK_ELEMENTS / columns.max(1)).max(1)
+}
+
 /// A tensor in host memory.
 pub(super) type HostTensor = FloatTensor<Flex>;
 

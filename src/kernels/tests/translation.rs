@@ -1,7 +1,7 @@
 //! The kernels in the shading languages of systems that the tests do not run on: naga must make HLSL (DirectX 12) and MSL (Metal) of
-//! the WGSL that CubeCL writes, within the limits that every adapter has.
+//! the WGSL that CubeCL writes, in float32 and, where a kernel takes it, in float16, within the limits that every adapter has.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,9 +11,11 @@ use burn_cubecl::cubecl::config::compilation::CompilationLogLevel;
 use burn_cubecl::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
 use include_dir::{Dir, include_dir};
 use naga::AddressSpace;
+use naga::back::hlsl::ShaderModel;
+use naga::valid::Capabilities;
 
-use super::{draw, outcome};
-use crate::device::for_tests;
+use super::{draw, half_outcome, has_half, outcome};
+use crate::device::{for_tests, require_half};
 use crate::kernels::cases::cases;
 use crate::kernels::{
     AdamW, Pairs, ParameterStep, Sgd, class_gradient, class_sums, clipping, contrast_gradient, contrast_rows, moving_average,
@@ -24,12 +26,17 @@ const LOG: &str = "SIMTROT_KERNEL_LOG";
 
 static SOURCES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/kernels/gpu");
 
-/// Names of the kernels, from the sources.
-fn kernels(sources: &Dir<'_>) -> BTreeSet<String> {
+/// Names of the kernels, from the sources, and whether they take float16 too.
+fn kernels(sources: &Dir<'_>) -> BTreeMap<String, bool> {
     let texts = sources.files().filter_map(|file| file.contents_utf8());
-    let functions = texts.flat_map(|text| text.split("#[cube(launch)]").skip(1)).filter_map(|function| function.split("fn ").nth(1));
-    let names = functions.filter_map(|function| function.split(['<', '(']).next()).map(str::to_owned);
-    names.chain(sources.dirs().flat_map(kernels)).collect()
+    let heads = texts.flat_map(|text| text.split("#[cube(launch)]").skip(1)).filter_map(|function| function.split(" {\n").next());
+    let kernel = |head: &str| Some((head.split("fn ").nth(1)?.split(['<', '(']).next()?.to_owned(), head.contains("#[define(")));
+    heads.filter_map(kernel).chain(sources.dirs().flat_map(kernels)).collect()
+}
+
+/// Whether a kernel reads or writes float16.
+fn is_half(source: &str) -> bool {
+    source.contains("enable f16;")
 }
 
 /// Names and sources of the program's own kernels in a log of CubeCL's.
@@ -55,6 +62,9 @@ fn every_case_runs_on_the_gpu() {
     for (_, device) in for_tests().into_iter().skip(1) {
         for case in cases() {
             outcome(&case.inputs, &device, &case.run);
+            if require_half(&device).is_ok() && has_half(&case) {
+                half_outcome(&case, &device);
+            }
         }
         run_optimisers(&device);
         run_losses(&device);
@@ -110,8 +120,16 @@ fn naga_translates_every_kernel_to_hlsl_and_msl() {
     run_cases(&log);
     let log = std::fs::read_to_string(log).unwrap();
     let logged = logged(&log);
-    let missing: Vec<String> = kernels(&SOURCES).into_iter().filter(|kernel| logged.iter().all(|(name, _)| name != kernel)).collect();
-    assert!(missing.is_empty(), "no case runs {missing:?}");
+    let half = for_tests().iter().any(|(_, device)| require_half(device).is_ok());
+    if !half {
+        println!("float16 is not translated: no GPU here has SHADER_F16, without which the kernels are not compiled for it");
+    }
+    for (kernel, takes_half) in kernels(&SOURCES) {
+        for in_half in [false, true].into_iter().take(if half && takes_half { 2 } else { 1 }) {
+            let found = logged.iter().any(|&(name, source)| name == kernel && is_half(source) == in_half);
+            assert!(found, "no case runs {kernel} in {}", if in_half { "float16" } else { "float32" });
+        }
+    }
     for (name, source) in logged {
         translate(source).unwrap_or_else(|problem| panic!("{name}: {problem}\n{source}"));
     }
@@ -127,18 +145,25 @@ fn run_cases(log: &Path) {
 
 /// The same WGSL as both languages, by the naga of each.
 fn translate(source: &str) -> Result<(), String> {
+    // DirectX 12 has float16 from shader model 6.2 on, and only there does wgpu offer it.
+    let (capabilities, shader_models): (_, &[ShaderModel]) = if is_half(source) {
+        (Capabilities::SHADER_FLOAT16, &[ShaderModel::V6_2])
+    } else {
+        (Capabilities::empty(), &[ShaderModel::V5_1, ShaderModel::V6_0])
+    };
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
-    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(source))?;
     keep_limits(&module)?;
-    for shader_model in [naga::back::hlsl::ShaderModel::V5_1, naga::back::hlsl::ShaderModel::V6_0] {
+    for &shader_model in shader_models {
+        let of_model = |error: &dyn std::fmt::Display| format!("HLSL of shader model {}: {error}", shader_model.to_str());
         let options = naga::back::hlsl::Options { shader_model, fake_missing_bindings: true, ..Default::default() };
         let (mut hlsl, pipeline) = (String::new(), naga::back::hlsl::PipelineOptions::default());
         let mut writer = naga::back::hlsl::Writer::new(&mut hlsl, &options, &pipeline);
-        let written = writer.write(&module, &info, None).map_err(|error| error.to_string())?;
-        written.entry_point_names.into_iter().try_for_each(|name| name.map(drop).map_err(|error| error.to_string()))?;
+        let written = writer.write(&module, &info, None).map_err(|error| of_model(&error))?;
+        written.entry_point_names.into_iter().try_for_each(|name| name.map(drop).map_err(|error| of_model(&error)))?;
     }
-    metal::translate(source)
+    metal::translate(source).map_err(|error| format!("MSL: {error}"))
 }
 
 /// Limits of WebGPU, which every adapter reaches: storage buffers, shared memory, units of a cube.
@@ -157,9 +182,12 @@ mod metal {
     use naga_for_metal::front::wgsl::parse_str;
     use naga_for_metal::valid::{Capabilities, ValidationFlags, Validator};
 
+    use super::is_half;
+
     pub(super) fn translate(source: &str) -> Result<(), String> {
+        let capabilities = if is_half(source) { Capabilities::SHADER_FLOAT16 } else { Capabilities::empty() };
         let module = parse_str(source).map_err(|error| error.emit_to_string(source))?;
-        let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+        let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module);
         let info = info.map_err(|error| error.emit_to_string(source))?;
         let options = Options { lang_version: (2, 0), fake_missing_bindings: true, ..Default::default() };
         let (_, written) = write_string(&module, &info, &options, &PipelineOptions::default()).map_err(|error| error.to_string())?;

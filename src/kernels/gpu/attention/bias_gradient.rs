@@ -3,7 +3,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::kernel::{AttentionPlan, WindowExtents, code_at, group_at, token_at, vector_at, vector_or_zero};
+use super::kernel::Attention;
 use crate::kernels::gpu::launch::{UNITS, position, sum_of_vector};
 use crate::kernels::window_tables::MASKED;
 
@@ -13,25 +13,20 @@ pub(super) const TILE: usize = 32;
 /// By pair: the scores' gradients summed over the windows `split, split + splits, ..`, `[splits, heads, tokens, tokens]`. A cube of 256 units has a tile of pairs, each unit four.
 #[cube(launch)]
 pub(super) fn bias_gradient_kernel<N: Size>(
-    qkv: &[Vector<f32, N>],
-    padding: &[Vector<f32, N>],
-    table: &[f32],
-    index: &[u32],
+    a: &Attention<f32, N>,
     grad: &[Vector<f32, N>],
     statistics: &[f32],
     pairs: &mut [f32],
-    e: WindowExtents,
     splits: u32,
-    #[comptime] plan: AttentionPlan,
 ) {
+    let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
-    let tiles = (e.tokens + comptime!(TILE as u32 - 1)) / comptime!(TILE as u32);
+    let tiles = (a.e.tokens + comptime!(TILE as u32 - 1)) / comptime!(TILE as u32);
     let first_query = CUBE_POS_X % tiles * comptime!(TILE as u32);
     let first_key = CUBE_POS_X / tiles * comptime!(TILE as u32);
     let head = CUBE_POS_Y;
     let split = CUBE_POS_Z;
-    let dim = e.heads * vectors as u32;
-    let column = head * vectors as u32;
+    let last = a.e.tokens - 1;
 
     let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
     let mut grads = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
@@ -48,35 +43,31 @@ pub(super) fn bias_gradient_kernel<N: Size>(
     #[unroll]
     for pair in 0..4 {
         sums[pair] = 0.0f32;
-        let query = min(first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32), e.tokens - 1);
-        let key = min(first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32), e.tokens - 1);
-        bias[pair] = table[((code_at(index, &e, query, plan) + e.offset - code_at(index, &e, key, plan)) * e.heads + head) as usize];
+        let query = min(first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32), last);
+        let key = min(first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32), last);
+        bias[pair] = a.table[((a.code_at(query) + a.e.offset - a.code_at(key)) * a.e.heads + head) as usize];
     }
     let mut window = split;
-    while window < e.all {
-        let sample = window / e.windows;
-        let first = window % e.windows * e.tokens;
+    while window < a.e.all {
+        let h = a.head_of(window, head);
         sync_cube();
         let mut at = unit;
         while at < comptime!(TILE * vectors) {
             let v = (at % vectors) as u32;
-            let query = min(first_query + (at / vectors) as u32, e.tokens - 1);
-            let token = token_at(index, first, query, plan);
-            let row = vector_at::<f32, N>(qkv, padding, &e, sample, token, 3 * dim, column + v, plan);
-            queries[at] = row * Vector::<f32, N>::new(e.scale);
-            grads[at] = vector_or_zero::<N>(grad, &e, sample, token, dim, column + v);
-            let key = min(first_key + (at / vectors) as u32, e.tokens - 1);
-            let token = token_at(index, first, key, plan);
-            keys[at] = vector_at::<f32, N>(qkv, padding, &e, sample, token, 3 * dim, dim + column + v, plan);
-            values[at] = vector_at::<f32, N>(qkv, padding, &e, sample, token, 3 * dim, 2 * dim + column + v, plan);
+            let row = (at / vectors) as u32;
+            let query = a.token_at(&h, min(first_query + row, last));
+            queries[at] = a.query_at(&h, query, v);
+            grads[at] = a.gradient_at(grad, &h, query, v);
+            let key = a.token_at(&h, min(first_key + row, last));
+            keys[at] = a.key_at(&h, key, v);
+            values[at] = a.value_at(&h, key, v);
             at += UNITS as usize;
         }
         if unit < comptime!(TILE) {
-            let query = min(first_query + unit as u32, e.tokens - 1);
-            let key = min(first_key + unit as u32, e.tokens - 1);
-            marks[unit] = group_at(index, &e, first, query, plan);
-            marks[comptime!(TILE) + unit] = group_at(index, &e, first, key, plan);
-            let from = (e.known + ((window * e.heads + head) * e.tokens + query) * 2) as usize;
+            let query = min(first_query + unit as u32, last);
+            marks[unit] = a.group_at(&h, query);
+            marks[comptime!(TILE) + unit] = a.group_at(&h, min(first_key + unit as u32, last));
+            let from = a.known_at(&h, query);
             known[2 * unit] = statistics[from];
             known[2 * unit + 1] = statistics[from + 1];
         }
@@ -120,8 +111,8 @@ pub(super) fn bias_gradient_kernel<N: Size>(
     for pair in 0..4 {
         let query = first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32);
         let key = first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32);
-        if query < e.tokens && key < e.tokens {
-            pairs[((((split * e.heads + head) * e.tokens) + query) * e.tokens + key) as usize] = sums[pair];
+        if query < a.e.tokens && key < a.e.tokens {
+            pairs[((((split * a.e.heads + head) * a.e.tokens) + query) * a.e.tokens + key) as usize] = sums[pair];
         }
     }
 }

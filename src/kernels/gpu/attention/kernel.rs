@@ -6,7 +6,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use crate::kernels::gpu::launch::sum_of_vector;
+use crate::kernels::gpu::launch::{cube_position, sum_of_vector};
 use crate::kernels::window_tables::MASKED;
 
 /// What the compiler knows of an attention.
@@ -52,9 +52,46 @@ pub(super) struct WindowExtents {
     pub known: u32,
 }
 
+/// An attention's inputs, as the kernels take them.
+#[derive(CubeLaunch, CubeType)]
+pub(super) struct Attention<F: Float, N: Size> {
+    /// Queries, keys and values of each token, `[batch, tokens, 3, heads, vectors]`.
+    pub qkv: Box<[Vector<F, N>]>,
+    /// Those of padded places.
+    pub padding: Box<[Vector<F, N>]>,
+    /// The position table, `[rows, heads]`.
+    pub table: Box<[F]>,
+    /// `[places]` tokens, `[tokens of a window]` codes, and `[places]` mask groups, if there are any.
+    pub index: Box<[u32]>,
+    pub e: WindowExtents,
+    #[cube(comptime)]
+    pub plan: AttentionPlan,
+}
+
+/// A head of a window.
+#[derive(CubeType, Clone, Copy)]
+pub(super) struct WindowHead {
+    pub head: u32,
+    pub window: u32,
+    pub sample: u32,
+    /// The window's first place in its sample.
+    pub first: u32,
+    /// Vectors of all heads of a token.
+    pub dim: u32,
+    /// The first of this head.
+    pub column: u32,
+}
+
+/// Rows of a window in shared memory: keys and values, or queries and gradients.
+#[derive(CubeType)]
+pub(super) struct Block<N: Size> {
+    pub first: Shared<[Vector<f32, N>]>,
+    pub second: Shared<[Vector<f32, N>]>,
+    /// Their codes, and their mask groups behind them.
+    pub marks: Shared<[u32]>,
+}
+
 /// The token at place `place` of a window whose first place is `first`; the number of tokens and more for a padded place.
-///
-/// `index` holds `[places]` tokens, `[tokens of a window]` codes, and `[places]` mask groups, if there are any.
 #[cube]
 pub(super) fn token_at(index: &[u32], first: u32, place: u32, #[comptime] plan: AttentionPlan) -> u32 {
     let mut token = place;
@@ -64,62 +101,144 @@ pub(super) fn token_at(index: &[u32], first: u32, place: u32, #[comptime] plan: 
     token
 }
 
-/// What a place of a window contributes to the table row of its pairs.
 #[cube]
-pub(super) fn code_at(index: &[u32], e: &WindowExtents, place: u32, #[comptime] plan: AttentionPlan) -> u32 {
-    let mut code = 0u32;
-    if comptime!(plan.table > 0) {
-        code = index[(e.windows * e.tokens + place) as usize];
+impl<F: Float, N: Size> Attention<F, N> {
+    pub(super) fn head_of(&self, window: u32, head: u32) -> WindowHead {
+        let vectors = comptime!(self.plan.vectors as u32);
+        WindowHead {
+            head,
+            window,
+            sample: window / self.e.windows,
+            first: window % self.e.windows * self.e.tokens,
+            dim: self.e.heads * vectors,
+            column: head * vectors,
+        }
     }
-    code
+
+    /// The place of a window that a unit has as its `own`-th; some lie behind the last one.
+    pub(super) fn own_place(&self, #[comptime] own: usize) -> u32 {
+        let units = comptime!(self.plan.units);
+        let each = comptime!(self.plan.each);
+        CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32)
+    }
+
+    /// See [`token_at`].
+    pub(super) fn token_at(&self, h: &WindowHead, place: u32) -> u32 {
+        token_at(&self.index, h.first, place, comptime!(self.plan))
+    }
+
+    /// What a place of a window contributes to the table row of its pairs.
+    pub(super) fn code_at(&self, place: u32) -> u32 {
+        let mut code = 0u32;
+        if comptime!(self.plan.table > 0) {
+            code = self.index[(self.e.windows * self.e.tokens + place) as usize];
+        }
+        code
+    }
+
+    /// The mask group of a place.
+    pub(super) fn group_at(&self, h: &WindowHead, place: u32) -> u32 {
+        let mut group = 0u32;
+        if comptime!(self.plan.masked) {
+            group = self.index[(self.e.windows * self.e.tokens + self.e.tokens + h.first + place) as usize];
+        }
+        group
+    }
+
+    /// Where in `known` the two numbers of a query lie.
+    pub(super) fn known_at(&self, h: &WindowHead, place: u32) -> usize {
+        (self.e.known + ((h.window * self.e.heads + h.head) * self.e.tokens + place) * 2) as usize
+    }
+
+    /// Vector `v` of a token's query, scaled.
+    pub(super) fn query_at(&self, h: &WindowHead, token: u32, v: u32) -> Vector<f32, N> {
+        self.vector_at(h, token, h.column + v) * Vector::<f32, N>::new(self.e.scale)
+    }
+
+    /// Vector `v` of a token's key.
+    pub(super) fn key_at(&self, h: &WindowHead, token: u32, v: u32) -> Vector<f32, N> {
+        self.vector_at(h, token, h.dim + h.column + v)
+    }
+
+    /// Vector `v` of a token's value.
+    pub(super) fn value_at(&self, h: &WindowHead, token: u32, v: u32) -> Vector<f32, N> {
+        self.vector_at(h, token, 2 * h.dim + h.column + v)
+    }
+
+    /// A vector of a token's row, or of that of padded places.
+    fn vector_at(&self, h: &WindowHead, token: u32, column: u32) -> Vector<f32, N> {
+        let mut value = Vector::<f32, N>::new(0.0f32);
+        if token < self.e.count {
+            value = Vector::<f32, N>::cast_from(self.qkv[((h.sample * self.e.count + token) * (3 * h.dim) + column) as usize]);
+        } else if comptime!(self.plan.windowed) {
+            value = Vector::<f32, N>::cast_from(self.padding[column as usize]);
+        }
+        value
+    }
+
+    /// Vector `v` of a token's gradient, zero for padded places.
+    pub(super) fn gradient_at(&self, grad: &[Vector<f32, N>], h: &WindowHead, token: u32, v: u32) -> Vector<f32, N> {
+        let mut value = Vector::<f32, N>::new(0.0f32);
+        if token < self.e.count {
+            value = grad[((h.sample * self.e.count + token) * h.dim + h.column + v) as usize];
+        }
+        value
+    }
+
+    /// Shared memory for as many rows as the plan has at a time.
+    pub(super) fn block(&self) -> Block<N> {
+        let length = comptime!(self.plan.block * self.plan.vectors);
+        Block::<N> {
+            first: Shared::<[Vector<f32, N>]>::new_slice(length),
+            second: Shared::<[Vector<f32, N>]>::new_slice(length),
+            marks: Shared::<[u32]>::new_slice(comptime!(2 * self.plan.block)),
+        }
+    }
+
+    /// The keys and values from place `start` on, for all units of a cube: how many they are.
+    pub(super) fn load_keys(&self, block: &mut Block<N>, h: &WindowHead, start: u32) -> u32 {
+        let vectors = comptime!(self.plan.vectors);
+        sync_cube();
+        let here = min(self.e.tokens - start, comptime!(self.plan.block as u32));
+        let mut at = UNIT_POS as usize;
+        while at < here as usize * vectors {
+            let v = (at % vectors) as u32;
+            let key = self.token_at(h, start + (at / vectors) as u32);
+            block.first[at] = self.key_at(h, key, v);
+            block.second[at] = self.value_at(h, key, v);
+            at += comptime!(self.plan.units);
+        }
+        let mut at = UNIT_POS as usize;
+        while at < here as usize {
+            block.marks[at] = self.code_at(start + at as u32);
+            block.marks[comptime!(self.plan.block) + at] = self.group_at(h, start + at as u32);
+            at += comptime!(self.plan.units);
+        }
+        sync_cube();
+        here
+    }
+
+    /// The head's column of the position table, for all units of a cube.
+    pub(super) fn biases(&self, head: u32) -> Shared<[f32]> {
+        let mut biases = Shared::<[f32]>::new_slice(comptime!(self.plan.table.max(1)));
+        let mut at = UNIT_POS as usize;
+        while at < comptime!(self.plan.table) {
+            biases[at] = f32::cast_from(self.table[at * self.e.heads as usize + head as usize]);
+            at += comptime!(self.plan.units);
+        }
+        biases
+    }
 }
 
-/// The mask group of a place.
+/// A row of a [`Block`], for a unit.
 #[cube]
-pub(super) fn group_at(index: &[u32], e: &WindowExtents, first: u32, place: u32, #[comptime] plan: AttentionPlan) -> u32 {
-    let mut group = 0u32;
-    if comptime!(plan.masked) {
-        group = index[(e.windows * e.tokens + e.tokens + first + place) as usize];
+pub(super) fn row_of<N: Size>(rows: &Shared<[Vector<f32, N>]>, row: usize, #[comptime] vectors: usize) -> Array<Vector<f32, N>> {
+    let mut own = Array::<Vector<f32, N>>::new(vectors);
+    #[unroll]
+    for v in 0..vectors {
+        own[v] = rows[row * vectors + v];
     }
-    group
-}
-
-/// A vector of the row of a token, or of the row `padding` behind the last one.
-#[cube]
-pub(super) fn vector_at<F: Float, N: Size>(
-    rows: &[Vector<F, N>],
-    padding: &[Vector<F, N>],
-    e: &WindowExtents,
-    sample: u32,
-    token: u32,
-    width: u32,
-    column: u32,
-    #[comptime] plan: AttentionPlan,
-) -> Vector<f32, N> {
-    let mut value = Vector::<f32, N>::new(0.0f32);
-    if token < e.count {
-        value = Vector::<f32, N>::cast_from(rows[((sample * e.count + token) * width + column) as usize]);
-    } else if comptime!(plan.windowed) {
-        value = Vector::<f32, N>::cast_from(padding[column as usize]);
-    }
-    value
-}
-
-/// The same of a tensor that is zero at padded places.
-#[cube]
-pub(super) fn vector_or_zero<N: Size>(
-    rows: &[Vector<f32, N>],
-    e: &WindowExtents,
-    sample: u32,
-    token: u32,
-    width: u32,
-    column: u32,
-) -> Vector<f32, N> {
-    let mut value = Vector::<f32, N>::new(0.0f32);
-    if token < e.count {
-        value = rows[((sample * e.count + token) * width + column) as usize];
-    }
-    value
+    own
 }
 
 /// Product of a row, from `first` on, and another.
@@ -136,16 +255,6 @@ pub(super) fn product_of_rows<N: Size>(
         products = fma(a[first + v], b[v], products);
     }
     sum_of_vector::<N>(products)
-}
-
-/// The head's column of the position table, for all units of a cube.
-#[cube]
-pub(super) fn load_biases<F: Float>(biases: &mut Shared<[f32]>, table: &[F], heads: u32, head: u32, #[comptime] plan: AttentionPlan) {
-    let mut at = UNIT_POS as usize;
-    while at < plan.table {
-        biases[at] = f32::cast_from(table[at * heads as usize + head as usize]);
-        at += plan.units;
-    }
 }
 
 /// What position and mask add to the score of a pair.
@@ -173,36 +282,21 @@ pub(super) fn pair_bias(
 /// The attention's result by token, and by window, head and query the logarithm of the softmax's sum.
 #[cube(launch)]
 pub(super) fn attention_kernel<F: Float, N: Size>(
-    qkv: &[Vector<F, N>],
-    padding: &[Vector<F, N>],
-    table: &[F],
-    index: &[u32],
+    a: &Attention<F, N>,
     output: &mut [Vector<F, N>],
     statistics: &mut [f32],
-    e: WindowExtents,
-    #[comptime] plan: AttentionPlan,
     #[define(F)] _element: ElemType,
 ) {
+    let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
-    let block = comptime!(plan.block);
-    let units = comptime!(plan.units);
     let each = comptime!(plan.each);
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
-    if cube >= e.all * e.heads {
+    let cube = cube_position();
+    if cube >= a.e.all * a.e.heads {
         terminate!();
     }
-    let head = cube % e.heads;
-    let window = cube / e.heads;
-    let sample = window / e.windows;
-    let first = window % e.windows * e.tokens;
-    let dim = e.heads * vectors as u32;
-    let column = head * vectors as u32;
-
-    let mut keys = Shared::<[Vector<f32, N>]>::new_slice(comptime!(block * vectors));
-    let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(block * vectors));
-    let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * block));
-    let mut biases = Shared::<[f32]>::new_slice(comptime!(plan.table.max(1)));
-    load_biases::<F>(&mut biases, table, e.heads, head, plan);
+    let h = a.head_of(cube / a.e.heads, cube % a.e.heads);
+    let mut block = a.block();
+    let biases = a.biases(h.head);
 
     let mut query = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut sums = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
@@ -213,51 +307,29 @@ pub(super) fn attention_kernel<F: Float, N: Size>(
     let mut token = Array::<u32>::new(each);
     #[unroll]
     for own in 0..each {
-        let place = min(CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32), e.tokens - 1);
-        token[own] = token_at(index, first, place, plan);
-        code[own] = code_at(index, &e, place, plan) + e.offset;
-        group[own] = group_at(index, &e, first, place, plan);
+        let place = min(a.own_place(own), a.e.tokens - 1);
+        token[own] = a.token_at(&h, place);
+        code[own] = a.code_at(place) + a.e.offset;
+        group[own] = a.group_at(&h, place);
         most[own] = f32::new(-1e30);
         total[own] = 0.0f32;
         #[unroll]
         for v in 0..vectors {
-            let value = vector_at::<F, N>(qkv, padding, &e, sample, token[own], 3 * dim, column + v as u32, plan);
-            query[comptime!(own * vectors + v)] = value * Vector::<f32, N>::new(e.scale);
+            query[comptime!(own * vectors + v)] = a.query_at(&h, token[own], v as u32);
             sums[comptime!(own * vectors + v)] = Vector::<f32, N>::new(0.0f32);
         }
     }
 
     let mut start = 0u32;
-    while start < e.tokens {
-        sync_cube();
-        let here = min(e.tokens - start, block as u32);
-        let mut at = UNIT_POS as usize;
-        while at < here as usize * vectors {
-            let v = (at % vectors) as u32;
-            let key = token_at(index, first, start + (at / vectors) as u32, plan);
-            keys[at] = vector_at::<F, N>(qkv, padding, &e, sample, key, 3 * dim, dim + column + v, plan);
-            values[at] = vector_at::<F, N>(qkv, padding, &e, sample, key, 3 * dim, 2 * dim + column + v, plan);
-            at += units;
-        }
-        let mut at = UNIT_POS as usize;
-        while at < here as usize {
-            marks[at] = code_at(index, &e, start + at as u32, plan);
-            marks[block + at] = group_at(index, &e, first, start + at as u32, plan);
-            at += units;
-        }
-        sync_cube();
+    while start < a.e.tokens {
+        let here = a.load_keys(&mut block, &h, start);
         for key in 0..here as usize {
-            let mut key_row = Array::<Vector<f32, N>>::new(vectors);
-            let mut value_row = Array::<Vector<f32, N>>::new(vectors);
-            #[unroll]
-            for v in 0..vectors {
-                key_row[v] = keys[key * vectors + v];
-                value_row[v] = values[key * vectors + v];
-            }
+            let key_row = row_of::<N>(&block.first, key, vectors);
+            let value_row = row_of::<N>(&block.second, key, vectors);
             #[unroll]
             for own in 0..each {
                 let score = product_of_rows::<N>(&query, &key_row, comptime!(own * vectors), vectors)
-                    + pair_bias(&biases, code[own], marks[key], group[own], marks[block + key], plan);
+                    + pair_bias(&biases, code[own], block.marks[key], group[own], block.marks[comptime!(plan.block) + key], plan);
                 if score > most[own] {
                     let shrink = (most[own] - score).exp();
                     most[own] = score;
@@ -277,18 +349,18 @@ pub(super) fn attention_kernel<F: Float, N: Size>(
                 }
             }
         }
-        start += block as u32;
+        start += comptime!(plan.block as u32);
     }
     #[unroll]
     for own in 0..each {
-        let place = CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32);
-        if place < e.tokens {
-            statistics[((window * e.heads + head) * e.tokens + place) as usize] = most[own] + total[own].ln();
-            if token[own] < e.count {
+        let place = a.own_place(own);
+        if place < a.e.tokens {
+            statistics[((h.window * a.e.heads + h.head) * a.e.tokens + place) as usize] = most[own] + total[own].ln();
+            if token[own] < a.e.count {
                 let factor = Vector::<f32, N>::new(1.0f32 / total[own]);
                 #[unroll]
                 for v in 0..vectors {
-                    let at = (sample * e.count + token[own]) * dim + column + v as u32;
+                    let at = (h.sample * a.e.count + token[own]) * h.dim + h.column + v as u32;
                     output[at as usize] = Vector::<F, N>::cast_from(sums[comptime!(own * vectors + v)] * factor);
                 }
             }

@@ -14,17 +14,14 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{
-    SHARED_BYTES, UNITS, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, spread, table, tensor, vector_size,
+    BUSY, SHARED_BYTES, UNITS, buffer, cubes_for, element, empty, empty_sums, numbers, reshaped, spread, table, tensor, vector_size,
 };
-use super::sums::sum_over_rows;
+use super::sums::{sum_of_parts, sum_over_rows};
 use crate::kernels::window_tables::WindowTables;
 use bias_gradient::{TILE, bias_gradient_kernel, table_gradient_kernel};
-use kernel::{AttentionPlan, WindowExtentsLaunch, attention_kernel};
+use kernel::{AttentionLaunch, AttentionPlan, WindowExtentsLaunch, attention_kernel};
 use key_gradient::key_gradient_kernel;
 use query_gradient::{projected_kernel, query_gradient_kernel};
-
-/// Cubes that keep a GPU busy.
-const BUSY: usize = 512;
 
 /// Tokens of a window whose pairs shared memory holds beside all else.
 const SMALL: usize = 64;
@@ -78,8 +75,7 @@ pub(in crate::kernels) fn window_attention_gradients(
     if call.padded == 0 {
         return (gradient.clone(), Tensor::zeros([width], &gradient.device()), of_table);
     }
-    let rows = buffer(gradient.clone().narrow(1, call.count, call.padded));
-    let of_padding = tensor(reshaped(sum_over_rows(rows, [1, call.batch * call.padded, width]), [width]));
+    let of_padding = sum_of_parts(buffer(gradient.clone().narrow(1, call.count, call.padded)), [width]);
     (gradient.narrow(1, 0, call.count), of_padding, of_table)
 }
 
@@ -141,6 +137,12 @@ impl Call {
         WindowExtentsLaunch::new(windows, all, tokens, count, heads, self.offset, padded, scale, known as u32)
     }
 
+    /// What every kernel takes.
+    fn attention<F: Float, N: Size>(&self) -> AttentionLaunch<F, N> {
+        let [qkv, padding, bias, index] = self.inputs.each_ref().map(|input| input.clone().into_buffer_arg());
+        AttentionLaunch::new(qkv, padding, bias, index, self.extents(), self.plan)
+    }
+
     /// Parts that the gradients of pairs are added up in.
     fn splits(&self) -> usize {
         splits_of(self.batch * self.windows, self.tokens, self.heads)
@@ -158,11 +160,6 @@ impl Call {
         (CubeCount::Static(x, y, blocks as u32), CubeDim::new_1d(self.plan.units as u32))
     }
 
-    /// The inputs as arguments of a launch.
-    fn arguments(&self) -> [BufferArg; 4] {
-        self.inputs.each_ref().map(|input| input.clone().into_buffer_arg())
-    }
-
     fn vector_size(&self) -> usize {
         vector_size(&[self.head_dim])
     }
@@ -171,20 +168,15 @@ impl Call {
         let like = &self.inputs[0];
         let out = empty(like, [self.batch, self.count, self.heads * self.head_dim]);
         let statistics = empty_sums(like, [self.batch * self.windows * self.heads * self.tokens * 2]);
-        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(self.batch * self.windows), self.arguments());
+        let (cubes, units) = self.cubes(self.batch * self.windows);
         attention_kernel::launch(
             &like.client,
             cubes,
             units,
             self.vector_size(),
-            qkv,
-            padding,
-            bias,
-            index,
+            self.attention(),
             out.clone().into_buffer_arg(),
             statistics.clone().into_buffer_arg(),
-            self.extents(),
-            self.plan,
             element(like),
         );
         Attended { out: tensor(out), statistics: tensor(statistics) }
@@ -198,7 +190,7 @@ impl Call {
         let all = self.batch * self.windows;
         let total = all * self.heads * self.tokens;
         let known = empty(like, [self.splits() * self.pairs() + total * 2]);
-        let [_, _, _, index] = self.arguments();
+        let [_, _, _, index] = self.inputs.clone();
         projected_kernel::launch(
             &like.client,
             cubes_for(total),
@@ -206,7 +198,7 @@ impl Call {
             self.vector_size(),
             out.into_buffer_arg(),
             grad.clone().into_buffer_arg(),
-            index,
+            index.into_buffer_arg(),
             statistics.into_buffer_arg(),
             known.clone().into_buffer_arg(),
             self.extents(),
@@ -214,38 +206,28 @@ impl Call {
         );
         let gradient = empty(like, [self.batch, self.count + self.padded, 3 * self.heads * self.head_dim]);
         let splits = if self.plan.pairs > 0 { self.splits() } else { all };
-        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(splits), self.arguments());
+        let (cubes, units) = self.cubes(splits);
         query_gradient_kernel::launch(
             &like.client,
             cubes,
             units,
             self.vector_size(),
-            qkv,
-            padding,
-            bias,
-            index,
+            self.attention(),
             grad.clone().into_buffer_arg(),
             known.clone().into_buffer_arg(),
             gradient.clone().into_buffer_arg(),
-            self.extents(),
             splits as u32,
-            self.plan,
         );
-        let ((cubes, units), [qkv, padding, bias, index]) = (self.cubes(all), self.arguments());
+        let (cubes, units) = self.cubes(all);
         key_gradient_kernel::launch(
             &like.client,
             cubes,
             units,
             self.vector_size(),
-            qkv,
-            padding,
-            bias,
-            index,
+            self.attention(),
             grad.clone().into_buffer_arg(),
             known.clone().into_buffer_arg(),
             gradient.clone().into_buffer_arg(),
-            self.extents(),
-            self.plan,
         );
         (gradient, known)
     }
@@ -279,22 +261,16 @@ impl Call {
         let like = &self.inputs[0];
         let (tiles, splits) = (self.tokens.div_ceil(TILE), self.splits());
         let pairs = empty(like, [splits, self.heads * self.tokens * self.tokens]);
-        let [qkv, padding, bias, index] = self.arguments();
         bias_gradient_kernel::launch(
             &like.client,
             CubeCount::Static((tiles * tiles) as u32, self.heads as u32, splits as u32),
             CubeDim::new_1d(UNITS),
             self.vector_size(),
-            qkv,
-            padding,
-            bias,
-            index,
+            self.attention(),
             grad.clone().into_buffer_arg(),
             known.into_buffer_arg(),
             pairs.clone().into_buffer_arg(),
-            self.extents(),
             splits as u32,
-            self.plan,
         );
         pairs
     }

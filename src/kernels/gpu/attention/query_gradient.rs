@@ -3,10 +3,8 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::kernel::{
-    AttentionPlan, WindowExtents, code_at, group_at, load_biases, pair_bias, product_of_rows, token_at, vector_at, vector_or_zero,
-};
-use crate::kernels::gpu::launch::{position, sum_of_vector};
+use super::kernel::{Attention, AttentionPlan, WindowExtents, pair_bias, product_of_rows, row_of, token_at};
+use crate::kernels::gpu::launch::{cube_position, position, sum_of_vector};
 
 /// By window, head and query what the backward passes know: the logarithm of the softmax's sum, and the sum over the keys of share times
 /// gradient of the share, which is the product of the result and its gradient.
@@ -44,35 +42,23 @@ pub(super) fn projected_kernel<N: Size>(
 /// heads, tokens, tokens]`.
 #[cube(launch)]
 pub(super) fn query_gradient_kernel<N: Size>(
-    qkv: &[Vector<f32, N>],
-    padding: &[Vector<f32, N>],
-    table: &[f32],
-    index: &[u32],
+    a: &Attention<f32, N>,
     grad: &[Vector<f32, N>],
     known: &mut [f32],
     gradient: &mut [Vector<f32, N>],
-    e: WindowExtents,
     splits: u32,
-    #[comptime] plan: AttentionPlan,
 ) {
+    let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
-    let block = comptime!(plan.block);
     let units = comptime!(plan.units);
     let each = comptime!(plan.each);
-    let cube = CUBE_POS_X + CUBE_POS_Y * CUBE_COUNT_X;
-    if cube >= splits * e.heads {
+    let cube = cube_position();
+    if cube >= splits * a.e.heads {
         terminate!();
     }
-    let head = cube % e.heads;
-    let split = cube / e.heads;
-    let dim = e.heads * vectors as u32;
-    let column = head * vectors as u32;
-
-    let mut keys = Shared::<[Vector<f32, N>]>::new_slice(comptime!(block * vectors));
-    let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(block * vectors));
-    let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * block));
-    let mut biases = Shared::<[f32]>::new_slice(comptime!(plan.table.max(1)));
-    load_biases::<f32>(&mut biases, table, e.heads, head, plan);
+    let head = cube % a.e.heads;
+    let mut block = a.block();
+    let biases = a.biases(head);
     let mut pairs = Shared::<[f32]>::new_slice(comptime!((plan.pairs * units).max(1)));
     if comptime!(plan.pairs > 0) {
         for key in 0..plan.pairs {
@@ -88,66 +74,43 @@ pub(super) fn query_gradient_kernel<N: Size>(
     let mut code = Array::<u32>::new(each);
     let mut group = Array::<u32>::new(each);
     let mut token = Array::<u32>::new(each);
-    let mut window = split;
-    while window < e.all {
-        let sample = window / e.windows;
-        let first = window % e.windows * e.tokens;
+    let mut window = cube / a.e.heads;
+    while window < a.e.all {
+        let h = a.head_of(window, head);
         #[unroll]
         for own in 0..each {
-            let place = min(CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32), e.tokens - 1);
-            token[own] = token_at(index, first, place, plan);
-            code[own] = code_at(index, &e, place, plan) + e.offset;
-            group[own] = group_at(index, &e, first, place, plan);
-            let from = (e.known + ((window * e.heads + head) * e.tokens + place) * 2) as usize;
+            let place = min(a.own_place(own), a.e.tokens - 1);
+            token[own] = a.token_at(&h, place);
+            code[own] = a.code_at(place) + a.e.offset;
+            group[own] = a.group_at(&h, place);
+            let from = a.known_at(&h, place);
             log_sum[own] = known[from];
             projected[own] = known[from + 1];
             #[unroll]
             for v in 0..vectors {
                 let at = comptime!(own * vectors + v);
-                let value = vector_at::<f32, N>(qkv, padding, &e, sample, token[own], 3 * dim, column + v as u32, plan);
-                query[at] = value * Vector::<f32, N>::new(e.scale);
-                out_grad[at] = vector_or_zero::<N>(grad, &e, sample, token[own], dim, column + v as u32);
+                query[at] = a.query_at(&h, token[own], v as u32);
+                out_grad[at] = a.gradient_at(grad, &h, token[own], v as u32);
                 sums[at] = Vector::<f32, N>::new(0.0f32);
             }
         }
 
         let mut start = 0u32;
-        while start < e.tokens {
-            sync_cube();
-            let here = min(e.tokens - start, block as u32);
-            let mut at = UNIT_POS as usize;
-            while at < here as usize * vectors {
-                let v = (at % vectors) as u32;
-                let key = token_at(index, first, start + (at / vectors) as u32, plan);
-                keys[at] = vector_at::<f32, N>(qkv, padding, &e, sample, key, 3 * dim, dim + column + v, plan);
-                values[at] = vector_at::<f32, N>(qkv, padding, &e, sample, key, 3 * dim, 2 * dim + column + v, plan);
-                at += units;
-            }
-            let mut at = UNIT_POS as usize;
-            while at < here as usize {
-                marks[at] = code_at(index, &e, start + at as u32, plan);
-                marks[block + at] = group_at(index, &e, first, start + at as u32, plan);
-                at += units;
-            }
-            sync_cube();
+        while start < a.e.tokens {
+            let here = a.load_keys(&mut block, &h, start);
             for key in 0..here as usize {
-                let mut key_row = Array::<Vector<f32, N>>::new(vectors);
-                let mut value_row = Array::<Vector<f32, N>>::new(vectors);
-                #[unroll]
-                for v in 0..vectors {
-                    key_row[v] = keys[key * vectors + v];
-                    value_row[v] = values[key * vectors + v];
-                }
+                let key_row = row_of::<N>(&block.first, key, vectors);
+                let value_row = row_of::<N>(&block.second, key, vectors);
                 #[unroll]
                 for own in 0..each {
                     let score = product_of_rows::<N>(&query, &key_row, comptime!(own * vectors), vectors)
-                        + pair_bias(&biases, code[own], marks[key], group[own], marks[block + key], plan);
+                        + pair_bias(&biases, code[own], block.marks[key], group[own], block.marks[comptime!(plan.block) + key], plan);
                     let change = product_of_rows::<N>(&out_grad, &value_row, comptime!(own * vectors), vectors);
                     let of_score = (score - log_sum[own]).exp() * (change - projected[own]);
                     if comptime!(plan.pairs > 0) {
                         pairs[(start as usize + key) * units + UNIT_POS as usize] += of_score;
                     }
-                    let factor = of_score * e.scale;
+                    let factor = of_score * a.e.scale;
                     #[unroll]
                     for v in 0..vectors {
                         let at = comptime!(own * vectors + v);
@@ -155,16 +118,15 @@ pub(super) fn query_gradient_kernel<N: Size>(
                     }
                 }
             }
-            start += block as u32;
+            start += comptime!(plan.block as u32);
         }
         #[unroll]
         for own in 0..each {
-            let place = CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32);
-            if place < e.tokens {
-                let row = sample * (e.count + e.padded) + token[own];
+            if a.own_place(own) < a.e.tokens {
+                let row = h.sample * (a.e.count + a.e.padded) + token[own];
                 #[unroll]
                 for v in 0..vectors {
-                    gradient[(row * 3 * dim + column + v as u32) as usize] = sums[comptime!(own * vectors + v)];
+                    gradient[(row * 3 * h.dim + h.column + v as u32) as usize] = sums[comptime!(own * vectors + v)];
                 }
             }
         }
