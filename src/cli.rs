@@ -148,11 +148,12 @@ pub enum Command {
     /// Write a volume in another format, chosen by the ending of OUT: .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd; a label map also as .seg.nrrd or
     /// .dcm (DICOM SEG). Nothing is overwritten.
     Convert {
-        /// The volume, a DICOM segmentation, or the folder of a DICOM series.
+        /// The volume, a DICOM segmentation or structure set (RTSTRUCT), or the folder of a DICOM series.
         input: PathBuf,
         /// The file to write.
         out: PathBuf,
-        /// The folder of the DICOM series that a label map is of: what a .dcm file refers to.
+        /// The folder of the DICOM series that a label map is of: what a .dcm file refers to, and on whose slices the contours of a structure
+        /// set become labels.
         #[arg(long, value_name = "SERIES")]
         like: Option<PathBuf>,
     },
@@ -231,7 +232,7 @@ pub struct ConfigureArgs {
     /// Dataset: its JSON file, its folder, a folder of volumes or DICOM series, or the word `demo`.
     pub data: PathBuf,
     /// Folder of the label maps, where DATA is a folder of images: files called as the images, or, of DICOM series, as the case or as a folder
-    /// that holds that series alone, or DICOM segmentations that refer to it.
+    /// that holds that series alone, or DICOM segmentations or structure sets (RTSTRUCT) that refer to it.
     #[arg(long, value_name = "DIR")]
     pub labels: Option<PathBuf>,
     /// The config to write; NAME.ron by default, after the dataset.

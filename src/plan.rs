@@ -344,15 +344,13 @@ mod tests {
     #[test]
     fn hidden_voxels_beside_the_contrast_are_counted() {
         let look = |reconstruction_weight| {
-            let pretrain = PretrainConfig { reconstruction_weight, ..PretrainConfig::default() };
-            let config = &RunConfig { pretrain, ..RunConfig::default() };
+            let config = &RunConfig { pretrain: PretrainConfig { reconstruction_weight, ..Default::default() }, ..RunConfig::default() };
             Step { config, kind: StageKind::Pretrain, channels: 1, classes: 0, room: Room::default() }.look(2, [32; 3])
         };
         let ((plain, ..), (both, bytes, _)) = (look(0.0), look(0.1));
         let added = LossSize::of_hidden_voxels(&plain, 1, 2);
         let held = LossSize::of_contrast(&PretrainConfig::default(), &plain.stages, 2).bytes + added.bytes;
-        assert_eq!(both.weight_bytes, plain.weight_bytes + added.weight_bytes);
-        assert_eq!(bytes, both.step_bytes(held, 2), "the weights, and what SGD keeps of them");
+        assert_eq!((both.weight_bytes, bytes), (plain.weight_bytes + added.weight_bytes, both.step_bytes(held, 2)));
     }
 
     #[test]

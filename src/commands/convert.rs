@@ -14,7 +14,8 @@ use crate::volume::{DataErrors, Fault, Note, Scan, VolumeSource, labels, note};
 /// Axes whose cosine is larger are said to be sheared: programs that take directions for a rotation misplace them.
 const SHEARED: f64 = 1e-3;
 
-/// Writes a volume to a file of another ending, and prints what was assumed and what is lost. `like`: the DICOM series that a segmentation is of.
+/// Writes a volume to a file of another ending, and prints what was assumed and what is lost. `like`: the DICOM series that a segmentation, or a
+/// structure set, is of.
 pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: &Options) -> Result<u8, CliError> {
     let refuse = |cause: &str| Err(CliError::Input(format!("{}: {cause}", out.display())));
     let Some(files) = file::written(out) else {
@@ -27,20 +28,28 @@ pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: 
         ));
     }
     let asked = file::asked(out);
+    let is_contours = segmentation::is_structure_set(input);
     match (asked, &like) {
         (Some(Format::Dicom), None) => {
             return refuse("a DICOM segmentation belongs to a DICOM series. Name its folder with --like SERIES, or choose another ending");
         }
+        (_, None) if is_contours => {
+            return refuse("contours become labels on the slices of their series. Name its folder with --like SERIES");
+        }
+        (_, Some(_)) if is_contours => {}
         (Some(Format::Dicom), Some(_)) | (_, None) => {}
-        (_, Some(_)) => return refuse("--like names the series of a DICOM segmentation; leave it out, or choose the ending .dcm"),
+        (_, Some(_)) => {
+            return refuse("--like names the series of a DICOM segmentation or structure set; leave it out, or choose the ending .dcm");
+        }
     }
-    let scan = file::read(input).map_err(|error| CliError::Input(error.to_string()))?;
+    let images: Vec<VolumeSource> = like.into_iter().map(VolumeSource::File).collect();
+    let scan = VolumeSource::label_map(input.to_owned(), &images).read().map_err(|errors| CliError::Input(errors.to_string()))?;
     let table = LabelTable::within(input).map_err(CliError::Input)?;
     let mut notes = scan.notes.clone();
     let (channels, grid) = (scan.volume.channels, scan.volume.grid.clone());
     let stored = match asked {
         Some(Format::Dicom | Format::SegNrrd) => {
-            notes.extend(write_labels(scan, table, out, like)?);
+            notes.extend(write_labels(scan, table, out, &images)?);
             "segments".to_owned()
         }
         _ => {
@@ -63,7 +72,7 @@ pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: 
 
 /// Writes a label map with the names and colours that its file gives its values, as far as it does. An image is refused: its intensities
 /// would become segments.
-fn write_labels(scan: Scan, table: Option<LabelTable>, out: &Path, like: Option<PathBuf>) -> Result<Vec<Note>, CliError> {
+fn write_labels(scan: Scan, table: Option<LabelTable>, out: &Path, images: &[VolumeSource]) -> Result<Vec<Note>, CliError> {
     let (header, file) = (scan.header.clone(), scan.file.clone());
     let is_image = table.is_none() && content(&scan) == Content::Image;
     let counted = labels::from_scan(scan, None).map_err(|errors| CliError::Input(DataErrors(errors).to_string()))?;
@@ -81,8 +90,7 @@ fn write_labels(scan: Scan, table: Option<LabelTable>, out: &Path, like: Option<
         (value, Segment { name: entry.name.unwrap_or_else(|| format!("label {value}")), colour: entry.colour })
     };
     let segments: Segments = entries.into_iter().map(named).collect();
-    let images: Vec<VolumeSource> = like.into_iter().map(VolumeSource::File).collect();
-    let subject = Subject { header: &header, images: &images, segments: &segments, dataset: "" };
+    let subject = Subject { header: &header, images, segments: &segments, dataset: "" };
     segmentation::write(out, &counted.map, &subject).map_err(|error| match error.fault {
         Fault::Unwritable(_) => CliError::Failure(error.to_string()),
         _ => CliError::Input(error.to_string()),

@@ -18,7 +18,7 @@ use crate::config::{EvaluateConfig, RunConfig};
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
 use crate::volume::file::{self, Format};
-use crate::volume::{DataErrors, Grid, LabelMap, Note, aligned, datalist, fill, labels};
+use crate::volume::{DataErrors, Grid, LabelMap, Note, VolumeSource, aligned, datalist, fill, labels};
 
 /// Pairs in memory at a time.
 const AT_ONCE: usize = 4;
@@ -125,7 +125,7 @@ fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), Eval
 
 /// Reads and scores a pair; what is wrong with it, as a sentence.
 fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) -> Result<Scored, String> {
-    let ((mut truth, mut notes), (mut found, more)) = (read(&pair.truth)?, read(&pair.prediction)?);
+    let ((mut truth, mut notes), (mut found, more)) = (read(&pair.truth, &pair.prediction)?, read(&pair.prediction, &pair.truth)?);
     notes.extend(filled(&mut truth, &pair.truth, &found.grid));
     notes.extend(filled(&mut found, &pair.prediction, &truth.grid));
     let (found, reoriented) = on_grid_of(&truth.grid, found, pair)?;
@@ -143,8 +143,10 @@ fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) ->
     Ok(Scored { scores: score_case(&pair.case, &maps, regions, config), labels, notes })
 }
 
-fn read(path: &Path) -> Result<(LabelMap, Vec<Note>), String> {
-    let scan = file::read(path).map_err(|error| error.to_string())?;
+/// Reads a label map; contours on the grid of the `other` one.
+fn read(path: &Path, other: &Path) -> Result<(LabelMap, Vec<Note>), String> {
+    let source = VolumeSource::label_map(path.to_owned(), &[VolumeSource::File(other.to_owned())]);
+    let scan = source.read().map_err(|error| error.to_string())?;
     let counted = labels::from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
     Ok((counted.map, counted.notes))
 }

@@ -18,7 +18,7 @@ use super::views::{hidden_rows, restored_view};
 use super::{Loss, Objective, Setup};
 use crate::config::{IbotConfig, PretrainConfig};
 use crate::kernels::{linear, mean_axis, moving_average, sum, sum_axis, with_gradient};
-use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize, Task, update_parameters};
+use crate::model::{Encoder, NamedWeights, Parameter, Pass, Projector, StageSize, Task, update_parameters};
 use crate::nn::{Initialiser, Linear};
 use crate::sampling::ViewBatch;
 
@@ -114,7 +114,9 @@ impl Objective for Ibot {
         let centre = match found {
             None => centre,
             Some((logits, batches)) => {
-                update_parameters(centre, |_, _, value| moving_average(value, logits.clone() / batches as f64, settings.centre_momentum))
+                let mean = logits / batches as f64;
+                let with_mean = |centre: Parameter| [centre.value, mean.clone()];
+                update_parameters(centre, |centre| moving_average(centre.into_iter().map(with_mean).collect(), settings.centre_momentum))
             }
         };
         let (copy, own) = (ema_update(copy, encoder, momentum), ema_update(own, &head, momentum));
@@ -269,7 +271,7 @@ mod tests {
                 let settings = IbotConfig { centre_momentum: momentum, ..IbotConfig::default() };
                 let mut centre = Tensor::<1>::zeros([3], &device);
                 for _ in 0..80 {
-                    centre = moving_average(centre, mean_axis(targets.clone(), 0).reshape([3]), settings.centre_momentum);
+                    centre = moving_average(vec![[centre, mean_axis(targets.clone(), 0).reshape([3])]], settings.centre_momentum).remove(0);
                 }
                 let numbers = distillation(targets.clone(), targets.clone(), centre, &settings).numbers();
                 ["target_entropy", "prototype_entropy"].map(|part| numbers.part(part).unwrap())

@@ -46,7 +46,11 @@ impl CaseFiles {
         let mut label = None;
         match self.label.as_ref().map(VolumeSource::read) {
             None => {}
-            Some(Err(found)) => errors.extend(found.0),
+            // Contours are read on the grid of their image, whose faults are theirs too.
+            Some(Err(found)) => {
+                let more: Vec<DataError> = found.0.into_iter().filter(|error| !errors.contains(error)).collect();
+                errors.extend(more);
+            }
             Some(Ok(mut scan)) => {
                 // The frames of a DICOM segmentation need not say how far its image goes on beyond them.
                 if let (Some(image), Some(Format::Dicom)) = (&image, self.label.as_ref().map(VolumeSource::format)) {

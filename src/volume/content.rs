@@ -2,6 +2,8 @@
 //!
 //! A file is read once; its keys are [`Remembered`] as long as it stays as it is, so that a large dataset isn't read again at each start.
 
+use std::path::PathBuf;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -33,12 +35,8 @@ pub struct Content {
 /// A file that cannot be read.
 pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
     match source {
-        VolumeSource::File(_) | VolumeSource::Series { .. } => {
-            let files = match source {
-                VolumeSource::Series { files, .. } => Some(files.clone()),
-                _ => volume_file::files(&source.file()).ok(),
-            };
-            let memory = files.and_then(|files| Remembered::of(VERSION, &files, SETTLED));
+        VolumeSource::File(_) | VolumeSource::Series { .. } | VolumeSource::Contours { .. } => {
+            let memory = files(source).and_then(|files| Remembered::of(VERSION, &files, SETTLED));
             if let Some(known) = memory.as_ref().and_then(Remembered::recall) {
                 return Ok(known);
             }
@@ -55,6 +53,15 @@ pub fn of(source: &VolumeSource) -> Result<Content, DataError> {
             let channels = (0..config.channels).map(|channel| format!("{whole}/{channel}")).collect();
             Ok(Content { whole, channels, grid: synthetic::grid(config) })
         }
+    }
+}
+
+/// The files that decide what a volume holds: of contours also those of their image.
+fn files(source: &VolumeSource) -> Option<Vec<PathBuf>> {
+    match source {
+        VolumeSource::Series { files, .. } => Some(files.clone()),
+        VolumeSource::Contours { file, image } => Some([vec![file.clone()], files(image)?].concat()),
+        _ => volume_file::files(&source.file()).ok(),
     }
 }
 

@@ -126,9 +126,12 @@ pub enum Fault {
     /// Intensities in a format that holds segments alone.
     #[error("cannot hold intensities: a file of this ending holds segments alone")]
     NoVolume,
-    /// DICOM contours.
-    #[error("holds contours of structures (RTSTRUCT), which are not read")]
+    /// DICOM contours without the image that they are of.
+    #[error("holds contours of structures (RTSTRUCT), which become labels on the slices of their image alone")]
     Contours,
+    /// A DICOM structure set that is no label map of an image, in words.
+    #[error("is a DICOM structure set (RTSTRUCT) that cannot become a label map of this image: {0}")]
+    Structures(String),
     /// DICOM that cannot be read, in words.
     #[error("cannot become a volume: {0}")]
     Dicom(String),
@@ -342,7 +345,10 @@ impl Fault {
             Self::NoSegmentation(..) => "Choose another format, for example `--format nii.gz` or a name that ends in .nii.gz",
             Self::NoVolume => "Choose another ending, for example .nii.gz",
             Self::Contours => {
-                "Convert them to DICOM SEG or to a label map first, for example with 3D Slicer (extension SlicerRT) or plastimatch"
+                "Give it as a label map of its series; `simtrot convert FILE OUT --like SERIES` makes one of any other format"
+            }
+            Self::Structures(..) => {
+                "Export it with the series that it was drawn on, or as a label map, for example with 3D Slicer (extension SlicerRT)"
             }
             Self::Layers(..) => "Export it as a label map without overlaps (3D Slicer: Export to files, file format NRRD or NIfTI)",
             Self::SegmentNames(..) => "Give every segment one label value in all files, for example by a common colour table on export",

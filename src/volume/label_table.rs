@@ -70,6 +70,7 @@ impl LabelTable {
         let segments = match format(volume) {
             Format::Nrrd | Format::SegNrrd => nrrd::segments(volume),
             Format::Dicom if dicom::segmentation::is_segmentation(volume) => dicom::segmentation::segments(volume),
+            Format::Dicom if dicom::structures::is_structure_set(volume) => dicom::structures::segments(volume),
             _ => return Ok(None),
         };
         let segments = segments.map_err(|error| error.to_string())?;

@@ -41,9 +41,14 @@ pub fn write(file: &Path, labels: &LabelMap, subject: &Subject<'_>) -> Result<Ve
     Ok(Vec::new())
 }
 
-/// Whether a file is a DICOM segmentation, by its first bytes.
-pub fn is_dicom_segmentation(file: &Path) -> bool {
-    segmentation::is_segmentation(file)
+/// Whether a file is a label map in DICOM, a segmentation or a structure set, by its first bytes.
+pub fn is_dicom_label_map(file: &Path) -> bool {
+    dicom::is_label_map(file)
+}
+
+/// Whether a file is a DICOM structure set, by its first bytes: contours, which become labels on the grid of an image alone.
+pub fn is_structure_set(file: &Path) -> bool {
+    dicom::structures::is_structure_set(file)
 }
 
 /// Whether a segmentation of such an image can be written to a file of such a name.
@@ -62,7 +67,7 @@ fn series(images: &[VolumeSource]) -> Result<(PathBuf, Vec<PathBuf>), Fault> {
     let none = |found: &str| Fault::NoSegmentation(format!("it must belong to a DICOM series, and its image is {found}"));
     match images {
         [VolumeSource::Series { place, files, .. }] => Ok((place.clone(), files.clone())),
-        [VolumeSource::File(file)] if file::format(file) == Format::Dicom && !segmentation::is_segmentation(file) => {
+        [VolumeSource::File(file)] if file::format(file) == Format::Dicom && !dicom::is_label_map(file) => {
             dicom::files(file).map(|files| (file.clone(), files)).map_err(|error| error.fault)
         }
         [one] => Err(none(&one.file().display().to_string())),

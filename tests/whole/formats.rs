@@ -192,3 +192,49 @@ fn a_label_map_becomes_a_segmentation_of_its_dicom_series_and_scores_as_itself()
     let voxels = ["seg/a.dcm", "back.nrrd"].map(|name| file::read(&folder.at(name)).expect("our own file").volume);
     assert_eq!(voxels[0], voxels[1]);
 }
+
+#[test]
+fn contours_become_labels_on_the_slices_of_their_series() {
+    let folder = Folder::new(SHAPE);
+    folder.series("ct");
+    // Columns 1 to 3 and rows 2 and 3 of slices 1 and 2.
+    folder.contours("rt/a.dcm", &[1.0, 2.0], [0.25, 1.5], [1.75, 3.5]);
+    let inside = |index: usize| {
+        let (slice, row, column) = (index / 42, index / 7 % 6, index % 7);
+        (1..=2).contains(&slice) && (2..=3).contains(&row) && (1..=3).contains(&column)
+    };
+    folder.labels_with("truth/a.nii.gz", &folder.grid, |index| u16::from(inside(index)));
+    let series = folder.at("ct").display().to_string();
+    let convert = |out: &str, more: &[&str]| {
+        let mut command = simtrot(&["convert"]);
+        command.arg(folder.at("rt/a.dcm")).arg(folder.at(out)).args(more);
+        command
+    };
+    refused(convert("a/a.nii.gz", &[]), 2, &["a.nii.gz", "contours become labels", "--like SERIES"]);
+    let text = succeed(convert("a.nii.gz", &["--like", &series]));
+    assert!(text.contains("1 Left Kidney") && text.contains("stored as uint8") && !text.contains("does not refer"), "{text}");
+    let made = file::read(&folder.at("a.nii.gz")).expect("our own file").volume;
+    assert!(made.grid.corner_distance_mm(&file::read(&folder.at("ct")).expect("a good series").volume.grid) < 1e-6);
+    assert_eq!(made.voxels.iter().sum::<f32>(), 12.0);
+    succeed(convert("seg/a.dcm", &["--like", &series]));
+
+    let evaluate = |truth: &str, prediction: &str| {
+        let mut command = simtrot(&["evaluate"]);
+        command.arg("--truth").arg(folder.at(truth)).arg("--prediction").arg(folder.at(prediction));
+        command
+    };
+    for (truth, prediction) in [("truth", "rt"), ("rt", "truth"), ("seg", "rt")] {
+        let text = succeed(evaluate(truth, prediction));
+        assert!(text.lines().any(|line| line.trim_start().starts_with("label 1") && line.contains("1.0000")), "{text}");
+    }
+    refused(evaluate("rt", "rt"), 2, &["a.dcm", "on the slices of their image alone"]);
+
+    let mut check = simtrot(&["check"]);
+    check.arg(folder.at("ct")).arg("--labels").arg(folder.at("rt"));
+    let text = succeed(check);
+    assert!(text.contains("1 with labels") && text.contains("Left Kidney") && text.contains("no problems"), "{text}");
+    folder.contours("rt/a.dcm", &[1.5], [0.25, 1.5], [1.75, 3.5]);
+    let mut check = simtrot(&["check"]);
+    check.arg(folder.at("ct")).arg("--labels").arg(folder.at("rt"));
+    refused(check, 2, &["a.dcm", "\"Left Kidney\"", "-0.25, -1.50, 3.00 mm", "lies between slices, 1.00 mm off"]);
+}

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -99,6 +100,40 @@ impl Folder {
             let whole = object.with_meta(meta).expect("a complete object");
             whole.write_to_file(self.at(name).join(format!("IM{slice}"))).expect("a writable folder");
         }
+    }
+
+    /// A DICOM structure set of the series that [`Self::series`] makes: `Left Kidney`, of a rectangle in each of some slices, by two opposite
+    /// corners (right, front) in mm.
+    pub fn contours(&self, name: &str, slices: &[f64], [left, top]: [f64; 2], [right, bottom]: [f64; 2]) {
+        let sequence = |tag, items: Vec<InMemDicomObject>| DataElement::new(tag, VR::SQ, DataSetSequence::from(items));
+        let number = |tag| DataElement::new(tag, VR::IS, "1");
+        let contour = |slice: &f64| {
+            let up = SPACING_MM[0] * slice;
+            let corners = [[left, top], [right, top], [right, bottom], [left, bottom]];
+            let data = corners.map(|[right, front]| format!("{}\\{}\\{up}", -right, -front)).join("\\");
+            InMemDicomObject::from_element_iter([
+                DataElement::new(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR"),
+                DataElement::new(tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, "4"),
+                DataElement::new(tags::CONTOUR_DATA, VR::DS, data),
+            ])
+        };
+        let named = [number(tags::ROI_NUMBER), DataElement::new(tags::ROI_NAME, VR::LO, "Left Kidney")];
+        let drawn = [number(tags::REFERENCED_ROI_NUMBER), sequence(tags::CONTOUR_SEQUENCE, slices.iter().map(contour).collect())];
+        let series = [DataElement::new(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.4")];
+        let wrapped = |tag, inner| sequence(tag, vec![InMemDicomObject::from_element_iter([inner])]);
+        let series = sequence(tags::RT_REFERENCED_SERIES_SEQUENCE, vec![InMemDicomObject::from_element_iter(series)]);
+        let study = wrapped(tags::RT_REFERENCED_STUDY_SEQUENCE, series);
+        let object = InMemDicomObject::from_element_iter([
+            DataElement::new(tags::SOP_CLASS_UID, VR::UI, uids::RT_STRUCTURE_SET_STORAGE),
+            DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.5"),
+            DataElement::new(tags::MODALITY, VR::CS, "RTSTRUCT"),
+            wrapped(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, study),
+            sequence(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![InMemDicomObject::from_element_iter(named)]),
+            sequence(tags::ROI_CONTOUR_SEQUENCE, vec![InMemDicomObject::from_element_iter(drawn)]),
+        ]);
+        let file = self.text(name, "");
+        let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+        object.with_meta(meta).expect("a complete object").write_to_file(file).expect("a writable folder");
     }
 
     /// Rewrites a file.

@@ -205,7 +205,7 @@ impl OpenCase {
         // Titles are unique.
         let numbered = (2..).map(|number| format!("{stem} {number}"));
         let title = std::iter::once(stem.clone()).chain(numbered).find(|title| self.layer(Some(title)).is_none()).unwrap_or(stem);
-        let mut layer = Layer::new(title, Kind::File, Some(VolumeSource::File(file)));
+        let mut layer = Layer::new(title, Kind::File, Some(VolumeSource::label_map(file, &self.request.images)));
         layer.want(ctx, &self.background);
         self.layers.push(layer);
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::volume::file::{self, Format, format, is_entropy};
 use crate::volume::image_or_labels::{Content, content};
-use crate::volume::segmentation::is_dicom_segmentation;
+use crate::volume::segmentation::{is_dicom_label_map, is_structure_set};
 
 /// What lies at paths that were dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) fn dropped(paths: &[PathBuf]) -> Dropped {
 
 fn is_volume(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    (file::ending(&name).is_some() || is_dicom_segmentation(path)) && !path.is_dir()
+    (file::ending(&name).is_some() || is_dicom_label_map(path)) && !path.is_dir()
 }
 
 /// Dropped volumes, told apart.
@@ -89,7 +89,9 @@ pub(super) fn sort(mut files: Vec<PathBuf>) -> Result<Sorted, String> {
     let mut sorted = Sorted::default();
     let mut faults = Vec::new();
     for path in files {
-        match file::read(&path).map(|scan| content(&scan)) {
+        // Contours have no voxels before they lie over an image.
+        let found = if is_structure_set(&path) { Ok(Content::Labels) } else { file::read(&path).map(|scan| content(&scan)) };
+        match found {
             Ok(Content::Image | Content::Unclear) if is_entropy(&path) => sorted.maps.push(path),
             Ok(Content::Image) => sorted.images.push(path),
             Ok(Content::Labels) => sorted.labels.push(path),

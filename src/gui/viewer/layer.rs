@@ -180,7 +180,7 @@ fn read(source: &VolumeSource, image: &BackgroundImage, resampled: bool) -> Resu
     let file = scan.file.clone();
     let counted = from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
     let mut notes = lines(&counted.notes);
-    if let VolumeSource::File(file) = source {
+    if let Some(file) = source.single_file() {
         notes.extend(learn_table(file, image));
     }
     let labels = match fault {

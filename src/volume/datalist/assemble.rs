@@ -97,8 +97,9 @@ fn unique(listed: Vec<Listed>) -> (Vec<CaseFiles>, Vec<Problem>) {
         }
         let case = Some(entry.name.clone());
         findings.extend(entry.findings.into_iter().map(|error| Problem { case: case.clone(), error }));
-        let images = entry.images.into_iter().map(VolumeSource::File).collect();
-        cases.push(CaseFiles { name: entry.name, images, label: entry.label.map(VolumeSource::File), fold: entry.fold });
+        let images: Vec<VolumeSource> = entry.images.into_iter().map(VolumeSource::File).collect();
+        let label = entry.label.map(|label| VolumeSource::label_map(label, &images));
+        cases.push(CaseFiles { name: entry.name, images, label, fold: entry.fold });
     }
     (cases, findings)
 }
@@ -110,12 +111,12 @@ fn segment_names(cases: &[CaseFiles], listed: &BTreeMap<u32, String>, list: &Pat
     let mut names: BTreeMap<u32, (String, PathBuf)> = BTreeMap::new();
     let mut problems = Vec::new();
     for case in cases {
-        let Some(VolumeSource::File(file)) = &case.label else { continue };
+        let Some(file) = case.label.as_ref().and_then(VolumeSource::single_file) else { continue };
         // Whoever reads the label map reports a header that cannot be read.
         let Ok(Some(table)) = LabelTable::within(file) else { continue };
         for (value, entry) in table.entries {
             let Some(name) = entry.name else { continue };
-            let (first, other) = names.entry(value).or_insert_with(|| (name.clone(), file.clone()));
+            let (first, other) = names.entry(value).or_insert_with(|| (name.clone(), file.to_owned()));
             let mut refuse = |other: &Path, otherwise: &str| {
                 let fault = Fault::SegmentNames(value, name.clone(), other.to_owned(), otherwise.to_owned());
                 problems.push(Problem { case: Some(case.name.clone()), error: fault.at(file) });

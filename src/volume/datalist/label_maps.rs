@@ -1,14 +1,14 @@
 //! Which label map is of which DICOM series, as people file them.
 //!
-//! A label map may be called as the case that it is of, or as a folder in which that series lies; a DICOM segmentation also says itself which
-//! series it refers to. All that is known of a label map must agree on one series, and no series may have two: else it is refused.
+//! A label map may be called as the case that it is of, or as a folder in which that series lies; a DICOM segmentation or structure set
+//! also says itself which series it refers to: by the series, else (structure sets alone) by its images, else by its frame of reference. All that is known of a label map must agree on one series, and no series may have two: else it is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::listing;
 use crate::volume::dataset::Problem;
-use crate::volume::dicom::{Series, segmentation};
+use crate::volume::dicom::{Series, referenced};
 use crate::volume::file::stem;
 use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
@@ -82,7 +82,9 @@ impl<'a> Known<'a> {
         let mut known = Self { cases: BTreeMap::new(), folders: BTreeMap::new(), identifiers: BTreeMap::new() };
         for (index, one) in series.iter().enumerate() {
             known.cases.entry(&one.name).or_default().insert(index);
-            known.identifiers.entry(&one.identifier).or_default().insert(index);
+            for identifier in one.instances.iter().chain([&one.identifier, &one.space]).filter(|identifier| !identifier.is_empty()) {
+                known.identifiers.entry(identifier).or_default().insert(index);
+            }
             let parents: BTreeSet<&Path> = one.files.iter().filter_map(|file| file.parent()).collect();
             let around = parents.into_iter().flat_map(|parent| parent.ancestors().take_while(|&above| above != folder));
             for name in around.filter_map(Path::file_name) {
@@ -96,13 +98,11 @@ impl<'a> Known<'a> {
     fn owners(&self, file: &Path) -> BTreeSet<usize> {
         let name = stem(file);
         let called = [self.cases.get(name.as_str()), self.folders.get(&name)].into_iter().flatten().cloned();
-        let referenced: BTreeSet<usize> = if segmentation::is_segmentation(file) {
-            let identifiers = segmentation::referenced(file);
+        let of = |identifiers: &BTreeSet<String>| -> BTreeSet<usize> {
             identifiers.iter().filter_map(|identifier| self.identifiers.get(identifier.as_str())).flatten().copied().collect()
-        } else {
-            BTreeSet::new()
         };
-        let told: Vec<BTreeSet<usize>> = called.chain(Some(referenced).filter(|referenced| !referenced.is_empty())).collect();
+        let referred = referenced(file).iter().map(of).find(|series| !series.is_empty());
+        let told: Vec<BTreeSet<usize>> = called.chain(referred).collect();
         let agreed = told.iter().cloned().reduce(|a, b| &a & &b).unwrap_or_default();
         if agreed.is_empty() { told.into_iter().flatten().collect() } else { agreed }
     }
@@ -125,6 +125,8 @@ mod tests {
             patient: String::new(),
             modality: "MR".to_owned(),
             identifier: identifier.to_owned(),
+            space: format!("{identifier}.space"),
+            instances: [format!("{identifier}.0")].into(),
             files: files.iter().map(|file| Path::new("scans").join(file)).collect(),
         };
         vec![

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::volume::dicom::is_dicom;
-use crate::volume::dicom::segmentation::is_segmentation;
+use crate::volume::dicom::{is_dicom, is_label_map};
 use crate::volume::file::{ending, stem};
 use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
@@ -38,12 +37,12 @@ pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
     list(folder, &|_| false)
 }
 
-/// Lists the label maps of a folder: its volumes, and DICOM segmentations, which stand one in a file.
+/// Lists the label maps of a folder: its volumes, and DICOM segmentations and structure sets, which stand one in a file.
 ///
 /// # Errors
 /// A folder that cannot be read.
 pub fn label_maps(folder: &Path) -> Result<Listing, DataError> {
-    list(folder, &is_segmentation)
+    list(folder, &is_label_map)
 }
 
 /// The volumes of a folder, and what else `is_one`.

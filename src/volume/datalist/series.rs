@@ -127,7 +127,8 @@ impl SeriesDataset {
         for (series, label) in found.series.into_iter().zip(maps.of_series) {
             let (case, modality) = case(folder, series);
             self.modalities.insert(modality);
-            self.cases.push(CaseFiles { label: label.map(VolumeSource::File), ..case });
+            let label = label.map(|label| VolumeSource::label_map(label, &case.images));
+            self.cases.push(CaseFiles { label, ..case });
         }
         self.findings.extend(maps.findings);
         self.notes.extend(maps.notes);

@@ -1,6 +1,6 @@
 //! Which series a folder holds, at any depth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,13 @@ pub(in crate::volume) fn is_dicom(file: &Path) -> bool {
     File::open(file).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first[128..] == *b"DICM"
 }
 
+/// SOP Class UID of a DICOM file, by its first bytes; none of another file.
+pub(super) fn class(file: &Path) -> Option<String> {
+    let class = |object: DefaultDicomObject| object.meta().media_storage_sop_class_uid().trim_end_matches('\0').to_owned();
+    let of_file = || OpenFileOptions::new().read_until(tags::SOP_CLASS_UID).open_file(file).map(class).ok();
+    is_dicom(file).then(of_file).flatten()
+}
+
 /// One series: what becomes a case.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::volume) struct Series {
@@ -42,6 +49,9 @@ pub(in crate::volume) struct Series {
     pub modality: String,
     /// Series Instance UID: what segmentations of it refer to.
     pub identifier: String,
+    /// Frame of Reference UID, which may be empty, and SOP Instance UIDs of its images: what structure sets refer to that name no series.
+    pub space: String,
+    pub instances: BTreeSet<String>,
     /// In no order that means anything.
     pub files: Vec<PathBuf>,
 }
@@ -70,9 +80,15 @@ pub(in crate::volume) fn find(folder: &Path) -> Result<Found, DataError> {
             Identity::Directory => {}
             Identity::Other(modality) => {
                 let what = if modality.is_empty() { "holds no image".to_owned() } else { format!("holds no image but {modality}") };
-                found.notes.push(Note::new(&file, format!("is left out: its DICOM {what}")));
+                let is_label_map = ["SEG", "RTSTRUCT"].contains(&modality.as_str());
+                let where_to = if is_label_map { "; label maps lie in a folder of their own" } else { "" };
+                found.notes.push(Note::new(&file, format!("is left out: its DICOM {what}{where_to}")));
             }
-            Identity::Image { key, series } => of_key.entry(key).or_insert(series).files.push(file),
+            Identity::Image { key, series, instance } => {
+                let series = of_key.entry(key).or_insert(series);
+                series.files.push(file);
+                series.instances.insert(instance);
+            }
         }
     }
     found.series = of_key.into_values().collect();
@@ -103,10 +119,11 @@ enum Identity {
     Directory,
     /// No image; its modality.
     Other(String),
-    /// One of a series, which is without files as yet.
+    /// One of a series, which is without files as yet, and its SOP Instance UID.
     Image {
         key: String,
         series: Series,
+        instance: String,
     },
 }
 
@@ -130,8 +147,10 @@ fn identify(file: &Path) -> Result<Identity, Fault> {
     let number = plain(&text(tags::SERIES_NUMBER));
     let parts = [described.as_str(), &number, &key[..DIGEST_DIGITS]];
     let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_");
-    let identifier = whose[2].trim_end_matches('\0').to_owned();
-    Ok(Identity::Image { key, series: Series { name, patient, modality, identifier, files: Vec::new() } })
+    let [identifier, space, instance] = [tags::SERIES_INSTANCE_UID, tags::FRAME_OF_REFERENCE_UID, tags::SOP_INSTANCE_UID]
+        .map(|tag| text(tag).trim_end_matches('\0').to_owned());
+    let series = Series { name, patient, modality, identifier, space, instances: BTreeSet::new(), files: Vec::new() };
+    Ok(Identity::Image { key, series, instance })
 }
 
 /// A word that can stand in a file's name.

@@ -1,4 +1,5 @@
-//! DICOM series in: single-frame slices or multi-frame files, compressed or not; segmentations ([`segmentation`]) in and out.
+//! DICOM series in: single-frame slices or multi-frame files, compressed or not; segmentations ([`segmentation`]) in and out; structure sets
+//! ([`structures`]) in.
 //!
 //! Definition: DICOM PS3.3, Image Plane (C.7.6.2) and the functional groups of multi-frame images (C.7.6.16). Slices are sorted by where
 //! they lie along their normal, never by number or file name; what is no even stack of slices is refused, with the place of what is wrong.
@@ -9,9 +10,11 @@ mod frames;
 mod pixels;
 pub(super) mod segmentation;
 mod stack;
+pub(super) mod structures;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -21,6 +24,22 @@ use frames::Frame;
 use stack::{Headers, headers};
 
 use super::{DataError, DataErrors, Fault, Grid, Note, Scan, SourceHeader, Volume};
+
+/// Whether a file is a label map in DICOM, a segmentation or a structure set, by its first bytes.
+pub(super) fn is_label_map(file: &Path) -> bool {
+    segmentation::is_segmentation(file) || structures::is_structure_set(file)
+}
+
+/// What a label map in DICOM refers to, the most exact identifiers first; nothing of another file.
+pub(super) fn referenced(file: &Path) -> Vec<BTreeSet<String>> {
+    if segmentation::is_segmentation(file) {
+        vec![segmentation::referenced(file)]
+    } else if structures::is_structure_set(file) {
+        structures::referenced(file).into()
+    } else {
+        Vec::new()
+    }
+}
 
 /// The files of a series: of the only one in a folder, or the file itself.
 ///

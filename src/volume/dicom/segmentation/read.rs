@@ -10,7 +10,7 @@ use dicom_object::{DefaultDicomObject, InMemDicomObject, OpenFileOptions};
 use super::colour::from_dicom;
 use super::place::placed;
 use super::value::value_of;
-use crate::volume::dicom::find::{dicom_fault, is_dicom, open_header};
+use crate::volume::dicom::find::{class, dicom_fault, open_header};
 use crate::volume::dicom::frames::{self, Frame, of_frame, text};
 use crate::volume::segment::{Segment, Segments};
 use crate::volume::{DataError, Fault, Note, Scan, SourceHeader, Volume};
@@ -30,9 +30,7 @@ struct Described {
 
 /// Whether a file is a DICOM segmentation, by its first bytes.
 pub(in crate::volume) fn is_segmentation(file: &Path) -> bool {
-    let class = |object: DefaultDicomObject| object.meta().media_storage_sop_class_uid().trim_end_matches('\0').to_owned();
-    let of_file = || OpenFileOptions::new().read_until(tags::SOP_CLASS_UID).open_file(file).map(class);
-    is_dicom(file) && of_file().is_ok_and(|class| [uids::SEGMENTATION_STORAGE, LABEL_MAP].contains(&class.as_str()))
+    class(file).is_some_and(|class| [uids::SEGMENTATION_STORAGE, LABEL_MAP].contains(&class.as_str()))
 }
 
 /// What a file's segments are called and shown in, by label value.

@@ -1,0 +1,175 @@
+//! Structure sets in: what their structures are called, and their contours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::mem::InMemElement;
+use dicom_object::{InMemDicomObject, Tag};
+
+use super::polygons::{Roi, label_map};
+use crate::volume::dicom::find::{class, open_header};
+use crate::volume::dicom::frames::text;
+use crate::volume::segment::{Segment, Segments, colour};
+use crate::volume::{DataError, Fault, Grid, Note, Scan, SourceHeader, Volume};
+
+/// Types of contours that enclose something.
+const CLOSED: [&str; 2] = ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"];
+
+/// A shift of all points of a contour, which DICOM has given up.
+const CONTOUR_OFFSET_VECTOR: Tag = Tag(0x3006, 0x0045);
+
+/// Whether a file is a structure set, by its first bytes.
+pub(in crate::volume) fn is_structure_set(file: &Path) -> bool {
+    class(file).is_some_and(|class| class == uids::RT_STRUCTURE_SET_STORAGE)
+}
+
+/// What a file's structures are called and shown in, by label value: those that [`read`] does not leave out.
+///
+/// # Errors
+/// As of [`read`], as far as structures and the numbers of contours go.
+pub(in crate::volume) fn segments(file: &Path) -> Result<Segments, DataError> {
+    let (rois, _) = open_header(file).and_then(|object| structures(&object)).map_err(|fault| fault.at(file))?;
+    Ok(rois.into_iter().map(|roi| (u32::from(roi.value), roi.segment)).collect())
+}
+
+/// What a file refers to, the most exact first: Series Instance UIDs, SOP Instance UIDs of images, Frame of Reference UIDs. All may be empty, as
+/// they are of a header that cannot be read, which whoever reads the label map reports.
+pub(in crate::volume) fn referenced(file: &Path) -> [BTreeSet<String>; 3] {
+    open_header(file).map(|object| references(&object)).unwrap_or_default()
+}
+
+fn references(object: &InMemDicomObject) -> [BTreeSet<String>; 3] {
+    // The items at the end of a path of sequences.
+    let items_at =
+        |path: &[Tag]| path.iter().fold(vec![object], |outer, &tag| outer.into_iter().flat_map(|item| items(item, tag)).collect());
+    let identifiers = |paths: &[&[Tag]], tag: Tag| -> BTreeSet<String> {
+        let texts = paths.iter().flat_map(|path| items_at(path)).map(|item| text(item, tag).trim_end_matches('\0').to_owned());
+        texts.filter(|identifier| !identifier.is_empty()).collect()
+    };
+    let space = tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE;
+    let series = [space, tags::RT_REFERENCED_STUDY_SEQUENCE, tags::RT_REFERENCED_SERIES_SEQUENCE];
+    let drawn_on = [tags::ROI_CONTOUR_SEQUENCE, tags::CONTOUR_SEQUENCE, tags::CONTOUR_IMAGE_SEQUENCE];
+    let [first, second, third] = series;
+    [
+        identifiers(&[&series], tags::SERIES_INSTANCE_UID),
+        identifiers(&[&[first, second, third, tags::CONTOUR_IMAGE_SEQUENCE], &drawn_on], tags::REFERENCED_SOP_INSTANCE_UID),
+        identifiers(&[&[space]], tags::FRAME_OF_REFERENCE_UID),
+    ]
+}
+
+/// Reads the closed contours of a structure set as a label map on the grid of its image. Each structure gets its place in the order of ROI Numbers as
+/// label value. `slice` is a file of the image, where that is a DICOM series: what the structure set should refer to.
+///
+/// # Errors
+/// A file that cannot be read or names no structure, contours that are no list of points, lie in no slice or reach beyond the image, structures that
+/// overlap.
+pub(in crate::volume) fn read(file: &Path, grid: &Grid, slice: Option<&Path>) -> Result<Scan, DataError> {
+    let on_grid = |object: &InMemDicomObject| {
+        let (rois, mut notes) = structures(object)?;
+        let (labels, more) = label_map(&rois, grid)?;
+        let named: Vec<String> = rois.iter().map(|roi| format!("{} {}", roi.value, roi.segment.name)).collect();
+        notes.push(format!("its structures are taken as label values: {}", named.join(", ")));
+        notes.extend(more);
+        if slice.is_some_and(|slice| !refers_to(object, slice)) {
+            notes.push("does not refer to the series of its image; its contours are taken where they lie in space".to_owned());
+        }
+        Ok((labels, notes))
+    };
+    let (labels, notes) = open_header(file).and_then(|object| on_grid(&object)).map_err(|fault: Fault| fault.at(file))?;
+    let volume = Volume { channels: 1, voxels: labels.into_iter().map(f32::from).collect(), grid: grid.clone() };
+    let notes = notes.into_iter().map(|text| Note::new(file, text)).collect();
+    Ok(Scan { file: file.to_owned(), header: SourceHeader::for_grid(grid), volume, notes })
+}
+
+/// Whether a structure set refers to the series of an image's file: by its series, or, where it names none, by its images or its space.
+fn refers_to(object: &InMemDicomObject, slice: &Path) -> bool {
+    let Ok(header) = open_header(slice) else { return true };
+    let [series, images, spaces] = references(object);
+    let has = |known: &BTreeSet<String>, tag: Tag| known.contains(text(&header, tag).trim_end_matches('\0'));
+    if !series.is_empty() {
+        return has(&series, tags::SERIES_INSTANCE_UID);
+    }
+    has(&images, tags::SOP_INSTANCE_UID) || has(&spaces, tags::FRAME_OF_REFERENCE_UID)
+}
+
+/// The structures of a file in the order of their ROI Numbers, and what is said of those that are left out.
+///
+/// # Errors
+/// No structure or too many, numbers that are missing or given twice, contours of no structure, contours that are no list of points.
+fn structures(object: &InMemDicomObject) -> Result<(Vec<Roi>, Vec<String>), Fault> {
+    let number_of = |item: &InMemDicomObject, tag: Tag| item.get(tag).and_then(|element| element.to_int::<i64>().ok());
+    let mut names: BTreeMap<i64, String> = BTreeMap::new();
+    for item in items(object, tags::STRUCTURE_SET_ROI_SEQUENCE) {
+        let number = number_of(item, tags::ROI_NUMBER);
+        if number.is_none_or(|number| names.insert(number, text(item, tags::ROI_NAME)).is_some()) {
+            let found = number.map_or_else(|| "nothing".to_owned(), |number| number.to_string());
+            return Err(Fault::header("ROI Number", found, "one for each structure"));
+        }
+    }
+    if names.is_empty() || names.len() > usize::from(u16::MAX) {
+        return Err(Fault::Structures(format!("it names {} structures (Structure Set ROI Sequence)", names.len())));
+    }
+    let mut contours_of: BTreeMap<i64, Vec<&InMemDicomObject>> = BTreeMap::new();
+    let mut colour_of: BTreeMap<i64, [u8; 3]> = BTreeMap::new();
+    for item in items(object, tags::ROI_CONTOUR_SEQUENCE) {
+        let number = number_of(item, tags::REFERENCED_ROI_NUMBER);
+        let Some(number) = number.filter(|number| names.contains_key(number)) else {
+            let which = number.map_or_else(|| "without a number".to_owned(), |number| number.to_string());
+            return Err(Fault::Structures(format!("it holds contours of structure {which}, which it does not name")));
+        };
+        contours_of.entry(number).or_default().extend(items(item, tags::CONTOUR_SEQUENCE));
+        let shown = item.get(tags::ROI_DISPLAY_COLOR).and_then(|element| element.to_multi_int::<u8>().ok());
+        colour_of.extend(shown.and_then(|shown| <[u8; 3]>::try_from(shown).ok()).map(|shown| (number, shown)));
+    }
+    let (mut rois, mut left_out) = (Vec::new(), Vec::new());
+    for (value, (number, name)) in (1..=u16::MAX).zip(names) {
+        let name = if name.is_empty() { format!("structure {number}") } else { name };
+        let contours = contours_of.remove(&number).unwrap_or_default();
+        let kinds: BTreeSet<String> = contours.iter().map(|contour| text(contour, tags::CONTOUR_GEOMETRIC_TYPE)).collect();
+        let open: Vec<&str> = kinds.iter().map(String::as_str).filter(|kind| !CLOSED.contains(kind)).collect();
+        if !open.is_empty() {
+            let kinds = open.iter().map(|kind| if kind.is_empty() { "no type" } else { kind }).collect::<Vec<_>>().join(", ");
+            left_out.push(format!("{name:?} is left out: it holds contours of {kinds}, which enclose nothing"));
+            continue;
+        }
+        let points: Vec<_> = contours.into_iter().map(|contour| points(contour, &name)).collect::<Result<_, _>>()?;
+        let contours = points.into_iter().filter(|points| !points.is_empty()).collect();
+        let colour = colour_of.get(&number).copied().unwrap_or_else(|| colour(value.into()));
+        rois.push(Roi { value, segment: Segment { name, colour }, contours });
+    }
+    Ok((rois, left_out))
+}
+
+/// The corners of a contour of a structure, in L,P,S mm.
+///
+/// # Errors
+/// What is no list of points, or of another length than it says; a shift of all points.
+fn points(contour: &InMemDicomObject, name: &str) -> Result<Vec<[f64; 3]>, Fault> {
+    let numbers = contour.get(tags::CONTOUR_DATA).and_then(decimals).unwrap_or_default();
+    let said = contour.get(tags::NUMBER_OF_CONTOUR_POINTS).and_then(|element| element.to_int::<usize>().ok());
+    let points: Vec<[f64; 3]> = numbers.chunks_exact(3).map(|point| [point[0], point[1], point[2]]).collect();
+    if numbers.len() % 3 != 0 || said.is_some_and(|said| said != points.len()) || numbers.iter().any(|number| !number.is_finite()) {
+        let rule = said.map_or_else(|| "three for each point".to_owned(), |said| format!("three for each of its {said} points"));
+        return Err(Fault::header(&format!("Contour Data of {name:?}"), format_args!("{} numbers", numbers.len()), &rule));
+    }
+    let shift = contour.get(CONTOUR_OFFSET_VECTOR).and_then(decimals).unwrap_or_default();
+    if shift.iter().any(|&mm| mm != 0.0) {
+        return Err(Fault::Structures(format!("contours of {name:?} are shifted (Contour Offset Vector), which is not read")));
+    }
+    Ok(points)
+}
+
+/// Numbers in text. Text of more than 64 KiB has the type UN in files of explicit types (PS3.5, 6.2.2), and then comes as it is stored.
+fn decimals(element: &InMemElement) -> Option<Vec<f64>> {
+    if element.vr() != VR::UN {
+        return element.to_multi_float64().ok();
+    }
+    let bytes = element.to_bytes().ok()?;
+    std::str::from_utf8(&bytes).ok()?.split('\\').map(|number| number.trim_matches(['\0', ' ']).parse().ok()).collect()
+}
+
+fn items(object: &InMemDicomObject, sequence: Tag) -> &[InMemDicomObject] {
+    object.get(sequence).and_then(InMemElement::items).unwrap_or_default()
+}
