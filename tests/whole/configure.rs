@@ -8,7 +8,7 @@ use simtrot::config::{
     PretrainConfig, Rotate, RunConfig, ScheduleConfig, SplitConfig, SyntheticConfig, UnetConfig,
 };
 use simtrot::configure::time::Measured;
-use simtrot::configure::{Configuration, ConfigureError, Limits, Planner, Request, configure};
+use simtrot::configure::{Configuration, ConfigureError, Limits, Planner, Request};
 use simtrot::device::DeviceChoice;
 use simtrot::plan::{Room, Step};
 use simtrot::protocol::StageKind;
@@ -65,7 +65,8 @@ fn dataset(channel: &str, labels: [&str; 2], shape: [usize; 3], spacings: &[[f64
 }
 
 fn made(source: &DataSource, request: &Request) -> Result<Configuration, ConfigureError> {
-    configure((&Dataset::open(source).expect("a dataset"), source), request, &DeviceChoice::Cpu, &|_, _| ())
+    let dataset = Dataset::open(source).expect("a dataset");
+    Planner::read((&dataset, source), request, &DeviceChoice::Cpu, &|_, _| ())?.plan(&mut |_| true)
 }
 
 /// The config of a folder with plenty of memory, which must be what its text says, and sound with all of its arms.
