@@ -46,7 +46,10 @@ impl Configuration {
     pub fn step_voxels(&self) -> [usize; 2] {
         let RunConfig { pretrain, finetune, .. } = &self.config;
         let volume = |size: [usize; 3]| size.iter().product::<usize>();
-        [pretrain.batch * pretrain.accumulate * volume(pretrain.crop_size), finetune.batch * finetune.accumulate * volume(finetune.crop_size)]
+        [
+            pretrain.batch * pretrain.accumulate * volume(pretrain.crop_size),
+            finetune.batch * finetune.accumulate * volume(finetune.crop_size),
+        ]
     }
 
     /// Voxels of a step that decides on the crops: of fine-tuning, or of pre-training where nothing is labelled.

@@ -69,25 +69,10 @@ impl Planned {
         }
     }
 
-    /// How far it is, why there is none, or the reasons of what it chose; below, the `time` to plan for, and whether that is asked for anew.
-    /// Steps are not measured while an experiment is `busy`.
+    /// The `time` to plan for, and how far the plan is, why there is none, or the reasons of what it chose. Whether it is asked for anew; not
+    /// with a time while an experiment is `busy`.
     pub(super) fn show(&self, ui: &mut Ui, time: &mut String, busy: bool) -> bool {
         card::title(ui, "Plan");
-        match &self.work {
-            Background::Working(_) => self.under_way.draw(ui),
-            Background::Lost => card::problem(ui, "The plan was lost to an internal error: choose it again."),
-            Background::Done(Err(message)) => card::problem(ui, message),
-            Background::Done(Ok(made)) => {
-                made.hints.iter().for_each(|hint| card::problem(ui, hint));
-                card::note(ui, format!("For {}", made.memory));
-                CollapsingHeader::new("Why these settings").id_salt("why").show_unindented(ui, |ui| {
-                    for choice in &made.choices {
-                        ui.label(RichText::new(format!("{}: {}", choice.key, choice.value)).strong());
-                        card::note(ui, choice.reason.as_str());
-                    }
-                });
-            }
-        }
         let hint = "Time that all trainings and tests may take, for example 2h: steps are measured, and what fits is planned";
         let label = ui.label("Time for all").on_hover_text(hint);
         let wanted = seconds(time);
@@ -107,6 +92,21 @@ impl Planned {
         });
         if let Err(problem) = &wanted {
             card::problem(ui, problem);
+        }
+        match &self.work {
+            Background::Working(_) => self.under_way.draw(ui),
+            Background::Lost => card::problem(ui, "The plan was lost to an internal error: choose it again."),
+            Background::Done(Err(message)) => card::problem(ui, message),
+            Background::Done(Ok(made)) => {
+                made.hints.iter().for_each(|hint| card::problem(ui, hint));
+                card::note(ui, format!("For {}", made.memory));
+                CollapsingHeader::new("Why these settings").id_salt("why").show_unindented(ui, |ui| {
+                    for choice in &made.choices {
+                        ui.label(RichText::new(format!("{}: {}", choice.key, choice.value)).strong());
+                        card::note(ui, choice.reason.as_str());
+                    }
+                });
+            }
         }
         asked.inner
     }
