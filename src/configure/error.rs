@@ -44,24 +44,16 @@ pub enum ConfigureError {
     },
     /// A time too short for any training.
     #[error(
-        "{given} are too few: a step of {kind}, {crops}, takes {step_secs:.3} s, {place}{test}, so that {steps} steps fit, and {least} are the least that are \
-         planned for. Give --time more, another --device, or fewer cases"
+        "{given} are too few: {step}, so that {steps} steps fit, and {least} are the least that are planned for. Give --time more, another \
+         --device, or fewer cases"
     )]
     Time {
         /// The time, in words.
         given: String,
-        /// The training that it is too short for.
-        kind: &'static str,
-        /// The crops of its step, in words.
-        crops: String,
+        /// What a step of the training that it is too short for takes, and its test, in words.
+        step: String,
         /// Steps that fit.
         steps: usize,
-        /// Seconds of a step.
-        step_secs: f64,
-        /// Where and when it was measured.
-        place: String,
-        /// What its test takes, in words; nothing where it has none.
-        test: String,
         /// The least steps.
         least: usize,
     },

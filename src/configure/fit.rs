@@ -34,12 +34,14 @@ struct Trial {
     voxels: Option<usize>,
 }
 
+/// Measures steps of a config within so many seconds: what was found, and the seconds that it took.
+pub type Measure<'a> = dyn FnMut(&Configuration, f64) -> Result<(Measured, f64), ConfigureError> + 'a;
+
 /// The largest config whose steps fit the time of which measuring may take `left` seconds; `choose` makes configs for that time.
 ///
 /// Measured are steps of one config after the other: on a GPU first those of the largest that fit the memory; where a step may take
 /// minutes (`is_slow`) first the smallest, then larger ones, never many times larger. From seconds a voxel follows what fits, which is measured
 /// itself. Where the seconds do not suffice for that, its steps are an estimate from the last ones measured, and are said to be.
-/// `measure` is given a config and the seconds that are left, and says what it found and how many it took.
 ///
 /// # Errors
 /// What `choose` and `measure` refuse.
@@ -47,7 +49,7 @@ pub fn fit(
     mut left: f64,
     is_slow: bool,
     choose: &dyn Fn(&Limits) -> Result<Configuration, ConfigureError>,
-    measure: &mut dyn FnMut(&Configuration, f64) -> Result<(Measured, f64), ConfigureError>,
+    measure: &mut Measure<'_>,
 ) -> Result<Configuration, ConfigureError> {
     let within = |voxels| choose(&Limits { measured: None, voxels }).map(|made| Trial { made, voxels });
     let largest = within(None)?;

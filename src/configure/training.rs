@@ -102,10 +102,9 @@ fn check(measured: &Measured, secs: f64, allowed: &Allowed, sizes: &Sizes) -> Re
     // What fine-tuning needs decides on the crops, where there is any.
     let deciding = finetune.clone().or_else(|| pretrain.clone());
     if let Some((kind, step_secs, steps, crops)) = pretrain.into_iter().chain(finetune).find(|&(_, _, steps, _)| steps < LEAST_STEPS) {
-        let of_test = || format!(", and each test about {}", duration(allowed.test_secs));
-        let test = if allowed.test_secs > 0.0 { of_test() } else { String::new() };
-        let place = measured.place.clone();
-        return Err(ConfigureError::Time { given, kind, crops, steps, step_secs, place, test, least: LEAST_STEPS });
+        let test = if allowed.test_secs > 0.0 { format!(", and each test about {}", duration(allowed.test_secs)) } else { String::new() };
+        let step = format!("a step of {kind}, {crops}, takes {step_secs:.3} s, {}{test}", measured.place);
+        return Err(ConfigureError::Time { given, step, steps, least: LEAST_STEPS });
     }
     let even = if sizes.least { "even " } else { "" };
     let smallest = if sizes.least { ", the smallest that are planned" } else { "" };

@@ -7,7 +7,7 @@ use eframe::egui::{self, Button, CollapsingHeader, RichText, TextEdit, Ui, vec2}
 
 use super::form::Form;
 use crate::config::DataSource;
-use crate::configure::{Configuration, Measurement, Planner, Request, time};
+use crate::configure::{Configuration, ConfigureError, Measurement, Planner, Request, time};
 use crate::device::DeviceChoice;
 use crate::gui::Palette;
 use crate::gui::widgets::{Background, card};
@@ -50,6 +50,9 @@ impl Planned {
                 waker.request_repaint();
             };
             let planner = Planner::read((&dataset, &source), &request, &device, &read).map_err(|error| error.to_string())?;
+            if shared.stop.load(Ordering::Relaxed) {
+                return Err(ConfigureError::Stopped.to_string());
+            }
             let made = planner.plan(&mut |measurement| {
                 shared.show(measurement);
                 waker.request_repaint();
@@ -80,7 +83,11 @@ impl Planned {
             let edit = TextEdit::singleline(time).hint_text("as long as it takes").desired_width(ui.available_width() - 92.0);
             ui.add(edit.background_color(card::field_ground(ui))).labelled_by(label.id);
             if self.work.is_working() {
-                if ui.button("Stop").on_hover_text("Ends after the step that is measured; the settings stay as they are").clicked() {
+                if ui
+                    .button("Stop")
+                    .on_hover_text("Ends once the cases are read or the step is made; the settings stay as they are")
+                    .clicked()
+                {
                     self.under_way.stop.store(true, Ordering::Relaxed);
                 }
                 return false;
@@ -139,7 +146,7 @@ impl UnderWay {
             card::note(ui, text);
         }
         if self.stop.load(Ordering::Relaxed) {
-            card::note(ui, "stopping after this step");
+            card::note(ui, "stopping");
         }
     }
 }
