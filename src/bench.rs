@@ -2,17 +2,14 @@
 //! is its own. Names and shapes are those of the comparison with PyTorch and MONAI, as far as the pieces exist.
 
 mod operations;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use burn::module::Module as _;
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt as _;
-use rand_distr::StandardNormal;
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
@@ -25,16 +22,15 @@ use crate::infer::sliding_window::SlidingWindow;
 use crate::infer::{InputConvention, predictor};
 use crate::kernels::cells;
 use crate::metrics::{LabelPair, Region, score_case};
-use crate::model::{Pass, Segmenter, Task};
-use crate::objective::{DiceCeConfig, Objective as _, TokenContrast, classes_from_host};
+use crate::model::{Segmenter, Task};
+use crate::objective::TokenContrast;
 use crate::preprocess::{Case, PreparedCase, PreprocessRecord, resample_trilinear};
-use crate::random::stream;
-use crate::sampling::mask::MaskGrid;
-use crate::sampling::{LabelledPlan, View, ViewBatch};
-use crate::train::{DatasetInfo, Optimiser, Pretraining, init_segmenter};
+use crate::sampling::LabelledPlan;
 use crate::volume::{Grid, SourceHeader, Volume};
+use steps::{normal, tensor};
 
 pub use operations::{OperationTiming, time_operations};
+pub use steps::{Noise, Step, finetune_step, pretrain_step, step_secs};
 
 /// One piece's times and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,11 +51,11 @@ type Piece = (&'static str, fn(&Device) -> Work);
 
 /// Every piece, by name.
 const WORK: &[Piece] = &[
-    ("nnformer_finetune_step", |device| finetune_step(&demo(), device)),
-    ("nnformer_simtrot_w_pretrain_step", |device| pretrain_step(&demo(), device)),
-    ("unetr_finetune_step", |device| finetune_step(&unetr(), device)),
-    ("swin_unetr_finetune_step", |device| finetune_step(&swin_unetr(), device)),
-    ("swin_simtrot_w_pretrain_step", |device| pretrain_step(&swin_unetr(), device)),
+    ("nnformer_finetune_step", |device| piece(finetune_step(&demo(), Noise::USUAL, device))),
+    ("nnformer_simtrot_w_pretrain_step", |device| piece(pretrain_step(&demo(), Noise::USUAL, device))),
+    ("unetr_finetune_step", |device| piece(finetune_step(&unetr(), Noise::USUAL, device))),
+    ("swin_unetr_finetune_step", |device| piece(finetune_step(&swin_unetr(), Noise::USUAL, device))),
+    ("swin_simtrot_w_pretrain_step", |device| piece(pretrain_step(&swin_unetr(), Noise::USUAL, device))),
     ("swin_unetr_sliding_window", swin_unetr_sliding_window),
     ("token_contrastive_loss", token_contrastive_loss),
     ("hd95_three_labels", hd95_three_labels),
@@ -146,65 +142,9 @@ fn swin_unetr() -> RunConfig {
     config
 }
 
-fn normal(purpose: &str, count: usize) -> Vec<f32> {
-    let mut rng = stream(0, purpose, 0, 0);
-    (0..count).map(|_| rng.sample::<f32, _>(StandardNormal)).collect()
-}
-
-fn tensor<const D: usize>(purpose: &str, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(normal(purpose, shape.iter().product()), shape), device)
-}
-
-/// A step on two crops of noise in one channel with three classes, through network, loss and back.
-pub fn finetune_step(config: &RunConfig, device: &Device) -> Work {
-    let device = device.clone().autodiff();
-    let labels = (0..3).map(|label| (label, label.to_string())).collect();
-    let dataset = DatasetInfo { name: "bench".to_owned(), channels: vec!["MRI".to_owned()], labels };
-    let mut network = Some(init_segmenter(config, &dataset, &device));
-    let (mut optimiser, lr) = (Optimiser::new(config.finetune.optimiser), config.finetune.optimiser.base_lr());
-    let [depth, height, width] = config.finetune.crop_size;
-    let image = tensor("bench.image", [2, 1, depth, height, width], &device);
-    let mut rng = stream(0, "bench.label", 0, 0);
-    let label: Vec<u8> = (0..2 * depth * height * width).map(|_| rng.random_range(0..3)).collect();
-    Box::new(move || {
-        let model = network.take().expect("put back after each run");
-        let classes = classes_from_host(&label, [2, depth, height, width], &device);
-        let outcome = DiceCeConfig::nnunet().deep_supervision(model.forward(image.clone(), Pass::EVALUATION), &classes);
-        let gradients = GradientsParams::from_grads(outcome.loss.clone().backward(), &model);
-        let model = optimiser.step(model, gradients, lr);
-        assert!(outcome.numbers().value.is_finite());
-        read_back(&model.devices());
-        network = Some(model);
-    })
-}
-
-/// The two views of two volumes of noise, the second view rotated by a quarter, through network, loss and back.
-pub fn pretrain_step(config: &RunConfig, device: &Device) -> Work {
-    let device = device.clone().autodiff();
-    let mut training = Some(Pretraining::init(config, 1, &device));
-    let (mut optimiser, rate) = (Optimiser::new(config.pretrain.optimiser), config.pretrain.optimiser.base_lr());
-    let crop = config.pretrain.crop_size;
-    let view =
-        |name, element| View { voxels: normal(name, 2 * crop.iter().product::<usize>()), elements: vec![element; 2], ..View::default() };
-    let views = vec![view("bench.masked", SignedPermutation::IDENTITY), view("bench.rotated", SignedPermutation::rot90(1, [1, 2]))];
-    let mask_grid = MaskGrid::new(crop, crop).expect("one cell");
-    let batch = ViewBatch { step: 0, shape: [2, 1, crop[0], crop[1], crop[2]], views, mask_grid, cases: Vec::new() };
-    Box::new(move || {
-        let model = training.take().expect("put back after each run");
-        let outcome = model.pretext.loss(&model.encoder, &batch, Pass::EVALUATION);
-        let gradients = GradientsParams::from_grads(outcome.loss.clone().backward(), &model);
-        let model = optimiser.step(model, gradients, rate);
-        assert!(outcome.numbers().value.is_finite());
-        read_back(&model.devices());
-        training = Some(model);
-    })
-}
-
-/// Waits until everything asked of the devices is done: a run that is not waited for would not be timed.
-fn read_back(devices: &[Device]) {
-    for device in devices {
-        crate::device::wait(device).expect("the device answers");
-    }
+/// A step as a piece of work.
+fn piece(mut step: Step) -> Work {
+    Box::new(move || step().expect("the device computes a step"))
 }
 
 fn token_contrastive_loss(device: &Device) -> Work {

@@ -241,7 +241,8 @@ pub struct ConfigureArgs {
     /// Memory to plan for, for example 8GiB, also that of another machine; without it what is free, but no more than 8 GiB, as nnU-Net does.
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
     pub memory: Option<u64>,
-    /// Time that all trainings and tests may take, for example 2h: steps are measured on the device, and no more are planned than fit.
+    /// Time that all trainings and tests may take, for example 2h: steps are measured on the device, for a tenth of the time and a minute at
+    /// most, and crops and steps are planned that fit.
     #[arg(long, value_name = "TIME", value_parser = configure::time::parse)]
     pub time: Option<f64>,
     /// How case names name the patient, for example '{patient}_{scan}': scans of one stay on one side of the split.
@@ -272,9 +273,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub max_steps: Option<usize>,
     /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
-    /// Results do not depend on it.
+    /// Results do not depend on it. Where a config is made of a dataset, it is planned for that memory too, as by `configure`.
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
     pub memory: Option<u64>,
+    /// Of a dataset without a config: time that all trainings and tests may take, as of `configure`. Refused where there is a config.
+    #[arg(long, value_name = "TIME", value_parser = configure::time::parse)]
+    pub time: Option<f64>,
     /// Refused with the reason: `run` goes on by itself.
     #[arg(long, hide = true)]
     pub resume: bool,

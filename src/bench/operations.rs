@@ -7,7 +7,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
-use super::tensor;
+use super::steps::tensor;
 use crate::config::Weighting;
 use crate::device::{DeviceChoice, open, wait};
 use crate::kernels::{ConvShape, conv3d, gelu, global_attention, instance_norm, layer_norm, linear, window_attention, with_references};

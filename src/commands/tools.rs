@@ -114,6 +114,17 @@ pub(super) fn case_bar(doing: &str, cases: usize, options: &Options) -> indicati
     bar
 }
 
+/// A sign of life with a message, where somebody looks.
+pub(super) fn spinner(options: &Options) -> indicatif::ProgressBar {
+    if !std::io::stderr().is_terminal() || options.quiet {
+        return indicatif::ProgressBar::hidden();
+    }
+    let bar = indicatif::ProgressBar::new_spinner();
+    bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("the template is sound"));
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
 pub(super) fn check_data(source: &DataSource, json: Option<&Path>, options: &Options) -> Result<u8, CliError> {
     let dataset = Dataset::open(source).map_err(|error| CliError::Input(error.to_string()))?;
     let bar = case_bar("checking", dataset.cases.len(), options);

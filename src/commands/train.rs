@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::conclude::follow;
-use super::configure::{config_of, kept_config};
+use super::configure::config_of;
 use super::options::{CliError, Options};
 use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
@@ -99,7 +99,7 @@ fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs
 
 /// Makes what is missing of any config.
 pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError> {
-    let &RunArgs { ref config, ref part, dry_run, max_steps, memory, resume, overwrite } = arguments;
+    let &RunArgs { ref part, dry_run, max_steps, memory, resume, overwrite, .. } = arguments;
     if resume {
         return Err(CliError::Input("`run` always goes on with what is in its folder: leave --resume away".to_owned()));
     }
@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
         let next = "leave --overwrite away; to make all anew, name another folder with --out, or remove this one";
         return Err(CliError::Input(format!("`run` makes what is missing and replaces nothing that is done: {next}")));
     }
-    let config = if dry_run { kept_config(config, part)? } else { config_of(config, part, options)? };
+    let config = config_of(arguments, options)?;
     let (folder, experiment) = find(&config, part)?;
     let trainings = experiment.chosen(&part.only)?;
     if dry_run {

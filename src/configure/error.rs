@@ -44,23 +44,30 @@ pub enum ConfigureError {
     },
     /// A time too short for any training.
     #[error(
-        "{given} are too few: a step of {kind} takes {step_secs:.3} s, {place}, so that {steps} steps fit, and {least} are the least that are \
-         planned for. Give --time more, another --device, or fewer cases"
+        "{given} are too few: {step}, so that {steps} steps fit, and {least} are the least that are planned for. Give --time more, another \
+         --device, or fewer cases"
     )]
     Time {
         /// The time, in words.
         given: String,
-        /// The training that it is too short for.
-        kind: &'static str,
+        /// What a step of the training that it is too short for takes, and its test, in words.
+        step: String,
         /// Steps that fit.
         steps: usize,
-        /// Seconds of a step.
-        step_secs: f64,
-        /// Where and when it was measured.
-        place: String,
         /// The least steps.
         least: usize,
     },
+    /// A step could not be measured.
+    #[error("{what} could not be measured: {cause}. Where no time is given, nothing is measured")]
+    Measuring {
+        /// The step.
+        what: String,
+        /// What the device said.
+        cause: String,
+    },
+    /// No fault: it was asked to stop.
+    #[error("stopped: nothing was planned")]
+    Stopped,
     /// The choices contradict each other.
     #[error("the choices do not make a config, a fault of the program; please report it: {0}")]
     Config(#[from] ConfigError),

@@ -46,15 +46,25 @@ impl Configuration {
     pub fn step_voxels(&self) -> [usize; 2] {
         let RunConfig { pretrain, finetune, .. } = &self.config;
         let volume = |size: [usize; 3]| size.iter().product::<usize>();
-        [pretrain.batch * volume(pretrain.crop_size), finetune.batch * finetune.accumulate * volume(finetune.crop_size)]
+        [
+            pretrain.batch * pretrain.accumulate * volume(pretrain.crop_size),
+            finetune.batch * finetune.accumulate * volume(finetune.crop_size),
+        ]
     }
 
-    /// Voxels of a batch with which the time would allow enough steps of fine-tuning, where it allows `steps`; none where these are enough,
-    /// or nothing is fine-tuned.
+    /// Voxels of a step that decides on the crops: of fine-tuning, or of pre-training where nothing is labelled.
+    pub fn voxels(&self) -> usize {
+        self.step_voxels()[usize::from(self.fingerprint.labelled() > 0)]
+    }
+
+    /// Steps of that training.
+    pub fn steps(&self) -> usize {
+        if self.fingerprint.labelled() > 0 { self.config.finetune.steps } else { self.config.pretrain.steps }
+    }
+
+    /// Voxels of a step with which the time would allow enough steps of that training, where it allows `steps`; none where these are enough.
     pub fn voxels_for_more(&self, steps: usize) -> Option<usize> {
-        let finetune = &self.config.finetune;
-        let short = steps < SENSIBLE_STEPS && self.fingerprint.labelled() > 0;
-        short.then(|| time::sensible_voxels(steps, finetune.batch * finetune.accumulate, finetune.crop_size))
+        (steps < SENSIBLE_STEPS).then(|| time::sensible_voxels(steps, self.voxels()))
     }
 }
 

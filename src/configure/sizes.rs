@@ -1,5 +1,7 @@
 //! Network, crops and batches that fit a device's memory by [`crate::plan`].
 
+use std::cell::Cell;
+
 use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
 use super::network::{Batch, LEAST_BATCH, Limit, Network, voxels};
@@ -49,8 +51,10 @@ pub struct Sizes {
     pub pretrain: Option<PretrainSizes>,
     /// Names of other networks that fit, with the bytes of a step.
     others: Vec<(Preset, u64)>,
-    /// Whether the time keeps them smaller than the memory would.
+    /// Whether the time keeps them smaller than the memory would ...
     timed: bool,
+    /// ... and as small as may be.
+    pub least: bool,
 }
 
 /// A pre-training that fits.
@@ -72,20 +76,25 @@ impl Sizes {
     pub fn plan(base: &RunConfig, fingerprint: &Fingerprint, volumes: &Volumes, room: Room) -> Result<Self, ConfigureError> {
         let &Volumes { spacing_mm, median, cases, pretrained, most_voxels } = volumes;
         let (channels, classes) = (fingerprint.channels.len(), fingerprint.classes.len() + 1);
+        let most = Cell::new(most_voxels.map(|most| most.max(LEAST_VOXELS)));
         let look = |config: &RunConfig, kind, batch, crop_size| -> (ModelPlan, u64, bool) {
             let (plan, bytes, fits) = Step { config, kind, channels, classes, room }.look(batch, crop_size);
-            (plan, bytes, fits && most_voxels.is_none_or(|most| batch * voxels(crop_size) <= most.max(LEAST_VOXELS)))
+            (plan, bytes, fits && most.get().is_none_or(|most| batch * voxels(crop_size) <= most))
         };
         let kind = if fingerprint.labelled() > 0 { StageKind::Finetune } else { StageKind::Pretrain };
         let with = |network: &Network| RunConfig { model: ModelConfig::Unet(network.model.clone()), ..base.clone() };
         let found = Network::largest(spacing_mm, median, |network| look(&with(network), kind, LEAST_BATCH, network.crop_size).2);
         let (Ok(network) | Err(network)) = &found;
         let (mut config, crop_size) = (with(network), network.crop_size);
-        let (batch, accumulate) = match &found {
-            Ok(network) => (network.batch(median, cases, |crops| look(&config, kind, crops, crop_size).2), 1),
+        // Nor two of the smallest crops of this network.
+        most.set(most.get().map(|most| most.max(LEAST_BATCH * voxels(crop_size))));
+        let (batch, accumulate) = if look(&config, kind, LEAST_BATCH, crop_size).2 {
+            (network.batch(median, cases, |crops| look(&config, kind, crops, crop_size).2), 1)
+        } else if kind == StageKind::Pretrain {
             // Pre-training compares volumes: batches of one cannot be added up for it.
-            Err(_) if kind == StageKind::Pretrain => (Batch { crops: LEAST_BATCH, limit: Limit::Memory }, 1),
-            Err(_) => (Batch { crops: 1, limit: Limit::Memory }, LEAST_BATCH),
+            (Batch { crops: LEAST_BATCH, limit: Limit::Memory }, 1)
+        } else {
+            (Batch { crops: 1, limit: Limit::Memory }, LEAST_BATCH)
         };
         config.finetune.accumulate = accumulate;
         let (_, needed, fits) = look(&config, kind, batch.crops, crop_size);
@@ -109,7 +118,8 @@ impl Sizes {
         };
         let others = OTHERS.into_iter().filter_map(other).collect();
         let timed = most_voxels.is_some();
-        Ok(Self { network: network.clone(), batch, accumulate, bytes: needed, pretrain: pretrain.flatten(), others, timed })
+        let least = most_voxels.is_some_and(|most| most <= LEAST_VOXELS);
+        Ok(Self { network: network.clone(), batch, accumulate, bytes: needed, pretrain: pretrain.flatten(), others, timed, least })
     }
 
     /// Crops that a step of fine-tuning looks at.

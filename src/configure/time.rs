@@ -1,6 +1,5 @@
 //! How many steps a time allows, from steps that were measured.
 
-use super::network::voxels;
 use crate::wording::{count, duration};
 
 /// Units of time, in seconds, longest names first.
@@ -18,7 +17,7 @@ const FORWARD_SHARE: f64 = 1.0 / 3.0;
 /// Share of a window that the next one covers again.
 const OVERLAP: f64 = 0.5;
 
-/// Fine-tuning steps of which fewer are only a first look.
+/// Steps of which fewer are only a first look.
 pub const SENSIBLE_STEPS: usize = 1000;
 
 /// Fewer make no training.
@@ -77,16 +76,16 @@ pub struct Allowed {
 }
 
 impl Measured {
-    /// Seconds of the slower kind of step.
-    pub fn slowest_secs(&self) -> f64 {
-        self.pretrain_secs.into_iter().chain(self.finetune_secs).fold(0.0, f64::max)
+    /// Seconds of one step of each kind.
+    pub fn sum_secs(&self) -> f64 {
+        self.pretrain_secs.into_iter().chain(self.finetune_secs).sum()
     }
 
-    /// What steps on `wanted` voxels of pre-training and fine-tuning take, where steps on `made` were measured: their time grows with them.
+    /// What steps on `wanted` voxels of pre-training and fine-tuning take, where steps on `made` were measured: an estimate, in proportion.
     pub fn on_voxels(self, made: [usize; 2], wanted: [usize; 2]) -> Self {
         let scaled = |secs: Option<f64>, kind: usize| secs.map(|secs| secs * wanted[kind] as f64 / made[kind].max(1) as f64);
         let (pretrain_secs, finetune_secs) = (scaled(self.pretrain_secs, 0), scaled(self.finetune_secs, 1));
-        let place = if made == wanted { self.place } else { format!("{}, on smaller crops", self.place) };
+        let place = if made == wanted { self.place } else { format!("an estimate from crops of another size, {}", self.place) };
         Self { pretrain_secs, finetune_secs, place, ..self }
     }
 
@@ -139,9 +138,9 @@ impl Test {
     }
 }
 
-/// Voxels of a batch with which [`SENSIBLE_STEPS`] would fit a time that allows `steps` of `batch` crops: a step's time grows with its voxels.
-pub fn sensible_voxels(steps: usize, batch: usize, crop_size: [usize; 3]) -> usize {
-    (batch * voxels(crop_size)) * steps / SENSIBLE_STEPS
+/// Voxels of a step of which [`SENSIBLE_STEPS`] would fit a time that allows `steps` on `voxels`: a step's time grows with its voxels.
+pub fn sensible_voxels(steps: usize, voxels: usize) -> usize {
+    voxels * steps / SENSIBLE_STEPS
 }
 
 fn step(secs: Option<f64>) -> String {
@@ -188,8 +187,8 @@ mod tests {
         let small = measured(Some(2.0), Some(1.0));
         assert_eq!(small.clone().on_voxels([10, 20], [10, 20]), small);
         let large = small.on_voxels([10, 20], [20, 100]);
-        assert_eq!((large.pretrain_secs, large.finetune_secs, large.slowest_secs()), (Some(4.0), Some(5.0), 5.0));
-        assert!(large.place.ends_with("on smaller crops"), "{}", large.place);
+        assert_eq!((large.pretrain_secs, large.finetune_secs, large.sum_secs()), (Some(4.0), Some(5.0), 9.0));
+        assert!(large.place.starts_with("an estimate from crops of another size, "), "{}", large.place);
     }
 
     #[test]
@@ -197,6 +196,6 @@ mod tests {
         // 80 > 40 + 20 + 20: three windows; 56 and 40: one each.
         let wide = Test { median: [80.0, 56.0, 12.0], ..TEST };
         assert!((wide.secs(6.0) - 4.0 * 3.0).abs() < 1e-9);
-        assert_eq!(sensible_voxels(250, 2, [10, 10, 20]), 1000);
+        assert_eq!(sensible_voxels(250, 4000), 1000);
     }
 }

@@ -67,7 +67,7 @@ impl Training {
         let mut hint = None;
         if let (Some(secs), Some(measured)) = (request.time_secs, &limits.measured) {
             let allowed = measured.divide(secs, test, [epochs, STEPS_ON_GPU]);
-            hint = check(measured, secs, &allowed)?;
+            hint = check(measured, secs, &allowed, sizes)?;
             pretrain = (allowed.pretrain, measured.pretrain_reason(secs));
             finetune = (allowed.finetune, measured.finetune_reason(secs, &allowed));
         }
@@ -92,15 +92,25 @@ impl Training {
 }
 
 /// Refuses a time that allows no training, and says where it allows a short one only.
-fn check(measured: &Measured, secs: f64, allowed: &Allowed) -> Result<Option<String>, ConfigureError> {
+fn check(measured: &Measured, secs: f64, allowed: &Allowed, sizes: &Sizes) -> Result<Option<String>, ConfigureError> {
     let given = duration(secs);
-    let pretrain = measured.pretrain_secs.map(|step_secs| ("pre-training", step_secs, allowed.pretrain));
-    let finetune = measured.finetune_secs.map(|step_secs| ("fine-tuning", step_secs, allowed.finetune));
-    if let Some((kind, step_secs, steps)) = pretrain.into_iter().chain(finetune).find(|&(.., steps)| steps < LEAST_STEPS) {
-        return Err(ConfigureError::Time { given, kind, steps, step_secs, place: measured.place.clone(), least: LEAST_STEPS });
+    let crops = |crops, size: [usize; 3]| format!("{crops} crops of {} a step", size.map(|edge| edge.to_string()).join("x"));
+    let of_pretrain = || sizes.pretrain.map_or_else(String::new, |own| crops(own.batch, own.crop_size));
+    let pretrain = measured.pretrain_secs.map(|step_secs| ("pre-training", step_secs, allowed.pretrain, of_pretrain()));
+    let of_finetune = || crops(sizes.crops_of_step(), sizes.network.crop_size);
+    let finetune = measured.finetune_secs.map(|step_secs| ("fine-tuning", step_secs, allowed.finetune, of_finetune()));
+    // What fine-tuning needs decides on the crops, where there is any.
+    let deciding = finetune.clone().or_else(|| pretrain.clone());
+    if let Some((kind, step_secs, steps, crops)) = pretrain.into_iter().chain(finetune).find(|&(_, _, steps, _)| steps < LEAST_STEPS) {
+        let test = if allowed.test_secs > 0.0 { format!(", and each test about {}", duration(allowed.test_secs)) } else { String::new() };
+        let step = format!("a step of {kind}, {crops}, takes {step_secs:.3} s, {}{test}", measured.place);
+        return Err(ConfigureError::Time { given, step, steps, least: LEAST_STEPS });
     }
-    let short = finetune.filter(|&(.., steps)| steps < SENSIBLE_STEPS).map(|(_, _, steps)| {
-        format!("{given} allow {steps} steps of fine-tuning only: a first look, no result. Give more time, or another device")
-    });
-    Ok(short)
+    let even = if sizes.least { "even " } else { "" };
+    let smallest = if sizes.least { ", the smallest that are planned" } else { "" };
+    Ok(deciding.filter(|&(_, _, steps, _)| steps < SENSIBLE_STEPS).map(|(kind, _, steps, crops)| {
+        format!(
+            "{given} allow {steps} steps of {kind} only, {even}with {crops}{smallest}: a first look, no result. Give more time, or another device"
+        )
+    }))
 }

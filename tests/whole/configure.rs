@@ -1,6 +1,7 @@
 //! A config made of a dataset: exact choices on datasets made for the purpose, and the commands that write it.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::json;
 use simtrot::config::{
@@ -8,14 +9,14 @@ use simtrot::config::{
     PretrainConfig, Rotate, RunConfig, ScheduleConfig, SplitConfig, SyntheticConfig, UnetConfig,
 };
 use simtrot::configure::time::Measured;
-use simtrot::configure::{Configuration, ConfigureError, Limits, Planner, Request, configure};
+use simtrot::configure::{Configuration, ConfigureError, Limits, Planner, Request};
 use simtrot::device::DeviceChoice;
 use simtrot::plan::{Room, Step};
 use simtrot::protocol::StageKind;
 use simtrot::volume::{Dataset, Grid};
 
 use crate::volumes::Folder;
-use crate::{ends, refused, simtrot, succeed, trainings};
+use crate::{ends, refused, simtrot, succeed, text, trainings};
 
 /// More than any network here takes.
 const PLENTY: u64 = 8 << 30;
@@ -65,7 +66,8 @@ fn dataset(channel: &str, labels: [&str; 2], shape: [usize; 3], spacings: &[[f64
 }
 
 fn made(source: &DataSource, request: &Request) -> Result<Configuration, ConfigureError> {
-    configure((&Dataset::open(source).expect("a dataset"), source), request, &DeviceChoice::Cpu, &|_, _| ())
+    let dataset = Dataset::open(source).expect("a dataset");
+    Planner::read((&dataset, source), request, &DeviceChoice::Cpu, &|_, _| ())?.plan(&mut |_| true)
 }
 
 /// The config of a folder with plenty of memory, which must be what its text says, and sound with all of its arms.
@@ -263,8 +265,12 @@ fn run_of_a_dataset_writes_its_config_beside_the_runs_and_goes_on_with_it() {
     };
     refused(call(&folder.at(""), &["--dry-run"]), 2, &["is a dataset without a config", "simtrot configure"]);
     assert!(!config.exists(), "a dry run writes nothing");
-    let told = succeed(call(&folder.at(""), &[]));
-    assert!(told.contains("trial.ron is written"), "{told}");
+    let told = succeed(call(&folder.at(""), &["--memory", "2GiB", "--time", "1h"]));
+    for words in ["trial.ron is written", "as --memory says", "a fine-tuning step on crops of "] {
+        assert!(told.contains(words), "no {words:?} in {told}");
+    }
+    refused(call(&folder.at(""), &["--time", "1h"]), 2, &["--time", "already has the config", "trial.ron"]);
+    refused(call(&config, &["--time", "1h"]), 2, &["--time", "is no dataset"]);
     assert_eq!(trainings(&out, "finetune-scratch").len(), 1, "{told}");
     let text = std::fs::read_to_string(&config).unwrap();
     let own = format!("// my own\n{text}");
@@ -298,7 +304,7 @@ fn a_time_is_divided_by_steps_that_are_measured_and_one_too_short_is_refused() {
         command
     };
     let told = succeed(call("10d"));
-    assert!(told.contains("fine-tuning") && told.contains("s a step, on crops of ["), "{told}");
+    assert!(told.contains("a fine-tuning step on crops of 32x32x32, 2 a step: "), "{told}");
     let text = std::fs::read_to_string(&file).unwrap();
     let config = RunConfig::from_ron(&text, "timed.ron").unwrap();
     let words = text.split_whitespace().filter(|word| *word != "//").collect::<Vec<_>>().join(" ");
@@ -307,6 +313,35 @@ fn a_time_is_divided_by_steps_that_are_measured_and_one_too_short_is_refused() {
     assert_eq!(config.finetune.schedule, ScheduleConfig::warmup_cosine(config.finetune.steps));
     refused(call("1s"), 2, &["1.0 s are too few", "measured on", "--time"]);
     refused(call("soon"), 2, &["no amount of time"]);
+}
+
+/// A minute for measuring, a step under way, and fourteen small cases to read: a minute and a half.
+#[test]
+fn measuring_is_short_and_says_nothing_but_what_it_measured() {
+    let folder = dataset("MRI", ["one", "two"], [22, 26, 24], &[[1.0; 3]; 12], 2);
+    let (file, cache) = (folder.at("timed.ron"), folder.at("cache"));
+    let mut command = simtrot(&["configure"]);
+    command.arg(folder.at("")).arg("--out").arg(&file).args(["--memory", "2GiB", "--time", "10min"]).env("SIMTROT_CACHE", &cache);
+    let began = Instant::now();
+    let output = command.output().unwrap();
+    assert!(output.status.success() && began.elapsed().as_secs() < 90, "{:?}: {}", began.elapsed(), text(&output));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let (first, measured) = told.split_once('\n').unwrap();
+    assert!(first.starts_with("measuring steps on made-up crops, for 1 min 00 s at most"), "{told}");
+    let [mut pretrained, mut finetuned] = [0, 0];
+    for line in measured.lines() {
+        pretrained += usize::from(line.starts_with("a pre-training step on crops of "));
+        finetuned += usize::from(line.starts_with("a fine-tuning step on crops of "));
+        assert!(line.contains(" a step: ") && line.ends_with(" s on the CPU"), "{told}");
+    }
+    assert_eq!((pretrained, finetuned), (finetuned, measured.lines().count() / 2), "a line for each kind: {told}");
+    assert!((1..=6).contains(&finetuned), "{told}");
+    // The last is of what was chosen, and no case was prepared.
+    let RunConfig { finetune, .. } = RunConfig::from_ron(&std::fs::read_to_string(&file).unwrap(), "timed.ron").unwrap();
+    let crop = finetune.crop_size.map(|edge| edge.to_string()).join("x");
+    let last = measured.lines().last().unwrap();
+    assert!(last.starts_with(&format!("a fine-tuning step on crops of {crop}, {} a step: ", finetune.batch)), "{told}");
+    assert!(!cache.exists(), "nothing is prepared");
 }
 
 /// 85 % of two hours are 6120 s: some 12 200 steps of half a second beside the test of two cases, some 200 of 30 s, some 50 of 120 s.

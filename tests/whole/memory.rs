@@ -52,8 +52,9 @@ fn run(name: &str, edge: usize) {
     let (network, kind, recompute, choice) = parts(name);
     let device = open(&choice).expect("the device is there").device;
     let config = config(network, recompute, edge);
-    let mut step = if kind == "pretrain" { bench::pretrain_step(&config, &device) } else { bench::finetune_step(&config, &device) };
-    (0..2).for_each(|_| step());
+    let make = if kind == "pretrain" { bench::pretrain_step } else { bench::finetune_step };
+    let mut step = make(&config, bench::Noise::USUAL, &device);
+    (0..2).for_each(|_| step().expect("the device computes a step"));
 }
 
 fn parts(name: &str) -> (&str, &str, bool, DeviceChoice) {

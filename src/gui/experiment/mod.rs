@@ -171,7 +171,7 @@ impl ExperimentPanel {
             }
             Request::Plan => {
                 if let Some(setup) = &mut self.setup {
-                    setup.plan(ctx, workspace.device.clone());
+                    setup.plan(ctx, workspace);
                 }
             }
             Request::Device(device) => workspace.device = device,

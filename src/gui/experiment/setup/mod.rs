@@ -18,14 +18,14 @@ use eframe::egui::{self, Button, Frame, Margin, Panel, RichText, ScrollArea, Ui,
 use super::choose::Ask;
 use super::request::Request;
 use crate::config::DataSource;
-use crate::device::DeviceChoice;
+use crate::configure::Request as Wanted;
 use crate::gui::widgets::welcome::recent_menu;
 use crate::gui::widgets::{Background, card};
 use crate::gui::{Palette, Workspace};
 use crate::wording::count;
 use crate::worker::{AvailableDevice, available_devices};
 use dataset::{headline, left_out};
-use planned::Planned;
+use planned::{Planned, seconds};
 
 pub(super) use dataset::OpenData;
 pub(super) use estimate::Estimate;
@@ -47,6 +47,8 @@ pub(super) struct Setup {
     pub(super) starting: Starting,
     /// Settings planned from the cases; none: nobody asked.
     planned: Option<Planned>,
+    /// The time to plan for, as it is typed.
+    time: String,
     /// The text under edit in "any other setting".
     other: String,
 }
@@ -60,7 +62,7 @@ impl Setup {
 
     /// Of its parts.
     pub(super) fn of(form: Form, data: OpenData, estimate: Estimate) -> Self {
-        Self { form, data, estimate, starting: Starting::No, planned: None, other: String::new() }
+        Self { form, data, estimate, starting: Starting::No, planned: None, time: String::new(), other: String::new() }
     }
 
     /// Opens another dataset, and keeps the settings.
@@ -82,10 +84,15 @@ impl Setup {
         }
     }
 
-    /// Plans settings from the cases of the dataset that is open, for a device.
-    pub(super) fn plan(&mut self, ctx: &egui::Context, device: DeviceChoice) {
-        let skip_bad = self.form.config().data.skip_bad;
-        self.planned = Some(Planned::begin(ctx, self.data.source().clone(), device, skip_bad));
+    /// Plans settings from the cases of the dataset that is open, for the workspace's device and the time that is typed.
+    pub(super) fn plan(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
+        match seconds(&self.time) {
+            Err(problem) => workspace.trouble(problem),
+            Ok(time_secs) => {
+                let request = Wanted { skip_bad: self.form.config().data.skip_bad, time_secs, ..Wanted::default() };
+                self.planned = Some(Planned::begin(ctx, self.data.source().clone(), workspace.device.clone(), request));
+            }
+        }
     }
 
     /// Takes in what was worked out beside the window.
@@ -118,7 +125,9 @@ impl Setup {
             request = asked.or(request.take());
             if let Some(planned) = &self.planned {
                 ui.add_space(6.0);
-                card::card(ui, |ui| planned.show(ui));
+                if card::card(ui, |ui| planned.show(ui, &mut self.time, workspace.at_work().is_some())) {
+                    request = Some(Request::Plan);
+                }
             }
             ui.add_space(6.0);
             card::card(ui, |ui| self.estimate.show(ui, &mut self.form, &workspace.device));

@@ -121,6 +121,37 @@ fn settings_are_planned_from_the_cases_and_say_why_or_what_is_wrong() {
     assert_eq!(set_up(&harness).form.template(), &Template::Demo, "the settings stay as they are");
 }
 
+/// A fifth of a second measures the smallest steps alone; a second and a half is too little for any training on them.
+#[test]
+fn a_time_is_planned_for_by_measured_steps_and_one_that_is_none_is_said_to_be() {
+    needs_gpu!();
+    let mut harness = window(ThemeChoice::Dark, |_, app| {
+        app.workspace.device = DeviceChoice::Cpu;
+        put_demo(app);
+    });
+    harness.run_steps(3);
+    plan(&mut harness);
+    wait_until(&mut harness, "the plan", |harness| matches!(set_up(harness).form.template(), Template::Planned(_)));
+    type_time(&mut harness, "1.5");
+    harness.get_by_label_contains("no amount of time");
+    assert!(harness.get_by_label("Plan anew").accesskit_node().is_disabled());
+    type_time(&mut harness, "s");
+    let before = set_up(&harness).form.config().clone();
+    click(&mut harness, "Plan anew");
+    wait_until(&mut harness, "the refusal", |harness| harness.query_by_label_contains("1.5 s are too few").is_some());
+    harness.get_by_label_contains("measured on");
+    assert_eq!(set_up(&harness).form.config(), &before, "the settings stay as they are");
+}
+
+fn type_time(harness: &mut Harness<'_, App>, text: &str) {
+    harness.get_by_role_and_label(Role::TextInput, "Time for all").scroll_to_me();
+    harness.run_steps(10);
+    harness.get_by_role_and_label(Role::TextInput, "Time for all").focus();
+    harness.run_steps(1);
+    harness.get_by_role_and_label(Role::TextInput, "Time for all").type_text(text);
+    harness.run_steps(3);
+}
+
 fn plan(harness: &mut Harness<'_, App>) {
     let ctx = harness.ctx.clone();
     let App { experiment, workspace, .. } = harness.state_mut();
