@@ -7,6 +7,7 @@
 
 mod find;
 mod frames;
+mod jpeg_ls;
 mod pixels;
 pub(super) mod segmentation;
 mod stack;

@@ -48,7 +48,7 @@ impl Slice {
         }
     }
 
-    fn object(&self) -> InMemDicomObject {
+    pub(super) fn object(&self) -> InMemDicomObject {
         let mut object = InMemDicomObject::new_empty();
         let text = |numbers: &[f64]| numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("\\");
         for (tag, vr, value) in [
@@ -98,8 +98,12 @@ impl Slice {
 }
 
 pub(super) fn save(object: InMemDicomObject, file: &Path) {
+    save_as(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, file);
+}
+
+pub(super) fn save_as(object: InMemDicomObject, transfer_syntax: &str, file: &Path) {
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("a writable folder");
-    let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let meta = FileMetaTableBuilder::new().transfer_syntax(transfer_syntax);
     object.with_meta(meta).expect("a complete object").write_to_file(file).expect("a writable folder");
 }
 
@@ -121,7 +125,7 @@ impl Folder {
         read(self.0.path()).expect("a good series")
     }
 
-    fn fault(&self) -> Fault {
+    pub(super) fn fault(&self) -> Fault {
         let DataError { fault, .. } = read(self.0.path()).expect_err("no volume");
         fault
     }
@@ -131,13 +135,13 @@ pub(super) fn stack() -> Vec<Slice> {
     (0..4).map(Slice::new).collect()
 }
 
-fn notes(scan: &Scan) -> String {
+pub(super) fn notes(scan: &Scan) -> String {
     scan.notes.iter().map(|note| note.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 /// What [`stack`] is: checked by hand. The normal, (0,1,0) x (0,0,-1) = (-1,0,0), runs to the right, so that the slice farthest to the left
 /// is the first.
-fn is_the_stack(scan: &Scan) {
+pub(super) fn is_the_stack(scan: &Scan) {
     assert_eq!((scan.volume.channels, scan.volume.grid.shape), (1, [4, 2, 3]));
     let at = |ijk: [f64; 3]| scan.volume.grid.world_mm(ijk);
     assert_eq!(at([0.0; 3]), [-16.0, -20.0, 30.0]);
@@ -158,9 +162,8 @@ fn slices_in_any_order_lie_where_their_headers_say() {
     assert_eq!(Folder::new(scaled).scan().volume.voxels[..2], [-986.5, -986.0]);
 }
 
-#[test]
-fn frames_of_one_file_are_slices_by_their_functional_groups() {
-    let folder = Folder::new([]);
+/// [`stack`] in one file, whose frames are slices 2, 0, 3 and 1.
+pub(super) fn multi_frame() -> InMemDicomObject {
     let slices = stack();
     let pixels = [2, 0, 3, 1].into_iter().flat_map(|at| slices[at].pixels.clone()).collect();
     let mut object = Slice { pixels, ..slices[0].clone() }.object();
@@ -185,7 +188,13 @@ fn frames_of_one_file_are_slices_by_their_functional_groups() {
     });
     object.put(sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]));
     object.put(sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, own.to_vec()));
-    save(object, &folder.at("one"));
+    object
+}
+
+#[test]
+fn frames_of_one_file_are_slices_by_their_functional_groups() {
+    let folder = Folder::new([]);
+    save(multi_frame(), &folder.at("one"));
     is_the_stack(&folder.scan());
     is_the_stack(&read(&folder.at("one")).expect("a file is a series too"));
 }
