@@ -207,8 +207,10 @@ impl RunConfig {
             // Another spelling of one that is there already.
             Ok(config) if words.contains(&config) => None,
             Ok(config) => {
+                // As a config writes it, whatever else it may be called.
+                let mut tree = serde_json::to_value(&config).expect("a config has no type that JSON cannot hold");
                 words.push(config);
-                Some(variant.to_owned())
+                Some(find(&mut tree, key).ok()?.as_str()?.to_owned())
             }
             Err(_) => {
                 let is_number = with(serde_json::json!({ variant: NO_VARIANT })).is_err_and(|error| error.ends_with("expected f64"));

@@ -15,7 +15,7 @@ use naga::back::hlsl::ShaderModel;
 use naga::valid::Capabilities;
 
 use super::{draw, half_outcome, has_half, outcome};
-use crate::device::{for_tests, require_half};
+use crate::device::{for_tests, require_half, wait};
 use crate::kernels::cases::cases;
 use crate::kernels::{
     AdamW, Pairs, ParameterStep, Sgd, class_gradient, class_sums, clipping, contrast_gradient, contrast_rows, moving_average,
@@ -68,6 +68,8 @@ fn every_case_runs_on_the_gpu() {
         }
         run_optimisers(&device);
         run_losses(&device);
+        // Kernels are compiled when the device comes to them.
+        wait(&device).unwrap();
     }
     wait_for(Path::new(&log));
 }
