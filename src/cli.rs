@@ -99,7 +99,7 @@ pub enum Command {
         /// Folder for metrics.csv and summary.json; without it, the table is printed only.
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// Settings of `evaluate` and `data.regions` to change, for example evaluate.distance_unit=voxels.
+        /// Settings of `evaluate`, `data.regions` and `seed` to change, for example evaluate.distance_unit=voxels.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
     },

@@ -75,16 +75,20 @@ pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: 
 fn write_labels(scan: Scan, table: Option<LabelTable>, out: &Path, images: &[VolumeSource]) -> Result<Vec<Note>, CliError> {
     let (header, file) = (scan.header.clone(), scan.file.clone());
     let is_image = table.is_none() && content(&scan) == Content::Image;
-    let counted = labels::from_scan(scan, None).map_err(|errors| CliError::Input(DataErrors(errors).to_string()))?;
+    let counted = labels::from_scan(scan, None);
     if is_image {
+        let why = match &counted {
+            Ok(counted) => format!("holds {} different values, scattered over the voxels", counted.voxels_of.len()),
+            Err(errors) => errors.iter().map(|error| error.fault.to_string()).collect::<Vec<_>>().join(", and "),
+        };
         return Err(CliError::Input(format!(
-            "{}: looks like an image, not like a label map: it holds {} different values, scattered over the voxels. {} holds segments alone: name \
-             the label map of this image instead, or choose .nii.gz, .nrrd or .mha for the image itself",
+            "{}: looks like an image, not like a label map: it {why}. {} holds segments alone: name the label map of this image instead, or choose \
+             .nii.gz, .nrrd or .mha for the image itself. A label map must be saved in whole numbers from 0 to 65535",
             file.display(),
-            counted.voxels_of.len(),
             out.display()
         )));
     }
+    let counted = counted.map_err(|errors| CliError::Input(DataErrors(errors).to_string()))?;
     let entries = table.map(|table| table.entries).unwrap_or_default();
     let named = |(value, entry): (u32, LabelEntry)| {
         (value, Segment { name: entry.name.unwrap_or_else(|| format!("label {value}")), colour: entry.colour })

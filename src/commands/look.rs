@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::conclude::{mention_others, write_report};
 use super::configure::kept_config;
 use super::options::{BAD_INPUT, CliError, Options, exit_code, finish_code};
-use super::train::{find, step_memory};
+use super::train::{find, mention_demo, step_memory};
 use super::trial::{STEPS, Trial, measure};
 use crate::cli::PartArgs;
 use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
@@ -17,7 +17,9 @@ use crate::worker::{CaseNeeds, slowed_scratch, unused_settings};
 
 /// Prints trainings, memory, time and disk.
 pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_run: bool, options: &Options) -> Result<u8, CliError> {
-    let (folder, experiment) = find(&kept_config(path, part)?, part)?;
+    let config = kept_config(path, part)?;
+    let (folder, experiment) = find(&config, part)?;
+    mention_demo(&config, &experiment, &part.settings);
     let trainings = experiment.chosen(&part.only)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
     let plans = trainings.iter().map(|&training| &experiment.trainings[training]);

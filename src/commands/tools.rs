@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::options::{BAD_INPUT, CliError, FAILED, Options, exit_code};
 use crate::bench::{self, Timing};
 use crate::cli::BenchArgs;
-use crate::config::{DataSource, DistanceUnit, RunConfig};
+use crate::config::{DataSource, DistanceUnit, RunConfig, require_used};
 use crate::exchange::{self, ExchangeError, ExportJob, ImportJob};
 use crate::metrics::CaseScore;
 use crate::metrics::evaluation::{self, Evaluation};
@@ -30,6 +30,7 @@ pub(super) fn examine_device(device: &crate::device::DeviceChoice) -> u8 {
 }
 
 pub(super) fn evaluate_folders(truth: &Path, prediction: &Path, out: Option<&Path>, set: &[String]) -> Result<u8, CliError> {
+    require_used(set, "an evaluation", &["evaluate.", "data.regions", "seed"])?;
     let config = RunConfig::default().with_overrides(set)?;
     let evaluation = evaluation::folders(truth, prediction, &config).map_err(|error| CliError::Input(error.to_string()))?;
     terminal::print(evaluation.table());

@@ -7,7 +7,7 @@ use super::configure::config_of;
 use super::options::{CliError, Options};
 use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
-use crate::config::{ExperimentConfig, RunConfig, Training};
+use crate::config::{DataSource, ExperimentConfig, RunConfig, Training};
 use crate::device::DeviceChoice;
 use crate::experiment::{Experiment, ExperimentFolder, FolderContent};
 use crate::plan::{Plan, plan};
@@ -44,6 +44,15 @@ fn lay_out(config: ExperimentConfig, out: Option<&Path>) -> Result<(ExperimentFo
     Ok((folder, experiment))
 }
 
+/// Says that the data are those of the demo where that is only because neither the config `file` nor the settings name any.
+pub(super) fn mention_demo(file: &Path, experiment: &Experiment, arguments: &SettingArgs) {
+    let is_demo = experiment.trainings.iter().any(|training| training.config.data.source == DataSource::Demo);
+    let is_named = !file.is_file() || ExperimentConfig::names_data(file) || arguments.set.iter().any(|set| set.contains("source"));
+    if is_demo && !is_named {
+        terminal::remark("data: the forty demo scans inside the program, since the config names no dataset (data.source)");
+    }
+}
+
 /// The settings of the command line.
 fn settings(arguments: &SettingArgs) -> Vec<String> {
     let skip_bad = arguments.skip_bad.then(|| "data.skip_bad=true".to_owned());
@@ -68,6 +77,7 @@ pub(super) fn one(path: &Path, training: Training, arguments: &TrainArgs, option
         other => other,
     };
     let (folder, experiment) = lay_out(ExperimentConfig::of_one_training(training, run), Some(folder.root()))?;
+    mention_demo(path, &experiment, &arguments.settings);
     if arguments.resume && folder.holds_experiment() && folder.busy().is_none() {
         require_begun(&folder, &experiment).map_err(CliError::Input)?;
     }
@@ -109,6 +119,7 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
     }
     let config = config_of(arguments, options)?;
     let (folder, experiment) = find(&config, part)?;
+    mention_demo(&config, &experiment, &part.settings);
     let trainings = experiment.chosen(&part.only)?;
     if dry_run {
         terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings));

@@ -38,7 +38,7 @@ pub(super) fn measure(
         (plan.after, plan.checkpoint) = (None, None);
     }
     let trial = ExperimentJob::new(scratch, folder.clone());
-    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(steps), memory, ..trial };
+    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(steps), memory, is_trial: true, ..trial };
     let handle = spawn_experiment(job, options.device.clone())?;
     let finish = terminal::follow_trial(handle, experiment, options.quiet);
     if finish.stopped {

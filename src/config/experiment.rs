@@ -118,6 +118,15 @@ impl ExperimentConfig {
         Self::from_ron(&text, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
     }
 
+    /// Whether a config file, or the one that it takes its base from, names its data. Where none does, they are the demo's.
+    pub fn names_data(path: &Path) -> bool {
+        // Whoever reads the config reports what cannot be read.
+        let Ok(text) = crate::text_file::read(path) else { return true };
+        let base = from_ron::<Self>(&text, "").ok().filter(|_| Self::is_in(&text)).map(|experiment| experiment.base);
+        let in_base = matches!(&base, Some(Base::File(file)) if Self::names_data(&path.parent().unwrap_or(Path::new("")).join(file)));
+        in_base || line_of(&text, "source").is_some() || text.contains("data.source")
+    }
+
     /// Whether a text is an experiment's rather than a run's: only an experiment has a base.
     pub fn is_in(text: &str) -> bool {
         line_of(text, "base").is_some()
@@ -129,7 +138,7 @@ impl ExperimentConfig {
     /// As [`ExperimentConfig::load`].
     pub fn from_ron(text: &str, origin: &str, folder: &Path) -> Result<Self, ConfigError> {
         if !Self::is_in(text) {
-            return Ok(Self::of_run(RunConfig::from_ron(text, origin)?));
+            return Self::of_run(RunConfig::from_ron(text, origin)?).checked(origin, text);
         }
         let experiment: Self = from_ron(text, origin)?;
         let base = match &experiment.base {
@@ -140,10 +149,7 @@ impl ExperimentConfig {
         if let Some(arms) = &experiment.arms {
             base.arms = arms.clone();
         }
-        let experiment = Self { base: Base::Run(Box::new(with_adamw_control(base))), set: Vec::new(), arms: None, ..experiment };
-        let mut checker = Checker::default();
-        experiment.check(&mut checker);
-        ConfigError::unless_sound(checker.into_problems(), origin, text).map(|()| experiment)
+        Self { base: Base::Run(Box::new(with_adamw_control(base))), set: Vec::new(), arms: None, ..experiment }.checked(origin, text)
     }
 
     /// The experiment of one point that a run with arms is.
@@ -170,7 +176,7 @@ impl ExperimentConfig {
         let base = self.base().with_overrides(settings)?;
         // Of a run's own config the name is the run's, which may name the pretext task.
         let name = if self.name == self.base().name { base.name.clone() } else { self.name };
-        Ok(Self { name, base: Base::Run(Box::new(with_adamw_control(base))), ..self })
+        Self { name, base: Base::Run(Box::new(with_adamw_control(base))), ..self }.checked("--set", "")
     }
 
     /// The run that is varied.
@@ -187,6 +193,12 @@ impl ExperimentConfig {
     /// The experiment as RON text, its base spelt out.
     pub fn to_ron(&self) -> String {
         to_ron(self)
+    }
+
+    fn checked(self, origin: &str, text: &str) -> Result<Self, ConfigError> {
+        let mut checker = Checker::default();
+        self.check(&mut checker);
+        ConfigError::unless_sound(checker.into_problems(), origin, text).map(|()| self)
     }
 
     fn check(&self, checker: &mut Checker) {
@@ -211,7 +223,11 @@ impl ExperimentConfig {
             checker.require("points", known, format_args!("{axis:?}: {level:?} is no level of an axis of this experiment"));
         }
         let ArmsConfig { pretrain, finetune } = &self.base().arms;
-        checker.require("arms", !(pretrain.is_empty() && finetune.is_empty()), format_args!("there is no arm, so that nothing is trained"));
+        checker.require(
+            "arms",
+            !(pretrain.is_empty() && finetune.is_empty()),
+            format_args!("name no training, so that nothing is trained: give arms.pretrain or arms.finetune one"),
+        );
     }
 }
 
@@ -280,6 +296,18 @@ mod tests {
         let experiment = ExperimentConfig::from_ron(TEXT, "s.ron", Path::new("")).unwrap();
         let control = experiment.base().with_arm(&experiment.base().arms.finetune[2]).unwrap();
         assert!(matches!(control.finetune.optimiser, OptimiserConfig::AdamW { .. }));
+    }
+
+    #[test]
+    fn a_config_without_any_training_is_refused() {
+        let read = |text: &str| ExperimentConfig::from_ron(text, "r.ron", Path::new(""));
+        let no_finetuning = ["arms.finetune=[]".to_owned()];
+        let pretrained = read("()").unwrap().with_overrides(&no_finetuning).unwrap();
+        assert_eq!((pretrained.base().arms.pretrain.len(), pretrained.base().arms.finetune.len()), (1, 0));
+        let scratch = read(r#"(arms: (pretrain: [], finetune: [(name: "scratch")]))"#).unwrap();
+        let error = scratch.with_overrides(&no_finetuning).unwrap_err().to_string();
+        assert!(error.starts_with("--set: arms") && error.contains("nothing is trained"), "{error}");
+        assert!(read("(\n arms: (pretrain: [], finetune: []),\n)").unwrap_err().to_string().starts_with("r.ron:2: arms"));
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) use pretext::pretext_tasks;
 pub use pretext::{Activation, IbotConfig, MaeConfig, PretextTask, ProjectorConfig, TaskViews, Weighting};
 pub use pretrain::{PretrainConfig, Rotate, TextureConfig, hidden_cells};
 pub use scoring::{Blending, DistanceUnit, EvaluateConfig, Hd95Convention, InferConfig, Precision, ProbeConfig};
+pub use unused::require_used;
 
 settings! {
     /// Everything that decides a run.

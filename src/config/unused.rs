@@ -1,6 +1,18 @@
 //! Settings that nothing reads: they are reported, so that nobody takes them for what was trained.
 
-use super::{AugmentConfig, PretrainConfig, Rotate, TaskViews};
+use super::{AugmentConfig, ConfigError, PretrainConfig, Rotate, TaskViews};
+
+/// Refuses `--set` settings that a command does not use. `what` it makes in words; `used`: how those that it uses begin.
+///
+/// # Errors
+/// The first of them.
+pub fn require_used(settings: &[String], what: &str, used: &[&str]) -> Result<(), ConfigError> {
+    let unused = |setting: &&String| !used.iter().any(|used| setting.trim_start().starts_with(used));
+    settings.iter().find(unused).map_or(Ok(()), |setting| {
+        let message = format!("{what} does not use it; it uses what begins with {}", used.join(", "));
+        Err(ConfigError::Override { text: setting.clone(), message })
+    })
+}
 
 impl PretrainConfig {
     /// Keys of the settings that depart from the defaults although the pretext task does not read them.

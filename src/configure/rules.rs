@@ -119,7 +119,7 @@ pub fn choose(
     choices.extend(pretraining(&sizes, &training, &target));
     choices.extend(sizes.finetune_choices(&median));
     choices.extend(finetuning(&fingerprint, &training, &sizes, &median));
-    choices.push(arms(labelled > 0, sizes.pretrain.is_some(), volumes));
+    choices.push(arms(labelled > 0, sizes.pretrain.is_some(), (volumes, training.is_adamw())));
     let hints = [patients.hint(), hounsfield_hint(&fingerprint), absent_hint(&fingerprint), training.hint].into_iter().flatten().collect();
 
     let time = request.time_secs.map_or_else(String::new, |secs| format!(" and {}", duration(secs)));
@@ -267,7 +267,8 @@ fn finetuning(fingerprint: &Fingerprint, training: &Training, sizes: &Sizes, med
     choices
 }
 
-fn arms(finetunes: bool, pretrains: bool, volumes: usize) -> Choice {
+/// `is_adamw`: whether the arm from scratch trains by AdamW, so that `run` adds none.
+fn arms(finetunes: bool, pretrains: bool, (volumes, is_adamw): (usize, bool)) -> Choice {
     let name = PretrainConfig::default().arm_name();
     let pretrained = if pretrains { format!("(name: {name:?})") } else { String::new() };
     let finetuned = match (finetunes, pretrains) {
@@ -278,8 +279,8 @@ fn arms(finetunes: bool, pretrains: bool, volumes: usize) -> Choice {
     let reason = match (finetunes, pretrains) {
         (false, _) => format!("{volumes} volumes pre-train; nothing is labelled to fine-tune with"),
         (true, true) => format!(
-            "{volumes} volumes pre-train without their labels, beside training from scratch: only the comparison shows whether it helps. \
-             `run` adds a control from scratch with AdamW where none is"
+            "{volumes} volumes pre-train without their labels, beside training from scratch: only the comparison shows whether it helps{}",
+            if is_adamw { "" } else { ". `run` adds a control from scratch with AdamW" }
         ),
         (true, false) if volumes < LEAST_PRETRAINED => {
             format!("from scratch alone: {} are too few to pre-train on, at least {LEAST_PRETRAINED} are needed", count(volumes, "volume"))

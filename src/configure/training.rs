@@ -82,6 +82,11 @@ impl Training {
         Ok(Self { pretrain, finetune, optimiser, schedule, rule, hint })
     }
 
+    /// Whether fine-tuning steps by AdamW.
+    pub fn is_adamw(&self) -> bool {
+        matches!(self.optimiser, OptimiserConfig::AdamW { .. })
+    }
+
     /// The step rule of fine-tuning with its reason.
     pub fn rule_choices(&self) -> [Choice; 2] {
         [

@@ -18,6 +18,7 @@ use crate::config::{EvaluateConfig, RunConfig};
 use crate::volume::datalist::listing;
 use crate::volume::datalist::naming::shown_regions;
 use crate::volume::file::{self, Format};
+use crate::volume::label_table::LabelTable;
 use crate::volume::{DataErrors, Grid, LabelMap, Note, VolumeSource, aligned, datalist, fill, labels};
 
 /// Pairs in memory at a time.
@@ -126,6 +127,7 @@ fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), Eval
 /// Reads and scores a pair; what is wrong with it, as a sentence.
 fn score_pair(pair: &Pair, named: Option<&[Region]>, config: &EvaluateConfig) -> Result<Scored, String> {
     let ((mut truth, mut notes), (mut found, more)) = (read(&pair.truth, &pair.prediction)?, read(&pair.prediction, &pair.truth)?);
+    require_same_names(pair)?;
     notes.extend(filled(&mut truth, &pair.truth, &found.grid));
     notes.extend(filled(&mut found, &pair.prediction, &truth.grid));
     let (found, reoriented) = on_grid_of(&truth.grid, found, pair)?;
@@ -149,6 +151,22 @@ fn read(path: &Path, other: &Path) -> Result<(LabelMap, Vec<Note>), String> {
     let scan = source.read().map_err(|error| error.to_string())?;
     let counted = labels::from_scan(scan, None).map_err(|errors| DataErrors(errors).to_string())?;
     Ok((counted.map, counted.notes))
+}
+
+/// Refuses files of which one calls a value otherwise than the other: voxels of different structures would be compared.
+fn require_same_names(pair: &Pair) -> Result<(), String> {
+    let [truth, found] =
+        [LabelTable::within(&pair.truth)?, LabelTable::within(&pair.prediction)?].map(Option::unwrap_or_default).map(given);
+    found.contradicts(&truth).map_or(Ok(()), |fault| {
+        let otherwise = "where equal values are the same structure all the same, `simtrot convert` to .nii.gz leaves the names away";
+        Err(format!("{}; {otherwise}", fault.at(&pair.prediction)))
+    })
+}
+
+/// A table without the names that a value has only for want of another.
+fn given(mut table: LabelTable) -> LabelTable {
+    table.entries.retain(|&value, entry| entry.name != Some(datalist::naming::default_label(value)));
+    table
 }
 
 /// Fills a DICOM segmentation up to the whole grid of the other map: its frames need not say how far its image goes on beyond them.

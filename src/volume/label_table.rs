@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Format, ending, format, stem};
 use super::segment::Segment;
-use super::{dicom, nrrd};
+use super::{Fault, dicom, nrrd};
 
 /// Bytes beyond which a file is no table of labels.
 const LONGEST: u64 = 4 << 20;
@@ -97,6 +97,14 @@ impl LabelTable {
         }
     }
 
+    /// The fault of the first value that the `other` table calls otherwise. Values without a name in one of them are none.
+    pub fn contradicts(&self, other: &Self) -> Option<Fault> {
+        self.entries.iter().find_map(|(&value, entry)| {
+            let (name, otherwise) = (entry.name.as_ref()?, other.entries.get(&value)?.name.as_ref()?);
+            (!same_name(name, otherwise)).then(|| Fault::SegmentNames(value, name.clone(), other.file.clone(), otherwise.clone()))
+        })
+    }
+
     fn in_folder(folder: &Path, volume: &str) -> Result<Option<Self>, String> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         // Whoever reads the volume reports a folder that cannot be listed.
@@ -129,6 +137,11 @@ impl LabelTable {
             }
         }
     }
+}
+
+/// Whether two names are one: neither case tells them apart nor an underscore in place of a space.
+pub fn same_name(a: &str, b: &str) -> bool {
+    a.replace('_', " ").eq_ignore_ascii_case(&b.replace('_', " "))
 }
 
 fn name(file: &Path) -> String {

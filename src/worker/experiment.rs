@@ -47,13 +47,15 @@ pub struct ExperimentJob {
     pub memory: Option<u64>,
     /// Make everything anew, in place of what lies in the folder.
     pub overwrite: bool,
+    /// Steps are only measured: that they are few is not worth a warning.
+    pub is_trial: bool,
 }
 
 impl ExperimentJob {
     /// All that is missing of an experiment, one training at a time.
     pub fn new(experiment: Experiment, folder: ExperimentFolder) -> Self {
         let trainings = (0..experiment.trainings.len()).collect();
-        Self { experiment, folder, trainings, at_once: 1, max_steps: None, memory: None, overwrite: false }
+        Self { experiment, folder, trainings, at_once: 1, max_steps: None, memory: None, overwrite: false, is_trial: false }
     }
 }
 
@@ -237,7 +239,7 @@ impl ExperimentRunner {
     }
 
     fn start(&self, training: usize) -> RunHandle {
-        let ExperimentJob { experiment, folder, max_steps, at_once, memory, .. } = &self.job;
+        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, .. } = &self.job;
         let plan = &experiment.trainings[training];
         let place = folder.training(plan);
         let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
@@ -259,7 +261,7 @@ impl ExperimentRunner {
         self.emit(ExperimentEvent::Began { training, state });
         let job = TrainingJob::new(plan.kind, plan.config.clone(), place);
         let memory = memory.or_else(half_of_free).map(|bytes| bytes / (*at_once).max(1) as u64);
-        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, memory, ..job };
+        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
         spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once)
     }
 

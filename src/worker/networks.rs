@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::error::JobError;
 use super::measure::require_precision;
 use super::recorder::Recorder;
-use crate::config::{RunConfig, differing_settings};
+use crate::config::{RunConfig, differing_settings, require_used};
 use crate::geometry::keep_largest;
 use crate::infer::{InputConvention, mirror_axes, mirror_note};
 use crate::metrics::{LabelRule, Postprocessing};
@@ -34,16 +34,8 @@ pub(super) struct Networks {
     measured: Vec<Postprocessing>,
 }
 
-/// Refuses settings that no segmentation uses.
-fn require_used(settings: &[String]) -> Result<(), JobError> {
-    const USED: [&str; 3] = ["infer.", "data.preprocess.", "finetune.crop_size"];
-    match settings.iter().find(|setting| !USED.iter().any(|used| setting.trim_start().starts_with(used))) {
-        None => Ok(()),
-        Some(setting) => {
-            Err(JobError::Input(format!("--set {setting}: a segmentation does not use it; it uses what begins with {}", USED.join(", "))))
-        }
-    }
-}
+/// How settings begin that a segmentation uses.
+const USED: [&str; 3] = ["infer.", "data.preprocess.", "finetune.crop_size"];
 
 impl Networks {
     /// Reads the networks of `checkpoints`, with `settings` (`key=value`) laid over theirs.
@@ -51,7 +43,7 @@ impl Networks {
     /// # Errors
     /// A checkpoint that cannot be read, that is no fine-tuned network, that is named twice, or that does not go with the first one.
     pub(super) fn open(checkpoints: &[PathBuf], settings: &[String], device: &burn::tensor::Device) -> Result<Self, JobError> {
-        require_used(settings)?;
+        require_used(settings, "a segmentation", &USED)?;
         let places = checkpoints.iter().map(|path| Checkpoint::locate(path)).collect::<Result<Vec<_>, CheckpointError>>()?;
         let mut networks = Self {
             segmenters: Vec::new(),

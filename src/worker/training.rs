@@ -123,7 +123,7 @@ impl JobContext<'_> {
             return Err(JobError::Stopped);
         }
         recorder.emit(Event::StageFinished { stage: stage.clone(), secs: recorder.secs() - began_secs });
-        if ending == Ending::Completed {
+        if ending == Ending::Completed || job.is_trial {
             return Ok(ending);
         }
         let done = recorder.state().stage(stage.kind, &stage.arm).map_or(0, |stage| stage.done);

@@ -24,12 +24,14 @@ pub struct TrainingJob {
     pub max_steps: Option<usize>,
     /// Bytes of memory that cases read ahead may take, and cases while they are prepared; none: no bound.
     pub memory: Option<u64>,
+    /// Steps are only measured: that they are few is not worth a warning.
+    pub is_trial: bool,
 }
 
 impl TrainingJob {
     /// A training from scratch, for no arm by name, in a folder that is new.
     pub fn new(kind: StageKind, config: RunConfig, folder: RunFolder) -> Self {
-        Self { kind, arm: String::new(), config, folder, from: None, start: Start::Fresh, max_steps: None, memory: None }
+        Self { kind, arm: String::new(), config, folder, from: None, start: Start::Fresh, max_steps: None, memory: None, is_trial: false }
     }
 
     /// A stage of this training.

@@ -125,6 +125,7 @@ fn isotropic_mr_with_left_and_right_labels_is_pretrained_on_all_scans_and_not_mi
     expected.finetune.augment.flip_p = [0.5, 0.5, 0.0];
     assert_eq!(made.config, expected);
     assert!(reason(&made, "arms").starts_with("11 volumes pre-train"), "{}", reason(&made, "arms"));
+    assert!(!reason(&made, "arms").contains("AdamW"), "from scratch it trains by AdamW already: {}", reason(&made, "arms"));
     assert!(reason(&made, "data.preprocess.crop_foreground").contains("23 %"), "10 560 of 13 728 voxels are no border");
     assert!(reason(&made, "finetune.augment.flip_p").contains("W (left hippocampus, right hippocampus)"));
     assert!(reason(&made, "data.preprocess.intensity").contains("MR by the channel's name"));

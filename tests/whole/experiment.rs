@@ -86,12 +86,33 @@ fn the_grid_is_told_before_anything_is_made() {
 }
 
 #[test]
+fn the_demos_scans_are_trained_on_without_a_word_only_where_the_config_names_them() {
+    let place = Place::new("()");
+    let write = |name: &str, config: &str| std::fs::write(place.folder.path().join(name), config).unwrap();
+    let says_so = |more: &[&str]| {
+        let output = place.work(&[&["--dry-run"], more].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output).contains("data: the forty demo scans inside the program, since the config names no dataset")
+    };
+    assert!(says_so(&[]));
+    assert!(!says_so(&["--set", "data.source=demo"]));
+    write("experiment.ron", "(data: (source: demo))");
+    assert!(!says_so(&[]));
+    write("experiment.ron", r#"(name: "s", base: file("run.ron"))"#);
+    write("run.ron", "(seed: 1)");
+    assert!(says_so(&[]));
+    write("run.ron", "(data: (source: demo))");
+    assert!(!says_so(&[]));
+}
+
+#[test]
 fn a_plan_measures_a_few_steps_and_keeps_nothing() {
     let place = Place::new(EXPERIMENT);
     let output = crate::simtrot(&["plan", &place.config(), "--out", &place.out().display().to_string()]).output().unwrap();
     let printed = text(&output);
     assert!(output.status.success() && printed.contains("Time: about") && printed.contains("Disk: about"), "{printed}");
     assert!(printed.contains("6 cases, ") && printed.contains("for cases read ahead: at most"), "{printed}");
+    assert!(!printed.contains("max-steps"), "nobody asked for the end of a trial: {printed}");
     assert!(!place.out().exists());
 }
 

@@ -131,7 +131,7 @@ fn a_volume_goes_through_every_format_unchanged_and_nothing_is_overwritten() {
     }
     std::fs::remove_file(folder.at("c.nhdr")).expect("a file made before");
     refused(convert(&source, "c.nhdr"), 2, &["c.raw.gz", "already there"]);
-    refused(convert(&source, "x.seg.nrrd"), 2, &["broken label values"]);
+    refused(convert(&source, "x.seg.nrrd"), 2, &["looks like an image", "broken label values"]);
     refused(convert(&source, "x.dcm"), 2, &["x.dcm", "--like"]);
     for name in ["x.hdr", "x.txt", "x"] {
         refused(convert(&source, name), 2, &[name, "Choose .nii"]);
@@ -166,6 +166,10 @@ fn a_label_map_becomes_a_segmentation_of_its_dicom_series_and_scores_as_itself()
         refused(convert("image.nii.gz", name, &like), 2, &["image.nii.gz", "looks like an image", "name the label map"]);
         assert!(!folder.at(name).exists());
     }
+
+    // And so are those below zero, though they lie in patches.
+    folder.image_with("ct.nii.gz", &folder.grid, 1, |index| if index < 100 { -1000.0 } else { 40.0 });
+    refused(convert("ct.nii.gz", "ct.dcm", &["--like", &series]), 2, &["ct.nii.gz", "looks like an image", "-1000", "name the label map"]);
 
     let evaluate = |prediction: &str| {
         let mut command = simtrot(&["evaluate"]);
@@ -237,4 +241,33 @@ fn contours_become_labels_on_the_slices_of_their_series() {
     let mut check = simtrot(&["check"]);
     check.arg(folder.at("ct")).arg("--labels").arg(folder.at("rt"));
     refused(check, 2, &["a.dcm", "\"Left Kidney\"", "-0.25, -1.50, 3.00 mm", "lies between slices, 1.00 mm off"]);
+}
+
+#[test]
+fn label_maps_that_call_one_value_by_two_names_are_not_compared() {
+    let folder = Folder::new(SHAPE);
+    let write = |name: &str, names: [&str; 3]| {
+        let segment =
+            |(at, name): (usize, &str)| format!("Segment{at}_LabelValue:={}\nSegment{at}_Layer:=0\nSegment{at}_Name:={name}\n", at + 1);
+        let segments = names.into_iter().enumerate().map(segment).collect::<String>();
+        let place = "space: LPS\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)";
+        let header = format!("NRRD0004\ntype: uchar\ndimension: 3\n{place}\nsizes: 2 3 4\nencoding: ascii\n{segments}\n");
+        folder.text(name, header + &(0..24).map(|at| format!("{} ", at % 4)).collect::<String>());
+    };
+    let evaluate = |more: &[&str]| {
+        let mut command = simtrot(&["evaluate"]);
+        command.arg("--truth").arg(folder.at("truth")).arg("--prediction").arg(folder.at("found")).args(more);
+        command
+    };
+    write("truth/a.seg.nrrd", ["Keyhole", "Xor", "Left_ring"]);
+    write("found/a.seg.nrrd", ["Left_ring", "Xor", "Keyhole"]);
+    let [truth, found] = ["truth", "found"].map(|place| folder.at(place).join("a.seg.nrrd").display().to_string());
+    let words =
+        [&format!("{found}: names the segment of value 1 \"Left_ring\""), &format!("{truth} names it \"Keyhole\""), "simtrot convert"];
+    refused(evaluate(&[]), 2, &words);
+    // Neither case nor underscores make another name, and one that only repeats its number is none.
+    write("found/a.seg.nrrd", ["keyhole", "label 2", "left RING"]);
+    let text = succeed(evaluate(&["--set", "evaluate.bootstrap=100"]));
+    assert_eq!(text.lines().filter(|line| line.trim_start().starts_with("label ") && line.contains("1.0000")).count(), 3, "{text}");
+    refused(evaluate(&["--set", "pretrain.steps=3"]), 2, &["--set pretrain.steps=3: an evaluation does not use it", "data.regions"]);
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::naming;
 use crate::volume::dataset::Problem;
-use crate::volume::label_table::LabelTable;
+use crate::volume::label_table::{LabelTable, same_name};
 use crate::volume::{CaseFiles, DataError, Dataset, Fault, VolumeSource};
 
 /// Classes that a class index of one byte can tell apart.
@@ -107,7 +107,6 @@ fn unique(listed: Vec<Listed>) -> (Vec<CaseFiles>, Vec<Problem>) {
 /// Names that label maps give to their values themselves, and the faults of those that give a value another name than the first one, or a name
 /// that the `list` gives to another value.
 fn segment_names(cases: &[CaseFiles], listed: &BTreeMap<u32, String>, list: &Path) -> (BTreeMap<u32, String>, Vec<Problem>) {
-    let same = |a: &str, b: &str| a.replace('_', " ").eq_ignore_ascii_case(&b.replace('_', " "));
     let mut names: BTreeMap<u32, (String, PathBuf)> = BTreeMap::new();
     let mut problems = Vec::new();
     for case in cases {
@@ -121,9 +120,9 @@ fn segment_names(cases: &[CaseFiles], listed: &BTreeMap<u32, String>, list: &Pat
                 let fault = Fault::SegmentNames(value, name.clone(), other.to_owned(), otherwise.to_owned());
                 problems.push(Problem { case: Some(case.name.clone()), error: fault.at(file) });
             };
-            if !same(first, &name) {
+            if !same_name(first, &name) {
                 refuse(other, first);
-            } else if listed.iter().any(|(&number, label)| number != value && same(label, &name)) {
+            } else if listed.iter().any(|(&number, label)| number != value && same_name(label, &name)) {
                 refuse(list, listed.get(&value).map_or("nothing", String::as_str));
             }
         }

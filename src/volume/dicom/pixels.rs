@@ -70,6 +70,17 @@ impl Packing {
         Ok(Self { allocated, stored, high, signed: number(tags::PIXEL_REPRESENTATION)? == 1 })
     }
 
+    /// Whether a number of so many bits is as large as those that are stored. The bits of a whole word beside them may hold anything.
+    fn holds(&self, number: u16, precision: u32) -> bool {
+        let number = u64::from(number);
+        let fits = match self.signed {
+            // From the sign on all bits are its own.
+            true => [0, (1 << (precision - self.high)) - 1].contains(&(number >> self.high)),
+            false => number >> (self.high + 1) == 0,
+        };
+        fits || precision == self.allocated
+    }
+
     /// The number in such bits. Those beside the ones that are stored may hold anything.
     fn value(&self, bits: u32) -> f64 {
         let (up, down) = (64 - 1 - self.high, 64 - self.stored);
@@ -114,6 +125,12 @@ fn decompressed(streams: &[&[Vec<u8>]], number: usize, packing: &Packing, frame:
         let Packing { allocated, stored, high, .. } = packing;
         let promised = format!("{stored} bits in {allocated}, the highest at {high}");
         return Err(fault(format!("holds numbers of {} bits, not of {promised}", picture.precision)));
+    }
+    if let Some(number) = picture.numbers.iter().find(|&&number| !packing.holds(number, picture.precision)) {
+        let (precision, stored) = (picture.precision, packing.stored);
+        return Err(fault(format!(
+            "holds numbers of {precision} bits, among them {number}, which the {stored} bits of its header cannot hold"
+        )));
     }
     Ok(picture.numbers.into_iter().map(u32::from).collect())
 }

@@ -205,6 +205,18 @@ fn what_is_wrong_with_a_compressed_file_is_told_with_its_name() {
     });
     assert_eq!(unsigned.scan().volume.voxels[18], 2.0 * 4093.0 - 1000.0);
 
+    // From -3 to 32 take seven bits with a sign. Without one, 4093 of twelve bits would lose its upper ones.
+    let narrow = |signed: u16| {
+        series("", move |object| {
+            put(object, tags::BITS_STORED, 7);
+            put(object, tags::HIGH_BIT, 6);
+            put(object, tags::PIXEL_REPRESENTATION, signed);
+        })
+    };
+    is_the_stack(&narrow(1).scan());
+    let fault = narrow(0).fault().to_string();
+    assert!(fault.contains("numbers of 12 bits, among them 4093, which the 7 bits of its header cannot hold"), "{fault}");
+
     let folder = series("", |_| {});
     let whole = stream("slice_2");
     save_as(compressed(stack()[2].object(), vec![whole[..whole.len() - 4].to_vec()]), uids::JPEGLS_LOSSLESS, &folder.at("2.dcm"));
