@@ -2,6 +2,7 @@
 //! is its own. Names and shapes are those of the comparison with PyTorch and MONAI, as far as the pieces exist.
 
 mod operations;
+mod probe;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::volume::{Grid, SourceHeader, Volume};
 use steps::{normal, tensor};
 
 pub use operations::{OperationTiming, time_operations};
+pub use probe::probe_secs;
 pub use steps::{Noise, Step, finetune_step, pretrain_step, step_secs};
 
 /// One piece's times and memory.
@@ -205,7 +207,18 @@ fn augmented_batches(batches: u64) -> Work {
     config.augment = AugmentConfig::nnunet(config.crop_size);
     let plan = LabelledPlan::new(&config, 0);
     // About a hippocampus of the demo.
-    let grid = Grid::axis_aligned([36, 50, 36], [1.0; 3]);
+    let case = made_up_case("bench.case", [36, 50, 36], Noise::USUAL);
+    Box::new(move || {
+        for step in 0..batches {
+            let batch = plan.batch(&vec![&case; config.batch], step).expect("a case with labels");
+            assert!(batch.image.iter().all(|value| value.is_finite()));
+        }
+    })
+}
+
+/// A case of noise with labels of every class, of so many voxels along D,H,W, 1 mm each.
+fn made_up_case(purpose: &str, shape: [usize; 3], Noise { channels, classes }: Noise) -> PreparedCase {
+    let grid = Grid::axis_aligned(shape, [1.0; 3]);
     let preprocess_record = PreprocessRecord {
         header: SourceHeader::for_grid(&grid),
         source: grid.clone(),
@@ -213,15 +226,9 @@ fn augmented_batches(batches: u64) -> Work {
         resampling: None,
         crop: VoxelBox::whole(grid.shape),
     };
-    let label = (0..grid.len()).map(|voxel| (voxel / 7 % 3) as u8).collect();
-    let image = Volume { channels: 1, voxels: normal("bench.case", grid.len()), grid };
-    let case = PreparedCase::in_memory(&Case { name: "bench".to_owned(), image, label: Some(label), preprocess_record, notes: Vec::new() });
-    Box::new(move || {
-        for step in 0..batches {
-            let batch = plan.batch(&vec![&case; config.batch], step).expect("a case with labels");
-            assert!(batch.image.iter().all(|value| value.is_finite()));
-        }
-    })
+    let label = (0..grid.len()).map(|voxel| (voxel / 7 % classes) as u8).collect();
+    let image = Volume { channels, voxels: normal(purpose, channels * grid.len()), grid };
+    PreparedCase::in_memory(&Case { name: purpose.to_owned(), image, label: Some(label), preprocess_record, notes: Vec::new() })
 }
 
 fn resample(_: &Device) -> Work {

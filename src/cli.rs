@@ -241,8 +241,8 @@ pub struct ConfigureArgs {
     /// Memory to plan for, for example 8GiB, also that of another machine; without it what is free, but no more than 8 GiB, as nnU-Net does.
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse)]
     pub memory: Option<u64>,
-    /// Time that all trainings and tests may take, for example 2h: steps are measured on the device, for a tenth of the time and a minute at
-    /// most, and crops and steps are planned that fit.
+    /// Time that all trainings and tests may take, for example 2h or 1h30min: steps are measured on the device, for a tenth of the time
+    /// and a minute at most, collapse once, and crops and steps are planned that fit.
     #[arg(long, value_name = "TIME", value_parser = configure::time::parse)]
     pub time: Option<f64>,
     /// How case names name the patient, for example '{patient}_{scan}': scans of one stay on one side of the split.

@@ -118,7 +118,8 @@ fn plan(planner: &Planner<'_>, options: &Options) -> Result<Configuration, Confi
         }
     };
     if let Some(secs) = planner.measuring_secs() {
-        tell(&format!("measuring steps on made-up crops, for {} at most and the step under way; Ctrl-C ends it", duration(secs)));
+        let steps = format!("measuring steps on made-up crops, for {} at most and the step under way", duration(secs));
+        tell(&format!("{steps}, and collapse once where something pre-trains; Ctrl-C ends it"));
     }
     let made = planner.plan(&mut |measurement: &Measurement| {
         match measurement.secs {

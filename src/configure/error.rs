@@ -44,8 +44,9 @@ pub enum ConfigureError {
     },
     /// A time too short for any training.
     #[error(
-        "{given} are too few: {step}, so that {steps} steps fit, and {least} are the least that are planned for. Give --time more, another \
-         --device, or fewer cases"
+        "{given} are too few: {step}, so that {steps} steps fit, and {least} are the least that are planned for. Give {}, another \
+         --device, or fewer cases",
+        enough.as_ref().map_or_else(|| "--time more".to_owned(), |enough| format!("at least about --time {enough}"))
     )]
     Time {
         /// The time, in words.
@@ -56,6 +57,8 @@ pub enum ConfigureError {
         steps: usize,
         /// The least steps.
         least: usize,
+        /// About how much time allows them, as `--time` takes it; none where ten years would not.
+        enough: Option<String>,
     },
     /// A step could not be measured.
     #[error("{what} could not be measured: {cause}. Where no time is given, nothing is measured")]

@@ -114,7 +114,8 @@ mod tests {
             let steps = 1.0 + (left / step - 1.0).floor().clamp(0.0, 3.0);
             all += steps * step;
             let place = "measured on a made-up device".to_owned();
-            let measured = Measured { pretrain_secs: None, finetune_secs: Some(step), pretrainings: 0, finetunings: 1, place };
+            let measured =
+                Measured { pretrain_secs: None, finetune_secs: Some(step), probe_secs: None, pretrainings: 0, finetunings: 1, place };
             Ok((measured, steps * step))
         });
         (made, tried, all)
@@ -187,6 +188,6 @@ mod tests {
         assert!(hint.contains(&format!("{} steps of fine-tuning only, even with 2 crops of 16x16x16 a step", made.steps())), "{hint}");
         let error = fitted(600.0, true, |voxels| 1e-3 * voxels).0.unwrap_err().to_string();
         assert!(error.contains("so that 0 steps fit") && error.contains("2 crops of 16x16x16 a step"), "{error}");
-        assert!(error.contains("each test about 22 min"), "{error}");
+        assert!(error.contains("each test about 22 min") && error.contains("Give at least about --time "), "{error}");
     }
 }

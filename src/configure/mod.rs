@@ -15,6 +15,7 @@ mod mirror;
 pub mod network;
 mod patients;
 mod planner;
+mod probing;
 mod request;
 pub mod rules;
 mod sizes;

@@ -5,10 +5,11 @@ use std::time::Instant;
 use super::error::ConfigureError;
 use super::fingerprint::Fingerprint;
 use super::fit::{fit, measuring_secs};
-use super::measure::{Watch, measure};
+use super::measure::{Watch, measure, measure_probe};
 use super::memory;
 use super::request::{Limits, Request};
 use super::rules::{Configuration, choose};
+use super::time::Measured;
 use crate::config::DataSource;
 use crate::device::{self, AdapterDescription, DeviceChoice, Opened};
 use crate::plan::Room;
@@ -41,7 +42,8 @@ impl<'a> Planner<'a> {
         Ok(Self { fingerprint, source, request, budget, device })
     }
 
-    /// The config that the request asks for. Where it names a time, steps are measured on the device, which `watch` is shown.
+    /// The config that the request asks for. Where it names a time, steps and a measurement of collapse are timed on the
+    /// device, which `watch` is shown.
     ///
     /// # Errors
     /// What [`choose`] refuses, a device that fails at a step, and a `watch` that says no.
@@ -49,11 +51,19 @@ impl<'a> Planner<'a> {
         let Some(secs) = self.measuring_secs() else { return self.choose(&Limits::default()) };
         // On a CPU, and where one imitates a GPU, a step on large crops may take minutes.
         let is_slow = self.device.description.adapter.as_ref().is_none_or(AdapterDescription::is_software);
-        fit(secs, is_slow, &|limits| self.choose(limits), &mut |made, left| {
+        let made = fit(secs, is_slow, &|limits| self.choose(limits), &mut |made, left| {
             let began = Instant::now();
             let measured = measure(made, &self.device, left, watch)?;
             Ok((measured, began.elapsed().as_secs_f64()))
-        })
+        })?;
+        let probe_secs = measure_probe(&made, &self.device, secs, watch)?;
+        // Crops stay as they are: how often collapse is measured decides on steps alone.
+        match made.limits.clone() {
+            Limits { measured: Some(measured), voxels } if probe_secs.is_some() => {
+                self.choose(&Limits { measured: Some(Measured { probe_secs, ..measured }), voxels })
+            }
+            _ => Ok(made),
+        }
     }
 
     /// Seconds that measuring may take, about; none where nothing is measured.

@@ -4,22 +4,20 @@ use super::augment::augmentation;
 use super::error::ConfigureError;
 use super::fingerprint::{CaseShape, Fingerprint, Intensities, Modality};
 use super::patients::{Patients, fold_choice};
+use super::probing::{MOST_PROBES, ProbeSize};
 use super::request::{Limits, Request};
 use super::sizes::{Sizes, Volumes};
 use super::spacing::{TargetSpacing, median_shape};
 use super::text::{Choice, config_text};
 use super::time::{self, SENSIBLE_STEPS, Test};
 use super::training::{Training, planned_rule};
-use crate::config::{DataSource, Intensity, PretrainConfig, Rotate, RunConfig, value_to_ron};
+use crate::config::{DataSource, Intensity, PretrainConfig, ProbeConfig, Rotate, RunConfig, value_to_ron};
 use crate::plan::Room;
 use crate::volume::check::number;
 use crate::wording::{count, duration, list};
 
 /// Volumes that pre-training needs: of fewer there are too few others for a token to be told from.
 const LEAST_PRETRAINED: usize = 10;
-
-/// Measurements of collapse in a pre-training, about.
-const PROBES: usize = 50;
 
 /// How much longer along D than in plane voxels are before rotations leave D alone.
 const IN_PLANE: f64 = 2.0;
@@ -39,6 +37,10 @@ pub struct Configuration {
     pub text: String,
     /// The settings that it means.
     pub config: RunConfig,
+    /// What it was kept to.
+    pub limits: Limits,
+    /// What a measurement of collapse looks at; none where nothing pre-trains or too little is held out.
+    pub probe: Option<ProbeSize>,
 }
 
 impl Configuration {
@@ -110,13 +112,15 @@ pub fn choose(
     let planned_for = Volumes { spacing_mm: target.spacing_mm, median, cases: planned.len(), pretrained, most_voxels };
     let sizes = Sizes::plan(&planned_rule(on_gpu, request), &fingerprint, &planned_for, room)?;
     let test = Test { cases: tested, median, crop_size: sizes.network.crop_size, batch: sizes.crops_of_step() };
-    let training = Training::plan((on_gpu, volumes), &sizes, &test, (request, limits))?;
+    let probed = [tested, labelled.saturating_sub(tested)];
+    let probe = sizes.pretrain.and_then(|pretrain| ProbeSize::of(&ProbeConfig::default(), probed, pretrain.batch));
+    let training = Training::plan((on_gpu, volumes), &sizes, (&test, probe), (request, limits))?;
 
     let mut choices = data_choices(&fingerprint, source, request, &patients);
     choices.push(split);
     choices.extend(preparation(&fingerprint, &target, &planned));
     choices.push(sizes.model_choice());
-    choices.extend(pretraining(&sizes, &training, &target));
+    choices.extend(pretraining(&sizes, &training, &target, limits));
     choices.extend(sizes.finetune_choices(&median));
     choices.extend(finetuning(&fingerprint, &training, &sizes, &median));
     choices.push(arms(labelled > 0, sizes.pretrain.is_some(), (volumes, training.is_adamw())));
@@ -134,7 +138,7 @@ pub fn choose(
     let text = config_text(&header, &choices);
     let config = RunConfig::from_ron(&text, "the config that was made")?;
     config.check_arms(&config)?;
-    Ok(Configuration { fingerprint, memory, choices, hints, text, config })
+    Ok(Configuration { fingerprint, memory, choices, hints, text, config, limits: limits.clone(), probe })
 }
 
 fn data_choices(fingerprint: &Fingerprint, source: &DataSource, request: &Request, patients: &Patients) -> Vec<Choice> {
@@ -233,7 +237,7 @@ fn absent_hint(fingerprint: &Fingerprint) -> Option<String> {
     (!absent.is_empty() && fingerprint.labelled() > 0).then(|| format!("no label map holds {}: it cannot be learned", list(&absent)))
 }
 
-fn pretraining(sizes: &Sizes, training: &Training, target: &TargetSpacing) -> Vec<Choice> {
+fn pretraining(sizes: &Sizes, training: &Training, target: &TargetSpacing, limits: &Limits) -> Vec<Choice> {
     let Some(pretrain) = sizes.pretrain else {
         return vec![Choice::new("pretrain.crop_size", &sizes.network.crop_size, "as below; nothing is pre-trained")];
     };
@@ -245,12 +249,17 @@ fn pretraining(sizes: &Sizes, training: &Training, target: &TargetSpacing) -> Ve
     } else {
         (Rotate::Full, "voxels are about as long on all axes: rotated about each")
     };
+    let estimated = limits.measured.as_ref().is_some_and(|measured| measured.probe_secs.is_none());
+    let (every, probed) = training.probing.map_or_else(
+        || ((*steps / MOST_PROBES).max(1), format!("collapse is measured about {MOST_PROBES} times")),
+        |probing| probing.every(*steps, estimated),
+    );
     vec![
         Choice::new("pretrain.steps", steps, reason.as_str()),
         Choice::new("pretrain.batch", &pretrain.batch, pretrain.batch_reason()),
         Choice::new("pretrain.crop_size", &pretrain.crop_size, pretrain.crop_reason(&sizes.network)),
         Choice::new("pretrain.rotate", &rotate, turned),
-        Choice::new("pretrain.probe_every", &(*steps / PROBES).max(1), format!("collapse is measured about {PROBES} times")),
+        Choice::new("pretrain.probe_every", &every, probed),
     ]
 }
 

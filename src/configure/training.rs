@@ -1,6 +1,7 @@
 //! How long is trained, and by which step rule.
 
 use super::error::ConfigureError;
+use super::probing::{ProbeSize, Probing};
 use super::request::{Limits, Request};
 use super::sizes::Sizes;
 use super::text::Choice;
@@ -36,6 +37,8 @@ pub struct Training {
     optimiser: OptimiserConfig,
     schedule: ScheduleConfig,
     rule: &'static str,
+    /// Measurements of collapse, where a time decides on them.
+    pub probing: Option<Probing>,
     /// What the time does not allow.
     pub hint: Option<String>,
 }
@@ -48,7 +51,7 @@ impl Training {
     pub fn plan(
         (on_gpu, volumes): (bool, usize),
         sizes: &Sizes,
-        test: &Test,
+        work: (&Test, Option<ProbeSize>),
         (request, limits): (&Request, &Limits),
     ) -> Result<Self, ConfigureError> {
         let batch = sizes.pretrain.map_or(1, |pretrain| pretrain.batch);
@@ -64,10 +67,11 @@ impl Training {
             let long = format!("{start}. nnU-Net's {STEPS_ON_GPU} take too long there");
             ((PRETRAINING_STEPS, start), (STEPS_ON_CPU, long))
         };
-        let mut hint = None;
+        let (mut hint, mut probing) = (None, None);
         if let (Some(secs), Some(measured)) = (request.time_secs, &limits.measured) {
-            let allowed = measured.divide(secs, test, [epochs, STEPS_ON_GPU]);
-            hint = check(measured, secs, &allowed, sizes)?;
+            let allowed = measured.divide(secs, work, [epochs, STEPS_ON_GPU]);
+            hint = check((measured, work), secs, &allowed, sizes)?;
+            probing = allowed.probing;
             pretrain = (allowed.pretrain, measured.pretrain_reason(secs));
             finetune = (allowed.finetune, measured.finetune_reason(secs, &allowed));
         }
@@ -79,7 +83,7 @@ impl Training {
             let rule = "AdamW: in a training much shorter than nnU-Net's its SGD lies behind it (the demo compares them)";
             (OptimiserConfig::adam_w(3e-5), ScheduleConfig::warmup_cosine(steps), rule)
         };
-        Ok(Self { pretrain, finetune, optimiser, schedule, rule, hint })
+        Ok(Self { pretrain, finetune, optimiser, schedule, rule, probing, hint })
     }
 
     /// Whether fine-tuning steps by AdamW.
@@ -97,7 +101,12 @@ impl Training {
 }
 
 /// Refuses a time that allows no training, and says where it allows a short one only.
-fn check(measured: &Measured, secs: f64, allowed: &Allowed, sizes: &Sizes) -> Result<Option<String>, ConfigureError> {
+fn check(
+    (measured, work): (&Measured, (&Test, Option<ProbeSize>)),
+    secs: f64,
+    allowed: &Allowed,
+    sizes: &Sizes,
+) -> Result<Option<String>, ConfigureError> {
     let given = duration(secs);
     let crops = |crops, size: [usize; 3]| format!("{crops} crops of {} a step", size.map(|edge| edge.to_string()).join("x"));
     let of_pretrain = || sizes.pretrain.map_or_else(String::new, |own| crops(own.batch, own.crop_size));
@@ -108,8 +117,12 @@ fn check(measured: &Measured, secs: f64, allowed: &Allowed, sizes: &Sizes) -> Re
     let deciding = finetune.clone().or_else(|| pretrain.clone());
     if let Some((kind, step_secs, steps, crops)) = pretrain.into_iter().chain(finetune).find(|&(_, _, steps, _)| steps < LEAST_STEPS) {
         let test = if allowed.test_secs > 0.0 { format!(", and each test about {}", duration(allowed.test_secs)) } else { String::new() };
-        let step = format!("a step of {kind}, {crops}, takes {step_secs:.3} s, {}{test}", measured.place);
-        return Err(ConfigureError::Time { given, step, steps, least: LEAST_STEPS });
+        let probing = allowed.probing.map_or_else(String::new, |probing| {
+            format!(", and measuring collapse about {} in each pre-training", duration(probing.sum_secs()))
+        });
+        let step = format!("a step of {kind}, {crops}, takes {step_secs:.3} s, {}{test}{probing}", measured.place);
+        let enough = measured.enough(secs, work);
+        return Err(ConfigureError::Time { given, step, steps, least: LEAST_STEPS, enough });
     }
     let even = if sizes.least { "even " } else { "" };
     let smallest = if sizes.least { ", the smallest that are planned" } else { "" };

@@ -316,7 +316,7 @@ fn a_time_is_divided_by_steps_that_are_measured_and_one_too_short_is_refused() {
     refused(call("soon"), 2, &["no amount of time"]);
 }
 
-/// A minute for measuring, a step under way, and fourteen small cases to read: a minute and a half.
+/// A minute for measuring, a step under way, collapse measured, and fourteen small cases to read: a minute and a half.
 #[test]
 fn measuring_is_short_and_says_nothing_but_what_it_measured() {
     let folder = dataset("MRI", ["one", "two"], [22, 26, 24], &[[1.0; 3]; 12], 2);
@@ -329,6 +329,8 @@ fn measuring_is_short_and_says_nothing_but_what_it_measured() {
     let told = String::from_utf8(output.stderr).unwrap();
     let (first, measured) = told.split_once('\n').unwrap();
     assert!(first.starts_with("measuring steps on made-up crops, for 1 min 00 s at most"), "{told}");
+    let (measured, collapse) = measured.trim_end().rsplit_once('\n').unwrap();
+    assert!(collapse.starts_with("a measurement of collapse on crops of ") && collapse.ends_with(" s on the CPU"), "{told}");
     let [mut pretrained, mut finetuned] = [0, 0];
     for line in measured.lines() {
         pretrained += usize::from(line.starts_with("a pre-training step on crops of "));
@@ -337,8 +339,10 @@ fn measuring_is_short_and_says_nothing_but_what_it_measured() {
     }
     assert_eq!((pretrained, finetuned), (finetuned, measured.lines().count() / 2), "a line for each kind: {told}");
     assert!((1..=6).contains(&finetuned), "{told}");
-    // The last is of what was chosen, and no case was prepared.
-    let RunConfig { finetune, .. } = RunConfig::from_ron(&std::fs::read_to_string(&file).unwrap(), "timed.ron").unwrap();
+    // The last is of what was chosen, and no case was prepared. Of twelve labelled cases three are held out, and four of nine fit the label
+    // probe: 2 * (3 * 3 + 4) crops.
+    let RunConfig { finetune, pretrain, .. } = RunConfig::from_ron(&std::fs::read_to_string(&file).unwrap(), "timed.ron").unwrap();
+    assert!(collapse.contains(", 26 in all: ") && (2..=pretrain.steps).contains(&pretrain.probe_every), "{collapse}");
     let crop = finetune.crop_size.map(|edge| edge.to_string()).join("x");
     let last = measured.lines().last().unwrap();
     assert!(last.starts_with(&format!("a fine-tuning step on crops of {crop}, {} a step: ", finetune.batch)), "{told}");
@@ -355,7 +359,8 @@ fn a_time_decides_the_steps_and_where_they_are_few_the_crops() {
     let planner = Planner::read((&dataset, &source), &request, &DeviceChoice::Cpu, &|_, _| ()).unwrap();
     let within = |step_secs, voxels| {
         let place = "measured on a made-up device".to_owned();
-        let measured = Measured { pretrain_secs: None, finetune_secs: Some(step_secs), pretrainings: 0, finetunings: 1, place };
+        let measured =
+            Measured { pretrain_secs: None, finetune_secs: Some(step_secs), probe_secs: None, pretrainings: 0, finetunings: 1, place };
         planner.choose(&Limits { measured: Some(measured), voxels })
     };
     let enough = within(0.5, None).unwrap();
