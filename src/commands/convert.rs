@@ -27,6 +27,9 @@ pub(super) fn convert(input: &Path, out: &Path, like: Option<PathBuf>, options: 
             there.display()
         ));
     }
+    if let Some(error) = segmentation::damage(input) {
+        return Err(CliError::Input(error.to_string()));
+    }
     let asked = file::asked(out);
     let is_contours = segmentation::is_structure_set(input);
     match (asked, &like) {

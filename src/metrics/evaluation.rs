@@ -103,10 +103,10 @@ pub fn folders(truth: &Path, prediction: &Path, config: &RunConfig) -> Result<Ev
 fn pairs(truth: &Path, prediction: &Path) -> Result<(Vec<Pair>, Vec<Note>), EvaluateError> {
     let listed = |folder: &Path| {
         let listing = listing::label_maps(folder).map_err(DataErrors::from)?;
-        if listing.files.is_empty() {
+        if listing.files.is_empty() && listing.damaged.is_empty() {
             return Err(EvaluateError::Folder { path: folder.to_owned(), cause: listing.nothing() });
         }
-        DataErrors::or(listing.doubled, ())?;
+        DataErrors::or([listing.doubled, listing.damaged].concat(), ())?;
         let files: BTreeMap<String, PathBuf> = listing.files.into_iter().map(|path| (file::stem(&path), path)).collect();
         Ok((files, listing.left_out))
     };

@@ -135,6 +135,9 @@ pub enum Fault {
     /// DICOM that cannot be read, in words.
     #[error("cannot become a volume: {0}")]
     Dicom(String),
+    /// A file that should be DICOM and cannot be read as such, in the decoder's words.
+    #[error("is damaged, cut short or no DICOM file: {0}")]
+    Damaged(String),
     /// A folder of which one series was expected: the names of those that it holds.
     #[error("holds {} DICOM series: {}", .0.len(), .0.join(", "))]
     SeveralSeries(Vec<String>),
@@ -332,6 +335,7 @@ impl Fault {
             Self::NotNifti(..) => "Convert it to .nii or .nii.gz, or take it out of the dataset",
             Self::NotOfFormat(..) => "Correct its ending, or save it again from its source as .nii.gz, .nrrd or .mha",
             Self::Dicom(..) => "Export the series again as uncompressed DICOM images (Explicit VR Little Endian), or convert it to .nii.gz",
+            Self::Damaged(..) => "Copy or export the file again; if it is no DICOM, correct its ending",
             Self::Alike(..) => "See that file: its remedy is theirs",
             Self::SeveralSeries(..) => "Name the folder of one series, or sort the files into a folder for each",
             Self::TooFewSlices(..) => "Name the folder that holds all slices of the series, and check that it was exported in full",
@@ -351,7 +355,10 @@ impl Fault {
                 "Export it with the series that it was drawn on, or as a label map, for example with 3D Slicer (extension SlicerRT)"
             }
             Self::Layers(..) => "Export it as a label map without overlaps (3D Slicer: Export to files, file format NRRD or NIfTI)",
-            Self::SegmentNames(..) => "Give every segment one label value in all files, for example by a common colour table on export",
+            Self::SegmentNames(..) => {
+                "Give every segment one label value in all files: by a common colour table on export, or, for structure sets (RTSTRUCT), by \
+                 exporting the same structures in the same order"
+            }
             Self::Unsupported(..) => "Save it again as a single NIfTI-1 file with real-valued voxels",
             Self::Header { .. } => "Write the file again from its source; the header is damaged",
             Self::Length { .. } => "Copy or convert the file again; it is cut short or its header is wrong",

@@ -7,12 +7,12 @@ pub use super::format::{Format, asked, ending, stem};
 use super::voxels::Scalar;
 use super::{DataError, DataErrors, Fault, Scan, SourceHeader, Volume, dicom, meta_image, nifti, nrrd};
 
-/// The format that a file's ending names. A folder, and a file of any other name that begins as such, is DICOM; the rest is taken for
-/// NIfTI, whose first bytes then decide.
+/// The format that a file's ending names. A folder, a file that ends in `.dcm`, and one of any other name that begins as such, is DICOM;
+/// the rest is taken for NIfTI, whose first bytes then decide.
 pub fn format(file: &Path) -> Format {
     match known(&file.file_name().unwrap_or_default().to_string_lossy()) {
         Some((_, format)) if !file.is_dir() => format,
-        None if file.is_dir() || dicom::is_dicom(file) => Format::Dicom,
+        None if file.is_dir() || asked(file) == Some(Format::Dicom) || dicom::is_dicom(file) => Format::Dicom,
         Some(_) => Format::Dicom,
         None => Format::Nifti,
     }

@@ -34,7 +34,7 @@ const ENDINGS: [(&str, Format); 11] = [
     (".mhd", Format::MetaImage),
 ];
 
-/// The usual ending of DICOM files. It alone makes none: many have no ending at all, and their first bytes decide.
+/// The usual ending of DICOM files. Many have no ending at all, and their first bytes decide.
 const DICOM: &str = ".dcm";
 
 impl Format {

@@ -51,6 +51,11 @@ pub fn is_structure_set(file: &Path) -> bool {
     dicom::structures::is_structure_set(file)
 }
 
+/// Why a file that is DICOM by its first bytes or by its ending cannot be read as such; none of a good one, or of another file.
+pub fn damage(file: &Path) -> Option<DataError> {
+    dicom::damage(file).map(|fault| fault.at(file))
+}
+
 /// Whether a segmentation of such an image can be written to a file of such a name.
 ///
 /// # Errors

@@ -233,14 +233,28 @@ fn contours_become_labels_on_the_slices_of_their_series() {
     }
     refused(evaluate("rt", "rt"), 2, &["a.dcm", "on the slices of their image alone"]);
 
-    let mut check = simtrot(&["check"]);
-    check.arg(folder.at("ct")).arg("--labels").arg(folder.at("rt"));
-    let text = succeed(check);
+    let check = || {
+        let mut command = simtrot(&["check"]);
+        command.arg(folder.at("ct")).arg("--labels").arg(folder.at("rt"));
+        command
+    };
+    let text = succeed(check());
     assert!(text.contains("1 with labels") && text.contains("Left Kidney") && text.contains("no problems"), "{text}");
     folder.contours("rt/a.dcm", &[1.5], [0.25, 1.5], [1.75, 3.5]);
-    let mut check = simtrot(&["check"]);
-    check.arg(folder.at("ct")).arg("--labels").arg(folder.at("rt"));
-    refused(check, 2, &["a.dcm", "\"Left Kidney\"", "-0.25, -1.50, 3.00 mm", "lies between slices, 1.00 mm off"]);
+    refused(check(), 2, &["a.dcm", "\"Left Kidney\"", "-0.25, -1.50, 3.00 mm", "lies between slices, 1.00 mm off"]);
+
+    // Within its first elements, and empty; of a series, and beside volumes of another format.
+    for kept in [200, 0] {
+        folder.damage("rt/a.dcm", |bytes| bytes.truncate(kept));
+        refused(check(), 2, &["a.dcm", "damaged, cut short or no DICOM file"]);
+        refused(convert("damaged.nii.gz", &["--like", &series]), 2, &["a.dcm", "damaged, cut short or no DICOM file"]);
+    }
+    let other = Folder::new(SHAPE);
+    other.image("imagesTr/a.nii.gz", 0, 1);
+    other.text("labelsTr/a.dcm", "no DICOM");
+    let mut command = simtrot(&["check"]);
+    command.arg(other.at(""));
+    refused(command, 2, &["labelsTr", "a.dcm", "damaged, cut short or no DICOM file"]);
 }
 
 #[test]

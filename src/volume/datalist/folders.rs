@@ -137,6 +137,7 @@ impl<'a> Pairing<'a> {
         };
         let channels = channels.unwrap_or(1);
         let mut labels: BTreeMap<String, PathBuf> = self.labels.files.iter().map(|file| (stem(file), file.clone())).collect();
+        let mut damaged: BTreeMap<String, DataError> = self.labels.damaged.iter().map(|error| (stem(&error.file), error.clone())).collect();
         let mut found: BTreeMap<String, BTreeMap<usize, PathBuf>> = BTreeMap::new();
         let mut strays = Vec::new();
         for file in &self.images.files {
@@ -162,16 +163,19 @@ impl<'a> Pairing<'a> {
             let doubled = self.images.doubled.iter().chain(&self.labels.doubled);
             let mut findings: Vec<_> =
                 doubled.filter(|error| images.iter().chain(&label).any(|file| *file == error.file)).cloned().collect();
-            if let (true, None, Some(folder)) = (self.labels_must_be, &label, self.labels_folder) {
+            let damage = damaged.remove(&name);
+            if let (true, None, None, Some(folder)) = (self.labels_must_be, &label, &damage, self.labels_folder) {
                 let expected = folder.join(format!("{name}{ending}")).display().to_string();
                 findings.push(Fault::Unpaired { missing: "label".to_owned(), expected }.at(&images[0]));
             }
+            findings.extend(damage);
             listed.push(Listed { name, images, label, fold: None, findings });
         }
         strays.extend(labels.into_values().map(|file| {
             let expected = self.folder.join(file.file_name().unwrap_or_default()).display().to_string();
             Problem { case: None, error: Fault::Unpaired { missing: "image".to_owned(), expected }.at(&file) }
         }));
+        strays.extend(damaged.into_values().map(|error| Problem { case: None, error }));
         Paired { listed, strays, notes: [self.images.left_out, self.labels.left_out].concat(), nothing }
     }
 }

@@ -21,7 +21,7 @@ const SHOWN: usize = 12;
 pub(super) struct LabelMaps {
     /// The label map of each series, in their order.
     pub of_series: Vec<Option<PathBuf>>,
-    /// Label maps that are of no series, of several, or one of several of a series.
+    /// Label maps that are damaged, of no series, of several, or one of several of a series.
     pub findings: Vec<Problem>,
     /// What is not read.
     pub notes: Vec<Note>,
@@ -64,6 +64,11 @@ impl LabelMaps {
         for error in listing.doubled {
             let of = found.of_series.iter().position(|label| label.as_ref() == Some(&error.file));
             found.findings.push(Problem { case: of.map(name), error });
+        }
+        for error in listing.damaged {
+            let owners = known.owners(&error.file);
+            let of = owners.first().filter(|_| owners.len() == 1);
+            found.findings.push(Problem { case: of.map(|&index| name(index)), error });
         }
         Ok(found)
     }
@@ -198,6 +203,14 @@ mod tests {
             (None, file.to_owned(), fault)
         };
         assert_eq!(findings, ["anna_t1.nii.gz", "scans.nii.gz", "x.dcm"].map(of_none));
+    }
+
+    #[test]
+    fn a_damaged_label_map_is_a_fault_of_its_own_and_of_the_case_that_it_is_called_as() {
+        let (labels, findings) = found(&[("ANNA.dcm", None), ("T1_3.nrrd", None), ("y.DCM", None)]);
+        assert_eq!(labels, named([None, None, Some("T1_3.nrrd"), None]));
+        let [(Some(case), anna, Fault::Damaged(_)), (None, other, Fault::Damaged(_))] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!([case, anna, other], ["T1_1", "ANNA.dcm", "y.DCM"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::volume::dicom::{is_dicom, is_label_map};
+use crate::volume::dicom::{damage, is_dicom, is_label_map};
 use crate::volume::file::{ending, stem};
 use crate::volume::note::first_of;
 use crate::volume::{DataError, Fault, Note};
@@ -25,6 +25,8 @@ pub struct Listing {
     pub files: Vec<PathBuf>,
     /// Of the `files` those beside which another lies that differs in the ending only: which one is meant cannot be told.
     pub doubled: Vec<DataError>,
+    /// Of label maps: DICOM files, or files called so, that cannot be read as such. They are none of the `files`.
+    pub damaged: Vec<DataError>,
     /// What lies there, could be an image and isn't read.
     pub left_out: Vec<Note>,
 }
@@ -34,7 +36,7 @@ pub struct Listing {
 /// # Errors
 /// A folder that cannot be read.
 pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
-    list(folder, &|_| false)
+    list(folder, &|_| Ok(false))
 }
 
 /// Lists the label maps of a folder: its volumes, and DICOM segmentations and structure sets, which stand one in a file.
@@ -42,11 +44,11 @@ pub fn volumes(folder: &Path) -> Result<Listing, DataError> {
 /// # Errors
 /// A folder that cannot be read.
 pub fn label_maps(folder: &Path) -> Result<Listing, DataError> {
-    list(folder, &is_label_map)
+    list(folder, &|file| damage(file).map_or_else(|| Ok(is_label_map(file)), Err))
 }
 
-/// The volumes of a folder, and what else `is_one`.
-fn list(folder: &Path, is_one: &dyn Fn(&Path) -> bool) -> Result<Listing, DataError> {
+/// The volumes of a folder, and what else `is_one`, or why it cannot be told.
+fn list(folder: &Path, is_one: &dyn Fn(&Path) -> Result<bool, Fault>) -> Result<Listing, DataError> {
     let unreadable = |error| Fault::from(error).at(folder);
     let mut listing = Listing::default();
     let mut of_stem: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
@@ -56,8 +58,11 @@ fn list(folder: &Path, is_one: &dyn Fn(&Path) -> bool) -> Result<Listing, DataEr
         match ending(&name) {
             _ if name.starts_with('.') => {}
             Some(ending) => of_stem.entry(stem(&path)).or_default().push((ending.to_lowercase(), path)),
-            None if is_one(&path) => of_stem.entry(stem(&path)).or_default().push((String::new(), path)),
-            None => listing.left_out.extend(left_out(&path)),
+            None => match is_one(&path) {
+                Ok(true) => of_stem.entry(stem(&path)).or_default().push((String::new(), path)),
+                Ok(false) => listing.left_out.extend(left_out(&path)),
+                Err(fault) => listing.damaged.push(fault.at(&path)),
+            },
         }
     }
     let detached: BTreeSet<String> = of_stem
@@ -70,6 +75,7 @@ fn list(folder: &Path, is_one: &dyn Fn(&Path) -> bool) -> Result<Listing, DataEr
         !VOXELS.iter().any(|ending| name.strip_suffix(ending).is_some_and(|stem| detached.contains(stem)))
     });
     listing.left_out.sort_by(|a, b| a.file.cmp(&b.file));
+    listing.damaged.sort_by(|a, b| a.file.cmp(&b.file));
     for mut files in of_stem.into_values() {
         files.sort();
         let is_pair = files.iter().any(|(ending, _)| ending.starts_with(".hdr"));
@@ -110,7 +116,7 @@ mod tests {
     fn listed(names: &[&str]) -> (Vec<String>, Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().expect("a folder");
         names.iter().for_each(|name| std::fs::write(folder.path().join(name), "x").expect("a writable folder"));
-        let Listing { files, doubled, left_out } = volumes(folder.path()).expect("a folder");
+        let Listing { files, doubled, left_out, .. } = volumes(folder.path()).expect("a folder");
         let name = |path: &Path| path.file_name().expect("a file").to_string_lossy().into_owned();
         let named = |paths: Vec<PathBuf>| paths.iter().map(|path| name(path)).collect();
         (named(files), doubled.iter().map(ToString::to_string).collect(), named(left_out.into_iter().map(|note| note.file).collect()))

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::digest;
+use crate::volume::format::{Format, asked};
 use crate::volume::{DataError, Fault, Note};
 
 /// Folders below one another that are searched.
@@ -160,12 +161,26 @@ fn plain(text: &str) -> String {
 }
 
 /// A file without its pixels.
+///
+/// # Errors
+/// A file that cannot be opened, is damaged or no DICOM.
 pub(super) fn open_header(file: &Path) -> Result<DefaultDicomObject, Fault> {
-    OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(file).map_err(|error| dicom_fault(&error))
+    File::open(file)?;
+    OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(file).map_err(|error| Fault::Damaged(causes(&error)))
+}
+
+/// Why a file that is DICOM by its first bytes or by its ending cannot be read as such; none of a good one, or of another file.
+pub(in crate::volume) fn damage(file: &Path) -> Option<Fault> {
+    let is_called_so = || file.is_file() && asked(file) == Some(Format::Dicom);
+    (is_dicom(file) || is_called_so()).then(|| open_header(file).err()).flatten()
 }
 
 /// The fault of what the decoder refuses, with its causes.
 pub(super) fn dicom_fault(error: &dyn std::error::Error) -> Fault {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    Fault::Dicom(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    Fault::Dicom(causes(error))
+}
+
+/// An error and what caused it, in words.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub(super) use find::{Series, find, is_dicom};
+pub(super) use find::{Series, damage, find, is_dicom};
 use frames::Frame;
 use stack::{Headers, headers};
 

@@ -314,6 +314,7 @@ fn segments_name_the_labels_of_a_dataset_and_may_not_contradict_each_other() {
     let errors: Vec<_> = dataset.findings_of("b").collect();
     assert_eq!(errors.len(), 2, "{errors:?}");
     assert!(matches!(&errors[0].fault, Fault::SegmentNames(1, name, _, other) if name == "left lung" && other == "liver"), "{errors:?}");
+    assert!(errors[0].to_string().contains("structure sets (RTSTRUCT), by exporting the same structures in the same order"), "{errors:?}");
     assert!(dataset.findings_of("a").next().is_none());
 }
 

@@ -10,7 +10,7 @@ use dicom_object::{DefaultDicomObject, InMemDicomObject, OpenFileOptions};
 use super::colour::from_dicom;
 use super::place::placed;
 use super::value::value_of;
-use crate::volume::dicom::find::{class, dicom_fault, open_header};
+use crate::volume::dicom::find::{causes, class, open_header};
 use crate::volume::dicom::frames::{self, Frame, of_frame, text};
 use crate::volume::segment::{Segment, Segments};
 use crate::volume::{DataError, Fault, Note, Scan, SourceHeader, Volume};
@@ -56,7 +56,7 @@ pub(in crate::volume) fn referenced(file: &Path) -> BTreeSet<String> {
 /// # Errors
 /// A file that cannot be read, segments that overlap, fractions, compressed or missing pixels, frames that are no even stack.
 pub(in crate::volume) fn read(file: &Path) -> Result<Scan, DataError> {
-    let whole = OpenFileOptions::new().open_file(file).map_err(|error| dicom_fault(&error));
+    let whole = OpenFileOptions::new().open_file(file).map_err(|error| Fault::Damaged(causes(&error)));
     whole.and_then(|object| label_map(&object, file)).map_err(|fault| fault.at(file))
 }
 

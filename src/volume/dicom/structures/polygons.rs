@@ -1,6 +1,6 @@
 //! From contours to voxels: which slice a contour lies in, and which voxel centres lie inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nalgebra::{Matrix3, Vector3};
 
@@ -21,16 +21,22 @@ pub(super) struct Roi {
     /// Label value.
     pub value: u16,
     pub segment: Segment,
-    /// Closed contours, each by its corners in L,P,S mm: at least one.
+    /// UID of the space (Frame of Reference) that the structure says its contours lie in; may be empty.
+    pub space: String,
+    /// Closed contours, each by its corners in L,P,S mm.
     pub contours: Vec<Vec<[f64; 3]>>,
 }
 
 /// The corners of a contour as (column, row) of its slice; voxel centres are whole numbers.
 type Polygon = Vec<[f64; 2]>;
 
+/// The contours of a structure by their slice.
+type Slices = BTreeMap<usize, Vec<Polygon>>;
+
 /// The labels `[D, H, W]` of structures on a grid, and what is to be said of them. A voxel belongs to a structure if its centre lies inside an odd
 /// number of the structure's contours in its slice. A centre on a contour belongs to what follows it along the row, or, where the contour runs along
-/// the row, to what follows it along the column: so to exactly one of two neighbours that share a contour.
+/// the row, to what follows it along the column: so to exactly one of two neighbours that share a contour. A contour of fewer than three different
+/// corners counts as none, and one that a slice holds twice counts once.
 ///
 /// # Errors
 /// Contours that lie in no slice or reach beyond the image, structures that overlap.
@@ -40,8 +46,8 @@ pub(super) fn label_map(rois: &[Roi], grid: &Grid) -> Result<(Vec<u16>, Vec<Stri
     labels.try_reserve_exact(grid.len()).map_err(|error| Fault::Unreadable(error.to_string()))?;
     labels.resize(grid.len(), 0);
     let mut overlaps: BTreeMap<(u16, u16), usize> = BTreeMap::new();
-    let mut notes = Vec::new();
-    for (roi, slices) in rois.iter().zip(by_slice(rois, grid)?) {
+    let (of_roi, mut notes) = by_slice(rois, grid)?;
+    for (roi, slices) in rois.iter().zip(of_roi) {
         let (name, mut bare) = (&roi.segment.name, 0);
         for (&slice, polygons) in &slices {
             let pixels = inside(polygons, [rows, columns]);
@@ -58,7 +64,9 @@ pub(super) fn label_map(rois: &[Roi], grid: &Grid) -> Result<(Vec<u16>, Vec<Stri
             notes.push(format!("the contours of {name:?} enclose no voxel centre in {bare} of its {} slices", slices.len()));
         }
         let (Some((&first, _)), Some((&last, _))) = (slices.first_key_value(), slices.last_key_value()) else {
-            notes.push(format!("{name:?} holds no contour"));
+            if roi.contours.is_empty() {
+                notes.push(format!("{name:?} holds no contour"));
+            }
             continue;
         };
         let all = last - first + 1;
@@ -78,25 +86,36 @@ pub(super) fn label_map(rois: &[Roi], grid: &Grid) -> Result<(Vec<u16>, Vec<Stri
     }
 }
 
-/// The contours of each structure by their slice.
+/// The contours of each structure by their slice, and what is to be said of those that count for nothing.
 ///
 /// # Errors
 /// The first contour that lies in no slice or reaches beyond the image, and how many more do.
-fn by_slice(rois: &[Roi], grid: &Grid) -> Result<Vec<BTreeMap<usize, Vec<Polygon>>>, Fault> {
+fn by_slice(rois: &[Roi], grid: &Grid) -> Result<(Vec<Slices>, Vec<String>), Fault> {
     let axes = Matrix3::from_fn(|row, column| grid.world_from_voxel[row][column]);
     let inverse = axes.try_inverse().ok_or_else(|| Fault::Structures("the axes of the image span no volume".to_owned()))?;
     let origin = Vector3::from(grid.world_mm([0.0; 3]));
     let index = |&[left, back, up]: &[f64; 3]| inverse * (Vector3::new(-left, -back, up) - origin);
-    let mut misplaced = Vec::new();
-    let mut of_roi = Vec::new();
+    let (mut misplaced, mut of_roi, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for roi in rois {
-        let mut slices: BTreeMap<usize, Vec<Polygon>> = BTreeMap::new();
+        let mut slices = Slices::new();
+        let mut seen: BTreeSet<(usize, Vec<[i64; 2]>)> = BTreeSet::new();
+        let (mut flat, mut twice) = (0, 0);
         for contour in &roi.contours {
             let corners: Vec<Vector3<f64>> = contour.iter().map(index).collect();
+            let different: BTreeSet<[i64; 3]> = corners.iter().map(|corner| [corner.x, corner.y, corner.z].map(steps)).collect();
+            if different.len() < 3 {
+                flat += 1;
+                continue;
+            }
             match slice_of(&corners, grid) {
                 Ok(slice) => {
-                    let rounded = corners.iter().map(|corner| [corner.x, corner.y].map(|at| (at * STEPS).round() / STEPS));
-                    slices.entry(slice).or_default().push(rounded.collect());
+                    let rounded: Vec<[i64; 2]> = corners.iter().map(|corner| [corner.x, corner.y].map(steps)).collect();
+                    let polygon = rounded.iter().map(|corner| corner.map(|at| at as f64 / STEPS)).collect();
+                    if seen.insert((slice, from_its_least_corner(rounded))) {
+                        slices.entry(slice).or_default().push(polygon);
+                    } else {
+                        twice += 1;
+                    }
                 }
                 Err(cause) => {
                     let [left, back, up] = contour[0];
@@ -105,13 +124,43 @@ fn by_slice(rois: &[Roi], grid: &Grid) -> Result<Vec<BTreeMap<usize, Vec<Polygon
                 }
             }
         }
+        let (name, all) = (&roi.segment.name, roi.contours.len());
+        if flat > 0 {
+            notes.push(format!(
+                "contours of {name:?} with fewer than three different points enclose nothing ({flat} of {all} are left out)"
+            ));
+        }
+        if twice > 0 {
+            notes.push(format!("contours of {name:?} that a slice holds twice count once ({twice} of {all} are left out)"));
+        }
         of_roi.push(slices);
     }
     let all: usize = rois.iter().map(|roi| roi.contours.len()).sum();
     match misplaced.first() {
-        None => Ok(of_roi),
+        None => Ok((of_roi, notes)),
         Some(first) => Err(Fault::Structures(format!("{first} ({} of {all} contours are misplaced)", misplaced.len()))),
     }
+}
+
+/// A place in voxels as a whole number of steps.
+fn steps(at: f64) -> i64 {
+    (at * STEPS).round() as i64
+}
+
+/// A polygon without repeated neighbours, from its least corner on in the direction that makes it least: the same for every corner and direction that
+/// it may be given from.
+fn from_its_least_corner(mut corners: Vec<[i64; 2]>) -> Vec<[i64; 2]> {
+    corners.dedup();
+    if corners.len() > 1 && corners.first() == corners.last() {
+        corners.pop();
+    }
+    let Some(&least) = corners.iter().min() else { return corners };
+    let reversed = corners.iter().rev().copied().collect();
+    let turned = |corners: Vec<[i64; 2]>| {
+        let starts: Vec<usize> = (0..corners.len()).filter(|&start| corners[start] == least).collect();
+        starts.into_iter().map(move |start| [&corners[start..], &corners[..start]].concat())
+    };
+    turned(corners).chain(turned(reversed)).min().unwrap_or_default()
 }
 
 /// The slice in which a contour lies, by its corners (i, j, k).

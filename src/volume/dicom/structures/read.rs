@@ -45,7 +45,7 @@ fn references(object: &InMemDicomObject) -> [BTreeSet<String>; 3] {
     let items_at =
         |path: &[Tag]| path.iter().fold(vec![object], |outer, &tag| outer.into_iter().flat_map(|item| items(item, tag)).collect());
     let identifiers = |paths: &[&[Tag]], tag: Tag| -> BTreeSet<String> {
-        let texts = paths.iter().flat_map(|path| items_at(path)).map(|item| text(item, tag).trim_end_matches('\0').to_owned());
+        let texts = paths.iter().flat_map(|path| items_at(path)).map(|item| identifier(item, tag));
         texts.filter(|identifier| !identifier.is_empty()).collect()
     };
     let space = tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE;
@@ -63,18 +63,25 @@ fn references(object: &InMemDicomObject) -> [BTreeSet<String>; 3] {
 /// label value. `slice` is a file of the image, where that is a DICOM series: what the structure set should refer to.
 ///
 /// # Errors
-/// A file that cannot be read or names no structure, contours that are no list of points, lie in no slice or reach beyond the image, structures that
-/// overlap.
+/// A file that cannot be read or names no structure, another space than that of the series, contours that are no list of points, lie in no slice or
+/// reach beyond the image, structures that overlap, no voxel in any of them.
 pub(in crate::volume) fn read(file: &Path, grid: &Grid, slice: Option<&Path>) -> Result<Scan, DataError> {
+    let header = slice.and_then(|slice| open_header(slice).ok());
     let on_grid = |object: &InMemDicomObject| {
         let (rois, mut notes) = structures(object)?;
+        let unchecked = header.as_ref().map(|header| in_space(object, &rois, header)).transpose()?.flatten();
         let (labels, more) = label_map(&rois, grid)?;
+        if labels.iter().all(|&label| label == 0) {
+            let said = [notes, more].concat().join("; ");
+            return Err(Fault::Structures(format!("none of its structures holds a voxel: {said}")));
+        }
         let named: Vec<String> = rois.iter().map(|roi| format!("{} {}", roi.value, roi.segment.name)).collect();
         notes.push(format!("its structures are taken as label values: {}", named.join(", ")));
         notes.extend(more);
-        if slice.is_some_and(|slice| !refers_to(object, slice)) {
+        if header.as_ref().is_some_and(|header| !refers_to(object, header)) {
             notes.push("does not refer to the series of its image; its contours are taken where they lie in space".to_owned());
         }
+        notes.extend(unchecked);
         Ok((labels, notes))
     };
     let (labels, notes) = open_header(file).and_then(|object| on_grid(&object)).map_err(|fault: Fault| fault.at(file))?;
@@ -83,15 +90,49 @@ pub(in crate::volume) fn read(file: &Path, grid: &Grid, slice: Option<&Path>) ->
     Ok(Scan { file: file.to_owned(), header: SourceHeader::for_grid(grid), volume, notes })
 }
 
+/// A UID without what fills it up; empty where there is none.
+fn identifier(object: &InMemDicomObject, tag: Tag) -> String {
+    text(object, tag).trim_end_matches('\0').to_owned()
+}
+
 /// Whether a structure set refers to the series of an image's file: by its series, or, where it names none, by its images or its space.
-fn refers_to(object: &InMemDicomObject, slice: &Path) -> bool {
-    let Ok(header) = open_header(slice) else { return true };
+fn refers_to(object: &InMemDicomObject, header: &InMemDicomObject) -> bool {
     let [series, images, spaces] = references(object);
-    let has = |known: &BTreeSet<String>, tag: Tag| known.contains(text(&header, tag).trim_end_matches('\0'));
+    let has = |known: &BTreeSet<String>, tag: Tag| known.contains(&identifier(header, tag));
     if !series.is_empty() {
         return has(&series, tags::SERIES_INSTANCE_UID);
     }
     has(&images, tags::SOP_INSTANCE_UID) || has(&spaces, tags::FRAME_OF_REFERENCE_UID)
+}
+
+/// Checks that contours lie in the space of the image's file, and says where that cannot be told.
+///
+/// # Errors
+/// Another space, of the whole set or of a structure with contours.
+fn in_space(object: &InMemDicomObject, rois: &[Roi], header: &InMemDicomObject) -> Result<Option<String>, Fault> {
+    let of_image = identifier(header, tags::FRAME_OF_REFERENCE_UID);
+    if of_image.is_empty() {
+        let unknown = "its image does not say in which space it lies (Frame of Reference UID); the contours are taken to lie there too";
+        return Ok(Some(unknown.to_owned()));
+    }
+    let [.., mut of_set] = references(object);
+    if of_set.is_empty() {
+        of_set.extend(Some(identifier(object, tags::FRAME_OF_REFERENCE_UID)).filter(|space| !space.is_empty()));
+    }
+    let drawn = || rois.iter().filter(|roi| !roi.contours.is_empty());
+    let other = drawn().find(|roi| !roi.space.is_empty() && roi.space != of_image);
+    let found = match other {
+        Some(roi) => format!("its structure {:?} lies in the space {}", roi.segment.name, roi.space),
+        None if of_set.is_empty() || of_set.contains(&of_image) => {
+            let told = |roi: &Roi| !roi.space.is_empty() || of_set.len() == 1;
+            let untold = "does not say of all its contours in which space they lie (Frame of Reference UID); they are taken to lie in that of its image";
+            return Ok((!drawn().all(told)).then(|| untold.to_owned()));
+        }
+        None => format!("it lies in the space {}", of_set.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Fault::Structures(format!(
+        "{found}, the image in {of_image} (Frame of Reference UID), so that their coordinates have nothing in common"
+    )))
 }
 
 /// The structures of a file in the order of their ROI Numbers, and what is said of those that are left out.
@@ -100,10 +141,12 @@ fn refers_to(object: &InMemDicomObject, slice: &Path) -> bool {
 /// No structure or too many, numbers that are missing or given twice, contours of no structure, contours that are no list of points.
 fn structures(object: &InMemDicomObject) -> Result<(Vec<Roi>, Vec<String>), Fault> {
     let number_of = |item: &InMemDicomObject, tag: Tag| item.get(tag).and_then(|element| element.to_int::<i64>().ok());
-    let mut names: BTreeMap<i64, String> = BTreeMap::new();
+    // What each is called, and its space.
+    let mut names: BTreeMap<i64, [String; 2]> = BTreeMap::new();
     for item in items(object, tags::STRUCTURE_SET_ROI_SEQUENCE) {
         let number = number_of(item, tags::ROI_NUMBER);
-        if number.is_none_or(|number| names.insert(number, text(item, tags::ROI_NAME)).is_some()) {
+        let named = [text(item, tags::ROI_NAME), identifier(item, tags::REFERENCED_FRAME_OF_REFERENCE_UID)];
+        if number.is_none_or(|number| names.insert(number, named).is_some()) {
             let found = number.map_or_else(|| "nothing".to_owned(), |number| number.to_string());
             return Err(Fault::header("ROI Number", found, "one for each structure"));
         }
@@ -124,20 +167,28 @@ fn structures(object: &InMemDicomObject) -> Result<(Vec<Roi>, Vec<String>), Faul
         colour_of.extend(shown.and_then(|shown| <[u8; 3]>::try_from(shown).ok()).map(|shown| (number, shown)));
     }
     let (mut rois, mut left_out) = (Vec::new(), Vec::new());
-    for (value, (number, name)) in (1..=u16::MAX).zip(names) {
+    for (value, (number, [name, space])) in (1..=u16::MAX).zip(names) {
         let name = if name.is_empty() { format!("structure {number}") } else { name };
+        let kind = |contour: &InMemDicomObject| text(contour, tags::CONTOUR_GEOMETRIC_TYPE);
         let contours = contours_of.remove(&number).unwrap_or_default();
-        let kinds: BTreeSet<String> = contours.iter().map(|contour| text(contour, tags::CONTOUR_GEOMETRIC_TYPE)).collect();
-        let open: Vec<&str> = kinds.iter().map(String::as_str).filter(|kind| !CLOSED.contains(kind)).collect();
+        let (closed, open): (Vec<_>, Vec<_>) = contours.into_iter().partition(|&contour| CLOSED.contains(&kind(contour).as_str()));
         if !open.is_empty() {
-            let kinds = open.iter().map(|kind| if kind.is_empty() { "no type" } else { kind }).collect::<Vec<_>>().join(", ");
-            left_out.push(format!("{name:?} is left out: it holds contours of {kinds}, which enclose nothing"));
-            continue;
+            let kinds: BTreeSet<String> = open.iter().map(|&contour| kind(contour)).collect();
+            let kinds = kinds.iter().map(|kind| if kind.is_empty() { "no type" } else { kind }).collect::<Vec<_>>().join(", ");
+            left_out.push(match closed.len() {
+                0 => format!("{name:?} is left out: it holds contours of {kinds}, which enclose nothing"),
+                some => {
+                    let all = some + open.len();
+                    format!("contours of {kinds} in {name:?} are left out: they enclose nothing; {some} of its {all} contours remain")
+                }
+            });
+            if closed.is_empty() {
+                continue;
+            }
         }
-        let points: Vec<_> = contours.into_iter().map(|contour| points(contour, &name)).collect::<Result<_, _>>()?;
-        let contours = points.into_iter().filter(|points| !points.is_empty()).collect();
+        let contours = closed.into_iter().map(|contour| points(contour, &name)).collect::<Result<_, _>>()?;
         let colour = colour_of.get(&number).copied().unwrap_or_else(|| colour(value.into()));
-        rois.push(Roi { value, segment: Segment { name, colour }, contours });
+        rois.push(Roi { value, segment: Segment { name, colour }, space, contours });
     }
     Ok((rois, left_out))
 }

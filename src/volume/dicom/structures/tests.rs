@@ -18,7 +18,7 @@ use crate::volume::{DataErrors, Dataset, Fault, Grid, Scan, VolumeSource};
 type Contour = Vec<[f64; 3]>;
 
 fn roi(value: u16, name: &str, contours: Vec<Contour>) -> Roi {
-    Roi { value, segment: Segment { name: name.to_owned(), colour: [0; 3] }, contours }
+    Roi { value, segment: Segment { name: name.to_owned(), colour: [0; 3] }, space: String::new(), contours }
 }
 
 /// A contour through places (column, row) of a slice.
@@ -159,7 +159,32 @@ fn structures_keep_apart_and_what_is_empty_is_said() {
     assert_eq!(notes, ["\"none\" holds no contour"]);
     let (labels, notes) = drawn(&grid, vec![rectangle(&grid, 0.0, [0.2, 0.2], [0.8, 0.8]), through(&grid, 1.0, &[[1.0, 1.0]])]);
     assert!(labels.iter().all(|&label| label == 0));
-    assert_eq!(notes, ["the contours of \"a\" enclose no voxel centre in 2 of its 2 slices"]);
+    assert_eq!(
+        notes,
+        [
+            "contours of \"a\" with fewer than three different points enclose nothing (1 of 2 are left out)",
+            "the contours of \"a\" enclose no voxel centre in 1 of its 1 slices"
+        ]
+    );
+}
+
+#[test]
+fn a_contour_that_a_slice_holds_twice_counts_once() {
+    let grid = Grid::axis_aligned([2, 5, 5], [1.0; 3]);
+    let square = |slice: f64| rectangle(&grid, slice, [0.5, 0.5], [3.5, 3.5]);
+    // In the other direction, from another corner on, closed by its first point, and off by less than half a step.
+    let mut again: Contour = square(0.0).into_iter().rev().collect();
+    again.rotate_left(2);
+    again.push(again[0]);
+    again.iter_mut().for_each(|point| point[0] += 1e-5);
+    let (labels, notes) = drawn(&grid, vec![square(0.0), again, square(1.0)]);
+    assert_eq!(notes, ["contours of \"a\" that a slice holds twice count once (1 of 3 are left out)"]);
+    let filled = [".....", ".111.", ".111.", ".111.", "....."];
+    assert_eq!([0, 1].map(|slice| rows(&labels, &grid, slice)), [filled, filled]);
+    // The same corners in another order are another contour.
+    let corners = square(0.0);
+    let crossed = [0, 2, 1, 3].map(|corner| corners[corner]).to_vec();
+    assert_eq!(drawn(&grid, vec![corners, crossed]).1, [""; 0]);
 }
 
 fn sequence(tag: Tag, items: Vec<InMemDicomObject>) -> DataElement<InMemDicomObject> {
@@ -202,10 +227,11 @@ fn structure_set(structures: Vec<(&str, &str, Vec<InMemDicomObject>)>) -> InMemD
     item(&whole, vec![named, contours])
 }
 
+const KIDNEY: &str = "14\\19.875\\30.25\\14\\20.375\\30.25\\14\\20.375\\29.75\\14\\19.875\\29.75";
+
 /// Three structures and a point on the four slices of [`stack`]: sagittal, to the patient's right from 16 mm to the left on, of two rows downwards from
 /// 30 mm on by 0.5 mm, and three columns to the back from 20 mm on by 0.25 mm.
 fn three_and_a_point() -> InMemDicomObject {
-    let kidney = "14\\19.875\\30.25\\14\\20.375\\30.25\\14\\20.375\\29.75\\14\\19.875\\29.75";
     let corner = "14\\20.375\\29.75\\14\\20.625\\29.75\\14\\20.625\\29.25\\14\\20.375\\29.25";
     let whole = "10\\19.875\\30.25\\10\\20.625\\30.25\\10\\20.625\\29.25\\10\\19.875\\29.25";
     let hole = "10\\20.125\\30.25\\10\\20.375\\30.25\\10\\20.375\\29.75\\10\\20.125\\29.75";
@@ -214,7 +240,7 @@ fn three_and_a_point() -> InMemDicomObject {
     as_bytes.put(DataElement::new(tags::CONTOUR_DATA, VR::UN, PrimitiveValue::U8(hole.as_bytes().into())));
     structure_set(vec![
         ("9", "Überbein", vec![xor(corner), xor(whole), as_bytes]),
-        ("2", "Left Kidney", vec![contour("CLOSED_PLANAR", kidney, "4")]),
+        ("2", "Left Kidney", vec![contour("CLOSED_PLANAR", KIDNEY, "4")]),
         ("11", "Spleen", Vec::new()),
         ("5", "Isocentre", vec![contour("POINT", "14\\20\\30", "1")]),
     ])
@@ -227,6 +253,14 @@ const LABELS: [f32; 24] = [
     0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
     3.0, 0.0, 3.0, 3.0, 3.0, 3.0,
 ];
+
+/// What a structure set says of its space, and of the series that it is of.
+fn space(space: &str, series: Option<&str>) -> DataElement<InMemDicomObject> {
+    let series = series.map(|series| item(&[(tags::SERIES_INSTANCE_UID, VR::UI, series)], Vec::new()));
+    let study = item(&[], vec![sequence(tags::RT_REFERENCED_SERIES_SEQUENCE, series.into_iter().collect())]);
+    let within = vec![sequence(tags::RT_REFERENCED_STUDY_SEQUENCE, vec![study])];
+    sequence(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![item(&[(tags::FRAME_OF_REFERENCE_UID, VR::UI, space)], within)])
+}
 
 /// A structure set as the label map of the series in a folder.
 fn on_series(folder: &Folder, set: &Path) -> Result<Scan, DataErrors> {
@@ -250,6 +284,7 @@ fn a_structure_set_becomes_labels_on_the_slices_of_its_series() {
             "\"Überbein\" has no contour in 1 of the 3 slices from its first to its last; they are not filled in",
             "\"Spleen\" holds no contour",
             "does not refer to the series of its image; its contours are taken where they lie in space",
+            "its image does not say in which space it lies (Frame of Reference UID); the contours are taken to lie there too",
         ]
     );
     let table = LabelTable::within(&set).expect("our own file").expect("names");
@@ -258,23 +293,49 @@ fn a_structure_set_becomes_labels_on_the_slices_of_its_series() {
     assert_eq!(file::read(&set).expect_err("no image").fault, Fault::Contours);
 }
 
-#[test]
-fn a_structure_set_is_of_the_series_that_it_refers_to_by_series_images_or_space() {
+/// [`stack`] in the space 1.2.9.
+fn in_space() -> Folder {
     let mut slices = stack();
     slices.iter_mut().for_each(|slice| slice.more.push((tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.9")));
-    let folder = Folder::new(slices);
+    Folder::new(slices)
+}
+
+#[test]
+fn contours_of_another_space_are_refused_though_the_series_is_theirs() {
+    let folder = in_space();
+    let read = |of_set: Option<&str>, of_structure: Option<&str>| {
+        let mut object = structure_set(vec![("1", "a", vec![contour("CLOSED_PLANAR", KIDNEY, "4"), contour("POINT", "14\\20\\30", "1")])]);
+        of_set.into_iter().for_each(|of_set| drop(object.put(space(of_set, Some("1.2.3.1")))));
+        let texts =
+            [Some((tags::ROI_NUMBER, VR::IS, "1")), of_structure.map(|space| (tags::REFERENCED_FRAME_OF_REFERENCE_UID, VR::UI, space))];
+        let named = item(&texts.into_iter().flatten().collect::<Vec<_>>(), Vec::new());
+        object.put(sequence(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![named]));
+        save(object, &folder.at("rt/set"));
+        on_series(&folder, &folder.at("rt/set"))
+    };
+    for (of_set, of_structure) in [(Some("1.2.8"), None), (Some("1.2.9"), Some("1.2.8")), (None, Some("1.2.8"))] {
+        let cause = read(of_set, of_structure).expect_err("another space").to_string();
+        assert!(cause.contains("in the space 1.2.8, the image in 1.2.9"), "{cause}");
+    }
+    for (of_set, of_structure, said) in [(Some("1.2.9"), None, 0), (None, Some("1.2.9"), 0), (None, None, 1)] {
+        let scan = read(of_set, of_structure).expect("no other space");
+        let noted = |text: &str| scan.notes.iter().filter(|note| note.text.contains(text)).count();
+        assert_eq!(noted("does not say of all its contours in which space they lie"), said, "{:?}", scan.notes);
+        // The point is left out, and the contour beside it is not.
+        assert_eq!(noted("contours of POINT in \"structure 1\" are left out: they enclose nothing; 1 of its 2 contours remain"), 1);
+        assert!(scan.volume.voxels.iter().zip(LABELS).all(|(&label, all)| label == f32::from(all == 1.0)));
+    }
+}
+
+#[test]
+fn a_structure_set_is_of_the_series_that_it_refers_to_by_series_images_or_space() {
+    let folder = in_space();
     let opened = |change: &dyn Fn(&mut InMemDicomObject)| {
         let mut object = three_and_a_point();
         change(&mut object);
         save(object, &folder.at("rt/any name"));
         let source = DataSource::Folders { images: folder.at("deep"), labels: Some(folder.at("rt")) };
         Dataset::open(&source).expect("one series")
-    };
-    let space = |space: &str, series: Option<&str>| {
-        let series = series.map(|series| item(&[(tags::SERIES_INSTANCE_UID, VR::UI, series)], Vec::new()));
-        let study = item(&[], vec![sequence(tags::RT_REFERENCED_SERIES_SEQUENCE, series.into_iter().collect())]);
-        let within = vec![sequence(tags::RT_REFERENCED_STUDY_SEQUENCE, vec![study])];
-        sequence(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![item(&[(tags::FRAME_OF_REFERENCE_UID, VR::UI, space)], within)])
     };
     let by_images = |object: &mut InMemDicomObject| {
         let image = item(&[(tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, "1.2.3.1.2")], Vec::new());
@@ -320,6 +381,10 @@ fn what_is_no_list_of_closed_contours_is_refused() {
     nameless.put(sequence(tags::STRUCTURE_SET_ROI_SEQUENCE, vec![item(&[(tags::ROI_NUMBER, VR::IS, "3")], Vec::new())]));
     let fault_of = fault(nameless);
     assert!(matches!(&fault_of, Fault::Structures(cause) if cause.contains("contours of structure 1")), "{fault_of}");
+    let nothing = structure_set(vec![("1", "a", vec![contour("POINT", "14\\20\\30", "1")]), ("2", "b", Vec::new())]);
+    let fault_of = fault(nothing);
+    let whole = "none of its structures holds a voxel: \"a\" is left out: it holds contours of POINT, which enclose nothing; \"b\" holds no contour";
+    assert_eq!(fault_of, Fault::Structures(whole.to_owned()));
     // Half-way between two slices.
     let fault_of = fault(of("13\\20\\30\\13\\20.5\\30\\13\\20.5\\29.5", "3"));
     assert!(
