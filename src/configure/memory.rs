@@ -59,9 +59,11 @@ pub fn budget(room: Room, given: Option<u64>, installed: Option<u64>) -> (Room, 
             (given, format!("as --memory says, for another machine: this one has {installed}"))
         }
         (Some(given), _) => (given, "as --memory says".to_owned()),
-        (None, Some(free)) if free <= USUAL => (free, "what is free now; --memory says otherwise".to_owned()),
-        (None, Some(free)) => (USUAL, format!("what nnU-Net plans for, of {} that are free; --memory says otherwise", bytes(free))),
-        (None, None) => (USUAL, "ASSUMED, as nnU-Net does: nobody tells how much is free; --memory says how much there is".to_owned()),
+        (None, Some(free)) if free <= USUAL => (free, "what is free now (on the command line, --memory says otherwise)".to_owned()),
+        (None, Some(free)) => {
+            (USUAL, format!("what nnU-Net plans for, of {} that are free (on the command line, --memory says otherwise)", bytes(free)))
+        }
+        (None, None) => (USUAL, "ASSUMED, as nnU-Net does: nobody tells how much is free (on the command line, --memory does)".to_owned()),
     };
     (Room { free_bytes: Some(planned), ..room }, format!("{}: {reason}", bytes(planned)))
 }

@@ -137,8 +137,8 @@ pub(crate) fn records(experiment: &Experiment, training: usize, share: f64) -> V
     let seed = plan.config.seed as f64;
     let mut records = Vec::new();
     let mut emit = |secs: f64, event: Event| records.push(Record { secs, event });
-    let environment =
-        Environment { device: "cpu".into(), device_name: "Synthetic CPU".into(), version: "0.1.0".into(), ..Environment::default() };
+    let (device, device_name, version) = ("cpu".into(), "Synthetic CPU".into(), "0.1.0".into());
+    let environment = Environment { device, device_name, version, threads: 8, ..Environment::default() };
     emit(0.0, Event::Started { schema: SCHEMA, name: plan.name.clone(), environment, classes: Vec::new() });
     emit(0.0, Event::Notice { severity: Severity::Warning, text: "a synthetic warning".into() });
     let (training, steps) = (plan.stage(), plan.steps());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{Event, Key, Modifiers, Ui};
+use eframe::egui::{Context, Event, Key, Modifiers, Ui};
 use serde::{Deserialize, Serialize};
 
 /// Something that a key does, as [`ACTIONS`] says.
@@ -113,8 +113,8 @@ impl KeyMap {
         self.changed.clear();
     }
 
-    /// The presses of these actions' keys in this frame, each of them and in their order, unless the user was typing text. Repeats of a
-    /// held key count.
+    /// The presses of these actions' keys in this frame, each of them and in their order, unless they do not
+    /// [reach the panels](reach_panels). Repeats of a held key count.
     pub fn pressed(&self, ui: &Ui, actions: &[Action]) -> Vec<Action> {
         take_presses(ui, |key, modifiers| self.meant(key, modifiers, actions))
     }
@@ -137,10 +137,15 @@ impl KeyMap {
     }
 }
 
-/// Takes the key presses that mean something out of the frame's events, in their order; none while the user types text.
+/// Whether keys are meant for what the window shows: the user neither types text nor has a question or a dialog to answer.
+pub(super) fn reach_panels(ctx: &Context) -> bool {
+    !ctx.text_edit_focused() && ctx.memory(|memory| memory.top_modal_layer().is_none())
+}
+
+/// Takes the key presses that mean something out of the frame's events, in their order; none where they do not [`reach_panels`].
 pub(super) fn take_presses<T>(ui: &Ui, meaning: impl Fn(Key, Modifiers) -> Option<T>) -> Vec<T> {
     let mut taken = Vec::new();
-    if !ui.ctx().text_edit_focused() {
+    if reach_panels(ui.ctx()) {
         ui.input_mut(|input| {
             input.events.retain(|event| match event {
                 Event::Key { key, pressed: true, modifiers, .. } => meaning(*key, *modifiers).map(|press| taken.push(press)).is_none(),

@@ -20,8 +20,7 @@ fn unit(kind: StageKind) -> &'static str {
 
 /// `run demo on NAME (cpu, 8 threads), simtrot 0.1.0`.
 pub(super) fn started(name: &str, environment: &Environment) -> String {
-    let Environment { version, device, device_name, threads, .. } = environment;
-    format!("run {name} on {device_name} ({device}, {}), simtrot {version}", count(*threads, "thread"))
+    format!("run {name} on {}, simtrot {}", environment.place(), environment.version)
 }
 
 /// `pretrain simtrot_w (seed 0): 300 steps`; `point` is where in the grid.

@@ -48,7 +48,7 @@ pub(super) fn show(ui: &mut Ui, settings: &Settings, shipped: &mut Shipped, (lis
                 Choice {
                     sign: Sign::Slices,
                     title: "Open a dataset",
-                    sentence: "Choose a folder in Decathlon, nnU-Net or MONAI form, or of plain NIfTI, NRRD or MetaImage files. Every case is checked first.",
+                    sentence: "Choose a folder in Decathlon, nnU-Net or MONAI form, or of plain NIfTI, NRRD, MetaImage or DICOM files. Every case is checked first.",
                     means: Request::Ask(Ask::DatasetFolder),
                 },
                 Choice {

@@ -12,6 +12,7 @@ use super::profile::Target;
 use super::requests::{Browse, Request, offered};
 use super::views::aside_width;
 use super::{OpenCase, ViewerPanel, Views, labels, readout, toolbar};
+use crate::gui::keys::reach_panels;
 use crate::gui::widgets::card::one_line;
 use crate::gui::widgets::welcome::{self, Sign};
 use crate::gui::{Action, Palette, Workspace};
@@ -66,7 +67,7 @@ impl ViewerPanel {
             welcome::page(ui, &format!("{} cannot be shown", request.title), "", |ui| {
                 ui.add(Label::new(RichText::new(cause).color(Palette::of(ui).bad())).wrap());
                 ui.add_space(8.0);
-                let again = ui.button("Try again").clicked() || ui.input(|input| input.key_pressed(Key::F5));
+                let again = ui.button("Try again").clicked() || reach_panels(ui.ctx()) && ui.input(|input| input.key_pressed(Key::F5));
                 let other = ui.button("Open another...").clicked().then_some(Request::Browse(Browse::Image));
                 again.then_some(Request::Again).or(other)
             })
@@ -74,7 +75,7 @@ impl ViewerPanel {
             let sentence = if self.list.is_there() {
                 "Choose a case from the list, drop a volume here, or open one."
             } else {
-                "Drop an image here (NIfTI, NRRD or MetaImage), open one, or begin with a demo case. A label map dropped on an open volume lies over it."
+                "Drop an image here (NIfTI, NRRD, MetaImage or a folder of DICOM series), open one, or begin with a demo case. A label map dropped on an open volume lies over it."
             };
             welcome::page(ui, "Open a volume", sentence, |ui| first_choice(ui, workspace))
         };
@@ -221,8 +222,7 @@ impl ViewerPanel {
 
     fn keys(&mut self, ui: &Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
-        let asked = self.dialog.is_some() || self.unclear.is_some() || self.pending.is_some() || self.picture.is_open();
-        if !asked && !Popup::is_any_open(&ctx) && !ctx.text_edit_focused() && ui.input(|input| input.key_pressed(Key::Escape)) {
+        if reach_panels(&ctx) && !Popup::is_any_open(&ctx) && ui.input(|input| input.key_pressed(Key::Escape)) {
             self.close_one();
         }
         for action in workspace.settings.keys.pressed(ui, &[Action::NextCase, Action::PreviousCase]) {
@@ -258,7 +258,7 @@ impl ViewerPanel {
         painter.rect_stroke(rect.shrink(8.0), 6.0, ui.visuals().selection.stroke, StrokeKind::Inside);
         let over = if self.open.is_some() { ", or a label map to lay it over this volume" } else { "" };
         let font = TextStyle::Heading.resolve(ui.style());
-        let text = format!("Drop an image to open it{over}");
+        let text = format!("Drop an image or a folder of DICOM series to open it{over}");
         painter.text(rect.center(), Align2::CENTER_CENTER, text, font, ui.visuals().strong_text_color());
     }
 }
@@ -273,6 +273,7 @@ fn first_choice(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
             "A NIfTI, NRRD, MetaImage or Analyze image, or one file for each channel.",
             Browse::Image,
         ),
+        browse(Sign::Slices, "Open a DICOM series ...", "A folder as the scanner exports it.", Browse::Series),
         browse(Sign::Curve, "Open a dataset ...", "A folder with dataset.json or imagesTr: its cases become a list.", Browse::Dataset),
         welcome::Choice { sign: Sign::Play, title: "Demo case", sentence: demo, means: Request::Demo },
     ];

@@ -51,11 +51,6 @@ impl PictureDialog {
         self.open = true;
     }
 
-    /// Whether it is open.
-    pub(super) fn is_open(&self) -> bool {
-        self.open
-    }
-
     /// Draws the question, if it is open. A sentence that names the file, once one is saved.
     pub(super) fn show(&mut self, ctx: &Context, case: &OpenCase, views: &Views, settings: &Settings) -> Option<String> {
         if let Some(answer) = self.saving.as_mut().and_then(|saving| saving.show(ctx)) {

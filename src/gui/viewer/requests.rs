@@ -81,12 +81,12 @@ impl Browse {
         };
         match self {
             Self::Image => {
-                let title = "Open an image: one file, or one for each channel";
-                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::open(files, Vec::new())))
+                let title = "Open an image: one file, one for each channel, or a folder of DICOM series";
+                PathDialog::several(ctx, (title, PathKind::FilesOrFolder(kind, endings)), image)
             }
             Self::Labels => {
                 let title = "Open label maps of the open image";
-                PathDialog::several(ctx, (title, kind, endings), |files| Ok(Request::LayOver(files.to_vec())))
+                PathDialog::several(ctx, (title, PathKind::Files(kind, endings)), |files| Ok(Request::LayOver(files.to_vec())))
             }
             Self::Map => {
                 let title = "Open a map of the open image: one number for each voxel, such as entropy";
@@ -108,6 +108,18 @@ impl Browse {
                 |folder| Request::Segment((named(&folder), folder)),
             ),
         }
+    }
+}
+
+/// The opening of image files, or of a folder as if it was dropped.
+fn image(paths: &[PathBuf]) -> Result<Request, String> {
+    match paths {
+        [folder] if folder.is_dir() => match dropped(paths) {
+            Dropped::Dataset(folder) => Ok(Request::List(DataSource::Dataset(folder))),
+            Dropped::Folder(folder) => Ok(Request::Series(folder)),
+            _ => Err(format!("{} is the folder of a run or of a checkpoint, no image", folder.display())),
+        },
+        files => Ok(Request::open(files, Vec::new())),
     }
 }
 

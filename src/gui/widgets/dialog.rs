@@ -30,12 +30,16 @@ pub(in crate::gui) enum PathKind {
     File(&'static str, &'static [&'static str]),
     /// One such file or several, typed with `;` between them.
     Files(&'static str, &'static [&'static str]),
+    /// The same, or one folder, which is typed or pasted: the desktop's dialog shows files.
+    FilesOrFolder(&'static str, &'static [&'static str]),
     /// A new file with one of these endings, the first of which stands for none, and what such files are called.
     Save(&'static str, &'static [&'static str]),
 }
 
 /// Opens or saves what was chosen, on a thread of its own: what it is, or what is wrong with it.
 type Execute<T> = Arc<dyn Fn(&[PathBuf]) -> Result<T, String> + Send + Sync>;
+/// How long the desktop's dialog took, measured where it was waited for, and what was chosen in it.
+type Desktop = (Duration, Option<Vec<PathBuf>>);
 
 /// A path that is being asked for.
 pub(in crate::gui) struct PathDialog<T> {
@@ -44,12 +48,14 @@ pub(in crate::gui) struct PathDialog<T> {
     execute: Execute<T>,
     /// The path under edit.
     text: String,
-    desktop: Option<(Instant, Background<Option<Vec<PathBuf>>>)>,
+    desktop: Option<Background<Desktop>>,
     work: Option<Background<Result<T, String>>>,
     /// Why there is no answer yet.
     message: Option<String>,
     /// A file that is there already: saving once more replaces it.
     replaces: Option<PathBuf>,
+    /// The field takes the keyboard in the next frame: it has just opened, or its path does not do.
+    takes_keyboard: bool,
 }
 
 /// How the question was answered.
@@ -71,13 +77,13 @@ impl<T: Send + 'static> PathDialog<T> {
         Self::begin(ctx, title.into(), kind, String::new(), Arc::new(move |paths| read(&paths[0])))
     }
 
-    /// The same for several files.
+    /// The same for several files, or for what else such a `kind` allows.
     pub(in crate::gui) fn several(
         ctx: &Context,
-        (title, name, endings): (impl Into<String>, &'static str, &'static [&'static str]),
+        (title, kind): (impl Into<String>, PathKind),
         read: impl Fn(&[PathBuf]) -> Result<T, String> + Send + Sync + 'static,
     ) -> Self {
-        Self::begin(ctx, title.into(), PathKind::Files(name, endings), String::new(), Arc::new(read))
+        Self::begin(ctx, title.into(), kind, String::new(), Arc::new(read))
     }
 
     /// Asks where to save, `suggested` at first; `write` saves there.
@@ -92,7 +98,8 @@ impl<T: Send + 'static> PathDialog<T> {
     }
 
     fn begin(ctx: &Context, title: String, kind: PathKind, text: String, execute: Execute<T>) -> Self {
-        let mut dialog = Self { title, kind, execute, text, desktop: None, work: None, message: None, replaces: None };
+        let (desktop, work, message, replaces) = (None, None, None, None);
+        let mut dialog = Self { title, kind, execute, text, desktop, work, message, replaces, takes_keyboard: true };
         dialog.browse(ctx);
         dialog
     }
@@ -105,18 +112,20 @@ impl<T: Send + 'static> PathDialog<T> {
         let ask = move || {
             let dialog = rfd::FileDialog::new().set_title(title);
             let one = |path: Option<PathBuf>| path.map(|path| vec![path]);
-            match kind {
+            let asked = Instant::now();
+            let chosen = match kind {
                 PathKind::Folder => one(dialog.pick_folder()),
                 PathKind::File(name, endings) => one(dialog.add_filter(name, endings).pick_file()),
-                PathKind::Files(name, endings) => dialog.add_filter(name, endings).pick_files(),
+                PathKind::Files(name, endings) | PathKind::FilesOrFolder(name, endings) => dialog.add_filter(name, endings).pick_files(),
                 PathKind::Save(name, endings) => {
                     let folder = text.parent().unwrap_or(Path::new("."));
                     let file = text.file_name().unwrap_or_default().to_string_lossy();
                     one(dialog.add_filter(name, endings).set_directory(folder).set_file_name(file).save_file())
                 }
-            }
+            };
+            (asked.elapsed(), chosen)
         };
-        self.desktop = Some((Instant::now(), Background::start(ctx, ask)));
+        self.desktop = Some(Background::start(ctx, ask));
     }
 
     fn start(&mut self, ctx: &Context, paths: Vec<PathBuf>) {
@@ -125,25 +134,30 @@ impl<T: Send + 'static> PathDialog<T> {
         self.work = Some(Background::start(ctx, move || execute(&paths)));
     }
 
-    /// Draws the question; an answer ends it. Escape cancels.
-    pub(in crate::gui) fn show(&mut self, ctx: &Context) -> Option<Answer<T>> {
-        if let Some((opened, mut desktop)) = self.desktop.take() {
-            if !desktop.poll() {
-                self.desktop = Some((opened, desktop));
-            } else if let Some(paths) = desktop.take().flatten().filter(|paths| !paths.is_empty()) {
+    /// Takes in what the desktop's dialog gave, once it is closed; true where the user cancelled it.
+    fn desktop_cancelled(&mut self, ctx: &Context) -> bool {
+        let Some(desktop) = self.desktop.take_if(Background::poll) else { return false };
+        match desktop.take() {
+            Some((_, Some(paths))) if !paths.is_empty() => {
                 self.text = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("; ");
                 // The desktop has asked already whether a file may be replaced.
                 self.start(ctx, paths);
-            } else if opened.elapsed() < NEVER_SHOWN {
-                self.message = Some(NO_DIALOG.to_owned());
-            } else {
-                return Some(Answer::Cancelled);
             }
+            Some((took, _)) if took >= NEVER_SHOWN => return true,
+            _ => self.message = Some(NO_DIALOG.to_owned()),
+        }
+        false
+    }
+
+    /// Draws the question; an answer ends it. Escape cancels.
+    pub(in crate::gui) fn show(&mut self, ctx: &Context) -> Option<Answer<T>> {
+        if self.desktop_cancelled(ctx) {
+            return Some(Answer::Cancelled);
         }
         if self.work.as_mut().is_some_and(Background::poll) {
             match self.work.take().and_then(Background::take) {
                 Some(Ok(chosen)) => return Some(Answer::Chosen(chosen)),
-                Some(Err(message)) => self.message = Some(message),
+                Some(Err(message)) => self.complain(message),
                 None => self.message = Some("Reading it ended by an internal error; try again.".to_owned()),
             }
         }
@@ -166,6 +180,9 @@ impl<T: Send + 'static> PathDialog<T> {
             let edit = ui.add(edit).labelled_by(heading.id);
             if edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
                 self.submit(ui.ctx());
+            }
+            if std::mem::take(&mut self.takes_keyboard) {
+                edit.request_focus();
             }
         });
         if let Some(message) = &self.message {
@@ -191,9 +208,18 @@ impl<T: Send + 'static> PathDialog<T> {
         answer
     }
 
+    /// Says what is wrong with the path, which can be mended at once.
+    fn complain(&mut self, message: String) {
+        (self.message, self.takes_keyboard) = (Some(message), true);
+    }
+
     /// Goes on with the typed path, or says why not.
     fn submit(&mut self, ctx: &Context) {
-        let texts: Vec<&str> = if matches!(self.kind, PathKind::Files(..)) { self.text.split(';').collect() } else { vec![&self.text] };
+        let texts: Vec<&str> = if matches!(self.kind, PathKind::Files(..) | PathKind::FilesOrFolder(..)) {
+            self.text.split(';').collect()
+        } else {
+            vec![&self.text]
+        };
         let mut paths: Vec<PathBuf> = texts.into_iter().filter(|text| !text.trim().is_empty()).map(typed).collect();
         let wrong = match self.kind {
             PathKind::Folder => {
@@ -201,6 +227,13 @@ impl<T: Send + 'static> PathDialog<T> {
             }
             PathKind::File(..) | PathKind::Files(..) => {
                 paths.iter().find(|path| !path.is_file()).map(|path| format!("{} is no file that can be read", path.display()))
+            }
+            PathKind::FilesOrFolder(..) => {
+                let fits = |path: &PathBuf| path.is_file() || path.is_dir() && paths.len() == 1;
+                paths
+                    .iter()
+                    .find(|path| !fits(path))
+                    .map(|path| format!("{} is neither a file nor a single folder that can be read", path.display()))
             }
             PathKind::Save(_, endings) => {
                 for path in paths.iter_mut().filter(|path| path.extension().is_none()) {
@@ -213,7 +246,7 @@ impl<T: Send + 'static> PathDialog<T> {
             }
         };
         match wrong {
-            Some(message) => self.message = Some(message),
+            Some(message) => self.complain(message),
             None if paths.is_empty() => {}
             None => self.start(ctx, paths),
         }
@@ -260,5 +293,21 @@ mod tests {
             assert_eq!(typed(text), PathBuf::from(path));
         }
         assert!(!typed("~/scans").starts_with("~"));
+    }
+
+    #[test]
+    fn a_desktop_without_a_dialog_is_told_from_a_cancelled_one_however_slow_frames_are() {
+        let ctx = Context::default();
+        for (took, chosen, cancelled) in
+            [(NEVER_SHOWN / 8, None, false), (2 * NEVER_SHOWN, None, true), (NEVER_SHOWN / 8, Some(vec![]), false)]
+        {
+            let mut dialog = PathDialog::new(&ctx, ("Folder", PathKind::Folder), |_| Ok(()));
+            dialog.desktop = Some(Background::start(&ctx, move || (took, chosen)));
+            // The frame that looks comes later than a dialog that was shown would have taken.
+            std::thread::sleep(2 * NEVER_SHOWN);
+            assert_eq!(dialog.desktop_cancelled(&ctx), cancelled, "{took:?}");
+            assert_eq!(dialog.message.as_deref(), (!cancelled).then_some(NO_DIALOG));
+            assert!(dialog.desktop.is_none());
+        }
     }
 }

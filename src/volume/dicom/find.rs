@@ -66,6 +66,9 @@ pub(in crate::volume) struct Found {
     pub notes: Vec<Note>,
 }
 
+/// Where label maps are looked for.
+const LABEL_MAPS: &str = "; label maps go in a folder of their own";
+
 /// Finds the series of a folder and of those below it, each of one patient and study. Only headers are read.
 ///
 /// # Errors
@@ -80,10 +83,13 @@ pub(in crate::volume) fn find(folder: &Path) -> Result<Found, DataError> {
         match identity.map_err(|fault| fault.at(&file))? {
             Identity::Directory => {}
             Identity::Other(modality) => {
-                let what = if modality.is_empty() { "holds no image".to_owned() } else { format!("holds no image but {modality}") };
-                let is_label_map = ["SEG", "RTSTRUCT"].contains(&modality.as_str());
-                let where_to = if is_label_map { "; label maps lie in a folder of their own" } else { "" };
-                found.notes.push(Note::new(&file, format!("is left out: its DICOM {what}{where_to}")));
+                let (what, where_to) = match modality.as_str() {
+                    "SEG" => ("a DICOM segmentation".to_owned(), LABEL_MAPS),
+                    "RTSTRUCT" => ("a DICOM structure set".to_owned(), LABEL_MAPS),
+                    "" => ("DICOM without a modality".to_owned(), ""),
+                    other => (format!("DICOM of modality {other}"), ""),
+                };
+                found.notes.push(Note::new(&file, format!("is {what}, no image: left out{where_to}")));
             }
             Identity::Image { key, series, instance } => {
                 let series = of_key.entry(key).or_insert(series);

@@ -277,6 +277,18 @@ fn what_had_to_be_assumed_is_said() {
 }
 
 #[test]
+fn a_segmentation_among_the_images_is_said_to_be_one() {
+    let folder = Folder::new(stack());
+    let mut other = stack().remove(0);
+    other.more.push((tags::MODALITY, VR::CS, "SEG"));
+    other.write(&folder.at("drawn"));
+    let found = find(folder.0.path()).expect("a folder");
+    let said: Vec<&str> = found.notes.iter().map(|note| note.text.as_str()).collect();
+    assert_eq!(said, ["is a DICOM segmentation, no image: left out; label maps go in a folder of their own"]);
+    assert_eq!(found.series.iter().map(|series| series.files.len()).collect::<Vec<_>>(), [4]);
+}
+
+#[test]
 fn a_folder_becomes_cases_by_patient_and_series_without_their_names() {
     let folder = Folder::new(stack());
     for (at, slice) in stack().into_iter().enumerate() {

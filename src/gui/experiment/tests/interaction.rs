@@ -103,6 +103,8 @@ fn a_click_on_a_cell_shows_its_settings_scores_and_curves() {
     harness.run_steps(2);
     harness.get_by_label("data label fraction: 0.02");
     harness.get_by_label("Fine-tuning and test");
+    // In the words of `simtrot run`.
+    harness.get_by_label_contains("Synthetic CPU (cpu, 8 threads)");
     harness.get_by_label_contains("24 test cases");
     harness.get_all_by_label("Curves").last().unwrap().click();
     harness.run_steps(2);

@@ -111,6 +111,20 @@ fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
 }
 
 #[test]
+fn keys_do_not_reach_the_slices_behind_a_dialog() {
+    needs_gpu!();
+    let (mut harness, _folder, _) = with_image();
+    let linear = |harness: &Window| harness.state().workspace.settings.slices.linear;
+    click(&mut harness, "Picture...");
+    press(&mut harness, Key::I);
+    assert!(!linear(&harness), "the key was obeyed behind the dialog");
+    press(&mut harness, Key::Escape);
+    open_is(&harness, "image", 0);
+    press(&mut harness, Key::I);
+    assert!(linear(&harness), "it is obeyed once the dialog is closed");
+}
+
+#[test]
 fn notices_go_with_the_volume_that_they_are_about() {
     needs_gpu!();
     let (mut harness, _folder, at) = with_image();

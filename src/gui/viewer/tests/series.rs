@@ -1,4 +1,4 @@
-//! A dropped folder of DICOM series: the user chooses among them, and sees what cannot be used.
+//! A folder of DICOM series, dropped or named: the user chooses among them, and sees what cannot be used.
 
 use std::path::Path;
 
@@ -6,9 +6,10 @@ use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_object::meta::FileMetaTableBuilder;
+use eframe::egui::{Event, Key, Role};
 use egui_kittest::kittest::Queryable as _;
 
-use super::{drop_files, panel, until};
+use super::{drop_files, panel, press, until};
 use crate::gui::ThemeChoice;
 use crate::gui::testing::{click, needs_gpu};
 
@@ -74,4 +75,38 @@ fn the_series_of_a_dropped_folder_are_listed_and_a_single_one_is_opened() {
     let mut harness = panel(ThemeChoice::Dark);
     drop_files(&mut harness, &[&folder.path().join("one")]);
     until(&mut harness, "the only series", |panel| panel.is_settled() && panel.open.is_some());
+}
+
+#[test]
+fn a_series_is_opened_from_the_first_page_by_a_path_typed_at_once() {
+    needs_gpu!();
+    let folder = tempfile::tempdir().unwrap();
+    series(folder.path(), "thin", 4);
+    for choice in ["Open a DICOM series ...", "Open a volume ..."] {
+        let mut harness = panel(ThemeChoice::Dark);
+        harness.run_steps(2);
+        harness.get_by_role_and_label(Role::Button, choice).click();
+        harness.run_steps(3);
+        // Nobody clicks the field first.
+        harness.event(Event::Text(folder.path().display().to_string()));
+        press(&mut harness, Key::Enter);
+        until(&mut harness, choice, |panel| panel.is_settled() && panel.open.is_some());
+        let open = harness.state().segmentation.open.as_ref().unwrap();
+        assert!(open.request.title.starts_with("thin_") && open.grid().shape == [4, 8, 10], "{choice}: {}", open.request.title);
+    }
+}
+
+#[test]
+fn a_folder_and_a_file_are_not_opened_together() {
+    needs_gpu!();
+    let folder = tempfile::tempdir().unwrap();
+    series(folder.path(), "thin", 4);
+    let mut harness = panel(ThemeChoice::Dark);
+    harness.run_steps(2);
+    harness.get_by_role_and_label(Role::Button, "Open a volume ...").click();
+    harness.run_steps(3);
+    let path = folder.path().display();
+    harness.event(Event::Text(format!("{path}/thin0; {path}")));
+    press(&mut harness, Key::Enter);
+    harness.get_by_label_contains("is neither a file nor a single folder that can be read");
 }
