@@ -28,13 +28,15 @@ pub(crate) fn signed_share(value: f64) -> String {
     format!("{value:+.SHARE_DECIMALS$}")
 }
 
-/// `+0.012`, `+0.003` and `+0.021`: a difference and the ends of its interval, with the decimals that show on which side of zero it lies.
-pub(crate) fn difference(interval: &Interval, metric: Metric) -> [String; 3] {
+/// `+0.012`, and `+0.003` and `+0.021`: a difference and the ends of its interval, if it has one, with the decimals that show on which side
+/// of zero it lies.
+pub(crate) fn difference(interval: &Interval, metric: Metric) -> (String, Option<[String; 2]>) {
     let decimals = interval.decimals(match metric {
         Metric::Dice => SHARE_DECIMALS,
         Metric::Hd95 => DISTANCE_DECIMALS,
     });
-    [interval.mean, interval.low, interval.high].map(|value| format!("{value:+.decimals$}"))
+    let word = |value: f64| format!("{value:+.decimals$}");
+    (word(interval.mean), interval.ends.map(|ends| ends.map(word)))
 }
 
 /// `3.40`: a distance in its unit.

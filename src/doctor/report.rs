@@ -33,12 +33,13 @@ impl fmt::Display for DoctorReport {
         writeln!(
             f,
             "\ndifference: the largest, relative to the largest value, of outputs and gradients from the CPU's ({GPU_TOLERANCE:.0e} allowed);\n\
-             on the CPU itself, of the gradients' slope from the one measured ({SLOPE_TOLERANCE:.0e} allowed)\n\
+             on the CPU: gradients against finite differences ({SLOPE_TOLERANCE:.0e} allowed)\n\
+             pass: one small encoder block forward and backward, mostly the cost of starting kernels\n\
              convolution, linear, attention: speed of training's own work, in GFLOP/s"
         )?;
         for DeviceCheck { choice, training, .. } in &self.devices {
             if let Some(training) = training {
-                write!(f, "\nFine-tuning on {choice}, crops x voxels at a time\n{training}")?;
+                write!(f, "\nFine-tuning on {choice} (2 x 64x128x128: a step of two crops of 64x128x128 voxels)\n{training}")?;
             }
         }
         let halves: Vec<_> = self.devices.iter().filter_map(|device| Some((&device.choice, device.half.as_ref()?))).collect();
@@ -54,8 +55,8 @@ impl fmt::Display for DoctorReport {
         if self.devices.iter().any(|device| device.training.is_some()) {
             writeln!(
                 f,
-                "\nMemory is an estimate. So is time: what a step has to compute over the speed measured above; small networks take longer,\n\
-                 since starting a kernel takes as long as its work. `simtrot plan CONFIG` measures it."
+                "\nMemory is an estimate. So is time: what a step has to compute over the speed measured above. It leaves out\n\
+                 the cost of starting kernels: a step of less than 0.1 s takes longer than this estimate. `simtrot plan CONFIG` measures it."
             )?;
         }
         Ok(())

@@ -59,7 +59,7 @@ impl fmt::Display for TrainingCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Room { free_bytes, binding_bytes } = self.room;
         let free = free_bytes.map(|free| format!("{} of memory are free.", size(free)));
-        let binding = binding_bytes.map(|most| format!("A tensor may have {}.", size(most)));
+        let binding = binding_bytes.map(|most| format!("No tensor may be larger than {}.", size(most)));
         let sentences = free.iter().map(String::as_str).chain(self.room.untold()).chain(binding.as_deref());
         writeln!(f, "  {}", sentences.collect::<Vec<_>>().join(" "))?;
         self.networks.iter().try_for_each(|network| writeln!(f, "  {network}"))
@@ -72,9 +72,7 @@ impl fmt::Display for NetworkCheck {
         let needs = format!("{}, largest tensor {}", size(self.bytes), size(self.largest_buffer_bytes));
         write!(f, "{:18}  {:15}  ", self.preset.to_string(), by(*batch, *crop_size))?;
         match &self.instead {
-            // What starting kernels takes is not estimated, and decides here.
-            _ if self.fits && *seconds < 0.1 => write!(f, "fits: {needs:34}  less than 1 s a step"),
-            _ if self.fits => write!(f, "fits: {needs:34}  about {seconds:.1} s a step"),
+            _ if self.fits => write!(f, "fits: {needs:34}  about {} s a step", rough(*seconds)),
             Some(Smaller { batch, crop_size, .. }) => write!(f, "too large: {needs}; {} fits", by(*batch, *crop_size)),
             None => write!(f, "too large: {needs}; nothing smaller fits"),
         }
@@ -83,6 +81,11 @@ impl fmt::Display for NetworkCheck {
 
 fn by(batch: usize, crop_size: [usize; 3]) -> String {
     format!("{batch} x {}", crop_size.map(|size| size.to_string()).join("x"))
+}
+
+/// With two significant digits: an estimate has no more.
+fn rough(seconds: f64) -> String {
+    format!("{seconds:.1e}").parse::<f64>().map_or_else(|_| seconds.to_string(), |rounded| rounded.to_string())
 }
 
 fn size(bytes: u64) -> String {
@@ -109,9 +112,9 @@ mod tests {
         assert!(wide.networks[0].preset == Preset::NnformerSmall && wide.networks.iter().all(|network| network.fits), "{wide}");
         let (network, text) = line(&wide, Preset::SwinUnetrTumour);
         assert!(text.starts_with("swin_unetr_tumour   2 x 128x128x128  fits: ") && text.ends_with(" s a step"), "{text}");
-        assert!(text.contains(&format!("about {:.1} s a step", network.seconds)));
-        assert!(line(&wide, Preset::NnformerSmall).1.ends_with("less than 1 s a step"));
-        assert!(wide.to_string().contains("compare with the card's") && wide.to_string().contains("A tensor may have 2.0 GiB."));
+        assert!(text.contains(&format!("about {:.0} s a step", network.seconds)), "some 34 s: {text}");
+        assert!(line(&wide, Preset::NnformerSmall).1.contains("  about 0.0"), "{wide}");
+        assert!(wide.to_string().contains("compare with the card's") && wide.to_string().contains("No tensor may be larger than 2.0 GiB."));
 
         let tight = training(Room { free_bytes: Some(6 * GIB), binding_bytes: None }, &SPEED);
         let (network, text) = line(&tight, Preset::SwinUnetrTumour);
@@ -135,6 +138,11 @@ mod tests {
             let json = serde_json::to_string(&check).expect("plain data");
             assert_eq!(serde_json::from_str::<TrainingCheck>(&json).expect("and back").to_string(), check.to_string());
         }
+    }
+
+    #[test]
+    fn an_estimate_has_two_digits() {
+        assert_eq!([288.7, 33.94, 9.97, 3.27, 0.3, 0.023_44].map(rough), ["290", "34", "10", "3.3", "0.3", "0.023"]);
     }
 
     /// On 2 x 128³ voxels: 2734, 199 and 128 GFLOP forward, once more as it is recomputed, two products backward for each; embedding, head

@@ -193,7 +193,7 @@ fn named_labels<'a>(values: impl IntoIterator<Item = &'a u32>) -> BTreeMap<u32, 
 }
 
 impl Evaluation {
-    /// A table of means with 95 % case-bootstrap intervals, for a terminal.
+    /// A table of means with 95 % case-bootstrap intervals, none of a single case, for a terminal.
     pub fn table(&self) -> String {
         let summary = summarise(&self.scores, Bootstrap { seed: self.seed, resamples: self.config.bootstrap });
         let mut table = Table::new();
@@ -207,7 +207,8 @@ impl Evaluation {
             "missing in one",
         ]);
         let cells = |interval: Option<Interval>| match interval {
-            Some(interval) => [format!("{:.4}", interval.mean), format!("{:.4} to {:.4}", interval.low, interval.high)],
+            Some(Interval { mean, ends: Some([low, high]), .. }) => [format!("{mean:.4}"), format!("{low:.4} to {high:.4}")],
+            Some(Interval { mean, .. }) => [format!("{mean:.4}"), "none: one case".to_owned()],
             None => ["none".to_owned(), String::new()],
         };
         let missing_in_one = summary.regions.iter().map(|region| region.missing_in_one).sum();
@@ -230,5 +231,32 @@ impl Evaluation {
     /// `metrics.csv`.
     pub fn csv(&self) -> Vec<u8> {
         csv(self.scores.iter().map(|score| ("", self.config.distance_unit, score)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_case_is_evaluated_without_an_interval() {
+        let score = |(case, dice): (&str, f64)| CaseScore {
+            case: case.to_owned(),
+            region: "organ".to_owned(),
+            dice: Some(dice),
+            hd95: Some(2.0),
+            truth_voxels: 9,
+            predicted_voxels: 9,
+            missing_in_one: false,
+        };
+        let table = |cases: &[(&str, f64)]| {
+            let scores = cases.iter().copied().map(score).collect();
+            Evaluation { scores, config: EvaluateConfig::default(), seed: 0, notes: Vec::new() }.table()
+        };
+        let one = table(&[("a", 0.7042)]);
+        // Dice and HD95 of the label and of the mean.
+        assert!(one.matches("none: one case").count() == 4 && one.contains("0.7042") && !one.contains(" to "), "{one}");
+        let two = table(&[("a", 0.7), ("b", 0.9)]);
+        assert!(two.contains("0.7000 to 0.9000") && !two.contains("one case"), "{two}");
     }
 }

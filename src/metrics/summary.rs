@@ -16,10 +16,8 @@ const TAIL: f64 = 0.025;
 pub struct Interval {
     /// The mean.
     pub mean: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
+    /// Ends of the 95 % interval; none of fewer than two cases, which do not show how cases differ.
+    pub ends: Option<[f64; 2]>,
     /// Cases that have the number.
     pub cases: usize,
 }
@@ -28,24 +26,16 @@ pub struct Interval {
 const FINEST: f64 = 1e-6;
 
 impl Interval {
-    /// Whether zero lies outside, by what a millionth shows at least.
+    /// Whether there is an interval and zero lies outside, by what a millionth shows at least.
     pub fn excludes_zero(&self) -> bool {
-        self.low >= FINEST || self.high <= -FINEST
+        self.ends.is_some_and(|[low, high]| low >= FINEST || high <= -FINEST)
     }
 
     /// Decimals, `least` of them or more, with which an interval that excludes zero is seen to do so.
     pub fn decimals(&self, least: usize) -> usize {
-        if !self.excludes_zero() {
-            return least;
-        }
-        let nearest = self.low.abs().min(self.high.abs());
+        let Some([low, high]) = self.ends.filter(|_| self.excludes_zero()) else { return least };
+        let nearest = low.abs().min(high.abs());
         least.max((-nearest.log10()).ceil().max(0.0) as usize)
-    }
-
-    /// The same in a unit that is `factor` times as small.
-    #[must_use]
-    pub fn scaled(self, factor: f64) -> Self {
-        Self { mean: factor * self.mean, low: factor * self.low, high: factor * self.high, ..self }
     }
 }
 
@@ -117,7 +107,7 @@ pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
 }
 
 impl Bootstrap {
-    /// The mean of `values`, one for each case, and its interval; none without a case.
+    /// The mean of `values`, one for each case, and its interval, which takes two cases; none without a case.
     ///
     /// Given the differences of two arms case by case, the interval is that of the difference and not of two unrelated means.
     pub fn interval(self, values: impl IntoIterator<Item = f64>) -> Option<Interval> {
@@ -138,12 +128,9 @@ impl Bootstrap {
         let has = |row: &&Vec<Option<f64>>, region: usize| row.get(region).map_or(row.iter().any(Option::is_some), Option::is_some);
         let interval = |(region, mean): (usize, Option<f64>)| {
             let mut values: Vec<f64> = resampled.iter().filter_map(|means| means[region]).collect();
-            mean.map(|mean| Interval {
-                mean,
-                low: quantile(&mut values, TAIL).unwrap_or(mean),
-                high: quantile(&mut values, 1.0 - TAIL).unwrap_or(mean),
-                cases: rows.iter().filter(|row| has(row, region)).count(),
-            })
+            let cases = rows.iter().filter(|row| has(row, region)).count();
+            let ends = quantile(&mut values, TAIL).zip(quantile(&mut values, 1.0 - TAIL)).filter(|_| cases > 1);
+            mean.map(|mean| Interval { mean, ends: ends.map(|(low, high)| [low, high]), cases })
         };
         means(rows, regions, 0..cases).into_iter().enumerate().map(interval).collect()
     }
@@ -168,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_interval_that_excludes_zero_is_given_the_digits_that_show_it() {
-        let interval = |low: f64, high: f64| Interval { mean: (low + high) / 2.0, low, high, cases: 12 };
+        let interval = |low: f64, high: f64| Interval { mean: (low + high) / 2.0, ends: Some([low, high]), cases: 12 };
         assert_eq!((interval(0.0123, 0.02).decimals(3), interval(0.00021, 0.0004).decimals(3)), (3, 4));
         assert_eq!((interval(-0.02, -0.000_03).decimals(3), interval(-0.0001, 0.0002).decimals(3)), (5, 3));
         assert!(interval(0.000_03, 0.1).excludes_zero() && !interval(0.000_000_3, 0.1).excludes_zero());
@@ -204,14 +191,30 @@ mod tests {
         let scores: Vec<_> = (0..100).map(|case| score(case, "a", Some(f64::from(case as u32) / 99.0))).collect();
         let interval = summarise(&scores, BOOTSTRAP).regions[0].dice.unwrap();
         let half = 1.96 * 0.0289;
-        assert!((interval.low - (0.5 - half)).abs() < 0.006 && (interval.high - (0.5 + half)).abs() < 0.006, "{interval:?}");
+        let [low, high] = interval.ends.unwrap();
+        assert!((low - (0.5 - half)).abs() < 0.006 && (high - (0.5 + half)).abs() < 0.006, "{interval:?}");
         assert_eq!(interval, summarise(&scores, BOOTSTRAP).regions[0].dice.unwrap());
+    }
+
+    #[test]
+    fn one_case_has_a_mean_and_no_interval() {
+        let one = BOOTSTRAP.interval([0.018]).unwrap();
+        assert_eq!(one, Interval { mean: 0.018, ends: None, cases: 1 });
+        assert!(!one.excludes_zero() && one.decimals(3) == 3);
+        assert!(BOOTSTRAP.interval([0.018, 0.02]).unwrap().ends.is_some() && BOOTSTRAP.interval([]).is_none());
+        // Two cases, of which one has the region "b".
+        let scores = [score(0, "a", Some(0.5)), score(1, "a", Some(0.7)), score(0, "b", Some(0.3)), score(1, "b", None)];
+        let summary = summarise(&scores, BOOTSTRAP);
+        let has = |of: Option<Interval>| of.unwrap().ends.is_some();
+        assert_eq!(summary.regions.iter().map(|region| has(region.dice)).collect::<Vec<_>>(), [true, false]);
+        assert!(has(summary.dice) && has(summary.hd95));
     }
 
     #[test]
     fn pairing_removes_what_cases_have_in_common() {
         let theirs: Vec<f64> = (0..20).map(|case| f64::from(case) / 40.0).collect();
-        let Interval { mean, low, high, cases } = BOOTSTRAP.interval(theirs.iter().map(|theirs| (theirs + 0.1) - theirs)).unwrap();
+        let Interval { mean, ends, cases } = BOOTSTRAP.interval(theirs.iter().map(|theirs| (theirs + 0.1) - theirs)).unwrap();
+        let [low, high] = ends.unwrap();
         assert!([mean, low, high].iter().all(|value| (value - 0.1).abs() < 1e-9));
         assert_eq!(cases, 20);
     }

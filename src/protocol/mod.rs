@@ -22,7 +22,7 @@ pub use folder_error::FolderError;
 pub use pace::cost_class;
 pub use preview::{Preview, SegmentationPreview, TokenPreview, TokenSet};
 pub use records::RecordReader;
-pub use state::{RunState, StageState};
+pub use state::{RunState, StageState, UNMEASURED};
 pub use summary::{ArmScores, ProbeSummary, SUMMARY_SCHEMA, mean_dice};
 pub use thinned::{Entry, Thinned};
 

@@ -12,6 +12,9 @@ const MOST_NOTICES: usize = 1000;
 /// Written checkpoints of a stage that are kept; of more, the oldest that was written over.
 const MOST_CHECKPOINTS: usize = 1000;
 
+/// What the notice says whose text goes on with why a run's tokens are never measured.
+pub const UNMEASURED: &str = "collapse is not measured";
+
 /// Everything known of a run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
@@ -165,6 +168,11 @@ impl RunState {
     pub fn unfinished(&self) -> Option<&StageState> {
         let training = |stage: &&StageState| matches!(stage.stage.kind, StageKind::Pretrain | StageKind::Finetune);
         self.stages.iter().filter(training).find(|stage| stage.done < stage.total)
+    }
+
+    /// Why its tokens are never measured, as a notice said.
+    pub fn why_unmeasured(&self) -> Option<&str> {
+        self.notices.iter().map(|(_, text)| text.as_str()).find(|text| text.contains(UNMEASURED))
     }
 
     fn notice(&mut self, severity: Severity, text: &str) {

@@ -25,7 +25,7 @@ pub(super) fn section(view: &View) -> Markup {
         section id="tokens" {
             h2 { "Representation collapse" }
             @if !measured {
-                p.absent { "Tokens were not measured yet." }
+                @for sentence in view.results.collapse_sentences() { p.absent { (sentence) } }
             } @else {
                 p {
                     "Does a token say what is there, or only where it lies in the array? Measured on held-out volumes without augmentation, cropped \

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::strip::Scale;
 use super::table::{self, Drawings};
 use super::view::View;
-use crate::metrics::Metric;
+use crate::metrics::{Interval, Metric};
 use crate::results::Group;
 use crate::results::table::{Cell, Column, Columns};
 use crate::volume::natural;
@@ -54,7 +54,11 @@ fn intervals_drawn(view: &View) -> Option<Drawings> {
         .results
         .shown()
         .filter_map(|own| Some((view.results.groups[own.group].arm, own.dice.as_ref()?.interval)))
-        .map(|(arm, interval)| (arm, [interval.low, interval.mean, interval.high]))
+        // Of one case a dot without a line.
+        .map(|(arm, Interval { mean, ends, .. })| {
+            let [low, high] = ends.unwrap_or([mean; 2]);
+            (arm, [low, mean, high])
+        })
         .collect();
     let scale = Scale::covering(shown.iter().flat_map(|(_, ends)| ends.iter().copied()).chain([0.0]))?;
     let rows = shown.iter().map(|(arm, ends)| scale.interval(*ends, *arm)).collect();
@@ -79,7 +83,7 @@ pub(super) fn explained(view: &View) -> String {
     };
     format!(
         "Means over {}: over the labels of a case first, then over its {repeat}s, then over cases. Brackets: 95 % interval, cases resampled {} \
-         times (seed {}). ±: standard deviation of the {repeat}s' own means (of two, half their range). HD95: {}. Missing in one: labels that \
+         times (seed {}), which takes two cases. ±: standard deviation of the {repeat}s' own means (of two, half their range). HD95: {}. Missing in one: labels that \
          only truth or only the prediction has, over all {repeat}s; they count as Dice 0 and as the volume's diagonal. {absent}{tokens}",
         results.evidence(),
         base.evaluate.bootstrap,
@@ -93,7 +97,7 @@ pub(super) fn differences_explained(view: &View) -> String {
     let (base, repeat) = (view.base(), view.results.names.repeat);
     format!(
         "Each case is its own control: the same case under both arms in the same {repeat}, averaged over {repeat}s; brackets: 95 % percentile \
-         interval over {} resamples of the cases (seed {}). Better or worse only where the interval excludes zero and every one of several \
+         interval over {} resamples of the cases (seed {}), which takes two cases. Better or worse only where the interval excludes zero and every one of several \
          {repeat}s agrees. A pre-trained arm is held against its from-scratch control, trained by the same settings, and against the strongest \
          from scratch on the same labelled cases, which the table itself picked; an arm from scratch against the first one.",
         base.evaluate.bootstrap, base.seed

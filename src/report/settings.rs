@@ -217,7 +217,7 @@ fn definitions(view: &View) -> Markup {
             dt { "Intervals" }
             dd {
                 "Percentile bootstrap over the test cases, " (base.evaluate.bootstrap) " resamples, seed " (base.seed) ". Differences are taken case \
-                by case before resampling. Neither covers the variation between trainings."
+                by case before resampling. One case has no interval. None covers the variation between trainings."
             }
             dt { "Collapse" }
             dd { "On tokens of unit length, of held-out volumes cropped at random offsets; each number is explained beside its row." }

@@ -47,7 +47,8 @@ fn page_and_markdown_print_the_numbers_that_the_experiment_shows() {
     }
     for comparison in results.shown() {
         let dice = comparison.dice.as_ref().unwrap();
-        let [mean, low, high] = difference(&dice.interval, dice.metric);
+        let (mean, ends) = difference(&dice.interval, dice.metric);
+        let [low, high] = ends.unwrap();
         assert!(page.contains(&format!("<strong>{mean}</strong><small>[{low}, {high}]</small>")), "{mean}");
         assert!(markdown.contains(&format!("**{mean}** {}", escaped(&format!("[{low}, {high}]")))), "{mean}");
     }
@@ -110,9 +111,30 @@ fn nothing_done_is_a_report_as_well() {
     let experiment = synthetic::experiment();
     let state = ExperimentState::of(vec![None; experiment.trainings.len()]);
     let page = std::fs::read_to_string(write(&folder, &experiment, &state).unwrap()).unwrap();
-    for words in ["no test case was scored yet", "Tokens were not measured yet", "No optimiser step was taken yet", "Nothing is concluded"]
+    for words in ["no test case was scored yet", "Collapse was not measured yet", "No optimiser step was taken yet", "Nothing is concluded"]
     {
         assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("NaN"));
+}
+
+#[test]
+fn one_test_case_is_reported_without_an_interval() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = ExperimentFolder::new(place.path());
+    let experiment = synthetic::one_point();
+    let mut state = synthetic::state(&experiment, Until::End, &folder);
+    let kept = synthetic::cases(&experiment)[0].clone();
+    for run in state.runs.iter_mut().flatten() {
+        std::sync::Arc::make_mut(run).stages.iter_mut().for_each(|stage| stage.scores.retain(|case, _| *case == kept));
+    }
+    let page = std::fs::read_to_string(write(&folder, &experiment, &state).unwrap()).unwrap();
+    let markdown = std::fs::read_to_string(place.path().join("report.md")).unwrap();
+    for text in [&page, &markdown] {
+        assert!(text.contains("(no interval: one test case): an illustration, no conclusion.") && text.contains("no interval, one case"));
+        for claim in ["excludes zero in favour", "better, one training", "worse, one training", "95 % interval +", "95 % interval -"] {
+            assert!(!text.contains(claim), "{claim}");
+        }
     }
     assert!(!page.contains("NaN"));
 }

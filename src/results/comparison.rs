@@ -64,6 +64,8 @@ pub enum Reading {
     Split,
     /// One repeat, whose interval excludes zero: an illustration.
     Once,
+    /// One test case, which has no interval: an illustration.
+    OneCase,
 }
 
 impl Paired {
@@ -72,9 +74,10 @@ impl Paired {
         self.by_repeat.iter().filter(|(_, difference)| difference * self.interval.mean > 0.0).count()
     }
 
-    /// What it shows: never a winner by one repeat.
+    /// What it shows: never a winner by one repeat, and nothing of one case.
     pub fn reading(&self) -> Reading {
         match (self.by_repeat.len(), self.interval.excludes_zero()) {
+            _ if self.interval.ends.is_none() => Reading::OneCase,
             (_, false) => Reading::Open,
             (..=1, true) => Reading::Once,
             (repeats, true) if self.agreeing() < repeats => Reading::Split,
@@ -92,6 +95,7 @@ impl Paired {
             (Reading::Split, _) => "repeats disagree",
             (Reading::Once, true) => "better, one training",
             (Reading::Once, false) => "worse, one training",
+            (Reading::OneCase, _) => "no interval, one case",
         }
     }
 }

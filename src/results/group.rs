@@ -78,7 +78,7 @@ pub struct Repeat {
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// Ends of its 95 % interval over resampled cases; none of a label.
+    /// Ends of its 95 % interval over resampled cases; none of a label, and of fewer than two cases.
     pub interval: Option<[f64; 2]>,
     /// Standard deviation of the repeats' own means; none with fewer than three.
     pub deviation: Option<f64>,
@@ -95,10 +95,10 @@ impl Spread {
         let centre = mean(of_repeats.iter().copied())?;
         let squares: f64 = of_repeats.iter().map(|value| (value - centre).powi(2)).sum();
         let extreme = |pick: fn(f64, f64) -> f64| of_repeats.iter().copied().reduce(pick);
-        let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(by_case.values().copied()));
+        let interval = bootstrap.and_then(|bootstrap| bootstrap.interval(by_case.values().copied())?.ends);
         Some(Self {
             mean: mean(by_case.values().copied())?,
-            interval: interval.map(|interval| [interval.low, interval.high]),
+            interval,
             deviation: (of_repeats.len() > 2).then(|| (squares / (of_repeats.len() - 1) as f64).sqrt()),
             range: extreme(f64::min).zip(extreme(f64::max)).filter(|_| of_repeats.len() > 1).map(|(low, high)| [low, high]),
         })

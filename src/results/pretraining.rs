@@ -22,6 +22,8 @@ pub struct Pretraining {
     pub trainings: Vec<usize>,
     /// How many of them have measured their tokens.
     pub measured: usize,
+    /// Why they never measure them, where one said so.
+    pub unmeasured: Option<String>,
     /// Numbers of the last measurement, means over repeats.
     pub collapse: Option<CollapsePair>,
     /// The untrained encoder's, and those of the untrained encoder on a constant and on a noise input.
@@ -67,6 +69,7 @@ impl Pretraining {
             task: config.pretrain.task.title(config.pretrain.weight),
             network: config.model.backbone().title(),
             measured: measured.len(),
+            unmeasured: runs.iter().find_map(|run| run.why_unmeasured()).map(str::to_owned),
             collapse: mean_pair(&measured),
             references: REFERENCES.map(reference),
             trainings,

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::pretraining::Pretraining;
 use crate::metrics::collapse::{Judgement, Verdict};
 use crate::metrics::{Metric, distinct};
-use crate::wording::{count, difference, duration, list, or_nothing, share};
+use crate::wording::{count, difference, duration, list, or_nothing, sentence, share};
 
 /// What a group without pre-training is called in a sentence.
 const SCRATCH: &str = "training from scratch";
@@ -66,10 +66,17 @@ impl ExperimentResults {
             return format!("{against}{point}{subject} and {other} have no test case of the same {} in common yet.", self.names.repeat);
         };
         let [one, two] = dice.means.map(share);
-        let [mean, low, high] = difference(&dice.interval, Metric::Dice);
-        let range = format!("95 % interval {low} to {high} over {}", count(dice.interval.cases, self.names.subject));
+        let (mean, ends) = difference(&dice.interval, Metric::Dice);
+        let over =
+            |[low, high]: [String; 2]| format!("95 % interval {low} to {high} over {}", count(dice.interval.cases, self.names.subject));
+        let range = ends.map_or_else(|| self.no_interval(), over);
         let meaning = self.meaning(dice, [&subject, &other]);
         format!("{against}{point}{subject} reaches a mean Dice of {one}, {other} {two}: a difference of {mean} ({range}{meaning}")
+    }
+
+    /// What stands in place of the interval of fewer than two cases.
+    pub(super) fn no_interval(&self) -> String {
+        format!("no interval: one {}", self.names.subject)
     }
 
     /// How far repeats agree, and what follows.
@@ -83,6 +90,7 @@ impl ExperimentResults {
             Reading::Once => {
                 format!("{agree}: the interval excludes zero in favour of {favoured}. One {repeat}: an illustration, no conclusion.")
             }
+            Reading::OneCase => format!("{agree}: an illustration, no conclusion."),
             Reading::Split => format!("{agree}: the interval excludes zero, but the {repeat}s disagree, so that nothing is concluded."),
             Reading::Better => format!("{agree}: better, the interval excludes zero."),
             Reading::Worse => format!("{agree}: worse, the interval excludes zero."),
@@ -143,6 +151,7 @@ impl ExperimentResults {
                 (number(&[Reading::Worse]), "worse"),
                 (number(&[Reading::Open, Reading::Split]), "without a difference shown"),
                 (number(&[Reading::Once]), "resting on one training each"),
+                (number(&[Reading::OneCase]), "resting on one case, without an interval"),
             ];
             let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
             (!all.is_empty()).then(|| format!("{} with {with}: {}.", count(all.len(), "comparison"), parts.join(", ")))
@@ -156,7 +165,11 @@ impl ExperimentResults {
     pub fn collapse_sentences(&self) -> Vec<String> {
         let measured: Vec<&Pretraining> = self.pretrainings.iter().filter(|own| own.collapse.is_some()).collect();
         match measured.len() {
-            0 => vec!["Collapse was not measured yet.".to_owned()],
+            0 if self.pretrainings.is_empty() => vec!["Collapse is not measured: nothing is pre-trained here.".to_owned()],
+            0 => match self.pretrainings.iter().find_map(|own| own.unmeasured.as_deref()) {
+                Some(why) => vec![format!("{}.", sentence(why))],
+                None => vec!["Collapse was not measured yet.".to_owned()],
+            },
             1..=MOST_JUDGED => measured.into_iter().map(|own| self.judged(own)).collect(),
             _ => self.judged_together(&measured),
         }
@@ -202,7 +215,11 @@ impl ExperimentResults {
         let repeat = self.names.repeat;
         let repeats = self.groups.iter().map(Group::done).max().unwrap_or(0);
         let cases = self.groups.iter().map(|group| group.cases).max().unwrap_or(0);
-        let luck = "The intervals cover the choice of test cases, not the luck of one training";
+        let luck = if cases > 1 {
+            "The intervals cover the choice of test cases, not the luck of one training"
+        } else {
+            "There is no interval: one case does not show how cases differ"
+        };
         let reach = match repeats {
             0 if self.groups.is_empty() => format!("One {repeat} is one training."),
             0 => "Nothing is concluded before trainings are done.".to_owned(),
@@ -210,6 +227,7 @@ impl ExperimentResults {
                 format!("One {repeat} and {} at this size are an illustration, not evidence. {luck}.", count(cases, self.names.subject))
             }
             1 => format!("One {repeat} is one training. {luck}; repeat it with other {repeat}s before you rely on a difference."),
+            _ if cases < 2 => format!("{luck}; what another {repeat} does is seen in the spread over {repeats} of them."),
             _ => {
                 format!("The intervals cover the choice of cases; what another {repeat} does is seen in the spread over {repeats} of them.")
             }

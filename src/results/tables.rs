@@ -80,7 +80,10 @@ impl ExperimentResults {
         let ([low, high], [lowest, highest]) = (ends(interval), ends(range));
         let parts = [own.map(|own| own.mean), low, high, own.and_then(|own| own.deviation), lowest, highest];
         let word = word(metric);
-        let note = interval.map_or_else(String::new, |[low, high]| format!("[{}, {}]", word(low), word(high)));
+        let note = own.map_or_else(String::new, |_| match interval {
+            Some([low, high]) => format!("[{}, {}]", word(low), word(high)),
+            None => self.no_interval(),
+        });
         let cell = Cell::text(self.mean_text(group, metric)).note(note).values(parts);
         if metric == Metric::Hd95 { cell.and_field(group.unit.word()) } else { cell }
     }
@@ -97,7 +100,7 @@ impl ExperimentResults {
             let parts = ["difference", "low", "high", "better", "worse", "agreeing", "reading"];
             let difference = Column::numbers(format!("{} difference", self.metric_title(metric)));
             let fields = parts.map(|part| format!("{}_{part}", metric.key()));
-            table.add(difference.fields(fields), |own| difference_cell(own.of(metric)));
+            table.add(difference.fields(fields), |own| self.difference_cell(own.of(metric)));
             table.add(Column::words("reading"), |own| Cell::text(own.of(metric).map_or(NOTHING, Paired::words)));
             table.add(Column::numbers("cases better / worse"), |own| {
                 let [better, worse] = own.of(metric).map_or([0, 0], |paired| paired.better_worse);
@@ -178,14 +181,14 @@ impl ExperimentResults {
         table.rows.push(std::iter::once(Cell::text("healthy")).chain(healthy).collect());
         table
     }
-}
-
-/// `+0.012 [+0.003, +0.021]`.
-fn difference_cell(paired: Option<&Paired>) -> Cell {
-    let Some(paired) = paired else { return Cell::text(NOTHING).fields([""; 7]) };
-    let [mean, low, high] = difference(&paired.interval, paired.metric);
-    let interval = &paired.interval;
-    let counts = [paired.better_worse[0], paired.better_worse[1], paired.agreeing()].map(|count| Some(count as f64));
-    let numbers = [interval.mean, interval.low, interval.high].map(Some).into_iter().chain(counts);
-    Cell::text(mean).strong().note(format!("[{low}, {high}]")).values(numbers).and_field(paired.words())
+    /// `+0.012 [+0.003, +0.021]`.
+    fn difference_cell(&self, paired: Option<&Paired>) -> Cell {
+        let Some(paired) = paired else { return Cell::text(NOTHING).fields([""; 7]) };
+        let (mean, ends) = difference(&paired.interval, paired.metric);
+        let note = ends.map_or_else(|| self.no_interval(), |[low, high]| format!("[{low}, {high}]"));
+        let [low, high] = paired.interval.ends.map_or([None; 2], |ends| ends.map(Some));
+        let counts = [paired.better_worse[0], paired.better_worse[1], paired.agreeing()].map(|count| Some(count as f64));
+        let numbers = [Some(paired.interval.mean), low, high].into_iter().chain(counts);
+        Cell::text(mean).strong().note(note).values(numbers).and_field(paired.words())
+    }
 }

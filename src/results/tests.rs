@@ -101,7 +101,7 @@ fn groups_are_means_over_repeats_and_controls_are_paired_by_case() {
     assert_eq!((group.cases, group.done()), (CASES, 3));
     let control = of(&results, &group.title, Role::Control);
     assert!(
-        (control.interval.mean - 0.04).abs() < 1e-9 && control.interval.high - control.interval.low < 1e-9,
+        (control.interval.mean - 0.04).abs() < 1e-9 && control.interval.ends.is_some_and(|[low, high]| high - low < 1e-9),
         "cases are their own control"
     );
     assert_eq!((control.reading(), control.agreeing(), control.interval.cases), (Reading::Better, 3, CASES));
@@ -192,7 +192,7 @@ fn an_interval_that_includes_zero_shows_no_difference() {
         0.7 + hard(case) + if arm == "simtrot_w" { gain } else { 0.0 }
     });
     let paired = of(&results, "mask ratio 0.75, simtrot_w", Role::Control);
-    assert!(paired.interval.mean > 0.0 && paired.interval.low < 0.0 && paired.interval.high > 0.0);
+    assert!(paired.interval.mean > 0.0 && paired.interval.ends.is_some_and(|[low, high]| low < 0.0 && high > 0.0));
     assert_eq!(paired.reading(), Reading::Open);
 }
 
@@ -293,6 +293,53 @@ fn the_sentences_of_one_point_follow_the_numbers_whichever_way_they_fall() {
     }
     let equal = of(|_| 0.75);
     assert!(equal.sentences()[0].contains("the interval includes zero, no difference shown"), "{:?}", equal.sentences());
+}
+
+#[test]
+fn one_test_case_has_no_interval_and_shows_nothing() {
+    let shown = |one_case: bool| {
+        let kept = synthetic::cases(&synthetic::one_point())[0].clone();
+        one_point(|arm, run| {
+            for stage in &mut run.stages {
+                stage.scores.retain(|case, _| !one_case || *case == kept);
+                let dice = if arm.starts_with("scratch") { 0.7 } else { 0.8 };
+                stage.scores.values_mut().flatten().for_each(|score| score.dice = score.dice.map(|_| dice));
+            }
+        })
+    };
+    assert!(shown(false).sentences()[0].contains("excludes zero"));
+    let results = shown(true);
+    for own in results.shown() {
+        for paired in [&own.dice, &own.hd95].into_iter().flatten() {
+            assert_eq!((paired.reading(), paired.words(), paired.interval.ends), (Reading::OneCase, "no interval, one case", None));
+        }
+    }
+    let sentence = &results.sentences()[0];
+    assert!(sentence.ends_with("a difference of +0.100 (no interval: one test case): an illustration, no conclusion."), "{sentence}");
+    assert!(results.caveat().contains("There is no interval: one case") && !results.caveat().contains("cover"), "{}", results.caveat());
+    let table = results.comparisons_table();
+    let cell = table.rows[0].iter().find(|cell| cell.text == "+0.100").expect("the difference of Dice");
+    assert_eq!((cell.note.as_str(), &cell.fields[1..3]), ("no interval: one test case", &[String::new(), String::new()][..]));
+    let groups = results.groups_table();
+    assert!(groups.rows.iter().all(|row| row.iter().any(|cell| cell.note == "no interval: one test case")));
+}
+
+#[test]
+fn why_collapse_was_not_measured_is_said() {
+    let unmeasured = |notice: Option<&str>| {
+        one_point(|_, run| {
+            run.stages.iter_mut().for_each(|stage| stage.probes = Default::default());
+            run.baselines.clear();
+            let told = notice.map(|text| Event::Notice { severity: crate::protocol::Severity::Warning, text: text.to_owned() });
+            told.into_iter().for_each(|event| run.apply(&Record { secs: 9.0, event }));
+        })
+        .collapse_sentences()
+    };
+    assert_eq!(unmeasured(None), ["Collapse was not measured yet."]);
+    let told = unmeasured(Some("collapse is not measured: fewer than two cases are held out"));
+    assert_eq!(told, ["Collapse is not measured: fewer than two cases are held out."]);
+    let nothing = ExperimentResults::default().collapse_sentences();
+    assert_eq!(nothing, ["Collapse is not measured: nothing is pre-trained here."]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::training_job::TrainingJob;
 use crate::config::{PreprocessConfig, RunConfig};
 use crate::device::memory::available_mib;
 use crate::preprocess::{Needs, Preparation, PreparedCase};
-use crate::protocol::{SPLIT, Severity, Stage, StageKind, checkpoints};
+use crate::protocol::{SPLIT, Severity, Stage, StageKind, UNMEASURED, checkpoints};
 use crate::sampling::{CaseSet, TokenFrame};
 use crate::train::{DatasetInfo, Probe, ProbeData};
 use crate::volume::{DataError, Dataset, Note, Split, SplitRecord, Together};
@@ -135,7 +135,7 @@ impl TrainingData {
     pub(super) fn probe(&self, config: &RunConfig, prepared: &Prepared, recorder: &Recorder) -> Result<Option<Probe>, JobError> {
         let held_out = if prepared.test.len() >= 2 { &prepared.test } else { &prepared.validation };
         if held_out.len() < 2 {
-            let text = "collapse is not measured: fewer than two cases are held out. Set data.split so that some are tested";
+            let text = format!("{UNMEASURED}: fewer than two cases are held out. Set data.split so that some are tested");
             recorder.notice(Severity::Warning, text);
             return Ok(None);
         }

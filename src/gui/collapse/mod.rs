@@ -226,8 +226,8 @@ fn explained(ui: &mut Ui, card: &Assessment) {
 /// Why nothing was measured, and what to do.
 fn unmeasured(run: &OpenRun, running: bool) -> (String, &'static str) {
     let has = |kinds: &[StageKind]| run.stages().any(|stage| kinds.contains(&stage.stage.kind));
-    if let Some((_, text)) = run.records().flat_map(|own| &own.notices).find(|(_, text)| text.contains("collapse is not measured")) {
-        return (text.clone(), "hold out at least two cases (data.split), and start the run again.");
+    if let Some(text) = run.records().find_map(|own| own.why_unmeasured()) {
+        return (text.to_owned(), "hold out at least two cases (data.split), and start the run again.");
     }
     let (sentence, advice) = if has(&[StageKind::Finetune]) && !has(&[StageKind::Pretrain, StageKind::Probe]) {
         let sentence = "This run fine-tunes only: it learns from labels, and collapse is a matter of pre-training without them.";
