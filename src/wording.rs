@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 
 use crate::metrics::{Interval, Metric};
+use crate::protocol::Environment;
 
 /// Decimals of Dice and of the collapse numbers.
 const SHARE_DECIMALS: usize = 3;
@@ -60,6 +61,11 @@ pub(crate) fn word(metric: Metric) -> fn(f64) -> String {
 /// `1 case`, `12 cases`.
 pub(crate) fn count(number: usize, unit: &str) -> String {
     if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+/// What a run computes on: `AMD EPYC (cpu, 8 threads)`.
+pub(crate) fn place(environment: &Environment) -> String {
+    format!("{} ({}, {})", environment.device_name, environment.device, count(environment.threads, "thread"))
 }
 
 /// `5.2 MiB`.

@@ -1,8 +1,10 @@
 //! How often the time allows collapse to be measured.
 
-use super::time::FORWARD_SHARE;
 use crate::config::ProbeConfig;
 use crate::wording::duration;
+
+/// A window's segmentation beside a step on it: a step goes through the network forwards and backwards, which takes about three times as long.
+pub(super) const FORWARD_SHARE: f64 = 1.0 / 3.0;
 
 /// Share of the time that all measurements of collapse may take.
 const PROBING_SHARE: f64 = 0.1;

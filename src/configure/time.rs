@@ -1,6 +1,6 @@
 //! How many steps a time allows, from steps that were measured.
 
-use super::probing::{ProbeSize, Probing};
+use super::probing::{FORWARD_SHARE, ProbeSize, Probing};
 use crate::wording::{count, duration};
 
 /// Units of time, in seconds, longest first.
@@ -14,9 +14,6 @@ const USABLE_SHARE: f64 = 0.85;
 
 /// Share of that which pre-training takes where something is fine-tuned too.
 const PRETRAIN_SHARE: f64 = 1.0 / 3.0;
-
-/// A window's segmentation beside a step on it: a step goes through the network forwards and backwards, which takes about three times as long.
-pub(super) const FORWARD_SHARE: f64 = 1.0 / 3.0;
 
 /// Share of a window that the next one covers again.
 const OVERLAP: f64 = 0.5;

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wording::count;
-
 /// Version of the code that trains. Raise it with every change after which a training with equal settings, data and seed would end
 /// with other weights or other scores: initial weights, losses, optimisers, schedules, sampling, preprocessing, the sliding window.
 /// Trainings of another version are made anew, not gone on with, and never compared with those of this one.
@@ -33,11 +31,4 @@ pub struct Environment {
     pub system: String,
     /// When the run began, RFC 3339.
     pub started: String,
-}
-
-impl Environment {
-    /// What it computes on: `AMD EPYC (cpu, 8 threads)`.
-    pub fn place(&self) -> String {
-        format!("{} ({}, {})", self.device_name, self.device, count(self.threads, "thread"))
-    }
 }

@@ -1,7 +1,7 @@
 //! The words in which progress is reported; bars and plain lines share them.
 
 use crate::protocol::{Environment, Outcome, Severity, Stage, StageKind, StageState, TransferReport, mean_dice};
-use crate::wording::{count, duration};
+use crate::wording::{count, duration, place};
 
 /// Steps whose mean loss is reported, so that one lucky batch is not the headline: a share of them, but no more than ...
 const RECENT_SHARE: f64 = 0.05;
@@ -20,7 +20,7 @@ fn unit(kind: StageKind) -> &'static str {
 
 /// `run demo on NAME (cpu, 8 threads), simtrot 0.1.0`.
 pub(super) fn started(name: &str, environment: &Environment) -> String {
-    format!("run {name} on {}, simtrot {}", environment.place(), environment.version)
+    format!("run {name} on {}, simtrot {}", place(environment), environment.version)
 }
 
 /// `pretrain simtrot_w (seed 0): 300 steps`; `point` is where in the grid.

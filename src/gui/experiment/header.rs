@@ -9,8 +9,8 @@ use crate::experiment::{Progress, Tally};
 use crate::gui::file_url::file_url;
 use crate::gui::widgets::card;
 use crate::gui::{OpenRun, Palette};
-use crate::protocol::{Environment, StageState};
-use crate::wording::{bytes, count, duration};
+use crate::protocol::StageState;
+use crate::wording::{bytes, count, duration, place};
 use crate::worker::AvailableDevice;
 
 /// Height of the bar in points.
@@ -78,7 +78,7 @@ pub(super) fn show(ui: &mut Ui, open: &mut OpenRun, mut around: Surroundings<'_>
     }
     let mut parts = vec![open.folder.root().display().to_string()];
     let environment = open.trainings().next_back().map(|training| &training.run.environment).filter(|known| !known.device_name.is_empty());
-    parts.extend(environment.map(Environment::place));
+    parts.extend(environment.map(place));
     parts.extend(last_saved(open));
     let line = card::quiet(ui, parts.join("   ")).small();
     card::one_line(ui, line).on_hover_text(parts.join("\n"));
