@@ -40,8 +40,8 @@ impl Noise {
 }
 
 /// Seconds of a training step of this kind by the config's network, batch, crop and step rule: the median of three after one that warms up,
-/// or of fewer where no more fit into `secs`; where not even a second one does, those of the first. None where `goes_on`, asked between two
-/// steps, says no.
+/// or of fewer where no more fit into `secs`; where not even a second one does, those of the first. On a GPU a second one is made in any case:
+/// the first waits for kernels to be translated. None where `goes_on`, asked between two steps, says no.
 ///
 /// # Errors
 /// What the device cannot do, with the operation where it is known.
@@ -61,7 +61,8 @@ pub fn step_secs(
     let (stepped, failure) = first_failure(&mut timed);
     let first = failure.map_or(stepped, Err)?;
     let (mut times, mut last) = (Vec::new(), first);
-    while times.len() < TIMED && began.elapsed().as_secs_f64() + last <= secs {
+    let least = usize::from(!on_host(device));
+    while times.len() < TIMED && (times.len() < least || began.elapsed().as_secs_f64() + last <= secs) {
         if !goes_on() {
             return Ok(None);
         }

@@ -72,7 +72,7 @@ settings! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "naming::StatedArms")]
 pub struct ArmsConfig {
-    /// Pre-trainings, in order. Where fine-tunings alone are named: those that they start from, each by the settings around it.
+    /// Pre-trainings, in order. Where fine-tunings alone are named: none.
     pub pretrain: Vec<Arm>,
     /// Fine-tunings, in order. Where pre-trainings alone are named: one from scratch, and one from each of these.
     pub finetune: Vec<Arm>,

@@ -47,15 +47,8 @@ impl From<StatedArms> for ArmsConfig {
             (None, None) => Self::default(),
             (Some(pretrain), None) => Self { finetune: from_scratch_and(&pretrain), pretrain },
             (Some(pretrain), Some(finetune)) => Self { pretrain, finetune },
-            (None, Some(finetune)) => {
-                let mut pretrain: Vec<Arm> = Vec::new();
-                for from in finetune.iter().filter_map(|arm| arm.from.as_deref()) {
-                    if !pretrain.iter().any(|arm| arm.name == from) {
-                        pretrain.push(Arm::named(from, None));
-                    }
-                }
-                Self { pretrain, finetune }
-            }
+            // What one of them starts from must be listed: a pre-training made up here would have its name and not its settings.
+            (None, Some(finetune)) => Self { pretrain: Vec::new(), finetune },
         }
     }
 }
@@ -134,12 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn fine_tunings_alone_pretrain_what_they_start_from_and_pretrainings_alone_are_fine_tuned_beside_scratch() {
+    fn fine_tunings_alone_pretrain_nothing_and_pretrainings_alone_are_fine_tuned_beside_scratch() {
         let arms = |text: &str| RunConfig::from_ron(&format!("(pretrain: (task: byol), arms: ({text}))"), "text").unwrap().arms;
         let alone = arms("finetune: [(name: \"scratch\")]");
         assert_eq!((names(&alone.pretrain), names(&alone.finetune)), (vec![], vec![("scratch", None)]), "nothing pre-trains unasked");
-        let pretrained = arms("finetune: [(name: \"a\", from: \"byol\"), (name: \"b\", from: \"byol\", set: [\"seed=1\"])]");
-        assert_eq!(names(&pretrained.pretrain), [("byol", None)]);
+        let started = RunConfig::from_ron("(arms: (finetune: [(name: \"a\", from: \"byol\")]))", "text").unwrap_err().to_string();
+        assert!(started.contains("byol") && started.contains("arms.pretrain"), "{started}");
         let pretrainings = arms("pretrain: [(name: \"p\"), (name: \"q\", set: [\"pretrain.rotate=off\"])]");
         assert_eq!(names(&pretrainings.finetune), [("scratch", None), ("p", Some("p")), ("q", Some("q"))]);
         let asked = arms("pretrain: [(name: \"p\")], finetune: []");

@@ -107,7 +107,7 @@ pub fn measure_probe(made: &Configuration, device: &Opened, secs: f64, watch: &m
     };
     let mut measurement = Measurement::of(StageKind::Probe, made, device);
     let volumes = [probe.held_out, probe.fitted];
-    let found = probe_secs(&made.config, noise(made), (volumes, secs), &device.device, &mut || watch(&measurement));
+    let found = probe_secs(&made.config, noise(made), volumes, &device.device, &mut || watch(&measurement));
     let found = found.map_err(|cause| ConfigureError::Measuring { what: measurement.to_string(), cause })?;
     measurement.secs = Some(found.ok_or(ConfigureError::Stopped)?);
     watch(&measurement);

@@ -77,10 +77,10 @@ impl Training {
         }
         let steps = finetune.0;
         let usual = RunConfig::default().finetune;
-        let (optimiser, schedule, rule) = if on_gpu && steps == STEPS_ON_GPU {
+        let (optimiser, schedule, rule) = if on_gpu && request.time_secs.is_none() {
             (usual.optimiser, usual.schedule, "nnU-Net's step rule")
         } else {
-            let rule = "AdamW: in a training much shorter than nnU-Net's its SGD lies behind it (the demo compares them)";
+            let rule = "AdamW: in a training shorter than nnU-Net's its SGD lies behind it (the demo compares them)";
             (OptimiserConfig::adam_w(3e-5), ScheduleConfig::warmup_cosine(steps), rule)
         };
         Ok(Self { pretrain, finetune, optimiser, schedule, rule, probing, hint })

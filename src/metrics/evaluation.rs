@@ -165,7 +165,9 @@ fn require_same_names(pair: &Pair) -> Result<(), String> {
 
 /// A table without the names that a value has only for want of another.
 fn given(mut table: LabelTable) -> LabelTable {
-    table.entries.retain(|&value, entry| entry.name != Some(datalist::naming::default_label(value)));
+    let is_number = |name: &str| name.strip_prefix("structure ").is_some_and(|number| number.parse::<i64>().is_ok());
+    let is_default = |value: u32, name: &str| name == datalist::naming::default_label(value) || is_number(name);
+    table.entries.retain(|&value, entry| entry.name.as_ref().is_none_or(|name| !is_default(value, name)));
     table
 }
 

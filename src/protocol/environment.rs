@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Version of the code that trains. Raise it with every change after which a training with equal settings, data and seed would end
 /// with other weights or other scores: initial weights, losses, optimisers, schedules, sampling, preprocessing, the sliding window.
 /// Trainings of another version are made anew, not gone on with, and never compared with those of this one.
+/// (Version 2 does not tell in which order a GPU adds up the norm by which gradients are clipped, which has changed: last digits.)
 pub const TRAINING_VERSION: u32 = 2;
 
 /// Program, device and machine of a run.

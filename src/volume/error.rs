@@ -165,6 +165,9 @@ pub enum Fault {
     /// One label value under two names: the value, its name here, the other file, its name there.
     #[error("names the segment of value {} {:?}, but {} names it {:?}", .0, .1, .2.display(), .3)]
     SegmentNames(u32, String, PathBuf, String),
+    /// One name for two label values: the name, its value here, the other file (or the same), its value there.
+    #[error("gives {:?} the value {}, but {} gives it {}", .0, .1, .2.display(), .3)]
+    SegmentValues(String, u32, PathBuf, u32),
     /// A form of NIfTI, NRRD or MetaImage that is not read.
     #[error("holds {0}, which is not supported")]
     Unsupported(String),
@@ -355,7 +358,7 @@ impl Fault {
                 "Export it with the series that it was drawn on, or as a label map, for example with 3D Slicer (extension SlicerRT)"
             }
             Self::Layers(..) => "Export it as a label map without overlaps (3D Slicer: Export to files, file format NRRD or NIfTI)",
-            Self::SegmentNames(..) => {
+            Self::SegmentNames(..) | Self::SegmentValues(..) => {
                 "Give every segment one label value in all files: by a common colour table on export, or, for structure sets (RTSTRUCT), by \
                  exporting the same structures in the same order"
             }

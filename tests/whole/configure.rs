@@ -325,7 +325,7 @@ fn measuring_is_short_and_says_nothing_but_what_it_measured() {
     command.arg(folder.at("")).arg("--out").arg(&file).args(["--memory", "2GiB", "--time", "10min"]).env("SIMTROT_CACHE", &cache);
     let began = Instant::now();
     let output = command.output().unwrap();
-    assert!(output.status.success() && began.elapsed().as_secs() < 90, "{:?}: {}", began.elapsed(), text(&output));
+    assert!(output.status.success() && began.elapsed().as_secs() < 150, "{:?}: {}", began.elapsed(), text(&output));
     let told = String::from_utf8(output.stderr).unwrap();
     let (first, measured) = told.split_once('\n').unwrap();
     assert!(first.starts_with("measuring steps on made-up crops, for 1 min 00 s at most"), "{told}");

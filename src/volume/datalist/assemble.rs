@@ -105,9 +105,10 @@ fn unique(listed: Vec<Listed>) -> (Vec<CaseFiles>, Vec<Problem>) {
 }
 
 /// Names that label maps give to their values themselves, and the faults of those that give a value another name than the first one, or a name
-/// that the `list` gives to another value.
+/// that the `list`, another label map or another value of the same one has for another value.
 fn segment_names(cases: &[CaseFiles], listed: &BTreeMap<u32, String>, list: &Path) -> (BTreeMap<u32, String>, Vec<Problem>) {
     let mut names: BTreeMap<u32, (String, PathBuf)> = BTreeMap::new();
+    let mut values: Vec<(String, u32, PathBuf)> = Vec::new();
     let mut problems = Vec::new();
     for case in cases {
         let Some(file) = case.label.as_ref().and_then(VolumeSource::single_file) else { continue };
@@ -120,10 +121,16 @@ fn segment_names(cases: &[CaseFiles], listed: &BTreeMap<u32, String>, list: &Pat
                 let fault = Fault::SegmentNames(value, name.clone(), other.to_owned(), otherwise.to_owned());
                 problems.push(Problem { case: Some(case.name.clone()), error: fault.at(file) });
             };
+            let elsewhere = values.iter().find(|(known, number, _)| *number != value && same_name(known, &name));
             if !same_name(first, &name) {
                 refuse(other, first);
+            } else if let Some((_, number, other)) = elsewhere {
+                let fault = Fault::SegmentValues(name.clone(), value, other.clone(), *number);
+                problems.push(Problem { case: Some(case.name.clone()), error: fault.at(file) });
             } else if listed.iter().any(|(&number, label)| number != value && same_name(label, &name)) {
                 refuse(list, listed.get(&value).map_or("nothing", String::as_str));
+            } else {
+                values.push((name, value, file.to_owned()));
             }
         }
     }

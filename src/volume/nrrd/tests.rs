@@ -316,6 +316,15 @@ fn segments_name_the_labels_of_a_dataset_and_may_not_contradict_each_other() {
     assert!(matches!(&errors[0].fault, Fault::SegmentNames(1, name, _, other) if name == "left lung" && other == "liver"), "{errors:?}");
     assert!(errors[0].to_string().contains("structure sets (RTSTRUCT), by exporting the same structures in the same order"), "{errors:?}");
     assert!(dataset.findings_of("a").next().is_none());
+
+    segments(&labels, "a.seg.nrrd", ["liver", "Liver"]);
+    segments(&labels, "b.seg.nrrd", ["liver", "Liver"]);
+    let dataset = open();
+    for case in ["a", "b"] {
+        let errors: Vec<_> = dataset.findings_of(case).collect();
+        assert_eq!(errors.len(), 1, "one name of two values would be two classes: {errors:?}");
+        assert!(matches!(&errors[0].fault, Fault::SegmentValues(name, 2, _, 1) if name == "Liver"), "{errors:?}");
+    }
 }
 
 #[test]

@@ -88,6 +88,11 @@ impl Setup {
     pub(super) fn plan(&mut self, ctx: &egui::Context, workspace: &mut Workspace) {
         match seconds(&self.time) {
             Err(problem) => workspace.trouble(problem),
+            Ok(Some(_)) if workspace.is_at_work() => {
+                workspace.trouble(
+                    "Steps are measured for a time, and an experiment is at work: plan when it is done, or leave the time empty".to_owned(),
+                );
+            }
             Ok(time_secs) => {
                 let request = Wanted { skip_bad: self.form.config().data.skip_bad, time_secs, ..Wanted::default() };
                 self.planned = Some(Planned::begin(ctx, self.data.source().clone(), workspace.device.clone(), request));

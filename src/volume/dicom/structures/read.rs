@@ -59,6 +59,10 @@ fn references(object: &InMemDicomObject) -> [BTreeSet<String>; 3] {
     ]
 }
 
+/// Said of an image that is no DICOM series, or one that does not tell.
+const UNKNOWN_SPACE: &str =
+    "its image does not say in which space it lies (Frame of Reference UID); the contours are taken to lie there too";
+
 /// Reads the closed contours of a structure set as a label map on the grid of its image. Each structure gets its place in the order of ROI Numbers as
 /// label value. `slice` is a file of the image, where that is a DICOM series: what the structure set should refer to.
 ///
@@ -69,7 +73,7 @@ pub(in crate::volume) fn read(file: &Path, grid: &Grid, slice: Option<&Path>) ->
     let header = slice.and_then(|slice| open_header(slice).ok());
     let on_grid = |object: &InMemDicomObject| {
         let (rois, mut notes) = structures(object)?;
-        let unchecked = header.as_ref().map(|header| in_space(object, &rois, header)).transpose()?.flatten();
+        let unchecked = header.as_ref().map_or_else(|| Ok(Some(UNKNOWN_SPACE.to_owned())), |header| in_space(object, &rois, header))?;
         let (labels, more) = label_map(&rois, grid)?;
         if labels.iter().all(|&label| label == 0) {
             let said = [notes, more].concat().join("; ");
@@ -112,8 +116,7 @@ fn refers_to(object: &InMemDicomObject, header: &InMemDicomObject) -> bool {
 fn in_space(object: &InMemDicomObject, rois: &[Roi], header: &InMemDicomObject) -> Result<Option<String>, Fault> {
     let of_image = identifier(header, tags::FRAME_OF_REFERENCE_UID);
     if of_image.is_empty() {
-        let unknown = "its image does not say in which space it lies (Frame of Reference UID); the contours are taken to lie there too";
-        return Ok(Some(unknown.to_owned()));
+        return Ok(Some(UNKNOWN_SPACE.to_owned()));
     }
     let [.., mut of_set] = references(object);
     if of_set.is_empty() {
@@ -198,7 +201,10 @@ fn structures(object: &InMemDicomObject) -> Result<(Vec<Roi>, Vec<String>), Faul
 /// # Errors
 /// What is no list of points, or of another length than it says; a shift of all points.
 fn points(contour: &InMemDicomObject, name: &str) -> Result<Vec<[f64; 3]>, Fault> {
-    let numbers = contour.get(tags::CONTOUR_DATA).and_then(decimals).unwrap_or_default();
+    let data = contour.get(tags::CONTOUR_DATA).filter(|element| element.to_bytes().is_ok_and(|bytes| !bytes.is_empty()));
+    let numbers = data.map_or_else(|| Some(Vec::new()), decimals).ok_or_else(|| {
+        Fault::header(&format!("Contour Data of {name:?}"), "text that is no list of numbers", "three numbers for each point")
+    })?;
     let said = contour.get(tags::NUMBER_OF_CONTOUR_POINTS).and_then(|element| element.to_int::<usize>().ok());
     let points: Vec<[f64; 3]> = numbers.chunks_exact(3).map(|point| [point[0], point[1], point[2]]).collect();
     if numbers.len() % 3 != 0 || said.is_some_and(|said| said != points.len()) || numbers.iter().any(|number| !number.is_finite()) {

@@ -370,7 +370,7 @@ fn what_is_no_list_of_closed_contours_is_refused() {
         errors.into_iter().next().expect("never empty").fault
     };
     let of = |data: &str, points: &str| structure_set(vec![("1", "a", vec![contour("CLOSED_PLANAR", data, points)])]);
-    for (data, points) in [("14\\20\\30\\14\\20", "2"), ("14\\20\\30", "2"), ("14\\20\\x", "1"), ("14\\20\\nan", "1")] {
+    for (data, points) in [("14\\20\\30\\14\\20", "2"), ("14\\20\\30", "2"), ("14\\20\\x", "1"), ("14\\20\\x", ""), ("14\\20\\nan", "1")] {
         let fault = fault(of(data, points));
         assert!(matches!(&fault, Fault::Header { field, .. } if field.contains("Contour Data of \"a\"")), "{data}: {fault}");
     }
