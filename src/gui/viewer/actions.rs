@@ -91,6 +91,9 @@ impl ViewerPanel {
                 self.views.shown = Some(SEGMENTED.to_owned());
                 self.profile = SliceProfile::default();
             }
+            Request::CopyLabels => self.export_labels(ctx, false),
+            Request::SaveLabels => self.export_labels(ctx, true),
+            Request::Notice(sentence) => self.notice = Some(sentence),
             Request::Save => self.save_segmentation(ctx),
             Request::Saved(sentence) => {
                 self.segmenting.was_saved(sentence);

@@ -11,6 +11,7 @@ use super::classes::{Classes, snapshot};
 use super::image::{Channel, ImageRequest, ReadImage, method_file, method_title};
 use super::layer::{BackgroundImage, Kind, Labels, Layer};
 use super::map::{HeatMap, MapLayer};
+use super::measurements::Measurements;
 use crate::geometry::{Grid, ravel};
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLevel};
@@ -51,6 +52,7 @@ pub(super) struct OpenCase {
     pub(super) layers: Vec<Layer>,
     /// Numbers over the image, such as entropy.
     pub(super) map: Option<MapLayer>,
+    pub(super) measurements: Measurements,
     pub(super) cursor: Cursor,
     /// Colours and visibility of the classes.
     pub(super) colours: LabelColours,
@@ -77,6 +79,7 @@ impl OpenCase {
             windows: vec![None; count],
             layers: truth.into_iter().chain(methods).collect(),
             map: None,
+            measurements: Measurements::default(),
             cursor: Cursor::middle(scan.volume.grid.shape),
             colours: LabelColours::default(),
             background: BackgroundImage { scan, classes: Arc::new(Mutex::new(classes.clone())), gpu },

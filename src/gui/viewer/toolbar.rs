@@ -5,6 +5,7 @@ use eframe::egui::{Button, ComboBox, DragValue, PopupCloseBehavior, Role, Slider
 
 use super::case::OpenCase;
 use super::layer::Kind;
+use super::tool::Tool;
 use super::views::{Arrangement, Views};
 use crate::gui::widgets::slice::{Plane, SliceSettings, WindowLevel, WindowPreset};
 use crate::gui::{Action, Convention, Settings};
@@ -33,6 +34,17 @@ pub(super) fn arrangement(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
         Some(_) => comparison(ui, views, case),
         None => shown_layer(ui, views, case),
     }
+}
+
+/// What the left button does on a slice.
+pub(super) fn tools(ui: &mut Ui, tool: &mut Tool, settings: &Settings) {
+    for (other, title, hint, key) in Tool::ALL {
+        let key = key.map(|key| format!(" ({})", settings.keys.hint(key))).unwrap_or_default();
+        if ui.selectable_label(*tool == other, title).on_hover_text(format!("{hint}{key}")).clicked() {
+            *tool = other;
+        }
+    }
+    ui.separator();
 }
 
 fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {

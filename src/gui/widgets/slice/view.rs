@@ -37,7 +37,15 @@ impl SliceView {
         }
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
         let mut pane = self.pane(ui, &geometry, response.rect);
-        let mut seen = SliceResponse { response, hovered: None, clicked: None, window: None, auto_window: false, maximise: false, touches: Vec::new() };
+        let mut seen = SliceResponse {
+            response,
+            hovered: None,
+            clicked: None,
+            window: None,
+            auto_window: false,
+            maximise: false,
+            touches: Vec::new(),
+        };
         let window = scene.style.window;
         self.mouse.handle(&mut Input { ui, pane: &mut pane, window, keys, cursor, seen: &mut seen, tool: self.tool });
         self.framing = pane.framing;
@@ -70,9 +78,9 @@ impl SliceView {
         view.draw(ui, scene, (&view.pane(ui, &geometry, rect), cursor), Overlay { crosshair, letters, focused: false, rotated: false });
     }
 
-    /// Where a position on a slice, in voxels across and down, is shown on the screen by a view that fills `rect`.
-    pub fn point(&self, ui: &Ui, (geometry, rect): (&PlaneGeometry, Rect), at: [f64; 2]) -> Pos2 {
-        self.pane(ui, geometry, rect).point(at)
+    /// Where a position on a slice, in voxels across and down, is shown on the screen in a `rect` with this framing.
+    pub fn point(ui: &Ui, (geometry, framing, rect): (&PlaneGeometry, Framing, Rect), at: [f64; 2]) -> Pos2 {
+        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point(), framing }.point(at)
     }
 
     pub(super) fn pane<'a>(&self, ui: &Ui, geometry: &'a PlaneGeometry, rect: Rect) -> Pane<'a> {
