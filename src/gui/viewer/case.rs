@@ -18,7 +18,7 @@ use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLeve
 use crate::gui::{Background, OpenRun};
 use crate::protocol::StageKind;
 use crate::volume::VolumeSource;
-use crate::volume::file::is_entropy;
+use crate::volume::file::{is_entropy, is_probabilities};
 
 /// Something that the user should know of the open volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +94,9 @@ impl OpenCase {
         for channel in self.read.iter_mut().flatten() {
             channel.poll();
         }
-        if let Some(cause) = self.map.as_mut().and_then(MapLayer::poll) {
+        if let Some(cause) = self.map.as_mut().and_then(|map| map.poll()) {
             self.notices.push(cause.into());
-            self.map = None;
+            self.map = self.map.take().filter(|map| map.map().is_some());
         }
         let mut arrived = false;
         let mut laid_over = None;
@@ -196,12 +196,12 @@ impl OpenCase {
 
     /// Puts numbers over the open image, in place of those before.
     pub(super) fn add_map(&mut self, ctx: &Context, file: PathBuf) {
-        self.map = Some(MapLayer::read(ctx, file, &self.background));
+        self.map = Some(MapLayer::read(ctx, file, &self.background, &self.request.labels));
     }
 
-    /// Puts a file's label map over the open image as soon as it is read; an entropy map as colours.
+    /// Puts a file's label map over the open image as soon as it is read; a map of numbers as colours.
     pub(super) fn add_file(&mut self, ctx: &Context, file: PathBuf) {
-        if is_entropy(&file) {
+        if is_entropy(&file) || is_probabilities(&file) {
             return self.add_map(ctx, file);
         }
         let stem = crate::volume::file::stem(&file);

@@ -254,3 +254,133 @@ fn from_line(point: Pos2, [from, to]: [Pos2; 2]) -> f32 {
     let share = if along.length_sq() > 0.0 { ((point - from).dot(along) / along.length_sq()).clamp(0.0, 1.0) } else { 0.0 };
     point.distance(from + along * share)
 }
+
+#[cfg(test)]
+mod tests {
+    use eframe::egui::pos2;
+
+    use super::*;
+    use crate::geometry::all_grids;
+    use crate::gui::Convention;
+
+    /// A stroke of a tool along a way over a slice.
+    fn stroke(measurements: &mut Measurements, on: &OnSlice<'_>, tool: Tool, way: &[[f64; 2]]) {
+        let touch = |at, phase| Touch { at, phase };
+        measurements.follow(on, tool, touch(way[0], Phase::Pressed));
+        way[1..].iter().for_each(|&at| measurements.follow(on, tool, touch(at, Phase::Moved)));
+        measurements.follow(on, tool, touch(way[way.len() - 1], Phase::Released));
+    }
+
+    /// Ten points for each mm.
+    fn enlarged(geometry: &PlaneGeometry) -> impl Fn([f64; 2]) -> Pos2 {
+        let scale = geometry.spacing_mm.map(|mm| mm * 10.0);
+        move |[x, y]| pos2((x * scale[0]) as f32, (y * scale[1]) as f32)
+    }
+
+    fn places(measurements: &Measurements, on: &OnSlice<'_>) -> Vec<[[f64; 2]; 2]> {
+        measurements.on(on).map(|(_, measurement, _)| measurement.ends.map(|end| on.geometry.position(end).1)).collect()
+    }
+
+    #[test]
+    fn a_ruler_shows_the_distance_in_the_patient_in_every_orientation() {
+        let (from, to) = ([0.25, 3.0], [3.75, 0.5]);
+        for grid in all_grids([5, 9, 7], [3.1, 0.9, 1.4]) {
+            for (plane, convention) in
+                Plane::ALL.into_iter().flat_map(|plane| [Convention::Radiological, Convention::Neurological].map(|sides| (plane, sides)))
+            {
+                let geometry = PlaneGeometry::new(&grid, plane, convention);
+                let point = enlarged(&geometry);
+                let on = |slice| OnSlice { geometry: &geometry, grid: &grid, slice, point: &point };
+                let mut measurements = Measurements::default();
+                stroke(&mut measurements, &on(2), Tool::Ruler, &[from, [2.0, 2.0], to]);
+                let [a, b] = [from, to].map(|at| {
+                    let [d, h, w] = geometry.voxel(2, at);
+                    grid.world_mm([w, h, d])
+                });
+                let mm = ((a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2) + (a[2] - b[2]).powi(2)).sqrt();
+                let here = on(2);
+                let drawn: Vec<_> = measurements.on(&here).collect();
+                let [(_, ruler, true)] = drawn[..] else { panic!("one ruler, selected: {drawn:?}") };
+                let context = format!("{plane:?}, {convention:?}, {}", grid.axis_codes());
+                assert!((length_mm(&grid, ruler.ends) - mm).abs() < 1e-9, "{context}");
+                assert_eq!(ruler.text(&grid), length(mm), "{context}");
+                // These grids have right angles: the same by the distances of voxels.
+                let sides = [0, 1].map(|side: usize| (to[side] - from[side]) * geometry.spacing_mm[side]);
+                assert!((sides[0].hypot(sides[1]) - mm).abs() < 1e-9, "{context}");
+                let other = Plane::ALL.into_iter().find(|&other| other != plane).map(|other| PlaneGeometry::new(&grid, other, convention));
+                let elsewhere = OnSlice { geometry: other.as_ref().expect("there are three"), grid: &grid, slice: 2, point: &point };
+                assert_eq!([measurements.on(&on(3)).count(), measurements.on(&elsewhere).count()], [0, 0], "{context}");
+            }
+        }
+    }
+
+    #[test]
+    fn ends_and_lines_are_dragged_inside_the_image_and_a_click_draws_nothing() {
+        let grid = Grid::axis_aligned([4, 30, 40], [3.0, 1.0, 1.0]);
+        let geometry = PlaneGeometry::new(&grid, Plane::Axial, Convention::Radiological);
+        let point = enlarged(&geometry);
+        let on = OnSlice { geometry: &geometry, grid: &grid, slice: 1, point: &point };
+        let mut measurements = Measurements::default();
+        stroke(&mut measurements, &on, Tool::Ruler, &[[5.0, 5.0]]);
+        stroke(&mut measurements, &on, Tool::Ruler, &[[5.0, 5.0], [5.2, 5.1]]);
+        stroke(&mut measurements, &on, Tool::Look, &[[5.0, 5.0], [15.0, 5.0]]);
+        assert!(places(&measurements, &on).is_empty() && measurements.selected().is_none());
+        stroke(&mut measurements, &on, Tool::Ruler, &[[5.0, 5.0], [25.0, 5.0]]);
+        assert_eq!(measurements.selected().map(|ruler| ruler.text(&grid)).as_deref(), Some("20.0 mm"));
+        // Either tool takes hold of an end; it stays on the image's edge.
+        stroke(&mut measurements, &on, Tool::Circle, &[[25.2, 5.1], [60.0, -9.0]]);
+        assert_eq!(places(&measurements, &on), [[[5.0, 5.0], [39.5, -0.5]]]);
+        // The line moves both ends, and no end leaves the image.
+        stroke(&mut measurements, &on, Tool::Ruler, &[[22.25, 2.25], [32.25, 6.25]]);
+        assert_eq!(places(&measurements, &on), [[[5.0, 9.0], [39.5, 3.5]]]);
+        // A click beside it selects nothing, and nothing is deleted then.
+        stroke(&mut measurements, &on, Tool::Ruler, &[[20.0, 25.0]]);
+        measurements.delete();
+        assert_eq!(places(&measurements, &on).len(), 1);
+        // A slice turned while the stroke goes on: the ruler stays on its own.
+        let above = OnSlice { geometry: &geometry, grid: &grid, slice: 2, point: &point };
+        measurements.follow(&on, Tool::Ruler, Touch { at: [5.0, 9.0], phase: Phase::Pressed });
+        measurements.follow(&above, Tool::Ruler, Touch { at: [6.0, 9.0], phase: Phase::Released });
+        assert_eq!((places(&measurements, &on), places(&measurements, &above)), (vec![[[6.0, 9.0], [39.5, 3.5]]], Vec::new()));
+        measurements.delete();
+        assert!(places(&measurements, &on).is_empty() && measurements.selected().is_none());
+    }
+
+    #[test]
+    fn a_circle_shows_what_is_inside_it_of_the_shown_channel_and_is_counted_again_when_it_changes() {
+        let grid = Grid::axis_aligned([4, 30, 40], [3.0, 1.0, 1.0]);
+        let mut voxels: Vec<f32> = (0..grid.len()).map(|index| (index * 31 % 257) as f32).collect();
+        voxels.extend(voxels.clone().iter().map(|value| value + 1000.0));
+        let volume = Volume { channels: 2, grid: grid.clone(), voxels };
+        let geometry = PlaneGeometry::new(&grid, Plane::Axial, Convention::Radiological);
+        let point = enlarged(&geometry);
+        let on = OnSlice { geometry: &geometry, grid: &grid, slice: 1, point: &point };
+        let mean_inside = |channel: usize, [x, y]: [i64; 2], radius: i64| {
+            let squares = (0..30).flat_map(|row| (0..40).map(move |column| [column, row]));
+            let inside = squares.filter(|[column, row]| (column - x).pow(2) + (row - y).pow(2) <= radius * radius);
+            let value = |at: [i64; 2]| {
+                let voxel = geometry.voxel(1, at.map(|at| at as f64)).map(|index| index as usize);
+                f64::from(volume.voxels[channel * grid.len() + crate::geometry::ravel(voxel, grid.shape)])
+            };
+            let values: Vec<f64> = inside.map(value).collect();
+            values.iter().sum::<f64>() / values.len() as f64
+        };
+        let mut measurements = Measurements::default();
+        let mut shown = |way: &[[f64; 2]], channel| {
+            stroke(&mut measurements, &on, Tool::Circle, way);
+            measurements.count(&volume, channel);
+            measurements.selected().expect("it is selected").text(&grid)
+        };
+        let says = |text: &str, mean: f64, rest: &str| {
+            let mean = format!("mean {}  SD ", intensity(mean as f32));
+            assert!(text.starts_with(&mean) && text.contains(rest), "{text:?} says not {mean:?} and {rest:?}");
+        };
+        says(&shown(&[[10.0, 10.0], [13.0, 10.0]], 0), mean_inside(0, [10, 10], 3), "28.3 mm2, 29 voxels");
+        // The centre takes the whole circle along, the rim changes it, and so does another channel.
+        says(&shown(&[[10.0, 10.0], [12.0, 11.0]], 0), mean_inside(0, [12, 11], 3), "28.3 mm2, 29 voxels");
+        says(&shown(&[[15.0, 11.0], [14.0, 11.0]], 0), mean_inside(0, [12, 11], 2), "12.6 mm2, 13 voxels");
+        says(&shown(&[[12.0, 11.0]], 1), mean_inside(1, [12, 11], 2), "12.6 mm2, 13 voxels");
+        let cut = shown(&[[12.0, 11.0], [0.0, 0.0]], 0);
+        says(&cut, mean_inside(0, [0, 0], 2), "6 voxels\npartly outside the volume");
+    }
+}

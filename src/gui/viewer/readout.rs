@@ -27,9 +27,9 @@ pub(super) fn text(case: &OpenCase, voxel: [usize; 3]) -> String {
         let _ = write!(text, "    shown channel {}", intensity(shown));
     }
     if let Some(map) = case.shown_map()
-        && let Some(value) = map.value(voxel, case.grid().shape)
+        && let Some(value) = map.value(voxel)
     {
-        let _ = write!(text, "    {}: {}", map.title, intensity(value));
+        let _ = write!(text, "    {}: {}", map.title(), intensity(value));
     }
     for layer in &case.layers {
         if let Some(class) = case.class_at(layer, voxel) {
