@@ -178,6 +178,12 @@ impl Measurements {
 
     /// Takes hold of what is under the pointer: ends first, then lines; else something new may begin.
     fn begin(&mut self, on: &OnSlice<'_>, tool: Tool, at: [f64; 2]) {
+        let shape = match tool {
+            Tool::Ruler => Shape::Ruler,
+            Tool::Circle => Shape::Circle,
+            // What is measured stays as it is.
+            Tool::Look => return self.stroke = None,
+        };
         let pointer = (on.point)(at);
         let near = |distance: f32| distance <= REACH;
         let shown = || self.on(on).map(|(index, measurement, _)| (index, measurement));
@@ -190,27 +196,22 @@ impl Measurements {
             (points.windows(2).map(|pair| from_line(pointer, [pair[0], pair[1]])).fold(f32::INFINITY, f32::min), index)
         });
         let nearest_line = lines.filter(|&(distance, _)| near(distance)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, index)| index);
-        let shape = match tool {
-            Tool::Ruler => Some(Shape::Ruler),
-            Tool::Circle => Some(Shape::Circle),
-            Tool::Look => None,
-        };
         let whole = |index: usize| {
             let first = on.geometry.position(self.all[index].ends[0]).1;
             Stroke::Whole { index, aside: [0, 1].map(|side: usize| first[side] - at[side]) }
         };
         let stroke = match (nearest_end, nearest_line) {
             // A circle goes with its centre.
-            (Some((index, 0)), _) if self.all[index].shape == Shape::Circle => Some(whole(index)),
-            (Some((index, end)), _) => Some(Stroke::End { index, end }),
-            (None, Some(index)) => Some(whole(index)),
-            (None, None) => shape.map(|shape| Stroke::New { shape, slice: on.slice, from: on.inside(at) }),
+            (Some((index, 0)), _) if self.all[index].shape == Shape::Circle => whole(index),
+            (Some((index, end)), _) => Stroke::End { index, end },
+            (None, Some(index)) => whole(index),
+            (None, None) => Stroke::New { shape, slice: on.slice, from: on.inside(at) },
         };
         self.selected = match stroke {
-            Some(Stroke::End { index, .. } | Stroke::Whole { index, .. }) => Some(index),
-            _ => None,
+            Stroke::End { index, .. } | Stroke::Whole { index, .. } => Some(index),
+            Stroke::New { .. } => None,
         };
-        self.stroke = stroke;
+        self.stroke = Some(stroke);
     }
 
     /// Brings what the stroke holds to the pointer; it stays on its slice and, but for a rim, inside the image.
@@ -327,6 +328,8 @@ mod tests {
         assert!(places(&measurements, &on).is_empty() && measurements.selected().is_none());
         stroke(&mut measurements, &on, Tool::Ruler, &[[5.0, 5.0], [25.0, 5.0]]);
         assert_eq!(measurements.selected().map(|ruler| ruler.text(&grid)).as_deref(), Some("20.0 mm"));
+        stroke(&mut measurements, &on, Tool::Look, &[[25.0, 5.0], [30.0, 5.0]]);
+        assert_eq!(places(&measurements, &on), [[[5.0, 5.0], [25.0, 5.0]]], "no other tool takes hold of it");
         // Either tool takes hold of an end; it stays on the image's edge.
         stroke(&mut measurements, &on, Tool::Circle, &[[25.2, 5.1], [60.0, -9.0]]);
         assert_eq!(places(&measurements, &on), [[[5.0, 5.0], [39.5, -0.5]]]);

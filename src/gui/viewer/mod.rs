@@ -3,8 +3,8 @@
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `measurements` are rulers and circles, `measuring` draws them, `tool` is what the mouse does.
 //! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
-//! it, `panel` lays everything out with `toolbar` and `notices`.
+//! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
+//! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
