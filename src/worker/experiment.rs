@@ -17,7 +17,7 @@ use super::handle::{COMMAND_QUEUE, ExperimentHandle, PREVIEW_QUEUE, RunHandle};
 use super::job::{Job, panicked, spawn_within};
 use super::outbox::Outbox;
 use super::training_job::{Start, TrainingJob};
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, require_even};
 use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Progress};
 use crate::folder_lock::FolderLock;
 use crate::folders;
@@ -41,6 +41,8 @@ pub struct ExperimentJob {
     pub trainings: Vec<usize>,
     /// Trainings at work at the same time.
     pub at_once: usize,
+    /// Devices that share each batch of a training with the first.
+    pub beside: Vec<DeviceChoice>,
     /// End each training after so many steps.
     pub max_steps: Option<usize>,
     /// Bytes of memory that all trainings at work may take for cases read ahead; none: half of what is free. Results do not depend on it.
@@ -55,7 +57,8 @@ impl ExperimentJob {
     /// All that is missing of an experiment, one training at a time.
     pub fn new(experiment: Experiment, folder: ExperimentFolder) -> Self {
         let trainings = (0..experiment.trainings.len()).collect();
-        Self { experiment, folder, trainings, at_once: 1, max_steps: None, memory: None, overwrite: false, is_trial: false }
+        let beside = Vec::new();
+        Self { experiment, folder, trainings, at_once: 1, beside, max_steps: None, memory: None, overwrite: false, is_trial: false }
     }
 }
 
@@ -67,7 +70,7 @@ impl ExperimentJob {
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, FolderError> {
-    if let Some(trouble) = trouble(&job).or_else(|| cache_trouble(&job)) {
+    if let Some(trouble) = trouble(&job).or_else(|| uneven(&job)).or_else(|| cache_trouble(&job)) {
         return Err(job.folder.busy().map_or(FolderError::Trouble(trouble), FolderError::Busy));
     }
     let lock = job.folder.begin(&job.experiment, job.overwrite)?;
@@ -108,6 +111,15 @@ fn trouble(job: &ExperimentJob) -> Option<String> {
     let plans = || trainings.iter().map(|&training| &experiment.trainings[training]);
     let is_new = |plan: &&crate::experiment::TrainingPlan| !folder.training(plan).root().exists();
     if experiment.is_one_point() { plans().filter(is_new).find_map(|plan| plan.trouble.clone()) } else { None }
+}
+
+/// A training still to be made whose batches the devices cannot share: all are refused, before the first has taken hours.
+fn uneven(job: &ExperimentJob) -> Option<String> {
+    let ExperimentJob { experiment, folder, trainings, beside, .. } = job;
+    trainings.iter().map(|&training| &experiment.trainings[training]).find_map(|plan| {
+        let error = require_even(plan.kind.batch(&plan.config), 1 + beside.len()).err()?;
+        (!folder.is_done(plan)).then(|| error.to_string())
+    })
 }
 
 /// The trainings under way, each with its index.
@@ -239,7 +251,7 @@ impl ExperimentRunner {
     }
 
     fn start(&self, training: usize) -> RunHandle {
-        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, .. } = &self.job;
+        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, beside, .. } = &self.job;
         let plan = &experiment.trainings[training];
         let place = folder.training(plan);
         let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
@@ -261,7 +273,8 @@ impl ExperimentRunner {
         self.emit(ExperimentEvent::Began { training, state });
         let job = TrainingJob::new(plan.kind, plan.config.clone(), place);
         let memory = memory.or_else(half_of_free).map(|bytes| bytes / (*at_once).max(1) as u64);
-        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
+        let (arm, beside) = (plan.arm.clone(), beside.clone());
+        let job = TrainingJob { arm, beside, from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
         spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once)
     }
 
