@@ -1,6 +1,6 @@
 //! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
+//! `cases` lists what can be opened and, by `next_case`, which to label next, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
 //! it, `panel` lays everything out with `toolbar` and `notices`.
@@ -17,6 +17,7 @@ mod label_statistics;
 mod labels;
 mod layer;
 mod map;
+mod next_case;
 mod notices;
 mod panel;
 mod picture;

@@ -1,6 +1,7 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
 mod interaction;
+mod next_case;
 mod opening;
 mod segment;
 mod series;
