@@ -1,5 +1,7 @@
 //! The command line. It only reads words; `commands` carries them out.
 
+mod next;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,6 +11,8 @@ use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
 use crate::experiment::Only;
 use crate::volume::file::Format;
+
+pub use next::NextArgs;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
@@ -92,6 +96,8 @@ pub enum Command {
     },
     /// Segment volumes with one or more fine-tuned checkpoints, on their own grid.
     Infer(InferArgs),
+    /// Which unlabelled case to label next: all of them in order, each with its reason.
+    Next(NextArgs),
     /// Score segmentations against truth: Dice and HD95 for each case and label.
     Evaluate {
         /// Folder of true label maps.

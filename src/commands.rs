@@ -5,6 +5,7 @@ mod configure;
 mod convert;
 mod infer;
 mod look;
+mod next;
 mod options;
 mod tools;
 mod train;
@@ -64,6 +65,7 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Follow { folder } => look::follow(&folder, options),
         Command::Stop { folder } => look::stop(&folder),
         Command::Infer(arguments) => infer::infer(arguments, options),
+        Command::Next(arguments) => next::next(arguments, options),
         Command::Evaluate { truth, prediction, out, set } => tools::evaluate_folders(&truth, &prediction, out.as_deref(), &set),
         Command::Probe { checkpoint, data, json, set } => {
             tools::probe(ProbeJob { checkpoint, data: tools::source(&data, None), settings: set }, json.as_deref(), options)

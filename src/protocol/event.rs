@@ -38,6 +38,8 @@ pub enum StageKind {
     Probe,
     /// Measuring a checkpoint under mask ratios.
     MaskRatios,
+    /// Measuring cases to rank them for labelling.
+    NextCase,
 }
 
 impl std::fmt::Display for StageKind {
@@ -50,6 +52,7 @@ impl std::fmt::Display for StageKind {
             Self::Infer => "infer",
             Self::Probe => "probe",
             Self::MaskRatios => "mask ratios",
+            Self::NextCase => "next case",
         })
     }
 }

@@ -8,6 +8,8 @@ use super::handle::{COMMAND_QUEUE, EVENT_QUEUE, PREVIEW_QUEUE, RunHandle};
 use super::infer::infer;
 use super::infer_job::InferJob;
 use super::mask_ratios::{MaskRatiosJob, mask_ratios};
+use super::next_case::next_case;
+use super::next_case_job::NextCaseJob;
 use super::probe::{ProbeJob, probe};
 use super::recorder::Recorder;
 use super::training::train;
@@ -27,6 +29,8 @@ pub enum Job {
     Probe(ProbeJob),
     /// Measuring what mask ratios do to a checkpoint's views.
     MaskRatios(MaskRatiosJob),
+    /// Ranking unlabelled cases.
+    NextCase(NextCaseJob),
 }
 
 /// Starts a job on a thread of its own.
@@ -81,6 +85,7 @@ fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<
         Job::Infer(job) => infer(job, &opened, recorder),
         Job::Probe(job) => probe(job, &opened, recorder),
         Job::MaskRatios(job) => mask_ratios(job, &opened, recorder),
+        Job::NextCase(job) => next_case(job, &opened, recorder),
     }
 }
 

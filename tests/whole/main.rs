@@ -16,6 +16,7 @@ mod formats;
 mod imports;
 mod memory;
 mod monai;
+mod next_case;
 mod parity;
 mod pretext;
 mod program;

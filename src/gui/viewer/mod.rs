@@ -1,6 +1,6 @@
 //! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
+//! `cases` lists what can be opened and, by `next_case`, which to label next, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `measurements` are rulers and circles, `measuring` draws them, `tool` is what the mouse does.
 //! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
@@ -22,6 +22,7 @@ mod layer;
 mod map;
 mod measurements;
 mod measuring;
+mod next_case;
 mod notices;
 mod panel;
 mod picture;

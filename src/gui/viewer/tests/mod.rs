@@ -3,6 +3,7 @@
 mod interaction;
 mod maps;
 mod measuring;
+mod next_case;
 mod opening;
 mod segment;
 mod series;
