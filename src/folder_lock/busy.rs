@@ -39,13 +39,19 @@ impl Busy {
     /// Who writes into a folder right now; none where nobody does. Of a program on another computer its signs of life are read, by this
     /// computer's clock, and no lock is touched.
     pub fn look(folder: &Path) -> Option<Self> {
-        let elsewhere = Holder::read(folder).filter(Holder::is_elsewhere);
-        if let Some((holder, last)) = elsewhere.zip(last_beat(folder)) {
-            let lives = SystemTime::now().duration_since(last).unwrap_or_default() < SILENCE;
-            return lives.then(|| Self { folder: folder.to_owned(), holder: Some(Box::new(holder)) });
-        }
-        let file = File::open(folder.join(LOCK)).ok()?;
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| Self::named(folder))
+        let (holder, last) = (Holder::read(folder), last_beat(folder));
+        let lives = last.is_some_and(|last| SystemTime::now().duration_since(last).unwrap_or_default() < SILENCE);
+        let busy = if last.is_some() && holder.as_ref().is_some_and(Holder::is_elsewhere) {
+            lives
+        } else {
+            match File::open(folder.join(LOCK)).ok()?.try_lock_shared() {
+                Ok(()) => false,
+                Err(TryLockError::WouldBlock) => true,
+                // The file system knows no locks.
+                Err(TryLockError::Error(_)) => lives && holder.is_some(),
+            }
+        };
+        busy.then(|| Self { folder: folder.to_owned(), holder: holder.map(Box::new) })
     }
 
     /// Asks the holder to save and stop, which it does within a step, window or case.
