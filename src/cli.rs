@@ -20,6 +20,10 @@ pub struct Cli {
     /// Where to compute: auto, cpu, gpu, gpu:N or gpu:NAME (`simtrot doctor` lists them).
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
+    /// Devices that share each batch of a training, for example gpu:0,gpu:1; `cpu,cpu` halves the processor's threads. For demo, run, pretrain,
+    /// finetune and plan, in place of --device.
+    #[arg(long, global = true, value_delimiter = ',', value_name = "DEVICE,DEVICE")]
+    pub devices: Vec<DeviceChoice>,
     /// Print results and problems only.
     #[arg(long, global = true)]
     pub quiet: bool,

@@ -31,7 +31,12 @@ pub fn run(cli: Cli) -> ExitCode {
     stop_signal::respect_nohup();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let options = Options { device: cli.device, quiet: cli.quiet, window: !cli.no_gui };
+    let devices = options::devices(cli.device, &cli.devices, cli.command.as_ref());
+    let (device, beside) = match devices {
+        Ok(devices) => devices,
+        Err(refused) => return ExitCode::from(options::code_of(Err(refused))),
+    };
+    let options = Options { device, beside, quiet: cli.quiet, window: !cli.no_gui };
     let result = match cli.command {
         Some(command) => execute(command, &options),
         None if cli.no_gui => {

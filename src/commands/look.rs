@@ -30,7 +30,7 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
     });
     // Points of a grid mostly share them.
     remarks.collect::<BTreeSet<_>>().iter().for_each(terminal::remark);
-    let needs = step_memory(&experiment, &trainings, &options.device)?;
+    let needs = step_memory(&experiment, &trainings, options)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
         return Ok(BAD_INPUT);

@@ -8,7 +8,6 @@ use super::options::{CliError, Options};
 use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
 use crate::config::{DataSource, ExperimentConfig, RunConfig, Training};
-use crate::device::DeviceChoice;
 use crate::experiment::{Experiment, ExperimentFolder, FolderContent};
 use crate::plan::{Plan, plan};
 use crate::protocol::FolderError;
@@ -121,7 +120,8 @@ fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs
         _ => {}
     }
     let &TrainArgs { max_steps, memory, overwrite, .. } = arguments;
-    make(ExperimentJob { max_steps, memory, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
+    let beside = options.beside.clone();
+    make(ExperimentJob { beside, max_steps, memory, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 /// Makes what is missing of any config.
@@ -143,9 +143,9 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
         terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings));
         return Ok(0);
     }
-    require_room(&experiment, &trainings, part.jobs, &options.device)?;
-    let (shard, at_once) = (part.shard, part.jobs);
-    make(ExperimentJob { trainings, shard, at_once, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
+    require_room(&experiment, &trainings, part.jobs, options)?;
+    let (shard, at_once, beside) = (part.shard, part.jobs, options.beside.clone());
+    make(ExperimentJob { trainings, shard, at_once, beside, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
@@ -157,18 +157,18 @@ fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
 }
 
 /// Shapes, parameters and memory of each kind of training.
-pub(super) fn step_memory(experiment: &Experiment, trainings: &[usize], device: &DeviceChoice) -> Result<Plan, CliError> {
+pub(super) fn step_memory(experiment: &Experiment, trainings: &[usize], options: &Options) -> Result<Plan, CliError> {
     let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
     let trainings: Vec<_> = plans.map(|training| (training.kind, &training.config)).collect();
-    plan(&trainings, device).map_err(|error| CliError::Input(format!("{error:#}")))
+    plan(&trainings, &options.device, &options.beside).map_err(|error| CliError::Input(format!("{error:#}")))
 }
 
 /// Refuses more trainings at once than the device has room for.
-fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, device: &DeviceChoice) -> Result<(), CliError> {
+fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, options: &Options) -> Result<(), CliError> {
     if jobs <= 1 {
         return Ok(());
     }
-    let plan = step_memory(experiment, trainings, device)?;
+    let plan = step_memory(experiment, trainings, options)?;
     if plan.binding_bytes.is_some() {
         return Err(CliError::Input(format!(
             "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \

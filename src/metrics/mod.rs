@@ -1,12 +1,14 @@
 //! Scores: counts for each case and label first, means last. Host-side numbers only, no tensors.
 //!
 //! [`counts`] and [`surface`] look at voxels, [`score`] makes of them what is reported of a case, [`summary`] the means with
-//! their intervals. `postprocessing` finds of which labels to keep the largest component. [`collapse`] looks at tokens.
+//! their intervals. `postprocessing` finds of which labels to keep the largest component. [`measurement`] is what is measured by
+//! hand. [`collapse`] looks at tokens.
 
 pub mod collapse;
 pub mod counts;
 mod distance_transform;
 pub mod evaluation;
+pub mod measurement;
 mod postprocessing;
 mod regions;
 pub mod score;

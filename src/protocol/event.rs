@@ -59,6 +59,11 @@ impl StageKind {
     pub fn steps(self, config: &RunConfig) -> usize {
         if self == Self::Pretrain { config.pretrain.steps } else { config.finetune.steps }
     }
+
+    /// The setting that says how many volumes a batch of such a training has, and its value.
+    pub fn batch(self, config: &RunConfig) -> (&'static str, usize) {
+        if self == Self::Pretrain { ("pretrain.batch", config.pretrain.batch) } else { ("finetune.batch", config.finetune.batch) }
+    }
 }
 
 /// A part of a job: what is done, and for which arm of the comparison.

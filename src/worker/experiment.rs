@@ -5,11 +5,11 @@
 //! one makes, and takes over those that a dead one has left.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::case_needs::CaseNeeds;
 use super::cases::{half_of_free, prepared_folder};
@@ -17,12 +17,13 @@ use super::continued::{is_of_another_source, rename_fewer_steps};
 use super::handle::{COMMAND_QUEUE, ExperimentHandle, PREVIEW_QUEUE, RunHandle};
 use super::job::{Job, panicked, spawn_within};
 use super::outbox::Outbox;
+use super::queue::{Active, Queue};
 use super::training_job::{Start, TrainingJob};
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, require_even};
 use crate::experiment::{
     Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentLock, ExperimentState, Finish, Progress, Shard,
 };
-use crate::folder_lock::{FolderLock, LockError};
+use crate::folder_lock::LockError;
 use crate::folders;
 use crate::protocol::{Command, FolderError, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
@@ -32,9 +33,6 @@ const EVENT_QUEUE: usize = 4096;
 
 /// How long to wait when no training has an event.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
-/// How long to leave a training alone that another shard makes.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// An experiment to work on.
 #[derive(Clone, Debug)]
@@ -49,6 +47,8 @@ pub struct ExperimentJob {
     pub shard: Option<Shard>,
     /// Trainings at work at the same time.
     pub at_once: usize,
+    /// Devices that share each batch of a training with the first.
+    pub beside: Vec<DeviceChoice>,
     /// End each training after so many steps.
     pub max_steps: Option<usize>,
     /// Bytes of memory that all trainings at work may take for cases read ahead; none: half of what is free. Results do not depend on it.
@@ -63,8 +63,8 @@ impl ExperimentJob {
     /// All that is missing of an experiment, one training at a time.
     pub fn new(experiment: Experiment, folder: ExperimentFolder) -> Self {
         let trainings = (0..experiment.trainings.len()).collect();
-        let (shard, at_once, max_steps, memory, overwrite, is_trial) = (None, 1, None, None, false, false);
-        Self { experiment, folder, trainings, shard, at_once, max_steps, memory, overwrite, is_trial }
+        let (shard, at_once, beside) = (None, 1, Vec::new());
+        Self { experiment, folder, trainings, shard, at_once, beside, max_steps: None, memory: None, overwrite: false, is_trial: false }
     }
 }
 
@@ -76,7 +76,7 @@ impl ExperimentJob {
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, FolderError> {
-    if let Some(trouble) = trouble(&job).or_else(|| cache_trouble(&job)) {
+    if let Some(trouble) = trouble(&job).or_else(|| uneven(&job)).or_else(|| cache_trouble(&job)) {
         return Err(job.folder.busy().map_or(FolderError::Trouble(trouble), FolderError::Busy));
     }
     let lock = match job.shard {
@@ -116,53 +116,13 @@ fn trouble(job: &ExperimentJob) -> Option<String> {
     if experiment.is_one_point() { plans().filter(is_new).find_map(|plan| plan.trouble.clone()) } else { None }
 }
 
-/// A training under way.
-struct Active {
-    /// Its index.
-    training: usize,
-    handle: RunHandle,
-    /// Keeps other shards from it.
-    claim: Option<FolderLock>,
-}
-
-impl Active {
-    /// Whether another shard has taken it over.
-    fn is_lost(&self) -> bool {
-        self.claim.as_ref().is_some_and(FolderLock::is_lost)
-    }
-}
-
-/// How far the wanted trainings are.
-struct Queue {
-    done: BTreeSet<usize>,
-    /// Not begun by this program, in order.
-    waiting: Vec<usize>,
-    /// Those of them that another shard makes, and when to ask for them again.
-    elsewhere: BTreeMap<usize, Instant>,
-    /// Whether every failure was one of the input or the config.
-    bad_input: bool,
-}
-
-impl Queue {
-    /// Where among the waiting the next one is that can begin now.
-    fn next(&self, experiment: &Experiment) -> Option<usize> {
-        let now = Instant::now();
-        let is_ready = |training: &usize| {
-            let is_due = self.elsewhere.get(training).is_none_or(|next| *next <= now);
-            is_due && experiment.trainings[*training].after.is_none_or(|after| self.done.contains(&after))
-        };
-        self.waiting.iter().position(is_ready)
-    }
-
-    fn remove(&mut self, next: usize) {
-        let training = self.waiting.remove(next);
-        self.elsewhere.remove(&training);
-    }
-
-    /// Whether nothing can be begun any more, now or when somebody else is done.
-    fn is_over(&self, paused: bool) -> bool {
-        self.waiting.is_empty() || !paused && self.elsewhere.is_empty()
-    }
+/// A training still to be made whose batches the devices cannot share: all are refused, before the first has taken hours.
+fn uneven(job: &ExperimentJob) -> Option<String> {
+    let ExperimentJob { experiment, folder, trainings, beside, .. } = job;
+    trainings.iter().map(|&training| &experiment.trainings[training]).find_map(|plan| {
+        let error = require_even(plan.kind.batch(&plan.config), 1 + beside.len()).err()?;
+        (!folder.is_done(plan)).then(|| error.to_string())
+    })
 }
 
 /// What starting and following trainings needs.
@@ -181,7 +141,7 @@ impl ExperimentRunner {
         let done: BTreeSet<usize> = all.filter(|&training| known.progress(experiment, training) == Progress::Done).collect();
         let waiting: Vec<usize> = trainings.iter().copied().filter(|training| !done.contains(training)).collect();
         self.emit(ExperimentEvent::Opened { done: trainings.len() - waiting.len() });
-        let mut queue = Queue { done, waiting, elsewhere: BTreeMap::new(), bad_input: true };
+        let mut queue = Queue::new(done, waiting);
         let mut active: Vec<Active> = Vec::new();
         let (mut stopped, mut paused) = (false, false);
         loop {
@@ -229,7 +189,7 @@ impl ExperimentRunner {
             let training = queue.waiting[next];
             let claim = lock.claim(&experiment.trainings[training]);
             if let Err(LockError::Busy(by)) = claim {
-                if queue.elsewhere.insert(training, Instant::now() + LOOK_AGAIN).is_none() {
+                if queue.leave(training) {
                     self.emit(ExperimentEvent::Elsewhere { training, by });
                 }
                 continue;
@@ -332,7 +292,7 @@ impl ExperimentRunner {
     }
 
     fn start(&self, training: usize) -> RunHandle {
-        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, .. } = &self.job;
+        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, beside, .. } = &self.job;
         let plan = &experiment.trainings[training];
         let place = folder.training(plan);
         let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
@@ -352,7 +312,8 @@ impl ExperimentRunner {
         self.emit(ExperimentEvent::Began { training, state });
         let job = TrainingJob::new(plan.kind, plan.config.clone(), place);
         let memory = memory.or_else(half_of_free).map(|bytes| bytes / (*at_once).max(1) as u64);
-        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
+        let (arm, beside) = (plan.arm.clone(), beside.clone());
+        let job = TrainingJob { arm, beside, from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
         spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once)
     }
 

@@ -15,6 +15,7 @@ mod measure;
 mod networks;
 mod outbox;
 mod probe;
+mod queue;
 mod recorder;
 mod segmented;
 mod shard_costs;

@@ -292,6 +292,7 @@ fn environment(device: &DeviceDescription) -> Environment {
         training: TRAINING_VERSION,
         device: kind.to_owned(),
         device_name: device.name.clone(),
+        beside: device.beside.clone(),
         driver: device.driver.clone(),
         backend: device.backend.clone(),
         threads: device.threads,
