@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::configure;
 use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
-use crate::experiment::Only;
+use crate::experiment::{Only, Shard};
 use crate::volume::file::Format;
 
 pub use next::NextArgs;
@@ -85,6 +85,9 @@ pub enum Command {
         /// Where, and which part.
         #[command(flatten)]
         part: PartArgs,
+        /// Then follow what programs make of it, also on other computers: records are read as they grow, and nothing is touched.
+        #[arg(long)]
+        follow: bool,
     },
     /// Write tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the experiment's folder.
     Report {
@@ -287,7 +290,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
     pub memory: Option<u64>,
     /// Of a dataset without a config: time that all trainings and tests may take, as of `configure`. Refused where there is a config.
-    #[arg(long, value_name = "TIME", value_parser = configure::time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = configure::time::parse, conflicts_with = "shard")]
     pub time: Option<f64>,
     /// Refused with the reason: `run` goes on by itself.
     #[arg(long, hide = true)]
@@ -306,6 +309,10 @@ pub struct PartArgs {
     /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
     #[arg(long, value_name = "AXIS=LEVEL")]
     pub only: Vec<Only>,
+    /// Only the I-th of N shares of these trainings, counted from 1, which are about the same work. Other shards may be made in the same
+    /// folder at the same time, on this computer and on others; each is followed in the terminal.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Trainings at the same time, on a device with room for them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,

@@ -60,7 +60,7 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Pretrain { config, train } => train::one(&config, Training::Pretrain, &train, options),
         Command::Finetune { config, from, train } => train::one(&config, Training::Finetune { from }, &train, options),
         Command::Plan { config, part, dry_run, memory } => look::plan(&config, (&part, memory), dry_run, options),
-        Command::Status { experiment, part } => look::status(&experiment, &part),
+        Command::Status { experiment, part, follow } => look::status(&experiment, &part, follow, options),
         Command::Report { experiment, out } => look::report(&experiment, out, options),
         Command::Follow { folder } => look::follow(&folder, options),
         Command::Stop { folder } => look::stop(&folder),

@@ -58,7 +58,7 @@ impl JobError {
         match self {
             Self::Config(_) | Self::Input(_) | Self::Evaluate(_) => true,
             Self::Data(errors) => is_of_input(errors),
-            Self::Folder(error) => !matches!(error, FolderError::Io { .. }),
+            Self::Folder(error) => !error.is_of_the_disk(),
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
             Self::Device(error) => matches!(
                 error,

@@ -21,6 +21,7 @@ mod parity;
 mod pretext;
 mod program;
 mod report;
+mod shards;
 mod stages;
 mod sums;
 mod transfer;
