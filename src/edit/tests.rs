@@ -1,0 +1,1 @@
+//! Strokes on many grids, undo and redo, fills, the journal and saved files.
