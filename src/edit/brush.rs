@@ -153,34 +153,42 @@ fn slab(at: f64, step: f64, length: f64) -> Option<(f64, f64)> {
 
 /// From which W to which one the row at D,H lies in a box of half size `reach` that moves `from` one point `to` another.
 fn square_row(at: [f64; 2], from: [f64; 3], to: [f64; 3], reach: [f64; 3]) -> Option<(f64, f64)> {
+    let [low, high] = [-1.0, 1.0].map(|side| [0, 1].map(|axis| at[axis] + side * (reach[axis] + RIM)));
+    let shares = shares([from[0], from[1]], [to[0], to[1]], low, high)?;
+    let place = |share: f64| from[2] + share * (to[2] - from[2]);
+    let (first, last) = (place(shares.0), place(shares.1));
+    Some((first.min(last) - reach[2], first.max(last) + reach[2]))
+}
+
+/// From which share of the way to which one every coordinate lies from `low` to `high`.
+fn shares<const N: usize>(from: [f64; N], to: [f64; N], low: [f64; N], high: [f64; N]) -> Option<(f64, f64)> {
     let (mut first, mut last) = (0.0_f64, 1.0_f64);
-    for axis in 0..2 {
+    for axis in 0..N {
         let way = to[axis] - from[axis];
-        let (low, high) = (at[axis] - reach[axis] - RIM - from[axis], at[axis] + reach[axis] + RIM - from[axis]);
         if way == 0.0 {
-            if low > 0.0 || high < 0.0 {
+            if !(low[axis]..=high[axis]).contains(&from[axis]) {
                 return None;
             }
             continue;
         }
-        let (one, other) = (low / way, high / way);
+        let (one, other) = ((low[axis] - from[axis]) / way, (high[axis] - from[axis]) / way);
         (first, last) = (first.max(one.min(other)), last.min(one.max(other)));
     }
-    let place = |share: f64| from[2] + share * (to[2] - from[2]);
-    (first <= last).then(|| (place(first).min(place(last)) - reach[2], place(first).max(place(last)) + reach[2]))
+    (first <= last).then_some((first, last))
 }
 
 /// The voxels nearest to a segment, so close that none is missed, as far as they lie inside.
 fn line(shape: [usize; 3], from: [f64; 3], to: [f64; 3]) -> Vec<Range<usize>> {
-    let longest = (0..3).map(|axis| (to[axis] - from[axis]).abs()).fold(0.0, f64::max);
-    let steps = (2.0 * longest).ceil().max(1.0) as usize;
+    let Some((first, last)) = shares(from, to, [-0.5; 3], shape.map(|length| length as f64 - 0.5)) else { return Vec::new() };
+    let longest = (0..3).map(|axis| (last - first) * (to[axis] - from[axis]).abs()).fold(0.0, f64::max);
+    let steps = (2.0 * longest).ceil().max(1.0);
     let nearest = |step: usize| -> [i64; 3] {
-        let share = step as f64 / steps as f64;
+        let share = first + step as f64 / steps * (last - first);
         from_fn(|axis| (from[axis] + share * (to[axis] - from[axis])).round() as i64)
     };
     let inside = |at: [i64; 3]| (0..3).all(|axis| (0..shape[axis] as i64).contains(&at[axis]));
     let mut voxels: Vec<usize> =
-        (0..=steps).map(nearest).filter(|&at| inside(at)).map(|at| ravel(at.map(|at| at as usize), shape)).collect();
+        (0..=steps as usize).map(nearest).filter(|&at| inside(at)).map(|at| ravel(at.map(|at| at as usize), shape)).collect();
     voxels.dedup();
     voxels.into_iter().map(|index| index..index + 1).collect()
 }
