@@ -365,8 +365,8 @@ pub struct BenchArgs {
     /// Time the operations that steps consist of instead, by this device's own kernels and by the tensor library's operations.
     #[arg(long)]
     pub operations: bool,
-    /// One piece of work only; with --operations those whose name contains it. `window_frame`, the processor's time for a frame of the window while a training runs, is timed
-    /// only when it is asked for: it needs an adapter that draws.
+    /// One piece of work only; with --operations those whose name contains it. `window_frame` and `paint_frame`, the processor's time for a frame of the window that scrolls or paints
+    /// while a training runs, are timed only when they are asked for: they need an adapter that draws.
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
     /// Timed repetitions of each piece, after one that is not timed.

@@ -4,7 +4,7 @@
 //! [`geometry`] (grids, permutations, boxes) -> [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
-//! [`next_case`] says which unlabelled case to label next.
+//! [`edit`] corrects label maps, and [`next_case`] says which unlabelled case to label next.
 //! [`configure`] makes a config of a dataset. [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
 //! [`worker`] is the one thread that computes; `gui` (the window), [`terminal`] (the terminal) and [`report`] are its front ends.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
@@ -19,6 +19,7 @@ pub mod configure;
 pub mod device;
 pub mod digest;
 pub mod doctor;
+pub mod edit;
 pub mod exchange;
 pub mod experiment;
 pub mod folder_lock;

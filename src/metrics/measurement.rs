@@ -6,9 +6,6 @@ use rayon::prelude::*;
 
 use crate::geometry::{Grid, ravel};
 
-/// Voxels that are counted at once: the order of sums does not go by the number of threads.
-const BLOCK: usize = 1 << 20;
-
 /// Distance of two points in mm.
 pub fn length_mm(grid: &Grid, [from, to]: [[f64; 3]; 2]) -> f64 {
     let steps = [0, 1, 2].map(|axis: usize| (to[axis] - from[axis], grid.axis_mm(2 - axis)));
@@ -80,17 +77,19 @@ impl FromIterator<f32> for Intensities {
     }
 }
 
-/// Intensities of `image` under each of `classes` class indices of `labels`, both `[D, H, W]`.
+/// Intensities of `image`, `[D, H, W]`, under each of `classes` class indices of `slices`, one `[H, W]` for each index of D. The order of
+/// sums goes by slices, and not by the number of threads.
 ///
 /// # Panics
-/// If an index in `labels` is not below `classes`.
-pub fn under_labels(image: &[f32], labels: &[u8], classes: usize) -> Vec<Intensities> {
+/// If an index in `slices` is not below `classes`.
+pub fn under_labels(image: &[f32], slices: &[&[u8]], classes: usize) -> Vec<Intensities> {
+    let plane = slices.first().map_or(1, |slice| slice.len().max(1));
     let block = |(image, labels): (&[f32], &[u8])| {
         let mut found = vec![Intensities::default(); classes];
         image.iter().zip(labels).for_each(|(&value, &class)| found[usize::from(class)].add(value));
         found
     };
-    let blocks: Vec<Vec<Intensities>> = image.par_chunks(BLOCK).zip(labels.par_chunks(BLOCK)).map(block).collect();
+    let blocks: Vec<Vec<Intensities>> = image.par_chunks(plane).zip(slices.par_iter().copied()).map(block).collect();
     let mut all = vec![Intensities::default(); classes];
     for block in blocks {
         all.iter_mut().zip(&block).for_each(|(all, part)| all.merge(part));
@@ -252,14 +251,17 @@ mod tests {
         assert!(!whole.is_cut(&Grid::axis_aligned([5, 9, 7], [1.0; 3])) && (whole.area_mm2() - 7.068_583_470_577).abs() < 1e-9);
     }
 
+    /// Voxels of a slice.
+    const SLICE: usize = 1 << 14;
+
     #[test]
-    fn intensities_are_counted_apart_for_each_label_whatever_the_blocks() {
-        // More than two blocks, large numbers with a small spread, and some that are none.
-        let count = 2 * BLOCK + 1234;
+    fn intensities_are_counted_apart_for_each_label_in_all_slices() {
+        // Many slices, large numbers with a small spread, and some that are none.
+        let count = 130 * SLICE;
         let labels: Vec<u8> = (0..count).map(|index| (index % 3) as u8).collect();
         let value = |index: usize| if index % 1000 == 1 { f32::NAN } else { 100_000.0 + (index % 7) as f32 };
         let image: Vec<f32> = (0..count).map(value).collect();
-        let found = under_labels(&image, &labels, 4);
+        let found = under_labels(&image, &labels.chunks(SLICE).collect::<Vec<_>>(), 4);
         for (class, found) in found.iter().enumerate() {
             let of = || (0..count).filter(|index| index % 3 == class).map(|index| f64::from(image[index]));
             let finite: Vec<f64> = of().filter(|value| value.is_finite()).collect();

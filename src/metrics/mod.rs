@@ -20,6 +20,7 @@ mod table;
 pub use collapse::Collapse;
 pub use counts::{Counts, LabelPair, Region};
 pub use disagreement::disagreement;
+pub(crate) use distance_transform::squared_distances;
 pub use postprocessing::{LabelRule, Postprocessing, Trial, try_largest};
 pub use regions::{EvaluateError, dataset_regions};
 pub use score::{CaseScore, Metric, mean, score_case};

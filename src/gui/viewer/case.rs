@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use eframe::egui::{Color32, Context};
 use eframe::egui_wgpu::RenderState;
@@ -19,6 +19,7 @@ use crate::gui::{Background, OpenRun};
 use crate::protocol::StageKind;
 use crate::volume::VolumeSource;
 use crate::volume::file::{is_entropy, is_probabilities};
+use crate::volume::segment::{Segment, Segments};
 
 /// Something that the user should know of the open volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +117,9 @@ impl OpenCase {
             self.classes = snapshot(&self.background.classes);
         }
         if let Some(truth) = self.truth_labels().cloned() {
-            for layer in self.layers.iter_mut().filter(|layer| !growing || layer.kind != Kind::Segmented) {
+            // What is painted on is counted after each stroke.
+            let still = |layer: &&mut Layer| layer.kind != Kind::Corrected && (!growing || layer.kind != Kind::Segmented);
+            for layer in self.layers.iter_mut().filter(still) {
                 layer.compare(ctx, &truth, &self.background);
             }
         }
@@ -204,13 +207,17 @@ impl OpenCase {
         if is_entropy(&file) || is_probabilities(&file) {
             return self.add_map(ctx, file);
         }
-        let stem = crate::volume::file::stem(&file);
-        // Titles are unique.
-        let numbered = (2..).map(|number| format!("{stem} {number}"));
-        let title = std::iter::once(stem.clone()).chain(numbered).find(|title| self.layer(Some(title)).is_none()).unwrap_or(stem);
+        let title = self.free_title(&crate::volume::file::stem(&file));
         let mut layer = Layer::new(title, Kind::File, Some(VolumeSource::label_map(file, &self.request.images)));
         layer.want(ctx, &self.background);
         self.layers.push(layer);
+    }
+
+    /// A title that no layer has: titles are unique.
+    pub(super) fn free_title(&self, wanted: &str) -> String {
+        let numbered = (2..).map(|number| format!("{wanted} {number}"));
+        let free = std::iter::once(wanted.to_owned()).chain(numbered).find(|title| self.layer(Some(title)).is_none());
+        free.expect("a case has finitely many layers")
     }
 
     /// Predictions that a run has made of the case since it was opened become layers.
@@ -230,9 +237,34 @@ impl OpenCase {
         self.background.scan.volume.voxels.iter().skip(ravel(voxel, self.grid().shape)).step_by(self.grid().len().max(1)).copied()
     }
 
+    /// The label value of each class; 0 of a class whose value no label map can hold, and which therefore is in none.
+    pub(super) fn values(&self) -> Vec<u16> {
+        (0..=u8::MAX).take(self.classes.len()).map(|class| u16::try_from(self.classes.value(class)).unwrap_or(0)).collect()
+    }
+
+    /// What label values are called and shown in.
+    pub(super) fn segments(&self) -> Segments {
+        let segment = |class: u8| {
+            let [red, green, blue, _] = self.colours.get(class).colour.to_array();
+            (self.classes.value(class), Segment { name: self.classes.name(class).to_owned(), colour: [red, green, blue] })
+        };
+        self.classes.in_order().into_iter().map(segment).collect()
+    }
+
+    /// Adds a label; its class.
+    ///
+    /// # Errors
+    /// More labels than a byte can tell apart, in words.
+    pub(super) fn add_label(&mut self, value: u16, name: &str, colour: [u8; 3]) -> Result<u8, String> {
+        let mut shared = self.background.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        let class = shared.add(value, name, colour)?;
+        self.classes = shared.clone();
+        Ok(class)
+    }
+
     /// Class of a layer at a voxel.
     pub(super) fn class_at(&self, layer: &Layer, voxel: [usize; 3]) -> Option<u8> {
-        layer.labels()?.classes.get(ravel(voxel, self.grid().shape)).copied()
+        layer.labels()?.classes.get(voxel)
     }
 
     /// Whether a label map or a channel is still on its way.

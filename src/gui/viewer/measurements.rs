@@ -182,7 +182,7 @@ impl Measurements {
             Tool::Ruler => Shape::Ruler,
             Tool::Circle => Shape::Circle,
             // What is measured stays as it is.
-            Tool::Look => return self.stroke = None,
+            Tool::Look | Tool::Brush => return self.stroke = None,
         };
         let pointer = (on.point)(at);
         let near = |distance: f32| distance <= REACH;
@@ -266,7 +266,7 @@ mod tests {
 
     /// A stroke of a tool along a way over a slice.
     fn stroke(measurements: &mut Measurements, on: &OnSlice<'_>, tool: Tool, way: &[[f64; 2]]) {
-        let touch = |at, phase| Touch { at, phase };
+        let touch = |at, phase| Touch { at, phase, right: false };
         measurements.follow(on, tool, touch(way[0], Phase::Pressed));
         way[1..].iter().for_each(|&at| measurements.follow(on, tool, touch(at, Phase::Moved)));
         measurements.follow(on, tool, touch(way[way.len() - 1], Phase::Released));
@@ -342,8 +342,8 @@ mod tests {
         assert_eq!(places(&measurements, &on).len(), 1);
         // A slice turned while the stroke goes on: the ruler stays on its own.
         let above = OnSlice { geometry: &geometry, grid: &grid, slice: 2, point: &point };
-        measurements.follow(&on, Tool::Ruler, Touch { at: [5.0, 9.0], phase: Phase::Pressed });
-        measurements.follow(&above, Tool::Ruler, Touch { at: [6.0, 9.0], phase: Phase::Released });
+        measurements.follow(&on, Tool::Ruler, Touch { at: [5.0, 9.0], phase: Phase::Pressed, right: false });
+        measurements.follow(&above, Tool::Ruler, Touch { at: [6.0, 9.0], phase: Phase::Released, right: false });
         assert_eq!((places(&measurements, &on), places(&measurements, &above)), (vec![[[6.0, 9.0], [39.5, 3.5]]], Vec::new()));
         measurements.delete();
         assert!(places(&measurements, &on).is_empty() && measurements.selected().is_none());

@@ -5,6 +5,7 @@
 //! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
 //! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
+//! `edit` corrects labels, and `edit_panel` is the panel's side of it.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
@@ -13,6 +14,8 @@ mod cases;
 mod classes;
 mod digits;
 mod dropped;
+mod edit;
+mod edit_panel;
 mod histogram;
 mod image;
 mod label_export;
@@ -43,13 +46,15 @@ use eframe::egui::Context;
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
+use self::edit::Editing;
 use self::image::{ImageRequest, ReadImage};
 use self::layer::{Kind, Layer};
 use self::picture::PictureDialog;
 use self::profile::SliceProfile;
-use self::requests::Request;
+use self::requests::{Loss, Request};
 use self::segmenting::Segmenting;
 use self::series::SeriesChoice;
+use self::tool::Tool;
 use self::views::Views;
 use super::settings::remember;
 use super::widgets::PathDialog;
@@ -68,6 +73,7 @@ pub struct ViewerPanel {
     views: Views,
     profile: SliceProfile,
     segmenting: Segmenting,
+    editing: Editing,
     picture: PictureDialog,
     dialog: Option<PathDialog<Request>>,
     /// A table of labels on its way to the clipboard.
@@ -79,8 +85,8 @@ pub struct ViewerPanel {
     series: SeriesChoice,
     /// A folder that was dropped, and what can be done with it.
     offer: Option<Dropped>,
-    /// What waits for the user's answer about a segmentation that is not saved.
-    pending: Option<Request>,
+    /// What waits for the user's answers about what it would lose, and of what these are still to be given.
+    pending: Option<(Request, Vec<Loss>)>,
     /// Open the first case with a truth as soon as the list is there.
     open_first: bool,
     /// What could not be done with a file or folder; what is about the open volume is kept with it.
@@ -96,6 +102,7 @@ impl ViewerPanel {
             self.profile = SliceProfile::default();
         }
         self.segmenting.poll(ctx, case);
+        self.poll_correction(ctx);
     }
 
     /// Takes in what has arrived since the last frame.
@@ -146,7 +153,17 @@ impl ViewerPanel {
             && self.list.settled()
             && !case.is_reading();
         let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
-        here && read && counted && case.channel_now().is_some()
+        here && read && counted && case.channel_now().is_some() && self.editing.is_settled()
+    }
+
+    /// Takes the brush in hand, as its button does.
+    pub(super) fn take_brush(&mut self) {
+        self.views.tool = Tool::Brush;
+    }
+
+    /// Whether the brush can paint, and how many strokes can be undone.
+    pub(super) fn brush(&self) -> (bool, usize) {
+        (self.views.brush.is_some(), self.editing.steps())
     }
 
     /// D,H,W of the crosshair in the open volume.
@@ -181,6 +198,7 @@ impl ViewerPanel {
         let mut case = Box::new(OpenCase::new(request, image, gpu));
         overlays.into_iter().for_each(|file| case.add_file(ctx, file));
         self.segmenting.discard();
+        self.editing.open(ctx, &case);
         self.profile = SliceProfile::default();
         self.views.reset(case.grid());
         (self.open, self.failed) = (Some(case), None);

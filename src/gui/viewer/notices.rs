@@ -15,6 +15,7 @@ impl ViewerPanel {
         if let Some(case) = self.open.as_ref().filter(|_| self.segmenting.has_news()) {
             asked.extend(self.segmenting.show(ui, case));
         }
+        self.correction_notices(ui);
         asked.extend(self.failed_opening(ui));
         asked.extend(self.offered_folder(ui, workspace));
         if self.notice.as_ref().is_some_and(|notice| line(ui, notice, false)[0]) {

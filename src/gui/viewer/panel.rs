@@ -48,7 +48,7 @@ impl ViewerPanel {
         {
             self.notice = Some(saved);
         }
-        self.ask_about_segmentation(&ctx, workspace);
+        self.ask_about_losses(&ctx, workspace);
         self.ask_what_they_are(&ctx, workspace);
         self.choose_series(&ctx, workspace);
         self.show_dialog(&ctx, workspace);
@@ -134,6 +134,7 @@ impl ViewerPanel {
         if let Some(case) = self.open.as_mut().filter(|_| !narrow) {
             ui.horizontal_wrapped(|ui| toolbar::display(ui, case, &mut workspace.settings));
         }
+        self.correction_controls(ui, workspace);
         self.notices(ui, workspace);
     }
 
@@ -207,6 +208,7 @@ impl ViewerPanel {
     }
 
     fn slices(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        self.hold_brush(ui.ctx());
         let Some(case) = &mut self.open else { return };
         let mut asked = None;
         if self.views.arrangement.compared().is_some() {
@@ -214,7 +216,9 @@ impl ViewerPanel {
             let panel = Panel::right("compared labels").frame(frame).exact_size(aside_width(ui.available_width())).resizable(false);
             asked = panel.show(ui, |ui| aside(ui, case, &self.views, workspace)).inner;
         }
-        if let Some(free) = self.views.show(ui, case, &workspace.settings) {
+        let free = self.views.show(ui, case, &workspace.settings);
+        self.editing.paint(case, (&self.views.painted, self.views.notches));
+        if let Some(free) = free {
             ui.painter().rect_filled(free, 0.0, ui.visuals().panel_fill);
             let mut inner = ui.new_child(UiBuilder::new().id_salt("labels").max_rect(free.shrink(8.0)));
             inner.set_clip_rect(free);
@@ -235,7 +239,11 @@ impl ViewerPanel {
         }
         let Some(case) = &mut self.open else { return };
         toolbar::keys(ui, case, &mut workspace.settings);
-        for action in workspace.settings.keys.pressed(ui, &[Action::Ruler, Action::Circle, Action::DeleteMeasurement]) {
+        self.correction_keys(ui, workspace);
+        let Some(case) = &mut self.open else { return };
+        for action in
+            workspace.settings.keys.pressed(ui, &[Action::Look, Action::Ruler, Action::Circle, Action::Brush, Action::DeleteMeasurement])
+        {
             match action {
                 Action::DeleteMeasurement => self.views.delete_measurement(case),
                 tool => self.views.tool.toggle(tool),

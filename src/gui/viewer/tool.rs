@@ -12,12 +12,14 @@ pub(super) enum Tool {
     Ruler,
     /// Draws a circle, or drags a measurement.
     Circle,
+    /// Corrects labels. The right button and the wheel with Shift belong to it as well.
+    Brush,
 }
 
 impl Tool {
     /// In the order of the toolbar, each with its name, what it does, and its key.
-    pub(super) const ALL: [(Self, &str, &str, Option<Action>); 3] = [
-        (Self::Look, "Look", "The left button moves the crosshair", None),
+    pub(super) const ALL: [(Self, &str, &str, Option<Action>); 4] = [
+        (Self::Look, "Look", "The left button moves the crosshair", Some(Action::Look)),
         (
             Self::Ruler,
             "Ruler",
@@ -30,6 +32,7 @@ impl Tool {
             "Mean and deviation inside: drag from the centre outwards. Drag the centre or the rim to change it; Delete removes it",
             Some(Action::Circle),
         ),
+        (Self::Brush, "Brush", "Correct the shown labels: the left button paints, the right one erases", Some(Action::Brush)),
     ];
 
     /// Takes the tool of a key in hand, or puts it back where it is in hand already.

@@ -57,7 +57,8 @@ fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     let response = combo.show_ui(ui, |ui| {
         for layer in &case.layers {
             let file = layer.source.as_ref().map(|source| source.file().display().to_string());
-            let hint = file.unwrap_or_else(|| "segmented in this window".to_owned());
+            let made = if layer.kind == Kind::Corrected { "corrected in this window" } else { "segmented in this window" };
+            let hint = file.unwrap_or_else(|| made.to_owned());
             let chosen = layer.title == title;
             if ui.selectable_label(chosen, &layer.title).on_hover_text(hint).clicked() {
                 views.shown = Some(layer.title.clone());

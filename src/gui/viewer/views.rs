@@ -6,6 +6,7 @@ use eframe::egui::{
 };
 
 use super::case::OpenCase;
+use super::edit::{BrushCursor, Painted};
 use super::layer::{Kind, Layer};
 use super::measurements::OnSlice;
 use super::measuring;
@@ -95,6 +96,12 @@ pub(super) struct Views {
     pub(super) hovered: Option<[usize; 3]>,
     /// What the left button does on a slice.
     pub(super) tool: Tool,
+    /// The brush, where it is that tool and can paint.
+    pub(super) brush: Option<BrushCursor>,
+    /// What it did in the panes in the last frame.
+    pub(super) painted: Vec<Painted>,
+    /// Notches that the wheel turned for its width in the last frame.
+    pub(super) notches: f32,
 }
 
 impl Views {
@@ -164,7 +171,8 @@ impl Views {
         let whole = ui.available_rect_before_wrap();
         ui.painter().rect_filled(whole, 0.0, Color32::BLACK);
         ui.allocate_rect(whole, Sense::hover());
-        self.hovered = None;
+        (self.hovered, self.notches) = (None, 0.0);
+        self.painted.clear();
         let mut panes: Vec<Pane> = Vec::new();
         let shown = || self.shown_layer(case).map(|layer| layer.title.clone());
         let mut aside = None;
@@ -222,7 +230,9 @@ impl Views {
         let plane = pane.plane as usize;
         let framing = self.framings[plane];
         let view = &mut self.views[number];
-        (view.framing, view.tool) = (framing, self.tool != Tool::Look);
+        let brush = self.brush.as_ref().filter(|brush| pane.layer.as_ref() == Some(&brush.layer));
+        (view.framing, view.brush) = (framing, brush.is_some());
+        view.tool = brush.is_some() || matches!(self.tool, Tool::Ruler | Tool::Circle);
         let [labels, truth] = case.overlay(pane.layer.as_deref());
         let style = Style { window: case.window(), colours: &case.colours, settings: &settings.slices, convention: settings.convention };
         let map = case.shown_map().cloned();
@@ -245,6 +255,13 @@ impl Views {
         let slice = cursor.voxel[geometry.through];
         let on = OnSlice { geometry: &geometry, grid: &scan.volume.grid, slice, point: &point };
         measuring::show(&inner, rect, case, (&on, self.tool, &response.touches));
+        if let Some(brush) = brush {
+            if let Some(at) = response.response.hover_pos() {
+                brush.draw(&inner.painter_at(rect), at, response.points_per_mm);
+            }
+            self.notches += response.notches;
+            self.painted.push(Painted { geometry, slice, touches: response.touches });
+        }
         // With Shift the crosshair follows the pointer through all views; a press with Shift pans.
         let follows = |input: &InputState| input.modifiers.shift && !input.pointer.any_down() && input.pointer.delta() != Vec2::ZERO;
         if let Some(voxel) = response.hovered.filter(|_| ui.input(follows)) {

@@ -156,7 +156,7 @@ fn the_volumes_of_all_labels_are_copied_as_a_spreadsheet_takes_them() {
     let image = &open.background.scan.volume.voxels;
     assert_eq!(lines.len(), 3);
     for (line, (class, name)) in lines[1..].iter().zip([(1, "Anterior"), (2, "Posterior")]) {
-        let inside = image.iter().zip(labels.classes.iter()).filter(|&(_, &found)| found == class);
+        let inside = image.iter().zip(labels.classes.slices().flatten()).filter(|&(_, &found)| found == class);
         let values: Vec<f64> = inside.map(|(&value, _)| f64::from(value)).collect();
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;

@@ -46,8 +46,9 @@ struct Pressed {
 }
 
 impl Pressed {
-    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2, tool: bool) -> Self {
+    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2, [tool, brush]: [bool; 2]) -> Self {
         let gesture = match button {
+            PointerButton::Secondary if brush && modifiers.is_none() => Gesture::Tool,
             PointerButton::Secondary => Gesture::Zoom(at),
             PointerButton::Middle => Gesture::Pan,
             _ if modifiers.shift => Gesture::Pan,
@@ -56,6 +57,11 @@ impl Pressed {
             _ => Gesture::Crosshair,
         };
         Self { gesture, button, at }
+    }
+
+    /// Where the pointer is, for the tool that has the button.
+    fn touch(&self, pane: &Pane<'_>, phase: Phase) -> Touch {
+        Touch { at: pane.at(self.at), phase, right: self.button == PointerButton::Secondary }
     }
 }
 
@@ -77,6 +83,8 @@ pub struct Touch {
     pub at: [f64; 2],
     /// What part of the stroke it is.
     pub phase: Phase,
+    /// Whether the right button makes it, which only a brush has.
+    pub right: bool,
 }
 
 /// What happened in a pane.
@@ -93,8 +101,21 @@ pub struct SliceResponse {
     pub auto_window: bool,
     /// Asks to be shown alone, or among the others again.
     pub maximise: bool,
-    /// What the left button did where a tool has it, in its order.
+    /// What the left button did where a tool has it, and the right one of a brush, in its order.
     pub touches: Vec<Touch>,
+    /// Notches that the wheel turned with Shift, where a brush is the tool.
+    pub notches: f32,
+    /// Points of the screen that a millimetre of the slice takes.
+    pub points_per_mm: f32,
+}
+
+impl SliceResponse {
+    /// Nothing has happened yet.
+    pub(super) fn new(response: Response) -> Self {
+        let (touches, notches, points_per_mm) = (Vec::new(), 0.0, 1.0);
+        let (hovered, clicked, window, auto_window, maximise) = (None, None, None, false, false);
+        Self { response, hovered, clicked, window, auto_window, maximise, touches, notches, points_per_mm }
+    }
 }
 
 /// A frame's input, and what it changes.
@@ -107,6 +128,8 @@ pub(super) struct Input<'a, 'p> {
     pub(super) seen: &'a mut SliceResponse,
     /// Whether a tool has the left button.
     pub(super) tool: bool,
+    /// Whether it is a brush, which has the right button and the wheel with Shift as well.
+    pub(super) brush: bool,
 }
 
 /// What the mouse is doing to a pane.
@@ -146,7 +169,7 @@ impl Mouse {
                 Event::PointerButton { pos, button, pressed: true, modifiers }
                     if self.pressed.is_none() && reaches(input.ui, &input.seen.response, pos) =>
                 {
-                    self.pressed = Some(Pressed::new(button, modifiers, pos, input.tool));
+                    self.pressed = Some(Pressed::new(button, modifiers, pos, [input.tool, input.brush]));
                     input.seen.response.request_focus();
                     self.follow(input, pos, Phase::Pressed);
                 }
@@ -165,7 +188,7 @@ impl Mouse {
             && let Some(lost) = self.pressed.take()
             && lost.gesture == Gesture::Tool
         {
-            input.seen.touches.push(Touch { at: input.pane.at(lost.at), phase: Phase::Released });
+            input.seen.touches.push(lost.touch(input.pane, Phase::Released));
         }
     }
 
@@ -180,7 +203,7 @@ impl Mouse {
                 let slice = input.cursor.voxel[geometry.through];
                 input.cursor.voxel = nearest(geometry, slice, input.pane.at(point).map(f64::round));
             }
-            Gesture::Tool => input.seen.touches.push(Touch { at: input.pane.at(point), phase }),
+            Gesture::Tool => input.seen.touches.push(pressed.touch(input.pane, phase)),
             _ if delta == Vec2::ZERO => {}
             Gesture::Window => input.seen.window = Some(dragged(input.seen.window.unwrap_or(input.window), delta)),
             Gesture::Pan => {
@@ -201,7 +224,14 @@ impl Mouse {
         for event in events {
             let factor = match event {
                 Event::MouseWheel { unit, delta, modifiers, .. } => {
-                    let notches = if unit == MouseWheelUnit::Point { delta.y / POINTS_PER_NOTCH } else { delta.y };
+                    // Some systems turn the wheel sideways where Shift is held.
+                    let sized = input.brush && modifiers.shift_only();
+                    let turned = if sized { delta.x + delta.y } else { delta.y };
+                    let notches = if unit == MouseWheelUnit::Point { turned / POINTS_PER_NOTCH } else { turned };
+                    if sized {
+                        input.seen.notches += notches;
+                        continue;
+                    }
                     if !modifiers.command && !modifiers.ctrl {
                         // Half a notch back is not the rest of a notch forth.
                         self.wheel = if self.wheel * notches < 0.0 { notches } else { self.wheel + notches };

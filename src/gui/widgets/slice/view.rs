@@ -21,6 +21,8 @@ pub struct SliceView {
     pub rotated: bool,
     /// A tool has the left button where no key is held: its way comes as [`SliceResponse::touches`], and the crosshair stays.
     pub tool: bool,
+    /// That tool is a brush: it has the right button as well, and the wheel with Shift ([`SliceResponse::notches`]).
+    pub brush: bool,
     pub(super) mouse: Mouse,
     pub(super) slot: Slot,
 }
@@ -37,17 +39,10 @@ impl SliceView {
         }
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
         let mut pane = self.pane(ui, &geometry, response.rect);
-        let mut seen = SliceResponse {
-            response,
-            hovered: None,
-            clicked: None,
-            window: None,
-            auto_window: false,
-            maximise: false,
-            touches: Vec::new(),
-        };
-        let window = scene.style.window;
-        self.mouse.handle(&mut Input { ui, pane: &mut pane, window, keys, cursor, seen: &mut seen, tool: self.tool });
+        let mut seen = SliceResponse::new(response);
+        let (window, tool, brush) = (scene.style.window, self.tool, self.brush);
+        self.mouse.handle(&mut Input { ui, pane: &mut pane, window, keys, cursor, seen: &mut seen, tool, brush });
+        seen.points_per_mm = (1.0 / (pane.placement().mm_per_pixel * f64::from(pane.pixels_per_point))) as f32;
         self.framing = pane.framing;
         seen.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.accessible_name(scene, &geometry, *cursor)));
         if ui.is_rect_visible(pane.rect) {
