@@ -1,7 +1,7 @@
 //! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
-//! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
+//! `map` lays numbers over it as colours, `views` draws the slices, `surface` the labels' surfaces, and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
 //! it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
@@ -26,6 +26,7 @@ mod requests;
 mod resample;
 mod segmenting;
 mod series;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod toolbar;
@@ -87,6 +88,7 @@ impl ViewerPanel {
             self.profile = SliceProfile::default();
         }
         self.segmenting.poll(ctx, case);
+        self.views.surface.growing = self.segmenting.is_running();
     }
 
     /// Takes in what has arrived since the last frame.
@@ -132,7 +134,7 @@ impl ViewerPanel {
         let here =
             self.reading.is_none() && self.sorting.is_none() && self.series.folder().is_none() && self.list.settled() && !case.is_reading();
         let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
-        here && read && counted && case.channel_now().is_some()
+        here && read && counted && self.views.surface.is_settled() && case.channel_now().is_some()
     }
 
     /// D,H,W of the crosshair in the open volume.

@@ -6,6 +6,7 @@ use eframe::egui::{
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer};
+use super::surface::SurfacePane;
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView, Style};
 use crate::gui::{Action, Convention, Settings};
@@ -18,17 +19,22 @@ const GAP: f32 = 2.0;
 pub(super) const TITLE: f32 = 20.0;
 /// Width of the labels beside slices: a share of the room, within bounds in points.
 const ASIDE: (f32, f32, f32) = (0.28, 256.0, 330.0);
+/// Width in points from which the surface of the labels has a pane beside three planes and the labels.
+const ROOMY: f32 = 800.0;
 /// Methods side by side at most: more would be stamps.
 pub(super) const MOST_COLUMNS: usize = 6;
 
 /// Which panes there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Arrangement {
-    /// All three planes, and the labels in the fourth pane.
+    /// All three planes, the surface of the labels in the fourth pane, and the labels beside them; or, in a narrow window and where there are
+    /// none, the labels in the fourth pane.
     #[default]
     All,
     /// One plane.
     Alone(Plane),
+    /// The surface of the labels.
+    Surface,
     /// Methods side by side in one plane.
     Compare(Plane),
     /// Methods side by side, all planes below each other.
@@ -39,7 +45,7 @@ impl Arrangement {
     /// The planes of a comparison; none of other arrangements.
     pub(super) fn compared(self) -> Option<&'static [Plane]> {
         match self {
-            Self::All | Self::Alone(_) => None,
+            Self::All | Self::Alone(_) | Self::Surface => None,
             Self::Compare(plane) => Plane::ALL.iter().position(|&other| other == plane).map(|index| &Plane::ALL[index..=index]),
             Self::CompareAll => Some(&Plane::ALL),
         }
@@ -49,8 +55,13 @@ impl Arrangement {
     pub(super) fn plane(self) -> Plane {
         match self {
             Self::Alone(plane) | Self::Compare(plane) => plane,
-            Self::All | Self::CompareAll => Plane::Axial,
+            Self::All | Self::Surface | Self::CompareAll => Plane::Axial,
         }
+    }
+
+    /// Whether it is one view, maximised.
+    fn is_alone(self) -> bool {
+        matches!(self, Self::Alone(_) | Self::Surface)
     }
 }
 
@@ -87,6 +98,8 @@ pub(super) struct Views {
     views: Vec<SliceView>,
     /// The panes of the last frame.
     pub(super) panes: Vec<Pane>,
+    /// The surface of the shown layer.
+    pub(super) surface: SurfacePane,
     /// The voxel under the pointer in the last frame.
     pub(super) hovered: Option<[usize; 3]>,
 }
@@ -95,6 +108,7 @@ impl Views {
     /// Shows another volume: fits all slices into their panes, and shows a volume of one slice in that plane alone.
     pub(super) fn reset(&mut self, grid: &Grid) {
         self.framings = <[Framing; 3]>::default();
+        self.surface = SurfacePane::default();
         match only_plane(grid) {
             Some(plane) => {
                 if !self.flat {
@@ -134,22 +148,20 @@ impl Views {
         wanted.map(|layer| layer.title.clone()).collect()
     }
 
-    /// Shows a plane alone, or everything again.
-    pub(super) fn maximise(&mut self, plane: Plane) {
-        if let Arrangement::Alone(_) = self.arrangement {
+    /// Shows one view alone, or everything again.
+    pub(super) fn maximise(&mut self, alone: Arrangement) {
+        if self.arrangement.is_alone() {
             self.arrangement = self.before;
         } else {
             self.before = self.arrangement;
-            self.arrangement = Arrangement::Alone(plane);
+            self.arrangement = alone;
         }
     }
 
     /// Shows all views again where one is maximised.
     pub(super) fn show_all(&mut self) {
-        if let Arrangement::Alone(plane) = self.arrangement
-            && !self.flat
-        {
-            self.maximise(plane);
+        if self.arrangement.is_alone() && !self.flat {
+            self.maximise(self.arrangement);
         }
     }
 
@@ -161,25 +173,36 @@ impl Views {
         self.hovered = None;
         let mut panes: Vec<Pane> = Vec::new();
         let shown = || self.shown_layer(case).map(|layer| layer.title.clone());
-        let mut aside = None;
+        let (mut aside, mut surface) = (None, None);
         match self.arrangement {
             Arrangement::All => {
-                let quarter = |column: f32, row: f32| cell(whole, [2, 2], [column, row]);
+                let roomy = !case.layers.is_empty() && whole.width() >= ROOMY;
+                let (room, beside) = if roomy { beside_labels(whole) } else { (whole, Rect::NOTHING) };
+                let quarter = |column: f32, row: f32| cell(room, [2, 2], [column, row]);
                 for (plane, rect) in Plane::ALL.into_iter().zip([quarter(0.0, 0.0), quarter(0.0, 1.0), quarter(1.0, 0.0)]) {
                     panes.push(self.pane(rect, plane, shown(), false));
                 }
-                aside = Some(quarter(1.0, 1.0));
+                let fourth = quarter(1.0, 1.0);
+                surface = roomy.then_some(fourth);
+                aside = Some(if roomy { beside } else { fourth });
             }
             Arrangement::Alone(plane) => {
-                let split = whole.right() - aside_width(whole.width());
-                let (left, right) = whole.split_left_right_at_x(split);
+                let (left, right) = beside_labels(whole);
                 panes.push(self.pane(left, plane, shown(), false));
                 aside = Some(right);
             }
+            Arrangement::Surface => {
+                let (left, right) = beside_labels(whole);
+                (surface, aside) = (Some(left), Some(right));
+            }
             Arrangement::Compare(_) | Arrangement::CompareAll => self.lay_comparison(whole, case, &mut panes),
         }
+        let shown = shown();
         for (index, pane) in panes.iter().enumerate() {
             self.draw(ui, case, (pane, index), settings);
+        }
+        if self.surface.show(ui, surface, (case, shown.as_deref()), settings) {
+            self.maximise(Arrangement::Surface);
         }
         // What was dragged in one pane is what all show from the next frame on.
         panes.iter_mut().for_each(|pane| pane.framing = self.framings[pane.plane as usize]);
@@ -254,7 +277,7 @@ impl Views {
         }
         let keys = if response.response.contains_pointer() { settings.keys.pressed(ui, &[Action::Maximise]).len() } else { 0 };
         for _ in 0..keys + usize::from(response.maximise) {
-            self.maximise(pane.plane);
+            self.maximise(Arrangement::Alone(pane.plane));
         }
     }
 
@@ -302,6 +325,11 @@ fn only_plane(grid: &Grid) -> Option<Plane> {
     let geometry = Plane::ALL.map(|plane| PlaneGeometry::new(grid, plane, Convention::default()));
     let largest = geometry.iter().max_by_key(|geometry| geometry.size[0] * geometry.size[1])?;
     (largest.slices == 1).then_some(largest.plane)
+}
+
+/// Room for views, and for the labels beside them.
+fn beside_labels(whole: Rect) -> (Rect, Rect) {
+    whole.split_left_right_at_x(whole.right() - aside_width(whole.width()))
 }
 
 /// Width of the labels beside slices, of the room that both have.
