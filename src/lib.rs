@@ -4,6 +4,7 @@
 //! [`geometry`] (grids, permutations, boxes) -> [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
+//! [`next_case`] says which unlabelled case to label next.
 //! [`configure`] makes a config of a dataset. [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
 //! [`worker`] is the one thread that computes; `gui` (the window), [`terminal`] (the terminal) and [`report`] are its front ends.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
@@ -29,6 +30,7 @@ pub mod infer;
 pub mod kernels;
 pub mod metrics;
 pub mod model;
+pub mod next_case;
 pub mod nn;
 pub mod objective;
 pub mod palette;

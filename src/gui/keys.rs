@@ -30,10 +30,13 @@ pub enum Action {
     ToggleCrosshair,
     ToggleLinkedZoom,
     ToggleConvention,
+    Ruler,
+    Circle,
+    DeleteMeasurement,
 }
 
 /// Every action in the order in which they are listed: its key at first, and what it does, in a few words.
-const ACTIONS: [(Action, Key, &str); 21] = [
+const ACTIONS: [(Action, Key, &str); 24] = [
     (Action::Help, Key::Questionmark, "Show the keys"),
     (Action::SliceUp, Key::PageUp, "One slice up (head, front, right)"),
     (Action::SliceDown, Key::PageDown, "One slice down"),
@@ -55,6 +58,9 @@ const ACTIONS: [(Action, Key, &str); 21] = [
     (Action::ToggleCrosshair, Key::H, "Show or hide the crosshair"),
     (Action::ToggleLinkedZoom, Key::L, "Zoom the planes together, or one"),
     (Action::ToggleConvention, Key::C, "Radiological or neurological"),
+    (Action::Ruler, Key::U, "Ruler in the hand, or put back"),
+    (Action::Circle, Key::Q, "Circle in the hand, or put back"),
+    (Action::DeleteMeasurement, Key::Delete, "Delete the selected measurement"),
 ];
 
 impl Action {

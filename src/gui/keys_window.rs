@@ -5,8 +5,9 @@ use eframe::egui::{self, Button, Grid, Key, Modifiers, RichText, Ui};
 use super::{Action, KeyMap, Palette};
 
 /// What the mouse does on a slice.
-const MOUSE: [(&str, &str); 9] = [
+const MOUSE: [(&str, &str); 10] = [
     ("Click, drag", "Place the crosshair"),
+    ("Drag with Ruler, Circle", "Measure, or change a measurement"),
     ("Shift + move", "The crosshair follows the pointer"),
     ("Wheel", "Scroll slices"),
     ("Ctrl + wheel, right drag", "Zoom"),

@@ -91,6 +91,9 @@ impl ViewerPanel {
                 self.views.shown = Some(SEGMENTED.to_owned());
                 self.profile = SliceProfile::default();
             }
+            Request::CopyLabels => self.export_labels(ctx, false),
+            Request::SaveLabels => self.export_labels(ctx, true),
+            Request::Notice(sentence) => self.notice = Some(sentence),
             Request::Save => self.save_segmentation(ctx),
             Request::Saved(sentence) => {
                 self.segmenting.was_saved(sentence);
@@ -224,7 +227,7 @@ impl ViewerPanel {
         }
     }
 
-    /// Opens images and lays label maps and an entropy map over them, or over the open image.
+    /// Opens images and lays label maps and a map of numbers over them, or over the open image.
     fn take_sorted(&mut self, ctx: &Context, Sorted { images, labels, maps, .. }: Sorted, workspace: &Workspace) {
         if !images.is_empty() {
             self.open_files(ctx, (&images, [labels, maps].concat()), workspace);

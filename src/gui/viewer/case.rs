@@ -11,13 +11,14 @@ use super::classes::{Classes, snapshot};
 use super::image::{Channel, ImageRequest, ReadImage, method_file, method_title};
 use super::layer::{BackgroundImage, Kind, Labels, Layer};
 use super::map::{HeatMap, MapLayer};
+use super::measurements::Measurements;
 use crate::geometry::{Grid, ravel};
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLevel};
 use crate::gui::{Background, OpenRun};
 use crate::protocol::StageKind;
 use crate::volume::VolumeSource;
-use crate::volume::file::is_entropy;
+use crate::volume::file::{is_entropy, is_probabilities};
 
 /// Something that the user should know of the open volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub(super) struct OpenCase {
     pub(super) layers: Vec<Layer>,
     /// Numbers over the image, such as entropy.
     pub(super) map: Option<MapLayer>,
+    pub(super) measurements: Measurements,
     pub(super) cursor: Cursor,
     /// Colours and visibility of the classes.
     pub(super) colours: LabelColours,
@@ -77,6 +79,7 @@ impl OpenCase {
             windows: vec![None; count],
             layers: truth.into_iter().chain(methods).collect(),
             map: None,
+            measurements: Measurements::default(),
             cursor: Cursor::middle(scan.volume.grid.shape),
             colours: LabelColours::default(),
             background: BackgroundImage { scan, classes: Arc::new(Mutex::new(classes.clone())), gpu },
@@ -91,9 +94,9 @@ impl OpenCase {
         for channel in self.read.iter_mut().flatten() {
             channel.poll();
         }
-        if let Some(cause) = self.map.as_mut().and_then(MapLayer::poll) {
+        if let Some(cause) = self.map.as_mut().and_then(|map| map.poll()) {
             self.notices.push(cause.into());
-            self.map = None;
+            self.map = self.map.take().filter(|map| map.map().is_some());
         }
         let mut arrived = false;
         let mut laid_over = None;
@@ -193,12 +196,12 @@ impl OpenCase {
 
     /// Puts numbers over the open image, in place of those before.
     pub(super) fn add_map(&mut self, ctx: &Context, file: PathBuf) {
-        self.map = Some(MapLayer::read(ctx, file, &self.background));
+        self.map = Some(MapLayer::read(ctx, file, &self.background, &self.request.labels));
     }
 
-    /// Puts a file's label map over the open image as soon as it is read; an entropy map as colours.
+    /// Puts a file's label map over the open image as soon as it is read; a map of numbers as colours.
     pub(super) fn add_file(&mut self, ctx: &Context, file: PathBuf) {
-        if is_entropy(&file) {
+        if is_entropy(&file) || is_probabilities(&file) {
             return self.add_map(ctx, file);
         }
         let stem = crate::volume::file::stem(&file);

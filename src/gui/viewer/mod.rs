@@ -1,22 +1,29 @@
 //! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
-//! `map` lays numbers over it as colours, `views` draws the slices, `surface` the labels' surfaces, and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
-//! it, `panel` lays everything out with `toolbar` and `notices`.
+//! `cases` lists what can be opened and, by `next_case`, which to label next, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
+//! `map` lays numbers over it as colours, `measurements` are rulers and circles, `measuring` draws them, `tool` is what the mouse does.
+//! `views` draws the slices, `surface` the labels' surfaces, `columns` the titles of a comparison, and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
+//! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
+//! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
 mod case;
 mod cases;
 mod classes;
+mod columns;
+mod digits;
 mod dropped;
 mod histogram;
 mod image;
+mod label_export;
 mod label_statistics;
 mod labels;
 mod layer;
 mod map;
+mod measurements;
+mod measuring;
+mod next_case;
 mod notices;
 mod panel;
 mod picture;
@@ -29,6 +36,7 @@ mod series;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod toolbar;
 mod views;
 
@@ -64,6 +72,8 @@ pub struct ViewerPanel {
     segmenting: Segmenting,
     picture: PictureDialog,
     dialog: Option<PathDialog<Request>>,
+    /// A table of labels on its way to the clipboard.
+    copying: Option<Background<String>>,
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
     unclear: Option<Sorted>,
@@ -101,6 +111,7 @@ impl ViewerPanel {
         self.poll_image(ctx, workspace);
         self.poll_sorting(ctx, workspace);
         self.poll_series(ctx, workspace);
+        self.poll_copying(ctx);
         if self.open_first
             && self.list.settled()
             && let Some(dataset) = self.list.dataset()
@@ -131,8 +142,12 @@ impl ViewerPanel {
             let due = layer.labels().is_some() && layer.kind != Kind::Truth && case.truth_labels().is_some();
             !due || layer.agreement().is_some()
         });
-        let here =
-            self.reading.is_none() && self.sorting.is_none() && self.series.folder().is_none() && self.list.settled() && !case.is_reading();
+        let here = self.reading.is_none()
+            && self.sorting.is_none()
+            && self.copying.is_none()
+            && self.series.folder().is_none()
+            && self.list.settled()
+            && !case.is_reading();
         let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
         here && read && counted && self.views.surface.is_settled() && case.channel_now().is_some()
     }

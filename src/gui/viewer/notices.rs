@@ -5,6 +5,7 @@ use eframe::egui::{Button, Label, RichText, Ui};
 use super::ViewerPanel;
 use super::dropped::Dropped;
 use super::requests::{Request, named};
+use super::tool::Tool;
 use crate::gui::{Palette, Workspace};
 
 impl ViewerPanel {
@@ -75,11 +76,14 @@ impl ViewerPanel {
         segment.then_some(Request::Segment((name, folder)))
     }
 
-    /// Closes one thing that lies over or above the slices, the newest kind first; then shows all views again.
+    /// Closes one thing that lies over or above the slices, the newest kind first; then puts the tool back; then shows all views again.
     pub(super) fn close_one(&mut self) {
         let closed = self.offer.take().is_some() || self.notice.take().is_some() || (self.open.is_some() && self.failed.take().is_some());
         if !closed && self.open.as_mut().is_none_or(|case| case.notices.pop().is_none()) {
-            self.views.show_all();
+            match self.views.tool {
+                Tool::Look => self.views.show_all(),
+                _ => self.views.tool = Tool::Look,
+            }
         }
     }
 }

@@ -41,6 +41,12 @@ pub(super) enum Request {
     Saved(String),
     /// Take the segmentation off.
     Discard,
+    /// Put the volumes of the shown labels on the clipboard.
+    CopyLabels,
+    /// Ask where to save them.
+    SaveLabels,
+    /// Tell the user this.
+    Notice(String),
     /// Close the window.
     Close,
 }
@@ -89,7 +95,7 @@ impl Browse {
                 PathDialog::several(ctx, (title, PathKind::Files(kind, endings)), |files| Ok(Request::LayOver(files.to_vec())))
             }
             Self::Map => {
-                let title = "Open a map of the open image: one number for each voxel, such as entropy";
+                let title = "Open a map of the open image: numbers for each voxel, such as entropy or probabilities";
                 PathDialog::new(ctx, (title, PathKind::File(kind, endings)), |file| Ok(Request::LayMap(file.to_owned())))
             }
             Self::Series => PathDialog::new(ctx, ("Open a DICOM series: its folder, or one of several", PathKind::Folder), |folder| {

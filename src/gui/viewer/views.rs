@@ -1,16 +1,16 @@
 //! The panes: three linked slices, one of them alone, or methods side by side, with crosshair, zoom and window in common.
 
-use eframe::egui::{
-    Align2, Color32, FontSelection, InputState, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, Vec2, WidgetText, pos2, vec2,
-};
+use eframe::egui::{Color32, CursorIcon, InputState, Rect, Sense, Ui, UiBuilder, Vec2, pos2, vec2};
 
 use super::case::OpenCase;
+use super::columns::column_title;
 use super::layer::{Kind, Layer};
+use super::measurements::OnSlice;
+use super::measuring;
 use super::surface::SurfacePane;
-use crate::gui::theme::colour;
+use super::tool::Tool;
 use crate::gui::widgets::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView, Style};
 use crate::gui::{Action, Convention, Settings};
-use crate::palette;
 use crate::volume::Grid;
 
 /// Points between panes.
@@ -102,6 +102,8 @@ pub(super) struct Views {
     pub(super) surface: SurfacePane,
     /// The voxel under the pointer in the last frame.
     pub(super) hovered: Option<[usize; 3]>,
+    /// What the left button does on a slice.
+    pub(super) tool: Tool,
 }
 
 impl Views {
@@ -231,7 +233,8 @@ impl Views {
         let Some(image) = case.channel_now().map(|channel| channel.texture.clone()) else { return };
         if pane.titled {
             let chosen = self.shown_layer(case).map(|layer| &layer.title) == pane.layer.as_ref();
-            column_title(ui, case, pane, chosen);
+            let above = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
+            column_title(ui, case, (above, pane.layer.as_deref()), chosen);
         }
         if self.views.len() <= number {
             self.views.push(SliceView::default());
@@ -239,7 +242,7 @@ impl Views {
         let plane = pane.plane as usize;
         let framing = self.framings[plane];
         let view = &mut self.views[number];
-        view.framing = framing;
+        (view.framing, view.tool) = (framing, self.tool != Tool::Look);
         let [labels, truth] = case.overlay(pane.layer.as_deref());
         let style = Style { window: case.window(), colours: &case.colours, settings: &settings.slices, convention: settings.convention };
         let map = case.shown_map().cloned();
@@ -253,6 +256,15 @@ impl Views {
             map.draw_scale(&inner, pane.rect);
         }
         let seen = view.framing;
+        if view.tool && response.response.hovered() {
+            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+        }
+        let (scan, rect) = (case.background.scan.clone(), response.response.rect);
+        let geometry = PlaneGeometry::new(&scan.volume.grid, pane.plane, settings.convention);
+        let point = |at| SliceView::point(&inner, (&geometry, seen, rect), at);
+        let slice = cursor.voxel[geometry.through];
+        let on = OnSlice { geometry: &geometry, grid: &scan.volume.grid, slice, point: &point };
+        measuring::show(&inner, rect, case, (&on, self.tool, &response.touches));
         // With Shift the crosshair follows the pointer through all views; a press with Shift pans.
         let follows = |input: &InputState| input.modifiers.shift && !input.pointer.any_down() && input.pointer.delta() != Vec2::ZERO;
         if let Some(voxel) = response.hovered.filter(|_| ui.input(follows)) {
@@ -291,6 +303,14 @@ impl Views {
             let geometry = PlaneGeometry::new(case.grid(), plane, convention);
             let (_, at) = geometry.position(case.cursor.voxel.map(|index| index as f64));
             other.zoom_to(&geometry, at, framing.zoom);
+        }
+    }
+
+    /// Deletes the selected measurement where it is seen.
+    pub(super) fn delete_measurement(&self, case: &mut OpenCase) {
+        let drawn = |plane| self.panes.iter().any(|pane| pane.plane == plane);
+        if case.measurements.selected().is_some_and(|selected| drawn(selected.plane) && selected.is_on(case.cursor.voxel)) {
+            case.measurements.delete();
         }
     }
 
@@ -342,39 +362,4 @@ fn cell(whole: Rect, [columns, rows]: [usize; 2], [column, row]: [f32; 2]) -> Re
     let room = |points: f32, count: usize| ((points - GAP * (count as f32 - 1.0)) / count as f32).floor().max(1.0);
     let size = vec2(room(whole.width(), columns), room(whole.height(), rows));
     Rect::from_min_size(whole.min.round() + vec2(column * (size.x + GAP), row * (size.y + GAP)), size)
-}
-
-/// The layer's name above its column, with its mean Dice over the visible labels. The chosen one is what the table shows.
-fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane, chosen: bool) {
-    let rect = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
-    let text = column_text(case, pane.layer.as_deref());
-    let galley =
-        WidgetText::from(text).into_galley(ui, Some(TextWrapMode::Truncate), rect.width() - 8.0, FontSelection::Style(TextStyle::Body));
-    let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
-    let failed = case.layer(pane.layer.as_deref()).is_some_and(|layer| layer.fault.is_some());
-    let colour = match (failed, chosen) {
-        (true, _) => colour(palette::BAD.dark),
-        (false, true) => Color32::WHITE,
-        (false, false) => Color32::from_gray(185),
-    };
-    if chosen {
-        let line = at.left()..=at.right();
-        ui.painter().hline(line, rect.bottom() - 1.0, Stroke::new(2.0, colour));
-    }
-    ui.painter().galley_with_override_text_color(at.min, galley, colour);
-}
-
-/// A layer's name, and its mean Dice over the visible labels.
-pub(super) fn column_text(case: &OpenCase, layer: Option<&str>) -> String {
-    let Some(layer) = case.layer(layer) else { return "no labels".to_owned() };
-    let Some(labels) = layer.labels() else {
-        return format!("{}: {}", layer.title, if layer.fault.is_some() { "cannot be read" } else { "reading ..." });
-    };
-    let classes = case.classes.in_order().into_iter().filter(|&class| case.colours.get(class).visible);
-    let scores: Vec<f64> = classes.filter_map(|class| layer.agreement()?.whole(class)).collect();
-    let title = if labels.own.is_some() { format!("{} (resampled)", layer.title) } else { layer.title.clone() };
-    if scores.is_empty() {
-        return title;
-    }
-    format!("{title}   Dice {:.3}", scores.iter().sum::<f64>() / scores.len() as f64)
 }

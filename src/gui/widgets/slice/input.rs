@@ -32,6 +32,8 @@ enum Gesture {
     Pan,
     /// Magnifies about the point that was pressed.
     Zoom(Pos2),
+    /// Does what the tool does.
+    Tool,
 }
 
 /// A gesture under way.
@@ -44,16 +46,37 @@ struct Pressed {
 }
 
 impl Pressed {
-    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2) -> Self {
+    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2, tool: bool) -> Self {
         let gesture = match button {
             PointerButton::Secondary => Gesture::Zoom(at),
             PointerButton::Middle => Gesture::Pan,
             _ if modifiers.shift => Gesture::Pan,
             _ if modifiers.command || modifiers.ctrl => Gesture::Window,
+            _ if tool => Gesture::Tool,
             _ => Gesture::Crosshair,
         };
         Self { gesture, button, at }
     }
+}
+
+/// What part of a stroke with a tool a point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its first point.
+    Pressed,
+    /// On the way.
+    Moved,
+    /// Its last point.
+    Released,
+}
+
+/// A point of a stroke with a tool.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    /// Position on the slice in voxels across and down from the centre of the first, in parts of voxels; beyond its edges as well.
+    pub at: [f64; 2],
+    /// What part of the stroke it is.
+    pub phase: Phase,
 }
 
 /// What happened in a pane.
@@ -70,6 +93,8 @@ pub struct SliceResponse {
     pub auto_window: bool,
     /// Asks to be shown alone, or among the others again.
     pub maximise: bool,
+    /// What the left button did where a tool has it, in its order.
+    pub touches: Vec<Touch>,
 }
 
 /// A frame's input, and what it changes.
@@ -80,6 +105,8 @@ pub(super) struct Input<'a, 'p> {
     pub(super) keys: &'a KeyMap,
     pub(super) cursor: &'a mut Cursor,
     pub(super) seen: &'a mut SliceResponse,
+    /// Whether a tool has the left button.
+    pub(super) tool: bool,
 }
 
 /// What the mouse is doing to a pane.
@@ -110,7 +137,7 @@ impl Mouse {
         let (modifiers, any_down) = input.ui.input(|input| (input.modifiers, input.pointer.any_down()));
         if input.seen.response.double_clicked() {
             input.seen.auto_window = modifiers.command || modifiers.ctrl;
-            input.seen.maximise = !input.seen.auto_window && !modifiers.shift;
+            input.seen.maximise = !input.seen.auto_window && !modifiers.shift && !input.tool;
         }
         let pointed = |event: &Event| matches!(event, Event::PointerMoved(_) | Event::PointerButton { .. });
         let events: Vec<Event> = input.ui.input(|input| input.events.iter().filter(|event| pointed(event)).cloned().collect());
@@ -119,28 +146,31 @@ impl Mouse {
                 Event::PointerButton { pos, button, pressed: true, modifiers }
                     if self.pressed.is_none() && reaches(input.ui, &input.seen.response, pos) =>
                 {
-                    self.pressed = Some(Pressed::new(button, modifiers, pos));
+                    self.pressed = Some(Pressed::new(button, modifiers, pos, input.tool));
                     input.seen.response.request_focus();
-                    self.follow(input, pos);
+                    self.follow(input, pos, Phase::Pressed);
                 }
-                Event::PointerMoved(pos) => self.follow(input, pos),
+                Event::PointerMoved(pos) => self.follow(input, pos, Phase::Moved),
                 Event::PointerButton { pos, button, pressed: false, .. }
                     if self.pressed.is_some_and(|pressed| pressed.button == button) =>
                 {
-                    self.follow(input, pos);
+                    self.follow(input, pos, Phase::Released);
                     self.pressed = None;
                 }
                 _ => {}
             }
         }
         // A release that the window never saw.
-        if !any_down {
-            self.pressed = None;
+        if !any_down
+            && let Some(lost) = self.pressed.take()
+            && lost.gesture == Gesture::Tool
+        {
+            input.seen.touches.push(Touch { at: input.pane.at(lost.at), phase: Phase::Released });
         }
     }
 
     /// Does what the gesture under way does when the pointer comes to a point.
-    fn follow(&mut self, input: &mut Input<'_, '_>, point: Pos2) {
+    fn follow(&mut self, input: &mut Input<'_, '_>, point: Pos2, phase: Phase) {
         let Some(pressed) = &mut self.pressed else { return };
         let delta = point - pressed.at;
         pressed.at = point;
@@ -150,6 +180,7 @@ impl Mouse {
                 let slice = input.cursor.voxel[geometry.through];
                 input.cursor.voxel = nearest(geometry, slice, input.pane.at(point).map(f64::round));
             }
+            Gesture::Tool => input.seen.touches.push(Touch { at: input.pane.at(point), phase }),
             _ if delta == Vec2::ZERO => {}
             Gesture::Window => input.seen.window = Some(dragged(input.seen.window.unwrap_or(input.window), delta)),
             Gesture::Pan => {

@@ -22,6 +22,7 @@ pub use crate::geometry::{Plane, PlaneGeometry, WindowLevel, world_letters};
 pub use colours::{Difference, LABELS, LabelColours, heat_colour};
 pub use framing::{Framing, Placement};
 pub(in crate::gui) use input::{POINTS_PER_NOTCH, ZOOM_PER_NOTCH, ZOOM_POINTS};
+pub use input::{Phase, Touch};
 pub(in crate::gui) use overlay::Outlined;
 pub use presets::WindowPreset;
 pub use texture::VolumeTexture;

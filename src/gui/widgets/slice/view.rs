@@ -1,6 +1,6 @@
 //! One pane that shows a plane of a scene.
 
-use eframe::egui::{Rect, Role, Sense, Ui, WidgetInfo};
+use eframe::egui::{Pos2, Rect, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
 use super::framing::Pane;
@@ -19,6 +19,8 @@ pub struct SliceView {
     pub framing: Framing,
     /// The volume was rotated away from the patient: its sides have no letters.
     pub rotated: bool,
+    /// A tool has the left button where no key is held: its way comes as [`SliceResponse::touches`], and the crosshair stays.
+    pub tool: bool,
     pub(super) mouse: Mouse,
     pub(super) slot: Slot,
 }
@@ -35,8 +37,17 @@ impl SliceView {
         }
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
         let mut pane = self.pane(ui, &geometry, response.rect);
-        let mut seen = SliceResponse { response, hovered: None, clicked: None, window: None, auto_window: false, maximise: false };
-        self.mouse.handle(&mut Input { ui, pane: &mut pane, window: scene.style.window, keys, cursor, seen: &mut seen });
+        let mut seen = SliceResponse {
+            response,
+            hovered: None,
+            clicked: None,
+            window: None,
+            auto_window: false,
+            maximise: false,
+            touches: Vec::new(),
+        };
+        let window = scene.style.window;
+        self.mouse.handle(&mut Input { ui, pane: &mut pane, window, keys, cursor, seen: &mut seen, tool: self.tool });
         self.framing = pane.framing;
         seen.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.accessible_name(scene, &geometry, *cursor)));
         if ui.is_rect_visible(pane.rect) {
@@ -65,6 +76,11 @@ impl SliceView {
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
         let view = Self { framing, ..Self::default() };
         view.draw(ui, scene, (&view.pane(ui, &geometry, rect), cursor), Overlay { crosshair, letters, focused: false, rotated: false });
+    }
+
+    /// Where a position on a slice, in voxels across and down, is shown on the screen in a `rect` with this framing.
+    pub fn point(ui: &Ui, (geometry, framing, rect): (&PlaneGeometry, Framing, Rect), at: [f64; 2]) -> Pos2 {
+        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point(), framing }.point(at)
     }
 
     pub(super) fn pane<'a>(&self, ui: &Ui, geometry: &'a PlaneGeometry, rect: Rect) -> Pane<'a> {
