@@ -5,7 +5,7 @@
 //!
 //! [`Grid`] places voxels in the patient; [`SignedPermutation`] reorders and mirrors axes, which is how volumes are reoriented
 //! ([`SignedPermutation::to_ras`]) and views rotated; [`VoxelBox`] cuts and pastes sub-volumes; [`PlaneGeometry`] lays
-//! anatomical slices; [`keep_largest`] clears stray components; [`WindowLevel`] maps intensities to grey; [`quantile`] and [`percentiles`] are NumPy's.
+//! anatomical slices; [`LabelSurfaces`] meshes labels; [`keep_largest`] clears stray components; [`WindowLevel`] maps intensities to grey; [`quantile`] and [`percentiles`] are NumPy's.
 
 mod components;
 mod grid;
@@ -15,6 +15,7 @@ mod permutation;
 mod permute;
 mod plane;
 mod quantile;
+mod surface;
 mod voxel_box;
 mod window;
 
@@ -24,7 +25,8 @@ pub use index::{ravel, strides, unravel};
 #[cfg(test)]
 pub(crate) use orientation::tests::all_grids;
 pub use permutation::{AXES, SignedPermutation};
-pub use plane::{Convention, Edges, Plane, PlaneGeometry, world_letters};
+pub use plane::{Convention, ENDS, Edges, Plane, PlaneGeometry, world_letters};
 pub use quantile::{percentiles, quantile};
+pub use surface::{LabelMesh, LabelSurfaces, Ray, SurfaceHit, SurfaceVertex};
 pub use voxel_box::VoxelBox;
 pub use window::WindowLevel;

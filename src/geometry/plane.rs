@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Grid, strides};
 
 /// The letter of each end of the patient axes R, A, S: towards it, and away from it.
-const ENDS: [[char; 2]; 3] = [['R', 'L'], ['A', 'P'], ['S', 'I']];
+pub const ENDS: [[char; 2]; 3] = [['R', 'L'], ['A', 'P'], ['S', 'I']];
 
 /// Which side of the patient is on the left of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! `cases` lists what can be opened and, by `next_case`, which to label next, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `measurements` are rulers and circles, `measuring` draws them, `tool` is what the mouse does.
-//! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
+//! `views` draws the slices, `surface` the labels' surfaces, `columns` the titles of a comparison, and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
 //! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
 //! `edit` corrects labels, and `edit_panel` is the panel's side of it.
@@ -12,6 +12,7 @@ mod actions;
 mod case;
 mod cases;
 mod classes;
+mod columns;
 mod digits;
 mod dropped;
 mod edit;
@@ -35,6 +36,7 @@ mod requests;
 mod resample;
 mod segmenting;
 mod series;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod tool;
@@ -102,6 +104,7 @@ impl ViewerPanel {
             self.profile = SliceProfile::default();
         }
         self.segmenting.poll(ctx, case);
+        self.views.surface.growing = self.segmenting.is_running();
         self.poll_correction(ctx);
     }
 
@@ -153,7 +156,7 @@ impl ViewerPanel {
             && self.list.settled()
             && !case.is_reading();
         let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
-        here && read && counted && case.channel_now().is_some() && self.editing.is_settled()
+        here && read && counted && self.views.surface.is_settled() && case.channel_now().is_some() && self.editing.is_settled()
     }
 
     /// Takes the brush in hand, as its button does.

@@ -7,10 +7,12 @@ use eframe::egui::{Align2, Button, Color32, ColorImage, ComboBox, Context, Pos2,
 use eframe::egui_wgpu::RenderState;
 
 use super::case::OpenCase;
+use super::columns::column_text;
 use super::map::HeatMap;
 use super::measurements::{Measurements, OnSlice};
 use super::measuring;
-use super::views::{Arrangement, Pane, TITLE, Views, column_text};
+use super::surface::SurfaceShot;
+use super::views::{Arrangement, Pane, TITLE, Views};
 use crate::atomic_file;
 use crate::gui::widgets::save::png_bytes;
 use crate::gui::widgets::slice::{
@@ -26,7 +28,7 @@ const FOOTER: f32 = 28.0;
 /// What the user wants in a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Options {
-    /// Which pane; none: all of them.
+    /// Which pane, the surface after all slices; none: all of them.
     pub(super) pane: Option<usize>,
     /// Pixels of the picture for one point of the screen.
     pub(super) scale: usize,
@@ -78,8 +80,9 @@ impl PictureDialog {
     /// Whether to save, and whether to close.
     fn ask(&mut self, ui: &mut Ui, views: &Views) -> [bool; 2] {
         ui.heading("Save a view as PNG");
-        self.options.pane = self.options.pane.filter(|&pane| pane < views.panes.len());
+        self.options.pane = self.options.pane.filter(|&pane| pane < views.panes.len() + usize::from(views.surface.rect.is_some()));
         let name = |pane: Option<usize>| match pane.and_then(|pane| views.panes.get(pane)) {
+            None if pane.is_some() => "Surface".to_owned(),
             None => "All views".to_owned(),
             Some(pane) => match &pane.layer {
                 Some(layer) if views.arrangement.compared().is_some() => format!("{}, {layer}", pane.plane.title()),
@@ -90,7 +93,8 @@ impl PictureDialog {
             ui.label("View");
             let combo = ComboBox::from_id_salt("pictured view").width(240.0).selected_text(name(self.options.pane));
             let response = combo.show_ui(ui, |ui| {
-                for pane in std::iter::once(None).chain((0..views.panes.len()).map(Some)) {
+                let last = views.surface.rect.map(|_| views.panes.len());
+                for pane in std::iter::once(None).chain((0..views.panes.len()).chain(last).map(Some)) {
                     ui.selectable_value(&mut self.options.pane, pane, name(pane));
                 }
             });
@@ -115,9 +119,14 @@ fn chosen(views: &Views, options: Options) -> impl Iterator<Item = &Pane> {
     views.panes.iter().enumerate().filter(move |(index, _)| options.pane.is_none_or(|pane| pane == *index)).map(|(_, pane)| pane)
 }
 
+/// Where the surface lies on the screen, if it is pictured.
+fn chosen_surface(views: &Views, options: Options) -> Option<Rect> {
+    views.surface.rect.filter(|_| options.pane.is_none_or(|pane| pane == views.panes.len()))
+}
+
 /// The part of the screen that is pictured, in points.
 fn bounds(views: &Views, options: Options) -> Rect {
-    chosen(views, options).fold(Rect::NOTHING, |bounds, pane| {
+    chosen(views, options).fold(chosen_surface(views, options).unwrap_or(Rect::NOTHING), |bounds, pane| {
         let title = if pane.titled && options.letters && options.pane.is_none() { TITLE } else { 0.0 };
         bounds.union(Rect::from_min_max(pane.rect.min - vec2(0.0, title), pane.rect.max))
     })
@@ -125,7 +134,8 @@ fn bounds(views: &Views, options: Options) -> Rect {
 
 /// Size of a picture in points.
 fn size(views: &Views, options: Options) -> Vec2 {
-    let footer = if options.letters && options.pane.is_none() && views.arrangement != Arrangement::All { FOOTER } else { 0.0 };
+    let free = views.arrangement == Arrangement::All && views.surface.rect.is_none();
+    let footer = if options.letters && options.pane.is_none() && !free { FOOTER } else { 0.0 };
     (bounds(views, options).size() + vec2(0.0, footer)).max(Vec2::ZERO)
 }
 
@@ -140,6 +150,8 @@ pub(super) struct Shot {
     convention: Convention,
     cursor: Cursor,
     panes: Vec<ShotPane>,
+    /// In points from the picture's corner.
+    surface: Option<SurfaceShot>,
     map: Option<HeatMap>,
     measurements: Measurements,
     title: String,
@@ -171,13 +183,14 @@ impl Shot {
             }
         };
         let panes: Vec<ShotPane> = chosen(views, options).map(shown).collect();
+        let surface = chosen_surface(views, options).map(|rect| views.surface.shot(rect.translate(-bounds.min.to_vec2())));
         let named = case.classes.in_order().into_iter().filter(|&class| case.colours.get(class).visible);
         let labels = named.map(|class| (case.classes.name(class).to_owned(), case.colours.get(class).colour));
         let differing = settings.slices.difference && panes.iter().any(|shown| shown.truth.is_some());
         let differences = Difference::ALL.into_iter().filter(|_| differing).map(|kind| (kind.title().to_owned(), kind.colour()));
         // Labels keep their own colours where the truth itself is shown.
         let own = !differing || panes.iter().any(|shown| shown.truth.is_none());
-        (!panes.is_empty()).then_some(Self {
+        (!panes.is_empty() || surface.is_some()).then_some(Self {
             gpu: case.background.gpu.clone(),
             scan: case.background.scan.clone(),
             image: case.channel_now()?.texture.clone(),
@@ -187,6 +200,7 @@ impl Shot {
             convention: settings.convention,
             cursor: case.cursor,
             panes,
+            surface,
             map: case.shown_map().cloned(),
             measurements: case.measurements.unselected(),
             title: case.request.title.clone(),
@@ -231,6 +245,10 @@ impl Shot {
                 text(ui, pane.rect.center_top() - vec2(0.0, TITLE / 2.0), Align2::CENTER_CENTER, title);
             }
         }
+        if let Some(surface) = &self.surface {
+            let cursor = Some(self.cursor).filter(|_| self.options.crosshair);
+            surface.paint(ui, &self.scan.volume.grid, &style, (cursor, self.options.letters));
+        }
         if captions {
             self.legend(ui);
         }
@@ -261,7 +279,7 @@ impl Shot {
     fn free_quarter(&self) -> Option<Rect> {
         let [a, _, c] = self.panes.as_slice() else { return None };
         let free = Rect::from_min_max(pos2(c.pane.rect.left(), a.pane.rect.bottom()), self.size.to_pos2());
-        (free.height() > 60.0 && self.panes.iter().all(|shown| !shown.pane.titled)).then_some(free)
+        (self.surface.is_none() && free.height() > 60.0 && self.panes.iter().all(|shown| !shown.pane.titled)).then_some(free)
     }
 }
 

@@ -23,10 +23,12 @@ pub(super) fn arrangement(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
             views.arrangement = arrangement;
         }
     };
-    button(ui, Arrangement::All, "All", "Three planes and the labels");
+    button(ui, Arrangement::All, "All", "Three planes, the surface of the labels where there is room, and the labels");
     for plane in Plane::ALL {
         button(ui, Arrangement::Alone(plane), plane.title(), "This plane alone; a double click on a view does the same");
     }
+    let hint = "The surface of the labels alone; a double click on it does the same";
+    ui.add_enabled_ui(!case.layers.is_empty(), |ui| button(ui, Arrangement::Surface, "Surface", hint));
     let hint = "Truth and methods side by side, with crosshair, zoom and window in common";
     ui.add_enabled_ui(!case.layers.is_empty(), |ui| button(ui, Arrangement::Compare(Plane::Axial), "Compare", hint));
     ui.separator();

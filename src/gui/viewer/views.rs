@@ -1,20 +1,17 @@
 //! The panes: three linked slices, one of them alone, or methods side by side, with crosshair, zoom and window in common.
 
-use eframe::egui::{
-    Align2, Color32, CursorIcon, FontSelection, InputState, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, Vec2, WidgetText,
-    pos2, vec2,
-};
+use eframe::egui::{Color32, CursorIcon, InputState, Rect, Sense, Ui, UiBuilder, Vec2, pos2, vec2};
 
 use super::case::OpenCase;
+use super::columns::column_title;
 use super::edit::{BrushCursor, Painted};
 use super::layer::{Kind, Layer};
 use super::measurements::OnSlice;
 use super::measuring;
+use super::surface::SurfacePane;
 use super::tool::Tool;
-use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView, Style};
 use crate::gui::{Action, Convention, Settings};
-use crate::palette;
 use crate::volume::Grid;
 
 /// Points between panes.
@@ -23,17 +20,22 @@ const GAP: f32 = 2.0;
 pub(super) const TITLE: f32 = 20.0;
 /// Width of the labels beside slices: a share of the room, within bounds in points.
 const ASIDE: (f32, f32, f32) = (0.28, 256.0, 330.0);
+/// Width in points from which the surface of the labels has a pane beside three planes and the labels.
+const ROOMY: f32 = 800.0;
 /// Methods side by side at most: more would be stamps.
 pub(super) const MOST_COLUMNS: usize = 6;
 
 /// Which panes there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Arrangement {
-    /// All three planes, and the labels in the fourth pane.
+    /// All three planes, the surface of the labels in the fourth pane, and the labels beside them; or, in a narrow window and where there are
+    /// none, the labels in the fourth pane.
     #[default]
     All,
     /// One plane.
     Alone(Plane),
+    /// The surface of the labels.
+    Surface,
     /// Methods side by side in one plane.
     Compare(Plane),
     /// Methods side by side, all planes below each other.
@@ -44,7 +46,7 @@ impl Arrangement {
     /// The planes of a comparison; none of other arrangements.
     pub(super) fn compared(self) -> Option<&'static [Plane]> {
         match self {
-            Self::All | Self::Alone(_) => None,
+            Self::All | Self::Alone(_) | Self::Surface => None,
             Self::Compare(plane) => Plane::ALL.iter().position(|&other| other == plane).map(|index| &Plane::ALL[index..=index]),
             Self::CompareAll => Some(&Plane::ALL),
         }
@@ -54,8 +56,13 @@ impl Arrangement {
     pub(super) fn plane(self) -> Plane {
         match self {
             Self::Alone(plane) | Self::Compare(plane) => plane,
-            Self::All | Self::CompareAll => Plane::Axial,
+            Self::All | Self::Surface | Self::CompareAll => Plane::Axial,
         }
+    }
+
+    /// Whether it is one view, maximised.
+    fn is_alone(self) -> bool {
+        matches!(self, Self::Alone(_) | Self::Surface)
     }
 }
 
@@ -92,6 +99,8 @@ pub(super) struct Views {
     views: Vec<SliceView>,
     /// The panes of the last frame.
     pub(super) panes: Vec<Pane>,
+    /// The surface of the shown layer.
+    pub(super) surface: SurfacePane,
     /// The voxel under the pointer in the last frame.
     pub(super) hovered: Option<[usize; 3]>,
     /// What the left button does on a slice.
@@ -108,6 +117,7 @@ impl Views {
     /// Shows another volume: fits all slices into their panes, and shows a volume of one slice in that plane alone.
     pub(super) fn reset(&mut self, grid: &Grid) {
         self.framings = <[Framing; 3]>::default();
+        self.surface = SurfacePane::default();
         match only_plane(grid) {
             Some(plane) => {
                 if !self.flat {
@@ -147,22 +157,20 @@ impl Views {
         wanted.map(|layer| layer.title.clone()).collect()
     }
 
-    /// Shows a plane alone, or everything again.
-    pub(super) fn maximise(&mut self, plane: Plane) {
-        if let Arrangement::Alone(_) = self.arrangement {
+    /// Shows one view alone, or everything again.
+    pub(super) fn maximise(&mut self, alone: Arrangement) {
+        if self.arrangement.is_alone() {
             self.arrangement = self.before;
         } else {
             self.before = self.arrangement;
-            self.arrangement = Arrangement::Alone(plane);
+            self.arrangement = alone;
         }
     }
 
     /// Shows all views again where one is maximised.
     pub(super) fn show_all(&mut self) {
-        if let Arrangement::Alone(plane) = self.arrangement
-            && !self.flat
-        {
-            self.maximise(plane);
+        if self.arrangement.is_alone() && !self.flat {
+            self.maximise(self.arrangement);
         }
     }
 
@@ -175,25 +183,36 @@ impl Views {
         self.painted.clear();
         let mut panes: Vec<Pane> = Vec::new();
         let shown = || self.shown_layer(case).map(|layer| layer.title.clone());
-        let mut aside = None;
+        let (mut aside, mut surface) = (None, None);
         match self.arrangement {
             Arrangement::All => {
-                let quarter = |column: f32, row: f32| cell(whole, [2, 2], [column, row]);
+                let roomy = !case.layers.is_empty() && whole.width() >= ROOMY;
+                let (room, beside) = if roomy { beside_labels(whole) } else { (whole, Rect::NOTHING) };
+                let quarter = |column: f32, row: f32| cell(room, [2, 2], [column, row]);
                 for (plane, rect) in Plane::ALL.into_iter().zip([quarter(0.0, 0.0), quarter(0.0, 1.0), quarter(1.0, 0.0)]) {
                     panes.push(self.pane(rect, plane, shown(), false));
                 }
-                aside = Some(quarter(1.0, 1.0));
+                let fourth = quarter(1.0, 1.0);
+                surface = roomy.then_some(fourth);
+                aside = Some(if roomy { beside } else { fourth });
             }
             Arrangement::Alone(plane) => {
-                let split = whole.right() - aside_width(whole.width());
-                let (left, right) = whole.split_left_right_at_x(split);
+                let (left, right) = beside_labels(whole);
                 panes.push(self.pane(left, plane, shown(), false));
                 aside = Some(right);
             }
+            Arrangement::Surface => {
+                let (left, right) = beside_labels(whole);
+                (surface, aside) = (Some(left), Some(right));
+            }
             Arrangement::Compare(_) | Arrangement::CompareAll => self.lay_comparison(whole, case, &mut panes),
         }
+        let shown = shown();
         for (index, pane) in panes.iter().enumerate() {
             self.draw(ui, case, (pane, index), settings);
+        }
+        if self.surface.show(ui, surface, (case, shown.as_deref()), settings) {
+            self.maximise(Arrangement::Surface);
         }
         // What was dragged in one pane is what all show from the next frame on.
         panes.iter_mut().for_each(|pane| pane.framing = self.framings[pane.plane as usize]);
@@ -222,7 +241,8 @@ impl Views {
         let Some(image) = case.channel_now().map(|channel| channel.texture.clone()) else { return };
         if pane.titled {
             let chosen = self.shown_layer(case).map(|layer| &layer.title) == pane.layer.as_ref();
-            column_title(ui, case, pane, chosen);
+            let above = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
+            column_title(ui, case, (above, pane.layer.as_deref()), chosen);
         }
         if self.views.len() <= number {
             self.views.push(SliceView::default());
@@ -286,7 +306,7 @@ impl Views {
         }
         let keys = if response.response.contains_pointer() { settings.keys.pressed(ui, &[Action::Maximise]).len() } else { 0 };
         for _ in 0..keys + usize::from(response.maximise) {
-            self.maximise(pane.plane);
+            self.maximise(Arrangement::Alone(pane.plane));
         }
     }
 
@@ -344,6 +364,11 @@ fn only_plane(grid: &Grid) -> Option<Plane> {
     (largest.slices == 1).then_some(largest.plane)
 }
 
+/// Room for views, and for the labels beside them.
+fn beside_labels(whole: Rect) -> (Rect, Rect) {
+    whole.split_left_right_at_x(whole.right() - aside_width(whole.width()))
+}
+
 /// Width of the labels beside slices, of the room that both have.
 pub(super) fn aside_width(room: f32) -> f32 {
     (room * ASIDE.0).clamp(ASIDE.1, ASIDE.2).min(room / 2.0)
@@ -354,39 +379,4 @@ fn cell(whole: Rect, [columns, rows]: [usize; 2], [column, row]: [f32; 2]) -> Re
     let room = |points: f32, count: usize| ((points - GAP * (count as f32 - 1.0)) / count as f32).floor().max(1.0);
     let size = vec2(room(whole.width(), columns), room(whole.height(), rows));
     Rect::from_min_size(whole.min.round() + vec2(column * (size.x + GAP), row * (size.y + GAP)), size)
-}
-
-/// The layer's name above its column, with its mean Dice over the visible labels. The chosen one is what the table shows.
-fn column_title(ui: &Ui, case: &OpenCase, pane: &Pane, chosen: bool) {
-    let rect = Rect::from_min_max(pos2(pane.rect.left(), pane.rect.top() - TITLE), pane.rect.right_top());
-    let text = column_text(case, pane.layer.as_deref());
-    let galley =
-        WidgetText::from(text).into_galley(ui, Some(TextWrapMode::Truncate), rect.width() - 8.0, FontSelection::Style(TextStyle::Body));
-    let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), rect);
-    let failed = case.layer(pane.layer.as_deref()).is_some_and(|layer| layer.fault.is_some());
-    let colour = match (failed, chosen) {
-        (true, _) => colour(palette::BAD.dark),
-        (false, true) => Color32::WHITE,
-        (false, false) => Color32::from_gray(185),
-    };
-    if chosen {
-        let line = at.left()..=at.right();
-        ui.painter().hline(line, rect.bottom() - 1.0, Stroke::new(2.0, colour));
-    }
-    ui.painter().galley_with_override_text_color(at.min, galley, colour);
-}
-
-/// A layer's name, and its mean Dice over the visible labels.
-pub(super) fn column_text(case: &OpenCase, layer: Option<&str>) -> String {
-    let Some(layer) = case.layer(layer) else { return "no labels".to_owned() };
-    let Some(labels) = layer.labels() else {
-        return format!("{}: {}", layer.title, if layer.fault.is_some() { "cannot be read" } else { "reading ..." });
-    };
-    let classes = case.classes.in_order().into_iter().filter(|&class| case.colours.get(class).visible);
-    let scores: Vec<f64> = classes.filter_map(|class| layer.agreement()?.whole(class)).collect();
-    let title = if labels.own.is_some() { format!("{} (resampled)", layer.title) } else { layer.title.clone() };
-    if scores.is_empty() {
-        return title;
-    }
-    format!("{title}   Dice {:.3}", scores.iter().sum::<f64>() / scores.len() as f64)
 }

@@ -1,4 +1,4 @@
-//! What every panel is made of: one card, one table, one plot, one slice view, one dialog, one question, one welcome page.
+//! What every panel is made of: one card, one table, one plot, one slice view, one view of surfaces, one dialog, one question, one welcome page.
 //!
 //! `card` lays out text, forms and notices; `table` and `plot` show numbers, each with a menu that saves it (`save`) as CSV or PNG;
 //! `dialog` asks for a path, `question` asks before something happens, `welcome` is the first page of a panel. Work that would hold
@@ -16,6 +16,7 @@ pub(in crate::gui) mod pointer;
 mod question;
 pub(in crate::gui) mod save;
 pub mod slice;
+pub mod surface;
 mod table;
 pub(in crate::gui) mod ticks;
 pub(in crate::gui) mod welcome;

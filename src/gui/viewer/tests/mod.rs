@@ -10,6 +10,7 @@ mod opening;
 mod segment;
 mod series;
 mod states;
+mod surface;
 
 use std::path::Path;
 

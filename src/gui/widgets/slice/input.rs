@@ -1,23 +1,23 @@
 //! What mouse and keys do in a pane: the habits of ITK-SNAP and 3D Slicer.
 
-use eframe::egui::{Event, EventFilter, Id, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
+use eframe::egui::{Event, EventFilter, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
 
 use super::framing::Pane;
 use super::{Cursor, Framing, PlaneGeometry, WindowLevel};
 use crate::gui::keys::take_presses;
-use crate::gui::widgets::pointer::reaches;
+use crate::gui::widgets::pointer::{reaches, takes_keys};
 use crate::gui::{Action, KeyMap};
 
 /// Voxels of an arrow key with Shift.
 const STRIDE: i64 = 5;
 /// Points of a trackpad's scrolling that count as one notch of a wheel.
-const POINTS_PER_NOTCH: f32 = 24.0;
+pub(in crate::gui) const POINTS_PER_NOTCH: f32 = 24.0;
 /// Part of a notch that rounding may take off the sum of its parts.
 const NOTCH_ROUNDING: f32 = 1e-3;
 /// Magnification of one notch.
-const ZOOM_PER_NOTCH: f64 = 1.15;
+pub(in crate::gui) const ZOOM_PER_NOTCH: f64 = 1.15;
 /// Points dragged that magnify by e.
-const ZOOM_POINTS: f64 = 150.0;
+pub(in crate::gui) const ZOOM_POINTS: f64 = 150.0;
 /// Share of the window's width by which a dragged point changes width and level.
 const WINDOW_SPEED: f32 = 0.005;
 
@@ -146,7 +146,7 @@ impl Mouse {
         if input.seen.response.hovered() {
             self.wheel(input);
         }
-        if input.takes_keys() {
+        if takes_keys(input.ui, &input.seen.response) {
             Self::keys(input);
         }
         if input.seen.response.has_focus() {
@@ -274,21 +274,6 @@ impl Mouse {
                 }
             }
         }
-    }
-}
-
-impl Input<'_, '_> {
-    /// Whether a pane takes the frame's keys: the one under the pointer, or the focused one where the pointer is over none.
-    fn takes_keys(&self) -> bool {
-        /// The frame in which a pane last was under the pointer.
-        const HOVERED: &str = "slice pane under the pointer";
-        let frame = self.ui.ctx().cumulative_frame_nr();
-        if self.seen.response.contains_pointer() {
-            self.ui.data_mut(|data| data.insert_temp(Id::unique(HOVERED), frame));
-            return true;
-        }
-        let hovered: Option<u64> = self.ui.data(|data| data.get_temp(Id::unique(HOVERED)));
-        self.seen.response.has_focus() && hovered.is_none_or(|hovered| hovered + 1 < frame)
     }
 }
 

@@ -19,8 +19,9 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 pub use crate::geometry::{Plane, PlaneGeometry, WindowLevel, world_letters};
-pub use colours::{Difference, LabelColours, heat_colour};
+pub use colours::{Difference, LABELS, LabelColours, heat_colour};
 pub use framing::{Framing, Placement};
+pub(in crate::gui) use input::{POINTS_PER_NOTCH, ZOOM_PER_NOTCH, ZOOM_POINTS};
 pub use input::{Phase, Touch};
 pub(in crate::gui) use overlay::Outlined;
 pub use presets::WindowPreset;
