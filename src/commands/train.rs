@@ -129,7 +129,8 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
     make(ExperimentJob { trainings, at_once: part.jobs, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
-fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
+/// Works on an experiment, in the window or in the terminal.
+pub(super) fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
     if options.window {
         return window::follow_experiment(job, options);
     }

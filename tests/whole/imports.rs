@@ -18,6 +18,7 @@ struct Layer {
 const PLAIN: &[&str] = &[
     "atomic_file",
     "config",
+    "corrections",
     "digest",
     "folder_lock",
     "folders",
@@ -59,6 +60,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "digest", "folder_lock", "metrics", "volume"] },
     Layer { module: "wording",           tensors: false, imports: &["metrics", "protocol"] },
     Layer { module: "experiment",        tensors: false, imports: &["PLAIN"] },
+    Layer { module: "corrections",       tensors: false, imports: &["PLAIN"] },
     Layer { module: "results",           tensors: false, imports: &["PLAIN"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "device",            tensors: true,  imports: &["panic_text"] },

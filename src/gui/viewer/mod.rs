@@ -2,14 +2,16 @@
 //!
 //! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
 //! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
+//! `picture` saves what is seen, `add_case` puts corrected labels into a training set, of which `corrections_table` shows how they shrink. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
 //! it, `panel` lays everything out with `toolbar` and `notices`.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
+mod add_case;
 mod case;
 mod cases;
 mod classes;
+mod corrections_table;
 mod dropped;
 mod histogram;
 mod image;
@@ -33,6 +35,7 @@ mod views;
 
 use eframe::egui::Context;
 
+use self::add_case::{AddCase, CorrectedCase};
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
@@ -62,6 +65,8 @@ pub struct ViewerPanel {
     profile: SliceProfile,
     segmenting: Segmenting,
     picture: PictureDialog,
+    /// A corrected case on its way into a training set.
+    adding: AddCase,
     dialog: Option<PathDialog<Request>>,
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
@@ -120,6 +125,23 @@ impl ViewerPanel {
             Some(layer) => self.profile.update(case, layer, self.views.arrangement.plane()),
             None => self.profile = SliceProfile::default(),
         }
+    }
+
+    /// Offers a corrected case for the training set, that of the listed dataset at first.
+    fn offer_case(&mut self, case: CorrectedCase) {
+        self.adding.offer(case, self.list.source().cloned());
+    }
+
+    /// Offers the labels that are shown, where they are in a file of their own; the prediction that they are compared with is that of a run,
+    /// if there is only one.
+    fn offer_shown_labels(&mut self) {
+        let Some(case) = &self.open else { return };
+        let file = |layer: &Layer| layer.source.as_ref().and_then(|source| source.single_file().map(ToOwned::to_owned));
+        let Some(label) = self.views.shown_layer(case).filter(|layer| layer.kind == Kind::File).and_then(file) else { return };
+        let mut predictions = case.layers.iter().filter(|layer| layer.kind == Kind::Method).filter_map(file);
+        let predicted = predictions.next().filter(|_| predictions.next().is_none());
+        let (name, images) = (case.request.title.clone(), case.request.images.clone());
+        self.offer_case(CorrectedCase { name, images, label, predicted });
     }
 
     /// Whether everything that is shown has been read and counted.
