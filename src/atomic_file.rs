@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::Builder;
 
 /// Begins the names of files that are not whole yet.
-const PREFIX: &str = ".simtrot-";
+pub const PREFIX: &str = ".simtrot-";
 
 /// Bytes gathered before they go to the file.
 const BUFFER: usize = 1 << 16;

@@ -1,5 +1,7 @@
 //! The command line. It only reads words; `commands` carries them out.
 
+mod next;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -7,8 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::configure;
 use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
-use crate::experiment::Only;
+use crate::experiment::{Only, Shard};
 use crate::volume::file::Format;
+
+pub use next::NextArgs;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
 #[derive(Debug, Parser)]
@@ -20,6 +24,10 @@ pub struct Cli {
     /// Where to compute: auto, cpu, gpu, gpu:N or gpu:NAME (`simtrot doctor` lists them).
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
+    /// Devices that share each batch of a training, for example gpu:0,gpu:1; `cpu,cpu` halves the processor's threads. For demo, run, pretrain,
+    /// finetune and plan, in place of --device.
+    #[arg(long, global = true, value_delimiter = ',', value_name = "DEVICE,DEVICE")]
+    pub devices: Vec<DeviceChoice>,
     /// Print results and problems only.
     #[arg(long, global = true)]
     pub quiet: bool,
@@ -82,6 +90,9 @@ pub enum Command {
         /// Where, and which part.
         #[command(flatten)]
         part: PartArgs,
+        /// Then follow what programs make of it, also on other computers: records are read as they grow, and nothing is touched.
+        #[arg(long)]
+        follow: bool,
     },
     /// Write tables, plots and plain sentences of what is done: report.html, report.md and CSV files in the experiment's folder.
     Report {
@@ -93,6 +104,8 @@ pub enum Command {
     },
     /// Segment volumes with one or more fine-tuned checkpoints, on their own grid.
     Infer(InferArgs),
+    /// Which unlabelled case to label next: all of them in order, each with its reason.
+    Next(NextArgs),
     /// Score segmentations against truth: Dice and HD95 for each case and label.
     Evaluate {
         /// Folder of true label maps.
@@ -282,7 +295,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
     pub memory: Option<u64>,
     /// Of a dataset without a config: time that all trainings and tests may take, as of `configure`. Refused where there is a config.
-    #[arg(long, value_name = "TIME", value_parser = configure::time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = configure::time::parse, conflicts_with = "shard")]
     pub time: Option<f64>,
     /// Refused with the reason: `run` goes on by itself.
     #[arg(long, hide = true)]
@@ -301,6 +314,10 @@ pub struct PartArgs {
     /// Only cells with this level of an axis, or this arm, for example seed=0 or arm=scratch. Levels of one axis add up.
     #[arg(long, value_name = "AXIS=LEVEL")]
     pub only: Vec<Only>,
+    /// Only the I-th of N shares of these trainings, counted from 1, which are about the same work. Other shards may be made in the same
+    /// folder at the same time, on this computer and on others; each is followed in the terminal.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Trainings at the same time, on a device with room for them.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub jobs: usize,
@@ -401,8 +418,8 @@ pub struct BenchArgs {
     /// Time the operations that steps consist of instead, by this device's own kernels and by the tensor library's operations.
     #[arg(long)]
     pub operations: bool,
-    /// One piece of work only; with --operations those whose name contains it. `window_frame`, the processor's time for a frame of the window while a training runs, is timed
-    /// only when it is asked for: it needs an adapter that draws.
+    /// One piece of work only; with --operations those whose name contains it. `window_frame` and `paint_frame`, the processor's time for a frame of the window that scrolls or paints
+    /// while a training runs, are timed only when they are asked for: they need an adapter that draws.
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
     /// Timed repetitions of each piece, after one that is not timed.

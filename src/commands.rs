@@ -6,6 +6,7 @@ mod convert;
 mod corrections;
 mod infer;
 mod look;
+mod next;
 mod options;
 mod tools;
 mod train;
@@ -32,7 +33,12 @@ pub fn run(cli: Cli) -> ExitCode {
     stop_signal::respect_nohup();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let options = Options { device: cli.device, quiet: cli.quiet, window: !cli.no_gui };
+    let devices = options::devices(cli.device, &cli.devices, cli.command.as_ref());
+    let (device, beside) = match devices {
+        Ok(devices) => devices,
+        Err(refused) => return ExitCode::from(options::code_of(Err(refused))),
+    };
+    let options = Options { device, beside, quiet: cli.quiet, window: !cli.no_gui };
     let result = match cli.command {
         Some(command) => execute(command, &options),
         None if cli.no_gui => {
@@ -57,11 +63,12 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Add(arguments) => corrections::add(arguments, options),
         Command::Learn(arguments) => corrections::learn(&arguments, options),
         Command::Plan { config, part, dry_run, memory } => look::plan(&config, (&part, memory), dry_run, options),
-        Command::Status { experiment, part } => look::status(&experiment, &part),
+        Command::Status { experiment, part, follow } => look::status(&experiment, &part, follow, options),
         Command::Report { experiment, out } => look::report(&experiment, out, options),
         Command::Follow { folder } => look::follow(&folder, options),
         Command::Stop { folder } => look::stop(&folder),
         Command::Infer(arguments) => infer::infer(arguments, options),
+        Command::Next(arguments) => next::next(arguments, options),
         Command::Evaluate { truth, prediction, out, set } => tools::evaluate_folders(&truth, &prediction, out.as_deref(), &set),
         Command::Probe { checkpoint, data, json, set } => {
             tools::probe(ProbeJob { checkpoint, data: tools::source(&data, None), settings: set }, json.as_deref(), options)

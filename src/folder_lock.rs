@@ -1,26 +1,30 @@
 //! One folder, one writer: a lock that the operating system lets go when its holder ends, however it ends.
 //!
-//! Beside the lock lies who holds it, for whoever is refused, and a request that it may stop, where one was left.
+//! Beside the lock lies who holds it, for whoever is refused, and a request that it may stop, where one was left. File systems differ in
+//! whether a lock is seen on other computers: there the holder's signs of life count as well, and one that has given none for
+//! two minutes is taken for dead.
+
+mod beat;
+mod busy;
+mod holder;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::atomic_file;
+use beat::{Beat, SILENCE, silence};
+use holder::{BEAT, HOLDER, LOCK, STOP};
 
-/// Locked by whoever writes into the folder. It stays empty: on Windows nobody can read a locked file.
-const LOCK: &str = ".writer.lock";
-/// Who holds the lock.
-const HOLDER: &str = ".writer.json";
-/// There when somebody has asked the holder to stop.
-const STOP: &str = ".stop-request";
+pub use busy::Busy;
+pub use holder::Holder;
 
 /// A program that only looks whether a folder is free locks it for an instant: a lock is tried again so often, so far apart.
 const TRIES: usize = 5;
 const BETWEEN: Duration = Duration::from_millis(30);
+/// Two programs on computers that do not see each other's locks may take a folder at the same moment: after so long both read the same name.
+const SETTLED: Duration = Duration::from_millis(300);
 
 /// Kept while a program writes into a folder: another one is refused meanwhile.
 #[derive(Debug)]
@@ -30,40 +34,8 @@ pub struct FolderLock {
     file: Option<File>,
     /// Why there is no lock although the folder may be written, for a person.
     pub warning: Option<String>,
-}
-
-/// The program that writes into a folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Its process id.
-    pub process: u32,
-    /// The computer on which it runs.
-    pub host: String,
-    /// When it took the folder, in UTC: `2026-11-28 17:20:05`.
-    pub since: String,
-    /// Its command line.
-    pub command: String,
-}
-
-/// Another program writes into the folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Busy {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The program; none where it did not leave its name.
-    pub holder: Option<Holder>,
-}
-
-impl std::fmt::Display for Busy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let folder = self.folder.display();
-        match &self.holder {
-            Some(Holder { process, host, since, command }) => {
-                write!(f, "{folder} is being written by process {process} on {host} since {since} UTC ({command})")
-            }
-            None => write!(f, "{folder} is being written by another simtrot"),
-        }
-    }
+    own: Holder,
+    beat: Option<Beat>,
 }
 
 /// Why a folder could not be locked.
@@ -92,13 +64,45 @@ impl FolderLock {
             Ok(file) => (Some(file), None),
             Err(cause) => (None, Some(unlocked(folder, &cause))),
         };
+        // On this computer the lock says whether its holder lives; of others it may say nothing.
+        let other = Holder::read(folder).filter(|holder| file.is_none() || holder.is_elsewhere());
+        if other.is_some() && silence(folder).is_some_and(|silence| silence < SILENCE) {
+            return Err(LockError::Busy(Busy { folder: folder.to_owned(), holder: other.map(Box::new) }));
+        }
+        let own = Holder::this_program();
         // From here on, to let go is to remove what is left beside the lock.
-        let lock = Self { folder: folder.to_owned(), file, warning };
+        let mut lock = Self { folder: folder.to_owned(), file, warning, own, beat: None };
         remove(&folder.join(STOP));
-        let holder = serde_json::to_vec_pretty(&Holder::this_program()).expect("plain data becomes JSON");
-        let path = folder.join(HOLDER);
-        atomic_file::write(&path, &holder).map_err(|cause| LockError::Io { path, cause })?;
+        let holder = serde_json::to_vec_pretty(&lock.own).expect("plain data becomes JSON");
+        // The sign of life first: beside an old one, a new name would look dead.
+        for (name, bytes) in [(BEAT, &b""[..]), (HOLDER, &holder)] {
+            let path = folder.join(name);
+            atomic_file::write(&path, bytes).map_err(|cause| LockError::Io { path, cause })?;
+        }
+        lock.beat = Some(Beat::begin(folder, &lock.own));
         Ok(lock)
+    }
+
+    /// The same for a folder that several programs want at the same moment, which is made if need be: where computers do not see each
+    /// other's locks, one gets it all the same.
+    ///
+    /// # Errors
+    /// As [`FolderLock::take`].
+    pub fn claim(folder: &Path) -> Result<Self, LockError> {
+        std::fs::create_dir_all(folder).map_err(|cause| LockError::Io { path: folder.to_owned(), cause })?;
+        let lock = Self::take(folder)?;
+        std::thread::sleep(SETTLED);
+        if lock.is_anothers() { Err(LockError::Busy(Busy::named(folder))) } else { Ok(lock) }
+    }
+
+    /// Whether another program has taken the folder over, because this one had given no sign of life for long: nothing may be written there.
+    pub fn is_lost(&self) -> bool {
+        self.beat.as_ref().is_some_and(Beat::is_lost)
+    }
+
+    /// Whether the folder bears another program's name.
+    fn is_anothers(&self) -> bool {
+        Holder::read(&self.folder).is_some_and(|holder| holder != self.own)
     }
 
     /// Removes everything in the folder but the lock, and `last` after all else: half a removal still leaves a folder that is known by it.
@@ -122,15 +126,20 @@ impl FolderLock {
         }
     }
 
-    /// Whether somebody has asked the holder to stop.
+    /// Whether somebody has asked the holder to stop, or it has lost the folder.
     pub fn stop_requested(&self) -> bool {
-        self.folder.join(STOP).exists()
+        self.is_lost() || self.folder.join(STOP).exists()
     }
 }
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
+        self.beat = None;
+        if self.is_anothers() {
+            return;
+        }
         remove(&self.folder.join(STOP));
+        remove(&self.folder.join(BEAT));
         remove(&self.folder.join(HOLDER));
         // Elsewhere an open file that is removed keeps its name for a while, and nobody could lock it.
         if cfg!(unix) && self.file.is_some() {
@@ -139,41 +148,9 @@ impl Drop for FolderLock {
     }
 }
 
-impl Holder {
-    fn this_program() -> Self {
-        Self {
-            process: std::process::id(),
-            host: host(),
-            since: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string(),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
-        }
-    }
-}
-
-impl Busy {
-    fn named(folder: &Path) -> Self {
-        let holder = std::fs::read(folder.join(HOLDER)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Self { folder: folder.to_owned(), holder }
-    }
-
-    /// Who writes into a folder right now; none where nobody does.
-    pub fn look(folder: &Path) -> Option<Self> {
-        let file = File::open(folder.join(LOCK)).ok()?;
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| Self::named(folder))
-    }
-
-    /// Asks the holder to save and stop, which it does within a step, window or case.
-    ///
-    /// # Errors
-    /// The request could not be left in the folder.
-    pub fn ask_to_stop(&self) -> io::Result<()> {
-        atomic_file::write(&self.folder.join(STOP), b"")
-    }
-}
-
 /// Whether a file in a folder belongs to its lock.
 pub fn is_lock_file(name: &std::ffi::OsStr) -> bool {
-    [LOCK, HOLDER, STOP].iter().any(|own| name == *own)
+    [LOCK, HOLDER, BEAT, STOP].iter().any(|own| name == *own)
 }
 
 /// The locked file of a folder, or why its file system cannot lock it.
@@ -196,8 +173,10 @@ fn lock_file(folder: &Path) -> Result<io::Result<File>, LockError> {
 
 fn unlocked(folder: &Path, cause: &io::Error) -> String {
     format!(
-        "{} lies on a file system that cannot lock files ({cause}): nothing keeps a second program from writing there; start none",
-        folder.display()
+        "{} lies on a file system that cannot lock files ({cause}): a second program is kept away by this one's signs of life alone, also {} s \
+         after this one has been killed",
+        folder.display(),
+        SILENCE.as_secs()
     )
 }
 
@@ -221,18 +200,17 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// The computer's name, as far as the system tells.
-fn host() -> String {
-    let from_linux = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let from_windows = || std::env::var("COMPUTERNAME").ok();
-    let from_command = || Some(String::from_utf8_lossy(&std::process::Command::new("hostname").output().ok()?.stdout).into_owned());
-    let name = from_linux().or_else(from_windows).or_else(from_command).unwrap_or_default();
-    if name.trim().is_empty() { "a computer without a name".to_owned() } else { name.trim().to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+
+    /// A program on a computer of another name, which has been started another time.
+    fn elsewhere() -> Holder {
+        let (host, since) = ("elsewhere".to_owned(), "2026-01-01 00:00:00".to_owned());
+        Holder { process: 1, host, machine: Some("another".to_owned()), since, command: "x".to_owned() }
+    }
 
     #[test]
     fn a_second_writer_is_told_who_the_first_is_and_may_ask_it_to_stop() {
@@ -258,14 +236,14 @@ mod tests {
     #[test]
     fn what_a_program_left_that_was_killed_does_not_stand_in_the_way() {
         let folder = tempfile::tempdir().unwrap();
-        let dead = Holder { process: 1, host: "elsewhere".to_owned(), since: "2026-01-01 00:00:00".to_owned(), command: "x".to_owned() };
+        let dead = elsewhere();
         std::fs::write(folder.path().join(LOCK), "").unwrap();
         std::fs::write(folder.path().join(HOLDER), serde_json::to_vec(&dead).unwrap()).unwrap();
         std::fs::write(folder.path().join(STOP), "").unwrap();
         assert_eq!(Busy::look(folder.path()), None);
         let lock = FolderLock::take(folder.path()).unwrap();
         assert!(!lock.stop_requested());
-        assert_ne!(Busy::look(folder.path()).unwrap().holder, Some(dead));
+        assert_ne!(Busy::look(folder.path()).unwrap().holder.as_deref(), Some(&dead));
     }
 
     #[test]
@@ -287,5 +265,50 @@ mod tests {
             assert_eq!(got, 1);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), if cfg!(unix) { 0 } else { 1 }, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_writer_on_another_computer_lives_as_long_as_it_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        // Its lock is not seen from here.
+        std::fs::write(at(LOCK), "").unwrap();
+        std::fs::write(at(HOLDER), serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
+        assert!(beat::beat(folder.path(), &elsewhere()));
+        let refused = FolderLock::take(folder.path()).unwrap_err();
+        assert!(refused.to_string().contains("on elsewhere since") && refused.to_string().contains("120 s after its last"), "{refused}");
+        assert_eq!(Busy::look(folder.path()).unwrap().holder.as_deref(), Some(&elsewhere()));
+        assert!(Holder::read(folder.path()) == Some(elsewhere()) && at(BEAT).exists(), "who is refused leaves everything as it was");
+        let ago = |secs| SystemTime::now() - Duration::from_secs(secs);
+        let last_beat = |secs| File::options().write(true).open(at(BEAT)).unwrap().set_modified(ago(secs)).unwrap();
+        last_beat(SILENCE.as_secs() - 20);
+        assert!(Busy::look(folder.path()).is_some() && FolderLock::take(folder.path()).is_err());
+        last_beat(SILENCE.as_secs() + 20);
+        assert_eq!(Busy::look(folder.path()), None);
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert!(!lock.is_lost() && !beat::beat(folder.path(), &elsewhere()), "the one that was thought dead learns of it");
+        // And so does this one, were it thought dead.
+        std::fs::write(at(HOLDER), serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
+        assert!(!beat::beat(folder.path(), &lock.own));
+        drop(lock);
+        assert_eq!(Holder::read(folder.path()), Some(elsewhere()), "what has become another's stays");
+    }
+
+    #[test]
+    fn of_two_that_see_no_lock_of_the_other_one_gets_the_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("new");
+        let claiming = std::thread::spawn({
+            let folder = folder.clone();
+            move || FolderLock::claim(&folder)
+        });
+        while Holder::read(&folder).is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        atomic_file::write(&folder.join(HOLDER), &serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
+        let refused = claiming.join().unwrap().unwrap_err();
+        assert!(refused.to_string().contains("on elsewhere since"), "{refused}");
+        assert_eq!(Holder::read(&folder), Some(elsewhere()), "the last to write its name has it");
+        assert!(FolderLock::claim(&place.path().join("other")).is_ok());
     }
 }

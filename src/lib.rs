@@ -4,6 +4,7 @@
 //! [`geometry`] (grids, permutations, boxes) -> [`volume`] (on disk and in memory) -> [`preprocess`] -> [`sampling`] (crops, views, batches)
 //! -> [`nn`] and [`model`] -> [`objective`] -> [`train`] -> [`infer`] -> [`metrics`] -> [`report`].
 //! [`exchange`] takes weights in from other programs and hands them out.
+//! [`edit`] corrects label maps, and [`next_case`] says which unlabelled case to label next.
 //! [`configure`] makes a config of a dataset. [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
 //! [`corrections`] takes corrected cases into a training set and trains on with them.
 //! [`worker`] is the one thread that computes; `gui` (the window), [`terminal`] (the terminal) and [`report`] are its front ends.
@@ -20,6 +21,7 @@ pub mod corrections;
 pub mod device;
 pub mod digest;
 pub mod doctor;
+pub mod edit;
 pub mod exchange;
 pub mod experiment;
 pub mod folder_lock;
@@ -31,6 +33,7 @@ pub mod infer;
 pub mod kernels;
 pub mod metrics;
 pub mod model;
+pub mod next_case;
 pub mod nn;
 pub mod objective;
 pub mod palette;

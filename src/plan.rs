@@ -68,11 +68,11 @@ pub struct Room {
     pub binding_bytes: Option<u64>,
 }
 
-/// Plans trainings on a device: of each, whether it pre-trains or fine-tunes, and its settings.
+/// Plans trainings on a device, or on those `beside` it too: of each, whether it pre-trains or fine-tunes, and its settings.
 ///
 /// # Errors
-/// A dataset or a device that cannot be opened: channels, classes and limits come from them.
-pub fn plan(trainings: &[(StageKind, &RunConfig)], choice: &DeviceChoice) -> anyhow::Result<Plan> {
+/// A dataset or a device that cannot be opened: channels, classes and limits come from them. A batch that the devices cannot share.
+pub fn plan(trainings: &[(StageKind, &RunConfig)], choice: &DeviceChoice, beside: &[DeviceChoice]) -> anyhow::Result<Plan> {
     let mut opened: Vec<(&DataSource, Dataset)> = Vec::new();
     for (_, config) in trainings {
         let source = &config.data.source;
@@ -85,17 +85,26 @@ pub fn plan(trainings: &[(StageKind, &RunConfig)], choice: &DeviceChoice) -> any
             })?));
         }
     }
-    let description = device::open(choice)?.description;
-    let room = Room::of(&description);
+    let first = device::open(choice)?;
+    let others = device::open_beside(&first, beside)?;
+    let descriptions: Vec<DeviceDescription> = std::iter::once(first).chain(others).map(|opened| opened.description).collect();
+    let room = Room::of_each(&descriptions);
     let mut steps = Vec::new();
     for &(kind, config) in trainings {
         let (_, dataset) = opened.iter().find(|(source, _)| **source == config.data.source).expect("every source was opened");
-        let step = StepPlan::new(config, dataset.channels.len(), dataset.class_count(), kind, room);
+        device::require_even(kind.batch(config), descriptions.len())?;
+        let step = Step { config, kind, channels: dataset.channels.len(), classes: dataset.class_count(), room };
+        let step = StepPlan::new(&step, descriptions.len());
         if !steps.contains(&step) {
             steps.push(step);
         }
     }
-    Ok(Plan { device: description.name, free_bytes: room.free_bytes, binding_bytes: room.binding_bytes, steps })
+    let names: Vec<String> = descriptions.into_iter().map(|description| description.name).collect();
+    let device = match names.as_slice() {
+        [one] => one.clone(),
+        all => format!("each of {} devices ({})", all.len(), all.join(", ")),
+    };
+    Ok(Plan { device, free_bytes: room.free_bytes, binding_bytes: room.binding_bytes, steps })
 }
 
 /// The plan of fine-tuning a published network with the settings of a new config, on crops and data as it was published for.
@@ -103,7 +112,7 @@ pub fn plan_preset(preset: Preset, room: Room) -> StepPlan {
     let PublishedTask { crop_size, channels, classes } = preset.task();
     let mut config = RunConfig { model: ModelConfig::Preset(preset), ..RunConfig::default() };
     config.finetune.crop_size = crop_size;
-    StepPlan::new(&config, channels, classes, StageKind::Finetune, room)
+    StepPlan::new(&Step { config: &config, kind: StageKind::Finetune, channels, classes, room }, 1)
 }
 
 impl Room {
@@ -114,6 +123,16 @@ impl Room {
         Self {
             free_bytes: free_mib.map(|mib| (mib * f64::from(1 << 20)) as u64),
             binding_bytes: device.adapter.as_ref().map(|adapter| adapter.max_binding_bytes),
+        }
+    }
+
+    /// What each of several devices offers that share the batches of a training: those in the computer's memory have equal parts of it.
+    fn of_each(devices: &[DeviceDescription]) -> Self {
+        let rooms = || devices.iter().map(Self::of);
+        let in_memory = rooms().filter(|room| room.free_bytes.is_some()).count().max(1) as u64;
+        Self {
+            free_bytes: rooms().filter_map(|room| room.free_bytes).min().map(|free| free / in_memory),
+            binding_bytes: rooms().filter_map(|room| room.binding_bytes).min(),
         }
     }
 
@@ -151,6 +170,11 @@ impl Step<'_> {
     /// What batches of `batch` crops of `crop_size` voxels, D,H,W, ask for: the network, the estimated peak of memory in bytes, and
     /// whether that fits.
     pub fn look(&self, batch: usize, crop_size: [usize; 3]) -> (ModelPlan, u64, bool) {
+        self.look_at_share(batch, crop_size, 1)
+    }
+
+    /// The same of each of so many devices that share the batches: the network sees a share, a loss that compares volumes all of them.
+    fn look_at_share(&self, batch: usize, crop_size: [usize; 3], devices: usize) -> (ModelPlan, u64, bool) {
         let &Self { config, kind, channels, classes, room } = self;
         let (pretrain, finetune) = (&config.pretrain, &config.finetune);
         let (accumulate, optimiser) = match kind {
@@ -163,11 +187,15 @@ impl Step<'_> {
             StageKind::Pretrain => (pretrain.task.trained_views(), false),
             _ => (1, true),
         };
-        let size = StepSize { volumes: views * batch, decoded, on_host: room.binding_bytes.is_none() };
+        let size = StepSize { volumes: views * batch.div_ceil(devices), decoded, on_host: room.binding_bytes.is_none() };
         let mut model = plan_model(&config.model, &task, size);
         // Gradients of batches that are added up outlive a step; a target is a second encoder, which is not trained.
         let further = moments + u64::from(accumulate > 1) + u64::from(!decoded && pretrain.task.has_target());
-        let loss = if decoded { LossSize::default() } else { LossSize::of(pretrain, &model, channels, batch) };
+        let loss = match decoded {
+            true if devices > 1 && finetune.batch_dice => LossSize::of_gathered_logits(&model, classes, batch),
+            true => LossSize::default(),
+            false => LossSize::of(pretrain, &model, channels, batch),
+        };
         model.largest_buffer_bytes = model.largest_buffer_bytes.max(loss.largest_buffer_bytes);
         model.weight_bytes += loss.weight_bytes;
         let bytes = model.step_bytes(loss.bytes, 1 + further);
@@ -177,22 +205,23 @@ impl Step<'_> {
 }
 
 impl StepPlan {
-    fn new(config: &RunConfig, channels: usize, classes: usize, kind: StageKind, room: Room) -> Self {
+    fn new(step: &Step<'_>, devices: usize) -> Self {
+        let &Step { config, kind, .. } = step;
         let (pretrain, finetune) = (&config.pretrain, &config.finetune);
         let (batch, accumulate, crop_size) = match kind {
             StageKind::Pretrain => (pretrain.batch, pretrain.accumulate, pretrain.crop_size),
             _ => (finetune.batch, finetune.accumulate, finetune.crop_size),
         };
-        let step = Step { config, kind, channels, classes, room };
-        let (model, bytes, fits) = step.look(batch, crop_size);
+        let look = |batch, crop_size| step.look_at_share(batch, crop_size, devices);
+        let (model, bytes, fits) = look(batch, crop_size);
         let instead = if fits {
             None
         } else {
             // Contrast lives on other volumes of the batch: pre-training keeps two as long as it can.
-            let least = if kind == StageKind::Pretrain { batch.min(2) } else { 1 };
-            let batches = (least..=batch).rev().map(|smaller| (smaller, crop_size));
+            let least = if kind == StageKind::Pretrain { batch.min(2) } else { 1 }.next_multiple_of(devices);
+            let batches = (least..=batch).rev().filter(|smaller| smaller.is_multiple_of(devices)).map(|smaller| (smaller, crop_size));
             let crops = shrinking(crop_size, config.model.backbone().total_stride()).map(|crop_size| (least, crop_size));
-            let found = batches.chain(crops).find(|&(batch, crop_size)| step.look(batch, crop_size).2);
+            let found = batches.chain(crops).find(|&(batch, crop_size)| look(batch, crop_size).2);
             found.map(|(smaller, crop_size)| Smaller { batch: smaller, accumulate: (accumulate * batch).div_ceil(smaller), crop_size })
         };
         let pretext = (kind == StageKind::Pretrain).then(|| config.pretrain.task.title(config.pretrain.weight).to_owned());
@@ -286,115 +315,5 @@ impl fmt::Display for Plan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{ModelConfig, Preset, PretrainConfig, SyntheticConfig};
-
-    fn step(room: Room) -> StepPlan {
-        let mut config = RunConfig { model: ModelConfig::Preset(Preset::NnformerSynapse), ..RunConfig::default() };
-        config.data.source = DataSource::Synthetic(SyntheticConfig::default());
-        config.finetune.crop_size = [64, 128, 128];
-        let dataset = Dataset::open(&config.data.source).unwrap();
-        StepPlan::new(&config, dataset.channels.len(), dataset.class_count(), StageKind::Finetune, room)
-    }
-
-    /// nnFormer's last stage has 4³ tokens of 96 channels for such crops, the one before 8³ of 48: twice 2 * 64 and 2 * 512 for both
-    /// views in a batch of two.
-    #[test]
-    fn the_contrast_of_every_stage_is_counted() {
-        let mut config = RunConfig::default();
-        config.data.source = DataSource::Synthetic(SyntheticConfig::default());
-        let dataset = Dataset::open(&config.data.source).unwrap();
-        let mut step = |token_stages| {
-            config.pretrain.token_stages = token_stages;
-            let room = Room::default();
-            StepPlan::new(&config, dataset.channels.len(), dataset.class_count(), StageKind::Pretrain, room)
-        };
-        let last = step(1);
-        assert_eq!(last.model.stages.iter().map(|stage| stage.grid).collect::<Vec<_>>(), [[8; 3], [4; 3]]);
-        let tokens = [2 * 2 * 64, 2 * 2 * 512];
-        let kept = [tokens[0] * (96 + 2 * 192 + 2 * 96), tokens[1] * (48 + 2 * 96 + 2 * 48)];
-        let contrast =
-            |stages| LossSize::of_contrast(&PretrainConfig { token_stages: stages, ..PretrainConfig::default() }, &last.model.stages, 2);
-        assert_eq!(contrast(1).bytes, 4 * (kept[0] + tokens[0] * tokens[0]));
-        assert_eq!(contrast(2).bytes, 4 * (kept[0] + kept[1] + tokens[1] * tokens[1]));
-        let held = |step: &StepPlan, bytes| step.model.peak_bytes.max(step.model.kept_bytes + bytes);
-        let both = step(2);
-        assert_eq!(both.bytes - last.bytes, held(&last, contrast(2).bytes) - held(&last, contrast(1).bytes));
-        assert!(both.model.largest_buffer_bytes >= 4 * tokens[1] * tokens[1]);
-    }
-
-    /// One view in a batch of two: 2 * 64 tokens of 96 channels.
-    #[test]
-    fn a_single_trained_view_and_its_prototypes_are_counted() {
-        let step = |settings: &[&str]| {
-            let config =
-                RunConfig::default().with_overrides(&settings.iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>()).unwrap();
-            let step = StepPlan::new(&config, 1, 2, StageKind::Pretrain, Room::default());
-            (LossSize::of_prototypes(&config.pretrain, step.model.stages.last().unwrap(), 2).bytes, step)
-        };
-        let (few, ibot) = step(&["pretrain.task=ibot"]);
-        let (many, wide) = step(&["pretrain.task=ibot", "pretrain.ibot.prototypes=32768"]);
-        let (_, b_trot) = step(&["pretrain.task=b_trot"]);
-        assert_eq!((few, many), (4 * 128 * (96 + 2 * 192 + 2 * 96 + 6 * 256), 4 * 128 * (96 + 2 * 192 + 2 * 96 + 6 * 32_768)));
-        assert!(ibot.model.kept_bytes < b_trot.model.kept_bytes, "the target's view keeps nothing");
-        assert!(wide.bytes > ibot.bytes && wide.model.largest_buffer_bytes >= 4 * 128 * 32_768, "{wide:?}");
-    }
-
-    #[test]
-    fn hidden_voxels_beside_the_contrast_are_counted() {
-        let look = |reconstruction_weight| {
-            let config = &RunConfig { pretrain: PretrainConfig { reconstruction_weight, ..Default::default() }, ..RunConfig::default() };
-            Step { config, kind: StageKind::Pretrain, channels: 1, classes: 0, room: Room::default() }.look(2, [32; 3])
-        };
-        let ((plain, ..), (both, bytes, _)) = (look(0.0), look(0.1));
-        let added = LossSize::of_hidden_voxels(&plain, 1, 2);
-        let held = LossSize::of_contrast(&PretrainConfig::default(), &plain.stages, 2).bytes + added.bytes;
-        assert_eq!((both.weight_bytes, bytes), (plain.weight_bytes + added.weight_bytes, both.step_bytes(held, 2)));
-    }
-
-    #[test]
-    fn what_does_not_fit_comes_with_what_would() {
-        let open = step(Room::default());
-        assert!(open.fits && open.instead.is_none());
-        let tight = step(Room { free_bytes: Some(open.bytes), binding_bytes: None });
-        let smaller = tight.instead.expect("one volume instead of two");
-        assert!(!tight.fits);
-        assert_eq!((smaller.batch, smaller.accumulate, smaller.crop_size), (1, 2, open.crop_size));
-        let narrow = step(Room { free_bytes: Some(open.bytes / 2), binding_bytes: None });
-        let smaller = narrow.instead.expect("a smaller crop");
-        assert!(smaller.crop_size.iter().product::<usize>() < open.crop_size.iter().product::<usize>());
-        assert!(step(Room { free_bytes: Some(1000), binding_bytes: None }).instead.is_none());
-    }
-
-    #[test]
-    fn memory_is_known_where_it_is_the_computers_and_else_the_user_is_told_to_compare() {
-        use crate::device::AdapterKind::{Discrete, Integrated, Software, Unknown, Virtual};
-        let cpu = DeviceDescription::cpu();
-        let room = |kind| {
-            let adapter = AdapterDescription { kind, max_binding_bytes: 7, ..AdapterDescription::default() };
-            Room::of(&DeviceDescription { adapter: Some(adapter), ..cpu.clone() })
-        };
-        let told = device::memory::available_mib().is_some();
-        for (kind, shared) in [(Integrated, true), (Software, true), (Discrete, false), (Virtual, false), (Unknown, false)] {
-            let room = room(kind);
-            assert_eq!((room.free_bytes.is_some(), room.binding_bytes), (shared && told, Some(7)), "{kind}");
-            assert_eq!(room.untold().is_some_and(|sentence| sentence.contains("the card's")), !(shared && told), "{kind}");
-        }
-        let unknown = Plan { device: "a card".to_owned(), free_bytes: None, binding_bytes: Some(7), steps: Vec::new() };
-        assert!(unknown.to_string().contains("compare with the card's"));
-        assert_eq!(Plan { free_bytes: Some(7), ..unknown }.untold(), None);
-    }
-
-    #[test]
-    fn each_kind_of_step_is_told_once_and_what_holds_for_all_at_the_end() {
-        let mut config = RunConfig::default();
-        config.data.source = DataSource::Synthetic(SyntheticConfig::default());
-        let coarse = RunConfig { seed: 7, ..config.clone() };
-        let trainings = [(StageKind::Pretrain, &config), (StageKind::Finetune, &config), (StageKind::Finetune, &coarse)];
-        let plan = plan(&trainings, &DeviceChoice::Cpu).unwrap();
-        let text = plan.to_string();
-        assert_eq!((plan.steps.len(), text.matches("fine-tuning: batch").count()), (2, 1), "a seed costs nothing: {text}");
-        assert!(text.matches("Memory is an estimate").count() == 1 && text.matches("free memory").count() <= 1, "{text}");
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

@@ -8,8 +8,16 @@ use crate::{report, terminal};
 
 /// Follows an experiment at work to its end, and prints what came out.
 pub(super) fn follow(handle: ExperimentHandle, job: &ExperimentJob, options: &Options) -> Result<u8, CliError> {
-    let ExperimentJob { experiment, folder, trainings, .. } = job;
+    let ExperimentJob { experiment, folder, trainings, shard, .. } = job;
     let finish = terminal::follow_experiment(handle, experiment, trainings, options.quiet);
+    // The last of the shards sees what all have made.
+    if let Some(busy) = shard.and_then(|_| folder.busy()) {
+        terminal::remark(format_args!(
+            "other shards are still at work ({busy}): the last one writes the report, `simtrot report {}` does at any time",
+            folder.root().display()
+        ));
+        return Ok(finish_code(finish));
+    }
     let state = ExperimentState::read(experiment, folder);
     if state.runs.iter().any(Option::is_some) {
         write_report(folder, experiment, &state, options)?;

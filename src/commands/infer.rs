@@ -34,7 +34,7 @@ pub(super) fn infer(arguments: InferArgs, options: &Options) -> Result<u8, CliEr
 }
 
 /// The checkpoints that a path means: itself; of an experiment's folder the trainings of one arm, over its folds and seeds.
-fn networks(path: &Path, only: &[Only]) -> Result<Vec<PathBuf>, CliError> {
+pub(super) fn networks(path: &Path, only: &[Only]) -> Result<Vec<PathBuf>, CliError> {
     let folder = ExperimentFolder::new(path);
     if !folder.holds_experiment() {
         if only.is_empty() {

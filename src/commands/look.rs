@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use super::conclude::{mention_others, write_report};
 use super::configure::kept_config;
 use super::options::{BAD_INPUT, CliError, Options, exit_code, finish_code};
-use super::train::{find, mention_demo, step_memory};
+use super::train::{chosen, find, mention_demo, step_memory};
 use super::trial::{STEPS, Trial, measure};
 use crate::cli::PartArgs;
-use crate::experiment::{Estimate, ExperimentFolder, ExperimentState, Finish};
-use crate::folder_lock::Busy;
+use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState, Finish};
 use crate::protocol::{RunFolder, StageKind};
 use crate::terminal;
 use crate::worker::{CaseNeeds, slowed_scratch, unused_settings};
@@ -20,7 +19,7 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
     let config = kept_config(path, part)?;
     let (folder, experiment) = find(&config, part)?;
     mention_demo(&config, &experiment, &part.settings);
-    let trainings = experiment.chosen(&part.only)?;
+    let trainings = chosen(&experiment, part)?;
     terminal::print(format_args!("{}\n", terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings)));
     let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
     let remarks = plans.flat_map(|plan| {
@@ -31,7 +30,7 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
     });
     // Points of a grid mostly share them.
     remarks.collect::<BTreeSet<_>>().iter().for_each(terminal::remark);
-    let needs = step_memory(&experiment, &trainings, &options.device)?;
+    let needs = step_memory(&experiment, &trainings, options)?;
     terminal::print(format_args!("{needs}\n"));
     if !needs.fits() {
         return Ok(BAD_INPUT);
@@ -54,20 +53,18 @@ pub(super) fn plan(path: &Path, (part, memory): (&PartArgs, Option<u64>), dry_ru
     Ok(if tally.failed > 0 { BAD_INPUT } else { 0 })
 }
 
-/// Prints the grid with what is done, under way, failed, missing.
-pub(super) fn status(path: &Path, part: &PartArgs) -> Result<u8, CliError> {
+/// Prints the grid with what is done, under way, failed, missing; follows on request what is made of it.
+pub(super) fn status(path: &Path, part: &PartArgs, follow: bool, options: &Options) -> Result<u8, CliError> {
     let (folder, experiment) = find(&kept_config(path, part)?, part)?;
-    let (cells, trainings) = (experiment.wanted(&part.only)?, experiment.chosen(&part.only)?);
+    let (cells, trainings) = (experiment.wanted(&part.only)?, chosen(&experiment, part)?);
     let state = ExperimentState::read(&experiment, &folder);
     terminal::print(terminal::experiment_status(&experiment, &state, &cells, &trainings));
     mention_others(&folder, &experiment);
-    if let Some(busy) = folder.busy() {
-        terminal::print(busy);
-    }
+    folder.at_work().iter().for_each(terminal::print);
     if state.tally(&experiment, &trainings).done < trainings.len() {
         terminal::print(terminal::experiment_estimate(&Estimate::new(&experiment, &state, &folder, &trainings), part.jobs));
     }
-    Ok(0)
+    if follow && folder.holds_experiment() { follow_experiment(&folder, &experiment, options) } else { Ok(0) }
 }
 
 /// Writes the report of what is done.
@@ -94,13 +91,17 @@ pub(super) fn follow(place: &Path, options: &Options) -> Result<u8, CliError> {
     }
     let folder = ExperimentFolder::new(place);
     let experiment = folder.read()?;
-    if let Some(busy) = folder.busy().filter(|_| !options.quiet) {
-        terminal::remark(busy);
-    }
-    let finish = terminal::watch_experiment(&folder, &experiment, options.quiet);
     if !options.quiet {
-        let state = ExperimentState::read(&experiment, &folder);
-        terminal::print(terminal::experiment_summary(&experiment, &state, &folder.report_path()));
+        folder.at_work().iter().for_each(terminal::remark);
+    }
+    follow_experiment(&folder, &experiment, options)
+}
+
+fn follow_experiment(folder: &ExperimentFolder, experiment: &Experiment, options: &Options) -> Result<u8, CliError> {
+    let finish = terminal::watch_experiment(folder, experiment, options.quiet);
+    if !options.quiet {
+        let state = ExperimentState::read(experiment, folder);
+        terminal::print(terminal::experiment_summary(experiment, &state, &folder.report_path()));
     }
     Ok(finish_code(finish))
 }
@@ -109,10 +110,13 @@ pub(super) fn follow(place: &Path, options: &Options) -> Result<u8, CliError> {
 pub(super) fn stop(folder: &Path) -> Result<u8, CliError> {
     let place = folder.display();
     // A training of an experiment is stopped by itself; the experiment goes on with the others.
-    let Some(busy) = Busy::look(folder) else {
+    let at_work = ExperimentFolder::new(folder).at_work();
+    if at_work.is_empty() {
         return Err(CliError::Input(format!("no program is writing into {place}: there is nothing to stop")));
-    };
-    busy.ask_to_stop().map_err(|error| CliError::Failure(format!("{place}: the request cannot be left there: {error}")))?;
-    terminal::print(format_args!("{busy}; it was asked to stop: it finishes the step, window or case under way, and saves"));
+    }
+    for busy in at_work {
+        busy.ask_to_stop().map_err(|error| CliError::Failure(format!("{place}: the request cannot be left there: {error}")))?;
+        terminal::print(format_args!("{busy}; it was asked to stop: it finishes the step, window or case under way, and saves"));
+    }
     Ok(0)
 }

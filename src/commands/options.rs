@@ -1,5 +1,6 @@
 //! What every command shares: options, refusals, exit codes.
 
+use crate::cli::Command;
 use crate::config::ConfigError;
 use crate::device::DeviceChoice;
 use crate::exchange::ExchangeError;
@@ -17,6 +18,8 @@ pub(super) const STOPPED: u8 = 130;
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) device: DeviceChoice,
+    /// Devices that share each batch of a training with it.
+    pub(super) beside: Vec<DeviceChoice>,
     pub(super) quiet: bool,
     pub(super) window: bool,
 }
@@ -58,6 +61,26 @@ impl From<ReportError> for CliError {
 impl From<FolderError> for CliError {
     fn from(error: FolderError) -> Self {
         if error.is_of_the_disk() { Self::Failure(error.to_string()) } else { Self::Input(error.to_string()) }
+    }
+}
+
+/// The device of `--device`, or the first of `--devices` and those beside it, which only trainings can use.
+pub(super) fn devices(
+    one: DeviceChoice,
+    several: &[DeviceChoice],
+    command: Option<&Command>,
+) -> Result<(DeviceChoice, Vec<DeviceChoice>), CliError> {
+    use Command::{Demo, Finetune, Plan, Pretrain, Run};
+    let Some((first, beside)) = several.split_first() else { return Ok((one, Vec::new())) };
+    if one != DeviceChoice::Auto {
+        return Err(CliError::Input("--devices names every device: leave --device away".to_owned()));
+    }
+    match command {
+        Some(Demo(_) | Run(_) | Pretrain { .. } | Finetune { .. } | Plan { .. }) => Ok((first.clone(), beside.to_vec())),
+        _ => {
+            let trainings = "demo, run, pretrain, finetune and plan";
+            Err(CliError::Input(format!("--devices is for what trains ({trainings}): name one device with --device")))
+        }
     }
 }
 

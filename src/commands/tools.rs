@@ -175,7 +175,10 @@ pub(super) fn time(arguments: &BenchArgs, options: &Options) -> Result<u8, CliEr
     }
     let results: BTreeMap<String, Timing> = match &arguments.only {
         #[cfg(feature = "gui")]
-        Some(name) if name == crate::gui::FRAME_PIECE => BTreeMap::from([(name.clone(), crate::gui::window_frame(arguments.runs)?)]),
+        Some(name) if crate::gui::FRAME_PIECES.contains(&name.as_str()) => {
+            let time = if name == crate::gui::FRAME_PIECES[0] { crate::gui::window_frame } else { crate::gui::paint_frame };
+            BTreeMap::from([(name.clone(), time(arguments.runs)?)])
+        }
         Some(name) if bench::names().all(|known| known != name) => {
             return Err(CliError::Input(format!("no piece of work {name:?}; there are {}", bench::names().collect::<Vec<_>>().join(", "))));
         }

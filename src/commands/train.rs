@@ -3,18 +3,17 @@
 use std::path::Path;
 
 use super::conclude::follow;
-use super::configure::config_of;
+use super::configure::{config_of, kept_config};
 use super::options::{CliError, Options};
 use super::window;
 use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
 use crate::config::{DataSource, ExperimentConfig, RunConfig, Training};
-use crate::device::DeviceChoice;
 use crate::experiment::{Experiment, ExperimentFolder, FolderContent};
 use crate::plan::{Plan, plan};
 use crate::protocol::FolderError;
 use crate::terminal;
-use crate::wording::bytes;
-use crate::worker::{ExperimentJob, require_begun, spawn_experiment};
+use crate::wording::{bytes, count};
+use crate::worker::{ExperimentJob, require_begun, spawn_experiment, training_costs};
 
 /// The demo's settings, as in the repository's `configs/demo.ron`.
 const DEMO: &str = include_str!("../../configs/demo.ron");
@@ -32,6 +31,23 @@ pub(super) fn find(path: &Path, part: &PartArgs) -> Result<(ExperimentFolder, Ex
     }
     let config = if path == Path::new(DEMO_WORD) && !path.exists() { demo_config()? } else { ExperimentConfig::load(path)? };
     lay_out(config.with_overrides(set)?, part.out.as_deref())
+}
+
+/// The trainings that a command line asks for: those of `--only`, and of them the shard's.
+pub(super) fn chosen(experiment: &Experiment, part: &PartArgs) -> Result<Vec<usize>, CliError> {
+    let all = experiment.chosen(&part.only)?;
+    let Some(shard) = part.shard else { return Ok(all) };
+    let costs = training_costs(experiment);
+    let own = experiment.share(&all, &costs, shard);
+    let cost = |trainings: &[usize]| trainings.iter().map(|&training| costs[training]).sum::<f64>();
+    let share = 100.0 * cost(&own) / cost(&all).max(f64::MIN_POSITIVE);
+    terminal::remark(match own.is_empty() {
+        true => {
+            format!("shard {shard}: there are fewer pre-trainings and trainings from scratch than shards; nothing is left for this one")
+        }
+        false => format!("shard {shard}: {} of {}, {share:.0} % of their arithmetic", own.len(), count(all.len(), "training")),
+    });
+    Ok(own)
 }
 
 fn demo_config() -> Result<ExperimentConfig, CliError> {
@@ -104,7 +120,8 @@ fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs
         _ => {}
     }
     let &TrainArgs { max_steps, memory, overwrite, .. } = arguments;
-    make(ExperimentJob { max_steps, memory, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
+    let beside = options.beside.clone();
+    make(ExperimentJob { beside, max_steps, memory, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 /// Makes what is missing of any config.
@@ -117,39 +134,42 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
         let next = "leave --overwrite away; to make all anew, name another folder with --out, or remove this one";
         return Err(CliError::Input(format!("`run` makes what is missing and replaces nothing that is done: {next}")));
     }
-    let config = config_of(arguments, options)?;
+    // A config that several shards made at once would be several.
+    let config = if part.shard.is_some() { kept_config(&arguments.config, part)? } else { config_of(arguments, options)? };
     let (folder, experiment) = find(&config, part)?;
     mention_demo(&config, &experiment, &part.settings);
-    let trainings = experiment.chosen(&part.only)?;
+    let trainings = chosen(&experiment, part)?;
     if dry_run {
         terminal::print(terminal::experiment_plan(&experiment, &experiment.wanted(&part.only)?, &trainings));
         return Ok(0);
     }
-    require_room(&experiment, &trainings, part.jobs, &options.device)?;
-    make(ExperimentJob { trainings, at_once: part.jobs, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
+    require_room(&experiment, &trainings, part.jobs, options)?;
+    let (shard, at_once, beside) = (part.shard, part.jobs, options.beside.clone());
+    make(ExperimentJob { trainings, shard, at_once, beside, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 /// Works on an experiment, in the window or in the terminal.
 pub(super) fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
-    if options.window {
+    // A window for each of many shards helps nobody: one looks at their folder.
+    if options.window && job.shard.is_none() {
         return window::follow_experiment(job, options);
     }
     follow(spawn_experiment(job.clone(), options.device.clone())?, &job, options)
 }
 
 /// Shapes, parameters and memory of each kind of training.
-pub(super) fn step_memory(experiment: &Experiment, trainings: &[usize], device: &DeviceChoice) -> Result<Plan, CliError> {
+pub(super) fn step_memory(experiment: &Experiment, trainings: &[usize], options: &Options) -> Result<Plan, CliError> {
     let plans = trainings.iter().map(|&training| &experiment.trainings[training]);
     let trainings: Vec<_> = plans.map(|training| (training.kind, &training.config)).collect();
-    plan(&trainings, device).map_err(|error| CliError::Input(format!("{error:#}")))
+    plan(&trainings, &options.device, &options.beside).map_err(|error| CliError::Input(format!("{error:#}")))
 }
 
 /// Refuses more trainings at once than the device has room for.
-fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, device: &DeviceChoice) -> Result<(), CliError> {
+fn require_room(experiment: &Experiment, trainings: &[usize], jobs: usize, options: &Options) -> Result<(), CliError> {
     if jobs <= 1 {
         return Ok(());
     }
-    let plan = step_memory(experiment, trainings, device)?;
+    let plan = step_memory(experiment, trainings, options)?;
     if plan.binding_bytes.is_some() {
         return Err(CliError::Input(format!(
             "--jobs {jobs}: on a GPU one training runs at a time, since its driver does not tell how much memory is left; \

@@ -38,7 +38,8 @@ pub(super) fn measure(
         (plan.after, plan.checkpoint) = (None, None);
     }
     let trial = ExperimentJob::new(scratch, folder.clone());
-    let job = ExperimentJob { trainings: trainings.to_vec(), max_steps: Some(steps), memory, is_trial: true, ..trial };
+    let (trainings, beside) = (trainings.to_vec(), options.beside.clone());
+    let job = ExperimentJob { trainings, beside, max_steps: Some(steps), memory, is_trial: true, ..trial };
     let handle = spawn_experiment(job, options.device.clone())?;
     let finish = terminal::follow_trial(handle, experiment, options.quiet);
     if finish.stopped {

@@ -22,7 +22,8 @@ pub(super) fn view(image: PathBuf, labels: Vec<PathBuf>, options: &Options) -> R
     faults.extend(labels.iter().filter(|file| readable || !is_structure_set(file)).filter_map(|file| {
         let labels = || VolumeSource::label_map(file.clone(), &images).read().map_err(|DataErrors(errors)| errors);
         // A map of numbers is held against the image where it is laid over it.
-        let read = if file::is_entropy(file) { read(file).map(drop) } else { labels().and_then(|scan| from_scan(scan, None)).map(drop) };
+        let is_map = file::is_entropy(file) || file::is_probabilities(file);
+        let read = if is_map { read(file).map(drop) } else { labels().and_then(|scan| from_scan(scan, None)).map(drop) };
         Some(report(file, read.err()?))
     }));
     if !faults.is_empty() {

@@ -65,6 +65,9 @@ pub struct DeviceDescription {
     pub threads: usize,
     /// The adapter; none on the CPU.
     pub adapter: Option<AdapterDescription>,
+    /// Names of the devices that share each batch of a training with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// What the user should know, such as an adapter passed over.
     pub notes: Vec<String>,
 }
@@ -97,6 +100,7 @@ impl DeviceDescription {
             backend: "Flex".to_owned(),
             threads: rayon::current_num_threads(),
             adapter: None,
+            beside: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -111,6 +115,7 @@ impl DeviceDescription {
             backend: adapter.backend.clone(),
             threads: rayon::current_num_threads(),
             adapter: Some(adapter.clone()),
+            beside: Vec::new(),
             notes: if adapter.is_software() { vec![software.to_owned()] } else { Vec::new() },
         }
     }

@@ -43,6 +43,26 @@ pub enum DeviceError {
          for which `simtrot doctor` shows half precision"
     )]
     NoHalf,
+    /// A GPU is to take two shares of each batch.
+    #[error("--devices names {name} twice: one training takes a GPU once; only `cpu` may be named several times")]
+    Twice {
+        /// Its name.
+        name: String,
+    },
+    /// A batch does not divide evenly.
+    #[error(
+        "{setting} is {batch}, which {devices} devices cannot share evenly: --set {setting}={next}, or name another number of devices \
+         with --devices",
+        next = batch.next_multiple_of(*devices)
+    )]
+    Uneven {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        batch: usize,
+        /// How many are to share it.
+        devices: usize,
+    },
     /// A driver did not answer in time.
     #[error("{what} took more than {seconds} s: the driver hangs; choose another device, update the driver or restart")]
     Silent {

@@ -15,7 +15,10 @@ mod description;
 mod error;
 pub mod memory;
 mod open;
+mod peers;
 mod reading;
+mod several;
+mod threads;
 
 use std::sync::OnceLock;
 
@@ -27,7 +30,10 @@ pub use choice::{ChoiceError, DeviceChoice};
 pub use description::{AdapterDescription, AdapterKind, DeviceDescription, DeviceKind, simd};
 pub use error::DeviceError;
 pub use open::{Opened, open, require_half, wait};
+pub use peers::{PeerFailed, Peers};
 pub use reading::start_reading;
+pub use several::{open_beside, require_even};
+pub use threads::{STACK_BYTES, own_threads};
 
 /// Whether tensors of `device` lie in host memory, where one fused loop beats a chain of tensor operations.
 pub fn on_host(device: &Device) -> bool {

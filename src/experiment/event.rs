@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::folder_lock::Busy;
 use crate::protocol::{Outcome, Record, RunState};
 
 /// What happens in an experiment.
@@ -21,6 +22,13 @@ pub enum ExperimentEvent {
         from: PathBuf,
         /// What its record holds.
         state: Arc<RunState>,
+    },
+    /// A training is being made by another shard: it is waited for.
+    Elsewhere {
+        /// Index of the training.
+        training: usize,
+        /// Who makes it.
+        by: Busy,
     },
     /// A training began, or goes on.
     Began {

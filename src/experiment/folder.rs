@@ -16,6 +16,8 @@ const DEFAULT_PARENT: &str = "runs";
 const CONFIG: &str = "config.ron";
 /// What the data held.
 const CONTENTS: &str = "contents.json";
+/// Shards at work.
+pub(super) const SHARDS: &str = ".shards";
 /// Causes by training.
 const FAILURES: &str = "failures.json";
 /// Files and folders at whose sight a folder is known as one that an older program wrote: runs with arms, and studies.
@@ -86,7 +88,7 @@ impl ExperimentFolder {
     /// What lies there.
     pub fn content(&self) -> FolderContent {
         let has = |name: &str| self.root.join(name).exists();
-        let is_content = |entry: std::fs::DirEntry| !is_lock_file(&entry.file_name());
+        let is_content = |entry: std::fs::DirEntry| !is_lock_file(&entry.file_name()) && entry.file_name() != SHARDS;
         let in_trainings = || std::path::absolute(&self.root).ok()?.parent()?.file_name().map(|name| name == TRAININGS);
         if has(CONFIG) && !OLD.iter().any(|name| has(name)) {
             FolderContent::Experiment { saved: self.made().iter().any(|training| training.checkpoints().exists()) }
@@ -107,7 +109,7 @@ impl ExperimentFolder {
     }
 
     /// Refuses a folder in which no experiment can be begun or gone on with.
-    fn require_ours(&self) -> Result<(), FolderError> {
+    pub(super) fn require_ours(&self) -> Result<(), FolderError> {
         match self.content() {
             FolderContent::Nothing | FolderContent::Experiment { .. } => Ok(()),
             FolderContent::Training => Err(FolderError::Training(self.root.clone())),
@@ -127,19 +129,28 @@ impl ExperimentFolder {
         let lock = FolderLock::take(&self.root)?;
         // What was there before the lock may be another's by now.
         self.require_ours()?;
+        if let Some(shard) = self.at_work().into_iter().find(|busy| busy.folder != self.root) {
+            return Err(FolderError::Busy(Busy { folder: self.root.clone(), ..shard }));
+        }
         if overwrite {
             lock.clear(&self.config_path()).map_err(io)?;
         }
-        self.write(CONFIG, experiment.config.to_ron().as_bytes())?;
-        self.write(CONTENTS, &serde_json::to_vec_pretty(&experiment.contents).expect("plain data becomes JSON"))?;
-        atomic_file::remove_leftovers(&self.root).map_err(io)?;
-        self.remove_half_copies().map_err(io)?;
+        self.lay_down(experiment)?;
         Ok(lock)
     }
 
-    /// The program that works on the experiment right now.
-    pub fn busy(&self) -> Option<Busy> {
-        Busy::look(&self.root)
+    /// Writes what is known before any training, and removes halves of files. Nobody else may be at work.
+    pub(super) fn lay_down(&self, experiment: &Experiment) -> Result<(), FolderError> {
+        let io = FolderError::io(&self.root);
+        self.write(CONFIG, experiment.config.to_ron().as_bytes())?;
+        self.write(CONTENTS, &serde_json::to_vec_pretty(&experiment.contents).expect("plain data becomes JSON"))?;
+        atomic_file::remove_leftovers(&self.root).map_err(io)?;
+        self.remove_half_copies().map_err(io)
+    }
+
+    /// Why the folder cannot be read, where an experiment was: a share that is gone.
+    pub fn unreadable(&self) -> Option<FolderError> {
+        std::fs::metadata(self.config_path()).err().map(FolderError::io(&self.root))
     }
 
     /// Reads the experiment that lies there.

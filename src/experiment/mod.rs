@@ -7,10 +7,12 @@ mod estimate;
 mod event;
 mod folder;
 mod key;
+mod lock;
 mod only;
 mod plan;
 mod progress;
 mod reuse;
+mod shard;
 #[cfg(test)]
 pub(crate) mod synthetic;
 
@@ -18,6 +20,8 @@ pub use contents::Contents;
 pub use estimate::Estimate;
 pub use event::{ExperimentEvent, Finish, Tally};
 pub use folder::{ExperimentFolder, FolderContent};
+pub use lock::{ExperimentLock, ShardLock};
 pub use only::{Only, OnlyError};
 pub use plan::{Cell, Experiment, TrainingPlan};
 pub use progress::{ExperimentState, Progress};
+pub use shard::Shard;

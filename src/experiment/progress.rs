@@ -35,6 +35,10 @@ pub struct ExperimentState {
     pub runs: Vec<Option<Arc<RunState>>>,
     /// By training: why it failed when it was tried last.
     pub failures: Vec<Option<String>>,
+    /// Why the folder cannot be read any more, where it could before: what was known then stays.
+    pub lost: Option<String>,
+    /// Whether the folder was read.
+    found: bool,
     /// What each record looked like when it was read last.
     stamps: Vec<Option<(u64, SystemTime)>>,
 }
@@ -48,7 +52,7 @@ impl ExperimentState {
     /// What is known, by training.
     pub fn of(runs: Vec<Option<Arc<RunState>>>) -> Self {
         let count = runs.len();
-        Self { runs, failures: vec![None; count], stamps: vec![None; count] }
+        Self { runs, failures: vec![None; count], lost: None, found: false, stamps: vec![None; count] }
     }
 
     /// What the folder holds.
@@ -73,14 +77,22 @@ impl ExperimentState {
                 self.failures[*training] = Some(message.clone());
             }
             ExperimentEvent::Opened { .. }
+            | ExperimentEvent::Elsewhere { .. }
             | ExperimentEvent::Ended { .. }
             | ExperimentEvent::LeftOut { .. }
             | ExperimentEvent::Finished(_) => {}
         }
     }
 
-    /// Reads the records that changed since; true where one did. A record that cannot be read counts as not there.
+    /// Reads the records that changed since; true where one did. A record that cannot be read counts as not there, unless none can.
     pub fn refresh(&mut self, experiment: &Experiment, folder: &ExperimentFolder) -> bool {
+        let unreadable = folder.unreadable().map(|error| format!("{error}; shown is what was known before, until the folder is back"));
+        let is_found = unreadable.is_none();
+        self.lost = unreadable.filter(|_| self.found);
+        if self.lost.is_some() {
+            return false;
+        }
+        self.found |= is_found;
         let causes = folder.failures();
         let failures: Vec<_> = experiment.trainings.iter().map(|plan| causes.get(&plan.name).cloned()).collect();
         let mut changed = failures != self.failures;
@@ -129,5 +141,35 @@ impl ExperimentState {
             }
         }
         tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::synthetic;
+
+    #[test]
+    fn what_is_known_outlives_a_share_that_is_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let experiment = synthetic::experiment();
+        let (there, away) = (place.path().join("there"), place.path().join("away"));
+        let folder = ExperimentFolder::new(&there);
+        drop(folder.begin(&experiment, false).unwrap());
+        let records = |share| {
+            let records = synthetic::records(&experiment, 0, share);
+            records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect::<String>()
+        };
+        folder.training(&experiment.trainings[0]).write("events.jsonl", records(0.5).as_bytes()).unwrap();
+        let mut state = ExperimentState::read(&experiment, &folder);
+        let begun = state.progress(&experiment, 0);
+        assert!(matches!(begun, Progress::Begun { .. }) && state.lost.is_none());
+        std::fs::rename(&there, &away).unwrap();
+        assert!(!state.refresh(&experiment, &folder));
+        assert!(state.lost.as_ref().unwrap().contains("there") && state.progress(&experiment, 0) == begun);
+        std::fs::rename(&away, &there).unwrap();
+        folder.training(&experiment.trainings[0]).write("events.jsonl", records(1.0).as_bytes()).unwrap();
+        assert!(state.refresh(&experiment, &folder) && state.lost.is_none());
+        assert_eq!(state.progress(&experiment, 0), Progress::Done);
     }
 }

@@ -3,13 +3,14 @@
 //! `simtrot bench --only window_frame` opens the window off screen on the adapter that it would use, starts the demo's training in it
 //! on the processor, drops a 512x512x300 volume with its labels on it, and turns the wheel over a view in every frame. Counted is
 //! what the window's thread does for a frame, from the input to the commands that it hands to the GPU: polling the training, egui's
-//! pass with everything that the panel shows, tessellation, the views' preparation, encoding.
+//! pass with everything that the panel shows, tessellation, the views' preparation, encoding. `--only paint_frame` drags a brush of 20 mm
+//! in depth over the labels instead: painting, undo's record and the way of the changed box to the GPU are in it as well.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use eframe::egui::{self, Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, pos2, vec2};
+use eframe::egui::{self, Event, Modifiers, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect, TouchPhase, pos2, vec2};
 use eframe::egui_wgpu::{RenderState, RendererOptions};
 use eframe::wgpu;
 
@@ -23,8 +24,8 @@ use crate::volume::nifti::{SourceHeader, write_labels, write_volume};
 use crate::volume::{Grid, LabelMap, Volume};
 use crate::worker::ExperimentJob;
 
-/// The name it is asked for by.
-pub const PIECE: &str = "window_frame";
+/// The names they are asked for by: a frame that scrolls, and one that paints.
+pub const PIECES: [&str; 2] = ["window_frame", "paint_frame"];
 /// D,H,W of the volume.
 const SHAPE: [usize; 3] = [300, 512, 512];
 /// Labels besides background.
@@ -35,16 +36,51 @@ const PIXELS: [u32; 2] = [1440, 900];
 const POINTER: Pos2 = pos2(300.0, 350.0);
 /// Frames of one of the caller's runs.
 const FRAMES: usize = 60;
+/// Frames of one stroke.
+const STROKE: usize = 30;
+/// Times that the brush is widened: from 10 mm to about 20, in steps of voxels of 0.8 mm.
+const BRUSH_STEPS: usize = 10;
 /// Longest wait for the volume to be read, or for the training's first step.
 const POLL_INTERVAL: Duration = Duration::from_secs(300);
 /// Time between frames: the training has the cores meanwhile, as with a user who scrolls.
 const PAUSE: Duration = Duration::from_millis(16);
 
-/// Times `runs` times sixty frames.
+/// Times `runs` times sixty frames that scroll.
 ///
 /// # Errors
 /// No adapter that could draw a window, a folder that holds no volume of this size, a training that does not start.
 pub fn window_frame(runs: usize) -> anyhow::Result<Timing> {
+    measure(runs, |window, frames| {
+        let from = window.app.segmentation.crosshair();
+        let times = window.frames(frames, |frame| vec![Event::PointerMoved(POINTER), wheel(frame)]);
+        ensure!(from != window.app.segmentation.crosshair(), "the wheel scrolled nothing: the view is not where it was expected");
+        Ok(times)
+    })
+}
+
+/// Times `runs` times sixty frames that paint.
+///
+/// # Errors
+/// As [`window_frame`]; and a brush that paints nothing.
+pub fn paint_frame(runs: usize) -> anyhow::Result<Timing> {
+    measure(runs, |window, frames| {
+        window.app.segmentation.take_brush();
+        window.until("the labels were not copied", |app| app.segmentation.is_settled() && app.segmentation.brush().0)?;
+        // In depth, and as wide as 20 mm.
+        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::NONE };
+        window.frame(
+            [Event::PointerMoved(POINTER), key(egui::Key::V)].into_iter().chain((0..BRUSH_STEPS).map(|_| key(egui::Key::Plus))).collect(),
+        );
+        let times = window.frames(frames, stroke);
+        let painted = window.app.segmentation.brush().1;
+        ensure!(painted > 0, "the brush painted nothing: the view is not where it was expected");
+        eprintln!("{painted} strokes can be undone");
+        Ok(times)
+    })
+}
+
+/// Opens a case with labels in a window that trains, and times what `drawn` does in it.
+fn measure(runs: usize, drawn: impl FnOnce(&mut Window, usize) -> anyhow::Result<Vec<f64>>) -> anyhow::Result<Timing> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let others = cores.saturating_sub(1).max(1);
     // Where the caller has set the number of threads already, that holds.
@@ -58,19 +94,14 @@ pub fn window_frame(runs: usize) -> anyhow::Result<Timing> {
     window.train(&folder.path().join("run"));
     window.until("the training made no step", |app| steps(app) > 0)?;
 
-    let (from, before) = (window.app.segmentation.crosshair(), steps(&window.app));
-    let mut times: Vec<f64> = (0..runs.max(1) * FRAMES)
-        .map(|frame| {
-            let spent = window.frame(vec![Event::PointerMoved(POINTER), wheel(frame)]);
-            std::thread::sleep(PAUSE);
-            spent
-        })
-        .collect();
-    ensure!(from != window.app.segmentation.crosshair(), "the wheel scrolled nothing: the view is not where it was expected");
+    let before = steps(&window.app);
+    let mut times = drawn(&mut window, runs.max(1) * FRAMES)?;
     eprintln!("{} steps of the training on {others} of {cores} cores meanwhile", steps(&window.app) - before);
     eprintln!("the frames are drawn: {:.0} MiB resident", memory::resident_mib().unwrap_or(f64::NAN));
     window.stop()?;
     times.sort_by(f64::total_cmp);
+    let share = |share: f64| 1e3 * times[((times.len() - 1) as f64 * share) as usize];
+    eprintln!("95 % of the frames within {:.2} ms, all within {:.2} ms", share(0.95), share(1.0));
     Ok(Timing { median_s: times[times.len() / 2], min_s: times[0], peak_rss_mib: memory::peak_mib() })
 }
 
@@ -88,6 +119,17 @@ fn wheel(frame: usize) -> Event {
     let up = if (frame / (SHAPE[0] / 3)).is_multiple_of(2) { 1.0 } else { -1.0 };
     let source = egui::MouseWheelSource::Wheel;
     Event::MouseWheel { unit: MouseWheelUnit::Line, delta: vec2(0.0, up), phase: TouchPhase::Move, source, modifiers: Modifiers::NONE }
+}
+
+/// A drag in circles over the first view, pressed anew every thirty frames.
+fn stroke(frame: usize) -> Vec<Event> {
+    let at = |frame: usize| POINTER + 60.0 * egui::Vec2::angled(frame as f32 / 5.0);
+    let button = |pressed| Event::PointerButton { pos: at(frame), button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE };
+    match frame % STROKE {
+        0 => vec![Event::PointerMoved(at(frame)), button(true)],
+        last if last == STROKE - 1 => vec![Event::PointerMoved(at(frame)), button(false)],
+        _ => vec![Event::PointerMoved(at(frame))],
+    }
 }
 
 /// Writes the image and its labels.
@@ -132,7 +174,7 @@ impl Window {
     fn train(&mut self, folder: &Path) {
         let mut config =
             RunConfig::from_ron(include_str!("../../configs/demo.ron"), "configs/demo.ron").expect("the demo's config is sound");
-        config.name = PIECE.to_owned();
+        config.name = PIECES[0].to_owned();
         config.pretrain.steps = MANY_STEPS;
         let config = ExperimentConfig::of_one_training(Training::Pretrain, config);
         let folder = ExperimentFolder::new(folder);
@@ -161,6 +203,16 @@ impl Window {
             bail!(trouble);
         }
         self.until("the training did not stop", |app| app.workspace.at_work().is_none())
+    }
+
+    /// Draws frames, each with the events of its number; the seconds that each took of this thread.
+    fn frames(&mut self, count: usize, events: impl Fn(usize) -> Vec<Event>) -> Vec<f64> {
+        let one = |frame| {
+            let spent = self.frame(events(frame));
+            std::thread::sleep(PAUSE);
+            spent
+        };
+        (0..count).map(one).collect()
     }
 
     /// Draws a frame, and says how many seconds of this thread it took.

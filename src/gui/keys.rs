@@ -30,10 +30,19 @@ pub enum Action {
     ToggleCrosshair,
     ToggleLinkedZoom,
     ToggleConvention,
+    Ruler,
+    Circle,
+    DeleteMeasurement,
+    Look,
+    Brush,
+    ToggleEraser,
+    ToggleBrushDepth,
+    BrushSmaller,
+    BrushLarger,
 }
 
 /// Every action in the order in which they are listed: its key at first, and what it does, in a few words.
-const ACTIONS: [(Action, Key, &str); 21] = [
+const ACTIONS: [(Action, Key, &str); 30] = [
     (Action::Help, Key::Questionmark, "Show the keys"),
     (Action::SliceUp, Key::PageUp, "One slice up (head, front, right)"),
     (Action::SliceDown, Key::PageDown, "One slice down"),
@@ -55,6 +64,15 @@ const ACTIONS: [(Action, Key, &str); 21] = [
     (Action::ToggleCrosshair, Key::H, "Show or hide the crosshair"),
     (Action::ToggleLinkedZoom, Key::L, "Zoom the planes together, or one"),
     (Action::ToggleConvention, Key::C, "Radiological or neurological"),
+    (Action::Ruler, Key::U, "Ruler in the hand, or put back"),
+    (Action::Circle, Key::Q, "Circle in the hand, or put back"),
+    (Action::DeleteMeasurement, Key::Delete, "Delete the selected measurement"),
+    (Action::Look, Key::Num1, "Crosshair on the left button"),
+    (Action::Brush, Key::Num4, "Brush in the hand, or put back"),
+    (Action::ToggleEraser, Key::B, "Brush: paint or erase"),
+    (Action::ToggleBrushDepth, Key::V, "Brush: one slice, or in depth"),
+    (Action::BrushSmaller, Key::Minus, "Brush smaller"),
+    (Action::BrushLarger, Key::Plus, "Brush larger"),
 ];
 
 impl Action {
@@ -132,6 +150,8 @@ impl KeyMap {
             Key::Questionmark => "?",
             Key::Period => ".",
             Key::Comma => ",",
+            Key::Minus => "-",
+            Key::Plus => "+",
             key => key.name(),
         }
     }

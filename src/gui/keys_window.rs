@@ -5,8 +5,9 @@ use eframe::egui::{self, Button, Grid, Key, Modifiers, RichText, Ui};
 use super::{Action, KeyMap, Palette};
 
 /// What the mouse does on a slice.
-const MOUSE: [(&str, &str); 9] = [
+const MOUSE: [(&str, &str); 10] = [
     ("Click, drag", "Place the crosshair"),
+    ("Drag with Ruler, Circle", "Measure, or change a measurement"),
     ("Shift + move", "The crosshair follows the pointer"),
     ("Wheel", "Scroll slices"),
     ("Ctrl + wheel, right drag", "Zoom"),
@@ -15,6 +16,16 @@ const MOUSE: [(&str, &str); 9] = [
     ("Ctrl + double click", "Window and level from the volume"),
     ("Double click", "Show the view alone, or all"),
     ("Arrows, Shift + arrows", "Crosshair by 1 or 5 voxels"),
+];
+
+/// What mouse and fixed keys do on a slice while labels are corrected.
+const BRUSH: [(&str, &str); 6] = [
+    ("Left drag", "Paint; erase where the eraser is chosen"),
+    ("Right drag", "Erase"),
+    ("Shift + wheel", "Size of the brush"),
+    (". and ,", "Label to paint: next, previous"),
+    ("Ctrl + Z", "Undo"),
+    ("Ctrl + Y, Ctrl + Shift + Z", "Redo"),
 ];
 
 /// Whether it is shown, and which action waits for its new key.
@@ -52,14 +63,9 @@ impl KeysWindow {
         window.default_pos([260.0, 50.0]).show(ui.ctx(), |ui| {
             ui.columns_const(|[left, right]| {
                 self.key_table(left, keys);
-                right.strong("Mouse on a slice");
-                Grid::new("mouse").num_columns(2).striped(true).show(right, |ui| {
-                    for (gesture, meaning) in MOUSE {
-                        ui.label(gesture);
-                        ui.label(meaning);
-                        ui.end_row();
-                    }
-                });
+                gestures(right, "Mouse on a slice", &MOUSE);
+                right.add_space(8.0);
+                gestures(right, "With the brush", &BRUSH);
             });
         });
         if self.shown && !open {
@@ -100,6 +106,18 @@ impl KeysWindow {
             }
         });
     }
+}
+
+/// A list of what can be done by hand, and what it does.
+fn gestures(ui: &mut Ui, title: &str, lines: &[(&str, &str)]) {
+    ui.strong(title);
+    Grid::new(title).num_columns(2).striped(true).show(ui, |ui| {
+        for (gesture, meaning) in lines {
+            ui.label(*gesture);
+            ui.label(*meaning);
+            ui.end_row();
+        }
+    });
 }
 
 fn pressed_key(event: &egui::Event) -> Option<Key> {

@@ -34,7 +34,7 @@ mod workspace;
 pub(crate) use crate::geometry::Convention;
 pub(crate) use app::App;
 pub use app::Opening;
-pub use frame_bench::{PIECE as FRAME_PIECE, window_frame};
+pub use frame_bench::{PIECES as FRAME_PIECES, paint_frame, window_frame};
 pub(crate) use job::FollowedJob;
 pub(crate) use keys::{Action, KeyMap};
 pub use open::{NoWindow, open};

@@ -224,6 +224,7 @@ impl OpenRun {
                 self.known.failures[training] = news.state.failures[training].clone();
             }
             self.all_tokens.extend(news.tokens);
+            self.troubles.retain(|trouble| news.healed.as_ref() != Some(trouble));
             self.troubles.extend(news.troubles.into_iter().filter(|trouble| !self.troubles.contains(trouble)).collect::<Vec<_>>());
             self.look = Some(news.look);
             self.gather_tokens();
@@ -374,8 +375,9 @@ impl OpenRun {
         if let Some(work) = &mut self.work {
             (work.stopping, work.paused) = (true, false);
             work.send(Command::Stop);
-        } else if let Some(busy) = self.folder.busy().filter(|_| self.is_watched()) {
-            return busy
+        } else if self.is_watched() {
+            return self
+                .folder
                 .ask_to_stop()
                 .map_err(|error| format!("the request to stop cannot be left in {}: {error}", self.folder.root().display()));
         }

@@ -39,6 +39,8 @@ pub(super) struct News {
     pub(super) state: ExperimentState,
     pub(super) tokens: Vec<(usize, Arc<TokenPreview>)>,
     pub(super) troubles: Vec<String>,
+    /// What was a trouble and is none any more: a share that was gone.
+    pub(super) healed: Option<String>,
 }
 
 /// Reads an experiment's records, again and again.
@@ -129,7 +131,8 @@ fn read(experiment: &Experiment, folder: &ExperimentFolder, before: Option<&Expe
     let began = Instant::now();
     let mut state = before.cloned().unwrap_or_else(|| ExperimentState::new(experiment));
     state.refresh(experiment, folder);
-    let (mut tokens, mut troubles) = (Vec::new(), Vec::new());
+    let (mut tokens, mut troubles) = (Vec::new(), Vec::from_iter(state.lost.clone()));
+    let healed = before.and_then(|before| before.lost.clone()).filter(|trouble| state.lost.as_ref() != Some(trouble));
     for (training, run) in state.runs.iter().enumerate().filter_map(|(training, run)| Some((training, run.as_ref()?))) {
         let known = before.as_ref().and_then(|before| before.runs[training].as_ref());
         if known.is_some_and(|known| Arc::ptr_eq(known, run)) {
@@ -143,5 +146,5 @@ fn read(experiment: &Experiment, folder: &ExperimentFolder, before: Option<&Expe
         }
     }
     let look = Look { took: began.elapsed(), ..Look::new(experiment, &state, folder, own) };
-    News { look, state, tokens, troubles }
+    News { look, state, tokens, troubles, healed }
 }

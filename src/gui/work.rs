@@ -55,7 +55,7 @@ impl Work {
                 }
             }
             ExperimentEvent::Reused { .. } => reader.wake(),
-            ExperimentEvent::Opened { .. } | ExperimentEvent::LeftOut { .. } => {}
+            ExperimentEvent::Opened { .. } | ExperimentEvent::Elsewhere { .. } | ExperimentEvent::LeftOut { .. } => {}
             ExperimentEvent::Finished(_) => return true,
         }
         false

@@ -30,13 +30,32 @@ pub fn to_source(probabilities: Vec<Vec<f32>>, record: &PreprocessRecord) -> Vol
 /// The entropy of each voxel's probabilities in nats, `-sum p ln p`: 0 where one class is sure, ln K where K classes are alike.
 pub fn entropy(probabilities: &Volume) -> Volume {
     let voxels = probabilities.grid.len();
-    let of = |voxel: usize| {
-        let shares = (0..probabilities.channels).map(|class| f64::from(probabilities.voxels[class * voxels + voxel]));
-        let sum: f64 = shares.filter(|&share| share > 0.0).map(|share| -share * share.ln()).sum();
-        // Rounding may leave a share a little above 1.
-        sum.max(0.0) as f32
-    };
+    let of = |voxel: usize| nats((0..probabilities.channels).map(|class| f64::from(probabilities.voxels[class * voxels + voxel]))) as f32;
     Volume { channels: 1, grid: probabilities.grid.clone(), voxels: (0..voxels).into_par_iter().map(of).collect() }
+}
+
+/// `-sum p ln p` of one voxel's probabilities.
+fn nats(shares: impl Iterator<Item = f64>) -> f64 {
+    let sum: f64 = shares.filter(|&share| share > 0.0).map(|share| -share * share.ln()).sum();
+    // Rounding may leave a share a little above 1.
+    sum.max(0.0)
+}
+
+/// How unsure the networks are of a whole case: the mean entropy of its voxels in nats, each counted by its probability of not being
+/// background, `sum w H / sum w` with `w = 1 - p(class 0)`. So the wide background that all are sure of does not water it down, no threshold says
+/// which voxels matter, and a structure that is found only half counts by half. 0 where everything is background for sure.
+///
+/// `probabilities`: of each class, background first, those of all voxels.
+pub fn foreground_entropy(probabilities: &[Vec<f32>]) -> f64 {
+    let voxels = probabilities.first().map_or(0, Vec::len);
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for voxel in 0..voxels {
+        let shares = || probabilities.iter().map(|class| f64::from(class[voxel]));
+        let weight: f64 = shares().skip(1).sum();
+        sum += weight * nats(shares());
+        weights += weight;
+    }
+    if weights == 0.0 { 0.0 } else { sum / weights }
 }
 
 #[cfg(test)]
@@ -57,6 +76,23 @@ mod tests {
         for (got, expected) in found.voxels.into_iter().zip([0.0, 4.0_f32.ln(), 2.0_f32.ln()]) {
             assert!((got - expected).abs() < 1e-6, "{got} is not {expected}");
         }
+    }
+
+    #[test]
+    fn sure_background_does_not_water_down_the_entropy_of_a_case() {
+        // A sure voxel of class 1, one of two classes alike, one that is background to three quarters; and background.
+        let classes = |background: usize| {
+            let mut classes = [[0.0, 0.0, 0.75], [1.0, 0.5, 0.25], [0.0, 0.5, 0.0]].map(|class| class.to_vec());
+            classes.iter_mut().zip([1.0, 0.0, 0.0]).for_each(|(class, share)| class.extend(vec![share; background]));
+            classes
+        };
+        let unsure = -0.75 * 0.75_f64.ln() - 0.25 * 0.25_f64.ln();
+        let expected = (2.0_f64.ln() + 0.25 * unsure) / 2.25;
+        for background in [0, 1000] {
+            let found = foreground_entropy(&classes(background));
+            assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+        }
+        assert_eq!((foreground_entropy(&[vec![1.0; 9], vec![0.0; 9]]), foreground_entropy(&[])), (0.0, 0.0));
     }
 
     /// Probabilities go the way of the segmentation, from every orientation, with and without a change of voxel size.

@@ -14,6 +14,7 @@ mod conv;
 mod conv_tables;
 mod custom_gradient;
 mod failure;
+mod gather;
 mod gelu;
 mod global_attention;
 mod gpu;
@@ -38,6 +39,7 @@ pub use conv::conv3d;
 pub use conv_tables::ConvShape;
 pub use custom_gradient::{InputGradients, Inputs, custom_gradient, with_gradient};
 pub use failure::first_failure;
+pub use gather::{gather, mean_over_devices};
 pub use gelu::gelu;
 pub use global_attention::global_attention;
 #[cfg(test)]

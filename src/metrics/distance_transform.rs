@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// Squared distance of each of `queries` to the nearest of `sites`, infinite without any; both `[D, H, W]` row-major.
 ///
 /// `spacing` is the voxel size along D,H,W, in whose unit (squared) the results are.
-pub(super) fn squared_distances(queries: &[bool], sites: &[bool], shape: [usize; 3], spacing: [f64; 3]) -> Vec<f64> {
+pub(crate) fn squared_distances(queries: &[bool], sites: &[bool], shape: [usize; 3], spacing: [f64; 3]) -> Vec<f64> {
     let [depth, height, width] = shape;
     if sites.is_empty() {
         return Vec::new();

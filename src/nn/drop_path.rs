@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt as _;
 
+use crate::device::Peers;
 use crate::random;
 
 /// One pass through a network: evaluation, or one keyed training pass.
@@ -11,6 +12,15 @@ use crate::random;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
     training: Option<PassKey>,
+    share: Option<BatchShare>,
+}
+
+/// The volumes of a batch that a device has, where several share it: `volumes` of each `volumes * devices`, the `place`-th ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BatchShare {
+    place: usize,
+    devices: usize,
+    volumes: usize,
 }
 
 /// What the draws of a training pass are keyed by.
@@ -23,11 +33,18 @@ struct PassKey {
 
 impl Pass {
     /// Nothing is dropped.
-    pub const EVALUATION: Self = Self { training: None };
+    pub const EVALUATION: Self = Self { training: None, share: None };
 
     /// The pass of one view (0 where there is only one) at an optimiser step.
     pub fn training(seed: u64, step: u64, view: u64) -> Self {
-        Self { training: Some(PassKey { seed, step, view }) }
+        Self { training: Some(PassKey { seed, step, view }), share: None }
+    }
+
+    /// The same for `volumes` of the batch's, the share of one of `peers`: its draws are those that a device alone makes for these volumes.
+    #[must_use]
+    pub fn of_share(self, volumes: usize, peers: &Peers) -> Self {
+        let share = (peers.count() > 1).then(|| BatchShare { place: peers.place(), devices: peers.count(), volumes });
+        Self { share, ..self }
     }
 }
 
@@ -55,7 +72,12 @@ impl DropPath {
         }
         let keep = 1.0 - self.rate;
         let mut rng = random::stream(seed, &format!("drop path {} {part}", self.name), step, view);
-        (0..batch).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect()
+        let mut draw =
+            |count: usize| -> Vec<f32> { (0..count).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect() };
+        let Some(BatchShare { place, devices, volumes }) = pass.share else { return draw(batch) };
+        // The views of a batch stand one behind the other, each of all its volumes.
+        let views = draw(batch * devices);
+        views.chunks_exact(volumes * devices).flat_map(|view| &view[place * volumes..][..volumes]).copied().collect()
     }
 }
 
@@ -72,6 +94,7 @@ pub(super) fn scale_samples(branch: Tensor<3>, factors: &[f32]) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::{DropPath, Pass, scale_samples};
+    use crate::device::Peers;
     use burn::tensor::{Device, Tensor};
 
     #[test]
@@ -87,6 +110,18 @@ mod tests {
         assert!(factors(Pass::EVALUATION).is_empty());
         let scaled = scale_samples(Tensor::ones([3, 1, 2], &Device::flex()), &[2.0, 0.0, 1.0]);
         assert_eq!(scaled.into_data().try_into_vec::<f32>().unwrap(), [2.0, 2.0, 0.0, 0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn devices_that_share_a_batch_drop_what_one_alone_drops() {
+        let drop = DropPath { rate: 0.5, name: "layers.0.blocks.1".to_owned() };
+        let pass = Pass::training(7, 3, 0);
+        // Two views of four volumes, two of them on each device.
+        let whole = drop.factors(8, "attn", pass);
+        let shares = Peers::of(2).iter().map(|peers| drop.factors(4, "attn", pass.of_share(2, peers))).collect::<Vec<_>>();
+        assert_eq!(shares[0], [&whole[0..2], &whole[4..6]].concat());
+        assert_eq!(shares[1], [&whole[2..4], &whole[6..8]].concat());
+        assert_eq!(drop.factors(8, "attn", pass.of_share(4, &Peers::ALONE)), whole);
     }
 
     #[test]

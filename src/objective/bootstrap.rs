@@ -5,9 +5,10 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::token_contrast::SHORTEST_TOKEN;
-use super::views::{Compared, features, halves};
+use super::views::{Compared, features, gathered, halves};
 use super::{Loss, Objective, Setup};
 use crate::config::RunConfig;
+use crate::device::Peers;
 use crate::kernels::{moving_average, sum};
 use crate::model::{Encoder, NamedWeights, Pass, Projector, Task, parameters, update_parameters};
 use crate::sampling::ViewBatch;
@@ -57,11 +58,13 @@ impl Objective for Bootstrap {
         }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass, peers: &Peers) -> Loss {
         let Self { heads, target, compared } = self;
-        let projected = heads.projector.forward(compared.of(features(encoder, batch, pass), batch));
+        // Gathered before the projector, whose batch norm is taken over all of the batch.
+        let whole = |features| gathered(compared.of(features, batch), peers);
+        let projected = heads.projector.forward(whole(features(encoder, batch, pass)));
         let [p_first, p_second] = halves(heads.predictor.forward(projected));
-        let of_target = compared.of(features(&target.encoder.valid(), batch, pass), batch);
+        let of_target = whole(features(&target.encoder.valid(), batch, pass));
         let [t_first, t_second] = halves(target.projector.valid().forward(of_target));
         // Both directions: each view's prediction against the other's target.
         let loss = (byol_loss(p_first, t_second) + byol_loss(p_second, t_first)) / 2.0;

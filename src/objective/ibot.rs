@@ -17,7 +17,8 @@ use super::token_contrast::SHORTEST_TOKEN;
 use super::views::{hidden_rows, restored_view};
 use super::{Loss, Objective, Setup};
 use crate::config::{IbotConfig, PretrainConfig};
-use crate::kernels::{linear, mean_axis, moving_average, sum, sum_axis, with_gradient};
+use crate::device::Peers;
+use crate::kernels::{linear, mean_axis, mean_over_devices, moving_average, sum, sum_axis, with_gradient};
 use crate::model::{Encoder, NamedWeights, Parameter, Pass, Projector, StageSize, Task, update_parameters};
 use crate::nn::{Initialiser, Linear};
 use crate::sampling::ViewBatch;
@@ -92,7 +93,7 @@ impl Objective for Ibot {
         Self { head: head(), target, settings: settings.ibot.clone(), seen: Arc::default() }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass, peers: &Peers) -> Loss {
         let Self { head, target, settings, .. } = self;
         let (tokens, grid) = restored_view(encoder, batch, 0, pass);
         let rows = hidden_rows(&batch.views[0], batch, grid);
@@ -103,9 +104,13 @@ impl Objective for Ibot {
         let (tokens, _) = restored_view(&target.encoder.valid(), batch, 1, Pass::EVALUATION);
         let whole = target.head.valid().logits(tokens);
         if student.is_tracked() {
-            self.remember(mean_axis(whole.clone(), 0).reshape([settings.prototypes]));
+            let mean = mean_over_devices(mean_axis(whole.clone(), 0).reshape([settings.prototypes]), peers);
+            // The model of the first device takes the step, and shares this with its copies on the others.
+            if peers.place() == 0 {
+                self.remember(mean);
+            }
         }
-        distillation(student, select_rows(whole, &rows), target.centre.val().inner(), settings)
+        distillation(student, select_rows(whole, &rows), target.centre.val().inner(), (settings, peers))
     }
 
     fn after_step(self, encoder: &Encoder) -> Self {
@@ -151,13 +156,13 @@ fn select_rows(x: Tensor<2>, rows: &[i32]) -> Tensor<2> {
 ///
 /// Parts, in nats: the mean entropy of a target, and the entropy of the prototypes' shares over all of them. The one at ln(prototypes),
 /// or the other at 0, is a target that no longer tells tokens apart.
-fn distillation(student: Tensor<2>, target: Tensor<2>, centre: Tensor<1>, settings: &IbotConfig) -> Loss {
+fn distillation(student: Tensor<2>, target: Tensor<2>, centre: Tensor<1>, (settings, peers): (&IbotConfig, &Peers)) -> Loss {
     let [rows, _] = student.dims();
     let log_target = log_softmax((target - centre.unsqueeze_dim::<2>(0)) / settings.target_temperature, 1);
     let target = log_target.clone().exp();
     let log_student = log_softmax(student.clone().inner() / settings.student_temperature, 1);
     let cross_entropy = |log: Tensor<2>| -sum(target.clone() * log) / rows as f64;
-    let shares = mean_axis(target.clone(), 0);
+    let shares = mean_over_devices(mean_axis(target.clone(), 0), peers);
     let parts = [
         ("target_entropy", cross_entropy(log_target)),
         ("prototype_entropy", -sum(shares.clone() * shares.clamp_min(f32::MIN_POSITIVE).log())),
@@ -214,7 +219,7 @@ mod tests {
             let autodiff = device.clone().autodiff();
             let leaf = Tensor::<2>::from_data(logits(student, 0.5, [0.0; 3]), &autodiff).require_grad();
             let target = Tensor::<2>::from_data(logits(target, 0.25, centre), &device);
-            let found = distillation(leaf.clone(), target, Tensor::from_data(centre, &device), &settings);
+            let found = distillation(leaf.clone(), target, Tensor::from_data(centre, &device), (&settings, &Peers::ALONE));
             let numbers = found.numbers();
             // 1, 2, 5 and 2, 2, 4 eighths against 3, 1, 4 and 1, 6, 1.
             let ln = |eighths: f64| (eighths / 8.0).ln();
@@ -239,7 +244,7 @@ mod tests {
         check::<2>(&noise([4, 5], "ibot student"), 1, |student| {
             let device = Device::flex();
             let centre = Tensor::<2>::from_data(centre.clone(), &device).reshape([5]);
-            distillation(student, Tensor::from_data(target.clone(), &device), centre, &IbotConfig::default()).loss
+            distillation(student, Tensor::from_data(target.clone(), &device), centre, (&IbotConfig::default(), &Peers::ALONE)).loss
         });
     }
 
@@ -273,7 +278,7 @@ mod tests {
                 for _ in 0..80 {
                     centre = moving_average(vec![[centre, mean_axis(targets.clone(), 0).reshape([3])]], settings.centre_momentum).remove(0);
                 }
-                let numbers = distillation(targets.clone(), targets.clone(), centre, &settings).numbers();
+                let numbers = distillation(targets.clone(), targets.clone(), centre, (&settings, &Peers::ALONE)).numbers();
                 ["target_entropy", "prototype_entropy"].map(|part| numbers.part(part).unwrap())
             };
             let collapsed = entropy(1.0);

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::views::{device_of, hidden, masked_mean, volume};
 use super::{Loss, Objective, Setup};
+use crate::device::Peers;
 use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::{AttentionConfig, Block, BlockConfig, GlobalAttention, LayerNorm, Linear, ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
@@ -50,7 +51,7 @@ impl Objective for Mae {
         }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, _pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, _pass: Pass, _peers: &Peers) -> Loss {
         let device = device_of(encoder);
         let view = &batch.views[0];
         let order = Order::of(&view.mask, batch.shape[0]);

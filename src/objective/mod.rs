@@ -30,6 +30,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{PretextTask, RunConfig, pretext_tasks};
+use crate::device::Peers;
 use crate::geometry::SignedPermutation;
 use crate::model::{Encoder, NamedWeights, Pass};
 use crate::nn::Initialiser;
@@ -80,7 +81,13 @@ pub trait Objective: NamedWeights {
     fn init(setup: &Setup<'_>) -> Self;
 
     /// The loss of `encoder` and these heads on the views of a batch.
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss;
+    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+        self.loss_of_share(encoder, batch, pass, &Peers::ALONE)
+    }
+
+    /// That of a device which has a share of the batch, and its `peers` the others. The mean over the devices, of the losses as of their
+    /// gradients, is that of the whole batch: what volumes have to do with each other is gathered first.
+    fn loss_of_share(&self, encoder: &Encoder, share: &ViewBatch, pass: Pass, peers: &Peers) -> Loss;
 
     /// Updates a slowly moving copy of the network once the optimiser has taken its step. Most tasks have none.
     #[must_use]
@@ -115,9 +122,9 @@ macro_rules! define_pretext {
                 }
             }
 
-            fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+            fn loss_of_share(&self, encoder: &Encoder, share: &ViewBatch, pass: Pass, peers: &Peers) -> Loss {
                 match self {
-                    $(Self::$task(objective) => objective.loss(encoder, batch, pass),)+
+                    $(Self::$task(objective) => objective.loss_of_share(encoder, share, pass, peers),)+
                 }
             }
 

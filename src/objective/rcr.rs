@@ -8,9 +8,10 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 use super::token_contrast::TokenContrast;
-use super::views::{device_of, features, halves, hidden, masked_mean, pooled, volume};
+use super::views::{device_of, features, gathered, halves, hidden, masked_mean, pooled, volume};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
+use crate::device::Peers;
 use crate::kernels::mean;
 use crate::model::{Encoder, NamedWeights, Pass, Projector};
 use crate::nn::{ExpandVoxels, Linear, TokenGrid};
@@ -42,14 +43,14 @@ impl Objective for Rcr {
         }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass, peers: &Peers) -> Loss {
         let features = features(encoder, batch, pass);
         let volumes = pooled(features.clone());
 
         let scores = self.rotation.forward(volumes.clone().unsqueeze_dim::<3>(1)).squeeze_dim::<2>(1);
         let (rotation, right) = cross_entropy(scores, quarters_of(batch));
 
-        let [first, second] = halves(self.projector.forward(volumes.unsqueeze_dim(1)));
+        let [first, second] = halves(gathered(self.projector.forward(volumes.unsqueeze_dim(1)), peers));
         let contrast = self.contrast.forward(first, second);
 
         let predicted = self.reconstruction.forward(TokenGrid::from_volume(features));

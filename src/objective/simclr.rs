@@ -5,9 +5,10 @@ use std::sync::Arc;
 use burn::module::Module;
 
 use super::token_contrast::TokenContrast;
-use super::views::{Compared, features, halves};
+use super::views::{Compared, features, gathered, halves};
 use super::{Loss, Objective, Setup};
 use crate::config::Weighting;
+use crate::device::Peers;
 use crate::model::{Encoder, NamedWeights, Pass, Projector};
 use crate::sampling::ViewBatch;
 
@@ -30,9 +31,9 @@ impl Objective for SimClr {
         }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass, peers: &Peers) -> Loss {
         let volumes = Compared::Volumes.of(features(encoder, batch, pass), batch);
-        let [first, second] = halves(self.projector.forward(volumes));
+        let [first, second] = halves(gathered(self.projector.forward(volumes), peers));
         self.contrast.forward(first, second)
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use super::size::LossSize;
 use super::views::{features, hidden, masked_mean, volume};
 use super::{Loss, Objective, Setup};
+use crate::device::Peers;
 use crate::model::{Encoder, ModelPlan, NamedWeights, Pass};
 use crate::nn::{ShuffleVoxels, TokenGrid};
 use crate::sampling::ViewBatch;
@@ -23,7 +24,7 @@ impl Objective for SimMim {
         Self { head: ShuffleVoxels::init(setup.dim(), setup.channels, setup.encoder.total_stride(), &init) }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass, _peers: &Peers) -> Loss {
         Loss::of(self.error(features(encoder, batch, pass), batch), [])
     }
 }

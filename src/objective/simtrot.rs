@@ -11,9 +11,10 @@ use burn::tensor::Tensor;
 
 use super::size::LossSize;
 use super::token_contrast::TokenContrast;
-use super::views::{halves, restored, stage_features};
+use super::views::{gathered, halves, restored, stage_features};
 use super::{Loss, Objective, RotationCode, Setup, SimMim};
 use crate::config::PretrainConfig;
+use crate::device::Peers;
 use crate::geometry::SignedPermutation;
 use crate::model::{Encoder, NamedWeights, Pass, Projector, StageSize};
 use crate::sampling::ViewBatch;
@@ -61,7 +62,7 @@ impl Objective for SimTrot {
         }
     }
 
-    fn loss(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass) -> Loss {
+    fn loss_of_share(&self, encoder: &Encoder, batch: &ViewBatch, pass: Pass, peers: &Peers) -> Loss {
         let mut stages = stage_features(encoder, batch, pass);
         let count = stages.len();
         let used = stages.split_off(count - self.contrasts.len());
@@ -76,7 +77,8 @@ impl Objective for SimTrot {
         let each = used.into_iter().rev().zip(projectors).zip(self.contrasts.iter());
         let losses = each.map(|((features, (index, projector)), contrast)| {
             let code = self.rotation_codes.get(index).map(|code| code.forward(&rotations));
-            let [first, second] = halves(projector.forward_shifted(restored(features, batch), code));
+            let projected = projector.forward_shifted(restored(features, batch), code);
+            let [first, second] = halves(gathered(projected, peers));
             contrast.forward(first, second)
         });
         let contrast = mean_over_stages(losses.collect(), count);

@@ -25,6 +25,13 @@ impl LossSize {
         if settings.reconstructs() { loss.and(Self::of_hidden_voxels(model, channels, batch)) } else { loss }
     }
 
+    /// That of a Dice over the crops of several devices: the finest logits of a whole batch of `batch`, and once more as they come.
+    pub fn of_gathered_logits(model: &ModelPlan, classes: usize, batch: usize) -> Self {
+        const FLOAT: u64 = 4;
+        let logits = FLOAT * (batch * classes * model.padded_crop.iter().product::<usize>()) as u64;
+        Self { weight_bytes: 0, bytes: 2 * logits, largest_buffer_bytes: logits }
+    }
+
     /// Both.
     fn and(self, other: Self) -> Self {
         Self {

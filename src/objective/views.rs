@@ -4,7 +4,8 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::PretextTask;
-use crate::kernels::{mean_axis, sum};
+use crate::device::Peers;
+use crate::kernels::{gather, mean_axis, sum};
 use crate::model::{Encoder, Pass};
 use crate::sampling::{View, ViewBatch};
 
@@ -121,6 +122,15 @@ impl Compared {
             Self::Volumes => pooled(features).unsqueeze_dim(1),
         }
     }
+}
+
+/// Two views' rows `[views * batch, tokens, dim]` of all devices that share a batch, each view's side by side in the order of its volumes.
+pub(super) fn gathered(both: Tensor<3>, peers: &Peers) -> Tensor<3> {
+    if peers.count() == 1 {
+        return both;
+    }
+    let [rows, tokens, dim] = both.dims();
+    gather(both.reshape([2, rows / 2, tokens, dim]), 1, peers).reshape([rows * peers.count(), tokens, dim])
 }
 
 /// The two halves of the first axis: first view, second view.

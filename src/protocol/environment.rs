@@ -22,6 +22,9 @@ pub struct Environment {
     pub device: String,
     /// Name of the processor or adapter.
     pub device_name: String,
+    /// Names of the devices that shared each batch with it: results differ from those of one alone in the last digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
     /// Driver and its version; empty on the CPU.
     pub driver: String,
     /// Vulkan, Metal, Dx12, or Flex on the CPU.

@@ -38,6 +38,8 @@ pub enum StageKind {
     Probe,
     /// Measuring a checkpoint under mask ratios.
     MaskRatios,
+    /// Measuring cases to rank them for labelling.
+    NextCase,
 }
 
 impl std::fmt::Display for StageKind {
@@ -50,6 +52,7 @@ impl std::fmt::Display for StageKind {
             Self::Infer => "infer",
             Self::Probe => "probe",
             Self::MaskRatios => "mask ratios",
+            Self::NextCase => "next case",
         })
     }
 }
@@ -58,6 +61,11 @@ impl StageKind {
     /// Optimiser steps of a training of this kind: a pre-training, or else a fine-tuning.
     pub fn steps(self, config: &RunConfig) -> usize {
         if self == Self::Pretrain { config.pretrain.steps } else { config.finetune.steps }
+    }
+
+    /// The setting that says how many volumes a batch of such a training has, and its value.
+    pub fn batch(self, config: &RunConfig) -> (&'static str, usize) {
+        if self == Self::Pretrain { ("pretrain.batch", config.pretrain.batch) } else { ("finetune.batch", config.finetune.batch) }
     }
 }
 

@@ -36,6 +36,13 @@ pub enum FolderError {
     /// Another program writes there.
     #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
     Busy(Busy),
+    /// Another program has taken it over.
+    #[error(
+        "{} was taken over by another program: this one had given no sign of life for two minutes, as where its network or its computer \
+         stood still. What it had saved is intact, and the other one goes on with it",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// A training cannot be made.
     #[error("{0}")]
     Trouble(String),
@@ -66,9 +73,9 @@ impl FolderError {
         move |cause| Self::Io { path: path.to_owned(), cause }
     }
 
-    /// Whether the disk is at fault rather than what was asked for.
+    /// Whether the disk or the network is at fault rather than what was asked for.
     pub fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Io { .. })
+        matches!(self, Self::Io { .. } | Self::Lost(_))
     }
 }
 

@@ -84,10 +84,11 @@ fn environments(view: &View) -> Markup {
 }
 
 fn facts(environment: &Environment) -> [(&'static str, String); 5] {
-    let Environment { version, commit, training: _, device, device_name, driver, backend, threads, system, started: _ } = environment;
+    let Environment { version, commit, training: _, device, device_name, beside, driver, backend, threads, system, started: _ } =
+        environment;
     [
         ("simtrot", format!("{version}, commit {commit}")),
-        ("Device", format!("{device_name} ({device})")),
+        ("Device", format!("{device_name} ({device}){}", beside.iter().map(|name| format!(", {name}")).collect::<String>())),
         ("Backend", if driver.is_empty() { backend.clone() } else { format!("{backend}, driver {driver}") }),
         ("CPU threads", threads.to_string()),
         ("System", system.clone()),

@@ -18,6 +18,7 @@ mod order;
 mod probe_set;
 mod resolution;
 pub mod rotation;
+mod share;
 mod spatial;
 pub mod texture;
 mod view;

@@ -59,6 +59,12 @@ impl Screen<ExperimentEvent> for ExperimentScreen<'_> {
                     self.print(&format!("{stage}{}: taken over from {}", self.point(*training), from.display()));
                 }
             }
+            ExperimentEvent::Elsewhere { training, by } => {
+                let stage = self.experiment.trainings[*training].stage();
+                if !self.quiet {
+                    self.print(&format!("{stage}{}: made by another shard, which is waited for: {by}", self.point(*training)));
+                }
+            }
             ExperimentEvent::Record { training, record } => self.record(*training, record),
             ExperimentEvent::Ended { training, outcome } => self.ended(*training, outcome),
             ExperimentEvent::LeftOut { training } => {

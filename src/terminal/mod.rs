@@ -4,6 +4,7 @@
 
 mod follow;
 mod job;
+mod next_case;
 mod progress;
 mod screen;
 mod status;
@@ -19,6 +20,7 @@ use job::JobScreen;
 use screen::{Screen as _, drain};
 
 pub use follow::follow_experiment;
+pub use next_case::ranking;
 pub use status::{experiment_estimate, experiment_plan, experiment_status};
 pub use summary::{experiment_summary, probe_summary};
 pub use trial::follow_trial;
@@ -105,6 +107,7 @@ mod tests {
             (StageKind::Prepare, "the cases under way"),
             (StageKind::Probe, "nothing of the measurement is kept"),
             (StageKind::Test, "the test begins anew"),
+            (StageKind::NextCase, "cases that were measured are kept"),
             (StageKind::Pretrain, "the step under way is finished and saved"),
         ] {
             let (under_way, told) = after(begin(kind));

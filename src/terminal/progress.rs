@@ -12,7 +12,7 @@ const RECENT_MOST: usize = 100;
 fn unit(kind: StageKind) -> &'static str {
     match kind {
         StageKind::Pretrain | StageKind::Finetune => "step",
-        StageKind::Prepare | StageKind::Test => "case",
+        StageKind::Prepare | StageKind::Test | StageKind::NextCase => "case",
         StageKind::Infer | StageKind::Probe => "volume",
         StageKind::MaskRatios => "point",
     }

@@ -30,6 +30,9 @@ pub(super) trait Screen<Event> {
             Some(StageKind::Infer) => {
                 "the window under way is finished; segmentations that are written stay, and the same command makes the others"
             }
+            Some(StageKind::NextCase) => {
+                "the window under way is finished; cases that were measured are kept, and the same command goes on"
+            }
             Some(StageKind::Probe | StageKind::MaskRatios) => "the crop under way is finished; nothing of the measurement is kept",
             None => "what is under way is finished, and saved where it can be gone on with",
         }

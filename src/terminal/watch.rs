@@ -1,8 +1,10 @@
-//! Following what another program makes: records are read as they grow, and nothing is touched. An interrupt ends the looking alone.
+//! Following what other programs make, here or on other computers: records are read as they grow, and nothing is touched. A folder that is
+//! away for a while, as on a share that is, is said and waited for. An interrupt ends the looking alone.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use super::follow::ExperimentScreen;
 use super::job::JobScreen;
@@ -12,6 +14,10 @@ use crate::protocol::{Event, FolderError, Outcome, Record, RecordReader, RunFold
 
 /// How often records are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A look that takes long, as over a network, is followed by a pause so many times as long: who works there is not slowed.
+const PAUSE: u32 = 20;
+/// How long a folder may not answer before that is said.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Follows a training to its end, and says how it ended.
 ///
@@ -25,9 +31,11 @@ pub fn watch_training(folder: &RunFolder, quiet: bool) -> Result<Outcome, Folder
     let ended = state.outcome.take().filter(|_| !busy);
     let (mut out, bar) = (std::io::stderr(), std::io::stderr().is_terminal() && !quiet);
     let mut screen = JobScreen::new(&mut out, bar, quiet, state);
-    let mut busy = ended.is_none();
+    let (mut busy, mut away) = (ended.is_none(), None);
     while busy && screen.job.state.outcome.is_none() {
-        busy = folder.busy().is_some();
+        let now = std::fs::metadata(folder.events_path()).err().map(FolderError::io(folder.root())).map(|error| error.to_string());
+        say_absence(&mut away, now, &mut |text| screen.print(text));
+        busy = away.is_some() || folder.busy().is_some();
         // A record that cannot be read now may be at the next look.
         let _ = reader.read(&mut |record| screen.show(&record));
         if busy {
@@ -47,28 +55,79 @@ pub fn watch_training(folder: &RunFolder, quiet: bool) -> Result<Outcome, Folder
     Ok(outcome)
 }
 
+/// Says that a folder is away, or back, where that is new.
+fn say_absence(known: &mut Option<String>, now: Option<String>, print: &mut dyn FnMut(&str)) {
+    match &now {
+        Some(cause) if known.is_none() => print(&format!("{cause}; waiting for the folder to come back (Ctrl-C ends the looking alone)")),
+        None if known.is_some() => print("the folder is back"),
+        _ => {}
+    }
+    *known = now;
+}
+
+/// What looking at an experiment brings.
+enum Seen {
+    Event(ExperimentEvent),
+    /// The end of a look: why the folder could not be read, if it could not.
+    Looked(Option<String>),
+    /// Nobody works on it any more.
+    Over(Finish),
+}
+
 /// Follows an experiment, and each of its trainings at work, until no program works on it any more.
 pub fn watch_experiment(folder: &ExperimentFolder, experiment: &Experiment, quiet: bool) -> Finish {
     let mut screen = ExperimentScreen::new(experiment, experiment.trainings.len(), quiet);
+    let (sender, seen) = channel();
+    let finish = std::thread::scope(|scope| {
+        // A share that is gone may hold its readers up for long: the screen is none of them.
+        scope.spawn(move || look_on(folder, experiment, &sender));
+        let mut away = None;
+        loop {
+            match seen.recv_timeout(ANSWER) {
+                Ok(Seen::Event(event)) => screen.show(&event),
+                Ok(Seen::Looked(now)) => say_absence(&mut away, now, &mut |text| screen.print(text)),
+                Ok(Seen::Over(finish)) => break finish,
+                Err(RecvTimeoutError::Timeout) => {
+                    let silent = format!("{} has not answered for {} s", folder.root().display(), ANSWER.as_secs());
+                    say_absence(&mut away, Some(silent), &mut |text| screen.print(text));
+                }
+                // A fault of the program, which the thread's end passes on.
+                Err(RecvTimeoutError::Disconnected) => break Finish::default(),
+            }
+        }
+    });
+    screen.finish(finish);
+    finish
+}
+
+/// Looks at an experiment again and again, and tells what it sees, until nobody works on it any more.
+fn look_on(folder: &ExperimentFolder, experiment: &Experiment, tell: &Sender<Seen>) {
+    // Nobody listens any more when the program ends.
+    let tell = |seen| drop(tell.send(seen));
     let mut watched: Vec<Watched> = experiment.trainings.iter().map(|plan| Watched::new(&folder.training(plan))).collect();
     let done = experiment.trainings.iter().zip(&watched).filter(|(plan, watched)| watched.state.is_done(plan.kind)).count();
-    screen.show(&ExperimentEvent::Opened { done });
+    tell(Seen::Event(ExperimentEvent::Opened { done }));
     let mut busy = true;
     while busy {
+        let began = Instant::now();
+        let away = folder.unreadable();
         // Asked first: what ends while its record is read is seen at the last look.
         busy = folder.busy().is_some();
         for (training, watched) in watched.iter_mut().enumerate() {
-            watched.look(training, &mut |event| screen.show(&event));
+            watched.look(training, &mut |event| tell(Seen::Event(event)));
         }
+        // Of a folder that is away nobody knows who works there.
+        let away = away.or_else(|| folder.unreadable());
+        busy |= away.is_some();
+        tell(Seen::Looked(away.map(|error| error.to_string())));
         if busy {
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep((PAUSE * began.elapsed()).clamp(LOOK_EVERY, ANSWER / 2));
         }
     }
     let all: Vec<usize> = (0..watched.len()).collect();
     let stopped = watched.iter().any(|watched| watched.state.outcome == Some(Outcome::Stopped));
-    let finish = Finish { tally: ExperimentState::read(experiment, folder).tally(experiment, &all), stopped, bad_input: false };
-    screen.finish(finish);
-    finish
+    let tally = ExperimentState::read(experiment, folder).tally(experiment, &all);
+    tell(Seen::Over(Finish { tally, stopped, bad_input: false }));
 }
 
 /// A training of an experiment that another program makes.

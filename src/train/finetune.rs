@@ -5,11 +5,14 @@ use std::path::Path;
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::devices::BatchLoss;
 use super::session::{Ending, Obey, Session, TrainError};
 use super::training_loop::{Parents, RunContext, TrainingLoop, TrainingTask};
 use super::transfer::{load_all, transfer_encoder, transfer_network};
 use super::{Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
 use crate::config::RunConfig;
+use crate::device::Peers;
+use crate::kernels::gather;
 use crate::model::{Pass, Segmenter, Task};
 use crate::objective::{DiceCeConfig, Loss, classes_from_host};
 use crate::protocol::{Event, Severity, StageKind};
@@ -91,21 +94,43 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, Tr
     training.run(work, batch_bytes, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
-impl TrainingTask for Finetune<'_> {
+impl BatchLoss for Finetune<'_> {
     type Model = Segmenter;
     type Batch = LabelledBatch;
+
+    fn shares(batch: &LabelledBatch, count: usize) -> Vec<LabelledBatch> {
+        batch.shares(count)
+    }
+
+    fn forward_loss(config: &RunConfig, network: &Segmenter, share: LabelledBatch, pass: Pass, peers: &Peers) -> (Loss, Vec<String>) {
+        let device = network.devices().pop().expect("a network has parameters");
+        let LabelledBatch { shape, image, label, cases, .. } = share;
+        let [volumes, _, depth, height, width] = shape;
+        let image = Tensor::<5>::from_data(TensorData::new(image, shape), &device);
+        let logits = network.forward(image, pass.of_share(volumes, peers));
+        let loss = DiceCeConfig { batch_dice: config.finetune.batch_dice, ..DiceCeConfig::nnunet() };
+        // The Dice of a batch is that of all its crops together.
+        let peers = if loss.batch_dice { peers } else { &Peers::ALONE };
+        let logits = logits.into_iter().map(|head| gather(head, 0, peers)).collect();
+        let classes = classes_from_host(&gather_labels(label, peers), [volumes * peers.count(), depth, height, width], &device);
+        (loss.deep_supervision(logits, &classes), cases)
+    }
+}
+
+/// The labels of all devices' shares, in their order.
+fn gather_labels(own: Vec<u8>, peers: &Peers) -> Vec<u8> {
+    if peers.count() == 1 {
+        return own;
+    }
+    let length = own.len();
+    let shares = peers.exchange(TensorData::new(own, [length]));
+    shares.iter().flat_map(|share| share.as_slice::<u8>().expect("labels are bytes")).copied().collect()
+}
+
+impl TrainingTask for Finetune<'_> {
     /// The best network is that of the highest Dice on the validation cases. Without them there is none: a training loss would choose the
     /// most overfitted.
     const BEST_BY_LOSS: bool = false;
-
-    fn forward_loss(&self, network: &Segmenter, batch: LabelledBatch, pass: Pass) -> (Loss, Vec<String>) {
-        let device = network.devices().pop().expect("a network has parameters");
-        let [volumes, _, depth, height, width] = batch.shape;
-        let image = Tensor::<5>::from_data(TensorData::new(batch.image, batch.shape), &device);
-        let classes = classes_from_host(&batch.label, [volumes, depth, height, width], &device);
-        let config = DiceCeConfig { batch_dice: self.config.finetune.batch_dice, ..DiceCeConfig::nnunet() };
-        (config.deep_supervision(network.forward(image, pass), &classes), batch.cases)
-    }
 
     fn measure_every(&self) -> Option<usize> {
         self.validate.map(|_| self.config.finetune.validate_every)

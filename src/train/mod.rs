@@ -1,6 +1,7 @@
 //! The training loops, optimisers, schedules, checkpoints and transfer.
 
 mod checkpoint;
+mod devices;
 mod finetune;
 pub mod gradients;
 mod mask_ratios;

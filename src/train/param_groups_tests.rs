@@ -171,6 +171,7 @@ fn train(config: &RunConfig, folder: &Path, sessions: &[usize]) -> Checkpoint {
         let session = Session {
             stage: Stage { kind: StageKind::Finetune, arm: String::new() },
             device: Device::flex(),
+            beside: Vec::new(),
             checkpoints: folder.to_owned(),
             resume: index > 0,
             max_steps: Some(steps),

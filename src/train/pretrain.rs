@@ -5,11 +5,13 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::devices::BatchLoss;
 use super::session::{Ending, Session, TrainError};
 use super::training_loop::{Parents, RunContext, TrainingLoop, TrainingTask};
 use super::transfer::load_all;
 use super::{Checkpoint, CheckpointError, CheckpointInfo, DatasetInfo, Probe};
 use crate::config::RunConfig;
+use crate::device::Peers;
 use crate::model::{Encoder, NamedWeights, Pass, Task, load_named};
 use crate::objective::{Loss, Objective as _, Pretext, Setup};
 use crate::protocol::{Event, StageKind};
@@ -105,14 +107,22 @@ pub fn pretrain(session: &Session<'_>, work: &Pretrain<'_>) -> Result<Ending, Tr
     training.run(work, batch_bytes, move |micro_step| plan.batch(&chosen(&cases, &order.cases(micro_step)), micro_step))
 }
 
-impl TrainingTask for Pretrain<'_> {
+impl BatchLoss for Pretrain<'_> {
     type Model = Pretraining;
     type Batch = ViewBatch;
-    const BEST_BY_LOSS: bool = true;
 
-    fn forward_loss(&self, model: &Pretraining, batch: ViewBatch, pass: Pass) -> (Loss, Vec<String>) {
-        (model.pretext.loss(&model.encoder, &batch, pass), batch.cases)
+    fn shares(batch: &ViewBatch, count: usize) -> Vec<ViewBatch> {
+        batch.shares(count)
     }
+
+    fn forward_loss(_: &RunConfig, model: &Pretraining, share: ViewBatch, pass: Pass, peers: &Peers) -> (Loss, Vec<String>) {
+        let pass = pass.of_share(share.shape[0], peers);
+        (model.pretext.loss_of_share(&model.encoder, &share, pass, peers), share.cases)
+    }
+}
+
+impl TrainingTask for Pretrain<'_> {
+    const BEST_BY_LOSS: bool = true;
 
     fn after_step(&self, model: Pretraining) -> Pretraining {
         model.after_step()

@@ -23,6 +23,8 @@ pub struct Session<'a> {
     pub stage: Stage,
     /// The device, without gradients.
     pub device: Device,
+    /// Devices that share each batch with it, without gradients; none: it has every batch to itself.
+    pub beside: Vec<Device>,
     /// Folder of `last/` and `best/`.
     pub checkpoints: PathBuf,
     /// Go on from `last/` if it is there.

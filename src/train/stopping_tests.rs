@@ -80,6 +80,7 @@ impl Training {
         let session = Session {
             stage: Stage { kind: self.kind, arm: String::new() },
             device: Device::flex(),
+            beside: Vec::new(),
             checkpoints: self.folder.path().to_owned(),
             resume,
             max_steps: None,

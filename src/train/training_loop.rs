@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsAccumulator;
 use burn::tensor::Tensor;
 
+use super::devices::{BatchLoss, Devices, MicroStep};
 use super::read_ahead::read_ahead;
 use super::session::{Control, Ending, Session, TrainError};
 use super::transfer::load_all;
@@ -14,22 +15,15 @@ use crate::config::{FinetuneConfig, OptimiserConfig, PretrainConfig, RunConfig, 
 use crate::device::on_host;
 use crate::kernels::first_failure;
 use crate::model::{NamedWeights, Pass, export_named};
-use crate::objective::{Loss, LossNumbers};
+use crate::objective::LossNumbers;
 use crate::protocol::{Event, Severity, StepNumbers};
 use crate::sampling::{Loader, LoaderError, ReadAhead, SamplingError};
 use crate::wording;
 
-/// What differs between pre-training and fine-tuning.
-pub(super) trait TrainingTask {
-    /// What is trained.
-    type Model: NamedWeights;
-    /// What a micro-step looks at.
-    type Batch: Send + 'static;
+/// What differs between pre-training and fine-tuning, beside the loss.
+pub(super) trait TrainingTask: BatchLoss {
     /// Whether `checkpoints/best` is the one with the lowest loss; else the task chooses it when it measures.
     const BEST_BY_LOSS: bool;
-
-    /// The loss of a batch, and the names of its cases.
-    fn forward_loss(&self, model: &Self::Model, batch: Self::Batch, pass: Pass) -> (Loss, Vec<String>);
 
     /// Updates the model once the optimiser has taken its step.
     fn after_step(&self, model: Self::Model) -> Self::Model {
@@ -101,6 +95,7 @@ pub(super) struct TrainingLoop<'a, M> {
     context: RunContext<'a>,
     schedule: TrainingSchedule,
     optimiser: Optimiser,
+    devices: Devices,
     /// The steps after which this session begins and ends.
     first: usize,
     last: usize,
@@ -146,6 +141,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
             context,
             schedule,
             optimiser,
+            devices: Devices::new(&session.device, &session.beside),
             first: step,
             last,
             best,
@@ -237,7 +233,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let mut numbers = StepNumbers { step: self.step + 1, lr: rate, ..StepNumbers::default() };
         let mut gradients = GradientsAccumulator::new();
         let (mut cases, mut losses) = (Vec::new(), Vec::new());
-        let share = 1.0 / schedule.accumulate as f64;
+        let weight = 1.0 / schedule.accumulate as f64;
         let held = self.param_groups.held(&self.model, self.step);
         let model = held.as_ref().unwrap_or(&self.model);
         for _ in 0..schedule.accumulate {
@@ -245,10 +241,13 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
                 LoaderError::Make { cause: SamplingError::Read(cause), .. } => TrainError::Read(cause),
                 error => TrainError::Data(error.to_string()),
             })?;
-            let (outcome, own_cases) = task.forward_loss(model, batch, Pass::training(config.seed, micro_step, 0));
-            losses.push(outcome.unread());
-            gradients.accumulate(model, GradientsParams::from_grads((outcome.loss * share).backward(), model));
-            cases.extend(own_cases);
+            let micro_step = MicroStep { config, pass: Pass::training(config.seed, micro_step, 0), weight };
+            let failed = |reason| TrainError::Device { step: numbers.step, cases: cases.clone(), reason };
+            for result in self.devices.compute::<T>(model, batch, micro_step).map_err(failed)? {
+                losses.push(result.numbers);
+                gradients.accumulate(model, result.gradients);
+                cases.extend(result.cases);
+            }
         }
         let mut gradients = gradients.grads();
         let norm = clip_grad_norm(model, &mut gradients, schedule.clip_norm);
@@ -259,6 +258,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
         let (losses, norm) =
             read_numbers(losses, &norm).map_err(|reason| TrainError::Device { step: numbers.step, cases: cases.clone(), reason })?;
         numbers.grad_norm = norm;
+        let share = weight / self.devices.count() as f64;
         for LossNumbers { value, parts } in losses {
             numbers.loss += value * share;
             for (name, value) in parts {

@@ -99,7 +99,8 @@ pub fn image_key(case: &CaseFiles) -> Result<String, DataError> {
     Ok(digest::finish(hash))
 }
 
-fn of_scan(scan: &Scan) -> Content {
+/// What a volume holds that is in memory.
+pub fn of_scan(scan: &Scan) -> Content {
     let grid = &scan.volume.grid;
     let channel = |voxels: &[f32]| {
         let mut hash = Sha256::new_with_prefix(format!("{VERSION} {:?}", grid.shape));

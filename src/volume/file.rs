@@ -21,9 +21,21 @@ pub fn format(file: &Path) -> Format {
 /// Folder of entropy maps, below that of the segmentations.
 pub const ENTROPY_FOLDER: &str = "entropy";
 
+/// Folder of the probabilities of classes, below that of the segmentations.
+pub const PROBABILITIES_FOLDER: &str = "probabilities";
+
 /// Whether a file is an entropy map of a segmentation, by its folder.
 pub fn is_entropy(file: &Path) -> bool {
-    file.parent().and_then(Path::file_name).is_some_and(|folder| folder == ENTROPY_FOLDER)
+    lies_in(file, ENTROPY_FOLDER)
+}
+
+/// Whether a file holds the probabilities of a segmentation's classes, by its folder.
+pub fn is_probabilities(file: &Path) -> bool {
+    lies_in(file, PROBABILITIES_FOLDER)
+}
+
+fn lies_in(file: &Path, name: &str) -> bool {
+    file.parent().and_then(Path::file_name).is_some_and(|folder| folder == name)
 }
 
 /// The files that hold the image that one of them names, the header's first.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::file::{Format, ending, format, stem};
-use super::segment::Segment;
+use super::segment::{Segment, Segments};
 use super::{Fault, dicom, nrrd};
+use crate::atomic_file;
 
 /// Bytes beyond which a file is no table of labels.
 const LONGEST: u64 = 4 << 20;
@@ -60,6 +61,21 @@ impl LabelTable {
             return Err(failed("it lists no label".to_owned()));
         }
         Ok(Self { file: file.to_owned(), entries })
+    }
+
+    /// Writes names and colours in ITK-SNAP's form. The file appears whole or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written, in words.
+    pub fn write(file: &Path, segments: &Segments) -> Result<(), String> {
+        let background = "    0     0    0    0        0  0  0    \"Clear Label\"\n".to_owned();
+        let line = |(value, Segment { name, colour: [r, g, b] }): (&u32, &Segment)| {
+            // The form has no sign for a quotation mark or a new line within a name.
+            let name: String = name.chars().map(|c| if c == '"' || c.is_control() { '\'' } else { c }).collect();
+            format!("{value:5} {r:5} {g:4} {b:4}        1  1  1    \"{name}\"\n")
+        };
+        let lines = std::iter::once(background).chain(segments.iter().filter(|(value, _)| **value != 0).map(line));
+        atomic_file::write(file, lines.collect::<String>().as_bytes()).map_err(|error| format!("{}: {error}", file.display()))
     }
 
     /// The table of the segments that a volume's own header names, if any.

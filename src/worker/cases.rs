@@ -96,11 +96,7 @@ impl TrainingData {
 
     /// Warns of test cases that the encoder has seen in its pre-training, where that is known.
     fn warn_of_seen(&self, job: &TrainingJob, from: &Path, recorder: &Recorder) {
-        let source = || -> Option<SplitRecord> {
-            let place = checkpoints::locate(from).ok()?;
-            serde_json::from_slice(&std::fs::read(place.parent()?.parent()?.join(SPLIT)).ok()?).ok()
-        };
-        let Some(source) = source() else { return };
+        let Some(source) = checkpoints::locate(from).ok().and_then(|place| recorded_split(&place)) else { return };
         let seen: BTreeSet<&String> = source.split.pretrain.iter().filter_map(|name| source.content.get(name)).collect();
         let tested = &self.record.split.test;
         let both: Vec<&str> = tested.iter().filter(|name| seen.contains(&self.record.content[*name])).map(String::as_str).collect();
@@ -143,6 +139,11 @@ impl TrainingData {
         let data = ProbeData { held_out: held_out.clone(), labelled: prepared.finetune.clone(), classes };
         Ok(Some(Probe::new(&config.probe, frame(config), &data, config.seed)?))
     }
+}
+
+/// The split that was recorded by the training of the checkpoint at `place`; none where it is not known.
+pub(super) fn recorded_split(place: &Path) -> Option<SplitRecord> {
+    serde_json::from_slice(&std::fs::read(place.parent()?.parent()?.join(SPLIT)).ok()?).ok()
 }
 
 /// Settings of a kind of training that depart from the defaults although it does not read them, in words; none where there are none.

@@ -58,9 +58,16 @@ impl JobError {
         match self {
             Self::Config(_) | Self::Input(_) | Self::Evaluate(_) => true,
             Self::Data(errors) => is_of_input(errors),
-            Self::Folder(error) => !matches!(error, FolderError::Io { .. }),
+            Self::Folder(error) => !error.is_of_the_disk(),
             Self::Checkpoint(error) | Self::Train(TrainError::Checkpoint(error)) => !error.is_of_the_disk(),
-            Self::Device(error) => matches!(error, DeviceError::NoAdapter | DeviceError::NoneFits { .. } | DeviceError::NoHalf),
+            Self::Device(error) => matches!(
+                error,
+                DeviceError::NoAdapter
+                    | DeviceError::NoneFits { .. }
+                    | DeviceError::NoHalf
+                    | DeviceError::Twice { .. }
+                    | DeviceError::Uneven { .. }
+            ),
             Self::Train(TrainError::Read(_) | TrainError::Sampling(crate::sampling::SamplingError::Read(_))) => false,
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
             Self::Train(TrainError::Stopped | TrainError::Device { .. }) | Self::Segment(_) | Self::Stopped => false,

@@ -1,10 +1,11 @@
 //! An experiment at work: its trainings one after the other, or several at once, each a job on a worker of its own.
 //!
 //! A training that fails is reported and the others go on; those that start from it are left waiting. Whatever ends the program,
-//! finished trainings stay, and a training cut off goes on from its last checkpoint.
+//! finished trainings stay, and a training cut off goes on from its last checkpoint. A shard waits for trainings of its part that another
+//! one makes, and takes over those that a dead one has left.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -16,10 +17,13 @@ use super::continued::{is_of_another_source, rename_fewer_steps};
 use super::handle::{COMMAND_QUEUE, ExperimentHandle, PREVIEW_QUEUE, RunHandle};
 use super::job::{Job, panicked, spawn_within};
 use super::outbox::Outbox;
+use super::queue::{Active, Queue};
 use super::training_job::{Start, TrainingJob};
-use crate::device::DeviceChoice;
-use crate::experiment::{Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Progress};
-use crate::folder_lock::FolderLock;
+use crate::device::{DeviceChoice, require_even};
+use crate::experiment::{
+    Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentLock, ExperimentState, Finish, Progress, Shard,
+};
+use crate::folder_lock::LockError;
 use crate::folders;
 use crate::protocol::{Command, FolderError, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
@@ -39,8 +43,12 @@ pub struct ExperimentJob {
     pub folder: ExperimentFolder,
     /// Indices of the trainings that are wanted, in order.
     pub trainings: Vec<usize>,
+    /// The shard whose `trainings` they are: others work in the folder as well. None: nobody else may.
+    pub shard: Option<Shard>,
     /// Trainings at work at the same time.
     pub at_once: usize,
+    /// Devices that share each batch of a training with the first.
+    pub beside: Vec<DeviceChoice>,
     /// End each training after so many steps.
     pub max_steps: Option<usize>,
     /// Bytes of memory that all trainings at work may take for cases read ahead; none: half of what is free. Results do not depend on it.
@@ -55,7 +63,8 @@ impl ExperimentJob {
     /// All that is missing of an experiment, one training at a time.
     pub fn new(experiment: Experiment, folder: ExperimentFolder) -> Self {
         let trainings = (0..experiment.trainings.len()).collect();
-        Self { experiment, folder, trainings, at_once: 1, max_steps: None, memory: None, overwrite: false, is_trial: false }
+        let (shard, at_once, beside) = (None, 1, Vec::new());
+        Self { experiment, folder, trainings, shard, at_once, beside, max_steps: None, memory: None, overwrite: false, is_trial: false }
     }
 }
 
@@ -67,23 +76,20 @@ impl ExperimentJob {
 /// # Panics
 /// If the system has no thread to give.
 pub fn spawn_experiment(job: ExperimentJob, device: DeviceChoice) -> Result<ExperimentHandle, FolderError> {
-    if let Some(trouble) = trouble(&job).or_else(|| cache_trouble(&job)) {
+    if let Some(trouble) = trouble(&job).or_else(|| uneven(&job)).or_else(|| cache_trouble(&job)) {
         return Err(job.folder.busy().map_or(FolderError::Trouble(trouble), FolderError::Busy));
     }
-    let lock = job.folder.begin(&job.experiment, job.overwrite)?;
+    let lock = match job.shard {
+        None => ExperimentLock::Whole(job.folder.begin(&job.experiment, job.overwrite)?),
+        Some(shard) => job.folder.join(&job.experiment, shard)?,
+    };
     let (sender, events) = sync_channel(EVENT_QUEUE);
     let (commands, receiver) = sync_channel(COMMAND_QUEUE);
     let (preview_sender, previews) = sync_channel(PREVIEW_QUEUE);
     let guard = JobGuard::begin();
     let work = move || {
-        let failures = job.folder.failures();
-        let runner = ExperimentRunner {
-            job,
-            device,
-            front_end: RefCell::new(Outbox::new(sender)),
-            previews: RefCell::new(Outbox::new(preview_sender)),
-            failures: RefCell::new(failures),
-        };
+        let (front_end, previews) = (RefCell::new(Outbox::new(sender)), RefCell::new(Outbox::new(preview_sender)));
+        let runner = ExperimentRunner { job, device, front_end, previews };
         let finish = runner.work(&receiver, &lock);
         drop((lock, guard));
         runner.front_end.into_inner().flush();
@@ -110,8 +116,14 @@ fn trouble(job: &ExperimentJob) -> Option<String> {
     if experiment.is_one_point() { plans().filter(is_new).find_map(|plan| plan.trouble.clone()) } else { None }
 }
 
-/// The trainings under way, each with its index.
-type Active = Vec<(usize, RunHandle)>;
+/// A training still to be made whose batches the devices cannot share: all are refused, before the first has taken hours.
+fn uneven(job: &ExperimentJob) -> Option<String> {
+    let ExperimentJob { experiment, folder, trainings, beside, .. } = job;
+    trainings.iter().map(|&training| &experiment.trainings[training]).find_map(|plan| {
+        let error = require_even(plan.kind.batch(&plan.config), 1 + beside.len()).err()?;
+        (!folder.is_done(plan)).then(|| error.to_string())
+    })
+}
 
 /// What starting and following trainings needs.
 struct ExperimentRunner {
@@ -119,71 +131,101 @@ struct ExperimentRunner {
     device: DeviceChoice,
     front_end: RefCell<Outbox<ExperimentEvent>>,
     previews: RefCell<Outbox<(usize, Preview)>>,
-    failures: RefCell<BTreeMap<String, String>>,
 }
 
 impl ExperimentRunner {
-    fn work(&self, commands: &Receiver<Command>, lock: &FolderLock) -> Finish {
-        let ExperimentJob { experiment, folder, trainings, at_once, .. } = &self.job;
+    fn work(&self, commands: &Receiver<Command>, lock: &ExperimentLock) -> Finish {
+        let ExperimentJob { experiment, folder, trainings, .. } = &self.job;
         let known = ExperimentState::read(experiment, folder);
         let all = 0..experiment.trainings.len();
-        let mut done: BTreeSet<usize> = all.filter(|&training| known.progress(experiment, training) == Progress::Done).collect();
-        let mut waiting: Vec<usize> = trainings.iter().copied().filter(|training| !done.contains(training)).collect();
+        let done: BTreeSet<usize> = all.filter(|&training| known.progress(experiment, training) == Progress::Done).collect();
+        let waiting: Vec<usize> = trainings.iter().copied().filter(|training| !done.contains(training)).collect();
         self.emit(ExperimentEvent::Opened { done: trainings.len() - waiting.len() });
-        let mut active = Active::new();
-        let (mut stopped, mut paused, mut bad_input) = (false, false, true);
+        let mut queue = Queue::new(done, waiting);
+        let mut active: Vec<Active> = Vec::new();
+        let (mut stopped, mut paused) = (false, false);
         loop {
             stopped |= obey(commands, &active, &mut paused) || stop_signal::asked() || lock.stop_requested();
             if stopped {
-                waiting.clear();
+                queue.waiting.clear();
+            }
+            for Active { handle, .. } in active.iter().filter(|active| stopped || active.is_lost()) {
                 // More than once does no harm, and a full queue takes it later.
-                for (_, handle) in &active {
-                    let _ = handle.commands.try_send(Command::Stop);
-                }
+                let _ = handle.commands.try_send(Command::Stop);
             }
             // A pause holds the trainings that would begin as well.
-            while active.len() < (*at_once).max(1) && !paused {
-                let ready = |training: &usize| experiment.trainings[*training].after.is_none_or(|after| done.contains(&after));
-                let Some(next) = waiting.iter().position(ready) else { break };
-                let training = waiting.remove(next);
-                if self.reuse(training) {
-                    done.insert(training);
-                } else if let Some(message) = self.unusable(training) {
-                    self.end(training, Outcome::Failed { message, bad_input: true });
-                } else {
-                    active.push((training, self.start(training)));
-                }
+            if !paused {
+                self.fill(lock, &mut queue, &mut active);
             }
-            if active.is_empty() && (waiting.is_empty() || !paused) {
+            if active.is_empty() && queue.is_over(paused) {
                 break;
             }
             let mut idle = true;
-            for (training, handle) in &active {
+            for Active { training, handle, .. } in &active {
                 idle &= !self.pass_on(*training, handle);
             }
-            for index in (0..active.len()).rev().filter(|&index| active[index].1.join.is_finished()).collect::<Vec<_>>() {
+            for index in (0..active.len()).rev().filter(|&index| active[index].handle.join.is_finished()).collect::<Vec<_>>() {
                 idle = false;
-                let (training, handle) = active.remove(index);
-                self.pass_on(training, &handle);
-                let outcome = handle.join.join().unwrap_or_else(|panic| panicked(panic.as_ref()));
-                bad_input &= !matches!(outcome, Outcome::Failed { bad_input: false, .. });
-                // Cut short by `max_steps`, it is no source for another.
-                if outcome == Outcome::Completed && folder.is_done(&experiment.trainings[training]) {
-                    done.insert(training);
-                }
-                self.end(training, outcome);
+                self.conclude(active.remove(index), &mut queue);
             }
             if idle {
                 std::thread::sleep(POLL_INTERVAL);
             }
         }
-        for training in waiting {
+        for training in queue.waiting {
             self.emit(ExperimentEvent::LeftOut { training });
         }
         let tally = ExperimentState::read(experiment, folder).tally(experiment, trainings);
-        let finish = Finish { tally, stopped, bad_input };
+        let finish = Finish { tally, stopped, bad_input: queue.bad_input };
         self.emit(ExperimentEvent::Finished(finish));
         finish
+    }
+
+    /// Begins trainings until so many are at work as may be. One that another shard makes is asked for again later.
+    fn fill(&self, lock: &ExperimentLock, queue: &mut Queue, active: &mut Vec<Active>) {
+        let ExperimentJob { experiment, at_once, .. } = &self.job;
+        while active.len() < (*at_once).max(1) {
+            let Some(next) = queue.next(experiment) else { break };
+            let training = queue.waiting[next];
+            let claim = lock.claim(&experiment.trainings[training]);
+            if let Err(LockError::Busy(by)) = claim {
+                if queue.leave(training) {
+                    self.emit(ExperimentEvent::Elsewhere { training, by });
+                }
+                continue;
+            }
+            queue.remove(next);
+            match claim {
+                Err(error) => self.end(training, Outcome::Failed { message: error.to_string(), bad_input: false }, queue),
+                Ok(claim) if claim.is_some() && self.is_made(training) || self.reuse(training) => {
+                    queue.done.insert(training);
+                    drop(claim);
+                }
+                Ok(claim) => match self.unusable(training) {
+                    Some(message) => self.end(training, Outcome::Failed { message, bad_input: true }, queue),
+                    None => active.push(Active { training, handle: self.start(training), claim }),
+                },
+            }
+        }
+    }
+
+    /// Takes in how a training ended. One that another shard has taken over is waited for again.
+    fn conclude(&self, ended: Active, queue: &mut Queue) {
+        let is_lost = ended.is_lost();
+        let Active { training, handle, claim } = ended;
+        self.pass_on(training, &handle);
+        let outcome = handle.join.join().unwrap_or_else(|panic| panicked(panic.as_ref()));
+        if is_lost {
+            queue.waiting.push(training);
+            self.emit(ExperimentEvent::Ended { training, outcome: Outcome::Stopped });
+            return;
+        }
+        // Cut short by `max_steps`, it is no source for another.
+        if outcome == Outcome::Completed && self.job.folder.is_done(&self.job.experiment.trainings[training]) {
+            queue.done.insert(training);
+        }
+        self.end(training, outcome, queue);
+        drop(claim);
     }
 
     /// A front end that is gone is no reason to stop.
@@ -203,6 +245,17 @@ impl ExperimentRunner {
             self.emit(ExperimentEvent::Record { training, record: Box::new(record) });
         }
         any
+    }
+
+    /// Whether another shard has made a training meanwhile.
+    fn is_made(&self, training: usize) -> bool {
+        let run = self.job.folder.training(&self.job.experiment.trainings[training]);
+        let state = run.replay().ok().filter(|state| state.is_done(run.kind()));
+        let is_made = state.is_some();
+        if let Some(state) = state {
+            self.emit(ExperimentEvent::Reused { training, from: run.root().to_owned(), state: Arc::new(state) });
+        }
+        is_made
     }
 
     /// Copies a training from a neighbouring experiment, unless it is begun here already.
@@ -239,7 +292,7 @@ impl ExperimentRunner {
     }
 
     fn start(&self, training: usize) -> RunHandle {
-        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, .. } = &self.job;
+        let ExperimentJob { experiment, folder, max_steps, at_once, memory, is_trial, beside, .. } = &self.job;
         let plan = &experiment.trainings[training];
         let place = folder.training(plan);
         let source = plan.after.map(|from| folder.training(&experiment.trainings[from]).checkpoints().join("last"));
@@ -254,37 +307,35 @@ impl ExperimentRunner {
             // One that ended before its first checkpoint holds nothing to lose, and makes way.
             false => Start::Fresh,
         };
-        if self.failures.borrow_mut().remove(&plan.name).is_some() {
-            self.keep_failures();
-        }
+        self.keep_failure(&plan.name, None);
         let state = (start == Start::Resume).then(|| place.replay().ok().map(Arc::new)).flatten();
         self.emit(ExperimentEvent::Began { training, state });
         let job = TrainingJob::new(plan.kind, plan.config.clone(), place);
         let memory = memory.or_else(half_of_free).map(|bytes| bytes / (*at_once).max(1) as u64);
-        let job = TrainingJob { arm: plan.arm.clone(), from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
+        let (arm, beside) = (plan.arm.clone(), beside.clone());
+        let job = TrainingJob { arm, beside, from, start, max_steps: *max_steps, memory, is_trial: *is_trial, ..job };
         spawn_within(Job::Train(Box::new(job)), self.device.clone(), *at_once)
     }
 
     /// Notes and reports how a training ended.
-    fn end(&self, training: usize, outcome: Outcome) {
-        let name = &self.job.experiment.trainings[training].name;
+    fn end(&self, training: usize, outcome: Outcome, queue: &mut Queue) {
+        queue.bad_input &= !matches!(outcome, Outcome::Failed { bad_input: false, .. });
         if let Outcome::Failed { message, .. } = &outcome {
-            self.failures.borrow_mut().insert(name.clone(), message.clone());
-            self.keep_failures();
+            self.keep_failure(&self.job.experiment.trainings[training].name, Some(message));
         }
         self.emit(ExperimentEvent::Ended { training, outcome });
     }
 
     /// A cause that cannot be kept is reported all the same.
-    fn keep_failures(&self) {
-        if let Err(error) = self.job.folder.write_failures(&self.failures.borrow()) {
+    fn keep_failure(&self, name: &str, cause: Option<&str>) {
+        if let Err(error) = self.job.folder.keep_failure(name, cause) {
             tracing::error!("{error}");
         }
     }
 }
 
 /// Passes commands on, and notes whether to hold; true when one was to stop, or when nobody is left to give any.
-fn obey(commands: &Receiver<Command>, active: &Active, paused: &mut bool) -> bool {
+fn obey(commands: &Receiver<Command>, active: &[Active], paused: &mut bool) -> bool {
     let mut stop = false;
     loop {
         match commands.try_recv() {
@@ -295,7 +346,7 @@ fn obey(commands: &Receiver<Command>, active: &Active, paused: &mut bool) -> boo
                     Command::Resume | Command::Stop => false,
                     Command::Save => *paused,
                 };
-                for (_, handle) in active {
+                for Active { handle, .. } in active {
                     // A worker whose queue is full or gone is at its end.
                     let _ = handle.commands.try_send(command);
                 }

@@ -197,8 +197,8 @@ impl Show<'_> {
     }
 }
 
-/// Keeps other programs from writing segmentations into the same folder.
-fn lock(out: &Path) -> Result<FolderLock, JobError> {
+/// Makes a folder, and keeps other programs from writing into it.
+pub(super) fn lock(out: &Path) -> Result<FolderLock, JobError> {
     std::fs::create_dir_all(out).map_err(FolderError::io(out))?;
     FolderLock::take(out).map_err(|error| match error {
         LockError::Busy(busy) => {

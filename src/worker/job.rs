@@ -8,16 +8,15 @@ use super::handle::{COMMAND_QUEUE, EVENT_QUEUE, PREVIEW_QUEUE, RunHandle};
 use super::infer::infer;
 use super::infer_job::InferJob;
 use super::mask_ratios::{MaskRatiosJob, mask_ratios};
+use super::next_case::next_case;
+use super::next_case_job::NextCaseJob;
 use super::probe::{ProbeJob, probe};
 use super::recorder::Recorder;
 use super::training::train;
 use super::training_job::TrainingJob;
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, STACK_BYTES, own_threads};
 use crate::protocol::Outcome;
 use crate::stop_signal::JobGuard;
-
-/// Stack of the worker's thread: automatic differentiation walks deep graphs.
-const STACK_BYTES: usize = 64 << 20;
 
 /// What a worker can be asked to do.
 #[derive(Clone, Debug)]
@@ -30,6 +29,8 @@ pub enum Job {
     Probe(ProbeJob),
     /// Measuring what mask ratios do to a checkpoint's views.
     MaskRatios(MaskRatiosJob),
+    /// Ranking unlabelled cases.
+    NextCase(NextCaseJob),
 }
 
 /// Starts a job on a thread of its own.
@@ -53,7 +54,7 @@ pub(super) fn spawn_within(job: Job, device: DeviceChoice, at_once: usize) -> Ru
         let mut work = || execute(&job, &device, &mut recorder);
         let result = catch_unwind(AssertUnwindSafe(|| match at_once {
             0 | 1 => work(),
-            _ => own_threads(at_once).install(work),
+            _ => own_threads(rayon::current_num_threads() / at_once).install(work),
         }));
         let failed = |error: &JobError| Outcome::Failed { message: error.to_string(), bad_input: error.is_bad_input() };
         let outcome = match (result, recorder.failure()) {
@@ -74,24 +75,17 @@ pub(super) fn spawn_within(job: Job, device: DeviceChoice, at_once: usize) -> Ru
     RunHandle { events, previews, commands, join }
 }
 
-/// A share of the processor's threads.
-fn own_threads(at_once: usize) -> rayon::ThreadPool {
-    let threads = (rayon::current_num_threads() / at_once).max(1);
-    let pool =
-        rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).thread_name(|thread| format!("worker-{thread}"));
-    pool.build().expect("the system has a thread to give")
-}
-
 fn execute(job: &Job, device: &DeviceChoice, recorder: &mut Recorder) -> Result<(), JobError> {
     if let Job::Train(job) = job {
         job.folder.require_free()?;
     }
     let opened = crate::device::open(device)?;
     match job {
-        Job::Train(job) => train(job, &opened, recorder),
+        Job::Train(job) => train(job, opened, recorder),
         Job::Infer(job) => infer(job, &opened, recorder),
         Job::Probe(job) => probe(job, &opened, recorder),
         Job::MaskRatios(job) => mask_ratios(job, &opened, recorder),
+        Job::NextCase(job) => next_case(job, &opened, recorder),
     }
 }
 

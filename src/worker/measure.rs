@@ -151,6 +151,8 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, prepared: &Prepared, context
     if !trials.is_empty() {
         write_postprocessing(&found, &Postprocessing::new(measured_on, trials))?;
     }
+    // A training killed behind its last event is done: by then everything is written.
+    write_scores(folder, config, recorder)?;
     under_way.finish();
     Ok(())
 }
@@ -204,12 +206,16 @@ pub(super) fn validator<'a>(dataset: &Dataset, cases: &'a CaseSet, config: &'a R
 
 /// Writes `metrics.csv` of the test cases scored so far: a fine-tuning's, since a pre-training has none.
 pub(super) fn write_metrics(job: &TrainingJob, recorder: &Recorder) -> Result<(), JobError> {
+    write_scores(&job.folder, &job.config, recorder)
+}
+
+fn write_scores(folder: &RunFolder, config: &RunConfig, recorder: &Recorder) -> Result<(), JobError> {
     let state = recorder.state();
     let rows = state.stages_of(StageKind::Test).flat_map(|stage| {
-        let (arm, unit) = (stage.stage.arm.as_str(), job.config.distance_unit(&stage.stage.arm));
+        let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));
         in_order(stage).map(move |score| (arm, unit, score))
     });
-    Ok(job.folder.write("metrics.csv", &metrics::csv(rows))?)
+    Ok(folder.write("metrics.csv", &metrics::csv(rows))?)
 }
 
 /// The scores of a test, case 2 before case 10.

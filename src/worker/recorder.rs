@@ -3,7 +3,7 @@
 use std::cell::{Ref, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
@@ -231,6 +231,11 @@ impl Recorder {
 
     fn stop_wanted(&self) -> bool {
         let mut inner = self.inner.borrow_mut();
+        // The record is another's now.
+        if inner.lock.as_ref().is_some_and(FolderLock::is_lost) && inner.file.take().is_some() {
+            let place = inner.events_path.as_ref().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
+            inner.failure = Some(FolderError::Lost(place));
+        }
         inner.stop_seen |= stop_signal::asked() || inner.lock.as_ref().is_some_and(FolderLock::stop_requested);
         inner.stop_seen
     }
@@ -287,6 +292,7 @@ fn environment(device: &DeviceDescription) -> Environment {
         training: TRAINING_VERSION,
         device: kind.to_owned(),
         device_name: device.name.clone(),
+        beside: device.beside.clone(),
         driver: device.driver.clone(),
         backend: device.backend.clone(),
         threads: device.threads,

@@ -11,7 +11,7 @@ use super::networks::Networks;
 use crate::metrics::LabelRule;
 use crate::protocol::FolderError;
 use crate::train::Checkpoint;
-use crate::volume::file::{ENTROPY_FOLDER, Format};
+use crate::volume::file::{ENTROPY_FOLDER, Format, PROBABILITIES_FOLDER};
 use crate::volume::{CaseFiles, DataError, Fault, VolumeSource, content};
 use crate::{atomic_file, digest};
 
@@ -31,7 +31,7 @@ impl Product {
     fn folder(self) -> &'static str {
         match self {
             Self::Segmentation => "",
-            Self::Probabilities => "probabilities",
+            Self::Probabilities => PROBABILITIES_FOLDER,
             Self::Entropy => ENTROPY_FOLDER,
         }
     }

@@ -1,12 +1,14 @@
 //! One training: a pre-training, or a fine-tuning with its test, in a folder of its own; begun, or gone on with exactly.
 
+use burn::tensor::Device;
+
 use super::cases::{Prepared, TrainingData};
 use super::continued::{require_same_data, require_same_settings};
 use super::error::JobError;
 use super::measure::{TestContext, require_precision, test, validator, write_metrics};
 use super::recorder::Recorder;
 use super::training_job::{Start, TrainingJob};
-use crate::device::Opened;
+use crate::device::{Opened, open_beside, require_even};
 use crate::protocol::{Event, FolderError, SPLIT, Severity, Stage, StageKind};
 use crate::train::{Checkpoint, Ending, Finetune, Pretrain, Session, TrainError, finetune, pretrain};
 
@@ -14,12 +16,15 @@ use crate::train::{Checkpoint, Ending, Finetune, Pretrain, Session, TrainError, 
 struct JobContext<'a> {
     job: &'a TrainingJob,
     opened: &'a Opened,
+    /// Devices that share each batch with it.
+    beside: &'a [Device],
     recorder: &'a Recorder,
 }
 
 /// Makes what is missing of a training.
-pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder) -> Result<(), JobError> {
-    let context = JobContext { job, opened, recorder };
+pub(super) fn train(job: &TrainingJob, opened: Opened, recorder: &Recorder) -> Result<(), JobError> {
+    let (opened, beside) = &with_others(job, opened)?;
+    let context = JobContext { job, opened, beside, recorder };
     match job.kind {
         StageKind::Pretrain => job.config.check_pretraining()?,
         // Its cases are segmented when it has trained.
@@ -35,10 +40,32 @@ pub(super) fn train(job: &TrainingJob, opened: &Opened, recorder: &Recorder) -> 
     outcome
 }
 
+/// The device with what it shares each batch with, and these others.
+fn with_others(job: &TrainingJob, first: Opened) -> Result<(Opened, Vec<Device>), JobError> {
+    if job.beside.is_empty() {
+        return Ok((first, Vec::new()));
+    }
+    let devices = 1 + job.beside.len();
+    require_even(job.kind.batch(&job.config), devices)?;
+    let mut opened = first;
+    let (mut others, mut names) = (Vec::new(), vec![opened.description.name.clone()]);
+    for Opened { device, description } in open_beside(&opened, &job.beside)? {
+        others.push(device);
+        names.push(description.name);
+    }
+    opened.description.notes.push(format!(
+        "each batch is shared out among {devices} devices ({}), and their gradients are averaged; results differ from those of one \
+         device in the last digits",
+        names.join(", ")
+    ));
+    opened.description.beside = names.split_off(1);
+    Ok((opened, others))
+}
+
 impl JobContext<'_> {
     /// Opens the dataset and the folder, and emits `Started`. A training that goes on must have the settings and data that it began with.
     fn begin(&self) -> Result<TrainingData, JobError> {
-        let &Self { job, opened, recorder } = self;
+        let &Self { job, opened, recorder, .. } = self;
         // A dataset that cannot be used leaves no folder behind.
         let data = TrainingData::open(&job.config)?;
         if job.start == Start::Resume {
@@ -84,7 +111,7 @@ impl JobContext<'_> {
     }
 
     fn finetune(&self, data: &TrainingData, prepared: &Prepared) -> Result<(), JobError> {
-        let &Self { job, opened, recorder } = self;
+        let &Self { job, opened, recorder, .. } = self;
         let TrainingJob { config, folder, from, .. } = job;
         if !self.is_finished(&job.stage(StageKind::Finetune), config.finetune.steps) {
             self.void_test("the fine-tuning goes on")?;
@@ -104,11 +131,12 @@ impl JobContext<'_> {
 
     /// Runs the training stage, to its last step or to that of `max_steps`.
     fn run(&self, train: impl FnOnce(&Session<'_>) -> Result<Ending, TrainError>) -> Result<Ending, JobError> {
-        let &Self { job, opened, recorder } = self;
+        let &Self { job, opened, beside, recorder } = self;
         let stage = job.stage(job.kind);
         let session = Session {
             stage: stage.clone(),
             device: opened.device.clone(),
+            beside: beside.to_vec(),
             checkpoints: job.folder.checkpoints(),
             resume: job.start == Start::Resume,
             max_steps: job.max_steps,

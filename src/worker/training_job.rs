@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::RunConfig;
+use crate::device::DeviceChoice;
 use crate::protocol::{RunFolder, Stage, StageKind};
 
 /// A training to make, or to go on with.
@@ -12,6 +13,8 @@ pub struct TrainingJob {
     pub kind: StageKind,
     /// The arm that it is for.
     pub arm: String,
+    /// Devices that share each batch with the job's own.
+    pub beside: Vec<DeviceChoice>,
     /// Its settings.
     pub config: RunConfig,
     /// Where it is kept.
@@ -31,7 +34,19 @@ pub struct TrainingJob {
 impl TrainingJob {
     /// A training from scratch, for no arm by name, in a folder that is new.
     pub fn new(kind: StageKind, config: RunConfig, folder: RunFolder) -> Self {
-        Self { kind, arm: String::new(), config, folder, from: None, start: Start::Fresh, max_steps: None, memory: None, is_trial: false }
+        let beside = Vec::new();
+        Self {
+            kind,
+            arm: String::new(),
+            beside,
+            config,
+            folder,
+            from: None,
+            start: Start::Fresh,
+            max_steps: None,
+            memory: None,
+            is_trial: false,
+        }
     }
 
     /// A stage of this training.

@@ -41,3 +41,36 @@ fn a_terminal_without_a_runtime_folder_shows_no_complaint_about_it() {
         assert!(!complaints.contains("XDG_RUNTIME_DIR"), "{complaints}");
     }
 }
+
+/// The demo's config on two devices, two steps, then one more on one device.
+#[test]
+fn a_training_on_two_devices_is_recorded_as_such_and_goes_on_on_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let call = |devices: &[&str], command: &str, more: &[&str]| {
+        let mut call = Command::new(env!("CARGO_BIN_EXE_simtrot"));
+        call.arg("--no-gui").args(devices).arg(command).args(more).env("SIMTROT_CACHE", std::env::temp_dir().join("simtrot-test-cache"));
+        call
+    };
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/demo.ron");
+    let place = out.to_str().unwrap();
+    let few = [config, "--out", place, "--set", "data.label_fraction=0.3"];
+    let beside = || {
+        let text = std::fs::read(crate::training(&out, "").join("environment.json")).unwrap();
+        let environment: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        environment.get("beside").map(|beside| beside.as_array().unwrap().len())
+    };
+    let two = ["--devices", "cpu,cpu"];
+    let odd = [&few[..], &["--set", "finetune.batch=3"]].concat();
+    crate::refused(call(&two, "finetune", &odd), 2, &["finetune.batch is 3", "--set finetune.batch=4"]);
+    crate::refused(call(&two, "plan", &[&odd[..], &["--dry-run"]].concat()), 2, &["finetune.batch is 3"]);
+    crate::refused(call(&two, "check", &["demo"]), 2, &["--devices is for what trains"]);
+    crate::refused(call(&["--device", "cpu", "--devices", "cpu,cpu"], "demo", &[]), 2, &["leave --device away"]);
+
+    let told = crate::succeed(call(&two, "finetune", &[&few[..], &["--max-steps", "2"]].concat()));
+    assert!(told.contains("shared out among 2 devices"), "{told}");
+    assert_eq!(beside(), Some(1));
+    let told = crate::succeed(call(&["--device", "cpu"], "finetune", &[&few[..], &["--max-steps", "1", "--resume"]].concat()));
+    assert!(!told.contains("shared out"), "{told}");
+    assert_eq!(beside(), None);
+}

@@ -104,7 +104,7 @@ fn compared(
     allowed: &std::ops::RangeInclusive<f64>,
 ) -> (String, bool) {
     let config = config(network, recompute, EDGE);
-    let plan = plan(&[(kind, &config)], device).expect("a synthetic dataset opens");
+    let plan = plan(&[(kind, &config)], device, &[]).expect("a synthetic dataset opens");
     let [estimated, largest] =
         [plan.steps[0].bytes, plan.steps[0].model.largest_buffer_bytes].map(|bytes| bytes as f64 / f64::from(1 << 20));
     let name = format!("{network} {kind} {recompute} {device}");

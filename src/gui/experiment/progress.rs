@@ -58,6 +58,7 @@ fn title(kind: StageKind, arm: &str) -> String {
         StageKind::Infer => "Segment",
         StageKind::Probe => "Probe tokens",
         StageKind::MaskRatios => "Mask ratios",
+        StageKind::NextCase => "Rank cases",
     };
     format!("{kind} {arm}")
 }

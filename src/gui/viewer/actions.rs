@@ -11,12 +11,21 @@ use super::dropped::{Dropped, Sorted, dropped, sort};
 use super::image::{ImageRequest, read};
 use super::layer::{Kind, SEGMENTED};
 use super::profile::SliceProfile;
-use super::requests::Request;
+use super::requests::{Loss, Request, endings};
 use crate::config::DataSource;
 use crate::gui::widgets::{Answer, PathDialog, Reply, modal, question};
 use crate::gui::{Background, Workspace};
 use crate::volume::VolumeSource;
 use crate::volume::file::Format;
+
+/// What is to become of what is not saved.
+#[derive(Clone, Copy)]
+enum Answered {
+    Save,
+    SaveAs,
+    GoOn,
+    Cancel,
+}
 
 impl ViewerPanel {
     /// Opens a case of the list.
@@ -35,25 +44,43 @@ impl ViewerPanel {
         }
     }
 
-    /// Does it, unless a segmentation would be lost; then the user is asked first.
+    /// Does it, unless a segmentation or a correction would be lost; then the user is asked first.
     pub(super) fn request(&mut self, ctx: &Context, request: Request, workspace: &Workspace) {
-        let replaces = matches!(request, Request::Open(_) | Request::Again | Request::Segment(_) | Request::Discard | Request::Close);
-        if replaces && self.would_lose() {
-            self.pending = Some(request);
-        } else {
+        let losses = self.losses(&request);
+        if losses.is_empty() {
             self.execute(ctx, request, workspace);
+        } else {
+            self.pending = Some((request, losses));
         }
     }
 
-    /// Whether a segmentation is not saved, or not finished.
-    pub fn would_lose(&self) -> bool {
-        self.segmenting.is_unsaved() || self.segmenting.is_running()
+    /// What a request would lose.
+    fn losses(&self, request: &Request) -> Vec<Loss> {
+        let closes = matches!(request, Request::Open(_) | Request::Again | Request::Close);
+        let takes_off = |loss: Loss| match loss {
+            Loss::Segmentation => matches!(request, Request::Segment(_) | Request::Discard),
+            Loss::Correction => *request == Request::DiscardCorrection,
+        };
+        [Loss::Segmentation, Loss::Correction].into_iter().filter(|&loss| (closes || takes_off(loss)) && self.is_unsaved(loss)).collect()
     }
 
-    /// Asks what is to become of the segmentation, and closes the window then.
+    /// Whether a segmentation is not saved, or not finished; or a correction not saved.
+    fn is_unsaved(&self, loss: Loss) -> bool {
+        match loss {
+            Loss::Segmentation => self.segmenting.is_unsaved() || self.segmenting.is_running(),
+            Loss::Correction => self.editing.is_unsaved(),
+        }
+    }
+
+    /// Whether closing would lose something.
+    pub fn would_lose(&self) -> bool {
+        !self.losses(&Request::Close).is_empty()
+    }
+
+    /// Asks what is to become of what is not saved, and closes the window then.
     pub fn ask_before_closing(&mut self) {
         if self.pending.is_none() {
-            (self.pending, self.dialog) = (Some(Request::Close), None);
+            (self.pending, self.dialog) = (Some((Request::Close, self.losses(&Request::Close))), None);
         }
     }
 
@@ -91,12 +118,13 @@ impl ViewerPanel {
                 self.views.shown = Some(SEGMENTED.to_owned());
                 self.profile = SliceProfile::default();
             }
+            Request::CopyLabels => self.export_labels(ctx, false),
+            Request::SaveLabels => self.export_labels(ctx, true),
+            Request::Notice(sentence) => self.notice = Some(sentence),
             Request::Save => self.save_segmentation(ctx),
             Request::Saved(sentence) => {
                 self.segmenting.was_saved(sentence);
-                if let Some(pending) = self.pending.take() {
-                    self.execute(ctx, pending, workspace);
-                }
+                self.go_on(ctx, workspace);
             }
             Request::Discard => {
                 self.segmenting.discard();
@@ -105,8 +133,15 @@ impl ViewerPanel {
                     case.layers.retain(|layer| layer.kind != Kind::Segmented);
                 }
             }
+            Request::SaveCorrection { ask } => self.save_correction(ctx, ask),
+            Request::CorrectionSaved(saved, version) => {
+                self.editing.was_saved(*saved, version);
+                self.go_on(ctx, workspace);
+            }
+            Request::DiscardCorrection => self.discard_correction(),
             Request::Close => {
                 self.segmenting.discard();
+                self.editing.leave();
                 ctx.send_viewport_cmd(ViewportCommand::Close);
             }
         }
@@ -128,14 +163,7 @@ impl ViewerPanel {
     fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
-        let own = case.request.images.first().map_or(Format::Nifti, VolumeSource::format);
-        // A series is a whole folder of its own.
-        let endings: &[&str] = match own {
-            Format::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
-            Format::Nrrd | Format::SegNrrd => &["nrrd", "seg.nrrd", "nii.gz", "nii", "mha"],
-            Format::MetaImage => &["mha", "nii.gz", "nii", "nrrd", "seg.nrrd"],
-            Format::Nifti => &["nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
-        };
+        let endings = endings(case.request.images.first().map_or(Format::Nifti, VolumeSource::format));
         let suggested = case.folder().join(format!("{}_segmented.{}", case.request.title, endings[0]));
         let write = move |file: &Path| write(file).map(Request::Saved);
         self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "Volumes", endings), suggested, write));
@@ -152,29 +180,53 @@ impl ViewerPanel {
         }
     }
 
-    /// Asks before a segmentation is lost, unless it is being saved.
-    pub(super) fn ask_about_segmentation(&mut self, ctx: &Context, workspace: &Workspace) {
-        if self.pending.is_none() || self.dialog.is_some() {
+    /// Does what waits for answers, once all of them are given.
+    fn go_on(&mut self, ctx: &Context, workspace: &Workspace) {
+        let Some((request, mut losses)) = self.pending.take() else { return };
+        losses.retain(|loss| self.is_unsaved(*loss));
+        if losses.is_empty() {
+            self.execute(ctx, request, workspace);
+        } else {
+            self.pending = Some((request, losses));
+        }
+    }
+
+    /// Asks before a segmentation or a correction is lost, unless it is being saved.
+    pub(super) fn ask_about_losses(&mut self, ctx: &Context, workspace: &Workspace) {
+        if self.dialog.is_some() || self.editing.is_saving() {
             return;
         }
-        let save = Reply::new("Save as...", Some(true));
-        let (go_on, cancel) = (Reply::new("Go on without it", Some(false)), Reply::new("Cancel", None));
-        let (words, replies) = if self.segmenting.is_unsaved() {
-            (
+        self.go_on(ctx, workspace);
+        let Some(&loss) = self.pending.as_ref().and_then(|(_, losses)| losses.first()) else { return };
+        let (go_on, cancel) = (Reply::new("Go on without it", Answered::GoOn), Reply::new("Cancel", Answered::Cancel));
+        let save_as = Reply::new("Save as...", Answered::SaveAs);
+        // Saving it may have failed just now.
+        let failed =
+            self.editing.fault().unwrap_or("It would be lost. Save it as a new file beside the labels that it is of, or go on without it.");
+        let (words, replies) = match loss {
+            Loss::Segmentation if self.segmenting.is_unsaved() => (
                 ("The segmentation is not saved", "It would be lost. Save it to a file first, or go on without it."),
-                vec![save, go_on, cancel],
-            )
-        } else {
-            (("The segmentation is not finished", "It would be stopped, and what there is of it lost."), vec![go_on, cancel])
-        };
-        match question(ctx, "unsaved segmentation", words, &replies) {
-            Some(Some(true)) => self.save_segmentation(ctx),
-            Some(Some(false)) => {
-                if let Some(pending) = self.pending.take() {
-                    self.execute(ctx, pending, workspace);
-                }
+                vec![save_as, go_on, cancel],
+            ),
+            Loss::Segmentation => {
+                (("The segmentation is not finished", "It would be stopped, and what there is of it lost."), vec![go_on, cancel])
             }
-            Some(None) => self.pending = None,
+            Loss::Correction => (("The correction is not saved", failed), vec![Reply::new("Save", Answered::Save), save_as, go_on, cancel]),
+        };
+        match question(ctx, "unsaved labels", words, &replies) {
+            Some(Answered::SaveAs) if loss == Loss::Segmentation => self.save_segmentation(ctx),
+            Some(Answered::SaveAs) => self.save_correction(ctx, true),
+            Some(Answered::Save) => self.save_correction(ctx, false),
+            Some(Answered::GoOn) => {
+                if loss == Loss::Correction {
+                    self.editing.give_up();
+                }
+                if let Some((_, losses)) = &mut self.pending {
+                    losses.remove(0);
+                }
+                self.go_on(ctx, workspace);
+            }
+            Some(Answered::Cancel) => self.pending = None,
             None => {}
         }
     }
@@ -224,7 +276,7 @@ impl ViewerPanel {
         }
     }
 
-    /// Opens images and lays label maps and an entropy map over them, or over the open image.
+    /// Opens images and lays label maps and a map of numbers over them, or over the open image.
     fn take_sorted(&mut self, ctx: &Context, Sorted { images, labels, maps, .. }: Sorted, workspace: &Workspace) {
         if !images.is_empty() {
             self.open_files(ctx, (&images, [labels, maps].concat()), workspace);

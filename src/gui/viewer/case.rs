@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use eframe::egui::{Color32, Context};
 use eframe::egui_wgpu::RenderState;
@@ -11,13 +11,15 @@ use super::classes::{Classes, snapshot};
 use super::image::{Channel, ImageRequest, ReadImage, method_file, method_title};
 use super::layer::{BackgroundImage, Kind, Labels, Layer};
 use super::map::{HeatMap, MapLayer};
+use super::measurements::Measurements;
 use crate::geometry::{Grid, ravel};
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Cursor, LabelColours, VolumeTexture, WindowLevel};
 use crate::gui::{Background, OpenRun};
 use crate::protocol::StageKind;
 use crate::volume::VolumeSource;
-use crate::volume::file::is_entropy;
+use crate::volume::file::{is_entropy, is_probabilities};
+use crate::volume::segment::{Segment, Segments};
 
 /// Something that the user should know of the open volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub(super) struct OpenCase {
     pub(super) layers: Vec<Layer>,
     /// Numbers over the image, such as entropy.
     pub(super) map: Option<MapLayer>,
+    pub(super) measurements: Measurements,
     pub(super) cursor: Cursor,
     /// Colours and visibility of the classes.
     pub(super) colours: LabelColours,
@@ -77,6 +80,7 @@ impl OpenCase {
             windows: vec![None; count],
             layers: truth.into_iter().chain(methods).collect(),
             map: None,
+            measurements: Measurements::default(),
             cursor: Cursor::middle(scan.volume.grid.shape),
             colours: LabelColours::default(),
             background: BackgroundImage { scan, classes: Arc::new(Mutex::new(classes.clone())), gpu },
@@ -91,9 +95,9 @@ impl OpenCase {
         for channel in self.read.iter_mut().flatten() {
             channel.poll();
         }
-        if let Some(cause) = self.map.as_mut().and_then(MapLayer::poll) {
+        if let Some(cause) = self.map.as_mut().and_then(|map| map.poll()) {
             self.notices.push(cause.into());
-            self.map = None;
+            self.map = self.map.take().filter(|map| map.map().is_some());
         }
         let mut arrived = false;
         let mut laid_over = None;
@@ -113,7 +117,9 @@ impl OpenCase {
             self.classes = snapshot(&self.background.classes);
         }
         if let Some(truth) = self.truth_labels().cloned() {
-            for layer in self.layers.iter_mut().filter(|layer| !growing || layer.kind != Kind::Segmented) {
+            // What is painted on is counted after each stroke.
+            let still = |layer: &&mut Layer| layer.kind != Kind::Corrected && (!growing || layer.kind != Kind::Segmented);
+            for layer in self.layers.iter_mut().filter(still) {
                 layer.compare(ctx, &truth, &self.background);
             }
         }
@@ -193,21 +199,25 @@ impl OpenCase {
 
     /// Puts numbers over the open image, in place of those before.
     pub(super) fn add_map(&mut self, ctx: &Context, file: PathBuf) {
-        self.map = Some(MapLayer::read(ctx, file, &self.background));
+        self.map = Some(MapLayer::read(ctx, file, &self.background, &self.request.labels));
     }
 
-    /// Puts a file's label map over the open image as soon as it is read; an entropy map as colours.
+    /// Puts a file's label map over the open image as soon as it is read; a map of numbers as colours.
     pub(super) fn add_file(&mut self, ctx: &Context, file: PathBuf) {
-        if is_entropy(&file) {
+        if is_entropy(&file) || is_probabilities(&file) {
             return self.add_map(ctx, file);
         }
-        let stem = crate::volume::file::stem(&file);
-        // Titles are unique.
-        let numbered = (2..).map(|number| format!("{stem} {number}"));
-        let title = std::iter::once(stem.clone()).chain(numbered).find(|title| self.layer(Some(title)).is_none()).unwrap_or(stem);
+        let title = self.free_title(&crate::volume::file::stem(&file));
         let mut layer = Layer::new(title, Kind::File, Some(VolumeSource::label_map(file, &self.request.images)));
         layer.want(ctx, &self.background);
         self.layers.push(layer);
+    }
+
+    /// A title that no layer has: titles are unique.
+    pub(super) fn free_title(&self, wanted: &str) -> String {
+        let numbered = (2..).map(|number| format!("{wanted} {number}"));
+        let free = std::iter::once(wanted.to_owned()).chain(numbered).find(|title| self.layer(Some(title)).is_none());
+        free.expect("a case has finitely many layers")
     }
 
     /// Predictions that a run has made of the case since it was opened become layers.
@@ -227,9 +237,34 @@ impl OpenCase {
         self.background.scan.volume.voxels.iter().skip(ravel(voxel, self.grid().shape)).step_by(self.grid().len().max(1)).copied()
     }
 
+    /// The label value of each class; 0 of a class whose value no label map can hold, and which therefore is in none.
+    pub(super) fn values(&self) -> Vec<u16> {
+        (0..=u8::MAX).take(self.classes.len()).map(|class| u16::try_from(self.classes.value(class)).unwrap_or(0)).collect()
+    }
+
+    /// What label values are called and shown in.
+    pub(super) fn segments(&self) -> Segments {
+        let segment = |class: u8| {
+            let [red, green, blue, _] = self.colours.get(class).colour.to_array();
+            (self.classes.value(class), Segment { name: self.classes.name(class).to_owned(), colour: [red, green, blue] })
+        };
+        self.classes.in_order().into_iter().map(segment).collect()
+    }
+
+    /// Adds a label; its class.
+    ///
+    /// # Errors
+    /// More labels than a byte can tell apart, in words.
+    pub(super) fn add_label(&mut self, value: u16, name: &str, colour: [u8; 3]) -> Result<u8, String> {
+        let mut shared = self.background.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        let class = shared.add(value, name, colour)?;
+        self.classes = shared.clone();
+        Ok(class)
+    }
+
     /// Class of a layer at a voxel.
     pub(super) fn class_at(&self, layer: &Layer, voxel: [usize; 3]) -> Option<u8> {
-        layer.labels()?.classes.get(ravel(voxel, self.grid().shape)).copied()
+        layer.labels()?.classes.get(voxel)
     }
 
     /// Whether a label map or a channel is still on its way.

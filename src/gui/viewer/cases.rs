@@ -5,19 +5,23 @@ use std::path::PathBuf;
 
 use eframe::egui::{ComboBox, Context, RichText, Role, TextEdit, Ui, WidgetInfo};
 
+use super::next_case::{NextCase, ranking_network};
 use crate::config::DataSource;
 use crate::gui::widgets::card::one_line;
 use crate::gui::widgets::{Cell, Column, Sort, Table, Width};
 use crate::gui::{Background, OpenRun, Workspace};
 use crate::metrics::CaseScore;
+use crate::next_case::Ranking;
 use crate::protocol::{StageKind, StageState};
 use crate::volume::{CaseFiles, DataError, Dataset};
 
 /// Width of a column of numbers in points.
 const NUMBER: f32 = 50.0;
-/// The columns.
+/// The columns: the name, scores where there are any, and the place in a ranking where there is one.
+const NAME: usize = 0;
 const DICE: usize = 1;
 const HD95: usize = 2;
+const NEXT: usize = 3;
 
 /// Where a list comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +47,8 @@ pub(super) struct CaseList {
     rows: Vec<Row>,
     /// What `rows` was made of: filter, order, arm, number of scored cases.
     made_of: Option<(String, Sort, String, usize)>,
+    /// Which case to label next.
+    pub(super) next: NextCase,
 }
 
 /// One case of the list.
@@ -57,6 +63,8 @@ struct Row {
     dice: Option<f64>,
     /// The same of HD95, in the unit of the run's config.
     hd95: Option<f64>,
+    /// Place in the ranking of cases to label, from 1, and the reason.
+    next: Option<(usize, String)>,
 }
 
 /// What the user asked for.
@@ -70,6 +78,7 @@ pub(super) enum Asked {
 impl CaseList {
     /// Lists the cases of a dataset that is no run's.
     pub(super) fn list(&mut self, ctx: &Context, source: DataSource) {
+        self.next.follow(ctx, None);
         self.begin(ctx, Origin::Data(source));
     }
 
@@ -94,6 +103,9 @@ impl CaseList {
                 None => trouble = Some("The list of cases was lost by a fault of the program; open it again.".to_owned()),
             }
         }
+        if self.next.poll(ctx) {
+            self.made_of = None;
+        }
         self.list_rows(workspace);
         trouble
     }
@@ -110,7 +122,9 @@ impl CaseList {
             && let Some(dataset) = &self.dataset
         {
             let stage = run.and_then(|run| run.stages_of(StageKind::Test).find(|stage| stage.stage.arm == self.arm));
-            self.rows = rows(dataset, stage, &self.filter, self.sort);
+            let columns = columns(!known.is_empty(), self.next.ranking().is_some());
+            let column = columns.get(self.sort.column).copied().unwrap_or(NAME);
+            self.rows = rows(dataset, (stage, self.next.ranking()), &self.filter, Sort { column, ..self.sort });
             self.made_of = Some(made);
         }
     }
@@ -120,6 +134,7 @@ impl CaseList {
         let Some(run) = workspace.shown() else { return };
         let root = run.folder.root().to_owned();
         self.followed = Some(root.clone());
+        self.next.follow(ctx, Some(&root));
         self.begin(ctx, Origin::Run(root, run.config.data.source.clone()));
     }
 
@@ -186,6 +201,9 @@ impl CaseList {
         if !known.is_empty() {
             ui.horizontal(|ui| self.choose_arm(ui, &known));
         }
+        if let Some(run) = run {
+            self.next.show(ui, workspace, ranking_network(run, &self.arm));
+        }
         let chosen = (self.arm != arm).then(|| Asked::Arm(self.arm.clone()));
         let asked = self.table(ui, (!known.is_empty()).then_some(unit), open).map(Asked::Open).or(chosen);
         if self.rows.is_empty() {
@@ -216,31 +234,36 @@ impl CaseList {
 
     /// Draws the rows, with scores in `unit` if there are any; the index in the dataset of one that was clicked.
     fn table(&mut self, ui: &mut Ui, unit: Option<&str>, open: Option<&str>) -> Option<usize> {
-        let mut columns = vec![Column::new("Case", "Name of the case: a click opens it. Sort by name", Width::Rest(60.0))];
-        if let Some(unit) = unit {
-            columns.push(Column::numbers(
-                "Dice",
-                "Mean Dice over the labels: overlap with the truth, 0 none, 1 perfect",
-                Width::Exact(NUMBER),
-            ));
-            let hint = format!("Mean HD95 over the labels in {unit}: 95 % of the surface lies no farther from the truth's");
-            columns.push(Column::numbers("HD95", hint, Width::Exact(NUMBER)));
-        }
+        let shown = columns(unit.is_some(), self.next.ranking().is_some());
+        let number = |title: &'static str, hint: String| Column::numbers(title, hint, Width::Exact(NUMBER));
+        let column = |&column: &usize| match column {
+            DICE => number("Dice", "Mean Dice over the labels: overlap with the truth, 0 none, 1 perfect".to_owned()),
+            HD95 => {
+                let unit = unit.unwrap_or_default();
+                number("HD95", format!("Mean HD95 over the labels in {unit}: 95 % of the surface lies no farther from the truth's"))
+            }
+            NEXT => number("Next", "Place in the order in which to label the unlabelled cases; the reason shows over it".to_owned()),
+            _ => Column::new("Case", "Name of the case: a click opens it. Sort by name", Width::Rest(60.0)),
+        };
+        let titles = shown.iter().map(column).collect();
         let (rows, before) = (&self.rows, self.sort);
         let at = rows.iter().position(|row| open == Some(row.name.as_str()));
         let score = |value: Option<f64>, decimals: usize| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"));
         let cell = |row: usize, column: usize| {
             let row = &rows[row];
+            let column = shown[column];
             let text = match column {
                 DICE if !row.truth => "no truth".to_owned(),
                 DICE => score(row.dice, 3),
                 HD95 => score(row.hd95, 1),
+                NEXT => row.next.as_ref().map_or_else(|| "-".to_owned(), |(place, _)| place.to_string()),
                 _ if row.truth || unit.is_some() => row.name.clone(),
                 _ => format!("{} (no truth)", row.name),
             };
-            Cell { weak: !row.truth, ..Cell::from(text) }
+            let hover = row.next.as_ref().filter(|_| column == NEXT).map_or_else(String::new, |(_, reason)| reason.clone());
+            Cell { weak: !row.truth && column != NEXT, hover: hover.into(), ..Cell::from(text) }
         };
-        let clicked = Table::new("Cases", columns).sortable(&mut self.sort).scrolling().marked(at).show(ui, rows.len(), cell);
+        let clicked = Table::new("Cases", titles).sortable(&mut self.sort).scrolling().marked(at).show(ui, rows.len(), cell);
         // The worst comes first at the first click on any column of scores.
         if self.sort.column == HD95 && before.column != HD95 {
             self.sort.descending = true;
@@ -254,21 +277,43 @@ pub(super) fn arms(run: &OpenRun) -> Vec<String> {
     run.stages_of(StageKind::Test).map(|stage| stage.stage.arm.clone()).collect()
 }
 
-/// Cases whose name holds `filter`, with the scores of a test, sorted. Cases without a score come last either way.
-fn rows(dataset: &Dataset, test: Option<&StageState>, filter: &str, sort: Sort) -> Vec<Row> {
+/// The columns that are shown, where cases are scored or ranked.
+fn columns(scored: bool, ranked: bool) -> Vec<usize> {
+    let is_shown = |&column: &usize| match column {
+        DICE | HD95 => scored,
+        NEXT => ranked,
+        _ => true,
+    };
+    [NAME, DICE, HD95, NEXT].into_iter().filter(is_shown).collect()
+}
+
+/// Cases whose name holds `filter`, with the scores of a test and their places in a ranking, sorted. Cases without one come last either way.
+fn rows(dataset: &Dataset, (test, ranking): (Option<&StageState>, Option<&Ranking>), filter: &str, sort: Sort) -> Vec<Row> {
     let filter = filter.trim().to_lowercase();
+    let places = ranking.map(Ranking::places).unwrap_or_default();
     let scored = test.map(|stage| &stage.scores);
     let row = |(index, case): (usize, &CaseFiles)| {
         let scores = scored.and_then(|scores| scores.get(&case.name));
         let of = |value: fn(&CaseScore) -> Option<f64>| scores.and_then(|scores| mean(scores.iter().filter_map(value)));
-        Row { index, name: case.name.clone(), truth: case.label.is_some(), dice: of(|score| score.dice), hd95: of(|score| score.hd95) }
+        Row {
+            index,
+            name: case.name.clone(),
+            truth: case.label.is_some(),
+            dice: of(|score| score.dice),
+            hd95: of(|score| score.hd95),
+            next: places.get(case.name.as_str()).map(|&(place, reason)| (place, reason.to_owned())),
+        }
     };
     let listed = dataset.cases.iter().enumerate().filter(|(_, case)| case.name.to_lowercase().contains(&filter));
     let mut rows: Vec<Row> = listed.map(row).collect();
-    let value = |row: &Row| if sort.column == DICE { row.dice } else { row.hd95 };
+    let value = |row: &Row| match sort.column {
+        DICE => row.dice,
+        HD95 => row.hd95,
+        _ => row.next.as_ref().map(|&(place, _)| place as f64),
+    };
     let directed = |order: Ordering| if sort.descending { order.reverse() } else { order };
     rows.sort_by(|a, b| match (value(a), value(b)) {
-        _ if sort.column == 0 => directed(a.name.cmp(&b.name)),
+        _ if sort.column == NAME => directed(a.name.cmp(&b.name)),
         (Some(x), Some(y)) => directed(x.total_cmp(&y)).then_with(|| a.index.cmp(&b.index)),
         (x, y) => y.is_some().cmp(&x.is_some()).then_with(|| a.index.cmp(&b.index)),
     });
@@ -282,7 +327,10 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::next_case::{Basis, Criterion, Known, Measured};
     use crate::protocol::{Event, Record, RunState, Stage};
     use crate::volume::demo;
 
@@ -306,13 +354,30 @@ mod tests {
             (HD95, true, vec![7, 1, 3, 0]),
             (0, true, vec![names.len() - 1]),
         ] {
-            let rows = rows(&dataset, state.stage(StageKind::Test, "a"), "", Sort { column, descending });
+            let rows = rows(&dataset, (state.stage(StageKind::Test, "a"), None), "", Sort { column, descending });
             assert_eq!(rows.len(), names.len());
             assert_eq!(rows.iter().take(first.len()).map(|row| row.index).collect::<Vec<_>>(), first, "{column} {descending}");
         }
         let by_dice = Sort { column: DICE, descending: false };
-        let found = rows(&dataset, state.stage(StageKind::Test, "a"), &names[1].to_uppercase(), by_dice);
+        let found = rows(&dataset, (state.stage(StageKind::Test, "a"), None), &names[1].to_uppercase(), by_dice);
         assert_eq!((found.len(), found[0].dice), (1, Some(0.25)));
-        assert!(rows(&dataset, state.stage(StageKind::Test, "other"), "", by_dice).iter().all(|row| row.dice.is_none()));
+        assert!(rows(&dataset, (state.stage(StageKind::Test, "other"), None), "", by_dice).iter().all(|row| row.dice.is_none()));
+    }
+
+    #[test]
+    fn ranked_cases_come_in_their_order_with_the_reason_and_the_others_behind_them() {
+        let dataset = demo::dataset();
+        let all: Vec<Measured> = (0..3).map(|number| Measured { entropy: Some(number as f32), ..Measured::default() }).collect();
+        let names = [4, 1, 6].map(|index: usize| dataset.cases[index].name.as_str());
+        let candidates: Vec<Known<'_>> = names.into_iter().zip(&all).collect();
+        let basis = Basis { by: vec![Criterion::Entropy], ..Basis::default() };
+        let ranking = Ranking::new(basis, BTreeMap::new(), &candidates, &[]);
+        let sorted = |descending| rows(&dataset, (None, Some(&ranking)), "", Sort { column: NEXT, descending });
+        let first = sorted(false);
+        assert_eq!(first.iter().take(4).map(|row| row.index).collect::<Vec<_>>(), [6, 1, 4, 0]);
+        assert_eq!(first[0].next.as_ref().map(|(place, reason)| (*place, reason.contains("2.00"))), Some((1, true)));
+        assert_eq!(sorted(true).iter().take(3).map(|row| row.index).collect::<Vec<_>>(), [4, 1, 6]);
+        assert_eq!(columns(false, true), [NAME, NEXT]);
+        assert_eq!(columns(true, false), [NAME, DICE, HD95]);
     }
 }

@@ -103,33 +103,46 @@ impl Classes {
         }
     }
 
+    /// Adds a label with its name and colour; its class. Whether value and name are free is asked before.
+    ///
+    /// # Errors
+    /// More labels than a byte can tell apart, in words.
+    pub(super) fn add(&mut self, value: u16, name: &str, colour: [u8; 3]) -> Result<u8, String> {
+        self.tables.insert(u32::from(value), LabelEntry { name: Some(name.to_owned()), colour });
+        self.class_of(value)
+    }
+
+    /// The class of a label value; one met for the first time becomes a new class.
+    ///
+    /// # Errors
+    /// More values than a byte can tell apart, in words.
+    pub(super) fn class_of(&mut self, value: u16) -> Result<u8, String> {
+        let value = u32::from(value);
+        let known = self.values.iter().position(|&known| known == value);
+        let class = u8::try_from(known.unwrap_or(self.values.len()))
+            .map_err(|_| format!("more than {MOST} label values, {value} among them; split the labels into several files"))?;
+        if known.is_none() {
+            let named = self.tables.get(&value).and_then(|entry| entry.name.clone());
+            self.push(value, named.unwrap_or_else(|| default_label(value)));
+        }
+        Ok(class)
+    }
+
     /// The class of each label value; values met for the first time become new classes.
     ///
     /// # Errors
     /// More values than a byte can tell apart, in words.
     pub(super) fn index(&mut self, voxels: &[u16]) -> Result<Vec<u8>, String> {
-        // One entry for each value that a label map can hold; the last class index stands for "not met yet" too.
+        // One entry for each value that a label map can hold.
         let mut class_of: Vec<Option<u8>> = vec![None; usize::from(u16::MAX) + 1];
-        for (class, &value) in (0..=u8::MAX).zip(&self.values) {
-            // A name for a value that no label map can hold.
-            if let Some(of) = class_of.get_mut(value as usize) {
-                *of = Some(class);
-            }
-        }
         let mut classes = Vec::with_capacity(voxels.len());
         for &value in voxels {
             let known = class_of[usize::from(value)];
             let class = match known {
                 Some(class) => class,
-                None => {
-                    let class = u8::try_from(self.values.len())
-                        .map_err(|_| format!("more than {MOST} label values, {value} among them; split the labels into several files"))?;
-                    let named = self.tables.get(&u32::from(value)).and_then(|entry| entry.name.clone());
-                    self.push(u32::from(value), named.unwrap_or_else(|| default_label(u32::from(value))));
-                    class_of[usize::from(value)] = Some(class);
-                    class
-                }
+                None => self.class_of(value)?,
             };
+            class_of[usize::from(value)] = Some(class);
             classes.push(class);
         }
         Ok(classes)

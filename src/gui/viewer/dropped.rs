@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::volume::file::{self, Format, format, is_entropy};
+use crate::volume::file::{self, Format, format, is_entropy, is_probabilities};
 use crate::volume::image_or_labels::{Content, content};
 use crate::volume::segmentation::{is_dicom_label_map, is_structure_set};
 
@@ -63,7 +63,7 @@ pub(super) struct Sorted {
     pub(super) images: Vec<PathBuf>,
     /// Label maps.
     pub(super) labels: Vec<PathBuf>,
-    /// Entropy maps.
+    /// Entropy maps and probabilities.
     pub(super) maps: Vec<PathBuf>,
     /// What may be either, and whether the user takes it for a label map.
     pub(super) unclear: Vec<(PathBuf, bool)>,
@@ -92,7 +92,7 @@ pub(super) fn sort(mut files: Vec<PathBuf>) -> Result<Sorted, String> {
         // Contours have no voxels before they lie over an image.
         let found = if is_structure_set(&path) { Ok(Content::Labels) } else { file::read(&path).map(|scan| content(&scan)) };
         match found {
-            Ok(Content::Image | Content::Unclear) if is_entropy(&path) => sorted.maps.push(path),
+            Ok(Content::Image | Content::Unclear) if is_entropy(&path) || is_probabilities(&path) => sorted.maps.push(path),
             Ok(Content::Image) => sorted.images.push(path),
             Ok(Content::Labels) => sorted.labels.push(path),
             Ok(Content::Unclear) => sorted.unclear.push((path, true)),

@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use crate::edit::ClassVolume;
 use crate::geometry::unravel;
 use crate::metrics::counts::Counts;
 
@@ -15,16 +16,16 @@ pub(super) struct ClassStatistics {
     pub(super) centre: Option<[usize; 3]>,
 }
 
-/// Voxels and centres of `classes` classes of a label map `[D, H, W]`. Distances count voxels by `spacing_mm` (D,H,W).
-pub(super) fn label_statistics(labels: &[u8], shape: [usize; 3], spacing_mm: [f64; 3], classes: usize) -> Vec<ClassStatistics> {
-    let plane = shape[1] * shape[2];
-    let sums = labels.par_chunks(plane).enumerate().fold(
+/// Voxels and centres of `classes` classes of a label map. Distances count voxels by `spacing_mm` (D,H,W).
+pub(super) fn label_statistics(labels: &ClassVolume, spacing_mm: [f64; 3], classes: usize) -> Vec<ClassStatistics> {
+    let [depth, _, width] = labels.shape();
+    let sums = (0..depth).into_par_iter().fold(
         || vec![(0_u64, [0_u64; 3]); classes],
-        |mut sums, (d, slice)| {
-            for (index, &class) in slice.iter().enumerate().filter(|&(_, &class)| class > 0) {
+        |mut sums, d| {
+            for (index, &class) in labels.slice(d).iter().enumerate().filter(|&(_, &class)| class > 0) {
                 let (voxels, sum) = &mut sums[usize::from(class)];
                 *voxels += 1;
-                let at = [d, index / shape[2], index % shape[2]];
+                let at = [d, index / width, index % width];
                 sum.iter_mut().zip(at).for_each(|(sum, at)| *sum += at as u64);
             }
             sums
@@ -41,22 +42,23 @@ pub(super) fn label_statistics(labels: &[u8], shape: [usize; 3], spacing_mm: [f6
         },
     );
     let means: Vec<[f64; 3]> = sums.iter().map(|(voxels, sum)| sum.map(|sum| sum as f64 / (*voxels).max(1) as f64)).collect();
-    let nearest = snapped(labels, shape, spacing_mm, &means);
+    let nearest = snapped(labels, spacing_mm, &means);
     sums.iter().zip(nearest).map(|(&(voxels, _), centre)| ClassStatistics { voxels, centre }).collect()
 }
 
 /// For each class its voxel nearest to `means`; of equals the first in memory.
-fn snapped(labels: &[u8], shape: [usize; 3], spacing_mm: [f64; 3], means: &[[f64; 3]]) -> Vec<Option<[usize; 3]>> {
-    let plane = shape[1] * shape[2];
+fn snapped(labels: &ClassVolume, spacing_mm: [f64; 3], means: &[[f64; 3]]) -> Vec<Option<[usize; 3]>> {
+    let shape = labels.shape();
+    let [depth, height, width] = shape;
     let nothing = || vec![(f64::INFINITY, usize::MAX); means.len()];
     let nearer = |a: (f64, usize), b: (f64, usize)| if b < a { b } else { a };
-    let best = labels.par_chunks(plane).enumerate().fold(nothing, |mut best, (d, slice)| {
-        for (index, &class) in slice.iter().enumerate().filter(|&(_, &class)| class > 0) {
-            let at = [d, index / shape[2], index % shape[2]];
+    let best = (0..depth).into_par_iter().fold(nothing, |mut best, d| {
+        for (index, &class) in labels.slice(d).iter().enumerate().filter(|&(_, &class)| class > 0) {
+            let at = [d, index / width, index % width];
             let mean = means[usize::from(class)];
             let distance: f64 = [0, 1, 2].map(|axis| ((at[axis] as f64 - mean[axis]) * spacing_mm[axis]).powi(2)).iter().sum();
             let best = &mut best[usize::from(class)];
-            *best = nearer(*best, (distance, d * plane + index));
+            *best = nearer(*best, (distance, d * height * width + index));
         }
         best
     });
@@ -75,13 +77,12 @@ pub(super) struct Agreement {
 }
 
 impl Agreement {
-    /// Counts two label maps `[D, H, W]` of one shape.
-    pub(super) fn new(truth: &[u8], prediction: &[u8], shape: [usize; 3], classes: usize) -> Self {
-        let plane = shape[1] * shape[2];
+    /// Counts two label maps of one shape.
+    pub(super) fn new(truth: &ClassVolume, prediction: &ClassVolume, classes: usize) -> Self {
+        let shape = truth.shape();
         let nothing = || shape.map(|slices| vec![Counts::default(); slices * classes]);
         let counts = (0..shape[0]).into_par_iter().fold(nothing, |mut counts, d| {
-            let range = d * plane..(d + 1) * plane;
-            for (index, (&truth, &found)) in truth[range.clone()].iter().zip(&prediction[range]).enumerate() {
+            for (index, (&truth, &found)) in truth.slice(d).iter().zip(prediction.slice(d)).enumerate() {
                 if truth == 0 && found == 0 {
                     continue;
                 }
@@ -134,8 +135,7 @@ mod tests {
     use super::*;
 
     /// A ring of class 1 around an empty middle, and one voxel of class 2.
-    fn ring() -> (Vec<u8>, [usize; 3]) {
-        let shape = [1, 5, 6];
+    fn ring() -> ClassVolume {
         let mut labels = vec![0; 30];
         for (index, label) in labels.iter_mut().enumerate() {
             let (h, w) = (index / 6, index % 6);
@@ -143,26 +143,24 @@ mod tests {
             *label = u8::from(border && w < 5);
         }
         labels[5] = 2;
-        (labels, shape)
+        ClassVolume::new(&labels, [1, 5, 6])
     }
 
     #[test]
     fn a_centre_lies_inside_its_label_even_where_the_centre_of_mass_does_not() {
-        let (labels, shape) = ring();
-        let counted = label_statistics(&labels, shape, [1.0; 3], 4);
+        let labels = ring();
+        let counted = label_statistics(&labels, [1.0; 3], 4);
         assert_eq!((counted[1].voxels, counted[2].voxels, counted[3]), (16, 1, ClassStatistics::default()));
-        assert_eq!(labels[crate::geometry::ravel(counted[1].centre.unwrap(), shape)], 1);
+        assert_eq!(labels.get(counted[1].centre.unwrap()), Some(1));
         assert_eq!(counted[2].centre, Some([0, 0, 5]));
         // Rows four times as far apart as columns: the nearest ring voxel is in the middle row now.
-        assert_eq!(label_statistics(&labels, shape, [1.0, 4.0, 1.0], 4)[1].centre, Some([0, 2, 0]));
+        assert_eq!(label_statistics(&labels, [1.0, 4.0, 1.0], 4)[1].centre, Some([0, 2, 0]));
     }
 
     #[test]
     fn slices_are_scored_along_every_axis() {
-        let shape = [2, 2, 2];
-        let truth = [1, 1, 0, 0, 1, 0, 0, 2];
-        let found = [1, 0, 0, 0, 1, 1, 0, 0];
-        let agreement = Agreement::new(&truth, &found, shape, 3);
+        let [truth, found] = [[1, 1, 0, 0, 1, 0, 0, 2], [1, 0, 0, 0, 1, 1, 0, 0]].map(|map| ClassVolume::new(&map, [2; 3]));
+        let agreement = Agreement::new(&truth, &found, 3);
         let all = |axis, slice| agreement.slice(axis, slice, |_| true);
         assert_eq!(all(0, 0), Some(2.0 / 3.0));
         // Class 1 has 2/3, class 2 is missed altogether.

@@ -1,12 +1,14 @@
 //! The label table: colour, name, visibility, volume, agreement with the truth, and the ways to a label's centre.
 
 use eframe::egui::color_picker::{Alpha, color_picker_color32};
+use eframe::egui::containers::menu::MenuButton;
 use eframe::egui::{
     Button, Color32, Popup, PopupCloseBehavior, RichText, Role, Sense, Stroke, StrokeKind, TextWrapMode, Ui, WidgetInfo, vec2,
 };
 
 use super::case::OpenCase;
 use super::layer::{Kind, Layer};
+use super::requests::Request;
 use super::views::Views;
 use crate::gui::Settings;
 use crate::gui::widgets::card::problem;
@@ -16,28 +18,30 @@ use crate::gui::widgets::{Cell, Column, Table, Width};
 /// Height of a row in points.
 const ROW: f32 = 24.0;
 
-/// Draws the table of the shown layer, and obeys its buttons.
-pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, views: &Views, settings: &mut Settings) {
+/// Draws the table of the shown layer, and obeys its buttons; what is asked of the panel.
+pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, views: &Views, settings: &mut Settings) -> Option<Request> {
     let Some(layer) = views.shown_layer(case) else {
         ui.weak("No labels. Drop a label map on the volume, or segment it with a checkpoint.");
-        return;
+        return None;
     };
     if let Some(cause) = &layer.fault {
         problem(ui, &format!("The labels of {} cannot be shown: {cause}", layer.title));
-        return;
+        return None;
     }
     if layer.labels().is_none() {
         ui.weak(format!("Reading the labels of {} ...", layer.title));
-        return;
+        return None;
     }
     let scored = layer.kind != Kind::Truth && case.truth_labels().is_some();
     let rows = rows(case, layer, settings);
+    let mut request = None;
     ui.horizontal(|ui| {
         let mut checked = rows.iter().all(|row| row.visible);
         let all = ui.checkbox(&mut checked, RichText::new("All labels").small()).on_hover_text("Show or hide all labels");
         if all.changed() {
             (1..=u8::MAX).for_each(|class| case.colours.set_visible(class, checked));
         }
+        request = volumes_menu(ui);
         if settings.slices.difference && scored {
             legend(ui);
         }
@@ -54,6 +58,25 @@ pub(super) fn show(ui: &mut Ui, case: &mut OpenCase, views: &Views, settings: &m
         Some(Asked::Jump(centre)) => case.cursor.voxel = centre,
         None => {}
     }
+    request
+}
+
+/// A small menu that takes the table out of the window.
+fn volumes_menu(ui: &mut Ui) -> Option<Request> {
+    let mut request = None;
+    let (response, _) = MenuButton::from_button(Button::new("...").small().frame(false)).ui(ui, |ui| {
+        for (title, hint, asked) in [
+            ("Copy volumes", "Volume, mean and deviation of every label, to paste into a spreadsheet", Request::CopyLabels),
+            ("Save volumes as CSV ...", "Volume, mean and deviation of every label, in a file", Request::SaveLabels),
+        ] {
+            if ui.button(title).on_hover_text(hint).clicked() {
+                request = Some(asked);
+            }
+        }
+    });
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Volumes of the labels"));
+    response.on_hover_text("Copy or save the volumes of all labels");
+    request
 }
 
 /// A line of the table.

@@ -10,6 +10,7 @@ use eframe::egui_wgpu::RenderState;
 use super::classes::{SharedClasses, snapshot};
 use super::label_statistics::{Agreement, ClassStatistics, label_statistics};
 use super::resample::nearest;
+use crate::edit::ClassVolume;
 use crate::gui::Background;
 use crate::gui::widgets::slice::VolumeTexture;
 use crate::volume::file::Format;
@@ -29,6 +30,8 @@ pub(super) enum Kind {
     File,
     /// Segmented in this window.
     Segmented,
+    /// Corrected in this window.
+    Corrected,
 }
 
 /// Title of what is segmented in this window.
@@ -37,8 +40,8 @@ pub(super) const SEGMENTED: &str = "segmented";
 /// A label map in memory.
 #[derive(Clone)]
 pub(super) struct Labels {
-    /// Class indices, `[D, H, W]`.
-    pub(super) classes: Arc<Vec<u8>>,
+    /// Class indices.
+    pub(super) classes: ClassVolume,
     /// The same for the GPU.
     pub(super) texture: VolumeTexture,
     /// Of each class.
@@ -94,6 +97,24 @@ pub(super) struct BackgroundImage {
 impl Layer {
     pub(super) fn new(title: impl Into<String>, kind: Kind, source: Option<VolumeSource>) -> Self {
         Self { title: title.into(), kind, source, labels: None, reading: None, fault: None, agreement: None }
+    }
+
+    /// Labels that are corrected in this window.
+    pub(super) fn corrected(title: String, labels: Labels) -> Self {
+        Self { labels: Some(labels), ..Self::new(title, Kind::Corrected, None) }
+    }
+
+    /// The same, to paint on.
+    pub(super) fn labels_mut(&mut self) -> Option<&mut Labels> {
+        self.labels.as_mut()
+    }
+
+    /// Takes what was counted of labels that are corrected.
+    pub(super) fn count(&mut self, statistics: Vec<ClassStatistics>, agreement: Option<Agreement>) {
+        if let Some(labels) = &mut self.labels {
+            labels.statistics = Arc::new(statistics);
+        }
+        self.agreement = agreement.map(Background::Done);
     }
 
     /// The labels, as far as they are there.
@@ -162,8 +183,8 @@ impl Layer {
         }
         let Some(labels) = &self.labels else { return };
         let (truth, found) = (truth.classes.clone(), labels.classes.clone());
-        let (shape, classes) = (image.scan.volume.grid.shape, image.classes.clone());
-        self.agreement = Some(Background::start(ctx, move || Agreement::new(&truth, &found, shape, snapshot(&classes).len())));
+        let classes = image.classes.clone();
+        self.agreement = Some(Background::start(ctx, move || Agreement::new(&truth, &found, snapshot(&classes).len())));
     }
 }
 
@@ -235,7 +256,8 @@ pub(super) fn from_values(values: &[u16], file: &Path, image: &BackgroundImage) 
         (classes, shared.len())
     };
     let grid = &image.scan.volume.grid;
-    let statistics = Arc::new(label_statistics(&classes, grid.shape, grid.spacing_mm(), known));
     let texture = VolumeTexture::labels(&image.gpu, &classes, grid.shape);
-    Ok(Labels { classes: Arc::new(classes), texture, statistics, own: None, notes: Vec::new() })
+    let classes = ClassVolume::new(&classes, grid.shape);
+    let statistics = Arc::new(label_statistics(&classes, grid.spacing_mm(), known));
+    Ok(Labels { classes, texture, statistics, own: None, notes: Vec::new() })
 }

@@ -1,9 +1,12 @@
 //! The viewer: look at volumes and labels, compare methods with the truth, segment.
 //!
-//! `cases` lists what can be opened, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
-//! `map` lays numbers over it as colours, `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
-//! `picture` saves what is seen, `add_case` puts corrected labels into a training set, of which `corrections_table` shows how they shrink. `dropped` tells images from label maps, `series` lists those of a DICOM folder. `requests` are what users ask for, `actions` does
-//! it, `panel` lays everything out with `toolbar` and `notices`.
+//! `cases` lists what can be opened and, by `next_case`, which to label next, `image` reads it, `case` holds what is open with its label maps (`layer`, `classes`, `resample`),
+//! `map` lays numbers over it as colours, `measurements` are rulers and circles, `measuring` draws them, `tool` is what the mouse does.
+//! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
+//! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
+//! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
+//! `edit` corrects labels, and `edit_panel` is the panel's side of it; `add_case` puts them into a training set, of which `corrections_table`
+//! shows how corrections shrink.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
@@ -12,13 +15,20 @@ mod case;
 mod cases;
 mod classes;
 mod corrections_table;
+mod digits;
 mod dropped;
+mod edit;
+mod edit_panel;
 mod histogram;
 mod image;
+mod label_export;
 mod label_statistics;
 mod labels;
 mod layer;
 mod map;
+mod measurements;
+mod measuring;
+mod next_case;
 mod notices;
 mod panel;
 mod picture;
@@ -30,6 +40,7 @@ mod segmenting;
 mod series;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod toolbar;
 mod views;
 
@@ -39,13 +50,15 @@ use self::add_case::{AddCase, CorrectedCase};
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
+use self::edit::Editing;
 use self::image::{ImageRequest, ReadImage};
 use self::layer::{Kind, Layer};
 use self::picture::PictureDialog;
 use self::profile::SliceProfile;
-use self::requests::Request;
+use self::requests::{Loss, Request};
 use self::segmenting::Segmenting;
 use self::series::SeriesChoice;
+use self::tool::Tool;
 use self::views::Views;
 use super::settings::remember;
 use super::widgets::PathDialog;
@@ -64,10 +77,13 @@ pub struct ViewerPanel {
     views: Views,
     profile: SliceProfile,
     segmenting: Segmenting,
+    editing: Editing,
     picture: PictureDialog,
     /// A corrected case on its way into a training set.
     adding: AddCase,
     dialog: Option<PathDialog<Request>>,
+    /// A table of labels on its way to the clipboard.
+    copying: Option<Background<String>>,
     sorting: Option<Background<Result<Sorted, String>>>,
     /// Dropped files of which the user has to say what they are.
     unclear: Option<Sorted>,
@@ -75,8 +91,8 @@ pub struct ViewerPanel {
     series: SeriesChoice,
     /// A folder that was dropped, and what can be done with it.
     offer: Option<Dropped>,
-    /// What waits for the user's answer about a segmentation that is not saved.
-    pending: Option<Request>,
+    /// What waits for the user's answers about what it would lose, and of what these are still to be given.
+    pending: Option<(Request, Vec<Loss>)>,
     /// Open the first case with a truth as soon as the list is there.
     open_first: bool,
     /// What could not be done with a file or folder; what is about the open volume is kept with it.
@@ -92,6 +108,7 @@ impl ViewerPanel {
             self.profile = SliceProfile::default();
         }
         self.segmenting.poll(ctx, case);
+        self.poll_correction(ctx);
     }
 
     /// Takes in what has arrived since the last frame.
@@ -104,6 +121,7 @@ impl ViewerPanel {
         self.poll_image(ctx, workspace);
         self.poll_sorting(ctx, workspace);
         self.poll_series(ctx, workspace);
+        self.poll_copying(ctx);
         if self.open_first
             && self.list.settled()
             && let Some(dataset) = self.list.dataset()
@@ -151,10 +169,24 @@ impl ViewerPanel {
             let due = layer.labels().is_some() && layer.kind != Kind::Truth && case.truth_labels().is_some();
             !due || layer.agreement().is_some()
         });
-        let here =
-            self.reading.is_none() && self.sorting.is_none() && self.series.folder().is_none() && self.list.settled() && !case.is_reading();
+        let here = self.reading.is_none()
+            && self.sorting.is_none()
+            && self.copying.is_none()
+            && self.series.folder().is_none()
+            && self.list.settled()
+            && !case.is_reading();
         let read = self.views.wanted(case).iter().all(|title| case.layer(Some(title)).is_some_and(Layer::is_settled));
-        here && read && counted && case.channel_now().is_some()
+        here && read && counted && case.channel_now().is_some() && self.editing.is_settled()
+    }
+
+    /// Takes the brush in hand, as its button does.
+    pub(super) fn take_brush(&mut self) {
+        self.views.tool = Tool::Brush;
+    }
+
+    /// Whether the brush can paint, and how many strokes can be undone.
+    pub(super) fn brush(&self) -> (bool, usize) {
+        (self.views.brush.is_some(), self.editing.steps())
     }
 
     /// D,H,W of the crosshair in the open volume.
@@ -189,6 +221,7 @@ impl ViewerPanel {
         let mut case = Box::new(OpenCase::new(request, image, gpu));
         overlays.into_iter().for_each(|file| case.add_file(ctx, file));
         self.segmenting.discard();
+        self.editing.open(ctx, &case);
         self.profile = SliceProfile::default();
         self.views.reset(case.grid());
         (self.open, self.failed) = (Some(case), None);

@@ -5,6 +5,7 @@ use eframe::egui::{Button, Label, RichText, Ui};
 use super::ViewerPanel;
 use super::dropped::Dropped;
 use super::requests::{Request, named};
+use super::tool::Tool;
 use crate::gui::{Palette, Workspace};
 
 impl ViewerPanel {
@@ -14,6 +15,7 @@ impl ViewerPanel {
         if let Some(case) = self.open.as_ref().filter(|_| self.segmenting.has_news()) {
             asked.extend(self.segmenting.show(ui, case));
         }
+        self.correction_notices(ui);
         asked.extend(self.failed_opening(ui));
         asked.extend(self.offered_folder(ui, workspace));
         if self.notice.as_ref().is_some_and(|notice| line(ui, notice, false)[0]) {
@@ -75,11 +77,14 @@ impl ViewerPanel {
         segment.then_some(Request::Segment((name, folder)))
     }
 
-    /// Closes one thing that lies over or above the slices, the newest kind first; then shows all views again.
+    /// Closes one thing that lies over or above the slices, the newest kind first; then puts the tool back; then shows all views again.
     pub(super) fn close_one(&mut self) {
         let closed = self.offer.take().is_some() || self.notice.take().is_some() || (self.open.is_some() && self.failed.take().is_some());
         if !closed && self.open.as_mut().is_none_or(|case| case.notices.pop().is_none()) {
-            self.views.show_all();
+            match self.views.tool {
+                Tool::Look => self.views.show_all(),
+                _ => self.views.tool = Tool::Look,
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ impl ViewerPanel {
         {
             self.notice = Some(saved);
         }
-        self.ask_about_segmentation(&ctx, workspace);
+        self.ask_about_losses(&ctx, workspace);
         self.ask_what_they_are(&ctx, workspace);
         self.choose_series(&ctx, workspace);
         if self.adding.show(&ctx, workspace) {
@@ -124,6 +124,7 @@ impl ViewerPanel {
                 toolbar::arrangement(ui, &mut self.views, case);
             }
             ui.separator();
+            toolbar::tools(ui, &mut self.views.tool, &workspace.settings);
             self.segment_menu(ui, workspace);
             if ui.button("Picture...").on_hover_text("Save a view, or all of them, as PNG").clicked() {
                 self.picture.open();
@@ -136,6 +137,7 @@ impl ViewerPanel {
         if let Some(case) = self.open.as_mut().filter(|_| !narrow) {
             ui.horizontal_wrapped(|ui| toolbar::display(ui, case, &mut workspace.settings));
         }
+        self.correction_controls(ui, workspace);
         self.notices(ui, workspace);
     }
 
@@ -221,18 +223,23 @@ impl ViewerPanel {
     }
 
     fn slices(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        self.hold_brush(ui.ctx());
         let Some(case) = &mut self.open else { return };
+        let mut asked = None;
         if self.views.arrangement.compared().is_some() {
             let frame = Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(8));
             let panel = Panel::right("compared labels").frame(frame).exact_size(aside_width(ui.available_width())).resizable(false);
-            panel.show(ui, |ui| aside(ui, case, &self.views, workspace));
+            asked = panel.show(ui, |ui| aside(ui, case, &self.views, workspace)).inner;
         }
-        if let Some(free) = self.views.show(ui, case, &workspace.settings) {
+        let free = self.views.show(ui, case, &workspace.settings);
+        self.editing.paint(case, (&self.views.painted, self.views.notches));
+        if let Some(free) = free {
             ui.painter().rect_filled(free, 0.0, ui.visuals().panel_fill);
             let mut inner = ui.new_child(UiBuilder::new().id_salt("labels").max_rect(free.shrink(8.0)));
             inner.set_clip_rect(free);
-            aside(&mut inner, case, &self.views, workspace);
+            asked = aside(&mut inner, case, &self.views, workspace);
         }
+        self.chosen(ui, asked, workspace);
     }
 
     fn keys(&mut self, ui: &Ui, workspace: &mut Workspace) {
@@ -247,6 +254,16 @@ impl ViewerPanel {
         }
         let Some(case) = &mut self.open else { return };
         toolbar::keys(ui, case, &mut workspace.settings);
+        self.correction_keys(ui, workspace);
+        let Some(case) = &mut self.open else { return };
+        for action in
+            workspace.settings.keys.pressed(ui, &[Action::Look, Action::Ruler, Action::Circle, Action::Brush, Action::DeleteMeasurement])
+        {
+            match action {
+                Action::DeleteMeasurement => self.views.delete_measurement(case),
+                tool => self.views.tool.toggle(tool),
+            }
+        }
         for action in workspace.settings.keys.pressed(ui, &[Action::NextLabel, Action::PreviousLabel, Action::WorstSlice]) {
             let Some(case) = &mut self.open else { return };
             match (action, self.profile.worst()) {
@@ -302,8 +319,8 @@ fn recent(ui: &mut Ui, workspace: &Workspace) -> Option<Request> {
     welcome::recent(ui, "Opened last", &workspace.settings.recent_volumes).map(|file| Request::open(&[file], Vec::new()))
 }
 
-/// The label table, with the histogram and what is known of the image below it.
-fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, workspace: &mut Workspace) {
+/// The label table, with the histogram and what is known of the image below it; what is asked by the table.
+fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, workspace: &mut Workspace) -> Option<Request> {
     let (whole, width) = (ui.available_height(), ui.available_width());
     // In the smallest window the labels need all of it.
     let histogram = if whole < LOW / 1.5 { 0.0 } else { (whole * HISTOGRAM.1).max(HISTOGRAM.0) };
@@ -319,14 +336,15 @@ fn aside(ui: &mut Ui, case: &mut OpenCase, views: &Views, workspace: &mut Worksp
             table.add(Label::new(note).wrap());
         }
     }
-    labels::show(&mut table, case, views, &mut workspace.settings);
+    let asked = labels::show(&mut table, case, views, &mut workspace.settings);
     for line in lines {
         one_line(ui, RichText::new(&line).small().weak());
     }
-    let Some(channel) = case.channel_now().filter(|_| histogram > 0.0).cloned() else { return };
-    if let Some(window) = channel.histogram.show(ui, case.window(), histogram) {
+    let channel = case.channel_now().filter(|_| histogram > 0.0).cloned();
+    if let Some(window) = channel.and_then(|channel| channel.histogram.show(ui, case.window(), histogram)) {
         case.set_window(Some(window));
     }
+    asked
 }
 
 /// The image's grid and file, in two lines.

@@ -8,10 +8,14 @@ use eframe::egui_wgpu::RenderState;
 
 use super::case::OpenCase;
 use super::map::HeatMap;
+use super::measurements::{Measurements, OnSlice};
+use super::measuring;
 use super::views::{Arrangement, Pane, TITLE, Views, column_text};
 use crate::atomic_file;
 use crate::gui::widgets::save::png_bytes;
-use crate::gui::widgets::slice::{Cursor, Difference, LabelColours, Scene, SliceSettings, SliceView, Style, VolumeTexture, WindowLevel};
+use crate::gui::widgets::slice::{
+    Cursor, Difference, LabelColours, PlaneGeometry, Scene, SliceSettings, SliceView, Style, VolumeTexture, WindowLevel,
+};
 use crate::gui::widgets::{Answer, PathDialog, modal, offscreen};
 use crate::gui::{Convention, Settings};
 use crate::volume::Scan;
@@ -137,6 +141,7 @@ pub(super) struct Shot {
     cursor: Cursor,
     panes: Vec<ShotPane>,
     map: Option<HeatMap>,
+    measurements: Measurements,
     title: String,
     /// What the colours mean.
     legend: Vec<(String, Color32)>,
@@ -183,6 +188,7 @@ impl Shot {
             cursor: case.cursor,
             panes,
             map: case.shown_map().cloned(),
+            measurements: case.measurements.unselected(),
             title: case.request.title.clone(),
             legend: labels.filter(|_| own).chain(differences).collect(),
             size: size(views, options),
@@ -213,6 +219,11 @@ impl Shot {
             let scene = Scene { labels: labels.as_ref(), truth: truth.as_ref(), heat, ..image };
             let part = (pane.plane, pane.framing, pane.rect);
             SliceView::picture(ui, part, &scene, self.cursor, [self.options.letters, self.options.crosshair]);
+            let grid = &self.scan.volume.grid;
+            let geometry = PlaneGeometry::new(grid, pane.plane, self.convention);
+            let point = |at| SliceView::point(ui, (&geometry, pane.framing, pane.rect), at);
+            let on = OnSlice { geometry: &geometry, grid, slice: self.cursor.voxel[geometry.through], point: &point };
+            measuring::draw(ui, pane.rect, &self.measurements, &on);
             if let Some(map) = self.map.as_ref().filter(|_| self.options.letters) {
                 map.draw_scale(ui, pane.rect);
             }

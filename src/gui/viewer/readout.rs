@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use eframe::egui::{Label, RichText, Ui};
 
 use super::case::OpenCase;
+use super::digits::intensity;
 use super::layer::Kind;
 use crate::gui::widgets::slice::world_letters;
 
@@ -19,16 +20,16 @@ pub(super) fn text(case: &OpenCase, voxel: [usize; 3]) -> String {
     let alone = case.channels.len() == 1;
     for (name, value) in case.channels.iter().zip(case.intensities(voxel)).take(MOST_CHANNELS) {
         let name = if alone && name == "channel 0" { "intensity" } else { name };
-        let _ = write!(text, "    {name} {}", number(value));
+        let _ = write!(text, "    {name} {}", intensity(value));
     }
     if case.channels.len() > MOST_CHANNELS {
         let shown = case.intensities(voxel).nth(case.channel).unwrap_or_default();
-        let _ = write!(text, "    shown channel {}", number(shown));
+        let _ = write!(text, "    shown channel {}", intensity(shown));
     }
     if let Some(map) = case.shown_map()
-        && let Some(value) = map.value(voxel, case.grid().shape)
+        && let Some(value) = map.value(voxel)
     {
-        let _ = write!(text, "    {}: {}", map.title, number(value));
+        let _ = write!(text, "    {}: {}", map.title(), intensity(value));
     }
     for layer in &case.layers {
         if let Some(class) = case.class_at(layer, voxel) {
@@ -47,16 +48,4 @@ pub(super) fn show(ui: &mut Ui, case: &OpenCase, hovered: Option<[usize; 3]>) {
         None => format!("Crosshair  {}", text(case, case.cursor.voxel)),
     };
     ui.add(Label::new(RichText::new(&text).small()).truncate()).on_hover_text(text);
-}
-
-/// As many digits as tell intensities apart, and no more.
-fn number(value: f32) -> String {
-    let size = value.abs();
-    if size >= 1000.0 || value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else if size >= 1.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.4}")
-    }
 }

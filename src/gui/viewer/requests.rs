@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use eframe::egui::Context;
 
 use super::dropped::{Dropped, dropped};
+use super::edit::SavedCorrection;
 use super::image::ImageRequest;
 use crate::config::DataSource;
 use crate::gui::Workspace;
 use crate::gui::widgets::{PathDialog, PathKind};
 use crate::protocol::{StageKind, StageState};
+use crate::volume::file::Format;
 
 /// What dialogs call volumes, and the endings of their files.
 const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm"]);
@@ -41,8 +43,29 @@ pub(super) enum Request {
     Saved(String),
     /// Take the segmentation off.
     Discard,
+    /// Save the corrected labels beside those that they came from, or, where that is to be asked, in a file of any name.
+    SaveCorrection { ask: bool },
+    /// Note that corrected labels were written, and which version of them.
+    CorrectionSaved(Box<SavedCorrection>, u64),
+    /// Take the corrected labels off.
+    DiscardCorrection,
+    /// Put the volumes of the shown labels on the clipboard.
+    CopyLabels,
+    /// Ask where to save them.
+    SaveLabels,
+    /// Tell the user this.
+    Notice(String),
     /// Close the window.
     Close,
+}
+
+/// What would be lost without a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// A segmentation that is not saved, or not finished.
+    Segmentation,
+    /// A correction that is not saved.
+    Correction,
 }
 
 /// What a path is asked for.
@@ -89,7 +112,7 @@ impl Browse {
                 PathDialog::several(ctx, (title, PathKind::Files(kind, endings)), |files| Ok(Request::LayOver(files.to_vec())))
             }
             Self::Map => {
-                let title = "Open a map of the open image: one number for each voxel, such as entropy";
+                let title = "Open a map of the open image: numbers for each voxel, such as entropy or probabilities";
                 PathDialog::new(ctx, (title, PathKind::File(kind, endings)), |file| Ok(Request::LayMap(file.to_owned())))
             }
             Self::Series => PathDialog::new(ctx, ("Open a DICOM series: its folder, or one of several", PathKind::Folder), |folder| {
@@ -120,6 +143,18 @@ fn image(paths: &[PathBuf]) -> Result<Request, String> {
             _ => Err(format!("{} is the folder of a run or of a checkpoint, no image", folder.display())),
         },
         files => Ok(Request::open(files, Vec::new())),
+    }
+}
+
+/// The endings that labels over an image, or a correction of labels, of this format may be saved with; the usual one first.
+pub(super) fn endings(format: Format) -> &'static [&'static str] {
+    match format {
+        // A series is a whole folder of its own.
+        Format::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+        Format::Nrrd => &["nrrd", "seg.nrrd", "nii.gz", "nii", "mha"],
+        Format::SegNrrd => &["seg.nrrd", "nrrd", "nii.gz", "nii", "mha"],
+        Format::MetaImage => &["mha", "nii.gz", "nii", "nrrd", "seg.nrrd"],
+        Format::Nifti => &["nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
     }
 }
 

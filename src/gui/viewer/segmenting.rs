@@ -1,6 +1,5 @@
 //! Segmenting the open volume with a checkpoint: the worker's job, tiles as they arrive, and the result until it is saved.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
@@ -11,7 +10,6 @@ use super::layer::{Kind, Layer, SEGMENTED, from_values};
 use super::requests::{Offered, Request};
 use crate::gui::{FollowedJob, Palette, Workspace};
 use crate::protocol::{Outcome, Preview, SegmentationPreview};
-use crate::volume::segment::{Segment, Segments};
 use crate::volume::segmentation::{self, Subject};
 use crate::volume::{CaseFiles, LabelMap, SourceHeader, file};
 use crate::worker::{self, InferInput, InferJob, Job, RunHandle};
@@ -187,13 +185,11 @@ impl Segmenting {
     pub(super) fn writer(&self, case: &OpenCase) -> Option<impl Fn(&Path) -> Result<String, String> + Send + Sync + 'static> {
         let Segmentation { header, dataset, .. } = self.result.as_ref()?;
         let (header, dataset, images) = (header.clone(), dataset.clone(), case.request.images.clone());
-        let segments: Segments = case.classes.in_order().into_iter().map(|class| segment(case, class)).collect();
+        let (segments, values) = (case.segments(), case.values());
         let labels = case.of_kind(Kind::Segmented)?.labels()?.classes.clone();
-        let values: BTreeMap<u8, u16> =
-            (0..=u8::MAX).take(case.classes.len()).map(|class| (class, case.classes.value(class) as u16)).collect();
         let grid = case.grid().clone();
         Some(move |file: &Path| {
-            let voxels = labels.iter().map(|class| values.get(class).copied().unwrap_or(0)).collect();
+            let voxels = labels.slices().flatten().map(|&class| values.get(usize::from(class)).copied().unwrap_or(0)).collect();
             if file::written(file).is_none() {
                 return Err(format!("{}: choose an ending among .nii.gz, .nii, .nrrd, .seg.nrrd, .mha and .dcm", file.display()));
             }
@@ -203,12 +199,6 @@ impl Segmenting {
             Ok(format!("Saved as {}{notes}", file.display()))
         })
     }
-}
-
-/// What a class is called and shown in, by its label value.
-fn segment(case: &OpenCase, class: u8) -> (u32, Segment) {
-    let [red, green, blue, _] = case.colours.get(class).colour.to_array();
-    (case.classes.value(class), Segment { name: case.classes.name(class).to_owned(), colour: [red, green, blue] })
 }
 
 fn progress(ui: &mut Ui, work: &mut Work) {

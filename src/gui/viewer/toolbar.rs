@@ -5,6 +5,7 @@ use eframe::egui::{Button, ComboBox, DragValue, PopupCloseBehavior, Role, Slider
 
 use super::case::OpenCase;
 use super::layer::Kind;
+use super::tool::Tool;
 use super::views::{Arrangement, Views};
 use crate::gui::widgets::slice::{Plane, SliceSettings, WindowLevel, WindowPreset};
 use crate::gui::{Action, Convention, Settings};
@@ -35,6 +36,17 @@ pub(super) fn arrangement(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     }
 }
 
+/// What the left button does on a slice.
+pub(super) fn tools(ui: &mut Ui, tool: &mut Tool, settings: &Settings) {
+    for (other, title, hint, key) in Tool::ALL {
+        let key = key.map(|key| format!(" ({})", settings.keys.hint(key))).unwrap_or_default();
+        if ui.selectable_label(*tool == other, title).on_hover_text(format!("{hint}{key}")).clicked() {
+            *tool = other;
+        }
+    }
+    ui.separator();
+}
+
 fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     let Some(shown) = views.shown_layer(case) else {
         ui.weak("no labels");
@@ -45,7 +57,8 @@ fn shown_layer(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
     let response = combo.show_ui(ui, |ui| {
         for layer in &case.layers {
             let file = layer.source.as_ref().map(|source| source.file().display().to_string());
-            let hint = file.unwrap_or_else(|| "segmented in this window".to_owned());
+            let made = if layer.kind == Kind::Corrected { "corrected in this window" } else { "segmented in this window" };
+            let hint = file.unwrap_or_else(|| made.to_owned());
             let chosen = layer.title == title;
             if ui.selectable_label(chosen, &layer.title).on_hover_text(hint).clicked() {
                 views.shown = Some(layer.title.clone());
@@ -155,15 +168,28 @@ pub(super) fn display(ui: &mut Ui, case: &mut OpenCase, settings: &mut Settings)
     map(ui, case);
 }
 
-/// Shows, hides or takes off the map over the image, where there is one.
+/// Shows, hides or takes off the map over the image, where there is one; of several channels, which one is shown.
 fn map(ui: &mut Ui, case: &mut OpenCase) {
     let Some(layer) = &mut case.map else { return };
-    let Some((title, hint)) = layer.map().map(|map| (map.title.clone(), map.hint())) else {
+    let Some(map) = layer.map().cloned() else {
         ui.weak("Reading the map ...");
         return;
     };
     ui.separator();
-    ui.checkbox(&mut layer.shown, title).on_hover_text(hint);
+    let several = map.titles().len() > 1;
+    ui.checkbox(&mut layer.shown, if several { "Map" } else { map.title() }).on_hover_text(map.hint());
+    if several {
+        let mut chosen = map.channel;
+        let combo = ComboBox::from_id_salt("channel of the map").width(150.0).truncate().selected_text(map.title());
+        let response = combo.show_ui(ui, |ui| {
+            for (channel, title) in map.titles().iter().enumerate() {
+                ui.selectable_value(&mut chosen, channel, title);
+            }
+        });
+        let response = response.response.on_hover_text("Which class, or which channel, of the map is shown");
+        response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, format!("Map of {}", map.title())));
+        layer.choose(ui.ctx(), chosen, case.background.gpu.clone());
+    }
     if ui.small_button("Take off").on_hover_text("Take the map off the image").clicked() {
         case.map = None;
     }

@@ -1,11 +1,16 @@
 //! The panes: three linked slices, one of them alone, or methods side by side, with crosshair, zoom and window in common.
 
 use eframe::egui::{
-    Align2, Color32, FontSelection, InputState, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, Vec2, WidgetText, pos2, vec2,
+    Align2, Color32, CursorIcon, FontSelection, InputState, Rect, Sense, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, Vec2, WidgetText,
+    pos2, vec2,
 };
 
 use super::case::OpenCase;
+use super::edit::{BrushCursor, Painted};
 use super::layer::{Kind, Layer};
+use super::measurements::OnSlice;
+use super::measuring;
+use super::tool::Tool;
 use crate::gui::theme::colour;
 use crate::gui::widgets::slice::{Framing, Plane, PlaneGeometry, Scene, SliceView, Style};
 use crate::gui::{Action, Convention, Settings};
@@ -89,6 +94,14 @@ pub(super) struct Views {
     pub(super) panes: Vec<Pane>,
     /// The voxel under the pointer in the last frame.
     pub(super) hovered: Option<[usize; 3]>,
+    /// What the left button does on a slice.
+    pub(super) tool: Tool,
+    /// The brush, where it is that tool and can paint.
+    pub(super) brush: Option<BrushCursor>,
+    /// What it did in the panes in the last frame.
+    pub(super) painted: Vec<Painted>,
+    /// Notches that the wheel turned for its width in the last frame.
+    pub(super) notches: f32,
 }
 
 impl Views {
@@ -158,7 +171,8 @@ impl Views {
         let whole = ui.available_rect_before_wrap();
         ui.painter().rect_filled(whole, 0.0, Color32::BLACK);
         ui.allocate_rect(whole, Sense::hover());
-        self.hovered = None;
+        (self.hovered, self.notches) = (None, 0.0);
+        self.painted.clear();
         let mut panes: Vec<Pane> = Vec::new();
         let shown = || self.shown_layer(case).map(|layer| layer.title.clone());
         let mut aside = None;
@@ -216,7 +230,9 @@ impl Views {
         let plane = pane.plane as usize;
         let framing = self.framings[plane];
         let view = &mut self.views[number];
-        view.framing = framing;
+        let brush = self.brush.as_ref().filter(|brush| pane.layer.as_ref() == Some(&brush.layer));
+        (view.framing, view.brush) = (framing, brush.is_some());
+        view.tool = brush.is_some() || matches!(self.tool, Tool::Ruler | Tool::Circle);
         let [labels, truth] = case.overlay(pane.layer.as_deref());
         let style = Style { window: case.window(), colours: &case.colours, settings: &settings.slices, convention: settings.convention };
         let map = case.shown_map().cloned();
@@ -230,6 +246,22 @@ impl Views {
             map.draw_scale(&inner, pane.rect);
         }
         let seen = view.framing;
+        if view.tool && response.response.hovered() {
+            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+        }
+        let (scan, rect) = (case.background.scan.clone(), response.response.rect);
+        let geometry = PlaneGeometry::new(&scan.volume.grid, pane.plane, settings.convention);
+        let point = |at| SliceView::point(&inner, (&geometry, seen, rect), at);
+        let slice = cursor.voxel[geometry.through];
+        let on = OnSlice { geometry: &geometry, grid: &scan.volume.grid, slice, point: &point };
+        measuring::show(&inner, rect, case, (&on, self.tool, &response.touches));
+        if let Some(brush) = brush {
+            if let Some(at) = response.response.hover_pos() {
+                brush.draw(&inner.painter_at(rect), at, response.points_per_mm);
+            }
+            self.notches += response.notches;
+            self.painted.push(Painted { geometry, slice, touches: response.touches });
+        }
         // With Shift the crosshair follows the pointer through all views; a press with Shift pans.
         let follows = |input: &InputState| input.modifiers.shift && !input.pointer.any_down() && input.pointer.delta() != Vec2::ZERO;
         if let Some(voxel) = response.hovered.filter(|_| ui.input(follows)) {
@@ -268,6 +300,14 @@ impl Views {
             let geometry = PlaneGeometry::new(case.grid(), plane, convention);
             let (_, at) = geometry.position(case.cursor.voxel.map(|index| index as f64));
             other.zoom_to(&geometry, at, framing.zoom);
+        }
+    }
+
+    /// Deletes the selected measurement where it is seen.
+    pub(super) fn delete_measurement(&self, case: &mut OpenCase) {
+        let drawn = |plane| self.panes.iter().any(|pane| pane.plane == plane);
+        if case.measurements.selected().is_some_and(|selected| drawn(selected.plane) && selected.is_on(case.cursor.voxel)) {
+            case.measurements.delete();
         }
     }
 

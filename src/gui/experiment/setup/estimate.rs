@@ -55,7 +55,7 @@ impl Estimate {
             ctx.request_repaint_after(SETTLE);
         } else if self.work.is_none() && form.problems().is_empty() {
             let (config, device) = (form.config().clone(), device.clone());
-            let trainings = move || plan(&[(StageKind::Pretrain, &config), (StageKind::Finetune, &config)], &device);
+            let trainings = move || plan(&[(StageKind::Pretrain, &config), (StageKind::Finetune, &config)], &device, &[]);
             self.work = Some((question, Background::start(ctx, move || trainings().map_err(|error| format!("{error:#}")))));
         }
     }

@@ -52,7 +52,8 @@ fn put_set_up(app: &mut App, form: Form, (source, report): (DataSource, Option<C
     // What the plan says does not depend on the dataset's files here.
     let mut planned = form.clone();
     planned.take_source(DataSource::Demo);
-    let mut answer = plan(&[(StageKind::Pretrain, planned.config()), (StageKind::Finetune, planned.config())], &DeviceChoice::Cpu).unwrap();
+    let mut answer =
+        plan(&[(StageKind::Pretrain, planned.config()), (StageKind::Finetune, planned.config())], &DeviceChoice::Cpu, &[]).unwrap();
     (answer.device, answer.free_bytes) = ("Ryzen 7 7840U".to_owned(), Some(free_mib * MIB));
     for step in &mut answer.steps {
         step.fits = step.bytes <= free_mib * MIB;

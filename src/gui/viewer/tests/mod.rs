@@ -1,6 +1,11 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
+mod correcting;
+mod correction_lost;
 mod interaction;
+mod maps;
+mod measuring;
+mod next_case;
 mod opening;
 mod segment;
 mod series;

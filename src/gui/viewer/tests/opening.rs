@@ -22,7 +22,7 @@ use crate::volume::nifti::write_labels;
 pub(super) const GRID: ([usize; 3], [f64; 3]) = ([6, 8, 10], [3.0, 1.0, 1.0]);
 
 /// A window with `image.nii` of a folder open; the folder has `labels.nii` of the same grid and `broken.nii` as well.
-fn with_image() -> (Window, tempfile::TempDir, impl Fn(&str) -> PathBuf) {
+pub(super) fn with_image() -> (Window, tempfile::TempDir, impl Fn(&str) -> PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().to_owned();
     let at = move |name: &str| root.join(name);

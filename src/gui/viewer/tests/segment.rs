@@ -52,7 +52,7 @@ fn part(whole: &SegmentationPreview, slices: usize) -> SegmentationPreview {
 }
 
 fn segmented(harness: &Window) -> Option<Vec<u8>> {
-    Some(case(harness).of_kind(Kind::Segmented)?.labels()?.classes.to_vec())
+    Some(case(harness).of_kind(Kind::Segmented)?.labels()?.classes.slices().collect::<Vec<_>>().concat())
 }
 
 #[test]

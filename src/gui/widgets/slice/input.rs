@@ -32,6 +32,8 @@ enum Gesture {
     Pan,
     /// Magnifies about the point that was pressed.
     Zoom(Pos2),
+    /// Does what the tool does.
+    Tool,
 }
 
 /// A gesture under way.
@@ -44,16 +46,45 @@ struct Pressed {
 }
 
 impl Pressed {
-    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2) -> Self {
+    fn new(button: PointerButton, modifiers: Modifiers, at: Pos2, [tool, brush]: [bool; 2]) -> Self {
         let gesture = match button {
+            PointerButton::Secondary if brush && modifiers.is_none() => Gesture::Tool,
             PointerButton::Secondary => Gesture::Zoom(at),
             PointerButton::Middle => Gesture::Pan,
             _ if modifiers.shift => Gesture::Pan,
             _ if modifiers.command || modifiers.ctrl => Gesture::Window,
+            _ if tool => Gesture::Tool,
             _ => Gesture::Crosshair,
         };
         Self { gesture, button, at }
     }
+
+    /// Where the pointer is, for the tool that has the button.
+    fn touch(&self, pane: &Pane<'_>, phase: Phase) -> Touch {
+        Touch { at: pane.at(self.at), phase, right: self.button == PointerButton::Secondary }
+    }
+}
+
+/// What part of a stroke with a tool a point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its first point.
+    Pressed,
+    /// On the way.
+    Moved,
+    /// Its last point.
+    Released,
+}
+
+/// A point of a stroke with a tool.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    /// Position on the slice in voxels across and down from the centre of the first, in parts of voxels; beyond its edges as well.
+    pub at: [f64; 2],
+    /// What part of the stroke it is.
+    pub phase: Phase,
+    /// Whether the right button makes it, which only a brush has.
+    pub right: bool,
 }
 
 /// What happened in a pane.
@@ -70,6 +101,21 @@ pub struct SliceResponse {
     pub auto_window: bool,
     /// Asks to be shown alone, or among the others again.
     pub maximise: bool,
+    /// What the left button did where a tool has it, and the right one of a brush, in its order.
+    pub touches: Vec<Touch>,
+    /// Notches that the wheel turned with Shift, where a brush is the tool.
+    pub notches: f32,
+    /// Points of the screen that a millimetre of the slice takes.
+    pub points_per_mm: f32,
+}
+
+impl SliceResponse {
+    /// Nothing has happened yet.
+    pub(super) fn new(response: Response) -> Self {
+        let (touches, notches, points_per_mm) = (Vec::new(), 0.0, 1.0);
+        let (hovered, clicked, window, auto_window, maximise) = (None, None, None, false, false);
+        Self { response, hovered, clicked, window, auto_window, maximise, touches, notches, points_per_mm }
+    }
 }
 
 /// A frame's input, and what it changes.
@@ -80,6 +126,10 @@ pub(super) struct Input<'a, 'p> {
     pub(super) keys: &'a KeyMap,
     pub(super) cursor: &'a mut Cursor,
     pub(super) seen: &'a mut SliceResponse,
+    /// Whether a tool has the left button.
+    pub(super) tool: bool,
+    /// Whether it is a brush, which has the right button and the wheel with Shift as well.
+    pub(super) brush: bool,
 }
 
 /// What the mouse is doing to a pane.
@@ -110,7 +160,7 @@ impl Mouse {
         let (modifiers, any_down) = input.ui.input(|input| (input.modifiers, input.pointer.any_down()));
         if input.seen.response.double_clicked() {
             input.seen.auto_window = modifiers.command || modifiers.ctrl;
-            input.seen.maximise = !input.seen.auto_window && !modifiers.shift;
+            input.seen.maximise = !input.seen.auto_window && !modifiers.shift && !input.tool;
         }
         let pointed = |event: &Event| matches!(event, Event::PointerMoved(_) | Event::PointerButton { .. });
         let events: Vec<Event> = input.ui.input(|input| input.events.iter().filter(|event| pointed(event)).cloned().collect());
@@ -119,28 +169,31 @@ impl Mouse {
                 Event::PointerButton { pos, button, pressed: true, modifiers }
                     if self.pressed.is_none() && reaches(input.ui, &input.seen.response, pos) =>
                 {
-                    self.pressed = Some(Pressed::new(button, modifiers, pos));
+                    self.pressed = Some(Pressed::new(button, modifiers, pos, [input.tool, input.brush]));
                     input.seen.response.request_focus();
-                    self.follow(input, pos);
+                    self.follow(input, pos, Phase::Pressed);
                 }
-                Event::PointerMoved(pos) => self.follow(input, pos),
+                Event::PointerMoved(pos) => self.follow(input, pos, Phase::Moved),
                 Event::PointerButton { pos, button, pressed: false, .. }
                     if self.pressed.is_some_and(|pressed| pressed.button == button) =>
                 {
-                    self.follow(input, pos);
+                    self.follow(input, pos, Phase::Released);
                     self.pressed = None;
                 }
                 _ => {}
             }
         }
         // A release that the window never saw.
-        if !any_down {
-            self.pressed = None;
+        if !any_down
+            && let Some(lost) = self.pressed.take()
+            && lost.gesture == Gesture::Tool
+        {
+            input.seen.touches.push(lost.touch(input.pane, Phase::Released));
         }
     }
 
     /// Does what the gesture under way does when the pointer comes to a point.
-    fn follow(&mut self, input: &mut Input<'_, '_>, point: Pos2) {
+    fn follow(&mut self, input: &mut Input<'_, '_>, point: Pos2, phase: Phase) {
         let Some(pressed) = &mut self.pressed else { return };
         let delta = point - pressed.at;
         pressed.at = point;
@@ -150,6 +203,7 @@ impl Mouse {
                 let slice = input.cursor.voxel[geometry.through];
                 input.cursor.voxel = nearest(geometry, slice, input.pane.at(point).map(f64::round));
             }
+            Gesture::Tool => input.seen.touches.push(pressed.touch(input.pane, phase)),
             _ if delta == Vec2::ZERO => {}
             Gesture::Window => input.seen.window = Some(dragged(input.seen.window.unwrap_or(input.window), delta)),
             Gesture::Pan => {
@@ -170,7 +224,14 @@ impl Mouse {
         for event in events {
             let factor = match event {
                 Event::MouseWheel { unit, delta, modifiers, .. } => {
-                    let notches = if unit == MouseWheelUnit::Point { delta.y / POINTS_PER_NOTCH } else { delta.y };
+                    // Some systems turn the wheel sideways where Shift is held.
+                    let sized = input.brush && modifiers.shift_only();
+                    let turned = if sized { delta.x + delta.y } else { delta.y };
+                    let notches = if unit == MouseWheelUnit::Point { turned / POINTS_PER_NOTCH } else { turned };
+                    if sized {
+                        input.seen.notches += notches;
+                        continue;
+                    }
                     if !modifiers.command && !modifiers.ctrl {
                         // Half a notch back is not the rest of a notch forth.
                         self.wheel = if self.wheel * notches < 0.0 { notches } else { self.wheel + notches };

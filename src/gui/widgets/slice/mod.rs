@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use crate::geometry::{Plane, PlaneGeometry, WindowLevel, world_letters};
 pub use colours::{Difference, LabelColours, heat_colour};
 pub use framing::{Framing, Placement};
+pub use input::{Phase, Touch};
+pub(in crate::gui) use overlay::Outlined;
 pub use presets::WindowPreset;
 pub use texture::VolumeTexture;
 pub use view::SliceView;

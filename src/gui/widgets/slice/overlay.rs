@@ -93,17 +93,19 @@ fn captions(ui: &Ui, scene: &Scene<'_>, pane: &Pane<'_>, slice: usize, rotated: 
 }
 
 /// Text that is read on black and on white.
-struct Outlined<'a> {
-    painter: &'a Painter,
-    font: FontId,
+pub(in crate::gui) struct Outlined<'a> {
+    pub(in crate::gui) painter: &'a Painter,
+    pub(in crate::gui) font: FontId,
 }
 
 impl Outlined<'_> {
-    fn show(&self, position: Pos2, anchor: Align2, text: &str) -> Rect {
+    /// Writes it in white; where it stands.
+    pub(in crate::gui) fn show(&self, position: Pos2, anchor: Align2, text: &str) -> Rect {
         self.coloured(position, anchor, text, Color32::WHITE)
     }
 
-    fn coloured(&self, position: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
+    /// Writes it in a colour; where it stands.
+    pub(in crate::gui) fn coloured(&self, position: Pos2, anchor: Align2, text: &str, colour: Color32) -> Rect {
         let galley = self.painter.layout_no_wrap(text.to_owned(), self.font.clone(), colour);
         let rect = anchor.anchor_size(position, galley.size());
         for (x, y) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-0.7, -0.7), (0.7, 0.7), (0.7, -0.7), (-0.7, 0.7)] {

@@ -9,7 +9,8 @@ use eframe::egui_wgpu::RenderState;
 use eframe::wgpu;
 
 use super::uniforms::{NOT_FINITE, drawable};
-use crate::geometry::ravel;
+use crate::edit::ClassVolume;
+use crate::geometry::{VoxelBox, ravel};
 
 /// Bytes that are on their way to the GPU at once.
 const SLAB: usize = 32 << 20;
@@ -50,6 +51,18 @@ impl VolumeTexture {
         Upload::new(gpu, shape).labels(classes)
     }
 
+    /// Sends what has changed of a label map again: the voxels of a box that lies within it. The views that show it draw it in their
+    /// next frame. Nobody waits for it: a box should be no more than a brush or a few slices hold.
+    ///
+    /// # Panics
+    /// Where `classes` are not of the shape that was sent: our own bug.
+    pub fn update_labels(&self, gpu: &RenderState, classes: &ClassVolume, changed: &VoxelBox) {
+        assert_eq!(classes.shape(), self.0.shape, "the shape that was sent");
+        if !changed.is_empty() {
+            self.0.update(gpu, classes, changed);
+        }
+    }
+
     /// Sends values from 0 to 1 on a coarse `grid` (D,H,W) that is stretched over the volume; NaN is not painted.
     ///
     /// # Panics
@@ -63,6 +76,33 @@ impl VolumeTexture {
     /// What the user should know about the drawing: that it is coarser than the volume.
     pub fn notice(&self) -> Option<&str> {
         self.0.notice.as_deref()
+    }
+}
+
+impl Stored {
+    /// Writes the voxels of a box of the volume along D,H,W; of a reduced texture those that stand for any of them.
+    fn update(&self, gpu: &RenderState, classes: &ClassVolume, changed: &VoxelBox) {
+        let ranges = changed.ranges();
+        let [planes, rows, columns] = [0, 1, 2].map(|axis| {
+            let Range { start, end } = ranges[axis];
+            start / self.step[axis]..end.div_ceil(self.step[axis])
+        });
+        let sent = if self.step == [1; 3] {
+            classes.cut(*changed)
+        } else {
+            let lines = planes.clone().flat_map(|plane| rows.clone().map(move |row| [plane, row]));
+            let blocks = lines.flat_map(|[plane, row]| columns.clone().map(move |column| [plane, row, column]));
+            blocks.map(|at| classes.get(middle_of(at, self.step, self.shape)).unwrap_or_default()).collect()
+        };
+        let texture = self.view.texture();
+        let origin = wgpu::Origin3d { x: columns.start as u32, y: rows.start as u32, z: planes.start as u32 };
+        // Rows without gaps: the copy that travels is no larger than the box.
+        gpu.queue.write_texture(
+            wgpu::TexelCopyTextureInfo { texture, mip_level: 0, origin, aspect: wgpu::TextureAspect::All },
+            &sent,
+            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(columns.len() as u32), rows_per_image: Some(rows.len() as u32) },
+            extent([planes.len(), rows.len(), columns.len()]),
+        );
     }
 }
 
@@ -214,8 +254,13 @@ fn mean(block: &Block<'_, f32>) -> f32 {
 }
 
 fn middle(block: &Block<'_, u8>) -> u8 {
-    block.voxel([0, 1, 2].map(|axis| {
-        let range = block.range(axis);
-        range.start + range.len() / 2
-    }))
+    block.voxel(middle_of(block.at, block.step, block.shape))
+}
+
+/// The middle voxel of the block of `step` voxels that stands at `at` in a reduced texture of a volume of `shape`; all D,H,W.
+fn middle_of(at: [usize; 3], step: [usize; 3], shape: [usize; 3]) -> [usize; 3] {
+    [0, 1, 2].map(|axis| {
+        let first = at[axis] * step[axis];
+        first + ((first + step[axis]).min(shape[axis]) - first) / 2
+    })
 }

@@ -1,6 +1,6 @@
 //! One pane that shows a plane of a scene.
 
-use eframe::egui::{Rect, Role, Sense, Ui, WidgetInfo};
+use eframe::egui::{Pos2, Rect, Role, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu::Callback;
 
 use super::framing::Pane;
@@ -19,6 +19,10 @@ pub struct SliceView {
     pub framing: Framing,
     /// The volume was rotated away from the patient: its sides have no letters.
     pub rotated: bool,
+    /// A tool has the left button where no key is held: its way comes as [`SliceResponse::touches`], and the crosshair stays.
+    pub tool: bool,
+    /// That tool is a brush: it has the right button as well, and the wheel with Shift ([`SliceResponse::notches`]).
+    pub brush: bool,
     pub(super) mouse: Mouse,
     pub(super) slot: Slot,
 }
@@ -35,8 +39,10 @@ impl SliceView {
         }
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
         let mut pane = self.pane(ui, &geometry, response.rect);
-        let mut seen = SliceResponse { response, hovered: None, clicked: None, window: None, auto_window: false, maximise: false };
-        self.mouse.handle(&mut Input { ui, pane: &mut pane, window: scene.style.window, keys, cursor, seen: &mut seen });
+        let mut seen = SliceResponse::new(response);
+        let (window, tool, brush) = (scene.style.window, self.tool, self.brush);
+        self.mouse.handle(&mut Input { ui, pane: &mut pane, window, keys, cursor, seen: &mut seen, tool, brush });
+        seen.points_per_mm = (1.0 / (pane.placement().mm_per_pixel * f64::from(pane.pixels_per_point))) as f32;
         self.framing = pane.framing;
         seen.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.accessible_name(scene, &geometry, *cursor)));
         if ui.is_rect_visible(pane.rect) {
@@ -65,6 +71,11 @@ impl SliceView {
         let geometry = PlaneGeometry::new(scene.grid, plane, scene.style.convention);
         let view = Self { framing, ..Self::default() };
         view.draw(ui, scene, (&view.pane(ui, &geometry, rect), cursor), Overlay { crosshair, letters, focused: false, rotated: false });
+    }
+
+    /// Where a position on a slice, in voxels across and down, is shown on the screen in a `rect` with this framing.
+    pub fn point(ui: &Ui, (geometry, framing, rect): (&PlaneGeometry, Framing, Rect), at: [f64; 2]) -> Pos2 {
+        Pane { geometry, rect, pixels_per_point: ui.pixels_per_point(), framing }.point(at)
     }
 
     pub(super) fn pane<'a>(&self, ui: &Ui, geometry: &'a PlaneGeometry, rect: Rect) -> Pane<'a> {

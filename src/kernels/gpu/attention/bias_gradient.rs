@@ -3,14 +3,15 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::kernel::Attention;
-use crate::kernels::gpu::launch::{UNITS, position, sum_of_vector};
+use super::kernel::{Attention, product_of_rows, row_of};
+use crate::kernels::gpu::launch::position;
 use crate::kernels::window_tables::MASKED;
 
-/// Pairs along an edge of a cube's tile of pairs.
-pub(super) const TILE: usize = 32;
+/// Queries of a cube: their sums with each key of a unit stay in registers.
+pub(super) const QUERIES: usize = 16;
 
-/// By pair: the scores' gradients summed over the windows `split, split + splits, ..`, `[splits, heads, tokens, tokens]`. A cube of 256 units has a tile of pairs, each unit four.
+/// By pair: the scores' gradients summed over the windows `split, split + splits, ..`, `[splits, heads, tokens, tokens]`. A cube has
+/// [`QUERIES`] queries, which all units read at once, and a block of keys, each unit its own.
 #[cube(launch)]
 pub(super) fn bias_gradient_kernel<N: Size>(
     a: &Attention<f32, N>,
@@ -21,98 +22,92 @@ pub(super) fn bias_gradient_kernel<N: Size>(
 ) {
     let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
-    let tiles = (a.e.tokens + comptime!(TILE as u32 - 1)) / comptime!(TILE as u32);
-    let first_query = CUBE_POS_X % tiles * comptime!(TILE as u32);
-    let first_key = CUBE_POS_X / tiles * comptime!(TILE as u32);
-    let head = CUBE_POS_Y;
-    let split = CUBE_POS_Z;
+    let each = comptime!(plan.each);
+    let first_query = CUBE_POS_X * comptime!(QUERIES as u32);
+    let head = CUBE_POS_Y % a.e.heads;
+    let split = CUBE_POS_Y / a.e.heads;
     let last = a.e.tokens - 1;
 
-    let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
-    let mut grads = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
-    let mut keys = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
-    let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(TILE * vectors));
-    let mut marks = Shared::<[u32]>::new_slice(comptime!(2 * TILE));
-    let mut known = Shared::<[f32]>::new_slice(comptime!(2 * TILE));
-    let unit = UNIT_POS as usize;
-    let own_query = unit / 16;
-    let own_key = unit % 16;
-
-    let mut sums = Array::<f32>::new(4usize);
-    let mut bias = Array::<f32>::new(4usize);
+    let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(QUERIES * vectors));
+    let mut grads = Shared::<[Vector<f32, N>]>::new_slice(comptime!(QUERIES * vectors));
+    let mut marks = Shared::<[u32]>::new_slice(QUERIES);
+    let mut known = Shared::<[f32]>::new_slice(comptime!(2 * QUERIES));
+    let mut sums = Array::<f32>::new(comptime!(each * QUERIES));
+    let mut bias = Array::<f32>::new(comptime!(each * QUERIES));
+    let mut key = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
+    let mut value = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
+    let mut group = Array::<u32>::new(each);
     #[unroll]
-    for pair in 0..4 {
-        sums[pair] = 0.0f32;
-        let query = min(first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32), last);
-        let key = min(first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32), last);
-        bias[pair] = a.table[((a.code_at(query) + a.e.offset - a.code_at(key)) * a.e.heads + head) as usize];
+    for own in 0..each {
+        let code = a.code_at(min(a.own_place(own), last));
+        #[unroll]
+        for query in 0..QUERIES {
+            let row = a.code_at(min(first_query + comptime!(query as u32), last)) + a.e.offset - code;
+            bias[comptime!(own * QUERIES + query)] = a.table[(row * a.e.heads + head) as usize];
+            sums[comptime!(own * QUERIES + query)] = 0.0f32;
+        }
     }
     let mut window = split;
     while window < a.e.all {
         let h = a.head_of(window, head);
         sync_cube();
-        let mut at = unit;
-        while at < comptime!(TILE * vectors) {
+        let mut at = UNIT_POS as usize;
+        while at < comptime!(QUERIES * vectors) {
             let v = (at % vectors) as u32;
-            let row = (at / vectors) as u32;
-            let query = a.token_at(&h, min(first_query + row, last));
+            let query = a.token_at(&h, min(first_query + (at / vectors) as u32, last));
             queries[at] = a.query_at(&h, query, v);
             grads[at] = a.gradient_at(grad, &h, query, v);
-            let key = a.token_at(&h, min(first_key + row, last));
-            keys[at] = a.key_at(&h, key, v);
-            values[at] = a.value_at(&h, key, v);
-            at += UNITS as usize;
+            at += comptime!(plan.units);
         }
-        if unit < comptime!(TILE) {
-            let query = min(first_query + unit as u32, last);
-            marks[unit] = a.group_at(&h, query);
-            marks[comptime!(TILE) + unit] = a.group_at(&h, min(first_key + unit as u32, last));
+        if UNIT_POS < comptime!(QUERIES as u32) {
+            let query = min(first_query + UNIT_POS, last);
             let from = a.known_at(&h, query);
-            known[2 * unit] = statistics[from];
-            known[2 * unit + 1] = statistics[from + 1];
+            let at = UNIT_POS as usize;
+            marks[at] = a.group_at(&h, query);
+            known[2 * at] = statistics[from];
+            known[2 * at + 1] = statistics[from + 1];
+        }
+        #[unroll]
+        for own in 0..each {
+            let place = min(a.own_place(own), last);
+            let token = a.token_at(&h, place);
+            group[own] = a.group_at(&h, place);
+            #[unroll]
+            for v in 0..vectors {
+                key[comptime!(own * vectors + v)] = a.key_at(&h, token, v as u32);
+                value[comptime!(own * vectors + v)] = a.value_at(&h, token, v as u32);
+            }
         }
         sync_cube();
-        let mut products = Array::<Vector<f32, N>>::new(4usize);
-        let mut changes = Array::<Vector<f32, N>>::new(4usize);
         #[unroll]
-        for pair in 0..4 {
-            products[pair] = Vector::<f32, N>::new(0.0f32);
-            changes[pair] = Vector::<f32, N>::new(0.0f32);
-        }
-        #[unroll]
-        for v in 0..vectors {
+        for query in 0..QUERIES {
+            let query_row = row_of::<N>(&queries, query, vectors);
+            let grad_row = row_of::<N>(&grads, query, vectors);
             #[unroll]
-            for q in 0..2 {
-                let query = queries[(own_query + comptime!(q * 16)) * vectors + v];
-                let out_grad = grads[(own_query + comptime!(q * 16)) * vectors + v];
-                #[unroll]
-                for k in 0..2 {
-                    let pair = comptime!(q * 2 + k);
-                    products[pair] = fma(query, keys[(own_key + comptime!(k * 16)) * vectors + v], products[pair]);
-                    changes[pair] = fma(out_grad, values[(own_key + comptime!(k * 16)) * vectors + v], changes[pair]);
+            for own in 0..each {
+                let at = comptime!(own * QUERIES + query);
+                let mut score = product_of_rows::<N>(&key, &query_row, comptime!(own * vectors), vectors) + bias[at];
+                if comptime!(plan.masked) {
+                    if marks[query] != group[own] {
+                        score += MASKED;
+                    }
                 }
+                let change = product_of_rows::<N>(&value, &grad_row, comptime!(own * vectors), vectors);
+                sums[at] += (score - known[comptime!(2 * query)]).exp() * (change - known[comptime!(2 * query + 1)]);
             }
-        }
-        #[unroll]
-        for pair in 0..4 {
-            let query = own_query + comptime!(pair / 2 * 16);
-            let mut score = sum_of_vector::<N>(products[pair]) + bias[pair];
-            if comptime!(plan.masked) {
-                if marks[query] != marks[own_key + comptime!(TILE + pair % 2 * 16)] {
-                    score += MASKED;
-                }
-            }
-            let share = (score - known[2 * query]).exp();
-            sums[pair] += share * (sum_of_vector::<N>(changes[pair]) - known[2 * query + 1]);
         }
         window += splits;
     }
     #[unroll]
-    for pair in 0..4 {
-        let query = first_query + own_query as u32 + comptime!((pair / 2 * 16) as u32);
-        let key = first_key + own_key as u32 + comptime!((pair % 2 * 16) as u32);
-        if query < a.e.tokens && key < a.e.tokens {
-            pairs[((((split * a.e.heads + head) * a.e.tokens) + query) * a.e.tokens + key) as usize] = sums[pair];
+    for own in 0..each {
+        let place = a.own_place(own);
+        #[unroll]
+        for query in 0..QUERIES {
+            let from = first_query + comptime!(query as u32);
+            if from < a.e.tokens && place < a.e.tokens {
+                pairs[(((split * a.e.heads + head) * a.e.tokens + from) * a.e.tokens + place) as usize] =
+                    sums[comptime!(own * QUERIES + query)];
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::launch::{
 };
 use super::sums::{sum_of_parts, sum_over_rows};
 use crate::kernels::window_tables::WindowTables;
-use bias_gradient::{TILE, bias_gradient_kernel, table_gradient_kernel};
+use bias_gradient::{QUERIES, bias_gradient_kernel, table_gradient_kernel};
 use kernel::{AttentionLaunch, AttentionPlan, WindowExtentsLaunch, attention_kernel};
 use key_gradient::key_gradient_kernel;
 use query_gradient::{projected_kernel, query_gradient_kernel};
@@ -100,14 +100,14 @@ pub fn gpu_parts_of_pairs(windows: usize, tokens: usize, heads: usize) -> usize 
     splits_of(windows, tokens, heads) * heads * tokens * tokens
 }
 
-/// Parts that the gradients of pairs are added up in: of small windows by as many cubes as keep a GPU busy, of large ones by as many tiles.
+/// Parts that the gradients of pairs are added up in: by as many cubes as keep a GPU busy.
 fn splits_of(windows: usize, tokens: usize, heads: usize) -> usize {
     if tokens <= SMALL {
         // No unit takes more than 256 windows.
         return (BUSY / heads).clamp(1, windows).max(windows.div_ceil(256));
     }
-    let tiles = tokens.div_ceil(TILE);
-    (2 * BUSY / (tiles * tiles * heads)).clamp(1, windows).min(16)
+    let cubes = tokens.div_ceil(QUERIES) * tokens.div_ceil(UNITS as usize) * heads;
+    (BUSY / cubes).clamp(1, windows).min(16)
 }
 
 impl Call {
@@ -259,12 +259,13 @@ impl Call {
     /// The scores' gradients by pair in parts, `[splits, heads, tokens, tokens]`.
     fn pair_gradients(&self, grad: &CubeTensor, known: CubeTensor) -> CubeTensor {
         let like = &self.inputs[0];
-        let (tiles, splits) = (self.tokens.div_ceil(TILE), self.splits());
+        let (queries, splits) = (self.tokens.div_ceil(QUERIES), self.splits());
+        let keys = self.tokens.div_ceil(self.plan.units * self.plan.each);
         let pairs = empty(like, [splits, self.heads * self.tokens * self.tokens]);
         bias_gradient_kernel::launch(
             &like.client,
-            CubeCount::Static((tiles * tiles) as u32, self.heads as u32, splits as u32),
-            CubeDim::new_1d(UNITS),
+            CubeCount::Static(queries as u32, (self.heads * splits) as u32, keys as u32),
+            CubeDim::new_1d(self.plan.units as u32),
             self.vector_size(),
             self.attention(),
             grad.clone().into_buffer_arg(),
@@ -286,7 +287,7 @@ impl AttentionPlan {
         let beside = table.max(1) + pairs * tokens.next_multiple_of(32);
         let bytes = |block: usize| 4 * (block * (2 * head_dim + BESIDE) + beside);
         let block = [64, 32, 16, 8].into_iter().find(|&block| bytes(block) <= SHARED_BYTES)?;
-        if table > 0 && 4 * TILE * (4 * head_dim + BESIDE) > SHARED_BYTES {
+        if table > 0 && 4 * QUERIES * (2 * head_dim + BESIDE) > SHARED_BYTES {
             return None;
         }
         // Two queries a unit share the keys' loads, where both fit the registers.

@@ -9,7 +9,7 @@ use egui_kittest::wgpu::WgpuTestRenderer;
 
 use super::{Phantom, gpu};
 use crate::gui::testing::needs_gpu;
-use crate::gui::widgets::slice::{Cursor, Framing, Plane, PlaneGeometry, Scene, SliceView, VolumeTexture};
+use crate::gui::widgets::slice::{Cursor, Framing, Phase, Plane, PlaneGeometry, Scene, SliceView, Touch, VolumeTexture};
 use crate::gui::{Convention, KeyMap};
 
 /// Three linked views side by side, each 200 points wide.
@@ -23,6 +23,7 @@ struct Linked {
     clicked: Option<[usize; 3]>,
     auto_window: bool,
     maximised: Option<usize>,
+    touches: Vec<Touch>,
 }
 
 type Window = Harness<'static, Linked>;
@@ -39,6 +40,7 @@ impl Linked {
             self.hovered = self.hovered.or(seen.hovered);
             self.clicked = seen.clicked.or(self.clicked);
             self.auto_window |= seen.auto_window;
+            self.touches.extend(&seen.touches);
             self.maximised = if seen.maximise { Some(index) } else { self.maximised };
             self.phantom.window = seen.window.unwrap_or(self.phantom.window);
         }
@@ -62,6 +64,7 @@ fn linked() -> Window {
         clicked: None,
         auto_window: false,
         maximised: None,
+        touches: Vec::new(),
     };
     let mut harness = Harness::builder()
         .with_size(vec2(600.0, 200.0))
@@ -264,4 +267,39 @@ fn ctrl_drags_the_window_and_two_clicks_maximise() {
     harness.event(Event::ModifiersChanged(Modifiers::NONE));
     play(&mut harness, [click(from), click(from)].concat(), false);
     assert_eq!(harness.state().maximised, Some(1));
+}
+
+#[test]
+fn a_tool_has_the_left_button_and_nothing_else() {
+    needs_gpu!();
+    let mut harness = linked();
+    harness.state_mut().views[0].tool = true;
+    let voxels = [[7, 5, 15], [7, 17, 4]];
+    let ends = voxels.map(|voxel| point_of(&harness, 0, voxel));
+    let before = harness.state().cursor;
+    for at_once in [true, false] {
+        harness.state_mut().touches.clear();
+        play(&mut harness, drag(PointerButton::Primary, Modifiers::NONE, ends), at_once);
+        let linked = harness.state();
+        assert_eq!(linked.cursor, before, "the crosshair stays where it is");
+        let (first, last) = (linked.touches[0], *linked.touches.last().unwrap());
+        assert_eq!((first.phase, last.phase), (Phase::Pressed, Phase::Released));
+        assert!(linked.touches[1..linked.touches.len() - 1].iter().all(|touch| touch.phase == Phase::Moved));
+        let geometry = PlaneGeometry::new(&linked.phantom.grid, Plane::Axial, Convention::Radiological);
+        for (touch, voxel) in [first, last].into_iter().zip(voxels) {
+            let [x, y] = geometry.position(voxel.map(|index| index as f64)).1;
+            assert!((touch.at[0] - x).abs() < 1e-3 && (touch.at[1] - y).abs() < 1e-3, "{touch:?} is not at {x}, {y}");
+        }
+    }
+    // Two clicks are the tool's; with a key held the button does what it always does.
+    harness.state_mut().touches.clear();
+    play(&mut harness, [click(ends[0]), click(ends[0])].concat(), false);
+    assert!(harness.state().maximised.is_none() && harness.state().touches.len() >= 4);
+    harness.state_mut().touches.clear();
+    play(&mut harness, drag(PointerButton::Primary, Modifiers::SHIFT, [pos2(100.0, 100.0), pos2(82.0, 111.0)]), false);
+    assert!(harness.state().touches.is_empty() && harness.state().views[0].framing != Framing::default());
+    // Another view has no tool.
+    let aim = point_of(&harness, 1, [2, 12, 3]);
+    play(&mut harness, click(aim), false);
+    assert_eq!(harness.state().cursor.voxel, [2, 12, 3]);
 }

@@ -12,7 +12,8 @@ use egui_kittest::wgpu::WgpuTestRenderer;
 
 use super::reference::{HostScene, Picture, draw_on_host};
 use super::{Phantom, gpu};
-use crate::geometry::{ravel, unravel};
+use crate::edit::ClassVolume;
+use crate::geometry::{VoxelBox, ravel, unravel};
 use crate::gui::Convention;
 use crate::gui::testing::needs_gpu;
 use crate::gui::widgets::slice::framing::MARGIN;
@@ -60,6 +61,8 @@ struct Drawing {
     pixels_per_point: f32,
     /// Longest side of a texture.
     limit: usize,
+    /// The labels of a box are sent later than the others.
+    patched: bool,
 }
 
 /// The slice that is drawn.
@@ -77,6 +80,7 @@ impl Drawing {
             token: None,
             pixels_per_point: 1.0,
             limit: 2048,
+            patched: false,
         }
     }
 
@@ -131,13 +135,28 @@ impl Drawing {
         (on_host, on_gpu.collect())
     }
 
+    fn labels(&self, upload: &Upload<'_>) -> VolumeTexture {
+        let phantom = &self.phantom;
+        if !self.patched {
+            return upload.labels(&phantom.labels);
+        }
+        let changed = VoxelBox { start: [3, 4, 2], end: [11, 21, 17] };
+        let mut before = phantom.labels.clone();
+        let inside = |voxel: [usize; 3]| changed.ranges().iter().zip(voxel).all(|(range, at)| range.contains(&at));
+        before.iter_mut().enumerate().filter(|(index, _)| inside(unravel(*index, phantom.grid.shape))).for_each(|(_, class)| *class ^= 3);
+        assert_ne!(before, phantom.labels);
+        let sent = upload.labels(&before);
+        sent.update_labels(upload.gpu, &ClassVolume::new(&phantom.labels, phantom.grid.shape), &changed);
+        sent
+    }
+
     /// Width and RGBA bytes of a frame with the view in it.
     fn on_gpu(&self, gpu: RenderState) -> (usize, Vec<u8>) {
         let phantom = &self.phantom;
         let upload = Upload { limit: self.limit, ..Upload::new(&gpu, phantom.grid.shape) };
         let image = upload.image(&phantom.image);
         assert_eq!(image.notice().is_some(), self.limit < 2048);
-        let (labels, truth) = (upload.labels(&phantom.labels), upload.labels(&phantom.truth));
+        let (labels, truth) = (self.labels(&upload), upload.labels(&phantom.truth));
         let heat = self.heat.as_ref().map(|(values, grid)| VolumeTexture::heat(&gpu, values, *grid));
         let view = SliceView { framing: self.framing, ..SliceView::default() };
         let mut harness = Harness::builder()
@@ -212,6 +231,8 @@ fn the_gpu_draws_what_the_reference_draws() {
         ("voxels that are not finite, nearest", axial().settings(nothing).settings(nearest).broken()),
         ("heat", Drawing { heat: heat(), ..axial().settings(nothing) }),
         ("heat in the tokens' cells", Drawing { heat: heat(), token: Some([7, 9, 12]), ..sagittal().settings(nothing) }),
+        ("labels sent again in a box", Drawing { patched: true, ..axial() }),
+        ("labels sent again in a box, sagittal", Drawing { patched: true, framing: zoomed, ..sagittal() }),
         ("heat under labels, coronal", Drawing { heat: heat(), framing: zoomed, ..coronal() }),
     ];
     for (what, drawing) in drawings {
@@ -240,6 +261,8 @@ fn a_volume_beyond_the_limit_is_drawn_in_blocks() {
         whole.phantom.labels[index] = reduced.phantom.labels[middle];
     }
     let (_, device) = reduced.both(gpu());
+    let (_, patched) = Drawing { patched: true, ..reduced }.both(gpu());
+    assert_eq!(device, patched, "blocks that a changed voxel stands for are sent again");
     let (host, _) = whole.both(gpu());
     let most = host.iter().zip(&device).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max()).max();
     assert!(most <= Some(Some(ROUNDING)), "{most:?}");
