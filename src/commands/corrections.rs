@@ -3,7 +3,7 @@
 use super::options::{CliError, Options};
 use super::{tools, train};
 use crate::cli::{AddArgs, LearnArgs};
-use crate::corrections::{self, AddError, AddJob, Added, Again, AgainError, Change, NewCase};
+use crate::corrections::{self, AddError, AddJob, Added, Again, AgainError, Change, NewCase, Prediction};
 use crate::experiment::{Experiment, ExperimentFolder};
 use crate::terminal;
 use crate::volume::VolumeSource;
@@ -35,6 +35,7 @@ pub(super) fn add(arguments: AddArgs, options: &Options) -> Result<u8, CliError>
     let label = files.pop().ok_or_else(|| CliError::Input("name an image and its label map".to_owned()))?;
     let images = files.into_iter().map(VolumeSource::File).collect();
     let case = NewCase { name, images, label, replace };
+    let predicted = predicted.map(Prediction::File);
     let added = corrections::add(&AddJob { source: tools::source(&to, labels.as_deref()), case, predicted, network })?;
     for note in &added.notes {
         terminal::print(format_args!("note: {note}"));
@@ -50,7 +51,9 @@ fn print(added: &Added) {
     let label = label.display();
     match change {
         Change::Added => terminal::print(format_args!("{case}: in the training set, its label map in {label}")),
-        Change::Replaced(old) => terminal::print(format_args!("{case}: label map {label} replaced; the old one is kept in {}", old.display())),
+        Change::Replaced(old) => {
+            terminal::print(format_args!("{case}: label map {label} replaced; the old one is kept in {}", old.display()));
+        }
         Change::Nothing => terminal::print(format_args!("{case}: has this label map already ({label}); nothing was changed")),
     }
     if let Some(changed) = changed_voxels {
@@ -69,7 +72,11 @@ pub(super) fn learn(arguments: &LearnArgs, options: &Options) -> Result<u8, CliE
         terminal::print(format_args!("note: {note}"));
     }
     if !options.quiet || *dry_run {
-        terminal::print(format_args!("{} new to it: {}", new.len(), if new.is_empty() { "none".to_owned() } else { first_of(&new, SHOWN) }));
+        terminal::print(format_args!(
+            "{} new to it: {}",
+            new.len(),
+            if new.is_empty() { "none".to_owned() } else { first_of(&new, SHOWN) }
+        ));
         terminal::print(format_args!("kept in {}", folder.display()));
     }
     if *dry_run {

@@ -7,7 +7,16 @@ use crate::config::DataSource;
 use crate::digest::sha256;
 use crate::folder_lock::FolderLock;
 use crate::volume::datalist::adding::{AddError, Addition, Change, NewCase, folder_of, labels_on};
-use crate::volume::{LabelMap, VolumeSource};
+use crate::volume::{LabelMap, VolumeSource, grid_fault};
+
+/// The prediction that was corrected.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prediction {
+    /// In a file; its axes may run otherwise than the image's.
+    File(PathBuf),
+    /// In memory, on the image's grid.
+    Labels(LabelMap),
+}
 
 /// What is to be added to which dataset.
 #[derive(Clone, Debug)]
@@ -17,7 +26,7 @@ pub struct AddJob {
     /// The case.
     pub case: NewCase,
     /// The prediction that was corrected; none: nothing is compared.
-    pub predicted: Option<PathBuf>,
+    pub predicted: Option<Prediction>,
     /// The network that predicted it, as it is to be recorded.
     pub network: Option<String>,
 }
@@ -50,14 +59,7 @@ pub fn add(job: &AddJob) -> Result<Added, AddError> {
     let folder = folder_of(&job.source)?;
     let _lock = FolderLock::take(&folder).map_err(|error| AddError::Refused(error.to_string()))?;
     let addition = Addition::plan(&job.source, &job.case)?;
-    let compared = match &job.predicted {
-        None => None,
-        Some(predicted) => {
-            let (grid, source) = (&addition.labels.grid, VolumeSource::label_map(predicted.clone(), &job.case.images));
-            let image = job.case.images.first().map(|image| image.file().into_owned()).unwrap_or_default();
-            Some(compare(&labels_on(&source, grid, &image)?, &addition.labels, &addition.names))
-        }
-    };
+    let compared = job.predicted.as_ref().map(|predicted| compared(predicted, job, &addition)).transpose()?;
     let (changed_voxels, labels) = compared.map_or((None, Vec::new()), |(changed, labels)| (Some(changed), labels));
     if addition.change != Change::Nothing {
         // Recorded before the dataset changes: a record of a case that is not there yet is passed over, a case without its record would
@@ -78,6 +80,22 @@ pub fn add(job: &AddJob) -> Result<Added, AddError> {
     addition.execute(&|_| {})?;
     let Addition { case, change, label_file: label, notes, .. } = addition;
     Ok(Added { case, change, label, folder, changed_voxels, labels, notes })
+}
+
+/// What was corrected of a prediction.
+fn compared(predicted: &Prediction, job: &AddJob, addition: &Addition) -> Result<(u64, Vec<LabelCorrection>), AddError> {
+    let image = job.case.images.first().map(|image| image.file().into_owned()).unwrap_or_default();
+    let predicted = match predicted {
+        Prediction::Labels(labels) => match grid_fault(&labels.grid, &addition.labels.grid, &image) {
+            None => labels.clone(),
+            Some(fault) => return Err(fault.at(&job.case.label).into()),
+        },
+        Prediction::File(file) => {
+            let source = VolumeSource::label_map(file.clone(), &job.case.images);
+            labels_on(&source, &addition.labels.grid, &image)?
+        }
+    };
+    Ok(compare(&predicted, &addition.labels, &addition.names))
 }
 
 /// A digest of labels and their number of voxels along each axis.

@@ -110,7 +110,11 @@ fn training_of(place: &Path) -> Result<RunFolder, AgainError> {
         return Err(refuse("is a pre-training, which segments nothing yet. Fine-tune it first (`simtrot finetune CONFIG --from IT`)"));
     }
     training.require_free()?;
-    if training.replay()?.is_done(StageKind::Finetune) { Ok(training) } else { Err(refuse("is of a training that is not finished. Finish it first: the command that began it goes on")) }
+    if training.replay()?.is_done(StageKind::Finetune) {
+        Ok(training)
+    } else {
+        Err(refuse("is of a training that is not finished. Finish it first: the command that began it goes on"))
+    }
 }
 
 fn split_of(training: &RunFolder) -> Result<SplitRecord, AgainError> {
@@ -154,7 +158,8 @@ fn learned(dataset: &Dataset, run: &RunConfig, then: &SplitRecord) -> Result<(Ve
     let is_labelled = |name: &str| dataset.case(name).is_some_and(|case| case.label.is_some());
     let fresh = corrections.added().into_iter().map(str::to_owned);
     let fresh: Vec<String> = fresh.filter(|name| is_labelled(name) && !split.finetune.contains(name) && !held.contains(name)).collect();
-    let (tied, new): (Vec<String>, Vec<String>) = fresh.into_iter().partition(|name| together.with(name).iter().any(|mate| held.contains(mate)));
+    let (tied, new): (Vec<String>, Vec<String>) =
+        fresh.into_iter().partition(|name| together.with(name).iter().any(|mate| held.contains(mate)));
     let changed = changed(dataset, then)?;
     let (tested, relearned): (Vec<&String>, Vec<&String>) = changed.into_iter().partition(|name| held.contains(name));
     let relearned: Vec<&String> = relearned.into_iter().filter(|name| split.finetune.contains(name)).collect();
@@ -166,7 +171,10 @@ fn learned(dataset: &Dataset, run: &RunConfig, then: &SplitRecord) -> Result<(Ve
     };
     mention(&tied.iter().collect::<Vec<_>>(), "not trained on, since they are of a patient, or the image, of a validation or test case");
     mention(&relearned, "trained on with the label map that they have now");
-    mention(&tested, "validation and test cases that have another label map or image than before, so that scores compare with earlier ones only in part");
+    mention(
+        &tested,
+        "validation and test cases that have another label map or image than before, so that scores compare with earlier ones only in part",
+    );
     if new.is_empty() && relearned.is_empty() {
         let left: String = notes.iter().map(|note| format!(". {note}")).collect();
         let cause = "no case was added and no label map replaced since that training. Add a corrected case first (`simtrot add`, or the button in the viewer)";

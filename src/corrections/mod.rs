@@ -6,6 +6,6 @@ mod again;
 mod record;
 
 pub use crate::volume::datalist::adding::{AddError, Change, NewCase, folder_of};
-pub use add::{AddJob, Added, add};
+pub use add::{AddJob, Added, Prediction, add};
 pub use again::{Again, AgainError, again};
 pub use record::{Correction, Corrections, LabelCorrection};

@@ -171,7 +171,10 @@ mod tests {
         let kept = || Corrections::read(folder.path()).expect("a record");
         assert_eq!(kept(), Corrections::default());
         let append = |case: &str, sha: &str| Corrections::append(folder.path(), correction(case, sha)).expect("a writable folder");
-        assert_eq!([append("a", "1"), append("a", "1"), append("b", "1"), append("a", "2"), append("b", "1")], [true, false, true, true, false]);
+        assert_eq!(
+            [append("a", "1"), append("a", "1"), append("b", "1"), append("a", "2"), append("b", "1")],
+            [true, false, true, true, false]
+        );
         assert_eq!(kept().corrections, [correction("a", "1"), correction("b", "1"), correction("a", "2")]);
         assert_eq!(kept().added(), ["a", "b"].into());
         std::fs::write(Corrections::path(folder.path()), "mine").expect("a writable folder");

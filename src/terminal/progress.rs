@@ -84,8 +84,7 @@ fn recent_loss(stage: &StageState) -> Option<f64> {
 pub(super) fn transfer(stage: &Stage, from: &str, report: &TransferReport, in_full: bool) -> String {
     let TransferReport { matched, missing, skipped } = report;
     let what = report.what();
-    let counts =
-        format!("{stage}: {what} loaded, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
+    let counts = format!("{stage}: {what} loaded, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
     if !in_full {
         return counts;
     }

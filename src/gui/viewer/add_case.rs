@@ -11,7 +11,7 @@ use super::corrections_table;
 use super::dropped::{Dropped, dropped};
 use super::requests::{Offered, offered};
 use crate::config::DataSource;
-use crate::corrections::{self, AddError, AddJob, Added, Change, Corrections, NewCase};
+use crate::corrections::{self, AddError, AddJob, Added, Change, Corrections, NewCase, Prediction};
 use crate::experiment::{Experiment, ExperimentFolder};
 use crate::gui::widgets::{Answer, PathDialog, PathKind, card, modal};
 use crate::gui::{Background, OpenRun, Palette, Panel, Workspace};
@@ -25,7 +25,7 @@ const SHOWN: usize = 5;
 const LOST: &str = "ended by a fault of the program; try again";
 
 /// A label map that was corrected and saved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct CorrectedCase {
     /// What the case is called.
     pub(super) name: String,
@@ -33,17 +33,10 @@ pub(super) struct CorrectedCase {
     pub(super) images: Vec<VolumeSource>,
     /// The corrected label map's file.
     pub(super) label: PathBuf,
-    /// The prediction that was corrected, in a file; none: nothing is compared.
-    pub(super) predicted: Option<PathBuf>,
-}
-
-impl CorrectedCase {
-    /// The training whose network predicted it, where its folder shows.
-    fn network(&self) -> Option<String> {
-        let folder = self.predicted.as_deref()?.parent()?;
-        let training = folder.parent().filter(|_| folder.file_name().is_some_and(|name| name == "predictions"));
-        Some(training.unwrap_or(self.predicted.as_deref()?).display().to_string())
-    }
+    /// The prediction that was corrected; none: nothing is compared.
+    pub(super) predicted: Option<Prediction>,
+    /// The network that predicted it, as far as it is known.
+    pub(super) network: Option<String>,
 }
 
 /// The dialog, while it is open.
@@ -68,14 +61,19 @@ struct Done {
 }
 
 /// A training that was laid out: the experiment, and what to say of its cases.
-type Planned = (Experiment, ExperimentFolder, Vec<String>);
+type Planned = Box<(Experiment, ExperimentFolder, Vec<String>)>;
 
 enum Stage {
     /// Nothing was done yet, or it was refused: why, and whether an answer is to replace the label map that is there.
     Ready(Option<(String, bool)>),
-    Adding(Background<Result<Done, AddError>>),
+    Adding(Background<Result<Box<Done>, AddError>>),
     /// It is in the training set. `chosen`: the training to go on from; `learning`: the next one on its way; `trouble`: why there is none.
-    Added { done: Box<Done>, chosen: usize, learning: Option<Background<Result<Planned, String>>>, trouble: Option<String> },
+    Added {
+        done: Box<Done>,
+        chosen: usize,
+        learning: Option<Background<Result<Planned, String>>>,
+        trouble: Option<String>,
+    },
 }
 
 /// What the user asks for.
@@ -136,13 +134,13 @@ impl Dialog {
 
     fn add(&mut self, ctx: &Context, replace: bool) {
         let Some(source) = self.source.clone() else { return };
-        let CorrectedCase { name, images, label, predicted } = self.case.clone();
+        let CorrectedCase { name, images, label, predicted, network } = self.case.clone();
         let case = NewCase { name: Some(name), images, label, replace };
-        let job = AddJob { source, case, predicted, network: self.case.network() };
+        let job = AddJob { source, case, predicted, network };
         let work = move || {
             let added = corrections::add(&job)?;
             let all = Corrections::read(&added.folder)?;
-            Ok(Done { added, all })
+            Ok(Box::new(Done { added, all }))
         };
         self.stage = Stage::Adding(Background::start(ctx, work));
     }
@@ -202,7 +200,7 @@ impl Dialog {
 fn after_adding(stage: Stage) -> Stage {
     let Stage::Adding(work) = stage else { return stage };
     match work.take() {
-        Some(Ok(done)) => Stage::Added { done: Box::new(done), chosen: 0, learning: None, trouble: None },
+        Some(Ok(done)) => Stage::Added { done, chosen: 0, learning: None, trouble: None },
         Some(Err(error)) => Stage::Ready(Some((error.to_string(), matches!(error, AddError::HasLabel { .. })))),
         None => Stage::Ready(Some((format!("Adding the case {LOST}"), false))),
     }
@@ -211,7 +209,7 @@ fn after_adding(stage: Stage) -> Stage {
 /// Begins the training that was laid out, and shows its panel.
 fn begin(planned: Background<Result<Planned, String>>, workspace: &mut Workspace) -> Result<(), String> {
     let lost = || Err(format!("Laying the training out {LOST}"));
-    let (experiment, folder, notes) = planned.take().unwrap_or_else(lost)?;
+    let (experiment, folder, notes) = *planned.take().unwrap_or_else(lost)?;
     workspace.troubles.extend(notes.into_iter().map(|note| (Severity::Info, note)));
     let open = OpenRun::new(experiment, folder);
     let job = open.job(1);
@@ -229,8 +227,9 @@ fn before(ui: &mut Ui, case: &CorrectedCase, source: Option<&DataSource>, troubl
         None => ui.label("Choose the dataset that it goes into: the folder with dataset.json or imagesTr."),
     };
     let compared = match &case.predicted {
-        Some(file) => format!("It is compared with the prediction in {}.", file.display()),
-        None => "There is no prediction in a file: nothing is compared.".to_owned(),
+        Some(Prediction::File(file)) => format!("It is compared with the prediction in {}.", file.display()),
+        Some(Prediction::Labels(_)) => "It is compared with what was segmented in this window.".to_owned(),
+        None => "No prediction was corrected: nothing is compared.".to_owned(),
     };
     ui.label(card::quiet(ui, compared));
     if let Some((cause, _)) = trouble {
@@ -307,7 +306,7 @@ fn lay_out(from: &Path) -> Result<Planned, String> {
     let folder = ExperimentFolder::new(&again.folder);
     let experiment = Experiment::new(again.config, folder.contents()).map_err(|error| error.to_string())?;
     let learned = (!again.new.is_empty()).then(|| format!("Learns from new cases: {}", first_of(&again.new, SHOWN)));
-    Ok((experiment, folder, learned.into_iter().chain(again.notes).collect()))
+    Ok(Box::new((experiment, folder, learned.into_iter().chain(again.notes).collect())))
 }
 
 fn ask_for_dataset(ctx: &Context) -> PathDialog<DataSource> {

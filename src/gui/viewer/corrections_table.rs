@@ -36,7 +36,8 @@ pub(super) fn show(ui: &mut Ui, all: &Corrections) {
 }
 
 fn row(ui: &mut Ui, correction: &Correction) {
-    let of_label = |label: &crate::corrections::LabelCorrection| format!("{}: Dice {:.3}, {} voxels", label.name, label.dice, label.changed_voxels);
+    let of_label =
+        |label: &crate::corrections::LabelCorrection| format!("{}: Dice {:.3}, {} voxels", label.name, label.dice, label.changed_voxels);
     let labels: Vec<String> = correction.labels.iter().map(of_label).collect();
     let network = correction.network.as_deref().unwrap_or("not known");
     card::one_line(ui, &correction.case).on_hover_text(format!("Network: {network}"));

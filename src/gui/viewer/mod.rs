@@ -5,12 +5,13 @@
 //! `views` draws the slices and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
 //! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
-//! `edit` corrects labels, and `edit_panel` is the panel's side of it; `add_case` puts them into a training set, of which `corrections_table`
-//! shows how corrections shrink.
+//! `edit` corrects labels, and `edit_panel` is the panel's side of it; `add_case` puts them into a training set (`add_panel` for the panel), and
+//! `corrections_table` shows how corrections shrink.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
 mod add_case;
+mod add_panel;
 mod case;
 mod cases;
 mod classes;
@@ -46,7 +47,7 @@ mod views;
 
 use eframe::egui::Context;
 
-use self::add_case::{AddCase, CorrectedCase};
+use self::add_case::AddCase;
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
@@ -143,23 +144,6 @@ impl ViewerPanel {
             Some(layer) => self.profile.update(case, layer, self.views.arrangement.plane()),
             None => self.profile = SliceProfile::default(),
         }
-    }
-
-    /// Offers a corrected case for the training set, that of the listed dataset at first.
-    fn offer_case(&mut self, case: CorrectedCase) {
-        self.adding.offer(case, self.list.source().cloned());
-    }
-
-    /// Offers the labels that are shown, where they are in a file of their own; the prediction that they are compared with is that of a run,
-    /// if there is only one.
-    fn offer_shown_labels(&mut self) {
-        let Some(case) = &self.open else { return };
-        let file = |layer: &Layer| layer.source.as_ref().and_then(|source| source.single_file().map(ToOwned::to_owned));
-        let Some(label) = self.views.shown_layer(case).filter(|layer| layer.kind == Kind::File).and_then(file) else { return };
-        let mut predictions = case.layers.iter().filter(|layer| layer.kind == Kind::Method).filter_map(file);
-        let predicted = predictions.next().filter(|_| predictions.next().is_none());
-        let (name, images) = (case.request.title.clone(), case.request.images.clone());
-        self.offer_case(CorrectedCase { name, images, label, predicted });
     }
 
     /// Whether everything that is shown has been read and counted.

@@ -7,7 +7,7 @@ use eframe::egui::{
 
 use super::cases::Asked;
 use super::image::method_title;
-use super::layer::{Kind, described};
+use super::layer::described;
 use super::profile::Target;
 use super::requests::{Browse, Request, offered};
 use super::views::aside_width;
@@ -51,9 +51,7 @@ impl ViewerPanel {
         self.ask_about_losses(&ctx, workspace);
         self.ask_what_they_are(&ctx, workspace);
         self.choose_series(&ctx, workspace);
-        if self.adding.show(&ctx, workspace) {
-            self.list.again(&ctx);
-        }
+        self.show_adding(&ctx, workspace);
         self.show_dialog(&ctx, workspace);
         self.hint_drop(ui);
     }
@@ -143,8 +141,7 @@ impl ViewerPanel {
 
     fn open_menu(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let (mut chosen, mut adds) = (None, false);
-        let shown = self.open.as_ref().and_then(|case| self.views.shown_layer(case));
-        let is_file = shown.is_some_and(|layer| layer.kind == Kind::File);
+        let is_file = self.shows_file();
         let menu = ui.menu_button("Open", |ui| {
             for (title, request) in [
                 ("Volume...", Request::Browse(Browse::Image)),

@@ -71,7 +71,10 @@ impl Layout {
                 } else if folders[0].is_dir() {
                     Ok(Self { root, list: None, folders })
                 } else {
-                    Err(AddError::refuse(path, "holds neither dataset.json nor imagesTr. Name the folder of its label maps too (--labels DIR)"))
+                    Err(AddError::refuse(
+                        path,
+                        "holds neither dataset.json nor imagesTr. Name the folder of its label maps too (--labels DIR)",
+                    ))
                 }
             }
         }
@@ -138,7 +141,9 @@ impl Layout {
         let files = listing::label_maps(&self.folders[1]).map(|listing| listing.files).unwrap_or_default();
         match files.iter().find(|file| stem(file) == name && *file != label) {
             None => Ok(()),
-            Some(other) => Err(AddError::refuse(other, "is a label map of that name without an image: take it away, or choose another name")),
+            Some(other) => {
+                Err(AddError::refuse(other, "is a label map of that name without an image: take it away, or choose another name"))
+            }
         }
     }
 
@@ -153,11 +158,15 @@ impl Layout {
     }
 
     fn image_ending(&self, dataset: &Dataset) -> String {
-        self.said_ending().or_else(|| dataset.cases.iter().find_map(|case| writable_ending(case.images.first()?, false))).unwrap_or(USUAL.to_owned())
+        self.said_ending()
+            .or_else(|| dataset.cases.iter().find_map(|case| writable_ending(case.images.first()?, false)))
+            .unwrap_or(USUAL.to_owned())
     }
 
     fn label_ending(&self, dataset: &Dataset) -> String {
-        self.said_ending().or_else(|| dataset.cases.iter().find_map(|case| writable_ending(case.label.as_ref()?, true))).unwrap_or(USUAL.to_owned())
+        self.said_ending()
+            .or_else(|| dataset.cases.iter().find_map(|case| writable_ending(case.label.as_ref()?, true)))
+            .unwrap_or(USUAL.to_owned())
     }
 
     /// nnU-Net's `file_ending`.

@@ -43,7 +43,9 @@ impl Lists<'_> {
     /// With a new case.
     pub(super) fn with_entry(&self, entry: &str) -> Result<Changed, AddError> {
         let Some(list) = self.layout.naming() else { return Ok((Vec::new(), Vec::new())) };
-        let note = list.free_fold().map(|fold| format!("the list parts its cases into folds; the new one has the fold {fold}, which none tests: it always trains"));
+        let note = list.free_fold().map(|fold| {
+            format!("the list parts its cases into folds; the new one has the fold {fold}, which none tests: it always trains")
+        });
         self.rewritten(list, append(&list.text, "training", entry), note.into_iter().collect())
     }
 
@@ -74,7 +76,8 @@ impl Lists<'_> {
 
     /// The list with its counts set right.
     fn rewritten(&self, list: &List, text: String, notes: Vec<String>) -> Result<Changed, AddError> {
-        let json: Value = serde_json::from_str(&text).map_err(|error| AddError::refuse(&list.file, format!("would not be sound any more: {error}")))?;
+        let json: Value =
+            serde_json::from_str(&text).map_err(|error| AddError::refuse(&list.file, format!("would not be sound any more: {error}")))?;
         let counted = |value: &Value, keys: &[&str]| keys.iter().filter_map(|key| value[*key].as_array()).map(Vec::len).sum::<usize>();
         let mut text = text;
         for (key, keys) in [("numTraining", &["training"][..]), ("numValidation", &["validation"]), ("numTest", &["testing", "test"])] {

@@ -218,13 +218,7 @@ impl Addition {
     }
 
     fn label_step(&self, header: SourceHeader, images: &[VolumeSource]) -> Step {
-        Step::Labels {
-            to: self.label_file.clone(),
-            map: self.labels.clone(),
-            header,
-            labels: self.names.clone(),
-            images: images.to_vec(),
-        }
+        Step::Labels { to: self.label_file.clone(), map: self.labels.clone(), header, labels: self.names.clone(), images: images.to_vec() }
     }
 }
 
@@ -253,7 +247,12 @@ impl Place {
         let own = CaseFiles { name: String::new(), images: new.images.clone(), label: None, fold: None };
         let key = content::image_key(&own)?;
         // A case that cannot be read is nobody's equal; `check` names it.
-        Ok(self.dataset.cases.iter().find(|case| !case.images.is_empty() && content::image_key(case).is_ok_and(|other| other == key)).cloned())
+        Ok(self
+            .dataset
+            .cases
+            .iter()
+            .find(|case| !case.images.is_empty() && content::image_key(case).is_ok_and(|other| other == key))
+            .cloned())
     }
 
     /// Copies of the image files where they are stored as the dataset's; else the image written anew, channel by channel if need be.
@@ -273,7 +272,10 @@ impl Place {
                     None => Step::Image { to: to.clone(), volume: part, header: self.image.header.clone() },
                 });
             } else if !holds(to, &part) {
-                return Err(AddError::refuse(to, "is there already, and is another image: take it away, or give the case another name (--name)"));
+                return Err(AddError::refuse(
+                    to,
+                    "is there already, and is another image: take it away, or give the case another name (--name)",
+                ));
             }
         }
         Ok(steps)
@@ -324,5 +326,9 @@ fn case_named(new: &NewCase) -> String {
 fn plain_name(new: &NewCase) -> Result<String, AddError> {
     let name = new.name.clone().unwrap_or_else(|| case_named(new));
     let is_plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '"', '\n']);
-    if is_plain { Ok(name) } else { Err(AddError::Refused(format!("{name:?} cannot be the name of a case: choose one of letters, digits, - and _ (--name)"))) }
+    if is_plain {
+        Ok(name)
+    } else {
+        Err(AddError::Refused(format!("{name:?} cannot be the name of a case: choose one of letters, digits, - and _ (--name)")))
+    }
 }
