@@ -1,5 +1,6 @@
 //! The command line. It only reads words; `commands` carries them out.
 
+mod corrections;
 mod next;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
 use crate::experiment::{Only, Shard};
 use crate::volume::file::Format;
-
+pub use corrections::{AddArgs, LearnArgs};
 pub use next::NextArgs;
 
 /// Pre-train, fine-tune, inspect and run 3D medical segmentation transformers on any GPU or the CPU.
@@ -57,13 +58,18 @@ pub enum Command {
     Finetune {
         /// The settings (RON).
         config: PathBuf,
-        /// Checkpoint folder (or folder of a training) whose encoder to start from.
+        /// Checkpoint folder (or folder of a training) whose encoder to start from; with --set finetune.whole_network=true all of its weights.
         #[arg(long, value_name = "CHECKPOINT")]
         from: Option<PathBuf>,
         /// How it is made.
         #[command(flatten)]
         train: TrainArgs,
     },
+    /// Add a case with its label map to a dataset on disk, and record what was corrected of its prediction.
+    Add(AddArgs),
+    /// Train a finished fine-tuning on, from all of its weights, with the cases that were added to its dataset since. Validation and test
+    /// cases stay as they were.
+    Learn(LearnArgs),
     /// Trainings, memory, time and disk that a config needs, before anything is made. Exit code 2 when it cannot fit.
     Plan {
         /// The config (RON), the folder of an experiment, a dataset whose config `run` keeps, or the word `demo`.

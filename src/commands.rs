@@ -3,6 +3,7 @@
 mod conclude;
 mod configure;
 mod convert;
+mod corrections;
 mod infer;
 mod look;
 mod next;
@@ -59,6 +60,8 @@ fn execute(command: Command, options: &Options) -> Result<u8, CliError> {
         Command::Run(arguments) => train::run(&arguments, options),
         Command::Pretrain { config, train } => train::one(&config, Training::Pretrain, &train, options),
         Command::Finetune { config, from, train } => train::one(&config, Training::Finetune { from }, &train, options),
+        Command::Add(arguments) => corrections::add(arguments, options),
+        Command::Learn(arguments) => corrections::learn(&arguments, options),
         Command::Plan { config, part, dry_run, memory } => look::plan(&config, (&part, memory), dry_run, options),
         Command::Status { experiment, part, follow } => look::status(&experiment, &part, follow, options),
         Command::Report { experiment, out } => look::report(&experiment, out, options),

@@ -6,6 +6,7 @@
 //! [`exchange`] takes weights in from other programs and hands them out.
 //! [`edit`] corrects label maps, and [`next_case`] says which unlabelled case to label next.
 //! [`configure`] makes a config of a dataset. [`experiment`] lays a config's trainings out, and [`results`] reads what came of them.
+//! [`corrections`] takes corrected cases into a training set and trains on with them.
 //! [`worker`] is the one thread that computes; `gui` (the window), [`terminal`] (the terminal) and [`report`] are its front ends.
 //! [`config`] and [`protocol`] are plain data that everything above them reads. Imports go down only;
 //! a test keeps it so.
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod configure;
+pub mod corrections;
 pub mod device;
 pub mod digest;
 pub mod doctor;

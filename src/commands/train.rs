@@ -148,7 +148,8 @@ pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError
     make(ExperimentJob { trainings, shard, at_once, beside, max_steps, memory, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
-fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
+/// Works on an experiment, in the window or in the terminal.
+pub(super) fn make(job: ExperimentJob, options: &Options) -> Result<u8, CliError> {
     // A window for each of many shards helps nobody: one looks at their folder.
     if options.window && job.shard.is_none() {
         return window::follow_experiment(job, options);

@@ -37,6 +37,9 @@ settings! {
         /// First steps in which only the rest of the network trains, and the encoder stays as it is: the gradient's norm and clipping
         /// are those of what moves. Holds from scratch too.
         freeze_encoder: usize = 0, in 0..=100_000_000;
+        /// Start from all weights of a fine-tuned checkpoint, the decoder's too, rather than from its encoder alone: training goes on from
+        /// that network. Only with a checkpoint to start from.
+        whole_network: bool = false;
         /// Gradients are scaled down to this global L2 norm.
         clip_norm: Option<f64> = Some(12.0), in 1e-6..=1e6;
         /// Steps between validations (only with validation cases).

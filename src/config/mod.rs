@@ -86,7 +86,7 @@ pub struct Arm {
     pub name: String,
     /// Fine-tuning only: the pre-training arm whose encoder it starts from; none: from scratch.
     pub from: Option<String>,
-    /// Fine-tuning only: a checkpoint from elsewhere whose encoder it starts from.
+    /// Fine-tuning only: a checkpoint from elsewhere whose encoder it starts from; with `finetune.whole_network` all of its weights.
     pub checkpoint: Option<PathBuf>,
     /// Settings that differ, written `key=value` as for `--set`.
     pub set: Vec<String>,
@@ -161,6 +161,11 @@ impl RunConfig {
             let source = pretrained.iter().find(|(name, _)| arm.from.as_ref() == Some(name));
             match (self.with_arm(arm), source) {
                 (Err(error), _) => refuse("arms.finetune", arm, error.to_string()),
+                (Ok(config), _) if config.finetune.whole_network && arm.checkpoint.is_none() => {
+                    let cause = "finetune.whole_network starts from all weights of a fine-tuned checkpoint, and this arm names none: give it one \
+                                 (--from, or `checkpoint`), or leave the setting out";
+                    refuse("arms.finetune", arm, cause.to_owned());
+                }
                 (Ok(config), Some((name, source))) => {
                     let places = [format!("in {name:?}, whose encoder it would start from,"), "here".to_owned()];
                     for difference in source.encoder_differences(&config) {

@@ -140,6 +140,13 @@ pub struct TransferReport {
     pub skipped: Vec<(String, Vec<usize>)>,
 }
 
+impl TransferReport {
+    /// What was taken over: where nothing of the new network is fresh, all of it.
+    pub fn what(&self) -> &'static str {
+        if self.missing.is_empty() { "network" } else { "encoder" }
+    }
+}
+
 /// What one draw of masks does to a checkpoint's views at one mask ratio: a point of the what-if curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaskPoint {

@@ -178,7 +178,7 @@ fn transfers(view: &View) -> Markup {
     });
     let all: Shared<&TransferReport> = shared(started);
     html! { @if !all.is_empty() {
-        h3 { "Encoders that fine-tuning starts from" }
+        h3 { (if all.iter().all(|(report, _)| report.missing.is_empty()) { "Networks" } else { "Encoders" }) " that fine-tuning starts from" }
         @for (TransferReport { matched, missing, skipped }, names) in all.iter().take(MOST) {
             p { (named(names)) ": " (count(matched.len(), "tensor")) " matched, " (missing.len()) " missing, " (skipped.len()) " skipped." }
             @for (name, meaning, tensors) in [

@@ -83,8 +83,8 @@ fn recent_loss(stage: &StageState) -> Option<f64> {
 /// What became of a pre-trained encoder's tensors: counts, and every one of a checkpoint from elsewhere.
 pub(super) fn transfer(stage: &Stage, from: &str, report: &TransferReport, in_full: bool) -> String {
     let TransferReport { matched, missing, skipped } = report;
-    let counts =
-        format!("{stage}: encoder loaded, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
+    let what = report.what();
+    let counts = format!("{stage}: {what} loaded, {} tensors matched, {} missing, {} skipped", matched.len(), missing.len(), skipped.len());
     if !in_full {
         return counts;
     }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::devices::BatchLoss;
 use super::session::{Ending, Obey, Session, TrainError};
 use super::training_loop::{Parents, RunContext, TrainingLoop, TrainingTask};
-use super::transfer::{load_all, transfer_encoder};
+use super::transfer::{load_all, transfer_encoder, transfer_network};
 use super::{Checkpoint, CheckpointError, DatasetInfo, ParamGroups};
 use crate::config::RunConfig;
 use crate::device::Peers;
@@ -29,7 +29,7 @@ pub struct Finetune<'a> {
     pub dataset: &'a DatasetInfo,
     /// Labelled cases.
     pub cases: CaseSet,
-    /// Checkpoint whose encoder to start from; none: from scratch.
+    /// Checkpoint whose encoder to start from, or all of whose weights (`finetune.whole_network`); none: from scratch.
     pub from: Option<&'a Path>,
     /// Mean Dice on the validation cases; none where there are none.
     pub validate: Option<&'a Validate<'a>>,
@@ -67,7 +67,10 @@ pub fn finetune(session: &Session<'_>, work: &Finetune<'_>) -> Result<Ending, Tr
             let place = Checkpoint::locate(from)?;
             let sha256 = Some(Checkpoint::weights_sha256(&place)?);
             foreign = !Checkpoint::read_info(&place)?.convention.is_own();
-            let (network, report, places) = transfer_encoder(fresh, config, from)?;
+            let (network, report, places) = match config.finetune.whole_network {
+                true => transfer_network(fresh, (config, dataset), from)?,
+                false => transfer_encoder(fresh, config, from)?,
+            };
             transferred = Some(report);
             Ok((network, Parents { places, sha256 }))
         }

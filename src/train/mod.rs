@@ -31,7 +31,7 @@ pub use probe::{Probe, ProbeData, Probed};
 pub use read_ahead::ahead_bytes;
 pub use schedule::lr;
 pub use session::{Control, Ending, Obey, Session, TrainError};
-pub use transfer::transfer_encoder;
+pub use transfer::{transfer_encoder, transfer_network};
 
 #[cfg(test)]
 mod device_tests;

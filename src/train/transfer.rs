@@ -1,11 +1,11 @@
-//! A pre-trained encoder into a fresh segmentation network.
+//! A pre-trained encoder into a fresh segmentation network, or all weights of a fine-tuned one.
 
 use std::path::Path;
 
-use super::{Checkpoint, CheckpointError};
+use super::{Checkpoint, CheckpointError, DatasetInfo};
 use crate::config::{ModelConfig, RunConfig};
 use crate::model::{HostTensor, LoadReport, NamedWeights, Segmenter, export_named, load_named};
-use crate::protocol::TransferReport;
+use crate::protocol::{StageKind, TransferReport};
 
 /// `network`, built for fine-tuning with `config`, with the encoder of the checkpoint at `from`, what became of each tensor, and the checkpoint's ancestry.
 ///
@@ -44,6 +44,47 @@ pub fn transfer_encoder(
     };
     let mut parents = vec![place.display().to_string()];
     parents.extend(checkpoint.info.parents);
+    Ok((network, report, parents))
+}
+
+/// `network`, built for fine-tuning with `config` on `dataset`, with all weights of the fine-tuned checkpoint at `from`, what became of each
+/// tensor, and the checkpoint's ancestry.
+///
+/// # Errors
+/// No readable checkpoint, a pre-training, or a network of other settings, crops, channels or labels.
+pub fn transfer_network(
+    network: Segmenter,
+    (config, dataset): (&RunConfig, &DatasetInfo),
+    from: &Path,
+) -> Result<(Segmenter, TransferReport, Vec<String>), CheckpointError> {
+    let place = Checkpoint::locate(from)?;
+    let checkpoint = Checkpoint::open(&place)?;
+    let info = checkpoint.info.clone();
+    if info.kind != StageKind::Finetune {
+        let wanted = "finetune.whole_network needs a network that segments: leave the setting out to start from the encoder";
+        return Err(CheckpointError::Kind { path: place, found: "a pre-trained encoder", wanted });
+    }
+    let refuse = |cause: String| CheckpointError::Fit { path: place.clone(), cause };
+    let [then, now] = [(&info.config.model, info.crop_size()), (&config.model, config.finetune.crop_size)];
+    let unlike = ModelConfig::encoder_differences([then, now]);
+    if !unlike.is_empty() {
+        let causes = unlike.iter().map(|difference| difference.describe(["in the checkpoint", "in the config"]));
+        return Err(refuse(causes.collect::<Vec<_>>().join("; ")));
+    }
+    if then.0.resolve() != now.0.resolve() {
+        return Err(refuse("it is of another network: the settings of `model` differ".to_owned()));
+    }
+    if (&info.dataset.labels, &info.dataset.channels) != (&dataset.labels, &dataset.channels) {
+        return Err(refuse(format!(
+            "it was trained for the labels {:?} and channels {:?}; the dataset has {:?} and {:?}",
+            info.dataset.labels, info.dataset.channels, dataset.labels, dataset.channels
+        )));
+    }
+    let network = load_all(network, &checkpoint, &place)?;
+    let matched = checkpoint.weights.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect();
+    let report = TransferReport { matched, missing: Vec::new(), skipped: Vec::new() };
+    let mut parents = vec![place.display().to_string()];
+    parents.extend(info.parents);
     Ok((network, report, parents))
 }
 

@@ -45,7 +45,7 @@ pub fn lines<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<String> {
 }
 
 /// The first few of many names, and how many more there are: `a, b, c and 2 more`.
-pub(super) fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
+pub(crate) fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
     let named = names.iter().take(most).map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
     if names.len() > most { format!("{named} and {} more", names.len() - most) } else { named }
 }

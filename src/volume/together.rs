@@ -50,7 +50,7 @@ impl Together {
     }
 
     /// What stays together with a case, itself included.
-    pub(super) fn with<'a>(&'a self, name: &'a String) -> &'a [String] {
+    pub fn with<'a>(&'a self, name: &'a String) -> &'a [String] {
         self.units.get(name).map_or(std::slice::from_ref(name), Vec::as_slice)
     }
 

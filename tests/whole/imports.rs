@@ -18,6 +18,7 @@ struct Layer {
 const PLAIN: &[&str] = &[
     "atomic_file",
     "config",
+    "corrections",
     "digest",
     "edit",
     "folder_lock",
@@ -63,6 +64,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "wording",           tensors: false, imports: &["metrics", "protocol"] },
     Layer { module: "next_case",         tensors: false, imports: &["atomic_file", "protocol", "volume", "wording"] },
     Layer { module: "experiment",        tensors: false, imports: &["PLAIN"] },
+    Layer { module: "corrections",       tensors: false, imports: &["PLAIN"] },
     Layer { module: "results",           tensors: false, imports: &["PLAIN"] },
     Layer { module: "preprocess",        tensors: false, imports: &["PLAIN"] },
     Layer { module: "device",            tensors: true,  imports: &["panic_text"] },

@@ -5,6 +5,7 @@ mod circles;
 mod clinic;
 mod configs;
 mod configure;
+mod corrections;
 mod cross_validation;
 mod data;
 mod device;

@@ -3,7 +3,7 @@
 use simtrot::config::{Arm, ExperimentConfig, ModelConfig, Preset, RunConfig};
 use simtrot::experiment::{Contents, Experiment};
 use simtrot::protocol::{StageKind, TransferReport};
-use simtrot::train::{Checkpoint, CheckpointInfo, DatasetInfo, init_segmenter, transfer_encoder, untrained};
+use simtrot::train::{Checkpoint, CheckpointInfo, DatasetInfo, init_segmenter, transfer_encoder, transfer_network, untrained};
 
 /// A small preset with settings laid over it.
 fn config(preset: Preset, settings: &[&str]) -> RunConfig {
@@ -156,4 +156,37 @@ fn points_of_a_experiment_share_no_pre_training_that_they_cannot_take_over() {
     experiment(false).unwrap();
     let error = experiment(true).unwrap_err();
     assert!(error.contains("model is nnFormer in \"simtrot_w\"") && error.contains("U-Net here"), "{error}");
+}
+
+#[test]
+fn a_whole_network_is_taken_over_to_the_bit_or_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = burn::tensor::Device::flex();
+    let labels = |name: &str| [(0, "background".to_owned()), (1, name.to_owned())].into();
+    let dataset = DatasetInfo { name: "made up".to_owned(), channels: vec!["CT".to_owned()], labels: labels("organ") };
+    let then = config(Preset::UnetSmall, &["finetune.whole_network=true"]);
+    let now = RunConfig { seed: 7, ..then.clone() };
+    let saved = |kind| {
+        let info = CheckpointInfo::new(kind, 0, &then, &dataset);
+        let weights = match kind {
+            StageKind::Finetune => simtrot::model::export_named(&init_segmenter(&then, &dataset, &device)),
+            _ => simtrot::model::export_named(&untrained(&info, &device)),
+        };
+        Checkpoint { info, weights: weights.clone(), optimiser: Vec::new() }.save(folder.path(), "last").unwrap();
+        weights
+    };
+    let moved = |config: &RunConfig, dataset: &DatasetInfo| {
+        let moved = transfer_network(init_segmenter(config, dataset, &device), (config, dataset), folder.path());
+        moved.map(|(network, report, _)| (simtrot::model::export_named(&network), report)).map_err(|error| error.to_string())
+    };
+    let weights = saved(StageKind::Finetune);
+    let (own, report) = moved(&now, &dataset).unwrap();
+    assert_eq!(own, weights);
+    assert_ne!(simtrot::model::export_named(&init_segmenter(&now, &dataset, &device)), weights, "another seed has other weights");
+    assert_eq!((report.matched.len(), report.missing.len(), report.skipped.len(), report.what()), (weights.len(), 0, 0, "network"));
+    let renamed = DatasetInfo { labels: labels("another organ"), ..dataset.clone() };
+    assert!(moved(&now, &renamed).unwrap_err().contains("another organ"));
+    assert!(moved(&config(Preset::UnetSmall, &["unet.blocks=[1,1,1,1]"]), &dataset).is_err());
+    saved(StageKind::Pretrain);
+    assert!(moved(&now, &dataset).unwrap_err().contains("whole_network"));
 }

@@ -96,7 +96,9 @@ fn class_of(value: u16) -> Result<u8, String> {
 
 /// Ends an edit as a crash would once its last change is on the disk: without saving and without discarding.
 fn crash(edit: LabelEdit) -> (Vec<u8>, (usize, usize)) {
-    (bytes(&edit), edit.depth())
+    let left = (bytes(&edit), edit.depth());
+    drop(edit);
+    left
 }
 
 #[test]

@@ -175,7 +175,8 @@ pub(super) fn notices(ui: &mut Ui, open: &OpenRun) {
     let loaded = open.trainings().flat_map(|training| training.run.stages.iter().map(move |stage| (training.index, stage)));
     let loaded: Vec<_> = loaded.filter_map(|(training, stage)| Some((training, stage.transfer.as_ref()?))).collect();
     if !loaded.is_empty() {
-        card::title(ui, "Encoders loaded");
+        let whole = loaded.iter().all(|(_, (_, report))| report.missing.is_empty());
+        card::title(ui, if whole { "Networks loaded" } else { "Encoders loaded" });
         for (training, (from, report)) in loaded {
             transfer(ui, &open.title(training), from, report);
         }

@@ -149,6 +149,18 @@ impl CaseList {
         self.dataset.as_ref()
     }
 
+    /// Where the listed dataset lies.
+    pub(super) fn source(&self) -> Option<&DataSource> {
+        self.origin.as_ref().map(|(Origin::Run(_, source) | Origin::Data(source))| source)
+    }
+
+    /// Lists the same dataset again: it has changed.
+    pub(super) fn again(&mut self, ctx: &Context) {
+        if let Some(origin) = self.origin.clone() {
+            self.begin(ctx, origin);
+        }
+    }
+
     /// Whether nothing is being read.
     pub(super) fn settled(&self) -> bool {
         self.arriving.is_none()

@@ -100,14 +100,20 @@ impl ViewerPanel {
                 self.editing.said = None;
             }
         }
+        let mut offered = None;
         if let Some(saved) = &self.editing.saved {
-            // What may follow a correction that is in a file has its place behind this line.
+            if ui.button("Add to the training set...").on_hover_text("The image with the corrected labels").clicked() {
+                offered = Some(saved.clone());
+            }
             if said_line(ui, RichText::new(&saved.sentence).color(Palette::of(ui).good())) {
                 self.editing.saved = None;
             }
         }
         if let Some(notice) = self.editing.journal_notice() {
             ui.label(RichText::new(notice).small().color(Palette::of(ui).caution()));
+        }
+        if let Some(saved) = offered {
+            self.offer_correction(saved);
         }
     }
 

@@ -5,14 +5,18 @@
 //! `views` draws the slices, `surface` the labels' surfaces, `columns` the titles of a comparison, and `labels`, `profile`, `histogram` and `readout` show numbers about them; `segmenting` follows a worker,
 //! `picture` saves what is seen, `label_export` what is counted of labels. `dropped` tells images from label maps, `series` lists those
 //! of a DICOM folder. `requests` are what users ask for, `actions` does it, `panel` lays everything out with `toolbar` and `notices`.
-//! `edit` corrects labels, and `edit_panel` is the panel's side of it.
+//! `edit` corrects labels, and `edit_panel` is the panel's side of it; `add_case` puts them into a training set (`add_panel` for the panel), and
+//! `corrections_table` shows how corrections shrink.
 //! Reading, counting and saving run on threads of their own; the host holds one copy of the image, and labels as bytes.
 
 mod actions;
+mod add_case;
+mod add_panel;
 mod case;
 mod cases;
 mod classes;
 mod columns;
+mod corrections_table;
 mod digits;
 mod dropped;
 mod edit;
@@ -45,6 +49,7 @@ mod views;
 
 use eframe::egui::Context;
 
+use self::add_case::AddCase;
 use self::case::OpenCase;
 use self::cases::CaseList;
 use self::dropped::{Dropped, Sorted};
@@ -77,6 +82,8 @@ pub struct ViewerPanel {
     segmenting: Segmenting,
     editing: Editing,
     picture: PictureDialog,
+    /// A corrected case on its way into a training set.
+    adding: AddCase,
     dialog: Option<PathDialog<Request>>,
     /// A table of labels on its way to the clipboard.
     copying: Option<Background<String>>,

@@ -1,7 +1,7 @@
 //! How the panel is laid out: cases on the left, controls above, slices in the middle, numbers below.
 
 use eframe::egui::{
-    self, Align2, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, StrokeKind, TextStyle, Ui,
+    self, Align2, Button, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, StrokeKind, TextStyle, Ui,
     UiBuilder, vec2,
 };
 
@@ -51,6 +51,7 @@ impl ViewerPanel {
         self.ask_about_losses(&ctx, workspace);
         self.ask_what_they_are(&ctx, workspace);
         self.choose_series(&ctx, workspace);
+        self.show_adding(&ctx, workspace);
         self.show_dialog(&ctx, workspace);
         self.hint_drop(ui);
     }
@@ -139,7 +140,8 @@ impl ViewerPanel {
     }
 
     fn open_menu(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
-        let mut chosen = None;
+        let (mut chosen, mut adds) = (None, false);
+        let is_file = self.shows_file();
         let menu = ui.menu_button("Open", |ui| {
             for (title, request) in [
                 ("Volume...", Request::Browse(Browse::Image)),
@@ -153,6 +155,13 @@ impl ViewerPanel {
                     chosen = Some(request);
                 }
             }
+            ui.separator();
+            let hint = "Lay a label map in a file over its image first, one that was corrected elsewhere for example";
+            let add = ui.add_enabled(is_file, Button::new("Add to the training set...")).on_disabled_hover_text(hint);
+            if add.on_hover_text("The image with the labels that are shown").clicked() {
+                adds = true;
+                ui.close();
+            }
             if !workspace.settings.recent_volumes.is_empty() {
                 ui.separator();
                 chosen = recent(ui, workspace).or(chosen.take());
@@ -162,6 +171,9 @@ impl ViewerPanel {
             }
         });
         menu.response.on_hover_text("Volumes, label maps, datasets; files can be dropped on the window as well");
+        if adds {
+            self.offer_shown_labels();
+        }
         self.chosen(ui, chosen, workspace);
     }
 

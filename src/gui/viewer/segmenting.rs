@@ -168,6 +168,11 @@ impl Segmenting {
         (save.then_some(Request::Save).or(discard.then_some(Request::Discard)), dismissed)
     }
 
+    /// The network that made the segmentation that is there.
+    pub(super) fn network(&self) -> Option<&str> {
+        self.result.as_ref().map(|result| result.with.as_str())
+    }
+
     /// Whether [`Self::show`] draws anything.
     pub(super) fn has_news(&self) -> bool {
         self.work.is_some() || self.result.is_some()

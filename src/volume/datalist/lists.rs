@@ -25,22 +25,10 @@ pub fn open(list: &Path) -> Result<Dataset, DataError> {
     let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::from(error).at(root))?;
     let fallback = whole_root.file_name().unwrap_or_default().to_string_lossy();
     let described = described(&json, list, &fallback)?;
-    if LISTS.iter().all(|key| json[key].is_null()) {
+    if !holds_lists(&json) {
         return folders::nnunet(list, root, &json, described);
     }
-    let reader = ListReader { list, root, whole_root: &whole_root };
-    let mut listed = Vec::new();
-    for key in LISTS {
-        match &json[key] {
-            Value::Null => {}
-            Value::Array(entries) => {
-                for (index, entry) in entries.iter().enumerate() {
-                    listed.push(reader.entry(entry, &format!("{key}[{index}]"))?);
-                }
-            }
-            other => return Err(Fault::List(format!("`{key}` is {other}; expected a list")).at(list)),
-        }
-    }
+    let listed = entries(list, &json)?.into_iter().map(|entry| entry.listed).collect();
     let counted = |keys: &[&str]| keys.iter().filter_map(|key| json[key].as_array()).map(Vec::len).sum();
     let counts =
         [("numTraining", counted(&["training"])), ("numValidation", counted(&["validation"])), ("numTest", counted(&["testing", "test"]))];
@@ -60,6 +48,44 @@ pub fn read(list: &Path) -> Result<Value, DataError> {
         _ => Fault::from(error).at(list),
     })?;
     serde_json::from_str(&text).map_err(|error| Fault::List(error.to_string()).at(list))
+}
+
+/// Whether the cases stand in the list itself; else they are those of its folders.
+pub(super) fn holds_lists(json: &Value) -> bool {
+    LISTS.iter().any(|key| !json[key].is_null())
+}
+
+/// An entry of a list, and where it stands there.
+pub(super) struct Entry {
+    /// The list's key.
+    pub key: &'static str,
+    /// Its place in that list.
+    pub index: usize,
+    /// What it names.
+    pub listed: Listed,
+}
+
+/// All entries of a list, one list after the other. Paths in it are relative to its folder.
+///
+/// # Errors
+/// A folder that cannot be found, entries of another form.
+pub(super) fn entries(list: &Path, json: &Value) -> Result<Vec<Entry>, DataError> {
+    let root = list.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let whole_root = std::fs::canonicalize(root).map_err(|error| Fault::from(error).at(root))?;
+    let reader = ListReader { list, root, whole_root: &whole_root };
+    let mut entries = Vec::new();
+    for key in LISTS {
+        match &json[key] {
+            Value::Null => {}
+            Value::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    entries.push(Entry { key, index, listed: reader.entry(value, &format!("{key}[{index}]"))? });
+                }
+            }
+            other => return Err(Fault::List(format!("`{key}` is {other}; expected a list")).at(list)),
+        }
+    }
+    Ok(entries)
 }
 
 /// What entries of a list are read against.

@@ -3,8 +3,9 @@
 //! Understood are Decathlon and MONAI lists (`lists.rs`), nnU-Net v2 folders and plain folders (`folders.rs`, `listing.rs`), folders of DICOM
 //! series (`series.rs`) with the label maps that are of them (`label_maps.rs`), with
 //! what they say about channels and labels (`naming.rs`), and files given one by one (`inputs.rs`). Volumes are read only for what
-//! isn't said (`assemble.rs`). What is wrong with the listing goes to [`Dataset::findings`], for one look at all of it.
+//! isn't said (`assemble.rs`). A case is added to what is there by `adding`. What is wrong with the listing goes to [`Dataset::findings`], for one look at all of it.
 
+pub mod adding;
 mod assemble;
 mod folders;
 pub mod inputs;

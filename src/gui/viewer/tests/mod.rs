@@ -1,5 +1,6 @@
 //! The panel as a user meets it, and everything that mouse, keys and buttons do in it.
 
+mod adding;
 mod correcting;
 mod correction_lost;
 mod interaction;
