@@ -315,5 +315,4 @@ impl fmt::Display for Plan {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

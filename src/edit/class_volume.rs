@@ -68,7 +68,8 @@ impl ClassVolume {
     pub(super) fn pieces(&self, span: Range<usize>) -> impl Iterator<Item = (usize, usize, Range<usize>)> + use<> {
         let plane = (self.shape[1] * self.shape[2]).max(1);
         let span = span.start..span.end.min(self.slices.len() * plane);
-        (span.start / plane..span.end.div_ceil(plane)).map(move |d| {
+        let slices = if span.is_empty() { 0..0 } else { span.start / plane..span.end.div_ceil(plane) };
+        slices.map(move |d| {
             let first = d * plane;
             (d, first, span.start.max(first) - first..span.end.min(first + plane) - first)
         })

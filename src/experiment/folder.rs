@@ -1,6 +1,7 @@
 //! An experiment on disk: its trainings side by side, each named by its settings, and what the experiment makes of them.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::{Contents, Experiment, TrainingPlan};
@@ -88,7 +89,10 @@ impl ExperimentFolder {
     /// What lies there.
     pub fn content(&self) -> FolderContent {
         let has = |name: &str| self.root.join(name).exists();
-        let is_content = |entry: std::fs::DirEntry| !is_lock_file(&entry.file_name()) && entry.file_name() != SHARDS;
+        let is_half = |name: &OsStr| name.to_string_lossy().starts_with(atomic_file::PREFIX);
+        let is_content = |name: OsString| !is_lock_file(&name) && name != SHARDS && !is_half(&name);
+        // Looked at first: of what a shard is laying down, `config.ron` is the first file.
+        let filled = std::fs::read_dir(&self.root).into_iter().flatten().flatten().any(|entry| is_content(entry.file_name()));
         let in_trainings = || std::path::absolute(&self.root).ok()?.parent()?.file_name().map(|name| name == TRAININGS);
         if has(CONFIG) && !OLD.iter().any(|name| has(name)) {
             FolderContent::Experiment { saved: self.made().iter().any(|training| training.checkpoints().exists()) }
@@ -96,7 +100,7 @@ impl ExperimentFolder {
             FolderContent::Training
         } else if OLD.iter().any(|name| has(name)) {
             FolderContent::Old
-        } else if std::fs::read_dir(&self.root).into_iter().flatten().flatten().any(is_content) {
+        } else if filled {
             FolderContent::Foreign
         } else {
             FolderContent::Nothing
@@ -243,6 +247,7 @@ mod tests {
         assert_eq!(content(&["config.ron"]), FolderContent::Experiment { saved: false });
         assert_eq!(content(&["config.ron", "trainings/a-b/checkpoints/last"]), FolderContent::Experiment { saved: true });
         assert_eq!(content(&["thesis.txt"]), FolderContent::Foreign);
+        assert_eq!(content(&[".simtrot-half", ".shards/shard-1-of-2-a/lock"]), FolderContent::Nothing, "another shard begins");
         for old in [&["config.ron", "events.jsonl"][..], &["config.ron", "arms/finetune_a/split.json"], &["study.ron"]] {
             assert_eq!(content(old), FolderContent::Old, "{old:?}");
         }

@@ -60,7 +60,7 @@ impl KeysWindow {
         }
         let mut open = self.shown;
         let window = egui::Window::new("Keys and mouse").open(&mut open).resizable(false).collapsible(false).vscroll(true);
-        window.default_pos([260.0, 50.0]).show(ui.ctx(), |ui| {
+        window.default_pos([260.0, 50.0]).default_height(ui.ctx().content_rect().height() - 100.0).show(ui.ctx(), |ui| {
             ui.columns_const(|[left, right]| {
                 self.key_table(left, keys);
                 gestures(right, "Mouse on a slice", &MOUSE);

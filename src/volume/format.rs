@@ -48,6 +48,18 @@ impl Format {
             Self::Dicom => DICOM,
         }
     }
+
+    /// Endings, without their dot, that labels of a volume of this format may be saved with; the usual one first.
+    pub fn label_endings(self) -> &'static [&'static str] {
+        match self {
+            // A series is a whole folder of its own.
+            Self::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+            Self::Nrrd => &["nrrd", "seg.nrrd", "nii.gz", "nii", "mha"],
+            Self::SegNrrd => &["seg.nrrd", "nrrd", "nii.gz", "nii", "mha"],
+            Self::MetaImage => &["mha", "nii.gz", "nii", "nrrd", "seg.nrrd"],
+            Self::Nifti => &["nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
+        }
+    }
 }
 
 impl FromStr for Format {

@@ -51,6 +51,7 @@ fn the_checker_finds_circles_and_nothing_else() {
     let parent = ("a/mod.rs", "mod b; use b::f; pub struct A; fn g() { f() }");
     assert_eq!(of(&[parent, ("a/b.rs", "use super::A; pub fn f() {}")]), [["a/b.rs", "a/mod.rs"]]);
     assert!(of(&[parent, ("a/b.rs", "pub fn f() {}")]).is_empty());
+    assert!(of(&[parent, ("a/b.rs", "pub(in crate::a) fn f() {}")]).is_empty(), "who sees it is no import");
 }
 
 /// Files that depend on each other, each group in order.
@@ -121,6 +122,12 @@ fn read(module: &[String], source: &str, known: &BTreeMap<Vec<String>, &str>) ->
                 public = at > 0 && ["pub", ")"].contains(&text(at - 1));
             }
             ";" => using = false,
+            // Who may see a thing is no need of it.
+            "in" if at > 1 && [text(at - 2), text(at - 1)] == ["pub", "("] => {
+                while at < tokens.len() && text(at) != ")" {
+                    at += 1;
+                }
+            }
             name if text(at + 1) == "::" && !["::", "."].contains(&text(at.wrapping_sub(1))) => {
                 let child: Vec<String> = module.iter().cloned().chain([name.to_owned()]).collect();
                 let rooted = ["crate", "simtrot", "super", "self"].contains(&name);

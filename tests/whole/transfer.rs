@@ -186,7 +186,7 @@ fn a_whole_network_is_taken_over_to_the_bit_or_refused_by_name() {
     assert_eq!((report.matched.len(), report.missing.len(), report.skipped.len(), report.what()), (weights.len(), 0, 0, "network"));
     let renamed = DatasetInfo { labels: labels("another organ"), ..dataset.clone() };
     assert!(moved(&now, &renamed).unwrap_err().contains("another organ"));
-    assert!(moved(&config(Preset::UnetSmall, &["unet.blocks=[1,1,1,1]"]), &dataset).is_err());
+    assert!(moved(&config(Preset::UnetSmall, &["model.unet.blocks=[1,1,1,1]"]), &dataset).is_err());
     saved(StageKind::Pretrain);
     assert!(moved(&now, &dataset).unwrap_err().contains("whole_network"));
 }

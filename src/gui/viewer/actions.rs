@@ -11,7 +11,7 @@ use super::dropped::{Dropped, Sorted, dropped, sort};
 use super::image::{ImageRequest, read};
 use super::layer::{Kind, SEGMENTED};
 use super::profile::SliceProfile;
-use super::requests::{Loss, Request, endings};
+use super::requests::{Loss, Request};
 use crate::config::DataSource;
 use crate::gui::widgets::{Answer, PathDialog, Reply, modal, question};
 use crate::gui::{Background, Workspace};
@@ -163,7 +163,7 @@ impl ViewerPanel {
     fn save_segmentation(&mut self, ctx: &Context) {
         let Some(case) = &self.open else { return };
         let Some(write) = self.segmenting.writer(case) else { return };
-        let endings = endings(case.request.images.first().map_or(Format::Nifti, VolumeSource::format));
+        let endings = case.request.images.first().map_or(Format::Nifti, VolumeSource::format).label_endings();
         let suggested = case.folder().join(format!("{}_segmented.{}", case.request.title, endings[0]));
         let write = move |file: &Path| write(file).map(Request::Saved);
         self.dialog = Some(PathDialog::save(ctx, ("Save the segmentation", "Volumes", endings), suggested, write));

@@ -8,7 +8,7 @@ use super::ViewerPanel;
 use super::edit::controls;
 use super::layer::Kind;
 use super::profile::SliceProfile;
-use super::requests::{Request, endings};
+use super::requests::Request;
 use super::tool::Tool;
 use crate::gui::keys::take_presses;
 use crate::gui::widgets::PathDialog;
@@ -126,7 +126,7 @@ impl ViewerPanel {
         let Some((write, suggested, version)) = self.editing.writer(case) else { return };
         let format = asked(&suggested).unwrap_or(Format::Nifti);
         let write = move |file: &Path| write(file).map(|saved| Request::CorrectionSaved(Box::new(saved), version));
-        self.dialog = Some(PathDialog::save(ctx, ("Save the corrected labels", "Volumes", endings(format)), suggested, write));
+        self.dialog = Some(PathDialog::save(ctx, ("Save the corrected labels", "Volumes", format.label_endings()), suggested, write));
     }
 
     /// Takes the corrected labels off the volume; those that they came from are shown again.

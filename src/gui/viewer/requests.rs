@@ -11,7 +11,6 @@ use crate::config::DataSource;
 use crate::gui::Workspace;
 use crate::gui::widgets::{PathDialog, PathKind};
 use crate::protocol::{StageKind, StageState};
-use crate::volume::file::Format;
 
 /// What dialogs call volumes, and the endings of their files.
 const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm"]);
@@ -143,18 +142,6 @@ fn image(paths: &[PathBuf]) -> Result<Request, String> {
             _ => Err(format!("{} is the folder of a run or of a checkpoint, no image", folder.display())),
         },
         files => Ok(Request::open(files, Vec::new())),
-    }
-}
-
-/// The endings that labels over an image, or a correction of labels, of this format may be saved with; the usual one first.
-pub(super) fn endings(format: Format) -> &'static [&'static str] {
-    match format {
-        // A series is a whole folder of its own.
-        Format::Dicom => &["dcm", "nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
-        Format::Nrrd => &["nrrd", "seg.nrrd", "nii.gz", "nii", "mha"],
-        Format::SegNrrd => &["seg.nrrd", "nrrd", "nii.gz", "nii", "mha"],
-        Format::MetaImage => &["mha", "nii.gz", "nii", "nrrd", "seg.nrrd"],
-        Format::Nifti => &["nii.gz", "nii", "nrrd", "seg.nrrd", "mha"],
     }
 }
 

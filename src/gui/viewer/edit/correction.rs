@@ -9,7 +9,6 @@ use super::super::case::OpenCase;
 use super::super::classes::snapshot;
 use super::super::label_statistics::{Agreement, ClassStatistics, label_statistics};
 use super::super::layer::{Kind, Labels, Layer};
-use super::super::requests::endings;
 use super::brush::BrushSettings;
 use super::cursor::Painted;
 use super::saved::SavedCorrection;
@@ -200,7 +199,7 @@ impl Correction {
             .and_then(Path::file_name)
             .map_or_else(|| case.request.title.clone(), |name| name.to_string_lossy().into_owned());
         // The ending as it is, where it may be written; else that of its format.
-        let own = file::ending(&name).filter(|own| endings(format).contains(&own.trim_start_matches('.')));
+        let own = file::ending(&name).filter(|own| format.label_endings().contains(&own.trim_start_matches('.')));
         let folder = source.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir());
         let folder = folder.map_or_else(|| case.folder(), Path::to_owned);
         let name = if source.is_some() { name.clone() } else { format!("{name}_{}{}", self.origin.title, format.ending()) };

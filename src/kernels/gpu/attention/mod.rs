@@ -280,6 +280,8 @@ impl Call {
 impl AttentionPlan {
     /// For windows of `tokens` tokens; `None` where shared memory does not hold what the kernels need.
     fn new(tokens: usize, head_dim: usize, table: usize, windowed: bool, masked: bool) -> Option<Self> {
+        /// Channels of a head of windows at most: the kernel by key has four rows of them in registers.
+        const WIDEST: usize = 64;
         /// Numbers that the kernel by key keeps of a query beside its rows.
         const BESIDE: usize = 4;
         let vectors = head_dim / vector_size(&[head_dim]);
@@ -287,7 +289,7 @@ impl AttentionPlan {
         let beside = table.max(1) + pairs * tokens.next_multiple_of(32);
         let bytes = |block: usize| 4 * (block * (2 * head_dim + BESIDE) + beside);
         let block = [64, 32, 16, 8].into_iter().find(|&block| bytes(block) <= SHARED_BYTES)?;
-        if table > 0 && 4 * QUERIES * (2 * head_dim + BESIDE) > SHARED_BYTES {
+        if table > 0 && head_dim > WIDEST {
             return None;
         }
         // Two queries a unit share the keys' loads, where both fit the registers.
