@@ -3,10 +3,10 @@
 use eframe::egui::{Key, PointerButton, ViewportCommand, ViewportEvent};
 use egui_kittest::kittest::Queryable as _;
 
-use super::correcting::{corrected, correcting, dab, folder, inside, journal_is_there, journals, undo, values};
+use super::correcting::{corrected, correcting, dab, folder, inside, journals, undo, values};
 use super::{Window, case, click, open_file, panel, until};
 use crate::gui::ThemeChoice;
-use crate::gui::testing::needs_gpu;
+use crate::gui::testing::{needs_gpu, wait_until};
 
 /// The journal of a correction of image.nii. The brush stays in the hand, so that the next case has one of its own.
 const JOURNAL: &str = ".image.nii.simtrot-edit";
@@ -55,7 +55,7 @@ fn an_unsaved_correction_is_asked_about_before_another_case_and_before_closing()
     // What the user gives up does not come back.
     let mut harness = correcting(&at);
     dab(&mut harness, point, PointerButton::Secondary);
-    journal_is_there(&mut harness, folder.path());
+    wait_until(&mut harness, "the journal", |_| at(JOURNAL).exists());
     open(&mut harness, "other.nii");
     click(&mut harness, "Go on without it");
     opened(&mut harness, "other");
