@@ -20,7 +20,7 @@ fn ask_to_close(harness: &mut Window) {
 #[test]
 fn an_unsaved_correction_is_asked_about_before_another_case_and_before_closing() {
     needs_gpu!();
-    let (folder, at) = folder();
+    let (_folder, at) = folder();
     let mut harness = correcting(&at);
     let point = inside(&harness);
     dab(&mut harness, point, PointerButton::Secondary);
