@@ -295,6 +295,16 @@ mod tests {
     }
 
     #[test]
+    fn a_holder_whose_name_is_gone_has_lost_the_folder_unless_the_folder_is_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert!(beat::beat(folder.path(), &lock.own));
+        std::fs::remove_file(folder.path().join(HOLDER)).unwrap();
+        assert!(!beat::beat(folder.path(), &lock.own), "another one took it over and is done");
+        assert!(beat::beat(&folder.path().join("away"), &lock.own));
+    }
+
+    #[test]
     fn of_two_that_see_no_lock_of_the_other_one_gets_the_folder() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("new");

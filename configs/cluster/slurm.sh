@@ -36,11 +36,12 @@ trap 'kill -TERM "$program" 2>/dev/null' TERM INT
 
 # A signal ends the waiting, not the program.
 wait "$program"
-code=$?
 while kill -0 "$program" 2>/dev/null; do
     wait "$program"
-    code=$?
 done
+# The code of the program, not of a waiting that a signal ended at the same moment.
+wait "$program"
+code=$?
 
 # 130: stopped, and saved.
 if [ "$out_of_time" = yes ] && [ "$code" -eq 130 ]; then

@@ -169,7 +169,7 @@ impl ExperimentFolder {
 
     /// Removes what dead shards left, and returns those that live. To be called in one's turn.
     fn sweep(&self) -> Vec<Busy> {
-        let living = |shard: PathBuf| match FolderLock::take(&shard) {
+        let dead_or_busy = |shard: PathBuf| match FolderLock::take(&shard) {
             Err(LockError::Busy(busy)) => Some(busy),
             Err(LockError::Io { .. }) => None,
             Ok(dead) => {
@@ -179,6 +179,8 @@ impl ExperimentFolder {
                 None
             }
         };
+        // A look is quick where a refusal takes its tries: of many shards that begin at once each looks at all others.
+        let living = |shard: PathBuf| Busy::look(&shard).or_else(|| dead_or_busy(shard));
         self.shards().into_iter().filter_map(living).collect()
     }
 }

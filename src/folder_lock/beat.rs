@@ -1,7 +1,7 @@
 //! Signs of life: whoever writes into a folder says so again and again, for programs on computers that do not see its lock.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use super::holder::{BEAT, Holder};
+use super::holder::{BEAT, HOLDER, Holder};
 use crate::atomic_file;
 
 /// How often a holder gives a sign of life.
@@ -57,9 +57,15 @@ impl Drop for Beat {
     }
 }
 
-/// Gives one sign of life; false, and none, where the folder has another holder by now. One that cannot be written may be the next time.
+/// Gives one sign of life; false, and none, where the folder has another holder by now, or had one that has let it go since and took this
+/// one's name along. One that cannot be written may be the next time.
 pub(super) fn beat(folder: &Path, holder: &Holder) -> bool {
-    if Holder::read(folder).is_some_and(|other| other != *holder) {
+    let is_taken = match std::fs::read(folder.join(HOLDER)) {
+        Ok(text) => serde_json::from_slice::<Holder>(&text).is_ok_and(|other| other != *holder),
+        // Where the folder itself is not there, a share is away.
+        Err(cause) => cause.kind() == ErrorKind::NotFound && folder.is_dir(),
+    };
+    if is_taken {
         return false;
     }
     let now = jiff::Timestamp::now().to_string();

@@ -15,6 +15,8 @@ pub enum Control {
     Save,
     /// Save a checkpoint and end.
     Stop,
+    /// End and write nothing: another program has taken the folder over.
+    Lost,
 }
 
 /// Where a training runs, saves and reports.
@@ -95,6 +97,9 @@ pub enum TrainError {
     /// No fault: the front end asked for it.
     #[error("stopped")]
     Stopped,
+    /// The folder is another program's by now: nothing was saved.
+    #[error("another program has taken the folder over")]
+    Lost,
     /// A checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] super::checkpoint::CheckpointError),

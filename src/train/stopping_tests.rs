@@ -76,6 +76,10 @@ impl Training {
 
     /// One session; `answer` is what is wanted at the first, second, ... time that the training asks.
     fn session(&self, resume: bool, answer: &dyn Fn(usize) -> Control) -> Ending {
+        self.attempt(resume, answer).unwrap()
+    }
+
+    fn attempt(&self, resume: bool, answer: &dyn Fn(usize) -> Control) -> std::result::Result<Ending, TrainError> {
         let asked = Cell::new(0);
         let session = Session {
             stage: Stage { kind: self.kind, arm: String::new() },
@@ -95,7 +99,7 @@ impl Training {
             let frame = TokenFrame { crop: config.pretrain.crop_size, patch: network.patch_size(), stride: network.total_stride() };
             let data = ProbeData { held_out: cases.clone(), labelled: cases.clone(), classes: 2 };
             let probe = Probe::new(&config.probe, frame, &data, 0).unwrap();
-            return pretrain(&session, &Pretrain { config, dataset, cases, probe: Some(&probe) }).unwrap();
+            return pretrain(&session, &Pretrain { config, dataset, cases, probe: Some(&probe) });
         }
         let validate = |network: &Segmenter, obey: &mut Obey<'_>| {
             (0..3).try_for_each(|_| obey())?;
@@ -103,7 +107,7 @@ impl Training {
             let sum: f32 = export_named(network).values().flat_map(|tensor| &tensor.values).sum();
             Ok(f64::from(sum).sin())
         };
-        finetune(&session, &Finetune { config, dataset, cases, from: None, validate: Some(&validate) }).unwrap()
+        finetune(&session, &Finetune { config, dataset, cases, from: None, validate: Some(&validate) })
     }
 
     fn result(&self) -> Result {
@@ -157,6 +161,19 @@ fn wherever_a_training_is_stopped_it_goes_on_to_what_an_unbroken_one_comes_to() 
             assert_eq!(ending, Ending::Completed, "{kind:?}, stopped at {stop_at}");
             assert_eq!(broken.result(), whole, "{kind:?}, stopped at {stop_at}");
         }
+    }
+}
+
+#[test]
+fn a_training_that_another_program_has_taken_over_writes_nothing_more() {
+    for (kind, _) in kinds() {
+        let training = Training::new(kind);
+        let steps = || training.told.borrow().iter().filter(|event| matches!(event, Event::Step { .. })).count();
+        training.session(false, &|_| if steps() == 1 { Control::Stop } else { Control::Continue });
+        let saved = Checkpoint::open(&training.folder.path().join("last")).unwrap();
+        let lost = training.attempt(true, &|_| if steps() == 2 { Control::Lost } else { Control::Continue });
+        assert!(matches!(lost, Err(TrainError::Lost)) && steps() == 2, "{lost:?}");
+        assert_eq!(Checkpoint::open(&training.folder.path().join("last")).unwrap(), saved, "{kind:?}");
     }
 }
 

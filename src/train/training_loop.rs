@@ -297,6 +297,7 @@ impl<'a, M: NamedWeights> TrainingLoop<'a, M> {
                 Control::Continue => return Ok(()),
                 Control::Save => self.save()?,
                 Control::Stop => return Err(TrainError::Stopped),
+                Control::Lost => return Err(TrainError::Lost),
             }
         }
     }

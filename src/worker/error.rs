@@ -33,7 +33,11 @@ pub(super) enum JobError {
 
 impl From<TrainError> for JobError {
     fn from(error: TrainError) -> Self {
-        if matches!(error, TrainError::Stopped) { Self::Stopped } else { Self::Train(error) }
+        match error {
+            // Why a folder is lost, the recorder tells.
+            TrainError::Stopped | TrainError::Lost => Self::Stopped,
+            error => Self::Train(error),
+        }
     }
 }
 
@@ -70,7 +74,7 @@ impl JobError {
             ),
             Self::Train(TrainError::Read(_) | TrainError::Sampling(crate::sampling::SamplingError::Read(_))) => false,
             Self::Train(TrainError::Data(_) | TrainError::Sampling(_) | TrainError::NonFinite { .. }) => true,
-            Self::Train(TrainError::Stopped | TrainError::Device { .. }) | Self::Segment(_) | Self::Stopped => false,
+            Self::Train(TrainError::Stopped | TrainError::Lost | TrainError::Device { .. }) | Self::Segment(_) | Self::Stopped => false,
         }
     }
 }

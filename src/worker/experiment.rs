@@ -23,7 +23,7 @@ use crate::device::{DeviceChoice, require_even};
 use crate::experiment::{
     Contents, Experiment, ExperimentEvent, ExperimentFolder, ExperimentLock, ExperimentState, Finish, Progress, Shard,
 };
-use crate::folder_lock::LockError;
+use crate::folder_lock::{FolderLock, LockError};
 use crate::folders;
 use crate::protocol::{Command, FolderError, Outcome, Preview};
 use crate::stop_signal::{self, JobGuard};
@@ -187,12 +187,13 @@ impl ExperimentRunner {
         while active.len() < (*at_once).max(1) {
             let Some(next) = queue.next(experiment) else { break };
             let training = queue.waiting[next];
-            let claim = lock.claim(&experiment.trainings[training]);
+            let claim = lock.claim(&experiment.trainings[training]).and_then(|claim| self.free(training, claim));
             if let Err(LockError::Busy(by)) = claim {
                 if queue.leave(training) {
                     self.emit(ExperimentEvent::Elsewhere { training, by });
                 }
-                continue;
+                // The others after a look at what is wanted of this program: to ask for many takes longer than they are left alone.
+                break;
             }
             queue.remove(next);
             match claim {
@@ -245,6 +246,20 @@ impl ExperimentRunner {
             self.emit(ExperimentEvent::Record { training, record: Box::new(record) });
         }
         any
+    }
+
+    /// A claim whose training nobody writes. One that was at work elsewhere gave its last sign of life in the training's own folder at
+    /// another time than beside the claim: it is waited for there too.
+    fn free(&self, training: usize, claim: Option<FolderLock>) -> Result<Option<FolderLock>, LockError> {
+        if claim.is_some() {
+            let run = self.job.folder.training(&self.job.experiment.trainings[training]);
+            match FolderLock::take(run.root()) {
+                Err(LockError::Busy(by)) => return Err(LockError::Busy(by)),
+                // What cannot be written fails in the job, which says why.
+                Ok(_) | Err(LockError::Io { .. }) => {}
+            }
+        }
+        Ok(claim)
     }
 
     /// Whether another shard has made a training meanwhile.

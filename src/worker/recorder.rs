@@ -200,7 +200,8 @@ impl Recorder {
     pub(super) fn control(&self) -> Control {
         loop {
             if self.stop_wanted() {
-                return Control::Stop;
+                let is_lost = self.inner.borrow().lock.as_ref().is_some_and(FolderLock::is_lost);
+                return if is_lost { Control::Lost } else { Control::Stop };
             }
             let command = if self.inner.borrow().paused {
                 let held = Instant::now();
@@ -257,7 +258,7 @@ impl Recorder {
             match self.control() {
                 Control::Continue => return true,
                 Control::Save => {}
-                Control::Stop => return false,
+                Control::Stop | Control::Lost => return false,
             }
         }
     }

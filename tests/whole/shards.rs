@@ -175,6 +175,24 @@ fn shards_of_different_numbers_make_no_training_twice() {
     assert!(place.summary("out")["test"].is_object(), "the last one writes the report");
 }
 
+/// A claim may be free a moment before the training's own folder is: the signs of life of the two are given at different times.
+#[test]
+fn a_training_in_whose_folder_another_computer_may_be_at_work_is_waited_for() {
+    let place = Place::new(&GRID.replace("axes:", "arms: (pretrain: [], finetune: [(name: \"scratch\")]), axes:"));
+    place.run("out", &["--max-steps", "2"]).output().unwrap();
+    let training = trainings(&place.at("out"), "").remove(0);
+    let holder = r#"{"process":1,"host":"elsewhere","machine":"another","since":"2026-01-01 00:00:00","command":"x"}"#;
+    std::fs::write(training.join(".writer.json"), holder).unwrap();
+    std::fs::write(training.join(".writer.beat"), "").unwrap();
+    let mut shard = place.shard("out", "1/1");
+    wait(|| place.finished("out").len() == 1);
+    assert!(shard.try_wait().unwrap().is_none(), "it waits");
+    assert!(!place.finished("out").contains_key(&name(&training)));
+    std::fs::remove_file(training.join(".writer.beat")).unwrap();
+    assert!(shard.wait().unwrap().success());
+    assert_eq!(place.finished("out").len(), 2);
+}
+
 #[test]
 fn a_wrong_shard_is_refused_and_a_part_is_listed_before_anything_is_made() {
     let place = Place::new(GRID);
