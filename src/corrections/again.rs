@@ -75,7 +75,9 @@ impl From<DataError> for AgainError {
 /// # Errors
 /// No finished fine-tuning, a dataset with other labels or channels, nothing new to learn from.
 pub fn again(checkpoint: &Path, out: Option<&Path>, set: &[String]) -> Result<Again, AgainError> {
-    let place = locate(checkpoint)?;
+    // Of a path such as `.` neither the training's folder nor its experiment's has a name.
+    let place = std::path::absolute(checkpoint).map_err(FolderError::io(checkpoint))?;
+    let place = locate(&place)?;
     let training = training_of(&place)?;
     require_own(set)?;
     let then = training.config()?;
@@ -86,8 +88,7 @@ pub fn again(checkpoint: &Path, out: Option<&Path>, set: &[String]) -> Result<Ag
     let (cases, notes) = learned(&dataset, &run, &record)?;
     let parent = training.root().parent().filter(|parent| parent.file_name().is_some_and(|name| name == TRAININGS)).and_then(Path::parent);
     let name = parent.and_then(Path::file_name).map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
-    let checkpoint = std::path::absolute(&place).unwrap_or(place);
-    let config = |name: String| experiment(&run, &record, &cases, (name, checkpoint.clone()));
+    let config = |name: String| experiment(&run, &record, &cases, (name, place.clone()));
     let runs = parent.and_then(Path::parent).unwrap_or(Path::new("runs"));
     let (folder, config) = match out {
         Some(out) => {
@@ -156,13 +157,16 @@ fn learned(dataset: &Dataset, run: &RunConfig, then: &SplitRecord) -> Result<(Ve
     let held: BTreeSet<&String> = split.validation.iter().chain(&split.test).collect();
     let together = Together::of(dataset, &run.data)?;
     let is_labelled = |name: &str| dataset.case(name).is_some_and(|case| case.label.is_some());
-    let fresh = corrections.added().into_iter().map(str::to_owned);
-    let fresh: Vec<String> = fresh.filter(|name| is_labelled(name) && !split.finetune.contains(name) && !held.contains(name)).collect();
+    let recorded: BTreeSet<&String> = corrections.corrections.iter().map(|correction| &correction.case).collect();
+    let is_free = |name: &&String| is_labelled(name) && !split.finetune.contains(name) && !held.contains(name);
+    let recorded: Vec<&String> = recorded.into_iter().filter(is_free).collect();
+    // One that had this very label map then, and lent it to nobody, is not new.
+    let fresh = changed(dataset, then, recorded)?.into_iter().cloned().collect::<Vec<String>>();
     let (tied, new): (Vec<String>, Vec<String>) =
         fresh.into_iter().partition(|name| together.with(name).iter().any(|mate| held.contains(mate)));
-    let changed = changed(dataset, then)?;
-    let (tested, relearned): (Vec<&String>, Vec<&String>) = changed.into_iter().partition(|name| held.contains(name));
-    let relearned: Vec<&String> = relearned.into_iter().filter(|name| split.finetune.contains(name)).collect();
+    let known = [&split.finetune, &split.validation, &split.test].into_iter().flatten().collect();
+    let (tested, relearned): (Vec<&String>, Vec<&String>) =
+        changed(dataset, then, known)?.into_iter().partition(|name| held.contains(name));
     let mut notes = Vec::new();
     let mut mention = |names: &[&String], what: &str| {
         if !names.is_empty() {
@@ -183,10 +187,9 @@ fn learned(dataset: &Dataset, run: &RunConfig, then: &SplitRecord) -> Result<(Ve
     Ok((new, notes))
 }
 
-/// Cases of the earlier split whose files hold something else by now.
-fn changed<'a>(dataset: &Dataset, then: &'a SplitRecord) -> Result<Vec<&'a String>, AgainError> {
-    let parts = [&then.split.finetune, &then.split.validation, &then.split.test];
-    let known: Vec<_> = parts.into_iter().flatten().filter_map(|name| Some((name, dataset.case(name)?))).collect();
+/// Those of the cases whose files hold something else than the earlier training recorded, or that it does not know.
+fn changed<'a>(dataset: &Dataset, then: &SplitRecord, cases: Vec<&'a String>) -> Result<Vec<&'a String>, AgainError> {
+    let known: Vec<_> = cases.into_iter().filter_map(|name| Some((name, dataset.case(name)?))).collect();
     let keys = content::case_keys(&known.iter().map(|(_, case)| *case).collect::<Vec<_>>())?;
     Ok(known.into_iter().zip(keys).filter(|((name, _), key)| then.content.get(*name) != Some(key)).map(|((name, _), _)| name).collect())
 }

@@ -12,7 +12,7 @@ use crate::device::memory::available_mib;
 use crate::preprocess::{Needs, Preparation, PreparedCase};
 use crate::protocol::{SPLIT, Severity, Stage, StageKind, UNMEASURED, checkpoints};
 use crate::sampling::{CaseSet, TokenFrame};
-use crate::train::{DatasetInfo, Probe, ProbeData};
+use crate::train::{Checkpoint, DatasetInfo, Probe, ProbeData};
 use crate::volume::{DataError, Dataset, Note, Split, SplitRecord, Together};
 use crate::wording::{bytes, count};
 
@@ -94,25 +94,34 @@ impl TrainingData {
         }
     }
 
-    /// Warns of test cases that the encoder has seen in its pre-training, where that is known.
+    /// Warns of test cases that the network it starts from has seen, where that is known.
     fn warn_of_seen(&self, job: &TrainingJob, from: &Path, recorder: &Recorder) {
-        let Some(source) = checkpoints::locate(from).ok().and_then(|place| recorded_split(&place)) else { return };
-        let seen: BTreeSet<&String> = source.split.pretrain.iter().filter_map(|name| source.content.get(name)).collect();
-        let tested = &self.record.split.test;
-        let both: Vec<&str> = tested.iter().filter(|name| seen.contains(&self.record.content[*name])).map(String::as_str).collect();
-        if both.is_empty() {
-            return;
+        let Ok(place) = checkpoints::locate(from) else { return };
+        let Some(source) = recorded_split(&place) else { return };
+        let Split { pretrain, finetune, .. } = &source.split;
+        // A pre-training reads no label map.
+        let is_tuned = Checkpoint::read_info(&place).is_ok_and(|info| info.kind == StageKind::Finetune);
+        let finetune: &[String] = if is_tuned { finetune } else { &[] };
+        for (learned, how) in
+            [(pretrain.as_slice(), "pre-trained on, without their labels"), (finetune, "fine-tuned on, with their labels")]
+        {
+            let seen: BTreeSet<&String> = learned.iter().filter_map(|name| source.content.get(name)).collect();
+            let tested = &self.record.split.test;
+            let both: Vec<&str> = tested.iter().filter(|name| seen.contains(&self.record.content[*name])).map(String::as_str).collect();
+            if both.is_empty() {
+                continue;
+            }
+            let named = both[..both.len().min(NAMED)].join(", ");
+            let text = format!(
+                "{}: {} of the {} test cases were {how} ({named}{}) by what it starts from: its test is not one of unseen scans. Equal \
+                 data.split_seed keep test cases out of both",
+                job.stage(job.kind),
+                both.len(),
+                tested.len(),
+                if both.len() > NAMED { ", ..." } else { "" }
+            );
+            recorder.notice(Severity::Warning, text);
         }
-        let named = both[..both.len().min(NAMED)].join(", ");
-        let text = format!(
-            "{}: {} of the {} test cases were pre-trained on, without their labels ({named}{}): its test is not one of unseen scans. Equal \
-             data.split_seed keep test cases out of both",
-            job.stage(job.kind),
-            both.len(),
-            tested.len(),
-            if both.len() > NAMED { ", ..." } else { "" }
-        );
-        recorder.notice(Severity::Warning, text);
     }
 
     /// Opens the cases of the split; those that are not on disk yet are prepared.

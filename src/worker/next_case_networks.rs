@@ -16,7 +16,7 @@ use crate::infer::TokenReader;
 use crate::next_case::{Criterion, Pool};
 use crate::protocol::StageKind;
 use crate::train::{Checkpoint, CheckpointError, CheckpointInfo, load_encoder};
-use crate::volume::{DataErrors, Dataset, Split};
+use crate::volume::{CaseFiles, DataErrors, Dataset, Split, SplitRecord, content};
 
 /// Part of every key of measurements. Its number is raised whenever the same networks would measure other numbers.
 const VERSION: &str = "simtrot next case 1";
@@ -135,7 +135,7 @@ impl RankingNetworks {
     /// The split of each training: as it was recorded beside its checkpoint, else as its settings draw it.
     fn splits(&self, dataset: &Dataset) -> Result<Vec<Split>, DataErrors> {
         let split = |(place, _, config): &(PathBuf, CheckpointInfo, RunConfig)| match recorded_split(place) {
-            Some(record) => Ok(record.split),
+            Some(record) => Ok(without_newly_labelled(record, dataset)),
             None => Split::draw(dataset, &config.data, config.seed),
         };
         self.checkpoints.iter().map(split).collect()
@@ -157,7 +157,34 @@ impl RankingNetworks {
     }
 }
 
+/// The split of a training, without cases to pre-train on that have another label map than it recorded: they were labelled since.
+fn without_newly_labelled(SplitRecord { mut split, content: then, .. }: SplitRecord, dataset: &Dataset) -> Split {
+    // A case that cannot be read is named when it is measured.
+    let is_new = |name: &String, case: &CaseFiles| content::case_key(case).is_ok_and(|key| then.get(name) != Some(&key));
+    split.pretrain.retain(|name| !dataset.case(name).is_some_and(|case| case.label.is_some() && is_new(name, case)));
+    split
+}
+
 /// A path as text.
 pub(super) fn shown(place: &Path) -> String {
     place.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::demo;
+
+    #[test]
+    fn a_case_that_was_labelled_since_the_training_is_labelled() {
+        let dataset = demo::dataset();
+        let split = Split { finetune: Vec::new(), ..demo::split() };
+        let mut record = SplitRecord::new(&dataset, split.clone(), &mut BTreeMap::new()).unwrap();
+        assert_eq!(without_newly_labelled(record.clone(), &dataset), split);
+        let name = demo::split().finetune[0].clone();
+        let bare = CaseFiles { label: None, ..dataset.case(&name).unwrap().clone() };
+        record.content.insert(name.clone(), content::case_key(&bare).unwrap());
+        let pool = |record: SplitRecord| Pool::of_splits(&dataset, &[without_newly_labelled(record, &dataset)]);
+        assert_eq!(pool(record).labelled, [name]);
+    }
 }

@@ -264,6 +264,27 @@ fn the_scan_of_a_case_is_known_under_another_name_and_folds_stay_as_they_are() {
     assert_eq!(["a", "b", "scan"].map(|case| dataset.case(case).and_then(|case| case.fold)), [Some(0), Some(1), Some(2)]);
 }
 
+#[test]
+fn a_list_with_a_folder_for_each_case_keeps_image_and_label_map_apart() {
+    let folder = Folder::new([6, 8, 10]);
+    ["a", "b", "c"].iter().enumerate().for_each(|(content, case)| folder.image(&format!("data/{case}/image.nii.gz"), content, 1));
+    labels(&folder, "data/a/seg.nii.gz", 0);
+    let labels = r#""labels": {"0": "background", "1": "early", "2": "late"}, "modality": {"0": "MRI"}"#;
+    let training = r#""training": [{"image": "./a/image.nii.gz", "label": "a/seg.nii.gz"}]"#;
+    folder.text("data/dataset.json", format!("{{{labels}, {training}, \"test\": [\"b/image.nii.gz\", \"c/image.nii.gz\"]}}"));
+    new_files(&folder, 1);
+    let [corrected, scan] =
+        ["new/corrected.nii.gz", "new/scan.nii"].map(|name| nifti::read(&folder.at(name)).expect("a file").volume.voxels);
+    for (image, expected) in [("new/scan.nii", Some(&scan)), ("data/b/image.nii.gz", None), ("data/c/image.nii.gz", None)] {
+        let found = add(&job(&folder, image, "new/corrected.nii.gz")).unwrap_or_else(|error| panic!("{image}: {error}"));
+        let dataset = open(&folder);
+        let case = dataset.load(dataset.case(&found.case).expect("it is there"), Default::default()).expect("a good case");
+        assert!(expected.is_none_or(|voxels| case.image.volume.voxels == *voxels), "{image}");
+        assert!(case.label.expect("a label map").voxels.iter().map(|&value| f32::from(value)).eq(corrected.iter().copied()), "{image}");
+        assert!(dataset.findings.is_empty(), "{image}: {:?}", dataset.findings);
+    }
+}
+
 /// A dataset of seven labelled cases, and a config that fine-tunes on it for a step.
 fn trained() -> (Folder, PathBuf) {
     let folder = Folder::new([16, 18, 20]);

@@ -296,8 +296,9 @@ fn after(ui: &mut Ui, (workspace, source): (&Workspace, Option<&DataSource>), ch
 
 /// Fine-tuned networks of the shown run, if it was trained on that dataset.
 fn networks(workspace: &Workspace, source: Option<&DataSource>) -> Vec<Offered> {
-    let is_same = workspace.shown().is_some_and(|run| Some(&run.config.data.source) == source);
-    if is_same { offered(workspace) } else { Vec::new() }
+    let is_same =
+        |own: &DataSource| source.is_some_and(|source| own == source || whole(source).is_some_and(|place| whole(own) == Some(place)));
+    if workspace.shown().is_some_and(|run| is_same(&run.config.data.source)) { offered(workspace) } else { Vec::new() }
 }
 
 /// Lays the next training out.
@@ -315,6 +316,12 @@ fn ask_for_dataset(ctx: &Context) -> PathDialog<DataSource> {
         Dropped::Dataset(folder) => Ok(DataSource::Dataset(folder)),
         _ => Err(format!("{} is not the folder of a dataset: it holds neither dataset.json nor imagesTr", folder.display())),
     })
+}
+
+/// What a dataset is known by, however its path was written: its folder, or its list where that is not called dataset.json.
+fn whole(source: &DataSource) -> Option<PathBuf> {
+    let path = std::fs::canonicalize(place_of(source)?).ok()?;
+    Some(if path.ends_with("dataset.json") { path.parent()?.to_owned() } else { path })
 }
 
 /// Where a dataset lies on disk.

@@ -95,7 +95,8 @@ impl Layout {
         let image = case.images.first().map(|image| image.file().into_owned()).unwrap_or_default();
         let is_tested = image.parent().and_then(Path::file_name).is_some_and(|folder| folder == TEST_FOLDERS[0]);
         let folder = match self.naming() {
-            Some(list) => self.root.join(list.prefix("label", FOLDERS[1])),
+            // Its entry names the file: the name need not be that of the image's, which in folders of their own may all be called alike.
+            Some(list) => return self.root.join(&list.prefixes()[1]).join(format!("{}{}", case.name, self.label_ending(dataset))),
             None if is_tested && self.folders[1].ends_with(FOLDERS[1]) => self.root.join(TEST_FOLDERS[1]),
             None => self.folders[1].clone(),
         };
@@ -121,7 +122,7 @@ impl Layout {
             self.refuse_other_of_name(&label, name)?;
             return Ok(Targets { images: files.iter().map(|file| self.folders[0].join(file)).collect(), label, entry: None });
         };
-        let [images, labels] = [("image", FOLDERS[0]), ("label", FOLDERS[1])].map(|(key, usual)| list.prefix(key, usual));
+        let [images, labels] = list.prefixes();
         let (files, listed) = match list.style() {
             Style::Whole => (vec![plain.clone()], Value::from(format!("{images}{plain}"))),
             Style::Suffixed => (numbered(), Value::from(format!("{images}{plain}"))),
@@ -199,6 +200,14 @@ impl List {
         let labelled = self.entries.iter().find(|entry| entry.key == "training" && entry.listed.label.is_some());
         let entry = labelled.or(self.entries.first())?;
         Some((entry, &self.json[entry.key][entry.index]))
+    }
+
+    /// What stands before the files' names in the list's paths to images and to labels. Where both lie in one folder, such as one for each
+    /// case, the usual two: a new image and its label map have the same name.
+    fn prefixes(&self) -> [String; 2] {
+        let [images, labels] = [("image", FOLDERS[0]), ("label", FOLDERS[1])].map(|(key, usual)| self.prefix(key, usual));
+        let folder = |prefix: &String| self.file.with_file_name(prefix);
+        if folder(&images) == folder(&labels) { FOLDERS.map(|usual| format!("./{usual}/")) } else { [images, labels] }
     }
 
     /// What stands before the file's name in the list's paths to images or labels.
