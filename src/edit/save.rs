@@ -6,7 +6,7 @@ use super::class_volume::ClassVolume;
 use crate::geometry::Grid;
 use crate::volume::LabelMap;
 use crate::volume::file::{Format, asked, stem, written};
-use crate::volume::label_table::LabelTable;
+use crate::volume::label_table::{LabelEntry, LabelTable, same_name};
 use crate::volume::segmentation::{self, Subject};
 
 /// Ends the name of corrected labels.
@@ -59,18 +59,24 @@ pub fn save(file: &Path, corrected: &Corrected<'_>, existing: IfThere) -> Result
     }
     let notes = segmentation::write(file, &LabelMap { grid: grid.clone(), voxels }, subject).map_err(|error| error.to_string())?;
     let mut said: Vec<String> = notes.into_iter().map(|note| format!(" Note: {}.", note.text)).collect();
-    said.extend(name_labels(file, subject, existing));
+    said.extend(name_labels(file, subject));
     Ok(format!("Saved as {}.{}", file.display(), said.concat()))
 }
 
-/// Writes the label table of formats that hold no names; what is to be said of it.
-fn name_labels(file: &Path, subject: &Subject<'_>, existing: IfThere) -> Option<String> {
+/// Writes the label table of formats that hold no names; what is to be said of it. The user agreed to replace labels, and not a table that says
+/// more or other than the new one.
+fn name_labels(file: &Path, subject: &Subject<'_>) -> Option<String> {
     if matches!(asked(file), Some(Format::SegNrrd | Format::Dicom)) || subject.segments.is_empty() {
         return None;
     }
     let table = table(file);
-    if existing == IfThere::Refuse && is_there(&table) {
-        return Some(format!(" Names and colours were not saved: {} is there already.", table.display()));
+    let is_held = |(value, entry): (&u32, &LabelEntry)| {
+        // Quotation marks are written as apostrophes.
+        let named = |name: &str| subject.segments.get(value).is_some_and(|segment| same_name(name, &segment.name.replace('"', "'")));
+        entry.name.as_deref().is_some_and(named)
+    };
+    if is_there(&table) && !LabelTable::read(&table).is_ok_and(|there| there.entries.iter().all(is_held)) {
+        return Some(format!(" Names and colours were not saved: {} is there already, with other labels.", table.display()));
     }
     let said = |name: &Path| format!(" Names and colours are in {}.", name.file_name().unwrap_or_default().to_string_lossy());
     Some(

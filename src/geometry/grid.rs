@@ -106,6 +106,11 @@ impl Grid {
         self.closest_axes().map(|(world, against)| ["RL", "AP", "SI"][world].as_bytes()[usize::from(against)] as char).iter().collect()
     }
 
+    /// Volume of a voxel in mm3: on a sheared grid, such as that of a tilted gantry, less than the product of its spacings.
+    pub fn voxel_mm3(&self) -> f64 {
+        Matrix3::from_fn(|row, column| self.world_from_voxel[row][column]).determinant().abs()
+    }
+
     /// Largest |cosine| between two voxel axes: 0 for a right-angled grid, above about 1e-3 sheared.
     pub fn shear(&self) -> f64 {
         let [d, h, w] = self.spacing_mm();
@@ -215,5 +220,6 @@ mod tests {
         assert!(grid.shear() < 1e-12);
         stretched.world_from_voxel[0][1] = 0.5;
         assert!(stretched.shear() > 0.4);
+        assert!((stretched.voxel_mm3() - 1.1).abs() < 1e-12, "shearing moves layers and keeps the volume");
     }
 }

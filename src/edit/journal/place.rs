@@ -45,8 +45,10 @@ pub(super) fn names((folder, name): &(PathBuf, String)) -> impl Iterator<Item = 
 /// No place can be written: each with its cause.
 pub(super) fn create(places: &[(PathBuf, String)]) -> Result<(PathBuf, File, Option<String>), String> {
     let mut causes = Vec::new();
+    let own = folders::config();
     for (at, place) in places.iter().enumerate() {
-        if at > 0 {
+        // Of an image in no file the settings' folder is the first place; an image's own folder is never made.
+        if at > 0 || own.as_ref().is_some_and(|own| place.0.starts_with(own)) {
             // What fails here fails below, with its cause.
             let _ = std::fs::create_dir_all(&place.0);
         }
@@ -61,10 +63,9 @@ pub(super) fn create(places: &[(PathBuf, String)]) -> Result<(PathBuf, File, Opt
 fn new_file(place: &(PathBuf, String)) -> io::Result<(PathBuf, File)> {
     for path in names(place) {
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-            Ok(file) => {
-                lock(&file);
-                return Ok((path, file));
-            }
+            Ok(file) if lock(&file) => return Ok((path, file)),
+            // Another window looks at it this very moment, finds nothing in it and removes it.
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }

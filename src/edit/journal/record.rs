@@ -94,12 +94,23 @@ pub(super) fn records(journal: &[u8]) -> (Vec<(Kind, &[u8])>, usize) {
     (found, at)
 }
 
+/// Whether a record begins here that is not as it was written although others follow it: damaged, and not the torn end of a crash.
+pub(super) fn is_damaged(bytes: &[u8]) -> bool {
+    let Some((frame, rest)) = bytes.split_at_checked(FRAME) else { return false };
+    let known = KINDS.into_iter().any(|kind| kind as u8 == frame[0]);
+    known && rest.len() > number(&frame[1..5]) as usize && first(bytes).is_none()
+}
+
 fn first(bytes: &[u8]) -> Option<(Kind, &[u8])> {
     let (frame, rest) = bytes.split_at_checked(FRAME)?;
-    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
     let content = rest.get(..number(&frame[1..5]) as usize)?;
     let kind = KINDS.into_iter().find(|kind| *kind as u8 == frame[0])?;
     (checksum(&frame[..5], content) == number(&frame[5..])).then_some((kind, content))
+}
+
+/// Four bytes as a number, the lowest first.
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
 fn checksum(frame: &[u8], content: &[u8]) -> u32 {

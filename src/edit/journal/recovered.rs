@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::place::{lock, names, places};
-use super::record::{FIRST_LINE, Header, Kind, NamedLabel, records, unpacked};
+use super::record::{FIRST_LINE, Header, Kind, NamedLabel, is_damaged, records, unpacked};
 use super::writer::Journal;
 use crate::digest;
 use crate::edit::class_volume::ClassVolume;
@@ -52,8 +52,13 @@ impl Recovered {
             ));
         }
         let (found, length) = records(&bytes);
+        let left =
+            |cause: &str| format!("{}: an edit that was not saved cannot be brought back: {cause}; it is left as it is", path.display());
         let header = match found.as_slice() {
-            [(Kind::Header, header), (Kind::Base, _), ..] => serde_json::from_slice(header).ok(),
+            [(Kind::Header, header), (Kind::Base, _), ..] => {
+                Some(serde_json::from_slice::<Header>(header).map_err(|error| left(&error.to_string()))?)
+            }
+            _ if bytes.get(length..).is_some_and(is_damaged) => return Err(left("the beginning of the file is damaged")),
             _ => None,
         };
         let unsaved = unsaved(&found);

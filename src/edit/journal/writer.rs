@@ -127,10 +127,18 @@ impl Journal {
 }
 
 impl Drop for Journal {
-    /// Waits until what was recorded is on the disk.
+    /// Waits until what was recorded is on the disk, and until a file with no change in it is gone. One that is yet to be made is not any more.
     fn drop(&mut self) {
         self.changes = None;
-        if self.used.load(Ordering::Relaxed)
+        let used = self.used.load(Ordering::Relaxed);
+        let began = {
+            let file = self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+            if file.is_none() && !used {
+                self.shared.discarded.store(true, Ordering::Relaxed);
+            }
+            file.is_some()
+        };
+        if (began || used)
             && let Some(thread) = self.thread.take()
         {
             // Its panic was reported where it happened; the journal then is as far as it was written.
@@ -151,12 +159,16 @@ fn begin(subject: &JournalSubject, base: &ClassVolume, shared: &Shared) -> Optio
     };
     let header = serde_json::to_vec(&header).expect("plain data becomes JSON");
     let first = [FIRST_LINE, &record(Kind::Header, &header), &record(Kind::Base, &packed(base, &subject.values))].concat();
+    let mut lies = shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+    if shared.discarded.load(Ordering::Relaxed) {
+        return None;
+    }
     match place::create(&place::places(&subject.image)) {
         Ok((path, file, elsewhere)) => {
             let elsewhere =
                 elsewhere.map(|cause| format!("What is not saved is kept in {}, not beside the volume: {cause}.", path.display()));
             set(&shared.elsewhere, elsewhere);
-            set(&shared.file, Some(path.clone()));
+            *lies = Some(path.clone());
             Some(Written { path, file, length: 0, pending: first, unsaved: 0 })
         }
         Err(cause) => {

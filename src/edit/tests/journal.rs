@@ -160,6 +160,12 @@ fn a_torn_end_takes_the_last_change_alone() {
     let (before, _) = crash(edit);
     assert_eq!(bytes(&case.restored()), before, "what follows is written over the torn end");
 
+    let mut damaged = whole.clone();
+    damaged[40] ^= 1;
+    std::fs::write(&journal, damaged).expect("a writable folder");
+    let said = find_journals(&case.image()).remove(0).expect_err("its header is damaged, and steps follow");
+    assert!(said.contains("damaged") && journal.is_file(), "{said}");
+
     std::fs::write(&journal, &whole[..40]).expect("a writable folder");
     assert_eq!((find_journals(&case.image()).len(), case.journals().len()), (0, 0), "no step was whole");
     std::fs::write(&journal, "simtrot edit 99\n and what a later program writes").expect("a writable folder");

@@ -83,6 +83,16 @@ fn nothing_is_ever_saved_over_a_file_unless_asked_for() {
     let refused = saver.save(&at("b.nhdr"), IfThere::Refuse).expect_err("the file of its voxels is there");
     assert!(refused.contains("b.raw.gz"), "{refused}");
 
+    let said = saver.save(&at("a_corrected_2.nii.gz"), IfThere::Replace).expect("asked for");
+    assert!(said.contains("were not saved") && std::fs::read(at("a_corrected_2.label")).expect("a file") == b"mine", "{said}");
+    let mut later = Saver::new();
+    later.segments.insert(4, Segment { name: "lung".to_owned(), colour: [1, 2, 3] });
+    for label in [7, 8] {
+        later.segments.insert(label, Segment { name: format!("node {label}"), colour: [7, 8, 9] });
+        let said = later.save(&at("d.nii.gz"), IfThere::Replace).expect("asked for");
+        assert!(said.contains("are in d.label"), "its own table goes on: {said}");
+    }
+    assert_eq!(LabelTable::read(&at("d.label")).expect("a table").entries.len(), 4);
     saver.save(&at("a_corrected.nii.gz"), IfThere::Replace).expect("asked for");
     assert!(saver.is_in(&file::read(&at("a_corrected.nii.gz")).expect("our own file")));
     assert!(saver.save(&at("c.txt"), IfThere::Replace).expect_err("no format").contains(".seg.nrrd"));

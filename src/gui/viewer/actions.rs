@@ -135,7 +135,9 @@ impl ViewerPanel {
             }
             Request::SaveCorrection { ask } => self.save_correction(ctx, ask),
             Request::CorrectionSaved(saved, version) => {
-                self.editing.was_saved(*saved, version);
+                if let Some(case) = &self.open {
+                    self.editing.was_saved(case, *saved, version);
+                }
                 self.go_on(ctx, workspace);
             }
             Request::DiscardCorrection => self.discard_correction(),

@@ -242,6 +242,11 @@ impl OpenCase {
         (0..=u8::MAX).take(self.classes.len()).map(|class| u16::try_from(self.classes.value(class)).unwrap_or(0)).collect()
     }
 
+    /// The classes that a label map can hold, in the order of their numbers.
+    pub(super) fn paintable(&self) -> Vec<u8> {
+        self.classes.in_order().into_iter().filter(|&class| self.classes.value(class) <= u32::from(u16::MAX)).collect()
+    }
+
     /// What label values are called and shown in.
     pub(super) fn segments(&self) -> Segments {
         let segment = |class: u8| {

@@ -47,7 +47,7 @@ impl LabelExport {
         let grid = &self.scan.volume.grid;
         let image = &self.scan.volume.voxels[self.channel.0 * grid.len()..][..grid.len()];
         let found = under_labels(image, &self.labels.classes.slices().collect::<Vec<_>>(), self.classes.len());
-        let voxel_ml = grid.spacing_mm().iter().product::<f64>() / 1000.0;
+        let voxel_ml = grid.voxel_mm3() / 1000.0;
         let row = |class: u8| {
             let intensities = found[usize::from(class)];
             let value = self.classes.value(class);

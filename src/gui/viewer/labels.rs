@@ -110,7 +110,7 @@ enum Asked {
 
 fn rows(case: &OpenCase, layer: &Layer, settings: &Settings) -> Vec<Row> {
     let Some(labels) = layer.labels() else { return Vec::new() };
-    let voxel_ml = case.grid().spacing_mm().iter().product::<f64>() / 1000.0;
+    let voxel_ml = case.grid().voxel_mm3() / 1000.0;
     let here = case.class_at(layer, case.cursor.voxel);
     let truth = case.truth_labels();
     let visible = (1..case.classes.len()).filter(|&class| case.colours.get(class as u8).visible).count();

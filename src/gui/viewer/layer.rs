@@ -235,7 +235,7 @@ fn on_the_image(counted: &CountedLabels, file: &Path, image: &BackgroundImage) -
     };
     let note =
         format!("Shown resampled to the nearest voxel from its own grid of {}. Volumes are those of its own grid.{lost}", described(grid));
-    let voxel_ml = grid.spacing_mm().iter().product::<f64>() / 1000.0;
+    let voxel_ml = grid.voxel_mm3() / 1000.0;
     let own = OwnGrid { voxels_of: counted.voxels_of.clone(), voxel_ml, note };
     Some(from_values(&resampled.values, file, image).map(|labels| Labels { own: Some(Arc::new(own)), ..labels }))
 }

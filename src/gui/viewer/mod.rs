@@ -191,7 +191,8 @@ impl ViewerPanel {
     /// Shows an image that has arrived; one that could not be read leaves everything as it is.
     fn poll_image(&mut self, ctx: &Context, workspace: &mut Workspace) {
         let Some((mut request, mut work)) = self.reading.take() else { return };
-        if !work.poll() {
+        // What is open stays until it is saved: who began to save it is told how that ended.
+        if self.editing.is_saving() || !work.poll() {
             self.reading = Some((request, work));
             return;
         }

@@ -58,7 +58,7 @@ fn paints(ui: &mut Ui, brush: &mut BrushSettings, case: &OpenCase, keys: &KeyMap
     let chosen = name(brush.class).to_owned();
     let text = RichText::new(&chosen).color(if brush.class == 0 { Palette::of(ui).caution() } else { ui.visuals().text_color() });
     let combo = ComboBox::from_id_salt("painted label").width(110.0).truncate().selected_text(text).show_ui(ui, |ui| {
-        for class in paintable(case) {
+        for class in case.paintable() {
             ui.horizontal(|ui| {
                 ui.label(RichText::new("\u{25a0}").color(case.colours.get(class).colour));
                 ui.selectable_value(&mut brush.class, class, name(class));
@@ -72,11 +72,6 @@ fn paints(ui: &mut Ui, brush: &mut BrushSettings, case: &OpenCase, keys: &KeyMap
     let hint = format!("The left button erases, as the right one always does ({})", keys.hint(Action::ToggleEraser));
     ui.toggle_value(&mut brush.erases, "Erase").on_hover_text(hint);
     new
-}
-
-/// Classes that a label map can hold.
-fn paintable(case: &OpenCase) -> Vec<u8> {
-    case.classes.in_order().into_iter().filter(|&class| case.classes.value(class) <= u32::from(u16::MAX)).collect()
 }
 
 /// Width, shape, depth.
@@ -102,7 +97,7 @@ fn limits(ui: &mut Ui, brush: &mut BrushSettings, case: &OpenCase) {
     };
     let chosen = text(brush.over);
     let combo = ComboBox::from_id_salt("painted over").width(120.0).truncate().selected_text(&chosen).show_ui(ui, |ui| {
-        for over in [Over::All, Over::Background].into_iter().chain(paintable(case).into_iter().map(Over::Label)) {
+        for over in [Over::All, Over::Background].into_iter().chain(case.paintable().into_iter().map(Over::Label)) {
             ui.selectable_value(&mut brush.over, over, text(over));
         }
     });

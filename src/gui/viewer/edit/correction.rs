@@ -23,6 +23,9 @@ use crate::volume::{Grid, VolumeSource};
 /// Title of corrected labels.
 pub(super) const CORRECTED: &str = "corrected";
 
+/// Ends the name of the folder for corrections of a dataset, beside that of what they came from.
+const FOLDER: &str = "_corrected";
+
 /// The labels that are corrected.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Origin {
@@ -69,16 +72,19 @@ impl Correction {
         Self { edit, title, origin, at: None, axis: None, counting: None, counted: None, filling: None }
     }
 
-    /// Changes the map, and sends the box of what has changed to the GPU.
-    fn change(&mut self, case: &mut OpenCase, work: impl FnOnce(&mut LabelEdit, &OpenImage<'_>) -> VoxelBox) {
+    /// Changes the map, and sends the box of what has changed, which it returns, to the GPU.
+    fn change(&mut self, case: &mut OpenCase, work: impl FnOnce(&mut LabelEdit, &OpenImage<'_>) -> VoxelBox) -> VoxelBox {
         let OpenCase { layers, background, channel, .. } = case;
-        let Some(labels) = layers.iter_mut().find(|layer| layer.title == self.title).and_then(Layer::labels_mut) else { return };
+        let Some(labels) = layers.iter_mut().find(|layer| layer.title == self.title).and_then(Layer::labels_mut) else {
+            return VoxelBox::EMPTY;
+        };
         // Slices that nobody else holds are painted in place.
         labels.classes = ClassVolume::new(&[], [0; 3]);
         let volume = &background.scan.volume;
         let changed = work(&mut self.edit, &OpenImage { grid: &volume.grid, voxels: &volume.voxels, channel: *channel });
         labels.classes = self.edit.classes().clone();
         labels.texture.update_labels(&background.gpu, &labels.classes, &changed);
+        changed
     }
 
     /// Paints along the way of the brush in a pane.
@@ -89,6 +95,10 @@ impl Correction {
         let value = case.values().get(usize::from(brush.class)).copied().unwrap_or_default();
         let intensities = brush.intensities();
         let axis = painted.geometry.through;
+        if self.axis != Some(axis) {
+            // The pane in which a stroke is under way is gone, and one of another plane in its place.
+            self.lift();
+        }
         let (mut at, mut touched) = (self.at, false);
         self.change(case, |edit, image| {
             let range = intensities.as_ref();
@@ -148,7 +158,10 @@ impl Correction {
             None => return Some(Err("Nothing was filled: it ended by a fault of the program; try again.".to_owned())),
         };
         let value = case.values().get(usize::from(filled.class)).copied().unwrap_or_default();
-        self.change(case, |edit, _| edit.apply_fill(&filled, value, brush.over));
+        if self.change(case, |edit, _| edit.apply_fill(&filled, value, brush.over)).is_empty() {
+            let cause = "nothing between those slices may be painted over, or nothing lies between their shapes";
+            return Some(Err(format!("Nothing was filled: {cause}.")));
+        }
         Some(Ok(filled.summary()))
     }
 
@@ -202,6 +215,14 @@ impl Correction {
         let own = file::ending(&name).filter(|own| format.label_endings().contains(&own.trim_start_matches('.')));
         let folder = source.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir());
         let folder = folder.map_or_else(|| case.folder(), Path::to_owned);
+        // Beside a dataset's images or true labels it would be taken for one of them.
+        let truth = case.request.truth.as_ref().and_then(VolumeSource::single_file);
+        let folder = match folder.file_name() {
+            Some(of) if case.request.listed && (source.is_none() || source.as_deref() == truth) => {
+                folder.with_file_name(format!("{}{FOLDER}", of.to_string_lossy()))
+            }
+            _ => folder,
+        };
         let name = if source.is_some() { name.clone() } else { format!("{name}_{}{}", self.origin.title, format.ending()) };
         corrected_file(&name, own.unwrap_or(format.ending()), &folder)
     }
@@ -218,6 +239,10 @@ impl Correction {
         let (name, origin) = (case.request.title.clone(), self.origin.clone());
         let write = move |file: &Path, existing: IfThere| {
             let subject = Subject { header: &scan.header, images: &images, segments: &segments, dataset: "" };
+            // The folder for corrections; another one has to be there.
+            if let Some(folder) = file.parent().filter(|folder| folder.to_string_lossy().ends_with(FOLDER) && !folder.exists()) {
+                std::fs::create_dir(folder).map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
+            }
             let sentence = save(file, &Corrected { classes: &classes, grid: &grid, values: &values, subject: &subject }, existing)?;
             let Origin { title, file: predicted, .. } = origin.clone();
             Ok(SavedCorrection {

@@ -102,8 +102,15 @@ impl Editing {
         };
         if let Some((version, result)) = self.saving.take_if(|(_, work)| work.poll()) {
             match result.take().unwrap_or_else(|| Err("Saving ended by a fault of the program; try again".to_owned())) {
-                Ok(saved) => self.was_saved(saved, version),
-                Err(cause) => self.said = Some(Err(cause)),
+                Ok(saved) => {
+                    self.was_saved(case, saved, version);
+                    // An image that has been read meanwhile waits for this.
+                    ctx.request_repaint();
+                }
+                Err(cause) => {
+                    self.said = Some(Err(cause));
+                    ctx.request_repaint();
+                }
             }
         }
         let Some(correction) = &mut self.correction else { return (title, false) };
@@ -116,7 +123,7 @@ impl Editing {
         case.notices.extend(notices.into_iter().map(Into::into));
         let correction = Correction::begin(edit, texture, origin, case);
         let under = case.layer(Some(&correction.title)).and_then(|layer| case.class_at(layer, case.cursor.voxel));
-        let first = || case.classes.in_order().first().copied();
+        let first = || case.paintable().first().copied();
         self.brush.class = under.filter(|&class| class != 0).or_else(first).unwrap_or(0);
         let title = correction.title.clone();
         self.correction = Some(correction);
@@ -159,14 +166,14 @@ impl Editing {
 
     /// The label after, or before, the one that is painted.
     pub(in crate::gui::viewer) fn next_label(&mut self, case: &OpenCase, forwards: bool) {
-        let all = case.classes.in_order();
+        let all = case.paintable();
         let at = all.iter().position(|&class| class == self.brush.class);
         let next = match (at, forwards) {
             (Some(at), true) => (at + 1) % all.len(),
             (Some(at), false) => (at + all.len() - 1) % all.len(),
             (None, _) => 0,
         };
-        self.brush.class = all.get(next).copied().unwrap_or(0);
+        (self.brush.class, self.brush.erases) = (all.get(next).copied().unwrap_or(0), false);
     }
 
     /// Asks for a new label while the user wants one, and adds it.
@@ -208,9 +215,13 @@ impl Editing {
         Some((Box::new(move |file| write(file, IfThere::Replace)), suggested, version))
     }
 
-    /// A version of the correction is in a file.
-    pub(in crate::gui::viewer) fn was_saved(&mut self, saved: SavedCorrection, version: u64) {
-        if let Some(correction) = &mut self.correction {
+    /// A version of a correction is in a file. That of another case, which was open when the file was asked for, says nothing of this one.
+    pub(in crate::gui::viewer) fn was_saved(&mut self, case: &OpenCase, saved: SavedCorrection, version: u64) {
+        let is_own = |correction: &&mut Correction| {
+            let same = saved.images == case.request.images && saved.origin == correction.origin.title;
+            same && version <= correction.edit.version()
+        };
+        if let Some(correction) = self.correction.as_mut().filter(is_own) {
             correction.edit.saved(version);
         }
         (self.saved, self.said) = (Some(saved), None);
