@@ -244,7 +244,7 @@ fn look(dataset: &Dataset, case: &CaseFiles, place: u64) -> Result<Seen, DataErr
         labels = channels().map(inside).collect();
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
         label.voxels.iter().filter(|&&value| value != 0).for_each(|&value| *counts.entry(value).or_default() += 1);
-        let voxel_ml = spacing_mm.iter().product::<f64>() / 1000.0;
+        let voxel_ml = grid.voxel_mm3() / 1000.0;
         ml = counts.into_iter().map(|(value, count)| (u32::from(value), f64::from(count) * voxel_ml)).collect();
     }
     let shape = CaseShape {
@@ -280,6 +280,9 @@ fn sample(values: &[f32], counts: impl Fn(usize) -> bool, most: usize, rng: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DataSource;
+    use crate::volume::nifti::{write_labels, write_volume};
+    use crate::volume::{Grid, LabelMap, SourceHeader, Volume};
 
     #[test]
     fn channels_are_what_their_names_say_and_nothing_else() {
@@ -304,6 +307,22 @@ mod tests {
         let mean = Intensities::of(&one).unwrap().mean;
         assert!((mean - 25_000.0).abs() < 1000.0, "{mean}: the middle of all that count");
         assert_eq!(sample(&values[..4], |index| index > 1, 10_000, &mut stream(0, "test", 0, 0)), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn volumes_are_those_of_sheared_voxels_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut grid = Grid::axis_aligned([6, 8, 9], [2.0, 1.0, 0.5]);
+        // Slices that are pushed aside, as those of a tilted gantry: their distance stays 2 mm.
+        grid.world_from_voxel[1][2] = 1.5;
+        let header = SourceHeader::for_grid(&grid);
+        let voxels: Vec<f32> = (0..grid.len()).map(|index| (index * 37 % 101) as f32).collect();
+        let labels = LabelMap { grid: grid.clone(), voxels: (0..grid.len()).map(|index| u16::from(index < 100)).collect() };
+        write_volume(&folder.path().join("imagesTr/a.nii"), &Volume { channels: 1, grid, voxels }, &header).unwrap();
+        write_labels(&folder.path().join("labelsTr/a.nii"), &labels, &header).unwrap();
+        let dataset = Dataset::open(&DataSource::Dataset(folder.path().to_owned())).unwrap();
+        let found = Fingerprint::read(&dataset, false, &|_, _| ()).unwrap();
+        assert!((found.classes[0].mean_ml - 0.1).abs() < 1e-6, "100 voxels of 1 mm3: {}", found.classes[0].mean_ml);
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn the_volumes_of_all_labels_are_copied_as_a_spreadsheet_takes_them() {
         let number = class.to_string();
         assert_eq!(line[..5], [open.request.title.as_str(), "truth", &number, name, &values.len().to_string()]);
         assert_eq!((line[6], line[9]), (open.channels[0].as_str(), ""));
-        let ml = count * open.grid().spacing_mm().iter().product::<f64>() / 1000.0;
+        let ml = count * open.grid().voxel_mm3() / 1000.0;
         for (cell, expected) in [(5, ml), (7, mean), (8, deviation)] {
             let found: f64 = line[cell].parse().unwrap();
             assert!((found - expected).abs() <= 1e-5 * expected, "{name}: {found} for {expected}");
