@@ -61,8 +61,9 @@ pub struct LabelEdit {
     history: History,
     /// The stroke under way: what it paints and what it changed so far.
     stroke: Option<(Paint, Vec<Run>)>,
-    /// Counts changes of the map, and at which count it was saved last.
-    version: u64,
+    /// For each version the first one in which the map was the same: undo and redo bring it back.
+    first_alike: Vec<u64>,
+    /// The version that was saved last.
     saved: u64,
     journal: Option<Journal>,
 }
@@ -75,7 +76,7 @@ impl LabelEdit {
     pub fn new(grid: Grid, classes: ClassVolume, subject: Option<JournalSubject>) -> Self {
         assert_eq!(classes.shape(), grid.shape, "classes on their grid");
         let journal = subject.map(|subject| Journal::start(subject, classes.clone()));
-        Self { grid, classes, history: History::default(), stroke: None, version: 0, saved: 0, journal }
+        Self { grid, classes, history: History::default(), stroke: None, first_alike: vec![0], saved: 0, journal }
     }
 
     /// Where the voxels lie.
@@ -91,7 +92,7 @@ impl LabelEdit {
     /// The map as it is now, for another thread that counts, fills or saves it, and its version. A stroke under way is ended.
     pub fn snapshot(&mut self) -> (ClassVolume, u64) {
         self.end_stroke();
-        (self.classes.clone(), self.version)
+        (self.classes.clone(), self.version())
     }
 
     /// Steps that can be undone, and that can be redone.
@@ -101,18 +102,23 @@ impl LabelEdit {
 
     /// A number that grows with every change of the map.
     pub fn version(&self) -> u64 {
-        self.version
+        self.first_alike.len() as u64 - 1
     }
 
-    /// Whether the map has changed since it was saved or opened.
+    /// Whether the map is another one than was saved or opened.
     pub fn is_unsaved(&self) -> bool {
-        self.version != self.saved || self.stroke.as_ref().is_some_and(|(_, runs)| !runs.is_empty())
+        self.version() != self.saved || self.stroke.as_ref().is_some_and(|(_, runs)| !runs.is_empty())
     }
 
-    /// The map of a `version` was saved. The journal is told, and its file goes with the edit unless there are later changes.
+    /// The map of a `version` was saved. The journal is told, and its file goes with the edit unless the map is another one by now.
     pub fn saved(&mut self, version: u64) {
-        self.saved = version;
-        self.record(Change::Saved { since: self.version - version });
+        self.saved = if self.is_alike(version) { self.version() } else { version };
+        self.record(Change::Saved { since: self.version() - self.saved });
+    }
+
+    /// Whether the map is as it was in a version.
+    fn is_alike(&self, version: u64) -> bool {
+        self.first_alike.last() == self.first_alike.get(version as usize)
     }
 
     /// Gives the edit up, with its journal. An edit that is dropped otherwise leaves the journal of what is not saved, for the next start.
@@ -184,17 +190,15 @@ impl LabelEdit {
     /// Takes the last step back; the box of what changed, empty where there was none. A stroke under way is ended first.
     pub fn undo(&mut self) -> VoxelBox {
         self.end_stroke();
-        let Some(step) = self.history.undo() else { return VoxelBox::EMPTY };
-        self.record(Change::Undo);
-        self.put(&step, |run| run.before)
+        let Some((step, [before, _])) = self.history.undo() else { return VoxelBox::EMPTY };
+        self.put(&step, |run| run.before, (Change::Undo, before))
     }
 
     /// Does the step again that was undone last; the box of what changed, empty where there was none.
     pub fn redo(&mut self) -> VoxelBox {
         self.end_stroke();
-        let Some(step) = self.history.redo() else { return VoxelBox::EMPTY };
-        self.record(Change::Redo);
-        self.put(&step, |_| step.after.class)
+        let Some((step, [_, after])) = self.history.redo() else { return VoxelBox::EMPTY };
+        self.put(&step, |_| step.after.class, (Change::Redo, after))
     }
 
     /// Goes on with the journal that the edit was brought back from.
@@ -239,15 +243,21 @@ impl LabelEdit {
     /// Makes a step of what was changed.
     fn finish(&mut self, label: PaintLabel, runs: Vec<Run>) -> bool {
         let Some(step) = Step::new(label, runs).map(Arc::new) else { return false };
-        self.version += 1;
-        self.history.push(step.clone());
+        let (before, after) = (self.first_alike[self.version() as usize], self.version() + 1);
+        self.first_alike.push(after);
+        self.history.push(step.clone(), [before, after]);
         self.record(Change::Step(step));
         true
     }
 
-    /// Sets the voxels of a step to what `class` says of each run.
-    fn put(&mut self, step: &Step, class: impl Fn(&Run) -> u8) -> VoxelBox {
-        self.version += 1;
+    /// Sets the voxels of a step to what `class` says of each run: a change after which the map is as it was in the version `alike`.
+    fn put(&mut self, step: &Step, class: impl Fn(&Run) -> u8, (change, alike): (Change, u64)) -> VoxelBox {
+        self.first_alike.push(alike);
+        self.record(change);
+        if self.is_alike(self.saved) {
+            // Back to what was saved or opened: nothing would be lost.
+            self.saved(self.saved);
+        }
         let mut changed = VoxelBox::EMPTY;
         for run in step.runs() {
             include_span(&mut changed, &run.span, self.grid.shape);

@@ -220,6 +220,12 @@ fn what_is_saved_leaves_no_journal_and_what_follows_does() {
 
     let mut edit = case.edit();
     paint(&mut edit, one(1), [0.0; 3], [2.0; 3]);
+    edit.undo();
+    crash(edit);
+    assert_eq!((case.journals().len(), find_journals(&case.image()).len()), (0, 0), "it was undone back to what was opened");
+
+    let mut edit = case.edit();
+    paint(&mut edit, one(1), [0.0; 3], [2.0; 3]);
     paint(&mut edit, one(2), [4.0; 3], [4.0; 3]);
     let (_, version) = edit.snapshot();
     // While the file is written the user goes back behind what is saved.

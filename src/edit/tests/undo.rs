@@ -83,3 +83,37 @@ fn a_stroke_is_one_step_however_often_the_mouse_moved() {
     edit.saved(version);
     assert!(edit.is_unsaved(), "what was saved is not what is there");
 }
+
+#[test]
+fn back_at_what_was_saved_nothing_is_unsaved() {
+    let grid = oblique();
+    let mut edit = blank(&grid);
+    let at =
+        |edit: &mut LabelEdit, class| paint(edit, Paint { label: label(class), over: Over::All, brush: round(1.0) }, [2.0; 3], [2.0; 3]);
+    at(&mut edit, 1);
+    edit.undo();
+    assert!(!edit.is_unsaved(), "the map as it was opened");
+    edit.redo();
+    at(&mut edit, 2);
+    let (_, saved) = edit.snapshot();
+    // While the file is written the user goes on, and back.
+    at(&mut edit, 3);
+    edit.undo();
+    edit.saved(saved);
+    assert!(!edit.is_unsaved());
+    let unsaved = |edit: &mut LabelEdit, steps: &str| {
+        for step in steps.chars() {
+            if step == '<' {
+                edit.undo();
+            } else {
+                edit.redo();
+            }
+        }
+        edit.is_unsaved()
+    };
+    assert_eq!(["<", "<", ">>", ">", "<"].map(|steps| unsaved(&mut edit, steps)), [true, true, false, true, false]);
+    // Another stroke from there on leads back to what is saved, and not to what was undone before it.
+    unsaved(&mut edit, "<");
+    at(&mut edit, 4);
+    assert!(edit.is_unsaved() && unsaved(&mut edit, "<") && unsaved(&mut edit, ">"));
+}
