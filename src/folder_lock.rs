@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::atomic_file;
-use beat::{Beat, SILENCE, silence};
+use beat::{Beat, silence};
 use holder::{BEAT, HOLDER, LOCK, STOP};
 
+pub use beat::{EVERY, SILENCE, silence_of};
 pub use busy::Busy;
 pub use holder::Holder;
 

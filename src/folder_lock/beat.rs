@@ -13,9 +13,9 @@ use super::holder::{BEAT, HOLDER, Holder};
 use crate::atomic_file;
 
 /// How often a holder gives a sign of life.
-const EVERY: Duration = Duration::from_secs(10);
+pub const EVERY: Duration = Duration::from_secs(10);
 /// A holder elsewhere that has given none for so long is taken for dead. A file server that stands still for less takes nothing from anybody.
-pub(super) const SILENCE: Duration = Duration::from_secs(120);
+pub const SILENCE: Duration = Duration::from_secs(120);
 
 /// A thread that gives signs of life until it is dropped.
 #[derive(Debug)]
@@ -75,15 +75,25 @@ pub(super) fn beat(folder: &Path, holder: &Holder) -> bool {
 
 /// When the last sign of life was given, by the clock of the folder's file system: that of the server, not of the writer.
 pub(super) fn last_beat(folder: &Path) -> Option<SystemTime> {
-    // Opened anew, so that a network's file system asks its server.
-    File::open(folder.join(BEAT)).ok()?.metadata().ok()?.modified().ok()
+    written(&folder.join(BEAT))
 }
 
 /// How long the last sign of life is past, by the clock of the folder's file system; none where none was given.
 pub(super) fn silence(folder: &Path) -> Option<Duration> {
-    let last = last_beat(folder)?;
-    let now = now_in(folder).unwrap_or_else(|_| SystemTime::now());
+    silence_of(&folder.join(BEAT))
+}
+
+/// How long ago a file was written, by the clock of its file system; none where it is not there. A file that is written every [`EVERY`] is itself
+/// a sign of life.
+pub fn silence_of(file: &Path) -> Option<Duration> {
+    let last = written(file)?;
+    let now = file.parent().and_then(|folder| now_in(folder).ok()).unwrap_or_else(SystemTime::now);
     Some(now.duration_since(last).unwrap_or_default())
+}
+
+fn written(file: &Path) -> Option<SystemTime> {
+    // Opened anew, so that a network's file system asks its server.
+    File::open(file).ok()?.metadata().ok()?.modified().ok()
 }
 
 /// The time by the clock of a folder's file system.

@@ -59,7 +59,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "config",            tensors: false, imports: &["text_file"] },
     Layer { module: "volume",            tensors: false, imports: &["atomic_file", "config", "digest", "folders", "geometry", "palette", "random", "text_file"] },
     Layer { module: "metrics",           tensors: false, imports: &["config", "geometry", "random", "volume"] },
-    Layer { module: "edit",              tensors: false, imports: &["digest", "folders", "geometry", "metrics", "random", "volume"] },
+    Layer { module: "edit",              tensors: false, imports: &["digest", "folder_lock", "folders", "geometry", "metrics", "random", "volume"] },
     Layer { module: "protocol",          tensors: false, imports: &["atomic_file", "config", "digest", "folder_lock", "metrics", "volume"] },
     Layer { module: "wording",           tensors: false, imports: &["metrics", "protocol"] },
     Layer { module: "next_case",         tensors: false, imports: &["atomic_file", "protocol", "volume", "wording"] },

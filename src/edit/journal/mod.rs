@@ -8,6 +8,8 @@ mod record;
 mod recovered;
 mod writer;
 
+#[cfg(test)]
+pub(super) use place::WITHOUT_LOCKS;
 pub(super) use record::NamedLabel;
 pub use recovered::{Recovered, find_journals};
 pub use writer::JournalSubject;

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::folder_lock::SILENCE;
 use crate::volume::VolumeSource;
 use crate::{digest, folders};
 
@@ -39,11 +40,31 @@ pub(super) fn names((folder, name): &(PathBuf, String)) -> impl Iterator<Item = 
     (1..=MOST).map(move |number| folder.join(name(number)))
 }
 
-/// A new file at the first place that can be written, locked; with why a better place was not taken.
+/// A new journal's file.
+pub(super) struct Placed {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    /// Why a better place was not taken.
+    pub(super) elsewhere: Option<String>,
+    /// Why it has no lock, in a sentence.
+    pub(super) unlocked: Option<String>,
+}
+
+/// What locking a journal came to.
+pub(super) enum Lock {
+    /// It is this window's now.
+    Own,
+    /// Another window has it.
+    Others,
+    /// Its file system cannot lock files: the window that writes it gives signs of life. Why, in a sentence for the user.
+    Missing(String),
+}
+
+/// A new file at the first place that can be written, locked where that can be.
 ///
 /// # Errors
 /// No place can be written: each with its cause.
-pub(super) fn create(places: &[(PathBuf, String)]) -> Result<(PathBuf, File, Option<String>), String> {
+pub(super) fn create(places: &[(PathBuf, String)]) -> Result<Placed, String> {
     let mut causes = Vec::new();
     let own = folders::config();
     for (at, place) in places.iter().enumerate() {
@@ -53,19 +74,24 @@ pub(super) fn create(places: &[(PathBuf, String)]) -> Result<(PathBuf, File, Opt
             let _ = std::fs::create_dir_all(&place.0);
         }
         match new_file(place) {
-            Ok((path, file)) => return Ok((path, file, (!causes.is_empty()).then(|| causes.join("; ")))),
+            Ok((path, file, unlocked)) => {
+                return Ok(Placed { path, file, elsewhere: (!causes.is_empty()).then(|| causes.join("; ")), unlocked });
+            }
             Err(cause) => causes.push(format!("{}: {cause}", place.0.display())),
         }
     }
     Err(if causes.is_empty() { "this computer has no folder for settings".to_owned() } else { causes.join("; ") })
 }
 
-fn new_file(place: &(PathBuf, String)) -> io::Result<(PathBuf, File)> {
+fn new_file(place: &(PathBuf, String)) -> io::Result<(PathBuf, File, Option<String>)> {
     for path in names(place) {
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-            Ok(file) if lock(&file) => return Ok((path, file)),
-            // Another window looks at it this very moment, finds nothing in it and removes it.
-            Ok(_) => {}
+            Ok(file) => match lock(&file, &path) {
+                Lock::Own => return Ok((path, file, None)),
+                Lock::Missing(cause) => return Ok((path, file, Some(cause))),
+                // Another window looks at it this very moment, finds nothing in it and removes it.
+                Lock::Others => {}
+            },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -73,7 +99,29 @@ fn new_file(place: &(PathBuf, String)) -> io::Result<(PathBuf, File)> {
     Err(io::Error::other(format!("{MOST} edits of this image wait there to be restored or discarded")))
 }
 
-/// Locks a journal while it is written or asked about; false where another window has it. A file system without locks stands in nobody's way.
-pub(super) fn lock(file: &File) -> bool {
-    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+/// Locks a journal while it is written or asked about.
+pub(super) fn lock(file: &File, path: &Path) -> Lock {
+    match try_lock(file, path) {
+        Ok(()) => Lock::Own,
+        Err(TryLockError::WouldBlock) => Lock::Others,
+        Err(TryLockError::Error(cause)) => Lock::Missing(format!(
+            "{} lies on a file system that cannot lock files ({cause}): other windows are kept from this edit by its signs of life alone, also \
+             {} s after a crash.",
+            path.display(),
+            SILENCE.as_secs()
+        )),
+    }
+}
+
+/// Folders that tests take for those of a file system without locks.
+#[cfg(test)]
+pub(in crate::edit) static WITHOUT_LOCKS: std::sync::Mutex<Vec<PathBuf>> = std::sync::Mutex::new(Vec::new());
+
+#[cfg_attr(not(test), expect(unused_variables, reason = "tests tell by the path whether there are locks"))]
+fn try_lock(file: &File, path: &Path) -> Result<(), TryLockError> {
+    #[cfg(test)]
+    if WITHOUT_LOCKS.lock().is_ok_and(|folders| folders.iter().any(|folder| path.starts_with(folder))) {
+        return Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+    }
+    file.try_lock()
 }

@@ -4,21 +4,27 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::place::{lock, names, places};
+use super::place::{Lock, lock, names, places};
 use super::record::{FIRST_LINE, Header, Kind, NamedLabel, is_damaged, records, unpacked};
 use super::writer::Journal;
 use crate::digest;
 use crate::edit::class_volume::ClassVolume;
 use crate::edit::label_edit::LabelEdit;
 use crate::edit::step::{PaintLabel, Step, take};
+use crate::folder_lock::{SILENCE, silence_of};
 use crate::volume::segment::Segments;
 use crate::volume::{Scan, VolumeSource, content, grid_fault};
+
+/// Why an edit is left alone.
+const TAKEN: &str = "another window has taken it up meanwhile";
 
 /// An edit that was not saved when its program ended. While it is held no other window offers it.
 #[derive(Debug)]
 pub struct Recovered {
     path: PathBuf,
     file: File,
+    /// Why it has no lock, in a sentence.
+    unlocked: Option<String>,
     bytes: Vec<u8>,
     /// Bytes that are whole.
     length: usize,
@@ -39,8 +45,17 @@ impl Recovered {
     fn read(path: &Path) -> Result<Option<Self>, String> {
         let failed = |error: io::Error| format!("{}: an edit that was not saved cannot be read: {error}", path.display());
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
-        if !lock(&file) {
-            return Err(format!("{}: these labels are being edited in another window", path.display()));
+        let unlocked = match lock(&file, path) {
+            Lock::Own => None,
+            Lock::Others => return Err(format!("{}: these labels are being edited in another window", path.display())),
+            Lock::Missing(cause) => Some(cause),
+        };
+        if let Some(left) = unlocked.as_ref().and_then(|_| until_silent(path)) {
+            return Err(format!(
+                "{}: these labels are being edited in another window, or were until a moment ago; its file system cannot lock files. If that \
+                 window is gone, open the image again in {left} s: the edit is kept",
+                path.display()
+            ));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
@@ -66,7 +81,7 @@ impl Recovered {
             drop(file);
             return std::fs::remove_file(path).map(|()| None).map_err(failed);
         };
-        Ok(Some(Self { path: path.to_owned(), file, length, header, unsaved, bytes }))
+        Ok(Some(Self { path: path.to_owned(), file, unlocked, length, header, unsaved, bytes }))
     }
 
     /// The journal's file.
@@ -113,7 +128,8 @@ impl Recovered {
     /// may add. Takes as long as reading the image's voxels once.
     ///
     /// # Errors
-    /// An image of another grid or with other voxels, a journal that is damaged, and what `class_of` says, in words. The journal stays where it is.
+    /// An image of another grid or with other voxels, a journal that is damaged or that another window has taken up, and what `class_of` says, in
+    /// words. The journal stays where it is.
     pub fn restore(self, scan: &Scan, mut class_of: impl FnMut(u16) -> Result<u8, String>) -> Result<LabelEdit, String> {
         let refused = |cause: String| format!("{}: the edit cannot be restored: {cause}", self.path.display());
         let grid = &scan.volume.grid;
@@ -130,6 +146,9 @@ impl Recovered {
             )));
         }
         let edit = self.replay(scan, &mut class_of).map_err(refused)?;
+        if self.is_taken() {
+            return Err(refused(TAKEN.to_owned()));
+        }
         Ok(self.go_on(edit))
     }
 
@@ -167,18 +186,32 @@ impl Recovered {
         if let Err(error) = shortened {
             tracing::warn!("{}: its torn end cannot be cut off: {error}", self.path.display());
         }
-        edit.resume(Journal::go_on(self.path, self.file, self.length as u64, self.unsaved));
+        edit.resume(Journal::go_on((self.path, self.file, self.unlocked), self.length as u64, self.unsaved));
         edit
+    }
+
+    /// Whether another window, which no lock kept away, has gone on with it since it was read.
+    fn is_taken(&self) -> bool {
+        self.unlocked.is_some() && until_silent(&self.path).is_some()
     }
 
     /// Gives the edit up: its journal is removed.
     ///
     /// # Errors
-    /// The operating system's.
+    /// The operating system's; another window has taken the edit up.
     pub fn discard(self) -> io::Result<()> {
+        if self.is_taken() {
+            return Err(io::Error::other(TAKEN));
+        }
         drop(self.file);
         std::fs::remove_file(self.path)
     }
+}
+
+/// Seconds until a journal without a lock counts as nobody's; none where it does.
+fn until_silent(path: &Path) -> Option<u64> {
+    let left = SILENCE.checked_sub(silence_of(path)?)?;
+    (!left.is_zero()).then(|| left.as_secs() + 1)
 }
 
 /// Changes since the map was saved.

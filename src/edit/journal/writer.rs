@@ -4,15 +4,16 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::place;
+use super::place::{self, Placed};
 use super::record::{FIRST_LINE, Header, Kind, NamedLabel, packed, record};
 use crate::digest;
 use crate::edit::class_volume::ClassVolume;
 use crate::edit::step::{Step, put};
+use crate::folder_lock::EVERY;
 use crate::volume::segment::Segments;
 use crate::volume::{Scan, VolumeSource, content};
 
@@ -53,8 +54,8 @@ pub(in crate::edit) enum Change {
 struct Shared {
     /// Where the journal lies, once it does.
     file: Mutex<Option<PathBuf>>,
-    /// Why it lies elsewhere than beside the image.
-    elsewhere: Mutex<Option<String>>,
+    /// What the user should know of where it lies: why elsewhere than beside the image, or that it has no lock.
+    place: Mutex<Option<String>>,
     /// Why the last changes could not be written.
     fault: Mutex<Option<String>>,
     /// Whether the edit is given up.
@@ -77,11 +78,14 @@ impl Journal {
         Self::spawn(false, move |shared| begin(&subject, &base, shared))
     }
 
-    /// Goes on with the journal of an edit that was brought back: `file` at `path`, whose first `length` bytes are whole.
-    pub(super) fn go_on(path: PathBuf, file: File, length: u64, unsaved: u64) -> Self {
+    /// Goes on with the journal of an edit that was brought back: `file` at `path`, whose first `length` bytes are whole; `unlocked`: why it has no
+    /// lock.
+    pub(super) fn go_on((path, file, unlocked): (PathBuf, File, Option<String>), length: u64, unsaved: u64) -> Self {
         Self::spawn(true, move |shared| {
             set(&shared.file, Some(path.clone()));
-            Some(Written { path, file, length, pending: Vec::new(), unsaved })
+            let beats = unlocked.is_some();
+            set(&shared.place, unlocked);
+            Some(Written { path, file, beats, length, pending: Vec::new(), unsaved })
         })
     }
 
@@ -116,7 +120,7 @@ impl Journal {
 
     /// What the user should know of it: that it cannot be kept, or lies elsewhere.
     pub(in crate::edit) fn notice(&self) -> Option<String> {
-        get(&self.shared.fault).or_else(|| get(&self.shared.elsewhere))
+        get(&self.shared.fault).or_else(|| get(&self.shared.place))
     }
 
     /// Ends it and removes its file: nothing of the edit is to come back.
@@ -164,12 +168,14 @@ fn begin(subject: &JournalSubject, base: &ClassVolume, shared: &Shared) -> Optio
         return None;
     }
     match place::create(&place::places(&subject.image)) {
-        Ok((path, file, elsewhere)) => {
+        Ok(Placed { path, file, elsewhere, unlocked }) => {
             let elsewhere =
                 elsewhere.map(|cause| format!("What is not saved is kept in {}, not beside the volume: {cause}.", path.display()));
-            set(&shared.elsewhere, elsewhere);
+            let beats = unlocked.is_some();
+            let said: Vec<String> = elsewhere.into_iter().chain(unlocked).collect();
+            set(&shared.place, (!said.is_empty()).then(|| said.join(" ")));
             *lies = Some(path.clone());
-            Some(Written { path, file, length: 0, pending: first, unsaved: 0 })
+            Some(Written { path, file, beats, length: 0, pending: first, unsaved: 0 })
         }
         Err(cause) => {
             set(&shared.fault, Some(format!("A crash would take this edit: its journal cannot be written ({cause}). Save it often.")));
@@ -182,6 +188,8 @@ fn begin(subject: &JournalSubject, base: &ClassVolume, shared: &Shared) -> Optio
 struct Written {
     path: PathBuf,
     file: File,
+    /// Whether signs of life stand for the lock that its file system does not have.
+    beats: bool,
     length: u64,
     /// What has yet to be written behind it.
     pending: Vec<u8>,
@@ -193,7 +201,16 @@ impl Written {
     /// Writes every change as it comes, until the edit ends; then the file is removed, unless it holds what is not saved.
     fn follow(mut self, changes: &Receiver<Change>, shared: &Shared) {
         self.append(shared);
-        for change in changes {
+        self.beat();
+        loop {
+            let change = match changes.recv_timeout(EVERY) {
+                Ok(change) => change,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.beat();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             self.pending.extend(self.bytes(&change));
             self.unsaved = match change {
                 Change::Step(_) | Change::Undo | Change::Redo => self.unsaved + 1,
@@ -207,6 +224,14 @@ impl Written {
             if let Err(error) = std::fs::remove_file(&self.path) {
                 tracing::warn!("{}: cannot be removed: {error}", self.path.display());
             }
+        }
+    }
+
+    /// Gives a sign of life, where one is needed: the first line once more, so that the file's time is the server's. What fails may do so no more
+    /// the next time.
+    fn beat(&mut self) {
+        if self.beats && self.file.seek(SeekFrom::Start(0)).is_ok() {
+            let _ = self.file.write_all(FIRST_LINE);
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::edit::journal::WITHOUT_LOCKS;
 use crate::edit::{JournalSubject, Recovered, find_journals};
+use crate::folder_lock::SILENCE;
 use crate::random::stream;
 use crate::volume::nifti::{write_labels, write_volume};
 use crate::volume::segment::{Segment, named};
@@ -99,6 +102,14 @@ fn crash(edit: LabelEdit) -> (Vec<u8>, (usize, usize)) {
     let left = (bytes(&edit), edit.depth());
     drop(edit);
     left
+}
+
+/// Journals are written on threads of their own.
+fn wait_until(holds: impl Fn() -> bool) {
+    let waiting = Instant::now();
+    while !holds() && waiting.elapsed().as_secs() < 60 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
@@ -251,10 +262,7 @@ fn two_windows_keep_two_journals_and_one_offers_none_of_the_other() {
     paint(&mut one, stroke, [0.0; 3], [2.0; 3]);
     paint(&mut two, stroke, [4.0; 3], [4.0; 3]);
     let (two, _) = crash(two);
-    let waiting = std::time::Instant::now();
-    while one.journal_file().is_none() && waiting.elapsed().as_secs() < 60 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_until(|| one.journal_file().is_some());
     assert_eq!((one.journal_notice(), case.journals().len()), (None, 2));
     let (mine, others): (Vec<_>, Vec<_>) = find_journals(&case.image()).into_iter().partition(Result::is_ok);
     assert!(others.iter().all(|other| other.as_ref().is_err_and(|said| said.contains("another window"))));
@@ -263,4 +271,31 @@ fn two_windows_keep_two_journals_and_one_offers_none_of_the_other() {
     one.discard();
     restored.discard();
     assert!(case.journals().is_empty() && case.scan.file.is_file() && Path::new(&case.labels()).is_file());
+}
+
+#[test]
+fn without_locks_signs_of_life_keep_other_windows_away() {
+    let case = Case::new();
+    WITHOUT_LOCKS.lock().expect("nobody panics with it").push(case.folder.path().to_owned());
+    let refused = || find_journals(&case.image()).remove(0).expect_err("somebody's");
+    let mut edit = case.edit();
+    wait_until(|| edit.journal_file().is_some());
+    let notice = edit.journal_notice().expect("a notice");
+    assert!(notice.contains(".scan.nii.simtrot-edit") && notice.contains("cannot lock files"), "{notice}");
+    assert!(refused().contains("another window") && case.journals().len() == 1, "it holds no change yet, and is left to its window");
+    paint(&mut edit, Paint { label: label(1), over: Over::All, brush: round(1.5) }, [0.0; 3], [2.0; 3]);
+    let (before, _) = crash(edit);
+    assert!(refused().contains("open the image again in"), "it might be alive");
+
+    let file = std::fs::File::options().write(true).open(&case.journals()[0]).expect("a journal");
+    file.set_modified(SystemTime::now() - SILENCE - Duration::from_secs(10)).expect("our own file");
+    let [one, two, three] = [case.found(), case.found(), case.found()];
+    let restored = one.restore(&case.scan, class_of).expect("the edit");
+    assert_eq!(bytes(&restored), before);
+    wait_until(|| find_journals(&case.image()).remove(0).is_err());
+    assert!(refused().contains("another window") && restored.journal_notice().is_some());
+    let said = two.restore(&case.scan, class_of).err().expect("another window has it");
+    assert!(said.contains("has taken it up") && three.discard().is_err() && case.journals().len() == 1, "{said}");
+    restored.discard();
+    assert!(case.journals().is_empty());
 }
