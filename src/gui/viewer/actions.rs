@@ -122,8 +122,8 @@ impl ViewerPanel {
             Request::SaveLabels => self.export_labels(ctx, true),
             Request::Notice(sentence) => self.notice = Some(sentence),
             Request::Save => self.save_segmentation(ctx),
-            Request::Saved(sentence) => {
-                self.segmenting.was_saved(sentence);
+            Request::Saved(saved) => {
+                self.notice = self.segmenting.was_saved(saved).or(self.notice.take());
                 self.go_on(ctx, workspace);
             }
             Request::Discard => {

@@ -191,8 +191,8 @@ impl ViewerPanel {
     /// Shows an image that has arrived; one that could not be read leaves everything as it is.
     fn poll_image(&mut self, ctx: &Context, workspace: &mut Workspace) {
         let Some((mut request, mut work)) = self.reading.take() else { return };
-        // What is open stays until it is saved: who began to save it is told how that ended.
-        if self.editing.is_saving() || !work.poll() {
+        // What is open stays until it is saved, and until a question about it is answered: the answer would be taken for the next image's.
+        if self.editing.is_saving() || self.dialog.is_some() || !work.poll() {
             self.reading = Some((request, work));
             return;
         }

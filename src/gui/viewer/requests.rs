@@ -38,8 +38,8 @@ pub(super) enum Request {
     Segment(Offered),
     /// Ask where to save the segmentation.
     Save,
-    /// Note that the segmentation was written, as this sentence says.
-    Saved(String),
+    /// Note that the segmentation of this number was written, as the sentence says.
+    Saved((u64, String)),
     /// Take the segmentation off.
     Discard,
     /// Save the corrected labels beside those that they came from, or, where that is to be asked, in a file of any name.

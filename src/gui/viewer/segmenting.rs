@@ -22,6 +22,8 @@ pub(super) struct Segmenting {
     result: Option<Segmentation>,
     /// Where it was saved last.
     pub(super) saved: Option<String>,
+    /// Segmentations that have been on the screen, of this case and of those before.
+    shown: u64,
 }
 
 /// A job and its newest labels.
@@ -39,6 +41,8 @@ struct Work {
 
 /// Labels on the screen.
 struct Segmentation {
+    /// By which a dialog's late answer knows what it saved.
+    number: u64,
     with: String,
     header: SourceHeader,
     /// What the dataset is called that its names are of.
@@ -62,7 +66,11 @@ impl Segmenting {
     /// Forgets the segmentation: its case is closed or the user discards it. A job under way is stopped.
     pub(super) fn discard(&mut self) {
         self.stop();
-        *self = Self::default();
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        *self = Self { shown: self.shown, ..Self::default() };
     }
 
     fn stop(&mut self) {
@@ -111,7 +119,8 @@ impl Segmenting {
         if started {
             let (complete, header) = (newest.done == newest.windows, newest.header.clone());
             let (with, dataset) = (work.with.clone(), newest.dataset.clone());
-            self.result = Some(Segmentation { with, header, dataset, complete, unsaved: true });
+            self.shown += 1;
+            self.result = Some(Segmentation { number: self.shown, with, header, dataset, complete, unsaved: true });
             (work.begun, work.newest) = (true, None);
         }
     }
@@ -136,7 +145,7 @@ impl Segmenting {
                     let dismissed;
                     (request, dismissed) = self.outcome(ui);
                     if dismissed {
-                        *self = Self::default();
+                        self.forget();
                     }
                 }
             }
@@ -178,17 +187,18 @@ impl Segmenting {
         self.work.is_some() || self.result.is_some()
     }
 
-    /// The segmentation was written to a file, as `sentence` says.
-    pub(super) fn was_saved(&mut self, sentence: String) {
-        if let Some(result) = &mut self.result {
-            result.unsaved = false;
-        }
+    /// The segmentation of a number was written to a file, as the sentence says, which comes back where that is not the one on the screen any more.
+    pub(super) fn was_saved(&mut self, (number, sentence): (u64, String)) -> Option<String> {
+        let Some(result) = self.result.as_mut().filter(|result| result.number == number) else { return Some(sentence) };
+        result.unsaved = false;
         self.saved = Some(sentence);
+        None
     }
 
-    /// What writes the segmentation to a file: its label values under the image's own header. It returns a sentence on what was saved.
-    pub(super) fn writer(&self, case: &OpenCase) -> Option<impl Fn(&Path) -> Result<String, String> + Send + Sync + 'static> {
-        let Segmentation { header, dataset, .. } = self.result.as_ref()?;
+    /// What writes the segmentation to a file: its label values under the image's own header. It returns the segmentation's number and a sentence on
+    /// what was saved.
+    pub(super) fn writer(&self, case: &OpenCase) -> Option<impl Fn(&Path) -> Result<(u64, String), String> + Send + Sync + 'static> {
+        let &Segmentation { number, ref header, ref dataset, .. } = self.result.as_ref()?;
         let (header, dataset, images) = (header.clone(), dataset.clone(), case.request.images.clone());
         let (segments, values) = (case.segments(), case.values());
         let labels = case.of_kind(Kind::Segmented)?.labels()?.classes.clone();
@@ -201,7 +211,7 @@ impl Segmenting {
             let subject = Subject { header: &header, images: &images, segments: &segments, dataset: &dataset };
             let notes = segmentation::write(file, &LabelMap { grid: grid.clone(), voxels }, &subject).map_err(|error| error.to_string())?;
             let notes: String = notes.into_iter().map(|note| format!(". Note: {}", note.text)).collect();
-            Ok(format!("Saved as {}{notes}", file.display()))
+            Ok((number, format!("Saved as {}{notes}", file.display())))
         })
     }
 }

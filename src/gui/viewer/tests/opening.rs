@@ -84,6 +84,38 @@ fn an_opening_that_fails_leaves_the_volume_its_labels_and_the_toolbar() {
     assert!(harness.query_by_label_contains("was not opened").is_none());
 }
 
+/// Answers a dialog that asks for a path.
+fn type_path(harness: &mut Window, path: &str) {
+    let field = harness.query_all_by_role(Role::TextInput).last().expect("the dialog's field");
+    field.focus();
+    field.type_text(path);
+    harness.run_steps(2);
+    press(harness, Key::Enter);
+}
+
+#[test]
+fn what_is_asked_about_an_image_is_answered_before_the_next_one_takes_its_place() {
+    needs_gpu!();
+    let (mut harness, _folder, at) = with_image();
+    write(&at("other.nii"), GRID, shades);
+    click(&mut harness, "Open");
+    click(&mut harness, "Labels for this volume...");
+    let ctx = harness.ctx.clone();
+    let app = harness.state_mut();
+    app.segmentation.open_files(&ctx, (&[at("other.nii")], Vec::new()), &app.workspace);
+    // Longer than it takes to read.
+    for _ in 0..100 {
+        harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    open_is(&harness, "image", 0);
+    type_path(&mut harness, &at("labels.nii").display().to_string());
+    until(&mut harness, "the other image", |panel| {
+        panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.request.title == "other")
+    });
+    open_is(&harness, "other", 0);
+}
+
 #[test]
 fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
     needs_gpu!();
@@ -91,11 +123,7 @@ fn paths_are_asked_for_with_a_field_that_says_what_does_not_fit() {
     let answer = |harness: &mut Window, [menu, entry]: [&str; 2], path: &str| {
         click(harness, menu);
         click(harness, entry);
-        let field = harness.query_all_by_role(Role::TextInput).last().expect("the dialog's field");
-        field.focus();
-        field.type_text(path);
-        harness.run_steps(2);
-        press(harness, Key::Enter);
+        type_path(harness, path);
     };
     answer(&mut harness, ["Open", "Labels for this volume..."], &at("labels.nii").display().to_string());
     until(&mut harness, "the labels", |panel| panel.is_settled() && panel.open.as_ref().is_some_and(|case| case.layers.len() == 1));

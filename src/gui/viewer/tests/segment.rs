@@ -21,13 +21,7 @@ use crate::worker::{self, Job, TrainingJob};
 /// A demo case that a worker segments, which the test plays; and what it will find.
 fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
     let mut harness = demo_case(ThemeChoice::Dark);
-    let (handle, worker) = fake_worker();
-    let panel = &mut harness.state_mut().segmentation;
-    panel.segmenting.follow(panel.open.as_mut().unwrap(), "demo: simtrot_w".to_owned(), handle);
-    panel.views.shown = Some(SEGMENTED.to_owned());
-    let stage = Stage { kind: StageKind::Infer, arm: String::new() };
-    worker.tell(0.0, Event::Started { schema: 1, name: "infer".into(), environment: Environment::default(), classes: Vec::new() });
-    worker.tell(0.1, Event::StageStarted { stage, total: 1, done: 0 });
+    let worker = follow(&mut harness, "demo: simtrot_w");
     let dataset = demo::dataset();
     let loaded = dataset.load(dataset.case(&case(&harness).request.title).unwrap(), Default::default()).unwrap();
     let labels = mistaken(&loaded.label.unwrap(), 1, false);
@@ -41,6 +35,18 @@ fn segmenting() -> (Window, FakeWorker, SegmentationPreview) {
         names: BTreeMap::from([(0, "background".into()), (1, "Anterior".into()), (2, "Posterior".into())]),
     };
     (harness, worker, preview)
+}
+
+/// A worker that segments the open case with a network of that name, and that the test plays.
+fn follow(harness: &mut Window, with: &str) -> FakeWorker {
+    let (handle, worker) = fake_worker();
+    let panel = &mut harness.state_mut().segmentation;
+    panel.segmenting.follow(panel.open.as_mut().unwrap(), with.to_owned(), handle);
+    panel.views.shown = Some(SEGMENTED.to_owned());
+    let stage = Stage { kind: StageKind::Infer, arm: String::new() };
+    worker.tell(0.0, Event::Started { schema: 1, name: "infer".into(), environment: Environment::default(), classes: Vec::new() });
+    worker.tell(0.1, Event::StageStarted { stage, total: 1, done: 0 });
+    worker
 }
 
 /// The labels of the first `slices` slices.
@@ -77,10 +83,29 @@ fn tiles_are_shown_as_they_arrive_and_the_whole_is_saved() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("segmented.nii.gz");
     let save = harness.state().segmentation.segmenting.writer(case(&harness)).unwrap();
-    save(&file).unwrap();
+    let saved = save(&file).unwrap();
     let read = nifti::read(&file).unwrap();
     assert!(read.volume.voxels.iter().zip(&whole.labels.voxels).all(|(&a, &b)| a == f32::from(b)));
     assert_eq!(read.header.as_bytes()[252..344], whole.header.as_bytes()[252..344], "qform and sform are the scanner's");
+
+    let written = |harness: &mut Window, saved: &(u64, String)| {
+        let ctx = harness.ctx.clone();
+        let app = harness.state_mut();
+        app.segmentation.request(&ctx, Request::Saved(saved.clone()), &app.workspace);
+    };
+    written(&mut harness, &saved);
+    assert!(!harness.state().segmentation.segmenting.is_unsaved());
+    // Segmented once more before the answer of a dialog arrives: what that saved is not what is there.
+    let again = follow(&mut harness, "demo: scratch");
+    again.previews.send(Preview::Segmentation(Arc::new(whole.clone()))).unwrap();
+    again.tell(1.0, Event::Finished { outcome: Outcome::Completed });
+    until(&mut harness, "the other one", |panel| {
+        panel.is_settled() && panel.segmenting.network() == Some("demo: scratch") && !panel.segmenting.is_running()
+    });
+    written(&mut harness, &saved);
+    let panel = &mut harness.state_mut().segmentation;
+    assert!(panel.segmenting.is_unsaved());
+    assert_eq!(panel.notice.take().as_ref(), Some(&saved.1), "the user is told all the same");
 
     // So would closing the window.
     let id = harness.ctx.viewport_id();
