@@ -242,7 +242,7 @@ fn before(ui: &mut Ui, case: &CorrectedCase, source: Option<&DataSource>, troubl
         if ui.add_enabled(source.is_some(), Button::new(label)).clicked() {
             asked = Some(Asked::Add { replace: replaces });
         }
-        if ui.button("Another dataset ...").clicked() {
+        if ui.button(if source.is_some() { "Another dataset ..." } else { "Choose a dataset ..." }).clicked() {
             asked = Some(Asked::Browse);
         }
         if ui.button("Cancel").clicked() {

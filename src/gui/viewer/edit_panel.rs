@@ -96,16 +96,18 @@ impl ViewerPanel {
                 Ok(text) => (text, palette.good()),
                 Err(text) => (text, palette.bad()),
             };
-            if said_line(ui, RichText::new(text).color(colour)) {
+            if said_line(ui, RichText::new(text).color(colour), |_| ()).0 {
                 self.editing.said = None;
             }
         }
         let mut offered = None;
         if let Some(saved) = &self.editing.saved {
-            if ui.button("Add to the training set...").on_hover_text("The image with the corrected labels").clicked() {
-                offered = Some(saved.clone());
-            }
-            if said_line(ui, RichText::new(&saved.sentence).color(Palette::of(ui).good())) {
+            let text = RichText::new(&saved.sentence).color(Palette::of(ui).good());
+            let add =
+                |ui: &mut Ui| ui.small_button("Add to the training set...").on_hover_text("The image with the corrected labels").clicked();
+            let (dismissed, adds) = said_line(ui, text, add);
+            offered = adds.then(|| saved.clone());
+            if dismissed {
                 self.editing.saved = None;
             }
         }
@@ -139,12 +141,12 @@ impl ViewerPanel {
     }
 }
 
-/// Draws a line with a button to dismiss it; whether it was.
-fn said_line(ui: &mut Ui, text: RichText) -> bool {
+/// Draws a line with a button to dismiss it, and what `follows` in it before its text; whether it was dismissed.
+fn said_line<R>(ui: &mut Ui, text: RichText, follows: impl FnOnce(&mut Ui) -> R) -> (bool, R) {
     ui.horizontal_wrapped(|ui| {
-        let dismissed = ui.small_button("Dismiss").clicked();
+        let said = (ui.small_button("Dismiss").clicked(), follows(ui));
         ui.add(Label::new(text).wrap());
-        dismissed
+        said
     })
     .inner
 }

@@ -55,6 +55,7 @@ fn labels_over_an_unlabelled_case_become_its_label_map_and_are_replaced_only_whe
 
     ask(&mut harness, &at("first.nii"));
     harness.get_by_label_contains("nothing is compared");
+    harness.get_by_label("Another dataset ...");
     added(&mut harness, "Add", "b is in the training set");
     harness.get_by_label_contains("Open the run that was trained on this dataset first");
     let values = |file: &Path| nifti::read(file).unwrap().volume.voxels;

@@ -139,7 +139,13 @@ fn a_stroke_across_the_edge_of_a_slice_is_undone_and_saved_beside_its_source() {
     assert_eq!(corrected(&harness), erased);
     click(&mut harness, "Save correction");
     settle(&mut harness);
-    harness.get_by_label_contains("labels_corrected.nii");
+    let [line, button] =
+        [harness.get_by_label_contains("labels_corrected.nii"), harness.get_by_label("Add to the training set...")].map(|node| node.rect());
+    assert!(line.y_range().contains(button.center().y), "what may follow is in the line that says where it is: {button:?} in {line:?}");
+    click(&mut harness, "Add to the training set...");
+    harness.run_steps(2);
+    harness.get_by_label("Choose a dataset ...");
+    click(&mut harness, "Cancel");
     let expected = |classes: &[u8]| classes.iter().map(|&class| if class == 1 { 4.0 } else { 0.0 }).collect::<Vec<f32>>();
     assert_eq!(values(&at("labels_corrected.nii")), expected(&erased));
     assert_eq!(std::fs::read(at("labels.nii")).unwrap(), source, "the source is not touched");
