@@ -27,6 +27,10 @@ pub struct AddArgs {
     /// The network that predicted it, to be recorded: a checkpoint's folder, or a name.
     #[arg(long, value_name = "CHECKPOINT", requires = "predicted")]
     pub network: Option<String>,
+    /// How case names are made up, for example '{patient}_{scan}', where the dataset's list has folds and several cases may be of one patient: the
+    /// case goes into the fold of its patient.
+    #[arg(long, value_name = "PATTERN")]
+    pub groups: Option<String>,
     /// Replace the label map that the case has already; the old one is kept beside.
     #[arg(long)]
     pub replace: bool,

@@ -3,6 +3,7 @@
 use super::options::{CliError, Options};
 use super::{tools, train};
 use crate::cli::{AddArgs, LearnArgs};
+use crate::config::Groups;
 use crate::corrections::{self, AddError, AddJob, Added, Again, AgainError, Change, NewCase, Prediction};
 use crate::experiment::{Experiment, ExperimentFolder};
 use crate::terminal;
@@ -31,10 +32,10 @@ impl From<AgainError> for CliError {
 
 /// Adds a case, and prints what became of it and of its prediction.
 pub(super) fn add(arguments: AddArgs, options: &Options) -> Result<u8, CliError> {
-    let AddArgs { mut files, to, labels, name, predicted, network, replace } = arguments;
+    let AddArgs { mut files, to, labels, name, predicted, network, groups, replace } = arguments;
     let label = files.pop().ok_or_else(|| CliError::Input("name an image and its label map".to_owned()))?;
     let images = files.into_iter().map(VolumeSource::File).collect();
-    let case = NewCase { name, images, label, replace };
+    let case = NewCase { name, images, label, replace, groups: groups.map(Groups::Pattern) };
     let predicted = predicted.map(Prediction::File);
     let added = corrections::add(&AddJob { source: tools::source(&to, labels.as_deref()), case, predicted, network })?;
     for note in &added.notes {

@@ -153,11 +153,17 @@ fn fold_of(
     let numbers: Option<Vec<Vec<usize>>> = sets.iter().map(listed).collect();
     let numbered: Vec<(Vec<String>, usize)> = match numbers {
         Some(numbers) => {
-            if let Some((set, _)) = sets.iter().zip(&numbers).find(|(_, numbers)| numbers.iter().any(|number| *number != numbers[0])) {
-                let cause = "stand in different folds of the dataset's list; they are one image or scans of one patient";
-                return Err(refuse(format!("{} {cause}", set.join(", "))));
+            let mut numbered = Vec::new();
+            for (set, numbers) in sets.into_iter().zip(numbers) {
+                // A case that was added under a fold that none tests goes where its patient is.
+                let tested: BTreeSet<usize> = numbers.iter().copied().filter(|&number| number < folds).collect();
+                if tested.len() > 1 {
+                    let cause = "stand in different folds of the dataset's list; they are one image or scans of one patient";
+                    return Err(refuse(format!("{} {cause}", set.join(", "))));
+                }
+                numbered.push((set, tested.first().copied().unwrap_or(numbers[0])));
             }
-            sets.into_iter().zip(numbers.into_iter().map(|numbers| numbers[0])).collect()
+            numbered
         }
         None => shuffled(sets, seed, "folds").into_iter().zip((0..folds).cycle()).collect(),
     };
@@ -181,7 +187,7 @@ fn shuffled<T>(mut names: Vec<T>, seed: u64, purpose: &str) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DataSource, SyntheticConfig};
+    use crate::config::{DataSource, Groups, SyntheticConfig};
 
     fn dataset(cases: usize, unlabelled: usize) -> Dataset {
         let source = DataSource::Synthetic(SyntheticConfig { cases, ..SyntheticConfig::default() });
@@ -267,6 +273,23 @@ mod tests {
         }
         let listed = draw(&dataset, SplitConfig::Folds { folds: 3, fold: 1 }, 1.0, 1).expect("a split").test;
         assert_eq!(listed, ["synthetic_001", "synthetic_004", "synthetic_007", "synthetic_010"]);
+    }
+
+    #[test]
+    fn what_was_added_beside_the_folds_of_a_list_goes_where_its_patient_is() {
+        let mut dataset = dataset(6, 0);
+        let names = |numbers: &[usize]| numbers.iter().map(|n| format!("synthetic_{n:03}")).collect::<Vec<_>>();
+        let drawn = |dataset: &Dataset, fold| {
+            let groups = Some(Groups::Lists(vec![names(&[0, 5])]));
+            let config = DataConfig { split: SplitConfig::Folds { folds: 2, fold }, groups, ..DataConfig::default() };
+            Split::draw(dataset, &config, 1)
+        };
+        dataset.cases.iter_mut().enumerate().for_each(|(index, case)| case.fold = Some(index % 2));
+        let error = drawn(&dataset, 0).expect_err("one patient in two folds").to_string();
+        assert!(error.contains("synthetic_000, synthetic_005 stand in different folds"), "{error}");
+        dataset.cases[5].fold = Some(2);
+        assert_eq!(drawn(&dataset, 0).expect("a split").test, names(&[0, 2, 4, 5]));
+        assert_eq!(drawn(&dataset, 1).expect("a split").test, names(&[1, 3]));
     }
 
     #[test]

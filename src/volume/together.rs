@@ -109,6 +109,23 @@ fn patients_of_series(cases: &[CaseFiles]) -> Vec<Vec<String>> {
     of_patient.into_values().collect()
 }
 
+/// The cases of a dataset that are of the patient of the case `name`, by `groups`; `name` need not be one of its cases yet.
+///
+/// # Errors
+/// The pattern does not fit the name, in words.
+pub(super) fn of_patient<'d>(dataset: &'d Dataset, groups: &Groups, name: &str) -> Result<Vec<&'d CaseFiles>, String> {
+    match groups {
+        Groups::Pattern(pattern) => {
+            let own = patient(pattern, name).ok_or_else(|| format!("the pattern {pattern:?} does not fit the name {name}"))?;
+            Ok(dataset.cases.iter().filter(|case| patient(pattern, &case.name) == Some(own)).collect())
+        }
+        Groups::Lists(lists) => {
+            let own = lists.iter().find(|list| list.iter().any(|case| case == name));
+            Ok(own.into_iter().flatten().filter_map(|mate| dataset.case(mate)).collect())
+        }
+    }
+}
+
 fn patients(dataset: &Dataset, groups: &Groups, some_left_out: bool) -> Result<Vec<Vec<String>>, DataErrors> {
     match groups {
         Groups::Pattern(pattern) => {

@@ -29,7 +29,7 @@ const LIST: &str = r#"{
 "#;
 
 /// Labels that differ by `shift`: 0, 1 and 2.
-fn labels(folder: &Folder, name: &str, shift: usize) {
+pub fn labels(folder: &Folder, name: &str, shift: usize) {
     folder.labels_with(name, &folder.grid, |index| ((index + shift) / 40 % 3) as u16);
 }
 
@@ -46,7 +46,7 @@ fn decathlon() -> Folder {
 }
 
 /// An nnU-Net v2 dataset of two cases of two channels.
-fn nnunet() -> Folder {
+pub fn nnunet() -> Folder {
     let folder = Folder::new([6, 8, 10]);
     for (content, case) in ["a_0000", "a_0001", "b_0000", "b_0001"].iter().enumerate() {
         folder.image(&format!("data/imagesTr/{case}.nii.gz"), content, 1);
@@ -68,7 +68,7 @@ fn plain() -> Folder {
 }
 
 /// A scan from elsewhere with a corrected and a predicted label map, and a label map of a label that no dataset knows.
-fn new_files(folder: &Folder, channels: usize) {
+pub fn new_files(folder: &Folder, channels: usize) {
     folder.image("new/scan.nii", 40, channels);
     labels(folder, "new/corrected.nii.gz", 11);
     labels(folder, "new/predicted.nii.gz", 14);
@@ -82,9 +82,9 @@ fn source(folder: &Folder) -> DataSource {
     }
 }
 
-fn job(folder: &Folder, image: &str, label: &str) -> AddJob {
+pub fn job(folder: &Folder, image: &str, label: &str) -> AddJob {
     let images = vec![VolumeSource::File(folder.at(image))];
-    let case = NewCase { name: None, images, label: folder.at(label), replace: false };
+    let case = NewCase { name: None, images, label: folder.at(label), ..NewCase::default() };
     AddJob { source: source(folder), case, predicted: Some(Prediction::File(folder.at("new/predicted.nii.gz"))), network: None }
 }
 
@@ -92,12 +92,12 @@ fn added(folder: &Folder) -> Result<Added, AddError> {
     add(&job(folder, "new/scan.nii", "new/corrected.nii.gz"))
 }
 
-fn open(folder: &Folder) -> Dataset {
+pub fn open(folder: &Folder) -> Dataset {
     Dataset::open(&source(folder)).expect("a dataset")
 }
 
 /// All files of a folder with what they hold, but for those of a lock.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

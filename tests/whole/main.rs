@@ -1,5 +1,6 @@
 //! Whole-program tests in one binary, since every test binary links for long.
 
+mod adding;
 mod case_memory;
 mod circles;
 mod clinic;

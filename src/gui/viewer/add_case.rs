@@ -114,7 +114,7 @@ impl AddCase {
             Some(Asked::Close) if dialog.is_at_work() => {}
             Some(Asked::Close) => self.open = None,
             Some(Asked::Browse) => dialog.asking = Some(ask_for_dataset(ctx)),
-            Some(Asked::Add { replace }) => dialog.add(ctx, replace),
+            Some(Asked::Add { replace }) => dialog.add(ctx, workspace, replace),
             Some(Asked::Learn(training)) => dialog.learn(ctx, training),
         }
         changed
@@ -132,10 +132,11 @@ impl Dialog {
         matches!(self.stage, Stage::Adding(_) | Stage::Added { learning: Some(_), .. })
     }
 
-    fn add(&mut self, ctx: &Context, replace: bool) {
+    fn add(&mut self, ctx: &Context, workspace: &Workspace, replace: bool) {
         let Some(source) = self.source.clone() else { return };
+        let groups = run_on(workspace, Some(&source)).and_then(|run| run.config.data.groups.clone());
         let CorrectedCase { name, images, label, predicted, network } = self.case.clone();
-        let case = NewCase { name: Some(name), images, label, replace };
+        let case = NewCase { name: Some(name), images, label, replace, groups };
         let job = AddJob { source, case, predicted, network };
         let work = move || {
             let added = corrections::add(&job)?;
@@ -296,9 +297,14 @@ fn after(ui: &mut Ui, (workspace, source): (&Workspace, Option<&DataSource>), ch
 
 /// Fine-tuned networks of the shown run, if it was trained on that dataset.
 fn networks(workspace: &Workspace, source: Option<&DataSource>) -> Vec<Offered> {
+    if run_on(workspace, source).is_some() { offered(workspace) } else { Vec::new() }
+}
+
+/// The shown run, if it was trained on that dataset.
+fn run_on<'w>(workspace: &'w Workspace, source: Option<&DataSource>) -> Option<&'w OpenRun> {
     let is_same =
         |own: &DataSource| source.is_some_and(|source| own == source || whole(source).is_some_and(|place| whole(own) == Some(place)));
-    if workspace.shown().is_some_and(|run| is_same(&run.config.data.source)) { offered(workspace) } else { Vec::new() }
+    workspace.shown().filter(|run| is_same(&run.config.data.source))
 }
 
 /// Lays the next training out.

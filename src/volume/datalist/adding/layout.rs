@@ -103,11 +103,11 @@ impl Layout {
         folder.join(format!("{}{}", file_case_name(case, &image), self.label_ending(dataset)))
     }
 
-    /// Where the files of a new case go.
+    /// Where the files of a new case go; `patient_fold`: the fold of its patient's other cases.
     ///
     /// # Errors
     /// A folder of DICOM series, or another label map of that name.
-    pub(super) fn of_new(&self, dataset: &Dataset, name: &str) -> Result<Targets, AddError> {
+    pub(super) fn of_new(&self, dataset: &Dataset, name: &str, patient_fold: Option<usize>) -> Result<Targets, AddError> {
         if dataset.cases.iter().any(|case| matches!(case.images.first(), Some(VolumeSource::Series { .. }))) {
             let cause = "holds DICOM series: copy the folder of the new series into it first, then add the label map to it";
             return Err(AddError::refuse(&self.folders[0], cause));
@@ -131,7 +131,7 @@ impl Layout {
         let mut entry = serde_json::Map::new();
         entry.insert("image".to_owned(), listed);
         entry.insert("label".to_owned(), Value::from(format!("{labels}{label}")));
-        entry.extend(list.free_fold().map(|fold| ("fold".to_owned(), Value::from(fold))));
+        entry.extend(list.new_fold(patient_fold).map(|fold| ("fold".to_owned(), Value::from(fold))));
         let files = files.iter().map(|file| self.root.join(&images).join(file)).collect();
         Ok(Targets { images: files, label: self.root.join(labels).join(label), entry: Some(Value::Object(entry).to_string()) })
     }
@@ -229,11 +229,12 @@ impl List {
         if first == stem(Path::new(listed)) { Style::Whole } else { Style::Suffixed }
     }
 
-    /// Where every labelled case has a fold of its list: one more, which no training tests, so that the folds stay as they are.
-    pub(super) fn free_fold(&self) -> Option<usize> {
+    /// The fold of a new case, where every labelled one has a fold of its list: that of its patient's other cases; else one more, which no training
+    /// tests, so that the folds stay as they are.
+    pub(super) fn new_fold(&self, patient_fold: Option<usize>) -> Option<usize> {
         let labelled = self.entries.iter().filter(|entry| entry.listed.label.is_some());
         let folds = labelled.map(|entry| entry.listed.fold).collect::<Option<Vec<_>>>()?;
-        folds.into_iter().max().map(|last| last + 1)
+        folds.into_iter().max().map(|last| patient_fold.unwrap_or(last + 1))
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) struct Lists<'a> {
 pub(super) type Changed = (Vec<Step>, Vec<String>);
 
 impl Lists<'_> {
-    /// With a label map for a case whose image is there.
-    pub(super) fn with_label(&self, case: &CaseFiles, label: &Path) -> Result<Changed, AddError> {
-        let Some(list) = self.layout.naming() else { return Ok(self.in_folders(case)) };
+    /// With a label map for a case whose image is there; `patient_fold`: the fold of its patient's other cases.
+    pub(super) fn with_label(&self, case: &CaseFiles, label: &Path, patient_fold: Option<usize>) -> Result<Changed, AddError> {
+        let Some(list) = self.layout.naming() else { return self.in_folders(case) };
         let image = case.images.first().map(|image| image.file().into_owned());
         let entry = list.entries.iter().find(|entry| entry.listed.images.first() == image.as_ref());
         let entry = entry.ok_or_else(|| AddError::refuse(&list.file, format!("no entry of the list names the image of {}", case.name)))?;
@@ -30,22 +30,22 @@ impl Lists<'_> {
         let own = entry_text(&list.text, key, index).unwrap_or_default();
         let object = if value.is_string() { format!("{{\"image\": {own}}}") } else { own.to_owned() };
         let mut object = set_member(&object, "label", &Value::from(self.relative(label)).to_string());
-        if let (None, Some(fold)) = (entry.listed.fold, list.free_fold()) {
+        let fold = list.new_fold(patient_fold).filter(|_| entry.listed.fold.is_none());
+        if let Some(fold) = fold {
             object = set_member(&object, "fold", &fold.to_string());
         }
+        let mut notes: Vec<String> = fold.map(|fold| fold_note(fold, patient_fold)).into_iter().collect();
         if key == "training" {
-            return self.rewritten(list, set_entry(&list.text, key, index, &object), Vec::new());
+            return self.rewritten(list, set_entry(&list.text, key, index, &object), notes);
         }
-        let note = format!("it stood in the list `{key}` without a label map, and stands in `training` now");
-        self.rewritten(list, append(&remove(&list.text, key, index), "training", &object), vec![note])
+        notes.push(format!("it stood in the list `{key}` without a label map, and stands in `training` now"));
+        self.rewritten(list, append(&remove(&list.text, key, index), "training", &object), notes)
     }
 
-    /// With a new case.
-    pub(super) fn with_entry(&self, entry: &str) -> Result<Changed, AddError> {
+    /// With a new case, whose entry has its fold; `patient_fold`: the fold of its patient's other cases.
+    pub(super) fn with_entry(&self, entry: &str, patient_fold: Option<usize>) -> Result<Changed, AddError> {
         let Some(list) = self.layout.naming() else { return Ok((Vec::new(), Vec::new())) };
-        let note = list.free_fold().map(|fold| {
-            format!("the list parts its cases into folds; the new one has the fold {fold}, which none tests: it always trains")
-        });
+        let note = list.new_fold(patient_fold).map(|fold| fold_note(fold, patient_fold));
         self.rewritten(list, append(&list.text, "training", entry), note.into_iter().collect())
     }
 
@@ -60,11 +60,13 @@ impl Lists<'_> {
     }
 
     /// Where folders alone say which label map is of which image.
-    fn in_folders(&self, case: &CaseFiles) -> Changed {
+    fn in_folders(&self, case: &CaseFiles) -> Result<Changed, AddError> {
         let image = case.images.first().map(|image| image.file().into_owned()).unwrap_or_default();
         let is_tested = image.parent().and_then(Path::file_name).is_some_and(|folder| folder == "imagesTs");
         let note = "its image lies in imagesTs, and so its label map in labelsTs: simtrot trains on it, other programs may take it for a test case";
-        (Vec::new(), if is_tested { vec![note.to_owned()] } else { Vec::new() })
+        let (steps, mut notes) = self.with_count(&case.name)?;
+        notes.extend(is_tested.then(|| note.to_owned()));
+        Ok((steps, notes))
     }
 
     /// A path as the list writes it.
@@ -98,4 +100,10 @@ impl Lists<'_> {
         })?;
         Ok((step.into_iter().chain([Step::Text { to: list.file.clone(), text }]).collect(), notes))
     }
+}
+
+/// What is to be said of the fold of a new case.
+fn fold_note(fold: usize, patient_fold: Option<usize>) -> String {
+    let why = if patient_fold.is_some() { "that of its patient's other cases" } else { "which none tests: it always trains" };
+    format!("the list parts its cases into folds; the new one has the fold {fold}, {why}")
 }

@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::naming::case_name;
-use crate::config::DataSource;
+use crate::config::{DataSource, Groups};
 use crate::volume::file::{self, Format, ending, stem};
 use crate::volume::label_table::{LabelEntry, LabelTable};
 use crate::volume::labels::from_scan;
 use crate::volume::note::lines;
+use crate::volume::together::of_patient;
 use crate::volume::{
     CaseFiles, DataErrors, Dataset, Grid, LabelMap, Scan, SourceHeader, Volume, VolumeSource, aligned, content, fill, load_image,
 };
@@ -38,6 +39,8 @@ pub struct NewCase {
     pub label: PathBuf,
     /// Whether a label map that the case has may be replaced. The old one is kept.
     pub replace: bool,
+    /// Which cases are of one patient: where the dataset's list has folds, the case goes into that of its patient.
+    pub groups: Option<Groups>,
 }
 
 /// What an addition does to the dataset.
@@ -150,7 +153,8 @@ impl Addition {
         let Some(old) = &case.label else {
             self.label_file = place.layout.label_of(&place.dataset, case);
             self.write_labels(own.header, &case.images)?;
-            let changed = place.lists().with_label(case, &self.label_file)?;
+            let patient_fold = place.patient_fold(new, &case.name)?;
+            let changed = place.lists().with_label(case, &self.label_file, patient_fold)?;
             return Ok(self.with_list(changed));
         };
         self.label_file = old.file().into_owned();
@@ -180,7 +184,8 @@ impl Addition {
     /// Of a case that is not there.
     fn of_new(mut self, place: &Place, new: &NewCase) -> Result<Self, AddError> {
         self.case = plain_name(new)?;
-        let Targets { images, label, entry } = place.layout.of_new(&place.dataset, &self.case)?;
+        let patient_fold = place.patient_fold(new, &self.case)?;
+        let Targets { images, label, entry } = place.layout.of_new(&place.dataset, &self.case, patient_fold)?;
         let files = |case: &CaseFiles| case.images.iter().map(|image| image.file().into_owned()).collect::<Vec<_>>();
         // Half of its channels may be there from an earlier call; then each is compared below.
         if let Some(other) = place.dataset.case(&self.case).filter(|other| entry.is_some() || files(other) != images) {
@@ -194,7 +199,7 @@ impl Addition {
         self.write_labels(place.image.header.clone(), &written)?;
         self.steps.extend(place.image_steps(new, &images)?);
         let changed = match entry {
-            Some(entry) => place.lists().with_entry(&entry)?,
+            Some(entry) => place.lists().with_entry(&entry, patient_fold)?,
             None => place.lists().with_count(&self.case)?,
         };
         Ok(self.with_list(changed))
@@ -232,6 +237,16 @@ struct Place {
 impl Place {
     fn lists(&self) -> Lists<'_> {
         Lists { layout: &self.layout, dataset: &self.dataset }
+    }
+
+    /// The fold of the other cases of the patient; none where there are none, or nobody said which these are.
+    fn patient_fold(&self, new: &NewCase, name: &str) -> Result<Option<usize>, AddError> {
+        let Some(groups) = &new.groups else { return Ok(None) };
+        let mates = of_patient(&self.dataset, groups, name).map_err(|cause| {
+            let remedy = "Give the case a name that fits (--name; in the window that of its image's file), or set the pattern right (--groups; in the window data.groups of the run)";
+            AddError::Refused(format!("nobody can tell whose scan {name} is: {cause}. {remedy}"))
+        })?;
+        Ok(mates.into_iter().find_map(|mate| mate.fold))
     }
 
     /// The case of the dataset whose image the new one has, by its files or by what they hold.
