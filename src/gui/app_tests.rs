@@ -6,7 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 
 use super::*;
 use crate::experiment::{ExperimentEvent, ExperimentFolder, Finish, synthetic};
-use crate::gui::testing::{FakeExperiment, click, needs_gpu, wait_for, wait_until, window};
+use crate::gui::testing::{FakeExperiment, SIZE, click, needs_gpu, wait_for, wait_until, window};
 use crate::gui::{Action, OpenRun};
 use crate::protocol::Command;
 
@@ -83,6 +83,11 @@ fn keys_are_listed_and_can_be_changed() {
     harness.key_press(Key::Questionmark);
     harness.run_steps(3);
     harness.get_by_label("Keys and mouse");
+    for action in Action::all() {
+        let lowest = harness.get_all_by_label(action.title()).map(|node| node.rect().bottom()).fold(0.0, f32::max);
+        // The list ends 50 points above the window's foot; what lies lower has to be scrolled to.
+        assert!(lowest < SIZE[1] - 50.0, "{} lies at {lowest}", action.title());
+    }
     harness.snapshot("window_keys_dark");
     harness.get_all_by_label("R").next().expect("the key of the fitted view").click();
     harness.run_steps(2);

@@ -28,6 +28,9 @@ const BRUSH: [(&str, &str); 6] = [
     ("Ctrl + Y, Ctrl + Shift + Z", "Redo"),
 ];
 
+/// Between two rows, in points: all of them fit into the window as it is first opened.
+const GAP: f32 = 3.0;
+
 /// Whether it is shown, and which action waits for its new key.
 #[derive(Default)]
 pub(super) struct KeysWindow {
@@ -61,11 +64,16 @@ impl KeysWindow {
         let mut open = self.shown;
         let window = egui::Window::new("Keys and mouse").open(&mut open).resizable(false).collapsible(false).vscroll(true);
         window.default_pos([260.0, 50.0]).default_height(ui.ctx().content_rect().height() - 100.0).show(ui.ctx(), |ui| {
+            ui.spacing_mut().item_spacing.y = GAP;
+            // The brush's actions stand last.
+            let (brush, others): (Vec<Action>, Vec<Action>) = Action::all().partition(|&action| action >= Action::Brush);
             ui.columns_const(|[left, right]| {
-                self.key_table(left, keys);
+                self.heading(left, keys);
+                self.key_table(left, keys, &others);
                 gestures(right, "Mouse on a slice", &MOUSE);
                 right.add_space(8.0);
                 gestures(right, "With the brush", &BRUSH);
+                self.key_table(right, keys, &brush);
             });
         });
         if self.shown && !open {
@@ -83,7 +91,7 @@ impl KeysWindow {
         });
     }
 
-    fn key_table(&mut self, ui: &mut Ui, keys: &mut KeyMap) {
+    fn heading(&mut self, ui: &mut Ui, keys: &mut KeyMap) {
         ui.horizontal(|ui| {
             ui.strong("Keys (click one to change it)");
             if ui.button("Back to the defaults").clicked() {
@@ -94,8 +102,11 @@ impl KeysWindow {
         if let Some(taken) = &self.taken {
             ui.label(RichText::new(taken).color(Palette::of(ui).caution()));
         }
-        Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
-            for action in Action::all() {
+    }
+
+    fn key_table(&mut self, ui: &mut Ui, keys: &KeyMap, actions: &[Action]) {
+        Grid::new(("keys", actions.len())).num_columns(2).striped(true).show(ui, |ui| {
+            for &action in actions {
                 ui.label(action.title());
                 let waiting = self.rebinding == Some(action);
                 let text = if waiting { "press a key" } else { keys.hint(action) };
