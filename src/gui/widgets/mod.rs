@@ -2,12 +2,13 @@
 //!
 //! `card` lays out text, forms and notices; `table` and `plot` show numbers, each with a menu that saves it (`save`) as CSV or PNG;
 //! `dialog` asks for a path, `question` asks before something happens, `welcome` is the first page of a panel. Work that would hold
-//! up a frame runs in the `background`.
+//! up a frame runs in the `background`; `cover` draws slices and surfaces by shaders of our own.
 
 mod axis;
 mod background;
 pub(in crate::gui) mod card;
 mod colour_bar;
+mod cover;
 mod dialog;
 mod legend;
 pub(in crate::gui) mod offscreen;

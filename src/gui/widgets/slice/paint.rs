@@ -1,6 +1,5 @@
 //! Hands a view to the GPU inside egui's own pass: one uniform block and one triangle a frame.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
@@ -9,6 +8,7 @@ use eframe::{egui, epaint};
 
 use super::texture::Stored;
 use super::uniforms::Uniforms;
+use crate::gui::widgets::cover::{Cover, pixels, uniform_buffer};
 
 /// Image, labels, truth and heat map of a view, as the shader binds them.
 pub(super) type Textures = [Option<Arc<Stored>>; 4];
@@ -50,36 +50,28 @@ impl CallbackTrait for Paint {
         let texture = |texture: &Option<Arc<Stored>>| texture.as_ref().map(Arc::as_ptr);
         let bound = slot.take().filter(|bound| bound.textures.iter().map(texture).eq(self.textures.iter().map(texture)));
         let bound = slot.insert(bound.unwrap_or_else(|| shared.bind(device, self)));
-        let corner = [self.rect.min.x, self.rect.min.y].map(|points| (points * screen.pixels_per_point).round());
-        let uniforms = Uniforms { pane: corner, ..*self.uniforms };
+        let uniforms = Uniforms { pane: pixels(self.rect.min, screen), ..*self.uniforms };
         queue.write_buffer(&bound.uniform, 0, bytemuck::bytes_of(&uniforms));
         Vec::new()
     }
 
     fn paint(&self, _info: epaint::PaintCallbackInfo, pass: &mut wgpu::RenderPass<'static>, resources: &CallbackResources) {
         let slot = self.slot.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipeline = resources.get::<Shared>().and_then(|shared| shared.pipelines.get(&self.target));
-        let (Some(pipeline), Some(bound)) = (pipeline, slot.as_ref()) else { return };
-        pass.set_pipeline(pipeline);
-        pass.set_bind_group(0, &bound.group, &[]);
-        pass.draw(0..3, 0..1);
+        let (Some(shared), Some(bound)) = (resources.get::<Shared>(), slot.as_ref()) else { return };
+        shared.cover.draw(pass, self.target, &bound.group);
     }
 }
 
 /// What all views share, made when the first is drawn.
 struct Shared {
-    module: wgpu::ShaderModule,
-    pipelines: HashMap<TextureFormat, wgpu::RenderPipeline>,
+    cover: Cover,
     /// Bound in place of what is not there.
     nothing: [wgpu::TextureView; 4],
 }
 
 impl Shared {
     fn new(device: &wgpu::Device) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("slice"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../../../shaders/slice.wgsl").into()),
-        });
+        let cover = Cover::new(device, "slice", include_str!("../../../../shaders/slice.wgsl"));
         let one_voxel = |format| {
             let texture = device.create_texture(&wgpu::TextureDescriptor {
                 label: Some("nothing"),
@@ -93,47 +85,12 @@ impl Shared {
             });
             texture.create_view(&wgpu::TextureViewDescriptor::default())
         };
-        Self { module, pipelines: HashMap::new(), nothing: FORMATS.map(one_voxel) }
-    }
-
-    /// The pipeline for a target; its layout is what the shader declares.
-    fn pipeline(&mut self, device: &wgpu::Device, target: TextureFormat) -> &wgpu::RenderPipeline {
-        let module = &self.module;
-        self.pipelines.entry(target).or_insert_with(|| {
-            let fragment = if target.is_srgb() { "linear_target" } else { "gamma_target" };
-            device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-                label: Some("slice"),
-                layout: None,
-                vertex: wgpu::VertexState {
-                    module,
-                    entry_point: Some("cover"),
-                    compilation_options: wgpu::PipelineCompilationOptions::default(),
-                    buffers: &[],
-                },
-                primitive: wgpu::PrimitiveState::default(),
-                depth_stencil: None,
-                multisample: wgpu::MultisampleState::default(),
-                // Opaque: nothing to blend, and premultiplied alpha is alpha 1.
-                fragment: Some(wgpu::FragmentState {
-                    module,
-                    entry_point: Some(fragment),
-                    compilation_options: wgpu::PipelineCompilationOptions::default(),
-                    targets: &[Some(target.into())],
-                }),
-                multiview_mask: None,
-                cache: None,
-            })
-        })
+        Self { cover, nothing: FORMATS.map(one_voxel) }
     }
 
     fn bind(&mut self, device: &wgpu::Device, paint: &Paint) -> Bound {
-        let layout = self.pipeline(device, paint.target).get_bind_group_layout(0);
-        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("slice"),
-            size: size_of::<Uniforms>() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let layout = self.cover.layout(device, paint.target);
+        let uniform = uniform_buffer::<Uniforms>(device, "slice");
         let views =
             paint.textures.iter().zip(&self.nothing).map(|(texture, nothing)| texture.as_ref().map_or(nothing, |stored| &stored.view));
         let views = (1..).zip(views).map(|(binding, view)| (binding, wgpu::BindingResource::TextureView(view)));

@@ -1,7 +1,6 @@
 //! Draws surfaces into a picture of the pane's size, with depth and smooth edges, whenever something has changed, and lays that picture
 //! into each of the window's frames.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
@@ -11,6 +10,7 @@ use eframe::{egui, epaint};
 
 use super::mesh::{StoredMeshes, Vertex};
 use crate::gui::theme::colour;
+use crate::gui::widgets::cover::{Cover, pixels, uniform_buffer};
 use crate::gui::widgets::slice::LABELS;
 use crate::palette;
 
@@ -68,8 +68,7 @@ impl CallbackTrait for Paint {
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
         let shared = resources.entry::<Shared>().or_insert_with(|| Shared::new(device));
-        let pixels = |points: egui::Pos2| [points.x, points.y].map(|points| (points * screen.pixels_per_point).round());
-        let (corner, end) = (pixels(self.rect.min), pixels(self.rect.max));
+        let (corner, end) = (pixels(self.rect.min, screen), pixels(self.rect.max, screen));
         let size = [0, 1].map(|side: usize| ((end[side] - corner[side]) as u32).max(1));
         let mut slot = self.slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         let canvas = slot.take().filter(|canvas| canvas.size == size);
@@ -88,11 +87,8 @@ impl CallbackTrait for Paint {
 
     fn paint(&self, _info: epaint::PaintCallbackInfo, pass: &mut wgpu::RenderPass<'static>, resources: &CallbackResources) {
         let slot = self.slot.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipeline = resources.get::<Shared>().and_then(|shared| shared.frames.get(&self.meshes.target));
-        let (Some(pipeline), Some(canvas)) = (pipeline, slot.as_ref()) else { return };
-        pass.set_pipeline(pipeline);
-        pass.set_bind_group(0, &canvas.groups[1], &[]);
-        pass.draw(0..3, 0..1);
+        let (Some(shared), Some(canvas)) = (resources.get::<Shared>(), slot.as_ref()) else { return };
+        shared.frame.draw(pass, self.meshes.target, &canvas.groups[1]);
     }
 }
 
@@ -129,19 +125,15 @@ impl Paint {
 
 /// What all views share, made when the first is drawn.
 struct Shared {
-    module: wgpu::ShaderModule,
     /// Draws meshes.
     meshes: wgpu::RenderPipeline,
-    /// Lay a picture into frames, by their format.
-    frames: HashMap<TextureFormat, wgpu::RenderPipeline>,
+    /// Lays a picture into the window's frame.
+    frame: Cover,
 }
 
 impl Shared {
     fn new(device: &wgpu::Device) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("surface"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../../../shaders/surface.wgsl").into()),
-        });
+        let frame = Cover::new(device, "surface", include_str!("../../../../shaders/surface.wgsl"));
         let attributes = wgpu::vertex_attr_array![0 => Float32x4, 1 => Snorm16x4];
         let layout = wgpu::VertexBufferLayout {
             array_stride: size_of::<Vertex>() as u64,
@@ -152,7 +144,7 @@ impl Shared {
             label: Some("surface"),
             layout: None,
             vertex: wgpu::VertexState {
-                module: &module,
+                module: &frame.module,
                 entry_point: Some("place"),
                 compilation_options: wgpu::PipelineCompilationOptions::default(),
                 buffers: &[Some(layout)],
@@ -168,7 +160,7 @@ impl Shared {
             }),
             multisample: wgpu::MultisampleState { count: SAMPLES, ..wgpu::MultisampleState::default() },
             fragment: Some(wgpu::FragmentState {
-                module: &module,
+                module: &frame.module,
                 entry_point: Some("shade"),
                 compilation_options: wgpu::PipelineCompilationOptions::default(),
                 targets: &[Some(PICTURE.into())],
@@ -176,40 +168,11 @@ impl Shared {
             multiview_mask: None,
             cache: None,
         });
-        Self { module, meshes, frames: HashMap::new() }
-    }
-
-    /// The pipeline for a target; its layout is what the shader declares.
-    fn frame(&mut self, device: &wgpu::Device, target: TextureFormat) -> &wgpu::RenderPipeline {
-        let module = &self.module;
-        self.frames.entry(target).or_insert_with(|| {
-            let fragment = if target.is_srgb() { "linear_target" } else { "gamma_target" };
-            device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-                label: Some("surface in the frame"),
-                layout: None,
-                vertex: wgpu::VertexState {
-                    module,
-                    entry_point: Some("cover"),
-                    compilation_options: wgpu::PipelineCompilationOptions::default(),
-                    buffers: &[],
-                },
-                primitive: wgpu::PrimitiveState::default(),
-                depth_stencil: None,
-                multisample: wgpu::MultisampleState::default(),
-                fragment: Some(wgpu::FragmentState {
-                    module,
-                    entry_point: Some(fragment),
-                    compilation_options: wgpu::PipelineCompilationOptions::default(),
-                    targets: &[Some(target.into())],
-                }),
-                multiview_mask: None,
-                cache: None,
-            })
-        })
+        Self { meshes, frame }
     }
 
     fn canvas(&mut self, device: &wgpu::Device, target: TextureFormat, size: [u32; 2]) -> Canvas {
-        let layouts = [self.meshes.get_bind_group_layout(0), self.frame(device, target).get_bind_group_layout(0)];
+        let layouts = [self.meshes.get_bind_group_layout(0), self.frame.layout(device, target)];
         let texture = |format, sample_count, usage| {
             let texture = device.create_texture(&wgpu::TextureDescriptor {
                 label: Some("surface"),
@@ -224,12 +187,7 @@ impl Shared {
             texture.create_view(&wgpu::TextureViewDescriptor::default())
         };
         let picture = texture(PICTURE, 1, wgpu::TextureUsages::TEXTURE_BINDING);
-        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("surface"),
-            size: size_of::<Uniforms>() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let uniform = uniform_buffer::<Uniforms>(device, "surface");
         let entries = [
             wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
             wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(&picture) },
