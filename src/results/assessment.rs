@@ -30,7 +30,7 @@ impl Assessment {
             (
                 "Not a number",
                 "Some tokens were not finite numbers when they were measured: there is nothing to judge.",
-                "lower the learning rate (pretrain.optimiser.lr), or check the volumes with the check of the Run panel.",
+                "lower the learning rate (pretrain.optimiser.lr), or check the volumes with `simtrot check`.",
             )
         } else {
             (

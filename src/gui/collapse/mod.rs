@@ -203,9 +203,12 @@ impl CollapsePanel {
 }
 
 fn nothing_open(ui: &mut Ui, panel: &mut Panel) {
-    explained(ui, &Assessment::unmeasured("No run is open.", "start one in the Run panel, or open the folder of one that has ended."));
+    explained(
+        ui,
+        &Assessment::unmeasured("No run is open.", "start one on the page Experiment, or open there the folder of one that has ended."),
+    );
     ui.add_space(10.0);
-    if ui.button("Go to Run").clicked() {
+    if ui.button("Go to Experiment").clicked() {
         *panel = Panel::Experiment;
     }
 }

@@ -257,7 +257,7 @@ fn before(ui: &mut Ui, case: &CorrectedCase, source: Option<&DataSource>, troubl
 fn said(ui: &mut Ui, added: &Added) {
     let Added { case, change, label, notes, .. } = added;
     let text = match change {
-        Change::Added => format!("{case} is in the training set: {}", label.display()),
+        Change::Added => format!("{case} is in the training set: {}", label.components().collect::<PathBuf>().display()),
         Change::Replaced(old) => format!("{case} has the new label map; the old one is kept in {}", old.display()),
         Change::Nothing => format!("{case} has this label map already; nothing was changed"),
     };

@@ -243,7 +243,7 @@ impl CaseList {
                 number("HD95", format!("Mean HD95 over the labels in {unit}: 95 % of the surface lies no farther from the truth's"))
             }
             NEXT => number("Next", "Place in the order in which to label the unlabelled cases; the reason shows over it".to_owned()),
-            _ => Column::new("Case", "Name of the case: a click opens it. Sort by name", Width::Rest(60.0)),
+            _ => Column::names("Case", "Name of the case: a click opens it. Sort by name", Width::Rest(60.0)),
         };
         let titles = shown.iter().map(column).collect();
         let (rows, before) = (&self.rows, self.sort);

@@ -5,7 +5,7 @@ use egui_plot::PlotPoint;
 
 use crate::corrections::{Correction, Corrections};
 use crate::gui::Palette;
-use crate::gui::widgets::{Axis, Chart, Series, card};
+use crate::gui::widgets::{Axis, Chart, Series};
 
 /// Height of the curve and of the table, at most, in points.
 const CURVE: f32 = 110.0;
@@ -40,7 +40,7 @@ fn row(ui: &mut Ui, correction: &Correction) {
         |label: &crate::corrections::LabelCorrection| format!("{}: Dice {:.3}, {} voxels", label.name, label.dice, label.changed_voxels);
     let labels: Vec<String> = correction.labels.iter().map(of_label).collect();
     let network = correction.network.as_deref().unwrap_or("not known");
-    card::one_line(ui, &correction.case).on_hover_text(format!("Network: {network}"));
+    ui.label(&correction.case).on_hover_text(format!("Network: {network}"));
     ui.label(correction.date.strftime("%Y-%m-%d %H:%M").to_string());
     let dice = correction.dice().map_or_else(|| "-".to_owned(), |dice| format!("{dice:.3}"));
     ui.label(dice).on_hover_text(if labels.is_empty() { "Not compared".to_owned() } else { labels.join("\n") });

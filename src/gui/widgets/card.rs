@@ -1,5 +1,7 @@
 //! How panels lay out text and controls: cards, titles, notes, forms, bars, notices.
 
+use std::borrow::Cow;
+
 use eframe::egui::{self, Align, Button, Frame, Grid, Label, Layout, Margin, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
 
 use crate::gui::Palette;
@@ -108,6 +110,19 @@ pub(in crate::gui) fn one_line(ui: &mut Ui, text: impl Into<egui::WidgetText>) -
     ui.add(Label::new(text).truncate())
 }
 
+/// As much of a name as there is room for, its end rather than its beginning: names of cases, patients and files differ in their ends.
+pub(in crate::gui) fn end_of_name<'a>(ui: &Ui, name: &'a str) -> Cow<'a, str> {
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let fits = |text: &str| {
+        ui.painter().layout_no_wrap(text.to_owned(), font.clone(), egui::Color32::PLACEHOLDER).size().x <= ui.available_width()
+    };
+    if fits(name) {
+        return Cow::Borrowed(name);
+    }
+    let mut ends = name.char_indices().skip(1).map(|(at, _)| format!("…{}", &name[at..]));
+    Cow::Owned(ends.find(|end| fits(end)).unwrap_or_else(|| "…".to_owned()))
+}
+
 /// A thin bar, `share` of it filled. Screen readers are told its name and share.
 pub(in crate::gui) fn bar(ui: &mut Ui, size: egui::Vec2, share: f32, colour: egui::Color32, name: &str) {
     let share = share.clamp(0.0, 1.0);
@@ -144,4 +159,23 @@ pub(in crate::gui) fn row(ui: &mut Ui, name: &str, hint: &str, control: impl FnO
     let label = ui.label(name).on_hover_text(hint);
     ui.vertical(|ui| ui.label_inputs_by(label.id, control));
     ui.end_row();
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_keeps_its_end() {
+        Harness::builder().with_context_setup(crate::gui::theme::install).build_ui(|ui| {
+            ui.set_max_width(60.0);
+            let end = end_of_name(ui, "hippocampus_015");
+            assert!(end.starts_with('…') && end.ends_with("_015") && end.len() < 15, "{end}");
+            assert_eq!(end_of_name(ui, "a_15"), "a_15");
+            ui.set_max_width(300.0);
+            assert_eq!(end_of_name(ui, "hippocampus_015"), "hippocampus_015");
+        });
+    }
 }

@@ -40,12 +40,19 @@ pub(in crate::gui) struct Column<'a> {
     meaning: Cow<'a, str>,
     width: Width,
     numbers: bool,
+    /// Names, which are cut at their beginning.
+    names: bool,
 }
 
 impl<'a> Column<'a> {
     /// A column of text; `meaning` shows on hover.
     pub(in crate::gui) fn new(title: impl Into<Cow<'a, str>>, meaning: impl Into<Cow<'a, str>>, width: Width) -> Self {
-        Self { title: title.into(), meaning: meaning.into(), width, numbers: false }
+        Self { title: title.into(), meaning: meaning.into(), width, numbers: false, names: false }
+    }
+
+    /// A column of names: where the room is too small, their ends stay.
+    pub(in crate::gui) fn names(title: impl Into<Cow<'a, str>>, meaning: impl Into<Cow<'a, str>>, width: Width) -> Self {
+        Self { names: true, ..Self::new(title, meaning, width) }
     }
 
     /// A column of numbers: in even letters, aligned to the right.
@@ -237,7 +244,9 @@ fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
             ui.painter().rect_filled(rect, 2.0, colour);
         }
-        let mut text = RichText::new(cell.text.as_ref());
+        let shown = if column.names { card::end_of_name(ui, &cell.text) } else { Cow::Borrowed(cell.text.as_ref()) };
+        let hover = if cell.hover.is_empty() && shown != cell.text { &cell.text } else { &cell.hover };
+        let mut text = RichText::new(shown.as_ref());
         if column.numbers {
             text = text.monospace();
         }
@@ -247,8 +256,8 @@ fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
         text = if cell.strong { text.strong() } else { text };
         text = if cell.weak { text.weak() } else { text };
         let explain = |response: eframe::egui::Response| {
-            if !cell.hover.is_empty() {
-                response.on_hover_text(cell.hover.as_ref());
+            if !hover.is_empty() {
+                response.on_hover_text(hover.as_ref());
             }
         };
         if cell.note.is_empty() {

@@ -86,8 +86,10 @@ impl CaseTable {
             self.sorted = Some(self.sort);
         }
         let (lines, order, palette) = (&self.lines, &self.order, Palette::of(ui));
-        let columns = COLUMNS.into_iter().map(|(title, meaning, width)| {
-            Column::new(if title.is_empty() { self.labels.clone() } else { title.to_owned() }, meaning, width)
+        let columns = COLUMNS.into_iter().enumerate().map(|(index, (title, meaning, width))| match index {
+            0 => Column::names(title, meaning, width),
+            _ if title.is_empty() => Column::new(self.labels.clone(), meaning, width),
+            _ => Column::new(title, meaning, width),
         });
         let table = Table::new("Cases", columns.collect()).sortable(&mut self.sort).scrolling();
         card::card(ui, |ui| {
