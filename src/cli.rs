@@ -136,7 +136,7 @@ pub enum Command {
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
-    /// Turn weights of PyTorch or safetensors into a checkpoint, and tell what became of every tensor.
+    /// Turn weights of PyTorch or safetensors into a checkpoint, and print what became of every tensor.
     Import {
         /// What, and how.
         #[command(flatten)]

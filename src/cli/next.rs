@@ -17,7 +17,7 @@ pub struct NextArgs {
     /// Folder of the label maps, where DATA is a folder of images; called as for `configure`.
     #[arg(long, value_name = "DIR", requires = "data")]
     pub labels: Option<PathBuf>,
-    /// Checkpoint folder, or folder of a training. One fine-tuned network tells how unsure it is, several also how far they differ; a pre-training
+    /// Checkpoint folder, or folder of a training. One fine-tuned network shows how unsure it is, several also how far they differ; a pre-training
     /// compares cases by its tokens, and will do alone. The folder of an experiment stands for all folds and seeds of its arm.
     #[arg(long = "checkpoint", value_name = "CHECKPOINT", required = true)]
     pub checkpoints: Vec<PathBuf>,

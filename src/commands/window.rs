@@ -39,7 +39,7 @@ fn show(opening: Opening, options: &Options) -> Result<u8, CliError> {
     match left {
         Some(left) => go_on(left, options),
         None if stop_signal::asked() => {
-            terminal::remark("the window was told to end: what was at work is stopped and saved, and the same command goes on");
+            terminal::remark("the window was asked to end: what was at work is stopped and saved, and the same command goes on");
             Ok(STOPPED)
         }
         None => Ok(tally.map_or(0, |tally| u8::from(tally.failed > 0))),

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::check::{Checker, Settings as _, settings};
 use super::groups::Groups;
 
+/// nnU-Net's number of folds.
+pub const NNUNET_FOLDS: usize = 5;
+
 settings! {
     /// The dataset of a run.
     pub struct DataConfig {
@@ -86,6 +89,12 @@ pub enum SplitConfig {
         /// Number of folds.
         folds: usize,
         /// Which of them is tested, from 0.
+        fold: usize,
+    },
+    /// Fold `fold` of nnU-Net's own five folds of all labelled cases is the test set, whatever the seeds are: to compare with its
+    /// published cross-validations.
+    NnunetFolds {
+        /// Which of them is tested, from 0 to 4.
         fold: usize,
     },
     /// Case names spelt out.
@@ -201,6 +210,7 @@ impl DataConfig {
                 checker.within("data.split.folds", &folds, 2..=100);
                 checker.require("data.split.fold", fold < folds, format_args!("is {fold}; allowed is 0 to {}", folds.saturating_sub(1)));
             }
+            SplitConfig::NnunetFolds { fold } => checker.within("data.split.fold", &fold, 0..=NNUNET_FOLDS - 1),
             SplitConfig::Demo => {
                 checker.require("data.split", self.source == DataSource::Demo, format_args!("`demo` goes with `source: demo` only"));
             }
@@ -246,7 +256,7 @@ impl DataConfig {
         let (validates, remedy) = match &self.split {
             SplitConfig::HoldOut { validation, .. } => (*validation > 0.0, "set data.split.hold_out.validation above 0"),
             SplitConfig::Lists { validation, .. } => (!validation.is_empty(), "name some in data.split.lists.validation"),
-            SplitConfig::Folds { .. } | SplitConfig::Demo => (false, "use a hold_out or lists"),
+            SplitConfig::Folds { .. } | SplitConfig::NnunetFolds { .. } | SplitConfig::Demo => (false, "use a hold_out or lists"),
         };
         checker.require(
             "data.hold_back_test",

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Checker, ConfigProblem};
 use check::{Settings as _, settings};
-pub use data::{DataConfig, DataSource, Intensity, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
+pub use data::{DataConfig, DataSource, Intensity, NNUNET_FOLDS, NonFinite, PreprocessConfig, SplitConfig, SyntheticConfig};
 pub use differences::differing_settings;
 pub use experiment::{Axis, Base, ExperimentConfig, Level, Training};
 pub use finetune::{AugmentConfig, FinetuneConfig};

@@ -331,7 +331,9 @@ mod tests {
         let set =
             |split: &str| RunConfig::default().with_overrides(&[format!("data.split={split}"), "data.hold_back_test=true".to_owned()]);
         assert!(set(r#"{"hold_out":{"test":0.2,"validation":0.1}}"#).unwrap().data.hold_back_test);
-        for split in [r#"{"hold_out":{"test":0.2,"validation":0}}"#, r#"{"folds":{"folds":5,"fold":0}}"#, "demo"] {
+        for split in
+            [r#"{"hold_out":{"test":0.2,"validation":0}}"#, r#"{"folds":{"folds":5,"fold":0}}"#, r#"{"nnunet_folds":{"fold":0}}"#, "demo"]
+        {
             let error = set(split).unwrap_err().to_string();
             assert!(error.contains("data.hold_back_test scores the validation cases in place of the test cases"), "{error}");
         }

@@ -63,7 +63,9 @@ pub fn budget(room: Room, given: Option<u64>, installed: Option<u64>) -> (Room, 
         (None, Some(free)) => {
             (USUAL, format!("what nnU-Net plans for, of {} that are free (on the command line, --memory says otherwise)", bytes(free)))
         }
-        (None, None) => (USUAL, "ASSUMED, as nnU-Net does: nobody tells how much is free (on the command line, --memory does)".to_owned()),
+        (None, None) => {
+            (USUAL, "ASSUMED, as nnU-Net does: how much is free is not known (on the command line, set it by --memory)".to_owned())
+        }
     };
     (Room { free_bytes: Some(planned), ..room }, format!("{}: {reason}", bytes(planned)))
 }

@@ -56,7 +56,7 @@ impl Screen<ExperimentEvent> for ExperimentScreen<'_> {
                 self.count();
                 let stage = self.experiment.trainings[*training].stage();
                 if !self.quiet {
-                    self.print(&format!("{stage}{}: taken over from {}", self.point(*training), from.display()));
+                    self.print(&format!("{stage}{}: reused from {}", self.point(*training), from.display()));
                 }
             }
             ExperimentEvent::Elsewhere { training, by } => {

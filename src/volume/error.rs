@@ -372,10 +372,10 @@ impl Fault {
                 "Call it as its case (`simtrot check` lists all), or as a folder that holds no other series, or take it out"
             }
             Self::SeveralSeriesLabelled(..) => "Call it as the one that it is of",
-            Self::SecondLabelMap(..) => "Keep one of the two: which one is meant cannot be told",
+            Self::SecondLabelMap(..) => "Keep one of the two: which one is meant is not known",
             Self::Outside(..) => "Move the file into the dataset's folder, or the list to a folder above both",
             Self::ListedTwice(..) => "Keep one entry; a case in two lists would be trained and tested on",
-            Self::SameName(..) => "Keep one of the two: which one is meant cannot be told",
+            Self::SameName(..) => "Keep one of the two: which one is meant is not known",
             Self::SameOutput(..) => "Segment them in two calls, each with a folder of its own (--out)",
             Self::ChannelFiles(..) => "Give all channels of each case, or use a network of as many channels as the files hold",
             Self::Shape { .. } => "Resample one onto the other's grid; they must share it voxel for voxel",

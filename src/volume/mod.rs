@@ -24,6 +24,7 @@ pub mod label_table;
 pub mod labels;
 mod meta_image;
 pub mod nifti;
+mod nnunet_folds;
 pub mod note;
 mod nrrd;
 mod order;

@@ -1,12 +1,12 @@
 //! Draws which cases pre-train, fine-tune, validate and test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::seq::SliceRandom as _;
 
 use super::together::Together;
-use super::{DataError, DataErrors, Dataset, Fault, Split, demo};
-use crate::config::{DataConfig, SplitConfig};
+use super::{DataError, DataErrors, Dataset, Fault, Split, demo, nnunet_folds};
+use crate::config::{DataConfig, NNUNET_FOLDS, SplitConfig};
 use crate::random::stream;
 
 impl Split {
@@ -14,7 +14,7 @@ impl Split {
     /// there is none) draws the held-out cases, `seed` the order of which a label fraction takes the first.
     ///
     /// Shares of a hold-out are rounded, at least one case if above zero, and always leave one labelled case to train.
-    /// Folds are the dataset's own if its list gives every labelled case one, else seeded. Cases that stay [`Together`] are never
+    /// Folds are the dataset's own if its list gives every labelled case one, else seeded; nnU-Net's are of the sorted names alone. Cases that stay [`Together`] are never
     /// parted, so that a part may hold a few cases more than its share; what stays with a held-out case does not pre-train.
     /// With `data.hold_back_test` the validation cases stand as test cases, and nothing holds the test cases.
     ///
@@ -48,7 +48,16 @@ impl Split {
                 Self::with_training(dataset, &together, rest.concat(), [validation, test])
             }
             SplitConfig::Folds { folds, fold } => {
-                let (test, train) = fold_of(dataset, together.sets(&labelled), (*folds, *fold), split_seed)?;
+                let listed: Option<BTreeMap<&str, usize>> =
+                    labelled.iter().map(|name| Some((name.as_str(), dataset.case(name)?.fold?))).collect();
+                let listed = listed.map(|folds| ("of the dataset's list", folds));
+                let (test, train) = fold_of(dataset, together.sets(&labelled), (*folds, *fold), listed, split_seed)?;
+                Self::with_training(dataset, &together, train, [Vec::new(), test])
+            }
+            SplitConfig::NnunetFolds { fold } => {
+                let theirs = labelled.iter().map(String::as_str).zip(nnunet_folds::folds(labelled.len())).collect();
+                let theirs = Some(("of nnU-Net, which parts scans of one patient (take split: folds)", theirs));
+                let (test, train) = fold_of(dataset, together.sets(&labelled), (NNUNET_FOLDS, *fold), theirs, split_seed)?;
                 Self::with_training(dataset, &together, train, [Vec::new(), test])
             }
         };
@@ -138,27 +147,27 @@ fn held_out(sets: &mut &[Vec<String>], wanted: usize) -> Vec<String> {
     held
 }
 
-/// The cases of one fold, and all others.
+/// The cases of one fold, and all others. `given`: the fold of each case, and whose these are; none: they are drawn by the seed.
 fn fold_of(
     dataset: &Dataset,
     sets: Vec<Vec<String>>,
     (folds, fold): (usize, usize),
+    given: Option<(&str, BTreeMap<&str, usize>)>,
     seed: u64,
 ) -> Result<(Vec<String>, Vec<String>), DataErrors> {
     let refuse = |cause: String| DataErrors::from(dataset.fault(Fault::Split(cause)));
     if sets.len() < folds {
         return Err(refuse(format!("{folds} folds need as many labelled cases that may be parted; there are {}", sets.len())));
     }
-    let listed = |set: &Vec<String>| set.iter().map(|name| dataset.case(name).and_then(|case| case.fold)).collect::<Option<Vec<usize>>>();
-    let numbers: Option<Vec<Vec<usize>>> = sets.iter().map(listed).collect();
-    let numbered: Vec<(Vec<String>, usize)> = match numbers {
-        Some(numbers) => {
+    let numbered: Vec<(Vec<String>, usize)> = match given {
+        Some((whose, given)) => {
             let mut numbered = Vec::new();
-            for (set, numbers) in sets.into_iter().zip(numbers) {
+            for set in sets {
+                let numbers: Vec<usize> = set.iter().map(|name| given[name.as_str()]).collect();
                 // A case that was added under a fold that none tests goes where its patient is.
                 let tested: BTreeSet<usize> = numbers.iter().copied().filter(|&number| number < folds).collect();
                 if tested.len() > 1 {
-                    let cause = "stand in different folds of the dataset's list; they are one image or scans of one patient";
+                    let cause = format!("stand in different folds {whose}; they are one image or scans of one patient");
                     return Err(refuse(format!("{} {cause}", set.join(", "))));
                 }
                 numbered.push((set, tested.first().copied().unwrap_or(numbers[0])));
@@ -290,6 +299,31 @@ mod tests {
         dataset.cases[5].fold = Some(2);
         assert_eq!(drawn(&dataset, 0).expect("a split").test, names(&[0, 2, 4, 5]));
         assert_eq!(drawn(&dataset, 1).expect("a split").test, names(&[1, 3]));
+    }
+
+    #[test]
+    fn nnu_net_s_folds_hang_on_the_sorted_names_alone() {
+        let mut dataset = dataset(14, 1);
+        dataset.cases.reverse();
+        // By scikit-learn's KFold(5, shuffle=True, random_state=12345) over 13 names; the first case has no label.
+        let expected: Vec<usize> = "0341341020122".bytes().map(|digit| usize::from(digit - b'0')).collect();
+        let names: Vec<String> = (1..14).map(|number| format!("synthetic_{number:03}")).collect();
+        for (fold, seed) in (0..5).flat_map(|fold| [(fold, 0), (fold, 7)]) {
+            let Split { pretrain, finetune, validation, test } =
+                draw(&dataset, SplitConfig::NnunetFolds { fold }, 1.0, seed).expect("a split");
+            let of_fold = names.iter().zip(&expected).filter(|&(_, own)| *own == fold).map(|(name, _)| name.clone());
+            assert_eq!(test, of_fold.collect::<Vec<_>>(), "fold {fold}");
+            assert_eq!([pretrain.len(), finetune.len(), validation.len()], [14 - test.len(), 13 - test.len(), 0]);
+            assert!(pretrain.iter().chain(&finetune).all(|name| !test.contains(name)));
+        }
+        // What the dataset's list says of folds is not asked.
+        dataset.cases.iter_mut().for_each(|case| case.fold = Some(3));
+        assert_eq!(draw(&dataset, SplitConfig::NnunetFolds { fold: 2 }, 1.0, 0).expect("a split").test.len(), 3);
+
+        let groups = Some(Groups::Lists(vec![vec![names[0].clone(), names[1].clone()]]));
+        let config = DataConfig { split: SplitConfig::NnunetFolds { fold: 0 }, groups, ..DataConfig::default() };
+        let error = Split::draw(&dataset, &config, 0).expect_err("two scans of one patient in two folds").to_string();
+        assert!(error.contains("synthetic_001, synthetic_002 stand in different folds of nnU-Net"), "{error}");
     }
 
     #[test]

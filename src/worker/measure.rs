@@ -6,7 +6,7 @@ use super::cases::Prepared;
 use super::error::JobError;
 use super::recorder::Recorder;
 use super::training_job::TrainingJob;
-use crate::config::{Precision, RunConfig, SplitConfig};
+use crate::config::{NNUNET_FOLDS, Precision, RunConfig, SplitConfig};
 use crate::device::{DeviceError, require_half};
 use crate::infer::sliding_window::{SlidingWindow, SlidingWindowError, Watch};
 use crate::infer::{Ensemble, InputConvention, Segmentation, mirror_axes, mirror_note, predictor};
@@ -161,6 +161,7 @@ pub(super) fn test(stage: Stage, dataset: &Dataset, prepared: &Prepared, context
 fn cross_validated(config: &RunConfig) -> Option<String> {
     match config.data.split {
         SplitConfig::Folds { folds, fold } => Some(Postprocessing::of_fold(fold, folds)),
+        SplitConfig::NnunetFolds { fold } => Some(Postprocessing::of_fold(fold, NNUNET_FOLDS)),
         _ if config.data.hold_back_test => Some("its validation cases".to_owned()),
         _ => None,
     }

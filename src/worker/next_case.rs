@@ -195,7 +195,7 @@ impl Work<'_> {
         let by: Vec<Criterion> =
             Criterion::ALL.into_iter().filter(|criterion| asked.contains(criterion) && !not_measured.contains_key(criterion)).collect();
         if by.is_empty() {
-            let text = "the encoder gives every case the same tokens: it tells no case from another, and there is nothing else to rank by";
+            let text = "the encoder gives every case the same tokens: it distinguishes no cases, and there is nothing else to rank by";
             return Err(JobError::Input(format!("{}: {text}", self.networks.encoder.display())));
         }
         let basis = Basis {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use simtrot::config::{Arm, ExperimentConfig, OptimiserConfig, RunConfig};
+use simtrot::config::{Arm, AugmentConfig, ExperimentConfig, NNUNET_FOLDS, OptimiserConfig, RunConfig, SplitConfig};
 use simtrot::experiment::Experiment;
 
 fn configs(folder: &Path) -> Vec<PathBuf> {
@@ -60,4 +60,51 @@ fn every_shipped_config_is_sound() {
         let written = resolved.to_ron();
         assert_eq!(RunConfig::from_ron(&written, &name).unwrap_or_else(|error| panic!("{error}")), resolved, "{name}");
     }
+}
+
+fn small(name: &str) -> ExperimentConfig {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/experiments/small").join(name);
+    ExperimentConfig::load(&file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_small_experiment_leaves_the_place_of_its_data_to_the_config_that_it_varies() {
+    let files = configs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/experiments/small"));
+    for file in files.iter().filter(|file| is_experiment(file)) {
+        let text = std::fs::read_to_string(file).expect("found in its folder");
+        let mut settings = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        assert!(!settings.any(|line| line.contains("source")), "{} names data besides its base", file.display());
+    }
+}
+
+#[test]
+fn settings_are_selected_on_validation_cases_alone() {
+    for name in ["brain_selection.ron", "hippocampus_selection.ron", "transfer.ron", "budget.ron", "frozen.ron"] {
+        assert!(small(name).base().data.hold_back_test, "{name}");
+    }
+    let lists = |name: &str| match small(name).base().data.split.clone() {
+        SplitConfig::Lists { pretrain, finetune, validation, test } => [pretrain, finetune, validation, test],
+        other => panic!("{name}: {other:?}"),
+    };
+    let [_, training, none, tested] = lists("brain_labels.ron");
+    assert_eq!((training.len(), none.len(), tested.len()), (15, 0, 20));
+    let [pretrain, finetune, validation, test] = lists("brain_selection.ron");
+    assert_eq!(
+        (&pretrain, [finetune.as_slice(), &validation].concat(), test.len()),
+        (&finetune, training, 0),
+        "the training brains, parted"
+    );
+}
+
+#[test]
+fn the_five_folds_are_nnu_net_s() {
+    let experiment = Experiment::outline(small("five_folds.ron")).unwrap_or_else(|error| panic!("{error}"));
+    for arm in 0..experiment.arms().len() {
+        let cells = experiment.cells.iter().filter(|cell| cell.arm == arm);
+        let splits: Vec<_> = cells.map(|cell| experiment.trainings[cell.finetuned].config.data.split.clone()).collect();
+        assert_eq!(splits, (0..NNUNET_FOLDS).map(|fold| SplitConfig::NnunetFolds { fold }).collect::<Vec<_>>());
+    }
+    let base = experiment.config.base();
+    let augment = AugmentConfig { flip_p: [0.0, 0.0, 0.5], ..AugmentConfig::nnunet(base.finetune.crop_size) };
+    assert!(base.finetune.augment == augment && base.infer.mirror, "nnU-Net's augmentations, mirrored where left is right");
 }

@@ -199,10 +199,10 @@ fn an_experiment_makes_anew_what_other_data_made() {
     assert_eq!(stages("s"), 2, "trained again: {told}");
     assert!(told.contains("1 training of other settings, other data"), "{told}");
     let told = ends(experiment("t", &[]), 0);
-    assert!(told.contains("taken over from"), "the same data and settings: {told}");
+    assert!(told.contains("reused from"), "the same data and settings: {told}");
     place.fill("data", 6, 0.8);
     let told = ends(experiment("u", &[]), 0);
-    assert!(!told.contains("taken over from"), "{told}");
+    assert!(!told.contains("reused from"), "{told}");
 }
 
 #[cfg(unix)]
