@@ -1,5 +1,6 @@
 //! The command line. It only reads words; `commands` carries them out.
 
+mod bounds;
 mod corrections;
 mod next;
 
@@ -12,6 +13,7 @@ use crate::device::DeviceChoice;
 use crate::exchange::{ExportJob, ImportJob};
 use crate::experiment::{Only, Shard};
 use crate::volume::file::Format;
+pub use bounds::BoundArgs;
 pub use corrections::{AddArgs, LearnArgs};
 pub use next::NextArgs;
 
@@ -221,14 +223,9 @@ pub struct TrainArgs {
     /// Replace what is in the folder.
     #[arg(long)]
     pub overwrite: bool,
-    /// End each training after N more optimiser steps, saved as if stopped by hand: schedules stay those of the full length, and nothing
-    /// that rests on it is made before it goes on.
-    #[arg(long, value_name = "N")]
-    pub max_steps: Option<usize>,
-    /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
-    /// Results do not depend on it.
-    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
-    pub memory: Option<u64>,
+    /// How far, and in how much memory.
+    #[command(flatten)]
+    pub bounds: BoundArgs,
     /// Its settings.
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -287,14 +284,9 @@ pub struct RunArgs {
     /// List the trainings and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// End each training of the run (not the run as a whole) after N more optimiser steps, saved as if stopped by hand: schedules stay
-    /// those of the full length, and what starts from it is left out until a later `run` has finished it.
-    #[arg(long, value_name = "N")]
-    pub max_steps: Option<usize>,
-    /// Memory that cases read ahead, and cases while they are prepared, may take, for example 8GiB; half of what is free by default.
-    /// Results do not depend on it. Where a config is made of a dataset, it is planned for that memory too, as by `configure`.
-    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
-    pub memory: Option<u64>,
+    /// How far, and in how much memory.
+    #[command(flatten)]
+    pub bounds: BoundArgs,
     /// Of a dataset without a config: time that all trainings and tests may take, as of `configure`. Refused where there is a config.
     #[arg(long, value_name = "TIME", value_parser = configure::time::parse, conflicts_with = "shard")]
     pub time: Option<f64>,

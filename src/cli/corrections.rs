@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::configure;
+use super::bounds::BoundArgs;
 
 /// What `add` takes.
 #[derive(Clone, Debug, Args)]
@@ -47,12 +47,9 @@ pub struct LearnArgs {
     /// Say what it would learn from and where it would be kept, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// End the training after N more optimiser steps, saved as if stopped by hand.
-    #[arg(long, value_name = "N")]
-    pub max_steps: Option<usize>,
-    /// Memory that cases read ahead may take, as of `run`.
-    #[arg(long, value_name = "SIZE", value_parser = configure::memory::parse_held)]
-    pub memory: Option<u64>,
+    /// How far, and in how much memory.
+    #[command(flatten)]
+    pub bounds: BoundArgs,
     /// Change a setting of the training, for example finetune.steps=500.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

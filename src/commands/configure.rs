@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::options::{CliError, Options};
 use super::tools::{case_bar, source, spinner, write};
-use crate::cli::{ConfigureArgs, PartArgs, RunArgs};
+use crate::cli::{BoundArgs, ConfigureArgs, PartArgs, RunArgs};
 use crate::config::DataSource;
 use crate::configure::{Configuration, ConfigureError, Measurement, Planner, Request, run_name};
 use crate::experiment::{ExperimentFolder, FolderContent};
@@ -44,7 +44,7 @@ pub(super) fn configure(arguments: &ConfigureArgs, options: &Options) -> Result<
 /// The config that the argument of `run` means: itself, or, of a dataset, the one that is kept beside the experiment's folder, which is made
 /// unless it is there already, or a dry run is asked for. A time is for a config that is made.
 pub(super) fn config_of(arguments: &RunArgs, options: &Options) -> Result<PathBuf, CliError> {
-    let &RunArgs { config: ref path, ref part, dry_run, memory, time, .. } = arguments;
+    let &RunArgs { config: ref path, ref part, dry_run, bounds: BoundArgs { memory, .. }, time, .. } = arguments;
     let unused = |why: &str, next: &str| match time {
         Some(_) => Err(CliError::Input(format!("--time: {why}, whose steps are settings: change them there, or {next}"))),
         None => Ok(()),

@@ -2,7 +2,7 @@
 
 use super::options::{CliError, Options};
 use super::{tools, train};
-use crate::cli::{AddArgs, LearnArgs};
+use crate::cli::{AddArgs, BoundArgs, LearnArgs};
 use crate::config::Groups;
 use crate::corrections::{self, AddError, AddJob, Added, Again, AgainError, Change, NewCase, Prediction};
 use crate::experiment::{Experiment, ExperimentFolder};
@@ -67,7 +67,7 @@ fn print(added: &Added) {
 
 /// Trains on.
 pub(super) fn learn(arguments: &LearnArgs, options: &Options) -> Result<u8, CliError> {
-    let LearnArgs { checkpoint, out, dry_run, max_steps, memory, set } = arguments;
+    let LearnArgs { checkpoint, out, dry_run, bounds: BoundArgs { max_steps, memory }, set } = arguments;
     let Again { config, folder, new, notes } = corrections::again(checkpoint, out.as_deref(), set)?;
     for note in &notes {
         terminal::print(format_args!("note: {note}"));

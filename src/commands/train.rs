@@ -6,7 +6,7 @@ use super::conclude::follow;
 use super::configure::{config_of, kept_config};
 use super::options::{CliError, Options};
 use super::window;
-use crate::cli::{PartArgs, RunArgs, SettingArgs, TrainArgs};
+use crate::cli::{BoundArgs, PartArgs, RunArgs, SettingArgs, TrainArgs};
 use crate::config::{DataSource, ExperimentConfig, RunConfig, Training};
 use crate::experiment::{Experiment, ExperimentFolder, FolderContent};
 use crate::plan::{Plan, plan};
@@ -119,14 +119,14 @@ fn begin(folder: ExperimentFolder, experiment: Experiment, arguments: &TrainArgs
         }
         _ => {}
     }
-    let &TrainArgs { max_steps, memory, overwrite, .. } = arguments;
+    let &TrainArgs { bounds: BoundArgs { max_steps, memory }, overwrite, .. } = arguments;
     let beside = options.beside.clone();
     make(ExperimentJob { beside, max_steps, memory, overwrite, ..ExperimentJob::new(experiment, folder) }, options)
 }
 
 /// Makes what is missing of any config.
 pub(super) fn run(arguments: &RunArgs, options: &Options) -> Result<u8, CliError> {
-    let &RunArgs { ref part, dry_run, max_steps, memory, resume, overwrite, .. } = arguments;
+    let &RunArgs { ref part, dry_run, bounds: BoundArgs { max_steps, memory }, resume, overwrite, .. } = arguments;
     if resume {
         return Err(CliError::Input("`run` always goes on with what is in its folder: leave --resume away".to_owned()));
     }

@@ -65,7 +65,12 @@ pub fn write(folder: &ExperimentFolder, experiment: &Experiment, state: &Experim
     ];
     for (name, bytes) in files {
         let path = folder.root().join(name);
-        atomic_file::write(&path, &bytes).map_err(|cause| ReportError::Write { path, cause })?;
+        // A program that begins to work on the experiment at this moment takes a half-written file for one of a killed program's: written again.
+        let written = atomic_file::write(&path, &bytes).or_else(|cause| match cause.kind() {
+            std::io::ErrorKind::NotFound => atomic_file::write(&path, &bytes),
+            _ => Err(cause),
+        });
+        written.map_err(|cause| ReportError::Write { path, cause })?;
     }
     Ok(folder.report_path())
 }
