@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_too_long_keeps_its_end() {
-        Harness::builder().with_context_setup(crate::gui::theme::install).build_ui(|ui| {
+        let _window = Harness::builder().with_context_setup(crate::gui::theme::install).build_ui(|ui| {
             ui.set_max_width(60.0);
             let end = end_of_name(ui, "hippocampus_015");
             assert!(end.starts_with('…') && end.ends_with("_015") && end.len() < 15, "{end}");
