@@ -60,6 +60,15 @@ impl FolderLock {
     /// # Errors
     /// Another program has the folder, or nothing can be written into it.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
+        Self::take_in(folder, folder)
+    }
+
+    /// The same for a folder that others remove when they take its holder for dead: with that it is lost. `home` is there whenever its file
+    /// system is: without it, the folder is only away.
+    ///
+    /// # Errors
+    /// As [`FolderLock::take`].
+    pub fn take_in(folder: &Path, home: &Path) -> Result<Self, LockError> {
         let (file, warning) = match lock_file(folder)? {
             Ok(file) => (Some(file), None),
             Err(cause) => (None, Some(unlocked(folder, &cause))),
@@ -79,23 +88,24 @@ impl FolderLock {
             let path = folder.join(name);
             atomic_file::write(&path, bytes).map_err(|cause| LockError::Io { path, cause })?;
         }
-        lock.beat = Some(Beat::begin(folder, &lock.own));
+        lock.beat = Some(Beat::begin(folder, home, &lock.own));
         Ok(lock)
     }
 
-    /// The same for a folder that several programs want at the same moment, which is made if need be: where computers do not see each
-    /// other's locks, one gets it all the same.
+    /// [`FolderLock::take_in`] for a folder that several programs want at the same moment, which is made if need be: where computers do not
+    /// see each other's locks, one gets it all the same.
     ///
     /// # Errors
     /// As [`FolderLock::take`].
-    pub fn claim(folder: &Path) -> Result<Self, LockError> {
+    pub fn claim(folder: &Path, home: &Path) -> Result<Self, LockError> {
         std::fs::create_dir_all(folder).map_err(|cause| LockError::Io { path: folder.to_owned(), cause })?;
-        let lock = Self::take(folder)?;
+        let lock = Self::take_in(folder, home)?;
         std::thread::sleep(SETTLED);
         if lock.is_anothers() { Err(LockError::Busy(Busy::named(folder))) } else { Ok(lock) }
     }
 
     /// Whether another program has taken the folder over, because this one had given no sign of life for long: nothing may be written there.
+    /// Known at once where this computer slept or this program was held, and at the next sign of life otherwise.
     pub fn is_lost(&self) -> bool {
         self.beat.as_ref().is_some_and(Beat::is_lost)
     }
@@ -124,6 +134,12 @@ impl FolderLock {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
             _ => Ok(()),
         }
+    }
+
+    /// As after a long sleep of the computer.
+    #[cfg(test)]
+    pub(crate) fn sleep(&self) {
+        self.beat.iter().for_each(Beat::sleep);
     }
 
     /// Whether somebody has asked the holder to stop, or it has lost the folder.
@@ -274,7 +290,8 @@ mod tests {
         // Its lock is not seen from here.
         std::fs::write(at(LOCK), "").unwrap();
         std::fs::write(at(HOLDER), serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
-        assert!(beat::beat(folder.path(), &elsewhere()));
+        let lives = |holder: &Holder| beat::beat(folder.path(), folder.path(), holder);
+        assert_eq!(lives(&elsewhere()), Some(true));
         let refused = FolderLock::take(folder.path()).unwrap_err();
         assert!(refused.to_string().contains("on elsewhere since") && refused.to_string().contains("120 s after its last"), "{refused}");
         assert_eq!(Busy::look(folder.path()).unwrap().holder.as_deref(), Some(&elsewhere()));
@@ -283,25 +300,40 @@ mod tests {
         let last_beat = |secs| File::options().write(true).open(at(BEAT)).unwrap().set_modified(ago(secs)).unwrap();
         last_beat(SILENCE.as_secs() - 20);
         assert!(Busy::look(folder.path()).is_some() && FolderLock::take(folder.path()).is_err());
+        assert_eq!(Busy::silent(folder.path()), None);
         last_beat(SILENCE.as_secs() + 20);
         assert_eq!(Busy::look(folder.path()), None);
+        assert_eq!(Busy::silent(folder.path()).unwrap().holder.as_deref(), Some(&elsewhere()));
         let lock = FolderLock::take(folder.path()).unwrap();
-        assert!(!lock.is_lost() && !beat::beat(folder.path(), &elsewhere()), "the one that was thought dead learns of it");
-        // And so does this one, were it thought dead.
+        assert_eq!(lives(&elsewhere()), Some(false), "the one that was thought dead learns of it");
+        // And so does this one, were it thought dead: at once, after a sleep.
         std::fs::write(at(HOLDER), serde_json::to_vec(&elsewhere()).unwrap()).unwrap();
-        assert!(!beat::beat(folder.path(), &lock.own));
+        assert!(!lock.is_lost(), "it has just given a sign of life");
+        lock.sleep();
+        assert!(lock.is_lost() && lock.stop_requested());
         drop(lock);
         assert_eq!(Holder::read(folder.path()), Some(elsewhere()), "what has become another's stays");
     }
 
     #[test]
     fn a_holder_whose_name_is_gone_has_lost_the_folder_unless_the_folder_is_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = FolderLock::take(folder.path()).unwrap();
-        assert!(beat::beat(folder.path(), &lock.own));
-        std::fs::remove_file(folder.path().join(HOLDER)).unwrap();
-        assert!(!beat::beat(folder.path(), &lock.own), "another one took it over and is done");
-        assert!(beat::beat(&folder.path().join("away"), &lock.own));
+        let place = tempfile::tempdir().unwrap();
+        let (home, folder) = (place.path().join("config.ron"), place.path().join("shard"));
+        std::fs::write(&home, "").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let lock = FolderLock::take_in(&folder, &home).unwrap();
+        let lives = || beat::beat(&folder, &home, &lock.own);
+        assert_eq!(lives(), Some(true));
+        std::fs::remove_file(folder.join(HOLDER)).unwrap();
+        assert_eq!(lives(), Some(false), "another one took it over and is done");
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(lives(), Some(false), "another one has removed what it took for a dead one's");
+        std::fs::remove_file(&home).unwrap();
+        assert_eq!(lives(), None, "the share is away");
+        lock.sleep();
+        assert!(!lock.is_lost(), "which loses nothing");
+        std::fs::write(&home, "").unwrap();
+        assert!(lock.is_lost());
     }
 
     #[test]
@@ -310,7 +342,7 @@ mod tests {
         let folder = place.path().join("new");
         let claiming = std::thread::spawn({
             let folder = folder.clone();
-            move || FolderLock::claim(&folder)
+            move || FolderLock::claim(&folder, &folder)
         });
         while Holder::read(&folder).is_none() {
             std::thread::sleep(Duration::from_millis(1));
@@ -319,6 +351,7 @@ mod tests {
         let refused = claiming.join().unwrap().unwrap_err();
         assert!(refused.to_string().contains("on elsewhere since"), "{refused}");
         assert_eq!(Holder::read(&folder), Some(elsewhere()), "the last to write its name has it");
-        assert!(FolderLock::claim(&place.path().join("other")).is_ok());
+        let other = place.path().join("other");
+        assert!(FolderLock::claim(&other, &other).is_ok());
     }
 }

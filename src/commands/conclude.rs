@@ -2,6 +2,7 @@
 
 use super::options::{CliError, Options, finish_code};
 use crate::experiment::{Experiment, ExperimentFolder, ExperimentState};
+use crate::protocol::FolderError;
 use crate::wording::count;
 use crate::worker::{ExperimentHandle, ExperimentJob};
 use crate::{report, terminal};
@@ -10,6 +11,9 @@ use crate::{report, terminal};
 pub(super) fn follow(handle: ExperimentHandle, job: &ExperimentJob, options: &Options) -> Result<u8, CliError> {
     let ExperimentJob { experiment, folder, trainings, shard, .. } = job;
     let finish = terminal::follow_experiment(handle, experiment, trainings, options.quiet);
+    if finish.lost {
+        return Err(FolderError::Lost(folder.root().to_owned()).into());
+    }
     // The last of the shards sees what all have made.
     if let Some(busy) = shard.and_then(|_| folder.busy()) {
         terminal::remark(format_args!(

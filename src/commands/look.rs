@@ -110,13 +110,17 @@ fn follow_experiment(folder: &ExperimentFolder, experiment: &Experiment, options
 pub(super) fn stop(folder: &Path) -> Result<u8, CliError> {
     let place = folder.display();
     // A training of an experiment is stopped by itself; the experiment goes on with the others.
-    let at_work = ExperimentFolder::new(folder).at_work();
-    if at_work.is_empty() {
-        return Err(CliError::Input(format!("no program is writing into {place}: there is nothing to stop")));
+    let folder = ExperimentFolder::new(folder);
+    let (at_work, silent) = (folder.at_work(), folder.silent());
+    folder.ask_to_stop().map_err(|error| CliError::Failure(format!("{place}: the request cannot be left there: {error}")))?;
+    for busy in &silent {
+        terminal::print(format_args!("{busy}; it has given none for long: should it only stand still, it stops when it wakes"));
     }
-    for busy in at_work {
-        busy.ask_to_stop().map_err(|error| CliError::Failure(format!("{place}: the request cannot be left there: {error}")))?;
+    for busy in &at_work {
         terminal::print(format_args!("{busy}; it was asked to stop: it finishes the step, window or case under way, and saves"));
     }
-    Ok(0)
+    match at_work.is_empty() && silent.is_empty() {
+        true => Err(CliError::Input(format!("no program is writing into {place}: there is nothing to stop"))),
+        false => Ok(0),
+    }
 }

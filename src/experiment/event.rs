@@ -78,8 +78,10 @@ pub struct Tally {
 pub struct Finish {
     /// Their number by progress.
     pub tally: Tally,
-    /// Whether somebody asked it to stop.
+    /// Whether somebody asked it to stop, or it was taken for dead.
     pub stopped: bool,
+    /// Whether others had taken the program for dead, so that it ended.
+    pub lost: bool,
     /// Whether every failure was one of the input or the config.
     pub bad_input: bool,
 }

@@ -136,6 +136,7 @@ impl ExperimentFolder {
         if let Some(shard) = self.at_work().into_iter().find(|busy| busy.folder != self.root) {
             return Err(FolderError::Busy(Busy { folder: self.root.clone(), ..shard }));
         }
+        self.remove_left();
         if overwrite {
             lock.clear(&self.config_path()).map_err(io)?;
         }

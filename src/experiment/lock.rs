@@ -1,7 +1,9 @@
 //! Who may write into an experiment's folder: one program that works on all of it, or several that make a shard each.
 //!
 //! A shard has a folder `.shards/shard-...` with a lock of its own while it is at work, and takes `.shards/training-NAME` for as long as it
-//! makes a training. Files of the whole experiment are written by the one that has `.shards` itself, for a moment.
+//! makes a training. Files of the whole experiment are written by the one that has `.shards` itself, for a moment. The place of a shard that
+//! has given no sign of life for long is kept while others are at work, since its computer may only sleep; whoever finds nobody at work
+//! begins anew and removes it, and a shard that wakes without its place ends.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,9 @@ use std::time::{Duration, Instant};
 use super::folder::SHARDS;
 use super::shard::Shard;
 use super::{Experiment, ExperimentFolder, TrainingPlan};
+use crate::atomic_file;
 use crate::config::ExperimentConfig;
+use crate::digest::sha256;
 use crate::folder_lock::{Busy, FolderLock, LockError};
 use crate::protocol::FolderError;
 
@@ -18,6 +22,8 @@ use crate::protocol::FolderError;
 const SHARD: &str = "shard-";
 /// Begins the folder of a training that a shard makes.
 const TRAINING: &str = "training-";
+/// In a shard's place: a digest of the trainings of its experiment.
+const LAID_OUT: &str = "laid-out";
 
 /// How long to wait for another shard that writes files of the whole experiment: longer than a dead one is taken to live.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -51,6 +57,14 @@ impl ExperimentLock {
         }
     }
 
+    /// Whether others have taken the program for dead and the folder or the place over: nothing may be written there.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Whole(lock) => lock.is_lost(),
+            Self::Shard(shard) => shard.lock.as_ref().is_some_and(FolderLock::is_lost),
+        }
+    }
+
     /// Keeps other shards from a training while what is returned lives; none where nobody has to be kept away.
     ///
     /// # Errors
@@ -59,7 +73,8 @@ impl ExperimentLock {
         match self {
             Self::Whole(_) => Ok(None),
             Self::Shard(ShardLock { folder, .. }) => {
-                FolderLock::claim(&folder.root().join(SHARDS).join(format!("{TRAINING}{}", plan.name))).map(Some)
+                let claim = folder.root().join(SHARDS).join(format!("{TRAINING}{}", plan.name));
+                FolderLock::claim(&claim, &folder.config_path()).map(Some)
             }
         }
     }
@@ -70,7 +85,8 @@ impl ExperimentFolder {
     /// [`ExperimentFolder::begin`] does.
     ///
     /// # Errors
-    /// Foreign files, another program at work on the whole folder or on another experiment in it, or a folder that cannot be written.
+    /// Foreign files, another program at work on the whole folder or on another experiment in it, scans or a version of the program that
+    /// would make other trainings than those of the shards there, or a folder that cannot be written.
     pub fn join(&self, experiment: &Experiment, shard: Shard) -> Result<ExperimentLock, FolderError> {
         self.require_ours()?;
         let require_alone = || Busy::look(self.root()).map_or(Ok(()), |busy| Err(FolderError::Busy(busy)));
@@ -78,9 +94,12 @@ impl ExperimentFolder {
         let turn = self.turn()?;
         self.require_ours()?;
         require_alone()?;
-        let others = self.sweep();
+        let (others, laid_out) = (self.sweep(), digest(experiment));
         match others.first() {
-            None => self.lay_down(experiment)?,
+            None => {
+                self.remove_left();
+                self.lay_down(experiment)?;
+            }
             Some(other) if !self.holds_same(&experiment.config)? => {
                 return Err(FolderError::Trouble(format!(
                     "{}: the settings differ from those of the shard at work there ({other}); all shards of a folder need the same config \
@@ -90,13 +109,25 @@ impl ExperimentFolder {
             }
             Some(_) => {}
         }
+        let differs = |other: &&Busy| std::fs::read_to_string(other.folder.join(LAID_OUT)).is_ok_and(|there| there != laid_out);
+        if let Some(other) = others.iter().find(differs) {
+            return Err(FolderError::Trouble(format!(
+                "{}: the settings are those of the shard at work there ({other}), but its trainings are others than this program's ({}): the \
+                 scans that the two read differ, or the versions of the program that train. Every machine needs the same scans (`simtrot \
+                 check` lists them) and the same program; or name another folder with --out",
+                self.root().display(),
+                crate::VERSION
+            )));
+        }
         let folder = self.root().join(SHARDS);
         let io = FolderError::io(&folder);
         let name = format!("{SHARD}{}-", shard.to_string().replace('/', "-of-"));
         let place = tempfile::Builder::new().prefix(&name).tempdir_in(&folder).map_err(io)?.keep();
         // Temporary folders are for their owner's eyes alone; who watches may be another.
         std::fs::metadata(&folder).and_then(|own| std::fs::set_permissions(&place, own.permissions())).map_err(io)?;
-        let lock = Some(FolderLock::take(&place)?);
+        let lock = Some(FolderLock::take_in(&place, &self.config_path())?);
+        let path = place.join(LAID_OUT);
+        atomic_file::write(&path, laid_out.as_bytes()).map_err(FolderError::io(&path))?;
         drop(turn);
         let lock = ShardLock { folder: self.clone(), place, lock };
         // One that took the whole folder meanwhile looks for shards after it has it: at least one of the two sees the other.
@@ -106,8 +137,16 @@ impl ExperimentFolder {
 
     /// The programs at work on the experiment right now: the one that has all of it, or its shards.
     pub fn at_work(&self) -> Vec<Busy> {
-        let whole = Busy::look(self.root());
-        whole.into_iter().chain(self.shards().iter().filter_map(|shard| Busy::look(shard))).collect()
+        self.looked_at(Busy::look)
+    }
+
+    /// Programs on other computers that were at work on it and have given no sign of life for long: dead, or standing still for now.
+    pub fn silent(&self) -> Vec<Busy> {
+        self.looked_at(Busy::silent)
+    }
+
+    fn looked_at(&self, look: fn(&Path) -> Option<Busy>) -> Vec<Busy> {
+        look(self.root()).into_iter().chain(self.shards().iter().filter_map(|shard| look(shard))).collect()
     }
 
     /// The first of them.
@@ -115,12 +154,12 @@ impl ExperimentFolder {
         self.at_work().into_iter().next().map(|busy| Busy { folder: self.root().to_owned(), ..busy })
     }
 
-    /// Asks all of them to save and stop.
+    /// Asks all of them to save and stop: those at work, and the silent ones for when they wake.
     ///
     /// # Errors
     /// A request could not be left in the folder.
     pub fn ask_to_stop(&self) -> std::io::Result<()> {
-        self.at_work().iter().try_for_each(Busy::ask_to_stop)
+        self.at_work().iter().chain(&self.silent()).try_for_each(Busy::ask_to_stop)
     }
 
     /// Notes why a training failed, or with none that it has not. Shards wait for each other meanwhile.
@@ -152,12 +191,14 @@ impl ExperimentFolder {
         entries(&self.root().join(SHARDS), SHARD)
     }
 
-    /// Keeps other shards from files of the whole experiment; waits until they let go.
+    /// Keeps other shards from files of the whole experiment; waits until they let go. Many may wait: as long as the folder changes hands,
+    /// one's turn comes.
     fn turn(&self) -> Result<FolderLock, FolderError> {
-        let (folder, began) = (self.root().join(SHARDS), Instant::now());
+        let folder = self.root().join(SHARDS);
+        let (mut began, mut before) = (Instant::now(), None);
         loop {
-            std::fs::create_dir_all(&folder).map_err(FolderError::io(&folder))?;
-            match FolderLock::take(&folder) {
+            match FolderLock::claim(&folder, &folder) {
+                Err(LockError::Busy(Busy { holder, .. })) if holder != before => (began, before) = (Instant::now(), holder),
                 Err(LockError::Busy(_)) if began.elapsed() < PATIENCE => {}
                 // The last shard removes the folder as it leaves.
                 Err(LockError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound && began.elapsed() < PATIENCE => {}
@@ -167,7 +208,14 @@ impl ExperimentFolder {
         }
     }
 
-    /// Removes what dead shards left, and returns those that live. To be called in one's turn.
+    /// Removes what shards left that are not at work. One that only stood still finds its place gone when it wakes, and ends.
+    pub(super) fn remove_left(&self) {
+        let claims = entries(&self.root().join(SHARDS), TRAINING);
+        // Tried again by the next one.
+        self.shards().into_iter().chain(claims).for_each(|left| drop(std::fs::remove_dir_all(left)));
+    }
+
+    /// Removes what shards left that are dead for certain, and returns those that live. To be called in one's turn.
     fn sweep(&self) -> Vec<Busy> {
         let dead_or_busy = |shard: PathBuf| match FolderLock::take(&shard) {
             Err(LockError::Busy(busy)) => Some(busy),
@@ -180,7 +228,10 @@ impl ExperimentFolder {
             }
         };
         // A look is quick where a refusal takes its tries: of many shards that begin at once each looks at all others.
-        let living = |shard: PathBuf| Busy::look(&shard).or_else(|| dead_or_busy(shard));
+        let living = |shard: PathBuf| match Busy::look(&shard) {
+            None if Busy::silent(&shard).is_none() => dead_or_busy(shard),
+            looked => looked,
+        };
         self.shards().into_iter().filter_map(living).collect()
     }
 }
@@ -191,15 +242,23 @@ impl Drop for ShardLock {
         let _ = std::fs::remove_dir_all(&self.place);
         // Who finds another one writing leaves the rest to it.
         let shards = self.folder.root().join(SHARDS);
-        let Ok(turn) = FolderLock::take(&shards) else { return };
-        if self.folder.sweep().is_empty() {
-            for claim in entries(&shards, TRAINING) {
-                let _ = std::fs::remove_dir_all(claim);
-            }
+        if !shards.is_dir() {
+            return;
+        }
+        let Ok(turn) = FolderLock::claim(&shards, &shards) else { return };
+        if self.folder.sweep().is_empty() && self.folder.silent().is_empty() {
+            self.folder.remove_left();
         }
         drop(turn);
         let _ = std::fs::remove_dir(&shards);
     }
+}
+
+/// A digest of all that decides an experiment's results: settings, content of the data, version of the code that trains. Each training bears
+/// it in its name.
+fn digest(experiment: &Experiment) -> String {
+    let names: Vec<&str> = experiment.trainings.iter().map(|plan| plan.name.as_str()).collect();
+    sha256(names.join("\n"))
 }
 
 fn entries(folder: &Path, beginning: &str) -> Vec<PathBuf> {
@@ -208,68 +267,5 @@ fn entries(folder: &Path, beginning: &str) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::RunConfig;
-    use crate::experiment::Contents;
-
-    fn experiment(seed: u64) -> Experiment {
-        Experiment::new(ExperimentConfig::of_run(RunConfig { seed, ..RunConfig::default() }), Contents::default()).unwrap()
-    }
-
-    fn shard(text: &str) -> Shard {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn shards_work_beside_each_other_and_not_beside_a_program_that_has_the_whole() {
-        let place = tempfile::tempdir().unwrap();
-        let (experiment, folder) = (experiment(0), ExperimentFolder::new(place.path().join("s")));
-        let whole = folder.begin(&experiment, false).unwrap();
-        assert!(matches!(folder.join(&experiment, shard("1/2")), Err(FolderError::Busy(_))));
-        drop(whole);
-        let [first, second] = ["1/2", "1/3"].map(|text| folder.join(&experiment, shard(text)).unwrap());
-        assert_eq!(folder.at_work().len(), 2);
-        assert_eq!(folder.busy().unwrap().folder, folder.root(), "it is the experiment that is at work");
-        assert!(matches!(folder.begin(&experiment, true), Err(FolderError::Busy(_))));
-        let other = folder.join(&self::experiment(1), shard("2/2")).unwrap_err();
-        assert!(other.to_string().contains("the settings differ"), "{other}");
-
-        let plan = &experiment.trainings[0];
-        let claim = first.claim(plan).unwrap().unwrap();
-        assert!(matches!(second.claim(plan), Err(LockError::Busy(_))));
-        assert!(second.claim(&experiment.trainings[1]).unwrap().is_some());
-        drop(claim);
-        assert!(second.claim(plan).unwrap().is_some());
-
-        assert!(!first.stop_requested());
-        folder.ask_to_stop().unwrap();
-        assert!(first.stop_requested() && second.stop_requested());
-        drop(first);
-        assert!(folder.busy().is_some());
-        drop(second);
-        assert!(folder.busy().is_none() && !(cfg!(unix) && folder.root().join(SHARDS).exists()), "nothing is left");
-        assert!(folder.begin(&experiment, false).is_ok());
-    }
-
-    #[test]
-    fn a_shard_that_was_killed_stands_in_nobodys_way() {
-        let place = tempfile::tempdir().unwrap();
-        let (experiment, folder) = (experiment(0), ExperimentFolder::new(place.path()));
-        let left = place.path().join(SHARDS).join(format!("{SHARD}1-of-2-x"));
-        let claim = place.path().join(SHARDS).join(format!("{TRAINING}{}", experiment.trainings[0].name));
-        for dead in [&left, &claim] {
-            drop(FolderLock::claim(dead).unwrap());
-            std::fs::write(dead.join(".writer.lock"), "").unwrap();
-        }
-        assert!(folder.busy().is_none());
-        let lock = folder.join(&experiment, shard("2/2")).unwrap();
-        assert!(!left.exists() && lock.claim(&experiment.trainings[0]).unwrap().is_some());
-        folder.keep_failure("a", Some("why")).unwrap();
-        folder.keep_failure("b", Some("as well")).unwrap();
-        folder.keep_failure("a", None).unwrap();
-        assert_eq!(folder.failures(), [("b".to_owned(), "as well".to_owned())].into());
-        drop(lock);
-        assert!(!cfg!(unix) || !place.path().join(SHARDS).exists());
-    }
-}
+#[path = "lock_tests.rs"]
+mod tests;

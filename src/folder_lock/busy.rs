@@ -54,6 +54,12 @@ impl Busy {
         busy.then(|| Self { folder: folder.to_owned(), holder: holder.map(Box::new) })
     }
 
+    /// Who has left its name in a folder from elsewhere and given no sign of life for long: dead, or standing still for now.
+    pub fn silent(folder: &Path) -> Option<Self> {
+        let holder = Holder::read(folder).filter(Holder::is_elsewhere)?;
+        Self::look(folder).is_none().then(|| Self { folder: folder.to_owned(), holder: Some(Box::new(holder)) })
+    }
+
     /// Asks the holder to save and stop, which it does within a step, window or case.
     ///
     /// # Errors

@@ -36,10 +36,11 @@ pub enum FolderError {
     /// Another program writes there.
     #[error("{0}; follow it with `simtrot follow {folder}`, or stop it with `simtrot stop {folder}`", folder = .0.folder.display())]
     Busy(Busy),
-    /// Another program has taken it over.
+    /// Another program has taken this one for dead, and the folder over.
     #[error(
-        "{} was taken over by another program: this one had given no sign of life for two minutes, as where its network or its computer \
-         stood still. What it had saved is intact, and the other one goes on with it",
+        "{}: this program had given no sign of life for two minutes, as where its network or its computer stood still, and another one \
+         took it for dead. It writes nothing there any more. What it had saved is intact: the other one goes on with it, and the same \
+         command takes part in that again",
         .0.display()
     )]
     Lost(PathBuf),

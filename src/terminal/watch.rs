@@ -127,7 +127,7 @@ fn look_on(folder: &ExperimentFolder, experiment: &Experiment, tell: &Sender<See
     let all: Vec<usize> = (0..watched.len()).collect();
     let stopped = watched.iter().any(|watched| watched.state.outcome == Some(Outcome::Stopped));
     let tally = ExperimentState::read(experiment, folder).tally(experiment, &all);
-    tell(Seen::Over(Finish { tally, stopped, bad_input: false }));
+    tell(Seen::Over(Finish { tally, stopped, ..Finish::default() }));
 }
 
 /// A training of an experiment that another program makes.

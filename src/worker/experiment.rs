@@ -166,7 +166,7 @@ impl ExperimentRunner {
             }
             for index in (0..active.len()).rev().filter(|&index| active[index].handle.join.is_finished()).collect::<Vec<_>>() {
                 idle = false;
-                self.conclude(active.remove(index), &mut queue);
+                self.conclude(active.remove(index), lock, &mut queue);
             }
             if idle {
                 std::thread::sleep(POLL_INTERVAL);
@@ -176,7 +176,7 @@ impl ExperimentRunner {
             self.emit(ExperimentEvent::LeftOut { training });
         }
         let tally = ExperimentState::read(experiment, folder).tally(experiment, trainings);
-        let finish = Finish { tally, stopped, bad_input: queue.bad_input };
+        let finish = Finish { tally, stopped, lost: lock.is_lost(), bad_input: queue.bad_input };
         self.emit(ExperimentEvent::Finished(finish));
         finish
     }
@@ -210,15 +210,16 @@ impl ExperimentRunner {
         }
     }
 
-    /// Takes in how a training ended. One that another shard has taken over is waited for again.
-    fn conclude(&self, ended: Active, queue: &mut Queue) {
-        let is_lost = ended.is_lost();
+    /// Takes in how a training ended. One that another program has taken over is waited for again, and what becomes of it is the other's to
+    /// note.
+    fn conclude(&self, ended: Active, lock: &ExperimentLock, queue: &mut Queue) {
+        let is_lost = ended.is_lost() || lock.is_lost();
         let Active { training, handle, claim } = ended;
         self.pass_on(training, &handle);
         let outcome = handle.join.join().unwrap_or_else(|panic| panicked(panic.as_ref()));
         if is_lost {
             queue.waiting.push(training);
-            self.emit(ExperimentEvent::Ended { training, outcome: Outcome::Stopped });
+            self.emit(ExperimentEvent::Ended { training, outcome });
             return;
         }
         // Cut short by `max_steps`, it is no source for another.

@@ -210,6 +210,9 @@ pub(super) fn write_metrics(job: &TrainingJob, recorder: &Recorder) -> Result<()
 }
 
 fn write_scores(folder: &RunFolder, config: &RunConfig, recorder: &Recorder) -> Result<(), JobError> {
+    if recorder.is_lost() {
+        return Err(JobError::Stopped);
+    }
     let state = recorder.state();
     let rows = state.stages_of(StageKind::Test).flat_map(|stage| {
         let (arm, unit) = (stage.stage.arm.as_str(), config.distance_unit(&stage.stage.arm));

@@ -103,6 +103,18 @@ impl Recorder {
         Ok(())
     }
 
+    /// Whether the folder is another program's by now: nothing is written there any more, the record included.
+    pub(super) fn is_lost(&self) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let is_lost = inner.lock.as_ref().is_some_and(FolderLock::is_lost);
+        if is_lost && inner.file.take().is_some() {
+            let place = inner.events_path.as_ref().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
+            inner.failure = Some(FolderError::Lost(place));
+        }
+        inner.stop_seen |= is_lost;
+        is_lost
+    }
+
     /// Keeps other programs out of a folder until the job has ended.
     pub(super) fn hold(&self, lock: FolderLock) {
         self.inner.borrow_mut().lock = Some(lock);
@@ -149,6 +161,7 @@ impl Recorder {
         // Reading a number back may cost it its last bit: what is told is what a replay of the file will tell.
         let record: Record = serde_json::from_slice(&line).unwrap_or(record);
         line.push(b'\n');
+        self.is_lost();
         let droppable = record.event.may_be_dropped();
         let mut inner = self.inner.borrow_mut();
         inner.state.apply(&record);
@@ -183,7 +196,7 @@ impl Recorder {
 
     /// Shows the tokens of a probe, and keeps them where there is a run's folder.
     pub(super) fn show_tokens(&self, tokens: TokenPreview, folder: Option<&RunFolder>) {
-        if let Some(Err(error)) = folder.map(|folder| folder.write_tokens(&tokens)) {
+        if let Some(Err(error)) = folder.filter(|_| !self.is_lost()).map(|folder| folder.write_tokens(&tokens)) {
             // The numbers stand in the record; only the maps of this probe will be missing later.
             tracing::warn!("{error}");
         }
@@ -199,9 +212,11 @@ impl Recorder {
     /// [`Control::Save`] it is to be asked again: the job may still be paused.
     pub(super) fn control(&self) -> Control {
         loop {
+            if self.is_lost() {
+                return Control::Lost;
+            }
             if self.stop_wanted() {
-                let is_lost = self.inner.borrow().lock.as_ref().is_some_and(FolderLock::is_lost);
-                return if is_lost { Control::Lost } else { Control::Stop };
+                return Control::Stop;
             }
             let command = if self.inner.borrow().paused {
                 let held = Instant::now();
@@ -232,11 +247,6 @@ impl Recorder {
 
     fn stop_wanted(&self) -> bool {
         let mut inner = self.inner.borrow_mut();
-        // The record is another's now.
-        if inner.lock.as_ref().is_some_and(FolderLock::is_lost) && inner.file.take().is_some() {
-            let place = inner.events_path.as_ref().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
-            inner.failure = Some(FolderError::Lost(place));
-        }
         inner.stop_seen |= stop_signal::asked() || inner.lock.as_ref().is_some_and(FolderLock::stop_requested);
         inner.stop_seen
     }

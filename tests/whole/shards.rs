@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
+use crate::volumes::Folder;
 use crate::{refused, simtrot, succeed, trainings};
 
 /// Two pre-trainings with a fine-tuning each and four trainings from scratch, on made-up volumes: seconds each.
@@ -255,4 +256,114 @@ fn shards_are_watched_on_a_share_that_goes_away_and_comes_back_and_stopped_toget
     assert_eq!(follower.wait().unwrap().code(), Some(130), "{:?}", std::fs::read_to_string(&told));
     assert!(says(&told, "stopped and saved"), "{:?}", std::fs::read_to_string(&told));
     assert_eq!(place.count("out", "finished"), 2, "each shard has saved");
+}
+
+#[test]
+fn a_shard_that_reads_other_scans_than_those_at_work_is_refused() {
+    let data = Folder::new([16, 18, 20]);
+    let add = |content: usize| {
+        data.image(&format!("images/c{content}.nii.gz"), content, 1);
+        data.labels_with(&format!("labels/c{content}.nii.gz"), &data.grid, |index| ((index + content) / 40 % 2) as u16);
+    };
+    (0..7).for_each(add);
+    let [images, labels] = ["images", "labels"].map(|name| data.at(name));
+    let place = Place::new(&format!(
+        "(name: \"shared\", data: (source: folders(images: {images:?}, labels: Some({labels:?})), preprocess: (crop_foreground: false),
+          split: hold_out(test: 0.3, validation: 0)), model: preset(unet_small),
+          finetune: (steps: 100000, checkpoint_every: 1000), arms: (pretrain: [], finetune: [(name: \"scratch\")]))"
+    ));
+    let mut first = place.shard("out", "1/1");
+    wait(|| {
+        assert!(first.try_wait().unwrap().is_none(), "it ended");
+        place.count("out", "step") > 2
+    });
+    let laid_down = || ["out/config.ron", "out/contents.json"].map(|name| std::fs::read(place.at(name)).unwrap());
+    let before = laid_down();
+    add(7);
+    refused(place.run("out", &["--shard", "1/2"]), 2, &["the scans that the two read differ", "name another folder with --out"]);
+    assert!(laid_down() == before, "the first one's settings and data stay");
+    assert_eq!(trainings(&place.at("out"), "").len(), 1, "nothing of it is begun");
+    let mut stop = simtrot(&["stop"]);
+    stop.arg(place.at("out"));
+    succeed(stop);
+    assert_eq!(first.wait().unwrap().code(), Some(130));
+}
+
+/// A shard of long trainings that is held for longer than a holder may go without a sign of life before it looks whether it still holds what
+/// it held. Meanwhile, `meanwhile` does what another computer does.
+#[cfg(unix)]
+struct Held {
+    place: Place,
+    shard: Child,
+    told: PathBuf,
+}
+
+#[cfg(unix)]
+impl Held {
+    fn while_it_sleeps(meanwhile: impl FnOnce(&Path)) -> Self {
+        let long = GRID.replace("finetune: (steps: 6, checkpoint_every: 1)", "finetune: (steps: 100000, checkpoint_every: 1000)");
+        let place = Place::new(&long.replace("axes:", "arms: (pretrain: [], finetune: [(name: \"scratch\")]), axes:"));
+        let told = place.at("told.txt");
+        let mut command = place.run("out", &["--shard", "1/2"]);
+        let err = std::fs::File::create(&told).unwrap();
+        let mut shard = command.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null()).stderr(err).spawn().unwrap();
+        wait(|| {
+            assert!(shard.try_wait().unwrap().is_none(), "it ended: {:?}", std::fs::read_to_string(&told));
+            place.count("out", "step") > 10
+        });
+        let send = |signal: &str| assert!(Command::new("kill").args([signal, &shard.id().to_string()]).status().unwrap().success());
+        send("-STOP");
+        meanwhile(&place.at("out"));
+        std::thread::sleep(Duration::from_secs(17));
+        send("-CONT");
+        Self { place, shard, told }
+    }
+
+    fn says(&self, words: &str) {
+        wait(|| std::fs::read_to_string(&self.told).unwrap().contains(words));
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.shard.kill();
+        let _ = self.shard.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shard_that_wakes_writes_nothing_into_a_training_that_another_has_taken_and_still_stops_when_asked() {
+    let mut before = BTreeMap::new();
+    let mut held = Held::while_it_sleeps(|out| {
+        let training = trainings(out, "").remove(0);
+        let holder = r#"{"process":1,"host":"elsewhere","machine":"another","since":"2026-01-01 00:00:00","command":"x"}"#;
+        for taken in [out.join(".shards").join(format!("training-{}", name(&training))), training.clone()] {
+            std::fs::write(taken.join(".writer.beat"), "").unwrap();
+            std::fs::write(taken.join(".writer.json"), holder).unwrap();
+        }
+        before = files(&training);
+    });
+    held.says("took it for dead");
+    held.says("made by another shard, which is waited for");
+    assert!(held.shard.try_wait().unwrap().is_none(), "it waits for the other");
+    let mut stop = simtrot(&["stop"]);
+    stop.arg(held.place.at("out"));
+    assert!(succeed(stop).contains("it was asked to stop"));
+    assert_eq!(held.shard.wait().unwrap().code(), Some(130));
+    let after = files(&trainings(&held.place.at("out"), "").remove(0));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    assert!(before == after, "the record, the settings and the other's name and sign of life are as they were");
+    assert!(!held.place.at("out/failures.json").exists(), "what becomes of it is not this one's to say");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shard_that_wakes_after_somebody_has_begun_anew_saves_what_is_its_own_and_ends() {
+    let mut held = Held::while_it_sleeps(|out| std::fs::remove_dir_all(out.join(".shards")).unwrap());
+    assert_eq!(held.shard.wait().unwrap().code(), Some(1));
+    held.says("took it for dead");
+    assert_eq!(held.place.count("out", "finished"), 1, "it has saved");
+    assert!(trainings(&held.place.at("out"), "")[0].join("checkpoints/last").exists());
 }

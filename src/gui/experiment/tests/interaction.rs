@@ -10,7 +10,7 @@ use super::super::{Tab, View};
 use super::fixture;
 use super::{click, set_up, wait_for, wait_until, with_devices};
 use crate::experiment::synthetic::{self, Until};
-use crate::experiment::{ExperimentEvent, ExperimentFolder, ExperimentState, Finish, Tally};
+use crate::experiment::{ExperimentEvent, ExperimentFolder, ExperimentState, Finish};
 use crate::gui::testing::{FakeExperiment, needs_gpu, window};
 use crate::gui::{App, OpenRun, Panel, ThemeChoice};
 use crate::protocol::{Command, Event, Outcome, Record, RunFolder, StepNumbers};
@@ -40,7 +40,7 @@ fn shown<'a>(harness: &'a Harness<'_, App>) -> &'a OpenRun {
 }
 
 fn finished(stopped: bool) -> ExperimentEvent {
-    ExperimentEvent::Finished(Finish { tally: Tally::default(), stopped, bad_input: false })
+    ExperimentEvent::Finished(Finish { stopped, ..Finish::default() })
 }
 
 #[test]
