@@ -89,7 +89,7 @@ impl Life {
     /// Whether others may have taken the holder for dead. A clock that was put back is in doubt as well.
     fn is_in_doubt(&self) -> bool {
         let seen = *self.seen.lock().expect("no holder of it panics");
-        !seen.and_then(|seen| SystemTime::now().duration_since(seen).ok()).is_some_and(|past| past < DOUBT)
+        seen.and_then(|seen| SystemTime::now().duration_since(seen).ok()).is_none_or(|past| past >= DOUBT)
     }
 }
 
