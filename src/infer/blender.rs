@@ -12,7 +12,7 @@ pub(super) enum Blender<'a> {
     /// Before the first run, which says where logits are.
     Unknown(&'a Walk),
     /// On the host.
-    Host(HostBlender<'a>),
+    Host(Box<HostBlender<'a>>),
     /// On the GPU.
     Device(Box<DeviceBlender<'a>>),
 }
@@ -22,7 +22,7 @@ impl<'a> Blender<'a> {
     pub fn take(&mut self, pass: Pass<'a, Logits>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
         if let &mut Self::Unknown(walk) = self {
             let on_device = DeviceBlender::new(walk, &pass.logits);
-            *self = on_device.map_or_else(|| Self::Host(HostBlender::new(walk)), |blender| Self::Device(Box::new(blender)));
+            *self = on_device.map_or_else(|| Self::Host(Box::new(HostBlender::new(walk))), |blender| Self::Device(Box::new(blender)));
         }
         match self {
             Self::Unknown(_) => unreachable!("it was chosen above"),

@@ -50,7 +50,8 @@ struct Rows {
 impl<'a> DeviceBlender<'a> {
     /// None where logits are on the host, or where the GPU that has them is not to hold the sums as well.
     pub fn new(walk: &'a Walk, logits: &Logits) -> Option<Self> {
-        let Logits::OnDevice(DeviceLogits { tensor, half, .. }) = logits else { return None };
+        let Logits::OnDevice(logits) = logits else { return None };
+        let DeviceLogits { tensor, half, .. } = logits.as_ref();
         let &Walk { ref layout, image, roi, batch, classes, .. } = walk;
         let spans = layout.starts.chunks(batch).map(|starts| starts[starts.len() - 1][0] - starts[0][0]);
         let [_, height, width] = layout.padded;
@@ -67,7 +68,8 @@ impl<'a> DeviceBlender<'a> {
     /// Asks the device to add the windows of a run, and waits for the run before.
     pub fn take(&mut self, pass: Pass<'a, Logits>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
         let Pass { starts, done, mirror, logits } = pass;
-        let Logits::OnDevice(DeviceLogits { tensor, axes, .. }) = logits else { unreachable!("a network's logits are all on its device") };
+        let Logits::OnDevice(logits) = logits else { unreachable!("a network's logits are all on its device") };
+        let DeviceLogits { tensor, axes, .. } = *logits;
         self.walk.check_count(tensor.shape().num_elements(), starts.len())?;
         let rows = self.take_rows(starts[0][0]);
         let restored = SignedPermutation::flip(mirror).then(axes).inverse();

@@ -24,7 +24,7 @@ impl<'a> HostBlender<'a> {
 
     /// Takes a run, and blends what need not be waited for.
     pub fn take(&mut self, pass: Pass<'a, Logits>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
-        let logits = pass.logits.to_host();
+        let logits = pass.logits.into_host();
         let last = self.under_way.replace(Pass { logits, ..pass });
         let here = self.under_way.take_if(|pass| matches!(pass.logits, Logits::Here(_)));
         last.into_iter().chain(here).try_for_each(|pass| self.blend(pass, finished))

@@ -13,7 +13,7 @@ pub enum Logits {
     /// On a device that computes beside the host: what waits for them. The network is called once more before.
     Awaited(Box<dyn FnOnce() -> Result<Vec<f32>, Fault>>),
     /// In a GPU's memory, where they are blended if there is room.
-    OnDevice(DeviceLogits),
+    OnDevice(Box<DeviceLogits>),
 }
 
 /// Logits in a GPU's memory, computed or not yet.
@@ -40,7 +40,7 @@ impl Logits {
     }
 
     /// The same, those in a GPU's memory on their way to the host.
-    pub(super) fn to_host(self) -> Self {
+    pub(super) fn into_host(self) -> Self {
         match self {
             Self::OnDevice(logits) => Self::Awaited(Box::new(logits.start_reading())),
             other => other,

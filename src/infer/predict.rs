@@ -52,7 +52,7 @@ pub fn predictor(
             let logits = data.try_into_vec::<f32>().map_err(|error| format!("the device returned no float32: {error:?}"))?;
             return Ok(Logits::Here(axes.inverse().reorient(logits, turned)));
         }
-        Ok(Logits::OnDevice(DeviceLogits { tensor: logits, axes, half: precision == Precision::Half }))
+        Ok(Logits::OnDevice(Box::new(DeviceLogits { tensor: logits, axes, half: precision == Precision::Half })))
     }
 }
 

@@ -224,7 +224,7 @@ fn on_device(device: &Device, convention: InputConvention, half: bool) -> impl F
         let [first, second, third] = axes.shape([d, h, w]);
         let turned = axes.reorient(logits(inputs, shape), [d, h, w]);
         let tensor = Tensor::from_data(TensorData::new(turned, [batch, CLASSES, first, second, third]), &device);
-        Ok(Logits::OnDevice(DeviceLogits { tensor, axes, half }))
+        Ok(Logits::OnDevice(Box::new(DeviceLogits { tensor, axes, half })))
     }
 }
 
@@ -232,7 +232,7 @@ fn on_device(device: &Device, convention: InputConvention, half: bool) -> impl F
 fn read_ahead(
     mut predict: impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault>,
 ) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> {
-    move |inputs, shape| Ok(predict(inputs, shape)?.to_host())
+    move |inputs, shape| Ok(predict(inputs, shape)?.into_host())
 }
 
 #[test]
@@ -271,7 +271,8 @@ fn a_gpu_blends_as_the_host_does_and_alike_each_time() {
 #[test]
 fn a_gpu_blends_where_its_adapter_binds_the_sums_and_hands_them_to_the_host_elsewhere() {
     for (name, device) in for_tests().into_iter().skip(1) {
-        let logits = |tensor: Tensor<5>| Logits::OnDevice(DeviceLogits { tensor, axes: SignedPermutation::IDENTITY, half: false });
+        let logits =
+            |tensor: Tensor<5>| Logits::OnDevice(Box::new(DeviceLogits { tensor, axes: SignedPermutation::IDENTITY, half: false }));
         let fits = |roi: [usize; 3], logits: &Logits| {
             let image = [9, roi[1], roi[2]];
             let layout = Windows::new(roi, 0.5, image);
