@@ -1,19 +1,21 @@
-//! A network as the sliding window calls it: windows on the host in, logits on the host out.
+//! A network as the sliding window calls it: windows on the host in, logits out where its device has them.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::convention::InputConvention;
-use super::sliding_window::{Fault, Logits};
+use super::error::Fault;
+use super::logits::{DeviceLogits, Logits};
 use crate::config::Precision;
-use crate::device::{on_host, require_half, start_reading};
+use crate::device::{on_host, require_half};
 use crate::kernels::first_failure;
 use crate::model::{Pass, Segmenter};
 
 /// Full-resolution logits of `networks` for windows `[batch, channel, D, H, W]` of a prepared volume, whose axes are turned to those of
 /// the networks' convention on the way in and back on the way out: those of each network behind the one before,
-/// `[batch, network, class, D, H, W]`. Those of a GPU are awaited.
+/// `[batch, network, class, D, H, W]`. Those of a GPU stay in its memory, along the networks' axes.
 ///
-/// The closure's error is the device's: lost, or out of memory; in half precision also a device without it, and a logit beyond its range.
+/// The closure's error is the device's: lost, or out of memory; in half precision also a device without it. A logit beyond half precision's
+/// range shows when it is read.
 pub fn predictor(
     networks: &[Segmenter],
     device: &Device,
@@ -30,7 +32,6 @@ pub fn predictor(
         let shape = [depth, height, width];
         let turned = axes.shape(shape);
         let [first, second, third] = turned;
-        let back = move |logits: Vec<f32>| axes.inverse().reorient(logits, turned);
         if precision == Precision::Half {
             require_half(&device)?;
         }
@@ -48,34 +49,25 @@ pub fn predictor(
         }
         if on_host(&device) {
             let data = logits.try_into_data().map_err(|error| format!("the device failed: {error}"))?;
-            return Ok(Logits::Here(back(values(data)?)));
+            let logits = data.try_into_vec::<f32>().map_err(|error| format!("the device returned no float32: {error:?}"))?;
+            return Ok(Logits::Here(axes.inverse().reorient(logits, turned)));
         }
-        let reading = start_reading(logits);
-        Ok(Logits::Awaited(Box::new(move || {
-            let logits = values(reading()?)?;
-            match precision {
-                Precision::Half if logits.iter().any(|logit| !logit.is_finite()) => {
-                    Err("half precision does not hold this network's numbers for this image; set infer.precision=full".into())
-                }
-                _ => Ok(back(logits)),
-            }
-        })))
+        Ok(Logits::OnDevice(Box::new(DeviceLogits { tensor: logits, axes, half: precision == Precision::Half })))
     }
-}
-
-fn values(logits: TensorData) -> Result<Vec<f32>, Fault> {
-    logits.try_into_vec::<f32>().map_err(|error| format!("the device returned no float32: {error:?}").into())
 }
 
 #[cfg(test)]
 mod tests {
     use rand::RngExt as _;
 
+    use super::super::ensemble::{Ensemble, Segmentation};
+    use super::super::sliding_window::SlidingWindow;
     use super::*;
-    use crate::config::{ModelConfig, Preset};
+    use crate::config::{InferConfig, ModelConfig, Preset, UnetConfig};
     use crate::device::for_tests;
     use crate::model::Task;
     use crate::random::stream;
+    use crate::volume::{Grid, Volume};
 
     /// A network with initial weights, and a window that it has to pad.
     fn network(preset: Preset, device: &Device) -> (Segmenter, Vec<f32>, [usize; 5]) {
@@ -119,5 +111,54 @@ mod tests {
         let half = (Precision::Half, InputConvention::default());
         let Err(refused) = predictor(std::slice::from_ref(&network), &device, half)(&window, shape) else { panic!("it is not refused") };
         assert!(refused.to_string().contains("infer.precision=full"), "{refused}");
+    }
+
+    /// Probabilities of two networks for an odd volume, windows mirrored along two axes; and the classes.
+    fn segmented(device: &Device, convention: InputConvention, image: &Volume) -> Segmentation {
+        let model = ModelConfig::Unet(UnetConfig {
+            features: vec![4, 6],
+            strides: vec![[1; 3], [2; 3]],
+            blocks: vec![1, 1],
+            ..UnetConfig::default()
+        });
+        let (crop_size, classes) = ([8, 12, 16], 3);
+        let task = Task { channels: 1, classes, crop_size };
+        let networks = [5, 6].map(|seed| Segmenter::init(&model, &task, seed, device));
+        let roi = convention.axes().inverse().shape(crop_size);
+        let window = SlidingWindow { mirror: [true, false, true], ..SlidingWindow::new(&InferConfig::default(), roi, 2) };
+        let ensemble = Ensemble { networks: 2, classes, probabilities: true };
+        let mut predict = predictor(&networks, device, (Precision::Full, convention));
+        window.segment_by(ensemble, image, &mut predict, &mut |_, _, _| true).unwrap()
+    }
+
+    /// Float32 sums of some hundred terms, taken in two orders.
+    #[test]
+    fn a_gpu_segments_an_odd_volume_as_the_cpu_does_and_alike_each_time() {
+        let tolerance = 1e-4;
+        // The second is smaller than a window along one axis.
+        for (convention, shape) in [(InputConvention::Simtrot, [13, 17, 21]), (InputConvention::Monai, [19, 13, 5])] {
+            let grid = Grid::axis_aligned(shape, [1.0; 3]);
+            let mut draws = stream(5, "volume", 0, 0);
+            let image = Volume { channels: 1, voxels: (0..grid.len()).map(|_| draws.random_range(-1.5..1.5)).collect(), grid };
+            for (name, device) in for_tests().into_iter().skip(1) {
+                let [expected, found, again] = [&Device::flex(), &device, &device].map(|device| segmented(device, convention, &image));
+                assert_eq!(found, again, "{name}: to the bit");
+                let [expected_shares, shares] = [&expected, &found].map(|found| found.probabilities.as_ref().expect("asked for"));
+                let mut sure = 0;
+                for voxel in 0..image.grid.len() {
+                    let mut by_size: Vec<f32> = expected_shares.iter().map(|class| class[voxel]).collect();
+                    for (class, share) in shares.iter().enumerate() {
+                        let difference = (share[voxel] - by_size[class]).abs();
+                        assert!(difference <= tolerance, "{name}, {convention:?}, class {class}, voxel {voxel}: off by {difference}");
+                    }
+                    by_size.sort_by(f32::total_cmp);
+                    if by_size[2] - by_size[1] > 2.0 * tolerance {
+                        sure += 1;
+                        assert_eq!(found.classes[voxel], expected.classes[voxel], "{name}, {convention:?}, voxel {voxel}");
+                    }
+                }
+                assert!(2 * sure > image.grid.len(), "{name}: {sure} voxels with a clear class");
+            }
+        }
     }
 }

@@ -4,24 +4,22 @@
 //! that only the rows between the oldest unfinished window and the newest need sums: what is finished is handed on and
 //! forgotten, and memory is classes x slab instead of classes x volume.
 //!
-//! A device that computes beside the host is given the next windows before the host blends the last ones.
+//! A GPU's windows are blended in its own memory, where there is room for their sums; else the GPU is given the next windows before the host
+//! blends the last ones.
 
 use std::cell::RefCell;
-use std::error::Error;
 
-use thiserror::Error;
-
-use super::slab::{Line, Slab};
+use super::blender::Blender;
+use super::error::MOST_CLASSES;
+use super::slab::Line;
+use super::walk::{Pass, Walk};
 use super::windows::{Windows, gaussian};
 use crate::config::{Blending, InferConfig};
 use crate::geometry::{SignedPermutation, VoxelBox};
 use crate::volume::Volume;
 
-/// The largest number of classes that a segmentation of bytes holds.
-const MOST_CLASSES: usize = 256;
-
-/// Why a network gave no logits.
-pub type Fault = Box<dyn Error + Send + Sync>;
+pub use super::error::{Fault, SlidingWindowError};
+pub use super::logits::{DeviceLogits, Logits};
 
 /// What stands around an image smaller than the window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,92 +49,12 @@ pub struct SlidingWindow {
     pub outside: Outside,
 }
 
-/// Why there is no segmentation.
-#[derive(Debug, Error)]
-pub enum SlidingWindowError {
-    /// The network failed.
-    #[error("window {window} of {windows}: {cause}")]
-    Predict {
-        /// The batch's first window, from 1.
-        window: usize,
-        /// Windows of the volume.
-        windows: usize,
-        /// Why.
-        cause: Fault,
-    },
-    /// The callback asked to stop.
-    #[error("stopped before window {next} of {windows}")]
-    Stopped {
-        /// The first window not predicted, from 1.
-        next: usize,
-        /// Windows of the volume.
-        windows: usize,
-    },
-    /// Not the number of logits that windows, classes and voxels ask for.
-    #[error("the network returned {found} logits for {windows} windows of {roi:?} voxels and {classes} classes: expected {expected}")]
-    Logits {
-        /// Values returned.
-        found: usize,
-        /// Values expected.
-        expected: usize,
-        /// Windows of the batch.
-        windows: usize,
-        /// Voxels of a window.
-        roi: [usize; 3],
-        /// Classes asked for.
-        classes: usize,
-    },
-    /// More classes than a byte tells apart, or none.
-    #[error("{classes} classes; allowed is 1 to {MOST_CLASSES}")]
-    Classes {
-        /// Classes asked for.
-        classes: usize,
-    },
-    /// Windows that do not overlap in the way asked for.
-    #[error("infer.overlap is {overlap}; allowed is 0 to below 1")]
-    Overlap {
-        /// The overlap.
-        overlap: f64,
-    },
-    /// A window, batch or image without extent.
-    #[error("nothing to slide: window {roi:?}, batch {batch}, image {image:?}; every number must be at least 1")]
-    Empty {
-        /// Voxels of a window.
-        roi: [usize; 3],
-        /// Windows predicted at once.
-        batch: usize,
-        /// Voxels of the image.
-        image: [usize; 3],
-    },
-}
-
 /// Windows predicted so far, windows in all, and the classes found so far (`[D, H, W]`, 0 where none is yet; empty where logits
 /// are asked for): whether to go on. The last windows of a device that computes beside the host are not blended yet.
 pub type Watch<'a> = dyn FnMut(usize, usize, &[u8]) -> bool + 'a;
 
 /// The network: windows `[batch, channel, D, H, W]` and that shape, to logits `[batch, class, D, H, W]`.
 pub type Predict<'a> = dyn FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> + 'a;
-
-/// Logits of a batch of windows.
-pub enum Logits {
-    /// On the host.
-    Here(Vec<f32>),
-    /// On a device that computes beside the host: what waits for them. The network is called once more before.
-    Awaited(Box<dyn FnOnce() -> Result<Vec<f32>, Fault>>),
-}
-
-impl Logits {
-    /// The logits, waited for.
-    ///
-    /// # Errors
-    /// The device's.
-    pub fn wait(self) -> Result<Vec<f32>, Fault> {
-        match self {
-            Self::Here(logits) => Ok(logits),
-            Self::Awaited(read) => read(),
-        }
-    }
-}
 
 impl SlidingWindow {
     /// With windows of `roi` voxels, `batch` at once; mirrored along every axis if asked for.
@@ -226,38 +144,36 @@ impl SlidingWindow {
     pub(super) fn slide(&self, image: &Volume, classes: usize, run: &mut Run<'_, '_>) -> Result<(), SlidingWindowError> {
         let shape = image.grid.shape;
         self.check(shape)?;
-        let layout = Windows::new(self.roi, self.overlap, shape);
+        let walk = Walk {
+            layout: Windows::new(self.roi, self.overlap, shape),
+            image: shape,
+            roi: self.roi,
+            batch: self.batch,
+            classes,
+            mirrors: mirror_images(self.mirror),
+            weights: self.weights(),
+        };
+        let Walk { layout, weights, mirrors, .. } = &walk;
         let windows = layout.starts.len();
         let outside = match self.outside {
             Outside::Value(value) => vec![value; image.channels],
             Outside::Background => image.minima(),
         };
-        let weights = self.weights();
         let values = image.channels * weights.len();
         let mut inputs = vec![0.0; self.batch.min(windows) * values];
-        let slab = Slab::new(classes, self.roi[0], &layout, shape);
-        let mirrors = mirror_images(self.mirror);
-        let mut blender = Blender { window: self, classes, windows, mirrors: &mirrors, weights, slab, sum: Vec::new() };
-        let mut under_way: Option<Pass<'_>> = None;
+        let mut blender = Blender::Unknown(&walk);
         for (batch, starts) in layout.starts.chunks(self.batch).enumerate() {
-            let inputs = &mut inputs[..starts.len() * values];
+            let (inputs, done) = (&mut inputs[..starts.len() * values], batch * self.batch);
             for (input, start) in inputs.chunks_exact_mut(values).zip(starts) {
                 let origin = std::array::from_fn(|axis| start[axis] as i64 - layout.before[axis] as i64);
                 VoxelBox::at(origin, self.roi).cut_padded(&image.voxels, shape, &outside, input);
             }
-            for &mirror in &mirrors {
-                let logits = self.ask(inputs, mirror, [batch * self.batch, windows], run)?;
-                let last = under_way.replace(Pass { starts, done: batch * self.batch, mirror, logits });
-                let here = under_way.take_if(|pass| matches!(pass.logits, Logits::Here(_)));
-                for pass in last.into_iter().chain(here) {
-                    blender.blend(pass, run.finished)?;
-                }
+            for &mirror in mirrors {
+                let logits = self.ask(inputs, mirror, [done, windows], run)?;
+                blender.take(Pass { starts, done, mirror, logits }, run.finished)?;
             }
         }
-        if let Some(pass) = under_way {
-            blender.blend(pass, run.finished)?;
-        }
-        blender.slab.advance(layout.padded[0], run.finished);
+        blender.finish(run.finished)?;
         // Nothing is left to stop.
         let _ = (run.watch)(windows, windows);
         Ok(())
@@ -284,62 +200,6 @@ impl SlidingWindow {
             (run.predict)(&SignedPermutation::flip(mirror).apply(inputs, batch * channels, self.roi), shape)
         };
         asked.map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })
-    }
-}
-
-/// One run of the network.
-struct Pass<'a> {
-    /// First voxels of its windows.
-    starts: &'a [[usize; 3]],
-    /// Windows before these.
-    done: usize,
-    /// Axes along which they are mirrored.
-    mirror: [bool; 3],
-    logits: Logits,
-}
-
-/// Takes the runs of the network in their order.
-struct Blender<'a> {
-    window: &'a SlidingWindow,
-    classes: usize,
-    windows: usize,
-    /// Mirror images of a window that are averaged, the window itself first.
-    mirrors: &'a [[bool; 3]],
-    weights: Vec<f32>,
-    slab: Slab,
-    /// Logits of the mirror images of a batch so far.
-    sum: Vec<f32>,
-}
-
-impl Blender<'_> {
-    /// Waits for the logits of a run, and blends the average over the mirror images once it is the last of a batch.
-    fn blend(&mut self, pass: Pass<'_>, finished: &mut dyn FnMut(Line<'_>)) -> Result<(), SlidingWindowError> {
-        let Pass { starts, done, mirror, logits } = pass;
-        let &mut Self { window, classes, windows, mirrors, .. } = self;
-        let logits = logits.wait().map_err(|cause| SlidingWindowError::Predict { window: done + 1, windows, cause })?;
-        let (found, expected) = (logits.len(), starts.len() * classes * self.weights.len());
-        if found != expected {
-            return Err(SlidingWindowError::Logits { found, expected, windows: starts.len(), roi: window.roi, classes });
-        }
-        if mirror == [false; 3] {
-            self.sum = logits;
-        } else {
-            let restored = SignedPermutation::flip(mirror).apply(&logits, starts.len() * classes, window.roi);
-            self.sum.iter_mut().zip(restored).for_each(|(sum, logit)| *sum += logit);
-        }
-        if mirrors.last() != Some(&mirror) {
-            return Ok(());
-        }
-        // Not kept while the next windows are predicted.
-        let mut sum = std::mem::take(&mut self.sum);
-        if mirrors.len() > 1 {
-            sum.iter_mut().for_each(|sum| *sum /= mirrors.len() as f32);
-        }
-        for (&start, logits) in starts.iter().zip(sum.chunks_exact(classes * self.weights.len())) {
-            self.slab.advance(start[0], finished);
-            self.slab.add(start, window.roi, logits, &self.weights);
-        }
-        Ok(())
     }
 }
 

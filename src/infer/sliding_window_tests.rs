@@ -1,8 +1,13 @@
-//! Slabs against whole volumes, window places, mirrors, stops and refusals.
+//! Slabs against whole volumes, window places, mirrors, stops and refusals; a GPU's blending against the host's.
 
 use std::rc::Rc;
 
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::super::convention::InputConvention;
+use super::super::device_blender::DeviceBlender;
 use super::*;
+use crate::device::for_tests;
 use crate::volume::Grid;
 
 const CLASSES: usize = 3;
@@ -105,7 +110,7 @@ fn memory_is_bounded_by_a_window_along_d() {
     };
     let mut run = Run { predict: &mut predict, watch: &mut |_, _| true, finished: &mut finished, channels: 1 };
     window.slide(&image, CLASSES, &mut run).unwrap();
-    assert_eq!((lines, peak), (40 * 6, (CLASSES + 1) * 4 * 6 * 5));
+    assert_eq!((lines, peak), (40 * 6, CLASSES * 4 * 6 * 5));
 }
 
 #[test]
@@ -209,4 +214,92 @@ fn a_device_beside_the_host_can_be_stopped_and_names_the_windows_that_fail() {
     };
     let error = window.segment(&image, CLASSES, &mut broken, &mut go).unwrap_err().to_string();
     assert_eq!(error, "window 3 of 4: device lost");
+}
+
+/// A GPU's logits: those of the host, along the axes of a convention.
+fn on_device(device: &Device, convention: InputConvention, half: bool) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> {
+    let (device, axes) = (device.clone(), convention.axes());
+    move |inputs, shape| {
+        let [batch, _, d, h, w] = shape;
+        let [first, second, third] = axes.shape([d, h, w]);
+        let turned = axes.reorient(logits(inputs, shape), [d, h, w]);
+        let tensor = Tensor::from_data(TensorData::new(turned, [batch, CLASSES, first, second, third]), &device);
+        Ok(Logits::OnDevice(Box::new(DeviceLogits { tensor, axes, half })))
+    }
+}
+
+/// The same on their way to the host, where they are blended.
+fn read_ahead(
+    mut predict: impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault>,
+) -> impl FnMut(&[f32], [usize; 5]) -> Result<Logits, Fault> {
+    move |inputs, shape| Ok(predict(inputs, shape)?.into_host())
+}
+
+#[test]
+fn a_gpu_blends_as_the_host_does_and_alike_each_time() {
+    for (name, device) in for_tests().into_iter().skip(1) {
+        for (shape, roi, overlap, batch, mirror) in [
+            ([19, 9, 7], [4, 4, 4], 0.5, 3, [false; 3]),
+            // A batch reaches over several steps along D.
+            ([19, 4, 3], [5, 4, 3], 0.7, 4, [true, false, false]),
+            ([11, 9, 7], [6, 4, 5], 0.4, 2, [false, true, true]),
+            ([8, 8, 8], [8, 8, 8], 0.5, 4, [true; 3]),
+            // Smaller than a window.
+            ([3, 9, 5], [6, 4, 8], 0.25, 2, [false, false, true]),
+            ([19, 9, 7], [5, 4, 3], 0.0, 1, [false; 3]),
+        ] {
+            let image = image(shape, 2);
+            for (blending, convention) in [(Blending::Gaussian, InputConvention::Simtrot), (Blending::Constant, InputConvention::Monai)] {
+                let window = SlidingWindow { overlap, batch, blending, mirror, ..window(roi) };
+                let what = format!("{name}: {shape:?} {roi:?} {convention:?}");
+                let on_gpu = || window.blend(&image, CLASSES, &mut on_device(&device, convention, false), &mut go).unwrap();
+                let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                let found = on_gpu();
+                assert_eq!(bits(&found), bits(&on_gpu()), "{what}: to the bit");
+                let expected = window.blend(&image, CLASSES, &mut predict, &mut go).unwrap();
+                for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{what} [{at}]: {found}, expected {expected}");
+                }
+                // Where the GPU has no room for the sums.
+                let on_host = window.blend(&image, CLASSES, &mut read_ahead(on_device(&device, convention, false)), &mut go).unwrap();
+                assert_eq!(bits(&on_host), bits(&expected), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gpu_blends_where_its_adapter_binds_the_sums_and_hands_them_to_the_host_elsewhere() {
+    for (name, device) in for_tests().into_iter().skip(1) {
+        let logits =
+            |tensor: Tensor<5>| Logits::OnDevice(Box::new(DeviceLogits { tensor, axes: SignedPermutation::IDENTITY, half: false }));
+        let fits = |roi: [usize; 3], logits: &Logits| {
+            let image = [9, roi[1], roi[2]];
+            let layout = Windows::new(roi, 0.5, image);
+            let walk = Walk { layout, image, roi, batch: 2, classes: 1, mirrors: vec![[false; 3]], weights: vec![1.0; 64] };
+            DeviceBlender::new(&walk, logits).is_some()
+        };
+        let there = logits(Tensor::zeros([1, 1, 4, 4, 4], &device));
+        assert!(fits([4, 4, 4], &there), "{name}");
+        assert!(!fits([4, 6000, 6000], &there), "{name}: sums of 1.6 GiB");
+        assert!(!fits([4, 4, 4], &Logits::Here(vec![0.0; 64])), "{name}: they are on the host");
+    }
+}
+
+#[test]
+fn a_gpu_that_blends_can_be_stopped_and_names_what_fails() {
+    for (name, device) in for_tests().into_iter().skip(1) {
+        let (image, window) = (image([9, 4, 4], 1), window([4, 4, 4]));
+        let simtrot = InputConvention::Simtrot;
+        let error = window.segment(&image, CLASSES, &mut on_device(&device, simtrot, false), &mut |done, _, _| done != 2).unwrap_err();
+        assert_eq!(error.to_string(), "stopped before window 3 of 4", "{name}");
+        let error = window.segment(&image, CLASSES + 1, &mut on_device(&device, simtrot, false), &mut go).unwrap_err().to_string();
+        assert!(error.contains("returned 384 logits") && error.contains("expected 512"), "{name}: {error}");
+        // Beyond float16 in a row that only the last windows touch.
+        let mut huge = image.clone();
+        *huge.voxels.last_mut().unwrap() = f32::INFINITY;
+        assert!(window.blend(&huge, CLASSES, &mut on_device(&device, simtrot, false), &mut go).is_ok(), "{name}: float32 holds infinity");
+        let error = window.blend(&huge, CLASSES, &mut on_device(&device, simtrot, true), &mut go).unwrap_err().to_string();
+        assert!(error.starts_with("window 3 of 4") && error.contains("infer.precision=full"), "{name}: {error}");
+    }
 }

@@ -12,8 +12,8 @@ use super::attention;
 use super::index::{Index, PADDING, cells};
 use super::window_tables::WindowTables;
 use super::{
-    ConvShape, MergeTables, add_bias, concat_neighbours, conv3d, gelu, global_attention, instance_norm, instance_norm_add, layer_norm,
-    linear, sum_axis, window_attention,
+    BlendSums, ConvShape, InputGradients, MergeTables, WindowPlaces, add_bias, concat_neighbours, conv3d, custom_gradient, gelu,
+    global_attention, instance_norm, instance_norm_add, layer_norm, linear, sum_axis, window_attention,
 };
 
 /// A function of flat tensors.
@@ -70,6 +70,14 @@ pub fn cases() -> Vec<Case> {
     convolutions(&mut cases);
     merging(&mut cases);
     attentions(&mut cases);
+    case!(cases, "window blending", [logits: [6, 3, 5, 2, 4]], blended(logits), {
+        let device: Device = logits.device();
+        let weighted = starts().enumerate().map(|(window, start)| {
+            let own: Tensor<5> = logits.clone().narrow(0, window, 1);
+            placed(own.reshape([3, 5, 2, 4]).permute([0, 3, 1, 2]).flip([3]) * weights_of_window(&device), start)
+        });
+        weighted.reduce(|sum, window| sum + window).expect("a window") / sums_of_weights(&device)
+    });
     cases
 }
 
@@ -196,6 +204,57 @@ fn attentions(cases: &mut Vec<Case>) {
         let scores: Tensor<4> = query.matmul(key.transpose()) * 5.0_f64.powf(-0.5);
         softmax(scores, 3).matmul(value).swap_dims(1, 2)
     });
+}
+
+/// First voxels of windows of 4x5x2 that cover a volume of 9x5x3.
+fn starts() -> impl Iterator<Item = [usize; 3]> {
+    [0, 3, 5].into_iter().flat_map(|row| [[row, 0, 0], [row, 0, 1]])
+}
+
+/// Of each voxel of such a window.
+fn weights_of_window(device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new((0..40).map(|voxel| (voxel % 7 + 1) as f32 / 7.0).collect(), [1, 4, 5, 2]), device)
+}
+
+/// A window in zeros of the volume.
+fn placed(window: Tensor<4>, [row, _, left]: [usize; 3]) -> Tensor<4> {
+    let channels = window.dims()[0];
+    let volume = Tensor::zeros([channels, 9, 5, 3], &window.device());
+    volume.slice_assign([0..channels, row..row + 4, 0..5, left..left + 2], window)
+}
+
+fn sums_of_weights(device: &Device) -> Tensor<4> {
+    starts().map(|start| placed(weights_of_window(device), start)).reduce(|sum, window| sum + window).expect("a window")
+}
+
+/// Logits `[window, class, H, W, D]`, W mirrored, blended to `[class, D, H, W]` in five rows that go round.
+fn blended(logits: Tensor<5>) -> Tensor<4> {
+    custom_gradient((logits,), |(logits,)| {
+        let device = logits.device();
+        let (mut sums, mut rows, mut done) = (BlendSums::new([3, 5, 5, 3], &device), Vec::new(), 0);
+        for (pair, starts) in starts().collect::<Vec<_>>().chunks(2).enumerate() {
+            let row = starts[0][0];
+            if row > done {
+                rows.push(sums.take(done, row - done));
+                done = row;
+            }
+            let places = WindowPlaces { starts, axes: [2, 0, 1], flips: [false, false, true] };
+            sums.add(logits.clone().narrow(0, 2 * pair, 2), weights_of_window(&device).reshape([4, 5, 2]), &places);
+        }
+        rows.push(sums.take(done, 9 - done));
+        let backward = |grad: Tensor<4>, gradients: &mut InputGradients| {
+            let of_window = |grad: Tensor<4>, [row, _, left]: [usize; 3]| {
+                let own = grad.slice([0..3, row..row + 4, 0..5, left..left + 2]);
+                let weighted = own.clone() * weights_of_window(&own.device());
+                weighted.flip([3]).permute([0, 2, 3, 1]).reshape([1, 3, 5, 2, 4])
+            };
+            gradients.put(0, || {
+                let shares = grad.clone() / sums_of_weights(&grad.device());
+                Tensor::<5>::cat(starts().map(|start| of_window(shares.clone(), start)).collect(), 0)
+            });
+        };
+        (Tensor::cat(rows, 1), backward)
+    })
 }
 
 /// Table row of each pair of a window's tokens, query by key: their offset along each axis.

@@ -7,6 +7,7 @@
 //! (`index`). [`cases`] lists every operation with a stock equivalent: the tests and the doctor run them on each device.
 
 mod attention;
+mod blend;
 mod bodies;
 pub mod cases;
 mod concat_neighbours;
@@ -32,6 +33,7 @@ mod tests;
 mod window_tables;
 
 pub use attention::window_attention;
+pub use blend::{BlendSums, WindowPlaces, gpu_blends};
 pub use bodies::with_references;
 pub(crate) use bodies::{Bodies, bodies};
 pub use concat_neighbours::concat_neighbours;

@@ -13,6 +13,7 @@
 #![allow(clippy::collapsible_if, reason = "what a kernel's compiler decides stays apart from what its units decide")]
 
 mod attention;
+mod blend;
 mod class_sums;
 mod concat_neighbours;
 mod contrast;
@@ -35,6 +36,7 @@ mod weight_gradient;
 
 pub(super) use attention::{global_attention, global_attention_gradient, window_attention, window_attention_gradients};
 pub use attention::{gpu_attends, gpu_parts_of_pairs};
+pub(super) use blend::{binding_bytes, blend, take_rows};
 pub(crate) use class_sums::{class_gradient, class_sums};
 pub(super) use concat_neighbours::{concat_neighbours, concat_neighbours_gradient};
 pub(crate) use contrast::{Pairs, contrast_gradient, contrast_rows};
