@@ -181,12 +181,15 @@ fn attentions(cases: &mut Vec<Case>) {
             attention::value((qkv, padding, table), &again)
         );
     }
-    // Windows as networks cut them: padded, shifted, positions by relative offset; one that several cubes of a GPU share.
+    // Windows as networks cut them: padded, shifted, positions by relative offset; one that several cubes of a GPU share, and runs of a
+    // window that its units have whole, in parts, and in parts that overlap.
     for ([grid, window, shift], heads, head_dim) in [
         ([[5, 4, 7], [2, 4, 3], [1, 0, 1]], 3, 4),
-        ([[7, 8, 5], [7, 7, 5], [0; 3]], 1, 20),
+        ([[7, 8, 5], [7, 8, 5], [0; 3]], 1, 20),
         ([[6, 6, 6], [6, 6, 6], [0; 3]], 2, 5),
         ([[8, 7, 7], [7, 7, 7], [3, 0, 0]], 1, 16),
+        ([[7, 7, 9], [7, 7, 7], [0, 0, 3]], 2, 4),
+        ([[4, 6, 8], [4, 4, 4], [0, 2, 2]], 2, 8),
     ] {
         let rows = window.map(|tokens: usize| 2 * tokens - 1).iter().product::<usize>();
         let tables = Arc::new(WindowTables::new([grid, window, shift], relative_positions(window), rows));

@@ -9,6 +9,9 @@ use super::index::{Index, OnDevices, PADDING, cells, token};
 /// Added to the attention score of two tokens that only the cyclic shift brought together.
 pub const MASKED: f32 = -100.0;
 
+/// Places of a run at most: a unit of a GPU has the pairs of two runs in registers.
+const LONGEST_RUN: usize = 8;
+
 /// A token grid cut into windows, after zero padding at the high end and a cyclic shift.
 #[derive(Debug)]
 pub struct WindowTables {
@@ -122,6 +125,8 @@ pub(super) struct GpuIndex {
     pub(super) index: Tensor<1, Int>,
     /// Table row of a pair: the query's code and this minus the key's.
     pub(super) offset: u32,
+    /// Places of a run: within each one the codes follow each other.
+    pub(super) run: usize,
 }
 
 impl GpuIndex {
@@ -134,6 +139,9 @@ impl GpuIndex {
         if !tables.bias_rows.iter().enumerate().all(|(pair, &own)| own == row(pair / tokens, pair % tokens)) {
             return None;
         }
+        let follow = |places: &[u32]| places.windows(2).all(|two| two[1] == two[0].wrapping_add(1));
+        let fits = |run: &usize| tokens.is_multiple_of(*run) && codes.chunks_exact(*run).all(follow);
+        let run = (1..=LONGEST_RUN).rev().find(fits).expect("one place follows itself");
         let mut padded = tables.token_to_window.len() as u32..;
         let token = |&token: &u32| if token == PADDING { padded.next().expect("no end") } else { token };
         let mut index: Vec<u32> = tables.window_to_token.iter().map(token).collect();
@@ -141,7 +149,7 @@ impl GpuIndex {
         index.extend(tables.mask_groups.iter().map(|&group| u32::from(group)));
         let index: Vec<i32> = index.into_iter().map(u32::cast_signed).collect();
         let length = index.len();
-        Some(Arc::new(Self { index: Tensor::from_data(TensorData::new(index, [length]), device), offset }))
+        Some(Arc::new(Self { index: Tensor::from_data(TensorData::new(index, [length]), device), offset, run }))
     }
 }
 

@@ -1,12 +1,13 @@
-//! What the kernels of attention share, and the forward one.
+//! What the kernels of attention share.
 //!
-//! A cube has one head of one window and some of its queries; keys and values pass through shared memory block by block, and a
-//! query's softmax is corrected whenever a larger score turns up (Milakov and Gimelshein 2018), so that no score is ever stored.
+//! A cube has one head of one window and some of its queries (or keys); the others pass through shared memory block by block. The places
+//! of a window come in runs, within which the table's rows follow each other. A unit has a run's places, or some of them, and meets the
+//! others run by run: all pairs of such a tile share a few numbers of the table, and what passes is read once for all places of the unit.
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use crate::kernels::gpu::launch::{cube_position, sum_of_vector};
+use crate::kernels::gpu::launch::sum_of_vector;
 use crate::kernels::window_tables::MASKED;
 
 /// What the compiler knows of an attention.
@@ -14,12 +15,16 @@ use crate::kernels::window_tables::MASKED;
 pub(super) struct AttentionPlan {
     /// Vectors of a head.
     pub vectors: usize,
-    /// Keys (or queries) in shared memory at a time.
+    /// Keys (or queries) in shared memory at a time: whole runs.
     pub block: usize,
     /// Units of a cube.
     pub units: usize,
-    /// Queries (or keys) of a unit.
+    /// Places of a run.
+    pub run: usize,
+    /// Queries (or keys) of a unit, all of one run.
     pub each: usize,
+    /// Queries of a cube of the pass by pair: whole runs.
+    pub queries: usize,
     /// Rows of the position table; 0 without one.
     pub table: usize,
     /// Whether a table says which token lies at which place of which window; otherwise each sample is one window.
@@ -28,6 +33,18 @@ pub(super) struct AttentionPlan {
     pub masked: bool,
     /// Tokens of a window, if the pass by query adds up the gradients of its pairs for the table; otherwise 0.
     pub pairs: usize,
+}
+
+impl AttentionPlan {
+    /// Table rows of the pairs of a unit's places and a run.
+    pub(super) fn differences(&self) -> usize {
+        self.run + self.each - 1
+    }
+
+    /// Units that `tokens` places keep busy.
+    pub(super) fn busy_units(&self, tokens: usize) -> usize {
+        tokens / self.run * self.run.div_ceil(self.each)
+    }
 }
 
 /// The extents of an attention.
@@ -82,6 +99,14 @@ pub(super) struct WindowHead {
     pub column: u32,
 }
 
+/// The places of a window that a unit has.
+#[derive(CubeType, Clone, Copy)]
+pub(super) struct OwnPlaces {
+    pub first: u32,
+    /// So many at the front are another unit's as well, which writes what comes of them.
+    pub skipped: u32,
+}
+
 /// Rows of a window in shared memory: keys and values, or queries and gradients.
 #[derive(CubeType)]
 pub(super) struct Block<N: Size> {
@@ -115,11 +140,20 @@ impl<F: Float, N: Size> Attention<F, N> {
         }
     }
 
-    /// The place of a window that a unit has as its `own`-th; some lie behind the last one.
-    pub(super) fn own_place(&self, #[comptime] own: usize) -> u32 {
-        let units = comptime!(self.plan.units);
-        let each = comptime!(self.plan.each);
-        CUBE_POS_Z * comptime!((units * each) as u32) + UNIT_POS + comptime!((own * units) as u32)
+    /// The places that a unit has: a part of a run, the last one beginning early where the run has no such parts.
+    pub(super) fn own_places(&self) -> OwnPlaces {
+        let run = comptime!(self.plan.run as u32);
+        let each = comptime!(self.plan.each as u32);
+        let parts = comptime!(run.div_ceil(each));
+        let slot = CUBE_POS_Z * comptime!(self.plan.units as u32) + UNIT_POS;
+        let kept = min(slot, self.e.tokens / run * parts - 1);
+        let begin = kept % parts * each;
+        let early = min(begin, comptime!(run - each));
+        let mut skipped = begin - early;
+        if kept < slot {
+            skipped = each;
+        }
+        OwnPlaces { first: kept / parts * run + early, skipped }
     }
 
     /// See [`token_at`].
@@ -148,6 +182,18 @@ impl<F: Float, N: Size> Attention<F, N> {
     /// Where in `known` the two numbers of a query lie.
     pub(super) fn known_at(&self, h: &WindowHead, place: u32) -> usize {
         (self.e.known + ((h.window * self.e.heads + h.head) * self.e.tokens + place) * 2) as usize
+    }
+
+    /// The two numbers known of a query, and its mask group behind them.
+    pub(super) fn known_of(&self, statistics: &[f32], h: &WindowHead, place: u32) -> Vector<f32, Const<4>> {
+        let from = self.known_at(h, place);
+        let mut known = Vector::<f32, Const<4>>::new(0.0f32);
+        known.insert(0usize, statistics[from]);
+        known.insert(1usize, statistics[from + 1]);
+        if comptime!(self.plan.masked) {
+            known.insert(2usize, f32::cast_from(self.group_at(h, place)));
+        }
+        known
     }
 
     /// Vector `v` of a token's query, scaled.
@@ -257,113 +303,35 @@ pub(super) fn product_of_rows<N: Size>(
     sum_of_vector::<N>(products)
 }
 
-/// What position and mask add to the score of a pair.
+/// What the table has for the pairs of a tile, by the difference of their places from the lowest row on.
+#[cube]
+pub(super) fn tile_of(biases: &Shared<[f32]>, lowest: u32, #[comptime] plan: AttentionPlan) -> Array<f32> {
+    let differences = comptime!(plan.differences());
+    let mut tile = Array::<f32>::new(differences);
+    if comptime!(plan.table > 0) {
+        #[unroll]
+        for difference in 0..differences {
+            tile[difference] = biases[(lowest + comptime!(difference as u32)) as usize];
+        }
+    }
+    tile
+}
+
+/// What position and mask add to the score of a pair of a tile.
 #[cube]
 pub(super) fn pair_bias(
-    biases: &Shared<[f32]>,
-    query_code: u32,
-    key_code: u32,
-    query_group: u32,
-    key_group: u32,
+    tile: &Array<f32>,
+    #[comptime] difference: usize,
+    own_group: u32,
+    group: u32,
     #[comptime] plan: AttentionPlan,
 ) -> f32 {
     let mut bias = 0.0f32;
     if comptime!(plan.table > 0) {
-        bias = biases[(query_code - key_code) as usize];
+        bias = tile[difference];
     }
     if comptime!(plan.masked) {
-        if query_group != key_group {
-            bias += MASKED;
-        }
+        bias += select(own_group == group, 0.0f32, MASKED);
     }
     bias
-}
-
-/// The attention's result by token, and by window, head and query the logarithm of the softmax's sum.
-#[cube(launch)]
-pub(super) fn attention_kernel<F: Float, N: Size>(
-    a: &Attention<F, N>,
-    output: &mut [Vector<F, N>],
-    statistics: &mut [f32],
-    #[define(F)] _element: ElemType,
-) {
-    let plan = comptime!(a.plan);
-    let vectors = comptime!(plan.vectors);
-    let each = comptime!(plan.each);
-    let cube = cube_position();
-    if cube >= a.e.all * a.e.heads {
-        terminate!();
-    }
-    let h = a.head_of(cube / a.e.heads, cube % a.e.heads);
-    let mut block = a.block();
-    let biases = a.biases(h.head);
-
-    let mut query = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
-    let mut sums = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
-    let mut most = Array::<f32>::new(each);
-    let mut total = Array::<f32>::new(each);
-    let mut code = Array::<u32>::new(each);
-    let mut group = Array::<u32>::new(each);
-    let mut token = Array::<u32>::new(each);
-    #[unroll]
-    for own in 0..each {
-        let place = min(a.own_place(own), a.e.tokens - 1);
-        token[own] = a.token_at(&h, place);
-        code[own] = a.code_at(place) + a.e.offset;
-        group[own] = a.group_at(&h, place);
-        most[own] = f32::new(-1e30);
-        total[own] = 0.0f32;
-        #[unroll]
-        for v in 0..vectors {
-            query[comptime!(own * vectors + v)] = a.query_at(&h, token[own], v as u32);
-            sums[comptime!(own * vectors + v)] = Vector::<f32, N>::new(0.0f32);
-        }
-    }
-
-    let mut start = 0u32;
-    while start < a.e.tokens {
-        let here = a.load_keys(&mut block, &h, start);
-        for key in 0..here as usize {
-            let key_row = row_of::<N>(&block.first, key, vectors);
-            let value_row = row_of::<N>(&block.second, key, vectors);
-            #[unroll]
-            for own in 0..each {
-                let score = product_of_rows::<N>(&query, &key_row, comptime!(own * vectors), vectors)
-                    + pair_bias(&biases, code[own], block.marks[key], group[own], block.marks[comptime!(plan.block) + key], plan);
-                if score > most[own] {
-                    let shrink = (most[own] - score).exp();
-                    most[own] = score;
-                    total[own] *= shrink;
-                    #[unroll]
-                    for v in 0..vectors {
-                        let at = comptime!(own * vectors + v);
-                        sums[at] *= Vector::<f32, N>::new(shrink);
-                    }
-                }
-                let share = (score - most[own]).exp();
-                total[own] += share;
-                #[unroll]
-                for v in 0..vectors {
-                    let at = comptime!(own * vectors + v);
-                    sums[at] = fma(Vector::<f32, N>::new(share), value_row[v], sums[at]);
-                }
-            }
-        }
-        start += comptime!(plan.block as u32);
-    }
-    #[unroll]
-    for own in 0..each {
-        let place = a.own_place(own);
-        if place < a.e.tokens {
-            statistics[((h.window * a.e.heads + h.head) * a.e.tokens + place) as usize] = most[own] + total[own].ln();
-            if token[own] < a.e.count {
-                let factor = Vector::<f32, N>::new(1.0f32 / total[own]);
-                #[unroll]
-                for v in 0..vectors {
-                    let at = (h.sample * a.e.count + token[own]) * h.dim + h.column + v as u32;
-                    output[at as usize] = Vector::<F, N>::cast_from(sums[comptime!(own * vectors + v)] * factor);
-                }
-            }
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! well. No pass adds atomically.
 
 mod bias_gradient;
+mod forward;
 mod kernel;
 mod key_gradient;
 mod query_gradient;
@@ -18,13 +19,17 @@ use super::launch::{
 };
 use super::sums::{sum_of_parts, sum_over_rows};
 use crate::kernels::window_tables::WindowTables;
-use bias_gradient::{QUERIES, bias_gradient_kernel, table_gradient_kernel};
-use kernel::{AttentionLaunch, AttentionPlan, WindowExtentsLaunch, attention_kernel};
+use bias_gradient::{bias_gradient_kernel, table_gradient_kernel};
+use forward::attention_kernel;
+use kernel::{AttentionLaunch, AttentionPlan, WindowExtentsLaunch};
 use key_gradient::key_gradient_kernel;
 use query_gradient::{projected_kernel, query_gradient_kernel};
 
 /// Tokens of a window whose pairs shared memory holds beside all else.
 const SMALL: usize = 64;
+
+/// Queries of a cube of the pass by pair, about.
+const QUERIES: usize = 16;
 
 /// What the backward pass needs of a forward one.
 #[derive(Clone, Debug)]
@@ -92,7 +97,7 @@ pub(in crate::kernels) fn global_attention_gradient(qkv: &Tensor<3>, heads: usiz
 
 /// Whether a GPU has a kernel for heads of `head_dim` channels with a position table of `table` rows, none being 0.
 pub fn gpu_attends(head_dim: usize, table: usize) -> bool {
-    AttentionPlan::new(1, head_dim, table, table > 0, false).is_some()
+    AttentionPlan::new([1, 1], head_dim, table, table > 0, false).is_some()
 }
 
 /// Elements of the gradients by pair that the position table's is summed from, of so many windows.
@@ -115,7 +120,7 @@ impl Call {
         let on = tables.on_gpu(&qkv.device())?;
         let ([batch, count, width], [table_rows, heads]) = (qkv.dims(), bias.dims());
         let (head_dim, tokens) = (width / 3 / heads, tables.window_tokens);
-        let plan = AttentionPlan::new(tokens, head_dim, table_rows, true, !tables.mask_groups.is_empty())?;
+        let plan = AttentionPlan::new([tokens, on.run], head_dim, table_rows, true, !tables.mask_groups.is_empty())?;
         let inputs = [numbers(qkv.clone()), numbers(padding.clone()), numbers(bias.clone()), table(on.index.clone())];
         let (windows, padded) = (tables.windows(), tables.padded.len());
         Some(Self { batch, count, heads, head_dim, windows, tokens, padded, offset: on.offset, plan, inputs })
@@ -124,7 +129,7 @@ impl Call {
     fn of_samples(qkv: &Tensor<3>, heads: usize) -> Option<Self> {
         let [batch, count, width] = qkv.dims();
         let head_dim = width / 3 / heads;
-        let plan = AttentionPlan::new(count, head_dim, 0, false, false)?;
+        let plan = AttentionPlan::new([count, longest_run(count)], head_dim, 0, false, false)?;
         let qkv = numbers(qkv.clone());
         let inputs = [qkv.clone(), qkv.clone(), qkv.clone(), qkv];
         Some(Self { batch, count, heads, head_dim, windows: 1, tokens: count, padded: 0, offset: 0, plan, inputs })
@@ -156,7 +161,7 @@ impl Call {
     /// Cubes and units of a pass by query or by key, for so many windows at a time.
     fn cubes(&self, windows: usize) -> (CubeCount, CubeDim) {
         let [x, y] = spread(windows * self.heads);
-        let blocks = self.tokens.div_ceil(self.plan.units * self.plan.each);
+        let blocks = self.plan.busy_units(self.tokens).div_ceil(self.plan.units);
         (CubeCount::Static(x, y, blocks as u32), CubeDim::new_1d(self.plan.units as u32))
     }
 
@@ -259,8 +264,8 @@ impl Call {
     /// The scores' gradients by pair in parts, `[splits, heads, tokens, tokens]`.
     fn pair_gradients(&self, grad: &CubeTensor, known: CubeTensor) -> CubeTensor {
         let like = &self.inputs[0];
-        let (queries, splits) = (self.tokens.div_ceil(QUERIES), self.splits());
-        let keys = self.tokens.div_ceil(self.plan.units * self.plan.each);
+        let (queries, splits) = (self.tokens.div_ceil(self.plan.queries), self.splits());
+        let keys = self.plan.busy_units(self.tokens).div_ceil(self.plan.units);
         let pairs = empty(like, [splits, self.heads * self.tokens * self.tokens]);
         bias_gradient_kernel::launch(
             &like.client,
@@ -277,33 +282,48 @@ impl Call {
     }
 }
 
+/// The longest run that `tokens` places are made of, where nothing else asks for one.
+fn longest_run(tokens: usize) -> usize {
+    [4, 2].into_iter().find(|&run| tokens.is_multiple_of(run)).unwrap_or(1)
+}
+
 impl AttentionPlan {
-    /// For windows of `tokens` tokens; `None` where shared memory does not hold what the kernels need.
-    fn new(tokens: usize, head_dim: usize, table: usize, windowed: bool, masked: bool) -> Option<Self> {
+    /// For windows of `tokens` tokens in runs of `run`; `None` where shared memory does not hold what the kernels need.
+    fn new([tokens, run]: [usize; 2], head_dim: usize, table: usize, windowed: bool, masked: bool) -> Option<Self> {
         /// Channels of a head of windows at most: the kernel by key has four rows of them in registers.
         const WIDEST: usize = 64;
+        /// Channels of all rows of one kind that a unit has, where it has several.
+        const CHANNELS: usize = 32;
+        /// Units of a cube at least.
+        const FEWEST: usize = 32;
+        /// Sums of pairs that a unit has in registers, where it has several runs.
+        const SUMS: usize = 64;
         /// Numbers that the kernel by key keeps of a query beside its rows.
-        const BESIDE: usize = 4;
+        const BESIDE: usize = 6;
         let vectors = head_dim / vector_size(&[head_dim]);
-        let pairs = if table > 0 && tokens <= SMALL { tokens } else { 0 };
-        let beside = table.max(1) + pairs * tokens.next_multiple_of(32);
+        // As many places as the registers hold share what passes, a run's parts being as alike as can be.
+        let parts = run.div_ceil((CHANNELS / head_dim).min(tokens / FEWEST).clamp(1, run));
+        let each = run.div_ceil(parts);
+        let busy = tokens / run * parts;
+        let units = busy.div_ceil(busy.div_ceil(UNITS as usize)).next_multiple_of(8);
+        let queries = run * (QUERIES / run).min(SUMS / (each * run)).max(1);
+        let of_pairs = tokens / run * run.next_multiple_of(4) * each * units;
+        let pairs = if table > 0 && tokens <= SMALL && 8 * of_pairs <= SHARED_BYTES { tokens } else { 0 };
+        let beside = table.max(1) + if pairs > 0 { of_pairs } else { 4 };
         let bytes = |block: usize| 4 * (block * (2 * head_dim + BESIDE) + beside);
-        let block = [64, 32, 16, 8].into_iter().find(|&block| bytes(block) <= SHARED_BYTES)?;
+        let block = [64, 32, 16, 8].into_iter().find(|&block| bytes(block) <= SHARED_BYTES)? / run * run;
         if table > 0 && head_dim > WIDEST {
             return None;
         }
-        // Two queries a unit share the keys' loads, where both fit the registers.
-        let each = if tokens >= 192 && head_dim <= 16 { 2 } else { 1 };
-        let cubes = tokens.div_ceil(each * UNITS as usize);
-        let units = tokens.div_ceil(each * cubes).next_multiple_of(32);
-        Some(Self { vectors, block, units, each, table, windowed, masked, pairs })
+        Some(Self { vectors, block, units, run, each, queries, table, windowed, masked, pairs })
     }
 }
 
 /// Operations of the longest pass over so many windows, heads included: that by key, which multiplies four rows a pair.
 #[cfg(test)]
 pub(crate) fn work_of_attention(windows: usize, tokens: usize, head_dim: usize, rows: usize) -> u64 {
-    let windowed = AttentionPlan::new(tokens, head_dim, rows, true, true);
-    let plan = windowed.or(AttentionPlan::new(tokens, head_dim, 0, false, false)).expect("heads of published networks fit");
-    (windows * tokens.next_multiple_of(plan.units * plan.each) * tokens * 4 * 2 * head_dim) as u64
+    let places = [tokens, longest_run(tokens)];
+    let windowed = AttentionPlan::new(places, head_dim, rows, true, true);
+    let plan = windowed.or(AttentionPlan::new(places, head_dim, 0, false, false)).expect("heads of published networks fit");
+    (windows * plan.busy_units(tokens).next_multiple_of(plan.units) * plan.each * tokens * 4 * 2 * head_dim) as u64
 }

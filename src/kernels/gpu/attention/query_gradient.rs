@@ -3,7 +3,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::kernel::{Attention, AttentionPlan, WindowExtents, pair_bias, product_of_rows, row_of, token_at};
+use super::kernel::{Attention, AttentionPlan, WindowExtents, pair_bias, product_of_rows, row_of, tile_of, token_at};
 use crate::kernels::gpu::launch::{cube_position, position, sum_of_vector};
 
 /// By window, head and query what the backward passes know: the logarithm of the softmax's sum, and the sum over the keys of share times
@@ -51,6 +51,7 @@ pub(super) fn query_gradient_kernel<N: Size>(
     let plan = comptime!(a.plan);
     let vectors = comptime!(plan.vectors);
     let units = comptime!(plan.units);
+    let run = comptime!(plan.run);
     let each = comptime!(plan.each);
     let cube = cube_position();
     if cube >= splits * a.e.heads {
@@ -59,19 +60,22 @@ pub(super) fn query_gradient_kernel<N: Size>(
     let head = cube % a.e.heads;
     let mut block = a.block();
     let biases = a.biases(head);
-    let mut pairs = Shared::<[f32]>::new_slice(comptime!((plan.pairs * units).max(1)));
+    // Of each place of a unit by run of keys.
+    let of_run = comptime!(run.div_ceil(4));
+    let mut pairs = Shared::<[Vector<f32, Const<4>>]>::new_slice(comptime!((plan.pairs / run * of_run * each * units).max(1)));
     if comptime!(plan.pairs > 0) {
-        for key in 0..plan.pairs {
-            pairs[key * units + UNIT_POS as usize] = 0.0f32;
+        for pair in 0..comptime!(plan.pairs / run * of_run * each) {
+            pairs[pair * units + UNIT_POS as usize] = Vector::<f32, Const<4>>::new(0.0f32);
         }
     }
+    let places = a.own_places();
+    let code = a.code_at(places.first) + a.e.offset;
 
     let mut query = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut out_grad = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut sums = Array::<Vector<f32, N>>::new(comptime!(each * vectors));
     let mut log_sum = Array::<f32>::new(each);
     let mut projected = Array::<f32>::new(each);
-    let mut code = Array::<u32>::new(each);
     let mut group = Array::<u32>::new(each);
     let mut token = Array::<u32>::new(each);
     let mut window = cube / a.e.heads;
@@ -79,9 +83,8 @@ pub(super) fn query_gradient_kernel<N: Size>(
         let h = a.head_of(window, head);
         #[unroll]
         for own in 0..each {
-            let place = min(a.own_place(own), a.e.tokens - 1);
+            let place = places.first + comptime!(own as u32);
             token[own] = a.token_at(&h, place);
-            code[own] = a.code_at(place) + a.e.offset;
             group[own] = a.group_at(&h, place);
             let from = a.known_at(&h, place);
             log_sum[own] = known[from];
@@ -98,31 +101,55 @@ pub(super) fn query_gradient_kernel<N: Size>(
         let mut start = 0u32;
         while start < a.e.tokens {
             let here = a.load_keys(&mut block, &h, start);
-            for key in 0..here as usize {
-                let key_row = row_of::<N>(&block.first, key, vectors);
-                let value_row = row_of::<N>(&block.second, key, vectors);
+            let mut first = 0usize;
+            while first < here as usize {
+                let tile = tile_of(&biases, code - block.marks[first] - comptime!(run as u32 - 1), plan);
+                let mut changes = Array::<f32>::new(comptime!(each * run));
                 #[unroll]
-                for own in 0..each {
-                    let score = product_of_rows::<N>(&query, &key_row, comptime!(own * vectors), vectors)
-                        + pair_bias(&biases, code[own], block.marks[key], group[own], block.marks[comptime!(plan.block) + key], plan);
-                    let change = product_of_rows::<N>(&out_grad, &value_row, comptime!(own * vectors), vectors);
-                    let of_score = (score - log_sum[own]).exp() * (change - projected[own]);
-                    if comptime!(plan.pairs > 0) {
-                        pairs[(start as usize + key) * units + UNIT_POS as usize] += of_score;
+                for key in 0..run {
+                    let key_row = row_of::<N>(&block.first, first + key, vectors);
+                    let value_row = row_of::<N>(&block.second, first + key, vectors);
+                    let mut key_group = 0u32;
+                    if comptime!(plan.masked) {
+                        key_group = block.marks[comptime!(plan.block) + first + key];
                     }
-                    let factor = of_score * a.e.scale;
                     #[unroll]
-                    for v in 0..vectors {
-                        let at = comptime!(own * vectors + v);
-                        sums[at] = fma(Vector::<f32, N>::new(factor), key_row[v], sums[at]);
+                    for own in 0..each {
+                        let score = product_of_rows::<N>(&query, &key_row, comptime!(own * vectors), vectors)
+                            + pair_bias(&tile, comptime!(own + run - 1 - key), group[own], key_group, plan);
+                        let change = product_of_rows::<N>(&out_grad, &value_row, comptime!(own * vectors), vectors);
+                        let of_score = (score - log_sum[own]).exp() * (change - projected[own]);
+                        changes[comptime!(own * run + key)] = of_score;
+                        let factor = of_score * a.e.scale;
+                        #[unroll]
+                        for v in 0..vectors {
+                            let at = comptime!(own * vectors + v);
+                            sums[at] = fma(Vector::<f32, N>::new(factor), key_row[v], sums[at]);
+                        }
                     }
                 }
+                if comptime!(plan.pairs > 0) {
+                    #[unroll]
+                    for own in 0..each {
+                        #[unroll]
+                        for part in 0..of_run {
+                            let mut more = Vector::<f32, Const<4>>::new(0.0f32);
+                            #[unroll]
+                            for key in comptime!(4 * part)..comptime!(run.min(4 * part + 4)) {
+                                more.insert(comptime!(key % 4), changes[comptime!(own * run + key)]);
+                            }
+                            let at = ((start as usize + first) / run * each + own) * of_run + part;
+                            pairs[at * units + UNIT_POS as usize] += more;
+                        }
+                    }
+                }
+                first += run;
             }
             start += comptime!(plan.block as u32);
         }
         #[unroll]
         for own in 0..each {
-            if a.own_place(own) < a.e.tokens {
+            if comptime!(own as u32) >= places.skipped {
                 let row = h.sample * (a.e.count + a.e.padded) + token[own];
                 #[unroll]
                 for v in 0..vectors {
@@ -133,12 +160,20 @@ pub(super) fn query_gradient_kernel<N: Size>(
         window += splits;
     }
     if comptime!(plan.pairs > 0) {
-        sync_cube();
         let square = comptime!(plan.pairs * plan.pairs);
-        let mut at = UNIT_POS as usize;
-        while at < square {
-            known[cube as usize * square + at] = pairs[at % plan.pairs * units + at / plan.pairs];
-            at += units;
+        #[unroll]
+        for own in 0..each {
+            if comptime!(own as u32) >= places.skipped {
+                let place = (places.first + comptime!(own as u32)) as usize;
+                for at in 0..comptime!(plan.pairs / run) {
+                    let to = cube as usize * square + place * plan.pairs + at * run;
+                    #[unroll]
+                    for key in 0..run {
+                        let of_keys = pairs[((at * each + own) * of_run + comptime!(key / 4)) * units + UNIT_POS as usize];
+                        known[to + key] = of_keys.extract(comptime!(key % 4));
+                    }
+                }
+            }
         }
     }
 }
