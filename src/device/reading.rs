@@ -19,12 +19,12 @@ pub fn start_reading<const D: usize>(tensor: Tensor<D>) -> impl FnOnce() -> Resu
     let (client, handle) = (tensor.client, tensor.handle);
     let mut bytes = Box::pin(async move { client.read_async(vec![handle]).await });
     // A first look puts the copy into the GPU's queue.
-    let looked = bytes.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let (here, mut under_way) = match bytes.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(bytes) => (Some(bytes), UnderWay(None)),
+        Poll::Pending => (None, UnderWay(Some(bytes))),
+    };
     move || {
-        let bytes = match looked {
-            Poll::Ready(bytes) => bytes,
-            Poll::Pending => pollster::block_on(bytes),
-        };
+        let bytes = here.or_else(|| under_way.0.take().map(pollster::block_on)).expect("the bytes or what waits for them");
         match bytes {
             Ok(mut bytes) => Ok(TensorData::from_bytes(bytes.remove(0), shape, dtype)),
             Err(error) if error.is_device_poisoned() => Err(DeviceError::Lost { reason: error.to_string() }),
@@ -33,10 +33,32 @@ pub fn start_reading<const D: usize>(tensor: Tensor<D>) -> impl FnOnce() -> Resu
     }
 }
 
+/// A reading under way. One that is given up is waited for all the same: its buffer, still mapped, would be taken for the next reading, and the
+/// device would refuse all work from then on.
+struct UnderWay<F: Future + Unpin>(Option<F>);
+
+impl<F: Future + Unpin> Drop for UnderWay<F> {
+    fn drop(&mut self) {
+        self.0.take().map(pollster::block_on);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::device::for_tests;
+
+    #[test]
+    fn a_reading_that_is_given_up_hinders_no_other() {
+        for (name, device) in for_tests().into_iter().skip(1) {
+            for round in 0..8 {
+                let tensor = Tensor::<1>::full([1 << 16], round as f32, &device);
+                drop(start_reading(tensor.clone() + 1.0));
+                let read = start_reading(tensor)().expect("a working device").try_into_vec::<f32>().expect("float32");
+                assert!(read.iter().all(|&number| number == round as f32), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn a_tensor_is_read_as_it_was_when_the_reading_began() {

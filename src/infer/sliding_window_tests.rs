@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::super::convention::InputConvention;
-use super::super::device_blender::DeviceBlender;
 use super::*;
 use crate::device::for_tests;
+use crate::infer::convention::InputConvention;
+use crate::infer::device_blender::DeviceBlender;
 use crate::volume::Grid;
 
 const CLASSES: usize = 3;

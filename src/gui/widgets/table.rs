@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use eframe::egui::{Align, Button, Color32, Label, Layout, RichText, ScrollArea, Sense, Ui, vec2};
+use eframe::egui::{Align, Button, Color32, Label, Layout, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 use egui_extras::{Column as Track, TableBuilder, TableRow};
 
 use super::{card, save};
@@ -256,6 +256,10 @@ fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
         text = if cell.strong { text.strong() } else { text };
         text = if cell.weak { text.weak() } else { text };
         let explain = |response: eframe::egui::Response| {
+            // Screen readers are told the whole name.
+            if shown != cell.text {
+                response.widget_info(|| WidgetInfo::labeled(Role::Label, true, cell.text.as_ref()));
+            }
             if !hover.is_empty() {
                 response.on_hover_text(hover.as_ref());
             }
@@ -267,7 +271,10 @@ fn draw(ui: &mut Ui, column: &Column<'_>, cell: Cell<'_>) {
         ui.with_layout(Layout::top_down(if column.numbers { Align::Max } else { Align::Min }), |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             explain(card::one_line(ui, text));
-            explain(ui.add(Label::new(RichText::new(cell.note.as_ref()).small().weak()).truncate()));
+            let note = ui.add(Label::new(RichText::new(cell.note.as_ref()).small().weak()).truncate());
+            if !hover.is_empty() {
+                note.on_hover_text(hover.as_ref());
+            }
         });
     });
 }
