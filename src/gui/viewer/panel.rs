@@ -1,8 +1,8 @@
 //! How the panel is laid out: cases on the left, controls above, slices in the middle, numbers below.
 
 use eframe::egui::{
-    self, Align2, Button, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, StrokeKind, TextStyle, Ui,
-    UiBuilder, vec2,
+    self, Align2, Button, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, StrokeKind, TextStyle,
+    TextWrapMode, Ui, UiBuilder, vec2,
 };
 
 use super::cases::Asked;
@@ -179,25 +179,24 @@ impl ViewerPanel {
 
     fn segment_menu(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let mut chosen = None;
-        ui.add_enabled_ui(!self.segmenting.is_running(), |ui| {
-            let menu = ui.menu_button("Segment", |ui| {
-                let offered = offered(workspace);
-                if !offered.is_empty() {
-                    ui.label(RichText::new("Checkpoints of the shown run").small().weak());
+        let button = Button::new("Segment").wrap_mode(TextWrapMode::Extend);
+        let button = ui.add_enabled(!self.segmenting.is_running(), button).on_hover_text("Segment the open volume with a trained network");
+        Popup::menu(&button).show(|ui| {
+            let offered = offered(workspace);
+            if !offered.is_empty() {
+                ui.label(RichText::new("Checkpoints of the shown run").small().weak());
+            }
+            for offer in offered {
+                if ui.button(&offer.0).on_hover_text(offer.1.display().to_string()).clicked() {
+                    chosen = Some(Request::Segment(offer));
                 }
-                for offer in offered {
-                    if ui.button(&offer.0).on_hover_text(offer.1.display().to_string()).clicked() {
-                        chosen = Some(Request::Segment(offer));
-                    }
-                }
-                if ui.button("Choose a checkpoint...").on_hover_text("The folder of a run or of a checkpoint").clicked() {
-                    chosen = Some(Request::Browse(Browse::Checkpoint));
-                }
-                if chosen.is_some() {
-                    ui.close();
-                }
-            });
-            menu.response.on_hover_text("Segment the open volume with a trained network");
+            }
+            if ui.button("Choose a checkpoint...").on_hover_text("The folder of a run or of a checkpoint").clicked() {
+                chosen = Some(Request::Browse(Browse::Checkpoint));
+            }
+            if chosen.is_some() {
+                ui.close();
+            }
         });
         self.chosen(ui, chosen, workspace);
     }

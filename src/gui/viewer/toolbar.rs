@@ -17,20 +17,22 @@ const WIDEST: f32 = 4.0;
 
 /// Which planes are shown, of which layer; switches of the layout.
 pub(super) fn arrangement(ui: &mut Ui, views: &mut Views, case: &OpenCase) {
-    let mut button = |ui: &mut Ui, arrangement: Arrangement, title: &str, hint: &str| {
+    let mut button = |ui: &mut Ui, enabled: bool, arrangement: Arrangement, title: &str, hint: &str| {
         let chosen = views.arrangement == arrangement || (title == "Compare" && views.arrangement.compared().is_some());
-        if ui.selectable_label(chosen, title).on_hover_text(hint).clicked() {
+        let button = Button::selectable(chosen, title).wrap_mode(TextWrapMode::Extend);
+        if ui.add_enabled(enabled, button).on_hover_text(hint).clicked() {
             views.arrangement = arrangement;
         }
     };
-    button(ui, Arrangement::All, "All", "Three planes, the surface of the labels where there is room, and the labels");
+    button(ui, true, Arrangement::All, "All", "Three planes, the surface of the labels where there is room, and the labels");
     for plane in Plane::ALL {
-        button(ui, Arrangement::Alone(plane), plane.title(), "This plane alone; a double click on a view does the same");
+        button(ui, true, Arrangement::Alone(plane), plane.title(), "This plane alone; a double click on a view does the same");
     }
     let hint = "The surface of the labels alone; a double click on it does the same";
-    ui.add_enabled_ui(!case.layers.is_empty(), |ui| button(ui, Arrangement::Surface, "Surface", hint));
+    let labelled = !case.layers.is_empty();
+    button(ui, labelled, Arrangement::Surface, "Surface", hint);
     let hint = "Truth and methods side by side, with crosshair, zoom and window in common";
-    ui.add_enabled_ui(!case.layers.is_empty(), |ui| button(ui, Arrangement::Compare(Plane::Axial), "Compare", hint));
+    button(ui, labelled, Arrangement::Compare(Plane::Axial), "Compare", hint);
     ui.separator();
     match views.arrangement.compared() {
         Some(_) => comparison(ui, views, case),
