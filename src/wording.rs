@@ -119,6 +119,15 @@ pub(crate) fn list<S: Borrow<str>>(words: &[S]) -> String {
     }
 }
 
+/// That finished trainings lie in an experiment's folder which are not those of the experiment as it is now.
+pub(crate) fn holds_others(others: usize) -> String {
+    format!(
+        "The folder also holds {} of other settings, other data or another version of the program; they are left as they are and count \
+         for nothing here.",
+        count(others, "training")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

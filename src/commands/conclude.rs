@@ -3,7 +3,7 @@
 use super::options::{CliError, Options, finish_code};
 use crate::experiment::{Experiment, ExperimentFolder, ExperimentState};
 use crate::protocol::FolderError;
-use crate::wording::count;
+use crate::wording::holds_others;
 use crate::worker::{ExperimentHandle, ExperimentJob};
 use crate::{report, terminal};
 
@@ -50,10 +50,6 @@ pub(super) fn write_report(
 pub(super) fn mention_others(folder: &ExperimentFolder, experiment: &Experiment) {
     let others = folder.others(experiment).len();
     if others > 0 {
-        terminal::print(format_args!(
-            "The folder also holds {} of other settings, other data or another version of the program; they are left as they are and \
-             count for nothing here.",
-            count(others, "training")
-        ));
+        terminal::print(holds_others(others));
     }
 }

@@ -9,7 +9,7 @@ use crate::atomic_file;
 use crate::config::ExperimentConfig;
 use crate::folder_lock::{Busy, FolderLock, is_lock_file};
 use crate::protocol::checkpoints::TRAININGS;
-use crate::protocol::{FolderError, RunFolder};
+use crate::protocol::{FolderError, RunFolder, StageKind};
 
 /// Where an experiment of a name goes when no folder is given.
 const DEFAULT_PARENT: &str = "runs";
@@ -189,6 +189,13 @@ impl ExperimentFolder {
     pub fn others(&self, experiment: &Experiment) -> Vec<RunFolder> {
         let own: Vec<RunFolder> = experiment.trainings.iter().map(|plan| self.training(plan)).collect();
         self.made().into_iter().filter(|training| !own.contains(training)).collect()
+    }
+
+    /// Those of them that are fine-tunings done to their end: what was trained before cases were added to the dataset, or a setting changed.
+    pub fn finetuned_others(&self, experiment: &Experiment) -> Vec<RunFolder> {
+        let mut others = self.others(experiment);
+        others.retain(|training| training.kind() == StageKind::Finetune && is_finished(training));
+        others
     }
 
     /// Whether a training is done to its end, tested cases included.

@@ -7,7 +7,7 @@ use eframe::egui;
 
 use super::Background;
 use crate::experiment::{Estimate, Experiment, ExperimentFolder, ExperimentState};
-use crate::protocol::TokenPreview;
+use crate::protocol::{RunFolder, TokenPreview};
 use crate::results::ExperimentResults;
 use crate::results::table::Table;
 
@@ -27,6 +27,8 @@ pub struct Look {
     pub tables: [Table; 2],
     /// Time and disk that it still needs.
     pub estimate: Estimate,
+    /// Finished fine-tunings in its folder that are none of its own any more, such as those from before cases were added to its dataset.
+    pub others: Vec<RunFolder>,
     /// Whether another program works on it.
     pub busy: bool,
     /// How long it took to find out.
@@ -68,6 +70,7 @@ impl Look {
             tables: [results.groups_table(), results.comparisons_table()],
             results,
             estimate: Estimate::new(experiment, state, folder, &all),
+            others: folder.finetuned_others(experiment),
             busy: !own && folder.busy().is_some(),
             took: Duration::ZERO,
         }

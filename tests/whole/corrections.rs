@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value;
 use simtrot::config::DataSource;
 use simtrot::corrections::{AddError, AddJob, Added, Change, Corrections, NewCase, Prediction, add};
+use simtrot::experiment::ExperimentFolder;
 use simtrot::volume::datalist::adding::Addition;
 use simtrot::volume::{Dataset, SplitRecord, VolumeSource, nifti};
 
@@ -331,12 +332,20 @@ fn a_training_goes_on_with_new_cases_from_all_weights_and_its_test_cases_stay() 
     };
     refused(learn(&[]), 2, &["nothing new to learn from", "simtrot add"]);
     refused(learn(&["--set", "data.split.hold_out.test=0.5"]), 2, &["data.split.hold_out.test", "cannot be set"]);
+    // Trainings of data as they were: the window offers their networks.
+    let earlier = || {
+        let shown = ExperimentFolder::new(&first);
+        let others = shown.finetuned_others(&shown.read().expect("an experiment"));
+        others.iter().map(|other| other.root().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(earlier().is_empty());
 
     let [scan, corrected, predicted] = ["new/scan.nii", "new/corrected.nii.gz", "new/predicted.nii.gz"].map(|name| folder.at(name));
     let mut call = simtrot(&["add", path(&scan), path(&corrected)]);
     call.arg("--to").arg(folder.at("data")).arg("--predicted").arg(&predicted).args(["--network", "first"]);
     let text = succeed(call);
     assert!(text.contains("scan: in the training set") && text.contains("1 early: Dice 0."), "{text}");
+    assert_eq!(earlier(), std::slice::from_ref(&before));
 
     let text = succeed(learn(&["--dry-run"]));
     assert!(text.contains("1 new to it: scan") && text.contains("first_2") && !folder.at("runs/first_2").exists(), "{text}");

@@ -10,7 +10,7 @@ use crate::gui::file_url::file_url;
 use crate::gui::widgets::card;
 use crate::gui::{OpenRun, Palette};
 use crate::protocol::StageState;
-use crate::wording::{bytes, count, duration, place};
+use crate::wording::{bytes, count, duration, holds_others, place};
 use crate::worker::AvailableDevice;
 
 /// Height of the bar in points.
@@ -83,6 +83,9 @@ pub(super) fn show(ui: &mut Ui, open: &mut OpenRun, mut around: Surroundings<'_>
     let line = card::quiet(ui, parts.join("   ")).small();
     card::one_line(ui, line).on_hover_text(parts.join("\n"));
     progress(ui, open, *around.at_once);
+    if let Some(others) = open.look.as_ref().map(|look| look.others.len()).filter(|&others| others > 0) {
+        card::note(ui, format!("{} The page Segmentation offers their networks.", holds_others(others)));
+    }
     request
 }
 

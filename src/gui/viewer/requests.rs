@@ -10,7 +10,7 @@ use super::image::ImageRequest;
 use crate::config::DataSource;
 use crate::gui::Workspace;
 use crate::gui::widgets::{PathDialog, PathKind};
-use crate::protocol::{StageKind, StageState};
+use crate::protocol::{RunFolder, StageKind, StageState};
 
 /// What dialogs call volumes, and the endings of their files.
 const VOLUMES: (&str, &[&str]) = ("Volumes", &["nii", "gz", "hdr", "img", "nrrd", "nhdr", "mha", "mhd", "dcm"]);
@@ -148,7 +148,7 @@ fn image(paths: &[PathBuf]) -> Result<Request, String> {
 /// A checkpoint that can segment: its name for the menu, and its folder.
 pub(super) type Offered = (String, PathBuf);
 
-/// The fine-tuned checkpoints of the shown run.
+/// The fine-tuned checkpoints of the shown run, and behind them those of its folder that were trained on other data or by other settings.
 pub(super) fn offered(workspace: &Workspace) -> Vec<Offered> {
     let Some(run) = workspace.shown() else { return Vec::new() };
     let name = run.name();
@@ -156,7 +156,10 @@ pub(super) fn offered(workspace: &Workspace) -> Vec<Offered> {
         "" => (name.to_owned(), run.folder.root().to_owned()),
         arm => (format!("{name}: {arm}"), run.training_folder(&stage.stage).root().to_owned()),
     };
-    run.stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty()).map(offer).collect()
+    let own = run.stages_of(StageKind::Finetune).filter(|stage| !stage.checkpoints.is_empty()).map(offer);
+    let others = run.look.iter().flat_map(|look| &look.others);
+    let earlier = |other: &RunFolder| (format!("{name}: {}, of other data or settings", named(other.root())), other.root().to_owned());
+    own.chain(others.map(earlier)).collect()
 }
 
 /// What the path of a checkpoint's folder says of it.
