@@ -110,7 +110,7 @@ impl LabelEdit {
         self.version() != self.saved || self.stroke.as_ref().is_some_and(|(_, runs)| !runs.is_empty())
     }
 
-    /// The map of a `version` was saved. The journal is told, and its file goes with the edit unless the map is another one by now.
+    /// The map of a `version` was saved. The journal records it, and its file goes with the edit unless the map is another one by now.
     pub fn saved(&mut self, version: u64) {
         self.saved = if self.is_alike(version) { self.version() } else { version };
         self.record(Change::Saved { since: self.version() - self.saved });

@@ -191,10 +191,10 @@ impl ExperimentFolder {
         self.made().into_iter().filter(|training| !own.contains(training)).collect()
     }
 
-    /// Those of them that are fine-tunings done to their end: what was trained before cases were added to the dataset, or a setting changed.
+    /// Those of them that are fine-tunings done to their end and still have their weights: what was trained before cases were added to the dataset, or a setting changed.
     pub fn finetuned_others(&self, experiment: &Experiment) -> Vec<RunFolder> {
         let mut others = self.others(experiment);
-        others.retain(|training| training.kind() == StageKind::Finetune && is_finished(training));
+        others.retain(|training| training.kind() == StageKind::Finetune && training.has_saved() && is_finished(training));
         others
     }
 

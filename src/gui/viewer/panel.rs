@@ -1,8 +1,8 @@
 //! How the panel is laid out: cases on the left, controls above, slices in the middle, numbers below.
 
 use eframe::egui::{
-    self, Align2, Button, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, StrokeKind, TextStyle,
-    TextWrapMode, Ui, UiBuilder, vec2,
+    self, Align2, Button, CentralPanel, Frame, Id, Key, Label, LayerId, Margin, Order, Panel, Popup, RichText, ScrollArea, StrokeKind,
+    TextStyle, TextWrapMode, Ui, UiBuilder, vec2,
 };
 
 use super::cases::Asked;
@@ -23,6 +23,8 @@ const HISTOGRAM: (f32, f32) = (36.0, 0.22);
 const LOW: f32 = 230.0;
 /// Below this width, in points, how slices are drawn is set in a menu: the slices need the room.
 const NARROW: f32 = 600.0;
+/// Height of the checkpoints that are offered, in points, at most: more of them scroll.
+const OFFERED: f32 = 300.0;
 /// Name under which the list's width is kept, and its first width.
 const CASES: (&str, f32) = ("viewer cases", 232.0);
 
@@ -186,11 +188,13 @@ impl ViewerPanel {
             if !offered.is_empty() {
                 ui.label(RichText::new("Checkpoints of the shown run").small().weak());
             }
-            for offer in offered {
-                if ui.button(&offer.0).on_hover_text(offer.1.display().to_string()).clicked() {
-                    chosen = Some(Request::Segment(offer));
+            ScrollArea::vertical().max_height(OFFERED).show(ui, |ui| {
+                for offer in offered {
+                    if ui.button(&offer.0).on_hover_text(offer.1.display().to_string()).clicked() {
+                        chosen = Some(Request::Segment(offer));
+                    }
                 }
-            }
+            });
             if ui.button("Choose a checkpoint...").on_hover_text("The folder of a run or of a checkpoint").clicked() {
                 chosen = Some(Request::Browse(Browse::Checkpoint));
             }
