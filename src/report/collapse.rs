@@ -15,6 +15,10 @@ use crate::wording::count;
 
 /// Encoders that stand side by side, each number explained in its row; of more, each is a row.
 const MOST_COLUMNS: usize = 9;
+/// What the table of rank correlations holds.
+pub(super) const FORETELLING: &str = "Spearman's rank correlation of each number with the mean Dice, over pre-trainings that were fine-tuned alike: \
+    1 where a higher number always went with a higher Dice, -1 where with a lower one. With a few pre-trainings it says little: compare it \
+    with what unrelated numbers exceed once in twenty.";
 /// Numbers over the steps.
 const OVER_STEPS: [&str; 4] = ["eta2_turned", "eta2", "index_lock", "anatomy_lock"];
 
@@ -34,6 +38,7 @@ pub(super) fn section(view: &View) -> Markup {
                 }
                 (tables(view))
                 p.note { (THRESHOLDS) }
+                (foretelling(view))
                 (over_steps(view))
                 (spectrum(view))
             }
@@ -58,6 +63,16 @@ fn tables(view: &View) -> Markup {
         (shown(shared))
         @if measured { details { summary { (other.title()) ": " (other.meaning()) } (shown(other)) } }
     }
+}
+
+/// Which numbers go with the Dice, where there are enough pre-trainings to say so.
+fn foretelling(view: &View) -> Markup {
+    let table = view.results.foretelling_table();
+    html! { @if !table.rows.is_empty() {
+        h3 { "Which number foretells the Dice?" }
+        p.note { (FORETELLING) }
+        (table::html(&table, "results", None))
+    } }
 }
 
 /// Pre-trainings that fit into one plot, with their colours.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::table::{escaped, markdown};
 use super::view::View;
-use super::{scores, settings};
+use super::{collapse, scores, settings};
 use crate::metrics::collapse::THRESHOLDS;
 
 /// The whole text.
@@ -25,6 +25,7 @@ pub(super) fn text(view: &View) -> String {
         (format!("Segmentation of the {}s", results.names.subject), results.groups_table(), scores::explained(view)),
         ("Differences from training from scratch".to_owned(), results.comparisons_table(), scores::differences_explained(view)),
         (format!("Representation collapse ({})", results.tokens.name()), results.encoders_table(results.tokens), THRESHOLDS.to_owned()),
+        ("Which number foretells the Dice?".to_owned(), results.foretelling_table(), collapse::FORETELLING.to_owned()),
     ] {
         if table.rows.iter().any(|row| row.iter().any(|cell| !cell.fields.is_empty())) {
             let _ = writeln!(text, "## {title}\n\n{}\n{}\n", markdown(&table), escaped(&explained));

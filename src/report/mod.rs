@@ -43,8 +43,8 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html`, `report.md`, `summary.json`, `results.csv` (a row for each training and label), `groups.csv`, `comparisons.csv` and
-/// `tokens.csv` into the experiment's folder, each atomically, and returns the path of the page.
+/// Writes `report.html`, `report.md`, `summary.json`, `results.csv` (a row for each training and label), `groups.csv`, `comparisons.csv`,
+/// `tokens.csv` and, where at least five pre-trainings were fine-tuned alike, `foretelling.csv` into the experiment's folder, each atomically, and returns the path of the page.
 ///
 /// # Errors
 /// A file could not be written.
@@ -54,6 +54,7 @@ pub enum ReportError {
 pub fn write(folder: &ExperimentFolder, experiment: &Experiment, state: &ExperimentState) -> Result<PathBuf, ReportError> {
     let view = View::new(folder, experiment, state);
     let summary = serde_json::to_vec_pretty(&Summary::new(&view.results)).expect("plain data becomes JSON");
+    let foretelling = Some(view.results.foretelling_table()).filter(|table| !table.rows.is_empty());
     let files = [
         ("summary.json", summary),
         ("report.md", markdown::text(&view).into_bytes()),
@@ -63,7 +64,7 @@ pub fn write(folder: &ExperimentFolder, experiment: &Experiment, state: &Experim
         ("tokens.csv", view.results.encoders_table(view.results.tokens).csv()),
         ("report.html", page::page(&view).into_string().into_bytes()),
     ];
-    for (name, bytes) in files {
+    for (name, bytes) in files.into_iter().chain(foretelling.map(|table| ("foretelling.csv", table.csv()))) {
         let path = folder.root().join(name);
         // A program that begins to work on the experiment at this moment takes a half-written file for one of a killed program's: written again.
         let written = atomic_file::write(&path, &bytes).or_else(|cause| match cause.kind() {

@@ -2,11 +2,13 @@
 //! the sentences that follow. Terminal, report and window show what is worked out here, and work nothing out themselves.
 //!
 //! `names` says what is called how, `training`, `pretraining` and `group` hold the numbers, `comparison` the differences, `sentences` puts
-//! them into words. `tokens` and `settings` explain collapse numbers and settings, `curves` says what is plotted over steps.
+//! them into words. `tokens` and `settings` explain collapse numbers and settings, `foretelling` says which of the numbers go with the Dice,
+//! `curves` what is plotted over steps.
 
 mod assessment;
 mod comparison;
 pub mod curves;
+mod foretelling;
 mod group;
 mod names;
 mod per_axis;

@@ -391,3 +391,48 @@ fn encoders_are_compared_by_the_tokens_that_all_of_them_have() {
     assert_eq!(without.tokens, Tokens::Encoder);
     assert_eq!(without.encoders_table(Tokens::Projected).rows.len() + 1, without.encoders_table(Tokens::Encoder).rows.len());
 }
+
+#[test]
+fn a_number_is_held_against_dice_over_at_least_five_pretrainings_fine_tuned_alike() {
+    let text = TEXT.replace(r#"["0.25", "0.75"]"#, r#"["0.1", "0.2", "0.3", "0.4", "0.5", "0.6"]"#).replace(
+        "(name: \"seed\"",
+        "(name: \"labels\", key: \"data.label_fraction\", values: [\"0.5\", \"1\"], shares_pretraining: true), (name: \"seed\"",
+    );
+    let experiment = experiment(&text);
+    let mut runs = vec![None; experiment.trainings.len()];
+    for cell in &experiment.cells {
+        // Dice grows with the mask ratio, but for the last, with half of the labels; with all of them it is what it is.
+        let score = |arm: &str, point: &[usize], case: usize| match (arm, point[0], point[1]) {
+            ("simtrot_w", 5, 0) => 0.5 + hard(case),
+            ("simtrot_w", mask, 0) => 0.7 + 0.01 * mask as f64 + hard(case),
+            _ => 0.7 + hard(case),
+        };
+        runs[cell.finetuned].get_or_insert_with(|| std::sync::Arc::new(tested(&experiment, cell, &score)));
+        let Some(start) = cell.pretrained else { continue };
+        let mask = cell.point[0] as f64;
+        let encoder = Collapse { eta2_turned: Some(0.1 * mask), anatomy_lock: Some(1.0 / (1.0 + mask)), ..Default::default() };
+        let stage = Stage { kind: StageKind::Pretrain, arm: String::new() };
+        let mut run = RunState::default();
+        let collapse = Box::new(CollapsePair { projected: Some(encoder.clone()), encoder });
+        for event in [Event::StageStarted { stage: stage.clone(), total: 4, done: 0 }, Event::Probe { stage, step: 4, collapse }] {
+            run.apply(&Record { secs: 1.0, event });
+        }
+        runs[start] = Some(std::sync::Arc::new(run));
+    }
+    let table = ExperimentResults::new(&experiment, &ExperimentState::of(runs)).foretelling_table();
+    let csv = table.csv();
+    let mut reader = csv::Reader::from_reader(csv.as_slice());
+    let head = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let field = |row: usize, name: &str| rows[row].get(head.iter().position(|own| own == name).unwrap()).unwrap();
+    assert_eq!(rows.len(), 2, "a row for each number of labels: {rows:?}");
+    assert_eq!(["mask ratio", "labels", "control", "pretrainings"].map(|name| field(0, name)), ["any", "0.5", "scratch", "6"]);
+    // Ranks 1 2 3 4 5 6 against 2 3 4 5 6 1: 1 - 6 * 30 / 210.
+    let near = |name: &str, wanted: f64| (field(0, name).parse::<f64>().unwrap() - wanted).abs() < 1e-12;
+    assert!(near("eta2_turned", 1.0 / 7.0) && near("anatomy_lock", -1.0 / 7.0), "{rows:?}");
+    assert!(near("chance", 1.96 / 5.0_f64.sqrt()), "{rows:?}");
+    assert_eq!(field(0, "gap"), "", "not measured");
+    assert_eq!((field(1, "labels"), field(1, "eta2_turned")), ("1", ""), "no order among equals");
+    let few = self::experiment(TEXT);
+    assert!(results(&few, &|_, _, case| hard(case)).foretelling_table().rows.is_empty(), "of two pre-trainings nothing is said");
+}
