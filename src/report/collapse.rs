@@ -18,7 +18,7 @@ const MOST_COLUMNS: usize = 9;
 /// What the table of rank correlations holds.
 pub(super) const FORETELLING: &str = "Spearman's rank correlation of each number with the mean Dice, over pre-trainings that were fine-tuned alike: \
     1 where a higher number always went with a higher Dice, -1 where with a lower one. With a few pre-trainings it says little: compare it \
-    with what unrelated numbers exceed once in twenty.";
+    with what unrelated numbers exceed once in twenty, and with how well one seed's or fold's Dice foretells another's.";
 /// Numbers over the steps.
 const OVER_STEPS: [&str; 4] = ["eta2_turned", "eta2", "index_lock", "anatomy_lock"];
 

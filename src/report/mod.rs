@@ -44,7 +44,8 @@ pub enum ReportError {
 }
 
 /// Writes `report.html`, `report.md`, `summary.json`, `results.csv` (a row for each training and label), `groups.csv`, `comparisons.csv`,
-/// `tokens.csv` and, where at least five pre-trainings were fine-tuned alike, `foretelling.csv` into the experiment's folder, each atomically, and returns the path of the page.
+/// `tokens.csv` and, where at least five pre-trainings were fine-tuned alike, `foretelling.csv` into the experiment's folder, each
+/// atomically, and returns the path of the page.
 ///
 /// # Errors
 /// A file could not be written.

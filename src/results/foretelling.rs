@@ -5,7 +5,7 @@ use super::ExperimentResults;
 use super::comparison::Role;
 use super::group::Group;
 use super::table::{Cell, Column, Columns, Table};
-use crate::metrics::{Metric, distinct};
+use crate::metrics::{Metric, distinct, mean};
 use crate::wording::{NOTHING, fixed};
 
 /// With fewer pre-trainings no order says anything: among four, one order in six reaches 0.8.
@@ -25,8 +25,8 @@ impl ExperimentResults {
     }
 
     /// A row for each way to fine-tune that at least five pre-trainings share, named by their control from scratch: Spearman's rank correlation
-    /// of each collapse number, as [`Self::encoders_table`] shows it, with the mean Dice, both means over repeats. Dashes where some of the
-    /// pre-trainings lack the number, or where it is the same for all.
+    /// of each collapse number, as [`Self::encoders_table`] shows it, with the mean Dice, both means over repeats; before them that of two
+    /// repeats' Dice. Dashes where some of the pre-trainings lack the number, or where it is the same for all.
     pub fn foretelling_table(&self) -> Table {
         let rows = self.fine_tuned_alike();
         let mut table = Columns::over(&rows);
@@ -40,16 +40,35 @@ impl ExperimentResults {
             let bound = by_chance(groups.len());
             Cell::text(format!("± {}", fixed(bound, 2))).values([Some(bound)])
         });
+        let among = Column::numbers("repeats among themselves")
+            .meaning("The same correlation between the Dice of two seeds or folds, mean over pairs: an order that does not repeat itself cannot be foretold");
+        table.add(among.fields(["repeats"]), |(_, groups)| cell(between_repeats(groups)));
         for metric in self.token_metrics() {
             table.add(metric.column(), |(_, groups)| {
                 let pair = |group: &&Group| Some((metric.of(self.tokens, group.collapse.as_ref()?)?, group.mean(Metric::Dice)?.mean));
                 let pairs: Option<Vec<(f64, f64)>> = groups.iter().map(pair).collect();
-                let found = pairs.and_then(|pairs| rank_correlation(&pairs));
-                Cell::text(found.map_or_else(|| NOTHING.to_owned(), |found| fixed(found, 2))).values([found])
+                cell(pairs.and_then(|pairs| rank_correlation(&pairs)))
             });
         }
         table.table
     }
+}
+
+fn cell(correlation: Option<f64>) -> Cell {
+    Cell::text(correlation.map_or_else(|| NOTHING.to_owned(), |found| fixed(found, 2))).values([correlation])
+}
+
+/// Rank correlation of the Dice in one repeat with that in another, over the groups that have both: the mean over pairs of repeats. None
+/// with one repeat, and where a pair shares fewer than [`LEAST`] groups.
+fn between_repeats(groups: &[&Group]) -> Option<f64> {
+    let dice = |group: &Group, key: &[usize]| group.repeats.iter().find(|own| own.done && own.key == key).and_then(|own| own.dice);
+    let keys = distinct(groups.iter().flat_map(|group| &group.repeats).filter(|own| own.done).map(|own| &own.key));
+    let of_pair = |one: &[usize], other: &[usize]| {
+        let pairs: Vec<_> = groups.iter().filter_map(|group| Some((dice(group, one)?, dice(group, other)?))).collect();
+        (pairs.len() >= LEAST).then(|| rank_correlation(&pairs)).flatten()
+    };
+    let pairs = keys.iter().enumerate().flat_map(|(index, one)| keys[..index].iter().map(move |other| (one, other)));
+    mean(pairs.map(|(one, other)| of_pair(one, other)).collect::<Option<Vec<_>>>()?)
 }
 
 /// The absolute rank correlation that `count` unrelated pairs exceed once in twenty, by the normal approximation.
